@@ -1,0 +1,60 @@
+# make demo   runs the main job on sample_data against the embedded workspace
+# make test   runs every check and test
+# Both build .venv first, from the hash-locked lists in requirements/.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint types check pytest wheel lock sample-data clean
+
+demo: .venv/run.done
+	$(BIN)/cio-frames demo
+
+test: lint types pytest wheel
+
+lint: .venv/dev.done
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+	$(BIN)/codespell
+
+types: .venv/dev.done
+	$(BIN)/mypy
+
+pytest: .venv/dev.done
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300
+
+# What users install is the wheel: it must work without the checkout beside it.
+wheel: .venv/dev.done
+	rm -rf build/wheel && mkdir -p build/wheel
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
+	$(BIN)/python -m venv --system-site-packages --clear build/wheel/env
+	build/wheel/env/bin/python -m pip install --quiet --no-deps --force-reinstall build/wheel/*.whl
+	cd build/wheel && env/bin/python -I -c "import cio_frames as cio, polars as pl; \
+		assert 'site-packages' in cio.__file__, cio.__file__; \
+		print(pl.DataFrame({'id': ['u1']}).cio.identify(user_id='id').counts)"
+
+lock: .venv/dev.done
+	$(BIN)/uv pip compile pyproject.toml requirements/build.in --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --quiet --output-file requirements/run.txt
+	$(BIN)/uv pip compile pyproject.toml requirements/build.in --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --quiet --output-file requirements/dev.txt
+
+sample-data: .venv/run.done
+	$(BIN)/python sample_data/generate.py
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/run.done: .venv/bin/python requirements/run.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv/dev.done: .venv/run.done requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	touch $@
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,35 @@
+"""Plan, check, preview, rehearse, send and audit tables on their way into Customer.io.
+
+Importing this registers `.cio` on pandas and polars frames.
+"""
+
+from cio_frames.accessors import Frame, frame, lit
+from cio_frames.checks import Checks
+from cio_frames.frames import scan
+from cio_frames.identity import Settings as Workspace
+from cio_frames.plan import Plan, suggest
+from cio_frames.registration import register
+from cio_frames.run import Run
+from cio_frames.sending import Client, connect
+from cio_frames.audit import Audit as audit
+from cio_frames.workspaces import sandbox
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Checks",
+    "Client",
+    "Frame",
+    "Plan",
+    "Run",
+    "Workspace",
+    "audit",
+    "connect",
+    "frame",
+    "lit",
+    "sandbox",
+    "scan",
+    "suggest",
+]
+
+register()

@@ -1,0 +1,462 @@
+"""`df.cio` and `cio.frame(...)`: a verb for each call, and each verb one sentence."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from cio_frames.checks import Checks
+from cio_frames.frames import read
+from cio_frames.mapping import Ask, Body, Nulls, Value
+from cio_frames.plan import Plan, make
+
+Context = Mapping[str, Value] | Sequence[str] | None
+Integrations = Mapping[str, Value | bool] | None
+NullPolicy = Nulls | Mapping[str, Nulls]
+Key = str | Sequence[str] | None
+
+
+class Frame:
+    """A table on its way to Customer.io: a verb for each call, each of which returns a plan.
+
+    No verb sends anything. A text names a column; a constant is `cio.lit("value")`; a polars
+    expression is taken as it is. Traits, properties and fields take every column that is not used
+    otherwise, or a list of columns, or `{"trait": "column"}`; dots in names nest, so that
+    `address.city` becomes `{"address": {"city": ...}}`. Where no identifier is named, the verb
+    proposes columns, and its report says which.
+    """
+
+    def __init__(self, frame: Any) -> None:
+        self._frame = frame
+
+    def __repr__(self) -> str:
+        return "Customer.io verbs: identify, track, page, screen, group, alias, form"
+
+    def identify(
+        self,
+        *,
+        user_id: Value | None = None,
+        anonymous_id: Value | None = None,
+        traits: Body = None,
+        timestamp: Value | None = None,
+        context: Context = None,
+        integrations: Integrations = None,
+        message_id: Value | None = None,
+        key: Key = None,
+        nulls: NullPolicy = "omit",
+        timezone: str | None = None,
+        checks: Checks | None = None,
+        namespace: str = "",
+    ) -> Plan:
+        """Plan to add or update one person per row.
+
+        Args:
+            user_id: Who the row is about: an id or an e-mail address.
+            anonymous_id: What the person was tracked by before; with `user_id`, it links them.
+            traits: What is known of the person; see `Frame` for the ways to say it.
+            timestamp: Since when the traits hold.
+            context: Place in the context to column, e.g. `{"ip": "address"}`.
+            integrations: Destination to truth value or column.
+            message_id: A column whose values are sent as message ids.
+            key: Columns the message id is made from, instead of the whole payload.
+            nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
+                policy per column.
+            timezone: Zone of times that carry none; without it they are read as UTC.
+            checks: Which checks apply, and how strictly.
+            namespace: Keeps message ids of one workspace apart from those of another.
+
+        Raises:
+            MappingError: A column is missing, or nothing says who the rows are about.
+
+        Examples:
+            >>> import polars as pl, cio_frames as cio
+            >>> people = pl.DataFrame({"id": ["u1"], "plan": ["pro"]})
+            >>> people.cio.identify(user_id="id").payloads()[0]["traits"]
+            {'plan': 'pro'}
+        """
+        ask = Ask(
+            fields={
+                "user_id": user_id,
+                "anonymous_id": anonymous_id,
+                "timestamp": timestamp,
+                "message_id": message_id,
+            },
+            body=traits,
+            context=context,
+            integrations=integrations,
+            key=key,
+            nulls=nulls,
+            timezone=timezone,
+        )
+        return make(read(self._frame), ask, call="identify", checks=checks, namespace=namespace)
+
+    def track(
+        self,
+        *,
+        event: Value | None = None,
+        user_id: Value | None = None,
+        anonymous_id: Value | None = None,
+        properties: Body = None,
+        timestamp: Value | None = None,
+        context: Context = None,
+        integrations: Integrations = None,
+        message_id: Value | None = None,
+        key: Key = None,
+        nulls: NullPolicy = "omit",
+        timezone: str | None = None,
+        checks: Checks | None = None,
+        namespace: str = "",
+    ) -> Plan:
+        """Plan to record one event per row.
+
+        Args:
+            event: Name of the event; `cio.lit("Order Completed")` for one name for all rows.
+            user_id: Who did it: an id or an e-mail address.
+            anonymous_id: Who did it, before they were known.
+            properties: What is known of the event; see `Frame` for the ways to say it.
+            timestamp: When it happened; without it, it counts as happening now.
+            context: Place in the context to column, e.g. `{"ip": "address"}`.
+            integrations: Destination to truth value or column.
+            message_id: A column whose values are sent as message ids.
+            key: Columns the message id is made from, instead of the whole payload.
+            nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
+                policy per column.
+            timezone: Zone of times that carry none; without it they are read as UTC.
+            checks: Which checks apply, and how strictly.
+            namespace: Keeps message ids of one workspace apart from those of another.
+
+        Raises:
+            MappingError: A column is missing, or nothing says who did what.
+
+        Examples:
+            >>> import polars as pl, cio_frames as cio
+            >>> orders = pl.DataFrame({"user": ["u1"], "total": [9.5]})
+            >>> plan = orders.cio.track(event=cio.lit("Ordered"), user_id="user")
+            >>> plan.payloads()[0]["properties"]
+            {'total': 9.5}
+        """
+        ask = Ask(
+            fields={
+                "event": event,
+                "user_id": user_id,
+                "anonymous_id": anonymous_id,
+                "timestamp": timestamp,
+                "message_id": message_id,
+            },
+            body=properties,
+            context=context,
+            integrations=integrations,
+            key=key,
+            nulls=nulls,
+            timezone=timezone,
+        )
+        return make(read(self._frame), ask, call="track", checks=checks, namespace=namespace)
+
+    def page(
+        self,
+        *,
+        name: Value | None = None,
+        user_id: Value | None = None,
+        anonymous_id: Value | None = None,
+        properties: Body = None,
+        timestamp: Value | None = None,
+        context: Context = None,
+        integrations: Integrations = None,
+        message_id: Value | None = None,
+        key: Key = None,
+        nulls: NullPolicy = "omit",
+        timezone: str | None = None,
+        checks: Checks | None = None,
+        namespace: str = "",
+    ) -> Plan:
+        """Plan to record one page view per row.
+
+        Args:
+            name: Name of the page.
+            user_id: Who saw it: an id or an e-mail address.
+            anonymous_id: Who saw it, before they were known.
+            properties: What is known of the view; Journeys needs `url`. See `Frame`.
+            timestamp: When it was seen.
+            context: Place in the context to column, e.g. `{"ip": "address"}`.
+            integrations: Destination to truth value or column.
+            message_id: A column whose values are sent as message ids.
+            key: Columns the message id is made from, instead of the whole payload.
+            nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
+                policy per column.
+            timezone: Zone of times that carry none; without it they are read as UTC.
+            checks: Which checks apply, and how strictly.
+            namespace: Keeps message ids of one workspace apart from those of another.
+
+        Raises:
+            MappingError: A column is missing, or nothing says who the rows are about.
+
+        Examples:
+            >>> import polars as pl, cio_frames as cio
+            >>> views = pl.DataFrame({"user": ["u1"], "url": ["https://example.com/a"]})
+            >>> views.cio.page(user_id="user").payloads()[0]["properties"]
+            {'url': 'https://example.com/a'}
+        """
+        ask = Ask(
+            fields={
+                "name": name,
+                "user_id": user_id,
+                "anonymous_id": anonymous_id,
+                "timestamp": timestamp,
+                "message_id": message_id,
+            },
+            body=properties,
+            context=context,
+            integrations=integrations,
+            key=key,
+            nulls=nulls,
+            timezone=timezone,
+        )
+        return make(read(self._frame), ask, call="page", checks=checks, namespace=namespace)
+
+    def screen(
+        self,
+        *,
+        name: Value | None = None,
+        user_id: Value | None = None,
+        anonymous_id: Value | None = None,
+        properties: Body = None,
+        timestamp: Value | None = None,
+        context: Context = None,
+        integrations: Integrations = None,
+        message_id: Value | None = None,
+        key: Key = None,
+        nulls: NullPolicy = "omit",
+        timezone: str | None = None,
+        checks: Checks | None = None,
+        namespace: str = "",
+    ) -> Plan:
+        """Plan to record one view of an app's screen per row.
+
+        Args:
+            name: Name of the screen.
+            user_id: Who saw it: an id or an e-mail address.
+            anonymous_id: Who saw it, before they were known.
+            properties: What is known of the view; see `Frame` for the ways to say it.
+            timestamp: When it was seen.
+            context: Place in the context to column, e.g. `{"ip": "address"}`.
+            integrations: Destination to truth value or column.
+            message_id: A column whose values are sent as message ids.
+            key: Columns the message id is made from, instead of the whole payload.
+            nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
+                policy per column.
+            timezone: Zone of times that carry none; without it they are read as UTC.
+            checks: Which checks apply, and how strictly.
+            namespace: Keeps message ids of one workspace apart from those of another.
+
+        Raises:
+            MappingError: A column is missing, or nothing says who the rows are about.
+
+        Examples:
+            >>> import polars as pl, cio_frames as cio
+            >>> views = pl.DataFrame({"user": ["u1"], "screen": ["Home"]})
+            >>> views.cio.screen(name="screen", user_id="user").payloads()[0]["name"]
+            'Home'
+        """
+        ask = Ask(
+            fields={
+                "name": name,
+                "user_id": user_id,
+                "anonymous_id": anonymous_id,
+                "timestamp": timestamp,
+                "message_id": message_id,
+            },
+            body=properties,
+            context=context,
+            integrations=integrations,
+            key=key,
+            nulls=nulls,
+            timezone=timezone,
+        )
+        return make(read(self._frame), ask, call="screen", checks=checks, namespace=namespace)
+
+    def group(
+        self,
+        *,
+        group_id: Value | None = None,
+        user_id: Value | None = None,
+        anonymous_id: Value | None = None,
+        object_type_id: Value | None = None,
+        traits: Body = None,
+        relationship: Body = None,
+        timestamp: Value | None = None,
+        context: Context = None,
+        integrations: Integrations = None,
+        message_id: Value | None = None,
+        key: Key = None,
+        nulls: NullPolicy = "omit",
+        timezone: str | None = None,
+        checks: Checks | None = None,
+        namespace: str = "",
+    ) -> Plan:
+        """Plan to add or update one group per row, and to relate a person to it.
+
+        Args:
+            group_id: The group: a company, a course, an account.
+            user_id: Who belongs to it; without a person only the group is written.
+            anonymous_id: Who belongs to it, before they were known.
+            object_type_id: What kind of group it is, a whole number as in the workspace's
+                settings; without it, 1.
+            traits: What is known of the group; see `Frame` for the ways to say it.
+            relationship: What is known of the person's part in it, such as a role.
+            timestamp: Since when the traits hold.
+            context: Place in the context to column, e.g. `{"ip": "address"}`.
+            integrations: Destination to truth value or column.
+            message_id: A column whose values are sent as message ids.
+            key: Columns the message id is made from, instead of the whole payload.
+            nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
+                policy per column.
+            timezone: Zone of times that carry none; without it they are read as UTC.
+            checks: Which checks apply, and how strictly.
+            namespace: Keeps message ids of one workspace apart from those of another.
+
+        Raises:
+            MappingError: A column is missing, or nothing says which group the rows are about.
+
+        Examples:
+            >>> import polars as pl, cio_frames as cio
+            >>> members = pl.DataFrame({"company": ["c1"], "user": ["u1"], "role": ["admin"]})
+            >>> plan = members.cio.group(group_id="company", user_id="user", relationship=["role"])
+            >>> plan.payloads()[0]["traits"]
+            {'relationshipAttributes': {'role': 'admin'}}
+        """
+        ask = Ask(
+            fields={
+                "group_id": group_id,
+                "user_id": user_id,
+                "anonymous_id": anonymous_id,
+                "object_type_id": object_type_id,
+                "timestamp": timestamp,
+                "message_id": message_id,
+            },
+            body=traits,
+            relationship=relationship,
+            context=context,
+            integrations=integrations,
+            key=key,
+            nulls=nulls,
+            timezone=timezone,
+        )
+        return make(read(self._frame), ask, call="group", checks=checks, namespace=namespace)
+
+    def alias(
+        self,
+        *,
+        previous_id: Value | None = None,
+        user_id: Value | None = None,
+        timestamp: Value | None = None,
+        context: Context = None,
+        integrations: Integrations = None,
+        message_id: Value | None = None,
+        key: Key = None,
+        nulls: NullPolicy = "omit",
+        timezone: str | None = None,
+        checks: Checks | None = None,
+        namespace: str = "",
+    ) -> Plan:
+        """Plan to merge one profile into another per row, for good.
+
+        Args:
+            previous_id: The profile that disappears.
+            user_id: The profile that stays; it must be there already.
+            timestamp: When they were found to be one.
+            context: Place in the context to column, e.g. `{"ip": "address"}`.
+            integrations: Destination to truth value or column.
+            message_id: A column whose values are sent as message ids.
+            key: Columns the message id is made from, instead of the whole payload.
+            nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
+                policy per column.
+            timezone: Zone of times that carry none; without it they are read as UTC.
+            checks: Which checks apply, and how strictly.
+            namespace: Keeps message ids of one workspace apart from those of another.
+
+        Raises:
+            MappingError: A column is missing.
+
+        Examples:
+            >>> import polars as pl, cio_frames as cio
+            >>> merges = pl.DataFrame({"old": ["a"], "new": ["b"]})
+            >>> merges.cio.alias(previous_id="old", user_id="new").payloads()[0]["previousId"]
+            'a'
+        """
+        ask = Ask(
+            fields={
+                "previous_id": previous_id,
+                "user_id": user_id,
+                "timestamp": timestamp,
+                "message_id": message_id,
+            },
+            context=context,
+            integrations=integrations,
+            key=key,
+            nulls=nulls,
+            timezone=timezone,
+        )
+        return make(read(self._frame), ask, call="alias", checks=checks, namespace=namespace)
+
+    def form(
+        self,
+        *,
+        form_id: Value | None = None,
+        email: Value | None = None,
+        id: Value | None = None,  # noqa: A002 - the API's own name
+        fields: Body = None,
+        timezone: str | None = None,
+        checks: Checks | None = None,
+        namespace: str = "",
+    ) -> Plan:
+        """Plan to submit one form per row. A submission always counts as happening now.
+
+        Args:
+            form_id: The form; one that is not known yet is created.
+            email: Who submitted it, by e-mail address.
+            id: Who submitted it, by id; one of the two, not both.
+            fields: What was submitted, all as text; see `Frame` for the ways to say it.
+            timezone: Zone of times that carry none; without it they are read as UTC.
+            checks: Which checks apply, and how strictly.
+            namespace: Keeps message ids of one workspace apart from those of another.
+
+        Raises:
+            MappingError: A column is missing, or nothing says who submitted what.
+
+        Examples:
+            >>> import polars as pl, cio_frames as cio
+            >>> sent = pl.DataFrame({"email": ["ada@example.com"], "topic": ["sales"]})
+            >>> sent.cio.form(form_id=cio.lit("contact"), email="email").payloads()
+            [{'data': {'email': 'ada@example.com', 'topic': 'sales'}}]
+        """
+        ask = Ask(
+            fields={"form_id": form_id, "email": email, "id": id}, body=fields, timezone=timezone
+        )
+        return make(read(self._frame), ask, call="form", checks=checks, namespace=namespace)
+
+
+def frame(anything: Any) -> Frame:
+    """Return the verbs for any table; the typed form of `df.cio`.
+
+    Args:
+        anything: A pandas or polars frame, a polars lazy frame, a list of dictionaries, or
+            anything with an Arrow stream, such as a pyarrow table, a DuckDB relation or Ibis.
+
+    Examples:
+        >>> import pyarrow as pa, cio_frames as cio
+        >>> cio.frame(pa.table({"id": ["u1"]})).identify(user_id="id").counts["valid"]
+        1
+    """
+    return Frame(anything)
+
+
+def lit(value: Any) -> pl.Expr:
+    """Return a constant, for arguments where a text would name a column.
+
+    Examples:
+        >>> import polars as pl, cio_frames as cio
+        >>> users = pl.DataFrame({"id": ["u1"]})
+        >>> users.cio.track(event=cio.lit("Imported"), user_id="id").payloads()[0]["event"]
+        'Imported'
+    """
+    return pl.lit(value)

@@ -1,0 +1,22 @@
+"""The record of every row of every run, in Parquet."""
+
+from cio_frames.audit.log import Audit
+from cio_frames.audit.recorder import Recorder
+from cio_frames.audit.recovery import Recovery, recover
+from cio_frames.audit.rejects import write_csv
+from cio_frames.audit.runfile import RunInfo, new_run_id
+from cio_frames.audit.schema import FAILED, SETTLED, STATES, UNFINISHED
+
+__all__ = [
+    "FAILED",
+    "SETTLED",
+    "STATES",
+    "UNFINISHED",
+    "Audit",
+    "Recorder",
+    "Recovery",
+    "RunInfo",
+    "new_run_id",
+    "recover",
+    "write_csv",
+]

@@ -1,0 +1,182 @@
+"""What a run's directory holds at this moment, whether or not its writer is still alive.
+
+Reading changes nothing. A segment is either sealed (its part is complete and listed with its
+hash) or open (its plan and its journal are there, and together they say what is known of each
+row). Everything else a crash can leave is worth nothing and is passed over.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+from cio_frames.audit import journal, runfile
+from cio_frames.audit.disk import Disk
+from cio_frames.audit.journal import (
+    Attempted,
+    Entry,
+    Finished,
+    Opened,
+    Part,
+    Record,
+    Retried,
+    Split,
+    Stopped,
+)
+from cio_frames.audit.layout import Layout, segment_of
+from cio_frames.audit.parts import decode_part, decode_plan, digest
+from cio_frames.audit.runfile import RunFile
+from cio_frames.audit.schema import STATES
+from cio_frames.audit.settle import settle
+from cio_frames.errors import AuditCorruptError
+
+RUN = -1
+"""The segment number in the head of the run's own journal."""
+
+_LOOKS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsealed:
+    """A segment without its part: what was planned and what happened so far."""
+
+    segment: int
+    plan: pl.DataFrame
+    entries: tuple[Entry, ...]
+
+    def settled(self, run_id: str) -> pl.DataFrame:
+        """Return what is known of each row."""
+        return settle(self.plan, self.entries, run_id=run_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What a directory holds.
+
+    Attributes:
+        run: run.json, with the parts that were sealed since it was written.
+        unsealed: The segments without a part, by number.
+        stopped: The stop that run.json does not know of yet.
+    """
+
+    run: RunFile
+    unsealed: tuple[Unsealed, ...]
+    stopped: Stopped | None
+
+
+def inspect(disk: Disk, directory: Path) -> Contents:
+    """Return what the directory of a run holds.
+
+    Raises:
+        AuditCorruptError: If a file is missing, changed or of another run.
+    """
+    for look in range(_LOOKS):
+        try:
+            return _look(disk, Layout(directory))
+        except FileNotFoundError as missing:
+            # A writer at work may have sealed the file since its name was read.
+            if look == _LOOKS - 1:
+                raise _corrupt(Path(str(missing.filename)), "missing") from None
+    raise AssertionError
+
+
+def rows_of(disk: Disk, directory: Path, part: Part) -> pl.DataFrame:
+    """Return the rows of a sealed part.
+
+    Raises:
+        AuditCorruptError: If the file is missing, changed or of another run.
+    """
+    path = Layout(directory).part(part.segment)
+    try:
+        data = disk.read(path)
+    except OSError:
+        raise _corrupt(path, "missing or not readable") from None
+    if digest(data) != part.sha256:
+        raise _corrupt(path, "changed after it was written")
+    return decode_part(data, path=path)
+
+
+def part_of(segment: Unsealed, rows: pl.DataFrame, *, data: bytes) -> Part:
+    """Return what is listed of a part: `rows` are in it, `data` are its bytes."""
+    counts = dict(rows["state"].value_counts().iter_rows())
+    return Part(
+        segment=segment.segment,
+        rows=rows.height,
+        bytes=len(data),
+        sha256=digest(data),
+        counts={state: counts[state] for state in STATES if state in counts},
+        requests=sum(isinstance(entry, Attempted) for entry in segment.entries),
+        retries=sum(isinstance(entry, Retried) for entry in segment.entries),
+        sent_bytes=int(rows.filter(pl.col("attempts") > 0)["bytes"].sum()),
+    )
+
+
+def with_parts(run: RunFile, parts: Iterable[Part]) -> RunFile:
+    """Return `run` with these parts, in the order of their segments."""
+    return replace(run, parts=tuple(sorted(parts, key=lambda part: part.segment)))
+
+
+def _look(disk: Disk, layout: Layout) -> Contents:
+    run = runfile.read(disk, layout.directory)
+    if run.state != "running":
+        return Contents(run=run, unsealed=(), stopped=None)
+    # In this order, because a writer makes journal, plan and part in this order.
+    journaled = _segments(disk, layout.journals)
+    planned = _segments(disk, layout.plans)
+    records = _journal(disk, layout.run_journal, run=run, segment=RUN)[1]
+    parts = {part.segment: part for part in run.parts}
+    parts |= {record.segment: record for record in records if isinstance(record, Part)}
+    sealed = {n for n in parts if n not in planned or _is_whole(disk, layout, parts[n])}
+    for segment in journaled - planned - sealed:
+        _refuse_entries(disk, layout.journal(segment))
+    stops = [record for record in records if isinstance(record, Stopped)]
+    return Contents(
+        run=with_parts(run, [parts[n] for n in sealed]),
+        unsealed=tuple(_unsealed(disk, layout, run, n) for n in sorted(planned - sealed)),
+        stopped=stops[-1] if stops else None,
+    )
+
+
+def _segments(disk: Disk, directory: Path) -> set[int]:
+    found = (segment_of(name) for name in disk.names(directory))
+    return {number for number in found if number is not None}
+
+
+def _unsealed(disk: Disk, layout: Layout, run: RunFile, segment: int) -> Unsealed:
+    path = layout.plan(segment)
+    data = disk.read(path)
+    head, records = _journal(disk, layout.journal(segment), run=run, segment=segment)
+    if head.plan_sha256 != digest(data):
+        raise _corrupt(path, "changed after it was written")
+    entries = tuple(
+        record for record in records if isinstance(record, Attempted | Retried | Split | Finished)
+    )
+    return Unsealed(segment=segment, plan=decode_plan(data, path=path), entries=entries)
+
+
+def _journal(
+    disk: Disk, path: Path, *, run: RunFile, segment: int
+) -> tuple[Opened, Sequence[Record]]:
+    records = journal.parse(disk.read(path), path=path)
+    head = records[0] if records else None
+    if not isinstance(head, Opened) or (head.run, head.segment) != (run.info.run_id, segment):
+        raise _corrupt(path, "not the journal that belongs here")
+    return head, records[1:]
+
+
+def _is_whole(disk: Disk, layout: Layout, part: Part) -> bool:
+    try:
+        return digest(disk.read(layout.part(part.segment))) == part.sha256
+    except FileNotFoundError:
+        return False
+
+
+def _refuse_entries(disk: Disk, path: Path) -> None:
+    """Refuse a journal that says something of a segment whose plan is gone."""
+    if len(journal.parse(disk.read(path), path=path)) > 1:
+        raise _corrupt(path, "its plan is missing")
+
+
+def _corrupt(path: Path, problem: str) -> AuditCorruptError:
+    return AuditCorruptError(str(path), problem=problem, hint="Restore it from a copy.")

@@ -1,0 +1,227 @@
+"""The few things the record asks of a disk, so that another one can stand in for it.
+
+Everything that must survive a crash goes through `publish` (a whole file appears at once or
+not at all) or through a journal (`create`, `write`, `sync`). Directories and files are made for
+their owner only, and a link where one of them should be is refused.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import socket
+import stat
+import sys
+import time
+from pathlib import Path
+from typing import Literal, Protocol
+
+from cio_frames.errors import AuditError, AuditLockedError
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+Durability = Literal["power", "process"]
+TEMPORARY = ".tmp"
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+
+class Disk(Protocol):
+    """What the record needs of a file system. Handles are integers; failures are OSError."""
+
+    def make(self, directory: Path, *, shared: bool = False) -> None:
+        """Make `directory` if it is missing, for its owner only.
+
+        One that is there must be a real directory of the same owner, unless it may be `shared`.
+        """
+
+    def create(self, path: Path) -> int:
+        """Open a new, empty file for appending."""
+
+    def write(self, handle: int, data: bytes) -> None:
+        """Append all of `data`."""
+
+    def truncate(self, handle: int, size: int) -> None:
+        """Cut the file to `size` bytes."""
+
+    def sync(self, handle: int) -> None:
+        """Return when the file's bytes would survive a power cut."""
+
+    def close(self, handle: int) -> None:
+        """Give the handle back."""
+
+    def rename(self, old: Path, new: Path) -> None:
+        """Put the file `old` in the place of `new`."""
+
+    def remove(self, path: Path) -> None:
+        """Remove the file, if it is there."""
+
+    def sync_names(self, directory: Path) -> None:
+        """Return when the names in `directory` would survive a power cut."""
+
+    def read(self, path: Path) -> bytes:
+        """Return the bytes of the file."""
+
+    def names(self, directory: Path) -> list[str]:
+        """Return the names in `directory`, sorted; none if it is missing."""
+
+    def lock(self, path: Path) -> int:
+        """Hold `path` against any other process; raise AuditLockedError if one holds it."""
+
+    def unlock(self, handle: int) -> None:
+        """Let others have the lock."""
+
+    def is_locked(self, path: Path) -> bool:
+        """Tell whether another process holds `path`, without touching it."""
+
+
+def publish(disk: Disk, path: Path, data: bytes) -> None:
+    """Make `path` hold `data`, so that nobody ever sees a part of it there."""
+    temporary = path.with_name(path.name + TEMPORARY)
+    disk.remove(temporary)
+    handle = disk.create(temporary)
+    try:
+        disk.write(handle, data)
+        disk.sync(handle)
+    except OSError:
+        disk.close(handle)
+        with contextlib.suppress(OSError):
+            disk.remove(temporary)
+        raise
+    disk.close(handle)
+    disk.rename(temporary, path)
+    disk.sync_names(path.parent)
+
+
+class Drive:
+    """The real disk.
+
+    Args:
+        durability: "power" waits for the device where the record asks for it; "process" leaves
+            that to the operating system, which is safe against a killed process only.
+    """
+
+    def __init__(self, durability: Durability = "power") -> None:
+        self._waits = durability == "power"
+
+    def make(self, directory: Path, *, shared: bool = False) -> None:
+        """Make `directory` if it is missing, for its owner only."""
+        with contextlib.suppress(FileExistsError):
+            directory.mkdir(mode=0o700, parents=True)
+            self.sync_names(directory.parent)
+        if not shared:
+            _refuse_foreign(directory)
+
+    def create(self, path: Path) -> int:
+        """Open a new, empty file for appending."""
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
+        return os.open(path, flags | _NO_FOLLOW, 0o600)
+
+    def write(self, handle: int, data: bytes) -> None:
+        """Append all of `data`, however many calls it takes."""
+        left = memoryview(data)
+        while left:
+            left = left[os.write(handle, left) :]
+
+    def truncate(self, handle: int, size: int) -> None:
+        """Cut the file to `size` bytes."""
+        os.ftruncate(handle, size)
+
+    def sync(self, handle: int) -> None:
+        """Return when the file's bytes would survive a power cut."""
+        if not self._waits:
+            return
+        if sys.platform == "darwin":
+            fcntl.fcntl(handle, fcntl.F_FULLFSYNC)
+        elif sys.platform == "linux":
+            os.fdatasync(handle)
+        else:
+            os.fsync(handle)
+
+    def close(self, handle: int) -> None:
+        """Give the handle back."""
+        os.close(handle)
+
+    def rename(self, old: Path, new: Path) -> None:
+        """Put the file `old` in the place of `new`."""
+        old.replace(new)
+
+    def remove(self, path: Path) -> None:
+        """Remove the file, if it is there."""
+        path.unlink(missing_ok=True)
+
+    def sync_names(self, directory: Path) -> None:
+        """Return when the names in `directory` would survive a power cut."""
+        if not self._waits or sys.platform == "win32":
+            return
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def read(self, path: Path) -> bytes:
+        """Return the bytes of the file."""
+        handle = os.open(path, os.O_RDONLY | _NO_FOLLOW)
+        with os.fdopen(handle, "rb") as file:
+            return file.read()
+
+    def names(self, directory: Path) -> list[str]:
+        """Return the names in `directory`, sorted; none if it is missing."""
+        try:
+            return sorted(path.name for path in directory.iterdir())
+        except FileNotFoundError:
+            return []
+
+    def lock(self, path: Path) -> int:
+        """Hold `path` against any other process; raise AuditLockedError if one holds it."""
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | _NO_FOLLOW, 0o600)
+        try:
+            _hold(handle)
+        except OSError:
+            holder = os.read(handle, 400).decode(errors="replace") or "unknown"
+            os.close(handle)
+            told = f"{path.parent} is being written by another process ({holder}). "
+            raise AuditLockedError(told + "Wait for it to end, then try again.") from None
+        about = {"pid": os.getpid(), "host": socket.gethostname(), "since": int(time.time())}
+        os.write(handle, json.dumps(about).encode())
+        return handle
+
+    def unlock(self, handle: int) -> None:
+        """Let others have the lock."""
+        os.ftruncate(handle, 0)
+        os.close(handle)
+
+    def is_locked(self, path: Path) -> bool:
+        """Tell whether another process holds `path`, without touching it."""
+        try:
+            handle = os.open(path, os.O_RDWR | _NO_FOLLOW)
+        except OSError:
+            return False
+        try:
+            _hold(handle)
+        except OSError:
+            return True
+        finally:
+            os.close(handle)
+        return False
+
+
+def _hold(handle: int) -> None:
+    if sys.platform == "win32":
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _refuse_foreign(directory: Path) -> None:
+    """Refuse a link, a file or somebody else's directory where one of ours should be."""
+    found = directory.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        kind = "a link" if stat.S_ISLNK(found.st_mode) else "not a directory"
+        raise AuditError(f"{directory} is {kind}. Name a directory of your own for the audit.")
+    if hasattr(os, "getuid") and found.st_uid != os.getuid():
+        raise AuditError(f"{directory} belongs to another user. Name a directory of your own.")

@@ -1,0 +1,184 @@
+"""Reading the record: of one run, or of all runs of a directory."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from cio_frames.audit import runfile, verify
+from cio_frames.audit.contents import Contents, inspect
+from cio_frames.audit.disk import Disk, Drive
+from cio_frames.audit.layout import Layout
+from cio_frames.audit.schema import FAILED, PART_SCHEMA, STATES, frame_schema
+from cio_frames.audit.story import story
+from cio_frames.audit.tally import latest_of, tally
+from cio_frames.errors import AuditCorruptError, AuditError
+
+_TOTALS = ("rows", *STATES, "requests", "retries", "bytes")
+
+
+class Audit:
+    """The record of every row of one run, or of all runs in a directory.
+
+    Reading changes nothing, and needs no recovery first: the rows of a run that was killed are
+    told as they are known.
+
+    Args:
+        directory: `audit/<run>`, or the directory of all runs.
+        disk: Where it is; the real disk if not given.
+
+    Raises:
+        AuditError: If there is no run.
+    """
+
+    def __init__(self, directory: Path | str, *, disk: Disk | None = None) -> None:
+        self.directory = Path(directory).absolute()
+        self._disk = disk or Drive()
+        if not self._directories():
+            raise AuditError(
+                f"There is no run in {self.directory}. Name the directory that was given to "
+                "send(..., audit=...), or one run in it."
+            )
+
+    @property
+    def runs(self) -> pl.DataFrame:
+        """One row per run: when, where to, how it ended, and how many rows are in each state."""
+        return pl.DataFrame(
+            [self._about(directory) for directory in self._directories()],
+            schema_overrides={"created": pl.Datetime("ms", "UTC"), "stopped": pl.String},
+        )
+
+    @property
+    def messages(self) -> pl.DataFrame:
+        """One row per input row of every run, with what became of it."""
+        return self.scan().collect()
+
+    def scan(self) -> pl.LazyFrame:
+        """Return `messages` without reading them yet.
+
+        Raises:
+            AuditCorruptError: If a file is missing, changed or of another run.
+        """
+        return pl.concat(
+            [frame for directory in self._directories() for frame in self._scan(directory)]
+        )
+
+    def failed(self, *, run: str | None = None) -> pl.DataFrame:
+        """Return the rows that Customer.io is not known to have, with the reasons.
+
+        Args:
+            run: One run; all runs if not given.
+        """
+        return self._of(run).filter(pl.col("state").is_in(FAILED)).collect()
+
+    def explain(self, *, row: int, run: str | None = None, plan: int | None = None) -> str:
+        """Tell what became of a row, in sentences: one paragraph per run and plan that has it.
+
+        Args:
+            row: Number of the row in its table, from 0.
+            run: One run; all runs if not given.
+            plan: Position of the plan in a back-fill; all if not given.
+
+        Raises:
+            AuditError: If no run has that row.
+        """
+        rows = self._of(run).filter(pl.col("row") == row)
+        if plan is not None:
+            rows = rows.filter(pl.col("plan") == plan)
+        found = rows.collect().sort("run_id", "plan")
+        if found.is_empty():
+            raise AuditError(
+                f"No run in {self.directory} has a row {row}. Rows are numbered from 0 in the "
+                "order of the table; .runs tells how many each run has."
+            )
+        told = {d.name: runfile.read(self._disk, d) for d in self._directories()}
+        return "\n\n".join(story(item, run=told[item["run_id"]]) for item in found.to_dicts())
+
+    def verify(self) -> pl.DataFrame:
+        """Return what is wrong with the record: run_id, file, problem, hint. Empty if it is whole.
+
+        Every file is read and compared with its hash, states are added up, and every row number
+        is looked for.
+        """
+        return pl.concat([verify.problems(self._disk, d) for d in self._directories()])
+
+    def diff(self, before: str, after: str) -> pl.DataFrame:
+        """Return the messages that two runs do not have in the same state.
+
+        Args:
+            before: A run.
+            after: Another run.
+        """
+        columns = ("call", "row", "state", "payload_hash")
+        left, right = (
+            self._of(run).filter(pl.col("message_id").is_not_null()).select("message_id", *columns)
+            for run in (before, after)
+        )
+        both = left.join(right, on="message_id", how="full", suffix="_after", coalesce=True)
+        same = pl.col("state").eq_missing(pl.col("state_after")) & pl.col(
+            "payload_hash"
+        ).eq_missing(pl.col("payload_hash_after"))
+        return both.filter(~same).collect().sort("row", "row_after", nulls_last=True)
+
+    def __repr__(self) -> str:
+        runs = self.runs
+        rows, failed = runs["rows"].sum(), sum(runs[state].sum() for state in FAILED)
+        return f"<Audit of {runs.height} runs: {rows:,} rows, {failed:,} of them not delivered>"
+
+    def _directories(self) -> list[Path]:
+        if runfile.NAME in self._disk.names(self.directory):
+            return [self.directory]
+        under = (self.directory / name for name in self._disk.names(self.directory))
+        return [path for path in under if path.is_dir() and runfile.NAME in self._disk.names(path)]
+
+    def _of(self, run: str | None) -> pl.LazyFrame:
+        if run is None:
+            return self.scan()
+        for directory in self._directories():
+            if directory.name == run:
+                return pl.concat(list(self._scan(directory)))
+        names = ", ".join(directory.name for directory in self._directories())
+        raise AuditError(f"There is no run {run!r} in {self.directory}. Runs: {names}.")
+
+    def _scan(self, directory: Path) -> Iterator[pl.LazyFrame]:
+        contents = inspect(self._disk, directory)
+        frames = [frame_schema(PART_SCHEMA).to_frame(eager=False)]
+        paths = self._paths(directory, contents)
+        if paths:
+            frames.append(pl.scan_parquet(paths, glob=False))
+        run_id = contents.run.info.run_id
+        frames += [segment.settled(run_id).lazy() for segment in contents.unsealed]
+        if contents.run.resumed:
+            yield latest_of(pl.concat(frames).collect()).lazy()
+        else:
+            yield from frames
+
+    def _paths(self, directory: Path, contents: Contents) -> list[Path]:
+        layout = Layout(directory)
+        present = set(self._disk.names(layout.parts))
+        paths = [layout.part(part.segment) for part in contents.run.parts]
+        for path in paths:
+            if path.name not in present:
+                raise AuditCorruptError(
+                    str(path), problem="missing", hint="Restore it from a copy."
+                )
+        return paths
+
+    def _about(self, directory: Path) -> dict[str, Any]:
+        contents = inspect(self._disk, directory)
+        run = contents.run
+        counts = tally(self._disk, directory, run, unsealed=contents.unsealed)
+        state: str = run.state
+        if state == "running" and not self._disk.is_locked(Layout(directory).lock):
+            state = "crashed"
+        return {
+            "run_id": run.info.run_id,
+            "created": run.info.created,
+            "state": state,
+            "region": run.info.region,
+            "endpoint": run.info.endpoint,
+            "strict": run.info.strict,
+            **counts,
+            "stopped": run.stopped["code"] if run.stopped else None,
+        }

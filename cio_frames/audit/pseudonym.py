@@ -1,0 +1,111 @@
+"""Identifiers in the record: keyed hashes that only the holder of the key can match.
+
+A plain hash of an e-mail address is guessed in seconds; HMAC-SHA256 with a key that never leaves
+the analyst's machine is not. The same person has the same pseudonym in every run of one key.
+"""
+
+import hmac
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+import polars as pl
+import polars_hash as plh
+
+from cio_frames.audit.schema import HASH_CHARACTERS
+from cio_frames.errors import AuditError
+
+Pii = Literal["hmac", "ids", "full"]
+KEY_VARIABLE = "CIO_AUDIT_KEY"
+ERROR_CHARACTERS = 300
+_NAMED_CHARACTERS = 3
+_KEY = re.compile(r"[0-9a-f]{64}")
+_EMAIL = r"[^\s@<>\"',;]{1,100}@[^\s@<>\"',;]{1,200}"
+
+
+def key(*, environ: Mapping[str, str] = os.environ, directory: Path | None = None) -> str:
+    """Return the key of the pseudonyms, made once and kept for its owner only.
+
+    Args:
+        environ: Where CIO_AUDIT_KEY may hold it, as 64 hexadecimal characters.
+        directory: Where it is kept otherwise; the user's data directory if not given.
+
+    Raises:
+        AuditError: If the key is malformed, or cannot be kept.
+    """
+    given = environ.get(KEY_VARIABLE)
+    if given is not None:
+        return _checked(given, where=KEY_VARIABLE)
+    kept = (directory or Path(platformdirs.user_data_dir("cio_frames"))) / "audit.key"
+    try:
+        if not kept.exists():
+            _make(kept)
+        return _checked(kept.read_text(), where=str(kept))
+    except OSError as error:
+        told = f"The key of the audit's pseudonyms cannot be kept in {kept}: {error.strerror}. "
+        raise AuditError(told + f'Set {KEY_VARIABLE}, or send with pii="ids".') from None
+
+
+def fingerprint(key: str) -> str:
+    """Return a short name for the key, from which the key cannot be had.
+
+    Examples:
+        >>> len(fingerprint("0" * 64))
+        8
+    """
+    return hmac.digest(key.encode(), b"cio_frames audit key", "sha256").hex()[:8]
+
+
+def pseudonyms(person: pl.Series, *, pii: Pii, key: str | None) -> pl.Series:
+    """Return what the record holds in place of the identifiers in `person`.
+
+    Examples:
+        >>> pseudonyms(pl.Series(["ada@example.com"]), pii="hmac", key="0" * 64).to_list()
+        ['5ace7752085c2219']
+    """
+    if pii == "full":
+        return person.alias("person_key")
+    if pii == "ids" or key is None:
+        return pl.Series("person_key", [None], pl.String).new_from_index(0, len(person))
+    hashed = plh.col("person").chash.hmac_sha256(key=key)
+    return (
+        pl.DataFrame({"person": person})
+        .select(person_key=hashed.str.head(HASH_CHARACTERS))
+        .to_series()
+    )
+
+
+def scrubbed(text: pl.Expr, *, person: pl.Expr) -> pl.Expr:
+    """Return `text` without the row's identifier and without e-mail addresses, not too long."""
+    named = person.str.len_chars() >= _NAMED_CHARACTERS
+    without = pl.when(named).then(text.str.split(person).list.join("<person>")).otherwise(text)
+    return without.str.replace_all(_EMAIL, "<email>").str.head(ERROR_CHARACTERS)
+
+
+def _make(kept: Path) -> None:
+    kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = kept.with_name(f"{kept.name}.{os.getpid()}")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(secrets.token_hex(32))
+        file.flush()
+        os.fsync(handle)
+    try:
+        os.link(fresh, kept)
+    except FileExistsError:
+        pass
+    finally:
+        fresh.unlink()
+
+
+def _checked(text: str, *, where: str) -> str:
+    if not _KEY.fullmatch(text.strip().lower()):
+        raise AuditError(
+            f"{where} does not hold a key of 64 hexadecimal characters. "
+            'Make one with python -c "import secrets; print(secrets.token_hex(32))".'
+        )
+    return text.strip().lower()

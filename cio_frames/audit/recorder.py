@@ -1,0 +1,300 @@
+"""The listener that keeps the record: what happens is on disk before anything follows from it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import polars as pl
+
+from cio_frames.audit import pseudonym, runfile
+from cio_frames.audit.contents import RUN, with_parts
+from cio_frames.audit.disk import Disk, Drive, Durability
+from cio_frames.audit.journal import Attempted, Entry, Finished, Opened, Retried, Split, Stopped
+from cio_frames.audit.layout import Layout
+from cio_frames.audit.parts import digest, encode
+from cio_frames.audit.planned import plan_of
+from cio_frames.audit.recovery import clear, conclude, heal, seal
+from cio_frames.audit.runfile import RunFile, RunInfo, State
+from cio_frames.audit.schema import FORMAT, PLAN_SCHEMA
+from cio_frames.audit.store import Store
+from cio_frames.audit.tracker import Tracker
+from cio_frames.errors import AuditError
+from cio_frames.payloads.batches import Batch, Segment
+from cio_frames.sending.events import (
+    BatchAttempted,
+    BatchFinished,
+    BatchRetried,
+    BatchSplit,
+    Fact,
+    RunFinished,
+    RunStopped,
+    SegmentPlanned,
+)
+
+_LAZY_RECORDS = 64
+_LAZY_S = 0.2
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Recorder:
+    """Keeps the record of a run. It is a listener: call it with every fact.
+
+    A segment's plan is sealed before the call returns, and so is the record of an attempt, so
+    that nothing leaves without it. If the record cannot be kept, the call raises AuditError and
+    the request must not leave. Use it as a context manager, or call `close`.
+
+    Attributes:
+        directory: The run's directory.
+        run: The content of run.json as far as it is known.
+    """
+
+    def __init__(
+        self, store: Store, run: RunFile, *, key: str | None, now: Callable[[], datetime] = _now
+    ) -> None:
+        self.run = run
+        self.directory = store.layout.directory
+        self._store = store
+        self._key = key
+        self._now = now
+        self._stopped: Stopped | None = None
+        self._trackers: dict[int, Tracker] = {}
+        self._first = 1 + max((part.segment for part in run.parts), default=-1)
+        self._synced_at = time.monotonic()
+        head = Opened(format=FORMAT, run=run.info.run_id, segment=RUN)
+        self._journal = store.journal(store.layout.run_journal, head)
+        store.publish_run(run)
+        store.lay_ballast()
+
+    @classmethod
+    def start(
+        cls,
+        audit: Path | str,
+        info: RunInfo,
+        *,
+        durability: Durability = "power",
+        disk: Disk | None = None,
+        key: str | None = None,
+        now: Callable[[], datetime] = _now,
+    ) -> Self:
+        """Begin the record of a new run in `audit`.
+
+        Args:
+            audit: The directory of all runs; made if it is missing.
+            info: What the sender knows of the run.
+            durability: "power" is safe against a power cut, "process" against a kill only.
+            disk: Where to write; the real disk if not given.
+            key: Key of the pseudonyms; the user's own if not given.
+            now: The clock.
+
+        Raises:
+            AuditLockedError: If another process writes there.
+            AuditError: If the directory cannot be used, or has a run of that name.
+        """
+        layout = Layout(Path(audit).absolute() / info.run_id)
+        key = _key(info, key)
+        store = Store(disk or Drive(durability), layout)
+        if runfile.NAME in store.disk.names(layout.directory):
+            store.close()
+            raise AuditError(f"{layout.directory} is a run already. Resume it, or name another.")
+        run = RunFile(
+            info=info,
+            state="running",
+            durability=durability,
+            versions=runfile.installed(),
+            key_name=pseudonym.fingerprint(key) if key else None,
+        )
+        return cls._opened(store, run, key=key, now=now)
+
+    @classmethod
+    def resume(
+        cls,
+        directory: Path | str,
+        *,
+        disk: Disk | None = None,
+        key: str | None = None,
+        now: Callable[[], datetime] = _now,
+    ) -> Self:
+        """Take up the record of a run again, after recovering it if it was not closed.
+
+        Segments may be numbered from 0 again. The rows in them replace what `recover` told of
+        them; rows that are not in them stay as they are.
+
+        Raises:
+            AuditLockedError: If the run is still being written.
+            AuditCorruptError: If a file is missing, changed or of another run.
+            AuditError: If the pseudonyms of the run were made with another key.
+        """
+        layout = Layout(Path(directory).absolute())
+        found = runfile.read(disk or Drive(), layout.directory)
+        key = _key(found.info, key)
+        if key and pseudonym.fingerprint(key) != found.key_name:
+            raise AuditError(
+                f"The pseudonyms in {directory} were made with another key. "
+                f"Set {pseudonym.KEY_VARIABLE} to that one."
+            )
+        store = Store(disk or Drive(found.durability), layout)
+        resumed = (*found.resumed, now().astimezone(UTC).isoformat(timespec="milliseconds"))
+        run = replace(heal(store), state="running", resumed=resumed)
+        return cls._opened(store, run, key=key, now=now)
+
+    def __call__(self, fact: Fact) -> None:
+        """Record a fact; return when what follows from it may happen."""
+        match fact:
+            case SegmentPlanned(segment=segment):
+                self._plan(segment)
+            case BatchAttempted(batch=batch, at=at):
+                self._attempt(batch, at)
+            case BatchRetried(batch=batch):
+                start, size = self._tracker(batch).span(batch)
+                code, doubt = fact.code, fact.in_doubt
+                self._enter(
+                    batch, Retried(batch.number, start, size, fact.status, code, in_doubt=doubt)
+                )
+            case BatchSplit(batch=batch, into=(first, _)):
+                start, size = self._tracker(batch).span(batch)
+                self._enter(batch, Split(batch.number, start + len(first), start, size))
+            case BatchFinished():
+                self._finish(fact)
+            case RunStopped(code=code, reason=reason):
+                self._stop(code, reason)
+            case RunFinished():
+                self._end("stopped" if self._stopped else "finished")
+            case _:
+                pass
+
+    def close(self) -> None:
+        """End the record. Rows that are not done stay pending or in doubt, as they are."""
+        try:
+            if self.run.state == "running" and self._store.is_usable:
+                self._end("stopped")
+        finally:
+            self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @classmethod
+    def _opened(
+        cls, store: Store, run: RunFile, *, key: str | None, now: Callable[[], datetime]
+    ) -> Self:
+        try:
+            return cls(store, run, key=key, now=now)
+        except BaseException:
+            store.close()
+            raise
+
+    def _plan(self, segment: Segment) -> None:
+        number = self._first + segment.number
+        plan = plan_of(segment, pii=self.run.info.pii, key=self._key)
+        run_id = self.run.info.run_id
+        data = encode(plan, schema=PLAN_SCHEMA, run_id=run_id)
+        head = Opened(format=FORMAT, run=run_id, segment=number, plan_sha256=digest(data))
+        journal = self._store.journal(self._store.layout.journal(number), head)
+        self._store.publish(self._store.layout.plan(number), data)
+        tracker = Tracker(segment, number=number, plan=plan, journal=journal)
+        self._trackers[segment.number] = tracker
+        if tracker.is_done:
+            self._seal(segment.number)
+
+    def _attempt(self, batch: Batch, at: datetime) -> None:
+        tracker = self._tracker(batch)
+        entry = Attempted(batch.number, _milliseconds(at), *tracker.span(batch))
+        self._store.append(tracker.journal, entry, ballast=False)
+        self._store.sync(tracker.journal)
+        tracker.note(entry)
+
+    def _finish(self, fact: BatchFinished) -> None:
+        batch = fact.batch
+        tracker = self._tracker(batch)
+        start, size = tracker.span(batch)
+        error = self._scrubbed(fact.error, person=tracker.person(batch)) if fact.error else ""
+        self._enter(
+            batch,
+            Finished(
+                batch.number,
+                fact.state,
+                _milliseconds(fact.at),
+                start,
+                size,
+                fact.status,
+                fact.code,
+                error,
+                fact.in_doubt,
+            ),
+        )
+        if tracker.is_done:
+            self._seal(batch.segment)
+
+    def _enter(self, batch: Batch, entry: Entry) -> None:
+        """Record what came of an attempt; the disk may take a moment to have it."""
+        tracker = self._tracker(batch)
+        self._store.append(tracker.journal, entry, ballast=True)
+        tracker.note(entry)
+        late = time.monotonic() - self._synced_at > _LAZY_S
+        if late or tracker.journal.unsynced >= _LAZY_RECORDS:
+            self._store.sync(tracker.journal)
+            self._synced_at = time.monotonic()
+
+    def _stop(self, code: str, reason: str) -> None:
+        self._stopped = Stopped(code=code, reason=reason, at=_milliseconds(self._now()))
+        self._store.append(self._journal, self._stopped, ballast=True)
+        self._store.sync(self._journal)
+
+    def _seal(self, segment: int) -> None:
+        tracker = self._trackers[segment]
+        part = seal(self._store, self.run, tracker.unsealed())
+        self._store.append(self._journal, part, ballast=True)
+        self._store.sync(self._journal)
+        self.run = with_parts(self.run, [*self.run.parts, part])
+        del self._trackers[segment]
+        layout = self._store.layout
+        self._store.drop(layout.plan(tracker.number))
+        self._store.drop(layout.journal(tracker.number), journal=tracker.journal)
+
+    def _end(self, state: State) -> None:
+        for segment in sorted(self._trackers):
+            self._seal(segment)
+        self.run = conclude(self._store, self.run, state=state, stopped=self._stopped)
+        self._store.drop(self._store.layout.run_journal, journal=self._journal)
+        clear(self._store)
+        self._store.close()
+
+    def _tracker(self, batch: Batch) -> Tracker:
+        tracker = self._trackers.get(batch.segment)
+        if tracker is None:
+            raise AuditError(
+                f"Segment {batch.segment} is not under way. "
+                "Nothing of it was sent. This is a fault of cio_frames: please report it."
+            )
+        return tracker
+
+    def _scrubbed(self, error: str, *, person: str | None) -> str:
+        if self.run.info.pii == "full":
+            return error[: pseudonym.ERROR_CHARACTERS]
+        told = pl.DataFrame(
+            {"error": [error], "person": [person]}, schema_overrides={"person": pl.String}
+        )
+        return str(told.select(pseudonym.scrubbed(pl.col("error"), person=pl.col("person"))).item())
+
+
+def _key(info: RunInfo, key: str | None) -> str | None:
+    return (key or pseudonym.key()) if info.pii == "hmac" else None
+
+
+def _milliseconds(at: datetime) -> int:
+    return round(at.timestamp() * 1000)

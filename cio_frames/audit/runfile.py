@@ -1,0 +1,173 @@
+"""run.json: what a run is, what became of it, and which files it consists of.
+
+It is written whole each time and carries the hash of its own content, so that a changed byte, or
+the file of another run, is noticed.
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from cio_frames.audit.disk import Disk, Durability, publish
+from cio_frames.audit.journal import Part
+from cio_frames.audit.pseudonym import Pii
+from cio_frames.audit.schema import FORMAT
+from cio_frames.errors import AuditCorruptError, AuditError
+
+NAME = "run.json"
+State = Literal["running", "finished", "stopped", "crashed"]
+_PACKAGES = ("cio_frames", "polars", "pyarrow")
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInfo:
+    """What the sender knows of a run before it begins. Plain values only, and never a key.
+
+    Attributes:
+        run_id: Name of the run and of its directory; `new_run_id` makes one.
+        created: When the run was made.
+        region: "us", "eu" or "sandbox".
+        endpoint: Host that is sent to.
+        strict: Whether strict mode is on.
+        namespace: What the derived message ids are made for.
+        id_algorithm: Version of the way message ids are derived.
+        limits: The limits in force, by name.
+        mapping: Which column feeds which field, per plan.
+        decisions: What the user chose: repairs, overrides, warnings they sent in spite of.
+        fingerprint: Hash of the table or tables that are sent, if one was taken.
+        rows: How many rows the plans have, if that is known.
+        plans: Call and number of rows of each plan, so that rows that a stopped run never came
+            to are recorded too.
+        pii: "hmac" keeps keyed hashes of the identifiers, "ids" nothing, "full" the identifiers.
+    """
+
+    run_id: str
+    created: datetime
+    region: str
+    endpoint: str
+    strict: bool
+    namespace: str = ""
+    id_algorithm: str = ""
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    mapping: Mapping[str, Any] = field(default_factory=dict)
+    decisions: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: str | None = None
+    rows: int | None = None
+    plans: tuple[tuple[str, int], ...] = ()
+    pii: Pii = "hmac"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFile:
+    """The content of run.json.
+
+    Attributes:
+        info: The run as the sender described it.
+        state: "running" until the recorder or a recovery says otherwise.
+        versions: Versions of this package and of the libraries that decide the bytes.
+        durability: What the record was safe against while it was written.
+        key_name: Fingerprint of the pseudonyms' key.
+        stopped: Code, reason and time of the stop, if there was one.
+        resumed: When the run was taken up again.
+        parts: The parts, by segment.
+        counts: What the rows added up to when the run ended.
+    """
+
+    info: RunInfo
+    state: State
+    durability: Durability
+    versions: Mapping[str, str]
+    key_name: str | None = None
+    stopped: Mapping[str, str] | None = None
+    resumed: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+def new_run_id(at: datetime, *, token: str | None = None) -> str:
+    """Return a name that sorts by time.
+
+    Examples:
+        >>> new_run_id(datetime(2026, 11, 21, 9, 30, tzinfo=UTC), token="k3f9q2")
+        '20261121T093000000Z-k3f9q2'
+    """
+    moment = at.astimezone(UTC)
+    end = token or "".join(secrets.choice(_ALPHABET) for _ in range(6))
+    return f"{moment:%Y%m%dT%H%M%S}{moment.microsecond // 1000:03d}Z-{end}"
+
+
+def installed() -> dict[str, str]:
+    """Return the versions that a later reader may need to know."""
+    return {name: _version(name) for name in _PACKAGES}
+
+
+def write(disk: Disk, directory: Path, content: RunFile) -> None:
+    """Replace run.json."""
+    told = {name: getattr(content, name) for name in RunFile.__dataclass_fields__}
+    info = {name: getattr(content.info, name) for name in RunInfo.__dataclass_fields__}
+    info["created"] = content.info.created.astimezone(UTC).isoformat()
+    parts = [msgspec.structs.asdict(part) for part in content.parts]
+    body = {"format": FORMAT, **info, **told, "parts": parts}
+    del body["info"]
+    try:
+        text = json.dumps({**body, "checksum": _checksum(body)}, indent=1, ensure_ascii=False)
+    except TypeError as error:
+        raise AuditError(
+            f"The description of a run holds plain values only ({error}). "
+            "Pass text, numbers, lists and dictionaries in RunInfo."
+        ) from None
+    publish(disk, directory / NAME, text.encode() + b"\n")
+
+
+def read(disk: Disk, directory: Path) -> RunFile:
+    """Return the content of run.json.
+
+    Raises:
+        AuditCorruptError: If it is missing, changed, of another format, or of another run.
+    """
+    path = directory / NAME
+    try:
+        body = json.loads(disk.read(path))
+        checksum = body.pop("checksum")
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        raise _corrupt(path, "missing or not readable as a run") from None
+    if checksum != _checksum(body):
+        raise _corrupt(path, "changed after it was written")
+    if body.pop("format") != FORMAT:
+        raise _corrupt(path, "written by another version of cio_frames")
+    if body["run_id"] != directory.name:
+        raise _corrupt(path, f"of another run ({body['run_id']})")
+    return _parsed(body)
+
+
+def _parsed(body: dict[str, Any]) -> RunFile:
+    body["plans"] = tuple((call, rows) for call, rows in body["plans"])
+    body["created"] = datetime.fromisoformat(body["created"])
+    described = {name: body.pop(name) for name in RunInfo.__dataclass_fields__}
+    body["parts"] = tuple(Part(**part) for part in body["parts"])
+    body["resumed"] = tuple(body["resumed"])
+    return RunFile(info=RunInfo(**described), **body)
+
+
+def _checksum(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _corrupt(path: Path, problem: str) -> AuditCorruptError:
+    return AuditCorruptError(str(path), problem=problem, hint="Restore it from a copy.")
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,159 @@
+"""From a sealed plan and its journal to what is known of every row.
+
+This is the one place that decides it: for a segment that is done, for a run that was stopped,
+and for a directory that a crash left behind:
+
+- no attempt recorded: pending, certainly not sent;
+- attempted, and the answer shows that it was not applied: pending;
+- attempted, and no answer or an ambiguous one: in doubt;
+- otherwise what the outcome says. A settled state is never left.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from cio_frames.audit.journal import WHOLE, Attempted, Entry, Finished, Retried
+from cio_frames.audit.schema import PART_SCHEMA, SETTLED, STATES, frame_schema
+
+_NUMBER = {name: number for number, name in enumerate(STATES)}
+_PENDING, _IN_DOUBT, _BLOCKED = (_NUMBER[name] for name in ("pending", "in_doubt", "blocked"))
+_IS_SETTLED = np.array([name in SETTLED for name in STATES])
+_NONE = -1
+
+
+def settle(plan: pl.DataFrame, entries: Iterable[Entry], *, run_id: str) -> pl.DataFrame:
+    """Return one row per row of `plan`, in its order, with the columns of a part.
+
+    Args:
+        plan: The sealed plan of a segment.
+        entries: What its journal says, in the order it was written.
+        run_id: The run, for the first column.
+
+    Raises:
+        LookupError: If an entry speaks of a batch that the plan does not have.
+    """
+    book = _Book(plan)
+    for entry in entries:
+        book.enter(entry)
+    columns = [pl.Series(name, values, strict=False) for name, values in book.columns().items()]
+    told = plan.with_columns(
+        pl.lit(run_id).alias("run_id"),
+        *columns,
+    )
+    return told.with_columns(
+        pl.coalesce(pl.col("said_code"), pl.col("code")).alias("code"),
+        pl.coalesce(pl.col("said_error"), pl.col("error")).alias("error"),
+    ).select(
+        pl.col(name).cast(kind)
+        for name, kind in frame_schema(PART_SCHEMA).items()
+    )  # fmt: skip
+
+
+class _Book:
+    """What is known of the rows that are sent, as columns in sending order."""
+
+    def __init__(self, plan: pl.DataFrame) -> None:
+        sent = (
+            plan.select("batch", "position")
+            .with_row_index("at")
+            .filter(pl.col("batch").is_not_null())
+            .sort("batch", "position")
+        )
+        batches, firsts, sizes = np.unique(
+            sent["batch"].to_numpy(), return_index=True, return_counts=True
+        )
+        self._where = {
+            int(batch): (int(first), int(first + size))
+            for batch, first, size in zip(batches, firsts, sizes, strict=True)
+        }
+        self._places = sent["at"].to_numpy()
+        self._planned = plan["state"]
+        count = sent.height
+        self._state = np.full(count, _PENDING, np.int8)
+        self._waiting = np.zeros(count, bool)
+        self._doubted = np.zeros(count, bool)
+        self._attempts = np.zeros(count, np.int32)
+        self._status = np.full(count, _NONE, np.int16)
+        self._reason = np.full(count, _NONE, np.int32)
+        self._first = np.full(count, _NONE, np.int64)
+        self._last = np.full(count, _NONE, np.int64)
+        self._reasons: list[tuple[str, str]] = []
+
+    def enter(self, entry: Entry) -> None:
+        """Take one entry of the journal into account."""
+        rows = self._rows(entry)
+        if isinstance(entry, Attempted):
+            self._attempts[rows] += 1
+            self._waiting[rows] = True
+            first = self._first[rows]
+            first[first == _NONE] = entry.at
+        elif isinstance(entry, Retried):
+            self._waiting[rows] = False
+            self._doubted[rows] |= entry.in_doubt
+            self._say(rows, ~_IS_SETTLED[self._state[rows]], entry)
+        elif isinstance(entry, Finished):
+            self._finish(rows, entry)
+
+    def columns(self) -> dict[str, Any]:
+        """Return the columns for every row of the plan, null where nothing is known."""
+        unsettled = ~_IS_SETTLED[self._state]
+        self._state[unsettled & (self._waiting | self._doubted)] = _IN_DOUBT
+        codes = [code or None for code, _ in self._reasons]
+        errors = [error or None for _, error in self._reasons]
+        names = pl.Series(STATES).gather(self._spread(self._state, _PENDING))
+        attempted = self._spread(self._first, _NONE)
+        reasons = self._optional(self._reason)
+        is_sent = pl.Series(self._spread(np.ones(len(self._state), np.int8), 0) == 1)
+        return {
+            "state": names.zip_with(is_sent, self._planned),
+            "attempts": self._spread(self._attempts, 0),
+            "http_status": self._optional(self._status),
+            "said_code": pl.Series(codes, dtype=pl.String).gather(reasons),
+            "said_error": pl.Series(errors, dtype=pl.String).gather(reasons),
+            "first_attempt_at": _moments(attempted),
+            "finished_at": _moments(self._spread(self._last, _NONE)),
+        }
+
+    def _rows(self, entry: Entry) -> slice:
+        start, stop = self._where[entry.batch]
+        if entry.size != WHOLE:
+            start, stop = start + entry.start, min(start + entry.start + entry.size, stop)
+        return slice(start, stop)
+
+    def _finish(self, rows: slice, entry: Finished) -> None:
+        number = _NUMBER[entry.state]
+        self._waiting[rows] = False
+        unsettled = ~_IS_SETTLED[self._state[rows]]
+        self._doubted[rows] |= unsettled & (entry.in_doubt or number == _IN_DOUBT)
+        if _IS_SETTLED[number] or number == _BLOCKED:
+            self._state[rows][unsettled] = number
+        self._last[rows][unsettled] = entry.at
+        self._say(rows, unsettled, entry)
+
+    def _say(self, rows: slice, which: npt.NDArray[np.bool_], entry: Finished | Retried) -> None:
+        reason = _NONE
+        error = entry.error if isinstance(entry, Finished) else ""
+        if entry.code or error:
+            self._reasons.append((entry.code, error))
+            reason = len(self._reasons) - 1
+        self._reason[rows][which] = reason
+        self._status[rows][which] = _NONE if entry.status is None else entry.status
+
+    def _spread(self, values: npt.NDArray[Any], missing: int) -> npt.NDArray[Any]:
+        """Return `values` in the order of the plan."""
+        whole = np.full(len(self._planned), missing, values.dtype)
+        whole[self._places] = values
+        return whole
+
+    def _optional(self, values: npt.NDArray[Any]) -> pl.Series:
+        whole = self._spread(values, _NONE)
+        return pl.Series(whole).set(pl.Series(whole == _NONE), None)
+
+
+def _moments(milliseconds: npt.NDArray[np.int64]) -> pl.Series:
+    known = pl.Series(milliseconds).set(pl.Series(milliseconds == _NONE), None)
+    return known.cast(pl.Datetime("ms", "UTC"))

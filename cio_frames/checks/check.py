@@ -1,0 +1,154 @@
+"""What a check is: a code, words for people, and an expression that tells the bad rows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Literal
+
+import polars as pl
+
+from cio_frames.mapping import MessageMapping, Slot
+
+Severity = Literal["refuse", "reject", "warn", "info"]
+SEVERITIES: tuple[Severity, ...] = ("refuse", "reject", "warn", "info")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What a check may know beside the value it looks at.
+
+    Attributes:
+        mapping: Where every value goes.
+        now: The planned time of sending, in UTC.
+        allow: Names the user has allowed, such as events that delete people.
+        message_bytes: The most bytes a message may have.
+    """
+
+    mapping: MessageMapping
+    now: datetime
+    allow: frozenset[str] = frozenset()
+    message_bytes: int = 32_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByValue:
+    """A test of each value of a slot; `bad` gives None where the slot is none of its business."""
+
+    bad: Callable[[Slot, Scope], pl.Expr | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByRow:
+    """A test of each row; `bad` gives None for calls it does not concern."""
+
+    bad: Callable[[Scope], pl.Expr | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByColumn:
+    """A test of a column by its name and type alone; `bad` gives the evidence, or None."""
+
+    bad: Callable[[Slot, Scope], str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByCall:
+    """A test of the call as it was asked for; `bad` gives the evidence, or None."""
+
+    bad: Callable[[Scope], str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByMessage:
+    """A test of each encoded message, over the columns that encoding gives."""
+
+    bad: Callable[[Scope], pl.Expr]
+
+
+Test = ByValue | ByRow | ByColumn | ByCall | ByMessage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """A change of a column that mends a finding.
+
+    Attributes:
+        change: Gives the slot's new expression, or None where it stays.
+        safe: Whether it can be undone in thought: no two values become one.
+        sentence: What it does, for the report.
+    """
+
+    change: Callable[[Slot], pl.Expr | None]
+    safe: bool
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that can be wrong with a table.
+
+    Attributes:
+        code: Stable name, `subject.problem`.
+        severity: What it means for sending.
+        sentence: What is wrong, about `{column}`.
+        hint: What to do next.
+        consequence: What would happen if it were sent.
+        source: Where the rule comes from.
+        test: How it is found.
+        repair: How it is mended, where that can be done without asking.
+    """
+
+    code: str
+    severity: Severity
+    sentence: str
+    hint: str
+    consequence: str
+    source: str
+    test: Test
+    repair: Repair | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    """Which checks apply, and how strictly.
+
+    Attributes:
+        select: Codes, or beginnings of codes, to apply; all when empty.
+        ignore: Codes, or beginnings of codes, to leave out.
+        severity: Another severity for a code.
+        allow: Names that are refused unless they are listed, such as `"User Deleted"`.
+        rules: Further checks of the user's own.
+
+    Examples:
+        >>> checks = Checks(ignore=["time.naive"], severity={"id.padded": "warn"})
+        >>> [check.code for check in checks.of([])]
+        []
+    """
+
+    select: Sequence[str] = ()
+    ignore: Sequence[str] = ()
+    severity: Mapping[str, Severity] = field(default_factory=lambda: MappingProxyType({}))
+    allow: Sequence[str] = ()
+    rules: Sequence[Check] = ()
+
+    def of(self, catalogue: Sequence[Check]) -> tuple[Check, ...]:
+        """Return the checks of a catalogue that apply, with the severities asked for."""
+        chosen = [
+            check
+            for check in (*catalogue, *self.rules)
+            if _matches(check.code, self.select or ("",)) and not _matches(check.code, self.ignore)
+        ]
+        return tuple(
+            replace(check, severity=self.severity.get(check.code, check.severity))
+            for check in chosen
+        )
+
+
+def utc_now() -> datetime:
+    """Return the present, in UTC."""
+    return datetime.now(tz=UTC)
+
+
+def _matches(code: str, patterns: Sequence[str]) -> bool:
+    return any(code == pattern or code.startswith(pattern) for pattern in patterns)

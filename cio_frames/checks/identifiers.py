@@ -1,0 +1,268 @@
+"""Identifiers: what makes, merges or splits people without anyone wanting it."""
+
+import polars as pl
+
+from cio_frames.checks.check import ByColumn, ByRow, ByValue, Check, Repair, Scope
+from cio_frames.mapping import Slot
+from cio_frames.spec import CALLS, LIMITS
+from cio_frames.values import as_text, has_text
+
+PEOPLE = ("user_id", "anonymous_id", "previous_id", "id")
+IDS = (*PEOPLE, "group_id")
+PLACEHOLDERS = (
+    "", "nan", "none", "null", "nat", "n/a", "#n/a", "na", "-", "undefined", "[object object]", "<na>",
+)  # fmt: skip
+NOBODY = ("0", "unknown", "guest", "anonymous", "test", "00000000-0000-0000-0000-000000000000")
+INVISIBLE = "[\u00a0\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u0000-\u001f\u007f-\u009f]"
+EMAIL = r"^[^\s@,;<>]+@[^\s@,;<>]+\.[^\s@,;<>]+$"
+EXACT = 2**53
+
+
+def is_id(slot: Slot) -> bool:
+    """Tell whether a slot holds an identifier."""
+    return slot.argument in IDS
+
+
+def is_text(slot: Slot) -> bool:
+    """Tell whether a slot holds text."""
+    return slot.dtype in (pl.String, pl.Categorical) or isinstance(slot.dtype, pl.Enum)
+
+
+def text(slot: Slot, scope: Scope) -> pl.Expr:
+    """Return a slot's values as the text they are sent as."""
+    return as_text(pl.col(slot.name), dtype=slot.dtype, timezone=scope.mapping.timezone)
+
+
+def blank(values: pl.Expr) -> pl.Expr:
+    """Tell of each text whether it stands for nothing."""
+    return values.str.strip_chars().str.to_lowercase().is_in(PLACEHOLDERS)
+
+
+def _missing(scope: Scope) -> pl.Expr | None:
+    tests = []
+    for arguments in _needed(scope.mapping.call.name):
+        slots = [slot for name in arguments if (slot := scope.mapping.find(name))]
+        empty = [pl.col(slot.name).is_null() for slot in slots]
+        if slots:
+            tests.append(pl.all_horizontal(empty))
+    return pl.any_horizontal(tests) if tests else None
+
+
+def _needed(call: str) -> list[list[str]]:
+    groups: dict[str, list[str]] = {}
+    for row in CALLS[call].fields:
+        if row.argument in (*IDS, "email", "form_id") and row.required != "never":
+            key = row.required if row.required != "always" else row.argument
+            groups.setdefault(key, []).append(row.argument)
+    return list(groups.values())
+
+
+def _float(slot: Slot, _: Scope) -> pl.Expr | None:
+    if not (is_id(slot) and slot.dtype.is_float()):
+        return None
+    values = pl.col(slot.name)
+    return (values == values.round(0)) & (values.abs() <= EXACT)
+
+
+def _precision(slot: Slot, _: Scope) -> pl.Expr | None:
+    if not (is_id(slot) and slot.dtype.is_float()):
+        return None
+    return pl.col(slot.name).abs() > EXACT
+
+
+def _fractional(slot: Slot, _: Scope) -> pl.Expr | None:
+    if not (is_id(slot) and slot.dtype.is_float()):
+        return None
+    values = pl.col(slot.name)
+    return (values != values.round(0)) | values.is_nan()
+
+
+def _boolean(slot: Slot, _: Scope) -> str | None:
+    return "true and false" if is_id(slot) and slot.dtype == pl.Boolean else None
+
+
+def _untextual(slot: Slot, _: Scope) -> str | None:
+    wrong = not has_text(slot.dtype) or slot.dtype.is_temporal() or slot.json
+    return f"{slot.dtype}" if is_id(slot) and wrong and slot.dtype != pl.Null else None
+
+
+def _placeholder(slot: Slot, scope: Scope) -> pl.Expr | None:
+    return blank(text(slot, scope)) if is_id(slot) and is_text(slot) else None
+
+
+def _nobody(slot: Slot, scope: Scope) -> pl.Expr | None:
+    if slot.argument not in PEOPLE or not has_text(slot.dtype):
+        return None
+    return text(slot, scope).str.to_lowercase().is_in(NOBODY)
+
+
+def _padded(slot: Slot, scope: Scope) -> pl.Expr | None:
+    if not (is_id(slot) and is_text(slot)):
+        return None
+    values = text(slot, scope)
+    return values.str.contains(r"^\s|\s$") & ~blank(values)
+
+
+def _invisible(slot: Slot, scope: Scope) -> pl.Expr | None:
+    if not (is_id(slot) and is_text(slot)):
+        return None
+    return text(slot, scope).str.strip_chars(" \t\r\n").str.contains(INVISIBLE)
+
+
+def _long(slot: Slot, scope: Scope) -> pl.Expr | None:
+    if not is_id(slot) or not has_text(slot.dtype):
+        return None
+    return text(slot, scope).str.len_bytes() > LIMITS["id_bytes"].value
+
+
+def _cio(slot: Slot, scope: Scope) -> pl.Expr | None:
+    if slot.argument not in PEOPLE or not is_text(slot):
+        return None
+    return text(slot, scope).str.starts_with("cio_")
+
+
+def _address(slot: Slot, scope: Scope) -> pl.Expr | None:
+    is_email = slot.path in (("traits", "email"), ("data", "email"))
+    if not (is_email and is_text(slot)):
+        return None
+    values = text(slot, scope).str.strip_chars()
+    return ~values.str.contains(EMAIL) & ~blank(values)
+
+
+def _alias_to_itself(scope: Scope) -> pl.Expr | None:
+    previous, kept = scope.mapping.find("previous_id"), scope.mapping.find("user_id")
+    if previous is None or kept is None:
+        return None
+    return text(previous, scope) == text(kept, scope)
+
+
+def _object_type(slot: Slot, scope: Scope) -> pl.Expr | None:
+    if slot.argument != "object_type_id":
+        return None
+    return ~text(slot, scope).str.contains(r"^[1-9]\d*$")
+
+
+def _whole(slot: Slot) -> pl.Expr | None:
+    return slot.expr.cast(pl.Int64) if is_id(slot) and slot.dtype.is_float() else None
+
+
+def _stripped(slot: Slot) -> pl.Expr | None:
+    return slot.expr.cast(pl.String).str.strip_chars() if is_id(slot) and is_text(slot) else None
+
+
+def _visible(slot: Slot) -> pl.Expr | None:
+    if not (is_id(slot) and is_text(slot)):
+        return None
+    return slot.expr.cast(pl.String).str.replace_all(INVISIBLE, "")
+
+
+IDENTIFIER_CHECKS = (
+    Check(
+        code="id.missing", severity="reject", test=ByRow(bad=_missing),
+        sentence="No identifier: the row is about nobody.",
+        hint="Fill the identifier, or name another column.",
+        consequence="Customer.io drops the call, and answers 200 unless strict mode is on.",
+        source="SPEC-AUG oneOf userId, anonymousId; reference C11, C12, C16",
+    ),
+    Check(
+        code="id.float", severity="refuse", test=ByValue(bad=_float),
+        sentence="{column} holds decimals: 123 would be sent as a number that was stored as 123.0.",
+        hint='plan.fix("id.float") writes them as whole numbers.',
+        consequence="Nothing is sent until you say so: another source may have sent the same person as 123.0.",
+        source="reliability: pandas stores whole numbers with empty cells as decimals",
+        repair=Repair(change=_whole, safe=True, sentence="decimals without a fraction become whole numbers"),
+    ),
+    Check(
+        code="id.precision-lost", severity="refuse", test=ByValue(bad=_precision),
+        sentence="{column} holds decimals beyond 2^53: the last digits are already lost.",
+        hint="Read the column again as text, e.g. with cio.scan or dtype=str.",
+        consequence="Different people would share one identifier; nothing in this table can tell them apart.",
+        source="IEEE 754 doubles hold 53 bits",
+    ),
+    Check(
+        code="id.fractional", severity="reject", test=ByValue(bad=_fractional),
+        sentence="{column} holds a number with a fraction, or no number at all.",
+        hint="Check whether the right column is named.",
+        consequence="A profile would be made for a number that is no identifier.",
+        source="reliability 3.3",
+    ),
+    Check(
+        code="id.boolean", severity="refuse", test=ByColumn(bad=_boolean),
+        sentence="{column} holds true and false.",
+        hint="Name the column that holds the identifiers.",
+        consequence="All rows would end up in two profiles.",
+        source="reliability 3.3",
+    ),
+    Check(
+        code="id.type", severity="refuse", test=ByColumn(bad=_untextual),
+        sentence="{column} cannot be an identifier: its values are no single text or number.",
+        hint="Name another column, or turn its values into text.",
+        consequence="Identifiers are strings; no string could be made of these values without guessing.",
+        source="SPEC-AUG: userId is a string",
+    ),
+    Check(
+        code="id.placeholder", severity="reject", test=ByValue(bad=_placeholder),
+        sentence="{column} holds a word for nothing.",
+        hint="Leave these rows out, or fill in who they are about.",
+        consequence="Everyone without an identifier would be merged into one profile of that name.",
+        source="reliability 3.2",
+    ),
+    Check(
+        code="id.nobody", severity="warn", test=ByValue(bad=_nobody),
+        sentence="{column} holds a value that many systems use for nobody in particular.",
+        hint='Refuse them with Checks(severity={"id.nobody": "reject"}).',
+        consequence="Rows of many people may end up in one profile.",
+        source="reliability 3.2, 3.3",
+    ),
+    Check(
+        code="id.padded", severity="reject", test=ByValue(bad=_padded),
+        sentence="{column} begins or ends with white space.",
+        hint='plan.fix("id.padded") strips it.',
+        consequence="The padded identifier is another person than the one without the space.",
+        source="reference 3.1: ids are compared as they are",
+        repair=Repair(change=_stripped, safe=False, sentence="white space around identifiers is stripped"),
+    ),
+    Check(
+        code="id.invisible", severity="reject", test=ByValue(bad=_invisible),
+        sentence="{column} holds characters that cannot be seen.",
+        hint='plan.fix("id.invisible") removes them.',
+        consequence="The identifier looks like another person's and is not.",
+        source="reliability 3.3",
+        repair=Repair(change=_visible, safe=False, sentence="characters that cannot be seen are removed"),
+    ),
+    Check(
+        code="id.too-long", severity="reject", test=ByValue(bad=_long),
+        sentence="{column} is longer than 150 bytes.",
+        hint="Use a shorter identifier.",
+        consequence="Customer.io drops it; the error shows in the workspace's log only.",
+        source="TRACK customer limits; reference 6, C31",
+    ),
+    Check(
+        code="id.cio", severity="warn", test=ByValue(bad=_cio),
+        sentence="{column} begins with cio_ and will be read as Customer.io's own identifier.",
+        hint="Rename the identifiers unless they are cio_ids.",
+        consequence="The rest of the value is looked up as a cio_id; where it is unknown, the call is dropped.",
+        source="reference 3.1 (ACT resolver)",
+    ),
+    Check(
+        code="email.invalid", severity="warn", test=ByValue(bad=_address),
+        sentence="{column} is no e-mail address.",
+        hint="Correct the address, or send the row without it.",
+        consequence="Messages to this person will fail.",
+        source="reference 6",
+    ),
+    Check(
+        code="alias.self", severity="reject", test=ByRow(bad=_alias_to_itself),
+        sentence="previous_id and user_id are the same.",
+        hint="Leave the row out.",
+        consequence="A profile cannot be merged into itself.",
+        source="reference 3.4",
+    ),
+    Check(
+        code="group.type", severity="reject", test=ByValue(bad=_object_type),
+        sentence="{column} is not a whole number from 1 up.",
+        hint="Object types are numbers that Customer.io gives; see the workspace's object settings.",
+        consequence="The object would not be found or made.",
+        source="SEED-HTTP objectTypeId; reference C17, 3.5",
+    ),
+)  # fmt: skip

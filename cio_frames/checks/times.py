@@ -1,0 +1,185 @@
+"""Times: what moves an event to another moment, or makes an old one look new."""
+
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from cio_frames.checks.check import ByColumn, ByValue, Check, Scope
+from cio_frames.checks.identifiers import blank, is_text
+from cio_frames.mapping import Slot
+from cio_frames.spec import folded
+from cio_frames.values import epoch_unit, has_zone, instant, is_date_only
+
+EVENTS = ("track", "page", "screen")
+TRIGGERING = timedelta(hours=72)
+TOLERATED = timedelta(days=1)
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def is_timestamp(slot: Slot) -> bool:
+    """Tell whether a slot holds the time of the call."""
+    return slot.argument == "timestamp"
+
+
+def _instant(slot: Slot, scope: Scope) -> pl.Expr:
+    return instant(pl.col(slot.name), dtype=slot.dtype, timezone=scope.mapping.timezone)
+
+
+def _unreadable(slot: Slot, scope: Scope) -> pl.Expr | None:
+    if not is_timestamp(slot):
+        return None
+    filled = pl.col(slot.name).is_not_null() & ~_skipped(slot, scope)
+    return filled & _instant(slot, scope).is_null() & ~_empty(slot)
+
+
+def _skipped(slot: Slot, scope: Scope) -> pl.Expr:
+    """Tell of each local time whether a change of clocks skips or repeats it."""
+    if scope.mapping.timezone is None:
+        return pl.lit(value=False)
+    anywhere = instant(pl.col(slot.name), dtype=slot.dtype, timezone="UTC")
+    return anywhere.is_not_null() & _instant(slot, scope).is_null()
+
+
+def _clock_change(slot: Slot, scope: Scope) -> pl.Expr | None:
+    if not is_timestamp(slot) or scope.mapping.timezone is None:
+        return None
+    return _skipped(slot, scope)
+
+
+def _empty(slot: Slot) -> pl.Expr:
+    return blank(pl.col(slot.name).cast(pl.String)) if is_text(slot) else pl.lit(value=False)
+
+
+def _missing(slot: Slot, scope: Scope) -> pl.Expr | None:
+    if not is_timestamp(slot) or scope.mapping.call.name not in EVENTS:
+        return None
+    return pl.col(slot.name).is_null() | _empty(slot)
+
+
+def _future(slot: Slot, scope: Scope) -> pl.Expr | None:
+    return _instant(slot, scope) > scope.now + TOLERATED if is_timestamp(slot) else None
+
+
+def _early(slot: Slot, scope: Scope) -> pl.Expr | None:
+    return _instant(slot, scope) < EARLIEST if is_timestamp(slot) else None
+
+
+def _recent(slot: Slot, scope: Scope) -> pl.Expr | None:
+    if not is_timestamp(slot) or scope.mapping.call.name not in EVENTS:
+        return None
+    return _instant(slot, scope).is_between(scope.now - TRIGGERING, scope.now + TOLERATED)
+
+
+def _naive_column(slot: Slot, scope: Scope) -> str | None:
+    naive = isinstance(slot.dtype, pl.Datetime) and slot.dtype.time_zone is None
+    return f"{slot.dtype}" if naive and scope.mapping.timezone is None else None
+
+
+def _naive(slot: Slot, scope: Scope) -> pl.Expr | None:
+    if not (is_timestamp(slot) and is_text(slot)) or scope.mapping.timezone is not None:
+        return None
+    values = pl.col(slot.name).cast(pl.String).str.strip_chars()
+    return _instant(slot, scope).is_not_null() & ~has_zone(values) & ~is_date_only(values)
+
+
+def _date(slot: Slot, _: Scope) -> pl.Expr | None:
+    if not is_timestamp(slot):
+        return None
+    if slot.dtype == pl.Date:
+        return pl.col(slot.name).is_not_null()
+    return is_date_only(pl.col(slot.name).cast(pl.String)) if is_text(slot) else None
+
+
+def _epoch(slot: Slot, scope: Scope) -> pl.Expr | None:
+    if not (is_timestamp(slot) and slot.dtype.is_numeric()):
+        return None
+    return _instant(slot, scope).is_not_null() & epoch_unit(pl.col(slot.name)).is_not_null()
+
+
+def _unmapped(slot: Slot, scope: Scope) -> str | None:
+    if slot.role != "body" or scope.mapping.find("timestamp") or not slot.column:
+        return None
+    row = next((row for row in scope.mapping.call.fields if row.argument == "timestamp"), None)
+    names = map(folded, row.synonyms) if row else ()
+    return slot.column if folded(slot.column) in names else None
+
+
+TIME_CHECKS = (
+    Check(
+        code="time.unreadable", severity="reject", test=ByValue(bad=_unreadable),
+        sentence="{column} cannot be read as a point in time.",
+        hint="Write it as ISO 8601, e.g. 2026-03-01T12:00:00Z, or turn the column into datetimes.",
+        consequence="Without a time the event would count as happening now, and could start campaigns.",
+        source="reference 1.6",
+    ),
+    Check(
+        code="time.clock-change", severity="reject", test=ByValue(bad=_clock_change),
+        sentence="{column} is a local time that a change of clocks skips or repeats.",
+        hint="Give these times with their offset.",
+        consequence="The moment is not defined; it would be an hour off.",
+        source="reliability 3.5",
+    ),
+    Check(
+        code="time.missing", severity="reject", test=ByValue(bad=_missing),
+        sentence="{column} is empty.",
+        hint="Fill in when it happened, or send these rows apart without a timestamp.",
+        consequence="The event would count as happening now, and could start campaigns.",
+        source="SPEC-AUG timestamp; reference 3.8",
+    ),
+    Check(
+        code="time.future", severity="reject", test=ByValue(bad=_future),
+        sentence="{column} lies more than a day in the future.",
+        hint="Check the unit and the time zone of the column.",
+        consequence="Conditions on time would wait for that day.",
+        source="reference 3.8; reliability 3.5",
+    ),
+    Check(
+        code="time.early", severity="reject", test=ByValue(bad=_early),
+        sentence="{column} lies before 1970.",
+        hint="Check the unit of the column.",
+        consequence="Customer.io counts in seconds since 1970.",
+        source="reference 1.6; reliability 3.5",
+    ),
+    Check(
+        code="time.recent", severity="warn", test=ByValue(bad=_recent),
+        sentence="{column} is less than 72 hours before the planned sending.",
+        hint="Send these rows later, or make sure that no campaign waits for these events.",
+        consequence="The events can start campaigns: people may get messages.",
+        source="reference 3.8 (DOC importing-old-data)",
+    ),
+    Check(
+        code="time.naive", severity="warn", test=ByColumn(bad=_naive_column),
+        sentence="{column} has no time zone and is read as UTC.",
+        hint='Pass timezone="Europe/Berlin" (or where it was recorded).',
+        consequence="Every time would be off by the offset of that place.",
+        source="reliability 3.5; reference 4.3",
+    ),
+    Check(
+        code="time.naive-text", severity="warn", test=ByValue(bad=_naive),
+        sentence="{column} has no offset and is read as UTC.",
+        hint='Pass timezone="Europe/Berlin" (or where it was recorded).',
+        consequence="The time would be off by the offset of that place.",
+        source="reliability 3.5",
+    ),
+    Check(
+        code="time.date-only", severity="warn", test=ByValue(bad=_date),
+        sentence="{column} is a date; midnight is taken.",
+        hint="Give the time of day if you know it.",
+        consequence="All events of a day share one moment, and their order is lost.",
+        source="reliability 3.5",
+    ),
+    Check(
+        code="time.epoch", severity="warn", test=ByValue(bad=_epoch),
+        sentence="{column} is a number; its unit is taken from its size.",
+        hint="Turn the column into datetimes to be sure.",
+        consequence="A wrong unit would move the event by decades.",
+        source="reference 1.6; reliability 3.5",
+    ),
+    Check(
+        code="time.unmapped", severity="warn", test=ByColumn(bad=_unmapped),
+        sentence="{column} looks like the time of the call but is sent as data.",
+        hint='Pass timestamp="{column}".',
+        consequence="The calls would count as happening now, and events could start campaigns.",
+        source="reference 3.8",
+    ),
+)  # fmt: skip

@@ -1,0 +1,184 @@
+"""Keys, region and hosts: what a client needs to know before it may send."""
+
+import hmac
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Never
+from urllib.parse import urlsplit
+
+from cio_frames.errors import ConfigError, EndpointError
+from cio_frames.spec import host
+
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+"""The only hosts an endpoint may name, compared exactly."""
+
+_LOOPBACK_HINT = (
+    "An endpoint may only be http://127.0.0.1:<port>, http://localhost:<port> or "
+    'http://[::1]:<port>. For Customer.io itself, choose region="us" or region="eu".'
+)
+
+
+class SecretKey:
+    """A key that shows itself only when asked to.
+
+    It is drawn as `***` everywhere, and it cannot be pickled or copied.
+
+    Args:
+        value: The key itself. Blanks around it are taken off.
+        name: What the key is called in an error message.
+
+    Raises:
+        ConfigError: The value cannot be a key. The value is not part of the message.
+
+    Examples:
+        >>> SecretKey("k1")
+        ***
+        >>> f"{SecretKey('k1')}"
+        '***'
+    """
+
+    __slots__ = ("_reveal",)
+
+    _reveal: Callable[[], str]
+
+    def __init__(self, value: str, *, name: str = "The value") -> None:
+        key = _checked(value, name=name)
+        object.__setattr__(self, "_reveal", lambda: key)
+
+    def reveal(self) -> str:
+        """Return the key itself, to be used and forgotten."""
+        return self._reveal()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SecretKey):
+            return NotImplemented
+        return hmac.compare_digest(self.reveal().encode(), other.reveal().encode())
+
+    __hash__ = None  # type: ignore[assignment]  # a hash would let a guess be checked
+
+    def __setattr__(self, name: str, value: object) -> Never:
+        raise AttributeError("A SecretKey cannot be changed.")
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __format__(self, spec: str) -> str:
+        return "***"
+
+    def _repr_html_(self) -> str:
+        return "***"
+
+    def __reduce_ex__(self, protocol: object) -> Never:
+        raise TypeError("A SecretKey cannot be pickled; read it from the environment over there.")
+
+    def __copy__(self) -> Never:
+        raise TypeError("A SecretKey cannot be copied; pass the same object on.")
+
+    def __deepcopy__(self, memo: object) -> Never:
+        raise TypeError("A SecretKey cannot be copied; pass the same object on.")
+
+
+def _checked(value: object, *, name: str) -> str:
+    """Return the key without blanks around it, or say why it cannot be one."""
+    if not isinstance(value, str):
+        raise ConfigError(f"{name} is a string, not {type(value).__name__}.")
+    key = value.strip()
+    if not key or not key.isascii() or not key.isprintable() or ":" in key or " " in key:
+        raise ConfigError(
+            f"{name} cannot be a key: a key has visible ASCII characters only, without blanks and "
+            "colons. Copy it again from the integration's settings."
+        )
+    return key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What proves to Customer.io who is sending.
+
+    Attributes:
+        write_key: Key of the Pipelines source.
+        site_id: Public name of the workspace, for forms.
+        track_api_key: Track API key that belongs to `site_id`.
+    """
+
+    write_key: SecretKey | None = None
+    site_id: str | None = None
+    track_api_key: SecretKey | None = None
+
+
+def credentials(
+    *,
+    write_key: str | SecretKey | None = None,
+    site_id: str | None = None,
+    track_api_key: str | SecretKey | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Credentials:
+    """Collect keys from the arguments, else from the environment.
+
+    Args:
+        write_key: Pipelines write key, else `CIO_WRITE_KEY`.
+        site_id: Site ID for forms, else `CIO_SITE_ID`.
+        track_api_key: Track API key for forms, else `CIO_TRACK_API_KEY`.
+        environ: Where variables are read from.
+
+    Examples:
+        >>> credentials(environ={"CIO_WRITE_KEY": "k1"})
+        Credentials(write_key=***, site_id=None, track_api_key=None)
+    """
+    site = site_id or environ.get("CIO_SITE_ID")
+    return Credentials(
+        write_key=_secret("write_key", write_key or environ.get("CIO_WRITE_KEY")),
+        site_id=_checked(site, name="site_id") if site else None,
+        track_api_key=_secret("track_api_key", track_api_key or environ.get("CIO_TRACK_API_KEY")),
+    )
+
+
+def _secret(name: str, value: str | SecretKey | None) -> SecretKey | None:
+    if isinstance(value, SecretKey):
+        return value
+    return SecretKey(value, name=name) if value else None
+
+
+def base_url(region: str, api: str, *, endpoint: str | None = None) -> str:
+    """Return the address that requests of one surface start with.
+
+    Args:
+        region: `us` or `eu`.
+        api: `pipelines`, `forms` or `form-action`.
+        endpoint: A server on this machine that takes the place of all hosts.
+
+    Raises:
+        EndpointError: The endpoint is not on this machine.
+        ConfigError: There is no such region or surface.
+
+    Examples:
+        >>> base_url("eu", "pipelines")
+        'https://cdp-eu.customer.io'
+        >>> base_url("us", "forms", endpoint="http://127.0.0.1:8099/")
+        'http://127.0.0.1:8099'
+    """
+    name = host(region, api)
+    return f"https://{name}" if endpoint is None else _loopback(endpoint)
+
+
+def _loopback(endpoint: str) -> str:
+    """Return the endpoint in its one canonical spelling; any other spelling is refused."""
+    try:
+        parts = urlsplit(endpoint)
+        port = parts.port
+    except (ValueError, TypeError, AttributeError):
+        raise EndpointError(_told(endpoint), hint=_LOOPBACK_HINT) from None
+    for name in LOOPBACK_HOSTS:
+        canonical = f"http://{name}:{port}"
+        if port and endpoint in {canonical, f"{canonical}/"}:
+            return canonical
+    raise EndpointError(_told(endpoint), hint=_LOOPBACK_HINT)
+
+
+def _told(endpoint: object) -> str:
+    """Return the host of a refused endpoint; the rest of it could hold a key."""
+    try:
+        return urlsplit(str(endpoint)).hostname or "the endpoint"
+    except ValueError:
+        return "the endpoint"

@@ -1,0 +1,214 @@
+"""Every exception of the package, and what a caller can do about each.
+
+CioError
+├── FrameError                 the table itself cannot be read as one
+│   ├── UnsupportedFrameError  not a table this package knows
+│   ├── ColumnTypeError        one column holds values that no column type can hold
+│   ├── ColumnNamesError       names that are missing, doubled or not text
+│   └── InputFileError         a file that cannot be read; has `path` and `hint`
+├── MappingError               the call was asked for in a way that cannot work
+│   ├── ColumnNotFoundError    a named column is not in the table
+│   ├── NoIdentifierError      nothing says who the rows are about
+│   └── FieldConflictError     two columns would fill one place of the message
+├── ConfigError                keys, region or host
+│   ├── MissingKeyError        a key is needed and none was given
+│   └── EndpointError          a host that is not allowed
+├── PlanRefusedError           findings that forbid sending; has `findings`
+├── RepairError                a repair that does not exist or does not apply
+├── RunError                   a run ended before its rows did; has `run`
+│   ├── RunStoppedError        the answers forbid going on (wrong key, wrong host, every row refused)
+│   └── RunInterruptedError    an outage outlasted the patience of the run
+├── AuditError                 the record cannot be trusted or written
+│   ├── AccountingError        states do not add up to the rows read
+│   ├── AuditLockedError       another process writes here
+│   └── AuditCorruptError      a file is incomplete, changed or foreign
+└── SandboxError               the embedded workspace was used in a way it cannot be
+"""
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+
+class CioError(Exception):
+    """Anything this package raises on purpose."""
+
+
+class FrameError(CioError):
+    """The table cannot be read as one."""
+
+
+class UnsupportedFrameError(FrameError):
+    """The object is not a table this package knows."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        super().__init__(
+            f"{kind} is not a table. Pass a pandas or polars frame, anything with an Arrow stream "
+            "(__arrow_c_stream__), or a path through cio.scan(...)."
+        )
+
+
+class ColumnTypeError(FrameError):
+    """One column holds values that no column type can hold."""
+
+    def __init__(self, column: str, *, problem: str, hint: str) -> None:
+        self.column = column
+        super().__init__(f"Column {column!r}: {problem}. {hint}")
+
+
+class ColumnNamesError(FrameError):
+    """Column names are missing, doubled or not text."""
+
+    def __init__(self, names: Sequence[object], *, problem: str, hint: str) -> None:
+        self.names = tuple(names)
+        super().__init__(f"{problem}: {', '.join(repr(name) for name in names)}. {hint}")
+
+
+class InputFileError(FrameError):
+    """A file cannot be read."""
+
+    def __init__(self, path: str, *, problem: str, hint: str) -> None:
+        self.path = path
+        self.hint = hint
+        super().__init__(f"{path}: {problem}. {hint}")
+
+
+class MappingError(CioError):
+    """The call was asked for in a way that cannot work."""
+
+
+class ColumnNotFoundError(MappingError):
+    """A named column is not in the table."""
+
+    def __init__(self, column: str, *, argument: str, available: Sequence[str]) -> None:
+        self.column = column
+        self.argument = argument
+        self.available = tuple(available)
+        near = _nearest(column, available)
+        hint = f"Did you mean {near!r}?" if near else f"Columns: {', '.join(available) or 'none'}."
+        super().__init__(
+            f"{argument}={column!r} is not a column of this table. {hint} "
+            f"For a constant, write {argument}=cio.lit({column!r})."
+        )
+
+
+class NoIdentifierError(MappingError):
+    """Nothing says who the rows are about."""
+
+    def __init__(self, call: str, *, arguments: Sequence[str], available: Sequence[str]) -> None:
+        self.call = call
+        self.arguments = tuple(arguments)
+        self.available = tuple(available)
+        named = " or ".join(f'{argument}="column"' for argument in arguments)
+        super().__init__(
+            f"{call} needs {named}, and no column looks like one. "
+            f"Columns: {', '.join(available) or 'none'}."
+        )
+
+
+class FieldConflictError(MappingError):
+    """Two columns would fill one place of the message."""
+
+    def __init__(self, path: str, *, columns: Sequence[str], hint: str) -> None:
+        self.path = path
+        self.columns = tuple(columns)
+        super().__init__(f"{path} would be filled by {' and '.join(map(repr, columns))}. {hint}")
+
+
+class ConfigError(CioError):
+    """Keys, region or host are not usable."""
+
+
+class MissingKeyError(ConfigError):
+    """A key is needed and none was given."""
+
+    def __init__(self, argument: str, *, variable: str) -> None:
+        self.argument = argument
+        self.variable = variable
+        super().__init__(
+            f"{argument} is missing. Pass cio.connect({argument}=...) or set {variable}; "
+            "to try without an account, use cio.sandbox().client()."
+        )
+
+
+class EndpointError(ConfigError):
+    """A host is not allowed."""
+
+    def __init__(self, host: str, *, hint: str) -> None:
+        self.host = host
+        super().__init__(f"{host!r} is not a host to send to. {hint}")
+
+
+class PlanRefusedError(CioError):
+    """Findings forbid sending."""
+
+    def __init__(self, findings: Sequence[Mapping[str, Any]]) -> None:
+        self.findings = tuple(findings)
+        lines = [f"  {item['code']}: {item['message']} {item['hint']}" for item in findings]
+        super().__init__("Nothing was sent. This plan is refused:\n" + "\n".join(lines))
+
+
+class RepairError(CioError):
+    """A repair does not exist or does not apply."""
+
+    def __init__(self, code: str, *, problem: str, available: Sequence[str]) -> None:
+        self.code = code
+        offer = f"Repairs of this plan: {', '.join(available)}." if available else "It has none."
+        super().__init__(f"{code!r} {problem}. {offer}")
+
+
+class RunError(CioError):
+    """A run ended before its rows did. `run` tells what became of each row."""
+
+    def __init__(self, message: str, *, run: Any = None) -> None:
+        self.run = run
+        super().__init__(message)
+
+
+class RunStoppedError(RunError):
+    """The answers forbid going on."""
+
+
+class RunInterruptedError(RunError):
+    """An outage outlasted the patience of the run."""
+
+
+class AuditError(CioError):
+    """The record cannot be trusted or written."""
+
+
+class AccountingError(AuditError):
+    """States do not add up to the rows read."""
+
+    def __init__(self, rows: int, *, counts: Mapping[str, int]) -> None:
+        self.rows = rows
+        self.counts = dict(counts)
+        told = ", ".join(f"{state} {count}" for state, count in counts.items() if count)
+        super().__init__(
+            f"{rows} rows were read but the states add up to {sum(counts.values())} ({told}). "
+            "This is a fault of cio_frames: keep the audit directory and report it."
+        )
+
+
+class AuditLockedError(AuditError):
+    """Another process writes here."""
+
+
+class AuditCorruptError(AuditError):
+    """A file is incomplete, changed or foreign."""
+
+    def __init__(self, path: str, *, problem: str, hint: str) -> None:
+        self.path = path
+        super().__init__(f"{path}: {problem}. {hint}")
+
+
+class SandboxError(CioError):
+    """The embedded workspace was used in a way it cannot be."""
+
+
+def _nearest(name: str, names: Sequence[str]) -> str | None:
+    """Return the name that a typist most likely meant."""
+    lowered = {candidate.lower(): candidate for candidate in names}
+    near = get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    return lowered[near[0]] if near else None

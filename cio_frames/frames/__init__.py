@@ -1,0 +1,10 @@
+"""Any table, as one polars.LazyFrame: the only door in."""
+
+from cio_frames.frames.columns import ROW
+from cio_frames.frames.door import read
+from cio_frames.frames.files import scan
+from cio_frames.frames.fingerprint import fingerprint
+from cio_frames.frames.notes import Note
+from cio_frames.frames.table import Table
+
+__all__ = ["ROW", "Note", "Table", "fingerprint", "read", "scan"]

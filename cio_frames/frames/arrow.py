@@ -1,0 +1,253 @@
+"""Arrow columns to polars columns, whatever their encoding."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import polars as pl
+import pyarrow as pa
+
+from cio_frames.errors import ColumnTypeError
+from cio_frames.frames import values
+from cio_frames.frames.columns import Bad, Column
+
+
+def column(name: str, array: pa.ChunkedArray) -> Column:
+    """Return an Arrow column as polars reads it, with no encoding left that polars does not know.
+
+    Args:
+        name: The column's name.
+        array: The column.
+
+    Returns:
+        The column; maps, unions, calendar intervals and Arrow JSON are looked at value by value.
+
+    Raises:
+        ColumnTypeError: If the type means nothing outside its own library, or the data is broken.
+    """
+    wanted = target(array.type, name)
+    if not _valid(array):
+        return values.column(name, _decoded(name, array))
+    if wanted is None:
+        return values.column(name, python(array))
+    try:
+        cast = array if wanted == array.type else cast_to(array, wanted)
+    except pa.ArrowNotImplementedError:
+        return values.column(name, python(array))
+    except pa.ArrowInvalid as error:
+        raise ColumnTypeError(
+            name,
+            problem=f"its {array.type} values do not fit {wanted}",
+            hint="Cast or filter them before.",
+        ) from error
+    return Column(series=pl.Series(name, pl.from_arrow(cast)))
+
+
+def cast_to(array: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
+    """Cast, taking a canonical extension type (bool8, tensor) for what it stores."""
+    if isinstance(array.type, pa.BaseExtensionType):
+        array = pa.chunked_array([chunk.storage for chunk in array.chunks], array.type.storage_type)
+    return array.cast(wanted)
+
+
+def target(kind: pa.DataType, name: str) -> pa.DataType | None:
+    """Return the type to cast to before polars reads it; None if each value must be looked at."""
+    for test, decide in DECISIONS:
+        if test(kind):
+            return decide(kind, name)
+    if _same(kind):
+        return kind
+    raise ColumnTypeError(
+        name,
+        problem=f"the Arrow type {kind} has no meaning here",
+        hint="Cast it to numbers, text, times, lists or structs first.",
+    )
+
+
+def _same(kind: pa.DataType) -> bool:
+    """Tell whether polars reads the type as it is."""
+    return bool(
+        pa.types.is_primitive(kind)
+        or pa.types.is_null(kind)
+        or pa.types.is_decimal(kind)
+        or _is_text(kind)
+        or pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_fixed_size_binary(kind)
+        or pa.types.is_binary_view(kind)
+    )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return isinstance(kind, pa.ListType | pa.LargeListType | pa.ListViewType | pa.LargeListViewType)
+
+
+def _is_odd(kind: pa.DataType) -> bool:
+    """Tell whether polars has no such type, or would read it as another one."""
+    return bool(
+        pa.types.is_map(kind)
+        or pa.types.is_union(kind)
+        or pa.types.is_interval(kind)
+        or (pa.types.is_decimal(kind) and (kind.scale < 0 or kind.precision > values.DIGITS))
+        or (isinstance(kind, pa.BaseExtensionType) and kind.extension_name in LOOKED_AT)
+    )
+
+
+def _encoded(kind: pa.DataType, name: str) -> pa.DataType | None:
+    return target(kind.value_type, name)
+
+
+def _list(kind: pa.DataType, name: str) -> pa.DataType | None:
+    inner = target(kind.value_type, name)
+    return None if inner is None else pa.large_list(inner)
+
+
+def _fixed_list(kind: pa.DataType, name: str) -> pa.DataType | None:
+    inner = target(kind.value_type, name)
+    return None if inner is None else pa.list_(inner, kind.list_size)
+
+
+def _struct(kind: pa.DataType, name: str) -> pa.DataType | None:
+    names = [kind.field(place).name for place in range(kind.num_fields)]
+    if len(set(names)) < len(names):
+        raise ColumnTypeError(
+            name, problem="a struct has one field name twice", hint="Rename one of the fields."
+        )
+    inner = [target(kind.field(place).type, name) for place in range(kind.num_fields)]
+    if not inner or None in inner:
+        return None
+    return pa.struct(list(zip(names, inner, strict=True)))
+
+
+def _timestamp(kind: pa.DataType, _name: str) -> pa.DataType:
+    zone = "UTC" if kind.tz is not None and not _known_zone(kind.tz) else kind.tz
+    return pa.timestamp("ms" if kind.unit == "s" else kind.unit, zone)
+
+
+def _known_zone(zone: str) -> bool:
+    """Tell whether polars takes the zone by its name; an offset is better off as UTC."""
+    try:
+        pl.Series([], dtype=pl.Datetime("us", zone)).dt.to_string()
+    except pl.exceptions.PolarsError:
+        return False
+    return not zone.startswith(("+", "-"))
+
+
+def _extension(kind: pa.DataType, name: str) -> pa.DataType | None:
+    if kind.extension_name == "arrow.bool8":
+        return pa.bool_()
+    if kind.extension_name == "arrow.fixed_shape_tensor":
+        return target(kind.storage_type, name)
+    raise ColumnTypeError(
+        name,
+        problem=f"the Arrow extension type {kind.extension_name} has no meaning here",
+        hint="Cast it to numbers, text, times, lists or structs first.",
+    )
+
+
+LOOKED_AT = {"arrow.json", "arrow.uuid"}
+
+DECISIONS: Sequence[
+    tuple[Callable[[pa.DataType], bool], Callable[[pa.DataType, str], pa.DataType | None]]
+] = (
+    (_is_odd, lambda _kind, _name: None),
+    (lambda kind: isinstance(kind, pa.BaseExtensionType), _extension),
+    (pa.types.is_dictionary, _encoded),
+    (pa.types.is_run_end_encoded, _encoded),
+    (pa.types.is_fixed_size_list, _fixed_list),
+    (_is_list, _list),
+    (pa.types.is_struct, _struct),
+    (pa.types.is_timestamp, _timestamp),
+    (pa.types.is_date64, lambda _kind, _name: pa.date32()),
+)
+
+
+def _valid(array: pa.ChunkedArray) -> bool:
+    try:
+        array.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _decoded(name: str, array: pa.ChunkedArray) -> list[object]:
+    """Return broken text row by row, so that only the broken rows are lost."""
+    if not _is_text(array.type):
+        raise ColumnTypeError(
+            name,
+            problem="its Arrow data is broken",
+            hint="Write the table again, or drop the column.",
+        )
+    return [_text(item) for item in array.cast(pa.large_binary()).to_pylist()]
+
+
+def _text(item: bytes | None) -> object:
+    try:
+        return None if item is None else item.decode()
+    except UnicodeDecodeError:
+        return Bad("text.bad-unicode")
+
+
+def python(array: pa.ChunkedArray) -> list[object]:
+    """Return the values as Python objects, maps as dictionaries."""
+    kind = array.type
+    return [_thing(item, kind) for chunk in array.chunks for item in _listed(chunk)]
+
+
+def _listed(chunk: pa.Array) -> list[Any]:
+    return list(chunk.to_pylist())
+
+
+def _thing(value: Any, kind: pa.DataType) -> object:
+    if value is None:
+        return None
+    for test, convert in CONVERSIONS:
+        if test(kind):
+            return convert(value, kind)
+    return value
+
+
+def _things(value: Sequence[Any], kind: pa.DataType) -> object:
+    return [_thing(item, kind.value_type) for item in value]
+
+
+def _members(value: dict[str, Any], kind: pa.DataType) -> object:
+    fields = [kind.field(place) for place in range(kind.num_fields)]
+    return {item.name: _thing(value[item.name], item.type) for item in fields}
+
+
+def _map(pairs: list[tuple[Any, Any]], kind: pa.DataType) -> object:
+    keys = [key for key, _ in pairs]
+    if len({key if isinstance(key, str) else id(key) for key in keys}) < len(keys):
+        return Bad("type.duplicate-key")
+    return {key: _thing(item, kind.item_type) for key, item in pairs}
+
+
+def _iso(span: Any, _kind: pa.DataType) -> str:
+    """Return a calendar interval as an ISO 8601 duration."""
+    seconds = f"{span.nanoseconds / 1_000_000_000:.9f}".rstrip("0").rstrip(".")
+    return f"P{span.months}M{span.days}DT{seconds}S"
+
+
+def _json(text: str, _kind: pa.DataType) -> object:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Bad("json.invalid")
+
+
+CONVERSIONS: Sequence[
+    tuple[Callable[[pa.DataType], bool], Callable[[Any, pa.DataType], object]]
+] = (
+    (pa.types.is_map, _map),
+    (pa.types.is_interval, _iso),
+    (lambda kind: _is_list(kind) or pa.types.is_fixed_size_list(kind), _things),
+    (pa.types.is_struct, _members),
+    (lambda kind: getattr(kind, "extension_name", "") == "arrow.json", _json),
+)

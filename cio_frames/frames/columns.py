@@ -1,0 +1,131 @@
+"""One column on its way in: what became of its values, and what must be said about it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import polars as pl
+
+from cio_frames.errors import ColumnNamesError, FrameError
+from cio_frames.frames.notes import Note, Severity
+
+ROW = "__row__"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Column:
+    """A column as the stages after the door see it."""
+
+    series: pl.Series
+    json: bool = False
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """Stands for a value that cannot be sent; `code` says why."""
+
+    code: str
+
+
+SAYS: Mapping[str, tuple[Severity, str]] = MappingProxyType(
+    {
+        "type.unsupported": ("reject", "values of a type that has no place in JSON"),
+        "type.too-deep": ("reject", "values nested more than 20 levels, or containing themselves"),
+        "type.too-large": ("reject", "values with more than 32,000 parts, larger than any message"),
+        "type.duplicate-key": ("reject", "maps that hold one key twice"),
+        "type.key-not-text": ("reject", "dictionaries with keys that are not text"),
+        "text.bad-unicode": ("reject", "text that is not valid Unicode"),
+        "time.out-of-range": ("reject", "times outside the years 1 to 9999"),
+        "json.invalid": ("reject", "JSON text that cannot be parsed"),
+        "type.text": ("info", "UUIDs, periods or intervals, written as text"),
+        "type.set-sorted": ("warn", "sets, sent as sorted lists"),
+        "type.json": ("info", "values of several types, each kept as it is, as JSON"),
+        "type.big-integers": ("warn", "integers beyond 64 bits: the column became text"),
+        "type.big-decimals": ("warn", "decimals beyond 38 digits: the column became text"),
+        "type.mixed-numbers": ("info", "integers and floats: the column became floats"),
+        "time.mixed": (
+            "warn",
+            "dates, times with and times without a zone: the column became ISO 8601 text",
+        ),
+        "time.to-utc": ("info", "times with an offset, converted to UTC"),
+        "number.not-finite": ("warn", "infinite numbers inside mixed values, sent as null"),
+    }
+)
+
+
+def note(code: str, column: str, *, count: int, rows: tuple[int, ...] = ()) -> Note:
+    """Return the note for a code of `SAYS`."""
+    severity, words = SAYS[code]
+    message = f"Column {column!r} has {words} ({count:,} {'row' if count == 1 else 'rows'})."
+    kept = rows if severity == "reject" else ()
+    return Note(
+        code=code, message=message, severity=severity, column=column, count=count, rows=kept
+    )
+
+
+def check_names(names: Iterable[object]) -> list[str]:
+    """Return the names as text if a table can have them.
+
+    Names that are not text are refused, not converted: `0` and `"0"` would become one trait.
+
+    Raises:
+        FrameError: If there are no columns.
+        ColumnNamesError: If a name is not text, comes twice, or is the package's own.
+    """
+    listed = list(names)
+    if not listed:
+        raise FrameError("The table has no columns. Pass a frame with at least one column.")
+    odd = [name for name in listed if not issubclass(type(name), str)]
+    if odd:
+        raise ColumnNamesError(
+            [_shown(name) for name in odd],
+            problem="Column names that are not text",
+            hint="Rename them, for example df.rename(columns=str).",
+        )
+    texts = [str.__str__(str_name) for str_name in listed if isinstance(str_name, str)]
+    _check_texts(texts)
+    return texts
+
+
+def _check_texts(names: list[str]) -> None:
+    twice = (
+        [name for name in dict.fromkeys(names) if names.count(name) > 1] if _double(names) else []
+    )
+    if twice:
+        raise ColumnNamesError(
+            twice,
+            problem="Column names that come more than once",
+            hint="Rename or drop all but one of each: which one is meant cannot be guessed.",
+        )
+    broken = [name.encode("utf-8", "replace").decode() for name in names if not encodable(name)]
+    if broken:
+        raise ColumnNamesError(
+            broken, problem="Column names that are not valid Unicode", hint="Rename them."
+        )
+    if ROW in names:
+        raise ColumnNamesError(
+            [ROW],
+            problem="A column name that this package uses for row numbers",
+            hint="Rename or drop the column.",
+        )
+
+
+def _double(names: list[str]) -> bool:
+    return len(set(names)) < len(names)
+
+
+def _shown(name: object) -> object:
+    """Return the name if its repr is known to be harmless, else its type's name."""
+    return name if type(name) in {int, float, bool, tuple, type(None)} else type(name).__name__
+
+
+def encodable(text: str) -> bool:
+    """Tell whether the text can be written as UTF-8 (a lone surrogate cannot)."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

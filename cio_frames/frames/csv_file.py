@@ -1,0 +1,240 @@
+"""CSV files: one look at every row before, so that none is misread or fails half way."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from typing import Any
+
+import polars as pl
+from polars.datatypes import DataTypeClass
+
+from cio_frames.errors import InputFileError
+from cio_frames.frames.bytes_of import all_bytes
+from cio_frames.frames.csv_layout import Layout, fault, layout, short_rows
+from cio_frames.frames.notes import Note, remember
+from cio_frames.spec import CALLS, CONTEXT, folded
+
+Dtype = pl.DataType | DataTypeClass
+
+SAMPLE_ROWS = 1_000
+INTEGER = r"^(0|-?[1-9][0-9]{0,17})$"
+DECIMAL = r"^(0|-?[1-9][0-9]*|-?(0|[1-9][0-9]*)\.[0-9]+)$"
+DECIMAL_BYTES = 16  # 15 digits and the point are what a float gives back unchanged
+BOOLEAN = r"^(true|false|True|False|TRUE|FALSE)$"
+KINDS: Mapping[str, Dtype] = {"integer": pl.Int64, "decimal": pl.Float64, "boolean": pl.Boolean}
+
+ID_ENDINGS = frozenset(
+    {"id", "ids", "uid", "uuid", "guid", "key", "code", "number", "no", "nr", "sku", "ean", "isbn"}
+    | {"ref", "reference", "account", "token"}
+)
+ID_WORDS = frozenset(
+    {"zip", "zipcode", "postal", "postcode", "phone", "telephone", "mobile", "iban"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What the look at every row found.
+
+    `numeric` are the columns kept as text although each value is a number; `blank` counts wholly
+    empty rows, `open_ended` those whose last cell is empty.
+    """
+
+    types: Mapping[str, Dtype]
+    numeric: frozenset[str]
+    blank: int
+    open_ended: int
+    misfits: Mapping[str, int]
+
+
+def scan(
+    paths: Sequence[str],
+    *,
+    ids: Sequence[str],
+    types: Mapping[str, Dtype],
+    separator: str | None,
+    encoding: str,
+) -> pl.LazyFrame:
+    """Return a lazy frame over the files, its types settled over all their rows.
+
+    Raises:
+        InputFileError: If the files do not hold one table that can be read to its end.
+    """
+    files = [layout(path, encoding=encoding, separator=separator) for path in paths]
+    first = files[0]
+    for file in files:
+        if file.signature != first.signature:
+            raise InputFileError(
+                file.path,
+                problem=f"its header differs from that of {first.path}",
+                hint="Scan files of one layout at a time.",
+            )
+    _check_asked(first, ids, types)
+    text = _text(files)
+    kept = [name for name in first.names if name in ids or is_id(name)]
+    try:
+        settled = _settle(text, kept=kept, types=types)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise fault(files, error) from error
+    _check_types(first, settled)
+    frame = text.filter(~_is_blank()) if settled.blank else text
+    frame = frame.with_columns(_typed(name, dtype) for name, dtype in settled.types.items())
+    return remember(frame, tuple(_notes(files, settled)))
+
+
+def is_id(name: str) -> bool:
+    """Tell whether a column's name says that its values are identifiers, not quantities.
+
+    Examples:
+        >>> [is_id(name) for name in ("customerId", "ZIP", "order_number", "number_of_orders")]
+        [True, True, True, False]
+    """
+    words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[^\W_A-Z]+", name)]
+    ending = words[-1] if words else ""
+    return ending in ID_ENDINGS or not ID_WORDS.isdisjoint(words) or folded(name) in _id_names()
+
+
+@cache
+def _id_names() -> frozenset[str]:
+    """Return the names that the API spec lists for identifiers."""
+    fields = [*(field for call in CALLS.values() for field in call.fields), *CONTEXT]
+    return frozenset(
+        folded(name) for field in fields if field.type == "id" for name in field.synonyms
+    )
+
+
+def unknown_column(path: str, name: str, names: Sequence[str]) -> InputFileError:
+    """Return the error for a column that was named but is not in the file."""
+    near = get_close_matches(name, names, n=1)
+    hint = f"Did you mean {near[0]!r}?" if near else f"Columns: {', '.join(names)}."
+    return InputFileError(path, problem=f"has no column {name!r}", hint=hint)
+
+
+def _check_asked(file: Layout, ids: Sequence[str], types: Mapping[str, Dtype]) -> None:
+    for name in (*ids, *types):
+        if name not in file.names:
+            raise unknown_column(file.path, name, file.names)
+    for name, dtype in types.items():
+        if not (dtype in {pl.Boolean, pl.String} or dtype.is_numeric()):
+            raise InputFileError(
+                file.path,
+                problem=f"types= names {name!r} as something else than number, boolean or text",
+                hint="Leave it as text, and convert it with the expression that fits its format.",
+            )
+
+
+def _text(files: Sequence[Layout]) -> pl.LazyFrame:
+    """Return a lazy frame of the files with every column as text."""
+    sources: list[Any] = [
+        file.path if file.encoding.startswith("utf-8") else _recoded(file) for file in files
+    ]
+    return pl.scan_csv(
+        sources,
+        separator=files[0].separator,
+        infer_schema=False,
+        with_column_names=lambda _: list(files[0].names),
+        glob=False,
+    )
+
+
+def _recoded(file: Layout) -> bytes:
+    try:
+        return all_bytes(file.path).decode(file.encoding).encode()
+    except UnicodeDecodeError as error:
+        raise InputFileError(
+            file.path,
+            problem=f"is not {file.encoding} (at byte {error.start:,})",
+            hint="Try another encoding.",
+        ) from error
+
+
+def _settle(text: pl.LazyFrame, *, kept: Sequence[str], types: Mapping[str, Dtype]) -> Settled:
+    """Stream all rows through the tests that a sample of them passes."""
+    sample = text.head(SAMPLE_ROWS).collect()
+    open_tests = {
+        (name, kind): test
+        for name in sample.columns
+        if name not in types
+        for kind, test in _tests(name).items()
+        if sample.select(test.all()).item()
+    }
+    frame = text.select(
+        _is_blank().sum().alias("blank"),
+        pl.col(sample.columns[-1]).null_count().alias("open"),
+        *(test.all().alias(f"{kind} {name}") for (name, kind), test in open_tests.items()),
+        *(pl.col(name).count().alias(f"count {name}") for name in sample.columns),
+        *(_misfits(name, dtype).alias(f"misfits {name}") for name, dtype in types.items()),
+    ).collect(engine="streaming")
+    row = frame.row(0, named=True)
+    found = {
+        name: next(kind for kind in KINDS if row.get(f"{kind} {name}"))
+        for name in sample.columns
+        if row[f"count {name}"] and any(row.get(f"{kind} {name}") for kind in KINDS)
+    }
+    return Settled(
+        types={name: KINDS[kind] for name, kind in found.items() if name not in kept} | {**types},
+        numeric=frozenset(found).intersection(kept),
+        blank=row["blank"],
+        open_ended=row["open"],
+        misfits={name: row[f"misfits {name}"] for name in types},
+    )
+
+
+def _is_blank() -> pl.Expr:
+    return pl.all_horizontal(pl.all().is_null())
+
+
+def _tests(name: str) -> dict[str, pl.Expr]:
+    column = pl.col(name)
+    short = column.str.len_bytes() <= DECIMAL_BYTES
+    return {
+        "integer": column.str.contains(INTEGER),
+        "decimal": column.str.contains(DECIMAL) & short,
+        "boolean": column.str.contains(BOOLEAN),
+    }
+
+
+def _misfits(name: str, dtype: Dtype) -> pl.Expr:
+    return (_typed(name, dtype, strict=False).is_null() & pl.col(name).is_not_null()).sum()
+
+
+def _typed(name: str, dtype: Dtype, *, strict: bool = True) -> pl.Expr:
+    column = pl.col(name)
+    if dtype == pl.Boolean:
+        is_true = column.str.to_lowercase() == "true"
+        return pl.when(column.str.contains(BOOLEAN)).then(is_true).alias(name)
+    return column.cast(dtype, strict=strict)
+
+
+def _check_types(file: Layout, settled: Settled) -> None:
+    for name, count in settled.misfits.items():
+        if count:
+            raise InputFileError(
+                file.path,
+                problem=f"{count:,} values of {name!r} are not {settled.types[name]}",
+                hint="Leave the column out of types= and look at its values.",
+            )
+
+
+def _notes(files: Sequence[Layout], settled: Settled) -> Iterator[Note]:
+    for file in files:
+        yield from file.notes
+    if settled.numeric:
+        yield Note(
+            code="file.text-columns",
+            count=len(settled.numeric),
+            message="Read as text although each value is a number, because the names say "
+            f"identifier: {', '.join(sorted(settled.numeric))}.",
+        )
+    if settled.blank:
+        yield Note(
+            code="file.blank-rows",
+            severity="warn",
+            count=settled.blank,
+            message=f"{settled.blank:,} wholly empty rows were left out.",
+        )
+    if settled.open_ended > settled.blank:
+        for file in files:
+            yield from short_rows(file)

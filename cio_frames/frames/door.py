@@ -1,0 +1,175 @@
+"""Any table in, one kind of table out."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
+from typing import Any
+
+import polars as pl
+from polars.datatypes import DataTypeClass
+
+from cio_frames.errors import UnsupportedFrameError
+from cio_frames.frames import pandas_door, values
+from cio_frames.frames.columns import Column, check_names
+from cio_frames.frames.notes import Note, remembered
+from cio_frames.frames.table import Table, reading
+
+
+def read(anything: Any) -> Table:
+    """Read a table of any library as one that the package works on.
+
+    Column names must be text and unique; the name `__row__` is taken. Nothing is changed in
+    silence: every conversion is a `Note` of the table, and a value that cannot be sent becomes
+    null with a note of severity "reject" that names its row.
+
+    Args:
+        anything: A pandas or polars frame, a polars lazy frame, anything with an Arrow stream
+            (pyarrow, DuckDB, Ibis), a list of dictionaries, or a `Table`.
+
+    Returns:
+        The table. Lazy frames stay lazy, unless a column's values must be looked at one by one.
+
+    Raises:
+        UnsupportedFrameError: If it is not a table.
+        ColumnNamesError: If names are doubled, not text, or `__row__`.
+        ColumnTypeError: If a column's type has no meaning outside its library.
+        FrameError: If there are no columns, or a lazy frame cannot be resolved.
+
+    Examples:
+        >>> table = read([{"id": "u1", "plan": "pro"}, {"id": "u2"}])
+        >>> table.eager.rows()
+        [('u1', 'pro'), ('u2', None)]
+    """
+    if isinstance(anything, Table):
+        return anything
+    if isinstance(anything, pl.LazyFrame):
+        return _lazy(anything)
+    if isinstance(anything, pl.DataFrame):
+        return _polars(anything, label="polars frame")
+    if pandas_door.is_pandas(anything):
+        return _pandas(anything)
+    if isinstance(anything, str | PathLike):
+        raise UnsupportedFrameError(f"A path ({type(anything).__name__})")
+    if hasattr(anything, "__arrow_c_stream__") or hasattr(anything, "__arrow_c_array__"):
+        return _arrow(anything)
+    if _is_records(anything):
+        return _records(anything)
+    raise UnsupportedFrameError(type(anything).__name__)
+
+
+def _lazy(frame: pl.LazyFrame) -> Table:
+    with reading("polars lazy frame"):
+        schema = frame.collect_schema()
+    check_names(schema)
+    notes = remembered(frame)
+    odd = [name for name, dtype in schema.items() if _is_odd(dtype)]
+    if not odd:
+        return Table(lazy=frame, label="polars lazy frame", notes=notes)
+    with reading("polars lazy frame"):
+        collected = frame.collect(engine="streaming")
+    loaded = Note(
+        code="frame.loaded",
+        column=odd[0],
+        count=collected.height,
+        message=f"The lazy frame was loaded: the values of {', '.join(map(repr, odd))} "
+        "must be looked at one by one.",
+    )
+    return _polars(collected, label="polars lazy frame", notes=(*notes, loaded))
+
+
+def _polars(frame: pl.DataFrame, *, label: str, notes: tuple[Note, ...] = ()) -> Table:
+    check_names(frame.columns)
+    read_columns = [_polars_column(series) for series in frame.get_columns()]
+    return _table(read_columns, label=label, notes=notes, source=frame.clone())
+
+
+def _polars_column(series: pl.Series) -> Column:
+    if not _is_odd(series.dtype):
+        return Column(series=series)
+    if series.dtype == pl.Object:
+        return values.column(series.name, series.to_list())
+    import pyarrow as pa
+
+    from cio_frames.frames import arrow
+
+    return arrow.column(series.name, pa.chunked_array([series.to_arrow()]))
+
+
+def _is_odd(dtype: pl.DataType | DataTypeClass) -> bool:
+    """Tell whether a polars type says too little about its values to be taken as it is."""
+    match dtype:
+        case pl.Object() | pl.Map() | pl.BaseExtension():
+            return True
+        case pl.List() | pl.Array():
+            return _is_odd(dtype.inner)
+        case pl.Struct():
+            return any(_is_odd(item.dtype) for item in dtype.fields)
+        case _:
+            return False
+
+
+def _pandas(frame: Any) -> Table:
+    source = pandas_door.snapshot(frame)
+    notes = pandas_door.index_notes(source)
+    return _table(
+        pandas_door.columns(source),
+        label="pandas frame",
+        library="pandas",
+        notes=notes,
+        source=source,
+    )
+
+
+def _arrow(thing: Any) -> Table:
+    import pyarrow as pa
+
+    from cio_frames.frames import arrow
+
+    try:
+        table = pa.table(thing) if isinstance(thing, pa.RecordBatch) else _streamed(thing)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError) as error:
+        raise UnsupportedFrameError(type(thing).__name__) from error
+    names = check_names(table.column_names)
+    read_columns = [arrow.column(name, table.column(i)) for i, name in enumerate(names)]
+    return _table(read_columns, label="Arrow table")
+
+
+def _streamed(thing: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.RecordBatchReader.from_stream(thing).read_all()
+
+
+def _is_records(thing: object) -> bool:
+    return (
+        isinstance(thing, list | tuple)
+        and len(thing) > 0
+        and all(isinstance(item, Mapping) for item in thing)
+    )
+
+
+def _records(rows: Sequence[Mapping[object, object]]) -> Table:
+    names = check_names(dict.fromkeys(name for row in rows for name in row))
+    read_columns = [values.column(name, [row.get(name) for row in rows]) for name in names]
+    return _table(read_columns, label="list of dictionaries")
+
+
+def _table(
+    read_columns: Iterable[Column],
+    *,
+    label: str,
+    library: Any = "polars",
+    notes: tuple[Note, ...] = (),
+    source: Any = None,
+) -> Table:
+    listed = list(read_columns)
+    eager = pl.DataFrame([column.series for column in listed])
+    return Table(
+        lazy=eager.lazy(),
+        library=library,
+        label=label,
+        json_columns=frozenset(column.series.name for column in listed if column.json),
+        notes=(*notes, *(note for column in listed for note in column.notes)),
+        index=source.index if library == "pandas" else None,
+        eager=eager,
+        source=eager if source is None else source,
+    )

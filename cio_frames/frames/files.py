@@ -1,0 +1,232 @@
+"""Files to lazy frames: what they are, whether they are whole, and how to read them."""
+
+import codecs
+from collections.abc import Mapping, Sequence
+from glob import glob
+from os import PathLike, fspath
+from pathlib import Path
+
+import polars as pl
+
+from cio_frames.errors import InputFileError
+from cio_frames.frames import csv_file
+from cio_frames.frames.bytes_of import first_bytes, refuse_bomb
+from cio_frames.frames.csv_layout import check_header
+
+Source = str | PathLike[str]
+
+KINDS: Mapping[str, str] = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".tab": "csv",
+    ".txt": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+
+MAGIC: tuple[tuple[bytes, str, str], ...] = (
+    (b"PAR1", "is a Parquet file", "Rename it to .parquet."),
+    (b"PARE", "is an encrypted Parquet file", "Decrypt it first."),
+    (b"PK\x03\x04", "is a ZIP or Excel file", "Unpack it, or export the sheet as CSV (UTF-8)."),
+    (b"ARROW1", "is an Arrow or Feather file", "Use polars.scan_ipc(path).cio."),
+    (b"\x80\x02", "is a pickle", "Pickles run code when read: save the frame as Parquet."),
+    (b"\x80\x03", "is a pickle", "Pickles run code when read: save the frame as Parquet."),
+    (b"\x80\x04", "is a pickle", "Pickles run code when read: save the frame as Parquet."),
+    (b"\x80\x05", "is a pickle", "Pickles run code when read: save the frame as Parquet."),
+    (b"SQLite format 3", "is a SQLite database", "Query it with polars.read_database(...).cio."),
+    (b"\x28\xb5\x2f\xfd", "is compressed with zstd", "Unpack it, or use gzip."),
+    (b"\xff\xfe", "is UTF-16 text", 'Pass encoding="utf-16".'),
+    (b"\xfe\xff", "is UTF-16 text", 'Pass encoding="utf-16".'),
+)
+
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+
+OTHERS: Mapping[str, str] = {
+    ".pkl": "Pickles run code when read: save the frame as Parquet.",
+    ".pickle": "Pickles run code when read: save the frame as Parquet.",
+    ".ndjson": "Use polars.scan_ndjson(path).cio.",
+    ".jsonl": "Use polars.scan_ndjson(path).cio.",
+    ".json": "Use polars.read_json(path).cio.",
+    ".xlsx": "Export the sheet as CSV (UTF-8), or use pandas.read_excel(path, dtype=str).cio.",
+    ".arrow": "Use polars.scan_ipc(path).cio.",
+    ".feather": "Use polars.scan_ipc(path).cio.",
+}
+
+
+def scan(
+    source: Source | Sequence[Source],
+    *,
+    ids: Sequence[str] = (),
+    types: Mapping[str, csv_file.Dtype] | None = None,
+    separator: str | None = None,
+    encoding: str = "utf-8",
+) -> pl.LazyFrame:
+    """Open CSV or Parquet files as a lazy frame, with their traps found now and not half way.
+
+    A CSV file is streamed through once here, to settle the types over all rows; its rows are not
+    kept. A column becomes a number or a boolean only if every value of it survives that: `007`,
+    `1E5`, and integers of more than 18 or decimals of more than 15 digits stay text. Dates and
+    times stay text. Columns that look like identifiers stay text whatever they hold: names that
+    the API spec lists for an identifier, and names that have zip, postal, postcode, phone, mobile or
+    iban in them, or end in id, ids, uid, uuid, guid, key, code, number, no, nr, sku, ean, isbn,
+    ref, reference, account or token. Only an empty cell is missing; `NA`, `None` and `""` are text.
+    Rows that are wholly empty are left out.
+
+    What was chosen (separator, text columns, short rows) becomes the notes of the table when this
+    very frame is read; frames derived from it do not carry them.
+
+    Args:
+        source: A path, a glob, or a list of them: `.csv`, `.tsv`, `.txt` (each also `.gz`),
+            `.parquet`. The files must have the same columns.
+        ids: More columns to read as text.
+        types: Types for CSV columns, instead of those found: numbers, booleans or text.
+        separator: Of a CSV; without it `,` `;` tab and `|` are tried.
+        encoding: Of a CSV. Anything but UTF-8 is converted in memory.
+
+    Returns:
+        A lazy frame over all rows of all files, in the order of their sorted names.
+
+    Raises:
+        InputFileError: If a file is missing, empty, cut off, of another kind than its name says,
+            or does not hold one table.
+
+    Examples:
+        >>> scan("no/such/file-*.csv")
+        Traceback (most recent call last):
+        ...
+        cio_frames.errors.InputFileError: no/such/file-*.csv: no such file. Check the path; relative paths start at the working directory.
+    """
+    paths = _paths(source)
+    known = _encoding(paths[0], encoding)
+    kinds = {path: _kind(path) for path in paths}
+    odd = [path for path in paths if kinds[path] != kinds[paths[0]]]
+    if odd:
+        raise InputFileError(
+            odd[0],
+            problem=f"is {kinds[odd[0]]}, but {paths[0]} is {kinds[paths[0]]}",
+            hint="Scan files of one kind at a time.",
+        )
+    for path in paths:
+        _check_start(path, kinds[path], known)
+    if kinds[paths[0]] == "parquet":
+        return _parquet(paths, ids=ids, types=types or {})
+    return csv_file.scan(
+        paths, ids=ids, types=dict(types or {}), separator=separator, encoding=known
+    )
+
+
+def _encoding(path: str, encoding: str) -> str:
+    """Return the encoding's usual name."""
+    try:
+        return codecs.lookup(encoding).name
+    except LookupError:
+        raise InputFileError(
+            path, problem=f"{encoding!r} is no encoding", hint='Try "utf-8", "cp1252" or "utf-16".'
+        ) from None
+
+
+def _paths(source: Source | Sequence[Source]) -> list[str]:
+    if not isinstance(source, str | PathLike):
+        found = [path for item in source for path in _paths(item)]
+        if not found:
+            raise InputFileError("[]", problem="no file was named", hint="Pass at least one path.")
+        return found
+    text = fspath(source)
+    if "://" in text:
+        raise InputFileError(
+            text,
+            problem="is a URL, and only local files are scanned",
+            hint="Use polars.scan_parquet(url).cio or polars.scan_csv(url, infer_schema=False).cio.",
+        )
+    if Path(text).is_dir():
+        raise InputFileError(
+            text, problem="is a directory", hint=f"Name the files, as in {text.rstrip('/')}/*.csv."
+        )
+    if Path(text).is_file():
+        return [text]
+    found = sorted(path for path in glob(text, recursive=True) if Path(path).is_file())  # noqa: PTH207 - takes absolute patterns
+    if not found:
+        raise InputFileError(
+            text,
+            problem="no such file",
+            hint="Check the path; relative paths start at the working directory.",
+        )
+    return found
+
+
+def _kind(path: str) -> str:
+    suffixes = [suffix.lower() for suffix in Path(path).suffixes if suffix.lower() != ".gz"]
+    last = suffixes[-1] if suffixes else ""
+    if last not in KINDS:
+        raise InputFileError(
+            path,
+            problem=f"files of this kind ({last or 'no extension'}) are not scanned",
+            hint=OTHERS.get(last, "Name it .csv, .tsv, .txt, .csv.gz or .parquet if it is one."),
+        )
+    return KINDS[last]
+
+
+def _check_start(path: str, kind: str, encoding: str) -> None:
+    """Look at the first bytes: they tell more about a file than its name."""
+    head = first_bytes(path)
+    if not head:
+        raise InputFileError(path, problem="is empty", hint="Export it again.")
+    if kind == "parquet" and head.startswith(b"PAR1"):
+        return
+    for magic, problem, hint in MAGIC:
+        if head.startswith(magic) and not (magic in UTF_16 and encoding.startswith("utf-16")):
+            raise InputFileError(path, problem=problem, hint=hint)
+    if kind == "parquet":
+        raise InputFileError(
+            path,
+            problem="is not a Parquet file",
+            hint="Rename it to what it is, or write it again.",
+        )
+    if encoding.startswith("utf-8") and head.count(0) * 4 > len(head):
+        raise InputFileError(
+            path, problem="is not text", hint='If it is UTF-16, pass encoding="utf-16-le".'
+        )
+    refuse_bomb(path)
+
+
+def _parquet(paths: list[str], *, ids: Sequence[str], types: Mapping[str, object]) -> pl.LazyFrame:
+    if types:
+        raise InputFileError(
+            paths[0],
+            problem="Parquet has its own types, so types= does not apply",
+            hint="Use cio.scan(path).cast({...}).",
+        )
+    schemas = {path: _parquet_schema(path) for path in paths}
+    first = schemas[paths[0]]
+    for path, schema in schemas.items():
+        if schema != first:
+            differing = sorted({name for name, _ in schema.items() ^ first.items()})
+            raise InputFileError(
+                path,
+                problem=f"its columns differ from {paths[0]} ({', '.join(differing) or 'order'})",
+                hint="Scan the files one by one, or write them with one schema.",
+            )
+    frame = pl.scan_parquet(paths, glob=False)
+    for name in ids:
+        if name not in first:
+            raise csv_file.unknown_column(paths[0], name, list(first))
+        if first[name].is_integer():
+            frame = frame.with_columns(pl.col(name).cast(pl.String))
+    return frame
+
+
+def _parquet_schema(path: str) -> dict[str, pl.DataType]:
+    try:
+        schema = pl.scan_parquet(path, glob=False).collect_schema()
+    except pl.exceptions.DuplicateError as error:
+        raise InputFileError(
+            path, problem="has one column name twice", hint="Write it again with unique names."
+        ) from error
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise InputFileError(
+            path,
+            problem="is cut off or damaged: its footer cannot be read",
+            hint="Copy or export it again.",
+        ) from error
+    check_header(path, list(schema))
+    return dict(schema)

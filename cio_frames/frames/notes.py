@@ -1,0 +1,43 @@
+"""What the door did to a table, so that nothing is converted in silence."""
+
+import weakref
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+
+Severity = Literal["info", "warn", "reject"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """One conversion made at the door, or one reason why rows cannot be sent.
+
+    `rows` is filled for severity "reject" only: the value of `column` is null in those rows, so
+    whoever checks the table must leave them out.
+    """
+
+    code: str
+    message: str
+    severity: Severity = "info"
+    column: str | None = None
+    count: int = 0
+    rows: tuple[int, ...] = ()
+
+
+_SCANNED: dict[int, tuple[Note, ...]] = {}
+
+
+def remember(frame: pl.LazyFrame, notes: tuple[Note, ...]) -> pl.LazyFrame:
+    """Keep the notes of a scanned file for as long as its lazy frame lives.
+
+    A lazy frame has no place for metadata and cannot be a dictionary key, hence the identity.
+    """
+    _SCANNED[id(frame)] = notes
+    weakref.finalize(frame, _SCANNED.pop, id(frame), None)
+    return frame
+
+
+def remembered(frame: pl.LazyFrame) -> tuple[Note, ...]:
+    """Return the notes of a frame that `scan` made; a frame derived from it has none."""
+    return _SCANNED.get(id(frame), ())

@@ -1,0 +1,225 @@
+"""Python objects, as they lie in object columns, to columns: the one table of what may pass.
+
+Nothing here calls a method of a type it does not know: an object's `str`, `repr` or `==` is the
+user's code and may lie, fail or never return.
+"""
+
+import sys
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from types import MappingProxyType, NoneType
+from typing import Any
+from uuid import UUID
+
+from cio_frames.frames.columns import Bad, encodable
+
+LEVELS = 20
+PARTS = 32_000  # a message has at most as many bytes, so no sendable value has more parts
+
+
+class BadValueError(Exception):
+    """A value that cannot be sent; leaves this module as a `Bad`."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        super().__init__(code)
+
+
+@dataclass(slots=True)
+class Walk:
+    """The way through one value: what was done on it, and how much is left."""
+
+    readers: Mapping[type, "Reader"]
+    done: set[str] = field(default_factory=set)
+    parts: int = PARTS
+
+
+Reader = Callable[[Any, Walk, int], Any]
+
+
+def plain(value: object, walk: Walk) -> Any:
+    """Return the value made of builtin types only, or a `Bad` that says why it cannot be."""
+    try:
+        return _read(value, walk, 0)
+    except BadValueError as bad:
+        return Bad(bad.code)
+
+
+def readers() -> Mapping[type, Reader]:
+    """Return the table of types that may pass, with what is loaded of numpy and pandas."""
+    table = dict(BUILTIN)
+    if numpy := sys.modules.get("numpy"):
+        table |= {
+            numpy.generic: _numpy_scalar,
+            numpy.ndarray: _numpy_array,
+            numpy.datetime64: _numpy_time,
+            numpy.timedelta64: _numpy_time,
+        }
+    if pandas := sys.modules.get("pandas"):
+        table |= {
+            type(pandas.NaT): _nothing,
+            type(pandas.NA): _nothing,
+            pandas.Timestamp: lambda value, walk, _: _datetime(
+                value.to_pydatetime(warn=False), walk, 0
+            ),
+            pandas.Timedelta: lambda value, _walk, _level: value.to_pytimedelta(),
+            pandas.Period: _pandas_text,
+            pandas.Interval: _pandas_text,
+        }
+    return table
+
+
+def _read(value: object, walk: Walk, level: int) -> Any:
+    if value is None:
+        return None
+    walk.parts -= 1
+    if walk.parts < 0:
+        raise BadValueError("type.too-large")
+    for base in type(value).__mro__:
+        reader = walk.readers.get(base)
+        if reader is not None:
+            return reader(value, walk, level)
+    raise BadValueError("type.unsupported")
+
+
+def _nothing(_value: object, _walk: Walk, _level: int) -> None:
+    return None
+
+
+def _float(value: float, _walk: Walk, _level: int) -> float | None:
+    number = float.__float__(value)
+    return None if number != number else number  # noqa: PLR0124 - the cheapest test for NaN
+
+
+def _text(value: str, _walk: Walk, _level: int) -> str:
+    text = str.__str__(value)
+    if not encodable(text):
+        raise BadValueError("text.bad-unicode")
+    return text
+
+
+def _decimal(value: Decimal, _walk: Walk, _level: int) -> Decimal | None:
+    if Decimal.is_nan(value):
+        return None
+    if Decimal.is_infinite(value):
+        raise BadValueError("type.unsupported")
+    return value
+
+
+def _datetime(value: datetime, walk: Walk, _level: int) -> datetime:
+    try:
+        offset = value.utcoffset()
+        if offset is None:
+            return value
+        if offset:
+            walk.done.add("time.to-utc")
+        return value.astimezone(UTC)
+    except (OverflowError, ValueError):
+        raise BadValueError("time.out-of-range") from None
+
+
+def _time(value: time, _walk: Walk, _level: int) -> time:
+    if value.tzinfo is not None:
+        raise BadValueError("type.unsupported")
+    return value
+
+
+def _uuid(value: UUID, walk: Walk, _level: int) -> str:
+    walk.done.add("type.text")
+    return UUID.__str__(value)
+
+
+def _bytes(value: bytes | bytearray, _walk: Walk, level: int) -> bytes:
+    if level:
+        raise BadValueError("type.unsupported")
+    return bytes(value)
+
+
+def _list(value: Sequence[object], walk: Walk, level: int) -> list[Any]:
+    if level >= LEVELS:
+        raise BadValueError("type.too-deep")
+    items = list.__iter__(value) if isinstance(value, list) else tuple.__iter__(value)  # type: ignore[arg-type]
+    return [_read(item, walk, level + 1) for item in items]
+
+
+def _set(value: set[object] | frozenset[object], walk: Walk, level: int) -> list[Any]:
+    from cio_frames.frames.json_text import json_text
+
+    walk.done.add("type.set-sorted")
+    kind = set if isinstance(value, set) else frozenset
+    items = [_read(item, walk, level + 1) for item in kind.__iter__(value)]  # type: ignore[arg-type]
+    return sorted(items, key=lambda item: json_text(item, walk))
+
+
+def _dict(value: Mapping[object, object], walk: Walk, level: int) -> dict[str, Any]:
+    if level >= LEVELS:
+        raise BadValueError("type.too-deep")
+    items = dict.items(value) if isinstance(value, dict) else value.items()
+    read: dict[str, Any] = {}
+    for key, item in items:
+        if not issubclass(type(key), str):
+            raise BadValueError("type.key-not-text")
+        read[_text(key, walk, level)] = _read(item, walk, level + 1)  # type: ignore[arg-type]
+    return read
+
+
+def _bad(value: Bad, _walk: Walk, _level: int) -> Any:
+    raise BadValueError(value.code)
+
+
+def _numpy_scalar(value: Any, walk: Walk, level: int) -> Any:
+    item = float(str(value)) if value.dtype in {"float16", "float32"} else value.item()
+    if type(item) not in BUILTIN:
+        raise BadValueError("type.unsupported")
+    return _read(item, walk, level)
+
+
+def _numpy_array(value: Any, walk: Walk, level: int) -> Any:
+    if value.dtype.kind in "mM":
+        value = value.astype(f"{value.dtype.kind}8[us]")
+    if value.size > walk.parts:
+        raise BadValueError("type.too-large")
+    return _read(value.tolist(), walk, level)
+
+
+def _numpy_time(value: Any, walk: Walk, level: int) -> Any:
+    item = value.astype(f"{value.dtype.kind}8[us]").item()
+    if isinstance(item, int):
+        raise BadValueError("time.out-of-range")
+    return _read(item, walk, level)
+
+
+def _pandas_text(value: Any, walk: Walk, _level: int) -> str:
+    walk.done.add("type.text")
+    return str(value)
+
+
+BUILTIN: Mapping[type, Reader] = MappingProxyType(
+    {
+        NoneType: _nothing,
+        bool: lambda value, _walk, _level: value,
+        int: lambda value, _walk, _level: int.__int__(value),
+        float: _float,
+        str: _text,
+        Decimal: _decimal,
+        datetime: _datetime,
+        date: lambda value, _walk, _level: value,
+        time: _time,
+        timedelta: lambda value, _walk, _level: value,
+        UUID: _uuid,
+        bytes: _bytes,
+        bytearray: _bytes,
+        list: _list,
+        tuple: _list,
+        set: _set,
+        frozenset: _set,
+        dict: _dict,
+        OrderedDict: _dict,
+        defaultdict: _dict,
+        MappingProxyType: _dict,
+        Bad: _bad,
+    }
+)

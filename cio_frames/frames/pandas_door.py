@@ -1,0 +1,117 @@
+"""pandas frames: the only module, with the accessors, that touches pandas.
+
+pandas is never imported: a pandas frame can only come from a user who has loaded it.
+"""
+
+import sys
+from typing import Any
+
+import polars as pl
+
+from cio_frames.errors import ColumnNamesError
+from cio_frames.frames import values
+from cio_frames.frames.columns import Column, check_names
+from cio_frames.frames.notes import Note
+
+
+def is_pandas(thing: object) -> bool:
+    """Tell whether this is a pandas frame, without importing pandas."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(thing, pandas.DataFrame)
+
+
+def snapshot(frame: Any) -> Any:
+    """Return the frame in a form that later changes to the user's own do not reach."""
+    pandas: Any = sys.modules["pandas"]
+    major = int(pandas.__version__.split(".")[0])
+    copies_on_write = major >= 3 or pandas.options.mode.copy_on_write is True  # noqa: PLR2004
+    return frame.copy(deep=not copies_on_write)
+
+
+def columns(frame: Any) -> list[Column]:
+    """Return each column of a pandas frame in polars' types.
+
+    Raises:
+        ColumnNamesError: If the columns are a MultiIndex, or names are doubled or not text.
+        FrameError: If there are no columns.
+    """
+    if frame.columns.nlevels > 1:
+        raise ColumnNamesError(
+            [tuple(map(str, name)) for name in frame.columns[:5]],
+            problem="The columns have several levels",
+            hint='Flatten them: df.columns = ["_".join(name) for name in df.columns].',
+        )
+    names = check_names(frame.columns)
+    return [column(name, frame.iloc[:, place]) for place, name in enumerate(names)]
+
+
+def column(name: str, series: Any) -> Column:
+    """Return one pandas column in polars' types; NaN is missing, as it is in pandas."""
+    pandas: Any = sys.modules["pandas"]
+    dtype = series.dtype
+    if (str(dtype) == "object") or isinstance(dtype, pandas.PeriodDtype | pandas.IntervalDtype):
+        return _objects(name, series)
+    if isinstance(dtype, pandas.CategoricalDtype):
+        return _categories(name, series)
+    if isinstance(dtype, pandas.SparseDtype):
+        return column(name, series.sparse.to_dense())
+    return _typed(name, series)
+
+
+def _typed(name: str, series: Any) -> Column:
+    import pyarrow as pa
+
+    from cio_frames.frames import arrow
+
+    try:
+        array = pa.array(series, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        return _objects(name, series)
+    if isinstance(array, pa.Array):
+        array = pa.chunked_array([array])
+    read = arrow.column(name, array)
+    if not read.series.dtype.is_float():
+        return read
+    return Column(series=read.series.fill_nan(None), notes=read.notes)
+
+
+def _objects(name: str, series: Any) -> Column:
+    return values.column(name, list(series.astype(object).to_numpy()))
+
+
+def _categories(name: str, series: Any) -> Column:
+    pandas: Any = sys.modules["pandas"]
+    read = column(name, pandas.Series(series.cat.categories))
+    if any(note.severity == "reject" for note in read.notes):
+        return _objects(name, series)
+    codes = pl.Series(series.cat.codes.to_numpy()).cast(pl.Int64)
+    places = codes.set(codes < 0, None)
+    return Column(series=read.series.gather(places), json=read.json, notes=read.notes)
+
+
+def index_notes(frame: Any) -> tuple[Note, ...]:
+    """Return a note if the index holds something, because an index is not a column."""
+    pandas: Any = sys.modules["pandas"]
+    index = frame.index
+    names = [name for name in index.names if name is not None]
+    if not names and isinstance(index, pandas.RangeIndex):
+        return ()
+    told = f"The index ({', '.join(map(repr, map(str, names)))})" if names else "The index"
+    counted = not names and pandas.api.types.is_integer_dtype(index.dtype)
+    return (
+        Note(
+            code="frame.index-ignored",
+            severity="info" if counted else "warn",
+            count=len(index),
+            message=f"{told} is not a column and is not sent; df.reset_index() makes it one.",
+        ),
+    )
+
+
+def append(picked: Any, added: pl.DataFrame) -> Any:
+    """Return the pandas frame with polars columns appended."""
+    pandas: Any = sys.modules["pandas"]
+    columns = {
+        name: pandas.Series(added[name].to_list(), index=picked.index) for name in added.columns
+    }
+    return picked.assign(**columns)

@@ -1,0 +1,177 @@
+"""The table that every later stage works on: a lazy frame whose rows are numbered."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import polars as pl
+
+from cio_frames.errors import FrameError
+from cio_frames.frames.columns import ROW
+from cio_frames.frames.notes import Note
+from cio_frames.frames.pandas_door import append
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Table:
+    """A user's table, read but not changed: rows are numbered from 0 in input order.
+
+    `lazy` holds the normalised columns without row numbers. `json_columns` are text columns whose
+    values are JSON already. `eager` is the same data where it is in memory anyway, `source` the
+    user's own frame, from which rows are handed back.
+    """
+
+    lazy: pl.LazyFrame = field(repr=False)
+    library: Literal["pandas", "polars"] = "polars"
+    label: str = "polars frame"
+    json_columns: frozenset[str] = frozenset()
+    notes: tuple[Note, ...] = ()
+    index: Any = field(default=None, repr=False)
+    eager: pl.DataFrame | None = field(default=None, repr=False)
+    source: Any = field(default=None, repr=False)
+
+    def schema(self) -> pl.Schema:
+        """Return the columns and their types, without row numbers."""
+        if self.eager is not None:
+            return self.eager.schema
+        with reading(self.label):
+            return self.lazy.collect_schema()
+
+    def rows(self) -> int:
+        """Count the rows; a lazy table is counted, not loaded."""
+        if self.eager is not None:
+            return self.eager.height
+        with reading(self.label):
+            return int(self.lazy.select(pl.len()).collect(engine="streaming").item())
+
+    def chunks(self, rows: int = 50_000) -> Iterator[pl.DataFrame]:
+        """Yield the table in frames of exactly `rows` rows (the last may be shorter).
+
+        Args:
+            rows: How many rows a chunk has.
+
+        Yields:
+            Frames whose first column is `__row__` (Int64). A table without rows yields none.
+
+        Raises:
+            FrameError: If a lazy table fails while it is read.
+
+        Examples:
+            >>> from cio_frames.frames import read
+            >>> table = read(pl.DataFrame({"id": ["a", "b", "c"]}))
+            >>> [chunk.rows() for chunk in table.chunks(2)]
+            [[(0, 'a'), (1, 'b')], [(2, 'c')]]
+        """
+        if rows < 1:
+            raise ValueError(f"rows={rows}: a chunk has at least one row.")
+        parts = self._slices(rows) if self.eager is not None else self._batches(rows)
+        start = 0
+        for part in parts:
+            numbers = pl.int_range(start, start + part.height, dtype=pl.Int64, eager=True)
+            yield part.select(numbers.alias(ROW), pl.all())
+            start += part.height
+
+    def pick(self, rows: Sequence[int] | pl.Series, extra: pl.DataFrame | None = None) -> Any:
+        """Return those input rows as the user gave them, in the order asked.
+
+        Args:
+            rows: Row numbers; a number may come twice.
+            extra: Columns to append, with a `__row__` column to join them by; rows it does not
+                have get nulls. A name the table has already gets a trailing underscore.
+
+        Returns:
+            A pandas frame with its own index and types if the table came from pandas, else a
+            polars frame.
+
+        Raises:
+            IndexError: If a row number is not one of the table's.
+        """
+        numbers = pl.Series(ROW, rows, dtype=pl.Int64)
+        height = self.rows() if self.eager is not None else None
+        outside = numbers.is_null() | (numbers < 0)
+        if outside.any() or (height is not None and (numbers >= height).any()):
+            raise IndexError("A row number is outside the table.")
+        if self.library == "pandas":
+            return self._pick_pandas(numbers, extra)
+        picked = self._pick_polars(numbers)
+        return picked if extra is None else picked.hstack(_beside(numbers, extra, picked.columns))
+
+    def _slices(self, rows: int) -> Iterator[pl.DataFrame]:
+        if self.eager is not None:
+            yield from self.eager.iter_slices(rows)
+
+    def _batches(self, rows: int) -> Iterator[pl.DataFrame]:
+        """Stream the lazy frame, cutting its batches to the size asked for."""
+        with reading(self.label):
+            waiting: list[pl.DataFrame] = []
+            for batch in stream(self.lazy, rows):
+                waiting.append(batch)
+                if sum(frame.height for frame in waiting) < rows:
+                    continue
+                joined = pl.concat(waiting)
+                whole = joined.height // rows * rows
+                yield from joined.head(whole).iter_slices(rows)
+                waiting = [joined[whole:]]
+            rest = pl.concat(waiting) if waiting else pl.DataFrame()
+            if rest.height:
+                yield rest
+
+    def _pick_pandas(self, numbers: pl.Series, extra: pl.DataFrame | None) -> Any:
+        picked = self.source.iloc[numbers.to_numpy()]
+        if extra is None:
+            return picked
+        added = _beside(numbers, extra, list(picked.columns))
+        return append(picked, added)
+
+    def _pick_polars(self, numbers: pl.Series) -> pl.DataFrame:
+        if self.source is not None:
+            return pl.DataFrame(self.source)[numbers.to_numpy()]
+        with reading(self.label):
+            wanted = numbers.unique().cast(pl.UInt32).implode()
+            found = (
+                self.lazy.with_row_index(ROW)
+                .filter(pl.col(ROW).is_in(wanted))
+                .collect(engine="streaming")
+                .with_columns(pl.col(ROW).cast(pl.Int64))
+            )
+        if found.height < numbers.n_unique():
+            raise IndexError("A row number is outside the table.")
+        return numbers.to_frame().join(found, on=ROW, how="left", maintain_order="left").drop(ROW)
+
+
+def stream(lazy: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
+    """Yield a lazy frame's batches in order, of about `rows` rows, without holding them all."""
+    with warnings.catch_warnings():
+        # polars marks this method unstable; batches are cut again, so only its name matters here
+        warnings.simplefilter("ignore", pl.exceptions.UnstableWarning)
+        batches = lazy.collect_batches(chunk_size=rows, maintain_order=True, engine="streaming")
+    yield from batches
+
+
+@contextmanager
+def reading(label: str) -> Iterator[None]:
+    """Turn whatever polars raises while it reads into one error of this package."""
+    try:
+        yield
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise FrameError(
+            f"The {label} failed while it was read ({type(error).__name__}). "
+            "Run frame.collect() to see the step that fails."
+        ) from error
+
+
+def _beside(numbers: pl.Series, extra: pl.DataFrame, taken: Sequence[str]) -> pl.DataFrame:
+    """Return the extra columns for those rows, under names that are free."""
+    extra = extra.with_columns(pl.col(ROW).cast(pl.Int64))
+    joined = numbers.to_frame().join(
+        extra, on=ROW, how="left", maintain_order="left", validate="m:1"
+    )
+    names: dict[str, str] = {}
+    for name in joined.drop(ROW).columns:
+        free = name
+        while free in taken or free in names.values():
+            free += "_"
+        names[name] = free
+    return joined.drop(ROW).rename(names)

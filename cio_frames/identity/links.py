@@ -1,0 +1,62 @@
+"""Who belongs together: rows about people who are, or become, one must keep their order."""
+
+from collections.abc import Sequence
+
+import polars as pl
+import rustworkx as rx
+
+
+def components(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Return who is connected with whom through pairs of identifiers.
+
+    Args:
+        pairs: Columns `key` and `other`: two identifiers that one row names.
+
+    Returns:
+        Columns `key` and `component`, for identifiers whose component holds another identifier
+        that also stands in column `key`; all others stand for themselves.
+
+    Examples:
+        >>> import polars as pl
+        >>> pairs = pl.DataFrame({"key": ["a", "b", "c"], "other": ["x", "x", "y"]})
+        >>> components(pairs).sort("key").rows()
+        [('a', 'a'), ('b', 'a')]
+    """
+    edges = pairs.drop_nulls().unique(maintain_order=True)
+    shared = edges.filter(_joins(edges))
+    names = pl.concat([shared["key"], shared["other"].alias("key")]).unique(maintain_order=True)
+    numbers = pl.DataFrame({"key": names}).with_row_index("number")
+    graph = rx.PyGraph()
+    graph.add_nodes_from(range(len(names)))
+    graph.add_edges_from_no_data(_numbered(shared, numbers))
+    groups = rx.connected_components(graph)
+    found = pl.DataFrame(
+        {
+            "number": [node for group in groups for node in group],
+            "component": [min(group) for group in groups for _ in group],
+        },
+        schema={"number": pl.UInt32, "component": pl.UInt32},
+    )
+    labels = numbers.rename({"number": "component", "key": "label"})
+    return (
+        numbers.join(found, on="number")
+        .join(labels, on="component")
+        .filter(pl.col("key").is_in(edges["key"].unique().implode()))
+        .select("key", pl.col("label").alias("component"))
+    )
+
+
+def _joins(edges: pl.DataFrame) -> pl.Expr:
+    """Tell of each pair whether it can connect two keys: all others are left out of the graph."""
+    keys = edges["key"].unique().implode()
+    several = pl.col("key").n_unique().over("other") > 1
+    return several | pl.col("other").is_in(keys) & (pl.col("other") != pl.col("key"))
+
+
+def _numbered(edges: pl.DataFrame, numbers: pl.DataFrame) -> Sequence[tuple[int, int]]:
+    return (
+        edges.join(numbers, on="key")
+        .join(numbers.rename({"key": "other", "number": "to"}), on="other")
+        .select("number", "to")
+        .rows()
+    )

@@ -1,0 +1,194 @@
+"""People: their identifiers, attributes and everything that hangs on a profile."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from cio_frames.identity.resolve import Address, IdentifierKind
+from cio_frames.identity.settings import Settings
+from cio_frames.spec import FLAT_PREFIXES
+
+if TYPE_CHECKING:
+    from cio_frames.identity.events import Event
+    from cio_frames.identity.objects import Thing
+
+LONG_AGO: Final = -(10**12)
+EMPTY: Final = (None, "")
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Person:
+    """One profile.
+
+    Attributes:
+        stamp: When every attribute was written, as long as all were written at one time.
+        stamps: When each attribute was written, once they differ; also of removed ones.
+        age: Sorts older profiles first: loaded ones, then by creation.
+    """
+
+    cio_id: str
+    age: tuple[bool, float, int]
+    id: str | None = None
+    email: str | None = None
+    alive: bool = True
+    attributes: dict[str, Any] = field(default_factory=dict)
+    stamp: int = LONG_AGO
+    stamps: dict[str, int] | None = None
+    anonymous_ids: tuple[str, ...] = ()
+    events: "list[Event]" = field(default_factory=list)
+    things: "dict[Thing, None]" = field(default_factory=dict)
+    devices: dict[str, dict[str, Any]] | None = None
+
+    def get(self, kind: IdentifierKind) -> str | None:
+        """Return the person's identifier of one kind."""
+        if kind == "id":
+            return self.id
+        return self.email if kind == "email" else self.cio_id
+
+    def addresses(self) -> list[Address]:
+        """Return every identifier that is set."""
+        keys = [Address("cio_id", self.cio_id)]
+        if self.id is not None:
+            keys.append(Address("id", self.id))
+        if self.email is not None:
+            keys.append(Address("email", self.email))
+        return keys
+
+    @property
+    def label(self) -> str:
+        """The identifier that a reader knows best."""
+        return self.id or self.email or f"cio_{self.cio_id}"
+
+    def write(self, attributes: Mapping[str, Any], *, at: int, settings: Settings) -> None:
+        """Set attributes as an identify of time `at` does.
+
+        The later timestamp wins, whatever arrives first (3.7); null removes (section 6).
+        """
+        if settings.attribute_order == "timestamp":
+            self._prepare_stamps(at)
+        for name, value in attributes.items():
+            if value is None and settings.null_attribute != "store":
+                if settings.null_attribute == "remove" and self._wins(name, at, settings=settings):
+                    self._split_stamps()[name] = at
+                    self.attributes.pop(name, None)
+            elif self._wins(name, at, settings=settings):
+                if name.startswith(FLAT_PREFIXES):
+                    self._prefer(name, value)
+                else:
+                    self.attributes[name] = value
+
+    def fill(self, other: "Mapping[str, Any]", *, stamps: Mapping[str, int]) -> None:
+        """Take attributes that are unset or empty here (3.2a, 3.4)."""
+        for name, value in other.items():
+            if value in EMPTY or self.attributes.get(name) not in EMPTY:
+                continue
+            self._split_stamps()[name] = stamps.get(name, LONG_AGO)
+            self.attributes[name] = value
+
+    def all_stamps(self) -> dict[str, int]:
+        """Return when each attribute was written."""
+        if self.stamps is not None:
+            return self.stamps
+        return dict.fromkeys(self.attributes, self.stamp)
+
+    def _prepare_stamps(self, at: int) -> None:
+        """Keep one stamp for all attributes until a second time of writing appears."""
+        if self.stamps is None and at != self.stamp:
+            if self.attributes:
+                self._split_stamps()
+            else:
+                self.stamp = at
+
+    def _split_stamps(self) -> dict[str, int]:
+        if self.stamps is None:
+            self.stamps = self.all_stamps()
+        return self.stamps
+
+    def _wins(self, name: str, at: int, *, settings: Settings) -> bool:
+        """Whether a value of time `at` replaces what is there; remembers that time if so."""
+        if self.stamps is None or settings.attribute_order == "arrival":
+            return True
+        if self.stamps.get(name, LONG_AGO) > at:
+            return False
+        self.stamps[name] = at
+        return True
+
+    def _prefer(self, path: str, value: Any) -> None:
+        """Set one subscription preference by its dotted path and keep the others (2.1)."""
+        *parents, last = path.split(".")
+        node = self.attributes
+        for name in parents:
+            below = node.get(name)
+            node[name] = node = dict(below) if isinstance(below, dict) else {}
+        node[last] = value
+
+
+class People:
+    """All profiles of a workspace and the identifiers that lead to them."""
+
+    def __init__(self) -> None:
+        self.by_cio: dict[str, Person] = {}
+        self.by_id: dict[str, Person] = {}
+        self.by_email: dict[str, Person] = {}
+        self.suppressed: dict[tuple[IdentifierKind, str], tuple[Address, ...]] = {}
+        self._made = 0
+
+    def find(self, kind: IdentifierKind, value: str) -> Person | None:
+        """Return the person with this identifier: ids have case, e-mails do not (3.1)."""
+        if kind == "id":
+            return self.by_id.get(value)
+        if kind == "email":
+            return self.by_email.get(value.lower())
+        return self.by_cio.get(value)
+
+    def create(self, *, born: float, cio_id: str | None = None, loaded: bool = False) -> Person:
+        """Add a profile without identifiers; loaded ones are older than all others."""
+        self._made += 1
+        person = Person(cio_id=cio_id or self._free_cio_id(), age=(not loaded, born, self._made))
+        self.by_cio[person.cio_id] = person
+        return person
+
+    def _free_cio_id(self) -> str:
+        """Return the next `cio_id`: a counter, so that equal inputs give equal ids."""
+        while (cio_id := f"c10{self._made:09x}") in self.by_cio:
+            self._made += 1
+        return cio_id
+
+    def set_key(self, person: Person, kind: IdentifierKind, value: str) -> None:
+        """Give a person an identifier that nobody else has."""
+        if kind == "id":
+            if person.id is not None:
+                del self.by_id[person.id]
+            person.id = value
+            self.by_id[value] = person
+        elif kind == "email":
+            if person.email is not None:
+                del self.by_email[person.email.lower()]
+            person.email = value
+            self.by_email[value.lower()] = person
+
+    def remove(self, person: Person) -> None:
+        """Delete a profile; its identifiers are free again (3.6: can be re-created)."""
+        person.alive = False
+        del self.by_cio[person.cio_id]
+        if person.id is not None:
+            del self.by_id[person.id]
+        if person.email is not None:
+            del self.by_email[person.email.lower()]
+
+    def suppress(self, addresses: list[Address]) -> None:
+        """Block identifiers together: lifting one lifts all (TRACK, suppress and unsuppress)."""
+        group = tuple(addresses)
+        for item in group:
+            self.suppressed[item.key] = group
+
+    def unsuppress(self, item: Address) -> tuple[Address, ...]:
+        """Allow an identifier and those that were blocked with it; returns them."""
+        group = self.suppressed.get(item.key, ())
+        for member in group:
+            self.suppressed.pop(member.key, None)
+        return group
+
+    def is_suppressed(self, item: Address | None) -> bool:
+        """Whether calls about this identifier are ignored (3.2 row 7)."""
+        return bool(self.suppressed) and item is not None and item.key in self.suppressed

@@ -1,0 +1,149 @@
+"""What an identifier, a time and a trait of a message mean."""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, NamedTuple
+
+from cio_frames.identity.settings import Settings
+
+IdentifierKind = Literal["id", "email", "cio_id"]
+
+_EMAIL: Final = re.compile(
+    r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*@"
+    r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]*[a-z0-9])?",
+    re.IGNORECASE | re.ASCII,
+)
+_ISO: Final = re.compile(
+    r"\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2})?(?:\.\d{1,9})?(?:Z|[+-]\d{2}:?\d{2})?)?",
+    re.ASCII,
+)
+_ISO_SHORTEST: Final = len("2026-01-31")
+_SECONDS: Final = re.compile(r"\d{1,12}(?:\.\d+)?", re.ASCII)
+_CONVERTIBLE: Final = frozenset({str, dict})
+_FIRST_SECOND: Final = -62_135_596_800
+_LAST_SECOND: Final = 253_402_300_799
+
+
+class Address(NamedTuple):
+    """One identifier that a message uses for a person, as it was written."""
+
+    kind: IdentifierKind
+    value: str
+
+    @property
+    def key(self) -> tuple[IdentifierKind, str]:
+        """What equal people have in common: an e-mail has no case, an id has (3.1)."""
+        return (self.kind, self.value.lower() if self.kind == "email" else self.value)
+
+    def __str__(self) -> str:
+        return f"cio_{self.value}" if self.kind == "cio_id" else self.value
+
+
+def text(value: Any) -> str | None:
+    """Return an identifier as text, or `None` when it is empty (section 2, "IDs")."""
+    if isinstance(value, str):
+        return value or None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    return None
+
+
+def address(value: Any, *, settings: Settings) -> Address | None:
+    """Resolve a person reference in the order of reference 3.1.
+
+    Where e-mail is no identifier of the workspace, an e-mail-shaped value is an id like any other.
+
+    Examples:
+        >>> address("cio_03a0", settings=Settings())
+        Address(kind='cio_id', value='03a0')
+        >>> address("ada@example.com", settings=Settings()).kind
+        'email'
+        >>> address("+4930123456", settings=Settings()).kind
+        'id'
+    """
+    reference = text(value)
+    if reference is None:
+        return None
+    if reference.startswith("cio_"):
+        return Address("cio_id", reference[4:])
+    if "@" in reference and "email" in settings.identifiers and _EMAIL.fullmatch(reference):
+        return Address("email", reference)
+    return Address("id", reference)
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """Return a part of a message that should be an object, empty if it is none."""
+    return value if isinstance(value, dict) else {}
+
+
+def object_type(body: Mapping[str, Any]) -> str:
+    """Return the object type: `object_type_id`, then `objectTypeId`, else "1" (2.5, C17)."""
+    value = body.get("object_type_id")
+    return text(body.get("objectTypeId") if value is None else value) or "1"
+
+
+def moment(value: Any, *, now: float) -> int:
+    """Return a message's `timestamp` in whole Unix seconds, `now` without a usable one (1.6)."""
+    found = seconds(value)
+    return math.floor(now) if found is None else found
+
+
+def seconds(value: Any) -> int | None:
+    """Return a time in whole Unix seconds: text, a number of seconds, or a datetime.
+
+    Examples:
+        >>> seconds("1970-01-01T01:00:00.9+01:00"), seconds("yesterday")
+        (0, None)
+    """
+    found: float | None = None
+    if isinstance(value, str):
+        dashed = "-" in value
+        found = float(value) if not dashed and _SECONDS.fullmatch(value) else _iso_seconds(value)
+    elif isinstance(value, datetime):
+        found = _utc_seconds(value)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        found = value
+    if found is None or not _FIRST_SECOND <= found <= _LAST_SECOND:
+        return None
+    return math.floor(found)
+
+
+def converted(value: Any) -> Any:
+    """Return one attribute value as Journeys stores it: ISO times as Unix seconds (1.6).
+
+    Objects are converted at every depth, arrays are not.
+
+    Examples:
+        >>> converted({"born": "1970-01-02", "at": ["1970-01-02"]})
+        {'born': 86400, 'at': ['1970-01-02']}
+    """
+    if isinstance(value, str):
+        if len(value) < _ISO_SHORTEST or value[4] != "-" or not _ISO.fullmatch(value):
+            return value
+        found = _iso_seconds(value)
+        return value if found is None else found
+    return converted_body(value) if isinstance(value, dict) else value
+
+
+def converted_body(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return traits or properties with their ISO times converted (1.6)."""
+    return {
+        key: converted(value) if type(value) in _CONVERTIBLE else value
+        for key, value in body.items()
+    }
+
+
+def _iso_seconds(value: str) -> int | None:
+    """Return whole Unix seconds of an ISO time; of a date, its first second."""
+    try:
+        return _utc_seconds(datetime.fromisoformat(value))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _utc_seconds(value: datetime) -> int:
+    """Return whole Unix seconds; a time without offset is UTC."""
+    aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value
+    return math.floor(aware.timestamp())

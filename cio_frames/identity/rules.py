@@ -1,0 +1,139 @@
+"""Every rule of the identity model as a row: what happens, in a sentence, and who says so.
+
+The numbers in `source` and in the docstrings of this room are sections of the API reference page.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Kind = Literal[
+    "created", "updated", "rekeyed", "merged", "auto-merged", "attribute-failure", "linked",
+    "event", "event-attributed", "event-unattributed", "anonymous-updated", "related", "unrelated",
+    "object-created", "object-updated", "object-deleted", "deleted", "suppressed", "unsuppressed",
+    "device", "metric", "rejected", "ignored",
+]  # fmt: skip
+
+FAILED: Final = frozenset({"attribute-failure", "ignored", "rejected"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of Customer.io.
+
+    Attributes:
+        name: Its stable name.
+        kind: What kind of change it makes.
+        sentence: What happened; `{key}`, `{other}` and `{subject}` are filled in by a change.
+        source: The place in the reference that states it.
+    """
+
+    name: str
+    kind: Kind
+    sentence: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one message did.
+
+    Attributes:
+        rule: The rule that did it.
+        person: The `cio_id` of the person it happened to.
+        key: The identifier the message used for that person.
+        other: The `cio_id` of the second person (removed by a merge, holder of an identifier).
+        subject: The attribute, event, object or value it is about.
+    """
+
+    rule: Rule
+    person: str | None = None
+    key: str | None = None
+    other: str | None = None
+    subject: str | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """What kind of change this is."""
+        return self.rule.kind
+
+    @property
+    def source(self) -> str:
+        """The place in the reference that states the rule."""
+        return self.rule.source
+
+    @property
+    def sentence(self) -> str:
+        """What happened, in a sentence."""
+        return self.rule.sentence.format(key=self.key, other=self.other, subject=self.subject)
+
+
+# fmt: off
+CREATED = Rule("person.created", "created", "{key} is new: a person is created.", "reference 3.2 row 1")
+UPDATED = Rule("person.updated", "updated", "{key} is known: the person is updated.", "reference 3.2 row 2")
+CREATED_BY_EVENT = Rule("person.created-by-event", "created", "{key} is new: an event creates the person.", "reference 3.7 (events for unknown people)")
+CREATED_BY_GROUP = Rule("person.created-by-group", "created", "{key} is new: a relationship creates the person.", "reference 3.5")
+REKEYED = Rule("person.rekeyed", "rekeyed", "The person with {subject} exists and gets the identifier {key}; no second person.", "reference 3.2 row 3")
+RECHANGED = Rule("person.identifier-changed", "rekeyed", "The identifier of {key} becomes {subject}.", "reference 3.1 (cio_id, e-mail updates)")
+TAKEN = Rule("identifier.taken", "attribute-failure", "{subject} belongs to another person (cio_{other}): {key} does not get it, and there is no merge.", "reference 3.2 row 4")
+FIXED = Rule("identifier.fixed", "attribute-failure", "{key} has another value already: {subject} is not set.", "reference 3.1, 3.2 row 5")
+READ_ONLY = Rule("attribute.read-only", "attribute-failure", "{subject} cannot be set.", "reference section 6 (reserved)")
+AUTO_MERGED = Rule("person.auto-merged", "auto-merged", "{key} and {subject} were two people with one identifier each: the younger (cio_{other}) is merged into the older and deleted for good.", "reference 3.2a")
+CIO_UNKNOWN = Rule("cio-id.unknown", "ignored", "{key} is unknown or deleted: dropped.", "reference 3.2 row 6")
+SUPPRESSED_ID = Rule("identifier.suppressed", "ignored", "{key} is suppressed: ignored.", "reference 3.2 row 7")
+DISABLED_ID = Rule("identifier.disabled", "ignored", "{key} is not a kind of identifier of this workspace: ignored.", "reference 3.1")
+NO_PERSON = Rule("person.missing", "ignored", "Nothing says who this {subject} is about: ignored.", "reference 2.1, 2.2")
+DUPLICATE = Rule("message.duplicate", "ignored", "A message with this id was applied before: ignored.", "reference 3.7 (dedupe)")
+TYPE_UNKNOWN = Rule("message.type", "ignored", "{subject} is not a call: ignored.", "reference 2 (type)")
+
+ANONYMOUS = Rule("anonymous.updated", "anonymous-updated", "Traits go to the anonymous visitor {subject}, who is not a person yet.", "reference 3.3 (anonymous-only identify)")
+LINKED = Rule("anonymous.linked", "linked", "The anonymous id {subject} now belongs to {key}.", "reference 3.3 (mechanism)")
+NOT_REUSABLE = Rule("anonymous.not-reusable", "attribute-failure", "The anonymous id {subject} belongs to another person (cio_{other}) for good: {key} does not get it.", "reference 3.3 (not reusable)")
+ATTRIBUTED = Rule("anonymous.attributed", "event-attributed", "The anonymous event {subject} is attributed to {key}.", "reference 3.3 (30 days)")
+ATTRIBUTED_LATE = Rule("anonymous.attributed-late", "event-attributed", "{subject} arrived at most 5 minutes after its anonymous id was identified: attributed to {key}.", "reference 3.3 (5 minutes)")
+TOO_OLD = Rule("anonymous.too-old", "event-unattributed", "The anonymous event {subject} is older than 30 days: it is not attributed to {key}.", "reference 3.3 (30 days)")
+TOO_LATE = Rule("anonymous.too-late", "event-unattributed", "{subject} arrived more than 5 minutes after its anonymous id was identified as {key}: it stays anonymous.", "reference 3.3 (5 minutes), C22")
+MERGE_OFF = Rule("anonymous.merge-off", "event-unattributed", "Anonymous event merge is off: {subject} stays anonymous.", "reference 3.3 (mechanism)")
+
+EVENT = Rule("event.recorded", "event", "{key}: {subject} is recorded.", "reference 2.2, 3.3")
+EVENT_ANONYMOUS = Rule("event.anonymous", "event", "The anonymous visitor {key}: {subject} is recorded.", "reference 3.3")
+EVENT_UNKNOWN = Rule("event.unknown-person", "ignored", "{key} is unknown: {subject} is dropped.", "reference 3.7 (events for unknown people)")
+EVENT_BLANK = Rule("event.blank", "ignored", "The event has no name: ignored.", "reference section 6 (event name not blank)")
+PAGE_NO_URL = Rule("page.no-url", "ignored", "The page has no properties.url: it does not become a page view.", "reference 2.3")
+METRIC = Rule("event.metric", "metric", "{subject} reports a delivery; nobody changes.", "reference 3.6")
+
+MERGED = Rule("alias.merged", "merged", "{subject} is merged into {key} and deleted for good.", "reference 3.4, C23")
+ALIAS_INCOMPLETE = Rule("alias.incomplete", "ignored", "alias needs userId and previousId: ignored.", "reference 2.6")
+PRIMARY_UNKNOWN = Rule("alias.primary-unknown", "ignored", "{key} does not exist: nothing is merged into it.", "reference 3.4 (primary must exist)")
+SECONDARY_UNKNOWN = Rule("alias.previous-unknown", "ignored", "{subject} is nobody's identifier: there is nothing to merge into {key}.", "reference 3.4, C18")
+ALIAS_SELF = Rule("alias.self", "ignored", "{key} and {subject} are the same person already: ignored.", "reference 3.4 (inference)")
+
+OBJECT_CREATED = Rule("object.created", "object-created", "Object {subject} is created.", "reference 3.5")
+OBJECT_UPDATED = Rule("object.updated", "object-updated", "Object {subject} is updated.", "reference 3.5")
+OBJECT_DELETED = Rule("object.deleted", "object-deleted", "Object {subject} and its relationships are deleted.", "reference 3.5, 3.6, C24")
+OBJECT_UNKNOWN = Rule("object.unknown", "ignored", "Object {subject} does not exist: ignored.", "reference 3.6")
+OBJECT_TYPE_UNKNOWN = Rule("object.type-unknown", "ignored", "The type of object {subject} has not been created in this workspace: ignored.", "reference 3.5")
+OBJECT_MISSING = Rule("object.missing", "ignored", "Nothing says which object this is about: ignored.", "reference 2.5, 3.6")
+RELATED = Rule("relationship.set", "related", "{key} is related to object {subject}.", "reference 3.5")
+RELATED_ANONYMOUS = Rule("relationship.anonymous", "related", "The anonymous visitor {key} is related to object {subject}.", "reference 3.3 (group with anonymousId)")
+RELATED_LATER = Rule("relationship.carried", "related", "The relationship of the visitor to object {subject} carries over to {key}.", "reference 3.3 (group with anonymousId)")
+RELATE_UNKNOWN = Rule("relationship.unknown-person", "ignored", "{key} is unknown: object {subject} gets no relationship.", "reference 3.5")
+UNRELATED = Rule("relationship.deleted", "unrelated", "{key} is no longer related to object {subject}.", "reference 3.6")
+NOT_RELATED = Rule("relationship.unknown", "ignored", "{key} has no relationship to object {subject}: ignored.", "reference 3.6")
+
+DELETED = Rule("person.deleted", "deleted", "{key} is deleted; later data can create the person again.", "reference 3.6 (User Deleted)")
+SUPPRESSED = Rule("person.suppressed", "suppressed", "{subject} is blocked.", "reference 3.6 (User Suppressed)")
+UNSUPPRESSED = Rule("person.unsuppressed", "unsuppressed", "{subject} is allowed again; old data is not restored.", "reference 3.6 (User Unsuppressed)")
+NOT_SUPPRESSED = Rule("person.not-suppressed", "ignored", "{key} is not suppressed: ignored.", "reference 3.6")
+PERSON_UNKNOWN = Rule("person.unknown", "ignored", "{key} is unknown: {subject} does nothing.", "reference 3.6")
+DEVICE_SET = Rule("device.set", "device", "{key} has the device {subject}.", "reference 3.6 (device events), C25")
+DEVICE_GONE = Rule("device.deleted", "device", "{key} no longer has the device {subject}.", "reference 3.6 (device events), C25")
+DEVICE_MISSING = Rule("device.no-token", "ignored", "{subject} has no context.device.token: ignored.", "reference 3.6, C25")
+
+FORM_SUBMITTED = Rule("form.submitted", "event", "{key} submitted the form {subject}.", "reference 5 (effect)")
+FORM_NO_ID = Rule("form.no-identifier", "rejected", "The form {subject} was sent without email or id: 400, yet the form exists now.", "reference 5 (first submission)")
+FORM_TWO_IDS = Rule("form.two-identifiers", "rejected", "The form {subject} was sent with email and id: 400.", "reference 5, C27")
+FORM_NOT_TEXT = Rule("form.not-text", "rejected", "A value of the form {subject} is not text: 400.", "reference 5, C28")
+
+# fmt: on
+
+RULES: Final = {value.name: value for value in list(globals().values()) if isinstance(value, Rule)}

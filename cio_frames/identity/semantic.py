@@ -1,0 +1,162 @@
+"""Track events with reserved names: they act instead of being recorded."""
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from cio_frames.identity import rules
+from cio_frames.identity.objects import ThingKey
+from cio_frames.identity.people import Person
+from cio_frames.identity.resolve import Address, address, mapping, object_type, text
+from cio_frames.identity.rules import Change
+from cio_frames.identity.store import Store
+
+Effect = Callable[[Store, Mapping[str, Any]], Iterator[Change]]
+
+
+def delete_person(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
+    """Delete a person; later data can create it again (3.6, "User Deleted")."""
+    found = _found(store, message)
+    yield store.delete(found) if isinstance(found, Person) else found
+
+
+def suppress(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
+    """Delete a person and block all its identifiers, or the given one (3.6)."""
+    who = address(message.get("userId"), settings=store.settings)
+    if who is None:
+        yield Change(rules.NO_PERSON, subject=message["event"])
+        return
+    refused = store.refused(who)
+    if refused is not None:
+        yield refused
+        return
+    person = store.people.find(*who)
+    blocked = [who]
+    if person is not None:
+        blocked = person.addresses()
+        yield store.delete(person)
+    store.people.suppress(blocked)
+    yield Change(rules.SUPPRESSED, key=str(who), subject=", ".join(map(str, blocked)))
+
+
+def unsuppress(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
+    """Allow identifiers again, all that were blocked together (3.6)."""
+    who = address(message.get("userId"), settings=store.settings)
+    if who is None:
+        yield Change(rules.NO_PERSON, subject=message["event"])
+        return
+    allowed = store.people.unsuppress(who)
+    if not allowed:
+        yield Change(rules.NOT_SUPPRESSED, key=str(who))
+        return
+    yield Change(rules.UNSUPPRESSED, key=str(who), subject=", ".join(map(str, allowed)))
+
+
+def delete_relationship(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
+    """Remove the relationship of a person to an object (3.6)."""
+    found = _found(store, message)
+    key = _thing(message)
+    if not isinstance(found, Person):
+        yield found
+    elif key is None:
+        yield Change(rules.OBJECT_MISSING)
+    else:
+        thing = store.things.get(key)
+        gone = thing is not None and thing.unrelate(found)
+        rule = rules.UNRELATED if gone else rules.NOT_RELATED
+        yield store.told(rule, found, subject=str(key))
+
+
+def delete_object(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
+    """Delete an object and its relationships; the person does not matter (3.5, 3.6, C24)."""
+    key = _thing(message)
+    if key is None:
+        yield Change(rules.OBJECT_MISSING)
+        return
+    thing = store.things.pop(key, None)
+    if thing is None:
+        yield Change(rules.OBJECT_UNKNOWN, subject=str(key))
+        return
+    for holder in list(thing.related):
+        thing.unrelate(holder)
+    yield Change(rules.OBJECT_DELETED, subject=str(key))
+
+
+def set_device(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
+    """Add a push device to a person, who is created like by any event (3.6, 3.7, C25)."""
+    token = _token(message)
+    if token is None:
+        yield Change(rules.DEVICE_MISSING, subject=message["event"])
+        return
+    found = _found(store, message)
+    if not isinstance(found, Person):
+        who = address(message.get("userId"), settings=store.settings)
+        creates = store.settings.event_for_unknown == "create"
+        if found.rule is not rules.PERSON_UNKNOWN or who is None or not creates:
+            yield found
+            return
+        found = store.create(who)
+        yield Change(rules.CREATED_BY_EVENT, person=found.cio_id, key=str(who))
+    device = mapping(mapping(message.get("context")).get("device"))
+    found.devices = {**(found.devices or {}), token: {"platform": text(device.get("type"))}}
+    yield store.told(rules.DEVICE_SET, found, subject=token)
+
+
+def delete_device(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
+    """Remove a push device from a person (3.6)."""
+    token = _token(message)
+    found = _found(store, message)
+    if token is None:
+        yield Change(rules.DEVICE_MISSING, subject=message["event"])
+    elif not isinstance(found, Person):
+        yield found
+    else:
+        found.devices = {key: row for key, row in (found.devices or {}).items() if key != token}
+        yield store.told(rules.DEVICE_GONE, found, subject=token)
+
+
+def metric(_store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
+    """Report what happened to a message: nobody's identity changes (3.6)."""
+    yield Change(rules.METRIC, subject=message["event"])
+
+
+def _found(store: Store, message: Mapping[str, Any]) -> Person | Change:
+    """Return the person of userId, or why there is none."""
+    who: Address | None = address(message.get("userId"), settings=store.settings)
+    if who is None:
+        return Change(rules.NO_PERSON, subject=message["event"])
+    refused = store.refused(who)
+    if refused is not None:
+        return refused
+    person = store.people.find(*who)
+    if person is None:
+        return Change(rules.PERSON_UNKNOWN, key=str(who), subject=message["event"])
+    return person
+
+
+def _thing(message: Mapping[str, Any]) -> ThingKey | None:
+    """Return the object of a delete event; its type is an integer here (3.6)."""
+    properties = mapping(message.get("properties"))
+    object_id = text(properties.get("objectId"))
+    return None if object_id is None else ThingKey(object_type(properties), object_id)
+
+
+def _token(message: Mapping[str, Any]) -> str | None:
+    """Return the push token, which is read from context only (3.6, C25)."""
+    return text(mapping(mapping(message.get("context")).get("device")).get("token"))
+
+
+EFFECTS: Final[Mapping[str, Effect]] = MappingProxyType({
+    "User Deleted": delete_person,
+    "User Suppressed": suppress,
+    "User Unsuppressed": unsuppress,
+    "Relationship Deleted": delete_relationship,
+    "Object Deleted": delete_object,
+    "Device Created or Updated": set_device,
+    "Device Deleted": delete_device,
+    "Report Delivery Event": metric,
+    "Report Content Event": metric,
+    "Application Installed": set_device,
+    "Application Opened": set_device,
+    "Application Uninstalled": delete_device,
+})  # fmt: skip

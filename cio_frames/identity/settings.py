@@ -1,0 +1,182 @@
+"""How a workspace is set up, and which side the model takes where the sources disagree."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from cio_frames.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One point where the sources contradict each other or say nothing.
+
+    Attributes:
+        setting: The name of the setting that decides it.
+        options: What each value of the setting means, the default first.
+        source: Where the question comes from.
+    """
+
+    setting: str
+    options: Mapping[Any, str]
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A length of time that decides what happens to an event."""
+
+    seconds: int
+    source: str
+
+
+ANONYMOUS_KEPT: Final = Window(seconds=30 * 86_400, source="reference 3.3 (30 days)")
+ANONYMOUS_LATE: Final = Window(seconds=5 * 60, source="reference 3.3 (5 minutes)")
+CAMPAIGN: Final = Window(seconds=72 * 3_600, source="reference 3.3, 3.8 (72 hours)")
+MERGED_EVENTS: Final = Window(seconds=30 * 86_400, source="reference 3.4 (30 days)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of a workspace; the defaults are those of a new one.
+
+    Attributes:
+        identifiers: What people are keyed by: `id`, `email` or both (reference 3.1).
+        auto_merge: "Multi-identifier profile merge" (3.2a).
+        anonymous_merge: Anonymous events move to the person who is identified later (3.3).
+        email_updates: An identify by id may change the e-mail (3.1).
+        convert_times: ISO times in traits and properties become Unix seconds (1.6).
+        trim_event_names: Spaces around event names are cut off (section 6).
+        object_types: The object types that exist; `None` means any (3.5).
+
+    The other settings are the open questions of `CHOICES`.
+
+    Examples:
+        >>> Settings(auto_merge=False).auto_merge
+        False
+    """
+
+    identifiers: tuple[Literal["id", "email"], ...] = ("id", "email")
+    auto_merge: bool = True
+    anonymous_merge: bool = True
+    email_updates: bool = False
+    convert_times: bool = True
+    trim_event_names: bool = True
+    object_types: frozenset[str] | None = None
+
+    alias_previous: Literal["id", "id-or-anonymous"] = "id"
+    anonymous_age: Literal["received", "timestamp"] = "received"
+    anonymous_traits: Literal["carry", "stay"] = "carry"
+    attribute_order: Literal["timestamp", "arrival"] = "timestamp"
+    dedupe: Literal["calls", "events", "off"] = "calls"
+    email_trait: Literal["identifies", "attribute"] = "identifies"
+    event_for_unknown: Literal["create", "drop"] = "create"
+    form_identifiers: Literal["one", "any"] = "one"
+    group_for_unknown: Literal["create", "object-only"] = "create"
+    late_anonymous: Literal["lost", "reidentify"] = "lost"
+    merged_events: Literal["recent", "all"] = "recent"
+    merged_relationships: Literal["move", "drop"] = "move"
+    null_attribute: Literal["remove", "store", "ignore"] = "remove"
+    page_without_url: Literal["dropped", "named"] = "dropped"
+    taken_identifier: Literal["separate", "update", "rekey"] = "separate"
+
+    def __post_init__(self) -> None:
+        if not self.identifiers or not set(self.identifiers) <= {"id", "email"}:
+            message = 'identifiers must be ("id",), ("email",) or ("id", "email").'
+            raise ConfigError(message)
+        for choice in CHOICES.values():
+            if getattr(self, choice.setting) not in choice.options:
+                offer = ", ".join(repr(option) for option in choice.options)
+                raise ConfigError(f"{choice.setting} is not one of {offer}. {choice.source}")
+
+    def choices(self) -> list[dict[str, Any]]:
+        """Return which side was taken on each open question, as rows.
+
+        Examples:
+            >>> Settings().choices()[0]["value"]
+            'id'
+        """
+        return [
+            {
+                "setting": choice.setting,
+                "value": (value := getattr(self, choice.setting)),
+                "meaning": choice.options[value],
+                "default": value == next(iter(choice.options)),
+                "source": choice.source,
+            }
+            for choice in CHOICES.values()
+        ]
+
+
+def _choice(setting: str, options: Mapping[str, str], *, source: str) -> Choice:
+    return Choice(setting=setting, options=MappingProxyType(dict(options)), source=source)
+
+
+_ROWS = (
+    _choice("alias_previous", {
+        "id": "previousId is looked up as a person only; an anonymous id there finds nobody",
+        "id-or-anonymous": "a previousId that is nobody's id links that anonymous id instead",
+    }, source="reference 3.4, C18"),
+    _choice("anonymous_age", {
+        "received": 'the 30 days of an anonymous event count from its receipt ("logged")',
+        "timestamp": "the 30 days of an anonymous event count from its own timestamp",
+    }, source="reference 3.3 (windows): the text does not say which"),
+    _choice("anonymous_traits", {
+        "carry": "traits of an anonymous identify fill the gaps of the person identified later",
+        "stay": "traits of an anonymous identify never reach a person",
+    }, source="reference 3.3 (SEED-HTTP against ACT)"),
+    _choice("attribute_order", {
+        "timestamp": "of two identifies, the one with the later timestamp sets an attribute",
+        "arrival": "of two identifies, the one processed last sets an attribute",
+    }, source="reference 3.7 (ordering)"),
+    _choice("dedupe", {
+        "calls": "a message id that was seen before is not applied again, whatever the call",
+        "events": "only track, page and screen are deduplicated by message id",
+        "off": "every message is applied",
+    }, source="reference 3.7 (dedupe): window and reach are not documented"),
+    _choice("email_trait", {
+        "identifies": "an identify without userId is about the person with traits.email",
+        "attribute": "an identify without userId is anonymous whatever traits.email says",
+    }, source="reference 2.1, 3.1, C11"),
+    _choice("event_for_unknown", {
+        "create": "an event for an unknown person creates that person",
+        "drop": "an event for an unknown person is dropped",
+    }, source="reference 3.7: not stated; C34"),
+    _choice("form_identifiers", {
+        "one": "a form submission with both email and id is refused",
+        "any": "a form submission with both is about the e-mail and sets the id",
+    }, source="reference 5, C27"),
+    _choice("group_for_unknown", {
+        "create": "a group call for an unknown person creates that person",
+        "object-only": "a group call for an unknown person updates the object alone",
+    }, source="reference 3.5: not stated"),
+    _choice("late_anonymous", {
+        "lost": "anonymous events more than 5 minutes after the identify stay anonymous",
+        "reidentify": "identifying again with the same anonymous id brings late events in",
+    }, source="reference 3.3, C22"),
+    _choice("merged_events", {
+        "recent": "a merge moves the last 30 days of events, the older ones are lost",
+        "all": "a merge moves all events (the older ones within an hour)",
+    }, source="reference 3.2a against 3.4"),
+    _choice("merged_relationships", {
+        "move": "a merge moves relationships to the kept person",
+        "drop": "a merge drops the relationships of the removed person",
+    }, source="reference 3.4: relationships are not in the list of what moves"),
+    _choice("null_attribute", {
+        "remove": "null removes a person's attribute",
+        "store": "null is stored as the value of a person's attribute",
+        "ignore": "null leaves a person's attribute as it is",
+    }, source="reference section 6 (null, low confidence)"),
+    _choice("page_without_url", {
+        "dropped": "a page without properties.url is not recorded",
+        "named": "a page without properties.url is recorded under its name",
+    }, source="reference 2.3"),
+    _choice("taken_identifier", {
+        "separate": "a new id with the e-mail of a person who has another id: a second person",
+        "update": "a new id with the e-mail of a person who has another id: that person, id kept",
+        "rekey": "a new id with the e-mail of a person who has another id: that person, id changed",
+    }, source="reference 3.1 against 3.2 row 3 (TRACK tip)"),
+)  # fmt: skip
+
+CHOICES: Final[Mapping[str, Choice]] = MappingProxyType({row.setting: row for row in _ROWS})

@@ -1,0 +1,129 @@
+"""Who an identify is about, and which identifiers that person has afterwards."""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from cio_frames.identity import rules
+from cio_frames.identity.merging import merge
+from cio_frames.identity.people import Person
+from cio_frames.identity.resolve import Address
+from cio_frames.identity.rules import Change, Rule
+from cio_frames.identity.store import Store
+
+Claims = Mapping[Literal["id", "email"], Address]
+Outcome = tuple[Person, list[Change]]
+
+OTHER: Final[Mapping[str, Literal["id", "email"]]] = {"id": "email", "email": "id"}
+
+
+def settle(store: Store, who: Address, claims: Claims) -> Outcome:
+    """Find or make the person an identify is about, and settle its identifiers (3.2).
+
+    Args:
+        store: The workspace.
+        who: The identifier the call addresses.
+        claims: The identifiers among its traits.
+
+    Returns:
+        The person whose attributes the call sets, and what happened to identifiers.
+    """
+    if who.kind == "cio_id":
+        return _addressed_by_cio_id(store, who, claims)
+    claim = claims.get(OTHER[who.kind])
+    addressed = store.people.find(*who)
+    claimed = None if claim is None else store.people.find(*claim)
+    if addressed is None:
+        person, changes = _newcomer(store, who, claim, claimed)
+    elif claim is None or claimed is addressed:
+        person, changes = addressed, [_updated(addressed, who)]
+    elif claimed is None:
+        person, changes = _free_claim(store, addressed, who, claim)
+    else:
+        person, changes = _two_people(store, addressed, claimed, who=who, claim=claim)
+    own = claims.get("email" if who.kind == "email" else "id")
+    if own is not None and own.key != who.key:
+        changes.append(_failed(rules.FIXED, person, own))
+    return person, changes
+
+
+def _newcomer(store: Store, who: Address, claim: Address | None, claimed: Person | None) -> Outcome:
+    """An identifier nobody has: a new person, or a known one that gets it (3.2 rows 1 and 3)."""
+    if claim is None or claimed is None:
+        person = store.create(who)
+        if claim is not None:
+            store.people.set_key(person, claim.kind, claim.value)
+        return person, [Change(rules.CREATED, person=person.cio_id, key=str(who))]
+    if claimed.get(who.kind) is None or store.settings.taken_identifier == "rekey":
+        store.people.set_key(claimed, who.kind, who.value)
+        change = Change(rules.REKEYED, person=claimed.cio_id, key=str(who), subject=str(claim))
+        return claimed, [change]
+    if store.settings.taken_identifier == "update":
+        return claimed, [_updated(claimed, claim), _failed(rules.FIXED, claimed, who)]
+    person = store.create(who)
+    return person, [
+        Change(rules.CREATED, person=person.cio_id, key=str(who)),
+        _failed(rules.TAKEN, person, claim, other=claimed),
+    ]
+
+
+def _free_claim(store: Store, person: Person, who: Address, claim: Address) -> Outcome:
+    """A free identifier for a known person: set, or changed only if allowed (3.1, 3.2 row 5)."""
+    if person.get(claim.kind) is None:
+        store.people.set_key(person, claim.kind, claim.value)
+        return person, [_updated(person, who)]
+    if claim.kind == "email" and store.settings.email_updates:
+        store.people.set_key(person, claim.kind, claim.value)
+        return person, [_changed(person, who, claim)]
+    return person, [_updated(person, who), _failed(rules.FIXED, person, claim)]
+
+
+def _two_people(
+    store: Store, addressed: Person, claimed: Person, *, who: Address, claim: Address
+) -> Outcome:
+    """Id of one, e-mail of another: the automatic merge or a failure (3.2 row 4, 3.2a).
+
+    They merge when each of the two lacks the identifier that matched the other; that each
+    identifier matches exactly one person is so by construction. The older profile is kept.
+    """
+    mergeable = addressed.get(claim.kind) is None and claimed.get(who.kind) is None
+    if not (mergeable and store.settings.auto_merge):
+        failed = _failed(rules.TAKEN, addressed, claim, other=claimed)
+        return addressed, [_updated(addressed, who), failed]
+    older, younger = sorted((addressed, claimed), key=lambda person: person.age)
+    merge(store, older, younger, why="auto-merge")
+    change = Change(
+        rules.AUTO_MERGED,
+        person=older.cio_id,
+        key=str(who),
+        other=younger.cio_id,
+        subject=str(claim),
+    )
+    return older, [change]
+
+
+def _addressed_by_cio_id(store: Store, who: Address, claims: Claims) -> Outcome:
+    """Addressed by cio_id, identifiers can be changed, yet not to somebody else's (3.1)."""
+    person = store.people.by_cio[who.value]
+    changes = [_updated(person, who)]
+    for claim in claims.values():
+        owner = store.people.find(*claim)
+        if owner is None:
+            if person.get(claim.kind) is not None:
+                changes.append(_changed(person, who, claim))
+            store.people.set_key(person, claim.kind, claim.value)
+        elif owner is not person:
+            changes.append(_failed(rules.TAKEN, person, claim, other=owner))
+    return person, changes
+
+
+def _updated(person: Person, who: Address) -> Change:
+    return Change(rules.UPDATED, person=person.cio_id, key=str(who))
+
+
+def _changed(person: Person, who: Address, claim: Address) -> Change:
+    return Change(rules.RECHANGED, person=person.cio_id, key=str(who), subject=str(claim))
+
+
+def _failed(rule: Rule, person: Person, claim: Address, *, other: Person | None = None) -> Change:
+    other_id = None if other is None else other.cio_id
+    return Change(rule, person=person.cio_id, key=person.label, other=other_id, subject=str(claim))

@@ -1,0 +1,181 @@
+"""The model of a workspace: what Customer.io does with one message after the other."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+from cio_frames.identity import rules
+from cio_frames.identity.activity import page, screen, track
+from cio_frames.identity.alias import alias
+from cio_frames.identity.forms import form
+from cio_frames.identity.groups import group
+from cio_frames.identity.identify import identify
+from cio_frames.identity.loading import load
+from cio_frames.identity.resolve import text
+from cio_frames.identity.rules import FAILED, Change
+from cio_frames.identity.settings import Settings
+from cio_frames.identity.store import Store
+
+Rows = list[dict[str, Any]]
+
+_CALLS: Final[Mapping[str, Callable[[Store, Mapping[str, Any]], Iterator[Change]]]] = (
+    MappingProxyType({
+        "identify": identify,
+        "track": track,
+        "page": page,
+        "screen": screen,
+        "group": group,
+        "alias": alias,
+        "form": form,
+    })
+)  # fmt: skip
+_EVENTS: Final = frozenset({"track", "page", "screen"})
+
+
+class Model:
+    """Customer.io's identity rules, applied to one message at a time.
+
+    The model does no I/O and knows no clock: equal messages with equal times give an equal
+    workspace. Values of a message are kept as they are, so do not change a message afterwards.
+
+    Args:
+        settings: How the workspace is set up; a new one without.
+
+    Examples:
+        >>> from datetime import UTC, datetime
+        >>> model = Model()
+        >>> now = datetime(2026, 1, 1, tzinfo=UTC)
+        >>> message = {"type": "identify", "userId": "u1", "traits": {"email": "ada@example.com"}}
+        >>> [change.kind for change in model.apply(message, received_at=now)]
+        ['created']
+        >>> model.people()[0]["email"]
+        'ada@example.com'
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = Settings() if settings is None else settings
+        self._store = Store(settings=self.settings)
+
+    def apply(self, message: Mapping[str, Any], *, received_at: datetime) -> tuple[Change, ...]:
+        """Apply one call.
+
+        Args:
+            message: The decoded JSON object of the call, with its `type`.
+            received_at: When it arrives; must know its offset.
+
+        Returns:
+            What happened, in order; never empty.
+        """
+        if received_at.tzinfo is None:
+            message_ = "received_at has no offset: pass datetime.now(UTC) or another aware time."
+            raise ValueError(message_)
+        store = self._store
+        store.number += 1
+        store.now = received_at.timestamp()
+        changes = tuple(self._changes(message))
+        for change in changes:
+            if change.rule.kind in FAILED:
+                store.failures.append((store.number, change))
+        return changes
+
+    def load(self, people: Iterable[Mapping[str, Any]]) -> None:
+        """Start from an export: rows with id, email, cio_id, anonymous_ids, created_at, attributes."""
+        load(self._store, people)
+
+    def map_form(self, form_id: str, fields: Mapping[str, str]) -> None:
+        """Map fields of a form to attributes, as its page in Customer.io does (section 5)."""
+        record = self._store.forms.setdefault(
+            form_id, {"mapping": {}, "submissions": 0, "refused": 0}
+        )
+        record["mapping"] = dict(fields)
+
+    def people(self) -> Rows:
+        """Return the profiles, oldest first."""
+        return [
+            {
+                "cio_id": person.cio_id,
+                "id": person.id,
+                "email": person.email,
+                "anonymous_ids": list(person.anonymous_ids),
+                "attributes": {
+                    name: value for name, value in person.attributes.items() if name != "created_at"
+                },
+                "created_at": person.attributes.get("created_at"),
+            }
+            for person in self._store.people.by_cio.values()
+        ]
+
+    def events(self) -> Rows:
+        """Return the events that are kept, in order of receipt."""
+        return [event.row() for event in self._store.events if not event.lost]
+
+    def objects(self) -> Rows:
+        """Return the objects."""
+        return [thing.row() for thing in self._store.things.values()]
+
+    def relationships(self) -> Rows:
+        """Return who is related to which object; `person` is empty for a visitor."""
+        return [row for thing in self._store.things.values() for row in thing.relationship_rows()]
+
+    def devices(self) -> Rows:
+        """Return the push devices."""
+        return [
+            {"person": person.cio_id, "token": token, **device}
+            for person in self._store.people.by_cio.values()
+            for token, device in (person.devices or {}).items()
+        ]
+
+    def forms(self) -> Rows:
+        """Return the forms that were seen."""
+        return [{"form_id": form_id, **row} for form_id, row in self._store.forms.items()]
+
+    def merges(self) -> Rows:
+        """Return the merges, in order; none can be undone."""
+        return [dict(row) for row in self._store.merges]
+
+    def failures(self) -> Rows:
+        """Return attribute failures and messages that did nothing, with the reason."""
+        return [
+            {
+                "number": number,
+                "kind": change.kind,
+                "rule": change.rule.name,
+                "reason": change.sentence,
+                "person": change.person,
+                "key": change.key,
+                "subject": change.subject,
+                "source": change.source,
+            }
+            for number, change in self._store.failures
+        ]
+
+    def anonymous(self) -> Rows:
+        """Return the visitors: whom they turned out to be, and what is still theirs alone."""
+        return [visitor.row() for visitor in self._store.visitors.values()]
+
+    def suppressed(self) -> Rows:
+        """Return the blocked identifiers."""
+        return [{"kind": kind, "value": value} for kind, value in self._store.people.suppressed]
+
+    def _changes(self, message: Mapping[str, Any]) -> Iterable[Change]:
+        call = message.get("type")
+        handler = _CALLS.get(call) if isinstance(call, str) else None
+        if handler is None:
+            return (Change(rules.TYPE_UNKNOWN, subject=repr(call)),)
+        if self._is_repeated(message):
+            return (Change(rules.DUPLICATE, subject=call),)
+        return handler(self._store, message)
+
+    def _is_repeated(self, message: Mapping[str, Any]) -> bool:
+        """Whether a message with this id was applied before; its reach is a setting (3.7)."""
+        dedupe = self.settings.dedupe
+        if dedupe == "off" or (dedupe == "events" and message["type"] not in _EVENTS):
+            return False
+        message_id = text(message.get("messageId"))
+        if message_id is None:
+            return False
+        if message_id in self._store.seen:
+            return True
+        self._store.seen.add(message_id)
+        return False

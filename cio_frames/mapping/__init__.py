@@ -1,0 +1,18 @@
+"""Which column feeds which field of a call."""
+
+from cio_frames.mapping.propose import Proposal, propose
+from cio_frames.mapping.resolve import Ask, Body, Value, resolve
+from cio_frames.mapping.slots import MessageMapping, Nulls, Slot, dtype_of
+
+__all__ = [
+    "Ask",
+    "Body",
+    "MessageMapping",
+    "Nulls",
+    "Proposal",
+    "Slot",
+    "Value",
+    "dtype_of",
+    "propose",
+    "resolve",
+]

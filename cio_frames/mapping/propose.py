@@ -1,0 +1,138 @@
+"""Which column looks like which field, with the reason for each proposal."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+import polars.selectors as cs
+
+from cio_frames.frames import ROW
+from cio_frames.spec import Call, Field, folded
+
+EMAIL = r"^[^\s@]+@[^\s@]+\.[^\s@]+$"
+ALMOST_ALL = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A column that looks like a field.
+
+    Attributes:
+        argument: Argument of the verb.
+        column: The column.
+        confidence: "high" when name and content agree, else "medium".
+        reason: Why, in a few words.
+    """
+
+    argument: str
+    column: str
+    confidence: str
+    reason: str
+
+
+def propose(sample: pl.DataFrame, *, call: Call) -> list[Proposal]:
+    """Propose a column for each field of a call that has an argument.
+
+    Args:
+        sample: The first rows of the table.
+        call: The call.
+
+    Returns:
+        At most one proposal per argument, and none that takes a column twice.
+    """
+    proposals: list[Proposal] = []
+    free = [name for name in sample.columns if name != ROW]
+    for row in call.fields:
+        if row.argument is None or row.argument not in _PROPOSED:
+            continue
+        proposal = _by_name(row, sample=sample, free=free)
+        if proposal is not None:
+            proposals.append(proposal)
+            free.remove(proposal.column)
+    if not _names_someone(proposals, call=call):
+        proposals += _by_addresses(sample, call=call, free=free)
+    return proposals
+
+
+_PROPOSED = frozenset(
+    {
+        "user_id", "anonymous_id", "group_id", "previous_id", "object_type_id", "event", "name",
+        "timestamp", "form_id", "email", "id",
+    }
+)  # fmt: skip
+
+
+def _by_name(row: Field, *, sample: pl.DataFrame, free: Iterable[str]) -> Proposal | None:
+    names = {folded(name): name for name in reversed(list(free))}
+    for synonym in row.synonyms:
+        column = names.get(folded(synonym))
+        if column is not None and not _is_empty(sample[column]):
+            agrees, evidence = _agrees(sample[column], row=row)
+            return Proposal(
+                argument=str(row.argument),
+                column=column,
+                confidence="high" if agrees else "medium",
+                reason=f"its name reads as {row.argument}; {evidence}",
+            )
+    return None
+
+
+def _by_addresses(sample: pl.DataFrame, *, call: Call, free: Sequence[str]) -> list[Proposal]:
+    argument = next(
+        (row.argument for row in call.fields if row.argument in ("email", "user_id")), None
+    )
+    texts = [name for name in sample.select(cs.string()).columns if name in free]
+    for column in texts if argument else ():
+        if _share(sample[column], EMAIL) >= ALMOST_ALL:
+            return [
+                Proposal(
+                    argument=str(argument),
+                    column=column,
+                    confidence="medium",
+                    reason="its values are e-mail addresses, and no column is named like an identifier",
+                )
+            ]
+    return []
+
+
+def _names_someone(proposals: Iterable[Proposal], *, call: Call) -> bool:
+    found = {proposal.argument for proposal in proposals}
+    required = {
+        row.argument
+        for row in call.fields
+        if row.required.startswith("one-of:") or row.required == "always"
+    }
+    return bool(
+        found & required & {"user_id", "anonymous_id", "group_id", "email", "id", "previous_id"}
+    )
+
+
+def _agrees(values: pl.Series, *, row: Field) -> tuple[bool, str]:
+    if row.type in ("id", "email"):
+        return _agrees_as_id(values)
+    if row.type == "time":
+        temporal = values.dtype.is_temporal()
+        return (
+            temporal,
+            f"its values are {values.dtype}" if temporal else "its values are read as times",
+        )
+    return True, f"its values are {values.dtype}"
+
+
+def _agrees_as_id(values: pl.Series) -> tuple[bool, str]:
+    filled = values.drop_nulls()
+    if filled.dtype == pl.String and _share(filled, EMAIL) >= ALMOST_ALL:
+        return True, "its values are e-mail addresses"
+    share = filled.n_unique() / max(len(filled), 1)
+    return True, f"{share:.0%} of its first {len(filled):,} values are distinct"
+
+
+def _share(values: pl.Series, pattern: str) -> float:
+    filled = values.drop_nulls()
+    if filled.is_empty():
+        return 0.0
+    return float(filled.str.contains(pattern).mean() or 0.0)  # type: ignore[arg-type]
+
+
+def _is_empty(values: pl.Series) -> bool:
+    return len(values) > 0 and values.null_count() == len(values)

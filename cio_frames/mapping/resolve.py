@@ -1,0 +1,299 @@
+"""From what a verb was asked for to where every value comes from."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+import polars as pl
+
+from cio_frames.errors import (
+    ColumnNotFoundError,
+    FieldConflictError,
+    MappingError,
+    NoIdentifierError,
+)
+from cio_frames.frames import ROW
+from cio_frames.mapping.propose import Proposal
+from cio_frames.mapping.slots import MessageMapping, Nulls, Role, Slot, dtype_of
+from cio_frames.spec import FLAT_PREFIXES, Call, Field, folded
+
+Value = str | pl.Expr
+Body = Sequence[str] | Mapping[str, Value] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What a verb was asked for, as the user typed it.
+
+    Attributes:
+        fields: Argument to column name or expression; None where it was left out.
+        body: Columns of traits, properties or form fields; None takes every column left.
+        relationship: Columns of the relationship between person and group.
+        context: Place in the context to column, e.g. `{"page.url": "url"}`.
+        integrations: Destination to column or truth value.
+        key: Columns that the message id is made from instead of the whole payload.
+        nulls: What empty cells mean, for all columns or per column.
+        timezone: Zone of times that carry none.
+    """
+
+    fields: Mapping[str, Value | None]
+    body: Body = None
+    relationship: Body = None
+    context: Mapping[str, Value] | Sequence[str] | None = None
+    integrations: Mapping[str, Value | bool] | None = None
+    key: str | Sequence[str] | None = None
+    nulls: Nulls | Mapping[str, Nulls] = "omit"
+    timezone: str | None = None
+
+
+def resolve(
+    ask: Ask,
+    *,
+    call: Call,
+    schema: pl.Schema,
+    json_columns: frozenset[str] = frozenset(),
+    proposals: Iterable[Proposal] = (),
+) -> MessageMapping:
+    """Return how rows become messages.
+
+    Args:
+        ask: What the verb was asked for.
+        call: The call.
+        schema: The table's columns.
+        json_columns: Columns whose text is JSON already.
+        proposals: What to take for fields that were not named.
+
+    Raises:
+        ColumnNotFoundError: A named column is not in the table.
+        NoIdentifierError: Nothing says who the rows are about.
+        FieldConflictError: Two columns would fill one place.
+        MappingError: A required argument is missing or of the wrong kind.
+    """
+    maker = _SlotMaker(schema=schema, json_columns=json_columns, nulls=_nulls(ask.nulls, schema))
+    proposed = {proposal.argument: proposal for proposal in proposals}
+    fields = [
+        slot
+        for row in call.fields
+        if row.argument is not None and row.argument not in _BODY_ARGUMENTS
+        if (slot := maker.field(row, ask.fields.get(row.argument), proposed.get(row.argument)))
+    ]
+    extras = [
+        *maker.tree(ask.context, root=("context",), role="context", argument="context"),
+        *maker.integrations(ask.integrations),
+        *maker.key(ask.key),
+    ]
+    if call.name == "group":
+        root = ("traits", "relationshipAttributes")
+        extras += maker.tree(ask.relationship, root=root, role="body", argument="relationship")
+    taken = maker.columns_of(chain(fields, extras))
+    body = _body(ask.body, call=call, maker=maker, taken=taken, fields=fields)
+    slots = (*fields, *body, *extras)
+    _require(slots, call=call, available=schema.names())
+    _forbid_conflicts(slots)
+    used = maker.columns_of(slots)
+    return MessageMapping(
+        call=call,
+        slots=slots,
+        timezone=ask.timezone,
+        unused=tuple(name for name in schema.names() if name not in used and name != ROW),
+    )
+
+
+_BODY_ARGUMENTS = frozenset(
+    {"traits", "properties", "fields", "relationship", "context", "integrations"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SlotMaker:
+    schema: pl.Schema
+    json_columns: frozenset[str]
+    nulls: Mapping[str, Nulls]
+    columns: list[str] = field(default_factory=list)
+
+    def field(self, row: Field, value: Value | None, proposal: Proposal | None) -> Slot | None:
+        argument = str(row.argument)
+        if value is None and proposal is None:
+            return None
+        if value is None and proposal is not None:
+            return self._slot(
+                proposal.column, path=row.path, role="field", argument=argument, type=row.type,
+                how="proposed", reason=proposal.reason,
+            )  # fmt: skip
+        return self._slot(value, path=row.path, role="field", argument=argument, type=row.type)
+
+    def tree(
+        self, body: Any, *, root: tuple[str, ...], role: Role, argument: str, how: str | None = None
+    ) -> list[Slot]:
+        return [
+            self._slot(value, path=(*root, *_split(place)), role=role, argument=argument, how=how)
+            for place, value in _entries(body, argument=argument)
+        ]
+
+    def integrations(self, body: Mapping[str, Value | bool] | None) -> list[Slot]:
+        return [
+            self._slot(
+                pl.lit(value) if isinstance(value, bool) else value,
+                path=("integrations", name), role="integrations", argument="integrations",
+            )
+            for name, value in (body or {}).items()
+        ]  # fmt: skip
+
+    def key(self, key: str | Sequence[str] | None) -> list[Slot]:
+        names = [key] if isinstance(key, str) else list(key or ())
+        return [self._slot(name, path=(), role="key", argument="key") for name in names]
+
+    def columns_of(self, slots: Iterable[Slot]) -> frozenset[str]:
+        return frozenset(
+            name for slot in slots if slot.role != "key" for name in slot.expr.meta.root_names()
+        )
+
+    def _slot(
+        self, value: Any, *, path: tuple[str, ...], role: Role, argument: str,
+        type: str = "any", how: str | None = None, reason: str = "",  # noqa: A002
+    ) -> Slot:  # fmt: skip
+        expr, column, kind = self._source(value, argument=argument)
+        name = argument if role == "field" else f"{role}:{'.'.join(path) or column}"
+        return Slot(
+            name=name,
+            path=path,
+            role=role,
+            argument=argument if role == "field" else None,
+            type=type,  # type: ignore[arg-type]
+            expr=expr,
+            column=column,
+            dtype=dtype_of(expr, self.schema),
+            nulls=self.nulls.get(column or "", self.nulls["*"]) if role == "body" else "omit",
+            how=how or kind,
+            reason=reason,
+            json=column in self.json_columns,
+        )
+
+    def _source(self, value: Any, *, argument: str) -> tuple[pl.Expr, str | None, str]:
+        if isinstance(value, pl.Expr):
+            for name in value.meta.root_names():
+                self._demand(name, argument=argument)
+            return value, None, "expression" if value.meta.root_names() else "constant"
+        if isinstance(value, str):
+            self._demand(value, argument=argument)
+            return pl.col(value), value, "named"
+        raise MappingError(
+            f"{argument}={value!r} is neither a column name nor an expression. "
+            f"For a constant, write cio.lit({value!r})."
+        )
+
+    def _demand(self, name: str, *, argument: str) -> None:
+        if name not in self.schema or name == ROW:
+            available = [column for column in self.schema.names() if column != ROW]
+            raise ColumnNotFoundError(name, argument=argument, available=available)
+
+
+def _body(
+    body: Body, *, call: Call, maker: _SlotMaker, taken: frozenset[str], fields: Sequence[Slot]
+) -> list[Slot]:
+    if call.body is None:
+        return []
+    root, argument = (call.body,), "fields" if call.body == "data" else call.body
+    if body is not None:
+        return maker.tree(body, root=root, role="body", argument=argument)
+    own = {row.path for row in call.fields if row.argument not in {None, *_BODY_ARGUMENTS}}
+    rest = [
+        name
+        for name in maker.schema.names()
+        if name not in taken and name != ROW and (*root, *_split(name)) not in own
+    ]
+    slots = maker.tree(rest, root=root, role="body", argument=argument, how="rest")
+    return slots + _email_trait(call, fields=fields, slots=slots)
+
+
+def _email_trait(call: Call, *, fields: Sequence[Slot], slots: Sequence[Slot]) -> list[Slot]:
+    """Keep the address as a trait when people are identified by it (reference C11)."""
+    person = next((slot for slot in fields if slot.argument == "user_id"), None)
+    email = next((row for row in call.fields if row.path == ("traits", "email")), None)
+    if person is None or person.column is None or email is None:
+        return []
+    if folded(person.column) not in map(folded, email.synonyms) or any(
+        s.path == email.path for s in slots
+    ):
+        return []
+    return [
+        Slot(
+            name="body:traits.email",
+            path=email.path,
+            role="body",
+            type=email.type,
+            expr=person.expr,
+            column=person.column,
+            dtype=person.dtype,
+            how="rest",
+            reason="people named by their address keep it as a trait",
+        )
+    ]
+
+
+def _entries(body: Any, *, argument: str) -> list[tuple[str, Any]]:
+    if body is None:
+        return []
+    if isinstance(body, Mapping):
+        return list(body.items())
+    if isinstance(body, Sequence) and not isinstance(body, str):
+        return [(str(name), name) for name in body]
+    raise MappingError(
+        f"{argument}={body!r} is neither a list of columns nor a dict of place to column."
+    )
+
+
+def _split(place: str) -> tuple[str, ...]:
+    if place.startswith(FLAT_PREFIXES):
+        return (place,)
+    return tuple(place.split("."))
+
+
+def _nulls(nulls: Nulls | Mapping[str, Nulls], schema: pl.Schema) -> dict[str, Nulls]:
+    chosen: dict[str, Nulls] = {"*": nulls} if isinstance(nulls, str) else {"*": "omit", **nulls}
+    for column, policy in chosen.items():
+        if policy not in ("omit", "send"):
+            raise MappingError(f'nulls takes "omit" or "send", not {policy!r}.')
+        if column != "*" and column not in schema:
+            raise ColumnNotFoundError(column, argument="nulls", available=schema.names())
+    return chosen
+
+
+def _require(slots: Sequence[Slot], *, call: Call, available: Sequence[str]) -> None:
+    filled = {slot.argument for slot in slots if slot.argument}
+    groups: dict[str, list[str]] = {}
+    for row in call.fields:
+        if row.argument and row.required.startswith("one-of:"):
+            groups.setdefault(row.required, []).append(row.argument)
+    for arguments in groups.values():
+        if filled.isdisjoint(arguments):
+            raise NoIdentifierError(call.name, arguments=arguments, available=available)
+    for row in call.fields:
+        if row.argument and row.required == "always" and row.argument not in filled:
+            raise MappingError(
+                f'{call.name} needs {row.argument}: pass {row.argument}="column" '
+                f'or {row.argument}=cio.lit("value"). Columns: {", ".join(available) or "none"}.'
+            )
+
+
+def _forbid_conflicts(slots: Sequence[Slot]) -> None:
+    places: dict[tuple[str, ...], Slot] = {}
+    for slot in slots:
+        if not slot.path:
+            continue
+        if slot.path in places:
+            _conflict(places[slot.path], slot)
+        places[slot.path] = slot
+    for path, slot in places.items():
+        for depth in range(1, len(path)):
+            if path[:depth] in places:
+                _conflict(places[path[:depth]], slot)
+
+
+def _conflict(one: Slot, other: Slot) -> None:
+    raise FieldConflictError(
+        ".".join(one.path if len(one.path) <= len(other.path) else other.path),
+        columns=(one.label, other.label),
+        hint='Name the columns to send with a list, or rename one with {"trait": "column"}.',
+    )

@@ -1,0 +1,116 @@
+"""What feeds what: the places of a message and the columns they are filled from."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
+
+import polars as pl
+
+from cio_frames.frames import ROW
+from cio_frames.spec import Call, FieldType
+
+Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
+Nulls = Literal["omit", "send"]
+Role = Literal["field", "body", "context", "integrations", "key"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """One place of a message and what fills it.
+
+    Attributes:
+        name: Column of the prepared frame.
+        path: Place in the message; empty where the value is not written as it is.
+        role: What the place is for.
+        argument: Argument of the verb, for fields.
+        type: What the field takes.
+        expr: Where the values come from, over the table's own columns.
+        column: The one column it reads; none for constants and longer expressions.
+        dtype: Type of the values.
+        nulls: What an empty cell means: leave the place out, or clear it.
+        how: "named", "proposed", "constant", "expression" or "rest".
+        reason: Why, in a few words.
+        json: Whether the values are JSON text already.
+    """
+
+    name: str
+    path: tuple[str, ...]
+    role: Role
+    argument: str | None = None
+    type: FieldType = "any"
+    expr: pl.Expr
+    column: str | None = None
+    dtype: pl.DataType
+    nulls: Nulls = "omit"
+    how: str = "named"
+    reason: str = ""
+    json: bool = False
+
+    @property
+    def label(self) -> str:
+        """What a report calls it: the column, else the place."""
+        return self.column if self.column is not None else ".".join(self.path) or self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageMapping:
+    """How the rows of one table become messages of one call.
+
+    Attributes:
+        call: The call.
+        slots: Every place that is filled, fields first.
+        timezone: Zone of times that carry none; without it they are read as UTC.
+        unused: Columns that are not sent.
+        repairs: Codes of the repairs that are applied, in order.
+    """
+
+    call: Call
+    slots: tuple[Slot, ...]
+    timezone: str | None = None
+    unused: tuple[str, ...] = ()
+    repairs: tuple[str, ...] = ()
+
+    def find(self, argument: str) -> Slot | None:
+        """Return the slot that an argument of the verb fills."""
+        return next((slot for slot in self.slots if slot.argument == argument), None)
+
+    def prepare(self, frame: Frame) -> Frame:
+        """Return the row number and one column per slot, named as the slots are."""
+        return frame.select(pl.col(ROW), *(slot.expr.alias(slot.name) for slot in self.slots))
+
+    def repaired(
+        self, code: str, *, schema: pl.Schema, change: Callable[[Slot], pl.Expr | None]
+    ) -> "MessageMapping":
+        """Return this mapping with a repair applied to the slots it is for.
+
+        Args:
+            code: What is repaired.
+            schema: The table's columns, for the types that follow.
+            change: Gives a slot's new expression, or None where it stays.
+        """
+        slots = tuple(_rewritten(slot, schema=schema, expr=change(slot)) for slot in self.slots)
+        return replace(self, slots=slots, repairs=(*self.repairs, code))
+
+    def describe(self) -> list[dict[str, str]]:
+        """Return the mapping as rows: field, column, how, reason."""
+        return [
+            {
+                "field": ".".join(slot.path) or slot.argument or slot.name,
+                "column": slot.column or f"({slot.how})",
+                "how": slot.how,
+                "reason": slot.reason,
+            }
+            for slot in self.slots
+        ]
+
+
+def dtype_of(expr: pl.Expr, schema: Mapping[str, pl.DataType]) -> pl.DataType:
+    """Return the type that an expression has over a table with these columns."""
+    frame = pl.LazyFrame(schema=pl.Schema(schema))
+    return frame.select(expr.alias("value")).collect_schema()["value"]
+
+
+def _rewritten(slot: Slot, *, schema: pl.Schema, expr: pl.Expr | None) -> Slot:
+    if expr is None:
+        return slot
+    return replace(slot, expr=expr, dtype=dtype_of(expr, schema))

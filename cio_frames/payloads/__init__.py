@@ -1,0 +1,28 @@
+"""Rows as bytes: messages, their ids, and the requests they travel in."""
+
+from cio_frames.payloads.batches import (
+    LANES,
+    SEGMENT_SCHEMA,
+    Batch,
+    Segment,
+    batches,
+    cut,
+)
+from cio_frames.payloads.encode import MESSAGE_SCHEMA, encode, lane_key, linked_keys, tree
+
+from cio_frames.payloads.ids import ID_ALGORITHM
+
+__all__ = [
+    "ID_ALGORITHM",
+    "LANES",
+    "MESSAGE_SCHEMA",
+    "SEGMENT_SCHEMA",
+    "Batch",
+    "Segment",
+    "batches",
+    "cut",
+    "encode",
+    "lane_key",
+    "linked_keys",
+    "tree",
+]

@@ -1,0 +1,181 @@
+"""Requests cut out of messages: as full as the limits allow, and in an order that can be kept.
+
+Rows are sorted by lane and cut at lane borders, so that a batch covers an interval of lanes.
+Two batches may be under way together when their intervals do not touch; that keeps the order
+of every person without giving each lane a request of its own.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+LANES = 1024
+"""How many lanes rows are spread over."""
+
+OPEN, CLOSE = b'{"batch":[', b"]}"
+ENVELOPE_BYTES = len(OPEN) + len(CLOSE)
+
+SEGMENT_SCHEMA = pl.Schema(
+    {
+        "row": pl.Int64,
+        "call": pl.String,
+        "person": pl.String,
+        "message_id": pl.String,
+        "payload_hash": pl.String,
+        "bytes": pl.Int64,
+        "lane": pl.Int32,
+        "batch": pl.Int32,
+        "state": pl.String,
+        "code": pl.String,
+        "error": pl.String,
+    }
+)
+"""The columns of `Segment.rows`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """One request's worth of messages.
+
+    Attributes:
+        plan: Position of the plan in its back-fill, from 0.
+        segment: Number of the segment the rows belong to, from 0.
+        number: Number of the batch in its segment; the halves of a split keep it.
+        call: Name of the call.
+        path: Path of the request, percent-encoded.
+        batched: Whether the path takes many messages at once.
+        messages: The messages' JSON, in sending order.
+        rows: Row numbers in the plan's table, one per message.
+        lanes: First and last lane the batch touches.
+    """
+
+    plan: int
+    segment: int
+    number: int
+    call: str
+    path: str
+    batched: bool
+    messages: pl.Series
+    rows: pl.Series
+    lanes: tuple[int, int]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def body(self) -> bytes:
+        """Return the bytes of the request's body, before compression."""
+        if not self.batched:
+            return str(self.messages[0]).encode()
+        joined: bytes = self.messages.str.join(",").cast(pl.Binary)[0]
+        return b"".join((OPEN, joined, CLOSE))
+
+    def split(self) -> tuple["Batch", "Batch"]:
+        """Return the two halves, in order."""
+        middle = len(self) // 2
+        return self.part(0, middle), self.part(middle, len(self))
+
+    def only(self, position: int) -> "Batch":
+        """Return the batch of the single message at `position`."""
+        return self.part(position, position + 1)
+
+    def part(self, start: int, stop: int) -> "Batch":
+        """Return the batch of the messages from `start` up to `stop`."""
+        length = stop - start
+        return replace(
+            self, messages=self.messages.slice(start, length), rows=self.rows.slice(start, length)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A slice of a plan's rows: what becomes of each is decided before anything is sent.
+
+    Attributes:
+        plan: Position of the plan in its back-fill, from 0.
+        number: Number of the segment in the run, from 0.
+        call: Name of the call.
+        rows: One row per input row of the slice, with the columns of `SEGMENT_SCHEMA`.
+        batches: The requests made from the rows that are sent, in sending order.
+    """
+
+    plan: int
+    number: int
+    call: str
+    rows: pl.DataFrame
+    batches: tuple[Batch, ...]
+
+
+def cut(
+    sizes: npt.NDArray[np.int64], *, lanes: npt.NDArray[np.int32], limit_bytes: int
+) -> list[tuple[int, int]]:
+    """Cut messages that are sorted by lane into batches.
+
+    Args:
+        sizes: Bytes of each message.
+        lanes: Lane of each message, ascending.
+        limit_bytes: The most bytes that a body may have, with its envelope and commas.
+
+    Returns:
+        Half-open intervals that cover all messages in order. Each body is within the limit
+        unless a single message is over it. A lane is divided only where it fills a batch alone.
+
+    Examples:
+        >>> import numpy as np
+        >>> cut(np.array([40, 40, 40]), lanes=np.array([0, 1, 1], np.int32), limit_bytes=100)
+        [(0, 1), (1, 3)]
+    """
+    return list(_intervals(sizes, lanes=lanes, limit_bytes=limit_bytes))
+
+
+def _intervals(
+    sizes: npt.NDArray[np.int64], *, lanes: npt.NDArray[np.int32], limit_bytes: int
+) -> Iterator[tuple[int, int]]:
+    ends = np.concatenate(([0], np.cumsum(sizes + 1)))
+    borders = np.flatnonzero(np.diff(lanes)) + 1
+    start, count = 0, len(sizes)
+    while start < count:
+        room = limit_bytes - ENVELOPE_BYTES + 1 + ends[start]
+        stop = max(int(np.searchsorted(ends, room, side="right")) - 1, start + 1)
+        if stop < count:
+            border = int(np.searchsorted(borders, stop, side="right")) - 1
+            if border >= 0 and borders[border] > start:
+                stop = int(borders[border])
+        yield start, stop
+        start = stop
+
+
+def batches(
+    messages: pl.DataFrame, *, plan: int, segment: int, call: str, batched: bool, limit_bytes: int
+) -> tuple[Batch, ...]:
+    """Return the requests for the encoded rows of one segment.
+
+    Args:
+        messages: Columns row, lane, path, bytes and message, sorted by lane, then row.
+        plan: Position of the plan in its back-fill.
+        segment: Number of the segment.
+        call: Name of the call.
+        batched: Whether many messages may share a request.
+        limit_bytes: The most bytes of a body.
+    """
+    lanes = messages["lane"].to_numpy()
+    if batched:
+        slices = cut(messages["bytes"].to_numpy(), lanes=lanes, limit_bytes=limit_bytes)
+    else:
+        slices = [(position, position + 1) for position in range(messages.height)]
+    return tuple(
+        Batch(
+            plan=plan,
+            segment=segment,
+            number=number,
+            call=call,
+            path=messages["path"][start],
+            batched=batched,
+            messages=messages["message"].slice(start, stop - start),
+            rows=messages["row"].slice(start, stop - start),
+            lanes=(int(lanes[start]), int(lanes[stop - 1])),
+        )
+        for number, (start, stop) in enumerate(slices)
+    )

@@ -1,0 +1,243 @@
+"""Rows as messages: exactly the bytes that go over the wire, and the id of each.
+
+Keys are sorted, so the message id has its place in the middle of the message: what comes before
+and after it is written first, the id is made from both, and the three are joined.
+"""
+
+from collections.abc import Mapping as MappingType
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+import polars as pl
+
+from cio_frames.frames import ROW
+from cio_frames.mapping import MessageMapping, Slot
+from cio_frames.payloads.batches import LANES
+from cio_frames.payloads.ids import digest, ulids
+from cio_frames.payloads.json import Branch, Leaf, Node, expand, members
+from cio_frames.spec import BATCH_PATH
+from cio_frames.values import as_text, instant, json_text
+
+MESSAGE_SCHEMA = pl.Schema(
+    {
+        "row": pl.Int64,
+        "person": pl.String,
+        "lane": pl.Int32,
+        "path": pl.String,
+        "message_id": pl.String,
+        "payload_hash": pl.String,
+        "bytes": pl.Int64,
+        "message": pl.String,
+    }
+)
+"""The columns of an encoded chunk."""
+
+HASH_CHARACTERS = 32
+_NOT_WRITTEN = ("messageId", "formId")
+_PERSON = ("user_id", "email", "id", "anonymous_id", "previous_id")
+_LANE = {"group": ("group_id",), "alias": ("user_id",)}
+_LINKS = {"identify": ("user_id", "anonymous_id"), "alias": ("previous_id",)}
+
+
+def encode(
+    prepared: pl.DataFrame,
+    mapping: MessageMapping,
+    *,
+    namespace: str = "",
+    components: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """Return one message per row.
+
+    Args:
+        prepared: Rows that passed the checks, with one column per slot.
+        mapping: Where every value goes.
+        namespace: Keeps the ids of one place apart from those of another.
+        components: Columns `key` and `component`: people who are, or become, one and must
+            keep their order together. People it does not name stand for themselves.
+
+    Returns:
+        A frame of `MESSAGE_SCHEMA`, in the order of the rows.
+    """
+    writer = _forms_written if mapping.call.api == "forms" else _pipelines_written
+    parts = prepared.select(
+        pl.col(ROW).alias("row"),
+        _first_text(mapping, _PERSON).alias("person"),
+        lane_key(mapping).alias("key"),
+        _time_ms(mapping).alias("time"),
+        _given_id(mapping).alias("given"),
+        _key_text(mapping, frame=prepared).alias("natural"),
+        _form(mapping).alias("form"),
+        *writer(mapping, frame=prepared),
+    )
+    return _finished(parts, mapping=mapping, namespace=namespace, components=components)
+
+
+def tree(mapping: MessageMapping) -> Branch:
+    """Return the message as a tree of what fills it, without its id."""
+    root: dict[str, Any] = {}
+    for slot in mapping.slots:
+        if slot.path and slot.path[0] not in _NOT_WRITTEN:
+            _plant(root, slot, timezone=mapping.timezone, text=mapping.call.api == "forms")
+    if mapping.call.api != "forms":
+        root["type"] = Leaf(values=pl.lit(mapping.call.name), dtype=pl.String())
+    grown = expand(_branch(root))
+    assert isinstance(grown, Branch)  # noqa: S101 - a branch stays one
+    return grown
+
+
+def _plant(root: dict[str, Any], slot: Slot, *, timezone: str | None, text: bool) -> None:
+    *parents, last = slot.path
+    for parent in parents:
+        root = root.setdefault(parent, {})
+    values = pl.col(slot.name)
+    clear = slot.nulls == "send"
+    if slot.type == "time" and slot.role == "field":
+        values = instant(values, dtype=slot.dtype, timezone=timezone)
+        root[last] = Leaf(values=values, dtype=pl.Datetime("ms", "UTC"))
+        return
+    as_words = text or (slot.role == "field" and slot.type in ("id", "text", "email"))
+    root[last] = Leaf(
+        values=values,
+        dtype=slot.dtype,
+        clear=clear,
+        json=slot.json,
+        text=as_words and not slot.json,
+        timezone=timezone,
+    )
+
+
+def _branch(members_: MappingType[str, Any]) -> Branch:
+    nodes: dict[str, Node] = {
+        key: _branch(member) if isinstance(member, dict) else member
+        for key, member in members_.items()
+    }
+    return Branch(members=nodes)
+
+
+def lane_key(mapping: MessageMapping) -> pl.Expr:
+    """Return whose order a row must keep: the person's, or the group's."""
+    return _first_text(mapping, _LANE.get(mapping.call.name, _PERSON)).str.to_lowercase()
+
+
+def linked_keys(mapping: MessageMapping) -> list[pl.Expr]:
+    """Return the other identifiers by which a row ties its person to further ones."""
+    others = [mapping.find(name) for name in _LINKS.get(mapping.call.name, ())]
+    if mapping.call.name == "identify":
+        others += [slot for slot in mapping.slots if slot.path == ("traits", "email")]
+    texts = [
+        as_text(pl.col(slot.name), dtype=slot.dtype, timezone=mapping.timezone)
+        for slot in others
+        if slot is not None
+    ]
+    return [values.str.to_lowercase() for values in texts]
+
+
+def _pipelines_written(mapping: MessageMapping, *, frame: pl.DataFrame) -> list[pl.Expr]:
+    whole = tree(mapping).members
+    before = Branch(members={key: node for key, node in whole.items() if key < "messageId"})
+    after = Branch(members={key: node for key, node in whole.items() if key > "messageId"})
+    return [
+        members(before, frame=frame).alias("before"),
+        members(after, frame=frame).alias("after"),
+    ]
+
+
+def _forms_written(mapping: MessageMapping, *, frame: pl.DataFrame) -> list[pl.Expr]:
+    return [pl.lit("").alias("before"), members(tree(mapping), frame=frame).alias("after")]
+
+
+def _finished(
+    parts: pl.DataFrame,
+    *,
+    mapping: MessageMapping,
+    namespace: str,
+    components: pl.DataFrame | None,
+) -> pl.DataFrame:
+    call = mapping.call
+    hashed = parts.select(
+        pl.all(),
+        digest(pl.concat_str("form", "before", "after"), namespace=namespace, call=call.name)
+        .alias("digest"),
+        digest(pl.col("natural"), namespace=namespace, call=call.name).alias("natural_digest"),
+    )  # fmt: skip
+    source = hashed.select(pl.coalesce("natural_digest", "digest")).to_series()
+    derived = ulids(source, times_ms=hashed["time"])
+    ready = hashed.with_columns(derived.alias("derived")).with_columns(
+        pl.coalesce("given", "derived").alias("message_id"), _lane(hashed, components)
+    )
+    return ready.with_columns(_message(call.api).alias("message")).select(
+        "row",
+        "person",
+        "lane",
+        _path(ready, mapping=mapping),
+        "message_id",
+        pl.col("digest").str.head(HASH_CHARACTERS).alias("payload_hash"),
+        pl.col("message").str.len_bytes().cast(pl.Int64).alias("bytes"),
+        "message",
+    )
+
+
+def _message(api: str) -> pl.Expr:
+    if api == "forms":
+        return pl.concat_str(pl.lit("{"), "after", pl.lit("}"))
+    labelled = pl.concat_str(pl.lit('"messageId":'), json_text(pl.col("message_id")))
+    before = pl.when(pl.col("before") != "").then(pl.col("before"))
+    inside = pl.concat_str(before, labelled, pl.col("after"), separator=",", ignore_nulls=True)
+    return pl.concat_str(pl.lit("{"), inside, pl.lit("}"))
+
+
+def _lane(parts: pl.DataFrame, components: pl.DataFrame | None) -> pl.Series:
+    keys = parts.select(pl.col("key").fill_null(""))
+    if components is not None:
+        keys = keys.join(components, on="key", how="left", maintain_order="left").select(
+            pl.coalesce("component", "key")
+        )
+    return (keys.to_series().hash() % LANES).cast(pl.Int32).alias("lane")
+
+
+def _path(parts: pl.DataFrame, *, mapping: MessageMapping) -> pl.Expr:
+    if mapping.call.api != "forms":
+        return pl.lit(BATCH_PATH).alias("path")
+    forms = parts["form"].unique().to_list()
+    paths = {form: mapping.call.path.format(form_id=quote(form, safe="")) for form in forms}
+    return pl.col("form").replace_strict(paths, return_dtype=pl.String).alias("path")
+
+
+def _text_of(mapping: MessageMapping, argument: str) -> pl.Expr | None:
+    slot = mapping.find(argument)
+    if slot is None:
+        return None
+    return as_text(pl.col(slot.name), dtype=slot.dtype, timezone=mapping.timezone)
+
+
+def _first_text(mapping: MessageMapping, arguments: Sequence[str]) -> pl.Expr:
+    texts = [text for argument in arguments if (text := _text_of(mapping, argument)) is not None]
+    return pl.coalesce(texts) if texts else pl.lit(None, pl.String)
+
+
+def _given_id(mapping: MessageMapping) -> pl.Expr:
+    return _first_text(mapping, ("message_id",))
+
+
+def _form(mapping: MessageMapping) -> pl.Expr:
+    return _first_text(mapping, ("form_id",)).fill_null("")
+
+
+def _time_ms(mapping: MessageMapping) -> pl.Expr:
+    slot = mapping.find("timestamp")
+    if slot is None:
+        return pl.lit(None, pl.Int64)
+    values = instant(pl.col(slot.name), dtype=slot.dtype, timezone=mapping.timezone)
+    return values.dt.epoch("ms")
+
+
+def _key_text(mapping: MessageMapping, *, frame: pl.DataFrame) -> pl.Expr:
+    slots = [slot for slot in mapping.slots if slot.role == "key"]
+    if not slots:
+        return pl.lit(None, pl.String)
+    leaves: dict[str, Node] = {
+        slot.label: Leaf(values=pl.col(slot.name), dtype=slot.dtype, json=slot.json)
+        for slot in slots
+    }
+    return members(Branch(members=leaves), frame=frame)

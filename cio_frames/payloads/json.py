@@ -1,0 +1,242 @@
+"""Columns as JSON text, written by whole columns: no Python object is made per row.
+
+The engine's own JSON writer is fast but writes nulls, so columns that hold none are written
+together and every other column is a fragment of its own, left out where it is null. Which way a
+column takes depends on its content only; the bytes are the same either way. Keys are sorted.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from cio_frames.values import as_text, decimal_text, instant, iso
+
+LARGEST_INTEGER = 2**53
+"""Beyond it a number that is read as a double loses digits, so it is written as text."""
+
+MOST_DIGITS = 15
+"""Decimals of up to so many digits survive being read as doubles; longer ones are text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaf:
+    """A value to write.
+
+    Attributes:
+        values: The column.
+        dtype: Its type.
+        clear: Whether an empty cell is written as null instead of being left out.
+        json: Whether the values are JSON text already.
+        text: Whether the value is written as text whatever its type is.
+        timezone: Zone of times that carry none.
+    """
+
+    values: pl.Expr
+    dtype: pl.DataType
+    clear: bool = False
+    json: bool = False
+    text: bool = False
+    timezone: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """An object to write.
+
+    Attributes:
+        members: Key to what is written under it.
+        present: Where the object is written; without it, where any member is.
+        clear: Whether null is written where the object is not.
+    """
+
+    members: Mapping[str, "Leaf | Branch"]
+    present: pl.Expr | None = None
+    clear: bool = False
+
+
+Node = Leaf | Branch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Piece:
+    key: str
+    value: pl.Expr
+    plain: bool
+    always: bool
+
+
+def members(branch: Branch, *, frame: pl.DataFrame) -> pl.Expr:
+    """Return the members of an object without its braces, `""` where there is none.
+
+    Args:
+        branch: What to write.
+        frame: The rows it will be written for; looked at for empty cells only.
+    """
+    leaves = list(_leaves(branch))
+    flags = frame.select(
+        *(_absent(leaf).any().alias(f"{number}") for number, leaf in enumerate(leaves))
+    ).row(0) if leaves else ()  # fmt: skip
+    full = {id(leaf) for leaf, absent in zip(leaves, flags, strict=True) if not absent}
+    return _members(branch, full=full)
+
+
+def expand(node: Node) -> Node:
+    """Return the node with every struct column as the object it is written as."""
+    if isinstance(node, Branch):
+        grown = {key: expand(member) for key, member in node.members.items()}
+        return replace(node, members=grown)
+    if not isinstance(node.dtype, pl.Struct) or node.json or node.text:
+        return node
+    return _fields(node, node.dtype)
+
+
+def _fields(leaf: Leaf, dtype: pl.Struct) -> Branch:
+    fields = {
+        field.name: expand(
+            Leaf(
+                values=leaf.values.struct.field(field.name),
+                dtype=_instance(field.dtype),
+                timezone=leaf.timezone,
+            )
+        )
+        for field in dtype.fields
+    }
+    return Branch(members=fields, present=leaf.values.is_not_null(), clear=leaf.clear)
+
+
+def _leaves(node: Node) -> Iterator[Leaf]:
+    if isinstance(node, Leaf):
+        yield node
+        return
+    for member in node.members.values():
+        yield from _leaves(member)
+
+
+def _absent(leaf: Leaf) -> pl.Expr:
+    return pl.lit(value=False) if leaf.clear else _finite(leaf.values, leaf.dtype).is_null()
+
+
+def _members(branch: Branch, *, full: set[int]) -> pl.Expr:
+    pieces = [
+        piece
+        for key in sorted(branch.members)
+        if (piece := _piece(key, branch.members[key], full=full)) is not None
+    ]
+    if not pieces:
+        return pl.lit("")
+    return pl.concat_str(list(_fragments(pieces)), separator=",", ignore_nulls=True)
+
+
+def _fragments(pieces: Sequence[_Piece]) -> Iterator[pl.Expr]:
+    together: list[_Piece] = []
+    for piece in pieces:
+        if piece.plain and piece.always:
+            together.append(piece)
+            continue
+        if together:
+            yield _written_together(together)
+            together = []
+        yield _written_alone(piece)
+    if together:
+        yield _written_together(together)
+
+
+def _written_together(pieces: Sequence[_Piece]) -> pl.Expr:
+    struct = pl.struct(piece.value.alias(piece.key) for piece in pieces)
+    return struct.struct.json_encode().str.strip_prefix("{").str.strip_suffix("}")
+
+
+def _written_alone(piece: _Piece) -> pl.Expr:
+    if piece.plain:
+        return pl.when(piece.value.is_not_null()).then(_written_together([piece]))
+    return pl.concat_str(pl.lit(f"{json.dumps(piece.key, ensure_ascii=False)}:"), piece.value)
+
+
+def _piece(key: str, node: Node, *, full: set[int]) -> _Piece | None:
+    if isinstance(node, Branch):
+        inside = _members(node, full=full)
+        shown = inside != "" if node.present is None else node.present
+        value = pl.when(shown).then(pl.concat_str(pl.lit("{"), inside, pl.lit("}")))
+        if node.clear:
+            value = value.fill_null("null")
+        return _Piece(key=key, value=value, plain=False, always=False)
+    value, plain = _value(node)
+    if node.clear and not plain:
+        value = value.fill_null("null")
+    always = node.clear or id(node) in full
+    return _Piece(key=key, value=value, plain=plain, always=always)
+
+
+def _value(leaf: Leaf) -> tuple[pl.Expr, bool]:
+    """Return how a value is written: as a column the writer takes, or as JSON text."""
+    if leaf.json:
+        return leaf.values, False
+    if leaf.text:
+        return as_text(leaf.values, dtype=leaf.dtype, timezone=leaf.timezone), True
+    return _typed(leaf.values, leaf.dtype, timezone=leaf.timezone)
+
+
+def _typed(values: pl.Expr, dtype: pl.DataType, *, timezone: str | None) -> tuple[pl.Expr, bool]:
+    if dtype.is_float():
+        return pl.when(values.is_finite()).then(
+            pl.when(values == 0).then(0.0).otherwise(values)
+        ), True
+    if dtype.is_integer():
+        return _integer(values, dtype)
+    if isinstance(dtype, pl.Decimal):
+        return _decimal(values), False
+    if isinstance(dtype, pl.Datetime):
+        return iso(instant(values, dtype=dtype, timezone=timezone)), True
+    if isinstance(dtype, pl.List | pl.Array):
+        return _list(values, dtype, timezone=timezone)
+    if isinstance(dtype, pl.Struct):
+        return _object(values, dtype, timezone=timezone), False
+    return as_text(values, dtype=dtype) if dtype != pl.Boolean else values, True
+
+
+def _finite(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    return pl.when(values.is_finite()).then(values) if dtype.is_float() else values
+
+
+def _integer(values: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, bool]:
+    if dtype in _SMALL_INTEGERS:
+        return values, True
+    text = values.cast(pl.String)
+    safe = values.is_between(-LARGEST_INTEGER, LARGEST_INTEGER)
+    quoted = pl.concat_str(pl.lit('"'), text, pl.lit('"'))
+    return pl.when(safe).then(text).otherwise(quoted), False
+
+
+def _decimal(values: pl.Expr) -> pl.Expr:
+    text = decimal_text(values)
+    digits = text.str.replace_all(r"[-.]", "").str.strip_chars_start("0").str.len_bytes()
+    quoted = pl.concat_str(pl.lit('"'), text, pl.lit('"'))
+    return pl.when(digits <= MOST_DIGITS).then(text).otherwise(quoted)
+
+
+def _list(
+    values: pl.Expr, dtype: pl.List | pl.Array, *, timezone: str | None
+) -> tuple[pl.Expr, bool]:
+    items = values.arr.to_list() if isinstance(dtype, pl.Array) else values
+    inner = _instance(dtype.inner)
+    item, plain = _typed(pl.element(), inner, timezone=timezone)
+    if plain:
+        return (items if inner in _AS_THEY_ARE else items.list.eval(item)), True
+    written = items.list.eval(item.fill_null("null")).list.join(",")
+    return pl.concat_str(pl.lit("["), written, pl.lit("]")), False
+
+
+def _object(values: pl.Expr, dtype: pl.Struct, *, timezone: str | None) -> pl.Expr:
+    branch = _fields(Leaf(values=values, dtype=dtype, timezone=timezone), dtype)
+    text = pl.concat_str(pl.lit("{"), _members(branch, full=set()), pl.lit("}"))
+    return pl.when(values.is_not_null()).then(text)
+
+
+def _instance(dtype: pl.DataType | type[pl.DataType]) -> pl.DataType:
+    return dtype() if isinstance(dtype, type) else dtype
+
+
+_SMALL_INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.UInt8, pl.UInt16, pl.UInt32)
+_AS_THEY_ARE = (pl.String, pl.Boolean, *_SMALL_INTEGERS)

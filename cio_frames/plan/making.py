@@ -1,0 +1,81 @@
+"""From a table and what a verb was asked for to a plan."""
+
+from typing import Any
+
+import polars as pl
+
+from cio_frames.checks import Checks
+from cio_frames.frames import Table, read
+from cio_frames.mapping import Ask, propose, resolve
+from cio_frames.plan.plan import Plan
+from cio_frames.spec import CALLS
+
+SAMPLE_ROWS = 1_000
+WHO = ("user_id", "anonymous_id", "group_id", "previous_id", "email", "id")
+
+
+def make(
+    table: Table, ask: Ask, *, call: str, checks: Checks | None = None, namespace: str = ""
+) -> Plan:
+    """Return the plan for a table.
+
+    Where the verb was asked for without any identifier, a mapping is proposed from the names and
+    the content of the columns, and the report says what was taken.
+
+    Args:
+        table: The rows.
+        ask: What the verb was asked for.
+        call: Name of the call.
+        checks: Which checks apply.
+        namespace: Keeps message ids of one place apart from those of another.
+
+    Raises:
+        MappingError: The verb cannot be done with these columns.
+    """
+    row = CALLS[call]
+    named = any(ask.fields.get(argument) is not None for argument in WHO)
+    proposals = () if named else propose(_sample(table), call=row)
+    asked = {name for name, value in ask.fields.items() if value is not None}
+    mapping = resolve(
+        ask,
+        call=row,
+        schema=table.schema(),
+        json_columns=table.json_columns,
+        proposals=[proposal for proposal in proposals if proposal.argument not in asked],
+    )
+    return Plan(table=table, mapping=mapping, checks=checks or Checks(), namespace=namespace)
+
+
+def suggest(frame: Any, call: str) -> Any:
+    """Propose which column feeds which argument of a call, with the reason for each.
+
+    Args:
+        frame: Any table.
+        call: Name of the call, e.g. "track".
+
+    Returns:
+        A frame of the user's library with argument, column, confidence and reason.
+
+    Examples:
+        >>> import polars as pl, cio_frames as cio
+        >>> people = pl.DataFrame({"userId": ["u1"], "plan": ["pro"]})
+        >>> cio.suggest(people, "identify")["argument"].to_list()
+        ['user_id']
+    """
+    table = read(frame)
+    rows = [
+        {
+            "argument": proposal.argument,
+            "column": proposal.column,
+            "confidence": proposal.confidence,
+            "reason": proposal.reason,
+        }
+        for proposal in propose(_sample(table), call=CALLS[call])
+    ]
+    schema = dict.fromkeys(("argument", "column", "confidence", "reason"), pl.String)
+    found = pl.DataFrame(rows, schema=schema)
+    return found.to_pandas() if table.library == "pandas" else found
+
+
+def _sample(table: Table) -> pl.DataFrame:
+    return table.lazy.head(SAMPLE_ROWS).collect()

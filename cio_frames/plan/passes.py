@@ -1,0 +1,226 @@
+"""One pass over a plan's rows: chunk by chunk, checked and encoded, nothing kept behind."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from cio_frames.checks import Check, Scope
+from cio_frames.frames import ROW, Table
+from cio_frames.identity.links import components
+from cio_frames.payloads import (
+    SEGMENT_SCHEMA,
+    Batch,
+    Segment,
+    batches,
+    encode,
+    lane_key,
+    linked_keys,
+)
+from cio_frames.validation import (
+    BLOCKING,
+    FINDING_SCHEMA,
+    check,
+    check_call,
+    check_messages,
+    probes,
+    reasons,
+)
+
+CHUNK_ROWS = 50_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worked:
+    """A chunk after checks and encoding.
+
+    Attributes:
+        number: Position of the chunk.
+        rows: Row numbers of the chunk.
+        messages: The messages of the rows that can be sent, in the order of the rows.
+        findings: What was found about the rows of the chunk.
+        reasons: Row, code and error of each row that cannot be sent.
+    """
+
+    number: int
+    rows: pl.Series
+    messages: pl.DataFrame
+    findings: pl.DataFrame
+    reasons: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What one pass over all rows found.
+
+    Attributes:
+        rows: Rows read.
+        valid: Rows that would be sent.
+        bytes: Bytes of their messages.
+        batches: Requests they would take.
+        findings: Everything found, worst first.
+        reasons: Row, code and error of each row that would not be sent.
+    """
+
+    rows: int
+    valid: int
+    bytes: int
+    batches: int
+    findings: pl.DataFrame
+    reasons: pl.DataFrame
+
+
+def work(
+    table: Table,
+    *,
+    scope: Scope,
+    checks: Sequence[Check],
+    namespace: str,
+    chunk_rows: int = CHUNK_ROWS,
+) -> Iterator[Worked]:
+    """Check and encode a table chunk by chunk.
+
+    Args:
+        table: The rows.
+        scope: The mapping and what else the checks may know.
+        checks: The checks that apply.
+        namespace: Keeps message ids of one place apart from those of another.
+        chunk_rows: Rows of a chunk; message ids and bytes do not depend on it.
+    """
+    tests = probes(checks, scope=scope, notes=table.notes)
+    links = _links(table, scope=scope)
+    for number, chunk in enumerate(table.chunks(chunk_rows)):
+        checked = check(scope.mapping.prepare(chunk), tests=tests)
+        messages = encode(checked.valid, scope.mapping, namespace=namespace, components=links)
+        late = check_messages(messages, checks=checks, scope=scope)
+        refused = late.filter(pl.col("severity").is_in(BLOCKING))["row"]
+        found = pl.concat([checked.findings, late])
+        yield Worked(
+            number=number,
+            rows=checked.rows,
+            messages=messages.filter(~pl.col("row").is_in(refused.implode()))
+            if len(refused)
+            else messages,
+            findings=found,
+            reasons=reasons(found),
+        )
+
+
+def survey(
+    table: Table, *, scope: Scope, checks: Sequence[Check], namespace: str, batch_bytes: int
+) -> Survey:
+    """Go once over all rows and count.
+
+    Args:
+        table: The rows.
+        scope: The mapping and what else the checks may know.
+        checks: The checks that apply.
+        namespace: Keeps message ids of one place apart from those of another.
+        batch_bytes: The most bytes of a request.
+    """
+    rows = valid = size = requests = 0
+    findings = [check_call(checks, scope=scope, notes=table.notes)]
+    for worked in work(table, scope=scope, checks=checks, namespace=namespace):
+        rows += len(worked.rows)
+        valid += worked.messages.height
+        size += int(worked.messages["bytes"].sum())
+        requests += len(_batches(worked, scope=scope, batch_bytes=batch_bytes))
+        findings.append(worked.findings)
+    found = _worst_first(pl.concat(findings))
+    return Survey(
+        rows=rows,
+        valid=valid,
+        bytes=size,
+        batches=requests,
+        findings=found,
+        reasons=reasons(found),
+    )
+
+
+def segments(
+    table: Table,
+    *,
+    scope: Scope,
+    checks: Sequence[Check],
+    namespace: str,
+    batch_bytes: int,
+    plan: int = 0,
+    first: int = 0,
+) -> Iterator[Segment]:
+    """Yield a table's segments: what becomes of each row, and the requests.
+
+    Args:
+        table: The rows.
+        scope: The mapping and what else the checks may know.
+        checks: The checks that apply.
+        namespace: Keeps message ids of one place apart from those of another.
+        batch_bytes: The most bytes of a request.
+        plan: Position of the plan in its back-fill.
+        first: Number of the first segment.
+    """
+    for worked in work(table, scope=scope, checks=checks, namespace=namespace):
+        yield _segment(
+            worked, scope=scope, batch_bytes=batch_bytes, plan=plan, number=first + worked.number
+        )
+
+
+def _segment(worked: Worked, *, scope: Scope, batch_bytes: int, plan: int, number: int) -> Segment:
+    requests = _batches(worked, scope=scope, batch_bytes=batch_bytes, plan=plan, segment=number)
+    placed = pl.DataFrame(
+        {
+            "row": pl.concat([batch.rows for batch in requests]) if requests else [],
+            "batch": [batch.number for batch in requests for _ in range(len(batch))],
+        },
+        schema={"row": pl.Int64, "batch": pl.Int32},
+    )
+    call = scope.mapping.call.name
+    sent = worked.messages.join(placed, on="row", how="left").select(
+        "row", "person", "message_id", "payload_hash", "bytes", "lane", "batch",
+        pl.lit("pending").alias("state"),
+    )  # fmt: skip
+    left = worked.reasons.with_columns(pl.lit("rejected_local").alias("state"))
+    rows = (
+        pl.concat([sent, left], how="diagonal").sort("row").with_columns(pl.lit(call).alias("call"))
+    )
+    return Segment(
+        plan=plan,
+        number=number,
+        call=call,
+        rows=rows.select(
+            (pl.col(name) if name in rows.columns else pl.lit(None)).cast(dtype).alias(name)
+            for name, dtype in SEGMENT_SCHEMA.items()
+        ),
+        batches=requests,
+    )
+
+
+def _batches(
+    worked: Worked, *, scope: Scope, batch_bytes: int, plan: int = 0, segment: int = 0
+) -> tuple[Batch, ...]:
+    call = scope.mapping.call
+    return batches(
+        worked.messages.sort("lane", "row"),
+        plan=plan,
+        segment=segment,
+        call=call.name,
+        batched=call.batched,
+        limit_bytes=batch_bytes,
+    )
+
+
+def _links(table: Table, *, scope: Scope) -> pl.DataFrame | None:
+    others = linked_keys(scope.mapping)
+    if not others:
+        return None
+    key = lane_key(scope.mapping)
+    prepared = scope.mapping.prepare(table.lazy.with_row_index(ROW))
+    pairs = prepared.select(key.alias("key"), pl.concat_list(others).alias("other"))
+    found = components(pairs.explode("other").unique().collect(engine="streaming"))
+    return found if found.height else None
+
+
+def _worst_first(findings: pl.DataFrame) -> pl.DataFrame:
+    order = pl.Enum(["refuse", "reject", "warn", "info"])
+    return findings.sort(
+        pl.col("severity").cast(order), pl.col("code"), pl.col("row"), maintain_order=True
+    ).match_to_schema(FINDING_SCHEMA)

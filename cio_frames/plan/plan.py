@@ -1,0 +1,299 @@
+"""A plan: what would be sent, checked and counted, before anything is."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from cio_frames.checks import CATALOGUE, Check, Checks, Scope, utc_now
+from cio_frames.errors import PlanRefusedError, RepairError
+from cio_frames.frames import ROW, Table
+from cio_frames.mapping import MessageMapping
+from cio_frames.payloads import Segment
+from cio_frames.plan.passes import Survey, Worked, segments, survey, work
+from cio_frames.plan.report import plan_view
+from cio_frames.run import Job, Run
+from cio_frames.sending import Client
+from cio_frames.spec import LIMITS
+from cio_frames.views import report
+from cio_frames.views.html import bundle
+
+PREVIEW_ROWS = 1_000
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Plan:
+    """What would be sent for one table. Nothing leaves before `send`.
+
+    Attributes:
+        table: The rows.
+        mapping: Where every value goes.
+        checks: Which checks apply.
+        namespace: Keeps message ids of one place apart from those of another.
+        clock: Tells the planned time of sending.
+        message_bytes: The most bytes of a message.
+        batch_bytes: The most bytes of a request.
+    """
+
+    table: Table
+    mapping: MessageMapping
+    checks: Checks = Checks()
+    namespace: str = ""
+    clock: Callable[[], datetime] = utc_now
+    message_bytes: int = LIMITS["message_bytes"].value
+    batch_bytes: int = LIMITS["batch_bytes"].value
+
+    @property
+    def call(self) -> str:
+        """The name of the call."""
+        return self.mapping.call.name
+
+    @cached_property
+    def survey(self) -> Survey:
+        """One pass over all rows: counts, findings, reasons."""
+        return survey(
+            self.table,
+            scope=self.scope(),
+            checks=self.applied,
+            namespace=self.namespace,
+            batch_bytes=self.batch_bytes,
+        )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows read, rows that would be sent and left out, bytes of the messages, requests."""
+        found = self.survey
+        return {
+            "rows": found.rows,
+            "valid": found.valid,
+            "rejected": found.rows - found.valid,
+            "bytes": found.bytes,
+            "batches": found.batches,
+        }
+
+    @property
+    def findings(self) -> Any:
+        """Everything the checks found, worst first, as a frame of the user's library.
+
+        Columns are row, code, severity, column, value, message and hint; row is empty where a
+        finding is about the whole table.
+        """
+        return self._native(self.survey.findings)
+
+    @property
+    def rejected(self) -> Any:
+        """The rows that would not be sent, all their columns, plus `reasons`."""
+        lost = self.survey.reasons.sort("row")
+        extra = lost.select(pl.col("row").alias(ROW), pl.col("code").alias("reasons"))
+        return self.table.pick(lost["row"], extra)
+
+    @property
+    def fixes(self) -> Any:
+        """What can be repaired: code, what the repair does, whether it is safe, rows."""
+        rows = [
+            {
+                "code": check.code,
+                "repair": check.repair.sentence,
+                "safe": check.repair.safe,
+                "rows": self.survey.findings.filter(pl.col("code") == check.code).height,
+            }
+            for check in self._repairable()
+            if check.repair is not None
+        ]
+        schema = {"code": pl.String, "repair": pl.String, "safe": pl.Boolean, "rows": pl.Int64}
+        return self._native(pl.DataFrame(rows, schema=schema))
+
+    def fix(self, code: str) -> "Plan":
+        """Return a new plan with a repair applied.
+
+        Args:
+            code: The code of a finding, or "safe" for all repairs that are safe.
+
+        Raises:
+            RepairError: Nothing of this plan has that code, or it cannot be repaired.
+
+        Examples:
+            >>> import polars as pl, cio_frames as cio
+            >>> plan = pl.DataFrame({"id": [1.0, 2.0]}).cio.identify(user_id="id")
+            >>> plan.fix("id.float").payloads(1)[0]["userId"]
+            '1'
+        """
+        offered = {check.code: check for check in self._repairable()}
+        if code == "safe":
+            chosen = [check for check in offered.values() if check.repair and check.repair.safe]
+        else:
+            chosen = [offered[code]] if code in offered else []
+        if not chosen:
+            problem = "is found nowhere in this plan, or cannot be repaired"
+            raise RepairError(code, problem=problem, available=tuple(offered))
+        mapping = self.mapping
+        for check in chosen:
+            if check.repair is not None:
+                mapping = mapping.repaired(
+                    check.code, schema=self.table.schema(), change=check.repair.change
+                )
+        return replace(self, mapping=mapping)
+
+    def payloads(self, count: int = 5) -> list[dict[str, Any]]:
+        """Return the first messages, exactly as they go over the wire."""
+        return [msgspec.json.decode(text) for text in self.messages(count)]
+
+    def messages(self, count: int) -> list[str]:
+        """Return the JSON text of the first messages."""
+        found: list[str] = []
+        for worked in self.worked(chunk_rows=PREVIEW_ROWS):
+            found += worked.messages["message"].head(count - len(found)).to_list()
+            if len(found) >= count:
+                break
+        return found
+
+    def worked(self, *, chunk_rows: int) -> Iterator[Worked]:
+        """Yield the rows chunk by chunk, checked and encoded."""
+        return work(
+            self.table,
+            scope=self.scope(),
+            checks=self.applied,
+            namespace=self.namespace,
+            chunk_rows=chunk_rows,
+        )
+
+    def segments(self, *, plan: int = 0, first: int = 0) -> Iterator[Segment]:
+        """Yield what becomes of each row, and the requests, segment by segment.
+
+        Args:
+            plan: Position of this plan in its back-fill.
+            first: Number of the first segment.
+        """
+        return segments(
+            self.table,
+            scope=self.scope(),
+            checks=self.applied,
+            namespace=self.namespace,
+            batch_bytes=self.batch_bytes,
+            plan=plan,
+            first=first,
+        )
+
+    def require_sendable(self) -> None:
+        """Raise if findings forbid sending.
+
+        Raises:
+            PlanRefusedError: Something has to be fixed or allowed first.
+        """
+        refused = self.survey.findings.filter(pl.col("severity") == "refuse")
+        if refused.height:
+            first = refused.unique("code", maintain_order=True)
+            raise PlanRefusedError(first.to_dicts())
+
+    def send(
+        self,
+        client: Client,
+        *,
+        audit: Path | str = "audit",
+        progress: object = "auto",
+        wait: bool = True,
+    ) -> Run:
+        """Check again, send, show progress, and record what became of every row.
+
+        Args:
+            client: Where to send: `cio.connect(...)` or `cio.sandbox().client()`.
+            audit: Directory of the records of all runs.
+            progress: "auto", False, a kind of display, or a function that gets the states.
+            wait: Whether to wait for the end; without, `run.wait()` and `run.stop()` do.
+
+        Raises:
+            PlanRefusedError: Something has to be fixed or allowed first; nothing was sent.
+            RunStoppedError: The answers forbid going on; its `run` tells about each row.
+
+        Examples:
+            >>> import polars as pl, cio_frames as cio, tempfile
+            >>> plan = pl.DataFrame({"id": ["u1", "u2"]}).cio.identify(user_id="id")
+            >>> with cio.sandbox() as workspace, tempfile.TemporaryDirectory() as folder:
+            ...     run = plan.send(workspace.client(), audit=folder, progress=False)
+            ...     run.counts["delivered"], workspace.people.height
+            (2, 2)
+        """
+        run = self._run(client, audit=audit, progress=progress, detached=not wait).start()
+        return run.wait() if wait else run
+
+    async def asend(
+        self, client: Client, *, audit: Path | str = "audit", progress: object = "auto"
+    ) -> Run:
+        """Do what `send` does, and let other tasks go on meanwhile.
+
+        Args:
+            client: Where to send.
+            audit: Directory of the records of all runs.
+            progress: "auto", False, a kind of display, or a function that gets the states.
+
+        Raises:
+            PlanRefusedError: Something has to be fixed or allowed first; nothing was sent.
+            RunStoppedError: The answers forbid going on; its `run` tells about each row.
+        """
+        run = await asyncio.to_thread(
+            self._run, client, audit=audit, progress=progress, detached=True
+        )
+        return await run.start()
+
+    def job(self) -> Job:
+        """Return what a run of this plan is given to do."""
+        return Job(
+            calls=(self.call,),
+            tables=(self.table,),
+            rows=self.survey.rows,
+            segments=self.segments,
+            mapping={self.call: self.mapping.describe()},
+            decisions=self.decisions,
+            limits={"message_bytes": self.message_bytes, "batch_bytes": self.batch_bytes},
+            namespace=self.namespace,
+        )
+
+    @property
+    def decisions(self) -> dict[str, Any]:
+        """What the user chose that the record must tell."""
+        return {
+            "repairs": list(self.mapping.repairs),
+            "select": list(self.checks.select),
+            "ignore": list(self.checks.ignore),
+            "severity": dict(self.checks.severity),
+            "allow": list(self.checks.allow),
+            "timezone": self.mapping.timezone,
+        }
+
+    def _run(self, client: Client, **options: Any) -> Run:
+        self.require_sendable()
+        return Run(self.job(), client=client, **options)
+
+    def scope(self) -> Scope:
+        """Return what the checks may know, as of now."""
+        return Scope(
+            mapping=self.mapping,
+            now=self.clock(),
+            allow=frozenset(self.checks.allow),
+            message_bytes=self.message_bytes,
+        )
+
+    def __repr__(self) -> str:
+        return report.text(plan_view(self))
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        view = plan_view(self)
+        return bundle(report.html(view), report.text(view))
+
+    @cached_property
+    def applied(self) -> tuple[Check, ...]:
+        """The checks that apply, with the severities asked for."""
+        return self.checks.of(CATALOGUE)
+
+    def _repairable(self) -> list[Check]:
+        codes = set(self.survey.findings["code"].unique())
+        return [check for check in self.applied if check.repair and check.code in codes]
+
+    def _native(self, frame: pl.DataFrame) -> Any:
+        return frame.to_pandas() if self.table.library == "pandas" else frame

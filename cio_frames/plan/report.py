@@ -1,0 +1,68 @@
+"""A plan as the plain values that its report is drawn from."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from cio_frames.checks import Check
+from cio_frames.views.report import Example, FindingView, MappingView, PlanView
+
+if TYPE_CHECKING:
+    from cio_frames.plan.plan import Plan
+
+EXAMPLES = 3
+SHOWN_PAYLOADS = 2
+
+
+def plan_view(plan: "Plan") -> PlanView:
+    """Return what a plan's report shows."""
+    found = plan.survey
+    return PlanView(
+        call=plan.call,
+        source=plan.table.label,
+        rows=found.rows,
+        valid=found.valid,
+        rejected=found.rows - found.valid,
+        bytes=found.bytes,
+        batches=found.batches,
+        mapping=tuple(MappingView(**row) for row in plan.mapping.describe()),
+        findings=tuple(_findings(plan)),
+        payloads=tuple(plan.messages(SHOWN_PAYLOADS)),
+        notes=tuple(_notes(plan)),
+    )
+
+
+def _findings(plan: "Plan") -> Iterator[FindingView]:
+    checks = {check.code: check for check in plan.applied}
+    grouped = plan.survey.findings.group_by("severity", "code", "column", maintain_order=True)
+    for (severity, code, column), rows in grouped:
+        check = checks.get(str(code))
+        first = rows.row(0, named=True)
+        numbered = rows.drop_nulls("row")
+        yield FindingView(
+            severity=severity,  # type: ignore[arg-type]
+            code=str(code),
+            rows=numbered.height,
+            sentence=first["message"],
+            hint=first["hint"],
+            consequence=check.consequence if check else "",
+            examples=tuple(_examples(numbered, column=str(column or ""))),
+            fix=_fix(check),
+        )
+
+
+def _examples(rows: pl.DataFrame, *, column: str) -> Iterator[Example]:
+    for row in rows.unique("value", maintain_order=True).head(EXAMPLES).iter_rows(named=True):
+        yield Example(row=row["row"], column=column, value=row["value"] or "")
+
+
+def _fix(check: Check | None) -> str:
+    return f"plan.fix({check.code!r})" if check and check.repair else ""
+
+
+def _notes(plan: "Plan") -> Iterator[str]:
+    for code in plan.mapping.repairs:
+        check = next(check for check in plan.applied if check.code == code)
+        if check.repair:
+            yield f"Repaired {code}: {check.repair.sentence}."

@@ -1,0 +1,245 @@
+"""A run: one sending of a plan or a back-fill, and what became of every row."""
+
+import asyncio
+from collections.abc import Callable, Generator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import polars as pl
+
+from cio_frames.audit import FAILED, Audit, Recorder, RunInfo, new_run_id
+from cio_frames.errors import RunInterruptedError, RunStoppedError
+from cio_frames.frames import ROW, fingerprint
+from cio_frames.payloads import ID_ALGORITHM
+from cio_frames.run.job import Job
+from cio_frames.run.report import run_view
+from cio_frames.run.tally import Tally
+from cio_frames.sending import Client, Fact, RunFinished, RunStarted, StopFlag, Worker, send
+from cio_frames.views import summary
+from cio_frames.views.displays import display
+from cio_frames.views.html import Drawn, bundle
+from cio_frames.views.progress import Progress
+
+WAIT_S = 0.1
+INTERRUPTED = "INTERRUPTED"
+OUTAGE = "OUTAGE"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Run:
+    """One sending. It goes on by itself, in a thread of its own; made by `plan.send`.
+
+    Args:
+        job: What to send.
+        client: Where to send.
+        audit: Directory of all runs; this run gets a directory of its own in it.
+        progress: "auto", False, a kind of display, or a function that gets the states.
+        detached: Whether nobody waits for it, so that a stop button can be pressed.
+        clock: Tells the time.
+
+    Attributes:
+        run_id: Name of the run.
+        audit: The run's directory.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        *,
+        client: Client,
+        audit: Path | str = "audit",
+        progress: object = "auto",
+        detached: bool = False,
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        for call in job.calls:
+            client.require(call)
+        self._job = job
+        self._client = client
+        self._clock = clock
+        self._detached = detached
+        self.run_id = new_run_id(clock())
+        self._tally = Tally(rows=job.rows)
+        self._stop = StopFlag()
+        shown = display(progress, stop=self._stop.drain if detached else None)
+        self._progress = Progress(shown, label=job.label, total=job.rows)
+        self._recorder = Recorder.start(audit, self._info())
+        self.audit: Path = self._recorder.directory
+        self._worker = Worker(self._main, stop=self._stop)
+        self._started = self._ended = clock()
+        self._is_shown = True
+
+    def start(self) -> Self:
+        """Begin to send. Returns at once."""
+        self._progress.start()
+        self._worker.start()
+        return self
+
+    @property
+    def done(self) -> bool:
+        """Whether the run is over."""
+        return self._worker.done
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows in each state, and rows, requests, retries and bytes in all."""
+        return self._tally.counts()
+
+    @property
+    def client(self) -> Client:
+        """Where the run sends to."""
+        return self._client
+
+    @property
+    def job(self) -> Job:
+        """What the run was given to do."""
+        return self._job
+
+    @property
+    def stopped(self) -> tuple[str, str] | None:
+        """Why the run ended early, as a code and a sentence; None if it did not."""
+        fact = self._tally.stopped
+        return (fact.code, fact.reason) if fact else None
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds from the start to the end, or until now."""
+        end = self._ended if self.done else self._clock()
+        return (end - self._started).total_seconds()
+
+    def failed(self, *, plan: int = 0) -> Any:
+        """Return the rows that Customer.io is not known to have, as the user gave them.
+
+        Args:
+            plan: Position of the plan in a back-fill.
+
+        Returns:
+            A frame of the user's library: all columns of the rows, plus state, code and error.
+        """
+        found = Audit(self.audit).messages.filter(
+            pl.col("state").is_in(FAILED), pl.col("plan") == plan
+        )
+        lost = found.sort("row")
+        extra = lost.select(pl.col("row").alias(ROW), "state", "code", "error")
+        return self._job.tables[plan].pick(lost["row"], extra)
+
+    def stop(self) -> None:
+        """Ask the run to end: requests under way are finished, nothing else is started."""
+        self._stop.drain()
+
+    def wait(self) -> Self:
+        """Wait until the run is over.
+
+        The first interrupt lets requests under way finish, the second leaves them in doubt.
+
+        Raises:
+            RunStoppedError: The answers forbid going on. `run` tells what became of each row.
+            RunInterruptedError: An outage outlasted the patience of the run.
+            KeyboardInterrupt: The user interrupted; the rows that were sent are recorded.
+        """
+        interrupt: KeyboardInterrupt | None = None
+        while not self._worker.done:
+            try:
+                self._worker.wait(WAIT_S)
+            except KeyboardInterrupt as error:
+                self._leave(again=interrupt is not None)
+                interrupt = error
+        return self._concluded(interrupt)
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> Self:
+        cancelled: asyncio.CancelledError | None = None
+        while not self._worker.done:
+            try:
+                await asyncio.sleep(WAIT_S / 2)
+            except asyncio.CancelledError as error:
+                self._leave(again=cancelled is not None)
+                cancelled = error
+        return self._concluded(cancelled)
+
+    def _leave(self, *, again: bool) -> None:
+        if again:
+            self._stop.abandon()
+        else:
+            self._stop.drain()
+
+    def _concluded(self, interrupt: BaseException | None) -> Self:
+        self._show_summary()
+        if interrupt is not None:
+            interrupt.add_note(self._note())
+            interrupt.run = self  # type: ignore[attr-defined]
+            raise interrupt
+        self._worker.result()
+        self._tally.require_balance(complete=self.stopped is None)
+        if self.stopped and self.stopped[0] != INTERRUPTED:
+            kind = RunInterruptedError if self.stopped[0] == OUTAGE else RunStoppedError
+            raise kind(f"{self.stopped[1]} {self._note()}", run=self)
+        return self
+
+    def _note(self) -> str:
+        counts = self.counts
+        arrived = counts["delivered"] + counts["accepted_unverified"] + counts["skipped_done"]
+        return (
+            f"{arrived:,} of {counts['rows']:,} rows arrived; {counts['pending']:,} are pending, "
+            f"{counts['in_doubt']:,} in doubt. The record of every row is in {self.audit}."
+        )
+
+    async def _main(self) -> None:
+        self._started = self._clock()
+        with self._recorder:
+            self._tell(RunStarted(run_id=self.run_id, at=self._started))
+            await send(
+                self._job.segments(), client=self._client, tell=self._tell, stop=self._stop
+            )
+            self._ended = self._clock()
+            self._tell(RunFinished(at=self._ended))
+        if self._detached:
+            self._show_summary()
+
+    def _tell(self, fact: Fact) -> None:
+        """Tell the record first: what follows from a fact may only happen once it is kept."""
+        self._recorder(fact)
+        self._tally(fact)
+        self._progress(fact)
+
+    def _show_summary(self) -> None:
+        if self._is_shown:
+            self._is_shown = False
+            self._progress.finish(self._drawn())
+
+    def _drawn(self) -> Drawn:
+        view = run_view(self)
+        return Drawn(html=summary.html(view), text=summary.text(view))
+
+    def _info(self) -> RunInfo:
+        job = self._job
+        prints = [fingerprint(table) for table in job.tables]
+        return RunInfo(
+            run_id=self.run_id,
+            created=self._clock(),
+            region=self._client.region,
+            endpoint=self._client.endpoint,
+            strict=self._client.strict,
+            namespace=job.namespace,
+            id_algorithm=ID_ALGORITHM,
+            limits=job.limits,
+            mapping=job.mapping,
+            decisions=job.decisions,
+            fingerprint=" ".join(prints),
+            rows=job.rows,
+        )
+
+    def __repr__(self) -> str:
+        return self._drawn().text
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        drawn = self._drawn()
+        return bundle(drawn.html, drawn.text)
+
+

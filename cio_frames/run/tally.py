@@ -1,0 +1,89 @@
+"""Counting: how many rows are in each state, at every moment of a run."""
+
+from collections import Counter
+from threading import Lock
+from typing import assert_never
+
+from cio_frames.audit import STATES
+from cio_frames.errors import AccountingError
+from cio_frames.sending import (
+    BatchAttempted,
+    BatchFinished,
+    BatchRetried,
+    BatchSplit,
+    Fact,
+    Paused,
+    RunFinished,
+    RunStarted,
+    RunStopped,
+    SegmentPlanned,
+)
+
+
+class Tally:
+    """A listener that counts. Rows whose end is not known are pending.
+
+    Args:
+        rows: Rows of all plans of the run.
+
+    Examples:
+        >>> Tally(rows=3).counts()["pending"]
+        3
+    """
+
+    def __init__(self, *, rows: int) -> None:
+        self._rows = rows
+        self._planned = 0
+        self._states: Counter[str] = Counter()
+        self._totals: Counter[str] = Counter()
+        self._lock = Lock()
+        self.stopped: RunStopped | None = None
+
+    def __call__(self, fact: Fact) -> None:
+        """Take note of a fact."""
+        with self._lock:
+            self._count(fact)
+
+    def counts(self) -> dict[str, int]:
+        """Return the rows in each state, and rows, requests, retries and bytes in all."""
+        with self._lock:
+            states = {state: self._states[state] for state in STATES}
+            states["pending"] = self._rows - sum(
+                count for state, count in states.items() if state != "pending"
+            )
+            totals = {name: self._totals[name] for name in ("requests", "retries", "bytes")}
+            return {"rows": self._rows, **states, **totals}
+
+    def require_balance(self, *, complete: bool) -> None:
+        """Raise if a row is in two states, or in none although the run is over.
+
+        Args:
+            complete: Whether the run came to its end by itself.
+
+        Raises:
+            AccountingError: The states do not add up.
+        """
+        known = sum(self._states.values())
+        if known > self._rows or (complete and (known, self._planned) != (self._rows, self._rows)):
+            raise AccountingError(self._rows, counts=dict(self._states))
+
+    def _count(self, fact: Fact) -> None:
+        match fact:
+            case SegmentPlanned(segment=segment):
+                self._planned += segment.rows.height
+                self._states["rejected_local"] += segment.rows.height - sum(
+                    len(batch) for batch in segment.batches
+                )
+            case BatchAttempted(batch=batch):
+                self._totals["requests"] += 1
+                self._totals["bytes"] += int(batch.messages.str.len_bytes().sum())
+            case BatchRetried():
+                self._totals["retries"] += 1
+            case BatchFinished(batch=batch, state=state):
+                self._states[state] += len(batch)
+            case RunStopped():
+                self.stopped = fact
+            case RunStarted() | BatchSplit() | Paused() | RunFinished():
+                pass
+            case never:
+                assert_never(never)

@@ -1,0 +1,169 @@
+"""The web application of a workspace: each request is read, answered and logged."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from http import HTTPStatus
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from cio_frames.sandbox import intake, reading
+from cio_frames.sandbox.intake import Answer, Rules
+from cio_frames.sandbox.keys import Keys
+from cio_frames.sandbox.reading import Body, Bounds
+from cio_frames.sandbox.store import Arrival, Store
+from cio_frames.spec import BATCH_PATH, CALLS, REGION_PATH, Region
+
+CLIENT_LEFT = 499
+ENVIRONMENT_ID = 1
+JSON = "application/json; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Answers the requests to one workspace.
+
+    Attributes:
+        store: Where everything that arrives is kept.
+        keys: What opens the workspace.
+        rules: Limits and choices of the answers.
+        bounds: Limits of reading.
+        region: What the region lookup answers.
+        clock: Tells the time of arrival.
+    """
+
+    store: Store
+    keys: Keys
+    rules: Rules
+    bounds: Bounds
+    region: Region
+    clock: Callable[[], datetime]
+
+    def app(self) -> Starlette:
+        """Return the ASGI application."""
+        calls = {call.path: call.name for call in CALLS.values() if call.api == "pipelines"}
+        form_path = CALLS["form"].path.replace("{form_id}", "{form_id:path}")
+        pipelines = [
+            Route(path, partial(self._pipelines, call=call), methods=["POST"])
+            for path, call in (calls | {BATCH_PATH: intake.BATCH}).items()
+        ]
+        others = [
+            Route(form_path, self._form, methods=["POST"]),
+            Route(CALLS["form_action"].path, self._form_action, methods=["POST"]),
+            Route(REGION_PATH, self._region, methods=["GET"]),
+        ]
+        astray = {HTTPStatus.NOT_FOUND: self._astray, HTTPStatus.METHOD_NOT_ALLOWED: self._astray}
+        return Starlette(routes=[*pipelines, *others], exception_handlers=astray)
+
+    async def _pipelines(self, request: Request, *, call: str) -> Response:
+        known = self.keys.opens_pipelines(request.headers.get("authorization"))
+        strict = _is_strict(request)
+
+        def answer(body: bytes, _: datetime) -> Answer:
+            return intake.pipelines(call, body, known=known, strict=strict, rules=self.rules)
+
+        return await self._receive(request, answer)
+
+    async def _form(self, request: Request) -> Response:
+        known = self.keys.opens_track(request.headers.get("authorization"))
+        form_id = request.path_params["form_id"]
+
+        def answer(body: bytes, at: datetime) -> Answer:
+            submit = partial(self.store.submit, at=at)
+            return intake.form(form_id, body, known=known, submit=submit)
+
+        return await self._receive(request, answer)
+
+    async def _form_action(self, request: Request) -> Response:
+        kind = request.headers.get("content-type", "")
+        query = dict(request.query_params)
+        site_id = self.keys.site_id
+
+        def answer(body: bytes, at: datetime) -> Answer:
+            data = reading.fields(body, kind)
+            submit = partial(self.store.submit, at=at)
+            return intake.form_action(data, query, site_id=site_id, submit=submit)
+
+        return await self._receive(request, answer)
+
+    async def _region(self, request: Request) -> Response:
+        known = self.keys.opens_track(request.headers.get("authorization"))
+        content = {
+            "url": f"http://{request.headers['host']}",
+            "region": self.region,
+            "environment_id": ENVIRONMENT_ID,
+        }
+
+        def answer(_: bytes, __: datetime) -> Answer:
+            if known:
+                return Answer(status=200, content=content)
+            return Answer(status=401, errors=["the site id and API key are not known"])
+
+        return await self._receive(request, answer)
+
+    async def _astray(self, request: Request, error: Exception) -> Response:
+        """Answer a request to a path or with a method that does not exist."""
+
+        def answer(_: bytes, __: datetime) -> Answer:
+            raise error
+
+        return await self._receive(request, answer)
+
+    async def _receive(
+        self, request: Request, decide: Callable[[bytes, datetime], Answer]
+    ) -> Response:
+        """Read a request, decide on it, log it. Messages count in the order in which they end."""
+        started = time.perf_counter()
+        number = self.store.number()
+        at, body, headers = self.clock(), Body(), {}
+        try:
+            body = await reading.read(request, bounds=self.bounds)
+            at = self.clock()
+            answer = decide(body.data, at)
+        except HTTPException as error:
+            answer = Answer(status=error.status_code, errors=[error.detail])
+            headers = dict(error.headers or {})
+        except ClientDisconnect:
+            answer = Answer(status=CLIENT_LEFT)
+        arrival = Arrival(
+            number=number,
+            at=at,
+            method=request.method,
+            path=request.url.path,
+            status=answer.status,
+            strict=_is_strict(request),
+            bytes=len(body.data),
+            wire_bytes=body.wire_bytes,
+            items=len(answer.messages),
+            dropped=sum(message.reason is not None for message in answer.messages),
+            retries=_number(request.headers.get("x-retry-count")),
+            elapsed_ms=(time.perf_counter() - started) * 1000,
+        )
+        self.store.add(arrival, answer.messages)
+        return _response(answer, headers=headers)
+
+
+def _is_strict(request: Request) -> bool:
+    """Whether faults are to be told: only the text 1 turns that on."""
+    return request.headers.get("x-strict-mode") == "1"
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() else 0
+
+
+def _response(answer: Answer, *, headers: dict[str, str]) -> Response:
+    if answer.location:
+        return RedirectResponse(answer.location, status_code=answer.status)
+    if answer.status == HTTPStatus.NO_CONTENT:
+        return Response(status_code=answer.status)
+    content = {"meta": {"errors": answer.errors}} if answer.errors else answer.content
+    body = msgspec.json.encode(content) + b"\n"
+    return Response(body, status_code=answer.status, headers=headers, media_type=JSON)

@@ -1,0 +1,35 @@
+"""Who may talk to the server at all: nobody who was led here by a web page."""
+
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+class Guard:
+    """Let requests through that name this very host and come from no other origin.
+
+    A web page can make a browser post to a loopback address, and its own host name can be made to
+    lead there (DNS rebinding). Such requests carry another Host or an Origin.
+    """
+
+    def __init__(self, app: ASGIApp, *, host: str) -> None:
+        self.app = app
+        self.host = host
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 403 to strangers, and pass the others on."""
+        if scope["type"] != "http":
+            return
+        problem = self._problem(Headers(scope=scope))
+        if problem:
+            refusal = PlainTextResponse(problem, status_code=403, headers={"connection": "close"})
+            await refusal(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    def _problem(self, headers: Headers) -> str:
+        if headers.getlist("host") != [self.host]:
+            return f"This server answers requests to {self.host} only."
+        if any(origin != f"http://{self.host}" for origin in headers.getlist("origin")):
+            return "This server does not answer requests that come from web pages."
+        return ""

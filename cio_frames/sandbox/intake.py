@@ -1,0 +1,181 @@
+"""What Customer.io answers to one request."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from cio_frames.identity import Change
+from cio_frames.sandbox.shapes import ITEM, SINGLE, JsonObject, Message
+from cio_frames.spec import CALLS, LIMITS
+
+Submit = Callable[[Mapping[str, Any]], Sequence[Change]]
+"""Applies a form submission to the workspace and tells what it did."""
+
+BATCH = "batch"
+ERRORS_TOLD = 20
+TOO_LARGE = frozenset({"message.too-large", "batch.too-large"})
+WEB_ADDRESS = re.compile(r"https?://[^\s\\]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """Limits, and what to do where the documentation is silent.
+
+    Attributes:
+        message_bytes: The most that one message may have.
+        batch_bytes: The most that one batch request may have.
+        batch_errors: Whether strict mode refuses the whole batch for one bad item, or the item.
+        oversize_status: What strict mode answers to too many bytes; the code is not documented.
+    """
+
+    message_bytes: int = LIMITS["message_bytes"].value
+    batch_bytes: int = LIMITS["batch_bytes_documented"].value
+    batch_errors: Literal["whole", "items"] = "whole"
+    oversize_status: int = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What goes back, and the messages that came, each with a reason if it was dropped."""
+
+    status: int
+    messages: Sequence[Message] = ()
+    errors: Sequence[str] = ()
+    location: str | None = None
+    content: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Batch(msgspec.Struct, gc=False):
+    """A batch request. Its items stay bytes, because limits count bytes."""
+
+    batch: list[msgspec.Raw]
+    context: JsonObject | None = None
+    integrations: JsonObject | None = None
+
+
+class Submission(msgspec.Struct, forbid_unknown_fields=True):
+    """A form submission: values must be text (C28), and there is nothing beside `data`."""
+
+    data: dict[str, str]
+
+
+class _MalformedError(Exception):
+    """The bytes are not JSON."""
+
+
+def pipelines(call: str, body: bytes, *, known: bool, strict: bool, rules: Rules) -> Answer:
+    """Answer identify, track, page, screen, group, alias or batch.
+
+    Args:
+        call: The name of the call, or `batch`.
+        body: The JSON, not compressed.
+        known: Whether the write key is that of the workspace.
+        strict: Whether the request asked to be told of faults.
+        rules: Limits and choices.
+    """
+    messages = _read(call, body, rules=rules)
+    errors = _sentences(messages)
+    if not known:
+        messages = [message.refused("key.unknown") for message in messages]
+        if strict:
+            return Answer(status=401, messages=messages, errors=["the write key is not known"])
+    reasons = {message.reason for message in messages if message.reason}
+    if "json.malformed" in reasons:
+        return Answer(status=400, messages=messages, errors=errors)
+    if not strict or not reasons:
+        return Answer(status=200, messages=messages)
+    if rules.batch_errors == "whole":
+        messages = [message.refused("batch.refused") for message in messages]
+    status = rules.oversize_status if reasons <= TOO_LARGE else 400
+    return Answer(status=status, messages=messages, errors=errors)
+
+
+def form(form_id: str, body: bytes, *, known: bool, submit: Submit) -> Answer:
+    """Answer a submission through the Forms API."""
+    message = Message(body, "form")
+    if not known:
+        return _refuse(message, "key.unknown", "the site id and API key are not known", status=401)
+    try:
+        data = _decode(body, Submission).data
+    except _MalformedError as error:
+        return _refuse(message, "json.malformed", str(error))
+    except msgspec.ValidationError as error:
+        return _refuse(message, "message.invalid", str(error))
+    return _submitted(message, form_id, data, submit=submit)
+
+
+def form_action(
+    data: Mapping[str, str],
+    query: Mapping[str, str],
+    *,
+    site_id: str,
+    submit: Submit,
+) -> Answer:
+    """Answer a web form that a browser posted: after success it is sent on to `success_url`."""
+    message = Message(msgspec.json.encode({"data": data}), "form_action")
+    names = [row.path[1] for row in CALLS["form_action"].fields if row.path[0] == "query"]
+    missing = [name for name in names if not query.get(name)]
+    if missing:
+        detail = f"{' and '.join(missing)} must be in the query"
+        return _refuse(message, "message.invalid", detail)
+    if query["site_id"] != site_id:
+        return _refuse(message, "key.unknown", "the site id is not known")
+    if not WEB_ADDRESS.fullmatch(query["success_url"]):
+        return _refuse(message, "message.invalid", "success_url must be a full web address")
+    answer = _submitted(message, query["form_id"], data, submit=submit)
+    if answer.errors:
+        return answer
+    return Answer(status=302, messages=answer.messages, location=query["success_url"])
+
+
+def _submitted(
+    message: Message, form_id: str, data: Mapping[str, str], *, submit: Submit
+) -> Answer:
+    form = {"type": "form", "formId": form_id, "data": data}
+    refused = [change for change in submit(form) if change.kind == "rejected"]
+    if refused:
+        return _refuse(message, refused[0].rule.name, refused[0].sentence)
+    return Answer(status=204, messages=[Message(message.text, message.call, form=form)])
+
+
+def _refuse(message: Message, reason: str, detail: str, *, status: int = 400) -> Answer:
+    return Answer(status=status, messages=[message.refused(reason, detail)], errors=[detail])
+
+
+def _read(call: str, body: bytes, *, rules: Rules) -> list[Message]:
+    """Return the messages of a body; one that stands for all where they cannot be told apart."""
+    try:
+        if call != BATCH:
+            _decode(body, Any)
+            limit = rules.message_bytes
+            return [SINGLE[call].judge(body, message_bytes=limit, call=call)]
+        items = _decode(body, Batch).batch
+    except _MalformedError as error:
+        return [Message(body, call).refused("json.malformed", str(error))]
+    except msgspec.ValidationError as error:
+        return [Message(body, call).refused("message.invalid", str(error))]
+    judged = [ITEM.judge(item, message_bytes=rules.message_bytes) for item in items]
+    if len(body) <= rules.batch_bytes:
+        return judged
+    detail = f"{len(body)} bytes, the limit of a batch is {rules.batch_bytes}"
+    return [message.refused("batch.too-large", detail) for message in judged]
+
+
+def _decode(body: bytes, kind: Any) -> Any:
+    """Return the body as a type. JSON of another type is a `ValidationError`."""
+    try:
+        body.decode()
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _MalformedError(f"the body is not JSON: {error}") from error
+
+
+def _sentences(messages: Sequence[Message]) -> list[str]:
+    """Return the first faults, each with the number of its item."""
+    faults = [(number, message.detail) for number, message in enumerate(messages) if message.detail]
+    return [f"[{number}] {detail}" for number, detail in faults[:ERRORS_TOLD]]

@@ -1,0 +1,34 @@
+"""The credentials of a workspace."""
+
+import base64
+import binascii
+import hmac
+from dataclasses import dataclass, field
+from secrets import token_hex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """What opens a workspace: made at random unless it is given."""
+
+    write_key: str = field(default_factory=lambda: token_hex(16), repr=False)
+    site_id: str = field(default_factory=lambda: token_hex(10), repr=False)
+    track_api_key: str = field(default_factory=lambda: token_hex(16), repr=False)
+
+    def opens_pipelines(self, header: str | None) -> bool:
+        """Whether an Authorization header holds the write key with a blank password."""
+        return _matches(header, f"{self.write_key}:")
+
+    def opens_track(self, header: str | None) -> bool:
+        """Whether an Authorization header holds the site id and its API key."""
+        return _matches(header, f"{self.site_id}:{self.track_api_key}")
+
+
+def _matches(header: str | None, expected: str) -> bool:
+    """Compare in constant time, so that a key cannot be guessed byte by byte."""
+    scheme, _, value = (header or "").partition(" ")
+    try:
+        given = base64.b64decode(value.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return hmac.compare_digest(given, expected.encode()) and scheme.lower() == "basic"

@@ -1,0 +1,107 @@
+"""Read the body of a request within bounds of size and time."""
+
+import asyncio
+import io
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from isal import isal_zlib
+from python_multipart import parse_form
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import Field, File
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+GZIP_WINDOW = 31
+GZIP_ERROR: Any = isal_zlib.error  # its type stub takes the class for an instance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How much of a request is read, before and after unpacking, and for how long."""
+
+    request_bytes: int = 8_000_000
+    request_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """A body as it is meant, and how many bytes it had on the wire."""
+
+    data: bytes = b""
+    wire_bytes: int = 0
+
+
+async def read(request: Request, *, bounds: Bounds) -> Body:
+    """Return the body of a request.
+
+    Raises:
+        HTTPException: It is too large (413), too slow (408) or packed in an unknown way (415, 400).
+        ClientDisconnect: The sender went away.
+    """
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(bounds.request_s):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > bounds.request_bytes:
+                    raise _too_large(bounds)
+                chunks.append(chunk)
+    except TimeoutError:
+        raise HTTPException(408, "the body took too long", {"connection": "close"}) from None
+    encoding = request.headers.get("content-encoding", "identity").lower()
+    return Body(data=_unpack(b"".join(chunks), encoding, bounds=bounds), wire_bytes=size)
+
+
+def fields(body: bytes, content_type: str) -> dict[str, str]:
+    """Return the fields of a posted web form. Of several with one name the last one counts.
+
+    Raises:
+        HTTPException: It is no web form, or it holds a file.
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    try:
+        if kind == "application/x-www-form-urlencoded":
+            return dict(parse_qsl(body.decode(), keep_blank_values=True, errors="strict"))
+        if kind == "multipart/form-data":
+            return _parts(body, content_type)
+    except (FormParserError, UnicodeDecodeError, ValueError) as error:
+        raise HTTPException(400, f"the form cannot be read: {error}") from error
+    raise HTTPException(415, "a form is urlencoded or multipart")
+
+
+def _parts(body: bytes, content_type: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+
+    def keep(part: Field) -> None:
+        found[(part.field_name or b"").decode()] = (part.value or b"").decode()
+
+    def refuse(_: File) -> None:
+        raise HTTPException(400, "a form cannot hold files")
+
+    parse_form({"Content-Type": content_type.encode()}, io.BytesIO(body), keep, refuse)
+    return found
+
+
+def _unpack(data: bytes, encoding: str, *, bounds: Bounds) -> bytes:
+    if encoding in ("", "identity"):
+        return data
+    if encoding != "gzip":
+        raise HTTPException(415, "Content-Encoding is gzip or nothing")
+    unpacker = isal_zlib.decompressobj(GZIP_WINDOW)
+    try:
+        body: bytes = unpacker.decompress(data, bounds.request_bytes + 1)
+    except GZIP_ERROR as error:
+        raise HTTPException(400, "the body is not gzip") from error
+    if len(body) > bounds.request_bytes:
+        raise _too_large(bounds)
+    if not unpacker.eof or unpacker.unused_data:
+        raise HTTPException(400, "the gzip data is cut off or followed by something else")
+    return body
+
+
+def _too_large(bounds: Bounds) -> HTTPException:
+    detail = f"no more than {bounds.request_bytes} bytes are read"
+    return HTTPException(413, detail, {"connection": "close"})

@@ -1,0 +1,277 @@
+"""The public face of the embedded Customer.io."""
+
+import atexit
+import os
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import polars as pl
+from starlette.types import ASGIApp
+
+from cio_frames.errors import SandboxError
+from cio_frames.identity import Model, Settings
+from cio_frames.sandbox.app import Desk
+from cio_frames.sandbox.guard import Guard
+from cio_frames.sandbox.intake import Rules
+from cio_frames.sandbox.keys import Keys
+from cio_frames.sandbox.reading import Bounds
+from cio_frames.sandbox.server import Server
+from cio_frames.sandbox.store import Keep, Store
+from cio_frames.spec import Region
+
+IN_PROCESS_HOST = "sandbox.invalid"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Sandbox:
+    """A private workspace that answers on the loopback address as Customer.io does.
+
+    Nothing leaves this machine. Without `X-Strict-Mode: 1` it answers 200 to a wrong key, to bad
+    data and to too much data, and drops it, as Customer.io does; `dropped` tells what and why.
+
+    The server is a thread of this process. After a fork the child has no server: it can talk to
+    the parent's `url`, while every question to its own copy raises a `SandboxError`.
+
+    Args:
+        settings: How the workspace is set up; a new one without.
+        batch_errors: Whether strict mode refuses a whole batch for one bad message (the cautious
+            reading of an undocumented point), or that message alone.
+        oversize_status: What strict mode answers to too many bytes; the code is not documented.
+        keep: `counts` keeps no messages, for measuring a sender; `counts` and `requests` work.
+        port: The port of the loopback address; 0 takes a free one.
+        region: What the region lookup answers.
+        write_key: The key of the Pipelines calls; random if not given.
+        site_id: The site id of forms; random if not given.
+        track_api_key: The key that belongs to the site id; random if not given.
+        clock: Tells the time of arrival.
+        connect: Makes a client of this package that sends here.
+
+    Examples:
+        >>> import httpx
+        >>> with Sandbox() as sandbox:
+        ...     message = {"userId": "u1", "event": "Order Completed"}
+        ...     answer = httpx.post(
+        ...         f"{sandbox.url}/v1/track", json=message, auth=(sandbox.write_key, "")
+        ...     )
+        ...     sandbox.events["name"].to_list()
+        ['Order Completed']
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings | None = None,
+        batch_errors: Literal["whole", "items"] = "whole",
+        oversize_status: int = 400,
+        keep: Keep = "all",
+        port: int = 0,
+        region: Region = "us",
+        write_key: str | None = None,
+        site_id: str | None = None,
+        track_api_key: str | None = None,
+        clock: Callable[[], datetime] = _now,
+        connect: Callable[["Sandbox"], Any] | None = None,
+    ) -> None:
+        given = {"write_key": write_key, "site_id": site_id, "track_api_key": track_api_key}
+        self._keys = Keys(**{name: value for name, value in given.items() if value is not None})
+        self._store = Store(lambda: Model(settings), keep=keep)
+        self._desk = Desk(
+            store=self._store,
+            keys=self._keys,
+            rules=Rules(batch_errors=batch_errors, oversize_status=oversize_status),
+            bounds=Bounds(),
+            region=region,
+            clock=clock,
+        ).app()
+        self._port = port
+        self._connect = connect
+        self._server: Server | None = None
+        self._server_lock = threading.Lock()
+        self._pid = os.getpid()
+
+    def start(self) -> Self:
+        """Serve on the loopback address. Does nothing if it does so already.
+
+        Raises:
+            SandboxError: The port is taken, or the server does not come up.
+        """
+        self._check_process()
+        with self._server_lock:
+            if self._server is None:
+                self._server = Server(lambda host: Guard(self._desk, host=host), port=self._port)
+                atexit.register(self.stop)
+        return self
+
+    def stop(self) -> None:
+        """Stop serving and leave no thread and no socket. What arrived can still be asked for."""
+        if os.getpid() != self._pid:
+            return
+        with self._server_lock:
+            if self._server is not None:
+                self._server.stop()
+                self._server = None
+                atexit.unregister(self.stop)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        if os.getpid() != self._pid:
+            return f"<Sandbox of process {self._pid}>"
+        where = f"http://{self._server.host}" if self._server else "not started"
+        counts = ", ".join(f"{name}={count}" for name, count in self._store.counts().items())
+        return f"<Sandbox {where}, {counts}>"
+
+    @property
+    def url(self) -> str:
+        """The address of the server, without a path.
+
+        Raises:
+            SandboxError: It was not started.
+        """
+        if self._server is None:
+            raise SandboxError(
+                "This sandbox is not started. Use `with cio.sandbox() as sandbox:` or "
+                "`sandbox.start()`."
+            )
+        return f"http://{self._server.host}"
+
+    @property
+    def app(self) -> ASGIApp:
+        """The same workspace as an ASGI application, for use in process, without a socket.
+
+        Requests must name `in_process_url`.
+        """
+        return Guard(self._desk, host=IN_PROCESS_HOST)
+
+    @property
+    def in_process_url(self) -> str:
+        """The address that requests to `app` carry; it leads nowhere outside."""
+        return f"http://{IN_PROCESS_HOST}"
+
+    @property
+    def write_key(self) -> str:
+        """The key of the Pipelines calls."""
+        return self._keys.write_key
+
+    @property
+    def site_id(self) -> str:
+        """The site id of forms."""
+        return self._keys.site_id
+
+    @property
+    def track_api_key(self) -> str:
+        """The key that belongs to the site id."""
+        return self._keys.track_api_key
+
+    def client(self) -> Any:
+        """Start if needed, and return a client of this package that sends here.
+
+        Raises:
+            SandboxError: This sandbox was not made by `cio.sandbox()`.
+        """
+        if self._connect is None:
+            raise SandboxError(
+                "This sandbox does not know how to make a client. Make it with cio.sandbox()."
+            )
+        self.start()
+        return self._connect(self)
+
+    def reset(self) -> None:
+        """Forget everything that arrived, and all people, events, objects and forms."""
+        self._check_process()
+        self._store.clear()
+
+    def map_form(self, form_id: str, mapping: Mapping[str, str]) -> None:
+        """Let fields of a form feed other attributes, as `{"email_address": "email"}`.
+
+        It replaces the form's mapping. In Customer.io this is done by hand on the form's page.
+
+        Raises:
+            SandboxError: The form does not exist yet; its first submission makes it.
+        """
+        self._check_process()
+        self._store.map_form(form_id, mapping)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many requests and messages came, and how many messages were accepted or dropped."""
+        self._check_process()
+        return self._store.counts()
+
+    @property
+    def people(self) -> pl.DataFrame:
+        """The profiles, oldest first; visitors who are still anonymous are not among them."""
+        return self._view("people")
+
+    @property
+    def events(self) -> pl.DataFrame:
+        """The events that are kept, in order of receipt, with the person they belong to."""
+        return self._view("events")
+
+    @property
+    def objects(self) -> pl.DataFrame:
+        """The objects that group calls made."""
+        return self._view("objects")
+
+    @property
+    def relationships(self) -> pl.DataFrame:
+        """Who is related to which object."""
+        return self._view("relationships")
+
+    @property
+    def forms(self) -> pl.DataFrame:
+        """The forms that submissions made, with their mapping."""
+        return self._view("forms")
+
+    @property
+    def merges(self) -> pl.DataFrame:
+        """The people that were merged, for good."""
+        return self._view("merges")
+
+    @property
+    def failures(self) -> pl.DataFrame:
+        """What accepted messages could not do to the workspace, and why."""
+        return self._view("failures")
+
+    @property
+    def requests(self) -> pl.DataFrame:
+        """Every request, by number; status 499 means that the sender went away."""
+        self._check_process()
+        return self._store.requests()
+
+    @property
+    def messages(self) -> pl.DataFrame:
+        """Every message as it arrived: copies, dropped and refused ones too."""
+        self._check_process()
+        return self._store.messages()
+
+    @property
+    def dropped(self) -> pl.DataFrame:
+        """The messages that were not accepted, and why. A status of 200 is what the sender saw."""
+        return self.messages.filter(pl.col("reason").is_not_null())
+
+    def _view(self, name: str) -> pl.DataFrame:
+        self._check_process()
+        return self._store.view(name)
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._pid:
+            raise SandboxError(
+                f"This sandbox lives in process {self._pid}, and this is a fork of it. "
+                "Make a sandbox here, or talk to the url of the other one."
+            )

@@ -1,0 +1,40 @@
+"""Sending: client, policy, flow, lanes and the engine that tells facts."""
+
+from cio_frames.sending.client import Client, connect
+from cio_frames.sending.engine import send
+from cio_frames.sending.events import (
+    BatchAttempted,
+    BatchFinished,
+    BatchRetried,
+    BatchSplit,
+    Fact,
+    Listener,
+    Paused,
+    RunFinished,
+    RunStarted,
+    RunStopped,
+    SegmentPlanned,
+    State,
+)
+from cio_frames.sending.stop import StopFlag
+from cio_frames.sending.worker import Worker
+
+__all__ = [
+    "BatchAttempted",
+    "BatchFinished",
+    "BatchRetried",
+    "BatchSplit",
+    "Client",
+    "Fact",
+    "Listener",
+    "Paused",
+    "RunFinished",
+    "RunStarted",
+    "RunStopped",
+    "SegmentPlanned",
+    "State",
+    "StopFlag",
+    "Worker",
+    "connect",
+    "send",
+]

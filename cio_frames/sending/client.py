@@ -1,0 +1,155 @@
+"""A client: where to send, with which keys, how fast."""
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Never
+from urllib.parse import urlsplit
+
+from cio_frames.config import Credentials, SecretKey, base_url, credentials
+from cio_frames.errors import ConfigError, MissingKeyError
+from cio_frames.sending.answers import Answer, Request
+from cio_frames.sending.http import ATTEMPT_SECONDS, Transport, Wire
+from cio_frames.spec import CALLS, LIMITS
+
+RATE = 200.0
+"""Requests per second that are not exceeded: a fifth of what Pipelines documents."""
+
+CONCURRENCY = 16
+"""The most requests under way at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Client:
+    """Where a run sends to. Made by `connect`; holds no connection of its own.
+
+    Attributes:
+        region: `us` or `eu`.
+        endpoint: The host of the Pipelines surface, with the port if it is on this machine.
+        strict: Whether Customer.io is asked to check what it gets. Without it a success says
+            nothing, and rows end as `accepted_unverified`.
+        gzip: Whether bodies are compressed.
+        rate: Most requests per second, or None for no limit.
+        concurrency: Most requests under way at once.
+    """
+
+    region: str
+    endpoint: str
+    strict: bool = True
+    gzip: bool = True
+    rate: float | None = RATE
+    concurrency: int = CONCURRENCY
+    _wire: Wire = field(repr=False)
+    _credentials: Credentials = field(repr=False)
+
+    def session(self) -> Transport:
+        """Return a transport for one event loop; its connections live in its `async with`."""
+        return Transport(self._wire)
+
+    async def post(self, batch_request: Request) -> Answer:
+        """Send one request over a connection of its own."""
+        async with self.session() as transport:
+            return await transport.post(batch_request)
+
+    def require(self, call: str) -> None:
+        """Make sure that the keys for a call are there.
+
+        Raises:
+            MissingKeyError: One is not.
+        """
+        _basic(self._credentials, CALLS[call].api)
+
+    def request_rate(self, api: str) -> float | None:
+        """Return the most requests per second to one surface, or None for no limit."""
+        if self.rate is None or api == "pipelines":
+            return self.rate
+        return min(self.rate, float(LIMITS["track_requests_per_s"].value))
+
+    def __reduce_ex__(self, protocol: object) -> Never:
+        raise TypeError("A Client cannot be pickled or copied: it holds keys. Connect over there.")
+
+
+def connect(
+    region: str | None = None,
+    *,
+    write_key: str | SecretKey | None = None,
+    site_id: str | None = None,
+    track_api_key: str | SecretKey | None = None,
+    endpoint: str | None = None,
+    strict: bool = True,
+    rate: float | None = RATE,
+    gzip: bool = True,
+    transport: Any = None,
+    attempt_s: float = ATTEMPT_SECONDS,
+    environ: Mapping[str, str] = os.environ,
+) -> Client:
+    """Make a client for one workspace. Nothing is sent.
+
+    Args:
+        region: `us` or `eu`, where the account is; else `CIO_REGION`, else `us`.
+        write_key: Key of the Pipelines source, else `CIO_WRITE_KEY`.
+        site_id: Site ID, needed for forms; else `CIO_SITE_ID`.
+        track_api_key: Track API key, needed for forms; else `CIO_TRACK_API_KEY`.
+        endpoint: A server on this machine that is used in place of Customer.io.
+        strict: Whether Customer.io is asked to check what it gets.
+        rate: Most requests per second; None lifts the limit.
+        gzip: Whether bodies are compressed.
+        transport: A transport of httpx that takes the place of the network.
+        attempt_s: Total seconds of one attempt of a request.
+        environ: Where variables are read from.
+
+    Raises:
+        MissingKeyError: There is no key at all.
+        EndpointError: The endpoint is not on this machine.
+        ConfigError: Region, key or rate cannot be used.
+
+    Examples:
+        >>> connect("eu", write_key="k1")
+        Client(region='eu', endpoint='cdp-eu.customer.io', strict=True, gzip=True, rate=200.0, concurrency=16)
+    """
+    region = region or environ.get("CIO_REGION") or "us"
+    if rate is not None and not (rate > 0 and math.isfinite(rate)):
+        raise ConfigError(f"rate={rate} is not a number of requests per second; None lifts it.")
+    keys = credentials(
+        write_key=write_key, site_id=site_id, track_api_key=track_api_key, environ=environ
+    )
+    if keys.write_key is None and keys.track_api_key is None:
+        raise MissingKeyError("write_key", variable="CIO_WRITE_KEY")
+    bases = {api: base_url(region, api, endpoint=endpoint) for api in ("pipelines", "forms")}
+    wire = Wire(
+        bases=bases,
+        basic=_basic_of(keys),
+        loopback=endpoint is not None,
+        strict=strict,
+        gzip=gzip,
+        attempt_s=attempt_s,
+        transport=transport,
+    )
+    host = urlsplit(bases["pipelines"]).netloc
+    return Client(
+        region=region,
+        endpoint=host,
+        strict=strict,
+        gzip=gzip,
+        rate=rate,
+        _wire=wire,
+        _credentials=keys,
+    )
+
+
+def _basic_of(keys: Credentials) -> Callable[[str], tuple[str, str]]:
+    return lambda api: _basic(keys, api)
+
+
+def _basic(keys: Credentials, api: str) -> tuple[str, str]:
+    """Return user name and password for a surface. Source: API facts 1.2."""
+    if api == "pipelines":
+        if keys.write_key is None:
+            raise MissingKeyError("write_key", variable="CIO_WRITE_KEY")
+        return keys.write_key.reveal(), ""
+    if keys.site_id is None:
+        raise MissingKeyError("site_id", variable="CIO_SITE_ID")
+    if keys.track_api_key is None:
+        raise MissingKeyError("track_api_key", variable="CIO_TRACK_API_KEY")
+    return keys.site_id, keys.track_api_key.reveal()

@@ -1,0 +1,275 @@
+"""Send segments: pull them, start their batches in an order that can be kept, and end cleanly."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+
+import polars as pl
+
+from cio_frames.payloads.batches import Batch, Segment
+from cio_frames.sending.client import Client
+from cio_frames.sending.clock import Clock
+from cio_frames.sending.delivery import Delivery
+from cio_frames.sending.events import Fact, Listener, RunStopped, SegmentPlanned
+from cio_frames.sending.flow import Flow
+from cio_frames.sending.guard import Guard
+from cio_frames.sending.http import Transport
+from cio_frames.sending.lanes import Lanes
+from cio_frames.sending.load import Load
+from cio_frames.sending.policy import Patience, Stop
+from cio_frames.sending.stop import StopFlag
+from cio_frames.spec import CALLS
+
+AHEAD = 2
+"""How many segments are planned before their turn. More would only fill the memory."""
+
+OPEN_BATCHES = 256
+"""How many batches are looked at for one that may start."""
+
+INTERRUPTED = Stop(code="INTERRUPTED", reason="The run was asked to stop. Resume to go on.")
+FAILED = Stop(code="FAILED", reason="The run met an error of its own. Resume to go on.")
+
+
+async def send(
+    segments: Iterator[Segment],
+    *,
+    client: Client,
+    tell: Listener,
+    stop: StopFlag,
+    clock: Clock | None = None,
+    patience: Patience | None = None,
+) -> None:
+    """Send segments, and tell the facts until every planned row has its end.
+
+    It tells everything from `SegmentPlanned` to `RunStopped`; the start and the finish of the run
+    are its caller's to tell. When it returns, no request, task or thread of its own is left.
+
+    Args:
+        segments: The segments, planned one by one in a thread as they are needed.
+        client: Where to send.
+        tell: Gets every fact. If it raises, nothing more is sent and the error is passed on.
+        stop: Asks to end early.
+        clock: Time and chance.
+        patience: How long to wait for better times.
+
+    Raises:
+        MissingKeyError: The client has no key for a call.
+    """
+    async with client.session() as transport:
+        engine = _Engine(
+            transport,
+            client=client,
+            tell=tell,
+            stop=stop,
+            clock=clock or Clock(),
+            patience=patience or Patience(),
+        )
+        await engine.run(segments)
+
+
+class _Engine:
+    """The state of one sending."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        client: Client,
+        tell: Listener,
+        stop: StopFlag,
+        clock: Clock,
+        patience: Patience,
+    ) -> None:
+        self._client = client
+        self._listener = tell
+        self._stop = stop
+        self._flow = Flow(client, clock=clock, tell=self._tell)
+        self._guard = Guard()
+        self._delivery = Delivery(
+            transport=transport,
+            flow=self._flow,
+            guard=self._guard,
+            tell=self._tell,
+            halt=self._halt,
+            strict=client.strict,
+            clock=clock,
+            patience=patience,
+        )
+        self._pull: asyncio.Task[Segment | None] | None = None
+        self._exhausted = False
+        self._ahead: deque[Segment] = deque()
+        self._backlog: deque[Batch] = deque()
+        self._lanes = Lanes()
+        self._segments: dict[int, tuple[Segment, set[int]]] = {}  # with their unfinished batches
+        self._running: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._stopped: Stop | None = None
+        self._failure: Exception | None = None
+        self._over = False
+
+    async def run(self, segments: Iterator[Segment]) -> None:
+        """Send everything, or what can be sent."""
+        loop = asyncio.get_running_loop()
+
+        def asked() -> None:
+            loop.call_soon_threadsafe(self._asked)
+
+        self._stop.watch(asked)
+        try:
+            self._asked()
+            while self._advance(segments):
+                await self._wake.wait()
+                self._wake.clear()
+        except asyncio.CancelledError:
+            self._halt(INTERRUPTED)
+            self._abandon()
+            raise
+        finally:
+            await self._finish()
+            self._stop.unwatch(asked)
+        if self._failure is not None:
+            raise self._failure
+
+    def _advance(self, segments: Iterator[Segment]) -> bool:
+        """Start whatever may start. Returns whether there is something to wait for."""
+        if not self._flow.ending.is_set():
+            try:
+                self._take_pulled()
+                self._pull_next(segments)
+                self._admit()
+                self._start()
+            except Exception as error:  # noqa: BLE001  # a plan or a listener may raise anything
+                self._fail(error)
+        if self._flow.ending.is_set():
+            return bool(self._running)
+        return bool(self._running or self._pull or self._ahead or self._backlog or self._lanes)
+
+    def _pull_next(self, segments: Iterator[Segment]) -> None:
+        """Have the next segment planned in a thread, if there is room for it."""
+        if self._pull is None and not self._exhausted and len(self._ahead) < AHEAD:
+            self._pull = asyncio.create_task(asyncio.to_thread(next, segments, None))
+            self._pull.add_done_callback(lambda _: self._wake.set())
+
+    def _take_pulled(self) -> None:
+        if self._pull is None or not self._pull.done():
+            return
+        pulled, self._pull = self._pull, None
+        segment = pulled.result()
+        if segment is None:
+            self._exhausted = True
+        else:
+            self._ahead.append(segment)
+
+    def _admit(self) -> None:
+        """Open more batches, when most of the open ones are under way."""
+        while self._ahead and not self._backlog and self._lanes.waiting < self._client.concurrency:
+            segment = self._ahead.popleft()
+            self._client.require(segment.call)
+            self._tell(SegmentPlanned(segment=segment))
+            if segment.batches:
+                numbers = {batch.number for batch in segment.batches}
+                self._segments[segment.number] = segment, numbers
+            self._backlog.extend(segment.batches)
+        while self._backlog and len(self._lanes) < OPEN_BATCHES:
+            batch = self._backlog.popleft()
+            self._guard.plan(batch)
+            self._lanes.add(batch)
+
+    def _start(self) -> None:
+        while head := self._lanes.head:
+            width = self._flow.course(CALLS[head.call].api).width
+            batch = self._lanes.ready() if len(self._running) < width else None
+            if batch is None:
+                return
+            self._launch(batch)
+
+    def _launch(self, batch: Batch) -> None:
+        segment, _ = self._segments[batch.segment]
+        delivering = asyncio.create_task(
+            self._delivery.deliver(batch, lanes=partial(_lanes, batch, segment), why=self._why)
+        )
+        self._running.add(delivering)
+        delivering.add_done_callback(partial(self._delivered, batch))
+
+    def _delivered(self, batch: Batch, task: asyncio.Task[None]) -> None:
+        """Let go of a batch that has come to its end, and make room for others."""
+        self._running.discard(task)
+        self._lanes.done(batch)
+        _, unfinished = self._segments[batch.segment]
+        unfinished.discard(batch.number)
+        if not unfinished:
+            del self._segments[batch.segment]
+        if task.cancelled():  # before it began
+            self._leave(batch)
+        elif isinstance(error := task.exception(), Exception):
+            self._fail(error)
+        self._wake.set()
+
+    def _asked(self) -> None:
+        """Do what the stop flag says."""
+        if self._over or not self._stop.draining:
+            return
+        with suppress(Exception):  # a listener's error is kept by _tell
+            self._halt(INTERRUPTED)
+        if self._stop.abandoned:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        for delivering in self._running:
+            delivering.cancel()
+
+    def _halt(self, stop: Stop) -> None:
+        """Start nothing more. The first reason stands."""
+        if self._stopped is not None:
+            return
+        self._stopped = stop
+        self._flow.ending.set()
+        self._wake.set()
+        self._tell(RunStopped(code=stop.code, reason=stop.reason))
+
+    def _fail(self, error: Exception) -> None:
+        """Keep the first error of this side, and start nothing more."""
+        if self._failure is None:
+            self._failure = error
+        self._halt(FAILED)
+
+    def _why(self) -> Stop:
+        return self._stopped or FAILED
+
+    def _leave(self, batch: Batch) -> None:
+        with suppress(Exception):  # a listener's error is kept by _tell
+            self._delivery.leave(Load(batch), why=self._why())
+
+    async def _finish(self) -> None:
+        """Wait for what is under way, then tell what is left behind."""
+        if self._running:
+            await asyncio.wait(self._running)
+            await asyncio.sleep(0)  # the callbacks of the last ones
+        if self._pull is not None:
+            await asyncio.wait({self._pull})
+            self._pull.exception()
+        for batch in (*self._lanes.unstarted(), *self._backlog):
+            self._leave(batch)
+        self._over = True
+
+    def _tell(self, fact: Fact) -> None:
+        """Tell a fact. The first error of a listener ends the run; later ones are left aside."""
+        if self._failure is not None:
+            with suppress(Exception):
+                self._listener(fact)
+            return
+        try:
+            self._listener(fact)
+        except Exception as error:
+            self._fail(error)
+            raise
+
+
+def _lanes(batch: Batch, segment: Segment) -> Sequence[int]:
+    """Return the lane of each message."""
+    rows = pl.DataFrame({"row": batch.rows})
+    lanes = segment.rows.select("row", "lane")
+    joined = rows.join(lanes, on="row", how="left", maintain_order="left")
+    return joined["lane"].to_list()

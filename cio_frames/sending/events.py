@@ -1,0 +1,150 @@
+"""The facts of a run, in the order in which they happen. Listeners decide what to do with them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from cio_frames.payloads.batches import Batch, Segment
+
+State = Literal[
+    "delivered",
+    "accepted_unverified",
+    "rejected_local",
+    "rejected_server",
+    "skipped_done",
+    "blocked",
+    "in_doubt",
+    "pending",
+]
+"""What became of a row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted:
+    """A run begins."""
+
+    run_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentPlanned:
+    """What would be sent of a slice of rows is decided; nothing of it has been sent yet."""
+
+    segment: Segment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchAttempted:
+    """A request is about to leave. It does not leave before every listener has returned.
+
+    Attributes:
+        batch: The messages of the request: a whole batch or a part of one.
+        attempt: How many requests have carried these rows by now, from 1.
+        at: When.
+    """
+
+    batch: Batch
+    attempt: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchRetried:
+    """The same bytes will be sent again.
+
+    Attributes:
+        batch: The messages of the request.
+        attempt: The attempt that failed.
+        after_s: Seconds until the next one.
+        status: HTTP status, if there was an answer.
+        code: What went wrong.
+        in_doubt: Whether the failed attempt may have been applied.
+    """
+
+    batch: Batch
+    attempt: int
+    after_s: float
+    status: int | None
+    code: str
+    in_doubt: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSplit:
+    """A refused batch is searched for the messages at fault, first part first."""
+
+    batch: Batch
+    into: tuple[Batch, Batch]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchFinished:
+    """What became of all rows of `batch`. Each planned row is finished exactly once.
+
+    Attributes:
+        batch: The messages: a whole batch or a part of one.
+        state: The state of every row of it.
+        attempts: How many requests have carried these rows.
+        status: HTTP status of the last answer, if any.
+        code: Why, where the state is not a success.
+        error: The server's words, without keys and addresses.
+        in_doubt: Whether an earlier attempt may have been applied as well.
+        elapsed_s: Seconds from the first attempt to the end.
+        at: When.
+    """
+
+    batch: Batch
+    state: State
+    attempts: int
+    status: int | None
+    code: str
+    error: str
+    in_doubt: bool
+    elapsed_s: float
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused:
+    """No request leaves for some seconds."""
+
+    seconds: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStopped:
+    """No further request is started. What was not sent stays pending.
+
+    Attributes:
+        code: Why, as a code.
+        reason: Why, in a sentence that says what to do.
+    """
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished:
+    """A run is over and nothing of it is under way any more."""
+
+    at: datetime
+
+
+Fact = (
+    RunStarted
+    | SegmentPlanned
+    | BatchAttempted
+    | BatchRetried
+    | BatchSplit
+    | BatchFinished
+    | Paused
+    | RunStopped
+    | RunFinished
+)
+
+Listener = Callable[[Fact], None]
+"""Gets every fact, one after the other, on the thread of the run."""

@@ -1,0 +1,140 @@
+"""Let requests through in time: the limiters, joined with a clock that waits."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Literal
+
+from cio_frames.sending.answers import Answer
+from cio_frames.sending.client import Client
+from cio_frames.sending.clock import Clock
+from cio_frames.sending.events import Listener, Paused
+from cio_frames.sending.limiter import Breaker, Concurrency, TokenBucket
+from cio_frames.sending.policy import Decision, Delivered, Retry, Unverified
+
+THROTTLED = 429
+
+
+@dataclass(slots=True, kw_only=True)
+class Course:
+    """What was learned about one surface in this run.
+
+    Attributes:
+        bucket: Its request rate.
+        concurrency: How much it takes at once.
+        verified: Whether it has taken anything yet. Until then one request goes at a time, so
+            that a wrong key or host costs one request.
+        gzip: Whether it takes compressed bodies.
+    """
+
+    bucket: TokenBucket
+    concurrency: Concurrency
+    verified: bool = False
+    gzip: Literal["unproven", "proven", "refused"] = "unproven"
+
+    @property
+    def width(self) -> int:
+        """How many batches may be under way now."""
+        return self.concurrency.limit if self.verified else 1
+
+
+class Flow:
+    """The pace of a run.
+
+    Args:
+        client: Says the rates.
+        clock: Measures and waits.
+        tell: Learns of pauses.
+    """
+
+    def __init__(self, client: Client, *, clock: Clock, tell: Listener) -> None:
+        now = clock.monotonic()
+        self.ending = asyncio.Event()
+        self._clock = clock
+        self._tell = tell
+        self._breaker = Breaker(now=now)
+        self._probe = asyncio.Lock()
+        self._under_way = 0
+        self._courses = {
+            api: Course(
+                bucket=TokenBucket(client.request_rate(api), now=now),
+                concurrency=Concurrency(most=client.concurrency),
+            )
+            for api in ("pipelines", "forms")
+        }
+
+    def course(self, api: str) -> Course:
+        """Return what was learned about a surface."""
+        return self._courses[api]
+
+    async def rest(self, seconds: float) -> bool:
+        """Wait, or return early when the run ends.
+
+        Returns:
+            Whether the run goes on.
+        """
+        if seconds > 0 and not self.ending.is_set():
+            nap = asyncio.create_task(self._clock.sleep(seconds))
+            end = asyncio.create_task(self.ending.wait())
+            try:
+                await asyncio.wait({nap, end}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                nap.cancel()
+                end.cancel()
+                await asyncio.gather(nap, end, return_exceptions=True)
+        return not self.ending.is_set()
+
+    @asynccontextmanager
+    async def leave(self, api: str, *, after_s: float) -> AsyncIterator[bool]:
+        """Wait for the leave of one request, which is sent inside the `async with`.
+
+        Args:
+            api: The surface.
+            after_s: Seconds to wait first, after a failure.
+
+        Yields:
+            Whether it may be sent; if not, the run ends.
+        """
+        async with self._probe if self._breaker.is_open else nullcontext():
+            may = await self._may_leave(api, after_s=after_s)
+            self._under_way += may
+            try:
+                yield may
+            finally:
+                self._under_way -= may
+
+    async def _may_leave(self, api: str, *, after_s: float) -> bool:
+        going = await self.rest(after_s)
+        while going and (wait_s := self._courses[api].bucket.take(self._clock.monotonic())):
+            going = await self.rest(wait_s)
+        return going
+
+    def learn(self, api: str, *, answer: Answer, decision: Decision) -> None:
+        """Adapt the pace to an answer and to what was decided on it."""
+        now = self._clock.monotonic()
+        course = self._courses[api]
+        match decision:
+            case Retry():
+                self._failed(course, answer=answer, retry=decision, now=now)
+            case Delivered() | Unverified():
+                course.verified = True
+                course.bucket.speed_up(now)
+                self._breaker.succeeded(now)
+                if answer.compressed:
+                    course.gzip = "proven"
+        if answer.kind == "answer" and not isinstance(decision, Retry):
+            course.concurrency.answered(answer.elapsed_s, under_way=self._under_way, now=now)
+
+    def _failed(self, course: Course, *, answer: Answer, retry: Retry, now: float) -> None:
+        if retry.slow_down:
+            course.concurrency.pushed_back(now)
+        if answer.status == THROTTLED:
+            course.bucket.slow_down(now)
+        if retry.pause_s:
+            for each in self._courses.values():
+                each.bucket.pause(retry.pause_s, now=now)
+            self._tell(Paused(seconds=retry.pause_s, why="Customer.io asks to wait."))
+        if self._breaker.failed(now):
+            course.concurrency.restart()
+            self._tell(Paused(seconds=retry.after_s, why="Too many failures: one try at a time."))

@@ -1,0 +1,263 @@
+"""The one place that speaks HTTP. Everything the network does comes back as an `Answer`.
+
+The library is `httpx2` where it is installed and `httpx` else; it is loaded when a client first
+sends. Redirects are never followed: a 301 would turn the POST into a GET and lose the rows, a 307
+would hand them to another host. Certificates are always verified.
+"""
+
+import asyncio
+import gzip
+import json
+import socket
+import ssl
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module, metadata
+from importlib.util import find_spec
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Self
+
+from cio_frames.sending.answers import Answer, Request, Trouble, problem, scrub
+
+if TYPE_CHECKING:
+    import httpx
+
+ANSWER_BYTES = 64 * 1024
+"""How much of an answer is read."""
+
+ATTEMPT_SECONDS = 60.0
+"""The total time of one attempt, however slowly the answer drips."""
+
+CONNECT_SECONDS = 10.0
+
+_THREAD_BYTES = 64 * 1024  # compressing more than this would hold up the other requests
+_PLAIN_BYTES = 1_200  # compressing less than a packet saves nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wire:
+    """How requests travel.
+
+    Attributes:
+        bases: Start of the address, per surface.
+        basic: Gives user name and password of a surface, at the moment of sending.
+        loopback: Whether the host is this machine; proxies are then left aside.
+        strict: Whether the host is asked to check what it gets.
+        gzip: Whether bodies are compressed where the surface is known to take it.
+        attempt_s: Total seconds of one attempt.
+        transport: A transport of httpx or httpx2 that takes the place of the network.
+    """
+
+    bases: Mapping[str, str]
+    basic: Callable[[str], tuple[str, str]] = field(repr=False)
+    loopback: bool = False
+    strict: bool = True
+    gzip: bool = True
+    attempt_s: float = ATTEMPT_SECONDS
+    transport: Any = None
+
+
+class Transport:
+    """Posts requests over connections that are kept open until the `async with` ends.
+
+    Args:
+        wire: How requests travel.
+        monotonic: Measures how long an attempt took.
+    """
+
+    def __init__(self, wire: Wire, *, monotonic: Callable[[], float] = time.perf_counter) -> None:
+        self._wire = wire
+        self._monotonic = monotonic
+        self._library = _library(wire.transport)
+        self._client: httpx.AsyncClient | None = None
+
+    async def __aenter__(self) -> Self:
+        self._client = self._library.AsyncClient(
+            transport=self._wire.transport,
+            trust_env=not self._wire.loopback,
+            follow_redirects=False,
+            timeout=self._library.Timeout(self._wire.attempt_s, connect=CONNECT_SECONDS),
+            # The engine bounds what is under way. A bound here could only be leaked away.
+            limits=self._library.Limits(max_connections=None, max_keepalive_connections=32),
+        )
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    async def post(self, request: Request) -> Answer:
+        """Send one request and return what came of it. Trouble of the network never raises."""
+        started = self._monotonic()
+        compressed = self._wire.gzip and _compressible(request)
+        headers = self._headers(request, compressed=compressed)
+        body = await _compressed(request.body) if compressed else request.body
+        seen: dict[str, Any] = {}
+        try:
+            async with asyncio.timeout(self._wire.attempt_s):
+                await self._exchange(request, body=body, headers=headers, seen=seen)
+        except (self._library.HTTPError, OSError) as error:
+            parts = self._troubled(error, seen=seen, request=request)
+        except Exception as error:  # noqa: BLE001
+            # A fault of a transport, not of the network. The frames below hold headers in clear.
+            raise error.with_traceback(None) from None
+        else:
+            parts = self._read(seen, request=request)
+        return Answer(**parts, compressed=compressed, elapsed_s=self._monotonic() - started)
+
+    async def _exchange(
+        self, request: Request, *, body: bytes, headers: "httpx.Headers", seen: dict[str, Any]
+    ) -> None:
+        """Fill `seen` with what arrives, so that a status is known even if the body breaks off."""
+        assert self._client is not None, "A transport posts inside its `async with`."  # noqa: S101
+        url = self._wire.bases[request.api] + request.path
+        async with self._client.stream("POST", url, content=body, headers=headers) as response:
+            seen["status"] = response.status_code
+            seen["retry_after"] = response.headers.get("retry-after")
+            seen["date"] = response.headers.get("date")
+            content = bytearray()
+            stream: Any = response.stream  # as it came: an answer is never inflated
+            async for piece in stream:
+                content += piece
+                if len(content) > ANSWER_BYTES:
+                    break
+            seen["content"] = bytes(content)
+
+    def _headers(self, request: Request, *, compressed: bool) -> "httpx.Headers":
+        """Return the headers in a type that masks the key when it is drawn."""
+        headers: httpx.Headers = self._library.Headers(
+            {
+                "Authorization": f"Basic {_token(*self._wire.basic(request.api))}",
+                "Content-Type": "application/json",
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",
+                "User-Agent": f"cio_frames/{_version()}",
+            }
+        )
+        if self._wire.strict:
+            headers["X-Strict-Mode"] = "1"
+        if compressed:
+            headers["Content-Encoding"] = "gzip"
+        return headers
+
+    def _troubled(
+        self, error: Exception, *, seen: dict[str, Any], request: Request
+    ) -> dict[str, Any]:
+        """Return the answer's parts when the exchange broke off.
+
+        A status other than a success is as good without its body. A success is not: whatever cut
+        the body off may have made it up.
+        """
+        status = seen.get("status")
+        if status is not None and not 200 <= status < 300:  # noqa: PLR2004
+            return self._read(seen, request=request)
+        trouble, sent = _trouble(error, self._library)
+        return {
+            "kind": "no-answer" if sent else "never-sent",
+            "status": status,
+            "trouble": trouble,
+            "error": self._scrub(f"{type(error).__name__}: {error}", request=request),
+        }
+
+    def _read(self, seen: dict[str, Any], *, request: Request) -> dict[str, Any]:
+        """Return the answer's parts, with the body as JSON or as a few scrubbed words."""
+        content: bytes = seen.pop("content", b"")
+        body, words = None, ""
+        if len(content) > ANSWER_BYTES:
+            words = "the answer is longer than 64 KB"
+        elif content:
+            try:
+                body = json.loads(content)
+                words = problem(body)
+            except (ValueError, RecursionError):
+                words = content[:4096].decode("utf-8", "replace")
+        return {
+            **seen,
+            "kind": "answer",
+            "json": body,
+            "error": self._scrub(words, request=request),
+        }
+
+    def _scrub(self, words: str, *, request: Request) -> str:
+        if not words:
+            return ""
+        user, password = self._wire.basic(request.api)
+        secrets = (password, user, _token(user, password))
+        return scrub(words, secrets=[secret for secret in secrets if secret])
+
+
+def _token(user: str, password: str) -> str:
+    return b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _library(transport: Any) -> ModuleType:
+    """Return the library that a given transport belongs to, else the preferred one."""
+    for kind in type(transport).__mro__:
+        root = kind.__module__.partition(".")[0]
+        if root in {"httpx", "httpx2"}:
+            return import_module(root)
+    return import_module("httpx2" if find_spec("httpx2") else "httpx")
+
+
+def _version() -> str:
+    try:
+        return metadata.version("cio-frames")
+    except metadata.PackageNotFoundError:
+        return "0"
+
+
+def _compressible(request: Request) -> bool:
+    """Tell whether the body may be compressed: only Pipelines is known to take that."""
+    return request.api == "pipelines" and not request.plain and len(request.body) >= _PLAIN_BYTES
+
+
+async def _compressed(body: bytes) -> bytes:
+    if len(body) <= _THREAD_BYTES:
+        return _gzip(body)
+    return await asyncio.to_thread(_gzip, body)
+
+
+def _gzip(body: bytes) -> bytes:
+    """Compress, with the same bytes for the same body."""
+    try:
+        from isal import igzip
+    except ModuleNotFoundError:
+        return gzip.compress(body, compresslevel=1, mtime=0)
+    packed: bytes = igzip.compress(body, 1, mtime=0)
+    return packed
+
+
+def _trouble(error: Exception, library: ModuleType) -> tuple[Trouble, bool]:
+    """Return what went wrong and whether the host may have got the request."""
+    if isinstance(error, library.ConnectError):
+        return _connect_trouble(error), False
+    rows: tuple[tuple[Any, Trouble, bool], ...] = (
+        (library.ConnectTimeout, "CONNECT", False),
+        (library.PoolTimeout, "POOL", False),
+        (library.ProxyError, "PROXY", False),
+        ((library.TimeoutException, TimeoutError), "TIMEOUT", True),
+        ((library.NetworkError, OSError), "RESET", True),
+    )
+    for kinds, trouble, sent in rows:
+        if isinstance(error, kinds):
+            return trouble, sent
+    return "PROTOCOL", True
+
+
+def _connect_trouble(error: BaseException) -> Trouble:
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLError):
+            return "TLS"
+        if isinstance(cause, socket.gaierror):
+            return "CONNECT" if cause.errno == socket.EAI_AGAIN else "UNKNOWN_HOST"
+    return "CONNECT"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__

@@ -1,0 +1,340 @@
+"""What follows an answer. Pure: the same answer and history always give the same decision.
+
+The rows come from public statements about the API, from Customer.io's own Node library
+(`DEFAULT_RETRY`), and from what HTTP libraries report of broken connections; where the sources are
+silent the row is on the side of not losing and not doubling.
+"""
+
+import math
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Literal
+
+from cio_frames.sending.answers import Answer
+from cio_frames.spec import CALLS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """The messages were checked and taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unverified:
+    """The host said yes without having been asked to check; that proves nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """This single message is refused, for good."""
+
+    code: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """The request is refused as a whole; parts of it may be fine.
+
+    Attributes:
+        code: Why.
+        too_large: Whether size is the cause, not a message at fault.
+        in_doubt: Whether some messages may have been applied all the same.
+    """
+
+    code: str
+    too_large: bool
+    in_doubt: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """The same bytes are sent again.
+
+    Attributes:
+        after_s: Seconds to wait.
+        code: Why.
+        in_doubt: Whether this attempt may have been applied.
+        pause_s: Seconds in which nothing else may be sent either.
+        slow_down: Whether the host is overloaded, so that fewer requests should be under way.
+    """
+
+    after_s: float
+    code: str
+    in_doubt: bool
+    pause_s: float = 0.0
+    slow_down: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InDoubt:
+    """Nobody knows whether it was applied, and sending it twice would do harm."""
+
+    code: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """The run must not go on: whatever is sent next would fare alike."""
+
+    code: str
+    reason: str
+    in_doubt: bool = False
+
+
+Decision = Delivered | Unverified | Rejected | Split | Retry | InDoubt | Stop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a run waits for better times.
+
+    Attributes:
+        outage_s: Seconds without any success, after which the run ends and can be resumed.
+        garbage: Tries of answers that are not Customer.io's.
+        setup: Tries of a host that is unknown or cannot prove who it is.
+        timeouts: Timeouts in a row, after which a batch is halved.
+        backoff_s: The longest wait between two tries.
+    """
+
+    outage_s: float = 1_800.0
+    garbage: int = 4
+    setup: int = 3
+    timeouts: int = 2
+    backoff_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What is known of the attempts so far.
+
+    Attributes:
+        attempt: Number of the attempt that was just answered, from 1.
+        repeats: How many attempts in a row came to this same end, this one included.
+        outage_s: Seconds since the run, or this request, last had a success to wait from.
+    """
+
+    attempt: int = 1
+    repeats: int = 1
+    outage_s: float = 0.0
+
+
+Then = Literal["refuse", "split", "retry", "doubt", "stop"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusRow:
+    """What an HTTP status leads to. The first row that covers a status holds.
+
+    Attributes:
+        first: First status covered.
+        last: Last status covered.
+        then: `refuse` the message or search the batch; `split` by size; `retry` when it was
+            certainly not applied; `doubt` when it may have been; `stop` the run.
+        code: Public, stable name of the outcome.
+        reason: Why, and what to do.
+    """
+
+    first: int
+    last: int
+    then: Then
+    code: str
+    reason: str
+
+
+# fmt: off
+STATUS_ROWS = (
+    StatusRow(first=300, last=399, then="stop",   code="REDIRECTED",        reason='The host sends requests elsewhere. That usually means the account is in the other region: connect with region="eu" or region="us".'),
+    StatusRow(first=400, last=400, then="refuse", code="REFUSED",           reason="Customer.io refuses the message."),
+    StatusRow(first=422, last=422, then="refuse", code="REFUSED",           reason="Customer.io refuses the message."),
+    StatusRow(first=401, last=401, then="stop",   code="UNAUTHORIZED",      reason="The key is not accepted. Check the key and the region, then resume."),
+    StatusRow(first=403, last=403, then="stop",   code="FORBIDDEN",         reason="The key may not do this. Check the key's source and workspace, then resume."),
+    StatusRow(first=404, last=405, then="stop",   code="WRONG_PATH",        reason="The host does not know this path. Check the endpoint and any proxy."),
+    StatusRow(first=410, last=410, then="stop",   code="WRONG_PATH",        reason="The host does not know this path any more."),
+    StatusRow(first=408, last=408, then="retry",  code="HTTP_408",          reason="The host waited too long for the request."),
+    StatusRow(first=413, last=413, then="split",  code="TOO_LARGE",         reason="The host takes less at once than was sent."),
+    StatusRow(first=429, last=429, then="retry",  code="THROTTLED",         reason="Too many requests."),
+    StatusRow(first=501, last=501, then="stop",   code="NOT_SUPPORTED",     reason="The host does not support this. Check the endpoint and any proxy."),
+    StatusRow(first=505, last=505, then="stop",   code="NOT_SUPPORTED",     reason="The host does not support this. Check the endpoint and any proxy."),
+    StatusRow(first=500, last=599, then="doubt",  code="SERVER_ERROR",      reason="The host failed."),
+    StatusRow(first=100, last=999, then="stop",   code="UNEXPECTED_STATUS", reason="The host answers in a way that Customer.io does not. Check the endpoint and any proxy."),
+)
+# fmt: on
+
+_OVERLOADED = frozenset({429, 503})
+
+
+def decide(
+    answer: Answer,
+    *,
+    call: str,
+    size: int,
+    strict: bool,
+    history: History,
+    patience: Patience,
+    chance: Callable[[], float] = random.random,
+) -> Decision:
+    """Decide what follows an answer.
+
+    Args:
+        answer: What came back.
+        call: Name of the call.
+        size: How many messages the request had.
+        strict: Whether the host was asked to check them.
+        history: What is known of the attempts so far.
+        patience: How long to wait for better times.
+        chance: A number from 0 up to 1, for the length of a wait.
+
+    Returns:
+        The decision. Forms have no message id: once a form may have been applied it is never
+        sent again.
+    """
+    form = CALLS[call].api == "forms"
+    wait_s = backoff(history.attempt, patience=patience, chance=chance)
+    match answer.kind:
+        case "never-sent":
+            decision = _never_sent(answer, history=history, patience=patience, wait_s=wait_s)
+        case "no-answer":
+            halve = size > 1 and history.repeats >= patience.timeouts
+            decision = _no_answer(answer, halve=halve, wait_s=wait_s)
+        case "answer" if 200 <= (answer.status or 0) < 300:  # noqa: PLR2004
+            last = form or history.repeats >= patience.garbage
+            decision = _succeeded(
+                answer, size=size, strict=strict, form=form, last=last, wait_s=wait_s
+            )
+        case "answer":
+            decision = _failed(answer, size=size, wait_s=wait_s)
+    if form and isinstance(decision, Retry | Split) and decision.in_doubt:
+        return InDoubt(code=decision.code, error=answer.error)
+    if isinstance(decision, Retry) and history.outage_s > patience.outage_s:
+        return _outage(decision, outage_s=history.outage_s)
+    return decision
+
+
+def _outage(retry: Retry, *, outage_s: float) -> Stop:
+    reason = (
+        f"No success for {outage_s / 60:.0f} minutes ({retry.code}). "
+        "Resume when the service is back."
+    )
+    return Stop(code="OUTAGE", reason=reason, in_doubt=retry.in_doubt)
+
+
+_SETUP = {
+    "UNKNOWN_HOST": "The host name cannot be found. Check the network and any proxy.",
+    "TLS": "The host cannot prove that it is Customer.io. Check any proxy that opens TLS.",
+}
+
+
+def _never_sent(answer: Answer, *, history: History, patience: Patience, wait_s: float) -> Decision:
+    reason = _SETUP.get(answer.trouble)
+    if reason and history.repeats >= patience.setup:
+        return Stop(code=answer.trouble, reason=reason)
+    return Retry(after_s=wait_s, code=answer.trouble, in_doubt=False)
+
+
+def _no_answer(answer: Answer, *, halve: bool, wait_s: float) -> Decision:
+    slow = answer.trouble == "TIMEOUT"
+    if slow and halve:
+        return Split(code="TIMEOUT", too_large=True, in_doubt=True)
+    return Retry(after_s=wait_s, code=answer.trouble, in_doubt=True, slow_down=slow)
+
+
+def _succeeded(
+    answer: Answer, *, size: int, strict: bool, form: bool, last: bool, wait_s: float
+) -> Decision:
+    """Decide on a 2xx. It counts only if the body is one that Customer.io sends."""
+    if isinstance(answer.json, Mapping) and answer.error:
+        return _refused(answer, code="REFUSED", size=size)
+    empty = answer.json is None and not answer.error
+    if isinstance(answer.json, Mapping) or (form and empty):
+        return Delivered() if strict or form else Unverified()
+    if not last:
+        return Retry(after_s=wait_s, code="GARBAGE", in_doubt=True)
+    return Stop(
+        code="NOT_CUSTOMERIO",
+        reason=f"HTTP {answer.status}, but what it says is not Customer.io's. Something in "
+        "between answers, such as a login page or a proxy.",
+        in_doubt=True,
+    )
+
+
+def _failed(answer: Answer, *, size: int, wait_s: float) -> Decision:
+    status = answer.status or 0
+    row = next((row for row in STATUS_ROWS if row.first <= status <= row.last), STATUS_ROWS[-1])
+    match row.then:
+        case "refuse":
+            return _refused(answer, code=row.code, size=size)
+        case "split" if size > 1:
+            return Split(code=row.code, too_large=True)
+        case "split":
+            return Rejected(code=row.code, error=answer.error or row.reason)
+        case "retry" | "doubt":
+            return _again(answer, row, wait_s=wait_s)
+        case "stop":
+            said = f" It says: {answer.error}" if answer.error else ""
+            return Stop(code=row.code, reason=f"HTTP {status}. {row.reason}{said}")
+
+
+def _refused(answer: Answer, *, code: str, size: int) -> Decision:
+    if size > 1:
+        return Split(code=code, too_large=False)
+    return Rejected(code=code, error=answer.error)
+
+
+def _again(answer: Answer, row: StatusRow, *, wait_s: float) -> Retry:
+    pause_s = retry_after(answer.retry_after, date=answer.date) or 0.0
+    return Retry(
+        after_s=pause_s or wait_s,
+        code=row.code,
+        in_doubt=row.then == "doubt",
+        pause_s=pause_s,
+        slow_down=answer.status in _OVERLOADED,
+    )
+
+
+def backoff(attempt: int, *, patience: Patience, chance: Callable[[], float]) -> float:
+    """Return the seconds to wait after the `attempt`-th try: full jitter under a doubling cap."""
+    doublings = min(attempt - 1, 20)
+    return chance() * min(patience.backoff_s, 0.5 * 2.0**doublings)
+
+
+RETRY_AFTER_SECONDS = 300.0
+"""The longest wait that a host may ask for."""
+
+
+def retry_after(value: str | None, *, date: str | None = None) -> float | None:
+    """Return the seconds that a `Retry-After` header asks for, or None if it says nothing usable.
+
+    Args:
+        value: The header: seconds, or an HTTP date.
+        date: The answer's own `Date` header. A date is measured against it, not against the
+            clock of this machine, which may be wrong.
+
+    Examples:
+        >>> retry_after("7")
+        7.0
+        >>> retry_after("Mon, 02 Mar 2026 10:00:30 GMT", date="Mon, 02 Mar 2026 10:00:00 GMT")
+        30.0
+    """
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        until, since = _instant(value), _instant(date)
+        if until is None or since is None:
+            return None
+        seconds = (until - since).total_seconds()
+    return min(max(seconds, 0.0), RETRY_AFTER_SECONDS) if math.isfinite(seconds) else None
+
+
+def _instant(value: str | None) -> datetime | None:
+    try:
+        instant = parsedate_to_datetime(value or "")
+    except ValueError:
+        return None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

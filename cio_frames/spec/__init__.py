@@ -1,0 +1,46 @@
+"""What Customer.io says, as rows: calls, fields, limits, regions and names, each with its source."""
+
+from cio_frames.spec.calls import BATCH_FIELDS, BATCH_PATH, CALLS, Api, Call
+from cio_frames.spec.context import CONTEXT
+from cio_frames.spec.fields import Field, FieldType, folded
+from cio_frames.spec.limits import LIMITS, Limit
+from cio_frames.spec.names import (
+    FLAT_PREFIXES,
+    FORM_RESERVED,
+    OVERRIDE_PROPERTIES,
+    RESERVED_PREFIXES,
+    RESERVED_TRAITS,
+    SEMANTIC_EVENTS,
+    STRIPPED_TRAITS,
+    ReservedName,
+    SemanticEvent,
+)
+from cio_frames.spec.regions import HOSTS, REGION_PATH, Host, Region, host
+
+__all__ = [
+    "BATCH_FIELDS",
+    "BATCH_PATH",
+    "CALLS",
+    "CONTEXT",
+    "FLAT_PREFIXES",
+    "FORM_RESERVED",
+    "HOSTS",
+    "LIMITS",
+    "OVERRIDE_PROPERTIES",
+    "REGION_PATH",
+    "RESERVED_PREFIXES",
+    "RESERVED_TRAITS",
+    "SEMANTIC_EVENTS",
+    "STRIPPED_TRAITS",
+    "Api",
+    "Call",
+    "Field",
+    "FieldType",
+    "Host",
+    "Limit",
+    "Region",
+    "ReservedName",
+    "SemanticEvent",
+    "folded",
+    "host",
+]

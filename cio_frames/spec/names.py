@@ -1,0 +1,159 @@
+"""Names that mean something to Customer.io: events that act, and keys that are reserved."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from cio_frames.spec.fields import Field, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SemanticEvent:
+    """An event name that acts on the workspace instead of being tracked.
+
+    Attributes:
+        name: The exact name; matching is by case.
+        effect: What happens, in a sentence.
+        destructive: Whether it takes something away.
+        requires: Paths it needs beside `event`; without them nothing happens.
+        fields: The fields that have a meaning with this event only.
+        source: Tags of the API facts this row rests on.
+        note: Where the sources are at odds.
+    """
+
+    name: str
+    effect: str
+    destructive: bool
+    requires: tuple[tuple[str, ...], ...]
+    fields: tuple[Field, ...] = ()
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReservedName:
+    """A key that Customer.io reads in its own way.
+
+    Attributes:
+        name: The exact name; matching is by case.
+        of: What the key would belong to.
+        settable: Whether sending it has the effect its name promises.
+        effect: What happens to it, in a sentence.
+        source: Tags of the API facts this row rests on.
+    """
+
+    name: str
+    of: Literal["person", "object", "any", "event", "form"]
+    settable: bool
+    effect: str
+    source: str
+
+
+_USER = (("userId",),)
+_DEVICE = (("userId",), ("context", "device", "token"))
+
+# fmt: off
+_OBJECT_FIELDS = (
+    field("properties.objectId",     "id",     "SPEC-AUG"),
+    field("properties.objectTypeId", "number", "SPEC-AUG; C17", note="A whole number here, though a string in group; without it 1."),
+)
+_DEVICE_FIELDS = (
+    field("context.device.token", "text", "SPEC-AUG; C25"),
+    field("context.device.type",  "text", "SPEC-AUG", enum="ios android"),
+)
+_DELIVERY_FIELDS = (
+    field("properties.deliveryId",  "id",   "SPEC-AUG"),
+    field("properties.metric",      "text", "SPEC-AUG", enum="delivered clicked converted opened"),
+    field("properties.recipient",   "text", "SPEC-AUG"),
+    field("properties.reason",      "text", "SPEC-AUG"),
+    field("properties.actionValue", "text", "SPEC-AUG"),
+    field("properties.href",        "text", "SPEC-AUG"),
+)
+_CONTENT_FIELDS = (
+    field("properties.actionType", "text",   "SPEC-AUG; C26", enum="viewed_content clicked_content", note="The specification requires activityType and describes actionType."),
+    field("properties.contentId",  "number", "SPEC-AUG"),
+    field("properties.templateId", "number", "SPEC-AUG"),
+)
+
+_EVENTS = (
+    SemanticEvent(name="User Deleted",              destructive=True,  requires=_USER,   source="SPEC-AUG; C14", effect="Deletes the person; later data can create them anew."),
+    SemanticEvent(name="User Suppressed",           destructive=True,  requires=_USER,   source="SPEC-AUG", effect="Deletes the person and ignores their identifiers from then on."),
+    SemanticEvent(name="User Unsuppressed",         destructive=False, requires=_USER,   source="SPEC-AUG", effect="Accepts the person's identifiers again; what was deleted stays deleted."),
+    SemanticEvent(name="Relationship Deleted",      destructive=True,  requires=(*_USER, ("properties", "objectId")),
+                 fields=_OBJECT_FIELDS, source="SPEC-AUG; C17", effect="Ends the relationship of the person with the object."),
+    SemanticEvent(name="Object Deleted",            destructive=True,  requires=(("properties", "objectId"),),
+                 fields=_OBJECT_FIELDS, source="SPEC-AUG; ACT; C24", effect="Deletes the object and all its relationships.", note="The schema wants anonymousId and not objectId; the workspace reads the properties only. Any person id passes."),
+    SemanticEvent(name="Device Created or Updated", destructive=False, requires=_DEVICE,
+                 fields=_DEVICE_FIELDS, source="SPEC-AUG; C25", effect="Adds the push device to the person or updates it.", note="A sample puts device in properties; context.device is what is read."),
+    SemanticEvent(name="Device Deleted",            destructive=True,  requires=_DEVICE, fields=_DEVICE_FIELDS, source="SPEC-AUG; C25", effect="Removes the push device from the person."),
+    SemanticEvent(name="Report Delivery Event",     destructive=False, requires=(("properties", "deliveryId"), ("properties", "metric")),
+                 fields=_DELIVERY_FIELDS, source="SPEC-AUG; TRACK", effect="Counts as a metric of a message, not as an event of a person.", note="The schema requires properties and none of its keys."),
+    SemanticEvent(name="Report Content Event",      destructive=False, requires=(("properties", "actionType"),),
+                 fields=_CONTENT_FIELDS, source="SPEC-AUG; C26", effect="Counts as a view or a click of an anonymous in-app message."),
+    SemanticEvent(name="Application Installed",     destructive=False, requires=(), source="ACT", effect="Adds the push device in context.device; it is not tracked as an event."),
+    SemanticEvent(name="Application Opened",        destructive=False, requires=(), source="ACT", effect="Adds the push device in context.device or updates it; it is not tracked as an event."),
+    SemanticEvent(name="Application Uninstalled",   destructive=True,  requires=(), source="ACT", effect="Removes the push device in context.device; it is not tracked as an event."),
+)
+
+_OVERRIDES = (
+    ReservedName(name="recipient",    of="event", settable=True, source="TRACK", effect="Replaces the recipient of messages that the event triggers."),
+    ReservedName(name="from_address", of="event", settable=True, source="TRACK", effect="Replaces the sender of messages that the event triggers."),
+    ReservedName(name="reply_to",     of="event", settable=True, source="TRACK", effect="Replaces the reply address of messages that the event triggers."),
+)
+
+_RESERVED = (
+    ReservedName(name="id",                           of="person", settable=False, source="TRACK", effect="Is the person's identifier; userId sets it."),
+    ReservedName(name="email",                        of="person", settable=True,  source="TRACK", effect="Is an identifier where the workspace uses emails."),
+    ReservedName(name="phone",                        of="person", settable=True,  source="TRACK", effect="Is an identifier where the workspace uses phone numbers (E.164)."),
+    ReservedName(name="cio_id",                       of="person", settable=False, source="TRACK", effect="Is given by Customer.io and never changes."),
+    ReservedName(name="anonymous_id",                 of="person", settable=False, source="TRACK", effect="Links anonymous events; anonymousId sets it."),
+    ReservedName(name="created_at",                   of="person", settable=True,  source="TRACK; C7", effect="Is the time the person signed up, in Unix seconds or ISO 8601."),
+    ReservedName(name="_created_in_customerio_at",    of="person", settable=False, source="TRACK", effect="Is set by Customer.io and never changes."),
+    ReservedName(name="unsubscribed",                 of="person", settable=True,  source="TRACK", effect="Subscribes or unsubscribes the person."),
+    ReservedName(name="cio_subscription_preferences", of="person", settable=True,  source="SPEC-AUG", effect="Replaces the person's topics and channels."),
+    ReservedName(name="cio_relationships",            of="person", settable=False, source="TRACK", effect="Is read as relationships by the Track API; group makes them here."),
+    ReservedName(name="_timestamp",                   of="person", settable=False, source="TRACK", effect="Orders attribute updates in the Track API; timestamp does here."),
+    ReservedName(name="_update",                      of="person", settable=False, source="TRACK", effect="Forbids creating people in the Track API; Pipelines has no such switch."),
+    ReservedName(name="cio_object_id",                of="object", settable=False, source="TRACK", effect="Is given by Customer.io and never changes."),
+    ReservedName(name="object_id",                    of="object", settable=False, source="TRACK", effect="Is the object's identifier; groupId sets it."),
+    ReservedName(name="relationship",                 of="object", settable=False, source="TRACK", effect="Cannot be the name of an attribute."),
+    ReservedName(name="_relationship",                of="object", settable=False, source="TRACK", effect="Cannot be the name of an attribute."),
+)
+
+_STRIPPED = (
+    ReservedName(name="createdAt",              of="any", settable=True,  source="ACT; C7", effect="Is kept as created_at, unless that is there too."),
+    ReservedName(name="created_at",             of="any", settable=True,  source="ACT; C7", effect="Is kept as created_at; it wins over createdAt."),
+    ReservedName(name="objectId",               of="any", settable=False, source="ACT", effect="On a person it makes a relationship with that object; on an object it is its identifier."),
+    ReservedName(name="object_type_id",         of="any", settable=False, source="ACT; C17", effect="Is taken as the object's type, before objectTypeId, and not kept."),
+    ReservedName(name="objectTypeId",           of="any", settable=True,  source="ACT; C17", effect="Is taken as the object's type and not kept."),
+    ReservedName(name="relationshipAttributes", of="any", settable=True,  source="ACT", effect="Becomes attributes of the relationship and is not kept on either side."),
+)
+
+_FORM_KEYS = (
+    ReservedName(name="form_id",        of="form", settable=False, source="TRACK", effect="Is ignored."),
+    ReservedName(name="form_name",      of="form", settable=False, source="TRACK", effect="Is ignored: a form is named in the workspace."),
+    ReservedName(name="form_type",      of="form", settable=False, source="TRACK", effect="Is ignored."),
+    ReservedName(name="form_url",       of="form", settable=False, source="TRACK; C29", effect="Is ignored."),
+    ReservedName(name="form_url_param", of="form", settable=False, source="TRACK; C29", effect="Is ignored."),
+)
+# fmt: on
+
+FLAT_PREFIXES = ("cio_subscription_preferences.",)
+"""How trait names begin whose dots are part of the name: such a trait changes one topic or channel
+and leaves the others (SPEC-AUG)."""
+
+RESERVED_PREFIXES = ("cio_", "_")
+"""How names begin that Customer.io keeps for itself, as far as its reserved ones show."""
+
+FLAT_PREFIXES = ("cio_subscription_preferences.",)
+"""Keys whose dots are read by Customer.io and do not nest: one topic changes, the others stay
+(SPEC-AUG, identify traits)."""
+
+SEMANTIC_EVENTS: Mapping[str, SemanticEvent] = MappingProxyType({row.name: row for row in _EVENTS})
+OVERRIDE_PROPERTIES: Mapping[str, ReservedName] = MappingProxyType(
+    {row.name: row for row in _OVERRIDES}
+)
+RESERVED_TRAITS: Mapping[str, ReservedName] = MappingProxyType({row.name: row for row in _RESERVED})
+STRIPPED_TRAITS: Mapping[str, ReservedName] = MappingProxyType({row.name: row for row in _STRIPPED})
+FORM_RESERVED: Mapping[str, ReservedName] = MappingProxyType({row.name: row for row in _FORM_KEYS})

@@ -1,0 +1,62 @@
+"""Regions and hosts: where each surface lives in the US and in the EU."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cio_frames.errors import ConfigError
+from cio_frames.spec.calls import Api
+
+Region = Literal["us", "eu"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """The host of one surface in one region, always reached over HTTPS.
+
+    Attributes:
+        region: The region of the account.
+        api: The surface.
+        host: The host name alone.
+        source: Tags of the API facts this row rests on.
+    """
+
+    region: Region
+    api: Api
+    host: str
+    source: str
+
+
+# fmt: off
+HOSTS: tuple[Host, ...] = (
+    Host(region="us", api="pipelines",   host="cdp.customer.io",         source="SPEC-AUG; SEED-API"),
+    Host(region="eu", api="pipelines",   host="cdp-eu.customer.io",      source="SPEC-AUG; C1"),
+    Host(region="us", api="forms",       host="track.customer.io",       source="TRACK; SEED-FORMS"),
+    Host(region="eu", api="forms",       host="track-eu.customer.io",    source="TRACK; WILD"),
+    Host(region="us", api="form-action", host="customerioforms.com",     source="SEED-FORMS"),
+    Host(region="eu", api="form-action", host="eu.customerioforms.com",  source="WILD"),
+)
+# fmt: on
+
+REGION_PATH = "/api/v1/accounts/region"
+"""Asked with Track credentials on either region's forms host, it answers with the account's region."""
+
+
+def host(region: str, api: str) -> str:
+    """Return the host name of a surface in a region.
+
+    Args:
+        region: `us` or `eu`.
+        api: `pipelines`, `forms` or `form-action`.
+
+    Raises:
+        ConfigError: There is no such host.
+
+    Examples:
+        >>> host("eu", "pipelines")
+        'cdp-eu.customer.io'
+    """
+    for row in HOSTS:
+        if (row.region, row.api) == (region, api):
+            return row.host
+    known = ", ".join(f"{row.region} {row.api}" for row in HOSTS)
+    raise ConfigError(f"Customer.io has no host for {region!r} {api!r}. There are: {known}.")

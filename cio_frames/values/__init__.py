@@ -1,0 +1,24 @@
+"""What a value becomes: points in time and texts."""
+
+from cio_frames.values.instants import (
+    EPOCH_UNITS,
+    epoch_unit,
+    has_zone,
+    instant,
+    is_date_only,
+    iso,
+)
+from cio_frames.values.texts import as_text, decimal_text, has_text, json_text
+
+__all__ = [
+    "EPOCH_UNITS",
+    "as_text",
+    "decimal_text",
+    "epoch_unit",
+    "has_text",
+    "has_zone",
+    "instant",
+    "is_date_only",
+    "iso",
+    "json_text",
+]

@@ -1,0 +1,69 @@
+"""Values as text: identifiers, names and form fields, which take nothing else."""
+
+import polars as pl
+
+from cio_frames.values.instants import instant, iso
+
+
+def as_text(values: pl.Expr, *, dtype: pl.DataType, timezone: str | None = None) -> pl.Expr:
+    """Return values as text, null where the type has no text of its own.
+
+    Whole numbers are written without a point, so that `123.0` is `123`; whether that may be
+    done to an identifier is for the checks to say, not for this function.
+
+    Args:
+        values: The column.
+        dtype: Its type.
+        timezone: Zone of times that carry none.
+
+    Examples:
+        >>> import polars as pl
+        >>> frame = pl.DataFrame({"id": [123.0, 0.5, None]})
+        >>> frame.select(as_text(pl.col("id"), dtype=pl.Float64()))["id"].to_list()
+        ['123', '0.5', None]
+    """
+    if isinstance(dtype, pl.Datetime):
+        return iso(instant(values, dtype=dtype, timezone=timezone))
+    if dtype.is_float():
+        return _from_float(values)
+    if isinstance(dtype, pl.Decimal):
+        return decimal_text(values)
+    if dtype in (pl.Time, pl.Duration):
+        return values.dt.to_string("iso")
+    if has_text(dtype):
+        return values.cast(pl.String)
+    return pl.lit(None, pl.String)
+
+
+def has_text(dtype: pl.DataType) -> bool:
+    """Tell whether values of a type can be written as one text."""
+    return (
+        dtype.is_numeric() or dtype.is_temporal() or dtype in _TEXTS or isinstance(dtype, pl.Enum)
+    )
+
+
+def decimal_text(values: pl.Expr) -> pl.Expr:
+    """Return decimals without trailing zeros, so that the scale of the column does not show."""
+    text = values.cast(pl.String)
+    trimmed = text.str.strip_chars_end("0").str.strip_suffix(".")
+    return pl.when(text.str.contains(".", literal=True)).then(trimmed).otherwise(text)
+
+
+def json_text(values: pl.Expr) -> pl.Expr:
+    """Return texts as JSON strings, quotes included."""
+    return (
+        pl.struct(values.alias(""))
+        .struct.json_encode()
+        .str.strip_prefix('{"":')
+        .str.strip_suffix("}")
+    )
+
+
+def _from_float(values: pl.Expr) -> pl.Expr:
+    whole = values.cast(pl.Int64, strict=False)
+    is_whole = whole.cast(pl.Float64) == values.cast(pl.Float64)
+    text = pl.when(is_whole).then(whole.cast(pl.String)).otherwise(values.cast(pl.String))
+    return pl.when(values.is_finite()).then(text)
+
+
+_TEXTS = (pl.String, pl.Boolean, pl.Categorical)

@@ -1,0 +1,275 @@
+"""The displays of progress: marimo, Jupyter widgets, plain HTML, a terminal, log lines, none."""
+
+import shutil
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TextIO, assert_never
+
+from cio_frames.views import live
+from cio_frames.views.html import Drawn
+from cio_frames.views.progress import Display, ProgressState
+from cio_frames.views.surroundings import Kind, Surroundings, choose, look
+from cio_frames.views.text import cells, shortened
+
+Show = Callable[..., Any]
+"""`IPython.display.display`, or what stands for it: returns a handle with `update`."""
+
+INTERRUPT = "Interrupt the kernel to stop; cio.resume(...) goes on from there."
+_LINE_EVERY_S = 10.0
+
+
+def display(
+    wanted: object = "auto",
+    *,
+    stop: Callable[[], None] | None = None,
+    surroundings: Surroundings | None = None,
+    stream: TextIO | None = None,
+) -> Display:
+    """Return the display that was asked for or that fits.
+
+    Args:
+        wanted: `"auto"`, `False`, one of the kinds, or a function that is called with the states.
+        stop: What a stop button does; only where clicks arrive while the run goes on.
+        surroundings: Where the program runs; looked up if not given.
+        stream: Where a terminal's lines go; standard error if not given.
+
+    Returns:
+        A display that has not appeared yet.
+    """
+    if callable(wanted):
+        return Told(wanted)
+    stream = stream or sys.stderr
+    kind = choose(wanted, surroundings or look(stream=stream))
+    return _display(kind, stop=stop, stream=stream)
+
+
+def _display(kind: Kind, *, stop: Callable[[], None] | None, stream: TextIO) -> Display:
+    """Return a display of one kind, importing what it needs."""
+    match kind:
+        case "marimo":
+            import marimo
+
+            return Marimo(marimo.status.progress_bar, lambda drawn: _append(marimo, drawn))
+        case "widget":
+            from IPython.display import display as show
+
+            return Widget(show, stop=stop)
+        case "html":
+            from IPython.display import display as show
+
+            return Html(show)
+        case "terminal":
+            return Terminal(stream, width=shutil.get_terminal_size().columns)
+        case "lines":
+            return Lines(stream)
+        case "off":
+            return Told(lambda _: None)
+        case never:
+            assert_never(never)
+
+
+def _append(marimo: Any, drawn: Drawn) -> None:
+    """Put a finished view under a marimo cell."""
+    marimo.output.append(marimo.Html(str(drawn.html)))
+
+
+class Told:
+    """Calls a function with each state."""
+
+    def __init__(self, tell: Callable[[ProgressState], object]) -> None:
+        self._tell = tell
+
+    def show(self, state: ProgressState) -> None:
+        """Tell the first state."""
+        self._tell(state)
+
+    def update(self, state: ProgressState) -> None:
+        """Tell a later state."""
+        self._tell(state)
+
+    def close(self, summary: Drawn) -> None:
+        """Do nothing: the last state was told, and whoever asked for it has the run."""
+
+
+class Terminal:
+    """One line that is drawn over itself."""
+
+    def __init__(self, stream: TextIO, *, width: int = 100) -> None:
+        self._stream = stream
+        self._width = width
+        self._places = 0
+
+    def show(self, state: ProgressState) -> None:
+        """Draw the line."""
+        self.update(state)
+
+    def update(self, state: ProgressState) -> None:
+        """Draw the line over the last one."""
+        line = shortened(live.line(state), self._width - 1)
+        blanks = " " * (self._places - cells(line))
+        self._places = cells(line)
+        _write(self._stream, f"\r{line}{blanks}")
+
+    def close(self, summary: Drawn) -> None:
+        """Leave the summary in place of the line."""
+        _write(self._stream, "\r" + " " * self._places + "\r" + summary.text + "\n")
+
+
+class Lines:
+    """A line now and then, for logs: when the phase changes, a wait begins, and every ten seconds."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._last: ProgressState | None = None
+
+    def show(self, state: ProgressState) -> None:
+        """Write the first line."""
+        self._write(state)
+
+    def update(self, state: ProgressState) -> None:
+        """Write a line if enough happened or enough time went by."""
+        last = self._last
+        if (
+            last is None
+            or state.now_s - last.now_s >= _LINE_EVERY_S
+            or (state.phase, state.stopped) != (last.phase, last.stopped)
+            or (state.wait_s > 0) > (last.wait_s > 0)
+        ):
+            self._write(state)
+
+    def close(self, summary: Drawn) -> None:
+        """Write the summary."""
+        _write(self._stream, summary.text + "\n")
+
+    def _write(self, state: ProgressState) -> None:
+        self._last = state
+        _write(self._stream, shortened(live.line(state), sys.maxsize) + "\n")
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Write at once; a terminal that lacks a character shows a question mark."""
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "replace").decode(encoding))
+    stream.flush()
+
+
+def _live(state: ProgressState) -> Drawn:
+    """Return a state as something that a notebook can show."""
+    return Drawn(html=live.html(state, advice=INTERRUPT), text=live.line(state))
+
+
+class Html:
+    """Plain HTML in the output of a cell, replaced again and again."""
+
+    def __init__(self, show: Show) -> None:
+        self._show = show
+        self._handle: Any = None
+
+    def show(self, state: ProgressState) -> None:
+        """Show the first state and keep the handle of its output."""
+        self._handle = self._show(_live(state), display_id=True)
+
+    def update(self, state: ProgressState) -> None:
+        """Replace the output."""
+        self._handle.update(_live(state))
+
+    def close(self, summary: Drawn) -> None:
+        """Replace the output by the summary, which stays in the saved notebook."""
+        self._handle.update(summary)
+
+
+class Widget:
+    """An ipywidgets view that gives way to static HTML: a saved notebook cannot show a widget."""
+
+    def __init__(self, show: Show, *, stop: Callable[[], None] | None = None) -> None:
+        import ipywidgets
+
+        self._show = show
+        self._handle: Any = None
+        self._stop = stop
+        self._head, self._report = ipywidgets.HTML(), ipywidgets.HTML()
+        wide = ipywidgets.Layout(width="100%", max_width="920px")
+        self._bar = ipywidgets.FloatProgress(min=0.0, max=1.0, layout=wide)
+        self._button = ipywidgets.Button(description="Stop", tooltip="Send nothing more")
+        self._button.on_click(self._clicked)
+        children = [self._head, self._bar, self._report, *([self._button] if stop else [])]
+        self._box = ipywidgets.VBox(children)
+        self._box.add_class("cio-progress")
+        self._advice = "" if stop else INTERRUPT
+
+    def show(self, state: ProgressState) -> None:
+        """Show the widget and keep the handle of its output."""
+        self.update(state)
+        self._handle = self._show(self._box, display_id=True)
+
+    def update(self, state: ProgressState) -> None:
+        """Change the widget's values."""
+        self._head.value = str(live.heading(state))
+        self._report.value = str(live.report(state, advice=self._advice))
+        self._bar.value = live.share(state) or 0.0
+        self._bar.bar_style = _BAR_STYLES[live.tone(state)]
+
+    def close(self, summary: Drawn) -> None:
+        """Replace the widget by the summary and let it go."""
+        self._handle.update(summary)
+        for widget in (*self._box.children, self._box):
+            widget.close()
+
+    def _clicked(self, button: Any) -> None:
+        """Ask the run to stop, once."""
+        button.disabled = True
+        button.description = "Stopping"
+        if self._stop:
+            self._stop()
+
+
+_BAR_STYLES = {"good": "success", "care": "warning", "bad": "danger", "calm": "info", "dull": ""}
+
+
+class Bar(Protocol):
+    """marimo's own bar, as far as it is used."""
+
+    def update(
+        self, increment: int = 1, title: str | None = None, subtitle: str | None = None
+    ) -> None:
+        """Move on."""
+
+
+class Marimo:
+    """marimo's own bar: it shows neither ipywidgets nor output made on another thread."""
+
+    def __init__(
+        self, bar: Callable[..., AbstractContextManager[Bar]], append: Callable[[Drawn], None]
+    ) -> None:
+        self._make = bar
+        self._append = append
+        self._context: AbstractContextManager[Bar] | None = None
+        self._bar: Bar | None = None
+        self._at = 0
+
+    def show(self, state: ProgressState) -> None:
+        """Show the bar, on the cell's own thread."""
+        self._context = self._make(total=_STEPS, title=live.title(state), remove_on_exit=True)
+        self._bar = self._context.__enter__()
+
+    def update(self, state: ProgressState) -> None:
+        """Move the bar."""
+        if self._bar is None:
+            return
+        at = round((live.share(state) or 0.0) * _STEPS)
+        self._bar.update(
+            increment=max(at - self._at, 0),
+            title=live.title(state),
+            subtitle=" · ".join(live.details(state)),
+        )
+        self._at = max(at, self._at)
+
+    def close(self, summary: Drawn) -> None:
+        """Remove the bar and show the summary."""
+        if self._context is not None:
+            self._context.__exit__(None, None, None)
+        self._append(summary)
+
+
+_STEPS = 1000

@@ -1,0 +1,268 @@
+"""What became of a run: every row counted, what went wrong, and what to do next."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cio_frames.views import parts
+from cio_frames.views import style as css
+from cio_frames.views import text as plain
+from cio_frames.views.html import Markup, tag
+from cio_frames.views.style import Tone
+from cio_frames.views.wording import duration, many, number, percent, rate, size
+
+Outcome = Literal["finished", "stopped", "interrupted", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonView:
+    """Why rows did not arrive: one code, how many rows, and the words for it."""
+
+    code: str
+    rows: int
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunView:
+    """A run as plain values.
+
+    Attributes:
+        run_id: Name of the run.
+        call: What was sent.
+        host: Where it was sent.
+        outcome: How the run ended.
+        reason: Why it ended, if it did not finish.
+        counts: Rows by state.
+        requests: Requests made.
+        retries: How many of them were repeats.
+        bytes: Bytes of the messages sent.
+        elapsed_s: How long it took.
+        audit: Directory of the audit; empty without one.
+        reasons: Why rows did not arrive, in any order.
+    """
+
+    run_id: str
+    call: str
+    host: str
+    outcome: Outcome
+    counts: Mapping[str, int]
+    reason: str = ""
+    requests: int = 0
+    retries: int = 0
+    bytes: int = 0
+    elapsed_s: float = 0.0
+    audit: str = ""
+    reasons: tuple[ReasonView, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateView:
+    """How a state of rows is shown."""
+
+    sign: str
+    label: str
+    sentence: str
+    tone: Tone
+
+
+STATES: dict[str, StateView] = {
+    "delivered": StateView(
+        sign="✓", label="delivered", tone="good", sentence="Customer.io accepted the message."
+    ),
+    "accepted_unverified": StateView(
+        sign="~",
+        label="accepted, unverified",
+        tone="calm",
+        sentence="Strict mode was off: the answer was 200, the message may have been dropped.",
+    ),
+    "skipped_done": StateView(
+        sign="=",
+        label="skipped, done before",
+        tone="calm",
+        sentence="An earlier run delivered the same row.",
+    ),
+    "rejected_local": StateView(
+        sign="-", label="rejected locally", tone="care", sentence="The checks rejected the row; it was not sent."
+    ),
+    "rejected_server": StateView(
+        sign="✕",
+        label="rejected by server",
+        tone="bad",
+        sentence="Customer.io refused the message.",
+    ),
+    "in_doubt": StateView(
+        sign="?", label="in doubt", tone="bad", sentence="Sent, but no answer came back."
+    ),
+    "blocked": StateView(
+        sign="‖",
+        label="blocked",
+        tone="care",
+        sentence="Held back: an earlier row of the same person did not arrive.",
+    ),
+    "pending": StateView(sign="…", label="pending", tone="dull", sentence="Not sent."),
+}
+
+_OUTCOMES: dict[Outcome, tuple[str, Tone]] = {
+    "finished": ("✓ finished", "good"),
+    "stopped": ("✕ stopped", "bad"),
+    "interrupted": ("✕ interrupted", "bad"),
+    "failed": ("✕ failed", "bad"),
+}
+_ANSWERED = ("delivered", "accepted_unverified", "rejected_server")
+_UNSENT = ("pending", "blocked")
+_FAILED = ("rejected_local", "rejected_server", "in_doubt")
+
+
+def html(view: RunView) -> Markup:
+    """Return the summary for a notebook. It is static: it stays when the notebook is saved."""
+    word, tone = _verdict(view)
+    bars = [(STATES[state].label, count, STATES[state].tone) for state, count in _present(view)]
+    return parts.card(
+        parts.head(
+            f"Run: {view.call}", about=f"{view.run_id} · {view.host}", verdict=word, tone=tone
+        ),
+        parts.sentence(_sentence(view), style=css.LEAD),
+        *_stop_reason(view, tone),
+        parts.figures(_figures(view)),
+        parts.bar(bars),
+        parts.grid(("state", "rows", "share", "meaning"), _state_rows(view), right={1, 2}),
+        *_reasons(view.reasons),
+        *_next_steps(view),
+    )
+
+
+def text(view: RunView) -> str:
+    """Return the summary for a terminal."""
+    word, _ = _verdict(view)
+    states = [(f"{_sign(state)} {_label(state)}", number(count)) for state, count in _present(view)]
+    blocks = [
+        plain.paragraph(f"Run: {view.call} · {view.run_id} · {view.host} · {word}"),
+        plain.paragraph(_sentence(view)),
+        *([plain.paragraph(f"Why: {view.reason}")] if view.reason else []),
+        plain.columns((), states, right={1}),
+        plain.columns((), _figures(view), right={1}),
+    ]
+    if view.reasons:
+        rows = [(item.code, number(item.rows), item.sentence) for item in _sorted(view.reasons)]
+        blocks.append(plain.columns(("reason", "rows", "said"), rows, right={1}))
+    steps = [f"{why}\n{plain.block(what)}" for why, what in next_steps(view)]
+    return "\n\n".join([block for block in blocks if block] + (["\n".join(steps)] if steps else []))
+
+
+def next_steps(view: RunView) -> list[tuple[str, str]]:
+    """Return what to do next: a sentence and what to type.
+
+    Examples:
+        >>> view = RunView(run_id="r", call="track", host="h", outcome="finished",
+        ...                counts={"delivered": 1, "in_doubt": 0}, audit="audit/r")
+        >>> next_steps(view)
+        [('The record of every row is in', 'audit/r')]
+    """
+    steps = []
+    if any(view.counts.get(state) for state in _FAILED):
+        steps.append(("The rows that did not arrive, with reasons:", "run.failed()"))
+    if any(view.counts.get(state) for state in _UNSENT) and view.audit:
+        steps.append(("Send the rest, without repeating what arrived:", _resume(view.audit)))
+    if view.audit:
+        steps.append(("The record of every row is in", view.audit))
+    return steps
+
+
+def _resume(audit: str) -> str:
+    return f"cio.resume({audit!r}, client)"
+
+
+def _verdict(view: RunView) -> tuple[str, Tone]:
+    """Return how the run ended, as a word and a tone."""
+    if view.outcome == "finished" and _missing(view):
+        return "! finished, not all rows", "care"
+    return _OUTCOMES[view.outcome]
+
+
+def _missing(view: RunView) -> int:
+    """Return how many rows are not known to have arrived."""
+    arrived = ("delivered", "accepted_unverified", "skipped_done")
+    return sum(count for state, count in view.counts.items() if state not in arrived)
+
+
+def _sentence(view: RunView) -> str:
+    """Return the outcome in a sentence."""
+    rows = sum(view.counts.values())
+    if not rows:
+        return "There was no row to send."
+    missing = _missing(view)
+    if not missing:
+        return f"All {many(rows, 'row')} arrived." if rows > 1 else "The row arrived."
+    return f"{number(rows - missing)} of {many(rows, 'row')} arrived; every other one is counted below."
+
+
+def _stop_reason(view: RunView, tone: Tone) -> list[Markup]:
+    """Return why the run ended early."""
+    if not view.reason:
+        return []
+    told = parts.sentence(tag("strong", "Why: "), tag("bdi", view.reason))
+    return [tag("div", told, style=css.join(css.NOTICE, css.edge(tone)))]
+
+
+def _figures(view: RunView) -> list[tuple[str, str]]:
+    """Return the numbers that matter most."""
+    answered = sum(view.counts.get(state, 0) for state in _ANSWERED)
+    return [
+        ("rows", number(sum(view.counts.values()))),
+        ("requests", number(view.requests)),
+        ("retries", number(view.retries)),
+        ("size", size(view.bytes)),
+        ("time", duration(view.elapsed_s)),
+        ("speed", rate(answered, seconds=view.elapsed_s if answered else 0.0)),
+    ]
+
+
+def _present(view: RunView) -> list[tuple[str, int]]:
+    """Return the states that have rows, in the order of `STATES`."""
+    return [(state, view.counts[state]) for state in STATES if view.counts.get(state)]
+
+
+def _state_rows(view: RunView) -> list[tuple[Markup, str, str, str]]:
+    """Return a line for every state that has rows."""
+    rows = sum(view.counts.values())
+    return [
+        (
+            parts.badge(f"{_sign(state)} {_label(state)}", tone=STATES[state].tone),
+            number(count),
+            percent(count, rows),
+            STATES[state].sentence,
+        )
+        for state, count in _present(view)
+    ]
+
+
+def _sign(state: str) -> str:
+    return STATES[state].sign
+
+
+def _label(state: str) -> str:
+    return STATES[state].label
+
+
+def _sorted(reasons: Iterable[ReasonView]) -> list[ReasonView]:
+    """Return the reasons, the most frequent first."""
+    return sorted(reasons, key=lambda reason: (-reason.rows, reason.code))
+
+
+def _reasons(reasons: tuple[ReasonView, ...]) -> list[Markup]:
+    """Return why rows did not arrive."""
+    if not reasons:
+        return []
+    rows = [(parts.code(item.code), number(item.rows), item.sentence) for item in _sorted(reasons)]
+    return [
+        parts.section(
+            "Why rows did not arrive", parts.grid(("code", "rows", "said"), rows, right={1})
+        )
+    ]
+
+
+def _next_steps(view: RunView) -> list[Markup]:
+    """Return what to do next."""
+    lines = [parts.sentence(why, " ", parts.code(what)) for why, what in next_steps(view)]
+    return [parts.section("Next", *lines)] if lines else []

@@ -1,0 +1,93 @@
+"""Numbers in words, the same in HTML, terminals and progress lines."""
+
+_UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+_ROUNDED_UP = 0.9995
+_FEW = 9.95
+_SIXTY = 60
+_ALL = 100
+
+
+def number(value: int) -> str:
+    """Return a count with its thousands parted.
+
+    Examples:
+        >>> number(1234567)
+        '1,234,567'
+    """
+    return f"{value:,}"
+
+
+def many(value: int, noun: str, plural: str = "") -> str:
+    """Return a count with its noun.
+
+    Examples:
+        >>> many(1, "row"), many(2000, "row"), many(2, "retry", "retries")
+        ('1 row', '2,000 rows', '2 retries')
+    """
+    return f"{number(value)} {noun if value == 1 else plural or noun + 's'}"
+
+
+def size(value: int) -> str:
+    """Return a number of bytes in the unit a reader would choose.
+
+    Examples:
+        >>> size(950), size(475_000), size(6_420_000)
+        ('950 B', '475 kB', '6.4 MB')
+    """
+    for unit, name in _UNITS:
+        if value >= unit * _ROUNDED_UP:
+            return f"{_short(value / unit)} {name}"
+    return f"{value} B"
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time, as exact as it is useful.
+
+    Examples:
+        >>> duration(0.42), duration(7.31), duration(95), duration(7500)
+        ('0.4 s', '7.3 s', '1 min 35 s', '2 h 5 min')
+    """
+    if seconds < _FEW:
+        return f"{max(seconds, 0.0):.1f} s"
+    whole = round(seconds)
+    if whole < _SIXTY:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, _SIXTY)
+    if minutes < _SIXTY:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, _SIXTY)
+    return f"{number(hours)} h {minutes} min" if minutes else f"{number(hours)} h"
+
+
+def rate(rows: int, *, seconds: float) -> str:
+    """Return how fast rows went.
+
+    Examples:
+        >>> rate(20_000, seconds=2.5), rate(3, seconds=2), rate(3, seconds=0)
+        ('8,000 rows/s', '1.5 rows/s', '—')
+    """
+    if seconds <= 0:
+        return "—"
+    return f"{_short(rows / seconds)} rows/s"
+
+
+def percent(part: int, whole: int) -> str:
+    """Return a share; only nothing is 0 % and only everything is 100 %.
+
+    Examples:
+        >>> percent(1, 3), percent(1, 20_000), percent(19_999, 20_000), percent(0, 0)
+        ('33 %', '<1 %', '>99 %', '—')
+    """
+    if not whole:
+        return "—"
+    share = round(_ALL * part / whole)
+    if share == 0 and part:
+        return "<1 %"
+    if share == _ALL and part < whole:
+        return ">99 %"
+    return f"{share} %"
+
+
+def _short(value: float) -> str:
+    """Return small values with one decimal and large ones without."""
+    return f"{value:.1f}" if value < _FEW else f"{value:,.0f}"
