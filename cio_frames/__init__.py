@@ -3,11 +3,12 @@
 Importing this registers `.cio` on pandas and polars frames.
 """
 
+import cio_frames.sandbox  # before its name becomes that of the function, for good
 from cio_frames.accessors import Frame, frame, lit
 from cio_frames.checks import Checks
 from cio_frames.frames import scan
 from cio_frames.identity import Settings as Workspace
-from cio_frames.plan import Plan, suggest
+from cio_frames.plan import Backfill, Plan, backfill, suggest
 from cio_frames.registration import register
 from cio_frames.run import Run
 from cio_frames.sending import Client, connect
@@ -17,6 +18,7 @@ from cio_frames.workspaces import sandbox
 __version__ = "0.1.0"
 
 __all__ = [
+    "Backfill",
     "Checks",
     "Client",
     "Frame",
@@ -24,6 +26,7 @@ __all__ = [
     "Run",
     "Workspace",
     "audit",
+    "backfill",
     "connect",
     "frame",
     "lit",

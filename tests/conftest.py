@@ -20,6 +20,12 @@ LIBRARIES: Mapping[str, FrameOf] = {
 }
 
 
+@pytest.fixture
+def libraries() -> Mapping[str, FrameOf]:
+    """Return how each library makes a frame from a dictionary of columns."""
+    return LIBRARIES
+
+
 @pytest.fixture(params=LIBRARIES)
 def frame_of(request: pytest.FixtureRequest) -> FrameOf:
     """Make a frame of each library in turn from a dictionary of columns."""

@@ -67,7 +67,7 @@ def decode(data: bytes, *, schema: pa.Schema, path: Path | str) -> pl.DataFrame:
         AuditCorruptError: If they are not a whole file with exactly this schema.
     """
     try:
-        table = pq.read_table(pa.BufferReader(data))
+        table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise AuditCorruptError(
             str(path),

@@ -17,7 +17,7 @@ from cio_frames.audit.journal import Attempted, Entry, Finished, Opened, Retried
 from cio_frames.audit.layout import Layout
 from cio_frames.audit.parts import digest, encode
 from cio_frames.audit.planned import plan_of
-from cio_frames.audit.recovery import clear, conclude, heal, seal
+from cio_frames.audit.recovery import clear, completed, conclude, heal, seal
 from cio_frames.audit.runfile import RunFile, RunInfo, State
 from cio_frames.audit.schema import FORMAT, PLAN_SCHEMA
 from cio_frames.audit.store import Store
@@ -269,6 +269,7 @@ class Recorder:
     def _end(self, state: State) -> None:
         for segment in sorted(self._trackers):
             self._seal(segment)
+        self.run = completed(self._store, self.run)
         self.run = conclude(self._store, self.run, state=state, stopped=self._stopped)
         self._store.drop(self._store.layout.run_journal, journal=self._journal)
         clear(self._store)

@@ -19,7 +19,7 @@ from cio_frames.audit.parts import encode
 from cio_frames.audit.runfile import RunFile, State
 from cio_frames.audit.schema import PART_SCHEMA, UNFINISHED
 from cio_frames.audit.store import Store
-from cio_frames.audit.tally import latest_of, tally, whole
+from cio_frames.audit.tally import latest_of, tally, unplanned, whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,19 +77,10 @@ def seal(store: Store, run: RunFile, segment: Unsealed) -> Part:
 
 def completed(store: Store, run: RunFile) -> RunFile:
     """Return `run` with a part for the rows that it never came to, so that none is left out."""
-    if run.resumed or sum(rows for _, rows in run.info.plans) <= sum(p.rows for p in run.parts):
+    planned = sum(rows for _, rows in run.info.plans)
+    if run.resumed or planned <= sum(part.rows for part in run.parts):
         return run
-    known = [
-        rows_of(store.disk, store.layout.directory, part).select("plan", "row")
-        for part in run.parts
-    ]
-    expected = [
-        pl.select(pl.lit(plan, pl.Int32).alias("plan"), pl.int_range(rows).alias("row"), call=pl.lit(call))
-        for plan, (call, rows) in enumerate(run.info.plans)
-    ]
-    missing = pl.concat(expected).join(pl.concat(known), on=["plan", "row"], how="anti") if known else pl.concat(expected)
-    empty = frame_schema(PLAN_SCHEMA).to_frame()
-    rest = pl.concat([empty, missing.with_columns(state=pl.lit("pending"))], how="diagonal")
+    rest = unplanned(store.disk, store.layout.directory, run)
     number = 1 + max((part.segment for part in run.parts), default=-1)
     part = seal(store, run, Unsealed(segment=number, plan=rest, entries=()))
     return with_parts(run, [*run.parts, part])

@@ -6,6 +6,7 @@ within a run or between rows of one message id, and whole they would double the 
 """
 
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 
 import polars as pl
@@ -83,6 +84,7 @@ PART_SCHEMA = pa.schema(
 """One row per input row, with what became of it."""
 
 
+@cache
 def frame_schema(schema: pa.Schema) -> pl.Schema:
     """Return the polars schema of a table of this room.
 

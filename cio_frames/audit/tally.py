@@ -9,7 +9,7 @@ from cio_frames.audit.contents import Unsealed, part_of, rows_of
 from cio_frames.audit.disk import Disk
 from cio_frames.audit.journal import Part
 from cio_frames.audit.runfile import RunFile
-from cio_frames.audit.schema import PART_SCHEMA, STATES, frame_schema
+from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA, STATES, frame_schema
 from cio_frames.errors import AccountingError
 
 
@@ -42,6 +42,23 @@ def whole(disk: Disk, directory: Path, run: RunFile) -> pl.DataFrame:
     """Return the rows of all parts of a run, in the order of their segments."""
     frames = [rows_of(disk, directory, part) for part in run.parts]
     return pl.concat([frame_schema(PART_SCHEMA).to_frame(), *frames])
+
+
+def unplanned(disk: Disk, directory: Path, run: RunFile) -> pl.DataFrame:
+    """Return the rows of the plans that are in no part, as a sealed plan would have them."""
+    empty = frame_schema(PLAN_SCHEMA).to_frame()
+    place = ("plan", "row")
+    known = [rows_of(disk, directory, part).select(place) for part in run.parts]
+    frames = [
+        pl.select(row=pl.int_range(rows)).with_columns(
+            pl.lit(plan, pl.Int32).alias("plan"),
+            pl.lit(call).alias("call"),
+            pl.lit("pending").alias("state"),
+        )
+        for plan, (call, rows) in enumerate(run.info.plans)
+    ]
+    missing = pl.concat(frames).join(pl.concat([empty.select(place), *known]), on=place, how="anti")
+    return pl.concat([empty, missing], how="diagonal").sort(place)
 
 
 def _sums(parts: Sequence[Part]) -> dict[str, int]:

@@ -12,6 +12,19 @@ from cio_frames.frames import values
 from cio_frames.frames.columns import Bad, Column
 
 
+def table_columns(table: pa.Table, names: Sequence[str]) -> list[Column]:
+    """Return the columns of an Arrow table under those names.
+
+    Raises:
+        ColumnTypeError: As `column`, and for extension types that nobody has registered.
+    """
+    for name, item in zip(names, table.schema, strict=True):
+        extension = (item.metadata or {}).get(b"ARROW:extension:name", b"").decode()
+        if extension and not isinstance(item.type, pa.BaseExtensionType):
+            raise foreign(name, extension)
+    return [column(name, table.column(place)) for place, name in enumerate(names)]
+
+
 def column(name: str, array: pa.ChunkedArray) -> Column:
     """Return an Arrow column as polars reads it, with no encoding left that polars does not know.
 
@@ -57,9 +70,14 @@ def target(kind: pa.DataType, name: str) -> pa.DataType | None:
             return decide(kind, name)
     if _same(kind):
         return kind
-    raise ColumnTypeError(
+    raise foreign(name, str(kind))
+
+
+def foreign(name: str, kind: str) -> ColumnTypeError:
+    """Return the error for a type that means nothing outside the library it comes from."""
+    return ColumnTypeError(
         name,
-        problem=f"the Arrow type {kind} has no meaning here",
+        problem=f"its type {kind} has no meaning here",
         hint="Cast it to numbers, text, times, lists or structs first.",
     )
 
@@ -144,11 +162,7 @@ def _extension(kind: pa.DataType, name: str) -> pa.DataType | None:
         return pa.bool_()
     if kind.extension_name == "arrow.fixed_shape_tensor":
         return target(kind.storage_type, name)
-    raise ColumnTypeError(
-        name,
-        problem=f"the Arrow extension type {kind.extension_name} has no meaning here",
-        hint="Cast it to numbers, text, times, lists or structs first.",
-    )
+    raise foreign(name, kind.extension_name)
 
 
 LOOKED_AT = {"arrow.json", "arrow.uuid"}

@@ -10,6 +10,7 @@ from cio_frames.errors import InputFileError
 
 HEAD_BYTES = 256 * 1024
 GZIP = b"\x1f\x8b"
+DEFLATE_MAX = 1032  # no gzip file unpacks to more times its size
 RATIO_MAX = 200  # a table of text compresses to a tenth, seldom to a hundredth
 UNPACKED_MAX_BYTES = 2 * 1024**3
 
@@ -50,22 +51,24 @@ def lines(path: str) -> Iterator[bytes]:
         yield from file
 
 
-def refuse_bomb(path: str) -> None:
+def refuse_bomb(path: str, *, unpacked_max_bytes: int = UNPACKED_MAX_BYTES) -> None:
     """Refuse a small gzip file that unpacks to gigabytes.
 
+    Args:
+        path: The file.
+        unpacked_max_bytes: What a file under a two-hundredth of it may unpack to.
+
     Raises:
-        InputFileError: If it unpacks to over 2 GiB and over 200 times its size.
+        InputFileError: If it unpacks to more.
     """
     size = Path(path).stat().st_size
-    with Path(path).open("rb") as raw:
-        packed = raw.read(2) == GZIP
-    if not packed or size * 1032 < UNPACKED_MAX_BYTES or size * RATIO_MAX > UNPACKED_MAX_BYTES * 4:
-        return  # deflate packs at most 1032 to 1; and a large file is no bomb
+    if not size * RATIO_MAX < unpacked_max_bytes < size * DEFLATE_MAX:
+        return  # too large to be a bomb, or too small to hold one
     unpacked = 0
     with opened(path) as file:
         while block := file.read(1024 * 1024):
             unpacked += len(block)
-            if unpacked > UNPACKED_MAX_BYTES and unpacked > size * RATIO_MAX:
+            if unpacked > unpacked_max_bytes:
                 raise InputFileError(
                     path,
                     problem=f"unpacks to more than {RATIO_MAX} times its size",

@@ -32,7 +32,7 @@ SAYS: Mapping[str, tuple[Severity, str]] = MappingProxyType(
     {
         "type.unsupported": ("reject", "values of a type that has no place in JSON"),
         "type.too-deep": ("reject", "values nested more than 20 levels, or containing themselves"),
-        "type.too-large": ("reject", "values with more than 32,000 parts, larger than any message"),
+        "type.too-large": ("reject", "values larger than any message"),
         "type.duplicate-key": ("reject", "maps that hold one key twice"),
         "type.key-not-text": ("reject", "dictionaries with keys that are not text"),
         "text.bad-unicode": ("reject", "text that is not valid Unicode"),
@@ -50,6 +50,8 @@ SAYS: Mapping[str, tuple[Severity, str]] = MappingProxyType(
         ),
         "time.to-utc": ("info", "times with an offset, converted to UTC"),
         "number.not-finite": ("warn", "infinite numbers inside mixed values, sent as null"),
+        "number.as-text": ("warn", "numbers that a reader would round, written as text"),
+        "time.naive": ("warn", "times without a zone inside mixed values, taken as UTC"),
     }
 )
 

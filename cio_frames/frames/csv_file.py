@@ -72,9 +72,9 @@ def scan(
                 hint="Scan files of one layout at a time.",
             )
     _check_asked(first, ids, types)
-    text = _text(files)
     kept = [name for name in first.names if name in ids or is_id(name)]
     try:
+        text = _text(files)
         settled = _settle(text, kept=kept, types=types)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise fault(files, error) from error

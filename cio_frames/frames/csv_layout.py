@@ -1,5 +1,6 @@
 """How a CSV file is laid out, and which line of it is at fault."""
 
+import codecs
 import csv
 import io
 import re
@@ -38,7 +39,7 @@ def layout(path: str, *, encoding: str, separator: str | None) -> Layout:
         InputFileError: If its header cannot name columns, or two separators would fit.
     """
     raw = first_bytes(path)
-    head = raw.decode(encoding, errors="replace").removeprefix("\ufeff")
+    head = _decoded(path, raw, encoding).removeprefix("\ufeff")
     if "\r" in head and "\n" not in head:
         raise InputFileError(
             path,
@@ -51,6 +52,18 @@ def layout(path: str, *, encoding: str, separator: str | None) -> Layout:
     check_header(path, names)
     notes = (*_separator_note(path, chosen, separator), *_unnamed_note(path, names, header))
     return Layout(path=path, encoding=encoding, separator=chosen, names=tuple(names), notes=notes)
+
+
+def _decoded(path: str, raw: bytes, encoding: str) -> str:
+    """Return the start of a file as text; polars never decodes a header that it need not."""
+    if not encoding.startswith("utf-8"):
+        return raw.decode(encoding, errors="replace")
+    try:
+        return codecs.getincrementaldecoder(encoding)().decode(raw)
+    except UnicodeDecodeError as broken:
+        before = raw[: broken.start]
+        line = raw[before.rfind(b"\n") + 1 :].split(b"\n", 1)[0]
+        raise _encoding_fault(path, before.count(b"\n") + 1, line) from broken
 
 
 def check_header(path: str, names: Sequence[str]) -> None:

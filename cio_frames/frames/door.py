@@ -91,7 +91,12 @@ def _polars_column(series: pl.Series) -> Column:
 
     from cio_frames.frames import arrow
 
-    return arrow.column(series.name, pa.chunked_array([series.to_arrow()]))
+    array = pa.chunked_array([series.to_arrow()])
+    if isinstance(series.dtype, pl.BaseExtension) and not isinstance(
+        array.type, pa.BaseExtensionType
+    ):
+        raise arrow.foreign(series.name, series.dtype.ext_name())
+    return arrow.column(series.name, array)
 
 
 def _is_odd(dtype: pl.DataType | DataTypeClass) -> bool:
@@ -129,8 +134,7 @@ def _arrow(thing: Any) -> Table:
     except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError) as error:
         raise UnsupportedFrameError(type(thing).__name__) from error
     names = check_names(table.column_names)
-    read_columns = [arrow.column(name, table.column(i)) for i, name in enumerate(names)]
-    return _table(read_columns, label="Arrow table")
+    return _table(arrow.table_columns(table, names), label="Arrow table")
 
 
 def _streamed(thing: Any) -> Any:

@@ -78,7 +78,7 @@ def scan(
     Args:
         source: A path, a glob, or a list of them: `.csv`, `.tsv`, `.txt` (each also `.gz`),
             `.parquet`. The files must have the same columns.
-        ids: More columns to read as text.
+        ids: More columns to read as text; of a Parquet file, integers only.
         types: Types for CSV columns, instead of those found: numbers, booleans or text.
         separator: Of a CSV; without it `,` `;` tab and `|` are tried.
         encoding: Of a CSV. Anything but UTF-8 is converted in memory.

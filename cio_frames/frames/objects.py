@@ -17,6 +17,7 @@ from uuid import UUID
 from cio_frames.frames.columns import Bad, encodable
 
 LEVELS = 20
+BITS = 8_192  # Python refuses to write integers of more than 4,300 digits
 PARTS = 32_000  # a message has at most as many bytes, so no sendable value has more parts
 
 
@@ -92,6 +93,13 @@ def _nothing(_value: object, _walk: Walk, _level: int) -> None:
 def _float(value: float, _walk: Walk, _level: int) -> float | None:
     number = float.__float__(value)
     return None if number != number else number  # noqa: PLR0124 - the cheapest test for NaN
+
+
+def _integer(value: int, _walk: Walk, _level: int) -> int:
+    number = int.__int__(value)
+    if number.bit_length() > BITS:
+        raise BadValueError("type.too-large")
+    return number
 
 
 def _text(value: str, _walk: Walk, _level: int) -> str:
@@ -171,7 +179,7 @@ def _bad(value: Bad, _walk: Walk, _level: int) -> Any:
 
 
 def _numpy_scalar(value: Any, walk: Walk, level: int) -> Any:
-    item = float(str(value)) if value.dtype in {"float16", "float32"} else value.item()
+    item = float(str(value)) if value.dtype.name in {"float16", "float32"} else value.item()
     if type(item) not in BUILTIN:
         raise BadValueError("type.unsupported")
     return _read(item, walk, level)
@@ -201,7 +209,7 @@ BUILTIN: Mapping[type, Reader] = MappingProxyType(
     {
         NoneType: _nothing,
         bool: lambda value, _walk, _level: value,
-        int: lambda value, _walk, _level: int.__int__(value),
+        int: _integer,
         float: _float,
         str: _text,
         Decimal: _decimal,

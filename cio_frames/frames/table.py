@@ -129,12 +129,9 @@ class Table:
         if self.source is not None:
             return pl.DataFrame(self.source)[numbers.to_numpy()]
         with reading(self.label):
-            wanted = numbers.unique().cast(pl.UInt32).implode()
-            found = (
-                self.lazy.with_row_index(ROW)
-                .filter(pl.col(ROW).is_in(wanted))
-                .collect(engine="streaming")
-                .with_columns(pl.col(ROW).cast(pl.Int64))
+            numbered = self.lazy.with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64))
+            found = numbered.filter(pl.col(ROW).is_in(numbers.unique().implode())).collect(
+                engine="streaming"
             )
         if found.height < numbers.n_unique():
             raise IndexError("A row number is outside the table.")

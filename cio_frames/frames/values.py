@@ -9,11 +9,10 @@ from typing import Any
 import polars as pl
 
 from cio_frames.frames.columns import Bad, Column, note
-from cio_frames.frames.json_text import json_text
+from cio_frames.frames.json_text import EXACT, json_text
 from cio_frames.frames.notes import Note
 from cio_frames.frames.objects import Walk, plain, readers
 
-EXACT = 2**53  # the largest range of integers that floats hold exactly
 KEYS = 100  # dictionaries with more keys than this, taken together, are no struct
 DIGITS = 38  # of a decimal column
 
@@ -90,6 +89,9 @@ def _quick(name: str, values: Sequence[object]) -> pl.Series | None:
 def _resolve(name: str, plains: list[Any], reader: _Reader) -> Column:
     kinds = set(map(type, plains)) - {NoneType}
     count = len(plains) - plains.count(None) if kinds <= {int, float, Decimal} else 0
+    if kinds == {int, Decimal}:
+        plains = [None if value is None else Decimal(value) for value in plains]
+        kinds = {Decimal}
     dtype = infer(plains)
     if dtype is not None:
         if kinds == {int, float}:
@@ -125,9 +127,8 @@ def infer(values: Sequence[Any]) -> pl.DataType | None:
         if kind in SCALARS:
             return SCALARS[kind]
         return INFER[kind](values)
-    if kinds == {int, float} and all(type(v) is not int or abs(v) <= EXACT for v in values):
-        return pl.Float64()
-    return _decimal(values) if kinds == {int, Decimal} else None
+    exact = all(type(value) is not int or abs(value) <= EXACT for value in values)
+    return pl.Float64() if kinds == {int, float} and exact else None
 
 
 def _integer(values: Sequence[Any]) -> pl.DataType | None:
@@ -142,7 +143,7 @@ def _decimal(values: Sequence[Any]) -> pl.DataType | None:
     scale, whole = 0, 1
     for value in values:
         if value is not None:
-            _, digits, exponent = Decimal(value).as_tuple()
+            _, digits, exponent = value.as_tuple()
             scale = max(scale, -int(exponent))
             whole = max(whole, len(digits) + int(exponent))
     return pl.Decimal(DIGITS, scale) if scale + whole <= DIGITS else None
@@ -187,6 +188,6 @@ INFER: Mapping[type, Callable[[Sequence[Any]], pl.DataType | None]] = MappingPro
 
 TEXTS: tuple[tuple[set[type], str, Callable[[Any], str]], ...] = (
     ({int}, "type.big-integers", str),
-    ({int, Decimal}, "type.big-decimals", str),
+    ({Decimal}, "type.big-decimals", str),
     ({date, datetime}, "time.mixed", lambda value: str(value.isoformat()).replace("+00:00", "Z")),
 )

@@ -4,7 +4,7 @@ The numbers in `source` and in the docstrings of this room are sections of the A
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 Kind = Literal[
     "created", "updated", "rekeyed", "merged", "auto-merged", "attribute-failure", "linked",
@@ -33,9 +33,8 @@ class Rule:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What one message did.
+class Change(NamedTuple):
+    """What one message did; a tuple, because there is one for every message.
 
     Attributes:
         rule: The rule that did it.

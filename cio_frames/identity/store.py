@@ -59,6 +59,9 @@ class Store:
 
     def refused(self, address: Address) -> Change | None:
         """Return why a call about this identifier is ignored, if it is (3.1, 3.2)."""
+        people = self.people
+        if not people.suppressed and address.kind in self.settings.identifiers:
+            return None
         if self.people.is_suppressed(address):
             return Change(rules.SUPPRESSED_ID, key=str(address))
         if address.kind != "cio_id":

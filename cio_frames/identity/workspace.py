@@ -1,6 +1,6 @@
 """The model of a workspace: what Customer.io does with one message after the other."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
@@ -19,7 +19,7 @@ from cio_frames.identity.store import Store
 
 Rows = list[dict[str, Any]]
 
-_CALLS: Final[Mapping[str, Callable[[Store, Mapping[str, Any]], Iterator[Change]]]] = (
+_CALLS: Final[Mapping[str, Callable[[Store, Mapping[str, Any]], Iterable[Change]]]] = (
     MappingProxyType({
         "identify": identify,
         "track": track,

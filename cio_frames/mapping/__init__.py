@@ -1,8 +1,9 @@
 """Which column feeds which field of a call."""
 
 from cio_frames.mapping.propose import Proposal, propose
-from cio_frames.mapping.resolve import Ask, Body, Value, resolve
+from cio_frames.mapping.resolve import Ask, Body, resolve
 from cio_frames.mapping.slots import MessageMapping, Nulls, Slot, dtype_of
+from cio_frames.mapping.sources import Value
 
 __all__ = [
     "Ask",

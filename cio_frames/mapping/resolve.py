@@ -1,24 +1,19 @@
 """From what a verb was asked for to where every value comes from."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import polars as pl
 
-from cio_frames.errors import (
-    ColumnNotFoundError,
-    FieldConflictError,
-    MappingError,
-    NoIdentifierError,
-)
+from cio_frames.errors import FieldConflictError, MappingError, NoIdentifierError
 from cio_frames.frames import ROW
 from cio_frames.mapping.propose import Proposal
-from cio_frames.mapping.slots import MessageMapping, Nulls, Role, Slot, dtype_of
+from cio_frames.mapping.slots import MessageMapping, Nulls, Role, Slot
+from cio_frames.mapping.sources import Value, demand, source, zone
 from cio_frames.spec import FLAT_PREFIXES, Call, Field, folded
 
-Value = str | pl.Expr
 Body = Sequence[str] | Mapping[str, Value] | None
 
 
@@ -68,7 +63,8 @@ def resolve(
         ColumnNotFoundError: A named column is not in the table.
         NoIdentifierError: Nothing says who the rows are about.
         FieldConflictError: Two columns would fill one place.
-        MappingError: A required argument is missing or of the wrong kind.
+        MappingError: A required argument is missing or of the wrong kind, or there is no such
+            time zone.
     """
     maker = _SlotMaker(schema=schema, json_columns=json_columns, nulls=_nulls(ask.nulls, schema))
     proposed = {proposal.argument: proposal for proposal in proposals}
@@ -95,7 +91,7 @@ def resolve(
     return MessageMapping(
         call=call,
         slots=slots,
-        timezone=ask.timezone,
+        timezone=zone(ask.timezone),
         unused=tuple(name for name in schema.names() if name not in used and name != ROW),
     )
 
@@ -110,7 +106,6 @@ class _SlotMaker:
     schema: pl.Schema
     json_columns: frozenset[str]
     nulls: Mapping[str, Nulls]
-    columns: list[str] = field(default_factory=list)
 
     def field(self, row: Field, value: Value | None, proposal: Proposal | None) -> Slot | None:
         argument = str(row.argument)
@@ -131,7 +126,11 @@ class _SlotMaker:
             for place, value in _entries(body, argument=argument)
         ]
 
-    def integrations(self, body: Mapping[str, Value | bool] | None) -> list[Slot]:
+    def integrations(self, body: Any) -> list[Slot]:
+        if not isinstance(body, Mapping | None):
+            raise MappingError(
+                f"integrations={body!r} is no dict of destination to truth value or column."
+            )
         return [
             self._slot(
                 pl.lit(value) if isinstance(value, bool) else value,
@@ -141,19 +140,25 @@ class _SlotMaker:
         ]  # fmt: skip
 
     def key(self, key: str | Sequence[str] | None) -> list[Slot]:
-        names = [key] if isinstance(key, str) else list(key or ())
+        names: Any = [key] if isinstance(key, str) else [] if key is None else key
+        if isinstance(names, pl.Expr) or not all(isinstance(name, str) for name in names):
+            raise MappingError(f"key={key!r} is neither a column name nor a list of them.")
         return [self._slot(name, path=(), role="key", argument="key") for name in names]
 
     def columns_of(self, slots: Iterable[Slot]) -> frozenset[str]:
         return frozenset(
-            name for slot in slots if slot.role != "key" for name in slot.expr.meta.root_names()
+            name
+            for slot in slots
+            if slot.role != "key"
+            for name in ([slot.column] if slot.column else slot.expr.meta.root_names())
         )
 
     def _slot(
         self, value: Any, *, path: tuple[str, ...], role: Role, argument: str,
         type: str = "any", how: str | None = None, reason: str = "",  # noqa: A002
     ) -> Slot:  # fmt: skip
-        expr, column, kind = self._source(value, argument=argument)
+        found = source(value, argument=argument, schema=self.schema)
+        column = found.column
         name = argument if role == "field" else f"{role}:{'.'.join(path) or column}"
         return Slot(
             name=name,
@@ -161,32 +166,14 @@ class _SlotMaker:
             role=role,
             argument=argument if role == "field" else None,
             type=type,  # type: ignore[arg-type]
-            expr=expr,
+            expr=found.expr,
             column=column,
-            dtype=dtype_of(expr, self.schema),
+            dtype=found.dtype,
             nulls=self.nulls.get(column or "", self.nulls["*"]) if role == "body" else "omit",
-            how=how or kind,
+            how=how or found.how,
             reason=reason,
             json=column in self.json_columns,
         )
-
-    def _source(self, value: Any, *, argument: str) -> tuple[pl.Expr, str | None, str]:
-        if isinstance(value, pl.Expr):
-            for name in value.meta.root_names():
-                self._demand(name, argument=argument)
-            return value, None, "expression" if value.meta.root_names() else "constant"
-        if isinstance(value, str):
-            self._demand(value, argument=argument)
-            return pl.col(value), value, "named"
-        raise MappingError(
-            f"{argument}={value!r} is neither a column name nor an expression. "
-            f"For a constant, write cio.lit({value!r})."
-        )
-
-    def _demand(self, name: str, *, argument: str) -> None:
-        if name not in self.schema or name == ROW:
-            available = [column for column in self.schema.names() if column != ROW]
-            raise ColumnNotFoundError(name, argument=argument, available=available)
 
 
 def _body(
@@ -255,8 +242,8 @@ def _nulls(nulls: Nulls | Mapping[str, Nulls], schema: pl.Schema) -> dict[str, N
     for column, policy in chosen.items():
         if policy not in ("omit", "send"):
             raise MappingError(f'nulls takes "omit" or "send", not {policy!r}.')
-        if column != "*" and column not in schema:
-            raise ColumnNotFoundError(column, argument="nulls", available=schema.names())
+        if column != "*":
+            demand(column, argument="nulls", schema=schema)
     return chosen
 
 

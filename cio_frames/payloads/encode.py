@@ -233,6 +233,7 @@ def _time_ms(mapping: MessageMapping) -> pl.Expr:
 
 
 def _key_text(mapping: MessageMapping, *, frame: pl.DataFrame) -> pl.Expr:
+    """Return the key as text; none where a part of it is empty, since rows would share an id."""
     slots = [slot for slot in mapping.slots if slot.role == "key"]
     if not slots:
         return pl.lit(None, pl.String)
@@ -240,4 +241,5 @@ def _key_text(mapping: MessageMapping, *, frame: pl.DataFrame) -> pl.Expr:
         slot.label: Leaf(values=pl.col(slot.name), dtype=slot.dtype, json=slot.json)
         for slot in slots
     }
-    return members(Branch(members=leaves), frame=frame)
+    filled = pl.all_horizontal(pl.col(slot.name).is_not_null() for slot in slots)
+    return pl.when(filled).then(members(Branch(members=leaves), frame=frame))

@@ -115,7 +115,7 @@ def _leaves(node: Node) -> Iterator[Leaf]:
 
 
 def _absent(leaf: Leaf) -> pl.Expr:
-    return pl.lit(value=False) if leaf.clear else _finite(leaf.values, leaf.dtype).is_null()
+    return pl.lit(value=False) if leaf.clear else _writable(leaf).is_null()
 
 
 def _members(branch: Branch, *, full: set[int]) -> pl.Expr:
@@ -196,15 +196,22 @@ def _typed(values: pl.Expr, dtype: pl.DataType, *, timezone: str | None) -> tupl
     return as_text(values, dtype=dtype) if dtype != pl.Boolean else values, True
 
 
-def _finite(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    return pl.when(values.is_finite()).then(values) if dtype.is_float() else values
+def _writable(leaf: Leaf) -> pl.Expr:
+    """Return something that is null exactly where the written value is."""
+    if leaf.dtype.is_float():
+        return pl.when(leaf.values.is_finite()).then(leaf.values)
+    if isinstance(leaf.dtype, pl.Datetime):
+        return instant(leaf.values, dtype=leaf.dtype, timezone=leaf.timezone)
+    return leaf.values
 
 
 def _integer(values: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, bool]:
     if dtype in _SMALL_INTEGERS:
         return values, True
     text = values.cast(pl.String)
-    safe = values.is_between(-LARGEST_INTEGER, LARGEST_INTEGER)
+    safe = values <= LARGEST_INTEGER
+    if dtype.is_signed_integer():
+        safe &= values >= -LARGEST_INTEGER
     quoted = pl.concat_str(pl.lit('"'), text, pl.lit('"'))
     return pl.when(safe).then(text).otherwise(quoted), False
 

@@ -1,6 +1,7 @@
 """What would be sent."""
 
+from cio_frames.plan.backfill import Backfill, backfill
 from cio_frames.plan.making import make, suggest
 from cio_frames.plan.plan import Plan
 
-__all__ = ["Plan", "make", "suggest"]
+__all__ = ["Backfill", "Plan", "backfill", "make", "suggest"]

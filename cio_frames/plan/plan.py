@@ -1,25 +1,22 @@
 """A plan: what would be sent, checked and counted, before anything is."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import polars as pl
 
 from cio_frames.checks import CATALOGUE, Check, Checks, Scope, utc_now
-from cio_frames.errors import PlanRefusedError, RepairError
+from cio_frames.errors import RepairError
 from cio_frames.frames import ROW, Table
 from cio_frames.mapping import MessageMapping
 from cio_frames.payloads import Segment
 from cio_frames.plan.passes import Survey, Worked, segments, survey, work
 from cio_frames.plan.report import plan_view
-from cio_frames.run import Job, Run
-from cio_frames.sending import Client
+from cio_frames.plan.sendable import Sendable
 from cio_frames.spec import LIMITS
 from cio_frames.views import report
 from cio_frames.views.html import bundle
@@ -28,7 +25,7 @@ PREVIEW_ROWS = 1_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Plan:
+class Plan(Sendable):
     """What would be sent for one table. Nothing leaves before `send`.
 
     Attributes:
@@ -48,6 +45,11 @@ class Plan:
     clock: Callable[[], datetime] = utc_now
     message_bytes: int = LIMITS["message_bytes"].value
     batch_bytes: int = LIMITS["batch_bytes"].value
+
+    @property
+    def plans(self) -> tuple["Plan", ...]:
+        """This plan alone: what is done with a back-fill can be done with one plan."""
+        return (self,)
 
     @property
     def call(self) -> str:
@@ -180,79 +182,10 @@ class Plan:
             first=first,
         )
 
-    def require_sendable(self) -> None:
-        """Raise if findings forbid sending.
-
-        Raises:
-            PlanRefusedError: Something has to be fixed or allowed first.
-        """
+    def refusals(self) -> list[dict[str, Any]]:
+        """Return one finding of each code that forbids sending."""
         refused = self.survey.findings.filter(pl.col("severity") == "refuse")
-        if refused.height:
-            first = refused.unique("code", maintain_order=True)
-            raise PlanRefusedError(first.to_dicts())
-
-    def send(
-        self,
-        client: Client,
-        *,
-        audit: Path | str = "audit",
-        progress: object = "auto",
-        wait: bool = True,
-    ) -> Run:
-        """Check again, send, show progress, and record what became of every row.
-
-        Args:
-            client: Where to send: `cio.connect(...)` or `cio.sandbox().client()`.
-            audit: Directory of the records of all runs.
-            progress: "auto", False, a kind of display, or a function that gets the states.
-            wait: Whether to wait for the end; without, `run.wait()` and `run.stop()` do.
-
-        Raises:
-            PlanRefusedError: Something has to be fixed or allowed first; nothing was sent.
-            RunStoppedError: The answers forbid going on; its `run` tells about each row.
-
-        Examples:
-            >>> import polars as pl, cio_frames as cio, tempfile
-            >>> plan = pl.DataFrame({"id": ["u1", "u2"]}).cio.identify(user_id="id")
-            >>> with cio.sandbox() as workspace, tempfile.TemporaryDirectory() as folder:
-            ...     run = plan.send(workspace.client(), audit=folder, progress=False)
-            ...     run.counts["delivered"], workspace.people.height
-            (2, 2)
-        """
-        run = self._run(client, audit=audit, progress=progress, detached=not wait).start()
-        return run.wait() if wait else run
-
-    async def asend(
-        self, client: Client, *, audit: Path | str = "audit", progress: object = "auto"
-    ) -> Run:
-        """Do what `send` does, and let other tasks go on meanwhile.
-
-        Args:
-            client: Where to send.
-            audit: Directory of the records of all runs.
-            progress: "auto", False, a kind of display, or a function that gets the states.
-
-        Raises:
-            PlanRefusedError: Something has to be fixed or allowed first; nothing was sent.
-            RunStoppedError: The answers forbid going on; its `run` tells about each row.
-        """
-        run = await asyncio.to_thread(
-            self._run, client, audit=audit, progress=progress, detached=True
-        )
-        return await run.start()
-
-    def job(self) -> Job:
-        """Return what a run of this plan is given to do."""
-        return Job(
-            calls=(self.call,),
-            tables=(self.table,),
-            rows=self.survey.rows,
-            segments=self.segments,
-            mapping={self.call: self.mapping.describe()},
-            decisions=self.decisions,
-            limits={"message_bytes": self.message_bytes, "batch_bytes": self.batch_bytes},
-            namespace=self.namespace,
-        )
+        return refused.unique("code", maintain_order=True).to_dicts()
 
     @property
     def decisions(self) -> dict[str, Any]:
@@ -265,10 +198,6 @@ class Plan:
             "allow": list(self.checks.allow),
             "timezone": self.mapping.timezone,
         }
-
-    def _run(self, client: Client, **options: Any) -> Run:
-        self.require_sendable()
-        return Run(self.job(), client=client, **options)
 
     def scope(self) -> Scope:
         """Return what the checks may know, as of now."""

@@ -41,7 +41,7 @@ def _findings(plan: "Plan") -> Iterator[FindingView]:
         first = rows.row(0, named=True)
         numbered = rows.drop_nulls("row")
         yield FindingView(
-            severity=severity,  # type: ignore[arg-type]
+            severity=severity,
             code=str(code),
             rows=numbered.height,
             sentence=first["message"],

@@ -194,9 +194,7 @@ class Run:
         self._started = self._clock()
         with self._recorder:
             self._tell(RunStarted(run_id=self.run_id, at=self._started))
-            await send(
-                self._job.segments(), client=self._client, tell=self._tell, stop=self._stop
-            )
+            await send(self._job.segments(), client=self._client, tell=self._tell, stop=self._stop)
             self._ended = self._clock()
             self._tell(RunFinished(at=self._ended))
         if self._detached:
@@ -241,5 +239,3 @@ class Run:
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         drawn = self._drawn()
         return bundle(drawn.html, drawn.text)
-
-

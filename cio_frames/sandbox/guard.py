@@ -4,6 +4,8 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+HEADER_BYTES = 32_768
+
 
 class Guard:
     """Let requests through that name this very host and come from no other origin.
@@ -17,12 +19,16 @@ class Guard:
         self.host = host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 403 to strangers, and pass the others on."""
+        """Answer strangers with 403 and boundless headers with 431, and pass the others on."""
         if scope["type"] != "http":
             return
-        problem = self._problem(Headers(scope=scope))
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:
+            status, problem = 431, f"No more than {HEADER_BYTES} bytes of headers are read."
+        else:
+            status, problem = 403, self._problem(Headers(scope=scope))
         if problem:
-            refusal = PlainTextResponse(problem, status_code=403, headers={"connection": "close"})
+            closing = {"connection": "close"}
+            refusal = PlainTextResponse(problem, status_code=status, headers=closing)
             await refusal(scope, receive, send)
         else:
             await self.app(scope, receive, send)

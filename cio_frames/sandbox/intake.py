@@ -170,6 +170,8 @@ def _decode(body: bytes, kind: Any) -> Any:
         body.decode()
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError:
+        if kind is not Any:
+            _decode(body, Any)  # what does not fit may also be no JSON further on
         raise
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _MalformedError(f"the body is not JSON: {error}") from error

@@ -14,14 +14,14 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cio_frames.errors import SandboxError
+from cio_frames.sandbox.guard import HEADER_BYTES
 
 LOOPBACK = "127.0.0.1"
 BACKLOG = 256
 CONNECTIONS = 512
 IDLE_S = 30.0
-HEADER_BYTES = 32_768
 START_S = 20.0
-DRAIN_S = 2
+DRAIN_S = 1
 STOP_S = 10.0
 
 
@@ -122,7 +122,8 @@ class _Silence(logging.Filter):
         self.thread = thread
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return record.thread != self.thread or record.exc_info is not None
+        is_fault = record.exc_info is not None and isinstance(record.exc_info[1], Exception)
+        return record.thread != self.thread or is_fault
 
 
 def _bind(port: int) -> socket.socket:

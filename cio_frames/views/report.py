@@ -220,7 +220,14 @@ def _finding(group: _Group, finding: FindingView) -> Markup:
 
 def _examples(finding: FindingView) -> Markup:
     """Return the evidence."""
-    rows = [(number(item.row), item.column, parts.code(item.value)) for item in finding.examples]
+    rows = [
+        (
+            number(item.row),
+            item.column,
+            parts.code(item.value) if item.value else parts.muted("empty"),
+        )
+        for item in finding.examples
+    ]
     table = parts.grid(("row", "column", "value"), rows, right={0})
     worst = finding.severity == "refuse"
     return parts.fold(many(len(rows), "example"), table, is_open=worst, style=css.INNER_FOLD)

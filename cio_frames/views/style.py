@@ -47,7 +47,7 @@ ITEM = Style("padding:8px 0 8px 12px;margin:8px 0 0 0")
 NOTICE = Style("padding:8px 0 8px 12px;margin:0 0 12px 0")
 MONO = Style("font-family:ui-monospace, Menlo, Consolas, monospace;font-size:12px")
 CODE = Style(
-    "font-family:ui-monospace, Menlo, Consolas, monospace;font-size:12px;color:inherit;"
+    "font-family:ui-monospace, Menlo, Consolas, monospace;font-size:12px;"
     f"background-color:{WASH};padding:1px 5px;border-radius:4px;white-space:pre-wrap;"
     "overflow-wrap:break-word"
 )

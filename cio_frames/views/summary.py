@@ -11,7 +11,7 @@ from cio_frames.views.html import Markup, tag
 from cio_frames.views.style import Tone
 from cio_frames.views.wording import duration, many, number, percent, rate, size
 
-Outcome = Literal["finished", "stopped", "interrupted", "failed"]
+Outcome = Literal["running", "finished", "stopped", "interrupted", "failed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class RunView:
         run_id: Name of the run.
         call: What was sent.
         host: Where it was sent.
-        outcome: How the run ended.
+        outcome: How the run ended, or that it has not.
         reason: Why it ended, if it did not finish.
         counts: Rows by state.
         requests: Requests made.
@@ -83,7 +83,10 @@ STATES: dict[str, StateView] = {
         sentence="An earlier run delivered the same row.",
     ),
     "rejected_local": StateView(
-        sign="-", label="rejected locally", tone="care", sentence="The checks rejected the row; it was not sent."
+        sign="-",
+        label="rejected locally",
+        tone="care",
+        sentence="The checks rejected the row; it was not sent.",
     ),
     "rejected_server": StateView(
         sign="✕",
@@ -104,11 +107,13 @@ STATES: dict[str, StateView] = {
 }
 
 _OUTCOMES: dict[Outcome, tuple[str, Tone]] = {
+    "running": ("… running", "calm"),
     "finished": ("✓ finished", "good"),
     "stopped": ("✕ stopped", "bad"),
     "interrupted": ("✕ interrupted", "bad"),
     "failed": ("✕ failed", "bad"),
 }
+_NO_CODE = "no code"
 _ANSWERED = ("delivered", "accepted_unverified", "rejected_server")
 _UNSENT = ("pending", "blocked")
 _FAILED = ("rejected_local", "rejected_server", "in_doubt")
@@ -144,7 +149,10 @@ def text(view: RunView) -> str:
         plain.columns((), _figures(view), right={1}),
     ]
     if view.reasons:
-        rows = [(item.code, number(item.rows), item.sentence) for item in _sorted(view.reasons)]
+        rows = [
+            (item.code or _NO_CODE, number(item.rows), item.sentence)
+            for item in _sorted(view.reasons)
+        ]
         blocks.append(plain.columns(("reason", "rows", "said"), rows, right={1}))
     steps = [f"{why}\n{plain.block(what)}" for why, what in next_steps(view)]
     return "\n\n".join([block for block in blocks if block] + (["\n".join(steps)] if steps else []))
@@ -159,7 +167,9 @@ def next_steps(view: RunView) -> list[tuple[str, str]]:
         >>> next_steps(view)
         [('The record of every row is in', 'audit/r')]
     """
-    steps = []
+    steps: list[tuple[str, str]] = []
+    if view.outcome == "running":
+        return steps
     if any(view.counts.get(state) for state in _FAILED):
         steps.append(("The rows that did not arrive, with reasons:", "run.failed()"))
     if any(view.counts.get(state) for state in _UNSENT) and view.audit:
@@ -192,6 +202,8 @@ def _sentence(view: RunView) -> str:
     if not rows:
         return "There was no row to send."
     missing = _missing(view)
+    if missing and view.outcome == "running":
+        return f"{number(rows - missing)} of {many(rows, 'row')} arrived so far."
     if not missing:
         return f"All {many(rows, 'row')} arrived." if rows > 1 else "The row arrived."
     return f"{number(rows - missing)} of {many(rows, 'row')} arrived; every other one is counted below."
@@ -254,7 +266,10 @@ def _reasons(reasons: tuple[ReasonView, ...]) -> list[Markup]:
     """Return why rows did not arrive."""
     if not reasons:
         return []
-    rows = [(parts.code(item.code), number(item.rows), item.sentence) for item in _sorted(reasons)]
+    rows = [
+        (parts.code(item.code or _NO_CODE), number(item.rows), item.sentence)
+        for item in _sorted(reasons)
+    ]
     return [
         parts.section(
             "Why rows did not arrive", parts.grid(("code", "rows", "said"), rows, right={1})

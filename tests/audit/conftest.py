@@ -165,6 +165,11 @@ class FakeDisk:
             for named in self._name_sets():
                 yield self._copy(data, named)
 
+    def fingerprint(self, server: "Server") -> int:
+        """Return a number for what is on the disk and what had happened by then."""
+        files = frozenset((path, self.data[number]) for path, number in self.named.items())
+        return hash((files, *map(frozenset, (server.received, server.accepted, server.planned))))
+
     def _torn(self, number: int, share: float) -> bytes:
         safe, data = self.safe[number], self.data[number]
         if not data.startswith(safe):

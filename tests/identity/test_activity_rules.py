@@ -83,6 +83,10 @@ WINDOWS = {
         [(0 * DAY, identify("u1", "x")), (0 * DAY, track("User Deleted", user="u1")),
          (0 * DAY, track(visitor="x")), (0 * DAY, identify("u2", "x"))],
         {}, [(None, "anonymous")]),
+    "3.4 a late event goes to the person kept by a merge": (
+        [(0 * DAY, identify("u1")), (0 * DAY, identify("u2", "x")),
+         (0 * DAY, {"type": "alias", "previousId": "u2", "userId": "u1"}),
+         (MINUTE, track(visitor="x"))], {}, [(ONE, "linked")]),
     "C18 alias does not link an anonymous id": (
         [(0 * DAY, track(visitor="x")), (0 * DAY, identify("u1")),
          (0 * DAY, {"type": "alias", "previousId": "x", "userId": "u1"})],

@@ -37,6 +37,9 @@ ORDER = {
          identify({"a": 2, "b": 2}, "2026-01-15T00:00:00Z")], {}, {"a": 2, "b": 1}),
     "of equal times the last to arrive wins": (
         [identify({"a": 1}, LATE), identify({"a": 2}, LATE)], {}, {"a": 2}),
+    "of equal times the last to arrive wins, beside another time": (
+        [identify({"b": 1}, EARLY), identify({"a": 1}, LATE), identify({"a": 2}, LATE)],
+        {}, {"a": 2, "b": 1}),
     "null removes": ([identify({"a": 1}), identify({"a": None})], {}, {}),
     "a removal has its time, too": (
         [identify({"a": None}, LATE), identify({"a": 1}, EARLY)], {}, {}),

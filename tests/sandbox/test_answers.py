@@ -1,5 +1,6 @@
 """Every Pipelines endpoint, good and bad, permissive and strict."""
 
+import base64
 import gzip
 import json
 
@@ -34,6 +35,7 @@ FAULTS = {
 
 
 def as_item(call: str, message: dict) -> dict:
+    """Return a message as it goes into a batch."""
     return {"type": call, **message}
 
 
@@ -196,9 +198,9 @@ def test_message_limit_counts_raw_bytes(served, size, status):
 @pytest.mark.parametrize(("extra", "dropped"), [(0, 0), (1, 17)], ids=["limit", "one-more"])
 def test_batch_limit_counts_the_envelope(caller, sandbox, extra, dropped):
     """The limit of a batch is 500,000 bytes with its envelope, and beyond it nothing counts."""
-    items = [fill(as_item("identify", GOOD["identify"]), to_bytes=29_000) for _ in range(16)]
+    items = [fill(as_item("identify", GOOD["identify"]), to_bytes=30_000) for _ in range(16)]
     rest = 500_000 + extra - sum(map(len, items)) - 16 - len(b'{"batch":[]}')
-    items.append(fill(as_item("identify", GOOD["identify"]), to_bytes=rest - len(b"")))
+    items.append(fill(as_item("identify", GOOD["identify"]), to_bytes=rest))
     body = b'{"batch":[' + b",".join(items) + b"]}"
 
     answer = caller.post("/v1/batch", content=body)
@@ -250,6 +252,33 @@ def test_wrong_path_or_method_is_told(caller, method, path, status):
     answer = caller.http.request(method, path)
 
     assert (answer.status_code, "errors" in answer.json()["meta"]) == (status, True)
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        ("Basic {good}", 200),
+        ("basic {good}", 200),
+        ("Bearer {good}", 401),
+        ("Basic {bare}", 401),
+        ("Basic {key}", 401),
+        ("Basic {password}", 401),
+        ("Basic ???", 401),
+        ("Basic \u00e9", 401),
+        ("{good}", 401),
+        ("", 401),
+    ],
+)
+def test_key_is_basic_with_a_blank_password(caller, sandbox, header, status):
+    """Only base64 of the key and a colon opens the Pipelines calls (C2)."""
+    key = sandbox.write_key
+    forms = {"good": f"{key}:", "bare": key, "password": f"{key}:x"}
+    values = {name: base64.b64encode(text.encode()).decode() for name, text in forms.items()}
+    headers = {"Authorization": header.format(key=key, **values).encode(), "X-Strict-Mode": "1"}
+
+    answer = caller.http.post("/v1/track", json=GOOD["track"], headers=headers)
+
+    assert answer.status_code == status
 
 
 def test_region_answers_only_track_credentials(caller, sandbox):

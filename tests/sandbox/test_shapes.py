@@ -39,12 +39,14 @@ JSON = st.recursive(
 
 
 def nested(path, value):
+    """Return a value under a path."""
     for key in reversed(path):
         value = {key: value}
     return value
 
 
 def merged(left: dict, right: dict) -> dict:
+    """Return both objects in one, down to the leaves."""
     out = dict(left)
     for key, value in right.items():
         both = isinstance(value, dict) and isinstance(out.get(key), dict)
@@ -63,6 +65,7 @@ def smallest(call) -> dict:
 
 
 def judge(message):
+    """Return the verdict on one message of a batch."""
     return ITEM.judge(json.dumps(message).encode(), message_bytes=32_000)
 
 

@@ -69,13 +69,16 @@ def test_words_are_scrubbed(text, scrubbed):
     assert scrub(text, secrets=["K1", "SzE6"]) == scrubbed
 
 
-@given(st.text(max_size=2_000), st.text(min_size=1, max_size=20))
+keys = st.text("abc0123XYZ", min_size=4, max_size=20)
+
+
+@given(st.text(max_size=2_000), keys)
 def test_scrubbed_words_are_short_and_without_the_key(text, key):
     """However long the text and wherever the key, the result is short and does not have it."""
     scrubbed = scrub(f"{text}{key}{text}", secrets=[key])
 
     assert len(scrubbed) <= ERROR_CHARACTERS
-    assert key not in scrubbed.replace("***", "").replace("[email]", "") or len(key) < 3
+    assert key not in scrubbed
 
 
 def test_scrubbing_a_large_text_is_quick():

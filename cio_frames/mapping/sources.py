@@ -1,0 +1,144 @@
+"""Where a value comes from: a column, a constant, or an expression that works row by row."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+from zoneinfo import available_timezones
+
+import polars as pl
+import polars.selectors as cs
+
+from cio_frames.errors import ColumnNotFoundError, MappingError
+from cio_frames.frames import ROW
+from cio_frames.mapping.slots import dtype_of
+
+Value = str | pl.Expr
+
+_UNFIT = (
+    pl.exceptions.SchemaError,
+    pl.exceptions.InvalidOperationError,
+    pl.exceptions.ColumnNotFoundError,
+    pl.exceptions.StructFieldNotFoundError,
+    pl.exceptions.DuplicateError,
+)
+"""What polars raises at expressions that no rows could satisfy; a user's own function may still
+raise something else at a table without rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where the values of one place come from.
+
+    Attributes:
+        expr: Over the table's own columns.
+        column: The one column it reads; none for constants and longer expressions.
+        dtype: Type of the values.
+        how: "named", "constant" or "expression".
+    """
+
+    expr: pl.Expr
+    column: str | None
+    dtype: pl.DataType
+    how: str
+
+
+def source(value: Any, *, argument: str, schema: pl.Schema) -> Source:
+    """Return where the values come from that an argument asks for.
+
+    Args:
+        value: A column's name or an expression.
+        argument: The argument, for messages.
+        schema: The table's columns.
+
+    Raises:
+        ColumnNotFoundError: The column is not in the table.
+        MappingError: It is neither a name nor an expression that gives one value for each row.
+    """
+    if isinstance(value, pl.Expr):
+        return _expression(value, argument=argument, schema=schema)
+    if isinstance(value, str):
+        demand(value, argument=argument, schema=schema)
+        is_pattern = value == "*" or value.startswith("^")
+        expr = cs.by_name(value).as_expr() if is_pattern else pl.col(value)
+        return Source(expr=expr, column=value, dtype=schema[value], how="named")
+    raise MappingError(
+        f"{argument}={value!r} is neither a column name nor an expression. "
+        f"For a constant, write cio.lit({value!r})."
+    )
+
+
+def demand(name: str, *, argument: str, schema: pl.Schema) -> None:
+    """Raise if the table has no such column.
+
+    Raises:
+        ColumnNotFoundError: It is not in the table.
+    """
+    if name not in schema or name == ROW:
+        available = [column for column in schema.names() if column != ROW]
+        raise ColumnNotFoundError(name, argument=argument, available=available)
+
+
+def zone(timezone: Any) -> str | None:
+    """Return the name of a time zone if it is one.
+
+    Raises:
+        MappingError: There is no such zone.
+    """
+    if timezone is None or (isinstance(timezone, str) and _is_zone(timezone)):
+        return timezone
+    near = _nearest_zone(str(timezone))
+    hint = f"Did you mean {near!r}?" if near else 'Zones have names such as "Europe/Berlin".'
+    raise MappingError(f"timezone={timezone!r} is not the name of a time zone. {hint}")
+
+
+def _expression(expr: pl.Expr, *, argument: str, schema: pl.Schema) -> Source:
+    if expr.meta.has_multiple_outputs():
+        raise MappingError(f"{argument} takes one column; this expression stands for several.")
+    roots = expr.meta.root_names()
+    for name in roots:
+        demand(name, argument=argument, schema=schema)
+    try:
+        dtype, by_row = dtype_of(expr, schema), _works_by_row(expr, schema=schema)
+        schema.to_frame().select(expr)
+    except _UNFIT as error:
+        raise MappingError(
+            f"The expression for {argument} does not fit this table ({type(error).__name__}). "
+            "Try it alone with frame.select(...)."
+        ) from error
+    if not by_row:
+        raise MappingError(
+            f"The expression for {argument} looks at several rows at once (an aggregation, a window, "
+            "a filter, or times parsed without a format). Rows are read in chunks: add it to the "
+            "frame first with frame.with_columns(...) and name the new column."
+        )
+    how = "expression" if roots else "constant"
+    return Source(expr=expr, column=None, dtype=dtype, how=how)
+
+
+def _works_by_row(expr: pl.Expr, *, schema: pl.Schema) -> bool:
+    """Tell whether an expression gives each row the same value however rows are cut.
+
+    Polars itself knows: it reads a slice before it computes columns only where that changes
+    nothing, and then the slice is not the last step of the plan.
+    """
+    lazy = pl.LazyFrame(schema=schema).with_columns(expr.alias(ROW))
+    return not lazy.slice(1, 1).explain().lstrip().startswith("SLICE")
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        pl.Series(dtype=pl.Datetime("ms", name))
+    except pl.exceptions.PolarsError:
+        return False
+    return bool(name)
+
+
+def _nearest_zone(name: str) -> str | None:
+    """Return the zone most likely meant: by its whole name, or by its city alone."""
+    zones: dict[str, str] = {}
+    for zone_name in sorted(available_timezones()):
+        zones.setdefault(zone_name.rsplit("/", 1)[-1].lower(), zone_name)
+        zones[zone_name.lower()] = zone_name
+    wanted: Sequence[str] = get_close_matches(name.lower().replace(" ", "_"), zones, n=1)
+    return zones[wanted[0]] if wanted else None

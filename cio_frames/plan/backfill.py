@@ -1,0 +1,75 @@
+"""Several plans in order: one report, one preview, one run."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from cio_frames.errors import MappingError
+from cio_frames.plan.plan import Plan
+from cio_frames.plan.report import plan_view
+from cio_frames.plan.sendable import Sendable
+from cio_frames.views import report
+from cio_frames.views.html import bundle, join
+
+
+class Backfill(Sendable):
+    """Several plans in order. Each begins when everything before it has arrived.
+
+    Args:
+        plans: The plans; at least one.
+    """
+
+    def __init__(self, plans: Sequence[Plan]) -> None:
+        if not plans:
+            raise MappingError("A back-fill needs at least one plan: cio.backfill([plan, ...]).")
+        for plan in plans:
+            if not isinstance(plan, Plan):
+                raise MappingError(
+                    f"A back-fill takes plans, not {type(plan).__name__}: "
+                    'cio.backfill([df.cio.identify(user_id="id"), ...]).'
+                )
+        self._plans = tuple(plans)
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        """The plans, in the order in which they are sent."""
+        return self._plans
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The counts of all plans together."""
+        each = [plan.counts for plan in self._plans]
+        return {name: sum(counts[name] for counts in each) for name in each[0]}
+
+    @property
+    def findings(self) -> pl.DataFrame:
+        """What the checks found, with `plan`, the position of the plan, in front."""
+        frames = [
+            plan.survey.findings.select(pl.lit(place).alias("plan"), pl.all())
+            for place, plan in enumerate(self._plans)
+        ]
+        return pl.concat(frames)
+
+    def __repr__(self) -> str:
+        return "\n\n".join(report.text(plan_view(plan)) for plan in self._plans)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        drawn = [report.html(plan_view(plan)) for plan in self._plans]
+        return bundle(join(drawn), repr(self))
+
+
+def backfill(plans: Sequence[Plan]) -> Backfill:
+    """Join several plans into one that is sent in order.
+
+    Args:
+        plans: The plans, in the order in which they are sent.
+
+    Examples:
+        >>> import polars as pl, cio_frames as cio
+        >>> people = pl.DataFrame({"id": ["u1"]}).cio.identify(user_id="id")
+        >>> events = pl.DataFrame({"id": ["u1"]}).cio.track(event=cio.lit("Joined"), user_id="id")
+        >>> cio.backfill([people, events]).counts["rows"]
+        2
+    """
+    return Backfill(plans)

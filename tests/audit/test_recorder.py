@@ -1,0 +1,308 @@
+"""The recorder keeps a run's record from its first segment to its end."""
+
+import errno
+import json
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from cio_frames.audit import Audit, Recorder, recover
+from cio_frames.audit.contents import inspect
+from cio_frames.audit.disk import Drive
+from cio_frames.audit.schema import STATES
+from cio_frames.errors import AuditError
+from cio_frames.sending.events import Paused, RunFinished, RunStopped
+
+
+def states(directory: Path) -> dict[int, str]:
+    """Return the state of every row of a run."""
+    return dict(Audit(directory).messages.select("row", "state").iter_rows())
+
+
+def test_every_row_of_a_run_is_in_the_record(begin, make_driver):
+    """A run with retries, splits, a refusal and a stop leaves one record per input row."""
+    recorder = begin()
+
+    make_driver(recorder).whole_run()
+
+    assert states(recorder.directory) == {
+        **dict.fromkeys((0, 1, 2, 3, 4, 6, 7, 8, 16, 17), "delivered"),
+        5: "rejected_server",
+        **dict.fromkeys((9, 10), "rejected_local"),
+        **dict.fromkeys((13, 14, 15), "in_doubt"),
+        **dict.fromkeys((11, 12), "pending"),
+    }
+
+
+def test_the_end_of_a_run_is_in_run_json(begin, make_driver):
+    """run.json tells how the run ended and what the rows add up to, and has no secret."""
+    recorder = begin()
+
+    make_driver(recorder).whole_run()
+
+    text = (recorder.directory / "run.json").read_text()
+    told = json.loads(text)
+    assert told["state"] == "stopped"
+    assert told["stopped"]["code"] == "answer.401"
+    assert told["counts"]["rows"] == 18 == sum(told["counts"][state] for state in STATES)
+    assert told["counts"]["requests"] == 11
+    assert told["counts"]["retries"] == 2
+    assert told["versions"].keys() == {"cio_frames", "polars", "pyarrow"}
+    assert "0123456789abcdef" not in text
+
+
+def test_only_the_record_is_left_at_the_end(begin, make_driver):
+    """Plans, journals and ballast go when the parts are complete."""
+    recorder = begin()
+
+    make_driver(recorder).whole_run()
+
+    files = {p.relative_to(recorder.directory).as_posix() for p in recorder.directory.rglob("*.*")}
+    assert files == {"run.json", "parts/audit-000000.parquet", "parts/audit-000001.parquet"}
+    assert not (recorder.directory / "BALLAST").exists()
+
+
+def test_a_plan_is_sealed_before_anything_is_sent(begin, make_segment, make_driver):
+    """When a segment is planned, its plan is on the disk, with every row of it."""
+    recorder = begin()
+
+    make_driver(recorder).plan(make_segment(0, first=0, sizes=(3, 2), rejected=2))
+
+    (found,) = inspect(Drive(), recorder.directory).unsealed
+    assert sorted(found.plan["row"]) == list(range(7))
+    assert found.plan.filter(pl.col("batch") == 0).sort("position")["row"].to_list() == [4, 3, 2]
+    recorder.close()
+
+
+def test_an_attempt_is_on_the_disk_when_the_call_returns(begin, make_segment, make_driver):
+    """Before a request may leave, its record is synced."""
+    recorder = begin()
+    driver = make_driver(recorder)
+    made = make_segment(0, first=0, sizes=(3,))
+    driver.plan(made)
+
+    driver.attempt(made.batches[0])
+
+    (found,) = inspect(Drive(), recorder.directory).unsealed
+    assert found.settled("r")["state"].to_list() == ["in_doubt"] * 3
+    recorder.close()
+
+
+def test_a_part_appears_as_soon_as_its_rows_are_done(begin, make_segment, make_driver):
+    """A segment is sealed while others are still under way."""
+    recorder = begin()
+    driver = make_driver(recorder)
+    first, second = (make_segment(number, first=3 * number, sizes=(3,)) for number in (0, 1))
+    driver.plan(first)
+    driver.plan(second)
+
+    driver.deliver(first.batches[0])
+
+    parts = [path.name for path in (recorder.directory / "parts").iterdir()]
+    assert parts == ["audit-000000.parquet"]
+    assert not (recorder.directory / "wal" / "seg-000000.wal").exists()
+    assert states(recorder.directory)[4] == "pending"
+    recorder.close()
+
+
+def test_a_segment_without_anything_to_send_is_recorded(begin, make_segment, make_driver):
+    """Rows that are all rejected locally are in a part at once."""
+    recorder = begin()
+
+    make_driver(recorder).plan(make_segment(0, first=0, sizes=(), rejected=3))
+    recorder(RunFinished(at=recorder.run.info.created))
+
+    assert set(states(recorder.directory).values()) == {"rejected_local"}
+
+
+def test_closing_ends_a_run_that_nobody_ended(begin, make_segment, make_driver):
+    """Leaving the with block in an error keeps the record and says stopped."""
+    with pytest.raises(ZeroDivisionError), begin() as recorder:
+        driver = make_driver(recorder)
+        made = make_segment(0, first=0, sizes=(2, 2))
+        driver.plan(made)
+        driver.attempt(made.batches[0])
+        raise ZeroDivisionError
+
+    assert Audit(recorder.directory).runs["state"].item() == "stopped"
+    assert sorted(states(recorder.directory).values()) == ["in_doubt"] * 2 + ["pending"] * 2
+
+
+def test_rows_that_a_stopped_run_never_came_to_are_pending(begin, info, make_segment, make_driver):
+    """When the plans' rows are known, those of segments that were never planned are recorded."""
+    from dataclasses import replace
+
+    known = replace(info, rows=12, plans=(("track", 7), ("identify", 5)))
+    recorder = begin(info=known)
+    driver = make_driver(recorder)
+    made = make_segment(0, first=0, sizes=(3,))
+    driver.plan(made)
+    driver.deliver(made.batches[0])
+
+    recorder(RunStopped(code="answer.401", reason="the key"))
+    recorder(RunFinished(at=info.created))
+
+    rows = Audit(recorder.directory).messages
+    assert rows.group_by("plan", "call", "state").len().sort("plan", "state").rows() == [
+        (0, "track", "delivered", 3),
+        (0, "track", "pending", 4),
+        (1, "identify", "pending", 5),
+    ]
+    assert Audit(recorder.directory).verify().is_empty()
+
+
+def test_a_full_disk_keeps_a_request_from_leaving(info, key, make_disk, make_segment, make_driver):
+    """Without room for the record of an attempt the call raises, and the run can be resumed."""
+    disk = make_disk()
+    recorder = Recorder.start("/audit", info, disk=disk, key=key)
+    driver = make_driver(recorder)
+    made = make_segment(0, first=0, sizes=(3,))
+    driver.plan(made)
+    disk.fail_at = len(disk.steps)
+
+    with pytest.raises(AuditError, match="Make room"):
+        driver.attempt(made.batches[0])
+
+    assert driver.server.received == set()
+    disk.fail_at = -1
+    recorder.close()
+    assert recover(recorder.directory, disk=disk).unfinished["state"].unique().item() == "pending"
+
+
+def test_an_outcome_fits_on_a_full_disk(info, key, make_disk, make_segment, make_driver):
+    """The ballast is given up so that the outcome of a request under way is kept."""
+    disk = make_disk()
+    recorder = Recorder.start("/audit", info, disk=disk, key=key)
+    driver = make_driver(recorder)
+    made = make_segment(0, first=0, sizes=(3, 1))
+    driver.plan(made)
+    driver.attempt(made.batches[0])
+    disk.fail_at = len(disk.steps)
+
+    driver.finish(made.batches[0])
+
+    (found,) = inspect(disk, recorder.directory).unsealed
+    assert found.settled("r")["state"].to_list().count("delivered") == 3
+    assert "BALLAST" not in disk.names(recorder.directory)
+
+
+def test_a_failed_sync_ends_the_record(info, key, make_disk, make_segment, make_driver):
+    """After a sync that failed nothing is accepted, and recovery tells what is known."""
+    disk = make_disk()
+    recorder = Recorder.start("/audit", info, disk=disk, key=key)
+    driver = make_driver(recorder)
+    made = make_segment(0, first=0, sizes=(3, 1))
+    driver.plan(made)
+    disk.failure, disk.fail_at = errno.EIO, len(disk.steps) + 1
+    with pytest.raises(AuditError, match="cannot be synced"):
+        driver.attempt(made.batches[0])
+
+    with pytest.raises(AuditError, match="could not be kept"):
+        driver.attempt(made.batches[1])
+    recorder.close()
+
+    assert "run.json" in disk.names(recorder.directory)
+    found = recover(recorder.directory, disk=disk)
+    assert found.run.state == "crashed"
+    assert set(found.unfinished["state"]) <= {"in_doubt", "pending"}
+
+
+def test_a_batch_that_was_not_planned_is_refused(begin, make_segment, make_driver):
+    """A request whose rows are not in a sealed plan does not get a record of an attempt."""
+    recorder = begin()
+    driver = make_driver(recorder)
+    driver.plan(make_segment(0, first=0, sizes=(3,)))
+    other = make_segment(0, first=90, sizes=(3,))
+
+    with pytest.raises(AuditError, match="not a part of what was planned"):
+        driver.attempt(other.batches[0])
+    recorder.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
+def test_a_forked_child_cannot_write(begin, make_segment, make_driver):
+    """A child process gets an error, and the parent goes on as if nothing had happened."""
+    recorder = begin()
+    driver = make_driver(recorder)
+    made = make_segment(0, first=0, sizes=(3,))
+    driver.plan(made)
+
+    child = os.fork()
+    if child == 0:
+        try:
+            driver.attempt(made.batches[0])
+        except AuditError:
+            os._exit(7)
+        os._exit(0)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    driver.deliver(made.batches[0])
+    recorder(RunFinished(at=driver.at))
+    assert set(states(recorder.directory).values()) == {"delivered"}
+
+
+def test_a_resumed_run_counts_every_row_once(begin, key, make_segment, make_driver):
+    """Rows that are taken up again replace their earlier record, attempts and doubt included."""
+    recorder = begin()
+    first = make_driver(recorder)
+    made = make_segment(0, first=0, sizes=(2, 1, 1))
+    first.plan(made)
+    first.attempt(made.batches[0])
+    recorder.close()
+
+    with Recorder.resume(recorder.directory, key=key) as again:
+        second = make_driver(again)
+        rest = make_segment(0, first=0, sizes=(2, 1, 1))
+        second.plan(rest)
+        second.at += timedelta(hours=1)
+        second.deliver(rest.batches[1])
+        again(RunFinished(at=second.at))
+
+    audit = Audit(recorder.directory)
+    assert states(recorder.directory) == {3: "in_doubt", 2: "in_doubt", 1: "delivered", 0: "pending"}
+    assert audit.messages["attempts"].sum() == 3
+    counts = audit.runs.row(0, named=True)
+    assert (counts["rows"], counts["delivered"], counts["in_doubt"]) == (4, 1, 2)
+    assert audit.verify().is_empty()
+    assert recover(recorder.directory).unfinished.height == 3
+
+
+def test_a_run_is_resumed_with_its_own_key_only(begin):
+    """Pseudonyms of two keys never meet in one run."""
+    recorder = begin()
+    recorder.close()
+
+    with pytest.raises(AuditError, match="another key"):
+        Recorder.resume(recorder.directory, key="f" * 64)
+
+
+def test_a_run_is_not_begun_twice(begin):
+    """A directory that has a run is not written over."""
+    begin().close()
+
+    with pytest.raises(AuditError, match="is a run already"):
+        begin()
+
+
+def test_other_facts_are_passed_over(begin):
+    """A pause is no business of the record."""
+    with begin() as recorder:
+        recorder(Paused(seconds=1.0, why="asked to"))
+        assert recorder.run.parts == ()
+
+
+def test_durability_process_does_not_wait_for_the_disk(begin, make_driver, monkeypatch):
+    """Without the promise against a power cut nothing is synced, and the record is the same."""
+    synced = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    monkeypatch.setattr(os, "fdatasync", synced.append, raising=False)
+
+    recorder = begin(durability="process")
+    make_driver(recorder).whole_run()
+
+    assert synced == []
+    assert len(states(recorder.directory)) == 18

@@ -1,0 +1,181 @@
+"""The life of a form, through the Forms API and through a browser's own post."""
+
+import pytest
+
+FORM = "/api/v1/forms/newsletter/submit"
+ACTION = "/forms/submit_action"
+
+
+def test_good_submission_is_204_and_makes_a_person(caller, sandbox):
+    """A submission is answered with 204 and no body; the person, the event and the form exist."""
+    answer = caller.post(FORM, {"data": {"email": "ada@example.com", "city": "Oslo"}})
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert sandbox.people["email"].to_list() == ["ada@example.com"]
+    assert sandbox.people["attributes"].to_list() == ['{"city":"Oslo"}']
+    assert sandbox.events.select("type", "name", "email").rows() == [
+        ("form", "newsletter", "ada@example.com")
+    ]
+    assert sandbox.forms.select("form_id", "submissions").rows() == [("newsletter", 1)]
+
+
+def test_unmapped_identifier_is_400_until_the_form_is_mapped(caller, sandbox):
+    """The first submission without a known identifier makes the form; mapping it makes it work."""
+    body = {"data": {"email_address": "ada@example.com"}}
+
+    first = caller.post(FORM, body)
+
+    assert first.status_code == 400
+    assert first.json()["meta"]["errors"]
+    assert sandbox.forms.select("form_id", "submissions", "refused").rows() == [
+        ("newsletter", 0, 1)
+    ]
+    assert sandbox.people.is_empty()
+
+    sandbox.map_form("newsletter", {"email_address": "email"})
+
+    assert caller.post(FORM, body).status_code == 204
+    assert sandbox.people["email"].to_list() == ["ada@example.com"]
+    assert sandbox.forms["mapping"].to_list() == ['{"email_address":"email"}']
+
+
+BAD = {
+    "no-identifier": {"data": {"city": "Oslo"}},
+    "two-identifiers": {"data": {"email": "ada@example.com", "id": "1"}},
+    "number": {"data": {"email": "ada@example.com", "age": 7}},
+    "boolean": {"data": {"email": "ada@example.com", "agreed": True}},
+    "list": {"data": {"email": "ada@example.com", "likes": ["a"]}},
+    "null": {"data": {"email": "ada@example.com", "city": None}},
+    "number-as-id": {"data": {"id": 12345}},
+    "no-data": {},
+    "data-is-no-object": {"data": []},
+    "more-than-data": {"data": {"email": "ada@example.com"}, "timestamp": "2026-01-01T00:00:00Z"},
+    "not-an-object": [],
+}
+
+
+@pytest.mark.parametrize("name", sorted(BAD))
+def test_bad_submission_is_400(caller, sandbox, name):
+    """A submission that breaks a rule of the Forms API is refused with errors, strict or not."""
+    answer = caller.post(FORM, BAD[name])
+
+    assert answer.status_code == 400
+    assert answer.json()["meta"]["errors"]
+    assert sandbox.people.is_empty()
+    assert sandbox.dropped["status"].to_list() == [400]
+
+
+def test_malformed_submission_is_400_and_makes_no_form(caller, sandbox):
+    """Bytes that are no JSON leave no form behind."""
+    assert caller.post(FORM, content=b"{").status_code == 400
+    assert sandbox.forms.is_empty()
+
+
+@pytest.mark.parametrize(
+    "auth", [("wrong", "wrong"), ("", ""), "write-key"], ids=["wrong", "empty", "write-key"]
+)
+def test_forms_need_track_credentials(caller, sandbox, auth):
+    """A form is refused with 401 without the site id and its API key, even in permissive mode."""
+    keys = (sandbox.write_key, "") if auth == "write-key" else auth
+
+    answer = caller.post(FORM, {"data": {"email": "ada@example.com"}}, auth=keys)
+
+    assert answer.status_code == 401
+    assert sandbox.forms.is_empty()
+
+
+def test_reserved_keys_are_ignored(caller, sandbox):
+    """Reserved keys neither name the form nor become attributes."""
+    data = {"email": "ada@example.com", "form_name": "x", "form_id": "y", "form_url_param": "z"}
+
+    assert caller.post(FORM, {"data": data}).status_code == 204
+    assert sandbox.people["attributes"].to_list() == ["{}"]
+    assert sandbox.forms["form_id"].to_list() == ["newsletter"]
+
+
+def test_form_id_is_percent_decoded(caller, sandbox):
+    """A form id may hold any character when it is percent-encoded."""
+    path = "/api/v1/forms/a%2Fb%20%C3%A9%3F/submit"
+
+    assert caller.post(path, {"data": {"id": "u1"}}).status_code == 204
+    assert sandbox.forms["form_id"].to_list() == ["a/b é?"]
+
+
+def test_mapping_an_unknown_form_is_an_error(sandbox):
+    """A form that nobody submitted cannot be mapped, and the error says what to do."""
+    from cio_frames.errors import SandboxError
+
+    with pytest.raises(SandboxError, match="first submission; forms so far: none"):
+        sandbox.map_form("newsletter", {"email_address": "email"})
+
+
+def act(caller, *, query=None, **more):
+    """Post a web form to the action address."""
+    good = {
+        "site_id": caller.sandbox.site_id,
+        "form_id": "signup",
+        "success_url": "https://example.com/thanks?a=1&b=2",
+    }
+    return caller.http.post(ACTION, params=good | (query or {}), **more)
+
+
+MULTIPART = {
+    "content": (
+        b'--b\r\nContent-Disposition: form-data; name="email"\r\n\r\nada@example.com\r\n'
+        b'--b\r\nContent-Disposition: form-data; name="city"\r\n\r\nTroms\xc3\xb8\r\n--b--\r\n'
+    ),
+    "headers": {"Content-Type": "multipart/form-data; boundary=b"},
+}
+URLENCODED = {"data": {"email": "ada@example.com", "city": "Tromsø"}}
+
+
+@pytest.mark.parametrize("form", [URLENCODED, MULTIPART], ids=["urlencoded", "multipart"])
+def test_action_form_redirects_and_makes_a_person(caller, sandbox, form):
+    """A browser's post needs no key, makes the person, and is sent on to the success page."""
+    answer = act(caller, **form)
+
+    assert answer.status_code == 302
+    assert answer.headers["location"] == "https://example.com/thanks?a=1&b=2"
+    assert sandbox.people.select("email", "attributes").rows() == [
+        ("ada@example.com", '{"city":"Tromsø"}')
+    ]
+    assert sandbox.forms["form_id"].to_list() == ["signup"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"site_id": "wrong"},
+        {"site_id": ""},
+        {"form_id": ""},
+        {"success_url": ""},
+        {"success_url": "javascript:alert(1)"},
+        {"success_url": "https://example.com/\r\nx: y"},
+    ],
+    ids=["wrong-site", "no-site", "no-form", "no-url", "script", "header"],
+)
+def test_action_form_needs_its_query(caller, sandbox, query):
+    """Without site, form and a web address to go to, the form is refused."""
+    answer = act(caller, query=query, **URLENCODED)
+
+    assert answer.status_code == 400
+    assert sandbox.people.is_empty()
+
+
+@pytest.mark.parametrize(
+    ("form", "status"),
+    [
+        ({"data": {"city": "Oslo"}}, 400),
+        ({"content": b"\xff=1", "headers": {"Content-Type": "application/x-www-form-urlencoded"}}, 400),
+        ({"content": b"a%FF=1", "headers": {"Content-Type": "application/x-www-form-urlencoded"}}, 400),
+        ({"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}, 400),
+        ({"content": b"x", "headers": {"Content-Type": "multipart/form-data; boundary=b"}}, 400),
+        ({"files": {"email": ("a.txt", b"ada@example.com")}}, 400),
+        ({"json": {"email": "ada@example.com"}}, 415),
+    ],
+    ids=["no-person", "not-utf-8", "not-utf-8-escaped", "no-boundary", "cut", "file", "json"],
+)  # fmt: skip
+def test_action_form_that_cannot_be_read_is_refused(caller, sandbox, form, status):
+    """A body that is no web form, or holds a file, or nobody, is refused."""
+    assert act(caller, **form).status_code == status
+    assert sandbox.people.is_empty()

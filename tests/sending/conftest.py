@@ -1,0 +1,269 @@
+"""A host that can be told how to fare, and time that passes without waiting."""
+
+import asyncio
+import gzip
+import json
+import selectors
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx2
+import polars as pl
+
+from cio_frames.payloads.batches import Batch, Segment
+from cio_frames.sending.client import Client, connect
+from cio_frames.sending.clock import Clock
+from cio_frames.sending.engine import send
+from cio_frames.sending.events import (
+    BatchAttempted,
+    BatchFinished,
+    BatchSplit,
+    Fact,
+    RunStopped,
+    SegmentPlanned,
+)
+from cio_frames.sending.policy import Patience
+from cio_frames.sending.stop import StopFlag
+
+WRITE_KEY = "CANARYwritekey"
+TRACK_KEY = "CANARYtrackkey"
+
+
+class _Jumping(selectors.DefaultSelector):
+    """Takes a wait for a timer as over at once, and moves the time instead."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        ready = super().select(0 if timeout is not None else None)
+        if not ready and timeout:
+            self.now += timeout
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose timers come due without waiting."""
+
+    def __init__(self) -> None:
+        self._time = _Jumping()
+        super().__init__(self._time)
+
+    def time(self) -> float:
+        return self._time.now
+
+
+def virtually(work: Callable[[], Any]) -> Any:
+    """Run a coroutine in virtual time."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(work())
+
+
+def virtual_clock() -> Clock:
+    """Return a clock that reads the running loop's time, with a fixed chance of one half."""
+    epoch = datetime(2026, 1, 1, tzinfo=UTC)
+    now = lambda: asyncio.get_running_loop().time()  # noqa: E731
+    return Clock(
+        monotonic=now,
+        now=lambda: epoch + timedelta(seconds=now()),
+        sleep=asyncio.sleep,
+        random=lambda: 0.5,
+    )
+
+
+@dataclass
+class Heard:
+    """One request as the host saw it."""
+
+    at: float
+    path: str
+    rows: list[int]
+    gzipped: bool
+    headers: Any
+
+
+@dataclass
+class Host:
+    """Customer.io as a function: `answer(heard, n)` gives a response, an error or a status.
+
+    `applied` lists the rows that were taken, in order, however often.
+    """
+
+    answer: Callable[..., Any] = lambda heard, n: 200
+    seconds: float = 0.01
+    requests: list[Heard] = field(default_factory=list)
+    applied: list[int] = field(default_factory=list)
+    under_way: int = 0
+    most_under_way: int = 0
+
+    async def handle(self, request: httpx2.Request) -> httpx2.Response:
+        body = request.content
+        gzipped = request.headers.get("content-encoding") == "gzip"
+        body = gzip.decompress(body) if gzipped else body
+        message = json.loads(body)
+        rows = [item["row"] for item in message.get("batch", [message])]
+        now = asyncio.get_running_loop().time()
+        heard = Heard(now, request.url.path, rows, gzipped, request.headers)
+        self.requests.append(heard)
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            await asyncio.sleep(self.seconds)
+            return await self._respond(heard, request)
+        finally:
+            self.under_way -= 1
+
+    async def _respond(self, heard: Heard, request: httpx2.Request) -> httpx2.Response:
+        form = "/forms/" in heard.path
+        outcome = self.answer(heard, len(self.requests))
+        if asyncio.iscoroutine(outcome):
+            outcome = await outcome
+        if isinstance(outcome, Exception):
+            if getattr(outcome, "applied", False):
+                self.applied += heard.rows
+            raise outcome
+        if isinstance(outcome, int):
+            ok = 200 <= outcome < 300
+            if ok:
+                self.applied += heard.rows
+            if ok and form:
+                return httpx2.Response(204)
+            return httpx2.Response(outcome, json={} if ok else {"meta": {"errors": ["bad thing"]}})
+        return outcome
+
+
+def batch(
+    rows: Iterable[int], *, number: int, segment: int = 0, plan: int = 0, call: str = "track",
+    lanes: tuple[int, int] = (0, 1023), path: str | None = None,
+) -> Batch:  # fmt: skip
+    """Return a batch whose messages say which rows they are."""
+    rows = list(rows)
+    batched = call != "form"
+    return Batch(
+        plan=plan,
+        segment=segment,
+        number=number,
+        call=call,
+        path=path or ("/v1/batch" if batched else "/api/v1/forms/f1/submit"),
+        batched=batched,
+        messages=pl.Series([json.dumps({"type": call, "row": row}) for row in rows]),
+        rows=pl.Series(rows, dtype=pl.Int64),
+        lanes=lanes,
+    )
+
+
+def segment(
+    rows: int, *, per_batch: int = 10, number: int = 0, first_row: int = 0, plan: int = 0,
+    call: str = "track", lane_of: Callable[[int], int] | None = None, path: str | None = None,
+) -> Segment:  # fmt: skip
+    """Return a segment; by default each batch has lanes of its own, two rows to a lane."""
+    numbers = list(range(first_row, first_row + rows))
+    lanes = [lane_of(row) if lane_of else (row - first_row) // 2 % 1024 for row in numbers]
+    order = sorted(range(rows), key=lambda at: (lanes[at], at))
+    size = 1 if call == "form" else per_batch
+    cuts = [order[at : at + size] for at in range(0, rows, size)]
+    batches = tuple(
+        batch(
+            [numbers[at] for at in cut], number=count, segment=number, plan=plan, call=call,
+            lanes=(lanes[cut[0]], lanes[cut[-1]]), path=path,
+        )
+        for count, cut in enumerate(cuts)
+    )  # fmt: skip
+    frame = pl.DataFrame({"row": numbers, "lane": lanes}, schema={"row": pl.Int64, "lane": pl.Int32})
+    return Segment(plan=plan, number=number, call=call, rows=frame, batches=batches)
+
+
+@dataclass
+class Record:
+    """What a run told, and what the host saw."""
+
+    host: Host
+    facts: list[Fact]
+    seconds: float
+
+    def of(self, *kinds: type) -> list[Any]:
+        return [fact for fact in self.facts if isinstance(fact, kinds)]
+
+    @property
+    def states(self) -> dict[int, str]:
+        return {row: end.state for end in self.of(BatchFinished) for row in end.batch.rows}
+
+    @property
+    def ends(self) -> dict[int, BatchFinished]:
+        return {row: end for end in self.of(BatchFinished) for row in end.batch.rows}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return dict(Counter(self.states.values()))
+
+    @property
+    def stopped(self) -> str | None:
+        return next((fact.code for fact in self.of(RunStopped)), None)
+
+    def rows(self, state: str) -> list[int]:
+        return sorted(row for row, found in self.states.items() if found == state)
+
+
+def check(record: Record) -> Record:
+    """Check what must hold in every run, whatever happened in it."""
+    planned, finished, attempted = Counter(), Counter(), set()
+    for fact in record.facts:
+        match fact:
+            case SegmentPlanned(segment=planned_segment):
+                planned.update(row for each in planned_segment.batches for row in each.rows)
+            case BatchAttempted(batch=attempted_batch):
+                rows = set(attempted_batch.rows)
+                assert not rows & set(finished), "a finished row is sent again"
+                assert rows <= set(planned), "a row is sent before it is planned"
+                attempted |= rows
+            case BatchFinished(batch=finished_batch):
+                finished.update(finished_batch.rows)
+            case BatchSplit(batch=whole, into=(left, right)):
+                assert [*left.rows, *right.rows] == list(whole.rows), "a split loses rows"
+            case _:
+                pass
+    assert planned == finished, "each planned row has exactly one end"
+    heard = {row for each in record.host.requests for row in each.rows}
+    assert heard <= attempted, "the host sees only rows whose attempt was told before"
+    for row in record.rows("delivered"):
+        assert row in record.host.applied, "a delivered row was applied"
+    for row in record.rows("rejected_server"):
+        assert row not in record.host.applied, "a rejected row was not applied"
+    for row in record.rows("pending"):
+        assert row not in record.host.applied, "a pending row was not applied"
+    return record
+
+
+def client_of(host: Host, **options: Any) -> Client:
+    """Return a client that speaks to `host` in this process."""
+    options = {"rate": None, "write_key": WRITE_KEY, "site_id": "s1", "track_api_key": TRACK_KEY} | options
+    return connect(transport=httpx2.MockTransport(host.handle), environ={}, **options)
+
+
+def run(
+    segments: Iterable[Segment], host: Host | None = None, *, stop: StopFlag | None = None,
+    listen: Callable[[Fact], None] | None = None, patience: Patience | None = None, **options: Any,
+) -> Record:  # fmt: skip
+    """Send segments to a host in virtual time and check what must always hold."""
+    host = host or Host()
+    facts: list[Fact] = []
+
+    def tell(fact: Fact) -> None:
+        facts.append(fact)
+        if listen:
+            listen(fact)
+
+    async def work() -> float:
+        before = asyncio.all_tasks()
+        source: Iterator[Segment] = iter(segments)
+        await send(
+            source, client=client_of(host, **options), tell=tell, stop=stop or StopFlag(),
+            clock=virtual_clock(), patience=patience,
+        )  # fmt: skip
+        assert asyncio.all_tasks() == before, "no task is left behind"
+        return asyncio.get_running_loop().time()
+
+    seconds = virtually(work)
+    return check(Record(host, facts, seconds))

@@ -1,0 +1,217 @@
+"""The pace: never faster than allowed, slower when pushed back, and always moving."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cio_frames.sending.limiter import Breaker, Concurrency, TokenBucket
+
+
+def leave_all(bucket, count, *, now=0.0):
+    """Let `count` requests leave as soon as they may; return when each left."""
+    left = []
+    while len(left) < count:
+        wait = bucket.take(now)
+        if wait:
+            now += wait
+        else:
+            left.append(now)
+    return left
+
+
+@given(
+    st.floats(0.5, 1_000),
+    st.lists(st.floats(0, 2), min_size=1, max_size=60),
+)
+def test_no_window_has_more_than_the_rate_and_a_burst(rate, gaps):
+    """However requests come, any second has at most `rate` and one burst of them."""
+    bucket, now, left = TokenBucket(rate, now=0.0), 0.0, []
+    for gap in gaps:
+        now += gap
+        while wait := bucket.take(now):
+            now += wait
+        left.append(now)
+
+    for at in left:
+        assert sum(at <= each < at + 1.0 for each in left) <= rate + 10 + 1
+
+
+def test_a_steady_stream_runs_at_the_rate():
+    """After the burst, requests leave one by one in even steps."""
+    left = leave_all(TokenBucket(100.0, now=0.0), 110)
+
+    assert left[9] == 0.0
+    assert left[-1] == pytest.approx(1.0)
+
+
+def test_no_rate_lets_everything_through():
+    """Without a rate nothing waits."""
+    assert leave_all(TokenBucket(None, now=0.0), 1_000)[-1] == 0.0
+
+
+@pytest.mark.parametrize("rate", [None, 1.0, 200.0])
+def test_a_pause_holds_everything_and_no_burst_follows(rate):
+    """During a pause nothing leaves, whatever the rate; after it one request leaves at once."""
+    bucket = TokenBucket(rate, now=0.0)
+    bucket.pause(30.0, now=0.0)
+
+    left = leave_all(bucket, 3)
+
+    assert left[0] == pytest.approx(30.0)
+    if rate:
+        assert left[1] == pytest.approx(30.0 + 1 / rate)
+
+
+def test_a_shorter_pause_does_not_end_a_longer_one():
+    """The later end of two pauses holds."""
+    bucket = TokenBucket(10.0, now=0.0)
+    bucket.pause(30.0, now=0.0)
+    bucket.pause(1.0, now=0.0)
+
+    assert bucket.take(5.0) == pytest.approx(25.0)
+
+
+def test_pushing_back_lowers_the_rate_once_a_second_and_it_recovers():
+    """Many push backs in one second count as one; the rate never dies and comes back in full."""
+    bucket = TokenBucket(100.0, now=0.0)
+    for at in (1.0, 1.1, 1.2):
+        bucket.slow_down(at)
+    once = bucket.rate
+    for at in range(2, 60):
+        bucket.slow_down(float(at))
+    lowest = bucket.rate
+    for at in range(60, 120):
+        bucket.speed_up(float(at))
+
+    assert once == pytest.approx(70.0)
+    assert lowest == pytest.approx(1.0)
+    assert bucket.rate == pytest.approx(100.0)
+
+
+def simulate(concurrency, *, seconds, rtt, fails=lambda n: False):
+    """Keep as many requests under way as allowed; return the limit over time."""
+    now, under_way, limits = 0.0, [], []
+    while now < seconds:
+        while len(under_way) < concurrency.limit:
+            n = len(under_way) + 1
+            under_way.append((now + rtt(n), rtt(n), fails(n)))
+        under_way.sort()
+        now, took, failed = under_way.pop(0)
+        if failed:
+            concurrency.pushed_back(now)
+        else:
+            concurrency.answered(took, under_way=len(under_way) + 1, now=now)
+        limits.append(concurrency.limit)
+    return limits
+
+
+def test_a_constant_link_is_used_in_full():
+    """With an even answer time the limit climbs to its most."""
+    limits = simulate(Concurrency(most=16), seconds=30, rtt=lambda n: 0.1)
+
+    assert limits[0] <= 3
+    assert limits[-1] == 16
+
+
+def test_a_host_that_drops_above_a_knee_is_kept_near_it():
+    """With push backs above eight at once the limit settles around eight."""
+    limits = simulate(Concurrency(most=16), seconds=60, rtt=lambda n: 0.1, fails=lambda n: n > 8)
+    settled = limits[len(limits) // 2 :]
+
+    assert 8 * 0.6 <= sum(settled) / len(settled) <= 8 * 1.2
+    assert max(settled) <= 9
+
+
+def test_a_host_that_queues_above_a_knee_is_not_flooded():
+    """With answer times that grow beyond four at once the limit stays far below its most."""
+    limits = simulate(Concurrency(most=16), seconds=60, rtt=lambda n: 0.1 * max(1, n / 4) ** 3)
+
+    assert sum(limits[-200:]) / 200 <= 8
+
+
+def test_an_unused_limit_does_not_grow():
+    """As long as fewer requests are under way than allowed, nothing is learned about more."""
+    concurrency = Concurrency(most=16, start=4)
+    for at in range(100):
+        concurrency.answered(0.1, under_way=1, now=float(at))
+
+    assert concurrency.limit == 4
+
+
+def test_push_backs_within_a_window_count_once():
+    """Eight refusals of one moment are one piece of news."""
+    concurrency = Concurrency(most=16, start=10)
+    concurrency.answered(1.0, under_way=10, now=0.0)
+    before = concurrency.limit
+    for _ in range(8):
+        concurrency.pushed_back(0.1)
+
+    assert concurrency.limit == int(before * 0.7)
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.integers(1, 20), st.booleans()), max_size=200))
+def test_the_limit_stays_within_its_bounds(events):
+    """Whatever is learned, at least one and at most the most may be under way."""
+    concurrency, now = Concurrency(most=8), 0.0
+    for rtt, under_way, failed in events:
+        now += rtt / 10
+        if failed:
+            concurrency.pushed_back(now)
+        else:
+            concurrency.answered(rtt, under_way=under_way, now=now)
+
+        assert 1 <= concurrency.limit <= 8
+
+
+def test_few_failures_among_many_successes_keep_the_breaker_closed():
+    """One failure in ten successes is within the budget for ever."""
+    breaker = Breaker(now=0.0)
+    for n in range(1_000):
+        if n % 10 == 0:
+            breaker.failed(0.0)
+        else:
+            breaker.succeeded(0.0)
+
+        assert not breaker.is_open
+
+
+def test_an_outage_opens_the_breaker_once_and_three_successes_close_it():
+    """The budget of ten retries is spent, then one try at a time, until three in a row succeed."""
+    breaker = Breaker(now=0.0)
+    opened = [breaker.failed(0.0) for _ in range(20)]
+
+    assert opened.index(True) == 10
+    assert opened.count(True) == 1
+    for _ in range(2):
+        breaker.succeeded(0.0)
+    breaker.failed(0.0)
+    for _ in range(2):
+        breaker.succeeded(0.0)
+    assert breaker.is_open
+    breaker.succeeded(0.0)
+    assert not breaker.is_open
+
+
+def test_time_alone_earns_retries():
+    """A second earns one retry, so that a slow run is not cut off."""
+    breaker = Breaker(now=0.0)
+    for n in range(1, 200):
+        breaker.failed(float(n))
+
+    assert not breaker.is_open
+
+
+@given(st.lists(st.booleans(), max_size=300))
+def test_retries_stay_within_the_budget_while_closed(outcomes):
+    """Without time passing, closed-breaker failures are at most ten and a fifth of successes."""
+    breaker, spent, earned = Breaker(now=0.0), 0, 0
+    for succeeded in outcomes:
+        if breaker.is_open:
+            break
+        if succeeded:
+            breaker.succeeded(0.0)
+            earned += 1
+        else:
+            spent += not breaker.failed(0.0)
+
+    assert spent <= 10 + earned * 0.2 + 1e-6

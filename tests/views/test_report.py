@@ -1,0 +1,187 @@
+"""The report of a plan: worst first, with counts, examples and what to do."""
+
+from dataclasses import replace
+
+import pytest
+from inline_snapshot import snapshot
+
+from cio_frames.views import report
+
+
+def test_the_report_in_a_notebook(plan_view, read):
+    """The report reads from the verdict over the worst findings down to the details."""
+    assert read(report.html(plan_view)).outline == snapshot(
+        [
+            "Plan: identify",
+            "✕ refused",
+            "people.csv",
+            "Nothing can be sent until 1 finding is fixed or explicitly allowed.",
+            "rows",
+            "5,000",
+            "valid",
+            "4,981",
+            "rejected",
+            "19",
+            "size",
+            "1.8 MB",
+            "requests",
+            "5",
+            "Fix before anything can be sent",
+            "✕ refuse",
+            "sensitive.card",
+            "whole table",
+            "Card numbers.",
+            "Do:",
+            "Drop the column.",
+            "1 example",
+            "row",
+            "column",
+            "value",
+            "3",
+            "note",
+            "empty",
+            "Rows that would be left out",
+            "- reject",
+            "email.invalid",
+            "15 rows",
+            "Bad.",
+            "Do:",
+            "Correct it.",
+            "- reject",
+            "id.missing",
+            "4 rows",
+            "No id.",
+            "Do:",
+            "Add one.",
+            "Look at before sending",
+            "! warn",
+            "id.float",
+            "4,981 rows",
+            "Decimal ids. New people appear.",
+            "Do:",
+            "Read as text. Repair it with",
+            "plan.fix('id.float')",
+            ".",
+            "1 example",
+            "row",
+            "column",
+            "value",
+            "1,200",
+            "id",
+            "123.0",
+            "Good to know",
+            "i info",
+            "time.naive",
+            "5,000 rows",
+            "No zone.",
+            "Do:",
+            "Say it.",
+            "Mapping: 2 fields",
+            "field",
+            "comes from",
+            "how",
+            "why",
+            "userId",
+            "id",
+            "named",
+            "traits.createdAt",
+            "made",
+            "proposed",
+            "a time",
+            "First message, exactly as sent",
+            '{"type":"identify"}',
+            "Notes",
+            "Dates were read.",
+        ]
+    )
+
+
+def test_the_report_in_a_terminal(plan_view):
+    """The text says the same as the HTML, in the same order."""
+    assert report.text(plan_view) == snapshot("""\
+Plan: identify · people.csv · ✕ refused
+
+Nothing can be sent until 1 finding is fixed or explicitly allowed.
+
+rows       5,000
+valid      4,981
+rejected      19
+size      1.8 MB
+requests       5
+
+Fix before anything can be sent
+  [refuse] sensitive.card · whole table
+    Card numbers.
+    Do: Drop the column.
+      row 3  note =
+
+Rows that would be left out
+  [reject] email.invalid · 15 rows
+    Bad.
+    Do: Correct it.
+  [reject] id.missing · 4 rows
+    No id.
+    Do: Add one.
+
+Look at before sending
+  [warn] id.float · 4,981 rows
+    Decimal ids. New people appear.
+    Do: Read as text. plan.fix('id.float')
+      row 1,200  id = 123.0
+
+Good to know
+  [info] time.naive · 5,000 rows
+    No zone.
+    Do: Say it.
+
+Mapping
+  field             comes from  how       why
+  userId            id          named
+  traits.createdAt  made        proposed  a time
+
+First message, exactly as sent
+  {"type":"identify"}
+
+Notes
+  - Dates were read.\
+""")
+
+
+@pytest.mark.parametrize(
+    ("changed", "word"),
+    [
+        pytest.param({}, "✕ refused", id="refused"),
+        pytest.param({"findings": ()}, "! ready, not all rows", id="some-rejected"),
+        pytest.param({"findings": (), "rejected": 0, "valid": 5000}, "✓ ready", id="ready"),
+        pytest.param(
+            {"findings": (), "valid": 0, "rejected": 5000}, "✕ nothing to send", id="none"
+        ),
+        pytest.param({"findings": (), "rows": 0, "valid": 0, "rejected": 0}, "○ empty", id="empty"),
+    ],
+)
+def test_the_verdict(plan_view, read, changed, word):
+    """One word says whether the plan can be sent, in both forms."""
+    view = replace(plan_view, **changed)
+
+    assert word in read(report.html(view)).outline
+    assert word in report.text(view)
+
+
+def test_a_plan_without_anything_special_is_short(plan_view, read):
+    """No empty section is shown."""
+    bare = replace(plan_view, findings=(), mapping=(), payloads=(), notes=())
+
+    outline = read(report.html(bare)).outline
+
+    assert not {"Notes", "Mapping: 2 fields", "Good to know"} & set(outline)
+    assert report.text(bare).count("\n\n") == 2
+
+
+def test_every_finding_is_shown_with_its_evidence(plan_view, read):
+    """Code, sentence, consequence, hint, repair and examples of each finding are in both forms."""
+    html, text = read(report.html(plan_view)).text, report.text(plan_view)
+
+    for finding in plan_view.findings:
+        told = [finding.code, finding.sentence, finding.consequence, finding.hint, finding.fix]
+        told += [example.value for example in finding.examples]
+        assert [part for part in told if part not in html or part not in text] == []

@@ -1,0 +1,156 @@
+"""The design language: readable on white and on black, and kept by untrusted notebooks."""
+
+import re
+
+import pytest
+
+from cio_frames.views import live, report, story, style, summary, table
+from cio_frames.views.progress import ProgressState
+from cio_frames.views.report import _GROUPS
+from cio_frames.views.story import StoryView
+from cio_frames.views.summary import _OUTCOMES, STATES
+from cio_frames.views.table import TableView
+
+PAGES = {"light": "#ffffff", "dark": "#111111"}
+INKS = {"light": ("#000000", 0.87), "dark": ("#ffffff", 1.0)}
+
+_LENGTH = r"-?\d+(\.\d+)?(px|em|%)|0"
+_COLOUR = r"#[0-9a-f]{6}([0-9a-f]{2})?|transparent"
+KEPT = {
+    "background-color": r"#[0-9a-f]{6}([0-9a-f]{2})?|transparent",
+    "border": rf"none|\d+px solid ({_COLOUR})",
+    "border-bottom": rf"\d+px solid ({_COLOUR})",
+    "border-collapse": "collapse",
+    "border-left": rf"\d+px solid ({_COLOUR})",
+    "border-radius": _LENGTH,
+    "color": "#[0-9a-f]{6}",
+    "cursor": "pointer",
+    "display": "block|inline-block",
+    "font-family": r"[a-zA-Z-]+(, [a-zA-Z-]+)*",
+    "font-size": _LENGTH,
+    "font-weight": "600",
+    "height": _LENGTH,
+    "line-height": r"\d+(\.\d+)?",
+    "margin": rf"({_LENGTH})( ({_LENGTH}))*",
+    "margin-right": _LENGTH,
+    "max-width": rf"none|{_LENGTH}",
+    "opacity": r"0\.\d+",
+    "overflow-wrap": "break-word",
+    "overflow-x": "auto",
+    "padding": rf"({_LENGTH})( ({_LENGTH}))*",
+    "padding-right": _LENGTH,
+    "text-align": "left|right",
+    "vertical-align": "top|bottom",
+    "white-space": "nowrap|pre-wrap",
+    "width": _LENGTH,
+}
+"""The declarations in use that JupyterLab's sanitizer keeps, with the values it keeps them for."""
+
+
+def _luminance(colour: str) -> float:
+    channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _contrast(one: str, other: str) -> float:
+    high, low = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def _over(ground: str, colour: str, opacity: float) -> str:
+    mixed = (
+        round(int(colour[i : i + 2], 16) * opacity + int(ground[i : i + 2], 16) * (1 - opacity))
+        for i in (1, 3, 5)
+    )
+    return "#" + "".join(f"{channel:02x}" for channel in mixed)
+
+
+@pytest.mark.parametrize("tone", style.TONES)
+def test_words_on_a_badge_are_readable(tone):
+    """White on every tone has the contrast that small text needs."""
+    assert _contrast(style.ON_TONE, style.TONES[tone]) >= 4.5
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("tone", style.TONES)
+def test_shapes_stand_out_from_the_page(tone, page):
+    """Every tone, as a bar, an edge or a badge, can be told from a white and a dark page."""
+    assert _contrast(style.TONES[tone], PAGES[page]) >= 3
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("opacity", [1.0, style.MUTED_OPACITY])
+def test_plain_and_muted_text_is_readable(page, opacity):
+    """Text in the colour of its surroundings is readable, on the page and on washed ground."""
+    wash, strength = style.WASH[:7], int(style.WASH[7:], 16) / 255
+    ink, ink_opacity = INKS[page]
+    for ground in (PAGES[page], _over(PAGES[page], wash, strength)):
+        assert _contrast(_over(ground, ink, ink_opacity * opacity), ground) >= 4.5
+
+
+def test_no_single_colour_reads_as_text_on_both_pages():
+    """The reason for badges: even the best grey falls short of 4.5 on white or on #111."""
+    best = max(
+        min(_contrast(grey, page) for page in PAGES.values())
+        for grey in (f"#{level:02x}{level:02x}{level:02x}" for level in range(256))
+    )
+
+    assert best < 4.5
+
+
+def test_no_two_meanings_look_alike_without_colour():
+    """Every severity, state and outcome differs from the others by its words."""
+    for words in (
+        [group.badge for group in _GROUPS.values()],
+        [f"{state.sign} {state.label}" for state in STATES.values()],
+        [word for word, _ in _OUTCOMES.values()],
+    ):
+        assert len(set(words)) == len(words)
+
+
+@pytest.fixture
+def drawn(plan_view, run_view):
+    """Every kind of view, drawn."""
+    cells = TableView(title="t", columns=("a", "b"), rows=[(1, "x" * 900)] * 50, total=9000)
+    told = StoryView(
+        title="t", source="s", state="in_doubt", facts=(("a", "b"),), events=(("a", "b"),)
+    )
+    state = ProgressState(label="l", total=9, retries=1, stopped="why")
+    return {
+        "report": report.html(plan_view),
+        "summary": summary.html(run_view),
+        "table": table.html(cells),
+        "story": story.html(told),
+        "live": live.html(state, advice="stop"),
+    }
+
+
+@pytest.mark.parametrize("name", ["report", "summary", "table", "story", "live"])
+def test_every_declaration_is_kept_by_an_untrusted_notebook(name, drawn, read):
+    """JupyterLab removes declarations that it does not know; none of ours is among them."""
+    styles = [dict(attributes).get("style", "") for _, attributes in read(drawn[name]).elements]
+    declarations = [item.split(":", 1) for each in styles for item in each.split(";") if item]
+
+    assert declarations
+    assert [
+        item for item in declarations if not re.fullmatch(KEPT.get(item[0], "-"), item[1])
+    ] == []
+
+
+@pytest.mark.parametrize("name", ["report", "summary", "table", "story", "live"])
+def test_views_need_nothing_from_elsewhere(name, drawn, read):
+    """No style sheet, script, link or address from outside; pictures hold their own content."""
+    reading = read(drawn[name])
+
+    assert {tag for tag, _ in reading.elements}.isdisjoint(
+        {"style", "script", "link", "a", "iframe"}
+    )
+    assert not re.search(
+        r"https?:|//|url\(|var\(|@import", re.sub(r"base64,[^\"]*", "", str(drawn[name]))
+    )
+    assert all(
+        dict(attributes)["src"].startswith("data:image/svg+xml;base64,") and dict(attributes)["alt"]
+        for tag, attributes in reading.elements
+        if tag == "img"
+    )

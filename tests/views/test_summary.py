@@ -1,0 +1,179 @@
+"""The summary of a run: every row counted, and what to do next."""
+
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+from inline_snapshot import snapshot
+
+from cio_frames.sending.events import State
+from cio_frames.views import summary
+from cio_frames.views.summary import STATES, next_steps
+
+
+def test_the_summary_in_a_notebook(run_view, read):
+    """The summary reads from the outcome over the counts to the next steps."""
+    assert read(summary.html(run_view)).outline == snapshot(
+        [
+            "Run: identify",
+            "! finished, not all rows",
+            "run-1 · cdp.customer.io",
+            "90 of 100 rows arrived; every other one is counted below.",
+            "rows",
+            "100",
+            "requests",
+            "4",
+            "retries",
+            "1",
+            "size",
+            "12 kB",
+            "time",
+            "2.0 s",
+            "speed",
+            "48 rows/s",
+            "state",
+            "rows",
+            "share",
+            "meaning",
+            "✓ delivered",
+            "90",
+            "90 %",
+            "Customer.io accepted the message.",
+            "- rejected locally",
+            "4",
+            "4 %",
+            "The checks rejected the row; it was not sent.",
+            "✕ rejected by server",
+            "5",
+            "5 %",
+            "Customer.io refused the message.",
+            "? in doubt",
+            "1",
+            "1 %",
+            "Sent, but no answer came back.",
+            "Why rows did not arrive",
+            "code",
+            "rows",
+            "said",
+            "http.400",
+            "5",
+            "Too long.",
+            "id.missing",
+            "4",
+            "No id.",
+            "Next",
+            "The rows that did not arrive, with reasons:",
+            "run.failed()",
+            "The record of every row is in",
+            "audit/run-1",
+        ]
+    )
+
+
+def test_the_summary_in_a_terminal(run_view):
+    """The text says the same as the HTML."""
+    assert summary.text(run_view) == snapshot("""\
+Run: identify · run-1 · cdp.customer.io · ! finished, not all rows
+
+90 of 100 rows arrived; every other one is counted below.
+
+✓ delivered           90
+- rejected locally     4
+✕ rejected by server   5
+? in doubt             1
+
+rows            100
+requests          4
+retries           1
+size          12 kB
+time          2.0 s
+speed     48 rows/s
+
+reason      rows  said
+http.400       5  Too long.
+id.missing     4  No id.
+
+The rows that did not arrive, with reasons:
+  run.failed()
+The record of every row is in
+  audit/run-1\
+""")
+
+
+def test_every_state_of_a_row_can_be_shown():
+    """No row can be in a state that the summary leaves out."""
+    assert set(STATES) == set(get_args(State))
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_state_is_shown_with_its_count(run_view, read, state):
+    """A state that has rows appears with their number, in both forms."""
+    view = replace(run_view, counts={state: 1234}, reasons=())
+
+    assert f"{STATES[state].sign} {STATES[state].label}" in read(summary.html(view)).outline
+    assert "1,234" in read(summary.html(view)).outline
+    assert STATES[state].label in summary.text(view)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "counts", "word"),
+    [
+        pytest.param("finished", {"delivered": 2}, "✓ finished", id="finished"),
+        pytest.param(
+            "finished", {"delivered": 2, "in_doubt": 1}, "! finished, not all rows", id="partly"
+        ),
+        pytest.param("stopped", {"pending": 2}, "✕ stopped", id="stopped"),
+        pytest.param("interrupted", {"pending": 2}, "✕ interrupted", id="interrupted"),
+        pytest.param("failed", {"pending": 2}, "✕ failed", id="failed"),
+        pytest.param("running", {"pending": 2}, "… running", id="running"),
+    ],
+)
+def test_the_outcome(run_view, read, outcome, counts, word):
+    """One word says how the run ended, in both forms."""
+    view = replace(run_view, outcome=outcome, counts=counts)
+
+    assert word in read(summary.html(view)).outline
+    assert word in summary.text(view)
+
+
+def test_a_stopped_run_says_why_in_red(run_view):
+    """The reason of a stop stays in the output, beside a red edge."""
+    view = replace(run_view, outcome="stopped", reason="The key is wrong.")
+
+    drawn = str(summary.html(view))
+
+    assert "The key is wrong." in drawn
+    assert "border-left:3px solid #c62f2f" in drawn
+    assert "Why: The key is wrong." in summary.text(view)
+
+
+@pytest.mark.parametrize(
+    ("counts", "outcome", "typed"),
+    [
+        pytest.param({"delivered": 1}, "finished", ["audit/run-1"], id="all-arrived"),
+        pytest.param(
+            {"rejected_local": 1}, "finished", ["run.failed()", "audit/run-1"], id="rejected"
+        ),
+        pytest.param(
+            {"pending": 1},
+            "stopped",
+            ["cio.resume('audit/run-1', client)", "audit/run-1"],
+            id="pending",
+        ),
+        pytest.param({"pending": 1}, "running", [], id="running"),
+    ],
+)
+def test_what_to_do_next(run_view, counts, outcome, typed):
+    """The next steps are what can be typed, and only what makes sense."""
+    view = replace(run_view, counts=counts, outcome=outcome)
+
+    assert [what for _, what in next_steps(view)] == typed
+    assert all(f"  {what}" in summary.text(view) for what in typed)
+
+
+def test_an_empty_run_is_no_success_story(run_view, read):
+    """A run without rows says so, and divides nothing by nothing."""
+    view = replace(run_view, counts={}, reasons=(), elapsed_s=0.0)
+
+    assert "There was no row to send." in read(summary.html(view)).outline
+    assert "There was no row to send." in summary.text(view)
