@@ -15,6 +15,7 @@ CioError
 │   └── EndpointError          a host that is not allowed
 ├── PlanRefusedError           findings that forbid sending; has `findings`
 ├── RepairError                a repair that does not exist or does not apply
+├── UsageError                 options of a command that do not go together
 ├── RunError                   a run ended before its rows did; has `run`
 │   ├── RunStoppedError        the answers forbid going on (wrong key, wrong host, every row refused)
 │   └── RunInterruptedError    an outage outlasted the patience of the run
@@ -156,6 +157,10 @@ class RepairError(CioError):
         self.code = code
         offer = f"Repairs of this plan: {', '.join(available)}." if available else "It has none."
         super().__init__(f"{code!r} {problem}. {offer}")
+
+
+class UsageError(CioError):
+    """Options of a command do not go together."""
 
 
 class RunError(CioError):

@@ -37,25 +37,32 @@ def _on_pandas(pandas: Any) -> None:
 
 
 class _AfterPandas(MetaPathFinder):
-    """Finds pandas where the others find it, and registers `.cio` after it has run."""
+    """Finds pandas where the others find it, and registers `.cio` after it has run.
+
+    Many libraries only ask whether pandas could be found, so the finder stays until it has run.
+    """
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if name != "pandas":
             return None
-        sys.meta_path.remove(self)
+        others = [finder for finder in sys.meta_path if finder is not self]
         found = next(
-            (spec for finder in sys.meta_path if (spec := finder.find_spec(name, path, target))),
-            None,
+            (spec for finder in others if (spec := finder.find_spec(name, path, target))), None
         )
         if found is not None and found.loader is not None:
-            found.loader = _Announcing(found.loader, _on_pandas)
+            found.loader = _Announcing(found.loader, self._registered)
         return found
+
+    def _registered(self, pandas: ModuleType) -> None:
+        _on_pandas(pandas)
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
 
 
 class _Announcing(Loader):
-    """Loads a module as its own loader does, then tells."""
+    """Loads a module as its own loader does, steps back, then tells."""
 
     def __init__(self, loader: Loader, tell: Callable[[Any], None]) -> None:
         self._loader = loader
@@ -66,6 +73,9 @@ class _Announcing(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         self._loader.exec_module(module)
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
         self._tell(module)
 
     def __getattr__(self, name: str) -> Any:

@@ -105,8 +105,9 @@ def check(prepared: pl.DataFrame, *, tests: Sequence[Probe]) -> Checked:
         tests: What `probes` made of the checks.
     """
     flags = prepared.select(
-        test.bad.fill_null(value=False).alias(f"{number}") for number, test in enumerate(tests)
-    )
+        pl.col(ROW),
+        *(test.bad.fill_null(value=False).alias(f"{number}") for number, test in enumerate(tests)),
+    ).drop(ROW)
     counts = flags.sum().row(0) if tests else ()
     hit = [number for number, count in enumerate(counts) if count]
     findings = [_findings(prepared, flags[f"{number}"], test=tests[number]) for number in hit]

@@ -259,7 +259,9 @@ def test_arguments_win_over_the_environment():
     )
 
 
-@pytest.mark.parametrize("environ", [{}, {"CIO_WRITE_KEY": "", "CIO_SITE_ID": ""}], ids=["unset", "empty"])
+@pytest.mark.parametrize(
+    "environ", [{}, {"CIO_WRITE_KEY": "", "CIO_SITE_ID": ""}], ids=["unset", "empty"]
+)
 def test_a_variable_that_is_unset_or_empty_gives_no_key(environ):
     """An empty variable counts as none."""
     assert credentials(environ=environ) == Credentials()

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import textwrap
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -121,8 +121,10 @@ def test_fingerprint_changes_with_the_content(other):
 
 def test_fingerprint_of_categories_is_that_of_their_text():
     """A categorical column, also inside a list, has the fingerprint of its text."""
-    text = pl.DataFrame({"a": ["x", "y", "x"], "l": [["p"], ["q"], []]})
-    categories = text.cast({"a": pl.Categorical, "l": pl.List(pl.Enum(["q", "p"]))})
+    text = pl.DataFrame({"a": ["x", "y", "x"], "l": [["p"], ["q"], []], "f": [["p"], ["q"], ["q"]]})
+    text = text.cast({"f": pl.Array(pl.String, 1)})
+    enum = pl.Enum(["q", "p"])
+    categories = text.cast({"a": pl.Categorical, "l": pl.List(enum), "f": pl.Array(enum, 1)})
 
     assert fingerprint(read(categories)) == fingerprint(read(text))
 
@@ -190,6 +192,7 @@ def test_what_is_no_table_is_refused(thing, words):
             "several levels.*Flatten",
             id="levels",
         ),
+        pytest.param([{"a\ud83d": 1}], "not valid Unicode: 'a[?]'", id="surrogate"),
         pytest.param(pd.DataFrame({ROW: [1]}), "row numbers: '__row__'", id="row-pandas"),
         pytest.param(pl.LazyFrame({ROW: [1]}), "row numbers: '__row__'", id="row-lazy"),
         pytest.param([{1: "x"}], "not text: 1", id="records"),
@@ -303,6 +306,8 @@ EAST = timezone(timedelta(hours=5))
         pytest.param([b"x", bytearray(b"y")], pl.Binary, [b"x", b"y"], set(), id="bytes"),
         pytest.param([{"b": 1}, {"a": "x"}], pl.Struct({"a": pl.String, "b": pl.Int64}), [{"a": None, "b": 1}, {"a": "x", "b": None}], set(), id="dicts"),
         pytest.param([[1], (2,), np.array([3])], pl.List(pl.Int64), [[1], [2], [3]], set(), id="lists"),
+        pytest.param([np.array(["2024-01-02"], dtype="datetime64[ns]")], pl.List(pl.Datetime("us")), [[naive(2024, 1, 2)]], set(), id="array-of-times"),
+        pytest.param([np.ma.array([1, 2], mask=[False, True])], pl.List(pl.Int64), [[1, None]], set(), id="masked-array"),
         pytest.param([{"b", "a"}], pl.List(pl.String), [["a", "b"]], {"type.set-sorted"}, id="set"),
         pytest.param([[{"a": float("nan")}]], pl.List(pl.Struct({"a": pl.Null})), [[{"a": None}]], set(), id="nested-nan"),
     ],
@@ -339,11 +344,11 @@ def test_objects_of_many_kinds_become_json(items, expected):
     assert (table.json_columns, codes(table)) == (frozenset({"x"}), {"type.json"})
 
 
-def nested(levels: int) -> Any:
-    """Return a value in that many lists."""
+def nested(levels: int, wrap: Callable[[Any], Any] = lambda inner: [inner]) -> Any:
+    """Return a value wrapped that many times."""
     value: Any = "x"
     for _ in range(levels):
-        value = [value]
+        value = wrap(value)
     return value
 
 
@@ -381,6 +386,10 @@ def bomb() -> list[Any]:
         pytest.param("a\ud83d", "text.bad-unicode", id="surrogate"),
         pytest.param({"a\ud83d": 1}, "text.bad-unicode", id="surrogate-key"),
         pytest.param(nested(21), "type.too-deep", id="deep"),
+        pytest.param({"k": nested(20)}, "type.too-deep", id="deep-in-dict"),
+        pytest.param(nested(21, lambda inner: {"k": inner}), "type.too-deep", id="deep-dict"),
+        pytest.param(nested(21, lambda inner: frozenset({inner})), "type.too-deep", id="deep-set"),
+        pytest.param(np.zeros(32_001), "type.too-large", id="large-array"),
         pytest.param(looping(), "type.too-deep", id="loop"),
         pytest.param(bomb(), "type.too-large", id="bomb"),
         pytest.param(np.datetime64(10**15, "s"), "time.out-of-range", id="far-time"),
@@ -524,6 +533,7 @@ UNION = pa.UnionArray.from_sparse(
         pytest.param(pa.array([UUID.bytes], pa.uuid()), [str(UUID)], id="uuid"),
         pytest.param(pa.array(['{"a":1}', None], pa.json_()), [{"a": 1}, None], id="json"),
         pytest.param(pa.ExtensionArray.from_storage(pa.bool8(), pa.array([1, 0], pa.int8())), [True, False], id="bool8"),
+        pytest.param(pa.FixedShapeTensorArray.from_numpy_ndarray(np.array([[1, 2]])), [[1, 2]], id="tensor"),
         pytest.param(pa.array([Decimal("1.25")], pa.decimal256(60, 2)), [Decimal("1.25")], id="decimal256"),
         pytest.param(pa.array([Decimal(1000)], pa.decimal128(5, -2)), [Decimal(1000)], id="negative-scale"),
         pytest.param(pa.array([0], pa.timestamp("s")), [naive(1970, 1, 1)], id="seconds"),
@@ -961,6 +971,7 @@ def parquet_bytes(tmp_path: Path) -> bytes:
         pytest.param("a.csv", b"id,x\n2,\x81\n", 'encoding="latin-1"', id="not-cp1252"),
         pytest.param("a.csv", "id,x\n".encode("utf-16"), 'UTF-16.*encoding="utf-16"', id="utf-16"),
         pytest.param("a.csv", "id,x\n".encode("utf-16-le"), "is not text.*utf-16-le", id="utf-16-no-mark"),
+        pytest.param("a.csv", b",\r1,2\n", "ends in CR, others in LF", id="mixed-line-ends"),
         pytest.param("a.csv", b"id,x\r1,2\r", "CR alone", id="cr-only"),
         pytest.param("a.csv", b"a,b;c\n1,2;3\n", "both comma and semicolon", id="two-separators"),
         pytest.param("a.csv", b"PAR1....PAR1", "is a Parquet file.*Rename", id="parquet-named-csv"),
@@ -1054,6 +1065,42 @@ def test_parquet_is_scanned_lazily(tmp_path):
 
     assert (table.eager, table.rows(), values(table)["id"]) == (None, 4, [1, 2, 1, 2])
     assert values(text)["id"] == ["1", "2", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        pytest.param({"ids": ["uid"]}, "no column 'uid'", id="ids"),
+        pytest.param({"types": {"id": pl.String}}, "has its own types", id="types"),
+    ],
+)
+def test_parquet_keeps_its_own_types(tmp_path, options, words):
+    """Names that a Parquet file does not have, and types for it, are refused."""
+    with pytest.raises(InputFileError, match=words):
+        scanned(tmp_path, parquet_bytes(tmp_path), "a.parquet", **options)
+
+
+def test_text_that_is_text_already_stays_in_parquet(tmp_path):
+    """Naming a Parquet text column as an identifier changes nothing."""
+    pl.DataFrame({"id": ["007"]}).write_parquet(tmp_path / "a.parquet")
+
+    assert values(read(scan(tmp_path / "a.parquet", ids=["id"])))["id"] == ["007"]
+
+
+def test_faults_of_recoded_files_are_found_too(tmp_path):
+    """A ragged line of a UTF-16 file is found by its number."""
+    with pytest.raises(InputFileError, match="line 3 has 3 fields"):
+        scanned(tmp_path, "id,x\n1,2\n3,4,5\n".encode("utf-16"), encoding="utf-16")
+
+
+def test_categories_that_cannot_be_sent_cost_their_rows():
+    """A category outside the table is null in each of its rows, which are told."""
+    table = read(
+        pd.DataFrame({"x": pd.Series(["a", 1j, "a", 1j], dtype=object).astype("category")})
+    )
+
+    assert values(table)["x"] == ["a", None, "a", None]
+    assert [(note.code, note.rows) for note in table.notes] == [("type.unsupported", (1, 3))]
 
 
 @pytest.mark.parametrize("kept", [0.5, 0.9])

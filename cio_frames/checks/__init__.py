@@ -15,10 +15,18 @@ from cio_frames.checks.check import (
     utc_now,
 )
 from cio_frames.checks.contents import CONTENT_CHECKS
+from cio_frames.checks.data import VALUE_CHECKS
 from cio_frames.checks.identifiers import IDENTIFIER_CHECKS
+from cio_frames.checks.names import NAME_CHECKS
 from cio_frames.checks.times import TIME_CHECKS
 
-CATALOGUE: tuple[Check, ...] = (*IDENTIFIER_CHECKS, *TIME_CHECKS, *CONTENT_CHECKS)
+CATALOGUE: tuple[Check, ...] = (
+    *IDENTIFIER_CHECKS,
+    *TIME_CHECKS,
+    *CONTENT_CHECKS,
+    *VALUE_CHECKS,
+    *NAME_CHECKS,
+)
 """All checks, in the order in which a report lists equals."""
 
 __all__ = [

@@ -3,12 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Literal
 
 import polars as pl
 
+from cio_frames.errors import MappingError
 from cio_frames.mapping import MessageMapping, Slot
+from cio_frames.values import instance_of
 
 Severity = Literal["refuse", "reject", "warn", "info"]
 SEVERITIES: tuple[Severity, ...] = ("refuse", "reject", "warn", "info")
@@ -133,16 +136,61 @@ class Checks:
     rules: Sequence[Check] = ()
 
     def of(self, catalogue: Sequence[Check]) -> tuple[Check, ...]:
-        """Return the checks of a catalogue that apply, with the severities asked for."""
+        """Return the checks of a catalogue that apply, with the severities asked for.
+
+        Raises:
+            MappingError: A selection that selects nothing, or a severity that there is not.
+        """
+        known = (*catalogue, *self.rules)
+        self._demand([check.code for check in known])
         chosen = [
             check
-            for check in (*catalogue, *self.rules)
+            for check in known
             if _matches(check.code, self.select or ("",)) and not _matches(check.code, self.ignore)
         ]
         return tuple(
             replace(check, severity=self.severity.get(check.code, check.severity))
             for check in chosen
         )
+
+    def _demand(self, codes: Sequence[str]) -> None:
+        for pattern in self.select:
+            if not any(_matches(code, (pattern,)) for code in codes):
+                near = get_close_matches(pattern, codes, n=1)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                raise MappingError(f"Checks(select={pattern!r}) selects no check.{hint}")
+        for code, severity in self.severity.items():
+            if severity not in SEVERITIES:
+                raise MappingError(
+                    f"Checks(severity={{{code!r}: {severity!r}}}): "
+                    f"a severity is one of {', '.join(SEVERITIES)}."
+                )
+
+
+def anywhere(
+    values: pl.Expr, *, dtype: pl.DataType, test: Callable[[pl.Expr, pl.DataType], pl.Expr | None]
+) -> pl.Expr | None:
+    """Tell of each value whether a test holds for it or for anything inside it.
+
+    Args:
+        values: The column.
+        dtype: Its type.
+        test: Gives the test for values that hold no others, or None for types it passes over.
+    """
+    match dtype:
+        case pl.List() | pl.Array():
+            items = values.arr.to_list() if isinstance(dtype, pl.Array) else values
+            found = anywhere(pl.element(), dtype=instance_of(dtype.inner), test=test)
+            return None if found is None else items.list.eval(found).list.any()
+        case pl.Struct():
+            inside = [
+                anywhere(values.struct.field(part.name), dtype=instance_of(part.dtype), test=test)
+                for part in dtype.fields
+            ]
+            some = [found for found in inside if found is not None]
+            return pl.any_horizontal(some) if some else None
+        case _:
+            return test(values, dtype)
 
 
 def utc_now() -> datetime:

@@ -8,9 +8,11 @@ from cio_frames.spec import CALLS, LIMITS
 from cio_frames.values import as_text, has_text
 
 PEOPLE = ("user_id", "anonymous_id", "previous_id", "id")
-IDS = (*PEOPLE, "group_id")
+IDS = (*PEOPLE, "email", "group_id", "form_id")
+EMAILS = (("traits", "email"), ("data", "email"))
 PLACEHOLDERS = (
-    "", "nan", "none", "null", "nat", "n/a", "#n/a", "na", "-", "undefined", "[object object]", "<na>",
+    "", "nan", "none", "null", "nat", "n/a", "#n/a", "na", "-", ".", "..", "undefined",
+    "[object object]", "<na>",
 )  # fmt: skip
 NOBODY = ("0", "unknown", "guest", "anonymous", "test", "00000000-0000-0000-0000-000000000000")
 INVISIBLE = "[\u00a0\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u0000-\u001f\u007f-\u009f]"
@@ -51,14 +53,14 @@ def _missing(scope: Scope) -> pl.Expr | None:
 def _needed(call: str) -> list[list[str]]:
     groups: dict[str, list[str]] = {}
     for row in CALLS[call].fields:
-        if row.argument in (*IDS, "email", "form_id") and row.required != "never":
+        if row.argument in IDS and row.required != "never":
             key = row.required if row.required != "always" else row.argument
             groups.setdefault(key, []).append(row.argument)
     return list(groups.values())
 
 
-def _float(slot: Slot, _: Scope) -> pl.Expr | None:
-    if not (is_id(slot) and slot.dtype.is_float()):
+def _float(slot: Slot, scope: Scope) -> pl.Expr | None:
+    if not (is_id(slot) and slot.dtype.is_float()) or "id.float" in scope.mapping.repairs:
         return None
     values = pl.col(slot.name)
     return (values == values.round(0)) & (values.abs() <= EXACT)
@@ -122,8 +124,7 @@ def _cio(slot: Slot, scope: Scope) -> pl.Expr | None:
 
 
 def _address(slot: Slot, scope: Scope) -> pl.Expr | None:
-    is_email = slot.path in (("traits", "email"), ("data", "email"))
-    if not (is_email and is_text(slot)):
+    if not (slot.path in EMAILS and is_text(slot)):
         return None
     values = text(slot, scope).str.strip_chars()
     return ~values.str.contains(EMAIL) & ~blank(values)
@@ -142,18 +143,30 @@ def _object_type(slot: Slot, scope: Scope) -> pl.Expr | None:
     return ~text(slot, scope).str.contains(r"^[1-9]\d*$")
 
 
+def _no_message_id(slot: Slot, scope: Scope) -> pl.Expr | None:
+    is_message = slot.argument == "message_id" and is_text(slot)
+    return blank(text(slot, scope)) if is_message else None
+
+
 def _whole(slot: Slot) -> pl.Expr | None:
-    return slot.expr.cast(pl.Int64) if is_id(slot) and slot.dtype.is_float() else None
+    """Leave the column as it is: whole numbers are written without a point anyway.
+
+    So the checks for fractions and lost digits still see what they look for.
+    """
+    return slot.expr if is_id(slot) and slot.dtype.is_float() else None
 
 
 def _stripped(slot: Slot) -> pl.Expr | None:
-    return slot.expr.cast(pl.String).str.strip_chars() if is_id(slot) and is_text(slot) else None
+    return slot.expr.cast(pl.String).str.strip_chars() if _repaired(slot) else None
 
 
 def _visible(slot: Slot) -> pl.Expr | None:
-    if not (is_id(slot) and is_text(slot)):
-        return None
-    return slot.expr.cast(pl.String).str.replace_all(INVISIBLE, "")
+    return slot.expr.cast(pl.String).str.replace_all(INVISIBLE, "") if _repaired(slot) else None
+
+
+def _repaired(slot: Slot) -> bool:
+    """Tell whether repairs of identifiers concern a slot: an address is one too, as a trait."""
+    return (is_id(slot) or slot.path in EMAILS) and is_text(slot)
 
 
 IDENTIFIER_CHECKS = (
@@ -229,6 +242,13 @@ IDENTIFIER_CHECKS = (
         consequence="The identifier looks like another person's and is not.",
         source="reliability 3.3",
         repair=Repair(change=_visible, safe=False, sentence="characters that cannot be seen are removed"),
+    ),
+    Check(
+        code="message.no-id", severity="reject", test=ByValue(bad=_no_message_id),
+        sentence="{column} holds a word for nothing where the message id should be.",
+        hint="Empty these cells: an id is derived for them.",
+        consequence="Messages of one id count as one: all but the first would be dropped.",
+        source="reference 2 (messageId), 3.7",
     ),
     Check(
         code="id.too-long", severity="reject", test=ByValue(bad=_long),

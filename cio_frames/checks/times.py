@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from cio_frames.checks.check import ByColumn, ByValue, Check, Scope
+from cio_frames.checks.check import ByColumn, ByValue, Check, Scope, anywhere
 from cio_frames.checks.identifiers import blank, is_text
 from cio_frames.mapping import Slot
 from cio_frames.spec import folded
@@ -41,9 +41,18 @@ def _skipped(slot: Slot, scope: Scope) -> pl.Expr:
 
 
 def _clock_change(slot: Slot, scope: Scope) -> pl.Expr | None:
-    if not is_timestamp(slot) or scope.mapping.timezone is None:
+    if scope.mapping.timezone is None:
         return None
-    return _skipped(slot, scope)
+    if is_timestamp(slot):
+        return _skipped(slot, scope)
+
+    def skipped(values: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
+        if not isinstance(dtype, pl.Datetime):
+            return None
+        here = instant(values, dtype=dtype, timezone=scope.mapping.timezone)
+        return values.is_not_null() & here.is_null()
+
+    return anywhere(pl.col(slot.name), dtype=slot.dtype, test=skipped)
 
 
 def _empty(slot: Slot) -> pl.Expr:

@@ -178,18 +178,28 @@ def fault(files: Sequence[Layout], error: BaseException) -> InputFileError:
                         problem=f"line {line:,} has {size} fields, the header has {width}",
                         hint="Put values that contain the separator in double quotes.",
                     )
-        except csv.Error:
-            return InputFileError(
-                file.path,
-                problem=f"after line {line:,} a double quote is not closed or out of place",
-                hint='Inside a quoted value a double quote is written twice ("").',
-            )
+        except csv.Error as broken:
+            return _syntax_fault(file.path, line, broken)
         except UnicodeDecodeError as broken:
             return _encoding_fault(file.path, line + 1, broken.object)
     return InputFileError(
         files[0].path,
         problem=f"cannot be read as CSV ({type(error).__name__})",
         hint="Export it again.",
+    )
+
+
+def _syntax_fault(path: str, line: int, broken: csv.Error) -> InputFileError:
+    if "new-line" in str(broken):
+        return InputFileError(
+            path,
+            problem=f"after line {line:,} a line ends in CR, others in LF",
+            hint="Save it with one kind of line ends.",
+        )
+    return InputFileError(
+        path,
+        problem=f"after line {line:,} a double quote is not closed or out of place",
+        hint='Inside a quoted value a double quote is written twice ("").',
     )
 
 

@@ -156,6 +156,8 @@ def _list(value: Sequence[object], walk: Walk, level: int) -> list[Any]:
 def _set(value: set[object] | frozenset[object], walk: Walk, level: int) -> list[Any]:
     from cio_frames.frames.json_text import json_text
 
+    if level >= LEVELS:
+        raise BadValueError("type.too-deep")
     walk.done.add("type.set-sorted")
     kind = set if isinstance(value, set) else frozenset
     items = [_read(item, walk, level + 1) for item in kind.__iter__(value)]  # type: ignore[arg-type]

@@ -20,7 +20,8 @@ class Proposal:
     Attributes:
         argument: Argument of the verb.
         column: The column.
-        confidence: "high" when name and content agree, else "medium".
+        confidence: "high" when name and content agree and no other column is named like it,
+            else "medium".
         reason: Why, in a few words.
     """
 
@@ -45,6 +46,8 @@ def propose(sample: pl.DataFrame, *, call: Call) -> list[Proposal]:
     for row in call.fields:
         if row.argument is None or row.argument not in _PROPOSED:
             continue
+        if call.api == "forms" and row.argument == "id" and _names_someone(proposals, call=call):
+            continue
         proposal = _by_name(row, sample=sample, free=free)
         if proposal is not None:
             proposals.append(proposal)
@@ -63,18 +66,19 @@ _PROPOSED = frozenset(
 
 
 def _by_name(row: Field, *, sample: pl.DataFrame, free: Iterable[str]) -> Proposal | None:
-    names = {folded(name): name for name in reversed(list(free))}
-    for synonym in row.synonyms:
-        column = names.get(folded(synonym))
-        if column is not None and not _is_empty(sample[column]):
-            agrees, evidence = _agrees(sample[column], row=row)
-            return Proposal(
-                argument=str(row.argument),
-                column=column,
-                confidence="high" if agrees else "medium",
-                reason=f"its name reads as {row.argument}; {evidence}",
-            )
-    return None
+    ranks = {folded(word): rank for rank, word in reversed(list(enumerate(row.synonyms)))}
+    named = [name for name in free if folded(name) in ranks and not _is_empty(sample[name])]
+    if not named:
+        return None
+    column, *rivals = sorted(named, key=lambda name: ranks[folded(name)])
+    agrees, evidence = _agrees(sample[column], row=row)
+    beside = f", as does that of {', '.join(rivals)}" if rivals else ""
+    return Proposal(
+        argument=str(row.argument),
+        column=column,
+        confidence="high" if agrees and not rivals else "medium",
+        reason=f"its name reads as {row.argument}{beside}; {evidence}",
+    )
 
 
 def _by_addresses(sample: pl.DataFrame, *, call: Call, free: Sequence[str]) -> list[Proposal]:

@@ -122,7 +122,7 @@ class _SlotMaker:
         self, body: Any, *, root: tuple[str, ...], role: Role, argument: str, how: str | None = None
     ) -> list[Slot]:
         return [
-            self._slot(value, path=(*root, *_split(place)), role=role, argument=argument, how=how)
+            self._slot(value, path=_place(root, place), role=role, argument=argument, how=how)
             for place, value in _entries(body, argument=argument)
         ]
 
@@ -188,7 +188,7 @@ def _body(
     rest = [
         name
         for name in maker.schema.names()
-        if name not in taken and name != ROW and (*root, *_split(name)) not in own
+        if name not in taken and name != ROW and _place(root, name) not in own
     ]
     slots = maker.tree(rest, root=root, role="body", argument=argument, how="rest")
     return slots + _email_trait(call, fields=fields, slots=slots)
@@ -231,10 +231,11 @@ def _entries(body: Any, *, argument: str) -> list[tuple[str, Any]]:
     )
 
 
-def _split(place: str) -> tuple[str, ...]:
-    if place.startswith(FLAT_PREFIXES):
-        return (place,)
-    return tuple(place.split("."))
+def _place(root: tuple[str, ...], name: str) -> tuple[str, ...]:
+    """Return the path of a name: dots nest, but forms take no objects (reference C28)."""
+    if root == ("data",) or name.startswith(FLAT_PREFIXES):
+        return (*root, name)
+    return (*root, *name.split("."))
 
 
 def _nulls(nulls: Nulls | Mapping[str, Nulls], schema: pl.Schema) -> dict[str, Nulls]:

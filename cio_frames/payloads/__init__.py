@@ -9,7 +9,6 @@ from cio_frames.payloads.batches import (
     cut,
 )
 from cio_frames.payloads.encode import MESSAGE_SCHEMA, encode, lane_key, linked_keys, tree
-
 from cio_frames.payloads.ids import ID_ALGORITHM
 
 __all__ = [

@@ -154,37 +154,41 @@ def _finished(
     namespace: str,
     components: pl.DataFrame | None,
 ) -> pl.DataFrame:
-    call = mapping.call
-    hashed = parts.select(
-        pl.all(),
-        digest(pl.concat_str("form", "before", "after"), namespace=namespace, call=call.name)
-        .alias("digest"),
-        digest(pl.col("natural"), namespace=namespace, call=call.name).alias("natural_digest"),
-    )  # fmt: skip
-    source = hashed.select(pl.coalesce("natural_digest", "digest")).to_series()
-    derived = ulids(source, times_ms=hashed["time"])
-    ready = hashed.with_columns(derived.alias("derived")).with_columns(
-        pl.coalesce("given", "derived").alias("message_id"), _lane(hashed, components)
-    )
-    return ready.with_columns(_message(call.api).alias("message")).select(
+    names = {"namespace": namespace, "call": mapping.call.name}
+    whole = digest(pl.col("form"), pl.col("before"), pl.col("after"), **names)
+    hashed = parts.with_columns(whole.alias("digest"))
+    source = hashed["digest"]
+    if parts["natural"].null_count() < parts.height:
+        natural = hashed.select(pl.coalesce(digest(pl.col("natural"), **names), "digest"))
+        source = natural.to_series()
+    derived = ulids(source, times_ms=hashed["time"]).alias("derived")
+    ready = hashed.with_columns(derived, _lane(hashed, components))
+    return ready.select(
         "row",
         "person",
         "lane",
         _path(ready, mapping=mapping),
-        "message_id",
+        pl.coalesce("given", "derived").alias("message_id"),
         pl.col("digest").str.head(HASH_CHARACTERS).alias("payload_hash"),
-        pl.col("message").str.len_bytes().cast(pl.Int64).alias("bytes"),
-        "message",
-    )
+        _message(ready, api=mapping.call.api).alias("message"),
+    ).select(*MESSAGE_SCHEMA.names()[:-2], _SIZE, "message")
 
 
-def _message(api: str) -> pl.Expr:
+_SIZE = pl.col("message").str.len_bytes().cast(pl.Int64).alias("bytes")
+
+
+def _message(parts: pl.DataFrame, *, api: str) -> pl.Expr:
     if api == "forms":
         return pl.concat_str(pl.lit("{"), "after", pl.lit("}"))
-    labelled = pl.concat_str(pl.lit('"messageId":'), json_text(pl.col("message_id")))
-    before = pl.when(pl.col("before") != "").then(pl.col("before"))
-    inside = pl.concat_str(before, labelled, pl.col("after"), separator=",", ignore_nulls=True)
-    return pl.concat_str(pl.lit("{"), inside, pl.lit("}"))
+    quoted = pl.concat_str(pl.lit('"'), "derived", pl.lit('"'))
+    if parts["given"].null_count() < parts.height:
+        given = pl.col("given")
+        quoted = pl.when(given.is_not_null()).then(json_text(given)).otherwise(quoted)
+    comma = pl.when(pl.col("before") != "").then(pl.lit(",")).otherwise(pl.lit(""))
+    label = pl.lit('"messageId":')
+    return pl.concat_str(
+        pl.lit("{"), "before", comma, label, quoted, pl.lit(","), "after", pl.lit("}")
+    )
 
 
 def _lane(parts: pl.DataFrame, components: pl.DataFrame | None) -> pl.Series:

@@ -13,15 +13,17 @@ from polars_hash import CryptographicHashingNameSpace
 ID_ALGORITHM = "v1"
 """Changes when the same row would get another id; part of what is hashed."""
 
-_CROCKFORD = np.frombuffer(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ", dtype=np.uint8)
-_WEIGHTS = np.array([16, 8, 4, 2, 1], dtype=np.uint8)
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = np.array([(one + two).encode() for one in _CROCKFORD for two in _CROCKFORD]).view(np.uint16)
+"""The two characters of each ten bits."""
+
 _SEPARATOR = "\x1f"
 
 
-def digest(texts: pl.Expr, *, namespace: str, call: str) -> pl.Expr:
-    """Return the SHA-256 of texts, in hexadecimal, within a namespace and a call."""
+def digest(*texts: pl.Expr, namespace: str, call: str) -> pl.Expr:
+    """Return the SHA-256 of texts put together, in hexadecimal, within a namespace and a call."""
     prefix = _SEPARATOR.join((ID_ALGORITHM, namespace, call, ""))
-    return CryptographicHashingNameSpace(pl.concat_str(pl.lit(prefix), texts)).sha2_256()
+    return CryptographicHashingNameSpace(pl.concat_str(pl.lit(prefix), *texts)).sha2_256()
 
 
 def ulids(digests: pl.Series, *, times_ms: pl.Series) -> pl.Series:
@@ -40,22 +42,38 @@ def ulids(digests: pl.Series, *, times_ms: pl.Series) -> pl.Series:
         >>> ulids(pl.Series(["00" * 32]), times_ms=pl.Series([1], dtype=pl.Int64)).to_list()
         ['00000000010000000000000000']
     """
-    hashed = _bytes(digests)
+    first, second = _words(digests)
     times = times_ms.fill_null(-1).to_numpy().astype(np.int64)
-    clock = times.astype(">i8").view(np.uint8).reshape(-1, 8)[:, 2:]
     usable = (times >= 0) & (times < 1 << 48)
-    head = np.where(usable[:, None], clock, hashed[:, 10:16])
-    return _text(np.concatenate((head, hashed[:, :10]), axis=1))
+    clock = np.where(usable, times.astype(np.uint64), second & _LOW_48)
+    high = clock << _16 | first >> _48
+    low = first << _16 | second >> _48
+    return _text(high, low)
 
 
-def _bytes(digests: pl.Series) -> npt.NDArray[np.uint8]:
-    raw = digests.str.decode("hex").bin.reinterpret(dtype=pl.Array(pl.UInt8, 32))
-    return raw.to_numpy()
+_16, _48, _LOW_48 = np.uint64(16), np.uint64(48), np.uint64((1 << 48) - 1)
+_Words = npt.NDArray[np.uint64]
 
 
-def _text(octets: npt.NDArray[np.uint8]) -> pl.Series:
-    count = len(octets)
-    bits = np.zeros((count, 130), dtype=np.uint8)
-    bits[:, 2:] = np.unpackbits(octets, axis=1)
-    letters = _CROCKFORD[bits.reshape(count, 26, 5) @ _WEIGHTS]
-    return pl.Series(letters.view("S26").reshape(-1)).cast(pl.String)
+def _words(digests: pl.Series) -> tuple[_Words, _Words]:
+    """Return the first and the second 64 bits of each digest."""
+    first, second = (
+        digests.str.slice(start, 16).str.to_integer(base=16, dtype=pl.UInt64).to_numpy()
+        for start in (0, 16)
+    )
+    return first, second
+
+
+def _text(high: _Words, low: _Words) -> pl.Series:
+    """Return 128 bits as 26 characters: ten bits, two characters, at a time."""
+    pairs = np.empty((len(high), 13), np.uint16)
+    for place in range(13):
+        shift = 120 - 10 * place
+        if shift >= 64:
+            bits = high >> np.uint64(shift - 64)
+        elif shift > 54:
+            bits = high << np.uint64(64 - shift) | low >> np.uint64(shift)
+        else:
+            bits = low >> np.uint64(shift)
+        pairs[:, place] = _PAIRS[bits & np.uint64(1023)]
+    return pl.Series(pairs.view("S26").reshape(-1)).cast(pl.String)

@@ -11,13 +11,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from cio_frames.values import as_text, decimal_text, instant, iso
-
-LARGEST_INTEGER = 2**53
-"""Beyond it a number that is read as a double loses digits, so it is written as text."""
-
-MOST_DIGITS = 15
-"""Decimals of up to so many digits survive being read as doubles; longer ones are text."""
+from cio_frames.values import as_text, decimal_text, exact_as_double, instance_of, instant, iso
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +91,7 @@ def _fields(leaf: Leaf, dtype: pl.Struct) -> Branch:
         field.name: expand(
             Leaf(
                 values=leaf.values.struct.field(field.name),
-                dtype=_instance(field.dtype),
+                dtype=instance_of(field.dtype),
                 timezone=leaf.timezone,
             )
         )
@@ -119,11 +113,14 @@ def _absent(leaf: Leaf) -> pl.Expr:
 
 
 def _members(branch: Branch, *, full: set[int]) -> pl.Expr:
-    pieces = [
-        piece
-        for key in sorted(branch.members)
-        if (piece := _piece(key, branch.members[key], full=full)) is not None
-    ]
+    return _joined(_pieces(branch, full=full))
+
+
+def _pieces(branch: Branch, *, full: set[int]) -> list[_Piece]:
+    return [_piece(key, branch.members[key], full=full) for key in sorted(branch.members)]
+
+
+def _joined(pieces: Sequence[_Piece]) -> pl.Expr:
     if not pieces:
         return pl.lit("")
     return pl.concat_str(list(_fragments(pieces)), separator=",", ignore_nulls=True)
@@ -154,11 +151,18 @@ def _written_alone(piece: _Piece) -> pl.Expr:
     return pl.concat_str(pl.lit(f"{json.dumps(piece.key, ensure_ascii=False)}:"), piece.value)
 
 
-def _piece(key: str, node: Node, *, full: set[int]) -> _Piece | None:
+def _piece(key: str, node: Node, *, full: set[int]) -> _Piece:
     if isinstance(node, Branch):
-        inside = _members(node, full=full)
-        shown = inside != "" if node.present is None else node.present
-        value = pl.when(shown).then(pl.concat_str(pl.lit("{"), inside, pl.lit("}")))
+        pieces = _pieces(node, full=full)
+        if pieces and all(piece.plain and piece.always for piece in pieces):
+            together = pl.struct(piece.value.alias(piece.key) for piece in pieces)
+            return _Piece(key=key, value=together, plain=True, always=True)
+        inside = _joined(pieces)
+        value: pl.Expr = pl.concat_str(pl.lit("{"), inside, pl.lit("}"))
+        if node.present is not None:
+            value = pl.when(node.present).then(value)
+        elif not any(piece.always for piece in pieces):
+            value = pl.when(inside != "").then(value)
         if node.clear:
             value = value.fill_null("null")
         return _Piece(key=key, value=value, plain=False, always=False)
@@ -183,10 +187,8 @@ def _typed(values: pl.Expr, dtype: pl.DataType, *, timezone: str | None) -> tupl
         return pl.when(values.is_finite()).then(
             pl.when(values == 0).then(0.0).otherwise(values)
         ), True
-    if dtype.is_integer():
-        return _integer(values, dtype)
-    if isinstance(dtype, pl.Decimal):
-        return _decimal(values), False
+    if dtype.is_integer() or isinstance(dtype, pl.Decimal):
+        return _digits(values, dtype)
     if isinstance(dtype, pl.Datetime):
         return iso(instant(values, dtype=dtype, timezone=timezone)), True
     if isinstance(dtype, pl.List | pl.Array):
@@ -205,29 +207,20 @@ def _writable(leaf: Leaf) -> pl.Expr:
     return leaf.values
 
 
-def _integer(values: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, bool]:
+def _digits(values: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, bool]:
+    """Return numbers, as texts where a reader would lose digits of them."""
     if dtype in _SMALL_INTEGERS:
         return values, True
-    text = values.cast(pl.String)
-    safe = values <= LARGEST_INTEGER
-    if dtype.is_signed_integer():
-        safe &= values >= -LARGEST_INTEGER
+    text = values.cast(pl.String) if dtype.is_integer() else decimal_text(values)
     quoted = pl.concat_str(pl.lit('"'), text, pl.lit('"'))
-    return pl.when(safe).then(text).otherwise(quoted), False
-
-
-def _decimal(values: pl.Expr) -> pl.Expr:
-    text = decimal_text(values)
-    digits = text.str.replace_all(r"[-.]", "").str.strip_chars_start("0").str.len_bytes()
-    quoted = pl.concat_str(pl.lit('"'), text, pl.lit('"'))
-    return pl.when(digits <= MOST_DIGITS).then(text).otherwise(quoted)
+    return pl.when(exact_as_double(values, dtype=dtype)).then(text).otherwise(quoted), False
 
 
 def _list(
     values: pl.Expr, dtype: pl.List | pl.Array, *, timezone: str | None
 ) -> tuple[pl.Expr, bool]:
     items = values.arr.to_list() if isinstance(dtype, pl.Array) else values
-    inner = _instance(dtype.inner)
+    inner = instance_of(dtype.inner)
     item, plain = _typed(pl.element(), inner, timezone=timezone)
     if plain:
         return (items if inner in _AS_THEY_ARE else items.list.eval(item)), True
@@ -239,10 +232,6 @@ def _object(values: pl.Expr, dtype: pl.Struct, *, timezone: str | None) -> pl.Ex
     branch = _fields(Leaf(values=values, dtype=dtype, timezone=timezone), dtype)
     text = pl.concat_str(pl.lit("{"), _members(branch, full=set()), pl.lit("}"))
     return pl.when(values.is_not_null()).then(text)
-
-
-def _instance(dtype: pl.DataType | type[pl.DataType]) -> pl.DataType:
-    return dtype() if isinstance(dtype, type) else dtype
 
 
 _SMALL_INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.UInt8, pl.UInt16, pl.UInt32)

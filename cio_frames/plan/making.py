@@ -1,14 +1,17 @@
 """From a table and what a verb was asked for to a plan."""
 
+from difflib import get_close_matches
 from typing import Any
 
 import polars as pl
 
 from cio_frames.checks import Checks
+from cio_frames.errors import MappingError
 from cio_frames.frames import Table, read
+from cio_frames.frames.table import reading
 from cio_frames.mapping import Ask, propose, resolve
 from cio_frames.plan.plan import Plan
-from cio_frames.spec import CALLS
+from cio_frames.spec import CALLS, Call
 
 SAMPLE_ROWS = 1_000
 WHO = ("user_id", "anonymous_id", "group_id", "previous_id", "email", "id")
@@ -34,8 +37,9 @@ def make(
     """
     row = CALLS[call]
     named = any(ask.fields.get(argument) is not None for argument in WHO)
-    proposals = () if named else propose(_sample(table), call=row)
-    asked = {name for name, value in ask.fields.items() if value is not None}
+    asked = {name: value for name, value in ask.fields.items() if value is not None}
+    taken = [value for value in asked.values() if isinstance(value, str)]
+    proposals = [] if named else propose(_sample(table).drop(taken, strict=False), call=row)
     mapping = resolve(
         ask,
         call=row,
@@ -56,6 +60,9 @@ def suggest(frame: Any, call: str) -> Any:
     Returns:
         A frame of the user's library with argument, column, confidence and reason.
 
+    Raises:
+        MappingError: There is no such call.
+
     Examples:
         >>> import polars as pl, cio_frames as cio
         >>> people = pl.DataFrame({"userId": ["u1"], "plan": ["pro"]})
@@ -70,7 +77,7 @@ def suggest(frame: Any, call: str) -> Any:
             "confidence": proposal.confidence,
             "reason": proposal.reason,
         }
-        for proposal in propose(_sample(table), call=CALLS[call])
+        for proposal in propose(_sample(table), call=_call(call))
     ]
     schema = dict.fromkeys(("argument", "column", "confidence", "reason"), pl.String)
     found = pl.DataFrame(rows, schema=schema)
@@ -78,4 +85,13 @@ def suggest(frame: Any, call: str) -> Any:
 
 
 def _sample(table: Table) -> pl.DataFrame:
-    return table.lazy.head(SAMPLE_ROWS).collect()
+    with reading(table.label):
+        return table.lazy.head(SAMPLE_ROWS).collect()
+
+
+def _call(name: str) -> Call:
+    if name in CALLS:
+        return CALLS[name]
+    near = get_close_matches(name, CALLS, n=1)
+    hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(CALLS)}."
+    raise MappingError(f"{name!r} is not a call. {hint}")

@@ -1,11 +1,13 @@
 """One pass over a plan's rows: chunk by chunk, checked and encoded, nothing kept behind."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import polars as pl
 
 from cio_frames.checks import Check, Scope
+from cio_frames.errors import MappingError
 from cio_frames.frames import ROW, Table
 from cio_frames.identity.links import components
 from cio_frames.payloads import (
@@ -90,7 +92,9 @@ def work(
     tests = probes(checks, scope=scope, notes=table.notes)
     links = _links(table, scope=scope)
     for number, chunk in enumerate(table.chunks(chunk_rows)):
-        checked = check(scope.mapping.prepare(chunk), tests=tests)
+        with _computing():
+            prepared = scope.mapping.prepare(chunk)
+        checked = check(prepared, tests=tests)
         messages = encode(checked.valid, scope.mapping, namespace=namespace, components=links)
         late = check_messages(messages, checks=checks, scope=scope)
         refused = late.filter(pl.col("severity").is_in(BLOCKING))["row"]
@@ -104,6 +108,31 @@ def work(
             findings=found,
             reasons=reasons(found),
         )
+
+
+def forbidden(
+    table: Table, *, scope: Scope, checks: Sequence[Check]
+) -> tuple[int, pl.DataFrame]:
+    """Go once over all rows, look only for what forbids sending, and encode nothing.
+
+    Args:
+        table: The rows.
+        scope: The mapping and what else the checks may know.
+        checks: The checks that apply.
+
+    Returns:
+        How many rows there are, and the findings.
+    """
+    strict = [item for item in checks if item.severity == "refuse"]
+    tests = probes(strict, scope=scope)
+    rows, findings = 0, [check_call(strict, scope=scope)]
+    for chunk in table.chunks(CHUNK_ROWS):
+        rows += chunk.height
+        if tests:
+            with _computing():
+                prepared = scope.mapping.prepare(chunk)
+            findings.append(check(prepared, tests=tests).findings)
+    return rows, _worst_first(pl.concat(findings))
 
 
 def survey(
@@ -215,7 +244,8 @@ def _links(table: Table, *, scope: Scope) -> pl.DataFrame | None:
     key = lane_key(scope.mapping)
     prepared = scope.mapping.prepare(table.lazy.with_row_index(ROW))
     pairs = prepared.select(key.alias("key"), pl.concat_list(others).alias("other"))
-    found = components(pairs.explode("other").unique().collect(engine="streaming"))
+    with _computing():
+        found = components(pairs.explode("other").unique().collect(engine="streaming"))
     return found if found.height else None
 
 
@@ -224,3 +254,15 @@ def _worst_first(findings: pl.DataFrame) -> pl.DataFrame:
     return findings.sort(
         pl.col("severity").cast(order), pl.col("code"), pl.col("row"), maintain_order=True
     ).match_to_schema(FINDING_SCHEMA)
+
+
+@contextmanager
+def _computing() -> Iterator[None]:
+    """Turn what polars raises while it computes the fields into an error without values in it."""
+    try:
+        yield
+    except pl.exceptions.PolarsError as error:
+        raise MappingError(
+            f"The fields cannot be computed ({type(error).__name__}): an expression, or a step of "
+            "the lazy frame, fails on some rows. Run it alone with frame.select(...) to see where."
+        ) from None

@@ -14,7 +14,7 @@ from cio_frames.errors import RepairError
 from cio_frames.frames import ROW, Table
 from cio_frames.mapping import MessageMapping
 from cio_frames.payloads import Segment
-from cio_frames.plan.passes import Survey, Worked, segments, survey, work
+from cio_frames.plan.passes import Survey, Worked, forbidden, segments, survey, work
 from cio_frames.plan.report import plan_view
 from cio_frames.plan.sendable import Sendable
 from cio_frames.spec import LIMITS
@@ -182,10 +182,18 @@ class Plan(Sendable):
             first=first,
         )
 
-    def refusals(self) -> list[dict[str, Any]]:
-        """Return one finding of each code that forbids sending."""
-        refused = self.survey.findings.filter(pl.col("severity") == "refuse")
-        return refused.unique("code", maintain_order=True).to_dicts()
+    @cached_property
+    def gate(self) -> tuple[int, list[dict[str, Any]]]:
+        """How many rows there are, and one finding of each code that forbids sending.
+
+        Where the survey was not asked for, only what could forbid is looked at.
+        """
+        if "survey" in self.__dict__:
+            rows, found = self.survey.rows, self.survey.findings
+        else:
+            rows, found = forbidden(self.table, scope=self.scope(), checks=self.applied)
+        refused = found.filter(pl.col("severity") == "refuse")
+        return rows, refused.unique("code", maintain_order=True).to_dicts()
 
     @property
     def decisions(self) -> dict[str, Any]:

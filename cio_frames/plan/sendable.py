@@ -29,7 +29,7 @@ class Sendable(ABC):
         Raises:
             PlanRefusedError: Something has to be fixed or allowed first.
         """
-        refused = [item for plan in self.plans for item in plan.refusals()]
+        refused = [item for plan in self.plans for item in plan.gate[1]]
         if refused:
             raise PlanRefusedError(refused)
 
@@ -89,7 +89,7 @@ class Sendable(ABC):
         return Job(
             calls=tuple(plan.call for plan in plans),
             tables=tuple(plan.table for plan in plans),
-            rows=sum(plan.survey.rows for plan in plans),
+            rows=tuple(plan.gate[0] for plan in plans),
             segments=self._segments,
             mapping={
                 f"{place} {plan.call}": plan.mapping.describe() for place, plan in enumerate(plans)

@@ -15,7 +15,7 @@ class Job:
     Attributes:
         calls: The calls, in the order of the plans.
         tables: The rows, one table per plan.
-        rows: Rows of all tables.
+        rows: Rows of each table.
         segments: Makes the segments, in the order in which they are sent.
         mapping: Which column feeds which field, per plan, as plain values for the record.
         decisions: What the user chose: repairs, allowances, changed severities.
@@ -25,7 +25,7 @@ class Job:
 
     calls: tuple[str, ...]
     tables: tuple[Table, ...]
-    rows: int
+    rows: tuple[int, ...]
     segments: Callable[[], Iterator[Segment]]
     mapping: Mapping[str, Any] = field(default_factory=dict)
     decisions: Mapping[str, Any] = field(default_factory=dict)

@@ -63,10 +63,10 @@ class Run:
         self._clock = clock
         self._detached = detached
         self.run_id = new_run_id(clock())
-        self._tally = Tally(rows=job.rows)
+        self._tally = Tally(rows=sum(job.rows))
         self._stop = StopFlag()
         shown = display(progress, stop=self._stop.drain if detached else None)
-        self._progress = Progress(shown, label=job.label, total=job.rows)
+        self._progress = Progress(shown, label=job.label, total=sum(job.rows))
         self._recorder = Recorder.start(audit, self._info())
         self.audit: Path = self._recorder.directory
         self._worker = Worker(self._main, stop=self._stop)
@@ -230,7 +230,8 @@ class Run:
             mapping=job.mapping,
             decisions=job.decisions,
             fingerprint=" ".join(prints),
-            rows=job.rows,
+            rows=sum(job.rows),
+            plans=tuple(zip(job.calls, job.rows, strict=True)),
         )
 
     def __repr__(self) -> str:

@@ -92,4 +92,4 @@ def probes(lanes: Sequence[int]) -> tuple[int, ...]:
     heads = [at for at in range(1, len(lanes)) if lanes[at] != lanes[at - 1]]
     if len(heads) > 1:
         return heads[(len(heads) - 1) // 2], heads[-1]
-    return tuple(sorted({*heads, *(at for at in (1, 2) if at not in heads)})[:2])
+    return tuple(sorted([*heads, *(at for at in (1, 2) if at not in heads)][:2]))

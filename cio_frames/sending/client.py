@@ -2,6 +2,7 @@
 
 import math
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Never
@@ -43,9 +44,9 @@ class Client:
     _wire: Wire = field(repr=False)
     _credentials: Credentials = field(repr=False)
 
-    def session(self) -> Transport:
+    def session(self, *, monotonic: Callable[[], float] = time.monotonic) -> Transport:
         """Return a transport for one event loop; its connections live in its `async with`."""
-        return Transport(self._wire)
+        return Transport(self._wire, monotonic=monotonic)
 
     async def post(self, batch_request: Request) -> Answer:
         """Send one request over a connection of its own."""

@@ -57,13 +57,14 @@ async def send(
     Raises:
         MissingKeyError: The client has no key for a call.
     """
-    async with client.session() as transport:
+    clock = clock or Clock()
+    async with client.session(monotonic=clock.monotonic) as transport:
         engine = _Engine(
             transport,
             client=client,
             tell=tell,
             stop=stop,
-            clock=clock or Clock(),
+            clock=clock,
             patience=patience or Patience(),
         )
         await engine.run(segments)

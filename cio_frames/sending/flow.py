@@ -97,12 +97,15 @@ class Flow:
             Whether it may be sent; if not, the run ends.
         """
         async with self._probe if self._breaker.is_open else nullcontext():
-            may = await self._may_leave(api, after_s=after_s)
-            self._under_way += may
+            if not await self._may_leave(api, after_s=after_s):
+                yield False
+                return
+            self._under_way += 1
+            self._courses[api].concurrency.left(self._under_way)
             try:
-                yield may
+                yield True
             finally:
-                self._under_way -= may
+                self._under_way -= 1
 
     async def _may_leave(self, api: str, *, after_s: float) -> bool:
         going = await self.rest(after_s)
@@ -124,7 +127,7 @@ class Flow:
                 if answer.compressed:
                     course.gzip = "proven"
         if answer.kind == "answer" and not isinstance(decision, Retry):
-            course.concurrency.answered(answer.elapsed_s, under_way=self._under_way, now=now)
+            course.concurrency.answered(answer.elapsed_s, now=now)
 
     def _failed(self, course: Course, *, answer: Answer, retry: Retry, now: float) -> None:
         if retry.slow_down:

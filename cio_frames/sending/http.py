@@ -67,7 +67,7 @@ class Transport:
         monotonic: Measures how long an attempt took.
     """
 
-    def __init__(self, wire: Wire, *, monotonic: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, wire: Wire, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._wire = wire
         self._monotonic = monotonic
         self._library = _library(wire.transport)

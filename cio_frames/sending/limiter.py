@@ -73,6 +73,7 @@ class Concurrency:
     _SMOOTHING = 0.4
     _DEVIATIONS = 2.5
     _CUT = 0.7
+    _EVEN = 1 + 1e-9  # a sum of equal times is not always their multiple
 
     def __init__(self, *, most: int = 16, start: int = 2) -> None:
         self.limit = min(start, most)
@@ -84,16 +85,13 @@ class Concurrency:
         self._mean: float | None = None
         self._variance = 0.0
 
-    def answered(self, rtt_s: float, *, under_way: int, now: float) -> None:
-        """Learn from an answer.
-
-        Args:
-            rtt_s: How long it took.
-            under_way: How many requests were under way, this one included.
-            now: The present, on a monotonic clock.
-        """
-        self._window.append(rtt_s)
+    def left(self, under_way: int) -> None:
+        """Learn that a request left, and how many are under way with it."""
         self._reached = self._reached or under_way >= self.limit
+
+    def answered(self, rtt_s: float, *, now: float) -> None:
+        """Learn how long an answer took."""
+        self._window.append(rtt_s)
         if now >= self._window_ends:
             self._close_window(now)
 
@@ -114,12 +112,11 @@ class Concurrency:
         if self._mean is None:
             self._mean = mean
         margin = self._DEVIATIONS * math.sqrt(self._variance)
-        if self._cut_in_window:
-            pass
-        elif margin and mean > self._mean + margin:
-            self.limit = max(1, int(self.limit * self._CUT))
-        elif self._reached and mean <= self._mean + margin / self._DEVIATIONS:
-            self.limit = min(self._most, self.limit + 1)
+        if not self._cut_in_window:
+            if margin and mean > self._mean + margin:
+                self.limit = max(1, int(self.limit * self._CUT))
+            elif self._reached and mean <= self._mean * self._EVEN:
+                self.limit = min(self._most, self.limit + 1)
         gap = mean - self._mean
         self._mean += self._SMOOTHING * gap
         self._variance = (1 - self._SMOOTHING) * (self._variance + self._SMOOTHING * gap * gap)

@@ -3,8 +3,10 @@
 import asyncio
 import atexit
 import contextvars
+import math
 import os
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -13,6 +15,8 @@ from cio_frames.sending.stop import StopFlag
 
 EXIT_SECONDS = 60.0
 """How long the interpreter's exit waits for requests under way."""
+
+_SLICE_SECONDS = 0.1  # an interrupt that another thread catches is seen only between waits
 
 
 class Worker:
@@ -82,7 +86,11 @@ class Worker:
                 forked from.
         """
         self._require_own_process()
-        return self._over.wait(timeout)
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        while not self._over.wait(min(_SLICE_SECONDS, max(0.0, deadline - time.monotonic()))):
+            if time.monotonic() >= deadline:
+                return False
+        return True
 
     def result(self) -> Any:
         """Return what the coroutine returned, or raise what it raised. Waits for the end."""

@@ -1,5 +1,6 @@
 """What a value becomes: points in time and texts."""
 
+from cio_frames.values.dtypes import has_text, instance_of
 from cio_frames.values.instants import (
     EPOCH_UNITS,
     epoch_unit,
@@ -8,15 +9,17 @@ from cio_frames.values.instants import (
     is_date_only,
     iso,
 )
-from cio_frames.values.texts import as_text, decimal_text, has_text, json_text
+from cio_frames.values.texts import as_text, decimal_text, exact_as_double, json_text
 
 __all__ = [
     "EPOCH_UNITS",
     "as_text",
     "decimal_text",
     "epoch_unit",
+    "exact_as_double",
     "has_text",
     "has_zone",
+    "instance_of",
     "instant",
     "is_date_only",
     "iso",

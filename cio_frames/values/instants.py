@@ -7,7 +7,7 @@ import polars as pl
 UTC_MS = pl.Datetime("ms", "UTC")
 ISO = "%Y-%m-%dT%H:%M:%S%.3fZ"
 
-_OFFSET = r"(?:[Zz]|[+-]\d{2}:?\d{2})$"
+_OFFSET = r"(?:[Zz]| UTC|\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)? ?[+-]\d{2}(?::?\d{2})?)$"
 _TIMES = r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}"
 _DATES = r"^\d{4}-\d{2}-\d{2}$"
 _LEAP_SECOND = r":\d{2}:6\d"
@@ -75,10 +75,10 @@ def iso(instants: pl.Expr) -> pl.Expr:
 def epoch_unit(values: pl.Expr) -> pl.Expr:
     """Return the name of the unit each number is read in, null where it is too small."""
     size = values.abs()
-    chain = pl.when(size >= EPOCH_UNITS[0].least).then(pl.lit(EPOCH_UNITS[0].name))
-    for unit in EPOCH_UNITS[1:]:
-        chain = chain.when(size >= unit.least).then(pl.lit(unit.name))
-    return chain.otherwise(None)
+    name = pl.lit(None, pl.String)
+    for unit in reversed(EPOCH_UNITS):
+        name = pl.when(size >= unit.least).then(pl.lit(unit.name)).otherwise(name)
+    return name
 
 
 def has_zone(values: pl.Expr) -> pl.Expr:
@@ -108,7 +108,7 @@ def _from_text(values: pl.Expr, *, timezone: str | None) -> pl.Expr:
     text = values.str.strip_chars()
     readable = text.str.contains(_TIMES) & ~text.str.contains(_LEAP_SECOND)
     shaped = pl.when(readable).then(text.str.replace(r"[Tt ]", "T"))
-    zoned = pl.when(has_zone(shaped)).then(shaped.str.replace(r"[Zz]$", "+00:00"))
+    zoned = pl.when(has_zone(shaped)).then(shaped.str.replace(r"(?:[Zz]| UTC)$", "+00:00"))
     local = pl.when(~has_zone(shaped)).then(shaped)
     naive = pl.coalesce(
         local.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False),
@@ -129,8 +129,8 @@ def _from_text(values: pl.Expr, *, timezone: str | None) -> pl.Expr:
 
 def _from_epoch(values: pl.Expr) -> pl.Expr:
     size = values.abs()
-    chain = pl.when(size >= EPOCH_UNITS[0].least).then(values // int(EPOCH_UNITS[0].per_ms))
-    for unit in EPOCH_UNITS[1:]:
+    instants = pl.lit(None, pl.Int64)
+    for unit in reversed(EPOCH_UNITS):
         scaled = values // int(unit.per_ms) if unit.per_ms >= 1 else values * round(1 / unit.per_ms)
-        chain = chain.when(size >= unit.least).then(scaled)
-    return chain.otherwise(None).cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
+        instants = pl.when(size >= unit.least).then(scaled).otherwise(instants)
+    return instants.cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")

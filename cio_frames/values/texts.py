@@ -2,7 +2,14 @@
 
 import polars as pl
 
+from cio_frames.values.dtypes import has_text
 from cio_frames.values.instants import instant, iso
+
+LARGEST_INTEGER = 2**53
+"""The largest range of integers that doubles hold exactly."""
+
+MOST_DIGITS = 15
+"""Decimals of up to so many digits survive being read as doubles."""
 
 
 def as_text(values: pl.Expr, *, dtype: pl.DataType, timezone: str | None = None) -> pl.Expr:
@@ -35,11 +42,18 @@ def as_text(values: pl.Expr, *, dtype: pl.DataType, timezone: str | None = None)
     return pl.lit(None, pl.String)
 
 
-def has_text(dtype: pl.DataType) -> bool:
-    """Tell whether values of a type can be written as one text."""
-    return (
-        dtype.is_numeric() or dtype.is_temporal() or dtype in _TEXTS or isinstance(dtype, pl.Enum)
-    )
+def exact_as_double(values: pl.Expr, *, dtype: pl.DataType) -> pl.Expr:
+    """Tell of each integer or decimal whether reading it as a double keeps all its digits.
+
+    Args:
+        values: The column.
+        dtype: Its type.
+    """
+    if isinstance(dtype, pl.Decimal):
+        digits = decimal_text(values).str.replace_all(r"[-.]", "").str.strip_chars_start("0")
+        return digits.str.len_bytes() <= MOST_DIGITS
+    exact = values <= LARGEST_INTEGER
+    return exact & (values >= -LARGEST_INTEGER) if dtype.is_signed_integer() else exact
 
 
 def decimal_text(values: pl.Expr) -> pl.Expr:
@@ -60,10 +74,7 @@ def json_text(values: pl.Expr) -> pl.Expr:
 
 
 def _from_float(values: pl.Expr) -> pl.Expr:
-    whole = values.cast(pl.Int64, strict=False)
+    whole = values.cast(pl.Int128, strict=False)
     is_whole = whole.cast(pl.Float64) == values.cast(pl.Float64)
     text = pl.when(is_whole).then(whole.cast(pl.String)).otherwise(values.cast(pl.String))
     return pl.when(values.is_finite()).then(text)
-
-
-_TEXTS = (pl.String, pl.Boolean, pl.Categorical)

@@ -191,10 +191,11 @@ class Widget:
         self._head, self._report = ipywidgets.HTML(), ipywidgets.HTML()
         wide = ipywidgets.Layout(width="100%", max_width="920px")
         self._bar = ipywidgets.FloatProgress(min=0.0, max=1.0, layout=wide)
-        self._button = ipywidgets.Button(description="Stop", tooltip="Send nothing more")
-        self._button.on_click(self._clicked)
-        children = [self._head, self._bar, self._report, *([self._button] if stop else [])]
-        self._box = ipywidgets.VBox(children)
+        self._box = ipywidgets.VBox([self._head, self._bar, self._report])
+        if stop:
+            button = ipywidgets.Button(description="Stop", tooltip="Send nothing more")
+            button.on_click(self._clicked)
+            self._box.children += (button,)
         self._box.add_class("cio-progress")
         self._advice = "" if stop else INTERRUPT
 
@@ -214,7 +215,8 @@ class Widget:
         """Replace the widget by the summary and let it go."""
         self._handle.update(summary)
         for widget in (*self._box.children, self._box):
-            widget.close()
+            for part in (widget.layout, getattr(widget, "style", widget), widget):
+                part.close()
 
     def _clicked(self, button: Any) -> None:
         """Ask the run to stop, once."""
@@ -250,7 +252,13 @@ class Marimo:
 
     def show(self, state: ProgressState) -> None:
         """Show the bar, on the cell's own thread."""
-        self._context = self._make(total=_STEPS, title=live.title(state), remove_on_exit=True)
+        self._context = self._make(
+            total=_STEPS,
+            title=live.title(state),
+            show_rate=False,
+            show_eta=False,
+            remove_on_exit=True,
+        )
         self._bar = self._context.__enter__()
 
     def update(self, state: ProgressState) -> None:

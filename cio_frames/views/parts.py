@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 
 from cio_frames.views import style as css
-from cio_frames.views.html import NOTHING, Child, Markup, join, picture, shape, tag
+from cio_frames.views.html import NOTHING, Child, Markup, picture, shape, tag
 from cio_frames.views.style import Style, Tone
 from cio_frames.views.wording import number
 
@@ -115,14 +115,6 @@ def bar(parts: Sequence[tuple[str, int, Tone]]) -> Markup:
     )
     told = ", ".join(f"{name} {number(count)}" for name, count, _ in present)
     return picture(drawing, alt=told, style=css.BAR)
-
-
-def listed(children: Iterable[Markup]) -> Markup:
-    """Return markup parted by commas."""
-    parts: list[Child] = []
-    for child in children:
-        parts += [", ", child] if parts else [child]
-    return join(parts)
 
 
 def _figure(name: str, value: str) -> Markup:

@@ -26,7 +26,6 @@ Phase = Literal["checking", "sending", "finishing", "finished"]
 UPDATE_S = 0.25
 _IDLE_S = 1.0
 _WINDOW_S = 10.0
-_PATIENCE_S = 2.0
 
 _Key = tuple[int, int, int, int]
 
@@ -226,9 +225,11 @@ class Progress:
         label: str,
         total: int | None = None,
         clock: Callable[[], float] = time.monotonic,
+        patience_s: float = 2.0,
     ) -> None:
         self._display = display
         self._clock = clock
+        self._patience_s = patience_s
         self._lock = threading.Lock()
         self._drawing = threading.Lock()
         self._stop = threading.Event()
@@ -274,7 +275,7 @@ class Progress:
         """
         self._stop.set()
         if self._thread:
-            self._ended.wait(_PATIENCE_S)
+            self._ended.wait(self._patience_s)
         with self._lock:
             self.state = state = replace(self.state, now_s=self._clock())
         self._draw(lambda: self._display.update(state))
@@ -288,7 +289,7 @@ class Progress:
 
     def _draw(self, draw: Callable[[], None]) -> None:
         """Draw; a display that fails or hangs is counted and left alone."""
-        if not self._drawing.acquire(timeout=_PATIENCE_S):
+        if not self._drawing.acquire(timeout=self._patience_s):
             self.errors += 1
             return
         try:

@@ -249,7 +249,8 @@ def _group_text(severity: Severity, found: list[FindingView]) -> str:
         lines += [plain.paragraph(f"Do: {todo}", indent="    ")] if todo else []
         lines += [
             plain.paragraph(
-                f"row {number(item.row)}  {item.column} = {item.value}", indent="      "
+                f"row {number(item.row)}  {item.column} = {item.value or '(empty)'}",
+                indent="      ",
             )
             for item in finding.examples
         ]

@@ -64,7 +64,7 @@ class FakeDisk:
         self.locks: set[Path] = set()
         self._numbers = itertools.count(1)
 
-    def make(self, directory: Path, *, shared: bool = False) -> None:
+    def make(self, directory: Path, *, shared: bool = False) -> None:  # noqa: ARG002
         """Make a directory, at once and for good."""
         self.directories.add(directory)
 
@@ -143,7 +143,7 @@ class FakeDisk:
     def unlock(self, handle: int) -> None:
         """Let go of it."""
 
-    def is_locked(self, path: Path) -> bool:
+    def is_locked(self, path: Path) -> bool:  # noqa: ARG002
         """Tell that nobody holds it."""
         return False
 
@@ -376,7 +376,7 @@ class Driver:
         self.deliver(good)
         self.attempt(bad)
         self.finish(
-            bad, "rejected_server", status=400, code="answer.400", error="bad: person5@example.com"
+            bad, "rejected_server", status=400, code="answer.400", error="bad: person0@example.com"
         )
 
 

@@ -192,6 +192,20 @@ def closed(line: socket.socket, *, wait_s: float = 5.0) -> bool:
         return False
 
 
+def test_sender_who_leaves_is_logged(sandbox):
+    """A request that breaks off in its body is logged with status 499 and applies nothing."""
+    host, port = sandbox.url.removeprefix("http://").split(":")
+    head = f"POST /v1/track HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 99\r\n\r\n"
+    with socket.create_connection((host, int(port)), timeout=5) as line:
+        line.sendall(head.encode() + TRACK)
+    deadline = time.monotonic() + 5
+    while not sandbox.counts["requests"] and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    assert sandbox.requests.select("status", "items").rows() == [(499, 0)]
+    assert sandbox.events.is_empty()
+
+
 @pytest.mark.parametrize("size", [40_000, 400_000], ids=["at-once", "in-parts"])
 def test_headers_are_bounded(sandbox, size):
     """A request with enormous headers is refused, however they come in."""

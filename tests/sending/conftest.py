@@ -107,17 +107,18 @@ class Host:
         now = asyncio.get_running_loop().time()
         heard = Heard(now, request.url.path, rows, gzipped, request.headers)
         self.requests.append(heard)
+        number = len(self.requests)
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:
             await asyncio.sleep(self.seconds)
-            return await self._respond(heard, request)
+            return await self._respond(heard, number)
         finally:
             self.under_way -= 1
 
-    async def _respond(self, heard: Heard, request: httpx2.Request) -> httpx2.Response:
+    async def _respond(self, heard: Heard, number: int) -> httpx2.Response:
         form = "/forms/" in heard.path
-        outcome = self.answer(heard, len(self.requests))
+        outcome = self.answer(heard, number)
         if asyncio.iscoroutine(outcome):
             outcome = await outcome
         if isinstance(outcome, Exception):
@@ -171,7 +172,9 @@ def segment(
         )
         for count, cut in enumerate(cuts)
     )  # fmt: skip
-    frame = pl.DataFrame({"row": numbers, "lane": lanes}, schema={"row": pl.Int64, "lane": pl.Int32})
+    frame = pl.DataFrame(
+        {"row": numbers, "lane": lanes}, schema={"row": pl.Int64, "lane": pl.Int32}
+    )
     return Segment(plan=plan, number=number, call=call, rows=frame, batches=batches)
 
 
@@ -238,7 +241,12 @@ def check(record: Record) -> Record:
 
 def client_of(host: Host, **options: Any) -> Client:
     """Return a client that speaks to `host` in this process."""
-    options = {"rate": None, "write_key": WRITE_KEY, "site_id": "s1", "track_api_key": TRACK_KEY} | options
+    options = {
+        "rate": None,
+        "write_key": WRITE_KEY,
+        "site_id": "s1",
+        "track_api_key": TRACK_KEY,
+    } | options
     return connect(transport=httpx2.MockTransport(host.handle), environ={}, **options)
 
 

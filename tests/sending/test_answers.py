@@ -15,10 +15,14 @@ from cio_frames.sending.answers import ERROR_CHARACTERS, Answer, Request, proble
         pytest.param({"meta": {"errors": ["a", "b"]}}, "a; b", id="meta-errors"),
         pytest.param({"meta": {"error": "a"}}, "a", id="meta-error"),
         pytest.param({"meta": {"error": "a", "errors": ["b"]}}, "a; b", id="both"),
-        pytest.param({"errors": [{"reason": "r", "field": "f", "message": "m"}]}, "r f: m", id="list"),
+        pytest.param(
+            {"errors": [{"reason": "r", "field": "f", "message": "m"}]}, "r f: m", id="list"
+        ),
         pytest.param({"errors": [{"message": "m"}]}, "m", id="message-only"),
         pytest.param({"errors": [{"reason": "r"}]}, "r", id="reason-only"),
-        pytest.param({"errors": [{"batch_index": 3, "field": "f", "message": None}]}, "f", id="207"),
+        pytest.param(
+            {"errors": [{"batch_index": 3, "field": "f", "message": None}]}, "f", id="207"
+        ),
         pytest.param({"errors": "a"}, "a", id="text"),
         pytest.param({"error": "a"}, "a", id="top-error"),
         pytest.param({"error": {"message": "a"}}, "a", id="top-object"),
@@ -39,9 +43,13 @@ def test_every_error_envelope_is_read(body, text):
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["meta", "error", "errors", "message", "field", "reason"]), inner, max_size=3
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["meta", "error", "errors", "message", "field", "reason"]),
+            inner,
+            max_size=3,
+        )
     ),
     max_leaves=12,
 )

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from cio_frames.sending.lanes import Lanes
 from tests.sending.conftest import batch
 
-intervals = st.tuples(st.integers(0, 1023), st.integers(0, 1023)).map(lambda two: tuple(sorted(two)))
+intervals = st.tuples(st.integers(0, 1023), st.integers(0, 1023)).map(
+    lambda two: tuple(sorted(two))
+)
 queues = st.lists(st.tuples(intervals, st.integers(0, 3)), max_size=40)
 
 
@@ -49,7 +51,8 @@ def test_batches_apart_go_together_and_the_earliest_goes_first():
     """Separate intervals start at once, in order; an overlap waits."""
     lanes = Lanes()
     first, second, third = (
-        batch([n], number=n, lanes=interval) for n, interval in enumerate([(0, 4), (4, 9), (10, 20)])
+        batch([n], number=n, lanes=interval)
+        for n, interval in enumerate([(0, 4), (4, 9), (10, 20)])
     )
     for each in (first, second, third):
         lanes.add(each)

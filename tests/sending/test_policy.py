@@ -116,7 +116,8 @@ BATCHES = [
 
 
 @pytest.mark.parametrize(
-    ("given_answer", "options", "expected"), [pytest.param(*case[1:], id=case[0]) for case in BATCHES]
+    ("given_answer", "options", "expected"),
+    [pytest.param(*case[1:], id=case[0]) for case in BATCHES],
 )
 def test_each_outcome_of_a_batch_has_its_decision(given_answer, options, expected):
     """The table of outcomes holds for batches, row by row."""
@@ -143,7 +144,9 @@ def test_each_outcome_of_a_batch_has_its_decision(given_answer, options, expecte
         pytest.param(answer(429), {"outage_s": 1_801}, "OUTAGE", False, id="throttled-for-ever"),
     ],
 )
-def test_a_stop_says_why_and_whether_it_may_have_been_applied(given_answer, options, code, in_doubt):
+def test_a_stop_says_why_and_whether_it_may_have_been_applied(
+    given_answer, options, code, in_doubt
+):
     """Each reason to stop has its code, a sentence, and keeps doubt apart."""
     decision = decided(given_answer, **options)
 
@@ -198,7 +201,13 @@ histories = st.builds(
 )
 
 
-@given(answers, histories, st.integers(1, 2_000), st.booleans(), st.sampled_from(["track", "alias", "form"]))
+@given(
+    answers,
+    histories,
+    st.integers(1, 2_000),
+    st.booleans(),
+    st.sampled_from(["track", "alias", "form"]),
+)
 def test_laws_of_the_decision(given_answer, history, size, strict, call):
     """Only a 2xx delivers, only strict verifies, one message never splits, waits are bounded."""
     size = 1 if call == "form" else size

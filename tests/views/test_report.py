@@ -113,7 +113,7 @@ Fix before anything can be sent
   [refuse] sensitive.card · whole table
     Card numbers.
     Do: Drop the column.
-      row 3  note =
+      row 3  note = (empty)
 
 Rows that would be left out
   [reject] email.invalid · 15 rows

@@ -58,7 +58,7 @@ def test_a_table_in_a_terminal():
 
     assert table.text(_view(rows, total=5000)) == snapshot("""\
 Rows: 5,000 rows
-    n  word
+    n  text
     1  日本
  null  a␊b
 12345  ␛[31m

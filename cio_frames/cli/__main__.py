@@ -1,0 +1,7 @@
+"""`python -m cio_frames.cli` does what `cio-frames` does."""
+
+import sys
+
+from cio_frames.cli.app import main
+
+sys.exit(main())

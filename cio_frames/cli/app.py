@@ -1,0 +1,98 @@
+"""The application: its commands, their examples, and what becomes of errors."""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from cyclopts import App, CycloptsError
+
+import cio_frames
+from cio_frames.cli import checking, delivery, demo, record, workspace
+from cio_frames.cli.exits import Exit, exit_of, exits_table
+from cio_frames.cli.manual import Manual
+from cio_frames.cli.output import complain
+from cio_frames.cli.wording import spoken
+from cio_frames.errors import CioError
+
+_ABOUT = """Plan, check, preview, send and audit tables on their way into Customer.io.
+
+Tables are CSV or Parquet files. Keys come from the environment only: CIO_WRITE_KEY; for forms \
+CIO_SITE_ID and CIO_TRACK_API_KEY. Start with `cio-frames demo`, which needs no account."""
+
+_COMMANDS: tuple[tuple[Callable[..., Exit], str], ...] = (
+    (
+        checking.check,
+        """cio-frames check people.csv --call identify --user-id id
+cio-frames check people.csv --call identify --fix safe --rejected left.csv
+cio-frames check "events/*.parquet" --call track --event name --format json""",
+    ),
+    (
+        checking.preview,
+        """cio-frames preview orders.csv --call track --user-id id --timestamp ordered_at \\
+    --lit "event=Order Completed" --properties "total,plan=tier"
+cio-frames preview people.csv --call identify --rows 1 --format json""",
+    ),
+    (
+        delivery.send,
+        """cio-frames send people.csv --call identify --user-id id --to sandbox
+cio-frames send people.csv --call identify --user-id id --endpoint http://127.0.0.1:8099
+cio-frames send people.csv --call identify --user-id id --to eu --audit audit""",
+    ),
+    (
+        record.audit,
+        """cio-frames audit audit
+cio-frames audit audit --failed --csv failed.csv
+cio-frames audit audit --run 20261121T093000000Z-k3f9q2 --explain 17
+cio-frames audit audit --verify""",
+    ),
+    (workspace.sandbox, "cio-frames sandbox\ncio-frames sandbox --port 0"),
+    (demo.demo, "cio-frames demo\ncio-frames demo --data sample_data --audit audit/demo"),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        argv: The words after `cio-frames`; those of this process if not given.
+
+    Returns:
+        The exit code, one of `cio_frames.cli.exits.Exit`.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
+    try:
+        result = _app()(
+            words, print_error=False, exit_on_error=False, result_action="return_value"
+        )
+    except (CioError, CycloptsError, KeyboardInterrupt) as error:
+        complain(_message(error))
+        return exit_of(error) or Exit.USAGE
+    return result if isinstance(result, Exit) else Exit.OK
+
+
+def _app() -> App:
+    app = App(
+        name="cio-frames",
+        help=_ABOUT,
+        help_epilogue=exits_table(),
+        help_format="plaintext",
+        help_formatter=Manual(),
+        version=cio_frames.__version__,
+        suppress_keyboard_interrupt=False,
+    )
+    for command, examples in _COMMANDS:
+        app.command(command, **_shown(examples))
+    return app
+
+
+def _shown(examples: str) -> dict[str, Any]:
+    indented = "\n".join(f"  {line}" for line in examples.splitlines())
+    return {"help_epilogue": f"Examples:\n{indented}\n\n{exits_table()}"}
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, CycloptsError):
+        return f"{error} See `cio-frames --help`."
+    if isinstance(error, KeyboardInterrupt):
+        return " ".join(("Interrupted.", *getattr(error, "__notes__", ())))
+    return spoken(str(error))

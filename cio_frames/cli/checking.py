@@ -1,0 +1,153 @@
+"""`check` and `preview`: what would be sent, and what would not."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import polars as pl
+
+from cio_frames.cli.exits import Exit
+from cio_frames.cli.options import Fields, Rules
+from cio_frames.cli.output import as_json, put, put_rows, require_written, say
+from cio_frames.cli.planning import plan_of
+from cio_frames.cli.wording import spoken
+from cio_frames.plan import Plan
+from cio_frames.plan.report import plan_view
+from cio_frames.views import report, text
+from cio_frames.views.report import FindingView, PlanView
+
+_PAGE = '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Plan</title>\n{}\n</html>\n'
+_MAPPING = ("field", "comes from", "how", "why")
+
+
+def check(
+    files: list[str],
+    /,
+    *,
+    fields: Fields,
+    rules: Rules | None = None,
+    format: Literal["text", "json", "html"] = "text",  # noqa: A002 - the option's name
+    output: Path | None = None,
+    findings: Path | None = None,
+    rejected: Path | None = None,
+) -> Exit:
+    """Say which rows can be sent, which cannot, and why. Nothing is sent.
+
+    Args:
+        files: CSV or Parquet files, or globs; all with the same columns.
+        fields: Which column feeds which field.
+        rules: How values are read and checked.
+        format: How the report is written; json has counts, groups and the list of findings.
+        output: Write the report to this file.
+        findings: Write every finding to this .csv or .parquet file, instead of into the JSON.
+        rejected: Write the rows that are left out, with reasons, to this .csv or .parquet file.
+    """
+    require_written((findings, rejected))
+    plan = plan_of(files, fields=fields, rules=rules or Rules())
+    if findings is not None:
+        put_rows(findings, plan.survey.findings)
+    if rejected is not None:
+        put_rows(rejected, plan.rejected)
+    told = _told(plan, format, findings=findings)
+    if output is None:
+        say(told)
+    else:
+        put(output, told + "\n")
+    return verdict(plan)
+
+
+def preview(
+    files: list[str],
+    /,
+    *,
+    fields: Fields,
+    rules: Rules | None = None,
+    rows: int = 5,
+    format: Literal["text", "json"] = "text",  # noqa: A002 - the option's name
+) -> Exit:
+    """Show the first messages exactly as they go over the wire, and where each value comes from.
+
+    Args:
+        files: CSV or Parquet files, or globs; all with the same columns.
+        fields: Which column feeds which field.
+        rules: How values are read and checked.
+        rows: How many messages.
+        format: How it is written.
+    """
+    plan = plan_of(files, fields=fields, rules=rules or Rules())
+    messages = plan.messages(rows)
+    mapping = plan.mapping.describe()
+    if format == "json":
+        raw = [msgspec.Raw(message.encode()) for message in messages]
+        say(as_json({"call": plan.call, "mapping": mapping, "messages": raw}))
+    else:
+        say(*_preview(plan, messages, mapping=mapping))
+    return Exit.OK if messages or not plan.counts["rejected"] else Exit.ROWS
+
+
+def verdict(plan: Plan) -> Exit:
+    """Return what a plan's checks mean for the exit code."""
+    if plan.refusals():
+        return Exit.REFUSED
+    return Exit.ROWS if plan.counts["rejected"] else Exit.OK
+
+
+def plan_text(plan: Plan) -> str:
+    """Return the report of a plan in the words of the command line."""
+    head, sentence, rest = report.text(_spoken_view(plan)).split("\n\n", 2)
+    return "\n\n".join((head, spoken(sentence), rest))
+
+
+def _told(plan: Plan, format: str, *, findings: Path | None) -> str:  # noqa: A002
+    if format == "html":
+        return _PAGE.format(report.html(_spoken_view(plan)))
+    if format == "json":
+        return as_json(_plain(plan, findings=findings))
+    return plan_text(plan)
+
+
+def _plain(plan: Plan, *, findings: Path | None) -> dict[str, Any]:
+    """Return the report as plain values."""
+    view = _spoken_view(plan)
+    listed: dict[str, Any] = (
+        {"findings": plan.survey.findings.to_dicts()}
+        if findings is None
+        else {"findings_file": str(findings)}
+    )
+    return {
+        "call": plan.call,
+        "source": view.source,
+        "verdict": verdict(plan).name.lower(),
+        "counts": plan.counts,
+        "mapping": plan.mapping.describe(),
+        "groups": view.findings,
+        "fixes": pl.DataFrame(plan.fixes).to_dicts(),
+        "notes": view.notes,
+        **listed,
+    }
+
+
+def _spoken_view(plan: Plan) -> PlanView:
+    view = plan_view(plan)
+    return replace(view, findings=tuple(map(_spoken_finding, view.findings)))
+
+
+def _spoken_finding(finding: FindingView) -> FindingView:
+    hint, fix = spoken(finding.hint), spoken(finding.fix)
+    return replace(
+        finding, sentence=spoken(finding.sentence), hint=hint, fix="" if fix in hint else fix
+    )
+
+
+def _preview(plan: Plan, messages: list[str], *, mapping: list[dict[str, str]]) -> list[str]:
+    rows = [(row["field"], row["column"], row["how"], row["reason"]) for row in mapping]
+    blocks = [
+        f"{plan.call} · {plan.table.label}",
+        "Mapping\n" + text.block(text.columns(_MAPPING, rows)),
+    ]
+    if not messages:
+        return [*blocks, "No row can be sent. `cio-frames check` with the same options tells why."]
+    shown = "\n".join(text.block(message) for message in messages)
+    title = "The first message" if len(messages) == 1 else f"The first {len(messages)} messages"
+    return [*blocks, f"{title}, exactly as sent\n{shown}"]

@@ -1,0 +1,70 @@
+"""How a command can end: the exit codes, and which error leads to which."""
+
+from enum import IntEnum
+
+from cyclopts import CycloptsError
+
+from cio_frames import errors
+from cio_frames.views import text
+
+
+class Exit(IntEnum):
+    """An exit code, and what it says.
+
+    Examples:
+        >>> int(Exit.REFUSED), Exit.REFUSED.sentence
+        (3, 'The plan is refused until it is fixed. Nothing was sent.')
+    """
+
+    sentence: str
+
+    OK = 0, "Every row can be sent (check), arrived (send), or it is done."
+    ROWS = 1, "Rows are left out (check), or did not arrive (send)."
+    USAGE = 2, "The options or the mapping cannot work. Nothing was sent."
+    REFUSED = 3, "The plan is refused until it is fixed. Nothing was sent."
+    INPUT = 4, "A file cannot be read as a table."
+    TARGET = 5, "A key is missing, or the host or port cannot be used."
+    STOPPED = 6, "The run stopped early; the audit has every row."
+    AUDIT = 7, "The record cannot be read, written or trusted."
+    INTERRUPTED = 130, "Interrupted; what was sent is in the audit."
+
+    def __new__(cls, code: int, sentence: str) -> "Exit":
+        """Make an integer that carries its sentence."""
+        made = int.__new__(cls, code)
+        made._value_ = code
+        made.sentence = sentence
+        return made
+
+
+_EXITS: tuple[tuple[type[BaseException], Exit], ...] = (
+    (CycloptsError, Exit.USAGE),
+    (errors.UsageError, Exit.USAGE),
+    (errors.FrameError, Exit.INPUT),
+    (errors.MappingError, Exit.USAGE),
+    (errors.RepairError, Exit.USAGE),
+    (errors.PlanRefusedError, Exit.REFUSED),
+    (errors.ConfigError, Exit.TARGET),
+    (errors.SandboxError, Exit.TARGET),
+    (errors.RunError, Exit.STOPPED),
+    (errors.AuditError, Exit.AUDIT),
+    (errors.CioError, Exit.USAGE),
+    (KeyboardInterrupt, Exit.INTERRUPTED),
+)
+
+
+def exit_of(error: BaseException) -> Exit | None:
+    """Return how a command ends with an error; None for one that nobody foresaw.
+
+    Examples:
+        >>> exit_of(errors.NoIdentifierError("track", arguments=["user_id"], available=[])).name
+        'USAGE'
+        >>> exit_of(ZeroDivisionError()) is None
+        True
+    """
+    return next((end for kind, end in _EXITS if isinstance(error, kind)), None)
+
+
+def exits_table() -> str:
+    """Return the exit codes with their sentences, for `--help`."""
+    rows = [(str(end.value), end.sentence) for end in Exit]
+    return "Exit codes:\n" + text.block(text.columns((), rows, right={0}))

@@ -1,0 +1,116 @@
+"""The options that several commands share. What they say here is what `--help` shows."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from cyclopts import Group, Parameter
+
+Call = Literal["identify", "track", "page", "screen", "group", "alias", "form"]
+
+_WHAT = Group("What feeds what (names of columns; constants with --lit)", sort_key=1)
+_HOW = Group("How values are read and checked", sort_key=2)
+_OFF = Parameter(negative=(), show_default=False)
+
+Column = Annotated[str | None, Parameter(metavar="COLUMN")]
+"""An option that names a column."""
+
+Columns = Annotated[str | None, Parameter(metavar="COLUMNS")]
+"""An option that names several columns, with commas between them."""
+
+Words = Annotated[str | None, Parameter(metavar="TEXT")]
+"""An option that takes any text."""
+
+Pairs = Annotated[tuple[str, ...], Parameter(metavar="NAME=VALUE"), _OFF]
+"""An option that sets something for a name, and that may be given several times."""
+
+Codes = Annotated[tuple[str, ...], Parameter(metavar="CODE"), _OFF]
+"""An option that names checks, and that may be given several times."""
+
+Switch = Annotated[bool, _OFF]
+"""An option that is there or not."""
+
+
+@Parameter(name="*", group=_WHAT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fields:
+    """Which column feeds which field.
+
+    Attributes:
+        call: What each row becomes.
+        user_id: Who the row is about: an id or an e-mail address. Without any identifier, columns
+            are proposed, and the report says which.
+        anonymous_id: Who it is about, before they were known.
+        event: Name of the event (track).
+        name: Name of the page or screen (page, screen).
+        group_id: Id of the company or other object (group).
+        object_type_id: Kind of object (group).
+        previous_id: The profile that disappears (alias).
+        form_id: The form (form).
+        email: Who submitted it, by e-mail address (form).
+        id: Who submitted it, by id (form).
+        traits: Columns to send as traits, as a,b or trait=column; every unused column if left
+            out, none if empty (identify, group).
+        properties: The same for properties (track, page, screen).
+        fields: The same for form fields (form).
+        relationship: The same for attributes between person and group (group).
+        context: Columns of the context, as place=column, e.g. ip=address.
+        integrations: Destinations, as name=true, name=false or name=column.
+        timestamp: When it happened.
+        message_id: Values to be sent as message ids.
+        key: Columns the message id is made from, instead of the whole message.
+        lit: A constant instead of a column, as argument=value, e.g. --lit "event=Order Completed".
+    """
+
+    call: Call
+    user_id: Column = None
+    anonymous_id: Column = None
+    event: Column = None
+    name: Column = None
+    group_id: Column = None
+    object_type_id: Column = None
+    previous_id: Column = None
+    form_id: Column = None
+    email: Column = None
+    id: Column = None
+    traits: Columns = None
+    properties: Columns = None
+    fields: Columns = None
+    relationship: Columns = None
+    context: Columns = None
+    integrations: Columns = None
+    timestamp: Column = None
+    message_id: Column = None
+    key: Columns = None
+    lit: Pairs = ()
+
+
+@Parameter(name="*", group=_HOW)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How values are read and checked.
+
+    Attributes:
+        timezone: Zone of times that carry none, e.g. Europe/Berlin; UTC without it.
+        nulls: What an empty cell means: omit or send, or column=send for one column.
+        namespace: Keeps message ids of one workspace apart from those of another.
+        select: Codes of checks to apply, or how they begin; all without it.
+        ignore: Codes of checks to leave out, or how they begin.
+        severity: Another severity for a check, as code=refuse, reject, warn or info.
+        allow: A name that is refused otherwise, e.g. "User Deleted".
+        fix: Apply a repair, by the code of its finding; "safe" for all that are safe.
+        ids: Columns of CSV files that are identifiers and stay text, as a,b.
+        separator: What parts the cells of CSV files; found out without it.
+        encoding: Of CSV files.
+    """
+
+    timezone: Words = None
+    nulls: Annotated[tuple[str, ...], Parameter(metavar="POLICY"), _OFF] = ()
+    namespace: Annotated[str, Parameter(metavar="TEXT", show_default=False)] = ""
+    select: Codes = ()
+    ignore: Codes = ()
+    severity: Pairs = ()
+    allow: Annotated[tuple[str, ...], Parameter(metavar="NAME"), _OFF] = ()
+    fix: Codes = ()
+    ids: Columns = None
+    separator: Words = None
+    encoding: Annotated[str, Parameter(metavar="NAME")] = "utf-8"

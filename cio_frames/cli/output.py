@@ -1,0 +1,91 @@
+"""Where a command's words go: standard output, standard error, and files."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import msgspec
+import polars as pl
+
+from cio_frames.audit import write_csv
+from cio_frames.errors import UsageError
+
+_WRITTEN = (".csv", ".parquet")
+
+
+def say(*blocks: str) -> None:
+    """Write blocks of text to standard output, an empty line between them."""
+    _write(sys.stdout, "\n\n".join(blocks) + "\n")
+
+
+def complain(message: str) -> None:
+    """Write a message to standard error."""
+    _write(sys.stderr, f"cio-frames: {message}\n")
+
+
+def as_json(value: Any) -> str:
+    """Return plain values as JSON that people can read.
+
+    Examples:
+        >>> print(as_json({"rows": 2}))
+        {
+          "rows": 2
+        }
+    """
+    return msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode()
+
+
+def put(path: Path, content: str) -> None:
+    """Write text to a file that the user named.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
+    try:
+        path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def put_rows(path: Path, rows: pl.DataFrame) -> None:
+    """Write a table to a Parquet file, or to a CSV file that is safe to open in a spreadsheet.
+
+    Raises:
+        UsageError: It cannot be written, or its name says neither.
+    """
+    require_written((path,))
+    try:
+        if path.suffix == ".parquet":
+            rows.write_parquet(path)
+        else:
+            write_csv(rows, path)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def require_written(paths: Sequence[Path | None]) -> None:
+    """Make sure that tables can be written under these names, before any work is done.
+
+    Raises:
+        UsageError: A name ends in neither .csv nor .parquet.
+    """
+    for path in paths:
+        if path is not None and path.suffix not in _WRITTEN:
+            raise UsageError(f"{path}: tables are written as .csv or .parquet. Name it so.")
+
+
+def _unwritable(path: Path, error: OSError) -> UsageError:
+    return UsageError(f"{path}: cannot be written ({error.strerror or error}). Name another file.")
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Write; a terminal that lacks a character shows a question mark."""
+    encoding = stream.encoding or "utf-8"
+    try:
+        stream.write(text.encode(encoding, "replace").decode(encoding))
+        stream.flush()
+    except BrokenPipeError:
+        # Whoever read has enough. What is still buffered would raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

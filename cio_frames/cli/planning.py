@@ -1,0 +1,178 @@
+"""From the options of a command to a plan."""
+
+import csv
+import inspect
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import polars as pl
+
+from cio_frames.accessors import Frame, frame, lit
+from cio_frames.checks import Checks, Severity
+from cio_frames.cli.options import Fields, Rules
+from cio_frames.errors import UsageError
+from cio_frames.frames import scan
+from cio_frames.plan import Plan
+
+_COLUMNS = (
+    "user_id", "anonymous_id", "event", "name", "group_id", "object_type_id", "previous_id",
+    "form_id", "email", "id", "timestamp", "message_id",
+)  # fmt: skip
+_BODIES = ("traits", "properties", "fields", "relationship")
+_CONTEXT = "context."
+_TRUTH = {"true": True, "false": False}
+
+
+def plan_of(files: Sequence[str], *, fields: Fields, rules: Rules) -> Plan:
+    """Return the plan that the options ask for.
+
+    Args:
+        files: Paths or globs of CSV or Parquet files with the same columns.
+        fields: Which column feeds which field.
+        rules: How values are read and checked.
+
+    Raises:
+        UsageError: Options that do not go together.
+        InputFileError: A file cannot be read.
+        MappingError: A column is missing.
+    """
+    rows = scan(
+        list(files),
+        ids=_listed(rules.ids or ""),
+        separator=rules.separator,
+        encoding=rules.encoding,
+    )
+    given = arguments(fields, rules, columns=rows.collect_schema().names())
+    _require_taken(given, call=fields.call)
+    verb = getattr(frame(rows), fields.call)
+    plan: Plan = verb(**given, checks=checks(rules), namespace=rules.namespace)
+    for code in rules.fix:
+        plan = plan.fix(code)
+    label = ", ".join(Path(file).name for file in files)
+    return replace(plan, table=replace(plan.table, label=label))
+
+
+def arguments(fields: Fields, rules: Rules, *, columns: Collection[str]) -> dict[str, Any]:
+    """Return the arguments of the verb, those that were given only.
+
+    Args:
+        fields: Which column feeds which field.
+        rules: How values are read and checked.
+        columns: The columns of the table.
+
+    Examples:
+        >>> given = Fields(call="track", user_id="id", properties="total,plan=tier")
+        >>> arguments(given, Rules(), columns=["id", "total", "tier"])
+        {'user_id': 'id', 'properties': {'total': 'total', 'plan': 'tier'}}
+    """
+    named: dict[str, Any] = {name: getattr(fields, name) for name in _COLUMNS}
+    for name in _BODIES:
+        body = getattr(fields, name)
+        named[name] = None if body is None else _places(_listed(body), columns=columns)
+    context = _places(_listed(fields.context or ""), columns=columns)
+    for argument, value in _parted(fields.lit, option="--lit", shape="argument=value"):
+        _put_constant(argument, lit(value), named=named, context=context)
+    named["context"] = context or None
+    named["integrations"] = _integrations(_listed(fields.integrations or "")) or None
+    named["key"] = _listed(fields.key or "") or None
+    named["timezone"] = rules.timezone
+    named["nulls"] = _nulls(rules.nulls)
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def checks(rules: Rules) -> Checks:
+    """Return which checks apply, and how strictly.
+
+    Raises:
+        UsageError: A severity that there is not.
+    """
+    levels = dict(_parted(rules.severity, option="--severity", shape="code=level"))
+    for code, level in levels.items():
+        if level not in get_args(Severity):
+            known = ", ".join(get_args(Severity))
+            raise UsageError(f"--severity {code}={level}: there are {known}.")
+    return Checks(
+        select=rules.select,
+        ignore=rules.ignore,
+        severity=cast(Mapping[str, Severity], levels),
+        allow=rules.allow,
+    )
+
+
+def option(argument: str) -> str:
+    """Return how an argument of the library is called on the command line.
+
+    Examples:
+        >>> option("user_id")
+        '--user-id'
+    """
+    return "--" + argument.replace("_", "-")
+
+
+def _require_taken(given: Iterable[str], *, call: str) -> None:
+    taken = inspect.signature(getattr(Frame, call)).parameters
+    for argument in given:
+        if argument not in taken:
+            offered = [name for name in (*_COLUMNS, *_BODIES) if name in taken]
+            raise UsageError(
+                f"{call} has no {option(argument)}. It takes {', '.join(map(option, offered))}."
+            )
+
+
+def _put_constant(
+    argument: str, value: pl.Expr, *, named: dict[str, Any], context: dict[str, Any]
+) -> None:
+    if argument.startswith(_CONTEXT):
+        context[argument.removeprefix(_CONTEXT)] = value
+        return
+    name = argument.removeprefix("--").replace("-", "_")
+    if name not in _COLUMNS:
+        raise UsageError(
+            f"--lit {argument}=...: {argument} takes no constant. It can be one of "
+            f"{', '.join(_COLUMNS)}, or context.PLACE."
+        )
+    if named[name] is not None:
+        raise UsageError(f"{option(name)} and --lit {name}=... are both given. Leave one away.")
+    named[name] = value
+
+
+def _places(entries: Sequence[str], *, columns: Collection[str]) -> dict[str, str]:
+    """Return place to column; an entry that is a column as it stands is not parted."""
+    found = {}
+    for entry in entries:
+        place, mark, column = entry.partition("=")
+        if entry in columns or not mark:
+            place = column = entry
+        found[place] = column
+    return found
+
+
+def _integrations(entries: Sequence[str]) -> dict[str, str | bool]:
+    parted = _parted(entries, option="--integrations", shape="name=true|false|column")
+    return {name: _TRUTH.get(value, value) for name, value in parted}
+
+
+def _nulls(policies: Sequence[str]) -> dict[str, str] | str | None:
+    whole = [policy for policy in policies if "=" not in policy]
+    each = [policy for policy in policies if "=" in policy]
+    if not each:
+        return whole[-1] if whole else None
+    found = dict(_parted(each, option="--nulls", shape="column=omit|send"))
+    return {"*": whole[-1], **found} if whole else found
+
+
+def _parted(entries: Sequence[str], *, option: str, shape: str) -> list[tuple[str, str]]:
+    found = []
+    for entry in entries:
+        name, mark, value = entry.partition("=")
+        if not name or not mark:
+            raise UsageError(f"{option} {entry!r} is not of the form {shape}.")
+        found.append((name, value))
+    return found
+
+
+def _listed(entries: str) -> list[str]:
+    """Return what commas part; a name with a comma in it stands in double quotes."""
+    return next(csv.reader([entries], skipinitialspace=True), [])

@@ -1,0 +1,139 @@
+"""`audit`: what became of every row of every run."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+
+from cio_frames.audit import Audit
+from cio_frames.cli.exits import Exit
+from cio_frames.cli.options import Switch
+from cio_frames.cli.output import as_json, put_rows, require_written, say
+from cio_frames.errors import AuditError, UsageError
+from cio_frames.views import text
+from cio_frames.views.wording import many, number
+
+_SHOWN_ROWS = 20
+_ARRIVED = ("delivered", "accepted_unverified", "skipped_done")
+_RUNS = ("run", "state", "host", "rows", "arrived", "left out", "refused", "not known")
+_FAILED = ("run", "plan", "row", "call", "state", "code", "said")
+
+
+def audit(
+    directory: Path,
+    /,
+    *,
+    run: str | None = None,
+    failed: Switch = False,
+    explain: int | None = None,
+    verify: Switch = False,
+    csv: Path | None = None,
+    format: Literal["text", "json"] = "text",  # noqa: A002 - the option's name
+) -> Exit:
+    """Tell what became of the rows of the runs recorded in a directory.
+
+    Without further options: one line per run.
+
+    Args:
+        directory: The directory given to `send --audit`, or one run in it.
+        run: One run only.
+        failed: The rows that Customer.io is not known to have, with reasons.
+        explain: The story of one row, by its number; the first row of a table is 0.
+        verify: Read every file and compare it with its hash; add up all states.
+        csv: Write the rows (with --failed: those that failed) to this .csv or .parquet file.
+        format: How it is written.
+    """
+    require_written((csv,))
+    if explain is not None and explain < 0:
+        raise UsageError(f"--explain {explain}: rows are numbered from 0.")
+    record = _record(directory, run=run)
+    told: dict[str, Any] = {}
+    if failed:
+        told["failed"] = record.failed()
+    if explain is not None:
+        told["story"] = record.explain(row=explain)
+    if verify:
+        told["problems"] = record.verify()
+    if csv is not None:
+        put_rows(csv, told["failed"] if failed else record.messages)
+        told["file"] = str(csv)
+    if not told:
+        told["runs"] = record.runs
+    _tell(told, format=format)
+    return Exit.AUDIT if verify and told["problems"].height else Exit.OK
+
+
+def _record(directory: Path, *, run: str | None) -> Audit:
+    record = Audit(directory)
+    if run is None or directory.name == run:
+        return record
+    if not (directory / run / "run.json").is_file():
+        names = ", ".join(sorted(path.parent.name for path in directory.glob("*/run.json")))
+        raise AuditError(f"There is no run {run!r} in {directory}. Runs: {names}.")
+    return Audit(directory / run)
+
+
+def _tell(told: dict[str, Any], *, format: str) -> None:  # noqa: A002
+    if format == "json":
+        say(as_json({name: _plain(value) for name, value in told.items()}))
+        return
+    blocks = {"runs": _runs, "failed": _failed, "story": str, "problems": _problems, "file": _file}
+    say(*(blocks[name](value) for name, value in told.items()))
+
+
+def _plain(value: Any) -> Any:
+    return value.to_dicts() if isinstance(value, pl.DataFrame) else value
+
+
+def _runs(runs: pl.DataFrame) -> str:
+    rows = [
+        (
+            row["run_id"],
+            row["state"] + (f" ({row['stopped']})" if row["stopped"] else ""),
+            row["endpoint"],
+            number(row["rows"]),
+            number(sum(row[state] for state in _ARRIVED)),
+            number(row["rejected_local"]),
+            number(row["rejected_server"]),
+            number(row["in_doubt"] + row["blocked"] + row["pending"]),
+        )
+        for row in runs.iter_rows(named=True)
+    ]
+    return text.columns(_RUNS, rows, right={3, 4, 5, 6, 7})
+
+
+def _failed(failed: pl.DataFrame) -> str:
+    if failed.is_empty():
+        return "Every row arrived."
+    grouped = failed.group_by("state", "code").agg(pl.len().alias("rows"), pl.col("error").first())
+    reasons = [
+        (row["state"], row["code"] or "", number(row["rows"]), row["error"] or "")
+        for row in grouped.sort("rows", "code", descending=[True, False]).iter_rows(named=True)
+    ]
+    blocks = [
+        f"{many(failed.height, 'row')} did not arrive",
+        text.columns(("state", "code", "rows", "said"), reasons, right={2}),
+        text.columns(_FAILED, list(map(_row, failed.head(_SHOWN_ROWS).to_dicts())), right={1, 2}),
+    ]
+    if failed.height > _SHOWN_ROWS:
+        rest = number(failed.height - _SHOWN_ROWS)
+        blocks.append(f"{rest} more; --failed --csv FILE writes them all.")
+    return "\n\n".join(blocks)
+
+
+def _row(row: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        row["run_id"], str(row["plan"]), number(row["row"]), row["call"], row["state"],
+        row["code"] or "", row["error"] or "",
+    )  # fmt: skip
+
+
+def _problems(problems: pl.DataFrame) -> str:
+    if problems.is_empty():
+        return "The record is whole: every file is there and unchanged, and all rows add up."
+    titles = ("run", "file", "problem", "what to do")
+    return text.columns(titles, problems.rows())
+
+
+def _file(path: str) -> str:
+    return f"Written to {path}."

@@ -1,0 +1,39 @@
+"""The library's advice in the words of the command line."""
+
+import re
+
+_ADVICE: tuple[tuple[str, str], ...] = (
+    (r"""plan\.fix\((["'])([^"']+)\1\)""", r"--fix \2"),
+    (r"""\w+=cio\.lit\("value"\)""", r"--lit argument=value"),
+    (r"""(\w+)=cio\.lit\((["'])(.*?)\2\)""", r'--lit "\1=\3"'),
+    (r"""cio\.lit\((["'])(.*?)\1\)""", r'--lit "argument=\2"'),
+    (r"""Checks\(severity=\{(["'])([^"']+)\1: (["'])(\w+)\3\}\)""", r"--severity \2=\4"),
+    (r"""Checks\(allow=\[(["'])([^"']+)\1\]\)""", r'--allow "\2"'),
+    (r"""\ballow=\[(["'])([^"']+)\1\]""", r'--allow "\2"'),
+    (r"""cio\.resume\((["'])(.+?)\1, client\)""", r"cio-frames resume \2"),
+    (r"""Pass cio\.connect\(\w+=\.\.\.\) or set (\w+)""", r"Set \1 in the environment"),
+    (r"""use cio\.sandbox\(\)\.client\(\)""", r"use --to sandbox"),
+    (r"""\brun\.failed\(\)""", r"cio-frames audit DIR --failed"),
+    (r"""\bplan\.rejected\b""", r"--rejected FILE"),
+    (r"""\bPass encoding=(["'])([^"']+)\1""", r"Pass --encoding \2"),
+)
+_COLUMN = re.compile(r"""\b([a-z]+(?:_[a-z]+)*)=(["'])column\2""")
+
+
+def spoken(words: str) -> str:
+    """Return advice that speaks of the library so that it can be typed in a terminal.
+
+    Args:
+        words: A hint or an error of the library.
+
+    Examples:
+        >>> spoken('plan.fix("id.padded") strips it.')
+        '--fix id.padded strips it.'
+        >>> spoken('For a constant, write event=cio.lit("Joined").')
+        'For a constant, write --lit "event=Joined".'
+        >>> spoken('track needs user_id="column".')
+        'track needs --user-id COLUMN.'
+    """
+    for pattern, advice in _ADVICE:
+        words = re.sub(pattern, advice, words)
+    return _COLUMN.sub(lambda found: f"--{found[1].replace('_', '-')} COLUMN", words)

@@ -1,0 +1,72 @@
+"""`sandbox`: an embedded workspace to try things against, and what a workspace holds."""
+
+import threading
+
+import polars as pl
+
+from cio_frames.cli.exits import Exit
+from cio_frames.cli.output import say
+from cio_frames.sandbox import Sandbox
+from cio_frames.views import text
+from cio_frames.views.wording import number
+from cio_frames.workspaces import sandbox as embedded
+
+_HELD = ("people", "events", "objects", "relationships", "forms", "merges")
+
+
+def sandbox(*, port: int = 8099) -> Exit:
+    """Run an embedded Customer.io on this machine until it is interrupted with Ctrl-C.
+
+    It forgets everything when it ends. Its keys are made up anew each time and open nothing else.
+
+    Args:
+        port: Port of 127.0.0.1; 0 takes a free one.
+    """
+    with embedded(port=port) as workspace:
+        say(*_connection(workspace))
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            say("", "What it held", holdings(workspace))
+    return Exit.OK
+
+
+def holdings(workspace: Sandbox) -> str:
+    """Return what a workspace holds, as columns of text."""
+    rows = [(name, number(getattr(workspace, name).height), "") for name in _HELD]
+    people = dict(zip(("with an id", "with an e-mail address"), _known(workspace), strict=True))
+    rows[0] = (*rows[0][:2], ", ".join(f"{number(count)} {word}" for word, count in people.items()))
+    anonymous = workspace.events["person"].null_count()
+    rows[1] = (*rows[1][:2], f"{number(anonymous)} of visitors who are not known")
+    dropped = workspace.dropped
+    reasons = dropped["reason"].value_counts(sort=True).iter_rows()
+    why = ", ".join(f"{reason} {number(count)}" for reason, count in reasons)
+    rows.append(("dropped messages", number(dropped.height), why))
+    failures = workspace.failures["rule"].value_counts(sort=True).iter_rows()
+    told = ", ".join(f"{rule} {number(count)}" for rule, count in failures)
+    rows.append(("without effect", number(workspace.failures.height), told))
+    return text.block(text.columns((), rows, right={1}))
+
+
+def _known(workspace: Sandbox) -> tuple[int, ...]:
+    held = workspace.people.select(pl.col("id", "email").is_not_null().sum())
+    return held.row(0) if held.height else (0, 0)
+
+
+def _connection(workspace: Sandbox) -> list[str]:
+    keys = {
+        "CIO_WRITE_KEY": workspace.write_key,
+        "CIO_SITE_ID": workspace.site_id,
+        "CIO_TRACK_API_KEY": workspace.track_api_key,
+    }
+    exports = "\n".join(f"export {name}={value}" for name, value in keys.items())
+    example = (
+        f"cio-frames send people.csv --call identify --user-id id --endpoint {workspace.url}\n"
+        f'cio.connect(endpoint="{workspace.url}")'
+    )
+    return [
+        f"A private workspace answers on {workspace.url}. Nothing leaves this machine.",
+        "Its throw-away keys, for another terminal:\n" + text.block(exports),
+        "Then, there:\n" + text.block(example),
+        "Ctrl-C ends it.",
+    ]

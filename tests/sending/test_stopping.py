@@ -1,0 +1,181 @@
+"""A run that is asked to stop ends cleanly: first by finishing, then at once."""
+
+import asyncio
+import threading
+
+import pytest
+
+from cio_frames.sending.engine import send
+from cio_frames.sending.events import BatchAttempted, BatchFinished, RunStopped
+from cio_frames.sending.stop import StopFlag
+from tests.sending.conftest import (
+    Host,
+    Record,
+    check,
+    client_of,
+    run,
+    segment,
+    virtual_clock,
+    virtually,
+)
+
+
+def stopping(when, *, how="drain", host=None, rows=2_000, **options):
+    """Run, and ask to stop before the `when`-th attempt."""
+    flag, attempts = StopFlag(), []
+
+    def listen(fact):
+        if isinstance(fact, BatchAttempted):
+            attempts.append(fact)
+            if len(attempts) == when:
+                getattr(flag, how)()
+
+    return run([segment(rows)], host or Host(seconds=1.0), stop=flag, listen=listen, **options)
+
+
+@pytest.mark.parametrize("when", [1, 2, 30])
+def test_draining_finishes_what_is_under_way_and_starts_nothing_else(when):
+    """Every attempted row is delivered, the rest is pending, and nothing is in doubt."""
+    record = stopping(when)
+    attempted = sum(len(each.rows) for each in record.host.requests)
+
+    assert record.counts == {"delivered": attempted, "pending": 2_000 - attempted}
+    assert record.stopped == "INTERRUPTED"
+    assert attempted // 10 <= when + 16
+
+
+def test_abandoning_leaves_what_is_under_way_in_doubt():
+    """A second word to stop does not wait for answers."""
+    record = stopping(30, how="abandon", host=Host(seconds=30.0))
+
+    assert record.counts["in_doubt"] > 0
+    assert (
+        record.counts["in_doubt"] + record.counts["delivered"] + record.counts["pending"] == 2_000
+    )
+    assert {record.ends[row].code for row in record.rows("in_doubt")} == {"INTERRUPTED"}
+
+
+def test_a_flag_set_before_the_start_sends_nothing():
+    """Then not even a segment is planned."""
+    flag, host = StopFlag(), Host()
+    flag.drain()
+    record = run([segment(100)], host, stop=flag)
+
+    assert host.requests == []
+    assert [type(fact) for fact in record.facts] == [RunStopped]
+
+
+def test_a_stop_during_a_long_wait_is_heard_at_once():
+    """A pause of five minutes does not hold a run back that is asked to stop."""
+    import httpx2
+
+    flag = StopFlag()
+    later = httpx2.Response(429, headers={"Retry-After": "300"})
+
+    async def work():
+        asyncio.get_running_loop().call_later(10.0, flag.drain)
+        await send(
+            iter([segment(100)]), client=client_of(host), tell=facts.append, stop=flag,
+            clock=virtual_clock(),
+        )  # fmt: skip
+        return asyncio.get_running_loop().time()
+
+    facts, host = [], Host(lambda heard, n: later)
+    seconds = virtually(work)
+    record = check(Record(host, facts, seconds))
+
+    assert seconds < 11
+    assert record.counts == {"pending": 100}
+
+
+def test_a_row_that_may_have_been_applied_is_not_left_as_pending():
+    """Stopping between a failed attempt and the next leaves doubt where there is doubt."""
+    flag = StopFlag()
+
+    async def work():
+        asyncio.get_running_loop().call_later(0.1, flag.drain)
+        await send(
+            iter([segment(20)]), client=client_of(host), tell=facts.append, stop=flag,
+            clock=virtual_clock(),
+        )  # fmt: skip
+
+    facts, host = [], Host(lambda heard, n: 500)
+    virtually(work)
+
+    assert check(Record(host, facts, 0)).counts == {"in_doubt": 10, "pending": 10}
+
+
+def test_a_stop_during_the_search_keeps_what_was_found():
+    """Rows settled before keep their end; rows refused only together are in doubt."""
+    flag = StopFlag()
+
+    def answer(heard, n):
+        if n == 4:
+            flag.drain()
+        return 400 if 5 in heard.rows else 200
+
+    record = run([segment(16, per_batch=16)], Host(answer), stop=flag)
+
+    assert record.counts["delivered"] > 0
+    assert record.counts["in_doubt"] > 0
+    assert sum(record.counts.values()) == 16
+
+
+def test_cancelling_the_coroutine_abandons_the_run():
+    """A cancelled `send` tells every row's end and lets the cancellation through."""
+    facts, host = [], Host(seconds=30.0)
+
+    async def work():
+        sending = asyncio.create_task(
+            send(
+                iter([segment(100)]),
+                client=client_of(host),
+                tell=facts.append,
+                stop=StopFlag(),
+                clock=virtual_clock(),
+            )  # fmt: skip
+        )
+        await asyncio.sleep(1.0)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    virtually(work)
+
+    assert check(Record(host, facts, 0)).counts == {"in_doubt": 10, "pending": 90}
+
+
+def test_no_thread_is_left_behind():
+    """After the loop is closed only the threads from before are there."""
+    before = threading.active_count()
+    run([segment(500)])
+
+    assert threading.active_count() == before
+
+
+def test_a_stop_after_the_end_changes_nothing():
+    """The flag has let go of the run, and asking is harmless."""
+    flag, told = StopFlag(), []
+    run([segment(10)], stop=flag, listen=told.append)
+    before = len(told)
+    flag.drain()
+    flag.abandon()
+
+    assert len(told) == before
+    assert any(isinstance(fact, BatchFinished) for fact in told)
+
+
+def test_a_flag_can_be_set_from_a_signal_handler():
+    """Asking while being told to ask does not lock up."""
+    flag, told = StopFlag(), []
+
+    def nested():
+        told.append(1)
+        if len(told) < 3:
+            flag.abandon()
+
+    flag.watch(nested)
+    flag.drain()
+
+    assert len(told) == 3

@@ -1,0 +1,356 @@
+"""The displays: the right one for each place, and nothing left behind that cannot be saved."""
+
+import io
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import replace
+from types import SimpleNamespace
+
+import ipywidgets
+import pytest
+from inline_snapshot import snapshot
+
+from cio_frames.views import displays, live
+from cio_frames.views.displays import Html, Lines, Marimo, Terminal, Told, Widget, display
+from cio_frames.views.html import Drawn, tag
+from cio_frames.views.progress import ProgressState
+from cio_frames.views.surroundings import KINDS, Surroundings, choose, look
+
+SUMMARY = Drawn(html=tag("p", "the end"), text="the end")
+STATE = ProgressState(
+    label="track",
+    total=20_000,
+    phase="sending",
+    counts={"delivered": 8_000, "rejected_local": 219},
+    retries=3,
+    doubtful={(0, 0, 1, 0): 500},
+    waiting="rate limited",
+    waits_until_s=12.4,
+    now_s=10.0,
+    marks=((0.0, 0), (10.0, 8_000)),
+)
+
+MARIMO = Surroundings(marimo=True, kernel=True, widgets=True, tty=True)
+JUPYTER = Surroundings(kernel=True, widgets=True)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "surroundings", "kind"),
+    [
+        pytest.param("auto", MARIMO, "marimo", id="marimo"),
+        pytest.param("auto", JUPYTER, "widget", id="jupyter"),
+        pytest.param("auto", replace(JUPYTER, vscode=True), "html", id="vscode"),
+        pytest.param("auto", replace(JUPYTER, widgets=False), "html", id="no-widgets"),
+        pytest.param("auto", Surroundings(tty=True, widgets=True), "terminal", id="terminal"),
+        pytest.param("auto", Surroundings(tty=True, vscode=True), "terminal", id="vscode-terminal"),
+        pytest.param("auto", Surroundings(widgets=True), "lines", id="log"),
+        pytest.param(True, JUPYTER, "widget", id="true"),
+        pytest.param(False, JUPYTER, "off", id="false"),
+        pytest.param(None, JUPYTER, "off", id="none"),
+        *(pytest.param(kind, JUPYTER, kind, id=f"asked-{kind}") for kind in KINDS),
+    ],
+)
+def test_the_display_fits_the_place(wanted, surroundings, kind):
+    """What was asked for comes first; else the place decides."""
+    assert choose(wanted, surroundings) == kind
+
+
+@pytest.mark.parametrize("wanted", ["tqdm", 3, 1.5, []])
+def test_an_unknown_display_is_an_error_that_lists_the_known(wanted):
+    """A wish that cannot be met is not ignored."""
+    with pytest.raises(ValueError, match="auto, False, marimo, widget, html, terminal"):
+        choose(wanted, JUPYTER)
+
+
+@pytest.mark.parametrize(
+    ("modules", "environ", "expected"),
+    [
+        pytest.param({}, {}, Surroundings(widgets=True), id="script"),
+        pytest.param({"IPython": None}, {}, Surroundings(widgets=True), id="blocked-ipython"),
+        pytest.param(
+            {"IPython": SimpleNamespace(get_ipython=lambda: None)},
+            {},
+            Surroundings(widgets=True),
+            id="ipython-imported-only",
+        ),
+        pytest.param(
+            {"IPython": SimpleNamespace(get_ipython=lambda: SimpleNamespace(user_ns={}))},
+            {},
+            Surroundings(widgets=True),
+            id="ipython-terminal",
+        ),
+        pytest.param(
+            {
+                "IPython": SimpleNamespace(
+                    get_ipython=lambda: SimpleNamespace(
+                        kernel=object(), user_ns={"__vsc_ipynb_file__": "a.ipynb"}
+                    )
+                )
+            },
+            {},
+            Surroundings(kernel=True, widgets=True, vscode=True),
+            id="vscode-notebook",
+        ),
+        pytest.param(
+            {}, {"VSCODE_PID": "1"}, Surroundings(widgets=True, vscode=True), id="vscode-terminal"
+        ),
+        pytest.param(
+            {"marimo": SimpleNamespace(running_in_notebook=lambda: True)},
+            {},
+            Surroundings(marimo=True, widgets=True),
+            id="marimo",
+        ),
+        pytest.param(
+            {"marimo": SimpleNamespace(running_in_notebook=lambda: False)},
+            {},
+            Surroundings(widgets=True),
+            id="marimo-imported-only",
+        ),
+    ],
+)
+def test_the_place_is_found_out_from_what_is_loaded(modules, environ, expected):
+    """Only modules that a notebook has loaded itself are asked; nothing is imported."""
+    assert look(modules=modules, environ=environ, stream=io.StringIO()) == expected
+
+
+def test_the_line():
+    """One line tells how far, how fast, how long, and what is out of the ordinary."""
+    assert live.line(STATE) == snapshot(
+        "Sending track 41 % · 8,219 of 20,000 rows · 800 rows/s · about 15 s left · 219 rejected · 3 retries · 500 in doubt · waiting 2.4 s: rate limited"
+    )
+    assert live.line(ProgressState(label="track", planned=7)) == snapshot("Checking track · 7 rows")
+    assert live.line(replace(STATE, phase="finished", stopped="wrong key")) == snapshot(
+        "Stopped track 41 % · 8,219 of 20,000 rows · 800 rows/s · 219 rejected · 3 retries · 500 in doubt · waiting 2.4 s: rate limited · wrong key"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "tone"),
+    [
+        pytest.param({}, "care", id="waiting"),
+        pytest.param({"waiting": "", "doubtful": {}}, "calm", id="going-well"),
+        pytest.param({"waiting": "", "doubtful": {}, "phase": "finished"}, "good", id="finished"),
+        pytest.param({"stopped": "wrong key"}, "bad", id="stopped"),
+    ],
+)
+def test_the_tone(changed, tone):
+    """Trouble is seen at a glance, and said in words beside it."""
+    assert live.tone(replace(STATE, **changed)) == tone
+
+
+def test_a_terminal_draws_one_line_over_itself():
+    """A shorter line leaves nothing of the longer one; at the end the summary is in its place."""
+    stream = io.StringIO()
+    terminal = Terminal(stream, width=40)
+
+    terminal.show(STATE)
+    terminal.update(ProgressState(label="track", total=4))
+    terminal.close(SUMMARY)
+
+    assert stream.getvalue() == snapshot(
+        "\rSending track 41 % · 8,219 of 20,000 r…\rChecking track 0 % · 0 of 4 rows       \r                                \rthe end\n"
+    )
+    assert all(len(line) < 40 for line in stream.getvalue().split("\r"))
+
+
+def test_a_terminal_without_the_letters_shows_question_marks():
+    """A stream that cannot encode a character is written to all the same."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+
+    Terminal(stream).show(STATE)
+
+    assert b"?" in raw.getvalue()
+
+
+def test_a_log_gets_a_line_now_and_then():
+    """A line is written at the start, on a new phase, when a wait begins, and every ten seconds."""
+    stream = io.StringIO()
+    lines = Lines(stream)
+    calm = ProgressState(label="track", phase="sending")
+
+    lines.show(ProgressState(label="track"))
+    for second in range(1, 14):
+        lines.update(replace(calm, now_s=float(second)))
+    for second in (14, 15):
+        lines.update(replace(calm, now_s=float(second), waiting="slow down", waits_until_s=20.0))
+    lines.close(SUMMARY)
+
+    assert stream.getvalue() == snapshot("""\
+Checking track · 0 rows
+Sending track · 0 rows
+Sending track · 0 rows
+Sending track · 0 rows · waiting 6.0 s: slow down
+the end
+""")
+    assert "\r" not in stream.getvalue()
+
+
+class _Screen:
+    """What a notebook shows: the objects that were displayed, and what they were replaced by."""
+
+    def __init__(self) -> None:
+        self.shown: list[object] = []
+
+    def __call__(self, what: object, *, display_id: bool) -> "_Screen":
+        assert display_id
+        self.shown.append(what)
+        return self
+
+    def update(self, what: object) -> None:
+        self.shown.append(what)
+
+
+def test_html_is_replaced_again_and_again_and_stays_as_the_summary():
+    """Without widgets, one output is replaced by each state and at last by the summary."""
+    screen = _Screen()
+    html = Html(screen)
+
+    html.show(STATE)
+    html.update(replace(STATE, phase="finishing"))
+    html.close(SUMMARY)
+
+    texts = [what._repr_mimebundle_()["text/html"] for what in screen.shown]
+    assert "Sending track" in texts[0]
+    assert displays.INTERRUPT in texts[0]
+    assert "Finishing track" in texts[1]
+    assert screen.shown[-1] is SUMMARY
+
+
+def test_a_widget_shows_the_state_and_gives_way_to_static_html():
+    """The bar moves; at the end the output holds the summary and every widget is closed."""
+    screen = _Screen()
+    widget = Widget(screen)
+
+    widget.show(STATE)
+    box = screen.shown[0]
+    head, bar, report = box.children
+    assert bar.value == pytest.approx(0.41095)
+    assert bar.bar_style == "warning"
+    assert "Sending track" in head.value
+    assert "rate limited" in report.value
+    assert displays.INTERRUPT in report.value
+    widget.update(replace(STATE, waiting="", doubtful={}, counts={"delivered": 20_000}))
+    assert (bar.value, bar.bar_style) == (1.0, "info")
+    widget.close(SUMMARY)
+
+    assert screen.shown[-1] is SUMMARY
+    assert len(screen.shown) == 2
+    assert [child.comm for child in (box, head, bar, report)] == [None] * 4
+
+
+def test_a_widget_takes_no_markup_from_data():
+    """A server's words in a live widget are text, as everywhere."""
+    screen = _Screen()
+    widget = Widget(screen)
+
+    widget.show(replace(STATE, label="<b>", waiting="<img src=x onerror=alert(1)>"))
+
+    values = [child.value for child in screen.shown[0].children if hasattr(child, "value")]
+    assert "<b>" not in values[0]
+    assert "<img" not in str(values)
+
+
+def test_a_stop_button_is_there_only_if_a_click_arrives():
+    """With something to call, a click calls it once and says so; else there is no dead button."""
+    stops: list[str] = []
+    screen = _Screen()
+    widget = Widget(screen, stop=lambda: stops.append("stop"))
+    widget.show(STATE)
+    button = screen.shown[0].children[-1]
+
+    button.click()
+
+    assert stops == ["stop"]
+    assert button.disabled
+    assert button.description == "Stopping"
+    assert displays.INTERRUPT not in screen.shown[0].children[2].value
+    without = _Screen()
+    Widget(without).show(STATE)
+    assert not any(isinstance(child, ipywidgets.Button) for child in without.shown[0].children)
+
+
+def test_marimo_moves_its_own_bar():
+    """The bar is made at once, moved by what is new, removed, and the summary put in its place."""
+    moves: list[tuple[int, str | None, str | None]] = []
+    events: list[object] = []
+
+    class Bar:
+        def update(self, increment=1, title=None, subtitle=None) -> None:
+            moves.append((increment, title, subtitle))
+
+    @contextmanager
+    def progress_bar(*, total, title, show_rate, show_eta, remove_on_exit):
+        assert not show_rate
+        assert not show_eta
+        events.append(("made", total, title, remove_on_exit))
+        yield Bar()
+        events.append("removed")
+
+    marimo = Marimo(progress_bar, events.append)
+    marimo.show(STATE)
+    marimo.update(STATE)
+    marimo.update(replace(STATE, counts={"delivered": 20_000}))
+    marimo.update(STATE)
+    marimo.close(SUMMARY)
+
+    assert [(increment, title) for increment, title, _ in moves] == [
+        (411, "Sending track"),
+        (589, "Sending track"),
+        (0, "Sending track"),
+    ]
+    assert "waiting 2.4 s: rate limited" in str(moves[0][2])
+    assert events == [("made", 1000, "Sending track", True), "removed", SUMMARY]
+
+
+def test_a_function_is_told_every_state():
+    """A function given as the display gets the states, and nothing at the end."""
+    told: list[ProgressState] = []
+    shown = display(told.append, surroundings=Surroundings())
+
+    shown.show(STATE)
+    shown.update(STATE)
+    shown.close(SUMMARY)
+
+    assert told == [STATE, STATE]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kind"),
+    [
+        pytest.param("terminal", Terminal, id="terminal"),
+        pytest.param("lines", Lines, id="lines"),
+        pytest.param("html", Html, id="html"),
+        pytest.param("widget", Widget, id="widget"),
+        pytest.param(False, Told, id="off"),
+    ],
+)
+def test_the_chosen_display_is_made(wanted, kind):
+    """Every kind that was chosen is one that can be made."""
+    assert isinstance(display(wanted, surroundings=Surroundings(), stream=io.StringIO()), kind)
+
+
+def test_no_display_shows_nothing():
+    """With progress off, nothing is written at all."""
+    stream = io.StringIO()
+    off = display(None, surroundings=Surroundings(tty=True), stream=stream)
+
+    off.show(STATE)
+    off.close(SUMMARY)
+
+    assert stream.getvalue() == ""
+
+
+def test_no_notebook_library_is_loaded_before_it_is_used():
+    """Importing the displays loads neither ipywidgets nor IPython nor marimo."""
+    code = (
+        "import sys, cio_frames.views.displays\n"
+        "print(sorted({'ipywidgets', 'IPython', 'marimo', 'httpx', 'pandas'} & sys.modules.keys()))"
+    )
+
+    result = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert result.stdout.strip() == "[]"
