@@ -8,7 +8,7 @@ from cio_frames.accessors import Frame, frame, lit
 from cio_frames.checks import Checks
 from cio_frames.frames import scan
 from cio_frames.identity import Settings as Workspace
-from cio_frames.plan import Backfill, Plan, backfill, suggest
+from cio_frames.plan import Backfill, Plan, backfill, resume, suggest
 from cio_frames.registration import register
 from cio_frames.run import Run
 from cio_frames.sending import Client, connect
@@ -30,6 +30,7 @@ __all__ = [
     "connect",
     "frame",
     "lit",
+    "resume",
     "sandbox",
     "scan",
     "suggest",

@@ -1,14 +1,16 @@
 """The record of every row of every run, in Parquet."""
 
+from cio_frames.audit.earlier import earlier
 from cio_frames.audit.log import Audit
 from cio_frames.audit.recorder import Recorder
 from cio_frames.audit.recovery import Recovery, recover
 from cio_frames.audit.rejects import write_csv
 from cio_frames.audit.runfile import RunInfo, new_run_id
-from cio_frames.audit.schema import FAILED, SETTLED, STATES, UNFINISHED
+from cio_frames.audit.schema import FAILED, HASH_CHARACTERS, SETTLED, STATES, UNFINISHED
 
 __all__ = [
     "FAILED",
+    "HASH_CHARACTERS",
     "SETTLED",
     "STATES",
     "UNFINISHED",
@@ -16,6 +18,7 @@ __all__ = [
     "Recorder",
     "Recovery",
     "RunInfo",
+    "earlier",
     "new_run_id",
     "recover",
     "write_csv",

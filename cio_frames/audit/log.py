@@ -1,6 +1,6 @@
 """Reading the record: of one run, or of all runs of a directory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +54,23 @@ class Audit:
         """One row per input row of every run, with what became of it."""
         return self.scan().collect()
 
-    def scan(self) -> pl.LazyFrame:
+    def scan(self, *, workspace: tuple[str, str] | None = None) -> pl.LazyFrame:
         """Return `messages` without reading them yet.
+
+        Args:
+            workspace: A surface and its workspace, as in `RunInfo.workspaces`; all if not given.
 
         Raises:
             AuditCorruptError: If a file is missing, changed or of another run.
         """
         return pl.concat(
-            [frame for directory in self._directories() for frame in self._scan(directory)]
+            [
+                frame
+                for directory in self._directories()
+                if workspace is None or workspace in self._workspaces(directory)
+                for frame in self._scan(directory)
+            ]
+            or [frame_schema(PART_SCHEMA).to_frame(eager=False)]
         )
 
     def failed(self, *, run: str | None = None) -> pl.DataFrame:
@@ -125,6 +134,9 @@ class Audit:
         runs = self.runs
         rows, failed = runs["rows"].sum(), sum(runs[state].sum() for state in FAILED)
         return f"<Audit of {runs.height} runs: {rows:,} rows, {failed:,} of them not delivered>"
+
+    def _workspaces(self, directory: Path) -> Set[tuple[str, str]]:
+        return runfile.read(self._disk, directory).info.workspaces.items()
 
     def _directories(self) -> list[Path]:
         if runfile.NAME in self._disk.names(self.directory):

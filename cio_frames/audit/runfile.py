@@ -38,6 +38,7 @@ class RunInfo:
         region: "us", "eu" or "sandbox".
         endpoint: Host that is sent to.
         strict: Whether strict mode is on.
+        workspaces: What tells the workspace from others, by surface; no key can be read from it.
         namespace: What the derived message ids are made for.
         id_algorithm: Version of the way message ids are derived.
         limits: The limits in force, by name.
@@ -55,6 +56,7 @@ class RunInfo:
     region: str
     endpoint: str
     strict: bool
+    workspaces: Mapping[str, str] = field(default_factory=dict)
     namespace: str = ""
     id_algorithm: str = ""
     limits: Mapping[str, Any] = field(default_factory=dict)

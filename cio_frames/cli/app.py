@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from cyclopts import App, CycloptsError
 
@@ -13,6 +12,7 @@ from cio_frames.cli.manual import Manual
 from cio_frames.cli.output import complain
 from cio_frames.cli.wording import spoken
 from cio_frames.errors import CioError
+from cio_frames.views import text
 
 _ABOUT = """Plan, check, preview, send and audit tables on their way into Customer.io.
 
@@ -80,14 +80,13 @@ def _app() -> App:
         version=cio_frames.__version__,
         suppress_keyboard_interrupt=False,
     )
-    for command, examples in _COMMANDS:
-        app.command(command, **_shown(examples))
+    for place, (command, examples) in enumerate(_COMMANDS):
+        app.command(command, help_epilogue=_epilogue(examples), sort_key=place)
     return app
 
 
-def _shown(examples: str) -> dict[str, Any]:
-    indented = "\n".join(f"  {line}" for line in examples.splitlines())
-    return {"help_epilogue": f"Examples:\n{indented}\n\n{exits_table()}"}
+def _epilogue(examples: str) -> str:
+    return f"Examples:\n{text.block(examples)}\n\n{exits_table()}"
 
 
 def _message(error: BaseException) -> str:

@@ -73,7 +73,7 @@ def send(
         run = _sent(plan, client, audit=audit, progress=progress, format=format)
         _tell(run, format=format)
         if workspace is not None and format == "text":
-            say("", "What the workspace now holds", holdings(workspace))
+            say(f"What the workspace now holds\n{holdings(workspace)}")
     return Exit.OK if _all_arrived(run) else Exit.ROWS
 
 

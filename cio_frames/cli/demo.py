@@ -1,7 +1,197 @@
 """`demo`: the main job on the sample data, against an embedded workspace."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+import polars as pl
+
+from cio_frames.audit import STATES, Audit
 from cio_frames.cli.exits import Exit
-def demo(*, data: Path|None=None, audit: Path=Path("audit/demo")) -> Exit:
-    """Demo."""
-    return Exit.OK
+from cio_frames.cli.output import put_rows, say
+from cio_frames.cli.sample import DIRTY, LOADS, Load, mended, plan_for
+from cio_frames.cli.workspace import holdings
+from cio_frames.errors import AccountingError, PlanRefusedError
+from cio_frames.frames import scan
+from cio_frames.plan import Plan
+from cio_frames.run import Run
+from cio_frames.sandbox import Sandbox
+from cio_frames.sending import Client
+from cio_frames.views import text
+from cio_frames.views.wording import duration, many, number
+from cio_frames.workspaces import sandbox
+
+_CHECKOUT = Path(__file__).resolve().parents[2] / "sample_data"
+_ENDS = ("delivered", "rejected_local")
+_TITLES = ("file", "call", "rows", "valid", "left out", "delivered", "other", "time")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """One file on its way: what was read, what was planned, what became of it."""
+
+    load: Load
+    read: int
+    plan: Plan
+    run: Run
+
+
+def demo(*, data: Path | None = None, audit: Path = Path("audit/demo")) -> Exit:
+    """Send the sample data to a throw-away workspace on this machine, and account for every row.
+
+    It needs no account, and nothing leaves this machine.
+
+    Args:
+        data: Directory of the sample data; without it, that of the checkout.
+        audit: Directory of the records.
+    """
+    source = data or (_CHECKOUT if _CHECKOUT.is_dir() else Path("sample_data"))
+    say("The sample data, file by file, to an embedded workspace. Nothing leaves this machine.")
+    with sandbox() as workspace:
+        client = workspace.client()
+        sent = [_send(load, data=source, client=client, audit=audit) for load in LOADS]
+        sent.append(_send_dirty(data=source, client=client, audit=audit))
+        counts = balance(sent, workspace=workspace)
+        say(_section("Every row", _table(sent).splitlines()), text.block(_sum(counts)))
+        say(f"What the workspace now holds\n{holdings(workspace)}")
+    say(f"The record of every row is in {audit}: cio-frames audit {audit}")
+    return Exit.OK if set(counts) <= set(_ENDS) else Exit.ROWS
+
+
+def balance(sent: Sequence[Sent], *, workspace: Sandbox) -> dict[str, int]:
+    """Return the rows in each state, after comparing four counts made independently.
+
+    The rows in the files, the states that the runs counted, the states in the Parquet record, and
+    the messages that the workspace took.
+
+    Args:
+        sent: The files that were sent.
+        workspace: Where they were sent to.
+
+    Raises:
+        AccountingError: The counts differ.
+    """
+    read = sum(item.read for item in sent)
+    counted = {state: sum(item.run.counts[state] for item in sent) for state in STATES}
+    record = pl.concat([Audit(item.run.audit).scan().select("state") for item in sent])
+    recorded = dict(record.collect()["state"].value_counts().iter_rows())
+    present = {state: count for state, count in counted.items() if count}
+    if sum(counted.values()) != read or present != recorded:
+        raise AccountingError(read, counts=recorded if present != recorded else counted)
+    taken = workspace.counts["accepted"]
+    if taken != counted["delivered"]:
+        raise AccountingError(counted["delivered"], counts={"taken by the workspace": taken})
+    return present
+
+
+def _send(load: Load, *, data: Path, client: Client, audit: Path) -> Sent:
+    plan = plan_for(load, data=data)
+    sent = _sent(load, plan, data=data, client=client, audit=audit)
+    say(_section(_title(load), [*_figures(sent), *_reasons(plan)]))
+    return sent
+
+
+def _send_dirty(*, data: Path, client: Client, audit: Path) -> Sent:
+    first = plan_for(DIRTY, data=data)
+    say(_section(_title(DIRTY), _refusal(first)))
+    plan, done = mended(first, data=data)
+    say(_section("  So it is mended:", [f"  {step}" for step in done]))
+    sent = _sent(DIRTY, plan, data=data, client=client, audit=audit)
+    path = audit / "people_dirty.rejected.csv"
+    put_rows(path, pl.DataFrame(plan.rejected))
+    say(text.block("\n".join([*_figures(sent), *_reasons(plan)])))
+    say(_section("  Rows left out, by number:", _left_out(plan)))
+    say(text.block(f"The same rows with all columns, for a spreadsheet: {path}"))
+    return sent
+
+
+def _sent(load: Load, plan: Plan, *, data: Path, client: Client, audit: Path) -> Sent:
+    read = scan(data / load.file).select(pl.len()).collect().item()
+    return Sent(
+        load=load, read=read, plan=plan, run=plan.send(client, audit=audit, progress=False)
+    )
+
+
+def _section(title: str, lines: Sequence[str]) -> str:
+    return "\n".join((title, *(text.block(line) for line in lines)))
+
+
+def _title(load: Load) -> str:
+    return f"{load.file} → {load.call}: {load.about}"
+
+
+def _figures(sent: Sent) -> list[str]:
+    planned, counts = sent.plan.counts, sent.run.counts
+    figures = (
+        many(sent.read, "row"),
+        f"{number(planned['valid'])} valid",
+        f"{number(planned['rejected'])} left out",
+        f"{number(counts['delivered'])} delivered",
+        f"{many(counts['requests'], 'request')} in {duration(sent.run.elapsed_s)}",
+    )
+    return [" · ".join(figures), f"audit: {_near(sent.run.audit)}"]
+
+
+def _reasons(plan: Plan) -> list[str]:
+    """Return why rows are left out: code, rows, sentence."""
+    grouped = plan.survey.reasons.group_by("code", maintain_order=True).agg(
+        pl.len().alias("rows"), pl.col("error").first()
+    )
+    rows = grouped.sort("rows", "code", descending=[True, False]).iter_rows()
+    table = [(f"left out: {code}", number(count), said) for code, count, said in rows]
+    return text.columns((), table, right={1}).splitlines()
+
+
+def _left_out(plan: Plan) -> list[str]:
+    """Return every row that is left out, by reason."""
+    lines = []
+    reasons = plan.survey.reasons.sort("row").group_by("code", maintain_order=True)
+    for (code,), rows in reasons:
+        numbers = ", ".join(map(str, rows["row"]))
+        lines.append(text.paragraph(f"{code}: {numbers}", indent="  "))
+    return lines
+
+
+def _refusal(plan: Plan) -> list[str]:
+    """Return why a plan cannot be sent as it is, in the library's own words."""
+    try:
+        plan.require_sendable()
+    except PlanRefusedError:
+        found = plan.survey.findings.group_by("severity", "code", "message", maintain_order=True)
+        rows = [
+            (f"[{severity}]", str(code), number(items.height), str(said))
+            for (severity, code, said), items in found
+        ]
+        head = "Refused as it is, nothing was sent:"
+        return [head, *text.block(text.columns((), rows, right={2})).splitlines()]
+    return ["Nothing forbids sending it."]
+
+
+def _table(sent: Sequence[Sent]) -> str:
+    rows = [(item.load.file, item.load.call, *_numbers([item])) for item in sent]
+    return text.columns(_TITLES, [*rows, ("all", "", *_numbers(sent))], right=set(range(2, 8)))
+
+
+def _numbers(sent: Sequence[Sent]) -> tuple[str, ...]:
+    rows = sum(item.read for item in sent)
+    valid = sum(item.plan.counts["valid"] for item in sent)
+    left, delivered = (
+        sum(item.run.counts[state] for item in sent) for state in ("rejected_local", "delivered")
+    )
+    seconds = sum(item.run.elapsed_s for item in sent)
+    figures = (rows, valid, left, delivered, rows - left - delivered)
+    return (*map(number, figures), duration(seconds))
+
+
+def _sum(counts: dict[str, int]) -> str:
+    told = " + ".join(f"{number(count)} {state}" for state, count in counts.items())
+    total = number(sum(counts.values()))
+    return (
+        f"{told} = {total} rows read.\n"
+        "The files, the runs, the Parquet record and the workspace agree."
+    )
+
+
+def _near(path: Path) -> Path:
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

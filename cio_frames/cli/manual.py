@@ -27,7 +27,7 @@ class Manual:
     def render_description(self, console: Any, options: Any, description: Any) -> None:
         """Print what a command is for."""
         paragraphs = _plain(console, description).split("\n\n")
-        wrapped = (textwrap.fill(" ".join(p.split()), _width(console)) for p in paragraphs)
+        wrapped = (_filled(" ".join(words.split()), width=_width(console)) for words in paragraphs)
         _print(console, "\n\n".join(wrapped) + "\n")
 
 
@@ -35,14 +35,14 @@ def _entry(label: str, told: str, *, width: int) -> str:
     start = _INDENT + label.ljust(_LABEL_CHARACTERS)
     beside = len(label) < _LABEL_CHARACTERS
     hanging = " " * (len(_INDENT) + _LABEL_CHARACTERS)
-    words = textwrap.fill(
-        told,
-        width,
-        initial_indent=start if beside else hanging,
-        subsequent_indent=hanging,
-        break_on_hyphens=False,
-    )
+    words = _filled(told, width=width, first=start if beside else hanging, rest=hanging)
     return words if beside else f"{_INDENT}{label}\n{words}"
+
+
+def _filled(words: str, *, width: int, first: str = "", rest: str = "") -> str:
+    return textwrap.fill(
+        words, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
+    )
 
 
 def _label(entry: Any) -> str:

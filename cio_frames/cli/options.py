@@ -20,10 +20,10 @@ Columns = Annotated[str | None, Parameter(metavar="COLUMNS")]
 Words = Annotated[str | None, Parameter(metavar="TEXT")]
 """An option that takes any text."""
 
-Pairs = Annotated[tuple[str, ...], Parameter(metavar="NAME=VALUE"), _OFF]
+Pairs = Annotated[tuple[str, ...], Parameter(metavar="NAME=VALUE..."), _OFF]
 """An option that sets something for a name, and that may be given several times."""
 
-Codes = Annotated[tuple[str, ...], Parameter(metavar="CODE"), _OFF]
+Codes = Annotated[tuple[str, ...], Parameter(metavar="CODE..."), _OFF]
 """An option that names checks, and that may be given several times."""
 
 Switch = Annotated[bool, _OFF]
@@ -104,12 +104,12 @@ class Rules:
     """
 
     timezone: Words = None
-    nulls: Annotated[tuple[str, ...], Parameter(metavar="POLICY"), _OFF] = ()
+    nulls: Annotated[tuple[str, ...], Parameter(metavar="POLICY..."), _OFF] = ()
     namespace: Annotated[str, Parameter(metavar="TEXT", show_default=False)] = ""
     select: Codes = ()
     ignore: Codes = ()
     severity: Pairs = ()
-    allow: Annotated[tuple[str, ...], Parameter(metavar="NAME"), _OFF] = ()
+    allow: Annotated[tuple[str, ...], Parameter(metavar="NAME..."), _OFF] = ()
     fix: Codes = ()
     ids: Columns = None
     separator: Words = None

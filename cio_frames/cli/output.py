@@ -16,8 +16,8 @@ _WRITTEN = (".csv", ".parquet")
 
 
 def say(*blocks: str) -> None:
-    """Write blocks of text to standard output, an empty line between them."""
-    _write(sys.stdout, "\n\n".join(blocks) + "\n")
+    """Write blocks of text to standard output, an empty line after each."""
+    _write(sys.stdout, "\n\n".join(blocks) + "\n\n")
 
 
 def complain(message: str) -> None:

@@ -27,7 +27,7 @@ def sandbox(*, port: int = 8099) -> Exit:
         try:
             threading.Event().wait()
         except KeyboardInterrupt:
-            say("", "What it held", holdings(workspace))
+            say(f"\nWhat it held\n{holdings(workspace)}")
     return Exit.OK
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -19,6 +19,7 @@ from cio_frames.payloads import (
     lane_key,
     linked_keys,
 )
+from cio_frames.run import Choice
 from cio_frames.validation import (
     BLOCKING,
     FINDING_SCHEMA,
@@ -110,9 +111,7 @@ def work(
         )
 
 
-def forbidden(
-    table: Table, *, scope: Scope, checks: Sequence[Check]
-) -> tuple[int, pl.DataFrame]:
+def forbidden(table: Table, *, scope: Scope, checks: Sequence[Check]) -> tuple[int, pl.DataFrame]:
     """Go once over all rows, look only for what forbids sending, and encode nothing.
 
     Args:
@@ -173,6 +172,7 @@ def segments(
     checks: Sequence[Check],
     namespace: str,
     batch_bytes: int,
+    choice: Choice,
     plan: int = 0,
     first: int = 0,
 ) -> Iterator[Segment]:
@@ -184,16 +184,48 @@ def segments(
         checks: The checks that apply.
         namespace: Keeps message ids of one place apart from those of another.
         batch_bytes: The most bytes of a request.
+        choice: Which rows the run sends.
         plan: Position of the plan in its back-fill.
         first: Number of the first segment.
     """
+    number = first
     for worked in work(table, scope=scope, checks=checks, namespace=namespace):
-        yield _segment(
-            worked, scope=scope, batch_bytes=batch_bytes, plan=plan, number=first + worked.number
-        )
+        taken = _taken(worked, choice=choice, plan=plan)
+        if taken is not None:
+            sent, settled = choice.of_messages(taken.messages)
+            yield _segment(
+                replace(taken, messages=sent),
+                settled=settled,
+                scope=scope,
+                batch_bytes=batch_bytes,
+                plan=plan,
+                number=number,
+            )
+            number += 1
 
 
-def _segment(worked: Worked, *, scope: Scope, batch_bytes: int, plan: int, number: int) -> Segment:
+def _taken(worked: Worked, *, choice: Choice, plan: int) -> Worked | None:
+    """Return what of a chunk the run takes up, None if nothing."""
+    rows = choice.rows(worked.rows, plan=plan)
+    if rows is None:
+        return worked
+    if rows.is_empty():
+        return None
+    taken = pl.col("row").is_in(rows.implode())
+    messages = worked.messages.filter(taken)
+    choice.require_same(messages, plan=plan)
+    return replace(worked, rows=rows, messages=messages, reasons=worked.reasons.filter(taken))
+
+
+def _segment(
+    worked: Worked,
+    *,
+    settled: pl.DataFrame,
+    scope: Scope,
+    batch_bytes: int,
+    plan: int,
+    number: int,
+) -> Segment:
     requests = _batches(worked, scope=scope, batch_bytes=batch_bytes, plan=plan, segment=number)
     placed = pl.DataFrame(
         {
@@ -209,7 +241,9 @@ def _segment(worked: Worked, *, scope: Scope, batch_bytes: int, plan: int, numbe
     )  # fmt: skip
     left = worked.reasons.with_columns(pl.lit("rejected_local").alias("state"))
     rows = (
-        pl.concat([sent, left], how="diagonal").sort("row").with_columns(pl.lit(call).alias("call"))
+        pl.concat([sent, left, settled.drop("path", "message")], how="diagonal")
+        .sort("row")
+        .with_columns(pl.lit(call).alias("call"))
     )
     return Segment(
         plan=plan,

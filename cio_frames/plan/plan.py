@@ -17,6 +17,7 @@ from cio_frames.payloads import Segment
 from cio_frames.plan.passes import Survey, Worked, forbidden, segments, survey, work
 from cio_frames.plan.report import plan_view
 from cio_frames.plan.sendable import Sendable
+from cio_frames.run import Choice
 from cio_frames.spec import LIMITS
 from cio_frames.views import report
 from cio_frames.views.html import bundle
@@ -165,10 +166,11 @@ class Plan(Sendable):
             chunk_rows=chunk_rows,
         )
 
-    def segments(self, *, plan: int = 0, first: int = 0) -> Iterator[Segment]:
+    def segments(self, choice: Choice, *, plan: int = 0, first: int = 0) -> Iterator[Segment]:
         """Yield what becomes of each row, and the requests, segment by segment.
 
         Args:
+            choice: Which rows are sent.
             plan: Position of this plan in its back-fill.
             first: Number of the first segment.
         """
@@ -178,6 +180,7 @@ class Plan(Sendable):
             checks=self.applied,
             namespace=self.namespace,
             batch_bytes=self.batch_bytes,
+            choice=choice,
             plan=plan,
             first=first,
         )

@@ -1,7 +1,10 @@
 """One sending of a plan, and what became of every row."""
 
+from cio_frames.run.choice import Choice
+from cio_frames.run.doubt import InDoubt
 from cio_frames.run.job import Job
 from cio_frames.run.run import Run
+from cio_frames.run.starting import begin, choose, take_up
 from cio_frames.run.tally import Tally
 
-__all__ = ["Job", "Run", "Tally"]
+__all__ = ["Choice", "InDoubt", "Job", "Run", "Tally", "begin", "choose", "take_up"]

@@ -6,6 +6,7 @@ from typing import Any
 
 from cio_frames.frames import Table
 from cio_frames.payloads import Segment
+from cio_frames.run.choice import Choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +17,7 @@ class Job:
         calls: The calls, in the order of the plans.
         tables: The rows, one table per plan.
         rows: Rows of each table.
-        segments: Makes the segments, in the order in which they are sent.
+        segments: Makes the segments of the rows that are chosen, in the order of sending.
         mapping: Which column feeds which field, per plan, as plain values for the record.
         decisions: What the user chose: repairs, allowances, changed severities.
         limits: The limits in force, by name.
@@ -26,7 +27,7 @@ class Job:
     calls: tuple[str, ...]
     tables: tuple[Table, ...]
     rows: tuple[int, ...]
-    segments: Callable[[], Iterator[Segment]]
+    segments: Callable[[Choice], Iterator[Segment]]
     mapping: Mapping[str, Any] = field(default_factory=dict)
     decisions: Mapping[str, Any] = field(default_factory=dict)
     limits: Mapping[str, Any] = field(default_factory=dict)

@@ -32,8 +32,10 @@ def run_view(run: "Run") -> RunView:
 
 
 def _outcome(run: "Run") -> Outcome:
+    if not run.done:
+        return "running"
     if run.stopped is None:
-        return "finished" if run.done else "interrupted"
+        return "finished"
     return "interrupted" if run.stopped[0] == "INTERRUPTED" else "stopped"
 
 

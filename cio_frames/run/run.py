@@ -1,17 +1,18 @@
 """A run: one sending of a plan or a back-fill, and what became of every row."""
 
 import asyncio
-from collections.abc import Callable, Generator
-from datetime import UTC, datetime
+from collections.abc import Callable, Generator, Mapping
+from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import polars as pl
 
-from cio_frames.audit import FAILED, Audit, Recorder, RunInfo, new_run_id
+from cio_frames.audit import FAILED, Audit, Recorder
 from cio_frames.errors import RunInterruptedError, RunStoppedError
-from cio_frames.frames import ROW, fingerprint
-from cio_frames.payloads import ID_ALGORITHM
+from cio_frames.frames import ROW
+from cio_frames.run.choice import Choice
 from cio_frames.run.job import Job
 from cio_frames.run.report import run_view
 from cio_frames.run.tally import Tally
@@ -26,17 +27,15 @@ INTERRUPTED = "INTERRUPTED"
 OUTAGE = "OUTAGE"
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Run:
     """One sending. It goes on by itself, in a thread of its own; made by `plan.send`.
 
     Args:
         job: What to send.
         client: Where to send.
-        audit: Directory of all runs; this run gets a directory of its own in it.
+        recorder: Keeps the record.
+        choice: Which rows are sent.
+        known: States of rows that the run does not touch.
         progress: "auto", False, a kind of display, or a function that gets the states.
         detached: Whether nobody waits for it, so that a stop button can be pressed.
         clock: Tells the time.
@@ -51,24 +50,26 @@ class Run:
         job: Job,
         *,
         client: Client,
-        audit: Path | str = "audit",
-        progress: object = "auto",
-        detached: bool = False,
-        clock: Callable[[], datetime] = _now,
+        recorder: Recorder,
+        choice: Choice,
+        known: Mapping[str, int] = MappingProxyType({}),
+        progress: object,
+        detached: bool,
+        clock: Callable[[], datetime],
     ) -> None:
-        for call in job.calls:
-            client.require(call)
         self._job = job
         self._client = client
+        self._recorder = recorder
+        self._choice = choice
         self._clock = clock
         self._detached = detached
-        self.run_id = new_run_id(clock())
-        self._tally = Tally(rows=sum(job.rows))
+        self.run_id = recorder.run.info.run_id
+        self.audit: Path = recorder.directory
+        self._tally = Tally(rows=sum(job.rows), known=known)
         self._stop = StopFlag()
         shown = display(progress, stop=self._stop.drain if detached else None)
-        self._progress = Progress(shown, label=job.label, total=sum(job.rows))
-        self._recorder = Recorder.start(audit, self._info())
-        self.audit: Path = self._recorder.directory
+        left = sum(job.rows) - sum(known.values())
+        self._progress = Progress(shown, label=job.label, total=left)
         self._worker = Worker(self._main, stop=self._stop)
         self._started = self._ended = clock()
         self._is_shown = True
@@ -194,7 +195,8 @@ class Run:
         self._started = self._clock()
         with self._recorder:
             self._tell(RunStarted(run_id=self.run_id, at=self._started))
-            await send(self._job.segments(), client=self._client, tell=self._tell, stop=self._stop)
+            planned = self._job.segments(self._choice)
+            await send(planned, client=self._client, tell=self._tell, stop=self._stop)
             self._ended = self._clock()
             self._tell(RunFinished(at=self._ended))
         if self._detached:
@@ -214,25 +216,6 @@ class Run:
     def _drawn(self) -> Drawn:
         view = run_view(self)
         return Drawn(html=summary.html(view), text=summary.text(view))
-
-    def _info(self) -> RunInfo:
-        job = self._job
-        prints = [fingerprint(table) for table in job.tables]
-        return RunInfo(
-            run_id=self.run_id,
-            created=self._clock(),
-            region=self._client.region,
-            endpoint=self._client.endpoint,
-            strict=self._client.strict,
-            namespace=job.namespace,
-            id_algorithm=ID_ALGORITHM,
-            limits=job.limits,
-            mapping=job.mapping,
-            decisions=job.decisions,
-            fingerprint=" ".join(prints),
-            rows=sum(job.rows),
-            plans=tuple(zip(job.calls, job.rows, strict=True)),
-        )
 
     def __repr__(self) -> str:
         return self._drawn().text

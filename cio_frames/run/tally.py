@@ -1,8 +1,12 @@
 """Counting: how many rows are in each state, at every moment of a run."""
 
 from collections import Counter
+from collections.abc import Mapping
 from threading import Lock
+from types import MappingProxyType
 from typing import assert_never
+
+import polars as pl
 
 from cio_frames.audit import STATES
 from cio_frames.errors import AccountingError
@@ -25,16 +29,17 @@ class Tally:
 
     Args:
         rows: Rows of all plans of the run.
+        known: States of rows that the run does not touch.
 
     Examples:
         >>> Tally(rows=3).counts()["pending"]
         3
     """
 
-    def __init__(self, *, rows: int) -> None:
+    def __init__(self, *, rows: int, known: Mapping[str, int] = MappingProxyType({})) -> None:
         self._rows = rows
-        self._planned = 0
-        self._states: Counter[str] = Counter()
+        self._states: Counter[str] = Counter(known)
+        self._planned = self._states.total()
         self._totals: Counter[str] = Counter()
         self._lock = Lock()
         self.stopped: RunStopped | None = None
@@ -71,9 +76,8 @@ class Tally:
         match fact:
             case SegmentPlanned(segment=segment):
                 self._planned += segment.rows.height
-                self._states["rejected_local"] += segment.rows.height - sum(
-                    len(batch) for batch in segment.batches
-                )
+                settled = segment.rows.filter(pl.col("state") != "pending")["state"]
+                self._states.update(dict(settled.value_counts().iter_rows()))
             case BatchAttempted(batch=batch):
                 self._totals["requests"] += 1
                 self._totals["bytes"] += int(batch.messages.str.len_bytes().sum())

@@ -5,14 +5,16 @@ The server's libraries are loaded when a sandbox is made, not when the package i
 
 from typing import TYPE_CHECKING, Any
 
+from cio_frames.sandbox.faults import PROFILES, Faults
+
 if TYPE_CHECKING:
     from cio_frames.sandbox.sandbox import Sandbox
 
-__all__ = ["Sandbox"]
+__all__ = ["PROFILES", "Faults", "Sandbox"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
+    if name == "Sandbox":
         from cio_frames.sandbox import sandbox
 
         return sandbox.Sandbox

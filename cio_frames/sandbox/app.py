@@ -1,5 +1,6 @@
 """The web application of a workspace: each request is read, answered and logged."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from cio_frames.sandbox import intake, reading
-from cio_frames.sandbox.intake import Answer, Rules
+from cio_frames.sandbox.breakage import Broken, answered
+from cio_frames.sandbox.faults import Fault
+from cio_frames.sandbox.intake import Answer, Rules, Submit
 from cio_frames.sandbox.keys import Keys
 from cio_frames.sandbox.reading import Body, Bounds
 from cio_frames.sandbox.store import Arrival, Store
@@ -37,6 +40,7 @@ class Desk:
         bounds: Limits of reading.
         region: What the region lookup answers.
         clock: Tells the time of arrival.
+        faults: Tells what happens to the request of a number.
     """
 
     store: Store
@@ -45,6 +49,7 @@ class Desk:
     bounds: Bounds
     region: Region
     clock: Callable[[], datetime]
+    faults: Callable[[int], Fault | None]
 
     def app(self) -> Starlette:
         """Return the ASGI application."""
@@ -66,7 +71,7 @@ class Desk:
         known = self.keys.opens_pipelines(request.headers.get("authorization"))
         strict = _is_strict(request)
 
-        def answer(body: bytes, _: datetime) -> Answer:
+        def answer(body: bytes, _: Submit) -> Answer:
             return intake.pipelines(call, body, known=known, strict=strict, rules=self.rules)
 
         return await self._receive(request, answer)
@@ -75,8 +80,7 @@ class Desk:
         known = self.keys.opens_track(request.headers.get("authorization"))
         form_id = request.path_params["form_id"]
 
-        def answer(body: bytes, at: datetime) -> Answer:
-            submit = partial(self.store.submit, at=at)
+        def answer(body: bytes, submit: Submit) -> Answer:
             return intake.form(form_id, body, known=known, submit=submit)
 
         return await self._receive(request, answer)
@@ -86,9 +90,8 @@ class Desk:
         query = dict(request.query_params)
         site_id = self.keys.site_id
 
-        def answer(body: bytes, at: datetime) -> Answer:
+        def answer(body: bytes, submit: Submit) -> Answer:
             data = reading.fields(body, kind)
-            submit = partial(self.store.submit, at=at)
             return intake.form_action(data, query, site_id=site_id, submit=submit)
 
         return await self._receive(request, answer)
@@ -101,7 +104,7 @@ class Desk:
             "environment_id": ENVIRONMENT_ID,
         }
 
-        def answer(_: bytes, __: datetime) -> Answer:
+        def answer(_: bytes, __: Submit) -> Answer:
             if known:
                 return Answer(status=200, content=content)
             return Answer(status=401, errors=["the site id and API key are not known"])
@@ -111,27 +114,35 @@ class Desk:
     async def _astray(self, request: Request, error: Exception) -> Response:
         """Answer a request to a path or with a method that does not exist."""
 
-        def answer(_: bytes, __: datetime) -> Answer:
+        def answer(_: bytes, __: Submit) -> Answer:
             raise error
 
         return await self._receive(request, answer)
 
     async def _receive(
-        self, request: Request, decide: Callable[[bytes, datetime], Answer]
+        self, request: Request, decide: Callable[[bytes, Submit], Answer]
     ) -> Response:
         """Read a request, decide on it, log it. Messages count in the order in which they end."""
         started = time.perf_counter()
         number = self.store.number()
+        fault = self.faults(number)
         at, body, headers = self.clock(), Body(), {}
         try:
             body = await reading.read(request, bounds=self.bounds)
+            if fault is not None:
+                await asyncio.sleep(fault.hold_s)
             at = self.clock()
-            answer = decide(body.data, at)
+            answer = answered(
+                partial(decide, body.data),
+                fault,
+                submit=partial(self.store.submit, at=at),
+                strict=_is_strict(request),
+            )
         except HTTPException as error:
             answer = Answer(status=error.status_code, errors=[error.detail])
             headers = dict(error.headers or {})
         except ClientDisconnect:
-            answer = Answer(status=CLIENT_LEFT)
+            answer, fault = Answer(status=CLIENT_LEFT), None
         arrival = Arrival(
             number=number,
             at=at,
@@ -145,9 +156,10 @@ class Desk:
             dropped=sum(message.reason is not None for message in answer.messages),
             retries=_number(request.headers.get("x-retry-count")),
             elapsed_ms=(time.perf_counter() - started) * 1000,
+            fault=fault.name if fault else None,
         )
         self.store.add(arrival, answer.messages)
-        return _response(answer, headers=headers)
+        return _spoiled(_response(answer, headers=headers), fault, request=request)
 
 
 def _is_strict(request: Request) -> bool:
@@ -167,3 +179,14 @@ def _response(answer: Answer, *, headers: dict[str, str]) -> Response:
     content = {"meta": {"errors": answer.errors}} if answer.errors else answer.content
     body = msgspec.json.encode(content) + b"\n"
     return Response(body, status_code=answer.status, headers=headers, media_type=JSON)
+
+
+def _spoiled(answer: Response, fault: Fault | None, *, request: Request) -> Response:
+    """Return the answer as it fares on its way back."""
+    if fault is None:
+        return answer
+    if fault.wait_s is not None:
+        answer.headers["retry-after"] = f"{fault.wait_s:g}"
+    if fault.kind.way == "answer":
+        return answer
+    return Broken(answer, fault=fault, line=request.scope.get("state", {}).get("line"))

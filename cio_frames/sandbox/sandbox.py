@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from cio_frames.errors import SandboxError
 from cio_frames.identity import Model, Settings
 from cio_frames.sandbox.app import Desk
+from cio_frames.sandbox.faults import Fault, Faults, weather
 from cio_frames.sandbox.guard import Guard
 from cio_frames.sandbox.intake import Rules
 from cio_frames.sandbox.keys import Keys
@@ -43,6 +44,9 @@ class Sandbox:
         batch_errors: Whether strict mode refuses a whole batch for one bad message (the cautious
             reading of an undocumented point), or that message alone.
         oversize_status: What strict mode answers to too many bytes; the code is not documented.
+        faults: What goes wrong: the name of some weather ("flaky", "storm", "outage" ...), or
+            `Faults` of your own. It depends on the number of the request and the seed only.
+        seed: Seed of the faults.
         keep: `counts` keeps no messages, for measuring a sender; `counts` and `requests` work.
         port: The port of the loopback address; 0 takes a free one.
         region: What the region lookup answers.
@@ -69,6 +73,8 @@ class Sandbox:
         settings: Settings | None = None,
         batch_errors: Literal["whole", "items"] = "whole",
         oversize_status: int = 400,
+        faults: str | Faults = "none",
+        seed: int | None = None,
         keep: Keep = "all",
         port: int = 0,
         region: Region = "us",
@@ -81,6 +87,7 @@ class Sandbox:
         given = {"write_key": write_key, "site_id": site_id, "track_api_key": track_api_key}
         self._keys = Keys(**{name: value for name, value in given.items() if value is not None})
         self._store = Store(lambda: Model(settings), keep=keep)
+        self._faults = weather(faults, seed=seed)
         self._desk = Desk(
             store=self._store,
             keys=self._keys,
@@ -88,6 +95,7 @@ class Sandbox:
             bounds=Bounds(),
             region=region,
             clock=clock,
+            faults=self._fault_for,
         ).app()
         self._port = port
         self._connect = connect
@@ -178,6 +186,16 @@ class Sandbox:
         """The key that belongs to the site id."""
         return self._keys.track_api_key
 
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong. It can be changed at any time, by name too, and keeps its seed."""
+        return self._faults
+
+    @faults.setter
+    def faults(self, faults: str | Faults) -> None:
+        seed = self._faults.seed if isinstance(faults, str) else None
+        self._faults = weather(faults, seed=seed)
+
     def client(self) -> Any:
         """Start if needed, and return a client of this package that sends here.
 
@@ -264,6 +282,9 @@ class Sandbox:
     def dropped(self) -> pl.DataFrame:
         """The messages that were not accepted, and why. A status of 200 is what the sender saw."""
         return self.messages.filter(pl.col("reason").is_not_null())
+
+    def _fault_for(self, number: int) -> Fault | None:
+        return self._faults.fault_for(number)
 
     def _view(self, name: str) -> pl.DataFrame:
         self._check_process()

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cio_frames.errors import SandboxError
+from cio_frames.sandbox.breakage import Line
 from cio_frames.sandbox.guard import HEADER_BYTES
 
 LOOPBACK = "127.0.0.1"
@@ -99,6 +100,7 @@ class _Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
+        self.app_state = {**self.app_state, "line": Line(self.transport)}
         self.idle_since = time.monotonic()
         if len(self.connections) > CONNECTIONS:
             min(self.connections, key=_waits_since).transport.abort()

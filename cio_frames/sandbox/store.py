@@ -36,6 +36,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     dropped: int
     retries: int
     elapsed_ms: float
+    fault: str | None = None
 
 
 class Store:

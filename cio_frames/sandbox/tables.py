@@ -50,6 +50,7 @@ SCHEMAS: Mapping[str, pl.Schema] = {
         "number": COUNT, "at": TIME, "method": TEXT, "path": TEXT, "status": COUNT,
         "strict": pl.Boolean(), "bytes": COUNT, "wire_bytes": COUNT, "items": COUNT,
         "dropped": COUNT, "retries": COUNT, "elapsed_ms": pl.Float64(),
+        "fault": TEXT,
     }),
     "messages": pl.Schema({
         "number": COUNT, "request": COUNT, "item": COUNT, "type": TEXT,

@@ -1,5 +1,6 @@
 """A client: where to send, with which keys, how fast."""
 
+import hashlib
 import math
 import os
 import time
@@ -60,6 +61,21 @@ class Client:
             MissingKeyError: One is not.
         """
         _basic(self._credentials, CALLS[call].api)
+
+    @property
+    def workspaces(self) -> dict[str, str]:
+        """What tells one workspace from another, by surface; no key can be read from it."""
+        named = {
+            "pipelines": self._credentials.write_key and self._credentials.write_key.reveal(),
+            "forms": self._credentials.site_id,
+        }
+        return {
+            api: hashlib.sha256(f"cio_frames {self._wire.bases[api]} {name}".encode()).hexdigest()[
+                :16
+            ]
+            for api, name in named.items()
+            if name
+        }
 
     def request_rate(self, api: str) -> float | None:
         """Return the most requests per second to one surface, or None for no limit."""

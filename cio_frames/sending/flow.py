@@ -11,7 +11,7 @@ from cio_frames.sending.client import Client
 from cio_frames.sending.clock import Clock
 from cio_frames.sending.events import Listener, Paused
 from cio_frames.sending.limiter import Breaker, Concurrency, TokenBucket
-from cio_frames.sending.policy import Decision, Delivered, Retry, Unverified
+from cio_frames.sending.policy import Decision, Delivered, Retry, Split, Unverified
 
 THROTTLED = 429
 
@@ -120,6 +120,8 @@ class Flow:
         match decision:
             case Retry():
                 self._failed(course, answer=answer, retry=decision, now=now)
+            case Split(in_doubt=True):
+                course.concurrency.pushed_back(now)
             case Delivered() | Unverified():
                 course.verified = True
                 course.bucket.speed_up(now)

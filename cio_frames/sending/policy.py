@@ -115,7 +115,7 @@ class History:
     Attributes:
         attempt: Number of the attempt that was just answered, from 1.
         repeats: How many attempts in a row came to this same end, this one included.
-        outage_s: Seconds since the run, or this request, last had a success to wait from.
+        outage_s: Seconds since the first of a row of failures.
     """
 
     attempt: int = 1
@@ -217,7 +217,7 @@ def decide(
 
 def _outage(retry: Retry, *, outage_s: float) -> Stop:
     reason = (
-        f"No success for {outage_s / 60:.0f} minutes ({retry.code}). "
+        f"A request has failed for {outage_s / 60:.0f} minutes ({retry.code}). "
         "Resume when the service is back."
     )
     return Stop(code="OUTAGE", reason=reason, in_doubt=retry.in_doubt)

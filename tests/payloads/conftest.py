@@ -40,8 +40,7 @@ def encoded() -> Encoded:
         )  # fmt: skip
         mapping = resolve(ask, call=CALLS[call], schema=frame.schema, json_columns=json_columns)
         numbers = pl.int_range(first, first + frame.height, dtype=pl.Int64, eager=True).alias(ROW)
-        return encode(
-            mapping.prepare(frame.insert_column(0, numbers)), mapping, namespace=namespace
-        )
+        table = frame.select(numbers, pl.all())
+        return encode(mapping.prepare(table), mapping, namespace=namespace)
 
     return run

@@ -23,8 +23,8 @@ GOLDEN = Path(__file__).parent / "golden"
 REWRITE = os.environ.get("CIO_FRAMES_REWRITE_GOLDEN") == "1"
 JSON = frozenset({"json"})
 
-MOMENT = datetime(2024, 2, 29, 23, 59, 59, 987_654)
-BEFORE = datetime(1969, 12, 31, 23, 59, 59, 999_999)
+MOMENT = datetime(2024, 2, 29, 23, 59, 59, 987_654)  # noqa: DTZ001 - naive on purpose
+BEFORE = datetime(1969, 12, 31, 23, 59, 59, 999_999)  # noqa: DTZ001 - naive on purpose
 AWARE = MOMENT.replace(tzinfo=UTC)
 LINE = pl.Struct({"sku": pl.String, "price": pl.Decimal(10, 2), "gift": pl.Boolean})
 BOX = pl.Struct({"zip": pl.String, "at": pl.Struct({"lat": pl.Float64, "on": pl.Date})})
@@ -167,7 +167,7 @@ def test_golden_messages_name_their_call_and_id(call):
 
 
 def _messages(encoded: Any, call: str) -> pl.DataFrame:
-    return encoded(TABLE.clone(), call, json_columns=JSON, namespace="golden", **CALLS[call])
+    return encoded(TABLE, call, json_columns=JSON, namespace="golden", **CALLS[call])
 
 
 def _lines(encoded: Any, call: str) -> list[bytes]:

@@ -52,6 +52,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super().__init__(self._time)
 
     def time(self) -> float:
+        """Return the virtual time."""
         return self._time.now
 
 
@@ -77,6 +78,7 @@ def virtual_clock() -> Clock:
 class Heard:
     """One request as the host saw it."""
 
+    number: int
     at: float
     path: str
     rows: list[int]
@@ -86,12 +88,14 @@ class Heard:
 
 @dataclass
 class Host:
-    """Customer.io as a function: `answer(heard, n)` gives a response, an error or a status.
+    """Customer.io as a function: `answer(heard)` gives a status, a response or an error.
+
+    A status, a response or an error in place of the function is given to every request.
 
     `applied` lists the rows that were taken, in order, however often.
     """
 
-    answer: Callable[..., Any] = lambda heard, n: 200
+    answer: Any = 200
     seconds: float = 0.01
     requests: list[Heard] = field(default_factory=list)
     applied: list[int] = field(default_factory=list)
@@ -99,26 +103,29 @@ class Host:
     most_under_way: int = 0
 
     async def handle(self, request: httpx2.Request) -> httpx2.Response:
-        body = request.content
+        """Answer a request."""
         gzipped = request.headers.get("content-encoding") == "gzip"
-        body = gzip.decompress(body) if gzipped else body
-        message = json.loads(body)
-        rows = [item["row"] for item in message.get("batch", [message])]
-        now = asyncio.get_running_loop().time()
-        heard = Heard(now, request.url.path, rows, gzipped, request.headers)
+        message = json.loads(gzip.decompress(request.content) if gzipped else request.content)
+        heard = Heard(
+            number=len(self.requests) + 1,
+            at=asyncio.get_running_loop().time(),
+            path=request.url.path,
+            rows=[item["row"] for item in message.get("batch", [message])],
+            gzipped=gzipped,
+            headers=request.headers,
+        )
         self.requests.append(heard)
-        number = len(self.requests)
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:
             await asyncio.sleep(self.seconds)
-            return await self._respond(heard, number)
+            return await self._respond(heard)
         finally:
             self.under_way -= 1
 
-    async def _respond(self, heard: Heard, number: int) -> httpx2.Response:
+    async def _respond(self, heard: Heard) -> httpx2.Response:
         form = "/forms/" in heard.path
-        outcome = self.answer(heard, number)
+        outcome = self.answer(heard) if callable(self.answer) else self.answer
         if asyncio.iscoroutine(outcome):
             outcome = await outcome
         if isinstance(outcome, Exception):
@@ -187,56 +194,71 @@ class Record:
     seconds: float
 
     def of(self, *kinds: type) -> list[Any]:
+        """Return the facts of some kinds."""
         return [fact for fact in self.facts if isinstance(fact, kinds)]
 
     @property
     def states(self) -> dict[int, str]:
+        """Return the state of each row."""
         return {row: end.state for end in self.of(BatchFinished) for row in end.batch.rows}
 
     @property
     def ends(self) -> dict[int, BatchFinished]:
+        """Return the end of each row."""
         return {row: end for end in self.of(BatchFinished) for row in end.batch.rows}
 
     @property
     def counts(self) -> dict[str, int]:
+        """Return how many rows ended in each state."""
         return dict(Counter(self.states.values()))
 
     @property
     def stopped(self) -> str | None:
+        """Return why the run stopped, if it did."""
         return next((fact.code for fact in self.of(RunStopped)), None)
 
     def rows(self, state: str) -> list[int]:
+        """Return the rows that ended in a state."""
         return sorted(row for row, found in self.states.items() if found == state)
 
 
 def check(record: Record) -> Record:
     """Check what must hold in every run, whatever happened in it."""
-    planned, finished, attempted = Counter(), Counter(), set()
+    _check_order_of_facts(record)
+    planned = Counter(
+        row
+        for fact in record.of(SegmentPlanned)
+        for each in fact.segment.batches
+        for row in each.rows
+    )
+    finished = Counter(row for fact in record.of(BatchFinished) for row in fact.batch.rows)
+    assert planned == finished, "each planned row has exactly one end"
+    for split in record.of(BatchSplit):
+        parts = [row for part in split.into for row in part.rows]
+        assert parts == list(split.batch.rows), "a split loses rows"
+    applied = set(record.host.applied)
+    assert applied >= set(record.rows("delivered")), "a delivered row was applied"
+    assert not applied & set(record.rows("rejected_server")), "a rejected row was not applied"
+    assert not applied & set(record.rows("pending")), "a pending row was not applied"
+    return record
+
+
+def _check_order_of_facts(record: Record) -> None:
+    planned: set[int] = set()
+    attempted: set[int] = set()
+    finished: set[int] = set()
     for fact in record.facts:
         match fact:
-            case SegmentPlanned(segment=planned_segment):
-                planned.update(row for each in planned_segment.batches for row in each.rows)
-            case BatchAttempted(batch=attempted_batch):
-                rows = set(attempted_batch.rows)
-                assert not rows & set(finished), "a finished row is sent again"
-                assert rows <= set(planned), "a row is sent before it is planned"
-                attempted |= rows
-            case BatchFinished(batch=finished_batch):
-                finished.update(finished_batch.rows)
-            case BatchSplit(batch=whole, into=(left, right)):
-                assert [*left.rows, *right.rows] == list(whole.rows), "a split loses rows"
-            case _:
-                pass
-    assert planned == finished, "each planned row has exactly one end"
-    heard = {row for each in record.host.requests for row in each.rows}
+            case SegmentPlanned(segment=each):
+                planned.update(row for cut in each.batches for row in cut.rows)
+            case BatchAttempted(batch=each):
+                assert planned >= set(each.rows), "a row is sent before it is planned"
+                assert not finished & set(each.rows), "a finished row is sent again"
+                attempted.update(each.rows)
+            case BatchFinished(batch=each):
+                finished.update(each.rows)
+    heard = {row for request in record.host.requests for row in request.rows}
     assert heard <= attempted, "the host sees only rows whose attempt was told before"
-    for row in record.rows("delivered"):
-        assert row in record.host.applied, "a delivered row was applied"
-    for row in record.rows("rejected_server"):
-        assert row not in record.host.applied, "a rejected row was not applied"
-    for row in record.rows("pending"):
-        assert row not in record.host.applied, "a pending row was not applied"
-    return record
 
 
 def client_of(host: Host, **options: Any) -> Client:

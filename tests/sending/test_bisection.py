@@ -43,7 +43,7 @@ def test_exactly_the_bad_messages_are_rejected_and_order_is_kept(case):
 
 @given(batches)
 def test_requests_are_few(case):
-    """k bad messages among n take at most 2 k ceil(log2 n) + 1 requests."""
+    """K bad messages among n take at most 2 k ceil(log2 n) + 1 requests."""
     size, bad = case
     _, requests = search(size, bad=bad)
 

@@ -26,6 +26,7 @@ FORMS_OF_THE_KEY = [
 
 
 def assert_no_key(text):
+    """Check that no form of a key is in a text."""
     assert not [form for form in FORMS_OF_THE_KEY if form in text]
 
 
@@ -189,7 +190,7 @@ def test_a_fault_in_a_transport_does_not_carry_the_key_in_its_traceback():
 def test_no_fact_has_a_key():
     """What a run tells has no key in it, whatever the host says."""
     said = httpx2.Response(401, json={"meta": {"error": f"unknown key {WRITE_KEY}"}})
-    record = run([segment(20)], Host(lambda heard, n: said))
+    record = run([segment(20)], Host(said))
 
     assert_no_key(repr(record.facts))
     assert record.ends[0].error.endswith("It says: unknown key ***")

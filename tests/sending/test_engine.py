@@ -1,5 +1,6 @@
 """Every planned row comes to exactly one end, in order, whatever the host does."""
 
+import asyncio
 import random
 from collections import defaultdict
 
@@ -107,7 +108,7 @@ def test_at_most_two_segments_are_planned_ahead():
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 522, 524])
 def test_a_passing_failure_is_retried_with_the_same_bytes(status):
     """After two failures the third attempt delivers; doubt is kept apart from certainty."""
-    record = run([segment(10)], Host(lambda heard, n: 200 if n > 2 else status))
+    record = run([segment(10)], Host(lambda heard: 200 if heard.number > 2 else status))
     end = record.ends[0]
 
     assert [each.rows for each in record.host.requests] == [list(range(10))] * 3
@@ -118,7 +119,9 @@ def test_a_passing_failure_is_retried_with_the_same_bytes(status):
 @pytest.mark.parametrize("applied", [False, True])
 def test_a_connection_that_breaks_leaves_doubt_and_is_tried_again(applied):
     """Whether or not the first request was applied, the row ends delivered and marked."""
-    record = run([segment(10)], Host(lambda heard, n: reset(applied=applied) if n == 1 else 200))
+    record = run(
+        [segment(10)], Host(lambda heard: reset(applied=applied) if heard.number == 1 else 200)
+    )
 
     assert record.counts == {"delivered": 10}
     assert all(end.in_doubt for end in record.ends.values())
@@ -128,7 +131,8 @@ def test_a_connection_that_breaks_leaves_doubt_and_is_tried_again(applied):
 def test_a_connection_that_is_refused_leaves_no_doubt():
     """What never left is tried again without a mark."""
     record = run(
-        [segment(10)], Host(lambda heard, n: httpx2.ConnectError("refused") if n < 9 else 200)
+        [segment(10)],
+        Host(lambda heard: httpx2.ConnectError("refused") if heard.number < 9 else 200),
     )
 
     assert record.counts == {"delivered": 10}
@@ -138,12 +142,10 @@ def test_a_connection_that_is_refused_leaves_no_doubt():
 def test_an_answer_that_never_comes_is_given_up_and_halved():
     """After two timeouts of a batch its halves are tried, and all of it is marked."""
 
-    def answer(heard, n):
+    def answer(heard):
         return late() if len(heard.rows) > 5 else 200
 
     async def late():
-        import asyncio
-
         await asyncio.sleep(3_600)
 
     record = run([segment(10)], Host(answer))
@@ -157,7 +159,7 @@ def test_an_answer_that_never_comes_is_given_up_and_halved():
 def test_retry_after_holds_every_request():
     """A 429 that asks for 30 s keeps all lanes quiet for 30 s, and is told."""
     answers = {5: httpx2.Response(429, headers={"Retry-After": "30"})}
-    record = run([segment(400)], Host(lambda heard, n: answers.get(n, 200)))
+    record = run([segment(400)], Host(lambda heard: answers.get(heard.number, 200)))
     pause = next(fact for fact in record.facts if isinstance(fact, Paused))
     asked = record.host.requests[4].at + record.host.seconds
     times = [each.at for each in record.host.requests]
@@ -172,7 +174,7 @@ def test_a_storm_of_429_slows_the_run_and_loses_nothing():
     """A host that takes 20 requests a second gets all rows without a flood of refusals."""
     seen = defaultdict(int)
 
-    def answer(heard, n):
+    def answer(heard):
         seen[int(heard.at)] += 1
         return 200 if seen[int(heard.at)] <= 20 else 429
 
@@ -185,7 +187,7 @@ def test_a_storm_of_429_slows_the_run_and_loses_nothing():
 
 def test_an_outage_is_probed_not_hammered():
     """While nothing works, requests stay few, one at a time, and the run ends resumably."""
-    up = lambda heard, n: 200 if n <= 20 else 503  # noqa: E731
+    up = lambda heard: 200 if heard.number <= 20 else 503  # noqa: E731
     record = run([segment(2_000)], Host(up), patience=Patience(outage_s=600))
     late = [each.at for each in record.host.requests if each.at > 60]
 
@@ -199,7 +201,7 @@ def test_an_outage_is_probed_not_hammered():
 def test_a_run_goes_on_when_the_outage_is_over():
     """Five minutes of failures cost time and no row."""
     record = run(
-        [segment(1_000)], Host(lambda heard, n: 503 if 1 < heard.at < 300 else 200, seconds=0.5)
+        [segment(1_000)], Host(lambda heard: 503 if 1 < heard.at < 300 else 200, seconds=0.5)
     )
 
     assert record.counts == {"delivered": 1_000}
@@ -209,7 +211,7 @@ def test_a_run_goes_on_when_the_outage_is_over():
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 401, 403, 404, 405, 410, 418, 501, 505])
 def test_an_answer_that_will_not_change_stops_the_run_at_its_first_request(status):
     """One request is made, and every row stays pending."""
-    record = run([segment(100)], Host(lambda heard, n: status))
+    record = run([segment(100)], Host(status))
 
     assert len(record.host.requests) == 1
     assert record.counts == {"pending": 100}
@@ -221,7 +223,7 @@ def test_an_answer_that_will_not_change_stops_the_run_at_its_first_request(statu
 
 def test_a_key_that_is_revoked_in_mid_run_stops_it():
     """After the first 401 at most what was under way is answered; the rest stays pending."""
-    host = Host(lambda heard, n: 200 if n <= 30 else 401)
+    host = Host(lambda heard: 200 if heard.number <= 30 else 401)
     record = run([segment(5_000)], host)
     delivered = record.counts["delivered"]
 
@@ -234,7 +236,7 @@ def test_a_key_that_is_revoked_in_mid_run_stops_it():
 def test_a_login_page_is_not_taken_for_customer_io():
     """An HTML 200 is tried four times, then the run stops and the rows are in doubt."""
     page = httpx2.Response(200, text="<html>Log in for ann@example.com</html>")
-    record = run([segment(20)], Host(lambda heard, n: page))
+    record = run([segment(20)], Host(page))
 
     assert record.stopped == "NOT_CUSTOMERIO"
     assert len(record.host.requests) == 4
@@ -280,7 +282,9 @@ def test_forms_go_one_by_one_to_their_path_at_their_own_rate():
 )
 def test_a_form_that_may_have_arrived_is_never_sent_again(fault):
     """The submission stays in doubt; all others are delivered once."""
-    record = run([segment(20, call="form")], Host(lambda heard, n: fault() if n == 3 else 200))
+    record = run(
+        [segment(20, call="form")], Host(lambda heard: fault() if heard.number == 3 else 200)
+    )
 
     assert record.counts == {"delivered": 19, "in_doubt": 1}
     assert len(record.host.requests) == 20
@@ -289,16 +293,14 @@ def test_a_form_that_may_have_arrived_is_never_sent_again(fault):
 def test_a_form_that_certainly_did_not_arrive_is_sent_again():
     """429 and refused connections are no reason to give a submission up."""
     faults = {3: 429, 5: httpx2.ConnectError("refused")}
-    record = run([segment(20, call="form")], Host(lambda heard, n: faults.get(n, 200)))
+    record = run([segment(20, call="form")], Host(lambda heard: faults.get(heard.number, 200)))
 
     assert record.counts == {"delivered": 20}
 
 
 def test_a_refused_form_is_rejected_alone():
     """A 400 rejects that submission with the server's words."""
-    record = run(
-        [segment(20, call="form")], Host(lambda heard, n: 400 if heard.rows == [7] else 200)
-    )
+    record = run([segment(20, call="form")], Host(lambda heard: 400 if heard.rows == [7] else 200))
 
     assert record.rows("rejected_server") == [7]
     assert record.ends[7].error == "bad thing"
@@ -308,7 +310,7 @@ def test_a_form_that_refuses_its_first_submissions_is_left_alone():
     """After three refusals the rest of that form stays pending, and other plans go on."""
     unmapped = segment(50, call="form", path="/api/v1/forms/new/submit")
     known = segment(50, call="form", number=1, first_row=50, plan=1)
-    record = run([unmapped, known], Host(lambda heard, n: 400 if "new" in heard.path else 200))
+    record = run([unmapped, known], Host(lambda heard: 400 if "new" in heard.path else 200))
 
     assert record.counts == {"rejected_server": 3, "pending": 47, "delivered": 50}
     assert record.ends[49].code == "FORM_HELD"
@@ -357,8 +359,8 @@ def test_a_fault_of_the_transport_itself_leaves_its_rows_in_doubt():
     """An error that is not the network's ends the run; what was under way is in doubt."""
     told = []
 
-    def answer(heard, n):
-        return KeyError("a fault of the program") if n == 5 else 200
+    def answer(heard):
+        return KeyError("a fault of the program") if heard.number == 5 else 200
 
     with pytest.raises(KeyError):
         run([segment(100)], Host(answer), listen=told.append)
@@ -371,6 +373,7 @@ def test_a_fault_of_the_transport_itself_leaves_its_rows_in_doubt():
 
 
 def person_of(row):
+    """Return whose row it is."""
     return row % 37
 
 
@@ -402,9 +405,9 @@ FAULTS = st.sampled_from(
 def test_nothing_is_lost_doubled_or_out_of_order_under_faults(faults, rows, per_batch, poison):
     """With deterministic ids: each row is applied or accounted for, and first arrivals keep order."""
 
-    def answer(heard, n):
-        fault = faults[n % len(faults)]
-        if len(faults) * 2 < n:
+    def answer(heard):
+        fault = faults[heard.number % len(faults)]
+        if len(faults) * 2 < heard.number:
             fault = "ok"
         if fault in {"ok", "applied"} and poison & set(heard.rows):
             return 400
@@ -447,7 +450,7 @@ def test_prescribed_answers_per_message_are_followed_to_their_end(seed):
         for row in range(2_000)
     }
 
-    def answer(heard, n):
+    def answer(heard):
         for row in heard.rows:
             if len(script[row]) > 1:
                 return script[row].pop(0)

@@ -27,9 +27,10 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 def wire(base, **options):
+    """Return how requests travel to a server on this machine."""
     return Wire(
         bases={"pipelines": base, "forms": base},
-        basic=lambda api: ("CANARY", ""),
+        basic=lambda _: ("CANARY", ""),
         loopback=True,
         **options,
     )
@@ -64,14 +65,17 @@ def posted(serve: Serve, *, request=REQUEST, times=1, **options):
     """Post to a raw server on this machine; return the answers and how many connections it saw."""
 
     async def work():
-        async with listening(serve) as (port, connections):
-            async with Transport(wire(f"http://127.0.0.1:{port}", **options)) as transport:
-                return [await transport.post(request) for _ in range(times)], connections
+        async with (
+            listening(serve) as (port, connections),
+            Transport(wire(f"http://127.0.0.1:{port}", **options)) as transport,
+        ):
+            return [await transport.post(request) for _ in range(times)], connections
 
     return asyncio.run(work())
 
 
 async def heard(reader) -> bytes:
+    """Read one request to its end."""
     head = await reader.readuntil(b"\r\n\r\n")
     length = next(
         int(line.split(b":")[1])
@@ -82,6 +86,8 @@ async def heard(reader) -> bytes:
 
 
 def saying(*pieces: bytes, pause=0.0) -> Serve:
+    """Serve pieces of an answer, one after the other."""
+
     async def serve(reader, writer):
         await heard(reader)
         for piece in pieces:
@@ -120,6 +126,7 @@ def test_connections_are_used_again():
 
 
 async def reset(reader, writer):
+    """Break the connection after the request."""
     await heard(reader)
     writer.get_extra_info("socket").setsockopt(
         socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00"
@@ -128,11 +135,8 @@ async def reset(reader, writer):
 
 
 async def close(reader, writer):
+    """Close the connection after the request."""
     await heard(reader)
-
-
-async def close_at_once(reader, writer):
-    pass
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
@@ -205,9 +209,11 @@ def test_a_redirect_is_not_followed(status, host):
                 head = f"HTTP/1.1 {status} X\r\nLocation: {place}\r\nContent-Length: 0\r\n\r\n"
                 writer.write(head.encode())
 
-            async with listening(first) as (first_port, _):
-                async with Transport(wire(f"http://127.0.0.1:{first_port}")) as transport:
-                    return await transport.post(REQUEST)
+            async with (
+                listening(first) as (first_port, _),
+                Transport(wire(f"http://127.0.0.1:{first_port}")) as transport,
+            ):
+                return await transport.post(REQUEST)
 
     answer = asyncio.run(work())
 
@@ -287,6 +293,8 @@ def test_why_a_connection_was_not_made_is_told_apart(library, cause, trouble):
 
 
 def answered(content, *, library=httpx2, status=200, headers=None):
+    """Return the answer for a body."""
+
     def handle(request):
         return library.Response(status, content=content, headers=headers)
 
@@ -427,9 +435,11 @@ def test_a_certificate_that_proves_nothing_is_refused(tmp_path, subject, days):
         got.append(await reader.read())
 
     async def work():
-        async with listening(take, tls=context) as (port, _):
-            async with Transport(wire(f"https://127.0.0.1:{port}")) as transport:
-                return await transport.post(REQUEST)
+        async with (
+            listening(take, tls=context) as (port, _),
+            Transport(wire(f"https://127.0.0.1:{port}")) as transport,
+        ):
+            return await transport.post(REQUEST)
 
     answer = asyncio.run(work())
 

@@ -15,6 +15,7 @@ queues = st.lists(st.tuples(intervals, st.integers(0, 3)), max_size=40)
 
 
 def overlap(one, other):
+    """Tell whether two batches share a lane."""
     return one.lanes[0] <= other.lanes[1] and other.lanes[0] <= one.lanes[1]
 
 

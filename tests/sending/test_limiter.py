@@ -88,7 +88,7 @@ def test_pushing_back_lowers_the_rate_once_a_second_and_it_recovers():
     assert bucket.rate == pytest.approx(100.0)
 
 
-def simulate(concurrency, *, seconds, rtt, fails=lambda n: False):
+def simulate(concurrency, *, seconds, rtt, fails=lambda _: False):
     """Keep as many requests under way as allowed; return the limit over time."""
     now, under_way, limits = 0.0, [], []
     while now < seconds:
@@ -108,7 +108,7 @@ def simulate(concurrency, *, seconds, rtt, fails=lambda n: False):
 
 def test_a_constant_link_is_used_in_full():
     """With an even answer time the limit climbs to its most."""
-    limits = simulate(Concurrency(most=16), seconds=30, rtt=lambda n: 0.1)
+    limits = simulate(Concurrency(most=16), seconds=30, rtt=lambda _: 0.1)
 
     assert limits[0] <= 3
     assert limits[-1] == 16
@@ -116,7 +116,7 @@ def test_a_constant_link_is_used_in_full():
 
 def test_a_host_that_drops_above_a_knee_is_kept_near_it():
     """With push backs above eight at once the limit settles around eight."""
-    limits = simulate(Concurrency(most=16), seconds=60, rtt=lambda n: 0.1, fails=lambda n: n > 8)
+    limits = simulate(Concurrency(most=16), seconds=60, rtt=lambda _: 0.1, fails=lambda n: n > 8)
     settled = limits[len(limits) // 2 :]
 
     assert 8 * 0.6 <= sum(settled) / len(settled) <= 8 * 1.2

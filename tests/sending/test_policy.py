@@ -26,14 +26,17 @@ SAID = {"json": {"meta": {"errors": ["bad"]}}, "error": "bad"}
 
 
 def answer(status, **parts):
+    """Return an answer with a status."""
     return Answer(kind="answer", status=status, **parts)
 
 
 def trouble(kind, name):
+    """Return what there is when no answer came."""
     return Answer(kind=kind, trouble=name)
 
 
 def decided(given_answer, *, call="track", size=10, strict=True, **history):
+    """Decide with the default patience and an even chance."""
     return decide(
         given_answer,
         call=call,

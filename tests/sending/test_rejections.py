@@ -11,13 +11,14 @@ from tests.sending.conftest import Host, run, segment
 
 
 def refusing(bad):
-    return Host(lambda heard, n: 400 if bad & set(heard.rows) else 200)
+    """Return a host that refuses requests with bad rows."""
+    return Host(lambda heard: 400 if bad & set(heard.rows) else 200)
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 50])
 @pytest.mark.parametrize("seed", range(4))
 def test_exactly_the_bad_rows_are_rejected(count, seed):
-    """k bad rows in batches of 500 are found within 2 k ceil(log2 n) + batches requests."""
+    """K bad rows in batches of 500 are found within 2 k ceil(log2 n) + batches requests."""
     bad = set(random.Random(seed).sample(range(1_500), count))
     record = run([segment(1_500, per_batch=500)], refusing(bad))
     allowed = 2 * count * math.ceil(math.log2(500)) + 3
@@ -49,7 +50,7 @@ def test_one_person_whose_rows_are_all_bad_does_not_stop_a_run_that_works():
 
 def test_a_first_batch_of_one_person_is_judged_by_its_first_three_rows():
     """Before anything was delivered, three refusals in a row are enough."""
-    record = run([segment(100, lane_of=lambda row: 0)], refusing(set(range(100))))
+    record = run([segment(100, lane_of=lambda _: 0)], refusing(set(range(100))))
 
     assert record.stopped == "SYSTEMIC_REJECT"
     assert record.rows("rejected_server") == [0, 1, 2]
@@ -117,7 +118,7 @@ def test_attempts_count_the_requests_that_carried_a_row():
 def test_a_batch_that_is_too_large_is_halved(room):
     """413 splits until it fits, and nothing is rejected."""
     record = run(
-        [segment(20, per_batch=20)], Host(lambda heard, n: 413 if len(heard.rows) > room else 200)
+        [segment(20, per_batch=20)], Host(lambda heard: 413 if len(heard.rows) > room else 200)
     )
 
     assert record.counts == {"delivered": 20}
@@ -126,9 +127,7 @@ def test_a_batch_that_is_too_large_is_halved(room):
 
 def test_a_single_row_that_is_too_large_is_rejected():
     """413 for one message alone ends it; the others go on."""
-    record = run(
-        [segment(20, per_batch=20)], Host(lambda heard, n: 413 if 13 in heard.rows else 200)
-    )
+    record = run([segment(20, per_batch=20)], Host(lambda heard: 413 if 13 in heard.rows else 200))
 
     assert record.rows("rejected_server") == [13]
     assert record.ends[13].code == "TOO_LARGE"
@@ -136,7 +135,7 @@ def test_a_single_row_that_is_too_large_is_rejected():
 
 def test_a_host_that_finds_everything_too_large_is_no_endless_loop():
     """Three single messages that are too large stop the run; nothing was applied."""
-    record = run([segment(30)], Host(lambda heard, n: 413))
+    record = run([segment(30)], Host(413))
 
     assert record.counts == {"rejected_server": 3, "pending": 27}
     assert record.stopped == "SYSTEMIC_REJECT"
@@ -151,7 +150,7 @@ def padded(rows):
 @pytest.mark.parametrize("status", [400, 415])
 def test_a_host_that_refuses_compression_gets_plain_bodies(status):
     """The first batch is tried once without; when that helps, nothing is compressed any more."""
-    record = run([padded(500)], Host(lambda heard, n: status if heard.gzipped else 200))
+    record = run([padded(500)], Host(lambda heard: status if heard.gzipped else 200))
 
     assert record.counts == {"delivered": 500}
     assert [each.gzipped for each in record.host.requests] == [True] + [False] * 5
@@ -187,7 +186,7 @@ def test_compression_can_be_turned_off():
 def test_an_order_of_refusals_and_successes_in_a_success_body_is_not_a_delivery():
     """A 207 with errors is searched like a 400."""
 
-    def answer(heard, n):
+    def answer(heard):
         return (
             httpx2.Response(207, json={"errors": [{"message": "no"}]}) if 5 in heard.rows else 200
         )

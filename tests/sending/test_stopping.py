@@ -3,6 +3,7 @@
 import asyncio
 import threading
 
+import httpx2
 import pytest
 
 from cio_frames.sending.engine import send
@@ -67,8 +68,6 @@ def test_a_flag_set_before_the_start_sends_nothing():
 
 def test_a_stop_during_a_long_wait_is_heard_at_once():
     """A pause of five minutes does not hold a run back that is asked to stop."""
-    import httpx2
-
     flag = StopFlag()
     later = httpx2.Response(429, headers={"Retry-After": "300"})
 
@@ -80,7 +79,7 @@ def test_a_stop_during_a_long_wait_is_heard_at_once():
         )  # fmt: skip
         return asyncio.get_running_loop().time()
 
-    facts, host = [], Host(lambda heard, n: later)
+    facts, host = [], Host(later)
     seconds = virtually(work)
     record = check(Record(host, facts, seconds))
 
@@ -99,7 +98,7 @@ def test_a_row_that_may_have_been_applied_is_not_left_as_pending():
             clock=virtual_clock(),
         )  # fmt: skip
 
-    facts, host = [], Host(lambda heard, n: 500)
+    facts, host = [], Host(500)
     virtually(work)
 
     assert check(Record(host, facts, 0)).counts == {"in_doubt": 10, "pending": 10}
@@ -109,8 +108,8 @@ def test_a_stop_during_the_search_keeps_what_was_found():
     """Rows settled before keep their end; rows refused only together are in doubt."""
     flag = StopFlag()
 
-    def answer(heard, n):
-        if n == 4:
+    def answer(heard):
+        if heard.number == 4:
             flag.drain()
         return 400 if 5 in heard.rows else 200
 
@@ -133,7 +132,7 @@ def test_cancelling_the_coroutine_abandons_the_run():
                 tell=facts.append,
                 stop=StopFlag(),
                 clock=virtual_clock(),
-            )  # fmt: skip
+            )
         )
         await asyncio.sleep(1.0)
         sending.cancel()

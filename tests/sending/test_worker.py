@@ -19,12 +19,14 @@ HERE = contextvars.ContextVar("HERE", default="nowhere")
 
 
 async def until(flag):
-    while not flag.draining:
+    """Go on until asked to stop."""
+    while not flag.draining:  # noqa: ASYNC110
         await asyncio.sleep(0.005)
     return "drained"
 
 
 def started(work, *, stop=None):
+    """Return a worker that was started."""
     worker = Worker(work, stop=stop or StopFlag())
     worker.start()
     return worker
@@ -88,7 +90,7 @@ def test_it_works_while_the_caller_has_a_running_loop():
 
     async def caller():
         worker = started(work)
-        while not worker.done:
+        while not worker.done:  # noqa: ASYNC110
             await asyncio.sleep(0.002)
         return worker.result(), asyncio.get_running_loop()
 

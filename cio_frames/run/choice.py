@@ -1,0 +1,81 @@
+"""Which rows of a plan a run sends: all, or those that no earlier run has settled."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from cio_frames.audit import HASH_CHARACTERS
+from cio_frames.errors import AuditError
+
+SETTLED_SCHEMA = pl.Schema({"message_id": pl.String, "payload_hash": pl.String, "state": pl.String})
+"""The columns of what earlier runs settled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Which rows a run sends.
+
+    Attributes:
+        only: The rows that a resumed run takes up: plan, row and the message id that was recorded
+            for it, if one was. All rows when not given.
+        settled: Messages of earlier runs, with the columns of `SETTLED_SCHEMA`; the state is what
+            becomes of the same message now.
+    """
+
+    only: pl.DataFrame | None = None
+    settled: pl.DataFrame | None = None
+
+    def rows(self, rows: pl.Series, *, plan: int) -> pl.Series | None:
+        """Return which of these rows are taken up, None for all."""
+        if self.only is None:
+            return None
+        wanted = self.only.filter(pl.col("plan") == plan)["row"]
+        return rows.filter(rows.is_in(wanted.implode()))
+
+    def require_same(self, messages: pl.DataFrame, *, plan: int) -> None:
+        """Raise if a row that is taken up has become another message.
+
+        Raises:
+            AuditError: The table is not the one the run was made from.
+        """
+        if self.only is None:
+            return
+        known = self.only.filter(pl.col("plan") == plan).select("row", recorded="message_id")
+        both = messages.join(known, on="row", how="inner").drop_nulls("recorded")
+        changed = both.filter(pl.col("recorded") != pl.col("message_id"))
+        if changed.height:
+            raise AuditError(
+                f"Row {changed['row'][0]} is not the row this run was made from: its message has "
+                "changed. Send the new table with plan.send(...) and the same audit directory; "
+                "what arrived already is skipped."
+            )
+
+    def of_messages(self, messages: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Divide messages into those to send and those that earlier runs settled.
+
+        Args:
+            messages: Encoded messages.
+
+        Returns:
+            The messages to send, and the others with state, code and error.
+        """
+        if self.settled is None or self.settled.is_empty():
+            return messages, messages.clear()
+        known = self.settled.rename({"payload_hash": "known_hash"})
+        joined = messages.join(known, on="message_id", how="left", maintain_order="left")
+        fresh = pl.col("state").is_null()
+        changed = pl.col("known_hash") != pl.col("payload_hash").str.head(HASH_CHARACTERS)
+        settled = joined.filter(~fresh).with_columns(
+            state=pl.when(changed).then(pl.lit("rejected_local")).otherwise("state"),
+            code=pl.when(changed)
+            .then(pl.lit("message.conflict"))
+            .when(pl.col("state") == "in_doubt")
+            .then(pl.lit("IN_DOUBT_BEFORE")),
+            error=pl.when(changed).then(
+                pl.lit(
+                    "An earlier run delivered another message under this id. Name further columns "
+                    "in key=, or send it under another id."
+                )
+            ),
+        )
+        return joined.filter(fresh).select(messages.columns), settled.drop("known_hash")
