@@ -1,5 +1,8 @@
-"""Run the examples of the README as tests, from the root of the checkout."""
+"""Run the examples of the README as tests, in a folder of their own."""
 
+import os
+import tempfile
+from collections.abc import Iterator
 from doctest import ELLIPSIS
 from pathlib import Path
 
@@ -11,35 +14,32 @@ ROOT = Path(__file__).parent
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _audit_key(tmp_path_factory: pytest.TempPathFactory) -> object:
-    """Keep the key of pseudonyms, and nothing else, out of the user's own folders."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("CIO_AUDIT_KEY", "11" * 32)
-    for name in ("CIO_WRITE_KEY", "CIO_SITE_ID", "CIO_TRACK_API_KEY", "CIO_REGION"):
-        patch.delenv(name, raising=False)
-    yield
-    patch.undo()
+def _no_key_of_the_user() -> Iterator[None]:
+    """Keep the user's own keys and folders out of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CIO_AUDIT_KEY", "11" * 32)
+        for name in ("CIO_WRITE_KEY", "CIO_SITE_ID", "CIO_TRACK_API_KEY", "CIO_REGION"):
+            patch.delenv(name, raising=False)
+        yield
 
 
-def _in_a_folder_of_its_own(namespace: dict[str, object]) -> None:
-    import os
-    import tempfile
-
-    folder = tempfile.mkdtemp()
-    os.symlink(ROOT / "sample_data", Path(folder) / "sample_data")
-    namespace["_back"] = os.getcwd()
-    os.chdir(folder)
+def _enter(namespace: dict[str, object]) -> None:
+    folder = tempfile.TemporaryDirectory()
+    Path(folder.name, "sample_data").symlink_to(ROOT / "sample_data")
+    namespace["_folder"], namespace["_before"] = folder, str(Path.cwd())
+    os.chdir(folder.name)
 
 
-def _back(namespace: dict[str, object]) -> None:
-    import os
-
-    os.chdir(str(namespace["_back"]))
+def _leave(namespace: dict[str, object]) -> None:
+    os.chdir(str(namespace["_before"]))
+    folder = namespace["_folder"]
+    assert isinstance(folder, tempfile.TemporaryDirectory)
+    folder.cleanup()
 
 
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(doctest_optionflags=ELLIPSIS), SkipParser()],
     patterns=["README.md"],
-    setup=_in_a_folder_of_its_own,
-    teardown=_back,
+    setup=_enter,
+    teardown=_leave,
 ).pytest()

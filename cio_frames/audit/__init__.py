@@ -1,7 +1,7 @@
 """The record of every row of every run, in Parquet."""
 
 from cio_frames.audit.earlier import earlier
-from cio_frames.audit.log import Audit
+from cio_frames.audit.log import Audit, read
 from cio_frames.audit.recorder import Recorder
 from cio_frames.audit.recovery import Recovery, recover
 from cio_frames.audit.rejects import write_csv
@@ -20,6 +20,7 @@ __all__ = [
     "RunInfo",
     "earlier",
     "new_run_id",
+    "read",
     "recover",
     "write_csv",
 ]

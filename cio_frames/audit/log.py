@@ -1,6 +1,6 @@
 """Reading the record: of one run, or of all runs of a directory."""
 
-from collections.abc import Iterator, Set
+from collections.abc import ItemsView, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +135,7 @@ class Audit:
         rows, failed = runs["rows"].sum(), sum(runs[state].sum() for state in FAILED)
         return f"<Audit of {runs.height} runs: {rows:,} rows, {failed:,} of them not delivered>"
 
-    def _workspaces(self, directory: Path) -> Set[tuple[str, str]]:
+    def _workspaces(self, directory: Path) -> ItemsView[str, str]:
         return runfile.read(self._disk, directory).info.workspaces.items()
 
     def _directories(self) -> list[Path]:
@@ -194,3 +194,15 @@ class Audit:
             **counts,
             "stopped": run.stopped["code"] if run.stopped else None,
         }
+
+
+def read(directory: Path | str) -> Audit:
+    """Read the record of one run, or of all runs in a directory.
+
+    Args:
+        directory: `audit/<run>`, or the directory of all runs.
+
+    Raises:
+        AuditError: If there is no run.
+    """
+    return Audit(directory)

@@ -25,12 +25,16 @@ class Scope:
         mapping: Where every value goes.
         now: The planned time of sending, in UTC.
         allow: Names the user has allowed, such as events that delete people.
+        sensitive: Columns that may hold sensitive data, with the reason for each.
+        reference: Values that an identifier is known to have, by column.
         message_bytes: The most bytes a message may have.
     """
 
     mapping: MessageMapping
     now: datetime
     allow: frozenset[str] = frozenset()
+    sensitive: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    reference: Mapping[str, pl.Series] = field(default_factory=lambda: MappingProxyType({}))
     message_bytes: int = 32_000
 
 
@@ -39,6 +43,24 @@ class ByValue:
     """A test of each value of a slot; `bad` gives None where the slot is none of its business."""
 
     bad: Callable[[Slot, Scope], pl.Expr | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByText:
+    """A test of the text in a slot's values, whatever they are nested in.
+
+    Attributes:
+        slots: Tells which slots it concerns.
+        gate: A cheap test that is true wherever `bad` could be; tests that share it, the same
+            function, are asked only of the rows it lets through.
+        bad: The test.
+        shown: The part of the text to show; all of it without.
+    """
+
+    slots: Callable[[Slot, Scope], bool]
+    gate: Callable[[pl.Expr], pl.Expr]
+    bad: Callable[[pl.Expr], pl.Expr]
+    shown: Callable[[pl.Expr], pl.Expr] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +91,33 @@ class ByMessage:
     bad: Callable[[Scope], pl.Expr]
 
 
-Test = ByValue | ByRow | ByColumn | ByCall | ByMessage
+def _as_gathered(gathered: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
+    return gathered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByTable:
+    """A test that must see the whole table.
+
+    Attributes:
+        gather: Gives a query over the prepared rows whose result is small, or None for tables
+            that it does not concern.
+        conclude: Makes the findings of it, asking the rows again where need be: columns row
+            (null for the table), column, value and, if there is some, evidence.
+    """
+
+    gather: Callable[[pl.LazyFrame, Scope], pl.LazyFrame | None]
+    conclude: Callable[[pl.DataFrame, pl.LazyFrame, Scope], pl.DataFrame] = _as_gathered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByOwn:
+    """A test of each row of the user's own table, before anything is mapped."""
+
+    bad: pl.Expr
+
+
+Test = ByValue | ByText | ByRow | ByColumn | ByCall | ByMessage | ByTable | ByOwn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +125,12 @@ class Repair:
     """A change of a column that mends a finding.
 
     Attributes:
-        change: Gives the slot's new expression, or None where it stays.
+        change: Gives the slot's new expression within its mapping, or None where it stays.
         safe: Whether it can be undone in thought: no two values become one.
         sentence: What it does, for the report.
     """
 
-    change: Callable[[Slot], pl.Expr | None]
+    change: Callable[[Slot, MessageMapping], pl.Expr | None]
     safe: bool
     sentence: str
 
@@ -99,7 +147,9 @@ class Check:
         consequence: What would happen if it were sent.
         source: Where the rule comes from.
         test: How it is found.
+        extent: What it comes to in all, about `{values}` different values in `{rows}` rows.
         repair: How it is mended, where that can be done without asking.
+        unrepaired: Why there is no repair, where there is none.
     """
 
     code: str
@@ -109,7 +159,9 @@ class Check:
     consequence: str
     source: str
     test: Test
+    extent: str = ""
     repair: Repair | None = None
+    unrepaired: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,7 +63,9 @@ class Change(NamedTuple):
     @property
     def sentence(self) -> str:
         """What happened, in a sentence."""
-        return self.rule.sentence.format(key=self.key, other=self.other, subject=self.subject)
+        return self.rule.sentence.format(
+            key=self.key, other=f"cio_{self.other}", subject=self.subject
+        )
 
 
 # fmt: off
@@ -73,10 +75,10 @@ CREATED_BY_EVENT = Rule("person.created-by-event", "created", "{key} is new: an 
 CREATED_BY_GROUP = Rule("person.created-by-group", "created", "{key} is new: a relationship creates the person.", "reference 3.5")
 REKEYED = Rule("person.rekeyed", "rekeyed", "The person with {subject} exists and gets the identifier {key}; no second person.", "reference 3.2 row 3")
 RECHANGED = Rule("person.identifier-changed", "rekeyed", "The identifier of {key} becomes {subject}.", "reference 3.1 (cio_id, e-mail updates)")
-TAKEN = Rule("identifier.taken", "attribute-failure", "{subject} belongs to another person (cio_{other}): {key} does not get it, and there is no merge.", "reference 3.2 row 4")
+TAKEN = Rule("identifier.taken", "attribute-failure", "{subject} belongs to another person ({other}): {key} does not get it, and there is no merge.", "reference 3.2 row 4")
 FIXED = Rule("identifier.fixed", "attribute-failure", "{key} has another value already: {subject} is not set.", "reference 3.1, 3.2 row 5")
 READ_ONLY = Rule("attribute.read-only", "attribute-failure", "{subject} cannot be set.", "reference section 6 (reserved)")
-AUTO_MERGED = Rule("person.auto-merged", "auto-merged", "{key} and {subject} were two people with one identifier each: the younger (cio_{other}) is merged into the older and deleted for good.", "reference 3.2a")
+AUTO_MERGED = Rule("person.auto-merged", "auto-merged", "{key} and {subject} were two people with one identifier each: the younger ({other}) is merged into the older and deleted for good.", "reference 3.2a")
 CIO_UNKNOWN = Rule("cio-id.unknown", "ignored", "{key} is unknown or deleted: dropped.", "reference 3.2 row 6")
 SUPPRESSED_ID = Rule("identifier.suppressed", "ignored", "{key} is suppressed: ignored.", "reference 3.2 row 7")
 DISABLED_ID = Rule("identifier.disabled", "ignored", "{key} is not a kind of identifier of this workspace: ignored.", "reference 3.1")
@@ -86,7 +88,7 @@ TYPE_UNKNOWN = Rule("message.type", "ignored", "{subject} is not a call: ignored
 
 ANONYMOUS = Rule("anonymous.updated", "anonymous-updated", "Traits go to the anonymous visitor {subject}, who is not a person yet.", "reference 3.3 (anonymous-only identify)")
 LINKED = Rule("anonymous.linked", "linked", "The anonymous id {subject} now belongs to {key}.", "reference 3.3 (mechanism)")
-NOT_REUSABLE = Rule("anonymous.not-reusable", "attribute-failure", "The anonymous id {subject} belongs to another person (cio_{other}) for good: {key} does not get it.", "reference 3.3 (not reusable)")
+NOT_REUSABLE = Rule("anonymous.not-reusable", "attribute-failure", "The anonymous id {subject} belongs to another person ({other}) for good: {key} does not get it.", "reference 3.3 (not reusable)")
 ATTRIBUTED = Rule("anonymous.attributed", "event-attributed", "The anonymous event {subject} is attributed to {key}.", "reference 3.3 (30 days)")
 ATTRIBUTED_LATE = Rule("anonymous.attributed-late", "event-attributed", "{subject} arrived at most 5 minutes after its anonymous id was identified: attributed to {key}.", "reference 3.3 (5 minutes)")
 TOO_OLD = Rule("anonymous.too-old", "event-unattributed", "The anonymous event {subject} is older than 30 days: it is not attributed to {key}.", "reference 3.3 (30 days)")

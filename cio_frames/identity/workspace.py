@@ -42,6 +42,9 @@ class Model:
     Args:
         settings: How the workspace is set up; a new one without.
 
+    Attributes:
+        store: Everything the workspace holds, for the rest of this room.
+
     Examples:
         >>> from datetime import UTC, datetime
         >>> model = Model()
@@ -55,7 +58,7 @@ class Model:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = Settings() if settings is None else settings
-        self._store = Store(settings=self.settings)
+        self.store = Store(settings=self.settings)
 
     def apply(self, message: Mapping[str, Any], *, received_at: datetime) -> tuple[Change, ...]:
         """Apply one call.
@@ -70,7 +73,7 @@ class Model:
         if received_at.tzinfo is None:
             message_ = "received_at has no offset: pass datetime.now(UTC) or another aware time."
             raise ValueError(message_)
-        store = self._store
+        store = self.store
         store.number += 1
         store.now = received_at.timestamp()
         changes = tuple(self._changes(message))
@@ -81,11 +84,11 @@ class Model:
 
     def load(self, people: Iterable[Mapping[str, Any]]) -> None:
         """Start from an export: rows with id, email, cio_id, anonymous_ids, created_at, attributes."""
-        load(self._store, people)
+        load(self.store, people)
 
     def map_form(self, form_id: str, fields: Mapping[str, str]) -> None:
         """Map fields of a form to attributes, as its page in Customer.io does (section 5)."""
-        record = self._store.forms.setdefault(
+        record = self.store.forms.setdefault(
             form_id, {"mapping": {}, "submissions": 0, "refused": 0}
         )
         record["mapping"] = dict(fields)
@@ -103,36 +106,36 @@ class Model:
                 },
                 "created_at": person.attributes.get("created_at"),
             }
-            for person in self._store.people.by_cio.values()
+            for person in self.store.people.by_cio.values()
         ]
 
     def events(self) -> Rows:
         """Return the events that are kept, in order of receipt."""
-        return [event.row() for event in self._store.events if not event.lost]
+        return [event.row() for event in self.store.events if not event.lost]
 
     def objects(self) -> Rows:
         """Return the objects."""
-        return [thing.row() for thing in self._store.things.values()]
+        return [thing.row() for thing in self.store.things.values()]
 
     def relationships(self) -> Rows:
         """Return who is related to which object; `person` is empty for a visitor."""
-        return [row for thing in self._store.things.values() for row in thing.relationship_rows()]
+        return [row for thing in self.store.things.values() for row in thing.relationship_rows()]
 
     def devices(self) -> Rows:
         """Return the push devices."""
         return [
             {"person": person.cio_id, "token": token, **device}
-            for person in self._store.people.by_cio.values()
+            for person in self.store.people.by_cio.values()
             for token, device in (person.devices or {}).items()
         ]
 
     def forms(self) -> Rows:
         """Return the forms that were seen."""
-        return [{"form_id": form_id, **row} for form_id, row in self._store.forms.items()]
+        return [{"form_id": form_id, **row} for form_id, row in self.store.forms.items()]
 
     def merges(self) -> Rows:
         """Return the merges, in order; none can be undone."""
-        return [dict(row) for row in self._store.merges]
+        return [dict(row) for row in self.store.merges]
 
     def failures(self) -> Rows:
         """Return attribute failures and messages that did nothing, with the reason."""
@@ -147,16 +150,16 @@ class Model:
                 "subject": change.subject,
                 "source": change.source,
             }
-            for number, change in self._store.failures
+            for number, change in self.store.failures
         ]
 
     def anonymous(self) -> Rows:
         """Return the visitors: whom they turned out to be, and what is still theirs alone."""
-        return [visitor.row() for visitor in self._store.visitors.values()]
+        return [visitor.row() for visitor in self.store.visitors.values()]
 
     def suppressed(self) -> Rows:
         """Return the blocked identifiers."""
-        return [{"kind": kind, "value": value} for kind, value in self._store.people.suppressed]
+        return [{"kind": kind, "value": value} for kind, value in self.store.people.suppressed]
 
     def _changes(self, message: Mapping[str, Any]) -> Iterable[Change]:
         call = message.get("type")
@@ -165,7 +168,7 @@ class Model:
             return (Change(rules.TYPE_UNKNOWN, subject=repr(call)),)
         if self._is_repeated(message):
             return (Change(rules.DUPLICATE, subject=call),)
-        return handler(self._store, message)
+        return handler(self.store, message)
 
     def _is_repeated(self, message: Mapping[str, Any]) -> bool:
         """Whether a message with this id was applied before; its reach is a setting (3.7)."""
@@ -175,7 +178,7 @@ class Model:
         message_id = text(message.get("messageId"))
         if message_id is None:
             return False
-        if message_id in self._store.seen:
+        if message_id in self.store.seen:
             return True
-        self._store.seen.add(message_id)
+        self.store.seen.add(message_id)
         return False

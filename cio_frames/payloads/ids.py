@@ -17,6 +17,7 @@ _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = np.array([(one + two).encode() for one in _CROCKFORD for two in _CROCKFORD]).view(np.uint16)
 """The two characters of each ten bits."""
 
+_PAIR_BITS, _TEXT_PAIRS, _WORD_BITS = 10, 13, 64
 _SEPARATOR = "\x1f"
 
 
@@ -66,14 +67,14 @@ def _words(digests: pl.Series) -> tuple[_Words, _Words]:
 
 def _text(high: _Words, low: _Words) -> pl.Series:
     """Return 128 bits as 26 characters: ten bits, two characters, at a time."""
-    pairs = np.empty((len(high), 13), np.uint16)
-    for place in range(13):
-        shift = 120 - 10 * place
-        if shift >= 64:
-            bits = high >> np.uint64(shift - 64)
-        elif shift > 54:
-            bits = high << np.uint64(64 - shift) | low >> np.uint64(shift)
+    pairs = np.empty((len(high), _TEXT_PAIRS), np.uint16)
+    for place in range(_TEXT_PAIRS):
+        shift = (_TEXT_PAIRS - 1 - place) * _PAIR_BITS
+        if shift >= _WORD_BITS:
+            bits = high >> np.uint64(shift - _WORD_BITS)
+        elif shift > _WORD_BITS - _PAIR_BITS:
+            bits = high << np.uint64(_WORD_BITS - shift) | low >> np.uint64(shift)
         else:
             bits = low >> np.uint64(shift)
-        pairs[:, place] = _PAIRS[bits & np.uint64(1023)]
+        pairs[:, place] = _PAIRS[bits & np.uint64(len(_PAIRS) - 1)]
     return pl.Series(pairs.view("S26").reshape(-1)).cast(pl.String)

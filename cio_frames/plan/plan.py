@@ -1,7 +1,7 @@
 """A plan: what would be sent, checked and counted, before anything is."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -41,7 +41,7 @@ class Plan(Sendable):
 
     table: Table
     mapping: MessageMapping
-    checks: Checks = Checks()
+    checks: Checks = field(default_factory=Checks)
     namespace: str = ""
     clock: Callable[[], datetime] = utc_now
     message_bytes: int = LIMITS["message_bytes"].value
@@ -197,6 +197,10 @@ class Plan(Sendable):
             rows, found = forbidden(self.table, scope=self.scope(), checks=self.applied)
         refused = found.filter(pl.col("severity") == "refuse")
         return rows, refused.unique("code", maintain_order=True).to_dicts()
+
+    def refusals(self) -> list[dict[str, Any]]:
+        """Return one finding of each code that forbids sending."""
+        return self.gate[1]
 
     @property
     def decisions(self) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class Sendable(ABC):
         Raises:
             PlanRefusedError: Something has to be fixed or allowed first.
         """
-        refused = [item for plan in self.plans for item in plan.gate[1]]
+        refused = [item for plan in self.plans for item in plan.refusals()]
         if refused:
             raise PlanRefusedError(refused)
 

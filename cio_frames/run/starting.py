@@ -7,8 +7,7 @@ from typing import Literal
 
 import polars as pl
 
-from cio_frames.audit import Recorder, RunInfo, earlier, new_run_id, recover
-from cio_frames.audit import Audit
+from cio_frames.audit import Audit, Recorder, RunInfo, earlier, new_run_id, recover
 from cio_frames.errors import AuditError
 from cio_frames.frames import fingerprint
 from cio_frames.payloads import ID_ALGORITHM

@@ -97,7 +97,7 @@ class Faults:
         truncated: Applied; the answer breaks off anywhere.
         dripping: Applied; the answer drips byte by byte for `drip_s`.
         dropped: Thrown away and answered 200; with strict mode answered 429. The documentation
-            says that too many requests may lead to either (reference 1.1).
+            says that too many requests may lead to either (reference 1.5).
         unauthorized: Answered 401, as when a key is revoked.
         too_large: Answered 413, whatever the size.
         seed: Decides what happens to which request.
@@ -114,8 +114,9 @@ class Faults:
     Examples:
         >>> Faults(failed=1.0, first=2).fault_for(1) is None
         True
-        >>> Faults(throttled=0.5, seed=7).fault_for(2)
-        Fault(name='throttled', status=429, hold_s=0.0, wait_s=None, drip_s=0.0, place=0.0)
+        >>> fault = Faults(throttled_with_wait=1.0).fault_for(1)
+        >>> fault.status, fault.wait_s
+        (429, 1.0)
     """
 
     late: float = 0.0

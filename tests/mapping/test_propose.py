@@ -1,0 +1,180 @@
+"""Which columns are proposed, by their names and their content, and why."""
+
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+
+import cio_frames as cio
+from cio_frames.errors import MappingError, NoIdentifierError
+from cio_frames.mapping import propose
+from cio_frames.spec import CALLS
+
+AT = datetime(2024, 1, 2, tzinfo=UTC)
+MAIL = ["ada@example.com", "bo@example.com"]
+EMPTY = [None, None]
+
+
+def proposed(data: dict[str, list[object]], call: str) -> dict[str, str]:
+    """Return argument and column of each proposal."""
+    found = propose(pl.DataFrame(data, strict=False), call=CALLS[call])
+    assert len({proposal.column for proposal in found}) == len(found)
+    return {proposal.argument: proposal.column for proposal in found}
+
+
+ONE = ["a", "b"]
+PROPOSALS = {
+    "camel-case": ("identify", {"userId": ONE}, {"user_id": "userId"}),
+    "snake-case": ("identify", {"user_id": ONE}, {"user_id": "user_id"}),
+    "plain-words": ("identify", {"User ID": ONE}, {"user_id": "User ID"}),
+    "customer": ("identify", {"customer_id": ONE}, {"user_id": "customer_id"}),
+    "id": ("identify", {"id": ONE, "name": ONE}, {"user_id": "id"}),
+    "anonymous": ("identify", {"anonymousId": ONE}, {"anonymous_id": "anonymousId"}),
+    "both": (
+        "identify", {"user_id": ONE, "anonymous_id": ONE},
+        {"user_id": "user_id", "anonymous_id": "anonymous_id"},
+    ),
+    "the-likelier-name": ("identify", {"id": ONE, "user_id": ONE}, {"user_id": "user_id"}),
+    "the-first-of-equals": ("identify", {"User Id": ONE, "userid": ONE}, {"user_id": "User Id"}),
+    "not-the-empty-column": ("identify", {"user_id": EMPTY, "id": ONE}, {"user_id": "id"}),
+    "addresses-by-content": ("identify", {"contact": MAIL, "n": ONE}, {"user_id": "contact"}),
+    "addresses-by-name": ("identify", {"email": MAIL}, {"user_id": "email"}),
+    "no-addresses-beside-an-id": ("identify", {"email": MAIL, "id": ONE}, {"user_id": "id"}),
+    "nothing": ("identify", {"colour": ONE, "size": [1, 2]}, {}),
+    "mostly-addresses": ("identify", {"x": ["a@b.co", "no"]}, {}),
+    "track": (
+        "track", {"event": ONE, "user_id": ONE, "timestamp": [AT, AT], "total": [1, 2]},
+        {"event": "event", "user_id": "user_id", "timestamp": "timestamp"},
+    ),
+    "track-words": (
+        "track", {"event_name": ONE, "uid": ONE, "occurred at": ["2024", "2025"]},
+        {"event": "event_name", "user_id": "uid", "timestamp": "occurred at"},
+    ),
+    "page": (
+        "page", {"anonymous_id": ONE, "name": ONE, "url": ONE, "ts": [1, 2]},
+        {"anonymous_id": "anonymous_id", "name": "name", "timestamp": "ts"},
+    ),
+    "screen": ("screen", {"user_id": ONE, "screen": ONE}, {"user_id": "user_id", "name": "screen"}),
+    "group": (
+        "group", {"company_id": ONE, "user_id": ONE, "object_type_id": ["1", "1"], "name": ONE},
+        {"group_id": "company_id", "user_id": "user_id", "object_type_id": "object_type_id"},
+    ),
+    "group-alone": ("group", {"id": ONE, "name": ONE}, {"group_id": "id"}),
+    "alias": (
+        "alias", {"previous_id": ONE, "user_id": ONE, "merged_at": [AT, AT]},
+        {"previous_id": "previous_id", "user_id": "user_id", "timestamp": "merged_at"},
+    ),
+    "alias-words": ("alias", {"old_id": ONE, "new_id": ONE}, {"previous_id": "old_id", "user_id": "new_id"}),
+    "form": (
+        "form", {"form_id": ONE, "email": MAIL, "topic": ONE}, {"form_id": "form_id", "email": "email"},
+    ),
+    "form-with-two-people": (
+        "form", {"form_id": ONE, "email": MAIL, "id": ONE}, {"form_id": "form_id", "email": "email"},
+    ),
+    "form-by-id": ("form", {"form_id": ONE, "user_id": ONE}, {"form_id": "form_id", "id": "user_id"}),
+    "form-addresses-by-content": (
+        "form", {"form_id": ONE, "who": MAIL}, {"form_id": "form_id", "email": "who"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "data", "wanted"), PROPOSALS.values(), ids=PROPOSALS)
+def test_columns_are_proposed_by_name_and_content(call, data, wanted):
+    """Each table of names has its proposals, none of which takes a column twice."""
+    assert proposed(data, call) == wanted
+
+
+def test_every_call_has_a_table_of_names():
+    """Every call of the Pipelines and the Forms API is tried above."""
+    assert {call for call, _, _ in PROPOSALS.values()} == set(CALLS) - {"form_action"}
+
+
+REASONS = {
+    "sure": ({"user_id": ONE}, "high", "its name reads as user_id; 100% of its first 2 values"),
+    "repeats": ({"user_id": ["a", "a"]}, "high", "50% of its first 2 values are distinct"),
+    "addresses": ({"user_id": MAIL}, "high", "its values are e-mail addresses"),
+    "rivals": ({"user_id": ONE, "id": ONE}, "medium", "reads as user_id, as does that of id;"),
+    "by-content": ({"who": MAIL}, "medium", "no column is named like an identifier"),
+}
+
+
+@pytest.mark.parametrize(("data", "confidence", "words"), REASONS.values(), ids=REASONS)
+def test_proposals_have_reasons(data, confidence, words):
+    """A proposal says how sure it is and why; a rival's name is told and makes it less sure."""
+    proposal = propose(pl.DataFrame(data), call=CALLS["identify"])[0]
+
+    assert proposal.confidence == confidence
+    assert words in proposal.reason
+
+
+@pytest.mark.parametrize(("values", "confidence"), [([AT], "high"), (["2024-01-01"], "medium")])
+def test_times_are_surer_than_texts(values, confidence):
+    """A column of times is a surer timestamp than a column of texts."""
+    found = propose(pl.DataFrame({"user_id": ["u"], "ts": values}), call=CALLS["page"])
+
+    assert [item.confidence for item in found if item.argument == "timestamp"] == [confidence]
+
+
+def test_a_table_without_rows_is_read_by_its_names():
+    """Without rows the names alone decide."""
+    assert proposed({"user_id": []}, "identify") == {"user_id": "user_id"}
+
+
+def test_suggestions_come_in_the_users_library(frame_of):
+    """`cio.suggest` answers with a frame: pandas for pandas, else polars."""
+    frame = frame_of({"userId": ["u1"], "plan": ["pro"]})
+
+    found = cio.suggest(frame, "identify")
+
+    assert type(found).__module__.split(".")[0] == type(frame).__module__.split(".")[0].replace(
+        "pyarrow", "polars"
+    )
+    assert list(found.columns) == ["argument", "column", "confidence", "reason"]
+    assert list(found["column"]) == ["userId"]
+
+
+def test_suggestions_for_no_call_name_the_nearest():
+    """A misspelt call is an error that names the one that was meant."""
+    with pytest.raises(MappingError, match="Did you mean 'track'"):
+        cio.suggest(pl.DataFrame({"id": ["u"]}), "trak")
+
+
+def test_a_verb_without_identifiers_takes_the_proposals():
+    """Without identifiers the proposals are taken, and the plan says so in its findings."""
+    plan = pl.DataFrame({"userId": ["u1"], "plan": ["pro"]}).cio.identify()
+
+    assert plan.payloads()[0]["userId"] == "u1"
+    assert plan.findings.filter(pl.col("code") == "mapping.proposed")["column"].to_list() == [
+        "userId"
+    ]
+
+
+def test_a_verb_with_an_identifier_takes_nothing_unasked():
+    """Once an identifier is named, no other column is taken for one."""
+    plan = pl.DataFrame({"id": ["u"], "anonymous_id": ["a"]}).cio.identify(user_id="id")
+
+    assert plan.payloads()[0]["traits"] == {"anonymous_id": "a"}
+    assert "anonymousId" not in plan.payloads()[0]
+
+
+def test_named_columns_are_not_proposed_again():
+    """A column that the verb was given is not taken for a second field."""
+    frame = pl.DataFrame({"id": ["contact"], "mail": ["ada@example.com"]})
+
+    plan = frame.cio.form(form_id="id")
+
+    assert plan.mapping.find("id") is None
+    assert plan.payloads() == [{"data": {"email": "ada@example.com"}}]
+
+
+def test_named_arguments_win_over_proposals():
+    """What the verb was given stands, though another column looks likelier."""
+    frame = pl.DataFrame({"user_id": ["u"], "event": ["A"], "kind": ["B"]})
+
+    assert frame.cio.track(event="kind").payloads()[0]["event"] == "B"
+
+
+def test_a_table_without_likely_columns_is_refused():
+    """Where nothing looks like an identifier the verb says which arguments would do."""
+    with pytest.raises(NoIdentifierError, match="no column looks like one"):
+        pl.DataFrame({"colour": ["red"]}).cio.identify()
