@@ -6,7 +6,13 @@ import numpy as np
 import polars as pl
 
 SEED = 20261101
-EVENTS = ("Order Completed", "Product Viewed", "Cart Updated", "Subscription Started", "Search Made")
+EVENTS = (
+    "Order Completed",
+    "Product Viewed",
+    "Cart Updated",
+    "Subscription Started",
+    "Search Made",
+)
 CURRENCIES = ("EUR", "USD", "GBP")
 CHUNK_ROWS = 250_000
 
@@ -42,7 +48,9 @@ def events(rows: int, *, start: int = 0) -> pl.DataFrame:
         pl.when(pl.col("quantity") > 1).then("quantity").alias("quantity"),
         pl.when(pl.col("coupon") < 8).then(pl.format("SAVE{}", "coupon")).alias("coupon"),
         pl.concat_list(pl.format("tag-{}", "tag"), pl.lit("imported")).alias("tags"),
-        pl.struct(pl.col("os"), pl.format("{}.{}", "quantity", "tag").alias("version")).alias("device"),
+        pl.struct(pl.col("os"), pl.format("{}.{}", "quantity", "tag").alias("version")).alias(
+            "device"
+        ),
     )
 
 
@@ -52,7 +60,8 @@ def events_file(folder: Path, rows: int) -> Path:
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         parts = [
-            events(min(CHUNK_ROWS, rows - start), start=start) for start in range(0, rows, CHUNK_ROWS)
+            events(min(CHUNK_ROWS, rows - start), start=start)
+            for start in range(0, rows, CHUNK_ROWS)
         ]
         pl.concat(parts).write_parquet(path, row_group_size=100_000)
     return path

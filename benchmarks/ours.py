@@ -1,6 +1,5 @@
 """cio_frames: all checks, deterministic ids, gzip, and the audit of every row."""
 
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -8,13 +7,22 @@ import cio_frames as cio
 
 
 def main(path: str, url: str, *, gzip: bool) -> None:
-    """Send a file of events."""
+    """Send a file of events, or of people where it has no event."""
     client = cio.connect(endpoint=url, write_key="benchmark", rate=None, gzip=gzip)
+    table = cio.scan(path)
+    if "event" in table.collect_schema():
+        plan = table.cio.track(event="event", user_id="user_id", timestamp="occurred_at")
+    else:
+        plan = table.cio.identify(user_id="user_id")
+    with TemporaryDirectory() as folder:
+        run = plan.send(client, audit=Path(folder), progress=False)
+    assert run.counts["delivered"] == run.counts["rows"], run.counts
+
+
+def latency(path: str, url: str) -> None:
+    """Send a file with the default settings, rate limit included."""
+    client = cio.connect(endpoint=url, write_key="benchmark")
     plan = cio.scan(path).cio.track(event="event", user_id="user_id", timestamp="occurred_at")
     with TemporaryDirectory() as folder:
         run = plan.send(client, audit=Path(folder), progress=False)
-    print(run.counts["delivered"])
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], gzip="plain" not in sys.argv[3:])
+    assert run.counts["delivered"] == run.counts["rows"], run.counts

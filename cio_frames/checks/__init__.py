@@ -5,15 +5,18 @@ from cio_frames.checks.check import (
     ByCall,
     ByColumn,
     ByMessage,
+    ByOwn,
     ByRow,
+    ByTable,
+    ByText,
     ByValue,
     Check,
-    Checks,
     Repair,
     Scope,
     Severity,
     utc_now,
 )
+from cio_frames.checks.choice import Checks, rule
 from cio_frames.checks.contents import CONTENT_CHECKS
 from cio_frames.checks.data import VALUE_CHECKS
 from cio_frames.checks.identifiers import IDENTIFIER_CHECKS
@@ -35,12 +38,16 @@ __all__ = [
     "ByCall",
     "ByColumn",
     "ByMessage",
+    "ByOwn",
     "ByRow",
+    "ByTable",
+    "ByText",
     "ByValue",
     "Check",
     "Checks",
     "Repair",
     "Scope",
     "Severity",
+    "rule",
     "utc_now",
 ]

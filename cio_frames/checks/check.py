@@ -1,15 +1,13 @@
 """What a check is: a code, words for people, and an expression that tells the bad rows."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Literal
 
 import polars as pl
 
-from cio_frames.errors import MappingError
 from cio_frames.mapping import MessageMapping, Slot
 from cio_frames.values import instance_of
 
@@ -164,61 +162,6 @@ class Check:
     unrepaired: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checks:
-    """Which checks apply, and how strictly.
-
-    Attributes:
-        select: Codes, or beginnings of codes, to apply; all when empty.
-        ignore: Codes, or beginnings of codes, to leave out.
-        severity: Another severity for a code.
-        allow: Names that are refused unless they are listed, such as `"User Deleted"`.
-        rules: Further checks of the user's own.
-
-    Examples:
-        >>> checks = Checks(ignore=["time.naive"], severity={"id.padded": "warn"})
-        >>> [check.code for check in checks.of([])]
-        []
-    """
-
-    select: Sequence[str] = ()
-    ignore: Sequence[str] = ()
-    severity: Mapping[str, Severity] = field(default_factory=lambda: MappingProxyType({}))
-    allow: Sequence[str] = ()
-    rules: Sequence[Check] = ()
-
-    def of(self, catalogue: Sequence[Check]) -> tuple[Check, ...]:
-        """Return the checks of a catalogue that apply, with the severities asked for.
-
-        Raises:
-            MappingError: A selection that selects nothing, or a severity that there is not.
-        """
-        known = (*catalogue, *self.rules)
-        self._demand([check.code for check in known])
-        chosen = [
-            check
-            for check in known
-            if _matches(check.code, self.select or ("",)) and not _matches(check.code, self.ignore)
-        ]
-        return tuple(
-            replace(check, severity=self.severity.get(check.code, check.severity))
-            for check in chosen
-        )
-
-    def _demand(self, codes: Sequence[str]) -> None:
-        for pattern in self.select:
-            if not any(_matches(code, (pattern,)) for code in codes):
-                near = get_close_matches(pattern, codes, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
-                raise MappingError(f"Checks(select={pattern!r}) selects no check.{hint}")
-        for code, severity in self.severity.items():
-            if severity not in SEVERITIES:
-                raise MappingError(
-                    f"Checks(severity={{{code!r}: {severity!r}}}): "
-                    f"a severity is one of {', '.join(SEVERITIES)}."
-                )
-
-
 def anywhere(
     values: pl.Expr, *, dtype: pl.DataType, test: Callable[[pl.Expr, pl.DataType], pl.Expr | None]
 ) -> pl.Expr | None:
@@ -248,7 +191,3 @@ def anywhere(
 def utc_now() -> datetime:
     """Return the present, in UTC."""
     return datetime.now(tz=UTC)
-
-
-def _matches(code: str, patterns: Sequence[str]) -> bool:
-    return any(code == pattern or code.startswith(pattern) for pattern in patterns)

@@ -4,7 +4,7 @@ import polars as pl
 
 from cio_frames.checks.check import ByCall, ByRow, ByValue, Check, Repair, Scope
 from cio_frames.checks.identifiers import blank, text
-from cio_frames.mapping import Slot
+from cio_frames.mapping import MessageMapping, Slot
 from cio_frames.spec import LIMITS, SEMANTIC_EVENTS
 
 DESTRUCTIVE = tuple(name for name, event in SEMANTIC_EVENTS.items() if event.destructive)
@@ -40,7 +40,7 @@ def _event_acting(slot: Slot, scope: Scope) -> pl.Expr | None:
     return text(slot, scope).str.strip_chars().is_in([*ACTING, *allowed]) if _event(slot) else None
 
 
-def _event_trimmed(slot: Slot) -> pl.Expr | None:
+def _event_trimmed(slot: Slot, _: MessageMapping) -> pl.Expr | None:
     return slot.expr.cast(pl.String).str.strip_chars() if _event(slot) else None
 
 

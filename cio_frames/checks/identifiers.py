@@ -3,7 +3,7 @@
 import polars as pl
 
 from cio_frames.checks.check import ByColumn, ByRow, ByValue, Check, Repair, Scope
-from cio_frames.mapping import Slot
+from cio_frames.mapping import MessageMapping, Slot
 from cio_frames.spec import CALLS, LIMITS
 from cio_frames.values import as_text, has_text
 
@@ -148,7 +148,7 @@ def _no_message_id(slot: Slot, scope: Scope) -> pl.Expr | None:
     return blank(text(slot, scope)) if is_message else None
 
 
-def _whole(slot: Slot) -> pl.Expr | None:
+def _whole(slot: Slot, _: MessageMapping) -> pl.Expr | None:
     """Leave the column as it is: whole numbers are written without a point anyway.
 
     So the checks for fractions and lost digits still see what they look for.
@@ -156,11 +156,11 @@ def _whole(slot: Slot) -> pl.Expr | None:
     return slot.expr if is_id(slot) and slot.dtype.is_float() else None
 
 
-def _stripped(slot: Slot) -> pl.Expr | None:
+def _stripped(slot: Slot, _: MessageMapping) -> pl.Expr | None:
     return slot.expr.cast(pl.String).str.strip_chars() if _repaired(slot) else None
 
 
-def _visible(slot: Slot) -> pl.Expr | None:
+def _visible(slot: Slot, _: MessageMapping) -> pl.Expr | None:
     return slot.expr.cast(pl.String).str.replace_all(INVISIBLE, "") if _repaired(slot) else None
 
 

@@ -39,6 +39,11 @@ cio-frames send people.csv --call identify --user-id id --endpoint http://127.0.
 cio-frames send people.csv --call identify --user-id id --to eu --audit audit""",
     ),
     (
+        delivery.resume,
+        """cio-frames resume audit/20261121T093000000Z-k3f9q2 people.csv \\
+    --call identify --user-id id --to eu""",
+    ),
+    (
         record.audit,
         """cio-frames audit audit
 cio-frames audit audit --failed --csv failed.csv
@@ -61,9 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = sys.argv[1:] if argv is None else list(argv)
     try:
-        result = _app()(
-            words, print_error=False, exit_on_error=False, result_action="return_value"
-        )
+        result = _app()(words, print_error=False, exit_on_error=False, result_action="return_value")
     except (CioError, CycloptsError, KeyboardInterrupt) as error:
         complain(_message(error))
         return exit_of(error) or Exit.USAGE

@@ -12,6 +12,7 @@ from cio_frames.cli.options import Fields, Rules
 from cio_frames.cli.output import as_json, put, put_rows, require_written, say
 from cio_frames.cli.planning import plan_of
 from cio_frames.cli.wording import spoken
+from cio_frames.errors import PlanRefusedError
 from cio_frames.plan import Plan
 from cio_frames.plan.report import plan_view
 from cio_frames.views import report, text
@@ -88,7 +89,9 @@ def preview(
 
 def verdict(plan: Plan) -> Exit:
     """Return what a plan's checks mean for the exit code."""
-    if plan.refusals():
+    try:
+        plan.require_sendable()
+    except PlanRefusedError:
         return Exit.REFUSED
     return Exit.ROWS if plan.counts["rejected"] else Exit.OK
 

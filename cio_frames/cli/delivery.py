@@ -1,21 +1,22 @@
-"""`send`: to Customer.io, to a server on this machine, or to a throw-away workspace."""
+"""`send` and `resume`: to Customer.io, to a server on this machine, or to a throw-away workspace."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal, TextIO
+from typing import TextIO
 
-from cyclopts import Parameter
+import polars as pl
 
+from cio_frames.audit import UNFINISHED, Audit
 from cio_frames.cli.exits import Exit
-from cio_frames.cli.options import Fields, Rules, Switch
+from cio_frames.cli.options import Fields, Form, Rules, Switch, Target
 from cio_frames.cli.output import as_json, say
 from cio_frames.cli.planning import plan_of
 from cio_frames.cli.wording import spoken
 from cio_frames.cli.workspace import holdings
 from cio_frames.errors import RunError, UsageError
-from cio_frames.plan import Plan
+from cio_frames.plan import resume as take_up
 from cio_frames.run import Run
 from cio_frames.run.report import run_view
 from cio_frames.sandbox import Sandbox
@@ -26,8 +27,10 @@ from cio_frames.views.wording import many
 from cio_frames.workspaces import sandbox
 
 _ARRIVED = ("delivered", "accepted_unverified", "skipped_done")
-_NO_TARGET = "Say where to send: --to sandbox, --to us, --to eu, or --endpoint http://127.0.0.1:PORT."
-Format = Literal["text", "json"]
+_NO_TARGET = (
+    "Say where to send: --to sandbox, --to us, --to eu, or --endpoint http://127.0.0.1:PORT."
+)
+_GONE = "A throw-away workspace is gone when its run ends: nothing of it can be resumed."
 
 
 def send(
@@ -35,46 +38,83 @@ def send(
     /,
     *,
     fields: Fields,
+    target: Target | None = None,
     rules: Rules | None = None,
-    to: Literal["sandbox", "us", "eu"] | None = None,
-    endpoint: str | None = None,
     audit: Path = Path("audit"),
-    progress: Literal["auto", "terminal", "lines", "off"] = "auto",
-    format: Format = "text",  # noqa: A002 - the option's name
-    rate: Annotated[float | Literal["none"], Parameter(show_choices=False)] = 200.0,
-    no_strict: Switch = False,
-    yes: Switch = False,
+    repeat: Switch = False,
 ) -> Exit:
     """Check the rows, send those that can be sent, and record what became of every row.
 
     Keys come from the environment only: CIO_WRITE_KEY; for forms CIO_SITE_ID and
     CIO_TRACK_API_KEY. Before anything goes to Customer.io, the number of rows is to be typed back.
+    What an earlier run with the same audit directory delivered is not sent again.
 
     Args:
         files: CSV or Parquet files, or globs; all with the same columns.
         fields: Which column feeds which field.
+        target: Where rows are sent, and how.
         rules: How values are read and checked.
-        to: Customer.io in the US or the EU, or a throw-away workspace on this machine.
-        endpoint: A server on this machine, such as `cio-frames sandbox`, in place of Customer.io.
         audit: Directory of the records of all runs.
-        progress: How progress is shown, on standard error.
-        format: How the outcome is written.
-        rate: The most requests per second; "none" lifts the limit.
-        no_strict: Do not ask Customer.io to check; rows end as "accepted, unverified".
-        yes: Do not ask before sending to Customer.io.
+        repeat: Send again what an earlier run delivered.
     """
-    limit = None if rate == "none" else rate
-    with _target(to, endpoint, strict=not no_strict, rate=limit) as (client, workspace):
+    target = target or Target()
+    with _reached(target) as (client, workspace):
         client.require(fields.call)
         plan = plan_of(files, fields=fields, rules=rules or Rules())
         plan.require_sendable()
-        if endpoint is None and workspace is None and not yes:
+        if _is_asked(target):
             confirm(plan.counts["valid"], host=client.endpoint, answers=sys.stdin, asks=sys.stderr)
-        run = _sent(plan, client, audit=audit, progress=progress, format=format)
-        _tell(run, format=format)
-        if workspace is not None and format == "text":
+        run = _sent(
+            lambda progress: plan.send(
+                client,
+                audit=audit,
+                progress=progress,
+                repeat=repeat,
+                in_doubt=target.in_doubt,
+            ),
+            target=target,
+        )
+        if workspace is not None and target.format == "text":
             say(f"What the workspace now holds\n{holdings(workspace)}")
     return Exit.OK if _all_arrived(run) else Exit.ROWS
+
+
+def resume(
+    run: Path,
+    files: list[str],
+    /,
+    *,
+    fields: Fields,
+    target: Target | None = None,
+    rules: Rules | None = None,
+) -> Exit:
+    """Finish what a run left, after a crash, an interrupt or an outage.
+
+    Messages are not kept on disk: give the same files and options as for the run. What arrived is
+    not sent again.
+
+    Args:
+        run: The run's directory, as in audit/20261121T093000000Z-k3f9q2.
+        files: The files of the run.
+        fields: Which column feeds which field.
+        target: Where rows are sent, and how.
+        rules: How values are read and checked.
+    """
+    target = target or Target()
+    if target.to == "sandbox":
+        raise UsageError(_GONE)
+    with _reached(target) as (client, _):
+        client.require(fields.call)
+        plan = plan_of(files, fields=fields, rules=rules or Rules())
+        if _is_asked(target):
+            confirm(_left(run), host=client.endpoint, answers=sys.stdin, asks=sys.stderr)
+        ended = _sent(
+            lambda progress: take_up(
+                run, client, plan, in_doubt=target.in_doubt, progress=progress
+            ),
+            target=target,
+        )
+    return Exit.OK if _all_arrived(ended) else Exit.ROWS
 
 
 def confirm(rows: int, *, host: str, answers: TextIO, asks: TextIO) -> None:
@@ -102,16 +142,17 @@ def confirm(rows: int, *, host: str, answers: TextIO, asks: TextIO) -> None:
 
 
 @contextmanager
-def _target(
-    to: str | None, endpoint: str | None, *, strict: bool, rate: float | None
-) -> Iterator[tuple[Client, Sandbox | None]]:
+def _reached(target: Target) -> Iterator[tuple[Client, Sandbox | None]]:
     """Give a client, and the workspace behind it if it is a throw-away one."""
-    if to is None and endpoint is None:
+    rate = target.rate if isinstance(target.rate, float) else None
+    strict = not target.no_strict
+    if target.to is None and target.endpoint is None:
         raise UsageError(_NO_TARGET)
-    if to == "sandbox" and endpoint is not None:
+    if target.to == "sandbox" and target.endpoint is not None:
         raise UsageError("--to sandbox and --endpoint are two targets. Leave one away.")
-    if to != "sandbox":
-        yield connect(to or "us", endpoint=endpoint, strict=strict, rate=rate), None
+    if target.to != "sandbox":
+        region = target.to or "us"
+        yield connect(region, endpoint=target.endpoint, strict=strict, rate=rate), None
         return
     with sandbox() as workspace:
         client = connect(
@@ -126,26 +167,38 @@ def _target(
         yield client, workspace
 
 
-def _sent(plan: Plan, client: Client, *, audit: Path, progress: str, format: Format) -> Run:  # noqa: A002
+def _is_asked(target: Target) -> bool:
+    """Tell whether rows would leave this machine without a word."""
+    return target.to != "sandbox" and target.endpoint is None and not target.yes
+
+
+def _sent(begin: Callable[[object], Run], *, target: Target) -> Run:
     """Send, and tell what became of the rows even if the run ends early."""
-    shown = None if progress == "off" else display(progress)
+    shown = None if target.progress == "off" else display(target.progress)
     try:
-        return plan.send(client, audit=audit, progress=shown.update if shown else False)
+        run = begin(shown.update if shown else False)
     except (RunError, KeyboardInterrupt) as error:
-        run = getattr(error, "run", None)
-        if run is not None:
-            _tell(run, format=format)
+        ended = getattr(error, "run", None)
+        if ended is not None:
+            _tell(ended, format=target.format)
         raise
     finally:
         if shown is not None:
             shown.close(Drawn(html=NOTHING, text=""))
+    _tell(run, format=target.format)
+    return run
 
 
-def _tell(run: Run, *, format: Format) -> None:  # noqa: A002
+def _tell(run: Run, *, format: Form) -> None:  # noqa: A002 - the option's name
     if format == "json":
         say(as_json(run_view(run)))
     else:
         say(spoken(repr(run)).replace("audit DIR", f"audit {run.audit}"))
+
+
+def _left(run: Path) -> int:
+    rows = Audit(run).scan().filter(pl.col("state").is_in(UNFINISHED))
+    return int(rows.select(pl.len()).collect().item())
 
 
 def _all_arrived(run: Run) -> bool:

@@ -107,9 +107,7 @@ def _send_dirty(*, data: Path, client: Client, audit: Path) -> Sent:
 
 def _sent(load: Load, plan: Plan, *, data: Path, client: Client, audit: Path) -> Sent:
     read = scan(data / load.file).select(pl.len()).collect().item()
-    return Sent(
-        load=load, read=read, plan=plan, run=plan.send(client, audit=audit, progress=False)
-    )
+    return Sent(load=load, read=read, plan=plan, run=plan.send(client, audit=audit, progress=False))
 
 
 def _section(title: str, lines: Sequence[str]) -> str:

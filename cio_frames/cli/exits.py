@@ -1,6 +1,7 @@
 """How a command can end: the exit codes, and which error leads to which."""
 
 from enum import IntEnum
+from typing import Self
 
 from cyclopts import CycloptsError
 
@@ -28,7 +29,7 @@ class Exit(IntEnum):
     AUDIT = 7, "The record cannot be read, written or trusted."
     INTERRUPTED = 130, "Interrupted; what was sent is in the audit."
 
-    def __new__(cls, code: int, sentence: str) -> "Exit":
+    def __new__(cls, code: int, sentence: str) -> Self:
         """Make an integer that carries its sentence."""
         made = int.__new__(cls, code)
         made._value_ = code

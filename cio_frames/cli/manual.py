@@ -9,9 +9,12 @@ _WIDTH = 96
 
 
 class Manual:
-    """A help formatter of cyclopts: names on the left, wrapped sentences on the right."""
+    """A help formatter of cyclopts: names on the left, wrapped sentences on the right.
 
-    def __call__(self, console: Any, options: Any, panel: Any) -> None:
+    The unused `options` are part of the protocol that cyclopts calls.
+    """
+
+    def __call__(self, console: Any, options: Any, panel: Any) -> None:  # noqa: ARG002
         """Print one group of options or commands."""
         if not panel.entries:
             return
@@ -20,11 +23,11 @@ class Manual:
             _print(console, _entry(_label(entry), _told(console, entry), width=_width(console)))
         _print(console, "")
 
-    def render_usage(self, console: Any, options: Any, usage: Any) -> None:
+    def render_usage(self, console: Any, options: Any, usage: Any) -> None:  # noqa: ARG002
         """Print the first line."""
         _print(console, f"Usage: {_plain(console, usage)}\n")
 
-    def render_description(self, console: Any, options: Any, description: Any) -> None:
+    def render_description(self, console: Any, options: Any, description: Any) -> None:  # noqa: ARG002
         """Print what a command is for."""
         paragraphs = _plain(console, description).split("\n\n")
         wrapped = (_filled(" ".join(words.split()), width=_width(console)) for words in paragraphs)

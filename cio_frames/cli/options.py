@@ -6,9 +6,12 @@ from typing import Annotated, Literal
 from cyclopts import Group, Parameter
 
 Call = Literal["identify", "track", "page", "screen", "group", "alias", "form"]
+Doubt = Literal["resend", "skip", "report"]
+Form = Literal["text", "json"]
 
 _WHAT = Group("What feeds what (names of columns; constants with --lit)", sort_key=1)
 _HOW = Group("How values are read and checked", sort_key=2)
+_WHERE = Group("Where it goes, and how", sort_key=0)
 _OFF = Parameter(negative=(), show_default=False)
 
 Column = Annotated[str | None, Parameter(metavar="COLUMN")]
@@ -114,3 +117,32 @@ class Rules:
     ids: Columns = None
     separator: Words = None
     encoding: Annotated[str, Parameter(metavar="NAME")] = "utf-8"
+
+
+@Parameter(name="*", group=_WHERE)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where rows are sent, and how.
+
+    Attributes:
+        to: Customer.io in the US or the EU, or a throw-away workspace on this machine.
+        endpoint: A server on this machine, such as `cio-frames sandbox`, in place of Customer.io.
+        rate: The most requests per second; "none" lifts the limit.
+        no_strict: Do not ask Customer.io to check; rows end as "accepted, unverified".
+        yes: Do not ask before sending to Customer.io.
+        in_doubt: What to do with rows that an earlier run left in doubt; it depends on the call
+            and on their age without it.
+        progress: How progress is shown, on standard error.
+        format: How the outcome is written.
+    """
+
+    to: Literal["sandbox", "us", "eu"] | None = None
+    endpoint: Annotated[str | None, Parameter(metavar="URL")] = None
+    rate: Annotated[float | Literal["none"], Parameter(metavar="NUMBER", show_choices=False)] = (
+        200.0
+    )
+    no_strict: Switch = False
+    yes: Switch = False
+    in_doubt: Doubt | None = None
+    progress: Literal["auto", "terminal", "lines", "off"] = "auto"
+    format: Form = "text"

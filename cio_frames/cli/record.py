@@ -1,5 +1,6 @@
 """`audit`: what became of every row of every run."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -77,8 +78,7 @@ def _tell(told: dict[str, Any], *, format: str) -> None:  # noqa: A002
     if format == "json":
         say(as_json({name: _plain(value) for name, value in told.items()}))
         return
-    blocks = {"runs": _runs, "failed": _failed, "story": str, "problems": _problems, "file": _file}
-    say(*(blocks[name](value) for name, value in told.items()))
+    say(*(_BLOCKS[name](value) for name, value in told.items()))
 
 
 def _plain(value: Any) -> Any:
@@ -128,6 +128,10 @@ def _row(row: dict[str, Any]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def _story(story: str) -> str:
+    return "\n\n".join(map(text.paragraph, story.split("\n\n")))
+
+
 def _problems(problems: pl.DataFrame) -> str:
     if problems.is_empty():
         return "The record is whole: every file is there and unchanged, and all rows add up."
@@ -137,3 +141,12 @@ def _problems(problems: pl.DataFrame) -> str:
 
 def _file(path: str) -> str:
     return f"Written to {path}."
+
+
+_BLOCKS: Mapping[str, Callable[[Any], str]] = {
+    "runs": _runs,
+    "failed": _failed,
+    "story": _story,
+    "problems": _problems,
+    "file": _file,
+}

@@ -7,14 +7,22 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     (r"""\w+=cio\.lit\("value"\)""", r"--lit argument=value"),
     (r"""(\w+)=cio\.lit\((["'])(.*?)\2\)""", r'--lit "\1=\3"'),
     (r"""cio\.lit\((["'])(.*?)\1\)""", r'--lit "argument=\2"'),
+    (r"""(?:checks=)?cio\.Checks\(""", "Checks("),
     (r"""Checks\(severity=\{(["'])([^"']+)\1: (["'])(\w+)\3\}\)""", r"--severity \2=\4"),
     (r"""Checks\(allow=\[(["'])([^"']+)\1\]\)""", r'--allow "\2"'),
     (r"""\ballow=\[(["'])([^"']+)\1\]""", r'--allow "\2"'),
-    (r"""cio\.resume\((["'])(.+?)\1, client\)""", r"cio-frames resume \2"),
+    (
+        r"""cio\.resume\((["'])(.+?)\1, client\)""",
+        r"cio-frames resume \2 FILES, and the options of send",
+    ),
+    (r"""cio\.resume\(\.\.\.\)""", r"cio-frames resume"),
+    (r"""choose region="us" or region="eu\"""", r"give --to us or --to eu"),
     (r"""Pass cio\.connect\(\w+=\.\.\.\) or set (\w+)""", r"Set \1 in the environment"),
     (r"""use cio\.sandbox\(\)\.client\(\)""", r"use --to sandbox"),
     (r"""\brun\.failed\(\)""", r"cio-frames audit DIR --failed"),
     (r"""\bplan\.rejected\b""", r"--rejected FILE"),
+    (r"""send\(\.\.\., audit=\.\.\.\)""", r"send --audit"),
+    (r"""\bNone lifts it""", r'"none" lifts it'),
     (r"""\bPass encoding=(["'])([^"']+)\1""", r"Pass --encoding \2"),
 )
 _COLUMN = re.compile(r"""\b([a-z]+(?:_[a-z]+)*)=(["'])column\2""")

@@ -17,6 +17,7 @@ class Event:
     Attributes:
         number: Which message it came with, counted from 0.
         attribution: How it got to its person, or why it has none.
+        by_visitor: Nobody was named as its person when it arrived.
         lost: Its person was deleted, and the event with it.
     """
 
@@ -31,6 +32,7 @@ class Event:
     message_id: str | None
     can_trigger: bool
     attribution: Attribution
+    by_visitor: bool
     lost: bool = False
 
     def row(self) -> dict[str, Any]:

@@ -20,7 +20,9 @@ from cio_frames.identity.wire import Reader, reader
 from cio_frames.identity.workspace import Model
 
 EVENTS: Final = frozenset({"track", "page", "screen"})
-UNTOLD: Final = frozenset({rules.EVENT, rules.EVENT_ANONYMOUS, rules.ATTRIBUTED})
+UNTOLD: Final = frozenset({
+    rules.EVENT, rules.EVENT_ANONYMOUS, rules.ATTRIBUTED, rules.TOO_OLD, rules.MERGE_OFF,
+})  # fmt: skip
 """Rules that events tell of by themselves: they are kept as events, not as changes."""
 
 CODES: Final[Mapping[Rule, int]] = {rule: code for code, rule in enumerate(RULES.values())}
@@ -185,7 +187,7 @@ def _messages(sheet: Sheet) -> Iterator[dict[str, Any]]:
     read = reader(sheet.call)
     if sheet.call == "form":
         for form_id, text in zip(sheet.forms, sheet.texts, strict=True):
-            yield {"type": "form", "formId": form_id, "data": _read(read, text)}
+            yield {**_read(read, text), "type": "form", "formId": form_id}
         return
     for text in sheet.texts:
         yield _read(read, text)

@@ -104,6 +104,7 @@ class Store:
             message_id=text(message.get("messageId")),
             can_trigger=person is not None and triggers(timestamp, associated=self.now),
             attribution=attribution,
+            by_visitor=person is None,
         )
         self.events.append(event)
         if person is not None:

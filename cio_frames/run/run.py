@@ -20,7 +20,7 @@ from cio_frames.sending import Client, Fact, RunFinished, RunStarted, StopFlag, 
 from cio_frames.views import summary
 from cio_frames.views.displays import display
 from cio_frames.views.html import Drawn, bundle
-from cio_frames.views.progress import Progress
+from cio_frames.views.watching import Progress
 
 WAIT_S = 0.1
 INTERRUPTED = "INTERRUPTED"

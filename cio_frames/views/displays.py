@@ -8,14 +8,13 @@ from typing import Any, Protocol, TextIO, assert_never
 
 from cio_frames.views import live
 from cio_frames.views.html import Drawn
-from cio_frames.views.progress import Display, ProgressState
+from cio_frames.views.progress import ProgressState
 from cio_frames.views.surroundings import Kind, Surroundings, choose, look
 from cio_frames.views.text import cells, shortened
+from cio_frames.views.watching import Display
+from cio_frames.views.widget import Show, Widget
+from cio_frames.views.wording import INTERRUPT
 
-Show = Callable[..., Any]
-"""`IPython.display.display`, or what stands for it: returns a handle with `update`."""
-
-INTERRUPT = "Interrupt the kernel to stop; cio.resume(...) goes on from there."
 _LINE_EVERY_S = 10.0
 
 
@@ -77,6 +76,8 @@ def _append(marimo: Any, drawn: Drawn) -> None:
 class Told:
     """Calls a function with each state."""
 
+    stays = False
+
     def __init__(self, tell: Callable[[ProgressState], object]) -> None:
         self._tell = tell
 
@@ -94,6 +95,8 @@ class Told:
 
 class Terminal:
     """One line that is drawn over itself."""
+
+    stays = True
 
     def __init__(self, stream: TextIO, *, width: int = 100) -> None:
         self._stream = stream
@@ -118,6 +121,8 @@ class Terminal:
 
 class Lines:
     """A line now and then, for logs: when the phase changes, a wait begins, and every ten seconds."""
+
+    stays = True
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -162,6 +167,8 @@ def _live(state: ProgressState) -> Drawn:
 class Html:
     """Plain HTML in the output of a cell, replaced again and again."""
 
+    stays = True
+
     def __init__(self, show: Show) -> None:
         self._show = show
         self._handle: Any = None
@@ -179,56 +186,6 @@ class Html:
         self._handle.update(summary)
 
 
-class Widget:
-    """An ipywidgets view that gives way to static HTML: a saved notebook cannot show a widget."""
-
-    def __init__(self, show: Show, *, stop: Callable[[], None] | None = None) -> None:
-        import ipywidgets
-
-        self._show = show
-        self._handle: Any = None
-        self._stop = stop
-        self._head, self._report = ipywidgets.HTML(), ipywidgets.HTML()
-        wide = ipywidgets.Layout(width="100%", max_width="920px")
-        self._bar = ipywidgets.FloatProgress(min=0.0, max=1.0, layout=wide)
-        self._box = ipywidgets.VBox([self._head, self._bar, self._report])
-        if stop:
-            button = ipywidgets.Button(description="Stop", tooltip="Send nothing more")
-            button.on_click(self._clicked)
-            self._box.children += (button,)
-        self._box.add_class("cio-progress")
-        self._advice = "" if stop else INTERRUPT
-
-    def show(self, state: ProgressState) -> None:
-        """Show the widget and keep the handle of its output."""
-        self.update(state)
-        self._handle = self._show(self._box, display_id=True)
-
-    def update(self, state: ProgressState) -> None:
-        """Change the widget's values."""
-        self._head.value = str(live.heading(state))
-        self._report.value = str(live.report(state, advice=self._advice))
-        self._bar.value = live.share(state) or 0.0
-        self._bar.bar_style = _BAR_STYLES[live.tone(state)]
-
-    def close(self, summary: Drawn) -> None:
-        """Replace the widget by the summary and let it go."""
-        self._handle.update(summary)
-        for widget in (*self._box.children, self._box):
-            for part in (widget.layout, getattr(widget, "style", widget), widget):
-                part.close()
-
-    def _clicked(self, button: Any) -> None:
-        """Ask the run to stop, once."""
-        button.disabled = True
-        button.description = "Stopping"
-        if self._stop:
-            self._stop()
-
-
-_BAR_STYLES = {"good": "success", "care": "warning", "bad": "danger", "calm": "info", "dull": ""}
-
-
 class Bar(Protocol):
     """marimo's own bar, as far as it is used."""
 
@@ -240,6 +197,8 @@ class Bar(Protocol):
 
 class Marimo:
     """marimo's own bar: it shows neither ipywidgets nor output made on another thread."""
+
+    stays = False  # the value of a cell takes the place of what was shown before
 
     def __init__(
         self, bar: Callable[..., AbstractContextManager[Bar]], append: Callable[[Drawn], None]

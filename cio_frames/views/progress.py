@@ -1,10 +1,8 @@
-"""How far a run is. A pure reducer of the facts of sending, and a listener that has it drawn."""
+"""How far a run is: a pure reducer of the facts of sending."""
 
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol, assert_never
+from typing import Literal, assert_never
 
 from cio_frames.payloads.batches import Batch, Segment
 from cio_frames.sending.events import (
@@ -19,12 +17,9 @@ from cio_frames.sending.events import (
     RunStopped,
     SegmentPlanned,
 )
-from cio_frames.views.html import Drawn
 
 Phase = Literal["checking", "sending", "finishing", "finished"]
 
-UPDATE_S = 0.25
-_IDLE_S = 1.0
 _WINDOW_S = 10.0
 
 _Key = tuple[int, int, int, int]
@@ -192,109 +187,3 @@ def _key(batch: Batch) -> _Key:
 def _without(doubtful: Mapping[_Key, int], batch: Batch) -> dict[_Key, int]:
     """Return the doubtful requests without this one."""
     return {key: rows for key, rows in doubtful.items() if key != _key(batch)}
-
-
-class Display(Protocol):
-    """Something that shows a state. It may fail: the run goes on."""
-
-    def show(self, state: ProgressState) -> None:
-        """Appear. Called once, on the thread that started the run."""
-
-    def update(self, state: ProgressState) -> None:
-        """Show a later state. Called on another thread."""
-
-    def close(self, summary: Drawn) -> None:
-        """Give way to the summary. Called once, on the thread that started the run."""
-
-
-class Progress:
-    """A listener that has a display drawn at most four times a second.
-
-    Facts only change the state. A thread of its own draws, so a slow display does not slow the run
-    down, and one that breaks does not break it.
-
-    Attributes:
-        state: The latest state.
-        errors: How often the display failed.
-    """
-
-    def __init__(
-        self,
-        display: Display,
-        *,
-        label: str,
-        total: int | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        patience_s: float = 2.0,
-    ) -> None:
-        self._display = display
-        self._clock = clock
-        self._patience_s = patience_s
-        self._lock = threading.Lock()
-        self._drawing = threading.Lock()
-        self._stop = threading.Event()
-        self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
-        now_s = clock()
-        self.state = ProgressState(label=label, total=total, started_s=now_s, now_s=now_s)
-        self.errors = 0
-        self._drawn, self._drawn_s = self.state, now_s
-
-    def __call__(self, fact: Fact) -> None:
-        """Take note of a fact."""
-        with self._lock:
-            self.state = advance(self.state, fact, now_s=self._clock())
-
-    def start(self) -> None:
-        """Show the display and have it drawn from now on."""
-        self.show()
-        self._thread = threading.Thread(target=self._draw_on, name="cio-progress", daemon=True)
-        self._thread.start()
-
-    def show(self) -> None:
-        """Show the display once, without drawing it any further."""
-        self._draw(lambda: self._display.show(self.state))
-
-    def tick(self) -> None:
-        """Draw if there is something new to see and the last drawing is long enough ago."""
-        with self._lock:
-            now_s = self._clock()
-            since_s, seen = now_s - self._drawn_s, self._drawn is self.state
-            if since_s < (_IDLE_S if seen else UPDATE_S):
-                return
-            self._drawn = self.state = replace(self.state, now_s=now_s)
-            self._drawn_s = now_s
-            state = self.state
-        self._draw(lambda: self._display.update(state))
-
-    def finish(self, summary: Drawn) -> None:
-        """Stop drawing and leave the summary in the display's place.
-
-        Args:
-            summary: What stays.
-        """
-        self._stop.set()
-        if self._thread:
-            self._ended.wait(self._patience_s)
-        with self._lock:
-            self.state = state = replace(self.state, now_s=self._clock())
-        self._draw(lambda: self._display.update(state))
-        self._draw(lambda: self._display.close(summary))
-
-    def _draw_on(self) -> None:
-        """Draw again and again, until the run is over."""
-        while not self._stop.wait(UPDATE_S):
-            self.tick()
-        self._ended.set()
-
-    def _draw(self, draw: Callable[[], None]) -> None:
-        """Draw; a display that fails or hangs is counted and left alone."""
-        if not self._drawing.acquire(timeout=self._patience_s):
-            self.errors += 1
-            return
-        try:
-            draw()
-        except Exception:  # noqa: BLE001 - whatever a display raises, the run goes on
-            self.errors += 1
-        finally:
-            self._drawing.release()

@@ -84,6 +84,16 @@ def look(
     )
 
 
+def execution(*, modules: Mapping[str, Any] = sys.modules) -> int | None:
+    """Return the number of the input that IPython is working on, if it runs the program.
+
+    Args:
+        modules: The modules that are loaded.
+    """
+    count = getattr(_shell(modules), "execution_count", None)
+    return count if isinstance(count, int) else None
+
+
 def _shell(modules: Mapping[str, Any]) -> object:
     """Return the running IPython shell, if there is one."""
     get_ipython = getattr(modules.get("IPython"), "get_ipython", None)

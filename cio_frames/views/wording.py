@@ -1,5 +1,7 @@
 """Numbers in words, the same in HTML, terminals and progress lines."""
 
+INTERRUPT = "Interrupt the kernel to stop; cio.resume(...) goes on from there."
+
 _UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 _ROUNDED_UP = 0.9995
 _FEW = 9.95

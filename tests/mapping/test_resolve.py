@@ -294,7 +294,7 @@ def test_group_places():
 
 def test_a_trait_in_the_place_of_the_object_type_is_a_conflict():
     """Two things for one place are refused, also where one of them is an argument."""
-    with pytest.raises(FieldConflictError, match="traits.objectTypeId"):
+    with pytest.raises(FieldConflictError, match=r"traits\.objectTypeId"):
         mapped(
             "group",
             fields={"group_id": "id", "object_type_id": "n"},

@@ -11,11 +11,13 @@ import ipywidgets
 import pytest
 from inline_snapshot import snapshot
 
-from cio_frames.views import displays, live
-from cio_frames.views.displays import Html, Lines, Marimo, Terminal, Told, Widget, display
+from cio_frames.views import live
+from cio_frames.views.displays import Html, Lines, Marimo, Terminal, Told, display
 from cio_frames.views.html import Drawn, tag
 from cio_frames.views.progress import ProgressState
 from cio_frames.views.surroundings import KINDS, Surroundings, choose, look
+from cio_frames.views.widget import Widget
+from cio_frames.views.wording import INTERRUPT
 
 SUMMARY = Drawn(html=tag("p", "the end"), text="the end")
 STATE = ProgressState(
@@ -213,7 +215,7 @@ def test_html_is_replaced_again_and_again_and_stays_as_the_summary():
 
     texts = [what._repr_mimebundle_()["text/html"] for what in screen.shown]
     assert "Sending track" in texts[0]
-    assert displays.INTERRUPT in texts[0]
+    assert INTERRUPT in texts[0]
     assert "Finishing track" in texts[1]
     assert screen.shown[-1] is SUMMARY
 
@@ -230,7 +232,7 @@ def test_a_widget_shows_the_state_and_gives_way_to_static_html():
     assert bar.bar_style == "warning"
     assert "Sending track" in head.value
     assert "rate limited" in report.value
-    assert displays.INTERRUPT in report.value
+    assert INTERRUPT in report.value
     widget.update(replace(STATE, waiting="", doubtful={}, counts={"delivered": 20_000}))
     assert (bar.value, bar.bar_style) == (1.0, "info")
     widget.close(SUMMARY)
@@ -265,7 +267,7 @@ def test_a_stop_button_is_there_only_if_a_click_arrives():
     assert stops == ["stop"]
     assert button.disabled
     assert button.description == "Stopping"
-    assert displays.INTERRUPT not in screen.shown[0].children[2].value
+    assert INTERRUPT not in screen.shown[0].children[2].value
     without = _Screen()
     Widget(without).show(STATE)
     assert not any(isinstance(child, ipywidgets.Button) for child in without.shown[0].children)

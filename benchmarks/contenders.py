@@ -1,0 +1,149 @@
+"""What a user would pick instead: each sends the same Parquet file of events to the same sink."""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+BATCH_BYTES = 475_000
+KEY = "benchmark"
+
+
+def rows_of(path: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file, as a careful user would: without holding them all."""
+    for frame in pl.scan_parquet(path).collect_batches(chunk_size=50_000, maintain_order=True):
+        yield from frame.iter_rows(named=True)
+
+
+def sdk(path: str, url: str, *, best: bool) -> int:
+    """The official SDK: with its defaults, or with the settings that lose nothing and are fastest."""
+    from customerio.analytics import Client
+
+    options: dict[str, Any] = {"max_queue_size": 10**7, "thread": 4} if best else {}
+    client = Client(KEY, host=url, **options)
+    refused = 0
+    for row in rows_of(path):
+        event, user, at = row.pop("event"), row.pop("user_id"), row.pop("occurred_at")
+        taken, _ = client.track(user_id=user, event=event, properties=row, timestamp=at)
+        refused += not taken
+    for consumer in client.consumers:
+        consumer.queue.join()
+    client.shutdown()
+    return refused
+
+
+def handwritten_message(row: dict[str, Any]) -> bytes:
+    """Return the JSON of one row."""
+    import orjson
+
+    event, user, at = row.pop("event"), row.pop("user_id"), row.pop("occurred_at")
+    message = {
+        "type": "track",
+        "event": event,
+        "userId": user,
+        "timestamp": at.isoformat(timespec="milliseconds"),
+        "properties": {key: value for key, value in row.items() if value is not None},
+    }
+    return orjson.dumps(message)
+
+
+def handwritten_bodies(path: str) -> Iterator[bytes]:
+    """Yield full batches."""
+    held: list[bytes] = []
+    size = 0
+    for row in rows_of(path):
+        text = handwritten_message(row)
+        if size + len(text) + 1 > BATCH_BYTES:
+            yield b'{"batch":[' + b",".join(held) + b"]}"
+            held, size = [], 0
+        held.append(text)
+        size += len(text) + 1
+    if held:
+        yield b'{"batch":[' + b",".join(held) + b"]}"
+
+
+def handwritten(path: str, url: str) -> int:
+    """asyncio, httpx and orjson with full batches: what a good engineer writes in an afternoon."""
+    import httpx
+
+    async def post(client: httpx.AsyncClient, body: bytes, gate: asyncio.Semaphore) -> None:
+        try:
+            headers = {"Content-Type": "application/json"}
+            answer = await client.post("/v1/batch", content=body, headers=headers)
+            answer.raise_for_status()
+        finally:
+            gate.release()
+
+    async def send_all() -> None:
+        gate = asyncio.Semaphore(16)
+        options: dict[str, Any] = {"base_url": url, "auth": (KEY, ""), "timeout": 30}
+        async with httpx.AsyncClient(**options) as client, asyncio.TaskGroup() as group:
+            for body in handwritten_bodies(path):
+                await gate.acquire()
+                group.create_task(post(client, body, gate))
+
+    asyncio.run(send_all())
+    return 0
+
+
+def to_json(path: str, url: str) -> int:
+    """pandas.to_json and requests, chunk by chunk."""
+    import pandas as pd
+    import requests
+
+    session = requests.Session()
+    session.auth = (KEY, "")
+    frame = pd.read_parquet(path)
+    frame["timestamp"] = frame.pop("occurred_at").dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    envelope = ["event", "user_id", "timestamp"]
+    for start in range(0, len(frame), 1_000):
+        part = frame.iloc[start : start + 1_000]
+        properties = json.loads(part.drop(columns=envelope).to_json(orient="records"))
+        batch = [
+            {"type": "track", "event": e, "userId": u, "timestamp": t, "properties": p}
+            for (e, u, t), p in zip(part[envelope].itertuples(index=False), properties, strict=True)
+        ]
+        session.post(f"{url}/v1/batch", json={"batch": batch}, timeout=30).raise_for_status()
+    return 0
+
+
+def json_alone(path: str, _: str) -> int:
+    """How fast polars alone writes the JSON of the rows, on all cores: the yardstick."""
+    written = 0
+    for frame in pl.scan_parquet(path).collect_batches(chunk_size=50_000, maintain_order=True):
+        text = frame.select(pl.struct(pl.all()).struct.json_encode()).to_series()
+        written += int(text.str.len_bytes().sum())
+    return 0 if written else 1
+
+
+CONTENDERS = {
+    "sdk": lambda path, url: sdk(path, url, best=False),
+    "sdk-best": lambda path, url: sdk(path, url, best=True),
+    "handwritten": handwritten,
+    "to_json": to_json,
+    "json-alone": json_alone,
+}
+
+
+def main(name: str, path: str, url: str) -> None:
+    """Run one contender and print what it refused and how long it sent."""
+    if name.startswith("ours"):
+        from benchmarks import ours
+
+        if name == "ours-latency":
+            ours.latency(path, url)
+        else:
+            ours.main(path, url, gzip=name != "ours-plain")
+        return
+    began = time.perf_counter()
+    refused = CONTENDERS[name](path, url)
+    print(json.dumps({"refused": refused, "seconds": time.perf_counter() - began}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], str(Path(sys.argv[2])), sys.argv[3])

@@ -1,0 +1,88 @@
+"""Run a command as a process of its own and take what the operating system counted of it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One run of one contender.
+
+    Attributes:
+        name: The contender.
+        rows: Rows of the file.
+        wall_s: Seconds from start to end of the process, start-up included.
+        cpu_s: Seconds of processor time, of all threads.
+        rss_mb: Peak resident memory.
+        requests: Requests that arrived.
+        bytes: Bytes of their bodies, as sent.
+        ok: Whether the process ended well.
+    """
+
+    name: str
+    rows: int
+    wall_s: float
+    cpu_s: float
+    rss_mb: float
+    requests: int
+    bytes: int
+    ok: bool
+
+    @property
+    def per_s(self) -> float:
+        """Rows per second."""
+        return self.rows / self.wall_s
+
+
+@contextmanager
+def sink(*, latency_ms: float = 0.0) -> Iterator[str]:
+    """Start a sink as a process, give its address, and end it."""
+    command = [sys.executable, "-m", "benchmarks.sink", "--latency-ms", str(latency_ms)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def totals(url: str) -> dict[str, int]:
+    """Return what a sink has counted."""
+    with urllib.request.urlopen(f"{url}/totals") as answer:  # noqa: S310 - the sink's own address
+        counted: dict[str, int] = json.load(answer)
+        return counted
+
+
+def measure(name: str, *, path: str, rows: int, url: str, module: str) -> Measured:
+    """Run one contender on one file."""
+    before = totals(url)
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, name, path, url],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    wall_s = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode and process.stderr is not None:
+        sys.stderr.write(process.stderr.read().decode()[-2_000:])
+    after = totals(url)
+    return Measured(
+        name=name,
+        rows=rows,
+        wall_s=wall_s,
+        cpu_s=usage.ru_utime + usage.ru_stime,
+        rss_mb=usage.ru_maxrss / 1024,
+        requests=after["requests"] - before["requests"],
+        bytes=after["bytes"] - before["bytes"],
+        ok=process.returncode == 0,
+    )

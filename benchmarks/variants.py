@@ -1,0 +1,70 @@
+"""Other shapes of table: people, wide, nested and full of empty cells."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from benchmarks.inputs import SEED, events
+
+
+def people(rows: int) -> pl.DataFrame:
+    """Return people with 12 traits."""
+    random = np.random.default_rng(SEED)
+    number = pl.int_range(rows, eager=True)
+    return pl.DataFrame({"number": number}).select(
+        pl.format("user-{}", "number").alias("user_id"),
+        pl.format("person{}@example.com", "number").alias("email"),
+        pl.format("First{}", pl.col("number") % 997).alias("first_name"),
+        pl.format("Last{}", pl.col("number") % 4999).alias("last_name"),
+        pl.Series("plan", np.take(np.array(["free", "pro", "team"]), random.integers(0, 3, rows))),
+        pl.Series("score", np.round(random.normal(50, 15, rows), 3)),
+        pl.Series("orders", random.integers(0, 400, rows)),
+        pl.Series("is_active", random.random(rows) < 0.7),
+        pl.format("City {}", pl.col("number") % 211).alias("address.city"),
+        pl.format("{}", 10_000 + pl.col("number") % 80_000).alias("address.zip"),
+        pl.lit("import").alias("source"),
+        pl.when(pl.col("number") % 5 > 0)
+        .then(pl.format("+1555{}", pl.col("number")))
+        .alias("phone_text"),
+        pl.lit("en").alias("language"),
+    )
+
+
+def wide(rows: int) -> pl.DataFrame:
+    """Return events with 60 further number columns."""
+    random = np.random.default_rng(SEED)
+    numbers = {f"metric_{place:02d}": random.random(rows).round(4) for place in range(60)}
+    return events(rows).hstack(pl.DataFrame(numbers))
+
+
+def nested(rows: int) -> pl.DataFrame:
+    """Return events with a list of three structs per row."""
+    line = pl.struct(
+        pl.col("order_id").alias("sku"), pl.col("amount").alias("price"), pl.lit(1).alias("qty")
+    )
+    return events(rows).with_columns(pl.concat_list(line, line, line).alias("items"))
+
+
+def sparse(rows: int) -> pl.DataFrame:
+    """Return events with 30 further text columns, nine tenths of them empty."""
+    random = np.random.default_rng(SEED)
+    columns = {}
+    for place in range(30):
+        filled = pl.Series(random.random(rows) < 0.1)
+        columns[f"note_{place:02d}"] = pl.select(
+            pl.when(filled).then(pl.lit(f"note {place}"))
+        ).to_series()
+    return events(rows).hstack(pl.DataFrame(columns))
+
+
+VARIANTS = {"people": people, "wide": wide, "nested": nested, "sparse": sparse}
+
+
+def variant_file(folder: Path, name: str, rows: int) -> Path:
+    """Return a Parquet file of one variant, written unless it is there."""
+    path = folder / f"{name}-{rows}.parquet"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        VARIANTS[name](rows).write_parquet(path, row_group_size=100_000)
+    return path

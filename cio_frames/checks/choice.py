@@ -1,0 +1,189 @@
+"""Which checks apply, how strictly, and what the user adds or allows."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from os import PathLike
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import polars as pl
+
+from cio_frames.checks.check import SEVERITIES, ByOwn, Check, Severity
+from cio_frames.errors import MappingError
+from cio_frames.frames import read, scan
+from cio_frames.values import as_text
+
+Value = TypeVar("Value")
+
+
+def _none() -> Mapping[str, Any]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    """Which checks apply, and how strictly.
+
+    Attributes:
+        select: Codes, or beginnings of codes, to apply; all when empty.
+        ignore: Codes, or beginnings of codes, to leave out.
+        severity: Another severity for a code.
+        thresholds: The largest share of rows, from 0 to 1, that may fail before the whole plan is
+            refused: for each code, or one share of all rows that would be left out.
+        allow: Names that are refused unless they are listed, such as `"User Deleted"`.
+        allow_sensitive: Columns that may hold sensitive data, each with the reason, which goes
+            into the record of the run.
+        reference: What identifiers are known to look like, by column or argument: a list, a
+            series, a frame with one column or one of that name, or the path of a file.
+        rules: Further checks of the user's own; `cio.rule` makes them.
+
+    Examples:
+        >>> checks = Checks(ignore=["time.naive"], severity={"id.padded": "warn"})
+        >>> [check.code for check in checks.of([])]
+        []
+    """
+
+    select: Sequence[str] = ()
+    ignore: Sequence[str] = ()
+    severity: Mapping[str, Severity] = field(default_factory=_none)
+    thresholds: Mapping[str, float] | float | None = None
+    allow: Sequence[str] = ()
+    allow_sensitive: Mapping[str, str] = field(default_factory=_none)
+    reference: Mapping[str, Any] = field(default_factory=_none)
+    rules: Sequence[Check] = ()
+
+    def of(self, catalogue: Sequence[Check]) -> tuple[Check, ...]:
+        """Return the checks of a catalogue that apply, with the severities asked for.
+
+        Raises:
+            MappingError: A selection that selects nothing, or a severity, share or reason that
+                is none.
+        """
+        known = (*catalogue, *self.rules)
+        self._demand([check.code for check in known])
+        chosen = [
+            check
+            for check in known
+            if _matches(check.code, self.select or ("",)) and not _matches(check.code, self.ignore)
+        ]
+        return tuple(
+            replace(check, severity=self.severity.get(check.code, check.severity))
+            for check in chosen
+        )
+
+    def shares(self) -> dict[str, float]:
+        """Return the largest share of rows that may fail, by code; of all codes under `"*"`."""
+        if self.thresholds is None:
+            return {}
+        each = self.thresholds
+        return dict(each) if isinstance(each, Mapping) else {"*": float(each)}
+
+    def references(self) -> dict[str, pl.Series]:
+        """Return what identifiers are known to look like, as text."""
+        return {name: _texts(known, name=name) for name, known in self.reference.items()}
+
+    def _demand(self, codes: Sequence[str]) -> None:
+        for pattern in self.select:
+            if not any(_matches(code, (pattern,)) for code in codes):
+                raise MappingError(
+                    f"Checks(select={pattern!r}) selects no check.{_nearest(pattern, codes)}"
+                )
+        for code, severity in self.severity.items():
+            if severity not in SEVERITIES:
+                raise MappingError(
+                    f"Checks(severity={{{code!r}: {severity!r}}}): "
+                    f"a severity is one of {', '.join(SEVERITIES)}."
+                )
+        for code, share in self.shares().items():
+            if not 0 <= share <= 1:
+                raise MappingError(
+                    f"Checks(thresholds={{{code!r}: {share!r}}}): a share is between 0 and 1."
+                )
+            if code != "*" and code not in codes:
+                raise MappingError(
+                    f"Checks(thresholds={{{code!r}: ...}}) names no check.{_nearest(code, codes)}"
+                )
+        for column, reason in self.allow_sensitive.items():
+            if not isinstance(reason, str) or not reason.strip():
+                raise MappingError(
+                    f"Checks(allow_sensitive={{{column!r}: ...}}) needs the reason as a text: "
+                    "it goes into the record of the run."
+                )
+
+
+def rule(
+    code: str, good: pl.Expr, *, severity: Severity = "reject", hint: str = "", sentence: str = ""
+) -> Check:
+    """Return a check of your own, for `Checks(rules=[...])`.
+
+    Args:
+        code: Its name, `subject.problem`.
+        good: An expression over the table's own columns that is true where the row is good. Where
+            it is empty, because a cell is, nothing is found.
+        severity: What it means for sending.
+        hint: What to do next.
+        sentence: What is wrong.
+
+    Raises:
+        MappingError: The name has no point in it, or the severity is none.
+
+    Examples:
+        >>> import polars as pl, cio_frames as cio
+        >>> people = pl.DataFrame({"id": ["u1", "u2"], "plan": ["pro", "gold"]})
+        >>> known = cio.rule("plan.unknown", pl.col("plan").is_in(["free", "pro"]))
+        >>> people.cio.identify(user_id="id", checks=cio.Checks(rules=[known])).counts["rejected"]
+        1
+    """
+    subject, _, problem = code.partition(".")
+    if not (subject and problem):
+        raise MappingError(f"rule({code!r}): a code reads as subject.problem, e.g. plan.unknown.")
+    if severity not in SEVERITIES:
+        raise MappingError(f"rule(severity={severity!r}) is not one of {', '.join(SEVERITIES)}.")
+    if not isinstance(good, pl.Expr):
+        raise MappingError(
+            f"rule({code!r}) takes a polars expression that is true for good rows, e.g. "
+            'pl.col("plan").is_in(["free", "pro"]).'
+        )
+    return Check(
+        code=code,
+        severity=severity,
+        sentence=sentence or f"The row breaks the rule {code}.",
+        hint=hint,
+        consequence="",
+        source="a rule of the user's",
+        test=ByOwn(bad=~good),
+        unrepaired="a rule of your own says what is wrong, not what would be right",
+    )
+
+
+def _texts(known: Any, *, name: str) -> pl.Series:
+    if isinstance(known, str | PathLike):
+        known = scan(known)
+    if isinstance(known, pl.Series):
+        return _distinct(known)
+    if isinstance(known, Iterable) and not hasattr(known, "columns"):
+        return _distinct(read([{name: value} for value in known]).lazy.collect().to_series())
+    frame = read(known).lazy
+    columns = frame.collect_schema().names()
+    if name not in columns and len(columns) > 1:
+        raise MappingError(
+            f"Checks(reference={{{name!r}: ...}}) has the columns {', '.join(columns)}: "
+            f"name one of them {name!r}, or pass that column alone."
+        )
+    chosen = name if name in columns else columns[0]
+    return _distinct(frame.select(pl.col(chosen).unique()).collect().to_series())
+
+
+def _distinct(values: pl.Series) -> pl.Series:
+    texts = values.to_frame("known").select(as_text(pl.col("known"), dtype=values.dtype))
+    return texts.to_series().drop_nulls().unique()
+
+
+def _nearest(name: str, names: Sequence[str]) -> str:
+    near = get_close_matches(name, names, n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def _matches(code: str, patterns: Sequence[str]) -> bool:
+    return any(code == pattern or code.startswith(pattern) for pattern in patterns)

@@ -1,0 +1,161 @@
+"""What does not come out as the rows ask: each kind with what to do about it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import polars as pl
+
+from cio_frames.identity.rules import RULES
+from cio_frames.identity.ties import VISITOR
+
+TOO_LARGE: Final = "cluster.too-large"
+ROWS_PER_IDENTIFIER: Final = 10
+"""How many rows a cluster may have for each identifier that it may have."""
+
+PLACES: Final = pl.List(pl.Struct({"plan": pl.Int32, "row": pl.Int64}))
+CONFLICTS: Final = pl.Schema({
+    "kind": pl.String,
+    "ids": pl.List(pl.String),
+    "count": pl.Int64,
+    "sentence": pl.String,
+    "hint": pl.String,
+    "source": pl.String,
+    "rows": PLACES,
+})  # fmt: skip
+SHOWN_IDS: Final = 12
+
+HINTS: Final[Mapping[str, str]] = MappingProxyType({
+    "identifier.taken": "Decide whether these are one person: if so, merge them with an alias call before this; if not, correct the e-mail.",
+    "identifier.fixed": "Send the row under the person's cio_id (userId 'cio_...'), which may change identifiers, or allow e-mail updates in the workspace (email_updates=True).",
+    "attribute.read-only": "Leave the column out of the traits.",
+    "anonymous.not-reusable": "One device, two people: leave the anonymous id out of the later row.",
+    "alias.incomplete": "Fill user_id and previous_id.",
+    "alias.primary-unknown": "Identify the person to keep before the alias, in a plan that comes earlier.",
+    "alias.previous-unknown": "Nothing is lost. If the person should be there, identify them first; an anonymous id is linked by identify, not by alias.",
+    "alias.self": "Leave the row out.",
+    "cio-id.unknown": "Take cio_ids from a fresh export, or address the person by id or e-mail.",
+    "identifier.suppressed": "Leave the row out, or lift the suppression with a 'User Unsuppressed' event if you may.",
+    "identifier.disabled": "Use an identifier that the workspace is set up for (Workspace(identifiers=...)).",
+    "person.missing": "Say who the row is about.",
+    "person.unknown": "Leave the row out: there is nobody to act on.",
+    "person.not-suppressed": "Leave the row out.",
+    "event.unknown-person": "Identify the person before the event.",
+    "relationship.unknown-person": "Identify the person before the group call.",
+    "relationship.unknown": "Leave the row out: there is no such relationship.",
+    "object.unknown": "Leave the row out: there is no such object.",
+    "object.type-unknown": "Create the object type in Customer.io first, or correct object_type_id.",
+    "object.missing": "Say which object the row is about.",
+    "device.no-token": "Map the token to context: context={'device.token': 'column'}.",
+    "form.no-identifier": "Map the form's e-mail field: form(email='column').",
+    "form.two-identifiers": "Send either the e-mail or the id.",
+    "form.not-text": "Write the value as text.",
+    TOO_LARGE: "Look whether one value is a placeholder (a till, a tester, 'guest') and leave it out or replace it; if this is one person, raise largest=.",
+})  # fmt: skip
+
+MINOR: Final = frozenset(
+    {"alias.previous-unknown", "alias.self", "person.not-suppressed", "relationship.unknown",
+     "object.unknown", "attribute.read-only", "person.unknown"}
+)  # fmt: skip
+"""Kinds that are told but hold nothing up: what the rows ask for is so already, or harmless."""
+
+Label = Callable[[str], str]
+
+
+def found(changes: pl.DataFrame, *, label: Label) -> pl.DataFrame:
+    """Return what the model refused to do, one line for each kind and set of identifiers.
+
+    Args:
+        changes: What every message did.
+        label: Gives a person the name that a reader knows, by its cio_id.
+    """
+    failed = changes.filter(pl.col("rule").is_in(list(HINTS)))
+    grouped = failed.group_by("rule", "key", "other", "subject", maintain_order=True).agg(
+        pl.len().cast(pl.Int64).alias("count"), pl.struct("plan", "row").alias("rows")
+    )
+    lines = [_line(row, label=label) for row in grouped.iter_rows(named=True)]
+    return pl.DataFrame(lines, schema=CONFLICTS)
+
+
+def too_large(
+    clustered: pl.DataFrame, sizes: pl.DataFrame, *, places: pl.DataFrame, largest: int
+) -> pl.DataFrame:
+    """Return the clusters that are too large to be one person.
+
+    Args:
+        clustered: Pairs of identifiers with their cluster.
+        sizes: How large each cluster is.
+        places: Plan and row of each message.
+        largest: The most identifiers of a cluster.
+    """
+    over = sizes.filter(
+        (pl.col("identifiers") > largest) | (pl.col("rows") > ROWS_PER_IDENTIFIER * largest)
+    )
+    members = clustered.filter(pl.col("cluster").is_in(over["cluster"].implode()))
+    lines = [
+        _large(row, members.filter(pl.col("cluster") == row["cluster"]), places=places)
+        for row in over.iter_rows(named=True)
+    ]
+    return pl.DataFrame(lines, schema=CONFLICTS)
+
+
+def _line(row: Mapping[str, Any], *, label: Label) -> dict[str, Any]:
+    rule = RULES[row["rule"]]
+    other = None if row["other"] is None else label(row["other"])
+    ids = [value for value in (row["key"], row["subject"], other) if value is not None]
+    return {
+        "kind": rule.name,
+        "ids": list(dict.fromkeys(ids)),
+        "count": row["count"],
+        "sentence": rule.sentence.format(key=row["key"], other=other, subject=row["subject"]),
+        "hint": HINTS[rule.name],
+        "source": rule.source,
+        "rows": row["rows"],
+    }
+
+
+def _large(
+    size: Mapping[str, Any], members: pl.DataFrame, *, places: pl.DataFrame
+) -> dict[str, Any]:
+    ranked = _hubs(members)
+    hub = ranked[0]
+    rows = (
+        members.filter((pl.col("key") == hub) | (pl.col("other") == hub))
+        .select("number").unique().join(places, on="number").sort("number")
+    )  # fmt: skip
+    sentence = (
+        f"{_plain(hub)} holds {size['identifiers']:,} identifiers in {size['rows']:,} rows "
+        "together: that is hardly one person."
+    )
+    return {
+        "kind": TOO_LARGE,
+        "ids": [_plain(name) for name in ranked[:SHOWN_IDS]],
+        "count": rows.height,
+        "sentence": sentence,
+        "hint": HINTS[TOO_LARGE],
+        "source": "a guard of this package",
+        "rows": rows.select("plan", "row").to_dicts(),
+    }
+
+
+def _hubs(members: pl.DataFrame) -> list[str]:
+    """Return the identifiers of a cluster, those that are tied to most others or rows first."""
+    both = pl.concat(
+        [
+            members.select(pl.col("key").alias("node"), pl.col("other").alias("to"), "number"),
+            members.select(pl.col("other").alias("node"), pl.col("key").alias("to"), "number"),
+        ]
+    ).drop_nulls("node")
+    ranked = both.group_by("node").agg(pl.col("to").n_unique(), pl.col("number").n_unique())
+    names = ranked.sort("to", "number", "node", descending=[True, True, False])["node"]
+    return names.head(SHOWN_IDS).to_list()
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix(VISITOR)
+
+
+def kinds(conflicts: pl.DataFrame) -> Iterator[tuple[str, int, int]]:
+    """Yield each kind with its lines and rows, most rows first."""
+    grouped = conflicts.group_by("kind").agg(pl.len(), pl.col("count").sum())
+    yield from grouped.sort("count", "kind", descending=[True, False]).iter_rows()

@@ -1,0 +1,130 @@
+"""Visitors and groups: what becomes of anonymous events, and who belongs to which object."""
+
+from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import polars as pl
+
+from cio_frames.identity.conflicts import PLACES
+from cio_frames.identity.ledger import Ledger
+from cio_frames.identity.people import Person
+
+WHY: Final[Mapping[str, str]] = MappingProxyType({
+    "linked": "attributed to the person who was identified with the anonymous id",
+    "anonymous": "nobody was identified with the anonymous id",
+    "expired": "older than 30 days when the person was identified",
+    "late": "arrived more than 5 minutes after the person was identified",
+    "off": "anonymous event merge is off in the workspace",
+})  # fmt: skip
+ATTRIBUTION: Final = pl.Schema({
+    "anonymous_id": pl.String,
+    "outcome": pl.String,
+    "why": pl.String,
+    "id": pl.String,
+    "email": pl.String,
+    "events": pl.Int64,
+    "campaign_events": pl.Int64,
+    "rows": PLACES,
+})  # fmt: skip
+GROUPS: Final = pl.Schema({
+    "object_type_id": pl.String,
+    "object_id": pl.String,
+    "action": pl.String,
+    "people": pl.Int64,
+    "visitors": pl.Int64,
+    "rows": PLACES,
+})  # fmt: skip
+RELATIONSHIPS: Final = pl.Schema({
+    "object_type_id": pl.String,
+    "object_id": pl.String,
+    "id": pl.String,
+    "email": pl.String,
+    "anonymous_id": pl.String,
+})  # fmt: skip
+
+
+def attribution(ledger: Ledger) -> pl.DataFrame:
+    """Return what becomes of anonymous events: one line per anonymous id, outcome and person."""
+    lines = []
+    for event in ledger.events():
+        if event.by_visitor:
+            plan, row = ledger.place(event.number)
+            outcome = "linked" if event.attribution == "moved" else event.attribution
+            person = event.person
+            lines.append((
+                event.anonymous_id, outcome, None if person is None else person.id,
+                None if person is None else person.email, event.can_trigger, plan, row,
+            ))  # fmt: skip
+    schema = {
+        "anonymous_id": pl.String, "outcome": pl.String, "id": pl.String, "email": pl.String,
+        "young": pl.Boolean, "plan": pl.Int32, "row": pl.Int64,
+    }  # fmt: skip
+    frame = pl.DataFrame(lines, schema=schema, orient="row")
+    grouped = frame.group_by("anonymous_id", "outcome", "id", "email", maintain_order=True).agg(
+        pl.len().alias("events"),
+        pl.col("young").sum().alias("campaign_events"),
+        pl.struct("plan", "row").alias("rows"),
+    )
+    why = pl.col("outcome").replace_strict(dict(WHY), return_dtype=pl.String).alias("why")
+    return grouped.with_columns(why).select(ATTRIBUTION.names()).cast(dict(ATTRIBUTION))
+
+
+def strangers(ledger: Ledger, schema: pl.Schema) -> pl.DataFrame:
+    """Return the visitors who are nobody's, in the shape of people."""
+    rows = Counter(event.anonymous_id for event in ledger.model.store.events if event.by_visitor)
+    lines: list[dict[str, Any]] = [
+        {
+            "anonymous_ids": [visitor.anonymous_id],
+            "known": False,
+            "action": "anonymous",
+            "events": rows[visitor.anonymous_id],
+            "rows": [],
+        }
+        for visitor in ledger.model.store.visitors.values()
+        if visitor.owner is None
+    ]
+    return pl.DataFrame(lines, schema=schema)
+
+
+def groups(ledger: Ledger, changes: pl.DataFrame) -> pl.DataFrame:
+    """Return the objects, and the objects that are deleted."""
+    store = ledger.model.store
+    told = changes.filter(pl.col("kind").is_in(["object-created", "object-updated", "object-deleted", "related"]))
+    rows = told.group_by("subject", maintain_order=True).agg(
+        pl.struct("plan", "row").unique(maintain_order=True).alias("rows")
+    )
+    things = [
+        {
+            "subject": str(thing.key),
+            "object_type_id": thing.key.object_type,
+            "object_id": thing.key.object_id,
+            "people": sum(isinstance(holder, Person) for holder in thing.related),
+            "visitors": sum(not isinstance(holder, Person) for holder in thing.related),
+        }
+        for thing in store.things.values()
+    ]
+    schema = {
+        "subject": pl.String, "object_type_id": pl.String, "object_id": pl.String,
+        "people": pl.Int64, "visitors": pl.Int64,
+    }  # fmt: skip
+    frame = pl.DataFrame(things, schema=schema).with_columns(pl.lit("create or update").alias("action"))
+    joined = frame.join(rows, on="subject", how="left", maintain_order="left")
+    return joined.select(GROUPS.names()).cast(dict(GROUPS))
+
+
+def relationships(ledger: Ledger) -> pl.DataFrame:
+    """Return who is related to which object in the end."""
+    lines = [
+        (
+            thing.key.object_type,
+            thing.key.object_id,
+            holder.id if isinstance(holder, Person) else None,
+            holder.email if isinstance(holder, Person) else None,
+            None if isinstance(holder, Person) else holder.anonymous_id,
+        )
+        for thing in ledger.model.store.things.values()
+        for holder in thing.related
+    ]
+    return pl.DataFrame(lines, schema=RELATIONSHIPS, orient="row")

@@ -1,0 +1,100 @@
+"""Repairs: a mapping with one more applied, and what they changed, with before and after."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+
+import polars as pl
+
+from cio_frames.checks import Check, masked
+from cio_frames.frames import Table
+from cio_frames.frames.table import reading
+from cio_frames.mapping import MessageMapping, Slot
+from cio_frames.values import as_text, has_text
+
+EXAMPLES = 3
+CHANGE_SCHEMA = pl.Schema(
+    {
+        "code": pl.String,
+        "column": pl.String,
+        "rows": pl.Int64,
+        "before": pl.List(pl.String),
+        "after": pl.List(pl.String),
+    }
+)
+"""The columns of changes: how many rows a repair changed, and a few values before and after."""
+
+
+def repaired(mapping: MessageMapping, check: Check, *, schema: pl.Schema) -> MessageMapping:
+    """Return a mapping with the repair of a check applied.
+
+    Args:
+        mapping: Where every value goes.
+        check: A check that has a repair.
+        schema: The table's columns.
+    """
+    repair = check.repair
+    if repair is None:
+        return mapping
+    return mapping.repaired(
+        check.code, schema=schema, change=lambda slot: repair.change(slot, mapping)
+    )
+
+
+def changes(
+    table: Table, steps: Sequence[MessageMapping], *, checks: Mapping[str, Check]
+) -> pl.DataFrame:
+    """Return what repairs changed, with the columns of `CHANGE_SCHEMA`.
+
+    Args:
+        table: The rows.
+        steps: The mapping before the first repair, after it, after the second, and so on.
+        checks: The checks that have been repaired, by code.
+    """
+    asked = [
+        (code, one, other)
+        for before, after in pairwise(steps)
+        for code in after.repairs[len(before.repairs) :]
+        for one, other in _touched(before, after, check=checks[code])
+    ]
+    if not asked:
+        return CHANGE_SCHEMA.to_frame()
+    queries = [
+        _changed(table.lazy, one, other, timezone=steps[0].timezone) for _, one, other in asked
+    ]
+    with reading(table.label):
+        answers = pl.collect_all(queries)
+    rows = [
+        (code, one.label, *_told(answer))
+        for (code, one, _), answer in zip(asked, answers, strict=True)
+        if answer.item(0, "rows")
+    ]
+    return pl.DataFrame(rows, schema=CHANGE_SCHEMA, orient="row")
+
+
+def _touched(
+    before: MessageMapping, after: MessageMapping, *, check: Check
+) -> Iterator[tuple[Slot, Slot]]:
+    for one, other in zip(before.slots, after.slots, strict=True):
+        told = has_text(one.dtype) and has_text(other.dtype)
+        if told and check.repair and check.repair.change(one, before) is not None:
+            yield one, other
+
+
+def _changed(
+    rows: pl.LazyFrame, one: Slot, other: Slot, *, timezone: str | None
+) -> pl.LazyFrame:
+    before = one.expr.cast(pl.String) if one.dtype.is_float() else _text(one, timezone=timezone)
+    pairs = rows.select(before.alias("before"), _text(other, timezone=timezone).alias("after"))
+    changed = pairs.filter(pl.col("before").ne_missing(pl.col("after")))
+    return changed.select(
+        pl.len().cast(pl.Int64).alias("rows"), pl.all().head(EXAMPLES).implode()
+    )
+
+
+def _text(slot: Slot, *, timezone: str | None) -> pl.Expr:
+    return as_text(slot.expr, dtype=slot.dtype, timezone=timezone)
+
+
+def _told(answer: pl.DataFrame) -> tuple[object, ...]:
+    rows, before, after = answer.row(0)
+    return rows, *([masked(text) for text in texts] for texts in (before, after))

@@ -1,0 +1,27 @@
+"""Apply the checks: which rows can be sent, which cannot, and everything found on the way."""
+
+from cio_frames.validation.chunks import Checked, check, check_messages
+from cio_frames.validation.findings import (
+    BLOCKING,
+    FINDING_SCHEMA,
+    concluded,
+    reasons,
+    worst_first,
+)
+from cio_frames.validation.probes import Probe, probes
+from cio_frames.validation.whole import check_call, check_table
+
+__all__ = [
+    "BLOCKING",
+    "FINDING_SCHEMA",
+    "Checked",
+    "Probe",
+    "check",
+    "check_call",
+    "check_messages",
+    "check_table",
+    "concluded",
+    "probes",
+    "reasons",
+    "worst_first",
+]

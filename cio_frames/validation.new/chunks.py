@@ -1,0 +1,168 @@
+"""Checks of rows, chunk by chunk, and of the messages that are made of them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from cio_frames.checks import ByMessage, Check, Scope
+from cio_frames.frames import ROW
+from cio_frames.mapping import MessageMapping
+from cio_frames.validation.findings import BLOCKING, FINDING_SCHEMA
+from cio_frames.validation.probes import Gate, Probe, probe
+from cio_frames.values import as_text, has_text
+
+SHOWN_CHARACTERS = 200
+LARGEST = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """The outcome for one chunk: every row is in `valid` or has a blocking finding.
+
+    Attributes:
+        rows: Row numbers of the whole chunk.
+        valid: The prepared rows that can be sent.
+        findings: What was found, with the columns of `FINDING_SCHEMA`.
+    """
+
+    rows: pl.Series
+    valid: pl.DataFrame
+    findings: pl.DataFrame
+
+
+def check(
+    prepared: pl.DataFrame,
+    *,
+    tests: Sequence[Probe],
+    known: pl.DataFrame | None = None,
+    raw: pl.DataFrame | None = None,
+) -> Checked:
+    """Return which of the prepared rows can be sent, and what was found.
+
+    Args:
+        prepared: Rows with one column per slot.
+        tests: What `probes` made of the checks.
+        known: Findings about rows that a look at the whole table has made already.
+        raw: The same rows with the user's own columns, for the rules on them.
+    """
+    rows = prepared[ROW]
+    found = [FINDING_SCHEMA.to_frame(), *_asked(prepared, tests, raw=raw)]
+    if known is not None and known.height:
+        found.append(known.filter(pl.col("row").is_in(rows.implode())))
+    findings = pl.concat(found)
+    blocked = findings.filter(pl.col("severity").is_in(BLOCKING))["row"]
+    valid = (
+        prepared.filter(~pl.col(ROW).is_in(blocked.implode())) if len(blocked) else prepared
+    )
+    return Checked(rows=rows, valid=valid, findings=findings)
+
+
+def check_messages(
+    messages: pl.DataFrame,
+    *,
+    checks: Sequence[Check],
+    scope: Scope,
+    prepared: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """Return the findings about encoded messages, with the columns of `FINDING_SCHEMA`.
+
+    Args:
+        messages: What encoding gave.
+        checks: The checks that apply.
+        scope: The mapping and what else they may know.
+        prepared: The rows the messages were made from, to name their largest columns.
+    """
+    found = [FINDING_SCHEMA.to_frame()]
+    for item in checks:
+        if isinstance(item.test, ByMessage):
+            flags = messages.select(item.test.bad(scope)).to_series()
+            if flags.any():
+                bad = messages.filter(flags).select(pl.col("row").alias(ROW), "bytes")
+                if prepared is not None:
+                    bad = bad.join(prepared, on=ROW, how="left", maintain_order="left")
+                test = probe(item, slot=None, bad=pl.lit(value=True), value=_sizes(bad, scope))
+                found.append(_findings(bad, test=test))
+    return pl.concat(found)
+
+
+def _asked(
+    prepared: pl.DataFrame, tests: Sequence[Probe], *, raw: pl.DataFrame | None
+) -> Iterator[pl.DataFrame]:
+    gates = {test.gate.name: test.gate for test in tests if test.gate}
+    opened = dict(_opened(prepared, list(gates.values())))
+    groups: dict[str, list[Probe]] = {}
+    for test in tests:
+        key = test.gate.name if test.gate else "own" if test.own else ""
+        groups.setdefault(key, []).append(test)
+    for key, group in groups.items():
+        frame = raw if key == "own" else opened.get(key) if key else prepared
+        if frame is not None and frame.height:
+            yield from _hits(frame, group)
+
+
+def _opened(prepared: pl.DataFrame, gates: Sequence[Gate]) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Yield the rows that each gate lets through."""
+    if gates:
+        flags = prepared.select(
+            gate.is_open.fill_null(value=False).alias(f"{place}")
+            for place, gate in enumerate(gates)
+        )
+        for gate, column, is_open in zip(gates, flags, flags.select(pl.all().any()).row(0), strict=True):
+            if is_open:
+                yield gate.name, prepared.filter(column)
+
+
+def _hits(frame: pl.DataFrame, tests: Sequence[Probe]) -> Iterator[pl.DataFrame]:
+    flags = frame.select(
+        pl.col(ROW),
+        *(test.bad.fill_null(value=False).alias(f"{place}") for place, test in enumerate(tests)),
+    ).drop(ROW)
+    for test, column, is_hit in zip(tests, flags, flags.select(pl.all().any()).row(0), strict=True):
+        if is_hit:
+            yield _findings(frame.filter(column), test=test)
+
+
+def _findings(failed: pl.DataFrame, *, test: Probe) -> pl.DataFrame:
+    shown = failed.select(test.value.alias("value")).to_series()
+    if shown.dtype != pl.String:
+        dtype = shown.dtype
+        told = as_text(pl.col("value"), dtype=dtype) if has_text(dtype) else pl.lit(None, pl.String)
+        shown = shown.to_frame().select(told.alias("value")).to_series()
+    if len(shown) != failed.height:
+        shown = shown.extend_constant(shown[0], failed.height - len(shown))
+    return failed.select(
+        pl.col(ROW).alias("row"),
+        pl.lit(test.code).alias("code"),
+        pl.lit(test.severity).alias("severity"),
+        pl.lit(test.column, pl.String).alias("column"),
+        shown.str.head(SHOWN_CHARACTERS),
+        pl.lit(test.message).alias("message"),
+        pl.lit(test.hint).alias("hint"),
+    )
+
+
+def _sizes(rows: pl.DataFrame, scope: Scope) -> pl.Expr:
+    """Return each message's size, and its largest columns of text."""
+    told = pl.format("{} bytes", pl.col("bytes"))
+    long = _longest(rows, scope.mapping)
+    return pl.concat_str(told, long, separator=": ", ignore_nulls=True)
+
+
+def _longest(rows: pl.DataFrame, mapping: MessageMapping) -> pl.Expr:
+    slots = [slot for slot in mapping.slots if slot.dtype == pl.String and slot.name in rows.columns]
+    if not slots:
+        return pl.lit(None, pl.String)
+    sizes = pl.concat_list(
+        pl.struct(
+            pl.col(slot.name).str.len_bytes().fill_null(0).cast(pl.Int64).alias("bytes"),
+            pl.lit(slot.label).alias("name"),
+        )
+        for slot in slots
+    )
+    largest = sizes.list.sort(descending=True).list.head(LARGEST)
+    return largest.list.eval(
+        pl.format(
+            "{} {}", pl.element().struct.field("name"), pl.element().struct.field("bytes")
+        )
+    ).list.join(", ")

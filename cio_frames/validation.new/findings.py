@@ -1,0 +1,133 @@
+"""Findings: what a check says about a row or a table, and what follows when all are in."""
+
+from collections.abc import Iterable, Mapping
+
+import polars as pl
+
+from cio_frames.checks import HIDDEN, Check, Severity
+
+FINDING_SCHEMA = pl.Schema(
+    {
+        "row": pl.Int64,
+        "code": pl.String,
+        "severity": pl.String,
+        "column": pl.String,
+        "value": pl.String,
+        "message": pl.String,
+        "hint": pl.String,
+    }
+)
+"""The columns of findings; `row` is null where a finding is about the whole table."""
+
+BLOCKING: tuple[Severity, ...] = ("refuse", "reject")
+SENSITIVE = "sensitive."
+
+
+def reasons(findings: pl.DataFrame) -> pl.DataFrame:
+    """Return row, code and error for each row that findings keep from being sent."""
+    blocking = findings.filter(pl.col("severity").is_in(BLOCKING), pl.col("row").is_not_null())
+    return blocking.group_by("row", maintain_order=True).agg(
+        pl.col("code").unique(maintain_order=True).str.join(" "),
+        pl.col("message").unique(maintain_order=True).str.join(" ").alias("error"),
+    )
+
+
+def hidden(findings: pl.DataFrame) -> pl.DataFrame:
+    """Return findings without the values of cells that hold sensitive data.
+
+    The findings about such data show a masked part of it already; other findings about the same
+    cell, or about its whole column, would show the rest.
+    """
+    sensitive = pl.col("code").str.starts_with(SENSITIVE)
+    cells = findings.filter(sensitive).select("row", "column").unique()
+    if not cells.height:
+        return findings
+    marked = findings.join(
+        cells.with_columns(pl.lit(value=True).alias("marked")),
+        on=["row", "column"], how="left", maintain_order="left",
+    )  # fmt: skip
+    whole = pl.col("row").is_null() & pl.col("column").is_in(cells["column"].implode())
+    hide = ~sensitive & (pl.col("marked").is_not_null() | whole)
+    value = pl.when(hide & pl.col("value").is_not_null()).then(pl.lit(HIDDEN)).otherwise("value")
+    return marked.with_columns(value.alias("value")).drop("marked")
+
+
+def concluded(
+    findings: pl.DataFrame,
+    *,
+    checks: Iterable[Check],
+    rows: int,
+    rejected: int = 0,
+    shares: Mapping[str, float] | None = None,
+) -> pl.DataFrame:
+    """Return all findings of a table, once all are in: extents told, shares judged, worst first.
+
+    Args:
+        findings: Everything that was found.
+        checks: The checks that apply.
+        rows: Rows read.
+        rejected: Rows that would be left out.
+        shares: The largest share of rows that may fail, by code; of all codes under `"*"`.
+    """
+    told = _with_extents(findings, checks={check.code: check for check in checks})
+    judged = _judged(told, rows=rows, rejected=rejected, shares=shares or {})
+    return worst_first(pl.concat([hidden(told), judged]))
+
+
+def worst_first(findings: pl.DataFrame) -> pl.DataFrame:
+    """Return findings in the order of a report."""
+    order = pl.Enum(["refuse", "reject", "warn", "info"])
+    return findings.sort(
+        pl.col("severity").cast(order), pl.col("code"), pl.col("row"), maintain_order=True
+    ).match_to_schema(FINDING_SCHEMA)
+
+
+def _with_extents(findings: pl.DataFrame, *, checks: Mapping[str, Check]) -> pl.DataFrame:
+    """Add to each message what the finding comes to in all, such as how many profiles."""
+    found = findings["code"].unique()
+    counted = [code for code in found if code in checks and checks[code].extent]
+    if not counted:
+        return findings
+    extents = (
+        findings.filter(pl.col("code").is_in(counted), pl.col("row").is_not_null())
+        .group_by("code", "column", maintain_order=True)
+        .agg(pl.len().alias("rows"), pl.col("value").n_unique().alias("values"))
+    )
+    texts = [
+        checks[row["code"]].extent.format(rows=f"{row['rows']:,}", values=f"{row['values']:,}")
+        for row in extents.iter_rows(named=True)
+    ]
+    extents = extents.select("code", "column", pl.Series("extent", texts, dtype=pl.String))
+    joined = findings.join(
+        extents, on=["code", "column"], how="left", nulls_equal=True, maintain_order="left"
+    )
+    message = pl.concat_str("message", "extent", separator=" ", ignore_nulls=True)
+    return joined.with_columns(message.alias("message")).drop("extent")
+
+
+def _judged(
+    findings: pl.DataFrame, *, rows: int, rejected: int, shares: Mapping[str, float]
+) -> pl.DataFrame:
+    """Return a refusal for each share of rows that is larger than the user allows."""
+    numbered = findings.filter(pl.col("row").is_not_null())
+    failed = {
+        code: rejected
+        if code == "*"
+        else numbered.filter(pl.col("code") == code)["row"].n_unique()
+        for code in shares
+    }
+    refused = [
+        (
+            None, "plan.threshold", "refuse", None, f"{count:,} of {rows:,} rows",
+            f"{_named(code)} {count:,} of {rows:,} rows ({count / rows:.1%}), "
+            f"more than the {shares[code]:.1%} allowed.",
+            "Find out why, or raise the share in Checks(thresholds=...).",
+        )
+        for code, count in failed.items()
+        if rows and count / rows > shares[code]
+    ]  # fmt: skip
+    return pl.DataFrame(refused, schema=FINDING_SCHEMA, orient="row")
+
+
+def _named(code: str) -> str:
+    return "The checks would leave out" if code == "*" else f"{code} concerns"

@@ -1,0 +1,163 @@
+"""Checks made ready for one table: expressions over its prepared columns."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from cio_frames.checks import ByOwn, ByRow, ByText, ByValue, Check, Scope, Severity, texts
+from cio_frames.frames import ROW, Note
+from cio_frames.mapping import Slot
+from cio_frames.values import as_text, has_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """A cheap test that tells which rows are worth asking further."""
+
+    name: str
+    is_open: pl.Expr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """A check made ready for one table: an expression over the prepared columns.
+
+    Attributes:
+        check: The check, or None for a note of the door.
+        code: Its code.
+        severity: Its severity.
+        column: The column it looks at, as a report calls it.
+        message: What is wrong.
+        hint: What to do next.
+        bad: True in the rows that fail.
+        value: The value to show, as text.
+        gate: Which rows are asked; all without one.
+        own: Whether it looks at the user's own columns, before they are mapped.
+    """
+
+    check: Check | None
+    code: str
+    severity: Severity
+    column: str | None
+    message: str
+    hint: str
+    bad: pl.Expr
+    value: pl.Expr
+    gate: Gate | None = None
+    own: bool = False
+
+
+def probes(checks: Sequence[Check], *, scope: Scope, notes: Sequence[Note] = ()) -> list[Probe]:
+    """Return every test of rows that concerns a mapping.
+
+    Args:
+        checks: The checks that apply.
+        scope: The mapping and what else they may know.
+        notes: What the door found; its rejections become tests of row numbers.
+    """
+    found = [probe for check in checks for probe in _probes(check, scope=scope)]
+    return found + [_noted(note) for note in notes if note.severity == "reject"]
+
+
+def probe(
+    check: Check,
+    *,
+    slot: Slot | None,
+    bad: pl.Expr,
+    value: pl.Expr,
+    scope: Scope | None = None,
+    gate: Gate | None = None,
+    own: bool = False,
+) -> Probe:
+    """Return a check made ready for a slot, or for none.
+
+    Args:
+        check: The check.
+        slot: The slot it looks at.
+        bad: True in the rows that fail.
+        value: The value to show.
+        scope: Knows which sensitive columns are allowed, and why.
+        gate: Which rows are asked.
+        own: Whether it looks at the user's own columns.
+    """
+    column = slot.label if slot else None
+    severity, allowed = leniency(check, column=column, scope=scope)
+    return Probe(
+        check=check,
+        code=check.code,
+        severity=severity,
+        column=column,
+        message=filled(check.sentence, column) + allowed,
+        hint=filled(check.hint, column),
+        bad=bad,
+        value=value,
+        gate=gate,
+        own=own,
+    )
+
+
+def leniency(check: Check, *, column: str | None, scope: Scope | None) -> tuple[Severity, str]:
+    """Return how severe a check is for a column, and what the user said to allow it."""
+    reason = scope.sensitive.get(column or "") if scope else None
+    if reason is None or not check.code.startswith("sensitive."):
+        return check.severity, ""
+    return "info", f" Allowed: {reason}"
+
+
+def filled(words: str, column: str | None) -> str:
+    """Return a sentence about a column."""
+    return words.replace("{column}", column or "the column")
+
+
+def _probes(check: Check, *, scope: Scope) -> Iterator[Probe]:
+    match check.test:
+        case ByValue(bad=test):
+            for slot in scope.mapping.slots:
+                bad = test(slot, scope)
+                if bad is not None:
+                    yield probe(check, slot=slot, bad=bad, value=_shown(slot, scope), scope=scope)
+        case ByText() as by_text:
+            yield from _text_probes(check, by_text, scope=scope)
+        case ByRow(bad=test):
+            bad = test(scope)
+            if bad is not None:
+                yield probe(check, slot=None, bad=bad, value=pl.lit(None, pl.String))
+        case ByOwn(bad=bad):
+            names = bad.meta.root_names()
+            value = pl.col(names[0]) if len(set(names)) == 1 else pl.lit(None, pl.String)
+            yield probe(check, slot=None, bad=bad, value=value, own=True)
+        case _:
+            return
+
+
+def _text_probes(check: Check, test: ByText, *, scope: Scope) -> Iterator[Probe]:
+    for slot in scope.mapping.slots:
+        text = texts(slot) if test.slots(slot, scope) else None
+        if text is not None:
+            gate = Gate(name=f"{test.gate.__name__} {slot.name}", is_open=test.gate(text))
+            shown = test.shown(text) if test.shown else text
+            yield probe(
+                check, slot=slot, bad=test.bad(text), value=shown, scope=scope, gate=gate
+            )
+
+
+def _noted(note: Note) -> Probe:
+    return Probe(
+        check=None,
+        code=note.code,
+        severity="reject",
+        column=note.column,
+        message=note.message,
+        hint="Change the value, or leave the column out.",
+        bad=pl.col(ROW).is_in(pl.Series(note.rows, dtype=pl.Int64).implode()),
+        value=pl.lit(None, pl.String),
+    )
+
+
+def _shown(slot: Slot, scope: Scope) -> pl.Expr:
+    if not has_text(slot.dtype):
+        return pl.lit(None, pl.String)
+    if slot.dtype.is_float():
+        return pl.col(slot.name).cast(pl.String)
+    return as_text(pl.col(slot.name), dtype=slot.dtype, timezone=scope.mapping.timezone)

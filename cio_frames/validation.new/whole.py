@@ -1,0 +1,95 @@
+"""Checks that need no rows, or all of them at once."""
+
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+
+from cio_frames.checks import ByCall, ByColumn, ByTable, Check, Scope
+from cio_frames.frames import ROW, Note, Table
+from cio_frames.frames.table import reading
+from cio_frames.mapping import Slot
+from cio_frames.validation.chunks import SHOWN_CHARACTERS
+from cio_frames.validation.findings import FINDING_SCHEMA
+from cio_frames.validation.probes import filled, leniency
+
+
+def check_call(
+    checks: Sequence[Check], *, scope: Scope, notes: Sequence[Note] = ()
+) -> pl.DataFrame:
+    """Return the findings that need no rows: about columns, the call, and what the door did."""
+    rows = [
+        _about(check, slot, evidence, scope=scope)
+        for check, slot, evidence in _evidence(checks, scope)
+    ]
+    rows += [_about_note(note) for note in notes if note.severity != "reject"]
+    return pl.DataFrame(rows, schema=FINDING_SCHEMA, orient="row")
+
+
+def check_table(table: Table, *, checks: Sequence[Check], scope: Scope) -> pl.DataFrame:
+    """Return the findings that only a look at the whole table can make.
+
+    Args:
+        table: The rows.
+        checks: The checks that apply; those that look at rows one by one are passed over.
+        scope: The mapping and what else they may know.
+    """
+    asked: list[tuple[Check, ByTable, pl.LazyFrame]] = []
+    numbered = table.lazy.with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64))
+    rows = scope.mapping.prepare(numbered)
+    for item in checks:
+        if isinstance(item.test, ByTable):
+            query = item.test.gather(rows, scope)
+            if query is not None:
+                asked.append((item, item.test, query))
+    if not asked:
+        return FINDING_SCHEMA.to_frame()
+    with reading(table.label):
+        gathered = pl.collect_all([query for *_, query in asked], engine="streaming")
+        found = [
+            _listed(item, test.conclude(answer, rows, scope), scope=scope)
+            for (item, test, _), answer in zip(asked, gathered, strict=True)
+        ]
+    return pl.concat([FINDING_SCHEMA.to_frame(), *found])
+
+
+def _listed(check: Check, found: pl.DataFrame, *, scope: Scope) -> pl.DataFrame:
+    if not found.height:
+        return FINDING_SCHEMA.to_frame()
+    evidence = pl.col("evidence") if "evidence" in found.columns else pl.lit(None, pl.String)
+    column = pl.col("column").fill_null("the table")
+    sentence = pl.lit(check.sentence).str.replace_all("{column}", column, literal=True)
+    return found.sort("row").select(
+        pl.col("row").cast(pl.Int64),
+        pl.lit(check.code).alias("code"),
+        pl.lit(check.severity).alias("severity"),
+        pl.col("column").cast(pl.String),
+        pl.col("value").cast(pl.String).str.head(SHOWN_CHARACTERS),
+        pl.concat_str(sentence, evidence, separator=" ", ignore_nulls=True).alias("message"),
+        pl.lit(check.hint).str.replace_all("{column}", column, literal=True).alias("hint"),
+    )
+
+
+def _evidence(checks: Sequence[Check], scope: Scope) -> Iterator[tuple[Check, Slot | None, str]]:
+    for check in checks:
+        if isinstance(check.test, ByCall):
+            evidence = check.test.bad(scope)
+            if evidence is not None:
+                yield check, None, evidence
+        if isinstance(check.test, ByColumn):
+            for slot in scope.mapping.slots:
+                evidence = check.test.bad(slot, scope)
+                if evidence is not None:
+                    yield check, slot, evidence
+
+
+def _about(
+    check: Check, slot: Slot | None, evidence: str, *, scope: Scope
+) -> tuple[object, ...]:
+    column = slot.label if slot else None
+    severity, allowed = leniency(check, column=column, scope=scope)
+    sentence, hint = filled(check.sentence, column) + allowed, filled(check.hint, column)
+    return (None, check.code, severity, column, evidence, sentence, hint)
+
+
+def _about_note(note: Note) -> tuple[object, ...]:
+    return (None, note.code, note.severity, note.column, f"{note.count} values", note.message, "")

@@ -1,0 +1,154 @@
+"""The bench that scenarios are put on: a workspace, a folder for the record, and the line of the table."""
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+import cio_frames as cio
+from cio_frames.errors import RunError
+from cio_frames.sandbox import Faults
+from cio_frames.sending import engine
+from cio_frames.sending.clock import Clock
+from torture import inputs
+from torture.checker import Verdict, check
+from torture.inputs import Input
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of the table.
+
+    Attributes:
+        test: Which test, T1 to T25.
+        what: What was done, in a few words.
+        rows: How many rows were to be sent.
+        requests: How many requests the server saw.
+        verdict: What the checker says.
+        seed: Replays it.
+        kills: How many processes were killed.
+        seconds: How long it took.
+        states: How many rows ended in each state.
+        facts: Further numbers that a test asserts.
+    """
+
+    test: str
+    what: str
+    rows: int
+    requests: int
+    verdict: Verdict
+    seed: int
+    kills: int = 0
+    seconds: float = 0.0
+    states: Mapping[str, int] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class TortureError(AssertionError):
+    """Something that must hold does not."""
+
+
+def require(holds: object, line: Line, claim: str) -> None:
+    """Raise with everything that is needed to replay a test, unless something holds."""
+    if not holds:
+        raise TortureError(f"{line.test} {line.what}, seed {line.seed}: {claim}\n{line}")
+
+
+def require_clean(line: Line) -> Line:
+    """Return the line, if nothing is lost, doubled, out of order or unaccounted for."""
+    require(not line.verdict.violations, line, f"{line.verdict.violations}")
+    return line
+
+
+@dataclass
+class Bench:
+    """A workspace with faults, and a folder for the record."""
+
+    test: str
+    what: str
+    seed: int
+    workspace: Any
+    audit: Path
+    started: float = field(default_factory=time.monotonic)
+    kills: int = 0
+
+    def client(self, **options: Any) -> cio.Client:
+        """Return a client with short patience."""
+        return cio.connect(
+            endpoint=self.workspace.url,
+            write_key=self.workspace.write_key,
+            site_id=self.workspace.site_id,
+            track_api_key=self.workspace.track_api_key,
+            environ={},
+            **{"rate": None, "attempt_s": 1.0} | options,
+        )
+
+    def send(self, given: Input, client: cio.Client | None = None, **options: Any) -> cio.Run:
+        """Send, and return the run even when it was stopped."""
+        options = {"progress": False, "durability": "process"} | options
+        try:
+            return given.plan.send(client or self.client(), audit=self.audit, **options)
+        except RunError as error:
+            if error.run is None:
+                raise
+            return error.run
+
+    def resume(self, given: Input, directory: Path, **options: Any) -> cio.Run:
+        """Finish what a run left."""
+        return cio.resume(directory, self.client(), given.plan, progress=False, **options)
+
+    def line(self, given: Input, **facts: Any) -> Line:
+        """Return the line of the table for what was sent."""
+        log = inputs.arrivals(self.workspace.messages)
+        record = cio.audit(self.audit).messages
+        verdict = check(given.rows, record=record, arrivals=log)
+        return Line(
+            test=self.test,
+            what=self.what,
+            rows=given.frame.height,
+            requests=self.workspace.counts["requests"],
+            verdict=verdict,
+            seed=self.seed,
+            kills=self.kills,
+            seconds=time.monotonic() - self.started,
+            states=dict(record["state"].value_counts().sort("state").iter_rows()),
+            facts=facts,
+        )
+
+
+@contextlib.contextmanager
+def bench(
+    test: str, what: str, *, seed: int, faults: str | Faults = "none", **options: Any
+) -> Iterator[Bench]:
+    """Put up a workspace and a folder, and take them down again."""
+    workspace = cio.sandbox(faults=faults, seed=seed, **options)
+    with tempfile.TemporaryDirectory(prefix="torture-") as folder, workspace:
+        yield Bench(test=test, what=what, seed=seed, workspace=workspace, audit=Path(folder))
+
+
+@contextlib.contextmanager
+def hurried(factor: float = 0.05) -> Iterator[None]:
+    """Let the sender's waits take a fraction of their time; everything else takes its own."""
+
+    async def nap(seconds: float) -> None:
+        import asyncio
+
+        await asyncio.sleep(seconds * factor)
+
+    before = engine.Clock
+    engine.Clock = partial(Clock, sleep=nap)  # type: ignore[assignment,misc]
+    try:
+        yield
+    finally:
+        engine.Clock = before  # type: ignore[misc]
+
+
+def counted(record: pl.DataFrame) -> dict[str, int]:
+    """Return the rows in each state."""
+    return dict(record["state"].value_counts().iter_rows())
