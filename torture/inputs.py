@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import sha256
 
@@ -19,12 +19,13 @@ POISON = "toaster"  # no kind of device: the workspace refuses it, and no local 
 
 @dataclass(frozen=True, kw_only=True)
 class Input:
-    """A table of events and the plan made of it.
+    """A table and the plan made of it.
 
     Attributes:
         frame: The rows; `n` is the number that each row carries in its payload.
         batch_bytes: The most bytes of a request.
-        parts: How many plans the rows are divided into, to be sent one after the other.
+        parts: How many plans the rows are divided into, to be sent one after the other; the
+            first is of identify calls, the second of track calls, and so on.
         poison: Rows that the server must refuse.
     """
 
@@ -35,14 +36,13 @@ class Input:
 
     @cached_property
     def plan(self) -> cio.Backfill:
-        """What is sent: the rows as track calls, two people to a shared device."""
+        """What is sent."""
         size = -(-self.frame.height // self.parts)
-        return cio.backfill(
-            [
-                replace(_tracked(piece), batch_bytes=self.batch_bytes)
-                for piece in self.frame.iter_slices(size)
-            ]
-        )
+        plans = [
+            _tracked(piece) if place % 2 else _identified(piece)
+            for place, piece in enumerate(self.frame.iter_slices(size))
+        ]
+        return cio.backfill([replace(plan, batch_bytes=self.batch_bytes) for plan in plans])
 
     @cached_property
     def rows(self) -> pl.DataFrame:
@@ -50,7 +50,9 @@ class Input:
         found = []
         for place, plan in enumerate(self.plan.plans):
             texts = plan.messages(plan.table.lazy.select(pl.len()).collect().item())
-            found += [(place, row, sha256(text.encode()).hexdigest()) for row, text in enumerate(texts)]
+            found += [
+                (place, row, sha256(text.encode()).hexdigest()) for row, text in enumerate(texts)
+            ]
         places = pl.DataFrame(
             found,
             schema={"plan": pl.Int32, "row": pl.Int64, "payload_sha": pl.String},
@@ -62,8 +64,8 @@ class Input:
         return pl.concat([told, places], how="horizontal").select(ROWS.names()).cast(dict(ROWS))
 
 
-def events(count: int, *, people: int, seed: int, poison: Collection[int] = ()) -> pl.DataFrame:
-    """Return made-up events. Two people share each device, so that they are one component.
+def people(count: int, *, people: int, seed: int, poison: Collection[int] = ()) -> pl.DataFrame:
+    """Return made-up rows. A person is known by an id, a device, or both, from row to row.
 
     Args:
         count: How many.
@@ -72,22 +74,18 @@ def events(count: int, *, people: int, seed: int, poison: Collection[int] = ()) 
         poison: Rows that the server refuses.
     """
     chance = np.random.default_rng(seed)
-    who = chance.integers(0, people, count)
-    named = chance.random(count)
-    bad = np.isin(np.arange(count), list(poison))
-    return pl.DataFrame(
-        {
-            "n": range(count),
-            "component": who // 2,
-            "user": [None if chance < 0.2 else f"u{one}" for one, chance in zip(who, named, strict=True)],
-            "visitor": [
-                f"v{one // 2}" if chance < 0.4 else None for one, chance in zip(who, named, strict=True)
-            ],
-            "at": [START + timedelta(seconds=number) for number in range(count)],
-            "amount": chance.integers(0, 10_000, count) / 100,
-            "device": [POISON if one else None for one in bad],
-        },
-        schema_overrides={"device": pl.String, "component": pl.Int64},
+    who = pl.Series("component", chance.integers(0, people, count))
+    known_by = pl.Series(chance.choice(["id", "both", "device"], count, p=[0.6, 0.2, 0.2]))
+    known_by = known_by.zip_with(~who.is_first_distinct(), pl.Series(["both"]))
+    bad = pl.Series(np.isin(np.arange(count), list(poison)))
+    return pl.select(
+        n=pl.int_range(count),
+        component=who,
+        user=pl.when(known_by != "device").then(pl.format("u{}", who)),
+        device_id=pl.when(known_by != "id").then(pl.format("d{}", who)),
+        at=pl.lit(START) + pl.duration(seconds=pl.int_range(count)),
+        amount=pl.Series(chance.integers(0, 10_000, count)) / 100,
+        device=pl.when(bad).then(pl.lit(POISON)),
     )
 
 
@@ -106,26 +104,38 @@ class _Properties(msgspec.Struct):
     n: int | None = None
 
 
-class _Event(msgspec.Struct):
+class _Message(msgspec.Struct):
     properties: _Properties | None = None
+    traits: _Properties | None = None
 
 
-_DECODER = msgspec.json.Decoder(_Event)
+_DECODER = msgspec.json.Decoder(_Message)
 
 
 def _key(text: str) -> int | None:
     try:
-        event = _DECODER.decode(text)
+        message = _DECODER.decode(text)
     except msgspec.DecodeError:
         return None
-    return event.properties.n if event.properties else None
+    told = message.properties or message.traits
+    return told.n if told else None
+
+
+def _identified(frame: pl.DataFrame) -> cio.Plan:
+    return frame.cio.identify(
+        user_id="user",
+        anonymous_id="device_id",
+        timestamp="at",
+        traits=["n", "amount"],
+        context={"device.type": "device"},
+    )
 
 
 def _tracked(frame: pl.DataFrame) -> cio.Plan:
-    return frame.cio.track(
+    known = frame.with_columns(pl.format("u{}", "component").alias("user"))
+    return known.cio.track(
         event=cio.lit("Torture"),
         user_id="user",
-        anonymous_id="visitor",
         timestamp="at",
         properties=["n", "amount"],
         context={"device.type": "device"},

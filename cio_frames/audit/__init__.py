@@ -1,6 +1,7 @@
 """The record of every row of every run, in Parquet."""
 
 from cio_frames.audit.earlier import earlier
+from cio_frames.audit.ledger import Ledger
 from cio_frames.audit.log import Audit, read
 from cio_frames.audit.recorder import Recorder
 from cio_frames.audit.recovery import Recovery, recover
@@ -15,6 +16,7 @@ __all__ = [
     "STATES",
     "UNFINISHED",
     "Audit",
+    "Ledger",
     "Recorder",
     "Recovery",
     "RunInfo",

@@ -1,7 +1,7 @@
 """The listener that keeps the record: what happens is on disk before anything follows from it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,16 @@ import polars as pl
 from cio_frames.audit import pseudonym, runfile
 from cio_frames.audit.contents import RUN, with_parts
 from cio_frames.audit.disk import Disk, Drive, Durability
-from cio_frames.audit.journal import Attempted, Entry, Finished, Opened, Retried, Split, Stopped
+from cio_frames.audit.journal import (
+    Attempted,
+    Entry,
+    Finished,
+    Journal,
+    Opened,
+    Retried,
+    Split,
+    Stopped,
+)
 from cio_frames.audit.layout import Layout
 from cio_frames.audit.parts import digest, encode
 from cio_frames.audit.planned import plan_of
@@ -146,11 +155,26 @@ class Recorder:
 
     def __call__(self, fact: Fact) -> None:
         """Record a fact; return when what follows from it may happen."""
+        self.record((fact,))
+
+    def record(self, facts: Sequence[Fact]) -> None:
+        """Record facts in order; one sync serves all attempts among them.
+
+        Returns when what follows from them may happen.
+        """
+        attempted: dict[int, Journal] = {}
+        for fact in facts:
+            if isinstance(fact, BatchAttempted):
+                attempted[fact.batch.segment] = self._attempt(fact.batch, fact.at)
+            else:
+                self._record(fact)
+        for journal in attempted.values():
+            self._store.sync(journal)
+
+    def _record(self, fact: Fact) -> None:
         match fact:
             case SegmentPlanned(segment=segment):
                 self._plan(segment)
-            case BatchAttempted(batch=batch, at=at):
-                self._attempt(batch, at)
             case BatchRetried(batch=batch):
                 start, size = self._tracker(batch).span(batch)
                 code, doubt = fact.code, fact.in_doubt
@@ -211,12 +235,13 @@ class Recorder:
         if tracker.is_done:
             self._seal(segment.number)
 
-    def _attempt(self, batch: Batch, at: datetime) -> None:
+    def _attempt(self, batch: Batch, at: datetime) -> Journal:
+        """Write an attempt down and return the journal that must be synced before it is made."""
         tracker = self._tracker(batch)
         entry = Attempted(batch.number, _milliseconds(at), *tracker.span(batch))
         self._store.append(tracker.journal, entry, ballast=False)
-        self._store.sync(tracker.journal)
         tracker.note(entry)
+        return tracker.journal
 
     def _finish(self, fact: BatchFinished) -> None:
         batch = fact.batch

@@ -9,7 +9,6 @@ from typing import Literal
 import polars as pl
 
 from cio_frames.mapping import MessageMapping, Slot
-from cio_frames.values import instance_of
 
 Severity = Literal["refuse", "reject", "warn", "info"]
 SEVERITIES: tuple[Severity, ...] = ("refuse", "reject", "warn", "info")
@@ -52,12 +51,14 @@ class ByText:
         gate: A cheap test that is true wherever `bad` could be; tests that share it, the same
             function, are asked only of the rows it lets through.
         bad: The test.
+        numbers: As `gate`, for columns of numbers; these are passed over without one.
         shown: The part of the text to show; all of it without.
     """
 
     slots: Callable[[Slot, Scope], bool]
     gate: Callable[[pl.Expr], pl.Expr]
     bad: Callable[[pl.Expr], pl.Expr]
+    numbers: Callable[[pl.Expr], pl.Expr] | None = None
     shown: Callable[[pl.Expr], pl.Expr] | None = None
 
 
@@ -160,32 +161,6 @@ class Check:
     extent: str = ""
     repair: Repair | None = None
     unrepaired: str = ""
-
-
-def anywhere(
-    values: pl.Expr, *, dtype: pl.DataType, test: Callable[[pl.Expr, pl.DataType], pl.Expr | None]
-) -> pl.Expr | None:
-    """Tell of each value whether a test holds for it or for anything inside it.
-
-    Args:
-        values: The column.
-        dtype: Its type.
-        test: Gives the test for values that hold no others, or None for types it passes over.
-    """
-    match dtype:
-        case pl.List() | pl.Array():
-            items = values.arr.to_list() if isinstance(dtype, pl.Array) else values
-            found = anywhere(pl.element(), dtype=instance_of(dtype.inner), test=test)
-            return None if found is None else items.list.eval(found).list.any()
-        case pl.Struct():
-            inside = [
-                anywhere(values.struct.field(part.name), dtype=instance_of(part.dtype), test=test)
-                for part in dtype.fields
-            ]
-            some = [found for found in inside if found is not None]
-            return pl.any_horizontal(some) if some else None
-        case _:
-            return test(values, dtype)
 
 
 def utc_now() -> datetime:

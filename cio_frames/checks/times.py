@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from cio_frames.checks.check import ByColumn, ByValue, Check, Scope, anywhere
+from cio_frames.checks.check import ByColumn, ByValue, Check, Scope
 from cio_frames.checks.identifiers import blank, is_text
+from cio_frames.checks.inside import anywhere
 from cio_frames.mapping import Slot
 from cio_frames.spec import folded
 from cio_frames.values import epoch_unit, has_zone, instant, is_date_only
@@ -87,8 +88,12 @@ def _naive_column(slot: Slot, scope: Scope) -> str | None:
 def _naive(slot: Slot, scope: Scope) -> pl.Expr | None:
     if not (is_timestamp(slot) and is_text(slot)) or scope.mapping.timezone is not None:
         return None
-    values = pl.col(slot.name).cast(pl.String).str.strip_chars()
+    values = _stripped(slot)
     return _instant(slot, scope).is_not_null() & ~has_zone(values) & ~is_date_only(values)
+
+
+def _stripped(slot: Slot) -> pl.Expr:
+    return pl.col(slot.name).cast(pl.String).str.strip_chars()
 
 
 def _date(slot: Slot, _: Scope) -> pl.Expr | None:
@@ -96,7 +101,7 @@ def _date(slot: Slot, _: Scope) -> pl.Expr | None:
         return None
     if slot.dtype == pl.Date:
         return pl.col(slot.name).is_not_null()
-    return is_date_only(pl.col(slot.name).cast(pl.String)) if is_text(slot) else None
+    return is_date_only(_stripped(slot)) if is_text(slot) else None
 
 
 def _epoch(slot: Slot, scope: Scope) -> pl.Expr | None:

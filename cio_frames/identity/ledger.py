@@ -2,7 +2,7 @@
 
 import json
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -12,6 +12,7 @@ import polars as pl
 
 from cio_frames.identity import rules
 from cio_frames.identity.events import Event
+from cio_frames.identity.export import rows as export_rows
 from cio_frames.identity.rules import RULES, Change, Rule
 from cio_frames.identity.settings import Settings
 from cio_frames.identity.tally import Tallies, Watch
@@ -89,11 +90,13 @@ class Ledger:
     Args:
         settings: How the workspace is set up.
         now: When everything is received.
-        known: The people that are there before, as rows.
+        known: The people that are there before, as `export` gives them.
         whole: Whether every event is applied to the model.
 
     Attributes:
         model: The workspace after what was taken so far.
+        given: The cio_ids that the export names; all others are made up.
+        messages: How many messages were taken.
         ties: Which identifiers rows name together.
         tallies: The events that were counted only.
     """
@@ -103,13 +106,18 @@ class Ledger:
         *,
         settings: Settings,
         now: datetime,
-        known: Iterable[Mapping[str, Any]] = (),
+        known: pl.DataFrame | None = None,
         whole: bool = False,
     ) -> None:
         self.now = now
         self.model = Model(settings)
-        self.model.load(known)
         self.ties = Ties()
+        self.given: frozenset[str] = frozenset()
+        self.messages = 0
+        if known is not None:
+            self.model.load(export_rows(known))
+            self.given = frozenset(known["cio_id"].drop_nulls())
+            self.ties.know(known)
         self.tallies = Tallies(settings=settings)
         self._whole = whole
         self._plans = array("i")
@@ -119,6 +127,7 @@ class Ledger:
 
     def take(self, sheet: Sheet) -> None:
         """Apply the messages of a sheet."""
+        self.messages += len(sheet.rows)
         messages = _messages(sheet)
         if sheet.call in EVENTS and not self._whole:
             self._take_events(sheet, messages)
@@ -155,6 +164,14 @@ class Ledger:
     def events(self) -> list[Event]:
         """Return the events that were applied and are kept."""
         return [event for event in self.model.store.events if not event.lost]
+
+    def campaign_events(self) -> int:
+        """Return how many events are young enough to start campaigns (3.3, 3.8)."""
+        applied = sum(event.can_trigger for event in self.events())
+        people = self.model.store.people.by_cio
+        return applied + sum(
+            tally.young for person, _, tally in self.tallies.items() if person in people
+        )
 
     def _apply(self, plan: int, row: int, message: Mapping[str, Any]) -> tuple[Change, ...]:
         number = len(self._rows)

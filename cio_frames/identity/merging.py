@@ -27,6 +27,7 @@ def merge(
         "kept_key": primary.label,
         "removed": secondary.cio_id,
         "removed_keys": keys,
+        "removed_existed": secondary.existed,
         "why": why,
         "irreversible": True,
         "events_moved": moved,

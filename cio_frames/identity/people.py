@@ -55,6 +55,11 @@ class Person:
         return keys
 
     @property
+    def existed(self) -> bool:
+        """Whether the profile was there before the first message."""
+        return not self.age[0]
+
+    @property
     def label(self) -> str:
         """The identifier that a reader knows best."""
         return self.id or self.email or f"cio_{self.cio_id}"

@@ -149,7 +149,7 @@ def _people(ledger: Ledger, owned: pl.DataFrame) -> pl.DataFrame:
         pl.when("existed").then(pl.lit("update")).otherwise(pl.lit("create")).alias("action"),
     )
     touched = whole.filter((pl.col("action") == "create") | (pl.col("rows").list.len() > 0) | (pl.col("events") > 0))
-    return pl.concat([touched.select(PEOPLE.names()).cast(dict(PEOPLE)), visits.strangers(ledger, PEOPLE)])
+    return pl.concat([touched.select(PEOPLE.names()).cast(dict(PEOPLE)), visits.strangers(ledger, owned, PEOPLE)])
 
 
 def _profiles(ledger: Ledger) -> pl.DataFrame:
@@ -189,7 +189,7 @@ def _merges(ledger: Ledger) -> pl.DataFrame:
             ],
             "why": row["why"],
             "irreversible": row["irreversible"],
-            "removed_existed": row["removed"] in ledger.existed,
+            "removed_existed": row["removed_existed"],
             "events_moved": row["events_moved"] + moved,
             "events_lost": row["events_lost"] + lost,
             "rows": [{"plan": plan, "row": number}],

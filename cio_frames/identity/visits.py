@@ -1,9 +1,8 @@
 """Visitors and groups: what becomes of anonymous events, and who belongs to which object."""
 
-from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
@@ -18,6 +17,7 @@ WHY: Final[Mapping[str, str]] = MappingProxyType({
     "late": "arrived more than 5 minutes after the person was identified",
     "off": "anonymous event merge is off in the workspace",
 })  # fmt: skip
+_OF_VISITORS: Final = ("anonymous.updated", "relationship.anonymous")
 ATTRIBUTION: Final = pl.Schema({
     "anonymous_id": pl.String,
     "outcome": pl.String,
@@ -71,21 +71,32 @@ def attribution(ledger: Ledger) -> pl.DataFrame:
     return grouped.with_columns(why).select(ATTRIBUTION.names()).cast(dict(ATTRIBUTION))
 
 
-def strangers(ledger: Ledger, schema: pl.Schema) -> pl.DataFrame:
+def strangers(ledger: Ledger, changes: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
     """Return the visitors who are nobody's, in the shape of people."""
-    rows = Counter(event.anonymous_id for event in ledger.model.store.events if event.by_visitor)
-    lines: list[dict[str, Any]] = [
-        {
-            "anonymous_ids": [visitor.anonymous_id],
-            "known": False,
-            "action": "anonymous",
-            "events": rows[visitor.anonymous_id],
-            "rows": [],
-        }
-        for visitor in ledger.model.store.visitors.values()
-        if visitor.owner is None
+    names = [v.anonymous_id for v in ledger.model.store.visitors.values() if v.owner is None]
+    visitors = pl.DataFrame({"visitor": names}, schema={"visitor": pl.String})
+    acted = [
+        (event.anonymous_id, *ledger.place(event.number), 1)
+        for event in ledger.events()
+        if event.by_visitor and event.person is None
     ]
-    return pl.DataFrame(lines, schema=schema)
+    told = changes.filter(pl.col("rule").is_in(_OF_VISITORS)).select(
+        pl.col("key").alias("visitor"), "plan", "row", pl.lit(0, pl.Int64).alias("events")
+    )
+    rows = pl.concat([pl.DataFrame(acted, schema=told.schema, orient="row"), told])
+    grouped = rows.group_by("visitor", maintain_order=True).agg(
+        pl.col("events").sum(), pl.struct("plan", "row").unique(maintain_order=True).alias("rows")
+    )
+    found = visitors.join(grouped, on="visitor", how="left", maintain_order="left")
+    filled = found.select(
+        pl.lit(None, pl.String).alias("id"), pl.lit(None, pl.String).alias("email"),
+        pl.lit(None, pl.String).alias("cio_id"),
+        pl.concat_list("visitor").alias("anonymous_ids"),
+        pl.lit(value=False).alias("known"), pl.lit("anonymous").alias("action"),
+        pl.col("events").fill_null(0), pl.col("rows").fill_null([]),
+        pl.lit(None, pl.String).alias("person"),
+    )  # fmt: skip
+    return filled.select(schema.names()).cast(dict(schema))
 
 
 def groups(ledger: Ledger, changes: pl.DataFrame) -> pl.DataFrame:

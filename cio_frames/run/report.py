@@ -27,12 +27,12 @@ def run_view(run: "Run") -> RunView:
         bytes=counts["bytes"],
         elapsed_s=run.elapsed_s,
         audit=str(run.audit),
-        reasons=tuple(_reasons(run)) if run.done else (),
+        reasons=tuple(_reasons(run)) if run.is_over else (),
     )
 
 
 def _outcome(run: "Run") -> Outcome:
-    if not run.done:
+    if not run.is_over:
         return "running"
     if run.stopped is None:
         return "finished"

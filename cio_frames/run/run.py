@@ -1,15 +1,16 @@
 """A run: one sending of a plan or a back-fill, and what became of every row."""
 
 import asyncio
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
 import polars as pl
 
-from cio_frames.audit import FAILED, Audit, Recorder
+from cio_frames.audit import FAILED, Audit, Ledger, Recorder
 from cio_frames.errors import RunInterruptedError, RunStoppedError
 from cio_frames.frames import ROW
 from cio_frames.run.choice import Choice
@@ -72,7 +73,7 @@ class Run:
         self._progress = Progress(shown, label=job.label, total=left)
         self._worker = Worker(self._main, stop=self._stop)
         self._started = self._ended = clock()
-        self._is_shown = True
+        self._is_over = False
 
     def start(self) -> Self:
         """Begin to send. Returns at once."""
@@ -84,6 +85,11 @@ class Run:
     def done(self) -> bool:
         """Whether the run is over."""
         return self._worker.done
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen: `done` once the display has given way as well."""
+        return self._is_over or self.done
 
     @property
     def counts(self) -> dict[str, int]:
@@ -109,7 +115,7 @@ class Run:
     @property
     def elapsed_s(self) -> float:
         """Seconds from the start to the end, or until now."""
-        end = self._ended if self.done else self._clock()
+        end = self._ended if self.is_over else self._clock()
         return (end - self._started).total_seconds()
 
     def failed(self, *, plan: int = 0) -> Any:
@@ -194,24 +200,26 @@ class Run:
     async def _main(self) -> None:
         self._started = self._clock()
         with self._recorder:
-            self._tell(RunStarted(run_id=self.run_id, at=self._started))
-            planned = self._job.segments(self._choice)
-            await send(planned, client=self._client, tell=self._tell, stop=self._stop)
-            self._ended = self._clock()
-            self._tell(RunFinished(at=self._ended))
+            async with Ledger(self._recorder) as ledger:
+                tell = partial(self._tell, ledger)
+                tell(RunStarted(run_id=self.run_id, at=self._started))
+                planned = self._job.segments(self._choice)
+                await send(planned, client=self._client, tell=tell, stop=self._stop)
+                self._ended = self._clock()
+                tell(RunFinished(at=self._ended))
+        self._is_over = True
         if self._detached:
             self._show_summary()
 
-    def _tell(self, fact: Fact) -> None:
-        """Tell the record first: what follows from a fact may only happen once it is kept."""
-        self._recorder(fact)
+    def _tell(self, ledger: Ledger, fact: Fact) -> Awaitable[None] | None:
+        """Tell the record first: an attempt waits until it is kept."""
+        kept = ledger(fact)
         self._tally(fact)
         self._progress(fact)
+        return kept
 
     def _show_summary(self) -> None:
-        if self._is_shown:
-            self._is_shown = False
-            self._progress.finish(self._drawn())
+        self._progress.finish(self._drawn())
 
     def _drawn(self) -> Drawn:
         view = run_view(self)
@@ -221,5 +229,8 @@ class Run:
         return self._drawn().text
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        if self._progress.is_in_view:
+            told = summary.line(run_view(self))
+            return bundle(summary.aside(told), told)
         drawn = self._drawn()
         return bundle(drawn.html, drawn.text)

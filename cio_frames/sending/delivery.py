@@ -186,7 +186,9 @@ class Delivery:
             attempt = load.carry(*span)
             if load.first_at is None:
                 load.first_at = self.clock.monotonic()
-            self.tell(BatchAttempted(batch=part, attempt=attempt, at=self.clock.now()))
+            kept = self.tell(BatchAttempted(batch=part, attempt=attempt, at=self.clock.now()))
+            if kept is not None:
+                await kept
             load.flying_until = span[1]
             load.last = await self.transport.post(request)
             load.flying_until = 0

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -255,14 +255,14 @@ class _Engine:
             self._leave(batch)
         self._over = True
 
-    def _tell(self, fact: Fact) -> None:
+    def _tell(self, fact: Fact) -> Awaitable[None] | None:
         """Tell a fact. The first error of a listener ends the run; later ones are left aside."""
         if self._failure is not None:
             with suppress(Exception):
-                self._listener(fact)
-            return
+                return self._listener(fact)
+            return None
         try:
-            self._listener(fact)
+            return self._listener(fact)
         except Exception as error:
             self._fail(error)
             raise

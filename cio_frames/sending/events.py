@@ -1,6 +1,6 @@
 """The facts of a run, in the order in which they happen. Listeners decide what to do with them."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -146,5 +146,6 @@ Fact = (
     | RunFinished
 )
 
-Listener = Callable[[Fact], None]
-"""Gets every fact, one after the other, on the thread of the run."""
+Listener = Callable[[Fact], Awaitable[None] | None]
+"""Gets every fact, one after the other, on the thread of the run. What it returns for an attempt
+is awaited before the request leaves."""

@@ -11,7 +11,7 @@ from cio_frames.views.html import Drawn
 from cio_frames.views.progress import ProgressState
 from cio_frames.views.surroundings import Kind, Surroundings, choose, look
 from cio_frames.views.text import cells, shortened
-from cio_frames.views.watching import Display
+from cio_frames.views.watching import Display, Leaves
 from cio_frames.views.widget import Show, Widget
 from cio_frames.views.wording import INTERRUPT
 
@@ -76,7 +76,7 @@ def _append(marimo: Any, drawn: Drawn) -> None:
 class Told:
     """Calls a function with each state."""
 
-    stays = False
+    leaves: Leaves = "nothing"
 
     def __init__(self, tell: Callable[[ProgressState], object]) -> None:
         self._tell = tell
@@ -96,7 +96,7 @@ class Told:
 class Terminal:
     """One line that is drawn over itself."""
 
-    stays = True
+    leaves: Leaves = "text"
 
     def __init__(self, stream: TextIO, *, width: int = 100) -> None:
         self._stream = stream
@@ -122,7 +122,7 @@ class Terminal:
 class Lines:
     """A line now and then, for logs: when the phase changes, a wait begins, and every ten seconds."""
 
-    stays = True
+    leaves: Leaves = "text"
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -167,7 +167,7 @@ def _live(state: ProgressState) -> Drawn:
 class Html:
     """Plain HTML in the output of a cell, replaced again and again."""
 
-    stays = True
+    leaves: Leaves = "output"
 
     def __init__(self, show: Show) -> None:
         self._show = show
@@ -198,7 +198,7 @@ class Bar(Protocol):
 class Marimo:
     """marimo's own bar: it shows neither ipywidgets nor output made on another thread."""
 
-    stays = False  # the value of a cell takes the place of what was shown before
+    leaves: Leaves = "nothing"  # the value of a cell takes the place of what was shown before
 
     def __init__(
         self, bar: Callable[..., AbstractContextManager[Bar]], append: Callable[[Drawn], None]

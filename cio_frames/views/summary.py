@@ -158,6 +158,22 @@ def text(view: RunView) -> str:
     return "\n\n".join([block for block in blocks if block] + (["\n".join(steps)] if steps else []))
 
 
+def line(view: RunView) -> str:
+    """Return the run in one line, for a reader who sees the whole already.
+
+    Examples:
+        >>> line(RunView(run_id="r1", call="track", host="h", outcome="finished",
+        ...              counts={"delivered": 2}))
+        'Run r1 of track: finished, shown above. All 2 rows arrived.'
+    """
+    return f"Run {view.run_id} of {view.call}: {view.outcome}, shown above. {_sentence(view)}"
+
+
+def aside(told: str) -> Markup:
+    """Return a line that stands back."""
+    return tag("div", told, style=css.join(css.SMALL, css.MUTED))
+
+
 def next_steps(view: RunView) -> list[tuple[str, str]]:
     """Return what to do next: a sentence and what to type.
 

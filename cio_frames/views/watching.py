@@ -4,12 +4,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 from cio_frames.sending.events import Fact
 from cio_frames.views.html import Drawn
 from cio_frames.views.progress import ProgressState, advance
 from cio_frames.views.surroundings import execution
+
+Leaves = Literal["nothing", "text", "output"]
 
 UPDATE_S = 0.25
 _IDLE_S = 1.0
@@ -19,10 +21,11 @@ class Display(Protocol):
     """Something that shows a state. It may fail: the run goes on.
 
     Attributes:
-        stays: Whether the summary stays where the reader sees it.
+        leaves: What it leaves behind: nothing that lasts, text, or an output of a notebook, which
+            can be replaced from a later cell too.
     """
 
-    stays: bool
+    leaves: Leaves
 
     def show(self, state: ProgressState) -> None:
         """Appear. Called once, on the thread that started the run."""
@@ -85,7 +88,7 @@ class Progress:
     def is_in_view(self) -> bool:
         """Whether the cell that is being executed shows the display already."""
         return (
-            self._display.stays
+            self._display.leaves != "nothing"
             and not self.errors
             and self._shown_in is not None
             and self._shown_in == self._execution()
@@ -114,6 +117,9 @@ class Progress:
         Args:
             summary: What stays.
         """
+        if self._stop.is_set():
+            self._finish_again(summary)
+            return
         self._stop.set()
         if self._thread:
             self._ended.wait(self._patience_s)
@@ -121,6 +127,11 @@ class Progress:
             self.state = state = replace(self.state, now_s=self._clock())
         self._draw(lambda: self._display.update(state))
         self._draw(lambda: self._display.close(summary))
+
+    def _finish_again(self, summary: Drawn) -> None:
+        """Replace the output again: a notebook run by a program misses what comes between cells."""
+        if self._display.leaves == "output":
+            self._draw(lambda: self._display.close(summary))
 
     def _draw_on(self) -> None:
         """Draw again and again, until the run is over."""

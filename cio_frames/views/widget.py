@@ -7,6 +7,7 @@ from cio_frames.views import live
 from cio_frames.views.html import Drawn
 from cio_frames.views.progress import ProgressState
 from cio_frames.views.style import Tone
+from cio_frames.views.watching import Leaves
 from cio_frames.views.wording import INTERRUPT
 
 Show = Callable[..., Any]
@@ -16,7 +17,7 @@ Show = Callable[..., Any]
 class Widget:
     """An ipywidgets view that gives way to static HTML: a saved notebook cannot show a widget."""
 
-    stays = True
+    leaves: Leaves = "output"
 
     def __init__(self, show: Show, *, stop: Callable[[], None] | None = None) -> None:
         import ipywidgets
@@ -62,4 +63,10 @@ class Widget:
             self._stop()
 
 
-_BAR_STYLES = {"good": "success", "care": "warning", "bad": "danger", "calm": "info", "dull": ""}
+_BAR_STYLES: dict[Tone, str] = {
+    "good": "success",
+    "care": "warning",
+    "bad": "danger",
+    "calm": "info",
+    "dull": "",
+}

@@ -360,15 +360,17 @@ CASES: dict[str, list[Case]] = {
 }  # fmt: skip
 
 TABLE = [
-    pytest.param(code, *case, id=f"{code}-{number}")
+    pytest.param(code, case, id=f"{code}-{number}")
     for code, cases in CASES.items()
     for number, case in enumerate(cases)
 ]
 
 
-@pytest.mark.parametrize(("code", "call", "data", "asked", "wanted"), TABLE)
-def test_a_check_finds_its_rows_and_no_others(judge, code, call, data, asked, wanted):
+@pytest.mark.parametrize(("code", "case"), TABLE)
+def test_a_check_finds_its_rows_and_no_others(judge, code, case):
     """Each check has as many findings as its case says, none of them for the rows beside."""
+    call, data, asked, wanted = case
+
     found = judge(call, data, **asked)
 
     assert found.filter(pl.col("code") == code).height == wanted
@@ -376,7 +378,7 @@ def test_a_check_finds_its_rows_and_no_others(judge, code, call, data, asked, wa
 
 def test_the_table_is_complete():
     """Every check of the catalogue has a case that it finds and one that it does not."""
-    assert list(CASES) and set(CASES) == {check.code for check in CATALOGUE}
+    assert set(CASES) == {check.code for check in CATALOGUE}
     for code, cases in CASES.items():
         assert any(wanted for *_, wanted in cases), code
         assert any(not wanted for *_, wanted in cases), code
@@ -387,7 +389,8 @@ def test_every_check_speaks(check: Check):
     """A check has a code of two parts, whole sentences, and says where its rule comes from."""
     subject, _, problem = check.code.partition(".")
 
-    assert subject.replace("-", "").isalpha() and problem.replace("-", "").isalpha()
+    assert subject.isalpha()
+    assert problem.replace("-", "").isalpha()
     assert check.severity in SEVERITIES
     assert check.source
     for words in (check.sentence, check.hint, check.consequence):
@@ -420,7 +423,7 @@ def test_any_type_in_any_place_is_judged(judge, call, dtype):
         "identify": {"user_id": "v", "timestamp": "v", "message_id": "v"},
         "track": {"user_id": "v", "event": "v", "timestamp": "v"},
         "page": {"anonymous_id": "v", "name": "v", "timestamp": "v"},
-        "screen": {"user_id": "id", "name": "v", "timestamp": "v"},
+        "screen": {"user_id": "id", "name": "v"},
         "group": {"group_id": "v", "object_type_id": "v", "user_id": "v"},
         "alias": {"previous_id": "v", "user_id": "id"},
         "form": {"email": "v", "form_id": "v"},
@@ -431,5 +434,5 @@ def test_any_type_in_any_place_is_judged(judge, call, dtype):
 
     found = judge(call, frame, timezone=BERLIN, **fields, **body)
 
-    blocking = found.filter(pl.col("severity").is_in(["refuse", "reject"]))
-    assert (blocking.height == 0) == ((call == "screen" and dtype != pl.Binary) or call == "screen")
+    blocked = found.filter(pl.col("severity").is_in(["refuse", "reject"]), pl.col("row") == 0)
+    assert blocked.is_empty() == (call == "screen")

@@ -214,6 +214,8 @@ def test_nothing_is_promised_before_anything_arrived():
 class _Watch:
     """A display that notes when it was drawn."""
 
+    leaves = "text"
+
     def __init__(self, clock=lambda: 0.0) -> None:
         self.clock = clock
         self.calls: list[tuple[str, float]] = []

@@ -1,0 +1,73 @@
+"""What lies inside a value: the parts of lists and structs, and all their text."""
+
+from collections.abc import Callable
+
+import polars as pl
+
+from cio_frames.mapping import Slot
+from cio_frames.values import as_text, instance_of
+
+TEXTS = (pl.String, pl.Categorical)
+SEPARATOR = "\n"
+
+
+def anywhere(
+    values: pl.Expr, *, dtype: pl.DataType, test: Callable[[pl.Expr, pl.DataType], pl.Expr | None]
+) -> pl.Expr | None:
+    """Tell of each value whether a test holds for it or for anything inside it.
+
+    Args:
+        values: The column.
+        dtype: Its type.
+        test: Gives the test for values that hold no others, or None for types it passes over.
+    """
+    match dtype:
+        case pl.List() | pl.Array():
+            items = values.arr.to_list() if isinstance(dtype, pl.Array) else values
+            found = anywhere(pl.element(), dtype=instance_of(dtype.inner), test=test)
+            return None if found is None else items.list.eval(found).list.any()
+        case pl.Struct():
+            inside = [
+                anywhere(values.struct.field(part.name), dtype=instance_of(part.dtype), test=test)
+                for part in dtype.fields
+            ]
+            some = [found for found in inside if found is not None]
+            return pl.any_horizontal(some) if some else None
+        case _:
+            return test(values, dtype)
+
+
+def texts(slot: Slot) -> pl.Expr | None:
+    """Return all the text in each value of a slot as one, or None where its type has none."""
+    return _joined(pl.col(slot.name), slot.dtype)
+
+
+def digits(slot: Slot) -> pl.Expr | None:
+    """Return each number of a slot as text, or None where its type holds no numbers."""
+    numeric = slot.dtype.is_numeric()
+    return as_text(pl.col(slot.name), dtype=slot.dtype) if numeric else None
+
+
+def _joined(values: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
+    match dtype:
+        case pl.String():
+            return values
+        case pl.Categorical() | pl.Enum():
+            return values.cast(pl.String)
+        case pl.List() | pl.Array():
+            items = values.arr.to_list() if isinstance(dtype, pl.Array) else values
+            inner = instance_of(dtype.inner)
+            found = _joined(pl.element(), inner)
+            if found is None:
+                return None
+            words = items if inner == pl.String else items.list.eval(found)
+            return words.list.join(SEPARATOR, ignore_nulls=True)
+        case pl.Struct():
+            inside = [
+                _joined(values.struct.field(part.name), instance_of(part.dtype))
+                for part in dtype.fields
+            ]
+            some = [found for found in inside if found is not None]
+            return pl.concat_str(some, separator=SEPARATOR, ignore_nulls=True) if some else None
+        case _:
+            return None

@@ -1,0 +1,67 @@
+"""An export of the people that a workspace has, as rows that the model starts from."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+import polars as pl
+
+from cio_frames.errors import MappingError
+from cio_frames.values import as_text
+
+TEXTS: Final = ("id", "email", "cio_id", "anonymous_id")
+OTHERS: Final = ("anonymous_ids", "created_at", "attributes")
+
+
+def export(people: pl.DataFrame) -> pl.DataFrame:
+    """Return the columns of an export that matter, under their own names, identifiers as text.
+
+    Args:
+        people: Columns id, email, cio_id and anonymous_id, in any case; also anonymous_ids (a
+            list), created_at and attributes. Others are left out.
+
+    Raises:
+        MappingError: There is no identifier among the columns.
+
+    Examples:
+        >>> export(pl.DataFrame({"ID": [7], "Plan": ["pro"]})).to_dicts()
+        [{'id': '7', 'email': None, 'cio_id': None, 'anonymous_ids': []}]
+    """
+    names = {name.strip().lower(): name for name in reversed(people.columns)}
+    if not {"id", "email", "cio_id"} & set(names):
+        raise MappingError(
+            "known= needs the people of the workspace with at least one of the columns id, email "
+            f"and cio_id. Columns: {', '.join(people.columns) or 'none'}."
+        )
+    texts = {
+        name: _text(people, names[name]) if name in names else pl.lit(None, pl.String)
+        for name in TEXTS
+    }
+    several = _several(people, names.get("anonymous_ids"))
+    anonymous = pl.concat_list(several, texts.pop("anonymous_id")).list.drop_nulls()
+    kept = [pl.col(names[name]).alias(name) for name in OTHERS[1:] if name in names]
+    return people.select(
+        *(values.alias(name) for name, values in texts.items()),
+        anonymous.list.unique(maintain_order=True).alias("anonymous_ids"),
+        *kept,
+    )
+
+
+def rows(exported: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield the rows of an export as the model takes them."""
+    for row in exported.iter_rows(named=True):
+        attributes = row.get("attributes")
+        if isinstance(attributes, str):
+            row["attributes"] = msgspec.json.decode(attributes)
+        yield row
+
+
+def _text(people: pl.DataFrame, name: str) -> pl.Expr:
+    text = as_text(pl.col(name), dtype=people.schema[name]).str.strip_chars()
+    return pl.when(text != "").then(text)
+
+
+def _several(people: pl.DataFrame, name: str | None) -> pl.Expr:
+    if name is None or not isinstance(people.schema[name], pl.List):
+        return pl.lit([], pl.List(pl.String))
+    return pl.col(name).cast(pl.List(pl.String)).fill_null([])

@@ -1,0 +1,227 @@
+"""`check` and `preview`: reports of what would be sent."""
+
+import json
+
+import polars as pl
+import pytest
+
+import cio_frames as cio
+
+
+def test_a_clean_file_ends_with_0(cli, people):
+    """A file of which every row can be sent is reported as ready."""
+    said = cli("check", people, "--call", "identify", "--user-id", "id")
+
+    assert (said.code, said.err) == (0, "")
+    assert "Plan: identify · people.csv · ✓ ready" in said.out
+
+
+def test_left_out_rows_end_with_1(cli, mixed):
+    """Rows that would be left out are counted and end with 1."""
+    said = cli("check", mixed, "--call", "identify", "--user-id", "id")
+
+    assert said.code == 1
+    assert "[reject] id.missing · 1 row" in said.out
+    assert "[reject] id.padded · 1 row" in said.out
+
+
+def test_advice_can_be_typed(cli, mixed):
+    """The report advises options of the command line, not the library's functions."""
+    said = cli("check", mixed, "--call", "identify", "--user-id", "id")
+
+    assert "--fix id.padded" in said.out
+    assert "plan." not in said.out
+
+
+def test_a_refused_plan_ends_with_3(cli, people):
+    """A plan that must not be sent ends with 3."""
+    deleted = ("--lit", "event=User Deleted")
+    said = cli("check", people, "--call", "track", "--user-id", "id", *deleted)
+    allowed = cli(
+        "check", people, "--call", "track", "--user-id", "id", *deleted, "--allow", "User Deleted"
+    )
+
+    assert (said.code, allowed.code) == (3, 0)
+    assert "[refuse] event.destructive" in said.out
+
+
+def test_a_repair_is_applied(cli, mixed):
+    """A repair that is named lets its rows through, and the report says so."""
+    said = cli("check", mixed, "--call", "identify", "--user-id", "id", "--fix", "id.padded")
+
+    assert said.code == 1
+    assert "Repaired id.padded" in said.out
+    assert "[reject] id.padded" not in said.out
+
+
+def test_json_has_counts_groups_and_findings(cli, mixed):
+    """The JSON report holds the same numbers as the plan of the library."""
+    said = cli("check", mixed, "--call", "identify", "--user-id", "id", "--format", "json")
+
+    told = json.loads(said.out)
+    plan = cio.frame(cio.scan(mixed)).identify(user_id="id")
+    assert told["counts"] == plan.counts
+    assert told["verdict"] == "rows"
+    assert {group["code"] for group in told["groups"]} == set(plan.findings["code"])
+    assert [(found["row"], found["code"]) for found in told["findings"]] == list(
+        plan.findings.select("row", "code").rows()
+    )
+
+
+@pytest.mark.parametrize("name", ["found.csv", "found.parquet"])
+def test_findings_go_to_a_file(cli, mixed, folder, name):
+    """Findings can be written to a table instead of into the JSON."""
+    said = cli(
+        "check", mixed, "--call", "identify", "--user-id", "id", "--format", "json",
+        "--findings", name,
+    )  # fmt: skip
+
+    told = json.loads(said.out)
+    reader = pl.read_csv if name.endswith("csv") else pl.read_parquet
+    assert set(reader(folder / name)["code"]) >= {"id.missing", "id.padded"}
+    assert told["findings_file"] == name
+    assert "findings" not in told
+
+
+def test_rejected_rows_go_to_a_file(cli, mixed, folder):
+    """The rows that are left out can be written with all their columns and the reasons."""
+    cli("check", mixed, "--call", "identify", "--user-id", "id", "--rejected", "left.csv")
+
+    left = pl.read_csv(folder / "left.csv")
+    assert left["email"].to_list() == ["bob@example.com", "eve@example.com"]
+    assert left["reasons"].to_list() == ["id.missing", "id.padded"]
+
+
+def test_html_is_a_page(cli, folder):
+    """The HTML report is a whole page in which values are escaped."""
+    (folder / "x.csv").write_text("id,note\n <script>alert(1)</script>,a\n")
+    said = cli(
+        "check", "x.csv", "--call", "identify", "--user-id", "id", "--format", "html",
+        "--output", "x.html",
+    )  # fmt: skip
+
+    page = (folder / "x.html").read_text()
+    assert said.out == ""
+    assert page.startswith("<!doctype html>")
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_preview_shows_what_is_sent(cli, people):
+    """The messages of the preview are, byte for byte, those of the library."""
+    said = cli("preview", people, "--call", "identify", "--user-id", "id", "--rows", 2)
+
+    plan = cio.frame(cio.scan(people)).identify(user_id="id")
+    assert said.code == 0
+    assert [line.strip() for line in said.out.splitlines() if '"messageId"' in line] == (
+        plan.messages(2)
+    )
+
+
+def test_preview_as_json(cli, people):
+    """The preview as JSON has the mapping and the messages."""
+    said = cli("preview", people, "--call", "identify", "--rows", 1, "--format", "json")
+
+    told = json.loads(said.out)
+    assert told["messages"][0]["userId"] == "u1"
+    assert {"field": "userId", "column": "id"}.items() <= told["mapping"][0].items()
+
+
+def test_preview_without_a_message_ends_with_1(cli, folder):
+    """Where no row can be sent, the preview says so."""
+    (folder / "none.csv").write_text("id,plan\n,pro\n,free\n")
+    said = cli("preview", "none.csv", "--call", "identify", "--user-id", "id")
+
+    assert said.code == 1
+    assert "No row can be sent." in said.out
+
+
+def test_globs_are_one_table(cli, folder, people):
+    """A glob, and several files, are read as one table."""
+    (folder / "people2.csv").write_text(people.read_text())
+    globbed = cli("check", "people*.csv", "--call", "identify", "--format", "json")
+    listed = cli("check", "people.csv", "people2.csv", "--call", "identify", "--format", "json")
+
+    assert [json.loads(said.out)["counts"]["rows"] for said in (globbed, listed)] == [6, 6]
+    assert json.loads(listed.out)["source"] == "people.csv, people2.csv"
+
+
+ORDER = {
+    "who": ["u1"], "what": ["Ordered"], "at": ["2026-01-02T03:04:05Z"], "total": [9.5],
+    "tier": ["pro"], "ip": ["192.0.2.1"], "last, first": ["L"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        pytest.param(
+            ("track", "--user-id", "who", "--event", "what", "--properties", "total,plan=tier"),
+            {"event": "Ordered", "properties": {"total": 9.5, "plan": "pro"}},
+            id="columns-and-renamed-columns",
+        ),
+        pytest.param(
+            ("track", "--user-id", "who", "--lit", "event=Order Completed", "--properties", ""),
+            {"event": "Order Completed", "userId": "u1"},
+            id="constant-and-no-properties",
+        ),
+        pytest.param(
+            ("track", "--lit", "user-id=u=9", "--event", "what", "--properties", '"last, first"'),
+            {"userId": "u=9", "properties": {"last, first": "L"}},
+            id="constant-with-an-equals-sign-and-column-with-a-comma",
+        ),
+        pytest.param(
+            ("identify", "--user-id", "who", "--traits", "", "--context", "ip=ip",
+             "--lit", "context.page.url=https://example.com"),
+            {"context": {"ip": "192.0.2.1", "page": {"url": "https://example.com"}}},
+            id="context-of-a-column-and-a-constant",
+        ),
+        pytest.param(
+            ("identify", "--user-id", "who", "--traits", "total", "--integrations", "All=false"),
+            {"integrations": {"All": False}},
+            id="integrations",
+        ),
+        pytest.param(
+            ("group", "--lit", "group-id=acme", "--user-id", "who", "--traits", "total",
+             "--relationship", "role=tier"),
+            {"traits": {"total": 9.5, "relationshipAttributes": {"role": "pro"}}},
+            id="relationship",
+        ),
+        pytest.param(
+            ("track", "--user-id", "who", "--event", "what", "--timestamp", "at",
+             "--properties", "total"),
+            {"timestamp": "2026-01-02T03:04:05.000Z"},
+            id="timestamp",
+        ),
+    ],
+)  # fmt: skip
+def test_options_become_arguments(cli, folder, options, expected):
+    """What options say about columns and constants is what the message holds."""
+    pl.DataFrame(ORDER).write_parquet(folder / "orders.parquet")
+    said = cli("preview", "orders.parquet", "--format", "json", "--call", *options)
+
+    assert said.code == 0, said.err
+    message = json.loads(said.out)["messages"][0]
+    assert expected.items() <= message.items()
+
+
+def test_nulls_are_sent_for_one_column(cli, people):
+    """An empty cell clears the value only where that was asked for."""
+    said = cli(
+        "preview", people, "--call", "identify", "--user-id", "id", "--nulls", "plan=send",
+        "--format", "json",
+    )  # fmt: skip
+
+    assert json.loads(said.out)["messages"][1]["traits"] == {
+        "email": "bob@example.com",
+        "plan": None,
+    }
+
+
+def test_severity_can_be_raised(cli, people):
+    """A severity that is raised changes the outcome."""
+    (people.parent / "guests.csv").write_text("id,plan\nguest,pro\n")
+    options = ("guests.csv", "--call", "identify", "--user-id", "id")
+
+    assert cli("check", *options).code == 0
+    assert cli("check", *options, "--severity", "id.nobody=reject").code == 1

@@ -1,0 +1,90 @@
+"""`demo` and `sandbox`: the main job, and a workspace to try things against."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import polars as pl
+import pytest
+
+import cio_frames as cio
+from cio_frames.cli.sample import LOADS
+
+DATA = Path(__file__).resolve().parents[2] / "sample_data"
+FILES = [*(load.file for load in LOADS), "people_dirty.csv"]
+
+
+def rows_of(path: Path) -> int:
+    """Count the rows of a file without this package."""
+    read = pl.read_parquet if path.suffix == ".parquet" else pl.read_csv
+    return read(path, **({} if path.suffix == ".parquet" else {"infer_schema": False})).height
+
+
+def test_the_demo_accounts_for_every_row(cli):
+    """Every row of the sample data is in one state, in the table and in the record."""
+    said = cli("demo", "--data", DATA, "--audit", "kept")
+
+    expected = {name: rows_of(DATA / name) for name in FILES}
+    record = cio.audit("kept").messages
+    assert (said.code, said.err) == (0, "")
+    for name, rows in expected.items():
+        assert re.search(rf"^  {re.escape(name)} +\w+ +{rows:,} ", said.out, re.MULTILINE), name
+    assert record.height == sum(expected.values())
+    assert f"= {record.height:,} rows read." in said.out
+    assert set(record["state"]) == {"delivered", "rejected_local"}
+
+
+def test_the_demo_shows_the_dirty_file_refused_then_mended(cli):
+    """The dirty file is refused with reasons, mended, and its lost rows are listed."""
+    said = cli("demo", "--data", DATA, "--audit", "kept")
+
+    refused, _, mended = said.out.partition("So it is mended:")
+    assert "[refuse]  id.cio" in refused
+    assert "Repaired id.padded" in mended
+    assert "id.missing: 3, 11," in mended
+    rejected = pl.read_csv("kept/people_dirty.rejected.csv", infer_schema=False)
+    dirty = cio.audit("kept").runs.sort("created").tail(1)
+    assert rejected.height == dirty["rejected_local"].item() > 0
+    assert rejected["reasons"].null_count() == 0
+
+
+def test_the_demo_names_the_file_that_is_missing(cli, folder):
+    """A file that is not there is named, and where to find it."""
+    shutil.copy(DATA / "people_known.csv", folder)
+    said = cli("demo", "--data", folder)
+
+    assert said.code == 4
+    assert "events.parquet of the sample data is not there" in said.err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is another thing elsewhere")
+def test_the_sandbox_serves_until_it_is_interrupted():
+    """The sandbox says how to connect, answers, and ends with 0 when it is interrupted."""
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "cio_frames.cli", "sandbox", "--port", "0"],
+        stdout=subprocess.PIPE, text=True,
+    ) as program:  # fmt: skip
+        assert program.stdout is not None
+        lines = []
+        while "Ctrl-C" not in "".join(lines):
+            lines.append(program.stdout.readline())
+        told = dict(re.findall(r"export (\w+)=(\S+)", "".join(lines)))
+        url = re.findall(r"http://127\.0\.0\.1:\d+", "".join(lines))[0]
+        answer = httpx.post(
+            f"{url}/v1/identify",
+            json={"userId": "u1", "traits": {"email": "ada@example.com"}},
+            auth=(told["CIO_WRITE_KEY"], ""),
+            headers={"X-Strict-Mode": "1"},
+        )
+        program.send_signal(signal.SIGINT)
+        rest = program.stdout.read()
+
+    assert answer.status_code == 200
+    assert program.returncode == 0
+    assert set(told) == {"CIO_WRITE_KEY", "CIO_SITE_ID", "CIO_TRACK_API_KEY"}
+    assert "people            1  1 with an id, 1 with an e-mail address" in rest

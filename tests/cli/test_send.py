@@ -1,0 +1,187 @@
+"""`send` and `resume`: against workspaces on this machine."""
+
+import io
+import json
+
+import pytest
+
+import cio_frames as cio
+from cio_frames.cli.delivery import confirm
+from cio_frames.errors import UsageError
+from cio_frames.sandbox import Sandbox
+
+IDENTIFY = ("--call", "identify", "--user-id", "id")
+
+
+class Typed(io.StringIO):
+    """What somebody types at a terminal."""
+
+    def isatty(self) -> bool:
+        """Say that it is one."""
+        return True
+
+
+def test_rows_arrive_at_an_endpoint(cli, people, workspace):
+    """Rows sent to a server on this machine arrive, and the outcome goes to standard output."""
+    said = cli("send", people, *IDENTIFY, "--endpoint", workspace.url, "--progress", "off")
+
+    assert (said.code, said.err) == (0, "")
+    assert "All 3 rows arrived." in said.out
+    assert workspace.people["email"].sort().to_list() == [
+        "ada@example.com", "bob@example.com", "eve@example.com",
+    ]  # fmt: skip
+
+
+def test_rows_left_out_end_with_1(cli, mixed, workspace):
+    """A run that leaves rows out ends with 1 and says how to see them."""
+    said = cli("send", mixed, *IDENTIFY, "--endpoint", workspace.url, "--progress", "off")
+
+    assert said.code == 1
+    assert "1 of 3 rows arrived" in said.out
+    assert "--failed" in said.out
+    assert workspace.people.height == 1
+
+
+def test_a_throw_away_workspace_shows_what_it_holds(cli, people):
+    """`--to sandbox` needs no key and tells what the workspace holds in the end."""
+    said = cli("send", people, *IDENTIFY, "--to", "sandbox", "--progress", "lines")
+
+    assert said.code == 0
+    assert "people            3  3 with an id, 3 with an e-mail address" in said.out
+    assert "Checking identify" in said.err
+
+
+def test_the_outcome_as_json(cli, mixed, workspace):
+    """The outcome as JSON accounts for every row."""
+    said = cli(
+        "send", mixed, *IDENTIFY, "--endpoint", workspace.url, "--format", "json",
+        "--progress", "off",
+    )  # fmt: skip
+
+    told = json.loads(said.out)
+    assert told["outcome"] == "finished"
+    assert sum(told["counts"].values()) == 3
+    assert told["counts"]["rejected_local"] == 2
+
+
+def test_a_second_time_nothing_is_sent(cli, people, workspace):
+    """What arrived is not sent again, unless that is asked for."""
+    words = ("send", people, *IDENTIFY, "--endpoint", workspace.url, "--progress", "off")
+    outcomes = [cli(*words), cli(*words), cli(*words, "--repeat")]
+
+    assert [said.code for said in outcomes] == [0, 0, 0]
+    assert workspace.counts["messages"] == 6
+    assert "skipped, done before" in outcomes[1].out
+
+
+def test_without_strict_mode_nothing_is_verified(cli, people):
+    """Without strict mode, rows end as accepted but unverified."""
+    said = cli("send", people, *IDENTIFY, "--to", "sandbox", "--no-strict", "--progress", "off")
+
+    assert said.code == 0
+    assert "accepted, unverified  3" in said.out
+
+
+def test_a_refused_plan_is_not_sent(cli, people, workspace):
+    """A plan that is refused ends with 3 before any request."""
+    said = cli(
+        "send", people, "--call", "track", "--user-id", "id", "--lit", "event=User Deleted",
+        "--endpoint", workspace.url,
+    )  # fmt: skip
+
+    assert said.code == 3
+    assert "event.destructive" in said.err
+    assert '--allow "User Deleted"' in said.err
+    assert workspace.counts["requests"] == 0
+
+
+def test_a_wrong_key_stops_the_run(cli, people, workspace, monkeypatch):
+    """A wrong key stops at once with everything pending, and is not shown."""
+    monkeypatch.setenv("CIO_WRITE_KEY", "canary-4711")
+    said = cli("send", people, *IDENTIFY, "--endpoint", workspace.url, "--progress", "off")
+
+    assert said.code == 6
+    assert "pending  3" in said.out.replace("… ", "")
+    assert "cio-frames resume" in said.out
+    assert "canary-4711" not in said.out + said.err
+
+
+def test_resume_finishes_what_a_run_left(cli, people, folder, monkeypatch):
+    """A run that a wrong key stopped is finished once the workspace knows the key."""
+    monkeypatch.setenv("CIO_WRITE_KEY", "later-known")
+    with Sandbox() as before:
+        target = ("--endpoint", before.url, "--progress", "off")
+        stopped = cli("send", people, *IDENTIFY, *target)
+        port = int(before.url.rpartition(":")[2])
+    run = next(path.parent for path in folder.glob("audit/*/run.json"))
+    with Sandbox(write_key="later-known", port=port) as after:
+        resumed = cli("resume", run, people, *IDENTIFY, *target)
+        arrived = after.people.height
+
+    assert (stopped.code, resumed.code, arrived) == (6, 0, 3)
+    assert cio.audit(run).runs["delivered"].to_list() == [3]
+
+
+def test_resume_needs_the_same_rows(cli, people, folder, workspace):
+    """A run is not resumed with another table."""
+    target = ("--endpoint", workspace.url, "--progress", "off")
+    cli("send", people, *IDENTIFY, *target)
+    run = next(path.parent for path in folder.glob("audit/*/run.json"))
+    people.write_text("id,email\nu9,other@example.com\n")
+    said = cli("resume", run, people, *IDENTIFY, *target)
+
+    assert said.code == 7
+    assert "not from 1 rows" in said.err or "not from 1 row" in said.err
+
+
+@pytest.mark.parametrize("command", ["send", "resume"])
+def test_without_a_terminal_nothing_leaves(cli, people, folder, workspace, monkeypatch, command):
+    """Nothing goes to Customer.io without a word when there is nobody to ask."""
+    cli("send", people, *IDENTIFY, "--endpoint", workspace.url, "--progress", "off")
+    run = next(path.parent for path in folder.glob("audit/*/run.json"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("3\n"))
+    before = [run] if command == "resume" else []
+    said = cli(command, *before, people, *IDENTIFY, "--to", "us")
+
+    assert said.code == 2
+    assert "cdp.customer.io" in said.err
+    assert "Nothing was sent. Add --yes" in said.err
+
+
+def test_another_number_stops_it(cli, people, monkeypatch):
+    """A number that is not the number of rows stops before anything is sent."""
+    monkeypatch.setenv("CIO_WRITE_KEY", "any")
+    monkeypatch.setattr("sys.stdin", Typed("4\n"))
+    said = cli("send", people, *IDENTIFY, "--to", "eu")
+
+    assert said.code == 2
+    assert "This sends 3 rows to cdp-eu.customer.io." in said.err
+    assert "Nothing was sent." in said.err
+
+
+@pytest.mark.parametrize("typed", ["1234\n", "1,234\n", "  1234 \n"])
+def test_the_number_of_rows_goes_on(typed):
+    """The number of rows, however it is written, goes on."""
+    asked = io.StringIO()
+    confirm(1_234, host="cdp.customer.io", answers=Typed(typed), asks=asked)
+
+    assert "This sends 1,234 rows to cdp.customer.io." in asked.getvalue()
+
+
+@pytest.mark.parametrize("typed", ["", "\n", "yes\n", "123\n", "12345\n"])
+def test_anything_else_does_not_go_on(typed):
+    """Anything but the number of rows does not go on."""
+    with pytest.raises(UsageError, match=r"another number\. Nothing was sent\."):
+        confirm(1_234, host="cdp.customer.io", answers=Typed(typed), asks=io.StringIO())
+
+
+def test_forms_are_sent_one_by_one(cli, folder, workspace):
+    """Forms go to the Track host with its own keys."""
+    (folder / "forms.csv").write_text("email,topic\nada@example.com,sales\n")
+    said = cli(
+        "send", "forms.csv", "--call", "form", "--email", "email", "--lit", "form-id=contact",
+        "--endpoint", workspace.url, "--progress", "off", "--rate", "none",
+    )  # fmt: skip
+
+    assert said.code == 0
+    assert workspace.forms["form_id"].to_list() == ["contact"]

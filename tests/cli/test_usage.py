@@ -1,0 +1,76 @@
+"""Commands that cannot work end with the documented code and one clear sentence."""
+
+import pytest
+
+from cio_frames.cli.exits import Exit
+
+CHECK = ("check", "people.csv", "--call", "identify", "--user-id", "id")
+TRACK = ("check", "people.csv", "--call", "track", "--user-id", "id")
+SEND = ("send", "people.csv", "--call", "identify", "--user-id", "id")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        pytest.param(("chek",), 2, 'Did you mean "check"?', id="unknown-command"),
+        pytest.param(("check", "people.csv"), 2, "--call", id="no-call"),
+        pytest.param(("check", "people.csv", "--call", "x"), 2, "Choose from", id="unknown-call"),
+        pytest.param((*CHECK, "--nope"), 2, "--nope", id="unknown-option"),
+        pytest.param((*CHECK, "--event", "plan"), 2, "identify has no --event", id="not-its-option"),
+        pytest.param((*CHECK[:-1], "idd"), 2, "Did you mean 'id'?", id="unknown-column"),
+        pytest.param((*CHECK, "--traits", "nope"), 2, "'nope' is not a column", id="unknown-trait"),
+        pytest.param(TRACK, 2, "--event COLUMN", id="no-event"),
+        pytest.param((*TRACK, "--lit", "event"), 2, "argument=value", id="constant-without-value"),
+        pytest.param((*TRACK, "--lit", "evnt=x"), 2, "takes no constant", id="unknown-constant"),
+        pytest.param(
+            (*TRACK, "--event", "plan", "--lit", "event=x"), 2, "both given", id="given-twice"
+        ),
+        pytest.param((*CHECK, "--fix", "id.float"), 2, "'id.float'", id="nothing-to-repair"),
+        pytest.param((*CHECK, "--severity", "a=b"), 2, "refuse, reject", id="unknown-severity"),
+        pytest.param((*CHECK, "--nulls", "x"), 2, "omit", id="unknown-nulls"),
+        pytest.param((*CHECK, "--timezone", "Mars"), 2, "time zone", id="unknown-zone"),
+        pytest.param((*CHECK, "--output", "no/x"), 2, "cannot be written", id="unwritable-output"),
+        pytest.param((*CHECK, "--findings", "x.txt"), 2, ".parquet", id="unknown-table-format"),
+        pytest.param(("check", "no.csv", "--call", "identify"), 4, "no.csv", id="no-file"),
+        pytest.param(("check", "x*.csv", "--call", "identify"), 4, "x*.csv", id="empty-glob"),
+        pytest.param(("check", "zero.csv", "--call", "identify"), 4, "empty", id="empty-file"),
+        pytest.param(("check", "twice.csv", "--call", "identify"), 4, "'id'", id="doubled-column"),
+        pytest.param(("check", "a.xlsx", "--call", "identify"), 4, "CSV", id="excel"),
+        pytest.param(SEND, 2, "--to sandbox", id="no-target"),
+        pytest.param((*SEND, "--to", "us"), 5, "CIO_WRITE_KEY", id="no-key"),
+        pytest.param(
+            (*SEND, "--to", "sandbox", "--endpoint", "http://127.0.0.1:9"), 2, "two", id="two-targets"
+        ),
+        pytest.param((*SEND, "--to", "sandbox", "--rate", "0"), 5, "rate", id="rate-of-zero"),
+        pytest.param((*SEND, "--to", "sandbox", "--rate", "x"), 2, "--rate", id="no-rate"),
+        pytest.param(("resume", "r", *SEND[1:], "--to", "sandbox"), 2, "gone", id="resume-sandbox"),
+        pytest.param(("audit", "nowhere"), 7, "no run", id="no-audit"),
+        pytest.param(("audit", ".", "--explain", "-1"), 2, "from 0", id="negative-row"),
+        pytest.param(("sandbox", "--port", "99999"), 5, "99999", id="no-such-port"),
+        pytest.param(("demo", "--data", "."), 4, "--data", id="no-sample-data"),
+    ],
+)  # fmt: skip
+def test_a_wrong_command_is_told_in_one_message(cli, people, words, code, told):
+    """A command that cannot work says why on standard error, without a traceback."""
+    (people.parent / "zero.csv").touch()
+    (people.parent / "twice.csv").write_text("id,id\n1,2\n")
+    (people.parent / "a.xlsx").write_bytes(b"PK\x03\x04")
+    said = cli(*words)
+
+    assert said.code == code
+    assert said.err.startswith("cio-frames: ")
+    assert told in said.err
+    assert "Traceback" not in said.err
+
+
+def test_an_unforeseen_error_keeps_its_traceback(cli, people, monkeypatch):
+    """An error that nobody foresaw is not swallowed."""
+    monkeypatch.setattr("sys.stdout", None)
+    with pytest.raises(AttributeError):
+        cli("check", people, "--call", "identify", "--user-id", "id")
+
+
+def test_every_exit_code_is_reached_here():
+    """The codes are distinct, and the success is 0."""
+    assert [end.value for end in Exit] == [0, 1, 2, 3, 4, 5, 6, 7, 130]
+    assert len({end.sentence for end in Exit}) == len(Exit)
