@@ -42,7 +42,7 @@ RECORD = pl.Schema(
 )
 """The columns of the record that are looked at: one row per run and input row."""
 
-ARRIVED = ("delivered", "accepted_unverified")
+ARRIVED = ("delivered", "accepted_unverified")  # only the first claims it
 OPEN = ("pending", "blocked", "in_doubt")
 NOT_APPLIED = ("pending", "blocked", "rejected_local", "rejected_server")
 WHERE = ["plan", "row"]
@@ -107,7 +107,7 @@ def check(rows: pl.DataFrame, *, record: pl.DataFrame, arrivals: pl.DataFrame) -
         duplicated_raw=applied.height - applied["key"].n_unique(),
         duplicated_after_dedupe=ids.height - ids["key"].n_unique(),
         out_of_order_components=_disordered(rows, applied),
-        false_ack=_count(told, pl.col("state").is_in(ARRIVED) & ~pl.col("here")),
+        false_ack=_count(told, (pl.col("state") == "delivered") & ~pl.col("here")),
         false_nack=_count(told, pl.col("state").is_in(NOT_APPLIED) & pl.col("here")),
         unattempted_seen=_unattempted(told, arrivals),
         unaccounted=_unaccounted(rows, record),

@@ -64,19 +64,24 @@ class Input:
         return pl.concat([told, places], how="horizontal").select(ROWS.names()).cast(dict(ROWS))
 
 
-def people(count: int, *, people: int, seed: int, poison: Collection[int] = ()) -> pl.DataFrame:
+def people(
+    count: int, *, people: int, seed: int, parts: int = 1, poison: Collection[int] = ()
+) -> pl.DataFrame:
     """Return made-up rows. A person is known by an id, a device, or both, from row to row.
 
     Args:
         count: How many.
         people: Of how many people.
         seed: Decides who does what.
+        parts: How many plans they are divided into; each says anew which devices are whose.
         poison: Rows that the server refuses.
     """
     chance = np.random.default_rng(seed)
     who = pl.Series("component", chance.integers(0, people, count))
     known_by = pl.Series(chance.choice(["id", "both", "device"], count, p=[0.6, 0.2, 0.2]))
-    known_by = known_by.zip_with(~who.is_first_distinct(), pl.Series(["both"]))
+    part = pl.int_range(count, eager=True) // -(-count // parts)
+    first = pl.select(pl.struct(part=part, who=who).is_first_distinct()).to_series()
+    known_by = known_by.zip_with(~first, pl.Series(["both"]))
     bad = pl.Series(np.isin(np.arange(count), list(poison)))
     return pl.select(
         n=pl.int_range(count),

@@ -36,17 +36,23 @@ def digest(data: bytes) -> str:
 
 
 def encode(frame: pl.DataFrame, *, schema: pa.Schema, run_id: str) -> bytes:
-    """Return the Parquet file of `frame`, whose columns are those of `schema`."""
+    """Return the Parquet file of `frame`, whose columns are those of `schema`.
+
+    A part is written to be small, a plan to be quick: it is gone when its part is there.
+    """
     table = frame.select(schema.names).to_arrow(compat_level=pl.CompatLevel.oldest())
     about = {"cio_frames.format": str(FORMAT), "cio_frames.run_id": run_id}
     table = table.cast(schema).replace_schema_metadata(about)
+    sink = io.BytesIO()
+    if schema is PLAN_SCHEMA:
+        pq.write_table(table, sink, compression="lz4", use_dictionary=False, write_statistics=False)
+        return sink.getvalue()
     repeated = [name for name in (*_DICTIONARY, *_MOMENTS) if name in schema.names]
     encodings = {name: how for name, how in _ENCODINGS.items() if name in schema.names}
     if _repeats(frame["person_key"]):
         repeated.append("person_key")
         del encodings["person_key"]
     plain = [n for n in schema.names if n not in repeated and n not in encodings]
-    sink = io.BytesIO()
     pq.write_table(
         table,
         sink,

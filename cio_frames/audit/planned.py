@@ -25,7 +25,7 @@ def plan_of(segment: Segment, *, pii: Pii, key: str | None) -> pl.DataFrame:
             "Nothing of it was sent. This is a fault of cio_frames: please report it."
         )
     error = pl.col("error")
-    if pii != "full":
+    if pii != "full" and rows["error"].null_count() < rows.height:
         error = scrubbed(error, person=pl.col("person"))
     told = rows.with_columns(
         pseudonyms(rows["person"], pii=pii, key=key),

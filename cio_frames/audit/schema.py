@@ -92,5 +92,4 @@ def frame_schema(schema: pa.Schema) -> pl.Schema:
         >>> frame_schema(PART_SCHEMA)["state"]
         String
     """
-    empty = pl.from_arrow(schema.empty_table())
-    return pl.Schema(empty.schema) if isinstance(empty, pl.DataFrame) else pl.Schema()
+    return pl.Schema(schema)

@@ -1,6 +1,6 @@
 """What does not come out as the rows ask: each kind with what to do about it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -59,21 +59,18 @@ MINOR: Final = frozenset(
 )  # fmt: skip
 """Kinds that are told but hold nothing up: what the rows ask for is so already, or harmless."""
 
-Label = Callable[[str], str]
-
-
-def found(changes: pl.DataFrame, *, label: Label) -> pl.DataFrame:
+def found(changes: pl.DataFrame, *, names: Mapping[str, str]) -> pl.DataFrame:
     """Return what the model refused to do, one line for each kind and set of identifiers.
 
     Args:
         changes: What every message did.
-        label: Gives a person the name that a reader knows, by its cio_id.
+        names: What a reader calls a person, by its key.
     """
     failed = changes.filter(pl.col("rule").is_in(list(HINTS)))
     grouped = failed.group_by("rule", "key", "other", "subject", maintain_order=True).agg(
         pl.len().cast(pl.Int64).alias("count"), pl.struct("plan", "row").alias("rows")
     )
-    lines = [_line(row, label=label) for row in grouped.iter_rows(named=True)]
+    lines = [_line(row, names=names) for row in grouped.iter_rows(named=True)]
     return pl.DataFrame(lines, schema=CONFLICTS)
 
 
@@ -99,9 +96,9 @@ def too_large(
     return pl.DataFrame(lines, schema=CONFLICTS)
 
 
-def _line(row: Mapping[str, Any], *, label: Label) -> dict[str, Any]:
+def _line(row: Mapping[str, Any], *, names: Mapping[str, str]) -> dict[str, Any]:
     rule = RULES[row["rule"]]
-    other = None if row["other"] is None else label(row["other"])
+    other = None if row["other"] is None else names[row["other"]]
     ids = [value for value in (row["key"], row["subject"], other) if value is not None]
     return {
         "kind": rule.name,

@@ -33,7 +33,9 @@ MERGES: Final = pl.Schema({
     "events_lost": pl.Int64,
     "rows": conflicts.PLACES,
 })  # fmt: skip
-CREATED: Final = ("person.created", "person.created-by-event", "person.created-by-group")
+COUNTED: Final = pl.Schema({
+    "person": pl.String, "plan": pl.Int32, "events": pl.Int64, "first": pl.Int64, "last": pl.Int64,
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,7 +53,9 @@ class Preview:
         changes: What every message did, in order.
         clusters: How many identifiers and rows hang together, largest first.
         ties: Identifiers that one message names, with their cluster.
-        lineage: The cio_id of each person that was removed by a merge, and whom it became.
+        counted: Events of each person by plan, with the first and the last of their rows.
+        lineage: The key of each person that was removed by a merge, and of whom it became.
+        names: What a reader calls people that changes name by their key.
     """
 
     people: pl.DataFrame
@@ -64,7 +68,9 @@ class Preview:
     changes: pl.DataFrame
     clusters: pl.DataFrame
     ties: pl.DataFrame
+    counted: pl.DataFrame
     lineage: Mapping[str, str]
+    names: Mapping[str, str]
 
 
 def preview(ledger: Ledger, *, largest: int = LARGEST) -> Preview:
@@ -79,11 +85,13 @@ def preview(ledger: Ledger, *, largest: int = LARGEST) -> Preview:
     owned = changes.with_columns(_heir(lineage).alias("person"))
     pairs = clusters(ledger.ties.pairs())
     measured = sizes(pairs)
+    names = _names(ledger, changes)
     troubles = pl.concat([
         conflicts.too_large(pairs, measured, places=ledger.places(), largest=largest),
-        conflicts.found(changes, label=_Labels(ledger)),
+        conflicts.found(changes, names=names),
     ])  # fmt: skip
-    people = _people(ledger, owned)
+    counted = _counted(ledger)
+    people = _people(ledger, owned, counted)
     merged = _merges(ledger)
     attribution = visits.attribution(ledger)
     groups = visits.groups(ledger, changes)
@@ -97,23 +105,22 @@ def preview(ledger: Ledger, *, largest: int = LARGEST) -> Preview:
         changes=changes,
         clusters=measured,
         ties=pairs,
+        counted=counted,
+        names=names,
         lineage=lineage,
     )
 
 
-class _Labels:
-    """The name of a person that a reader knows, by cio_id; also of people who are gone."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._people = ledger.model.store.people.by_cio
-        self._gone = {row["removed"]: row["removed_keys"] for row in ledger.model.store.merges}
-
-    def __call__(self, cio_id: str) -> str:
-        person = self._people.get(cio_id)
-        if person is not None:
-            return person.label
-        keys = self._gone.get(cio_id, [])
-        return keys[1] if len(keys) > 1 else f"cio_{cio_id}"
+def _names(ledger: Ledger, changes: pl.DataFrame) -> dict[str, str]:
+    """Return what a reader calls the second person of a change, also one who is gone."""
+    people = ledger.model.store.people.by_cio
+    gone = {row["removed"]: row["removed_keys"] for row in ledger.model.store.merges}
+    names = {}
+    for cio_id in changes["other"].drop_nulls().unique():
+        keys = gone.get(cio_id, [])
+        fallback = keys[1] if len(keys) > 1 else f"cio_{cio_id}"
+        names[cio_id] = people[cio_id].label if cio_id in people else fallback
+    return names
 
 
 def _lineage(ledger: Ledger) -> dict[str, str]:
@@ -129,27 +136,43 @@ def _heir(lineage: Mapping[str, str]) -> pl.Expr:
     return person.replace(dict(lineage)) if lineage else person
 
 
-def _people(ledger: Ledger, owned: pl.DataFrame) -> pl.DataFrame:
-    base = _profiles(ledger)
+def _people(ledger: Ledger, owned: pl.DataFrame, counted: pl.DataFrame) -> pl.DataFrame:
     rows = owned.drop_nulls("person").group_by("person").agg(
         pl.struct("plan", "row").unique(maintain_order=True).alias("rows")
     )  # fmt: skip
-    counted = pl.DataFrame(
-        [(person, tally.events) for person, _, tally in ledger.tallies.items()],
-        schema={"person": pl.String, "counted": pl.Int64},
-        orient="row",
-    ).group_by("person").agg(pl.col("counted").sum())  # fmt: skip
-    joined = base.join(rows, on="person", how="left", maintain_order="left").join(
-        counted, on="person", how="left", maintain_order="left"
+    events = counted.group_by("person").agg(pl.col("events").sum())
+    whole = (
+        _profiles(ledger)
+        .join(rows, on="person", how="left", maintain_order="left")
+        .join(events, on="person", how="left", maintain_order="left")
+        .filter(~pl.col("existed") | pl.col("rows").is_not_null() | pl.col("events").is_not_null())
+        .with_columns(
+            pl.col("events").fill_null(0),
+            pl.col("rows").fill_null([]),
+            pl.lit(value=True).alias("known"),
+            pl.when("existed").then(pl.lit("update")).otherwise(pl.lit("create")).alias("action"),
+        )
     )
-    whole = joined.with_columns(
-        (pl.col("events") + pl.col("counted").fill_null(0)).alias("events"),
-        pl.col("rows").fill_null([]),
-        pl.lit(value=True).alias("known"),
-        pl.when("existed").then(pl.lit("update")).otherwise(pl.lit("create")).alias("action"),
+    strangers = visits.strangers(ledger, owned, PEOPLE)
+    return pl.concat([whole.select(PEOPLE.names()).cast(dict(PEOPLE)), strangers])
+
+
+def _counted(ledger: Ledger) -> pl.DataFrame:
+    """Return the events of each person by plan: those that were applied, and those counted."""
+    people = ledger.model.store.people.by_cio
+    lines = [
+        (person, plan, tally.events, tally.first, tally.last)
+        for person, plan, tally in ledger.tallies.items()
+        if person in people and tally.events
+    ]
+    for event in ledger.events():
+        if event.person is not None:
+            plan, row = ledger.place(event.number)
+            lines.append((event.person.cio_id, plan, 1, row, row))
+    frame = pl.DataFrame(lines, schema=COUNTED, orient="row")
+    return frame.group_by("person", "plan", maintain_order=True).agg(
+        pl.col("events").sum(), pl.col("first").min(), pl.col("last").max()
     )
-    touched = whole.filter((pl.col("action") == "create") | (pl.col("rows").list.len() > 0) | (pl.col("events") > 0))
-    return pl.concat([touched.select(PEOPLE.names()).cast(dict(PEOPLE)), visits.strangers(ledger, owned, PEOPLE)])
 
 
 def _profiles(ledger: Ledger) -> pl.DataFrame:
@@ -162,11 +185,10 @@ def _profiles(ledger: Ledger) -> pl.DataFrame:
             "email": [person.email for person in people],
             "anonymous_ids": [person.anonymous_ids for person in people],
             "existed": [person.existed for person in people],
-            "events": [len(person.events) for person in people],
         },
         schema={
             "person": pl.String, "id": pl.String, "email": pl.String,
-            "anonymous_ids": pl.List(pl.String), "existed": pl.Boolean, "events": pl.Int64,
+            "anonymous_ids": pl.List(pl.String), "existed": pl.Boolean,
         },
     )  # fmt: skip
     given = pl.Series(sorted(ledger.given), dtype=pl.String)

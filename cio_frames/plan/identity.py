@@ -112,3 +112,154 @@ def _forms(paths: pl.Series, call: str) -> list[str]:
         return []
     before, after = CALLS[call].path.split("{form_id}")
     return [unquote(path.removeprefix(before).removesuffix(after)) for path in paths.to_list()]
+
+
+def identity(
+    plans: Sequence["Plan"],
+    premise: Premise,
+    *,
+    on_conflict: OnConflict = "report",
+    progress: object = False,
+) -> "IdentityPreview":
+    """Return who is who after these plans.
+
+    Args:
+        plans: The plans, in order.
+        premise: What is assumed.
+        on_conflict: What a conflict means for the rows that cause it.
+        progress: How to show how far it is.
+
+    Raises:
+        IdentityRefusedError: There are conflicts, and `on_conflict` is "refuse".
+        MappingError: `on_conflict` is none of the three.
+    """
+    if on_conflict not in ("report", "reject", "refuse"):
+        raise MappingError(
+            f'on_conflict={on_conflict!r} is not one of "report", "reject" and "refuse".'
+        )
+    found = _previewed(plans, premise, progress=progress)
+    rounds = 0
+    while on_conflict == "reject" and rounds < ROUNDS and _serious(found.found).height:
+        plans = _without(plans, _serious(found.found))
+        found = _previewed(plans, premise, progress=progress)
+        rounds += 1
+    serious = _serious(found.found)
+    if serious.height and on_conflict != "report":
+        raise IdentityRefusedError(serious.to_dicts(), preview=found)
+    return found
+
+
+def _previewed(plans: Sequence["Plan"], premise: Premise, *, progress: object) -> "IdentityPreview":
+    ledger = foresee(plans, premise, progress=progress)
+    with paused():
+        return IdentityPreview(
+            found=preview(ledger, largest=premise.largest), plans=tuple(plans), premise=premise
+        )
+
+
+def _serious(found: Preview) -> pl.DataFrame:
+    return found.conflicts.filter(~pl.col("kind").is_in(sorted(MINOR)))
+
+
+def _without(plans: Sequence["Plan"], serious: pl.DataFrame) -> list["Plan"]:
+    """Return the plans with the rows that cause conflicts left out, each with its reason."""
+    causes = serious.explode("rows").select("sentence", pl.col("rows").struct.unnest())
+    left = list(plans)
+    for (place,), rows in causes.group_by("plan", maintain_order=True):
+        plan = left[int(str(place))]
+        notes = [
+            Note(
+                code=CODE,
+                message=str(sentence),
+                severity="reject",
+                rows=tuple(group["row"].to_list()),
+            )
+            for (sentence,), group in rows.group_by("sentence", maintain_order=True)
+        ]
+        table = replace(plan.table, notes=(*plan.table.notes, *notes))
+        left[int(str(place))] = replace(plan, table=table)
+    return left
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class IdentityPreview:
+    """Who is who after a plan or a back-fill, before anything is sent.
+
+    Attributes:
+        found: The preview as polars frames.
+        plans: The plans it is about, without the rows that `on_conflict="reject"` left out.
+        premise: What it assumes.
+    """
+
+    found: Preview
+    plans: tuple["Plan", ...]
+    premise: Premise
+
+    @property
+    def people(self) -> Any:
+        """One line per resulting profile, and per visitor who stays anonymous."""
+        return self._native(self.found.people.drop("person"))
+
+    @property
+    def merges(self) -> Any:
+        """People that become one, for good."""
+        return self._native(self.found.merges)
+
+    @property
+    def conflicts(self) -> Any:
+        """What does not come out as the rows ask, and what to do about it."""
+        return self._native(self.found.conflicts)
+
+    @property
+    def groups(self) -> Any:
+        """Objects, and how many people are related to each."""
+        return self._native(self.found.groups)
+
+    @property
+    def relationships(self) -> Any:
+        """Who is related to which object."""
+        return self._native(self.found.relationships)
+
+    @property
+    def attribution(self) -> Any:
+        """What becomes of the events of anonymous visitors."""
+        return self._native(self.found.attribution)
+
+    @property
+    def clusters(self) -> Any:
+        """How many identifiers and rows hang together, largest first."""
+        return self._native(self.found.clusters)
+
+    @property
+    def changes(self) -> Any:
+        """What every row did to whom, in order; plain events are not among it."""
+        return self._native(self.found.changes)
+
+    @property
+    def choices(self) -> Any:
+        """Which side the preview took where Customer.io's documents are silent or disagree."""
+        return self._native(pl.DataFrame(self.premise.settings.choices(), strict=False))
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The counts."""
+        return dict(self.found.summary)
+
+    def explain(self, who: str) -> "Drawn":
+        """Return one person's story in sentences.
+
+        Args:
+            who: An id, e-mail, cio_id or anonymous id.
+        """
+        told = story(self.found, who, calls=[plan.call for plan in self.plans])
+        return narrated(who, told)
+
+    def __repr__(self) -> str:
+        return views.text(identity_view(self))
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        view = identity_view(self)
+        return bundle(views.html(view), views.text(view))
+
+    def _native(self, frame: pl.DataFrame) -> Any:
+        return frame.to_pandas() if self.plans[0].table.library == "pandas" else frame

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from cio_frames.checks import Check
+from cio_frames.plan.charts import timeline
 from cio_frames.views.report import Example, FindingView, MappingView, PlanView
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def plan_view(plan: "Plan") -> PlanView:
         findings=tuple(_findings(plan)),
         payloads=tuple(plan.messages(SHOWN_PAYLOADS)),
         notes=tuple(_notes(plan)),
+        times=timeline(plan),
     )
 
 

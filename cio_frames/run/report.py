@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from cio_frames.audit import FAILED, STATES, Audit
+from cio_frames.views.pace import PaceView
 from cio_frames.views.summary import Outcome, ReasonView, RunView
 
 if TYPE_CHECKING:
@@ -28,7 +29,13 @@ def run_view(run: "Run") -> RunView:
         elapsed_s=run.elapsed_s,
         audit=str(run.audit),
         reasons=tuple(_reasons(run)) if run.is_over else (),
+        pace=_pace(run),
     )
+
+
+def _pace(run: "Run") -> PaceView | None:
+    pace = run.pace.view()
+    return pace if pace and pace.is_long else None
 
 
 def _outcome(run: "Run") -> Outcome:

@@ -15,6 +15,7 @@ from cio_frames.errors import RunInterruptedError, RunStoppedError
 from cio_frames.frames import ROW
 from cio_frames.run.choice import Choice
 from cio_frames.run.job import Job
+from cio_frames.run.pace import Pace
 from cio_frames.run.report import run_view
 from cio_frames.run.tally import Tally
 from cio_frames.sending import Client, Fact, RunFinished, RunStarted, StopFlag, Worker, send
@@ -44,6 +45,7 @@ class Run:
     Attributes:
         run_id: Name of the run.
         audit: The run's directory.
+        pace: How fast it goes.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Run:
         self.run_id = recorder.run.info.run_id
         self.audit: Path = recorder.directory
         self._tally = Tally(rows=sum(job.rows), known=known)
+        self.pace = Pace()
         self._stop = StopFlag()
         shown = display(progress, stop=self._stop.drain if detached else None)
         left = sum(job.rows) - sum(known.values())
@@ -215,6 +218,7 @@ class Run:
         """Tell the record first: an attempt waits until it is kept."""
         kept = ledger(fact)
         self._tally(fact)
+        self.pace(fact)
         self._progress(fact)
         return kept
 

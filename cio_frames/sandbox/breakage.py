@@ -27,6 +27,11 @@ class Line:
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether nothing more can be sent: the other end is gone, or this one closes."""
+        return self._transport.is_closing()
+
     def write(self, data: bytes) -> None:
         """Send bytes as they are."""
         self._transport.write(data)
@@ -110,6 +115,8 @@ class Broken(Response):
         else:
             size = max(1, len(data) // PIECES)
             for start in range(0, len(data), size):
+                if line.is_closing:
+                    break
                 line.write(data[start : start + size])
                 await asyncio.sleep(self._fault.drip_s / PIECES)
         line.close()

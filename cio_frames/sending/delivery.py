@@ -81,9 +81,9 @@ class Delivery:
             return
         load = Load(batch)
         try:
-            while not load.search.done and await self._step(load):
+            while not load.done and await self._step(load):
                 if _looks_systemic(load):
-                    load = await self._probed(load, lanes())
+                    await self._probe(load, lanes())
         except asyncio.CancelledError:
             load.doubt(load.flying_until)
         except Exception:
@@ -96,14 +96,14 @@ class Delivery:
         """Tell what becomes of the messages that a run leaves behind."""
         start, size = load.search.start, len(load.batch)
         border = min(size, max(start, load.doubt_until, load.refused_until))
-        if start < border:
-            self._tell_end(load, start, border, state="in_doubt", code=why.code, error=why.reason)
-        if border < size:
-            self._tell_end(load, border, size, state="pending", code=why.code, error=why.reason)
+        for first, stop in load.left(start, border):
+            self._tell_end(load, first, stop, state="in_doubt", code=why.code, error=why.reason)
+        for first, stop in load.left(border, size):
+            self._tell_end(load, first, stop, state="pending", code=why.code, error=why.reason)
 
     async def _step(self, load: Load) -> bool:
         """Send the next part. Returns whether the run goes on."""
-        start, stop = load.search.part()
+        start, stop = load.next()
         decision = await self._settled(load, start, stop)
         match decision:
             case None:
@@ -129,26 +129,24 @@ class Delivery:
             case InDoubt():
                 load.search.settled(stop)
 
-    async def _probed(self, load: Load, lanes: Sequence[int]) -> Load:
+    async def _probe(self, load: Load, lanes: Sequence[int]) -> None:
         """Try two more messages alone: if they are refused too, the whole plan would be."""
         load.probed, places = True, probes(lanes)
         course = self.flow.course(CALLS[load.batch.call].api)
         if course.verified and lanes[places[0]] == lanes[0]:
-            return load  # one person's messages say little about those of others
-        settled: list[int] = []
+            return  # one person's messages say little about those of others
         for at in places:
             decision = await self._settled(load, at, at + 1)
             if isinstance(decision, Stop):
                 self._stop(load, at + 1, decision)
             if not isinstance(decision, Delivered | Unverified | Rejected):
                 break
-            settled.append(at)
+            load.answered(at)
             self._end(load, at, at + 1, end=decision)
             if not isinstance(decision, Rejected):
                 break
         else:
             self.halt(SYSTEMIC)
-        return load.without(settled)
 
     async def _settled(self, load: Load, start: int, stop: int) -> Decision | None:
         """Send a part until something other than another attempt follows.

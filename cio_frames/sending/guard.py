@@ -45,8 +45,7 @@ class Guard:
         Returns:
             The reason to stop the run, if more than a fifth of the first batches is refused.
         """
-        if batch.path not in self._working:
-            self._refusals[batch.path] += 1
+        self._refusals[batch.path] += 1
         if (batch.segment, batch.number) not in self._first:
             return None
         self._rejected += 1

@@ -1,7 +1,6 @@
 """One batch on its way, and what is known of its messages so far."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 
 from cio_frames.payloads.batches import Batch
 from cio_frames.sending.answers import Answer
@@ -13,10 +12,9 @@ class Load:
 
     Args:
         batch: The messages.
-        carried: How many requests have carried them before.
     """
 
-    def __init__(self, batch: Batch, *, carried: int = 0) -> None:
+    def __init__(self, batch: Batch) -> None:
         self.batch = batch
         self.search = Bisection(len(batch))
         self.plain = False  # leave compression out
@@ -29,8 +27,8 @@ class Load:
         self.first_at: float | None = None
         self.failing_since: float | None = None
         self.last: Answer | None = None
-        self._carried = carried
         self._sent: list[tuple[int, int]] = []
+        self._answered: set[int] = set()
 
     def part(self, start: int, stop: int) -> Batch:
         """Return the messages from `start` up to `stop`."""
@@ -44,7 +42,7 @@ class Load:
 
     def attempts(self, position: int) -> int:
         """Return how many requests have carried a message."""
-        return self._carried + sum(start <= position < stop for start, stop in self._sent)
+        return sum(start <= position < stop for start, stop in self._sent)
 
     def doubt(self, stop: int) -> None:
         """Note that the messages up to `stop` may have been applied."""
@@ -54,17 +52,27 @@ class Load:
         """Note that the messages up to `stop` were refused together."""
         self.refused_until = max(self.refused_until, stop)
 
-    def without(self, settled: Sequence[int]) -> "Load":
-        """Return what is left of the batch after some messages had their answer out of turn."""
-        start = self.search.start
-        kept = [at for at in range(start, len(self.batch)) if at not in settled]
-        messages, rows = self.batch.messages.gather(kept), self.batch.rows.gather(kept)
-        rest = Load(
-            replace(self.batch, messages=messages, rows=rows),
-            carried=self.attempts(kept[0]) if kept else 0,
-        )
-        rest.plain, rest.first_at, rest.last = self.plain, self.first_at, self.last
-        rest.accepted, rest.rejected, rest.probed = self.accepted, self.rejected, self.probed
-        rest.doubt(len(kept) if self.doubt_until > start else 0)
-        rest.refuse(len(kept) if self.refused_until > start else 0)
-        return rest
+    def answered(self, position: int) -> None:
+        """Note that a message had its answer out of turn."""
+        self._answered.add(position)
+
+    @property
+    def done(self) -> bool:
+        """Whether every message has had its answer."""
+        while self.search.start in self._answered:
+            self.search.settled(self.search.start + 1)
+        return self.search.done
+
+    def next(self) -> tuple[int, int]:
+        """Return the part to send next: up to a message that had its answer, at most."""
+        start, stop = self.search.part()
+        return start, min([stop, *(at for at in self._answered if at > start)])
+
+    def left(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Yield the parts between two positions that have had no answer."""
+        for at in sorted(at for at in self._answered if start <= at < stop):
+            if start < at:
+                yield start, at
+            start = at + 1
+        if start < stop:
+            yield start, stop

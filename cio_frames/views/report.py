@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from cio_frames.views import parts
+from cio_frames.views import charts, parts, timeline
 from cio_frames.views import style as css
 from cio_frames.views import text as plain
 from cio_frames.views.html import Child, Markup, join, tag
 from cio_frames.views.style import Tone
+from cio_frames.views.timeline import TimelineView
 from cio_frames.views.wording import many, number, size
 
 Severity = Literal["refuse", "reject", "warn", "info"]
@@ -74,6 +75,7 @@ class PlanView:
         findings: What the checks found, in any order.
         payloads: The first messages as JSON text.
         notes: Conversions and choices that were made on the way, one sentence each.
+        times: When the rows happened, if they say so.
     """
 
     call: str
@@ -87,6 +89,7 @@ class PlanView:
     findings: tuple[FindingView, ...] = ()
     payloads: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    times: TimelineView | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +121,7 @@ def html(view: PlanView) -> Markup:
         parts.sentence(sentence, style=css.LEAD),
         parts.figures(_figures(view)),
         parts.bar(split),
+        *([timeline.html(view.times)] if view.times else []),
         *(_group(severity, found) for severity, found in _grouped(view.findings)),
         *_mapping(view.mapping),
         *_payloads(view.payloads),
@@ -132,6 +136,7 @@ def text(view: PlanView) -> str:
         plain.paragraph(f"Plan: {view.call} · {view.source} · {word}"),
         plain.paragraph(sentence),
         plain.columns((), [(name, value) for name, value in _figures(view)], right={1}),
+        *([timeline.text(view.times)] if view.times else []),
         *(_group_text(severity, found) for severity, found in _grouped(view.findings)),
     ]
     if view.mapping:
@@ -145,6 +150,7 @@ def text(view: PlanView) -> str:
     return "\n\n".join(blocks)
 
 
+_MANY = 4
 _MAPPING_TITLES = ("field", "comes from", "how", "why")
 
 
@@ -191,9 +197,23 @@ def _grouped(findings: Iterable[FindingView]) -> list[tuple[Severity, list[Findi
 
 def _group(severity: Severity, found: list[FindingView]) -> Markup:
     """Return the findings of one severity."""
-    return parts.section(
-        _GROUPS[severity].title, *(_finding(_GROUPS[severity], finding) for finding in found)
-    )
+    group = _GROUPS[severity]
+    overview = [_overview(group, found)] if len(found) >= _MANY else []
+    return parts.section(group.title, *overview, *(_finding(group, finding) for finding in found))
+
+
+def _overview(group: _Group, found: list[FindingView]) -> Markup:
+    """Return how often each check speaks, side by side."""
+    most = max(finding.rows for finding in found)
+    rows = [
+        (
+            parts.code(finding.code),
+            _extent(finding),
+            charts.share(finding.rows, most=most, tone=group.tone),
+        )
+        for finding in found
+    ]
+    return parts.grid(("check", "found in", ""), rows, right={1})
 
 
 def _finding(group: _Group, finding: FindingView) -> Markup:

@@ -72,6 +72,12 @@ FOLD = Style("margin:12px 0 0 0")
 INNER_FOLD = Style("margin:4px 0 0 0")
 FOLD_TITLE = Style("cursor:pointer")
 BAR = Style("display:block;width:100%;max-width:none;height:8px;margin:8px 0 4px 0")
+CHART = Style("display:block;width:100%;max-width:none;height:88px;margin:8px 0 0 0")
+SMALL_CHART = Style("display:block;width:100%;max-width:none;height:48px;margin:8px 0 0 0")
+SHARE = Style("display:block;width:100px;max-width:none;height:10px;margin:6px 0 0 0")
+AXIS = Style("border-collapse:collapse;margin:0;font-size:12px;border:none;width:100%")
+AXIS_CELL = Style(f"padding:2px 0 0 0;border:none;opacity:{MUTED_OPACITY};text-align:left")
+AFTER_CHART = Style("margin:4px 0 0 0;max-width:780px")
 METER = Style("width:100%;height:14px;margin:8px 0")
 
 

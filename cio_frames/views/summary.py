@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from cio_frames.views import parts
+from cio_frames.views import charts, pace, parts
 from cio_frames.views import style as css
 from cio_frames.views import text as plain
 from cio_frames.views.html import Markup, tag
+from cio_frames.views.pace import PaceView
 from cio_frames.views.style import Tone
 from cio_frames.views.wording import duration, many, number, percent, rate, size
 
@@ -40,6 +41,7 @@ class RunView:
         elapsed_s: How long it took.
         audit: Directory of the audit; empty without one.
         reasons: Why rows did not arrive, in any order.
+        pace: How fast it went, if it took long enough to tell.
     """
 
     run_id: str
@@ -54,6 +56,7 @@ class RunView:
     elapsed_s: float = 0.0
     audit: str = ""
     reasons: tuple[ReasonView, ...] = field(default=())
+    pace: PaceView | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +136,7 @@ def html(view: RunView) -> Markup:
         parts.bar(bars),
         parts.grid(("state", "rows", "share", "meaning"), _state_rows(view), right={1, 2}),
         *_reasons(view.reasons),
+        *([pace.html(view.pace)] if view.pace else []),
         *_next_steps(view),
     )
 
@@ -154,6 +158,7 @@ def text(view: RunView) -> str:
             for item in _sorted(view.reasons)
         ]
         blocks.append(plain.columns(("reason", "rows", "said"), rows, right={1}))
+    blocks += [pace.text(view.pace)] if view.pace else []
     steps = [f"{why}\n{plain.block(what)}" for why, what in next_steps(view)]
     return "\n\n".join([block for block in blocks if block] + (["\n".join(steps)] if steps else []))
 
@@ -282,15 +287,18 @@ def _reasons(reasons: tuple[ReasonView, ...]) -> list[Markup]:
     """Return why rows did not arrive."""
     if not reasons:
         return []
+    most = max(item.rows for item in reasons)
     rows = [
-        (parts.code(item.code or _NO_CODE), number(item.rows), item.sentence)
+        (
+            parts.code(item.code or _NO_CODE),
+            number(item.rows),
+            charts.share(item.rows, most=most, tone="care"),
+            item.sentence,
+        )
         for item in _sorted(reasons)
     ]
-    return [
-        parts.section(
-            "Why rows did not arrive", parts.grid(("code", "rows", "said"), rows, right={1})
-        )
-    ]
+    table = parts.grid(("code", "rows", "", "said"), rows, right={1})
+    return [parts.section("Why rows did not arrive", table)]
 
 
 def _next_steps(view: RunView) -> list[Markup]:

@@ -350,7 +350,7 @@ CASES: dict[str, list[Case]] = {
         ("track", column("x", "x" * 31_000), {**BY_ID, "event": cio.lit("E")}, 0),
     ],
     "mapping.proposed": [
-        ("identify", ids(["u"]), {"proposing": True}, 1),
+        ("identify", ids(["u"]), {}, 1),
         ("identify", ids(["u"]), BY_ID, 0),
     ],
     "mapping.unused": [

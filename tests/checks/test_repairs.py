@@ -3,86 +3,88 @@
 import polars as pl
 import pytest
 
+import cio_frames as cio
 from cio_frames.checks import CATALOGUE
-from cio_frames.mapping import Ask, MessageMapping, resolve
-from cio_frames.spec import CALLS
+from cio_frames.errors import RepairError
 
 REPAIRS = {check.code: check.repair for check in CATALOGUE if check.repair}
+LET_THROUGH = cio.Checks(severity=dict.fromkeys(REPAIRS, "warn"))
 
 
-def texts(mapping: MessageMapping, frame: pl.DataFrame, name: str) -> list[object]:
-    """Return the values of one slot."""
-    return mapping.prepare(frame.with_row_index("__row__"))[name].to_list()
-
-
-def mapped(frame: pl.DataFrame, call: str = "identify", **fields: object) -> MessageMapping:
-    """Return the mapping of a call."""
-    return resolve(Ask(fields=fields), call=CALLS[call], schema=frame.schema)
-
-
-def repaired(mapping: MessageMapping, code: str, frame: pl.DataFrame) -> MessageMapping:
-    """Return the mapping with a repair applied."""
-    return mapping.repaired(code, schema=frame.schema, change=REPAIRS[code].change)
+def values(plan: cio.Plan, *path: str) -> list[object]:
+    """Return what stands at one place of every message."""
+    found = []
+    for message in plan.payloads(100):
+        place: object = message
+        for key in path:
+            place = place[key]  # type: ignore[index]
+        found.append(place)
+    return found
 
 
 CHANGES = {
-    "id.padded": ([" u", "u\n", "\u00a0u\u2003", "a b", None], ["u", "u", "u", "a b", None]),
-    "id.invisible": (
-        ["a\u200bb", "\ufeffa", "a b", "\u202ea", None],
-        ["ab", "a", "a b", "a", None],
-    ),
+    "id.padded": ([" u", "u\n", "\u00a0u\u2003", "a b"], ["u", "u", "u", "a b"]),
+    "id.invisible": (["a\u200bb", "\ufeffa", "a b", "\u202ea"], ["ab", "a", "a b", "a"]),
+    "id.float": ([1.0, 0.0, -5.0, 2.0**53], ["1", "0", "-5", "9007199254740992"]),
 }
 
 
 @pytest.mark.parametrize(("code", "case"), CHANGES.items(), ids=CHANGES)
-def test_identifiers_are_cleaned(code, case):
-    """White space around, or what cannot be seen, goes away; the rest stays."""
+def test_identifiers_are_repaired(code, case):
+    """An identifier becomes what its repair says; the same values as a trait stay."""
     before, after = case
-    frame = pl.DataFrame({"id": before, "x": before})
-    mapping = repaired(mapped(frame, user_id="id"), code, frame)
+    plan = pl.DataFrame({"id": before, "x": before}).cio.identify(user_id="id", checks=LET_THROUGH)
 
-    assert texts(mapping, frame, "user_id") == after
-    assert texts(mapping, frame, "body:traits.x") == before
-    assert mapping.repairs == (code,)
+    fixed = plan.fix(code)
+
+    assert values(fixed, "userId") == after
+    assert values(fixed, "traits", "x") == before
 
 
 def test_events_are_trimmed():
     """White space around the event's name goes away; identifiers keep theirs."""
     frame = pl.DataFrame({"id": [" u"], "event": [" Order "]})
-    mapping = repaired(mapped(frame, "track", user_id="id", event="event"), "event.padded", frame)
 
-    assert texts(mapping, frame, "event") == ["Order"]
-    assert texts(mapping, frame, "user_id") == [" u"]
+    fixed = frame.cio.track(user_id="id", event="event", checks=LET_THROUGH).fix("event.padded")
+
+    assert values(fixed, "event") == ["Order"]
+    assert values(fixed, "userId") == [" u"]
 
 
 @pytest.mark.parametrize("code", ["id.padded", "id.invisible"])
 def test_the_address_as_a_trait_is_repaired_with_the_identifier(code):
     """People named by their address do not end up with another address as a trait."""
-    frame = pl.DataFrame({"email": [" ada@\u200bexample.com"]})
-    mapping = repaired(mapped(frame, user_id="email"), code, frame)
+    plan = pl.DataFrame({"email": [" ada@\u200bexample.com"]}).cio.identify(
+        user_id="email", checks=LET_THROUGH
+    )
 
-    assert texts(mapping, frame, "user_id") == texts(mapping, frame, "body:traits.email")
+    fixed = plan.fix(code)
 
-
-@pytest.mark.parametrize("code", REPAIRS)
-def test_a_repair_done_twice_is_a_repair_done_once(code):
-    """Repairs are idempotent: the second time finds nothing to change."""
-    values: list[object] = [1.0, 2.5, None] if code == "id.float" else [" a\u200b ", "b", None]
-    frame = pl.DataFrame({"id": values, "event": values})
-    fields = {"user_id": "id", "event": "event"}
-    once = repaired(mapped(frame, "track", **fields), code, frame)
-
-    twice = repaired(once, code, frame)
-
-    for slot in once.slots:
-        assert texts(twice, frame, slot.name) == texts(once, frame, slot.name)
+    assert values(fixed, "userId") == values(fixed, "traits", "email") != values(plan, "userId")
 
 
-def test_fixed_floats_are_accepted(judge):
-    """Once repaired, whole decimals are sent as whole numbers and found no more."""
-    found = judge("identify", {"id": [1.0, 2.0]}, user_id="id", repairs=("id.float",))
+@pytest.mark.parametrize("code", ["id.padded", "id.invisible", "id.float", "event.padded"])
+def test_a_repair_leaves_nothing_to_repair(code):
+    """Once repaired, a code is found no more, and repairing again is refused."""
+    texts = [" a\u200b", "b "]
+    frame = pl.DataFrame({"id": [1.0, 2.0] if code == "id.float" else texts, "event": texts})
+    plan = frame.cio.track(user_id="id", event="event")
 
-    assert found.is_empty()
+    fixed = plan.fix(code)
+
+    assert code in plan.findings["code"].to_list()
+    assert code not in fixed.findings["code"].to_list()
+    with pytest.raises(RepairError, match="nowhere"):
+        fixed.fix(code)
+
+
+def test_a_plan_is_not_changed_by_its_repair():
+    """Repairing gives a new plan; the first one sends what it sent before."""
+    plan = pl.DataFrame({"id": [" u"]}).cio.identify(user_id="id", checks=LET_THROUGH)
+
+    plan.fix("id.padded")
+
+    assert values(plan, "userId") == [" u"]
 
 
 def test_fixing_floats_hides_no_other_loss(judge):
@@ -91,25 +93,32 @@ def test_fixing_floats_hides_no_other_loss(judge):
 
     found = judge("identify", data, user_id="id", repairs=("id.float",))
 
-    assert found.select("row", "code").rows() == [
+    assert set(found.select("row", "code").rows()) == {
         (3, "id.precision-lost"), (1, "id.fractional"), (2, "id.fractional"),
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize("code", ["id.padded", "id.invisible", "event.padded"])
-def test_what_is_repaired_is_found_no_more(judge, code):
-    """After its repair a check finds nothing."""
-    data = {"id": [" u", "a\u200bb", "v"], "event": ["E", " E", "E "]}
-
-    before = judge("track", data, user_id="id", event="event")
-    after = judge("track", data, user_id="id", event="event", repairs=(code,))
-
-    assert code in before["code"].to_list()
-    assert code not in after["code"].to_list()
+    }  # fmt: skip
 
 
 def test_repairs_that_join_values_are_not_safe():
     """A repair of identifiers that can make one out of two is not counted as safe."""
-    assert {code: repair.safe for code, repair in REPAIRS.items()} == {
-        "id.float": True, "id.padded": False, "id.invisible": False, "event.padded": True,
-    }  # fmt: skip
+    unsafe = {code for code, repair in REPAIRS.items() if not repair.safe}
+
+    assert {"id.padded", "id.invisible"} <= unsafe
+    assert "id.float" not in unsafe
+
+
+def test_safe_repairs_come_together():
+    """`fix("safe")` does every safe repair that there is something for, and no other."""
+    frame = pl.DataFrame({"id": [1.0], "event": ["E "]})
+
+    fixed = frame.cio.track(user_id="id", event="event").fix("safe")
+
+    assert fixed.payloads()[0]["userId"] == "1"
+    assert fixed.payloads()[0]["event"] == "E"
+
+
+def test_an_unknown_repair_names_those_there_are():
+    """A repair that does not apply is an error that lists what does."""
+    plan = pl.DataFrame({"id": [1.0]}).cio.identify(user_id="id")
+
+    with pytest.raises(RepairError, match=r"Repairs of this plan: id\.float"):
+        plan.fix("id.flot")

@@ -236,6 +236,9 @@ def check(record: Record) -> Record:
     for split in record.of(BatchSplit):
         parts = [row for part in split.into for row in part.rows]
         assert parts == list(split.batch.rows), "a split loses rows"
+    heard = Counter(row for request in record.host.requests for row in request.rows)
+    for end in record.of(BatchFinished):
+        assert end.attempts == heard[end.batch.rows[0]], "attempts are counted"
     applied = set(record.host.applied)
     assert applied >= set(record.rows("delivered")), "a delivered row was applied"
     assert not applied & set(record.rows("rejected_server")), "a rejected row was not applied"

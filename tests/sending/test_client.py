@@ -174,10 +174,10 @@ def test_no_log_and_no_answer_has_a_key(library, request_, handler, caplog, capf
 def test_a_fault_in_a_transport_does_not_carry_the_key_in_its_traceback():
     """Even a traceback with local variables has no key in it."""
 
-    def handle(request):
+    async def app(scope, receive, send):
         raise KeyError("a fault of the program")
 
-    client = connect(**KEYS, transport=httpx2.MockTransport(handle), environ={})
+    client = connect(**KEYS, transport=httpx2.ASGITransport(app), environ={})
     with pytest.raises(KeyError) as caught:
         virtually(lambda: client.post(Request(api="pipelines", path="/v1/batch", body=b"{}")))
     drawn = traceback.TracebackException.from_exception(caught.value, capture_locals=True)

@@ -208,6 +208,23 @@ def test_a_run_goes_on_when_the_outage_is_over():
     assert record.seconds < 600
 
 
+def test_only_failures_in_a_row_are_an_outage():
+    """Two halves that each fail for twenty minutes are delivered within a patience of thirty."""
+    failed = defaultdict(int)
+
+    def answer(heard):
+        if len(heard.rows) > 5:
+            return 413
+        failed[heard.rows[0]] += 1
+        later = httpx2.Response(429, headers={"Retry-After": "300"})
+        return later if failed[heard.rows[0]] <= 4 else 200
+
+    record = run([segment(10)], Host(answer))
+
+    assert record.counts == {"delivered": 10}
+    assert record.seconds == pytest.approx(2_400, rel=0.05)
+
+
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 401, 403, 404, 405, 410, 418, 501, 505])
 def test_an_answer_that_will_not_change_stops_the_run_at_its_first_request(status):
     """One request is made, and every row stays pending."""
@@ -290,6 +307,15 @@ def test_a_form_that_may_have_arrived_is_never_sent_again(fault):
     assert len(record.host.requests) == 20
 
 
+def test_a_login_page_in_place_of_a_form_leaves_one_submission_in_doubt():
+    """The run stops at the first one; the others stay pending."""
+    page = httpx2.Response(200, text="<html>Log in</html>")
+    record = run([segment(20, call="form")], Host(page))
+
+    assert record.stopped == "NOT_CUSTOMERIO"
+    assert record.counts == {"in_doubt": 1, "pending": 19}
+
+
 def test_a_form_that_certainly_did_not_arrive_is_sent_again():
     """429 and refused connections are no reason to give a submission up."""
     faults = {3: 429, 5: httpx2.ConnectError("refused")}
@@ -319,8 +345,11 @@ def test_a_form_that_refuses_its_first_submissions_is_left_alone():
 
 def test_a_missing_key_is_an_error_before_anything_is_sent():
     """A plan of forms without a Track key fails and plans nothing."""
+    told = []
     with pytest.raises(MissingKeyError, match="track_api_key"):
-        run([segment(5, call="form")], track_api_key=None)
+        run([segment(5, call="form")], listen=told.append, track_api_key=None)
+
+    assert [type(fact) for fact in told] == [RunStopped]
 
 
 def test_a_listener_that_fails_ends_the_run_before_the_request():

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from cio_frames.sending.engine import send
-from cio_frames.sending.events import BatchAttempted, BatchFinished, RunStopped
+from cio_frames.sending.events import BatchAttempted, BatchFinished, RunStopped, SegmentPlanned
 from cio_frames.sending.stop import StopFlag
 from tests.sending.conftest import (
     Host,
@@ -54,6 +54,20 @@ def test_abandoning_leaves_what_is_under_way_in_doubt():
         record.counts["in_doubt"] + record.counts["delivered"] + record.counts["pending"] == 2_000
     )
     assert {record.ends[row].code for row in record.rows("in_doubt")} == {"INTERRUPTED"}
+
+
+def test_abandoning_before_a_batch_has_begun_leaves_it_pending():
+    """A batch that was about to start is told like those that were not."""
+    flag = StopFlag()
+
+    def listen(fact):
+        if isinstance(fact, SegmentPlanned):
+            flag.abandon()
+
+    record = run([segment(30)], stop=flag, listen=listen)
+
+    assert record.host.requests == []
+    assert record.counts == {"pending": 30}
 
 
 def test_a_flag_set_before_the_start_sends_nothing():
@@ -163,6 +177,31 @@ def test_a_stop_after_the_end_changes_nothing():
 
     assert len(told) == before
     assert any(isinstance(fact, BatchFinished) for fact in told)
+
+
+def test_a_stop_in_the_very_moment_of_the_end_is_not_told():
+    """A word that comes when everything has its end is too late to stop anything."""
+
+    class Late(StopFlag):
+        def unwatch(self, told):
+            self.drain()
+            super().unwatch(told)
+
+    facts = []
+
+    async def work():
+        await send(
+            iter([segment(10)]),
+            client=client_of(Host()),
+            tell=facts.append,
+            stop=Late(),
+            clock=virtual_clock(),
+        )
+        await asyncio.sleep(1)
+
+    virtually(work)
+
+    assert not [fact for fact in facts if isinstance(fact, RunStopped)]
 
 
 def test_a_flag_can_be_set_from_a_signal_handler():

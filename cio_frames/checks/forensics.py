@@ -1,0 +1,385 @@
+"""What programs do to identifiers on the way, and how it shows."""
+
+import polars as pl
+
+from cio_frames.checks.check import ByRow, ByTable, ByValue, Check, Repair, Scope
+from cio_frames.checks.identifiers import EMAIL, EMAILS, PEOPLE, blank, is_id, is_text, text
+from cio_frames.mapping import MessageMapping, Slot
+from cio_frames.values import as_text
+
+FLOAT_TEXT = r"^-?\d+\.0+$"
+SCIENTIFIC = r"^-?\d(?:\.\d+)?[eE][+-]?\d{1,3}$"
+TRUTH = ("true", "false")
+TWO_SCRIPTS = r"[A-Za-z]"
+OTHER_SCRIPT = r"[\p{Cyrillic}\p{Greek}\p{Armenian}\p{Cherokee}\x{FF21}-\x{FF5A}]"
+DIGITS = r"^\d+$"
+MANY = 20
+MOST = 0.5
+
+
+def _of_people(slot: Slot) -> bool:
+    return slot.argument in (*PEOPLE, "group_id")
+
+
+def _float_text(slot: Slot, scope: Scope) -> pl.Expr | None:
+    return text(slot, scope).str.contains(FLOAT_TEXT) if _is_id_text(slot) else None
+
+
+def _is_id_text(slot: Slot) -> bool:
+    return is_id(slot) and is_text(slot)
+
+
+def _scientific(slot: Slot, scope: Scope) -> pl.Expr | None:
+    return text(slot, scope).str.contains(SCIENTIFIC) if _is_id_text(slot) else None
+
+
+def _truth(slot: Slot, scope: Scope) -> pl.Expr | None:
+    if not _is_id_text(slot):
+        return None
+    return text(slot, scope).str.to_lowercase().is_in(TRUTH)
+
+
+def _negative(slot: Slot, scope: Scope) -> pl.Expr | None:
+    if not is_id(slot):
+        return None
+    if slot.dtype.is_signed_integer() or slot.dtype.is_float():
+        return pl.col(slot.name) < 0
+    return text(slot, scope).str.contains(r"^-\d+$") if is_text(slot) else None
+
+
+def _two_scripts(slot: Slot, scope: Scope) -> pl.Expr | None:
+    if not (is_text(slot) and (is_id(slot) or slot.path in EMAILS)):
+        return None
+    values = text(slot, scope)
+    return (values.str.len_bytes() != values.str.len_chars()) & (
+        values.str.contains(TWO_SCRIPTS) & values.str.contains(OTHER_SCRIPT)
+    )
+
+
+def _broken_address(slot: Slot, scope: Scope) -> pl.Expr | None:
+    if slot.argument not in PEOPLE or not is_text(slot):
+        return None
+    values = text(slot, scope)
+    return values.str.contains("@", literal=True) & ~values.str.strip_chars().str.contains(EMAIL)
+
+
+def _swapped(scope: Scope) -> pl.Expr | None:
+    pair = _pair(scope.mapping)
+    if pair is None:
+        return None
+    person, email = (text(slot, scope).str.strip_chars() for slot in pair)
+    other = ~email.str.contains("@", literal=True) & ~blank(email)
+    return person.str.contains(EMAIL) & other
+
+
+def _pair(mapping: MessageMapping) -> tuple[Slot, Slot] | None:
+    """Return the slots of the id and of the address, where they are two columns of text."""
+    person = mapping.find("user_id") or mapping.find("id")
+    email = next((slot for slot in mapping.slots if slot.path in EMAILS), None)
+    if person is None or email is None or not (is_text(person) and is_text(email)):
+        return None
+    return None if person.column == email.column else (person, email)
+
+
+def _swap(slot: Slot, mapping: MessageMapping) -> pl.Expr | None:
+    pair = _pair(mapping)
+    if pair is None or slot.name not in (pair[0].name, pair[1].name):
+        return None
+    person, email = (part.expr.cast(pl.String).str.strip_chars() for part in pair)
+    swapped = (
+        person.str.contains(EMAIL) & ~email.str.contains("@", literal=True) & ~blank(email)
+    ).fill_null(value=False)
+    other = pair[1] if slot.name == pair[0].name else pair[0]
+    return pl.when(swapped).then(other.expr.cast(pl.String)).otherwise(slot.expr.cast(pl.String))
+
+
+def _without_point(slot: Slot, _: MessageMapping) -> pl.Expr | None:
+    if not _is_id_text(slot):
+        return None
+    values = slot.expr.cast(pl.String)
+    return (
+        pl.when(values.str.contains(FLOAT_TEXT))
+        .then(values.str.replace(r"\.0+$", ""))
+        .otherwise(values)
+    )
+
+
+def _addresses(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Gather ids that read as addresses, where most ids do not."""
+    slots = [slot for slot in scope.mapping.slots if slot.argument in PEOPLE and is_text(slot)]
+    if not slots:
+        return None
+    return pl.concat(_shaped(rows, slot, text(slot, scope), text(slot, scope).str.contains(EMAIL)) for slot in slots)
+
+
+def _shaped(rows: pl.LazyFrame, slot: Slot, values: pl.Expr, fits: pl.Expr) -> pl.LazyFrame:
+    """Return how many values there are, and which of them fit, of one slot."""
+    return (
+        rows.select(pl.col("__row__").alias("row"), values.alias("value"), fits.alias("fits"))
+        .drop_nulls("value")
+        .select(
+            pl.lit(slot.label).alias("column"),
+            pl.len().alias("all"),
+            pl.col("row").filter("fits").implode(),
+            pl.col("value").filter("fits").implode(),
+        )
+    )
+
+
+def _exceptions(gathered: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
+    count = pl.col("row").list.len()
+    few = gathered.filter(count > 0, count < pl.col("all") * MOST)
+    told = pl.format("{} of {} values do, the others do not.", count, "all")
+    return few.with_columns(told.alias("evidence")).explode("row", "value").drop("all")
+
+
+def _zero_slots(scope: Scope) -> list[Slot]:
+    return [slot for slot in scope.mapping.slots if _of_people(slot) and _countable(slot)]
+
+
+def _countable(slot: Slot) -> bool:
+    return is_text(slot) or slot.dtype.is_integer() or slot.dtype.is_float()
+
+
+def _widths(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Gather how wide identifiers made of digits are, and whether zeros lead."""
+    queries = [
+        rows.select(
+            pl.lit(slot.label).alias("column"),
+            text(slot, scope).alias("value"),
+            pl.lit(value=is_text(slot)).alias("text"),
+        )
+        .filter(pl.col("value").str.contains(DIGITS))
+        .group_by(
+            "column", "text",
+            pl.col("value").str.len_bytes().alias("width"),
+            pl.col("value").str.starts_with("0").alias("zero"),
+        )
+        .agg(pl.len().alias("rows"), pl.col("value").min().alias("value"))
+        for slot in _zero_slots(scope)
+    ]  # fmt: skip
+    return pl.concat(queries) if queries else None
+
+
+def _histogram(widths: pl.DataFrame) -> str:
+    counted = widths.group_by("width").agg(pl.col("rows").sum()).sort("width")
+    return ", ".join(f"{rows:,} of {width}" for width, rows in counted.iter_rows())
+
+
+def _mixed_zeros(gathered: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+    """Find numbers narrower than the width at which others of the column keep their zeros."""
+    found = []
+    for (column,), widths in gathered.filter("text").group_by("column"):
+        padded = widths.filter("zero").group_by("width").agg(pl.col("rows").sum())
+        if padded.height != 1:
+            continue
+        width = padded.item(0, "width")
+        narrow = widths.filter(~pl.col("zero"), pl.col("width") < width)
+        if narrow.height:
+            evidence = f"Digits: {_histogram(widths)}; those of {width} keep their zeros."
+            found.append(_narrow(rows, scope, column=str(column), width=width, evidence=evidence))
+    return pl.concat(found) if found else _nothing()
+
+
+def _narrow(
+    rows: pl.LazyFrame, scope: Scope, *, column: str, width: int, evidence: str
+) -> pl.DataFrame:
+    slot = next(slot for slot in _zero_slots(scope) if slot.label == column)
+    values = text(slot, scope)
+    narrow = values.str.contains(r"^[1-9]\d*$") & (values.str.len_bytes() < width)
+    return _listed(rows.filter(narrow), column=column, value=values, evidence=evidence)
+
+
+def _listed(rows: pl.LazyFrame, *, column: str, value: pl.Expr, evidence: str) -> pl.DataFrame:
+    return rows.select(
+        pl.col("__row__").alias("row"),
+        pl.lit(column).alias("column"),
+        value.alias("value"),
+        pl.lit(evidence).alias("evidence"),
+    ).collect(engine="streaming")
+
+
+def _nothing() -> pl.DataFrame:
+    return pl.DataFrame(
+        schema={"row": pl.Int64, "column": pl.String, "value": pl.String, "evidence": pl.String}
+    )
+
+
+def _risky_widths(gathered: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
+    """Tell of columns of numbers that are not equally wide: text with zeros may have been cut."""
+    found = []
+    for (column,), widths in gathered.filter(~pl.col("text")).group_by("column"):
+        if widths["rows"].sum() >= MANY and widths["width"].n_unique() > 1:
+            evidence = f"Digits: {_histogram(widths)}."
+            found.append((None, column, _histogram(widths), evidence))
+    return pl.DataFrame(found, schema=_nothing().schema, orient="row")
+
+
+def _beside(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Gather identifiers that another column, or the reference, has with zeros in front."""
+    queries = [
+        _padded_twin(rows, slot, scope, other)
+        for slot in _zero_slots(scope)
+        for other in scope.mapping.slots
+        if other.dtype == pl.String and other.name != slot.name and other.column != slot.column
+    ]
+    queries += [
+        _padded_known(rows, slot, scope, known)
+        for slot in _zero_slots(scope)
+        if (known := reference(slot, scope)) is not None
+    ]
+    return pl.concat(queries) if queries else None
+
+
+def reference(slot: Slot, scope: Scope) -> pl.Series | None:
+    """Return what is known of the identifiers of a slot."""
+    known = scope.reference.get(slot.label)
+    return scope.reference.get(slot.argument or "") if known is None else known
+
+
+def _padded_twin(rows: pl.LazyFrame, slot: Slot, scope: Scope, other: Slot) -> pl.LazyFrame:
+    twin = pl.col(other.name)
+    values = text(slot, scope)
+    padded = (
+        twin.str.contains(r"^0\d+$") & (twin.str.strip_chars_start("0") == values) & (values != "")
+    )
+    evidence = f"Column {other.label!r} of the same row has it with the zeros."
+    return rows.filter(padded).select(
+        pl.col("__row__").alias("row"),
+        pl.lit(slot.label).alias("column"),
+        values.alias("value"),
+        pl.lit(evidence).alias("evidence"),
+    )
+
+
+def _padded_known(
+    rows: pl.LazyFrame, slot: Slot, scope: Scope, known: pl.Series
+) -> pl.LazyFrame:
+    padded = known.filter(known.str.contains(r"^0\d+$"))
+    bare = padded.str.strip_chars_start("0").filter(padded.str.strip_chars_start("0") != "")
+    values = text(slot, scope)
+    lost = values.is_in(bare.implode()) & ~values.is_in(known.implode())
+    return rows.filter(lost).select(
+        pl.col("__row__").alias("row"),
+        pl.lit(slot.label).alias("column"),
+        values.alias("value"),
+        pl.lit("The reference has it with the zeros.").alias("evidence"),
+    )
+
+
+def _unknown(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    queries = [
+        rows.select(
+            pl.col("__row__").alias("row"),
+            pl.lit(slot.label).alias("column"),
+            text(slot, scope).alias("value"),
+        ).filter(~pl.col("value").is_in(known.implode()))
+        for slot in scope.mapping.slots
+        if is_id(slot) and (known := reference(slot, scope)) is not None
+    ]
+    return pl.concat(queries) if queries else None
+
+
+PROFILES = "{values} different ones in {rows} rows: as many profiles would be made beside the right ones."
+
+FORENSIC_CHECKS = (
+    Check(
+        code="id.float-text", severity="reject", test=ByValue(bad=_float_text),
+        sentence="{column} holds whole numbers with a point: 123 became 123.0 on the way.",
+        hint='plan.fix("id.float-text") cuts the point off.', extent=PROFILES,
+        consequence="123.0 is another person than 123.",
+        source="reliability 3.3 (31): pandas and spreadsheets store whole numbers as decimals",
+        repair=Repair(
+            change=_without_point, safe=False, sentence="whole numbers lose their point and zeros"
+        ),
+    ),
+    Check(
+        code="id.scientific", severity="reject", test=ByValue(bad=_scientific),
+        sentence="{column} is written as a power of ten, the way a spreadsheet shows long numbers.",
+        hint="Export the column again as text.", extent=PROFILES,
+        consequence="1.05E+04 stands for a thousand different ids; a profile would be made for it.",
+        source="reliability 3.3 (33, 35)",
+        unrepaired="the digits that are not shown are lost",
+    ),
+    Check(
+        code="id.truth-word", severity="reject", test=ByValue(bad=_truth),
+        sentence="{column} is true or false.",
+        hint="Check whether the right column is named.", extent=PROFILES,
+        consequence="Everyone with that value would be merged into one profile of that name.",
+        source="reliability 3.3 (41)",
+        unrepaired="nothing in the value says who it is about",
+    ),
+    Check(
+        code="id.negative", severity="warn", test=ByValue(bad=_negative),
+        sentence="{column} is below zero, as no counted identifier is.",
+        hint="Check whether the number overflowed, or stands for nobody.", extent=PROFILES,
+        consequence="A profile would be made for each.",
+        source="reliability 3.3 (39)",
+        unrepaired="it may be meant",
+    ),
+    Check(
+        code="id.two-scripts", severity="warn", test=ByValue(bad=_two_scripts),
+        sentence="{column} mixes Latin letters with letters of another script that look like them.",
+        hint="Compare it with the identifier it looks like.", extent=PROFILES,
+        consequence="It looks like another person's identifier and is not.",
+        source="reliability 3.3 (48); Unicode TR39",
+        unrepaired="which of the two was meant cannot be known",
+    ),
+    Check(
+        code="id.broken-address", severity="warn", test=ByValue(bad=_broken_address),
+        sentence="{column} holds an @ and is no e-mail address, so it counts as an id.",
+        hint="Correct the address.", extent=PROFILES,
+        consequence="A profile is made whose id looks like an address; mail never reaches it.",
+        source="reference 3.1 (ACT resolver)",
+        unrepaired="which address was meant cannot be known",
+    ),
+    Check(
+        code="id.swapped", severity="reject", test=ByRow(bad=_swapped),
+        sentence="The id is an e-mail address and the address is none: the two seem to be swapped.",
+        hint='plan.fix("id.swapped") puts them back.',
+        consequence="The person would be found by address, or made, and get the id as a broken address.",
+        source="reliability 3.3 (50, 51)",
+        repair=Repair(change=_swap, safe=False, sentence="id and address change places where they are swapped"),
+    ),
+    Check(
+        code="id.some-addresses", severity="warn", test=ByTable(gather=_addresses, conclude=_exceptions),
+        sentence="{column} is an e-mail address in a column of ids.",
+        hint="Name the column of addresses for these rows, or look up their ids.",
+        consequence="Customer.io finds these people by address, not by id.",
+        source="reference 3.1 (ACT resolver); reliability 3.3 (50)",
+        unrepaired="the id is not in the value",
+    ),
+    Check(
+        code="id.zeros-lost", severity="refuse", test=ByTable(gather=_beside),
+        sentence="{column} has lost its leading zeros.",
+        hint="Read the column again as text, e.g. with cio.scan or dtype=str.", extent=PROFILES,
+        consequence="7 is another person than 007.",
+        source="reliability 3.3 (36)",
+        unrepaired="how many zeros there were is known only where the other value is; name that column instead",
+    ),
+    Check(
+        code="id.zeros-mixed", severity="warn", test=ByTable(gather=_widths, conclude=_mixed_zeros),
+        sentence="{column} is shorter than others that keep their leading zeros.",
+        hint="Check whether some of the exports have lost the zeros.", extent=PROFILES,
+        consequence="7 is another person than 007.",
+        source="reliability 3.3 (36)",
+        unrepaired="whether the zeros belong there cannot be known",
+    ),
+    Check(
+        code="id.zeros-risk", severity="info", test=ByTable(gather=_widths, conclude=_risky_widths),
+        sentence="{column} holds numbers of several widths; as text they may have had leading zeros.",
+        hint='Pass checks=cio.Checks(reference={"{column}": ids_as_text}) to be sure.',
+        consequence="If zeros are lost, 7 is another person than 007.",
+        source="reliability 3.3 (36)",
+        unrepaired="numbers do not tell whether there were zeros",
+    ),
+    Check(
+        code="id.unknown", severity="warn", test=ByTable(gather=_unknown),
+        sentence="{column} is not in the reference.",
+        hint="Check how the two differ; a new person is a good reason.",
+        extent="{values} profiles would be made that the reference does not have.",
+        consequence="A new profile is made.",
+        source="the reference you gave",
+        unrepaired="it may be new",
+    ),
+)  # fmt: skip

@@ -1,0 +1,118 @@
+"""One person's story in sentences: what every row did to them, and who they are in the end."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import polars as pl
+
+from cio_frames.identity.preview import Preview
+from cio_frames.identity.rules import RULES
+
+SHOWN_ROWS: Final = 5
+SHOWN_STEPS: Final = 60
+
+
+def story(found: Preview, who: str, *, calls: Sequence[str]) -> list[str]:
+    """Return what happens to the person that an identifier leads to.
+
+    Args:
+        found: The preview.
+        who: An id, e-mail, cio_id or anonymous id.
+        calls: The call of each plan.
+    """
+    heirs = _people(found, who)
+    if not heirs and not _named(found.changes, who).height:
+        return [f"No row names {who}, and nobody in the workspace has that identifier."]
+    steps = list(_steps(found, who, heirs=heirs, calls=calls))
+    if len(steps) > SHOWN_STEPS:
+        left = len(steps) - SHOWN_STEPS
+        steps = [*steps[:SHOWN_STEPS], f"And {left:,} more steps, all in preview.changes."]
+    events = [_events(row, calls=calls) for row in _counted(found, heirs)]
+    return [*steps, *events, *_endings(found, who, heirs=heirs)]
+
+
+def _people(found: Preview, who: str) -> list[str]:
+    """Return the people, as they are in the end, that an identifier leads or led to."""
+    lowered, bare = who.lower(), who.removeprefix("cio_")
+    direct = found.people.filter(
+        (pl.col("id") == who)
+        | (pl.col("email").str.to_lowercase() == lowered)
+        | (pl.col("cio_id") == bare)
+        | pl.col("anonymous_ids").list.contains(who)
+    )["person"].drop_nulls()
+    named = _named(found.changes, who)["person"].drop_nulls()
+    heirs = [found.lineage.get(person, person) for person in [*direct, *named]]
+    return list(dict.fromkeys(heirs))
+
+
+def _named(changes: pl.DataFrame, who: str) -> pl.DataFrame:
+    """Return what was done under an identifier."""
+    if "@" in who:
+        keys = [pl.col(name).str.to_lowercase() == who.lower() for name in ("key", "subject")]
+    else:
+        keys = [pl.col("key") == who, pl.col("subject").is_in([who, repr(who)])]
+    return changes.filter(pl.any_horizontal(keys))
+
+
+def _steps(
+    found: Preview, who: str, *, heirs: Sequence[str], calls: Sequence[str]
+) -> Iterator[str]:
+    ancestors = [gone for gone, heir in found.lineage.items() if heir in heirs]
+    own = found.changes.filter(pl.col("person").is_in([*heirs, *ancestors]))
+    others = _named(found.changes, who).filter(pl.col("person").is_null())
+    lines = pl.concat([own, others]).unique(maintain_order=True).sort("number", maintain_order=True)
+    grouped = lines.group_by("plan", "rule", "key", "other", "subject", maintain_order=True).agg(
+        pl.col("row")
+    )
+    for row in grouped.iter_rows(named=True):
+        yield f"{_where(row['plan'], row['row'], calls=calls)}: {_sentence(row, found.names)}"
+
+
+def _where(plan: int, rows: Sequence[int], *, calls: Sequence[str]) -> str:
+    """Return plan and rows in words."""
+    shown = ", ".join(f"{row:,}" for row in rows[:SHOWN_ROWS])
+    more = f" and {len(rows) - SHOWN_ROWS:,} more" if len(rows) > SHOWN_ROWS else ""
+    noun = "row" if len(rows) == 1 else "rows"
+    before = f"plan {plan} ({calls[plan]}), " if len(calls) > 1 else ""
+    return f"{before}{noun} {shown}{more}".capitalize()
+
+
+def _sentence(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    rule = RULES[row["rule"]]
+    other = names.get(row["other"], row["other"])
+    told = rule.sentence.format(key=row["key"], other=other, subject=row["subject"])
+    return f"{told} [{rule.source}]"
+
+
+def _counted(found: Preview, heirs: Sequence[str]) -> Iterator[dict[str, Any]]:
+    rows = found.counted.filter(pl.col("person").is_in(list(heirs))).sort("plan")
+    yield from rows.iter_rows(named=True)
+
+
+def _events(row: Mapping[str, Any], *, calls: Sequence[str]) -> str:
+    noun = "event" if row["events"] == 1 else "events"
+    extent = f"row {row['first']:,}" if row["first"] == row["last"] else (
+        f"rows {row['first']:,} to {row['last']:,}"
+    )  # fmt: skip
+    before = f"plan {row['plan']} ({calls[row['plan']]}), " if len(calls) > 1 else ""
+    return f"{before}{extent}".capitalize() + f": {row['events']:,} {noun} of this person."
+
+
+def _endings(found: Preview, who: str, *, heirs: Sequence[str]) -> Iterator[str]:
+    people = found.people.filter(pl.col("person").is_in(list(heirs)))
+    for row in people.iter_rows(named=True):
+        yield f"In the end: {_profile(row)}."
+    visitors = found.people.filter(~pl.col("known"), pl.col("anonymous_ids").list.contains(who))
+    for row in visitors.iter_rows(named=True):
+        events = f"{row['events']:,} events"
+        yield f"In the end: the visitor {who} stays anonymous, with {events} that are nobody's."
+    if not people.height and not visitors.height:
+        yield "In the end: there is no such person."
+
+
+def _profile(row: Mapping[str, Any]) -> str:
+    parts = [f"{name} {row[name]}" for name in ("id", "email", "cio_id") if row[name]]
+    if row["anonymous_ids"]:
+        parts.append(f"anonymous ids {', '.join(row['anonymous_ids'])}")
+    verb = "is created" if row["action"] == "create" else "existed and is updated"
+    return f"a person with {', '.join(parts)}, who {verb} and gets {row['events']:,} events"

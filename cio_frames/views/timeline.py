@@ -1,0 +1,110 @@
+"""When the rows of a plan happened, and which of them can still start campaigns."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cio_frames.views import charts, parts
+from cio_frames.views import style as css
+from cio_frames.views import text as plain
+from cio_frames.views.charts import Series
+from cio_frames.views.html import Child, Markup
+from cio_frames.views.wording import many, number, percent
+
+_TITLE = "When it happened"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineView:
+    """Rows over time, as plain values.
+
+    Attributes:
+        first: The earliest moment.
+        last: The latest moment.
+        width: How long one bar is.
+        older: Rows per bar that can start nothing any more, or all rows of a call that never can.
+        recent: Rows per bar that can start campaigns.
+        hours: How old an event may be to start campaigns; None if the call never can.
+        unknown: Rows without a time.
+    """
+
+    first: datetime
+    last: datetime
+    width: timedelta
+    older: tuple[int, ...]
+    recent: tuple[int, ...]
+    hours: int | None = None
+    unknown: int = 0
+
+
+def html(view: TimelineView) -> Markup:
+    """Return the chart with its words, as a part of a report."""
+    chart = charts.columns(
+        [Series(values=view.older, tone="calm"), Series(values=view.recent, tone="care")],
+        alt=f"{_span(view)} {_triggering(view)}",
+        mark=_mark(view),
+    )
+    return parts.section(
+        _TITLE,
+        chart,
+        charts.axis(_day(view.first), _day(view.last)),
+        parts.sentence(*_told(view), style=css.AFTER_CHART),
+    )
+
+
+def text(view: TimelineView) -> str:
+    """Return the chart as one line of a terminal, and its words."""
+    totals = [a + b for a, b in zip(view.older, view.recent, strict=True)]
+    bars = f"{_day(view.first)} {charts.sparkline(totals)} {_day(view.last)}"
+    told = (f"{_span(view)} {_triggering(view)}", _unknown(view))
+    words = [plain.paragraph(each, indent="  ") for each in told if each.strip()]
+    return "\n".join((_TITLE, f"  {bars}", *words))
+
+
+def _told(view: TimelineView) -> list[Child]:
+    """Return the words beside the chart."""
+    told: list[Child] = [f"{_span(view)} "]
+    if view.hours is not None:
+        fresh = sum(view.recent)
+        word, tone = ("! can start campaigns", "care") if fresh else ("✓ starts nothing", "good")
+        told += [parts.badge(word, tone="care" if tone == "care" else "good"), _triggering(view)]
+    return [*told, f" {_unknown(view)}"] if view.unknown else told
+
+
+def _span(view: TimelineView) -> str:
+    """Return what the bars are."""
+    most = max(a + b for a, b in zip(view.older, view.recent, strict=True))
+    return f"One bar is {_length(view.width)}; the highest stands for {many(most, 'row')}."
+
+
+def _triggering(view: TimelineView) -> str:
+    """Return how many rows can start campaigns."""
+    if view.hours is None:
+        return ""
+    fresh, rows = sum(view.recent), sum(view.older) + sum(view.recent)
+    if not fresh:
+        return f"No row is less than {view.hours} hours old."
+    return f"{number(fresh)} of {many(rows, 'row')} ({percent(fresh, rows)}) less than {view.hours} hours old."
+
+
+def _unknown(view: TimelineView) -> str:
+    """Return how many rows are not in the chart."""
+    return f"{many(view.unknown, 'row')} without a time not shown." if view.unknown else ""
+
+
+def _mark(view: TimelineView) -> float | None:
+    """Return where the rows begin that can start campaigns, if there is one."""
+    places = [place for place, rows in enumerate(view.recent) if rows]
+    return places[0] / len(view.recent) if places else None
+
+
+def _day(at: datetime) -> str:
+    return f"{at:%Y-%m-%d}"
+
+
+def _length(width: timedelta) -> str:
+    """Return a length of time in the largest whole unit."""
+    hours = round(width.total_seconds() / 3600)
+    for size, noun in ((168, "week"), (24, "day")):
+        if hours % size == 0:
+            return many(hours // size, noun)
+    return many(hours, "hour")

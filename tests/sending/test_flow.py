@@ -1,0 +1,119 @@
+"""What answers teach about the pace."""
+
+import asyncio
+
+import pytest
+
+from cio_frames.sending.answers import Answer
+from cio_frames.sending.events import Paused
+from cio_frames.sending.flow import Flow
+from cio_frames.sending.policy import Delivered, Rejected, Retry, Split
+from tests.sending.conftest import Host, client_of, virtual_clock, virtually
+
+TAKEN = Answer(kind="answer", status=200, json={}, elapsed_s=0.1)
+THROTTLED = Answer(kind="answer", status=429, elapsed_s=0.1)
+LATE = Answer(kind="no-answer", trouble="TIMEOUT", elapsed_s=60.0)
+AGAIN = Retry(after_s=1.0, code="X", in_doubt=False)
+
+
+def flowing(work, **options):
+    """Run a coroutine function with a flow and the facts it tells."""
+
+    async def inside():
+        facts = []
+        client = client_of(Host(), **({"rate": 100.0} | options))
+        flow = Flow(client, clock=virtual_clock(), tell=facts.append)
+        await asyncio.sleep(1.0)
+        return await work(flow), facts
+
+    return virtually(inside)
+
+
+async def wide(flow):
+    """Teach a flow that eight requests at once are fine."""
+    course = flow.course("pipelines")
+    for _ in range(6):
+        course.concurrency.left(course.concurrency.limit)
+        flow.learn("pipelines", answer=TAKEN, decision=Delivered())
+        await asyncio.sleep(0.2)
+    return course
+
+
+def test_a_success_opens_the_way_for_more_than_one():
+    """Before it one batch may be under way, after it as many as the limit says."""
+
+    async def work(flow):
+        before = flow.course("pipelines").width
+        course = await wide(flow)
+        return before, course.width, flow.course("forms").width
+
+    (before, after, forms), _ = flowing(work)
+
+    assert (before, forms) == (1, 1)
+    assert after > 4
+
+
+@pytest.mark.parametrize(
+    ("answer", "decision"),
+    [
+        pytest.param(
+            THROTTLED, Retry(after_s=1, code="X", in_doubt=False, slow_down=True), id="429"
+        ),
+        pytest.param(LATE, Retry(after_s=1, code="X", in_doubt=True, slow_down=True), id="late"),
+        pytest.param(LATE, Split(code="TIMEOUT", too_large=True, in_doubt=True), id="halved"),
+    ],
+)
+def test_a_push_back_lowers_what_may_be_under_way(answer, decision):
+    """Throttling and lateness cut the limit."""
+
+    async def work(flow):
+        course = await wide(flow)
+        before = course.width
+        flow.learn("pipelines", answer=answer, decision=decision)
+        return before, course.width
+
+    (before, after), _ = flowing(work)
+
+    assert after == int(before * 0.7)
+
+
+def test_throttling_lowers_the_rate_of_that_surface():
+    """A 429 lowers the rate by three tenths; a rejected row does not."""
+
+    async def work(flow):
+        flow.learn("pipelines", answer=THROTTLED, decision=AGAIN)
+        flow.learn("forms", answer=TAKEN, decision=Rejected(code="X", error=""))
+        return flow.course("pipelines").bucket.rate, flow.course("forms").bucket.rate
+
+    rates, _ = flowing(work)
+
+    assert rates == (pytest.approx(70.0), 100.0)
+
+
+def test_an_outage_leaves_one_request_at_a_time_and_is_told_once():
+    """When the retries are spent the limit starts again at one."""
+
+    async def work(flow):
+        course = await wide(flow)
+        for _ in range(30):
+            flow.learn("pipelines", answer=TAKEN, decision=AGAIN)
+        return course.width
+
+    width, facts = flowing(work)
+
+    assert width == 1
+    assert [type(fact) for fact in facts] == [Paused]
+
+
+def test_a_rest_ends_with_the_run():
+    """Waiting returns early and says that the run is over."""
+
+    async def work(flow):
+        asyncio.get_running_loop().call_later(5.0, flow.ending.set)
+        going = [await flow.rest(2.0), await flow.rest(100.0), await flow.rest(0.0)]
+        return going, asyncio.get_running_loop().time()
+
+    (going, seconds), _ = flowing(work)
+
+    assert going == [True, False, False]
+    assert seconds == pytest.approx(6.0)

@@ -1,0 +1,196 @@
+"""`.cio` on every frame: there without loading anything, and each verb said the same way."""
+
+import inspect
+import subprocess
+import sys
+import warnings
+
+import pandas as pd
+import polars as pl
+import pytest
+
+import cio_frames as cio
+from cio_frames.accessors import Frame
+from cio_frames.frames import read
+from cio_frames.registration import register
+from cio_frames.spec import CALLS
+
+VERBS = [name for name in CALLS if name != "form_action"]
+SHARED = [
+    "timestamp", "context", "integrations", "message_id", "key", "nulls", "timezone", "checks",
+    "namespace",
+]  # fmt: skip
+OWN = {
+    "identify": ["user_id", "anonymous_id", "traits"],
+    "track": ["event", "user_id", "anonymous_id", "properties"],
+    "page": ["name", "user_id", "anonymous_id", "properties"],
+    "screen": ["name", "user_id", "anonymous_id", "properties"],
+    "group": ["group_id", "user_id", "anonymous_id", "object_type_id", "traits", "relationship"],
+    "alias": ["previous_id", "user_id"],
+    "form": ["form_id", "email", "id", "fields"],
+}
+
+
+def run(code: str) -> str:
+    """Run code in a fresh interpreter, with warnings as errors, and return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_verbs_are_keyword_only(verb):
+    """Each verb takes its own arguments, then those that all share, all of them by name."""
+    parameters = dict(inspect.signature(getattr(Frame, verb)).parameters)
+    parameters.pop("self")
+    shared = ["timezone", "checks", "namespace"] if verb == "form" else SHARED
+
+    assert list(parameters) == [*OWN[verb], *shared]
+    assert {each.kind for each in parameters.values()} == {inspect.Parameter.KEYWORD_ONLY}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_verbs_are_documented(verb):
+    """Each verb says what it does, what each argument is, what it raises, and shows an example."""
+    doc = inspect.getdoc(getattr(Frame, verb)) or ""
+    names = [name for name in inspect.signature(getattr(Frame, verb)).parameters if name != "self"]
+
+    assert doc.startswith("Plan to ")
+    assert all(f"\n    {name}: " in doc for name in names)
+    assert "Raises:\n    MappingError" in doc
+    assert ">>> " in doc
+
+
+def test_verbs_are_those_of_the_calls():
+    """There is a verb for each call and no other."""
+    found = [name for name in vars(Frame) if not name.startswith("_")]
+
+    assert sorted(found) == sorted(VERBS)
+    assert sorted(OWN) == sorted(VERBS)
+
+
+def test_every_frame_has_the_accessor(frame_of):
+    """The accessor and `cio.frame` are the same verbs for every library that has accessors."""
+    frame = frame_of({"id": ["u1"], "plan": ["pro"]})
+    wanted = [{"type": "identify", "userId": "u1", "traits": {"plan": "pro"}}]
+
+    plans = [cio.frame(frame)] + ([frame.cio] if hasattr(frame, "cio") else [])
+
+    for verbs in plans:
+        (message,) = verbs.identify(user_id="id").payloads()
+        assert message.pop("messageId")
+        assert [message] == wanted
+    assert len(plans) == (1 if type(frame).__module__.startswith("pyarrow") else 2)
+
+
+def test_frame_takes_a_table_that_was_read():
+    """What the door has read once can be given again."""
+    table = read(pl.DataFrame({"id": ["u"]}))
+
+    assert cio.frame(table).identify(user_id="id").table is table
+
+
+def test_plans_come_back_in_the_users_library(frame_of):
+    """Findings and rejected rows of pandas frames are pandas frames, else polars frames."""
+    plan = cio.frame(frame_of({"id": ["u1", None], "n": [1, 2]})).identify(user_id="id")
+
+    kind = pd.DataFrame if plan.table.library == "pandas" else pl.DataFrame
+    assert isinstance(plan.findings, kind)
+    assert isinstance(plan.rejected, kind)
+    assert list(plan.rejected["reasons"]) == ["id.missing"]
+
+
+def test_the_accessor_says_what_it_can_do():
+    """Shown alone, the accessor lists its verbs."""
+    assert all(verb in repr(pl.DataFrame({"a": [1]}).cio) for verb in VERBS)
+
+
+def test_registering_twice_is_silent():
+    """Registering again warns of nothing and changes nothing."""
+    before = pd.DataFrame.cio, pl.DataFrame.cio, pl.LazyFrame.cio
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        register()
+
+    assert (pd.DataFrame.cio, pl.DataFrame.cio, pl.LazyFrame.cio) == before
+
+
+@pytest.mark.parametrize(
+    "library", ["pandas", "httpx", "ipywidgets", "IPython", "starlette", "uvicorn", "pyarrow"]
+)
+def test_importing_loads_nothing_that_is_not_used(library):
+    """A fresh import of the package loads no library that the user did not load."""
+    code = f"import sys, cio_frames; print({library!r} in sys.modules)"
+
+    assert run(code) == "False"
+
+
+AFTER = "print(pd.DataFrame({'id': ['u']}).cio.identify(user_id='id').counts['valid'])"
+FINDERS = "print(sum('AfterPandas' in type(f).__name__ for f in sys.meta_path))"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param("import sys, pandas as pd, cio_frames", id="pandas-first"),
+        pytest.param("import sys, cio_frames, pandas as pd", id="pandas-later"),
+        pytest.param(
+            "import sys, cio_frames, importlib.util as u; u.find_spec('pandas'); import pandas as pd",
+            id="looked-for-first",
+        ),
+        pytest.param("import sys, cio_frames, pandas.api, pandas as pd", id="a-part-of-it"),
+        pytest.param(
+            "import sys, importlib, cio_frames; importlib.reload(cio_frames); import pandas as pd",
+            id="reloaded-before",
+        ),
+        pytest.param(
+            "import sys, importlib, cio_frames, pandas as pd; importlib.reload(cio_frames)",
+            id="reloaded-after",
+        ),
+    ],
+)
+def test_pandas_gets_the_accessor_whenever_it_comes(code):
+    """In whatever order the two are imported, `.cio` is there and no import hook stays behind."""
+    assert run(f"{code}; {AFTER}; {FINDERS}").split() == ["1", "0"]
+
+
+def test_pandas_keeps_its_own_loader():
+    """After its import pandas looks to the import system as if nothing had been done."""
+    code = "import cio_frames, pandas; print(type(pandas.__loader__).__module__, pandas.__spec__.loader is pandas.__loader__)"
+
+    assert run(code).endswith("True")
+    assert "cio_frames" not in run(code)
+
+
+def test_a_missing_pandas_is_no_matter():
+    """Where pandas cannot be found, importing it fails as it always does."""
+    code = (
+        "import sys, cio_frames\n"
+        "sys.meta_path[:] = [f for f in sys.meta_path if 'After' in type(f).__name__]\n"
+        "try:\n    import pandas\nexcept ModuleNotFoundError as error:\n    print(error.name)"
+    )
+
+    assert run(code) == "pandas"
+
+
+def test_constants_are_for_every_row():
+    """`cio.lit` is one value for all rows, of its own type."""
+    frame = pl.DataFrame({"id": ["u", "v"]})
+
+    plan = frame.cio.track(user_id="id", event=cio.lit("E"), properties={"n": cio.lit(5)})
+
+    assert [(row["event"], row["properties"]) for row in plan.payloads()] == [("E", {"n": 5})] * 2
+
+
+def test_expressions_are_taken_as_they_are():
+    """A polars expression feeds a field on pandas frames too."""
+    frame = pd.DataFrame({"first": ["a"], "last": ["b"]})
+
+    (message,) = frame.cio.identify(
+        user_id=pl.format("{}.{}", "first", "last"), traits=[]
+    ).payloads()
+
+    assert message["userId"] == "a.b"
