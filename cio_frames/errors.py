@@ -14,6 +14,7 @@ CioError
 │   ├── MissingKeyError        a key is needed and none was given
 │   └── EndpointError          a host that is not allowed
 ├── PlanRefusedError           findings that forbid sending; has `findings`
+│   └── IdentityRefusedError   people would be confused; has `preview`
 ├── RepairError                a repair that does not exist or does not apply
 ├── UsageError                 options of a command that do not go together
 ├── RunError                   a run ended before its rows did; has `run`
@@ -148,6 +149,14 @@ class PlanRefusedError(CioError):
         self.findings = tuple(findings)
         lines = [f"  {item['code']}: {item['message']} {item['hint']}" for item in findings]
         super().__init__("Nothing was sent. This plan is refused:\n" + "\n".join(lines))
+
+
+class IdentityRefusedError(PlanRefusedError):
+    """Rows would confuse people. `preview` tells which, and why."""
+
+    def __init__(self, findings: Sequence[Mapping[str, Any]], *, preview: Any) -> None:
+        self.preview = preview
+        super().__init__(findings)
 
 
 class RepairError(CioError):

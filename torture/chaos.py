@@ -24,10 +24,10 @@ WEATHERS = {
     "storm of 429": Faults(throttled=0.3, throttled_with_wait=0.1, burst=5, wait_s=2.0),
     "resets": Faults(reset_before=0.2, reset_after=0.2),
     "cut answers": Faults(truncated=0.3),
-    "slow answers": Faults(dripping=0.1, late=0.4, hold_s=0.3),
+    "slow answers": Faults(dripping=0.05, late=0.4, hold_s=0.2),
     "copies and overtaking": Faults(doubled=0.3, late=0.5, hold_s=0.1),
     "failures that apply": Faults(failed=0.1, failed_after=0.3),
-    "outage": Faults(failed=0.6, reset_before=0.4, first=5, last=25),
+    "outage": Faults(failed=0.6, reset_before=0.4, first=5, last=18),
 }
 """The matrix of T4."""
 

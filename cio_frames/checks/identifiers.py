@@ -69,14 +69,15 @@ def _float(slot: Slot, scope: Scope) -> pl.Expr | None:
 def _precision(slot: Slot, _: Scope) -> pl.Expr | None:
     if not (is_id(slot) and slot.dtype.is_float()):
         return None
-    return pl.col(slot.name).abs() > EXACT
+    values = pl.col(slot.name)
+    return values.is_finite() & (values.abs() > EXACT)
 
 
 def _fractional(slot: Slot, _: Scope) -> pl.Expr | None:
     if not (is_id(slot) and slot.dtype.is_float()):
         return None
     values = pl.col(slot.name)
-    return (values != values.round(0)) | values.is_nan()
+    return (values != values.round(0)) | ~values.is_finite()
 
 
 def _boolean(slot: Slot, _: Scope) -> str | None:

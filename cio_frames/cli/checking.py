@@ -16,7 +16,8 @@ from cio_frames.errors import PlanRefusedError
 from cio_frames.plan import Plan
 from cio_frames.plan.report import plan_view
 from cio_frames.views import report, text
-from cio_frames.views.report import FindingView, PlanView
+from cio_frames.views.findings import FindingView
+from cio_frames.views.report import PlanView
 
 _PAGE = '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Plan</title>\n{}\n</html>\n'
 _MAPPING = ("field", "comes from", "how", "why")

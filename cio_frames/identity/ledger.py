@@ -138,7 +138,7 @@ class Ledger:
             self._apply(sheet.plan, row, message)
 
     def changes(self) -> pl.DataFrame:
-        """Return what the messages did, one line per change, with plan and row."""
+        """Return what the messages did, one line per change, by plan and row."""
         self._flush()
         found = pl.concat(self._flushed)
         names = dict(enumerate(RULES))
@@ -148,7 +148,7 @@ class Ledger:
             pl.col("rule").replace_strict(names, return_dtype=pl.String).alias("rule"),
             pl.col("rule").replace_strict(kinds, return_dtype=pl.String).alias("kind"),
             "person", "key", "other", "subject",
-        )  # fmt: skip
+        ).sort("plan", "row", maintain_order=True)  # fmt: skip
 
     def places(self) -> pl.DataFrame:
         """Return plan and row of each message that was applied, by its number."""

@@ -198,7 +198,7 @@ def _profiles(ledger: Ledger) -> pl.DataFrame:
 
 
 def _merges(ledger: Ledger) -> pl.DataFrame:
-    lines = []
+    lines: list[dict[str, Any]] = []
     for row, (moved, lost) in zip(
         ledger.model.store.merges, ledger.tallies.merged, strict=True
     ):
@@ -216,6 +216,7 @@ def _merges(ledger: Ledger) -> pl.DataFrame:
             "events_lost": row["events_lost"] + lost,
             "rows": [{"plan": plan, "row": number}],
         })  # fmt: skip
+    lines.sort(key=lambda line: tuple(line["rows"][0].values()))
     return pl.DataFrame(lines, schema=MERGES)
 
 

@@ -9,8 +9,8 @@ from cio_frames.errors import MappingError
 from cio_frames.plan.plan import Plan
 from cio_frames.plan.report import plan_view
 from cio_frames.plan.sendable import Sendable
-from cio_frames.views import report
-from cio_frames.views.html import bundle, join
+from cio_frames.views import backfill as report
+from cio_frames.views.html import bundle
 
 
 class Backfill(Sendable):
@@ -52,11 +52,11 @@ class Backfill(Sendable):
         return pl.concat(frames)
 
     def __repr__(self) -> str:
-        return "\n\n".join(report.text(plan_view(plan)) for plan in self._plans)
+        return report.text([plan_view(plan) for plan in self._plans])
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        drawn = [report.html(plan_view(plan)) for plan in self._plans]
-        return bundle(join(drawn), repr(self))
+        views = [plan_view(plan) for plan in self._plans]
+        return bundle(report.html(views), report.text(views))
 
 
 def backfill(plans: Sequence[Plan]) -> Backfill:

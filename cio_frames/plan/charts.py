@@ -28,9 +28,8 @@ def timeline(plan: "Plan") -> TimelineView | None:
     known = counted.drop_nulls("hour")
     if known.is_empty():
         return None
-    first, last = known["hour"].min(), known["hour"].max()
-    assert isinstance(first, int)
-    assert isinstance(last, int)
+    hours = known["hour"].to_list()
+    first, last = min(hours), max(hours)
     width = next((w for w in WIDTHS_H if (last - first) // w < MOST_BARS), WIDTHS_H[-1])
     bars = (last - first) // width + 1
     placed = known.with_columns(bar=(pl.col("hour") - first) // width)
@@ -41,7 +40,7 @@ def timeline(plan: "Plan") -> TimelineView | None:
         older=_filled(placed.filter(~pl.col("recent")), bars=bars),
         recent=_filled(placed.filter("recent"), bars=bars),
         hours=LIMITS["trigger_hours"].value if plan.call in TRIGGERING else None,
-        unknown=counted["rows"].sum() - known["rows"].sum(),
+        unknown=int(counted["rows"].sum()) - int(known["rows"].sum()),
     )
 
 

@@ -1,6 +1,6 @@
 """Who is who: the identity preview of a plan or a back-fill."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from time import monotonic
@@ -13,20 +13,24 @@ from cio_frames.errors import IdentityRefusedError, MappingError
 from cio_frames.frames import Note, read
 from cio_frames.identity import Settings
 from cio_frames.identity.collector import paused
-from cio_frames.identity.conflicts import MINOR
+from cio_frames.identity.conflicts import MINOR, kinds
 from cio_frames.identity.export import export
 from cio_frames.identity.ledger import Ledger, Sheet
 from cio_frames.identity.preview import LARGEST, Preview, preview
 from cio_frames.identity.story import story
+from cio_frames.plan.identity_report import identity_view
 from cio_frames.plan.passes import CHUNK_ROWS
 from cio_frames.spec import CALLS
+from cio_frames.views import identity as views
 from cio_frames.views.displays import display
-from cio_frames.views.html import Drawn
+from cio_frames.views.html import Drawn, bundle, tag
+from cio_frames.views.narrative import narrated
 from cio_frames.views.progress import ProgressState
 from cio_frames.views.wording import duration, many
 
 if TYPE_CHECKING:
     from cio_frames.plan.plan import Plan
+    from cio_frames.plan.sendable import Sendable
 
 OnConflict = Literal["report", "reject", "refuse"]
 CODE = "identity.conflict"
@@ -87,7 +91,7 @@ def foresee(
             state = replace(state, planned=planned, now_s=monotonic())
             shown.update(state)
     took = f"{many(rows, 'row')} in {duration(monotonic() - began)}: who is who is known."
-    shown.close(Drawn.of(took))
+    shown.close(Drawn(html=tag("p", took), text=took))
     return ledger
 
 
@@ -145,7 +149,7 @@ def identity(
         rounds += 1
     serious = _serious(found.found)
     if serious.height and on_conflict != "report":
-        raise IdentityRefusedError(serious.to_dicts(), preview=found)
+        raise IdentityRefusedError(_findings(serious), preview=found)
     return found
 
 
@@ -159,6 +163,19 @@ def _previewed(plans: Sequence["Plan"], premise: Premise, *, progress: object) -
 
 def _serious(found: Preview) -> pl.DataFrame:
     return found.conflicts.filter(~pl.col("kind").is_in(sorted(MINOR)))
+
+
+def _findings(serious: pl.DataFrame) -> list[dict[str, str]]:
+    """Return one finding for each kind, without the identifiers: errors end up in logs."""
+    hints = dict(serious.select("kind", "hint").iter_rows())
+    return [
+        {
+            "code": kind,
+            "message": f"{many(lines, 'conflict')} in {many(rows, 'row')}.",
+            "hint": hints[kind],
+        }
+        for kind, lines, rows in kinds(serious)
+    ]
 
 
 def _without(plans: Sequence["Plan"], serious: pl.DataFrame) -> list["Plan"]:
@@ -194,6 +211,13 @@ class IdentityPreview:
     found: Preview
     plans: tuple["Plan", ...]
     premise: Premise
+
+    @property
+    def plan(self) -> "Sendable":
+        """What to send: the plan or back-fill, without the rows that were left out."""
+        from cio_frames.plan.backfill import Backfill
+
+        return self.plans[0] if len(self.plans) == 1 else Backfill(self.plans)
 
     @property
     def people(self) -> Any:

@@ -7,7 +7,9 @@ import polars as pl
 
 from cio_frames.checks import Check
 from cio_frames.plan.charts import timeline
-from cio_frames.views.report import Example, FindingView, MappingView, PlanView
+from cio_frames.views.findings import Example, FindingView
+from cio_frames.views.mapping import MappingView
+from cio_frames.views.report import PlanView
 
 if TYPE_CHECKING:
     from cio_frames.plan.plan import Plan

@@ -6,7 +6,7 @@ from cio_frames.views import parts
 from cio_frames.views import style as css
 from cio_frames.views import text as plain
 from cio_frames.views.html import Markup, join, tag
-from cio_frames.views.summary import STATES
+from cio_frames.views.states import STATES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

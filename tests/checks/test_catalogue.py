@@ -68,9 +68,10 @@ CASES: dict[str, list[Case]] = {
         ("identify", ids([2.0**53 + 2, 1e300, -1e17]), BY_ID, 3),
         ("identify", ids([2.0**53]), BY_ID, 0),
         ("identify", ids([2**53 + 1]), BY_ID, 0),
+        ("identify", ids([float("nan"), float("inf")]), BY_ID, 0),
     ],
     "id.fractional": [
-        ("identify", ids([1.5, float("nan"), 2.0]), BY_ID, 2),
+        ("identify", ids([1.5, float("nan"), float("-inf"), 2.0]), BY_ID, 3),
         ("identify", ids([2.0, None]), BY_ID, 0),
     ],
     "id.boolean": [

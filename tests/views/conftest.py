@@ -5,7 +5,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from cio_frames.views.report import Example, FindingView, MappingView, PlanView
+from cio_frames.views.findings import Example, FindingView
+from cio_frames.views.mapping import MappingView
+from cio_frames.views.report import PlanView
 from cio_frames.views.summary import ReasonView, RunView
 
 HOSTILE = (

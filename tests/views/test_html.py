@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from cio_frames.views import html, live, parts, report, story, summary, table
 from cio_frames.views.characters import one_line, visible
+from cio_frames.views.findings import Example, FindingView
 from cio_frames.views.html import Drawn, Markup, bundle, join, picture, shape, tag
+from cio_frames.views.mapping import MappingView
 from cio_frames.views.progress import ProgressState
-from cio_frames.views.report import Example, FindingView, MappingView, PlanView
+from cio_frames.views.report import PlanView
 from cio_frames.views.story import StoryView
 from cio_frames.views.summary import ReasonView, RunView
 from cio_frames.views.table import TableView

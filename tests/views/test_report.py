@@ -76,7 +76,7 @@ def test_the_report_in_a_notebook(plan_view, read):
             "No zone.",
             "Do:",
             "Say it.",
-            "Mapping: 2 fields",
+            'Mapping: 2 fields, 1 of them proposed from the columns',
             "field",
             "comes from",
             "how",
@@ -134,7 +134,7 @@ Good to know
     No zone.
     Do: Say it.
 
-Mapping
+Mapping: 2 fields, 1 of them proposed from the columns
   field             comes from  how       why
   userId            id          named
   traits.createdAt  made        proposed  a time

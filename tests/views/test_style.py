@@ -5,10 +5,11 @@ import re
 import pytest
 
 from cio_frames.views import live, report, story, style, summary, table
+from cio_frames.views.findings import GROUPS
 from cio_frames.views.progress import ProgressState
-from cio_frames.views.report import _GROUPS
+from cio_frames.views.states import STATES
 from cio_frames.views.story import StoryView
-from cio_frames.views.summary import _OUTCOMES, STATES
+from cio_frames.views.summary import _OUTCOMES
 from cio_frames.views.table import TableView
 
 PAGES = {"light": "#ffffff", "dark": "#111111"}
@@ -102,7 +103,7 @@ def test_no_single_colour_reads_as_text_on_both_pages():
 def test_no_two_meanings_look_alike_without_colour():
     """Every severity, state and outcome differs from the others by its words."""
     for words in (
-        [group.badge for group in _GROUPS.values()],
+        [group.badge for group in GROUPS.values()],
         [f"{state.sign} {state.label}" for state in STATES.values()],
         [word for word, _ in _OUTCOMES.values()],
     ):

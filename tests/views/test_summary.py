@@ -8,7 +8,8 @@ from inline_snapshot import snapshot
 
 from cio_frames.sending.events import State
 from cio_frames.views import summary
-from cio_frames.views.summary import STATES, next_steps
+from cio_frames.views.states import STATES
+from cio_frames.views.summary import next_steps
 
 
 def test_the_summary_in_a_notebook(run_view, read):

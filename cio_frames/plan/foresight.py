@@ -1,0 +1,64 @@
+"""What can be known of plans before they are sent: who is who, a rehearsal, an estimate."""
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from cio_frames.identity import Settings
+from cio_frames.identity.preview import LARGEST
+from cio_frames.plan.identity import IdentityPreview, OnConflict, Premise, identity, people_of
+
+if TYPE_CHECKING:
+    from cio_frames.plan.plan import Plan
+
+
+class Foresight(ABC):
+    """One plan or several in order, looked at before anything is sent."""
+
+    @property
+    @abstractmethod
+    def plans(self) -> tuple["Plan", ...]:
+        """The plans, in the order in which they are sent."""
+
+    def identity(
+        self,
+        known: Any = None,
+        *,
+        settings: Settings | None = None,
+        on_conflict: OnConflict = "report",
+        largest: int = LARGEST,
+        progress: object = "auto",
+    ) -> IdentityPreview:
+        """Show which people the rows create, update, merge and confuse.
+
+        Args:
+            known: An export of the workspace's people: any table with the columns id, email,
+                cio_id and anonymous_id. Without it everybody counts as new.
+            settings: How the workspace is set up; a new one without.
+            on_conflict: "report" tells only; "reject" leaves out the rows that cause conflicts
+                (`.plan` of the result sends the rest); "refuse" raises.
+            largest: The most identifiers that one person may have; ten times as many rows.
+            progress: As for `send`; shown for large plans only.
+
+        Raises:
+            IdentityRefusedError: There are conflicts, and `on_conflict` is "refuse".
+            MappingError: `known` has no column of identifiers.
+
+        Examples:
+            >>> import polars as pl, cio_frames as cio
+            >>> people = pl.DataFrame({"id": ["u1", "u2"], "email": ["a@example.com"] * 2})
+            >>> preview = people.cio.identify(user_id="id").identity()
+            >>> preview.summary["creates"], preview.conflicts["kind"].to_list()
+            (2, ['identifier.taken'])
+        """
+        premise = self._premise(known, settings=settings, largest=largest)
+        return identity(self.plans, premise, on_conflict=on_conflict, progress=progress)
+
+    def _premise(
+        self, known: Any, *, settings: Settings | None, largest: int = LARGEST
+    ) -> Premise:
+        return Premise(
+            known=people_of(known),
+            settings=settings or Settings(),
+            now=self.plans[0].clock(),
+            largest=largest,
+        )

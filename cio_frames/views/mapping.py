@@ -1,0 +1,52 @@
+"""Which column feeds which field, and what was taken without being named."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cio_frames.views import parts
+from cio_frames.views import text as plain
+from cio_frames.views.html import Markup
+from cio_frames.views.wording import many, number
+
+_TITLES = ("field", "comes from", "how", "why")
+_PROPOSED = "proposed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappingView:
+    """Where one field of the messages comes from."""
+
+    field: str
+    column: str
+    how: str
+    reason: str = ""
+
+
+def fold(rows: Sequence[MappingView]) -> Markup:
+    """Return the mapping, open if anything in it was not named by the user."""
+    lines = [
+        (
+            parts.code(row.field),
+            parts.code(row.column) if row.column else "",
+            parts.badge(row.how, tone="calm") if row.how == _PROPOSED else row.how,
+            row.reason,
+        )
+        for row in rows
+    ]
+    return parts.fold(_title(rows), parts.grid(_TITLES, lines), is_open=_proposed(rows) > 0)
+
+
+def text(rows: Sequence[MappingView]) -> str:
+    """Return the mapping for a terminal."""
+    lines = [(row.field, row.column, row.how, row.reason) for row in rows]
+    return f"{_title(rows)}\n{plain.block(plain.columns(_TITLES, lines))}"
+
+
+def _title(rows: Sequence[MappingView]) -> str:
+    proposed = _proposed(rows)
+    told = f", {number(proposed)} of them proposed from the columns" if proposed else ""
+    return f"Mapping: {many(len(rows), 'field')}{told}"
+
+
+def _proposed(rows: Sequence[MappingView]) -> int:
+    return sum(row.how == _PROPOSED for row in rows)

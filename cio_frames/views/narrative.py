@@ -1,0 +1,26 @@
+"""One person's story: sentences in order."""
+
+from collections.abc import Sequence
+
+from cio_frames.views import parts
+from cio_frames.views import style as css
+from cio_frames.views import text as plain
+from cio_frames.views.html import Drawn, join, tag
+
+
+def narrated(title: str, sentences: Sequence[str]) -> Drawn:
+    """Return sentences under a title, for notebooks and terminals.
+
+    Examples:
+        >>> print(narrated("u1", ["Row 0: u1 is new."]))
+        u1
+        <BLANKLINE>
+        - Row 0: u1 is new.
+    """
+    items = join(tag("li", tag("bdi", sentence)) for sentence in sentences)
+    html = parts.card(
+        parts.head(title, about="what the rows do to this person"),
+        tag("ol", items, style=css.LIST),
+    )
+    lines = [plain.paragraph(f"- {sentence}") for sentence in sentences]
+    return Drawn(html=html, text="\n".join([title, "", *lines]))

@@ -1,0 +1,87 @@
+"""Which rows a run sends, when earlier runs have settled some."""
+
+import polars as pl
+import pytest
+
+from cio_frames.errors import AuditError
+from cio_frames.payloads import MESSAGE_SCHEMA
+from cio_frames.run import Choice
+
+
+def messages(*ids):
+    """Return encoded messages with these ids; the hash is the id in lower case."""
+    rows = [
+        {"row": row, "message_id": each, "payload_hash": each.lower() * 32, "bytes": 10}
+        for row, each in enumerate(ids)
+    ]
+    return pl.DataFrame(rows, schema=MESSAGE_SCHEMA)
+
+
+def settled(*rows):
+    """Return what earlier runs settled, from (id, hash, state)."""
+    return pl.DataFrame(rows, schema=["message_id", "payload_hash", "state"], orient="row")
+
+
+def test_without_earlier_runs_everything_is_sent():
+    """A choice that knows of nothing sends every message."""
+    sent, left = Choice().of_messages(messages("A", "B"))
+
+    assert sent["message_id"].to_list() == ["A", "B"]
+    assert left.is_empty()
+
+
+def test_what_arrived_is_skipped():
+    """A message that an earlier run delivered is not sent again, wherever its row is now."""
+    choice = Choice(settled=settled(("B", "b" * 16, "skipped_done")))
+
+    sent, left = choice.of_messages(messages("B", "A"))
+
+    assert sent["message_id"].to_list() == ["A"]
+    assert left.select("row", "state", "code").rows() == [(0, "skipped_done", None)]
+
+
+def test_another_message_under_the_same_id_is_a_conflict():
+    """An id that delivered other content is rejected, with what to do."""
+    choice = Choice(settled=settled(("A", "f" * 16, "skipped_done")))
+
+    sent, left = choice.of_messages(messages("A"))
+
+    assert sent.is_empty()
+    assert left["state"].to_list() == ["rejected_local"]
+    assert left["code"].to_list() == ["message.conflict"]
+    assert "key=" in left["error"][0]
+
+
+def test_what_is_kept_in_doubt_says_so():
+    """A message that stays in doubt is neither sent nor lost."""
+    choice = Choice(settled=settled(("A", "a" * 16, "in_doubt")))
+
+    sent, left = choice.of_messages(messages("A"))
+
+    assert sent.is_empty()
+    assert left.select("state", "code").rows() == [("in_doubt", "IN_DOUBT_BEFORE")]
+
+
+def test_a_resumed_run_takes_up_only_its_rows():
+    """Rows of other plans, and rows that are settled, are passed over."""
+    only = pl.DataFrame({"plan": [0, 1], "row": [2, 0], "message_id": ["A", "B"]})
+
+    assert Choice(only=only).rows(pl.Series([0, 1, 2, 3]), plan=0).to_list() == [2]
+    assert Choice().rows(pl.Series([0, 1]), plan=0) is None
+
+
+def test_a_changed_row_is_not_taken_for_the_recorded_one():
+    """Resuming with another table is refused, with the row that differs."""
+    only = pl.DataFrame({"plan": [0], "row": [0], "message_id": ["Z"]})
+
+    with pytest.raises(AuditError, match="Row 0 is not the row this run was made from"):
+        Choice(only=only).require_same(messages("A"), plan=0)
+
+
+def test_a_row_without_a_recorded_id_may_be_anything():
+    """Rows that a stopped run never came to have no recorded message yet."""
+    only = pl.DataFrame(
+        {"plan": [0], "row": [0], "message_id": [None]}, schema_overrides={"message_id": pl.String}
+    )
+
+    assert Choice(only=only).require_same(messages("A"), plan=0) is None

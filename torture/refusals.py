@@ -1,0 +1,172 @@
+"""Hosts that refuse: bad rows, too many bytes, or with a 200 that means nothing."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+import cio_frames as cio
+from cio_frames.payloads.batches import ENVELOPE_BYTES, cut
+from cio_frames.sandbox import Faults
+from cio_frames.spec import LIMITS
+from torture import inputs
+from torture.bench import Line, bench, hurried, require, require_clean
+from torture.front import Front
+from torture.inputs import Input, people
+
+BATCH_ROWS = 500
+MESSAGE_BYTES, BATCH_BYTES = LIMITS["message_bytes"].value, LIMITS["batch_bytes"].value
+
+
+def poison(count: int | None, *, seed: int, batches: int = 8) -> Line:
+    """Send bad rows among good ones: exactly those are refused, with few requests (T6).
+
+    Args:
+        count: How many rows are bad; None for all.
+        seed: Decides which.
+        batches: About how many batches of 500 rows are sent.
+    """
+    rows = BATCH_ROWS * batches
+    which = np.random.default_rng(seed).choice(
+        rows, rows if count is None else count, replace=False
+    )
+    bad = set(which.tolist())
+    frame = people(rows, people=rows // 5, seed=seed, poison=bad)
+    given = Input(frame=frame, batch_bytes=BATCH_ROWS * 160, poison=bad)
+    what = f"{'all' if count is None else count} bad rows"
+    with hurried(), bench("T6", what, seed=seed) as put:
+        run = put.send(given)
+        planned = given.plan.counts["batches"]
+        line = put.line(given, batches=planned, stopped=run.stopped and run.stopped[0])
+    if count is None:
+        require_clean(line)
+        require(line.facts["stopped"] == "SYSTEMIC_REJECT", line, "a plan that is all bad stops")
+        require(line.requests <= 20, line, "and stops within 20 requests")  # noqa: PLR2004
+        return line
+    require_clean(line)
+    require(
+        line.states.get("rejected_server", 0) == count, line, "exactly the bad rows are refused"
+    )
+    require(line.states["delivered"] == rows - count, line, "all others arrive")
+    limit = 2 * count * math.ceil(math.log2(2 * BATCH_ROWS)) + planned + 2
+    require(line.requests <= limit, line, f"at most {limit} requests")
+    return line
+
+
+def permissive(*, seed: int, rows: int, known: bool) -> Line:
+    """Send without strict mode to a host that drops behind a 200: nothing is called delivered (T7).
+
+    Args:
+        seed: Decides the rows.
+        rows: How many.
+        known: Whether the key is that of the workspace.
+    """
+    given = Input(frame=people(rows, people=rows // 10, seed=seed), batch_bytes=20_000)
+    what = "permissive, " + ("dropping" if known else "unknown key")
+    with bench("T7", what, seed=seed, faults=Faults(dropped=0.1)) as put:
+        key = put.workspace.write_key if known else "unprovisioned"
+        client = cio.connect(
+            endpoint=put.workspace.url, write_key=key, strict=False, rate=None, environ={}
+        )
+        put.send(given, client)
+        line = put.line(given, dropped=put.workspace.counts["dropped"])
+    require(line.states == {"accepted_unverified": rows}, line, "nothing is called delivered")
+    require(line.facts["dropped"] > 0, line, "the host did drop something")
+    require(line.verdict.false_ack == 0, line, "no false acknowledgement")
+    return line
+
+
+def sizes(*, seed: int, combinations: int) -> Line:
+    """Make messages around the limits: none that is too large leaves this machine (T7).
+
+    Args:
+        seed: Decides the sizes.
+        combinations: How many sequences of sizes are cut into batches.
+    """
+    chance = np.random.default_rng(seed)
+    for _ in range(combinations):
+        _require_cut(_sizes(chance), lanes=np.sort(chance.integers(0, 4, 60)).astype(np.int32))
+    frame = people(240, people=60, seed=seed).with_columns(
+        pad=pl.Series(["x" * size for size in chance.integers(31_700, 32_100, 240)])
+    )
+    plan = frame.cio.track(
+        event=cio.lit("Sizes"), user_id=pl.format("u{}", "component"), properties=["n", "pad"]
+    )
+    texts = replace(plan, checks=cio.Checks(ignore=["message.too-large"])).messages(240)
+    fitting = sum(len(text.encode()) <= MESSAGE_BYTES for text in texts)
+    with bench("T7", "sizes around the limits", seed=seed) as put:
+        given = _Sized(frame=frame)
+        given.__dict__["plan"] = cio.backfill([plan])
+        run = put.send(given)
+        line = put.line(given, fitting=fitting, largest=put.workspace.requests["bytes"].max())
+        dropped = put.workspace.counts["dropped"]
+    require(run.counts["delivered"] == fitting, line, "all that fit arrive")
+    require(run.counts["rejected_local"] == 240 - fitting > 0, line, "the others stay here")  # noqa: PLR2004
+    require(line.facts["largest"] <= BATCH_BYTES, line, "no request is over the limit")
+    require(dropped == 0, line, "nothing too large was sent")
+    return line
+
+
+class _Sized(Input):
+    """An input whose rows are only those that fit."""
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        return pl.DataFrame(
+            {
+                "key": self.frame["n"], "plan": 0, "row": self.frame["n"],
+                "component": self.frame["component"], "payload_sha": None,
+                "refused": self.frame["pad"].str.len_bytes() > 0,
+            },
+            schema=inputs.ROWS,
+        )  # fmt: skip
+
+
+def _sizes(chance: np.random.Generator) -> Any:
+    spread = chance.choice([50, 2_000, 32_000])
+    return chance.integers(max(1, spread - 40), spread + 1, 60).astype(np.int64)
+
+
+def _require_cut(messages: Any, *, lanes: Any) -> None:
+    limit = int(messages.sum() // 3) + ENVELOPE_BYTES
+    covered = 0
+    for start, stop in cut(messages, lanes=lanes, limit_bytes=limit):
+        body = ENVELOPE_BYTES + int(messages[start:stop].sum()) + (stop - start - 1)
+        if start != covered or (body > limit and stop - start > 1):
+            raise AssertionError(f"cut {messages.tolist()} {lanes.tolist()} at {start}:{stop}")
+        covered = stop
+    if covered != len(messages):
+        raise AssertionError(f"cut leaves out messages: {messages.tolist()}")
+
+
+def too_large(limit: int | None, *, seed: int, rows: int = 200) -> Line:
+    """Send to a host that answers 413 above a size, or to everything: sending ends (T8).
+
+    Args:
+        limit: The most bytes that the host takes; None for nothing at all.
+        seed: Decides the rows.
+        rows: How many rows.
+    """
+    given = Input(frame=people(rows, people=rows // 5, seed=seed))
+    fits = limit is not None and limit > 400  # noqa: PLR2004
+    what = "413 at any size" if limit is None else f"413 above {limit} B"
+    with hurried(), bench("T8", what, seed=seed) as put:
+        front = Front(_limited(0 if limit is None else limit))
+        run = put.send(given, put.client(transport=front))
+        if not fits:
+            given = replace(given, poison=range(rows))
+        line = put.line(given, sent=front.requests, stopped=run.stopped and run.stopped[0])
+    require_clean(line)
+    require(line.facts["sent"] <= 2 * rows + 2, line, "at most two requests a row")
+    if fits:
+        require(line.states == {"delivered": rows}, line, "in smaller parts everything fits")
+    else:
+        require("delivered" not in line.states, line, "nothing fits")
+    return line
+
+
+def _limited(limit: int) -> Callable[[list[dict[str, Any]], bytes], int | None]:
+    return lambda _, body: 413 if len(body) > limit else None
