@@ -38,8 +38,9 @@ def events(rows: int) -> pl.DataFrame:
     moments = np.datetime64("2026-09-01T00:00:00.000") + random.integers(
         0, 60 * 86_400_000, rows
     ).astype("timedelta64[ms]")
-    return pl.DataFrame({"n": users, "at": np.sort(moments)}).select(
-        pl.when(random.random(rows) < 0.9).then(pl.format("user-{}", "n")).alias("user_id"),
+    known = random.random(rows) < 0.9
+    return pl.DataFrame({"n": users, "at": np.sort(moments), "known": known}).select(
+        pl.when("known").then(pl.format("user-{}", "n")).alias("user_id"),
         pl.format("visitor-{}", "n").alias("anonymous_id"),
         pl.lit("Order Completed").alias("event"),
         pl.col("at").dt.replace_time_zone("UTC"),

@@ -45,13 +45,12 @@ class Measured:
 def sink(*, latency_ms: float = 0.0) -> Iterator[str]:
     """Start a sink as a process, give its address, and end it."""
     command = [sys.executable, "-m", "benchmarks.sink", "--latency-ms", str(latency_ms)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-    finally:
-        process.kill()
-        process.wait()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        finally:
+            process.kill()
 
 
 def totals(url: str) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """Rows whose truth is known beforehand: who they are about, in which order, and which are bad."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -17,6 +17,29 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 POISON = "toaster"  # no kind of device: the workspace refuses it, and no local check looks at it
 
 
+def identified(frame: pl.DataFrame) -> cio.Plan:
+    """Return a plan that identifies people by id, device or both."""
+    return frame.cio.identify(
+        user_id="user",
+        anonymous_id="device_id",
+        timestamp="at",
+        traits=["n", "amount"],
+        context={"device.type": "device"},
+    )
+
+
+def tracked(frame: pl.DataFrame) -> cio.Plan:
+    """Return a plan of events of people who are known by id."""
+    known = frame.with_columns(pl.format("u{}", "component").alias("user"))
+    return known.cio.track(
+        event=cio.lit("Torture"),
+        user_id="user",
+        timestamp="at",
+        properties=["n", "amount"],
+        context={"device.type": "device"},
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Input:
     """A table and the plan made of it.
@@ -26,42 +49,45 @@ class Input:
         batch_bytes: The most bytes of a request.
         parts: How many plans the rows are divided into, to be sent one after the other; the
             first is of identify calls, the second of track calls, and so on.
-        poison: Rows that the server must refuse.
+        poison: Rows that do not get through: the server must refuse them, or the checks do.
+        calls: Make a plan of a piece of the rows, in turn.
     """
 
     frame: pl.DataFrame
     batch_bytes: int = 475_000
     parts: int = 1
     poison: Collection[int] = ()
+    calls: tuple[Callable[[pl.DataFrame], cio.Plan], ...] = (identified, tracked)
 
     @cached_property
     def plan(self) -> cio.Backfill:
         """What is sent."""
-        size = -(-self.frame.height // self.parts)
         plans = [
-            _tracked(piece) if place % 2 else _identified(piece)
-            for place, piece in enumerate(self.frame.iter_slices(size))
+            self.calls[place % len(self.calls)](piece) for place, piece in enumerate(self._pieces)
         ]
         return cio.backfill([replace(plan, batch_bytes=self.batch_bytes) for plan in plans])
 
     @cached_property
     def rows(self) -> pl.DataFrame:
         """What the checker is told of the rows."""
-        found = []
-        for place, plan in enumerate(self.plan.plans):
-            texts = plan.messages(plan.table.lazy.select(pl.len()).collect().item())
-            found += [
-                (place, row, sha256(text.encode()).hexdigest()) for row, text in enumerate(texts)
-            ]
-        places = pl.DataFrame(
-            found,
-            schema={"plan": pl.Int32, "row": pl.Int64, "payload_sha": pl.String},
-            orient="row",
-        )
+        texts = [text for plan in self.plan.plans for text in plan.messages(self.frame.height)]
+        hashes = {key_of(text): sha256(text.encode()).hexdigest() for text in texts}
+        places = [
+            piece.select(pl.lit(place).alias("plan"), pl.int_range(pl.len()).alias("row"))
+            for place, piece in enumerate(self._pieces)
+        ]
         told = self.frame.select(
             key="n", component="component", refused=pl.col("n").is_in(list(self.poison))
         )
-        return pl.concat([told, places], how="horizontal").select(ROWS.names()).cast(dict(ROWS))
+        return pl.concat([told, pl.concat(places)], how="horizontal").select(
+            "key", "plan", "row", "component",
+            pl.Series("payload_sha", [hashes.get(key) for key in told["key"]], pl.String),
+            "refused",
+        ).cast(dict(ROWS))  # fmt: skip
+
+    @property
+    def _pieces(self) -> Iterator[pl.DataFrame]:
+        return self.frame.iter_slices(-(-self.frame.height // self.parts))
 
 
 def people(
@@ -97,7 +123,7 @@ def people(
 def arrivals(log: pl.DataFrame) -> pl.DataFrame:
     """Return what the checker is told of a sandbox's `messages`."""
     return log.select(
-        key=pl.col("json").map_elements(_key, return_dtype=pl.Int64),
+        key=pl.col("json").map_elements(key_of, return_dtype=pl.Int64),
         number="number",
         message_id="message_id",
         payload_sha="payload_sha",
@@ -117,31 +143,11 @@ class _Message(msgspec.Struct):
 _DECODER = msgspec.json.Decoder(_Message)
 
 
-def _key(text: str) -> int | None:
+def key_of(text: str) -> int | None:
+    """Return the number that a message carries; None if it is nobody's."""
     try:
         message = _DECODER.decode(text)
     except msgspec.DecodeError:
         return None
     told = message.properties or message.traits
     return told.n if told else None
-
-
-def _identified(frame: pl.DataFrame) -> cio.Plan:
-    return frame.cio.identify(
-        user_id="user",
-        anonymous_id="device_id",
-        timestamp="at",
-        traits=["n", "amount"],
-        context={"device.type": "device"},
-    )
-
-
-def _tracked(frame: pl.DataFrame) -> cio.Plan:
-    known = frame.with_columns(pl.format("u{}", "component").alias("user"))
-    return known.cio.track(
-        event=cio.lit("Torture"),
-        user_id="user",
-        timestamp="at",
-        properties=["n", "amount"],
-        context={"device.type": "device"},
-    )

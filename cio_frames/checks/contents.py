@@ -73,6 +73,7 @@ CONTENT_CHECKS = (
         hint="Name the event.",
         consequence="Customer.io drops events without a name.",
         source="SPEC-AUG track.event required",
+        unrepaired="the name is not in the row",
     ),
     Check(
         code="event.padded", severity="reject", test=ByValue(bad=_event_padded),
@@ -88,6 +89,7 @@ CONTENT_CHECKS = (
         hint="Shorten the event's name.",
         consequence="The event is dropped in the workspace.",
         source="TRACK event limits; reference C32",
+        unrepaired="cutting names off could make two events one",
     ),
     Check(
         code="event.destructive", severity="refuse", test=ByValue(bad=_event_destructive),
@@ -95,6 +97,7 @@ CONTENT_CHECKS = (
         hint='If that is meant, pass checks=cio.Checks(allow=["User Deleted"]).',
         consequence="People, objects, relationships or devices would be deleted; that cannot be taken back.",
         source="SPEC-AUG semantic events; reference 3.6",
+        unrepaired="whether it is meant is for you to say",
     ),
     Check(
         code="event.semantic", severity="warn", test=ByValue(bad=_event_acting),
@@ -102,6 +105,7 @@ CONTENT_CHECKS = (
         hint="Rename the event if it should be recorded.",
         consequence="The event changes people or devices and does not show as an event.",
         source="SPEC-AUG semantic events; reference 3.6",
+        unrepaired="whether it is meant is for you to say",
     ),
     Check(
         code="page.no-url", severity="warn", test=ByRow(bad=_page_without_url),
@@ -109,6 +113,7 @@ CONTENT_CHECKS = (
         hint='Send the address as properties={"url": "column"}.',
         consequence="The page view may never show in Journeys, which names page views by their url.",
         source="reference 2.3 (ACT)",
+        unrepaired="the address is not in the row",
     ),
     Check(
         code="alias.irreversible", severity="warn", test=ByCall(bad=_merge),
@@ -116,6 +121,7 @@ CONTENT_CHECKS = (
         hint="Look at plan.identity() before you send.",
         consequence="The profile of previous_id is deleted; no call brings it back.",
         source="reference 3.4, C23",
+        unrepaired="that is what alias does",
     ),
     Check(
         code="form.no-time", severity="info", test=ByCall(bad=_no_form_time),
@@ -123,6 +129,7 @@ CONTENT_CHECKS = (
         hint="Send past submissions as track events with a timestamp instead.",
         consequence="Each submission can start campaigns.",
         source="TRACK forms; reference 5",
+        unrepaired="forms have no field for it",
     ),
     Check(
         code="form.two-people", severity="reject", test=ByRow(bad=_two_people),
@@ -130,5 +137,6 @@ CONTENT_CHECKS = (
         hint="Give one of the two, rather the e-mail address.",
         consequence="Customer.io answers 400 to more than one identifier.",
         source="TRACK forms; reference C27",
+        unrepaired="which of the two is meant is for you to say",
     ),
 )  # fmt: skip

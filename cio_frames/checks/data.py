@@ -74,6 +74,7 @@ VALUE_CHECKS = (
         hint="Name another column, or turn its values into text.",
         consequence="The field would be left out, or hold what Customer.io drops the call for.",
         source="SPEC-AUG: event and name are strings",
+        unrepaired="a text could only be guessed",
     ),
     Check(
         code="form.not-text", severity="reject", test=ByValue(bad=_form_value),
@@ -81,6 +82,7 @@ VALUE_CHECKS = (
         hint="Write it as one text, or leave the column out.",
         consequence="Customer.io answers 400 to values that are no strings.",
         source="TRACK forms; reference C28",
+        unrepaired="a text could only be guessed",
     ),
     Check(
         code="number.infinite", severity="reject", test=ByValue(bad=_infinite),
@@ -88,6 +90,7 @@ VALUE_CHECKS = (
         hint="Replace the value, or empty the cell.",
         consequence="JSON has no infinity; the trait would be cleared instead.",
         source="RFC 8259; reliability 3.4",
+        unrepaired="what was meant cannot be known",
     ),
     Check(
         code="number.nan", severity="info", test=ByValue(bad=_nan),
@@ -95,6 +98,7 @@ VALUE_CHECKS = (
         hint="Nothing to do unless zero was meant.",
         consequence="The trait stays as it is.",
         source="RFC 8259; reliability 3.1",
+        unrepaired="it is left out, as an empty cell is",
     ),
     Check(
         code="number.large", severity="warn", test=ByValue(bad=_large),
@@ -102,6 +106,7 @@ VALUE_CHECKS = (
         hint="Turn the column into text to make that plain.",
         consequence="As a number it would lose digits in most readers.",
         source="IEEE 754; reliability 3.4",
+        unrepaired="it is sent as text, which loses nothing",
     ),
     Check(
         code="type.unsupported", severity="reject", test=ByValue(bad=_unsupported),
@@ -109,6 +114,7 @@ VALUE_CHECKS = (
         hint="Turn the column into text, or leave it out.",
         consequence="No value could be sent without guessing.",
         source="reliability 3.7",
+        unrepaired="a text could only be guessed",
     ),
     Check(
         code="value.too-long", severity="warn", test=ByValue(bad=_long_value),
@@ -116,6 +122,7 @@ VALUE_CHECKS = (
         hint="Shorten the value, or leave the column out.",
         consequence="The workspace may not keep the value; the error shows in its log only.",
         source="TRACK customer limits; reference 6, C33",
+        unrepaired="which part may go is for you to say",
     ),
     Check(
         code="message.too-large", severity="reject", test=ByMessage(bad=_oversize),
@@ -123,5 +130,6 @@ VALUE_CHECKS = (
         hint="Leave out the largest columns.",
         consequence="Customer.io answers 200 and does not process it.",
         source="SPEC-AUG limits; reference C4, C6",
+        unrepaired="which columns may go is for you to say",
     ),
 )  # fmt: skip

@@ -16,7 +16,7 @@ PLACEHOLDERS = (
 )  # fmt: skip
 NOBODY = ("0", "unknown", "guest", "anonymous", "test", "00000000-0000-0000-0000-000000000000")
 INVISIBLE = "[\u00a0\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u0000-\u001f\u007f-\u009f]"
-EMAIL = r"^[^\s@,;<>]+@[^\s@,;<>]+\.[^\s@,;<>]+$"
+EMAIL = r"^[^\s@,;<>:\"()\[\]\\]+@(?:[^\s@,;<>:\"()\[\]\\.]+\.)+[^\s@,;<>:\"()\[\]\\.]+$"
 EXACT = 2**53
 
 
@@ -100,14 +100,14 @@ def _nobody(slot: Slot, scope: Scope) -> pl.Expr | None:
 
 
 def _padded(slot: Slot, scope: Scope) -> pl.Expr | None:
-    if not (is_id(slot) and is_text(slot)):
+    if not _repaired(slot):
         return None
     values = text(slot, scope)
     return values.str.contains(r"^\s|\s$") & ~blank(values)
 
 
 def _invisible(slot: Slot, scope: Scope) -> pl.Expr | None:
-    if not (is_id(slot) and is_text(slot)):
+    if not _repaired(slot):
         return None
     return text(slot, scope).str.strip_chars(" \t\r\n").str.contains(INVISIBLE)
 
@@ -122,13 +122,6 @@ def _cio(slot: Slot, scope: Scope) -> pl.Expr | None:
     if slot.argument not in PEOPLE or not is_text(slot):
         return None
     return text(slot, scope).str.starts_with("cio_")
-
-
-def _address(slot: Slot, scope: Scope) -> pl.Expr | None:
-    if not (slot.path in EMAILS and is_text(slot)):
-        return None
-    values = text(slot, scope).str.strip_chars()
-    return ~values.str.contains(EMAIL) & ~blank(values)
 
 
 def _alias_to_itself(scope: Scope) -> pl.Expr | None:
@@ -162,7 +155,9 @@ def _stripped(slot: Slot, _: MessageMapping) -> pl.Expr | None:
 
 
 def _visible(slot: Slot, _: MessageMapping) -> pl.Expr | None:
-    return slot.expr.cast(pl.String).str.replace_all(INVISIBLE, "") if _repaired(slot) else None
+    if not _repaired(slot):
+        return None
+    return slot.expr.cast(pl.String).str.replace_all(INVISIBLE, "").str.strip_chars()
 
 
 def _repaired(slot: Slot) -> bool:
@@ -175,13 +170,16 @@ IDENTIFIER_CHECKS = (
         code="id.missing", severity="reject", test=ByRow(bad=_missing),
         sentence="No identifier: the row is about nobody.",
         hint="Fill the identifier, or name another column.",
+        extent="{rows} rows are about nobody.",
         consequence="Customer.io drops the call, and answers 200 unless strict mode is on.",
         source="SPEC-AUG oneOf userId, anonymousId; reference C11, C12, C16",
+        unrepaired="nothing in the row says who it is about",
     ),
     Check(
         code="id.float", severity="refuse", test=ByValue(bad=_float),
         sentence="{column} holds decimals: 123 would be sent as a number that was stored as 123.0.",
         hint='plan.fix("id.float") writes them as whole numbers.',
+        extent="{values} different ones in {rows} rows: as many profiles would be made a second time if sent as decimals.",
         consequence="Nothing is sent until you say so: another source may have sent the same person as 123.0.",
         source="reliability: pandas stores whole numbers with empty cells as decimals",
         repair=Repair(change=_whole, safe=True, sentence="decimals without a fraction become whole numbers"),
@@ -190,15 +188,19 @@ IDENTIFIER_CHECKS = (
         code="id.precision-lost", severity="refuse", test=ByValue(bad=_precision),
         sentence="{column} holds decimals beyond 2^53: the last digits are already lost.",
         hint="Read the column again as text, e.g. with cio.scan or dtype=str.",
+        extent="{values} different ones are left in {rows} rows.",
         consequence="Different people would share one identifier; nothing in this table can tell them apart.",
         source="IEEE 754 doubles hold 53 bits",
+        unrepaired="the digits are gone; they are only in the source",
     ),
     Check(
         code="id.fractional", severity="reject", test=ByValue(bad=_fractional),
         sentence="{column} holds a number with a fraction, or no number at all.",
         hint="Check whether the right column is named.",
+        extent="{values} different ones in {rows} rows: as many profiles would be made or merged.",
         consequence="A profile would be made for a number that is no identifier.",
         source="reliability 3.3",
+        unrepaired="a number with a fraction is no identifier",
     ),
     Check(
         code="id.boolean", severity="refuse", test=ByColumn(bad=_boolean),
@@ -206,6 +208,7 @@ IDENTIFIER_CHECKS = (
         hint="Name the column that holds the identifiers.",
         consequence="All rows would end up in two profiles.",
         source="reliability 3.3",
+        unrepaired="nothing in the column says who the rows are about",
     ),
     Check(
         code="id.type", severity="refuse", test=ByColumn(bad=_untextual),
@@ -213,25 +216,31 @@ IDENTIFIER_CHECKS = (
         hint="Name another column, or turn its values into text.",
         consequence="Identifiers are strings; no string could be made of these values without guessing.",
         source="SPEC-AUG: userId is a string",
+        unrepaired="a text could only be guessed",
     ),
     Check(
         code="id.placeholder", severity="reject", test=ByValue(bad=_placeholder),
         sentence="{column} holds a word for nothing.",
         hint="Leave these rows out, or fill in who they are about.",
+        extent="{values} profiles would swallow {rows} rows.",
         consequence="Everyone without an identifier would be merged into one profile of that name.",
         source="reliability 3.2",
+        unrepaired="nothing in the value says who the row is about",
     ),
     Check(
         code="id.nobody", severity="warn", test=ByValue(bad=_nobody),
         sentence="{column} holds a value that many systems use for nobody in particular.",
         hint='Refuse them with Checks(severity={"id.nobody": "reject"}).',
+        extent="{values} profiles would swallow {rows} rows.",
         consequence="Rows of many people may end up in one profile.",
         source="reliability 3.2, 3.3",
+        unrepaired="it may be meant",
     ),
     Check(
         code="id.padded", severity="reject", test=ByValue(bad=_padded),
         sentence="{column} begins or ends with white space.",
         hint='plan.fix("id.padded") strips it.',
+        extent="{values} different ones in {rows} rows: as many profiles would be made beside the right ones.",
         consequence="The padded identifier is another person than the one without the space.",
         source="reference 3.1: ids are compared as they are",
         repair=Repair(change=_stripped, safe=False, sentence="white space around identifiers is stripped"),
@@ -240,6 +249,7 @@ IDENTIFIER_CHECKS = (
         code="id.invisible", severity="reject", test=ByValue(bad=_invisible),
         sentence="{column} holds characters that cannot be seen.",
         hint='plan.fix("id.invisible") removes them.',
+        extent="{values} different ones in {rows} rows: as many profiles would be made beside the right ones.",
         consequence="The identifier looks like another person's and is not.",
         source="reliability 3.3",
         repair=Repair(change=_visible, safe=False, sentence="characters that cannot be seen are removed"),
@@ -250,6 +260,7 @@ IDENTIFIER_CHECKS = (
         hint="Empty these cells: an id is derived for them.",
         consequence="Messages of one id count as one: all but the first would be dropped.",
         source="reference 2 (messageId), 3.7",
+        unrepaired="emptying the cell changes the id of the message; that is for you to say",
     ),
     Check(
         code="id.too-long", severity="reject", test=ByValue(bad=_long),
@@ -257,20 +268,16 @@ IDENTIFIER_CHECKS = (
         hint="Use a shorter identifier.",
         consequence="Customer.io drops it; the error shows in the workspace's log only.",
         source="TRACK customer limits; reference 6, C31",
+        unrepaired="cutting it off could merge two people",
     ),
     Check(
         code="id.cio", severity="warn", test=ByValue(bad=_cio),
         sentence="{column} begins with cio_ and will be read as Customer.io's own identifier.",
         hint="Rename the identifiers unless they are cio_ids.",
+        extent="{values} different ones in {rows} rows.",
         consequence="The rest of the value is looked up as a cio_id; where it is unknown, the call is dropped.",
         source="reference 3.1 (ACT resolver)",
-    ),
-    Check(
-        code="email.invalid", severity="warn", test=ByValue(bad=_address),
-        sentence="{column} is no e-mail address.",
-        hint="Correct the address, or send the row without it.",
-        consequence="Messages to this person will fail.",
-        source="reference 6",
+        unrepaired="it may be meant",
     ),
     Check(
         code="alias.self", severity="reject", test=ByRow(bad=_alias_to_itself),
@@ -278,6 +285,7 @@ IDENTIFIER_CHECKS = (
         hint="Leave the row out.",
         consequence="A profile cannot be merged into itself.",
         source="reference 3.4",
+        unrepaired="there is nothing to merge",
     ),
     Check(
         code="group.type", severity="reject", test=ByValue(bad=_object_type),
@@ -285,5 +293,6 @@ IDENTIFIER_CHECKS = (
         hint="Object types are numbers that Customer.io gives; see the workspace's object settings.",
         consequence="The object would not be found or made.",
         source="SEED-HTTP objectTypeId; reference C17, 3.5",
+        unrepaired="which type was meant cannot be known",
     ),
 )  # fmt: skip

@@ -65,6 +65,7 @@ NAME_CHECKS = (
         hint="Rename the column.",
         consequence="The value is not stored.",
         source="TRACK forms; reference 5, C29",
+        unrepaired="another name is for you to choose",
     ),
     Check(
         code="name.too-long", severity="refuse", test=ByColumn(bad=_long_name),
@@ -72,6 +73,7 @@ NAME_CHECKS = (
         hint='Rename it: {"short": "{column}"}.',
         consequence="The workspace does not keep the attribute.",
         source="TRACK customer limits; reference 6",
+        unrepaired="another name is for you to choose",
     ),
     Check(
         code="name.too-many", severity="warn", test=ByCall(bad=_many),
@@ -79,6 +81,7 @@ NAME_CHECKS = (
         hint="List the columns that are needed.",
         consequence="The workspace keeps 300 attributes of a person and drops the rest.",
         source="TRACK customer limits; reference 6",
+        unrepaired="which columns are needed is for you to say",
     ),
     Check(
         code="name.reserved", severity="warn", test=ByColumn(bad=_reserved),
@@ -86,6 +89,7 @@ NAME_CHECKS = (
         hint='Rename it: {"my_name": "{column}"}, or leave the column out.',
         consequence="The value is not stored under that name, or changes who the person is.",
         source="reference 6 (reserved attributes)",
+        unrepaired="another name is for you to choose",
     ),
     Check(
         code="name.stripped", severity="warn", test=ByColumn(bad=_stripped),
@@ -93,6 +97,7 @@ NAME_CHECKS = (
         hint="Rename the column if it is meant as an attribute.",
         consequence="It makes or changes a relationship or an object type.",
         source="reference 3.5, 6 (ACT)",
+        unrepaired="another name is for you to choose",
     ),
     Check(
         code="property.override", severity="warn", test=ByColumn(bad=_overriding),
@@ -100,6 +105,7 @@ NAME_CHECKS = (
         hint="Rename the column unless that is meant.",
         consequence="Messages go to, or come from, the address in this column.",
         source="TRACK event properties; reference 6",
+        unrepaired="whether it is meant is for you to say",
     ),
     Check(
         code="mapping.proposed", severity="info", test=ByColumn(bad=_proposed),
@@ -107,6 +113,7 @@ NAME_CHECKS = (
         hint="Name it to make sure.",
         consequence="The rows would be about other people if the guess is wrong.",
         source="cio.suggest",
+        unrepaired="the right column is for you to name",
     ),
     Check(
         code="mapping.unused", severity="info", test=ByCall(bad=_unused),
@@ -114,5 +121,6 @@ NAME_CHECKS = (
         hint="Nothing to do unless they are needed.",
         consequence="Their values stay in the table.",
         source="the mapping",
+        unrepaired="there is nothing to repair",
     ),
 )  # fmt: skip

@@ -125,6 +125,7 @@ TIME_CHECKS = (
         hint="Write it as ISO 8601, e.g. 2026-03-01T12:00:00Z, or turn the column into datetimes.",
         consequence="Without a time the event would count as happening now, and could start campaigns.",
         source="reference 1.6",
+        unrepaired="which moment was meant cannot be known",
     ),
     Check(
         code="time.clock-change", severity="reject", test=ByValue(bad=_clock_change),
@@ -132,6 +133,7 @@ TIME_CHECKS = (
         hint="Give these times with their offset.",
         consequence="The moment is not defined; it would be an hour off.",
         source="reliability 3.5",
+        unrepaired="the hour exists twice or not at all",
     ),
     Check(
         code="time.missing", severity="reject", test=ByValue(bad=_missing),
@@ -139,6 +141,7 @@ TIME_CHECKS = (
         hint="Fill in when it happened, or send these rows apart without a timestamp.",
         consequence="The event would count as happening now, and could start campaigns.",
         source="SPEC-AUG timestamp; reference 3.8",
+        unrepaired="when it happened is not in the row",
     ),
     Check(
         code="time.future", severity="reject", test=ByValue(bad=_future),
@@ -146,6 +149,7 @@ TIME_CHECKS = (
         hint="Check the unit and the time zone of the column.",
         consequence="Conditions on time would wait for that day.",
         source="reference 3.8; reliability 3.5",
+        unrepaired="when it happened cannot be known",
     ),
     Check(
         code="time.early", severity="reject", test=ByValue(bad=_early),
@@ -153,6 +157,7 @@ TIME_CHECKS = (
         hint="Check the unit of the column.",
         consequence="Customer.io counts in seconds since 1970.",
         source="reference 1.6; reliability 3.5",
+        unrepaired="when it happened cannot be known",
     ),
     Check(
         code="time.recent", severity="warn", test=ByValue(bad=_recent),
@@ -160,6 +165,7 @@ TIME_CHECKS = (
         hint="Send these rows later, or make sure that no campaign waits for these events.",
         consequence="The events can start campaigns: people may get messages.",
         source="reference 3.8 (DOC importing-old-data)",
+        unrepaired="whether campaigns may start is for you to say",
     ),
     Check(
         code="time.naive", severity="warn", test=ByColumn(bad=_naive_column),
@@ -167,6 +173,7 @@ TIME_CHECKS = (
         hint='Pass timezone="Europe/Berlin" (or where it was recorded).',
         consequence="Every time would be off by the offset of that place.",
         source="reliability 3.5; reference 4.3",
+        unrepaired="the place is not in the value; timezone= says it",
     ),
     Check(
         code="time.naive-text", severity="warn", test=ByValue(bad=_naive),
@@ -174,6 +181,7 @@ TIME_CHECKS = (
         hint='Pass timezone="Europe/Berlin" (or where it was recorded).',
         consequence="The time would be off by the offset of that place.",
         source="reliability 3.5",
+        unrepaired="the place is not in the value; timezone= says it",
     ),
     Check(
         code="time.date-only", severity="warn", test=ByValue(bad=_date),
@@ -181,6 +189,7 @@ TIME_CHECKS = (
         hint="Give the time of day if you know it.",
         consequence="All events of a day share one moment, and their order is lost.",
         source="reliability 3.5",
+        unrepaired="the time of day is not in the value",
     ),
     Check(
         code="time.epoch", severity="warn", test=ByValue(bad=_epoch),
@@ -188,6 +197,7 @@ TIME_CHECKS = (
         hint="Turn the column into datetimes to be sure.",
         consequence="A wrong unit would move the event by decades.",
         source="reference 1.6; reliability 3.5",
+        unrepaired="the unit is read from the size; nothing is wrong",
     ),
     Check(
         code="time.unmapped", severity="warn", test=ByColumn(bad=_unmapped),
@@ -195,5 +205,6 @@ TIME_CHECKS = (
         hint='Pass timestamp="{column}".',
         consequence="The calls would count as happening now, and events could start campaigns.",
         source="reference 3.8",
+        unrepaired="what the column means is for you to say",
     ),
 )  # fmt: skip

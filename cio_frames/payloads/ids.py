@@ -14,7 +14,9 @@ ID_ALGORITHM = "v1"
 """Changes when the same row would get another id; part of what is hashed."""
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_PAIRS = np.array([(one + two).encode() for one in _CROCKFORD for two in _CROCKFORD]).view(np.uint16)
+_PAIRS = np.array([(one + two).encode() for one in _CROCKFORD for two in _CROCKFORD]).view(
+    np.uint16
+)
 """The two characters of each ten bits."""
 
 _PAIR_BITS, _TEXT_PAIRS, _WORD_BITS = 10, 13, 64

@@ -6,7 +6,6 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-import msgspec
 import polars as pl
 
 from cio_frames.checks import CATALOGUE, Check, Checks, Scope, utc_now
@@ -15,6 +14,7 @@ from cio_frames.frames import ROW, Table
 from cio_frames.mapping import MessageMapping
 from cio_frames.payloads import Segment
 from cio_frames.plan.passes import Survey, Worked, forbidden, segments, survey, work
+from cio_frames.plan.payloads import Payloads
 from cio_frames.plan.report import plan_view
 from cio_frames.plan.sendable import Sendable
 from cio_frames.run import Choice
@@ -145,7 +145,7 @@ class Plan(Sendable):
 
     def payloads(self, count: int = 5) -> list[dict[str, Any]]:
         """Return the first messages, exactly as they go over the wire."""
-        return [msgspec.json.decode(text) for text in self.messages(count)]
+        return Payloads(self.messages(count), title=f"Messages: {self.call}")
 
     def messages(self, count: int) -> list[str]:
         """Return the JSON text of the first messages."""

@@ -3,8 +3,20 @@
 from cio_frames.run.choice import Choice
 from cio_frames.run.doubt import InDoubt
 from cio_frames.run.job import Job
+from cio_frames.run.record import Audit, read
 from cio_frames.run.run import Run
 from cio_frames.run.starting import begin, choose, take_up
 from cio_frames.run.tally import Tally
 
-__all__ = ["Choice", "InDoubt", "Job", "Run", "Tally", "begin", "choose", "take_up"]
+__all__ = [
+    "Audit",
+    "Choice",
+    "InDoubt",
+    "Job",
+    "Run",
+    "Tally",
+    "begin",
+    "choose",
+    "read",
+    "take_up",
+]

@@ -18,14 +18,12 @@ class TableView:
     """A frame as plain values.
 
     Attributes:
-        title: What the rows are.
         columns: Names of the columns.
         rows: The first rows, as many as may be drawn or all of them.
         total: How many rows the frame has.
         whole: What to type to get the frame with all its rows.
     """
 
-    title: str
     columns: tuple[str, ...]
     rows: Sequence[Sequence[object]]
     total: int
@@ -33,23 +31,7 @@ class TableView:
 
 
 def html(view: TableView) -> Markup:
-    """Return the table for a notebook."""
-    title = parts.head(view.title, about=many(view.total, "row"))
-    return parts.card(title, table(view))
-
-
-def text(view: TableView) -> str:
-    """Return the first page of the table for a terminal."""
-    shown = view.rows[:PAGE_ROWS]
-    lines = plain.columns(view.columns, [_words(row) for row in shown], right=_numeric(view))
-    rest = _rest(view, drawn=len(shown))
-    return "\n".join(
-        part for part in (f"{view.title}: {many(view.total, 'row')}", lines, rest) if part
-    )
-
-
-def table(view: TableView) -> Markup:
-    """Return the table alone: the first page, the further pages folded, and where the rest is."""
+    """Return the table for a notebook: the first page, the further pages folded, and where the rest is."""
     drawn = [[_cell(value) for value in row] for row in view.rows[:DRAWN_ROWS]]
     right = _numeric(view)
     pages = [drawn[start : start + PAGE_ROWS] for start in range(0, len(drawn), PAGE_ROWS)]
@@ -63,6 +45,14 @@ def table(view: TableView) -> Markup:
     ]
     rest = _rest(view, drawn=len(drawn))
     return join([first, *further, *([parts.sentence(rest, style=css.AFTER)] if rest else [])])
+
+
+def text(view: TableView) -> str:
+    """Return the first page of the table for a terminal."""
+    shown = view.rows[:PAGE_ROWS]
+    lines = plain.columns(view.columns, [_words(row) for row in shown], right=_numeric(view))
+    rest = _rest(view, drawn=len(shown))
+    return f"{lines}\n{rest}" if rest else lines
 
 
 def _rest(view: TableView, *, drawn: int) -> str:

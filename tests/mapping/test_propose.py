@@ -115,6 +115,13 @@ def test_times_are_surer_than_texts(values, confidence):
     assert [item.confidence for item in found if item.argument == "timestamp"] == [confidence]
 
 
+def test_empty_texts_are_no_addresses():
+    """A text column without values says nothing about who the rows are about."""
+    empty = pl.DataFrame({"x": EMPTY}, schema={"x": pl.String})
+
+    assert propose(empty, call=CALLS["identify"]) == []
+
+
 def test_a_table_without_rows_is_read_by_its_names():
     """Without rows the names alone decide."""
     assert proposed({"user_id": []}, "identify") == {"user_id": "user_id"}

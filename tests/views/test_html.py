@@ -11,12 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cio_frames.views import html, live, parts, report, story, summary, table
+from cio_frames.views import (
+    backfill,
+    html,
+    live,
+    parts,
+    payloads,
+    record,
+    report,
+    story,
+    summary,
+    table,
+)
 from cio_frames.views.characters import one_line, visible
 from cio_frames.views.findings import Example, FindingView
 from cio_frames.views.html import Drawn, Markup, bundle, join, picture, shape, tag
 from cio_frames.views.mapping import MappingView
 from cio_frames.views.progress import ProgressState
+from cio_frames.views.record import RunLine
 from cio_frames.views.report import PlanView
 from cio_frames.views.story import StoryView
 from cio_frames.views.summary import ReasonView, RunView
@@ -48,8 +60,12 @@ def _run(**parts_of_it: object) -> RunView:
 
 
 def _table(**parts_of_it: object) -> TableView:
-    plain = TableView(title="t", columns=("a",), rows=[("x",)], total=1)
+    plain = TableView(columns=("a",), rows=[("x",)], total=1)
     return replace(plain, **parts_of_it)
+
+
+def _line(text: str) -> RunLine:
+    return RunLine(run_id=text, created=text, endpoint=text, outcome=text, counts={"pending": 1})
 
 
 PLACES = {
@@ -66,15 +82,17 @@ PLACES = {
         _run(reasons=(ReasonView(code="c", rows=1, sentence=text),))
     ),
     "file name": lambda text: report.html(replace(_finding("s"), source=text)),
-    "title": lambda text: table.html(_table(title=text)),
+    "directory": lambda text: record.html(text, (_line(text),)),
+    "plan of a back-fill": lambda text: backfill.html([replace(_finding("s"), source=text)]),
+    "message": lambda text: payloads.html(["{}"], title=text),
     "server message": lambda text: summary.html(_run(reason=text)),
     "story": lambda text: story.html(
         StoryView(
             title=text,
             source=text,
             state="delivered",
+            told=text,
             facts=((text, text),),
-            events=((text, text),),
         )
     ),
     "waiting": lambda text: live.html(

@@ -76,7 +76,7 @@ def test_the_report_in_a_notebook(plan_view, read):
             "No zone.",
             "Do:",
             "Say it.",
-            'Mapping: 2 fields, 1 of them proposed from the columns',
+            "Mapping: 2 fields, 1 of them proposed from the columns",
             "field",
             "comes from",
             "how",

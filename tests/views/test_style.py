@@ -113,10 +113,8 @@ def test_no_two_meanings_look_alike_without_colour():
 @pytest.fixture
 def drawn(plan_view, run_view):
     """Every kind of view, drawn."""
-    cells = TableView(title="t", columns=("a", "b"), rows=[(1, "x" * 900)] * 50, total=9000)
-    told = StoryView(
-        title="t", source="s", state="in_doubt", facts=(("a", "b"),), events=(("a", "b"),)
-    )
+    cells = TableView(columns=("a", "b"), rows=[(1, "x" * 900)] * 50, total=9000)
+    told = StoryView(title="t", source="s", state="in_doubt", told="x", facts=(("a", "b"),))
     state = ProgressState(label="l", total=9, retries=1, stopped="why")
     return {
         "report": report.html(plan_view),

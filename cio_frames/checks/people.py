@@ -1,0 +1,384 @@
+"""People across rows: who is there twice, under two spellings, or with two addresses."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import polars as pl
+import rustworkx as rx
+
+from cio_frames.checks.check import ByTable, Check, Scope
+from cio_frames.checks.identifiers import EMAILS, blank, is_id, is_text, text
+from cio_frames.frames import ROW
+from cio_frames.mapping import Slot
+from cio_frames.spec import LIMITS
+from cio_frames.values import has_text
+
+LOOK_ALIKES = dict(zip("аеорсухіјѕԁһԛԝАВЕКМНОРСТХІЈЅαορνικΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "aeopcyxijsdhqwABEKMHOPCTXIJSaopvikABEZHIKMNOPTYX", strict=True))
+"""Letters that look like Latin ones, and those (Unicode TR39, the letters that keyboards have)."""
+
+OWNERS = ("user_id", "anonymous_id")
+
+
+def found(
+    rows: pl.LazyFrame, bad: pl.Expr, *, column: str | None, value: pl.Expr, evidence: str | None = None
+) -> pl.LazyFrame:
+    """Return the rows for which a test holds as findings.
+
+    Args:
+        rows: The prepared rows.
+        bad: The test.
+        column: The column it is about.
+        value: What to show.
+        evidence: What proves it.
+    """
+    return rows.filter(bad.fill_null(value=False)).select(
+        pl.col(ROW).alias("row"),
+        pl.lit(column, pl.String).alias("column"),
+        value.alias("value"),
+        pl.lit(evidence, pl.String).alias("evidence"),
+    )
+
+
+def _person(scope: Scope) -> Slot | None:
+    slots = [scope.mapping.find(name) for name in OWNERS]
+    return next((slot for slot in slots if slot and has_text(slot.dtype)), None)
+
+
+def _messages(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Gather what the id of each message is made from, as one number."""
+    mapping = scope.mapping
+    given = mapping.find("message_id")
+    keys = [slot for slot in mapping.slots if slot.role == "key"]
+    everything = [slot for slot in mapping.slots if slot.path]
+    if mapping.call.api == "forms" or not everything:
+        return None
+    whole = _hash(everything)
+    natural = _hash(keys) if keys else whole
+    filled = pl.all_horizontal(pl.col(slot.name).is_not_null() for slot in keys)
+    made = pl.when(filled).then(natural).otherwise(whole) if keys else whole
+    if given is not None:
+        named = pl.col(given.name)
+        made = pl.when(named.is_not_null()).then(named.hash()).otherwise(made)
+    return rows.select(pl.col(ROW).alias("row"), made.alias("key"))
+
+
+def _hash(slots: Sequence[Slot]) -> pl.Expr:
+    return pl.struct(pl.col(slot.name) for slot in slots).hash()
+
+
+def _later(gathered: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
+    """Return the rows whose key an earlier row has."""
+    ordered = gathered["key"].sort()
+    twice = ordered.filter(ordered == ordered.shift()).unique()
+    again = gathered.filter(pl.col("key").is_in(twice.implode())).sort("row")
+    first = pl.col("row").first().over("key")
+    later = again.with_columns(first.alias("first")).filter(pl.col("row") != pl.col("first"))
+    return later.select(
+        "row",
+        pl.lit(None, pl.String).alias("column"),
+        pl.format("as row {}", "first").alias("value"),
+    )
+
+
+def _repeated(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    slot = _person(scope)
+    if scope.mapping.call.name != "identify" or slot is None:
+        return None
+    return rows.select(pl.col(ROW).alias("row"), text(slot, scope).hash().alias("key"), text(slot, scope).is_not_null().alias("filled")).filter("filled").drop("filled")
+
+
+def _repeats(gathered: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+    slot = _person(scope)
+    later = _later(gathered, rows, scope)
+    label = slot.label if slot else None
+    return later.with_columns(pl.lit(label, pl.String).alias("column"))
+
+
+def _ids(scope: Scope) -> list[Slot]:
+    return [slot for slot in scope.mapping.slots if is_id(slot) and is_text(slot)]
+
+
+def _spellings(
+    rows: pl.LazyFrame, scope: Scope, *, alike: Callable[[pl.Expr], pl.Expr], odd: Callable[[pl.Expr], pl.Expr]
+) -> pl.LazyFrame | None:
+    """Gather, of values that are odd, what they are alike by."""
+    queries = [
+        rows.select(text(slot, scope).alias("value"))
+        .filter(odd(pl.col("value")))
+        .select(pl.lit(slot.label).alias("column"), alike(pl.col("value")).alias("key"))
+        .unique()
+        for slot in _ids(scope)
+    ]
+    return pl.concat(queries) if queries else None
+
+
+def _spelt_apart(
+    gathered: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, alike: Callable[[pl.Expr], pl.Expr]
+) -> pl.DataFrame:
+    """Return the rows whose value is alike another of the column, and not the same."""
+    results = []
+    for slot in _ids(scope):
+        keys = gathered.filter(pl.col("column") == slot.label)["key"]
+        if not len(keys):
+            continue
+        near = rows.select(ROW, text(slot, scope).alias("value")).with_columns(
+            alike(pl.col("value")).alias("key")
+        )
+        rivals = near.filter(pl.col("key").is_in(keys.implode())).collect(engine="streaming")
+        several = rivals.filter(pl.col("value").n_unique().over("key") > 1)
+        results.append(
+            several.select(
+                pl.col(ROW).alias("row"), pl.lit(slot.label).alias("column"), pl.col("value")
+            )
+        )
+    empty = pl.DataFrame(schema={"row": pl.Int64, "column": pl.String, "value": pl.String})
+    return pl.concat([empty, *results])
+
+
+def _lower(values: pl.Expr) -> pl.Expr:
+    return values.str.to_lowercase()
+
+
+def _has_case(values: pl.Expr) -> pl.Expr:
+    return values.str.contains(r"\p{Lu}") & ~values.str.contains("@", literal=True)
+
+
+def skeleton(values: pl.Expr) -> pl.Expr:
+    """Return values so that those that look alike are the same."""
+    plain = values.str.normalize("NFKC")
+    return plain.str.replace_many(list(LOOK_ALIKES), list(LOOK_ALIKES.values()))
+
+
+def _is_foreign(values: pl.Expr) -> pl.Expr:
+    return values.str.len_bytes() != values.str.len_chars()
+
+
+def _by_case(gathered: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+    apart = _spelt_apart(gathered, rows, scope, alike=_lower)
+    return apart.filter(~pl.col("value").str.contains("@", literal=True))
+
+
+def _pairs(rows: pl.LazyFrame, scope: Scope, *, by: str, other: str) -> pl.LazyFrame | None:
+    """Gather persons with several addresses, or addresses of several persons."""
+    slots = _pair(scope)
+    if slots is None:
+        return None
+    person, email = slots
+    address = text(email, scope).str.strip_chars().str.to_lowercase()
+    pairs = rows.select(text(person, scope).alias("person"), address.alias("email")).drop_nulls()
+    hashed = pairs.filter(~blank(pl.col("email"))).select(pl.all().hash())
+    return (
+        hashed.unique()
+        .group_by(pl.col(by).alias("key"))
+        .agg(pl.col(other).len().alias("others"))
+        .filter(pl.col("others") > 1)
+    )
+
+
+def _pair(scope: Scope) -> tuple[Slot, Slot] | None:
+    person = _person(scope)
+    email = next((slot for slot in scope.mapping.slots if slot.path in EMAILS), None)
+    if scope.mapping.call.name != "identify" or person is None or email is None:
+        return None
+    return (person, email) if is_text(email) and person.column != email.column else None
+
+
+def _paired(
+    gathered: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, by: str
+) -> pl.DataFrame:
+    person, email = _pair(scope) or (None, None)
+    if person is None or email is None or not gathered.height:
+        return pl.DataFrame(schema={"row": pl.Int64, "column": pl.String, "value": pl.String})
+    keys = {
+        "person": text(person, scope),
+        "email": text(email, scope).str.strip_chars().str.to_lowercase(),
+    }
+    shown = email if by == "person" else person
+    filled = keys["person"].is_not_null() & keys["email"].is_not_null() & ~blank(keys["email"])
+    bad = keys[by].hash().is_in(gathered["key"].implode()) & filled
+    return found(rows, bad, column=shown.label, value=text(shown, scope)).collect(
+        engine="streaming"
+    )
+
+
+def _alias_slots(scope: Scope) -> tuple[Slot, Slot] | None:
+    previous, kept = scope.mapping.find("previous_id"), scope.mapping.find("user_id")
+    if previous is None or kept is None or not (has_text(previous.dtype) and has_text(kept.dtype)):
+        return None
+    return previous, kept
+
+
+def _links(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Gather the merges into somebody who is merged away as well."""
+    slots = _alias_slots(scope)
+    if slots is None:
+        return None
+    previous, kept = (text(slot, scope) for slot in slots)
+    pairs = rows.select(pl.col(ROW).alias("row"), previous.alias("from"), kept.alias("into"))
+    pairs = pairs.filter(pl.col("from") != pl.col("into"))
+    return pairs.join(pairs.select("from").unique(), left_on="into", right_on="from", how="semi")
+
+
+def _in_cycles(gathered: pl.DataFrame) -> pl.Series:
+    """Tell of each link whether it is part of a circle."""
+    graph: rx.PyDiGraph[str, int] = rx.PyDiGraph()
+    names = pl.concat([gathered["from"], gathered["into"]]).unique()
+    nodes = dict(zip(names, graph.add_nodes_from(names.to_list()), strict=True))
+    edges = [(nodes[one], nodes[other], 0) for one, other in gathered.select("from", "into").rows()]
+    graph.add_edges_from(edges)
+    circles = {
+        node: place
+        for place, circle in enumerate(rx.strongly_connected_components(graph))
+        for node in circle
+    }
+    return pl.Series([circles[one] == circles[other] for one, other, _ in edges], dtype=pl.Boolean)
+
+
+def _circular(
+    gathered: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope, *, circular: bool
+) -> pl.DataFrame:
+    slots = _alias_slots(scope)
+    inside = _in_cycles(gathered)
+    chosen = gathered.filter(inside if circular else ~inside)
+    label = slots[0].label if slots else None
+    return chosen.select(
+        "row", pl.lit(label, pl.String).alias("column"), pl.format("{} → {}", "from", "into").alias("value")
+    )
+
+
+def _split(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    slots = _alias_slots(scope)
+    if slots is None:
+        return None
+    previous, kept = (text(slot, scope) for slot in slots)
+    pairs = rows.select(pl.col(ROW).alias("row"), previous.alias("value"), kept.alias("into"))
+    several = (
+        pairs.drop_nulls().group_by("value").agg(pl.col("into").n_unique()).filter(pl.col("into") > 1)
+    )
+    return pairs.join(several.select("value"), on="value", how="semi").select(
+        "row", pl.lit(slots[0].label).alias("column"), "value"
+    )
+
+
+def _attributes(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Gather persons whose rows together fill more attributes than one person can have."""
+    limit, person = LIMITS["attributes"].value, _person(scope)
+    slots = [slot for slot in scope.mapping.slots if slot.role == "body"]
+    if scope.mapping.call.name != "identify" or person is None or len(slots) <= limit:
+        return None
+    filled = pl.sum_horizontal(pl.col(slot.name).is_not_null().any() for slot in slots)
+    grouped = rows.group_by(text(person, scope).alias("value")).agg(
+        pl.col(ROW).min().alias("row"), filled.alias("count")
+    )
+    return grouped.filter(pl.col("count") > limit).select(
+        "row",
+        pl.lit(person.label).alias("column"),
+        "value",
+        pl.format("{} attributes in all.", "count").alias("evidence"),
+    )
+
+
+UNCERTAIN = "which of them is right cannot be known"
+
+PEOPLE_CHECKS = (
+    Check(
+        code="message.duplicate", severity="warn", test=ByTable(gather=_messages, conclude=_later),
+        sentence="The row is the same as an earlier one, and so is its message id.",
+        hint="Drop it, or pass key= or message_id= if both are meant to count.",
+        consequence="Messages of one id count as one: this one is not recorded a second time.",
+        source="reference 3.7 (messageId); reliability 1.5",
+        unrepaired="whether both are meant is for you to say: with key= they get ids of their own",
+    ),
+    Check(
+        code="id.duplicate", severity="info", test=ByTable(gather=_repeated, conclude=_repeats),
+        sentence="{column} names a person whom an earlier row names already.",
+        hint="Keep the latest row of each person if the rows are in no order.",
+        extent="{rows} rows are about people of earlier rows.",
+        consequence="Traits of the later row replace those of the earlier one.",
+        source="reference 3.2",
+        unrepaired="which row is right cannot be known",
+    ),
+    Check(
+        code="id.case-variants", severity="warn",
+        test=ByTable(gather=partial(_spellings, alike=_lower, odd=_has_case), conclude=_by_case),
+        sentence="{column} is spelt in capitals here and in small letters elsewhere.",
+        hint="Write it in one way, if it is one person.",
+        extent="{values} spellings, each a profile of its own.",
+        consequence="Ids are compared with their case: each spelling is another person.",
+        source="reference 3.1 (id is case-sensitive); reliability 3.3 (46)",
+        unrepaired="making them one could merge two people",
+    ),
+    Check(
+        code="id.look-alikes", severity="warn",
+        test=ByTable(
+            gather=partial(_spellings, alike=skeleton, odd=_is_foreign),
+            conclude=partial(_spelt_apart, alike=skeleton),
+        ),
+        sentence="{column} looks like another identifier of the column and is made of other characters.",
+        hint="Write it in one way, if it is one person.",
+        extent="{values} spellings, each a profile of its own.",
+        consequence="Each spelling is another person.",
+        source="reliability 3.3 (47, 48); Unicode TR15, TR39",
+        unrepaired="making them one could merge two people",
+    ),
+    Check(
+        code="person.many-emails", severity="warn",
+        test=ByTable(
+            gather=partial(_pairs, by="person", other="email"),
+            conclude=partial(_paired, by="person"),
+        ),
+        sentence="{column} differs between rows of one person.",
+        hint="Keep the row with the current address.",
+        extent="{values} addresses in {rows} rows.",
+        consequence="The first is kept; changing it fails unless the workspace allows it.",
+        source="reference 3.1, 3.2; reliability 3.3 (53)",
+        unrepaired=UNCERTAIN,
+    ),
+    Check(
+        code="person.shared-email", severity="warn",
+        test=ByTable(
+            gather=partial(_pairs, by="email", other="person"),
+            conclude=partial(_paired, by="email"),
+        ),
+        sentence="{column}: several ids have one e-mail address.",
+        hint="Look at plan.identity(): it tells what becomes of each.",
+        extent="{values} ids in {rows} rows.",
+        consequence="An address belongs to one person: the others keep none, or are merged.",
+        source="reference 3.2, 3.2a; reliability 3.3 (54)",
+        unrepaired=UNCERTAIN,
+    ),
+    Check(
+        code="alias.cycle", severity="reject",
+        test=ByTable(gather=_links, conclude=partial(_circular, circular=True)),
+        sentence="{column} is part of a circle: people would be merged into each other.",
+        hint="Decide who is kept, and leave the other rows out.",
+        consequence="Who remains depends on which merge comes first, and it is for good.",
+        source="reference 3.4; reliability 3.3 (56)",
+        unrepaired=UNCERTAIN,
+    ),
+    Check(
+        code="alias.chain", severity="warn",
+        test=ByTable(gather=_links, conclude=partial(_circular, circular=False)),
+        sentence="{column} is merged into somebody who is merged away as well.",
+        hint="Name the last person of the chain in every row.",
+        consequence="Calls may not be processed in order: a merge into a deleted person does nothing.",
+        source="reference 3.4, 3.7; reliability 3.3 (57)",
+        unrepaired="rewriting who is merged into whom is for you to decide",
+    ),
+    Check(
+        code="alias.split", severity="warn", test=ByTable(gather=_split),
+        sentence="{column} is merged into several people.",
+        hint="Keep one row for each person that goes.",
+        consequence="The first merge wins; the others find nobody.",
+        source="reference 3.4",
+        unrepaired=UNCERTAIN,
+    ),
+    Check(
+        code="person.too-many", severity="warn", test=ByTable(gather=_attributes),
+        sentence="{column}: this person would get more than 300 attributes.",
+        hint="List the columns that are needed.",
+        consequence="The workspace keeps 300 attributes of a person and drops the rest.",
+        source="TRACK customer limits; reference 6; reliability 3.8 (145)",
+        unrepaired="which attributes are needed is for you to say",
+    ),
+)  # fmt: skip

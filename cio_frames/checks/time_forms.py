@@ -1,0 +1,312 @@
+"""Times in other forms than ISO 8601: what they are, by how they look and by vote of the column."""
+
+from collections.abc import Callable
+from functools import partial
+
+import polars as pl
+
+from cio_frames.checks.check import ByTable, ByValue, Check, Repair, Scope
+from cio_frames.checks.identifiers import is_text
+from cio_frames.checks.people import found
+from cio_frames.mapping import MessageMapping, Slot
+from cio_frames.values import EPOCH_UNITS, epoch_unit, instant, iso
+
+CREATED = (("traits", "created_at"), ("traits", "createdAt"))
+SLASHED = r"^(\d{1,2})[/.\-](\d{1,2})[/.\-]((?:19|20)\d{2})(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?$"
+SERIAL = r"^[2-7]\d{4}(?:\.\d+)?$"
+COMPACT = r"^(?:19|20)\d{6}$"
+EPOCH = r"^-?\d{9,19}(?:\.\d+)?$"
+SERIAL_DAYS = (29_221, 73_051)
+COMPACT_DAYS = (19_000_101, 21_001_231)
+DAY_MS = 86_400_000
+UNIX_DAY = 25_569
+NOON = 12
+
+
+def is_time(slot: Slot) -> bool:
+    """Tell whether a slot holds the time of the call, or that of a person's sign-up."""
+    return slot.argument == "timestamp" or slot.path in CREATED
+
+
+def in_other_form(slot: Slot) -> pl.Expr:
+    """Tell of each value whether a check of this module speaks about it."""
+    if is_text(slot):
+        values = _text(slot.name)
+        return _is_slashed(values) | _is_serial(values) | _is_compact(values) | _is_epoch(values)
+    if slot.dtype.is_integer() or slot.dtype.is_float():
+        return _is_serial_number(pl.col(slot.name)) | _is_compact_number(pl.col(slot.name))
+    return pl.lit(value=False)
+
+
+def _text(values: str | pl.Expr) -> pl.Expr:
+    expr = pl.col(values) if isinstance(values, str) else values
+    return expr.cast(pl.String).str.strip_chars()
+
+
+def _part(values: pl.Expr, group: int) -> pl.Expr:
+    return values.str.extract(SLASHED, group).cast(pl.Int64)
+
+
+def _parsed(values: pl.Expr, *, day: int, month: int) -> pl.Expr:
+    """Return the moment of dates whose parts are in a given order, null where there is none."""
+    hour, minute, second = (_part(values, group).fill_null(0) for group in (4, 5, 6))
+    date = pl.format(
+        "{}-{}-{}", values.str.extract(SLASHED, 3),
+        _part(values, month).cast(pl.String).str.zfill(2), _part(values, day).cast(pl.String).str.zfill(2),
+    ).str.to_date("%Y-%m-%d", strict=False)  # fmt: skip
+    clock = (hour < 24) & (minute < 60) & (second < 60)
+    moment = date.cast(pl.Datetime("ms")) + pl.duration(hours=hour, minutes=minute, seconds=second)
+    return pl.when(clock).then(moment)
+
+
+_day_first = partial(_parsed, day=1, month=2)
+_month_first = partial(_parsed, day=2, month=1)
+
+
+def _is_slashed(values: pl.Expr) -> pl.Expr:
+    return values.str.contains(SLASHED) & (
+        _day_first(values).is_not_null() | _month_first(values).is_not_null()
+    )
+
+
+def _is_serial(values: pl.Expr) -> pl.Expr:
+    return values.str.contains(SERIAL) & _is_serial_number(values.cast(pl.Float64, strict=False))
+
+
+def _is_serial_number(values: pl.Expr) -> pl.Expr:
+    return (values >= SERIAL_DAYS[0]) & (values < SERIAL_DAYS[1])
+
+
+def _is_compact(values: pl.Expr) -> pl.Expr:
+    return values.str.contains(COMPACT) & values.str.to_date("%Y%m%d", strict=False).is_not_null()
+
+
+def _is_compact_number(values: pl.Expr) -> pl.Expr:
+    inside = (values >= COMPACT_DAYS[0]) & (values <= COMPACT_DAYS[1])
+    return inside & _compact_day(values).is_not_null()
+
+
+def _compact_day(values: pl.Expr) -> pl.Expr:
+    whole = values.cast(pl.Int64, strict=False).cast(pl.String)
+    return whole.str.to_date("%Y%m%d", strict=False)
+
+
+def _is_epoch(values: pl.Expr) -> pl.Expr:
+    number = values.cast(pl.Float64, strict=False)
+    return values.str.contains(EPOCH) & (number.abs() >= EPOCH_UNITS[-1].least)
+
+
+def _either(
+    of_text: Callable[[pl.Expr], pl.Expr], of_number: Callable[[pl.Expr], pl.Expr] | None
+) -> ByValue:
+    def bad(slot: Slot, _: Scope) -> pl.Expr | None:
+        if not is_time(slot):
+            return None
+        if is_text(slot):
+            return of_text(_text(slot.name))
+        counted = slot.dtype.is_integer() or slot.dtype.is_float()
+        return of_number(pl.col(slot.name)) if counted and of_number else None
+
+    return ByValue(bad=bad)
+
+
+def _written(moments: pl.Expr) -> pl.Expr:
+    return moments.dt.strftime("%Y-%m-%dT%H:%M:%S%.3f")
+
+
+def _from_serial(days: pl.Expr) -> pl.Expr:
+    ms = ((days.cast(pl.Float64, strict=False) - UNIX_DAY) * DAY_MS).round().cast(pl.Int64)
+    return ms.cast(pl.Datetime("ms"))
+
+
+def _epoch_written(values: pl.Expr) -> pl.Expr:
+    seconds = values.cast(pl.Float64, strict=False)
+    whole = values.cast(pl.Int64, strict=False)
+    moment = instant(whole, dtype=pl.Int64())
+    return iso(pl.coalesce(moment, instant(seconds, dtype=pl.Float64())))
+
+
+def _rewritten(
+    is_form: Callable[[pl.Expr], pl.Expr],
+    written: Callable[[pl.Expr], pl.Expr],
+    *,
+    is_number: Callable[[pl.Expr], pl.Expr] | None = None,
+    moment: Callable[[pl.Expr], pl.Expr] | None = None,
+) -> Callable[[Slot, MessageMapping], pl.Expr | None]:
+    def change(slot: Slot, _: MessageMapping) -> pl.Expr | None:
+        if not is_time(slot):
+            return None
+        if is_text(slot):
+            values = _text(slot.expr)
+            text = slot.expr.cast(pl.String)
+            return pl.when(is_form(values)).then(written(values)).otherwise(text)
+        if is_number is None or moment is None or not slot.dtype.is_numeric():
+            return None
+        number = slot.expr
+        ms = moment(number).dt.epoch("ms").cast(pl.Float64)
+        return pl.when(is_number(number)).then(ms).otherwise(number.cast(pl.Float64))
+
+    return change
+
+
+def _votes(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Gather how many dates can only be read with the day first, with the month first, or both."""
+    queries = []
+    for slot in scope.mapping.slots:
+        if is_time(slot) and is_text(slot):
+            values = _text("value")
+            day, month = _day_first(values).is_not_null(), _month_first(values).is_not_null()
+            slashed = rows.select(pl.col(slot.name).cast(pl.String).alias("value")).filter(
+                pl.col("value").str.strip_chars().str.contains(SLASHED)
+            )
+            queries.append(
+                slashed.select(
+                    pl.lit(slot.name).alias("slot"),
+                    (day & ~month).sum().alias("day"),
+                    (month & ~day).sum().alias("month"),
+                    (day & month).sum().alias("either"),
+                )
+            )
+    return pl.concat(queries) if queries else None
+
+
+def _verdict(day: int, month: int) -> str:
+    return "day" if day and not month else "month" if month and not day else "open"
+
+
+def _voted(
+    gathered: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, verdict: str
+) -> pl.DataFrame:
+    slots = {slot.name: slot for slot in scope.mapping.slots}
+    results = [
+        pl.DataFrame(
+            schema={"row": pl.Int64, "column": pl.String, "value": pl.String, "evidence": pl.String}
+        )
+    ]
+    for name, day, month, either in gathered.rows():
+        if day + month + either and _verdict(day, month) == verdict:
+            evidence = (
+                f"{day:,} of these dates can only have the day first, {month:,} only the month, "
+                f"{either:,} could be both."
+            )
+            slot = slots[name]
+            listed = found(
+                rows, _is_slashed(_text(name)), column=slot.label,
+                value=pl.col(name).cast(pl.String), evidence=evidence,
+            )  # fmt: skip
+            results.append(listed.collect(engine="streaming"))
+    return pl.concat(results)
+
+
+def _units(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Gather in how many units the numbers of a column are."""
+    queries = []
+    for slot in scope.mapping.slots:
+        if is_time(slot) and (slot.dtype.is_integer() or slot.dtype.is_float()):
+            values = pl.col(slot.name)
+            queries.append(
+                rows.select(values.alias("value"))
+                .filter(~_is_serial_number(pl.col("value")) & ~_is_compact_number(pl.col("value")))
+                .group_by(epoch_unit(pl.col("value")).alias("unit"))
+                .agg(pl.len().alias("rows"), pl.col("value").first().cast(pl.String))
+                .select(pl.lit(slot.label).alias("column"), "unit", "rows", "value")
+            )
+    return pl.concat(queries) if queries else None
+
+
+def _mixed_units(gathered: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
+    results = []
+    for (column,), units in gathered.drop_nulls("unit").sort("rows", descending=True).group_by("column"):
+        if units.height > 1:
+            told = ", ".join(
+                f"{rows:,} in {unit} (such as {value})" for _, unit, rows, value in units.rows()
+            )
+            results.append((None, column, told, f"{told}."))
+    schema = {"row": pl.Int64, "column": pl.String, "value": pl.String, "evidence": pl.String}
+    return pl.DataFrame(results, schema=schema, orient="row")
+
+
+SERIAL_NOTE = "Days since 1900, as spreadsheets count them; old ones of the Mac count from 1904."
+
+TIME_FORM_CHECKS = (
+    Check(
+        code="time.day-first", severity="reject",
+        test=ByTable(gather=_votes, conclude=partial(_voted, verdict="day")),
+        sentence="{column} is a date with the day first.",
+        hint='plan.fix("time.day-first") reads the whole column that way.',
+        consequence="Customer.io reads no such dates; pandas would take the month first where it can.",
+        source="reliability 3.5 (89); reference 1.6",
+        repair=Repair(
+            change=_rewritten(_is_slashed, lambda v: _written(_day_first(v))), safe=False,
+            sentence="dates are read with the day first",
+        ),
+    ),
+    Check(
+        code="time.month-first", severity="reject",
+        test=ByTable(gather=_votes, conclude=partial(_voted, verdict="month")),
+        sentence="{column} is a date with the month first.",
+        hint='plan.fix("time.month-first") reads the whole column that way.',
+        consequence="Customer.io reads no such dates.",
+        source="reliability 3.5 (89); reference 1.6",
+        repair=Repair(
+            change=_rewritten(_is_slashed, lambda v: _written(_month_first(v))), safe=False,
+            sentence="dates are read with the month first",
+        ),
+    ),
+    Check(
+        code="time.day-or-month", severity="reject",
+        test=ByTable(gather=_votes, conclude=partial(_voted, verdict="open")),
+        sentence="{column} is a date of which the column does not tell whether day or month is first.",
+        hint="Parse the column with a format that you know is right.",
+        consequence="Read the wrong way, 3 April becomes 4 March.",
+        source="reliability 3.5 (89)",
+        unrepaired="the column holds no date, or as many of either kind, that would tell",
+    ),
+    Check(
+        code="time.excel-serial", severity="reject", test=_either(_is_serial, _is_serial_number),
+        sentence="{column} looks like a spreadsheet's count of days.",
+        hint=f'plan.fix("time.excel-serial") turns it into a date. {SERIAL_NOTE}',
+        consequence="It cannot be read as a time; as seconds it would be 1 January 1970.",
+        source="reliability 3.5 (87)",
+        repair=Repair(
+            change=_rewritten(
+                _is_serial, lambda v: _written(_from_serial(v)),
+                is_number=_is_serial_number, moment=_from_serial,
+            ),
+            safe=False, sentence="spreadsheet days become dates, counted from 1900",
+        ),
+    ),
+    Check(
+        code="time.compact", severity="reject", test=_either(_is_compact, _is_compact_number),
+        sentence="{column} looks like a date written without separators, such as 20240102.",
+        hint='plan.fix("time.compact") reads it as year, month and day.',
+        consequence="It cannot be read as a time; as seconds it would be August 1970.",
+        source="reliability 3.5 (88)",
+        repair=Repair(
+            change=_rewritten(
+                _is_compact, lambda v: v.str.to_date("%Y%m%d", strict=False).dt.strftime("%Y-%m-%d"),
+                is_number=_is_compact_number, moment=lambda v: _compact_day(v).cast(pl.Datetime("ms")),
+            ),
+            safe=False, sentence="dates without separators are read as year, month, day",
+        ),
+    ),
+    Check(
+        code="time.epoch-text", severity="reject", test=_either(_is_epoch, None),
+        sentence="{column} is a count since 1970, written as text.",
+        hint='plan.fix("time.epoch-text") reads it, in the unit that its size tells.',
+        consequence="Customer.io does not read it as a time; milliseconds are never corrected.",
+        source="reference 1.6; reliability 3.5 (82-85)",
+        repair=Repair(
+            change=_rewritten(_is_epoch, _epoch_written), safe=False,
+            sentence="counts since 1970 become times, in the unit that their size tells",
+        ),
+    ),
+    Check(
+        code="time.epoch-mixed", severity="refuse", test=ByTable(gather=_units, conclude=_mixed_units),
+        sentence="{column} holds numbers of several units.",
+        hint="Turn the column into datetimes, each part with its own unit.",
+        consequence="Read in one unit, the others would move by decades or centuries.",
+        source="reliability 3.5 (82-85)",
+        unrepaired="one of the units may be an error of another kind",
+    ),
+)  # fmt: skip

@@ -1,0 +1,134 @@
+"""A guard that counts work, not time: no Python object is made per row, and requests are full."""
+
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import cio_frames as cio
+from benchmarks.inputs import events
+from benchmarks.measure import sink
+from cio_frames.payloads import Segment
+from cio_frames.run import Choice
+
+ROWS = (10_000, 45_000)
+CALLS_PER_ROW = 0.3
+OURS = (str(Path(cio.__file__).parent), __file__)
+FILL = 0.95
+
+
+class Counter:
+    """Counts calls of this package's functions, and calls they make, in every thread.
+
+    What the HTTP library and the event loop do for each request is left out: they make thousands
+    of calls per request, which would hide a call per row.
+    """
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, frame, event, _argument):
+        """Take note of an event of the interpreter."""
+        if event in ("call", "c_call") and frame.f_code.co_filename.startswith(OURS):
+            self.calls += 1
+
+
+@contextmanager
+def counted():
+    """Count the calls made in this thread and in those that begin meanwhile."""
+    counter = Counter()
+    threading.setprofile(counter)
+    sys.setprofile(counter)
+    try:
+        yield counter
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+
+
+def plan_of(rows, tmp_path):
+    """Return a plan for events in a Parquet file."""
+    path = tmp_path / f"{rows}.parquet"
+    events(rows).write_parquet(path)
+    return cio.scan(path).cio.track(event="event", user_id="user_id", timestamp="occurred_at")
+
+
+def slope(few, many):
+    """Return how many more calls each further row made."""
+    return (many - few) / (ROWS[1] - ROWS[0])
+
+
+def test_planning_makes_no_call_per_row(tmp_path):
+    """Checking, encoding and cutting take the same number of calls however many rows there are."""
+    calls = []
+    for rows in ROWS:
+        plan = plan_of(rows, tmp_path)
+        with counted() as counter:
+            planned = list(plan.segments(Choice()))
+        assert sum(segment.rows.height for segment in planned) == rows
+        calls.append(counter.calls)
+
+    assert slope(*calls) < CALLS_PER_ROW
+
+
+def test_sending_makes_no_call_per_row(tmp_path):
+    """The whole way to the wire, record included, makes no call per row."""
+    calls = []
+    with sink() as url:
+        client = cio.connect(endpoint=url, write_key="guard", rate=None)
+        plan_of(100, tmp_path).send(client, audit=tmp_path / "warm", progress=False)
+        for rows in ROWS:
+            plan = plan_of(rows, tmp_path)
+            with counted() as counter:
+                run = plan.send(client, audit=tmp_path / "audit", progress=False, repeat=True)
+            assert run.counts["delivered"] == rows
+            calls.append(counter.calls)
+
+    print(f"{slope(*calls):.3f} calls per further row")
+    assert slope(*calls) < CALLS_PER_ROW
+
+
+def test_a_loop_over_rows_would_be_noticed():
+    """The guard has teeth: one call per row is far over what it allows."""
+    calls = []
+    for rows in ROWS:
+        frame = events(rows)
+        with counted() as counter:
+            for row in frame.iter_rows():
+                len(row)
+        calls.append(counter.calls)
+
+    assert slope(*calls) > 3 * CALLS_PER_ROW
+
+
+@pytest.mark.parametrize("rows", [50_000, 120_000])
+def test_requests_are_full(tmp_path, rows):
+    """Batches are filled to 95 % of the limit on average, but for the last of each segment."""
+    plan = plan_of(rows, tmp_path)
+
+    sizes = [len(batch.body()) for segment in plan.segments(Choice()) for batch in full(segment)]
+
+    assert max(sizes) <= plan.batch_bytes
+    assert sum(sizes) / len(sizes) >= FILL * plan.batch_bytes
+
+
+def full(segment: Segment):
+    """Return the batches of a segment that could have been filled."""
+    return segment.batches[:-1] if len(segment.batches) > 1 else segment.batches
+
+
+def test_chunks_do_not_change_the_messages(tmp_path):
+    """Bytes and ids do not depend on how the rows are cut into chunks."""
+    plan = plan_of(3_000, tmp_path)
+
+    whole, parts = (
+        pl.concat(
+            [worked.messages.select("row", "message") for worked in plan.worked(chunk_rows=rows)]
+        )
+        for rows in (10_000, 700)
+    )
+
+    assert whole.equals(parts)

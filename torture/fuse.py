@@ -1,0 +1,80 @@
+"""A fuse in the record's disk: the process kills itself, with signal 9, at a given operation."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from cio_frames.audit.disk import Drive
+
+Point = Literal["plan", "attempt", "outcome", "compaction", "any"]
+POINTS: tuple[Point, ...] = ("plan", "attempt", "outcome", "compaction", "any")
+_OPERATIONS = ("create", "write", "sync", "rename", "remove", "sync_names")
+_MARKS = {"attempt": (b'"k":"A"',), "outcome": (b'"k":"O"', b'"k":"R"')}
+
+
+class Fuse:
+    """Counts the operations of one kind, and ends the process at the last of them.
+
+    Args:
+        point: Which operations count: those on plans, the sync after an attempt was written, the
+            writing of outcomes, those on parts, or any.
+        count: At which of them the process ends; odd: before it, or in the middle of a write.
+    """
+
+    def __init__(self, point: Point, count: int) -> None:
+        self._point = point
+        self._left = count
+        self._before = bool(count % 2)
+        self._paths: dict[int, Path] = {}
+        self._written: set[int] = set()  # journals with an attempt that is not synced
+
+    def arm(self) -> None:
+        """Lay the fuse into every disk of this process."""
+        for name in _OPERATIONS:
+            setattr(Drive, name, self._fused(name, getattr(Drive, name)))
+
+    def _fused(self, name: str, operation: Callable[..., Any]) -> Callable[..., Any]:
+        def fused(drive: Drive, *arguments: Any) -> Any:
+            burns = self._matches(name, arguments)
+            self._left -= burns
+            ends = burns and self._left == 0
+            if ends and self._before and self._point != "attempt":
+                if name == "write":
+                    handle, data = arguments
+                    operation(drive, handle, bytes(data)[: len(data) // 2])
+                os.kill(os.getpid(), signal.SIGKILL)
+            result = operation(drive, *arguments)
+            if ends:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if name == "create":
+                self._paths[result] = arguments[0]
+            return result
+
+        return fused
+
+    def _matches(self, name: str, arguments: tuple[Any, ...]) -> bool:
+        subject = arguments[0]
+        path = self._paths.get(subject) if isinstance(subject, int) else subject
+        folder = path.parent.name if path is not None and name != "sync_names" else ""
+        data = bytes(arguments[1]) if name == "write" else b""
+        match self._point:
+            case "any":
+                return True
+            case "plan":
+                return folder == "plan"
+            case "compaction":
+                return folder == "parts" or b'"k":"C"' in data
+            case "outcome":
+                return any(mark in data for mark in _MARKS["outcome"])
+            case "attempt":
+                return self._syncs_attempt(name, subject, data)
+
+    def _syncs_attempt(self, name: str, subject: Any, data: bytes) -> bool:
+        if any(mark in data for mark in _MARKS["attempt"]):
+            self._written.add(subject)
+        if name == "sync" and subject in self._written:
+            self._written.discard(subject)
+            return True
+        return False

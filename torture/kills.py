@@ -1,0 +1,164 @@
+"""T1: a sender is killed with signal 9 again and again, and what it sent is complete in the end."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from cio_frames.audit import journal
+from cio_frames.sandbox import Faults
+from torture.bench import Bench, Line, bench, require, require_clean
+from torture.checker import Verdict
+from torture.fuse import POINTS
+from torture.life import given_by
+from torture.nursery import Nursery, nursery
+
+PHASES = ("plan", "attempt", "in flight", "outcome", "compaction")
+"""Where a kill can hit: a plan half made or sealed and nothing sent of it; an attempt on record
+that has not left; one that has left and is not answered; an outcome just recorded; a part half
+made, or not listed yet."""
+
+WEATHER = Faults(
+    failed=0.08, failed_after=0.02, reset_before=0.03, reset_after=0.03, truncated=0.03,
+    throttled=0.05, dripping=0.02, late=0.2, hold_s=0.03, drip_s=1.0,
+)  # fmt: skip
+
+LIFE_S = 30.0
+
+
+def killed(kills: int, *, seed: int, rows: int, parts: int, least: int) -> Line:
+    """Kill senders, each taking up what the one before left, and let the last one finish (T1).
+
+    Args:
+        kills: How many.
+        seed: Decides rows, trouble and where each kill hits.
+        rows: How many rows a round has; when a round is done before the kills are, another one
+            begins.
+        parts: Into how many plans they are divided.
+        least: How many kills must hit each phase.
+    """
+    chance = np.random.default_rng(seed)
+    hit: Counter[str] = Counter()
+    lines: list[Line] = []
+    with nursery() as nurse:
+        while sum(line.kills for line in lines) < kills:
+            left = kills - sum(line.kills for line in lines)
+            lines.append(
+                _round(
+                    nurse,
+                    left,
+                    chance=chance,
+                    hit=hit,
+                    seed=seed + len(lines),
+                    rows=rows,
+                    parts=parts,
+                )
+            )
+    line = _sum(lines, seed=seed, hit=hit)
+    for phase in PHASES:
+        require(hit[phase] >= least, line, f"at least {least} kills hit {phase!r}: {dict(hit)}")
+    return line
+
+
+def _round(
+    nurse: Nursery, kills: int, *, chance: np.random.Generator, hit: Counter[str],
+    seed: int, rows: int, parts: int,
+) -> Line:  # fmt: skip
+    with bench("T1", "kill -9", seed=seed, faults=WEATHER) as put:
+        order = {
+            "url": put.workspace.url, "write_key": put.workspace.write_key,
+            "audit": str(put.audit), "rows": rows, "people": rows // 10, "seed": seed,
+            "parts": parts, "batch_bytes": 6_000, "again": "resume",
+        }  # fmt: skip
+        given = given_by(order)
+        while put.kills < kills:
+            ended = _life(nurse, put, order, chance=chance)
+            if ended == 0:
+                break
+            put.kills += 1
+            hit.update(_phases(put))
+        else:
+            status = nurse.wait(nurse.begin(order), seconds=LIFE_S * 2)
+            if status != 0:
+                raise AssertionError(f"T1 seed {seed}: the last life ended with {status}")
+        line = put.line(given)
+    require_clean(line)
+    require(line.states == {"delivered": rows}, line, "every row is delivered in the end")
+    return line
+
+
+def _life(
+    nurse: Nursery, put: Bench, order: Mapping[str, Any], *, chance: np.random.Generator
+) -> int:
+    """Let one sender live until it is killed or done; returns how it ended."""
+    point = chance.choice([*POINTS, "timer"])
+    fuse = None if point == "timer" else (str(point), int(chance.integers(1, 14)))
+    put.workspace.faults = replace(WEATHER, seed=int(chance.integers(0, 2**31)))
+    pid = nurse.begin({**order, "fuse": fuse})
+    if fuse is None:
+        status = nurse.wait(pid, seconds=0.25 + float(chance.random()) * 0.4)
+        if status is None:
+            nurse.kill(pid)
+            status = nurse.wait(pid, seconds=5)
+    else:
+        status = nurse.wait(pid, seconds=LIFE_S)
+    if status not in (0, -9):
+        raise AssertionError(f"T1 seed {put.seed}: a life ended with {status}, fuse {fuse}")
+    return status
+
+
+def _phases(put: Bench) -> set[str]:
+    """Tell from what a kill left behind which phases it hit."""
+    directories = sorted(path.parent for path in put.audit.glob("*/run.json"))
+    if not directories:
+        return set()
+    folder = directories[-1]
+    found = {_phase(path, put) for path in (folder / "wal").glob("seg-*.wal")}
+    if list((folder / "plan").glob("*.tmp")):
+        found.add("plan")
+    if list((folder / "parts").glob("*.tmp")):
+        found.add("compaction")
+    return found - {""}
+
+
+def _phase(path: Path, put: Bench) -> str:
+    """Tell how far a segment was when the sender was killed."""
+    folder, number = path.parent.parent, path.stem.removeprefix("seg-")
+    plan = folder / "plan" / f"seg-{number}.parquet"
+    entries = journal.parse(path.read_bytes(), path=path)[1:]
+    if not entries:
+        return "plan"
+    if not plan.exists() or (folder / "parts" / f"audit-{number}.parquet").exists():
+        return "compaction"
+    last = entries[-1]
+    if isinstance(last, journal.Finished | journal.Retried):
+        return "outcome"
+    if not isinstance(last, journal.Attempted):
+        return ""
+    batch = pl.read_parquet(plan).filter(pl.col("batch") == last.batch).sort("position")
+    message_id = batch["message_id"][max(0, last.start)]
+    log = put.workspace.messages.filter(pl.col("message_id") == message_id)
+    came = put.workspace.requests.filter(pl.col("number").is_in(log["request"].implode()))
+    return "in flight" if (came["at"].dt.epoch("ms") >= last.at).any() else "attempt"
+
+
+def _sum(lines: list[Line], *, seed: int, hit: Mapping[str, int]) -> Line:
+    verdict = Verdict(
+        **{
+            field.name: sum(getattr(line.verdict, field.name) for line in lines)
+            for field in fields(Verdict)
+        }
+    )
+    return replace(
+        lines[0],
+        rows=sum(line.rows for line in lines),
+        requests=sum(line.requests for line in lines),
+        kills=sum(line.kills for line in lines),
+        seconds=sum(line.seconds for line in lines),
+        verdict=verdict,
+        seed=seed,
+        facts={"hit": dict(hit), "rounds": len(lines)},
+    )
