@@ -52,7 +52,9 @@ def nursery() -> Iterator[Nursery]:
     environment = os.environ | {"POLARS_ALLOW_FORKING_THREAD": "1", "POLARS_MAX_THREADS": "2"}
     command = [sys.executable, "-m", "torture.nursery"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment) as process:
+    with subprocess.Popen(  # noqa: S603 - this very program
+        command, stdin=pipe, stdout=pipe, text=True, env=environment
+    ) as process:
         if process.stdin and process.stdout:
             with process.stdin as questions:
                 yield Nursery(questions, process.stdout)
