@@ -17,23 +17,44 @@ from cio_frames.checks.check import (
     utc_now,
 )
 from cio_frames.checks.choice import Checks, rule
+from cio_frames.checks.columns import COLUMN_CHECKS
 from cio_frames.checks.contents import CONTENT_CHECKS
 from cio_frames.checks.data import VALUE_CHECKS
+from cio_frames.checks.detectors import HIDDEN, masked
+from cio_frames.checks.emails import EMAIL_CHECKS
+from cio_frames.checks.forensics import FORENSIC_CHECKS
 from cio_frames.checks.identifiers import IDENTIFIER_CHECKS
+from cio_frames.checks.inside import number_text, text_of
 from cio_frames.checks.names import NAME_CHECKS
+from cio_frames.checks.people import PEOPLE_CHECKS
+from cio_frames.checks.sensitive import SENSITIVE_CHECKS
+from cio_frames.checks.spellings import SPELLING_CHECKS
+from cio_frames.checks.texts import TEXT_CHECKS
+from cio_frames.checks.time_forms import TIME_FORM_CHECKS
 from cio_frames.checks.times import TIME_CHECKS
+from cio_frames.checks.traits import TRAIT_CHECKS
 
 CATALOGUE: tuple[Check, ...] = (
     *IDENTIFIER_CHECKS,
+    *FORENSIC_CHECKS,
+    *EMAIL_CHECKS,
+    *PEOPLE_CHECKS,
     *TIME_CHECKS,
+    *TIME_FORM_CHECKS,
     *CONTENT_CHECKS,
+    *SPELLING_CHECKS,
+    *TRAIT_CHECKS,
     *VALUE_CHECKS,
+    *TEXT_CHECKS,
+    *COLUMN_CHECKS,
     *NAME_CHECKS,
+    *SENSITIVE_CHECKS,
 )
 """All checks, in the order in which a report lists equals."""
 
 __all__ = [
     "CATALOGUE",
+    "HIDDEN",
     "SEVERITIES",
     "ByCall",
     "ByColumn",
@@ -48,6 +69,9 @@ __all__ = [
     "Repair",
     "Scope",
     "Severity",
+    "masked",
+    "number_text",
     "rule",
+    "text_of",
     "utc_now",
 ]

@@ -1,5 +1,7 @@
 """Events, pages, merges and forms: what a call does beside being recorded."""
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from cio_frames.checks.check import ByCall, ByRow, ByValue, Check, Repair, Scope
@@ -49,6 +51,40 @@ def _page_without_url(scope: Scope) -> pl.Expr | None:
         return None
     url = next((s for s in scope.mapping.slots if s.path == ("properties", "url")), None)
     return pl.col(url.name).is_null() if url else pl.lit(value=True)
+
+
+def _screen_without_name(scope: Scope) -> pl.Expr | None:
+    if scope.mapping.call.name != "screen":
+        return None
+    name = scope.mapping.find("name")
+    return pl.col(name.name).is_null() if name else pl.lit(value=True)
+
+
+def _no_object_type(scope: Scope) -> str | None:
+    untyped = scope.mapping.call.name == "group" and not scope.mapping.find("object_type_id")
+    taken = any(slot.path[1:2] == ("object_type_id",) for slot in scope.mapping.slots)
+    return "every row" if untyped and not taken else None
+
+
+def _incomplete(slot: Slot, scope: Scope) -> pl.Expr | None:
+    """Tell of each event that acts whether something it needs is missing."""
+    if not _event(slot):
+        return None
+    filled = {slot.path: pl.col(slot.name).is_not_null() for slot in scope.mapping.slots}
+    names = text(slot, scope).str.strip_chars()
+    tests = [
+        (names == name)
+        & ~pl.all_horizontal(_filled(path, filled) for path in event.requires)
+        for name, event in SEMANTIC_EVENTS.items()
+        if event.requires
+    ]
+    return pl.any_horizontal(tests)
+
+
+def _filled(path: tuple[str, ...], filled: Mapping[tuple[str, ...], pl.Expr]) -> pl.Expr:
+    """Tell of each row whether a place of the message, or one around it, is filled."""
+    around = [filled[path[:depth]] for depth in range(1, len(path) + 1) if path[:depth] in filled]
+    return pl.any_horizontal(around) if around else pl.lit(value=False)
 
 
 def _merge(scope: Scope) -> str | None:
@@ -106,6 +142,30 @@ CONTENT_CHECKS = (
         consequence="The event changes people or devices and does not show as an event.",
         source="SPEC-AUG semantic events; reference 3.6",
         unrepaired="whether it is meant is for you to say",
+    ),
+    Check(
+        code="event.incomplete", severity="reject", test=ByValue(bad=_incomplete),
+        sentence="{column} names an event that acts, and something it needs is missing.",
+        hint="The page of this code lists what each of these events needs.",
+        consequence="Customer.io would do nothing, or refuse the event.",
+        source="SPEC-AUG semantic events; reference 3.6",
+        unrepaired="what is missing is not in the row",
+    ),
+    Check(
+        code="screen.no-name", severity="warn", test=ByRow(bad=_screen_without_name),
+        sentence="The screen has no name.",
+        hint='Pass name="column" or name=cio.lit("Home").',
+        consequence="Journeys names screen views by their name: this one has none.",
+        source="reference 2.4 (ACT), C15",
+        unrepaired="the name is not in the row",
+    ),
+    Check(
+        code="group.no-type", severity="info", test=ByCall(bad=_no_object_type),
+        sentence="No object type is given, so type 1 is taken.",
+        hint='Pass object_type_id="column" or object_type_id=cio.lit("2") if there are several types.',
+        consequence="The objects are found or made among those of type 1.",
+        source="SPEC-SEP traits.objectTypeId; reference C17, 3.5",
+        unrepaired="1 is what Customer.io takes as well",
     ),
     Check(
         code="page.no-url", severity="warn", test=ByRow(bad=_page_without_url),

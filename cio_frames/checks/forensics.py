@@ -280,7 +280,7 @@ def _unknown(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     return pl.concat(queries) if queries else None
 
 
-PROFILES = "{values} different ones in {rows} rows: as many profiles would be made beside the right ones."
+PROFILES = "{values} in {rows}: one profile too many for each."
 
 FORENSIC_CHECKS = (
     Check(
@@ -377,7 +377,7 @@ FORENSIC_CHECKS = (
         code="id.unknown", severity="warn", test=ByTable(gather=_unknown),
         sentence="{column} is not in the reference.",
         hint="Check how the two differ; a new person is a good reason.",
-        extent="{values} profiles would be made that the reference does not have.",
+        extent="{values}, for each of which a new profile would be made.",
         consequence="A new profile is made.",
         source="the reference you gave",
         unrepaired="it may be new",

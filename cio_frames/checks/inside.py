@@ -37,12 +37,12 @@ def anywhere(
             return test(values, dtype)
 
 
-def texts(slot: Slot) -> pl.Expr | None:
+def text_of(slot: Slot) -> pl.Expr | None:
     """Return all the text in each value of a slot as one, or None where its type has none."""
     return _joined(pl.col(slot.name), slot.dtype)
 
 
-def digits(slot: Slot) -> pl.Expr | None:
+def number_text(slot: Slot) -> pl.Expr | None:
     """Return each number of a slot as text, or None where its type holds no numbers."""
     numeric = slot.dtype.is_numeric()
     return as_text(pl.col(slot.name), dtype=slot.dtype) if numeric else None

@@ -1,16 +1,22 @@
 """Names: of traits, properties and fields, and which columns stand behind them."""
 
+import re
+
 from cio_frames.checks.check import ByCall, ByColumn, Check, Scope
 from cio_frames.mapping import Slot
 from cio_frames.spec import (
     FORM_RESERVED,
     LIMITS,
     OVERRIDE_PROPERTIES,
+    FLAT_PREFIXES,
+    RESERVED_PREFIXES,
     RESERVED_TRAITS,
     STRIPPED_TRAITS,
 )
 
 STATE = ("identify", "group")
+ENVELOPE = ("type", "messageId", "userId", "anonymousId", "sentAt", "receivedAt", "originalTimestamp", "version")
+ODD = re.compile(r"^[$\s]|\s$|[\x00-\x1f\x7f]|[.]{2}|^[.]|[.]$|[{}<>\"]")
 
 
 def _long_name(slot: Slot, _: Scope) -> str | None:
@@ -32,7 +38,26 @@ def _first_key(slot: Slot) -> str | None:
 def _reserved(slot: Slot, scope: Scope) -> str | None:
     row = RESERVED_TRAITS.get(_first_key(slot) or "")
     owner = {"identify": "person", "group": "object"}.get(scope.mapping.call.name)
-    return row.effect if row and not row.settable and row.of == owner else None
+    if row is not None:
+        return row.effect if not row.settable and row.of == owner else None
+    key = _first_key(slot) or ""
+    prefixed = owner == "person" and key.startswith(RESERVED_PREFIXES)
+    return "Begins as names do that Customer.io keeps." if prefixed and not _flat(key) else None
+
+
+def _flat(key: str) -> bool:
+    """Tell whether a name sets one topic or channel of a subscription."""
+    return key.startswith(FLAT_PREFIXES)
+
+
+def _envelope(slot: Slot, _: Scope) -> str | None:
+    key = _first_key(slot)
+    return key if key in ENVELOPE and slot.how != "constant" else None
+
+
+def _odd(slot: Slot, _: Scope) -> str | None:
+    is_odd = slot.role == "body" and any(ODD.search(part) or not part for part in slot.path[1:])
+    return repr(slot.label) if is_odd else None
 
 
 def _stripped(slot: Slot, scope: Scope) -> str | None:
@@ -97,6 +122,22 @@ NAME_CHECKS = (
         hint="Rename the column if it is meant as an attribute.",
         consequence="It makes or changes a relationship or an object type.",
         source="reference 3.5, 6 (ACT)",
+        unrepaired="another name is for you to choose",
+    ),
+    Check(
+        code="name.envelope", severity="info", test=ByColumn(bad=_envelope),
+        sentence="{column} is named like a field of the message, and is sent as data.",
+        hint="Name it in the verb if it is that field.",
+        consequence="It becomes an attribute or property; the message's own field is not changed by it.",
+        source="reference 2 (common envelope); reliability 3.8 (146)",
+        unrepaired="what the column means is for you to say",
+    ),
+    Check(
+        code="name.odd", severity="info", test=ByColumn(bad=_odd),
+        sentence="{column} has a name that is hard to use in messages.",
+        hint='Rename it: {"my_name": "{column}"}.',
+        consequence="Templates and conditions have trouble with spaces at the ends, signs and empty parts.",
+        source="reliability 3.8 (142)",
         unrepaired="another name is for you to choose",
     ),
     Check(

@@ -53,9 +53,10 @@ def _messages(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     if mapping.call.api == "forms" or not everything:
         return None
     whole = _hash(everything)
-    natural = _hash(keys) if keys else whole
-    filled = pl.all_horizontal(pl.col(slot.name).is_not_null() for slot in keys)
-    made = pl.when(filled).then(natural).otherwise(whole) if keys else whole
+    made = whole
+    if keys:
+        filled = pl.all_horizontal(pl.col(slot.name).is_not_null() for slot in keys)
+        made = pl.when(filled).then(_hash(keys)).otherwise(whole)
     if given is not None:
         named = pl.col(given.name)
         made = pl.when(named.is_not_null()).then(named.hash()).otherwise(made)
@@ -293,7 +294,7 @@ PEOPLE_CHECKS = (
         code="id.duplicate", severity="info", test=ByTable(gather=_repeated, conclude=_repeats),
         sentence="{column} names a person whom an earlier row names already.",
         hint="Keep the latest row of each person if the rows are in no order.",
-        extent="{rows} rows are about people of earlier rows.",
+        extent="{rows} about people of earlier rows.",
         consequence="Traits of the later row replace those of the earlier one.",
         source="reference 3.2",
         unrepaired="which row is right cannot be known",
@@ -303,7 +304,7 @@ PEOPLE_CHECKS = (
         test=ByTable(gather=partial(_spellings, alike=_lower, odd=_has_case), conclude=_by_case),
         sentence="{column} is spelt in capitals here and in small letters elsewhere.",
         hint="Write it in one way, if it is one person.",
-        extent="{values} spellings, each a profile of its own.",
+        extent="{values}, each a profile of its own.",
         consequence="Ids are compared with their case: each spelling is another person.",
         source="reference 3.1 (id is case-sensitive); reliability 3.3 (46)",
         unrepaired="making them one could merge two people",
@@ -316,7 +317,7 @@ PEOPLE_CHECKS = (
         ),
         sentence="{column} looks like another identifier of the column and is made of other characters.",
         hint="Write it in one way, if it is one person.",
-        extent="{values} spellings, each a profile of its own.",
+        extent="{values}, each a profile of its own.",
         consequence="Each spelling is another person.",
         source="reliability 3.3 (47, 48); Unicode TR15, TR39",
         unrepaired="making them one could merge two people",
@@ -329,7 +330,7 @@ PEOPLE_CHECKS = (
         ),
         sentence="{column} differs between rows of one person.",
         hint="Keep the row with the current address.",
-        extent="{values} addresses in {rows} rows.",
+        extent="{values} in {rows}.",
         consequence="The first is kept; changing it fails unless the workspace allows it.",
         source="reference 3.1, 3.2; reliability 3.3 (53)",
         unrepaired=UNCERTAIN,
@@ -342,7 +343,7 @@ PEOPLE_CHECKS = (
         ),
         sentence="{column}: several ids have one e-mail address.",
         hint="Look at plan.identity(): it tells what becomes of each.",
-        extent="{values} ids in {rows} rows.",
+        extent="{values} in {rows}.",
         consequence="An address belongs to one person: the others keep none, or are merged.",
         source="reference 3.2, 3.2a; reliability 3.3 (54)",
         unrepaired=UNCERTAIN,

@@ -95,7 +95,7 @@ DO = (
     'checks=cio.Checks(allow_sensitive={"{column}": "the reason"}).'
 )
 NO_REPAIR = "whether it is left out, hashed or allowed is for you to say"
-FOUND = "There are {values} different ones in {rows} rows."
+FOUND = "{values} in {rows}."
 
 SENSITIVE_CHECKS = (
     Check(

@@ -5,14 +5,14 @@ from collections.abc import Callable
 import polars as pl
 
 from cio_frames.checks.check import ByText, ByValue, Check, Repair, Scope
-from cio_frames.checks.identifiers import PLACEHOLDERS
+from cio_frames.checks.identifiers import EMAILS, PLACEHOLDERS
 from cio_frames.mapping import MessageMapping, Slot
 
 _MISREAD = "äöüßÄÖÜéèêëáàâãåæçñóòôõøúùûíîïÉÈÊÀÁÂÃÇÑØÅÆÓÔŠšŽž\u2019\u2018\u201c\u2013\u2014\u2026€£°·\u00a0"
 CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x{80}-\x{9f}\x{2028}\x{2029}]"
 DIRECTION = r"[\x{200e}\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}]"
 ENTITY = r"&(?:[A-Za-z]{2,8}|#[0-9]{2,5}|#[xX][0-9A-Fa-f]{2,5});"
-MARKUP = r"(?i)<(?:[a-z!/?][^>]*>|script|img|svg)|\]\((?:javascript|data):|\{\{.*\}\}|\{%.*%\}"
+MARKUP = r"(?i)<(?:[a-z!/?][^>@]*>|script|img|svg)|\]\((?:javascript|data):|\{\{.*\}\}|\{%.*%\}"
 FORMULA = (
     r"^[\s\x00]*(?:[=@\x{FF1D}\x{FF20}]\S|[+\-\x{FF0B}\x{FF0D}](?:[A-Za-z(]|[^A-Za-z\s][^A-Za-z]*[A-Za-z(]))"
 )
@@ -63,7 +63,7 @@ def _is_json(slot: Slot, _: Scope) -> bool:
 
 
 def _padded(slot: Slot, _: Scope) -> bool:
-    return slot.role in ("body", "context") and is_open_text(slot)
+    return slot.role in ("body", "context") and is_open_text(slot) and slot.path not in EMAILS
 
 
 def _blank(text: pl.Expr) -> pl.Expr:

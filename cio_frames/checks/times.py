@@ -4,16 +4,20 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from cio_frames.checks.check import ByColumn, ByValue, Check, Scope
-from cio_frames.checks.identifiers import blank, is_text
+from cio_frames.checks.check import ByColumn, ByTable, ByValue, Check, Scope
+from cio_frames.checks.identifiers import PEOPLE, blank, is_text, text
 from cio_frames.checks.inside import anywhere
+from cio_frames.checks.time_forms import in_other_form, is_time
+from cio_frames.frames import ROW
 from cio_frames.mapping import Slot
 from cio_frames.spec import folded
-from cio_frames.values import epoch_unit, has_zone, instant, is_date_only
+from cio_frames.values import epoch_unit, has_text, has_zone, instant, is_date_only, iso
 
 EVENTS = ("track", "page", "screen")
 TRIGGERING = timedelta(hours=72)
 TOLERATED = timedelta(days=1)
+MISREAD_UNTIL = datetime(1970, 3, 1, tzinfo=UTC)
+OFFSET = r"\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)? ?([Zz]|[+-]\d{2}:?\d{2})$"
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -30,7 +34,7 @@ def _unreadable(slot: Slot, scope: Scope) -> pl.Expr | None:
     if not is_timestamp(slot):
         return None
     filled = pl.col(slot.name).is_not_null() & ~_skipped(slot, scope)
-    return filled & _instant(slot, scope).is_null() & ~_empty(slot)
+    return filled & _instant(slot, scope).is_null() & ~_empty(slot) & ~in_other_form(slot)
 
 
 def _skipped(slot: Slot, scope: Scope) -> pl.Expr:
@@ -108,6 +112,60 @@ def _epoch(slot: Slot, scope: Scope) -> pl.Expr | None:
     if not (is_timestamp(slot) and slot.dtype.is_numeric()):
         return None
     return _instant(slot, scope).is_not_null() & epoch_unit(pl.col(slot.name)).is_not_null()
+
+
+def _misread(slot: Slot, scope: Scope) -> pl.Expr | None:
+    if not is_time(slot):
+        return None
+    return _instant(slot, scope).is_between(EARLIEST, MISREAD_UNTIL, closed="left")
+
+
+def _offsets(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Gather which offsets the times of a column of text have."""
+    queries = [
+        rows.select(pl.col(slot.name).cast(pl.String).str.extract(OFFSET).alias("offset"))
+        .drop_nulls()
+        .group_by(pl.lit(slot.label).alias("column"), "offset")
+        .agg(pl.len().alias("rows"))
+        for slot in scope.mapping.slots
+        if is_time(slot) and is_text(slot)
+    ]
+    return pl.concat(queries) if queries else None
+
+
+def _several(gathered: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
+    results = []
+    for (column,), offsets in gathered.sort("rows", descending=True).group_by("column"):
+        if offsets.height > 1:
+            told = ", ".join(f"{offset} ({count:,})" for _, offset, count in offsets.rows())
+            results.append((None, column, told, f"{told}."))
+    schema = {"row": pl.Int64, "column": pl.String, "value": pl.String, "evidence": pl.String}
+    return pl.DataFrame(results, schema=schema, orient="row")
+
+
+def _order(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Gather whose times are in which order; nothing where all rows are in order."""
+    slot = scope.mapping.find("timestamp")
+    people = [found for name in PEOPLE if (found := scope.mapping.find(name)) and has_text(found.dtype)]
+    if slot is None or not people or scope.mapping.call.name not in (*EVENTS, "identify"):
+        return None
+    person = pl.coalesce(text(part, scope) for part in people).hash()
+    return rows.select(
+        pl.col(ROW).alias("row"), person.alias("person"), _instant(slot, scope).alias("at")
+    ).drop_nulls()
+
+
+def _unordered(gathered: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+    slot = scope.mapping.find("timestamp")
+    schema = {"row": pl.Int64, "column": pl.String, "value": pl.String}
+    ordered = gathered if gathered["row"].is_sorted() else gathered.sort("row")
+    if slot is None or ordered["at"].is_sorted():
+        return pl.DataFrame(schema=schema)
+    latest = pl.col("at").cum_max().shift().over("person")
+    late = ordered.filter(pl.col("at") < latest)
+    return late.select(
+        "row", pl.lit(slot.label).alias("column"), iso(pl.col("at")).alias("value")
+    )
 
 
 def _unmapped(slot: Slot, scope: Scope) -> str | None:
@@ -198,6 +256,31 @@ TIME_CHECKS = (
         consequence="A wrong unit would move the event by decades.",
         source="reference 1.6; reliability 3.5",
         unrepaired="the unit is read from the size; nothing is wrong",
+    ),
+    Check(
+        code="time.misread-unit", severity="warn", test=ByValue(bad=_misread),
+        sentence="{column} lies in the first weeks of 1970.",
+        hint="Check the unit: pandas reads bare numbers as nanoseconds.",
+        consequence="The event would be recorded in 1970.",
+        source="reliability 3.5 (86)",
+        unrepaired="which unit was meant is for you to say",
+    ),
+    Check(
+        code="time.offsets", severity="info", test=ByTable(gather=_offsets, conclude=_several),
+        sentence="{column} holds times with several offsets.",
+        hint="Nothing to do: each is converted with its own.",
+        consequence="All are sent in UTC.",
+        source="reliability 3.5 (78, 93)",
+        unrepaired="each is right as it is",
+    ),
+    Check(
+        code="time.unsorted", severity="info", test=ByTable(gather=_order, conclude=_unordered),
+        sentence="{column} is earlier than in a row above about the same person.",
+        hint="Sort the table by time if the order of events matters.",
+        extent="{rows} out of order.",
+        consequence="Rows of one person are sent in their order in the table.",
+        source="reference 3.7; reliability 3.5 (101)",
+        unrepaired="rows are sent in the order you give them; frame.sort(...) changes it",
     ),
     Check(
         code="time.unmapped", severity="warn", test=ByColumn(bad=_unmapped),

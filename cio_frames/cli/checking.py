@@ -105,7 +105,7 @@ def plan_text(plan: Plan) -> str:
 
 def _told(plan: Plan, format: str, *, findings: Path | None) -> str:  # noqa: A002
     if format == "html":
-        return _PAGE.format(report.html(_spoken_view(plan)))
+        return _PAGE.format(str(report.html(_spoken_view(plan))))
     if format == "json":
         return as_json(_plain(plan, findings=findings))
     return plan_text(plan)

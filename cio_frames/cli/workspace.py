@@ -1,6 +1,6 @@
 """`sandbox`: an embedded workspace to try things against, and what a workspace holds."""
 
-import threading
+import time
 
 import polars as pl
 
@@ -11,6 +11,7 @@ from cio_frames.views import text
 from cio_frames.views.wording import number
 from cio_frames.workspaces import sandbox as embedded
 
+_SLICE_S = 0.2  # an interrupt that another thread catches is seen only between waits
 _HELD = ("people", "events", "objects", "relationships", "forms", "merges")
 
 
@@ -25,7 +26,8 @@ def sandbox(*, port: int = 8099) -> Exit:
     with embedded(port=port) as workspace:
         say(*_connection(workspace))
         try:
-            threading.Event().wait()
+            while True:
+                time.sleep(_SLICE_S)
         except KeyboardInterrupt:
             say(f"\nWhat it held\n{holdings(workspace)}")
     return Exit.OK

@@ -10,7 +10,7 @@ from cio_frames.identity.settings import Settings
 
 IdentifierKind = Literal["id", "email", "cio_id"]
 
-_EMAIL: Final = re.compile(
+EMAIL: Final = re.compile(
     r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*@"
     r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]*[a-z0-9])?",
     re.IGNORECASE | re.ASCII,
@@ -68,7 +68,7 @@ def address(value: Any, *, settings: Settings) -> Address | None:
         return None
     if reference.startswith("cio_"):
         return Address("cio_id", reference[4:])
-    if "@" in reference and "email" in settings.identifiers and _EMAIL.fullmatch(reference):
+    if "@" in reference and "email" in settings.identifiers and EMAIL.fullmatch(reference):
         return Address("email", reference)
     return Address("id", reference)
 

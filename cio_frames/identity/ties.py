@@ -1,27 +1,19 @@
-"""Which identifiers rows name together, and the clusters they form."""
+"""Which identifiers messages name together, and the clusters they form."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
 import polars as pl
 
+from cio_frames.identity.keys import ID, VISITOR, mail_key, person_key
 from cio_frames.identity.links import components
 from cio_frames.identity.resolve import mapping, text
+from cio_frames.identity.settings import Settings
 
-NAMED: Final = pl.Schema({
-    "number": pl.Int64,
-    "who": pl.String,
-    "id": pl.String,
-    "email": pl.String,
-    "anonymous": pl.String,
-    "previous": pl.String,
-})  # fmt: skip
-PAIRS: Final = pl.Schema(
-    {"number": pl.Int64, "key": pl.String, "other": pl.String, "how": pl.String}
-)
-VISITOR: Final = "anonymous:"
-"""How the names of anonymous ids begin, which may be spelled as an id is."""
+KEYS: Final = ("who", "id", "email", "anonymous", "previous")
+NAMED: Final = pl.Schema({"number": pl.Int64} | dict.fromkeys(KEYS, pl.String))
+"""Messages with the keys of the identifiers they name."""
 
 KNOWN: Final = -1
 """The number of what was there before."""
@@ -29,110 +21,105 @@ KNOWN: Final = -1
 Named = tuple[Any, Any, Any, Any, Any]
 
 
-class Ties:
-    """The identifiers that each message names, column by column."""
+def odd_keys(
+    messages: Iterator[tuple[int, Mapping[str, Any]]], *, settings: Settings
+) -> pl.DataFrame:
+    """Return the keys that odd messages name.
 
-    def __init__(self) -> None:
-        self._frames: list[pl.DataFrame] = [NAMED.to_frame()]
-
-    def take(self, call: str, messages: Sequence[Mapping[str, Any]], *, first: int) -> None:
-        """Note the identifiers of messages.
-
-        Args:
-            call: Their call.
-            messages: The messages.
-            first: The number of the first of them.
-        """
-        names = _NAMES.get(call)
-        if names is None or not messages:
-            return
-        columns = zip(*map(names, messages), strict=True)
-        texts = [list(map(text, column)) for column in columns]
-        numbers = range(first, first + len(messages))
-        data = dict(zip(NAMED, [numbers, *texts], strict=True))
-        self._frames.append(pl.DataFrame(data, schema=NAMED))
-
-    def know(self, people: pl.DataFrame) -> None:
-        """Note the identifiers of people who were there before."""
-        anonymous = people.explode("anonymous_ids", empty_as_null=True)
-        self._frames.append(
-            anonymous.select(
-                pl.lit(KNOWN, pl.Int64).alias("number"),
-                pl.coalesce("id", "email").alias("who"),
-                pl.lit(None, pl.String).alias("id"),
-                "email",
-                pl.col("anonymous_ids").alias("anonymous"),
-                pl.lit(None, pl.String).alias("previous"),
-            )
-        )
-
-    def pairs(self) -> pl.DataFrame:
-        """Return key and other for each two identifiers that one message names.
-
-        `other` is empty for messages that name one only; `how` says what `other` is.
-        """
-        named = pl.concat(self._frames).filter(pl.col("who").is_not_null())
-        who = _name("who")
-        others = [
-            named.select("number", who.alias("key"), other.alias("other"), pl.lit(how).alias("how"))
-            for how, other in (
-                ("id", _name("id")),
-                ("email", pl.col("email").str.to_lowercase()),
-                ("anonymous", VISITOR + pl.col("anonymous")),
-                ("previous", _name("previous")),
-            )
-        ]
-        tied = pl.concat(others).filter(pl.col("other") != pl.col("key"))
-        alone = named.join(tied, on="number", how="anti")
-        single = alone.select(
-            "number", who.alias("key"), pl.lit(None, pl.String).alias("other"), pl.lit("").alias("how")
-        )
-        return pl.concat([tied, single])
-
-
-def clusters(pairs: pl.DataFrame) -> pl.DataFrame:
-    """Return the pairs with `cluster`, the name of what hangs together.
-
-    Clusters without a message of the plans are left out.
+    Args:
+        messages: Number and content of each message.
+        settings: How the workspace is set up.
     """
+    lines = [
+        (number, *map(text, _NAMES[message["type"]](message))) for number, message in messages
+    ]
+    frame = pl.DataFrame(lines, schema=NAMED, orient="row")
+    is_visitor = settings.alias_previous == "id-or-anonymous"
+    return frame.select(
+        "number",
+        person_key("who"),
+        ID + pl.col("id"),
+        mail_key("email"),
+        pl.coalesce(
+            VISITOR + pl.col("anonymous"),
+            VISITOR + pl.col("previous") if is_visitor else pl.lit(None, pl.String),
+        ),
+        person_key("previous"),
+    )
+
+
+def slip_keys(slips: pl.DataFrame) -> pl.DataFrame:
+    """Return the keys that plain identifies name."""
+    return slips.select(
+        "number",
+        person_key("user").alias("who"),
+        pl.lit(None, pl.String).alias("id"),
+        mail_key("email"),
+        VISITOR + pl.col("anonymous"),
+        pl.lit(None, pl.String).alias("previous"),
+    )
+
+
+def known_keys(known: pl.DataFrame) -> pl.DataFrame:
+    """Return the keys of people who are there before, one line for each anonymous id."""
+    keys = known.with_columns(ID + pl.col("id"), mail_key("email"))
+    return keys.explode("anonymous_ids", empty_as_null=True).select(
+        pl.lit(KNOWN, pl.Int64).alias("number"),
+        pl.coalesce("id", "email", "c:" + pl.col("cio_id")).alias("who"),
+        "id",
+        "email",
+        (VISITOR + pl.col("anonymous_ids")).alias("anonymous"),
+        pl.lit(None, pl.String).alias("previous"),
+    )
+
+
+def ties(named: pl.DataFrame) -> pl.DataFrame:
+    """Return each two keys that one message names, with the name of their cluster.
+
+    Args:
+        named: Messages with the keys they name.
+
+    Returns:
+        Columns number, key, other, how (what `other` is) and cluster; `other` is empty for a
+        message that names one identifier only.
+    """
+    about = named.with_columns(pl.coalesce(KEYS).alias("key")).drop_nulls("key")
+    tied = pl.concat(
+        about.select("number", "key", pl.col(how).alias("other"), pl.lit(how).alias("how"))
+        for how in KEYS
+    ).filter(pl.col("other") != pl.col("key"))
+    alone = about.join(tied, on="number", how="anti").select(
+        "number", "key", pl.lit(None, pl.String).alias("other"), pl.lit("").alias("how")
+    )
+    pairs = pl.concat([tied, alone])
     found = components(pairs.select("key", "other"))
-    return pairs.join(found, on="key", how="left", maintain_order="left").select(
-        "number", "key", "other", "how", pl.coalesce("component", "key").alias("cluster")
-    )
+    return pairs.join(found, on="key", how="left", maintain_order="left").with_columns(
+        pl.coalesce("component", "key").alias("cluster")
+    ).drop("component")  # fmt: skip
 
 
-def sizes(clustered: pl.DataFrame) -> pl.DataFrame:
-    """Return cluster, identifiers and rows of each cluster that a row is about, largest first."""
+def sizes(tied: pl.DataFrame) -> pl.DataFrame:
+    """Return cluster, identifiers and rows of each cluster that a row is about."""
     nodes = pl.concat(
-        [
-            clustered.select("cluster", pl.col(name).hash().alias("node")).drop_nulls()
-            for name in ("key", "other")
-        ]
+        [tied.select("cluster", pl.col(end).alias("node")).drop_nulls() for end in ("key", "other")]
     )
-    identifiers = nodes.unique().group_by("cluster").len("identifiers")
-    rows = (
-        clustered.filter(pl.col("number") >= 0)
-        .group_by("cluster")
-        .agg(pl.col("number").n_unique().alias("rows"))
+    identifiers = nodes.group_by("cluster").agg(pl.col("node").n_unique().alias("identifiers"))
+    rows = tied.filter(pl.col("number") != KNOWN).group_by("cluster")
+    counted = rows.agg(pl.col("number").n_unique().alias("rows"))
+    return counted.join(identifiers, on="cluster").select(
+        "cluster", pl.col("identifiers").cast(pl.Int64), pl.col("rows").cast(pl.Int64)
     )
-    return rows.join(identifiers, on="cluster").sort(
-        "identifiers", "rows", "cluster", descending=[True, True, False]
-    )
-
-
-def _name(column: str) -> pl.Expr:
-    """Return identifiers so that equal ones are equal: an e-mail has no case (3.1)."""
-    value = pl.col(column)
-    return pl.when(value.str.contains("@", literal=True)).then(value.str.to_lowercase()).otherwise(value)
 
 
 def _identify(message: Mapping[str, Any]) -> Named:
-    traits = message.get("traits")
-    traits = traits if isinstance(traits, dict) else {}
+    traits = mapping(message.get("traits"))
     email = traits.get("email")
-    who = message.get("userId") or email
-    visitor = message.get("anonymousId") or traits.get("anonymous_id")
-    return who, traits.get("id"), email, visitor, None
+    visitor = text(message.get("anonymousId")) or traits.get("anonymous_id")
+    return text(message.get("userId")) or email, traits.get("id"), email, visitor, None
+
+
+def _activity(message: Mapping[str, Any]) -> Named:
+    return message.get("userId"), None, None, message.get("anonymousId"), None
 
 
 def _alias(message: Mapping[str, Any]) -> Named:
@@ -141,12 +128,17 @@ def _alias(message: Mapping[str, Any]) -> Named:
 
 def _form(message: Mapping[str, Any]) -> Named:
     data = mapping(message.get("data"))
-    who = data.get("email") or data.get("id")
-    return who, data.get("id"), data.get("email"), data.get("anonymous_id"), None
+    return None, data.get("id"), data.get("email"), data.get("anonymous_id"), None
 
 
 _NAMES: Final[Mapping[str, Callable[[Mapping[str, Any]], Named]]] = MappingProxyType({
     "identify": _identify,
+    "track": _activity,
+    "page": _activity,
+    "screen": _activity,
+    "group": _activity,
     "alias": _alias,
     "form": _form,
 })  # fmt: skip
+TYING: Final = frozenset({"identify", "alias", "form"})
+"""Calls that tie identifiers together; the others only name some."""

@@ -1,6 +1,6 @@
 """One pass over a plan's rows: chunk by chunk, checked and encoded, nothing kept behind."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -22,10 +22,11 @@ from cio_frames.payloads import (
 from cio_frames.run import Choice
 from cio_frames.validation import (
     BLOCKING,
-    FINDING_SCHEMA,
     check,
     check_call,
     check_messages,
+    check_table,
+    concluded,
     probes,
     reasons,
 )
@@ -80,6 +81,7 @@ def work(
     checks: Sequence[Check],
     namespace: str,
     chunk_rows: int = CHUNK_ROWS,
+    known: pl.DataFrame | None = None,
 ) -> Iterator[Worked]:
     """Check and encode a table chunk by chunk.
 
@@ -89,15 +91,16 @@ def work(
         checks: The checks that apply.
         namespace: Keeps message ids of one place apart from those of another.
         chunk_rows: Rows of a chunk; message ids and bytes do not depend on it.
+        known: Findings that a look at the whole table has made already.
     """
     tests = probes(checks, scope=scope, notes=table.notes)
     links = _links(table, scope=scope)
     for number, chunk in enumerate(table.chunks(chunk_rows)):
         with _computing():
             prepared = scope.mapping.prepare(chunk)
-        checked = check(prepared, tests=tests)
+        checked = check(prepared, tests=tests, known=known, raw=chunk)
         messages = encode(checked.valid, scope.mapping, namespace=namespace, components=links)
-        late = check_messages(messages, checks=checks, scope=scope)
+        late = check_messages(messages, checks=checks, scope=scope, prepared=prepared)
         refused = late.filter(pl.col("severity").is_in(BLOCKING))["row"]
         found = pl.concat([checked.findings, late])
         yield Worked(
@@ -111,31 +114,53 @@ def work(
         )
 
 
-def forbidden(table: Table, *, scope: Scope, checks: Sequence[Check]) -> tuple[int, pl.DataFrame]:
+def foreseen(table: Table, *, scope: Scope, checks: Sequence[Check]) -> pl.DataFrame:
+    """Return what keeps rows from being sent that only a look at the whole table finds.
+
+    Args:
+        table: The rows.
+        scope: The mapping and what else the checks may know.
+        checks: The checks that apply.
+    """
+    strict = [item for item in checks if item.severity in BLOCKING]
+    return check_table(table, checks=strict, scope=scope)
+
+
+def forbidden(
+    table: Table, *, scope: Scope, checks: Sequence[Check], known: pl.DataFrame
+) -> tuple[int, pl.DataFrame]:
     """Go once over all rows, look only for what forbids sending, and encode nothing.
 
     Args:
         table: The rows.
         scope: The mapping and what else the checks may know.
         checks: The checks that apply.
+        known: What `foreseen` found.
 
     Returns:
         How many rows there are, and the findings.
     """
     strict = [item for item in checks if item.severity == "refuse"]
     tests = probes(strict, scope=scope)
-    rows, findings = 0, [check_call(strict, scope=scope)]
+    rows, findings = 0, [check_call(strict, scope=scope), known]
     for chunk in table.chunks(CHUNK_ROWS):
         rows += chunk.height
         if tests:
             with _computing():
                 prepared = scope.mapping.prepare(chunk)
-            findings.append(check(prepared, tests=tests).findings)
-    return rows, _worst_first(pl.concat(findings))
+            findings.append(check(prepared, tests=tests, raw=chunk).findings)
+    return rows, concluded(pl.concat(findings), checks=strict, rows=rows)
 
 
 def survey(
-    table: Table, *, scope: Scope, checks: Sequence[Check], namespace: str, batch_bytes: int
+    table: Table,
+    *,
+    scope: Scope,
+    checks: Sequence[Check],
+    namespace: str,
+    batch_bytes: int,
+    known: pl.DataFrame,
+    shares: Mapping[str, float],
 ) -> Survey:
     """Go once over all rows and count.
 
@@ -145,16 +170,25 @@ def survey(
         checks: The checks that apply.
         namespace: Keeps message ids of one place apart from those of another.
         batch_bytes: The most bytes of a request.
+        known: What `foreseen` found.
+        shares: The largest share of rows that may fail, by code.
     """
     rows = valid = size = requests = 0
-    findings = [check_call(checks, scope=scope, notes=table.notes)]
-    for worked in work(table, scope=scope, checks=checks, namespace=namespace):
+    others = [item for item in checks if item.severity not in BLOCKING]
+    findings = [
+        check_call(checks, scope=scope, notes=table.notes),
+        check_table(table, checks=others, scope=scope),
+        known.filter(pl.col("row").is_null()),
+    ]
+    for worked in work(table, scope=scope, checks=checks, namespace=namespace, known=known):
         rows += len(worked.rows)
         valid += worked.messages.height
         size += int(worked.messages["bytes"].sum())
         requests += len(_batches(worked, scope=scope, batch_bytes=batch_bytes))
         findings.append(worked.findings)
-    found = _worst_first(pl.concat(findings))
+    found = concluded(
+        pl.concat(findings), checks=checks, rows=rows, rejected=rows - valid, shares=shares
+    )
     return Survey(
         rows=rows,
         valid=valid,
@@ -172,6 +206,7 @@ def segments(
     checks: Sequence[Check],
     namespace: str,
     batch_bytes: int,
+    known: pl.DataFrame,
     choice: Choice,
     plan: int = 0,
     first: int = 0,
@@ -184,12 +219,13 @@ def segments(
         checks: The checks that apply.
         namespace: Keeps message ids of one place apart from those of another.
         batch_bytes: The most bytes of a request.
+        known: What `foreseen` found.
         choice: Which rows the run sends.
         plan: Position of the plan in its back-fill.
         first: Number of the first segment.
     """
     number = first
-    for worked in work(table, scope=scope, checks=checks, namespace=namespace):
+    for worked in work(table, scope=scope, checks=checks, namespace=namespace, known=known):
         taken = _taken(worked, choice=choice, plan=plan)
         if taken is not None:
             sent, settled = choice.of_messages(taken.messages)
@@ -282,12 +318,6 @@ def _links(table: Table, *, scope: Scope) -> pl.DataFrame | None:
         found = components(pairs.explode("other").unique().collect(engine="streaming"))
     return found if found.height else None
 
-
-def _worst_first(findings: pl.DataFrame) -> pl.DataFrame:
-    order = pl.Enum(["refuse", "reject", "warn", "info"])
-    return findings.sort(
-        pl.col("severity").cast(order), pl.col("code"), pl.col("row"), maintain_order=True
-    ).match_to_schema(FINDING_SCHEMA)
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from cio_frames.errors import RepairError
 from cio_frames.frames import ROW, Table
 from cio_frames.mapping import MessageMapping
 from cio_frames.payloads import Segment
-from cio_frames.plan.passes import Survey, Worked, forbidden, segments, survey, work
+from cio_frames.plan.passes import Survey, Worked, forbidden, foreseen, segments, survey, work
+from cio_frames.plan.repairs import changes, offered, repaired
 from cio_frames.plan.payloads import Payloads
 from cio_frames.plan.report import plan_view
 from cio_frames.plan.sendable import Sendable
@@ -35,6 +36,7 @@ class Plan(Sendable):
         checks: Which checks apply.
         namespace: Keeps message ids of one place apart from those of another.
         clock: Tells the planned time of sending.
+        steps: The mapping as it was before each repair.
         message_bytes: The most bytes of a message.
         batch_bytes: The most bytes of a request.
     """
@@ -44,6 +46,7 @@ class Plan(Sendable):
     checks: Checks = field(default_factory=Checks)
     namespace: str = ""
     clock: Callable[[], datetime] = utc_now
+    steps: tuple[MessageMapping, ...] = ()
     message_bytes: int = LIMITS["message_bytes"].value
     batch_bytes: int = LIMITS["batch_bytes"].value
 
@@ -66,7 +69,14 @@ class Plan(Sendable):
             checks=self.applied,
             namespace=self.namespace,
             batch_bytes=self.batch_bytes,
+            known=self.foreseen,
+            shares=self.checks.shares(),
         )
+
+    @cached_property
+    def foreseen(self) -> pl.DataFrame:
+        """What keeps rows from being sent that only a look at the whole table finds."""
+        return foreseen(self.table, scope=self.scope(), checks=self.applied)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -104,9 +114,9 @@ class Plan(Sendable):
                 "code": check.code,
                 "repair": check.repair.sentence,
                 "safe": check.repair.safe,
-                "rows": self.survey.findings.filter(pl.col("code") == check.code).height,
+                "rows": rows,
             }
-            for check in self._repairable()
+            for check, rows in self.offered.values()
             if check.repair is not None
         ]
         schema = {"code": pl.String, "repair": pl.String, "safe": pl.Boolean, "rows": pl.Int64}
@@ -127,7 +137,7 @@ class Plan(Sendable):
             >>> plan.fix("id.float").payloads(1)[0]["userId"]
             '1'
         """
-        offered = {check.code: check for check in self._repairable()}
+        offered = {code: check for code, (check, _) in self.offered.items()}
         if code == "safe":
             chosen = [check for check in offered.values() if check.repair and check.repair.safe]
         else:
@@ -135,13 +145,21 @@ class Plan(Sendable):
         if not chosen:
             problem = "is found nowhere in this plan, or cannot be repaired"
             raise RepairError(code, problem=problem, available=tuple(offered))
-        mapping = self.mapping
+        steps = [*self.steps, self.mapping]
         for check in chosen:
-            if check.repair is not None:
-                mapping = mapping.repaired(
-                    check.code, schema=self.table.schema(), change=check.repair.change
-                )
-        return replace(self, mapping=mapping)
+            steps.append(repaired(steps[-1], check, schema=self.table.schema()))
+        return replace(self, mapping=steps[-1], steps=tuple(steps[:-1]))
+
+    @property
+    def changes(self) -> Any:
+        """What the repairs changed: code, column, rows, and a few values before and after."""
+        return self._native(self.changed)
+
+    @cached_property
+    def changed(self) -> pl.DataFrame:
+        """What the repairs changed, with the columns of `CHANGE_SCHEMA`."""
+        checks = {check.code: check for check in self.applied}
+        return changes(self.table, (*self.steps, self.mapping), checks=checks)
 
     def payloads(self, count: int = 5) -> list[dict[str, Any]]:
         """Return the first messages, exactly as they go over the wire."""
@@ -164,6 +182,7 @@ class Plan(Sendable):
             checks=self.applied,
             namespace=self.namespace,
             chunk_rows=chunk_rows,
+            known=self.foreseen,
         )
 
     def segments(self, choice: Choice, *, plan: int = 0, first: int = 0) -> Iterator[Segment]:
@@ -180,6 +199,7 @@ class Plan(Sendable):
             checks=self.applied,
             namespace=self.namespace,
             batch_bytes=self.batch_bytes,
+            known=self.foreseen,
             choice=choice,
             plan=plan,
             first=first,
@@ -191,10 +211,12 @@ class Plan(Sendable):
 
         Where the survey was not asked for, only what could forbid is looked at.
         """
-        if "survey" in self.__dict__:
+        if "survey" in self.__dict__ or self.checks.shares():
             rows, found = self.survey.rows, self.survey.findings
         else:
-            rows, found = forbidden(self.table, scope=self.scope(), checks=self.applied)
+            rows, found = forbidden(
+                self.table, scope=self.scope(), checks=self.applied, known=self.foreseen
+            )
         refused = found.filter(pl.col("severity") == "refuse")
         return rows, refused.unique("code", maintain_order=True).to_dicts()
 
@@ -211,6 +233,9 @@ class Plan(Sendable):
             "ignore": list(self.checks.ignore),
             "severity": dict(self.checks.severity),
             "allow": list(self.checks.allow),
+            "allow_sensitive": dict(self.checks.allow_sensitive),
+            "thresholds": self.checks.shares(),
+            "hashed": [slot.label for slot in self.mapping.slots if slot.how == "hashed"],
             "timezone": self.mapping.timezone,
         }
 
@@ -220,6 +245,8 @@ class Plan(Sendable):
             mapping=self.mapping,
             now=self.clock(),
             allow=frozenset(self.checks.allow),
+            sensitive=self.checks.allow_sensitive,
+            reference=self.checks.references(),
             message_bytes=self.message_bytes,
         )
 
@@ -235,9 +262,10 @@ class Plan(Sendable):
         """The checks that apply, with the severities asked for."""
         return self.checks.of(CATALOGUE)
 
-    def _repairable(self) -> list[Check]:
-        codes = set(self.survey.findings["code"].unique())
-        return [check for check in self.applied if check.repair and check.code in codes]
+    @cached_property
+    def offered(self) -> dict[str, tuple[Check, int]]:
+        """The checks whose findings can be repaired, and how many findings, by code."""
+        return offered(self.survey.findings, checks=self.applied, mapping=self.mapping)
 
     def _native(self, frame: pl.DataFrame) -> Any:
         return frame.to_pandas() if self.table.library == "pandas" else frame

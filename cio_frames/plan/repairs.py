@@ -40,6 +40,42 @@ def repaired(mapping: MessageMapping, check: Check, *, schema: pl.Schema) -> Mes
     )
 
 
+def offered(
+    findings: pl.DataFrame, *, checks: Sequence[Check], mapping: MessageMapping
+) -> dict[str, tuple[Check, int]]:
+    """Return the checks whose findings can be repaired, and how many findings, by code.
+
+    Args:
+        findings: What was found.
+        checks: The checks that apply.
+        mapping: Where every value goes.
+    """
+    counted: dict[str, dict[str | None, int]] = {}
+    for code, column, rows in findings.group_by("code", "column").agg(pl.len()).iter_rows():
+        counted.setdefault(code, {})[column] = rows
+    offers = {}
+    for check in checks:
+        columns = _mended(check, mapping)
+        rows = sum(
+            rows
+            for column, rows in counted.get(check.code, {}).items()
+            if columns and (column is None or column in columns)
+        )
+        if rows:
+            offers[check.code] = (check, rows)
+    return offers
+
+
+def _mended(check: Check, mapping: MessageMapping) -> frozenset[str]:
+    """Return the columns that the repair of a check would change."""
+    repair = check.repair
+    if repair is None:
+        return frozenset()
+    return frozenset(
+        slot.label for slot in mapping.slots if repair.change(slot, mapping) is not None
+    )
+
+
 def changes(
     table: Table, steps: Sequence[MessageMapping], *, checks: Mapping[str, Check]
 ) -> pl.DataFrame:

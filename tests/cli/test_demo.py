@@ -70,11 +70,9 @@ def test_the_sandbox_serves_until_it_is_interrupted():
         stdout=subprocess.PIPE, text=True,
     ) as program:  # fmt: skip
         assert program.stdout is not None
-        lines = []
-        while "Ctrl-C" not in "".join(lines):
-            lines.append(program.stdout.readline())
-        told = dict(re.findall(r"export (\w+)=(\S+)", "".join(lines)))
-        url = re.findall(r"http://127\.0\.0\.1:\d+", "".join(lines))[0]
+        said = "".join(iter(program.stdout.readline, "Ctrl-C ends it.\n"))
+        told = dict(re.findall(r"export (\w+)=(\S+)", said))
+        url = re.findall(r"http://127\.0\.0\.1:\d+", said)[0]
         answer = httpx.post(
             f"{url}/v1/identify",
             json={"userId": "u1", "traits": {"email": "ada@example.com"}},

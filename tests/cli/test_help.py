@@ -50,7 +50,7 @@ def test_version(cli):
 def test_the_module_runs_as_a_program(people):
     """`python -m cio_frames.cli` is the same program, and its exit code reaches the shell."""
     words = ("check", str(people), "--call", "identify", "--user-id", "nope")
-    ended = subprocess.run(
+    ended = subprocess.run(  # noqa: S603 - this program
         [sys.executable, "-m", "cio_frames.cli", *words],
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
@@ -63,7 +63,7 @@ def test_the_module_runs_as_a_program(people):
 def test_a_reader_that_has_enough_is_no_error(people):
     """A pipe that is closed early leaves the exit code as it is, and no traceback."""
     words = ("check", str(people), "--call", "identify", "--user-id", "id")
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 - this program
         [sys.executable, "-m", "cio_frames.cli", *words],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as program:  # fmt: skip

@@ -135,7 +135,9 @@ def test_resume_needs_the_same_rows(cli, people, folder, workspace):
 
 
 @pytest.mark.parametrize("command", ["send", "resume"])
-def test_without_a_terminal_nothing_leaves(cli, people, folder, workspace, monkeypatch, command):
+def test_without_a_terminal_nothing_leaves(  # noqa: PLR0917 - fixtures
+    cli, people, folder, workspace, monkeypatch, command
+):
     """Nothing goes to Customer.io without a word when there is nobody to ask."""
     cli("send", people, *IDENTIFY, "--endpoint", workspace.url, "--progress", "off")
     run = next(path.parent for path in folder.glob("audit/*/run.json"))

@@ -94,7 +94,9 @@ def _with_extents(findings: pl.DataFrame, *, checks: Mapping[str, Check]) -> pl.
         .agg(pl.len().alias("rows"), pl.col("value").n_unique().alias("values"))
     )
     texts = [
-        checks[row["code"]].extent.format(rows=f"{row['rows']:,}", values=f"{row['values']:,}")
+        checks[row["code"]].extent.format(
+            rows=_many(row["rows"], "row"), values=_many(row["values"], "different value")
+        )
         for row in extents.iter_rows(named=True)
     ]
     extents = extents.select("code", "column", pl.Series("extent", texts, dtype=pl.String))
@@ -103,6 +105,10 @@ def _with_extents(findings: pl.DataFrame, *, checks: Mapping[str, Check]) -> pl.
     )
     message = pl.concat_str("message", "extent", separator=" ", ignore_nulls=True)
     return joined.with_columns(message.alias("message")).drop("extent")
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count != 1 else f"1 {noun.removeprefix('different ')}"
 
 
 def _judged(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from cio_frames.checks import ByOwn, ByRow, ByText, ByValue, Check, Scope, Severity, texts
+from cio_frames.checks import ByOwn, ByRow, ByText, ByValue, Check, Scope, Severity, number_text, text_of
 from cio_frames.frames import ROW, Note
 from cio_frames.mapping import Slot
 from cio_frames.values import as_text, has_text
@@ -133,13 +133,24 @@ def _probes(check: Check, *, scope: Scope) -> Iterator[Probe]:
 
 def _text_probes(check: Check, test: ByText, *, scope: Scope) -> Iterator[Probe]:
     for slot in scope.mapping.slots:
-        text = texts(slot) if test.slots(slot, scope) else None
-        if text is not None:
-            gate = Gate(name=f"{test.gate.__name__} {slot.name}", is_open=test.gate(text))
+        asked = _gated(slot, test) if test.slots(slot, scope) else None
+        if asked is not None:
+            text, gate = asked
             shown = test.shown(text) if test.shown else text
             yield probe(
                 check, slot=slot, bad=test.bad(text), value=shown, scope=scope, gate=gate
             )
+
+
+def _gated(slot: Slot, test: ByText) -> tuple[pl.Expr, Gate] | None:
+    """Return the text of a slot, and the gate before it."""
+    text, number = text_of(slot), number_text(slot)
+    if text is not None:
+        return text, Gate(name=f"{test.gate.__name__} {slot.name}", is_open=test.gate(text))
+    if number is not None and test.numbers is not None:
+        is_open = test.numbers(pl.col(slot.name))
+        return number, Gate(name=f"{test.numbers.__name__} {slot.name}", is_open=is_open)
+    return None
 
 
 def _noted(note: Note) -> Probe:

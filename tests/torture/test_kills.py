@@ -1,0 +1,15 @@
+"""The short form of T1."""
+
+import pytest
+
+from torture.kills import PHASES, killed
+
+SEED = 20261
+
+
+@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="processes are forked here")
+def test_kills_lose_nothing():
+    """Twenty senders are killed in every phase of their work; what they sent is complete."""
+    line = killed(20, seed=SEED, rows=1_000, parts=8, least=1)
+    assert line.kills >= 20
+    assert set(line.facts["hit"]) == set(PHASES)
