@@ -6,7 +6,7 @@ Each is the true sender with one edge replaced, and is caught by numbers that ar
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,12 +19,14 @@ from cio_frames.audit import Ledger, Recorder
 from cio_frames.payloads.batches import Batch
 from cio_frames.sandbox import Faults
 from cio_frames.sending import BatchAttempted, Fact, delivery, engine
-from cio_frames.sending.answers import Answer
+from cio_frames.sending.answers import Answer, Request
+from cio_frames.sending.bisection import Bisection
+from cio_frames.sending.http import Transport
 from cio_frames.sending.lanes import Lanes
 from cio_frames.sending.policy import Decision, Delivered, Rejected, decide
 from torture.bench import Line, bench, hurried
 from torture.front import Front
-from torture.inputs import Input, key_of, people
+from torture.inputs import Input, people
 
 WEATHER = Faults(
     failed=0.1, failed_after=0.05, reset_before=0.1, reset_after=0.05, truncated=0.05, late=0.5,
@@ -83,7 +85,7 @@ class _NoLanes(Lanes):
         return None
 
 
-_RECORD, _BODY, _CALL = Recorder.record, Batch.body, Ledger.__call__
+_RECORD, _BODY, _CALL, _POST = Recorder.record, Batch.body, Ledger.__call__, Transport.post
 
 
 def _without_attempts(recorder: Recorder, facts: Sequence[Fact]) -> None:
@@ -99,11 +101,12 @@ def _unawaited(ledger: Ledger, fact: Fact) -> None:
     _CALL(ledger, fact)
 
 
-def _with_new_ids(batch: Batch) -> bytes:
+async def _with_new_ids(transport: Transport, request: Request) -> Answer:
     def other(found: "re.Match[bytes]") -> bytes:
         return b'"messageId":"%b%b"' % (found[1], secrets.token_hex(2).upper().encode())
 
-    return re.sub(rb'"messageId":"([0-9A-Z]{22})[0-9A-Z]{4}"', other, _BODY(batch))
+    body = re.sub(rb'"messageId":"([0-9A-Z]{22})[0-9A-Z]{4}"', other, request.body)
+    return await _POST(transport, replace(request, body=body))
 
 
 def _without_last_row(batch: Batch) -> bytes:
@@ -131,7 +134,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "drops-on-500": Mutant(
         what="gives a batch up when the server fails",
         caught_by=("lost",),
-        edges=[(delivery, "decide", _drops_on_failure)],
+        edges=[(delivery, "decide", _drops_on_failure), (Bisection, "refused", Bisection.settled)],
     ),
     "ignores-lanes": Mutant(
         what="sends whatever is there",
@@ -152,7 +155,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "makes-new-ids": Mutant(
         what="gives each attempt ids of its own",
         caught_by=("duplicated_after_dedupe",),
-        edges=[(Batch, "body", _with_new_ids)],
+        edges=[(Transport, "post", _with_new_ids)],
     ),
     "forgets-the-last-row": Mutant(
         what="leaves the last message of a batch out of the request",

@@ -1,9 +1,9 @@
 """Sorting out: which messages can meet others, and which stand for themselves.
 
-Most rows of a table are about somebody whom no other row confuses. What such rows do is known
+Most rows of a table are about somebody whom no other row confuses, and what such rows do is known
 without the model. A row is tangled as soon as one of its identifiers occurs in a row that says
-something else, in an odd message, before its time in an event, or in the export of people in any
-other way than exactly as the row has it. Tangled rows go through the model in their order.
+something else, in an odd message, in an event before its time, or in the export of people in any
+other way than the row has it. Tangled rows go through the model, in their order.
 """
 
 from dataclasses import dataclass
@@ -11,10 +11,12 @@ from typing import Final
 
 import polars as pl
 
-from cio_frames.identity.keys import CIO, ID, MAIL, VISITOR, mail_key, person_key
+from cio_frames.identity.keys import ID, VISITOR, mail_key, person_key
 from cio_frames.identity.settings import Settings
+from cio_frames.identity.ties import KEYS
 
 COMBO: Final = ("user", "email", "anonymous")
+MATCH: Final = pl.Int64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,23 +24,37 @@ class Sorted:
     """Messages by what they need.
 
     Attributes:
-        repeated: Slips whose message id came before.
         tangled: Slips that need the model, in order.
         loaded: The people of the export whom tangled messages can meet.
-        combos: What plain identifies say: user, email, anonymous, the number of the first and
-            of all their rows, and `match`, the position of the person in the export.
-        identifies: Plain identifies, with `combo`, the number of the first that says the same.
-        events: Events of a person: with `combo`, or with `match`, or of somebody new.
-        visits: Events of visitors whom no row identifies.
+        combos: What plain identifies say, one line for all that say the same: user, email,
+            anonymous, combo (the number of the first), numbers and places of all of them, match
+            (the position of the person in the export), and is_new (whether the anonymous id is).
+        events: Plain events of people, each with combo, or match, or neither for somebody new.
+        visits: Plain events of visitors whom no row identifies.
     """
 
-    repeated: pl.DataFrame
     tangled: pl.DataFrame
     loaded: pl.DataFrame | None
     combos: pl.DataFrame
-    identifies: pl.DataFrame
     events: pl.DataFrame
     visits: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Keys:
+    """Whose key is whose.
+
+    Attributes:
+        combos: Columns combo and key.
+        people: Columns match and key.
+        refused: Keys of odd messages and of visits.
+        early: Columns key and early, the number of the first event of a key.
+    """
+
+    combos: pl.DataFrame
+    people: pl.DataFrame
+    refused: pl.Series
+    early: pl.DataFrame
 
 
 def sort_out(
@@ -56,58 +72,154 @@ def sort_out(
         odd: The keys that odd messages name.
         known: The people that are there before.
         settings: How the workspace is set up.
-        crowd: Rows that say the same are looked at one by one if there are more than this.
+        crowd: More rows than this that say the same are applied one by one.
     """
-    people = _known(known)
-    identifies = slips.filter(pl.col("what") == "identify").with_columns(
-        pl.col("number").min().over(COMBO).alias("combo")
-    )
-    combos = identifies.group_by("combo").agg(
-        pl.col(*COMBO).first(), pl.len().cast(pl.Int64).alias("rows")
-    )
-    visits = slips.filter(pl.col("what") == "visit").with_columns(
-        (VISITOR + pl.col("anonymous")).alias("key")
-    )
-    events = slips.filter(pl.col("what") == "event").with_columns(person_key("user").alias("key"))
-    named = _combo_keys(combos)
-    odd_names = _listed(odd)
-    judged = _judged(
-        combos,
-        named,
-        people,
-        refused=pl.concat([odd_names, visits["key"]]).unique(),
+    combos = _combos(slips)
+    visits = _of(slips, "visit").with_columns((VISITOR + pl.col("anonymous")).alias("key"))
+    events = _of(slips, "event").with_columns(person_key("user").alias("key"))
+    odd_keys = _long(odd, "number", KEYS)["key"]
+    keys = _Keys(
+        combos=_combo_keys(combos),
+        people=_people_keys(known),
+        refused=pl.concat([odd_keys, visits["key"]]).unique(),
         early=events.group_by("key").agg(pl.col("number").min().alias("early")),
-        crowd=crowd,
     )
-    if set(settings.identifiers) != {"id", "email"}:
-        judged = judged.with_columns(pl.lit(value=False).alias("plain"))
-    plain = judged.filter("plain")
-    touched = pl.concat([
-        named.join(judged.filter(~pl.col("plain")), on="combo", how="semi")["key"], odd_names,
-    ]).unique()  # fmt: skip
-    met = people.filter(pl.col("key").is_in(pl.concat([touched, visits["key"]]).implode()))["match"]
-    met = people.filter(pl.col("match").is_in(met.unique().implode()))
-    theirs = pl.concat([touched, met["key"]]).unique()
-    routed = _routed(events, named=named, plain=plain, people=people, tangled=theirs)
-    if settings.event_for_unknown == "drop" or set(settings.identifiers) != {"id", "email"}:
-        unknown = pl.col("combo").is_null() & pl.col("match").is_null()
-        routed = routed.with_columns((pl.col("tangled") | unknown).alias("tangled"))
-    anonymous = pl.concat([theirs, named["key"], people["key"]]).unique()
-    strangers = ~pl.col("key").is_in(anonymous.implode())
-    own = identifies.join(plain, on="combo", how="semi")
+    plain = _plain(combos, keys, known=known, crowd=crowd)
+    tangled_keys = keys.combos.join(plain, on="combo", how="anti")["key"]
+    met = _met(pl.concat([tangled_keys, keys.refused]), keys.people)
+    reached = pl.concat([tangled_keys, odd_keys, met["key"]]).unique()
+    routed = _routed(events, keys, plain=plain, reached=reached)
+    if settings.event_for_unknown == "drop":
+        nobody = pl.col("combo").is_null() & pl.col("match").is_null()
+        routed = routed.with_columns(pl.col("is_tangled") | nobody)
+    somebodys = pl.concat([keys.combos["key"], keys.people["key"], odd_keys])
+    met_visits = pl.col("key").is_in(somebodys.unique().implode())
+    left = combos.join(plain, on="combo", how="anti").explode("numbers")["numbers"]
+    columns = slips.columns
+    tangled = pl.concat([
+        _of(slips, "odd"),
+        slips.filter(pl.col("number").is_in(left.implode())),
+        routed.filter("is_tangled").select(columns),
+        visits.filter(met_visits).select(columns),
+    ])  # fmt: skip
     return Sorted(
-        repeated=slips.head(0),
-        tangled=pl.concat(
-            [
-                slips.filter(pl.col("what") == "odd"),
-                identifies.join(plain, on="combo", how="anti").select(slips.columns),
-                routed.filter("tangled").select(slips.columns),
-                visits.filter(~strangers).select(slips.columns),
-            ]
-        ).sort("number"),
+        tangled=tangled.sort("number"),
         loaded=None if known is None else known[met["match"].unique().sort()],
-        combos=plain.drop("plain"),
-        identifies=own,
-        events=routed.filter(~pl.col("tangled")),
-        visits=visits.filter(strangers),
+        combos=combos.join(plain, on="combo"),
+        events=routed.filter(~pl.col("is_tangled")),
+        visits=visits.filter(~met_visits),
+    )
+
+
+def _of(slips: pl.DataFrame, what: str) -> pl.DataFrame:
+    return slips.filter(pl.col("what") == what)
+
+
+def _combos(slips: pl.DataFrame) -> pl.DataFrame:
+    return _of(slips, "identify").group_by(COMBO).agg(
+        pl.col("number").first().alias("combo"),
+        pl.col("number").alias("numbers"),
+        pl.struct("plan", "row").alias("places"),
+    )  # fmt: skip
+
+
+def _long(frame: pl.DataFrame, of: str, columns: tuple[str, ...]) -> pl.DataFrame:
+    """Return the keys in several columns as one column, each once."""
+    found = [frame.select(of, pl.col(name).alias("key")).drop_nulls() for name in columns]
+    return pl.concat(found).unique()
+
+
+def _combo_keys(combos: pl.DataFrame) -> pl.DataFrame:
+    keyed = combos.select(
+        "combo", person_key("user"), mail_key("email"), VISITOR + pl.col("anonymous")
+    )
+    return _long(keyed, "combo", COMBO)
+
+
+def _people_keys(known: pl.DataFrame | None) -> pl.DataFrame:
+    if known is None:
+        return pl.DataFrame(schema={"match": MATCH, "key": pl.String})
+    numbered = known.with_columns(pl.int_range(pl.len(), dtype=MATCH).alias("match"))
+    anonymous = numbered.select("match", pl.col("anonymous_ids").alias("anonymous"))
+    keyed = numbered.select(
+        "match", ID + pl.col("id"), mail_key("email"), ("c:" + pl.col("cio_id")).alias("cio")
+    )
+    spread = anonymous.explode("anonymous", empty_as_null=True)
+    visitors = spread.select("match", (VISITOR + pl.col("anonymous")).alias("key")).drop_nulls()
+    return pl.concat([_long(keyed, "match", ("id", "email", "cio")), visitors]).unique()
+
+
+def _plain(
+    combos: pl.DataFrame, keys: _Keys, *, known: pl.DataFrame | None, crowd: int
+) -> pl.DataFrame:
+    """Return the combos that meet nobody else: combo, match and is_new."""
+    shared = keys.combos.group_by("key").len().filter(pl.col("len") > 1)["key"]
+    hit = keys.combos.filter(
+        pl.col("key").is_in(shared.implode()) | pl.col("key").is_in(keys.refused.implode())
+    )["combo"]
+    crowded = combos.filter(pl.col("numbers").list.len() > crowd)["combo"]
+    free = combos.filter(
+        ~pl.col("combo").is_in(pl.concat([hit, crowded]).unique().implode())
+    ).select("combo", *COMBO)
+    links = keys.combos.join(keys.people, on="key")
+    new = free.join(links, on="combo", how="anti").select("combo")
+    before = keys.combos.join(keys.early, on="key").filter(pl.col("early") < pl.col("combo"))
+    created = new.join(before, on="combo", how="anti").select(
+        "combo", pl.lit(None, MATCH).alias("match"), pl.lit(value=True).alias("is_new")
+    )
+    if known is None:
+        return created
+    return pl.concat([created, _exact(free, links, keys, known=known)])
+
+
+def _exact(
+    free: pl.DataFrame, links: pl.DataFrame, keys: _Keys, *, known: pl.DataFrame
+) -> pl.DataFrame:
+    """Return the combos that say of one person of the export what the export says already."""
+    pairs = links.select("combo", "match").unique()
+    single = pairs.filter(
+        pl.col("combo").is_unique(), pl.col("match").is_unique()
+    ).join(free, on="combo")  # fmt: skip
+    doubled = keys.people.group_by("key").len().filter(pl.col("len") > 1)["key"]
+    unclear = keys.people.filter(
+        pl.col("key").is_in(doubled.implode()) | pl.col("key").is_in(keys.refused.implode())
+    )["match"]
+    theirs = known.select(
+        pl.int_range(pl.len(), dtype=MATCH).alias("match"),
+        (ID + pl.col("id")).alias("their_id"),
+        mail_key("email").alias("their_mail"),
+        pl.col("anonymous_ids").alias("their_visitors"),
+    )
+    faced = single.filter(~pl.col("match").is_in(unclear.unique().implode())).join(
+        theirs, on="match"
+    ).with_columns(person_key("user").alias("key"), mail_key("email").alias("mail"))  # fmt: skip
+    same_key = (pl.col("key") == pl.col("their_id")) | (pl.col("key") == pl.col("their_mail"))
+    same_mail = pl.col("mail").is_null() | (pl.col("mail") == pl.col("their_mail"))
+    is_theirs = pl.col("their_visitors").list.contains(pl.col("anonymous"))
+    return faced.filter(same_key.fill_null(value=False), same_mail.fill_null(value=False)).select(
+        "combo", "match", (~is_theirs).fill_null(value=False).alias("is_new")
+    )
+
+
+def _met(touched: pl.Series, people: pl.DataFrame) -> pl.DataFrame:
+    """Return the keys of the people of the export that keys lead to, however indirectly."""
+    reached = touched.unique()
+    while True:
+        matches = people.filter(pl.col("key").is_in(reached.implode()))["match"].unique()
+        met = people.filter(pl.col("match").is_in(matches.implode()))
+        wider = pl.concat([reached, met["key"]]).unique()
+        if len(wider) == len(reached):
+            return met
+        reached = wider
+
+
+def _routed(
+    events: pl.DataFrame, keys: _Keys, *, plain: pl.DataFrame, reached: pl.Series
+) -> pl.DataFrame:
+    """Return the events with whose they are, and whether only the model can tell."""
+    combos = keys.combos.join(plain.select("combo"), on="combo", how="semi")
+    return (
+        events.join(combos, on="key", how="left", maintain_order="left")
+        .join(keys.people, on="key", how="left", maintain_order="left")
+        .with_columns(pl.col("key").is_in(reached.implode()).alias("is_tangled"))
     )
