@@ -94,7 +94,7 @@ def _send(load: Load, *, data: Path, client: Client, audit: Path) -> Sent:
 def _send_dirty(*, data: Path, client: Client, audit: Path) -> Sent:
     first = plan_for(DIRTY, data=data)
     say(_section(_title(DIRTY), _refusal(first)))
-    plan, done = mended(first, data=data)
+    plan, done = mended(data=data)
     say(_section("  So it is mended:", [f"  {step}" for step in done]))
     sent = _sent(DIRTY, plan, data=data, client=client, audit=audit)
     path = audit / "people_dirty.rejected.csv"

@@ -1,6 +1,6 @@
 """The sample data: which file becomes which call, in which order, and how the dirty one is mended."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from cio_frames.accessors import frame
-from cio_frames.checks import Checks
+from cio_frames.checks import Checks, Severity
 from cio_frames.errors import InputFileError
 from cio_frames.frames import scan
 from cio_frames.plan import Plan
@@ -117,7 +117,7 @@ LOADS: tuple[Load, ...] = (
     ),
 )
 
-_STRICT: Mapping[str, Any] = {"id.cio": "refuse", "id.nobody": "reject"}
+_STRICT: Mapping[str, Severity] = {"id.cio": "refuse", "id.nobody": "reject"}
 DIRTY = Load(
     file="people_dirty.csv",
     about="three exports pasted under each other, as real ones are",
@@ -125,14 +125,13 @@ DIRTY = Load(
     given={"user_id": "user_id", "checks": Checks(severity=_STRICT)},
 )
 
-DROPPED = ("Unnamed: 0", "Email", "notes")
+_DROPPED = ("Unnamed: 0", "Email", "notes")
 """Columns of the dirty file that nobody wants in the workspace."""
-
-LEFT_OUT = "id.cio"
-"""What the dirty file is refused for; its rows are left out in the end."""
 
 _WANTED = ("id.padded", "id.invisible")
 """Repairs that are not safe by themselves: here the user says that they are meant."""
+
+_ROUNDS = 5
 
 
 def plan_for(load: Load, *, data: Path) -> Plan:
@@ -146,33 +145,54 @@ def plan_for(load: Load, *, data: Path) -> Plan:
     return replace(plan, table=replace(plan.table, label=load.file))
 
 
-def mended(plan: Plan, *, data: Path) -> tuple[Plan, list[str]]:
+def mended(*, data: Path) -> tuple[Plan, list[str]]:
     """Return the dirty file's plan so that it can be sent, and what was done to it.
 
+    What can be repaired is repaired. What is still refused for single rows costs those rows, what
+    is refused for a whole column costs the column.
+
     Args:
-        plan: The plan that is refused.
         data: Directory of the sample data.
     """
-    columns = plan.table.schema().names()
-    kept = [name for name in columns if name not in (*DROPPED, DIRTY.given["user_id"])]
-    given = {
-        **DIRTY.given,
-        "traits": kept,
-        "checks": Checks(severity={**_STRICT, LEFT_OUT: "reject"}),
-    }
-    better = plan_for(replace(DIRTY, given=given), data=data)
-    done = [
-        f"Columns left away: {', '.join(DROPPED)}.",
-        f"Severity of {LEFT_OUT} lowered to reject: its rows are left out.",
+    dropped, severity = list(_DROPPED), dict(_STRICT)
+    plan, repairs = _repaired(_stripped(dropped, severity, data=data))
+    for _ in range(_ROUNDS):
+        refused = plan.survey.findings.filter(pl.col("severity") == "refuse")
+        if refused.is_empty():
+            break
+        for (code, column), found in refused.group_by("code", "column", maintain_order=True):
+            if found["row"].null_count() == 0:
+                severity[str(code)] = "reject"
+            elif column is not None:
+                dropped.append(str(column))
+        plan, repairs = _repaired(_stripped(dropped, severity, data=data))
+    lowered = [code for code, level in severity.items() if _STRICT.get(code) != level]
+    return plan, [
+        f"Columns left away: {', '.join(dropped)}.",
+        f"Rows left out instead of refusing them all: {', '.join(lowered)}.",
+        *(f"Repaired {code}: {words}." for code, words in repairs.items()),
     ]
-    for code, words in _repairs(plan).items():
-        if code in _repairs(better):
-            better = better.fix(code)
-            done.append(f"Repaired {code}: {words}.")
-    return better, done
 
 
-def _repairs(plan: Plan) -> dict[str, str]:
+def _stripped(dropped: Sequence[str], severity: Mapping[str, Severity], *, data: Path) -> Plan:
+    """Return the dirty file's plan without some columns and with other severities."""
+    columns = scan(data / DIRTY.file).collect_schema().names()
+    kept = [name for name in columns if name not in (*dropped, DIRTY.given["user_id"])]
+    given = {**DIRTY.given, "traits": kept, "checks": Checks(severity=severity)}
+    return plan_for(replace(DIRTY, given=given), data=data)
+
+
+def _repaired(plan: Plan) -> tuple[Plan, dict[str, str]]:
+    """Return a plan with every repair that is safe or wanted, and what they do."""
+    done: dict[str, str] = {}
+    while open_ones := {code: words for code, words in _offers(plan).items() if code not in done}:
+        code, words = next(iter(open_ones.items()))
+        plan = plan.fix(code)
+        done[code] = words
+    return plan, done
+
+
+def _offers(plan: Plan) -> dict[str, str]:
     rows = pl.DataFrame(plan.fixes).iter_rows(named=True)
     return {row["code"]: row["repair"] for row in rows if row["safe"] or row["code"] in _WANTED}
 
