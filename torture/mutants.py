@@ -93,8 +93,9 @@ def _without_attempts(recorder: Recorder, facts: Sequence[Fact]) -> None:
 
 
 def _slowly(recorder: Recorder, facts: Sequence[Fact]) -> None:
-    time.sleep(0.02)
-    _RECORD(recorder, facts)
+    for fact in facts:
+        time.sleep(0.005)
+        _RECORD(recorder, [fact])
 
 
 def _unawaited(ledger: Ledger, fact: Fact) -> None:

@@ -28,7 +28,7 @@ from cio_frames.audit.parts import digest, encode
 from cio_frames.audit.planned import plan_of
 from cio_frames.audit.recovery import clear, completed, conclude, heal, seal
 from cio_frames.audit.runfile import RunFile, RunInfo, State
-from cio_frames.audit.schema import FORMAT, PLAN_SCHEMA
+from cio_frames.audit.schema import FORMAT, PLAN_SCHEMA, UNFINISHED
 from cio_frames.audit.store import Store
 from cio_frames.audit.tracker import Tracker
 from cio_frames.errors import AuditError
@@ -149,8 +149,10 @@ class Recorder:
                 f"Set {pseudonym.KEY_VARIABLE} to that one."
             )
         store = Store(disk or Drive(found.durability), layout)
-        resumed = (*found.resumed, now().astimezone(UTC).isoformat(timespec="milliseconds"))
-        run = replace(heal(store), state="running", resumed=resumed)
+        run = replace(heal(store), state="running")
+        if any(run.counts.get(state) for state in UNFINISHED):
+            moment = now().astimezone(UTC).isoformat(timespec="milliseconds")
+            run = replace(run, resumed=(*run.resumed, moment))
         return cls._opened(store, run, key=key, now=now)
 
     def __call__(self, fact: Fact) -> None:

@@ -26,8 +26,8 @@ class Checks:
     """Which checks apply, and how strictly.
 
     Attributes:
-        select: Codes, or beginnings of codes, to apply; all when empty.
-        ignore: Codes, or beginnings of codes, to leave out.
+        select: Codes, or subjects such as "id", to apply; all when empty.
+        ignore: Codes, or subjects, to leave out.
         severity: Another severity for a code.
         thresholds: The largest share of rows, from 0 to 1, that may fail before the whole plan is
             refused: for each code, or one share of all rows that would be left out.
@@ -186,4 +186,6 @@ def _nearest(name: str, names: Sequence[str]) -> str:
 
 
 def _matches(code: str, patterns: Sequence[str]) -> bool:
-    return any(code == pattern or code.startswith(pattern) for pattern in patterns)
+    return any(
+        pattern in ("", code) or code.startswith(f"{pattern.rstrip('.')}.") for pattern in patterns
+    )

@@ -2,15 +2,15 @@
 
 import polars as pl
 
-from cio_frames.checks.check import ByRow, ByTable, ByValue, Check, Repair, Scope
+from cio_frames.checks.check import ByRow, ByTable, ByText, ByValue, Check, Repair, Scope
 from cio_frames.checks.identifiers import EMAIL, EMAILS, PEOPLE, blank, is_id, is_text, text
+from cio_frames.checks.inside import unusual
 from cio_frames.mapping import MessageMapping, Slot
 from cio_frames.values import as_text
 
 FLOAT_TEXT = r"^-?\d+\.0+$"
 SCIENTIFIC = r"^-?\d(?:\.\d+)?[eE][+-]?\d{1,3}$"
-TRUTH = ("true", "false")
-TWO_SCRIPTS = r"[A-Za-z]"
+LATIN = r"[A-Za-z]"
 OTHER_SCRIPT = r"[\p{Cyrillic}\p{Greek}\p{Armenian}\p{Cherokee}\x{FF21}-\x{FF5A}]"
 DIGITS = r"^\d+$"
 MANY = 20
@@ -21,22 +21,25 @@ def _of_people(slot: Slot) -> bool:
     return slot.argument in (*PEOPLE, "group_id")
 
 
-def _float_text(slot: Slot, scope: Scope) -> pl.Expr | None:
-    return text(slot, scope).str.contains(FLOAT_TEXT) if _is_id_text(slot) else None
-
-
 def _is_id_text(slot: Slot) -> bool:
     return is_id(slot) and is_text(slot)
 
 
-def _scientific(slot: Slot, scope: Scope) -> pl.Expr | None:
-    return text(slot, scope).str.contains(SCIENTIFIC) if _is_id_text(slot) else None
+def _of_id(slot: Slot, _: Scope) -> bool:
+    return _is_id_text(slot)
 
 
-def _truth(slot: Slot, scope: Scope) -> pl.Expr | None:
-    if not _is_id_text(slot):
-        return None
-    return text(slot, scope).str.to_lowercase().is_in(TRUTH)
+def number_like(values: pl.Expr) -> pl.Expr:
+    """Tell of each text whether it could be a number that a program has rewritten."""
+    return values.str.contains(r"^-?\d+(?:[.eE]|$)")
+
+
+def _true_or_false(values: pl.Expr) -> pl.Expr:
+    return values.str.contains(r"^(?i)(?:true|false)$")
+
+
+def _as_is(values: pl.Expr) -> pl.Expr:
+    return values.is_not_null()
 
 
 def _negative(slot: Slot, scope: Scope) -> pl.Expr | None:
@@ -47,20 +50,25 @@ def _negative(slot: Slot, scope: Scope) -> pl.Expr | None:
     return text(slot, scope).str.contains(r"^-\d+$") if is_text(slot) else None
 
 
-def _two_scripts(slot: Slot, scope: Scope) -> pl.Expr | None:
-    if not (is_text(slot) and (is_id(slot) or slot.path in EMAILS)):
-        return None
-    values = text(slot, scope)
-    return (values.str.len_bytes() != values.str.len_chars()) & (
-        values.str.contains(TWO_SCRIPTS) & values.str.contains(OTHER_SCRIPT)
-    )
+def _address_like(slot: Slot, _: Scope) -> bool:
+    return is_text(slot) and (is_id(slot) or slot.path in EMAILS)
 
 
-def _broken_address(slot: Slot, scope: Scope) -> pl.Expr | None:
-    if slot.argument not in PEOPLE or not is_text(slot):
-        return None
-    values = text(slot, scope)
-    return values.str.contains("@", literal=True) & ~values.str.strip_chars().str.contains(EMAIL)
+def _two_scripts(values: pl.Expr) -> pl.Expr:
+    return values.str.contains(LATIN) & values.str.contains(OTHER_SCRIPT)
+
+
+def _named(slot: Slot, _: Scope) -> bool:
+    return slot.argument in PEOPLE and is_text(slot)
+
+
+def has_at(values: pl.Expr) -> pl.Expr:
+    """Tell of each text whether it holds an @."""
+    return values.str.contains("@", literal=True)
+
+
+def _broken_address(values: pl.Expr) -> pl.Expr:
+    return ~values.str.strip_chars().str.contains(EMAIL)
 
 
 def _swapped(scope: Scope) -> pl.Expr | None:
@@ -284,25 +292,25 @@ PROFILES = "{values} in {rows}: one profile too many for each."
 
 FORENSIC_CHECKS = (
     Check(
-        code="id.float-text", severity="reject", test=ByValue(bad=_float_text),
+        code="id.float-text", severity="reject", test=ByText(slots=_of_id, gate=number_like, bad=lambda v: v.str.contains(FLOAT_TEXT)),
         sentence="{column} holds whole numbers with a point: 123 became 123.0 on the way.",
         hint='plan.fix("id.float-text") cuts the point off.', extent=PROFILES,
-        consequence="123.0 is another person than 123.",
+        consequence="The id 123.0 is another person than 123.",
         source="reliability 3.3 (31): pandas and spreadsheets store whole numbers as decimals",
         repair=Repair(
             change=_without_point, safe=False, sentence="whole numbers lose their point and zeros"
         ),
     ),
     Check(
-        code="id.scientific", severity="reject", test=ByValue(bad=_scientific),
+        code="id.scientific", severity="reject", test=ByText(slots=_of_id, gate=number_like, bad=lambda v: v.str.contains(SCIENTIFIC)),
         sentence="{column} is written as a power of ten, the way a spreadsheet shows long numbers.",
         hint="Export the column again as text.", extent=PROFILES,
-        consequence="1.05E+04 stands for a thousand different ids; a profile would be made for it.",
+        consequence="One such value stands for a thousand different ids; a profile would be made for it.",
         source="reliability 3.3 (33, 35)",
         unrepaired="the digits that are not shown are lost",
     ),
     Check(
-        code="id.truth-word", severity="reject", test=ByValue(bad=_truth),
+        code="id.truth-word", severity="reject", test=ByText(slots=_of_id, gate=_true_or_false, bad=_as_is),
         sentence="{column} is true or false.",
         hint="Check whether the right column is named.", extent=PROFILES,
         consequence="Everyone with that value would be merged into one profile of that name.",
@@ -318,7 +326,7 @@ FORENSIC_CHECKS = (
         unrepaired="it may be meant",
     ),
     Check(
-        code="id.two-scripts", severity="warn", test=ByValue(bad=_two_scripts),
+        code="id.two-scripts", severity="warn", test=ByText(slots=_address_like, gate=unusual, bad=_two_scripts),
         sentence="{column} mixes Latin letters with letters of another script that look like them.",
         hint="Compare it with the identifier it looks like.", extent=PROFILES,
         consequence="It looks like another person's identifier and is not.",
@@ -326,7 +334,7 @@ FORENSIC_CHECKS = (
         unrepaired="which of the two was meant cannot be known",
     ),
     Check(
-        code="id.broken-address", severity="warn", test=ByValue(bad=_broken_address),
+        code="id.broken-address", severity="warn", test=ByText(slots=_named, gate=has_at, bad=_broken_address),
         sentence="{column} holds an @ and is no e-mail address, so it counts as an id.",
         hint="Correct the address.", extent=PROFILES,
         consequence="A profile is made whose id looks like an address; mail never reaches it.",
@@ -353,7 +361,7 @@ FORENSIC_CHECKS = (
         code="id.zeros-lost", severity="refuse", test=ByTable(gather=_beside),
         sentence="{column} has lost its leading zeros.",
         hint="Read the column again as text, e.g. with cio.scan or dtype=str.", extent=PROFILES,
-        consequence="7 is another person than 007.",
+        consequence="The number 7 is another person than 007.",
         source="reliability 3.3 (36)",
         unrepaired="how many zeros there were is known only where the other value is; name that column instead",
     ),
@@ -361,7 +369,7 @@ FORENSIC_CHECKS = (
         code="id.zeros-mixed", severity="warn", test=ByTable(gather=_widths, conclude=_mixed_zeros),
         sentence="{column} is shorter than others that keep their leading zeros.",
         hint="Check whether some of the exports have lost the zeros.", extent=PROFILES,
-        consequence="7 is another person than 007.",
+        consequence="The number 7 is another person than 007.",
         source="reliability 3.3 (36)",
         unrepaired="whether the zeros belong there cannot be known",
     ),

@@ -1,8 +1,11 @@
 """Identifiers: what makes, merges or splits people without anyone wanting it."""
 
+import re
+
 import polars as pl
 
-from cio_frames.checks.check import ByColumn, ByRow, ByValue, Check, Repair, Scope
+from cio_frames.checks.check import ByColumn, ByRow, ByText, ByValue, Check, Repair, Scope
+from cio_frames.checks.inside import unusual
 from cio_frames.mapping import MessageMapping, Slot
 from cio_frames.spec import CALLS, LIMITS
 from cio_frames.values import as_text, has_text
@@ -14,6 +17,7 @@ PLACEHOLDERS = (
     "", "nan", "none", "null", "nat", "n/a", "#n/a", "na", "-", ".", "..", "undefined",
     "[object object]", "<na>",
 )  # fmt: skip
+BLANK = rf"(?i)^\s*(?:{'|'.join(map(re.escape, filter(None, PLACEHOLDERS)))})?\s*$"
 NOBODY = ("0", "unknown", "guest", "anonymous", "test", "00000000-0000-0000-0000-000000000000")
 INVISIBLE = "[\u00a0\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u0000-\u001f\u007f-\u009f]"
 EMAIL = r"^[^\s@,;<>:\"()\[\]\\]+@(?:[^\s@,;<>:\"()\[\]\\.]+\.)+[^\s@,;<>:\"()\[\]\\.]+$"
@@ -37,7 +41,7 @@ def text(slot: Slot, scope: Scope) -> pl.Expr:
 
 def blank(values: pl.Expr) -> pl.Expr:
     """Tell of each text whether it stands for nothing."""
-    return values.str.strip_chars().str.to_lowercase().is_in(PLACEHOLDERS)
+    return values.str.contains(BLANK)
 
 
 def _missing(scope: Scope) -> pl.Expr | None:
@@ -99,17 +103,12 @@ def _nobody(slot: Slot, scope: Scope) -> pl.Expr | None:
     return text(slot, scope).str.to_lowercase().is_in(NOBODY)
 
 
-def _padded(slot: Slot, scope: Scope) -> pl.Expr | None:
-    if not _repaired(slot):
-        return None
-    values = text(slot, scope)
+def _padded(values: pl.Expr) -> pl.Expr:
     return values.str.contains(r"^\s|\s$") & ~blank(values)
 
 
-def _invisible(slot: Slot, scope: Scope) -> pl.Expr | None:
-    if not _repaired(slot):
-        return None
-    return text(slot, scope).str.strip_chars(" \t\r\n").str.contains(INVISIBLE)
+def _invisible(values: pl.Expr) -> pl.Expr:
+    return values.str.strip_chars(" \t\r\n").str.contains(INVISIBLE)
 
 
 def _long(slot: Slot, scope: Scope) -> pl.Expr | None:
@@ -158,6 +157,10 @@ def _visible(slot: Slot, _: MessageMapping) -> pl.Expr | None:
     if not _repaired(slot):
         return None
     return slot.expr.cast(pl.String).str.replace_all(INVISIBLE, "").str.strip_chars()
+
+
+def _is_mended(slot: Slot, _: Scope) -> bool:
+    return _repaired(slot)
 
 
 def _repaired(slot: Slot) -> bool:
@@ -237,7 +240,7 @@ IDENTIFIER_CHECKS = (
         unrepaired="it may be meant",
     ),
     Check(
-        code="id.padded", severity="reject", test=ByValue(bad=_padded),
+        code="id.padded", severity="reject", test=ByText(slots=_is_mended, gate=unusual, bad=_padded),
         sentence="{column} begins or ends with white space.",
         hint='plan.fix("id.padded") strips it.',
         extent="{values} in {rows}: one profile too many for each.",
@@ -246,7 +249,7 @@ IDENTIFIER_CHECKS = (
         repair=Repair(change=_stripped, safe=False, sentence="white space around identifiers is stripped"),
     ),
     Check(
-        code="id.invisible", severity="reject", test=ByValue(bad=_invisible),
+        code="id.invisible", severity="reject", test=ByText(slots=_is_mended, gate=unusual, bad=_invisible),
         sentence="{column} holds characters that cannot be seen.",
         hint='plan.fix("id.invisible") removes them.',
         extent="{values} in {rows}: one profile too many for each.",

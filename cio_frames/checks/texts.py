@@ -6,6 +6,7 @@ import polars as pl
 
 from cio_frames.checks.check import ByText, ByValue, Check, Repair, Scope
 from cio_frames.checks.identifiers import EMAILS, PLACEHOLDERS
+from cio_frames.checks.inside import unusual
 from cio_frames.mapping import MessageMapping, Slot
 
 _MISREAD = "äöüßÄÖÜéèêëáàâãåæçñóòôõøúùûíîïÉÈÊÀÁÂÃÇÑØÅÆÓÔŠšŽž\u2019\u2018\u201c\u2013\u2014\u2026€£°·\u00a0"
@@ -19,11 +20,6 @@ FORMULA = (
 JSON = r"^\s*(?:\{\s*(?:\"|\})|\[\s*(?:[\[{\"\]]|-?[0-9]|true|false|null))"
 PADDED = r"^\s|\s$"
 NAMES = ("event", "name")
-
-
-def unusual(text: pl.Expr) -> pl.Expr:
-    """Tell of each text whether a character in it could be part of what is looked for here."""
-    return text.str.contains(r"[^ -~]|[<&{\[]|^\s*[=+\-@]|^\s|\s$")
 
 
 def is_open(slot: Slot) -> bool:

@@ -1,6 +1,6 @@
 """`demo`: the main job on the sample data, against an embedded workspace."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from cio_frames.plan import Plan
 from cio_frames.run import Run
 from cio_frames.sandbox import Sandbox
 from cio_frames.sending import Client
+from cio_frames.validation import BLOCKING
 from cio_frames.views import text
 from cio_frames.views.wording import duration, many, number
 from cio_frames.workspaces import sandbox
@@ -130,38 +131,52 @@ def _figures(sent: Sent) -> list[str]:
     return [" · ".join(figures), f"audit: {_near(sent.run.audit)}"]
 
 
-def _reasons(plan: Plan) -> list[str]:
-    """Return why rows are left out: code, rows, sentence."""
-    grouped = plan.survey.reasons.group_by("code", maintain_order=True).agg(
-        pl.len().alias("rows"), pl.col("error").first()
+def _blocking(plan: Plan) -> Iterator[tuple[str, list[int], str]]:
+    """Yield why rows are left out: code, row numbers, sentence; most rows first."""
+    found = plan.survey.findings.filter(
+        pl.col("severity").is_in(BLOCKING), pl.col("row").is_not_null()
     )
-    rows = grouped.sort("rows", "code", descending=[True, False]).iter_rows()
-    table = [(f"left out: {code}", number(count), said) for code, count, said in rows]
+    grouped = found.group_by("code").agg(
+        pl.col("row").unique().sort(),
+        pl.col("message").first(),
+        pl.col("row").n_unique().alias("n"),
+    )
+    yield from grouped.sort("n", "code", descending=[True, False]).drop("n").iter_rows()
+
+
+def _reasons(plan: Plan) -> list[str]:
+    """Return why rows are left out; a row can be left out for several reasons."""
+    table = [(f"left out: {code}", number(len(rows)), said) for code, rows, said in _blocking(plan)]
     return text.columns((), table, right={1}).splitlines()
 
 
 def _left_out(plan: Plan) -> list[str]:
     """Return every row that is left out, by reason."""
-    lines = []
-    reasons = plan.survey.reasons.sort("row").group_by("code", maintain_order=True)
-    for (code,), rows in reasons:
-        numbers = ", ".join(map(str, rows["row"]))
-        lines.append(text.paragraph(f"{code}: {numbers}", indent="  "))
-    return lines
+    return [
+        text.paragraph(f"{code}: {', '.join(map(str, rows))}", indent="  ")
+        for code, rows, _ in _blocking(plan)
+    ]
 
 
 def _refusal(plan: Plan) -> list[str]:
-    """Return why a plan cannot be sent as it is, in the library's own words."""
+    """Return why a plan cannot be sent as it is."""
     try:
         plan.require_sendable()
     except PlanRefusedError:
-        found = plan.survey.findings.group_by("severity", "code", "message", maintain_order=True)
+        found = plan.survey.findings
+        groups = found.filter(pl.col("severity").is_in(BLOCKING)).group_by(
+            "severity", "code", "column", maintain_order=True
+        )
         rows = [
-            (f"[{severity}]", str(code), number(items.height), str(said))
-            for (severity, code, said), items in found
+            (f"[{severity}]", str(code), number(rows.height), rows["message"][0])
+            for (severity, code, _), rows in groups
         ]
-        head = "Refused as it is, nothing was sent:"
-        return [head, *text.block(text.columns((), rows, right={2})).splitlines()]
+        others = found.filter(~pl.col("severity").is_in(BLOCKING))["code"].n_unique()
+        return [
+            "Refused as it is, nothing was sent:",
+            *text.block(text.columns((), rows, right={2})).splitlines(),
+            f"  and {many(others, 'thing')} to look at: cio-frames check has all of them.",
+        ]
     return ["Nothing forbids sending it."]
 
 

@@ -128,7 +128,16 @@ DIRTY = Load(
 _DROPPED = ("Unnamed: 0", "Email", "notes")
 """Columns of the dirty file that nobody wants in the workspace."""
 
-_WANTED = ("id.padded", "id.invisible")
+_WANTED = (
+    "email.wrapped",
+    "id.float-text",
+    "id.invisible",
+    "id.padded",
+    "id.swapped",
+    "text.mojibake",
+    "trait.unsubscribed-word",
+    "value.placeholder",
+)
 """Repairs that are not safe by themselves: here the user says that they are meant."""
 
 _ROUNDS = 5

@@ -6,8 +6,9 @@ from typing import Final, Literal
 
 import polars as pl
 
+from cio_frames.identity.keys import MAIL, VISITOR, cio_key, id_key, mail_key, visitor_key
+from cio_frames.identity.keys import name as plain_name
 from cio_frames.identity.preview import Preview
-from cio_frames.identity.ties import VISITOR
 
 Kind = Literal["anonymous", "id", "email"]
 Outcome = Literal["one", "merged", "apart"]
@@ -51,7 +52,7 @@ def drawn(found: Preview, *, most: int) -> list[Cluster]:
         found: The preview.
         most: How many at most.
     """
-    worth = found.clusters.filter(pl.col("identifiers") > 1)
+    worth = found.clusters.filter(pl.col("cluster").is_in(found.ties["cluster"].implode()))
     troubled = _troubled(found)
     named = [*troubled[: most - 1], *worth["cluster"].head(most)] if most > 1 else troubled[:1]
     return [_cluster(found, name) for name in list(dict.fromkeys(named))[:most]]
@@ -74,14 +75,9 @@ def _cluster(found: Preview, name: str) -> Cluster:
     shown = ranked.head(DRAWN).to_list()
     owners = _owners(found, shown)
     numbers = {person: place for place, person in enumerate(dict.fromkeys(owners.values()), 1)}
-    emails = set(ties.filter(pl.col("how") == "email")["other"])
     nodes = tuple(
-        Node(
-            name=text.removeprefix(VISITOR),
-            kind=_kind(text, emails),
-            person=numbers.get(owners.get(text, ""), 0),
-        )
-        for text in shown
+        Node(name=plain_name(key), kind=_kind(key), person=numbers.get(owners.get(key, ""), 0))
+        for key in shown
     )
     size = found.clusters.filter(pl.col("cluster") == name).row(0, named=True)
     people = len(numbers)
@@ -94,27 +90,23 @@ def _cluster(found: Preview, name: str) -> Cluster:
     )
 
 
-def _kind(text: str, emails: set[str]) -> Kind:
-    if text.startswith(VISITOR):
+def _kind(key: str) -> Kind:
+    if key.startswith(VISITOR):
         return "anonymous"
-    return "email" if text in emails or "@" in text else "id"
+    return "email" if key.startswith(MAIL) else "id"
 
 
-def _owners(found: Preview, names: Sequence[str]) -> dict[str, str]:
+def _owners(found: Preview, keys: Sequence[str]) -> dict[str, str]:
     """Return the person who has each identifier in the end."""
-    visitors = [name.removeprefix(VISITOR) for name in names if name.startswith(VISITOR)]
-    columns = found.people.select("person", "id", pl.col("email").str.to_lowercase(), "anonymous_ids")
-    people = columns.filter(
-        pl.col("id").is_in(names)
-        | pl.col("email").is_in(names)
-        | (pl.col("anonymous_ids").list.set_intersection(pl.lit(visitors, pl.List(pl.String))).list.len() > 0)
-    ).drop_nulls("person")
-    owners: dict[str, str] = {}
-    for row in people.iter_rows(named=True):
-        for name in (row["email"], row["id"], *(VISITOR + value for value in row["anonymous_ids"])):
-            if name in names:
-                owners[name] = row["person"]
-    return owners
+    spread = pl.concat([
+        found.people.select("person", id_key("id").alias("key")),
+        found.people.select("person", mail_key("email").alias("key")),
+        found.people.select("person", cio_key("cio_id").alias("key")),
+        found.people.select("person", pl.col("anonymous_ids").alias("key"))
+        .explode("key", empty_as_null=True).with_columns(visitor_key("key")),
+    ]).drop_nulls()  # fmt: skip
+    owned = spread.filter(pl.col("key").is_in(keys))
+    return dict(owned.select("key", "person").iter_rows())
 
 
 def _edges(ties: pl.DataFrame, shown: Sequence[str], owners: dict[str, str]) -> Iterator[Edge]:

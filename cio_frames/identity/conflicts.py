@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import polars as pl
 
+from cio_frames.identity.keys import name as plain_name
 from cio_frames.identity.rules import RULES
-from cio_frames.identity.ties import VISITOR
 
 TOO_LARGE: Final = "cluster.too-large"
 ROWS_PER_IDENTIFIER: Final = 10
@@ -59,6 +59,7 @@ MINOR: Final = frozenset(
 )  # fmt: skip
 """Kinds that are told but hold nothing up: what the rows ask for is so already, or harmless."""
 
+
 def found(changes: pl.DataFrame, *, names: Mapping[str, str]) -> pl.DataFrame:
     """Return what the model refused to do, one line for each kind and set of identifiers.
 
@@ -75,12 +76,12 @@ def found(changes: pl.DataFrame, *, names: Mapping[str, str]) -> pl.DataFrame:
 
 
 def too_large(
-    clustered: pl.DataFrame, sizes: pl.DataFrame, *, places: pl.DataFrame, largest: int
+    tied: pl.DataFrame, sizes: pl.DataFrame, *, places: pl.DataFrame, largest: int
 ) -> pl.DataFrame:
     """Return the clusters that are too large to be one person.
 
     Args:
-        clustered: Pairs of identifiers with their cluster.
+        tied: Keys that one message names, with their cluster.
         sizes: How large each cluster is.
         places: Plan and row of each message.
         largest: The most identifiers of a cluster.
@@ -88,7 +89,7 @@ def too_large(
     over = sizes.filter(
         (pl.col("identifiers") > largest) | (pl.col("rows") > ROWS_PER_IDENTIFIER * largest)
     )
-    members = clustered.filter(pl.col("cluster").is_in(over["cluster"].implode()))
+    members = tied.filter(pl.col("cluster").is_in(over["cluster"].implode()))
     lines = [
         _large(row, members.filter(pl.col("cluster") == row["cluster"]), places=places)
         for row in over.iter_rows(named=True)
@@ -118,15 +119,15 @@ def _large(
     hub = ranked[0]
     rows = (
         members.filter((pl.col("key") == hub) | (pl.col("other") == hub))
-        .select("number").unique().join(places, on="number").sort("number")
+        .select("number").unique().join(places, on="number").sort("plan", "row")
     )  # fmt: skip
     sentence = (
-        f"{_plain(hub)} holds {size['identifiers']:,} identifiers in {size['rows']:,} rows "
+        f"{plain_name(hub)} holds {size['identifiers']:,} identifiers in {size['rows']:,} rows "
         "together: that is hardly one person."
     )
     return {
         "kind": TOO_LARGE,
-        "ids": [_plain(name) for name in ranked[:SHOWN_IDS]],
+        "ids": [plain_name(key) for key in ranked],
         "count": rows.height,
         "sentence": sentence,
         "hint": HINTS[TOO_LARGE],
@@ -146,10 +147,6 @@ def _hubs(members: pl.DataFrame) -> list[str]:
     ranked = both.group_by("node").agg(pl.col("to").n_unique(), pl.col("number").n_unique())
     names = ranked.sort("to", "number", "node", descending=[True, True, False])["node"]
     return names.head(SHOWN_IDS).to_list()
-
-
-def _plain(name: str) -> str:
-    return name.removeprefix(VISITOR)
 
 
 def kinds(conflicts: pl.DataFrame) -> Iterator[tuple[str, int, int]]:

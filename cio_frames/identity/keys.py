@@ -40,7 +40,22 @@ def is_mail(column: str) -> pl.Expr:
 
 def mail_key(column: str) -> pl.Expr:
     """Return the keys of e-mails, whatever their shape."""
-    return MAIL + pl.col(column).str.to_lowercase()
+    return (MAIL + pl.col(column).str.to_lowercase()).alias(column)
+
+
+def id_key(column: str) -> pl.Expr:
+    """Return the keys of ids, whatever their shape."""
+    return (ID + pl.col(column)).alias(column)
+
+
+def cio_key(column: str) -> pl.Expr:
+    """Return the keys of cio_ids, which are written without `cio_` before them."""
+    return (CIO + pl.col(column)).alias(column)
+
+
+def visitor_key(column: str) -> pl.Expr:
+    """Return the keys of anonymous ids."""
+    return (VISITOR + pl.col(column)).alias(column)
 
 
 def name(key: str) -> str:

@@ -1,41 +1,39 @@
 """What the rows of one or several plans will have made of a workspace, as frames."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import polars as pl
 
-from cio_frames.identity import conflicts, visits
-from cio_frames.identity.ledger import Ledger
-from cio_frames.identity.people import Person
-from cio_frames.identity.ties import clusters, sizes
+from cio_frames.identity import conflicts, outcome, plain, rules, visits
+from cio_frames.identity.ledger import CHANGES, Ledger, messages
+from cio_frames.identity.settings import Settings
+from cio_frames.identity.tangles import Sorted, everything, sort_out
+from cio_frames.identity.ties import TYING, known_keys, odd_keys, sizes, slip_keys, ties
 
 LARGEST: Final = 100
-PEOPLE: Final = pl.Schema({
-    "id": pl.String,
-    "email": pl.String,
-    "cio_id": pl.String,
-    "anonymous_ids": pl.List(pl.String),
-    "known": pl.Boolean,
-    "action": pl.String,
-    "events": pl.Int64,
-    "rows": conflicts.PLACES,
-    "person": pl.String,
-})  # fmt: skip
-MERGES: Final = pl.Schema({
-    "kept": pl.String,
-    "removed": pl.List(pl.String),
-    "why": pl.String,
-    "irreversible": pl.Boolean,
-    "removed_existed": pl.Boolean,
-    "events_moved": pl.Int64,
-    "events_lost": pl.Int64,
-    "rows": conflicts.PLACES,
-})  # fmt: skip
-COUNTED: Final = pl.Schema({
-    "person": pl.String, "plan": pl.Int32, "events": pl.Int64, "first": pl.Int64, "last": pl.Int64,
-})  # fmt: skip
+_EVENTS: Final = ("track", "page", "screen")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Premise:
+    """What a preview assumes.
+
+    Attributes:
+        settings: How the workspace is set up.
+        now: When everything arrives.
+        known: The people that are there, as `export` gives them.
+        largest: The most identifiers that one person may have; ten times as many rows.
+        whole: Whether every message is applied to the model, even where the outcome is plain.
+    """
+
+    settings: Settings
+    now: datetime
+    known: pl.DataFrame | None = None
+    largest: int = LARGEST
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,9 +48,9 @@ class Preview:
         relationships: Who is related to which object.
         attribution: What becomes of the events of anonymous visitors.
         summary: The counts.
-        changes: What every message did, in order.
+        changes: What every message did, by plan and row; plain events are not among it.
         clusters: How many identifiers and rows hang together, largest first.
-        ties: Identifiers that one message names, with their cluster.
+        ties: Keys that one message names, with their cluster; only of messages that meet others.
         counted: Events of each person by plan, with the first and the last of their rows.
         lineage: The key of each person that was removed by a merge, and of whom it became.
         names: What a reader calls people that changes name by their key.
@@ -73,182 +71,136 @@ class Preview:
     names: Mapping[str, str]
 
 
-def preview(ledger: Ledger, *, largest: int = LARGEST) -> Preview:
-    """Return what a ledger took, as frames.
+def preview(slips: pl.DataFrame, premise: Premise, *, calls: Sequence[str]) -> Preview:
+    """Return what messages will have made of a workspace.
 
     Args:
-        ledger: The model after all messages.
-        largest: The most identifiers that one cluster may have.
+        slips: The slips of all messages, in the order in which they are sent.
+        premise: What is assumed.
+        calls: The call of each plan.
     """
-    changes = ledger.changes()
-    lineage = _lineage(ledger)
-    owned = changes.with_columns(_heir(lineage).alias("person"))
-    pairs = clusters(ledger.ties.pairs())
-    measured = sizes(pairs)
-    names = _names(ledger, changes)
-    troubles = pl.concat([
-        conflicts.too_large(pairs, measured, places=ledger.places(), largest=largest),
-        conflicts.found(changes, names=names),
-    ])  # fmt: skip
-    counted = _counted(ledger)
-    people = _people(ledger, owned, counted)
-    merged = _merges(ledger)
-    attribution = visits.attribution(ledger)
-    groups = visits.groups(ledger, changes)
-    parts = {
-        "people": people, "merges": merged, "conflicts": troubles, "groups": groups,
-        "relationships": visits.relationships(ledger), "attribution": attribution,
+    fresh, repeated = _deduplicated(slips, premise, calls=calls)
+    odd = fresh.filter(pl.col("what") == "odd")
+    read = ((slip["number"], content) for slip, content in messages(odd, calls=calls))
+    named = odd_keys(read, settings=premise.settings)
+    found = _sorted(fresh, named, premise)
+    ledger = Ledger(settings=premise.settings, now=premise.now, known=found.loaded)
+    ledger.apply(found.tangled, calls=calls)
+    tying = [place for place, call in enumerate(calls) if call in TYING]
+    numbers = odd.filter(pl.col("plan").is_in(tying))["number"]
+    tied = ties(pl.concat([
+        named.filter(pl.col("number").is_in(numbers.implode())),
+        slip_keys(found.tangled.filter(pl.col("what") == "identify")),
+        *([] if found.loaded is None else [known_keys(found.loaded)]),
+    ]))  # fmt: skip
+    changes = pl.concat([ledger.changes(), plain.changes(found, premise.known), repeated])
+    return _framed(
+        found, ledger, premise,
+        changes=changes.sort("plan", "row", maintain_order=True),
+        tied=tied, rows=slips.height, places=slips.select("number", "plan", "row"),
+    )  # fmt: skip
+
+
+def _framed(
+    found: Sorted,
+    ledger: Ledger,
+    premise: Premise,
+    *,
+    changes: pl.DataFrame,
+    tied: pl.DataFrame,
+    rows: int,
+    places: pl.DataFrame,
+) -> Preview:
+    measured = pl.concat([sizes(tied), plain.clusters(found)]).sort(
+        "identifiers", "rows", "cluster", descending=[True, True, False]
+    )
+    lineage = outcome.lineage(ledger)
+    names = outcome.names(ledger, changes)
+    counted = pl.concat([outcome.counted(ledger), plain.counted(found)])
+    frames = {
+        "people": outcome.people(ledger, found, premise.known, changes=changes, counted=counted),
+        "merges": outcome.merges(ledger),
+        "conflicts": pl.concat([
+            conflicts.too_large(tied, measured, places=places, largest=premise.largest),
+            conflicts.found(changes, names=names),
+        ]),
+        "groups": visits.groups(ledger, changes),
+        "relationships": visits.relationships(ledger),
+        "attribution": visits.attribution(ledger, found),
     }  # fmt: skip
+    young = ledger.campaign_events() + plain.campaign_events(found, now=premise.now)
+    summary = _summary(frames, changes=changes, clusters=measured, rows=rows, young=young)
     return Preview(
-        **parts,
-        summary=_summary(ledger, changes=changes, clusters=measured, **parts),
-        changes=changes,
-        clusters=measured,
-        ties=pairs,
-        counted=counted,
-        names=names,
-        lineage=lineage,
-    )
-
-
-def _names(ledger: Ledger, changes: pl.DataFrame) -> dict[str, str]:
-    """Return what a reader calls the second person of a change, also one who is gone."""
-    people = ledger.model.store.people.by_cio
-    gone = {row["removed"]: row["removed_keys"] for row in ledger.model.store.merges}
-    names = {}
-    for cio_id in changes["other"].drop_nulls().unique():
-        keys = gone.get(cio_id, [])
-        fallback = keys[1] if len(keys) > 1 else f"cio_{cio_id}"
-        names[cio_id] = people[cio_id].label if cio_id in people else fallback
-    return names
-
-
-def _lineage(ledger: Ledger) -> dict[str, str]:
-    """Return whom each removed person has become in the end."""
-    heirs: dict[str, str] = {}
-    for row in reversed(ledger.model.store.merges):
-        heirs[row["removed"]] = heirs.get(row["kept"], row["kept"])
-    return heirs
-
-
-def _heir(lineage: Mapping[str, str]) -> pl.Expr:
-    person = pl.col("person")
-    return person.replace(dict(lineage)) if lineage else person
-
-
-def _people(ledger: Ledger, owned: pl.DataFrame, counted: pl.DataFrame) -> pl.DataFrame:
-    rows = owned.drop_nulls("person").group_by("person").agg(
-        pl.struct("plan", "row").unique(maintain_order=True).alias("rows")
+        **frames, summary=summary, changes=changes, clusters=measured, ties=tied,
+        counted=counted, lineage=lineage, names=names,
     )  # fmt: skip
-    events = counted.group_by("person").agg(pl.col("events").sum())
-    whole = (
-        _profiles(ledger)
-        .join(rows, on="person", how="left", maintain_order="left")
-        .join(events, on="person", how="left", maintain_order="left")
-        .filter(~pl.col("existed") | pl.col("rows").is_not_null() | pl.col("events").is_not_null())
-        .with_columns(
-            pl.col("events").fill_null(0),
-            pl.col("rows").fill_null([]),
-            pl.lit(value=True).alias("known"),
-            pl.when("existed").then(pl.lit("update")).otherwise(pl.lit("create")).alias("action"),
-        )
+
+
+def _sorted(fresh: pl.DataFrame, named: pl.DataFrame, premise: Premise) -> Sorted:
+    if premise.whole:
+        return everything(fresh, known=premise.known)
+    return sort_out(
+        fresh,
+        named,
+        known=premise.known,
+        settings=premise.settings,
+        crowd=conflicts.ROWS_PER_IDENTIFIER * premise.largest,
     )
-    strangers = visits.strangers(ledger, owned, PEOPLE)
-    return pl.concat([whole.select(PEOPLE.names()).cast(dict(PEOPLE)), strangers])
 
 
-def _counted(ledger: Ledger) -> pl.DataFrame:
-    """Return the events of each person by plan: those that were applied, and those counted."""
-    people = ledger.model.store.people.by_cio
-    lines = [
-        (person, plan, tally.events, tally.first, tally.last)
-        for person, plan, tally in ledger.tallies.items()
-        if person in people and tally.events
+def _deduplicated(
+    slips: pl.DataFrame, premise: Premise, *, calls: Sequence[str]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the slips whose message id is new, and what becomes of the others (3.7)."""
+    dedupe = premise.settings.dedupe
+    reach = [
+        place
+        for place, call in enumerate(calls)
+        if dedupe == "calls" or (dedupe == "events" and call in _EVENTS)
     ]
-    for event in ledger.events():
-        if event.person is not None:
-            plan, row = ledger.place(event.number)
-            lines.append((event.person.cio_id, plan, 1, row, row))
-    frame = pl.DataFrame(lines, schema=COUNTED, orient="row")
-    return frame.group_by("person", "plan", maintain_order=True).agg(
-        pl.col("events").sum(), pl.col("first").min(), pl.col("last").max()
-    )
-
-
-def _profiles(ledger: Ledger) -> pl.DataFrame:
-    """Return everybody who is there in the end."""
-    people: list[Person] = list(ledger.model.store.people.by_cio.values())
-    frame = pl.DataFrame(
-        {
-            "person": [person.cio_id for person in people],
-            "id": [person.id for person in people],
-            "email": [person.email for person in people],
-            "anonymous_ids": [person.anonymous_ids for person in people],
-            "existed": [person.existed for person in people],
-        },
-        schema={
-            "person": pl.String, "id": pl.String, "email": pl.String,
-            "anonymous_ids": pl.List(pl.String), "existed": pl.Boolean,
-        },
+    eligible = pl.col("plan").is_in(reach) & pl.col("message_id").is_not_null()
+    reached = slips.filter(eligible)
+    again = reached.filter(~pl.col("message_id").is_first_distinct())
+    if not again.height:
+        return slips.drop("message_id"), CHANGES.to_frame()
+    subjects = dict(enumerate(calls))
+    rule = rules.DUPLICATE
+    told = again.select(
+        "number", "plan", "row",
+        pl.lit(rule.name).alias("rule"), pl.lit(rule.kind).alias("kind"),
+        *(pl.lit(None, pl.String).alias(name) for name in ("person", "key", "other")),
+        pl.col("plan").replace_strict(subjects, return_dtype=pl.String).alias("subject"),
     )  # fmt: skip
-    given = pl.Series(sorted(ledger.given), dtype=pl.String)
-    return frame.with_columns(
-        pl.when(pl.col("person").is_in(given.implode())).then("person").alias("cio_id")
-    )
-
-
-def _merges(ledger: Ledger) -> pl.DataFrame:
-    lines: list[dict[str, Any]] = []
-    for row, (moved, lost) in zip(
-        ledger.model.store.merges, ledger.tallies.merged, strict=True
-    ):
-        plan, number = ledger.place(row["number"])
-        lines.append({
-            "kept": row["kept_key"],
-            "removed": [
-                key for key in row["removed_keys"]
-                if key != f"cio_{row['removed']}" or row["removed"] in ledger.given
-            ],
-            "why": row["why"],
-            "irreversible": row["irreversible"],
-            "removed_existed": row["removed_existed"],
-            "events_moved": row["events_moved"] + moved,
-            "events_lost": row["events_lost"] + lost,
-            "rows": [{"plan": plan, "row": number}],
-        })  # fmt: skip
-    lines.sort(key=lambda line: tuple(line["rows"][0].values()))
-    return pl.DataFrame(lines, schema=MERGES)
+    fresh = slips.filter(~pl.col("number").is_in(again["number"].implode()))
+    return fresh.drop("message_id"), told.cast(dict(CHANGES))
 
 
 def _summary(
-    ledger: Ledger,
+    frames: Mapping[str, pl.DataFrame],
     *,
     changes: pl.DataFrame,
     clusters: pl.DataFrame,
-    people: pl.DataFrame,
-    merges: pl.DataFrame,
-    conflicts: pl.DataFrame,
-    attribution: pl.DataFrame,
-    groups: pl.DataFrame,
-    relationships: pl.DataFrame,
+    rows: int,
+    young: int,
 ) -> dict[str, Any]:
+    people, visitors = frames["people"], frames["attribution"]
     actions = dict(people["action"].value_counts().iter_rows())
-    rules = dict(changes["rule"].value_counts().iter_rows())
-    fates = attribution.group_by("outcome").agg(pl.col("events").sum())
+    told = dict(changes["rule"].value_counts().iter_rows())
+    fates = visitors.group_by("outcome").agg(pl.col("events").sum())
     return {
-        "rows": ledger.messages,
+        "rows": rows,
         "creates": actions.get("create", 0),
         "updates": actions.get("update", 0),
-        "merges": merges.height,
-        "deletes": rules.get("person.deleted", 0),
-        "conflicts": conflicts.height,
+        "merges": frames["merges"].height,
+        "deletes": told.get("person.deleted", 0),
+        "conflicts": frames["conflicts"].height,
         "visitors": actions.get("anonymous", 0),
-        "events": int(people["events"].sum()),
-        "created_by_events": rules.get("person.created-by-event", 0),
+        "events": int(people.filter("known")["events"].sum()),
+        "created_by_events": told.get("person.created-by-event", 0),
         "anonymous_events": dict(sorted(fates.iter_rows())),
-        "campaign_events": ledger.campaign_events(),
-        "objects": groups.height,
-        "relationships": relationships.height,
-        "repeated": rules.get("message.duplicate", 0),
+        "campaign_events": young,
+        "objects": frames["groups"].height,
+        "relationships": frames["relationships"].height,
+        "repeated": told.get("message.duplicate", 0),
         "largest_cluster": int(clusters["identifiers"].max() or 0),
     }

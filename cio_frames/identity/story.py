@@ -60,7 +60,11 @@ def _steps(
     ancestors = [gone for gone, heir in found.lineage.items() if heir in heirs]
     own = found.changes.filter(pl.col("person").is_in([*heirs, *ancestors]))
     others = _named(found.changes, who).filter(pl.col("person").is_null())
-    lines = pl.concat([own, others]).unique(maintain_order=True).sort("plan", "row", maintain_order=True)
+    lines = (
+        pl.concat([own, others])
+        .unique(maintain_order=True)
+        .sort("plan", "row", maintain_order=True)
+    )
     grouped = lines.group_by("plan", "rule", "key", "other", "subject", maintain_order=True).agg(
         pl.col("row")
     )

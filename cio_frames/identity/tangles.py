@@ -6,14 +6,14 @@ something else, in an odd message, in an event before its time, or in the export
 other way than the row has it. Tangled rows go through the model, in their order.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import polars as pl
 
-from cio_frames.identity.keys import ID, VISITOR, mail_key, person_key
+from cio_frames.identity.keys import cio_key, id_key, mail_key, person_key, visitor_key
 from cio_frames.identity.settings import Settings
-from cio_frames.identity.ties import KEYS
+from cio_frames.identity.ties import KEYS, NAMED
 
 COMBO: Final = ("user", "email", "anonymous")
 MATCH: Final = pl.Int64
@@ -75,7 +75,7 @@ def sort_out(
         crowd: More rows than this that say the same are applied one by one.
     """
     combos = _combos(slips)
-    visits = _of(slips, "visit").with_columns((VISITOR + pl.col("anonymous")).alias("key"))
+    visits = _of(slips, "visit").with_columns(visitor_key("anonymous").alias("key"))
     events = _of(slips, "event").with_columns(person_key("user").alias("key"))
     odd_keys = _long(odd, "number", KEYS)["key"]
     keys = _Keys(
@@ -86,7 +86,8 @@ def sort_out(
     )
     plain = _plain(combos, keys, known=known, crowd=crowd)
     tangled_keys = keys.combos.join(plain, on="combo", how="anti")["key"]
-    met = _met(pl.concat([tangled_keys, keys.refused]), keys.people)
+    doubled = events["key"].filter(events["key"].is_in(_doubled(keys.people).implode()))
+    met = _met(pl.concat([tangled_keys, keys.refused, doubled]), keys.people)
     reached = pl.concat([tangled_keys, odd_keys, met["key"]]).unique()
     routed = _routed(events, keys, plain=plain, reached=reached)
     if settings.event_for_unknown == "drop":
@@ -111,6 +112,12 @@ def sort_out(
     )
 
 
+def everything(slips: pl.DataFrame, *, known: pl.DataFrame | None) -> Sorted:
+    """Return all slips as tangled: everybody goes through the model."""
+    nothing = sort_out(slips.head(0), NAMED.to_frame(), known=None, settings=Settings(), crowd=1)
+    return replace(nothing, tangled=slips, loaded=known)
+
+
 def _of(slips: pl.DataFrame, what: str) -> pl.DataFrame:
     return slips.filter(pl.col("what") == what)
 
@@ -131,7 +138,7 @@ def _long(frame: pl.DataFrame, of: str, columns: tuple[str, ...]) -> pl.DataFram
 
 def _combo_keys(combos: pl.DataFrame) -> pl.DataFrame:
     keyed = combos.select(
-        "combo", person_key("user"), mail_key("email"), VISITOR + pl.col("anonymous")
+        "combo", person_key("user"), mail_key("email"), visitor_key("anonymous")
     )
     return _long(keyed, "combo", COMBO)
 
@@ -142,18 +149,23 @@ def _people_keys(known: pl.DataFrame | None) -> pl.DataFrame:
     numbered = known.with_columns(pl.int_range(pl.len(), dtype=MATCH).alias("match"))
     anonymous = numbered.select("match", pl.col("anonymous_ids").alias("anonymous"))
     keyed = numbered.select(
-        "match", ID + pl.col("id"), mail_key("email"), ("c:" + pl.col("cio_id")).alias("cio")
+        "match", id_key("id"), mail_key("email"), cio_key("cio_id").alias("cio")
     )
     spread = anonymous.explode("anonymous", empty_as_null=True)
-    visitors = spread.select("match", (VISITOR + pl.col("anonymous")).alias("key")).drop_nulls()
+    visitors = spread.select("match", visitor_key("anonymous").alias("key")).drop_nulls()
     return pl.concat([_long(keyed, "match", ("id", "email", "cio")), visitors]).unique()
+
+
+def _doubled(owned: pl.DataFrame) -> pl.Series:
+    """Return the keys that are there more than once."""
+    return owned.group_by("key").len().filter(pl.col("len") > 1)["key"]
 
 
 def _plain(
     combos: pl.DataFrame, keys: _Keys, *, known: pl.DataFrame | None, crowd: int
 ) -> pl.DataFrame:
     """Return the combos that meet nobody else: combo, match and is_new."""
-    shared = keys.combos.group_by("key").len().filter(pl.col("len") > 1)["key"]
+    shared = _doubled(keys.combos)
     hit = keys.combos.filter(
         pl.col("key").is_in(shared.implode()) | pl.col("key").is_in(keys.refused.implode())
     )["combo"]
@@ -180,13 +192,13 @@ def _exact(
     single = pairs.filter(
         pl.col("combo").is_unique(), pl.col("match").is_unique()
     ).join(free, on="combo")  # fmt: skip
-    doubled = keys.people.group_by("key").len().filter(pl.col("len") > 1)["key"]
     unclear = keys.people.filter(
-        pl.col("key").is_in(doubled.implode()) | pl.col("key").is_in(keys.refused.implode())
+        pl.col("key").is_in(_doubled(keys.people).implode())
+        | pl.col("key").is_in(keys.refused.implode())
     )["match"]
     theirs = known.select(
         pl.int_range(pl.len(), dtype=MATCH).alias("match"),
-        (ID + pl.col("id")).alias("their_id"),
+        id_key("id").alias("their_id"),
         mail_key("email").alias("their_mail"),
         pl.col("anonymous_ids").alias("their_visitors"),
     )
@@ -220,6 +232,6 @@ def _routed(
     combos = keys.combos.join(plain.select("combo"), on="combo", how="semi")
     return (
         events.join(combos, on="key", how="left", maintain_order="left")
-        .join(keys.people, on="key", how="left", maintain_order="left")
+        .join(keys.people.unique("key"), on="key", how="left", maintain_order="left")
         .with_columns(pl.col("key").is_in(reached.implode()).alias("is_tangled"))
     )

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from cio_frames.identity.keys import ID, VISITOR, mail_key, person_key
+from cio_frames.identity.keys import cio_key, id_key, mail_key, person_key, visitor_key
 from cio_frames.identity.links import components
 from cio_frames.identity.resolve import mapping, text
 from cio_frames.identity.settings import Settings
@@ -30,19 +30,17 @@ def odd_keys(
         messages: Number and content of each message.
         settings: How the workspace is set up.
     """
-    lines = [
-        (number, *map(text, _NAMES[message["type"]](message))) for number, message in messages
-    ]
+    lines = [(number, *map(text, _NAMES[message["type"]](message))) for number, message in messages]
     frame = pl.DataFrame(lines, schema=NAMED, orient="row")
     is_visitor = settings.alias_previous == "id-or-anonymous"
     return frame.select(
         "number",
         person_key("who"),
-        ID + pl.col("id"),
+        id_key("id"),
         mail_key("email"),
         pl.coalesce(
-            VISITOR + pl.col("anonymous"),
-            VISITOR + pl.col("previous") if is_visitor else pl.lit(None, pl.String),
+            visitor_key("anonymous"),
+            visitor_key("previous") if is_visitor else pl.lit(None, pl.String),
         ),
         person_key("previous"),
     )
@@ -55,20 +53,20 @@ def slip_keys(slips: pl.DataFrame) -> pl.DataFrame:
         person_key("user").alias("who"),
         pl.lit(None, pl.String).alias("id"),
         mail_key("email"),
-        VISITOR + pl.col("anonymous"),
+        visitor_key("anonymous"),
         pl.lit(None, pl.String).alias("previous"),
     )
 
 
 def known_keys(known: pl.DataFrame) -> pl.DataFrame:
     """Return the keys of people who are there before, one line for each anonymous id."""
-    keys = known.with_columns(ID + pl.col("id"), mail_key("email"))
+    keys = known.with_columns(id_key("id"), mail_key("email"))
     return keys.explode("anonymous_ids", empty_as_null=True).select(
         pl.lit(KNOWN, pl.Int64).alias("number"),
-        pl.coalesce("id", "email", "c:" + pl.col("cio_id")).alias("who"),
+        pl.coalesce("id", "email", cio_key("cio_id")).alias("who"),
         "id",
         "email",
-        (VISITOR + pl.col("anonymous_ids")).alias("anonymous"),
+        visitor_key("anonymous_ids").alias("anonymous"),
         pl.lit(None, pl.String).alias("previous"),
     )
 

@@ -9,6 +9,7 @@ import polars as pl
 from cio_frames.identity.conflicts import PLACES
 from cio_frames.identity.ledger import Ledger
 from cio_frames.identity.people import Person
+from cio_frames.identity.tangles import Sorted
 
 WHY: Final[Mapping[str, str]] = MappingProxyType({
     "linked": "attributed to the person who was identified with the anonymous id",
@@ -45,64 +46,78 @@ RELATIONSHIPS: Final = pl.Schema({
 })  # fmt: skip
 
 
-def attribution(ledger: Ledger) -> pl.DataFrame:
+def attribution(ledger: Ledger, found: Sorted) -> pl.DataFrame:
     """Return what becomes of anonymous events: one line per anonymous id, outcome and person."""
     lines = []
     for event in ledger.events():
         if event.by_visitor:
-            plan, row = ledger.place(event.number)
-            outcome = "linked" if event.attribution == "moved" else event.attribution
+            fate = "linked" if event.attribution == "moved" else event.attribution
             person = event.person
+            keys = (None, None) if person is None else (person.id, person.email)
             lines.append((
-                event.anonymous_id, outcome, None if person is None else person.id,
-                None if person is None else person.email, event.can_trigger, plan, row,
+                event.anonymous_id, fate, *keys, event.can_trigger, *ledger.place(event.number),
             ))  # fmt: skip
     schema = {
         "anonymous_id": pl.String, "outcome": pl.String, "id": pl.String, "email": pl.String,
         "young": pl.Boolean, "plan": pl.Int32, "row": pl.Int64,
     }  # fmt: skip
-    frame = pl.DataFrame(lines, schema=schema, orient="row")
-    grouped = frame.group_by("anonymous_id", "outcome", "id", "email", maintain_order=True).agg(
-        pl.len().alias("events"),
-        pl.col("young").sum().alias("campaign_events"),
-        pl.struct("plan", "row").alias("rows"),
+    nobodys = found.visits.select(
+        pl.col("anonymous").alias("anonymous_id"), pl.lit("anonymous").alias("outcome"),
+        pl.lit(None, pl.String).alias("id"), pl.lit(None, pl.String).alias("email"),
+        pl.lit(value=False).alias("young"), "plan", "row",
+    )  # fmt: skip
+    frame = pl.concat([pl.DataFrame(lines, schema=schema, orient="row"), nobodys])
+    grouped = (
+        frame.sort("plan", "row")
+        .group_by("anonymous_id", "outcome", "id", "email", maintain_order=True)
+        .agg(
+            pl.len().alias("events"),
+            pl.col("young").sum().alias("campaign_events"),
+            pl.struct("plan", "row").alias("rows"),
+        )
     )
     why = pl.col("outcome").replace_strict(dict(WHY), return_dtype=pl.String).alias("why")
     return grouped.with_columns(why).select(ATTRIBUTION.names()).cast(dict(ATTRIBUTION))
 
 
-def strangers(ledger: Ledger, changes: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+def strangers(ledger: Ledger, found: Sorted, changes: pl.DataFrame) -> pl.DataFrame:
     """Return the visitors who are nobody's, in the shape of people."""
     names = [v.anonymous_id for v in ledger.model.store.visitors.values() if v.owner is None]
-    visitors = pl.DataFrame({"visitor": names}, schema={"visitor": pl.String})
     acted = [
         (event.anonymous_id, *ledger.place(event.number), 1)
         for event in ledger.events()
         if event.by_visitor and event.person is None
     ]
+    one, none = pl.lit(1, pl.Int64).alias("events"), pl.lit(0, pl.Int64).alias("events")
     told = changes.filter(pl.col("rule").is_in(_OF_VISITORS)).select(
-        pl.col("key").alias("visitor"), "plan", "row", pl.lit(0, pl.Int64).alias("events")
+        pl.col("key").alias("visitor"), "plan", "row", none
     )
-    rows = pl.concat([pl.DataFrame(acted, schema=told.schema, orient="row"), told])
-    grouped = rows.group_by("visitor", maintain_order=True).agg(
+    others = found.visits.select(pl.col("anonymous").alias("visitor"), "plan", "row", one)
+    rows = pl.concat([pl.DataFrame(acted, schema=told.schema, orient="row"), told, others])
+    there = pl.concat([pl.Series(names, dtype=pl.String), others["visitor"].unique()])
+    grouped = rows.sort("plan", "row").group_by("visitor", maintain_order=True).agg(
         pl.col("events").sum(), pl.struct("plan", "row").unique(maintain_order=True).alias("rows")
-    )
-    found = visitors.join(grouped, on="visitor", how="left", maintain_order="left")
-    filled = found.select(
-        pl.lit(None, pl.String).alias("id"), pl.lit(None, pl.String).alias("email"),
-        pl.lit(None, pl.String).alias("cio_id"),
-        pl.concat_list("visitor").alias("anonymous_ids"),
-        pl.lit(value=False).alias("known"), pl.lit("anonymous").alias("action"),
-        pl.col("events").fill_null(0), pl.col("rows").fill_null([]),
-        pl.lit(None, pl.String).alias("person"),
     )  # fmt: skip
-    return filled.select(schema.names()).cast(dict(schema))
+    nothing = pl.lit(None, pl.String)
+    return (
+        there.to_frame("visitor")
+        .join(grouped, on="visitor", how="left", maintain_order="left")
+        .select(
+            nothing.alias("id"), nothing.alias("email"), nothing.alias("cio_id"),
+            pl.concat_list("visitor").alias("anonymous_ids"),
+            pl.lit(value=False).alias("known"), pl.lit("anonymous").alias("action"),
+            pl.col("events").fill_null(0), pl.col("rows").fill_null([]),
+            nothing.alias("person"),
+        )
+    )  # fmt: skip
 
 
 def groups(ledger: Ledger, changes: pl.DataFrame) -> pl.DataFrame:
     """Return the objects, and the objects that are deleted."""
     store = ledger.model.store
-    told = changes.filter(pl.col("kind").is_in(["object-created", "object-updated", "object-deleted", "related"]))
+    told = changes.filter(
+        pl.col("kind").is_in(["object-created", "object-updated", "object-deleted", "related"])
+    )
     rows = told.group_by("subject", maintain_order=True).agg(
         pl.struct("plan", "row").unique(maintain_order=True).alias("rows")
     )
@@ -120,7 +135,9 @@ def groups(ledger: Ledger, changes: pl.DataFrame) -> pl.DataFrame:
         "subject": pl.String, "object_type_id": pl.String, "object_id": pl.String,
         "people": pl.Int64, "visitors": pl.Int64,
     }  # fmt: skip
-    frame = pl.DataFrame(things, schema=schema).with_columns(pl.lit("create or update").alias("action"))
+    frame = pl.DataFrame(things, schema=schema).with_columns(
+        pl.lit("create or update").alias("action")
+    )
     joined = frame.join(rows, on="subject", how="left", maintain_order="left")
     return joined.select(GROUPS.names()).cast(dict(GROUPS))
 

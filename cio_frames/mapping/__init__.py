@@ -1,5 +1,6 @@
 """Which column feeds which field of a call."""
 
+from cio_frames.mapping.computing import computing
 from cio_frames.mapping.propose import Proposal, propose
 from cio_frames.mapping.resolve import Ask, Body, resolve
 from cio_frames.mapping.slots import MessageMapping, Nulls, Slot, dtype_of
@@ -13,6 +14,7 @@ __all__ = [
     "Proposal",
     "Slot",
     "Value",
+    "computing",
     "dtype_of",
     "propose",
     "resolve",

@@ -4,8 +4,8 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from cio_frames.identity import Settings
-from cio_frames.identity.preview import LARGEST
-from cio_frames.plan.identity import IdentityPreview, OnConflict, Premise, identity, people_of
+from cio_frames.identity.preview import LARGEST, Premise
+from cio_frames.plan.identity import IdentityPreview, OnConflict, identity, people_of
 
 if TYPE_CHECKING:
     from cio_frames.plan.plan import Plan
@@ -53,9 +53,7 @@ class Foresight(ABC):
         premise = self._premise(known, settings=settings, largest=largest)
         return identity(self.plans, premise, on_conflict=on_conflict, progress=progress)
 
-    def _premise(
-        self, known: Any, *, settings: Settings | None, largest: int = LARGEST
-    ) -> Premise:
+    def _premise(self, known: Any, *, settings: Settings | None, largest: int = LARGEST) -> Premise:
         return Premise(
             known=people_of(known),
             settings=settings or Settings(),

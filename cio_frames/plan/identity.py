@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
@@ -11,12 +10,11 @@ import polars as pl
 
 from cio_frames.errors import IdentityRefusedError, MappingError
 from cio_frames.frames import Note, read
-from cio_frames.identity import Settings
 from cio_frames.identity.collector import paused
 from cio_frames.identity.conflicts import MINOR, kinds
 from cio_frames.identity.export import export
-from cio_frames.identity.ledger import Ledger, Sheet
-from cio_frames.identity.preview import LARGEST, Preview, preview
+from cio_frames.identity.preview import Preview, Premise, preview
+from cio_frames.identity.slips import SLIPS, Sheet, slips
 from cio_frames.identity.story import story
 from cio_frames.plan.identity_report import identity_view
 from cio_frames.plan.passes import CHUNK_ROWS
@@ -40,23 +38,6 @@ ROUNDS = 5
 """Leaving rows out can bring up new conflicts; more often than this it never did."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Premise:
-    """What a preview assumes.
-
-    Attributes:
-        known: The people that are there, as `export` gives them.
-        settings: How the workspace is set up.
-        now: When everything arrives.
-        largest: The most identifiers that one person may have.
-    """
-
-    known: pl.DataFrame | None
-    settings: Settings
-    now: datetime
-    largest: int = LARGEST
-
-
 def people_of(known: Any) -> pl.DataFrame | None:
     """Return an export of people as the model takes it.
 
@@ -66,16 +47,13 @@ def people_of(known: Any) -> pl.DataFrame | None:
     return None if known is None else export(read(known).lazy.collect())
 
 
-def foresee(
-    plans: Sequence["Plan"], premise: Premise, *, progress: object = False, whole: bool = False
-) -> Ledger:
-    """Apply all messages of plans, in sending order, to the model of a workspace.
+def foresee(plans: Sequence["Plan"], premise: Premise, *, progress: object = False) -> Preview:
+    """Return what the messages of plans will have made of a workspace.
 
     Args:
         plans: The plans, in order.
         premise: What is assumed.
         progress: How to show how far it is.
-        whole: Whether every event is applied, even those that change nobody.
     """
     rows = sum(plan.table.rows() for plan in plans)
     began = monotonic()
@@ -83,16 +61,16 @@ def foresee(
     state = ProgressState(label="who is who", total=rows, started_s=began, now_s=began)
     shown.show(state)
     with paused():
-        ledger = Ledger(
-            settings=premise.settings, now=premise.now, known=premise.known, whole=whole
-        )
+        collected, first = [SLIPS.to_frame()], 0
         for sheet, planned in sheets(plans):
-            ledger.take(sheet)
+            collected.append(slips(sheet, first=first, whole=premise.whole))
+            first += sheet.messages.height
             state = replace(state, planned=planned, now_s=monotonic())
             shown.update(state)
+        found = preview(pl.concat(collected), premise, calls=[plan.call for plan in plans])
     took = f"{many(rows, 'row')} in {duration(monotonic() - began)}: who is who is known."
     shown.close(Drawn(html=tag("p", took), text=took))
-    return ledger
+    return found
 
 
 def sheets(plans: Sequence["Plan"]) -> Iterator[tuple[Sheet, int]]:
@@ -102,20 +80,17 @@ def sheets(plans: Sequence["Plan"]) -> Iterator[tuple[Sheet, int]]:
         for worked in plan.worked(chunk_rows=CHUNK_ROWS):
             messages = worked.messages.sort("lane", "row")
             planned += len(worked.rows)
-            yield Sheet(
-                plan=place,
-                call=plan.call,
-                rows=messages["row"].to_list(),
-                texts=messages["message"].to_list(),
-                forms=_forms(messages["path"], plan.call),
-            ), planned
+            columns = messages.select("row", "message", "message_id", *_form(messages, plan.call))
+            yield Sheet(plan=place, call=plan.call, messages=columns), planned
 
 
-def _forms(paths: pl.Series, call: str) -> list[str]:
+def _form(messages: pl.DataFrame, call: str) -> list[pl.Series]:
     if CALLS[call].api != "forms":
         return []
     before, after = CALLS[call].path.split("{form_id}")
-    return [unquote(path.removeprefix(before).removesuffix(after)) for path in paths.to_list()]
+    paths = messages["path"].to_list()
+    forms = [unquote(path.removeprefix(before).removesuffix(after)) for path in paths]
+    return [pl.Series("form", forms, dtype=pl.String)]
 
 
 def identity(
@@ -154,11 +129,8 @@ def identity(
 
 
 def _previewed(plans: Sequence["Plan"], premise: Premise, *, progress: object) -> "IdentityPreview":
-    ledger = foresee(plans, premise, progress=progress)
-    with paused():
-        return IdentityPreview(
-            found=preview(ledger, largest=premise.largest), plans=tuple(plans), premise=premise
-        )
+    found = foresee(plans, premise, progress=progress)
+    return IdentityPreview(found=found, plans=tuple(plans), premise=premise)
 
 
 def _serious(found: Preview) -> pl.DataFrame:

@@ -63,7 +63,9 @@ def identity_view(preview: "IdentityPreview") -> IdentityView:
 
 def _compared(known: pl.DataFrame | None) -> str:
     if known is None:
-        return "Compared with an empty workspace: pass known= (an export of its people) to be exact."
+        return (
+            "Compared with an empty workspace: pass known= (an export of its people) to be exact."
+        )
     return f"Compared with the {many(known.height, 'person', 'people')} of the export."
 
 

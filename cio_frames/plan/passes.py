@@ -1,15 +1,14 @@
 """One pass over a plan's rows: chunk by chunk, checked and encoded, nothing kept behind."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import polars as pl
 
 from cio_frames.checks import Check, Scope
-from cio_frames.errors import MappingError
 from cio_frames.frames import ROW, Table
 from cio_frames.identity.links import components
+from cio_frames.mapping import computing
 from cio_frames.payloads import (
     SEGMENT_SCHEMA,
     Batch,
@@ -96,7 +95,7 @@ def work(
     tests = probes(checks, scope=scope, notes=table.notes)
     links = _links(table, scope=scope)
     for number, chunk in enumerate(table.chunks(chunk_rows)):
-        with _computing():
+        with computing(scope.mapping):
             prepared = scope.mapping.prepare(chunk)
         checked = check(prepared, tests=tests, known=known, raw=chunk)
         messages = encode(checked.valid, scope.mapping, namespace=namespace, components=links)
@@ -123,7 +122,8 @@ def foreseen(table: Table, *, scope: Scope, checks: Sequence[Check]) -> pl.DataF
         checks: The checks that apply.
     """
     strict = [item for item in checks if item.severity in BLOCKING]
-    return check_table(table, checks=strict, scope=scope)
+    with computing(scope.mapping):
+        return check_table(table, checks=strict, scope=scope)
 
 
 def forbidden(
@@ -146,7 +146,7 @@ def forbidden(
     for chunk in table.chunks(CHUNK_ROWS):
         rows += chunk.height
         if tests:
-            with _computing():
+            with computing(scope.mapping):
                 prepared = scope.mapping.prepare(chunk)
             findings.append(check(prepared, tests=tests, raw=chunk).findings)
     return rows, concluded(pl.concat(findings), checks=strict, rows=rows)
@@ -175,9 +175,11 @@ def survey(
     """
     rows = valid = size = requests = 0
     others = [item for item in checks if item.severity not in BLOCKING]
+    with computing(scope.mapping):
+        whole = check_table(table, checks=others, scope=scope)
     findings = [
         check_call(checks, scope=scope, notes=table.notes),
-        check_table(table, checks=others, scope=scope),
+        whole,
         known.filter(pl.col("row").is_null()),
     ]
     for worked in work(table, scope=scope, checks=checks, namespace=namespace, known=known):
@@ -314,19 +316,6 @@ def _links(table: Table, *, scope: Scope) -> pl.DataFrame | None:
     key = lane_key(scope.mapping)
     prepared = scope.mapping.prepare(table.lazy.with_row_index(ROW))
     pairs = prepared.select(key.alias("key"), pl.concat_list(others).alias("other"))
-    with _computing():
+    with computing(scope.mapping):
         found = components(pairs.explode("other").unique().collect(engine="streaming"))
     return found if found.height else None
-
-
-
-@contextmanager
-def _computing() -> Iterator[None]:
-    """Turn what polars raises while it computes the fields into an error without values in it."""
-    try:
-        yield
-    except pl.exceptions.PolarsError as error:
-        raise MappingError(
-            f"The fields cannot be computed ({type(error).__name__}): an expression, or a step of "
-            "the lazy frame, fails on some rows. Run it alone with frame.select(...) to see where."
-        ) from None

@@ -6,7 +6,6 @@ import polars as pl
 
 from cio_frames.checks import ByCall, ByColumn, ByTable, Check, Scope
 from cio_frames.frames import ROW, Note, Table
-from cio_frames.frames.table import reading
 from cio_frames.mapping import Slot
 from cio_frames.validation.chunks import SHOWN_CHARACTERS
 from cio_frames.validation.findings import FINDING_SCHEMA
@@ -43,12 +42,11 @@ def check_table(table: Table, *, checks: Sequence[Check], scope: Scope) -> pl.Da
                 asked.append((item, item.test, query))
     if not asked:
         return FINDING_SCHEMA.to_frame()
-    with reading(table.label):
-        gathered = pl.collect_all([query for *_, query in asked], engine="streaming")
-        found = [
-            _listed(item, test.conclude(answer, rows, scope), scope=scope)
-            for (item, test, _), answer in zip(asked, gathered, strict=True)
-        ]
+    gathered = pl.collect_all([query for *_, query in asked], engine="streaming")
+    found = [
+        _listed(item, test.conclude(answer, rows, scope), scope=scope)
+        for (item, test, _), answer in zip(asked, gathered, strict=True)
+    ]
     return pl.concat([FINDING_SCHEMA.to_frame(), *found])
 
 
@@ -56,8 +54,10 @@ def _listed(check: Check, found: pl.DataFrame, *, scope: Scope) -> pl.DataFrame:
     if not found.height:
         return FINDING_SCHEMA.to_frame()
     evidence = pl.col("evidence") if "evidence" in found.columns else pl.lit(None, pl.String)
-    column = pl.col("column").fill_null("the table")
-    sentence = pl.lit(check.sentence).str.replace_all("{column}", column, literal=True)
+    names = found["column"].unique().to_list()
+    sentences = {name: filled(check.sentence, name) for name in names}
+    hints = {name: filled(check.hint, name) for name in names}
+    sentence = pl.col("column").replace_strict(sentences, return_dtype=pl.String)
     return found.sort("row").select(
         pl.col("row").cast(pl.Int64),
         pl.lit(check.code).alias("code"),
@@ -65,7 +65,7 @@ def _listed(check: Check, found: pl.DataFrame, *, scope: Scope) -> pl.DataFrame:
         pl.col("column").cast(pl.String),
         pl.col("value").cast(pl.String).str.head(SHOWN_CHARACTERS),
         pl.concat_str(sentence, evidence, separator=" ", ignore_nulls=True).alias("message"),
-        pl.lit(check.hint).str.replace_all("{column}", column, literal=True).alias("hint"),
+        pl.col("column").replace_strict(hints, return_dtype=pl.String).alias("hint"),
     )
 
 

@@ -99,7 +99,7 @@ def _speed(view: PaceView) -> str:
     told = f"Rows answered: {mean} on average, {best} at best."
     if not repeated:
         return told
-    return f"{told} In the darker yellow bars {many(repeated, 'request')} had to be repeated."
+    return f"{told} In the yellow bars {many(repeated, 'request')} had to be repeated."
 
 
 def _waits(view: PaceView) -> str:

@@ -161,6 +161,21 @@ def test_another_number_stops_it(cli, people, monkeypatch):
     assert "Nothing was sent." in said.err
 
 
+def test_an_interrupt_ends_with_130(cli, people, monkeypatch):
+    """Ctrl-C ends with 130 and one sentence."""
+
+    class Interrupted(Typed):
+        def readline(self, *_: object) -> str:
+            raise KeyboardInterrupt
+
+    monkeypatch.setenv("CIO_WRITE_KEY", "any")
+    monkeypatch.setattr("sys.stdin", Interrupted())
+    said = cli("send", people, *IDENTIFY, "--to", "us")
+
+    assert said.code == 130
+    assert said.err.endswith("cio-frames: Interrupted.\n")
+
+
 @pytest.mark.parametrize("typed", ["1234\n", "1,234\n", "  1234 \n"])
 def test_the_number_of_rows_goes_on(typed):
     """The number of rows, however it is written, goes on."""

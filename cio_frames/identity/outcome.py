@@ -1,0 +1,157 @@
+"""Who is there in the end: profiles, merges, and the events of each person."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import polars as pl
+
+from cio_frames.identity import plain, rules, visits
+from cio_frames.identity.conflicts import PLACES
+from cio_frames.identity.ledger import Ledger
+from cio_frames.identity.people import Person
+from cio_frames.identity.tangles import Sorted
+
+PEOPLE: Final = pl.Schema({
+    "id": pl.String,
+    "email": pl.String,
+    "cio_id": pl.String,
+    "anonymous_ids": pl.List(pl.String),
+    "known": pl.Boolean,
+    "action": pl.String,
+    "events": pl.Int64,
+    "rows": PLACES,
+    "person": pl.String,
+})  # fmt: skip
+MERGES: Final = pl.Schema({
+    "kept": pl.String,
+    "removed": pl.List(pl.String),
+    "why": pl.String,
+    "irreversible": pl.Boolean,
+    "removed_existed": pl.Boolean,
+    "events_moved": pl.Int64,
+    "events_lost": pl.Int64,
+    "rows": PLACES,
+})  # fmt: skip
+NAMELESS: Final = "somebody without id and e-mail"
+COUNTED: Final = pl.Schema({
+    "person": pl.String, "plan": pl.Int32, "events": pl.Int64, "first": pl.Int64, "last": pl.Int64,
+})  # fmt: skip
+
+
+def lineage(ledger: Ledger) -> dict[str, str]:
+    """Return whom each removed person has become in the end."""
+    heirs: dict[str, str] = {}
+    for row in reversed(ledger.model.store.merges):
+        heirs[row["removed"]] = heirs.get(row["kept"], row["kept"])
+    return heirs
+
+
+def names(ledger: Ledger, changes: pl.DataFrame) -> dict[str, str]:
+    """Return what a reader calls the second person of a change, also one who is gone."""
+    there = ledger.model.store.people.by_cio
+    deleted = changes.filter(pl.col("rule") == rules.DELETED.name).select("person", "key")
+    gone = dict(deleted.iter_rows())
+    for row in ledger.model.store.merges:
+        gone[row["removed"]] = next(iter(row["removed_keys"][1:]), f"cio_{row['removed']}")
+    others = changes["other"].drop_nulls().unique()
+    found = {key: there[key].label if key in there else gone[key] for key in others}
+    made_up = {f"cio_{key}" for key in others if key not in ledger.given}
+    return {key: NAMELESS if name in made_up else name for key, name in found.items()}
+
+
+def people(
+    ledger: Ledger,
+    found: Sorted,
+    known: pl.DataFrame | None,
+    *,
+    changes: pl.DataFrame,
+    counted: pl.DataFrame,
+) -> pl.DataFrame:
+    """Return the people and visitors that rows are about, in the order of their first rows."""
+    heirs = lineage(ledger)
+    told = changes.drop_nulls("person").with_columns(pl.col("person").replace(heirs))
+    rows = told.group_by("person").agg(
+        pl.struct("plan", "row").unique(maintain_order=True).alias("places")
+    )
+    modelled = _profiles(ledger).join(rows, on="person", how="left", maintain_order="left")
+    events = counted.group_by("person").agg(pl.col("events").sum())
+    everybody = pl.concat([modelled, plain.people(found, known)], how="diagonal_relaxed")
+    whole = (
+        everybody.join(events, on="person", how="left", maintain_order="left")
+        .filter(
+            ~pl.col("existed") | pl.col("places").is_not_null() | pl.col("events").is_not_null()
+        )
+        .with_columns(
+            pl.col("events").fill_null(0),
+            pl.col("places").fill_null([]).alias("rows"),
+            pl.lit(value=True).alias("known"),
+            pl.when("existed").then(pl.lit("update")).otherwise(pl.lit("create")).alias("action"),
+        )
+        .select(PEOPLE.names())
+        .cast(dict(PEOPLE))
+    )
+    strangers = visits.strangers(ledger, found, changes).select(PEOPLE.names()).cast(dict(PEOPLE))
+    first = pl.col("rows").list.first()
+    return pl.concat([whole, strangers]).sort(
+        ~pl.col("known"), first.struct["plan"], first.struct["row"], "id", "email", nulls_last=True
+    )
+
+
+def _profiles(ledger: Ledger) -> pl.DataFrame:
+    """Return everybody who is there in the end."""
+    persons: list[Person] = list(ledger.model.store.people.by_cio.values())
+    schema = {
+        "person": pl.String, "id": pl.String, "email": pl.String, "cio_id": pl.String,
+        "anonymous_ids": pl.List(pl.String), "existed": pl.Boolean,
+    }  # fmt: skip
+    lines = [
+        (
+            person.cio_id,
+            person.id,
+            person.email,
+            person.cio_id if person.cio_id in ledger.given else None,
+            person.anonymous_ids,
+            person.existed,
+        )
+        for person in persons
+    ]
+    return pl.DataFrame(lines, schema=schema, orient="row")
+
+
+def counted(ledger: Ledger) -> pl.DataFrame:
+    """Return the events of each person by plan, with the first and the last of their rows."""
+    lines = [
+        (event.person.cio_id, *ledger.place(event.number))
+        for event in ledger.events()
+        if event.person is not None
+    ]
+    schema = {"person": pl.String, "plan": pl.Int32, "row": pl.Int64}
+    frame = pl.DataFrame(lines, schema=schema, orient="row")
+    grouped = frame.group_by("person", "plan", maintain_order=True).agg(
+        pl.len().alias("events"),
+        pl.col("row").min().alias("first"),
+        pl.col("row").max().alias("last"),
+    )
+    return grouped.cast(dict(COUNTED))
+
+
+def merges(ledger: Ledger) -> pl.DataFrame:
+    """Return the merges by plan and row."""
+    lines = [_merge(row, ledger) for row in ledger.model.store.merges]
+    lines.sort(key=lambda line: tuple(line["rows"][0].values()))
+    return pl.DataFrame(lines, schema=MERGES)
+
+
+def _merge(row: Mapping[str, Any], ledger: Ledger) -> dict[str, Any]:
+    plan, number = ledger.place(row["number"])
+    made_up = f"cio_{row['removed']}" if row["removed"] not in ledger.given else None
+    return {
+        "kept": row["kept_key"],
+        "removed": [key for key in row["removed_keys"] if key != made_up],
+        "why": row["why"],
+        "irreversible": row["irreversible"],
+        "removed_existed": row["removed_existed"],
+        "events_moved": row["events_moved"],
+        "events_lost": row["events_lost"],
+        "rows": [{"plan": plan, "row": number}],
+    }

@@ -1,0 +1,156 @@
+"""What messages do that meet no others: the outcome of the rules, by whole columns.
+
+The rules that apply to them are few: an identify creates or updates its person and links a new
+anonymous id (reference 3.2 rows 1 and 2, 3.3); an event is recorded, and creates a person whom
+nobody knows (3.7); an event of a visitor waits for somebody to be identified (3.3).
+"""
+
+from datetime import datetime
+from typing import Final
+
+import polars as pl
+
+from cio_frames.identity import rules
+from cio_frames.identity.keys import is_mail
+from cio_frames.identity.ledger import CHANGES
+from cio_frames.identity.rules import Rule
+from cio_frames.identity.slips import ages
+from cio_frames.identity.tangles import Sorted
+
+PERSON: Final = pl.String
+_TEXT: Final = pl.lit(None, pl.String)
+
+
+def people(found: Sorted, known: pl.DataFrame | None) -> pl.DataFrame:
+    """Return the people of plain messages: person, identifiers, `existed` and places."""
+    mail = is_mail("user")
+    created = found.combos.filter(pl.col("match").is_null()).select(
+        _created().alias("person"),
+        pl.when(~mail).then("user").alias("id"),
+        pl.when(mail).then("user").otherwise("email").alias("email"),
+        _TEXT.alias("cio_id"),
+        pl.concat_list("anonymous").list.drop_nulls().alias("anonymous_ids"),
+        pl.lit(value=False).alias("existed"),
+        "places",
+    )
+    met = found.events.filter(pl.col("match").is_null() & pl.col("combo").is_null())
+    first = met.group_by("key").agg(
+        pl.col("user").first(),
+        pl.struct("plan", "row").first().implode().alias("places"),
+    )
+    by_event = first.select(
+        ("k" + pl.col("key")).alias("person"),
+        pl.when(~mail).then("user").alias("id"),
+        pl.when(mail).then("user").alias("email"),
+        _TEXT.alias("cio_id"),
+        pl.lit([], pl.List(pl.String)).alias("anonymous_ids"),
+        pl.lit(value=False).alias("existed"),
+        "places",
+    )
+    every = [created, by_event]
+    if known is not None:
+        every.append(_known(found, known))
+    return pl.concat(every)
+
+
+def _known(found: Sorted, known: pl.DataFrame) -> pl.DataFrame:
+    """Return the people of the export whom plain messages are about."""
+    said = found.combos.drop_nulls("match").select("match", "anonymous", "is_new", "places")
+    counted = found.events.drop_nulls("match").select("match").unique()
+    about = said.join(counted, on="match", how="full", coalesce=True)
+    numbered = known.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("match"))
+    added = pl.when("is_new").then(pl.concat_list("anonymous")).otherwise([])
+    return about.join(numbered, on="match").select(
+        _existing().alias("person"), "id", "email", "cio_id",
+        pl.col("anonymous_ids").list.concat(added.fill_null([])),
+        pl.lit(value=True).alias("existed"),
+        pl.col("places").fill_null([]),
+    )  # fmt: skip
+
+
+def changes(found: Sorted, known: pl.DataFrame | None) -> pl.DataFrame:
+    """Return what plain messages did, one line per change."""
+    rows = found.combos.explode("numbers", "places").with_columns(
+        pl.col("places").struct.unnest(), _owner().alias("person")
+    )
+    is_first = pl.col("numbers") == pl.col("combo")
+    created = is_first & pl.col("match").is_null()
+    linked = rows.filter(is_first & pl.col("anonymous").is_not_null() & pl.col("is_new"))
+    label = _labels(linked, known)
+    met = found.events.filter(pl.col("match").is_null() & pl.col("combo").is_null())
+    first = met.group_by("key").agg(pl.col("number", "plan", "row", "user").first())
+    return pl.concat([
+        _told(rows.filter(created), rules.CREATED, key=pl.col("user")),
+        _told(rows.filter(~created), rules.UPDATED, key=pl.col("user")),
+        _told(label, rules.LINKED, key=pl.col("label"), subject=pl.col("anonymous")),
+        _told(
+            first.with_columns(
+                pl.col("number").alias("numbers"), ("k" + pl.col("key")).alias("person")
+            ),
+            rules.CREATED_BY_EVENT,
+            key=pl.col("user"),
+        ),
+    ])  # fmt: skip
+
+
+def counted(found: Sorted) -> pl.DataFrame:
+    """Return the events of each person by plan, with the first and the last of their rows."""
+    owner = (
+        pl.when(pl.col("match").is_not_null()).then(_existing())
+        .when(pl.col("combo").is_not_null()).then(_created())
+        .otherwise("k" + pl.col("key"))
+    )  # fmt: skip
+    return found.events.group_by(owner.alias("person"), "plan").agg(
+        pl.len().cast(pl.Int64).alias("events"),
+        pl.col("row").min().alias("first"),
+        pl.col("row").max().alias("last"),
+    )
+
+
+def campaign_events(found: Sorted, *, now: datetime) -> int:
+    """Return how many events of people are young enough to start campaigns."""
+    return int(found.events.select(ages(now)).to_series().sum())
+
+
+def clusters(found: Sorted) -> pl.DataFrame:
+    """Return how many identifiers and rows hang together, for what plain identifies say."""
+    mail_too = pl.col("email").is_not_null() & ~is_mail("user")
+    return found.combos.select(
+        pl.col("user").alias("cluster"),
+        (1 + mail_too.cast(pl.Int64) + pl.col("anonymous").is_not_null()).alias("identifiers"),
+        pl.col("numbers").list.len().cast(pl.Int64).alias("rows"),
+    )
+
+
+def _created() -> pl.Expr:
+    return "n" + pl.col("combo").cast(pl.String)
+
+
+def _existing() -> pl.Expr:
+    return "m" + pl.col("match").cast(pl.String)
+
+
+def _owner() -> pl.Expr:
+    return pl.when(pl.col("match").is_null()).then(_created()).otherwise(_existing())
+
+
+def _labels(linked: pl.DataFrame, known: pl.DataFrame | None) -> pl.DataFrame:
+    """Return linked rows with the identifier that a reader knows best."""
+    if known is None:
+        return linked.with_columns(pl.col("user").alias("label"))
+    names = known.select(
+        pl.int_range(pl.len(), dtype=pl.Int64).alias("match"),
+        pl.coalesce("id", "email").alias("label"),
+    )
+    named = linked.join(names, on="match", how="left", maintain_order="left")
+    return named.with_columns(pl.coalesce("label", "user"))
+
+
+def _told(
+    rows: pl.DataFrame, rule: Rule, *, key: pl.Expr, subject: pl.Expr = _TEXT
+) -> pl.DataFrame:
+    return rows.select(
+        pl.col("numbers").alias("number"), "plan", "row",
+        pl.lit(rule.name).alias("rule"), pl.lit(rule.kind).alias("kind"),
+        "person", key.alias("key"), _TEXT.alias("other"), subject.alias("subject"),
+    ).cast(dict(CHANGES))  # fmt: skip

@@ -1,0 +1,31 @@
+"""The short form of T9, T10 and T11."""
+
+import errno
+
+import pytest
+
+from torture.stops import full_disk, points, revoked, second_writer, two_audits
+
+SEED = 20269
+
+
+def test_a_revoked_key_stops_the_run_and_a_resume_completes_it():
+    """After the first 401 at most what was under way is answered; nothing is lost."""
+    assert revoked(seed=SEED, rows=2_000).facts["after"] >= 0
+
+
+def test_two_records_of_one_table_do_no_harm():
+    """The same rows from two runs at once are copies that their message ids make harmless."""
+    assert two_audits(seed=SEED, rows=600).verdict.duplicated_raw >= 600
+
+
+def test_a_second_writer_is_refused():
+    """While a run goes on its record is closed to others, to forked children too."""
+    assert second_writer(seed=SEED).facts["forked"] == "AuditError"
+
+
+@pytest.mark.parametrize("failure", [errno.ENOSPC, errno.EIO], ids=["full", "device error"])
+def test_a_failing_disk_loses_nothing(failure):
+    """Wherever the disk begins to fail, nothing leaves unrecorded, and a resume completes."""
+    lines = [full_disk(at, seed=SEED + at, failure=failure) for at in points(9, seed=SEED, most=60)]
+    assert sum(bool(line.facts["error"]) for line in lines) >= 5
