@@ -5,7 +5,7 @@ Importing this registers `.cio` on pandas and polars frames.
 
 import cio_frames.sandbox  # noqa: F401 - before its name becomes that of the function, for good
 from cio_frames.accessors import Frame, frame, lit
-from cio_frames.checks import Checks
+from cio_frames.checks import Checks, rule
 from cio_frames.frames import scan
 from cio_frames.identity import Settings as Workspace
 from cio_frames.plan import Backfill, Plan, backfill, resume, suggest
@@ -32,6 +32,7 @@ __all__ = [
     "frame",
     "lit",
     "resume",
+    "rule",
     "sandbox",
     "scan",
     "suggest",

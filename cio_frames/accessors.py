@@ -45,6 +45,7 @@ class Frame:
         key: Key = None,
         nulls: NullPolicy = "omit",
         timezone: str | None = None,
+        hash: str | Sequence[str] = (),  # noqa: A002 - what it does
         checks: Checks | None = None,
         namespace: str = "",
     ) -> Plan:
@@ -62,6 +63,7 @@ class Frame:
             nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
                 policy per column.
             timezone: Zone of times that carry none; without it they are read as UTC.
+            hash: Columns whose values are sent as their SHA-256.
             checks: Which checks apply, and how strictly.
             namespace: Keeps message ids of one workspace apart from those of another.
 
@@ -87,6 +89,7 @@ class Frame:
             key=key,
             nulls=nulls,
             timezone=timezone,
+            hash=hash,
         )
         return make(read(self._frame), ask, call="identify", checks=checks, namespace=namespace)
 
@@ -104,6 +107,7 @@ class Frame:
         key: Key = None,
         nulls: NullPolicy = "omit",
         timezone: str | None = None,
+        hash: str | Sequence[str] = (),  # noqa: A002 - what it does
         checks: Checks | None = None,
         namespace: str = "",
     ) -> Plan:
@@ -122,6 +126,7 @@ class Frame:
             nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
                 policy per column.
             timezone: Zone of times that carry none; without it they are read as UTC.
+            hash: Columns whose values are sent as their SHA-256.
             checks: Which checks apply, and how strictly.
             namespace: Keeps message ids of one workspace apart from those of another.
 
@@ -149,6 +154,7 @@ class Frame:
             key=key,
             nulls=nulls,
             timezone=timezone,
+            hash=hash,
         )
         return make(read(self._frame), ask, call="track", checks=checks, namespace=namespace)
 
@@ -166,6 +172,7 @@ class Frame:
         key: Key = None,
         nulls: NullPolicy = "omit",
         timezone: str | None = None,
+        hash: str | Sequence[str] = (),  # noqa: A002 - what it does
         checks: Checks | None = None,
         namespace: str = "",
     ) -> Plan:
@@ -184,6 +191,7 @@ class Frame:
             nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
                 policy per column.
             timezone: Zone of times that carry none; without it they are read as UTC.
+            hash: Columns whose values are sent as their SHA-256.
             checks: Which checks apply, and how strictly.
             namespace: Keeps message ids of one workspace apart from those of another.
 
@@ -210,6 +218,7 @@ class Frame:
             key=key,
             nulls=nulls,
             timezone=timezone,
+            hash=hash,
         )
         return make(read(self._frame), ask, call="page", checks=checks, namespace=namespace)
 
@@ -227,6 +236,7 @@ class Frame:
         key: Key = None,
         nulls: NullPolicy = "omit",
         timezone: str | None = None,
+        hash: str | Sequence[str] = (),  # noqa: A002 - what it does
         checks: Checks | None = None,
         namespace: str = "",
     ) -> Plan:
@@ -245,6 +255,7 @@ class Frame:
             nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
                 policy per column.
             timezone: Zone of times that carry none; without it they are read as UTC.
+            hash: Columns whose values are sent as their SHA-256.
             checks: Which checks apply, and how strictly.
             namespace: Keeps message ids of one workspace apart from those of another.
 
@@ -271,6 +282,7 @@ class Frame:
             key=key,
             nulls=nulls,
             timezone=timezone,
+            hash=hash,
         )
         return make(read(self._frame), ask, call="screen", checks=checks, namespace=namespace)
 
@@ -290,6 +302,7 @@ class Frame:
         key: Key = None,
         nulls: NullPolicy = "omit",
         timezone: str | None = None,
+        hash: str | Sequence[str] = (),  # noqa: A002 - what it does
         checks: Checks | None = None,
         namespace: str = "",
     ) -> Plan:
@@ -311,6 +324,7 @@ class Frame:
             nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
                 policy per column.
             timezone: Zone of times that carry none; without it they are read as UTC.
+            hash: Columns whose values are sent as their SHA-256.
             checks: Which checks apply, and how strictly.
             namespace: Keeps message ids of one workspace apart from those of another.
 
@@ -340,6 +354,7 @@ class Frame:
             key=key,
             nulls=nulls,
             timezone=timezone,
+            hash=hash,
         )
         return make(read(self._frame), ask, call="group", checks=checks, namespace=namespace)
 
@@ -406,6 +421,7 @@ class Frame:
         id: Value | None = None,  # noqa: A002 - the API's own name
         fields: Body = None,
         timezone: str | None = None,
+        hash: str | Sequence[str] = (),  # noqa: A002 - what it does
         checks: Checks | None = None,
         namespace: str = "",
     ) -> Plan:
@@ -417,6 +433,7 @@ class Frame:
             id: Who submitted it, by id; one of the two, not both.
             fields: What was submitted, all as text; see `Frame` for the ways to say it.
             timezone: Zone of times that carry none; without it they are read as UTC.
+            hash: Columns whose values are sent as their SHA-256.
             checks: Which checks apply, and how strictly.
             namespace: Keeps message ids of one workspace apart from those of another.
 
@@ -430,7 +447,10 @@ class Frame:
             [{'data': {'email': 'ada@example.com', 'topic': 'sales'}}]
         """
         ask = Ask(
-            fields={"form_id": form_id, "email": email, "id": id}, body=fields, timezone=timezone
+            fields={"form_id": form_id, "email": email, "id": id},
+            body=fields,
+            timezone=timezone,
+            hash=hash,
         )
         return make(read(self._frame), ask, call="form", checks=checks, namespace=namespace)
 

@@ -10,18 +10,20 @@ import polars as pl
 from cio_frames.checks.check import ByColumn, ByTable, Check, Scope
 from cio_frames.checks.texts import stands_for_nothing
 from cio_frames.mapping import Slot
-from cio_frames.values import as_text, has_text
+from cio_frames.values import has_text
 
-LEFT_OVER = re.compile(r"^(?:Unnamed: \d+(?:_level_\d+)?|level_\d+|index|column_\d+|__index_level_\d+__|_duplicated_\d+)$")
-FORMATTED = (
-    r"^[-+(]?\s*(?:[$€£¥]|CHF|EUR|USD|GBP)?\s*-?\d{1,3}(?:[.,' ]?\d{3})*(?:[.,]\d+|\.-)?\s*(?:%|[$€£¥]|CHF|EUR|USD|GBP|k|kg|km|cm|m|g|l|h|min)?\)?$"
+LEFT_OVER = re.compile(
+    r"^(?:Unnamed: \d+(?:_level_\d+)?|level_\d+|index|column_\d+|__index_level_\d+__|_duplicated_\d+)$"
 )
+FORMATTED = r"^[-+(]?\s*(?:[$€£¥]|CHF|EUR|USD|GBP)?\s*-?\d{1,3}(?:[.,' ]?\d{3})*(?:[.,]\d+|\.-)?\s*(?:%|[$€£¥]|CHF|EUR|USD|GBP|k|kg|km|cm|m|g|l|h|min)?\)?$"
 PLAIN = r"^-?\d+(?:\.\d+)?$"
 TRUTHS = (
     ("true", "false"), ("yes", "no"), ("y", "n"), ("ja", "nein"), ("oui", "non"), ("on", "off"), ("t", "f"),
     ("1", "0"),
 )  # fmt: skip
-WORDS = [form for pair in TRUTHS[:-1] for word in pair for form in (word, word.upper(), word.title())]
+WORDS = [
+    form for pair in TRUTHS[:-1] for word in pair for form in (word, word.upper(), word.title())
+]
 HALF, MOST, SOME = 0.5, 0.8, 0.1
 FEW = 10
 
@@ -49,11 +51,6 @@ def _one_value(slot: Slot) -> pl.Expr | None:
     return (values.min() == values.max()) & (values.null_count() == 0)
 
 
-def _smallest(slot: Slot) -> pl.Expr | None:
-    shown = as_text(pl.col(slot.name).min(), dtype=slot.dtype)
-    return shown if has_text(slot.dtype) and slot.dtype != pl.Categorical else None
-
-
 def _plain(values: pl.Expr) -> pl.Expr:
     return values.str.contains(PLAIN)
 
@@ -62,29 +59,28 @@ def _formatted(values: pl.Expr) -> pl.Expr:
     return values.str.contains(FORMATTED) & ~_plain(values)
 
 
-FILLED = Measure(name="filled", of=lambda slot: pl.col(slot.name).count())
-HEIGHT = Measure(name="rows", of=lambda _: pl.len())
-ONE = Measure(name="one", of=_one_value)
-VALUE = Measure(name="value", of=_smallest)
-NOTHING = Measure(name="nothing", of=_of_text(stands_for_nothing))
-NUMBERS = Measure(name="numbers", of=_of_text(_plain))
-WRITTEN = Measure(name="written", of=_of_text(_formatted))
-TRUE = Measure(name="true", of=_of_text(lambda values: values.is_in(WORDS)))
-DIGIT = Measure(name="digit", of=_of_text(lambda values: values.is_in(["0", "1"])))
+MEASURES = (
+    Measure(name="rows", of=lambda _: pl.len()),
+    Measure(name="filled", of=lambda slot: pl.col(slot.name).count()),
+    Measure(name="one", of=_one_value),
+    Measure(name="nothing", of=_of_text(stands_for_nothing)),
+    Measure(name="numbers", of=_of_text(_plain)),
+    Measure(name="written", of=_of_text(_formatted)),
+    Measure(name="true", of=_of_text(lambda values: values.is_in(WORDS))),
+    Measure(name="digit", of=_of_text(lambda values: values.is_in(["0", "1"]))),
+)
 
 
 def _columns(scope: Scope) -> Iterator[Slot]:
     return (slot for slot in scope.mapping.slots if slot.role == "body" and slot.column is not None)
 
 
-def _measured(
-    rows: pl.LazyFrame, scope: Scope, *, measures: tuple[Measure, ...]
-) -> pl.LazyFrame | None:
-    """Gather the measures of every column in one row."""
+def _measured(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Gather the measures of every column in one row; the same query serves all these checks."""
     found = [
         expr.alias(f"{measure.name} {slot.name}")
         for slot in _columns(scope)
-        for measure in (HEIGHT, FILLED, *measures)
+        for measure in MEASURES
         if (expr := measure.of(slot)) is not None
     ]
     return rows.select(found) if found else None
@@ -101,7 +97,7 @@ def _judged(
     for slot in _columns(scope):
         measured = {
             name: answers[f"{name} {slot.name}"]
-            for name in (measure.name for measure in ALL)
+            for name in (measure.name for measure in MEASURES)
             if answers.get(f"{name} {slot.name}") is not None
         }
         evidence = judge(measured) if measured.get("rows") else None
@@ -109,9 +105,6 @@ def _judged(
             results.append((None, slot.label, evidence, evidence))
     schema = {"row": pl.Int64, "column": pl.String, "value": pl.String, "evidence": pl.String}
     return pl.DataFrame(results, schema=schema, orient="row")
-
-
-ALL = (HEIGHT, FILLED, ONE, VALUE, NOTHING, NUMBERS, WRITTEN, TRUE, DIGIT)
 
 
 def _empty(of: dict[str, int]) -> str | None:
@@ -153,10 +146,8 @@ def _share(count: int, of: dict[str, int], what: str) -> str:
     return f"{count:,} of {of['filled']:,} values {what}."
 
 
-def _by_measures(judge: Judge, *measures: Measure) -> ByTable:
-    return ByTable(
-        gather=partial(_measured, measures=measures), conclude=partial(_judged, judge=judge)
-    )
+def _by_measures(judge: Judge) -> ByTable:
+    return ByTable(gather=_measured, conclude=partial(_judged, judge=judge))
 
 
 def _left_over(slot: Slot, _: Scope) -> str | None:
@@ -182,7 +173,7 @@ COLUMN_CHECKS = (
         unrepaired="there is nothing to repair",
     ),
     Check(
-        code="column.constant", severity="info", test=_by_measures(_constant, ONE),
+        code="column.constant", severity="info", test=_by_measures(_constant),
         sentence="{column} is the same in every row.",
         hint="Leave it out if it tells nothing.",
         consequence="Everyone gets the same value, and one of 300 attributes is used for it.",
@@ -190,7 +181,7 @@ COLUMN_CHECKS = (
         unrepaired="leaving a column out is for you to say",
     ),
     Check(
-        code="column.placeholders", severity="warn", test=_by_measures(_nothing, NOTHING),
+        code="column.placeholders", severity="warn", test=_by_measures(_nothing),
         sentence="{column} holds words for nothing more often than not.",
         hint='plan.fix("value.placeholder") makes these cells empty.',
         consequence="Most people would get a word such as nan as an attribute.",
@@ -198,7 +189,7 @@ COLUMN_CHECKS = (
         unrepaired="value.placeholder has the repair",
     ),
     Check(
-        code="column.numbers-as-text", severity="info", test=_by_measures(_numbers, NUMBERS, WRITTEN),
+        code="column.numbers-as-text", severity="info", test=_by_measures(_numbers),
         sentence="{column} holds numbers as text, with currency, percent or separators.",
         hint="Turn the column into numbers before, if conditions should compare them.",
         consequence="They are sent as text: conditions compare $900 with $1,000 letter by letter.",
@@ -206,7 +197,7 @@ COLUMN_CHECKS = (
         unrepaired="1.234 is a thousand in one country and one and a bit in another",
     ),
     Check(
-        code="column.truth-as-text", severity="info", test=_by_measures(_truths, TRUE, DIGIT),
+        code="column.truth-as-text", severity="info", test=_by_measures(_truths),
         sentence="{column} holds true and false in words.",
         hint="Turn the column into true and false before, if conditions should read it so.",
         consequence="They are sent as text: a condition that asks for true does not hold.",
@@ -214,7 +205,7 @@ COLUMN_CHECKS = (
         unrepaired="which word means what is for you to say",
     ),
     Check(
-        code="column.mixed-kinds", severity="info", test=_by_measures(_kinds, NUMBERS, WRITTEN, NOTHING),
+        code="column.mixed-kinds", severity="info", test=_by_measures(_kinds),
         sentence="{column} holds numbers in some rows and words in others.",
         hint="Check whether two columns were pasted under each other.",
         consequence="The attribute changes its kind from person to person; conditions pass over one part.",

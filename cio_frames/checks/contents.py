@@ -73,8 +73,7 @@ def _incomplete(slot: Slot, scope: Scope) -> pl.Expr | None:
     filled = {slot.path: pl.col(slot.name).is_not_null() for slot in scope.mapping.slots}
     names = text(slot, scope).str.strip_chars()
     tests = [
-        (names == name)
-        & ~pl.all_horizontal(_filled(path, filled) for path in event.requires)
+        (names == name) & ~pl.all_horizontal(_filled(path, filled) for path in event.requires)
         for name, event in SEMANTIC_EVENTS.items()
         if event.requires
     ]

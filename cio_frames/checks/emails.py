@@ -23,7 +23,15 @@ def _nobody(values: pl.Expr) -> pl.Expr:
     return blank(values) | values.str.strip_chars().str.to_lowercase().is_in(NOBODY)
 
 
-NOBODY = ("none@none", "unknown", "noemail", "no email", "not given", "none@none.com", "no@email.com")
+NOBODY = (
+    "none@none",
+    "unknown",
+    "noemail",
+    "no email",
+    "not given",
+    "none@none.com",
+    "no@email.com",
+)
 
 
 def _wrapped(slot: Slot, scope: Scope) -> pl.Expr | None:

@@ -13,6 +13,7 @@ SCIENTIFIC = r"^-?\d(?:\.\d+)?[eE][+-]?\d{1,3}$"
 LATIN = r"[A-Za-z]"
 OTHER_SCRIPT = r"[\p{Cyrillic}\p{Greek}\p{Armenian}\p{Cherokee}\x{FF21}-\x{FF5A}]"
 DIGITS = r"^\d+$"
+OWNERS = ("user_id", "anonymous_id", "id")
 MANY = 20
 MOST = 0.5
 
@@ -114,10 +115,13 @@ def _without_point(slot: Slot, _: MessageMapping) -> pl.Expr | None:
 
 def _addresses(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Gather ids that read as addresses, where most ids do not."""
-    slots = [slot for slot in scope.mapping.slots if slot.argument in PEOPLE and is_text(slot)]
+    slots = [slot for slot in scope.mapping.slots if slot.argument in OWNERS and is_text(slot)]
     if not slots:
         return None
-    return pl.concat(_shaped(rows, slot, text(slot, scope), text(slot, scope).str.contains(EMAIL)) for slot in slots)
+    return pl.concat(
+        _shaped(rows, slot, text(slot, scope), text(slot, scope).str.contains(EMAIL))
+        for slot in slots
+    )
 
 
 def _shaped(rows: pl.LazyFrame, slot: Slot, values: pl.Expr, fits: pl.Expr) -> pl.LazyFrame:
@@ -260,9 +264,7 @@ def _padded_twin(rows: pl.LazyFrame, slot: Slot, scope: Scope, other: Slot) -> p
     )
 
 
-def _padded_known(
-    rows: pl.LazyFrame, slot: Slot, scope: Scope, known: pl.Series
-) -> pl.LazyFrame:
+def _padded_known(rows: pl.LazyFrame, slot: Slot, scope: Scope, known: pl.Series) -> pl.LazyFrame:
     padded = known.filter(known.str.contains(r"^0\d+$"))
     bare = padded.str.strip_chars_start("0").filter(padded.str.strip_chars_start("0") != "")
     values = text(slot, scope)

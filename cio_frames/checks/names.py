@@ -15,7 +15,16 @@ from cio_frames.spec import (
 )
 
 STATE = ("identify", "group")
-ENVELOPE = ("type", "messageId", "userId", "anonymousId", "sentAt", "receivedAt", "originalTimestamp", "version")
+ENVELOPE = (
+    "type",
+    "messageId",
+    "userId",
+    "anonymousId",
+    "sentAt",
+    "receivedAt",
+    "originalTimestamp",
+    "version",
+)
 ODD = re.compile(r"^[$\s]|\s$|[\x00-\x1f\x7f]|[.]{2}|^[.]|[.]$|[{}<>\"]")
 
 

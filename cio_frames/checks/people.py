@@ -13,14 +13,25 @@ from cio_frames.mapping import Slot
 from cio_frames.spec import LIMITS
 from cio_frames.values import has_text
 
-LOOK_ALIKES = dict(zip("аеорсухіјѕԁһԛԝАВЕКМНОРСТХІЈЅαορνικΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "aeopcyxijsdhqwABEKMHOPCTXIJSaopvikABEZHIKMNOPTYX", strict=True))
+LOOK_ALIKES = dict(
+    zip(
+        "аеорсухіјѕԁһԛԝАВЕКМНОРСТХІЈЅαορνικΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
+        "aeopcyxijsdhqwABEKMHOPCTXIJSaopvikABEZHIKMNOPTYX",
+        strict=True,
+    )
+)
 """Letters that look like Latin ones, and those (Unicode TR39, the letters that keyboards have)."""
 
 OWNERS = ("user_id", "anonymous_id")
 
 
 def found(
-    rows: pl.LazyFrame, bad: pl.Expr, *, column: str | None, value: pl.Expr, evidence: str | None = None
+    rows: pl.LazyFrame,
+    bad: pl.Expr,
+    *,
+    column: str | None,
+    value: pl.Expr,
+    evidence: str | None = None,
 ) -> pl.LazyFrame:
     """Return the rows for which a test holds as findings.
 
@@ -85,7 +96,15 @@ def _repeated(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     slot = _person(scope)
     if scope.mapping.call.name != "identify" or slot is None:
         return None
-    return rows.select(pl.col(ROW).alias("row"), text(slot, scope).hash().alias("key"), text(slot, scope).is_not_null().alias("filled")).filter("filled").drop("filled")
+    return (
+        rows.select(
+            pl.col(ROW).alias("row"),
+            text(slot, scope).hash().alias("key"),
+            text(slot, scope).is_not_null().alias("filled"),
+        )
+        .filter("filled")
+        .drop("filled")
+    )
 
 
 def _repeats(gathered: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
@@ -100,7 +119,11 @@ def _ids(scope: Scope) -> list[Slot]:
 
 
 def _spellings(
-    rows: pl.LazyFrame, scope: Scope, *, alike: Callable[[pl.Expr], pl.Expr], odd: Callable[[pl.Expr], pl.Expr]
+    rows: pl.LazyFrame,
+    scope: Scope,
+    *,
+    alike: Callable[[pl.Expr], pl.Expr],
+    odd: Callable[[pl.Expr], pl.Expr],
 ) -> pl.LazyFrame | None:
     """Gather, of values that are odd, what they are alike by."""
     queries = [
@@ -184,9 +207,7 @@ def _pair(scope: Scope) -> tuple[Slot, Slot] | None:
     return (person, email) if is_text(email) and person.column != email.column else None
 
 
-def _paired(
-    gathered: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, by: str
-) -> pl.DataFrame:
+def _paired(gathered: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, by: str) -> pl.DataFrame:
     person, email = _pair(scope) or (None, None)
     if person is None or email is None or not gathered.height:
         return pl.DataFrame(schema={"row": pl.Int64, "column": pl.String, "value": pl.String})
@@ -243,7 +264,9 @@ def _circular(
     chosen = gathered.filter(inside if circular else ~inside)
     label = slots[0].label if slots else None
     return chosen.select(
-        "row", pl.lit(label, pl.String).alias("column"), pl.format("{} → {}", "from", "into").alias("value")
+        "row",
+        pl.lit(label, pl.String).alias("column"),
+        pl.format("{} → {}", "from", "into").alias("value"),
     )
 
 
@@ -254,7 +277,10 @@ def _split(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     previous, kept = (text(slot, scope) for slot in slots)
     pairs = rows.select(pl.col(ROW).alias("row"), previous.alias("value"), kept.alias("into"))
     several = (
-        pairs.drop_nulls().group_by("value").agg(pl.col("into").n_unique()).filter(pl.col("into") > 1)
+        pairs.drop_nulls()
+        .group_by("value")
+        .agg(pl.col("into").n_unique())
+        .filter(pl.col("into") > 1)
     )
     return pairs.join(several.select("value"), on="value", how="semi").select(
         "row", pl.lit(slots[0].label).alias("column"), "value"

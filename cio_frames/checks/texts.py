@@ -9,14 +9,14 @@ from cio_frames.checks.identifiers import EMAILS, PLACEHOLDERS
 from cio_frames.checks.inside import unusual
 from cio_frames.mapping import MessageMapping, Slot
 
-_MISREAD = "äöüßÄÖÜéèêëáàâãåæçñóòôõøúùûíîïÉÈÊÀÁÂÃÇÑØÅÆÓÔŠšŽž\u2019\u2018\u201c\u2013\u2014\u2026€£°·\u00a0"
+_MISREAD = (
+    "äöüßÄÖÜéèêëáàâãåæçñóòôõøúùûíîïÉÈÊÀÁÂÃÇÑØÅÆÓÔŠšŽž\u2019\u2018\u201c\u2013\u2014\u2026€£°·\u00a0"
+)
 CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x{80}-\x{9f}\x{2028}\x{2029}]"
 DIRECTION = r"[\x{200e}\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}]"
 ENTITY = r"&(?:[A-Za-z]{2,8}|#[0-9]{2,5}|#[xX][0-9A-Fa-f]{2,5});"
 MARKUP = r"(?i)<(?:[a-z!/?][^>@]*>|script|img|svg)|\]\((?:javascript|data):|\{\{.*\}\}|\{%.*%\}"
-FORMULA = (
-    r"^[\s\x00]*(?:[=@\x{FF1D}\x{FF20}]\S|[+\-\x{FF0B}\x{FF0D}](?:[A-Za-z(]|[^A-Za-z\s][^A-Za-z]*[A-Za-z(]))"
-)
+FORMULA = r"^[\s\x00]*(?:[=@\x{FF1D}\x{FF20}]\S|[+\-\x{FF0B}\x{FF0D}](?:[A-Za-z(]|[^A-Za-z\s][^A-Za-z]*[A-Za-z(]))"
 JSON = r"^\s*(?:\{\s*(?:\"|\})|\[\s*(?:[\[{\"\]]|-?[0-9]|true|false|null))"
 PADDED = r"^\s|\s$"
 NAMES = ("event", "name")
@@ -46,7 +46,9 @@ MOJIBAKE = {wrong: right for right in _MISREAD if (wrong := _misread(right)) is 
 
 def _any_text(pattern: str) -> ByText:
     return ByText(
-        slots=lambda slot, _: is_open(slot), gate=unusual, bad=lambda text: text.str.contains(pattern)
+        slots=lambda slot, _: is_open(slot),
+        gate=unusual,
+        bad=lambda text: text.str.contains(pattern),
     )
 
 
@@ -91,7 +93,9 @@ def _empty(slot: Slot, _: Scope) -> pl.Expr | None:
     return pl.col(slot.name) == "" if _padded(slot, _) else None
 
 
-def _changed(change: Callable[[pl.Expr], pl.Expr]) -> Callable[[Slot, MessageMapping], pl.Expr | None]:
+def _changed(
+    change: Callable[[pl.Expr], pl.Expr],
+) -> Callable[[Slot, MessageMapping], pl.Expr | None]:
     return lambda slot, _: change(slot.expr) if is_open_text(slot) else None
 
 

@@ -12,7 +12,9 @@ from cio_frames.mapping import MessageMapping, Slot
 from cio_frames.values import EPOCH_UNITS, epoch_unit, instant, iso
 
 CREATED = (("traits", "created_at"), ("traits", "createdAt"))
-SLASHED = r"^(\d{1,2})[/.\-](\d{1,2})[/.\-]((?:19|20)\d{2})(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?$"
+SLASHED = (
+    r"^(\d{1,2})[/.\-](\d{1,2})[/.\-]((?:19|20)\d{2})(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?$"
+)
 SERIAL = r"^[2-7]\d{4}(?:\.\d+)?$"
 COMPACT = r"^(?:19|20)\d{6}$"
 EPOCH = r"^-?\d{9,19}(?:\.\d+)?$"
@@ -216,7 +218,9 @@ def _units(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
 
 def _mixed_units(gathered: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
     results = []
-    for (column,), units in gathered.drop_nulls("unit").sort("rows", descending=True).group_by("column"):
+    for (column,), units in (
+        gathered.drop_nulls("unit").sort("rows", descending=True).group_by("column")
+    ):
         if units.height > 1:
             told = ", ".join(
                 f"{rows:,} in {unit} (such as {value})" for _, unit, rows, value in units.rows()

@@ -146,7 +146,9 @@ def _several(gathered: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.D
 def _order(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Gather whose times are in which order; nothing where all rows are in order."""
     slot = scope.mapping.find("timestamp")
-    people = [found for name in PEOPLE if (found := scope.mapping.find(name)) and has_text(found.dtype)]
+    people = [
+        found for name in PEOPLE if (found := scope.mapping.find(name)) and has_text(found.dtype)
+    ]
     if slot is None or not people or scope.mapping.call.name not in (*EVENTS, "identify"):
         return None
     person = pl.coalesce(text(part, scope) for part in people).hash()
@@ -163,9 +165,7 @@ def _unordered(gathered: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.
         return pl.DataFrame(schema=schema)
     latest = pl.col("at").cum_max().shift().over("person")
     late = ordered.filter(pl.col("at") < latest)
-    return late.select(
-        "row", pl.lit(slot.label).alias("column"), iso(pl.col("at")).alias("value")
-    )
+    return late.select("row", pl.lit(slot.label).alias("column"), iso(pl.col("at")).alias("value"))
 
 
 def _unmapped(slot: Slot, scope: Scope) -> str | None:

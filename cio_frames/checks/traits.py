@@ -15,7 +15,9 @@ UNSUBSCRIBED = ("traits", "unsubscribed")
 READ = ("true", "false", "1", "0")
 YES = ("yes", "y", "ja", "j", "oui", "si", "sí", "on", "t", "1.0", "wahr", "vrai")
 NO = ("no", "n", "nein", "non", "off", "f", "0.0", "falsch", "faux")
-TIMELIKE = re.compile(r"(?:^|_)(?:at|on|date|time|datetime|timestamp|since|until)$|(?<=[a-z])(?:At|On|Date|Time)$")
+TIMELIKE = re.compile(
+    r"(?:^|_)(?:at|on|date|time|datetime|timestamp|since|until)$|(?<=[a-z])(?:At|On|Date|Time)$"
+)
 SPACED = r"^\d{4}-\d{2}-\d{2} \d{2}:\d{2}"
 MILLISECONDS = (10**11, 10**14)
 TOLERATED = timedelta(days=1)

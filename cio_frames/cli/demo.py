@@ -13,7 +13,7 @@ from cio_frames.cli.sample import DIRTY, LOADS, Load, mended, plan_for
 from cio_frames.cli.workspace import holdings
 from cio_frames.errors import AccountingError, PlanRefusedError
 from cio_frames.frames import scan
-from cio_frames.plan import Plan
+from cio_frames.plan import Backfill, Plan
 from cio_frames.run import Run
 from cio_frames.sandbox import Sandbox
 from cio_frames.sending import Client
@@ -50,7 +50,12 @@ def demo(*, data: Path | None = None, audit: Path = Path("audit/demo")) -> Exit:
     say("The sample data, file by file, to an embedded workspace. Nothing leaves this machine.")
     with sandbox() as workspace:
         client = workspace.client()
-        sent = [_send(load, data=source, client=client, audit=audit) for load in LOADS]
+        plans = [plan_for(load, data=source) for load in LOADS]
+        say(*_foretold(plans))
+        sent = [
+            _send(load, plan, data=source, client=client, audit=audit)
+            for load, plan in zip(LOADS, plans, strict=True)
+        ]
         sent.append(_send_dirty(data=source, client=client, audit=audit))
         counts = balance(sent, workspace=workspace)
         say(_section("Every row", _table(sent).splitlines()), text.block(_sum(counts)))
@@ -85,8 +90,18 @@ def balance(sent: Sequence[Sent], *, workspace: Sandbox) -> dict[str, int]:
     return present
 
 
-def _send(load: Load, *, data: Path, client: Client, audit: Path) -> Sent:
-    plan = plan_for(load, data=data)
+def _foretold(plans: Sequence[Plan]) -> list[str]:
+    """Return what the identity preview says of the clean files together."""
+    preview = getattr(Backfill(plans), "identity", None)
+    if preview is None:
+        return []
+    told = preview(progress=False).summary
+    rows = [(name, number(told[name])) for name in ("creates", "merges", "conflicts", "visitors")]
+    title = "What the identity preview says, before anything is sent"
+    return [_section(title, text.columns((), rows, right={1}).splitlines())]
+
+
+def _send(load: Load, plan: Plan, *, data: Path, client: Client, audit: Path) -> Sent:
     sent = _sent(load, plan, data=data, client=client, audit=audit)
     say(_section(_title(load), [*_figures(sent), *_reasons(plan)]))
     return sent

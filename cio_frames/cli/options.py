@@ -100,6 +100,11 @@ class Rules:
         ignore: Codes of checks to leave out, or how they begin.
         severity: Another severity for a check, as code=refuse, reject, warn or info.
         allow: A name that is refused otherwise, e.g. "User Deleted".
+        allow_sensitive: A column that may hold sensitive data, as column=reason; the reason goes
+            into the record.
+        threshold: The largest share of rows that may be left out before nothing is sent, such as
+            0.05, or code=share for the rows of one check.
+        reference: What identifiers are known to look like, as column=file.
         fix: Apply a repair, by the code of its finding; "safe" for all that are safe.
         ids: Columns of CSV files that are identifiers and stay text, as a,b.
         separator: What parts the cells of CSV files; found out without it.
@@ -113,6 +118,9 @@ class Rules:
     ignore: Codes = ()
     severity: Pairs = ()
     allow: Annotated[tuple[str, ...], Parameter(metavar="NAME..."), _OFF] = ()
+    allow_sensitive: Pairs = ()
+    threshold: Annotated[tuple[str, ...], Parameter(metavar="SHARE..."), _OFF] = ()
+    reference: Pairs = ()
     fix: Codes = ()
     ids: Columns = None
     separator: Words = None

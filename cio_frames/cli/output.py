@@ -17,7 +17,7 @@ _WRITTEN = (".csv", ".parquet")
 
 def say(*blocks: str) -> None:
     """Write blocks of text to standard output, an empty line after each."""
-    _write(sys.stdout, "\n\n".join(blocks) + "\n\n")
+    _write(sys.stdout, "".join(f"{block}\n\n" for block in blocks))
 
 
 def complain(message: str) -> None:

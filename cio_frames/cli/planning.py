@@ -86,7 +86,7 @@ def checks(rules: Rules) -> Checks:
     """Return which checks apply, and how strictly.
 
     Raises:
-        UsageError: A severity that there is not.
+        UsageError: A severity or a share that there is not.
     """
     levels = dict(_parted(rules.severity, option="--severity", shape="code=level"))
     for code, level in levels.items():
@@ -97,7 +97,12 @@ def checks(rules: Rules) -> Checks:
         select=rules.select,
         ignore=rules.ignore,
         severity=cast(Mapping[str, Severity], levels),
+        thresholds=_thresholds(rules.threshold),
         allow=rules.allow,
+        allow_sensitive=dict(
+            _parted(rules.allow_sensitive, option="--allow-sensitive", shape="column=reason")
+        ),
+        reference=dict(_parted(rules.reference, option="--reference", shape="column=file")),
     )
 
 
@@ -161,6 +166,20 @@ def _nulls(policies: Sequence[str]) -> dict[str, str] | str | None:
         return whole[-1] if whole else None
     found = dict(_parted(each, option="--nulls", shape="column=omit|send"))
     return {"*": whole[-1], **found} if whole else found
+
+
+def _thresholds(entries: Sequence[str]) -> dict[str, float] | float | None:
+    """Return the share of each code, or the one share of all rows."""
+    shares = {}
+    for entry in entries:
+        code, _, share = entry.rpartition("=")
+        try:
+            shares[code] = float(share)
+        except ValueError:
+            raise UsageError(f"--threshold {entry}: {share!r} is no share such as 0.05.") from None
+    if "" in shares and len(shares) > 1:
+        raise UsageError("--threshold takes one share of all rows, or code=share, not both.")
+    return shares.get("", shares or None)
 
 
 def _parted(entries: Sequence[str], *, option: str, shape: str) -> list[tuple[str, str]]:

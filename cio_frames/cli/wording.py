@@ -10,6 +10,13 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     (r"""(?:checks=)?cio\.Checks\(""", "Checks("),
     (r"""Checks\(severity=\{(["'])([^"']+)\1: (["'])(\w+)\3\}\)""", r"--severity \2=\4"),
     (r"""Checks\(allow=\[(["'])([^"']+)\1\]\)""", r'--allow "\2"'),
+    (
+        r"""Checks\(allow_sensitive=\{(["'])(.+?)\1: (["'])(.+?)\3\}\)""",
+        r'--allow-sensitive "\2=\4"',
+    ),
+    (r"""Checks\(reference=\{(["'])(.+?)\1: \w+\}\)""", r'--reference "\2=FILE"'),
+    (r"""\b(timezone|timestamp|nulls)=(["'])(.+?)\2""", r'--\1 "\3"'),
+    (r"""properties=\{(["'])url\1: (["'])column\2\}""", r"--properties url=COLUMN"),
     (r"""\ballow=\[(["'])([^"']+)\1\]""", r'--allow "\2"'),
     (
         r"""cio\.resume\((["'])(.+?)\1, client\)""",

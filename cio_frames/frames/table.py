@@ -156,7 +156,7 @@ def reading(label: str) -> Iterator[None]:
         raise FrameError(
             f"The {label} failed while it was read ({type(error).__name__}). "
             "Run frame.collect() to see the step that fails."
-        ) from error
+        ) from None
 
 
 def _beside(numbers: pl.Series, extra: pl.DataFrame, taken: Sequence[str]) -> pl.DataFrame:

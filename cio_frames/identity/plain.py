@@ -112,14 +112,29 @@ def campaign_events(found: Sorted, *, now: datetime) -> int:
     return int(found.events.select(ages(now)).to_series().sum())
 
 
-def clusters(found: Sorted) -> pl.DataFrame:
+def clusters(found: Sorted, known: pl.DataFrame | None) -> pl.DataFrame:
     """Return how many identifiers and rows hang together, for what plain identifies say."""
     mail_too = pl.col("email").is_not_null() & ~is_mail("user")
-    return found.combos.select(
+    combos = found.combos.select(
+        "match",
+        "is_new",
         pl.col("user").alias("cluster"),
         (1 + mail_too.cast(pl.Int64) + pl.col("anonymous").is_not_null()).alias("identifiers"),
         pl.col("numbers").list.len().cast(pl.Int64).alias("rows"),
     )
+    if known is not None:
+        theirs = known.select(
+            pl.int_range(pl.len(), dtype=pl.Int64).alias("match"),
+            pl.sum_horizontal(
+                pl.col("id").is_not_null(), pl.col("email").is_not_null(),
+                pl.col("anonymous_ids").list.len(),
+            ).alias("theirs"),
+        )  # fmt: skip
+        together = (pl.col("theirs") + pl.col("is_new")).cast(pl.Int64)
+        combos = combos.join(theirs, on="match", how="left").with_columns(
+            pl.coalesce(together, "identifiers").alias("identifiers")
+        )
+    return combos.select("cluster", "identifiers", "rows")
 
 
 def _created() -> pl.Expr:

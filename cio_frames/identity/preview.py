@@ -111,7 +111,7 @@ def _framed(
     rows: int,
     places: pl.DataFrame,
 ) -> Preview:
-    measured = pl.concat([sizes(tied), plain.clusters(found)]).sort(
+    measured = pl.concat([sizes(tied), plain.clusters(found, premise.known)]).sort(
         "identifiers", "rows", "cluster", descending=[True, True, False]
     )
     lineage = outcome.lineage(ledger)

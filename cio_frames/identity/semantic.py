@@ -1,6 +1,6 @@
 """Track events with reserved names: they act instead of being recorded."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -36,7 +36,7 @@ def suppress(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
         blocked = person.addresses()
         yield store.delete(person)
     store.people.suppress(blocked)
-    yield Change(rules.SUPPRESSED, key=str(who), subject=", ".join(map(str, blocked)))
+    yield Change(rules.SUPPRESSED, key=str(who), subject=_listed(blocked))
 
 
 def unsuppress(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
@@ -49,7 +49,7 @@ def unsuppress(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
     if not allowed:
         yield Change(rules.NOT_SUPPRESSED, key=str(who))
         return
-    yield Change(rules.UNSUPPRESSED, key=str(who), subject=", ".join(map(str, allowed)))
+    yield Change(rules.UNSUPPRESSED, key=str(who), subject=_listed(allowed))
 
 
 def delete_relationship(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
@@ -118,6 +118,12 @@ def delete_device(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
 def metric(_store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
     """Report what happened to a message: nobody's identity changes (3.6)."""
     yield Change(rules.METRIC, subject=message["event"])
+
+
+def _listed(addresses: Sequence[Address]) -> str:
+    """Return identifiers in words; the cio_id only where there is no other."""
+    spoken = [item for item in addresses if item.kind != "cio_id"]
+    return ", ".join(map(str, spoken or addresses))
 
 
 def _found(store: Store, message: Mapping[str, Any]) -> Person | Change:

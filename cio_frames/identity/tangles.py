@@ -86,8 +86,8 @@ def sort_out(
     )
     plain = _plain(combos, keys, known=known, crowd=crowd)
     tangled_keys = keys.combos.join(plain, on="combo", how="anti")["key"]
-    doubled = events["key"].filter(events["key"].is_in(_doubled(keys.people).implode()))
-    met = _met(pl.concat([tangled_keys, keys.refused, doubled]), keys.people)
+    unclear = events["key"].filter(events["key"].is_in(_unclear(keys.people).implode()))
+    met = _met(pl.concat([tangled_keys, keys.refused, unclear]), keys.people)
     reached = pl.concat([tangled_keys, odd_keys, met["key"]]).unique()
     routed = _routed(events, keys, plain=plain, reached=reached)
     if settings.event_for_unknown == "drop":
@@ -161,6 +161,12 @@ def _doubled(owned: pl.DataFrame) -> pl.Series:
     return owned.group_by("key").len().filter(pl.col("len") > 1)["key"]
 
 
+def _unclear(people: pl.DataFrame) -> pl.Series:
+    """Return the keys of people of the export who share an identifier with another line of it."""
+    shared = people.filter(pl.col("key").is_in(_doubled(people).implode()))["match"].unique()
+    return people.filter(pl.col("match").is_in(shared.implode()))["key"]
+
+
 def _plain(
     combos: pl.DataFrame, keys: _Keys, *, known: pl.DataFrame | None, crowd: int
 ) -> pl.DataFrame:
@@ -209,7 +215,7 @@ def _exact(
     same_mail = pl.col("mail").is_null() | (pl.col("mail") == pl.col("their_mail"))
     is_theirs = pl.col("their_visitors").list.contains(pl.col("anonymous"))
     return faced.filter(same_key.fill_null(value=False), same_mail.fill_null(value=False)).select(
-        "combo", "match", (~is_theirs).fill_null(value=False).alias("is_new")
+        "combo", "match", (pl.col("anonymous").is_not_null() & ~is_theirs).alias("is_new")
     )
 
 

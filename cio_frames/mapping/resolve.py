@@ -9,6 +9,7 @@ import polars as pl
 
 from cio_frames.errors import FieldConflictError, MappingError, NoIdentifierError
 from cio_frames.frames import ROW
+from cio_frames.mapping.hashing import hashed
 from cio_frames.mapping.propose import Proposal
 from cio_frames.mapping.slots import MessageMapping, Nulls, Role, Slot
 from cio_frames.mapping.sources import Value, demand, source, zone
@@ -30,6 +31,7 @@ class Ask:
         key: Columns that the message id is made from instead of the whole payload.
         nulls: What empty cells mean, for all columns or per column.
         timezone: Zone of times that carry none.
+        hash: Columns of traits, properties or form fields whose values are sent as their SHA-256.
     """
 
     fields: Mapping[str, Value | None]
@@ -40,6 +42,7 @@ class Ask:
     key: str | Sequence[str] | None = None
     nulls: Nulls | Mapping[str, Nulls] = "omit"
     timezone: str | None = None
+    hash: str | Sequence[str] = ()
 
 
 def resolve(
@@ -84,14 +87,15 @@ def resolve(
         extras += maker.tree(ask.relationship, root=root, role="body", argument="relationship")
     taken = maker.columns_of(chain(fields, extras))
     body = _body(ask.body, call=call, maker=maker, taken=taken, fields=fields)
-    slots = (*fields, *body, *extras)
+    zoned = zone(ask.timezone)
+    slots = hashed((*fields, *body, *extras), columns=ask.hash, schema=schema, timezone=zoned)
     _require(slots, call=call, available=schema.names())
     _forbid_conflicts(slots)
     used = maker.columns_of(slots)
     return MessageMapping(
         call=call,
         slots=slots,
-        timezone=zone(ask.timezone),
+        timezone=zoned,
         unused=tuple(name for name in schema.names() if name not in used and name != ROW),
     )
 

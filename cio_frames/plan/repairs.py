@@ -116,15 +116,11 @@ def _touched(
             yield one, other
 
 
-def _changed(
-    rows: pl.LazyFrame, one: Slot, other: Slot, *, timezone: str | None
-) -> pl.LazyFrame:
+def _changed(rows: pl.LazyFrame, one: Slot, other: Slot, *, timezone: str | None) -> pl.LazyFrame:
     before = one.expr.cast(pl.String) if one.dtype.is_float() else _text(one, timezone=timezone)
     pairs = rows.select(before.alias("before"), _text(other, timezone=timezone).alias("after"))
     changed = pairs.filter(pl.col("before").ne_missing(pl.col("after")))
-    return changed.select(
-        pl.len().cast(pl.Int64).alias("rows"), pl.all().head(EXAMPLES).implode()
-    )
+    return changed.select(pl.len().cast(pl.Int64).alias("rows"), pl.all().head(EXAMPLES).implode())
 
 
 def _text(slot: Slot, *, timezone: str | None) -> pl.Expr:

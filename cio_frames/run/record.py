@@ -103,7 +103,7 @@ def _lines(audit: Reader) -> list[RunLine]:
     return [
         RunLine(
             run_id=row["run_id"],
-            created=_moment(row["created"]),
+            created=f"{row['created']:%Y-%m-%d %H:%M}",
             endpoint=row["endpoint"],
             outcome=f"{row['state']} ({row['stopped']})" if row["stopped"] else row["state"],
             counts={state: row[state] for state in STATES},

@@ -52,9 +52,7 @@ def check(
         found.append(known.filter(pl.col("row").is_in(rows.implode())))
     findings = pl.concat(found)
     blocked = findings.filter(pl.col("severity").is_in(BLOCKING))["row"]
-    valid = (
-        prepared.filter(~pl.col(ROW).is_in(blocked.implode())) if len(blocked) else prepared
-    )
+    valid = prepared.filter(~pl.col(ROW).is_in(blocked.implode())) if len(blocked) else prepared
     return Checked(rows=rows, valid=valid, findings=findings)
 
 
@@ -108,7 +106,9 @@ def _opened(prepared: pl.DataFrame, gates: Sequence[Gate]) -> Iterator[tuple[str
             gate.is_open.fill_null(value=False).alias(f"{place}")
             for place, gate in enumerate(gates)
         )
-        for gate, column, is_open in zip(gates, flags, flags.select(pl.all().any()).row(0), strict=True):
+        for gate, column, is_open in zip(
+            gates, flags, flags.select(pl.all().any()).row(0), strict=True
+        ):
             if is_open:
                 yield gate.name, prepared.filter(column)
 
@@ -150,7 +150,9 @@ def _sizes(rows: pl.DataFrame, scope: Scope) -> pl.Expr:
 
 
 def _longest(rows: pl.DataFrame, mapping: MessageMapping) -> pl.Expr:
-    slots = [slot for slot in mapping.slots if slot.dtype == pl.String and slot.name in rows.columns]
+    slots = [
+        slot for slot in mapping.slots if slot.dtype == pl.String and slot.name in rows.columns
+    ]
     if not slots:
         return pl.lit(None, pl.String)
     sizes = pl.concat_list(
@@ -162,7 +164,5 @@ def _longest(rows: pl.DataFrame, mapping: MessageMapping) -> pl.Expr:
     )
     largest = sizes.list.sort(descending=True).list.head(LARGEST)
     return largest.list.eval(
-        pl.format(
-            "{} {}", pl.element().struct.field("name"), pl.element().struct.field("bytes")
-        )
+        pl.format("{} {}", pl.element().struct.field("name"), pl.element().struct.field("bytes"))
     ).list.join(", ")

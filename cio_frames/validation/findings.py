@@ -117,9 +117,7 @@ def _judged(
     """Return a refusal for each share of rows that is larger than the user allows."""
     numbered = findings.filter(pl.col("row").is_not_null())
     failed = {
-        code: rejected
-        if code == "*"
-        else numbered.filter(pl.col("code") == code)["row"].n_unique()
+        code: rejected if code == "*" else numbered.filter(pl.col("code") == code)["row"].n_unique()
         for code in shares
     }
     refused = [

@@ -5,7 +5,17 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from cio_frames.checks import ByOwn, ByRow, ByText, ByValue, Check, Scope, Severity, number_text, text_of
+from cio_frames.checks import (
+    ByOwn,
+    ByRow,
+    ByText,
+    ByValue,
+    Check,
+    Scope,
+    Severity,
+    number_text,
+    text_of,
+)
 from cio_frames.frames import ROW, Note
 from cio_frames.mapping import Slot
 from cio_frames.values import as_text, has_text
@@ -137,9 +147,7 @@ def _text_probes(check: Check, test: ByText, *, scope: Scope) -> Iterator[Probe]
         if asked is not None:
             text, gate = asked
             shown = test.shown(text) if test.shown else text
-            yield probe(
-                check, slot=slot, bad=test.bad(text), value=shown, scope=scope, gate=gate
-            )
+            yield probe(check, slot=slot, bad=test.bad(text), value=shown, scope=scope, gate=gate)
 
 
 def _gated(slot: Slot, test: ByText) -> tuple[pl.Expr, Gate] | None:

@@ -82,9 +82,7 @@ def _evidence(checks: Sequence[Check], scope: Scope) -> Iterator[tuple[Check, Sl
                     yield check, slot, evidence
 
 
-def _about(
-    check: Check, slot: Slot | None, evidence: str, *, scope: Scope
-) -> tuple[object, ...]:
+def _about(check: Check, slot: Slot | None, evidence: str, *, scope: Scope) -> tuple[object, ...]:
     column = slot.label if slot else None
     severity, allowed = leniency(check, column=column, scope=scope)
     sentence, hint = filled(check.sentence, column) + allowed, filled(check.hint, column)

@@ -89,46 +89,50 @@ def _grouped(findings: Iterable[FindingView]) -> list[tuple[Severity, list[Findi
 
 
 def _group(severity: Severity, found: list[FindingView]) -> Markup:
-    """Return the findings of one severity."""
+    """Return the findings of one severity; many are listed first and read one by one."""
     group = GROUPS[severity]
-    overview = [_overview(group, found)] if len(found) >= _MANY else []
-    return parts.section(group.title, *overview, *(_finding(group, finding) for finding in found))
-
-
-def _overview(group: _Group, found: list[FindingView]) -> Markup:
-    """Return how often each check speaks, side by side."""
+    if len(found) < _MANY or severity == "refuse":
+        return parts.section(group.title, *(_finding(group, finding) for finding in found))
     most = max(finding.rows for finding in found)
-    rows = [
-        (
-            parts.code(finding.code),
-            _extent(finding),
-            charts.share(finding.rows, most=most, tone=group.tone),
-        )
-        for finding in found
-    ]
-    return parts.grid(("check", "found in", ""), rows, right={1})
+    lines = [_folded(group, finding, most=most) for finding in found]
+    if severity == "info":
+        return parts.fold(f"{group.title}: {many(len(found), 'finding')}", *lines)
+    return parts.section(group.title, *lines)
+
+
+def _folded(group: _Group, finding: FindingView, *, most: int) -> Markup:
+    """Return one finding on a line, with a bar as long as its rows are many; the rest folded."""
+    bar = charts.share(finding.rows, most=most, tone=group.tone)
+    line = tag("span", bar, parts.code(finding.code), f" {_extent(finding)}")
+    return parts.fold(
+        line,
+        tag("div", *_told(finding), style=css.join(css.ITEM, css.edge(group.tone))),
+        style=css.INNER_FOLD,
+    )
 
 
 def _finding(group: _Group, finding: FindingView) -> Markup:
     """Return one finding: what, how often, what it would do, what to do, and the evidence."""
-    lines: list[Child] = [
-        parts.badge(group.badge, tone=group.tone),
-        parts.code(finding.code),
-        f" {_extent(finding)}",
-    ]
+    badge = parts.badge(group.badge, tone=group.tone)
+    return tag(
+        "div",
+        tag("div", badge, parts.code(finding.code), f" {_extent(finding)}"),
+        *_told(finding),
+        style=css.join(css.ITEM, css.edge(group.tone)),
+    )
+
+
+def _told(finding: FindingView) -> list[Markup]:
+    """Return what was found, what it would do, what to do about it, and the evidence."""
     todo: list[Child] = [tag("strong", "Do: "), finding.hint]
     if finding.fix:
         todo += [" Repair it with ", parts.code(finding.fix), "."]
-    return tag(
-        "div",
-        tag("div", *lines),
-        parts.sentence(
-            finding.sentence, *([" ", finding.consequence] if finding.consequence else [])
-        ),
+    consequence = [" ", finding.consequence] if finding.consequence else []
+    return [
+        parts.sentence(finding.sentence, *consequence),
         *([parts.sentence(*todo)] if finding.hint or finding.fix else []),
         *([_examples(finding)] if finding.examples else []),
-        style=css.join(css.ITEM, css.edge(group.tone)),
-    )
+    ]
 
 
 def _examples(finding: FindingView) -> Markup:

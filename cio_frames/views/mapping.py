@@ -23,7 +23,7 @@ class MappingView:
 
 
 def fold(rows: Sequence[MappingView]) -> Markup:
-    """Return the mapping, open if anything in it was not named by the user."""
+    """Return the mapping; its title says if anything in it was not named by the user."""
     lines = [
         (
             parts.code(row.field),
@@ -33,7 +33,7 @@ def fold(rows: Sequence[MappingView]) -> Markup:
         )
         for row in rows
     ]
-    return parts.fold(_title(rows), parts.grid(_TITLES, lines), is_open=_proposed(rows) > 0)
+    return parts.fold(_title(rows), parts.grid(_TITLES, lines))
 
 
 def text(rows: Sequence[MappingView]) -> str:

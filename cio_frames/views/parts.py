@@ -44,7 +44,7 @@ def section(title: str, *children: Child) -> Markup:
     return tag("section", tag("div", title, style=css.SECTION_TITLE), *children, style=css.SECTION)
 
 
-def fold(title: str, *children: Child, is_open: bool = False, style: Style = css.FOLD) -> Markup:
+def fold(title: Child, *children: Child, is_open: bool = False, style: Style = css.FOLD) -> Markup:
     """Return a part that a reader opens with a click or the keyboard."""
     return tag(
         "details",

@@ -12,7 +12,7 @@ from cio_frames.views.style import Tone
 from cio_frames.views.table import TableView
 from cio_frames.views.wording import many, number
 
-_TITLES = ("run", "when", "to", "how it ended", "rows", "arrived", "left out", "not known")
+_TITLES = ("run", "when (UTC)", "to", "end", "rows", "arrived", "left out", "not known")
 _ARRIVED = ("delivered", "accepted_unverified", "skipped_done")
 _LEFT_OUT = ("rejected_local", "rejected_server")
 

@@ -65,12 +65,17 @@ def _rest(view: TableView, *, drawn: int) -> str:
 
 def _words(row: Sequence[object]) -> list[str]:
     """Return the values of a row as text."""
-    return ["null" if value is None else str(value) for value in row]
+    return ["null" if value is None else _word(value) for value in row]
 
 
 def _cell(value: object) -> Child:
     """Return a value for a cell; what is missing looks different from the word for it."""
-    return parts.muted("null") if value is None else str(value)
+    return parts.muted("null") if value is None else _word(value)
+
+
+def _word(value: object) -> str:
+    """Return a value as text, a count with its thousands parted."""
+    return number(value) if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 def _numeric(view: TableView) -> frozenset[int]:

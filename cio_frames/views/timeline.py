@@ -83,12 +83,16 @@ def _triggering(view: TimelineView) -> str:
     fresh, rows = sum(view.recent), sum(view.older) + sum(view.recent)
     if not fresh:
         return f"No row is less than {view.hours} hours old."
-    return f"{number(fresh)} of {many(rows, 'row')} ({percent(fresh, rows)}) less than {view.hours} hours old."
+    return f"{number(fresh)} of {many(rows, 'row')} ({percent(fresh, rows)}) are less than {view.hours} hours old."
 
 
 def _unknown(view: TimelineView) -> str:
     """Return how many rows are not in the chart."""
-    return f"{many(view.unknown, 'row')} without a time not shown." if view.unknown else ""
+    return (
+        f"{many(view.unknown, 'row')} without a time {'is' if view.unknown == 1 else 'are'} not shown."
+        if view.unknown
+        else ""
+    )
 
 
 def _mark(view: TimelineView) -> float | None:

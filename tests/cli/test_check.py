@@ -225,3 +225,24 @@ def test_severity_can_be_raised(cli, people):
 
     assert cli("check", *options).code == 0
     assert cli("check", *options, "--severity", "id.nobody=reject").code == 1
+
+
+@pytest.mark.parametrize("threshold", ["0.5", "id.missing=0.1"])
+def test_too_many_failing_rows_refuse_the_plan(cli, mixed, threshold):
+    """A share of failing rows beyond the threshold refuses the whole plan."""
+    said = cli(
+        "check", mixed, "--call", "identify", "--user-id", "id", "--threshold", threshold
+    )  # fmt: skip
+
+    assert said.code == 3
+
+
+def test_sensitive_data_is_let_through_with_a_reason(cli, folder):
+    """A column of card numbers is refused until a reason is given."""
+    (folder / "cards.csv").write_text("id,note\nu1,4111111111111111\n")
+    options = ("cards.csv", "--call", "identify", "--user-id", "id")
+    refused = cli("check", *options)
+    allowed = cli("check", *options, "--allow-sensitive", "note=test numbers")
+
+    assert (refused.code, allowed.code) == (3, 0)
+    assert '--allow-sensitive "note=the reason"' in " ".join(refused.out.split())

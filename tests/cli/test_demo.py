@@ -66,6 +66,11 @@ def test_the_demo_shows_the_dirty_file_refused_then_mended(sent):
     assert rejected["reasons"].null_count() == 0
 
 
+def test_the_demo_foretells_who_is_who(sent):
+    """Where plans have an identity preview, its counts are shown before anything is sent."""
+    assert ("What the identity preview says" in sent[1]) is hasattr(cio.Backfill, "identity")
+
+
 def test_the_demo_names_the_file_that_is_missing(cli, folder):
     """A file that is not there is named, and where to find it."""
     shutil.copy(DATA / "people_known.csv", folder)

@@ -90,7 +90,7 @@ def test_no_words_are_in_a_picture(read):
     assert "<text" not in _svg(drawn)
     images = [dict(attributes) for tag, attributes in read(drawn).elements if tag == "img"]
     assert images[0]["alt"] == snapshot(
-        "One bar is 2 days; the highest stands for 8 rows. 3 of 16 rows (19 %) less than 72 hours old."
+        'One bar is 2 days; the highest stands for 8 rows. 3 of 16 rows (19 %) are less than 72 hours old.'
     )
 
 
@@ -106,7 +106,7 @@ def test_rows_that_can_start_campaigns_are_marked(read):
             "2024-11-09",
             "One bar is 2 days; the highest stands for 8 rows.",
             "! can start campaigns",
-            "3 of 16 rows (19 %) less than 72 hours old. 3 rows without a time not shown.",
+            '3 of 16 rows (19 %) are less than 72 hours old. 3 rows without a time are not shown.',
         ]
     )
 
@@ -131,8 +131,9 @@ def test_the_timeline_in_a_terminal():
     assert timeline.text(TIMES) == snapshot("""\
 When it happened
   2024-11-01 ▄ █▂▂ 2024-11-09
-  One bar is 2 days; the highest stands for 8 rows. 3 of 16 rows (19 %) less than 72 hours old.
-  3 rows without a time not shown.\
+  One bar is 2 days; the highest stands for 8 rows. 3 of 16 rows (19 %) are less than 72 hours
+  old.
+  3 rows without a time are not shown.\
 """)
 
 
@@ -156,8 +157,8 @@ def test_the_pace_of_a_run(read):
 Pace
   rows/s   ▂█ ▄
   answers  ▂▄ █
-  Rows answered: 35 rows/s on average, 80 rows/s at best. In the yellow bars 3 requests had to be
-  repeated. Time to an answer: 250 ms on average (grey), 1.5 s at most (blue).\
+  Rows answered: 35 rows/s on average, 80 rows/s at best. In the yellow bars 3 requests had to
+  be repeated. Time to an answer: 250 ms on average (grey), 1.5 s at most (blue).\
 """)
 
 

@@ -55,10 +55,10 @@ def test_a_table_in_a_terminal():
     rows = [(1, "日本"), (None, "a\nb"), (12345, "\x1b[31m")]
 
     assert table.text(_view(rows, total=5000)) == snapshot("""\
-    n  text
-    1  日本
- null  a␊b
-12345  ␛[31m
+     n  text
+     1  日本
+  null  a␊b
+12,345  ␛[31m
 And 4,997 more rows; all are in run.failed().\
 """)
 
