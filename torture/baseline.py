@@ -10,19 +10,16 @@ from pathlib import Path
 import polars as pl
 
 from cio_frames.sandbox import Faults
-from torture.bench import Bench, Line, bench, hurried, require, require_clean
+from torture.bench import Bench, Line, bench, require, require_clean
 from torture.checker import Verdict, check
-from torture.inputs import POISON, Input, arrivals, people, tracked
+from torture.inputs import Input, arrivals, people, tracked
 
 TROUBLES = {
-    "no trouble": (Faults(), 0),
-    "flaky": (
-        Faults(
-            failed=0.10, reset_before=0.03, reset_after=0.03, truncated=0.03, throttled=0.05,
-        ),
-        0,
+    "no trouble": Faults(),
+    "flaky": Faults(
+        failed=0.10, reset_before=0.03, reset_after=0.03, truncated=0.03, throttled=0.05,
     ),
-    "one bad row": (Faults(), 1),
+    "dropping host": Faults(dropped=0.05),
 }  # fmt: skip
 
 
@@ -35,11 +32,9 @@ def compared(name: str, *, seed: int, rows: int, seconds: float = 60.0) -> tuple
         rows: How many rows.
         seconds: After how long the SDK is ended.
     """
-    faults, bad = TROUBLES[name]
-    poison = set(range(rows // 2, rows // 2 + bad))
-    frame = people(rows, people=rows // 10, seed=seed, poison=poison)
-    given = Input(frame=frame, poison=poison, calls=(tracked,), batch_bytes=160 * 100)
-    with hurried(1.0), bench("T25", f"cio_frames, {name}", seed=seed, faults=faults) as put:
+    faults = TROUBLES[name]
+    given = Input(frame=people(rows, people=rows // 10, seed=seed), calls=(tracked,))
+    with bench("T25", f"cio_frames, {name}", seed=seed, faults=faults) as put:
         put.send(given)
         ours = require_clean(put.line(given))
     require(ours.verdict.open == 0, ours, "every row has its end")
@@ -103,13 +98,11 @@ def main() -> None:
     order = json.loads(sys.argv[1])
     client = Client(order["key"], host=order["url"])
     refused = 0
-    for row in pl.read_parquet(Path(order["rows"])).iter_rows(named=True):
-        device = {"device": {"type": POISON}} if row["device"] else None
+    for row in pl.read_parquet(Path(order["rows"])).to_dicts():
         took, _ = client.track(
             user_id=f"u{row['component']}",
             event="Torture",
             properties={"n": row["n"], "amount": row["amount"]},
-            context=device,
             timestamp=row["at"],
         )
         refused += not took

@@ -2,10 +2,12 @@
 
 import asyncio
 import time
+from collections import Counter
 
 from cio_frames.sandbox import Faults
 from cio_frames.sending.answers import Request
-from torture.bench import Line, bench, hurried, require, require_clean
+from torture.bench import Bench, Line, bench, hurried, require, require_clean
+from torture.checker import Verdict
 from torture.inputs import Input, people
 
 ATTEMPTS_AT_ONCE = 50
@@ -20,21 +22,29 @@ def given_up(count: int, *, seed: int, good: int = 100) -> Line:
         seed: Only told.
         good: How many are sent after them, over the same connections.
     """
-    given = Input(frame=people(1, people=1, seed=seed))
-    with bench("T15", f"{count} requests given up", seed=seed, rate=None) as put:
+    with bench("T15", f"{count} requests given up", seed=seed) as put:
         put.workspace.faults = Faults(late=1.0, hold_s=2.0, last=count)
-        client = put.client(attempt_s=0.05)
-        troubles = asyncio.run(_wear(client, count=count, good=good, put=put))
-        put.send(given)
-        line = put.line(given, troubles=troubles)
-    require("POOL" not in troubles, line, f"no request waits for a connection: {troubles}")
+        troubles = asyncio.run(_wear(put, count=count, good=good))
+        line = Line(
+            test=put.test,
+            what=put.what,
+            rows=good,
+            requests=put.workspace.counts["requests"],
+            verdict=Verdict(),
+            seed=seed,
+            seconds=time.monotonic() - put.started,
+            facts=troubles,
+        )
+    require("POOL" not in troubles, line, "no request waits for a connection")
+    require(troubles["TIMEOUT"] and troubles["cancelled"], line, "requests were given up")
     require(troubles.get("200") == good, line, "all later requests get through")
     return line
 
 
-async def _wear(client, *, count: int, good: int, put) -> dict[str, int]:  # noqa: ANN001
+async def _wear(put: Bench, *, count: int, good: int) -> Counter[str]:
     """Return what came of all requests."""
-    found: dict[str, int] = {}
+    found: Counter[str] = Counter()
+    client = put.client(attempt_s=0.3)
     request = Request(api="pipelines", path="/v1/batch", body=BODY % 0)
     async with client.session() as transport:
 
@@ -48,7 +58,7 @@ async def _wear(client, *, count: int, good: int, put) -> dict[str, int]:  # noq
                 told = answer.trouble or str(answer.status)
             except asyncio.CancelledError:
                 told = "cancelled"
-            found[told] = found.get(told, 0) + 1
+            found[told] += 1
 
         for start in range(0, count, ATTEMPTS_AT_ONCE):
             await asyncio.gather(*(one(start + at) for at in range(ATTEMPTS_AT_ONCE)))
@@ -56,8 +66,7 @@ async def _wear(client, *, count: int, good: int, put) -> dict[str, int]:  # noq
         found.pop("200", None)
         for _ in range(good):
             answer = await transport.post(request)
-            told = answer.trouble or str(answer.status)
-            found[told] = found.get(told, 0) + 1
+            found[answer.trouble or str(answer.status)] += 1
     return found
 
 

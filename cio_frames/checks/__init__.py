@@ -25,6 +25,7 @@ from cio_frames.checks.emails import EMAIL_CHECKS
 from cio_frames.checks.forensics import FORENSIC_CHECKS
 from cio_frames.checks.identifiers import IDENTIFIER_CHECKS
 from cio_frames.checks.inside import number_text, text_of
+from cio_frames.checks.merges import MERGE_CHECKS
 from cio_frames.checks.names import NAME_CHECKS
 from cio_frames.checks.people import PEOPLE_CHECKS
 from cio_frames.checks.sensitive import SENSITIVE_CHECKS
@@ -33,12 +34,17 @@ from cio_frames.checks.texts import TEXT_CHECKS
 from cio_frames.checks.time_forms import TIME_FORM_CHECKS
 from cio_frames.checks.times import TIME_CHECKS
 from cio_frames.checks.traits import TRAIT_CHECKS
+from cio_frames.checks.variants import VARIANT_CHECKS
+from cio_frames.checks.zeros import ZERO_CHECKS
 
 CATALOGUE: tuple[Check, ...] = (
     *IDENTIFIER_CHECKS,
     *FORENSIC_CHECKS,
+    *ZERO_CHECKS,
     *EMAIL_CHECKS,
+    *VARIANT_CHECKS,
     *PEOPLE_CHECKS,
+    *MERGE_CHECKS,
     *TIME_CHECKS,
     *TIME_FORM_CHECKS,
     *CONTENT_CHECKS,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from os import PathLike
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 import polars as pl
 
@@ -13,8 +13,6 @@ from cio_frames.checks.check import SEVERITIES, ByOwn, Check, Severity
 from cio_frames.errors import MappingError
 from cio_frames.frames import read, scan
 from cio_frames.values import as_text
-
-Value = TypeVar("Value")
 
 
 def _none() -> Mapping[str, Any]:
@@ -95,6 +93,15 @@ class Checks:
                     f"Checks(severity={{{code!r}: {severity!r}}}): "
                     f"a severity is one of {', '.join(SEVERITIES)}."
                 )
+        self._demand_shares(codes)
+        for column, reason in self.allow_sensitive.items():
+            if not str(reason or "").strip():
+                raise MappingError(
+                    f"Checks(allow_sensitive={{{column!r}: ...}}) needs the reason as a text: "
+                    "it goes into the record of the run."
+                )
+
+    def _demand_shares(self, codes: Sequence[str]) -> None:
         for code, share in self.shares().items():
             if not 0 <= share <= 1:
                 raise MappingError(
@@ -103,12 +110,6 @@ class Checks:
             if code != "*" and code not in codes:
                 raise MappingError(
                     f"Checks(thresholds={{{code!r}: ...}}) names no check.{_nearest(code, codes)}"
-                )
-        for column, reason in self.allow_sensitive.items():
-            if not isinstance(reason, str) or not reason.strip():
-                raise MappingError(
-                    f"Checks(allow_sensitive={{{column!r}: ...}}) needs the reason as a text: "
-                    "it goes into the record of the run."
                 )
 
 

@@ -5,10 +5,10 @@ import re
 from cio_frames.checks.check import ByCall, ByColumn, Check, Scope
 from cio_frames.mapping import Slot
 from cio_frames.spec import (
+    FLAT_PREFIXES,
     FORM_RESERVED,
     LIMITS,
     OVERRIDE_PROPERTIES,
-    FLAT_PREFIXES,
     RESERVED_PREFIXES,
     RESERVED_TRAITS,
     STRIPPED_TRAITS,

@@ -1,26 +1,16 @@
-"""People across rows: who is there twice, under two spellings, or with two addresses."""
+"""People across rows: who is there twice, with two addresses, or with too much."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import polars as pl
-import rustworkx as rx
 
 from cio_frames.checks.check import ByTable, Check, Scope
-from cio_frames.checks.identifiers import EMAILS, blank, is_id, is_text, text
+from cio_frames.checks.identifiers import EMAILS, blank, is_text, text
 from cio_frames.frames import ROW
 from cio_frames.mapping import Slot
 from cio_frames.spec import LIMITS
 from cio_frames.values import has_text
-
-LOOK_ALIKES = dict(
-    zip(
-        "аеорсухіјѕԁһԛԝАВЕКМНОРСТХІЈЅαορνικΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
-        "aeopcyxijsdhqwABEKMHOPCTXIJSaopvikABEZHIKMNOPTYX",
-        strict=True,
-    )
-)
-"""Letters that look like Latin ones, and those (Unicode TR39, the letters that keyboards have)."""
 
 OWNERS = ("user_id", "anonymous_id")
 
@@ -114,74 +104,6 @@ def _repeats(gathered: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.Dat
     return later.with_columns(pl.lit(label, pl.String).alias("column"))
 
 
-def _ids(scope: Scope) -> list[Slot]:
-    return [slot for slot in scope.mapping.slots if is_id(slot) and is_text(slot)]
-
-
-def _spellings(
-    rows: pl.LazyFrame,
-    scope: Scope,
-    *,
-    alike: Callable[[pl.Expr], pl.Expr],
-    odd: Callable[[pl.Expr], pl.Expr],
-) -> pl.LazyFrame | None:
-    """Gather, of values that are odd, what they are alike by."""
-    queries = [
-        rows.select(text(slot, scope).alias("value"))
-        .filter(odd(pl.col("value")))
-        .select(pl.lit(slot.label).alias("column"), alike(pl.col("value")).alias("key"))
-        .unique()
-        for slot in _ids(scope)
-    ]
-    return pl.concat(queries) if queries else None
-
-
-def _spelt_apart(
-    gathered: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, alike: Callable[[pl.Expr], pl.Expr]
-) -> pl.DataFrame:
-    """Return the rows whose value is alike another of the column, and not the same."""
-    results = []
-    for slot in _ids(scope):
-        keys = gathered.filter(pl.col("column") == slot.label)["key"]
-        if not len(keys):
-            continue
-        near = rows.select(ROW, text(slot, scope).alias("value")).with_columns(
-            alike(pl.col("value")).alias("key")
-        )
-        rivals = near.filter(pl.col("key").is_in(keys.implode())).collect(engine="streaming")
-        several = rivals.filter(pl.col("value").n_unique().over("key") > 1)
-        results.append(
-            several.select(
-                pl.col(ROW).alias("row"), pl.lit(slot.label).alias("column"), pl.col("value")
-            )
-        )
-    empty = pl.DataFrame(schema={"row": pl.Int64, "column": pl.String, "value": pl.String})
-    return pl.concat([empty, *results])
-
-
-def _lower(values: pl.Expr) -> pl.Expr:
-    return values.str.to_lowercase()
-
-
-def _has_case(values: pl.Expr) -> pl.Expr:
-    return values.str.contains(r"\p{Lu}") & ~values.str.contains("@", literal=True)
-
-
-def skeleton(values: pl.Expr) -> pl.Expr:
-    """Return values so that those that look alike are the same."""
-    plain = values.str.normalize("NFKC")
-    return plain.str.replace_many(list(LOOK_ALIKES), list(LOOK_ALIKES.values()))
-
-
-def _is_foreign(values: pl.Expr) -> pl.Expr:
-    return values.str.len_bytes() != values.str.len_chars()
-
-
-def _by_case(gathered: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
-    apart = _spelt_apart(gathered, rows, scope, alike=_lower)
-    return apart.filter(~pl.col("value").str.contains("@", literal=True))
-
-
 def _pairs(rows: pl.LazyFrame, scope: Scope, *, by: str, other: str) -> pl.LazyFrame | None:
     """Gather persons with several addresses, or addresses of several persons."""
     slots = _pair(scope)
@@ -220,70 +142,6 @@ def _paired(gathered: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, by: str
     bad = keys[by].hash().is_in(gathered["key"].implode()) & filled
     return found(rows, bad, column=shown.label, value=text(shown, scope)).collect(
         engine="streaming"
-    )
-
-
-def _alias_slots(scope: Scope) -> tuple[Slot, Slot] | None:
-    previous, kept = scope.mapping.find("previous_id"), scope.mapping.find("user_id")
-    if previous is None or kept is None or not (has_text(previous.dtype) and has_text(kept.dtype)):
-        return None
-    return previous, kept
-
-
-def _links(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Gather the merges into somebody who is merged away as well."""
-    slots = _alias_slots(scope)
-    if slots is None:
-        return None
-    previous, kept = (text(slot, scope) for slot in slots)
-    pairs = rows.select(pl.col(ROW).alias("row"), previous.alias("from"), kept.alias("into"))
-    pairs = pairs.filter(pl.col("from") != pl.col("into"))
-    return pairs.join(pairs.select("from").unique(), left_on="into", right_on="from", how="semi")
-
-
-def _in_cycles(gathered: pl.DataFrame) -> pl.Series:
-    """Tell of each link whether it is part of a circle."""
-    graph: rx.PyDiGraph[str, int] = rx.PyDiGraph()
-    names = pl.concat([gathered["from"], gathered["into"]]).unique()
-    nodes = dict(zip(names, graph.add_nodes_from(names.to_list()), strict=True))
-    edges = [(nodes[one], nodes[other], 0) for one, other in gathered.select("from", "into").rows()]
-    graph.add_edges_from(edges)
-    circles = {
-        node: place
-        for place, circle in enumerate(rx.strongly_connected_components(graph))
-        for node in circle
-    }
-    return pl.Series([circles[one] == circles[other] for one, other, _ in edges], dtype=pl.Boolean)
-
-
-def _circular(
-    gathered: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope, *, circular: bool
-) -> pl.DataFrame:
-    slots = _alias_slots(scope)
-    inside = _in_cycles(gathered)
-    chosen = gathered.filter(inside if circular else ~inside)
-    label = slots[0].label if slots else None
-    return chosen.select(
-        "row",
-        pl.lit(label, pl.String).alias("column"),
-        pl.format("{} → {}", "from", "into").alias("value"),
-    )
-
-
-def _split(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    slots = _alias_slots(scope)
-    if slots is None:
-        return None
-    previous, kept = (text(slot, scope) for slot in slots)
-    pairs = rows.select(pl.col(ROW).alias("row"), previous.alias("value"), kept.alias("into"))
-    several = (
-        pairs.drop_nulls()
-        .group_by("value")
-        .agg(pl.col("into").n_unique())
-        .filter(pl.col("into") > 1)
-    )
-    return pairs.join(several.select("value"), on="value", how="semi").select(
-        "row", pl.lit(slots[0].label).alias("column"), "value"
     )
 
 
@@ -326,29 +184,6 @@ PEOPLE_CHECKS = (
         unrepaired="which row is right cannot be known",
     ),
     Check(
-        code="id.case-variants", severity="warn",
-        test=ByTable(gather=partial(_spellings, alike=_lower, odd=_has_case), conclude=_by_case),
-        sentence="{column} is spelt in capitals here and in small letters elsewhere.",
-        hint="Write it in one way, if it is one person.",
-        extent="{values}, each a profile of its own.",
-        consequence="Ids are compared with their case: each spelling is another person.",
-        source="reference 3.1 (id is case-sensitive); reliability 3.3 (46)",
-        unrepaired="making them one could merge two people",
-    ),
-    Check(
-        code="id.look-alikes", severity="warn",
-        test=ByTable(
-            gather=partial(_spellings, alike=skeleton, odd=_is_foreign),
-            conclude=partial(_spelt_apart, alike=skeleton),
-        ),
-        sentence="{column} looks like another identifier of the column and is made of other characters.",
-        hint="Write it in one way, if it is one person.",
-        extent="{values}, each a profile of its own.",
-        consequence="Each spelling is another person.",
-        source="reliability 3.3 (47, 48); Unicode TR15, TR39",
-        unrepaired="making them one could merge two people",
-    ),
-    Check(
         code="person.many-emails", severity="warn",
         test=ByTable(
             gather=partial(_pairs, by="person", other="email"),
@@ -372,32 +207,6 @@ PEOPLE_CHECKS = (
         extent="{values} in {rows}.",
         consequence="An address belongs to one person: the others keep none, or are merged.",
         source="reference 3.2, 3.2a; reliability 3.3 (54)",
-        unrepaired=UNCERTAIN,
-    ),
-    Check(
-        code="alias.cycle", severity="reject",
-        test=ByTable(gather=_links, conclude=partial(_circular, circular=True)),
-        sentence="{column} is part of a circle: people would be merged into each other.",
-        hint="Decide who is kept, and leave the other rows out.",
-        consequence="Who remains depends on which merge comes first, and it is for good.",
-        source="reference 3.4; reliability 3.3 (56)",
-        unrepaired=UNCERTAIN,
-    ),
-    Check(
-        code="alias.chain", severity="warn",
-        test=ByTable(gather=_links, conclude=partial(_circular, circular=False)),
-        sentence="{column} is merged into somebody who is merged away as well.",
-        hint="Name the last person of the chain in every row.",
-        consequence="Calls may not be processed in order: a merge into a deleted person does nothing.",
-        source="reference 3.4, 3.7; reliability 3.3 (57)",
-        unrepaired="rewriting who is merged into whom is for you to decide",
-    ),
-    Check(
-        code="alias.split", severity="warn", test=ByTable(gather=_split),
-        sentence="{column} is merged into several people.",
-        hint="Keep one row for each person that goes.",
-        consequence="The first merge wins; the others find nobody.",
-        source="reference 3.4",
         unrepaired=UNCERTAIN,
     ),
     Check(

@@ -22,7 +22,7 @@ SERIAL_DAYS = (29_221, 73_051)
 COMPACT_DAYS = (19_000_101, 21_001_231)
 DAY_MS = 86_400_000
 UNIX_DAY = 25_569
-NOON = 12
+HOURS, MINUTES = 24, 60
 
 
 def is_time(slot: Slot) -> bool:
@@ -56,7 +56,7 @@ def _parsed(values: pl.Expr, *, day: int, month: int) -> pl.Expr:
         "{}-{}-{}", values.str.extract(SLASHED, 3),
         _part(values, month).cast(pl.String).str.zfill(2), _part(values, day).cast(pl.String).str.zfill(2),
     ).str.to_date("%Y-%m-%d", strict=False)  # fmt: skip
-    clock = (hour < 24) & (minute < 60) & (second < 60)
+    clock = (hour < HOURS) & (minute < MINUTES) & (second < MINUTES)
     moment = date.cast(pl.Datetime("ms")) + pl.duration(hours=hour, minutes=minute, seconds=second)
     return pl.when(clock).then(moment)
 

@@ -90,7 +90,7 @@ def ties(named: pl.DataFrame) -> pl.DataFrame:
         "number", "key", pl.lit(None, pl.String).alias("other"), pl.lit("").alias("how")
     )
     pairs = pl.concat([tied, alone])
-    found = components(pairs.select("key", "other"))
+    found = components(pairs.select("key", pl.coalesce("other", "key").alias("other")))
     return pairs.join(found, on="key", how="left", maintain_order="left").with_columns(
         pl.coalesce("component", "key").alias("cluster")
     ).drop("component")  # fmt: skip

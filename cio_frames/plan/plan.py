@@ -14,8 +14,8 @@ from cio_frames.frames import ROW, Table
 from cio_frames.mapping import MessageMapping
 from cio_frames.payloads import Segment
 from cio_frames.plan.passes import Survey, Worked, forbidden, foreseen, segments, survey, work
-from cio_frames.plan.repairs import changes, offered, repaired
 from cio_frames.plan.payloads import Payloads
+from cio_frames.plan.repairs import changes, offered, repaired
 from cio_frames.plan.report import plan_view
 from cio_frames.plan.sendable import Sendable
 from cio_frames.run import Choice

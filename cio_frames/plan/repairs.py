@@ -14,11 +14,11 @@ from cio_frames.values import as_text, has_text
 EXAMPLES = 3
 CHANGE_SCHEMA = pl.Schema(
     {
-        "code": pl.String,
-        "column": pl.String,
-        "rows": pl.Int64,
-        "before": pl.List(pl.String),
-        "after": pl.List(pl.String),
+        "code": pl.String(),
+        "column": pl.String(),
+        "rows": pl.Int64(),
+        "before": pl.List(pl.String()),
+        "after": pl.List(pl.String()),
     }
 )
 """The columns of changes: how many rows a repair changed, and a few values before and after."""

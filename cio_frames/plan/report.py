@@ -59,7 +59,7 @@ def _findings(plan: "Plan") -> Iterator[FindingView]:
             hint=first["hint"],
             consequence=check.consequence if check else "",
             examples=tuple(_examples(numbered, column=str(column or ""))),
-            fix=_fix(check) if str(code) in plan.offered else "",
+            fix=_fix(check, hint=first["hint"]) if str(code) in plan.offered else "",
         )
 
 
@@ -75,8 +75,11 @@ def _sentence(finding: Mapping[str, Any]) -> str:
     return message if is_told else f"{message} ({evidence})"
 
 
-def _fix(check: Check | None) -> str:
-    return f"plan.fix({check.code!r})" if check and check.repair else ""
+def _fix(check: Check | None, *, hint: str) -> str:
+    """Return what to type for a repair, unless the hint says it already."""
+    if check is None or check.repair is None or "plan.fix(" in hint:
+        return ""
+    return f'plan.fix("{check.code}")'
 
 
 def _notes(plan: "Plan") -> Iterator[str]:

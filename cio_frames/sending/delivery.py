@@ -202,7 +202,12 @@ class Delivery:
             call=part.call,
             size=len(part),
             strict=self.strict,
-            history=History(attempt=tries, repeats=repeats, outage_s=outage_s),
+            history=History(
+                attempt=tries,
+                repeats=repeats,
+                outage_s=outage_s,
+                verified=self.flow.course(CALLS[part.call].api).verified,
+            ),
             patience=self.patience,
             chance=self.clock.random,
         )

@@ -97,6 +97,7 @@ class Patience:
         outage_s: Seconds without any success, after which the run ends and can be resumed.
         garbage: Tries of answers that are not Customer.io's.
         setup: Tries of a host that is unknown or cannot prove who it is.
+        unreached: Tries of a host that has not answered once in this run.
         timeouts: Timeouts in a row, after which a batch is halved.
         backoff_s: The longest wait between two tries.
     """
@@ -104,6 +105,7 @@ class Patience:
     outage_s: float = 1_800.0
     garbage: int = 4
     setup: int = 3
+    unreached: int = 6
     timeouts: int = 2
     backoff_s: float = 30.0
 
@@ -116,11 +118,13 @@ class History:
         attempt: Number of the attempt that was just answered, from 1.
         repeats: How many attempts in a row came to this same end, this one included.
         outage_s: Seconds since the first of a row of failures.
+        verified: Whether the host has taken anything in this run.
     """
 
     attempt: int = 1
     repeats: int = 1
     outage_s: float = 0.0
+    verified: bool = True
 
 
 Then = Literal["refuse", "split", "retry", "doubt", "stop"]
@@ -229,10 +233,15 @@ _SETUP = {
 }
 
 
+_UNREACHABLE = "Nothing answers at this host, and nothing has yet. Check host and network, then resume."
+
+
 def _never_sent(answer: Answer, *, history: History, patience: Patience, wait_s: float) -> Decision:
     reason = _SETUP.get(answer.trouble)
     if reason and history.repeats >= patience.setup:
         return Stop(code=answer.trouble, reason=reason)
+    if not history.verified and history.repeats >= patience.unreached:
+        return Stop(code="UNREACHABLE", reason=_UNREACHABLE)
     return Retry(after_s=wait_s, code=answer.trouble, in_doubt=False)
 
 

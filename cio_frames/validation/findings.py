@@ -123,8 +123,7 @@ def _judged(
     refused = [
         (
             None, "plan.threshold", "refuse", None, f"{count:,} of {rows:,} rows",
-            f"{_named(code)} {count:,} of {rows:,} rows ({count / rows:.1%}), "
-            f"more than the {shares[code]:.1%} allowed.",
+            f"{_named(code)} {count / rows:.1%} of the rows, more than the {shares[code]:.1%} allowed.",
             "Find out why, or raise the share in Checks(thresholds=...).",
         )
         for code, count in failed.items()

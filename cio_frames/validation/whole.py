@@ -44,13 +44,13 @@ def check_table(table: Table, *, checks: Sequence[Check], scope: Scope) -> pl.Da
         return FINDING_SCHEMA.to_frame()
     gathered = pl.collect_all([query for *_, query in asked], engine="streaming")
     found = [
-        _listed(item, test.conclude(answer, rows, scope), scope=scope)
+        _listed(item, test.conclude(answer, rows, scope))
         for (item, test, _), answer in zip(asked, gathered, strict=True)
     ]
     return pl.concat([FINDING_SCHEMA.to_frame(), *found])
 
 
-def _listed(check: Check, found: pl.DataFrame, *, scope: Scope) -> pl.DataFrame:
+def _listed(check: Check, found: pl.DataFrame) -> pl.DataFrame:
     if not found.height:
         return FINDING_SCHEMA.to_frame()
     evidence = pl.col("evidence") if "evidence" in found.columns else pl.lit(None, pl.String)

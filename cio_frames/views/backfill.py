@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cio_frames.views import parts, report
 from cio_frames.views import style as css
 from cio_frames.views import text as plain
-from cio_frames.views.html import Markup
+from cio_frames.views.html import Markup, tag
 from cio_frames.views.report import PlanView
 from cio_frames.views.style import Tone
 from cio_frames.views.wording import many, number, size
@@ -16,21 +16,22 @@ _NUMBERS = {0, 3, 4, 5}
 
 def html(views: Sequence[PlanView]) -> Markup:
     """Return one report for a notebook. Plans that forbid sending are open."""
-    word, tone, sentence = _verdict(views)
+    word, look_of_all, sentence = _verdict(views)
+    words = [report.verdict(view) for view in views]
     lines = [
         (*row, parts.badge(verdict, tone=look))
-        for row, (verdict, look, _) in zip(_rows(views), map(report.verdict, views), strict=True)
+        for row, (verdict, look, _) in zip(_rows(views), words, strict=True)
     ]
     folds = [
         parts.fold(
             f"Plan {place} of {len(views)}: {view.call} · {view.source}",
-            *report.body(view),
-            is_open=report.verdict(view)[1] == "bad",
+            tag("div", *report.body(view), style=css.join(css.ITEM, css.edge(tone))),
+            is_open=tone == "bad",
         )
-        for place, view in enumerate(views, 1)
+        for place, (view, (_, tone, _)) in enumerate(zip(views, words, strict=True), 1)
     ]
     return parts.card(
-        parts.head("Back-fill", about=_about(views), verdict=word, tone=tone),
+        parts.head("Back-fill", about=_about(views), verdict=word, tone=look_of_all),
         parts.sentence(sentence, style=css.LEAD),
         parts.figures(_figures(views)),
         parts.grid(_TITLES, lines, right=_NUMBERS),

@@ -66,6 +66,7 @@ GROUPS: dict[Severity, _Group] = {
 
 
 _MANY = 4
+_SHORT = 64
 
 
 def html(findings: Iterable[FindingView]) -> list[Markup]:
@@ -103,7 +104,8 @@ def _group(severity: Severity, found: list[FindingView]) -> Markup:
 def _folded(group: _Group, finding: FindingView, *, most: int) -> Markup:
     """Return one finding on a line, with a bar as long as its rows are many; the rest folded."""
     bar = charts.share(finding.rows, most=most, tone=group.tone)
-    line = tag("span", bar, parts.code(finding.code), f" {_extent(finding)}")
+    told = tag("span", plain.shortened(finding.sentence, _SHORT), style=css.MUTED)
+    line = tag("span", bar, parts.code(finding.code), f" {_extent(finding)} ", told)
     return parts.fold(
         line,
         tag("div", *_told(finding), style=css.join(css.ITEM, css.edge(group.tone))),
@@ -165,10 +167,11 @@ def _group_text(severity: Severity, found: list[FindingView]) -> str:
         todo = f"{finding.hint} {finding.fix}".strip()
         lines += [plain.paragraph(f"Do: {todo}", indent="    ")] if todo else []
         lines += [
-            plain.paragraph(
-                f"row {number(item.row)}  {item.column} = {item.value or '(empty)'}",
-                indent="      ",
-            )
-            for item in finding.examples
+            plain.paragraph(_example_line(item), indent="      ") for item in finding.examples
         ]
     return "\n".join(lines)
+
+
+def _example_line(item: Example) -> str:
+    row = f"row {number(item.row)}"
+    return f"{row}  {item.column} = {item.value or '(empty)'}" if item.column else row

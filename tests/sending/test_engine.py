@@ -132,7 +132,7 @@ def test_a_connection_that_is_refused_leaves_no_doubt():
     """What never left is tried again without a mark."""
     record = run(
         [segment(10)],
-        Host(lambda heard: httpx2.ConnectError("refused") if heard.number < 9 else 200),
+        Host(lambda heard: httpx2.ConnectError("refused") if heard.number < 5 else 200),
     )
 
     assert record.counts == {"delivered": 10}

@@ -53,6 +53,8 @@ WAIT = 0.25  # half of the first half second
 BATCHES = [
     ("refused-connection", trouble("never-sent", "CONNECT"), {}, Retry(after_s=WAIT, code="CONNECT", in_doubt=False)),
     ("refused-for-long", trouble("never-sent", "CONNECT"), {"repeats": 50}, Retry(after_s=WAIT, code="CONNECT", in_doubt=False)),
+    ("never-reached-yet", trouble("never-sent", "CONNECT"), {"repeats": 5, "verified": False}, Retry(after_s=WAIT, code="CONNECT", in_doubt=False)),
+    ("never-reached", trouble("never-sent", "CONNECT"), {"repeats": 6, "verified": False}, Stop),
     ("proxy", trouble("never-sent", "PROXY"), {}, Retry(after_s=WAIT, code="PROXY", in_doubt=False)),
     ("pool", trouble("never-sent", "POOL"), {}, Retry(after_s=WAIT, code="POOL", in_doubt=False)),
     ("unknown-host", trouble("never-sent", "UNKNOWN_HOST"), {"repeats": 2}, Retry(after_s=WAIT, code="UNKNOWN_HOST", in_doubt=False)),
