@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,24 @@ def require_clean(line: Line) -> Line:
     """Return the line, if nothing is lost, doubled, out of order or unaccounted for."""
     require(not line.verdict.violations, line, f"{line.verdict.violations}")
     return line
+
+
+def summed(lines: Sequence[Line], *, what: str, **facts: Any) -> Line:
+    """Return one line for several of one test."""
+    numbers = {
+        field.name: sum(getattr(line.verdict, field.name) for line in lines)
+        for field in fields(Verdict)
+    }
+    return replace(
+        lines[0],
+        what=what,
+        rows=sum(line.rows for line in lines),
+        requests=sum(line.requests for line in lines),
+        kills=sum(line.kills for line in lines),
+        seconds=sum(line.seconds for line in lines),
+        verdict=Verdict(**numbers),
+        facts=facts,
+    )
 
 
 @dataclass

@@ -54,6 +54,26 @@ def weather(name: str, *, seed: int, rows: int, requests: int = 60) -> Line:
     return line
 
 
+def throughput(name: str, *, seed: int, rows: int, least: int) -> Line:
+    """Send full batches in true time, at a rate that the specification asks for (T4).
+
+    Args:
+        name: A key of `WEATHERS`.
+        seed: Decides the rows and the trouble.
+        rows: How many rows.
+        least: Rows per second.
+    """
+    frame = people(rows, people=rows // 10, seed=seed, parts=2)
+    given = Input(frame=frame, parts=2)
+    what = f"{name}, full batches"
+    with bench("T4", what, seed=seed, faults=WEATHERS[name]) as put:
+        run = put.send(given)
+        line = put.line(given, rows_per_s=round(rows / run.elapsed_s))
+    require_clean(line)
+    require(line.facts["rows_per_s"] >= least, line, f"at least {least:,} rows a second")
+    return line
+
+
 def require_hit(lines: Iterable[Line]) -> None:
     """Raise unless every kind of trouble in the matrix has happened (the guard of T4)."""
     hits: Counter[str] = Counter()

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,7 @@ import polars as pl
 
 from cio_frames.audit import journal, recover
 from cio_frames.sandbox import Faults
-from torture.bench import Bench, Line, bench, require, require_clean
-from torture.checker import Verdict
+from torture.bench import Bench, Line, bench, require, require_clean, summed
 from torture.fuse import POINTS
 from torture.life import given_by
 from torture.nursery import Nursery, nursery
@@ -58,7 +57,7 @@ def killed(kills: int, *, seed: int, rows: int, parts: int, least: int) -> Line:
                     parts=parts,
                 )
             )
-    line = _sum(lines, seed=seed, hit=hit)
+    line = summed(lines, what="kill -9", hit=dict(hit), rounds=len(lines))
     for phase in PHASES:
         require(hit[phase] >= least, line, f"at least {least} kills hit {phase!r}: {dict(hit)}")
     return line
@@ -148,22 +147,3 @@ def _phase(path: Path, put: Bench) -> str:
     log = put.workspace.messages.filter(pl.col("message_id") == message_id)
     came = put.workspace.requests.filter(pl.col("number").is_in(log["request"].implode()))
     return "in flight" if (came["at"].dt.epoch("ms") >= last.at).any() else "attempt"
-
-
-def _sum(lines: list[Line], *, seed: int, hit: Mapping[str, int]) -> Line:
-    verdict = Verdict(
-        **{
-            field.name: sum(getattr(line.verdict, field.name) for line in lines)
-            for field in fields(Verdict)
-        }
-    )
-    return replace(
-        lines[0],
-        rows=sum(line.rows for line in lines),
-        requests=sum(line.requests for line in lines),
-        kills=sum(line.kills for line in lines),
-        seconds=sum(line.seconds for line in lines),
-        verdict=verdict,
-        seed=seed,
-        facts={"hit": dict(hit), "rounds": len(lines)},
-    )

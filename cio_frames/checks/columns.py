@@ -47,8 +47,14 @@ def _is_text(slot: Slot) -> bool:
 def _one_value(slot: Slot) -> pl.Expr | None:
     if not has_text(slot.dtype) or slot.dtype == pl.Categorical:
         return None
-    values = pl.col(slot.name)
+    values = _filled(slot)
     return (values.min() == values.max()) & (values.null_count() == 0)
+
+
+def _filled(slot: Slot) -> pl.Expr:
+    """Return the values of a column, NaN as what it is sent as: nothing."""
+    values = pl.col(slot.name)
+    return values.fill_nan(None) if slot.dtype.is_float() else values
 
 
 def _plain(values: pl.Expr) -> pl.Expr:
@@ -61,7 +67,7 @@ def _formatted(values: pl.Expr) -> pl.Expr:
 
 MEASURES = (
     Measure(name="rows", of=lambda _: pl.len()),
-    Measure(name="filled", of=lambda slot: pl.col(slot.name).count()),
+    Measure(name="filled", of=lambda slot: _filled(slot).count()),
     Measure(name="one", of=_one_value),
     Measure(name="nothing", of=_of_text(stands_for_nothing)),
     Measure(name="numbers", of=_of_text(_plain)),

@@ -41,8 +41,8 @@ def _unknown_word(slot: Slot, scope: Scope) -> pl.Expr | None:
     if not _is_subscription(slot) or slot.dtype in (pl.Boolean, pl.Null):
         return None
     if not is_text(slot):
-        numeric = slot.dtype.is_numeric()
-        return ~pl.col(slot.name).is_in([0, 1]) if numeric else pl.col(slot.name).is_not_null()
+        values = pl.col(slot.name)
+        return (values != 0) & (values != 1) if slot.dtype.is_numeric() else values.is_not_null()
     said = _said(slot, scope)
     return ~said.is_in((*READ, *YES, *NO)) & ~blank(said)
 

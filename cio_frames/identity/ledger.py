@@ -24,13 +24,14 @@ UNTOLD: Final = frozenset({
 })  # fmt: skip
 """Rules that events tell of by themselves: they are kept as events, not as changes."""
 
+NAMELESS: Final = "somebody without id and e-mail"
 CODES: Final[Mapping[Rule, int]] = {rule: code for code, rule in enumerate(RULES.values())}
 CHANGES: Final = pl.Schema({
     "number": pl.Int64,
     "plan": pl.Int32,
     "row": pl.Int64,
-    "rule": pl.String,
-    "kind": pl.String,
+    "rule": pl.Enum(list(RULES)),
+    "kind": pl.Enum(sorted({rule.kind for rule in RULES.values()})),
     "person": pl.String,
     "key": pl.String,
     "other": pl.String,
@@ -129,10 +130,18 @@ class Ledger:
         )
         names = dict(enumerate(RULES))
         kinds = {code: rule.kind for code, rule in enumerate(RULES.values())}
+        rule, kind = CHANGES["rule"], CHANGES["kind"]
         return frame.with_columns(
-            pl.col("rule").replace_strict(kinds, return_dtype=pl.String).alias("kind"),
-            pl.col("rule").replace_strict(names, return_dtype=pl.String),
+            pl.col("rule").replace_strict(kinds, return_dtype=kind).alias("kind"),
+            pl.col("rule").replace_strict(names, return_dtype=rule),
+            pl.when(self._is_made_up()).then(pl.lit(NAMELESS)).otherwise("key").alias("key"),
         ).select(CHANGES.names())
+
+    def _is_made_up(self) -> pl.Expr:
+        """Tell of each change whether its key is a cio_id that Customer.io never gave."""
+        given = pl.Series(sorted(self.given), dtype=pl.String)
+        own = pl.col("key") == pl.concat_str(pl.lit("cio_"), "person")
+        return own & ~pl.col("person").is_in(given.implode())
 
 
 def messages(
@@ -147,10 +156,11 @@ def messages(
     readers = {call: reader(call) for call in set(calls)}
     for slip in slips.iter_rows(named=True):
         call = calls[slip["plan"]]
-        if slip["what"] != "odd":
+        text = slip.get("text")
+        if text is None:
             yield slip, message(slip, call=call)
             continue
-        content = _read(readers[call], slip["text"])
+        content = _read(readers[call], text)
         if call == "form":
             content["formId"] = slip["form"]
         yield slip, {**content, "type": call}

@@ -7,7 +7,7 @@ import polars as pl
 
 from cio_frames.identity import plain, rules, visits
 from cio_frames.identity.conflicts import PLACES
-from cio_frames.identity.ledger import Ledger
+from cio_frames.identity.ledger import NAMELESS, Ledger
 from cio_frames.identity.people import Person
 from cio_frames.identity.tangles import Sorted
 
@@ -32,7 +32,6 @@ MERGES: Final = pl.Schema({
     "events_lost": pl.Int64,
     "rows": PLACES,
 })  # fmt: skip
-NAMELESS: Final = "somebody without id and e-mail"
 COUNTED: Final = pl.Schema({
     "person": pl.String, "plan": pl.Int32, "events": pl.Int64, "first": pl.Int64, "last": pl.Int64,
 })  # fmt: skip
@@ -64,12 +63,12 @@ def people(
     found: Sorted,
     known: pl.DataFrame | None,
     *,
-    changes: pl.DataFrame,
+    applied: pl.DataFrame,
     counted: pl.DataFrame,
 ) -> pl.DataFrame:
     """Return the people and visitors that rows are about, in the order of their first rows."""
     heirs = lineage(ledger)
-    told = changes.drop_nulls("person").with_columns(pl.col("person").replace(heirs))
+    told = applied.drop_nulls("person").with_columns(pl.col("person").replace(heirs))
     rows = told.group_by("person").agg(
         pl.struct("plan", "row").unique(maintain_order=True).alias("places")
     )
@@ -90,7 +89,7 @@ def people(
         .select(PEOPLE.names())
         .cast(dict(PEOPLE))
     )
-    strangers = visits.strangers(ledger, found, changes).select(PEOPLE.names()).cast(dict(PEOPLE))
+    strangers = visits.strangers(ledger, found, applied).select(PEOPLE.names()).cast(dict(PEOPLE))
     first = pl.col("rows").list.first()
     return pl.concat([whole, strangers]).sort(
         ~pl.col("known"), first.struct["plan"], first.struct["row"], "id", "email", nulls_last=True

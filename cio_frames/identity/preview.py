@@ -10,6 +10,7 @@ import polars as pl
 from cio_frames.identity import conflicts, outcome, plain, rules, visits
 from cio_frames.identity.ledger import CHANGES, Ledger, messages
 from cio_frames.identity.settings import Settings
+from cio_frames.identity.slips import Slips
 from cio_frames.identity.tangles import Sorted, everything, sort_out
 from cio_frames.identity.ties import TYING, known_keys, odd_keys, sizes, slip_keys, ties
 
@@ -71,34 +72,30 @@ class Preview:
     names: Mapping[str, str]
 
 
-def preview(slips: pl.DataFrame, premise: Premise, *, calls: Sequence[str]) -> Preview:
+def preview(slips: Slips, premise: Premise, *, calls: Sequence[str]) -> Preview:
     """Return what messages will have made of a workspace.
 
     Args:
-        slips: The slips of all messages, in the order in which they are sent.
+        slips: The slips of all messages.
         premise: What is assumed.
         calls: The call of each plan.
     """
-    fresh, repeated = _deduplicated(slips, premise, calls=calls)
-    odd = fresh.filter(pl.col("what") == "odd")
-    read = ((slip["number"], content) for slip, content in messages(odd, calls=calls))
+    rows = sum(frame.height for frame in slips.frames())
+    slips, repeated = _deduplicated(slips, premise, calls=calls)
+    read = ((slip["number"], content) for slip, content in messages(slips.odd, calls=calls))
     named = odd_keys(read, settings=premise.settings)
-    found = _sorted(fresh, named, premise)
+    tying = [place for place, call in enumerate(calls) if call in TYING]
+    numbers = slips.odd.filter(pl.col("plan").is_in(tying))["number"]
+    found = _sorted(slips, named, premise)
+    del slips
     ledger = Ledger(settings=premise.settings, now=premise.now, known=found.loaded)
     ledger.apply(found.tangled, calls=calls)
-    tying = [place for place, call in enumerate(calls) if call in TYING]
-    numbers = odd.filter(pl.col("plan").is_in(tying))["number"]
     tied = ties(pl.concat([
         named.filter(pl.col("number").is_in(numbers.implode())),
-        slip_keys(found.tangled.filter(pl.col("what") == "identify")),
+        slip_keys(found.tangled.filter(pl.col("text").is_null() & pl.col("plan").is_in(tying))),
         *([] if found.loaded is None else [known_keys(found.loaded)]),
     ]))  # fmt: skip
-    changes = pl.concat([ledger.changes(), plain.changes(found, premise.known), repeated])
-    return _framed(
-        found, ledger, premise,
-        changes=changes.sort("plan", "row", maintain_order=True),
-        tied=tied, rows=slips.height, places=slips.select("number", "plan", "row"),
-    )  # fmt: skip
+    return _framed(found, ledger, premise, repeated=repeated, tied=tied, rows=rows)
 
 
 def _framed(
@@ -106,11 +103,15 @@ def _framed(
     ledger: Ledger,
     premise: Premise,
     *,
-    changes: pl.DataFrame,
+    repeated: pl.DataFrame,
     tied: pl.DataFrame,
     rows: int,
-    places: pl.DataFrame,
 ) -> Preview:
+    applied = ledger.changes()
+    changes = pl.concat([applied, plain.changes(found, premise.known), repeated]).sort(
+        "plan", "row", maintain_order=True
+    )
+    places = found.tangled.select("number", "plan", "row")
     measured = pl.concat([sizes(tied), plain.clusters(found, premise.known)]).sort(
         "identifiers", "rows", "cluster", descending=[True, True, False]
     )
@@ -118,7 +119,7 @@ def _framed(
     names = outcome.names(ledger, changes)
     counted = pl.concat([outcome.counted(ledger), plain.counted(found)])
     frames = {
-        "people": outcome.people(ledger, found, premise.known, changes=changes, counted=counted),
+        "people": outcome.people(ledger, found, premise.known, applied=applied, counted=counted),
         "merges": outcome.merges(ledger),
         "conflicts": pl.concat([
             conflicts.too_large(tied, measured, places=places, largest=premise.largest),
@@ -136,11 +137,11 @@ def _framed(
     )  # fmt: skip
 
 
-def _sorted(fresh: pl.DataFrame, named: pl.DataFrame, premise: Premise) -> Sorted:
+def _sorted(slips: Slips, named: pl.DataFrame, premise: Premise) -> Sorted:
     if premise.whole:
-        return everything(fresh, known=premise.known)
+        return everything(slips, known=premise.known)
     return sort_out(
-        fresh,
+        slips,
         named,
         known=premise.known,
         settings=premise.settings,
@@ -149,8 +150,8 @@ def _sorted(fresh: pl.DataFrame, named: pl.DataFrame, premise: Premise) -> Sorte
 
 
 def _deduplicated(
-    slips: pl.DataFrame, premise: Premise, *, calls: Sequence[str]
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+    slips: Slips, premise: Premise, *, calls: Sequence[str]
+) -> tuple[Slips, pl.DataFrame]:
     """Return the slips whose message id is new, and what becomes of the others (3.7)."""
     dedupe = premise.settings.dedupe
     reach = [
@@ -158,21 +159,25 @@ def _deduplicated(
         for place, call in enumerate(calls)
         if dedupe == "calls" or (dedupe == "events" and call in _EVENTS)
     ]
-    eligible = pl.col("plan").is_in(reach) & pl.col("message_id").is_not_null()
-    reached = slips.filter(eligible)
+    reached = pl.concat(
+        frame.select("number", "plan", "row", "message_id").filter(
+            pl.col("plan").is_in(reach), pl.col("message_id").is_not_null()
+        )
+        for frame in slips.frames()
+    ).sort("number")
     again = reached.filter(~pl.col("message_id").is_first_distinct())
-    if not again.height:
-        return slips.drop("message_id"), CHANGES.to_frame()
+    numbers = again["number"].implode()
+    fresh = slips.each(
+        lambda frame: frame.filter(~pl.col("number").is_in(numbers)).drop("message_id")
+    )
     subjects = dict(enumerate(calls))
-    rule = rules.DUPLICATE
     told = again.select(
         "number", "plan", "row",
-        pl.lit(rule.name).alias("rule"), pl.lit(rule.kind).alias("kind"),
+        pl.lit(rules.DUPLICATE.name).alias("rule"), pl.lit(rules.DUPLICATE.kind).alias("kind"),
         *(pl.lit(None, pl.String).alias(name) for name in ("person", "key", "other")),
         pl.col("plan").replace_strict(subjects, return_dtype=pl.String).alias("subject"),
     )  # fmt: skip
-    fresh = slips.filter(~pl.col("number").is_in(again["number"].implode()))
-    return fresh.drop("message_id"), told.cast(dict(CHANGES))
+    return fresh, told.cast(dict(CHANGES))
 
 
 def _summary(

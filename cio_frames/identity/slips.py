@@ -18,21 +18,14 @@ from cio_frames.identity.keys import is_mail
 from cio_frames.identity.semantic import EFFECTS
 from cio_frames.identity.settings import CAMPAIGN
 
-WHAT: Final = pl.Enum(["identify", "event", "visit", "odd"])
-SLIPS: Final = pl.Schema({
-    "number": pl.Int64,
-    "plan": pl.Int32,
-    "row": pl.Int64,
-    "what": WHAT,
-    "user": pl.String,
-    "email": pl.String,
-    "anonymous": pl.String,
-    "name": pl.String,
-    "at": pl.String,
-    "message_id": pl.String,
-    "text": pl.String,
-    "form": pl.String,
-})  # fmt: skip
+BASE: Final = {"number": pl.Int64, "plan": pl.Int32, "row": pl.Int64, "message_id": pl.String}
+IDENTIFIES: Final = pl.Schema(
+    BASE | {"user": pl.String, "email": pl.String, "anonymous": pl.String}
+)  # fmt: skip
+EVENTS: Final = pl.Schema(
+    BASE | {"user": pl.String, "anonymous": pl.String, "name": pl.String, "at": pl.String}
+)
+ODD: Final = pl.Schema(BASE | {"text": pl.String, "form": pl.String})
 
 _TIME: Final = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?Z$"
 _SECOND: Final = len("2026-01-31T00:00:00")
@@ -97,7 +90,47 @@ _identify: Final = msgspec.json.Decoder(_Identify).decode
 _event: Final = msgspec.json.Decoder(_Event).decode
 
 
-def slips(sheet: Sheet, *, first: int, whole: bool = False) -> pl.DataFrame:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slips:
+    """Slips by kind.
+
+    Attributes:
+        identifies: Plain identifies.
+        events: Plain events of a person.
+        visits: Plain events of a visitor.
+        odd: All other messages, with their text.
+    """
+
+    identifies: pl.DataFrame
+    events: pl.DataFrame
+    visits: pl.DataFrame
+    odd: pl.DataFrame
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Slips]") -> "Slips":
+        """Return the slips of several sheets as one."""
+        return cls(
+            identifies=pl.concat([IDENTIFIES.to_frame(), *(part.identifies for part in parts)]),
+            events=pl.concat([EVENTS.to_frame(), *(part.events for part in parts)]),
+            visits=pl.concat([EVENTS.to_frame(), *(part.visits for part in parts)]),
+            odd=pl.concat([ODD.to_frame(), *(part.odd for part in parts)]),
+        )
+
+    def each(self, change: Callable[[pl.DataFrame], pl.DataFrame]) -> "Slips":
+        """Return slips with the frame of each kind changed in the same way."""
+        return Slips(
+            identifies=change(self.identifies),
+            events=change(self.events),
+            visits=change(self.visits),
+            odd=change(self.odd),
+        )
+
+    def frames(self) -> list[pl.DataFrame]:
+        """Return the frames of all kinds."""
+        return [self.identifies, self.events, self.visits, self.odd]
+
+
+def slips(sheet: Sheet, *, first: int, whole: bool = False) -> Slips:
     """Return the slips of a sheet.
 
     Args:
@@ -107,20 +140,31 @@ def slips(sheet: Sheet, *, first: int, whole: bool = False) -> pl.DataFrame:
     """
     reader = None if whole else _READERS.get(sheet.call)
     columns = None if reader is None else _read(reader, sheet)
+    is_form = sheet.call == "form"
     base = sheet.messages.select(
         pl.int_range(first, first + pl.len(), dtype=pl.Int64).alias("number"),
         pl.lit(sheet.plan, pl.Int32).alias("plan"),
         "row",
-        (_EMPTY if sheet.call == "form" else pl.col("message_id")).alias("message_id"),
+        (_EMPTY if is_form else pl.col("message_id")).alias("message_id"),
         pl.col("message").alias("text"),
-        (pl.col("form") if sheet.call == "form" else _EMPTY).alias("form"),
+        (pl.col("form") if is_form else _EMPTY).alias("form"),
     )
     if columns is None:
-        odd = {name: _EMPTY for name in ("user", "email", "anonymous", "name", "at")}
-        return _shaped(base.with_columns(pl.lit("odd").alias("what"), **odd))
+        empty = {"identifies": IDENTIFIES, "events": EVENTS, "visits": EVENTS}
+        frames = {name: schema.to_frame() for name, schema in empty.items()}
+        return Slips(**frames, odd=base.select(ODD.names()))
     kept = base.hstack(columns)
-    is_odd = pl.col("what") == "odd"
-    return _shaped(kept.with_columns(pl.when(is_odd).then("text").alias("text")))
+    return Slips(
+        identifies=_only(kept, "identify", IDENTIFIES),
+        events=_only(kept, "event", EVENTS),
+        visits=_only(kept, "visit", EVENTS),
+        odd=_only(kept, "odd", ODD),
+    )
+
+
+def _only(kept: pl.DataFrame, what: str, schema: pl.Schema) -> pl.DataFrame:
+    rows = kept.filter(pl.col("what") == what)
+    return rows.select(schema.names()) if rows.height else schema.to_frame()
 
 
 def ages(now: datetime) -> pl.Expr:
@@ -133,7 +177,7 @@ def ages(now: datetime) -> pl.Expr:
 def message(slip: Mapping[str, Any], *, call: str) -> dict[str, Any]:
     """Return a message that does the same as the one a slip was made from; not for odd ones."""
     found = {"type": call, "userId": slip["user"], "anonymousId": slip["anonymous"]}
-    if slip["what"] == "identify":
+    if call == "identify":
         return {**found, "traits": {"email": slip["email"]}}
     about = {"url": slip["name"]} if call == "page" else {}
     return {
@@ -170,7 +214,7 @@ def _identifies(texts: Sequence[str], _: str) -> pl.DataFrame:
     plain = pl.col("plain") & _is_reference("user") & (same | ~is_mail("user"))
     return frame.select(
         pl.when(plain).then(pl.lit("identify")).otherwise(pl.lit("odd")).alias("what"),
-        "user", "email", "anonymous", _EMPTY.alias("name"), _EMPTY.alias("at"),
+        "user", "email", "anonymous",
     )  # fmt: skip
 
 
@@ -192,8 +236,7 @@ def _events(texts: Sequence[str], call: str) -> pl.DataFrame:
     return frame.select(
         pl.when(known).then(pl.lit("event")).when(visit).then(pl.lit("visit"))
         .otherwise(pl.lit("odd")).alias("what"),
-        "user", _EMPTY.alias("email"),
-        pl.when(visit).then("anonymous").alias("anonymous"), "name", "at",
+        "user", pl.when(visit).then("anonymous").alias("anonymous"), "name", "at",
     )  # fmt: skip
 
 
@@ -204,10 +247,6 @@ def _filled(column: str) -> pl.Expr:
 def _is_reference(column: str) -> pl.Expr:
     value = pl.col(column)
     return value.is_not_null() & ~value.str.starts_with("cio_")
-
-
-def _shaped(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.select(SLIPS.names()).cast(dict(SLIPS))
 
 
 _READERS: Final[Mapping[str, Callable[[Sequence[str], str], pl.DataFrame]]] = MappingProxyType({

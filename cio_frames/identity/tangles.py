@@ -13,6 +13,7 @@ import polars as pl
 
 from cio_frames.identity.keys import cio_key, id_key, mail_key, person_key, visitor_key
 from cio_frames.identity.settings import Settings
+from cio_frames.identity.slips import Slips
 from cio_frames.identity.ties import KEYS, NAMED
 
 COMBO: Final = ("user", "email", "anonymous")
@@ -58,7 +59,7 @@ class _Keys:
 
 
 def sort_out(
-    slips: pl.DataFrame,
+    slips: Slips,
     odd: pl.DataFrame,
     *,
     known: pl.DataFrame | None,
@@ -74,9 +75,9 @@ def sort_out(
         settings: How the workspace is set up.
         crowd: More rows than this that say the same are applied one by one.
     """
-    combos = _combos(slips)
-    visits = _of(slips, "visit").with_columns(visitor_key("anonymous").alias("key"))
-    events = _of(slips, "event").with_columns(person_key("user").alias("key"))
+    combos = _combos(slips.identifies)
+    visits = slips.visits.with_columns(visitor_key("anonymous").alias("key"))
+    events = slips.events.with_columns(person_key("user").alias("key"))
     odd_keys = _long(odd, "number", KEYS)["key"]
     keys = _Keys(
         combos=_combo_keys(combos),
@@ -96,34 +97,39 @@ def sort_out(
     somebodys = pl.concat([keys.combos["key"], keys.people["key"], odd_keys])
     met_visits = pl.col("key").is_in(somebodys.unique().implode())
     left = combos.join(plain, on="combo", how="anti").explode("numbers")["numbers"]
-    columns = slips.columns
-    tangled = pl.concat([
-        _of(slips, "odd"),
-        slips.filter(pl.col("number").is_in(left.implode())),
-        routed.filter("is_tangled").select(columns),
-        visits.filter(met_visits).select(columns),
-    ])  # fmt: skip
+    tangled = pl.concat(
+        [
+            slips.odd,
+            slips.identifies.filter(pl.col("number").is_in(left.implode())),
+            routed.filter("is_tangled").select(slips.events.columns),
+            visits.filter(met_visits).select(slips.visits.columns),
+        ],
+        how="diagonal",
+    )
     return Sorted(
         tangled=tangled.sort("number"),
         loaded=None if known is None else known[met["match"].unique().sort()],
         combos=combos.join(plain, on="combo"),
-        events=routed.filter(~pl.col("is_tangled")),
+        events=routed.filter(~pl.col("is_tangled")).drop("name", "anonymous", "is_tangled"),
         visits=visits.filter(~met_visits),
     )
 
 
-def everything(slips: pl.DataFrame, *, known: pl.DataFrame | None) -> Sorted:
+def everything(slips: Slips, *, known: pl.DataFrame | None) -> Sorted:
     """Return all slips as tangled: everybody goes through the model."""
-    nothing = sort_out(slips.head(0), NAMED.to_frame(), known=None, settings=Settings(), crowd=1)
-    return replace(nothing, tangled=slips, loaded=known)
+    nothing = sort_out(
+        slips.each(lambda frame: frame.head(0)),
+        NAMED.to_frame(),
+        known=None,
+        settings=Settings(),
+        crowd=1,
+    )
+    tangled = pl.concat(slips.frames(), how="diagonal").sort("number")
+    return replace(nothing, tangled=tangled, loaded=known)
 
 
-def _of(slips: pl.DataFrame, what: str) -> pl.DataFrame:
-    return slips.filter(pl.col("what") == what)
-
-
-def _combos(slips: pl.DataFrame) -> pl.DataFrame:
-    return _of(slips, "identify").group_by(COMBO).agg(
+def _combos(identifies: pl.DataFrame) -> pl.DataFrame:
+    return identifies.group_by(COMBO).agg(
         pl.col("number").first().alias("combo"),
         pl.col("number").alias("numbers"),
         pl.struct("plan", "row").alias("places"),

@@ -14,7 +14,7 @@ from cio_frames.identity.collector import paused
 from cio_frames.identity.conflicts import MINOR, kinds
 from cio_frames.identity.export import export
 from cio_frames.identity.preview import Preview, Premise, preview
-from cio_frames.identity.slips import SLIPS, Sheet, slips
+from cio_frames.identity.slips import Sheet, Slips, slips
 from cio_frames.identity.story import story
 from cio_frames.plan.identity_report import identity_view
 from cio_frames.plan.passes import CHUNK_ROWS
@@ -61,13 +61,14 @@ def foresee(plans: Sequence["Plan"], premise: Premise, *, progress: object = Fal
     state = ProgressState(label="who is who", total=rows, started_s=began, now_s=began)
     shown.show(state)
     with paused():
-        collected, first = [SLIPS.to_frame()], 0
+        collected: list[Slips] = []
+        first = 0
         for sheet, planned in sheets(plans):
             collected.append(slips(sheet, first=first, whole=premise.whole))
             first += sheet.messages.height
             state = replace(state, planned=planned, now_s=monotonic())
             shown.update(state)
-        found = preview(pl.concat(collected), premise, calls=[plan.call for plan in plans])
+        found = preview(Slips.joined(collected), premise, calls=[plan.call for plan in plans])
     took = f"{many(rows, 'row')} in {duration(monotonic() - began)}: who is who is known."
     shown.close(Drawn(html=tag("p", took), text=took))
     return found

@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 
 from cio_frames.errors import AuditError, PlanRefusedError
 from cio_frames.payloads import Segment
+from cio_frames.plan.foresight import Foresight
 from cio_frames.run import Choice, InDoubt, Job, Run, begin, choose, take_up
 from cio_frames.run.starting import Durability, Pii
 from cio_frames.sending import Client
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from cio_frames.plan.plan import Plan
 
 
-class Sendable(ABC):
+class Sendable(Foresight, ABC):
     """One plan or several in order: what is sent is the same either way."""
 
     @property

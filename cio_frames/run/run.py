@@ -11,14 +11,23 @@ from typing import Any, Self
 import polars as pl
 
 from cio_frames.audit import FAILED, Audit, Ledger, Recorder
-from cio_frames.errors import RunInterruptedError, RunStoppedError
+from cio_frames.errors import ConfigError, RunInterruptedError, RunStoppedError
 from cio_frames.frames import ROW
 from cio_frames.run.choice import Choice
 from cio_frames.run.job import Job
 from cio_frames.run.pace import Pace
 from cio_frames.run.report import run_view
 from cio_frames.run.tally import Tally
-from cio_frames.sending import Client, Fact, RunFinished, RunStarted, StopFlag, Worker, send
+from cio_frames.sending import (
+    Client,
+    Control,
+    Fact,
+    RunFinished,
+    RunStarted,
+    StopFlag,
+    Worker,
+    send,
+)
 from cio_frames.views import summary
 from cio_frames.views.displays import display
 from cio_frames.views.html import Drawn, bundle
@@ -71,7 +80,8 @@ class Run:
         self._tally = Tally(rows=sum(job.rows), known=known)
         self.pace = Pace()
         self._stop = StopFlag()
-        shown = display(progress, stop=self._stop.drain if detached else None)
+        self._control = Control()
+        shown = display(progress, run=self if detached else None)
         left = sum(job.rows) - sum(known.values())
         self._progress = Progress(shown, label=job.label, total=left)
         self._worker = Worker(self._main, stop=self._stop)
@@ -141,6 +151,36 @@ class Run:
         """Ask the run to end: requests under way are finished, nothing else is started."""
         self._stop.drain()
 
+    def pause(self) -> None:
+        """Let nothing more leave until `go_on`; requests under way are finished."""
+        self._control.paused = True
+        self._hold()
+
+    def go_on(self) -> None:
+        """End a pause."""
+        self._control.paused = False
+        self._hold()
+
+    def slow_down(self) -> None:
+        """Halve the requests per second, each time it is called."""
+        self._control.slow_down(going=self._requests_per_s())
+        self._hold()
+
+    @property
+    def rate(self) -> float | None:
+        """Most requests per second, None for no limit. Set it to go slower or faster.
+
+        It never goes beyond the rate of the client.
+        """
+        return self._client.rate if self._control.rate is None else self._control.rate
+
+    @rate.setter
+    def rate(self, rate: float | None) -> None:
+        if rate is not None and not rate > 0:
+            raise ConfigError(f"rate={rate} is not a number of requests per second above 0.")
+        self._control.rate = rate
+        self._hold()
+
     def wait(self) -> Self:
         """Wait until the run is over.
 
@@ -172,6 +212,17 @@ class Run:
                 self._leave(again=cancelled is not None)
                 cancelled = error
         return self._concluded(cancelled)
+
+    def _requests_per_s(self) -> float:
+        """Return how many requests left per second so far, at least one."""
+        measured = max(self.counts["requests"] / max(self.elapsed_s, WAIT_S), 1.0)
+        return min(measured, self._client.rate or measured)
+
+    def _hold(self) -> None:
+        """Show what was asked of the pace."""
+        rate = self._control.rate
+        slow = f"at most {rate:.3g} requests/s" if rate is not None else ""
+        self._progress.hold("paused" if self._control.paused else slow)
 
     def _leave(self, *, again: bool) -> None:
         if again:
@@ -207,7 +258,9 @@ class Run:
                 tell = partial(self._tell, ledger)
                 tell(RunStarted(run_id=self.run_id, at=self._started))
                 planned = self._job.segments(self._choice)
-                await send(planned, client=self._client, tell=tell, stop=self._stop)
+                await send(
+                    planned, client=self._client, tell=tell, stop=self._stop, control=self._control
+                )
                 self._ended = self._clock()
                 tell(RunFinished(at=self._ended))
         self._is_over = True

@@ -1,6 +1,7 @@
 """Sending: client, policy, flow, lanes and the engine that tells facts."""
 
 from cio_frames.sending.client import Client, connect
+from cio_frames.sending.control import Control
 from cio_frames.sending.engine import send
 from cio_frames.sending.events import (
     BatchAttempted,
@@ -25,6 +26,7 @@ __all__ = [
     "BatchRetried",
     "BatchSplit",
     "Client",
+    "Control",
     "Fact",
     "Listener",
     "Paused",

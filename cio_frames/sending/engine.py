@@ -11,6 +11,7 @@ import polars as pl
 from cio_frames.payloads.batches import Batch, Segment
 from cio_frames.sending.client import Client
 from cio_frames.sending.clock import Clock
+from cio_frames.sending.control import Control
 from cio_frames.sending.delivery import Delivery
 from cio_frames.sending.events import Fact, Listener, RunStopped, SegmentPlanned
 from cio_frames.sending.flow import Flow
@@ -38,6 +39,7 @@ async def send(
     client: Client,
     tell: Listener,
     stop: StopFlag,
+    control: Control | None = None,
     clock: Clock | None = None,
     patience: Patience | None = None,
 ) -> None:
@@ -51,6 +53,7 @@ async def send(
         client: Where to send.
         tell: Gets every fact. If it raises, nothing more is sent and the error is passed on.
         stop: Asks to end early.
+        control: Asks to pause, to go on, or for another rate.
         clock: Time and chance.
         patience: How long to wait for better times.
 
@@ -64,6 +67,7 @@ async def send(
             client=client,
             tell=tell,
             stop=stop,
+            control=control,
             clock=clock,
             patience=patience or Patience(),
         )
@@ -80,13 +84,14 @@ class _Engine:
         client: Client,
         tell: Listener,
         stop: StopFlag,
+        control: Control | None,
         clock: Clock,
         patience: Patience,
     ) -> None:
         self._client = client
         self._listener = tell
         self._stop = stop
-        self._flow = Flow(client, clock=clock, tell=self._tell)
+        self._flow = Flow(client, clock=clock, tell=self._tell, control=control)
         self._guard = Guard()
         self._delivery = Delivery(
             transport=transport,

@@ -9,6 +9,7 @@ from typing import Literal
 from cio_frames.sending.answers import Answer
 from cio_frames.sending.client import Client
 from cio_frames.sending.clock import Clock
+from cio_frames.sending.control import LOOK_S, Control
 from cio_frames.sending.events import Listener, Paused
 from cio_frames.sending.limiter import Breaker, Concurrency, TokenBucket
 from cio_frames.sending.policy import Decision, Delivered, Retry, Split, Unverified
@@ -46,13 +47,19 @@ class Flow:
         client: Says the rates.
         clock: Measures and waits.
         tell: Learns of pauses.
+        control: What the user wants of the pace.
     """
 
-    def __init__(self, client: Client, *, clock: Clock, tell: Listener) -> None:
+    def __init__(
+        self, client: Client, *, clock: Clock, tell: Listener, control: Control | None = None
+    ) -> None:
         now = clock.monotonic()
         self.ending = asyncio.Event()
         self._clock = clock
         self._tell = tell
+        self._client = client
+        self._control = control or Control()
+        self._wanted: float | None = None
         self._breaker = Breaker(now=now)
         self._probe = asyncio.Lock()
         self._under_way = 0
@@ -109,9 +116,25 @@ class Flow:
 
     async def _may_leave(self, api: str, *, after_s: float) -> bool:
         going = await self.rest(after_s)
+        while going and self._control.paused:
+            going = await self.rest(LOOK_S)
+        self._follow()
         while going and (wait_s := self._courses[api].bucket.take(self._clock.monotonic())):
             going = await self.rest(wait_s)
         return going
+
+    def _follow(self) -> None:
+        """Take over the rate that the user wants, when it has changed."""
+        wanted = self._control.rate
+        if wanted == self._wanted:
+            return
+        self._wanted = wanted
+        for api, course in self._courses.items():
+            rates = (self._client.request_rate(api), wanted)
+            course.bucket.limit(
+                min((rate for rate in rates if rate is not None), default=None),
+                now=self._clock.monotonic(),
+            )
 
     def learn(self, api: str, *, answer: Answer, decision: Decision) -> None:
         """Adapt the pace to an answer and to what was decided on it."""

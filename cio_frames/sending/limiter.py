@@ -45,6 +45,12 @@ class TokenBucket:
         self._tokens = min(self._tokens, 1.0)
         self._counted_at = max(self._counted_at, self._paused_until)
 
+    def limit(self, rate: float | None, *, now: float) -> None:
+        """Set the full rate anew; what was learned from push backs begins again."""
+        self.rate = self._ceiling = rate
+        self._tokens = min(self._tokens, 1.0)
+        self._counted_at = self._changed_at = now
+
     def slow_down(self, now: float) -> None:
         """Lower the rate after a push back, once a second at most."""
         if self.rate is None or now - self._changed_at < 1.0:

@@ -233,7 +233,9 @@ _SETUP = {
 }
 
 
-_UNREACHABLE = "Nothing answers at this host, and nothing has yet. Check host and network, then resume."
+_UNREACHABLE = (
+    "Nothing answers at this host, and nothing has yet. Check host and network, then resume."
+)
 
 
 def _never_sent(answer: Answer, *, history: History, patience: Patience, wait_s: float) -> Decision:

@@ -108,7 +108,7 @@ def _with_extents(findings: pl.DataFrame, *, checks: Mapping[str, Check]) -> pl.
 
 
 def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count != 1 else f"1 {noun.removeprefix('different ')}"
+    return f"{count:,} {noun}s" if count != 1 else f"1 {noun.removeprefix('different ')}"
 
 
 def _judged(

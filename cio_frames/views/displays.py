@@ -12,8 +12,8 @@ from cio_frames.views.progress import ProgressState
 from cio_frames.views.surroundings import Kind, Surroundings, choose, look
 from cio_frames.views.text import cells, shortened
 from cio_frames.views.watching import Display, Leaves
-from cio_frames.views.widget import Show, Widget
-from cio_frames.views.wording import INTERRUPT
+from cio_frames.views.widget import Show, Steered, Widget
+from cio_frames.views.wording import CTRL_C, INTERRUPT, STEER
 
 _LINE_EVERY_S = 10.0
 
@@ -21,7 +21,7 @@ _LINE_EVERY_S = 10.0
 def display(
     wanted: object = "auto",
     *,
-    stop: Callable[[], None] | None = None,
+    run: Steered | None = None,
     surroundings: Surroundings | None = None,
     stream: TextIO | None = None,
 ) -> Display:
@@ -29,7 +29,7 @@ def display(
 
     Args:
         wanted: `"auto"`, `False`, one of the kinds, or a function that is called with the states.
-        stop: What a stop button does; only where clicks arrive while the run goes on.
+        run: What buttons steer; only where nobody waits in the cell, so that clicks arrive.
         surroundings: Where the program runs; looked up if not given.
         stream: Where a terminal's lines go; standard error if not given.
 
@@ -40,10 +40,10 @@ def display(
         return Told(wanted)
     stream = stream or sys.stderr
     kind = choose(wanted, surroundings or look(stream=stream))
-    return _display(kind, stop=stop, stream=stream)
+    return _display(kind, run=run, stream=stream)
 
 
-def _display(kind: Kind, *, stop: Callable[[], None] | None, stream: TextIO) -> Display:
+def _display(kind: Kind, *, run: Steered | None, stream: TextIO) -> Display:
     """Return a display of one kind, importing what it needs."""
     match kind:
         case "marimo":
@@ -53,11 +53,11 @@ def _display(kind: Kind, *, stop: Callable[[], None] | None, stream: TextIO) -> 
         case "widget":
             from IPython.display import display as show
 
-            return Widget(show, stop=stop)
+            return Widget(show, run=run)
         case "html":
             from IPython.display import display as show
 
-            return Html(show)
+            return Html(show, advice=STEER if run else INTERRUPT)
         case "terminal":
             return Terminal(stream, width=shutil.get_terminal_size().columns)
         case "lines":
@@ -104,7 +104,8 @@ class Terminal:
         self._places = 0
 
     def show(self, state: ProgressState) -> None:
-        """Draw the line."""
+        """Say how to stop, and draw the line."""
+        _write(self._stream, shortened(CTRL_C, self._width - 1) + "\n")
         self.update(state)
 
     def update(self, state: ProgressState) -> None:
@@ -159,31 +160,31 @@ def _write(stream: TextIO, text: str) -> None:
     stream.flush()
 
 
-def _live(state: ProgressState) -> Drawn:
-    """Return a state as something that a notebook can show."""
-    return Drawn(html=live.html(state, advice=INTERRUPT), text=live.line(state))
-
-
 class Html:
     """Plain HTML in the output of a cell, replaced again and again."""
 
     leaves: Leaves = "output"
 
-    def __init__(self, show: Show) -> None:
+    def __init__(self, show: Show, *, advice: str = INTERRUPT) -> None:
         self._show = show
+        self._advice = advice
         self._handle: Any = None
 
     def show(self, state: ProgressState) -> None:
         """Show the first state and keep the handle of its output."""
-        self._handle = self._show(_live(state), display_id=True)
+        self._handle = self._show(self._drawn(state), display_id=True)
 
     def update(self, state: ProgressState) -> None:
         """Replace the output."""
-        self._handle.update(_live(state))
+        self._handle.update(self._drawn(state))
 
     def close(self, summary: Drawn) -> None:
         """Replace the output by the summary, which stays in the saved notebook."""
         self._handle.update(summary)
+
+    def _drawn(self, state: ProgressState) -> Drawn:
+        """Return a state as something that a notebook can show."""
+        return Drawn(html=live.html(state, advice=self._advice), text=live.line(state))
 
 
 class Bar(Protocol):

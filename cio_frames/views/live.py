@@ -41,6 +41,7 @@ def troubles(state: ProgressState) -> tuple[str, ...]:
         f"{number(state.rejected)} rejected" if state.rejected else "",
         many(state.retries, "retry", "retries") if state.retries else "",
         f"{number(state.in_doubt)} in doubt" if state.in_doubt else "",
+        state.held,
         f"waiting {duration(state.wait_s)}: {state.waiting}" if state.wait_s else "",
         state.stopped,
     )
@@ -60,7 +61,7 @@ def tone(state: ProgressState) -> Tone:
         return "bad"
     if state.phase == "finished":
         return "good"
-    return "care" if state.wait_s or state.in_doubt else "calm"
+    return "care" if state.wait_s or state.in_doubt or state.held else "calm"
 
 
 def html(state: ProgressState, *, advice: str = "") -> Markup:

@@ -41,6 +41,7 @@ class ProgressState:
         waiting: Why nothing is sent at the moment.
         waits_until_s: When that ends.
         stopped: Why the run stopped early.
+        held: What the user asked of the pace: a pause, or a lower rate.
         started_s: When the run began.
         now_s: The moment this is about.
         marks: When how many rows had been answered, over the last seconds.
@@ -57,6 +58,7 @@ class ProgressState:
     waiting: str = ""
     waits_until_s: float = 0.0
     stopped: str = ""
+    held: str = ""
     started_s: float = 0.0
     now_s: float = 0.0
     marks: tuple[tuple[float, int], ...] = ()

@@ -111,6 +111,15 @@ class Progress:
             state = self.state
         self._draw(lambda: self._display.update(state))
 
+    def hold(self, held: str) -> None:
+        """Show what the user asked of the pace.
+
+        Args:
+            held: The words for it; empty to go on as before.
+        """
+        with self._lock:
+            self.state = replace(self.state, held=held)
+
     def finish(self, summary: Drawn) -> None:
         """Stop drawing and leave the summary in the display's place.
 

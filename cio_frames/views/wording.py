@@ -1,6 +1,11 @@
 """Numbers in words, the same in HTML, terminals and progress lines."""
 
 INTERRUPT = "Interrupt the kernel to stop; cio.resume(...) goes on from there."
+STEER = (
+    "With wait=False: run.stop(), run.pause() and run.slow_down() in another cell. "
+    "Otherwise interrupt the kernel to stop; cio.resume(...) goes on from there."
+)
+CTRL_C = "Ctrl-C stops; cio.resume(...) goes on from there."
 
 _UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 _ROUNDED_UP = 0.9995

@@ -90,7 +90,7 @@ def test_no_words_are_in_a_picture(read):
     assert "<text" not in _svg(drawn)
     images = [dict(attributes) for tag, attributes in read(drawn).elements if tag == "img"]
     assert images[0]["alt"] == snapshot(
-        'One bar is 2 days; the highest stands for 8 rows. 3 of 16 rows (19 %) are less than 72 hours old.'
+        "One bar is 2 days; the highest stands for 8 rows. 3 of 16 rows (19 %) are less than 72 hours old."
     )
 
 
@@ -106,7 +106,7 @@ def test_rows_that_can_start_campaigns_are_marked(read):
             "2024-11-09",
             "One bar is 2 days; the highest stands for 8 rows.",
             "! can start campaigns",
-            '3 of 16 rows (19 %) are less than 72 hours old. 3 rows without a time are not shown.',
+            "3 of 16 rows (19 %) are less than 72 hours old. 3 rows without a time are not shown.",
         ]
     )
 

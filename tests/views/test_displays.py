@@ -1,6 +1,7 @@
 """The displays: the right one for each place, and nothing left behind that cannot be saved."""
 
 import io
+import re
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from cio_frames.views.html import Drawn, tag
 from cio_frames.views.progress import ProgressState
 from cio_frames.views.surroundings import KINDS, Surroundings, choose, look
 from cio_frames.views.widget import Widget
-from cio_frames.views.wording import INTERRUPT
+from cio_frames.views.wording import INTERRUPT, STEER
 
 SUMMARY = Drawn(html=tag("p", "the end"), text="the end")
 STATE = ProgressState(
@@ -151,9 +152,12 @@ def test_a_terminal_draws_one_line_over_itself():
     terminal.close(SUMMARY)
 
     assert stream.getvalue() == snapshot(
-        "\rSending track 41 % · 8,219 of 20,000 r…\rChecking track 0 % · 0 of 4 rows       \r                                \rthe end\n"
+        """\
+Ctrl-C stops; cio.resume(...) goes on …
+\rSending track 41 % · 8,219 of 20,000 r…\rChecking track 0 % · 0 of 4 rows       \r                                \rthe end
+"""
     )
-    assert all(len(line) < 40 for line in stream.getvalue().split("\r"))
+    assert all(len(line) < 40 for line in re.split("[\r\n]", stream.getvalue()))
 
 
 def test_a_terminal_without_the_letters_shows_question_marks():
@@ -254,23 +258,64 @@ def test_a_widget_takes_no_markup_from_data():
     assert "<img" not in str(values)
 
 
-def test_a_stop_button_is_there_only_if_a_click_arrives():
-    """With something to call, a click calls it once and says so; else there is no dead button."""
-    stops: list[str] = []
-    screen = _Screen()
-    widget = Widget(screen, stop=lambda: stops.append("stop"))
-    widget.show(STATE)
-    button = screen.shown[0].children[-1]
+class _Run:
+    """A run that notes what it was asked for."""
 
-    button.click()
+    def __init__(self) -> None:
+        self.asked: list[str] = []
 
-    assert stops == ["stop"]
-    assert button.disabled
-    assert button.description == "Stopping"
-    assert INTERRUPT not in screen.shown[0].children[2].value
-    without = _Screen()
+    def stop(self) -> None:
+        self.asked.append("stop")
+
+    def pause(self) -> None:
+        self.asked.append("pause")
+
+    def go_on(self) -> None:
+        self.asked.append("go on")
+
+    def slow_down(self) -> None:
+        self.asked.append("slow down")
+
+
+def test_buttons_are_there_only_if_a_click_arrives():
+    """With a run to steer there are three buttons; else there is no dead one, but a sentence."""
+    run, screen, without = _Run(), _Screen(), _Screen()
+    Widget(screen, run=run).show(STATE)
     Widget(without).show(STATE)
-    assert not any(isinstance(child, ipywidgets.Button) for child in without.shown[0].children)
+    stop, pause, slower = screen.shown[0].children[-1].children
+
+    for button in (slower, pause, pause, stop):
+        button.click()
+
+    assert run.asked == ["slow down", "pause", "go on", "stop"]
+    assert (stop.disabled, stop.description) == (True, "Stopping")
+    assert pause.description == "Pause"
+    assert INTERRUPT not in screen.shown[0].children[2].value
+    assert not any(isinstance(child, ipywidgets.HBox) for child in without.shown[0].children)
+    assert INTERRUPT in without.shown[0].children[2].value
+
+
+def test_closing_lets_every_widget_go():
+    """Buttons and the box that holds them are closed as well."""
+    screen = _Screen()
+    widget = Widget(screen, run=_Run())
+    widget.show(STATE)
+    row = screen.shown[0].children[-1]
+    buttons = row.children
+
+    widget.close(SUMMARY)
+
+    assert [each.comm for each in (row, *buttons)] == [None] * 4
+
+
+def test_where_there_are_no_buttons_the_words_are_there():
+    """Plain HTML says what to type in another cell, if nobody waits in this one."""
+    blocking, free = _Screen(), _Screen()
+    Html(blocking).show(STATE)
+    Html(free, advice=STEER).show(STATE)
+
+    assert "run.pause()" not in str(blocking.shown[0].html)
+    assert "run.pause()" in str(free.shown[0].html)
 
 
 def test_marimo_moves_its_own_bar():

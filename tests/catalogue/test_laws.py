@@ -1,0 +1,133 @@
+"""Laws that hold for any table: libraries agree, rows add up, repairs come to an end."""
+
+import datetime as dt
+import os
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+from hypothesis import HealthCheck, Phase, event, given, settings
+from hypothesis import strategies as st
+
+import cio_frames as cio
+from cio_frames.checks import CATALOGUE
+
+NOW = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
+EXAMPLES = int(os.environ.get("CIO_FRAMES_DIFFERENTIAL_EXAMPLES", "40"))
+"""2,000 in the long form."""
+
+LAW = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
+)
+OWN = {check.code for check in CATALOGUE} - {"number.nan"}
+"""NaN is how pandas writes an empty cell, so it tells of none."""
+
+ODD_TEXTS = (
+    "", " ", "nan", "None", " u1", "u1 ", "u1", "U1", "u\u200b1", "\u0430nn", "ann", "jose\u0301", "jos\u00e9",
+    "123.0", "123", "007", "7", "1.05E+04", "TRUE", "cio_9", "a@b.co", "A@b.co ", "mailto:a@b.co", "<a@b.co>",
+    "a@b.co,", "none@none", "guest", "0", "31/01/2024", "01/02/2024", "45000.5", "20240102", "1700000000",
+    "1700000000000", "2024-01-02", "2024-01-02 03:04", "2024-01-02T03:04:05+02:00", "ZÃ¼rich", "Ãâ‚¬", "a\x00b",
+    "a\u202eb", "&amp;lt;", "<b>x</b>", "=1+1", '{"a":1}', "JA", "nein", "maybe", "true", "$1,234",
+    "4111 1111 1111 1111", "DE89370400440532013000", "078-05-1121", "User Deleted", "Order Placed",
+    "order placed", "y" * 200, "👩🏽\u200d🌾",
+)  # fmt: skip
+TEXTS = st.one_of(st.sampled_from(ODD_TEXTS), st.text(max_size=12))
+MOMENTS = st.datetimes(dt.datetime(1960, 1, 1), dt.datetime(2040, 1, 1)).map(  # noqa: DTZ001
+    lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000, tzinfo=dt.UTC)
+)
+KINDS: tuple[tuple[pa.DataType, st.SearchStrategy[Any]], ...] = (
+    (pa.string(), TEXTS),
+    (pa.int64(), st.integers(-(2**63), 2**63 - 1) | st.sampled_from([0, 1, 45_000, 20_240_102, 1_700_000_000, 4111111111111111])),
+    (pa.float64(), st.floats(allow_nan=False) | st.sampled_from([1.0, 123.0, 45_000.5, 2.0**53 + 2])),
+    (pa.bool_(), st.booleans()),
+    (pa.timestamp("ms", "UTC"), MOMENTS),
+    (pa.date32(), st.dates(dt.date(1960, 1, 1), dt.date(2040, 1, 1))),
+    (pa.list_(pa.string()), st.lists(TEXTS, max_size=3)),
+    (pa.struct([("a", pa.string()), ("b", pa.int64())]), st.fixed_dictionaries({"a": st.none() | TEXTS, "b": st.integers(-5, 5)})),
+)  # fmt: skip
+COLUMNS = ("id", "email", "x", "created_at", "unsubscribed", "y")
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> pa.Table:
+    """Draw an Arrow table of columns that checks have an eye on."""
+    rows = draw(st.integers(1, 6))
+    columns = {}
+    for name in COLUMNS:
+        kind, values = draw(st.sampled_from(KINDS[:1] * 3 + KINDS)) if name != "id" else draw(st.sampled_from(KINDS[:3]))
+        column = draw(st.lists(st.none() | values, min_size=rows, max_size=rows))
+        columns[name] = pa.array(column, kind)
+    return pa.table(columns)
+
+
+ASKED: dict[str, dict[str, Any]] = {
+    "identify": {"user_id": "id"},
+    "track": {"user_id": "id", "event": cio.lit("E"), "timestamp": "created_at"},
+    "alias": {"user_id": "id", "previous_id": "x"},
+    "form": {"email": "email", "form_id": cio.lit("f")},
+}
+
+
+def planned(frame: Any, verb: str) -> cio.Plan:
+    """Return the plan for a frame at a fixed time, with the repairs of ids that it needs."""
+    return replace(getattr(cio.frame(frame), verb)(**ASKED[verb]), clock=lambda: NOW)
+
+
+def told(plan: cio.Plan) -> list[Any]:
+    """Return what the checks found: code, row, column and the message."""
+    found = plan.survey.findings.filter(pl.col("code").is_in(OWN))
+    return sorted(found.select("code", "row", "column", "severity", "message").rows(), key=repr)
+
+
+@LAW
+@given(table=tables(), verb=st.sampled_from(list(ASKED)))
+def test_libraries_find_the_same_and_write_the_same(table: pa.Table, verb: str):
+    """pandas, polars and Arrow tables of the same data give the same findings and bytes."""
+    frames = [table.to_pandas(types_mapper=pd.ArrowDtype), pl.DataFrame(pl.from_arrow(table)), table]
+    plans = [planned(frame, verb) for frame in frames]
+
+    findings = [told(plan) for plan in plans]
+    messages = [plan.messages(10) for plan in plans]
+
+    assert findings[0] == findings[1] == findings[2]
+    assert messages[0] == messages[1] == messages[2]
+
+
+@LAW
+@given(table=tables(), verb=st.sampled_from(list(ASKED)))
+def test_repairs_come_to_an_end(table: pa.Table, verb: str):
+    """Repairing whatever is offered leaves nothing to repair; rows always add up."""
+    plan = planned(table, verb)
+    left = len(CATALOGUE)
+    while plan.offered and left:
+        for code in list(plan.offered):
+            if code in plan.offered:
+                plan = plan.fix(code)
+                event(f"repaired {code}")
+                assert code not in plan.offered
+                assert plan.counts["rows"] == plan.counts["valid"] + plan.counts["rejected"]
+        left -= 1
+
+    assert not plan.offered
+    assert plan.survey.valid + plan.survey.reasons.height == plan.survey.rows == table.num_rows
+
+
+@LAW
+@given(table=tables(), verb=st.sampled_from(list(ASKED)))
+def test_whatever_keeps_a_row_back_is_told(table: pa.Table, verb: str):
+    """A row is left out exactly if a finding about it refuses or rejects it."""
+    plan = planned(table, verb)
+    found = plan.survey.findings.filter(
+        pl.col("severity").is_in(["refuse", "reject"]), pl.col("row").is_not_null()
+    )
+
+    sent = {row for worked in plan.worked(chunk_rows=2) for row in worked.messages["row"]}
+
+    assert sent | set(found["row"]) == set(range(table.num_rows))
+    assert not sent & set(found["row"])

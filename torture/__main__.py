@@ -1,0 +1,170 @@
+"""Run every test in its full size and print one table: `python -m torture [T1 T4 ...] [--seed 7]`."""
+
+import argparse
+import errno
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from torture import (
+    baseline,
+    chaos,
+    drift,
+    interrupts,
+    kills,
+    machine,
+    mutants,
+    refusals,
+    stops,
+    wear,
+)
+from torture.bench import Line, summed
+from torture.table import drawn
+
+AUDIT_KEY = "11" * 32
+"""The key of the pseudonyms in the record of made-up people."""
+
+
+def t1(seed: int) -> Iterator[Line]:
+    """Kill -9 at 200 points, 20,000 rows, in bad weather."""
+    yield kills.killed(200, seed=seed, rows=2_000, parts=10, least=10)
+
+
+def t3(seed: int) -> Iterator[Line]:
+    """Random histories of engine and record in virtual time."""
+    yield machine.explored(300, steps=20, seed=seed)
+
+
+def t4(seed: int) -> Iterator[Line]:
+    """The matrix of bad weather."""
+    lines = [chaos.weather(name, seed=seed, rows=20_000, requests=200) for name in chaos.WEATHERS]
+    chaos.require_hit(lines)
+    yield from lines
+    yield chaos.throughput("clean", seed=seed, rows=100_000, least=15_000)
+    yield chaos.throughput("chaos", seed=seed, rows=100_000, least=3_000)
+
+
+def t5(seed: int) -> Iterator[Line]:
+    """Prescribed answers."""
+    yield chaos.prescribed(seed=seed, users=200, each=40, requests=200)
+
+
+def t6(seed: int) -> Iterator[Line]:
+    """Bad rows."""
+    for count in (0, 1, 3, 50, None):
+        yield refusals.poison(count, seed=seed, batches=20)
+
+
+def t7(seed: int) -> Iterator[Line]:
+    """Hosts that answer 200 whatever comes, and messages around the limits."""
+    for known in (True, False):
+        yield refusals.permissive(seed=seed, rows=5_000, known=known)
+    yield refusals.sizes(seed=seed, combinations=10_000)
+
+
+def t8(seed: int) -> Iterator[Line]:
+    """413 at any size."""
+    for limit in (20_000, 1_000, 450, None):
+        yield refusals.too_large(limit, seed=seed, rows=1_000)
+
+
+def t9(seed: int) -> Iterator[Line]:
+    """A revoked key."""
+    yield stops.revoked(seed=seed, rows=10_000)
+
+
+def t10(seed: int) -> Iterator[Line]:
+    """More than one writer."""
+    yield stops.two_audits(seed=seed, rows=5_000)
+    yield stops.second_writer(seed=seed)
+
+
+def t11(seed: int) -> Iterator[Line]:
+    """A disk that fails, from 60 different operations on."""
+    for failure, what in ((errno.ENOSPC, "disk full"), (errno.EIO, "failing sync")):
+        points = stops.points(30, seed=seed, most=150)
+        lines = [stops.full_disk(at, seed=seed, failure=failure) for at in points]
+        yield summed(lines, what=f"{what} at 30 points")
+
+
+def t12(seed: int) -> Iterator[Line]:
+    """Damage to the record."""
+    yield drift.corrupted(seed=seed, cases=3_000)
+
+
+def t13(seed: int) -> Iterator[Line]:
+    """The same rows again."""
+    yield drift.again(seed=seed)
+    yield drift.appended(seed=seed)
+    lines = [drift.drifted(name, seed=seed) for name in drift.DRIFTS]
+    yield summed(lines, what=f"again, {len(lines)} ways")
+
+
+def t14(seed: int) -> Iterator[Line]:
+    """Interrupts."""
+    for signals in (1, 2):
+        yield interrupts.script(signals, seed=seed)
+    yield interrupts.closed_output(seed=seed)
+    for name in interrupts.CELLS:
+        yield interrupts.notebook(name, seed=seed)
+
+
+def t15(seed: int) -> Iterator[Line]:
+    """Requests that are given up."""
+    yield wear.given_up(2_000, seed=seed)
+
+
+def t16(seed: int) -> Iterator[Line]:
+    """Hosts that ask to wait, and that fail."""
+    yield wear.asked_to_wait(seed=seed, wait_s=3.0)
+    yield wear.outage(seed=seed)
+
+
+def t25(seed: int) -> Iterator[Line]:
+    """The official SDK beside this package."""
+    for name in baseline.TROUBLES:
+        yield from baseline.compared(name, seed=seed, rows=20_000)
+
+
+def caught(seed: int) -> None:
+    """Raise unless each wrong sender is caught."""
+    for name, mutant in mutants.MUTANTS.items():
+        found = mutants.unmask(mutant, seed=seed).verdict.violations
+        if not set(found) & set(mutant.caught_by):
+            raise AssertionError(f"The mutant {name!r} was not caught, seed {seed}: {found}")
+        sys.stdout.write(f"mutant caught: {mutant.what}: {found}\n")
+
+
+TESTS: tuple[Callable[[int], Iterable[Line]], ...] = (
+    t1, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13, t14, t15, t16, t25,
+)  # fmt: skip
+
+
+def main() -> None:
+    """Run the tests that were asked for."""
+    parser = argparse.ArgumentParser(description="Prove that sending loses nothing.")
+    parser.add_argument("tests", nargs="*", help="T1, T3 to T16, T25; all of them by default")
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="replays a run")
+    given = parser.parse_args()
+    os.environ["CIO_AUDIT_KEY"] = AUDIT_KEY
+    wanted = {name.lower() for name in given.tests}
+    lines: list[Line] = []
+    failures: list[str] = []
+    for test in TESTS:
+        if wanted and test.__name__ not in wanted:
+            continue
+        sys.stdout.write(f"{test.__name__.upper()} {test.__doc__} (seed {given.seed})\n")
+        sys.stdout.flush()
+        try:
+            lines += test(given.seed)
+        except AssertionError as error:
+            failures.append(str(error))
+    if not wanted:
+        caught(given.seed)
+    sys.stdout.write(f"\n{drawn(lines)}\n")
+    sys.exit("\n".join(["", "FAILED", *failures]) if failures else 0)
+
+
+if __name__ == "__main__":
+    main()

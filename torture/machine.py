@@ -1,0 +1,234 @@
+"""T3: random histories of engine and record, in virtual time, with every invariant after each step."""
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import hypothesis.strategies as st
+import polars as pl
+from hypothesis import HealthCheck, seed, settings
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+import cio_frames as cio
+from cio_frames.audit import Recorder, RunInfo, recover
+from cio_frames.errors import AuditError, AuditLockedError
+from cio_frames.run import Choice
+from cio_frames.sending import RunFinished, RunStarted, StopFlag, send
+from cio_frames.sending.policy import Patience
+from torture.bench import Line, TortureError
+from torture.checker import ARRIVALS, Verdict, check
+from torture.inputs import Input, people
+from torture.virtual import EPOCH, OUTCOMES, Crash, DoomedDrive, Host, clock, virtually
+
+ROWS = 36
+RUN_ID = "20260601T000000000Z-abcdef"
+SETTLED = ("delivered", "rejected_server", "rejected_local")
+HIT: Counter[str] = Counter()
+"""What happened in the histories so far: the guard against histories in which nothing does."""
+
+
+class Machine(RuleBasedStateMachine):
+    """One run over many lives: each ends by itself, by a crash, an interrupt or a full disk."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="torture-"))
+        self.jump = timedelta()
+        self.settled: dict[int, str] = {}
+
+    @initialize(number=st.integers(0, 9), poison=st.sets(st.integers(0, ROWS - 1), max_size=3))
+    def begin(self, number: int, poison: set[int]) -> None:
+        """Make a table; a few of its rows are bad."""
+        frame = people(ROWS, people=8, seed=number, parts=3, poison=poison)
+        self.given = Input(frame=frame, batch_bytes=900, parts=3, poison=poison)
+        self.host = Host(poison=frozenset(poison))
+
+    @rule(
+        outcomes=st.lists(st.sampled_from(OUTCOMES), max_size=12),
+        crash_at=st.one_of(st.just(0), st.integers(1, 120)),
+    )
+    def live(self, outcomes: list[str], crash_at: int) -> None:
+        """Send what is left, until the end or until the process ends at some operation."""
+        ended = self._life(outcomes, DoomedDrive(crash_at, Crash()))
+        HIT["crash" if ended else "end"] += 1
+
+    @rule(outcomes=st.lists(st.sampled_from(OUTCOMES), max_size=6), full_at=st.integers(1, 60))
+    def run_out_of_room(self, outcomes: list[str], full_at: int) -> None:
+        """Send what is left onto a disk that becomes full."""
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        HIT["disk full"] += self._life(outcomes, DoomedDrive(full_at, full))
+
+    @rule(
+        outcomes=st.lists(st.sampled_from(OUTCOMES), max_size=6),
+        after=st.integers(1, 8),
+        at_once=st.booleans(),
+    )
+    def interrupt(self, outcomes: list[str], after: int, at_once: bool) -> None:  # noqa: FBT001
+        """Send what is left, and ask to stop when some requests have come."""
+        stop, first = StopFlag(), self.host.requests
+
+        def heard() -> None:
+            if self.host.requests - first == after:
+                HIT["interrupt"] += 1
+                stop.abandon() if at_once else stop.drain()
+
+        self.host.on_request = heard
+        self._life(outcomes, DoomedDrive(0, Crash()), stop=stop)
+        self.host.on_request = lambda: None
+
+    @rule(hours=st.integers(-30, 30))
+    def jump_in_time(self, hours: int) -> None:
+        """Let the calendar jump."""
+        self.jump += timedelta(hours=hours)
+
+    @precondition(lambda self: self._directory.joinpath("run.json").exists())
+    @rule()
+    def put_in_order(self) -> None:
+        """Recover twice: the second time changes nothing."""
+        recover(self._directory)
+        files = {path: path.read_bytes() for path in self._directory.rglob("*") if path.is_file()}
+        recover(self._directory)
+        again = {path: path.read_bytes() for path in self._directory.rglob("*") if path.is_file()}
+        _must(files == again, "a second recovery changes files")
+        _must(cio.audit(self._directory).verify().is_empty(), "the record is not whole")
+
+    @invariant()
+    def nothing_is_wrong(self) -> None:
+        """The numbers of the checker are zero, and what was settled stays as it was."""
+        if not self._directory.joinpath("run.json").exists():
+            return
+        recover(self._directory)
+        found = cio.audit(self._directory).messages
+        log = pl.DataFrame(self.host.log, schema=ARRIVALS)
+        verdict = check(self.given.rows, record=found, arrivals=log)
+        _must(not verdict.violations, str(verdict))
+        now = {(row["plan"], row["row"]): row["state"] for row in found.iter_rows(named=True)}
+        changed = {at for at, state in self.settled.items() if now[at] != state}
+        _must(not changed, f"settled rows changed: {changed}")
+        self.settled = {at: state for at, state in now.items() if state in SETTLED}
+
+    def teardown(self) -> None:
+        """Finish without trouble: every row has its end."""
+        if hasattr(self, "host"):
+            self._life([], DoomedDrive(0, Crash()))
+            self.nothing_is_wrong()
+            states = cio.audit(self._directory).messages["state"]
+            _must(set(states) <= set(SETTLED), f"rows without an end: {Counter(states)}")
+            HIT["requests"] += self.host.requests
+            HIT["duplicated"] += len(self.host.log) - ROWS
+        shutil.rmtree(self.folder)
+
+    @property
+    def _directory(self) -> Path:
+        return self.folder / RUN_ID
+
+    def _life(
+        self, outcomes: list[str], disk: DoomedDrive, *, stop: StopFlag | None = None
+    ) -> bool:
+        """Open the record, send what is left; returns whether the disk ended it."""
+        self.host.outcomes = list(outcomes)
+        with contextlib.suppress(Crash, AuditError), self._opened(disk) as (recorder, choice):
+            self._refuses_a_second()
+            virtually(lambda: self._sent(recorder, choice, stop or StopFlag()))
+        return disk.is_dead
+
+    @contextlib.contextmanager
+    def _opened(self, disk: DoomedDrive) -> Iterator[tuple[Recorder, Choice]]:
+        if self._directory.joinpath("run.json").exists():
+            left = recover(self._directory).unfinished
+            only = left.select("plan", "row", "message_id")
+            recorder, choice = Recorder.resume(self._directory, disk=disk), Choice(only=only)
+        else:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            recorder, choice = Recorder.start(self.folder, self._info(), disk=disk), Choice()
+        try:
+            yield recorder, choice
+        finally:
+            recorder._store.close()  # noqa: SLF001 - as the end of a process does
+
+    async def _sent(self, recorder: Recorder, choice: Choice, stop: StopFlag) -> None:
+        client = cio.connect(
+            write_key="k1", transport=httpx2.MockTransport(self.host.handle), rate=None, environ={}
+        )
+        now = clock(jump=self.jump)
+        recorder(RunStarted(run_id=RUN_ID, at=now.now()))
+        segments = self.given.plan._segments(choice)  # noqa: SLF001 - what a run is made of
+        await send(
+            segments, client=client, tell=recorder, stop=stop, clock=now,
+            patience=Patience(outage_s=600),
+        )  # fmt: skip
+        recorder(RunFinished(at=now.now()))
+
+    def _refuses_a_second(self) -> None:
+        with contextlib.suppress(AuditLockedError):
+            Recorder.resume(self._directory)
+            raise TortureError("A second process may write to the record.")
+
+    def _info(self) -> RunInfo:
+        plans = tuple((plan.call, plan.counts["rows"]) for plan in self.given.plan.plans)
+        return RunInfo(
+            run_id=RUN_ID, created=EPOCH, region="us", endpoint="cdp.customer.io", strict=True,
+            rows=ROWS, plans=plans,
+        )  # fmt: skip
+
+
+def _must(holds: object, otherwise: str) -> None:
+    if not holds:
+        raise TortureError(otherwise)
+
+
+def explored(examples: int, *, steps: int, seed: int) -> Line:
+    """Explore random histories (T3).
+
+    Args:
+        examples: How many.
+        steps: The most steps of each.
+        seed: Decides them.
+    """
+    HIT.clear()
+    started = time.monotonic()
+    run_state_machine_as_test(
+        _seeded(seed),
+        settings=settings(
+            max_examples=examples, stateful_step_count=steps, deadline=None, database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )  # fmt: skip
+    line = Line(
+        test="T3",
+        what=f"{examples} random histories",
+        rows=ROWS * examples,
+        requests=HIT["requests"],
+        verdict=Verdict(duplicated_raw=HIT["duplicated"]),
+        seed=seed,
+        kills=HIT["crash"],
+        seconds=time.monotonic() - started,
+        facts=dict(HIT),
+    )
+    for kind in ("crash", "end", "disk full", "interrupt"):
+        if not HIT[kind]:
+            raise TortureError(f"T3, seed {seed}: no history has a {kind}: {line}")
+    return line
+
+
+def _seeded(number: int) -> Any:
+    class Seeded(Machine):
+        """The machine with a seed of its own."""
+
+    return seed(number)(Seeded)

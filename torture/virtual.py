@@ -1,0 +1,216 @@
+"""A host and a disk in this process, in time that passes without waiting."""
+
+import asyncio
+import gzip
+import selectors
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import msgspec
+
+from cio_frames.audit.disk import Drive
+from cio_frames.sending.clock import Clock
+
+EPOCH = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+class _Jumping(selectors.DefaultSelector):
+    """Takes a wait for a timer as over at once, and moves the time instead."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        ready = super().select(0 if timeout is not None else None)
+        if not ready and timeout:
+            self.now += timeout
+        return ready
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop whose timers come due without waiting."""
+
+    def __init__(self) -> None:
+        self._jumping = _Jumping()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.now
+
+
+def virtually(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a coroutine in virtual time."""
+    with asyncio.Runner(loop_factory=_Loop) as runner:
+        runner.run(work())
+
+
+def clock(*, jump: timedelta) -> Clock:
+    """Return a clock that reads the loop's time; the calendar is off by a jump."""
+    now = lambda: asyncio.get_running_loop().time()  # noqa: E731
+    return Clock(
+        monotonic=now,
+        now=lambda: EPOCH + jump + timedelta(seconds=now()),
+        sleep=asyncio.sleep,
+        random=lambda: 0.5,
+    )
+
+
+OUTCOMES = (
+    "ok", "500", "500 applied", "429", "429 wait", "408", "413", "reset", "reset applied",
+    "timeout", "timeout applied", "cut", "login page", "twice", "401",
+)  # fmt: skip
+"""What can happen to a request."""
+
+_STATUS = {"500": 500, "500 applied": 500, "429": 429, "429 wait": 429, "408": 408, "401": 401}
+_APPLIED = {"ok", "500 applied", "reset applied", "timeout applied", "cut", "twice"}
+_BAD = 400
+
+
+@dataclass
+class Host:
+    """Customer.io as a list of outcomes; when they are used up, everything is fine.
+
+    Attributes:
+        poison: Numbers of the rows that it refuses.
+        outcomes: What happens to the next requests.
+        log: Every message that came, with the columns of the checker's arrivals.
+        requests: How many requests came.
+        on_request: Is called with the number of each request.
+    """
+
+    poison: frozenset[int] = frozenset()
+    outcomes: list[str] = field(default_factory=list)
+    log: list[dict[str, Any]] = field(default_factory=list)
+    requests: int = 0
+    on_request: Callable[[], None] = lambda: None
+
+    async def handle(self, request: httpx2.Request) -> httpx2.Response:
+        """Answer a request."""
+        body = request.content
+        if request.headers.get("content-encoding") == "gzip":
+            body = gzip.decompress(body)
+        items = msgspec.json.decode(body, type=_Body).batch
+        self.requests += 1
+        self.on_request()
+        outcome = self.outcomes.pop(0) if self.outcomes else "ok"
+        await asyncio.sleep(0.01)
+        numbers = [(item.traits or item.properties or _Numbered()).n for item in map(_read, items)]
+        bad = bool(self.poison & set(numbers))
+        if bad and outcome in _APPLIED:
+            outcome = "400"
+        if outcome == "413" and len(items) <= 1:
+            outcome = "ok"
+        for _ in range(2 if outcome == "twice" else 1):
+            self._keep(items, numbers, applied=outcome in _APPLIED)
+        return await _answered(outcome)
+
+    def _keep(self, items: list[msgspec.Raw], numbers: list[int], *, applied: bool) -> None:
+        for item, number in zip(items, numbers, strict=True):
+            self.log.append(
+                {
+                    "key": number,
+                    "number": len(self.log) + 1,
+                    "message_id": _read(item).messageId,
+                    "payload_sha": sha256(bytes(item)).hexdigest(),
+                    "applied": applied,
+                }
+            )
+
+
+async def _answered(outcome: str) -> httpx2.Response:
+    if outcome.startswith("reset"):
+        raise httpx2.ReadError("reset")
+    if outcome.startswith("timeout"):
+        await asyncio.sleep(3_600)
+    if outcome == "cut":
+        return httpx2.Response(200, content=b'{"x')
+    if outcome == "login page":
+        return httpx2.Response(200, content=b"<html>")
+    status = _STATUS.get(outcome, _BAD if outcome == "400" else 413 if outcome == "413" else 200)
+    headers = {"retry-after": "20"} if outcome == "429 wait" else {}
+    return httpx2.Response(status, headers=headers, json={})
+
+
+class _Numbered(msgspec.Struct):
+    n: int = -1
+
+
+class _Item(msgspec.Struct):
+    messageId: str  # noqa: N815 - the name on the wire
+    traits: _Numbered | None = None
+    properties: _Numbered | None = None
+
+
+class _Body(msgspec.Struct):
+    batch: list[msgspec.Raw]
+
+
+def _read(item: msgspec.Raw) -> _Item:
+    return msgspec.json.decode(item, type=_Item)
+
+
+class Crash(BaseException):
+    """The process ends here, as far as the record is concerned."""
+
+
+class DoomedDrive(Drive):
+    """The real disk, until an operation at which the process ends or the disk fails for good.
+
+    Args:
+        at: Number of that operation, from 1; 0 for none.
+        failure: What is raised there, and at every operation after it.
+    """
+
+    def __init__(self, at: int, failure: BaseException) -> None:
+        super().__init__("process")
+        self._left = at
+        self._failure = failure
+        self.is_dead = False
+
+    def _step(self) -> None:
+        self._left -= 1
+        self.is_dead = self.is_dead or self._left == 0
+        if self.is_dead:
+            raise self._failure
+
+    def create(self, path: Path) -> int:
+        """Open a new file."""
+        self._step()
+        return super().create(path)
+
+    def write(self, handle: int, data: bytes) -> None:
+        """Append bytes; at the end of the process a part of them."""
+        was_dead = self.is_dead
+        try:
+            self._step()
+        except BaseException:
+            if not was_dead:
+                super().write(handle, data[: len(data) // 2])
+            raise
+        super().write(handle, data)
+
+    def truncate(self, handle: int, size: int) -> None:
+        """Cut a file, unless the process has ended."""
+        if self.is_dead and isinstance(self._failure, Crash):
+            raise self._failure
+        super().truncate(handle, size)
+
+    def sync(self, handle: int) -> None:
+        """Wait for the disk."""
+        self._step()
+        super().sync(handle)
+
+    def rename(self, old: Path, new: Path) -> None:
+        """Move a file."""
+        self._step()
+        super().rename(old, new)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file."""
+        if isinstance(self._failure, Crash):
+            self._step()
+        super().remove(path)
