@@ -159,13 +159,14 @@ def _order(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
 
 def _unordered(gathered: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
     slot = scope.mapping.find("timestamp")
-    schema = {"row": pl.Int64, "column": pl.String, "value": pl.String}
+    schema = {"row": pl.Int64, "column": pl.String, "value": pl.String, "evidence": pl.String}
     ordered = gathered if gathered["row"].is_sorted() else gathered.sort("row")
     if slot is None or ordered["at"].is_sorted():
         return pl.DataFrame(schema=schema)
-    latest = pl.col("at").cum_max().shift().over("person")
-    late = ordered.filter(pl.col("at") < latest)
-    return late.select("row", pl.lit(slot.label).alias("column"), iso(pl.col("at")).alias("value"))
+    late = ordered.filter(pl.col("at") < pl.col("at").cum_max().shift().over("person"))
+    told = f"{late.height:,} rows are, the first is row {late['row'].min()}."
+    rows = [(None, slot.label, told, told)] if late.height else []
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _unmapped(slot: Slot, scope: Scope) -> str | None:
@@ -275,9 +276,8 @@ TIME_CHECKS = (
     ),
     Check(
         code="time.unsorted", severity="info", test=ByTable(gather=_order, conclude=_unordered),
-        sentence="{column} is earlier than in a row above about the same person.",
+        sentence="{column} is earlier in some rows than in rows above about the same person.",
         hint="Sort the table by time if the order of events matters.",
-        extent="{rows} out of order.",
         consequence="Rows of one person are sent in their order in the table.",
         source="reference 3.7; reliability 3.5 (101)",
         unrepaired="rows are sent in the order you give them; frame.sort(...) changes it",

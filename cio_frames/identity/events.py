@@ -18,6 +18,7 @@ class Event:
         number: Which message it came with, counted from 0.
         attribution: How it got to its person, or why it has none.
         by_visitor: Nobody was named as its person when it arrived.
+        times: How many events just like it this stands for.
         lost: Its person was deleted, and the event with it.
     """
 
@@ -33,6 +34,7 @@ class Event:
     can_trigger: bool
     attribution: Attribution
     by_visitor: bool
+    times: int = 1
     lost: bool = False
 
     def row(self) -> dict[str, Any]:

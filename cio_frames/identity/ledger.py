@@ -84,13 +84,14 @@ class Ledger:
         self._numbers = array("q")
         self._plans = array("i")
         self._rows = array("q")
+        self._lasts = array("q")
         self._columns = _Columns()
 
     def apply(self, slips: pl.DataFrame, *, calls: Sequence[str]) -> None:
         """Apply messages.
 
         Args:
-            slips: Their slips, in order.
+            slips: Their slips, in order; with `times` and `last` where one stands for several.
             calls: The call of each plan.
         """
         for slip, content in messages(slips, calls=calls):
@@ -98,7 +99,9 @@ class Ledger:
             self._numbers.append(slip["number"])
             self._plans.append(slip["plan"])
             self._rows.append(slip["row"])
-            for change in self.model.apply(content, received_at=self._now):
+            self._lasts.append(slip.get("last") or slip["row"])
+            times = slip.get("times") or 1
+            for change in self.model.apply(content, received_at=self._now, times=times):
                 if change.rule not in UNTOLD:
                     self._columns.add(number, change)
 
@@ -106,13 +109,17 @@ class Ledger:
         """Return plan and row of a message by its number in the model."""
         return self._plans[number], self._rows[number]
 
+    def extent(self, number: int) -> tuple[int, int, int]:
+        """Return plan, first and last row of the messages that one stands for."""
+        return self._plans[number], self._rows[number], self._lasts[number]
+
     def events(self) -> list[Event]:
         """Return the events that are kept."""
         return [event for event in self.model.store.events if not event.lost]
 
     def campaign_events(self) -> int:
         """Return how many events are young enough to start campaigns (3.3, 3.8)."""
-        return sum(event.can_trigger for event in self.events())
+        return sum(event.times for event in self.events() if event.can_trigger)
 
     def changes(self) -> pl.DataFrame:
         """Return what the messages did, one line per change."""

@@ -18,7 +18,7 @@ def merge(
     _inherit_identifiers(store, primary, secondary)
     primary.fill(secondary.attributes, stamps=secondary.all_stamps())
     moved = _move_events(store, primary, secondary)
-    lost = len(secondary.events) - moved
+    lost = sum(event.times for event in secondary.events) - moved
     _move_anonymous(store, primary, secondary)
     _move_relationships(store, primary, secondary)
     primary.devices = {**(secondary.devices or {}), **(primary.devices or {})} or None
@@ -51,7 +51,7 @@ def _move_events(store: Store, primary: Person, secondary: Person) -> int:
     for event in secondary.events:
         if _is_moved(store, event):
             move(event, primary)
-            moved += 1
+            moved += event.times
         else:
             event.lost = True
     return moved

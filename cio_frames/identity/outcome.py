@@ -32,6 +32,7 @@ MERGES: Final = pl.Schema({
     "events_lost": pl.Int64,
     "rows": PLACES,
 })  # fmt: skip
+_PLAN_STEP: Final = 2**31
 COUNTED: Final = pl.Schema({
     "person": pl.String, "plan": pl.Int32, "events": pl.Int64, "first": pl.Int64, "last": pl.Int64,
 })  # fmt: skip
@@ -90,10 +91,21 @@ def people(
         .cast(dict(PEOPLE))
     )
     strangers = visits.strangers(ledger, found, applied).select(PEOPLE.names()).cast(dict(PEOPLE))
+    return _ordered(pl.concat([whole, strangers]))
+
+
+def _ordered(people_: pl.DataFrame) -> pl.DataFrame:
+    """Return people in the order of their first rows, visitors last."""
     first = pl.col("rows").list.first()
-    return pl.concat([whole, strangers]).sort(
-        ~pl.col("known"), first.struct["plan"], first.struct["row"], "id", "email", nulls_last=True
+    place = first.struct["plan"].cast(pl.Int64) * _PLAN_STEP + first.struct["row"]
+    placed = people_.with_columns(
+        (place.fill_null(_PLAN_STEP**2 // 4) + (~pl.col("known")) * (_PLAN_STEP**2 // 2)).alias(
+            "at"
+        )
     )
+    unplaced = pl.col("rows").list.len() == 0
+    by_id = placed.filter(unplaced).sort("at", "id", "email", nulls_last=True)
+    return pl.concat([placed.filter(~unplaced), by_id]).sort("at", maintain_order=True).drop("at")
 
 
 def _profiles(ledger: Ledger) -> pl.DataFrame:
@@ -120,16 +132,14 @@ def _profiles(ledger: Ledger) -> pl.DataFrame:
 def counted(ledger: Ledger) -> pl.DataFrame:
     """Return the events of each person by plan, with the first and the last of their rows."""
     lines = [
-        (event.person.cio_id, *ledger.place(event.number))
+        (event.person.cio_id, event.times, *ledger.extent(event.number))
         for event in ledger.events()
         if event.person is not None
     ]
-    schema = {"person": pl.String, "plan": pl.Int32, "row": pl.Int64}
-    frame = pl.DataFrame(lines, schema=schema, orient="row")
+    columns = ("person", "events", "plan", "first", "last")
+    frame = pl.DataFrame(lines, schema={name: COUNTED[name] for name in columns}, orient="row")
     grouped = frame.group_by("person", "plan", maintain_order=True).agg(
-        pl.len().alias("events"),
-        pl.col("row").min().alias("first"),
-        pl.col("row").max().alias("last"),
+        pl.col("events").sum(), pl.col("first").min(), pl.col("last").max()
     )
     return grouped.cast(dict(COUNTED))
 

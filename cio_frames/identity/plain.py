@@ -14,7 +14,7 @@ from cio_frames.identity import rules
 from cio_frames.identity.keys import is_mail
 from cio_frames.identity.ledger import CHANGES
 from cio_frames.identity.rules import Rule
-from cio_frames.identity.slips import ages
+from cio_frames.identity.slips import is_young
 from cio_frames.identity.tangles import Sorted
 
 PERSON: Final = pl.String
@@ -109,7 +109,7 @@ def counted(found: Sorted) -> pl.DataFrame:
 
 def campaign_events(found: Sorted, *, now: datetime) -> int:
     """Return how many events of people are young enough to start campaigns."""
-    return int(found.events.select(ages(now)).to_series().sum())
+    return int(found.events.select(is_young(now)).to_series().sum())
 
 
 def clusters(found: Sorted, known: pl.DataFrame | None) -> pl.DataFrame:

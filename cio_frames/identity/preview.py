@@ -138,13 +138,14 @@ def _framed(
 
 
 def _sorted(slips: Slips, named: pl.DataFrame, premise: Premise) -> Sorted:
-    if premise.whole:
+    if premise.whole or set(premise.settings.identifiers) != {"id", "email"}:
         return everything(slips, known=premise.known)
     return sort_out(
         slips,
         named,
         known=premise.known,
         settings=premise.settings,
+        now=premise.now,
         crowd=conflicts.ROWS_PER_IDENTIFIER * premise.largest,
     )
 

@@ -16,7 +16,7 @@ import polars as pl
 
 from cio_frames.identity.keys import is_mail
 from cio_frames.identity.semantic import EFFECTS
-from cio_frames.identity.settings import CAMPAIGN
+from cio_frames.identity.settings import CAMPAIGN, MERGED_EVENTS
 
 BASE: Final = {"number": pl.Int64, "plan": pl.Int32, "row": pl.Int64, "message_id": pl.String}
 IDENTIFIES: Final = pl.Schema(
@@ -167,11 +167,20 @@ def _only(kept: pl.DataFrame, what: str, schema: pl.Schema) -> pl.DataFrame:
     return rows.select(schema.names()) if rows.height else schema.to_frame()
 
 
-def ages(now: datetime) -> pl.Expr:
-    """Tell of each slip of an event whether it is young enough to start campaigns (3.3, 3.8)."""
-    border = datetime.fromtimestamp(math.ceil(now.timestamp() - CAMPAIGN.seconds), tz=UTC)
+def is_young(now: datetime) -> pl.Expr:
+    """Tell of each event whether it can start campaigns (3.3, 3.8)."""
+    return _is_within(CAMPAIGN.seconds, now).alias("young")
+
+
+def is_recent(now: datetime) -> pl.Expr:
+    """Tell of each event whether a merge would move it (3.4)."""
+    return _is_within(MERGED_EVENTS.seconds, now).alias("recent")
+
+
+def _is_within(seconds: int, now: datetime) -> pl.Expr:
+    border = datetime.fromtimestamp(math.ceil(now.timestamp() - seconds), tz=UTC)
     second = pl.col("at").str.slice(0, _SECOND)
-    return (second >= border.isoformat()[:_SECOND]).fill_null(value=True).alias("young")
+    return (second >= border.isoformat()[:_SECOND]).fill_null(value=True)
 
 
 def message(slip: Mapping[str, Any], *, call: str) -> dict[str, Any]:

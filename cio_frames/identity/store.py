@@ -21,6 +21,7 @@ class Store:
     Attributes:
         number: Which message is being applied, counted from 0.
         now: When that message was received, in Unix seconds.
+        times: How many messages just like it were received together.
     """
 
     settings: Settings
@@ -34,6 +35,7 @@ class Store:
     seen: set[str] = field(default_factory=set)
     number: int = -1
     now: float = 0.0
+    times: int = 1
 
     def visitor(self, anonymous_id: str) -> Visitor:
         """Return who is known by an anonymous id, new if nobody is."""
@@ -105,6 +107,7 @@ class Store:
             can_trigger=person is not None and triggers(timestamp, associated=self.now),
             attribution=attribution,
             by_visitor=person is None,
+            times=self.times,
         )
         self.events.append(event)
         if person is not None:

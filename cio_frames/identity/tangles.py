@@ -7,17 +7,19 @@ other way than the row has it. Tangled rows go through the model, in their order
 """
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Final
 
 import polars as pl
 
 from cio_frames.identity.keys import cio_key, id_key, mail_key, person_key, visitor_key
 from cio_frames.identity.settings import Settings
-from cio_frames.identity.slips import Slips
+from cio_frames.identity.slips import Slips, is_recent, is_young
 from cio_frames.identity.ties import KEYS, NAMED
 
 COMBO: Final = ("user", "email", "anonymous")
 MATCH: Final = pl.Int64
+_SUPPRESSES: Final = "User Suppressed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,7 @@ def sort_out(
     *,
     known: pl.DataFrame | None,
     settings: Settings,
+    now: datetime,
     crowd: int,
 ) -> Sorted:
     """Return which slips stand for themselves.
@@ -73,6 +76,7 @@ def sort_out(
         odd: The keys that odd messages name.
         known: The people that are there before.
         settings: How the workspace is set up.
+        now: When everything is received.
         crowd: More rows than this that say the same are applied one by one.
     """
     combos = _combos(slips.identifies)
@@ -101,7 +105,12 @@ def sort_out(
         [
             slips.odd,
             slips.identifies.filter(pl.col("number").is_in(left.implode())),
-            routed.filter("is_tangled").select(slips.events.columns),
+            _bundled(
+                routed.filter("is_tangled").select(slips.events.columns),
+                odd=slips.odd,
+                settings=settings,
+                now=now,
+            ),
             visits.filter(met_visits).select(slips.visits.columns),
         ],
         how="diagonal",
@@ -122,10 +131,36 @@ def everything(slips: Slips, *, known: pl.DataFrame | None) -> Sorted:
         NAMED.to_frame(),
         known=None,
         settings=Settings(),
+        now=datetime.fromtimestamp(0, tz=UTC),
         crowd=1,
     )
     tangled = pl.concat(slips.frames(), how="diagonal").sort("number")
     return replace(nothing, tangled=tangled, loaded=known)
+
+
+def _bundled(
+    events: pl.DataFrame, *, odd: pl.DataFrame, settings: Settings, now: datetime
+) -> pl.DataFrame:
+    """Return events with those as one that do the same: of one person, of about one age.
+
+    Within a plan of events only odd messages change whom a reference means. Where events can be
+    ignored, each of them is told about, so none may stand for others.
+    """
+    is_told = settings.event_for_unknown == "drop"
+    if is_told or odd["text"].str.contains(_SUPPRESSES, literal=True).any():
+        return events
+    epoch = odd["number"].sort().search_sorted(events["number"])
+    return (
+        events.with_columns(epoch.alias("epoch"), is_young(now), is_recent(now))
+        .sort("number")
+        .group_by("plan", "user", "epoch", "young", "recent", maintain_order=True)
+        .agg(
+            pl.col("number", "row", "anonymous", "name", "at").first(),
+            pl.len().cast(pl.Int64).alias("times"),
+            pl.col("row").max().alias("last"),
+        )
+        .drop("epoch", "young", "recent")
+    )
 
 
 def _combos(identifies: pl.DataFrame) -> pl.DataFrame:
@@ -143,9 +178,7 @@ def _long(frame: pl.DataFrame, of: str, columns: tuple[str, ...]) -> pl.DataFram
 
 
 def _combo_keys(combos: pl.DataFrame) -> pl.DataFrame:
-    keyed = combos.select(
-        "combo", person_key("user"), mail_key("email"), visitor_key("anonymous")
-    )
+    keyed = combos.select("combo", person_key("user"), mail_key("email"), visitor_key("anonymous"))
     return _long(keyed, "combo", COMBO)
 
 

@@ -60,12 +60,15 @@ class Model:
         self.settings = Settings() if settings is None else settings
         self.store = Store(settings=self.settings)
 
-    def apply(self, message: Mapping[str, Any], *, received_at: datetime) -> tuple[Change, ...]:
+    def apply(
+        self, message: Mapping[str, Any], *, received_at: datetime, times: int = 1
+    ) -> tuple[Change, ...]:
         """Apply one call.
 
         Args:
             message: The decoded JSON object of the call, with its `type`.
             received_at: When it arrives; must know its offset.
+            times: How many events just like it arrive together; they are kept as one.
 
         Returns:
             What happened, in order; never empty.
@@ -76,6 +79,7 @@ class Model:
         store = self.store
         store.number += 1
         store.now = received_at.timestamp()
+        store.times = times
         changes = tuple(self._changes(message))
         for change in changes:
             if change.rule.kind in FAILED:

@@ -1,0 +1,54 @@
+"""All checks on a file of events: seconds and memory, of the checks alone and of a whole plan."""
+
+import resource
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+
+import cio_frames as cio
+from benchmarks.inputs import events_file
+from cio_frames.validation import check, check_call, check_table, concluded, probes
+
+CHUNK_ROWS = 50_000
+ROUNDS = 3
+
+
+def checked(plan: cio.Plan) -> tuple[int, pl.DataFrame]:
+    """Apply every check to every row, and encode nothing."""
+    scope, rows = plan.scope(), 0
+    tests = probes(plan.applied, scope=scope, notes=plan.table.notes)
+    findings = [
+        check_call(plan.applied, scope=scope, notes=plan.table.notes),
+        check_table(plan.table, checks=plan.applied, scope=scope),
+    ]
+    for chunk in plan.table.chunks(CHUNK_ROWS):
+        rows += chunk.height
+        findings.append(check(plan.mapping.prepare(chunk), tests=tests, raw=chunk).findings)
+    return rows, concluded(pl.concat(findings), checks=plan.applied, rows=rows)
+
+
+def peak_mb() -> int:
+    """Return the most memory this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def main(rows: int) -> None:
+    """Print how long the checks take, and how long a plan with its report takes."""
+    path = events_file(Path("build") / "benchmarks", rows)
+    plan = cio.scan(path).cio.track(event="event", user_id="user_id", timestamp="occurred_at")
+    times = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        count, findings = checked(plan)
+        times.append(time.perf_counter() - start)
+    print(f"{len(plan.applied)} checks, {count:,} rows, {findings.height:,} findings")
+    print(f"checks alone: best {min(times):.2f} s, worst {max(times):.2f} s; peak {peak_mb()} MB")
+    start = time.perf_counter()
+    repr(plan)
+    print(f"plan and report: {time.perf_counter() - start:.2f} s; peak {peak_mb()} MB")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)

@@ -1,0 +1,116 @@
+"""What an analyst sees in JupyterLab: while a run goes on, afterwards, and the day after."""
+
+import pytest
+
+from tests.browser.conftest import Lab, Tab
+
+pytestmark = pytest.mark.browser
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+BROKEN = "Error displaying widget"
+SLOW = """\
+import polars as pl
+from dataclasses import replace
+import cio_frames as cio
+
+workspace = cio.sandbox(rate=4.0)
+client = workspace.client()
+people = pl.DataFrame({"id": [f"u{n}" for n in range(3000)], "note": ["x" * 400] * 3000})
+plan = replace(people.cio.identify(user_id="id"), batch_bytes=20_000)
+"""
+
+
+def _no_widget_is_saved(lab: Lab, name: str) -> bool:
+    outputs = [out for cell in lab.saved(name).cells for out in cell.get("outputs", ())]
+    return bool(outputs) and not any(WIDGET in out.get("data", {}) for out in outputs)
+
+
+def test_a_notebook_runs_is_saved_and_opened_again(tab: Tab, lab: Lab):
+    """The first notebook runs to its end; the day after, reports and summaries are still there."""
+    name = "notebooks/01_first_send.ipynb"
+    cells = sum(cell.cell_type == "code" for cell in lab.saved(name).cells)
+    tab.open(name)
+    tab.run_all()
+    tab.until_done(cells)
+    tab.command("docmanager:save")
+    assert _no_widget_is_saved(lab, name)
+
+    lab.forget_kernels()
+    tab.open(name)
+
+    text = tab.page.locator(".jp-NotebookPanel:visible .jp-Notebook").inner_text()
+    assert text.count("Plan: identify") == 2
+    assert text.count("Run: identify") == 1
+    assert BROKEN not in text
+    assert tab.outside == []
+    tab.shoot("first_send_reopened")
+
+
+def test_a_run_is_shown_once(tab: Tab, lab: Lab):
+    """Where a cell shows the run already, its value is a line; in the next cell it is whole."""
+    name = lab.notebook(
+        "once.ipynb", f"{SLOW}plan.send(workspace.client(), audit='a')", "_", "await plan.asend(client, audit='b')"
+    )  # fmt: skip
+    tab.open(name)
+    tab.run_all()
+    tab.until_done(3)
+
+    texts = [output.inner_text() for output in tab.outputs().all()]
+    assert [text.startswith("Run: identify") for text in texts] == [True, False, True, True, False]
+    assert "shown above" in texts[1]
+    assert "shown above" in texts[4]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        pytest.param("run = await plan.asend(client, audit='a')", id="await"),
+        pytest.param("run = plan.send(client, audit='a', wait=False)", id="no-wait"),
+    ],
+)
+def test_the_buttons_work(tab: Tab, lab: Lab, cell: str, request: pytest.FixtureRequest):
+    """Pause holds the bar, going on moves it, slower says its rate, stop ends in a summary."""
+    name = lab.notebook("buttons.ipynb", SLOW, cell)
+    tab.open(name)
+    tab.run_all()
+    page = tab.page
+    progress = page.locator(".cio-progress")
+    progress.get_by_text("delivered").or_(progress.get_by_text("rows/s")).first.wait_for()
+
+    page.locator(".cio-slower").click()
+    progress.get_by_text("requests/s").wait_for()
+    page.locator(".cio-pause").click()
+    progress.get_by_text("paused").wait_for()
+    tab.shoot(f"progress_paused_{request.node.callspec.id}", what=progress)
+    page.get_by_role("button", name="Go on").click()
+    progress.get_by_text("paused").wait_for(state="detached")
+    page.locator(".cio-stop").click()
+
+    summary = tab.outputs().filter(has_text="Run: identify").first
+    summary.get_by_text("interrupted").wait_for(timeout=10_000)
+    assert "cio.resume(" in summary.inner_text()
+    assert progress.count() == 0
+    tab.command("docmanager:save")
+    assert _no_widget_is_saved(lab, name)
+    lab.forget_kernels()
+    tab.open(name)
+    assert BROKEN not in page.locator(".jp-Notebook").inner_text()
+    tab.outputs().get_by_text("interrupted").first.wait_for()
+
+
+def test_an_interrupt_ends_a_blocking_cell_cleanly(tab: Tab, lab: Lab):
+    """No dead button is shown; the kernel's interrupt leaves a summary and says what was sent."""
+    name = lab.notebook("interrupt.ipynb", SLOW, "plan.send(client, audit='a')")
+    tab.open(name)
+    tab.run_all()
+    progress = tab.page.locator(".cio-progress")
+    progress.get_by_text("Interrupt the kernel to stop").wait_for()
+    assert tab.page.locator(".cio-stop").count() == 0
+    progress.get_by_text("rows/s").wait_for()
+
+    toolbar = tab.page.locator(".jp-NotebookPanel-toolbar:visible")
+    toolbar.get_by_role("button", name="Interrupt").click()
+
+    tab.outputs().filter(has_text="✕ interrupted").first.wait_for(timeout=15_000)
+    tab.outputs().get_by_text("rows arrived;").first.wait_for()
+    assert progress.count() == 0

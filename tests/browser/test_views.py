@@ -1,0 +1,99 @@
+"""Every view in light and dark, in a notebook that is not trusted and whose data is hostile."""
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tests.browser.conftest import Lab, Tab
+
+pytestmark = pytest.mark.browser
+
+SETUP = """\
+import datetime as dt
+from dataclasses import replace
+import polars as pl
+import cio_frames as cio
+
+BAD = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>'
+now = dt.datetime.now(dt.UTC)
+times = [now - dt.timedelta(hours=h * h) for h in range(200)]
+people = pl.DataFrame({"id": [f"u{n}" for n in range(200)], "email": [f"u{n}@ex.test" for n in range(200)], BAD: [BAD] * 200})
+rough = pl.DataFrame({"id": ["a", None, " b", "null", "x" * 200, BAD], "email": ["a@ex.test", BAD, "b@ex.test", "c", "d@ex.test", "e@ex.test"], "card": ["4111 1111 1111 1111"] * 6})
+events = pl.DataFrame({"id": [f"u{n}" for n in range(200)], "event": [BAD if n % 2 else "Bought" for n in range(200)], "at": times})
+workspace = cio.sandbox(rate=12.0)
+client = workspace.client()
+plan = replace(events.cio.track(event="event", user_id="id", timestamp="at"), batch_bytes=1_500)
+first = people.cio.identify(user_id="id")
+"""
+VIEWS = {
+    "plan": "plan",
+    "refused": 'rough.cio.identify(user_id="id")',
+    "proposed": "events.cio.track()",
+    "payloads": "plan.payloads(3)",
+    "backfill": "back = cio.backfill([first, plan])\nback",
+    "identity": "back.identity()",
+    "run": "run = back.send(client, audit='views', progress=False)\nrun",
+    "audit": "cio.audit('views')",
+    "story": "cio.audit('views').explain(row=1)",
+}
+SEEN = {
+    "plan": ("Plan: track", "When it happened", "can start campaigns"),
+    "refused": ("Plan: identify", "Fix before anything can be sent"),
+    "proposed": ("Mapping:", "proposed"),
+    "payloads": ("Messages: track", '"messageId"'),
+    "backfill": ("Back-fill", "Plan 2 of 2: track"),
+    "identity": ("Who is who",),
+    "run": ("Run: identify + track", "finished", "Pace"),
+    "audit": ("Audit", "complete"),
+    "story": ("Row 1", "Customer.io accepted it"),
+}
+
+
+@pytest.fixture(scope="module")
+def gallery(lab: Lab) -> str:
+    """A notebook with every view, run by a program: nobody has trusted it."""
+    name = lab.notebook("views.ipynb", SETUP, *VIEWS.values(), "workspace.stop()")
+    notebook = nbformat.read(lab.root / name, 4)
+    where = {"metadata": {"path": str(lab.root)}}
+    NotebookClient(notebook, kernel_name="python3", timeout=60, resources=where).execute()
+    nbformat.write(notebook, lab.root / name)
+    return name
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_view_is_whole_in_an_untrusted_notebook(tab: Tab, gallery: str, theme: str):
+    """Words, pictures and badges are there, whatever the front end removes, and nothing runs."""
+    tab.open(gallery)
+    if theme == "dark":
+        tab.dark()
+    outputs = tab.outputs().all()
+    assert len(outputs) == len(VIEWS)
+    for (name, words), output in zip(SEEN.items(), outputs, strict=True):
+        text = output.inner_text()
+        for word in words:
+            assert word in text, (name, word)
+        assert all(output.evaluate(_PICTURES)), name
+        assert "rgb(" in output.evaluate(_BADGE), name
+        tab.shoot(f"{name}_{theme}", what=output)
+    assert tab.page.evaluate("window.pwned") is None
+    assert tab.outside == []
+
+
+_PICTURES = "node => [...node.querySelectorAll('img')].map(i => i.naturalWidth > 0 && !!i.alt)"
+_BADGE = """node => {
+  const badge = node.querySelector('strong[style*=background], code');
+  return badge ? getComputedStyle(badge).backgroundColor : 'none';
+}"""
+
+
+def test_a_narrow_window_needs_no_sideways_scrolling(tab: Tab, gallery: str):
+    """On a narrow window every view wraps; only tables scroll, inside themselves."""
+    tab.page.set_viewport_size({"width": 620, "height": 900})
+    tab.open(gallery)
+    tab.command("application:toggle-left-area")
+
+    for output in tab.outputs().all():
+        card = output.locator("div[style*='border-radius:8px'], div[style*='border-radius: 8px']")
+        wide = card.first.evaluate("node => node.scrollWidth - node.clientWidth")
+        assert wide <= 1
+    tab.shoot("narrow")

@@ -1,0 +1,37 @@
+"""The page of all codes is what the rows say."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cio_frames.checks import CATALOGUE
+from cio_frames.checks.page import DOOR, page
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_page_is_current():
+    """The page in the checkout is the one that the rows make now."""
+    written = (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")
+
+    assert written == page(), "run: python -m cio_frames.checks.page > docs/checks.md"
+
+
+@pytest.mark.parametrize("check", CATALOGUE, ids=lambda check: check.code)
+def test_every_code_has_its_section(check):
+    """A section says how bad a code is, what to do, and what can be repaired or why nothing can."""
+    section = page().split(f"### {check.code}\n", 1)[1].split("\n### ", 1)[0]
+
+    assert f"**{check.severity}**" in section
+    assert "* Do: " in section
+    assert "* Repair (" in section or "* No repair: " in section
+    assert "{" not in section.replace('{"', "")
+
+
+def test_what_the_door_tells_is_on_the_page():
+    """Every code that reading a table or a file gives is explained."""
+    sources = (ROOT / "cio_frames" / "frames").glob("*.py")
+    told = {code for path in sources for code in re.findall(r'code="([a-z]+\.[a-z-]+)"', path.read_text(encoding="utf-8"))}
+
+    assert told == set(DOOR)

@@ -1,0 +1,259 @@
+"""Keys and people leak nowhere: whatever a host says, and wherever a run is looked at."""
+
+import base64
+import io
+import json
+import logging
+import pickle
+import random
+import traceback
+import warnings
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+import polars as pl
+import pytest
+
+import cio_frames as cio
+from cio_frames.errors import CioError, RunError
+
+WRITE_KEY = "CANARYwrite/key+1"
+TRACK_KEY = "CANARYtrack/key+2"
+SITE_ID = "site1"
+BASIC = [f"{WRITE_KEY}:", f"{SITE_ID}:{TRACK_KEY}"]
+KEY_FORMS = [
+    form
+    for secret in (WRITE_KEY, TRACK_KEY, *BASIC)
+    for form in (
+        secret,
+        secret[::-1],
+        quote(secret, safe=""),
+        base64.b64encode(secret.encode()).decode(),
+        base64.urlsafe_b64encode(secret.encode()).decode(),
+    )
+]
+PEOPLE = pl.DataFrame({"id": [f"u{n}" for n in range(8)], "n": range(8)})
+
+SAID = f"unknown key {WRITE_KEY} {BASIC[0]} {base64.b64encode(BASIC[0].encode()).decode()}"
+
+
+def answering(status: int) -> Callable[[httpx2.Request], httpx2.Response]:
+    """Return a host that repeats the key in everything it says."""
+    body = {"meta": {"error": SAID}} if status != 200 else {}
+    headers = {"x-said": WRITE_KEY, "location": f"https://{quote(WRITE_KEY)}@example.com/"}
+    return lambda _: httpx2.Response(status, json=body, headers=headers)
+
+
+def breaking(kind: type[Exception]) -> Callable[[httpx2.Request], httpx2.Response]:
+    """Return a network that fails, and says the key doing so."""
+
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        if issubclass(kind, httpx2.RequestError):
+            raise kind(SAID, request=request)
+        raise kind(SAID)
+
+    return handle
+
+
+HOSTS: dict[str, Callable[[httpx2.Request], httpx2.Response]] = {
+    "success": answering(200),
+    "refused rows": answering(400),
+    "unauthorized": answering(401),
+    "forbidden": answering(403),
+    "redirect": answering(302),
+    "no such path": answering(404),
+    "unexpected": answering(418),
+    "fault of the transport": breaking(RuntimeError),
+}
+
+
+class Seen:
+    """One run, and everything that can be seen of it."""
+
+    def __init__(self, handler: Callable[..., Any], folder: Path, caplog: Any) -> None:
+        out, self.error = io.StringIO(), None
+        self.folder = folder
+        client = cio.connect(
+            write_key=WRITE_KEY, site_id=SITE_ID, track_api_key=TRACK_KEY,
+            transport=httpx2.MockTransport(handler), rate=None, environ={},
+        )  # fmt: skip
+        self.client, self.plan = client, PEOPLE.cio.identify(user_id="id")
+        with caplog.at_level(logging.DEBUG), redirect_stdout(out), redirect_stderr(out):
+            try:
+                self.run: Any = self.plan.send(client, audit=folder)
+            except Exception as error:  # noqa: BLE001 - looked at below
+                self.error = error
+                self.run = getattr(error, "run", None)
+        self.printed = out.getvalue()
+        self.logged = caplog.text
+
+
+def drawn(seen: Seen) -> str:
+    """Return every drawing of run, client and plan."""
+    things = [thing for thing in (seen.run, seen.client, seen.plan) if thing is not None]
+    texts = [repr(thing) + str(thing) for thing in things]
+    texts += [str(thing._repr_mimebundle_()) for thing in (seen.run, seen.plan) if thing is not None]
+    return "\n".join([*texts, str(vars(seen.run)) if seen.run else ""])
+
+
+def traced(seen: Seen) -> str:
+    """Return the error with the local variables of every frame of this package."""
+    if seen.error is None:
+        return ""
+    told = traceback.TracebackException.from_exception(seen.error, capture_locals=True)
+    own = [frame for frame in told.stack if "cio_frames" in frame.filename]
+    locals_ = [str(frame.locals) for frame in own]
+    return "\n".join([str(seen.error), *getattr(seen.error, "__notes__", []), *locals_])
+
+
+def in_a_notebook(seen: Seen) -> str:
+    """Return the traceback as IPython draws it, with values."""
+    if seen.error is None:
+        return ""
+    from IPython.core import ultratb
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        told = ultratb.VerboseTB().structured_traceback(
+            type(seen.error), seen.error, seen.error.__traceback__
+        )
+    return "\n".join(told)
+
+
+def on_disk(seen: Seen) -> str:
+    """Return every file of the record, Parquet unpacked."""
+    texts = []
+    for path in sorted(seen.folder.rglob("*")):
+        if path.suffix == ".parquet":
+            texts.append(pl.read_parquet(path).write_json())
+        elif path.is_file():
+            texts.append(path.read_bytes().decode("latin-1"))
+    return "\n".join(texts)
+
+
+def said_and_logged(seen: Seen) -> str:
+    """Return what was printed and logged."""
+    return seen.printed + seen.logged
+
+
+PLACES = {
+    "drawings": drawn,
+    "traceback": traced,
+    "files": on_disk,
+    "output and logs": said_and_logged,
+    "pickle": lambda seen: repr(_pickled(seen.run)) + repr(_pickled(seen.client)),
+}
+
+
+def _pickled(thing: Any) -> bytes:
+    try:
+        return pickle.dumps(thing)
+    except Exception as error:  # noqa: BLE001 - refusing is what it should do
+        return str(error).encode()
+
+
+def leaks(text: str) -> list[str]:
+    """Return the forms of keys that a text has."""
+    return [form for form in KEY_FORMS if form in text]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_chance():
+    """Let the marks of this module be the only canaries."""
+    assert leaks(f"x {WRITE_KEY} y")
+    assert not leaks("a text without any")
+
+
+@pytest.mark.parametrize("place", list(PLACES.values()), ids=list(PLACES))
+@pytest.mark.parametrize("host", list(HOSTS.values()), ids=list(HOSTS))
+def test_no_key_leaks(host, place, tmp_path, caplog):
+    """Forty ways to look at a run whose host repeats the key: none shows it in any form."""
+    seen = Seen(host, tmp_path, caplog)
+
+    assert leaks(place(seen)) == []
+
+
+def test_the_hosts_really_say_the_key(tmp_path, caplog):
+    """The scenarios are not empty: runs stop, rows are refused, an error comes out."""
+    found = {name: Seen(host, tmp_path / name, caplog) for name, host in HOSTS.items()}
+
+    assert found["success"].run.counts["delivered"] == 8
+    assert found["refused rows"].run.counts["rejected_server"] > 0
+    assert "***" in on_disk(found["refused rows"])
+    assert isinstance(found["unauthorized"].error, RunError)
+    assert isinstance(found["fault of the transport"].error, RuntimeError)
+
+
+@pytest.mark.parametrize("kind", ["RunError", "RuntimeError"])
+def test_a_notebook_traceback_has_no_key(kind, tmp_path, caplog):
+    """IPython draws the values of variables beside the code; none of them is a key."""
+    name = {"RunError": "unauthorized", "RuntimeError": "fault of the transport"}[kind]
+    seen = Seen(HOSTS[name], tmp_path, caplog)
+    told = in_a_notebook(seen)
+
+    assert "Error" in told
+    assert leaks(told.replace(SAID, "")) == []
+
+
+def test_a_missing_or_malformed_key_is_not_repeated(tmp_path):
+    """Errors about keys name the argument or the variable, not the value."""
+    for value in (f"{WRITE_KEY}\n{WRITE_KEY}", f"{WRITE_KEY}:x", f" {WRITE_KEY} y"):
+        with pytest.raises(CioError) as caught:
+            cio.connect(write_key=value, environ={})
+        assert leaks(str(caught.value)) == []
+
+
+def test_a_sandbox_shows_no_key():
+    """Drawing a workspace, its tables and its log gives no key away."""
+    with cio.sandbox(write_key="CANARYsandbox") as workspace:
+        PEOPLE.cio.identify(user_id="id").payloads(1)
+        tables = [workspace.requests, workspace.messages, workspace.people]
+        assert "CANARYsandbox" not in repr(workspace) + "".join(map(str, tables))
+
+
+@pytest.mark.parametrize("pii", ["hmac", "ids"])
+def test_no_person_is_in_the_record(pii, tmp_path):
+    """A thousand addresses, repeated by the host in every error, are in no file of the record."""
+    chance = random.Random(20264)
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    names = ["".join(chance.choices(letters, k=12)) for _ in range(1_000)]
+    people = pl.DataFrame({"email": [f"{name}@example.com" for name in names], "n": range(1_000)})
+
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        import gzip
+
+        body = request.content
+        if request.headers.get("content-encoding") == "gzip":
+            body = gzip.decompress(body)
+        batch = json.loads(body)["batch"]
+        if any(item["traits"]["n"] % 100 == 7 for item in batch):
+            told = ", ".join(item["userId"] for item in batch[:5])
+            return httpx2.Response(400, json={"meta": {"errors": [f"no such person {told}"]}})
+        return httpx2.Response(200, json={})
+
+    client = cio.connect(
+        write_key=WRITE_KEY, transport=httpx2.MockTransport(handle), rate=None, environ={}
+    )
+    plan = people.cio.identify(user_id="email", traits=["n"])
+    run = plan.send(client, audit=tmp_path, progress=False, pii=pii)
+    seen = Seen.__new__(Seen)
+    seen.folder = tmp_path
+    text = on_disk(seen)
+
+    assert run.counts["rejected_server"] == 10
+    assert [name for name in names if name in text] == []
+
+
+def test_full_identifiers_are_kept_on_request_only(tmp_path):
+    """The check of the record would find identifiers if they were there."""
+    with cio.sandbox() as workspace:
+        plan = pl.DataFrame({"id": ["ada-lovelace"]}).cio.identify(user_id="id")
+        plan.send(workspace.client(), audit=tmp_path, progress=False, pii="full")
+    seen = Seen.__new__(Seen)
+    seen.folder = tmp_path
+
+    assert "ada-lovelace" in on_disk(seen)
