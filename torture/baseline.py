@@ -19,7 +19,7 @@ TROUBLES = {
     "flaky": Faults(
         failed=0.10, reset_before=0.03, reset_after=0.03, truncated=0.03, throttled=0.05,
     ),
-    "dropping host": Faults(dropped=0.05),
+    "dropping host": Faults(dropped=0.10),
 }  # fmt: skip
 
 

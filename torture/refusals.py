@@ -147,9 +147,10 @@ def too_large(limit: int | None, *, seed: int, rows: int = 200) -> Line:
         run = put.send(given, put.client(transport=front))
         if not fits:
             given = replace(given, poison=range(rows))
-        line = put.line(given, sent=front.requests, stopped=run.stopped and run.stopped[0])
+        line = put.line(given, stopped=run.stopped and run.stopped[0])
+        line = replace(line, requests=front.requests)
     require_clean(line)
-    require(line.facts["sent"] <= 2 * rows + 2, line, "at most two requests a row")
+    require(line.requests <= 2 * rows + 2, line, "at most two requests a row")
     if fits:
         require(line.states == {"delivered": rows}, line, "in smaller parts everything fits")
     else:

@@ -90,6 +90,9 @@ class ByMessage:
     bad: Callable[[Scope], pl.Expr]
 
 
+Gather = Callable[[pl.LazyFrame, Scope], pl.LazyFrame | None]
+
+
 def _as_gathered(gathered: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
     return gathered
 
@@ -99,13 +102,14 @@ class ByTable:
     """A test that must see the whole table.
 
     Attributes:
-        gather: Gives a query over the prepared rows whose result is small, or None for tables
-            that it does not concern.
-        conclude: Makes the findings of it, asking the rows again where need be: columns row
+        gather: Gives a query over prepared rows whose result is small, or None for tables that
+            it does not concern. It is asked of each part of the table, and all answers are put
+            under each other; checks that share it, the same function, share the answer.
+        conclude: Makes the findings of that, asking all rows again where need be: columns row
             (null for the table), column, value and, if there is some, evidence.
     """
 
-    gather: Callable[[pl.LazyFrame, Scope], pl.LazyFrame | None]
+    gather: Gather
     conclude: Callable[[pl.DataFrame, pl.LazyFrame, Scope], pl.DataFrame] = _as_gathered
 
 

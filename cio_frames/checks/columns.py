@@ -4,13 +4,15 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import polars as pl
 
 from cio_frames.checks.check import ByColumn, ByTable, Check, Scope
+from cio_frames.checks.found import about, listed
 from cio_frames.checks.texts import stands_for_nothing
 from cio_frames.mapping import Slot
-from cio_frames.values import has_text
+from cio_frames.values import as_text, has_text
 
 LEFT_OVER = re.compile(
     r"^(?:Unnamed: \d+(?:_level_\d+)?|level_\d+|index|column_\d+|__index_level_\d+__|_duplicated_\d+)$"
@@ -44,11 +46,18 @@ def _is_text(slot: Slot) -> bool:
     return slot.dtype == pl.String and not slot.json
 
 
-def _one_value(slot: Slot) -> pl.Expr | None:
+def _least(slot: Slot) -> pl.Expr | None:
+    return _told(slot, _filled(slot).min())
+
+
+def _most(slot: Slot) -> pl.Expr | None:
+    return _told(slot, _filled(slot).max())
+
+
+def _told(slot: Slot, value: pl.Expr) -> pl.Expr | None:
     if not has_text(slot.dtype) or slot.dtype == pl.Categorical:
         return None
-    values = _filled(slot)
-    return (values.min() == values.max()) & (values.null_count() == 0)
+    return as_text(value, dtype=slot.dtype)
 
 
 def _filled(slot: Slot) -> pl.Expr:
@@ -68,7 +77,8 @@ def _formatted(values: pl.Expr) -> pl.Expr:
 MEASURES = (
     Measure(name="rows", of=lambda _: pl.len()),
     Measure(name="filled", of=lambda slot: _filled(slot).count()),
-    Measure(name="one", of=_one_value),
+    Measure(name="least", of=_least),
+    Measure(name="most", of=_most),
     Measure(name="nothing", of=_of_text(stands_for_nothing)),
     Measure(name="numbers", of=_of_text(_plain)),
     Measure(name="written", of=_of_text(_formatted)),
@@ -92,54 +102,59 @@ def _measured(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     return rows.select(found) if found else None
 
 
-Judge = Callable[[dict[str, int]], str | None]
+Measured = dict[str, Any]
+Judge = Callable[[Measured], str | None]
 
 
 def _judged(
     gathered: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope, *, judge: Judge
 ) -> pl.DataFrame:
-    answers = gathered.row(0, named=True) if gathered.height else {}
     results = []
     for slot in _columns(scope):
         measured = {
-            name: answers[f"{name} {slot.name}"]
-            for name in (measure.name for measure in MEASURES)
-            if answers.get(f"{name} {slot.name}") is not None
+            measure.name: _total(gathered[f"{measure.name} {slot.name}"])
+            for measure in MEASURES
+            if f"{measure.name} {slot.name}" in gathered.columns
         }
         evidence = judge(measured) if measured.get("rows") else None
         if evidence:
-            results.append((None, slot.label, evidence, evidence))
-    schema = {"row": pl.Int64, "column": pl.String, "value": pl.String, "evidence": pl.String}
-    return pl.DataFrame(results, schema=schema, orient="row")
+            results.append(about(slot.label, evidence))
+    return listed(results)
 
 
-def _empty(of: dict[str, int]) -> str | None:
+def _total(parts: pl.Series) -> Any:
+    """Return the sum of counts, or the texts that there are."""
+    return set(parts) if parts.dtype == pl.String else parts.sum()
+
+
+def _empty(of: Measured) -> str | None:
     return f"All {of['rows']:,} cells are empty." if not of["filled"] else None
 
 
-def _constant(of: dict[str, int]) -> str | None:
-    same = of.get("one") and of["rows"] > 1
-    return f"All {of['rows']:,} rows say the same." if same else None
+def _constant(of: Measured) -> str | None:
+    same = of.get("least") == of.get("most") and len(of.get("least", ())) == 1
+    whole = of["rows"] == of["filled"] > 1
+    return f"All {of['rows']:,} rows say the same." if same and whole else None
 
 
-def _nothing(of: dict[str, int]) -> str | None:
+def _nothing(of: Measured) -> str | None:
     count = of.get("nothing", 0)
     return _share(count, of, "are words for nothing") if count > of["filled"] * HALF else None
 
 
-def _numbers(of: dict[str, int]) -> str | None:
+def _numbers(of: Measured) -> str | None:
     written, numbers = of.get("written", 0), of.get("numbers", 0)
     mostly = written and written + numbers >= of["filled"] * MOST
     return _share(written, of, "are numbers with signs around them") if mostly else None
 
 
-def _truths(of: dict[str, int]) -> str | None:
+def _truths(of: Measured) -> str | None:
     words, ones = of.get("true", 0), of.get("digit", 0)
     mostly = words and words + ones >= of["filled"] * MOST
     return _share(words, of, "are words for true and false") if mostly else None
 
 
-def _kinds(of: dict[str, int]) -> str | None:
+def _kinds(of: Measured) -> str | None:
     if "numbers" not in of:
         return None
     numbers = of["numbers"] + of["written"]
@@ -148,7 +163,7 @@ def _kinds(of: dict[str, int]) -> str | None:
     return f"{numbers:,} values are numbers, {words:,} are words." if both else None
 
 
-def _share(count: int, of: dict[str, int], what: str) -> str:
+def _share(count: int, of: Measured, what: str) -> str:
     return f"{count:,} of {of['filled']:,} values {what}."
 
 

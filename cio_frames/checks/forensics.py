@@ -3,6 +3,7 @@
 import polars as pl
 
 from cio_frames.checks.check import ByRow, ByTable, ByText, ByValue, Check, Repair, Scope
+from cio_frames.checks.found import FOUND_SCHEMA, found
 from cio_frames.checks.identifiers import EMAIL, EMAILS, PEOPLE, blank, is_id, is_text, text
 from cio_frames.checks.inside import unusual
 from cio_frames.mapping import MessageMapping, Slot
@@ -107,35 +108,33 @@ def _without_point(slot: Slot, _: MessageMapping) -> pl.Expr | None:
 
 
 def _addresses(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Gather ids that read as addresses, where most ids do not."""
+    """Gather how many ids read as addresses."""
     slots = [slot for slot in scope.mapping.slots if slot.argument in OWNERS and is_text(slot)]
-    if not slots:
-        return None
-    return pl.concat(
-        _shaped(rows, slot, text(slot, scope), text(slot, scope).str.contains(EMAIL))
-        for slot in slots
-    )
-
-
-def _shaped(rows: pl.LazyFrame, slot: Slot, values: pl.Expr, fits: pl.Expr) -> pl.LazyFrame:
-    """Return how many values there are, and which of them fit, of one slot."""
-    return (
-        rows.select(pl.col("__row__").alias("row"), values.alias("value"), fits.alias("fits"))
-        .drop_nulls("value")
-        .select(
-            pl.lit(slot.label).alias("column"),
-            pl.len().alias("all"),
-            pl.col("row").filter("fits").implode(),
-            pl.col("value").filter("fits").implode(),
+    queries = [
+        rows.select(
+            pl.lit(slot.name).alias("slot"),
+            text(slot, scope).count().alias("all"),
+            text(slot, scope).str.contains(EMAIL).sum().alias("fits"),
         )
-    )
+        for slot in slots
+    ]
+    return pl.concat(queries) if queries else None
 
 
-def _exceptions(gathered: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
-    count = pl.col("row").list.len()
-    few = gathered.filter(count > 0, count < pl.col("all") * MOST)
-    told = pl.format("{} of {} values do, the others do not.", count, "all")
-    return few.with_columns(told.alias("evidence")).explode("row", "value").drop("all")
+def _exceptions(gathered: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+    """Return the addresses of columns in which most ids are none."""
+    results = [FOUND_SCHEMA.to_frame()]
+    counted = gathered.group_by("slot", maintain_order=True).agg(pl.all().sum())
+    for name, count, fits in counted.rows():
+        if 0 < fits < count * MOST:
+            slot = next(slot for slot in scope.mapping.slots if slot.name == name)
+            value, told = text(slot, scope), f"{fits:,} of {count:,} are, the others are not."
+            results.append(
+                found(
+                    rows, value.str.contains(EMAIL), column=slot.label, value=value, evidence=told
+                )
+            )
+    return pl.concat(results)
 
 
 PROFILES = "{values} in {rows}: one profile too many for each."

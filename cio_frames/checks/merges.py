@@ -20,15 +20,14 @@ def _alias_slots(scope: Scope) -> tuple[Slot, Slot] | None:
     return previous, kept
 
 
-def _links(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Gather the merges into somebody who is merged away as well."""
+def _pairs(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Gather who is merged into whom."""
     slots = _alias_slots(scope)
     if slots is None:
         return None
     previous, kept = (text(slot, scope) for slot in slots)
     pairs = rows.select(pl.col(ROW).alias("row"), previous.alias("from"), kept.alias("into"))
-    pairs = pairs.filter(pl.col("from") != pl.col("into"))
-    return pairs.join(pairs.select("from").unique(), left_on="into", right_on="from", how="semi")
+    return pairs.drop_nulls().filter(pl.col("from") != pl.col("into"))
 
 
 def _in_cycles(gathered: pl.DataFrame) -> pl.Series:
@@ -46,41 +45,34 @@ def _in_cycles(gathered: pl.DataFrame) -> pl.Series:
     return pl.Series([circles[one] == circles[other] for one, other, _ in edges], dtype=pl.Boolean)
 
 
-def _circular(
+def _linked(
     gathered: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope, *, circular: bool
 ) -> pl.DataFrame:
+    """Return the merges into somebody who is merged away as well."""
+    links = gathered.join(gathered, left_on="into", right_on="from", how="semi")
+    inside = _in_cycles(links)
+    return _shown(links.filter(inside if circular else ~inside), scope)
+
+
+def _split(gathered: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+    """Return the merges of somebody who is merged into others as well."""
+    several = gathered.select("from", "into").unique().filter(pl.col("from").is_duplicated())
+    return _shown(gathered.join(several, on="from", how="semi"), scope)
+
+
+def _shown(merges: pl.DataFrame, scope: Scope) -> pl.DataFrame:
     slots = _alias_slots(scope)
-    inside = _in_cycles(gathered)
-    chosen = gathered.filter(inside if circular else ~inside)
-    label = slots[0].label if slots else None
-    return chosen.select(
+    return merges.select(
         "row",
-        pl.lit(label, pl.String).alias("column"),
+        pl.lit(slots[0].label if slots else None, pl.String).alias("column"),
         pl.format("{} → {}", "from", "into").alias("value"),
-    )
-
-
-def _split(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    slots = _alias_slots(scope)
-    if slots is None:
-        return None
-    previous, kept = (text(slot, scope) for slot in slots)
-    pairs = rows.select(pl.col(ROW).alias("row"), previous.alias("value"), kept.alias("into"))
-    several = (
-        pairs.drop_nulls()
-        .group_by("value")
-        .agg(pl.col("into").n_unique())
-        .filter(pl.col("into") > 1)
-    )
-    return pairs.join(several.select("value"), on="value", how="semi").select(
-        "row", pl.lit(slots[0].label).alias("column"), "value"
     )
 
 
 MERGE_CHECKS = (
     Check(
         code="alias.cycle", severity="reject",
-        test=ByTable(gather=_links, conclude=partial(_circular, circular=True)),
+        test=ByTable(gather=_pairs, conclude=partial(_linked, circular=True)),
         sentence="{column} is part of a circle: people would be merged into each other.",
         hint="Decide who is kept, and leave the other rows out.",
         consequence="Who remains depends on which merge comes first, and it is for good.",
@@ -89,7 +81,7 @@ MERGE_CHECKS = (
     ),
     Check(
         code="alias.chain", severity="warn",
-        test=ByTable(gather=_links, conclude=partial(_circular, circular=False)),
+        test=ByTable(gather=_pairs, conclude=partial(_linked, circular=False)),
         sentence="{column} is merged into somebody who is merged away as well.",
         hint="Name the last person of the chain in every row.",
         consequence="Calls may not be processed in order: a merge into a deleted person does nothing.",
@@ -97,7 +89,7 @@ MERGE_CHECKS = (
         unrepaired="rewriting who is merged into whom is for you to decide",
     ),
     Check(
-        code="alias.split", severity="warn", test=ByTable(gather=_split),
+        code="alias.split", severity="warn", test=ByTable(gather=_pairs, conclude=_split),
         sentence="{column} is merged into several people.",
         hint="Keep one row for each person that goes.",
         consequence="The first merge wins; the others find nobody.",

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from functools import partial
 
 import polars as pl
+import polars.selectors as cs
 
 from cio_frames.checks.check import ByTable, Check, Scope
+from cio_frames.checks.found import FOUND_SCHEMA, found
 from cio_frames.checks.identifiers import EMAILS, blank, is_text, text
 from cio_frames.frames import ROW
 from cio_frames.mapping import Slot
@@ -13,31 +15,6 @@ from cio_frames.spec import LIMITS
 from cio_frames.values import has_text
 
 OWNERS = ("user_id", "anonymous_id")
-
-
-def found(
-    rows: pl.LazyFrame,
-    bad: pl.Expr,
-    *,
-    column: str | None,
-    value: pl.Expr,
-    evidence: str | None = None,
-) -> pl.LazyFrame:
-    """Return the rows for which a test holds as findings.
-
-    Args:
-        rows: The prepared rows.
-        bad: The test.
-        column: The column it is about.
-        value: What to show.
-        evidence: What proves it.
-    """
-    return rows.filter(bad.fill_null(value=False)).select(
-        pl.col(ROW).alias("row"),
-        pl.lit(column, pl.String).alias("column"),
-        value.alias("value"),
-        pl.lit(evidence, pl.String).alias("evidence"),
-    )
 
 
 def _person(scope: Scope) -> Slot | None:
@@ -104,21 +81,20 @@ def _repeats(gathered: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.Dat
     return later.with_columns(pl.lit(label, pl.String).alias("column"))
 
 
-def _pairs(rows: pl.LazyFrame, scope: Scope, *, by: str, other: str) -> pl.LazyFrame | None:
-    """Gather persons with several addresses, or addresses of several persons."""
+def _pairs(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Gather who has which address, as numbers."""
     slots = _pair(scope)
     if slots is None:
         return None
     person, email = slots
-    address = text(email, scope).str.strip_chars().str.to_lowercase()
-    pairs = rows.select(text(person, scope).alias("person"), address.alias("email")).drop_nulls()
-    hashed = pairs.filter(~blank(pl.col("email"))).select(pl.all().hash())
-    return (
-        hashed.unique()
-        .group_by(pl.col(by).alias("key"))
-        .agg(pl.col(other).len().alias("others"))
-        .filter(pl.col("others") > 1)
-    )
+    pairs = rows.select(
+        text(person, scope).alias("person"), _address(email, scope).alias("email")
+    ).drop_nulls()
+    return pairs.filter(~blank(pl.col("email"))).select(pl.all().hash()).unique()
+
+
+def _address(slot: Slot, scope: Scope) -> pl.Expr:
+    return text(slot, scope).str.strip_chars().str.to_lowercase()
 
 
 def _pair(scope: Scope) -> tuple[Slot, Slot] | None:
@@ -130,34 +106,38 @@ def _pair(scope: Scope) -> tuple[Slot, Slot] | None:
 
 
 def _paired(gathered: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, by: str) -> pl.DataFrame:
+    """Return the rows of those who have several of the other."""
+    several = gathered.unique().filter(pl.col(by).is_duplicated())[by].unique()
     person, email = _pair(scope) or (None, None)
-    if person is None or email is None or not gathered.height:
-        return pl.DataFrame(schema={"row": pl.Int64, "column": pl.String, "value": pl.String})
-    keys = {
-        "person": text(person, scope),
-        "email": text(email, scope).str.strip_chars().str.to_lowercase(),
-    }
+    if person is None or email is None or several.is_empty():
+        return FOUND_SCHEMA.to_frame()
+    keys = {"person": text(person, scope), "email": _address(email, scope)}
     shown = email if by == "person" else person
-    filled = keys["person"].is_not_null() & keys["email"].is_not_null() & ~blank(keys["email"])
-    bad = keys[by].hash().is_in(gathered["key"].implode()) & filled
-    return found(rows, bad, column=shown.label, value=text(shown, scope)).collect(
-        engine="streaming"
-    )
+    filled = keys["person"].is_not_null() & ~blank(keys["email"])
+    bad = keys[by].hash().is_in(several.implode()) & filled
+    return found(rows, bad, column=shown.label, value=text(shown, scope))
 
 
 def _attributes(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Gather persons whose rows together fill more attributes than one person can have."""
-    limit, person = LIMITS["attributes"].value, _person(scope)
+    """Gather which attributes each person gets, where there are more than one can have."""
+    person = _person(scope)
     slots = [slot for slot in scope.mapping.slots if slot.role == "body"]
-    if scope.mapping.call.name != "identify" or person is None or len(slots) <= limit:
+    few = len(slots) <= LIMITS["attributes"].value
+    if scope.mapping.call.name != "identify" or person is None or few:
         return None
-    filled = pl.sum_horizontal(pl.col(slot.name).is_not_null().any() for slot in slots)
-    grouped = rows.group_by(text(person, scope).alias("value")).agg(
-        pl.col(ROW).min().alias("row"), filled.alias("count")
+    return rows.group_by(text(person, scope).alias("value")).agg(
+        pl.col(ROW).min().alias("row"), *(pl.col(slot.name).is_not_null().any() for slot in slots)
     )
-    return grouped.filter(pl.col("count") > limit).select(
+
+
+def _overfilled(gathered: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+    person = _person(scope)
+    filled = cs.boolean()
+    each = gathered.group_by("value").agg(pl.col("row").min(), filled.any())
+    counted = each.select("row", "value", pl.sum_horizontal(filled).alias("count"))
+    return counted.filter(pl.col("count") > LIMITS["attributes"].value).select(
         "row",
-        pl.lit(person.label).alias("column"),
+        pl.lit(person.label if person else None, pl.String).alias("column"),
         "value",
         pl.format("{} attributes in all.", "count").alias("evidence"),
     )
@@ -186,7 +166,7 @@ PEOPLE_CHECKS = (
     Check(
         code="person.many-emails", severity="warn",
         test=ByTable(
-            gather=partial(_pairs, by="person", other="email"),
+            gather=_pairs,
             conclude=partial(_paired, by="person"),
         ),
         sentence="{column} differs between rows of one person.",
@@ -199,7 +179,7 @@ PEOPLE_CHECKS = (
     Check(
         code="person.shared-email", severity="warn",
         test=ByTable(
-            gather=partial(_pairs, by="email", other="person"),
+            gather=_pairs,
             conclude=partial(_paired, by="email"),
         ),
         sentence="{column}: several ids have one e-mail address.",
@@ -210,7 +190,7 @@ PEOPLE_CHECKS = (
         unrepaired=UNCERTAIN,
     ),
     Check(
-        code="person.too-many", severity="warn", test=ByTable(gather=_attributes),
+        code="person.too-many", severity="warn", test=ByTable(gather=_attributes, conclude=_overfilled),
         sentence="{column}: this person would get more than 300 attributes.",
         hint="List the columns that are needed.",
         consequence="The workspace keeps 300 attributes of a person and drops the rest.",

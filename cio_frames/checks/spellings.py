@@ -7,12 +7,12 @@ from functools import partial
 import polars as pl
 
 from cio_frames.checks.check import ByCall, ByTable, Check, Scope
+from cio_frames.checks.found import FOUND_SCHEMA, found
 from cio_frames.checks.identifiers import text
-from cio_frames.checks.people import found
 from cio_frames.spec import folded
 
 RARE = 0.05
-COMPARED = 200
+LISTED, COMPARED = 2_000, 200
 LIKE = 0.85
 LONG_ENOUGH = 5
 
@@ -28,15 +28,15 @@ def _spelt_like(
     gathered: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, argument: str
 ) -> pl.DataFrame:
     slot = scope.mapping.find(argument)
-    counts = dict(gathered.sort("rows", "name", descending=[True, False]).rows())
-    near = dict(_near(counts))
+    counted = gathered.group_by("name").agg(pl.col("rows").sum())
+    frequent = counted.sort("rows", "name", descending=[True, False]).head(LISTED)
+    near = dict(_near(dict(frequent.rows())))
     if slot is None or not near:
-        return pl.DataFrame(schema={"row": pl.Int64, "column": pl.String, "value": pl.String})
+        return FOUND_SCHEMA.to_frame()
     value = text(slot, scope)
-    listed = found(rows, value.is_in(list(near)), column=slot.label, value=value)
+    rare = found(rows, value.is_in(list(near)), column=slot.label, value=value)
     usual = pl.col("value").replace_strict(near, return_dtype=pl.String)
-    told = pl.format("Most rows say {}.", usual)
-    return listed.with_columns(told.alias("evidence")).collect(engine="streaming")
+    return rare.with_columns(pl.format("Most rows say {}.", usual).alias("evidence"))
 
 
 def _near(counts: Mapping[str, int]) -> Iterator[tuple[str, str]]:
@@ -74,11 +74,14 @@ def _columns(scope: Scope) -> str | None:
     return "; ".join(alike) or None
 
 
+_events = partial(_counted, argument="event")
+_forms = partial(_counted, argument="form_id")
+
 SPELLING_CHECKS = (
     Check(
         code="event.variants", severity="warn",
         test=ByTable(
-            gather=partial(_counted, argument="event"),
+            gather=_events,
             conclude=partial(_spelt_like, argument="event"),
         ),
         sentence="{column} is nearly the name of another event.",
@@ -90,7 +93,7 @@ SPELLING_CHECKS = (
     Check(
         code="form.typo", severity="warn",
         test=ByTable(
-            gather=partial(_counted, argument="form_id"),
+            gather=_forms,
             conclude=partial(_spelt_like, argument="form_id"),
         ),
         sentence="{column} is nearly the id of another form.",

@@ -6,8 +6,8 @@ from functools import partial
 import polars as pl
 
 from cio_frames.checks.check import ByTable, ByValue, Check, Repair, Scope
+from cio_frames.checks.found import FOUND_SCHEMA, about, found, listed
 from cio_frames.checks.identifiers import is_text
-from cio_frames.checks.people import found
 from cio_frames.mapping import MessageMapping, Slot
 from cio_frames.values import EPOCH_UNITS, epoch_unit, instant, iso
 
@@ -180,23 +180,24 @@ def _voted(
     gathered: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, verdict: str
 ) -> pl.DataFrame:
     slots = {slot.name: slot for slot in scope.mapping.slots}
-    results = [
-        pl.DataFrame(
-            schema={"row": pl.Int64, "column": pl.String, "value": pl.String, "evidence": pl.String}
-        )
-    ]
-    for name, day, month, either in gathered.rows():
+    results = [FOUND_SCHEMA.to_frame()]
+    counted = gathered.group_by("slot", maintain_order=True).agg(pl.all().sum())
+    for name, day, month, either in counted.rows():
         if day + month + either and _verdict(day, month) == verdict:
             evidence = (
                 f"{day:,} of these dates can only have the day first, {month:,} only the month, "
                 f"{either:,} could be both."
             )
-            slot = slots[name]
-            listed = found(
-                rows, _is_slashed(_text(name)), column=slot.label,
-                value=pl.col(name).cast(pl.String), evidence=evidence,
-            )  # fmt: skip
-            results.append(listed.collect(engine="streaming"))
+            value = pl.col(name).cast(pl.String)
+            results.append(
+                found(
+                    rows,
+                    _is_slashed(_text(name)),
+                    column=slots[name].label,
+                    value=value,
+                    evidence=evidence,
+                )
+            )
     return pl.concat(results)
 
 
@@ -217,17 +218,20 @@ def _units(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
 
 
 def _mixed_units(gathered: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
+    counted = (
+        gathered.drop_nulls("unit")
+        .group_by("column", "unit", maintain_order=True)
+        .agg(pl.col("rows").sum(), pl.col("value").first())
+        .sort("rows", "unit", descending=[True, False])
+    )
     results = []
-    for (column,), units in (
-        gathered.drop_nulls("unit").sort("rows", descending=True).group_by("column")
-    ):
+    for (column,), units in counted.group_by("column", maintain_order=True):
         if units.height > 1:
             told = ", ".join(
                 f"{rows:,} in {unit} (such as {value})" for _, unit, rows, value in units.rows()
             )
-            results.append((None, column, told, f"{told}."))
-    schema = {"row": pl.Int64, "column": pl.String, "value": pl.String, "evidence": pl.String}
-    return pl.DataFrame(results, schema=schema, orient="row")
+            results.append(about(str(column), f"{told}."))
+    return listed(results)
 
 
 SERIAL_NOTE = "Days since 1900, as spreadsheets count them; old ones of the Mac count from 1904."

@@ -5,13 +5,14 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from cio_frames.checks.check import ByColumn, ByTable, ByValue, Check, Scope
+from cio_frames.checks.found import about, listed
 from cio_frames.checks.identifiers import PEOPLE, blank, is_text, text
 from cio_frames.checks.inside import anywhere
 from cio_frames.checks.time_forms import in_other_form, is_time
 from cio_frames.frames import ROW
 from cio_frames.mapping import Slot
 from cio_frames.spec import folded
-from cio_frames.values import epoch_unit, has_text, has_zone, instant, is_date_only, iso
+from cio_frames.values import epoch_unit, has_text, has_zone, instant, is_date_only
 
 EVENTS = ("track", "page", "screen")
 TRIGGERING = timedelta(hours=72)
@@ -134,13 +135,14 @@ def _offsets(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
 
 
 def _several(gathered: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
+    counted = gathered.group_by("column", "offset").agg(pl.col("rows").sum())
+    ordered = counted.sort("rows", "offset", descending=[True, False])
     results = []
-    for (column,), offsets in gathered.sort("rows", descending=True).group_by("column"):
+    for (column,), offsets in ordered.group_by("column", maintain_order=True):
         if offsets.height > 1:
             told = ", ".join(f"{offset} ({count:,})" for _, offset, count in offsets.rows())
-            results.append((None, column, told, f"{told}."))
-    schema = {"row": pl.Int64, "column": pl.String, "value": pl.String, "evidence": pl.String}
-    return pl.DataFrame(results, schema=schema, orient="row")
+            results.append(about(str(column), f"{told}."))
+    return listed(results)
 
 
 def _order(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
@@ -159,14 +161,12 @@ def _order(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
 
 def _unordered(gathered: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
     slot = scope.mapping.find("timestamp")
-    schema = {"row": pl.Int64, "column": pl.String, "value": pl.String, "evidence": pl.String}
     ordered = gathered if gathered["row"].is_sorted() else gathered.sort("row")
     if slot is None or ordered["at"].is_sorted():
-        return pl.DataFrame(schema=schema)
+        return listed([])
     late = ordered.filter(pl.col("at") < pl.col("at").cum_max().shift().over("person"))
     told = f"{late.height:,} rows are, the first is row {late['row'].min()}."
-    rows = [(None, slot.label, told, told)] if late.height else []
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    return listed([about(slot.label, told)] if late.height else [])
 
 
 def _unmapped(slot: Slot, scope: Scope) -> str | None:

@@ -48,7 +48,7 @@ def _spelt_apart(
     """Return the rows whose value is alike another of the column, and not the same."""
     results = []
     for slot in _ids(scope):
-        keys = gathered.filter(pl.col("column") == slot.label)["key"]
+        keys = gathered.filter(pl.col("column") == slot.label)["key"].unique()
         if not len(keys):
             continue
         near = rows.select(ROW, text(slot, scope).alias("value")).with_columns(

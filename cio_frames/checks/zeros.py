@@ -4,6 +4,7 @@ import polars as pl
 
 from cio_frames.checks.check import ByTable, Check, Scope
 from cio_frames.checks.forensics import PROFILES
+from cio_frames.checks.found import FOUND_SCHEMA, about, found, listed
 from cio_frames.checks.identifiers import PEOPLE, is_id, is_text, text
 from cio_frames.frames import ROW
 from cio_frames.mapping import Slot
@@ -51,7 +52,7 @@ def _histogram(widths: pl.DataFrame) -> str:
 
 def _mixed_zeros(gathered: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
     """Find numbers narrower than the width at which others of the column keep their zeros."""
-    found = []
+    results = [FOUND_SCHEMA.to_frame()]
     for (column,), widths in gathered.filter("text").group_by("column"):
         padded = widths.filter("zero").group_by("width").agg(pl.col("rows").sum())
         if padded.height != 1:
@@ -60,8 +61,8 @@ def _mixed_zeros(gathered: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl
         narrow = widths.filter(~pl.col("zero"), pl.col("width") < width)
         if narrow.height:
             evidence = f"Digits: {_histogram(widths)}; those of {width} keep their zeros."
-            found.append(_narrow(rows, scope, column=str(column), width=width, evidence=evidence))
-    return pl.concat(found) if found else _nothing()
+            results.append(_narrow(rows, scope, column=str(column), width=width, evidence=evidence))
+    return pl.concat(results)
 
 
 def _narrow(
@@ -70,32 +71,16 @@ def _narrow(
     slot = next(slot for slot in _zero_slots(scope) if slot.label == column)
     values = text(slot, scope)
     narrow = values.str.contains(r"^[1-9]\d*$") & (values.str.len_bytes() < width)
-    return _listed(rows.filter(narrow), column=column, value=values, evidence=evidence)
-
-
-def _listed(rows: pl.LazyFrame, *, column: str, value: pl.Expr, evidence: str) -> pl.DataFrame:
-    return rows.select(
-        pl.col(ROW).alias("row"),
-        pl.lit(column).alias("column"),
-        value.alias("value"),
-        pl.lit(evidence).alias("evidence"),
-    ).collect(engine="streaming")
-
-
-def _nothing() -> pl.DataFrame:
-    return pl.DataFrame(
-        schema={"row": pl.Int64, "column": pl.String, "value": pl.String, "evidence": pl.String}
-    )
+    return found(rows, narrow, column=column, value=values, evidence=evidence)
 
 
 def _risky_widths(gathered: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
     """Tell of columns of numbers that are not equally wide: text with zeros may have been cut."""
-    found = []
+    results = []
     for (column,), widths in gathered.filter(~pl.col("text")).group_by("column"):
         if widths["rows"].sum() >= MANY and widths["width"].n_unique() > 1:
-            evidence = f"Digits: {_histogram(widths)}."
-            found.append((None, column, _histogram(widths), evidence))
-    return pl.DataFrame(found, schema=_nothing().schema, orient="row")
+            results.append(about(str(column), f"Digits: {_histogram(widths)}."))
+    return listed(results)
 
 
 def _beside(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:

@@ -131,10 +131,20 @@ def _framed(
     }  # fmt: skip
     young = ledger.campaign_events() + plain.campaign_events(found, now=premise.now)
     summary = _summary(frames, changes=changes, clusters=measured, rows=rows, young=young)
+    summary["people"] = _population(found, ledger, premise, created=frames["people"])
     return Preview(
         **frames, summary=summary, changes=changes, clusters=measured, ties=tied,
         counted=counted, lineage=lineage, names=names,
     )  # fmt: skip
+
+
+def _population(found: Sorted, ledger: Ledger, premise: Premise, *, created: pl.DataFrame) -> int:
+    """Return how many people there are in the end, with those of the export no row is about."""
+    model = len(ledger.model.store.people.by_cio)
+    plain_ = created.filter(pl.col("person").str.contains("^[nk]"), pl.col("action") == "create")
+    known = 0 if premise.known is None else premise.known.height
+    loaded = 0 if found.loaded is None else found.loaded.height
+    return model + plain_.height + known - loaded
 
 
 def _sorted(slips: Slips, named: pl.DataFrame, premise: Premise) -> Sorted:

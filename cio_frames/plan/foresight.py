@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 from cio_frames.identity import Settings
 from cio_frames.identity.preview import LARGEST, Premise
 from cio_frames.plan.identity import IdentityPreview, OnConflict, identity, people_of
+from cio_frames.plan.rehearsal import Rehearsal, rehearse
 
 if TYPE_CHECKING:
     from cio_frames.plan.plan import Plan
+    from cio_frames.plan.sendable import Sendable
 
 
 class Foresight(ABC):
@@ -52,6 +54,27 @@ class Foresight(ABC):
         """
         premise = self._premise(known, settings=settings, largest=largest)
         return identity(self.plans, premise, on_conflict=on_conflict, progress=progress)
+
+    def rehearse(
+        self, known: Any = None, *, settings: Settings | None = None, progress: object = "auto"
+    ) -> Rehearsal:
+        """Send everything to a private embedded workspace, and compare with the preview.
+
+        Args:
+            known: As for `identity`.
+            settings: As for `identity`.
+            progress: As for `send`.
+
+        Raises:
+            PlanRefusedError: Something has to be fixed or allowed first.
+
+        Examples:
+            >>> import polars as pl, cio_frames as cio
+            >>> people = pl.DataFrame({"id": ["u1", "u2"], "email": ["a@example.com"] * 2})
+            >>> people.cio.identify(user_id="id").rehearse(progress=False).identical
+            True
+        """
+        return rehearse(self, self._premise(known, settings=settings), progress=progress)
 
     def _premise(self, known: Any, *, settings: Settings | None, largest: int = LARGEST) -> Premise:
         return Premise(

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from cio_frames.errors import SandboxError
 from cio_frames.identity import Model, Settings
+from cio_frames.identity.export import export
 from cio_frames.sandbox.app import Desk
 from cio_frames.sandbox.faults import Fault, Faults, weather
 from cio_frames.sandbox.guard import Guard
@@ -213,6 +214,28 @@ class Sandbox:
         """Forget everything that arrived, and all people, events, objects and forms."""
         self._check_process()
         self._store.clear()
+
+    def load(self, people: Any) -> None:
+        """Start from an export of people, who are there before anything arrives.
+
+        Args:
+            people: A table with at least one of the columns id, email and cio_id; also
+                anonymous_id or anonymous_ids, created_at and attributes. The people of another
+                sandbox will do.
+
+        Raises:
+            SandboxError: Messages have arrived already.
+            MappingError: There is no identifier among the columns.
+
+        Examples:
+            >>> sandbox = Sandbox()
+            >>> sandbox.load([{"id": "u1", "email": "ada@example.com"}])
+            >>> sandbox.people["email"].to_list()
+            ['ada@example.com']
+        """
+        self._check_process()
+        table = people.collect() if isinstance(people, pl.LazyFrame) else pl.DataFrame(people)
+        self._store.load(export(table))
 
     def map_form(self, form_id: str, mapping: Mapping[str, str]) -> None:
         """Let fields of a form feed other attributes, as `{"email_address": "email"}`.

@@ -14,6 +14,7 @@ import polars as pl
 
 from cio_frames.errors import SandboxError
 from cio_frames.identity import Change, Model
+from cio_frames.identity.export import rows as export_rows
 from cio_frames.sandbox import tables
 from cio_frames.sandbox.shapes import Message
 
@@ -95,6 +96,21 @@ class Store:
             model = self._current()
             self._views.clear()
             return model.apply(message, received_at=at)
+
+    def load(self, people: pl.DataFrame) -> None:
+        """Start from people who are there before.
+
+        Raises:
+            SandboxError: Messages have arrived already.
+        """
+        if self.counts()["messages"]:
+            raise SandboxError(
+                "People are loaded before messages arrive: reset() the sandbox first, or make "
+                "another one."
+            )
+        with self._model_lock:
+            self._views.clear()
+            self._model.load(export_rows(people))
 
     def map_form(self, form_id: str, mapping: Mapping[str, str]) -> None:
         """Let the fields of a form that exists feed other attributes.

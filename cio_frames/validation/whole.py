@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from cio_frames.checks import ByCall, ByColumn, ByTable, Check, Scope
+from cio_frames.checks import ByCall, ByColumn, ByTable, Check, Gather, Scope
 from cio_frames.frames import ROW, Note, Table
 from cio_frames.mapping import Slot
 from cio_frames.validation.chunks import SHOWN_CHARACTERS
 from cio_frames.validation.findings import FINDING_SCHEMA
 from cio_frames.validation.probes import filled, leniency
+
+CHUNK_ROWS = 50_000
 
 
 def check_call(
@@ -32,22 +34,35 @@ def check_table(table: Table, *, checks: Sequence[Check], scope: Scope) -> pl.Da
         checks: The checks that apply; those that look at rows one by one are passed over.
         scope: The mapping and what else they may know.
     """
-    asked: list[tuple[Check, ByTable, pl.LazyFrame]] = []
     numbered = table.lazy.with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64))
     rows = scope.mapping.prepare(numbered)
-    for item in checks:
-        if isinstance(item.test, ByTable):
-            query = item.test.gather(rows, scope)
-            if query is not None:
-                asked.append((item, item.test, query))
-    if not asked:
+    asked = [(item, item.test) for item in checks if isinstance(item.test, ByTable)]
+    wanted = dict.fromkeys(test.gather for _, test in asked if test.gather(rows, scope) is not None)
+    if not wanted or not table.schema():
         return FINDING_SCHEMA.to_frame()
-    gathered = pl.collect_all([query for *_, query in asked], engine="streaming")
+    gathered = _gathered(table, list(wanted), scope=scope)
     found = [
-        _listed(item, test.conclude(answer, rows, scope))
-        for (item, test, _), answer in zip(asked, gathered, strict=True)
+        _listed(item, test.conclude(gathered[test.gather], rows, scope))
+        for item, test in asked
+        if test.gather in gathered
     ]
     return pl.concat([FINDING_SCHEMA.to_frame(), *found])
+
+
+def _gathered(
+    table: Table, gathers: Sequence[Gather], *, scope: Scope
+) -> dict[Gather, pl.DataFrame]:
+    """Return what each query gathers from the table, in one pass over it, chunk by chunk."""
+    parts: list[list[pl.DataFrame]] = []
+    for chunk in table.chunks(CHUNK_ROWS):
+        rows = scope.mapping.prepare(chunk).lazy()
+        queries = [query for gather in gathers if (query := gather(rows, scope)) is not None]
+        parts.append(pl.collect_all(queries))
+    return {
+        gather: pl.concat([part[place] for part in parts])
+        for place, gather in enumerate(gathers)
+        if parts
+    }
 
 
 def _listed(check: Check, found: pl.DataFrame) -> pl.DataFrame:

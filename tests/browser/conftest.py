@@ -194,7 +194,7 @@ class Tab:
     def dark(self) -> None:
         """Turn the lights out."""
         self.command("apputils:change-theme", theme="JupyterLab Dark")
-        self.page.locator('body[data-jp-theme-light="false"]').wait_for()
+        self.page.locator('body[data-jp-theme-light="false"]').wait_for(state="attached")
 
     def until_done(self, cells: int) -> None:
         """Wait until the last of so many code cells has run."""

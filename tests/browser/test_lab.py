@@ -48,9 +48,13 @@ def test_a_notebook_runs_is_saved_and_opened_again(tab: Tab, lab: Lab):
 
 def test_a_run_is_shown_once(tab: Tab, lab: Lab):
     """Where a cell shows the run already, its value is a line; in the next cell it is whole."""
+    setup = f"{SLOW}plan = people.head(50).cio.identify(user_id='id')\n"
     name = lab.notebook(
-        "once.ipynb", f"{SLOW}plan.send(workspace.client(), audit='a')", "_", "await plan.asend(client, audit='b')"
-    )  # fmt: skip
+        "once.ipynb",
+        f"{setup}plan.send(client, audit='a')",
+        "_",
+        "await plan.asend(client, audit='b')",
+    )
     tab.open(name)
     tab.run_all()
     tab.until_done(3)
@@ -87,7 +91,7 @@ def test_the_buttons_work(tab: Tab, lab: Lab, cell: str, request: pytest.Fixture
     page.locator(".cio-stop").click()
 
     summary = tab.outputs().filter(has_text="Run: identify").first
-    summary.get_by_text("interrupted").wait_for(timeout=10_000)
+    summary.get_by_text("✕ interrupted").wait_for(timeout=10_000)
     assert "cio.resume(" in summary.inner_text()
     assert progress.count() == 0
     tab.command("docmanager:save")
@@ -95,7 +99,7 @@ def test_the_buttons_work(tab: Tab, lab: Lab, cell: str, request: pytest.Fixture
     lab.forget_kernels()
     tab.open(name)
     assert BROKEN not in page.locator(".jp-Notebook").inner_text()
-    tab.outputs().get_by_text("interrupted").first.wait_for()
+    tab.outputs().get_by_text("✕ interrupted").first.wait_for()
 
 
 def test_an_interrupt_ends_a_blocking_cell_cleanly(tab: Tab, lab: Lab):

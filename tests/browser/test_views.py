@@ -28,7 +28,7 @@ first = people.cio.identify(user_id="id")
 VIEWS = {
     "plan": "plan",
     "refused": 'rough.cio.identify(user_id="id")',
-    "proposed": "events.cio.track()",
+    "proposed": "events.rename({'id': 'user_id'}).cio.track()",
     "payloads": "plan.payloads(3)",
     "backfill": "back = cio.backfill([first, plan])\nback",
     "identity": "back.identity()",
@@ -81,7 +81,7 @@ def test_every_view_is_whole_in_an_untrusted_notebook(tab: Tab, gallery: str, th
 
 _PICTURES = "node => [...node.querySelectorAll('img')].map(i => i.naturalWidth > 0 && !!i.alt)"
 _BADGE = """node => {
-  const badge = node.querySelector('strong[style*=background], code');
+  const badge = node.querySelector('strong[style*=background], code, pre');
   return badge ? getComputedStyle(badge).backgroundColor : 'none';
 }"""
 

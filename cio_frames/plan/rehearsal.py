@@ -1,0 +1,231 @@
+"""Rehearsal: send everything to a private workspace, and hold it against the preview."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from cio_frames.audit import Audit
+from cio_frames.identity.preview import Premise, Preview
+from cio_frames.identity.rules import FAILED
+from cio_frames.plan.identity import foresee
+from cio_frames.views import rehearsal as views
+from cio_frames.views.html import bundle
+from cio_frames.views.rehearsal import Compared, RehearsalView
+from cio_frames.workspaces import sandbox
+
+if TYPE_CHECKING:
+    from cio_frames.plan.sendable import Sendable
+    from cio_frames.sandbox import Sandbox
+
+DIFFERENCES: Final = pl.Schema({
+    "what": pl.String,
+    "subject": pl.String,
+    "predicted": pl.Int64,
+    "actual": pl.Int64,
+})  # fmt: skip
+TELLING: Final = tuple(sorted(FAILED - {"rejected"}))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Rehearsal:
+    """What the preview said, held against what a workspace made of the same messages.
+
+    Attributes:
+        compared: How many there were of each thing, as predicted and as they came.
+        differences: Everything that came another way, one line each; empty if nothing did.
+        counts: What became of the rows.
+        label: What was rehearsed.
+    """
+
+    compared: pl.DataFrame
+    differences: pl.DataFrame
+    counts: dict[str, int]
+    label: str
+
+    @property
+    def identical(self) -> bool:
+        """Whether everything came as predicted."""
+        return not self.differences.height
+
+    def __repr__(self) -> str:
+        return views.text(self._view())
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        view = self._view()
+        return bundle(views.html(view), views.text(view))
+
+    def _view(self) -> RehearsalView:
+        return RehearsalView(
+            source=self.label,
+            rows=self.counts["rows"],
+            sent=self.counts["rows"] - self.counts["rejected_local"],
+            requests=self.counts["requests"],
+            compared=tuple(Compared(**row) for row in self.compared.iter_rows(named=True)),
+            differences=tuple(self.differences.head(views.SHOWN).iter_rows()),
+            differing=self.differences.height,
+        )
+
+
+def rehearse(sendable: "Sendable", premise: Premise, *, progress: object = False) -> Rehearsal:
+    """Send plans to a private workspace that nobody else sees, and compare.
+
+    The workspace starts from the people of the premise, has its settings, and its clock stands
+    still, as that of the preview does. No record is left behind.
+
+    Args:
+        sendable: The plan or back-fill.
+        premise: What the preview assumes.
+        progress: As for `send`.
+
+    Raises:
+        PlanRefusedError: Something has to be fixed or allowed first.
+    """
+    plans = tuple(replace(plan, clock=lambda: premise.now) for plan in sendable.plans)
+    found = foresee(plans, premise, progress=progress)
+    with (
+        sandbox(settings=premise.settings, clock=lambda: premise.now) as workspace,
+        TemporaryDirectory(prefix="cio-rehearsal-") as folder,
+    ):
+        if premise.known is not None:
+            workspace.load(premise.known)
+        before = _failures(workspace)
+        run = sendable.send(workspace.client(), audit=folder, progress=progress)
+        refused = Audit(run.audit).messages.filter(pl.col("state") == "rejected_server")
+        sides = [
+            (name, predicted, actual)
+            for name, predicted, actual in _sides(found, premise, workspace, before=before)
+        ]
+        sides.append(("rejected rows", _rejected(found.changes), _places(refused)))
+        counts = run.counts
+    return Rehearsal(
+        compared=pl.DataFrame(
+            [(name, told.total(), came.total()) for name, told, came in sides],
+            schema={"what": pl.String, "predicted": pl.Int64, "actual": pl.Int64},
+            orient="row",
+        ),
+        differences=pl.DataFrame(
+            [line for side in sides for line in _differences(*side)],
+            schema=DIFFERENCES,
+            orient="row",
+        ),
+        counts=counts,
+        label=" + ".join(plan.call for plan in plans),
+    )
+
+
+def _sides(
+    found: Preview, premise: Premise, workspace: "Sandbox", *, before: Counter[str]
+) -> Iterator[tuple[str, Counter[str], Counter[str]]]:
+    """Yield each thing to compare, as predicted and as it came."""
+    people = _people(workspace)
+    known = _known(premise.known)
+    touched = found.people.filter("known")
+    predicted = Counter(map(_person, touched.iter_rows(named=True)))
+    # Those of the export whom no row is about stay as they were.
+    untouched = (people - predicted) & known
+    yield "people", predicted, people - untouched
+    yield "people in all", Counter(all=found.summary["people"]), Counter(all=people.total())
+    yield (
+        "merges",
+        Counter(map(_merge, found.merges.iter_rows(named=True))),
+        _merges(workspace, premise),
+    )
+    yield (
+        "objects",
+        _keys(found.groups.filter(pl.col("action") != "delete")),
+        _keys(workspace.objects),
+    )
+    yield "relationships", _relations(found.relationships), _relations(workspace.relationships)
+    yield "anonymous events", _waiting(found.attribution), _nobodys(workspace.events)
+    failed = found.changes.filter(pl.col("kind").is_in(TELLING))
+    yield "failures", Counter(failed["rule"].cast(pl.String)), _failures(workspace) - before
+
+
+def _differences(
+    what: str, predicted: Counter[str], actual: Counter[str]
+) -> Iterator[tuple[str, str, int, int]]:
+    for subject in sorted(predicted | actual):
+        if predicted[subject] != actual[subject]:
+            yield what, subject, predicted[subject], actual[subject]
+
+
+def _person(row: dict[str, Any]) -> str:
+    """Return everything of a person that a preview tells, as text."""
+    visitors = ", ".join(sorted(row["anonymous_ids"]))
+    return f"{row['id']} / {row['email']} [{visitors}] {row.get('events') or 0} events"
+
+
+def _people(workspace: "Sandbox") -> Counter[str]:
+    people = workspace.people
+    events = workspace.events.drop_nulls("person").group_by("person").len("events")
+    joined = people.join(events, left_on="cio_id", right_on="person", how="left")
+    return Counter(map(_person, joined.iter_rows(named=True)))
+
+
+def _known(known: pl.DataFrame | None) -> Counter[str]:
+    return Counter() if known is None else Counter(map(_person, known.iter_rows(named=True)))
+
+
+def _merge(row: dict[str, Any]) -> str:
+    removed = ", ".join(row["removed"])
+    moved = f"{row['events_moved']} moved, {row['events_lost']} lost"
+    return f"{removed} into {row['kept']} ({row['why']}, {moved})"
+
+
+def _merges(workspace: "Sandbox", premise: Premise) -> Counter[str]:
+    given = set() if premise.known is None else set(premise.known["cio_id"].drop_nulls())
+    rows = [
+        {
+            **row,
+            "kept": row["kept_key"],
+            "removed": [
+                key
+                for key in row["removed_keys"]
+                if key != f"cio_{row['removed']}" or row["removed"] in given
+            ],
+        }
+        for row in workspace.merges.iter_rows(named=True)
+    ]
+    return Counter(map(_merge, rows))
+
+
+def _keys(objects: pl.DataFrame) -> Counter[str]:
+    return Counter(
+        "/".join(row) for row in objects.select("object_type_id", "object_id").iter_rows()
+    )
+
+
+def _relations(rows: pl.DataFrame) -> Counter[str]:
+    columns = ("object_type_id", "object_id", "id", "email", "anonymous_id")
+    return Counter(" / ".join(map(str, row)) for row in rows.select(columns).iter_rows())
+
+
+def _waiting(attribution: pl.DataFrame) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for row in attribution.filter(pl.col("outcome") != "linked").iter_rows(named=True):
+        found[f"{row['anonymous_id']} ({row['outcome']})"] += row["events"]
+    return found
+
+
+def _nobodys(events: pl.DataFrame) -> Counter[str]:
+    rows = events.filter(pl.col("person").is_null()).select("anonymous_id", "attribution")
+    return Counter(f"{anonymous_id} ({outcome})" for anonymous_id, outcome in rows.iter_rows())
+
+
+def _failures(workspace: "Sandbox") -> Counter[str]:
+    failures = workspace.failures
+    return Counter(failures.filter(pl.col("kind").is_in(TELLING))["rule"])
+
+
+def _rejected(changes: pl.DataFrame) -> Counter[str]:
+    return _places(changes.filter(pl.col("kind") == "rejected"))
+
+
+def _places(rows: pl.DataFrame) -> Counter[str]:
+    return Counter(
+        f"plan {plan}, row {row}" for plan, row in rows.select("plan", "row").iter_rows()
+    )
