@@ -1,11 +1,13 @@
 # make demo   runs the main job on sample_data against the embedded workspace
 # make test   runs every check and test
-# Both build .venv first, from the hash-locked lists in requirements/.
+# make torture  kills, cuts and confuses the sending in full size, and prints one table
+# make bench    measures side by side with what a user would pick instead
+# All build .venv first, from the hash-locked lists in requirements/.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint types check pytest wheel lock sample-data clean
+.PHONY: demo test lint types pytest wheel torture bench lock sample-data clean
 
 demo: .venv/run.done
 	$(BIN)/cio-frames demo
@@ -34,6 +36,12 @@ wheel: .venv/dev.done
 	cd build/wheel && env/bin/python -I -c "import cio_frames as cio, polars as pl; \
 		assert 'site-packages' in cio.__file__, cio.__file__; \
 		print(pl.DataFrame({'id': ['u1']}).cio.identify(user_id='id').counts)"
+
+torture: .venv/dev.done
+	$(BIN)/python -m torture
+
+bench: .venv/dev.done
+	$(BIN)/python -m benchmarks --write
 
 lock: .venv/dev.done
 	$(BIN)/uv pip compile pyproject.toml requirements/build.in --universal --python-version 3.11 \

@@ -13,14 +13,14 @@ TOO_LARGE: Final = "cluster.too-large"
 ROWS_PER_IDENTIFIER: Final = 10
 """How many rows a cluster may have for each identifier that it may have."""
 
-PLACES: Final = pl.List(pl.Struct({"plan": pl.Int32, "row": pl.Int64}))
+PLACES: Final = pl.List(pl.Struct({"plan": pl.Int32(), "row": pl.Int64()}))
 CONFLICTS: Final = pl.Schema({
-    "kind": pl.String,
+    "kind": pl.String(),
     "ids": pl.List(pl.String),
-    "count": pl.Int64,
-    "sentence": pl.String,
-    "hint": pl.String,
-    "source": pl.String,
+    "count": pl.Int64(),
+    "sentence": pl.String(),
+    "hint": pl.String(),
+    "source": pl.String(),
     "rows": PLACES,
 })  # fmt: skip
 SHOWN_IDS: Final = 12

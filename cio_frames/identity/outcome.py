@@ -12,29 +12,29 @@ from cio_frames.identity.people import Person
 from cio_frames.identity.tangles import Sorted
 
 PEOPLE: Final = pl.Schema({
-    "id": pl.String,
-    "email": pl.String,
-    "cio_id": pl.String,
+    "id": pl.String(),
+    "email": pl.String(),
+    "cio_id": pl.String(),
     "anonymous_ids": pl.List(pl.String),
-    "known": pl.Boolean,
-    "action": pl.String,
-    "events": pl.Int64,
+    "known": pl.Boolean(),
+    "action": pl.String(),
+    "events": pl.Int64(),
     "rows": PLACES,
-    "person": pl.String,
+    "person": pl.String(),
 })  # fmt: skip
 MERGES: Final = pl.Schema({
-    "kept": pl.String,
+    "kept": pl.String(),
     "removed": pl.List(pl.String),
-    "why": pl.String,
-    "irreversible": pl.Boolean,
-    "removed_existed": pl.Boolean,
-    "events_moved": pl.Int64,
-    "events_lost": pl.Int64,
+    "why": pl.String(),
+    "irreversible": pl.Boolean(),
+    "removed_existed": pl.Boolean(),
+    "events_moved": pl.Int64(),
+    "events_lost": pl.Int64(),
     "rows": PLACES,
 })  # fmt: skip
 _PLAN_STEP: Final = 2**31
 COUNTED: Final = pl.Schema({
-    "person": pl.String, "plan": pl.Int32, "events": pl.Int64, "first": pl.Int64, "last": pl.Int64,
+    "person": pl.String(), "plan": pl.Int32(), "events": pl.Int64(), "first": pl.Int64(), "last": pl.Int64(),
 })  # fmt: skip
 
 
@@ -88,9 +88,9 @@ def people(
             pl.when("existed").then(pl.lit("update")).otherwise(pl.lit("create")).alias("action"),
         )
         .select(PEOPLE.names())
-        .cast(dict(PEOPLE))
+        .cast(PEOPLE)
     )
-    strangers = visits.strangers(ledger, found, applied).select(PEOPLE.names()).cast(dict(PEOPLE))
+    strangers = visits.strangers(ledger, found, applied).select(PEOPLE.names()).cast(PEOPLE)
     return _ordered(pl.concat([whole, strangers]))
 
 
@@ -112,8 +112,8 @@ def _profiles(ledger: Ledger) -> pl.DataFrame:
     """Return everybody who is there in the end."""
     persons: list[Person] = list(ledger.model.store.people.by_cio.values())
     schema = {
-        "person": pl.String, "id": pl.String, "email": pl.String, "cio_id": pl.String,
-        "anonymous_ids": pl.List(pl.String), "existed": pl.Boolean,
+        "person": pl.String(), "id": pl.String(), "email": pl.String(), "cio_id": pl.String(),
+        "anonymous_ids": pl.List(pl.String), "existed": pl.Boolean(),
     }  # fmt: skip
     lines = [
         (
@@ -141,7 +141,7 @@ def counted(ledger: Ledger) -> pl.DataFrame:
     grouped = frame.group_by("person", "plan", maintain_order=True).agg(
         pl.col("events").sum(), pl.col("first").min(), pl.col("last").max()
     )
-    return grouped.cast(dict(COUNTED))
+    return grouped.cast(COUNTED)
 
 
 def merges(ledger: Ledger) -> pl.DataFrame:

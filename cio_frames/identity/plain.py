@@ -168,4 +168,4 @@ def _told(
         pl.col("numbers").alias("number"), "plan", "row",
         pl.lit(rule.name).alias("rule"), pl.lit(rule.kind).alias("kind"),
         "person", key.alias("key"), _TEXT.alias("other"), subject.alias("subject"),
-    ).cast(dict(CHANGES))  # fmt: skip
+    ).cast(CHANGES)  # fmt: skip

@@ -142,9 +142,14 @@ def _population(found: Sorted, ledger: Ledger, premise: Premise, *, created: pl.
     """Return how many people there are in the end, with those of the export no row is about."""
     model = len(ledger.model.store.people.by_cio)
     plain_ = created.filter(pl.col("person").str.contains("^[nk]"), pl.col("action") == "create")
-    known = 0 if premise.known is None else premise.known.height
-    loaded = 0 if found.loaded is None else found.loaded.height
-    return model + plain_.height + known - loaded
+    return model + plain_.height + _profiles(premise.known) - _profiles(found.loaded)
+
+
+def _profiles(known: pl.DataFrame | None) -> int:
+    """Return how many profiles an export lists: lines with one cio_id are one."""
+    if known is None:
+        return 0
+    return known["cio_id"].null_count() + known["cio_id"].drop_nulls().n_unique()
 
 
 def _sorted(slips: Slips, named: pl.DataFrame, premise: Premise) -> Sorted:
@@ -188,7 +193,7 @@ def _deduplicated(
         *(pl.lit(None, pl.String).alias(name) for name in ("person", "key", "other")),
         pl.col("plan").replace_strict(subjects, return_dtype=pl.String).alias("subject"),
     )  # fmt: skip
-    return fresh, told.cast(dict(CHANGES))
+    return fresh, told.cast(CHANGES)
 
 
 def _summary(
@@ -218,5 +223,5 @@ def _summary(
         "objects": frames["groups"].height,
         "relationships": frames["relationships"].height,
         "repeated": told.get("message.duplicate", 0),
-        "largest_cluster": int(clusters["identifiers"].max() or 0),
+        "largest_cluster": max(clusters["identifiers"].to_list(), default=0),
     }

@@ -20,29 +20,29 @@ WHY: Final[Mapping[str, str]] = MappingProxyType({
 })  # fmt: skip
 _OF_VISITORS: Final = ("anonymous.updated", "relationship.anonymous")
 ATTRIBUTION: Final = pl.Schema({
-    "anonymous_id": pl.String,
-    "outcome": pl.String,
-    "why": pl.String,
-    "id": pl.String,
-    "email": pl.String,
-    "events": pl.Int64,
-    "campaign_events": pl.Int64,
+    "anonymous_id": pl.String(),
+    "outcome": pl.String(),
+    "why": pl.String(),
+    "id": pl.String(),
+    "email": pl.String(),
+    "events": pl.Int64(),
+    "campaign_events": pl.Int64(),
     "rows": PLACES,
 })  # fmt: skip
 GROUPS: Final = pl.Schema({
-    "object_type_id": pl.String,
-    "object_id": pl.String,
-    "action": pl.String,
-    "people": pl.Int64,
-    "visitors": pl.Int64,
+    "object_type_id": pl.String(),
+    "object_id": pl.String(),
+    "action": pl.String(),
+    "people": pl.Int64(),
+    "visitors": pl.Int64(),
     "rows": PLACES,
 })  # fmt: skip
 RELATIONSHIPS: Final = pl.Schema({
-    "object_type_id": pl.String,
-    "object_id": pl.String,
-    "id": pl.String,
-    "email": pl.String,
-    "anonymous_id": pl.String,
+    "object_type_id": pl.String(),
+    "object_id": pl.String(),
+    "id": pl.String(),
+    "email": pl.String(),
+    "anonymous_id": pl.String(),
 })  # fmt: skip
 
 
@@ -58,8 +58,8 @@ def attribution(ledger: Ledger, found: Sorted) -> pl.DataFrame:
                 event.anonymous_id, fate, *keys, event.can_trigger, *ledger.place(event.number),
             ))  # fmt: skip
     schema = {
-        "anonymous_id": pl.String, "outcome": pl.String, "id": pl.String, "email": pl.String,
-        "young": pl.Boolean, "plan": pl.Int32, "row": pl.Int64,
+        "anonymous_id": pl.String(), "outcome": pl.String(), "id": pl.String(), "email": pl.String(),
+        "young": pl.Boolean(), "plan": pl.Int32(), "row": pl.Int64(),
     }  # fmt: skip
     nobodys = found.visits.select(
         pl.col("anonymous").alias("anonymous_id"), pl.lit("anonymous").alias("outcome"),
@@ -77,7 +77,7 @@ def attribution(ledger: Ledger, found: Sorted) -> pl.DataFrame:
         )
     )
     why = pl.col("outcome").replace_strict(dict(WHY), return_dtype=pl.String).alias("why")
-    return grouped.with_columns(why).select(ATTRIBUTION.names()).cast(dict(ATTRIBUTION))
+    return grouped.with_columns(why).select(ATTRIBUTION.names()).cast(ATTRIBUTION)
 
 
 def strangers(ledger: Ledger, found: Sorted, changes: pl.DataFrame) -> pl.DataFrame:
@@ -132,14 +132,14 @@ def groups(ledger: Ledger, changes: pl.DataFrame) -> pl.DataFrame:
         for thing in store.things.values()
     ]
     schema = {
-        "subject": pl.String, "object_type_id": pl.String, "object_id": pl.String,
-        "people": pl.Int64, "visitors": pl.Int64,
+        "subject": pl.String(), "object_type_id": pl.String(), "object_id": pl.String(),
+        "people": pl.Int64(), "visitors": pl.Int64(),
     }  # fmt: skip
     frame = pl.DataFrame(things, schema=schema).with_columns(
         pl.lit("create or update").alias("action")
     )
     joined = frame.join(rows, on="subject", how="left", maintain_order="left")
-    return joined.select(GROUPS.names()).cast(dict(GROUPS))
+    return joined.select(GROUPS.names()).cast(GROUPS)
 
 
 def relationships(ledger: Ledger) -> pl.DataFrame:

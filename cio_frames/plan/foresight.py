@@ -1,7 +1,7 @@
 """What can be known of plans before they are sent: who is who, a rehearsal, an estimate."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cio_frames.identity import Settings
 from cio_frames.identity.preview import LARGEST, Premise
@@ -74,7 +74,8 @@ class Foresight(ABC):
             >>> people.cio.identify(user_id="id").rehearse(progress=False).identical
             True
         """
-        return rehearse(self, self._premise(known, settings=settings), progress=progress)
+        premise = self._premise(known, settings=settings)
+        return rehearse(cast("Sendable", self), premise, progress=progress)
 
     def _premise(self, known: Any, *, settings: Settings | None, largest: int = LARGEST) -> Premise:
         return Premise(

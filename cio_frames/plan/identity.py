@@ -13,7 +13,7 @@ from cio_frames.frames import Note, read
 from cio_frames.identity.collector import paused
 from cio_frames.identity.conflicts import MINOR, kinds
 from cio_frames.identity.export import export
-from cio_frames.identity.preview import Preview, Premise, preview
+from cio_frames.identity.preview import Premise, Preview, preview
 from cio_frames.identity.slips import Sheet, Slips, slips
 from cio_frames.identity.story import story
 from cio_frames.plan.identity_report import identity_view

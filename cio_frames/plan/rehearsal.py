@@ -1,7 +1,7 @@
 """Rehearsal: send everything to a private workspace, and hold it against the preview."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final

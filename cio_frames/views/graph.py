@@ -132,7 +132,7 @@ def _title(kind: Kind, column: int) -> Markup:
 def _chip(node: Node, place: tuple[float, float]) -> Markup:
     x, y = place
     tone = PEOPLE_TONES[(node.person - 1) % len(PEOPLE_TONES)] if node.person else "dull"
-    number = f"{node.person} · " if node.person else "– "
+    number = f"{node.person} · " if node.person else "- "
     label = shortened(one_line(node.name), LABEL_CELLS - cells(number))
     ground = shape(
         "rect",
