@@ -142,11 +142,11 @@ def _population(found: Sorted, ledger: Ledger, premise: Premise, *, created: pl.
     """Return how many people there are in the end, with those of the export no row is about."""
     model = len(ledger.model.store.people.by_cio)
     plain_ = created.filter(pl.col("person").str.contains("^[nk]"), pl.col("action") == "create")
-    return model + plain_.height + _profiles(premise.known) - _profiles(found.loaded)
+    return model + plain_.height + profiles(premise.known) - profiles(found.loaded)
 
 
-def _profiles(known: pl.DataFrame | None) -> int:
-    """Return how many profiles an export lists: lines with one cio_id are one."""
+def profiles(known: pl.DataFrame | None) -> int:
+    """Return how many profiles an export lists: lines with the same cio_id are one."""
     if known is None:
         return 0
     return known["cio_id"].null_count() + known["cio_id"].drop_nulls().n_unique()

@@ -51,12 +51,12 @@ class _Traits(msgspec.Struct, gc=False, frozen=True):
     email: Any = None
     id: Any = msgspec.UNSET
     anonymous_id: Any = msgspec.UNSET
-    objectId: Any = msgspec.UNSET
+    object_id: Any = msgspec.field(default=msgspec.UNSET, name="objectId")
     cio_id: Any = msgspec.UNSET
     created: Any = msgspec.field(default=msgspec.UNSET, name="_created_in_customerio_at")
 
     def is_plain(self) -> bool:
-        found = (self.id, self.anonymous_id, self.objectId, self.cio_id, self.created)
+        found = (self.id, self.anonymous_id, self.object_id, self.cio_id, self.created)
         return found == _NONE
 
 
@@ -64,9 +64,9 @@ _NONE: Final = (msgspec.UNSET,) * 5
 _NO_TRAITS: Final = _Traits()
 
 
-class _Identify(msgspec.Struct, gc=False):
-    userId: Any = None
-    anonymousId: Any = None
+class _Identify(msgspec.Struct, gc=False, rename="camel"):
+    user_id: Any = None
+    anonymous_id: Any = None
     traits: _Traits = _NO_TRAITS
 
 
@@ -77,9 +77,9 @@ class _Properties(msgspec.Struct, gc=False, frozen=True):
 _NO_PROPERTIES: Final = _Properties()
 
 
-class _Event(msgspec.Struct, gc=False):
-    userId: Any = None
-    anonymousId: Any = None
+class _Event(msgspec.Struct, gc=False, rename="camel"):
+    user_id: Any = None
+    anonymous_id: Any = None
     event: Any = None
     name: Any = None
     timestamp: Any = None
@@ -209,9 +209,9 @@ def _identifies(texts: Sequence[str], _: str) -> pl.DataFrame:
     read = list(map(_identify, texts))
     frame = pl.DataFrame(
         {
-            "user": [item.userId for item in read],
+            "user": [item.user_id for item in read],
             "email": [item.traits.email for item in read],
-            "anonymous": [item.anonymousId for item in read],
+            "anonymous": [item.anonymous_id for item in read],
             "plain": [item.traits.is_plain() for item in read],
         },
         schema={"user": pl.String, "email": pl.String, "anonymous": pl.String, "plain": pl.Boolean},
@@ -231,8 +231,8 @@ def _events(texts: Sequence[str], call: str) -> pl.DataFrame:
     read = list(map(_event, texts))
     frame = pl.DataFrame(
         {
-            "user": [item.userId for item in read],
-            "anonymous": [item.anonymousId for item in read],
+            "user": [item.user_id for item in read],
+            "anonymous": [item.anonymous_id for item in read],
             "name": _NAMES[call](read),
             "at": [item.timestamp for item in read],
         },

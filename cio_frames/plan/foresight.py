@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from cio_frames.identity import Settings
 from cio_frames.identity.preview import LARGEST, Premise
+from cio_frames.plan.estimate import LATENCY_S, Estimate, estimate
 from cio_frames.plan.identity import IdentityPreview, OnConflict, identity, people_of
 from cio_frames.plan.rehearsal import Rehearsal, rehearse
+from cio_frames.sending import Client
+from cio_frames.sending.client import RATE
 
 if TYPE_CHECKING:
     from cio_frames.plan.plan import Plan
@@ -76,6 +79,45 @@ class Foresight(ABC):
         """
         premise = self._premise(known, settings=settings)
         return rehearse(cast("Sendable", self), premise, progress=progress)
+
+    def estimate(
+        self,
+        client: Client | None = None,
+        *,
+        known: Any = None,
+        settings: Settings | None = None,
+        rate: float | None = RATE,
+        latency_s: float = LATENCY_S,
+        price_per_profile: float | None = None,
+        progress: object = "auto",
+    ) -> Estimate:
+        """Tell what sending will take: requests, bytes, time, new profiles and their price.
+
+        Args:
+            client: Where it would go, for its limits.
+            known: As for `identity`; without it everybody counts as new.
+            settings: As for `identity`.
+            rate: Most requests per second, where there is no client.
+            latency_s: How long Customer.io takes to answer.
+            price_per_profile: What a new profile costs.
+            progress: As for `send`.
+
+        Examples:
+            >>> import polars as pl, cio_frames as cio
+            >>> plan = pl.DataFrame({"id": ["u1", "u2"]}).cio.identify(user_id="id")
+            >>> estimate = plan.estimate(price_per_profile=0.01)
+            >>> estimate.requests, estimate.new_profiles, estimate.price
+            (1, 2, 0.02)
+        """
+        return estimate(
+            self.plans,
+            self._premise(known, settings=settings),
+            client=client,
+            rate=rate,
+            latency_s=latency_s,
+            price_per_profile=price_per_profile,
+            progress=progress,
+        )
 
     def _premise(self, known: Any, *, settings: Settings | None, largest: int = LARGEST) -> Premise:
         return Premise(

@@ -113,17 +113,16 @@ def work(
         )
 
 
-def foreseen(table: Table, *, scope: Scope, checks: Sequence[Check]) -> pl.DataFrame:
-    """Return what keeps rows from being sent that only a look at the whole table finds.
+def overlook(table: Table, *, scope: Scope, checks: Sequence[Check]) -> pl.DataFrame:
+    """Return what only a look at the whole table finds.
 
     Args:
         table: The rows.
         scope: The mapping and what else the checks may know.
-        checks: The checks that apply.
+        checks: The checks that apply; those that look at rows one by one are passed over.
     """
-    strict = [item for item in checks if item.severity in BLOCKING]
     with computing(scope.mapping):
-        return check_table(table, checks=strict, scope=scope)
+        return check_table(table, checks=checks, scope=scope)
 
 
 def forbidden(
@@ -135,7 +134,7 @@ def forbidden(
         table: The rows.
         scope: The mapping and what else the checks may know.
         checks: The checks that apply.
-        known: What `foreseen` found.
+        known: What a look at the whole table has found that keeps rows from being sent.
 
     Returns:
         How many rows there are, and the findings.
@@ -159,7 +158,7 @@ def survey(
     checks: Sequence[Check],
     namespace: str,
     batch_bytes: int,
-    known: pl.DataFrame,
+    whole: pl.DataFrame,
     shares: Mapping[str, float],
 ) -> Survey:
     """Go once over all rows and count.
@@ -170,18 +169,13 @@ def survey(
         checks: The checks that apply.
         namespace: Keeps message ids of one place apart from those of another.
         batch_bytes: The most bytes of a request.
-        known: What `foreseen` found.
+        whole: What a look at the whole table has found.
         shares: The largest share of rows that may fail, by code.
     """
     rows = valid = size = requests = 0
-    others = [item for item in checks if item.severity not in BLOCKING]
-    with computing(scope.mapping):
-        whole = check_table(table, checks=others, scope=scope)
-    findings = [
-        check_call(checks, scope=scope, notes=table.notes),
-        whole,
-        known.filter(pl.col("row").is_null()),
-    ]
+    by_row = pl.col("severity").is_in(BLOCKING) & pl.col("row").is_not_null()
+    known = whole.filter(by_row)
+    findings = [check_call(checks, scope=scope, notes=table.notes), whole.filter(~by_row)]
     for worked in work(table, scope=scope, checks=checks, namespace=namespace, known=known):
         rows += len(worked.rows)
         valid += worked.messages.height
@@ -221,7 +215,7 @@ def segments(
         checks: The checks that apply.
         namespace: Keeps message ids of one place apart from those of another.
         batch_bytes: The most bytes of a request.
-        known: What `foreseen` found.
+        known: What a look at the whole table has found that keeps rows from being sent.
         choice: Which rows the run sends.
         plan: Position of the plan in its back-fill.
         first: Number of the first segment.

@@ -70,6 +70,14 @@ class Rehearsal:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """The workspace before anything was sent: its people, and what the export got wrong."""
+
+    people: Counter[str]
+    failures: Counter[str]
+
+
 def rehearse(sendable: "Sendable", premise: Premise, *, progress: object = False) -> Rehearsal:
     """Send plans to a private workspace that nobody else sees, and compare.
 
@@ -92,7 +100,7 @@ def rehearse(sendable: "Sendable", premise: Premise, *, progress: object = False
     ):
         if premise.known is not None:
             workspace.load(premise.known)
-        before = _failures(workspace)
+        before = Before(people=_people(workspace), failures=_failures(workspace))
         run = sendable.send(workspace.client(), audit=folder, progress=progress)
         refused = Audit(run.audit).messages.filter(pl.col("state") == "rejected_server")
         sides = [
@@ -118,15 +126,14 @@ def rehearse(sendable: "Sendable", premise: Premise, *, progress: object = False
 
 
 def _sides(
-    found: Preview, premise: Premise, workspace: "Sandbox", *, before: Counter[str]
+    found: Preview, premise: Premise, workspace: "Sandbox", *, before: Before
 ) -> Iterator[tuple[str, Counter[str], Counter[str]]]:
     """Yield each thing to compare, as predicted and as it came."""
     people = _people(workspace)
-    known = _known(premise.known)
     touched = found.people.filter("known")
     predicted = Counter(map(_person, touched.iter_rows(named=True)))
     # Those of the export whom no row is about stay as they were.
-    untouched = (people - predicted) & known
+    untouched = (people - predicted) & before.people
     yield "people", predicted, people - untouched
     yield "people in all", Counter(all=found.summary["people"]), Counter(all=people.total())
     yield (
@@ -142,7 +149,11 @@ def _sides(
     yield "relationships", _relations(found.relationships), _relations(workspace.relationships)
     yield "anonymous events", _waiting(found.attribution), _nobodys(workspace.events)
     failed = found.changes.filter(pl.col("kind").is_in(TELLING))
-    yield "failures", Counter(failed["rule"].cast(pl.String)), _failures(workspace) - before
+    yield (
+        "failures",
+        Counter(failed["rule"].cast(pl.String)),
+        _failures(workspace) - before.failures,
+    )
 
 
 def _differences(
@@ -164,10 +175,6 @@ def _people(workspace: "Sandbox") -> Counter[str]:
     events = workspace.events.drop_nulls("person").group_by("person").len("events")
     joined = people.join(events, left_on="cio_id", right_on="person", how="left")
     return Counter(map(_person, joined.iter_rows(named=True)))
-
-
-def _known(known: pl.DataFrame | None) -> Counter[str]:
-    return Counter() if known is None else Counter(map(_person, known.iter_rows(named=True)))
 
 
 def _merge(row: dict[str, Any]) -> str:

@@ -222,7 +222,7 @@ class Run:
         """Show what was asked of the pace."""
         rate = self._control.rate
         slow = f"at most {rate:.3g} requests/s" if rate is not None else ""
-        self._progress.hold("paused" if self._control.paused else slow)
+        self._progress.hold(paused=self._control.paused, held=slow)
 
     def _leave(self, *, again: bool) -> None:
         if again:

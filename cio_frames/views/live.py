@@ -25,7 +25,7 @@ def title(state: ProgressState) -> str:
     """Return what the run is doing."""
     if state.stopped:
         return f"Stopping {state.label}" if state.phase != "finished" else f"Stopped {state.label}"
-    return f"{state.phase.capitalize()} {state.label}"
+    return f"{'Paused' if state.paused else state.phase.capitalize()} {state.label}"
 
 
 def details(state: ProgressState) -> tuple[str, ...]:
@@ -61,7 +61,7 @@ def tone(state: ProgressState) -> Tone:
         return "bad"
     if state.phase == "finished":
         return "good"
-    return "care" if state.wait_s or state.in_doubt or state.held else "calm"
+    return "care" if state.wait_s or state.in_doubt or state.paused else "calm"
 
 
 def html(state: ProgressState, *, advice: str = "") -> Markup:
@@ -119,7 +119,11 @@ def _extent(state: ProgressState) -> str:
 
 def _speed(state: ProgressState) -> str:
     """Return how fast rows go."""
-    return rate(round(state.rows_per_s * 10), seconds=10) if state.rows_per_s else ""
+    return (
+        rate(round(state.rows_per_s * 10), seconds=10)
+        if state.rows_per_s and not state.paused
+        else ""
+    )
 
 
 def _left(state: ProgressState) -> str:

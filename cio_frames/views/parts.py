@@ -7,6 +7,7 @@ from cio_frames.views.html import NOTHING, Child, Markup, picture, shape, tag
 from cio_frames.views.style import Style, Tone
 from cio_frames.views.wording import number
 
+_SHORT_CELL = 26
 _LONG_CELL = 300
 _BAR_UNITS = 1000
 _BAR_GAP = 3
@@ -133,6 +134,8 @@ def _cell(name: str, value: Child, to_the_right: bool) -> Markup:  # noqa: FBT00
     attributes = {"scope": "col"} if name == "th" else {"dir": "auto"}
     if to_the_right:
         style, attributes = css.join(style, css.TO_THE_RIGHT), attributes | {"align": "right"}
+    if isinstance(value, str) and len(value) <= _SHORT_CELL:
+        style = css.join(style, css.ON_ONE_LINE)
     if isinstance(value, str) and len(value) > _LONG_CELL:
         value = fold(f"{value[:80]}… ({number(len(value))} characters)", value)
     return tag(name, value, style=style, attributes=attributes)

@@ -41,7 +41,8 @@ class ProgressState:
         waiting: Why nothing is sent at the moment.
         waits_until_s: When that ends.
         stopped: Why the run stopped early.
-        held: What the user asked of the pace: a pause, or a lower rate.
+        paused: Whether the user lets nothing leave at the moment.
+        held: The rate that the user asked for, in words.
         started_s: When the run began.
         now_s: The moment this is about.
         marks: When how many rows had been answered, over the last seconds.
@@ -58,6 +59,7 @@ class ProgressState:
     waiting: str = ""
     waits_until_s: float = 0.0
     stopped: str = ""
+    paused: bool = False
     held: str = ""
     started_s: float = 0.0
     now_s: float = 0.0
@@ -90,7 +92,7 @@ class ProgressState:
     def left_s(self) -> float | None:
         """Seconds until the end at the present speed, if both are known."""
         speed = self.rows_per_s
-        if self.total is None or self.phase != "sending" or not speed:
+        if self.total is None or self.phase != "sending" or self.paused or not speed:
             return None
         return max(self.total - self.done, 0) / speed
 

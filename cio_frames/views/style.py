@@ -67,6 +67,7 @@ HEAD_CELL = Style(
     "text-align:left;font-weight:600;white-space:pre-wrap"
 )
 TO_THE_RIGHT = Style("text-align:right")
+ON_ONE_LINE = Style("white-space:nowrap")
 LIST = Style("margin:0;padding:0 0 0 20px;max-width:780px")
 FOLD = Style("margin:12px 0 0 0")
 INNER_FOLD = Style("margin:4px 0 0 0")

@@ -111,14 +111,15 @@ class Progress:
             state = self.state
         self._draw(lambda: self._display.update(state))
 
-    def hold(self, held: str) -> None:
+    def hold(self, *, paused: bool, held: str) -> None:
         """Show what the user asked of the pace.
 
         Args:
-            held: The words for it; empty to go on as before.
+            paused: Whether nothing may leave.
+            held: The rate, in words; empty if there is no other than the client's.
         """
         with self._lock:
-            self.state = replace(self.state, held=held)
+            self.state = replace(self.state, paused=paused, held=held)
 
     def finish(self, summary: Drawn) -> None:
         """Stop drawing and leave the summary in the display's place.

@@ -84,10 +84,10 @@ def test_the_buttons_work(tab: Tab, lab: Lab, cell: str, request: pytest.Fixture
     page.locator(".cio-slower").click()
     progress.get_by_text("requests/s").wait_for()
     page.locator(".cio-pause").click()
-    progress.get_by_text("paused").wait_for()
+    progress.get_by_text("Paused identify").wait_for()
     tab.shoot(f"progress_paused_{request.node.callspec.id}", what=progress)
     page.get_by_role("button", name="Go on").click()
-    progress.get_by_text("paused").wait_for(state="detached")
+    progress.get_by_text("Paused identify").wait_for(state="detached")
     page.locator(".cio-stop").click()
 
     summary = tab.outputs().filter(has_text="Run: identify").first

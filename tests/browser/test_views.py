@@ -63,6 +63,7 @@ def gallery(lab: Lab) -> str:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_view_is_whole_in_an_untrusted_notebook(tab: Tab, gallery: str, theme: str):
     """Words, pictures and badges are there, whatever the front end removes, and nothing runs."""
+    tab.page.set_viewport_size({"width": 1300, "height": 2800})  # the tallest view fits
     tab.open(gallery)
     if theme == "dark":
         tab.dark()

@@ -49,7 +49,7 @@ def test_a_paused_run_sends_nothing_and_goes_on_to_its_end(plan, workspace, tmp_
     assert before["pending"] > 0
     run.go_on()
     assert run.wait().counts["delivered"] == ROWS
-    assert any(state.held == "paused" for state in states)
+    assert any(state.paused for state in states)
 
 
 def test_a_paused_run_can_be_stopped(plan, workspace, tmp_path):

@@ -1,0 +1,262 @@
+"""What sending will take: requests, bytes, time, new profiles, money; afterwards, what it took."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from cio_frames.identity.preview import Premise, Preview, profiles
+from cio_frames.payloads.batches import ENVELOPE_BYTES
+from cio_frames.plan.identity import foresee
+from cio_frames.run import Run
+from cio_frames.sending import Client
+from cio_frames.spec import CALLS
+from cio_frames.views import estimate as views
+from cio_frames.views.estimate import EstimateView, Line
+from cio_frames.views.html import bundle
+from cio_frames.views.wording import duration, many, number, size
+
+if TYPE_CHECKING:
+    from cio_frames.plan.plan import Plan
+
+BOUNDS: Final = ("the rate of requests", "the time answers take", "this machine")
+CONCURRENCY: Final = 16
+LATENCY_S: Final = 0.15
+"""How long a request to Customer.io takes, as far as anybody can say beforehand."""
+ENCODED_ROWS_PER_S: Final = 150_000
+SAMPLE_ROWS: Final = 2_000
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Estimate:
+    """What sending will take.
+
+    Attributes:
+        label: What would be sent.
+        rows: Rows that would be sent.
+        requests: Requests.
+        message_bytes: Bytes of the messages alone.
+        bytes: Bytes of the bodies, with what holds messages together.
+        compressed_bytes: About how many bytes go over the wire.
+        seconds: About how long it takes.
+        bound: What sets the time, one of `BOUNDS`.
+        new_profiles: People that are created; at most so many if no export was given.
+        removed_profiles: People of the export that merges and deletions remove.
+        objects: Objects that are created or updated.
+        price: What the new profiles cost, if a price was given.
+        compared: Whether an export of the workspace's people was given.
+    """
+
+    label: str
+    rows: int
+    requests: int
+    message_bytes: int
+    bytes: int
+    compressed_bytes: int
+    seconds: float
+    bound: str
+    new_profiles: int
+    removed_profiles: int
+    objects: int
+    price: float | None
+    compared: bool
+
+    def compare(self, run: Run) -> "Comparison":
+        """Return the estimate beside what a run took."""
+        return Comparison(estimate=self, run=run)
+
+    def __repr__(self) -> str:
+        return views.text(self._view())
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        view = self._view()
+        return bundle(views.html(view), views.text(view))
+
+    def _view(self) -> EstimateView:
+        return EstimateView(
+            title="Estimate",
+            source=self.label,
+            lines=tuple(self._lines()),
+            sentence=_premise(compared=self.compared),
+        )
+
+    def _lines(self) -> list[Line]:
+        at_most = "" if self.compared else "at most "
+        lines = [
+            Line(what="rows to send", estimate=number(self.rows)),
+            Line(what="requests", estimate=number(self.requests)),
+            Line(what="bytes", estimate=size(self.bytes)),
+            Line(
+                what="bytes, compressed", estimate=f"about {size(self.compressed_bytes)}",
+                why=f"from a sample of at most {number(SAMPLE_ROWS)} rows of each plan",
+            ),
+            Line(what="time", estimate=f"about {duration(self.seconds)}", why=f"set by {self.bound}"),
+            Line(
+                what="new profiles", estimate=at_most + number(self.new_profiles),
+                why="billable; visitors who stay anonymous are none",
+            ),
+            Line(
+                what="profiles removed", estimate=number(self.removed_profiles),
+                why="by merges and deletions, for good",
+            ),
+            Line(what="objects", estimate=f"at most {number(self.objects)} new"),
+        ]  # fmt: skip
+        if self.price is not None:
+            price = f"{self.price:,.2f} for the new profiles"
+            lines.append(Line(what="price", estimate=at_most + price))
+        return lines
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Comparison:
+    """An estimate beside what a run took.
+
+    Attributes:
+        estimate: The estimate.
+        run: The run.
+    """
+
+    estimate: Estimate
+    run: Run
+
+    @property
+    def table(self) -> pl.DataFrame:
+        """What was estimated, what it was, and the difference as a share of the outcome."""
+        counts, estimate = self.run.counts, self.estimate
+        rows = [
+            ("rows", estimate.rows, counts["delivered"] + counts["accepted_unverified"]),
+            ("requests", estimate.requests, counts["requests"]),
+            ("message bytes", estimate.message_bytes, counts["bytes"]),
+            ("seconds", estimate.seconds, self.run.elapsed_s),
+        ]
+        schema = {"what": pl.String, "estimate": pl.Float64, "actual": pl.Float64}
+        frame = pl.DataFrame(rows, schema=schema, orient="row", strict=False)
+        return frame.with_columns((pl.col("estimate") / pl.col("actual") - 1).alias("off_by"))
+
+    def __repr__(self) -> str:
+        return views.text(self._view())
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        view = self._view()
+        return bundle(views.html(view), views.text(view))
+
+    def _view(self) -> EstimateView:
+        return EstimateView(
+            title="Estimate and outcome",
+            source=f"run {self.run.run_id}",
+            lines=tuple(
+                Line(
+                    what=row["what"],
+                    estimate=_shown(row["what"], row["estimate"]),
+                    actual=_shown(row["what"], row["actual"]),
+                )
+                for row in self.table.iter_rows(named=True)
+            ),
+            sentence=f"{many(self.run.counts['retries'], 'repeat')} of requests in the run.",
+        )
+
+
+def estimate(
+    plans: Sequence["Plan"],
+    premise: Premise,
+    *,
+    client: Client | None = None,
+    rate: float | None = None,
+    latency_s: float = LATENCY_S,
+    price_per_profile: float | None = None,
+    progress: object = False,
+) -> Estimate:
+    """Return what sending plans will take.
+
+    Args:
+        plans: The plans, in order.
+        premise: What the identity preview assumes.
+        client: Where they would be sent, for its limits.
+        rate: Requests per second, where there is no client.
+        latency_s: How long an answer takes.
+        price_per_profile: What a new profile costs.
+        progress: How to show how far the preview is.
+    """
+    found = foresee(plans, premise, progress=progress)
+    counts = [plan.counts for plan in plans]
+    rows = sum(count["valid"] for count in counts)
+    requests = sum(count["batches"] for count in counts)
+    sizes = [_body_bytes(plan, count) for plan, count in zip(plans, counts, strict=True)]
+    ratios = [_ratio(plan, client) for plan in plans]
+    seconds, bound = _time(plans, counts, client=client, rate=rate, latency_s=latency_s)
+    created = found.summary["creates"]
+    return Estimate(
+        label=" + ".join(plan.call for plan in plans),
+        rows=rows,
+        requests=requests,
+        message_bytes=sum(count["bytes"] for count in counts),
+        bytes=sum(sizes),
+        compressed_bytes=round(
+            sum(size * ratio for size, ratio in zip(sizes, ratios, strict=True))
+        ),
+        seconds=seconds,
+        bound=bound,
+        new_profiles=created,
+        removed_profiles=_removed(found, premise, created=created),
+        objects=found.groups.height,
+        price=None if price_per_profile is None else created * price_per_profile,
+        compared=premise.known is not None,
+    )
+
+
+def _removed(found: Preview, premise: Premise, *, created: int) -> int:
+    """Return how many people of the export are gone in the end."""
+    before = 0 if premise.known is None else profiles(premise.known)
+    return before + created - int(found.summary["people"])
+
+
+def _body_bytes(plan: "Plan", count: dict[str, int]) -> int:
+    """Return the bytes of all bodies: messages, commas between them, and envelopes."""
+    if not CALLS[plan.call].batched:
+        return count["bytes"]
+    return count["bytes"] + count["valid"] - count["batches"] + ENVELOPE_BYTES * count["batches"]
+
+
+def _ratio(plan: "Plan", client: Client | None) -> float:
+    """Return how small a body becomes on the wire, from a sample of the first rows."""
+    if CALLS[plan.call].api != "pipelines" or (client is not None and not client.gzip):
+        return 1.0
+    body = ",".join(plan.messages(SAMPLE_ROWS)).encode()
+    return len(zlib.compress(body, 1)) / len(body) if body else 1.0
+
+
+def _time(
+    plans: Sequence["Plan"],
+    counts: Sequence[dict[str, int]],
+    *,
+    client: Client | None,
+    rate: float | None,
+    latency_s: float,
+) -> tuple[float, str]:
+    """Return the seconds that sending takes at least, and what sets them."""
+    waiting = dict.fromkeys(BOUNDS, 0.0)
+    concurrency = CONCURRENCY if client is None else client.concurrency
+    for plan, count in zip(plans, counts, strict=True):
+        most = rate if client is None else client.request_rate(CALLS[plan.call].api)
+        times = (
+            0.0 if most is None else count["batches"] / most,
+            count["batches"] * latency_s / concurrency,
+            count["valid"] / ENCODED_ROWS_PER_S,
+        )
+        slowest = max(range(len(times)), key=times.__getitem__)
+        waiting[BOUNDS[slowest]] += times[slowest]
+    return sum(waiting.values()) + latency_s, max(waiting, key=waiting.__getitem__)
+
+
+def _premise(*, compared: bool) -> str:
+    if compared:
+        return "New profiles are those that the export of the workspace's people does not have."
+    return "Without known= (an export of the workspace's people) everybody counts as new."
+
+
+def _shown(what: str, value: float) -> str:
+    if what == "seconds":
+        return duration(value)
+    return size(round(value)) if what == "message bytes" else number(round(value))

@@ -1,0 +1,25 @@
+"""How the site is made: Sphinx, with the notebooks run and the reference taken from docstrings."""
+
+import cio_frames
+
+project = "cio_frames"
+author = "The cio_frames authors"
+release = cio_frames.__version__
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+exclude_patterns = ["**/audit*", "README.md"]
+html_theme = "furo"
+html_title = "cio_frames"
+html_copy_source = False
+
+myst_heading_anchors = 2
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120
+nb_merge_streams = True
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_class_signature = "separated"
+napoleon_use_rtype = False
+napoleon_use_ivar = True
