@@ -7,12 +7,15 @@ author = "The cio_frames authors"
 release = cio_frames.__version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
-exclude_patterns = ["**/audit*", "README.md"]
+exclude_patterns = ["**/audit*", "README.md", "sample_data"]
 html_theme = "furo"
 html_title = "cio_frames"
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+default_role = "code"
 
-myst_heading_anchors = 2
+myst_heading_anchors = 3
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120

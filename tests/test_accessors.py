@@ -17,7 +17,7 @@ from cio_frames.spec import CALLS
 
 VERBS = [name for name in CALLS if name != "form_action"]
 SHARED = [
-    "timestamp", "context", "integrations", "message_id", "key", "nulls", "timezone", "checks",
+    "timestamp", "context", "integrations", "message_id", "key", "nulls", "timezone", "hash", "checks",
     "namespace",
 ]  # fmt: skip
 OWN = {
@@ -45,7 +45,9 @@ def test_verbs_are_keyword_only(verb):
     """Each verb takes its own arguments, then those that all share, all of them by name."""
     parameters = dict(inspect.signature(getattr(Frame, verb)).parameters)
     parameters.pop("self")
-    shared = ["timezone", "checks", "namespace"] if verb == "form" else SHARED
+    shared = ["timezone", "hash", "checks", "namespace"] if verb == "form" else SHARED
+
+    shared = [name for name in shared if name != "hash" or verb != "alias"]
 
     assert list(parameters) == [*OWN[verb], *shared]
     assert {each.kind for each in parameters.values()} == {inspect.Parameter.KEYWORD_ONLY}

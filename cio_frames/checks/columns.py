@@ -26,6 +26,7 @@ TRUTHS = (
 WORDS = [
     form for pair in TRUTHS[:-1] for word in pair for form in (word, word.upper(), word.title())
 ]
+SUBSCRIPTION = ("traits", "unsubscribed")
 HALF, MOST, SOME = 0.5, 0.8, 0.1
 FEW = 10
 
@@ -88,7 +89,11 @@ MEASURES = (
 
 
 def _columns(scope: Scope) -> Iterator[Slot]:
-    return (slot for slot in scope.mapping.slots if slot.role == "body" and slot.column is not None)
+    return (
+        slot
+        for slot in scope.mapping.slots
+        if slot.role == "body" and slot.column and slot.path != SUBSCRIPTION
+    )
 
 
 def _measured(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:

@@ -165,8 +165,10 @@ def _unordered(gathered: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.
     if slot is None or ordered["at"].is_sorted():
         return listed([])
     late = ordered.filter(pl.col("at") < pl.col("at").cum_max().shift().over("person"))
+    if late.is_empty():
+        return listed([])
     told = f"{late.height:,} rows are, the first is row {late.item(0, 'row')}."
-    return listed([about(slot.label, told)] if late.height else [])
+    return listed([about(slot.label, told)])
 
 
 def _unmapped(slot: Slot, scope: Scope) -> str | None:

@@ -25,8 +25,28 @@ def _countable(slot: Slot) -> bool:
     return is_text(slot) or slot.dtype.is_integer() or slot.dtype.is_float()
 
 
-def _widths(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+def _id_widths(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Gather how wide identifiers made of digits are, and whether zeros lead."""
+    return _widths(rows, scope, slots=_zero_slots(scope))
+
+
+def _data_widths(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Gather the same of data as text, such as postal codes."""
+    return _widths(rows, scope, slots=_data_slots(scope))
+
+
+def _data_slots(scope: Scope) -> list[Slot]:
+    return [
+        slot
+        for slot in scope.mapping.slots
+        if slot.role == "body"
+        and slot.dtype == pl.String
+        and not slot.json
+        and slot.how != "hashed"
+    ]
+
+
+def _widths(rows: pl.LazyFrame, scope: Scope, *, slots: list[Slot]) -> pl.LazyFrame | None:
     queries = [
         rows.select(
             pl.lit(slot.label).alias("column"),
@@ -40,7 +60,7 @@ def _widths(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
             pl.col("value").str.starts_with("0").alias("zero"),
         )
         .agg(pl.len().alias("rows"), pl.col("value").min().alias("value"))
-        for slot in _zero_slots(scope)
+        for slot in slots
     ]  # fmt: skip
     return pl.concat(queries) if queries else None
 
@@ -68,7 +88,8 @@ def _mixed_zeros(gathered: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl
 def _narrow(
     rows: pl.LazyFrame, scope: Scope, *, column: str, width: int, evidence: str
 ) -> pl.DataFrame:
-    slot = next(slot for slot in _zero_slots(scope) if slot.label == column)
+    slots = (*_zero_slots(scope), *_data_slots(scope))
+    slot = next(slot for slot in slots if slot.label == column)
     values = text(slot, scope)
     narrow = values.str.contains(r"^[1-9]\d*$") & (values.str.len_bytes() < width)
     return found(rows, narrow, column=column, value=values, evidence=evidence)
@@ -156,7 +177,7 @@ ZERO_CHECKS = (
         unrepaired="how many zeros there were is known only where the other value is; name that column instead",
     ),
     Check(
-        code="id.zeros-mixed", severity="warn", test=ByTable(gather=_widths, conclude=_mixed_zeros),
+        code="id.zeros-mixed", severity="warn", test=ByTable(gather=_id_widths, conclude=_mixed_zeros),
         sentence="{column} is shorter than others that keep their leading zeros.",
         hint="Check whether some of the exports have lost the zeros.", extent=PROFILES,
         consequence="The number 7 is another person than 007.",
@@ -164,7 +185,17 @@ ZERO_CHECKS = (
         unrepaired="whether the zeros belong there cannot be known",
     ),
     Check(
-        code="id.zeros-risk", severity="info", test=ByTable(gather=_widths, conclude=_risky_widths),
+        code="value.zeros-mixed", severity="info",
+        test=ByTable(gather=_data_widths, conclude=_mixed_zeros),
+        sentence="{column} is shorter than other values that keep their leading zeros.",
+        hint="Check whether some of the exports have lost the zeros, as of postal codes.",
+        extent="{values} in {rows}.",
+        consequence="The value is sent as it is: 1394 is no postal code where 01394 is.",
+        source="reliability 3.3 (36)",
+        unrepaired="whether the zeros belong there cannot be known",
+    ),
+    Check(
+        code="id.zeros-risk", severity="info", test=ByTable(gather=_id_widths, conclude=_risky_widths),
         sentence="{column} holds numbers of several widths; as text they may have had leading zeros.",
         hint='Pass checks=cio.Checks(reference={"{column}": ids_as_text}) to be sure.',
         consequence="If zeros are lost, 7 is another person than 007.",

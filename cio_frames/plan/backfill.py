@@ -1,11 +1,13 @@
 """Several plans in order: one report, one preview, one run."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
 from cio_frames.errors import MappingError
+from cio_frames.identity import Settings
+from cio_frames.plan.ordering import Advice, advise, in_advised_order
 from cio_frames.plan.plan import Plan
 from cio_frames.plan.report import plan_view
 from cio_frames.plan.sendable import Sendable
@@ -51,6 +53,19 @@ class Backfill(Sendable):
         ]
         return pl.concat(frames)
 
+    def advice(
+        self, known: Any = None, *, settings: Settings | None = None, progress: object = "auto"
+    ) -> Advice:
+        """Tell what the order of the plans loses, and which order loses nothing.
+
+        Args:
+            known: As for `identity`.
+            settings: As for `identity`.
+            progress: As for `send`.
+        """
+        premise = self.premise(known, settings=settings)
+        return advise(self._plans, premise, progress=progress)
+
     def __repr__(self) -> str:
         return report.text([plan_view(plan) for plan in self._plans])
 
@@ -59,11 +74,18 @@ class Backfill(Sendable):
         return bundle(report.html(views), report.text(views))
 
 
-def backfill(plans: Sequence[Plan]) -> Backfill:
+def backfill(
+    plans: Sequence[Plan], *, order: Literal["given", "advised"] = "given", known: Any = None
+) -> Backfill:
     """Join several plans into one that is sent in order.
 
     Args:
         plans: The plans, in the order in which they are sent.
+        order: "given" keeps that order; "advised" takes the one that `advice()` proposes.
+        known: An export of the workspace's people, for the advice.
+
+    Raises:
+        MappingError: There is no plan, `order` is neither of the two, or no order loses nothing.
 
     Examples:
         >>> import polars as pl, cio_frames as cio
@@ -72,4 +94,9 @@ def backfill(plans: Sequence[Plan]) -> Backfill:
         >>> cio.backfill([people, events]).counts["rows"]
         2
     """
-    return Backfill(plans)
+    if order not in ("given", "advised"):
+        raise MappingError(f'order={order!r} is neither "given" nor "advised".')
+    joined = Backfill(plans)
+    if order == "given":
+        return joined
+    return Backfill(in_advised_order(joined.plans, joined.premise(known)))

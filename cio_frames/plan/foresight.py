@@ -55,7 +55,7 @@ class Foresight(ABC):
             >>> preview.summary["creates"], preview.conflicts["kind"].to_list()
             (2, ['identifier.taken'])
         """
-        premise = self._premise(known, settings=settings, largest=largest)
+        premise = self.premise(known, settings=settings, largest=largest)
         return identity(self.plans, premise, on_conflict=on_conflict, progress=progress)
 
     def rehearse(
@@ -77,7 +77,7 @@ class Foresight(ABC):
             >>> people.cio.identify(user_id="id").rehearse(progress=False).identical
             True
         """
-        premise = self._premise(known, settings=settings)
+        premise = self.premise(known, settings=settings)
         return rehearse(cast("Sendable", self), premise, progress=progress)
 
     def estimate(
@@ -111,7 +111,7 @@ class Foresight(ABC):
         """
         return estimate(
             self.plans,
-            self._premise(known, settings=settings),
+            self.premise(known, settings=settings),
             client=client,
             rate=rate,
             latency_s=latency_s,
@@ -119,7 +119,10 @@ class Foresight(ABC):
             progress=progress,
         )
 
-    def _premise(self, known: Any, *, settings: Settings | None, largest: int = LARGEST) -> Premise:
+    def premise(
+        self, known: Any = None, *, settings: Settings | None = None, largest: int = LARGEST
+    ) -> Premise:
+        """Return what a preview assumes."""
         return Premise(
             known=people_of(known),
             settings=settings or Settings(),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
+from cio_frames.identity import order
 from cio_frames.identity.clusters import drawn
 from cio_frames.identity.conflicts import MINOR, kinds
 from cio_frames.identity.visits import WHY
@@ -54,6 +55,7 @@ def identity_view(preview: "IdentityPreview") -> IdentityView:
         objects=found.groups.height,
         sizes=tuple(_sizes(found.clusters)),
         pictures=tuple(_picture(cluster) for cluster in drawn(found, most=PICTURES)),
+        advice=tuple(_order(preview)),
         choices=tuple(
             (row["setting"], str(row["value"]), row["meaning"])
             for row in preview.premise.settings.choices()
@@ -67,6 +69,14 @@ def _compared(known: pl.DataFrame | None) -> str:
             "Compared with an empty workspace: pass known= (an export of its people) to be exact."
         )
     return f"Compared with the {many(known.height, 'person', 'people')} of the export."
+
+
+def _order(preview: "IdentityPreview") -> list[str]:
+    found, calls = preview.found, [plan.call for plan in preview.plans]
+    losses = order.losses(found, calls=calls)
+    chains = order.chains(found).height
+    lines = order.sentences(losses, chains=chains, strays=order.strays(found))
+    return [*lines, "backfill.advice() proposes a better order."] if losses else lines
 
 
 def places(rows: Sequence[dict[str, int]], *, several: bool) -> str:

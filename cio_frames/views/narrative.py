@@ -8,8 +8,15 @@ from cio_frames.views import text as plain
 from cio_frames.views.html import Drawn, join, tag
 
 
-def narrated(title: str, sentences: Sequence[str]) -> Drawn:
+def narrated(
+    title: str, sentences: Sequence[str], *, about: str = "what the rows do to this person"
+) -> Drawn:
     """Return sentences under a title, for notebooks and terminals.
+
+    Args:
+        title: Whom or what they are about.
+        sentences: The sentences.
+        about: What is told of that.
 
     Examples:
         >>> print(narrated("u1", ["Row 0: u1 is new."]))
@@ -19,7 +26,7 @@ def narrated(title: str, sentences: Sequence[str]) -> Drawn:
     """
     items = join(tag("li", tag("bdi", sentence)) for sentence in sentences)
     html = parts.card(
-        parts.head(title, about="what the rows do to this person"),
+        parts.head(title, about=about),
         tag("ol", items, style=css.LIST),
     )
     lines = [plain.paragraph(f"- {sentence}") for sentence in sentences]

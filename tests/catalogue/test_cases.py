@@ -18,7 +18,13 @@ import pytest
 
 import cio_frames as cio
 from cio_frames.checks import CATALOGUE
-from cio_frames.errors import CioError, ColumnNamesError, ColumnTypeError, FrameError, InputFileError
+from cio_frames.errors import (
+    CioError,
+    ColumnNamesError,
+    ColumnTypeError,
+    FrameError,
+    InputFileError,
+)
 
 NOW = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
 NAN, INF = float("nan"), float("inf")
@@ -66,14 +72,19 @@ def everywhere(data: Mapping[str, Any], kind: pa.DataType | None = None) -> dict
         "pandas": lambda: pd.DataFrame(dict(data)),
         "polars": lambda: pl.DataFrame(dict(data), strict=False),
         "arrow": lambda: pa.table(
-            {name: pa.array(list(values), kind if name == "x" else None) for name, values in data.items()}
+            {
+                name: pa.array(list(values), kind if name == "x" else None)
+                for name, values in data.items()
+            }
         ),
     }
 
 
 def x(*values: Any, kind: pa.DataType | None = None) -> dict[str, Make]:
     """Return tables whose column x holds these values, for people u0, u1, ..."""
-    return everywhere({"id": [f"u{place}" for place in range(len(values))], "x": list(values)}, kind)
+    return everywhere(
+        {"id": [f"u{place}" for place in range(len(values))], "x": list(values)}, kind
+    )
 
 
 def ids(*values: Any) -> dict[str, Make]:
@@ -382,7 +393,11 @@ def test_a_case_ends_as_the_catalogue_says(case: Case, library: str):
 OWN = {check.code for check in CATALOGUE}
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if len(case.makes) > 1 and not case.error], ids=lambda case: case.number)
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if len(case.makes) > 1 and not case.error],
+    ids=lambda case: case.number,
+)
 def test_libraries_agree(case: Case):
     """All libraries give the same codes for the same rows, and the same bytes.
 
@@ -391,7 +406,12 @@ def test_libraries_agree(case: Case):
     plans = [plan_of(case, library) for library in case.makes]
 
     found = [
-        sorted(plan.survey.findings.filter(pl.col("code").is_in(OWN - {"number.nan"})).select("code", "row", "column").rows(), key=repr)
+        sorted(
+            plan.survey.findings.filter(pl.col("code").is_in(OWN - {"number.nan"}))
+            .select("code", "row", "column")
+            .rows(),
+            key=repr,
+        )
         for plan in plans
     ]
     messages = [plan.messages(10) for plan in plans]
@@ -402,7 +422,10 @@ def test_libraries_agree(case: Case):
 
 def test_a_plan_does_not_see_later_changes():
     """What is done to a frame after the plan was made does not reach it."""
-    pandas, polars = pd.DataFrame({"id": ["u"], "x": ["before"]}), pl.DataFrame({"id": ["u"], "x": ["before"]})
+    pandas, polars = (
+        pd.DataFrame({"id": ["u"], "x": ["before"]}),
+        pl.DataFrame({"id": ["u"], "x": ["before"]}),
+    )
     plans = [pandas.cio.identify(user_id="id"), polars.cio.identify(user_id="id")]
 
     pandas.loc[0, "x"] = "after"
@@ -463,14 +486,21 @@ def test_a_file_ends_as_the_catalogue_says(number, tmp_path):
     assert plan.mapping.find("user_id").dtype == pl.String
 
 
-PARQUET: dict[int, str] = {162: "cut off", 163: "INT96 times", 164: "old layout of lists", 165: "a bomb"}
+PARQUET: dict[int, str] = {
+    162: "cut off",
+    163: "INT96 times",
+    164: "old layout of lists",
+    165: "a bomb",
+}
 
 
 def test_parquet_files_end_as_the_catalogue_says(tmp_path):
     """A cut file is refused with an error of this package; old types and layouts are read."""
     whole = tmp_path / "whole.parquet"
     table = pa.table({"id": ["u"], "t": [aware(2024, 1, 2)], "l": [[1, 2]]})
-    pq.write_table(table, whole, use_deprecated_int96_timestamps=True, use_compliant_nested_type=False)
+    pq.write_table(
+        table, whole, use_deprecated_int96_timestamps=True, use_compliant_nested_type=False
+    )
     cut = tmp_path / "cut.parquet"
     cut.write_bytes(whole.read_bytes()[:-20])
 
@@ -484,7 +514,9 @@ def test_parquet_files_end_as_the_catalogue_says(tmp_path):
 def test_a_file_that_swells_is_read_in_parts(tmp_path):
     """A small file of many equal rows is counted without holding them all."""
     path = tmp_path / "swollen.parquet"
-    pl.DataFrame({"id": ["u"], "x": ["y" * 2_000]}).select(pl.all().repeat_by(100_000).explode(empty_as_null=True, keep_nulls=True)).write_parquet(path, row_group_size=10_000)
+    pl.DataFrame({"id": ["u"], "x": ["y" * 2_000]}).select(
+        pl.all().repeat_by(100_000).explode(empty_as_null=True, keep_nulls=True)
+    ).write_parquet(path, row_group_size=10_000)
     checks = cio.Checks(ignore=["message"])
 
     counts = cio.scan(path).cio.identify(user_id="id", checks=checks).counts

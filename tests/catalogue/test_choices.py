@@ -28,7 +28,9 @@ def test_a_rule_is_one_line():
     plan = PEOPLE.cio.identify(user_id="id", checks=cio.Checks(rules=[rule]))
 
     told = found(plan, "plan.unknown").to_dicts()
-    assert [(row["row"], row["value"], row["hint"]) for row in told] == [(1, "gold", "Sell it first.")]
+    assert [(row["row"], row["value"], row["hint"]) for row in told] == [
+        (1, "gold", "Sell it first.")
+    ]
     assert plan.counts["rejected"] == 1
 
 
@@ -63,7 +65,13 @@ def test_what_makes_no_sense_is_refused(ask):
 
 @pytest.mark.parametrize(
     ("thresholds", "refused"),
-    [(0.3, True), (0.4, False), ({"id.missing": 0.3}, True), ({"id.missing": 0.4}, False), ({"id.float": 0.0}, False)],
+    [
+        (0.3, True),
+        (0.4, False),
+        ({"id.missing": 0.3}, True),
+        ({"id.missing": 0.4}, False),
+        ({"id.float": 0.0}, False),
+    ],
 )
 def test_a_share_of_failing_rows_refuses_the_plan(thresholds, refused):
     """More failing rows than the share allows refuse everything; as many do not."""
@@ -126,7 +134,9 @@ def test_a_reference_proves_what_was_lost(kind, tmp_path: Path):
     known = pl.Series("id", ["007", "012"])
     path = tmp_path / "known.csv"
     known.to_frame().write_csv(path)
-    given = {"list": known.to_list(), "series": known, "frame": known.to_frame(), "file": path}[kind]
+    given = {"list": known.to_list(), "series": known, "frame": known.to_frame(), "file": path}[
+        kind
+    ]
 
     plan = pl.DataFrame({"id": [7, 12, 99]}).cio.identify(
         user_id="id", checks=cio.Checks(reference={"id": given})
@@ -204,7 +214,10 @@ def test_a_vote_decides_for_the_whole_column():
     frame = pl.DataFrame({"id": ["u", "v"], "at": ["13/02/2024", "01/02/2024"]})
     plan = frame.cio.track(user_id="id", event=cio.lit("E"), timestamp="at")
 
-    assert "1 of these dates can only have the day first" in found(plan, "time.day-first")["message"][0]
+    assert (
+        "1 of these dates can only have the day first"
+        in found(plan, "time.day-first")["message"][0]
+    )
     assert [message["timestamp"][:10] for message in plan.fix("time.day-first").payloads()] == [
         "2024-02-13",
         "2024-02-01",

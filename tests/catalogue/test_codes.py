@@ -44,7 +44,11 @@ def times(*values: Any, dtype: Any = None, **asked: Any) -> Asked:
 def events(*names: Any, **others: Any) -> Asked:
     """Track events of these names."""
     people = [f"u{place}" for place in range(len(names))]
-    return "track", {"id": people, "event": list(names), **others}, {"user_id": "id", "event": "event"}
+    return (
+        "track",
+        {"id": people, "event": list(names), **others},
+        {"user_id": "id", "event": "event"},
+    )
 
 
 def call(verb: str, data: dict[str, Any], /, **asked: Any) -> Asked:
@@ -82,7 +86,7 @@ TABLE: dict[str, tuple[Asked, Asked]] = {
     "id.float": (ids(1.0), ids(1)),
     "id.precision-lost": (ids(2.0**53 + 2), ids(2.0**53)),
     "id.fractional": (ids(1.5), ids(1.0)),
-    "id.boolean": (ids(True), ids("yes")),  # noqa: FBT003 - a value
+    "id.boolean": (ids(True), ids("yes")),
     "id.type": (ids(["u"]), ids("u")),
     "id.placeholder": (ids("NaN"), ids("Nanna")),
     "id.nobody": (ids("guest"), ids("guest7")),
@@ -215,6 +219,7 @@ TABLE: dict[str, tuple[Asked, Asked]] = {
     "value.padded": (trait("x "), trait("x y")),
     "value.placeholder": (trait("#N/A"), trait("#N")),
     "value.empty": (trait(""), trait(None)),
+    "value.zeros-mixed": (trait("01394", "1394"), trait("01394", "H3B")),
     "column.left-over": (trait(0, name="Unnamed: 0"), trait(0, name="unnamed")),
     "column.empty": (trait(None, None), trait(None, "a")),
     "column.constant": (trait("a", "a"), trait("a", None)),

@@ -60,7 +60,11 @@ def tables(draw: st.DrawFn) -> pa.Table:
     rows = draw(st.integers(1, 6))
     columns = {}
     for name in COLUMNS:
-        kind, values = draw(st.sampled_from(KINDS[:1] * 3 + KINDS)) if name != "id" else draw(st.sampled_from(KINDS[:3]))
+        kind, values = (
+            draw(st.sampled_from(KINDS[:1] * 3 + KINDS))
+            if name != "id"
+            else draw(st.sampled_from(KINDS[:3]))
+        )
         column = draw(st.lists(st.none() | values, min_size=rows, max_size=rows))
         columns[name] = pa.array(column, kind)
     return pa.table(columns)
@@ -89,7 +93,11 @@ def told(plan: cio.Plan) -> list[Any]:
 @given(table=tables(), verb=st.sampled_from(list(ASKED)))
 def test_libraries_find_the_same_and_write_the_same(table: pa.Table, verb: str):
     """pandas, polars and Arrow tables of the same data give the same findings and bytes."""
-    frames = [table.to_pandas(types_mapper=pd.ArrowDtype), pl.DataFrame(pl.from_arrow(table)), table]
+    frames = [
+        table.to_pandas(types_mapper=pd.ArrowDtype),
+        pl.DataFrame(pl.from_arrow(table)),
+        table,
+    ]
     plans = [planned(frame, verb) for frame in frames]
 
     findings = [told(plan) for plan in plans]

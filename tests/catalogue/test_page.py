@@ -32,6 +32,10 @@ def test_every_code_has_its_section(check):
 def test_what_the_door_tells_is_on_the_page():
     """Every code that reading a table or a file gives is explained."""
     sources = (ROOT / "cio_frames" / "frames").glob("*.py")
-    told = {code for path in sources for code in re.findall(r'code="([a-z]+\.[a-z-]+)"', path.read_text(encoding="utf-8"))}
+    told = {
+        code
+        for path in sources
+        for code in re.findall(r'code="([a-z]+\.[a-z-]+)"', path.read_text(encoding="utf-8"))
+    }
 
     assert told == set(DOOR)

@@ -1,0 +1,254 @@
+"""The order of plans: what the given one loses, and one that loses nothing.
+
+Anonymous events count for a person only if they come before the identify that links them
+(reference 3.3), a merge needs both its people (3.4), and events and relationships of somebody
+unknown create a person without attributes (3.5, 3.7).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from cio_frames.identity.preview import Preview
+
+LATE: Final = ("anonymous.attributed-late", "anonymous.too-late")
+UNKNOWN: Final = ("alias.primary-unknown", "alias.previous-unknown")
+TOO_EARLY: Final = ("person.created-by-event", "person.created-by-group")
+DROPPED: Final = ("event.unknown-person", "relationship.unknown-person")
+IDENTIFIED: Final = ("person.created", "person.updated", "person.rekeyed", "person.auto-merged")
+CHAINS: Final = pl.Schema({
+    "plan": pl.Int32(), "row": pl.Int64(), "user_id": pl.String(), "instead": pl.String(),
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """What is lost because one plan comes before another.
+
+    Attributes:
+        kind: "late-events", "alias-too-early", "created-again" or "created-bare".
+        first: Position of the plan that should come first.
+        then: Position of the plan that should come after it.
+        rows: How many rows it concerns.
+        sentence: What happens now.
+    """
+
+    kind: str
+    first: int
+    then: int
+    rows: int
+    sentence: str
+
+
+def losses(found: Preview, *, calls: Sequence[str]) -> list[Loss]:
+    """Return what the order of the plans loses, most rows first.
+
+    Args:
+        found: The preview of the plans in their order.
+        calls: The call of each plan.
+    """
+    keyed = found.changes.with_columns(
+        _folded("key").alias("key"), _folded("subject").alias("subject")
+    )
+    every = [
+        *_late(keyed, calls),
+        *_aliases(keyed, calls),
+        *_again(keyed, calls),
+        *_bare(keyed, calls),
+    ]
+    return sorted(every, key=lambda loss: -loss.rows)
+
+
+def strays(found: Preview) -> int:
+    """Return how many anonymous events belong to people who were identified before all plans."""
+    linked = found.changes.filter(pl.col("rule") == "anonymous.linked")["person"]
+    late = found.changes.filter(pl.col("rule").is_in(LATE))
+    return late.filter(~pl.col("person").is_in(linked.implode())).height
+
+
+def chains(found: Preview) -> pl.DataFrame:
+    """Return the alias rows whose person was merged away by another one, with whom to name.
+
+    Columns are plan, row, user_id as it is, and the id to write instead.
+    """
+    merged = found.changes.filter(pl.col("rule") == "alias.merged")
+    heirs = {_fold(row["subject"]): row["key"] for row in merged.iter_rows(named=True)}
+    failed = found.changes.filter(pl.col("rule") == "alias.primary-unknown")
+    lines = []
+    for row in failed.iter_rows(named=True):
+        heir = _last(_fold(row["key"]), heirs)
+        if heir is not None:
+            lines.append((row["plan"], row["row"], row["key"], heir))
+    return pl.DataFrame(lines, schema=CHAINS, orient="row")
+
+
+def advised(count: int, found: Sequence[Loss]) -> tuple[int, ...] | None:
+    """Return an order that loses nothing, as near to the given one as can be; None if none is.
+
+    Args:
+        count: How many plans there are.
+        found: What the given order loses.
+
+    Examples:
+        >>> late = Loss(kind="late-events", first=1, then=0, rows=3, sentence="")
+        >>> advised(3, [late])
+        (1, 0, 2)
+    """
+    wishes = {(loss.first, loss.then) for loss in found}
+    left, order = list(range(count)), []
+    while left:
+        free = [
+            place
+            for place in left
+            if not any(then == place and first in left for first, then in wishes)
+        ]
+        if not free:
+            return None
+        order.append(free[0])
+        left.remove(free[0])
+    return tuple(order)
+
+
+def torn(found: Sequence[Loss]) -> tuple[int, ...]:
+    """Return the plans of events of which a part belongs before a plan and a part after it."""
+    wishes = {(loss.first, loss.then) for loss in found}
+    late = {loss.first for loss in found if loss.kind == "late-events"}
+    both = {place for pair in wishes if pair[::-1] in wishes for place in pair}
+    return tuple(sorted(both & late or both))
+
+
+def sentences(found: Sequence[Loss], *, chains: int, strays: int) -> list[str]:
+    """Return what an order loses, in sentences.
+
+    Args:
+        found: What is lost because of the order of plans.
+        chains: Alias rows that name somebody who was merged away.
+        strays: Anonymous events of people who were identified before.
+    """
+    told = [f"{loss.sentence[0].upper()}{loss.sentence[1:]}" for loss in found]
+    if chains:
+        told.append(
+            f"{chains:,} alias rows name somebody whom another row has merged away. Write the person "
+            "who is left; backfill.advice().chains has them."
+        )
+    if strays:
+        told.append(
+            f"{strays:,} anonymous events belong to people who were identified long ago: they stay "
+            "anonymous unless the rows carry user_id."
+        )
+    return told
+
+
+def _late(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[Loss]:
+    """Anonymous events after the identify that links their visitor."""
+    linked = keyed.filter(pl.col("rule") == "anonymous.linked")
+    by = linked.group_by("person").agg(pl.col("plan").min().alias("against"))
+    late = keyed.filter(pl.col("rule").is_in(LATE)).join(by, on="person")
+    for plan, other, rows in _pairs(late.filter(pl.col("against") < pl.col("plan"))):
+        yield Loss(
+            kind="late-events",
+            first=plan,
+            then=other,
+            rows=rows,
+            sentence=f"{_the(plan, calls)} brings {rows:,} events of anonymous visitors after "
+            f"{_the(other, calls)} has identified them. Customer.io gives them to the person only "
+            "if they arrive within 5 minutes.",
+        )
+
+
+def _aliases(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[Loss]:
+    """Aliases of people whom a later plan creates."""
+    failed = keyed.filter(pl.col("rule").is_in(UNKNOWN)).with_columns(
+        pl.when(pl.col("rule") == UNKNOWN[0]).then("key")
+        .otherwise(pl.col("subject").str.strip_chars("'\"")).alias("key")
+    )  # fmt: skip
+    made = keyed.filter(pl.col("kind") == "created")
+    by = made.group_by("key").agg(pl.col("plan").max().alias("against"))
+    early = failed.join(by, on="key").filter(pl.col("against") > pl.col("plan"))
+    for plan, other, rows in _pairs(early):
+        yield Loss(
+            kind="alias-too-early",
+            first=other,
+            then=plan,
+            rows=rows,
+            sentence=f"{_the(plan, calls)} merges people in {rows:,} rows whom only "
+            f"{_the(other, calls)} creates: nothing is merged.",
+        )
+
+
+def _again(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[Loss]:
+    """People who are merged away and then created again."""
+    merged = keyed.filter(pl.col("rule") == "alias.merged")
+    gone = merged.group_by(pl.col("subject").alias("key")).agg(
+        pl.col("plan").min().alias("against")
+    )
+    made = keyed.filter(pl.col("kind") == "created").join(gone, on="key")
+    for plan, other, rows in _pairs(made.filter(pl.col("against") < pl.col("plan"))):
+        yield Loss(
+            kind="created-again",
+            first=plan,
+            then=other,
+            rows=rows,
+            sentence=f"{_the(plan, calls)} creates {rows:,} people again whom "
+            f"{_the(other, calls)} has merged into others.",
+        )
+
+
+def _bare(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[Loss]:
+    """People who are created by an event or a relationship before they are identified."""
+    known = keyed.filter(pl.col("rule").is_in(IDENTIFIED))
+    by_person = known.group_by("person").agg(pl.col("plan").min().alias("against"))
+    bare = keyed.filter(pl.col("rule").is_in(TOO_EARLY)).join(by_person, on="person")
+    by_key = known.group_by("key").agg(pl.col("plan").min().alias("against"))
+    dropped = keyed.filter(pl.col("rule").is_in(DROPPED)).join(by_key, on="key")
+    for plan, other, rows in _pairs(bare.filter(pl.col("against") > pl.col("plan"))):
+        yield Loss(
+            kind="created-bare",
+            first=other,
+            then=plan,
+            rows=rows,
+            sentence=f"{_the(plan, calls)} creates {rows:,} people without attributes, before "
+            f"{_the(other, calls)} says who they are.",
+        )
+    for plan, other, rows in _pairs(dropped.filter(pl.col("against") > pl.col("plan"))):
+        yield Loss(
+            kind="dropped",
+            first=other,
+            then=plan,
+            rows=rows,
+            sentence=f"{_the(plan, calls)} has {rows:,} rows about people whom only "
+            f"{_the(other, calls)} creates: they are dropped.",
+        )
+
+
+def _pairs(rows: pl.DataFrame) -> Iterator[tuple[int, int, int]]:
+    grouped = rows.group_by("plan", "against").len().sort("plan", "against")
+    yield from grouped.iter_rows()
+
+
+def _the(plan: int, calls: Sequence[str]) -> str:
+    return f"plan {plan} ({calls[plan]})"
+
+
+def _folded(column: str) -> pl.Expr:
+    value = pl.col(column)
+    return (
+        pl.when(value.str.contains("@", literal=True))
+        .then(value.str.to_lowercase())
+        .otherwise(value)
+    )
+
+
+def _fold(key: str) -> str:
+    return key.lower() if "@" in key else key
+
+
+def _last(key: str, heirs: dict[str, str]) -> str | None:
+    """Return whom somebody who was merged away has become in the end."""
+    seen: list[str] = []
+    while key in heirs and key not in seen:
+        seen.append(key)
+        key = _fold(heirs[key])
+    return heirs[seen[-1]] if seen else None

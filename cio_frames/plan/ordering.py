@@ -1,0 +1,120 @@
+"""Advice on the order of a back-fill: what the given one loses, and a better one."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from cio_frames.errors import MappingError
+from cio_frames.identity import order
+from cio_frames.identity.order import Loss
+from cio_frames.identity.preview import Premise
+from cio_frames.plan.identity import foresee
+from cio_frames.views.html import bundle
+from cio_frames.views.narrative import narrated
+
+if TYPE_CHECKING:
+    from cio_frames.plan.plan import Plan
+
+SPLIT: Final = (
+    "Split it and give all parts to cio.backfill: events without user_id before the people, events "
+    "with user_id after them."
+)
+ROUNDS: Final = 4
+"""How often a better order is looked for; each look can show what the last one hid."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Advice:
+    """What to do about the order of plans.
+
+    Attributes:
+        calls: The call of each plan, in the given order.
+        losses: What the given order loses.
+        order: Positions of the plans in an order that loses nothing; None if there is none.
+        torn: Plans of which a part belongs before another plan, and a part after it.
+        chains: Alias rows to change: plan, row, user_id, and what to write instead.
+        strays: Anonymous events of people who were identified long before.
+    """
+
+    calls: tuple[str, ...]
+    losses: tuple[Loss, ...]
+    order: tuple[int, ...] | None
+    torn: tuple[int, ...]
+    chains: pl.DataFrame
+    strays: int
+
+    @property
+    def clean(self) -> bool:
+        """Whether the given order loses nothing."""
+        return not self.losses
+
+    @property
+    def sentences(self) -> list[str]:
+        """What is lost and what to do, in sentences."""
+        lost = order.sentences(self.losses, chains=self.chains.height, strays=self.strays)
+        return lost + self._todo()
+
+    def _todo(self) -> list[str]:
+        if self.clean:
+            return ["The order is good as it is."]
+        if self.order is None:
+            named = ", ".join(self._named(place) for place in self.torn)
+            return [f"No order loses nothing: a part of {named} belongs before another plan, and a "
+                    f"part after it. {SPLIT}"]  # fmt: skip
+        named = ", ".join(self._named(place) for place in self.order)
+        return [f"Send them in this order: {named}. cio.backfill(plans, order='advised') does."]
+
+    def _named(self, place: int) -> str:
+        return f"plan {place} ({self.calls[place]})"
+
+    def __repr__(self) -> str:
+        return narrated("Order", self.sentences, about="of the plans").text
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        drawn = narrated("Order", self.sentences, about="of the plans")
+        return bundle(drawn.html, drawn.text)
+
+
+def advise(plans: tuple["Plan", ...], premise: Premise, *, progress: object = False) -> Advice:
+    """Return advice on the order of plans.
+
+    Args:
+        plans: The plans, in the given order.
+        premise: What is assumed.
+        progress: How to show how far it is.
+    """
+    calls = tuple(plan.call for plan in plans)
+    found = foresee(plans, premise, progress=progress)
+    losses = order.losses(found, calls=calls)
+    wishes, better, left = list(losses), order.advised(len(plans), losses), losses
+    for _ in range(ROUNDS):
+        if not left or better is None:
+            break
+        again = foresee([plans[place] for place in better], premise, progress=progress)
+        left = order.losses(again, calls=[calls[place] for place in better])
+        wishes += [replace(loss, first=better[loss.first], then=better[loss.then]) for loss in left]
+        better = order.advised(len(plans), wishes) if left else better
+    return Advice(
+        calls=calls,
+        losses=tuple(losses),
+        order=None if left else better,
+        torn=order.torn(wishes),
+        chains=order.chains(found),
+        strays=order.strays(found),
+    )
+
+
+def in_advised_order(plans: tuple["Plan", ...], premise: Premise) -> tuple["Plan", ...]:
+    """Return plans in the advised order.
+
+    Raises:
+        MappingError: No order loses nothing.
+    """
+    advice = advise(plans, premise)
+    if advice.order is None:
+        raise MappingError(
+            f'order="advised": no order of these plans loses nothing. {SPLIT} '
+            "backfill.advice() tells which plan."
+        )
+    return tuple(plans[place] for place in advice.order)
