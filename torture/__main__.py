@@ -127,13 +127,13 @@ def t25(seed: int) -> Iterator[Line]:
         yield from baseline.compared(name, seed=seed, rows=20_000)
 
 
-def caught(seed: int) -> None:
-    """Raise unless each wrong sender is caught."""
-    for name, mutant in mutants.MUTANTS.items():
+def uncaught(seed: int) -> Iterator[str]:
+    """Put every wrong sender on the bench and yield those that are not caught."""
+    for mutant in mutants.MUTANTS.values():
         found = mutants.unmask(mutant, seed=seed).verdict.violations
+        sys.stdout.write(f"A sender that {mutant.what}: {found}\n")
         if not set(found) & set(mutant.caught_by):
-            raise AssertionError(f"The mutant {name!r} was not caught, seed {seed}: {found}")
-        sys.stdout.write(f"mutant caught: {mutant.what}: {found}\n")
+            yield f"A sender that {mutant.what} was not caught, seed {seed}."
 
 
 TESTS: tuple[Callable[[int], Iterable[Line]], ...] = (
@@ -161,7 +161,7 @@ def main() -> None:
         except AssertionError as error:
             failures.append(str(error))
     if not wanted:
-        caught(given.seed)
+        failures += uncaught(given.seed)
     sys.stdout.write(f"\n{drawn(lines)}\n")
     sys.exit("\n".join(["", "FAILED", *failures]) if failures else 0)
 

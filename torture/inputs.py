@@ -95,6 +95,8 @@ def people(
 ) -> pl.DataFrame:
     """Return made-up rows. A person is known by an id, a device, or both, from row to row.
 
+    A few people have so many rows that these fill several requests, most have few.
+
     Args:
         count: How many.
         people: Of how many people.
@@ -103,7 +105,7 @@ def people(
         poison: Rows that the server refuses.
     """
     chance = np.random.default_rng(seed)
-    who = pl.Series("component", chance.integers(0, people, count))
+    who = pl.Series("component", (chance.random(count) ** 3 * people).astype(np.int64))
     known_by = pl.Series(chance.choice(["id", "both", "device"], count, p=[0.6, 0.2, 0.2]))
     part = pl.int_range(count, eager=True) // -(-count // parts)
     first = pl.select(pl.struct(part=part, who=who).is_first_distinct()).to_series()

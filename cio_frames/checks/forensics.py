@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from cio_frames.checks.check import ByRow, ByTable, ByText, ByValue, Check, Repair, Scope
+from cio_frames.checks.check import ByTable, ByText, ByValue, Check, Repair, Scope
 from cio_frames.checks.found import FOUND_SCHEMA, found
 from cio_frames.checks.identifiers import EMAIL, EMAILS, PEOPLE, blank, is_id, is_text, text
 from cio_frames.checks.inside import unusual
@@ -66,13 +66,17 @@ def _broken_address(values: pl.Expr) -> pl.Expr:
     return ~values.str.strip_chars().str.contains(EMAIL)
 
 
-def _swapped(scope: Scope) -> pl.Expr | None:
+def _swapped(slot: Slot, scope: Scope) -> pl.Expr | None:
     pair = _pair(scope.mapping)
-    if pair is None:
+    if pair is None or slot.name != pair[0].name:
         return None
-    person, email = (text(slot, scope).str.strip_chars() for slot in pair)
+    return _crossed(*(text(part, scope) for part in pair))
+
+
+def _crossed(person: pl.Expr, email: pl.Expr) -> pl.Expr:
+    """Tell of each row whether the id is an address, and the address is none."""
     other = ~email.str.contains("@", literal=True) & ~blank(email)
-    return person.str.contains(EMAIL) & other
+    return person.str.strip_chars().str.contains(EMAIL) & other
 
 
 def _pair(mapping: MessageMapping) -> tuple[Slot, Slot] | None:
@@ -88,12 +92,9 @@ def _swap(slot: Slot, mapping: MessageMapping) -> pl.Expr | None:
     pair = _pair(mapping)
     if pair is None or slot.name not in (pair[0].name, pair[1].name):
         return None
-    person, email = (part.expr.cast(pl.String).str.strip_chars() for part in pair)
-    swapped = (
-        person.str.contains(EMAIL) & ~email.str.contains("@", literal=True) & ~blank(email)
-    ).fill_null(value=False)
+    crossed = _crossed(*(part.expr.cast(pl.String) for part in pair)).fill_null(value=False)
     other = pair[1] if slot.name == pair[0].name else pair[0]
-    return pl.when(swapped).then(other.expr.cast(pl.String)).otherwise(slot.expr.cast(pl.String))
+    return pl.when(crossed).then(other.expr.cast(pl.String)).otherwise(slot.expr.cast(pl.String))
 
 
 def _without_point(slot: Slot, _: MessageMapping) -> pl.Expr | None:
@@ -191,8 +192,8 @@ FORENSIC_CHECKS = (
         unrepaired="which address was meant cannot be known",
     ),
     Check(
-        code="id.swapped", severity="reject", test=ByRow(bad=_swapped),
-        sentence="The id is an e-mail address and the address is none: the two seem to be swapped.",
+        code="id.swapped", severity="reject", test=ByValue(bad=_swapped),
+        sentence="{column} is an e-mail address and the address is none: the two seem to be swapped.",
         hint='plan.fix("id.swapped") puts them back.',
         consequence="The person would be found by address, or made, and get the id as a broken address.",
         source="reliability 3.3 (50, 51)",

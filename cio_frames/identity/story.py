@@ -21,14 +21,15 @@ def story(found: Preview, who: str, *, calls: Sequence[str]) -> list[str]:
         calls: The call of each plan.
     """
     heirs = _people(found, who)
-    if not heirs and not _named(found.changes, who).height:
+    strangers = found.people.filter(~pl.col("known"), pl.col("anonymous_ids").list.contains(who))
+    if not heirs and not strangers.height and not _named(found.changes, who).height:
         return [f"No row names {who}, and nobody in the workspace has that identifier."]
     steps = list(_steps(found, who, heirs=heirs, calls=calls))
     if len(steps) > SHOWN_STEPS:
         left = len(steps) - SHOWN_STEPS
         steps = [*steps[:SHOWN_STEPS], f"And {left:,} more steps, all in preview.changes."]
     events = [_events(row, calls=calls) for row in _counted(found, heirs)]
-    return [*steps, *events, *_endings(found, who, heirs=heirs)]
+    return [*steps, *events, *_endings(found, who, heirs=heirs, strangers=strangers)]
 
 
 def _people(found: Preview, who: str) -> list[str]:
@@ -102,15 +103,17 @@ def _events(row: Mapping[str, Any], *, calls: Sequence[str]) -> str:
     return f"{before}{extent}".capitalize() + f": {row['events']:,} {noun} of this person."
 
 
-def _endings(found: Preview, who: str, *, heirs: Sequence[str]) -> Iterator[str]:
+def _endings(
+    found: Preview, who: str, *, heirs: Sequence[str], strangers: pl.DataFrame
+) -> Iterator[str]:
     people = found.people.filter(pl.col("person").is_in(list(heirs)))
     for row in people.iter_rows(named=True):
         yield f"In the end: {_profile(row)}."
-    visitors = found.people.filter(~pl.col("known"), pl.col("anonymous_ids").list.contains(who))
-    for row in visitors.iter_rows(named=True):
-        events = f"{row['events']:,} events"
-        yield f"In the end: the visitor {who} stays anonymous, with {events} that are nobody's."
-    if not people.height and not visitors.height:
+    for row in strangers.iter_rows(named=True):
+        one = row["events"] == 1
+        events = "1 event that is" if one else f"{row['events']:,} events that are"
+        yield f"In the end: the visitor {who} stays anonymous, with {events} nobody's."
+    if not people.height and not strangers.height:
         yield "In the end: there is no such person."
 
 

@@ -1,6 +1,6 @@
 """A plan: what would be sent, checked and counted, before anything is."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -255,9 +255,14 @@ class Plan(Sendable):
             now=self.clock(),
             allow=frozenset(self.checks.allow),
             sensitive=self.checks.allow_sensitive,
-            reference=self.checks.references(),
+            reference=self.references,
             message_bytes=self.message_bytes,
         )
+
+    @cached_property
+    def references(self) -> Mapping[str, pl.Series]:
+        """What identifiers are known to look like, read once."""
+        return self.checks.references()
 
     def __repr__(self) -> str:
         return report.text(plan_view(self))

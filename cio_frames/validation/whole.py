@@ -37,10 +37,11 @@ def check_table(table: Table, *, checks: Sequence[Check], scope: Scope) -> pl.Da
     numbered = table.lazy.with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64))
     rows = scope.mapping.prepare(numbered)
     asked = [(item, item.test) for item in checks if isinstance(item.test, ByTable)]
-    wanted = dict.fromkeys(test.gather for _, test in asked if test.gather(rows, scope) is not None)
+    gathers = dict.fromkeys(test.gather for _, test in asked)
+    wanted = [gather for gather in gathers if gather(rows, scope) is not None]
     if not wanted or not table.schema():
         return FINDING_SCHEMA.to_frame()
-    gathered = _gathered(table, list(wanted), scope=scope)
+    gathered = _gathered(table, wanted, scope=scope)
     found = [
         _listed(item, test.conclude(gathered[test.gather], rows, scope))
         for item, test in asked

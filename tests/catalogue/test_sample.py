@@ -11,7 +11,7 @@ SAMPLES = Path(__file__).parents[2] / "sample_data"
 PLANTED = {
     ("sensitive.card", "notes"): 3,
     ("sensitive.iban", "notes"): 1,
-    ("id.swapped", None): 9,
+    ("id.swapped", "user_id"): 9,
     ("id.float-text", "user_id"): 122,
     ("id.truth-word", "user_id"): 2,
     ("id.scientific", "user_id"): 6,

@@ -146,7 +146,9 @@ def test_a_pause_is_seen_and_promises_nothing():
     """A paused run says so, shows the rate that was asked for, and tells no time left."""
     paused = replace(STATE, waiting="", doubtful={}, paused=True, held="at most 5 requests/s")
 
-    assert live.line(paused) == snapshot('Paused track 41 % · 8,219 of 20,000 rows · 219 rejected · 3 retries · at most 5 requests/s')
+    assert live.line(paused) == snapshot(
+        "Paused track 41 % · 8,219 of 20,000 rows · 219 rejected · 3 retries · at most 5 requests/s"
+    )
     assert live.tone(paused) == "care"
 
 

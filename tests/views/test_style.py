@@ -1,16 +1,32 @@
 """The design language: readable on white and on black, and kept by untrusted notebooks."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cio_frames.views import live, report, story, style, summary, table
+from cio_frames.views import (
+    backfill,
+    live,
+    pace,
+    payloads,
+    record,
+    report,
+    story,
+    style,
+    summary,
+    table,
+    timeline,
+)  # fmt: skip
 from cio_frames.views.findings import GROUPS
+from cio_frames.views.pace import PaceView
 from cio_frames.views.progress import ProgressState
+from cio_frames.views.record import RunLine
 from cio_frames.views.states import STATES
 from cio_frames.views.story import StoryView
 from cio_frames.views.summary import _OUTCOMES
 from cio_frames.views.table import TableView
+from cio_frames.views.timeline import TimelineView
 
 PAGES = {"light": "#ffffff", "dark": "#111111"}
 INKS = {"light": ("#000000", 0.87), "dark": ("#ffffff", 1.0)}
@@ -110,6 +126,24 @@ def test_no_two_meanings_look_alike_without_colour():
         assert len(set(words)) == len(words)
 
 
+_RUN = RunLine(run_id="r", created="c", endpoint="e", outcome="finished", counts={"delivered": 9})
+_TIMES = TimelineView(
+    first=datetime(2026, 1, 1, tzinfo=UTC),
+    last=datetime(2026, 2, 1, tzinfo=UTC),
+    width=timedelta(days=1),
+    older=(1, 2),
+    recent=(0, 1),
+    hours=72,
+)
+_PACE = PaceView(
+    width_s=1.0, rows=(1, 2), waits_s=(0.1, 0.2), longest_s=(0.2, 0.3), retries=(0, 1), mean_s=0.15
+)
+VIEWS = (
+    "report", "summary", "table", "story", "live", "backfill", "payloads", "record", "timeline",
+    "pace", "aside",
+)  # fmt: skip
+
+
 @pytest.fixture
 def drawn(plan_view, run_view):
     """Every kind of view, drawn."""
@@ -122,10 +156,16 @@ def drawn(plan_view, run_view):
         "table": table.html(cells),
         "story": story.html(told),
         "live": live.html(state, advice="stop"),
+        "backfill": backfill.html([plan_view, plan_view]),
+        "payloads": payloads.html(['{"a":1}'], title="t"),
+        "record": record.html("audit", [_RUN, _RUN]),
+        "timeline": timeline.html(_TIMES),
+        "pace": pace.html(_PACE),
+        "aside": summary.aside("t"),
     }
 
 
-@pytest.mark.parametrize("name", ["report", "summary", "table", "story", "live"])
+@pytest.mark.parametrize("name", VIEWS)
 def test_every_declaration_is_kept_by_an_untrusted_notebook(name, drawn, read):
     """JupyterLab removes declarations that it does not know; none of ours is among them."""
     styles = [dict(attributes).get("style", "") for _, attributes in read(drawn[name]).elements]
@@ -137,7 +177,7 @@ def test_every_declaration_is_kept_by_an_untrusted_notebook(name, drawn, read):
     ] == []
 
 
-@pytest.mark.parametrize("name", ["report", "summary", "table", "story", "live"])
+@pytest.mark.parametrize("name", VIEWS)
 def test_views_need_nothing_from_elsewhere(name, drawn, read):
     """No style sheet, script, link or address from outside; pictures hold their own content."""
     reading = read(drawn[name])

@@ -1,0 +1,191 @@
+"""One person's story, and the order of plans."""
+
+import pytest
+
+from cio_frames.identity import Settings, order
+from cio_frames.identity.order import Loss
+from cio_frames.identity.story import story
+
+
+def identify(user=None, visitor=None, **traits):
+    """Build an identify call."""
+    return {"userId": user, "anonymousId": visitor, "traits": traits}
+
+
+def track(user=None, visitor=None):
+    """Build a track call."""
+    return {"userId": user, "anonymousId": visitor, "event": "View"}
+
+
+MERGED = [
+    ("identify", [identify("u1", email="a@x.co"), identify("old", "v1"), identify("u1", plan="pro")]),
+    ("track", [track("old"), track("old"), track("u1")]),
+    ("alias", [{"previousId": "old", "userId": "u1"}]),
+]
+CALLS = [call for call, _ in MERGED]
+
+
+@pytest.mark.parametrize("who", ["u1", "A@x.co", "old", "v1"])
+def test_every_identifier_leads_to_the_whole_story(preview_of, who):
+    """A person is found by what they are called in the end, were called, or browsed under."""
+    told = story(preview_of(MERGED), who, calls=CALLS)
+
+    assert told[0].startswith("Plan 0 (identify), row 0: u1 is new")
+    assert any("old is merged into u1 and deleted for good" in line for line in told)
+    assert told[-1] == (
+        "In the end: a person with id u1, email a@x.co, anonymous ids v1, who is created and gets "
+        "3 events."
+    )
+
+
+def test_a_story_counts_events_by_plan(preview_of):
+    """Events are told as a number and an extent, not one by one."""
+    told = story(preview_of(MERGED), "u1", calls=CALLS)
+
+    assert "Plan 1 (track), rows 0 to 2: 3 events of this person." in told
+
+
+def test_a_story_of_one_plan_has_row_numbers_only(preview_of):
+    """Where there is one plan, it is not named."""
+    told = story(preview_of([("identify", [identify("u1")])]), "u1", calls=["identify"])
+
+    assert told[0].startswith("Row 0: u1 is new")
+
+
+def test_a_story_names_both_people_of_a_conflict(preview_of):
+    """Who holds the e-mail is told by the name a reader knows."""
+    rows = [identify("u1", email="a@x.co"), identify("u2", email="a@x.co")]
+    told = story(preview_of([("identify", rows)]), "u2", calls=["identify"])
+
+    assert any("belongs to another person (u1)" in line for line in told)
+
+
+def test_a_story_of_a_visitor_ends_with_what_is_nobodys(preview_of):
+    """A visitor whom nobody identifies has events of nobody."""
+    told = story(preview_of([("track", [track(None, "v1")])]), "v1", calls=["track"])
+
+    assert told == [
+        "In the end: the visitor v1 stays anonymous, with 1 event that is nobody's."
+    ]
+
+
+def test_a_story_of_nobody_says_so(preview_of):
+    """An identifier that no row names has no story."""
+    told = story(preview_of([("identify", [identify("u1")])]), "u7", calls=["identify"])
+
+    assert told == ["No row names u7, and nobody in the workspace has that identifier."]
+
+
+def test_a_long_story_is_cut(preview_of):
+    """After many steps the rest is counted."""
+    rows = [identify("u1", f"v{n}") for n in range(90)]
+    told = story(preview_of([("identify", rows)]), "u1", calls=["identify"])
+
+    assert len(told) < 70
+    assert any("more steps, all in preview.changes" in line for line in told)
+
+
+def losses(preview_of, plans, **options):
+    """Return what the order of plans loses, as kind, first and then."""
+    found = preview_of(plans, **options)
+    lost = order.losses(found, calls=[call for call, _ in plans])
+    return [(loss.kind, loss.first, loss.then) for loss in lost], lost
+
+
+PEOPLE = ("identify", [identify("u1", "v1"), identify("u2")])
+VISITS = ("track", [track(None, "v1")])
+EVENTS = ("track", [track("u2")])
+ALIASES = ("alias", [{"previousId": "u2", "userId": "u1"}])
+GROUPS = ("group", [{"userId": "u2", "groupId": "g"}])
+
+ORDERS = {
+    "events of visitors before their identify lose nothing": ([VISITS, PEOPLE], []),
+    "events of visitors after their identify may be lost":
+        ([PEOPLE, VISITS], [("late-events", 1, 0)]),
+    "aliases after their people lose nothing": ([PEOPLE, ALIASES], []),
+    "aliases before their people merge nobody": ([ALIASES, PEOPLE], [("alias-too-early", 1, 0)]),
+    "people after their merge are created again":
+        ([PEOPLE, ALIASES, ("identify", [identify("u2", plan="pro")])], [("created-again", 2, 1)]),
+    "events before their people create them bare": ([EVENTS, PEOPLE], [("created-bare", 1, 0)]),
+    "groups before their people create them bare": ([GROUPS, PEOPLE], [("created-bare", 1, 0)]),
+    "events after their people lose nothing": ([PEOPLE, EVENTS], []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_what_an_order_loses(preview_of, name):
+    """Each loss names the plan that should come first."""
+    plans, expected = ORDERS[name]
+
+    found, lost = losses(preview_of, plans)
+
+    assert found == expected
+    assert all(loss.rows == 1 and loss.sentence.endswith(".") for loss in lost)
+
+
+def test_dropped_events_are_a_loss(preview_of):
+    """Where unknown people's events are dropped, the order decides whether they are."""
+    found, _ = losses(preview_of, [EVENTS, PEOPLE], settings=Settings(event_for_unknown="drop"))
+
+    assert found == [("dropped", 1, 0)]
+
+
+def test_chains_are_flattened(preview_of):
+    """An alias into somebody who was merged away names whom to write instead."""
+    rows = [identify("a"), identify("b"), identify("c")]
+    chain = [{"previousId": "b", "userId": "c"}, {"previousId": "a", "userId": "b"}]
+    found = preview_of([("identify", rows), ("alias", chain)])
+
+    assert order.chains(found).rows() == [(1, 1, "b", "c")]
+
+
+def test_a_cycle_of_aliases_has_an_end(preview_of):
+    """a into b and b into a: the second finds nobody, and looking for the heir ends."""
+    rows = [identify("a"), identify("b")]
+    cycle = [{"previousId": "a", "userId": "b"}, {"previousId": "b", "userId": "a"}]
+    found = preview_of([("identify", rows), ("alias", cycle)])
+
+    assert order.chains(found).rows() == [(1, 1, "a", "b")]
+    assert found.merges.height == 1
+
+
+def test_visitors_who_were_identified_long_ago_are_counted(preview_of):
+    """Their events stay anonymous in any order."""
+    known = {"id": ["u1"], "anonymous_id": ["v1"]}
+    found = preview_of([VISITS], known=known)
+
+    assert order.strays(found) == 1
+
+
+def wish(first, then, kind="alias-too-early"):
+    """Return a loss that wants one plan before another."""
+    return Loss(kind=kind, first=first, then=then, rows=1, sentence="")
+
+
+@pytest.mark.parametrize(
+    ("wishes", "expected"),
+    [
+        pytest.param([], (0, 1, 2), id="nothing to do"),
+        pytest.param([wish(2, 0)], (1, 2, 0), id="one plan moves back"),
+        pytest.param([wish(1, 0), wish(2, 1)], (2, 1, 0), id="all turn around"),
+        pytest.param([wish(1, 0), wish(0, 1)], None, id="a circle has no order"),
+    ],
+)
+def test_the_advised_order_fulfils_all_wishes(wishes, expected):
+    """Plans stay where they are unless a wish moves them."""
+    assert order.advised(3, wishes) == expected
+
+
+def test_a_torn_plan_is_one_of_events():
+    """Of two plans that want to be before each other, the events are those to be split."""
+    assert order.torn([wish(1, 0, "late-events"), wish(0, 1, "created-bare")]) == (1,)
+
+
+def test_sentences_tell_of_chains_and_strays():
+    """What no order can mend is told too."""
+    late = Loss(kind="late-events", first=1, then=0, rows=1, sentence="plan 1 is late.")
+    told = order.sentences([late], chains=2, strays=3)
+
+    assert told[0] == "Plan 1 is late."
+    assert told[1].startswith("2 alias rows")
+    assert told[2].startswith("3 anonymous events")

@@ -1,0 +1,49 @@
+"""The record as a notebook shows it: a text that reads, and a card that tells more."""
+
+import polars as pl
+import pytest
+
+import cio_frames as cio
+
+
+@pytest.fixture
+def audit(tmp_path):
+    """The record of a run in which one row of three was left out."""
+    plan = pl.DataFrame({"id": ["u1", None, "u3"]}).cio.identify(user_id="id")
+    with cio.sandbox() as workspace:
+        plan.send(workspace.client(), audit=tmp_path, progress=False)
+    return cio.audit(tmp_path)
+
+
+def test_a_story_is_a_text_and_a_card(audit):
+    """Printed it is sentences; in a notebook it has the state and what is known as well."""
+    story = audit.explain(row=1)
+
+    shown = story._repr_mimebundle_()
+    assert isinstance(story, str)
+    assert shown["text/plain"] == story
+    assert "It was not sent: id.missing" in story
+    assert "rejected locally" in shown["text/html"]
+    assert story.upper() == str(story).upper()
+
+
+def test_the_record_shows_every_run(audit):
+    """The card and the text tell the same counts; the repr stays one line."""
+    shown = audit._repr_mimebundle_()
+
+    assert shown["text/plain"] == str(audit)
+    assert "finished" in shown["text/html"]
+    assert "rows left out" in shown["text/html"]
+    assert "\n" not in repr(audit)
+
+
+def test_payloads_are_a_list_and_a_card():
+    """Messages are plain dictionaries in a list, and JSON in a notebook."""
+    plan = pl.DataFrame({"id": ["u1"]}).cio.identify(user_id="id")
+
+    payloads = plan.payloads()
+
+    assert payloads == [payloads[0]]
+    assert payloads[0]["userId"] == "u1"
+    assert "&quot;userId&quot;: &quot;u1&quot;" in payloads._repr_mimebundle_()["text/html"]
+    assert payloads._repr_mimebundle_()["text/plain"] == repr(payloads)
