@@ -7,10 +7,15 @@ from doctest import ELLIPSIS
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
 ROOT = Path(__file__).parent
+
+# A law that takes long on a busy machine is not broken; what breaks is printed to be replayed.
+settings.register_profile("patient", deadline=None, print_blob=True)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session", autouse=True)

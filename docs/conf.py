@@ -1,5 +1,7 @@
 """How the site is made: Sphinx, with the notebooks run and the reference taken from docstrings."""
 
+from sphinx.application import Sphinx
+
 import cio_frames
 
 project = "cio_frames"
@@ -26,3 +28,13 @@ autodoc_typehints = "signature"
 autodoc_class_signature = "separated"
 napoleon_use_rtype = False
 napoleon_use_ivar = True
+
+
+def setup(app: Sphinx) -> None:
+    """Let links work here as they do in the checkout, where these pages are in a folder of theirs."""
+    app.connect("source-read", _without_folder)
+
+
+def _without_folder(_: Sphinx, __: str, source: list[str]) -> None:
+    """Turn links from a notebook to a page into links inside the site."""
+    source[0] = source[0].replace("](../docs/", "](../")

@@ -86,6 +86,7 @@ def t11(seed: int) -> Iterator[Line]:
         points = stops.points(30, seed=seed, most=150)
         lines = [stops.full_disk(at, seed=seed, failure=failure) for at in points]
         yield summed(lines, what=f"{what} at 30 points")
+    yield stops.resume_refused(seed=seed)
 
 
 def t12(seed: int) -> Iterator[Line]:
@@ -158,8 +159,8 @@ def main() -> None:
         sys.stdout.flush()
         try:
             lines += test(given.seed)
-        except AssertionError as error:
-            failures.append(str(error))
+        except Exception as error:  # noqa: BLE001 - told below the table, whatever it is
+            failures.append(f"{test.__name__.upper()}: {type(error).__name__}: {error}")
     if not wanted:
         failures += uncaught(given.seed)
     sys.stdout.write(f"\n{drawn(lines)}\n")

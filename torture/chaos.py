@@ -84,6 +84,20 @@ def require_hit(lines: Iterable[Line]) -> None:
     require(set(hits) >= expected, line, f"every kind of trouble happens: {hits}")
 
 
+def links_of_earlier_plans(*, seed: int, rows: int = 2_000) -> Line:
+    """Say in the first plan only which devices are whose: later plans keep to it (T4).
+
+    Args:
+        seed: Decides the rows and the trouble.
+        rows: How many rows.
+    """
+    frame = people(rows, people=rows // 10, seed=seed)
+    given = Input(frame=frame, batch_bytes=3_000, parts=PARTS)
+    with hurried(), bench("T4", "links of earlier plans", seed=seed, faults=CHAOS) as put:
+        put.send(given)
+        return require_clean(put.line(given))
+
+
 def prescribed(*, seed: int, users: int, each: int, requests: int = 40) -> Line:
     """Prescribe the answers to each message: each ends once, as prescribed, in order (T5).
 

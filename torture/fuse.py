@@ -1,5 +1,6 @@
 """A fuse in the record's disk: the process kills itself, with signal 9, at a given operation."""
 
+import asyncio
 import os
 import signal
 from collections.abc import Callable
@@ -7,9 +8,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cio_frames.audit.disk import Drive
+from cio_frames.sending.http import Transport
 
-Point = Literal["plan", "attempt", "outcome", "compaction", "any"]
-POINTS: tuple[Point, ...] = ("plan", "attempt", "outcome", "compaction", "any")
+Point = Literal["plan", "attempt", "flight", "outcome", "compaction", "any"]
+POINTS: tuple[Point, ...] = ("plan", "attempt", "flight", "outcome", "compaction", "any")
+FLIGHT_S = 0.01
 _OPERATIONS = ("create", "write", "sync", "rename", "remove", "sync_names")
 _MARKS = {"attempt": (b'"k":"A"',), "outcome": (b'"k":"O"', b'"k":"R"')}
 
@@ -18,8 +21,8 @@ class Fuse:
     """Counts the operations of one kind, and ends the process at the last of them.
 
     Args:
-        point: Which operations count: those on plans, the sync after an attempt was written, the
-            writing of outcomes, those on parts, or any.
+        point: Which operations count: those on plans, the sync after an attempt was written,
+            requests that have left, the writing of outcomes, those on parts, or any.
         count: At which of them the process ends; odd: before it, or in the middle of a write.
     """
 
@@ -31,9 +34,23 @@ class Fuse:
         self._written: set[int] = set()  # journals with an attempt that is not synced
 
     def arm(self) -> None:
-        """Lay the fuse into every disk of this process."""
+        """Lay the fuse into every disk of this process, or into what posts requests."""
+        if self._point == "flight":
+            Transport._exchange = self._flying(Transport._exchange)  # type: ignore[method-assign]  # noqa: SLF001
+            return
         for name in _OPERATIONS:
             setattr(Drive, name, self._fused(name, getattr(Drive, name)))
+
+    def _flying(self, exchange: Callable[..., Any]) -> Callable[..., Any]:
+        async def flying(transport: Transport, *arguments: Any, **options: Any) -> None:
+            self._left -= 1
+            posting = asyncio.ensure_future(exchange(transport, *arguments, **options))
+            if self._left == 0:
+                await asyncio.sleep(FLIGHT_S)
+                os.kill(os.getpid(), signal.SIGKILL)
+            await posting
+
+        return flying
 
     def _fused(self, name: str, operation: Callable[..., Any]) -> Callable[..., Any]:
         def fused(drive: Drive, *arguments: Any) -> Any:
@@ -66,6 +83,8 @@ class Fuse:
                 return folder == "plan"
             case "compaction":
                 return folder == "parts" or b'"k":"C"' in data
+            case "flight":
+                return False
             case "outcome":
                 return any(mark in data for mark in _MARKS["outcome"])
             case "attempt":

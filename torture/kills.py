@@ -1,7 +1,8 @@
 """T1: a sender is killed with signal 9 again and again, and what it sent is complete in the end."""
 
+import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ WEATHER = Faults(
 )  # fmt: skip
 
 LIFE_S = 30.0
+LANDING_S = 0.05
+"""How long what has left takes to arrive."""
 
 
 def killed(kills: int, *, seed: int, rows: int, parts: int, least: int) -> Line:
@@ -44,6 +47,7 @@ def killed(kills: int, *, seed: int, rows: int, parts: int, least: int) -> Line:
     hit: Counter[str] = Counter()
     lines: list[Line] = []
     with nursery() as nurse:
+        points = _points(chance)
         while sum(line.kills for line in lines) < kills:
             left = kills - sum(line.kills for line in lines)
             lines.append(
@@ -51,6 +55,7 @@ def killed(kills: int, *, seed: int, rows: int, parts: int, least: int) -> Line:
                     nurse,
                     left,
                     chance=chance,
+                    points=points,
                     hit=hit,
                     seed=seed + len(lines),
                     rows=rows,
@@ -64,7 +69,7 @@ def killed(kills: int, *, seed: int, rows: int, parts: int, least: int) -> Line:
 
 
 def _round(
-    nurse: Nursery, kills: int, *, chance: np.random.Generator, hit: Counter[str],
+    nurse: Nursery, kills: int, *, chance: np.random.Generator, points: Iterator[str], hit: Counter[str],
     seed: int, rows: int, parts: int,
 ) -> Line:  # fmt: skip
     with bench("T1", "kill -9", seed=seed, faults=WEATHER) as put:
@@ -75,10 +80,11 @@ def _round(
         }  # fmt: skip
         given = given_by(order)
         while put.kills < kills:
-            ended = _life(nurse, put, order, chance=chance)
+            ended = _life(nurse, put, order, next(points), chance=chance)
             if ended == 0:
                 break
             put.kills += 1
+            time.sleep(LANDING_S)
             hit.update(_phases(put))
         else:
             status = nurse.wait(nurse.begin(order), seconds=LIFE_S * 2)
@@ -92,12 +98,17 @@ def _round(
     return line
 
 
+def _points(chance: np.random.Generator) -> Iterator[str]:
+    """Yield where to kill: every place in turn, in an order that changes."""
+    while True:
+        yield from map(str, chance.permutation([*POINTS, "timer"]))
+
+
 def _life(
-    nurse: Nursery, put: Bench, order: Mapping[str, Any], *, chance: np.random.Generator
+    nurse: Nursery, put: Bench, order: Mapping[str, Any], point: str, *, chance: np.random.Generator
 ) -> int:
     """Let one sender live until it is killed or done; returns how it ended."""
-    point = chance.choice([*POINTS, "timer", "timer"])
-    fuse = None if point == "timer" else (str(point), int(chance.integers(1, 14)))
+    fuse = None if point == "timer" else (point, int(chance.integers(1, 10)))
     put.workspace.faults = replace(WEATHER, seed=int(chance.integers(0, 2**31)))
     again = str(chance.choice(["resume", "send"], p=[0.8, 0.2]))
     pid = nurse.begin({**order, "fuse": fuse, "again": again})

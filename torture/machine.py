@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import hypothesis.strategies as st
 import polars as pl
-from hypothesis import HealthCheck, seed, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -207,7 +207,7 @@ def explored(examples: int, *, steps: int, seed: int) -> Line:
         _seeded(seed),
         settings=settings(
             max_examples=examples, stateful_step_count=steps, deadline=None, database=None,
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=list(HealthCheck), phases=(Phase.generate,), print_blob=True,
         ),
     )  # fmt: skip
     line = Line(

@@ -49,6 +49,33 @@ def revoked(*, seed: int, rows: int, first: int = 12) -> Line:
     return line
 
 
+def resume_refused(*, seed: int, rows: int = 400) -> Line:
+    """Let a resume fail for want of room: the next one, in the same process, completes (T11).
+
+    Args:
+        seed: Decides the rows.
+        rows: How many rows.
+    """
+    given = Input(frame=people(rows, people=40, seed=seed), batch_bytes=3_000)
+    refused = 0
+    with hurried(), bench("T11", "resume without room", seed=seed) as put:
+        put.workspace.faults = Faults(unauthorized=1.0, first=6)
+        run = put.send(given)
+        put.workspace.faults = "none"
+        for at in range(1, 6):
+            with failing(at, failure=errno.ENOSPC):
+                try:
+                    put.resume(given, run.audit)
+                except AuditError:
+                    refused += 1
+        put.resume(given, run.audit)
+        line = put.line(given, refused=refused)
+    require_clean(line)
+    require(refused > 0, line, "there was no room")
+    require(line.states == {"delivered": rows}, line, "with room again everything is delivered")
+    return line
+
+
 def two_audits(*, seed: int, rows: int) -> Line:
     """Send the same rows from two runs at once, each with a record of its own (T10).
 

@@ -149,7 +149,11 @@ class Recorder:
                 f"Set {pseudonym.KEY_VARIABLE} to that one."
             )
         store = Store(disk or Drive(found.durability), layout)
-        run = replace(heal(store), state="running")
+        try:
+            run = replace(heal(store), state="running")
+        except BaseException:
+            store.close()
+            raise
         if any(run.counts.get(state) for state in UNFINISHED):
             moment = now().astimezone(UTC).isoformat(timespec="milliseconds")
             run = replace(run, resumed=(*run.resumed, moment))

@@ -38,8 +38,13 @@ class Store:
             disk.make(layout.directory.parent, shared=True)
             disk.make(layout.directory)
             self._lock: int | None = disk.lock(layout.lock)
-            for directory in (layout.plans, layout.journals, layout.parts):
-                disk.make(directory)
+        try:
+            with self._failing("opened"):
+                for directory in (layout.plans, layout.journals, layout.parts):
+                    disk.make(directory)
+        except BaseException:
+            self.close()
+            raise
         _STORES.add(self)
 
     @property

@@ -34,6 +34,8 @@ def hashed(
     Raises:
         MappingError: A column is not sent as a trait, property or form field, or has no text.
     """
+    if not isinstance(columns, str | Sequence):
+        raise MappingError(f"hash={columns!r} is neither a column nor a list of columns.")
     wanted = [columns] if isinstance(columns, str) else list(columns)
     for column in wanted:
         demand(column, argument="hash", schema=schema)

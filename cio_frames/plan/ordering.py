@@ -60,8 +60,8 @@ class Advice:
             return ["The order is good as it is."]
         if self.order is None:
             named = ", ".join(self._named(place) for place in self.torn)
-            return [f"No order loses nothing: a part of {named} belongs before another plan, and a "
-                    f"part after it. {SPLIT}"]  # fmt: skip
+            torn = f"a part of {named} belongs before another plan, and a part after it."
+            return [f"No order loses nothing: {torn} {SPLIT}"]
         named = ", ".join(self._named(place) for place in self.order)
         return [f"Send them in this order: {named}. cio.backfill(plans, order='advised') does."]
 

@@ -10,9 +10,10 @@ from http import HTTPStatus
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from cio_frames.sandbox import intake, reading
@@ -20,6 +21,7 @@ from cio_frames.sandbox.breakage import Broken, answered
 from cio_frames.sandbox.faults import Fault
 from cio_frames.sandbox.intake import Answer, Rules, Submit
 from cio_frames.sandbox.keys import Keys
+from cio_frames.sandbox.page import HEADERS, render
 from cio_frames.sandbox.reading import Body, Bounds
 from cio_frames.sandbox.store import Arrival, Store
 from cio_frames.spec import BATCH_PATH, CALLS, REGION_PATH, Region
@@ -63,6 +65,7 @@ class Desk:
             Route(form_path, self._form, methods=["POST"]),
             Route(CALLS["form_action"].path, self._form_action, methods=["POST"]),
             Route(REGION_PATH, self._region, methods=["GET"]),
+            Route("/", self._page, methods=["GET"]),
         ]
         astray = {HTTPStatus.NOT_FOUND: self._astray, HTTPStatus.METHOD_NOT_ALLOWED: self._astray}
         return Starlette(routes=[*pipelines, *others], exception_handlers=astray)
@@ -110,6 +113,11 @@ class Desk:
             return Answer(status=401, errors=["the site id and API key are not known"])
 
         return await self._receive(request, answer)
+
+    async def _page(self, _: Request) -> Response:
+        """Show what is in the workspace; looking is no request to it."""
+        page = await run_in_threadpool(render, self.store)
+        return HTMLResponse(page, headers=HEADERS)
 
     async def _astray(self, request: Request, error: Exception) -> Response:
         """Answer a request to a path or with a method that does not exist."""

@@ -59,6 +59,11 @@ class Store:
         self._model_lock = threading.RLock()  # taken before the lock of the log, never after
         self.clear()
 
+    @property
+    def keeps_counts_only(self) -> bool:
+        """Whether messages are counted and forgotten."""
+        return self._keep == "counts"
+
     def clear(self) -> None:
         """Forget everything and count requests from one again."""
         with self._model_lock, self._log_lock:

@@ -224,7 +224,7 @@ def _objects(view: IdentityView) -> str:
 
 
 def _grid(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Markup]:
-    return [parts.section(title, parts.grid(headers, rows))] if rows else []
+    return [parts.section(title, parts.grid(headers, rows, right={1}))] if rows else []
 
 
 def _fold(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Markup]:

@@ -1,6 +1,7 @@
 """What a user can choose: rules, thresholds, references, exceptions, hashes, repairs."""
 
 import hashlib
+import time
 from pathlib import Path
 
 import polars as pl
@@ -231,3 +232,17 @@ def test_a_finding_about_the_whole_table_can_reject():
     assert plan.counts["rejected"] == 1
     assert [message["userId"] for message in plan.payloads()] == ["u", "v"]
     assert [row for worked in plan.worked(chunk_rows=1) for row in worked.messages["row"]] == [0, 2]
+
+
+@pytest.mark.parametrize(
+    "hostile", ["4", "41 ", "DE89 3704 ", "4111-", "eyJaaaaaaaa.", "DE89 3704 0044 0532 0130 01 "]
+)
+def test_no_text_keeps_the_detectors_busy(hostile):
+    """A hostile megabyte takes no longer than the text of a message could: patterns are linear."""
+    frame = pl.DataFrame({"id": ["u1"], "x": [hostile * (1_000_000 // len(hostile))]})
+
+    start = time.process_time()
+    plan = frame.cio.identify(user_id="id")
+
+    assert plan.counts["rejected"] == 1
+    assert time.process_time() - start < 5

@@ -51,7 +51,9 @@ def test_an_export_loads_into_the_model():
 
 
 references = st.one_of(
-    st.sampled_from(["u1", "U1", "a@b.co", "A@B.CO", "cio_1", "a@b", "+49 30", "ſ@b.co", "a@b.co\n"]),
+    st.sampled_from(
+        ["u1", "U1", "a@b.co", "A@B.CO", "cio_1", "a@b", "+49 30", "ſ@b.co", "a@b.co\n"]
+    ),
     st.text(min_size=1, max_size=12),
     st.emails(),
 )

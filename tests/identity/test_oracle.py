@@ -84,7 +84,7 @@ class Oracle:
         if visitor:
             self.link(visitor, person)
 
-    def rewrite(self, kind, who, other, claim):
+    def rewrite(self, kind, who, other, claim):  # noqa: PLR0911 - one return for each rule
         """Apply the first rule that changes something; tells whether one did."""
         named = self.holders(kind, who)
         claimed = self.holders(other, claim) if claim else []
@@ -142,7 +142,7 @@ class Oracle:
         if kept and removed and kept[0] is not removed[0]:
             self.merge(kept[0], removed[0])
 
-    def track(self, message):
+    def track(self, message):  # noqa: C901 - one branch for each name
         """Log an event, or do what its name says."""
         user, visitor, name = message.get("userId"), message.get("anonymousId"), message["event"]
         if name == "Object Deleted":
@@ -275,7 +275,9 @@ def modelled(stream, settings):
         for row in model.events()
     )
     visitors = Counter(
-        (names[row["cio_id"]], visitor) for row in model.people() for visitor in row["anonymous_ids"]
+        (names[row["cio_id"]], visitor)
+        for row in model.people()
+        for visitor in row["anonymous_ids"]
     )
     related = Counter(
         (

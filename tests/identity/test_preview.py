@@ -146,7 +146,9 @@ def test_a_conflict_names_the_last_row_and_says_what_to_do(preview_of, kind):
 
 def test_conflicts_of_one_kind_and_cause_are_one_line(preview_of):
     """The same refusal again and again is one line with all its rows."""
-    rows = [identify("u1", email="a@x.co")] + [identify("u1", email="b@x.co", n=n) for n in range(4)]
+    rows = [identify("u1", email="a@x.co")] + [
+        identify("u1", email="b@x.co", n=n) for n in range(4)
+    ]
     found = preview_of([("identify", rows)])
 
     assert found.conflicts["count"].to_list() == [4]
@@ -206,9 +208,7 @@ def test_what_becomes_of_an_anonymous_event(preview_of, fate):
 
 def test_events_of_somebody_linked_long_ago_come_too_late(preview_of):
     """An anonymous id that the export has is linked already: its events stay anonymous."""
-    found = preview_of(
-        [("track", [track(None, "v")])], known={"id": ["u1"], "anonymous_id": ["v"]}
-    )
+    found = preview_of([("track", [track(None, "v")])], known={"id": ["u1"], "anonymous_id": ["v"]})
 
     assert found.attribution["outcome"].to_list() == ["late"]
 
@@ -223,7 +223,13 @@ def test_groups_tell_objects_and_who_belongs_to_them(preview_of):
     found = preview_of([("identify", [identify("u1")]), ("group", rows)])
 
     lines = [
-        (row["object_type_id"], row["object_id"], row["people"], row["visitors"], places(row["rows"]))
+        (
+            row["object_type_id"],
+            row["object_id"],
+            row["people"],
+            row["visitors"],
+            places(row["rows"]),
+        )
         for row in found.groups.iter_rows(named=True)
     ]
     assert lines == [("1", "g1", 1, 1, [(1, 0), (1, 1)]), ("2", "g2", 0, 0, [(1, 2)])]
@@ -291,7 +297,11 @@ class Dice:
             "userId": self.user(),
             "anonymousId": self.visitor(),
             "timestamp": roll.choice(
-                [None, (NOW - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%S.500Z"), "2026-02-01"]
+                [
+                    None,
+                    (NOW - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%S.500Z"),
+                    "2026-02-01",
+                ]
             ),
         }
         message |= getattr(self, call)(message)

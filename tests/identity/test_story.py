@@ -18,7 +18,10 @@ def track(user=None, visitor=None):
 
 
 MERGED = [
-    ("identify", [identify("u1", email="a@x.co"), identify("old", "v1"), identify("u1", plan="pro")]),
+    (
+        "identify",
+        [identify("u1", email="a@x.co"), identify("old", "v1"), identify("u1", plan="pro")],
+    ),
     ("track", [track("old"), track("old"), track("u1")]),
     ("alias", [{"previousId": "old", "userId": "u1"}]),
 ]
@@ -64,9 +67,7 @@ def test_a_story_of_a_visitor_ends_with_what_is_nobodys(preview_of):
     """A visitor whom nobody identifies has events of nobody."""
     told = story(preview_of([("track", [track(None, "v1")])]), "v1", calls=["track"])
 
-    assert told == [
-        "In the end: the visitor v1 stays anonymous, with 1 event that is nobody's."
-    ]
+    assert told == ["In the end: the visitor v1 stays anonymous, with 1 event that is nobody's."]
 
 
 def test_a_story_of_nobody_says_so(preview_of):
@@ -140,7 +141,7 @@ def test_chains_are_flattened(preview_of):
 
 
 def test_a_cycle_of_aliases_has_an_end(preview_of):
-    """a into b and b into a: the second finds nobody, and looking for the heir ends."""
+    """Of a into b and b into a the second finds nobody, and looking for the heir ends."""
     rows = [identify("a"), identify("b")]
     cycle = [{"previousId": "a", "userId": "b"}, {"previousId": "b", "userId": "a"}]
     found = preview_of([("identify", rows), ("alias", cycle)])

@@ -96,6 +96,8 @@ ERRORS = {
     "zone-as-city": ({"fields": BY_ID, "timezone": "New York"}, MappingError, "'America/New_York'"),
     "zone-of-nowhere": ({"fields": BY_ID, "timezone": "q"}, MappingError, "such as"),
     "zone-empty": ({"fields": BY_ID, "timezone": ""}, MappingError, "such as"),
+    "hash-of-an-id": ({"fields": BY_ID, "hash": "id"}, MappingError, "name another person"),
+    "hash-of-nothing": ({"fields": BY_ID, "hash": ["q"]}, ColumnNotFoundError, "hash='q'"),
     "zone-as-number": ({"fields": BY_ID, "timezone": 2}, MappingError, "timezone=2"),
     "nobody": ({"fields": {}}, NoIdentifierError, 'user_id="column" or anonymous_id="column"'),
 }  # fmt: skip

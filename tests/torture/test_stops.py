@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from torture.stops import full_disk, points, revoked, second_writer, two_audits
+from torture.stops import full_disk, points, resume_refused, revoked, second_writer, two_audits
 
 SEED = 20269
 
@@ -29,3 +29,8 @@ def test_a_failing_disk_loses_nothing(failure):
     """Wherever the disk begins to fail, nothing leaves unrecorded, and a resume completes."""
     lines = [full_disk(at, seed=SEED + at, failure=failure) for at in points(6, seed=SEED, most=50)]
     assert sum(bool(line.facts["error"]) for line in lines) >= 3
+
+
+def test_a_resume_that_fails_can_be_tried_again():
+    """When there is no room for a resume, it lets go of the record, and a later one completes."""
+    assert resume_refused(seed=SEED).facts["refused"] > 0

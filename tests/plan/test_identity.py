@@ -1,0 +1,237 @@
+"""The identity preview of plans and back-fills."""
+
+import gc
+import re
+
+import pandas as pd
+import polars as pl
+import pytest
+
+import cio_frames as cio
+from cio_frames.errors import IdentityRefusedError, MappingError
+
+PEOPLE = {
+    "id": ["u1", "u2", "u3"],
+    "email": ["ada@example.com", "ada@example.com", "cy@example.com"],
+    "visitor": ["v1", None, None],
+}
+
+
+def people(**columns):
+    """Plan to identify a few people, two of whom claim one address."""
+    return pl.DataFrame(PEOPLE | columns).cio.identify(user_id="id", anonymous_id="visitor")
+
+
+def events(users, visitors=None):
+    """Plan an event for each user."""
+    frame = pl.DataFrame(
+        {"u": users, "v": visitors or [None] * len(users)}, schema={"u": pl.String, "v": pl.String}
+    )
+    return frame.cio.track(event=cio.lit("Joined"), user_id="u", anonymous_id="v")
+
+
+def test_a_plan_tells_who_is_who():
+    """People, conflicts and counts of a plan, before anything is sent."""
+    preview = people().identity()
+
+    assert preview.people["id"].to_list() == ["u1", "u2", "u3"]
+    assert preview.conflicts["kind"].to_list() == ["identifier.taken"]
+    assert preview.conflicts["rows"].to_list() == [[{"plan": 0, "row": 1}]]
+    assert preview.summary["creates"] == 3
+
+
+def test_a_backfill_has_one_preview():
+    """Plans are applied one after the other, and rows name their plan."""
+    preview = cio.backfill([people(), events(["u1", "u9"])]).identity()
+
+    rows = dict(preview.people.select("id", "events").rows())
+    assert rows == {"u1": 1, "u2": 0, "u3": 0, "u9": 1}
+    assert preview.people["rows"].to_list()[-1] == [{"plan": 1, "row": 1}]
+
+
+def test_frames_come_back_in_the_users_library(libraries):
+    """Frames of pandas give frames of pandas, all others frames of polars."""
+    for name, make in libraries.items():
+        preview = make(PEOPLE).cio.identify(user_id="id") if name != "arrow" else None
+        plan = preview or cio.frame(make(PEOPLE)).identify(user_id="id")
+        kind = pd.DataFrame if name.startswith("pandas") else pl.DataFrame
+        found = plan.identity()
+
+        for frame in (found.people, found.merges, found.conflicts, found.groups, found.changes,
+                      found.relationships, found.attribution, found.clusters, found.choices):  # fmt: skip
+            assert isinstance(frame, kind)
+        assert len(found.people) == 3
+
+
+@pytest.mark.parametrize("library", [pl.DataFrame, pd.DataFrame], ids=["polars", "pandas"])
+def test_an_export_of_any_library_tells_who_is_known(library):
+    """Numeric ids of an export are the ids of the rows."""
+    known = library({"id": [1, 2], "email": ["ada@example.com", None]})
+    plan = pl.DataFrame({"id": ["1", "3"]}).cio.identify(user_id="id")
+
+    preview = plan.identity(known)
+
+    assert preview.people["action"].to_list() == ["update", "create"]
+
+
+def test_an_export_without_identifiers_is_refused():
+    """A table of anything else cannot be the known people."""
+    with pytest.raises(MappingError, match="known="):
+        people().identity(pl.DataFrame({"name": ["Ada"]}))
+
+
+def test_rows_that_are_not_sent_change_nobody():
+    """A row that a check rejects is not in the preview."""
+    plan = pl.DataFrame({"id": ["u1", None]}).cio.identify(user_id="id")
+
+    assert plan.identity().summary["rows"] == 1
+
+
+def test_reject_leaves_out_the_rows_that_cause_conflicts():
+    """The rest is previewed without conflict, and `.plan` sends exactly that."""
+    preview = people().identity(on_conflict="reject")
+
+    assert preview.conflicts.height == 0
+    assert preview.people["id"].to_list() == ["u1", "u3"]
+    assert preview.plan.counts["rejected"] == 1
+    assert preview.plan.rejected["reasons"].to_list() == ["identity.conflict"]
+    assert preview.plan.rejected["id"].to_list() == ["u2"]
+
+
+def test_reject_works_for_backfills():
+    """Rows are left out of the plan they are in."""
+    aliases = pl.DataFrame({"old": ["u9", "u2"], "new": ["u8", "u1"]})
+    backfill = cio.backfill([people(), aliases.cio.alias(previous_id="old", user_id="new")])
+
+    preview = backfill.identity(on_conflict="reject")
+
+    assert isinstance(preview.plan, cio.Backfill)
+    assert [plan.counts["rejected"] for plan in preview.plan.plans] == [1, 1]
+    assert preview.conflicts["kind"].to_list() == ["alias.previous-unknown"]  # holds nothing up
+
+
+def test_refuse_raises_without_naming_anybody():
+    """The error counts conflicts by kind, holds the preview, and has no identifier in its text."""
+    with pytest.raises(IdentityRefusedError, match="1 conflict in 1 row") as caught:
+        people().identity(on_conflict="refuse")
+
+    assert "ada" not in str(caught.value)
+    assert caught.value.preview.summary["conflicts"] == 1
+    assert caught.value.findings[0]["code"] == "identifier.taken"
+
+
+def test_refuse_lets_clean_plans_through():
+    """Without conflicts there is a preview."""
+    assert (
+        people(email=["a@x.co", "b@x.co", "c@x.co"])
+        .identity(on_conflict="refuse")
+        .summary["creates"]
+        == 3
+    )
+
+
+def test_an_unknown_policy_is_refused():
+    """There are three policies."""
+    with pytest.raises(MappingError, match="report"):
+        people().identity(on_conflict="ignore")
+
+
+def test_settings_of_the_workspace_count():
+    """What a workspace is set up to do changes what would happen."""
+    known = pl.DataFrame({"id": ["u1", None], "email": [None, "a@example.com"]})
+    plan = pl.DataFrame({"id": ["u1"], "email": ["a@example.com"]}).cio.identify(user_id="id")
+
+    merged = plan.identity(known).summary["merges"]
+    kept = plan.identity(known, settings=cio.Workspace(auto_merge=False)).summary["merges"]
+
+    assert (merged, kept) == (1, 0)
+
+
+def test_the_choices_taken_are_told():
+    """Where the documents disagree, the preview says which side it took."""
+    choices = people().identity().choices
+
+    assert choices.columns == ["setting", "value", "meaning", "default", "source"]
+    assert choices["default"].all()
+
+
+def test_one_person_is_explained():
+    """The story of an address, in sentences."""
+    told = repr(people().identity().explain("ADA@example.com"))
+
+    assert "u1 is new: a person is created." in told
+    assert "belongs to another person (u1)" in told
+
+
+def test_progress_is_shown_for_large_plans_or_whoever_asks():
+    """A function gets the states, with all rows in the end."""
+    states = []
+
+    people().identity(progress=states.append)
+
+    assert states[0].total == 3
+    assert states[-1].planned == 3
+
+
+def test_the_collector_is_as_it_was():
+    """The garbage collector pauses for the preview only, even when it fails."""
+    people().identity()
+    assert gc.isenabled()
+
+    with pytest.raises(ZeroDivisionError):
+        people().identity(progress=lambda _: 1 // 0)
+    assert gc.isenabled()
+
+
+def test_the_report_shows_conflicts_merges_and_pictures():
+    """Text and HTML tell the same, and the pictures are images."""
+    preview = people().identity()
+    shown = preview._repr_mimebundle_()
+
+    assert "identifier.taken" in shown["text/plain"] == repr(preview)
+    assert "identifier.taken" in shown["text/html"]
+    assert 'src="data:image/svg+xml;base64,' in shown["text/html"]
+    assert "<svg" not in shown["text/html"]
+    assert "<script" not in shown["text/html"]
+
+
+def test_an_order_that_loses_something_is_told_in_the_report():
+    """The preview warns, and the advice proposes an order."""
+    backfill = cio.backfill([people(), events([None], ["v1"])])
+
+    assert "backfill.advice()" in repr(backfill.identity())
+    assert backfill.advice().order == (1, 0)
+    assert not backfill.advice().clean
+
+
+def test_the_advised_order_can_be_taken():
+    """`order="advised"` sends anonymous events before the people."""
+    backfill = cio.backfill([people(), events([None], ["v1"])], order="advised")
+
+    assert [plan.call for plan in backfill.plans] == ["track", "identify"]
+    assert backfill.advice().clean
+    assert "good as it is" in repr(backfill.advice())
+
+
+def test_a_plan_that_belongs_on_both_sides_must_be_split():
+    """Anonymous events before the people, events with user_id after them: one plan cannot."""
+    plans = [people(), events([None, "u3"], ["v1", None])]
+
+    with pytest.raises(MappingError, match="Split it"):
+        cio.backfill(plans, order="advised")
+    advice = cio.backfill(plans).advice()
+    assert (advice.order, advice.torn) == (None, (1,))
+    assert "plan 1 (track)" in repr(advice)
+
+
+def test_an_unknown_order_is_refused():
+    """There are two orders."""
+    with pytest.raises(MappingError, match="advised"):
+        cio.backfill([people()], order="best")
+
+
+def test_a_preview_is_fast_to_read():
+    """Row numbers in the report carry their plan where there are several."""
+    text = repr(cio.backfill([people(), events(["u1"])]).identity())
+
+    assert re.search(r"Who is who · identify \(polars frame\) \+ track", text)

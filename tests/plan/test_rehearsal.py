@@ -1,0 +1,195 @@
+"""Rehearsals: random back-fills over real HTTP come out as their preview says."""
+
+import os
+import random
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import cio_frames as cio
+from cio_frames.errors import PlanRefusedError
+from cio_frames.plan import rehearsal
+
+BACKFILLS = int(os.environ.get("CIO_BACKFILLS", "20"))
+"""How many random back-fills are rehearsed; 1,000 in the long run."""
+
+NOW = datetime.now(UTC)
+NAMES = ("View", "User Deleted", "User Suppressed", "User Unsuppressed", "Object Deleted",
+         "Relationship Deleted")  # fmt: skip
+CHECKS = cio.Checks(allow=NAMES)
+
+
+class Dice:
+    """Random plans of every call, about few people."""
+
+    def __init__(self, seed):
+        self.roll = random.Random(seed)
+        self.pool = self.roll.choice([3, 10, 50])
+
+    def user(self, empty=0.05):
+        """Return a person reference."""
+        n = self.roll.randrange(self.pool)
+        spelled = [f"u{n}", f"u{n}", f"U{n}", f"m{n}@example.com", f"M{n}@example.com"]
+        return None if self.roll.random() < empty else self.roll.choice(spelled)
+
+    def email(self):
+        """Return an address or none."""
+        n = self.roll.randrange(self.pool)
+        return self.roll.choice([None, f"m{n}@example.com", f"M{n}@example.com"])
+
+    def visitor(self):
+        """Return an anonymous id or none."""
+        return self.roll.choice([None, f"a{self.roll.randrange(self.pool)}"])
+
+    def table(self, **columns):
+        """Return a table with as many rows as the dice say."""
+        rows = range(self.roll.randrange(1, 25))
+        return pl.DataFrame({name: [make() for _ in rows] for name, make in columns.items()},
+                            infer_schema_length=None)  # fmt: skip
+
+    def identify(self):
+        """Return a plan of people."""
+        table = self.table(
+            id=self.user, email=self.email, v=self.visitor, n=lambda: self.roll.choice("abc")
+        )
+        return table.cast(pl.String).cio.identify(user_id="id", anonymous_id="v", checks=CHECKS)
+
+    def track(self):
+        """Return a plan of events, some with reserved names."""
+        table = self.table(
+            e=lambda: self.roll.choice(NAMES) if self.roll.random() < 0.2 else "View",
+            u=lambda: self.user(0.3), v=self.visitor, objectId=lambda: self.roll.choice(["g1", "g2"]),
+            at=lambda: NOW - timedelta(days=self.roll.choice([1, 5, 20, 40])),
+        )  # fmt: skip
+        table = table.with_columns(pl.col("u", "v").cast(pl.String))
+        return table.cio.track(
+            event="e", user_id="u", anonymous_id="v", timestamp="at", checks=CHECKS
+        )
+
+    def page(self):
+        """Return a plan of pages, some without an address."""
+        table = self.table(u=lambda: self.user(0.3), v=self.visitor,
+                           url=lambda: self.roll.choice([None, "https://example.com"]))  # fmt: skip
+        return table.cast(pl.String).cio.page(
+            name=cio.lit("Home"), user_id="u", anonymous_id="v", checks=CHECKS
+        )
+
+    def alias(self):
+        """Return a plan of merges."""
+        table = self.table(p=self.user, u=self.user).cast(pl.String)
+        return table.cio.alias(previous_id="p", user_id="u", checks=CHECKS)
+
+    def group(self):
+        """Return a plan of objects and relationships."""
+        table = self.table(g=lambda: self.roll.choice(["g1", "g2"]), u=lambda: self.user(0.2),
+                           v=self.visitor).cast(pl.String)  # fmt: skip
+        return table.cio.group(group_id="g", user_id="u", anonymous_id="v", checks=CHECKS)
+
+    def form(self):
+        """Return a plan of submissions."""
+        table = self.table(e=self.email, x=lambda: self.roll.choice("abc")).cast(pl.String)
+        return table.cio.form(form_id=cio.lit("news"), email="e", checks=CHECKS)
+
+    def backfill(self):
+        """Return several plans in order."""
+        calls = ["identify"] * 3 + ["track"] * 2 + ["page", "alias", "group", "form"]
+        plans = [getattr(self, self.roll.choice(calls))() for _ in range(self.roll.randrange(1, 6))]
+        return cio.backfill(plans)
+
+    def known(self):
+        """Return an export, or none."""
+        if self.roll.random() < 0.4:
+            return None
+        lines = [
+            {
+                "id": self.roll.choice([f"u{self.roll.randrange(self.pool)}", None]),
+                "email": self.email(), "cio_id": f"k{n}", "anonymous_id": self.visitor(),
+            }
+            for n in range(self.roll.randrange(1, 8))
+        ]  # fmt: skip
+        names = ("id", "email", "cio_id", "anonymous_id")
+        return pl.DataFrame(lines, schema=dict.fromkeys(names, pl.String))
+
+    def settings(self):
+        """Return a workspace of any kind."""
+        pick = self.roll.choice
+        return cio.Workspace(
+            auto_merge=pick([True, False]), anonymous_merge=pick([True, True, False]),
+            email_updates=pick([True, False]),
+            taken_identifier=pick(["separate", "update", "rekey"]),
+            event_for_unknown=pick(["create", "create", "drop"]),
+            late_anonymous=pick(["lost", "reidentify"]),
+            alias_previous=pick(["id", "id-or-anonymous"]),
+            merged_events=pick(["recent", "all"]), dedupe=pick(["calls", "events", "off"]),
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_what_the_preview_says_is_what_happens(block):
+    """Random back-fills leave the sandbox as their preview says: people, merges, objects, events."""
+    for seed in range(block, BACKFILLS, 4):
+        dice = Dice(seed)
+        backfill, known, settings = dice.backfill(), dice.known(), dice.settings()
+
+        found = backfill.rehearse(known=known, settings=settings, progress=False)
+
+        assert found.identical, f"seed {seed}: {found}"
+
+
+def plan():
+    """Return a plan that merges, and one that does not."""
+    people = pl.DataFrame({"id": ["u1", "u2"], "email": ["a@example.com", "b@example.com"]})
+    aliases = pl.DataFrame({"old": ["u2"], "new": ["u1"]})
+    return cio.backfill([
+        people.cio.identify(user_id="id"), aliases.cio.alias(previous_id="old", user_id="new"),
+    ])  # fmt: skip
+
+
+def test_a_rehearsal_says_identical():
+    """Text and HTML say so, with the counts of both sides."""
+    found = plan().rehearse(progress=False)
+
+    assert "✓ identical" in repr(found)
+    assert "✓ identical" in found._repr_mimebundle_()["text/html"]
+    assert found.compared.filter(pl.col("what") == "merges").rows() == [("merges", 1, 1)]
+    assert found.differences.height == 0
+
+
+def test_a_rehearsal_leaves_nothing_behind(tmp_path, monkeypatch):
+    """There is no record, neither here nor where temporary files are."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    plan().rehearse(progress=False)
+
+    assert list(Path(tmp_path).iterdir()) == []
+
+
+def test_a_wrong_preview_is_found_out(monkeypatch):
+    """If the preview said something else, the rehearsal lists each difference."""
+    foresee = rehearsal.foresee
+
+    def wrong(*args, **options):
+        found = foresee(*args, **options)
+        return replace(found, people=found.people.with_columns(pl.lit(5).alias("events")))
+
+    monkeypatch.setattr(rehearsal, "foresee", wrong)
+    found = plan().rehearse(progress=False)
+
+    assert not found.identical
+    assert found.differences.rows() == [
+        ("people", "u1 / a@example.com [] 0 events", 0, 1),
+        ("people", "u1 / a@example.com [] 5 events", 1, 0),
+    ]
+    assert "✕ 2 differences" in repr(found)
+
+
+def test_a_refused_plan_is_not_rehearsed():
+    """What may not be sent is not rehearsed either."""
+    frame = pl.DataFrame({"u": ["u1"], "e": ["User Deleted"]})
+
+    with pytest.raises(PlanRefusedError):
+        frame.cio.track(event="e", user_id="u").rehearse(progress=False)

@@ -1,0 +1,198 @@
+"""The page of a sandbox, and people who are there from the start."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import httpx
+import pandas as pd
+import polars as pl
+import pytest
+
+from cio_frames.errors import MappingError, SandboxError
+from cio_frames.sandbox import Sandbox
+
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+HOSTILE = "<script>document.title='owned'</script>\"'><img src=x onerror=alert(1)>"
+
+
+def fill(caller):
+    """Send one message of each kind, two of which are dropped."""
+    batch = [
+        {"type": "identify", "userId": "u1", "anonymousId": "v1",
+         "traits": {"email": "ada@example.com", "note": HOSTILE}},
+        {"type": "identify", "userId": "u2", "traits": {"email": "ada@example.com"}},
+        {"type": "track", "userId": "u1", "event": HOSTILE},
+        {"type": "group", "userId": "u1", "groupId": "acme", "traits": {"name": "Acme"}},
+        {"type": "alias", "userId": "u1", "previousId": "u2"},
+        {"type": "track", "event": "Nobody"},
+    ]  # fmt: skip
+    caller.post("/v1/batch", {"batch": batch})
+    caller.post("/api/v1/forms/news/submit", {"data": {"email": "bo@example.com"}})
+    caller.post("/v1/track", {"userId": "u1", "event": "Late"}, auth=("wrong", ""))
+
+
+def test_the_page_shows_everything_and_why_it_was_dropped(caller):
+    """People, events, objects, forms, merges, and the reason of each dropped message."""
+    fill(caller)
+
+    page = caller.http.get("/")
+
+    assert page.status_code == 200
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    for words in ("ada@example.com", "bo@example.com", "acme", "news", "key.unknown",
+                  "userId or anonymousId is required", "message.invalid"):  # fmt: skip
+        assert words in page.text
+    assert "People (2)" in page.text
+    assert "Merges (1)" in page.text
+    assert "Dropped (2)" in page.text
+
+
+def test_looking_at_the_page_is_no_request_to_the_workspace(caller):
+    """The page does not count, so faults by number and counts stay what they were."""
+    fill(caller)
+    before = caller.sandbox.counts
+
+    caller.http.get("/")
+
+    assert caller.sandbox.counts == before
+
+
+def test_values_on_the_page_are_text(caller):
+    """Nothing from the data becomes an element; the page has no script at all."""
+    fill(caller)
+
+    page = caller.http.get("/").text
+
+    assert "<script" not in page
+    assert "<img" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_the_page_forbids_scripts_and_frames(caller):
+    """Even if a value slipped through, the browser would not run, load or frame it."""
+    headers = caller.http.get("/").headers
+
+    assert headers["content-security-policy"].startswith("default-src 'none'")
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["cache-control"] == "no-store"
+
+
+def test_the_page_is_guarded_like_everything_else(caller):
+    """A request under another host name, or from another origin, does not see it."""
+    for headers in ({"host": "evil.example"}, {"origin": "https://evil.example"}):
+        assert caller.http.get("/", headers=headers).status_code == 403
+
+
+def test_an_empty_workspace_has_a_page(caller):
+    """Before anything comes, every table is empty."""
+    page = caller.http.get("/").text
+
+    assert page.count("None yet.") == 9
+
+
+def test_only_the_last_rows_are_shown(caller):
+    """A long table shows its newest rows, and how many there are."""
+    batch = [{"type": "track", "userId": "u1", "event": f"Event {n}"} for n in range(250)]
+    caller.post("/v1/batch", {"batch": batch})
+
+    page = caller.http.get("/").text
+
+    assert "The last 200 of 250, newest first." in page
+    assert "Event 249" in page
+    assert '<td dir="auto">Event 49</td>' not in page
+
+
+def test_a_sandbox_that_keeps_counts_shows_requests():
+    """Where messages are forgotten, the page has what there is."""
+    with Sandbox(keep="counts") as sandbox:
+        page = httpx.get(sandbox.url, trust_env=False).text
+
+    assert "Requests (0)" in page
+    assert "People" not in page
+
+
+@pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="there is no Chromium to look with")
+def test_the_page_in_a_real_browser(caller, tmp_path):
+    """A browser builds the page as written, and no value in it runs."""
+    fill(caller)
+
+    seen = subprocess.run(  # noqa: S603 - the browser of this machine, on the loopback address
+        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+         "--no-first-run", f"--user-data-dir={tmp_path}", "--dump-dom", caller.sandbox.url],
+        capture_output=True, text=True, timeout=120, check=True,
+    ).stdout  # fmt: skip
+
+    assert "<title>cio_frames sandbox</title>" in seen
+    assert "owned" not in re.sub(r"&lt;script&gt;.*?&lt;/script&gt;", "", seen)
+    assert "<img" not in seen
+    assert '<section id="dropped"' in seen
+    assert "ada@example.com" in seen
+
+
+PEOPLE = {"id": ["1", "2"], "email": ["ada@example.com", None], "cio_id": ["c1", "c2"],
+          "anonymous_id": [None, "v2"]}  # fmt: skip
+TABLES = {
+    "polars": pl.DataFrame(PEOPLE),
+    "lazy": pl.LazyFrame(PEOPLE),
+    "pandas": pd.DataFrame(PEOPLE),
+    "rows": pl.DataFrame(PEOPLE).to_dicts(),
+    "numbers": pd.DataFrame(PEOPLE | {"id": [1, 2]}),
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_people_can_be_there_from_the_start(caller, kind):
+    """Any table of people is a workspace to begin with."""
+    caller.sandbox.load(TABLES[kind])
+
+    people = caller.sandbox.people
+    assert people.select("id", "email", "cio_id").rows() == [
+        ("1", "ada@example.com", "c1"), ("2", None, "c2"),
+    ]  # fmt: skip
+    assert people["anonymous_ids"].to_list() == [[], ["v2"]]
+
+
+def test_loaded_people_are_updated_by_what_comes(caller):
+    """A message about somebody who was loaded creates nobody."""
+    caller.sandbox.load(TABLES["polars"])
+    caller.post("/v1/identify", {"userId": "2", "traits": {"plan": "pro"}})
+
+    assert caller.sandbox.people.height == 2
+    assert caller.sandbox.people["attributes"].to_list() == ["{}", '{"plan":"pro"}']
+
+
+def test_the_people_of_one_sandbox_can_move_to_another(caller):
+    """What `people` gives, `load` takes."""
+    fill(caller)
+    with Sandbox() as other:
+        other.load(caller.sandbox.people)
+
+        columns = ("id", "email", "cio_id", "anonymous_ids", "attributes")
+        assert other.people.select(columns).equals(caller.sandbox.people.select(columns))
+
+
+def test_people_are_loaded_first(caller):
+    """After messages have come it is too late, until a reset."""
+    caller.post("/v1/identify", {"userId": "u1"})
+
+    with pytest.raises(SandboxError, match="reset"):
+        caller.sandbox.load(TABLES["polars"])
+    caller.sandbox.reset()
+    caller.sandbox.load(TABLES["polars"])
+    assert caller.sandbox.people.height == 2
+
+
+def test_a_table_without_identifiers_cannot_be_loaded(caller):
+    """People without identifiers would be nobody."""
+    with pytest.raises(MappingError, match="id, email"):
+        caller.sandbox.load([{"name": "Ada"}])
+
+
+def test_a_reset_forgets_loaded_people(caller):
+    """After a reset there is nobody."""
+    caller.sandbox.load(TABLES["polars"])
+    caller.sandbox.reset()
+
+    assert caller.sandbox.people.height == 0
