@@ -68,7 +68,9 @@ def main(rows: int) -> None:
     drawn = time.perf_counter() - started
     print(preview.summary)
     print(f"{2 * rows:,} rows: {took:.1f} s, {worked:.1f} s of CPU, report {drawn:.2f} s")
-    print(f"peak {peak / 1024:,.0f} MB ({before / 1024:,.0f} MB of it the tables); {len(text)} characters")
+    print(
+        f"peak {peak / 1024:,.0f} MB ({before / 1024:,.0f} MB of it the tables); {len(text)} characters"
+    )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from cio_frames.sandbox import Sandbox
 
 
-def sandbox(*, settings: Settings | None = None, rate: float | None = None, **options: Any) -> "Sandbox":
+def sandbox(
+    *, settings: Settings | None = None, rate: float | None = None, **options: Any
+) -> "Sandbox":
     """Make an embedded workspace that answers on this machine as Customer.io does.
 
     Args:

@@ -11,7 +11,7 @@ from cio_frames.sandbox import Faults
 from cio_frames.sandbox.faults import KINDS
 from torture.bench import Bench, Line, bench, hurried, require, require_clean
 from torture.front import Front
-from torture.inputs import Input, people
+from torture.inputs import Input, identified, people
 
 CHAOS = Faults(
     failed=0.08, failed_after=0.02, reset_before=0.025, reset_after=0.025, throttled=0.04,
@@ -92,7 +92,7 @@ def links_of_earlier_plans(*, seed: int, rows: int = 2_000) -> Line:
         rows: How many rows.
     """
     frame = people(rows, people=rows // 10, seed=seed)
-    given = Input(frame=frame, batch_bytes=3_000, parts=PARTS)
+    given = Input(frame=frame, batch_bytes=3_000, parts=PARTS, calls=(identified,))
     with hurried(), bench("T4", "links of earlier plans", seed=seed, faults=CHAOS) as put:
         put.send(given)
         return require_clean(put.line(given))

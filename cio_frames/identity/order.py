@@ -130,12 +130,12 @@ def sentences(found: Sequence[Loss], *, chains: int, strays: int) -> list[str]:
     told = [f"{loss.sentence[0].upper()}{loss.sentence[1:]}" for loss in found]
     if chains:
         told.append(
-            f"{chains:,} alias rows name somebody whom another row has merged away. Write the person "
+            f"{_many(chains, 'alias row')} into somebody whom another row has merged away. Write the person "
             "who is left; backfill.advice().chains has them."
         )
     if strays:
         told.append(
-            f"{strays:,} anonymous events belong to people who were identified long ago: they stay "
+            f"{_many(strays, 'anonymous event')} of people who were identified long ago: they stay "
             "anonymous unless the rows carry user_id."
         )
     return told
@@ -152,7 +152,7 @@ def _late(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[Loss]:
             first=plan,
             then=other,
             rows=rows,
-            sentence=f"{_the(plan, calls)} brings {rows:,} events of anonymous visitors after "
+            sentence=f"{_the(plan, calls)} brings {_many(rows, 'event')} of anonymous visitors after "
             f"{_the(other, calls)} has identified them. Customer.io gives them to the person only "
             "if they arrive within 5 minutes.",
         )
@@ -173,7 +173,7 @@ def _aliases(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[Loss]:
             first=other,
             then=plan,
             rows=rows,
-            sentence=f"{_the(plan, calls)} merges people in {rows:,} rows whom only "
+            sentence=f"{_the(plan, calls)} merges people in {_many(rows, 'row')} whom only "
             f"{_the(other, calls)} creates: nothing is merged.",
         )
 
@@ -191,7 +191,7 @@ def _again(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[Loss]:
             first=plan,
             then=other,
             rows=rows,
-            sentence=f"{_the(plan, calls)} creates {rows:,} people again whom "
+            sentence=f"{_the(plan, calls)} creates {_many(rows, 'person', 'people')} again whom "
             f"{_the(other, calls)} has merged into others.",
         )
 
@@ -209,7 +209,7 @@ def _bare(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[Loss]:
             first=other,
             then=plan,
             rows=rows,
-            sentence=f"{_the(plan, calls)} creates {rows:,} people without attributes, before "
+            sentence=f"{_the(plan, calls)} creates {_many(rows, 'person', 'people')} without attributes, before "
             f"{_the(other, calls)} says who they are.",
         )
     for plan, other, rows in _pairs(dropped.filter(pl.col("against") > pl.col("plan"))):
@@ -218,7 +218,7 @@ def _bare(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[Loss]:
             first=other,
             then=plan,
             rows=rows,
-            sentence=f"{_the(plan, calls)} has {rows:,} rows about people whom only "
+            sentence=f"{_the(plan, calls)} has {_many(rows, 'row')} about people whom only "
             f"{_the(other, calls)} creates: they are dropped.",
         )
 
@@ -226,6 +226,10 @@ def _bare(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[Loss]:
 def _pairs(rows: pl.DataFrame) -> Iterator[tuple[int, int, int]]:
     grouped = rows.group_by("plan", "against").len().sort("plan", "against")
     yield from grouped.iter_rows()
+
+
+def _many(count: int, noun: str, plural: str = "") -> str:
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def _the(plan: int, calls: Sequence[str]) -> str:

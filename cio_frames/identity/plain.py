@@ -17,7 +17,6 @@ from cio_frames.identity.rules import Rule
 from cio_frames.identity.slips import is_young
 from cio_frames.identity.tangles import Sorted
 
-PERSON: Final = pl.String
 _TEXT: Final = pl.lit(None, pl.String)
 
 

@@ -77,8 +77,9 @@ def foresee(plans: Sequence["Plan"], premise: Premise, *, progress: object = Fal
 def sheets(plans: Sequence["Plan"]) -> Iterator[tuple[Sheet, int]]:
     """Yield the messages of plans in the order in which they are sent, and the rows read so far."""
     planned = 0
+    links = linked(plans)
     for place, plan in enumerate(plans):
-        for worked in plan.worked(chunk_rows=CHUNK_ROWS):
+        for worked in plan.worked(chunk_rows=CHUNK_ROWS, links=links):
             messages = worked.messages.sort("lane", "row")
             planned += len(worked.rows)
             columns = messages.select("row", "message", "message_id", *_form(messages, plan.call))

@@ -81,6 +81,7 @@ def work(
     namespace: str,
     chunk_rows: int = CHUNK_ROWS,
     known: pl.DataFrame | None = None,
+    links: pl.DataFrame | None = None,
 ) -> Iterator[Worked]:
     """Check and encode a table chunk by chunk.
 
@@ -91,9 +92,10 @@ def work(
         namespace: Keeps message ids of one place apart from those of another.
         chunk_rows: Rows of a chunk; message ids and bytes do not depend on it.
         known: Findings that a look at the whole table has made already.
+        links: Who is connected with whom, from `links_of`; found in this table alone if not given.
     """
     tests = probes(checks, scope=scope, notes=table.notes)
-    links = _links(table, scope=scope)
+    links = links_of([(table, scope)]) if links is None else links
     for number, chunk in enumerate(table.chunks(chunk_rows)):
         with computing(scope.mapping):
             prepared = scope.mapping.prepare(chunk)
@@ -204,6 +206,7 @@ def segments(
     batch_bytes: int,
     known: pl.DataFrame,
     choice: Choice,
+    links: pl.DataFrame | None = None,
     plan: int = 0,
     first: int = 0,
 ) -> Iterator[Segment]:
@@ -217,11 +220,14 @@ def segments(
         batch_bytes: The most bytes of a request.
         known: What a look at the whole table has found that keeps rows from being sent.
         choice: Which rows the run sends.
+        links: Who is connected with whom; found in this table alone if not given.
         plan: Position of the plan in its back-fill.
         first: Number of the first segment.
     """
     number = first
-    for worked in work(table, scope=scope, checks=checks, namespace=namespace, known=known):
+    for worked in work(
+        table, scope=scope, checks=checks, namespace=namespace, known=known, links=links
+    ):
         taken = _taken(worked, choice=choice, plan=plan)
         if taken is not None:
             sent, settled = choice.of_messages(taken.messages)
@@ -301,15 +307,3 @@ def _batches(
         batched=call.batched,
         limit_bytes=batch_bytes,
     )
-
-
-def _links(table: Table, *, scope: Scope) -> pl.DataFrame | None:
-    others = linked_keys(scope.mapping)
-    if not others:
-        return None
-    key = lane_key(scope.mapping)
-    prepared = scope.mapping.prepare(table.lazy.with_row_index(ROW))
-    pairs = prepared.select(key.alias("key"), pl.concat_list(others).alias("other"))
-    with computing(scope.mapping):
-        found = components(pairs.explode("other").unique().collect(engine="streaming"))
-    return found if found.height else None

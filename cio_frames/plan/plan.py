@@ -183,7 +183,7 @@ class Plan(Sendable):
                 break
         return found
 
-    def worked(self, *, chunk_rows: int) -> Iterator[Worked]:
+    def worked(self, *, chunk_rows: int, links: pl.DataFrame | None = None) -> Iterator[Worked]:
         """Yield the rows chunk by chunk, checked and encoded."""
         return work(
             self.table,
@@ -192,13 +192,17 @@ class Plan(Sendable):
             namespace=self.namespace,
             chunk_rows=chunk_rows,
             known=self.foreseen,
+            links=links,
         )
 
-    def segments(self, choice: Choice, *, plan: int = 0, first: int = 0) -> Iterator[Segment]:
+    def segments(
+        self, choice: Choice, *, links: pl.DataFrame | None = None, plan: int = 0, first: int = 0
+    ) -> Iterator[Segment]:
         """Yield what becomes of each row, and the requests, segment by segment.
 
         Args:
             choice: Which rows are sent.
+            links: Who is connected with whom; found in this plan alone if not given.
             plan: Position of this plan in its back-fill.
             first: Number of the first segment.
         """
@@ -210,6 +214,7 @@ class Plan(Sendable):
             batch_bytes=self.batch_bytes,
             known=self.foreseen,
             choice=choice,
+            links=links,
             plan=plan,
             first=first,
         )

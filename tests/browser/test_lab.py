@@ -28,7 +28,9 @@ def _no_widget_is_saved(lab: Lab, name: str) -> bool:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        pytest.param("01_first_send", ("Plan: identify", "Run: identify", "Audit", "Row 2"), id="01"),
+        pytest.param(
+            "01_first_send", ("Plan: identify", "Run: identify", "Audit", "Row 2"), id="01"
+        ),
         pytest.param(
             "05_backfill_events",
             ("When it happened", "can start campaigns", "Back-fill", "✕ interrupted", "✓ finished"),

@@ -2,7 +2,7 @@
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cio_frames.errors import MappingError
@@ -59,6 +59,7 @@ references = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(references, references)
 def test_equal_keys_are_equal_people(one, other):
     """Two references have one key exactly if the model takes them for the same identifier."""
@@ -70,6 +71,7 @@ def test_equal_keys_are_equal_people(one, other):
     assert (keys[0] == keys[1]) == (found[0].key == found[1].key)
 
 
+@settings(deadline=None)
 @given(st.emails())
 def test_a_key_reads_as_its_identifier(email):
     """A name without its kind is what a reader knows."""

@@ -235,3 +235,59 @@ def test_a_preview_is_fast_to_read():
     text = repr(cio.backfill([people(), events(["u1"])]).identity())
 
     assert re.search(r"Who is who · identify \(polars frame\) \+ track", text)
+
+
+def test_the_report_has_merges_groups_and_sizes():
+    """What happens to pairs and objects is shown with rows, the rest is counted."""
+    ids = [f"u{n}" for n in range(12)]
+    members = pl.DataFrame({"g": ["acme"] * 12, "u": ids}).cio.group(group_id="g", user_id="u")
+    aliases = pl.DataFrame({"old": ids[1:], "new": ["u0"] * 11})
+    backfill = cio.backfill([
+        pl.DataFrame({"id": ids}).cio.identify(user_id="id"),
+        members,
+        aliases.cio.alias(previous_id="old", user_id="new"),
+    ])  # fmt: skip
+
+    text = repr(backfill.identity())
+
+    assert re.search(r"u0 +u1 +alias, 0 events moved +2:0", text)
+    assert re.search(r"1/acme +1 +1:0, 1:1, 1:2, 1:3 and 8 more", text)
+    assert re.search(r"10 to 99 +1", text)
+
+
+def test_events_that_a_merge_loses_are_shown():
+    """Events older than 30 days do not move, and the report counts them."""
+    frame = pl.DataFrame({"u": ["u1", "u2"], "at": ["2020-01-01T00:00:00Z"] * 2})
+    backfill = cio.backfill([
+        frame.cio.track(event=cio.lit("Joined"), user_id="u", timestamp="at"),
+        pl.DataFrame({"old": ["u2"], "new": ["u1"]}).cio.alias(previous_id="old", user_id="new"),
+    ])  # fmt: skip
+
+    assert "alias, 0 events moved, 1 lost" in repr(backfill.identity())
+
+
+def test_a_huge_cluster_is_drawn_in_part():
+    """A picture shows the identifiers that matter most and counts the others."""
+    frame = pl.DataFrame({"id": ["guest"] * 60, "email": [f"m{n}@example.com" for n in range(60)]})
+    html = frame.cio.identify(user_id="id").identity()._repr_mimebundle_()["text/html"]
+
+    assert "37 more identifiers not drawn" in html
+
+
+def test_advice_reads_in_a_notebook():
+    """Text and HTML of the advice have the same sentences."""
+    shown = cio.backfill([people(), events([None], ["v1"])]).advice()._repr_mimebundle_()
+
+    assert "brings 1 event of anonymous visitors" in shown["text/plain"]
+    assert "Send them in this order: plan 1 (track), plan 0 (identify)." in shown["text/html"]
+
+
+def test_a_better_order_can_take_several_looks():
+    """What one order hides the next look finds: a group call would create u2 again after the alias."""
+    frame = pl.DataFrame({"old": ["u2"], "new": ["u1"]})
+    aliases = frame.cio.alias(previous_id="old", user_id="new")
+    groups = pl.DataFrame({"g": ["g"], "u": ["u2"]}).cio.group(group_id="g", user_id="u")
+
+    backfill = cio.backfill([aliases, groups, people()], order="advised")
+
+    assert [plan.call for plan in backfill.plans] == ["identify", "group", "alias"]

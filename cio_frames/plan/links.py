@@ -1,0 +1,53 @@
+"""Who is connected with whom by the rows of all plans: whose order must be kept together."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+IMPORTS
+
+if TYPE_CHECKING:
+    from cio_frames.plan.plan import Plan
+
+
+def linked(plans: Sequence["Plan"]) -> pl.DataFrame | None:
+    """Return who is connected with whom by the rows of a back-fill; None for a single plan."""
+    if len(plans) == 1:
+        return None
+    return links_of([(plan.table, plan.scope()) for plan in plans])
+
+
+def links_of(plans: Sequence[tuple[Table, Scope]]) -> pl.DataFrame | None:
+    """Return who is connected with whom by the rows of all plans; None if nobody is.
+
+    Args:
+        plans: Table and scope of each plan of a back-fill.
+    """
+    found = [_pairs(table, scope=scope) for table, scope in plans if linked_keys(scope.mapping)]
+    if not found:
+        return None
+    pairs = pl.concat(found)
+    if len(plans) > 1:  # somebody known by a device in one plan may be addressed by it in another
+        addressed = pl.concat([_keys(table, scope=scope) for table, scope in plans])
+        again = addressed.filter(addressed.is_in(pairs["other"].unique().implode())).unique()
+        pairs = pl.concat([pairs, pl.DataFrame({"key": again, "other": again})])
+    connected = components(pairs)
+    return connected if connected.height else None
+
+
+def _pairs(table: Table, *, scope: Scope) -> pl.DataFrame:
+    """Return the identifiers that rows name together."""
+    key, others = lane_key(scope.mapping), linked_keys(scope.mapping)
+    prepared = scope.mapping.prepare(table.lazy.with_row_index(ROW))
+    pairs = prepared.select(key.alias("key"), pl.concat_list(others).alias("other"))
+    with computing(scope.mapping):
+        return pairs.explode("other").unique().collect(engine="streaming")
+
+
+def _keys(table: Table, *, scope: Scope) -> pl.Series:
+    """Return whom the rows address."""
+    prepared = scope.mapping.prepare(table.lazy.with_row_index(ROW))
+    keys = prepared.select(lane_key(scope.mapping).alias("key")).unique()
+    with computing(scope.mapping):
+        return keys.collect(engine="streaming")["key"]

@@ -1,0 +1,42 @@
+"""The table shows every number that must be zero."""
+
+from dataclasses import fields
+
+import pytest
+
+from torture.bench import Line, TortureError, require_clean, summed
+from torture.checker import Verdict
+from torture.table import COLUMNS, cells, drawn
+
+HARMLESS = ("duplicated_raw", "open")
+
+
+def line(**numbers: int) -> Line:
+    """Return a line with these numbers."""
+    return Line(test="T0", what="made up", rows=7, requests=3, verdict=Verdict(**numbers), seed=5)
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Verdict)])
+def test_each_number_is_shown_and_judged(name):
+    """A number that is not zero changes the line, and raises with the seed unless it is harmless."""
+    assert (cells(line(**{name: 4})) != cells(line())) == (name != "open")
+    if name in HARMLESS:
+        assert require_clean(line(**{name: 4})).verdict != Verdict()
+    else:
+        with pytest.raises(TortureError, match=rf"seed 5: .*'{name}': 4"):
+            require_clean(line(**{name: 4}))
+
+
+def test_lines_are_below_their_columns():
+    """Every line of the table is as wide as its head."""
+    text = drawn([line(lost=1_234), line()]).splitlines()
+    assert text[0].split("  ")[0] == COLUMNS[0]
+    assert len(set(map(len, text))) == 1
+    assert "1,234" in text[2]
+
+
+def test_lines_add_up():
+    """Several lines become one with the sums of their numbers."""
+    both = summed([line(lost=1, duplicated_raw=2), line(lost=3)], what="both")
+    assert both.verdict == Verdict(lost=4, duplicated_raw=2)
+    assert (both.rows, both.requests) == (14, 6)
