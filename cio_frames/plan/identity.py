@@ -17,6 +17,7 @@ from cio_frames.identity.preview import Premise, Preview, preview
 from cio_frames.identity.slips import Sheet, Slips, slips
 from cio_frames.identity.story import story
 from cio_frames.plan.identity_report import identity_view
+from cio_frames.plan.links import linked
 from cio_frames.plan.passes import CHUNK_ROWS
 from cio_frames.spec import CALLS
 from cio_frames.views import identity as views

@@ -5,7 +5,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-IMPORTS
+from cio_frames.checks import Scope
+from cio_frames.frames import ROW, Table
+from cio_frames.identity.links import components
+from cio_frames.mapping import computing
+from cio_frames.payloads import lane_key, linked_keys
 
 if TYPE_CHECKING:
     from cio_frames.plan.plan import Plan

@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from cio_frames.checks import Check, Scope
-from cio_frames.frames import ROW, Table
-from cio_frames.identity.links import components
+from cio_frames.frames import Table
 from cio_frames.mapping import computing
 from cio_frames.payloads import (
     SEGMENT_SCHEMA,
@@ -15,9 +14,8 @@ from cio_frames.payloads import (
     Segment,
     batches,
     encode,
-    lane_key,
-    linked_keys,
 )
+from cio_frames.plan.links import links_of
 from cio_frames.run import Choice
 from cio_frames.validation import (
     BLOCKING,

@@ -1,11 +1,9 @@
 """What arrived, and the workspace it made: appended by the server, read as frames."""
 
-import gc
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -14,6 +12,7 @@ import polars as pl
 
 from cio_frames.errors import SandboxError
 from cio_frames.identity import Change, Model
+from cio_frames.identity.collector import paused
 from cio_frames.identity.export import rows as export_rows
 from cio_frames.sandbox import tables
 from cio_frames.sandbox.shapes import Message
@@ -156,7 +155,7 @@ class Store:
         """Return one of the tables of the workspace."""
         if name != "forms":
             self._check_kept(name)
-        with self._model_lock, _collector_paused():
+        with self._model_lock, paused():
             model = self._current()
             if name not in self._views:
                 self._views[name] = _view(model, name)
@@ -181,18 +180,6 @@ class Store:
                 f"This sandbox keeps counts only, so it has no {name}. Use `sandbox.counts`, or "
                 'make one with keep="all".'
             )
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Let the garbage collector wait: it would walk all events again and again, for half the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _view(model: Model, name: str) -> pl.DataFrame:
