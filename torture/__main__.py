@@ -41,6 +41,7 @@ def t4(seed: int) -> Iterator[Line]:
     lines = [chaos.weather(name, seed=seed, rows=20_000, requests=200) for name in chaos.WEATHERS]
     chaos.require_hit(lines)
     yield from lines
+    yield chaos.links_of_earlier_plans(seed=seed, rows=20_000)
     yield chaos.throughput("clean", seed=seed, rows=100_000, least=15_000)
     yield chaos.throughput("chaos", seed=seed, rows=100_000, least=3_000)
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from torture.bench import TortureError
 from torture.chaos import WEATHERS, links_of_earlier_plans, prescribed, require_hit, weather
 
 SEED = 20261
@@ -22,7 +21,6 @@ def test_prescribed_answers_are_followed(seed):
     assert line.states["rejected_server"] > 0
 
 
-@pytest.mark.xfail(raises=TortureError, reason="lanes are laid by the links of one plan alone")
 def test_links_of_earlier_plans_keep_the_order():
-    """A person known by a device in a later plan stays behind what was said of that device."""
-    links_of_earlier_plans(seed=SEED)
+    """A device is known to be somebody's in later plans of a back-fill, so nothing is overtaken."""
+    assert links_of_earlier_plans(seed=SEED).verdict.open == 0
