@@ -31,10 +31,10 @@ pytest: .venv/dev.done
 wheel: .venv/dev.done
 	rm -rf build/wheel && mkdir -p build/wheel
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
-	$(BIN)/python -m venv --system-site-packages --clear build/wheel/env
-	build/wheel/env/bin/python -m pip install --quiet --no-deps --force-reinstall build/wheel/*.whl
-	cd build/wheel && env/bin/python -I -c "import cio_frames as cio, polars as pl; \
-		assert 'site-packages' in cio.__file__, cio.__file__; \
+	$(BIN)/python -m pip install --quiet --no-deps --target build/wheel/site build/wheel/*.whl
+	cd build/wheel && PYTHONPATH="$(CURDIR)/build/wheel/site" "$(CURDIR)/$(BIN)/python" -c "\
+		import cio_frames as cio, polars as pl; \
+		assert 'build/wheel/site' in cio.__file__, cio.__file__; \
 		print(pl.DataFrame({'id': ['u1']}).cio.identify(user_id='id').counts)"
 
 torture: .venv/dev.done
