@@ -6,6 +6,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+TRY_WHEEL = import cio_frames as cio, polars as pl; assert 'build/wheel/site' in cio.__file__, cio.__file__; print(pl.DataFrame({'id': ['u1']}).cio.identify(user_id='id').counts)
 
 .PHONY: demo test lint types pytest wheel torture bench lock sample-data clean
 
@@ -32,10 +33,7 @@ wheel: .venv/dev.done
 	rm -rf build/wheel && mkdir -p build/wheel
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
 	$(BIN)/python -m pip install --quiet --no-deps --target build/wheel/site build/wheel/*.whl
-	cd build/wheel && PYTHONPATH="$(CURDIR)/build/wheel/site" "$(CURDIR)/$(BIN)/python" -c "\
-		import cio_frames as cio, polars as pl; \
-		assert 'build/wheel/site' in cio.__file__, cio.__file__; \
-		print(pl.DataFrame({'id': ['u1']}).cio.identify(user_id='id').counts)"
+	cd build/wheel && PYTHONPATH="$(CURDIR)/build/wheel/site" "$(CURDIR)/$(BIN)/python" -c "$(TRY_WHEEL)"
 
 torture: .venv/dev.done
 	$(BIN)/python -m torture
