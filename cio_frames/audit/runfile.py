@@ -148,7 +148,10 @@ def read(disk: Disk, directory: Path) -> RunFile:
         raise _corrupt(path, "written by another version of cio_frames")
     if body["run_id"] != directory.name:
         raise _corrupt(path, f"of another run ({body['run_id']})")
-    return _parsed(body)
+    try:
+        return _parsed(body)
+    except (KeyError, TypeError, ValueError):
+        raise _corrupt(path, "written by another version of cio_frames") from None
 
 
 def _parsed(body: dict[str, Any]) -> RunFile:

@@ -1,7 +1,13 @@
 """The short form of T12 and T13."""
 
+import json
+
+import polars as pl
 import pytest
 
+import cio_frames as cio
+from cio_frames.audit import runfile
+from cio_frames.errors import AuditCorruptError
 from torture.drift import DRIFTS, again, appended, corrupted, drifted
 
 SEED = 20273
@@ -26,3 +32,18 @@ def test_appended_rows_are_sent_alone():
 def test_damage_is_told_or_harmless():
     """Changed bits in the record of an unfinished run give an error, or what is true."""
     assert corrupted(seed=SEED, cases=150).facts["refused"] > 0
+
+
+def test_a_record_of_another_version_is_told(tmp_path):
+    """A run.json that is whole but lacks a field is an error that says so."""
+    with cio.sandbox() as workspace:
+        run = pl.DataFrame({"id": ["u1"]}).cio.identify(user_id="id").send(
+            workspace.client(), audit=tmp_path, progress=False
+        )  # fmt: skip
+    path = run.audit / runfile.NAME
+    body = json.loads(path.read_text())
+    del body["checksum"], body["workspaces"]
+    path.write_text(json.dumps(body | {"checksum": runfile._checksum(body)}))
+
+    with pytest.raises(AuditCorruptError, match="another version"):
+        _ = cio.audit(tmp_path).messages
