@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 import cio_frames as cio
 from cio_frames.errors import RunError
 from cio_frames.sandbox import Faults
@@ -120,10 +122,10 @@ class Bench:
         """Finish what a run left."""
         return cio.resume(directory, self.client(), given.plan, progress=False, **options)
 
-    def line(self, given: Input, **facts: Any) -> Line:
-        """Return the line of the table for what was sent."""
+    def line(self, given: Input, *, record: pl.DataFrame | None = None, **facts: Any) -> Line:
+        """Return the line of the table for what was sent, by the record of all runs or a given one."""
         log = inputs.arrivals(self.workspace.messages)
-        record = cio.audit(self.audit).messages
+        record = cio.audit(self.audit).messages if record is None else record
         verdict = check(given.rows, record=record, arrivals=log)
         return Line(
             test=self.test,

@@ -22,9 +22,9 @@ def components(pairs: pl.DataFrame) -> pl.DataFrame:
         >>> components(pairs).sort("key").rows()
         [('a', 'a'), ('b', 'a')]
     """
-    edges = pairs.drop_nulls().unique(maintain_order=True)
-    shared = edges.filter(_joins(edges))
-    names = pl.concat([shared["key"], shared["other"].alias("key")]).unique(maintain_order=True)
+    keys = pairs["key"].unique()
+    shared = _joining(pairs.drop_nulls(), keys=keys)
+    names = pl.concat([shared["key"], shared["other"].alias("key")]).unique().sort()
     numbers = pl.DataFrame({"key": names}).with_row_index("number")
     graph = rx.PyGraph()
     graph.add_nodes_from(range(len(names)))
@@ -41,16 +41,17 @@ def components(pairs: pl.DataFrame) -> pl.DataFrame:
     return (
         numbers.join(found, on="number")
         .join(labels, on="component")
-        .filter(pl.col("key").is_in(edges["key"].unique().implode()))
+        .filter(pl.col("key").is_in(keys.implode()))
         .select("key", pl.col("label").alias("component"))
     )
 
 
-def _joins(edges: pl.DataFrame) -> pl.Expr:
-    """Tell of each pair whether it can connect two keys: all others are left out of the graph."""
-    keys = edges["key"].unique().implode()
-    several = pl.col("key").n_unique().over("other") > 1
-    return several | pl.col("other").is_in(keys) & (pl.col("other") != pl.col("key"))
+def _joining(pairs: pl.DataFrame, *, keys: pl.Series) -> pl.DataFrame:
+    """Return the pairs that can connect two keys: all others are left out of the graph."""
+    edges = pairs.filter(pl.col("key") != pl.col("other")).unique()
+    several = edges.group_by("other").len().filter(pl.col("len") > 1)["other"]
+    meets = pl.col("other").is_in(several.implode()) | pl.col("other").is_in(keys.implode())
+    return edges.filter(meets).sort("key", "other")
 
 
 def _numbered(edges: pl.DataFrame, numbers: pl.DataFrame) -> Sequence[tuple[int, int]]:
