@@ -134,7 +134,7 @@ def arrivals(log: pl.DataFrame) -> pl.DataFrame:
 
 
 class _Properties(msgspec.Struct):
-    n: int | None = None
+    n: float | None = None
 
 
 class _Message(msgspec.Struct):
@@ -152,4 +152,4 @@ def key_of(text: str) -> int | None:
     except msgspec.DecodeError:
         return None
     told = message.properties or message.traits
-    return told.n if told else None
+    return int(told.n) if told and told.n is not None else None

@@ -17,7 +17,7 @@ from torture.bench import Bench, Line, bench, require, require_clean
 from torture.inputs import Input
 from torture.life import given_by
 
-ROWS = 1_500
+ROWS = 900
 STOP_S = 3.0
 """How long a stop may take here: what is under way is answered within a third of a second, and a
 notebook takes a while to draw a traceback."""

@@ -148,9 +148,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         process.wait(15)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A browser without a window."""
+    """A browser without a window.
+
+    It ends with its module: as long as it is there, its event loop counts as running in this
+    thread, and `asyncio.run` refuses in every test after it.
+    """
     playwright = pytest.importorskip("playwright.sync_api")
     if not Path(CHROMIUM).exists():
         pytest.skip(f"There is no {CHROMIUM}; CIO_CHROMIUM names another browser.")

@@ -10,7 +10,7 @@ SEED = 20261
 def test_bad_weather_loses_nothing():
     """In every weather all rows arrive in order, and every kind of trouble has happened."""
     require_hit(
-        [weather(name, seed=SEED + at, rows=2_000, requests=40) for at, name in enumerate(WEATHERS)]
+        [weather(name, seed=SEED + at, rows=1_500, requests=30) for at, name in enumerate(WEATHERS)]
     )
 
 

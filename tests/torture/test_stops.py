@@ -27,8 +27,8 @@ def test_a_second_writer_is_refused():
 @pytest.mark.parametrize("failure", [errno.ENOSPC, errno.EIO], ids=["full", "device error"])
 def test_a_failing_disk_loses_nothing(failure):
     """Wherever the disk begins to fail, nothing leaves unrecorded, and a resume completes."""
-    lines = [full_disk(at, seed=SEED + at, failure=failure) for at in points(6, seed=SEED, most=50)]
-    assert sum(bool(line.facts["error"]) for line in lines) >= 3
+    lines = [full_disk(at, seed=SEED + at, failure=failure) for at in points(4, seed=SEED, most=40)]
+    assert sum(bool(line.facts["error"]) for line in lines) >= 2
 
 
 def test_a_resume_that_fails_can_be_tried_again():
