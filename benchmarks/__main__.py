@@ -1,15 +1,19 @@
 """`python -m benchmarks`: every contender on the same files, alternating, in one run."""
 
 import argparse
+import os
 import platform
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from tempfile import gettempdir
 
 import polars as pl
 
+from benchmarks import stages
 from benchmarks.inputs import events_file
 from benchmarks.measure import Measured, measure, sink
 from benchmarks.plot import plot
@@ -46,14 +50,57 @@ def table(found: Sequence[Measured]) -> pl.DataFrame:
                 "peak MB": round(max(item.rss_mb for item in each)),
                 "requests": each[0].requests,
                 "MB on the wire": round(each[0].bytes / 1e6, 1),
+                "rows lost": max(item.lost for item in each),
                 "failed": sum(not item.ok for item in each),
             }
         )
     return pl.DataFrame(rows)
 
 
+def targets(results: pl.DataFrame, *, report_s: float, import_s: float) -> pl.DataFrame:
+    """Return what was aimed at, and what came out, as ratios within this one run.
+
+    Args:
+        results: The medians.
+        report_s: Seconds of a plan and its report for a million rows.
+        import_s: Seconds of `import cio_frames` in a new interpreter.
+    """
+    found = {
+        (row["what"], row["rows"]): row for row in results.iter_rows(named=True)
+    }  # fmt: skip
+    few, many, most = 100_000, 1_000_000, 5_000_000
+
+    def speed(what: str, rows: int = many) -> float:
+        return float(found[what, rows]["messages/s"])
+
+    def of(rows: int, column: str) -> float:
+        return float(found["ours", rows][column])
+
+    small = (of(few, "wall s") - import_s) / few
+    aims = [
+        ("messages/s, times the official SDK", "40 x", f"{speed('ours') / speed('sdk'):.1f} x"),
+        ("messages/s, times the hand-written loop", "5 x", f"{speed('ours') / speed('handwritten'):.2f} x"),
+        ("messages/s, of the JSON alone", "50 %", f"{speed('ours') / speed('json-alone'):.0%}"),
+        ("peak memory, 5 million rows to 1 million", "1.15 x", f"{of(most, 'peak MB') / of(many, 'peak MB'):.2f} x"),
+        ("peak memory, 5 million rows", "600 MB", f"{of(most, 'peak MB'):.0f} MB"),
+        ("time per row, 5 million rows to 100,000", "1.15 x", f"{of(most, 'wall s') / most / small:.2f} x"),
+        ("plan and report, 1 million rows", "5 s", f"{report_s:.1f} s"),
+        ("import", "0.5 s", f"{import_s:.2f} s"),
+        ("messages/s at 80 ms an answer, default settings", "100,000", f"{speed('ours-latency'):,.0f}"),
+    ]  # fmt: skip
+    return pl.DataFrame(aims, schema=["figure", "aim", "measured"], orient="row")
+
+
+def seconds_of(code: str) -> float:
+    """Return the seconds that `code` takes in a new interpreter, its start left out; the best of three."""
+    timed = f"import time; began = time.perf_counter()\n{code}\nprint(time.perf_counter() - began)"
+    command = [sys.executable, "-c", timed]
+    runs = [subprocess.run(command, check=True, capture_output=True, text=True) for _ in range(3)]
+    return min(float(run.stdout.splitlines()[-1]) for run in runs)
+
+
 def main() -> None:
-    """Measure, print, and write the plot and the table beside this file."""
+    """Measure, print, and write the plot and the tables beside this file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", default="100000,1000000,5000000")
     parser.add_argument("--peers-up-to", type=int, default=1_000_000)
@@ -61,39 +108,81 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(gettempdir()) / "cio_frames-benchmarks")
     parser.add_argument("--write", action="store_true", help="write results.md and results.svg")
     asked = parser.parse_args()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    sizes = [int(size) for size in asked.sizes.split(",")]
+    results = table(
+        [
+            *sent(sizes, folder=asked.folder, peers_up_to=asked.peers_up_to, times=asked.times),
+            *varied(asked.folder),
+            *late(asked.folder),
+        ]
+    )
+    tables = {"Side by side": markdown(results)}
+    if set(sizes) >= {100_000, 1_000_000, 5_000_000}:
+        reported = REPORT.format(path=str(events_file(asked.folder, 1_000_000)))
+        aims = targets(
+            results, report_s=seconds_of(reported), import_s=seconds_of("import cio_frames")
+        )
+        tables["Aims"] = markdown(aims)
+    tables["Stages"] = stages.main(1_000_000, folder=asked.folder)
+    report(tables, results, write=asked.write)
+
+
+REPORT = """
+import cio_frames as cio
+plan = cio.scan({path!r}).cio.track(event="event", user_id="user_id", timestamp="occurred_at")
+plan._repr_mimebundle_()
+"""
+
+
+def sent(sizes: Sequence[int], *, folder: Path, peers_up_to: int, times: int) -> list[Measured]:
+    """Measure everybody on events, at every size."""
     found: list[Measured] = []
     with sink() as url:
-        for rows in map(int, asked.sizes.split(",")):
-            path = events_file(asked.folder, rows)
-            names = (*OURS, *PEERS) if rows <= asked.peers_up_to else (*OURS, "json-alone")
-            found += rounds(names, path=path, rows=rows, url=url, times=asked.times)
+        for rows in sizes:
+            path = events_file(folder, rows)
+            names = (*OURS, *PEERS) if rows <= peers_up_to else (*OURS, "json-alone")
+            found += rounds(names, path=path, rows=rows, url=url, times=times)
+    return found
+
+
+def varied(folder: Path) -> list[Measured]:
+    """Measure this package on tables of other shapes."""
+    found: list[Measured] = []
+    with sink() as url:
         for name in VARIANTS:
-            path = variant_file(asked.folder, name, 100_000)
-            for result in rounds(["ours"], path=path, rows=100_000, url=url, times=1):
-                found.append(renamed(result, f"ours, {name}"))
+            path = variant_file(folder, name, 100_000)
+            (result,) = rounds(["ours"], path=path, rows=100_000, url=url, times=1)
+            found.append(replace(result, name=f"ours, {name}"))
+    return found
+
+
+def late(folder: Path) -> list[Measured]:
+    """Measure this package where every answer takes 80 ms."""
     with sink(latency_ms=80) as url:
-        path = events_file(asked.folder, 1_000_000)
-        found += rounds(["ours-latency"], path=path, rows=1_000_000, url=url, times=1)
-    report(table(found), write=asked.write)
+        path = events_file(folder, 1_000_000)
+        return rounds(["ours-latency"], path=path, rows=1_000_000, url=url, times=1)
 
 
-def renamed(result: Measured, name: str) -> Measured:
-    """Return a result under another name."""
-    from dataclasses import replace
-
-    return replace(result, name=name)
-
-
-def report(results: pl.DataFrame, *, write: bool) -> None:
-    """Print the results, and keep them if asked."""
+def markdown(frame: pl.DataFrame) -> str:
+    """Return a table as Markdown."""
     with pl.Config(tbl_formatting="MARKDOWN", tbl_hide_column_data_types=True, tbl_rows=-1,
-                   tbl_hide_dataframe_shape=True, tbl_cols=-1, tbl_width_chars=200):  # fmt: skip
-        text = str(results)
+                   tbl_hide_dataframe_shape=True, tbl_cols=-1, tbl_width_chars=200,
+                   fmt_str_lengths=80):  # fmt: skip
+        return str(frame)
+
+
+def report(tables: Mapping[str, str], results: pl.DataFrame, *, write: bool) -> None:
+    """Print the tables, and keep them and the plot if asked."""
+    text = "\n\n".join(f"## {title}\n\n{drawn}" for title, drawn in tables.items())
     print(text)
     if write:
         here = Path(__file__).parent
         head = (
-            f"Python {platform.python_version()}, polars {pl.__version__}, {platform.machine()}\n\n"
+            "# Results\n\n"
+            f"`make bench` on {os.cpu_count()} cores: Python {platform.python_version()}, "
+            f"polars {pl.__version__}, {platform.machine()}. Medians of the rounds of one run; "
+            "times include the start of the process.\n\n"
         )
         (here / "results.md").write_text(head + text + "\n")
         (here / "results.svg").write_text(plot(results))

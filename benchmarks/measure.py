@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from tempfile import TemporaryFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,7 @@ class Measured:
         rss_mb: Peak resident memory.
         requests: Requests that arrived.
         bytes: Bytes of their bodies, as sent.
+        lost: Rows that the contender took and did not send.
         ok: Whether the process ended well.
     """
 
@@ -33,12 +35,13 @@ class Measured:
     rss_mb: float
     requests: int
     bytes: int
+    lost: int
     ok: bool
 
     @property
     def per_s(self) -> float:
-        """Rows per second."""
-        return self.rows / self.wall_s
+        """Rows that were sent, per second."""
+        return (self.rows - self.lost) / self.wall_s
 
 
 @contextmanager
@@ -63,17 +66,20 @@ def totals(url: str) -> dict[str, int]:
 def measure(name: str, *, path: str, rows: int, url: str, module: str) -> Measured:
     """Run one contender on one file."""
     before = totals(url)
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", module, name, path, url],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    wall_s = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode and process.stderr is not None:
-        sys.stderr.write(process.stderr.read().decode()[-2_000:])
+    # A pipe that nobody empties would stop a contender that warns of each row.
+    with TemporaryFile() as answer, TemporaryFile() as told:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, name, path, url], stdout=answer, stderr=told
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        wall_s = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            told.seek(0)
+            sys.stderr.write(told.read().decode()[-2_000:])
+        answer.seek(0)
+        lost = json.loads(answer.read() or b"{}").get("refused", 0)
     after = totals(url)
     return Measured(
         name=name,
@@ -83,5 +89,6 @@ def measure(name: str, *, path: str, rows: int, url: str, module: str) -> Measur
         rss_mb=usage.ru_maxrss / 1024,
         requests=after["requests"] - before["requests"],
         bytes=after["bytes"] - before["bytes"],
+        lost=lost,
         ok=process.returncode == 0,
     )

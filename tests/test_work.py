@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import tracemalloc
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -132,3 +133,40 @@ def test_chunks_do_not_change_the_messages(tmp_path):
     )
 
     assert whole.equals(parts)
+
+
+def test_bytes_are_copied_twice_at_most(tmp_path):
+    """From messages to the body of a request, Python holds two copies of the bytes, no more."""
+    (segment,) = plan_of(2_000, tmp_path).segments(Choice())
+    batch = segment.batches[0]
+    batch.body()
+
+    with allocations() as peak:
+        body = batch.body()
+
+    assert len(body) > 400_000
+    assert len(body) <= peak() <= 2.1 * len(body)
+
+
+def test_messages_are_not_copied_into_python(tmp_path):
+    """Planning keeps the messages in the engine: what Python holds meanwhile is half of them."""
+    plan = plan_of(20_000, tmp_path)
+    list(plan_of(100, tmp_path).segments(Choice()))
+
+    with allocations() as peak:
+        (segment,) = plan.segments(Choice())
+
+    assert peak() < 0.5 * segment.rows["bytes"].sum()
+
+
+@contextmanager
+def allocations():
+    """Tell the most bytes that Python and numpy held at once."""
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        peak: list[int] = []
+        yield lambda: peak[0]
+        peak.append(tracemalloc.get_traced_memory()[1] - before)
+    finally:
+        tracemalloc.stop()

@@ -68,6 +68,9 @@ def _sdk(put: Bench, given: Input, *, seconds: float) -> Line:
         seed=put.seed,
         seconds=time.monotonic() - put.started,
         facts=refused or {"ended_after_s": seconds},
+        note=f"the SDK said no to {refused['refused']:,} rows"
+        if refused
+        else f"the SDK was ended after {seconds:.0f} s",
     )
 
 

@@ -37,6 +37,7 @@ class Line:
         seconds: How long it took.
         states: How many rows ended in each state.
         facts: Further numbers that a test asserts.
+        note: What the table says of it below the numbers.
     """
 
     test: str
@@ -49,6 +50,7 @@ class Line:
     seconds: float = 0.0
     states: Mapping[str, int] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
 
 
 class TortureError(AssertionError):

@@ -16,9 +16,11 @@ ROWS = pl.Schema(
         "component": pl.Int64,
         "payload_sha": pl.String,
         "refused": pl.Boolean,
+        "holds": pl.Boolean,
     }
 )
-"""Input rows in the order of the plan. `refused` is true where the server must refuse the row."""
+"""Input rows in the order of the plan. `refused` is true where the server must refuse the row,
+`holds` where its refusal must hold back what comes after it of the same component."""
 
 ARRIVALS = pl.Schema(
     {
@@ -63,6 +65,8 @@ class Verdict:
         unattempted_seen: Rows or strange messages that arrived without a recorded attempt.
         unaccounted: Rows that are in no state in some run, or in two.
         payload_mismatch: Arrivals that are not the planned bytes, and ids with two payloads.
+        misheld: Rows that arrived although a refused row of the same component held them back,
+            and rows recorded as held back without one.
         open: Rows that are recorded as pending, blocked or in doubt.
     """
 
@@ -75,6 +79,7 @@ class Verdict:
     unattempted_seen: int = 0
     unaccounted: int = 0
     payload_mismatch: int = 0
+    misheld: int = 0
     open: int = 0
 
     @property
@@ -97,7 +102,7 @@ def check(rows: pl.DataFrame, *, record: pl.DataFrame, arrivals: pl.DataFrame) -
     arrivals = arrivals.match_to_schema(ARRIVALS)
     record = record.select(RECORD.names()).match_to_schema(RECORD)
     applied = arrivals.filter("applied", pl.col("key").is_in(rows["key"].implode()))
-    told = rows.join(_final(record), on=WHERE, how="left").with_columns(
+    told = rows.join(_final(record), on=WHERE, how="left", maintain_order="left").with_columns(
         here=pl.col("key").is_in(applied["key"].unique().implode())
     )
     ids = applied.select("key", "message_id").unique()
@@ -112,6 +117,7 @@ def check(rows: pl.DataFrame, *, record: pl.DataFrame, arrivals: pl.DataFrame) -
         unattempted_seen=_unattempted(told, arrivals),
         unaccounted=_unaccounted(rows, record),
         payload_mismatch=_mismatched(rows, arrivals),
+        misheld=_misheld(told),
         open=_count(told, open_),
     )
 
@@ -135,6 +141,16 @@ def _disordered(rows: pl.DataFrame, applied: pl.DataFrame) -> int:
     ordered = rows.with_row_index("place").join(first, on="key").sort("component", "place")
     overtaken = pl.col("number").diff().over("component") < 0
     return ordered.filter(overtaken)["component"].n_unique()
+
+
+def _misheld(told: pl.DataFrame) -> int:
+    """Count against each row what was refused before it: something or nothing that holds it."""
+    refused = (pl.col("state") == "rejected_server") & pl.col("holds")
+    holding = refused.fill_null(value=False).cast(pl.Int64)
+    before = told.select("here", "state", held=(holding.cum_sum() - holding).over("component") > 0)
+    return _count(before, pl.col("here") & pl.col("held")) + _count(
+        before, (pl.col("state") == "blocked") & ~pl.col("held")
+    )
 
 
 def _unattempted(told: pl.DataFrame, arrivals: pl.DataFrame) -> int:

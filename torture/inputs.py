@@ -1,5 +1,6 @@
 """Rows whose truth is known beforehand: who they are about, in which order, and which are bad."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ import polars as pl
 import cio_frames as cio
 from torture.checker import ARRIVALS, ROWS
 
+HOLDING = ("identify", "alias")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 POISON = "toaster"  # no kind of device: the workspace refuses it, and no local check looks at it
 
@@ -73,7 +75,11 @@ class Input:
         texts = [text for plan in self.plan.plans for text in plan.messages(self.frame.height)]
         hashes = {key_of(text): sha256(text.encode()).hexdigest() for text in texts}
         places = [
-            piece.select(pl.lit(place).alias("plan"), pl.int_range(pl.len()).alias("row"))
+            piece.select(
+                pl.lit(place).alias("plan"),
+                pl.int_range(pl.len()).alias("row"),
+                pl.lit(self.plan.plans[place].call in HOLDING).alias("holds"),
+            )
             for place, piece in enumerate(self._pieces)
         ]
         told = self.frame.select(
@@ -82,8 +88,23 @@ class Input:
         return pl.concat([told, pl.concat(places)], how="horizontal").select(
             "key", "plan", "row", "component",
             pl.Series("payload_sha", [hashes.get(key) for key in told["key"]], pl.String),
-            "refused",
+            "refused", "holds",
         ).cast(dict(ROWS))  # fmt: skip
+
+    @cached_property
+    def ends(self) -> dict[str, int]:
+        """How many rows end in each state: what follows a refused identify is held back."""
+        ends: Counter[str] = Counter()
+        held: set[int] = set()
+        for row in self.rows.iter_rows(named=True):
+            if row["component"] in held:
+                ends["blocked"] += 1
+            elif row["refused"]:
+                ends["rejected_server"] += 1
+                held |= {row["component"]} if row["holds"] else set()
+            else:
+                ends["delivered"] += 1
+        return dict(ends)
 
     @property
     def _pieces(self) -> Iterator[pl.DataFrame]:

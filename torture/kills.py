@@ -63,6 +63,8 @@ def killed(kills: int, *, seed: int, rows: int, parts: int, least: int) -> Line:
                 )
             )
     line = summed(lines, what="kill -9", hit=dict(hit), rounds=len(lines))
+    told = ", ".join(f"{phase} {hit[phase]}" for phase in PHASES)
+    line = replace(line, note=f"kills in each phase: {told}; some hit two phases at once")
     for phase in PHASES:
         require(hit[phase] >= least, line, f"at least {least} kills hit {phase!r}: {dict(hit)}")
     return line

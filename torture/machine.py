@@ -1,4 +1,4 @@
-"""T3: random histories of engine and record, in virtual time, with every invariant after each step."""
+"""T2 and T3: histories of engine and record in virtual time, with every invariant after each step."""
 
 import contextlib
 import errno
@@ -29,6 +29,7 @@ import cio_frames as cio
 from cio_frames.audit import Recorder, RunInfo, recover
 from cio_frames.errors import AuditError, AuditLockedError
 from cio_frames.run import Choice
+from cio_frames.run.held import held, refused
 from cio_frames.sending import RunFinished, RunStarted, StopFlag, send
 from cio_frames.sending.policy import Patience
 from torture.bench import Line, TortureError
@@ -37,6 +38,7 @@ from torture.inputs import Input, people
 from torture.virtual import EPOCH, OUTCOMES, Crash, DoomedDrive, Host, clock, virtually
 
 ROWS = 36
+BAD_ROW = 5
 RUN_ID = "20260601T000000000Z-abcdef"
 SETTLED = ("delivered", "rejected_server", "rejected_local")
 HIT: Counter[str] = Counter()
@@ -128,8 +130,10 @@ class Machine(RuleBasedStateMachine):
         if hasattr(self, "host"):
             self._life([], DoomedDrive(0, Crash()))
             self.nothing_is_wrong()
-            states = cio.audit(self._directory).messages["state"]
-            _must(set(states) <= set(SETTLED), f"rows without an end: {Counter(states)}")
+            states = Counter(cio.audit(self._directory).messages["state"])
+            HIT["blocked"] += states["blocked"]
+            states["blocked"] += states.pop("in_doubt", 0)  # held back while in doubt
+            _must(states == Counter(self.given.ends), f"rows without their end: {states}")
             HIT["requests"] += self.host.requests
             HIT["duplicated"] += len(self.host.log) - ROWS
         shutil.rmtree(self.folder)
@@ -168,10 +172,11 @@ class Machine(RuleBasedStateMachine):
         )
         now = clock(jump=self.jump)
         recorder(RunStarted(run_id=RUN_ID, at=now.now()))
-        segments = self.given.plan._segments(choice)  # noqa: SLF001 - what a run is made of
+        job = self.given.plan.job()
+        before = cio.audit(self._directory).messages
         await send(
-            segments, client=client, tell=recorder, stop=stop, clock=now,
-            patience=Patience(outage_s=600),
+            job.segments(choice), client=client, tell=recorder, stop=stop, clock=now,
+            patience=Patience(outage_s=600), held=held(job, refused(before)),
         )  # fmt: skip
         recorder(RunFinished(at=now.now()))
 
@@ -221,10 +226,46 @@ def explored(examples: int, *, steps: int, seed: int) -> Line:
         seconds=time.monotonic() - started,
         facts=dict(HIT),
     )
-    for kind in ("crash", "end", "disk full", "interrupt"):
+    for kind in ("crash", "end", "disk full", "interrupt", "blocked"):
         if not HIT[kind]:
             raise TortureError(f"T3, seed {seed}: no history has a {kind}: {line}")
     return line
+
+
+def ended_everywhere(*, seed: int, every: int = 1) -> Line:
+    """End the process at each operation on the disk in turn, in the same history (T2).
+
+    Args:
+        seed: Decides the rows.
+        every: How far apart the operations are.
+    """
+    HIT.clear()
+    started, at, points = time.monotonic(), 1, 0
+    while True:
+        machine = Machine()
+        try:
+            machine.begin(number=seed % 1_000, poison={BAD_ROW})
+            is_dead = machine._life(list(OUTCOMES), DoomedDrive(at, Crash()))  # noqa: SLF001
+            machine.nothing_is_wrong()
+            machine.teardown()
+        except TortureError as error:
+            raise TortureError(f"T2, seed {seed}, operation {at}: {error}") from None
+        finally:
+            shutil.rmtree(machine.folder, ignore_errors=True)
+        if not is_dead:
+            break
+        at, points = at + every, points + 1
+    return Line(
+        test="T2",
+        what=f"ended at {points} operations",
+        rows=ROWS * points,
+        requests=HIT["requests"],
+        verdict=Verdict(duplicated_raw=HIT["duplicated"]),
+        seed=seed,
+        kills=points,
+        seconds=time.monotonic() - started,
+        facts={"operations": at - 1},
+    )
 
 
 def _seeded(number: int) -> Any:

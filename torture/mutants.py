@@ -22,6 +22,7 @@ from cio_frames.sandbox import Faults
 from cio_frames.sending import BatchAttempted, Fact, delivery, engine
 from cio_frames.sending.answers import Answer, Request
 from cio_frames.sending.bisection import Bisection
+from cio_frames.sending.hold import Hold
 from cio_frames.sending.http import Transport
 from cio_frames.sending.lanes import Lanes
 from cio_frames.sending.policy import Decision, Delivered, Rejected, decide
@@ -159,6 +160,11 @@ MUTANTS: Mapping[str, Mutant] = {
         caught_by=("duplicated_after_dedupe",),
         edges=[(Transport, "post", _with_new_ids)],
     ),
+    "holds-nobody-back": Mutant(
+        what="goes on with people of whom a row was refused",
+        caught_by=("misheld",),
+        edges=[(Hold, "refused", lambda *_, **__: False)],
+    ),
     "forgets-the-last-row": Mutant(
         what="leaves the last message of a batch out of the request",
         caught_by=("false_ack", "lost"),
@@ -178,7 +184,9 @@ def unmask(mutant: Mutant, *, seed: int, rows: int = 2_000) -> Line:
         seed: Decides the rows and the trouble.
         rows: How many rows.
     """
-    given = Input(frame=people(rows, people=rows // 20, seed=seed), batch_bytes=7_000)
+    poison = set(range(rows // 5, rows, rows // 5))
+    frame = people(rows, people=rows // 20, seed=seed, poison=poison)
+    given = Input(frame=frame, batch_bytes=7_000, poison=poison)
     with hurried(), bench("M", mutant.what, seed=seed, faults=mutant.faults) as put:
         watch = _Watch(given, put.audit)
         client = put.client(transport=Front(watch.look), strict=mutant.strict)

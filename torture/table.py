@@ -14,7 +14,7 @@ _TEXTS = 2
 def cells(line: Line) -> tuple[str, ...]:
     """Return what the table shows of a line. `other` is whatever else must be 0."""
     found = line.verdict
-    other = found.false_nack + found.unattempted_seen + found.payload_mismatch
+    other = found.false_nack + found.unattempted_seen + found.payload_mismatch + found.misheld
     numbers = (
         line.rows, line.requests, line.kills, found.lost, found.duplicated_raw,
         found.duplicated_after_dedupe, found.out_of_order_components, found.false_ack,
@@ -37,4 +37,6 @@ def drawn(lines: Sequence[Line]) -> str:
         )
         for row in rows
     ]
-    return "\n".join([texts[0], "  ".join("-" * width for width in widths), *texts[1:]])
+    notes = [f"{line.test} {line.what}: {line.note}." for line in lines if line.note]
+    rule = "  ".join("-" * width for width in widths)
+    return "\n".join([texts[0], rule, *texts[1:], *([""] if notes else []), *notes])

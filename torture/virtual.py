@@ -100,10 +100,10 @@ class Host:
         await asyncio.sleep(0.01)
         numbers = [(item.traits or item.properties or _Numbered()).n for item in map(_read, items)]
         bad = bool(self.poison & set(numbers))
-        if bad and outcome in _APPLIED:
-            outcome = "400"
         if outcome == "413" and len(items) <= 1:
             outcome = "ok"
+        if bad and outcome in _APPLIED:
+            outcome = "400"
         for _ in range(2 if outcome == "twice" else 1):
             self._keep(items, numbers, applied=outcome in _APPLIED)
         return await _answered(outcome)

@@ -57,7 +57,7 @@ def encode(frame: pl.DataFrame, *, schema: pa.Schema, run_id: str) -> bytes:
         table,
         sink,
         compression="zstd",
-        compression_level=3,
+        compression_level=1,
         use_dictionary=repeated,
         column_encoding=encodings | dict.fromkeys(plain, "PLAIN"),
         write_statistics=["plan", "row", "state"],

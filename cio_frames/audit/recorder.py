@@ -38,6 +38,7 @@ from cio_frames.sending.events import (
     BatchFinished,
     BatchRetried,
     BatchSplit,
+    ClockSkewed,
     Fact,
     RunFinished,
     RunStopped,
@@ -192,6 +193,8 @@ class Recorder:
                 self._enter(batch, Split(batch.number, start + len(first), start, size))
             case BatchFinished():
                 self._finish(fact)
+            case ClockSkewed(note=note):
+                self.run = replace(self.run, notes=(*self.run.notes, note))
             case RunStopped(code=code, reason=reason):
                 self._stop(code, reason)
             case RunFinished():

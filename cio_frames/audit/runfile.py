@@ -82,6 +82,7 @@ class RunFile:
         resumed: When the run was taken up again.
         parts: The parts, by segment.
         counts: What the rows added up to when the run ended.
+        notes: What else is worth knowing of the run, in sentences.
     """
 
     info: RunInfo
@@ -93,6 +94,7 @@ class RunFile:
     resumed: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def new_run_id(at: datetime, *, token: str | None = None) -> str:
@@ -160,6 +162,7 @@ def _parsed(body: dict[str, Any]) -> RunFile:
     described = {name: body.pop(name) for name in RunInfo.__dataclass_fields__}
     body["parts"] = tuple(Part(**part) for part in body["parts"])
     body["resumed"] = tuple(body["resumed"])
+    body["notes"] = tuple(body.get("notes", ()))
     return RunFile(info=RunInfo(**described), **body)
 
 

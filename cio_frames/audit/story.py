@@ -7,6 +7,7 @@ from typing import Any
 from cio_frames.audit.runfile import RunFile
 
 _STRICT = "Customer.io accepted it in strict mode"
+_CARRIED = "It was carried by a request that was refused as a whole. "
 _ENDS: Mapping[str, str] = {
     "delivered": f"{_STRICT}{{answer}}{{moment}}.",
     "accepted_unverified": (
@@ -58,7 +59,8 @@ def _end(record: Mapping[str, Any]) -> str:
     status, at = record["http_status"], record["finished_at"]
     said = [text for text in (record["code"], record["error"]) if text]
     reason = ": ".join(said) or "no reason was given"
-    return _ENDS[record["state"]].format(
+    carried = _CARRIED if record["state"] == "blocked" and record["attempts"] else ""
+    return carried + _ENDS[record["state"]].format(
         answer=f" with status {status}" if status else "",
         moment=f" {_moment(at)}" if at else "",
         reason=reason.rstrip("."),

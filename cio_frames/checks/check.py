@@ -37,9 +37,15 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByValue:
-    """A test of each value of a slot; `bad` gives None where the slot is none of its business."""
+    """A test of each value of a slot.
+
+    Attributes:
+        bad: The test; None where the slot is none of its business.
+        gate: As for `ByText`, asked of the text in the slot; every row is tested without one.
+    """
 
     bad: Callable[[Slot, Scope], pl.Expr | None]
+    gate: Callable[[pl.Expr], pl.Expr] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

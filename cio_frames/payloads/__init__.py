@@ -8,7 +8,14 @@ from cio_frames.payloads.batches import (
     batches,
     cut,
 )
-from cio_frames.payloads.encode import MESSAGE_SCHEMA, encode, lane_key, linked_keys, tree
+from cio_frames.payloads.encode import (
+    MESSAGE_SCHEMA,
+    encode,
+    lane_key,
+    linked_keys,
+    person_key,
+    tree,
+)
 from cio_frames.payloads.ids import ID_ALGORITHM
 
 __all__ = [
@@ -23,5 +30,6 @@ __all__ = [
     "encode",
     "lane_key",
     "linked_keys",
+    "person_key",
     "tree",
 ]

@@ -27,13 +27,14 @@ SEGMENT_SCHEMA = pl.Schema(
         "payload_hash": pl.String,
         "bytes": pl.Int64,
         "lane": pl.Int32,
+        "component": pl.UInt64,
         "batch": pl.Int32,
         "state": pl.String,
         "code": pl.String,
         "error": pl.String,
     }
 )
-"""The columns of `Segment.rows`."""
+"""The columns of `Segment.rows`. Rows with the same `component` are about one person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ MESSAGE_SCHEMA = pl.Schema(
         "row": pl.Int64,
         "person": pl.String,
         "lane": pl.Int32,
+        "component": pl.UInt64,
         "path": pl.String,
         "message_id": pl.String,
         "payload_hash": pl.String,
@@ -31,7 +32,7 @@ MESSAGE_SCHEMA = pl.Schema(
         "message": pl.String,
     }
 )
-"""The columns of an encoded chunk."""
+"""The columns of an encoded chunk. Rows with the same `component` are about one person."""
 
 HASH_CHARACTERS = 32
 _NOT_WRITTEN = ("messageId", "formId")
@@ -64,6 +65,7 @@ def encode(
         pl.col(ROW).alias("row"),
         _first_text(mapping, _PERSON).alias("person"),
         lane_key(mapping).alias("key"),
+        person_key(mapping).alias("who"),
         _time_ms(mapping).alias("time"),
         _given_id(mapping).alias("given"),
         _key_text(mapping, frame=prepared).alias("natural"),
@@ -120,6 +122,11 @@ def lane_key(mapping: MessageMapping) -> pl.Expr:
     return _first_text(mapping, _LANE.get(mapping.call.name, _PERSON)).str.to_lowercase()
 
 
+def person_key(mapping: MessageMapping) -> pl.Expr:
+    """Return whom a row is about, which for a group's row is not whose order it keeps."""
+    return _first_text(mapping, _PERSON).str.to_lowercase()
+
+
 def linked_keys(mapping: MessageMapping) -> list[pl.Expr]:
     """Return the other identifiers by which a row ties its person to further ones."""
     others = [mapping.find(name) for name in _LINKS.get(mapping.call.name, ())]
@@ -162,19 +169,29 @@ def _finished(
         natural = hashed.select(pl.coalesce(digest(pl.col("natural"), **names), "digest"))
         source = natural.to_series()
     derived = ulids(source, times_ms=hashed["time"]).alias("derived")
-    ready = hashed.with_columns(derived, _lane(hashed, components))
+    ready = hashed.with_columns(derived, *_together(hashed, components, mapping=mapping))
     return ready.select(
         "row",
         "person",
         "lane",
+        "component",
         _path(ready, mapping=mapping),
         pl.coalesce("given", "derived").alias("message_id"),
-        pl.col("digest").str.head(HASH_CHARACTERS).alias("payload_hash"),
+        _content(ready).alias("payload_hash"),
         _message(ready, api=mapping.call.api).alias("message"),
     ).select(*MESSAGE_SCHEMA.names()[:-2], _SIZE, "message")
 
 
 _SIZE = pl.col("message").str.len_bytes().cast(pl.Int64).alias("bytes")
+
+
+def _content(parts: pl.DataFrame) -> pl.Expr:
+    """Return the hash of each message; none where its id is made of that hash."""
+    named = [name for name in ("given", "natural") if parts[name].null_count() < parts.height]
+    if not named:
+        return pl.lit(None, pl.String)
+    content = pl.col("digest").str.head(HASH_CHARACTERS)
+    return pl.when(pl.any_horizontal(pl.col(name).is_not_null() for name in named)).then(content)
 
 
 def _message(parts: pl.DataFrame, *, api: str) -> pl.Expr:
@@ -191,13 +208,23 @@ def _message(parts: pl.DataFrame, *, api: str) -> pl.Expr:
     )
 
 
-def _lane(parts: pl.DataFrame, components: pl.DataFrame | None) -> pl.Series:
-    keys = parts.select(pl.col("key").fill_null(""))
+def _together(
+    parts: pl.DataFrame, components: pl.DataFrame | None, *, mapping: MessageMapping
+) -> tuple[pl.Series, pl.Series]:
+    """Return the lane of each row, and the person it is about as a number."""
+    ordered = person = _numbered(parts["key"], components)
+    if mapping.call.name in _LANE:
+        person = _numbered(parts["who"], components)
+    return (ordered % LANES).cast(pl.Int32).alias("lane"), person.alias("component")
+
+
+def _numbered(keys: pl.Series, components: pl.DataFrame | None) -> pl.Series:
+    named = keys.fill_null("").to_frame("key")
     if components is not None:
-        keys = keys.join(components, on="key", how="left", maintain_order="left").select(
+        named = named.join(components, on="key", how="left", maintain_order="left").select(
             pl.coalesce("component", "key")
         )
-    return (keys.to_series().hash() % LANES).cast(pl.Int32).alias("lane")
+    return named.to_series().hash()
 
 
 def _path(parts: pl.DataFrame, *, mapping: MessageMapping) -> pl.Expr:

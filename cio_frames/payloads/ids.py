@@ -20,6 +20,7 @@ _PAIRS = np.array([(one + two).encode() for one in _CROCKFORD for two in _CROCKF
 """The two characters of each ten bits."""
 
 _PAIR_BITS, _TEXT_PAIRS, _WORD_BITS = 10, 13, 64
+_CONTENT_CHARACTERS = 16
 _SEPARATOR = "\x1f"
 
 
@@ -52,6 +53,21 @@ def ulids(digests: pl.Series, *, times_ms: pl.Series) -> pl.Series:
     high = clock << _16 | first >> _48
     low = first << _16 | second >> _48
     return _text(high, low)
+
+
+def content(message_id: str) -> str:
+    """Return the first 16 digits of the digest that a derived id was made of.
+
+    Examples:
+        >>> import polars as pl
+        >>> digest = "00112233445566778899" + "0" * 44
+        >>> content(ulids(pl.Series([digest]), times_ms=pl.Series([1], dtype=pl.Int64))[0])
+        '0011223344556677'
+    """
+    number = 0
+    for character in message_id[-_CONTENT_CHARACTERS:]:
+        number = number << 5 | max(_CROCKFORD.find(character), 0)
+    return f"{number:020x}"[:16]
 
 
 _16, _48, _LOW_48 = np.uint64(16), np.uint64(48), np.uint64((1 << 48) - 1)

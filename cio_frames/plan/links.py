@@ -9,7 +9,7 @@ from cio_frames.checks import Scope
 from cio_frames.frames import ROW, Table
 from cio_frames.identity.links import components
 from cio_frames.mapping import computing
-from cio_frames.payloads import lane_key, linked_keys
+from cio_frames.payloads import lane_key, linked_keys, person_key
 
 if TYPE_CHECKING:
     from cio_frames.plan.plan import Plan
@@ -50,8 +50,11 @@ def _pairs(table: Table, *, scope: Scope) -> pl.DataFrame:
 
 
 def _keys(table: Table, *, scope: Scope) -> pl.Series:
-    """Return whom the rows address."""
+    """Return whom the rows address: a group's rows the group, and the person as well."""
     prepared = scope.mapping.prepare(table.lazy.with_row_index(ROW))
-    keys = prepared.select(lane_key(scope.mapping).alias("key")).unique()
+    found = [lane_key(scope.mapping)]
+    if scope.mapping.call.name == "group":
+        found.append(person_key(scope.mapping))
+    keys = pl.concat([prepared.select(key.alias("key")) for key in found]).unique()
     with computing(scope.mapping):
         return keys.collect(engine="streaming")["key"]

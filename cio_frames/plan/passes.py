@@ -272,7 +272,7 @@ def _segment(
     )
     call = scope.mapping.call.name
     sent = worked.messages.join(placed, on="row", how="left").select(
-        "row", "person", "message_id", "payload_hash", "bytes", "lane", "batch",
+        "row", "person", "message_id", "payload_hash", "bytes", "lane", "component", "batch",
         pl.lit("pending").alias("state"),
     )  # fmt: skip
     left = worked.reasons.with_columns(pl.lit("rejected_local").alias("state"))

@@ -6,6 +6,7 @@ import polars as pl
 
 from cio_frames.audit import HASH_CHARACTERS
 from cio_frames.errors import AuditError
+from cio_frames.payloads.ids import content
 
 SETTLED_SCHEMA = pl.Schema({"message_id": pl.String, "payload_hash": pl.String, "state": pl.String})
 """The columns of what earlier runs settled."""
@@ -64,7 +65,7 @@ class Choice:
         known = self.settled.rename({"payload_hash": "known_hash"})
         joined = messages.join(known, on="message_id", how="left", maintain_order="left")
         fresh = pl.col("state").is_null()
-        changed = pl.col("known_hash") != pl.col("payload_hash").str.head(HASH_CHARACTERS)
+        changed = _hash("known_hash") != _hash("payload_hash")
         settled = joined.filter(~fresh).with_columns(
             state=pl.when(changed).then(pl.lit("rejected_local")).otherwise("state"),
             code=pl.when(changed)
@@ -79,3 +80,13 @@ class Choice:
             ),
         )
         return joined.filter(fresh).select(messages.columns), settled.drop("known_hash")
+
+
+def _hash(column: str) -> pl.Expr:
+    """Return the hashes of a column; where there is none, the id was made of it and tells it."""
+    other = "payload_hash" if column == "known_hash" else "known_hash"
+    told = pl.when(pl.col(other).is_not_null() & pl.col("state").is_not_null()).then("message_id")
+    return pl.coalesce(
+        pl.col(column).str.head(HASH_CHARACTERS),
+        told.map_elements(content, return_dtype=pl.String, skip_nulls=True),
+    )

@@ -30,6 +30,7 @@ def run_view(run: "Run") -> RunView:
         audit=str(run.audit),
         reasons=tuple(_reasons(run)) if run.is_over else (),
         pace=_pace(run),
+        notes=run.notes,
     )
 
 

@@ -22,6 +22,7 @@ from cio_frames.sending import (
     Client,
     Control,
     Fact,
+    Refusal,
     RunFinished,
     RunStarted,
     StopFlag,
@@ -47,6 +48,7 @@ class Run:
         recorder: Keeps the record.
         choice: Which rows are sent.
         known: States of rows that the run does not touch.
+        held: People whose messages are held back, by the number of their component.
         progress: "auto", False, a kind of display, or a function that gets the states.
         detached: Whether nobody waits for it, so that a stop button can be pressed.
         clock: Tells the time.
@@ -65,6 +67,7 @@ class Run:
         recorder: Recorder,
         choice: Choice,
         known: Mapping[str, int] = MappingProxyType({}),
+        held: Mapping[int, Refusal] = MappingProxyType({}),
         progress: object,
         detached: bool,
         clock: Callable[[], datetime],
@@ -73,6 +76,7 @@ class Run:
         self._client = client
         self._recorder = recorder
         self._choice = choice
+        self._held = held
         self._clock = clock
         self._detached = detached
         self.run_id = recorder.run.info.run_id
@@ -124,6 +128,11 @@ class Run:
         """Why the run ended early, as a code and a sentence; None if it did not."""
         fact = self._tally.stopped
         return (fact.code, fact.reason) if fact else None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth knowing of the run beside its rows, in sentences."""
+        return self._tally.notes
 
     @property
     def elapsed_s(self) -> float:
@@ -259,7 +268,12 @@ class Run:
                 tell(RunStarted(run_id=self.run_id, at=self._started))
                 planned = self._job.segments(self._choice)
                 await send(
-                    planned, client=self._client, tell=tell, stop=self._stop, control=self._control
+                    planned,
+                    client=self._client,
+                    tell=tell,
+                    stop=self._stop,
+                    control=self._control,
+                    held=self._held,
                 )
                 self._ended = self._clock()
                 tell(RunFinished(at=self._ended))

@@ -13,6 +13,7 @@ from cio_frames.frames import fingerprint
 from cio_frames.payloads import ID_ALGORITHM
 from cio_frames.run.choice import SETTLED_SCHEMA, Choice
 from cio_frames.run.doubt import InDoubt, resent
+from cio_frames.run.held import held, refused
 from cio_frames.run.job import Job
 from cio_frames.run.run import Run
 from cio_frames.sending import Client
@@ -133,22 +134,24 @@ def take_up(
     again = doubtful.filter(resent(doubtful, now=clock(), in_doubt=in_doubt))
     pending = found.unfinished.filter(pl.col("state") != "in_doubt")
     only = pl.concat([pending, again]).select("plan", "row", "message_id")
+    rows = Audit(directory).messages
+    holding = held(job, refused(rows)) if only.height else {}
     recorder = Recorder.resume(directory)
     return Run(
         job,
         client=client,
         recorder=recorder,
         choice=Choice(only=only),
-        known=_known(directory, only),
+        known=_known(rows, only),
+        held=holding,
         progress=progress,
         detached=detached,
         clock=clock,
     )
 
 
-def _known(directory: Path | str, only: pl.DataFrame) -> Mapping[str, int]:
+def _known(rows: pl.DataFrame, only: pl.DataFrame) -> Mapping[str, int]:
     """Count the states of the rows that a resumed run does not touch."""
-    rows = Audit(directory).messages
     rest = rows.join(only, on=["plan", "row"], how="anti")
     return dict(rest["state"].value_counts().iter_rows())
 

@@ -15,6 +15,7 @@ from cio_frames.sending import (
     BatchFinished,
     BatchRetried,
     BatchSplit,
+    ClockSkewed,
     Fact,
     Paused,
     RunFinished,
@@ -43,6 +44,7 @@ class Tally:
         self._totals: Counter[str] = Counter()
         self._lock = Lock()
         self.stopped: RunStopped | None = None
+        self.notes: tuple[str, ...] = ()
 
     def __call__(self, fact: Fact) -> None:
         """Take note of a fact."""
@@ -87,6 +89,8 @@ class Tally:
                 self._states[state] += len(batch)
             case RunStopped():
                 self.stopped = fact
+            case ClockSkewed(note=note):
+                self.notes = (*self.notes, note)
             case RunStarted() | BatchSplit() | Paused() | RunFinished():
                 pass
             case never:

@@ -8,6 +8,7 @@ from cio_frames.sending.events import (
     BatchFinished,
     BatchRetried,
     BatchSplit,
+    ClockSkewed,
     Fact,
     Listener,
     Paused,
@@ -17,19 +18,23 @@ from cio_frames.sending.events import (
     SegmentPlanned,
     State,
 )
+from cio_frames.sending.hold import HOLDING, Refusal
 from cio_frames.sending.stop import StopFlag
 from cio_frames.sending.worker import Worker
 
 __all__ = [
+    "HOLDING",
     "BatchAttempted",
     "BatchFinished",
     "BatchRetried",
     "BatchSplit",
     "Client",
+    "ClockSkewed",
     "Control",
     "Fact",
     "Listener",
     "Paused",
+    "Refusal",
     "RunFinished",
     "RunStarted",
     "RunStopped",

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 
@@ -29,3 +30,35 @@ class Clock:
     now: Callable[[], datetime] = utc_now
     sleep: Callable[[float], Coroutine[Any, Any, None]] = asyncio.sleep
     random: Callable[[], float] = random.random
+
+
+def header_instant(value: str | None) -> datetime | None:
+    """Return the instant of an HTTP header, or None if it tells none."""
+    try:
+        instant = parsedate_to_datetime(value or "")
+    except ValueError:
+        return None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+SKEW_SECONDS = 300.0
+"""How far this machine's clock may be from the host's without a word."""
+
+
+def skew(date: str | None, *, now: datetime) -> float:
+    """Return how many seconds this machine is ahead of a host; 0 when that is little or unknown.
+
+    Args:
+        date: The `Date` header of an answer.
+        now: This machine's time when it came.
+
+    Examples:
+        >>> noon = datetime(2026, 3, 2, 12, tzinfo=UTC)
+        >>> skew("Mon, 02 Mar 2026 10:00:00 GMT", now=noon)
+        7200.0
+        >>> skew("Mon, 02 Mar 2026 12:04:00 GMT", now=noon)
+        0.0
+    """
+    theirs = header_instant(date)
+    ahead_s = 0.0 if theirs is None else (now - theirs).total_seconds()
+    return ahead_s if abs(ahead_s) > SKEW_SECONDS else 0.0

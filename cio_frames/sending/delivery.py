@@ -1,8 +1,10 @@
 """Bring one batch to its end: attempts, retries and the search for messages at fault."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
+
+import polars as pl
 
 from cio_frames.payloads.batches import Batch
 from cio_frames.sending.answers import Answer, Request
@@ -18,6 +20,7 @@ from cio_frames.sending.events import (
 )
 from cio_frames.sending.flow import Flow
 from cio_frames.sending.guard import FORM_HELD, SYSTEMIC, Guard
+from cio_frames.sending.hold import BLOCKED, HOLDING, Hold, Refusal
 from cio_frames.sending.http import Transport
 from cio_frames.sending.load import Load
 from cio_frames.sending.policy import (
@@ -50,6 +53,7 @@ class Delivery:
         transport: Posts requests.
         flow: Gives leave to send.
         guard: Judges the plan by its first refusals.
+        hold: Knows whose messages are held back.
         tell: Gets the facts.
         halt: Is told when the run must stop.
         strict: Whether the host checks what it gets.
@@ -60,6 +64,7 @@ class Delivery:
     transport: Transport
     flow: Flow
     guard: Guard = field(default_factory=Guard)
+    hold: Hold = field(default_factory=Hold)
     tell: Listener
     halt: Callable[[Stop], None]
     strict: bool
@@ -67,30 +72,29 @@ class Delivery:
     patience: Patience
 
     async def deliver(
-        self, batch: Batch, *, lanes: Callable[[], Sequence[int]], why: Callable[[], Stop]
+        self, batch: Batch, *, places: Callable[[], pl.DataFrame], why: Callable[[], Stop]
     ) -> None:
         """Bring a batch to its end; when the run ends first, tell what is left of it.
 
         Args:
             batch: The messages.
-            lanes: Gives the lane of each message, if that is needed.
+            places: Gives lane and component of each message, if they are needed.
             why: Gives the reason for which the run ends.
         """
-        if self.guard.holds(batch):
-            self.leave(Load(batch), why=FORM_HELD)
-            return
-        load = Load(batch)
+        load = Load(batch, places=places)
+        left_alone = self.guard.holds(batch)
         try:
-            while not load.done and await self._step(load):
+            self._block(load)
+            while not left_alone and not load.done and await self._step(load):
                 if _looks_systemic(load):
-                    await self._probe(load, lanes())
+                    await self._probe(load)
         except asyncio.CancelledError:
             load.doubt(load.flying_until)
         except Exception:
             load.doubt(load.flying_until)
             raise
         finally:
-            self.leave(load, why=why())
+            self.leave(load, why=FORM_HELD if left_alone else why())
 
     def leave(self, load: Load, *, why: Stop) -> None:
         """Tell what becomes of the messages that a run leaves behind."""
@@ -129,19 +133,23 @@ class Delivery:
             case InDoubt():
                 load.search.settled(stop)
 
-    async def _probe(self, load: Load, lanes: Sequence[int]) -> None:
+    async def _probe(self, load: Load) -> None:
         """Try two more messages alone: if they are refused too, the whole plan would be."""
-        load.probed, places = True, probes(lanes)
+        load.probed, lanes = True, load.lanes
+        tried = [load.search.start - 1, *load.open]
+        places = [tried[at] for at in probes([lanes[at] for at in tried])]
         course = self.flow.course(CALLS[load.batch.call].api)
-        if course.verified and lanes[places[0]] == lanes[0]:
+        if course.verified and lanes[places[0]] == lanes[tried[0]]:
             return  # one person's messages say little about those of others
         for at in places:
+            if at not in load.open:
+                break  # held back by the one before
             decision = await self._settled(load, at, at + 1)
             if isinstance(decision, Stop):
                 self._stop(load, at + 1, decision)
             if not isinstance(decision, Delivered | Unverified | Rejected):
                 break
-            load.answered(at)
+            load.answered(at, at + 1)
             self._end(load, at, at + 1, end=decision)
             if not isinstance(decision, Rejected):
                 break
@@ -196,7 +204,7 @@ class Delivery:
         self, load: Load, answer: Answer, *, part: Batch, tries: int, repeats: int
     ) -> Decision:
         since = load.failing_since
-        outage_s = 0.0 if since is None else self.clock.monotonic() - since
+        outage_s = 0.0 if since is None else self.flow.running_s - since
         return decide(
             answer,
             call=part.call,
@@ -233,7 +241,7 @@ class Delivery:
 
     def _retry(self, load: Load, part: Batch, stop: int, *, retry: Retry) -> None:
         if load.failing_since is None:
-            load.failing_since = self.clock.monotonic()
+            load.failing_since = self.flow.running_s
         if retry.in_doubt:
             load.doubt(stop)
         self.tell(
@@ -274,10 +282,34 @@ class Delivery:
             case Rejected(code=code, error=error):
                 load.rejected += 1
                 self._tell_end(load, start, stop, state="rejected_server", code=code, error=error)
+                self._hold(load, start)
                 if systemic := self.guard.rejected(load.batch):
                     self.halt(systemic)
             case InDoubt(code=code, error=error):
                 self._tell_end(load, start, stop, state="in_doubt", code=code, error=error)
+
+    def _hold(self, load: Load, position: int) -> None:
+        """Hold back what is to come of a person, if a refused message is one that does that."""
+        batch = load.batch
+        if batch.call not in HOLDING:
+            return
+        refusal = Refusal(plan=batch.plan, row=batch.rows[position], call=batch.call)
+        self.hold.refused(refusal, person=load.people[position])
+        self._block(load)
+
+    def _block(self, load: Load) -> None:
+        """Tell which messages of a batch are held back, so that they are not sent."""
+        if not self.hold:
+            return
+        for first, last, refusal in self.hold.spans(load.batch, people=load.people):
+            for start, stop in load.left(max(first, load.search.start), last):
+                border = min(max(start, load.doubt_until), stop)
+                told = {"code": BLOCKED, "error": refusal.reason}
+                if start < border:
+                    self._tell_end(load, start, border, state="in_doubt", **told)
+                if border < stop:
+                    self._tell_end(load, border, stop, state="blocked", **told)
+                load.answered(start, stop)
 
     def _accepted(self, load: Load, start: int, stop: int, *, state: State) -> None:
         load.accepted += stop - start
@@ -288,13 +320,13 @@ class Delivery:
     def _tell_end(
         self, load: Load, start: int, stop: int, *, state: State, code: str = "", error: str = ""
     ) -> None:
-        began = load.first_at
+        began, attempts = load.first_at, load.attempts(start)
         self.tell(
             BatchFinished(
                 batch=load.part(start, stop),
                 state=state,
-                attempts=load.attempts(start),
-                status=load.last.status if load.last else None,
+                attempts=attempts,
+                status=load.last.status if load.last and attempts else None,
                 code=code,
                 error=error,
                 in_doubt=state == "in_doubt" or start < load.doubt_until,
@@ -306,6 +338,5 @@ class Delivery:
 
 def _looks_systemic(load: Load) -> bool:
     """Tell whether the very first message was refused alone, in a batch with many more."""
-    return bool(
-        load.rejected and not load.accepted and not load.probed and len(load.batch) >= _PROBED_ROWS
-    )
+    untried = load.rejected and not load.accepted and not load.probed
+    return bool(untried and len(load.open) >= _PROBED_ROWS - 1)

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
+from types import MappingProxyType
 
 import polars as pl
 
@@ -16,6 +17,7 @@ from cio_frames.sending.delivery import Delivery
 from cio_frames.sending.events import Fact, Listener, RunStopped, SegmentPlanned
 from cio_frames.sending.flow import Flow
 from cio_frames.sending.guard import Guard
+from cio_frames.sending.hold import Hold, Refusal
 from cio_frames.sending.http import Transport
 from cio_frames.sending.lanes import Lanes
 from cio_frames.sending.load import Load
@@ -23,7 +25,7 @@ from cio_frames.sending.policy import Patience, Stop
 from cio_frames.sending.stop import StopFlag
 from cio_frames.spec import CALLS
 
-AHEAD = 2
+AHEAD = 1
 """How many segments are planned before their turn. More would only fill the memory."""
 
 OPEN_BATCHES = 256
@@ -42,6 +44,7 @@ async def send(
     control: Control | None = None,
     clock: Clock | None = None,
     patience: Patience | None = None,
+    held: Mapping[int, Refusal] = MappingProxyType({}),
 ) -> None:
     """Send segments, and tell the facts until every planned row has its end.
 
@@ -56,6 +59,8 @@ async def send(
         control: Asks to pause, to go on, or for another rate.
         clock: Time and chance.
         patience: How long to wait for better times.
+        held: People whose messages are held back from the start, by the number of their
+            component.
 
     Raises:
         MissingKeyError: The client has no key for a call.
@@ -70,6 +75,7 @@ async def send(
             control=control,
             clock=clock,
             patience=patience or Patience(),
+            hold=Hold(held),
         )
         await engine.run(segments)
 
@@ -87,6 +93,7 @@ class _Engine:
         control: Control | None,
         clock: Clock,
         patience: Patience,
+        hold: Hold,
     ) -> None:
         self._client = client
         self._listener = tell
@@ -97,6 +104,7 @@ class _Engine:
             transport=transport,
             flow=self._flow,
             guard=self._guard,
+            hold=hold,
             tell=self._tell,
             halt=self._halt,
             strict=client.strict,
@@ -143,8 +151,8 @@ class _Engine:
         if not self._flow.ending.is_set():
             try:
                 self._take_pulled()
-                self._pull_next(segments)
                 self._admit()
+                self._pull_next(segments)  # after making room: a segment may have nothing to send
                 self._start()
             except Exception as error:  # noqa: BLE001  # a plan or a listener may raise anything
                 self._fail(error)
@@ -194,7 +202,7 @@ class _Engine:
     def _launch(self, batch: Batch) -> None:
         segment, _ = self._segments[batch.segment]
         delivering = asyncio.create_task(
-            self._delivery.deliver(batch, lanes=partial(_lanes, batch, segment), why=self._why)
+            self._delivery.deliver(batch, places=partial(_places, batch, segment), why=self._why)
         )
         self._running.add(delivering)
         delivering.add_done_callback(partial(self._delivered, batch))
@@ -273,9 +281,8 @@ class _Engine:
             raise
 
 
-def _lanes(batch: Batch, segment: Segment) -> Sequence[int]:
-    """Return the lane of each message."""
+def _places(batch: Batch, segment: Segment) -> pl.DataFrame:
+    """Return lane and component of each message."""
     rows = pl.DataFrame({"row": batch.rows})
-    lanes = segment.rows.select("row", "lane")
-    joined = rows.join(lanes, on="row", how="left", maintain_order="left")
-    return joined["lane"].to_list()
+    places = segment.rows.select("row", "lane", "component")
+    return rows.join(places, on="row", how="left", maintain_order="left")

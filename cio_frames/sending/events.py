@@ -115,6 +115,27 @@ class Paused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClockSkewed:
+    """This machine's clock differs from the host's. Told once in a run.
+
+    Attributes:
+        ahead_s: Seconds that this machine is ahead; negative when it is behind.
+    """
+
+    ahead_s: float
+
+    @property
+    def note(self) -> str:
+        """What is wrong, what it means and what to do."""
+        way = "ahead of" if self.ahead_s > 0 else "behind"
+        return (
+            f"This machine's clock is {abs(self.ahead_s) / 60:,.0f} minutes {way} Customer.io's. "
+            "Times that come from it, such as those of the record, are off by that; the "
+            "timestamps of your rows are sent as they are. Set the clock."
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunStopped:
     """No further request is started. What was not sent stays pending.
 
@@ -142,6 +163,7 @@ Fact = (
     | BatchSplit
     | BatchFinished
     | Paused
+    | ClockSkewed
     | RunStopped
     | RunFinished
 )

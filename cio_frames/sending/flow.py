@@ -8,9 +8,9 @@ from typing import Literal
 
 from cio_frames.sending.answers import Answer
 from cio_frames.sending.client import Client
-from cio_frames.sending.clock import Clock
+from cio_frames.sending.clock import Clock, skew
 from cio_frames.sending.control import LOOK_S, Control
-from cio_frames.sending.events import Listener, Paused
+from cio_frames.sending.events import ClockSkewed, Listener, Paused
 from cio_frames.sending.limiter import Breaker, Concurrency, TokenBucket
 from cio_frames.sending.policy import Decision, Delivered, Retry, Split, Unverified
 
@@ -63,6 +63,9 @@ class Flow:
         self._breaker = Breaker(now=now)
         self._probe = asyncio.Lock()
         self._under_way = 0
+        self._compared = False
+        self._held_up = 0  # requests that wait for the end of a pause
+        self._pause_began = self._paused_s = 0.0
         self._courses = {
             api: Course(
                 bucket=TokenBucket(client.request_rate(api), now=now),
@@ -74,6 +77,12 @@ class Flow:
     def course(self, api: str) -> Course:
         """Return what was learned about a surface."""
         return self._courses[api]
+
+    @property
+    def running_s(self) -> float:
+        """The time, which stands still while the user's pause holds requests up."""
+        now = self._clock.monotonic()
+        return now - self._paused_s - (now - self._pause_began if self._held_up else 0.0)
 
     async def rest(self, seconds: float) -> bool:
         """Wait, or return early when the run ends.
@@ -116,11 +125,26 @@ class Flow:
 
     async def _may_leave(self, api: str, *, after_s: float) -> bool:
         going = await self.rest(after_s)
-        while going and self._control.paused:
-            going = await self.rest(LOOK_S)
+        if going and self._control.paused:
+            going = await self._pause_over()
         self._follow()
         while going and (wait_s := self._courses[api].bucket.take(self._clock.monotonic())):
             going = await self.rest(wait_s)
+        return going
+
+    async def _pause_over(self) -> bool:
+        """Wait for the end of the user's pause. Returns whether the run goes on."""
+        if not self._held_up:
+            self._pause_began = self._clock.monotonic()
+        self._held_up += 1
+        going = True
+        try:
+            while going and self._control.paused:
+                going = await self.rest(LOOK_S)
+        finally:
+            self._held_up -= 1
+            if not self._held_up:
+                self._paused_s += self._clock.monotonic() - self._pause_began
         return going
 
     def _follow(self) -> None:
@@ -147,12 +171,21 @@ class Flow:
                 course.concurrency.pushed_back(now)
             case Delivered() | Unverified():
                 course.verified = True
+                self._compare(answer)
                 course.bucket.speed_up(now)
                 self._breaker.succeeded(now)
                 if answer.compressed:
                     course.gzip = "proven"
         if answer.kind == "answer" and not isinstance(decision, Retry):
             course.concurrency.answered(answer.elapsed_s, now=now)
+
+    def _compare(self, answer: Answer) -> None:
+        """Tell, once, when this machine's clock is far from the host's."""
+        if self._compared or answer.date is None:
+            return
+        if ahead_s := skew(answer.date, now=self._clock.now()):
+            self._compared = True
+            self._tell(ClockSkewed(ahead_s=ahead_s))
 
     def _failed(self, course: Course, *, answer: Answer, retry: Retry, now: float) -> None:
         if retry.slow_down:

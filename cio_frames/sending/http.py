@@ -14,6 +14,7 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from types import ModuleType
@@ -202,6 +203,7 @@ def _library(transport: Any) -> ModuleType:
     return import_module("httpx2" if find_spec("httpx2") else "httpx")
 
 
+@cache
 def _version() -> str:
     try:
         return metadata.version("cio-frames")

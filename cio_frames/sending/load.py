@@ -1,6 +1,9 @@
 """One batch on its way, and what is known of its messages so far."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cached_property
+
+import polars as pl
 
 from cio_frames.payloads.batches import Batch
 from cio_frames.sending.answers import Answer
@@ -12,10 +15,13 @@ class Load:
 
     Args:
         batch: The messages.
+        places: Gives columns lane and component, with a row for each message; not needed for a
+            batch that is left behind.
     """
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Batch, *, places: Callable[[], pl.DataFrame] = pl.DataFrame) -> None:
         self.batch = batch
+        self._look_up = places
         self.search = Bisection(len(batch))
         self.plain = False  # leave compression out
         self.gzip_refused: tuple[int, int] | None = None
@@ -29,6 +35,30 @@ class Load:
         self.last: Answer | None = None
         self._sent: list[tuple[int, int]] = []
         self._answered: set[int] = set()
+
+    @cached_property
+    def places(self) -> pl.DataFrame:
+        """Lane and component of each message."""
+        return self._look_up()
+
+    @property
+    def lanes(self) -> list[int]:
+        """The lane of each message."""
+        return self.places["lane"].to_list()
+
+    @cached_property
+    def people(self) -> list[int | None]:
+        """The component of each message."""
+        return self.places["component"].to_list()
+
+    @property
+    def open(self) -> list[int]:
+        """The positions that have had no answer."""
+        return [
+            at
+            for first, stop in self.left(self.search.start, len(self.batch))
+            for at in range(first, stop)
+        ]
 
     def part(self, start: int, stop: int) -> Batch:
         """Return the messages from `start` up to `stop`."""
@@ -52,9 +82,9 @@ class Load:
         """Note that the messages up to `stop` were refused together."""
         self.refused_until = max(self.refused_until, stop)
 
-    def answered(self, position: int) -> None:
-        """Note that a message had its answer out of turn."""
-        self._answered.add(position)
+    def answered(self, start: int, stop: int) -> None:
+        """Note that messages had their answer out of turn, or need none."""
+        self._answered.update(range(start, stop))
 
     @property
     def done(self) -> bool:

@@ -9,11 +9,10 @@ import math
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Literal
 
 from cio_frames.sending.answers import Answer
+from cio_frames.sending.clock import header_instant
 from cio_frames.spec import CALLS
 
 
@@ -336,16 +335,8 @@ def retry_after(value: str | None, *, date: str | None = None) -> float | None:
     try:
         seconds = float(value)
     except ValueError:
-        until, since = _instant(value), _instant(date)
+        until, since = header_instant(value), header_instant(date)
         if until is None or since is None:
             return None
         seconds = (until - since).total_seconds()
     return min(max(seconds, 0.0), RETRY_AFTER_SECONDS) if math.isfinite(seconds) else None
-
-
-def _instant(value: str | None) -> datetime | None:
-    try:
-        instant = parsedate_to_datetime(value or "")
-    except ValueError:
-        return None
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

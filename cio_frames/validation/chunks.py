@@ -102,8 +102,9 @@ def _asked(
 def _opened(prepared: pl.DataFrame, gates: Sequence[Gate]) -> Iterator[tuple[str, pl.DataFrame]]:
     """Yield the rows that each gate lets through."""
     if gates:
-        flags = prepared.select(
-            gate.is_open.fill_null(value=False).alias(f"{place}")
+        values = {gate.column: gate.values for gate in gates}  # put together once for all gates
+        flags = prepared.select(**values).select(
+            gate.is_open(pl.col(gate.column)).fill_null(value=False).alias(f"{place}")
             for place, gate in enumerate(gates)
         )
         for gate, column, is_open in zip(

@@ -1,6 +1,6 @@
 """Checks made ready for one table: expressions over its prepared columns."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -23,10 +23,22 @@ from cio_frames.values import as_text, has_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """A cheap test that tells which rows are worth asking further."""
+    """A cheap test that tells which rows are worth asking further.
 
-    name: str
-    is_open: pl.Expr
+    Attributes:
+        column: The column it looks at.
+        values: What it looks at there; gates of one column share it.
+        is_open: True in the rows worth asking, from the values.
+    """
+
+    column: str
+    values: pl.Expr
+    is_open: Callable[[pl.Expr], pl.Expr]
+
+    @property
+    def name(self) -> str:
+        """What tells it from others."""
+        return f"{self.is_open.__name__} {self.column}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,11 +134,8 @@ def filled(words: str, column: str | None) -> str:
 
 def _probes(check: Check, *, scope: Scope) -> Iterator[Probe]:
     match check.test:
-        case ByValue(bad=test):
-            for slot in scope.mapping.slots:
-                bad = test(slot, scope)
-                if bad is not None:
-                    yield probe(check, slot=slot, bad=bad, value=_shown(slot, scope), scope=scope)
+        case ByValue() as by_value:
+            yield from _value_probes(check, by_value, scope=scope)
         case ByText() as by_text:
             yield from _text_probes(check, by_text, scope=scope)
         case ByRow(bad=test):
@@ -139,6 +148,18 @@ def _probes(check: Check, *, scope: Scope) -> Iterator[Probe]:
             yield probe(check, slot=None, bad=bad, value=value, own=True)
         case _:
             return
+
+
+def _value_probes(check: Check, test: ByValue, *, scope: Scope) -> Iterator[Probe]:
+    for slot in scope.mapping.slots:
+        bad = test.bad(slot, scope)
+        if bad is not None:
+            text = text_of(slot) if test.gate else None
+            gate = None
+            if test.gate and text is not None:
+                gate = Gate(column=slot.name, values=text, is_open=test.gate)
+            shown = _shown(slot, scope)
+            yield probe(check, slot=slot, bad=bad, value=shown, scope=scope, gate=gate)
 
 
 def _text_probes(check: Check, test: ByText, *, scope: Scope) -> Iterator[Probe]:
@@ -154,10 +175,9 @@ def _gated(slot: Slot, test: ByText) -> tuple[pl.Expr, Gate] | None:
     """Return the text of a slot, and the gate before it."""
     text, number = text_of(slot), number_text(slot)
     if text is not None:
-        return text, Gate(name=f"{test.gate.__name__} {slot.name}", is_open=test.gate(text))
+        return text, Gate(column=slot.name, values=text, is_open=test.gate)
     if number is not None and test.numbers is not None:
-        is_open = test.numbers(pl.col(slot.name))
-        return number, Gate(name=f"{test.numbers.__name__} {slot.name}", is_open=is_open)
+        return number, Gate(column=slot.name, values=pl.col(slot.name), is_open=test.numbers)
     return None
 
 

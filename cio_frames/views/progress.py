@@ -10,6 +10,7 @@ from cio_frames.sending.events import (
     BatchFinished,
     BatchRetried,
     BatchSplit,
+    ClockSkewed,
     Fact,
     Paused,
     RunFinished,
@@ -125,7 +126,7 @@ def advance(state: ProgressState, fact: Fact, *, now_s: float) -> ProgressState:
             return replace(state, phase="finishing", stopped=reason, waiting="")
         case RunFinished():
             return replace(state, phase="finished", waiting="")
-        case RunStarted():
+        case RunStarted() | ClockSkewed():
             return state
         case never:
             assert_never(never)

@@ -50,7 +50,7 @@ STATES: dict[str, StateView] = {
         sign="‖",
         label="blocked",
         tone="care",
-        sentence="Held back: an earlier row of the same person did not arrive.",
+        sentence="Held back: an earlier row of the same person was refused.",
     ),
     "pending": StateView(sign="…", label="pending", tone="dull", sentence="Not sent."),
 }

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Literal
 
 from cio_frames.views import charts, pace, parts
@@ -43,6 +44,7 @@ class RunView:
         audit: Directory of the audit; empty without one.
         reasons: Why rows did not arrive, in any order.
         pace: How fast it went, if it took long enough to tell.
+        notes: What else is worth knowing, in sentences.
     """
 
     run_id: str
@@ -58,6 +60,7 @@ class RunView:
     audit: str = ""
     reasons: tuple[ReasonView, ...] = field(default=())
     pace: PaceView | None = None
+    notes: tuple[str, ...] = ()
 
 
 _OUTCOMES: dict[Outcome, tuple[str, Tone]] = {
@@ -69,8 +72,7 @@ _OUTCOMES: dict[Outcome, tuple[str, Tone]] = {
 }
 _NO_CODE = "no code"
 _ANSWERED = ("delivered", "accepted_unverified", "rejected_server")
-_UNSENT = ("pending", "blocked")
-_FAILED = ("rejected_local", "rejected_server", "in_doubt")
+_FAILED = ("rejected_local", "rejected_server", "blocked", "in_doubt")
 
 
 def html(view: RunView) -> Markup:
@@ -83,6 +85,7 @@ def html(view: RunView) -> Markup:
         ),
         parts.sentence(_sentence(view), style=css.LEAD),
         *_stop_reason(view, tone),
+        *(_notice("Note: ", note, tone="care") for note in view.notes),
         parts.figures(_figures(view)),
         parts.bar(bars),
         parts.grid(("state", "rows", "share", "meaning"), _state_rows(view), right={1, 2}),
@@ -100,6 +103,7 @@ def text(view: RunView) -> str:
         plain.paragraph(f"Run: {view.call} · {view.run_id} · {view.host} · {word}"),
         plain.paragraph(_sentence(view)),
         *([plain.paragraph(f"Why: {view.reason}")] if view.reason else []),
+        *(plain.paragraph(f"Note: {note}") for note in view.notes),
         plain.columns((), states, right={1}),
         plain.columns((), _figures(view), right={1}),
     ]
@@ -144,11 +148,17 @@ def next_steps(view: RunView) -> list[tuple[str, str]]:
         return steps
     if any(view.counts.get(state) for state in _FAILED):
         steps.append(("The rows that did not arrive, with reasons:", "run.failed()"))
-    if any(view.counts.get(state) for state in _UNSENT) and view.audit:
+    if view.counts.get("blocked") and view.audit:
+        steps.append(("Correct the refused rows, then send what they hold back:", _again(view)))
+    if view.counts.get("pending") and view.audit:
         steps.append(("Send the rest, without repeating what arrived:", _resume(view.audit)))
     if view.audit:
         steps.append(("The record of every row is in", view.audit))
     return steps
+
+
+def _again(view: RunView) -> str:
+    return f"plan.send(client, audit={str(PurePath(view.audit).parent)!r})"
 
 
 def _resume(audit: str) -> str:
@@ -183,10 +193,13 @@ def _sentence(view: RunView) -> str:
 
 def _stop_reason(view: RunView, tone: Tone) -> list[Markup]:
     """Return why the run ended early."""
-    if not view.reason:
-        return []
-    told = parts.sentence(tag("strong", "Why: "), tag("bdi", view.reason))
-    return [tag("div", told, style=css.join(css.NOTICE, css.edge(tone)))]
+    return [_notice("Why: ", view.reason, tone=tone)] if view.reason else []
+
+
+def _notice(head: str, words: str, *, tone: Tone) -> Markup:
+    """Return a sentence that stands out."""
+    told = parts.sentence(tag("strong", head), tag("bdi", words))
+    return tag("div", told, style=css.join(css.NOTICE, css.edge(tone)))
 
 
 def _figures(view: RunView) -> list[tuple[str, str]]:

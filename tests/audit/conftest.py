@@ -255,6 +255,7 @@ def segment(
             "payload_hash": [f"{row:032x}" for row in rows],
             "bytes": [100 + row for row in rows],
             "lane": [batch_of.get(row) for row in rows],
+            "component": rows,
             "batch": [batch_of.get(row) for row in rows],
             "state": ["pending"] * sent + ["rejected_local"] * rejected,
             "code": [None] * sent + ["id.missing"] * rejected,

@@ -25,6 +25,7 @@ def content(info) -> RunFile:
         versions={"polars": "2"},
         parts=(part,),
         counts={"rows": 2},
+        notes=("The clock is wrong.",),
     )
 
 

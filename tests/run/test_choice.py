@@ -5,6 +5,7 @@ import pytest
 
 from cio_frames.errors import AuditError
 from cio_frames.payloads import MESSAGE_SCHEMA
+from cio_frames.payloads.ids import ulids
 from cio_frames.run import Choice
 
 
@@ -85,3 +86,27 @@ def test_a_row_without_a_recorded_id_may_be_anything():
     )
 
     assert Choice(only=only).require_same(messages("A"), plan=0) is None
+
+
+DIGEST, OTHER = "00112233445566778899aabbccddeeff", "f" * 32
+DERIVED = ulids(pl.Series([DIGEST]), times_ms=pl.Series([1], dtype=pl.Int64))[0]
+
+
+@pytest.mark.parametrize(
+    ("now", "known", "code"),
+    [
+        pytest.param(OTHER, None, "message.conflict", id="taken from a record for other content"),
+        pytest.param(DIGEST, None, None, id="taken from a record for the same content"),
+        pytest.param(None, OTHER, "message.conflict", id="derived, once given to other content"),
+        pytest.param(None, DIGEST, None, id="derived, once given to the same content"),
+        pytest.param(None, None, None, id="derived both times"),
+    ],
+)
+def test_a_derived_id_tells_its_content(now, known, code):
+    """Where an id stands for its message, it is compared with the hash of the other one."""
+    before = settled((DERIVED, known, "delivered")).cast({"payload_hash": pl.String})
+    again = messages(DERIVED).with_columns(payload_hash=pl.lit(now, pl.String))
+
+    _, left = Choice(settled=before).of_messages(again)
+
+    assert left["code"].to_list() == [code]

@@ -29,6 +29,7 @@ THREATS = {
     "web pages that post": "sandbox/test_guard.py::test_origin_must_be_the_server_itself",
     "slow senders": "sandbox/test_guard.py::test_200_slow_connections_do_not_block",
     "scripts in what is drawn": "views/test_html.py",
+    "unsafe ways of writing the package": "security/test_source.py::test_the_package_keeps_the_rule",
 }
 
 

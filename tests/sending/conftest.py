@@ -5,7 +5,7 @@ import gzip
 import json
 import selectors
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ import polars as pl
 from cio_frames.payloads.batches import Batch, Segment
 from cio_frames.sending.client import Client, connect
 from cio_frames.sending.clock import Clock
+from cio_frames.sending.control import Control
 from cio_frames.sending.engine import send
 from cio_frames.sending.events import (
     BatchAttempted,
@@ -25,6 +26,7 @@ from cio_frames.sending.events import (
     RunStopped,
     SegmentPlanned,
 )
+from cio_frames.sending.hold import Refusal
 from cio_frames.sending.policy import Patience
 from cio_frames.sending.stop import StopFlag
 
@@ -165,8 +167,12 @@ def batch(
 def segment(
     rows: int, *, per_batch: int = 10, number: int = 0, first_row: int = 0, plan: int = 0,
     call: str = "track", lane_of: Callable[[int], int] | None = None, path: str | None = None,
+    person_of: Callable[[int], int] | None = None,
 ) -> Segment:  # fmt: skip
-    """Return a segment; by default each batch has lanes of its own, two rows to a lane."""
+    """Return a segment; by default each batch has lanes of its own, two rows to a lane.
+
+    Unless it is told otherwise, every lane has one person.
+    """
     numbers = list(range(first_row, first_row + rows))
     lanes = [lane_of(row) if lane_of else (row - first_row) // 2 % 1024 for row in numbers]
     order = sorted(range(rows), key=lambda at: (lanes[at], at))
@@ -179,8 +185,10 @@ def segment(
         )
         for count, cut in enumerate(cuts)
     )  # fmt: skip
+    people = [person_of(row) for row in numbers] if person_of else lanes
     frame = pl.DataFrame(
-        {"row": numbers, "lane": lanes}, schema={"row": pl.Int64, "lane": pl.Int32}
+        {"row": numbers, "lane": lanes, "component": people},
+        schema={"row": pl.Int64, "lane": pl.Int32, "component": pl.UInt64},
     )
     return Segment(plan=plan, number=number, call=call, rows=frame, batches=batches)
 
@@ -277,7 +285,8 @@ def client_of(host: Host, **options: Any) -> Client:
 
 def run(
     segments: Iterable[Segment], host: Host | None = None, *, stop: StopFlag | None = None,
-    listen: Callable[[Fact], None] | None = None, patience: Patience | None = None, **options: Any,
+    listen: Callable[[Fact], None] | None = None, patience: Patience | None = None,
+    held: Mapping[int, Refusal] | None = None, control: Control | None = None, **options: Any,
 ) -> Record:  # fmt: skip
     """Send segments to a host in virtual time and check what must always hold."""
     host = host or Host()
@@ -293,7 +302,7 @@ def run(
         source: Iterator[Segment] = iter(segments)
         await send(
             source, client=client_of(host, **options), tell=tell, stop=stop or StopFlag(),
-            clock=virtual_clock(), patience=patience,
+            clock=virtual_clock(), patience=patience, held=held or {}, control=control,
         )  # fmt: skip
         assert asyncio.all_tasks() == before, "no task is left behind"
         return asyncio.get_running_loop().time()

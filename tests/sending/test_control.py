@@ -6,9 +6,11 @@ import pytest
 
 from cio_frames.sending.client import connect
 from cio_frames.sending.control import Control
+from cio_frames.sending.events import BatchRetried
 from cio_frames.sending.flow import Flow
 from cio_frames.sending.limiter import TokenBucket
-from tests.sending.conftest import virtual_clock, virtually
+from cio_frames.sending.policy import Patience
+from tests.sending.conftest import Host, run, segment, virtual_clock, virtually
 
 
 def _times(control, *, requests, rate=None, at=None):
@@ -96,3 +98,58 @@ def test_a_new_limit_forgets_what_was_saved_up():
     assert [bucket.take(10.0), bucket.take(10.0)] == [0.0, 0.25]
     bucket.limit(None, now=10.0)
     assert [bucket.take(10.0) for _ in range(5)] == [0.0] * 5
+
+
+def _paused_in_an_outage(*, pause_s):
+    """Return a run in which a request fails from the start, with a pause in the middle."""
+    control = Control()
+    host = Host(lambda _: 503)
+
+    def listen(fact):
+        if isinstance(fact, BatchRetried) and len(host.requests) == 5:
+            control.paused = True
+            loop = asyncio.get_running_loop()
+            loop.call_later(pause_s, lambda: setattr(control, "paused", False))
+
+    patience = Patience(outage_s=600)
+    return run([segment(30)], host, listen=listen, patience=patience, control=control)
+
+
+@pytest.mark.parametrize("pause_s", [60.0, 3_600.0, 86_400.0])
+def test_a_pause_does_not_use_up_the_patience(pause_s):
+    """However long the user pauses an outage, as many requests as without it are tried after it."""
+    record = _paused_in_an_outage(pause_s=pause_s)
+    plain = run([segment(30)], Host(lambda _: 503), patience=Patience(outage_s=600))
+
+    assert record.stopped == plain.stopped == "OUTAGE"
+    assert record.seconds - pause_s == pytest.approx(plain.seconds, rel=0.1)
+    assert len(record.host.requests) == pytest.approx(len(plain.host.requests), abs=3)
+
+
+def test_time_stands_still_for_the_patience_while_requests_are_held_up():
+    """Several requests that wait out one pause count it once, and a running run counts as time."""
+
+    async def work():
+        control = Control()
+        client = connect(write_key="k", rate=None)
+        flow = Flow(client, clock=virtual_clock(), tell=lambda _: None, control=control)
+        await asyncio.sleep(10.0)
+        before = flow.running_s
+        control.paused = True
+
+        async def leaving():
+            async with flow.leave("pipelines", after_s=0.0):
+                pass
+
+        waiting = [asyncio.create_task(leaving()) for _ in range(3)]
+        await asyncio.sleep(100.0)
+        during = flow.running_s
+        control.paused = False
+        await asyncio.gather(*waiting)
+        await asyncio.sleep(5.0)
+        return before, during, flow.running_s
+
+    before, during, after = virtually(work)
+
+    assert (before, during) == (10.0, pytest.approx(10.0, abs=0.2))
+    assert after == pytest.approx(15.0, abs=0.2)

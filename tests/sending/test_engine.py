@@ -469,6 +469,16 @@ def test_nothing_is_lost_doubled_or_out_of_order_under_faults(faults, rows, per_
         )
 
 
+@pytest.mark.parametrize("empty", [{0}, {1}, {0, 1, 2}, {3}], ids=str)
+def test_a_segment_with_nothing_to_send_does_not_end_the_run(empty):
+    """Wherever segments without requests are, all others are sent."""
+    segments = [
+        segment(0 if at in empty else 5, number=at, first_row=10 * at) for at in range(4)
+    ]  # fmt: skip
+
+    assert run(segments).counts == ({"delivered": 5 * (4 - len(empty))})
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_prescribed_answers_per_message_are_followed_to_their_end(seed):
     """50 people with 40 messages each and scripted answers: each ends once, in order."""

@@ -1,9 +1,15 @@
-"""The short form of T3."""
+"""The short form of T2 and T3."""
 
-from torture.machine import explored
+from torture.machine import ended_everywhere, explored
 
 
 def test_random_histories_break_nothing():
     """Crashes, full disks, interrupts and bad answers in any order leave every number at zero."""
     line = explored(8, steps=10, seed=20263)
     assert line.facts["requests"] > 50
+
+
+def test_an_end_at_any_operation_breaks_nothing():
+    """Wherever on its way the process ends, what it left is true, and the rest is sent."""
+    line = ended_everywhere(seed=20263, every=17)
+    assert line.kills > 5

@@ -1,6 +1,6 @@
 """The table shows every number that must be zero."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
@@ -40,3 +40,10 @@ def test_lines_add_up():
     both = summed([line(lost=1, duplicated_raw=2), line(lost=3)], what="both")
     assert both.verdict == Verdict(lost=4, duplicated_raw=2)
     assert (both.rows, both.requests) == (14, 6)
+
+
+def test_a_note_is_told_below_the_table():
+    """What is worth a sentence follows the numbers; without one the table ends with them."""
+    noted = replace(line(), note="hit 3 times")
+    assert drawn([noted, line()]).splitlines()[-2:] == ["", "T0 made up: hit 3 times."]
+    assert drawn([line()]).splitlines()[-1].startswith("T0")

@@ -161,6 +161,12 @@ def test_a_stopped_run_says_why_in_red(run_view):
             ["cio.resume('audit/run-1', client)", "audit/run-1"],
             id="pending",
         ),
+        pytest.param(
+            {"rejected_server": 1, "blocked": 2},
+            "finished",
+            ["run.failed()", "plan.send(client, audit='audit')", "audit/run-1"],
+            id="blocked",
+        ),
         pytest.param({"pending": 1}, "running", [], id="running"),
     ],
 )
@@ -170,6 +176,15 @@ def test_what_to_do_next(run_view, counts, outcome, typed):
 
     assert [what for _, what in next_steps(view)] == typed
     assert all(f"  {what}" in summary.text(view) for what in typed)
+
+
+def test_a_note_stands_out(run_view):
+    """What else is worth knowing is a sentence of its own, in both forms."""
+    view = replace(run_view, notes=("The clock is wrong.",))
+
+    assert "The clock is wrong." in str(summary.html(view))
+    assert "Note: The clock is wrong." in summary.text(view)
+    assert "Note:" not in summary.text(run_view)
 
 
 def test_an_empty_run_is_no_success_story(run_view, read):

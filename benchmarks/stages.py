@@ -1,0 +1,256 @@
+"""Where the time goes: processor seconds of each stage, beside the least that its work can cost.
+
+The stages run one after the other in one process, so that each second belongs to one of them. In a
+real run they overlap on the cores there are.
+"""
+
+import argparse
+import asyncio
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import polars as pl
+import polars_hash  # noqa: F401 - gives expressions the name space `chash`
+from isal import igzip
+
+import cio_frames as cio
+from benchmarks.inputs import events_file
+from benchmarks.measure import sink
+from cio_frames.audit.recorder import Recorder
+from cio_frames.audit.runfile import RunInfo
+from cio_frames.frames.fingerprint import fingerprint
+from cio_frames.payloads import Batch, Segment, batches, encode
+from cio_frames.run import Choice
+from cio_frames.sending.answers import Request
+from cio_frames.sending.events import BatchAttempted, BatchFinished, RunFinished, SegmentPlanned
+from cio_frames.validation import check, probes
+
+CHUNK_ROWS = 50_000
+AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What one stage took.
+
+    Attributes:
+        name: The stage.
+        ours: Processor seconds per million rows.
+        alone: The same for the least that does this work; None where there is no such thing.
+        least: What that is.
+    """
+
+    name: str
+    ours: float
+    alone: float | None = None
+    least: str = ""
+
+
+class Watch:
+    """Adds up processor seconds by name."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Add what happens inside to `name`."""
+        began = time.process_time()
+        yield
+        self.spent[name] = self.spent.get(name, 0.0) + time.process_time() - began
+
+
+def started(code: str) -> float:
+    """Return the processor seconds of a new interpreter that runs `code`."""
+    command = [sys.executable, "-c", f"import time\n{code}\nprint(time.process_time())"]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def planned(plan: cio.Plan, watch: Watch) -> None:
+    """Do what comes before a request, chunk by chunk."""
+    with watch("checks of the table"):
+        assert plan.foreseen is not None
+    with watch("fingerprint"):
+        fingerprint(plan.table)
+    scope = plan.scope()
+    strict = [item for item in plan.applied if item.severity == "refuse"]
+    passes = [("gate", probes(strict, scope=scope)), ("checks", probes(plan.applied, scope=scope))]
+    chunks = plan.table.chunks(CHUNK_ROWS)
+    while True:
+        with watch("read"):
+            chunk = next(chunks, None)
+        if chunk is None:
+            return
+        prepared = plan.mapping.prepare(chunk)
+        for name, tests in passes:
+            with watch(name):
+                check(prepared, tests=tests, raw=chunk)
+        with watch("encode"):
+            messages = encode(prepared, plan.mapping)
+        with watch("alone: JSON"):
+            chunk.select(pl.struct(pl.exclude("__row__")).struct.json_encode())
+        with watch("alone: hash"):
+            messages.select(pl.col("message").chash.sha2_256())  # type: ignore[attr-defined]
+        with watch("cut"):
+            batches(
+                messages.sort("lane", "row"),
+                plan=0, segment=0, call="track", batched=True, limit_bytes=plan.batch_bytes,
+            )  # fmt: skip
+
+
+def packed(segments: Sequence[Segment], watch: Watch) -> list[bytes]:
+    """Make the bodies of all requests, and compress them."""
+    found = []
+    for batch in (batch for segment in segments for batch in segment.batches):
+        with watch("bodies"):
+            body = batch.body()
+        with watch("gzip"):
+            found.append(igzip.compress(body, 1, mtime=0))
+        with watch("alone: zlib"):
+            zlib.compress(body, 1)
+    return found
+
+
+def recorded(segments: Sequence[Segment], watch: Watch) -> float:
+    """Keep the record of segments that are delivered; return its bytes per row."""
+    now, rows = datetime.now(UTC), sum(segment.rows.height for segment in segments)
+    info = RunInfo(
+        run_id="run", created=now, region="us", endpoint="sink", strict=True,
+        rows=rows, plans=(("track", rows),),
+    )  # fmt: skip
+    with TemporaryDirectory() as folder:
+        with watch("record"), Recorder.start(Path(folder), info, key="0" * 64) as recorder:
+            for segment in segments:
+                recorder(SegmentPlanned(segment=segment))
+                for start in range(0, len(segment.batches), AT_ONCE):
+                    together = segment.batches[start : start + AT_ONCE]
+                    recorder.record([BatchAttempted(batch=b, attempt=1, at=now) for b in together])
+                    recorder.record([delivered(batch, now) for batch in together])
+            recorder(RunFinished(at=now))
+        kept = sum(path.stat().st_size for path in Path(folder).rglob("*.parquet"))
+    with watch("alone: Parquet"):
+        for segment in segments:
+            segment.rows.write_parquet(BytesIO(), compression="zstd", compression_level=1)
+    return kept / rows
+
+
+def delivered(batch: Batch, now: datetime) -> BatchFinished:
+    """Return the fact that a batch has arrived."""
+    return BatchFinished(
+        batch=batch, state="delivered", attempts=1, status=200, code="", error="",
+        in_doubt=False, elapsed_s=0.1, at=now,
+    )  # fmt: skip
+
+
+def posted(bodies: Sequence[bytes], watch: Watch) -> None:
+    """Post the same bytes with this package's transport, and with httpx alone."""
+    import httpx
+
+    async def ours(url: str) -> None:
+        client = cio.connect(endpoint=url, write_key="benchmark", gzip=False)
+        async with client.session() as transport:
+            with watch("post"):
+                await together(
+                    [
+                        Request(api="pipelines", path="/v1/batch", body=body, plain=True)
+                        for body in bodies
+                    ],
+                    transport.post,
+                )
+
+    async def alone(url: str) -> None:
+        async with httpx.AsyncClient(base_url=url, auth=("benchmark", "")) as client:
+            with watch("alone: httpx"):
+                await together(bodies, lambda body: client.post("/v1/batch", content=body))
+
+    with sink() as url:
+        asyncio.run(ours(url))
+        asyncio.run(alone(url))
+
+
+async def together(items: Sequence[Any], work: Callable[[Any], Any]) -> None:
+    """Work on all items, some at once."""
+    waiting = iter(items)
+
+    async def take() -> None:
+        for item in waiting:
+            await work(item)
+
+    await asyncio.gather(*[take() for _ in range(AT_ONCE)])
+
+
+def measured(rows: int, *, folder: Path) -> tuple[list[Stage], float]:
+    """Return the stages of sending so many events, and the bytes of record per row."""
+    path, watch = events_file(folder, rows), Watch()
+    plan = cio.scan(path).cio.track(event="event", user_id="user_id", timestamp="occurred_at")
+    planned(plan, watch)
+    segments = list(plan.segments(Choice()))
+    bodies = packed(segments, watch)
+    kept = recorded(segments, watch)
+    posted(bodies, watch)
+    per = {name: spent / rows * 1e6 for name, spent in watch.spent.items()}
+    return [
+        Stage(name="start", ours=started("import cio_frames"), alone=started("import polars"), least="import polars"),
+        Stage(name="read, a pass", ours=per["read"]),
+        Stage(name="checks of the table", ours=per["checks of the table"]),
+        Stage(name="gate: what forbids sending", ours=per["gate"]),
+        Stage(name="fingerprint", ours=per["fingerprint"]),
+        Stage(name="checks of each row", ours=per["checks"]),
+        Stage(name="encode: JSON, hash, ids", ours=per["encode"],
+              alone=per["alone: JSON"] + per["alone: hash"], least="polars' JSON and SHA-256"),
+        Stage(name="cut into requests", ours=per["cut"] + per["bodies"]),
+        Stage(name="gzip", ours=per["gzip"], alone=per["alone: zlib"], least="zlib, level 1"),
+        Stage(name="record", ours=per["record"], alone=per["alone: Parquet"], least="polars writing the rows as Parquet"),
+        Stage(name="post", ours=per["post"], alone=per["alone: httpx"], least="httpx with the same bytes"),
+    ], kept  # fmt: skip
+
+
+def table(stages: Sequence[Stage]) -> pl.DataFrame:
+    """Return the stages as a table, with the share of each."""
+    whole = sum(stage.ours for stage in stages)
+    return pl.DataFrame(
+        {
+            "stage": [stage.name for stage in stages],
+            "cpu s per million": [round(stage.ours, 2) for stage in stages],
+            "share": [f"{stage.ours / whole:.0%}" for stage in stages],
+            "least": [stage.least for stage in stages],
+            "its cpu s": [stage.alone and round(stage.alone, 2) for stage in stages],
+            "distance": [
+                f"{stage.ours / stage.alone:.1f} x" if stage.alone else "" for stage in stages
+            ],
+        }
+    )
+
+
+def main(rows: int, *, folder: Path) -> str:
+    """Return the stages as a table in Markdown, with the cost of the record below."""
+    stages, kept = measured(rows, folder=folder)
+    record = next(stage for stage in stages if stage.name == "record")
+    with pl.Config(tbl_formatting="MARKDOWN", tbl_hide_column_data_types=True, tbl_rows=-1,
+                   tbl_hide_dataframe_shape=True, tbl_cols=-1, tbl_width_chars=200,
+                   fmt_str_lengths=60):  # fmt: skip
+        text = str(table(stages))
+    whole = sum(stage.ours for stage in stages)
+    return (
+        f"{text}\n\nAll stages: {whole:.2f} cpu s per million messages. "
+        f"The record: {record.ours:.2f} us and {kept:.1f} B per message."
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--folder", type=Path, default=Path("build") / "benchmarks")
+    asked = parser.parse_args()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    print(main(asked.rows, folder=asked.folder))
