@@ -277,6 +277,7 @@ class Run:
                 )
                 self._ended = self._clock()
                 tell(RunFinished(at=self._ended))
+        self._tally.recorded(self._recorder.run.counts)
         self._is_over = True
         if self._detached:
             self._show_summary()

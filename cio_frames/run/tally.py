@@ -42,6 +42,7 @@ class Tally:
         self._states: Counter[str] = Counter(known)
         self._planned = self._states.total()
         self._totals: Counter[str] = Counter()
+        self._recorded: dict[str, int] = {}
         self._lock = Lock()
         self.stopped: RunStopped | None = None
         self.notes: tuple[str, ...] = ()
@@ -54,12 +55,17 @@ class Tally:
     def counts(self) -> dict[str, int]:
         """Return the rows in each state, and rows, requests, retries and bytes in all."""
         with self._lock:
-            states = {state: self._states[state] for state in STATES}
+            states = self._recorded or {state: self._states[state] for state in STATES}
             states["pending"] = self._rows - sum(
                 count for state, count in states.items() if state != "pending"
             )
             totals = {name: self._totals[name] for name in ("requests", "retries", "bytes")}
             return {"rows": self._rows, **states, **totals}
+
+    def recorded(self, counts: Mapping[str, int]) -> None:
+        """Take over the states of the record, which knows what an earlier run left in doubt."""
+        with self._lock:
+            self._recorded = {state: counts.get(state, 0) for state in STATES}
 
     def require_balance(self, *, complete: bool) -> None:
         """Raise if a row is in two states, or in none although the run is over.

@@ -1,5 +1,8 @@
 """A refused identify holds the person's later rows back, in runs and in what resumes them."""
 
+import time
+from collections import Counter
+
 import httpx2
 import polars as pl
 import pytest
@@ -104,14 +107,16 @@ def test_a_stopped_run_is_resumed_with_its_people_held_back(workspace, tmp_path)
     slow = cio.connect(endpoint=workspace.url, write_key=workspace.write_key, rate=2)
     run = plans.send(slow, audit=tmp_path, progress=False, wait=False)
     while run.counts["rejected_server"] == 0:
-        pass
+        time.sleep(0.01)
     run.stop()
     run.wait()
     assert run.counts["pending"] + run.counts["in_doubt"] > 0
 
-    cio.resume(run.audit, workspace.client(), progress=False)
+    again = cio.resume(run.audit, workspace.client(), progress=False)
 
     found = states(run.audit)
+    recorded = Counter(state for each in found for state in each)
+    assert {state: again.counts[state] for state in recorded} == dict(recorded)
     assert found[1] == EXPECTED[1]
     assert found[0][1] == "rejected_server"
     assert found[0][3] in ("blocked", "in_doubt")

@@ -47,3 +47,13 @@ def test_a_row_without_an_end_is_a_fault_when_the_run_is_complete():
     """A run that ended by itself leaves no row without a state."""
     with pytest.raises(AccountingError):
         Tally(rows=1).require_balance(complete=True)
+
+
+def test_the_record_has_the_last_word():
+    """A row that an earlier run left in doubt is in doubt, whatever this run made of it."""
+    tally = Tally(rows=1)
+    tally(planned("blocked"))
+
+    tally.recorded({"in_doubt": 1})
+
+    assert (tally.counts()["in_doubt"], tally.counts()["blocked"]) == (1, 0)
