@@ -5,6 +5,7 @@ import re
 from cio_frames.checks.check import ByCall, ByColumn, Check, Scope
 from cio_frames.mapping import Slot
 from cio_frames.spec import (
+    CALLS,
     FLAT_PREFIXES,
     FORM_RESERVED,
     LIMITS,
@@ -52,6 +53,38 @@ def _reserved(slot: Slot, scope: Scope) -> str | None:
     key = _first_key(slot) or ""
     prefixed = owner == "person" and key.startswith(RESERVED_PREFIXES)
     return "Begins as names do that Customer.io keeps." if prefixed and not _flat(key) else None
+
+
+def _plain(name: str) -> str:
+    """Return a name without case, spaces and signs."""
+    return re.sub(r"[^a-z0-9]", "", name.casefold())
+
+
+_SPELLED = {"createdAt": "created_at"}
+_MEANT = {
+    _plain(word): _SPELLED.get(field.path[1], field.path[1])
+    for field in CALLS["identify"].fields
+    if field.path[0] == "traits" and field.synonyms
+    for word in field.synonyms
+} | {
+    _plain(row.name): row.name
+    for row in RESERVED_TRAITS.values()
+    if row.settable and row.of == "person"
+}
+"""What the name of a trait is meant as, where Customer.io gives one spelling of it a meaning."""
+
+
+def _nearly(slot: Slot, scope: Scope) -> str | None:
+    """Tell of a trait that is named nearly like one with a meaning, which is not there."""
+    key = _first_key(slot)
+    if scope.mapping.call.name != "identify" or key is None or len(slot.path) > 2:  # noqa: PLR2004
+        return None
+    meant = _MEANT.get(_plain(key))
+    exact = {*RESERVED_TRAITS, *STRIPPED_TRAITS}
+    there = {other.path for other in scope.mapping.slots}
+    if meant is None or key in exact or ("traits", meant) in there:
+        return None
+    return f"Customer.io knows it as {meant}."
 
 
 def _flat(key: str) -> bool:
@@ -124,6 +157,14 @@ NAME_CHECKS = (
         consequence="The value is not stored under that name, or changes who the person is.",
         source="reference 6 (reserved attributes)",
         unrepaired="another name is for you to choose",
+    ),
+    Check(
+        code="name.nearly", severity="warn", test=ByColumn(bad=_nearly),
+        sentence="{column} is another name for an attribute that Customer.io acts on.",
+        hint="Rename the column to that name if it is meant.",
+        consequence="It is stored under its own name, and nothing acts on it: no mail goes to an Email.",
+        source="reference 6 (attribute names are case-sensitive; reserved attributes)",
+        unrepaired="whether it is meant as that is for you to say",
     ),
     Check(
         code="name.stripped", severity="warn", test=ByColumn(bad=_stripped),

@@ -19,6 +19,7 @@ TIMELIKE = re.compile(
     r"(?:^|_)(?:at|on|date|time|datetime|timestamp|since|until)$|(?<=[a-z])(?:At|On|Date|Time)$"
 )
 SPACED = r"^\d{4}-\d{2}-\d{2} \d{2}:\d{2}"
+WRITTEN = r"^\s*\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d{2})(?:\s+\d{1,2}:\d{2}.*)?\s*$"
 MILLISECONDS = (10**11, 10**14)
 TOLERATED = timedelta(days=1)
 
@@ -80,6 +81,12 @@ def _spaced(slot: Slot, _: Scope) -> pl.Expr | None:
     if not (_is_trait(slot) and slot.dtype == pl.String and not slot.json):
         return None
     return pl.col(slot.name).str.contains(SPACED)
+
+
+def _written(slot: Slot, _: Scope) -> pl.Expr | None:
+    if not (_is_trait(slot) and slot.dtype == pl.String and not slot.json):
+        return None
+    return pl.col(slot.name).str.contains(WRITTEN)
 
 
 def _with_t(slot: Slot, _: MessageMapping) -> pl.Expr | None:
@@ -145,6 +152,14 @@ TRAIT_CHECKS = (
         consequence="Conditions on time do not hold.",
         source="reference 1.6 (ACT)",
         repair=Repair(change=_with_t, safe=True, sentence="times as text get a T between date and time"),
+    ),
+    Check(
+        code="trait.date-written", severity="info", test=ByValue(bad=_written),
+        sentence="{column} holds dates as people write them, which stay text.",
+        hint="Turn the column into dates before: pd.to_datetime(column, dayfirst=...) where days come first.",
+        consequence="Conditions on time do not hold.",
+        source="reference 1.6 (ACT: only ISO texts become times)",
+        unrepaired="which part is the day and which the month cannot be known of a single value",
     ),
     Check(
         code="trait.created-future", severity="warn", test=ByValue(bad=_future),
