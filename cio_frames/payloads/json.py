@@ -184,9 +184,8 @@ def _value(leaf: Leaf) -> tuple[pl.Expr, bool]:
 
 def _typed(values: pl.Expr, dtype: pl.DataType, *, timezone: str | None) -> tuple[pl.Expr, bool]:
     if dtype.is_float():
-        return pl.when(values.is_finite()).then(
-            pl.when(values == 0).then(0.0).otherwise(values)
-        ), True
+        # 3.0 is written as 3: a table read again, with a gap in its whole numbers, is the same
+        return as_text(values, dtype=dtype), False
     if dtype.is_integer() or isinstance(dtype, pl.Decimal):
         return _digits(values, dtype)
     if isinstance(dtype, pl.Datetime):
