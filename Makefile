@@ -1,5 +1,7 @@
 # make demo   runs the main job on sample_data against the embedded workspace
 # make test   runs every check and test
+# make docs   builds the site in build/docs/html, notebooks run
+# make pictures   draws the pictures of the README
 # make torture  kills, cuts and confuses the sending in full size, and prints one table
 # make bench    measures side by side with what a user would pick instead
 # All build .venv first, from the hash-locked lists in requirements/.
@@ -8,7 +10,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TRY_WHEEL = import cio_frames as cio, polars as pl; assert 'build/wheel/site' in cio.__file__, cio.__file__; print(pl.DataFrame({'id': ['u1']}).cio.identify(user_id='id').counts)
 
-.PHONY: demo test lint types pytest wheel torture bench lock sample-data clean
+.PHONY: demo test lint types pytest wheel docs pictures torture bench lock sample-data clean
 
 demo: .venv/run.done
 	$(BIN)/cio-frames demo
@@ -35,6 +37,17 @@ wheel: .venv/dev.done
 	$(BIN)/python -m pip install --quiet --no-deps --target build/wheel/site build/wheel/*.whl
 	cd build/wheel && PYTHONPATH="$(CURDIR)/build/wheel/site" "$(CURDIR)/$(BIN)/python" -c "$(TRY_WHEEL)"
 
+# The site is made of a copy, where README, notebooks and pages lie side by side and may leave files.
+docs: .venv/docs.done
+	rm -rf build/docs && mkdir -p build/docs/source/notebooks
+	cp -R docs/. sample_data build/docs/source
+	sed 's#docs/##g' README.md > build/docs/source/README.md
+	cp notebooks/*.ipynb build/docs/source/notebooks
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m sphinx --fail-on-warning --keep-going -q -j auto -b html build/docs/source build/docs/html
+
+pictures: .venv/dev.done
+	$(BIN)/python docs/pictures.py
+
 torture: .venv/dev.done
 	$(BIN)/python -m torture
 
@@ -46,6 +59,8 @@ lock: .venv/dev.done
 		--generate-hashes --no-header --no-annotate --quiet --output-file requirements/run.txt
 	$(BIN)/uv pip compile pyproject.toml requirements/build.in --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --quiet --output-file requirements/dev.txt
+	$(BIN)/uv pip compile pyproject.toml requirements/build.in --extra docs --universal --python-version 3.11 \
+		--constraint requirements/dev.txt --generate-hashes --no-header --no-annotate --quiet --output-file requirements/docs.txt
 
 sample-data: .venv/run.done
 	$(BIN)/python sample_data/generate.py
@@ -60,6 +75,10 @@ sample-data: .venv/run.done
 
 .venv/dev.done: .venv/run.done requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	touch $@
+
+.venv/docs.done: .venv/run.done requirements/docs.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
 	touch $@
 
 clean:

@@ -12,6 +12,7 @@ extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ex
 exclude_patterns = ["**/audit*", "README.md", "sample_data"]
 html_theme = "furo"
 html_title = "cio_frames"
+html_show_copyright = False
 html_copy_source = False
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
@@ -22,6 +23,9 @@ nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_merge_streams = True
+nb_ipywidgets_js: dict[
+    str, dict[str, str]
+] = {}  # notebooks save no widgets, so no page asks the network for them
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

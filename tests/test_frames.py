@@ -1144,3 +1144,31 @@ def test_notes_belong_to_the_scanned_frame_alone(tmp_path):
 
     assert Note in {type(note) for note in read(frame).notes}
     assert read(frame.head(1)).notes == ()
+
+
+@pytest.mark.parametrize("separator", ["", "xx", "\n", '"', "§"])
+def test_a_separator_that_is_none_is_an_error_of_the_file(tmp_path, separator):
+    """A separator that cannot part columns is refused with what to pass instead."""
+    path = tmp_path / "people.csv"
+    path.write_text("id,plan\nu1,pro\n")
+
+    with pytest.raises(InputFileError, match=r'Pass one character, as in separator=";"'):
+        scan(path, separator=separator)
+
+
+def test_a_scanned_table_is_called_after_its_files(tmp_path):
+    """Reports name the file that was scanned, and the first of several."""
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("id\nu1\n")
+    pl.DataFrame({"id": ["u1"]}).write_parquet(tmp_path / "c.parquet")
+
+    labels = [read(scan(tmp_path / name)).label for name in ("a.csv", "c.parquet", "?.csv")]
+
+    assert labels == ["a.csv", "c.parquet", "a.csv and 1 more"]
+
+
+def test_a_frame_derived_from_a_scanned_one_is_no_file(tmp_path):
+    """A frame that is not the file any more does not carry its name."""
+    (tmp_path / "a.csv").write_text("id\nu1\n")
+
+    assert read(scan(tmp_path / "a.csv").head(1)).label == "polars lazy frame"

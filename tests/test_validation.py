@@ -141,3 +141,13 @@ def test_what_the_door_rejected_is_rejected():
 
     assert plan.counts["rejected"] == 1
     assert [part.reasons["row"].to_list() for part in plan.worked(chunk_rows=1)] == [[], [1], []]
+
+
+def test_a_note_of_a_file_counts_what_it_says(tmp_path):
+    """What a file note counts stands in its sentence: no other number stands beside it."""
+    (tmp_path / "people.csv").write_text("id,plan\n1,pro\n,\n2,free\n")
+    plan = cio.scan(tmp_path / "people.csv").cio.identify(user_id="id")
+
+    notes = plan.findings.filter(pl.col("code").str.starts_with("file."))
+    assert notes["value"].to_list() == ["", ""]
+    assert "1 wholly empty row was left out." in notes["message"].to_list()

@@ -202,7 +202,7 @@ NAME_CHECKS = (
         code="mapping.proposed", severity="info", test=ByColumn(bad=_proposed),
         sentence="{column} was taken without being named.",
         hint="Name it to make sure.",
-        consequence="The rows would be about other people if the guess is wrong.",
+        consequence="If the guess is wrong, so is every message.",
         source="cio.suggest",
         unrepaired="the right column is for you to name",
     ),

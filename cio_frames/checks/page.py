@@ -47,6 +47,13 @@ DOOR = {
 }
 """What the door tells of a table beside the conversions of `SAYS`."""
 
+LATER = {
+    "identity.conflict": "With `on_conflict=`: rows do not come out as they ask; `preview.conflicts` tells why.",
+    "plan.threshold": "More rows fail than `thresholds=` allows: export the table again, or allow more.",
+}
+"""What is found after the checks, from all their results."""
+LATER_SEVERITY = {"identity.conflict": "reject or refuse", "plan.threshold": "refuse"}
+
 INTRO = """\
 # Every code
 
@@ -73,7 +80,7 @@ sending. **info**: good to know.
 
 def page() -> str:
     """Return the page of all codes, in Markdown."""
-    return "\n".join((INTRO, *_contents(), *_sections(), *_door())) + "\n"
+    return "\n".join((INTRO, *_contents(), *_sections(), *_door(), *_later())) + "\n"
 
 
 def _subject(check: Check) -> str:
@@ -145,6 +152,13 @@ def _door() -> Iterator[str]:
         yield f"| `{code}` | {severity} | {words} |"
     for code, words in DOOR.items():
         yield f"| `{code}` | info or warn | {words} |"
+
+
+def _later() -> Iterator[str]:
+    yield "\n## After the checks\n"
+    yield "| Code | Severity | What |\n| --- | --- | --- |"
+    for code, words in LATER.items():
+        yield f"| `{code}` | {LATER_SEVERITY[code]} | {words} |"
 
 
 if __name__ == "__main__":

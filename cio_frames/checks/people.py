@@ -34,7 +34,8 @@ def _messages(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     made = whole
     if keys:
         filled = pl.all_horizontal(pl.col(slot.name).is_not_null() for slot in keys)
-        made = pl.when(filled).then(_hash(keys)).otherwise(whole)
+        time = [slot for slot in (mapping.find("timestamp"),) if slot]  # an id begins with its time
+        made = pl.when(filled).then(_hash([*keys, *time])).otherwise(whole)
     if given is not None:
         named = pl.col(given.name)
         made = pl.when(named.is_not_null()).then(named.hash()).otherwise(made)

@@ -92,10 +92,7 @@ def balance(sent: Sequence[Sent], *, workspace: Sandbox) -> dict[str, int]:
 
 def _foretold(plans: Sequence[Plan]) -> list[str]:
     """Return what the identity preview says of the clean files together."""
-    preview = getattr(Backfill(plans), "identity", None)
-    if preview is None:
-        return []
-    told = preview(progress=False).summary
+    told = Backfill(plans).identity(progress=False).summary
     rows = [(name, number(told[name])) for name in ("creates", "merges", "conflicts", "visitors")]
     title = "What the identity preview says, before anything is sent"
     return [_section(title, text.columns((), rows, right={1}).splitlines())]

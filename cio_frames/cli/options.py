@@ -95,6 +95,7 @@ class Rules:
     Attributes:
         timezone: Zone of times that carry none, e.g. Europe/Berlin; UTC without it.
         nulls: What an empty cell means: omit or send, or column=send for one column.
+        hash: Columns to send as their SHA-256 only, as a,b.
         namespace: Keeps message ids of one workspace apart from those of another.
         select: Codes of checks to apply, or how they begin; all without it.
         ignore: Codes of checks to leave out, or how they begin.
@@ -113,6 +114,7 @@ class Rules:
 
     timezone: Words = None
     nulls: Annotated[tuple[str, ...], Parameter(metavar="POLICY..."), _OFF] = ()
+    hash: Columns = None
     namespace: Annotated[str, Parameter(metavar="TEXT", show_default=False)] = ""
     select: Codes = ()
     ignore: Codes = ()

@@ -79,6 +79,7 @@ def arguments(fields: Fields, rules: Rules, *, columns: Collection[str]) -> dict
     named["key"] = _listed(fields.key or "") or None
     named["timezone"] = rules.timezone
     named["nulls"] = _nulls(rules.nulls)
+    named["hash"] = _listed(rules.hash or "") or None
     return {name: value for name, value in named.items() if value is not None}
 
 

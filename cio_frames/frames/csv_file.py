@@ -233,7 +233,8 @@ def _notes(files: Sequence[Layout], settled: Settled) -> Iterator[Note]:
             code="file.blank-rows",
             severity="warn",
             count=settled.blank,
-            message=f"{settled.blank:,} wholly empty rows were left out.",
+            message=f"{settled.blank:,} wholly empty "
+            f"{'row was' if settled.blank == 1 else 'rows were'} left out.",
         )
     if settled.open_ended > settled.blank:
         for file in files:

@@ -36,8 +36,10 @@ def layout(path: str, *, encoding: str, separator: str | None) -> Layout:
     """Return the layout of a file, from its start.
 
     Raises:
-        InputFileError: If its header cannot name columns, or two separators would fit.
+        InputFileError: If its header cannot name columns, two separators would fit, or the one
+            that was named is none.
     """
+    _check_separator(path, separator)
     raw = first_bytes(path)
     head = _decoded(path, raw, encoding).removeprefix("\ufeff")
     if "\r" in head and "\n" not in head:
@@ -64,6 +66,18 @@ def _decoded(path: str, raw: bytes, encoding: str) -> str:
         before = raw[: broken.start]
         line = raw[before.rfind(b"\n") + 1 :].split(b"\n", 1)[0]
         raise _encoding_fault(path, before.count(b"\n") + 1, line) from broken
+
+
+def _check_separator(path: str, separator: str | None) -> None:
+    if separator is None or (
+        len(separator) == 1 and separator.isascii() and separator not in '"\r\n'
+    ):
+        return
+    raise InputFileError(
+        path,
+        problem=f"separator={separator!r} cannot part its columns",
+        hint='Pass one character, as in separator=";" or separator="\\t", or leave it out.',
+    )
 
 
 def check_header(path: str, names: Sequence[str]) -> None:

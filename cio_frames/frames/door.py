@@ -10,7 +10,7 @@ from polars.datatypes import DataTypeClass
 from cio_frames.errors import UnsupportedFrameError
 from cio_frames.frames import pandas_door, values
 from cio_frames.frames.columns import Column, check_names
-from cio_frames.frames.notes import Note, remembered
+from cio_frames.frames.notes import Note, label_of, remembered
 from cio_frames.frames.table import Table, reading
 
 
@@ -57,14 +57,15 @@ def read(anything: Any) -> Table:
 
 
 def _lazy(frame: pl.LazyFrame) -> Table:
-    with reading("polars lazy frame"):
+    label = label_of(frame)
+    with reading(label):
         schema = frame.collect_schema()
     check_names(schema)
     notes = remembered(frame)
     odd = [name for name, dtype in schema.items() if _is_odd(dtype)]
     if not odd:
-        return Table(lazy=frame, label="polars lazy frame", notes=notes)
-    with reading("polars lazy frame"):
+        return Table(lazy=frame, label=label, notes=notes)
+    with reading(label):
         collected = frame.collect(engine="streaming")
     loaded = Note(
         code="frame.loaded",
@@ -73,7 +74,7 @@ def _lazy(frame: pl.LazyFrame) -> Table:
         message=f"The lazy frame was loaded: the values of {', '.join(map(repr, odd))} "
         "must be looked at one by one.",
     )
-    return _polars(collected, label="polars lazy frame", notes=(*notes, loaded))
+    return _polars(collected, label=label, notes=(*notes, loaded))
 
 
 def _polars(frame: pl.DataFrame, *, label: str, notes: tuple[Note, ...] = ()) -> Table:

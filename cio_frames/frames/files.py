@@ -12,6 +12,7 @@ from cio_frames.errors import InputFileError
 from cio_frames.frames import csv_file
 from cio_frames.frames.bytes_of import first_bytes, refuse_bomb
 from cio_frames.frames.csv_layout import check_header
+from cio_frames.frames.notes import give_label
 
 Source = str | PathLike[str]
 
@@ -109,10 +110,13 @@ def scan(
     for path in paths:
         _check_start(path, kinds[path], known)
     if kinds[paths[0]] == "parquet":
-        return _parquet(paths, ids=ids, types=types or {})
-    return csv_file.scan(
-        paths, ids=ids, types=dict(types or {}), separator=separator, encoding=known
-    )
+        frame = _parquet(paths, ids=ids, types=types or {})
+    else:
+        frame = csv_file.scan(
+            paths, ids=ids, types=dict(types or {}), separator=separator, encoding=known
+        )
+    more = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
+    return give_label(frame, f"{Path(paths[0]).name}{more}")
 
 
 def _encoding(path: str, encoding: str) -> str:

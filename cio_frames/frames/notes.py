@@ -26,6 +26,7 @@ class Note:
 
 
 _SCANNED: dict[int, tuple[Note, ...]] = {}
+_LABELS: dict[int, str] = {}
 
 
 def remember(frame: pl.LazyFrame, notes: tuple[Note, ...]) -> pl.LazyFrame:
@@ -41,3 +42,15 @@ def remember(frame: pl.LazyFrame, notes: tuple[Note, ...]) -> pl.LazyFrame:
 def remembered(frame: pl.LazyFrame) -> tuple[Note, ...]:
     """Return the notes of a frame that `scan` made; a frame derived from it has none."""
     return _SCANNED.get(id(frame), ())
+
+
+def give_label(frame: pl.LazyFrame, label: str) -> pl.LazyFrame:
+    """Keep what a scanned file is called, for as long as its lazy frame lives."""
+    _LABELS[id(frame)] = label
+    weakref.finalize(frame, _LABELS.pop, id(frame), None)
+    return frame
+
+
+def label_of(frame: pl.LazyFrame) -> str:
+    """Return what a frame is called: after its files, if `scan` made it."""
+    return _LABELS.get(id(frame), "polars lazy frame")

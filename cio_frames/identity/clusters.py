@@ -82,7 +82,8 @@ def _cluster(found: Preview, name: str) -> Cluster:
     size = found.clusters.filter(pl.col("cluster") == name).row(0, named=True)
     people = len(numbers)
     return Cluster(
-        title=f"{size['identifiers']:,} identifiers in {size['rows']:,} rows: "
+        title=f"{size['identifiers']:,} identifiers in {size['rows']:,} "
+        f"{'row' if size['rows'] == 1 else 'rows'}: "
         f"{people:,} {'person' if people == 1 else 'people'} in the end",
         nodes=nodes,
         edges=tuple(_edges(ties, shown, owners)),

@@ -53,7 +53,9 @@ def propose(sample: pl.DataFrame, *, call: Call) -> list[Proposal]:
             proposals.append(proposal)
             free.remove(proposal.column)
     if not _names_someone(proposals, call=call):
-        proposals += _by_addresses(sample, call=call, free=free)
+        proposals += _by_addresses(sample, call=call, free=free) or _by_hint(
+            sample, call=call, free=free
+        )
     return proposals
 
 
@@ -99,6 +101,32 @@ def _by_addresses(sample: pl.DataFrame, *, call: Call, free: Sequence[str]) -> l
     return []
 
 
+def _by_hint(sample: pl.DataFrame, *, call: Call, free: Sequence[str]) -> list[Proposal]:
+    """Propose for the person what may also be something else: a name, or the number of the row."""
+    names_person = any(
+        row.argument == "user_id" and row.required.startswith("one-of:") for row in call.fields
+    )
+    named = {folded(name): name for name in reversed(free) if not _is_empty(sample[name])}
+    column = next((named[word] for word in _HINTS if word in named), None)
+    if not names_person or column is None:
+        return []
+    told = f"no column is named like an identifier of people; make sure that it is {_HINTS[folded(column)]}"
+    _, evidence = _agrees_as_id(sample[column])
+    return [
+        Proposal(
+            argument="user_id", column=column, confidence="medium", reason=f"{told}; {evidence}"
+        )
+    ]
+
+
+_NOT_A_NAME, _NOT_THE_ROW = "an id and no name", "the person's id and not the row's own"
+_HINTS = {
+    "customer": _NOT_A_NAME, "user": _NOT_A_NAME, "person": _NOT_A_NAME, "member": _NOT_A_NAME,
+    "id": _NOT_THE_ROW,
+}  # fmt: skip
+"""Names, folded, that hint at a person, the likeliest first, and what else they could mean."""
+
+
 def _names_someone(proposals: Iterable[Proposal], *, call: Call) -> bool:
     found = {proposal.argument for proposal in proposals}
     required = {
@@ -118,9 +146,9 @@ def _agrees(values: pl.Series, *, row: Field) -> tuple[bool, str]:
         temporal = values.dtype.is_temporal()
         return (
             temporal,
-            f"its values are {values.dtype}" if temporal else "its values are read as times",
+            "its values are times" if temporal else "its values are read as times",
         )
-    return True, f"its values are {values.dtype}"
+    return True, f"its values are {'text' if values.dtype == pl.String else values.dtype}"
 
 
 def _agrees_as_id(values: pl.Series) -> tuple[bool, str]:

@@ -101,7 +101,7 @@ class Estimate:
                 what="profiles removed", estimate=number(self.removed_profiles),
                 why="by merges and deletions, for good",
             ),
-            Line(what="objects", estimate=f"at most {number(self.objects)} new"),
+            Line(what="objects", estimate=f"at most {number(self.objects)} new" if self.objects else "none"),
         ]  # fmt: skip
         if self.price is not None:
             price = f"{self.price:,.2f} for the new profiles"

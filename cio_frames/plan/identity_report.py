@@ -101,7 +101,6 @@ def _conflicts(conflicts: pl.DataFrame, *, several: bool) -> Iterator[ConflictVi
             serious=kind not in MINOR,
             sentence=first["sentence"],
             hint=first["hint"],
-            source=first["source"],
             examples=tuple(
                 (row["sentence"], places(row["rows"], several=several))
                 for row in group.head(EXAMPLES).iter_rows(named=True)

@@ -135,7 +135,7 @@ class Plan(Sendable):
         """Return a new plan with a repair applied.
 
         Args:
-            code: The code of a finding, or "safe" for all repairs that are safe.
+            code: The code of a finding, or "safe" for all repairs that are safe, if there are any.
 
         Raises:
             RepairError: Nothing of this plan has that code, or it cannot be repaired.
@@ -151,7 +151,7 @@ class Plan(Sendable):
             chosen = [check for check in offered.values() if check.repair and check.repair.safe]
         else:
             chosen = [offered[code]] if code in offered else []
-        if not chosen:
+        if not chosen and code != "safe":
             problem = "is found nowhere in this plan, or cannot be repaired"
             raise RepairError(code, problem=problem, available=tuple(offered))
         steps = [*self.steps, self.mapping]

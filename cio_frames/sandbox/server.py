@@ -139,7 +139,7 @@ def _bind(port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listener.close()
         raise SandboxError(
-            f"The sandbox cannot listen on {LOOPBACK}:{port}: {error}. "
+            f"The sandbox cannot listen on {LOOPBACK}:{port}: {str(error).rstrip('.')}. "
             "Leave `port` away to take a free one."
         ) from error
     return listener

@@ -6,6 +6,7 @@ import polars as pl
 
 from cio_frames.checks import ByCall, ByColumn, ByTable, Check, Gather, Scope
 from cio_frames.frames import ROW, Note, Table
+from cio_frames.frames.columns import SAYS
 from cio_frames.mapping import Slot
 from cio_frames.validation.chunks import SHOWN_CHARACTERS
 from cio_frames.validation.findings import FINDING_SCHEMA
@@ -106,4 +107,6 @@ def _about(check: Check, slot: Slot | None, evidence: str, *, scope: Scope) -> t
 
 
 def _about_note(note: Note) -> tuple[object, ...]:
-    return (None, note.code, note.severity, note.column, f"{note.count} values", note.message, "")
+    counted = note.code in SAYS  # what a file note counts, rows or columns, it says itself
+    evidence = f"{note.count:,} value{'' if note.count == 1 else 's'}" if counted else ""
+    return (None, note.code, note.severity, note.column, evidence, note.message, "")

@@ -103,9 +103,9 @@ def _group(severity: Severity, found: list[FindingView]) -> Markup:
 
 def _folded(group: _Group, finding: FindingView, *, most: int) -> Markup:
     """Return one finding on a line, with a bar as long as its rows are many; the rest folded."""
-    bar = charts.share(finding.rows, most=most, tone=group.tone)
+    bar = [charts.share(finding.rows, most=most, tone=group.tone)] if most else []
     told = tag("span", plain.shortened(finding.sentence, _SHORT), style=css.MUTED)
-    line = tag("span", bar, parts.code(finding.code), f" {_extent(finding)} ", told)
+    line = tag("span", *bar, parts.code(finding.code), f" {_extent(finding)} ", told)
     return parts.fold(
         line,
         tag("div", *_told(finding), style=css.join(css.ITEM, css.edge(group.tone))),

@@ -24,7 +24,6 @@ class ConflictView:
         serious: Whether a row does not come out as it asks.
         sentence: The first of them, in a sentence.
         hint: What to do.
-        source: Which statement of Customer.io it rests on.
         examples: More of them, each with its rows.
     """
 
@@ -34,7 +33,6 @@ class ConflictView:
     serious: bool
     sentence: str
     hint: str
-    source: str
     examples: tuple[tuple[str, str], ...] = ()
 
 
@@ -166,10 +164,9 @@ def _conflicts(found: Sequence[ConflictView]) -> list[Markup]:
 def _conflict(item: ConflictView) -> Markup:
     tone: Tone = "care" if item.serious else "dull"
     badge = parts.badge("! conflict" if item.serious else "i note", tone=tone)
-    extent = f" {many(item.lines, 'case')}, {many(item.rows, 'row')} "
-    about = tag("span", f"({item.source})", style=css.join(css.MUTED, css.SMALL))
+    extent = f" {many(item.lines, 'case')}, {many(item.rows, 'row')}"
     children: list[Child] = [
-        tag("div", badge, parts.code(item.kind), extent, about),
+        tag("div", badge, parts.code(item.kind), extent),
         parts.sentence(tag("bdi", item.sentence)),
         parts.sentence(tag("strong", "Do: "), item.hint),
     ]

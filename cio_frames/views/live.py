@@ -72,10 +72,10 @@ def html(state: ProgressState, *, advice: str = "") -> Markup:
         advice: A last line, such as how to stop the run.
     """
     done = share(state)
-    known = {} if done is None else {"max": "1", "value": f"{done:.4f}"}
+    unknown = tag("div", tag("progress", style=css.METER))
     return parts.card(
         heading(state),
-        tag("div", tag("progress", style=css.METER, attributes=known)),
+        unknown if done is None else parts.meter(done, tone=tone(state), alt=_percent(state)),
         report(state, advice=advice),
     )
 

@@ -24,22 +24,29 @@ class MappingView:
 
 def fold(rows: Sequence[MappingView]) -> Markup:
     """Return the mapping; its title says if anything in it was not named by the user."""
+    titles = _titles(rows)
     lines = [
         (
             parts.code(row.field),
             parts.code(row.column) if row.column else "",
             parts.badge(row.how, tone="calm") if row.how == _PROPOSED else row.how,
             row.reason,
-        )
+        )[: len(titles)]
         for row in rows
     ]
-    return parts.fold(_title(rows), parts.grid(_TITLES, lines))
+    return parts.fold(_title(rows), parts.grid(titles, lines))
 
 
 def text(rows: Sequence[MappingView]) -> str:
     """Return the mapping for a terminal."""
-    lines = [(row.field, row.column, row.how, row.reason) for row in rows]
-    return f"{_title(rows)}\n{plain.block(plain.columns(_TITLES, lines))}"
+    titles = _titles(rows)
+    lines = [(row.field, row.column, row.how, row.reason)[: len(titles)] for row in rows]
+    return f"{_title(rows)}\n{plain.block(plain.columns(titles, lines))}"
+
+
+def _titles(rows: Sequence[MappingView]) -> tuple[str, ...]:
+    """Return the titles of the columns; nobody asks why if everything was named."""
+    return _TITLES if any(row.reason for row in rows) else _TITLES[:-1]
 
 
 def _title(rows: Sequence[MappingView]) -> str:

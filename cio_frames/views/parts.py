@@ -101,21 +101,17 @@ def bar(parts: Sequence[tuple[str, int, Tone]]) -> Markup:
     shapes, start = [], 0.0
     for _, count, tone in present:
         width = max(count / total * _BAR_UNITS, 2 * _BAR_GAP)
-        shapes.append(_stripe(start, width - (_BAR_GAP if len(present) > 1 else 0), tone))
+        gap = _BAR_GAP if len(present) > 1 else 0
+        shapes.append(_stripe(start, width - gap, css.TONES[tone]))
         start += width
-    drawing = shape(
-        "svg",
-        *shapes,
-        attributes={
-            "xmlns": "http://www.w3.org/2000/svg",
-            "viewBox": f"0 0 {start:.1f} 8",
-            "width": f"{_BAR_UNITS}",
-            "height": "8",
-            "preserveAspectRatio": "none",
-        },
-    )
     told = ", ".join(f"{name} {number(count)}" for name, count, _ in present)
-    return picture(drawing, alt=told, style=css.BAR)
+    return _stripes(shapes, width=start, alt=told)
+
+
+def meter(done: float, *, tone: Tone, alt: str) -> Markup:
+    """Return how much of a whole is done, from 0 to 1, in tones that hold on light and dark."""
+    shapes = [_stripe(0.0, _BAR_UNITS, css.LINE), _stripe(0.0, done * _BAR_UNITS, css.TONES[tone])]
+    return _stripes(shapes, width=_BAR_UNITS, alt=alt)
 
 
 def _figure(name: str, value: str) -> Markup:
@@ -141,7 +137,23 @@ def _cell(name: str, value: Child, to_the_right: bool) -> Markup:  # noqa: FBT00
     return tag(name, value, style=style, attributes=attributes)
 
 
-def _stripe(start: float, width: float, tone: Tone) -> Markup:
+def _stripes(shapes: Iterable[Markup], *, width: float, alt: str) -> Markup:
+    """Return the parts of a bar as a picture that is as wide as its place."""
+    drawing = shape(
+        "svg",
+        *shapes,
+        attributes={
+            "xmlns": "http://www.w3.org/2000/svg",
+            "viewBox": f"0 0 {width:.1f} 8",
+            "width": f"{_BAR_UNITS}",
+            "height": "8",
+            "preserveAspectRatio": "none",
+        },
+    )
+    return picture(drawing, alt=alt, style=css.BAR)
+
+
+def _stripe(start: float, width: float, fill: str) -> Markup:
     """Return one part of a bar."""
     return shape(
         "rect",
@@ -150,6 +162,6 @@ def _stripe(start: float, width: float, tone: Tone) -> Markup:
             "y": "0",
             "width": f"{width:.1f}",
             "height": "8",
-            "fill": css.TONES[tone],
+            "fill": fill,
         },
     )

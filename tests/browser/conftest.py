@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -71,6 +70,8 @@ class Lab:
 
     def notebook(self, name: str, *cells: str) -> str:
         """Write a notebook with these cells."""
+        import nbformat
+
         notebook = nbformat.v4.new_notebook(
             cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
             metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
@@ -80,6 +81,8 @@ class Lab:
 
     def saved(self, name: str) -> Any:
         """Read a notebook as it lies on the disk."""
+        import nbformat
+
         return nbformat.read(self.root / name, 4)
 
 
@@ -120,9 +123,17 @@ def _wait_until_up(process: subprocess.Popen[bytes], address: str, log: Path) ->
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def equipment() -> None:
+    """What every test here needs; where a part is not there they skip, before anything starts."""
+    for module in ("jupyterlab", "nbclient", "nbformat", "playwright.sync_api"):
+        pytest.importorskip(module)
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"There is no {CHROMIUM}; CIO_CHROMIUM names another browser.")
+
+
+@pytest.fixture(scope="session")
+def lab(equipment: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A JupyterLab that shows copies of the notebooks and the sample data."""
-    pytest.importorskip("jupyterlab")
     home = tmp_path_factory.mktemp("lab")
     root = home / "root"
     ignore = shutil.ignore_patterns("audit*", ".ipynb_checkpoints", "__pycache__")
@@ -149,16 +160,15 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
+def chromium(equipment: None) -> Iterator[Any]:
     """A browser without a window.
 
     It ends with its module: as long as it is there, its event loop counts as running in this
     thread, and `asyncio.run` refuses in every test after it.
     """
-    playwright = pytest.importorskip("playwright.sync_api")
-    if not Path(CHROMIUM).exists():
-        pytest.skip(f"There is no {CHROMIUM}; CIO_CHROMIUM names another browser.")
-    with playwright.sync_playwright() as started:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
         browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()

@@ -1,8 +1,6 @@
 """Every view in light and dark, in a notebook that is not trusted and whose data is hostile."""
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
 from tests.browser.conftest import Lab, Tab
 
@@ -53,6 +51,9 @@ SEEN = {
 def gallery(lab: Lab) -> str:
     """A notebook with every view, run by a program: nobody has trusted it."""
     name = lab.notebook("views.ipynb", SETUP, *VIEWS.values(), "workspace.stop()")
+    import nbformat
+    from nbclient import NotebookClient
+
     notebook = nbformat.read(lab.root / name, 4)
     where = {"metadata": {"path": str(lab.root)}}
     NotebookClient(notebook, kernel_name="python3", timeout=60, resources=where).execute()

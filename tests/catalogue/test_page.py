@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from cio_frames.checks import CATALOGUE
-from cio_frames.checks.page import DOOR, page
+from cio_frames.checks.page import DOOR, LATER, page
+from cio_frames.plan.identity import CODE
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,3 +40,9 @@ def test_what_the_door_tells_is_on_the_page():
     }
 
     assert told == set(DOOR)
+
+
+def test_what_is_found_after_the_checks_is_on_the_page():
+    """The codes that come from the preview and the thresholds are explained as well."""
+    assert {CODE, "plan.threshold"} == set(LATER)
+    assert all(f"| `{code}` |" in page() for code in LATER)

@@ -154,3 +154,15 @@ def test_tests_reach_inside(values, dtype, wanted):
 def test_types_without_the_test_are_passed_over(dtype):
     """Where nothing inside is of the test's types there is no test."""
     assert anywhere(pl.col("v"), dtype=dtype, test=lambda *_: None) is None
+
+
+@pytest.mark.parametrize("key", [None, "id"], ids=["by-content", "by-key"])
+@pytest.mark.parametrize("times", [("01", "01"), ("01", "02")], ids=["one-time", "two-times"])
+def test_a_message_is_called_a_duplicate_only_if_its_id_is_another_ones(key, times):
+    """The finding and the ids agree: an id begins with its time, also one made of key columns."""
+    at = [f"2025-{month}-01T00:00:00Z" for month in times]
+    frame = pl.DataFrame({"id": ["1", "1"], "user": ["u", "u"], "at": at})
+    plan = frame.cio.track(event=cio.lit("E"), user_id="user", timestamp="at", key=key)
+
+    ids = {message["messageId"] for message in plan.payloads(2)}
+    assert ("message.duplicate" in plan.findings["code"]) == (len(ids) == 1)

@@ -122,3 +122,11 @@ def test_an_unknown_repair_names_those_there_are():
 
     with pytest.raises(RepairError, match=r"Repairs of this plan: id\.float"):
         plan.fix("id.flot")
+
+
+def test_safe_repairs_may_be_none():
+    """Where no safe repair applies, `fix("safe")` leaves the plan as it is."""
+    plan = pl.DataFrame({"id": [" u1"]}).cio.identify(user_id="id")
+
+    assert plan.fix("safe").fixes["code"].to_list() == ["id.padded"]
+    assert plan.fix("safe").changes.is_empty()

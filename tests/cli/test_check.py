@@ -1,5 +1,6 @@
 """`check` and `preview`: reports of what would be sent."""
 
+import hashlib
 import json
 
 import polars as pl
@@ -246,3 +247,25 @@ def test_sensitive_data_is_let_through_with_a_reason(cli, folder):
 
     assert (refused.code, allowed.code) == (3, 0)
     assert '--allow-sensitive "note=the reason"' in " ".join(refused.out.split())
+
+
+def test_a_column_is_hashed(cli, people):
+    """A column that is named for it leaves as its SHA-256, and commas part several."""
+    words = ("--call", "identify", "--user-id", "id", "--hash", "email,plan")
+    said = cli("preview", people, *words)
+
+    assert said.code == 0
+    assert hashlib.sha256(b"ada@example.com").hexdigest() in said.out
+    assert "ada@example.com" not in said.out
+
+
+def test_the_advice_to_hash_can_be_typed(cli, folder):
+    """Where sensitive data is refused, the report names the option that hashes it."""
+    path = folder / "cards.csv"
+    path.write_text("id,card\nu1,4111 1111 1111 1111\n")
+
+    said = cli("check", path, "--call", "identify", "--user-id", "id")
+    hashed = cli("check", path, "--call", "identify", "--user-id", "id", "--hash", "card")
+
+    assert (said.code, hashed.code) == (3, 0)
+    assert '--hash "card"' in said.out

@@ -40,6 +40,15 @@ PROPOSALS = {
     "addresses-by-content": ("identify", {"contact": MAIL, "n": ONE}, {"user_id": "contact"}),
     "addresses-by-name": ("identify", {"email": MAIL}, {"user_id": "email"}),
     "no-addresses-beside-an-id": ("identify", {"email": MAIL, "id": ONE}, {"user_id": "id"}),
+    "id-of-an-event": ("track", {"event": ONE, "id": ONE}, {"event": "event", "user_id": "id"}),
+    "the-customer-before-an-id": (
+        "track", {"id": ONE, "event": ONE, "Customer": ONE}, {"event": "event", "user_id": "Customer"},
+    ),
+    "addresses-before-an-id": (
+        "track", {"event": ONE, "id": ONE, "contact": MAIL}, {"event": "event", "user_id": "contact"},
+    ),
+    "no-id-beside-a-person": ("page", {"id": ONE, "visitor_id": ONE}, {"anonymous_id": "visitor_id"}),
+    "not-an-empty-id": ("track", {"event": ONE, "id": EMPTY}, {"event": "event"}),
     "nothing": ("identify", {"colour": ONE, "size": [1, 2]}, {}),
     "mostly-addresses": ("identify", {"x": ["a@b.co", "no"]}, {}),
     "track": (
@@ -185,3 +194,12 @@ def test_a_table_without_likely_columns_is_refused():
     """Where nothing looks like an identifier the verb says which arguments would do."""
     with pytest.raises(NoIdentifierError, match="no column looks like one"):
         pl.DataFrame({"colour": ["red"]}).cio.identify()
+
+
+def test_an_id_that_may_be_the_rows_own_is_proposed_with_a_warning():
+    """Where only a column `id` is left for the person, the report says what to make sure of."""
+    plan = pl.DataFrame({"event": ["A"], "id": ["u1"]}).cio.track()
+
+    reason = next(row for row in plan.mapping.slots if row.label == "id").reason
+    assert reason.startswith("no column is named like an identifier of people")
+    assert "the person's id and not the row's own" in reason

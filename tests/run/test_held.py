@@ -1,7 +1,9 @@
 """A refused identify holds the person's later rows back, in runs and in what resumes them."""
 
-import time
+import asyncio
+import json
 from collections import Counter
+from concurrent.futures import Future
 
 import httpx2
 import polars as pl
@@ -101,14 +103,29 @@ def test_a_resume_holds_the_same_people_back_again(workspace, tmp_path):
     assert cio.audit(tmp_path).verify().is_empty()
 
 
+class StopsAtRefusal(httpx2.AsyncHTTPTransport):
+    """Stops a run when a message is refused alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.run = Future()
+
+    async def handle_async_request(self, request):
+        """Pass a request on, and look at its answer."""
+        response = await super().handle_async_request(request)
+        if response.status_code == 400 and len(json.loads(request.content)["batch"]) == 1:
+            (await asyncio.wrap_future(self.run)).stop()
+        return response
+
+
 def test_a_stopped_run_is_resumed_with_its_people_held_back(workspace, tmp_path):
     """Rows that a run never came to are blocked by its resume, if their person was refused."""
-    plans = back_fill()
-    slow = cio.connect(endpoint=workspace.url, write_key=workspace.write_key, rate=2)
-    run = plans.send(slow, audit=tmp_path, progress=False, wait=False)
-    while run.counts["rejected_server"] == 0:
-        time.sleep(0.01)
-    run.stop()
+    plans, wire = back_fill(), StopsAtRefusal()
+    client = cio.connect(
+        endpoint=workspace.url, write_key=workspace.write_key, transport=wire, gzip=False
+    )
+    run = plans.send(client, audit=tmp_path, progress=False, wait=False)
+    wire.run.set_result(run)
     run.wait()
     assert run.counts["pending"] + run.counts["in_doubt"] > 0
 

@@ -339,3 +339,14 @@ def test_program_ends_without_a_stop():
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize("port", [70_000, -1])
+def test_a_port_that_is_none_is_refused_in_plain_sentences(port):
+    """The message names the port, ends its sentences once, and says what to do."""
+    with pytest.raises(SandboxError) as caught:
+        Sandbox(port=port).start()
+
+    assert str(port) in str(caught.value)
+    assert ".." not in str(caught.value)
+    assert "Leave `port` away" in str(caught.value)

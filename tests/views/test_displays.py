@@ -218,6 +218,16 @@ class _Screen:
         self.shown.append(what)
 
 
+def test_the_bar_is_as_long_as_what_is_done(read):
+    """The bar of plain HTML is a picture that says its share; without a total it only moves."""
+    known = dict(read(live.html(replace(STATE, total=200, counts={"delivered": 50}))).elements)
+    unknown = dict(read(live.html(replace(STATE, total=None))).elements)
+
+    assert dict(known["img"])["alt"] == "25 %"
+    assert "progress" in unknown
+    assert "img" not in unknown
+
+
 def test_html_is_replaced_again_and_again_and_stays_as_the_summary():
     """Without widgets, one output is replaced by each state and at last by the summary."""
     screen = _Screen()

@@ -28,7 +28,7 @@ GRAPH = GraphView(
 )  # fmt: skip
 CONFLICT = ConflictView(
     kind="identifier.taken", lines=2, rows=3, serious=True, sentence="It is taken.",
-    hint="Correct it.", source="reference 3.2 row 4", examples=(("It is taken.", "4, 7"),),
+    hint="Correct it.", examples=(("It is taken.", "4, 7"),),
 )  # fmt: skip
 VIEW = IdentityView(
     source="identify (people.csv)",
@@ -82,7 +82,6 @@ def test_who_is_who_in_a_notebook(read):
             "! conflict",
             "identifier.taken",
             "2 cases, 3 rows",
-            "(reference 3.2 row 4)",
             "It is taken.",
             "Do:",
             "Correct it.",
@@ -94,7 +93,6 @@ def test_who_is_who_in_a_notebook(read):
             "i note",
             "alias.self",
             "2 cases, 3 rows",
-            "(reference 3.2 row 4)",
             "It is taken.",
             "Do:",
             "Correct it.",

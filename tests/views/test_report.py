@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from inline_snapshot import snapshot
 
-from cio_frames.views import report
+from cio_frames.views import findings, mapping, report
 
 
 def test_the_report_in_a_notebook(plan_view, read):
@@ -185,3 +185,22 @@ def test_every_finding_is_shown_with_its_evidence(plan_view, read):
         told = [finding.code, finding.sentence, finding.consequence, finding.hint, finding.fix]
         told += [example.value for example in finding.examples]
         assert [part for part in told if part not in html or part not in text] == []
+
+
+def test_findings_about_the_whole_table_have_no_empty_bars(plan_view, read):
+    """Where no finding of a kind counts rows, no line leaves room for a bar."""
+    finding = replace(plan_view.findings[0], severity="info", rows=0)
+    found = [replace(finding, code=f"column.{n}") for n in range(5)]
+    counted = [replace(item, rows=3) for item in found]
+
+    assert "img" not in dict(read("".join(map(str, findings.html(found)))).elements)
+    assert "img" in dict(read("".join(map(str, findings.html(counted)))).elements)
+
+
+def test_the_reasons_of_a_mapping_are_shown_where_there_are_any(plan_view, read):
+    """A mapping that was named in full has no column of reasons."""
+    named, proposed = plan_view.mapping
+
+    assert "why" in read(mapping.fold([named, proposed])).outline
+    assert "why" not in read(mapping.fold([named])).outline
+    assert "why" not in mapping.text([named])
