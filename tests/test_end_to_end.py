@@ -168,6 +168,7 @@ def test_failed_rows_come_back_as_they_were(workspace, tmp_path):
     assert failed.index.tolist() == [9]
     assert failed["note"].tolist() == ["b"]
     assert failed["code"].tolist() == ["id.missing"]
+    assert failed["row"].tolist() == [1]
 
 
 def test_a_back_fill_sends_its_plans_in_order(workspace, tmp_path):

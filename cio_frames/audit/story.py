@@ -38,8 +38,9 @@ def story(record: Mapping[str, Any], *, run: RunFile) -> str:
 
 def _planned(record: Mapping[str, Any], run: RunFile) -> str:
     mode = "" if run.info.strict else ", strict mode off"
-    head = f"Row {record['row']} of run {record['run_id']} ({run.info.endpoint}{mode})"
-    named = f"message {record['message_id']}" if record["message_id"] else "no message"
+    plan = f" of plan {record['plan']}" if len(run.info.plans) > 1 else ""
+    head = f"Row {record['row']}{plan} of run {record['run_id']} ({run.info.endpoint}{mode})"
+    named = f"message {record['message_id']}" if record["message_id"] else "without a message"
     told = f"{head} is {_article(record['call'])} {record['call']} call, {named}"
     if record["batch"] is None:
         return f"{told}."

@@ -75,6 +75,12 @@ sending. **info**: good to know.
 * Sensitive data is refused until its column is left out, hashed (`hash=["ssn"]`, the SHA-256 of the text; a number
   that can be guessed can be found again by trying them all) or allowed with a reason
   (`allow_sensitive={"ssn": "why"}`) that goes into the record of the run.
+
+Each code names where its rule comes from. **SPEC** is Customer.io's OpenAPI file of the Data Pipelines API and
+**TRACK** that of its Track and Forms API, both of August 2026; **SEED** are its pages on integration, forms and
+the HTTP source; **DOC** is its other documentation; **ACT** is the public source of the customerio destination in
+segmentio/action-destinations. *reference* is this project's own comparison of these: its chapter, and with a C the
+contradiction between them that was decided.
 """
 
 

@@ -118,7 +118,7 @@ def _story(record: Mapping[str, Any], *, told: str) -> StoryView:
     times = {"first sent": record["first_attempt_at"], "ended": record["finished_at"]}
     facts += [(name, _moment(at)) for name, at in times.items() if at is not None]
     return StoryView(
-        title=f"Row {record['row']}",
+        title=f"Row {record['row']} · {record['call']}",
         source=f"run {record['run_id']}",
         state=record["state"],
         told=told,

@@ -147,13 +147,14 @@ class Run:
             plan: Position of the plan in a back-fill.
 
         Returns:
-            A frame of the user's library: all columns of the rows, plus state, code and error.
+            A frame of the user's library: all columns of the rows, plus row (its number, as
+            `explain` takes it), state, code and error.
         """
         found = Audit(self.audit).messages.filter(
             pl.col("state").is_in(FAILED), pl.col("plan") == plan
         )
         lost = found.sort("row")
-        extra = lost.select(pl.col("row").alias(ROW), "state", "code", "error")
+        extra = lost.select(pl.col("row").alias(ROW), "row", "state", "code", "error")
         return self._job.tables[plan].pick(lost["row"], extra)
 
     def stop(self) -> None:

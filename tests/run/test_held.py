@@ -70,6 +70,7 @@ def test_the_story_of_a_blocked_row_names_the_refused_one(workspace, tmp_path):
     run = back_fill().send(workspace.client(), audit=tmp_path, progress=False)
     told = cio.audit(run.audit).explain(row=3, plan=1)
 
+    assert told.startswith("Row 3 of plan 1 of run")
     assert "No request has carried it." in told
     assert "It was held back, because an earlier row of the same person was refused" in told
     assert "BLOCKED_BY_ROW: Row 1 of plan 0, the identify of the same person, was refused." in told
