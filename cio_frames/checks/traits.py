@@ -156,7 +156,7 @@ TRAIT_CHECKS = (
     Check(
         code="trait.date-written", severity="info", test=ByValue(bad=_written),
         sentence="{column} holds dates as people write them, which stay text.",
-        hint="Turn the column into dates before: pd.to_datetime(column, dayfirst=...) where days come first.",
+        hint='Turn the column into dates before: pd.to_datetime(..., dayfirst=True), or .str.to_date("%d/%m/%Y").',
         consequence="Conditions on time do not hold.",
         source="reference 1.6 (ACT: only ISO texts become times)",
         unrepaired="which part is the day and which the month cannot be known of a single value",
