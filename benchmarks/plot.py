@@ -1,11 +1,13 @@
 """A plot of time and memory against rows, as SVG made of lines and words only."""
 
+from collections.abc import Iterator
 from html import escape
 
 import polars as pl
 
-WIDTH, HEIGHT, MARGIN = 420, 260, 48
-COLOURS = {"ours": "#2f6fde", "json-alone": "#7a7a7a"}
+WIDTH, HEIGHT, MARGIN, ROOM, LINE = 460, 280, 52, 90, 13
+COLOURS = {"ours": "#2f6fde", "ours-plain": "#7ba6f0", "json-alone": "#7a7a7a"}
+OTHERS = "#c0504d"
 
 
 def plot(results: pl.DataFrame) -> str:
@@ -23,28 +25,37 @@ def plot(results: pl.DataFrame) -> str:
 
 
 def panel(results: pl.DataFrame, column: str, *, title: str, left: int) -> str:
-    """Return one pair of axes with a line per contender."""
+    """Return one pair of axes with a line per contender, named where it ends."""
     most_rows = float(results["rows"].max() or 1)  # type: ignore[arg-type]
     most = float(results[column].max() or 1)  # type: ignore[arg-type]
+    width, height = WIDTH - MARGIN - ROOM, HEIGHT - 70
+    scale = f"{most_rows:,.0f} rows"
     parts = [
         f'<text x="{left + MARGIN}" y="20">{escape(title)}</text>',
-        f'<path d="M{left + MARGIN} 30V{HEIGHT - 30}H{left + WIDTH - 10}" stroke="#999" fill="none"/>',
-        f'<text x="{left + 4}" y="38">{most:,.0f}</text>',
-        f'<text x="{left + WIDTH - 70}" y="{HEIGHT - 12}">{most_rows:,.0f} rows</text>',
+        f'<path d="M{left + MARGIN} 30V{HEIGHT - 30}h{width}" stroke="#999" fill="none"/>',
+        f'<text x="{left + MARGIN - 6}" y="44" text-anchor="end">{most:,.0f}</text>',
+        f'<text x="{left + MARGIN + width}" y="{HEIGHT - 12}" text-anchor="end">{scale}</text>',
     ]
+    ends = []
     for (name,), rows in results.group_by("what", maintain_order=True):
         points = [
             (
-                left + MARGIN + (WIDTH - MARGIN - 20) * row["rows"] / most_rows,
-                HEIGHT - 30 - (HEIGHT - 70) * row[column] / most,
+                left + MARGIN + width * row["rows"] / most_rows,
+                HEIGHT - 30 - height * row[column] / most,
             )
             for row in rows.iter_rows(named=True)
         ]
-        colour = COLOURS.get(str(name), "#c0504d")
+        colour = COLOURS.get(str(name), OTHERS)
         path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
-        end_x, end_y = points[-1]
-        parts += [
-            f'<path d="{path}" stroke="{colour}" stroke-width="2" fill="none"/>',
-            f'<text x="{end_x - 60:.1f}" y="{end_y - 5:.1f}" fill="{colour}">{escape(str(name))}</text>',
-        ]
-    return "".join(parts)
+        parts.append(f'<path d="{path}" stroke="{colour}" stroke-width="2" fill="none"/>')
+        ends.append((*points[-1], str(name), colour))
+    return "".join([*parts, *names(ends)])
+
+
+def names(ends: list[tuple[float, float, str, str]]) -> Iterator[str]:
+    """Yield the names beside the ends of the lines, from below, none upon another."""
+    above: dict[int, float] = {}
+    for x, y, name, colour in sorted(ends, key=lambda end: -end[1]):
+        at = min(y + 4, above.get(round(x), HEIGHT) - LINE)
+        above[round(x)] = at
+        yield f'<text x="{x + 5:.1f}" y="{at:.1f}" fill="{colour}">{escape(name)}</text>'
