@@ -38,7 +38,7 @@ def t2(seed: int) -> Iterator[Line]:
 
 def t3(seed: int) -> Iterator[Line]:
     """Random histories of engine and record in virtual time."""
-    yield machine.explored(300, steps=20, seed=seed)
+    yield machine.explored(300, steps=50, seed=seed)
 
 
 def t4(seed: int) -> Iterator[Line]:
@@ -97,7 +97,7 @@ def t11(seed: int) -> Iterator[Line]:
 
 def t12(seed: int) -> Iterator[Line]:
     """Damage to the record."""
-    yield drift.corrupted(seed=seed, cases=3_000)
+    yield drift.corrupted(seed=seed, cases=50_000)
 
 
 def t13(seed: int) -> Iterator[Line]:
