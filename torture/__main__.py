@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from torture import (
     baseline,
     chaos,
+    crashes,
     drift,
     interrupts,
     kills,
@@ -32,8 +33,9 @@ def t1(seed: int) -> Iterator[Line]:
 
 
 def t2(seed: int) -> Iterator[Line]:
-    """End the process at every operation on the disk."""
+    """End the process or cut the power at every operation on the disk, and within every write."""
     yield machine.ended_everywhere(seed=seed)
+    yield crashes.explored(apart=53, seed=seed)
 
 
 def t3(seed: int) -> Iterator[Line]:
