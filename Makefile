@@ -39,8 +39,10 @@ wheel: .venv/dev.done
 
 # The site is made of a copy, where README, notebooks and pages lie side by side and may leave files.
 docs: .venv/docs.done
-	rm -rf build/docs && mkdir -p build/docs/source/notebooks
+	rm -rf build/docs && mkdir -p build/docs/source/notebooks build/docs/source/benchmarks build/docs/source/torture
 	cp -R docs/. sample_data build/docs/source
+	cp benchmarks/*.md benchmarks/*.svg build/docs/source/benchmarks
+	cp torture/*.md build/docs/source/torture
 	sed 's#docs/##g' README.md > build/docs/source/README.md
 	cp notebooks/*.ipynb build/docs/source/notebooks
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m sphinx --fail-on-warning --keep-going -q -j auto -b html build/docs/source build/docs/html
