@@ -141,7 +141,7 @@ def sent(sizes: Sequence[int], *, folder: Path, peers_up_to: int, times: int) ->
     with sink() as url:
         for rows in sizes:
             path = events_file(folder, rows)
-            names = (*OURS, *PEERS) if rows <= peers_up_to else (*OURS, "json-alone")
+            names = (*OURS, *PEERS) if rows <= peers_up_to else (*OURS, "handwritten", "json-alone")
             found += rounds(names, path=path, rows=rows, url=url, times=times)
     return found
 
