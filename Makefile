@@ -38,7 +38,7 @@ wheel: .venv/dev.done
 	cd build/wheel && PYTHONPATH="$(CURDIR)/build/wheel/site" "$(CURDIR)/$(BIN)/python" -c "$(TRY_WHEEL)"
 
 # The site is made of a copy, where README, notebooks and pages lie side by side and may leave files.
-docs: .venv/docs.done
+docs: .venv/dev.done
 	rm -rf build/docs && mkdir -p build/docs/source/notebooks build/docs/source/benchmarks build/docs/source/torture
 	cp -R docs/. sample_data build/docs/source
 	cp benchmarks/*.md benchmarks/*.svg build/docs/source/benchmarks
@@ -56,13 +56,11 @@ torture: .venv/dev.done
 bench: .venv/dev.done
 	$(BIN)/python -m benchmarks --write
 
+LOCK := uv pip compile pyproject.toml requirements/build.in --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-annotate --quiet
 lock: .venv/dev.done
-	$(BIN)/uv pip compile pyproject.toml requirements/build.in --universal --python-version 3.11 \
-		--generate-hashes --no-header --no-annotate --quiet --output-file requirements/run.txt
-	$(BIN)/uv pip compile pyproject.toml requirements/build.in --extra dev --universal --python-version 3.11 \
-		--generate-hashes --no-header --no-annotate --quiet --output-file requirements/dev.txt
-	$(BIN)/uv pip compile pyproject.toml requirements/build.in --extra docs --universal --python-version 3.11 \
-		--constraint requirements/dev.txt --generate-hashes --no-header --no-annotate --quiet --output-file requirements/docs.txt
+	$(BIN)/$(LOCK) --output-file requirements/run.txt
+	$(BIN)/$(LOCK) --extra dev --extra docs --output-file requirements/dev.txt
 
 sample-data: .venv/run.done
 	$(BIN)/python sample_data/generate.py
@@ -77,10 +75,6 @@ sample-data: .venv/run.done
 
 .venv/dev.done: .venv/run.done requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	touch $@
-
-.venv/docs.done: .venv/run.done requirements/docs.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
 	touch $@
 
 clean:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 import msgspec
@@ -16,6 +16,7 @@ import msgspec
 from cio_frames.audit.disk import Drive
 from cio_frames.sending.clock import Clock
 
+_T = TypeVar("_T")
 EPOCH = datetime(2026, 6, 1, tzinfo=UTC)
 
 
@@ -31,7 +32,7 @@ class _Jumping(selectors.DefaultSelector):
         return ready
 
 
-class _Loop(asyncio.SelectorEventLoop):
+class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop whose timers come due without waiting."""
 
     def __init__(self) -> None:
@@ -39,13 +40,14 @@ class _Loop(asyncio.SelectorEventLoop):
         super().__init__(self._jumping)
 
     def time(self) -> float:
+        """Return the virtual time."""
         return self._jumping.now
 
 
-def virtually(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a coroutine in virtual time."""
-    with asyncio.Runner(loop_factory=_Loop) as runner:
-        runner.run(work())
+def virtually(work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+    """Run a coroutine in virtual time, and return what it returns."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(work())
 
 
 def clock(*, jump: timedelta) -> Clock:

@@ -43,6 +43,7 @@ from cio_frames.sending.events import (
     RunFinished,
     RunStopped,
     SegmentPlanned,
+    StateRepeated,
 )
 
 _LAZY_RECORDS = 64
@@ -193,7 +194,7 @@ class Recorder:
                 self._enter(batch, Split(batch.number, start + len(first), start, size))
             case BatchFinished():
                 self._finish(fact)
-            case ClockSkewed(note=note):
+            case ClockSkewed(note=note) | StateRepeated(note=note):
                 self.run = replace(self.run, notes=(*self.run.notes, note))
             case RunStopped(code=code, reason=reason):
                 self._stop(code, reason)

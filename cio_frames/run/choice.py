@@ -21,10 +21,12 @@ class Choice:
             for it, if one was. All rows when not given.
         settled: Messages of earlier runs, with the columns of `SETTLED_SCHEMA`; the state is what
             becomes of the same message now.
+        doubted: Ids of messages about people and groups that are in doubt and sent again.
     """
 
     only: pl.DataFrame | None = None
     settled: pl.DataFrame | None = None
+    doubted: pl.Series | None = None
 
     def rows(self, rows: pl.Series, *, plan: int) -> pl.Series | None:
         """Return which of these rows are taken up, None for all."""
@@ -32,6 +34,13 @@ class Choice:
             return None
         wanted = self.only.filter(pl.col("plan") == plan)["row"]
         return rows.filter(rows.is_in(wanted.implode()))
+
+    def repeated(self, rows: pl.DataFrame) -> int:
+        """Return how many of the rows of a segment are in doubt and sent again all the same."""
+        if self.doubted is None or self.doubted.is_empty():
+            return 0
+        again = pl.col("message_id").is_in(self.doubted.implode()) & (pl.col("state") == "pending")
+        return rows.filter(again).height
 
     def require_same(self, messages: pl.DataFrame, *, plan: int) -> None:
         """Raise if a row that is taken up has become another message.

@@ -31,6 +31,10 @@ AUTOMATIC: Mapping[str, timedelta] = MappingProxyType(
 no id: a repeat is a second submission, and starts campaigns again (reference 5)."""
 
 
+OVERWRITING = ("identify", "group")
+"""Calls that set attributes: repeated, they replace what was written since (reference 3.7)."""
+
+
 def resent(rows: pl.DataFrame, *, now: datetime, in_doubt: InDoubt | None) -> pl.Series:
     """Return which of the rows in doubt are sent again.
 

@@ -1,7 +1,7 @@
 """A run: one sending of a plan or a back-fill, and what became of every row."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ import polars as pl
 from cio_frames.audit import FAILED, Audit, Ledger, Recorder
 from cio_frames.errors import ConfigError, RunInterruptedError, RunStoppedError
 from cio_frames.frames import ROW
+from cio_frames.payloads import Segment
 from cio_frames.run.choice import Choice
 from cio_frames.run.job import Job
 from cio_frames.run.pace import Pace
@@ -25,6 +26,7 @@ from cio_frames.sending import (
     Refusal,
     RunFinished,
     RunStarted,
+    StateRepeated,
     StopFlag,
     Worker,
     send,
@@ -91,6 +93,7 @@ class Run:
         self._worker = Worker(self._main, stop=self._stop)
         self._started = self._ended = clock()
         self._is_over = False
+        self._repeated = 0
 
     def start(self) -> Self:
         """Begin to send. Returns at once."""
@@ -267,21 +270,28 @@ class Run:
             async with Ledger(self._recorder) as ledger:
                 tell = partial(self._tell, ledger)
                 tell(RunStarted(run_id=self.run_id, at=self._started))
-                planned = self._job.segments(self._choice)
                 await send(
-                    planned,
+                    self._segments(),
                     client=self._client,
                     tell=tell,
                     stop=self._stop,
                     control=self._control,
                     held=self._held,
                 )
+                if self._repeated:
+                    tell(StateRepeated(rows=self._repeated))
                 self._ended = self._clock()
                 tell(RunFinished(at=self._ended))
         self._tally.recorded(self._recorder.run.counts)
         self._is_over = True
         if self._detached:
             self._show_summary()
+
+    def _segments(self) -> Iterator[Segment]:
+        """Plan the rows, and count those whose repeat can replace newer attributes."""
+        for segment in self._job.segments(self._choice):
+            self._repeated += self._choice.repeated(segment.rows)
+            yield segment
 
     def _tell(self, ledger: Ledger, fact: Fact) -> Awaitable[None] | None:
         """Tell the record first: an attempt waits until it is kept."""

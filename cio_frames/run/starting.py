@@ -12,7 +12,7 @@ from cio_frames.errors import AuditError
 from cio_frames.frames import fingerprint
 from cio_frames.payloads import ID_ALGORITHM
 from cio_frames.run.choice import SETTLED_SCHEMA, Choice
-from cio_frames.run.doubt import InDoubt, resent
+from cio_frames.run.doubt import OVERWRITING, InDoubt, resent
 from cio_frames.run.held import held, refused
 from cio_frames.run.job import Job
 from cio_frames.run.run import Run
@@ -40,11 +40,18 @@ def choose(audit: Path | str, *, client: Client, in_doubt: InDoubt | None, now: 
     if found.is_empty():
         return Choice()
     doubtful = found.filter(pl.col("state") == "in_doubt")
-    kept = doubtful.filter(~resent(doubtful, now=now, in_doubt=in_doubt))
+    is_resent = resent(doubtful, now=now, in_doubt=in_doubt)
+    kept = doubtful.filter(~is_resent)
     if in_doubt == "skip":
         kept = kept.with_columns(state=pl.lit("skipped_done"))
     done = found.filter(pl.col("state") == "delivered").with_columns(state=pl.lit("skipped_done"))
-    return Choice(settled=pl.concat([done, kept]).select(SETTLED_SCHEMA.names()))
+    settled = pl.concat([done, kept]).select(SETTLED_SCHEMA.names())
+    return Choice(settled=settled, doubted=_overwriting(doubtful.filter(is_resent)))
+
+
+def _overwriting(again: pl.DataFrame) -> pl.Series:
+    """Return the ids of messages whose repeat can replace newer attributes."""
+    return again.filter(pl.col("call").is_in(OVERWRITING))["message_id"]
 
 
 def begin(
@@ -141,7 +148,7 @@ def take_up(
         job,
         client=client,
         recorder=recorder,
-        choice=Choice(only=only),
+        choice=Choice(only=only, doubted=_overwriting(again)),
         known=_known(rows, only),
         held=holding,
         progress=progress,

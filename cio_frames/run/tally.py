@@ -22,6 +22,7 @@ from cio_frames.sending import (
     RunStarted,
     RunStopped,
     SegmentPlanned,
+    StateRepeated,
 )
 
 
@@ -95,7 +96,7 @@ class Tally:
                 self._states[state] += len(batch)
             case RunStopped():
                 self.stopped = fact
-            case ClockSkewed(note=note):
+            case ClockSkewed(note=note) | StateRepeated(note=note):
                 self.notes = (*self.notes, note)
             case RunStarted() | BatchSplit() | Paused() | RunFinished():
                 pass

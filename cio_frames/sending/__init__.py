@@ -17,6 +17,7 @@ from cio_frames.sending.events import (
     RunStopped,
     SegmentPlanned,
     State,
+    StateRepeated,
 )
 from cio_frames.sending.hold import HOLDING, Refusal
 from cio_frames.sending.stop import StopFlag
@@ -40,6 +41,7 @@ __all__ = [
     "RunStopped",
     "SegmentPlanned",
     "State",
+    "StateRepeated",
     "StopFlag",
     "Worker",
     "connect",

@@ -136,6 +136,28 @@ class ClockSkewed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StateRepeated:
+    """People and groups that an earlier run left in doubt were sent again. Told once in a run.
+
+    Attributes:
+        rows: How many rows.
+    """
+
+    rows: int
+
+    @property
+    def note(self) -> str:
+        """What that can do, and what to look at."""
+        told = "1 row about a person or group was" if self.rows == 1 else (
+            f"{self.rows:,} rows about people or groups were"
+        )  # fmt: skip
+        return (
+            f"{told} in doubt and sent again. If one had arrived, and the same attributes were "
+            "changed by something else since, the row's values are back in their place."
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunStopped:
     """No further request is started. What was not sent stays pending.
 
@@ -164,6 +186,7 @@ Fact = (
     | BatchFinished
     | Paused
     | ClockSkewed
+    | StateRepeated
     | RunStopped
     | RunFinished
 )

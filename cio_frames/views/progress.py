@@ -17,6 +17,7 @@ from cio_frames.sending.events import (
     RunStarted,
     RunStopped,
     SegmentPlanned,
+    StateRepeated,
 )
 
 Phase = Literal["checking", "sending", "finishing", "finished"]
@@ -126,7 +127,7 @@ def advance(state: ProgressState, fact: Fact, *, now_s: float) -> ProgressState:
             return replace(state, phase="finishing", stopped=reason, waiting="")
         case RunFinished():
             return replace(state, phase="finished", waiting="")
-        case RunStarted() | ClockSkewed():
+        case RunStarted() | ClockSkewed() | StateRepeated():
             return state
         case never:
             assert_never(never)

@@ -1,15 +1,15 @@
 """Nobody else gets the rows: not a redirect's host, not one that cannot prove who it is."""
 
 import asyncio
-import shutil
 import ssl
-import subprocess
 import threading
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import polars as pl
 import pytest
+import trustme
 
 import cio_frames as cio
 from cio_frames.errors import ConfigError, EndpointError, RunStoppedError
@@ -86,57 +86,32 @@ def test_a_client_cannot_be_led_elsewhere(name):
         cio.connect(endpoint=name, write_key="k1", environ={})
 
 
-def certificate(folder, *, name: str, host_name: str, days: str, issuer: str | None = None):
-    """Make a key and a certificate, signed by itself or by an issuer made before."""
-    openssl = shutil.which("openssl")
-
-    def run(*arguments: object) -> None:
-        subprocess.run([openssl, *map(str, arguments)], check=True, capture_output=True)  # noqa: S603
-
-    key, wish, signed = folder / f"{name}.key", folder / f"{name}.csr", folder / f"{name}.pem"
-    subject = ["-subj", f"/CN={name}", "-nodes", "-newkey", "rsa:2048", "-keyout", key]
-    if issuer is None:
-        run(
-            "req",
-            "-x509",
-            *subject,
-            "-out",
-            signed,
-            "-days",
-            "2",
-            "-addext",
-            "basicConstraints=critical,CA:TRUE",
-        )
-        return signed, key
-    extension = folder / f"{name}.ext"
-    extension.write_text(f"subjectAltName={host_name}\n")
-    run("req", *subject, "-out", wish)
-    run(
-        "x509", "-req", "-in", wish, "-CA", folder / f"{issuer}.pem", "-CAkey", folder / f"{issuer}.key",
-        "-CAcreateserial", "-out", signed, "-days", days, "-extfile", extension,
-    )  # fmt: skip
-    return signed, key
-
-
+YESTERDAY = datetime.now(UTC) - timedelta(days=1)
 CASES = {
-    "the right one": ("known", "IP:127.0.0.1", "2", "answer"),
-    "another name": ("known", "DNS:other.example", "2", "TLS"),
-    "expired": ("known", "IP:127.0.0.1", "-1", "TLS"),
-    "an unknown issuer": ("unknown", "IP:127.0.0.1", "2", "TLS"),
+    "the right one": ("known", "127.0.0.1", None, "answer"),
+    "another name": ("known", "other.example", None, "TLS"),
+    "expired": ("known", "127.0.0.1", YESTERDAY, "TLS"),
+    "an unknown issuer": ("unknown", "127.0.0.1", None, "TLS"),
+    "its own word": ("itself", "127.0.0.1", None, "TLS"),
 }
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificates with openssl")
 @pytest.mark.parametrize("case", list(CASES.values()), ids=list(CASES))
 def test_a_host_must_prove_who_it_is(case, tmp_path, monkeypatch):
     """Only a valid certificate of that very host, from a known issuer, gets the request."""
-    issuer, host_name, days, outcome = case
-    for name in ("known", "unknown"):
-        certificate(tmp_path, name=name, host_name="", days="2")
-    signed, key = certificate(tmp_path, name="host", host_name=host_name, days=days, issuer=issuer)
+    issuer, host_name, ends, outcome = case
+    known = trustme.CA()
+    known.cert_pem.write_to_path(tmp_path / "known.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "known.pem"))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(signed, key)
+    if issuer == "itself":
+        signed = tmp_path / "itself.pem"
+        alone = trustme.CA()
+        signed.write_bytes(alone.private_key_pem.bytes() + alone.cert_pem.bytes())
+        context.load_cert_chain(signed)
+    else:
+        authority = known if issuer == "known" else trustme.CA()
+        authority.issue_cert(host_name, not_after=ends).configure_cert(context)
     heard: list[bytes] = []
 
     async def take(reader, writer):
@@ -154,5 +129,6 @@ def test_a_host_must_prove_who_it_is(case, tmp_path, monkeypatch):
 
     answer = asyncio.run(work())
 
-    assert outcome in (answer.kind, answer.trouble)
+    expected = ("answer", "") if outcome == "answer" else ("never-sent", "TLS")
+    assert (answer.kind, answer.trouble) == expected
     assert bool(heard) == (outcome == "answer")

@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import json
-import selectors
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -29,39 +28,10 @@ from cio_frames.sending.events import (
 from cio_frames.sending.hold import Refusal
 from cio_frames.sending.policy import Patience
 from cio_frames.sending.stop import StopFlag
+from torture.virtual import virtually
 
 WRITE_KEY = "CANARYwritekey"
 TRACK_KEY = "CANARYtrackkey"
-
-
-class _Jumping(selectors.DefaultSelector):
-    """Takes a wait for a timer as over at once, and moves the time instead."""
-
-    now = 0.0
-
-    def select(self, timeout: float | None = None) -> list[Any]:
-        ready = super().select(0 if timeout is not None else None)
-        if not ready and timeout:
-            self.now += timeout
-        return ready
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose timers come due without waiting."""
-
-    def __init__(self) -> None:
-        self._time = _Jumping()
-        super().__init__(self._time)
-
-    def time(self) -> float:
-        """Return the virtual time."""
-        return self._time.now
-
-
-def virtually(work: Callable[[], Any]) -> Any:
-    """Run a coroutine in virtual time."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(work())
 
 
 def virtual_clock() -> Clock:

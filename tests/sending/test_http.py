@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import gzip
-import shutil
 import socket
 import ssl
-import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 
@@ -410,44 +408,6 @@ def test_a_proxy_of_the_environment_is_not_used_for_this_machine(monkeypatch):
 
     assert answer.status == 200
     assert len(connections) == 1
-
-
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificates with openssl")
-@pytest.mark.parametrize(
-    ("subject", "days"),
-    [
-        pytest.param("127.0.0.1", "1", id="self-signed"),
-        pytest.param("other.example", "1", id="wrong-host"),
-    ],
-)
-def test_a_certificate_that_proves_nothing_is_refused(tmp_path, subject, days):
-    """A host that cannot prove who it is gets no request."""
-    got = []
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(  # noqa: S603
-        [
-            shutil.which("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", days,
-            "-keyout", key, "-out", certificate, "-subj", f"/CN={subject}", "-addext", f"subjectAltName=DNS:{subject}",
-        ],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, key)
-
-    async def take(reader, writer):
-        got.append(await reader.read())
-
-    async def work():
-        async with (
-            listening(take, tls=context) as (port, _),
-            Transport(wire(f"https://127.0.0.1:{port}")) as transport,
-        ):
-            return await transport.post(REQUEST)
-
-    answer = asyncio.run(work())
-
-    assert (answer.kind, answer.trouble) == ("never-sent", "TLS")
-    assert b"".join(got) == b""
 
 
 def test_requests_given_up_do_not_use_up_the_connections():

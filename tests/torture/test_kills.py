@@ -1,5 +1,7 @@
 """The short form of T1."""
 
+import os
+
 import pytest
 
 from torture.kills import PHASES, killed
@@ -7,7 +9,7 @@ from torture.kills import PHASES, killed
 SEED = 20261
 
 
-@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="processes are forked here")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked here")
 def test_kills_lose_nothing():
     """Fourteen senders are killed in every phase of their work; what they sent is complete."""
     line = killed(14, seed=SEED, rows=1_000, parts=8, least=1)
