@@ -103,7 +103,7 @@ def planned(plan: cio.Plan, watch: Watch) -> None:
             messages.select(pl.col("message").chash.sha2_256())  # type: ignore[attr-defined]
         with watch("cut"):
             batches(
-                messages.sort("lane", "row"),
+                messages,
                 plan=0, segment=0, call="track", batched=True, limit_bytes=plan.batch_bytes,
             )  # fmt: skip
 

@@ -90,6 +90,7 @@ def segment(
             batched=True,
             messages=pl.Series([f'{{"n":{row}}}' for row in cut]),
             rows=pl.Series(cut, dtype=pl.Int64),
+            message_bytes=sum(100 + row for row in cut),
             lanes=(at, at),
         )
         for at, cut in enumerate(cuts)

@@ -38,16 +38,17 @@ def digest(data: bytes) -> str:
 def encode(frame: pl.DataFrame, *, schema: pa.Schema, run_id: str) -> bytes:
     """Return the Parquet file of `frame`, whose columns are those of `schema`.
 
-    A part is written to be small, a plan to be quick: it is gone when its part is there.
+    A part is written to be small, a plan to be quick: it is gone when its part is there, and most
+    of it are ids and pseudonyms, which cannot be made smaller in little time.
     """
     table = frame.select(schema.names).to_arrow(compat_level=pl.CompatLevel.oldest())
     about = {"cio_frames.format": str(FORMAT), "cio_frames.run_id": run_id}
     table = table.cast(schema).replace_schema_metadata(about)
     sink = io.BytesIO()
-    if schema is PLAN_SCHEMA:
-        pq.write_table(table, sink, compression="lz4", use_dictionary=False, write_statistics=False)
-        return sink.getvalue()
     repeated = [name for name in (*_DICTIONARY, *_MOMENTS) if name in schema.names]
+    if schema is PLAN_SCHEMA:
+        pq.write_table(table, sink, compression="none", use_dictionary=repeated, write_statistics=False)
+        return sink.getvalue()
     encodings = {name: how for name, how in _ENCODINGS.items() if name in schema.names}
     if _repeats(frame["person_key"]):
         repeated.append("person_key")

@@ -57,22 +57,20 @@ class _Book:
     """What is known of the rows that are sent, as columns in sending order."""
 
     def __init__(self, plan: pl.DataFrame) -> None:
-        sent = (
-            plan.select("batch", "position")
-            .with_row_index("at")
-            .filter(pl.col("batch").is_not_null())
-            .sort("batch", "position")
-        )
-        batches, firsts, sizes = np.unique(
-            sent["batch"].to_numpy(), return_index=True, return_counts=True
-        )
+        batches = plan["batch"].fill_null(_NONE).to_numpy()
+        is_sent = batches != _NONE
+        sizes = np.bincount(batches[is_sent])
+        firsts = np.cumsum(sizes) - sizes
         self._where = {
-            int(batch): (int(first), int(first + size))
-            for batch, first, size in zip(batches, firsts, sizes, strict=True)
+            batch: (first, first + size)
+            for batch, (first, size) in enumerate(zip(firsts.tolist(), sizes.tolist(), strict=True))
+            if size
         }
-        self._places = sent["at"].to_numpy()
+        places = firsts[batches[is_sent]] + plan["position"].drop_nulls().to_numpy()
+        self._places = np.empty(len(places), np.int64)
+        self._places[places] = np.flatnonzero(is_sent)
         self._planned = plan["state"]
-        count = sent.height
+        count = len(self._places)
         self._state = np.full(count, _PENDING, np.int8)
         self._waiting = np.zeros(count, bool)
         self._doubted = np.zeros(count, bool)

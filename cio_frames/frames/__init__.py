@@ -3,8 +3,8 @@
 from cio_frames.frames.columns import ROW
 from cio_frames.frames.door import read
 from cio_frames.frames.files import scan
-from cio_frames.frames.fingerprint import fingerprint
+from cio_frames.frames.fingerprint import Fingerprint, fingerprint
 from cio_frames.frames.notes import Note
 from cio_frames.frames.table import Table
 
-__all__ = ["ROW", "Note", "Table", "fingerprint", "read", "scan"]
+__all__ = ["ROW", "Fingerprint", "Note", "Table", "fingerprint", "read", "scan"]

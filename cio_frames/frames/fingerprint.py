@@ -10,32 +10,62 @@ from cio_frames.frames.columns import ROW
 from cio_frames.frames.table import Table
 
 
-def fingerprint(table: Table) -> str:
-    """Return a fingerprint of the columns, their types, the rows and their order.
+class Fingerprint:
+    """Adds up the fingerprint of a table, chunk by chunk.
 
     pandas, polars and Arrow tables of the same data have the same fingerprint where their column
     types agree; a categorical column counts as text. Row hashes are polars' own, so fingerprints
     are comparable between runs with the same polars version, which is part of the text.
 
     Args:
-        table: The table; a lazy one is streamed once.
+        schema: The table's columns, without row numbers.
 
-    Returns:
-        The polars version and 32 hexadecimal digits, as in `2.1.0:9f86d081884c7d659a2feaa0c55ad015`.
+    Examples:
+        >>> from cio_frames.frames import read
+        >>> table = read(pl.DataFrame({"id": ["a", "b", "c"]}))
+        >>> parts, whole = Fingerprint(table.schema()), Fingerprint(table.schema())
+        >>> for chunk in table.chunks(2):
+        ...     parts.add(chunk)
+        >>> for chunk in table.chunks():
+        ...     whole.add(chunk)
+        >>> parts.text == whole.text
+        True
+    """
+
+    def __init__(self, schema: pl.Schema) -> None:
+        self._schema = pl.Schema({name: _plain(dtype) for name, dtype in schema.items()})
+        self._total = np.uint64(0)
+        self._rows = 0
+
+    def add(self, chunk: pl.DataFrame) -> None:
+        """Take in the next rows, with their numbers."""
+        hashes = chunk.drop(ROW).cast(self._schema).hash_rows(seed=0).to_numpy()
+        places = chunk[ROW].to_numpy().astype(np.uint64)
+        added = (hashes * (2 * places + 1)).sum(dtype=np.uint64)
+        self._total = np.add.reduce([self._total, added])
+        self._rows += chunk.height
+
+    @property
+    def text(self) -> str:
+        """The polars version and 32 hexadecimal digits, as in `2.1.0:9f86d081884c7d659a2feaa0c55ad015`."""
+        columns = "\n".join(f"{name}\t{dtype!r}" for name, dtype in self._schema.items())
+        told = f"{columns}\n{self._rows}\n{int(self._total)}"
+        return f"{pl.__version__}:{hashlib.sha256(told.encode()).hexdigest()[:32]}"
+
+
+def fingerprint(table: Table) -> str:
+    """Return the fingerprint of a table, of its columns, their types, the rows and their order.
+
+    Args:
+        table: The table; a lazy one is streamed once.
 
     Raises:
         FrameError: If a lazy table fails while it is read.
     """
-    schema = pl.Schema({name: _plain(dtype) for name, dtype in table.schema().items()})
-    total, rows = np.uint64(0), 0
+    found = Fingerprint(table.schema())
     for chunk in table.chunks():
-        hashes = chunk.drop(ROW).cast(schema).hash_rows(seed=0).to_numpy()
-        places = chunk[ROW].to_numpy().astype(np.uint64)
-        total = np.add.reduce([total, (hashes * (2 * places + 1)).sum(dtype=np.uint64)])
-        rows += chunk.height
-    columns = "\n".join(f"{name}\t{dtype!r}" for name, dtype in schema.items())
-    told = f"{columns}\n{rows}\n{int(total)}"
-    return f"{pl.__version__}:{hashlib.sha256(told.encode()).hexdigest()[:32]}"
+        found.add(chunk)
+    return found.text
 
 
 def _plain(dtype: pl.DataType) -> pl.DataType:

@@ -50,6 +50,7 @@ class Batch:
         batched: Whether the path takes many messages at once.
         messages: The messages' JSON, in sending order.
         rows: Row numbers in the plan's table, one per message.
+        message_bytes: Bytes of the messages.
         lanes: First and last lane the batch touches.
     """
 
@@ -61,6 +62,7 @@ class Batch:
     batched: bool
     messages: pl.Series
     rows: pl.Series
+    message_bytes: int
     lanes: tuple[int, int]
 
     def __len__(self) -> int:
@@ -84,9 +86,12 @@ class Batch:
 
     def part(self, start: int, stop: int) -> "Batch":
         """Return the batch of the messages from `start` up to `stop`."""
-        length = stop - start
+        messages = self.messages.slice(start, stop - start)
         return replace(
-            self, messages=self.messages.slice(start, length), rows=self.rows.slice(start, length)
+            self,
+            messages=messages,
+            rows=self.rows.slice(start, stop - start),
+            message_bytes=int(messages.str.len_bytes().sum()),
         )
 
 
@@ -150,23 +155,33 @@ def _intervals(
 
 def batches(
     messages: pl.DataFrame, *, plan: int, segment: int, call: str, batched: bool, limit_bytes: int
-) -> tuple[Batch, ...]:
+) -> tuple[tuple[Batch, ...], pl.Series]:
     """Return the requests for the encoded rows of one segment.
 
     Args:
-        messages: Columns row, lane, path, bytes and message, sorted by lane, then row.
+        messages: Columns row, lane, path, bytes and message, in the order of the rows.
         plan: Position of the plan in its back-fill.
         segment: Number of the segment.
         call: Name of the call.
         batched: Whether many messages may share a request.
         limit_bytes: The most bytes of a body.
+
+    Returns:
+        The requests, and for each row of `messages` the number of its request.
     """
-    lanes = messages["lane"].to_numpy()
+    # A stable sort of 16-bit numbers is a radix sort: the rows of a lane keep their order.
+    order = np.argsort(messages["lane"].to_numpy().astype(np.int16), kind="stable")
+    messages = messages.select("row", "lane", "path", "bytes", "message")[order]
+    lanes, sizes = messages["lane"].to_numpy(), messages["bytes"].to_numpy()
     if batched:
-        slices = cut(messages["bytes"].to_numpy(), lanes=lanes, limit_bytes=limit_bytes)
+        slices = cut(sizes, lanes=lanes, limit_bytes=limit_bytes)
     else:
         slices = [(position, position + 1) for position in range(messages.height)]
-    return tuple(
+    numbers = np.empty(messages.height, np.int32)
+    numbers[order] = np.repeat(
+        np.arange(len(slices), dtype=np.int32), [stop - start for start, stop in slices]
+    )
+    found = tuple(
         Batch(
             plan=plan,
             segment=segment,
@@ -176,7 +191,9 @@ def batches(
             batched=batched,
             messages=messages["message"].slice(start, stop - start),
             rows=messages["row"].slice(start, stop - start),
+            message_bytes=int(sizes[start:stop].sum()),
             lanes=(int(lanes[start]), int(lanes[stop - 1])),
         )
         for number, (start, stop) in enumerate(slices)
     )
+    return found, pl.Series("batch", numbers)

@@ -1,12 +1,15 @@
 """One pass over a plan's rows: chunk by chunk, checked and encoded, nothing kept behind."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import polars as pl
 
 from cio_frames.checks import Check, Scope
-from cio_frames.frames import Table
+from cio_frames.frames import Fingerprint, Table
 from cio_frames.mapping import computing
 from cio_frames.payloads import (
     SEGMENT_SCHEMA,
@@ -19,6 +22,7 @@ from cio_frames.plan.links import links_of
 from cio_frames.run import Choice
 from cio_frames.validation import (
     BLOCKING,
+    Gathering,
     check,
     check_call,
     check_messages,
@@ -30,6 +34,11 @@ from cio_frames.validation import (
 
 CHUNK_ROWS = 32_000
 """Larger chunks take more memory and are no faster."""
+
+AT_ONCE = 2
+"""How many chunks are worked on at once: the engine leaves a core idle with one of this size."""
+
+Job, Done = TypeVar("Job"), TypeVar("Done")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +104,9 @@ def work(
     """
     tests = probes(checks, scope=scope, notes=table.notes)
     links = links_of([(table, scope)]) if links is None else links
-    for number, chunk in enumerate(table.chunks(chunk_rows)):
+
+    def worked(numbered: tuple[int, pl.DataFrame]) -> Worked:
+        number, chunk = numbered
         with computing(scope.mapping):
             prepared = scope.mapping.prepare(chunk)
         checked = check(prepared, tests=tests, known=known, raw=chunk)
@@ -103,7 +114,7 @@ def work(
         late = check_messages(messages, checks=checks, scope=scope, prepared=prepared)
         refused = late.filter(pl.col("severity").is_in(BLOCKING))["row"]
         found = pl.concat([checked.findings, late])
-        yield Worked(
+        return Worked(
             number=number,
             rows=checked.rows,
             messages=messages.filter(~pl.col("row").is_in(refused.implode()))
@@ -112,6 +123,20 @@ def work(
             findings=found,
             reasons=reasons(found),
         )
+
+    yield from _in_order(worked, enumerate(table.chunks(chunk_rows)))
+
+
+def _in_order(work: Callable[[Job], Done], jobs: Iterable[Job]) -> Iterator[Done]:
+    """Yield what becomes of each job, in order, while the next ones are worked on in threads."""
+    under_way: deque[Future[Done]] = deque()
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="cio-plan") as pool:
+        for job in jobs:
+            under_way.append(pool.submit(work, job))
+            if len(under_way) == AT_ONCE:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
 
 
 def overlook(table: Table, *, scope: Scope, checks: Sequence[Check]) -> pl.DataFrame:
@@ -126,30 +151,53 @@ def overlook(table: Table, *, scope: Scope, checks: Sequence[Check]) -> pl.DataF
         return check_table(table, checks=checks, scope=scope)
 
 
-def forbidden(
-    table: Table, *, scope: Scope, checks: Sequence[Check], known: pl.DataFrame
-) -> tuple[int, pl.DataFrame]:
-    """Go once over all rows, look only for what forbids sending, and encode nothing.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """What is looked at before anything is sent, in one pass that encodes nothing.
+
+    Attributes:
+        rows: Rows read.
+        foreseen: What only the whole table shows, and keeps rows from being sent.
+        findings: What forbids sending.
+        fingerprint: Tells this table from another one.
+    """
+
+    rows: int
+    foreseen: pl.DataFrame
+    findings: pl.DataFrame
+    fingerprint: str
+
+
+def glance(table: Table, *, scope: Scope, checks: Sequence[Check]) -> Glance:
+    """Go once over all rows, look only for what keeps them from being sent, and encode nothing.
 
     Args:
         table: The rows.
         scope: The mapping and what else the checks may know.
         checks: The checks that apply.
-        known: What a look at the whole table has found that keeps rows from being sent.
-
-    Returns:
-        How many rows there are, and the findings.
     """
-    strict = [item for item in checks if item.severity == "refuse"]
+    blocking = [item for item in checks if item.severity in BLOCKING]
+    strict = [item for item in blocking if item.severity == "refuse"]
     tests = probes(strict, scope=scope)
-    rows, findings = 0, [check_call(strict, scope=scope), known]
+    gathering = Gathering(table, checks=blocking, scope=scope)
+    fingerprint, rows = Fingerprint(table.schema()), 0
+    findings = [check_call(strict, scope=scope)]
     for chunk in table.chunks(CHUNK_ROWS):
         rows += chunk.height
-        if tests:
-            with computing(scope.mapping):
-                prepared = scope.mapping.prepare(chunk)
-            findings.append(check(prepared, tests=tests, raw=chunk).findings)
-    return rows, concluded(pl.concat(findings), checks=strict, rows=rows)
+        fingerprint.add(chunk)
+        with computing(scope.mapping):
+            prepared = scope.mapping.prepare(chunk)
+            if gathering:
+                gathering.add(prepared)
+        findings.append(check(prepared, tests=tests, raw=chunk).findings)
+    with computing(scope.mapping):
+        foreseen = gathering.findings()
+    return Glance(
+        rows=rows,
+        foreseen=foreseen,
+        findings=concluded(pl.concat([*findings, foreseen]), checks=strict, rows=rows),
+        fingerprint=fingerprint.text,
+    )
 
 
 def survey(
@@ -181,7 +229,7 @@ def survey(
         rows += len(worked.rows)
         valid += worked.messages.height
         size += int(worked.messages["bytes"].sum())
-        requests += len(_batches(worked, scope=scope, batch_bytes=batch_bytes))
+        requests += len(_batches(worked, scope=scope, batch_bytes=batch_bytes)[0])
         findings.append(worked.findings)
     found = concluded(
         pl.concat(findings), checks=checks, rows=rows, rejected=rows - valid, shares=shares
@@ -263,25 +311,18 @@ def _segment(
     plan: int,
     number: int,
 ) -> Segment:
-    requests = _batches(worked, scope=scope, batch_bytes=batch_bytes, plan=plan, segment=number)
-    placed = pl.DataFrame(
-        {
-            "row": pl.concat([batch.rows for batch in requests]) if requests else [],
-            "batch": [batch.number for batch in requests for _ in range(len(batch))],
-        },
-        schema={"row": pl.Int64, "batch": pl.Int32},
+    requests, numbers = _batches(
+        worked, scope=scope, batch_bytes=batch_bytes, plan=plan, segment=number
     )
     call = scope.mapping.call.name
-    sent = worked.messages.join(placed, on="row", how="left").select(
-        "row", "person", "message_id", "payload_hash", "bytes", "lane", "component", "batch",
-        pl.lit("pending").alias("state"),
-    )  # fmt: skip
-    left = worked.reasons.with_columns(pl.lit("rejected_local").alias("state"))
-    rows = (
-        pl.concat([sent, left, settled.drop("path", "message")], how="diagonal")
-        .sort("row")
-        .with_columns(pl.lit(call).alias("call"))
+    rows = worked.messages.drop("path", "message").with_columns(
+        numbers, pl.lit("pending").alias("state")
     )
+    if worked.reasons.height or settled.height:
+        left = worked.reasons.with_columns(pl.lit("rejected_local").alias("state"))
+        others = [left, settled.drop("path", "message")]
+        rows = pl.concat([rows, *others], how="diagonal").sort("row")
+    rows = rows.with_columns(pl.lit(call).alias("call"))
     return Segment(
         plan=plan,
         number=number,
@@ -296,10 +337,10 @@ def _segment(
 
 def _batches(
     worked: Worked, *, scope: Scope, batch_bytes: int, plan: int = 0, segment: int = 0
-) -> tuple[Batch, ...]:
+) -> tuple[tuple[Batch, ...], pl.Series]:
     call = scope.mapping.call
     return batches(
-        worked.messages.sort("lane", "row"),
+        worked.messages,
         plan=plan,
         segment=segment,
         call=call.name,

@@ -10,10 +10,19 @@ import polars as pl
 
 from cio_frames.checks import CATALOGUE, Check, Checks, Scope, utc_now
 from cio_frames.errors import RepairError
-from cio_frames.frames import ROW, Table
+from cio_frames.frames import ROW, Table, fingerprint
 from cio_frames.mapping import MessageMapping
 from cio_frames.payloads import Segment
-from cio_frames.plan.passes import Survey, Worked, forbidden, overlook, segments, survey, work
+from cio_frames.plan.passes import (
+    Glance,
+    Survey,
+    Worked,
+    glance,
+    overlook,
+    segments,
+    survey,
+    work,
+)
 from cio_frames.plan.payloads import Payloads
 from cio_frames.plan.repairs import changes, offered, repaired
 from cio_frames.plan.report import plan_view
@@ -82,6 +91,8 @@ class Plan(Sendable):
     @cached_property
     def foreseen(self) -> pl.DataFrame:
         """The part of that which keeps rows from being sent; alone, it is found faster."""
+        if "glance" in self.__dict__:
+            return self.glance.foreseen
         if "whole" in self.__dict__:
             return self.whole.filter(pl.col("severity").is_in(BLOCKING))
         strict = [check for check in self.applied if check.severity in BLOCKING]
@@ -220,23 +231,33 @@ class Plan(Sendable):
         )
 
     @cached_property
-    def gate(self) -> tuple[int, list[dict[str, Any]]]:
-        """How many rows there are, and one finding of each code that forbids sending.
+    def glance(self) -> Glance:
+        """One pass over all rows that looks only for what keeps them from being sent."""
+        return glance(self.table, scope=self.scope(), checks=self.applied)
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return self.survey.rows if self._surveyed else self.glance.rows
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What tells the table that was checked from another one."""
+        return fingerprint(self.table) if self._surveyed else self.glance.fingerprint
+
+    @property
+    def _surveyed(self) -> bool:
+        """Whether every finding is there already, or is needed."""
+        return "survey" in self.__dict__ or bool(self.checks.shares())
+
+    def refusals(self) -> list[dict[str, Any]]:
+        """Return one finding of each code that forbids sending.
 
         Where the survey was not asked for, only what could forbid is looked at.
         """
-        if "survey" in self.__dict__ or self.checks.shares():
-            rows, found = self.survey.rows, self.survey.findings
-        else:
-            rows, found = forbidden(
-                self.table, scope=self.scope(), checks=self.applied, known=self.foreseen
-            )
+        found = self.survey.findings if self._surveyed else self.glance.findings
         refused = found.filter(pl.col("severity") == "refuse")
-        return rows, refused.unique("code", maintain_order=True).to_dicts()
-
-    def refusals(self) -> list[dict[str, Any]]:
-        """Return one finding of each code that forbids sending."""
-        return self.gate[1]
+        return refused.unique("code", maintain_order=True).to_dicts()
 
     @property
     def decisions(self) -> dict[str, Any]:

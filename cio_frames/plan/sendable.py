@@ -138,7 +138,8 @@ class Sendable(Foresight, ABC):
         return Job(
             calls=tuple(plan.call for plan in plans),
             tables=tuple(plan.table for plan in plans),
-            rows=tuple(plan.gate[0] for plan in plans),
+            rows=tuple(plan.rows for plan in plans),
+            fingerprints=tuple(plan.fingerprint for plan in plans),
             segments=self._segments,
             mapping={
                 f"{place} {plan.call}": plan.mapping.describe() for place, plan in enumerate(plans)

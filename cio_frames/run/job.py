@@ -17,6 +17,7 @@ class Job:
         calls: The calls, in the order of the plans.
         tables: The rows, one table per plan.
         rows: Rows of each table.
+        fingerprints: What tells each table from another one, for the record.
         segments: Makes the segments of the rows that are chosen, in the order of sending.
         mapping: Which column feeds which field, per plan, as plain values for the record.
         decisions: What the user chose: repairs, allowances, changed severities.
@@ -27,6 +28,7 @@ class Job:
     calls: tuple[str, ...]
     tables: tuple[Table, ...]
     rows: tuple[int, ...]
+    fingerprints: tuple[str, ...]
     segments: Callable[[Choice], Iterator[Segment]]
     mapping: Mapping[str, Any] = field(default_factory=dict)
     decisions: Mapping[str, Any] = field(default_factory=dict)

@@ -9,7 +9,6 @@ import polars as pl
 
 from cio_frames.audit import Audit, Recorder, RunInfo, earlier, new_run_id, recover
 from cio_frames.errors import AuditError
-from cio_frames.frames import fingerprint
 from cio_frames.payloads import ID_ALGORITHM
 from cio_frames.run.choice import SETTLED_SCHEMA, Choice
 from cio_frames.run.doubt import OVERWRITING, InDoubt, resent
@@ -94,7 +93,7 @@ def begin(
         limits=job.limits,
         mapping=job.mapping,
         decisions=job.decisions,
-        fingerprint=" ".join(fingerprint(table) for table in job.tables),
+        fingerprint=" ".join(job.fingerprints),
         rows=sum(job.rows),
         plans=tuple(zip(job.calls, job.rows, strict=True)),
         pii=pii,

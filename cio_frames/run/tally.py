@@ -89,7 +89,7 @@ class Tally:
                 self._states.update(dict(settled.value_counts().iter_rows()))
             case BatchAttempted(batch=batch):
                 self._totals["requests"] += 1
-                self._totals["bytes"] += int(batch.messages.str.len_bytes().sum())
+                self._totals["bytes"] += batch.message_bytes
             case BatchRetried():
                 self._totals["retries"] += 1
             case BatchFinished(batch=batch, state=state):

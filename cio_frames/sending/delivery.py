@@ -38,7 +38,6 @@ from cio_frames.sending.policy import (
 )
 from cio_frames.spec import CALLS
 
-_THREAD_ROWS = 50  # joining more messages than this would hold up the other requests
 _PROBED_ROWS = 4  # fewer are not worth a guess about the rest
 _GZIP_REFUSALS = frozenset({400, 415})
 
@@ -163,7 +162,7 @@ class Delivery:
             The decision, or None when the run ends first.
         """
         part = load.part(start, stop)
-        body = part.body() if len(part) <= _THREAD_ROWS else await asyncio.to_thread(part.body)
+        body = part.body()
         after_s, tries, repeats, kind = 0.0, 0, 0, ""
         while answer := await self._attempt(load, part, body, span=(start, stop), after_s=after_s):
             seen = f"{answer.kind} {answer.status} {answer.trouble}"

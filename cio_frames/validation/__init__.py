@@ -9,12 +9,13 @@ from cio_frames.validation.findings import (
     worst_first,
 )
 from cio_frames.validation.probes import Probe, probes
-from cio_frames.validation.whole import check_call, check_table
+from cio_frames.validation.whole import Gathering, check_call, check_table
 
 __all__ = [
     "BLOCKING",
     "FINDING_SCHEMA",
     "Checked",
+    "Gathering",
     "Probe",
     "check",
     "check_call",

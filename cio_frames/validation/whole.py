@@ -35,36 +35,57 @@ def check_table(table: Table, *, checks: Sequence[Check], scope: Scope) -> pl.Da
         checks: The checks that apply; those that look at rows one by one are passed over.
         scope: The mapping and what else they may know.
     """
-    numbered = table.lazy.with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64))
-    rows = scope.mapping.prepare(numbered)
-    asked = [(item, item.test) for item in checks if isinstance(item.test, ByTable)]
-    gathers = dict.fromkeys(test.gather for _, test in asked)
-    wanted = [gather for gather in gathers if gather(rows, scope) is not None]
-    if not wanted or not table.schema():
-        return FINDING_SCHEMA.to_frame()
-    gathered = _gathered(table, wanted, scope=scope)
-    found = [
-        _listed(item, test.conclude(gathered[test.gather], rows, scope))
-        for item, test in asked
-        if test.gather in gathered
-    ]
-    return pl.concat([FINDING_SCHEMA.to_frame(), *found])
+    gathering = Gathering(table, checks=checks, scope=scope)
+    if gathering:
+        for chunk in table.chunks(CHUNK_ROWS):
+            gathering.add(scope.mapping.prepare(chunk))
+    return gathering.findings()
 
 
-def _gathered(
-    table: Table, gathers: Sequence[Gather], *, scope: Scope
-) -> dict[Gather, pl.DataFrame]:
-    """Return what each query gathers from the table, in one pass over it, chunk by chunk."""
-    parts: list[list[pl.DataFrame]] = []
-    for chunk in table.chunks(CHUNK_ROWS):
-        rows = scope.mapping.prepare(chunk).lazy()
-        queries = [query for gather in gathers if (query := gather(rows, scope)) is not None]
-        parts.append(pl.collect_all(queries))
-    return {
-        gather: pl.concat([part[place] for part in parts])
-        for place, gather in enumerate(gathers)
-        if parts
-    }
+class Gathering:
+    """What the checks of the whole table gather from it, chunk by chunk.
+
+    It is false where there is nothing to gather.
+
+    Args:
+        table: The rows.
+        checks: The checks that apply; those that look at rows one by one are passed over.
+        scope: The mapping and what else they may know.
+    """
+
+    def __init__(self, table: Table, *, checks: Sequence[Check], scope: Scope) -> None:
+        numbered = table.lazy.with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64))
+        self._rows = scope.mapping.prepare(numbered)
+        self._scope = scope
+        self._asked = [(item, item.test) for item in checks if isinstance(item.test, ByTable)]
+        gathers = dict.fromkeys(test.gather for _, test in self._asked)
+        self._parts: dict[Gather, list[pl.DataFrame]] = {
+            gather: []
+            for gather in gathers
+            if table.schema() and gather(self._rows, scope) is not None
+        }
+
+    def __bool__(self) -> bool:
+        return bool(self._parts)
+
+    def add(self, prepared: pl.DataFrame) -> None:
+        """Take in the next rows, with one column per slot."""
+        rows = prepared.lazy()
+        queries = [
+            query for gather in self._parts if (query := gather(rows, self._scope)) is not None
+        ]
+        for parts, part in zip(self._parts.values(), pl.collect_all(queries), strict=True):
+            parts.append(part)
+
+    def findings(self) -> pl.DataFrame:
+        """Return what was found, with the columns of `FINDING_SCHEMA`."""
+        gathered = {gather: pl.concat(parts) for gather, parts in self._parts.items() if parts}
+        found = [
+            _listed(item, test.conclude(gathered[test.gather], self._rows, self._scope))
+            for item, test in self._asked
+            if test.gather in gathered
+        ]
+        return pl.concat([FINDING_SCHEMA.to_frame(), *found])
 
 
 def _listed(check: Check, found: pl.DataFrame) -> pl.DataFrame:

@@ -65,12 +65,7 @@ def decimal_text(values: pl.Expr) -> pl.Expr:
 
 def json_text(values: pl.Expr) -> pl.Expr:
     """Return texts as JSON strings, quotes included."""
-    return (
-        pl.struct(values.alias(""))
-        .struct.json_encode()
-        .str.strip_prefix('{"":')
-        .str.strip_suffix("}")
-    )
+    return pl.struct(values.alias("")).struct.json_encode().str.slice(len('{"":')).str.head(-1)
 
 
 def _from_float(values: pl.Expr) -> pl.Expr:

@@ -50,6 +50,13 @@ def messages(sizes: list[int], *, lanes: list[int] | None = None) -> pl.DataFram
 
 def requests(frame: pl.DataFrame, *, limit: int = BATCH, batched: bool = True) -> tuple[Batch, ...]:
     """Return the requests of encoded rows."""
+    return numbered(frame, limit=limit, batched=batched)[0]
+
+
+def numbered(
+    frame: pl.DataFrame, *, limit: int = BATCH, batched: bool = True
+) -> tuple[tuple[Batch, ...], pl.Series]:
+    """Return the requests of encoded rows, and the number of each row's."""
     return batches(frame, plan=0, segment=3, call="track", batched=batched, limit_bytes=limit)
 
 
@@ -143,6 +150,24 @@ def test_a_body_is_a_batch_of_the_messages():
     assert (batch.lanes, batch.segment, batch.number, len(batch)) == ((1, 5), 3, 0, 3)
 
 
+@given(rows=st.lists(st.tuples(st.integers(8, 60), st.integers(0, 1023)), max_size=40))
+def test_every_row_is_told_the_request_it_is_in(rows):
+    """Rows in any order of lanes: each has the number of its request, where lanes then rows ascend."""
+    frame = messages([size for size, _ in rows], lanes=[lane for _, lane in rows])
+
+    found, numbers = numbered(frame, limit=150)
+
+    told = {row: batch.number for batch in found for row in batch.rows}
+    assert numbers.to_list() == [told[row] for row in range(len(rows))]
+    order = [row for batch in found for row in batch.rows]
+    assert order == sorted(range(len(rows)), key=lambda row: (rows[row][1], row))
+    texts = frame["message"].to_list()
+    assert [*map(texts.__getitem__, order)] == [text for batch in found for text in batch.messages]
+    assert [batch.message_bytes for batch in found] == [
+        sum(len(text.encode()) for text in batch.messages) for batch in found
+    ]
+
+
 def test_unbatched_calls_have_a_request_per_row():
     """Where the path takes one message, each row is a request and its body the message itself."""
     frame = messages([20, 20])
@@ -168,6 +193,7 @@ def test_halves_hold_what_the_whole_held(count):
     assert [*first.rows, *second.rows] == [*batch.rows]
     assert [*first.messages, *second.messages] == [*batch.messages]
     assert (first.number, second.lanes) == (batch.number, batch.lanes)
+    assert first.message_bytes + second.message_bytes == batch.message_bytes == 30 * count
 
 
 def test_only_takes_one_message():

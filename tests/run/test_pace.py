@@ -23,6 +23,7 @@ def _finished(rows: int, *, after_s: float, elapsed_s: float, state: str = "deli
         batched=True,
         messages=pl.Series(["{}"] * rows, dtype=pl.String),
         rows=pl.Series(range(rows), dtype=pl.Int64),
+        message_bytes=2 * rows,
         lanes=(0, 0),
     )
     return BatchFinished(

@@ -121,6 +121,7 @@ def batch(
     """Return a batch whose messages say which rows they are."""
     rows = list(rows)
     batched = call != "form"
+    messages = [json.dumps({"type": call, "row": row}) for row in rows]
     return Batch(
         plan=plan,
         segment=segment,
@@ -128,8 +129,9 @@ def batch(
         call=call,
         path=path or ("/v1/batch" if batched else "/api/v1/forms/f1/submit"),
         batched=batched,
-        messages=pl.Series([json.dumps({"type": call, "row": row}) for row in rows]),
+        messages=pl.Series(messages),
         rows=pl.Series(rows, dtype=pl.Int64),
+        message_bytes=sum(map(len, messages)),
         lanes=lanes,
     )
 

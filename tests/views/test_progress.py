@@ -40,6 +40,7 @@ def _batch(number: int = 0, *, rows: int = 10) -> Batch:
         batched=True,
         messages=pl.Series(["{}"] * rows, dtype=pl.String),
         rows=pl.Series(range(number * 1000, number * 1000 + rows), dtype=pl.Int64),
+        message_bytes=2 * rows,
         lanes=(0, 0),
     )
 
