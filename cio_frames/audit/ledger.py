@@ -9,7 +9,16 @@ from types import TracebackType
 from typing import Self
 
 from cio_frames.audit.recorder import Recorder
-from cio_frames.sending.events import BatchAttempted, Fact
+from cio_frames.sending.events import (
+    BatchAttempted,
+    BatchFinished,
+    BatchRetried,
+    BatchSplit,
+    Fact,
+    SegmentPlanned,
+)
+
+_UNSEALED = 2  # as many segments may be done before they are sealed although requests wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,10 +28,12 @@ class _Told:
 
 
 class Ledger:
-    """A listener that has facts recorded in order, on a thread; attempts can be awaited.
+    """A listener that has facts recorded on a thread; attempts can be awaited.
 
-    Whatever has gathered while the disk was busy is recorded together, with one sync. If the
-    record cannot be kept, everything that waits for it, and every later call, raises the error.
+    Whatever has gathered while the disk was busy is recorded together, with one sync. Requests
+    that are ready to leave do not wait for the plan of another segment, nor for one that is done
+    to be sealed. If the record cannot be kept, everything that waits for it, and every later call,
+    raises the error.
 
     Args:
         recorder: Keeps the record; used by the thread only from here on.
@@ -66,20 +77,31 @@ class Ledger:
             raise self._error
 
     def _keep(self) -> None:
-        while told := self._next():
-            try:
-                self._recorder.record([each.fact for each in told])
-            except Exception as error:  # noqa: BLE001 - it is raised where the record is relied on
-                with self._changed:
-                    self._error = error
-                    told = [*told, *self._told]
-                    self._told.clear()
-            self._answer(told)
+        told: Sequence[_Told] | None = ()
+        try:
+            while (told := self._next()) is not None:
+                for part in _by_urgency(told):
+                    self._recorder.record([each.fact for each in part])
+                    self._answer(part)
+                if self._recorder.unsealed > (_UNSEALED if told else 0):
+                    self._recorder.seal()
+        except Exception as error:  # noqa: BLE001 - it is raised where the record is relied on
+            with self._changed:
+                self._error = error
+                left = [*(told or ()), *self._told]
+                self._told.clear()
+            self._answer(left)
 
-    def _next(self) -> Sequence[_Told]:
-        """Wait for facts, and take all there are; none when the ledger is closed or broken."""
+    def _next(self) -> Sequence[_Told] | None:
+        """Take all facts there are, and wait for some if there is nothing else to do.
+
+        Returns:
+            None when the ledger is closed.
+        """
         with self._changed:
-            while not self._told and not self._closing and self._error is None:
+            while not self._told and not self._recorder.unsealed:
+                if self._closing:
+                    return None
                 self._changed.wait()
             told = list(self._told)
             self._told.clear()
@@ -89,6 +111,28 @@ class Ledger:
         for each in told:
             if each.kept is not None:
                 each.kept.get_loop().call_soon_threadsafe(_settle, each.kept, self._error)
+
+
+def _by_urgency(told: Sequence[_Told]) -> tuple[Sequence[_Told], ...]:
+    """Return the facts with those before the others that do not wait for a plan among them."""
+    facts = [each.fact for each in told]
+    planned = {fact.segment.number for fact in facts if isinstance(fact, SegmentPlanned)}
+    about = [_segment_of(fact) for fact in facts]
+    if not planned or None in about:
+        return (told,)
+    both = list(zip(told, about, strict=True))
+    urgent = [each for each, segment in both if segment not in planned]
+    return urgent, [each for each, segment in both if segment in planned]
+
+
+def _segment_of(fact: Fact) -> int | None:
+    match fact:
+        case SegmentPlanned(segment=segment):
+            return segment.number
+        case BatchAttempted() | BatchRetried() | BatchSplit() | BatchFinished():
+            return fact.batch.segment
+        case _:
+            return None
 
 
 def _settle(kept: asyncio.Future[None], error: Exception | None) -> None:

@@ -1,8 +1,9 @@
 """The listener that keeps the record: what happens is on disk before anything follows from it."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -54,6 +55,15 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Draft:
+    """A segment's plan, and the file it will be."""
+
+    plan: pl.DataFrame
+    data: bytes
+    sha256: str
+
+
 class Recorder:
     """Keeps the record of a run. It is a listener: call it with every fact.
 
@@ -76,6 +86,8 @@ class Recorder:
         self._now = now
         self._stopped: Stopped | None = None
         self._trackers: dict[int, Tracker] = {}
+        self._done: deque[int] = deque()
+        self._drafts: dict[int, _Draft] = {}
         self._first = 1 + max((part.segment for part in run.parts), default=-1)
         self._synced_at = time.monotonic()
         head = Opened(format=FORMAT, run=run.info.run_id, segment=RUN)
@@ -162,13 +174,28 @@ class Recorder:
         return cls._opened(store, run, key=key, now=now)
 
     def __call__(self, fact: Fact) -> None:
-        """Record a fact; return when what follows from it may happen."""
+        """Record a fact, and seal the segment that it ends; return when what follows may happen."""
         self.record((fact,))
+        while self.unsealed:
+            self.seal()
+
+    @property
+    def unsealed(self) -> int:
+        """How many segments are done and have not been sealed yet."""
+        return len(self._done)
+
+    def seal(self) -> None:
+        """Seal the segment that has been done for longest. Nothing waits for that."""
+        self._seal(self._done.popleft())
+
+    def draft(self, segment: Segment) -> None:
+        """Make the plan of a segment ready, on any thread; it is not written before its fact."""
+        self._drafts[segment.number] = self._drafted(segment)
 
     def record(self, facts: Sequence[Fact]) -> None:
         """Record facts in order; one sync serves all attempts among them.
 
-        Returns when what follows from them may happen.
+        Returns when what follows from them may happen. Segments that are done wait for `seal`.
         """
         attempted: dict[int, Journal] = {}
         for fact in facts:
@@ -233,17 +260,20 @@ class Recorder:
             raise
 
     def _plan(self, segment: Segment) -> None:
-        number = self._first + segment.number
-        plan = plan_of(segment, pii=self.run.info.pii, key=self._key)
-        run_id = self.run.info.run_id
-        data = encode(plan, schema=PLAN_SCHEMA, run_id=run_id)
-        head = Opened(format=FORMAT, run=run_id, segment=number, plan_sha256=digest(data))
+        number, run_id = self._first + segment.number, self.run.info.run_id
+        draft = self._drafts.pop(segment.number, None) or self._drafted(segment)
+        head = Opened(format=FORMAT, run=run_id, segment=number, plan_sha256=draft.sha256)
         journal = self._store.journal(self._store.layout.journal(number), head)
-        self._store.publish(self._store.layout.plan(number), data)
-        tracker = Tracker(segment, number=number, plan=plan, journal=journal)
+        self._store.publish(self._store.layout.plan(number), draft.data)
+        tracker = Tracker(segment, number=number, plan=draft.plan, journal=journal)
         self._trackers[segment.number] = tracker
         if tracker.is_done:
-            self._seal(segment.number)
+            self._done.append(segment.number)
+
+    def _drafted(self, segment: Segment) -> "_Draft":
+        plan = plan_of(segment, pii=self.run.info.pii, key=self._key)
+        data = encode(plan, schema=PLAN_SCHEMA, run_id=self.run.info.run_id)
+        return _Draft(plan=plan, data=data, sha256=digest(data))
 
     def _attempt(self, batch: Batch, at: datetime) -> Journal:
         """Write an attempt down and return the journal that must be synced before it is made."""
@@ -273,7 +303,7 @@ class Recorder:
             ),
         )
         if tracker.is_done:
-            self._seal(batch.segment)
+            self._done.append(batch.segment)
 
     def _enter(self, batch: Batch, entry: Entry) -> None:
         """Record what came of an attempt; the disk may take a moment to have it."""
@@ -302,6 +332,7 @@ class Recorder:
         self._store.drop(layout.journal(tracker.number), journal=tracker.journal)
 
     def _end(self, state: State) -> None:
+        self._done.clear()
         for segment in sorted(self._trackers):
             self._seal(segment)
         self.run = completed(self._store, self.run)

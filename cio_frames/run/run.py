@@ -291,6 +291,7 @@ class Run:
         """Plan the rows, and count those whose repeat can replace newer attributes."""
         for segment in self._job.segments(self._choice):
             self._repeated += self._choice.repeated(segment.rows)
+            self._recorder.draft(segment)
             yield segment
 
     def _tell(self, ledger: Ledger, fact: Fact) -> Awaitable[None] | None:
