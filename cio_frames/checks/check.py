@@ -41,11 +41,12 @@ class ByValue:
 
     Attributes:
         bad: The test; None where the slot is none of its business.
-        gate: As for `ByText`, asked of the text in the slot; every row is tested without one.
+        gate: As for `ByText`, asked of the text in the slot; every row is tested without one, and
+            where the slot holds no text.
     """
 
     bad: Callable[[Slot, Scope], pl.Expr | None]
-    gate: Callable[[pl.Expr], pl.Expr] | None = None
+    gate: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,15 +55,16 @@ class ByText:
 
     Attributes:
         slots: Tells which slots it concerns.
-        gate: A cheap test that is true wherever `bad` could be; tests that share it, the same
-            function, are asked only of the rows it lets through.
+        gate: A pattern that is found wherever `bad` could be true; only such rows are tested. All
+            the gates of a column are looked for at once.
         bad: The test.
-        numbers: As `gate`, for columns of numbers; these are passed over without one.
+        numbers: A test with the part of `gate` for columns of numbers; these are passed over
+            without one.
         shown: The part of the text to show; all of it without.
     """
 
     slots: Callable[[Slot, Scope], bool]
-    gate: Callable[[pl.Expr], pl.Expr]
+    gate: str
     bad: Callable[[pl.Expr], pl.Expr]
     numbers: Callable[[pl.Expr], pl.Expr] | None = None
     shown: Callable[[pl.Expr], pl.Expr] | None = None

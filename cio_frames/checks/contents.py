@@ -1,21 +1,19 @@
 """Events, pages, merges and forms: what a call does beside being recorded."""
 
+import re
 from collections.abc import Mapping
 
 import polars as pl
 
 from cio_frames.checks.check import ByCall, ByRow, ByValue, Check, Repair, Scope
 from cio_frames.checks.identifiers import blank, text
-from cio_frames.checks.inside import unusual
+from cio_frames.checks.inside import UNUSUAL
 from cio_frames.mapping import MessageMapping, Slot
 from cio_frames.spec import LIMITS, SEMANTIC_EVENTS
 
 DESTRUCTIVE = tuple(name for name, event in SEMANTIC_EVENTS.items() if event.destructive)
 ACTING = tuple(name for name, event in SEMANTIC_EVENTS.items() if not event.destructive)
-
-
-def _acts(names: pl.Expr) -> pl.Expr:
-    return names.str.strip_chars().is_in(list(SEMANTIC_EVENTS))
+SEMANTIC = rf"^\s*(?:{'|'.join(map(re.escape, SEMANTIC_EVENTS))})\s*$"
 
 
 def _event(slot: Slot) -> bool:
@@ -116,7 +114,7 @@ CONTENT_CHECKS = (
         unrepaired="the name is not in the row",
     ),
     Check(
-        code="event.padded", severity="reject", test=ByValue(bad=_event_padded, gate=unusual),
+        code="event.padded", severity="reject", test=ByValue(bad=_event_padded, gate=UNUSUAL),
         sentence="{column} begins or ends with white space.",
         hint='plan.fix("event.padded") strips it.',
         consequence="Campaigns and segments look for the name without the space and do not find it.",
@@ -132,7 +130,7 @@ CONTENT_CHECKS = (
         unrepaired="cutting names off could make two events one",
     ),
     Check(
-        code="event.destructive", severity="refuse", test=ByValue(bad=_event_destructive, gate=_acts),
+        code="event.destructive", severity="refuse", test=ByValue(bad=_event_destructive, gate=SEMANTIC),
         sentence="{column} names an event that deletes or suppresses instead of being recorded.",
         hint='If that is meant, pass checks=cio.Checks(allow=["User Deleted"]).',
         consequence="People, objects, relationships or devices would be deleted; that cannot be taken back.",
@@ -140,7 +138,7 @@ CONTENT_CHECKS = (
         unrepaired="whether it is meant is for you to say",
     ),
     Check(
-        code="event.semantic", severity="warn", test=ByValue(bad=_event_acting, gate=_acts),
+        code="event.semantic", severity="warn", test=ByValue(bad=_event_acting, gate=SEMANTIC),
         sentence="{column} names an event that acts on the workspace instead of being recorded.",
         hint="Rename the event if it should be recorded.",
         consequence="The event changes people or devices and does not show as an event.",
@@ -148,7 +146,7 @@ CONTENT_CHECKS = (
         unrepaired="whether it is meant is for you to say",
     ),
     Check(
-        code="event.incomplete", severity="reject", test=ByValue(bad=_incomplete, gate=_acts),
+        code="event.incomplete", severity="reject", test=ByValue(bad=_incomplete, gate=SEMANTIC),
         sentence="{column} names an event that acts, and something it needs is missing.",
         hint="The page of this code lists what each of these events needs.",
         consequence="Customer.io would do nothing, or refuse the event.",

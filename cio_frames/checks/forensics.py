@@ -5,11 +5,14 @@ import polars as pl
 from cio_frames.checks.check import ByTable, ByText, ByValue, Check, Repair, Scope
 from cio_frames.checks.found import FOUND_SCHEMA, found
 from cio_frames.checks.identifiers import EMAIL, EMAILS, PEOPLE, blank, is_id, is_text, text
-from cio_frames.checks.inside import unusual
+from cio_frames.checks.inside import UNUSUAL
 from cio_frames.mapping import MessageMapping, Slot
 
 FLOAT_TEXT = r"^-?\d+\.0+$"
 SCIENTIFIC = r"^-?\d(?:\.\d+)?[eE][+-]?\d{1,3}$"
+REWRITTEN = r"^-?\d+[.eE]"
+NEGATIVE = r"^-\d+$"
+TRUTH = r"^(?i:true|false)$"
 LATIN = r"[A-Za-z]"
 OTHER_SCRIPT = r"[\p{Cyrillic}\p{Greek}\p{Armenian}\p{Cherokee}\x{FF21}-\x{FF5A}]"
 OWNERS = ("user_id", "anonymous_id", "id")
@@ -24,15 +27,6 @@ def _of_id(slot: Slot, _: Scope) -> bool:
     return _is_id_text(slot)
 
 
-def number_like(values: pl.Expr) -> pl.Expr:
-    """Tell of each text whether it could be a number that a program has rewritten."""
-    return values.str.contains(r"^-?\d+(?:[.eE]|$)")
-
-
-def _true_or_false(values: pl.Expr) -> pl.Expr:
-    return values.str.contains(r"^(?i)(?:true|false)$")
-
-
 def _as_is(values: pl.Expr) -> pl.Expr:
     return values.is_not_null()
 
@@ -42,7 +36,7 @@ def _negative(slot: Slot, scope: Scope) -> pl.Expr | None:
         return None
     if slot.dtype.is_signed_integer() or slot.dtype.is_float():
         return pl.col(slot.name) < 0
-    return text(slot, scope).str.contains(r"^-\d+$") if is_text(slot) else None
+    return text(slot, scope).str.contains(NEGATIVE) if is_text(slot) else None
 
 
 def _address_like(slot: Slot, _: Scope) -> bool:
@@ -55,11 +49,6 @@ def _two_scripts(values: pl.Expr) -> pl.Expr:
 
 def _named(slot: Slot, _: Scope) -> bool:
     return slot.argument in PEOPLE and is_text(slot)
-
-
-def has_at(values: pl.Expr) -> pl.Expr:
-    """Tell of each text whether it holds an @."""
-    return values.str.contains("@", literal=True)
 
 
 def _broken_address(values: pl.Expr) -> pl.Expr:
@@ -142,7 +131,7 @@ PROFILES = "{values} in {rows}: one profile too many for each."
 
 FORENSIC_CHECKS = (
     Check(
-        code="id.float-text", severity="reject", test=ByText(slots=_of_id, gate=number_like, bad=lambda v: v.str.contains(FLOAT_TEXT)),
+        code="id.float-text", severity="reject", test=ByText(slots=_of_id, gate=REWRITTEN, bad=lambda v: v.str.contains(FLOAT_TEXT)),
         sentence="{column} holds whole numbers with a point: 123 became 123.0 on the way.",
         hint='plan.fix("id.float-text") cuts the point off.', extent=PROFILES,
         consequence="The id 123.0 is another person than 123.",
@@ -152,7 +141,7 @@ FORENSIC_CHECKS = (
         ),
     ),
     Check(
-        code="id.scientific", severity="reject", test=ByText(slots=_of_id, gate=number_like, bad=lambda v: v.str.contains(SCIENTIFIC)),
+        code="id.scientific", severity="reject", test=ByText(slots=_of_id, gate=REWRITTEN, bad=lambda v: v.str.contains(SCIENTIFIC)),
         sentence="{column} is written as a power of ten, the way a spreadsheet shows long numbers.",
         hint="Export the column again as text.", extent=PROFILES,
         consequence="One such value stands for a thousand different ids; a profile would be made for it.",
@@ -160,7 +149,7 @@ FORENSIC_CHECKS = (
         unrepaired="the digits that are not shown are lost",
     ),
     Check(
-        code="id.truth-word", severity="reject", test=ByText(slots=_of_id, gate=_true_or_false, bad=_as_is),
+        code="id.truth-word", severity="reject", test=ByText(slots=_of_id, gate=TRUTH, bad=_as_is),
         sentence="{column} is true or false.",
         hint="Check whether the right column is named.", extent=PROFILES,
         consequence="Everyone with that value would be merged into one profile of that name.",
@@ -168,7 +157,7 @@ FORENSIC_CHECKS = (
         unrepaired="nothing in the value says who it is about",
     ),
     Check(
-        code="id.negative", severity="warn", test=ByValue(bad=_negative),
+        code="id.negative", severity="warn", test=ByValue(bad=_negative, gate=NEGATIVE),
         sentence="{column} is below zero, as no counted identifier is.",
         hint="Check whether the number overflowed, or stands for nobody.", extent=PROFILES,
         consequence="A profile would be made for each.",
@@ -176,7 +165,7 @@ FORENSIC_CHECKS = (
         unrepaired="it may be meant",
     ),
     Check(
-        code="id.two-scripts", severity="warn", test=ByText(slots=_address_like, gate=unusual, bad=_two_scripts),
+        code="id.two-scripts", severity="warn", test=ByText(slots=_address_like, gate=UNUSUAL, bad=_two_scripts),
         sentence="{column} mixes Latin letters with letters of another script that look like them.",
         hint="Compare it with the identifier it looks like.", extent=PROFILES,
         consequence="It looks like another person's identifier and is not.",
@@ -184,7 +173,7 @@ FORENSIC_CHECKS = (
         unrepaired="which of the two was meant cannot be known",
     ),
     Check(
-        code="id.broken-address", severity="warn", test=ByText(slots=_named, gate=has_at, bad=_broken_address),
+        code="id.broken-address", severity="warn", test=ByText(slots=_named, gate="@", bad=_broken_address),
         sentence="{column} holds an @ and is no e-mail address, so it counts as an id.",
         hint="Correct the address.", extent=PROFILES,
         consequence="A profile is made whose id looks like an address; mail never reaches it.",

@@ -5,7 +5,7 @@ import re
 import polars as pl
 
 from cio_frames.checks.check import ByColumn, ByRow, ByText, ByValue, Check, Repair, Scope
-from cio_frames.checks.inside import unusual
+from cio_frames.checks.inside import UNUSUAL
 from cio_frames.mapping import MessageMapping, Slot
 from cio_frames.spec import CALLS, LIMITS
 from cio_frames.values import as_text, has_text
@@ -222,7 +222,7 @@ IDENTIFIER_CHECKS = (
         unrepaired="a text could only be guessed",
     ),
     Check(
-        code="id.placeholder", severity="reject", test=ByValue(bad=_placeholder),
+        code="id.placeholder", severity="reject", test=ByValue(bad=_placeholder, gate=BLANK),
         sentence="{column} holds a word for nothing.",
         hint="Leave these rows out, or fill in who they are about.",
         extent="{values}: {rows} would end up in as many profiles.",
@@ -231,7 +231,7 @@ IDENTIFIER_CHECKS = (
         unrepaired="nothing in the value says who the row is about",
     ),
     Check(
-        code="id.nobody", severity="warn", test=ByValue(bad=_nobody),
+        code="id.nobody", severity="warn", test=ByValue(bad=_nobody, gate=rf"(?i)^(?:{'|'.join(NOBODY)})$"),
         sentence="{column} holds a value that many systems use for nobody in particular.",
         hint='Refuse them with Checks(severity={"id.nobody": "reject"}).',
         extent="{values}: {rows} would end up in as many profiles.",
@@ -240,7 +240,7 @@ IDENTIFIER_CHECKS = (
         unrepaired="it may be meant",
     ),
     Check(
-        code="id.padded", severity="reject", test=ByText(slots=_is_mended, gate=unusual, bad=_padded),
+        code="id.padded", severity="reject", test=ByText(slots=_is_mended, gate=UNUSUAL, bad=_padded),
         sentence="{column} begins or ends with white space.",
         hint='plan.fix("id.padded") strips it.',
         extent="{values} in {rows}: one profile too many for each.",
@@ -249,7 +249,7 @@ IDENTIFIER_CHECKS = (
         repair=Repair(change=_stripped, safe=False, sentence="white space around identifiers is stripped"),
     ),
     Check(
-        code="id.invisible", severity="reject", test=ByText(slots=_is_mended, gate=unusual, bad=_invisible),
+        code="id.invisible", severity="reject", test=ByText(slots=_is_mended, gate=UNUSUAL, bad=_invisible),
         sentence="{column} holds characters that cannot be seen.",
         hint='plan.fix("id.invisible") removes them.',
         extent="{values} in {rows}: one profile too many for each.",

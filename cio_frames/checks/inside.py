@@ -9,6 +9,9 @@ from cio_frames.values import as_text, instance_of
 
 TEXTS = (pl.String, pl.Categorical)
 SEPARATOR = " | "
+UNUSUAL = r"[^ -~]|[<&{\[]|^\s*[=+\-@]|^\s|\s$"
+"""Found in texts with a character that could be part of what checks look for: not in plain words and
+numbers."""
 
 
 def anywhere(
@@ -46,14 +49,6 @@ def number_text(slot: Slot) -> pl.Expr | None:
     """Return each number of a slot as text, or None where its type holds no numbers."""
     numeric = slot.dtype.is_numeric()
     return as_text(pl.col(slot.name), dtype=slot.dtype) if numeric else None
-
-
-def unusual(text: pl.Expr) -> pl.Expr:
-    """Tell of each text whether a character in it could be part of what checks look for.
-
-    Plain words and numbers are passed over at the price of one look.
-    """
-    return text.str.contains(r"[^ -~]|[<&{\[]|^\s*[=+\-@]|^\s|\s$")
 
 
 def _joined(values: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:

@@ -7,12 +7,12 @@ import polars as pl
 
 from cio_frames.checks.check import ByColumn, ByText, Check, Scope
 from cio_frames.checks.detectors import (
+    ANY,
     CARD,
     IBAN,
     NATIONAL_NUMBER,
     SECRET,
     Detector,
-    could_be_sensitive,
     has_card_length,
 )
 from cio_frames.mapping import Slot
@@ -47,7 +47,7 @@ def _looked_at(slot: Slot, _: Scope) -> bool:
 def _found(detector: Detector, *, numbers: bool = False) -> ByText:
     return ByText(
         slots=_looked_at,
-        gate=could_be_sensitive,
+        gate=ANY,
         bad=detector.finds,
         numbers=has_card_length if numbers else None,
         shown=detector.samples,

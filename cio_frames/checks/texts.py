@@ -6,7 +6,7 @@ import polars as pl
 
 from cio_frames.checks.check import ByText, ByValue, Check, Repair, Scope
 from cio_frames.checks.identifiers import EMAILS, PLACEHOLDERS
-from cio_frames.checks.inside import unusual
+from cio_frames.checks.inside import UNUSUAL
 from cio_frames.mapping import MessageMapping, Slot
 
 _MISREAD = (
@@ -47,7 +47,7 @@ MOJIBAKE = {wrong: right for right in _MISREAD if (wrong := _misread(right)) is 
 def _any_text(pattern: str) -> ByText:
     return ByText(
         slots=lambda slot, _: is_open(slot),
-        gate=unusual,
+        gate=UNUSUAL,
         bad=lambda text: text.str.contains(pattern),
     )
 
@@ -135,7 +135,7 @@ TEXT_CHECKS = (
     Check(
         code="text.mojibake", severity="warn",
         test=ByText(
-            slots=_looks_misread, gate=unusual,
+            slots=_looks_misread, gate=UNUSUAL,
             bad=lambda text: text.str.contains_any(list(MOJIBAKE)),
         ),
         sentence="{column} holds letters that were read in the wrong encoding.",
@@ -183,7 +183,7 @@ TEXT_CHECKS = (
     ),
     Check(
         code="text.json", severity="info",
-        test=ByText(slots=_is_json, gate=unusual, bad=lambda text: text.str.contains(JSON)),
+        test=ByText(slots=_is_json, gate=UNUSUAL, bad=lambda text: text.str.contains(JSON)),
         sentence="{column} holds JSON as text.",
         hint="Decode it before, if conditions should look inside.",
         consequence="It is sent as one text: conditions and messages cannot look inside.",
@@ -193,7 +193,7 @@ TEXT_CHECKS = (
     Check(
         code="value.padded", severity="info",
         test=ByText(
-            slots=_padded, gate=unusual, bad=lambda text: text.str.contains(PADDED) & ~_blank(text)
+            slots=_padded, gate=UNUSUAL, bad=lambda text: text.str.contains(PADDED) & ~_blank(text)
         ),
         sentence="{column} begins or ends with white space.",
         hint='plan.fix("value.padded") strips it.',

@@ -20,6 +20,7 @@ TIMELIKE = re.compile(
 )
 SPACED = r"^\d{4}-\d{2}-\d{2} \d{2}:\d{2}"
 WRITTEN = r"^\s*\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d{2})(?:\s+\d{1,2}:\d{2}.*)?\s*$"
+DATED = r"^\s*\d{1,4}[./-]\d"
 MILLISECONDS = (10**11, 10**14)
 TOLERATED = timedelta(days=1)
 
@@ -138,7 +139,7 @@ TRAIT_CHECKS = (
         unrepaired="a number may be meant",
     ),
     Check(
-        code="trait.date-only", severity="info", test=ByValue(bad=_date),
+        code="trait.date-only", severity="info", test=ByValue(bad=_date, gate=DATED),
         sentence="{column} holds dates, which Journeys stores as numbers of seconds at midnight.",
         hint="Nothing to do for conditions on time; to show the date, send it as other text.",
         consequence="A message that shows the value shows a number.",
@@ -146,7 +147,7 @@ TRAIT_CHECKS = (
         unrepaired="it is what conditions on time need",
     ),
     Check(
-        code="trait.time-space", severity="info", test=ByValue(bad=_spaced),
+        code="trait.time-space", severity="info", test=ByValue(bad=_spaced, gate=DATED),
         sentence="{column} holds times with a space instead of T, which stay text.",
         hint='plan.fix("trait.time-space") writes the T.',
         consequence="Conditions on time do not hold.",
@@ -154,7 +155,7 @@ TRAIT_CHECKS = (
         repair=Repair(change=_with_t, safe=True, sentence="times as text get a T between date and time"),
     ),
     Check(
-        code="trait.date-written", severity="info", test=ByValue(bad=_written),
+        code="trait.date-written", severity="info", test=ByValue(bad=_written, gate=DATED),
         sentence="{column} holds dates as people write them, which stay text.",
         hint='Turn the column into dates before: pd.to_datetime(..., dayfirst=True), or .str.to_date("%d/%m/%Y").',
         consequence="Conditions on time do not hold.",

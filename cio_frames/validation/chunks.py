@@ -9,7 +9,7 @@ from cio_frames.checks import ByMessage, Check, Scope
 from cio_frames.frames import ROW
 from cio_frames.mapping import MessageMapping
 from cio_frames.validation.findings import BLOCKING, FINDING_SCHEMA
-from cio_frames.validation.probes import Gate, Probe, probe
+from cio_frames.validation.probes import Gate, Probe, any_open, probe
 from cio_frames.values import as_text, has_text
 
 SHOWN_CHARACTERS = 200
@@ -101,17 +101,22 @@ def _asked(
 
 def _opened(prepared: pl.DataFrame, gates: Sequence[Gate]) -> Iterator[tuple[str, pl.DataFrame]]:
     """Yield the rows that each gate lets through."""
-    if gates:
-        values = {gate.column: gate.values for gate in gates}  # put together once for all gates
-        flags = prepared.select(**values).select(
-            gate.is_open(pl.col(gate.column)).fill_null(value=False).alias(f"{place}")
-            for place, gate in enumerate(gates)
-        )
-        for gate, column, is_open in zip(
-            gates, flags, flags.select(pl.all().any()).row(0), strict=True
-        ):
-            if is_open:
-                yield gate.name, prepared.filter(column)
+    columns: dict[str, list[Gate]] = {}
+    for gate in gates:
+        columns.setdefault(gate.column, []).append(gate)
+    if not columns:
+        return
+    values = prepared.select(own[0].values.alias(name) for name, own in columns.items())
+    flags = values.select(
+        any_open(own, values=pl.col(name)).alias(name) for name, own in columns.items()
+    )
+    for name, is_open in zip(columns, flags.select(pl.all().any()).row(0), strict=True):
+        if is_open:
+            places, worth = flags[name].arg_true(), values.select(name).filter(flags[name])
+            for gate in columns[name]:
+                found = worth.select(any_open([gate], values=pl.col(name))).to_series()
+                if found.any():
+                    yield gate.name, prepared[places.filter(found)]
 
 
 def _hits(frame: pl.DataFrame, tests: Sequence[Probe]) -> Iterator[pl.DataFrame]:

@@ -28,17 +28,28 @@ class Gate:
     Attributes:
         column: The column it looks at.
         values: What it looks at there; gates of one column share it.
-        is_open: True in the rows worth asking, from the values.
+        opens: What is found in texts worth asking, or a test of numbers.
     """
 
     column: str
     values: pl.Expr
-    is_open: Callable[[pl.Expr], pl.Expr]
+    opens: str | Callable[[pl.Expr], pl.Expr]
 
     @property
     def name(self) -> str:
         """What tells it from others."""
-        return f"{self.is_open.__name__} {self.column}"
+        opens = self.opens if isinstance(self.opens, str) else self.opens.__name__
+        return f"{self.column} {opens}"
+
+
+def any_open(gates: Sequence[Gate], *, values: pl.Expr) -> pl.Expr:
+    """Tell of each value whether one of the gates of its column is open: one look for all of them."""
+    patterns = [gate.opens for gate in gates if isinstance(gate.opens, str)]
+    tests = [gate.opens(values) for gate in gates if not isinstance(gate.opens, str)]
+    if patterns:
+        either = patterns[0] if len(patterns) == 1 else "|".join(f"(?:{one})" for one in patterns)
+        tests.append(values.str.contains(either))
+    return pl.any_horizontal(tests).fill_null(value=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,8 +167,8 @@ def _value_probes(check: Check, test: ByValue, *, scope: Scope) -> Iterator[Prob
         if bad is not None:
             text = text_of(slot) if test.gate else None
             gate = None
-            if test.gate and text is not None:
-                gate = Gate(column=slot.name, values=text, is_open=test.gate)
+            if text is not None:
+                gate = Gate(column=slot.name, values=text, opens=test.gate)
             shown = _shown(slot, scope)
             yield probe(check, slot=slot, bad=bad, value=shown, scope=scope, gate=gate)
 
@@ -175,9 +186,9 @@ def _gated(slot: Slot, test: ByText) -> tuple[pl.Expr, Gate] | None:
     """Return the text of a slot, and the gate before it."""
     text, number = text_of(slot), number_text(slot)
     if text is not None:
-        return text, Gate(column=slot.name, values=text, is_open=test.gate)
+        return text, Gate(column=slot.name, values=text, opens=test.gate)
     if number is not None and test.numbers is not None:
-        return number, Gate(column=slot.name, values=pl.col(slot.name), is_open=test.numbers)
+        return number, Gate(column=slot.name, values=pl.col(slot.name), opens=test.numbers)
     return None
 
 
