@@ -27,10 +27,6 @@ def _of_id(slot: Slot, _: Scope) -> bool:
     return _is_id_text(slot)
 
 
-def _as_is(values: pl.Expr) -> pl.Expr:
-    return values.is_not_null()
-
-
 def _negative(slot: Slot, scope: Scope) -> pl.Expr | None:
     if not is_id(slot):
         return None
@@ -52,7 +48,7 @@ def _named(slot: Slot, _: Scope) -> bool:
 
 
 def _broken_address(values: pl.Expr) -> pl.Expr:
-    return ~values.str.strip_chars().str.contains(EMAIL)
+    return values.str.contains("@", literal=True) & ~values.str.strip_chars().str.contains(EMAIL)
 
 
 def _swapped(slot: Slot, scope: Scope) -> pl.Expr | None:
@@ -149,7 +145,7 @@ FORENSIC_CHECKS = (
         unrepaired="the digits that are not shown are lost",
     ),
     Check(
-        code="id.truth-word", severity="reject", test=ByText(slots=_of_id, gate=TRUTH, bad=_as_is),
+        code="id.truth-word", severity="reject", test=ByText(slots=_of_id, gate=TRUTH, bad=lambda v: v.str.contains(TRUTH)),
         sentence="{column} is true or false.",
         hint="Check whether the right column is named.", extent=PROFILES,
         consequence="Everyone with that value would be merged into one profile of that name.",

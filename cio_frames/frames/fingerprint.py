@@ -1,6 +1,7 @@
 """A cheap fingerprint of a table's content, to notice that it is not the same table any more."""
 
 import hashlib
+from threading import Lock
 
 import numpy as np
 import polars as pl
@@ -11,7 +12,7 @@ from cio_frames.frames.table import Table
 
 
 class Fingerprint:
-    """Adds up the fingerprint of a table, chunk by chunk.
+    """Adds up the fingerprint of a table, chunk by chunk, in any order and on any threads.
 
     pandas, polars and Arrow tables of the same data have the same fingerprint where their column
     types agree; a categorical column counts as text. Row hashes are polars' own, so fingerprints
@@ -34,16 +35,18 @@ class Fingerprint:
 
     def __init__(self, schema: pl.Schema) -> None:
         self._schema = pl.Schema({name: _plain(dtype) for name, dtype in schema.items()})
+        self._lock = Lock()
         self._total = np.uint64(0)
         self._rows = 0
 
     def add(self, chunk: pl.DataFrame) -> None:
-        """Take in the next rows, with their numbers."""
+        """Take in rows, with their numbers."""
         hashes = chunk.drop(ROW).cast(self._schema).hash_rows(seed=0).to_numpy()
         places = chunk[ROW].to_numpy().astype(np.uint64)
         added = (hashes * (2 * places + 1)).sum(dtype=np.uint64)
-        self._total = np.add.reduce([self._total, added])
-        self._rows += chunk.height
+        with self._lock:
+            self._total = np.add.reduce([self._total, added])
+            self._rows += chunk.height
 
     @property
     def text(self) -> str:

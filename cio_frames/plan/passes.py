@@ -182,14 +182,18 @@ def glance(table: Table, *, scope: Scope, checks: Sequence[Check]) -> Glance:
     gathering = Gathering(table, checks=blocking, scope=scope)
     fingerprint, rows = Fingerprint(table.schema()), 0
     findings = [check_call(strict, scope=scope)]
-    for chunk in table.chunks(CHUNK_ROWS):
-        rows += chunk.height
+
+    def looked(chunk: pl.DataFrame) -> tuple[int, list[pl.DataFrame], pl.DataFrame]:
         fingerprint.add(chunk)
         with computing(scope.mapping):
             prepared = scope.mapping.prepare(chunk)
-            if gathering:
-                gathering.add(prepared)
-        findings.append(check(prepared, tests=tests, raw=chunk).findings)
+            gathered = gathering.gathered(prepared)
+        return chunk.height, gathered, check(prepared, tests=tests, raw=chunk).findings
+
+    for height, gathered, found in _in_order(looked, table.chunks(CHUNK_ROWS)):
+        rows += height
+        gathering.add(gathered)
+        findings.append(found)
     with computing(scope.mapping):
         foreseen = gathering.findings()
     return Glance(

@@ -38,7 +38,7 @@ def check_table(table: Table, *, checks: Sequence[Check], scope: Scope) -> pl.Da
     gathering = Gathering(table, checks=checks, scope=scope)
     if gathering:
         for chunk in table.chunks(CHUNK_ROWS):
-            gathering.add(scope.mapping.prepare(chunk))
+            gathering.add(gathering.gathered(scope.mapping.prepare(chunk)))
     return gathering.findings()
 
 
@@ -68,13 +68,17 @@ class Gathering:
     def __bool__(self) -> bool:
         return bool(self._parts)
 
-    def add(self, prepared: pl.DataFrame) -> None:
-        """Take in the next rows, with one column per slot."""
+    def gathered(self, prepared: pl.DataFrame) -> list[pl.DataFrame]:
+        """Return what is gathered from rows that have one column per slot, on any thread."""
         rows = prepared.lazy()
         queries = [
             query for gather in self._parts if (query := gather(rows, self._scope)) is not None
         ]
-        for parts, part in zip(self._parts.values(), pl.collect_all(queries), strict=True):
+        return pl.collect_all(queries) if queries else []
+
+    def add(self, gathered: Sequence[pl.DataFrame]) -> None:
+        """Put what was gathered from the next rows to the rest."""
+        for parts, part in zip(self._parts.values(), gathered, strict=True):
             parts.append(part)
 
     def findings(self) -> pl.DataFrame:

@@ -1,0 +1,81 @@
+"""Gates: what saves a look at most rows must never hide a finding."""
+
+from dataclasses import replace
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import cio_frames as cio
+from cio_frames.checks import CATALOGUE, ByText, ByValue
+from cio_frames.checks.identifiers import NOBODY, PLACEHOLDERS
+from cio_frames.spec import SEMANTIC_EVENTS
+from cio_frames.validation import check, probes
+from cio_frames.validation.probes import Probe
+
+TELLING = (
+    *NOBODY, *PLACEHOLDERS, *SEMANTIC_EVENTS, " User Deleted ", "uSer deleted", "un\u212anown",
+    "123.0", "-7", "1e+05", "-1.5E10", "true", "FALSE", "ann@", "a@b.example", "\u0430nn@b.example",
+    "2024-01-02", "2024-01-02 10:11", " 3/4/2024", "31.12.99  ", "{\"a\": 1}", "[1, 2]", "=1+1",
+    "<b>", "&amp;", "Ã¤", "x\u200b", "\u00a0x", "x ", "4111 1111 1111 1111", "078-05-1120",
+    "DE89370400440532013000", "sk_live_0123456789abcdef", "AKIAIOSFODNN7EXAMPLE",
+    "756.9217.0769.85", "a\u202eb", "a\x07b", "a\ufffdb",
+)  # fmt: skip
+texts = st.one_of(
+    st.sampled_from(TELLING),
+    st.text("0123456789aeEtTnNk@.-/_ \t\u00a0é\u212a\u017f{<=+&[", max_size=12),
+    st.builds("{}{}".format, st.sampled_from(TELLING), st.sampled_from(("", " ", "\n", "x"))),
+)
+
+
+def gated() -> list[str]:
+    """Return the codes of the checks that ask only the rows a gate lets through."""
+    return [c.code for c in CATALOGUE if isinstance(c.test, ByText | ByValue) and c.test.gate]
+
+
+def asked_of(frame: pl.DataFrame, call: str, **asked: str) -> tuple[pl.DataFrame, list[Probe]]:
+    """Return the prepared rows of a frame, and its tests."""
+    plan = getattr(cio.frame(frame), call)(**asked)
+    (chunk,) = plan.table.chunks()
+    return plan.mapping.prepare(chunk), probes(plan.applied, scope=plan.scope())
+
+
+def found(prepared: pl.DataFrame, tests: list[Probe]) -> pl.DataFrame:
+    """Return what the tests find, in one order."""
+    return check(prepared, tests=tests, raw=prepared).findings.sort("row", "code", "column", "value")
+
+
+@pytest.mark.parametrize("call", ["track", "identify"])
+@given(rows=st.lists(st.tuples(texts, texts, texts), min_size=1, max_size=20))
+def test_a_gate_hides_nothing(call, rows):
+    """With all gates open, the checks find what they find with them, not more and not less."""
+    frame = pl.DataFrame(
+        {
+            "id": [row[0] for row in rows],
+            "name": [row[1] for row in rows],
+            "note": [row[2] for row in rows],
+            "list": [[row[1], None, row[2]] for row in rows],
+            "struct": [{"a": row[2], "b": row[0]} for row in rows],
+        }
+    )
+    asked = {"event": "name"} if call == "track" else {}
+    prepared, tests = asked_of(frame, call, user_id="id", **asked)
+
+    opened = [replace(test, gate=None) for test in tests]
+
+    assert any(test.gate for test in tests)
+    assert found(prepared, tests).equals(found(prepared, opened))
+
+
+def test_the_examples_reach_every_gate():
+    """Each check with a gate finds something among the examples, so that the law above is about it."""
+    frame = pl.DataFrame({"id": TELLING, "name": TELLING, "note": TELLING}).with_columns(
+        email="note", two=pl.lit("ann@exаmple.com")
+    )
+    seen: set[str] = set()
+    for call, asked in (("track", {"event": "name"}), ("identify", {})):
+        prepared, tests = asked_of(frame, call, user_id="id", **asked)
+        seen |= set(found(prepared, tests)["code"])
+
+    assert set(gated()) - seen == set()
