@@ -4,21 +4,24 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Awaitable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from cio_frames.audit.recorder import Recorder
+from cio_frames.audit.recovery import Compacted
 from cio_frames.sending.events import (
     BatchAttempted,
     BatchFinished,
     BatchRetried,
     BatchSplit,
     Fact,
+    RunFinished,
     SegmentPlanned,
 )
 
-_UNSEALED = 2  # as many segments may be done before they are sealed although requests wait
+_UNSEALED = 2  # with more segments done and not sealed, requests wait: they take memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +34,8 @@ class Ledger:
     """A listener that has facts recorded on a thread; attempts can be awaited.
 
     Whatever has gathered while the disk was busy is recorded together, with one sync. Requests
-    that are ready to leave do not wait for the plan of another segment, nor for one that is done
-    to be sealed. If the record cannot be kept, everything that waits for it, and every later call,
+    that are ready to leave do not wait for the plan of another segment, nor for the part of one
+    that is done, which is made on a thread of its own. If the record cannot be kept, everything that waits for it, and every later call,
     raises the error.
 
     Args:
@@ -42,6 +45,7 @@ class Ledger:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._told: deque[_Told] = deque()
+        self._sealing: deque[tuple[int, Future[Compacted]]] = deque()
         self._changed = threading.Condition()
         self._closing = False
         self._error: Exception | None = None
@@ -77,35 +81,50 @@ class Ledger:
             raise self._error
 
     def _keep(self) -> None:
-        told: Sequence[_Told] | None = ()
+        told: Sequence[_Told] = ()
         try:
-            while (told := self._next()) is not None:
-                for part in _by_urgency(told):
-                    self._recorder.record([each.fact for each in part])
-                    self._answer(part)
-                if self._recorder.unsealed > (_UNSEALED if told else 0):
-                    self._recorder.seal()
+            with ThreadPoolExecutor(1, thread_name_prefix="cio-sealer") as sealer:
+                while (told := self._next()) or not self._closing:
+                    for part in _by_urgency(told):
+                        if _ends(part):
+                            self._seal(left=0)
+                        self._recorder.record([each.fact for each in part])
+                        self._answer(part)
+                    for segment in self._recorder.done():
+                        made = sealer.submit(self._recorder.compacted, segment)
+                        made.add_done_callback(self._notify)
+                        self._sealing.append((segment, made))
+                    self._seal(left=_UNSEALED)
         except Exception as error:  # noqa: BLE001 - it is raised where the record is relied on
             with self._changed:
                 self._error = error
-                left = [*(told or ()), *self._told]
+                waiting = [*told, *self._told]
                 self._told.clear()
-            self._answer(left)
+            self._answer(waiting)
 
-    def _next(self) -> Sequence[_Told] | None:
-        """Take all facts there are, and wait for some if there is nothing else to do.
-
-        Returns:
-            None when the ledger is closed.
-        """
+    def _next(self) -> Sequence[_Told]:
+        """Take all facts there are; wait for some unless there is something else to do."""
         with self._changed:
-            while not self._told and not self._recorder.unsealed:
-                if self._closing:
-                    return None
+            while not (self._told or self._closing or self._is_compacted):
                 self._changed.wait()
             told = list(self._told)
             self._told.clear()
             return told
+
+    @property
+    def _is_compacted(self) -> bool:
+        """Whether the segment that has been done for longest is ready to be sealed."""
+        return bool(self._sealing) and self._sealing[0][1].done()
+
+    def _seal(self, *, left: int) -> None:
+        """Seal what is ready, and wait for more if there is too much that is not."""
+        while self._is_compacted or len(self._sealing) > left:
+            segment, made = self._sealing.popleft()
+            self._recorder.seal(segment, made.result())
+
+    def _notify(self, _: object) -> None:
+        with self._changed:
+            self._changed.notify()
 
     def _answer(self, told: Sequence[_Told]) -> None:
         for each in told:
@@ -123,6 +142,11 @@ def _by_urgency(told: Sequence[_Told]) -> tuple[Sequence[_Told], ...]:
     both = list(zip(told, about, strict=True))
     urgent = [each for each, segment in both if segment not in planned]
     return urgent, [each for each, segment in both if segment in planned]
+
+
+def _ends(told: Sequence[_Told]) -> bool:
+    """Tell whether the end of the run is among the facts."""
+    return any(isinstance(each.fact, RunFinished) for each in told)
 
 
 def _segment_of(fact: Fact) -> int | None:

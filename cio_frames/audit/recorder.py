@@ -1,7 +1,6 @@
 """The listener that keeps the record: what happens is on disk before anything follows from it."""
 
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -27,7 +26,15 @@ from cio_frames.audit.journal import (
 from cio_frames.audit.layout import Layout
 from cio_frames.audit.parts import digest, encode
 from cio_frames.audit.planned import plan_of
-from cio_frames.audit.recovery import clear, completed, conclude, heal, seal
+from cio_frames.audit.recovery import (
+    Compacted,
+    clear,
+    compacted,
+    completed,
+    conclude,
+    heal,
+    publish,
+)
 from cio_frames.audit.runfile import RunFile, RunInfo, State
 from cio_frames.audit.schema import FORMAT, PLAN_SCHEMA, UNFINISHED
 from cio_frames.audit.store import Store
@@ -86,7 +93,7 @@ class Recorder:
         self._now = now
         self._stopped: Stopped | None = None
         self._trackers: dict[int, Tracker] = {}
-        self._done: deque[int] = deque()
+        self._done: list[int] = []
         self._drafts: dict[int, _Draft] = {}
         self._first = 1 + max((part.segment for part in run.parts), default=-1)
         self._synced_at = time.monotonic()
@@ -176,26 +183,38 @@ class Recorder:
     def __call__(self, fact: Fact) -> None:
         """Record a fact, and seal the segment that it ends; return when what follows may happen."""
         self.record((fact,))
-        while self.unsealed:
-            self.seal()
-
-    @property
-    def unsealed(self) -> int:
-        """How many segments are done and have not been sealed yet."""
-        return len(self._done)
-
-    def seal(self) -> None:
-        """Seal the segment that has been done for longest. Nothing waits for that."""
-        self._seal(self._done.popleft())
+        for segment in self.done():
+            self.seal(segment, self.compacted(segment))
 
     def draft(self, segment: Segment) -> None:
         """Make the plan of a segment ready, on any thread; it is not written before its fact."""
         self._drafts[segment.number] = self._drafted(segment)
 
+    def done(self) -> Sequence[int]:
+        """Return the segments that are done since this was last asked, to be sealed."""
+        done, self._done = self._done, []
+        return done
+
+    def compacted(self, segment: int) -> Compacted:
+        """Make the part of a segment that is done, on any thread; nothing is written."""
+        return compacted(self._trackers[segment].unsealed(), run_id=self.run.info.run_id)
+
+    def seal(self, segment: int, made: Compacted) -> None:
+        """Write the part of a segment that is done. Nothing waits for that."""
+        tracker = self._trackers[segment]
+        part = publish(self._store, made)
+        self._store.append(self._journal, part, ballast=True)
+        self._store.sync(self._journal)
+        self.run = with_parts(self.run, [*self.run.parts, part])
+        del self._trackers[segment]
+        layout = self._store.layout
+        self._store.drop(layout.plan(tracker.number))
+        self._store.drop(layout.journal(tracker.number), journal=tracker.journal)
+
     def record(self, facts: Sequence[Fact]) -> None:
         """Record facts in order; one sync serves all attempts among them.
 
-        Returns when what follows from them may happen. Segments that are done wait for `seal`.
+        Returns when what follows from them may happen. Segments that are `done` wait for `seal`.
         """
         attempted: dict[int, Journal] = {}
         for fact in facts:
@@ -320,21 +339,10 @@ class Recorder:
         self._store.append(self._journal, self._stopped, ballast=True)
         self._store.sync(self._journal)
 
-    def _seal(self, segment: int) -> None:
-        tracker = self._trackers[segment]
-        part = seal(self._store, self.run, tracker.unsealed())
-        self._store.append(self._journal, part, ballast=True)
-        self._store.sync(self._journal)
-        self.run = with_parts(self.run, [*self.run.parts, part])
-        del self._trackers[segment]
-        layout = self._store.layout
-        self._store.drop(layout.plan(tracker.number))
-        self._store.drop(layout.journal(tracker.number), journal=tracker.journal)
-
     def _end(self, state: State) -> None:
         self._done.clear()
         for segment in sorted(self._trackers):
-            self._seal(segment)
+            self.seal(segment, self.compacted(segment))
         self.run = completed(self._store, self.run)
         self.run = conclude(self._store, self.run, state=state, stopped=self._stopped)
         self._store.drop(self._store.layout.run_journal, journal=self._journal)

@@ -68,11 +68,28 @@ def heal(store: Store) -> RunFile:
 
 def seal(store: Store, run: RunFile, segment: Unsealed) -> Part:
     """Write the part of a segment from what is known of its rows."""
-    run_id = run.info.run_id
+    return publish(store, compacted(segment, run_id=run.info.run_id))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compacted:
+    """The part of a segment, and the file it will be."""
+
+    part: Part
+    data: bytes
+
+
+def compacted(segment: Unsealed, *, run_id: str) -> Compacted:
+    """Return the part of a segment from what is known of its rows; nothing is written."""
     rows = segment.settled(run_id)
     data = encode(rows, schema=PART_SCHEMA, run_id=run_id)
-    store.publish(store.layout.part(segment.segment), data)
-    return part_of(segment, rows, data=data)
+    return Compacted(part=part_of(segment, rows, data=data), data=data)
+
+
+def publish(store: Store, made: Compacted) -> Part:
+    """Write a part under its final name."""
+    store.publish(store.layout.part(made.part.segment), made.data)
+    return made.part
 
 
 def completed(store: Store, run: RunFile) -> RunFile:

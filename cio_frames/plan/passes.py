@@ -1,15 +1,12 @@
 """One pass over a plan's rows: chunk by chunk, checked and encoded, nothing kept behind."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import polars as pl
 
 from cio_frames.checks import Check, Scope
-from cio_frames.frames import Fingerprint, Table
+from cio_frames.frames import Fingerprint, Table, ahead
 from cio_frames.mapping import computing
 from cio_frames.payloads import (
     SEGMENT_SCHEMA,
@@ -37,8 +34,6 @@ CHUNK_ROWS = 32_000
 
 AT_ONCE = 2
 """How many chunks are worked on at once: the engine leaves a core idle with one of this size."""
-
-Job, Done = TypeVar("Job"), TypeVar("Done")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,19 +119,7 @@ def work(
             reasons=reasons(found),
         )
 
-    yield from _in_order(worked, enumerate(table.chunks(chunk_rows)))
-
-
-def _in_order(work: Callable[[Job], Done], jobs: Iterable[Job]) -> Iterator[Done]:
-    """Yield what becomes of each job, in order, while the next ones are worked on in threads."""
-    under_way: deque[Future[Done]] = deque()
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="cio-plan") as pool:
-        for job in jobs:
-            under_way.append(pool.submit(work, job))
-            if len(under_way) == AT_ONCE:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
+    yield from ahead(worked, enumerate(table.chunks(chunk_rows)), at_once=AT_ONCE)
 
 
 def overlook(table: Table, *, scope: Scope, checks: Sequence[Check]) -> pl.DataFrame:
@@ -190,7 +173,7 @@ def glance(table: Table, *, scope: Scope, checks: Sequence[Check]) -> Glance:
             gathered = gathering.gathered(prepared)
         return chunk.height, gathered, check(prepared, tests=tests, raw=chunk).findings
 
-    for height, gathered, found in _in_order(looked, table.chunks(CHUNK_ROWS)):
+    for height, gathered, found in ahead(looked, table.chunks(CHUNK_ROWS), at_once=AT_ONCE):
         rows += height
         gathering.add(gathered)
         findings.append(found)
