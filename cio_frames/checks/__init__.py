@@ -25,7 +25,7 @@ from cio_frames.checks.detectors import HIDDEN, masked
 from cio_frames.checks.emails import EMAIL_CHECKS
 from cio_frames.checks.forensics import FORENSIC_CHECKS
 from cio_frames.checks.identifiers import IDENTIFIER_CHECKS
-from cio_frames.checks.inside import number_text, text_of
+from cio_frames.checks.inside import holding, number_text, text_of
 from cio_frames.checks.merges import MERGE_CHECKS
 from cio_frames.checks.names import NAME_CHECKS
 from cio_frames.checks.people import PEOPLE_CHECKS
@@ -78,6 +78,7 @@ __all__ = [
     "Scope",
     "Severity",
     "masked",
+    "holding",
     "number_text",
     "rule",
     "text_of",

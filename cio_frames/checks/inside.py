@@ -40,6 +40,17 @@ def anywhere(
             return test(values, dtype)
 
 
+def holding(pattern: str, *, values: pl.Expr, dtype: pl.DataType) -> list[pl.Expr]:
+    """Tell of each value whether a pattern is found in a text of it; nothing for types without."""
+
+    def test(part: pl.Expr, kind: pl.DataType) -> pl.Expr | None:
+        is_text = isinstance(kind, (pl.String, pl.Categorical, pl.Enum))
+        return part.cast(pl.String).str.contains(pattern) if is_text else None
+
+    found = anywhere(values, dtype=dtype, test=test)
+    return [] if found is None else [found]
+
+
 def text_of(slot: Slot) -> pl.Expr | None:
     """Return all the text in each value of a slot as one, or None where its type has none."""
     return _joined(pl.col(slot.name), slot.dtype)

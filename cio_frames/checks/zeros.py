@@ -127,11 +127,10 @@ def reference(slot: Slot, scope: Scope) -> pl.Series | None:
 
 
 def _padded_twin(rows: pl.LazyFrame, slot: Slot, scope: Scope, other: Slot) -> pl.LazyFrame:
-    twin = pl.col(other.name)
-    values = text(slot, scope)
-    padded = (
-        twin.str.contains(r"^0\d+$") & (twin.str.strip_chars_start("0") == values) & (values != "")
-    )
+    values, twin = text(slot, scope), pl.col(other.name)
+    padding = pl.when(twin.str.starts_with("0")).then(twin)  # empty cells cost no look
+    bare = padding.str.strip_chars_start("0")
+    padded = padding.str.contains(r"^0\d+$") & (bare == values) & (values != "")
     evidence = f"Column {other.label!r} of the same row has it with the zeros."
     return rows.filter(padded).select(
         pl.col(ROW).alias("row"),

@@ -106,15 +106,12 @@ def _opened(prepared: pl.DataFrame, gates: Sequence[Gate]) -> Iterator[tuple[str
         columns.setdefault(gate.column, []).append(gate)
     if not columns:
         return
-    values = prepared.select(own[0].values.alias(name) for name, own in columns.items())
-    flags = values.select(
-        any_open(own, values=pl.col(name)).alias(name) for name, own in columns.items()
-    )
+    flags = prepared.select(any_open(own).alias(name) for name, own in columns.items())
     for name, is_open in zip(columns, flags.select(pl.all().any()).row(0), strict=True):
         if is_open:
-            places, worth = flags[name].arg_true(), values.select(name).filter(flags[name])
+            places, worth = flags[name].arg_true(), prepared.select(name).filter(flags[name])
             for gate in columns[name]:
-                found = worth.select(any_open([gate], values=pl.col(name))).to_series()
+                found = worth.select(any_open([gate])).to_series()
                 if found.any():
                     yield gate.name, prepared[places.filter(found)]
 

@@ -13,6 +13,7 @@ from cio_frames.checks import (
     Check,
     Scope,
     Severity,
+    holding,
     number_text,
     text_of,
 )
@@ -27,12 +28,12 @@ class Gate:
 
     Attributes:
         column: The column it looks at.
-        values: What it looks at there; gates of one column share it.
+        dtype: Its type; texts in lists and structs are looked at one by one.
         opens: What is found in texts worth asking, or a test of numbers.
     """
 
     column: str
-    values: pl.Expr
+    dtype: pl.DataType
     opens: str | Callable[[pl.Expr], pl.Expr]
 
     @property
@@ -42,13 +43,13 @@ class Gate:
         return f"{self.column} {opens}"
 
 
-def any_open(gates: Sequence[Gate], *, values: pl.Expr) -> pl.Expr:
-    """Tell of each value whether one of the gates of its column is open: one look for all of them."""
+def any_open(gates: Sequence[Gate]) -> pl.Expr:
+    """Tell of each row whether one of the gates of a column is open: one look for all of them."""
+    values, dtype = pl.col(gates[0].column), gates[0].dtype
     patterns = [gate.opens for gate in gates if isinstance(gate.opens, str)]
     tests = [gate.opens(values) for gate in gates if not isinstance(gate.opens, str)]
     if patterns:
-        either = patterns[0] if len(patterns) == 1 else "|".join(f"(?:{one})" for one in patterns)
-        tests.append(values.str.contains(either))
+        tests += holding("|".join(f"(?:{one})" for one in patterns), values=values, dtype=dtype)
     return pl.any_horizontal(tests).fill_null(value=False)
 
 
@@ -168,7 +169,7 @@ def _value_probes(check: Check, test: ByValue, *, scope: Scope) -> Iterator[Prob
             text = text_of(slot) if test.gate else None
             gate = None
             if text is not None:
-                gate = Gate(column=slot.name, values=text, opens=test.gate)
+                gate = Gate(column=slot.name, dtype=slot.dtype, opens=test.gate)
             shown = _shown(slot, scope)
             yield probe(check, slot=slot, bad=bad, value=shown, scope=scope, gate=gate)
 
@@ -186,9 +187,9 @@ def _gated(slot: Slot, test: ByText) -> tuple[pl.Expr, Gate] | None:
     """Return the text of a slot, and the gate before it."""
     text, number = text_of(slot), number_text(slot)
     if text is not None:
-        return text, Gate(column=slot.name, values=text, opens=test.gate)
+        return text, Gate(column=slot.name, dtype=slot.dtype, opens=test.gate)
     if number is not None and test.numbers is not None:
-        return number, Gate(column=slot.name, values=pl.col(slot.name), opens=test.numbers)
+        return number, Gate(column=slot.name, dtype=slot.dtype, opens=test.numbers)
     return None
 
 
