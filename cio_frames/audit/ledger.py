@@ -91,9 +91,7 @@ class Ledger:
                         self._recorder.record([each.fact for each in part])
                         self._answer(part)
                     for segment in self._recorder.done():
-                        made = sealer.submit(self._recorder.compacted, segment)
-                        made.add_done_callback(self._notify)
-                        self._sealing.append((segment, made))
+                        self._sealing.append((segment, self._compacted(segment, sealer)))
                     self._seal(left=_UNSEALED)
         except Exception as error:  # noqa: BLE001 - it is raised where the record is relied on
             with self._changed:
@@ -110,6 +108,15 @@ class Ledger:
             told = list(self._told)
             self._told.clear()
             return told
+
+    def _compacted(self, segment: int, sealer: ThreadPoolExecutor) -> Future[Compacted]:
+        try:
+            made = sealer.submit(self._recorder.compacted, segment)
+        except RuntimeError:  # the interpreter is about to exit, and starts no work in threads
+            made = Future()
+            made.set_result(self._recorder.compacted(segment))
+        made.add_done_callback(self._notify)
+        return made
 
     @property
     def _is_compacted(self) -> bool:

@@ -47,7 +47,9 @@ def encode(frame: pl.DataFrame, *, schema: pa.Schema, run_id: str) -> bytes:
     sink = io.BytesIO()
     repeated = [name for name in (*_DICTIONARY, *_MOMENTS) if name in schema.names]
     if schema is PLAN_SCHEMA:
-        pq.write_table(table, sink, compression="none", use_dictionary=repeated, write_statistics=False)
+        pq.write_table(
+            table, sink, compression="none", use_dictionary=repeated, write_statistics=False
+        )
         return sink.getvalue()
     encodings = {name: how for name, how in _ENCODINGS.items() if name in schema.names}
     if _repeats(frame["person_key"]):

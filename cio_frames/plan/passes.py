@@ -29,10 +29,10 @@ from cio_frames.validation import (
     reasons,
 )
 
-CHUNK_ROWS = 32_000
+CHUNK_ROWS = 20_000
 """Larger chunks take more memory and are no faster."""
 
-AT_ONCE = 2
+AT_ONCE = 3
 """How many chunks are worked on at once: the engine leaves a core idle with one of this size."""
 
 

@@ -71,6 +71,9 @@ class Transport:
         self._wire = wire
         self._monotonic = monotonic
         self._library = _library(wire.transport)
+        timeout = self._library.Timeout(wire.attempt_s, connect=CONNECT_SECONDS)
+        self._timeout = timeout.as_dict()
+        self._urls: dict[str, httpx.URL] = {}
         self._client: httpx.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
@@ -78,7 +81,6 @@ class Transport:
             transport=self._wire.transport,
             trust_env=not self._wire.loopback,
             follow_redirects=False,
-            timeout=self._library.Timeout(self._wire.attempt_s, connect=CONNECT_SECONDS),
             # The engine bounds what is under way. A bound here could only be leaked away.
             limits=self._library.Limits(max_connections=None, max_keepalive_connections=32),
         )
@@ -113,8 +115,14 @@ class Transport:
     ) -> None:
         """Fill `seen` with what arrives, so that a status is known even if the body breaks off."""
         assert self._client is not None, "A transport posts inside its `async with`."  # noqa: S101
-        url = self._wire.bases[request.api] + request.path
-        async with self._client.stream("POST", url, content=body, headers=headers) as response:
+        address = self._wire.bases[request.api] + request.path
+        url = self._urls.get(address) or self._urls.setdefault(address, self._library.URL(address))
+        # Made here, not by the client: merging its defaults costs more than the rest of a request.
+        asked = self._library.Request(
+            "POST", url, headers=headers, content=body, extensions={"timeout": self._timeout}
+        )
+        response = await self._client.send(asked, stream=True)
+        try:
             seen["status"] = response.status_code
             seen["retry_after"] = response.headers.get("retry-after")
             seen["date"] = response.headers.get("date")
@@ -125,6 +133,8 @@ class Transport:
                 if len(content) > ANSWER_BYTES:
                     break
             seen["content"] = bytes(content)
+        finally:
+            await response.aclose()
 
     def _headers(self, request: Request, *, compressed: bool) -> "httpx.Headers":
         """Return the headers in a type that masks the key when it is drawn."""

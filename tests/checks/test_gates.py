@@ -17,9 +17,9 @@ from cio_frames.validation.probes import Probe
 TELLING = (
     *NOBODY, *PLACEHOLDERS, *SEMANTIC_EVENTS, " User Deleted ", "uSer deleted", "un\u212anown",
     "123.0", "-7", "1e+05", "-1.5E10", "true", "FALSE", "ann@", "a@b.example", "\u0430nn@b.example",
-    "2024-01-02", "2024-01-02 10:11", " 3/4/2024", "31.12.99  ", "{\"a\": 1}", "[1, 2]", "=1+1",
+    "2024-01-02", "2024-01-02 10:11", " 3/4/2024", "31.12.99  ", '{"a": 1}', "[1, 2]", "=1+1",
     "<b>", "&amp;", "Ã¤", "x\u200b", "\u00a0x", "x ", "4111 1111 1111 1111", "078-05-1120",
-    "DE89370400440532013000", "sk_live_0123456789abcdef", "AKIAIOSFODNN7EXAMPLE",
+    "DE89370400440532013000", "AKIAIOSFODNN7EXAMPLE",
     "756.9217.0769.85", "a\u202eb", "a\x07b", "a\ufffdb",
 )  # fmt: skip
 texts = st.one_of(
@@ -43,7 +43,9 @@ def asked_of(frame: pl.DataFrame, call: str, **asked: str) -> tuple[pl.DataFrame
 
 def found(prepared: pl.DataFrame, tests: list[Probe]) -> pl.DataFrame:
     """Return what the tests find, in one order."""
-    return check(prepared, tests=tests, raw=prepared).findings.sort("row", "code", "column", "value")
+    return check(prepared, tests=tests, raw=prepared).findings.sort(
+        "row", "code", "column", "value"
+    )
 
 
 @pytest.mark.parametrize("call", ["track", "identify"])

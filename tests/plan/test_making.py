@@ -5,6 +5,7 @@ import pytest
 
 import cio_frames as cio
 from cio_frames.errors import FrameError, MappingError
+from cio_frames.frames import fingerprint
 
 FAILING = pl.col("id").cast(pl.Int64)
 
@@ -105,3 +106,26 @@ def test_the_namespace_keeps_workspaces_apart():
     )
 
     assert one == two != other
+
+
+@pytest.mark.parametrize(
+    "people",
+    [
+        pytest.param({"id": ["u1", "u2"], "plan": ["pro", None]}, id="fine"),
+        pytest.param({"id": [1.0, 2.0]}, id="forbidden"),
+        pytest.param({"id": ["u1", "u1"], "note": ["4111 1111 1111 1111", "x"]}, id="sensitive"),
+        pytest.param({"id": pl.Series([], dtype=pl.String)}, id="empty"),
+    ],
+)
+def test_a_glance_says_what_the_report_says(people):
+    """With or without the report: the same rows, the same reasons not to send, one fingerprint."""
+    frame = pl.DataFrame(people)
+    glanced, surveyed = (frame.lazy().cio.identify(user_id="id") for _ in range(2))
+    assert surveyed.counts["rows"] == frame.height
+
+    told = [[finding["code"] for finding in plan.refusals()] for plan in (glanced, surveyed)]
+
+    assert told[0] == told[1]
+    assert glanced.rows == surveyed.rows == frame.height
+    assert glanced.fingerprint == surveyed.fingerprint == fingerprint(glanced.table)
+    assert "survey" not in vars(glanced)

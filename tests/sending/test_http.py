@@ -347,6 +347,32 @@ def test_an_endless_answer_is_not_read_to_its_end():
     assert answer.elapsed_s < 1.0
 
 
+def test_every_request_carries_its_time_limits_and_nothing_of_the_library():
+    """The network library learns how long to wait, and adds no header that was not asked for."""
+    seen = []
+
+    def handle(request):
+        seen.append(request)
+        return httpx2.Response(200, json={})
+
+    client = connect(
+        write_key="k", attempt_s=7.0, environ={}, transport=httpx2.MockTransport(handle)
+    )
+    asyncio.run(client.post(Request(api="pipelines", path="/v1/batch", body=b"{}")))
+
+    (request,) = seen
+    assert request.extensions["timeout"] == {
+        "connect": 10.0,
+        "read": 7.0,
+        "write": 7.0,
+        "pool": 7.0,
+    }
+    assert set(request.headers) == {
+        "host", "authorization", "content-type", "accept", "accept-encoding", "user-agent",
+        "x-strict-mode", "content-length",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("size", "api", "plain", "on", "compressed"),
     [

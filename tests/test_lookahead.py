@@ -1,0 +1,69 @@
+"""Working ahead: in order, on a few parts at once, and never on more."""
+
+import itertools
+import threading
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cio_frames.frames import ahead
+
+
+@given(parts=st.lists(st.integers()), at_once=st.integers(1, 4))
+def test_what_becomes_of_parts_is_in_their_order(parts, at_once):
+    """Whatever is worked on at once, the outcomes are those of the parts one by one."""
+    assert list(ahead(lambda part: part * 2, parts, at_once=at_once)) == [2 * p for p in parts]
+
+
+def test_parts_are_worked_on_at_once():
+    """With two at once, the first part may wait for the second."""
+    second = threading.Event()
+
+    def work(part: int) -> bool:
+        if part == 1:
+            second.set()
+        return second.wait(10)
+
+    assert list(ahead(work, [0, 1], at_once=2)) == [True, True]
+
+
+def test_no_more_parts_are_taken_than_are_held():
+    """A reader that stops after the first outcome has made no more than two parts be taken."""
+    taken = []
+
+    def parts() -> Iterator[int]:
+        for number in itertools.count():
+            taken.append(number)
+            yield number
+
+    working = ahead(abs, parts(), at_once=2)
+
+    assert next(working) == 0
+    working.close()
+    assert taken == [0, 1]
+
+
+def test_a_failure_is_raised_in_its_place():
+    """What comes before a part that fails is there, and the failure is the part's own."""
+
+    def work(part: int) -> float:
+        return 1 / part
+
+    working = ahead(work, [1, 0, 2], at_once=3)
+
+    assert next(working) == 1.0
+    with pytest.raises(ZeroDivisionError):
+        next(working)
+
+
+def test_no_thread_is_left():
+    """When all is done, or nobody asks any more, the threads are gone."""
+    before = threading.active_count()
+    list(ahead(abs, range(5), at_once=3))
+    begun = ahead(abs, range(5), at_once=3)
+    next(begun)
+    begun.close()
+
+    assert threading.active_count() == before
