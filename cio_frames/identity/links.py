@@ -10,7 +10,7 @@ def components(pairs: pl.DataFrame) -> pl.DataFrame:
     """Return who is connected with whom through pairs of identifiers.
 
     Args:
-        pairs: Columns `key` and `other`: two identifiers that one row names.
+        pairs: Columns `key` and `other`: two identifiers that one row names, texts or numbers.
 
     Returns:
         Columns `key` and `component`, for identifiers whose component holds another identifier

@@ -13,6 +13,7 @@ from cio_frames.payloads.encode import (
     encode,
     lane_key,
     linked_keys,
+    numbered,
     person_key,
     tree,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "encode",
     "lane_key",
     "linked_keys",
+    "numbered",
     "person_key",
     "tree",
 ]

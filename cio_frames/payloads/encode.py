@@ -35,6 +35,8 @@ MESSAGE_SCHEMA = pl.Schema(
 """The columns of an encoded chunk. Rows with the same `component` are about one person."""
 
 HASH_CHARACTERS = 32
+NOBODY = 0
+"""The number of rows without an identifier: they keep their order among themselves."""
 _NOT_WRITTEN = ("messageId", "formId")
 _PERSON = ("user_id", "email", "id", "anonymous_id", "previous_id")
 _LANE = {"group": ("group_id",), "alias": ("user_id",)}
@@ -54,8 +56,9 @@ def encode(
         prepared: Rows that passed the checks, with one column per slot.
         mapping: Where every value goes.
         namespace: Keeps the ids of one place apart from those of another.
-        components: Columns `key` and `component`: people who are, or become, one and must
-            keep their order together. People it does not name stand for themselves.
+        components: Columns `key` and `component`, as `numbered` gives them: people who are, or
+            become, one and must keep their order together. People it does not name stand for
+            themselves.
 
     Returns:
         A frame of `MESSAGE_SCHEMA`, in the order of the rows.
@@ -125,6 +128,11 @@ def lane_key(mapping: MessageMapping) -> pl.Expr:
 def person_key(mapping: MessageMapping) -> pl.Expr:
     """Return whom a row is about, which for a group's row is not whose order it keeps."""
     return _first_text(mapping, _PERSON).str.to_lowercase()
+
+
+def numbered(identifier: pl.Expr) -> pl.Expr:
+    """Return a number for each identifier, null where there is none."""
+    return pl.when(identifier.is_not_null()).then(identifier.hash())
 
 
 def linked_keys(mapping: MessageMapping) -> list[pl.Expr]:
@@ -212,19 +220,18 @@ def _together(
     parts: pl.DataFrame, components: pl.DataFrame | None, *, mapping: MessageMapping
 ) -> tuple[pl.Series, pl.Series]:
     """Return the lane of each row, and the person it is about as a number."""
-    ordered = person = _numbered(parts["key"], components)
+    ordered = person = _component(parts["key"], components)
     if mapping.call.name in _LANE:
-        person = _numbered(parts["who"], components)
+        person = _component(parts["who"], components)
     return (ordered % LANES).cast(pl.Int32).alias("lane"), person.alias("component")
 
 
-def _numbered(keys: pl.Series, components: pl.DataFrame | None) -> pl.Series:
-    named = keys.fill_null("").to_frame("key")
-    if components is not None:
-        named = named.join(components, on="key", how="left", maintain_order="left").select(
-            pl.coalesce("component", "key")
-        )
-    return named.to_series().hash()
+def _component(keys: pl.Series, components: pl.DataFrame | None) -> pl.Series:
+    own = keys.to_frame("key").select(numbered(pl.col("key")).fill_null(NOBODY))
+    if components is None:
+        return own.to_series()
+    found = own.join(components, on="key", how="left", maintain_order="left")
+    return found.select(pl.coalesce("component", "key")).to_series()
 
 
 def _path(parts: pl.DataFrame, *, mapping: MessageMapping) -> pl.Expr:

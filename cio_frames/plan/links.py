@@ -1,4 +1,8 @@
-"""Who is connected with whom by the rows of all plans: whose order must be kept together."""
+"""Who is connected with whom by the rows of all plans: whose order must be kept together.
+
+Identifiers stand here as the numbers that `encode` gives them, so that millions of people take
+little memory.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -9,7 +13,7 @@ from cio_frames.checks import Scope
 from cio_frames.frames import ROW, Table
 from cio_frames.identity.links import components
 from cio_frames.mapping import computing
-from cio_frames.payloads import lane_key, linked_keys, person_key
+from cio_frames.payloads import lane_key, linked_keys, numbered, person_key
 
 if TYPE_CHECKING:
     from cio_frames.plan.plan import Plan
@@ -42,11 +46,13 @@ def links_of(plans: Sequence[tuple[Table, Scope]]) -> pl.DataFrame | None:
 
 def _pairs(table: Table, *, scope: Scope) -> pl.DataFrame:
     """Return the identifiers that rows name together."""
-    key, others = lane_key(scope.mapping), linked_keys(scope.mapping)
+    key, others = numbered(lane_key(scope.mapping)), linked_keys(scope.mapping)
     prepared = scope.mapping.prepare(table.lazy.with_row_index(ROW))
-    pairs = prepared.select(key.alias("key"), pl.concat_list(others).alias("other"))
+    pairs = pl.concat(
+        [prepared.select(key.alias("key"), numbered(other).alias("other")) for other in others]
+    )
     with computing(scope.mapping):
-        return pairs.explode("other").unique().collect(engine="streaming")
+        return pairs.unique().collect(engine="streaming")
 
 
 def _keys(table: Table, *, scope: Scope) -> pl.Series:
@@ -55,6 +61,6 @@ def _keys(table: Table, *, scope: Scope) -> pl.Series:
     found = [lane_key(scope.mapping)]
     if scope.mapping.call.name == "group":
         found.append(person_key(scope.mapping))
-    keys = pl.concat([prepared.select(key.alias("key")) for key in found]).unique()
+    keys = pl.concat([prepared.select(numbered(key).alias("key")) for key in found]).unique()
     with computing(scope.mapping):
         return keys.collect(engine="streaming")["key"]
