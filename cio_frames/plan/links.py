@@ -4,13 +4,15 @@ Identifiers stand here as the numbers that `encode` gives them, so that millions
 little memory.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from cio_frames.checks import Scope
-from cio_frames.frames import ROW, Table
+from cio_frames.frames import Table
 from cio_frames.identity.links import components
 from cio_frames.mapping import computing
 from cio_frames.payloads import lane_key, linked_keys, numbered, person_key
@@ -32,35 +34,72 @@ def links_of(plans: Sequence[tuple[Table, Scope]]) -> pl.DataFrame | None:
     Args:
         plans: Table and scope of each plan of a back-fill.
     """
-    found = [_pairs(table, scope=scope) for table, scope in plans if linked_keys(scope.mapping)]
-    if not found:
+    if not any(linked_keys(scope.mapping) for _, scope in plans):
         return None
-    pairs = pl.concat(found)
-    if len(plans) > 1:  # somebody known by a device in one plan may be addressed by it in another
-        addressed = pl.concat([_keys(table, scope=scope) for table, scope in plans])
-        again = addressed.filter(addressed.is_in(pairs["other"].unique().implode())).unique()
-        pairs = pl.concat([pairs, pl.DataFrame({"key": again, "other": again})])
-    connected = components(pairs)
+    named = [part for table, scope in plans for part in _named(table, scope=scope)]
+    keys = np.sort(np.concatenate([keys for keys, _, _ in named] or [_NOBODY]))
+    owners = np.concatenate([owners for _, owners, _ in named] or [_NOBODY])
+    others = np.concatenate([others for _, _, others in named] or [_NOBODY])
+    del named
+    pairs = _joining(owners, others, keys=keys)
+    connected = components(pairs) if pairs.height else pairs
     return connected if connected.height else None
 
 
-def _pairs(table: Table, *, scope: Scope) -> pl.DataFrame:
-    """Return the identifiers that rows name together."""
-    key, others = numbered(lane_key(scope.mapping)), linked_keys(scope.mapping)
-    prepared = scope.mapping.prepare(table.lazy.with_row_index(ROW))
-    pairs = pl.concat(
-        [prepared.select(key.alias("key"), numbered(other).alias("other")) for other in others]
+_Numbers = npt.NDArray[np.uint64]
+_NOBODY: _Numbers = np.empty(0, np.uint64)
+
+
+def _named(table: Table, *, scope: Scope) -> Iterator[tuple[_Numbers, _Numbers, _Numbers]]:
+    """Yield, chunk by chunk, whom rows address, and who is named together with whom.
+
+    A group's rows address the group, and the person as well.
+    """
+    mapping = scope.mapping
+    addressed = [lane_key(mapping)]
+    if mapping.call.name == "group":
+        addressed.append(person_key(mapping))
+    others = linked_keys(mapping)
+    for chunk in table.chunks():
+        with computing(mapping):
+            prepared = mapping.prepare(chunk)
+            keys = [prepared.select(numbered(key)).to_series().rename("key") for key in addressed]
+            pairs = [
+                pl.DataFrame(
+                    {"key": keys[0], "other": prepared.select(numbered(other)).to_series()}
+                )
+                for other in others
+            ]
+        told = pl.concat([pl.DataFrame(schema=_PAIRS), *pairs]).drop_nulls().unique()
+        told = told.filter(pl.col("key") != pl.col("other"))
+        yield (
+            pl.concat(keys).drop_nulls().unique().to_numpy(),
+            told["key"].to_numpy(),
+            told["other"].to_numpy(),
+        )
+
+
+def _joining(owners: _Numbers, others: _Numbers, *, keys: _Numbers) -> pl.DataFrame:
+    """Return the pairs that can connect two keys: one that has several owners, or is a key itself.
+
+    Args:
+        owners: One identifier of each pair: who the row addresses.
+        others: The other one.
+        keys: Everybody who is addressed, ascending.
+    """
+    order = np.argsort(others)
+    owners, others = owners[order], others[order]
+    again = (others[1:] == others[:-1]) & (owners[1:] != owners[:-1])
+    places = np.searchsorted(keys, others)
+    is_key = np.take(keys, places, mode="clip") == others
+    meets = is_key | np.isin(others, others[1:][again])
+    themselves = others[is_key]
+    return pl.DataFrame(
+        {
+            "key": np.concatenate([owners[meets], themselves]),
+            "other": np.concatenate([others[meets], themselves]),
+        }
     )
-    with computing(scope.mapping):
-        return pairs.unique().collect(engine="streaming")
 
 
-def _keys(table: Table, *, scope: Scope) -> pl.Series:
-    """Return whom the rows address: a group's rows the group, and the person as well."""
-    prepared = scope.mapping.prepare(table.lazy.with_row_index(ROW))
-    found = [lane_key(scope.mapping)]
-    if scope.mapping.call.name == "group":
-        found.append(person_key(scope.mapping))
-    keys = pl.concat([prepared.select(numbered(key).alias("key")) for key in found]).unique()
-    with computing(scope.mapping):
-        return keys.collect(engine="streaming")["key"]
+_PAIRS = pl.Schema({"key": pl.UInt64, "other": pl.UInt64})
