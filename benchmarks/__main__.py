@@ -15,7 +15,7 @@ import polars as pl
 
 from benchmarks import stages
 from benchmarks.inputs import events_file
-from benchmarks.measure import Measured, measure, sink
+from benchmarks.measure import AS_INSTALLED, Measured, measure, sink
 from benchmarks.plot import plot
 from benchmarks.variants import VARIANTS, variant_file
 
@@ -95,7 +95,11 @@ def seconds_of(code: str) -> float:
     """Return the seconds that `code` takes in a new interpreter, its start left out; the best of three."""
     timed = f"import time; began = time.perf_counter()\n{code}\nprint(time.perf_counter() - began)"
     command = [sys.executable, "-c", timed]
-    runs = [subprocess.run(command, check=True, capture_output=True, text=True) for _ in range(3)]
+    env = os.environ | AS_INSTALLED
+    runs = [
+        subprocess.run(command, check=True, capture_output=True, text=True, env=env)
+        for _ in range(3)
+    ]
     return min(float(run.stdout.splitlines()[-1]) for run in runs)
 
 
@@ -113,7 +117,7 @@ def main() -> None:
     results = table(
         [
             *sent(sizes, folder=asked.folder, peers_up_to=asked.peers_up_to, times=asked.times),
-            *varied(asked.folder),
+            *varied(sizes, folder=asked.folder),
             *late(asked.folder),
         ]
     )
@@ -146,14 +150,15 @@ def sent(sizes: Sequence[int], *, folder: Path, peers_up_to: int, times: int) ->
     return found
 
 
-def varied(folder: Path) -> list[Measured]:
-    """Measure this package on tables of other shapes."""
+def varied(sizes: Sequence[int], *, folder: Path) -> list[Measured]:
+    """Measure this package and the hand-written loop on tables of other shapes, once each."""
     found: list[Measured] = []
     with sink() as url:
-        for name in VARIANTS:
-            path = variant_file(folder, name, 100_000)
-            (result,) = rounds(["ours"], path=path, rows=100_000, url=url, times=1)
-            found.append(replace(result, name=f"ours, {name}"))
+        for name, variant in VARIANTS.items():
+            for rows in (size for size in sizes if size <= variant.rows):
+                path = variant_file(folder, name, rows)
+                both = rounds(["ours", "handwritten"], path=path, rows=rows, url=url, times=1)
+                found += [replace(result, name=f"{result.name}, {name}") for result in both]
     return found
 
 

@@ -1,4 +1,4 @@
-"""What a user would pick instead: each sends the same Parquet file of events to the same sink."""
+"""What a user would pick instead: each sends the same Parquet file to the same sink."""
 
 import asyncio
 import json
@@ -28,8 +28,11 @@ def sdk(path: str, url: str, *, best: bool) -> int:
     client = Client(KEY, host=url, **options)
     refused = 0
     for row in rows_of(path):
-        event, user, at = row.pop("event"), row.pop("user_id"), row.pop("occurred_at")
-        taken, _ = client.track(user_id=user, event=event, properties=row, timestamp=at)
+        user, event, at = row.pop("user_id"), row.pop("event", None), row.pop("occurred_at", None)
+        if event is None:
+            taken, _ = client.identify(user_id=user, traits=row)
+        else:
+            taken, _ = client.track(user_id=user, event=event, properties=row, timestamp=at)
         refused += not taken
     for consumer in client.consumers:
         consumer.queue.join()
@@ -41,13 +44,16 @@ def handwritten_message(row: dict[str, Any]) -> bytes:
     """Return the JSON of one row."""
     import orjson
 
-    event, user, at = row.pop("event"), row.pop("user_id"), row.pop("occurred_at")
+    user, event, at = row.pop("user_id"), row.pop("event", None), row.pop("occurred_at", None)
+    told = {key: value for key, value in row.items() if value is not None}
+    if event is None:
+        return orjson.dumps({"type": "identify", "userId": user, "traits": told})
     message = {
         "type": "track",
         "event": event,
         "userId": user,
         "timestamp": at.isoformat(timespec="milliseconds"),
-        "properties": {key: value for key, value in row.items() if value is not None},
+        "properties": told,
     }
     return orjson.dumps(message)
 

@@ -1,5 +1,7 @@
 """Other shapes of table: people, wide, nested and full of empty cells."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +60,25 @@ def sparse(rows: int) -> pl.DataFrame:
     return events(rows).hstack(pl.DataFrame(columns))
 
 
-VARIANTS = {"people": people, "wide": wide, "nested": nested, "sparse": sparse}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """A shape of table.
+
+    Attributes:
+        make: Makes so many rows of it.
+        rows: The most rows it is measured with.
+    """
+
+    make: Callable[[int], pl.DataFrame]
+    rows: int = 1_000_000
+
+
+VARIANTS = {
+    "people": Variant(make=people, rows=5_000_000),
+    "wide": Variant(make=wide),
+    "nested": Variant(make=nested),
+    "sparse": Variant(make=sparse),
+}
 
 
 def variant_file(folder: Path, name: str, rows: int) -> Path:
@@ -66,5 +86,5 @@ def variant_file(folder: Path, name: str, rows: int) -> Path:
     path = folder / f"{name}-{rows}.parquet"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        VARIANTS[name](rows).write_parquet(path, row_group_size=100_000)
+        VARIANTS[name].make(rows).write_parquet(path, row_group_size=100_000)
     return path
