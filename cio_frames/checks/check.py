@@ -41,12 +41,12 @@ class ByValue:
 
     Attributes:
         bad: The test; None where the slot is none of its business.
-        gate: As for `ByText`, asked of the text in the slot; every row is tested without one, and
-            where the slot holds no text.
+        gate: As for `ByText`, or a test of the text, true wherever `bad` could be. Every row is
+            tested without one, and where the slot holds no text.
     """
 
     bad: Callable[[Slot, Scope], pl.Expr | None]
-    gate: str = ""
+    gate: str | Callable[[pl.Expr], pl.Expr] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

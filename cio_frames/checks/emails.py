@@ -1,12 +1,16 @@
 """E-mail addresses: what is no address, and what is around one."""
 
+import re
+
 import polars as pl
 
 from cio_frames.checks.check import ByValue, Check, Repair, Scope
-from cio_frames.checks.identifiers import EMAIL, EMAILS, blank, is_text, text
+from cio_frames.checks.identifiers import BLANK, EMAIL, EMAILS, blank, is_text, text
 from cio_frames.mapping import MessageMapping, Slot
 
 WRAPPED = r"^(?:mailto:|<)|[>.,;]$|^[\"'].*[\"']$"
+AROUND = r"^\s*(?:mailto:|[<\"'])|[>.,;]\s*$"
+"""Found wherever something could be around an address that is stripped."""
 SHELL = r"^(?:(?i)mailto:|[<\"'])+|[>.,;\"']+$"
 
 
@@ -32,12 +36,16 @@ NOBODY = (
     "none@none.com",
     "no@email.com",
 )
+NOTHING = rf"{BLANK}|(?i)^\s*(?:{'|'.join(map(re.escape, NOBODY))})\s*$"
 
 
 def _wrapped(slot: Slot, scope: Scope) -> pl.Expr | None:
     if not is_address(slot):
         return None
-    values = text(slot, scope).str.strip_chars()
+    return _is_wrapped(text(slot, scope).str.strip_chars())
+
+
+def _is_wrapped(values: pl.Expr) -> pl.Expr:
     return values.str.contains(WRAPPED) & _bare(values).str.contains(EMAIL)
 
 
@@ -49,8 +57,11 @@ def _invalid(slot: Slot, scope: Scope) -> pl.Expr | None:
     if not is_address(slot):
         return None
     values = text(slot, scope).str.strip_chars()
-    wrapped = values.str.contains(WRAPPED) & _bare(values).str.contains(EMAIL)
-    return ~values.str.contains(EMAIL) & ~_nobody(values) & ~wrapped
+    return ~values.str.contains(EMAIL) & ~_nobody(values) & ~_is_wrapped(values)
+
+
+def _is_other(values: pl.Expr) -> pl.Expr:
+    return ~values.cast(pl.String).str.strip_chars().str.contains(EMAIL)
 
 
 def _emptied(slot: Slot, _: MessageMapping) -> pl.Expr | None:
@@ -71,7 +82,7 @@ def _unwrapped(slot: Slot, _: MessageMapping) -> pl.Expr | None:
 
 EMAIL_CHECKS = (
     Check(
-        code="email.placeholder", severity="reject", test=ByValue(bad=_placeholder),
+        code="email.placeholder", severity="reject", test=ByValue(bad=_placeholder, gate=NOTHING),
         sentence="{column} holds a word for nothing where the address should be.",
         hint='plan.fix("email.placeholder") makes these cells empty.',
         extent="{values} in {rows}.",
@@ -80,7 +91,7 @@ EMAIL_CHECKS = (
         repair=Repair(change=_emptied, safe=True, sentence="words for nothing in addresses become empty cells"),
     ),
     Check(
-        code="email.wrapped", severity="reject", test=ByValue(bad=_wrapped),
+        code="email.wrapped", severity="reject", test=ByValue(bad=_wrapped, gate=AROUND),
         sentence="{column} holds an address with something around it, such as mailto: or <>.",
         hint='plan.fix("email.wrapped") takes it off.',
         extent="{values} in {rows}: each would break one profile.",
@@ -89,7 +100,7 @@ EMAIL_CHECKS = (
         repair=Repair(change=_unwrapped, safe=False, sentence="what is around addresses is taken off"),
     ),
     Check(
-        code="email.invalid", severity="warn", test=ByValue(bad=_invalid),
+        code="email.invalid", severity="warn", test=ByValue(bad=_invalid, gate=_is_other),
         sentence="{column} is no e-mail address.",
         hint="Correct the address, or send the row without it.",
         extent="{values} in {rows}.",

@@ -177,7 +177,7 @@ FORENSIC_CHECKS = (
         unrepaired="which address was meant cannot be known",
     ),
     Check(
-        code="id.swapped", severity="reject", test=ByValue(bad=_swapped),
+        code="id.swapped", severity="reject", test=ByValue(bad=_swapped, gate="@"),
         sentence="{column} is an e-mail address and the address is none: the two seem to be swapped.",
         hint='plan.fix("id.swapped") puts them back.',
         consequence="The person would be found by address, or made, and get the id as a broken address.",

@@ -63,17 +63,15 @@ def _named(table: Table, *, scope: Scope) -> Iterator[tuple[_Numbers, _Numbers, 
     for chunk in table.chunks():
         with computing(mapping):
             prepared = mapping.prepare(chunk)
-            keys = [prepared.select(numbered(key)).to_series().rename("key") for key in addressed]
+            keys = [prepared.select(numbered(key).alias("key")) for key in addressed]
             pairs = [
-                pl.DataFrame(
-                    {"key": keys[0], "other": prepared.select(numbered(other)).to_series()}
-                )
+                prepared.select(key=numbered(addressed[0]), other=numbered(other))
                 for other in others
             ]
         told = pl.concat([pl.DataFrame(schema=_PAIRS), *pairs]).drop_nulls().unique()
         told = told.filter(pl.col("key") != pl.col("other"))
         yield (
-            pl.concat(keys).drop_nulls().unique().to_numpy(),
+            pl.concat(keys).to_series().drop_nulls().unique().to_numpy(),
             told["key"].to_numpy(),
             told["other"].to_numpy(),
         )

@@ -29,7 +29,7 @@ class Gate:
     Attributes:
         column: The column it looks at.
         dtype: Its type; texts in lists and structs are looked at one by one.
-        opens: What is found in texts worth asking, or a test of numbers.
+        opens: What is found in texts worth asking, or a test of the values.
     """
 
     column: str
