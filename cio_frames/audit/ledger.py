@@ -35,11 +35,11 @@ class Ledger:
 
     Whatever has gathered while the disk was busy is recorded together, with one sync. Requests
     that are ready to leave do not wait for the plan of another segment, nor for the part of one
-    that is done, which is made on a thread of its own. If the record cannot be kept, everything that waits for it, and every later call,
-    raises the error.
+    that is done, which is made on a thread of its own. If the record cannot be kept, everything
+    that waits for it, and every later call, raises the error.
 
     Args:
-        recorder: Keeps the record; used by the thread only from here on.
+        recorder: Keeps the record. From here on only this ledger tells it facts.
     """
 
     def __init__(self, recorder: Recorder) -> None:
