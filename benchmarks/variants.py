@@ -1,6 +1,5 @@
 """Other shapes of table: people, wide, nested and full of empty cells."""
 
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.inputs import SEED, events
+from benchmarks.inputs import SEED, events, written
 
 
 def people(rows: int) -> pl.DataFrame:
@@ -84,16 +83,9 @@ VARIANTS = {
 
 
 def variant_file(folder: Path, name: str, rows: int) -> Path:
-    """Return a Parquet file of one variant, written by a process of its own unless it is there.
-
-    What this process held once would count as memory of the contenders that it starts.
-    """
+    """Return a Parquet file of one variant, written unless it is there."""
     path = folder / f"{name}-{rows}.parquet"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "benchmarks.variants", name, str(rows), str(path)]
-        subprocess.run(command, check=True)
-    return path
+    return written("benchmarks.variants", name, str(rows), path=path)
 
 
 def main(name: str, rows: int, path: Path) -> None:

@@ -29,8 +29,12 @@ from cio_frames.validation import (
     reasons,
 )
 
-CHUNK_ROWS = 20_000
-"""Larger chunks take more memory and are no faster; smaller ones leave requests less full."""
+CHUNK_ROWS = 16_000
+"""The most rows of a chunk. Larger ones take more memory and are no faster; smaller ones leave
+requests less full."""
+
+CHUNK_CELLS = 480_000
+"""The most cells of a chunk, so that wide tables take little more memory than narrow ones."""
 
 AT_ONCE = 3
 """How many chunks are worked on at once: with one the engine leaves a core idle half of the time."""
@@ -82,7 +86,7 @@ def work(
     scope: Scope,
     checks: Sequence[Check],
     namespace: str,
-    chunk_rows: int = CHUNK_ROWS,
+    chunk_rows: int | None = None,
     known: pl.DataFrame | None = None,
     links: pl.DataFrame | None = None,
 ) -> Iterator[Worked]:
@@ -93,7 +97,8 @@ def work(
         scope: The mapping and what else the checks may know.
         checks: The checks that apply.
         namespace: Keeps message ids of one place apart from those of another.
-        chunk_rows: Rows of a chunk; message ids and bytes do not depend on it.
+        chunk_rows: Rows of a chunk, by the width of the table if not given; message ids and bytes
+            do not depend on it.
         known: Findings that a look at the whole table has made already.
         links: Who is connected with whom, from `links_of`; found in this table alone if not given.
     """
@@ -119,7 +124,21 @@ def work(
             reasons=reasons(found),
         )
 
-    yield from ahead(worked, enumerate(table.chunks(chunk_rows)), at_once=AT_ONCE)
+    chunks = table.chunks(chunk_rows or rows_at_once(table))
+    yield from ahead(worked, enumerate(chunks), at_once=AT_ONCE)
+
+
+def rows_at_once(table: Table) -> int:
+    """Return how many rows of a table make a chunk: fewer where it is wide.
+
+    Examples:
+        >>> from cio_frames.frames import read
+        >>> rows_at_once(read(pl.DataFrame({"id": ["u1"]})))
+        16000
+        >>> rows_at_once(read(pl.DataFrame({f"c{place}": [1.5] for place in range(60)})))
+        8000
+    """
+    return max(1, min(CHUNK_ROWS, CHUNK_CELLS // max(1, len(table.schema()))))
 
 
 def overlook(table: Table, *, scope: Scope, checks: Sequence[Check]) -> pl.DataFrame:
@@ -173,7 +192,9 @@ def glance(table: Table, *, scope: Scope, checks: Sequence[Check]) -> Glance:
             gathered = gathering.gathered(prepared)
         return chunk.height, gathered, check(prepared, tests=tests, raw=chunk).findings
 
-    for height, gathered, found in ahead(looked, table.chunks(CHUNK_ROWS), at_once=AT_ONCE):
+    for height, gathered, found in ahead(
+        looked, table.chunks(rows_at_once(table)), at_once=AT_ONCE
+    ):
         rows += height
         gathering.add(gathered)
         findings.append(found)
