@@ -4,13 +4,14 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Awaitable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from cio_frames.audit.recorder import Recorder
 from cio_frames.audit.recovery import Compacted
+from cio_frames.frames import in_thread
 from cio_frames.sending.events import (
     BatchAttempted,
     BatchFinished,
@@ -49,7 +50,7 @@ class Ledger:
         self._changed = threading.Condition()
         self._closing = False
         self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._keep, name="cio-ledger", daemon=True)
+        self._over = asyncio.Event()
 
     def __call__(self, fact: Fact) -> Awaitable[None] | None:
         """Take a fact; for an attempt, return what is done when it is kept."""
@@ -64,7 +65,15 @@ class Ledger:
         return kept
 
     async def __aenter__(self) -> Self:
-        self._thread.start()
+        loop = asyncio.get_running_loop()
+
+        def keep() -> None:
+            try:
+                self._keep()
+            finally:
+                loop.call_soon_threadsafe(self._over.set)
+
+        threading.Thread(target=keep, name="cio-ledger", daemon=True).start()
         return self
 
     async def __aexit__(
@@ -76,23 +85,24 @@ class Ledger:
         with self._changed:
             self._closing = True
             self._changed.notify()
-        await asyncio.to_thread(self._thread.join)
+        await self._over.wait()
         if self._error is not None and error is None:
             raise self._error
 
     def _keep(self) -> None:
         told: Sequence[_Told] = ()
         try:
-            with ThreadPoolExecutor(1, thread_name_prefix="cio-sealer") as sealer:
-                while (told := self._next()) or not self._closing:
-                    for part in _by_urgency(told):
-                        if _ends(part):
-                            self._seal(left=0)
-                        self._recorder.record([each.fact for each in part])
-                        self._answer(part)
-                    for segment in self._recorder.done():
-                        self._sealing.append((segment, self._compacted(segment, sealer)))
-                    self._seal(left=_UNSEALED)
+            while (told := self._next()) or not self._closing:
+                for part in _by_urgency(told):
+                    if _ends(part):
+                        self._seal(left=0)
+                    self._recorder.record([each.fact for each in part])
+                    self._answer(part)
+                for segment in self._recorder.done():
+                    made = in_thread(self._recorder.compacted, segment)
+                    made.add_done_callback(self._notify)
+                    self._sealing.append((segment, made))
+                self._seal(left=_UNSEALED)
         except Exception as error:  # noqa: BLE001 - it is raised where the record is relied on
             with self._changed:
                 self._error = error
@@ -108,15 +118,6 @@ class Ledger:
             told = list(self._told)
             self._told.clear()
             return told
-
-    def _compacted(self, segment: int, sealer: ThreadPoolExecutor) -> Future[Compacted]:
-        try:
-            made = sealer.submit(self._recorder.compacted, segment)
-        except RuntimeError:  # the interpreter is about to exit, and starts no work in threads
-            made = Future()
-            made.set_result(self._recorder.compacted(segment))
-        made.add_done_callback(self._notify)
-        return made
 
     @property
     def _is_compacted(self) -> bool:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 import rustworkx as rx
 
@@ -23,7 +25,10 @@ def components(pairs: pl.DataFrame) -> pl.DataFrame:
         [('a', 'a'), ('b', 'a')]
     """
     keys = pairs["key"].unique()
-    shared = _joining(pairs.drop_nulls(), keys=keys)
+    edges = pairs.drop_nulls().filter(pl.col("key") != pl.col("other")).unique()
+    owners, others = (edges[name].hash().to_numpy() for name in ("key", "other"))
+    joins = joining(owners, others, keys=np.sort(keys.hash().to_numpy()))
+    shared = edges.filter(pl.Series(joins)).sort("key", "other")
     names = pl.concat([shared["key"], shared["other"].alias("key")]).unique().sort()
     numbers = pl.DataFrame({"key": names}).with_row_index("number")
     graph = rx.PyGraph()
@@ -46,12 +51,33 @@ def components(pairs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _joining(pairs: pl.DataFrame, *, keys: pl.Series) -> pl.DataFrame:
-    """Return the pairs that can connect two keys: all others are left out of the graph."""
-    edges = pairs.filter(pl.col("key") != pl.col("other")).unique()
-    several = edges.group_by("other").len().filter(pl.col("len") > 1)["other"]
-    meets = pl.col("other").is_in(several.implode()) | pl.col("other").is_in(keys.implode())
-    return edges.filter(meets).sort("key", "other")
+Numbers = npt.NDArray[np.uint64]
+
+
+def joining(owners: Numbers, others: Numbers, *, keys: Numbers) -> npt.NDArray[np.bool_]:
+    """Tell of each pair whether it can connect two keys: `other` has several owners, or is a key.
+
+    Identifiers stand as hashes of 64 bits, so that millions take little memory. Two that share one
+    would make a pair count that need not.
+
+    Args:
+        owners: Who a row addresses.
+        others: Whom it names as well, another identifier.
+        keys: Everybody who is addressed, ascending.
+
+    Examples:
+        >>> named = (np.array(ids, np.uint64) for ids in ([1, 2, 3, 4], [9, 9, 8, 1], [1, 2, 3, 4]))
+        >>> owners, others, keys = named
+        >>> joining(owners, others, keys=keys).tolist()
+        [True, True, False, True]
+    """
+    order = np.argsort(others)
+    owners, others = owners[order], others[order]
+    again = (others[1:] == others[:-1]) & (owners[1:] != owners[:-1])
+    is_key = np.take(keys, np.searchsorted(keys, others), mode="clip") == others
+    found = np.empty(len(others), bool)
+    found[order] = is_key | np.isin(others, others[1:][again])
+    return found
 
 
 def _numbered(edges: pl.DataFrame, numbers: pl.DataFrame) -> Sequence[tuple[int, int]]:

@@ -8,12 +8,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from cio_frames.checks import Scope
 from cio_frames.frames import Table
-from cio_frames.identity.links import components
+from cio_frames.identity.links import Numbers, components, joining
 from cio_frames.mapping import computing
 from cio_frames.payloads import lane_key, linked_keys, numbered, person_key
 
@@ -41,16 +40,23 @@ def links_of(plans: Sequence[tuple[Table, Scope]]) -> pl.DataFrame | None:
     owners = np.concatenate([owners for _, owners, _ in named] or [_NOBODY])
     others = np.concatenate([others for _, _, others in named] or [_NOBODY])
     del named
-    pairs = _joining(owners, others, keys=keys)
-    connected = components(pairs) if pairs.height else pairs
+    joins = joining(owners, others, keys=keys)
+    owners, others = owners[joins], others[joins]
+    if not len(owners):
+        return None
+    addressed = keys[np.isin(keys, others)]  # also those that no other pair is of
+    pairs = {
+        "key": np.concatenate([owners, addressed]),
+        "other": np.concatenate([others, addressed]),
+    }
+    connected = components(pl.DataFrame(pairs))
     return connected if connected.height else None
 
 
-_Numbers = npt.NDArray[np.uint64]
-_NOBODY: _Numbers = np.empty(0, np.uint64)
+_NOBODY: Numbers = np.empty(0, np.uint64)
 
 
-def _named(table: Table, *, scope: Scope) -> Iterator[tuple[_Numbers, _Numbers, _Numbers]]:
+def _named(table: Table, *, scope: Scope) -> Iterator[tuple[Numbers, Numbers, Numbers]]:
     """Yield, chunk by chunk, whom rows address, and who is named together with whom.
 
     A group's rows address the group, and the person as well.
@@ -75,29 +81,6 @@ def _named(table: Table, *, scope: Scope) -> Iterator[tuple[_Numbers, _Numbers, 
             told["key"].to_numpy(),
             told["other"].to_numpy(),
         )
-
-
-def _joining(owners: _Numbers, others: _Numbers, *, keys: _Numbers) -> pl.DataFrame:
-    """Return the pairs that can connect two keys: one that has several owners, or is a key itself.
-
-    Args:
-        owners: One identifier of each pair: who the row addresses.
-        others: The other one.
-        keys: Everybody who is addressed, ascending.
-    """
-    order = np.argsort(others)
-    owners, others = owners[order], others[order]
-    again = (others[1:] == others[:-1]) & (owners[1:] != owners[:-1])
-    places = np.searchsorted(keys, others)
-    is_key = np.take(keys, places, mode="clip") == others
-    meets = is_key | np.isin(others, others[1:][again])
-    themselves = others[is_key]
-    return pl.DataFrame(
-        {
-            "key": np.concatenate([owners[meets], themselves]),
-            "other": np.concatenate([others[meets], themselves]),
-        }
-    )
 
 
 _PAIRS = pl.Schema({"key": pl.UInt64, "other": pl.UInt64})

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import polars as pl
 
+from cio_frames.frames import in_thread
 from cio_frames.payloads.batches import Batch, Segment
 from cio_frames.sending.client import Client
 from cio_frames.sending.clock import Clock
@@ -111,7 +112,7 @@ class _Engine:
             clock=clock,
             patience=patience,
         )
-        self._pull: asyncio.Task[Segment | None] | None = None
+        self._pull: asyncio.Future[Segment | None] | None = None
         self._exhausted = False
         self._ahead: deque[Segment] = deque()
         self._backlog: deque[Batch] = deque()
@@ -163,7 +164,7 @@ class _Engine:
     def _pull_next(self, segments: Iterator[Segment]) -> None:
         """Have the next segment planned in a thread, if there is room for it."""
         if self._pull is None and not self._exhausted and len(self._ahead) < AHEAD:
-            self._pull = asyncio.create_task(asyncio.to_thread(next, segments, None))
+            self._pull = asyncio.wrap_future(in_thread(_next, segments))
             self._pull.add_done_callback(lambda _: self._wake.set())
 
     def _take_pulled(self) -> None:
@@ -279,6 +280,10 @@ class _Engine:
         except Exception as error:
             self._fail(error)
             raise
+
+
+def _next(segments: Iterator[Segment]) -> Segment | None:
+    return next(segments, None)
 
 
 def _places(batch: Batch, segment: Segment) -> pl.DataFrame:

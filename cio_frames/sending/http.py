@@ -20,6 +20,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
+from cio_frames.frames import in_thread
 from cio_frames.sending.answers import Answer, Request, Trouble, problem, scrub
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Transport:
         assert self._client is not None, "A transport posts inside its `async with`."  # noqa: S101
         address = self._wire.bases[request.api] + request.path
         url = self._urls.get(address) or self._urls.setdefault(address, self._library.URL(address))
-        # Made here, not by the client: merging its defaults costs more than the rest of a request.
+        # Made here, not by the client, which would merge its defaults into every request.
         asked = self._library.Request(
             "POST", url, headers=headers, content=body, extensions={"timeout": self._timeout}
         )
@@ -234,7 +235,7 @@ async def _compressed(body: bytes) -> bytes:
     try:
         from isal import igzip
     except ModuleNotFoundError:
-        return await asyncio.to_thread(gzip.compress, body, compresslevel=1, mtime=0)
+        return await asyncio.wrap_future(in_thread(gzip.compress, body, compresslevel=1, mtime=0))
     packed: bytes = igzip.compress(body, 1, mtime=0)
     return packed
 
