@@ -219,6 +219,13 @@ class Tab:
         """Return the outputs of all cells."""
         return self.page.locator(".jp-NotebookPanel:visible .jp-OutputArea-output")
 
+    def every_output(self, count: int) -> list[Any]:
+        """Wait until there are so many outputs, and return them."""
+        from playwright.sync_api import expect
+
+        expect(self.outputs()).to_have_count(count, timeout=30_000)
+        return list(self.outputs().all())
+
     def shoot(self, name: str, *, what: Any = None) -> None:
         """Keep a picture of an element, or of the page."""
         SHOTS.mkdir(parents=True, exist_ok=True)

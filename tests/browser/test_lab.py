@@ -73,7 +73,7 @@ def test_a_run_is_shown_once(tab: Tab, lab: Lab):
     tab.run_all()
     tab.until_done(3)
 
-    texts = [output.inner_text() for output in tab.outputs().all()]
+    texts = [output.inner_text() for output in tab.every_output(5)]
     assert [text.startswith("Run: identify") for text in texts] == [True, False, True, True, False]
     assert "shown above" in texts[1]
     assert "shown above" in texts[4]

@@ -68,8 +68,7 @@ def test_every_view_is_whole_in_an_untrusted_notebook(tab: Tab, gallery: str, th
     tab.open(gallery)
     if theme == "dark":
         tab.dark()
-    outputs = tab.outputs().all()
-    assert len(outputs) == len(VIEWS)
+    outputs = tab.every_output(len(VIEWS))
     for (name, words), output in zip(SEEN.items(), outputs, strict=True):
         text = output.inner_text()
         for word in words:
@@ -94,7 +93,7 @@ def test_a_narrow_window_needs_no_sideways_scrolling(tab: Tab, gallery: str):
     tab.open(gallery)
     tab.command("application:toggle-left-area")
 
-    for output in tab.outputs().all():
+    for output in tab.every_output(len(VIEWS)):
         card = output.locator("div[style*='border-radius:8px'], div[style*='border-radius: 8px']")
         wide = card.first.evaluate("node => node.scrollWidth - node.clientWidth")
         assert wide <= 1
