@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from polars.testing.parametric import dataframes
@@ -35,7 +35,7 @@ from cio_frames.errors import (
     InputFileError,
     UnsupportedFrameError,
 )
-from cio_frames.frames import ROW, Note, Table, fingerprint, read, scan
+from cio_frames.frames import ROW, Note, Table, fingerprint, parquet_file, read, scan
 from cio_frames.frames.bytes_of import refuse_bomb
 
 INSTANT = datetime(2024, 3, 1, 12, 30, tzinfo=UTC)
@@ -455,6 +455,9 @@ def without_nulls(value: Any) -> Any:
 
 @settings(deadline=None)
 @given(items=st.lists(PLAIN, min_size=1, max_size=5))
+@example(items=[{"prices": [10, 9.5]}])
+@example(items=[{"one": {"two": [None, 1, 2.5]}}, None])
+@example(items=[[{"prices": [10, 9.5]}]])
 def test_any_plain_values_come_through(items):
     """Whatever JSON-like values a column holds, typed or as JSON, they are all still there."""
     table = read(objects(*items))
@@ -1065,6 +1068,51 @@ def test_parquet_is_scanned_lazily(tmp_path):
 
     assert (table.eager, table.rows(), values(table)["id"]) == (None, 4, [1, 2, 1, 2])
     assert values(text)["id"] == ["1", "2", "1", "2"]
+
+
+@given(groups=st.lists(st.tuples(st.integers(0, 700_000), st.integers(0, 300 << 20)), max_size=9))
+def test_pieces_are_the_file_once(groups):
+    """Pieces follow on each other, hold each row once, and none is too large."""
+    pieces = list(parquet_file.cuts(groups))
+
+    ends = [start + rows for start, rows in pieces]
+    assert [start for start, _ in pieces] == [0, *ends][: len(pieces)]
+    assert sum(rows for _, rows in pieces) == sum(rows for rows, _ in groups)
+    assert all(0 < rows <= parquet_file.PIECE_ROWS for _, rows in pieces)
+
+
+@pytest.mark.parametrize("row_group", [7_000, 80_000, 600_000])
+def test_a_parquet_file_is_read_in_pieces(tmp_path, row_group):
+    """Memory does not depend on how a file was written: no read holds more than a piece."""
+    frame = pl.DataFrame({"n": range(600_000)})
+    for name in ("1", "2"):
+        frame.write_parquet(tmp_path / f"{name}.parquet", row_group_size=row_group)
+    table = read(scan(tmp_path / "*.parquet", ids=["n"]))
+
+    held = [piece.collect() for piece in table.pieces]
+    chunks = list(table.chunks(64_000))
+
+    assert max(piece.height for piece in held) <= parquet_file.PIECE_ROWS
+    assert len(held) <= 2 * 600_000 / parquet_file.SMALL_ROWS + 4
+    assert {chunk.height for chunk in chunks[:-1]} == {64_000}
+    assert_frame_equal(pl.concat(chunks).drop(ROW), table.lazy.collect())
+
+
+def test_what_is_derived_from_a_scan_is_read_as_a_whole(tmp_path):
+    """A filtered scan has the rows of the filter, not those of the file."""
+    pl.DataFrame({"n": range(9)}).write_parquet(tmp_path / "a.parquet")
+
+    assert values(read(scan(tmp_path / "a.parquet").filter(pl.col("n") > 6)))["n"] == [7, 8]
+
+
+def test_a_file_that_goes_while_it_is_read_says_so(tmp_path):
+    """A file that is gone when its rows are asked for is one kind of error."""
+    pl.DataFrame({"n": range(9)}).write_parquet(tmp_path / "a.parquet")
+    table = read(scan(tmp_path / "a.parquet"))
+    (tmp_path / "a.parquet").unlink()
+
+    with pytest.raises(FrameError, match=r"a\.parquet failed while it was read"):
+        list(table.chunks())
 
 
 @pytest.mark.parametrize(

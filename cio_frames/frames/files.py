@@ -9,9 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from cio_frames.errors import InputFileError
-from cio_frames.frames import csv_file
+from cio_frames.frames import csv_file, parquet_file
 from cio_frames.frames.bytes_of import first_bytes, refuse_bomb
-from cio_frames.frames.csv_layout import check_header
 from cio_frames.frames.notes import give_label
 
 Source = str | PathLike[str]
@@ -110,7 +109,7 @@ def scan(
     for path in paths:
         _check_start(path, kinds[path], known)
     if kinds[paths[0]] == "parquet":
-        frame = _parquet(paths, ids=ids, types=types or {})
+        frame = parquet_file.scan(paths, ids=ids, types=types or {})
     else:
         frame = csv_file.scan(
             paths, ids=ids, types=dict(types or {}), separator=separator, encoding=known
@@ -191,46 +190,3 @@ def _check_start(path: str, kind: str, encoding: str) -> None:
             path, problem="is not text", hint='If it is UTF-16, pass encoding="utf-16-le".'
         )
     refuse_bomb(path)
-
-
-def _parquet(paths: list[str], *, ids: Sequence[str], types: Mapping[str, object]) -> pl.LazyFrame:
-    if types:
-        raise InputFileError(
-            paths[0],
-            problem="Parquet has its own types, so types= does not apply",
-            hint="Use cio.scan(path).cast({...}).",
-        )
-    schemas = {path: _parquet_schema(path) for path in paths}
-    first = schemas[paths[0]]
-    for path, schema in schemas.items():
-        if schema != first:
-            differing = sorted({name for name, _ in schema.items() ^ first.items()})
-            raise InputFileError(
-                path,
-                problem=f"its columns differ from {paths[0]} ({', '.join(differing) or 'order'})",
-                hint="Scan the files one by one, or write them with one schema.",
-            )
-    frame = pl.scan_parquet(paths, glob=False)
-    for name in ids:
-        if name not in first:
-            raise csv_file.unknown_column(paths[0], name, list(first))
-        if first[name].is_integer():
-            frame = frame.with_columns(pl.col(name).cast(pl.String))
-    return frame
-
-
-def _parquet_schema(path: str) -> dict[str, pl.DataType]:
-    try:
-        schema = pl.scan_parquet(path, glob=False).collect_schema()
-    except pl.exceptions.DuplicateError as error:
-        raise InputFileError(
-            path, problem="has one column name twice", hint="Write it again with unique names."
-        ) from error
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        raise InputFileError(
-            path,
-            problem="is cut off or damaged: its footer cannot be read",
-            hint="Copy or export it again.",
-        ) from error
-    check_header(path, list(schema))
-    return dict(schema)

@@ -1,6 +1,7 @@
 """What the door did to a table, so that nothing is converted in silence."""
 
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,6 +28,7 @@ class Note:
 
 _SCANNED: dict[int, tuple[Note, ...]] = {}
 _LABELS: dict[int, str] = {}
+_PIECES: dict[int, tuple[pl.LazyFrame, ...]] = {}
 
 
 def remember(frame: pl.LazyFrame, notes: tuple[Note, ...]) -> pl.LazyFrame:
@@ -54,3 +56,15 @@ def give_label(frame: pl.LazyFrame, label: str) -> pl.LazyFrame:
 def label_of(frame: pl.LazyFrame) -> str:
     """Return what a frame is called: after its files, if `scan` made it."""
     return _LABELS.get(id(frame), "polars lazy frame")
+
+
+def keep_pieces(frame: pl.LazyFrame, pieces: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
+    """Keep the pieces that a scanned file is read in, for as long as its lazy frame lives."""
+    _PIECES[id(frame)] = tuple(pieces)
+    weakref.finalize(frame, _PIECES.pop, id(frame), None)
+    return frame
+
+
+def pieces_of(frame: pl.LazyFrame) -> tuple[pl.LazyFrame, ...]:
+    """Return the pieces of a frame that `scan` made; a frame derived from it has none."""
+    return _PIECES.get(id(frame), ())

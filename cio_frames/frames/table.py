@@ -20,7 +20,8 @@ class Table:
 
     `lazy` holds the normalised columns without row numbers. `json_columns` are text columns whose
     values are JSON already. `eager` is the same data where it is in memory anyway, `source` the
-    user's own frame, from which rows are handed back.
+    user's own frame, from which rows are handed back. `pieces` are the same rows once more, in
+    order, in frames that can be read one by one.
     """
 
     lazy: pl.LazyFrame = field(repr=False)
@@ -31,6 +32,7 @@ class Table:
     index: Any = field(default=None, repr=False)
     eager: pl.DataFrame | None = field(default=None, repr=False)
     source: Any = field(default=None, repr=False)
+    pieces: tuple[pl.LazyFrame, ...] = field(default=(), repr=False)
 
     def schema(self) -> pl.Schema:
         """Return the columns and their types, without row numbers."""
@@ -106,7 +108,7 @@ class Table:
         """Stream the lazy frame, cutting its batches to the size asked for."""
         with reading(self.label):
             waiting: list[pl.DataFrame] = []
-            for batch in stream(self.lazy, rows):
+            for batch in self._read() if self.pieces else stream(self.lazy, rows):
                 waiting.append(batch)
                 if sum(frame.height for frame in waiting) < rows:
                     continue
@@ -117,6 +119,11 @@ class Table:
             rest = pl.concat(waiting) if waiting else pl.DataFrame()
             if rest.height:
                 yield rest
+
+    def _read(self) -> Iterator[pl.DataFrame]:
+        """Read the pieces one by one."""
+        for piece in self.pieces:
+            yield piece.collect(engine="streaming")
 
     def _pick_pandas(self, numbers: pl.Series, extra: pl.DataFrame | None) -> Any:
         picked = self.source.iloc[numbers.to_numpy()]

@@ -7,6 +7,7 @@ from types import MappingProxyType, NoneType
 from typing import Any
 
 import polars as pl
+from polars.datatypes import DataTypeClass
 
 from cio_frames.frames.columns import Bad, Column, note
 from cio_frames.frames.json_text import EXACT, json_text
@@ -96,6 +97,8 @@ def _resolve(name: str, plains: list[Any], reader: _Reader) -> Column:
     if dtype is not None:
         if kinds == {int, float}:
             reader.done["type.mixed-numbers"] = count
+        if dtype.is_nested():
+            plains = [_fitted(value, dtype) for value in plains]
         return Column(series=pl.Series(name, plains, dtype=dtype), notes=reader.notes())
     for family, code, write in TEXTS:
         if kinds <= family:
@@ -103,6 +106,20 @@ def _resolve(name: str, plains: list[Any], reader: _Reader) -> Column:
             reader.done[code] = sum(text is not None for text in texts)
             return Column(series=pl.Series(name, texts, dtype=pl.String), notes=reader.notes())
     return _json(name, plains, reader, kinds)
+
+
+def _fitted(value: Any, dtype: pl.DataType | DataTypeClass) -> Any:
+    """Return a value whose numbers are of its type: the engine guesses lists by their first item."""
+    if value is None:
+        return None
+    match dtype:
+        case pl.List():
+            return [_fitted(item, dtype.inner) for item in value]
+        case pl.Struct():
+            kinds = {member.name: member.dtype for member in dtype.fields}
+            return {key: _fitted(item, kinds[key]) for key, item in value.items()}
+        case _:
+            return float(value) if dtype == pl.Float64 else value
 
 
 def _json(name: str, plains: list[Any], reader: _Reader, kinds: set[type]) -> Column:
