@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 
 AS_INSTALLED = {"PYTHONDONTWRITEBYTECODE": ""}
 """What is installed is compiled once, not at every start."""
@@ -70,13 +70,13 @@ def measure(name: str, *, path: str, rows: int, url: str, module: str) -> Measur
     """Run one contender on one file."""
     before = totals(url)
     # A pipe that nobody empties would stop a contender that warns of each row.
-    with TemporaryFile() as answer, TemporaryFile() as told:
+    with TemporaryFile() as answer, TemporaryFile() as told, TemporaryDirectory() as left:
         began = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, "-m", module, name, path, url],
             stdout=answer,
             stderr=told,
-            env=os.environ | AS_INSTALLED,
+            env=os.environ | AS_INSTALLED | {"TMPDIR": left},
         )
         _, status, usage = os.wait4(process.pid, 0)
         wall_s = time.perf_counter() - began

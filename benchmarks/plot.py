@@ -6,7 +6,7 @@ from html import escape
 import polars as pl
 
 WIDTH, HEIGHT, MARGIN, ROOM, LINE = 460, 280, 52, 90, 13
-COLOURS = {"ours": "#2f6fde", "ours-plain": "#7ba6f0", "json-alone": "#7a7a7a"}
+COLOURS = {"ours": "#2f6fde", "ours-plain": "#7ba6f0", "json-alone": "#7a7a7a", "least": "#a8a8a8"}
 OTHERS = "#c0504d"
 
 

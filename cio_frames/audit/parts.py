@@ -41,7 +41,15 @@ def encode(frame: pl.DataFrame, *, schema: pa.Schema, run_id: str) -> bytes:
     A part is written to be small, a plan to be quick: it is gone when its part is there, and most
     of it are ids and pseudonyms, which cannot be made smaller in little time.
     """
-    table = frame.select(schema.names).to_arrow(compat_level=pl.CompatLevel.oldest())
+    try:
+        return _encoded(frame.select(schema.names), schema=schema, run_id=run_id)
+    finally:
+        # Arrow's allocator keeps what a thread has used, and parts are made on many threads.
+        pa.default_memory_pool().release_unused()
+
+
+def _encoded(frame: pl.DataFrame, *, schema: pa.Schema, run_id: str) -> bytes:
+    table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
     about = {"cio_frames.format": str(FORMAT), "cio_frames.run_id": run_id}
     table = table.cast(schema).replace_schema_metadata(about)
     sink = io.BytesIO()
