@@ -68,7 +68,7 @@ def encode(
         pl.col(ROW).alias("row"),
         _first_text(mapping, _PERSON).alias("person"),
         lane_key(mapping).alias("key"),
-        person_key(mapping).alias("who"),
+        *((person_key(mapping).alias("who"),) if mapping.call.name in _LANE else ()),
         _time_ms(mapping).alias("time"),
         _given_id(mapping).alias("given"),
         _key_text(mapping, frame=prepared).alias("natural"),
