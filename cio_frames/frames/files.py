@@ -72,6 +72,9 @@ def scan(
     ref, reference, account or token. Only an empty cell is missing; `NA`, `None` and `""` are text.
     Rows that are wholly empty are left out.
 
+    A Parquet file is read piece by piece, however large its row groups are, so that memory stays flat;
+    what is derived from the frame is read by polars, which decodes row groups whole.
+
     What was chosen (separator, text columns, short rows) becomes the notes of the table when this
     very frame is read; frames derived from it do not carry them.
 
