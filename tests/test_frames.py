@@ -1105,6 +1105,30 @@ def test_what_is_derived_from_a_scan_is_read_as_a_whole(tmp_path):
     assert values(read(scan(tmp_path / "a.parquet").filter(pl.col("n") > 6)))["n"] == [7, 8]
 
 
+def test_pieces_are_not_heavier_than_they_may_be():
+    """Small row groups of large values are not read together."""
+    mib = 1 << 20
+
+    assert list(parquet_file.cuts([(900, 40 * mib)] * 3)) == [(0, 900), (900, 900), (1800, 900)]
+    assert list(parquet_file.cuts([(900, 20 * mib)] * 4)) == [(0, 2700), (2700, 900)]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_file_that_is_written_to_while_it_is_read_is_refused(tmp_path, kind):
+    """The rows of one read are never of two states of a file."""
+    path = tmp_path / f"a.{kind}"
+    before, after = (pl.DataFrame({"n": range(start, start + 120_000)}) for start in (0, 120_000))
+    getattr(before, f"write_{kind}")(path)
+    table = read(scan(path))
+
+    first = next(table.chunks(10_000))
+    getattr(after, f"write_{kind}")(path)
+
+    assert first["n"].to_list() == list(range(10_000))
+    with pytest.raises(InputFileError, match=rf"a\.{kind}: was changed after it was scanned"):
+        next(table.chunks(10_000))
+
+
 def test_a_file_that_goes_while_it_is_read_says_so(tmp_path):
     """A file that is gone when its rows are asked for is one kind of error."""
     pl.DataFrame({"n": range(9)}).write_parquet(tmp_path / "a.parquet")

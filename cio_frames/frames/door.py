@@ -10,7 +10,7 @@ from polars.datatypes import DataTypeClass
 from cio_frames.errors import UnsupportedFrameError
 from cio_frames.frames import pandas_door, values
 from cio_frames.frames.columns import Column, check_names
-from cio_frames.frames.notes import Note, label_of, pieces_of, remembered
+from cio_frames.frames.notes import Note, files_of, label_of, pieces_of, remembered
 from cio_frames.frames.table import Table, reading
 
 
@@ -64,7 +64,9 @@ def _lazy(frame: pl.LazyFrame) -> Table:
     notes = remembered(frame)
     odd = [name for name, dtype in schema.items() if _is_odd(dtype)]
     if not odd:
-        return Table(lazy=frame, label=label, notes=notes, pieces=pieces_of(frame))
+        return Table(
+            lazy=frame, label=label, notes=notes, pieces=pieces_of(frame), files=files_of(frame)
+        )
     with reading(label):
         collected = frame.collect(engine="streaming")
     loaded = Note(

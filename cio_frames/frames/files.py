@@ -11,7 +11,8 @@ import polars as pl
 from cio_frames.errors import InputFileError
 from cio_frames.frames import csv_file, parquet_file
 from cio_frames.frames.bytes_of import first_bytes, refuse_bomb
-from cio_frames.frames.notes import give_label
+from cio_frames.frames.notes import give_label, keep_files
+from cio_frames.frames.stamps import Stamp
 
 Source = str | PathLike[str]
 
@@ -75,6 +76,9 @@ def scan(
     A Parquet file is read piece by piece, however large its row groups are, so that memory stays flat;
     what is derived from the frame is read by polars, which decodes row groups whole.
 
+    A file must not be written to while its frame is in use: what is sent is what was checked. A read
+    that finds another size or time of writing raises InputFileError.
+
     What was chosen (separator, text columns, short rows) becomes the notes of the table when this
     very frame is read; frames derived from it do not carry them.
 
@@ -100,6 +104,7 @@ def scan(
         cio_frames.errors.InputFileError: no/such/file-*.csv: no such file. Check the path; relative paths start at the working directory.
     """
     paths = _paths(source)
+    stamps = [Stamp.of(path) for path in paths]
     known = _encoding(paths[0], encoding)
     kinds = {path: _kind(path) for path in paths}
     odd = [path for path in paths if kinds[path] != kinds[paths[0]]]
@@ -118,7 +123,7 @@ def scan(
             paths, ids=ids, types=dict(types or {}), separator=separator, encoding=known
         )
     more = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
-    return give_label(frame, f"{Path(paths[0]).name}{more}")
+    return give_label(keep_files(frame, stamps), f"{Path(paths[0]).name}{more}")
 
 
 def _encoding(path: str, encoding: str) -> str:

@@ -7,6 +7,8 @@ from typing import Literal
 
 import polars as pl
 
+from cio_frames.frames.stamps import Stamp
+
 Severity = Literal["info", "warn", "reject"]
 
 
@@ -28,6 +30,7 @@ class Note:
 
 _SCANNED: dict[int, tuple[Note, ...]] = {}
 _LABELS: dict[int, str] = {}
+_FILES: dict[int, tuple[Stamp, ...]] = {}
 _PIECES: dict[int, tuple[pl.LazyFrame, ...]] = {}
 
 
@@ -56,6 +59,18 @@ def give_label(frame: pl.LazyFrame, label: str) -> pl.LazyFrame:
 def label_of(frame: pl.LazyFrame) -> str:
     """Return what a frame is called: after its files, if `scan` made it."""
     return _LABELS.get(id(frame), "polars lazy frame")
+
+
+def keep_files(frame: pl.LazyFrame, files: Sequence[Stamp]) -> pl.LazyFrame:
+    """Keep what the scanned files were, for as long as their lazy frame lives."""
+    _FILES[id(frame)] = tuple(files)
+    weakref.finalize(frame, _FILES.pop, id(frame), None)
+    return frame
+
+
+def files_of(frame: pl.LazyFrame) -> tuple[Stamp, ...]:
+    """Return what the files of a frame were when `scan` made it; a derived frame has none."""
+    return _FILES.get(id(frame), ())
 
 
 def keep_pieces(frame: pl.LazyFrame, pieces: Sequence[pl.LazyFrame]) -> pl.LazyFrame:

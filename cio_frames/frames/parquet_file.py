@@ -67,18 +67,19 @@ def cuts(groups: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
         >>> list(cuts([(10_000, 100 << 20)]))
         [(0, 5000), (5000, 5000)]
     """
-    start = held = 0
+    start = held = weight = 0
     for rows, size in groups:
         parts = max(ceil(rows / PIECE_ROWS), ceil(size / PIECE_BYTES)) if rows else 0
-        if held and (parts > 1 or held + rows > SMALL_ROWS):
+        full = held + rows > SMALL_ROWS or weight + size > PIECE_BYTES
+        if held and (parts > 1 or full):
             yield start, held
-            start, held = start + held, 0
+            start, held, weight = start + held, 0, 0
         if parts > 1:
             step = ceil(rows / parts)
             yield from ((start + at, min(step, rows - at)) for at in range(0, rows, step))
             start += rows
         else:
-            held += rows
+            held, weight = held + rows, weight + size
     if held:
         yield start, held
 

@@ -12,6 +12,7 @@ from cio_frames.errors import FrameError
 from cio_frames.frames.columns import ROW
 from cio_frames.frames.notes import Note
 from cio_frames.frames.pandas_door import append
+from cio_frames.frames.stamps import Stamp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -21,7 +22,7 @@ class Table:
     `lazy` holds the normalised columns without row numbers. `json_columns` are text columns whose
     values are JSON already. `eager` is the same data where it is in memory anyway, `source` the
     user's own frame, from which rows are handed back. `pieces` are the same rows once more, in
-    order, in frames that can be read one by one.
+    order, in frames that can be read one by one; `files` are those that they come from.
     """
 
     lazy: pl.LazyFrame = field(repr=False)
@@ -33,6 +34,7 @@ class Table:
     eager: pl.DataFrame | None = field(default=None, repr=False)
     source: Any = field(default=None, repr=False)
     pieces: tuple[pl.LazyFrame, ...] = field(default=(), repr=False)
+    files: tuple[Stamp, ...] = ()
 
     def schema(self) -> pl.Schema:
         """Return the columns and their types, without row numbers."""
@@ -108,7 +110,7 @@ class Table:
         """Stream the lazy frame, cutting its batches to the size asked for."""
         with reading(self.label):
             waiting: list[pl.DataFrame] = []
-            for batch in self._read() if self.pieces else stream(self.lazy, rows):
+            for batch in self._read(rows):
                 waiting.append(batch)
                 if sum(frame.height for frame in waiting) < rows:
                     continue
@@ -120,10 +122,19 @@ class Table:
             if rest.height:
                 yield rest
 
-    def _read(self) -> Iterator[pl.DataFrame]:
-        """Read the pieces one by one."""
-        for piece in self.pieces:
-            yield piece.collect(engine="streaming")
+    def _read(self, rows: int) -> Iterator[pl.DataFrame]:
+        """Yield batches as they come, and none of a file that is not what it was."""
+        pieces = (piece.collect(engine="streaming") for piece in self.pieces)
+        batches = pieces if self.pieces else stream(self.lazy, rows)
+        self._require_same_files()
+        for batch in batches:
+            self._require_same_files()
+            yield batch
+            self._require_same_files()
+
+    def _require_same_files(self) -> None:
+        for file in self.files:
+            file.require_same()
 
     def _pick_pandas(self, numbers: pl.Series, extra: pl.DataFrame | None) -> Any:
         picked = self.source.iloc[numbers.to_numpy()]
