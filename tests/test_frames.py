@@ -1102,7 +1102,9 @@ def test_what_is_derived_from_a_scan_is_read_as_a_whole(tmp_path):
     """A filtered scan has the rows of the filter, not those of the file."""
     pl.DataFrame({"n": range(9)}).write_parquet(tmp_path / "a.parquet")
 
-    assert values(read(scan(tmp_path / "a.parquet").filter(pl.col("n") > 6)))["n"] == [7, 8]
+    (chunk,) = read(scan(tmp_path / "a.parquet").filter(pl.col("n") > 6)).chunks()
+
+    assert chunk["n"].to_list() == [7, 8]
 
 
 def test_pieces_are_not_heavier_than_they_may_be():

@@ -150,7 +150,7 @@ def test_bytes_are_copied_twice_at_most(tmp_path):
 
 def test_messages_are_not_copied_into_python(tmp_path):
     """Planning keeps the messages in the engine: what Python holds meanwhile is half of them."""
-    plan = plan_of(15_000, tmp_path)
+    plan = plan_of(20_000, tmp_path)
     list(plan_of(100, tmp_path).segments(Choice()))
 
     with allocations() as peak:

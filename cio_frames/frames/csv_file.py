@@ -13,7 +13,7 @@ from polars.datatypes import DataTypeClass
 from cio_frames.errors import InputFileError
 from cio_frames.frames.bytes_of import all_bytes
 from cio_frames.frames.csv_layout import Layout, fault, layout, short_rows
-from cio_frames.frames.notes import Note, remember
+from cio_frames.frames.notes import Note
 from cio_frames.spec import CALLS, CONTEXT, folded
 
 Dtype = pl.DataType | DataTypeClass
@@ -56,8 +56,8 @@ def scan(
     types: Mapping[str, Dtype],
     separator: str | None,
     encoding: str,
-) -> pl.LazyFrame:
-    """Return a lazy frame over the files, its types settled over all their rows.
+) -> tuple[pl.LazyFrame, tuple[Note, ...]]:
+    """Return a lazy frame over the files, its types settled over all their rows, and what was chosen.
 
     Raises:
         InputFileError: If the files do not hold one table that can be read to its end.
@@ -81,7 +81,7 @@ def scan(
     _check_types(first, settled)
     frame = text.filter(~_is_blank()) if settled.blank else text
     frame = frame.with_columns(_typed(name, dtype) for name, dtype in settled.types.items())
-    return remember(frame, tuple(_notes(files, settled)))
+    return frame, tuple(_notes(files, settled))
 
 
 def is_id(name: str) -> bool:

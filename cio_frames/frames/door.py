@@ -10,7 +10,8 @@ from polars.datatypes import DataTypeClass
 from cio_frames.errors import UnsupportedFrameError
 from cio_frames.frames import pandas_door, values
 from cio_frames.frames.columns import Column, check_names
-from cio_frames.frames.notes import Note, files_of, label_of, pieces_of, remembered
+from cio_frames.frames.notes import Note
+from cio_frames.frames.scanned import scanned_of
 from cio_frames.frames.table import Table, reading
 
 
@@ -57,17 +58,20 @@ def read(anything: Any) -> Table:
 
 
 def _lazy(frame: pl.LazyFrame) -> Table:
-    label = label_of(frame)
-    with reading(label):
+    known = scanned_of(frame)
+    with reading(known.label):
         schema = frame.collect_schema()
     check_names(schema)
-    notes = remembered(frame)
     odd = [name for name, dtype in schema.items() if _is_odd(dtype)]
     if not odd:
         return Table(
-            lazy=frame, label=label, notes=notes, pieces=pieces_of(frame), files=files_of(frame)
+            lazy=frame,
+            label=known.label,
+            notes=known.notes,
+            pieces=known.pieces,
+            files=known.files,
         )
-    with reading(label):
+    with reading(known.label):
         collected = frame.collect(engine="streaming")
     loaded = Note(
         code="frame.loaded",
@@ -76,7 +80,7 @@ def _lazy(frame: pl.LazyFrame) -> Table:
         message=f"The lazy frame was loaded: the values of {', '.join(map(repr, odd))} "
         "must be looked at one by one.",
     )
-    return _polars(collected, label=label, notes=(*notes, loaded))
+    return _polars(collected, label=known.label, notes=(*known.notes, loaded))
 
 
 def _polars(frame: pl.DataFrame, *, label: str, notes: tuple[Note, ...] = ()) -> Table:

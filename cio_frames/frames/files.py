@@ -11,7 +11,8 @@ import polars as pl
 from cio_frames.errors import InputFileError
 from cio_frames.frames import csv_file, parquet_file
 from cio_frames.frames.bytes_of import first_bytes, refuse_bomb
-from cio_frames.frames.notes import give_label, keep_files
+from cio_frames.frames.notes import Note
+from cio_frames.frames.scanned import Scanned, keep
 from cio_frames.frames.stamps import Stamp
 
 Source = str | PathLike[str]
@@ -104,7 +105,7 @@ def scan(
         cio_frames.errors.InputFileError: no/such/file-*.csv: no such file. Check the path; relative paths start at the working directory.
     """
     paths = _paths(source)
-    stamps = [Stamp.of(path) for path in paths]
+    stamps = tuple(Stamp.of(path) for path in paths)
     known = _encoding(paths[0], encoding)
     kinds = {path: _kind(path) for path in paths}
     odd = [path for path in paths if kinds[path] != kinds[paths[0]]]
@@ -116,14 +117,17 @@ def scan(
         )
     for path in paths:
         _check_start(path, kinds[path], known)
+    notes: tuple[Note, ...] = ()
+    pieces: tuple[pl.LazyFrame, ...] = ()
     if kinds[paths[0]] == "parquet":
-        frame = parquet_file.scan(paths, ids=ids, types=types or {})
+        frame, pieces = parquet_file.scan(paths, ids=ids, types=types or {})
     else:
-        frame = csv_file.scan(
+        frame, notes = csv_file.scan(
             paths, ids=ids, types=dict(types or {}), separator=separator, encoding=known
         )
     more = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
-    return give_label(keep_files(frame, stamps), f"{Path(paths[0]).name}{more}")
+    label = f"{Path(paths[0]).name}{more}"
+    return keep(frame, Scanned(label=label, notes=notes, files=stamps, pieces=pieces))
 
 
 def _encoding(path: str, encoding: str) -> str:

@@ -8,7 +8,6 @@ import polars as pl
 from cio_frames.errors import InputFileError
 from cio_frames.frames import csv_file
 from cio_frames.frames.csv_layout import check_header
-from cio_frames.frames.notes import keep_pieces
 
 PIECE_ROWS = 250_000
 PIECE_BYTES = 64 << 20
@@ -20,8 +19,10 @@ SMALL_ROWS = 50_000
 """Smaller row groups are read together."""
 
 
-def scan(paths: Sequence[str], *, ids: Sequence[str], types: Mapping[str, object]) -> pl.LazyFrame:
-    """Return a lazy frame over the files, which is read in pieces if nothing is derived from it.
+def scan(
+    paths: Sequence[str], *, ids: Sequence[str], types: Mapping[str, object]
+) -> tuple[pl.LazyFrame, tuple[pl.LazyFrame, ...]]:
+    """Return a lazy frame over the files, and the same in pieces.
 
     Raises:
         InputFileError: If a file is damaged, or the files do not have the same columns.
@@ -47,12 +48,12 @@ def scan(paths: Sequence[str], *, ids: Sequence[str], types: Mapping[str, object
             raise csv_file.unknown_column(paths[0], name, list(first))
     texts = [pl.col(name).cast(pl.String) for name in ids if first[name].is_integer()]
     frame = pl.scan_parquet(list(paths), glob=False).with_columns(texts)
-    pieces = [
+    pieces = (
         pl.scan_parquet(path, glob=False).slice(start, rows).with_columns(texts)
         for path in paths
         for start, rows in cuts(_row_groups(path))
-    ]
-    return keep_pieces(frame, pieces)
+    )
+    return frame, tuple(pieces)
 
 
 def cuts(groups: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
