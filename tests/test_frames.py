@@ -7,9 +7,11 @@ import random
 import subprocess
 import sys
 import textwrap
+import threading
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -1096,6 +1098,28 @@ def test_a_parquet_file_is_read_in_pieces(tmp_path, row_group):
     assert len(held) <= 2 * 600_000 / parquet_file.SMALL_ROWS + 4
     assert {chunk.height for chunk in chunks[:-1]} == {64_000}
     assert_frame_equal(pl.concat(chunks).drop(ROW), table.lazy.collect())
+
+
+def test_one_piece_is_read_while_another_is_worked_on(tmp_path):
+    """The next piece is read without being asked for, and no further one, for the memory's sake."""
+    path = tmp_path / "a.parquet"
+    pl.DataFrame({"n": range(6)}).write_parquet(path)
+    read_yet = [threading.Event() for _ in range(3)]
+
+    def noting(place: int) -> pl.LazyFrame:
+        def note(rows: pl.DataFrame) -> pl.DataFrame:
+            read_yet[place].set()
+            return rows
+
+        return pl.scan_parquet(path).slice(2 * place, 2).map_batches(note)
+
+    table = replace(read(scan(path)), pieces=tuple(map(noting, range(3))))
+    chunks = table.chunks(2)
+
+    assert next(chunks)["n"].to_list() == [0, 1]
+    assert read_yet[1].wait(10)
+    assert not read_yet[2].is_set()
+    assert [chunk["n"].to_list() for chunk in chunks] == [[2, 3], [4, 5]]
 
 
 def test_what_is_derived_from_a_scan_is_read_as_a_whole(tmp_path):

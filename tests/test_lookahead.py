@@ -3,12 +3,13 @@
 import itertools
 import threading
 from collections.abc import Iterator
+from contextvars import ContextVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cio_frames.frames import ahead
+from cio_frames.frames import Crew, ahead
 
 
 @given(parts=st.lists(st.integers()), at_once=st.integers(1, 4))
@@ -67,3 +68,40 @@ def test_no_thread_is_left():
     begun.close()
 
     assert threading.active_count() == before
+
+
+def test_threads_are_kept():
+    """Twenty parts are worked on by two threads at most: each new one would cost memory."""
+    seen = set(ahead(lambda _: threading.get_ident(), range(20), at_once=2))
+
+    assert len(seen) <= 2
+
+
+def test_a_crew_goes_on_after_a_failure():
+    """What fails is told where it was asked for, and takes no thread with it."""
+    with Crew(1) as crew:
+        failing, following = crew.start(divmod, 1, 0), crew.start(abs, -7)
+
+        assert isinstance(failing.exception(), ZeroDivisionError)
+        assert following.result() == 7
+
+
+def test_a_crew_ends_what_it_has_begun():
+    """When it is closed, all that was started is done and its threads are gone."""
+    before = threading.active_count()
+    with Crew(2) as crew:
+        found = [crew.start(abs, -number) for number in range(9)]
+
+    assert [each.done() for each in found] == [True] * 9
+    assert threading.active_count() == before
+
+
+def test_work_sees_the_context_of_who_asked():
+    """A context variable has the value that it had where the work was started."""
+    zone: ContextVar[str] = ContextVar("zone", default="none")
+    with Crew(1) as crew:
+        before = crew.start(zone.get)
+        zone.set("Europe/Berlin")
+        after = crew.start(zone.get)
+
+        assert (before.result(), after.result()) == ("none", "Europe/Berlin")

@@ -11,7 +11,7 @@ from typing import Self
 
 from cio_frames.audit.recorder import Recorder
 from cio_frames.audit.recovery import Compacted
-from cio_frames.frames import in_thread
+from cio_frames.frames import Crew
 from cio_frames.sending.events import (
     BatchAttempted,
     BatchFinished,
@@ -36,7 +36,7 @@ class Ledger:
 
     Whatever has gathered while the disk was busy is recorded together, with one sync. Requests
     that are ready to leave do not wait for the plan of another segment, nor for the part of one
-    that is done, which is made on a thread of its own. If the record cannot be kept, everything
+    that is done, which is made on threads of their own. If the record cannot be kept, everything
     that waits for it, and every later call, raises the error.
 
     Args:
@@ -69,7 +69,8 @@ class Ledger:
 
         def keep() -> None:
             try:
-                self._keep()
+                with Crew(_UNSEALED) as crew:
+                    self._keep(crew)
             finally:
                 loop.call_soon_threadsafe(self._over.set)
 
@@ -89,7 +90,7 @@ class Ledger:
         if self._error is not None and error is None:
             raise self._error
 
-    def _keep(self) -> None:
+    def _keep(self, crew: Crew) -> None:
         told: Sequence[_Told] = ()
         try:
             while (told := self._next()) or not self._closing:
@@ -99,7 +100,7 @@ class Ledger:
                     self._recorder.record([each.fact for each in part])
                     self._answer(part)
                 for segment in self._recorder.done():
-                    made = in_thread(self._recorder.compacted, segment)
+                    made = crew.start(self._recorder.compacted, segment)
                     made.add_done_callback(self._notify)
                     self._sealing.append((segment, made))
                 self._seal(left=_UNSEALED)

@@ -71,12 +71,12 @@ def pseudonyms(person: pl.Series, *, pii: Pii, key: str | None) -> pl.Series:
         return person.alias("person_key")
     if pii == "ids" or key is None:
         return pl.Series("person_key", [None], pl.String).new_from_index(0, len(person))
-    hashed = plh.col("person").chash.hmac_sha256(key=key)
-    return (
-        pl.DataFrame({"person": person})
-        .select(person_key=hashed.str.head(HASH_CHARACTERS))
-        .to_series()
-    )
+    hashed = plh.col("person").chash.hmac_sha256(key=key).str.head(HASH_CHARACTERS)
+    people = person.to_frame("person")
+    if 2 * person.n_unique() > len(person):
+        return people.select(person_key=hashed).to_series()
+    once = people.unique().with_columns(person_key=hashed)
+    return people.join(once, on="person", how="left", maintain_order="left")["person_key"]
 
 
 def scrubbed(text: pl.Expr, *, person: pl.Expr) -> pl.Expr:

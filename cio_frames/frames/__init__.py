@@ -4,18 +4,18 @@ from cio_frames.frames.columns import ROW
 from cio_frames.frames.door import read
 from cio_frames.frames.files import scan
 from cio_frames.frames.fingerprint import Fingerprint, fingerprint
-from cio_frames.frames.lookahead import ahead, in_thread
+from cio_frames.frames.lookahead import Crew, ahead
 from cio_frames.frames.notes import Note
 from cio_frames.frames.table import Table
 
 __all__ = [
     "ROW",
+    "Crew",
     "Fingerprint",
     "Note",
     "Table",
     "ahead",
     "fingerprint",
-    "in_thread",
     "read",
     "scan",
 ]

@@ -9,11 +9,11 @@ from cio_frames.errors import InputFileError
 from cio_frames.frames import csv_file
 from cio_frames.frames.csv_layout import check_header
 
-PIECE_ROWS = 250_000
+PIECE_ROWS = 175_000
 PIECE_BYTES = 64 << 20
 """The most rows, and unpacked bytes, that are read at once. A row group is decoded whole, and
 pandas writes groups of a million rows: larger groups are read in parts, although each part costs
-the engine a look at what comes before it."""
+the engine a look at what comes before it. One piece is read while another one is worked on."""
 
 SMALL_ROWS = 50_000
 """Smaller row groups are read together."""
@@ -63,8 +63,8 @@ def cuts(groups: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
         groups: Rows and unpacked bytes of each row group.
 
     Examples:
-        >>> list(cuts([(20_000, 1), (20_000, 1), (100_000, 1), (600_000, 1)]))
-        [(0, 40000), (40000, 100000), (140000, 200000), (340000, 200000), (540000, 200000)]
+        >>> list(cuts([(20_000, 1), (20_000, 1), (100_000, 1), (300_000, 1)]))
+        [(0, 40000), (40000, 100000), (140000, 150000), (290000, 150000)]
         >>> list(cuts([(10_000, 100 << 20)]))
         [(0, 5000), (5000, 5000)]
     """

@@ -10,6 +10,7 @@ import polars as pl
 
 from cio_frames.errors import FrameError
 from cio_frames.frames.columns import ROW
+from cio_frames.frames.lookahead import ahead
 from cio_frames.frames.notes import Note
 from cio_frames.frames.pandas_door import append
 from cio_frames.frames.stamps import Stamp
@@ -124,8 +125,9 @@ class Table:
 
     def _read(self, rows: int) -> Iterator[pl.DataFrame]:
         """Yield batches as they come, and none of a file that is not what it was."""
-        pieces = (piece.collect(engine="streaming") for piece in self.pieces)
-        batches = pieces if self.pieces else stream(self.lazy, rows)
+        batches = (
+            ahead(_collected, self.pieces, at_once=2) if self.pieces else stream(self.lazy, rows)
+        )
         self._require_same_files()
         for batch in batches:
             self._require_same_files()
@@ -154,6 +156,10 @@ class Table:
         if found.height < numbers.n_unique():
             raise IndexError("A row number is outside the table.")
         return numbers.to_frame().join(found, on=ROW, how="left", maintain_order="left").drop(ROW)
+
+
+def _collected(piece: pl.LazyFrame) -> pl.DataFrame:
+    return piece.collect(engine="streaming")
 
 
 def stream(lazy: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:

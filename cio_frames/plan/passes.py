@@ -29,7 +29,7 @@ from cio_frames.validation import (
     reasons,
 )
 
-CHUNK_ROWS = 40_000
+CHUNK_ROWS = 50_000
 """The most rows of a chunk. Each chunk costs some 20 ms whatever its size, so smaller ones are
 slower; larger ones take more memory than a laptop's user expects."""
 
@@ -134,7 +134,7 @@ def rows_at_once(table: Table) -> int:
     Examples:
         >>> from cio_frames.frames import read
         >>> rows_at_once(read(pl.DataFrame({"id": ["u1"]})))
-        40000
+        50000
         >>> rows_at_once(read(pl.DataFrame({f"c{place}": [1.5] for place in range(64)})))
         25000
     """

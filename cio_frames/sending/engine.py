@@ -9,7 +9,6 @@ from types import MappingProxyType
 
 import polars as pl
 
-from cio_frames.frames import in_thread
 from cio_frames.payloads.batches import Batch, Segment
 from cio_frames.sending.client import Client
 from cio_frames.sending.clock import Clock
@@ -24,6 +23,7 @@ from cio_frames.sending.lanes import Lanes
 from cio_frames.sending.load import Load
 from cio_frames.sending.policy import Patience, Stop
 from cio_frames.sending.stop import StopFlag
+from cio_frames.sending.supply import Supply
 from cio_frames.spec import CALLS
 
 AHEAD = 1
@@ -67,18 +67,27 @@ async def send(
         MissingKeyError: The client has no key for a call.
     """
     clock = clock or Clock()
-    async with client.session(monotonic=clock.monotonic) as transport:
-        engine = _Engine(
-            transport,
-            client=client,
-            tell=tell,
-            stop=stop,
-            control=control,
-            clock=clock,
-            patience=patience or Patience(),
-            hold=Hold(held),
-        )
-        await engine.run(segments)
+    wake = asyncio.Event()
+    supply = Supply(segments, wake=wake)
+    if not stop.draining:
+        supply.ask()  # the session takes a moment to open
+    try:
+        async with client.session(monotonic=clock.monotonic) as transport:
+            engine = _Engine(
+                transport,
+                supply=supply,
+                wake=wake,
+                client=client,
+                tell=tell,
+                stop=stop,
+                control=control,
+                clock=clock,
+                patience=patience or Patience(),
+                hold=Hold(held),
+            )
+            await engine.run()
+    finally:
+        await supply.close()
 
 
 class _Engine:
@@ -88,6 +97,8 @@ class _Engine:
         self,
         transport: Transport,
         *,
+        supply: Supply,
+        wake: asyncio.Event,
         client: Client,
         tell: Listener,
         stop: StopFlag,
@@ -96,6 +107,8 @@ class _Engine:
         patience: Patience,
         hold: Hold,
     ) -> None:
+        self._supply = supply
+        self._wake = wake
         self._client = client
         self._listener = tell
         self._stop = stop
@@ -112,19 +125,16 @@ class _Engine:
             clock=clock,
             patience=patience,
         )
-        self._pull: asyncio.Future[Segment | None] | None = None
-        self._exhausted = False
         self._ahead: deque[Segment] = deque()
         self._backlog: deque[Batch] = deque()
         self._lanes = Lanes()
         self._segments: dict[int, tuple[Segment, set[int]]] = {}  # with their unfinished batches
         self._running: set[asyncio.Task[None]] = set()
-        self._wake = asyncio.Event()
         self._stopped: Stop | None = None
         self._failure: Exception | None = None
         self._over = False
 
-    async def run(self, segments: Iterator[Segment]) -> None:
+    async def run(self) -> None:
         """Send everything, or what can be sent."""
         loop = asyncio.get_running_loop()
 
@@ -134,7 +144,7 @@ class _Engine:
         self._stop.watch(asked)
         try:
             self._asked()
-            while self._advance(segments):
+            while self._advance():
                 await self._wake.wait()
                 self._wake.clear()
         except asyncio.CancelledError:
@@ -147,35 +157,23 @@ class _Engine:
         if self._failure is not None:
             raise self._failure
 
-    def _advance(self, segments: Iterator[Segment]) -> bool:
+    def _advance(self) -> bool:
         """Start whatever may start. Returns whether there is something to wait for."""
         if not self._flow.ending.is_set():
             try:
-                self._take_pulled()
+                if segment := self._supply.take():
+                    self._ahead.append(segment)
                 self._admit()
-                self._pull_next(segments)  # after making room: a segment may have nothing to send
+                if len(self._ahead) < AHEAD:  # after making room: one may have nothing to send
+                    self._supply.ask()
                 self._start()
             except Exception as error:  # noqa: BLE001  # a plan or a listener may raise anything
                 self._fail(error)
         if self._flow.ending.is_set():
             return bool(self._running)
-        return bool(self._running or self._pull or self._ahead or self._backlog or self._lanes)
-
-    def _pull_next(self, segments: Iterator[Segment]) -> None:
-        """Have the next segment planned in a thread, if there is room for it."""
-        if self._pull is None and not self._exhausted and len(self._ahead) < AHEAD:
-            self._pull = asyncio.wrap_future(in_thread(_next, segments))
-            self._pull.add_done_callback(lambda _: self._wake.set())
-
-    def _take_pulled(self) -> None:
-        if self._pull is None or not self._pull.done():
-            return
-        pulled, self._pull = self._pull, None
-        segment = pulled.result()
-        if segment is None:
-            self._exhausted = True
-        else:
-            self._ahead.append(segment)
+        return bool(
+            self._running or self._supply.is_asked or self._ahead or self._backlog or self._lanes
+        )
 
     def _admit(self) -> None:
         """Open more batches, when most of the open ones are under way."""
@@ -262,9 +260,6 @@ class _Engine:
         if self._running:
             await asyncio.wait(self._running)
             await asyncio.sleep(0)  # the callbacks of the last ones
-        if self._pull is not None:
-            await asyncio.wait({self._pull})
-            self._pull.exception()
         for batch in (*self._lanes.unstarted(), *self._backlog):
             self._leave(batch)
         self._over = True
@@ -280,10 +275,6 @@ class _Engine:
         except Exception as error:
             self._fail(error)
             raise
-
-
-def _next(segments: Iterator[Segment]) -> Segment | None:
-    return next(segments, None)
 
 
 def _places(batch: Batch, segment: Segment) -> pl.DataFrame:

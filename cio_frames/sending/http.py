@@ -8,6 +8,7 @@ would hand them to another host. Certificates are always verified.
 import asyncio
 import gzip
 import json
+import os
 import socket
 import ssl
 import time
@@ -20,7 +21,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
-from cio_frames.frames import in_thread
+from cio_frames.frames import Crew
 from cio_frames.sending.answers import Answer, Request, Trouble, problem, scrub
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class Transport:
         self._timeout = timeout.as_dict()
         self._urls: dict[str, httpx.URL] = {}
         self._client: httpx.AsyncClient | None = None
+        self._packers = Crew(os.cpu_count() or 1)
 
     async def __aenter__(self) -> Self:
         self._client = self._library.AsyncClient(
@@ -91,13 +93,14 @@ class Transport:
         if self._client is not None:
             await self._client.aclose()
             self._client = None
+        self._packers.close()
 
     async def post(self, request: Request) -> Answer:
         """Send one request and return what came of it. Trouble of the network never raises."""
         started = self._monotonic()
         compressed = self._wire.gzip and _compressible(request)
         headers = self._headers(request, compressed=compressed)
-        body = await _compressed(request.body) if compressed else request.body
+        body = await self._compressed(request.body) if compressed else request.body
         seen: dict[str, Any] = {}
         try:
             async with asyncio.timeout(self._wire.attempt_s):
@@ -136,6 +139,21 @@ class Transport:
             seen["content"] = bytes(content)
         finally:
             await response.aclose()
+
+    async def _compressed(self, body: bytes) -> bytes:
+        """Compress, with the same bytes for the same body.
+
+        A full body takes isal less than a millisecond, which is less than a thread costs; zlib takes
+        ten, which would hold up the other requests.
+        """
+        try:
+            from isal import igzip
+        except ModuleNotFoundError:
+            return await asyncio.wrap_future(
+                self._packers.start(gzip.compress, body, compresslevel=1, mtime=0)
+            )
+        packed: bytes = igzip.compress(body, 1, mtime=0)
+        return packed
 
     def _headers(self, request: Request, *, compressed: bool) -> "httpx.Headers":
         """Return the headers in a type that masks the key when it is drawn."""
@@ -224,20 +242,6 @@ def _version() -> str:
 def _compressible(request: Request) -> bool:
     """Tell whether the body may be compressed: only Pipelines is known to take that."""
     return request.api == "pipelines" and not request.plain and len(request.body) >= _PLAIN_BYTES
-
-
-async def _compressed(body: bytes) -> bytes:
-    """Compress, with the same bytes for the same body.
-
-    A full body takes isal less than a millisecond, which is less than a thread costs; zlib takes
-    ten, which would hold up the other requests.
-    """
-    try:
-        from isal import igzip
-    except ModuleNotFoundError:
-        return await asyncio.wrap_future(in_thread(gzip.compress, body, compresslevel=1, mtime=0))
-    packed: bytes = igzip.compress(body, 1, mtime=0)
-    return packed
 
 
 def _trouble(error: Exception, library: ModuleType) -> tuple[Trouble, bool]:

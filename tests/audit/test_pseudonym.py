@@ -6,6 +6,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cio_frames.audit import Audit
 from cio_frames.audit.pseudonym import fingerprint, key, pseudonyms, scrubbed
@@ -22,6 +24,17 @@ def test_the_same_key_gives_the_same_pseudonym():
     assert first == fourth == pseudonyms(PEOPLE, pii="hmac", key=KEY)[0]
     assert first != second
     assert third is None
+
+
+@given(people=st.lists(st.none() | st.sampled_from("abc") | st.text(max_size=3), max_size=30))
+def test_who_comes_again_changes_nothing(people):
+    """Each person has the pseudonym it has alone, however many of the rows are about how few."""
+    alone = [
+        pseudonyms(pl.Series([person], dtype=pl.String), pii="hmac", key=KEY)[0]
+        for person in people
+    ]
+
+    assert pseudonyms(pl.Series(people, dtype=pl.String), pii="hmac", key=KEY).to_list() == alone
 
 
 def test_another_key_gives_another_pseudonym():

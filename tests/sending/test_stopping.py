@@ -74,9 +74,11 @@ def test_a_flag_set_before_the_start_sends_nothing():
     """Then not even a segment is planned."""
     flag, host = StopFlag(), Host()
     flag.drain()
-    record = run([segment(100)], host, stop=flag)
+    segments = iter([segment(100)])
+    record = run(segments, host, stop=flag)
 
     assert host.requests == []
+    assert next(segments, None) is not None
     assert [type(fact) for fact in record.facts] == [RunStopped]
 
 
