@@ -37,7 +37,9 @@ def peak_mb() -> int:
 def main(rows: int) -> None:
     """Print how long the checks take, and how long a plan with its report takes."""
     path = events_file(Path("build") / "benchmarks", rows)
-    plan = cio.scan(path).cio.track(event="event", user_id="user_id", timestamp="occurred_at")
+    plan = cio.frame(cio.scan(path)).track(
+        event="event", user_id="user_id", timestamp="occurred_at"
+    )
     times = []
     for _ in range(ROUNDS):
         start = time.perf_counter()

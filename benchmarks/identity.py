@@ -52,8 +52,8 @@ def main(rows: int) -> None:
     """Preview a back-fill and print what it took."""
     backfill = cio.backfill(
         [
-            people(rows).cio.identify(user_id="id", anonymous_id="anonymous_id"),
-            events(rows).cio.track(
+            cio.frame(people(rows)).identify(user_id="id", anonymous_id="anonymous_id"),
+            cio.frame(events(rows)).track(
                 event="event", user_id="user_id", anonymous_id="anonymous_id", timestamp="at"
             ),
         ]

@@ -16,9 +16,9 @@ def main(path: str, url: str, *, gzip: bool) -> None:
     client = cio.connect(endpoint=url, write_key="benchmark", rate=None, gzip=gzip)
     table = cio.scan(path)
     if "event" in table.collect_schema():
-        plan = table.cio.track(event="event", user_id="user_id", timestamp="occurred_at")
+        plan = cio.frame(table).track(event="event", user_id="user_id", timestamp="occurred_at")
     else:
-        plan = table.cio.identify(user_id="user_id")
+        plan = cio.frame(table).identify(user_id="user_id")
     run = plan.send(client, audit=kept(), progress=False)
     assert run.counts["delivered"] == run.counts["rows"], run.counts
 
@@ -26,6 +26,8 @@ def main(path: str, url: str, *, gzip: bool) -> None:
 def latency(path: str, url: str) -> None:
     """Send a file with the default settings, rate limit included."""
     client = cio.connect(endpoint=url, write_key="benchmark")
-    plan = cio.scan(path).cio.track(event="event", user_id="user_id", timestamp="occurred_at")
+    plan = cio.frame(cio.scan(path)).track(
+        event="event", user_id="user_id", timestamp="occurred_at"
+    )
     run = plan.send(client, audit=kept(), progress=False)
     assert run.counts["delivered"] == run.counts["rows"], run.counts

@@ -187,7 +187,9 @@ async def together(items: Sequence[Any], work: Callable[[Any], Any]) -> None:
 def measured(rows: int, *, folder: Path) -> tuple[list[Stage], float]:
     """Return the stages of sending so many events, and the bytes of record per row."""
     path, watch = events_file(folder, rows), Watch()
-    plan = cio.scan(path).cio.track(event="event", user_id="user_id", timestamp="occurred_at")
+    plan = cio.frame(cio.scan(path)).track(
+        event="event", user_id="user_id", timestamp="occurred_at"
+    )
     planned(plan, watch)
     segments = list(plan.segments(Choice()))
     bodies = packed(segments, watch)

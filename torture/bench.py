@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import polars as pl
 
@@ -112,13 +113,14 @@ class Bench:
 
     def send(self, given: Input, client: cio.Client | None = None, **options: Any) -> cio.Run:
         """Send, and return the run even when it was stopped."""
-        options = {"progress": False, "durability": "process"} | options
+        options = dict[str, Any](progress=False, durability="process") | options
         try:
             return given.plan.send(client or self.client(), audit=self.audit, **options)
         except RunError as error:
             if error.run is None:
                 raise
-            return error.run
+            stopped: cio.Run = error.run
+            return stopped
 
     def resume(self, given: Input, directory: Path, **options: Any) -> cio.Run:
         """Finish what a run left."""
@@ -160,11 +162,6 @@ def hurried(factor: float = 0.02) -> Iterator[None]:
     async def nap(seconds: float) -> None:
         await asyncio.sleep(seconds * factor)
 
-    before = engine.Clock
-    engine.Clock = partial(  # type: ignore[assignment,misc]
-        Clock, sleep=nap, monotonic=lambda: time.monotonic() / factor
-    )
-    try:
+    quick = partial(Clock, sleep=nap, monotonic=lambda: time.monotonic() / factor)
+    with patch.object(engine, "Clock", quick):
         yield
-    finally:
-        engine.Clock = before  # type: ignore[misc]

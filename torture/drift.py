@@ -61,7 +61,7 @@ def _edited(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _renamed(frame: pl.DataFrame) -> cio.Plan:
     known = frame.select("n", "at", "device", cost="amount", who=pl.format("u{}", "component"))
-    return known.cio.track(
+    return cio.frame(known).track(
         event=cio.lit("Torture"),
         user_id="who",
         timestamp="at",
@@ -185,9 +185,9 @@ def corrupted(*, seed: int, cases: int) -> Line:
             except AuditError:
                 refused += 1
             path.write_bytes(whole[path])
-    told = f"{cases:,} changed bits"
+    what = f"{cases:,} changed bits"
     took = time.monotonic() - put.started
-    line = replace(line, what=told, seconds=took, facts={"cases": cases, "refused": refused})
+    line = replace(line, what=what, seconds=took, facts={"cases": cases, "refused": refused})
     require(refused > cases * 0.9, line, "nearly all damage is told")
     return line
 

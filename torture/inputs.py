@@ -21,7 +21,7 @@ POISON = "toaster"  # no kind of device: the workspace refuses it, and no local 
 
 def identified(frame: pl.DataFrame) -> cio.Plan:
     """Return a plan that identifies people by id, device or both."""
-    return frame.cio.identify(
+    return cio.frame(frame).identify(
         user_id="user",
         anonymous_id="device_id",
         timestamp="at",
@@ -33,7 +33,7 @@ def identified(frame: pl.DataFrame) -> cio.Plan:
 def tracked(frame: pl.DataFrame) -> cio.Plan:
     """Return a plan of events of people who are known by id."""
     known = frame.with_columns(pl.format("u{}", "component").alias("user"))
-    return known.cio.track(
+    return cio.frame(known).track(
         event=cio.lit("Torture"),
         user_id="user",
         timestamp="at",
@@ -89,7 +89,7 @@ class Input:
             "key", "plan", "row", "component",
             pl.Series("payload_sha", [hashes.get(key) for key in told["key"]], pl.String),
             "refused", "holds",
-        ).cast(dict(ROWS))  # fmt: skip
+        ).cast(ROWS)  # fmt: skip
 
     @cached_property
     def ends(self) -> dict[str, int]:

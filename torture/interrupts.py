@@ -186,7 +186,7 @@ class _Kernel:
 
     def end(self, *, seconds: float) -> str:
         """Wait for the end of the cell and return everything it said."""
-        said = []
+        said: list[str] = []
         until = time.monotonic() + seconds
         while True:
             message = self._client.get_iopub_msg(timeout=max(0.1, until - time.monotonic()))

@@ -52,7 +52,7 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="torture-"))
         self.jump = timedelta()
-        self.settled: dict[int, str] = {}
+        self.settled: dict[tuple[int, int], str] = {}
 
     @initialize(number=st.integers(0, 9), poison=st.sets(st.integers(0, ROWS - 1), max_size=3))
     def begin(self, number: int, poison: set[int]) -> None:

@@ -109,7 +109,7 @@ def sizes(*, seed: int, combinations: int) -> Line:
 def padded(frame: pl.DataFrame) -> cio.Plan:
     """Return a plan of events with a text that fills them up."""
     known = frame.with_columns(pl.format("u{}", "component").alias("user"))
-    return known.cio.track(event=cio.lit("Sizes"), user_id="user", properties=["n", "pad"])
+    return cio.frame(known).track(event=cio.lit("Sizes"), user_id="user", properties=["n", "pad"])
 
 
 def _sizes(chance: np.random.Generator) -> Any:

@@ -52,7 +52,7 @@ def virtually(work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
 
 def clock(*, jump: timedelta) -> Clock:
     """Return a clock that reads the loop's time; the calendar is off by a jump."""
-    now = lambda: asyncio.get_running_loop().time()  # noqa: E731
+    now: Callable[[], float] = lambda: asyncio.get_running_loop().time()  # noqa: E731
     return Clock(
         monotonic=now,
         now=lambda: EPOCH + jump + timedelta(seconds=now()),
