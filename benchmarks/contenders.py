@@ -192,6 +192,11 @@ def main(name: str, path: str, url: str) -> None:
         else:
             ours.main(path, url, gzip=name != "ours-plain")
         return
+    if name == "unchecked":
+        from benchmarks.unchecked import unchecked
+
+        unchecked(path, url)
+        return
     began = time.perf_counter()
     refused = CONTENDERS[name](path, url)
     print(json.dumps({"refused": refused, "seconds": time.perf_counter() - began}))

@@ -1,0 +1,107 @@
+"""What sending asks for besides checks: this package's own steps, in a straight line.
+
+No peer, but a limit. The table is read once to tell it from another one, and a second time for its
+messages, which are those that this package sends; each segment's plan is on disk before anything of
+it leaves, and its part of the record after. But no row is checked, no attempt is recorded, a refused
+request ends it all, and nothing is shown, retried or stopped.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+import cio_frames as cio
+from benchmarks.ours import kept
+from cio_frames.audit.disk import Drive, publish
+from cio_frames.audit.journal import Attempted, Finished
+from cio_frames.audit.parts import digest, encode
+from cio_frames.audit.planned import plan_of
+from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA
+from cio_frames.audit.settle import settle
+from cio_frames.frames import Crew, Fingerprint, ahead
+from cio_frames.payloads import Batch, Segment
+from cio_frames.plan.passes import AT_ONCE, rows_at_once, segments
+from cio_frames.run import Choice
+from cio_frames.validation import FINDING_SCHEMA
+
+KEY, RUN = "0" * 64, "unchecked"
+REQUESTS = 16
+OPEN_SEGMENTS = 2
+
+Planned = tuple[Segment, pl.DataFrame]
+
+
+def unchecked(path: str, url: str) -> None:
+    """Send a file of events."""
+    plan = cio.frame(cio.scan(path)).track(
+        event="event", user_id="user_id", timestamp="occurred_at"
+    )
+    seen = Fingerprint(plan.table.schema())
+    for _ in ahead(seen.add, plan.table.chunks(rows_at_once(plan.table)), at_once=AT_ONCE):
+        pass
+    asyncio.run(sent(plan, url=url, folder=kept()))
+
+
+async def sent(plan: cio.Plan, *, url: str, folder: Path) -> None:
+    """Post all segments; one is planned and a few are open at a time."""
+    import httpx2
+    from isal import igzip
+
+    gate, headers = asyncio.Semaphore(REQUESTS), {"Content-Encoding": "gzip"}
+    options: dict[str, Any] = {"base_url": url, "auth": ("benchmark", ""), "timeout": 30}
+    segments = planned(plan, folder)
+    with Crew(1) as planners, Crew(OPEN_SEGMENTS) as keepers:
+        async with httpx2.AsyncClient(**options) as client:
+
+            async def post(batch: Batch) -> None:
+                async with gate:
+                    body = igzip.compress(batch.body(), 1, mtime=0)
+                    answer = await client.post("/v1/batch", content=body, headers=headers)
+                    answer.raise_for_status()
+
+            async def deliver(made: Planned) -> None:
+                await asyncio.gather(*map(post, made[0].batches))
+                await asyncio.wrap_future(keepers.start(record, *made, folder=folder))
+
+            under_way: set[asyncio.Task[None]] = set()
+            while made := await asyncio.wrap_future(planners.start(next, segments, None)):
+                under_way.add(asyncio.create_task(deliver(made)))
+                if len(under_way) == OPEN_SEGMENTS:
+                    done, under_way = await asyncio.wait(
+                        under_way, return_when=asyncio.FIRST_COMPLETED
+                    )
+                    await asyncio.gather(*done)
+            await asyncio.gather(*under_way)
+
+
+def planned(plan: cio.Plan, folder: Path) -> Iterator[Planned]:
+    """Yield segments whose plan is on disk, with that plan."""
+    for segment in segments(
+        plan.table,
+        scope=plan.scope(),
+        checks=(),
+        namespace=plan.namespace,
+        batch_bytes=plan.batch_bytes,
+        known=FINDING_SCHEMA.to_frame(),
+        choice=Choice(),
+    ):
+        rows = plan_of(segment, pii="hmac", key=KEY)
+        data = encode(rows, schema=PLAN_SCHEMA, run_id=RUN)
+        digest(data)
+        publish(Drive(), folder / f"plan-{segment.number}", data)
+        yield segment, rows
+
+
+def record(segment: Segment, rows: pl.DataFrame, *, folder: Path) -> None:
+    """Put the record of a delivered segment on disk."""
+    entries = [
+        entry
+        for batch in segment.batches
+        for entry in (Attempted(batch.number, 1), Finished(batch.number, "delivered", 2))
+    ]
+    data = encode(settle(rows, entries, run_id=RUN), schema=PART_SCHEMA, run_id=RUN)
+    digest(data)
+    publish(Drive(), folder / f"part-{segment.number}", data)
