@@ -80,12 +80,9 @@ def planned(plan: cio.Plan, watch: Watch) -> None:
     with watch("glance"):
         assert not plan.refusals()
     tests = probes(plan.applied, scope=plan.scope())
-    chunks = plan.table.chunks(CHUNK_ROWS)
-    while True:
-        with watch("read"):
-            chunk = next(chunks, None)
-        if chunk is None:
-            return
+    with watch("read"):  # at once: what is read ahead would count for other stages
+        chunks = list(plan.table.chunks(CHUNK_ROWS))
+    for chunk in chunks:
         prepared = plan.mapping.prepare(chunk)
         with watch("checks"):
             check(prepared, tests=tests, raw=chunk)
