@@ -73,7 +73,7 @@ def pseudonyms(person: pl.Series, *, pii: Pii, key: str | None) -> pl.Series:
         return pl.Series("person_key", [None], pl.String).new_from_index(0, len(person))
     hashed = plh.col("person").chash.hmac_sha256(key=key).str.head(HASH_CHARACTERS)
     people = person.to_frame("person")
-    if 2 * person.n_unique() > len(person):
+    if 2 * person.n_unique() > len(person):  # looking them up would take longer than hashing
         return people.select(person_key=hashed).to_series()
     once = people.unique().with_columns(person_key=hashed)
     return people.join(once, on="person", how="left", maintain_order="left")["person_key"]

@@ -30,7 +30,7 @@ from cio_frames.validation import (
 )
 
 CHUNK_ROWS = 50_000
-"""The most rows of a chunk. Each chunk costs some 20 ms whatever its size, so smaller ones are
+"""The most rows of a chunk. Each chunk has costs that do not depend on its size, so smaller ones are
 slower; larger ones take more memory than a laptop's user expects."""
 
 CHUNK_CELLS = 1_600_000
