@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import pickle
 import random
 import subprocess
@@ -1145,14 +1146,21 @@ def test_a_file_that_is_written_to_while_it_is_read_is_refused(tmp_path, kind):
     path = tmp_path / f"a.{kind}"
     before, after = (pl.DataFrame({"n": range(start, start + 120_000)}) for start in (0, 120_000))
     getattr(before, f"write_{kind}")(path)
-    table = read(scan(path))
+    told = rf"a\.{kind}: was changed after it was scanned"
 
+    table = read(scan(path))
     first = next(table.chunks(10_000))
     getattr(after, f"write_{kind}")(path)
 
     assert first["n"].to_list() == list(range(10_000))
-    with pytest.raises(InputFileError, match=rf"a\.{kind}: was changed after it was scanned"):
+    with pytest.raises(InputFileError, match=told):
         next(table.chunks(10_000))
+
+    chunks = read(scan(path)).chunks(10_000)
+    assert next(chunks)["n"].to_list() == list(range(120_000, 130_000))
+    os.utime(path, ns=(0, 0))
+    with pytest.raises(InputFileError, match=told):
+        list(chunks)
 
 
 def test_a_file_that_goes_while_it_is_read_says_so(tmp_path):
