@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from cio_frames.frames import ROW
+from cio_frames.frames import ROW, collected
 
 FOUND_SCHEMA = pl.Schema(
     {"row": pl.Int64(), "column": pl.String(), "value": pl.String(), "evidence": pl.String()}
@@ -32,7 +32,7 @@ def found(
         value.alias("value"),
         pl.lit(evidence, pl.String).alias("evidence"),
     )
-    return chosen.collect(engine="streaming")
+    return collected(chosen)
 
 
 def about(column: str, evidence: str) -> tuple[None, str, str, str]:

@@ -11,7 +11,6 @@ from cio_frames.checks.identifiers import is_text
 from cio_frames.mapping import MessageMapping, Slot
 from cio_frames.values import EPOCH_UNITS, epoch_unit, instant, iso
 
-CREATED = (("traits", "created_at"), ("traits", "createdAt"))
 SLASHED = (
     r"^(\d{1,2})[/.\-](\d{1,2})[/.\-]((?:19|20)\d{2})(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?$"
 )
@@ -25,24 +24,23 @@ UNIX_DAY = 25_569
 HOURS, MINUTES = 24, 60
 
 
-def is_time(slot: Slot) -> bool:
-    """Tell whether a slot holds the time of the call, or that of a person's sign-up."""
-    return slot.argument == "timestamp" or slot.path in CREATED
-
-
 def in_other_form(slot: Slot) -> pl.Expr:
-    """Tell of each value whether a check of this module speaks about it."""
+    """Tell of each value of a slot of times whether a check of this module speaks about it."""
     if is_text(slot):
-        values = _text(slot.name)
+        values = _unread(slot)
         return _is_slashed(values) | _is_serial(values) | _is_compact(values) | _is_epoch(values)
     if slot.dtype.is_integer() or slot.dtype.is_float():
         return _is_serial_number(pl.col(slot.name)) | _is_compact_number(pl.col(slot.name))
     return pl.lit(value=False)
 
 
-def _text(values: str | pl.Expr) -> pl.Expr:
-    expr = pl.col(values) if isinstance(values, str) else values
-    return expr.cast(pl.String).str.strip_chars()
+def _text(values: pl.Expr) -> pl.Expr:
+    return values.cast(pl.String).str.strip_chars()
+
+
+def _unread(slot: Slot) -> pl.Expr:
+    """Return the texts of a slot that cannot be read as a point in time; no other form can."""
+    return _text(pl.when(pl.col(slot.moment).is_null()).then(pl.col(slot.name)))
 
 
 def _part(values: pl.Expr, group: int) -> pl.Expr:
@@ -102,10 +100,10 @@ def _either(
     of_text: Callable[[pl.Expr], pl.Expr], of_number: Callable[[pl.Expr], pl.Expr] | None
 ) -> ByValue:
     def bad(slot: Slot, _: Scope) -> pl.Expr | None:
-        if not is_time(slot):
+        if not slot.is_time:
             return None
         if is_text(slot):
-            return of_text(_text(slot.name))
+            return of_text(_unread(slot))
         counted = slot.dtype.is_integer() or slot.dtype.is_float()
         return of_number(pl.col(slot.name)) if counted and of_number else None
 
@@ -136,7 +134,7 @@ def _rewritten(
     moment: Callable[[pl.Expr], pl.Expr] | None = None,
 ) -> Callable[[Slot, MessageMapping], pl.Expr | None]:
     def change(slot: Slot, _: MessageMapping) -> pl.Expr | None:
-        if not is_time(slot):
+        if not slot.is_time:
             return None
         if is_text(slot):
             values = _text(slot.expr)
@@ -155,10 +153,11 @@ def _votes(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Gather how many dates can only be read with the day first, with the month first, or both."""
     queries = []
     for slot in scope.mapping.slots:
-        if is_time(slot) and is_text(slot):
-            values = _text("value")
+        if slot.is_time and is_text(slot):
+            values = _text(pl.col("value"))
             day, month = _day_first(values).is_not_null(), _month_first(values).is_not_null()
-            slashed = rows.select(pl.col(slot.name).cast(pl.String).alias("value")).filter(
+            unread = rows.filter(pl.col(slot.moment).is_null())
+            slashed = unread.select(pl.col(slot.name).cast(pl.String).alias("value")).filter(
                 pl.col("value").str.strip_chars().str.contains(SLASHED)
             )
             queries.append(
@@ -192,7 +191,7 @@ def _voted(
             results.append(
                 found(
                     rows,
-                    _is_slashed(_text(name)),
+                    _is_slashed(_text(pl.col(name))),
                     column=slots[name].label,
                     value=value,
                     evidence=evidence,
@@ -205,7 +204,7 @@ def _units(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Gather in how many units the numbers of a column are."""
     queries = []
     for slot in scope.mapping.slots:
-        if is_time(slot) and (slot.dtype.is_integer() or slot.dtype.is_float()):
+        if slot.is_time and (slot.dtype.is_integer() or slot.dtype.is_float()):
             values = pl.col(slot.name)
             queries.append(
                 rows.select(values.alias("value"))

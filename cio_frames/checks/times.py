@@ -8,7 +8,7 @@ from cio_frames.checks.check import ByColumn, ByTable, ByValue, Check, Scope
 from cio_frames.checks.found import about, listed
 from cio_frames.checks.identifiers import PEOPLE, blank, is_text, text
 from cio_frames.checks.inside import anywhere
-from cio_frames.checks.time_forms import in_other_form, is_time
+from cio_frames.checks.time_forms import in_other_form
 from cio_frames.frames import ROW
 from cio_frames.mapping import Slot
 from cio_frames.spec import folded
@@ -27,23 +27,20 @@ def is_timestamp(slot: Slot) -> bool:
     return slot.argument == "timestamp"
 
 
-def _instant(slot: Slot, scope: Scope) -> pl.Expr:
-    return instant(pl.col(slot.name), dtype=slot.dtype, timezone=scope.mapping.timezone)
-
-
 def _unreadable(slot: Slot, scope: Scope) -> pl.Expr | None:
     if not is_timestamp(slot):
         return None
-    filled = pl.col(slot.name).is_not_null() & ~_skipped(slot, scope)
-    return filled & _instant(slot, scope).is_null() & ~_empty(slot) & ~in_other_form(slot)
+    unread = pl.when(pl.col(slot.moment).is_null()).then(pl.col(slot.name))
+    is_known = _skipped(slot, scope) | in_other_form(slot)
+    return unread.is_not_null() & ~_empty(slot, unread) & ~is_known
 
 
 def _skipped(slot: Slot, scope: Scope) -> pl.Expr:
     """Tell of each local time whether a change of clocks skips or repeats it."""
     if scope.mapping.timezone is None:
         return pl.lit(value=False)
-    anywhere = instant(pl.col(slot.name), dtype=slot.dtype, timezone="UTC")
-    return anywhere.is_not_null() & _instant(slot, scope).is_null()
+    unread = pl.when(pl.col(slot.moment).is_null()).then(pl.col(slot.name))
+    return instant(unread, dtype=slot.dtype, timezone="UTC").is_not_null()
 
 
 def _clock_change(slot: Slot, scope: Scope) -> pl.Expr | None:
@@ -61,28 +58,29 @@ def _clock_change(slot: Slot, scope: Scope) -> pl.Expr | None:
     return anywhere(pl.col(slot.name), dtype=slot.dtype, test=skipped)
 
 
-def _empty(slot: Slot) -> pl.Expr:
-    return blank(pl.col(slot.name).cast(pl.String)) if is_text(slot) else pl.lit(value=False)
+def _empty(slot: Slot, values: pl.Expr) -> pl.Expr:
+    return blank(values.cast(pl.String)) if is_text(slot) else pl.lit(value=False)
 
 
 def _missing(slot: Slot, scope: Scope) -> pl.Expr | None:
     if not is_timestamp(slot) or scope.mapping.call.name not in EVENTS:
         return None
-    return pl.col(slot.name).is_null() | _empty(slot)
+    values = pl.col(slot.name)
+    return values.is_null() | _empty(slot, values)
 
 
 def _future(slot: Slot, scope: Scope) -> pl.Expr | None:
-    return _instant(slot, scope) > scope.now + TOLERATED if is_timestamp(slot) else None
+    return pl.col(slot.moment) > scope.now + TOLERATED if is_timestamp(slot) else None
 
 
-def _early(slot: Slot, scope: Scope) -> pl.Expr | None:
-    return _instant(slot, scope) < EARLIEST if is_timestamp(slot) else None
+def _early(slot: Slot, _: Scope) -> pl.Expr | None:
+    return pl.col(slot.moment) < EARLIEST if is_timestamp(slot) else None
 
 
 def _recent(slot: Slot, scope: Scope) -> pl.Expr | None:
     if not is_timestamp(slot) or scope.mapping.call.name not in EVENTS:
         return None
-    return _instant(slot, scope).is_between(scope.now - TRIGGERING, scope.now + TOLERATED)
+    return pl.col(slot.moment).is_between(scope.now - TRIGGERING, scope.now + TOLERATED)
 
 
 def _naive_column(slot: Slot, scope: Scope) -> str | None:
@@ -94,7 +92,7 @@ def _naive(slot: Slot, scope: Scope) -> pl.Expr | None:
     if not (is_timestamp(slot) and is_text(slot)) or scope.mapping.timezone is not None:
         return None
     values = _stripped(slot)
-    return _instant(slot, scope).is_not_null() & ~has_zone(values) & ~is_date_only(values)
+    return pl.col(slot.moment).is_not_null() & ~has_zone(values) & ~is_date_only(values)
 
 
 def _stripped(slot: Slot) -> pl.Expr:
@@ -109,16 +107,16 @@ def _date(slot: Slot, _: Scope) -> pl.Expr | None:
     return is_date_only(_stripped(slot)) if is_text(slot) else None
 
 
-def _epoch(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _epoch(slot: Slot, _: Scope) -> pl.Expr | None:
     if not (is_timestamp(slot) and slot.dtype.is_numeric()):
         return None
-    return _instant(slot, scope).is_not_null() & epoch_unit(pl.col(slot.name)).is_not_null()
+    return pl.col(slot.moment).is_not_null() & epoch_unit(pl.col(slot.name)).is_not_null()
 
 
-def _misread(slot: Slot, scope: Scope) -> pl.Expr | None:
-    if not is_time(slot):
+def _misread(slot: Slot, _: Scope) -> pl.Expr | None:
+    if not slot.is_time:
         return None
-    return _instant(slot, scope).is_between(EARLIEST, MISREAD_UNTIL, closed="left")
+    return pl.col(slot.moment).is_between(EARLIEST, MISREAD_UNTIL, closed="left")
 
 
 def _offsets(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
@@ -129,7 +127,7 @@ def _offsets(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
         .group_by(pl.lit(slot.label).alias("column"), "offset")
         .agg(pl.len().alias("rows"))
         for slot in scope.mapping.slots
-        if is_time(slot) and is_text(slot)
+        if slot.is_time and is_text(slot)
     ]
     return pl.concat(queries) if queries else None
 
@@ -155,7 +153,7 @@ def _order(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
         return None
     person = pl.coalesce(text(part, scope) for part in people).hash()
     return rows.select(
-        pl.col(ROW).alias("row"), person.alias("person"), _instant(slot, scope).alias("at")
+        pl.col(ROW).alias("row"), person.alias("person"), pl.col(slot.moment).alias("at")
     ).drop_nulls()
 
 

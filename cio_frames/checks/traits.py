@@ -7,9 +7,9 @@ import polars as pl
 
 from cio_frames.checks.check import ByValue, Check, Repair, Scope
 from cio_frames.checks.identifiers import blank, is_text, text
-from cio_frames.checks.time_forms import CREATED
-from cio_frames.mapping import MessageMapping, Slot
-from cio_frames.values import instant, is_date_only
+from cio_frames.checks.time_forms import in_other_form
+from cio_frames.mapping import CREATED, MessageMapping, Slot
+from cio_frames.values import is_date_only
 
 UNSUBSCRIBED = ("traits", "unsubscribed")
 READ = ("true", "false", "1", "0")
@@ -99,17 +99,13 @@ def _with_t(slot: Slot, _: MessageMapping) -> pl.Expr | None:
 def _future(slot: Slot, scope: Scope) -> pl.Expr | None:
     if slot.path not in CREATED:
         return None
-    moments = instant(pl.col(slot.name), dtype=slot.dtype, timezone=scope.mapping.timezone)
-    return moments > scope.now + TOLERATED
+    return pl.col(slot.moment) > scope.now + TOLERATED
 
 
 def _unread(slot: Slot, scope: Scope) -> pl.Expr | None:
     if slot.path not in CREATED or not is_text(slot):
         return None
-    from cio_frames.checks.time_forms import in_other_form
-
-    moments = instant(pl.col(slot.name), dtype=slot.dtype, timezone=scope.mapping.timezone)
-    return moments.is_null() & ~blank(text(slot, scope)) & ~in_other_form(slot)
+    return pl.col(slot.moment).is_null() & ~blank(text(slot, scope)) & ~in_other_form(slot)
 
 
 TRAIT_CHECKS = (

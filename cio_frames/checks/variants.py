@@ -7,7 +7,7 @@ import polars as pl
 
 from cio_frames.checks.check import ByTable, Check, Scope
 from cio_frames.checks.identifiers import is_id, is_text, text
-from cio_frames.frames import ROW
+from cio_frames.frames import ROW, collected
 from cio_frames.mapping import Slot
 
 LOOK_ALIKES = dict(
@@ -54,7 +54,7 @@ def _spelt_apart(
         near = rows.select(ROW, text(slot, scope).alias("value")).with_columns(
             alike(pl.col("value")).alias("key")
         )
-        rivals = near.filter(pl.col("key").is_in(keys.implode())).collect(engine="streaming")
+        rivals = collected(near.filter(pl.col("key").is_in(keys.implode())))
         several = rivals.filter(pl.col("value").n_unique().over("key") > 1)
         results.append(
             several.select(

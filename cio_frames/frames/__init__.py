@@ -6,6 +6,7 @@ from cio_frames.frames.files import scan
 from cio_frames.frames.fingerprint import Fingerprint, fingerprint
 from cio_frames.frames.lookahead import Crew, ahead
 from cio_frames.frames.notes import Note
+from cio_frames.frames.streaming import collected
 from cio_frames.frames.table import Table
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Note",
     "Table",
     "ahead",
+    "collected",
     "fingerprint",
     "read",
     "scan",

@@ -14,6 +14,7 @@ from cio_frames.errors import InputFileError
 from cio_frames.frames.bytes_of import all_bytes
 from cio_frames.frames.csv_layout import Layout, fault, layout, short_rows
 from cio_frames.frames.notes import Note
+from cio_frames.frames.streaming import collected
 from cio_frames.spec import CALLS, CONTEXT, folded
 
 Dtype = pl.DataType | DataTypeClass
@@ -160,14 +161,14 @@ def _settle(text: pl.LazyFrame, *, kept: Sequence[str], types: Mapping[str, Dtyp
         for kind, test in _tests(name).items()
         if sample.select(test.all()).item()
     }
-    frame = text.select(
+    tested = text.select(
         _is_blank().sum().alias("blank"),
         pl.col(sample.columns[-1]).null_count().alias("open"),
         *(test.all().alias(f"{kind} {name}") for (name, kind), test in open_tests.items()),
         *(pl.col(name).count().alias(f"count {name}") for name in sample.columns),
         *(_misfits(name, dtype).alias(f"misfits {name}") for name, dtype in types.items()),
-    ).collect(engine="streaming")
-    row = frame.row(0, named=True)
+    )
+    row = collected(tested).row(0, named=True)
     found = {
         name: next(kind for kind in KINDS if row.get(f"{kind} {name}"))
         for name in sample.columns

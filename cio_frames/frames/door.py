@@ -12,6 +12,7 @@ from cio_frames.frames import pandas_door, values
 from cio_frames.frames.columns import Column, check_names
 from cio_frames.frames.notes import Note
 from cio_frames.frames.scanned import scanned_of
+from cio_frames.frames.streaming import collected
 from cio_frames.frames.table import Table, reading
 
 
@@ -72,15 +73,15 @@ def _lazy(frame: pl.LazyFrame) -> Table:
             files=known.files,
         )
     with reading(known.label):
-        collected = frame.collect(engine="streaming")
-    loaded = Note(
+        loaded = collected(frame)
+    note = Note(
         code="frame.loaded",
         column=odd[0],
-        count=collected.height,
+        count=loaded.height,
         message=f"The lazy frame was loaded: the values of {', '.join(map(repr, odd))} "
         "must be looked at one by one.",
     )
-    return _polars(collected, label=known.label, notes=(*known.notes, loaded))
+    return _polars(loaded, label=known.label, notes=(*known.notes, note))
 
 
 def _polars(frame: pl.DataFrame, *, label: str, notes: tuple[Note, ...] = ()) -> Table:

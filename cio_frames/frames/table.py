@@ -1,6 +1,5 @@
 """The table that every later stage works on: a lazy frame whose rows are numbered."""
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from cio_frames.frames.lookahead import ahead
 from cio_frames.frames.notes import Note
 from cio_frames.frames.pandas_door import append
 from cio_frames.frames.stamps import Stamp
+from cio_frames.frames.streaming import collected, stream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,7 +49,7 @@ class Table:
         if self.eager is not None:
             return self.eager.height
         with reading(self.label):
-            return int(self.lazy.select(pl.len()).collect(engine="streaming").item())
+            return int(collected(self.lazy.select(pl.len())).item())
 
     def chunks(self, rows: int = 50_000) -> Iterator[pl.DataFrame]:
         """Yield the table in frames of exactly `rows` rows (the last may be shorter).
@@ -150,9 +150,7 @@ class Table:
             return pl.DataFrame(self.source)[numbers.to_numpy()]
         with reading(self.label):
             numbered = self.lazy.with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64))
-            found = numbered.filter(pl.col(ROW).is_in(numbers.unique().implode())).collect(
-                engine="streaming"
-            )
+            found = collected(numbered.filter(pl.col(ROW).is_in(numbers.unique().implode())))
         if found.height < numbers.n_unique():
             raise IndexError("A row number is outside the table.")
         return numbers.to_frame().join(found, on=ROW, how="left", maintain_order="left").drop(ROW)
@@ -160,15 +158,6 @@ class Table:
 
 def _collected(piece: pl.LazyFrame) -> pl.DataFrame:
     return piece.collect(engine="streaming")
-
-
-def stream(lazy: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
-    """Yield a lazy frame's batches in order, of about `rows` rows, without holding them all."""
-    with warnings.catch_warnings():
-        # polars marks this method unstable; batches are cut again, so only its name matters here
-        warnings.simplefilter("ignore", pl.exceptions.UnstableWarning)
-        batches = lazy.collect_batches(chunk_size=rows, maintain_order=True, engine="streaming")
-    yield from batches
 
 
 @contextmanager

@@ -3,10 +3,11 @@
 from cio_frames.mapping.computing import computing
 from cio_frames.mapping.propose import Proposal, propose
 from cio_frames.mapping.resolve import Ask, Body, resolve
-from cio_frames.mapping.slots import MessageMapping, Nulls, Slot, dtype_of
+from cio_frames.mapping.slots import CREATED, MessageMapping, Nulls, Slot, dtype_of
 from cio_frames.mapping.sources import Value
 
 __all__ = [
+    "CREATED",
     "Ask",
     "Body",
     "MessageMapping",

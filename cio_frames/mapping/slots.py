@@ -8,9 +8,11 @@ import polars as pl
 
 from cio_frames.frames import ROW
 from cio_frames.spec import Call, FieldType
+from cio_frames.values import with_instant
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 Nulls = Literal["omit", "send"]
+CREATED = (("traits", "created_at"), ("traits", "createdAt"))
 Role = Literal["field", "body", "context", "integrations", "key"]
 
 
@@ -51,6 +53,16 @@ class Slot:
         """What a report calls it: the column, else the place."""
         return self.column if self.column is not None else ".".join(self.path) or self.name
 
+    @property
+    def is_time(self) -> bool:
+        """Whether it holds the time of the call, or that of a person's sign-up."""
+        return self.argument == "timestamp" or self.path in CREATED
+
+    @property
+    def moment(self) -> str:
+        """Column of the prepared frame with the points in time of a slot that `is_time`."""
+        return f"at:{self.name}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageMapping:
@@ -75,8 +87,22 @@ class MessageMapping:
         return next((slot for slot in self.slots if slot.argument == argument), None)
 
     def prepare(self, frame: Frame) -> Frame:
-        """Return the row number and one column per slot, named as the slots are."""
-        return frame.select(pl.col(ROW), *(slot.expr.alias(slot.name) for slot in self.slots))
+        """Return the row number and one column per slot, named as the slots are.
+
+        Beside a slot that `is_time` are its points in time, as its `moment`, null where a value is none:
+        they are asked for often, and to read them from texts takes long.
+        """
+        prepared = frame.select(pl.col(ROW), *(slot.expr.alias(slot.name) for slot in self.slots))
+        for slot in self.slots:
+            if slot.is_time:
+                prepared = with_instant(
+                    prepared,
+                    slot.name,
+                    name=slot.moment,
+                    dtype=slot.dtype,
+                    timezone=self.timezone,
+                )
+        return prepared
 
     def repaired(
         self, code: str, *, schema: pl.Schema, change: Callable[[Slot], pl.Expr | None]

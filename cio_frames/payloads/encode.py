@@ -17,7 +17,7 @@ from cio_frames.payloads.batches import LANES
 from cio_frames.payloads.ids import digest, ulids
 from cio_frames.payloads.json import Branch, Leaf, Node, expand, members
 from cio_frames.spec import BATCH_PATH
-from cio_frames.values import as_text, instant, json_text
+from cio_frames.values import as_text, json_text
 
 MESSAGE_SCHEMA = pl.Schema(
     {
@@ -95,15 +95,13 @@ def _plant(root: dict[str, Any], slot: Slot, *, timezone: str | None, text: bool
     *parents, last = slot.path
     for parent in parents:
         root = root.setdefault(parent, {})
-    values = pl.col(slot.name)
     clear = slot.nulls == "send"
     if slot.type == "time" and slot.role == "field":
-        values = instant(values, dtype=slot.dtype, timezone=timezone)
-        root[last] = Leaf(values=values, dtype=pl.Datetime("ms", "UTC"))
+        root[last] = Leaf(values=pl.col(slot.moment), dtype=pl.Datetime("ms", "UTC"))
         return
     as_words = text or (slot.role == "field" and slot.type in ("id", "text", "email"))
     root[last] = Leaf(
-        values=values,
+        values=pl.col(slot.name),
         dtype=slot.dtype,
         clear=clear,
         json=slot.json,
@@ -266,8 +264,7 @@ def _time_ms(mapping: MessageMapping) -> pl.Expr:
     slot = mapping.find("timestamp")
     if slot is None:
         return pl.lit(None, pl.Int64)
-    values = instant(pl.col(slot.name), dtype=slot.dtype, timezone=mapping.timezone)
-    return values.dt.epoch("ms")
+    return pl.col(slot.moment).dt.epoch("ms")
 
 
 def _key_text(mapping: MessageMapping, *, frame: pl.DataFrame) -> pl.Expr:

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from cio_frames.frames import ROW
+from cio_frames.frames import ROW, collected
 from cio_frames.frames.table import reading
 from cio_frames.spec import LIMITS
-from cio_frames.values import instant
 from cio_frames.views.timeline import TimelineView
 
 if TYPE_CHECKING:
@@ -49,29 +48,27 @@ def _by_hour(plan: "Plan") -> pl.DataFrame | None:
     slot = plan.mapping.find("timestamp")
     if slot is None:
         return None
-    at = instant(slot.expr, dtype=slot.dtype, timezone=plan.mapping.timezone)
+    at = pl.col(slot.moment)
     since = plan.clock() - timedelta(hours=LIMITS["trigger_hours"].value)
     recent = at >= since if plan.call in TRIGGERING else pl.lit(value=False)
     with reading(plan.table.label):
-        return (
-            _sent(plan)
+        counted = (
+            plan.mapping.prepare(_sent(plan))
             .select(
                 hour=at.dt.epoch("ms") // _HOUR_MS,
                 recent=recent.fill_null(value=False),
             )
             .group_by("hour", "recent")
             .agg(rows=pl.len())
-            .collect(engine="streaming")
         )
+        return collected(counted)
 
 
 def _sent(plan: "Plan") -> pl.LazyFrame:
     """Return the rows that would be sent."""
     lost = plan.survey.reasons["row"]
-    if lost.is_empty():
-        return plan.table.lazy
     numbered = plan.table.lazy.with_row_index(ROW)
-    return numbered.filter(~pl.col(ROW).is_in(lost.implode()))
+    return numbered if lost.is_empty() else numbered.filter(~pl.col(ROW).is_in(lost.implode()))
 
 
 def _filled(placed: pl.DataFrame, *, bars: int) -> tuple[int, ...]:

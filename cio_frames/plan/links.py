@@ -68,12 +68,14 @@ def _named(table: Table, *, scope: Scope) -> Iterator[tuple[Numbers, Numbers, Nu
     others = linked_keys(mapping)
     for chunk in table.chunks():
         with computing(mapping):
-            prepared = mapping.prepare(chunk)
-            keys = [prepared.select(numbered(key).alias("key")) for key in addressed]
-            pairs = [
+            prepared = mapping.prepare(chunk.lazy())
+            asked = [prepared.select(numbered(key).alias("key")) for key in addressed]
+            asked += [
                 prepared.select(key=numbered(addressed[0]), other=numbered(other))
                 for other in others
             ]
+            found = pl.collect_all(asked)
+        keys, pairs = found[: len(addressed)], found[len(addressed) :]
         told = pl.concat([pl.DataFrame(schema=_PAIRS), *pairs]).drop_nulls().unique()
         told = told.filter(pl.col("key") != pl.col("other"))
         yield (

@@ -8,6 +8,7 @@ from cio_frames.values.instants import (
     instant,
     is_date_only,
     iso,
+    with_instant,
 )
 from cio_frames.values.texts import as_text, decimal_text, exact_as_double, json_text
 
@@ -24,4 +25,5 @@ __all__ = [
     "is_date_only",
     "iso",
     "json_text",
+    "with_instant",
 ]

@@ -1,8 +1,13 @@
 """Points in time: from whatever a column holds to UTC milliseconds."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeVar
 
 import polars as pl
+
+Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 
 UTC_MS = pl.Datetime("ms", "UTC")
 ISO = "%Y-%m-%dT%H:%M:%S%.3fZ"
@@ -56,8 +61,8 @@ def instant(values: pl.Expr, *, dtype: pl.DataType, timezone: str | None = None)
         return _from_datetime(values, zone=dtype.time_zone, timezone=timezone)
     if dtype == pl.Date:
         return _localised(values.cast(pl.Datetime("ms")), timezone=timezone)
-    if dtype in (pl.String, pl.Categorical) or isinstance(dtype, pl.Enum):
-        return _from_text(values.cast(pl.String), timezone=timezone)
+    if _is_text(dtype):
+        return _from_text(values, timezone=timezone)
     if dtype.is_integer():
         return _from_epoch(values.cast(pl.Int64, strict=False))
     if dtype.is_float():
@@ -65,6 +70,38 @@ def instant(values: pl.Expr, *, dtype: pl.DataType, timezone: str | None = None)
         whole = pl.when(seconds).then(values * 1000).otherwise(values)
         return _from_epoch(whole.cast(pl.Int64, strict=False))
     return values.is_null().replace_strict({True: None, False: None}, return_dtype=UTC_MS)
+
+
+def with_instant(
+    frame: Frame, column: str, *, name: str, dtype: pl.DataType, timezone: str | None = None
+) -> Frame:
+    """Return the frame with what `instant` says of a column beside it.
+
+    The engine computes an expression again wherever it stands in another one. A text takes several
+    steps, so each of them is a column here until all are done.
+
+    Args:
+        frame: The rows.
+        column: The column that holds times.
+        name: Name of the new column. Names that begin with it and a colon must be free.
+        dtype: Type of `column`.
+        timezone: Zone of values that carry none; UTC when not given.
+
+    Examples:
+        >>> import polars as pl
+        >>> frame = pl.DataFrame({"t": ["2024-01-02T03:04:05Z"]})
+        >>> with_instant(frame, "t", name="at", dtype=pl.String())["at"].to_list()
+        [datetime.datetime(2024, 1, 2, 3, 4, 5, tzinfo=zoneinfo.ZoneInfo(key='UTC'))]
+    """
+    values = pl.col(column)
+    if not _is_text(dtype):
+        return frame.with_columns(instant(values, dtype=dtype, timezone=timezone).alias(name))
+    found = {"values": values.cast(pl.String)}
+    for step, made in _TEXT_STEPS.items():
+        frame = frame.with_columns(made(found).alias(f"{name}:{step}"))
+        found[step] = pl.col(f"{name}:{step}")
+    read = frame.with_columns(_read(found, timezone=timezone).alias(name))
+    return read.drop(f"{name}:{step}" for step in _TEXT_STEPS)
 
 
 def iso(instants: pl.Expr) -> pl.Expr:
@@ -91,6 +128,10 @@ def is_date_only(values: pl.Expr) -> pl.Expr:
     return values.str.contains(_DATES)
 
 
+def _is_text(dtype: pl.DataType) -> bool:
+    return dtype in (pl.String, pl.Categorical) or isinstance(dtype, pl.Enum)
+
+
 def _from_datetime(values: pl.Expr, *, zone: str | None, timezone: str | None) -> pl.Expr:
     if zone is None:
         return _localised(values, timezone=timezone)
@@ -105,26 +146,70 @@ def _localised(values: pl.Expr, *, timezone: str | None) -> pl.Expr:
 
 
 def _from_text(values: pl.Expr, *, timezone: str | None) -> pl.Expr:
-    text = values.str.strip_chars()
-    readable = text.str.contains(_TIMES) & ~text.str.contains(_LEAP_SECOND)
-    shaped = pl.when(readable).then(text.str.replace(r"[Tt ]", "T"))
-    zoned = pl.when(has_zone(shaped)).then(shaped.str.replace(r"(?:[Zz]| UTC)$", "+00:00"))
-    local = pl.when(~has_zone(shaped)).then(shaped)
-    naive = pl.coalesce(
-        local.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False),
-        local.str.to_datetime("%Y-%m-%dT%H:%M", time_unit="us", strict=False),
-        pl.when(is_date_only(text))
-        .then(text)
-        .str.to_datetime("%Y-%m-%d", time_unit="us", strict=False),
-    )
-    aware = pl.coalesce(
-        zoned.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%#z", time_unit="us", strict=False),
-        zoned.str.to_datetime("%Y-%m-%dT%H:%M%#z", time_unit="us", strict=False),
-    )
+    found = {"values": values.cast(pl.String)}
+    for name, step in _TEXT_STEPS.items():
+        found[name] = step(found)
+    return _read(found, timezone=timezone)
+
+
+def _read(found: Mapping[str, pl.Expr], *, timezone: str | None) -> pl.Expr:
+    """Return the moments of texts that went through all the steps."""
+    aware = found["aware"].dt.convert_time_zone("UTC").dt.cast_time_unit("ms")
+    return pl.coalesce(aware, _localised(found["naive"], timezone=timezone))
+
+
+def _shaped(found: Mapping[str, pl.Expr]) -> pl.Expr:
+    text = found["text"]
+    is_time = text.str.contains(_TIMES) & ~text.str.contains(_LEAP_SECOND)
+    return pl.when(is_time).then(text.str.replace(r"[Tt ]", "T"))
+
+
+def _aware(found: Mapping[str, pl.Expr]) -> pl.Expr:
+    zoned = found["zoned"]
+    rest = found["has_seconds"] & found["rfc_3339"].is_null()
     return pl.coalesce(
-        aware.dt.convert_time_zone("UTC").dt.cast_time_unit("ms"),
-        _localised(naive, timezone=timezone),
+        found["rfc_3339"],
+        _parsed(pl.when(rest).then(zoned), "%Y-%m-%dT%H:%M:%S%.f%#z"),
+        _parsed(pl.when(~found["has_seconds"]).then(zoned), "%Y-%m-%dT%H:%M%#z"),
     )
+
+
+def _naive(found: Mapping[str, pl.Expr]) -> pl.Expr:
+    local = pl.when(~found["is_zoned"]).then(found["shaped"])
+    has_fraction = local.str.len_bytes() > _TO_SECONDS
+    to_seconds = found["has_seconds"] & ~has_fraction
+    text = found["text"]
+    return pl.coalesce(
+        _parsed(pl.when(to_seconds).then(local), "%Y-%m-%dT%H:%M:%S"),  # ten times as fast
+        _parsed(pl.when(found["has_seconds"] & has_fraction).then(local), "%Y-%m-%dT%H:%M:%S%.f"),
+        _parsed(pl.when(~found["has_seconds"]).then(local), "%Y-%m-%dT%H:%M"),
+        _parsed(pl.when(is_date_only(text)).then(text), "%Y-%m-%d"),
+    )
+
+
+def _parsed(texts: pl.Expr, form: str) -> pl.Expr:
+    return texts.str.to_datetime(form, time_unit="us", strict=False)
+
+
+_TO_SECONDS = len("2026-01-31T12:00:00")
+_TEXT_STEPS: Mapping[str, Callable[[Mapping[str, pl.Expr]], pl.Expr]] = MappingProxyType(
+    {
+        "text": lambda found: found["values"].str.strip_chars(),
+        "shaped": _shaped,
+        "is_zoned": lambda found: has_zone(found["shaped"]),
+        "has_seconds": lambda found: found["shaped"].str.slice(16, 1) == ":",
+        "zoned": lambda found: (
+            pl.when(found["is_zoned"])
+            .then(found["shaped"])
+            .str.replace(r"(?:[Zz]| UTC)$", "+00:00")
+        ),
+        "rfc_3339": lambda found: _parsed(pl.when(found["has_seconds"]).then(found["zoned"]), "%+"),
+        "aware": _aware,
+        "naive": _naive,
+    }
+)
+"""How a text becomes a moment: each step is made of those before it. Texts that a step is not for
+are null in it, which costs the engine nothing."""
 
 
 def _from_epoch(values: pl.Expr) -> pl.Expr:

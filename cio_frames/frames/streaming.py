@@ -1,0 +1,56 @@
+"""Lazy frames read with little of them in memory, however large they are."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import RLock
+
+import polars as pl
+
+MORSEL_ROWS = 5_000
+"""Rows that the engine works on at once. Left alone it takes 100,000, and keeps dozens of such
+morsels under way where rows leave more slowly than they can be read."""
+
+CSV_BYTES = 1_000_000
+"""Bytes of a CSV file that the engine reads at once; left alone, 16 times as many."""
+
+_CSV_SETTING = "POLARS_CSV_CHUNK_SIZE"  # has no function in polars, as the size of a morsel has
+_LOCK = RLock()
+
+
+@contextmanager
+def sparing() -> Iterator[None]:
+    """Let the engine keep little in memory in the queries that start here, one at a time.
+
+    It is told by settings of the whole process, for which it asks when a query starts.
+    """
+    with _LOCK, pl.Config(streaming_chunk_size=MORSEL_ROWS):
+        before = os.environ.get(_CSV_SETTING)
+        os.environ[_CSV_SETTING] = str(CSV_BYTES)
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[_CSV_SETTING]
+            else:
+                os.environ[_CSV_SETTING] = before
+
+
+def collected(lazy: pl.LazyFrame) -> pl.DataFrame:
+    """Return what a lazy frame gives, without holding what it is made from."""
+    with sparing():
+        return lazy.collect(engine="streaming")
+
+
+def stream(lazy: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
+    """Yield a lazy frame's batches in order, of about `rows` rows, without holding them all."""
+    with warnings.catch_warnings():
+        # polars marks this method unstable; batches are cut again, so only its name matters here
+        warnings.simplefilter("ignore", pl.exceptions.UnstableWarning)
+        with sparing():
+            batches = lazy.collect_batches(chunk_size=rows, maintain_order=True, engine="streaming")
+            first = next(batches, None)  # until then the engine may not have asked
+    if first is not None:
+        yield first
+        yield from batches
