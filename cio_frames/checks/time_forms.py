@@ -43,30 +43,27 @@ def _unread(slot: Slot) -> pl.Expr:
     return _text(pl.when(pl.col(slot.moment).is_null()).then(pl.col(slot.name)))
 
 
-def _part(values: pl.Expr, group: int) -> pl.Expr:
-    return values.str.extract(SLASHED, group).cast(pl.Int64)
-
-
-def _parsed(values: pl.Expr, *, day: int, month: int) -> pl.Expr:
-    """Return the moment of dates whose parts are in a given order, null where there is none."""
-    hour, minute, second = (_part(values, group).fill_null(0) for group in (4, 5, 6))
-    date = pl.format(
-        "{}-{}-{}", values.str.extract(SLASHED, 3),
-        _part(values, month).cast(pl.String).str.zfill(2), _part(values, day).cast(pl.String).str.zfill(2),
-    ).str.to_date("%Y-%m-%d", strict=False)  # fmt: skip
+def _moment(*, day: int, month: int) -> pl.Expr:
+    """Return the moment of a date whose parts are in a given order, null where there is none."""
+    year, months, days = (pl.field(f"{group}").str.zfill(2) for group in (3, month, day))
+    hour, minute, second = (pl.field(f"{group}").cast(pl.Int64).fill_null(0) for group in (4, 5, 6))
+    date = pl.format("{}-{}-{}", year, months, days).str.to_date("%Y-%m-%d", strict=False)
     clock = (hour < HOURS) & (minute < MINUTES) & (second < MINUTES)
     moment = date.cast(pl.Datetime("ms")) + pl.duration(hours=hour, minutes=minute, seconds=second)
     return pl.when(clock).then(moment)
 
 
-_day_first = partial(_parsed, day=1, month=2)
-_month_first = partial(_parsed, day=2, month=1)
+DAY_FIRST, MONTH_FIRST = _moment(day=1, month=2), _moment(day=2, month=1)
+
+
+def _slashed(values: pl.Expr, told: pl.Expr) -> pl.Expr:
+    """Return what is told of the parts of each date, which are taken apart once."""
+    parts = values.str.extract_groups(SLASHED)
+    return parts.struct.with_fields(told.alias("told")).struct.field("told")
 
 
 def _is_slashed(values: pl.Expr) -> pl.Expr:
-    return values.str.contains(SLASHED) & (
-        _day_first(values).is_not_null() | _month_first(values).is_not_null()
-    )
+    return _slashed(values, DAY_FIRST.is_not_null() | MONTH_FIRST.is_not_null())
 
 
 def _is_serial(values: pl.Expr) -> pl.Expr:
@@ -154,14 +151,16 @@ def _votes(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     queries = []
     for slot in scope.mapping.slots:
         if slot.is_time and is_text(slot):
-            values = _text(pl.col("value"))
-            day, month = _day_first(values).is_not_null(), _month_first(values).is_not_null()
             unread = rows.filter(pl.col(slot.moment).is_null())
-            slashed = unread.select(pl.col(slot.name).cast(pl.String).alias("value")).filter(
-                pl.col("value").str.strip_chars().str.contains(SLASHED)
+            slashed = unread.select(value=_text(pl.col(slot.name))).filter(
+                pl.col("value").str.contains(SLASHED)
             )
+            both = pl.struct(day=DAY_FIRST.is_not_null(), month=MONTH_FIRST.is_not_null())
+            day, month = pl.col("day"), pl.col("month")
             queries.append(
-                slashed.select(
+                slashed.select(_slashed(pl.col("value"), both).alias("read"))
+                .unnest("read")
+                .select(
                     pl.lit(slot.name).alias("slot"),
                     (day & ~month).sum().alias("day"),
                     (month & ~day).sum().alias("month"),
@@ -244,7 +243,7 @@ TIME_FORM_CHECKS = (
         consequence="Customer.io reads no such dates; pandas would take the month first where it can.",
         source="reliability 3.5 (89); reference 1.6",
         repair=Repair(
-            change=_rewritten(_is_slashed, lambda v: _written(_day_first(v))), safe=False,
+            change=_rewritten(_is_slashed, lambda v: _written(_slashed(v, DAY_FIRST))), safe=False,
             sentence="dates are read with the day first",
         ),
     ),
@@ -256,7 +255,7 @@ TIME_FORM_CHECKS = (
         consequence="Customer.io reads no such dates.",
         source="reliability 3.5 (89); reference 1.6",
         repair=Repair(
-            change=_rewritten(_is_slashed, lambda v: _written(_month_first(v))), safe=False,
+            change=_rewritten(_is_slashed, lambda v: _written(_slashed(v, MONTH_FIRST))), safe=False,
             sentence="dates are read with the month first",
         ),
     ),

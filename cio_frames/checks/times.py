@@ -27,27 +27,19 @@ def is_timestamp(slot: Slot) -> bool:
     return slot.argument == "timestamp"
 
 
-def _unreadable(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _unreadable(slot: Slot, _: Scope) -> pl.Expr | None:
     if not is_timestamp(slot):
         return None
     unread = pl.when(pl.col(slot.moment).is_null()).then(pl.col(slot.name))
-    is_known = _skipped(slot, scope) | in_other_form(slot)
+    is_known = pl.col(slot.skipped) | in_other_form(slot)
     return unread.is_not_null() & ~_empty(slot, unread) & ~is_known
-
-
-def _skipped(slot: Slot, scope: Scope) -> pl.Expr:
-    """Tell of each local time whether a change of clocks skips or repeats it."""
-    if scope.mapping.timezone is None:
-        return pl.lit(value=False)
-    unread = pl.when(pl.col(slot.moment).is_null()).then(pl.col(slot.name))
-    return instant(unread, dtype=slot.dtype, timezone="UTC").is_not_null()
 
 
 def _clock_change(slot: Slot, scope: Scope) -> pl.Expr | None:
     if scope.mapping.timezone is None:
         return None
     if is_timestamp(slot):
-        return _skipped(slot, scope)
+        return pl.col(slot.skipped)
 
     def skipped(values: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
         if not isinstance(dtype, pl.Datetime):

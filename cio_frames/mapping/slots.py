@@ -63,6 +63,11 @@ class Slot:
         """Column of the prepared frame with the points in time of a slot that `is_time`."""
         return f"at:{self.name}"
 
+    @property
+    def skipped(self) -> str:
+        """Column of the prepared frame that tells which of them a change of clocks makes undefined."""
+        return f"skipped:{self.name}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageMapping:
@@ -89,8 +94,8 @@ class MessageMapping:
     def prepare(self, frame: Frame) -> Frame:
         """Return the row number and one column per slot, named as the slots are.
 
-        Beside a slot that `is_time` are its points in time, as its `moment`, null where a value is none:
-        they are asked for often, and to read them from texts takes long.
+        Beside a slot that `is_time` are its points in time, as its `moment`, null where a value is none,
+        and which of them are `skipped`: they are asked for often, and to read them from texts takes long.
         """
         prepared = frame.select(pl.col(ROW), *(slot.expr.alias(slot.name) for slot in self.slots))
         for slot in self.slots:
@@ -99,6 +104,7 @@ class MessageMapping:
                     prepared,
                     slot.name,
                     name=slot.moment,
+                    skipped=slot.skipped,
                     dtype=slot.dtype,
                     timezone=self.timezone,
                 )

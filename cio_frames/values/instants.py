@@ -73,9 +73,15 @@ def instant(values: pl.Expr, *, dtype: pl.DataType, timezone: str | None = None)
 
 
 def with_instant(
-    frame: Frame, column: str, *, name: str, dtype: pl.DataType, timezone: str | None = None
+    frame: Frame,
+    column: str,
+    *,
+    name: str,
+    skipped: str,
+    dtype: pl.DataType,
+    timezone: str | None = None,
 ) -> Frame:
-    """Return the frame with what `instant` says of a column beside it.
+    """Return the frame with what `instant` says of a column beside it, and why it says nothing.
 
     The engine computes an expression again wherever it stands in another one. A text takes several
     steps, so each of them is a column here until all are done.
@@ -84,24 +90,33 @@ def with_instant(
         frame: The rows.
         column: The column that holds times.
         name: Name of the new column. Names that begin with it and a colon must be free.
+        skipped: Name of a column that tells of each local time whether a change of clocks skips or
+            repeats it.
         dtype: Type of `column`.
         timezone: Zone of values that carry none; UTC when not given.
 
     Examples:
         >>> import polars as pl
         >>> frame = pl.DataFrame({"t": ["2024-01-02T03:04:05Z"]})
-        >>> with_instant(frame, "t", name="at", dtype=pl.String())["at"].to_list()
-        [datetime.datetime(2024, 1, 2, 3, 4, 5, tzinfo=zoneinfo.ZoneInfo(key='UTC'))]
+        >>> with_instant(frame, "t", name="at", skipped="lost", dtype=pl.String()).row(0)[1:]
+        (datetime.datetime(2024, 1, 2, 3, 4, 5, tzinfo=zoneinfo.ZoneInfo(key='UTC')), False)
     """
     values = pl.col(column)
     if not _is_text(dtype):
-        return frame.with_columns(instant(values, dtype=dtype, timezone=timezone).alias(name))
+        read = frame.with_columns(instant(values, dtype=dtype, timezone=timezone).alias(name))
+        return read.with_columns(_skipped(instant(values, dtype=dtype), at=name).alias(skipped))
     found = {"values": values.cast(pl.String)}
     for step, made in _TEXT_STEPS.items():
         frame = frame.with_columns(made(found).alias(f"{name}:{step}"))
         found[step] = pl.col(f"{name}:{step}")
     read = frame.with_columns(_read(found, timezone=timezone).alias(name))
+    read = read.with_columns(_skipped(found["naive"], at=name).alias(skipped))
     return read.drop(f"{name}:{step}" for step in _TEXT_STEPS)
+
+
+def _skipped(somewhere: pl.Expr, *, at: str) -> pl.Expr:
+    """Tell of each value whether it is a moment in another zone, and none in its own."""
+    return somewhere.is_not_null() & pl.col(at).is_null()
 
 
 def iso(instants: pl.Expr) -> pl.Expr:
