@@ -16,7 +16,12 @@ KEY = "benchmark"
 
 def rows_of(path: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of a file, as a careful user would: without holding them all."""
-    for frame in pl.scan_parquet(path).collect_batches(chunk_size=50_000, maintain_order=True):
+    scanned = (
+        pl.scan_csv(path, schema_overrides={"user_id": pl.String}, try_parse_dates=True)
+        if path.endswith(".csv")
+        else pl.scan_parquet(path)
+    )
+    for frame in scanned.collect_batches(chunk_size=50_000, maintain_order=True):
         yield from frame.iter_rows(named=True)
 
 
@@ -190,7 +195,7 @@ def main(name: str, path: str, url: str) -> None:
         if name == "ours-latency":
             ours.latency(path, url)
         else:
-            ours.main(path, url, gzip=name != "ours-plain")
+            ours.main(path, url, gzip=name != "ours-plain", lazy=name == "ours-lazy")
         return
     if name == "unchecked":
         from benchmarks.unchecked import unchecked

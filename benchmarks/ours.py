@@ -3,6 +3,8 @@
 from pathlib import Path
 from tempfile import mkdtemp
 
+import polars as pl
+
 import cio_frames as cio
 
 
@@ -11,10 +13,17 @@ def kept() -> Path:
     return Path(mkdtemp(prefix="audit-"))
 
 
-def main(path: str, url: str, *, gzip: bool) -> None:
-    """Send a file of events, or of people where it has no event."""
+def main(path: str, url: str, *, gzip: bool, lazy: bool = False) -> None:
+    """Send a file of events, or of people where it has no event.
+
+    Args:
+        path: The file.
+        url: Where it is sent.
+        gzip: Whether bodies are compressed.
+        lazy: Whether it is read by a query that the user made.
+    """
     client = cio.connect(endpoint=url, write_key="benchmark", rate=None, gzip=gzip)
-    table = cio.scan(path)
+    table = pl.scan_parquet(path).filter(pl.col("amount") >= 0) if lazy else cio.scan(path)
     if "event" in table.collect_schema():
         plan = cio.frame(table).track(event="event", user_id="user_id", timestamp="occurred_at")
     else:

@@ -1,4 +1,4 @@
-"""Other shapes of table: people, wide, nested and full of empty cells."""
+"""Other tables: people, wide, nested and full of empty cells, and events in a CSV file."""
 
 import sys
 from collections.abc import Callable
@@ -61,6 +61,16 @@ def sparse(rows: int) -> pl.DataFrame:
     return events(rows).hstack(pl.DataFrame(columns))
 
 
+def flat(rows: int) -> pl.DataFrame:
+    """Return events without lists and structs, and their times as texts."""
+    return events(rows).select(
+        pl.exclude("tags", "device", "occurred_at"),
+        pl.col("occurred_at").dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"),
+        pl.col("tags").list.join("|"),
+        pl.col("device").struct.field("os"),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
     """A shape of table.
@@ -68,13 +78,16 @@ class Variant:
     Attributes:
         make: Makes so many rows of it.
         rows: The most rows it is measured with.
+        suffix: What kind of file it is in.
     """
 
     make: Callable[[int], pl.DataFrame]
     rows: int = 1_000_000
+    suffix: str = ".parquet"
 
 
 VARIANTS = {
+    "csv": Variant(make=flat, rows=5_000_000, suffix=".csv"),
     "people": Variant(make=people, rows=5_000_000),
     "wide": Variant(make=wide),
     "nested": Variant(make=nested),
@@ -83,14 +96,18 @@ VARIANTS = {
 
 
 def variant_file(folder: Path, name: str, rows: int) -> Path:
-    """Return a Parquet file of one variant, written unless it is there."""
-    path = folder / f"{name}-{rows}.parquet"
+    """Return a file of one variant, written unless it is there."""
+    path = folder / f"{name}-{rows}{VARIANTS[name].suffix}"
     return written("benchmarks.variants", name, str(rows), path=path)
 
 
 def main(name: str, rows: int, path: Path) -> None:
-    """Write the Parquet file of one variant."""
-    VARIANTS[name].make(rows).write_parquet(path, row_group_size=100_000)
+    """Write the file of one variant."""
+    made = VARIANTS[name].make(rows)
+    if path.suffix == ".csv":
+        made.write_csv(path)
+    else:
+        made.write_parquet(path, row_group_size=100_000)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,12 @@ import pytest
 import cio_frames as cio
 from benchmarks.inputs import events
 from benchmarks.measure import sink
+from cio_frames.frames import ROW
 from cio_frames.payloads import Segment
+from cio_frames.payloads.encode import tree
+from cio_frames.payloads.json import members
 from cio_frames.run import Choice
+from cio_frames.validation import probes
 
 ROWS = (10_000, 45_000)
 CALLS_PER_ROW = 0.6
@@ -170,3 +174,33 @@ def allocations():
         peak.append(tracemalloc.get_traced_memory()[1] - before)
     finally:
         tracemalloc.stop()
+
+
+def test_times_written_as_text_are_read_once():
+    """Checks and messages take a row's time from one column; no other expression parses texts.
+
+    Those for dates in other forms are the exception: they ask only texts that are no ISO time.
+    """
+    frame = pl.DataFrame({"id": ["u1"], "event": ["E"], "at": ["2026-01-02 03:04:05"]})
+    plan = frame.cio.track(user_id="id", event="event", timestamp="at", timezone="Europe/Berlin")
+    slot = plan.mapping.find("timestamp")
+    times = [test for test in probes(plan.applied, scope=plan.scope()) if test.column == "at"]
+
+    parsing = {test.code for test in times if "strptime" in str(test.bad)}
+    known = {test.code for test in times if {slot.moment, slot.skipped} & set(roots(test.bad))}
+
+    assert parsing == {"time.unreadable", "time.compact"}
+    assert known >= parsing | {"time.future", "time.early", "time.recent", "time.clock-change"}
+    assert slot.moment in roots(
+        members(tree(plan.mapping), frame=plan.mapping.prepare(numbered(frame)))
+    )
+
+
+def roots(expression):
+    """Return the columns that an expression reads."""
+    return expression.meta.root_names()
+
+
+def numbered(frame):
+    """Return a frame with the row numbers that a table gives it."""
+    return frame.with_row_index(ROW).cast({ROW: pl.Int64})

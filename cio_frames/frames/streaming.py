@@ -8,9 +8,12 @@ from threading import RLock
 
 import polars as pl
 
-MORSEL_ROWS = 5_000
+MORSEL_ROWS = 2_000
 """Rows that the engine works on at once. Left alone it takes 100,000, and keeps dozens of such
 morsels under way where rows leave more slowly than they can be read."""
+
+BATCH_ROWS = 10_000
+"""Rows that it hands over at once."""
 
 CSV_BYTES = 1_000_000
 """Bytes of a CSV file that the engine reads at once; left alone, 16 times as many."""
@@ -43,13 +46,15 @@ def collected(lazy: pl.LazyFrame) -> pl.DataFrame:
         return lazy.collect(engine="streaming")
 
 
-def stream(lazy: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
-    """Yield a lazy frame's batches in order, of about `rows` rows, without holding them all."""
+def stream(lazy: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    """Yield a lazy frame's batches in order, of about `BATCH_ROWS`, without holding them all."""
     with warnings.catch_warnings():
         # polars marks this method unstable; batches are cut again, so only its name matters here
         warnings.simplefilter("ignore", pl.exceptions.UnstableWarning)
         with sparing():
-            batches = lazy.collect_batches(chunk_size=rows, maintain_order=True, engine="streaming")
+            batches = lazy.collect_batches(
+                chunk_size=BATCH_ROWS, maintain_order=True, engine="streaming"
+            )
             first = next(batches, None)  # until then the engine may not have asked
     if first is not None:
         yield first

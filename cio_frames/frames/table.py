@@ -111,23 +111,21 @@ class Table:
         """Stream the lazy frame, cutting its batches to the size asked for."""
         with reading(self.label):
             waiting: list[pl.DataFrame] = []
-            for batch in self._read(rows):
+            for batch in self._read():
                 waiting.append(batch)
                 if sum(frame.height for frame in waiting) < rows:
                     continue
-                joined = pl.concat(waiting)
+                joined = pl.concat(waiting, rechunk=True)
                 whole = joined.height // rows * rows
                 yield from joined.head(whole).iter_slices(rows)
                 waiting = [joined[whole:]]
-            rest = pl.concat(waiting) if waiting else pl.DataFrame()
+            rest = pl.concat(waiting, rechunk=True) if waiting else pl.DataFrame()
             if rest.height:
                 yield rest
 
-    def _read(self, rows: int) -> Iterator[pl.DataFrame]:
+    def _read(self) -> Iterator[pl.DataFrame]:
         """Yield batches as they come, and none of a file that is not what it was."""
-        batches = (
-            ahead(_collected, self.pieces, at_once=2) if self.pieces else stream(self.lazy, rows)
-        )
+        batches = ahead(_collected, self.pieces, at_once=2) if self.pieces else stream(self.lazy)
         self._require_same_files()
         for batch in batches:
             self._require_same_files()

@@ -9,15 +9,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cio_frames.values import EPOCH_UNITS, epoch_unit, has_zone, instant, is_date_only, iso
+from cio_frames.values import (
+    EPOCH_UNITS,
+    epoch_unit,
+    has_zone,
+    instant,
+    is_date_only,
+    iso,
+    with_instant,
+)
 
 BERLIN = "Europe/Berlin"
 
 
+def moments(column: pl.Series, timezone: str | None = None) -> pl.Series:
+    """Return a column's moments; at once or in steps, of a frame or a lazy one, they are the same."""
+    frame, dtype = column.to_frame("t"), column.dtype
+    asked = {"name": "at", "skipped": "lost", "dtype": dtype, "timezone": timezone}
+    found = frame.select(instant(pl.col("t"), dtype=dtype, timezone=timezone)).to_series()
+
+    beside = with_instant(frame, "t", **asked)
+
+    assert beside.columns == ["t", "at", "lost"]
+    assert beside.schema["at"] == pl.Datetime("ms", "UTC")
+    assert beside["at"].equals(found)
+    assert with_instant(frame.lazy(), "t", **asked).collect().equals(beside)
+    return found
+
+
 def read(value: Any, dtype: pl.DataType, timezone: str | None = None) -> str | None:
     """Return the wire text of one value, None where it cannot be read."""
-    frame = pl.DataFrame({"t": pl.Series([value], dtype=dtype)})
-    return frame.select(iso(instant(pl.col("t"), dtype=dtype, timezone=timezone))).item()
+    found = moments(pl.Series([value], dtype=dtype), timezone)
+    return found.to_frame("at").select(iso(pl.col("at"))).item()
 
 
 def local(*parts: int) -> datetime:
@@ -83,7 +106,7 @@ def test_a_text_reads_the_same_beside_others(text, wanted):
     """What a text becomes does not depend on the other texts of its column."""
     column = pl.Series("t", [None, text, "2024-05-06", "2024-05-06T01:02:03+05:00", "junk"])
 
-    found = column.to_frame().select(iso(instant(pl.col("t"), dtype=pl.String()))).to_series()
+    found = moments(column).to_frame("at").select(iso(pl.col("at"))).to_series()
 
     assert found.to_list() == [
         None, wanted, "2024-05-06T00:00:00.000Z", "2024-05-05T20:02:03.000Z", None,
@@ -103,9 +126,7 @@ def test_a_text_reads_the_same_beside_others(text, wanted):
 @pytest.mark.parametrize("timezone", [None, BERLIN])
 def test_columns_without_values(values, dtype, timezone):
     """Any column without values has no times, whatever its type, and keeps its length."""
-    frame = pl.DataFrame({"t": pl.Series(values, dtype=dtype)})
-
-    found = frame.select(instant(pl.col("t"), dtype=dtype, timezone=timezone)).to_series()
+    found = moments(pl.Series(values, dtype=dtype), timezone)
 
     assert found.dtype == pl.Datetime("ms", "UTC")
     assert found.to_list() == values
@@ -176,6 +197,24 @@ def test_local_times(value, wanted, unit):
     assert read(value.isoformat(), pl.String(), BERLIN) == wanted
 
 
+@pytest.mark.parametrize("dtype", [pl.String(), pl.Categorical(), pl.Datetime("us")], ids=str)
+def test_what_a_change_of_clocks_skips_or_repeats(dtype):
+    """A local time is skipped where it is no moment in its zone alone; junk and offsets never are."""
+    values = [value for value, _ in ZONED.values()]
+    wanted = [moment is None for _, moment in ZONED.values()]
+    if not dtype.is_temporal():
+        values = [value.isoformat(" ") for value in values] + ["junk", "2024-03-31T02:30:00+05:00"]
+        wanted += [False, False]
+    frame = pl.DataFrame({"t": pl.Series([*values, None], dtype=dtype)})
+    asked = {"name": "at", "skipped": "lost", "dtype": dtype}
+
+    here = with_instant(frame, "t", timezone=BERLIN, **asked)["lost"]
+    nowhere = with_instant(frame, "t", **asked)["lost"]
+
+    assert here.to_list() == [*wanted, False]
+    assert not nowhere.any()
+
+
 def test_a_zone_changes_only_what_has_none():
     """The zone is for local times and dates; an offset, a zone or an epoch stand."""
     assert read("2024-01-02T03:04:05Z", pl.String(), BERLIN) == "2024-01-02T03:04:05.000Z"
@@ -192,6 +231,27 @@ def test_texts_and_times_agree(at):
 
     assert read(aware.isoformat(), pl.String()) == read(aware, pl.Datetime("us", "UTC"))
     assert read(at.isoformat(" "), pl.String()) == read(at, pl.Datetime("us"))
+
+
+@given(
+    at=st.datetimes(min_value=local(1970, 1, 3), max_value=local(2260, 1, 1)),
+    fraction=st.text("0123456789", max_size=9),
+    offset=st.integers(-14 * 60, 14 * 60),
+    form=st.sampled_from(["{:+03}:{:02}", "{:+03}{:02}", " {:+03}:{:02}", " {:+03}{:02}"]),
+    between=st.sampled_from("Tt "),
+)
+def test_every_way_to_write_an_offset(at, fraction, offset, form, between):
+    """Fractions of any length are cut to milliseconds, and offsets are taken off."""
+    hours, minutes = divmod(abs(offset), 60)
+    signed = form.format(hours, minutes)
+    if offset < 0:
+        signed = signed.replace("+", "-")
+    written = at.strftime(f"%Y-%m-%d{between}%H:%M:%S")
+    text = written + (f".{fraction}" if fraction else "") + signed
+    cut = at.replace(microsecond=int(fraction[:3].ljust(3, "0")) * 1000 if fraction else 0)
+    moment = (cut - timedelta(minutes=offset)).replace(tzinfo=UTC)
+
+    assert read(text, pl.String()) == read(moment, pl.Datetime("us", "UTC"))
 
 
 @given(at=st.datetimes(min_value=local(1973, 3, 4), max_value=local(2250, 1, 1)))
