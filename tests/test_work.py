@@ -196,6 +196,20 @@ def test_times_written_as_text_are_read_once():
     )
 
 
+def test_a_warning_about_every_row_is_small():
+    """What is said of a row is not kept again for each row: a finding takes less than 50 bytes."""
+    rows = 20_000
+    frame = pl.DataFrame({"id": ["u1"], "event": ["E"], "at": ["2026-01-02 03:04:05"]})
+    every = pl.concat([frame] * rows)
+
+    plan = every.cio.track(user_id="id", event="event", timestamp="at")
+    found = plan.survey.findings.filter(pl.col("code") == "time.naive-text")
+
+    assert found.height == rows
+    assert found.rechunk().estimated_size() < 50 * rows
+    assert set(plan.findings.drop("row").schema.dtypes()) == {pl.String}
+
+
 def roots(expression):
     """Return the columns that an expression reads."""
     return expression.meta.root_names()

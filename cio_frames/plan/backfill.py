@@ -11,6 +11,7 @@ from cio_frames.plan.ordering import Advice, advise, in_advised_order
 from cio_frames.plan.plan import Plan
 from cio_frames.plan.report import plan_view
 from cio_frames.plan.sendable import Sendable
+from cio_frames.validation import as_texts
 from cio_frames.views import backfill as report
 from cio_frames.views.html import bundle
 
@@ -48,7 +49,7 @@ class Backfill(Sendable):
     def findings(self) -> pl.DataFrame:
         """What the checks found, with `plan`, the position of the plan, in front."""
         frames = [
-            plan.survey.findings.select(pl.lit(place).alias("plan"), pl.all())
+            as_texts(plan.survey.findings).select(pl.lit(place).alias("plan"), pl.all())
             for place, plan in enumerate(self._plans)
         ]
         return pl.concat(frames)

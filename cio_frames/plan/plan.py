@@ -29,7 +29,7 @@ from cio_frames.plan.report import plan_view
 from cio_frames.plan.sendable import Sendable
 from cio_frames.run import Choice
 from cio_frames.spec import LIMITS
-from cio_frames.validation import BLOCKING
+from cio_frames.validation import BLOCKING, as_texts
 from cio_frames.views import report
 from cio_frames.views.html import bundle
 
@@ -117,7 +117,7 @@ class Plan(Sendable):
         Columns are row, code, severity, column, value, message and hint; row is empty where a
         finding is about the whole table.
         """
-        return self._native(self.survey.findings)
+        return self._native(as_texts(self.survey.findings))
 
     @property
     def rejected(self) -> Any:

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from cio_frames.plan.plan import Plan
 
 EXAMPLES = 3
+LOOKED_AT = 10_000
+"""Findings of a kind among which different examples are looked for."""
+
 SHOWN_PAYLOADS = 2
+_KINDS = ("severity", "code", "column")
 
 
 def plan_view(plan: "Plan") -> PlanView:
@@ -46,20 +50,24 @@ def _payloads(plan: "Plan") -> Iterator[str]:
 
 def _findings(plan: "Plan") -> Iterator[FindingView]:
     checks = {check.code: check for check in plan.applied}
-    grouped = plan.survey.findings.group_by("severity", "code", "column", maintain_order=True)
-    for (severity, code, column), rows in grouped:
-        check = checks.get(str(code))
-        first = rows.row(0, named=True)
-        numbered = rows.drop_nulls("row")
+    findings = plan.survey.findings
+    numbered = findings.drop_nulls("row").group_by(_KINDS, maintain_order=True).head(LOOKED_AT)
+    examples = numbered.partition_by(_KINDS, as_dict=True)
+    kinds = findings.group_by(_KINDS, maintain_order=True).agg(
+        rows=pl.col("row").count(), first=pl.struct("row", "value", "message", "hint").first()
+    )
+    for severity, code, column, rows, first in kinds.iter_rows():
+        check = checks.get(code)
+        shown = examples.get((severity, code, column), numbered.clear())
         yield FindingView(
             severity=severity,
-            code=str(code),
-            rows=numbered.height,
+            code=code,
+            rows=rows,
             sentence=_sentence(first),
             hint=first["hint"],
             consequence=check.consequence if check else "",
-            examples=tuple(_examples(numbered, column=str(column or ""))),
-            fix=_fix(check, hint=first["hint"]) if str(code) in plan.offered else "",
+            examples=tuple(_examples(shown, column=column or "")),
+            fix=_fix(check, hint=first["hint"]) if code in plan.offered else "",
         )
 
 

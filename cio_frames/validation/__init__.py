@@ -4,6 +4,7 @@ from cio_frames.validation.chunks import Checked, check, check_messages
 from cio_frames.validation.findings import (
     BLOCKING,
     FINDING_SCHEMA,
+    as_texts,
     concluded,
     reasons,
     worst_first,
@@ -17,6 +18,7 @@ __all__ = [
     "Checked",
     "Gathering",
     "Probe",
+    "as_texts",
     "check",
     "check_call",
     "check_messages",

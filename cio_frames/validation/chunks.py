@@ -142,7 +142,7 @@ def _findings(failed: pl.DataFrame, *, test: Probe) -> pl.DataFrame:
         shown.str.head(SHOWN_CHARACTERS),
         pl.lit(test.message).alias("message"),
         pl.lit(test.hint).alias("hint"),
-    )
+    ).cast(FINDING_SCHEMA)
 
 
 def _sizes(rows: pl.DataFrame, scope: Scope) -> pl.Expr:

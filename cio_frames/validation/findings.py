@@ -4,31 +4,38 @@ from collections.abc import Iterable, Mapping
 
 import polars as pl
 
-from cio_frames.checks import HIDDEN, Check, Severity
+from cio_frames.checks import HIDDEN, SEVERITIES, Check, Severity
 
 FINDING_SCHEMA = pl.Schema(
     {
-        "row": pl.Int64,
-        "code": pl.String,
-        "severity": pl.String,
-        "column": pl.String,
-        "value": pl.String,
-        "message": pl.String,
-        "hint": pl.String,
+        "row": pl.Int64(),
+        "code": pl.Categorical(),
+        "severity": pl.Enum(SEVERITIES),
+        "column": pl.Categorical(),
+        "value": pl.String(),
+        "message": pl.Categorical(),
+        "hint": pl.Categorical(),
     }
 )
-"""The columns of findings; `row` is null where a finding is about the whole table."""
+"""The columns of findings; `row` is null where a finding is about the whole table.
+
+A warning may be about every row of a large table, so the same words are kept once."""
 
 BLOCKING: tuple[Severity, ...] = ("refuse", "reject")
 SENSITIVE = "sensitive."
+
+
+def as_texts(findings: pl.DataFrame) -> pl.DataFrame:
+    """Return findings as users get them: all of it text but the number of the row."""
+    return findings.cast({name: pl.String for name in FINDING_SCHEMA if name != "row"})
 
 
 def reasons(findings: pl.DataFrame) -> pl.DataFrame:
     """Return row, code and error for each row that findings keep from being sent."""
     blocking = findings.filter(pl.col("severity").is_in(BLOCKING), pl.col("row").is_not_null())
     return blocking.group_by("row", maintain_order=True).agg(
-        pl.col("code").unique(maintain_order=True).str.join(" "),
-        pl.col("message").unique(maintain_order=True).str.join(" ").alias("error"),
+        pl.col("code").cast(pl.String).unique(maintain_order=True).str.join(" "),
+        pl.col("message").cast(pl.String).unique(maintain_order=True).str.join(" ").alias("error"),
     )
 
 
@@ -38,7 +45,7 @@ def hidden(findings: pl.DataFrame) -> pl.DataFrame:
     The findings about such data show a masked part of it already; other findings about the same
     cell, or about its whole column, would show the rest.
     """
-    sensitive = pl.col("code").str.starts_with(SENSITIVE)
+    sensitive = pl.col("code").cat.starts_with(SENSITIVE)
     cells = findings.filter(sensitive).select("row", "column").unique()
     if not cells.height:
         return findings
@@ -76,10 +83,8 @@ def concluded(
 
 def worst_first(findings: pl.DataFrame) -> pl.DataFrame:
     """Return findings in the order of a report."""
-    order = pl.Enum(["refuse", "reject", "warn", "info"])
-    return findings.sort(
-        pl.col("severity").cast(order), pl.col("code"), pl.col("row"), maintain_order=True
-    ).match_to_schema(FINDING_SCHEMA)
+    ordered = findings.sort("severity", "code", "row", maintain_order=True)
+    return ordered.match_to_schema(FINDING_SCHEMA)
 
 
 def _with_extents(findings: pl.DataFrame, *, checks: Mapping[str, Check]) -> pl.DataFrame:
@@ -100,11 +105,16 @@ def _with_extents(findings: pl.DataFrame, *, checks: Mapping[str, Check]) -> pl.
         for row in extents.iter_rows(named=True)
     ]
     extents = extents.select("code", "column", pl.Series("extent", texts, dtype=pl.String))
-    joined = findings.join(
-        extents, on=["code", "column"], how="left", nulls_equal=True, maintain_order="left"
+    about = ["code", "column", "message"]
+    message = pl.concat_str(pl.col("message").cast(pl.String), "extent", separator=" ")
+    longer = (
+        findings.select(about)
+        .unique(maintain_order=True)
+        .join(extents, on=["code", "column"], nulls_equal=True)
+        .select(*about, longer=message.cast(FINDING_SCHEMA["message"]))
     )
-    message = pl.concat_str("message", "extent", separator=" ", ignore_nulls=True)
-    return joined.with_columns(message.alias("message")).drop("extent")
+    joined = findings.join(longer, on=about, how="left", nulls_equal=True, maintain_order="left")
+    return joined.with_columns(message=pl.coalesce("longer", "message")).drop("longer")
 
 
 def _many(count: int, noun: str) -> str:

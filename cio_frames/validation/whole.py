@@ -100,14 +100,18 @@ def _listed(check: Check, found: pl.DataFrame) -> pl.DataFrame:
     sentences = {name: filled(check.sentence, name) for name in names}
     hints = {name: filled(check.hint, name) for name in names}
     sentence = pl.col("column").replace_strict(sentences, return_dtype=pl.String)
-    return found.sort("row").select(
-        pl.col("row").cast(pl.Int64),
-        pl.lit(check.code).alias("code"),
-        pl.lit(check.severity).alias("severity"),
-        pl.col("column").cast(pl.String),
-        pl.col("value").cast(pl.String).str.head(SHOWN_CHARACTERS),
-        pl.concat_str(sentence, evidence, separator=" ", ignore_nulls=True).alias("message"),
-        pl.col("column").replace_strict(hints, return_dtype=pl.String).alias("hint"),
+    return (
+        found.sort("row")
+        .select(
+            pl.col("row").cast(pl.Int64),
+            pl.lit(check.code).alias("code"),
+            pl.lit(check.severity).alias("severity"),
+            pl.col("column").cast(pl.String),
+            pl.col("value").cast(pl.String).str.head(SHOWN_CHARACTERS),
+            pl.concat_str(sentence, evidence, separator=" ", ignore_nulls=True).alias("message"),
+            pl.col("column").replace_strict(hints, return_dtype=pl.String).alias("hint"),
+        )
+        .cast(FINDING_SCHEMA)
     )
 
 
