@@ -8,6 +8,8 @@ from threading import RLock
 
 import polars as pl
 
+from cio_frames.frames.columns import ROW
+
 MORSEL_ROWS = 2_000
 """Rows that the engine works on at once. Left alone it takes 100,000, and keeps dozens of such
 morsels under way where rows leave more slowly than they can be read."""
@@ -51,11 +53,13 @@ def stream(lazy: pl.LazyFrame) -> Iterator[pl.DataFrame]:
     with warnings.catch_warnings():
         # polars marks this method unstable; batches are cut again, so only its name matters here
         warnings.simplefilter("ignore", pl.exceptions.UnstableWarning)
+        # A scan or a filter in it gives whole row groups, dozens of them, unless a step comes after it.
+        stepped = lazy.with_row_index(ROW)
         with sparing():
-            batches = lazy.collect_batches(
+            batches = stepped.collect_batches(
                 chunk_size=BATCH_ROWS, maintain_order=True, engine="streaming"
             )
             first = next(batches, None)  # until then the engine may not have asked
     if first is not None:
-        yield first
-        yield from batches
+        yield first.drop(ROW)
+        yield from (batch.drop(ROW) for batch in batches)

@@ -1,0 +1,115 @@
+"""How much faster sending would be if a stage cost nothing: how far work on that stage can lead.
+
+`python -m benchmarks.without` sends the same file with everything, with messages, hashes and ids that
+lie ready in a file (an encoder that costs nothing), with a single check, and with both.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from tempfile import gettempdir
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+import cio_frames as cio
+from benchmarks.inputs import events_file
+from benchmarks.measure import Measured, measure, sink
+from benchmarks.ours import kept
+from cio_frames.frames import ROW
+from cio_frames.plan import passes
+
+ROWS, TIMES = 1_000_000, 5
+CHEAPEST = cio.Checks(select=["message.no-id"])
+VARIANTS = ("everything", "one check", "ready messages", "ready messages, one check")
+
+
+def plan_of(path: str, *, checks: cio.Checks | None = None) -> cio.Plan:
+    """Return the plan of a file of events."""
+    return cio.frame(cio.scan(path)).track(
+        event="event", user_id="user_id", timestamp="occurred_at", checks=checks
+    )
+
+
+def write_ready(path: str) -> None:
+    """Write the messages of a file, a file for each chunk, unless they are there."""
+    folder = _folder(path)
+    if folder.exists():
+        return
+    folder.mkdir()
+    plan = plan_of(path)
+    for worked in passes.work(
+        plan.table, scope=plan.scope(), checks=(), namespace=plan.namespace, links=None
+    ):
+        worked.messages.rechunk().write_ipc(folder / f"{worked.number}.arrow")
+
+
+def ready(path: str) -> Callable[..., pl.DataFrame]:
+    """Return what stands for the encoder where its messages lie ready: they are mapped, not read."""
+
+    def encode(prepared: pl.DataFrame, *_: Any, **__: Any) -> pl.DataFrame:
+        number = prepared[ROW][0] // passes.CHUNK_ROWS
+        with pa.memory_map(str(_folder(path) / f"{number}.arrow")) as file:
+            messages: Any = pl.from_arrow(pa.ipc.open_file(file).read_all(), rechunk=False)
+        assert messages["row"].equals(prepared[ROW], check_names=False)
+        return pl.DataFrame(messages)
+
+    return encode
+
+
+def send(name: str, path: str, url: str) -> None:
+    """Send a file of events without what a variant leaves out."""
+    if name.startswith("ready messages"):
+        vars(passes)["encode"] = ready(path)
+    client = cio.connect(endpoint=url, write_key="benchmark", rate=None)
+    plan = plan_of(path, checks=CHEAPEST if name.endswith("one check") else None)
+    run = plan.send(client, audit=kept(), progress=False)
+    assert run.counts["delivered"] == run.counts["rows"], run.counts
+
+
+def compared(path: str) -> pl.DataFrame:
+    """Send with each variant in turn and return the medians."""
+    found: dict[str, list[Measured]] = {name: [] for name in VARIANTS}
+    with sink() as url:
+        for _ in range(TIMES):
+            for name, runs in found.items():
+                runs.append(
+                    measure(name, path=path, rows=ROWS, url=url, module="benchmarks.without")
+                )
+    speeds = {name: median(run.per_s for run in runs) for name, runs in found.items()}
+    return pl.DataFrame(
+        {
+            "what": list(speeds),
+            "messages/s": [round(speed) for speed in speeds.values()],
+            "times everything": [
+                f"{speed / speeds['everything']:.2f}" for speed in speeds.values()
+            ],
+            "cpu s per million": [
+                round(median(run.cpu_s for run in runs) / ROWS * 1e6, 2) for runs in found.values()
+            ],
+            "failed": [sum(not run.ok for run in runs) for runs in found.values()],
+        }
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    folder = Path(gettempdir()) / "cio_frames-benchmarks"
+    folder.mkdir(exist_ok=True)
+    path = str(events_file(folder, ROWS))
+    write_ready(path)
+    with pl.Config(tbl_formatting="MARKDOWN", tbl_hide_dataframe_shape=True, fmt_str_lengths=40):
+        print(compared(path))
+
+
+def _folder(path: str) -> Path:
+    return Path(f"{path}.messages")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        send(*sys.argv[1:])
+    else:
+        main()
