@@ -100,7 +100,9 @@ def main() -> None:
     folder.mkdir(exist_ok=True)
     path = str(events_file(folder, ROWS))
     write_ready(path)
-    with pl.Config(tbl_formatting="MARKDOWN", tbl_hide_dataframe_shape=True, fmt_str_lengths=40):
+    with pl.Config(
+        tbl_formatting="MARKDOWN", tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True
+    ):
         print(compared(path))
 
 
