@@ -15,6 +15,7 @@ from cio_frames.cli.wording import spoken
 from cio_frames.errors import PlanRefusedError
 from cio_frames.plan import Plan
 from cio_frames.plan.report import plan_view
+from cio_frames.validation import as_texts
 from cio_frames.views import report, text
 from cio_frames.views.findings import FindingView
 from cio_frames.views.report import PlanView
@@ -48,7 +49,7 @@ def check(
     require_written((findings, rejected))
     plan = plan_of(files, fields=fields, rules=rules or Rules())
     if findings is not None:
-        put_rows(findings, plan.survey.findings)
+        put_rows(findings, as_texts(plan.survey.findings))
     if rejected is not None:
         put_rows(rejected, plan.rejected)
     told = _told(plan, format, findings=findings)

@@ -79,7 +79,9 @@ def test_findings_go_to_a_file(cli, mixed, folder, name):
 
     told = json.loads(said.out)
     reader = pl.read_csv if name.endswith("csv") else pl.read_parquet
-    assert set(reader(folder / name)["code"]) >= {"id.missing", "id.padded"}
+    found = reader(folder / name)
+    assert set(found["code"]) >= {"id.missing", "id.padded"}
+    assert set(found.select("code", "severity", "message", "hint").dtypes) == {pl.String}
     assert told["findings_file"] == name
     assert "findings" not in told
 
