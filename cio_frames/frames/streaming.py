@@ -18,7 +18,7 @@ BATCH_ROWS = 10_000
 """Rows that it hands over at once."""
 
 CSV_BYTES = 1_000_000
-"""Bytes of a CSV file that the engine reads at once; left alone, 16 times as many."""
+"""Bytes of a CSV file that the engine reads at once; left alone, many more in a large file."""
 
 _CSV_SETTING = "POLARS_CSV_CHUNK_SIZE"  # has no function in polars, as the size of a morsel has
 _LOCK = RLock()

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import Literal
 
 import polars as pl
 
 from cio_frames.frames import ROW
 from cio_frames.spec import Call, FieldType
-from cio_frames.values import with_instant
+from cio_frames.values import Frame, with_instant
 
-Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 Nulls = Literal["omit", "send"]
 CREATED = (("traits", "created_at"), ("traits", "createdAt"))
 Role = Literal["field", "body", "context", "integrations", "key"]

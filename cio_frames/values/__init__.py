@@ -3,6 +3,7 @@
 from cio_frames.values.dtypes import has_text, instance_of
 from cio_frames.values.instants import (
     EPOCH_UNITS,
+    Frame,
     epoch_unit,
     has_zone,
     instant,
@@ -14,6 +15,7 @@ from cio_frames.values.texts import as_text, decimal_text, exact_as_double, json
 
 __all__ = [
     "EPOCH_UNITS",
+    "Frame",
     "as_text",
     "decimal_text",
     "epoch_unit",
