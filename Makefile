@@ -1,21 +1,25 @@
 # make demo   runs the main job on sample_data against the embedded workspace
 # make test   runs every check and test
+# make test-lowest, test-newest, test-pythons   test with other versions than the locked ones; SHORT=1 leaves out slow tests
 # make docs   builds the site in build/docs/html, notebooks run
 # make pictures   draws the pictures of the README
 # make torture  kills, cuts and confuses the sending in full size, and prints one table
 # make bench    measures side by side with what a user would pick instead
-# All build .venv first, from the hash-locked lists in requirements/.
+# All build .venv first: exactly the files whose hashes stand in requirements/, whatever else the registry has.
 
 PYTHON ?= python3
+PYTHONS ?= 3.12 3.13 3.14
 BIN := .venv/bin
-TRY_WHEEL = import cio_frames as cio, polars as pl; assert 'build/wheel/site' in cio.__file__, cio.__file__; print(pl.DataFrame({'id': ['u1']}).cio.identify(user_id='id').counts)
+UV := .uv/bin/uv
+LOCKED := --quiet --no-deps --require-hashes
+TRY_WHEEL = import cio_frames as cio, polars as pl; assert 'build/wheel' in cio.__file__, cio.__file__; print(pl.DataFrame({'id': ['u1']}).cio.identify(user_id='id').counts)
 
-.PHONY: demo test lint types pytest wheel docs pictures torture bench lock sample-data clean
+.PHONY: demo test lint types pytest package test-lowest test-newest test-pythons docs pictures torture bench lock sample-data clean
 
 demo: .venv/run.done
 	$(BIN)/cio-frames demo
 
-test: lint types pytest wheel
+test: lint types pytest package
 
 lint: .venv/dev.done
 	$(BIN)/ruff format --check .
@@ -23,6 +27,17 @@ lint: .venv/dev.done
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 	$(BIN)/codespell
+	$(BIN)/validate-pyproject pyproject.toml
+	$(BIN)/zizmor --offline --quiet .github
+	$(call complete,requirements/run.txt,--group build)
+	$(call complete,requirements/dev.txt,--all-extras --group dev)
+
+# A list is complete if resolving the project together with its pins adds no package and changes no pin, on any platform.
+define complete
+	@$(UV) pip compile --quiet $(UNIVERSAL) pyproject.toml $(2) $(1) > build/complete.txt
+	@grep == $(1) | sed 's/ \\$$//' | diff - build/complete.txt \
+		&& echo "$(1) is complete" || { echo "$(1) does not lock the lines above: run make lock"; exit 1; }
+endef
 
 types: .venv/dev.done
 	$(BIN)/mypy
@@ -30,12 +45,40 @@ types: .venv/dev.done
 pytest: .venv/dev.done
 	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300
 
-# What users install is the wheel: it must work without the checkout beside it.
-wheel: .venv/dev.done
-	rm -rf build/wheel && mkdir -p build/wheel
-	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
-	$(BIN)/python -m pip install --quiet --no-deps --target build/wheel/site build/wheel/*.whl
-	cd build/wheel && PYTHONPATH="$(CURDIR)/build/wheel/site" "$(CURDIR)/$(BIN)/python" -c "$(TRY_WHEEL)"
+# What users install is the wheel: it must work without the checkout beside it, and what lies in the sdist must pass its tests.
+package: .venv/dev.done
+	rm -rf build/dist build/sdist build/wheel && mkdir -p build/sdist
+	$(UV) build --quiet --no-build-isolation --python $(BIN)/python --out-dir build/dist .
+	$(BIN)/twine check --strict build/dist/*
+	$(BIN)/check-wheel-contents build/dist/*.whl
+	$(UV) pip install --quiet --no-deps --target build/wheel build/dist/*.whl
+	cd build && PYTHONPATH="$(CURDIR)/build/wheel" "$(CURDIR)/$(BIN)/python" -c "$(TRY_WHEEL)"
+	tar -xzf build/dist/*.tar.gz -C build/sdist --strip-components=1
+	cd build/sdist && PYTHONPATH=. "$(CURDIR)/$(BIN)/python" -m pytest -q tests --numprocesses logical -m "not browser and not slow"
+
+# What needs no browser; SHORT=1 leaves out the slow tests as well.
+OTHER_TESTS := tests --numprocesses logical -m "not browser$(if $(SHORT), and not slow)"
+
+test-lowest: .venv/run.done
+	$(UV) venv --quiet --clear --python $(PYTHON) build/env/lowest
+	$(UV) pip compile --quiet pyproject.toml --all-extras --resolution lowest-direct --python build/env/lowest -o build/env/lowest.txt
+	$(UV) pip install --quiet --python build/env/lowest -r build/env/lowest.txt --group test -e .
+	build/env/lowest/bin/python -m pytest -q $(OTHER_TESTS)
+
+test-newest: .venv/run.done
+	$(UV) venv --quiet --clear --python $(PYTHON) build/env/newest
+	$(UV) pip install --quiet --upgrade --refresh --python build/env/newest --group test -e '.[all]'
+	build/env/newest/bin/python -m pytest -q $(OTHER_TESTS)
+
+# With the locked versions on every other Python that is found; 3.14 may fail.
+test-pythons: $(PYTHONS:%=test-python-%)
+
+test-python-%: .venv/run.done
+	@if ! $(UV) python find --quiet $* >/dev/null 2>&1; then echo "There is no Python $* here: not tested."; exit 0; fi; \
+	set -ex; $(UV) venv --quiet --clear --python $* build/env/$*; \
+	$(UV) pip install --python build/env/$* $(LOCKED) -r requirements/dev.txt; \
+	$(UV) pip install --quiet --python build/env/$* --no-deps --no-build-isolation -e .; \
+	build/env/$*/bin/python -m pytest -q $(OTHER_TESTS) $(if $(filter 3.14,$*),|| echo "Python 3.14 fails; it is not supported yet.")
 
 # The site is made of a copy, where README, notebooks and pages lie side by side and may leave files.
 docs: .venv/dev.done
@@ -56,26 +99,35 @@ torture: .venv/dev.done
 bench: .venv/dev.done
 	$(BIN)/python -m benchmarks --write
 
-LOCK := uv pip compile pyproject.toml requirements/build.in --universal --python-version 3.11 \
-	--generate-hashes --no-header --no-annotate --quiet
-lock: .venv/dev.done
-	$(BIN)/$(LOCK) --output-file requirements/run.txt
-	$(BIN)/$(LOCK) --extra dev --extra docs --output-file requirements/dev.txt
+# The lists hold for every platform and Python from 3.11 on. No address is in them: they install from any mirror.
+UNIVERSAL := --universal --python-version 3.11 --no-header --no-annotate
+LOCK = $(UV) pip compile --quiet $(UNIVERSAL) --generate-hashes --upgrade
+lock: .uv/done
+	echo uv | $(LOCK) - --output-file requirements/uv.txt
+	$(LOCK) pyproject.toml --group build --output-file requirements/run.txt
+	$(LOCK) pyproject.toml --all-extras --group dev --output-file requirements/dev.txt
 
 sample-data: .venv/run.done
 	$(BIN)/python sample_data/generate.py
 
-.venv/bin/python:
-	$(PYTHON) -m venv .venv
+# pip only brings uv; uv installs the lists, the same way under every Python and pip.
+.uv/done: requirements/uv.txt
+	@echo "Installing uv ..."
+	@$(PYTHON) -m venv --clear .uv
+	@.uv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/uv.txt
+	@touch $@
 
-.venv/run.done: .venv/bin/python requirements/run.txt pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	touch $@
+.venv/run.done: .uv/done requirements/run.txt pyproject.toml
+	@echo "Installing what cio_frames needs ..."
+	@$(UV) venv --quiet --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv
+	@$(UV) pip install --python .venv $(LOCKED) -r requirements/run.txt
+	@$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation -e .
+	@touch $@
 
 .venv/dev.done: .venv/run.done requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	touch $@
+	@echo "Installing what the tests need ..."
+	@$(UV) pip install --python .venv $(LOCKED) -r requirements/dev.txt
+	@mkdir -p build && touch $@
 
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .uv build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,6 +1,7 @@
 """Fixtures that several rooms share."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -18,6 +19,20 @@ LIBRARIES: Mapping[str, FrameOf] = {
     "polars-lazy": lambda data: pl.LazyFrame(dict(data)),
     "arrow": lambda data: pa.table(dict(data)),
 }
+
+TESTS = Path(__file__).parent
+SLOW = (
+    "torture", "catalogue", "audit/test_crash.py", "checks/test_gates.py", "cli/test_demo.py",
+    "plan/test_rehearsal.py", "sandbox/test_faults.py", "test_benchmarks.py", "test_public_api.py",
+    "views/test_marimo.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that take most of the time, so that short runs can leave them out."""
+    for item in items:
+        if any(item.path.is_relative_to(TESTS / slow) for slow in SLOW):
+            item.add_marker("slow")
 
 
 @pytest.fixture

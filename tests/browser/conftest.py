@@ -35,11 +35,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Know the mark of the tests that need a browser."""
-    config.addinivalue_line("markers", "browser: needs Chromium, playwright and JupyterLab")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lab:
     """A running JupyterLab.
