@@ -8,7 +8,8 @@ comes from a hash, so nothing depends on the clock or on chance.
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from polars_hash import CryptographicHashingNameSpace
+
+from cio_frames.values import sha256
 
 ID_ALGORITHM = "v1"
 """Changes when the same row would get another id; part of what is hashed."""
@@ -27,7 +28,7 @@ _SEPARATOR = "\x1f"
 def digest(*texts: pl.Expr, namespace: str, call: str) -> pl.Expr:
     """Return the SHA-256 of texts put together, in hexadecimal, within a namespace and a call."""
     prefix = _SEPARATOR.join((ID_ALGORITHM, namespace, call, ""))
-    return CryptographicHashingNameSpace(pl.concat_str(pl.lit(prefix), *texts)).sha2_256()
+    return sha256(pl.concat_str(pl.lit(prefix), *texts))
 
 
 def ulids(digests: pl.Series, *, times_ms: pl.Series) -> pl.Series:
