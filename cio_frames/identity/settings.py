@@ -8,6 +8,10 @@ from typing import Any, Final, Literal
 from cio_frames.errors import ConfigError
 
 
+LARGEST: Final = 100
+"""The most identifiers that one person may have in a preview."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """One point where the sources contradict each other or say nothing.
