@@ -124,7 +124,9 @@ def _arrow(schema: pl.Schema) -> "pa.Schema":
     import pyarrow as pa
 
     fields = schema.to_frame().to_arrow(compat_level=pl.CompatLevel.oldest()).schema
-    kinds = [pa.string() if pa.types.is_large_string(field.type) else field.type for field in fields]
+    kinds = [
+        pa.string() if pa.types.is_large_string(field.type) else field.type for field in fields
+    ]
     return pa.schema(list(zip(fields.names, kinds, strict=True)))
 
 

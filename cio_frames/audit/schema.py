@@ -6,6 +6,7 @@ within a run or between rows of one message id, and whole they would double the 
 """
 
 import polars as pl
+from polars.datatypes import DataTypeClass
 
 FORMAT = 1
 """Version of the directory layout and of every file in it."""
@@ -36,7 +37,7 @@ FAILED = ("rejected_local", "rejected_server", *UNFINISHED)
 HASH_CHARACTERS = 16
 """How many hexadecimal characters of a payload hash or a pseudonym are kept."""
 
-_PLANNED = {
+_PLANNED: dict[str, pl.DataType | DataTypeClass] = {
     "plan": pl.Int32,
     "row": pl.Int64,
     "call": pl.String,
