@@ -17,6 +17,7 @@ CioError
 │   └── IdentityRefusedError   people would be confused; has `preview`
 ├── RepairError                a repair that does not exist or does not apply
 ├── UsageError                 options of a command that do not go together
+├── MissingLibraryError        something was asked for that needs a library which is not installed
 ├── RunError                   a run ended before its rows did; has `run`
 │   ├── RunStoppedError        the answers forbid going on (wrong key, wrong host, every row refused)
 │   └── RunInterruptedError    an outage outlasted the patience of the run
@@ -170,6 +171,16 @@ class RepairError(CioError):
 
 class UsageError(CioError):
     """Options of a command do not go together."""
+
+
+class MissingLibraryError(CioError):
+    """Something was asked for that needs a library which is not installed."""
+
+    def __init__(self, library: str, *, wanted: str, install: str) -> None:
+        self.library = library
+        super().__init__(
+            f"{wanted} needs {library}, which is not installed. Run: pip install {install}"
+        )
 
 
 class RunError(CioError):

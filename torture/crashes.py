@@ -9,7 +9,7 @@ import polars as pl
 
 from cio_frames.audit import Audit, Recorder, recover
 from cio_frames.audit.contents import rows_of
-from cio_frames.audit.schema import PART_SCHEMA, frame_schema
+from cio_frames.audit.schema import PART_SCHEMA
 from cio_frames.errors import AuditCorruptError, AuditError
 from torture.bench import Line, TortureError
 from torture.checker import Verdict
@@ -42,7 +42,7 @@ def states_after(disk: FakeDisk) -> pl.DataFrame | None:
     if {name: told[name] for name in run.counts} != run.counts:
         raise TortureError(f"T2: a recovery counts {run.counts}, and what reads it {told}")
     frames = [rows_of(disk, DIRECTORY, part) for part in run.parts]
-    return pl.concat([frame_schema(PART_SCHEMA).to_frame(), *frames])
+    return pl.concat([PART_SCHEMA.to_frame(), *frames])
 
 
 def violations(disk: FakeDisk, server: Server) -> list[str]:

@@ -28,7 +28,6 @@ from cio_frames.audit.layout import Layout, segment_of
 from cio_frames.audit.parts import decode_part, decode_plan, digest
 from cio_frames.audit.runfile import RunFile
 from cio_frames.audit.schema import STATES
-from cio_frames.audit.settle import settle
 from cio_frames.errors import AuditCorruptError
 
 RUN = -1
@@ -47,6 +46,8 @@ class Unsealed:
 
     def settled(self, run_id: str) -> pl.DataFrame:
         """Return what is known of each row."""
+        from cio_frames.audit.settle import settle
+
         return settle(self.plan, self.entries, run_id=run_id)
 
 

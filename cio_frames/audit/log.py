@@ -10,7 +10,7 @@ from cio_frames.audit import runfile, verify
 from cio_frames.audit.contents import Contents, inspect
 from cio_frames.audit.disk import Disk, Drive
 from cio_frames.audit.layout import Layout
-from cio_frames.audit.schema import FAILED, PART_SCHEMA, STATES, frame_schema
+from cio_frames.audit.schema import FAILED, PART_SCHEMA, STATES
 from cio_frames.audit.story import story
 from cio_frames.audit.tally import latest_of, tally
 from cio_frames.errors import AuditCorruptError, AuditError
@@ -70,7 +70,7 @@ class Audit:
                 if workspace is None or workspace in self._workspaces(directory)
                 for frame in self._scan(directory)
             ]
-            or [frame_schema(PART_SCHEMA).to_frame(eager=False)]
+            or [PART_SCHEMA.to_frame(eager=False)]
         )
 
     def failed(self, *, run: str | None = None) -> pl.DataFrame:
@@ -155,7 +155,7 @@ class Audit:
 
     def _scan(self, directory: Path) -> Iterator[pl.LazyFrame]:
         contents = inspect(self._disk, directory)
-        frames = [frame_schema(PART_SCHEMA).to_frame(eager=False)]
+        frames = [PART_SCHEMA.to_frame(eager=False)]
         paths = self._paths(directory, contents)
         if paths:
             frames.append(pl.scan_parquet(paths, glob=False))

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import polars as pl
 
 from cio_frames.audit.pseudonym import Pii, pseudonyms, scrubbed
-from cio_frames.audit.schema import HASH_CHARACTERS, PLAN_SCHEMA, frame_schema
+from cio_frames.audit.schema import HASH_CHARACTERS, PLAN_SCHEMA
 from cio_frames.errors import AuditError
 from cio_frames.payloads.batches import Segment
 
@@ -36,7 +36,7 @@ def plan_of(segment: Segment, *, pii: Pii, key: str | None) -> pl.DataFrame:
         pl.col("payload_hash").str.head(HASH_CHARACTERS),
     )
     return told.select(
-        pl.col(name).cast(kind) for name, kind in frame_schema(PLAN_SCHEMA).items()
+        pl.col(name).cast(kind) for name, kind in PLAN_SCHEMA.items()
     )  # fmt: skip
 
 

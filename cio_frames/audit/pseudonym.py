@@ -14,10 +14,10 @@ from typing import Literal
 
 import platformdirs
 import polars as pl
-import polars_hash as plh
 
 from cio_frames.audit.schema import HASH_CHARACTERS
 from cio_frames.errors import AuditError
+from cio_frames.values import hmac_sha256
 
 Pii = Literal["hmac", "ids", "full"]
 KEY_VARIABLE = "CIO_AUDIT_KEY"
@@ -71,7 +71,7 @@ def pseudonyms(person: pl.Series, *, pii: Pii, key: str | None) -> pl.Series:
         return person.alias("person_key")
     if pii == "ids" or key is None:
         return pl.Series("person_key", [None], pl.String).new_from_index(0, len(person))
-    hashed = plh.col("person").chash.hmac_sha256(key=key).str.head(HASH_CHARACTERS)
+    hashed = hmac_sha256(pl.col("person"), key=key).str.head(HASH_CHARACTERS)
     people = person.to_frame("person")
     if 2 * person.n_unique() > len(person):  # looking them up would take longer than hashing
         return people.select(person_key=hashed).to_series()

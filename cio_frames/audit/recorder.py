@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import polars as pl
 
@@ -24,7 +24,6 @@ from cio_frames.audit.journal import (
 )
 from cio_frames.audit.layout import Layout
 from cio_frames.audit.parts import digest, encode
-from cio_frames.audit.planned import plan_of
 from cio_frames.audit.recovery import (
     Compacted,
     clear,
@@ -37,7 +36,6 @@ from cio_frames.audit.recovery import (
 from cio_frames.audit.runfile import RunFile, RunInfo, State
 from cio_frames.audit.schema import FORMAT, PLAN_SCHEMA, UNFINISHED
 from cio_frames.audit.store import Store
-from cio_frames.audit.tracker import Tracker
 from cio_frames.errors import AuditError
 from cio_frames.payloads.batches import Batch, Segment
 from cio_frames.sending.events import (
@@ -52,6 +50,9 @@ from cio_frames.sending.events import (
     SegmentPlanned,
     StateRepeated,
 )
+
+if TYPE_CHECKING:
+    from cio_frames.audit.tracker import Tracker
 
 _LAZY_RECORDS = 64
 _LAZY_S = 0.2
@@ -278,12 +279,16 @@ class Recorder:
         head = Opened(format=FORMAT, run=run_id, segment=number, plan_sha256=draft.sha256)
         journal = self._store.journal(self._store.layout.journal(number), head)
         self._store.publish(self._store.layout.plan(number), draft.data)
+        from cio_frames.audit.tracker import Tracker
+
         tracker = Tracker(segment, number=number, plan=draft.plan, journal=journal)
         self._trackers[segment.number] = tracker
         if tracker.is_done:
             self._done.append(segment.number)
 
     def _drafted(self, segment: Segment) -> "_Draft":
+        from cio_frames.audit.planned import plan_of
+
         plan = plan_of(segment, pii=self.run.info.pii, key=self._key)
         data = encode(plan, schema=PLAN_SCHEMA, run_id=self.run.info.run_id)
         return _Draft(plan=plan, data=data, sha256=digest(data))
@@ -343,7 +348,7 @@ class Recorder:
         clear(self._store)
         self._store.close()
 
-    def _tracker(self, batch: Batch) -> Tracker:
+    def _tracker(self, batch: Batch) -> "Tracker":
         tracker = self._trackers.get(batch.segment)
         if tracker is None:
             raise AuditError(

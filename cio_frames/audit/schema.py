@@ -5,12 +5,8 @@ Message ids stay text. Hashes and pseudonyms are cut to 64 bits: they are only e
 within a run or between rows of one message id, and whole they would double the files.
 """
 
-from collections.abc import Mapping
-from functools import cache
-from types import MappingProxyType
-
 import polars as pl
-import pyarrow as pa
+from polars.datatypes import DataTypeClass
 
 FORMAT = 1
 """Version of the directory layout and of every file in it."""
@@ -41,55 +37,42 @@ FAILED = ("rejected_local", "rejected_server", *UNFINISHED)
 HASH_CHARACTERS = 16
 """How many hexadecimal characters of a payload hash or a pseudonym are kept."""
 
-_PLANNED: Mapping[str, pa.DataType] = MappingProxyType(
-    {
-        "plan": pa.int32(),
-        "row": pa.int64(),
-        "call": pa.string(),
-        "person_key": pa.string(),
-        "message_id": pa.string(),
-        "payload_hash": pa.string(),
-        "bytes": pa.int64(),
-        "lane": pa.int32(),
-        "batch": pa.int32(),
-    }
-)
+_PLANNED: dict[str, pl.DataType | DataTypeClass] = {
+    "plan": pl.Int32,
+    "row": pl.Int64,
+    "call": pl.String,
+    "person_key": pl.String,
+    "message_id": pl.String,
+    "payload_hash": pl.String,
+    "bytes": pl.Int64,
+    "lane": pl.Int32,
+    "batch": pl.Int32,
+}
 
-PLAN_SCHEMA = pa.schema(
-    [
-        *_PLANNED.items(),
-        ("position", pa.int32()),
-        ("state", pa.string()),
-        ("code", pa.string()),
-        ("error", pa.string()),
-    ]
+PLAN_SCHEMA = pl.Schema(
+    {
+        **_PLANNED,
+        "position": pl.Int32,
+        "state": pl.String,
+        "code": pl.String,
+        "error": pl.String,
+    }
 )
 """One row per input row of a segment, sealed before anything of it is sent."""
 
-_MOMENT = pa.timestamp("ms", tz="UTC")
+_MOMENT = pl.Datetime("ms", "UTC")
 
-PART_SCHEMA = pa.schema(
-    [
-        ("run_id", pa.string()),
-        *_PLANNED.items(),
-        ("attempts", pa.int32()),
-        ("state", pa.string()),
-        ("http_status", pa.int16()),
-        ("code", pa.string()),
-        ("error", pa.string()),
-        ("first_attempt_at", _MOMENT),
-        ("finished_at", _MOMENT),
-    ]
+PART_SCHEMA = pl.Schema(
+    {
+        "run_id": pl.String,
+        **_PLANNED,
+        "attempts": pl.Int32,
+        "state": pl.String,
+        "http_status": pl.Int16,
+        "code": pl.String,
+        "error": pl.String,
+        "first_attempt_at": _MOMENT,
+        "finished_at": _MOMENT,
+    }
 )
 """One row per input row, with what became of it."""
-
-
-@cache
-def frame_schema(schema: pa.Schema) -> pl.Schema:
-    """Return the polars schema of a table of this room.
-
-    Examples:
-        >>> frame_schema(PART_SCHEMA)["state"]
-        String
-    """
-    return pl.Schema(schema)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from cio_frames.audit.journal import WHOLE, Attempted, Entry, Finished, Retried
-from cio_frames.audit.schema import PART_SCHEMA, SETTLED, STATES, frame_schema
+from cio_frames.audit.schema import PART_SCHEMA, SETTLED, STATES
 
 _NUMBER = {name: number for number, name in enumerate(STATES)}
 _PENDING, _IN_DOUBT, _BLOCKED = (_NUMBER[name] for name in ("pending", "in_doubt", "blocked"))
@@ -49,7 +49,7 @@ def settle(plan: pl.DataFrame, entries: Iterable[Entry], *, run_id: str) -> pl.D
         pl.coalesce(pl.col("said_error"), pl.col("error")).alias("error"),
     ).select(
         pl.col(name).cast(kind)
-        for name, kind in frame_schema(PART_SCHEMA).items()
+        for name, kind in PART_SCHEMA.items()
     )  # fmt: skip
 
 

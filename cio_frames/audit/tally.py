@@ -9,7 +9,7 @@ from cio_frames.audit.contents import Unsealed, part_of, rows_of
 from cio_frames.audit.disk import Disk
 from cio_frames.audit.journal import Part
 from cio_frames.audit.runfile import RunFile
-from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA, STATES, frame_schema
+from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA, STATES
 from cio_frames.errors import AccountingError
 
 
@@ -41,12 +41,12 @@ def tally(
 def whole(disk: Disk, directory: Path, run: RunFile) -> pl.DataFrame:
     """Return the rows of all parts of a run, in the order of their segments."""
     frames = [rows_of(disk, directory, part) for part in run.parts]
-    return pl.concat([frame_schema(PART_SCHEMA).to_frame(), *frames])
+    return pl.concat([PART_SCHEMA.to_frame(), *frames])
 
 
 def unplanned(disk: Disk, directory: Path, run: RunFile) -> pl.DataFrame:
     """Return the rows of the plans that are in no part, as a sealed plan would have them."""
-    empty = frame_schema(PLAN_SCHEMA).to_frame()
+    empty = PLAN_SCHEMA.to_frame()
     place = ("plan", "row")
     known = [rows_of(disk, directory, part).select(place) for part in run.parts]
     frames = [

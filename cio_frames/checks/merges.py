@@ -3,7 +3,6 @@
 from functools import partial
 
 import polars as pl
-import rustworkx as rx
 
 from cio_frames.checks.check import ByTable, Check, Scope
 from cio_frames.checks.identifiers import text
@@ -32,6 +31,8 @@ def _pairs(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
 
 def _in_cycles(gathered: pl.DataFrame) -> pl.Series:
     """Tell of each link whether it is part of a circle."""
+    import rustworkx as rx
+
     graph: rx.PyDiGraph[str, int] = rx.PyDiGraph()
     names = pl.concat([gathered["from"], gathered["into"]]).unique()
     nodes = dict(zip(names, graph.add_nodes_from(names.to_list()), strict=True))

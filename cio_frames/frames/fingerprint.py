@@ -3,7 +3,6 @@
 import hashlib
 from threading import Lock
 
-import numpy as np
 import polars as pl
 from polars.datatypes import DataTypeClass
 
@@ -36,23 +35,23 @@ class Fingerprint:
     def __init__(self, schema: pl.Schema) -> None:
         self._schema = pl.Schema({name: _plain(dtype) for name, dtype in schema.items()})
         self._lock = Lock()
-        self._total = np.uint64(0)
+        self._total = 0
         self._rows = 0
 
     def add(self, chunk: pl.DataFrame) -> None:
         """Take in rows, with their numbers."""
         hashes = chunk.drop(ROW).cast(self._schema).hash_rows(seed=0).to_numpy()
-        places = chunk[ROW].to_numpy().astype(np.uint64)
-        added = (hashes * (2 * places + 1)).sum(dtype=np.uint64)
+        places = chunk[ROW].cast(pl.UInt64).to_numpy()
+        added = int((hashes * (2 * places + 1)).sum())  # numpy's numbers of 64 bits wrap around
         with self._lock:
-            self._total = np.add.reduce([self._total, added])
+            self._total = (self._total + added) % (1 << 64)
             self._rows += chunk.height
 
     @property
     def text(self) -> str:
         """The polars version and 32 hexadecimal digits, as in `2.1.0:9f86d081884c7d659a2feaa0c55ad015`."""
         columns = "\n".join(f"{name}\t{dtype!r}" for name, dtype in self._schema.items())
-        told = f"{columns}\n{self._rows}\n{int(self._total)}"
+        told = f"{columns}\n{self._rows}\n{self._total}"
         return f"{pl.__version__}:{hashlib.sha256(told.encode()).hexdigest()[:32]}"
 
 

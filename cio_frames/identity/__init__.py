@@ -1,7 +1,22 @@
-"""Who is who: Customer.io's identity rules as one pure model."""
+"""Who is who: Customer.io's identity rules as one pure model.
+
+The model is loaded when a preview or a sandbox is made, not when the package is.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from cio_frames.identity.rules import RULES, Change, Rule
 from cio_frames.identity.settings import CHOICES, Choice, Settings
-from cio_frames.identity.workspace import Model
+
+if TYPE_CHECKING:
+    from cio_frames.identity.workspace import Model
 
 __all__ = ["CHOICES", "RULES", "Change", "Choice", "Model", "Rule", "Settings"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Model":
+        from cio_frames.identity import workspace
+
+        return workspace.Model
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,12 +9,11 @@ import polars as pl
 
 from cio_frames.identity import conflicts, outcome, plain, rules, visits
 from cio_frames.identity.ledger import CHANGES, Ledger, messages
-from cio_frames.identity.settings import Settings
+from cio_frames.identity.settings import LARGEST, Settings
 from cio_frames.identity.slips import Slips
 from cio_frames.identity.tangles import Sorted, everything, sort_out
 from cio_frames.identity.ties import TYING, known_keys, odd_keys, sizes, slip_keys, ties
 
-LARGEST: Final = 100
 _EVENTS: Final = ("track", "page", "screen")
 
 

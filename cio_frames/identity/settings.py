@@ -7,6 +7,9 @@ from typing import Any, Final, Literal
 
 from cio_frames.errors import ConfigError
 
+LARGEST: Final = 100
+"""The most identifiers that one person may have in a preview."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import polars as pl
-from polars_hash import CryptographicHashingNameSpace
 
 from cio_frames.errors import MappingError
 from cio_frames.mapping.slots import Slot
 from cio_frames.mapping.sources import demand
-from cio_frames.values import as_text, has_text
+from cio_frames.values import as_text, has_text, sha256
 
 
 def hashed(
@@ -58,7 +57,7 @@ def _hashed(slot: Slot, *, timezone: str | None) -> Slot:
     text = as_text(slot.expr, dtype=slot.dtype, timezone=timezone)
     return replace(
         slot,
-        expr=CryptographicHashingNameSpace(text).sha2_256(),
+        expr=sha256(text),
         dtype=pl.String(),
         how="hashed",
         json=False,

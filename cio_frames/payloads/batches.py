@@ -7,10 +7,13 @@ of every person without giving each lane a request of its own.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 LANES = 1024
 """How many lanes rows are spread over."""
@@ -115,7 +118,7 @@ class Segment:
 
 
 def cut(
-    sizes: npt.NDArray[np.int64], *, lanes: npt.NDArray[np.int32], limit_bytes: int
+    sizes: "npt.NDArray[np.int64]", *, lanes: "npt.NDArray[np.int32]", limit_bytes: int
 ) -> list[tuple[int, int]]:
     """Cut messages that are sorted by lane into batches.
 
@@ -137,8 +140,10 @@ def cut(
 
 
 def _intervals(
-    sizes: npt.NDArray[np.int64], *, lanes: npt.NDArray[np.int32], limit_bytes: int
+    sizes: "npt.NDArray[np.int64]", *, lanes: "npt.NDArray[np.int32]", limit_bytes: int
 ) -> Iterator[tuple[int, int]]:
+    import numpy as np
+
     ends = np.concatenate(([0], np.cumsum(sizes + 1)))
     borders = np.flatnonzero(np.diff(lanes)) + 1
     start, count = 0, len(sizes)
@@ -169,6 +174,8 @@ def batches(
     Returns:
         The requests, and for each row of `messages` the number of its request.
     """
+    import numpy as np
+
     # A stable sort of 16-bit numbers is a radix sort: the rows of a lane keep their order.
     order = np.argsort(messages["lane"].to_numpy().astype(np.int16), kind="stable")
     messages = messages.select("row", "lane", "path", "bytes", "message")[order]

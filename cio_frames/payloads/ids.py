@@ -5,20 +5,23 @@ An id has the shape of a ULID, because the destination only recognises repeats o
 comes from a hash, so nothing depends on the clock or on chance.
 """
 
-import numpy as np
-import numpy.typing as npt
+from functools import cache
+from typing import TYPE_CHECKING
+
 import polars as pl
-from polars_hash import CryptographicHashingNameSpace
+
+from cio_frames.values import sha256
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Words = npt.NDArray[np.uint64]
 
 ID_ALGORITHM = "v1"
 """Changes when the same row would get another id; part of what is hashed."""
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_PAIRS = np.array([(one + two).encode() for one in _CROCKFORD for two in _CROCKFORD]).view(
-    np.uint16
-)
-"""The two characters of each ten bits."""
-
 _PAIR_BITS, _TEXT_PAIRS, _WORD_BITS = 10, 13, 64
 _CONTENT_CHARACTERS = 16
 _SEPARATOR = "\x1f"
@@ -27,7 +30,7 @@ _SEPARATOR = "\x1f"
 def digest(*texts: pl.Expr, namespace: str, call: str) -> pl.Expr:
     """Return the SHA-256 of texts put together, in hexadecimal, within a namespace and a call."""
     prefix = _SEPARATOR.join((ID_ALGORITHM, namespace, call, ""))
-    return CryptographicHashingNameSpace(pl.concat_str(pl.lit(prefix), *texts)).sha2_256()
+    return sha256(pl.concat_str(pl.lit(prefix), *texts))
 
 
 def ulids(digests: pl.Series, *, times_ms: pl.Series) -> pl.Series:
@@ -46,12 +49,14 @@ def ulids(digests: pl.Series, *, times_ms: pl.Series) -> pl.Series:
         >>> ulids(pl.Series(["00" * 32]), times_ms=pl.Series([1], dtype=pl.Int64)).to_list()
         ['00000000010000000000000000']
     """
+    import numpy as np
+
     first, second = _words(digests)
     times = times_ms.fill_null(-1).to_numpy().astype(np.int64)
     usable = (times >= 0) & (times < 1 << 48)
-    clock = np.where(usable, times.astype(np.uint64), second & _LOW_48)
-    high = clock << _16 | first >> _48
-    low = first << _16 | second >> _48
+    clock = np.where(usable, times.astype(np.uint64), second & np.uint64((1 << 48) - 1))
+    high = clock << np.uint64(16) | first >> np.uint64(48)
+    low = first << np.uint64(16) | second >> np.uint64(48)
     return _text(high, low)
 
 
@@ -70,11 +75,7 @@ def content(message_id: str) -> str:
     return f"{number:020x}"[:16]
 
 
-_16, _48, _LOW_48 = np.uint64(16), np.uint64(48), np.uint64((1 << 48) - 1)
-_Words = npt.NDArray[np.uint64]
-
-
-def _words(digests: pl.Series) -> tuple[_Words, _Words]:
+def _words(digests: pl.Series) -> "tuple[Words, Words]":
     """Return the first and the second 64 bits of each digest."""
     first, second = (
         digests.str.slice(start, 16).str.to_integer(base=16, dtype=pl.UInt64).to_numpy()
@@ -83,9 +84,20 @@ def _words(digests: pl.Series) -> tuple[_Words, _Words]:
     return first, second
 
 
-def _text(high: _Words, low: _Words) -> pl.Series:
+@cache
+def _pairs() -> "npt.NDArray[np.uint16]":
+    """Return the two characters of each ten bits."""
+    import numpy as np
+
+    pairs = np.array([(one + two).encode() for one in _CROCKFORD for two in _CROCKFORD])
+    return pairs.view(np.uint16)
+
+
+def _text(high: "Words", low: "Words") -> pl.Series:
     """Return 128 bits as 26 characters: ten bits, two characters, at a time."""
-    pairs = np.empty((len(high), _TEXT_PAIRS), np.uint16)
+    import numpy as np
+
+    pairs, characters = np.empty((len(high), _TEXT_PAIRS), np.uint16), _pairs()
     for place in range(_TEXT_PAIRS):
         shift = (_TEXT_PAIRS - 1 - place) * _PAIR_BITS
         if shift >= _WORD_BITS:
@@ -94,5 +106,5 @@ def _text(high: _Words, low: _Words) -> pl.Series:
             bits = high << np.uint64(_WORD_BITS - shift) | low >> np.uint64(shift)
         else:
             bits = low >> np.uint64(shift)
-        pairs[:, place] = _PAIRS[bits & np.uint64(len(_PAIRS) - 1)]
+        pairs[:, place] = characters[bits & np.uint64(len(characters) - 1)]
     return pl.Series(pairs.view("S26").reshape(-1)).cast(pl.String)

@@ -1,19 +1,21 @@
 """Several plans in order: one report, one preview, one run."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
 from cio_frames.errors import MappingError
 from cio_frames.identity import Settings
-from cio_frames.plan.ordering import Advice, advise, in_advised_order
 from cio_frames.plan.plan import Plan
 from cio_frames.plan.report import plan_view
 from cio_frames.plan.sendable import Sendable
 from cio_frames.validation import as_texts
 from cio_frames.views import backfill as report
 from cio_frames.views.html import bundle
+
+if TYPE_CHECKING:
+    from cio_frames.plan.ordering import Advice
 
 
 class Backfill(Sendable):
@@ -56,7 +58,7 @@ class Backfill(Sendable):
 
     def advice(
         self, known: Any = None, *, settings: Settings | None = None, progress: object = "auto"
-    ) -> Advice:
+    ) -> "Advice":
         """Tell what the order of the plans loses, and which order loses nothing.
 
         Args:
@@ -64,6 +66,8 @@ class Backfill(Sendable):
             settings: As for `identity`.
             progress: As for `send`.
         """
+        from cio_frames.plan.ordering import advise
+
         premise = self.premise(known, settings=settings)
         return advise(self._plans, premise, progress=progress)
 
@@ -100,4 +104,6 @@ def backfill(
     joined = Backfill(plans)
     if order == "given":
         return joined
+    from cio_frames.plan.ordering import in_advised_order
+
     return Backfill(in_advised_order(joined.plans, joined.premise(known)))

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 BOUNDS: Final = ("the rate of requests", "the time answers take", "this machine")
 CONCURRENCY: Final = 16
-LATENCY_S: Final = 0.15
-"""How long a request to Customer.io takes, as far as anybody can say beforehand."""
 ENCODED_ROWS_PER_S: Final = 150_000
 SAMPLE_ROWS: Final = 2_000
 
@@ -162,11 +160,11 @@ def estimate(
     plans: Sequence["Plan"],
     premise: Premise,
     *,
-    client: Client | None = None,
-    rate: float | None = None,
-    latency_s: float = LATENCY_S,
-    price_per_profile: float | None = None,
-    progress: object = False,
+    client: Client | None,
+    rate: float | None,
+    latency_s: float,
+    price_per_profile: float | None,
+    progress: object,
 ) -> Estimate:
     """Return what sending plans will take.
 

@@ -1,19 +1,26 @@
-"""What can be known of plans before they are sent: who is who, a rehearsal, an estimate."""
+"""What can be known of plans before they are sent: who is who, a rehearsal, an estimate.
+
+Each is loaded when it is asked for: most plans are looked at and sent without.
+"""
 
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, cast
 
 from cio_frames.identity import Settings
-from cio_frames.identity.preview import LARGEST, Premise
-from cio_frames.plan.estimate import LATENCY_S, Estimate, estimate
-from cio_frames.plan.identity import IdentityPreview, OnConflict, identity, people_of
-from cio_frames.plan.rehearsal import Rehearsal, rehearse
+from cio_frames.identity.settings import LARGEST
 from cio_frames.sending import Client
 from cio_frames.sending.client import RATE
 
 if TYPE_CHECKING:
+    from cio_frames.identity.preview import Premise
+    from cio_frames.plan.estimate import Estimate
+    from cio_frames.plan.identity import IdentityPreview, OnConflict
     from cio_frames.plan.plan import Plan
+    from cio_frames.plan.rehearsal import Rehearsal
     from cio_frames.plan.sendable import Sendable
+
+LATENCY_S = 0.15
+"""How long a request to Customer.io takes, as far as anybody can say beforehand."""
 
 
 class Foresight(ABC):
@@ -29,10 +36,10 @@ class Foresight(ABC):
         known: Any = None,
         *,
         settings: Settings | None = None,
-        on_conflict: OnConflict = "report",
+        on_conflict: "OnConflict" = "report",
         largest: int = LARGEST,
         progress: object = "auto",
-    ) -> IdentityPreview:
+    ) -> "IdentityPreview":
         """Show which people the rows create, update, merge and confuse.
 
         Args:
@@ -55,12 +62,14 @@ class Foresight(ABC):
             >>> preview.summary["creates"], preview.conflicts["kind"].to_list()
             (2, ['identifier.taken'])
         """
+        from cio_frames.plan.identity import identity
+
         premise = self.premise(known, settings=settings, largest=largest)
         return identity(self.plans, premise, on_conflict=on_conflict, progress=progress)
 
     def rehearse(
         self, known: Any = None, *, settings: Settings | None = None, progress: object = "auto"
-    ) -> Rehearsal:
+    ) -> "Rehearsal":
         """Send everything to a private embedded workspace, and compare with the preview.
 
         Args:
@@ -77,6 +86,8 @@ class Foresight(ABC):
             >>> people.cio.identify(user_id="id").rehearse(progress=False).identical
             True
         """
+        from cio_frames.plan.rehearsal import rehearse
+
         premise = self.premise(known, settings=settings)
         return rehearse(cast("Sendable", self), premise, progress=progress)
 
@@ -90,7 +101,7 @@ class Foresight(ABC):
         latency_s: float = LATENCY_S,
         price_per_profile: float | None = None,
         progress: object = "auto",
-    ) -> Estimate:
+    ) -> "Estimate":
         """Tell what sending will take: requests, bytes, time, new profiles and their price.
 
         Args:
@@ -109,6 +120,8 @@ class Foresight(ABC):
             >>> estimate.requests, estimate.new_profiles, estimate.price
             (1, 2, 0.02)
         """
+        from cio_frames.plan.estimate import estimate
+
         return estimate(
             self.plans,
             self.premise(known, settings=settings),
@@ -121,8 +134,11 @@ class Foresight(ABC):
 
     def premise(
         self, known: Any = None, *, settings: Settings | None = None, largest: int = LARGEST
-    ) -> Premise:
+    ) -> "Premise":
         """Return what a preview assumes."""
+        from cio_frames.identity.preview import Premise
+        from cio_frames.plan.identity import people_of
+
         return Premise(
             known=people_of(known),
             settings=settings or Settings(),

@@ -15,7 +15,6 @@ from cio_frames.payloads import (
     batches,
     encode,
 )
-from cio_frames.plan.links import links_of
 from cio_frames.run import Choice
 from cio_frames.validation import (
     BLOCKING,
@@ -102,6 +101,8 @@ def work(
         known: Findings that a look at the whole table has made already.
         links: Who is connected with whom, from `links_of`; found in this table alone if not given.
     """
+    from cio_frames.plan.links import links_of
+
     tests = probes(checks, scope=scope, notes=table.notes)
     links = links_of([(table, scope)]) if links is None else links
 

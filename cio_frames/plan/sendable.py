@@ -10,7 +10,6 @@ from weakref import WeakValueDictionary
 from cio_frames.errors import AuditError, PlanRefusedError
 from cio_frames.payloads import Segment
 from cio_frames.plan.foresight import Foresight
-from cio_frames.plan.links import linked
 from cio_frames.run import Choice, InDoubt, Job, Run, begin, choose, take_up
 from cio_frames.run.starting import Durability, Pii
 from cio_frames.sending import Client
@@ -150,6 +149,8 @@ class Sendable(Foresight, ABC):
         )
 
     def _segments(self, choice: Choice) -> Iterator[Segment]:
+        from cio_frames.plan.links import linked
+
         first, links = 0, linked(self.plans)
         for place, plan in enumerate(self.plans):
             for segment in plan.segments(choice, links=links, plan=place, first=first):

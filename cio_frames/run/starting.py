@@ -16,6 +16,7 @@ from cio_frames.run.held import held, refused
 from cio_frames.run.job import Job
 from cio_frames.run.run import Run
 from cio_frames.sending import Client
+from cio_frames.views import displays
 
 Durability = Literal["power", "process"]
 Pii = Literal["hmac", "ids", "full"]
@@ -78,6 +79,7 @@ def begin(
         pii: What the record keeps of identifiers.
         clock: Tells the time.
     """
+    displays.require(progress)
     for call in job.calls:
         client.require(call)
     now = clock()
@@ -134,6 +136,7 @@ def take_up(
     Raises:
         AuditError: The table or the workspace is not the one of that run.
     """
+    displays.require(progress)
     found = recover(directory)
     _require_same(job, client=client, plans=found.run.info.plans, told=found.run.info.workspaces)
     doubtful = found.unfinished.filter(pl.col("state") == "in_doubt")

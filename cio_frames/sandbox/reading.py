@@ -2,11 +2,10 @@
 
 import asyncio
 import io
+import zlib
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import parse_qsl
 
-from isal import isal_zlib
 from python_multipart import parse_form
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import Field, File
@@ -14,7 +13,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 GZIP_WINDOW = 31
-GZIP_ERROR: Any = isal_zlib.error  # its type stub takes the class for an instance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +88,10 @@ def _unpack(data: bytes, encoding: str, *, bounds: Bounds) -> bytes:
         return data
     if encoding != "gzip":
         raise HTTPException(415, "Content-Encoding is gzip or nothing")
-    unpacker = isal_zlib.decompressobj(GZIP_WINDOW)
+    unpacker = zlib.decompressobj(GZIP_WINDOW)
     try:
-        body: bytes = unpacker.decompress(data, bounds.request_bytes + 1)
-    except GZIP_ERROR as error:
+        body = unpacker.decompress(data, bounds.request_bytes + 1)
+    except zlib.error as error:
         raise HTTPException(400, "the body is not gzip") from error
     if len(body) > bounds.request_bytes:
         raise _too_large(bounds)

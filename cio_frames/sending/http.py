@@ -78,6 +78,7 @@ class Transport:
         self._urls: dict[str, httpx.URL] = {}
         self._client: httpx.AsyncClient | None = None
         self._packers = Crew(os.cpu_count() or 1)
+        self._fast_gzip = _fast_gzip()
 
     async def __aenter__(self) -> Self:
         self._client = self._library.AsyncClient(
@@ -146,14 +147,11 @@ class Transport:
         A full body takes isal less than a millisecond, which is less than a thread costs; zlib takes
         ten, which would hold up the other requests.
         """
-        try:
-            from isal import igzip
-        except ModuleNotFoundError:
-            return await asyncio.wrap_future(
-                self._packers.start(gzip.compress, body, compresslevel=1, mtime=0)
-            )
-        packed: bytes = igzip.compress(body, 1, mtime=0)
-        return packed
+        if self._fast_gzip is not None:
+            return self._fast_gzip(body, 1, mtime=0)
+        return await asyncio.wrap_future(
+            self._packers.start(gzip.compress, body, compresslevel=1, mtime=0)
+        )
 
     def _headers(self, request: Request, *, compressed: bool) -> "httpx.Headers":
         """Return the headers in a type that masks the key when it is drawn."""
@@ -229,6 +227,16 @@ def _library(transport: Any) -> ModuleType:
         if root in {"httpx", "httpx2"}:
             return import_module(root)
     return import_module("httpx2" if find_spec("httpx2") else "httpx")
+
+
+def _fast_gzip() -> Callable[..., bytes] | None:
+    """Return isal's compression, None where isal is not installed."""
+    try:
+        from isal import igzip
+    except ModuleNotFoundError:
+        return None
+    compress: Callable[..., bytes] = igzip.compress
+    return compress
 
 
 @cache

@@ -1,6 +1,7 @@
-"""What a value becomes: points in time and texts."""
+"""What a value becomes: points in time, texts and hashes."""
 
 from cio_frames.values.dtypes import has_text, instance_of
+from cio_frames.values.hashing import hmac_sha256, sha256
 from cio_frames.values.instants import (
     EPOCH_UNITS,
     Frame,
@@ -22,10 +23,12 @@ __all__ = [
     "exact_as_double",
     "has_text",
     "has_zone",
+    "hmac_sha256",
     "instance_of",
     "instant",
     "is_date_only",
     "iso",
     "json_text",
+    "sha256",
     "with_instant",
 ]

@@ -1,11 +1,14 @@
 """The displays of progress: marimo, Jupyter widgets, plain HTML, a terminal, log lines, none."""
 
+import importlib.util
 import shutil
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from types import MappingProxyType
 from typing import Any, Protocol, TextIO, assert_never
 
+from cio_frames.errors import MissingLibraryError
 from cio_frames.views import live
 from cio_frames.views.html import Drawn
 from cio_frames.views.progress import ProgressState
@@ -16,6 +19,25 @@ from cio_frames.views.widget import Show, Steered, Widget
 from cio_frames.views.wording import CTRL_C, INTERRUPT, STEER
 
 _LINE_EVERY_S = 10.0
+_LIBRARIES = MappingProxyType(
+    {
+        "marimo": ("marimo", "marimo"),
+        "widget": ("ipywidgets", '"cio-frames[notebook]"'),
+        "html": ("IPython", '"cio-frames[notebook]"'),
+    }
+)
+"""What a kind of display needs, and what to install for it."""
+
+
+def require(wanted: object) -> None:
+    """Raise if a display cannot be shown; asked before a run begins.
+
+    Raises:
+        ValueError: There is no such display.
+        MissingLibraryError: The library that draws it is not installed.
+    """
+    if not callable(wanted):
+        _require_library(choose(wanted, look()))
 
 
 def display(
@@ -40,6 +62,7 @@ def display(
         return Told(wanted)
     stream = stream or sys.stderr
     kind = choose(wanted, surroundings or look(stream=stream))
+    _require_library(kind)
     return _display(kind, run=run, stream=stream)
 
 
@@ -66,6 +89,12 @@ def _display(kind: Kind, *, run: Steered | None, stream: TextIO) -> Display:
             return Told(lambda _: None)
         case never:
             assert_never(never)
+
+
+def _require_library(kind: Kind) -> None:
+    library, install = _LIBRARIES.get(kind, ("", ""))
+    if library and importlib.util.find_spec(library) is None:
+        raise MissingLibraryError(library, wanted=f'progress="{kind}"', install=install)
 
 
 def _append(marimo: Any, drawn: Drawn) -> None:

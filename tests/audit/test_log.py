@@ -56,7 +56,7 @@ def test_every_tool_reads_the_record(run):
     )
     with_duckdb = duckdb.connect().execute(query, [str(run / "parts" / "*.parquet")]).fetchall()
 
-    assert with_polars.columns == PART_SCHEMA.names == list(with_pandas.columns)
+    assert with_polars.columns == PART_SCHEMA.names() == list(with_pandas.columns)
     assert with_polars["message_id"].to_list() == with_pandas["message_id"].tolist()
     by_state = with_polars.group_by("state").agg(
         pl.len(), pl.col("first_attempt_at").min().dt.epoch("ms")

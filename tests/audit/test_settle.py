@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cio_frames.audit.journal import Attempted, Entry, Finished, Retried, Split
-from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA, SETTLED, STATES, frame_schema
+from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA, SETTLED, STATES
 from cio_frames.audit.settle import settle
 
 AT = 1_772_366_400_000
@@ -28,7 +28,7 @@ def plan(*sizes: int) -> pl.DataFrame:
     ).select(
         pl.col(name).cast(kind) if name in {"row", "batch", "position", "state", "code"}
         else pl.lit(None, kind).alias(name)
-        for name, kind in frame_schema(PLAN_SCHEMA).items()
+        for name, kind in PLAN_SCHEMA.items()
     )  # fmt: skip
 
 
@@ -123,8 +123,8 @@ def test_a_local_rejection_keeps_its_reason():
 
 def test_a_part_has_its_schema():
     """The columns of a part are those that the format promises, in its order."""
-    assert settle(plan(2), [], run_id="r").schema == frame_schema(PART_SCHEMA)
-    assert settle(plan(), [], run_id="r").schema == frame_schema(PART_SCHEMA)
+    assert settle(plan(2), [], run_id="r").schema == PART_SCHEMA
+    assert settle(plan(), [], run_id="r").schema == PART_SCHEMA
 
 
 _SPANS = st.tuples(st.integers(0, 4), st.integers(1, 5)).map(lambda at: (at[0], at[1]))
