@@ -59,4 +59,5 @@ def host(region: str, api: str) -> str:
         if (row.region, row.api) == (region, api):
             return row.host
     known = ", ".join(f"{row.region} {row.api}" for row in HOSTS)
-    raise ConfigError(f"Customer.io has no host for {region!r} {api!r}. There are: {known}.")
+    # Neither is repeated: a key that was passed as the region would be shown.
+    raise ConfigError(f"Customer.io has no such host. There are: {known}.")
