@@ -31,6 +31,38 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+__all__ = [
+    "AccountingError",
+    "AuditCorruptError",
+    "AuditError",
+    "AuditLockedError",
+    "CioError",
+    "ColumnNamesError",
+    "ColumnNotFoundError",
+    "ColumnTypeError",
+    "ConfigError",
+    "EndpointError",
+    "FieldConflictError",
+    "FrameError",
+    "IdentityRefusedError",
+    "InputFileError",
+    "MappingError",
+    "MissingKeyError",
+    "NoIdentifierError",
+    "PlanRefusedError",
+    "RepairError",
+    "RunError",
+    "RunInterruptedError",
+    "RunStoppedError",
+    "SandboxError",
+    "UnsupportedFrameError",
+    "UsageError",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 class CioError(Exception):
     """Anything this package raises on purpose."""

@@ -37,6 +37,8 @@ SHOWN_FROM_ROWS = 200_000
 """Smaller plans are previewed before a display would be seen."""
 ROUNDS = 5
 """Leaving rows out can bring up new conflicts; more often than this it never did."""
+_INTERNAL = frozenset({"found", "plans", "premise"})
+"""What the report asks of a preview; completion does not offer it."""
 
 
 def people_of(known: Any) -> pl.DataFrame | None:
@@ -252,6 +254,9 @@ class IdentityPreview:
         """
         told = story(self.found, who, calls=[plan.call for plan in self.plans])
         return narrated(who, told)
+
+    def __dir__(self) -> list[str]:
+        return sorted(set(super().__dir__()) - _INTERNAL)
 
     def __repr__(self) -> str:
         return views.text(identity_view(self))

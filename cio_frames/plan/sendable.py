@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from cio_frames.plan.plan import Plan
 
 
+_INTERNAL = frozenset({"job", "premise", "require_sendable"})
+"""What only this package asks of plans; completion does not offer it."""
+
+
 class Sendable(Foresight, ABC):
     """One plan or several in order: what is sent is the same either way."""
 
@@ -148,6 +152,9 @@ class Sendable(Foresight, ABC):
             limits={"message_bytes": plans[0].message_bytes, "batch_bytes": plans[0].batch_bytes},
             namespace=" ".join(dict.fromkeys(plan.namespace for plan in plans)),
         )
+
+    def __dir__(self) -> list[str]:
+        return sorted(set(super().__dir__()) - _INTERNAL)
 
     def _segments(self, choice: Choice) -> Iterator[Segment]:
         first, links = 0, linked(self.plans)

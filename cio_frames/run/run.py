@@ -39,6 +39,8 @@ from cio_frames.views.watching import Progress
 WAIT_S = 0.1
 INTERRUPTED = "INTERRUPTED"
 OUTAGE = "OUTAGE"
+_INTERNAL = frozenset({"is_over", "job", "pace", "start"})
+"""What plans and displays ask of a run; completion does not offer it."""
 
 
 class Run:
@@ -308,6 +310,9 @@ class Run:
     def _drawn(self) -> Drawn:
         view = run_view(self)
         return Drawn(html=summary.html(view), text=summary.text(view))
+
+    def __dir__(self) -> list[str]:
+        return sorted(set(super().__dir__()) - _INTERNAL)
 
     def __repr__(self) -> str:
         return self._drawn().text

@@ -21,6 +21,10 @@ CONCURRENCY = 16
 """The most requests under way at once."""
 
 
+_INTERNAL = frozenset({"post", "request_rate", "require", "session", "workspaces"})
+"""What the sender asks of a client; completion does not offer it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Client:
     """Where a run sends to. Made by `connect`; holds no connection of its own.
@@ -81,6 +85,9 @@ class Client:
         if self.rate is None or api == "pipelines":
             return self.rate
         return min(self.rate, float(LIMITS["track_requests_per_s"].value))
+
+    def __dir__(self) -> list[str]:
+        return sorted(set(object.__dir__(self)) - _INTERNAL)
 
     def __reduce_ex__(self, protocol: object) -> Never:
         raise TypeError("A Client cannot be pickled or copied: it holds keys. Connect over there.")
