@@ -6,6 +6,7 @@ from typing import Any, Literal
 import polars as pl
 
 from cio_frames.errors import MappingError
+from cio_frames.frames import AnyTable
 from cio_frames.identity import Settings
 from cio_frames.plan.ordering import Advice, advise, in_advised_order
 from cio_frames.plan.plan import Plan
@@ -13,6 +14,7 @@ from cio_frames.plan.report import plan_view
 from cio_frames.plan.sendable import Sendable
 from cio_frames.validation import as_texts
 from cio_frames.views import backfill as report
+from cio_frames.views.displays import ShowProgress
 from cio_frames.views.html import bundle
 
 
@@ -55,7 +57,11 @@ class Backfill(Sendable):
         return pl.concat(frames)
 
     def advice(
-        self, known: Any = None, *, settings: Settings | None = None, progress: object = "auto"
+        self,
+        known: AnyTable | None = None,
+        *,
+        settings: Settings | None = None,
+        progress: ShowProgress = "auto",
     ) -> Advice:
         """Tell what the order of the plans loses, and which order loses nothing.
 
@@ -76,7 +82,10 @@ class Backfill(Sendable):
 
 
 def backfill(
-    plans: Sequence[Plan], *, order: Literal["given", "advised"] = "given", known: Any = None
+    plans: Sequence[Plan],
+    *,
+    order: Literal["given", "advised"] = "given",
+    known: AnyTable | None = None,
 ) -> Backfill:
     """Join several plans into one that is sent in order.
 

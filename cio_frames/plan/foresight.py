@@ -1,8 +1,9 @@
 """What can be known of plans before they are sent: who is who, a rehearsal, an estimate."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
+from cio_frames.frames import AnyTable
 from cio_frames.identity import Settings
 from cio_frames.identity.preview import LARGEST, Premise
 from cio_frames.plan.estimate import LATENCY_S, Estimate, estimate
@@ -10,6 +11,7 @@ from cio_frames.plan.identity import IdentityPreview, OnConflict, identity, peop
 from cio_frames.plan.rehearsal import Rehearsal, rehearse
 from cio_frames.sending import Client
 from cio_frames.sending.client import RATE
+from cio_frames.views.displays import ShowProgress
 
 if TYPE_CHECKING:
     from cio_frames.plan.plan import Plan
@@ -26,12 +28,12 @@ class Foresight(ABC):
 
     def identity(
         self,
-        known: Any = None,
+        known: AnyTable | None = None,
         *,
         settings: Settings | None = None,
         on_conflict: OnConflict = "report",
         largest: int = LARGEST,
-        progress: object = "auto",
+        progress: ShowProgress = "auto",
     ) -> IdentityPreview:
         """Show which people the rows create, update, merge and confuse.
 
@@ -59,7 +61,11 @@ class Foresight(ABC):
         return identity(self.plans, premise, on_conflict=on_conflict, progress=progress)
 
     def rehearse(
-        self, known: Any = None, *, settings: Settings | None = None, progress: object = "auto"
+        self,
+        known: AnyTable | None = None,
+        *,
+        settings: Settings | None = None,
+        progress: ShowProgress = "auto",
     ) -> Rehearsal:
         """Send everything to a private embedded workspace, and compare with the preview.
 
@@ -84,12 +90,12 @@ class Foresight(ABC):
         self,
         client: Client | None = None,
         *,
-        known: Any = None,
+        known: AnyTable | None = None,
         settings: Settings | None = None,
         rate: float | None = RATE,
         latency_s: float = LATENCY_S,
         price_per_profile: float | None = None,
-        progress: object = "auto",
+        progress: ShowProgress = "auto",
     ) -> Estimate:
         """Tell what sending will take: requests, bytes, time, new profiles and their price.
 
@@ -120,7 +126,11 @@ class Foresight(ABC):
         )
 
     def premise(
-        self, known: Any = None, *, settings: Settings | None = None, largest: int = LARGEST
+        self,
+        known: AnyTable | None = None,
+        *,
+        settings: Settings | None = None,
+        largest: int = LARGEST,
     ) -> Premise:
         """Return what a preview assumes."""
         return Premise(

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import polars as pl
 
 from cio_frames.errors import IdentityRefusedError, MappingError
-from cio_frames.frames import Note, read
+from cio_frames.frames import AnyTable, Note, read
 from cio_frames.identity.collector import paused
 from cio_frames.identity.conflicts import MINOR, kinds
 from cio_frames.identity.export import export
@@ -21,7 +21,7 @@ from cio_frames.plan.links import linked
 from cio_frames.plan.passes import CHUNK_ROWS
 from cio_frames.spec import CALLS
 from cio_frames.views import identity as views
-from cio_frames.views.displays import display
+from cio_frames.views.displays import ShowProgress, display
 from cio_frames.views.html import Drawn, bundle, tag
 from cio_frames.views.narrative import narrated
 from cio_frames.views.progress import ProgressState
@@ -41,7 +41,7 @@ _INTERNAL = frozenset({"found", "plans", "premise"})
 """What the report asks of a preview; completion does not offer it."""
 
 
-def people_of(known: Any) -> pl.DataFrame | None:
+def people_of(known: AnyTable | None) -> pl.DataFrame | None:
     """Return an export of people as the model takes it.
 
     Raises:
@@ -50,7 +50,9 @@ def people_of(known: Any) -> pl.DataFrame | None:
     return None if known is None else export(read(known).lazy.collect())
 
 
-def foresee(plans: Sequence["Plan"], premise: Premise, *, progress: object = False) -> Preview:
+def foresee(
+    plans: Sequence["Plan"], premise: Premise, *, progress: ShowProgress = False
+) -> Preview:
     """Return what the messages of plans will have made of a workspace.
 
     Args:
@@ -103,7 +105,7 @@ def identity(
     premise: Premise,
     *,
     on_conflict: OnConflict = "report",
-    progress: object = False,
+    progress: ShowProgress = False,
 ) -> "IdentityPreview":
     """Return who is who after these plans.
 
@@ -133,7 +135,9 @@ def identity(
     return found
 
 
-def _previewed(plans: Sequence["Plan"], premise: Premise, *, progress: object) -> "IdentityPreview":
+def _previewed(
+    plans: Sequence["Plan"], premise: Premise, *, progress: ShowProgress
+) -> "IdentityPreview":
     found = foresee(plans, premise, progress=progress)
     return IdentityPreview(found=found, plans=tuple(plans), premise=premise)
 

@@ -36,7 +36,7 @@ from cio_frames.views.html import bundle
 PREVIEW_ROWS = 1_000
 _INTERNAL = frozenset({
     "applied", "batch_bytes", "changed", "clock", "decisions", "fingerprint", "mapping",
-    "message_bytes", "messages", "namespace", "offered", "plans", "refusals", "rows", "scope",
+    "message_bytes", "messages", "namespace", "offered", "plans", "rows", "scope",
     "segments", "steps", "survey", "table", "worked",
 })  # fmt: skip
 """What only this package asks of a plan; completion does not offer it."""

@@ -14,6 +14,7 @@ from cio_frames.plan.links import linked
 from cio_frames.run import Choice, InDoubt, Job, Run, begin, choose, take_up
 from cio_frames.run.starting import Durability, Pii
 from cio_frames.sending import Client
+from cio_frames.views.displays import ShowProgress
 
 if TYPE_CHECKING:
     from cio_frames.plan.plan import Plan
@@ -46,7 +47,7 @@ class Sendable(Foresight, ABC):
         client: Client,
         *,
         audit: Path | str = "audit",
-        progress: object = "auto",
+        progress: ShowProgress = "auto",
         wait: bool = True,
         repeat: bool = False,
         in_doubt: InDoubt | None = None,
@@ -99,7 +100,7 @@ class Sendable(Foresight, ABC):
         client: Client,
         *,
         audit: Path | str = "audit",
-        progress: object = "auto",
+        progress: ShowProgress = "auto",
         repeat: bool = False,
         in_doubt: InDoubt | None = None,
         durability: Durability = "power",
@@ -187,7 +188,7 @@ def resume(
     plan: Sendable | None = None,
     *,
     in_doubt: InDoubt | None = None,
-    progress: object = "auto",
+    progress: ShowProgress = "auto",
     wait: bool = True,
 ) -> Run:
     """Finish what a run left: after a crash, an interrupt or an outage.

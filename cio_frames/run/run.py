@@ -32,7 +32,7 @@ from cio_frames.sending import (
     send,
 )
 from cio_frames.views import summary
-from cio_frames.views.displays import display
+from cio_frames.views.displays import ShowProgress, display
 from cio_frames.views.html import Drawn, bundle
 from cio_frames.views.watching import Progress
 
@@ -72,7 +72,7 @@ class Run:
         choice: Choice,
         known: Mapping[str, int] = MappingProxyType({}),
         held: Mapping[int, Refusal] = MappingProxyType({}),
-        progress: object,
+        progress: ShowProgress,
         detached: bool,
         clock: Callable[[], datetime],
     ) -> None:

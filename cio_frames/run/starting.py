@@ -16,6 +16,7 @@ from cio_frames.run.held import held, refused
 from cio_frames.run.job import Job
 from cio_frames.run.run import Run
 from cio_frames.sending import Client
+from cio_frames.views.displays import ShowProgress
 
 Durability = Literal["power", "process"]
 Pii = Literal["hmac", "ids", "full"]
@@ -59,7 +60,7 @@ def begin(
     client: Client,
     audit: Path | str,
     choice: Choice,
-    progress: object,
+    progress: ShowProgress,
     detached: bool,
     durability: Durability,
     pii: Pii,
@@ -116,7 +117,7 @@ def take_up(
     client: Client,
     directory: Path | str,
     in_doubt: InDoubt | None,
-    progress: object,
+    progress: ShowProgress,
     detached: bool,
     clock: Callable[[], datetime] = utc_now,
 ) -> Run:

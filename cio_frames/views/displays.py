@@ -4,7 +4,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TextIO, assert_never
+from typing import Any, Literal, Protocol, TextIO, assert_never
 
 from cio_frames.views import live
 from cio_frames.views.html import Drawn
@@ -15,11 +15,14 @@ from cio_frames.views.watching import Display, Leaves
 from cio_frames.views.widget import Show, Steered, Widget
 from cio_frames.views.wording import CTRL_C, INTERRUPT, STEER
 
+ShowProgress = Literal["auto"] | bool | Kind | Callable[[ProgressState], object]
+"""How progress is shown: as it fits, not at all, in one way, or by a function."""
+
 _LINE_EVERY_S = 10.0
 
 
 def display(
-    wanted: object = "auto",
+    wanted: ShowProgress = "auto",
     *,
     run: Steered | None = None,
     surroundings: Surroundings | None = None,

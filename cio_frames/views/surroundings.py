@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TextIO, get_args
 
 from cio_frames.config import variable
+from cio_frames.errors import MappingError
 
 Kind = Literal["marimo", "widget", "html", "terminal", "lines", "off"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -42,7 +43,7 @@ def choose(wanted: object, surroundings: Surroundings) -> Kind:
         The kind of display.
 
     Raises:
-        ValueError: `wanted` is something else.
+        MappingError: `wanted` is something else.
 
     Examples:
         >>> choose("auto", Surroundings(kernel=True, widgets=True))
@@ -53,7 +54,7 @@ def choose(wanted: object, surroundings: Surroundings) -> Kind:
     if wanted in KINDS:
         return wanted
     if wanted is not True and wanted != "auto":
-        raise ValueError(f"progress={wanted!r} is none of: auto, False, {', '.join(KINDS)}.")
+        raise MappingError(f"progress={wanted!r} is none of: auto, False, {', '.join(KINDS)}.")
     if surroundings.marimo:
         return "marimo"
     if surroundings.kernel:
