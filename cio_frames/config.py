@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Never
+from typing import ClassVar, Never
 from urllib.parse import urlsplit
 
 from cio_frames.errors import ConfigError, EndpointError
@@ -69,7 +69,7 @@ class SecretKey:
             return NotImplemented
         return hmac.compare_digest(self.reveal().encode(), other.reveal().encode())
 
-    __hash__ = None  # type: ignore[assignment]  # a hash would let a guess be checked
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # a hash would let a guess be checked
 
     def __setattr__(self, name: str, value: object) -> Never:
         raise AttributeError("A SecretKey cannot be changed.")

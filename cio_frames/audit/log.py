@@ -33,7 +33,7 @@ class Audit:
     """
 
     def __init__(self, directory: Path | str, *, disk: Disk | None = None) -> None:
-        self.directory = Path(directory).absolute()
+        self.directory: Path = Path(directory).absolute()
         self._disk = disk or Drive()
         if not self._directories():
             raise AuditError(

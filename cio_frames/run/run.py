@@ -83,10 +83,10 @@ class Run:
         self._held = held
         self._clock = clock
         self._detached = detached
-        self.run_id = recorder.run.info.run_id
+        self.run_id: str = recorder.run.info.run_id
         self.audit: Path = recorder.directory
         self._tally = Tally(rows=sum(job.rows), known=known)
-        self.pace = Pace()
+        self.pace: Pace = Pace()
         self._stop = StopFlag()
         self._control = Control()
         shown = display(progress, run=self if detached else None)
