@@ -3,7 +3,7 @@
 import hmac
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar, Never
 from urllib.parse import urlsplit
@@ -117,7 +117,7 @@ class Credentials:
     """
 
     write_key: SecretKey | None = None
-    site_id: str | None = None
+    site_id: str | None = field(default=None, repr=False)
     track_api_key: SecretKey | None = None
 
 
@@ -138,7 +138,7 @@ def credentials(
 
     Examples:
         >>> credentials(environ={"CIO_WRITE_KEY": "k1"})
-        Credentials(write_key=***, site_id=None, track_api_key=None)
+        Credentials(write_key=***, track_api_key=None)
     """
     read = partial(variable, environ=environ)
     site = site_id or read("CIO_SITE_ID")

@@ -181,21 +181,15 @@ def _without(plans: Sequence["Plan"], serious: pl.DataFrame) -> list["Plan"]:
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class IdentityPreview:
-    """Who is who after a plan or a back-fill, before anything is sent.
-
-    Attributes:
-        found: The preview as polars frames.
-        plans: The plans it is about, without the rows that `on_conflict="reject"` left out.
-        premise: What it assumes.
-    """
+    """Who is who after a plan or a back-fill, before anything is sent."""
 
     found: Preview
-    plans: tuple["Plan", ...]
+    plans: tuple["Plan", ...]  # without the rows that `on_conflict="reject"` left out
     premise: Premise
 
     @property
     def plan(self) -> "Sendable":
-        """What to send: the plan or back-fill, without the rows that were left out."""
+        """The plan or back-fill to send, without the rows that were left out."""
         from cio_frames.plan.backfill import Backfill
 
         return self.plans[0] if len(self.plans) == 1 else Backfill(self.plans)

@@ -47,22 +47,15 @@ class Plan(Sendable):
     """What would be sent for one table. Nothing leaves before `send`.
 
     Attributes:
-        table: The rows.
-        mapping: Where every value goes.
         checks: Which checks apply.
-        namespace: Keeps message ids of one place apart from those of another.
-        clock: Tells the planned time of sending.
-        steps: The mapping as it was before each repair.
-        message_bytes: The most bytes of a message.
-        batch_bytes: The most bytes of a request.
     """
 
     table: Table
     mapping: MessageMapping
     checks: Checks = field(default_factory=Checks)
-    namespace: str = ""
-    clock: Callable[[], datetime] = utc_now
-    steps: tuple[MessageMapping, ...] = ()
+    namespace: str = ""  # keeps message ids of one place apart from those of another
+    clock: Callable[[], datetime] = utc_now  # tells the planned time of sending
+    steps: tuple[MessageMapping, ...] = ()  # the mapping as it was before each repair
     message_bytes: int = LIMITS["message_bytes"].value
     batch_bytes: int = LIMITS["batch_bytes"].value
 
@@ -134,7 +127,7 @@ class Plan(Sendable):
 
     @property
     def fixes(self) -> Any:
-        """What can be repaired: code, what the repair does, whether it is safe, rows."""
+        """What can be repaired, with code, what the repair does, whether it is safe, and rows."""
         rows = [
             {
                 "code": check.code,
@@ -178,7 +171,7 @@ class Plan(Sendable):
 
     @property
     def changes(self) -> Any:
-        """What the repairs changed: code, column, rows, and a few values before and after."""
+        """What the repairs changed, with code, column, rows, and a few values before and after."""
         return self._native(self.changed)
 
     @cached_property

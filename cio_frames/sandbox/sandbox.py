@@ -291,7 +291,7 @@ class Sandbox:
 
     @property
     def messages(self) -> pl.DataFrame:
-        """Every message as it arrived: copies, dropped and refused ones too."""
+        """Every message as it arrived, with copies, dropped and refused ones."""
         self._check_process()
         return self._store.messages()
 

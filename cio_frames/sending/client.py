@@ -136,20 +136,21 @@ def connect(
         keys = credentials(
             write_key=write_key, site_id=site_id, track_api_key=track_api_key, environ=environ
         )
+        bases = {api: base_url(place, api, endpoint=endpoint) for api in ("pipelines", "forms")}
+        loopback = endpoint is not None
     except ConfigError as error:
         raise error.with_traceback(None) from None  # the frames below hold keys
     finally:
         # A traceback that shows the values of variables must not show these.
-        del region, write_key, site_id, track_api_key, environ
+        del region, write_key, site_id, track_api_key, endpoint, environ
     if rate is not None and not (rate > 0 and math.isfinite(rate)):
         raise ConfigError(f"rate={rate} is not a number of requests per second; None lifts it.")
     if keys.write_key is None and keys.track_api_key is None:
         raise MissingKeyError("write_key", variable="CIO_WRITE_KEY")
-    bases = {api: base_url(place, api, endpoint=endpoint) for api in ("pipelines", "forms")}
     wire = Wire(
         bases=bases,
         basic=_basic_of(keys),
-        loopback=endpoint is not None,
+        loopback=loopback,
         strict=strict,
         gzip=gzip,
         attempt_s=attempt_s,

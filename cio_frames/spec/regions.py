@@ -59,5 +59,4 @@ def host(region: str, api: str) -> str:
         if (row.region, row.api) == (region, api):
             return row.host
     known = ", ".join(f"{row.region} {row.api}" for row in HOSTS)
-    # Neither is repeated: a key that was passed as the region would be shown.
-    raise ConfigError(f"Customer.io has no such host. There are: {known}.")
+    raise ConfigError(f"Customer.io has no host for {region!r} {api!r}. There are: {known}.")
