@@ -95,8 +95,8 @@ def test_the_version_is_looked_up_when_it_is_asked_for():
     """It is that of the distribution; a name that is none is an error as in any module."""
     assert "__version__" not in vars(cio)
     assert cio.__version__ == metadata.version("cio-frames")
-    with pytest.raises(AttributeError, match="no attribute 'conect'"):
-        _ = cio.conect
+    with pytest.raises(AttributeError, match="no attribute 'send'"):
+        _ = cio.send
 
 
 @pytest.mark.parametrize("name", SHOWN)

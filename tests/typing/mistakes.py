@@ -18,4 +18,4 @@ cio.suggest(pl.DataFrame({"id": ["u1"]}), "trak")  # error: no such call
 cio.sandbox(faults="flakey")  # error: no such faults
 cio.sandbox(fault="flaky")  # error: no such argument
 cio.connect("de")  # error: neither us nor eu
-cio.conect("eu")  # error: no such function
+cio.send("eu")  # error: no such function
