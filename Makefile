@@ -41,6 +41,7 @@ endef
 
 types: .venv/dev.done
 	$(BIN)/mypy
+	PATH="$(CURDIR)/$(BIN):$$PATH" basedpyright --verifytypes cio_frames --ignoreexternal
 
 pytest: .venv/dev.done
 	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300

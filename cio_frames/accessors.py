@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from cio_frames.checks import Checks
-from cio_frames.frames import read
+from cio_frames.frames import AnyTable, read
 from cio_frames.mapping import Ask, Body, Nulls, Value
 from cio_frames.plan import Plan, make
 
@@ -26,7 +26,7 @@ class Frame:
     proposes columns, and its report says which.
     """
 
-    def __init__(self, frame: Any) -> None:
+    def __init__(self, frame: AnyTable) -> None:
         self._frame = frame
 
     def __repr__(self) -> str:
@@ -455,7 +455,7 @@ class Frame:
         return make(read(self._frame), ask, call="form", checks=checks, namespace=namespace)
 
 
-def frame(anything: Any) -> Frame:
+def frame(anything: AnyTable) -> Frame:
     """Return the verbs for any table; the typed form of `df.cio`.
 
     Args:

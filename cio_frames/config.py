@@ -3,8 +3,9 @@
 import hmac
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Never
+from dataclasses import dataclass, field
+from functools import partial
+from typing import ClassVar, Never
 from urllib.parse import urlsplit
 
 from cio_frames.errors import ConfigError, EndpointError
@@ -17,6 +18,19 @@ _LOOPBACK_HINT = (
     "An endpoint may only be http://127.0.0.1:<port>, http://localhost:<port> or "
     'http://[::1]:<port>. For Customer.io itself, choose region="us" or region="eu".'
 )
+
+
+def variable(name: str, *, environ: Mapping[str, str] | None = None) -> str | None:
+    """Return a variable of the environment as it is now, or None.
+
+    The environment is looked up here, at the call. As a default argument it would be part of a
+    signature, and as a local variable part of a traceback that shows values: all of it, keys too.
+
+    Args:
+        name: Name of the variable.
+        environ: What is read instead of the environment.
+    """
+    return (os.environ if environ is None else environ).get(name)
 
 
 class SecretKey:
@@ -55,7 +69,7 @@ class SecretKey:
             return NotImplemented
         return hmac.compare_digest(self.reveal().encode(), other.reveal().encode())
 
-    __hash__ = None  # type: ignore[assignment]  # a hash would let a guess be checked
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # a hash would let a guess be checked
 
     def __setattr__(self, name: str, value: object) -> Never:
         raise AttributeError("A SecretKey cannot be changed.")
@@ -103,7 +117,7 @@ class Credentials:
     """
 
     write_key: SecretKey | None = None
-    site_id: str | None = None
+    site_id: str | None = field(default=None, repr=False)
     track_api_key: SecretKey | None = None
 
 
@@ -112,7 +126,7 @@ def credentials(
     write_key: str | SecretKey | None = None,
     site_id: str | None = None,
     track_api_key: str | SecretKey | None = None,
-    environ: Mapping[str, str] = os.environ,
+    environ: Mapping[str, str] | None = None,
 ) -> Credentials:
     """Collect keys from the arguments, else from the environment.
 
@@ -120,17 +134,18 @@ def credentials(
         write_key: Pipelines write key, else `CIO_WRITE_KEY`.
         site_id: Site ID for forms, else `CIO_SITE_ID`.
         track_api_key: Track API key for forms, else `CIO_TRACK_API_KEY`.
-        environ: Where variables are read from.
+        environ: What is read instead of the environment.
 
     Examples:
         >>> credentials(environ={"CIO_WRITE_KEY": "k1"})
-        Credentials(write_key=***, site_id=None, track_api_key=None)
+        Credentials(write_key=***, track_api_key=None)
     """
-    site = site_id or environ.get("CIO_SITE_ID")
+    read = partial(variable, environ=environ)
+    site = site_id or read("CIO_SITE_ID")
     return Credentials(
-        write_key=_secret("write_key", write_key or environ.get("CIO_WRITE_KEY")),
+        write_key=_secret("write_key", write_key or read("CIO_WRITE_KEY")),
         site_id=_checked(site, name="site_id") if site else None,
-        track_api_key=_secret("track_api_key", track_api_key or environ.get("CIO_TRACK_API_KEY")),
+        track_api_key=_secret("track_api_key", track_api_key or read("CIO_TRACK_API_KEY")),
     )
 
 

@@ -32,6 +32,39 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+__all__ = [
+    "AccountingError",
+    "AuditCorruptError",
+    "AuditError",
+    "AuditLockedError",
+    "CioError",
+    "ColumnNamesError",
+    "ColumnNotFoundError",
+    "ColumnTypeError",
+    "ConfigError",
+    "EndpointError",
+    "FieldConflictError",
+    "FrameError",
+    "IdentityRefusedError",
+    "InputFileError",
+    "MappingError",
+    "MissingKeyError",
+    "MissingLibraryError",
+    "NoIdentifierError",
+    "PlanRefusedError",
+    "RepairError",
+    "RunError",
+    "RunInterruptedError",
+    "RunStoppedError",
+    "SandboxError",
+    "UnsupportedFrameError",
+    "UsageError",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 class CioError(Exception):
     """Anything this package raises on purpose."""
@@ -64,7 +97,7 @@ class ColumnNamesError(FrameError):
     """Column names are missing, doubled or not text."""
 
     def __init__(self, names: Sequence[object], *, problem: str, hint: str) -> None:
-        self.names = tuple(names)
+        self.names: tuple[object, ...] = tuple(names)
         super().__init__(f"{problem}: {', '.join(repr(name) for name in names)}. {hint}")
 
 
@@ -87,7 +120,7 @@ class ColumnNotFoundError(MappingError):
     def __init__(self, column: str, *, argument: str, available: Sequence[str]) -> None:
         self.column = column
         self.argument = argument
-        self.available = tuple(available)
+        self.available: tuple[str, ...] = tuple(available)
         near = _nearest(column, available)
         hint = f"Did you mean {near!r}?" if near else f"Columns: {', '.join(available) or 'none'}."
         super().__init__(
@@ -101,8 +134,8 @@ class NoIdentifierError(MappingError):
 
     def __init__(self, call: str, *, arguments: Sequence[str], available: Sequence[str]) -> None:
         self.call = call
-        self.arguments = tuple(arguments)
-        self.available = tuple(available)
+        self.arguments: tuple[str, ...] = tuple(arguments)
+        self.available: tuple[str, ...] = tuple(available)
         named = " or ".join(f'{argument}="column"' for argument in arguments)
         super().__init__(
             f"{call} needs {named}, and no column looks like one. "
@@ -115,7 +148,7 @@ class FieldConflictError(MappingError):
 
     def __init__(self, path: str, *, columns: Sequence[str], hint: str) -> None:
         self.path = path
-        self.columns = tuple(columns)
+        self.columns: tuple[str, ...] = tuple(columns)
         super().__init__(f"{path} would be filled by {' and '.join(map(repr, columns))}. {hint}")
 
 
@@ -147,7 +180,7 @@ class PlanRefusedError(CioError):
     """Findings forbid sending."""
 
     def __init__(self, findings: Sequence[Mapping[str, Any]]) -> None:
-        self.findings = tuple(findings)
+        self.findings: tuple[Mapping[str, Any], ...] = tuple(findings)
         lines = [f"  {item['code']}: {item['message']} {item['hint']}" for item in findings]
         super().__init__("Nothing was sent. This plan is refused:\n" + "\n".join(lines))
 
@@ -208,7 +241,7 @@ class AccountingError(AuditError):
 
     def __init__(self, rows: int, *, counts: Mapping[str, int]) -> None:
         self.rows = rows
-        self.counts = dict(counts)
+        self.counts: dict[str, int] = dict(counts)
         told = ", ".join(f"{state} {count}" for state, count in counts.items() if count)
         super().__init__(
             f"{rows} rows were read but the states add up to {sum(counts.values())} ({told}). "

@@ -1,23 +1,52 @@
 """The two kinds of workspace a plan can be sent to: a real one, and an embedded one."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
 
 from cio_frames.identity import Settings
+from cio_frames.sandbox import FaultProfile, Faults
 from cio_frames.sending import Client, connect
+from cio_frames.spec import Region
 
 if TYPE_CHECKING:
     from cio_frames.sandbox import Sandbox
 
 
 def sandbox(
-    *, settings: Settings | None = None, rate: float | None = None, **options: Any
+    *,
+    settings: Settings | None = None,
+    rate: float | None = None,
+    batch_errors: Literal["whole", "items"] = "whole",
+    oversize_status: int = 400,
+    faults: FaultProfile | Faults = "none",
+    seed: int | None = None,
+    keep: Literal["all", "counts"] = "all",
+    port: int = 0,
+    region: Region = "us",
+    write_key: str | None = None,
+    site_id: str | None = None,
+    track_api_key: str | None = None,
+    clock: Callable[[], datetime] | None = None,
 ) -> "Sandbox":
     """Make an embedded workspace that answers on this machine as Customer.io does.
 
     Args:
         settings: How the workspace is set up; a new one without.
         rate: Most requests per second of its clients; none by default.
-        options: Further settings of `cio_frames.sandbox.Sandbox`.
+        batch_errors: Whether strict mode refuses a whole batch for one bad message (the cautious
+            reading of an undocumented point), or that message alone.
+        oversize_status: What strict mode answers to too many bytes; the code is not documented.
+        faults: What goes wrong: the name of a profile, or `cio.Faults` of your own. It depends on
+            the number of the request and the seed only.
+        seed: Seed of the faults.
+        keep: "counts" keeps no messages, for measuring a sender.
+        port: The port of the loopback address; 0 takes a free one.
+        region: What the region lookup answers.
+        write_key: The key of the Pipelines calls; random if not given.
+        site_id: The site id of forms; random if not given.
+        track_api_key: The key that belongs to the site id; random if not given.
+        clock: Tells the time of arrival, instead of this machine's clock.
 
     Examples:
         >>> import polars as pl, cio_frames as cio
@@ -38,4 +67,18 @@ def sandbox(
             rate=rate,
         )
 
-    return Sandbox(settings=settings, connect=client, **options)
+    return Sandbox(
+        settings=settings,
+        batch_errors=batch_errors,
+        oversize_status=oversize_status,
+        faults=faults,
+        seed=seed,
+        keep=keep,
+        port=port,
+        region=region,
+        write_key=write_key,
+        site_id=site_id,
+        track_api_key=track_api_key,
+        clock=clock,
+        connect=client,
+    )

@@ -6,31 +6,159 @@ import os
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 import polars as pl
 import pytest
 
 import cio_frames as cio
-from cio_frames.spec import CALLS
+from cio_frames.errors import CioError, UsageError
+from cio_frames.sandbox import PROFILES, FaultProfile, Sandbox
+from cio_frames.spec import CALLS, CallName
+from tests.security.surface import things
 
 ROOT = Path(__file__).parents[1]
 TYPING = ROOT / "tests" / "typing"
 README = (ROOT / "README.md").read_text()
 VERBS = sorted(set(CALLS) - {"form_action"})
-CLASSES = [name for name in cio.__all__ if inspect.isclass(getattr(cio, name))]
+REFERENCE = (ROOT / "docs" / "reference.md").read_text()
+
+SHOWN = {
+    "verbs": "alias form group identify page screen track",
+    "plan": "asend call changes checks counts estimate findings fix fixes identity payloads "
+    "refusals rehearse rejected send",
+    "backfill": "advice asend counts estimate findings identity plans rehearse send",
+    "advice": "calls chains clean losses order sentences strays torn",
+    "preview": "attribution changes choices clusters conflicts explain groups merges people plan "
+    "relationships summary",
+    "estimate": "bound bytes compare compared compressed_bytes label message_bytes new_profiles "
+    "objects price removed_profiles requests rows seconds",
+    "comparison": "estimate run table",
+    "rehearsal": "compared counts differences identical label",
+    "client": "concurrency endpoint gzip rate region strict",
+    "run": "audit client counts done elapsed_s failed go_on notes pause rate run_id slow_down stop "
+    "stopped wait",
+    "audit": "diff directory explain failed messages runs scan verify",
+    "checks": "allow allow_sensitive ignore reference rules select severity thresholds",
+    "settings": "alias_previous anonymous_age anonymous_merge anonymous_traits attribute_order "
+    "auto_merge choices convert_times dedupe email_trait email_updates event_for_unknown "
+    "form_identifiers group_for_unknown identifiers late_anonymous merged_events "
+    "merged_relationships null_attribute object_types page_without_url taken_identifier "
+    "trim_event_names",
+    "faults": "burst doubled drip_s dripping dropped failed failed_after fault_for first hold_s "
+    "last late reset_after reset_before seed throttled throttled_with_wait too_large truncated "
+    "unauthorized wait_s",
+    "workspace": "app client counts dropped events failures faults forms in_process_url load "
+    "map_form merges messages objects people relationships requests reset site_id start stop "
+    "track_api_key url write_key",
+}
+"""What each thing that a user meets offers, and nothing else."""
+
+
+@pytest.fixture(scope="module")
+def met(tmp_path_factory):
+    """Return one of each thing that a user meets."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CIO_WRITE_KEY", "k1")
+        return things(str(tmp_path_factory.mktemp("audit")))
 
 
 def test_the_names_are_sorted():
     """Classes come first, then functions, each in order of the alphabet."""
     assert cio.__all__ == sorted(cio.__all__)
+    assert cio.errors.__all__ == sorted(cio.errors.__all__)
+
+
+def test_the_package_lists_what_a_user_types():
+    """`dir` gives the verbs' classes, the functions, `errors` and the version, and no rooms."""
+    assert " ".join(dir(cio)) == (
+        "Audit Backfill Checks Client Faults Frame Plan Run Workspace __version__ audit backfill "
+        "connect errors frame lit resume rule sandbox scan suggest"
+    )
+
+
+def test_every_error_has_its_name_in_the_package():
+    """An error is caught as `cio.RunError` or `cio.errors.RunError`; one is the command line's."""
+    listed = {name: getattr(cio.errors, name) for name in dir(cio.errors)}
+    defined = [value for value in vars(cio.errors).values() if inspect.isclass(value)]
+
+    assert set(listed.values()) == {kind for kind in defined if issubclass(kind, CioError)}
+    assert {name: getattr(cio, name) for name in listed if name in cio.__all__} == {
+        name: kind for name, kind in listed.items() if kind is not UsageError
+    }
+
+
+def test_the_version_is_looked_up_when_it_is_asked_for():
+    """It is that of the distribution; a name that is none is an error as in any module."""
+    assert "__version__" not in vars(cio)
+    assert cio.__version__ == metadata.version("cio-frames")
+    with pytest.raises(AttributeError, match="no attribute 'send'"):
+        _ = cio.send
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_an_object_lists_what_a_user_needs(met, name):
+    """`dir` shows these names, and what only the package asks for stays out of sight."""
+    assert [shown for shown in dir(met[name]) if not shown.startswith("_")] == SHOWN[name].split()
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_ipython_completes_what_a_user_needs(met, name):
+    """After the point IPython offers the same names."""
+    pytest.importorskip("jedi")
+    completer = pytest.importorskip("IPython.core.completer")
+    shell = completer.IPCompleter(namespace={"thing": met[name]}, global_namespace={})
+    shell.use_jedi = True
+
+    with completer.provisionalcompleter():
+        found = {found.text.rpartition(".")[2] for found in shell.completions("thing.", 6)}
+
+    assert sorted(found) == SHOWN[name].split()
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_the_reference_names_what_a_user_needs(met, name):
+    """Its section lists every member but those that its text or signature describes."""
+    kind = type(met[name])
+    titles = {kind.__name__, *(public for public in cio.__all__ if getattr(cio, public) is kind)}
+    section = re.search(rf"autoclass:: [\w.]*\b({'|'.join(titles)})\n((?:   .*\n)*)", REFERENCE)
+    assert section, f"{kind.__name__} is not in the reference"
+    listed = re.search(r":members: (.+)", section[2])
+    members = set(listed[1].split(", ")) if listed else set()
+    described = set(re.findall(r"^    (\w+): ", inspect.getdoc(kind) or "", re.MULTILINE))
+    if titles & set(cio.__all__):
+        described |= set(inspect.signature(kind).parameters)
+
+    assert set(SHOWN[name].split()) - described <= members <= set(SHOWN[name].split())
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in cio.__all__ if not hasattr(cio.errors, name) and name != "errors"]
+)
+def test_the_reference_has_every_name(name):
+    """Functions and classes of the package are described in the reference."""
+    assert re.search(rf"auto(class|function):: {name}\n", REFERENCE)
+
+
+def test_what_can_be_chosen_is_what_there_is():
+    """The names in the signatures are those of the calls, the faults and the workspace."""
+    own, embedded = (inspect.signature(make).parameters for make in (cio.sandbox, Sandbox))
+
+    assert set(get_args(CallName)) == set(VERBS)
+    assert get_args(FaultProfile) == tuple(PROFILES)
+    assert set(own) - {"rate"} == set(embedded) - {"connect"}
+    assert all(own[name].default == embedded[name].default for name in own if name != "rate")
 
 
 def _documented() -> list[tuple[str, object]]:
     found: list[tuple[str, object]] = []
     for name in cio.__all__:
         value = getattr(cio, name)
+        if inspect.ismodule(value):
+            continue
         found.append((name, value))
         if inspect.isclass(value):
             members = inspect.getmembers(value)
@@ -60,7 +188,7 @@ def test_the_readme_names_every_verb(verb):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in cio.__all__ if not inspect.isclass(getattr(cio, name))]
+    "name", [name for name in cio.__all__ if inspect.isfunction(getattr(cio, name))]
 )
 def test_the_readme_names_every_function(name):
     """What can be called is shown where users look first."""

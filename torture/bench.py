@@ -15,7 +15,7 @@ import polars as pl
 
 import cio_frames as cio
 from cio_frames.errors import RunError
-from cio_frames.sandbox import Faults
+from cio_frames.sandbox import FaultProfile, Faults
 from cio_frames.sending import engine
 from cio_frames.sending.clock import Clock
 from torture import inputs
@@ -147,7 +147,7 @@ class Bench:
 
 @contextlib.contextmanager
 def bench(
-    test: str, what: str, *, seed: int, faults: str | Faults = "none", **options: Any
+    test: str, what: str, *, seed: int, faults: FaultProfile | Faults = "none", **options: Any
 ) -> Iterator[Bench]:
     """Put up a workspace and a folder, and take them down again."""
     workspace = cio.sandbox(faults=faults, seed=seed, **options)

@@ -118,7 +118,7 @@ class Journal:
 
     def __init__(self, disk: Disk, path: Path, *, first: Opened) -> None:
         self.path = path
-        self.unsynced = 0
+        self.unsynced: int = 0
         self._disk = disk
         self._chain = 0
         self._size = 0

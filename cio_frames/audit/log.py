@@ -33,7 +33,7 @@ class Audit:
     """
 
     def __init__(self, directory: Path | str, *, disk: Disk | None = None) -> None:
-        self.directory = Path(directory).absolute()
+        self.directory: Path = Path(directory).absolute()
         self._disk = disk or Drive()
         if not self._directories():
             raise AuditError(
@@ -43,7 +43,7 @@ class Audit:
 
     @property
     def runs(self) -> pl.DataFrame:
-        """One row per run: when, where to, how it ended, and how many rows are in each state."""
+        """One row per run, with when, where to, how it ended, and the rows in each state."""
         return pl.DataFrame(
             [self._about(directory) for directory in self._directories()],
             schema_overrides={"created": pl.Datetime("ms", "UTC"), "stopped": pl.String},

@@ -16,6 +16,7 @@ import platformdirs
 import polars as pl
 
 from cio_frames.audit.schema import HASH_CHARACTERS
+from cio_frames.config import variable
 from cio_frames.errors import AuditError
 from cio_frames.values import hmac_sha256
 
@@ -27,24 +28,24 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 _EMAIL = r"[^\s@<>\"',;]{1,100}@[^\s@<>\"',;]{1,200}"
 
 
-def key(*, environ: Mapping[str, str] = os.environ, directory: Path | None = None) -> str:
+def key(*, environ: Mapping[str, str] | None = None, directory: Path | None = None) -> str:
     """Return the key of the pseudonyms, made once and kept for its owner only.
 
     Args:
-        environ: Where CIO_AUDIT_KEY may hold it, as 64 hexadecimal characters.
+        environ: What is read instead of the environment, where CIO_AUDIT_KEY may hold it as 64
+            hexadecimal characters.
         directory: Where it is kept otherwise; the user's data directory if not given.
 
     Raises:
         AuditError: If the key is malformed, or cannot be kept.
     """
-    given = environ.get(KEY_VARIABLE)
-    if given is not None:
-        return _checked(given, where=KEY_VARIABLE)
+    if variable(KEY_VARIABLE, environ=environ) is not None:
+        return _required(_key_in(variable(KEY_VARIABLE, environ=environ)), where=KEY_VARIABLE)
     kept = (directory or Path(platformdirs.user_data_dir("cio_frames"))) / "audit.key"
     try:
         if not kept.exists():
             _make(kept)
-        return _checked(kept.read_text(), where=str(kept))
+        return _required(_key_in(kept.read_text()), where=str(kept))
     except OSError as error:
         told = f"The key of the audit's pseudonyms cannot be kept in {kept}: {error.strerror}. "
         raise AuditError(told + f'Set {KEY_VARIABLE}, or send with pii="ids".') from None
@@ -102,10 +103,16 @@ def _make(kept: Path) -> None:
         fresh.unlink()
 
 
-def _checked(text: str, *, where: str) -> str:
-    if not _KEY.fullmatch(text.strip().lower()):
+def _key_in(text: str | None) -> str | None:
+    key = (text or "").strip().lower()
+    return key if _KEY.fullmatch(key) else None
+
+
+def _required(key: str | None, *, where: str) -> str:
+    """Return the key. What is none is not passed on: a traceback that shows values would have it."""
+    if key is None:
         raise AuditError(
             f"{where} does not hold a key of 64 hexadecimal characters. "
             'Make one with python -c "import secrets; print(secrets.token_hex(32))".'
         )
-    return text.strip().lower()
+    return key

@@ -86,8 +86,8 @@ class Recorder:
     def __init__(
         self, store: Store, run: RunFile, *, key: str | None, now: Callable[[], datetime] = _now
     ) -> None:
-        self.run = run
-        self.directory = store.layout.directory
+        self.run: RunFile = run
+        self.directory: Path = store.layout.directory
         self._store = store
         self._key = key
         self._now = now

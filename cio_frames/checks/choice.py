@@ -14,6 +14,9 @@ from cio_frames.errors import MappingError
 from cio_frames.frames import read, scan
 from cio_frames.values import as_text
 
+_INTERNAL = frozenset({"of", "references", "shares"})
+"""What a plan asks of its checks; completion does not offer it."""
+
 
 def _none() -> Mapping[str, Any]:
     return MappingProxyType({})
@@ -80,6 +83,9 @@ class Checks:
     def references(self) -> dict[str, pl.Series]:
         """Return what identifiers are known to look like, as text."""
         return {name: _texts(known, name=name) for name, known in self.reference.items()}
+
+    def __dir__(self) -> list[str]:
+        return sorted(set(object.__dir__(self)) - _INTERNAL)
 
     def _demand(self, codes: Sequence[str]) -> None:
         for pattern in self.select:

@@ -41,7 +41,7 @@ def _misread(character: str) -> str | None:
         return None
 
 
-MOJIBAKE = {wrong: right for right in _MISREAD if (wrong := _misread(right)) is not None}
+MOJIBAKE = {wrong: right for right in _MISREAD for wrong in [_misread(right)] if wrong is not None}
 
 
 def _any_text(pattern: str) -> ByText:

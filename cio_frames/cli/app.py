@@ -80,7 +80,7 @@ def _app() -> App:
         help_epilogue=exits_table(),
         help_format="plaintext",
         help_formatter=Manual(),
-        version=cio_frames.__version__,
+        version=lambda: f"cio-frames {cio_frames.__version__}",
         suppress_keyboard_interrupt=False,
     )
     for place, (command, examples) in enumerate(_COMMANDS):

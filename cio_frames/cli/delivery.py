@@ -21,7 +21,7 @@ from cio_frames.run import Run
 from cio_frames.run.report import run_view
 from cio_frames.sandbox import Sandbox
 from cio_frames.sending import Client, connect
-from cio_frames.views.displays import display
+from cio_frames.views.displays import ShowProgress, display
 from cio_frames.views.html import NOTHING, Drawn
 from cio_frames.views.wording import many
 from cio_frames.workspaces import sandbox
@@ -172,7 +172,7 @@ def _is_asked(target: Target) -> bool:
     return target.to != "sandbox" and target.endpoint is None and not target.yes
 
 
-def _sent(begin: Callable[[object], Run], *, target: Target) -> Run:
+def _sent(begin: Callable[[ShowProgress], Run], *, target: Target) -> Run:
     """Send, and tell what became of the rows even if the run ends early."""
     shown = None if target.progress == "off" else display(target.progress)
     try:

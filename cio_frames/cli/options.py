@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Group, Parameter
 
-Call = Literal["identify", "track", "page", "screen", "group", "alias", "form"]
+from cio_frames.spec import CallName
+
 Doubt = Literal["resend", "skip", "report"]
 Form = Literal["text", "json"]
 
@@ -64,7 +65,7 @@ class Fields:
         lit: A constant instead of a column, as argument=value, e.g. --lit "event=Order Completed".
     """
 
-    call: Call
+    call: CallName
     user_id: Column = None
     anonymous_id: Column = None
     event: Column = None

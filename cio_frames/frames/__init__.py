@@ -1,7 +1,7 @@
 """Any table, as one polars.LazyFrame: the only door in."""
 
 from cio_frames.frames.columns import ROW
-from cio_frames.frames.door import read
+from cio_frames.frames.door import AnyTable, PandasFrame, read
 from cio_frames.frames.files import scan
 from cio_frames.frames.fingerprint import Fingerprint, fingerprint
 from cio_frames.frames.lookahead import Crew, ahead
@@ -11,9 +11,11 @@ from cio_frames.frames.table import Table
 
 __all__ = [
     "ROW",
+    "AnyTable",
     "Crew",
     "Fingerprint",
     "Note",
+    "PandasFrame",
     "Table",
     "ahead",
     "collected",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import polars as pl
 from polars.datatypes import DataTypeClass
@@ -14,6 +14,23 @@ from cio_frames.frames.notes import Note
 from cio_frames.frames.scanned import scanned_of
 from cio_frames.frames.streaming import collected
 from cio_frames.frames.table import Table, reading
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+PandasFrame: TypeAlias = "pd.DataFrame"
+
+
+class ArrowStream(Protocol):
+    """A table with an Arrow stream: of pandas, pyarrow, DuckDB, Ibis and others."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Return the stream."""
+
+
+AnyTable = pl.DataFrame | pl.LazyFrame | ArrowStream | Sequence[Mapping[str, Any]]
+"""What the package takes for a table."""
 
 
 def read(anything: Any) -> Table:

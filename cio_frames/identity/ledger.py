@@ -76,7 +76,7 @@ class Ledger:
         self, *, settings: Settings, now: datetime, known: pl.DataFrame | None = None
     ) -> None:
         self._now = now
-        self.model = Model(settings)
+        self.model: Model = Model(settings)
         self.given: frozenset[str] = frozenset()
         if known is not None:
             self.model.load(exported(known))

@@ -57,8 +57,8 @@ class Model:
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
-        self.settings = Settings() if settings is None else settings
-        self.store = Store(settings=self.settings)
+        self.settings: Settings = Settings() if settings is None else settings
+        self.store: Store = Store(settings=self.settings)
 
     def apply(
         self, message: Mapping[str, Any], *, received_at: datetime, times: int = 1

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 
 from cio_frames.errors import MappingError
+from cio_frames.frames import AnyTable
 from cio_frames.identity import Settings
 from cio_frames.plan.plan import Plan
 from cio_frames.plan.report import plan_view
 from cio_frames.plan.sendable import Sendable
 from cio_frames.validation import as_texts
 from cio_frames.views import backfill as report
+from cio_frames.views.displays import ShowProgress
 from cio_frames.views.html import bundle
 
 if TYPE_CHECKING:
@@ -57,7 +59,11 @@ class Backfill(Sendable):
         return pl.concat(frames)
 
     def advice(
-        self, known: Any = None, *, settings: Settings | None = None, progress: object = "auto"
+        self,
+        known: AnyTable | None = None,
+        *,
+        settings: Settings | None = None,
+        progress: ShowProgress = "auto",
     ) -> "Advice":
         """Tell what the order of the plans loses, and which order loses nothing.
 
@@ -80,7 +86,10 @@ class Backfill(Sendable):
 
 
 def backfill(
-    plans: Sequence[Plan], *, order: Literal["given", "advised"] = "given", known: Any = None
+    plans: Sequence[Plan],
+    *,
+    order: Literal["given", "advised"] = "given",
+    known: AnyTable | None = None,
 ) -> Backfill:
     """Join several plans into one that is sent in order.
 

@@ -14,6 +14,7 @@ from cio_frames.run import Run
 from cio_frames.sending import Client
 from cio_frames.spec import CALLS
 from cio_frames.views import estimate as views
+from cio_frames.views.displays import ShowProgress
 from cio_frames.views.estimate import EstimateView, Line
 from cio_frames.views.html import bundle
 from cio_frames.views.wording import duration, many, number, size
@@ -164,7 +165,7 @@ def estimate(
     rate: float | None,
     latency_s: float,
     price_per_profile: float | None,
-    progress: object,
+    progress: ShowProgress,
 ) -> Estimate:
     """Return what sending plans will take.
 

@@ -4,12 +4,14 @@ Each is loaded when it is asked for: most plans are looked at and sent without.
 """
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
+from cio_frames.frames import AnyTable
 from cio_frames.identity import Settings
 from cio_frames.identity.settings import LARGEST
 from cio_frames.sending import Client
 from cio_frames.sending.client import RATE
+from cio_frames.views.displays import ShowProgress
 
 if TYPE_CHECKING:
     from cio_frames.identity.preview import Premise
@@ -33,12 +35,12 @@ class Foresight(ABC):
 
     def identity(
         self,
-        known: Any = None,
+        known: AnyTable | None = None,
         *,
         settings: Settings | None = None,
         on_conflict: "OnConflict" = "report",
         largest: int = LARGEST,
-        progress: object = "auto",
+        progress: ShowProgress = "auto",
     ) -> "IdentityPreview":
         """Show which people the rows create, update, merge and confuse.
 
@@ -68,7 +70,11 @@ class Foresight(ABC):
         return identity(self.plans, premise, on_conflict=on_conflict, progress=progress)
 
     def rehearse(
-        self, known: Any = None, *, settings: Settings | None = None, progress: object = "auto"
+        self,
+        known: AnyTable | None = None,
+        *,
+        settings: Settings | None = None,
+        progress: ShowProgress = "auto",
     ) -> "Rehearsal":
         """Send everything to a private embedded workspace, and compare with the preview.
 
@@ -95,12 +101,12 @@ class Foresight(ABC):
         self,
         client: Client | None = None,
         *,
-        known: Any = None,
+        known: AnyTable | None = None,
         settings: Settings | None = None,
         rate: float | None = RATE,
         latency_s: float = LATENCY_S,
         price_per_profile: float | None = None,
-        progress: object = "auto",
+        progress: ShowProgress = "auto",
     ) -> "Estimate":
         """Tell what sending will take: requests, bytes, time, new profiles and their price.
 
@@ -133,7 +139,11 @@ class Foresight(ABC):
         )
 
     def premise(
-        self, known: Any = None, *, settings: Settings | None = None, largest: int = LARGEST
+        self,
+        known: AnyTable | None = None,
+        *,
+        settings: Settings | None = None,
+        largest: int = LARGEST,
     ) -> "Premise":
         """Return what a preview assumes."""
         from cio_frames.identity.preview import Premise

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import polars as pl
 
 from cio_frames.errors import IdentityRefusedError, MappingError
-from cio_frames.frames import Note, read
+from cio_frames.frames import AnyTable, Note, read
 from cio_frames.identity.collector import paused
 from cio_frames.identity.conflicts import MINOR, kinds
 from cio_frames.identity.export import export
@@ -21,7 +21,7 @@ from cio_frames.plan.links import linked
 from cio_frames.plan.passes import CHUNK_ROWS
 from cio_frames.spec import CALLS
 from cio_frames.views import identity as views
-from cio_frames.views.displays import display
+from cio_frames.views.displays import ShowProgress, display
 from cio_frames.views.html import Drawn, bundle, tag
 from cio_frames.views.narrative import narrated
 from cio_frames.views.progress import ProgressState
@@ -37,9 +37,11 @@ SHOWN_FROM_ROWS = 200_000
 """Smaller plans are previewed before a display would be seen."""
 ROUNDS = 5
 """Leaving rows out can bring up new conflicts; more often than this it never did."""
+_INTERNAL = frozenset({"found", "plans", "premise"})
+"""What the report asks of a preview; completion does not offer it."""
 
 
-def people_of(known: Any) -> pl.DataFrame | None:
+def people_of(known: AnyTable | None) -> pl.DataFrame | None:
     """Return an export of people as the model takes it.
 
     Raises:
@@ -48,7 +50,9 @@ def people_of(known: Any) -> pl.DataFrame | None:
     return None if known is None else export(read(known).lazy.collect())
 
 
-def foresee(plans: Sequence["Plan"], premise: Premise, *, progress: object = False) -> Preview:
+def foresee(
+    plans: Sequence["Plan"], premise: Premise, *, progress: ShowProgress = False
+) -> Preview:
     """Return what the messages of plans will have made of a workspace.
 
     Args:
@@ -101,7 +105,7 @@ def identity(
     premise: Premise,
     *,
     on_conflict: OnConflict = "report",
-    progress: object = False,
+    progress: ShowProgress = False,
 ) -> "IdentityPreview":
     """Return who is who after these plans.
 
@@ -131,7 +135,9 @@ def identity(
     return found
 
 
-def _previewed(plans: Sequence["Plan"], premise: Premise, *, progress: object) -> "IdentityPreview":
+def _previewed(
+    plans: Sequence["Plan"], premise: Premise, *, progress: ShowProgress
+) -> "IdentityPreview":
     found = foresee(plans, premise, progress=progress)
     return IdentityPreview(found=found, plans=tuple(plans), premise=premise)
 
@@ -175,21 +181,15 @@ def _without(plans: Sequence["Plan"], serious: pl.DataFrame) -> list["Plan"]:
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class IdentityPreview:
-    """Who is who after a plan or a back-fill, before anything is sent.
-
-    Attributes:
-        found: The preview as polars frames.
-        plans: The plans it is about, without the rows that `on_conflict="reject"` left out.
-        premise: What it assumes.
-    """
+    """Who is who after a plan or a back-fill, before anything is sent."""
 
     found: Preview
-    plans: tuple["Plan", ...]
+    plans: tuple["Plan", ...]  # without the rows that `on_conflict="reject"` left out
     premise: Premise
 
     @property
     def plan(self) -> "Sendable":
-        """What to send: the plan or back-fill, without the rows that were left out."""
+        """The plan or back-fill to send, without the rows that were left out."""
         from cio_frames.plan.backfill import Backfill
 
         return self.plans[0] if len(self.plans) == 1 else Backfill(self.plans)
@@ -252,6 +252,9 @@ class IdentityPreview:
         """
         told = story(self.found, who, calls=[plan.call for plan in self.plans])
         return narrated(who, told)
+
+    def __dir__(self) -> list[str]:
+        return sorted(set(super().__dir__()) - _INTERNAL)
 
     def __repr__(self) -> str:
         return views.text(identity_view(self))

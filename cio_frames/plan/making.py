@@ -1,17 +1,17 @@
 """From a table and what a verb was asked for to a plan."""
 
 from difflib import get_close_matches
-from typing import Any
+from typing import overload
 
 import polars as pl
 
 from cio_frames.checks import Checks
 from cio_frames.errors import MappingError
-from cio_frames.frames import Table, read
+from cio_frames.frames import AnyTable, PandasFrame, Table, read
 from cio_frames.frames.table import reading
 from cio_frames.mapping import Ask, propose, resolve
 from cio_frames.plan.plan import Plan
-from cio_frames.spec import CALLS, Call
+from cio_frames.spec import CALLS, Call, CallName
 
 SAMPLE_ROWS = 1_000
 WHO = ("user_id", "anonymous_id", "group_id", "previous_id", "email", "id")
@@ -50,7 +50,17 @@ def make(
     return Plan(table=table, mapping=mapping, checks=checks or Checks(), namespace=namespace)
 
 
-def suggest(frame: Any, call: str) -> Any:
+@overload
+def suggest(  # type: ignore[overload-overlap]  # pandas frames have Arrow streams too
+    frame: PandasFrame, call: CallName
+) -> PandasFrame: ...
+
+
+@overload
+def suggest(frame: AnyTable, call: CallName) -> pl.DataFrame: ...
+
+
+def suggest(frame: AnyTable, call: CallName) -> "PandasFrame | pl.DataFrame":
     """Propose which column feeds which argument of a call, with the reason for each.
 
     Args:

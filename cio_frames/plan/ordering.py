@@ -10,6 +10,7 @@ from cio_frames.identity import order
 from cio_frames.identity.order import Loss
 from cio_frames.identity.preview import Premise
 from cio_frames.plan.identity import foresee
+from cio_frames.views.displays import ShowProgress
 from cio_frames.views.html import bundle
 from cio_frames.views.narrative import narrated
 
@@ -76,7 +77,9 @@ class Advice:
         return bundle(drawn.html, drawn.text)
 
 
-def advise(plans: tuple["Plan", ...], premise: Premise, *, progress: object = False) -> Advice:
+def advise(
+    plans: tuple["Plan", ...], premise: Premise, *, progress: ShowProgress = False
+) -> Advice:
     """Return advice on the order of plans.
 
     Args:

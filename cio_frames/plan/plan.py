@@ -34,6 +34,12 @@ from cio_frames.views import report
 from cio_frames.views.html import bundle
 
 PREVIEW_ROWS = 1_000
+_INTERNAL = frozenset({
+    "applied", "batch_bytes", "changed", "clock", "decisions", "fingerprint", "mapping",
+    "message_bytes", "messages", "namespace", "offered", "plans", "rows", "scope",
+    "segments", "steps", "survey", "table", "worked",
+})  # fmt: skip
+"""What only this package asks of a plan; completion does not offer it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -41,22 +47,15 @@ class Plan(Sendable):
     """What would be sent for one table. Nothing leaves before `send`.
 
     Attributes:
-        table: The rows.
-        mapping: Where every value goes.
         checks: Which checks apply.
-        namespace: Keeps message ids of one place apart from those of another.
-        clock: Tells the planned time of sending.
-        steps: The mapping as it was before each repair.
-        message_bytes: The most bytes of a message.
-        batch_bytes: The most bytes of a request.
     """
 
     table: Table
     mapping: MessageMapping
     checks: Checks = field(default_factory=Checks)
-    namespace: str = ""
-    clock: Callable[[], datetime] = utc_now
-    steps: tuple[MessageMapping, ...] = ()
+    namespace: str = ""  # keeps message ids of one place apart from those of another
+    clock: Callable[[], datetime] = utc_now  # tells the planned time of sending
+    steps: tuple[MessageMapping, ...] = ()  # the mapping as it was before each repair
     message_bytes: int = LIMITS["message_bytes"].value
     batch_bytes: int = LIMITS["batch_bytes"].value
 
@@ -79,22 +78,22 @@ class Plan(Sendable):
             checks=self.applied,
             namespace=self.namespace,
             batch_bytes=self.batch_bytes,
-            whole=self.whole,
+            whole=self._whole,
             shares=self.checks.shares(),
         )
 
     @cached_property
-    def whole(self) -> pl.DataFrame:
+    def _whole(self) -> pl.DataFrame:
         """What only a look at the whole table finds."""
         return overlook(self.table, scope=self.scope(), checks=self.applied)
 
     @cached_property
-    def foreseen(self) -> pl.DataFrame:
+    def _foreseen(self) -> pl.DataFrame:
         """The part of that which keeps rows from being sent; alone, it is found faster."""
-        if "glance" in self.__dict__:
-            return self.glance.foreseen
-        if "whole" in self.__dict__:
-            return self.whole.filter(pl.col("severity").is_in(BLOCKING))
+        if "_glance" in self.__dict__:
+            return self._glance.foreseen
+        if "_whole" in self.__dict__:
+            return self._whole.filter(pl.col("severity").is_in(BLOCKING))
         strict = [check for check in self.applied if check.severity in BLOCKING]
         return overlook(self.table, scope=self.scope(), checks=strict)
 
@@ -128,7 +127,7 @@ class Plan(Sendable):
 
     @property
     def fixes(self) -> Any:
-        """What can be repaired: code, what the repair does, whether it is safe, rows."""
+        """What can be repaired, with code, what the repair does, whether it is safe, and rows."""
         rows = [
             {
                 "code": check.code,
@@ -172,7 +171,7 @@ class Plan(Sendable):
 
     @property
     def changes(self) -> Any:
-        """What the repairs changed: code, column, rows, and a few values before and after."""
+        """What the repairs changed, with code, column, rows, and a few values before and after."""
         return self._native(self.changed)
 
     @cached_property
@@ -202,7 +201,7 @@ class Plan(Sendable):
             checks=self.applied,
             namespace=self.namespace,
             chunk_rows=chunk_rows,
-            known=self.foreseen,
+            known=self._foreseen,
             links=links,
         )
 
@@ -223,7 +222,7 @@ class Plan(Sendable):
             checks=self.applied,
             namespace=self.namespace,
             batch_bytes=self.batch_bytes,
-            known=self.foreseen,
+            known=self._foreseen,
             choice=choice,
             links=links,
             plan=plan,
@@ -231,19 +230,19 @@ class Plan(Sendable):
         )
 
     @cached_property
-    def glance(self) -> Glance:
+    def _glance(self) -> Glance:
         """One pass over all rows that looks only for what keeps them from being sent."""
         return glance(self.table, scope=self.scope(), checks=self.applied)
 
     @property
     def rows(self) -> int:
         """How many rows there are."""
-        return self.survey.rows if self._surveyed else self.glance.rows
+        return self.survey.rows if self._surveyed else self._glance.rows
 
     @cached_property
     def fingerprint(self) -> str:
         """What tells the table that was checked from another one."""
-        return fingerprint(self.table) if self._surveyed else self.glance.fingerprint
+        return fingerprint(self.table) if self._surveyed else self._glance.fingerprint
 
     @property
     def _surveyed(self) -> bool:
@@ -255,7 +254,7 @@ class Plan(Sendable):
 
         Where the survey was not asked for, only what could forbid is looked at.
         """
-        found = self.survey.findings if self._surveyed else self.glance.findings
+        found = self.survey.findings if self._surveyed else self._glance.findings
         refused = found.filter(pl.col("severity") == "refuse")
         return refused.unique("code", maintain_order=True).to_dicts()
 
@@ -281,14 +280,17 @@ class Plan(Sendable):
             now=self.clock(),
             allow=frozenset(self.checks.allow),
             sensitive=self.checks.allow_sensitive,
-            reference=self.references,
+            reference=self._references,
             message_bytes=self.message_bytes,
         )
 
     @cached_property
-    def references(self) -> Mapping[str, pl.Series]:
+    def _references(self) -> Mapping[str, pl.Series]:
         """What identifiers are known to look like, read once."""
         return self.checks.references()
+
+    def __dir__(self) -> list[str]:
+        return sorted(set(super().__dir__()) - _INTERNAL)
 
     def __repr__(self) -> str:
         return report.text(plan_view(self))

@@ -13,6 +13,7 @@ from cio_frames.identity.preview import Premise, Preview
 from cio_frames.identity.rules import FAILED
 from cio_frames.plan.identity import foresee
 from cio_frames.views import rehearsal as views
+from cio_frames.views.displays import ShowProgress
 from cio_frames.views.html import bundle
 from cio_frames.views.rehearsal import Compared, RehearsalView
 from cio_frames.workspaces import sandbox
@@ -78,7 +79,9 @@ class Before:
     failures: Counter[str]
 
 
-def rehearse(sendable: "Sendable", premise: Premise, *, progress: object = False) -> Rehearsal:
+def rehearse(
+    sendable: "Sendable", premise: Premise, *, progress: ShowProgress = False
+) -> Rehearsal:
     """Send plans to a private workspace that nobody else sees, and compare.
 
     The workspace starts from the people of the premise, has its settings, and its clock stands

@@ -13,9 +13,14 @@ from cio_frames.plan.foresight import Foresight
 from cio_frames.run import Choice, InDoubt, Job, Run, begin, choose, take_up
 from cio_frames.run.starting import Durability, Pii
 from cio_frames.sending import Client
+from cio_frames.views.displays import ShowProgress
 
 if TYPE_CHECKING:
     from cio_frames.plan.plan import Plan
+
+
+_INTERNAL = frozenset({"job", "premise", "require_sendable"})
+"""What only this package asks of plans; completion does not offer it."""
 
 
 class Sendable(Foresight, ABC):
@@ -41,7 +46,7 @@ class Sendable(Foresight, ABC):
         client: Client,
         *,
         audit: Path | str = "audit",
-        progress: object = "auto",
+        progress: ShowProgress = "auto",
         wait: bool = True,
         repeat: bool = False,
         in_doubt: InDoubt | None = None,
@@ -94,7 +99,7 @@ class Sendable(Foresight, ABC):
         client: Client,
         *,
         audit: Path | str = "audit",
-        progress: object = "auto",
+        progress: ShowProgress = "auto",
         repeat: bool = False,
         in_doubt: InDoubt | None = None,
         durability: Durability = "power",
@@ -148,6 +153,9 @@ class Sendable(Foresight, ABC):
             namespace=" ".join(dict.fromkeys(plan.namespace for plan in plans)),
         )
 
+    def __dir__(self) -> list[str]:
+        return sorted(set(super().__dir__()) - _INTERNAL)
+
     def _segments(self, choice: Choice) -> Iterator[Segment]:
         from cio_frames.plan.links import linked
 
@@ -181,7 +189,7 @@ def resume(
     plan: Sendable | None = None,
     *,
     in_doubt: InDoubt | None = None,
-    progress: object = "auto",
+    progress: ShowProgress = "auto",
     wait: bool = True,
 ) -> Run:
     """Finish what a run left: after a crash, an interrupt or an outage.

@@ -32,13 +32,15 @@ from cio_frames.sending import (
     send,
 )
 from cio_frames.views import summary
-from cio_frames.views.displays import display
+from cio_frames.views.displays import ShowProgress, display
 from cio_frames.views.html import Drawn, bundle
 from cio_frames.views.watching import Progress
 
 WAIT_S = 0.1
 INTERRUPTED = "INTERRUPTED"
 OUTAGE = "OUTAGE"
+_INTERNAL = frozenset({"is_over", "job", "pace", "start"})
+"""What plans and displays ask of a run; completion does not offer it."""
 
 
 class Run:
@@ -70,7 +72,7 @@ class Run:
         choice: Choice,
         known: Mapping[str, int] = MappingProxyType({}),
         held: Mapping[int, Refusal] = MappingProxyType({}),
-        progress: object,
+        progress: ShowProgress,
         detached: bool,
         clock: Callable[[], datetime],
     ) -> None:
@@ -81,10 +83,10 @@ class Run:
         self._held = held
         self._clock = clock
         self._detached = detached
-        self.run_id = recorder.run.info.run_id
+        self.run_id: str = recorder.run.info.run_id
         self.audit: Path = recorder.directory
         self._tally = Tally(rows=sum(job.rows), known=known)
-        self.pace = Pace()
+        self.pace: Pace = Pace()
         self._stop = StopFlag()
         self._control = Control()
         shown = display(progress, run=self if detached else None)
@@ -308,6 +310,9 @@ class Run:
     def _drawn(self) -> Drawn:
         view = run_view(self)
         return Drawn(html=summary.html(view), text=summary.text(view))
+
+    def __dir__(self) -> list[str]:
+        return sorted(set(super().__dir__()) - _INTERNAL)
 
     def __repr__(self) -> str:
         return self._drawn().text

@@ -17,6 +17,7 @@ from cio_frames.run.job import Job
 from cio_frames.run.run import Run
 from cio_frames.sending import Client
 from cio_frames.views import displays
+from cio_frames.views.displays import ShowProgress
 
 Durability = Literal["power", "process"]
 Pii = Literal["hmac", "ids", "full"]
@@ -60,7 +61,7 @@ def begin(
     client: Client,
     audit: Path | str,
     choice: Choice,
-    progress: object,
+    progress: ShowProgress,
     detached: bool,
     durability: Durability,
     pii: Pii,
@@ -118,7 +119,7 @@ def take_up(
     client: Client,
     directory: Path | str,
     in_doubt: InDoubt | None,
-    progress: object,
+    progress: ShowProgress,
     detached: bool,
     clock: Callable[[], datetime] = utc_now,
 ) -> Run:

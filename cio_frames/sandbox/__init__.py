@@ -5,12 +5,12 @@ The server's libraries are loaded when a sandbox is made, not when the package i
 
 from typing import TYPE_CHECKING, Any
 
-from cio_frames.sandbox.faults import PROFILES, Faults
+from cio_frames.sandbox.faults import PROFILES, FaultProfile, Faults
 
 if TYPE_CHECKING:
     from cio_frames.sandbox.sandbox import Sandbox
 
-__all__ = ["PROFILES", "Faults", "Sandbox"]
+__all__ = ["PROFILES", "FaultProfile", "Faults", "Sandbox"]
 
 
 def __getattr__(name: str) -> Any:

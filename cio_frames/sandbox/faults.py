@@ -11,6 +11,11 @@ from cio_frames.errors import SandboxError
 Way = Literal["answer", "reset", "cut", "drip"]
 """How an answer ends: whole, never, in the middle, or byte by byte."""
 
+FaultProfile = Literal[
+    "none", "flaky", "storm", "outage", "slow", "echo", "permissive-loss", "revoked-key"
+]
+"""The names of `PROFILES`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
@@ -192,7 +197,7 @@ PROFILES: Mapping[str, Faults] = MappingProxyType(
 """Weather by name."""
 
 
-def weather(faults: str | Faults, *, seed: int | None = None) -> Faults:
+def weather(faults: FaultProfile | Faults, *, seed: int | None = None) -> Faults:
     """Return faults by name or as they are given, with another seed if there is one.
 
     Raises:
@@ -206,7 +211,7 @@ def weather(faults: str | Faults, *, seed: int | None = None) -> Faults:
         if faults not in PROFILES:
             raise SandboxError(
                 f"{faults!r} is not the name of any faults. There are: {', '.join(PROFILES)}; or "
-                "pass cio_frames.sandbox.Faults(...)."
+                "pass cio.Faults(...)."
             )
         faults = PROFILES[faults]
     return faults if seed is None else replace(faults, seed=seed)

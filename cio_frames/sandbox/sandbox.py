@@ -14,7 +14,7 @@ from cio_frames.errors import SandboxError
 from cio_frames.identity import Model, Settings
 from cio_frames.identity.export import export
 from cio_frames.sandbox.app import Desk
-from cio_frames.sandbox.faults import Fault, Faults, weather
+from cio_frames.sandbox.faults import Fault, FaultProfile, Faults, weather
 from cio_frames.sandbox.guard import Guard
 from cio_frames.sandbox.intake import Rules
 from cio_frames.sandbox.keys import Keys
@@ -53,7 +53,7 @@ class Sandbox:
         write_key: The key of the Pipelines calls; random if not given.
         site_id: The site id of forms; random if not given.
         track_api_key: The key that belongs to the site id; random if not given.
-        clock: Tells the time of arrival.
+        clock: Tells the time of arrival, instead of this machine's clock.
         connect: Makes a client of this package that sends here.
 
     Examples:
@@ -73,7 +73,7 @@ class Sandbox:
         settings: Settings | None = None,
         batch_errors: Literal["whole", "items"] = "whole",
         oversize_status: int = 400,
-        faults: str | Faults = "none",
+        faults: FaultProfile | Faults = "none",
         seed: int | None = None,
         keep: Keep = "all",
         port: int = 0,
@@ -81,7 +81,7 @@ class Sandbox:
         write_key: str | None = None,
         site_id: str | None = None,
         track_api_key: str | None = None,
-        clock: Callable[[], datetime] = _now,
+        clock: Callable[[], datetime] | None = None,
         connect: Callable[["Sandbox"], Any] | None = None,
     ) -> None:
         given = {"write_key": write_key, "site_id": site_id, "track_api_key": track_api_key}
@@ -94,7 +94,7 @@ class Sandbox:
             rules=Rules(batch_errors=batch_errors, oversize_status=oversize_status),
             bounds=Bounds(),
             region=region,
-            clock=clock,
+            clock=clock or _now,
             faults=self._fault_for,
         ).app()
         self._port = port
@@ -187,7 +187,7 @@ class Sandbox:
         return self._faults
 
     @faults.setter
-    def faults(self, faults: str | Faults) -> None:
+    def faults(self, faults: FaultProfile | Faults) -> None:
         seed = self._faults.seed if isinstance(faults, str) else None
         self._faults = weather(faults, seed=seed)
 
@@ -291,7 +291,7 @@ class Sandbox:
 
     @property
     def messages(self) -> pl.DataFrame:
-        """Every message as it arrived: copies, dropped and refused ones too."""
+        """Every message as it arrived, with copies, dropped and refused ones."""
         self._check_process()
         return self._store.messages()
 

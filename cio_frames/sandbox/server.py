@@ -40,7 +40,7 @@ class Server:
             SandboxError: The port is taken, or the server does not come up.
         """
         self._socket = _bind(port)
-        self.host = f"{LOOPBACK}:{self._socket.getsockname()[1]}"
+        self.host: str = f"{LOOPBACK}:{self._socket.getsockname()[1]}"
         self._up = threading.Event()
         self._faults: list[BaseException] = []
         self._server = _Uvicorn(_config(app(self.host)), up=self._up)

@@ -15,7 +15,7 @@ class Bisection:
     """
 
     def __init__(self, size: int) -> None:
-        self.start = 0
+        self.start: int = 0
         self.size = size
         self._bad_until: int | None = None  # a bad message is before this position
         self._reach = size  # how much is worth trying, after what was found so far

@@ -2,24 +2,27 @@
 
 import hashlib
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Never
 from urllib.parse import urlsplit
 
-from cio_frames.config import Credentials, SecretKey, base_url, credentials
+from cio_frames.config import Credentials, SecretKey, base_url, credentials, variable
 from cio_frames.errors import ConfigError, MissingKeyError
 from cio_frames.sending.answers import Answer, Request
 from cio_frames.sending.http import ATTEMPT_SECONDS, Transport, Wire
-from cio_frames.spec import CALLS, LIMITS
+from cio_frames.spec import CALLS, LIMITS, Region
 
 RATE = 200.0
 """Requests per second that are not exceeded: a fifth of what Pipelines documents."""
 
 CONCURRENCY = 16
 """The most requests under way at once."""
+
+
+_INTERNAL = frozenset({"post", "request_rate", "require", "session", "workspaces"})
+"""What the sender asks of a client; completion does not offer it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,12 +86,15 @@ class Client:
             return self.rate
         return min(self.rate, float(LIMITS["track_requests_per_s"].value))
 
+    def __dir__(self) -> list[str]:
+        return sorted(set(object.__dir__(self)) - _INTERNAL)
+
     def __reduce_ex__(self, protocol: object) -> Never:
         raise TypeError("A Client cannot be pickled or copied: it holds keys. Connect over there.")
 
 
 def connect(
-    region: str | None = None,
+    region: Region | None = None,
     *,
     write_key: str | SecretKey | None = None,
     site_id: str | None = None,
@@ -99,12 +105,12 @@ def connect(
     gzip: bool = True,
     transport: Any = None,
     attempt_s: float = ATTEMPT_SECONDS,
-    environ: Mapping[str, str] = os.environ,
+    environ: Mapping[str, str] | None = None,
 ) -> Client:
     """Make a client for one workspace. Nothing is sent.
 
     Args:
-        region: `us` or `eu`, where the account is; else `CIO_REGION`, else `us`.
+        region: "us" or "eu", where the account is; else `CIO_REGION`, else "us".
         write_key: Key of the Pipelines source, else `CIO_WRITE_KEY`.
         site_id: Site ID, needed for forms; else `CIO_SITE_ID`.
         track_api_key: Track API key, needed for forms; else `CIO_TRACK_API_KEY`.
@@ -114,7 +120,7 @@ def connect(
         gzip: Whether bodies are compressed.
         transport: A transport of httpx that takes the place of the network.
         attempt_s: Total seconds of one attempt of a request.
-        environ: Where variables are read from.
+        environ: What is read instead of the environment of this process.
 
     Raises:
         MissingKeyError: There is no key at all.
@@ -125,19 +131,26 @@ def connect(
         >>> connect("eu", write_key="k1")
         Client(region='eu', endpoint='cdp-eu.customer.io', strict=True, gzip=True, rate=200.0, concurrency=16)
     """
-    region = region or environ.get("CIO_REGION") or "us"
+    try:
+        place = _region(region or variable("CIO_REGION", environ=environ) or "us")
+        keys = credentials(
+            write_key=write_key, site_id=site_id, track_api_key=track_api_key, environ=environ
+        )
+        bases = {api: base_url(place, api, endpoint=endpoint) for api in ("pipelines", "forms")}
+        loopback = endpoint is not None
+    except ConfigError as error:
+        raise error.with_traceback(None) from None  # the frames below hold keys
+    finally:
+        # A traceback that shows the values of variables must not show these.
+        del region, write_key, site_id, track_api_key, endpoint, environ
     if rate is not None and not (rate > 0 and math.isfinite(rate)):
         raise ConfigError(f"rate={rate} is not a number of requests per second; None lifts it.")
-    keys = credentials(
-        write_key=write_key, site_id=site_id, track_api_key=track_api_key, environ=environ
-    )
     if keys.write_key is None and keys.track_api_key is None:
         raise MissingKeyError("write_key", variable="CIO_WRITE_KEY")
-    bases = {api: base_url(region, api, endpoint=endpoint) for api in ("pipelines", "forms")}
     wire = Wire(
         bases=bases,
         basic=_basic_of(keys),
-        loopback=endpoint is not None,
+        loopback=loopback,
         strict=strict,
         gzip=gzip,
         attempt_s=attempt_s,
@@ -145,7 +158,7 @@ def connect(
     )
     host = urlsplit(bases["pipelines"]).netloc
     return Client(
-        region=region,
+        region=place,
         endpoint=host,
         strict=strict,
         gzip=gzip,
@@ -153,6 +166,17 @@ def connect(
         _wire=wire,
         _credentials=keys,
     )
+
+
+def _region(name: str) -> Region:
+    match name:
+        case "us" | "eu":
+            return name
+        case _:
+            raise ConfigError(
+                'region is "us" or "eu", where the account is: cio.connect("eu"), or CIO_REGION=eu. '
+                "What was given is not repeated here: it could be a key, which goes into write_key=."
+            )
 
 
 def _basic_of(keys: Credentials) -> Callable[[str], tuple[str, str]]:

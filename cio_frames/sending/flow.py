@@ -54,7 +54,7 @@ class Flow:
         self, client: Client, *, clock: Clock, tell: Listener, control: Control | None = None
     ) -> None:
         now = clock.monotonic()
-        self.ending = asyncio.Event()
+        self.ending: asyncio.Event = asyncio.Event()
         self._clock = clock
         self._tell = tell
         self._client = client

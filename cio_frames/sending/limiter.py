@@ -82,7 +82,7 @@ class Concurrency:
     _EVEN = 1 + 1e-9  # a sum of equal times is not always their multiple
 
     def __init__(self, *, most: int = 16, start: int = 2) -> None:
-        self.limit = min(start, most)
+        self.limit: int = min(start, most)
         self._most = most
         self._window_ends = -math.inf
         self._window: list[float] = []
@@ -155,7 +155,7 @@ class Breaker:
         most: float = 10.0,
         closes_after: int = 3,
     ) -> None:
-        self.is_open = False
+        self.is_open: bool = False
         self._share = share
         self._floor_per_s = floor_per_s
         self._most = most

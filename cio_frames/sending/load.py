@@ -22,11 +22,11 @@ class Load:
     def __init__(self, batch: Batch, *, places: Callable[[], pl.DataFrame] = pl.DataFrame) -> None:
         self.batch = batch
         self._look_up = places
-        self.search = Bisection(len(batch))
+        self.search: Bisection = Bisection(len(batch))
         self.plain = False  # leave compression out
         self.gzip_refused: tuple[int, int] | None = None
-        self.doubt_until = 0  # messages before this position may have been applied
-        self.refused_until = 0  # messages before it were in a request refused as a whole
+        self.doubt_until: int = 0  # messages before this position may have been applied
+        self.refused_until: int = 0  # messages before it were in a request refused as a whole
         self.flying_until = 0  # messages before it are in a request without an answer yet
         self.accepted = self.rejected = 0
         self.probed = False

@@ -1,6 +1,6 @@
 """What Customer.io says, as rows: calls, fields, limits, regions and names, each with its source."""
 
-from cio_frames.spec.calls import BATCH_FIELDS, BATCH_PATH, CALLS, Api, Call
+from cio_frames.spec.calls import BATCH_FIELDS, BATCH_PATH, CALLS, Api, Call, CallName
 from cio_frames.spec.context import CONTEXT
 from cio_frames.spec.fields import Field, FieldType, folded
 from cio_frames.spec.limits import LIMITS, Limit
@@ -34,6 +34,7 @@ __all__ = [
     "STRIPPED_TRAITS",
     "Api",
     "Call",
+    "CallName",
     "Field",
     "FieldType",
     "Host",

@@ -32,6 +32,9 @@ from cio_frames.spec.fields import (
 Api = Literal["pipelines", "forms", "form-action"]
 """The surfaces that take data, each with its own hosts and credentials."""
 
+CallName = Literal["identify", "track", "page", "screen", "group", "alias", "form"]
+"""The calls that have a verb, as in `df.cio.<name>`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import MappingProxyType
-from typing import Any, Protocol, TextIO, assert_never
+from typing import Any, Literal, Protocol, TextIO, assert_never
 
 from cio_frames.errors import MissingLibraryError
 from cio_frames.views import live
@@ -17,6 +17,9 @@ from cio_frames.views.text import cells, shortened
 from cio_frames.views.watching import Display, Leaves
 from cio_frames.views.widget import Show, Steered, Widget
 from cio_frames.views.wording import CTRL_C, INTERRUPT, STEER
+
+ShowProgress = Literal["auto"] | bool | Kind | Callable[[ProgressState], object]
+"""How progress is shown: as it fits, not at all, in one way, or by a function."""
 
 _LINE_EVERY_S = 10.0
 _LIBRARIES = MappingProxyType(
@@ -41,7 +44,7 @@ def require(wanted: object) -> None:
 
 
 def display(
-    wanted: object = "auto",
+    wanted: ShowProgress = "auto",
     *,
     run: Steered | None = None,
     surroundings: Surroundings | None = None,

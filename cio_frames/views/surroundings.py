@@ -1,11 +1,13 @@
 """Where the program runs, and which display fits there."""
 
 import importlib.util
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TextIO, get_args
+
+from cio_frames.config import variable
+from cio_frames.errors import MappingError
 
 Kind = Literal["marimo", "widget", "html", "terminal", "lines", "off"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -41,7 +43,7 @@ def choose(wanted: object, surroundings: Surroundings) -> Kind:
         The kind of display.
 
     Raises:
-        ValueError: `wanted` is something else.
+        MappingError: `wanted` is something else.
 
     Examples:
         >>> choose("auto", Surroundings(kernel=True, widgets=True))
@@ -52,7 +54,7 @@ def choose(wanted: object, surroundings: Surroundings) -> Kind:
     if wanted in KINDS:
         return wanted
     if wanted is not True and wanted != "auto":
-        raise ValueError(f"progress={wanted!r} is none of: auto, False, {', '.join(KINDS)}.")
+        raise MappingError(f"progress={wanted!r} is none of: auto, False, {', '.join(KINDS)}.")
     if surroundings.marimo:
         return "marimo"
     if surroundings.kernel:
@@ -62,35 +64,32 @@ def choose(wanted: object, surroundings: Surroundings) -> Kind:
 
 def look(
     *,
-    modules: Mapping[str, Any] = sys.modules,
-    environ: Mapping[str, str] = os.environ,
+    modules: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
     stream: TextIO | None = None,
 ) -> Surroundings:
     """Return what can be found out without importing anything heavy.
 
     Args:
-        modules: The modules that are loaded: a notebook has loaded its own.
-        environ: The environment.
+        modules: What counts as loaded, instead of `sys.modules`: a notebook has loaded its own.
+        environ: What is read instead of the environment.
         stream: Where progress would be written; standard error if not given.
     """
-    shell = _shell(modules)
+    loaded = sys.modules if modules is None else modules
+    shell = _shell(loaded)
     names = getattr(shell, "user_ns", {})
     return Surroundings(
-        marimo=_in_marimo(modules),
+        marimo=_in_marimo(loaded),
         kernel=getattr(shell, "kernel", None) is not None,
         widgets=importlib.util.find_spec("ipywidgets") is not None,
-        vscode="VSCODE_PID" in environ or "__vsc_ipynb_file__" in names,
+        vscode=variable("VSCODE_PID", environ=environ) is not None or "__vsc_ipynb_file__" in names,
         tty=(stream or sys.stderr).isatty(),
     )
 
 
-def execution(*, modules: Mapping[str, Any] = sys.modules) -> int | None:
-    """Return the number of the input that IPython is working on, if it runs the program.
-
-    Args:
-        modules: The modules that are loaded.
-    """
-    count = getattr(_shell(modules), "execution_count", None)
+def execution() -> int | None:
+    """Return the number of the input that IPython is working on, if it runs the program."""
+    count = getattr(_shell(sys.modules), "execution_count", None)
     return count if isinstance(count, int) else None
 
 

@@ -69,8 +69,10 @@ class Progress:
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         now_s = clock()
-        self.state = ProgressState(label=label, total=total, started_s=now_s, now_s=now_s)
-        self.errors = 0
+        self.state: ProgressState = ProgressState(
+            label=label, total=total, started_s=now_s, now_s=now_s
+        )
+        self.errors: int = 0
         self._drawn, self._drawn_s = self.state, now_s
 
     def __call__(self, fact: Fact) -> None:

@@ -2,10 +2,10 @@
 
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 
-import cio_frames
 from cio_frames.cli.exits import Exit
 
 COMMANDS = ("check", "preview", "send", "resume", "audit", "sandbox", "demo")
@@ -42,9 +42,11 @@ def test_no_option_takes_a_key(cli):
     assert "CIO_WRITE_KEY" in told
 
 
-def test_version(cli):
-    """The version is that of the package."""
-    assert cli("--version").out.strip() == cio_frames.__version__
+def test_the_version_is_the_one_that_is_installed(cli):
+    """`--version` prints the program's name and the version that its distribution has."""
+    said = cli("--version")
+
+    assert (said.code, said.out) == (0, f"cio-frames {metadata.version('cio-frames')}\n")
 
 
 def test_the_module_runs_as_a_program(people):

@@ -66,6 +66,20 @@ def test_what_cannot_be_used_is_refused_at_once(options, error):
         connect(**KEYS, **options, environ={})
 
 
+def test_the_environment_is_read_when_a_client_is_made(monkeypatch):
+    """A variable that is set after the import counts, and one that is taken away does not."""
+    for name in ("CIO_WRITE_KEY", "CIO_SITE_ID", "CIO_TRACK_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(MissingKeyError):
+        connect()
+
+    monkeypatch.setenv("CIO_WRITE_KEY", WRITE_KEY)
+    monkeypatch.setenv("CIO_REGION", "eu")
+
+    assert connect().endpoint == "cdp-eu.customer.io"
+    assert connect().require("track") is None
+
+
 def test_a_client_without_any_key_is_refused():
     """The error names the argument and the variable."""
     with pytest.raises(MissingKeyError, match=r"write_key.*CIO_WRITE_KEY"):

@@ -1,10 +1,12 @@
 """What type checkers must know of the public names. Checked by mypy and pyright, never run."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, assert_type
 
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 
 import cio_frames as cio
 
@@ -45,6 +47,21 @@ client = cio.connect("eu", write_key="k", rate=None)
 assert_type(client.endpoint, str)
 assert_type(cio.audit("audit"), cio.Audit)
 assert_type(cio.audit("audit").explain(row=1), str)
+assert_type(cio.suggest(people, "track"), pd.DataFrame)
+assert_type(cio.suggest(pl.DataFrame({"id": ["u1"]}), "track"), pl.DataFrame)
+assert_type(cio.suggest(pl.LazyFrame({"id": ["u1"]}), "identify"), pl.DataFrame)
+assert_type(cio.frame([{"id": "u1"}]), cio.Frame)
+assert_type(cio.frame(pa.table({"id": ["u1"]})), cio.Frame)
+assert_type(plan.identity(known=people).summary, dict[str, Any])
+plan.rehearse(known=[{"id": "u1"}], progress=lambda state: print(state.total))
+plan.estimate(known=events, progress="lines")
+cio.sandbox(faults="flaky", keep="counts", seed=7).faults = cio.Faults(failed=0.1)
+assert_type(cio.__version__, str)
+refused: type[cio.CioError] = cio.errors.PlanRefusedError
+try:
+    plan.send(client)
+except cio.PlanRefusedError as error:
+    assert_type(error.findings, tuple[Mapping[str, Any], ...])
 checks = cio.Checks(ignore=["time"], severity={"id.missing": "refuse"})
 
 

@@ -12,6 +12,7 @@ import ipywidgets
 import pytest
 from inline_snapshot import snapshot
 
+from cio_frames.errors import MappingError
 from cio_frames.views import live
 from cio_frames.views.displays import Html, Lines, Marimo, Terminal, Told, display
 from cio_frames.views.html import Drawn, tag
@@ -62,7 +63,7 @@ def test_the_display_fits_the_place(wanted, surroundings, kind):
 @pytest.mark.parametrize("wanted", ["tqdm", 3, 1.5, []])
 def test_an_unknown_display_is_an_error_that_lists_the_known(wanted):
     """A wish that cannot be met is not ignored."""
-    with pytest.raises(ValueError, match="auto, False, marimo, widget, html, terminal"):
+    with pytest.raises(MappingError, match="auto, False, marimo, widget, html, terminal"):
         choose(wanted, JUPYTER)
 
 
