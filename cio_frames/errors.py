@@ -8,6 +8,7 @@ CioError
 │   └── InputFileError         a file that cannot be read; has `path` and `hint`
 ├── MappingError               the call was asked for in a way that cannot work
 │   ├── ColumnNotFoundError    a named column is not in the table
+│   ├── ChoiceError            an argument is none of the words that it takes
 │   ├── NoIdentifierError      nothing says who the rows are about
 │   └── FieldConflictError     two columns would fill one place of the message
 ├── ConfigError                keys, region or host
@@ -37,6 +38,7 @@ __all__ = [
     "AuditCorruptError",
     "AuditError",
     "AuditLockedError",
+    "ChoiceError",
     "CioError",
     "ColumnNamesError",
     "ColumnNotFoundError",
@@ -141,6 +143,24 @@ class NoIdentifierError(MappingError):
             f"{call} needs {named}, and no column looks like one. "
             f"Columns: {', '.join(available) or 'none'}."
         )
+
+
+class ChoiceError(MappingError):
+    """An argument is none of the words that it takes."""
+
+    def __init__(self, argument: str, value: object, *, choices: Sequence[str]) -> None:
+        self.argument = argument
+        self.choices: tuple[str, ...] = tuple(choices)
+        near = get_close_matches(str(value), choices, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        named = ", ".join(map(repr, choices))
+        super().__init__(f"{argument}={value!r} is not one of {named}.{hint}")
+
+    @classmethod
+    def require(cls, argument: str, value: object, choices: Sequence[str]) -> None:
+        """Raise unless a value is one of the choices."""
+        if value not in choices:
+            raise cls(argument, value, choices=choices)
 
 
 class FieldConflictError(MappingError):

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from cio_frames.checks.check import SEVERITIES, ByOwn, Check, Severity
-from cio_frames.errors import MappingError
+from cio_frames.errors import ChoiceError, MappingError
 from cio_frames.frames import read, scan
 from cio_frames.values import as_text
 
@@ -145,8 +145,7 @@ def rule(
     subject, _, problem = code.partition(".")
     if not (subject and problem):
         raise MappingError(f"rule({code!r}): a code reads as subject.problem, e.g. plan.unknown.")
-    if severity not in SEVERITIES:
-        raise MappingError(f"rule(severity={severity!r}) is not one of {', '.join(SEVERITIES)}.")
+    ChoiceError.require("severity", severity, SEVERITIES)
     if not isinstance(good, pl.Expr):
         raise MappingError(
             f"rule({code!r}) takes a polars expression that is true for good rows, e.g. "

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from cio_frames.errors import MappingError
+from cio_frames.errors import ChoiceError, MappingError
 from cio_frames.frames import AnyTable
 from cio_frames.identity import Settings
 from cio_frames.plan.plan import Plan
@@ -108,8 +108,7 @@ def backfill(
         >>> cio.backfill([people, events]).counts["rows"]
         2
     """
-    if order not in ("given", "advised"):
-        raise MappingError(f'order={order!r} is neither "given" nor "advised".')
+    ChoiceError.require("order", order, ("given", "advised"))
     joined = Backfill(plans)
     if order == "given":
         return joined

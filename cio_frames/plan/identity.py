@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import unquote
 
 import polars as pl
 
-from cio_frames.errors import IdentityRefusedError, MappingError
+from cio_frames.errors import ChoiceError, IdentityRefusedError
 from cio_frames.frames import AnyTable, Note, read
 from cio_frames.identity.collector import paused
 from cio_frames.identity.conflicts import MINOR, kinds
@@ -117,12 +117,9 @@ def identity(
 
     Raises:
         IdentityRefusedError: There are conflicts, and `on_conflict` is "refuse".
-        MappingError: `on_conflict` is none of the three.
+        ChoiceError: `on_conflict` is none of the three.
     """
-    if on_conflict not in ("report", "reject", "refuse"):
-        raise MappingError(
-            f'on_conflict={on_conflict!r} is not one of "report", "reject" and "refuse".'
-        )
+    ChoiceError.require("on_conflict", on_conflict, get_args(OnConflict))
     found = _previewed(plans, premise, progress=progress)
     rounds = 0
     while on_conflict == "reject" and rounds < ROUNDS and _serious(found.found).height:

@@ -11,6 +11,7 @@ from cio_frames.errors import AuditError, PlanRefusedError
 from cio_frames.payloads import Segment
 from cio_frames.plan.foresight import Foresight
 from cio_frames.run import Choice, InDoubt, Job, Run, begin, choose, take_up
+from cio_frames.run.doubt import require_in_doubt
 from cio_frames.run.starting import Durability, Pii
 from cio_frames.sending import Client
 from cio_frames.views.displays import ShowProgress
@@ -169,6 +170,7 @@ class Sendable(Foresight, ABC):
         self, client: Client, *, audit: Path | str, repeat: bool, in_doubt: InDoubt | None
     ) -> tuple[Job, Choice]:
         """Return what a run is given to do, and which rows it sends."""
+        require_in_doubt(in_doubt)
         self.require_sendable()
         if repeat:
             return self.job(), Choice()

@@ -7,9 +7,11 @@ A repeat is harmless as long as Customer.io remembers the message id. No source 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args
 
 import polars as pl
+
+from cio_frames.errors import ChoiceError
 
 InDoubt = Literal["resend", "skip", "report"]
 """What to do with messages in doubt: send again, take as arrived, or leave them in doubt."""
@@ -33,6 +35,16 @@ no id: a repeat is a second submission, and starts campaigns again (reference 5)
 
 OVERWRITING = ("identify", "group")
 """Calls that set attributes: repeated, they replace what was written since (reference 3.7)."""
+
+
+def require_in_doubt(in_doubt: object) -> None:
+    """Raise unless it is None or one of the words.
+
+    Raises:
+        ChoiceError: It is something else.
+    """
+    if in_doubt is not None:
+        ChoiceError.require("in_doubt", in_doubt, get_args(InDoubt))
 
 
 def resent(rows: pl.DataFrame, *, now: datetime, in_doubt: InDoubt | None) -> pl.Series:

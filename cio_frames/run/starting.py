@@ -3,15 +3,15 @@
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import polars as pl
 
 from cio_frames.audit import Audit, Recorder, RunInfo, earlier, new_run_id, recover
-from cio_frames.errors import AuditError
+from cio_frames.errors import AuditError, ChoiceError
 from cio_frames.payloads import ID_ALGORITHM
 from cio_frames.run.choice import SETTLED_SCHEMA, Choice
-from cio_frames.run.doubt import OVERWRITING, InDoubt, resent
+from cio_frames.run.doubt import OVERWRITING, InDoubt, require_in_doubt, resent
 from cio_frames.run.held import held, refused
 from cio_frames.run.job import Job
 from cio_frames.run.run import Run
@@ -81,6 +81,8 @@ def begin(
         clock: Tells the time.
     """
     displays.require(progress)
+    ChoiceError.require("durability", durability, get_args(Durability))
+    ChoiceError.require("pii", pii, get_args(Pii))
     for call in job.calls:
         client.require(call)
     now = clock()
@@ -136,8 +138,10 @@ def take_up(
 
     Raises:
         AuditError: The table or the workspace is not the one of that run.
+        ChoiceError: `in_doubt` is none of its words.
     """
     displays.require(progress)
+    require_in_doubt(in_doubt)
     found = recover(directory)
     _require_same(job, client=client, plans=found.run.info.plans, told=found.run.info.workspaces)
     doubtful = found.unfinished.filter(pl.col("state") == "in_doubt")
