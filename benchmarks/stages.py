@@ -26,10 +26,10 @@ from isal import igzip
 import cio_frames as cio
 from benchmarks.inputs import events_file
 from benchmarks.measure import sink
-from cio_frames.audit.recorder import Recorder
 from cio_frames.audit.runfile import RunInfo
+from cio_frames.audit.writer import Recorder
 from cio_frames.payloads import Batch, Segment, batches, encode
-from cio_frames.plan.passes import CHUNK_ROWS
+from cio_frames.plan.pipeline import CHUNK_ROWS
 from cio_frames.run import Choice
 from cio_frames.sending.answers import Request
 from cio_frames.sending.events import BatchAttempted, BatchFinished, RunFinished, SegmentPlanned

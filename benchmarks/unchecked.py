@@ -17,13 +17,13 @@ import cio_frames as cio
 from benchmarks.ours import kept
 from cio_frames.audit.disk import Drive, publish
 from cio_frames.audit.journal import Attempted, Finished
-from cio_frames.audit.parts import digest, encode
+from cio_frames.audit.parquet import digest, encode
 from cio_frames.audit.planned import plan_of
+from cio_frames.audit.row_states import settle
 from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA
-from cio_frames.audit.settle import settle
 from cio_frames.frames import Crew, Fingerprint, ahead
 from cio_frames.payloads import Batch, Segment
-from cio_frames.plan.passes import AT_ONCE, rows_at_once, segments
+from cio_frames.plan.pipeline import AT_ONCE, rows_at_once, segments
 from cio_frames.run import Choice
 from cio_frames.validation import FINDING_SCHEMA
 

@@ -38,8 +38,8 @@ from cio_frames.errors import (
     InputFileError,
     UnsupportedFrameError,
 )
-from cio_frames.frames import ROW, Note, Table, fingerprint, parquet_file, read, scan
-from cio_frames.frames.bytes_of import refuse_bomb
+from cio_frames.frames import ROW, Note, Table, fingerprint, parquet, read, scan
+from cio_frames.frames.compressed import refuse_bomb
 
 INSTANT = datetime(2024, 3, 1, 12, 30, tzinfo=UTC)
 PEOPLE: Mapping[str, list[Any]] = {
@@ -1076,12 +1076,12 @@ def test_parquet_is_scanned_lazily(tmp_path):
 @given(groups=st.lists(st.tuples(st.integers(0, 700_000), st.integers(0, 300 << 20)), max_size=9))
 def test_pieces_are_the_file_once(groups):
     """Pieces follow on each other, hold each row once, and none is too large."""
-    pieces = list(parquet_file.cuts(groups))
+    pieces = list(parquet.cuts(groups))
 
     ends = [start + rows for start, rows in pieces]
     assert [start for start, _ in pieces] == [0, *ends][: len(pieces)]
     assert sum(rows for _, rows in pieces) == sum(rows for rows, _ in groups)
-    assert all(0 < rows <= parquet_file.PIECE_ROWS for _, rows in pieces)
+    assert all(0 < rows <= parquet.PIECE_ROWS for _, rows in pieces)
 
 
 @pytest.mark.parametrize("row_group", [7_000, 80_000, 600_000])
@@ -1095,8 +1095,8 @@ def test_a_parquet_file_is_read_in_pieces(tmp_path, row_group):
     held = [piece.collect() for piece in table.pieces]
     chunks = list(table.chunks(64_000))
 
-    assert max(piece.height for piece in held) <= parquet_file.PIECE_ROWS
-    assert len(held) <= 2 * 600_000 / parquet_file.SMALL_ROWS + 4
+    assert max(piece.height for piece in held) <= parquet.PIECE_ROWS
+    assert len(held) <= 2 * 600_000 / parquet.SMALL_ROWS + 4
     assert {chunk.height for chunk in chunks[:-1]} == {64_000}
     assert_frame_equal(pl.concat(chunks).drop(ROW), table.lazy.collect())
 
@@ -1136,8 +1136,8 @@ def test_pieces_are_not_heavier_than_they_may_be():
     """Small row groups of large values are not read together."""
     mib = 1 << 20
 
-    assert list(parquet_file.cuts([(900, 40 * mib)] * 3)) == [(0, 900), (900, 900), (1800, 900)]
-    assert list(parquet_file.cuts([(900, 20 * mib)] * 4)) == [(0, 2700), (2700, 900)]
+    assert list(parquet.cuts([(900, 40 * mib)] * 3)) == [(0, 900), (900, 900), (1800, 900)]
+    assert list(parquet.cuts([(900, 20 * mib)] * 4)) == [(0, 2700), (2700, 900)]
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])

@@ -16,7 +16,7 @@ import polars as pl
 import cio_frames as cio
 from cio_frames.errors import RunError
 from cio_frames.sandbox import FaultProfile, Faults
-from cio_frames.sending import engine
+from cio_frames.sending import scheduler
 from cio_frames.sending.clock import Clock
 from torture import inputs
 from torture.checker import Verdict, check
@@ -163,5 +163,5 @@ def hurried(factor: float = 0.02) -> Iterator[None]:
         await asyncio.sleep(seconds * factor)
 
     quick = partial(Clock, sleep=nap, monotonic=lambda: time.monotonic() / factor)
-    with patch.object(engine, "Clock", quick):
+    with patch.object(scheduler, "Clock", quick):
         yield

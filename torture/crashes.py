@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from cio_frames.audit import Audit, Recorder, recover
-from cio_frames.audit.contents import rows_of
+from cio_frames.audit.open_segments import rows_of
 from cio_frames.audit.schema import PART_SCHEMA
 from cio_frames.errors import AuditCorruptError, AuditError
 from torture.bench import Line, TortureError

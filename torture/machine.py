@@ -31,7 +31,7 @@ from cio_frames.errors import AuditError, AuditLockedError
 from cio_frames.run import Choice
 from cio_frames.run.held import held, refused
 from cio_frames.sending import RunFinished, RunStarted, StopFlag, send
-from cio_frames.sending.policy import Patience
+from cio_frames.sending.retry_policy import Patience
 from torture.bench import Line, TortureError
 from torture.checker import ARRIVALS, Verdict, check
 from torture.inputs import Input, people

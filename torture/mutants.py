@@ -19,13 +19,13 @@ from cio_frames.audit import Ledger, Recorder
 from cio_frames.errors import AccountingError
 from cio_frames.payloads.batches import Batch
 from cio_frames.sandbox import Faults
-from cio_frames.sending import BatchAttempted, Fact, delivery, engine
+from cio_frames.sending import BatchAttempted, Fact, delivery, scheduler
 from cio_frames.sending.answers import Answer, Request
 from cio_frames.sending.bisection import Bisection
 from cio_frames.sending.hold import Hold
 from cio_frames.sending.http import Transport
 from cio_frames.sending.lanes import Lanes
-from cio_frames.sending.policy import Decision, Delivered, Rejected, decide
+from cio_frames.sending.retry_policy import Decision, Delivered, Rejected, decide
 from torture.bench import Line, bench, hurried
 from torture.front import Front
 from torture.inputs import Input, people
@@ -142,7 +142,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "ignores-lanes": Mutant(
         what="sends whatever is there",
         caught_by=("out_of_order_components",),
-        edges=[(engine, "Lanes", _NoLanes)],
+        edges=[(scheduler, "Lanes", _NoLanes)],
     ),
     "records-no-attempts": Mutant(
         what="sends without having recorded the attempt",

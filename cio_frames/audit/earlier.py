@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cio_frames.audit.log import Audit
+from cio_frames.audit.reader import Audit
 from cio_frames.errors import AuditError
 from cio_frames.spec import CALLS
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from cio_frames.audit.recorder import Recorder
 from cio_frames.audit.recovery import Compacted
+from cio_frames.audit.writer import Recorder
 from cio_frames.frames import Crew
 from cio_frames.sending.events import (
     BatchAttempted,

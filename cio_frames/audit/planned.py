@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from cio_frames.audit.pseudonym import Pii, pseudonyms, scrubbed
+from cio_frames.audit.pseudonyms import Pii, pseudonyms, scrubbed
 from cio_frames.audit.schema import HASH_CHARACTERS, PLAN_SCHEMA
 from cio_frames.errors import AuditError
 from cio_frames.payloads.batches import Segment

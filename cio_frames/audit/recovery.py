@@ -11,11 +11,11 @@ from pathlib import Path
 
 import polars as pl
 
-from cio_frames.audit.contents import Unsealed, inspect, part_of, with_parts
 from cio_frames.audit.disk import TEMPORARY, Disk, Drive
 from cio_frames.audit.journal import Part, Stopped
 from cio_frames.audit.layout import Layout
-from cio_frames.audit.parts import encode
+from cio_frames.audit.open_segments import Unsealed, inspect, part_of, with_parts
+from cio_frames.audit.parquet import encode
 from cio_frames.audit.runfile import RunFile, State
 from cio_frames.audit.schema import PART_SCHEMA, UNFINISHED
 from cio_frames.audit.store import Store

@@ -18,7 +18,7 @@ import msgspec
 
 from cio_frames.audit.disk import Disk, Durability, publish
 from cio_frames.audit.journal import Part
-from cio_frames.audit.pseudonym import Pii
+from cio_frames.audit.pseudonyms import Pii
 from cio_frames.audit.schema import FORMAT
 from cio_frames.errors import AuditCorruptError, AuditError
 

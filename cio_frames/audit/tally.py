@@ -5,9 +5,9 @@ from pathlib import Path
 
 import polars as pl
 
-from cio_frames.audit.contents import Unsealed, part_of, rows_of
 from cio_frames.audit.disk import Disk
 from cio_frames.audit.journal import Part
+from cio_frames.audit.open_segments import Unsealed, part_of, rows_of
 from cio_frames.audit.runfile import RunFile
 from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA, STATES
 from cio_frames.errors import AccountingError

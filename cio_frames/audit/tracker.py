@@ -3,8 +3,8 @@
 import numpy as np
 import polars as pl
 
-from cio_frames.audit.contents import Unsealed
 from cio_frames.audit.journal import WHOLE, Entry, Finished, Journal
+from cio_frames.audit.open_segments import Unsealed
 from cio_frames.audit.schema import SETTLED
 from cio_frames.errors import AuditError
 from cio_frames.payloads.batches import Batch, Segment

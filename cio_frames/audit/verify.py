@@ -4,10 +4,10 @@ from pathlib import Path
 
 import polars as pl
 
-from cio_frames.audit.contents import Contents, inspect, rows_of
 from cio_frames.audit.disk import TEMPORARY, Disk
 from cio_frames.audit.journal import Part
 from cio_frames.audit.layout import Layout
+from cio_frames.audit.open_segments import Contents, inspect, rows_of
 from cio_frames.audit.runfile import RunFile
 from cio_frames.audit.tally import tally
 from cio_frames.errors import AuditError

@@ -17,26 +17,26 @@ from cio_frames.checks.check import (
     Severity,
     utc_now,
 )
-from cio_frames.checks.choice import Checks, rule
 from cio_frames.checks.columns import COLUMN_CHECKS
+from cio_frames.checks.config import Checks, rule
 from cio_frames.checks.contents import CONTENT_CHECKS
 from cio_frames.checks.data import VALUE_CHECKS
 from cio_frames.checks.detectors import HIDDEN, masked
 from cio_frames.checks.emails import EMAIL_CHECKS
-from cio_frames.checks.forensics import FORENSIC_CHECKS
+from cio_frames.checks.id_formats import FORENSIC_CHECKS
 from cio_frames.checks.identifiers import IDENTIFIER_CHECKS
-from cio_frames.checks.inside import holding, number_text, text_of
+from cio_frames.checks.leading_zeros import ZERO_CHECKS
 from cio_frames.checks.merges import MERGE_CHECKS
 from cio_frames.checks.names import NAME_CHECKS
+from cio_frames.checks.near_duplicates import VARIANT_CHECKS
+from cio_frames.checks.nested import holding, number_text, text_of
 from cio_frames.checks.people import PEOPLE_CHECKS
 from cio_frames.checks.sensitive import SENSITIVE_CHECKS
 from cio_frames.checks.spellings import SPELLING_CHECKS
 from cio_frames.checks.texts import TEXT_CHECKS
-from cio_frames.checks.time_forms import TIME_FORM_CHECKS
+from cio_frames.checks.time_formats import TIME_FORM_CHECKS
 from cio_frames.checks.times import TIME_CHECKS
 from cio_frames.checks.traits import TRAIT_CHECKS
-from cio_frames.checks.variants import VARIANT_CHECKS
-from cio_frames.checks.zeros import ZERO_CHECKS
 
 CATALOGUE: tuple[Check, ...] = (
     *IDENTIFIER_CHECKS,

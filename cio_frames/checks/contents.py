@@ -7,7 +7,7 @@ import polars as pl
 
 from cio_frames.checks.check import ByCall, ByRow, ByValue, Check, Repair, Scope
 from cio_frames.checks.identifiers import blank, text
-from cio_frames.checks.inside import UNUSUAL
+from cio_frames.checks.nested import UNUSUAL
 from cio_frames.mapping import MessageMapping, Slot
 from cio_frames.spec import LIMITS, SEMANTIC_EVENTS
 

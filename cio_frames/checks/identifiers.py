@@ -5,7 +5,7 @@ import re
 import polars as pl
 
 from cio_frames.checks.check import ByColumn, ByRow, ByText, ByValue, Check, Repair, Scope
-from cio_frames.checks.inside import UNUSUAL
+from cio_frames.checks.nested import UNUSUAL
 from cio_frames.mapping import MessageMapping, Slot
 from cio_frames.spec import CALLS, LIMITS
 from cio_frames.values import as_text, has_text

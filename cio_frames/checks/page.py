@@ -16,7 +16,7 @@ from cio_frames.checks import (
     ByValue,
     Check,
 )
-from cio_frames.frames.columns import SAYS
+from cio_frames.frames.column import SAYS
 from cio_frames.spec import SEMANTIC_EVENTS
 
 LOOKS_AT = {

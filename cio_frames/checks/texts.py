@@ -6,7 +6,7 @@ import polars as pl
 
 from cio_frames.checks.check import ByText, ByValue, Check, Repair, Scope
 from cio_frames.checks.identifiers import EMAILS, PLACEHOLDERS
-from cio_frames.checks.inside import UNUSUAL
+from cio_frames.checks.nested import UNUSUAL
 from cio_frames.mapping import MessageMapping, Slot
 
 _MISREAD = (

@@ -7,8 +7,8 @@ import polars as pl
 from cio_frames.checks.check import ByColumn, ByTable, ByValue, Check, Scope
 from cio_frames.checks.found import about, listed
 from cio_frames.checks.identifiers import PEOPLE, blank, is_text, text
-from cio_frames.checks.inside import anywhere
-from cio_frames.checks.time_forms import in_other_form
+from cio_frames.checks.nested import anywhere
+from cio_frames.checks.time_formats import in_other_form
 from cio_frames.frames import ROW
 from cio_frames.mapping import Slot
 from cio_frames.spec import folded

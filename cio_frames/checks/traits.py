@@ -7,7 +7,7 @@ import polars as pl
 
 from cio_frames.checks.check import ByValue, Check, Repair, Scope
 from cio_frames.checks.identifiers import blank, is_text, text
-from cio_frames.checks.time_forms import in_other_form
+from cio_frames.checks.time_formats import in_other_form
 from cio_frames.mapping import CREATED, MessageMapping, Slot
 from cio_frames.values import is_date_only
 

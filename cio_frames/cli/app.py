@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from cyclopts import App, CycloptsError
 
 import cio_frames
-from cio_frames.cli import checking, delivery, demo, record, workspace
-from cio_frames.cli.exits import Exit, exit_of, exits_table
-from cio_frames.cli.manual import Manual
+from cio_frames.cli import audit, check, demo, sandbox, send
+from cio_frames.cli.exit_codes import Exit, exit_of, exits_table
+from cio_frames.cli.help import Manual
 from cio_frames.cli.output import complain
 from cio_frames.cli.wording import spoken
 from cio_frames.errors import CioError
@@ -21,36 +21,36 @@ CIO_SITE_ID and CIO_TRACK_API_KEY. Start with `cio-frames demo`, which needs no 
 
 _COMMANDS: tuple[tuple[Callable[..., Exit], str], ...] = (
     (
-        checking.check,
+        check.check,
         """cio-frames check people.csv --call identify --user-id id
 cio-frames check people.csv --call identify --fix safe --rejected left.csv
 cio-frames check "events/*.parquet" --call track --event name --format json""",
     ),
     (
-        checking.preview,
+        check.preview,
         """cio-frames preview orders.csv --call track --user-id id --timestamp ordered_at \\
     --lit "event=Order Completed" --properties "total,plan=tier"
 cio-frames preview people.csv --call identify --rows 1 --format json""",
     ),
     (
-        delivery.send,
+        send.send,
         """cio-frames send people.csv --call identify --user-id id --to sandbox
 cio-frames send people.csv --call identify --user-id id --endpoint http://127.0.0.1:8099
 cio-frames send people.csv --call identify --user-id id --to eu --audit audit""",
     ),
     (
-        delivery.resume,
+        send.resume,
         """cio-frames resume audit/20261121T093000000Z-k3f9q2 people.csv \\
     --call identify --user-id id --to eu""",
     ),
     (
-        record.audit,
+        audit.audit,
         """cio-frames audit audit
 cio-frames audit audit --failed --csv failed.csv
 cio-frames audit audit --run 20261121T093000000Z-k3f9q2 --explain 17
 cio-frames audit audit --verify""",
     ),
-    (workspace.sandbox, "cio-frames sandbox\ncio-frames sandbox --port 0"),
+    (sandbox.sandbox, "cio-frames sandbox\ncio-frames sandbox --port 0"),
     (demo.demo, "cio-frames demo\ncio-frames demo --data sample_data --audit audit/demo"),
 )
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import polars as pl
 
 from cio_frames.audit import STATES, Audit
-from cio_frames.cli.exits import Exit
+from cio_frames.cli.exit_codes import Exit
 from cio_frames.cli.output import put_rows, say
 from cio_frames.cli.sample import DIRTY, LOADS, Load, mended, plan_for
-from cio_frames.cli.workspace import holdings
+from cio_frames.cli.sandbox import holdings
 from cio_frames.errors import AccountingError, PlanRefusedError
 from cio_frames.frames import scan
 from cio_frames.plan import Backfill, Plan

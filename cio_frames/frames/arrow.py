@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from cio_frames.errors import ColumnTypeError
 from cio_frames.frames import values
-from cio_frames.frames.columns import Bad, Column
+from cio_frames.frames.column import Bad, Column
 
 
 def table_columns(table: pa.Table, names: Sequence[str]) -> list[Column]:

@@ -9,8 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from cio_frames.errors import FrameError, InputFileError
-from cio_frames.frames.bytes_of import HEAD_BYTES, all_bytes, first_bytes, lines
-from cio_frames.frames.columns import check_names
+from cio_frames.frames.column import check_names
+from cio_frames.frames.compressed import HEAD_BYTES, all_bytes, first_bytes, lines
 from cio_frames.frames.notes import Note
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}

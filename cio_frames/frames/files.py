@@ -9,11 +9,11 @@ from pathlib import Path
 import polars as pl
 
 from cio_frames.errors import InputFileError
-from cio_frames.frames import csv_file, parquet_file
-from cio_frames.frames.bytes_of import first_bytes, refuse_bomb
+from cio_frames.frames import csv, parquet
+from cio_frames.frames.compressed import first_bytes, refuse_bomb
+from cio_frames.frames.file_stamp import Stamp
 from cio_frames.frames.notes import Note
 from cio_frames.frames.scanned import Scanned, keep
-from cio_frames.frames.stamps import Stamp
 
 Source = str | PathLike[str]
 
@@ -59,7 +59,7 @@ def scan(
     source: Source | Sequence[Source],
     *,
     ids: Sequence[str] = (),
-    types: Mapping[str, csv_file.Dtype] | None = None,
+    types: Mapping[str, csv.Dtype] | None = None,
     separator: str | None = None,
     encoding: str = "utf-8",
 ) -> pl.LazyFrame:
@@ -120,9 +120,9 @@ def scan(
     notes: tuple[Note, ...] = ()
     pieces: tuple[pl.LazyFrame, ...] = ()
     if kinds[paths[0]] == "parquet":
-        frame, pieces = parquet_file.scan(paths, ids=ids, types=types or {})
+        frame, pieces = parquet.scan(paths, ids=ids, types=types or {})
     else:
-        frame, notes = csv_file.scan(
+        frame, notes = csv.scan(
             paths, ids=ids, types=dict(types or {}), separator=separator, encoding=known
         )
     more = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""

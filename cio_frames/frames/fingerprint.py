@@ -6,7 +6,7 @@ from threading import Lock
 import polars as pl
 from polars.datatypes import DataTypeClass
 
-from cio_frames.frames.columns import ROW
+from cio_frames.frames.column import ROW
 from cio_frames.frames.table import Table
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from cio_frames.frames.objects import Walk
+from cio_frames.frames.python_values import Walk
 
 EXACT = 2**53  # the largest range of integers that a reader of JSON numbers keeps exactly
 DIGITS = 15  # of a decimal that survives being read as a float

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from cio_frames.frames.file_stamp import Stamp
 from cio_frames.frames.notes import Note
-from cio_frames.frames.stamps import Stamp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from threading import RLock
 
 import polars as pl
 
-from cio_frames.frames.columns import ROW
+from cio_frames.frames.column import ROW
 
 MORSEL_ROWS = 2_000
 """Rows that the engine works on at once. Left alone it takes 100,000, and keeps dozens of such

@@ -8,12 +8,12 @@ from typing import Any, Literal
 import polars as pl
 
 from cio_frames.errors import FrameError
-from cio_frames.frames.columns import ROW
-from cio_frames.frames.lookahead import ahead
+from cio_frames.frames.column import ROW
+from cio_frames.frames.file_stamp import Stamp
 from cio_frames.frames.notes import Note
-from cio_frames.frames.pandas_door import append
-from cio_frames.frames.stamps import Stamp
+from cio_frames.frames.pandas import append
 from cio_frames.frames.streaming import collected, stream
+from cio_frames.frames.threads import ahead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

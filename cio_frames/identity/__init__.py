@@ -9,14 +9,14 @@ from cio_frames.identity.rules import RULES, Change, Rule
 from cio_frames.identity.settings import CHOICES, Choice, Settings
 
 if TYPE_CHECKING:
-    from cio_frames.identity.workspace import Model
+    from cio_frames.identity.model import Model
 
 __all__ = ["CHOICES", "RULES", "Change", "Choice", "Model", "Rule", "Settings"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "Model":
-        from cio_frames.identity import workspace
+        from cio_frames.identity import model
 
-        return workspace.Model
+        return model.Model
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

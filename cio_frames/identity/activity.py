@@ -5,10 +5,10 @@ from typing import Any
 
 from cio_frames.identity import rules
 from cio_frames.identity.events import Event
-from cio_frames.identity.people import Person
-from cio_frames.identity.resolve import Address, address, converted_body, mapping, moment, text
+from cio_frames.identity.identifiers import Address, address, converted_body, mapping, moment, text
 from cio_frames.identity.rules import Change
-from cio_frames.identity.semantic import EFFECTS
+from cio_frames.identity.semantic_events import EFFECTS
+from cio_frames.identity.state import Person
 from cio_frames.identity.store import Store
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cio_frames.identity import rules
+from cio_frames.identity.identifiers import address, text
 from cio_frames.identity.merging import merge
-from cio_frames.identity.people import Person
-from cio_frames.identity.resolve import address, text
 from cio_frames.identity.rules import Change
+from cio_frames.identity.state import Person
 from cio_frames.identity.store import Store
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from cio_frames.identity import rules
 from cio_frames.identity.events import Event, give
-from cio_frames.identity.people import Person
 from cio_frames.identity.rules import Change
 from cio_frames.identity.settings import ANONYMOUS_KEPT, ANONYMOUS_LATE, Settings
+from cio_frames.identity.state import Person
 
 if TYPE_CHECKING:
     from cio_frames.identity.objects import Thing

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from cio_frames.identity.people import Person
 from cio_frames.identity.settings import CAMPAIGN
+from cio_frames.identity.state import Person
 
 Attribution = Literal["direct", "linked", "moved", "anonymous", "expired", "late", "off"]
 

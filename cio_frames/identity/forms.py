@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cio_frames.identity import rules
-from cio_frames.identity.resolve import Address, mapping, text
+from cio_frames.identity.identifiers import Address, mapping, text
 from cio_frames.identity.rules import Change, Rule
 from cio_frames.identity.settling import settle
 from cio_frames.identity.store import Store

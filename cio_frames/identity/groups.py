@@ -5,9 +5,7 @@ from typing import Any, Final
 
 from cio_frames.identity import rules
 from cio_frames.identity.anonymous import Visitor
-from cio_frames.identity.objects import Thing, ThingKey
-from cio_frames.identity.people import Person
-from cio_frames.identity.resolve import (
+from cio_frames.identity.identifiers import (
     Address,
     address,
     converted_body,
@@ -15,7 +13,9 @@ from cio_frames.identity.resolve import (
     object_type,
     text,
 )
+from cio_frames.identity.objects import Thing, ThingKey
 from cio_frames.identity.rules import Change
+from cio_frames.identity.state import Person
 from cio_frames.identity.store import Store
 from cio_frames.spec import STRIPPED_TRAITS
 

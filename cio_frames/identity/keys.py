@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from cio_frames.identity.resolve import EMAIL
+from cio_frames.identity.identifiers import EMAIL
 
 ID, MAIL, CIO, VISITOR = "i:", "e:", "c:", "a:"
 MAIL_SHAPE: Final = f"(?i-u)^(?:{EMAIL.pattern})$"

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cio_frames.identity import rules
-from cio_frames.identity.people import Person
-from cio_frames.identity.resolve import Address, mapping, seconds, text
+from cio_frames.identity.identifiers import Address, mapping, seconds, text
 from cio_frames.identity.rules import Change
+from cio_frames.identity.state import Person
 from cio_frames.identity.store import Store
 
 

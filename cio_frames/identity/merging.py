@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from cio_frames.identity.events import Event, move
-from cio_frames.identity.people import Person
 from cio_frames.identity.settings import MERGED_EVENTS
+from cio_frames.identity.state import Person
 from cio_frames.identity.store import Store
 
 

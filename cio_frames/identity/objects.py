@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from cio_frames.identity.anonymous import Visitor
-from cio_frames.identity.people import EMPTY, Person
+from cio_frames.identity.state import EMPTY, Person
 
 
 class ThingKey(NamedTuple):

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import polars as pl
 
-from cio_frames.identity import conflicts, outcome, plain, rules, visits
-from cio_frames.identity.ledger import CHANGES, Ledger, messages
+from cio_frames.identity import columnar, conflicts, results, rules, visits
+from cio_frames.identity.components import TYING, known_keys, odd_keys, sizes, slip_keys, ties
+from cio_frames.identity.messages import Slips
+from cio_frames.identity.partition import Sorted, everything, sort_out
+from cio_frames.identity.replay import CHANGES, Ledger, messages
 from cio_frames.identity.settings import LARGEST, Settings
-from cio_frames.identity.slips import Slips
-from cio_frames.identity.tangles import Sorted, everything, sort_out
-from cio_frames.identity.ties import TYING, known_keys, odd_keys, sizes, slip_keys, ties
 
 _EVENTS: Final = ("track", "page", "screen")
 
@@ -107,19 +107,19 @@ def _framed(
     rows: int,
 ) -> Preview:
     applied = ledger.changes()
-    changes = pl.concat([applied, plain.changes(found, premise.known), repeated]).sort(
+    changes = pl.concat([applied, columnar.changes(found, premise.known), repeated]).sort(
         "plan", "row", maintain_order=True
     )
     places = found.tangled.select("number", "plan", "row")
-    measured = pl.concat([sizes(tied), plain.clusters(found, premise.known)]).sort(
+    measured = pl.concat([sizes(tied), columnar.clusters(found, premise.known)]).sort(
         "identifiers", "rows", "cluster", descending=[True, True, False]
     )
-    lineage = outcome.lineage(ledger)
-    names = outcome.names(ledger, changes)
-    counted = pl.concat([outcome.counted(ledger), plain.counted(found)])
+    lineage = results.lineage(ledger)
+    names = results.names(ledger, changes)
+    counted = pl.concat([results.counted(ledger), columnar.counted(found)])
     frames = {
-        "people": outcome.people(ledger, found, premise.known, applied=applied, counted=counted),
-        "merges": outcome.merges(ledger),
+        "people": results.people(ledger, found, premise.known, applied=applied, counted=counted),
+        "merges": results.merges(ledger),
         "conflicts": pl.concat([
             conflicts.too_large(tied, measured, places=places, largest=premise.largest),
             conflicts.found(changes, names=names),
@@ -128,7 +128,7 @@ def _framed(
         "relationships": visits.relationships(ledger),
         "attribution": visits.attribution(ledger, found),
     }  # fmt: skip
-    young = ledger.campaign_events() + plain.campaign_events(found, now=premise.now)
+    young = ledger.campaign_events() + columnar.campaign_events(found, now=premise.now)
     summary = _summary(frames, changes=changes, clusters=measured, rows=rows, young=young)
     summary["people"] = _population(found, ledger, premise, created=frames["people"])
     return Preview(

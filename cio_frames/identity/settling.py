@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 from cio_frames.identity import rules
+from cio_frames.identity.identifiers import Address
 from cio_frames.identity.merging import merge
-from cio_frames.identity.people import Person
-from cio_frames.identity.resolve import Address
 from cio_frames.identity.rules import Change, Rule
+from cio_frames.identity.state import Person
 from cio_frames.identity.store import Store
 
 Claims = Mapping[Literal["id", "email"], Address]

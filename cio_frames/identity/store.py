@@ -7,11 +7,11 @@ from typing import Any
 from cio_frames.identity import rules
 from cio_frames.identity.anonymous import Visitor, link, receive
 from cio_frames.identity.events import Attribution, Event, triggers
+from cio_frames.identity.identifiers import Address, text
 from cio_frames.identity.objects import Thing, ThingKey
-from cio_frames.identity.people import People, Person
-from cio_frames.identity.resolve import Address, text
 from cio_frames.identity.rules import Change, Rule
 from cio_frames.identity.settings import Settings
+from cio_frames.identity.state import People, Person
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

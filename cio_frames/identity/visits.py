@@ -7,9 +7,9 @@ from typing import Final
 import polars as pl
 
 from cio_frames.identity.conflicts import PLACES
-from cio_frames.identity.ledger import Ledger
-from cio_frames.identity.people import Person
-from cio_frames.identity.tangles import Sorted
+from cio_frames.identity.partition import Sorted
+from cio_frames.identity.replay import Ledger
+from cio_frames.identity.state import Person
 
 WHY: Final[Mapping[str, str]] = MappingProxyType({
     "linked": "attributed to the person who was identified with the anonymous id",

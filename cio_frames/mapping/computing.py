@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import polars as pl
 
 from cio_frames.errors import FrameError, MappingError
-from cio_frames.mapping.slots import MessageMapping
+from cio_frames.mapping.message_mapping import MessageMapping
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from dataclasses import replace
 import polars as pl
 
 from cio_frames.errors import MappingError
-from cio_frames.mapping.slots import Slot
+from cio_frames.mapping.message_mapping import Slot
 from cio_frames.mapping.sources import demand
 from cio_frames.values import as_text, has_text, sha256
 

@@ -10,9 +10,9 @@ import polars as pl
 from cio_frames.errors import FieldConflictError, MappingError, NoIdentifierError
 from cio_frames.frames import ROW
 from cio_frames.mapping.hashing import hashed
-from cio_frames.mapping.propose import Proposal
-from cio_frames.mapping.slots import MessageMapping, Nulls, Role, Slot
+from cio_frames.mapping.message_mapping import MessageMapping, Nulls, Role, Slot
 from cio_frames.mapping.sources import Value, demand, source, zone
+from cio_frames.mapping.suggest import Proposal
 from cio_frames.spec import FLAT_PREFIXES, Call, Field, folded
 
 Body = Sequence[str] | Mapping[str, Value] | None

@@ -11,7 +11,7 @@ import polars.selectors as cs
 
 from cio_frames.errors import ColumnNotFoundError, MappingError
 from cio_frames.frames import ROW
-from cio_frames.mapping.slots import dtype_of
+from cio_frames.mapping.message_mapping import dtype_of
 
 Value = str | pl.Expr
 

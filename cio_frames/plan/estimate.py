@@ -9,7 +9,7 @@ import polars as pl
 
 from cio_frames.identity.preview import Premise, Preview, profiles
 from cio_frames.payloads.batches import ENVELOPE_BYTES
-from cio_frames.plan.identity import foresee
+from cio_frames.plan.identity_preview import foresee
 from cio_frames.run import Run
 from cio_frames.sending import Client
 from cio_frames.spec import CALLS

@@ -16,7 +16,7 @@ from cio_frames.views.displays import ShowProgress
 if TYPE_CHECKING:
     from cio_frames.identity.preview import Premise
     from cio_frames.plan.estimate import Estimate
-    from cio_frames.plan.identity import IdentityPreview, OnConflict
+    from cio_frames.plan.identity_preview import IdentityPreview, OnConflict
     from cio_frames.plan.plan import Plan
     from cio_frames.plan.rehearsal import Rehearsal
     from cio_frames.plan.sendable import Sendable
@@ -64,7 +64,7 @@ class Foresight(ABC):
             >>> preview.summary["creates"], preview.conflicts["kind"].to_list()
             (2, ['identifier.taken'])
         """
-        from cio_frames.plan.identity import identity
+        from cio_frames.plan.identity_preview import identity
 
         premise = self.premise(known, settings=settings, largest=largest)
         return identity(self.plans, premise, on_conflict=on_conflict, progress=progress)
@@ -147,7 +147,7 @@ class Foresight(ABC):
     ) -> "Premise":
         """Return what a preview assumes."""
         from cio_frames.identity.preview import Premise
-        from cio_frames.plan.identity import people_of
+        from cio_frames.plan.identity_preview import people_of
 
         return Premise(
             known=people_of(known),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from cio_frames.identity import order
+from cio_frames.identity import plan_order
 from cio_frames.identity.clusters import drawn
 from cio_frames.identity.conflicts import MINOR, kinds
 from cio_frames.identity.visits import WHY
@@ -14,7 +14,7 @@ from cio_frames.views.identity import ConflictView, IdentityView
 from cio_frames.views.wording import many, number
 
 if TYPE_CHECKING:
-    from cio_frames.plan.identity import IdentityPreview
+    from cio_frames.plan.identity_preview import IdentityPreview
 
 SHOWN_MERGES: Final = 12
 SHOWN_OBJECTS: Final = 8
@@ -73,9 +73,9 @@ def _compared(known: pl.DataFrame | None) -> str:
 
 def _order(preview: "IdentityPreview") -> list[str]:
     found, calls = preview.found, [plan.call for plan in preview.plans]
-    losses = order.losses(found, calls=calls)
-    chains = order.chains(found).height
-    lines = order.sentences(losses, chains=chains, strays=order.strays(found))
+    losses = plan_order.losses(found, calls=calls)
+    chains = plan_order.chains(found).height
+    lines = plan_order.sentences(losses, chains=chains, strays=plan_order.strays(found))
     return [*lines, "backfill.advice() proposes a better order."] if losses else lines
 
 

@@ -13,7 +13,9 @@ from cio_frames.errors import RepairError
 from cio_frames.frames import ROW, Table, fingerprint
 from cio_frames.mapping import MessageMapping
 from cio_frames.payloads import Segment
-from cio_frames.plan.passes import (
+from cio_frames.plan.fixes import changes, offered, repaired
+from cio_frames.plan.payloads import Payloads
+from cio_frames.plan.pipeline import (
     Glance,
     Survey,
     Worked,
@@ -23,8 +25,6 @@ from cio_frames.plan.passes import (
     survey,
     work,
 )
-from cio_frames.plan.payloads import Payloads
-from cio_frames.plan.repairs import changes, offered, repaired
 from cio_frames.plan.report import plan_view
 from cio_frames.plan.sendable import Sendable
 from cio_frames.run import Choice

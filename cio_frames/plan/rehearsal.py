@@ -11,7 +11,7 @@ import polars as pl
 from cio_frames.audit import Audit
 from cio_frames.identity.preview import Premise, Preview
 from cio_frames.identity.rules import FAILED
-from cio_frames.plan.identity import foresee
+from cio_frames.plan.identity_preview import foresee
 from cio_frames.views import rehearsal as views
 from cio_frames.views.displays import ShowProgress
 from cio_frames.views.html import bundle

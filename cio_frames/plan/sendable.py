@@ -12,7 +12,7 @@ from cio_frames.payloads import Segment
 from cio_frames.plan.foresight import Foresight
 from cio_frames.run import Choice, InDoubt, Job, Run, begin, choose, take_up
 from cio_frames.run.doubt import require_in_doubt
-from cio_frames.run.starting import Durability, Pii
+from cio_frames.run.start import Durability, Pii
 from cio_frames.sending import Client
 from cio_frames.views.displays import ShowProgress
 

@@ -15,10 +15,10 @@ from cio_frames.errors import ConfigError, RunInterruptedError, RunStoppedError
 from cio_frames.frames import ROW
 from cio_frames.payloads import Segment
 from cio_frames.run.choice import Choice
+from cio_frames.run.counts import Tally
 from cio_frames.run.job import Job
 from cio_frames.run.pace import Pace
 from cio_frames.run.report import run_view
-from cio_frames.run.tally import Tally
 from cio_frames.sending import (
     Client,
     Control,
@@ -34,7 +34,7 @@ from cio_frames.sending import (
 from cio_frames.views import summary
 from cio_frames.views.displays import ShowProgress, display
 from cio_frames.views.html import Drawn, bundle
-from cio_frames.views.watching import Progress
+from cio_frames.views.progress import Progress
 
 WAIT_S = 0.1
 INTERRUPTED = "INTERRUPTED"

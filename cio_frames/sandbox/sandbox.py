@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from cio_frames.errors import SandboxError
 from cio_frames.identity import Model, Settings
-from cio_frames.identity.export import export
+from cio_frames.identity.known_people import export
 from cio_frames.sandbox.app import Desk
 from cio_frames.sandbox.faults import Fault, FaultProfile, Faults, weather
 from cio_frames.sandbox.guard import Guard

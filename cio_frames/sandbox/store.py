@@ -13,7 +13,7 @@ import polars as pl
 from cio_frames.errors import SandboxError
 from cio_frames.identity import Change, Model
 from cio_frames.identity.collector import paused
-from cio_frames.identity.export import rows as export_rows
+from cio_frames.identity.known_people import rows as export_rows
 from cio_frames.sandbox import tables
 from cio_frames.sandbox.shapes import Message
 

@@ -1,8 +1,8 @@
 """Sending: client, policy, flow, lanes and the engine that tells facts."""
 
+from cio_frames.sending.background import Worker
 from cio_frames.sending.client import Client, connect
 from cio_frames.sending.control import Control
-from cio_frames.sending.engine import send
 from cio_frames.sending.events import (
     BatchAttempted,
     BatchFinished,
@@ -20,8 +20,8 @@ from cio_frames.sending.events import (
     StateRepeated,
 )
 from cio_frames.sending.hold import HOLDING, Refusal
+from cio_frames.sending.scheduler import send
 from cio_frames.sending.stop import StopFlag
-from cio_frames.sending.worker import Worker
 
 __all__ = [
     "HOLDING",

@@ -23,7 +23,7 @@ from cio_frames.sending.guard import FORM_HELD, SYSTEMIC, Guard
 from cio_frames.sending.hold import BLOCKED, HOLDING, Hold, Refusal
 from cio_frames.sending.http import Transport
 from cio_frames.sending.load import Load
-from cio_frames.sending.policy import (
+from cio_frames.sending.retry_policy import (
     Decision,
     Delivered,
     History,

@@ -11,8 +11,8 @@ from cio_frames.sending.client import Client
 from cio_frames.sending.clock import Clock, skew
 from cio_frames.sending.control import LOOK_S, Control
 from cio_frames.sending.events import ClockSkewed, Listener, Paused
-from cio_frames.sending.limiter import Breaker, Concurrency, TokenBucket
-from cio_frames.sending.policy import Decision, Delivered, Retry, Split, Unverified
+from cio_frames.sending.rate_limit import Breaker, Concurrency, TokenBucket
+from cio_frames.sending.retry_policy import Decision, Delivered, Retry, Split, Unverified
 
 THROTTLED = 429
 

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from cio_frames.payloads.batches import Batch
-from cio_frames.sending.policy import Stop
+from cio_frames.sending.retry_policy import Stop
 
 SYSTEMIC = Stop(
     code="SYSTEMIC_REJECT",

@@ -1,6 +1,6 @@
 """Apply the checks: which rows can be sent, which cannot, and everything found on the way."""
 
-from cio_frames.validation.chunks import Checked, check, check_messages
+from cio_frames.validation.compiled import Probe, probes
 from cio_frames.validation.findings import (
     BLOCKING,
     FINDING_SCHEMA,
@@ -9,7 +9,7 @@ from cio_frames.validation.findings import (
     reasons,
     worst_first,
 )
-from cio_frames.validation.probes import Probe, probes
+from cio_frames.validation.run_checks import Checked, check, check_messages
 from cio_frames.validation.whole import Gathering, check_call, check_table
 
 __all__ = [

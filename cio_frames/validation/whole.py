@@ -6,11 +6,11 @@ import polars as pl
 
 from cio_frames.checks import ByCall, ByColumn, ByTable, Check, Gather, Scope
 from cio_frames.frames import ROW, Note, Table
-from cio_frames.frames.columns import SAYS
+from cio_frames.frames.column import SAYS
 from cio_frames.mapping import Slot
-from cio_frames.validation.chunks import SHOWN_CHARACTERS
+from cio_frames.validation.compiled import filled, leniency
 from cio_frames.validation.findings import FINDING_SCHEMA
-from cio_frames.validation.probes import filled, leniency
+from cio_frames.validation.run_checks import SHOWN_CHARACTERS
 
 CHUNK_ROWS = 50_000
 

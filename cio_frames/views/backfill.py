@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cio_frames.views import parts, report
+from cio_frames.views import components, report
 from cio_frames.views import style as css
 from cio_frames.views import text as plain
 from cio_frames.views.html import Markup, tag
@@ -19,22 +19,22 @@ def html(views: Sequence[PlanView]) -> Markup:
     word, look_of_all, sentence = _verdict(views)
     words = [report.verdict(view) for view in views]
     lines = [
-        (*row, parts.badge(verdict, tone=look))
+        (*row, components.badge(verdict, tone=look))
         for row, (verdict, look, _) in zip(_rows(views), words, strict=True)
     ]
     folds = [
-        parts.fold(
+        components.fold(
             f"Plan {place} of {len(views)}: {view.call} · {view.source}",
             tag("div", *report.body(view), style=css.join(css.ITEM, css.edge(tone))),
             is_open=tone == "bad",
         )
         for place, (view, (_, tone, _)) in enumerate(zip(views, words, strict=True), 1)
     ]
-    return parts.card(
-        parts.head("Back-fill", about=_about(views), verdict=word, tone=look_of_all),
-        parts.sentence(sentence, style=css.LEAD),
-        parts.figures(_figures(views)),
-        parts.grid(_TITLES, lines, right=_NUMBERS),
+    return components.card(
+        components.head("Back-fill", about=_about(views), verdict=word, tone=look_of_all),
+        components.sentence(sentence, style=css.LEAD),
+        components.figures(_figures(views)),
+        components.grid(_TITLES, lines, right=_NUMBERS),
         *folds,
     )
 

@@ -9,12 +9,12 @@ from types import MappingProxyType
 from typing import Any, Literal, Protocol, TextIO, assert_never
 
 from cio_frames.errors import MissingLibraryError
-from cio_frames.views import live
+from cio_frames.views import progress_text
+from cio_frames.views.environment import Kind, Surroundings, choose, look
 from cio_frames.views.html import Drawn
-from cio_frames.views.progress import ProgressState
-from cio_frames.views.surroundings import Kind, Surroundings, choose, look
+from cio_frames.views.progress import Display, Leaves
+from cio_frames.views.progress_state import ProgressState
 from cio_frames.views.text import cells, shortened
-from cio_frames.views.watching import Display, Leaves
 from cio_frames.views.widget import Show, Steered, Widget
 from cio_frames.views.wording import CTRL_C, INTERRUPT, STEER
 
@@ -142,7 +142,7 @@ class Terminal:
 
     def update(self, state: ProgressState) -> None:
         """Draw the line over the last one."""
-        line = shortened(live.line(state), self._width - 1)
+        line = shortened(progress_text.line(state), self._width - 1)
         blanks = " " * (self._places - cells(line))
         self._places = cells(line)
         _write(self._stream, f"\r{line}{blanks}")
@@ -182,7 +182,7 @@ class Lines:
 
     def _write(self, state: ProgressState) -> None:
         self._last = state
-        _write(self._stream, shortened(live.line(state), sys.maxsize) + "\n")
+        _write(self._stream, shortened(progress_text.line(state), sys.maxsize) + "\n")
 
 
 def _write(stream: TextIO, text: str) -> None:
@@ -216,7 +216,9 @@ class Html:
 
     def _drawn(self, state: ProgressState) -> Drawn:
         """Return a state as something that a notebook can show."""
-        return Drawn(html=live.html(state, advice=self._advice), text=live.line(state))
+        return Drawn(
+            html=progress_text.html(state, advice=self._advice), text=progress_text.line(state)
+        )
 
 
 class Bar(Protocol):
@@ -246,7 +248,7 @@ class Marimo:
         """Show the bar, on the cell's own thread."""
         self._context = self._make(
             total=_STEPS,
-            title=live.title(state),
+            title=progress_text.title(state),
             show_rate=False,
             show_eta=False,
             remove_on_exit=True,
@@ -257,11 +259,11 @@ class Marimo:
         """Move the bar."""
         if self._bar is None:
             return
-        at = round((live.share(state) or 0.0) * _STEPS)
+        at = round((progress_text.share(state) or 0.0) * _STEPS)
         self._bar.update(
             increment=max(at - self._at, 0),
-            title=live.title(state),
-            subtitle=" · ".join(live.details(state)),
+            title=progress_text.title(state),
+            subtitle=" · ".join(progress_text.details(state)),
         )
         self._at = max(at, self._at)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cio_frames.views import parts
+from cio_frames.views import components
 from cio_frames.views import style as css
 from cio_frames.views import text as plain
 from cio_frames.views.html import Markup
@@ -45,10 +45,10 @@ class EstimateView:
 def html(view: EstimateView) -> Markup:
     """Return the estimate for a notebook."""
     headers, rows = _table(view)
-    return parts.card(
-        parts.head(view.title, about=view.source),
-        parts.sentence(view.sentence, style=css.LEAD),
-        parts.grid(headers, rows),
+    return components.card(
+        components.head(view.title, about=view.source),
+        components.sentence(view.sentence, style=css.LEAD),
+        components.grid(headers, rows),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from cio_frames.views import charts, parts
+from cio_frames.views import charts, components
 from cio_frames.views import style as css
 from cio_frames.views import text as plain
 from cio_frames.views.html import Child, Markup, tag
@@ -93,20 +93,20 @@ def _group(severity: Severity, found: list[FindingView]) -> Markup:
     """Return the findings of one severity; many are listed first and read one by one."""
     group = GROUPS[severity]
     if len(found) < _MANY or severity == "refuse":
-        return parts.section(group.title, *(_finding(group, finding) for finding in found))
+        return components.section(group.title, *(_finding(group, finding) for finding in found))
     most = max(finding.rows for finding in found)
     lines = [_folded(group, finding, most=most) for finding in found]
     if severity == "info":
-        return parts.fold(f"{group.title}: {many(len(found), 'finding')}", *lines)
-    return parts.section(group.title, *lines)
+        return components.fold(f"{group.title}: {many(len(found), 'finding')}", *lines)
+    return components.section(group.title, *lines)
 
 
 def _folded(group: _Group, finding: FindingView, *, most: int) -> Markup:
     """Return one finding on a line, with a bar as long as its rows are many; the rest folded."""
     bar = [charts.share(finding.rows, most=most, tone=group.tone)] if most else []
     told = tag("span", plain.shortened(finding.sentence, _SHORT), style=css.MUTED)
-    line = tag("span", *bar, parts.code(finding.code), f" {_extent(finding)} ", told)
-    return parts.fold(
+    line = tag("span", *bar, components.code(finding.code), f" {_extent(finding)} ", told)
+    return components.fold(
         line,
         tag("div", *_told(finding), style=css.join(css.ITEM, css.edge(group.tone))),
         style=css.INNER_FOLD,
@@ -115,10 +115,10 @@ def _folded(group: _Group, finding: FindingView, *, most: int) -> Markup:
 
 def _finding(group: _Group, finding: FindingView) -> Markup:
     """Return one finding: what, how often, what it would do, what to do, and the evidence."""
-    badge = parts.badge(group.badge, tone=group.tone)
+    badge = components.badge(group.badge, tone=group.tone)
     return tag(
         "div",
-        tag("div", badge, parts.code(finding.code), f" {_extent(finding)}"),
+        tag("div", badge, components.code(finding.code), f" {_extent(finding)}"),
         *_told(finding),
         style=css.join(css.ITEM, css.edge(group.tone)),
     )
@@ -128,11 +128,11 @@ def _told(finding: FindingView) -> list[Markup]:
     """Return what was found, what it would do, what to do about it, and the evidence."""
     todo: list[Child] = [tag("strong", "Do: "), finding.hint]
     if finding.fix:
-        todo += [" Repair it with ", parts.code(finding.fix), "."]
+        todo += [" Repair it with ", components.code(finding.fix), "."]
     consequence = [" ", finding.consequence] if finding.consequence else []
     return [
-        parts.sentence(finding.sentence, *consequence),
-        *([parts.sentence(*todo)] if finding.hint or finding.fix else []),
+        components.sentence(finding.sentence, *consequence),
+        *([components.sentence(*todo)] if finding.hint or finding.fix else []),
         *([_examples(finding)] if finding.examples else []),
     ]
 
@@ -143,13 +143,13 @@ def _examples(finding: FindingView) -> Markup:
         (
             number(item.row),
             item.column,
-            parts.code(item.value) if item.value else parts.muted("empty"),
+            components.code(item.value) if item.value else components.muted("empty"),
         )
         for item in finding.examples
     ]
-    table = parts.grid(("row", "column", "value"), rows, right={0})
+    table = components.grid(("row", "column", "value"), rows, right={0})
     worst = finding.severity == "refuse"
-    return parts.fold(many(len(rows), "example"), table, is_open=worst, style=css.INNER_FOLD)
+    return components.fold(many(len(rows), "example"), table, is_open=worst, style=css.INNER_FOLD)
 
 
 def _extent(finding: FindingView) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cio_frames.views import graph, parts
+from cio_frames.views import components, graph
 from cio_frames.views import style as css
 from cio_frames.views import text as plain
 from cio_frames.views.graph import GraphView
@@ -92,11 +92,11 @@ def html(view: IdentityView) -> Markup:
         ("updated", view.updated, "calm"),
         ("anonymous", view.visitors, "dull"),
     ]
-    return parts.card(
-        parts.head("Who is who", about=view.source, verdict=word, tone=tone),
-        parts.sentence(f"{sentence} {view.compared}", style=css.LEAD),
-        parts.figures(view.figures),
-        parts.bar(split),
+    return components.card(
+        components.head("Who is who", about=view.source, verdict=word, tone=tone),
+        components.sentence(f"{sentence} {view.compared}", style=css.LEAD),
+        components.figures(view.figures),
+        components.bar(split),
         *_advice(view.advice),
         *_conflicts(view.conflicts),
         *_merges(view),
@@ -154,26 +154,28 @@ def _advice(lines: Sequence[str]) -> list[Markup]:
     if not lines:
         return []
     items = join(tag("li", line) for line in lines)
-    return [parts.section("Order", tag("ul", items, style=css.LIST))]
+    return [components.section("Order", tag("ul", items, style=css.LIST))]
 
 
 def _conflicts(found: Sequence[ConflictView]) -> list[Markup]:
-    return [parts.section("Conflicts", *map(_conflict, found))] if found else []
+    return [components.section("Conflicts", *map(_conflict, found))] if found else []
 
 
 def _conflict(item: ConflictView) -> Markup:
     tone: Tone = "care" if item.serious else "dull"
-    badge = parts.badge("! conflict" if item.serious else "i note", tone=tone)
+    badge = components.badge("! conflict" if item.serious else "i note", tone=tone)
     extent = f" {many(item.lines, 'case')}, {many(item.rows, 'row')}"
     children: list[Child] = [
-        tag("div", badge, parts.code(item.kind), extent),
-        parts.sentence(tag("bdi", item.sentence)),
-        parts.sentence(tag("strong", "Do: "), item.hint),
+        tag("div", badge, components.code(item.kind), extent),
+        components.sentence(tag("bdi", item.sentence)),
+        components.sentence(tag("strong", "Do: "), item.hint),
     ]
     if item.examples:
-        table = parts.grid(("what would happen", "rows"), item.examples)
+        table = components.grid(("what would happen", "rows"), item.examples)
         title = "example" if len(item.examples) == 1 else "examples"
-        children.append(parts.fold(f"{len(item.examples)} {title}", table, style=css.INNER_FOLD))
+        children.append(
+            components.fold(f"{len(item.examples)} {title}", table, style=css.INNER_FOLD)
+        )
     return tag("div", *children, style=css.join(css.ITEM, css.edge(tone)))
 
 
@@ -195,20 +197,20 @@ def _merge_title(view: IdentityView) -> str:
 def _merges(view: IdentityView) -> list[Markup]:
     if not view.merges:
         return []
-    return [parts.section(_merge_title(view), parts.grid(MERGE_TITLES, view.merges))]
+    return [components.section(_merge_title(view), components.grid(MERGE_TITLES, view.merges))]
 
 
 def _pictures(pictures: Sequence[GraphView]) -> list[Markup]:
     if not pictures:
         return []
     drawn = [join([_caption(item), graph.html(item)]) for item in pictures]
-    key = parts.sentence(KEY, style=css.join(css.PARAGRAPH, css.MUTED, css.SMALL))
-    return [parts.section("Who hangs together", key, *drawn)]
+    key = components.sentence(KEY, style=css.join(css.PARAGRAPH, css.MUTED, css.SMALL))
+    return [components.section("Who hangs together", key, *drawn)]
 
 
 def _caption(item: GraphView) -> Markup:
     left = f" ({many(item.left, 'more identifier')} not drawn)" if item.left else ""
-    return parts.sentence(tag("bdi", f"{item.title}{left}"), style=css.AFTER)
+    return components.sentence(tag("bdi", f"{item.title}{left}"), style=css.AFTER)
 
 
 def _objects(view: IdentityView) -> str:
@@ -221,8 +223,8 @@ def _objects(view: IdentityView) -> str:
 
 
 def _grid(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Markup]:
-    return [parts.section(title, parts.grid(headers, rows, right={1}))] if rows else []
+    return [components.section(title, components.grid(headers, rows, right={1}))] if rows else []
 
 
 def _fold(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Markup]:
-    return [parts.fold(title, parts.grid(headers, rows))] if rows else []
+    return [components.fold(title, components.grid(headers, rows))] if rows else []

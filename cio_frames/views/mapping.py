@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cio_frames.views import parts
+from cio_frames.views import components
 from cio_frames.views import text as plain
 from cio_frames.views.html import Markup
 from cio_frames.views.wording import many, number
@@ -27,14 +27,14 @@ def fold(rows: Sequence[MappingView]) -> Markup:
     titles = _titles(rows)
     lines = [
         (
-            parts.code(row.field),
-            parts.code(row.column) if row.column else "",
-            parts.badge(row.how, tone="calm") if row.how == _PROPOSED else row.how,
+            components.code(row.field),
+            components.code(row.column) if row.column else "",
+            components.badge(row.how, tone="calm") if row.how == _PROPOSED else row.how,
             row.reason,
         )[: len(titles)]
         for row in rows
     ]
-    return parts.fold(_title(rows), parts.grid(titles, lines))
+    return components.fold(_title(rows), components.grid(titles, lines))
 
 
 def text(rows: Sequence[MappingView]) -> str:

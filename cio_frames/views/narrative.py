@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cio_frames.views import parts
+from cio_frames.views import components
 from cio_frames.views import style as css
 from cio_frames.views import text as plain
 from cio_frames.views.html import Drawn, join, tag
@@ -25,8 +25,8 @@ def narrated(
         - Row 0: u1 is new.
     """
     items = join(tag("li", tag("bdi", sentence)) for sentence in sentences)
-    html = parts.card(
-        parts.head(title, about=about),
+    html = components.card(
+        components.head(title, about=about),
         tag("ol", items, style=css.LIST),
     )
     lines = [plain.paragraph(f"- {sentence}") for sentence in sentences]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cio_frames.views import charts, parts
+from cio_frames.views import charts, components
 from cio_frames.views import style as css
 from cio_frames.views import text as plain
 from cio_frames.views.charts import Series
@@ -53,12 +53,12 @@ def html(view: PaceView) -> Markup:
         ),
     ]
     end = duration(len(view.rows) * view.width_s)
-    return parts.fold(
+    return components.fold(
         _TITLE,
-        parts.sentence(_speed(view), style=css.AFTER_CHART),
+        components.sentence(_speed(view), style=css.AFTER_CHART),
         charts.columns(tones, alt=_speed(view), style=css.SMALL_CHART),
         charts.axis("start", end),
-        parts.sentence(_waits(view), style=css.AFTER_CHART),
+        components.sentence(_waits(view), style=css.AFTER_CHART),
         charts.columns(waits, alt=_waits(view), style=css.SMALL_CHART),
         charts.axis("start", end),
     )

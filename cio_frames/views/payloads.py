@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from cio_frames.views import parts
+from cio_frames.views import components
 from cio_frames.views import style as css
 from cio_frames.views import text as plain
 from cio_frames.views.html import Markup
@@ -22,15 +22,19 @@ def html(messages: Sequence[str], *, title: str) -> Markup:
         title: What they are messages of.
     """
     shown = [
-        parts.fold(_about(place, message), parts.block(_spread(message)), is_open=place < OPEN)
+        components.fold(
+            _about(place, message), components.block(_spread(message)), is_open=place < OPEN
+        )
         for place, message in enumerate(messages[:DRAWN])
     ]
     left = len(messages) - len(shown)
-    rest = [parts.sentence(f"And {many(left, 'more message')}.", style=css.AFTER)] if left else []
+    rest = (
+        [components.sentence(f"And {many(left, 'more message')}.", style=css.AFTER)] if left else []
+    )
     note = "The values are exactly what is sent; the blanks and line breaks are for reading."
-    return parts.card(
-        parts.head(title, about=many(len(messages), "message")),
-        parts.sentence(note, style=css.LEAD),
+    return components.card(
+        components.head(title, about=many(len(messages), "message")),
+        components.sentence(note, style=css.LEAD),
         *shown,
         *rest,
     )
@@ -38,7 +42,7 @@ def html(messages: Sequence[str], *, title: str) -> Markup:
 
 def fold(messages: Sequence[str]) -> Markup:
     """Return messages as a part of a report."""
-    return parts.fold(_title(messages), *map(parts.block, messages))
+    return components.fold(_title(messages), *map(components.block, messages))
 
 
 def block(messages: Sequence[str]) -> str:

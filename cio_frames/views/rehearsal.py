@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from cio_frames.views import parts
+from cio_frames.views import components
 from cio_frames.views import style as css
 from cio_frames.views import text as plain
 from cio_frames.views.html import Markup
@@ -50,11 +50,13 @@ class RehearsalView:
 def html(view: RehearsalView) -> Markup:
     """Return the rehearsal for a notebook."""
     word, tone, sentence = _verdict(view)
-    found = [parts.section(_title(view), parts.grid(DIFFERENT, _rows(view), right={2, 3}))]
-    return parts.card(
-        parts.head("Rehearsal", about=view.source, verdict=word, tone=tone),
-        parts.sentence(sentence, style=css.LEAD),
-        parts.grid(COMPARED, _counts(view), right={1, 2}),
+    found = [
+        components.section(_title(view), components.grid(DIFFERENT, _rows(view), right={2, 3}))
+    ]
+    return components.card(
+        components.head("Rehearsal", about=view.source, verdict=word, tone=tone),
+        components.sentence(sentence, style=css.LEAD),
+        components.grid(COMPARED, _counts(view), right={1, 2}),
         *(found if view.differences else []),
     )
 

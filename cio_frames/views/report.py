@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cio_frames.views import findings, mapping, parts, payloads, timeline
+from cio_frames.views import components, findings, mapping, payloads, timeline
 from cio_frames.views import style as css
 from cio_frames.views import text as plain
 from cio_frames.views.findings import FindingView
@@ -49,8 +49,8 @@ class PlanView:
 def html(view: PlanView) -> Markup:
     """Return the report for a notebook."""
     word, tone, _ = verdict(view)
-    title = parts.head(f"Plan: {view.call}", about=view.source, verdict=word, tone=tone)
-    return parts.card(title, *body(view))
+    title = components.head(f"Plan: {view.call}", about=view.source, verdict=word, tone=tone)
+    return components.card(title, *body(view))
 
 
 def body(view: PlanView) -> list[Markup]:
@@ -61,9 +61,9 @@ def body(view: PlanView) -> list[Markup]:
         ("rejected", view.rejected, "care"),
     ]
     return [
-        parts.sentence(sentence, style=css.LEAD),
-        parts.figures(figures(view)),
-        parts.bar(split),
+        components.sentence(sentence, style=css.LEAD),
+        components.figures(figures(view)),
+        components.bar(split),
         *([timeline.html(view.times)] if view.times else []),
         *findings.html(view.findings),
         *([mapping.fold(view.mapping)] if view.mapping else []),
@@ -126,5 +126,7 @@ def _notes(notes: tuple[str, ...]) -> list[Markup]:
     if not notes:
         return []
     return [
-        parts.section("Notes", tag("ul", join(tag("li", note) for note in notes), style=css.LIST))
+        components.section(
+            "Notes", tag("ul", join(tag("li", note) for note in notes), style=css.LIST)
+        )
     ]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cio_frames.views import parts
+from cio_frames.views import components
 from cio_frames.views.html import Markup, tag
 from cio_frames.views.states import STATES
 
@@ -29,11 +29,15 @@ class StoryView:
 def html(view: StoryView) -> Markup:
     """Return the story for a notebook."""
     shown = STATES[view.state]
-    facts = [(name, parts.code(value)) for name, value in view.facts]
-    return parts.card(
-        parts.head(
+    facts = [(name, components.code(value)) for name, value in view.facts]
+    return components.card(
+        components.head(
             view.title, about=view.source, verdict=f"{shown.sign} {shown.label}", tone=shown.tone
         ),
-        parts.sentence(tag("bdi", view.told)),
-        *([parts.fold("Known about it", parts.grid(("what", "value"), facts))] if facts else []),
+        components.sentence(tag("bdi", view.told)),
+        *(
+            [components.fold("Known about it", components.grid(("what", "value"), facts))]
+            if facts
+            else []
+        ),
     )

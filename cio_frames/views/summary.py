@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Literal
 
-from cio_frames.views import charts, pace, parts
+from cio_frames.views import charts, components, pace
 from cio_frames.views import style as css
 from cio_frames.views import text as plain
 from cio_frames.views.html import Markup, tag
@@ -79,16 +79,16 @@ def html(view: RunView) -> Markup:
     """Return the summary for a notebook. It is static: it stays when the notebook is saved."""
     word, tone = _verdict(view)
     bars = [(STATES[state].label, count, STATES[state].tone) for state, count in _present(view)]
-    return parts.card(
-        parts.head(
+    return components.card(
+        components.head(
             f"Run: {view.call}", about=f"{view.run_id} · {view.host}", verdict=word, tone=tone
         ),
-        parts.sentence(_sentence(view), style=css.LEAD),
+        components.sentence(_sentence(view), style=css.LEAD),
         *_stop_reason(view, tone),
         *(_notice("Note: ", note, tone="care") for note in view.notes),
-        parts.figures(_figures(view)),
-        parts.bar(bars),
-        parts.grid(("state", "rows", "share", "meaning"), _state_rows(view), right={1, 2}),
+        components.figures(_figures(view)),
+        components.bar(bars),
+        components.grid(("state", "rows", "share", "meaning"), _state_rows(view), right={1, 2}),
         *_reasons(view.reasons),
         *([pace.html(view.pace)] if view.pace else []),
         *_next_steps(view),
@@ -198,7 +198,7 @@ def _stop_reason(view: RunView, tone: Tone) -> list[Markup]:
 
 def _notice(head: str, words: str, *, tone: Tone) -> Markup:
     """Return a sentence that stands out."""
-    told = parts.sentence(tag("strong", head), tag("bdi", words))
+    told = components.sentence(tag("strong", head), tag("bdi", words))
     return tag("div", told, style=css.join(css.NOTICE, css.edge(tone)))
 
 
@@ -225,7 +225,7 @@ def _state_rows(view: RunView) -> list[tuple[Markup, str, str, str]]:
     rows = sum(view.counts.values())
     return [
         (
-            parts.badge(f"{_sign(state)} {_label(state)}", tone=STATES[state].tone),
+            components.badge(f"{_sign(state)} {_label(state)}", tone=STATES[state].tone),
             number(count),
             percent(count, rows),
             STATES[state].sentence,
@@ -254,18 +254,18 @@ def _reasons(reasons: tuple[ReasonView, ...]) -> list[Markup]:
     most = max(item.rows for item in reasons)
     rows = [
         (
-            parts.code(item.code or _NO_CODE),
+            components.code(item.code or _NO_CODE),
             number(item.rows),
             charts.share(item.rows, most=most, tone="care"),
             item.sentence,
         )
         for item in _sorted(reasons)
     ]
-    table = parts.grid(("code", "rows", "", "said"), rows, right={1})
-    return [parts.section("Why rows did not arrive", table)]
+    table = components.grid(("code", "rows", "", "said"), rows, right={1})
+    return [components.section("Why rows did not arrive", table)]
 
 
 def _next_steps(view: RunView) -> list[Markup]:
     """Return what to do next."""
-    lines = [parts.sentence(why, " ", parts.code(what)) for why, what in next_steps(view)]
-    return [parts.section("Next", *lines)] if lines else []
+    lines = [components.sentence(why, " ", components.code(what)) for why, what in next_steps(view)]
+    return [components.section("Next", *lines)] if lines else []

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cio_frames.views import parts
+from cio_frames.views import components
 from cio_frames.views import style as css
 from cio_frames.views import text as plain
 from cio_frames.views.html import Child, Markup, join
@@ -35,16 +35,16 @@ def html(view: TableView) -> Markup:
     drawn = [[_cell(value) for value in row] for row in view.rows[:DRAWN_ROWS]]
     right = _numeric(view)
     pages = [drawn[start : start + PAGE_ROWS] for start in range(0, len(drawn), PAGE_ROWS)]
-    first = parts.grid(view.columns, pages[0] if pages else [], right=right)
+    first = components.grid(view.columns, pages[0] if pages else [], right=right)
     further = [
-        parts.fold(
+        components.fold(
             f"Rows {number(start + 1)} to {number(start + len(page))}",
-            parts.grid(view.columns, page, right=right),
+            components.grid(view.columns, page, right=right),
         )
         for start, page in zip(range(PAGE_ROWS, len(drawn), PAGE_ROWS), pages[1:], strict=True)
     ]
     rest = _rest(view, drawn=len(drawn))
-    return join([first, *further, *([parts.sentence(rest, style=css.AFTER)] if rest else [])])
+    return join([first, *further, *([components.sentence(rest, style=css.AFTER)] if rest else [])])
 
 
 def text(view: TableView) -> str:
@@ -70,7 +70,7 @@ def _words(row: Sequence[object]) -> list[str]:
 
 def _cell(value: object) -> Child:
     """Return a value for a cell; what is missing looks different from the word for it."""
-    return parts.muted("null") if value is None else _word(value)
+    return components.muted("null") if value is None else _word(value)
 
 
 def _word(value: object) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from cio_frames.views import charts, parts
+from cio_frames.views import charts, components
 from cio_frames.views import style as css
 from cio_frames.views import text as plain
 from cio_frames.views.charts import Series
@@ -43,11 +43,11 @@ def html(view: TimelineView) -> Markup:
         alt=f"{_span(view)} {_triggering(view)}",
         mark=_mark(view),
     )
-    return parts.section(
+    return components.section(
         _TITLE,
         chart,
         charts.axis(_day(view.first), _day(view.last)),
-        parts.sentence(*_told(view), style=css.AFTER_CHART),
+        components.sentence(*_told(view), style=css.AFTER_CHART),
     )
 
 
@@ -66,7 +66,10 @@ def _told(view: TimelineView) -> list[Child]:
     if view.hours is not None:
         fresh = sum(view.recent)
         word, tone = ("! can start campaigns", "care") if fresh else ("✓ starts nothing", "good")
-        told += [parts.badge(word, tone="care" if tone == "care" else "good"), _triggering(view)]
+        told += [
+            components.badge(word, tone="care" if tone == "care" else "good"),
+            _triggering(view),
+        ]
     return [*told, f" {_unknown(view)}"] if view.unknown else told
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from cio_frames.views import live
+from cio_frames.views import progress_text
 from cio_frames.views.html import Drawn
-from cio_frames.views.progress import ProgressState
+from cio_frames.views.progress import Leaves
+from cio_frames.views.progress_state import ProgressState
 from cio_frames.views.style import Tone
-from cio_frames.views.watching import Leaves
 from cio_frames.views.wording import INTERRUPT
 
 Show = Callable[..., Any]
@@ -62,10 +62,10 @@ class Widget:
 
     def update(self, state: ProgressState) -> None:
         """Change the widget's values."""
-        self._head.value = str(live.heading(state))
-        self._report.value = str(live.report(state, advice=self._advice))
-        self._bar.value = live.share(state) or 0.0
-        self._bar.bar_style = _BAR_STYLES[live.tone(state)]
+        self._head.value = str(progress_text.heading(state))
+        self._report.value = str(progress_text.report(state, advice=self._advice))
+        self._bar.value = progress_text.share(state) or 0.0
+        self._bar.bar_style = _BAR_STYLES[progress_text.tone(state)]
 
     def close(self, summary: Drawn) -> None:
         """Replace the widget by the summary and let it go."""

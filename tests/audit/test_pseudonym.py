@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cio_frames.audit import Audit
-from cio_frames.audit.pseudonym import fingerprint, key, pseudonyms, scrubbed
+from cio_frames.audit.pseudonyms import fingerprint, key, pseudonyms, scrubbed
 from cio_frames.errors import AuditError
 
 KEY, OTHER = "a" * 64, "b" * 64

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from cio_frames.audit import Audit, Recorder, recover
-from cio_frames.audit.contents import inspect
 from cio_frames.audit.disk import Drive
+from cio_frames.audit.open_segments import inspect
 from cio_frames.audit.schema import STATES
 from cio_frames.errors import AuditError
 from cio_frames.sending.events import Paused, RunFinished, RunStopped

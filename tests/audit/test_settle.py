@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cio_frames.audit.journal import Attempted, Entry, Finished, Retried, Split
+from cio_frames.audit.row_states import settle
 from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA, SETTLED, STATES
-from cio_frames.audit.settle import settle
 
 AT = 1_772_366_400_000
 FIRST, SECOND = (Attempted(0, AT), Attempted(0, AT + 10))

@@ -534,7 +534,7 @@ def test_every_number_of_the_catalogue_is_here():
 
 def test_every_code_that_a_case_names_exists():
     """A misspelt code would make a case vacuous, were it among those that must not be found."""
-    from cio_frames.frames.columns import SAYS
+    from cio_frames.frames.column import SAYS
 
     door = {*SAYS, "frame.index-ignored"}
     named = {code for case in CASES for code in (*case.codes, *case.not_codes)}

@@ -7,7 +7,7 @@ import pytest
 
 from cio_frames.checks import CATALOGUE
 from cio_frames.checks.page import DOOR, LATER, page
-from cio_frames.plan.identity import CODE
+from cio_frames.plan.identity_preview import CODE
 
 ROOT = Path(__file__).parents[2]
 

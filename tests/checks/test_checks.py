@@ -7,7 +7,7 @@ import pytest
 
 import cio_frames as cio
 from cio_frames.checks import CATALOGUE, ByValue, Check, Checks
-from cio_frames.checks.inside import anywhere
+from cio_frames.checks.nested import anywhere
 from cio_frames.errors import MappingError
 
 CODES = [check.code for check in CATALOGUE]

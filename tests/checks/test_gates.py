@@ -12,7 +12,7 @@ from cio_frames.checks import CATALOGUE, ByText, ByValue
 from cio_frames.checks.identifiers import NOBODY, PLACEHOLDERS
 from cio_frames.spec import SEMANTIC_EVENTS
 from cio_frames.validation import check, probes
-from cio_frames.validation.probes import Probe
+from cio_frames.validation.compiled import Probe
 
 TELLING = (
     *NOBODY, *PLACEHOLDERS, *SEMANTIC_EVENTS, " User Deleted ", "uSer deleted", "un\u212anown",

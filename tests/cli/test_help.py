@@ -6,7 +6,7 @@ from importlib import metadata
 
 import pytest
 
-from cio_frames.cli.exits import Exit
+from cio_frames.cli.exit_codes import Exit
 
 COMMANDS = ("check", "preview", "send", "resume", "audit", "sandbox", "demo")
 

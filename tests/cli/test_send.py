@@ -6,7 +6,7 @@ import json
 import pytest
 
 import cio_frames as cio
-from cio_frames.cli.delivery import confirm
+from cio_frames.cli.send import confirm
 from cio_frames.errors import UsageError
 from cio_frames.sandbox import Sandbox
 

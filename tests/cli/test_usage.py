@@ -2,7 +2,7 @@
 
 import pytest
 
-from cio_frames.cli.exits import Exit
+from cio_frames.cli.exit_codes import Exit
 
 CHECK = ("check", "people.csv", "--call", "identify", "--user-id", "id")
 TRACK = ("check", "people.csv", "--call", "track", "--user-id", "id")

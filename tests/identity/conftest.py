@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from cio_frames.identity import Settings
-from cio_frames.identity.export import export
+from cio_frames.identity.known_people import export
+from cio_frames.identity.messages import Sheet, Slips, slips
 from cio_frames.identity.preview import Premise, preview
-from cio_frames.identity.slips import Sheet, Slips, slips
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

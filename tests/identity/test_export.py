@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from cio_frames.errors import MappingError
 from cio_frames.identity import Model, Settings
-from cio_frames.identity.export import export, rows
+from cio_frames.identity.identifiers import address
 from cio_frames.identity.keys import mail_key, name, person_key
-from cio_frames.identity.resolve import address
+from cio_frames.identity.known_people import export, rows
 
 
 def test_identifiers_become_text():

@@ -6,7 +6,7 @@ import pytest
 
 from cio_frames.errors import ConfigError
 from cio_frames.identity import CHOICES, RULES, Settings
-from cio_frames.identity.semantic import EFFECTS
+from cio_frames.identity.semantic_events import EFFECTS
 from cio_frames.spec import SEMANTIC_EVENTS
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from cio_frames.identity import Settings, order
-from cio_frames.identity.order import Loss
-from cio_frames.identity.story import story
+from cio_frames.identity import Settings, plan_order
+from cio_frames.identity.explain import story
+from cio_frames.identity.plan_order import Loss
 
 
 def identify(user=None, visitor=None, **traits):
@@ -89,7 +89,7 @@ def test_a_long_story_is_cut(preview_of):
 def losses(preview_of, plans, **options):
     """Return what the order of plans loses, as kind, first and then."""
     found = preview_of(plans, **options)
-    lost = order.losses(found, calls=[call for call, _ in plans])
+    lost = plan_order.losses(found, calls=[call for call, _ in plans])
     return [(loss.kind, loss.first, loss.then) for loss in lost], lost
 
 
@@ -137,7 +137,7 @@ def test_chains_are_flattened(preview_of):
     chain = [{"previousId": "b", "userId": "c"}, {"previousId": "a", "userId": "b"}]
     found = preview_of([("identify", rows), ("alias", chain)])
 
-    assert order.chains(found).rows() == [(1, 1, "b", "c")]
+    assert plan_order.chains(found).rows() == [(1, 1, "b", "c")]
 
 
 def test_a_cycle_of_aliases_has_an_end(preview_of):
@@ -146,7 +146,7 @@ def test_a_cycle_of_aliases_has_an_end(preview_of):
     cycle = [{"previousId": "a", "userId": "b"}, {"previousId": "b", "userId": "a"}]
     found = preview_of([("identify", rows), ("alias", cycle)])
 
-    assert order.chains(found).rows() == [(1, 1, "a", "b")]
+    assert plan_order.chains(found).rows() == [(1, 1, "a", "b")]
     assert found.merges.height == 1
 
 
@@ -155,7 +155,7 @@ def test_visitors_who_were_identified_long_ago_are_counted(preview_of):
     known = {"id": ["u1"], "anonymous_id": ["v1"]}
     found = preview_of([VISITS], known=known)
 
-    assert order.strays(found) == 1
+    assert plan_order.strays(found) == 1
 
 
 def wish(first, then, kind="alias-too-early"):
@@ -174,18 +174,18 @@ def wish(first, then, kind="alias-too-early"):
 )
 def test_the_advised_order_fulfils_all_wishes(wishes, expected):
     """Plans stay where they are unless a wish moves them."""
-    assert order.advised(3, wishes) == expected
+    assert plan_order.advised(3, wishes) == expected
 
 
 def test_a_torn_plan_is_one_of_events():
     """Of two plans that want to be before each other, the events are those to be split."""
-    assert order.torn([wish(1, 0, "late-events"), wish(0, 1, "created-bare")]) == (1,)
+    assert plan_order.torn([wish(1, 0, "late-events"), wish(0, 1, "created-bare")]) == (1,)
 
 
 def test_sentences_tell_of_chains_and_strays():
     """What no order can mend is told too."""
     late = Loss(kind="late-events", first=1, then=0, rows=1, sentence="plan 1 is late.")
-    told = order.sentences([late], chains=2, strays=3)
+    told = plan_order.sentences([late], chains=2, strays=3)
 
     assert told[0] == "Plan 1 is late."
     assert told[1].startswith("2 alias rows")

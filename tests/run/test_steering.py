@@ -8,7 +8,7 @@ import pytest
 
 import cio_frames as cio
 from cio_frames.errors import ConfigError
-from cio_frames.views.progress import ProgressState
+from cio_frames.views.progress_state import ProgressState
 
 ROWS = 400
 

@@ -16,7 +16,6 @@ from cio_frames.payloads.batches import Batch, Segment
 from cio_frames.sending.client import Client, connect
 from cio_frames.sending.clock import Clock
 from cio_frames.sending.control import Control
-from cio_frames.sending.engine import send
 from cio_frames.sending.events import (
     BatchAttempted,
     BatchFinished,
@@ -26,7 +25,8 @@ from cio_frames.sending.events import (
     SegmentPlanned,
 )
 from cio_frames.sending.hold import Refusal
-from cio_frames.sending.policy import Patience
+from cio_frames.sending.retry_policy import Patience
+from cio_frames.sending.scheduler import send
 from cio_frames.sending.stop import StopFlag
 from torture.virtual import virtually
 

@@ -8,8 +8,8 @@ from cio_frames.sending.client import connect
 from cio_frames.sending.control import Control
 from cio_frames.sending.events import BatchRetried
 from cio_frames.sending.flow import Flow
-from cio_frames.sending.limiter import TokenBucket
-from cio_frames.sending.policy import Patience
+from cio_frames.sending.rate_limit import TokenBucket
+from cio_frames.sending.retry_policy import Patience
 from tests.sending.conftest import Host, run, segment, virtual_clock, virtually
 
 

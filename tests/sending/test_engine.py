@@ -18,7 +18,7 @@ from cio_frames.sending.events import (
     RunStopped,
     SegmentPlanned,
 )
-from cio_frames.sending.policy import Patience
+from cio_frames.sending.retry_policy import Patience
 from tests.sending.conftest import Host, run, segment
 
 

@@ -7,7 +7,7 @@ import pytest
 from cio_frames.sending.answers import Answer
 from cio_frames.sending.events import Paused
 from cio_frames.sending.flow import Flow
-from cio_frames.sending.policy import Delivered, Rejected, Retry, Split
+from cio_frames.sending.retry_policy import Delivered, Rejected, Retry, Split
 from tests.sending.conftest import Host, client_of, virtual_clock, virtually
 
 TAKEN = Answer(kind="answer", status=200, json={}, elapsed_s=0.1)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cio_frames.sending.limiter import Breaker, Concurrency, TokenBucket
+from cio_frames.sending.rate_limit import Breaker, Concurrency, TokenBucket
 
 
 def leave_all(bucket, count, *, now=0.0):

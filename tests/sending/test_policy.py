@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cio_frames.sending.answers import Answer
-from cio_frames.sending.policy import (
+from cio_frames.sending.retry_policy import (
     STATUS_ROWS,
     Delivered,
     History,

@@ -6,8 +6,8 @@ import threading
 import httpx2
 import pytest
 
-from cio_frames.sending.engine import send
 from cio_frames.sending.events import BatchAttempted, BatchFinished, RunStopped, SegmentPlanned
+from cio_frames.sending.scheduler import send
 from cio_frames.sending.stop import StopFlag
 from tests.sending.conftest import (
     Host,

@@ -9,8 +9,8 @@ import pytest
 
 from cio_frames.payloads.batches import Segment
 from cio_frames.sending.client import Client
-from cio_frames.sending.engine import send
 from cio_frames.sending.http import Transport
+from cio_frames.sending.scheduler import send
 from cio_frames.sending.stop import StopFlag
 from cio_frames.sending.supply import Supply
 from tests.sending.conftest import Host, client_of, segment

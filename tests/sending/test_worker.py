@@ -12,8 +12,8 @@ import time
 import pytest
 
 from cio_frames.errors import RunError
+from cio_frames.sending.background import Worker
 from cio_frames.sending.stop import StopFlag
-from cio_frames.sending.worker import Worker
 
 HERE = contextvars.ContextVar("HERE", default="nowhere")
 

@@ -13,11 +13,11 @@ import pytest
 from inline_snapshot import snapshot
 
 from cio_frames.errors import MappingError
-from cio_frames.views import live
+from cio_frames.views import progress_text
 from cio_frames.views.displays import Html, Lines, Marimo, Terminal, Told, display
+from cio_frames.views.environment import KINDS, Surroundings, choose, look
 from cio_frames.views.html import Drawn, tag
-from cio_frames.views.progress import ProgressState
-from cio_frames.views.surroundings import KINDS, Surroundings, choose, look
+from cio_frames.views.progress_state import ProgressState
 from cio_frames.views.widget import Widget
 from cio_frames.views.wording import INTERRUPT, STEER
 
@@ -120,11 +120,13 @@ def test_the_place_is_found_out_from_what_is_loaded(modules, environ, expected):
 
 def test_the_line():
     """One line tells how far, how fast, how long, and what is out of the ordinary."""
-    assert live.line(STATE) == snapshot(
+    assert progress_text.line(STATE) == snapshot(
         "Sending track 41 % · 8,219 of 20,000 rows · 800 rows/s · about 15 s left · 219 rejected · 3 retries · 500 in doubt · waiting 2.4 s: rate limited"
     )
-    assert live.line(ProgressState(label="track", planned=7)) == snapshot("Checking track · 7 rows")
-    assert live.line(replace(STATE, phase="finished", stopped="wrong key")) == snapshot(
+    assert progress_text.line(ProgressState(label="track", planned=7)) == snapshot(
+        "Checking track · 7 rows"
+    )
+    assert progress_text.line(replace(STATE, phase="finished", stopped="wrong key")) == snapshot(
         "Stopped track 41 % · 8,219 of 20,000 rows · 800 rows/s · 219 rejected · 3 retries · 500 in doubt · waiting 2.4 s: rate limited · wrong key"
     )
 
@@ -140,17 +142,17 @@ def test_the_line():
 )
 def test_the_tone(changed, tone):
     """Trouble is seen at a glance, and said in words beside it."""
-    assert live.tone(replace(STATE, **changed)) == tone
+    assert progress_text.tone(replace(STATE, **changed)) == tone
 
 
 def test_a_pause_is_seen_and_promises_nothing():
     """A paused run says so, shows the rate that was asked for, and tells no time left."""
     paused = replace(STATE, waiting="", doubtful={}, paused=True, held="at most 5 requests/s")
 
-    assert live.line(paused) == snapshot(
+    assert progress_text.line(paused) == snapshot(
         "Paused track 41 % · 8,219 of 20,000 rows · 219 rejected · 3 retries · at most 5 requests/s"
     )
-    assert live.tone(paused) == "care"
+    assert progress_text.tone(paused) == "care"
 
 
 def test_a_terminal_draws_one_line_over_itself():
@@ -221,8 +223,10 @@ class _Screen:
 
 def test_the_bar_is_as_long_as_what_is_done(read):
     """The bar of plain HTML is a picture that says its share; without a total it only moves."""
-    known = dict(read(live.html(replace(STATE, total=200, counts={"delivered": 50}))).elements)
-    unknown = dict(read(live.html(replace(STATE, total=None))).elements)
+    known = dict(
+        read(progress_text.html(replace(STATE, total=200, counts={"delivered": 50}))).elements
+    )
+    unknown = dict(read(progress_text.html(replace(STATE, total=None))).elements)
 
     assert dict(known["img"])["alt"] == "25 %"
     assert "progress" in unknown

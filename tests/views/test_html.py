@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from cio_frames.views import (
     backfill,
+    components,
+    history,
     html,
-    live,
-    parts,
     payloads,
-    record,
+    progress_text,
     report,
     story,
     summary,
@@ -25,10 +25,10 @@ from cio_frames.views import (
 )
 from cio_frames.views.characters import one_line, visible
 from cio_frames.views.findings import Example, FindingView
+from cio_frames.views.history import RunLine
 from cio_frames.views.html import Drawn, Markup, bundle, join, picture, shape, tag
 from cio_frames.views.mapping import MappingView
-from cio_frames.views.progress import ProgressState
-from cio_frames.views.record import RunLine
+from cio_frames.views.progress_state import ProgressState
 from cio_frames.views.report import PlanView
 from cio_frames.views.story import StoryView
 from cio_frames.views.summary import ReasonView, RunView
@@ -82,7 +82,7 @@ PLACES = {
         _run(reasons=(ReasonView(code="c", rows=1, sentence=text),))
     ),
     "file name": lambda text: report.html(replace(_finding("s"), source=text)),
-    "directory": lambda text: record.html(text, (_line(text),)),
+    "directory": lambda text: history.html(text, (_line(text),)),
     "plan of a back-fill": lambda text: backfill.html([replace(_finding("s"), source=text)]),
     "message": lambda text: payloads.html(["{}"], title=text),
     "server message": lambda text: summary.html(_run(reason=text)),
@@ -95,7 +95,7 @@ PLACES = {
             facts=((text, text),),
         )
     ),
-    "waiting": lambda text: live.html(
+    "waiting": lambda text: progress_text.html(
         ProgressState(label=text, waiting=text, waits_until_s=9.0, total=4), advice=text
     ),
 }
@@ -272,13 +272,13 @@ def test_only_the_builder_writes_html(module):
 
 def test_an_empty_bar_is_nothing():
     """A bar without rows leaves no broken picture."""
-    assert parts.bar([("valid", 0, "good")]) == html.NOTHING
+    assert components.bar([("valid", 0, "good")]) == html.NOTHING
 
 
 def test_a_bar_tells_its_counts_in_words(read):
     """Whoever cannot see the bar hears the counts; a tiny part is still drawn."""
     image = read(
-        parts.bar([("valid", 99_999, "good"), ("none", 0, "calm"), ("rejected", 1, "care")])
+        components.bar([("valid", 99_999, "good"), ("none", 0, "calm"), ("rejected", 1, "care")])
     )
 
     attributes = dict(image.elements[0][1])

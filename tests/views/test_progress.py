@@ -23,8 +23,8 @@ from cio_frames.sending.events import (
     SegmentPlanned,
 )
 from cio_frames.views.html import Drawn, tag
-from cio_frames.views.progress import ProgressState, advance
-from cio_frames.views.watching import UPDATE_S, Progress
+from cio_frames.views.progress import UPDATE_S, Progress
+from cio_frames.views.progress_state import ProgressState, advance
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 SUMMARY = Drawn(html=tag("p", "the end"), text="the end")

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from inline_snapshot import snapshot
 
-from cio_frames.views import backfill, findings, payloads, record, report
+from cio_frames.views import backfill, findings, history, payloads, report
 from cio_frames.views.findings import FindingView
-from cio_frames.views.record import RunLine
+from cio_frames.views.history import RunLine
 from cio_frames.views.report import PlanView
 
 READY = PlanView(call="identify", source="a.csv", rows=9, valid=9, rejected=0, bytes=90, batches=1)
@@ -128,11 +128,11 @@ def test_the_record_of_all_runs(read):
         ),
     ]
 
-    outline = read(record.html("audit", runs)).outline
+    outline = read(history.html("audit", runs)).outline
 
     assert outline[1] == "! rows not known to have arrived"
     assert outline.index("r2") < outline.index("r1")
-    assert record.text("audit", runs) == snapshot("""\
+    assert history.text("audit", runs) == snapshot("""\
 Audit: audit · ! rows not known to have arrived
 
 2 runs, one row kept for every row of every run. .failed() has the rows that did not arrive,

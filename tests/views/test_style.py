@@ -7,10 +7,10 @@ import pytest
 
 from cio_frames.views import (
     backfill,
-    live,
+    history,
     pace,
     payloads,
-    record,
+    progress_text,
     report,
     story,
     style,
@@ -19,9 +19,9 @@ from cio_frames.views import (
     timeline,
 )  # fmt: skip
 from cio_frames.views.findings import GROUPS
+from cio_frames.views.history import RunLine
 from cio_frames.views.pace import PaceView
-from cio_frames.views.progress import ProgressState
-from cio_frames.views.record import RunLine
+from cio_frames.views.progress_state import ProgressState
 from cio_frames.views.states import STATES
 from cio_frames.views.story import StoryView
 from cio_frames.views.summary import _OUTCOMES
@@ -155,10 +155,10 @@ def drawn(plan_view, run_view):
         "summary": summary.html(run_view),
         "table": table.html(cells),
         "story": story.html(told),
-        "live": live.html(state, advice="stop"),
+        "live": progress_text.html(state, advice="stop"),
         "backfill": backfill.html([plan_view, plan_view]),
         "payloads": payloads.html(['{"a":1}'], title="t"),
-        "record": record.html("audit", [_RUN, _RUN]),
+        "record": history.html("audit", [_RUN, _RUN]),
         "timeline": timeline.html(_TIMES),
         "pace": pace.html(_PACE),
         "aside": summary.aside("t"),

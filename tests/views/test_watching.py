@@ -3,8 +3,8 @@
 import pytest
 
 from cio_frames.views.html import Drawn, tag
-from cio_frames.views.progress import ProgressState
-from cio_frames.views.watching import Progress
+from cio_frames.views.progress import Progress
+from cio_frames.views.progress_state import ProgressState
 
 SUMMARY = Drawn(html=tag("p", "the end"), text="the end")
 

@@ -21,7 +21,7 @@ from cio_frames.sending.hold import Hold, Refusal
 from cio_frames.sending.http import Transport
 from cio_frames.sending.lanes import Lanes
 from cio_frames.sending.load import Load
-from cio_frames.sending.policy import Patience, Stop
+from cio_frames.sending.retry_policy import Patience, Stop
 from cio_frames.sending.stop import StopFlag
 from cio_frames.sending.supply import Supply
 from cio_frames.spec import CALLS

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from cio_frames.identity.resolve import Address, IdentifierKind
+from cio_frames.identity.identifiers import Address, IdentifierKind
 from cio_frames.identity.settings import Settings
 from cio_frames.spec import FLAT_PREFIXES
 

@@ -25,7 +25,7 @@ from cio_frames.audit.journal import (
     Stopped,
 )
 from cio_frames.audit.layout import Layout, segment_of
-from cio_frames.audit.parts import decode_part, decode_plan, digest
+from cio_frames.audit.parquet import decode_part, decode_plan, digest
 from cio_frames.audit.runfile import RunFile
 from cio_frames.audit.schema import STATES
 from cio_frames.errors import AuditCorruptError
@@ -46,7 +46,7 @@ class Unsealed:
 
     def settled(self, run_id: str) -> pl.DataFrame:
         """Return what is known of each row."""
-        from cio_frames.audit.settle import settle
+        from cio_frames.audit.row_states import settle
 
         return settle(self.plan, self.entries, run_id=run_id)
 

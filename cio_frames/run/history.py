@@ -9,9 +9,9 @@ import polars as pl
 
 from cio_frames.audit import STATES
 from cio_frames.audit import Audit as Reader
-from cio_frames.views import record, story
+from cio_frames.views import history, story
+from cio_frames.views.history import RunLine
 from cio_frames.views.html import bundle, join
-from cio_frames.views.record import RunLine
 from cio_frames.views.story import StoryView
 
 _FACTS = (
@@ -70,12 +70,12 @@ class Audit(Reader):
         return Story(told, views=views)
 
     def __str__(self) -> str:
-        return record.text(str(self.directory), _lines(self))
+        return history.text(str(self.directory), _lines(self))
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         lines = _lines(self)
         where = str(self.directory)
-        return bundle(record.html(where, lines), record.text(where, lines))
+        return bundle(history.html(where, lines), history.text(where, lines))
 
 
 def read(directory: Path | str) -> Audit:

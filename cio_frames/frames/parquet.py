@@ -6,7 +6,7 @@ from math import ceil
 import polars as pl
 
 from cio_frames.errors import InputFileError
-from cio_frames.frames import csv_file
+from cio_frames.frames import csv
 from cio_frames.frames.csv_layout import check_header
 
 PIECE_ROWS = 125_000
@@ -45,7 +45,7 @@ def scan(
             )
     for name in ids:
         if name not in first:
-            raise csv_file.unknown_column(paths[0], name, list(first))
+            raise csv.unknown_column(paths[0], name, list(first))
     texts = [pl.col(name).cast(pl.String) for name in ids if first[name].is_integer()]
     frame = pl.scan_parquet(list(paths), glob=False).with_columns(texts)
     pieces = (

@@ -12,12 +12,12 @@ import polars as pl
 
 from cio_frames.identity import rules
 from cio_frames.identity.events import Event
-from cio_frames.identity.export import rows as exported
+from cio_frames.identity.known_people import rows as exported
+from cio_frames.identity.messages import message
+from cio_frames.identity.model import Model
 from cio_frames.identity.rules import RULES, Change, Rule
 from cio_frames.identity.settings import Settings
-from cio_frames.identity.slips import message
 from cio_frames.identity.wire import Reader, reader
-from cio_frames.identity.workspace import Model
 
 UNTOLD: Final = frozenset({
     rules.EVENT, rules.EVENT_ANONYMOUS, rules.ATTRIBUTED, rules.TOO_OLD, rules.MERGE_OFF,

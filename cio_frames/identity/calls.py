@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from cio_frames.identity import rules
 from cio_frames.identity.groups import relate
-from cio_frames.identity.people import Person
-from cio_frames.identity.resolve import Address, address, converted_body, mapping, moment, text
+from cio_frames.identity.identifiers import Address, address, converted_body, mapping, moment, text
 from cio_frames.identity.rules import Change
 from cio_frames.identity.settling import Claims, settle
+from cio_frames.identity.state import Person
 from cio_frames.identity.store import Store
 from cio_frames.spec import STRIPPED_TRAITS
 

@@ -12,10 +12,10 @@ from typing import Final
 
 import polars as pl
 
+from cio_frames.identity.components import KEYS, NAMED
 from cio_frames.identity.keys import cio_key, id_key, mail_key, person_key, visitor_key
+from cio_frames.identity.messages import Slips, is_recent, is_young
 from cio_frames.identity.settings import Settings
-from cio_frames.identity.slips import Slips, is_recent, is_young
-from cio_frames.identity.ties import KEYS, NAMED
 
 COMBO: Final = ("user", "email", "anonymous")
 MATCH: Final = pl.Int64

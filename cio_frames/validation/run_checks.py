@@ -8,8 +8,8 @@ import polars as pl
 from cio_frames.checks import ByMessage, Check, Scope
 from cio_frames.frames import ROW
 from cio_frames.mapping import MessageMapping
+from cio_frames.validation.compiled import Gate, Probe, any_open, probe
 from cio_frames.validation.findings import BLOCKING, FINDING_SCHEMA
-from cio_frames.validation.probes import Gate, Probe, any_open, probe
 from cio_frames.values import as_text, has_text
 
 SHOWN_CHARACTERS = 200

@@ -5,11 +5,11 @@ from typing import Any, Final
 
 import polars as pl
 
-from cio_frames.identity import plain, rules, visits
+from cio_frames.identity import columnar, rules, visits
 from cio_frames.identity.conflicts import PLACES
-from cio_frames.identity.ledger import NAMELESS, Ledger
-from cio_frames.identity.people import Person
-from cio_frames.identity.tangles import Sorted
+from cio_frames.identity.partition import Sorted
+from cio_frames.identity.replay import NAMELESS, Ledger
+from cio_frames.identity.state import Person
 
 PEOPLE: Final = pl.Schema({
     "id": pl.String(),
@@ -75,7 +75,7 @@ def people(
     )
     modelled = _profiles(ledger).join(rows, on="person", how="left", maintain_order="left")
     events = counted.group_by("person").agg(pl.col("events").sum())
-    everybody = pl.concat([modelled, plain.people(found, known)], how="diagonal_relaxed")
+    everybody = pl.concat([modelled, columnar.people(found, known)], how="diagonal_relaxed")
     whole = (
         everybody.join(events, on="person", how="left", maintain_order="left")
         .filter(

@@ -12,19 +12,19 @@ from cio_frames.errors import ChoiceError, IdentityRefusedError
 from cio_frames.frames import AnyTable, Note, read
 from cio_frames.identity.collector import paused
 from cio_frames.identity.conflicts import MINOR, kinds
-from cio_frames.identity.export import export
+from cio_frames.identity.explain import story
+from cio_frames.identity.known_people import export
+from cio_frames.identity.messages import Sheet, Slips, slips
 from cio_frames.identity.preview import Premise, Preview, preview
-from cio_frames.identity.slips import Sheet, Slips, slips
-from cio_frames.identity.story import story
 from cio_frames.plan.identity_report import identity_view
 from cio_frames.plan.links import linked
-from cio_frames.plan.passes import CHUNK_ROWS
+from cio_frames.plan.pipeline import CHUNK_ROWS
 from cio_frames.spec import CALLS
 from cio_frames.views import identity as views
 from cio_frames.views.displays import ShowProgress, display
 from cio_frames.views.html import Drawn, bundle, tag
 from cio_frames.views.narrative import narrated
-from cio_frames.views.progress import ProgressState
+from cio_frames.views.progress_state import ProgressState
 from cio_frames.views.wording import duration, many
 
 if TYPE_CHECKING:

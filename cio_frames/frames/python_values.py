@@ -14,7 +14,7 @@ from types import MappingProxyType, NoneType
 from typing import Any
 from uuid import UUID
 
-from cio_frames.frames.columns import Bad, encodable
+from cio_frames.frames.column import Bad, encodable
 
 LEVELS = 20
 BITS = 8_192  # Python refuses to write integers of more than 4,300 digits

@@ -7,9 +7,9 @@ from typing import Any
 import polars as pl
 
 from cio_frames.audit import runfile, verify
-from cio_frames.audit.contents import Contents, inspect
 from cio_frames.audit.disk import Disk, Drive
 from cio_frames.audit.layout import Layout
+from cio_frames.audit.open_segments import Contents, inspect
 from cio_frames.audit.schema import FAILED, PART_SCHEMA, STATES
 from cio_frames.audit.story import story
 from cio_frames.audit.tally import latest_of, tally

@@ -8,11 +8,11 @@ from typing import Any, Final
 from cio_frames.identity import rules
 from cio_frames.identity.activity import page, screen, track
 from cio_frames.identity.alias import alias
+from cio_frames.identity.calls import identify
 from cio_frames.identity.forms import form
 from cio_frames.identity.groups import group
-from cio_frames.identity.identify import identify
+from cio_frames.identity.identifiers import text
 from cio_frames.identity.loading import load
-from cio_frames.identity.resolve import text
 from cio_frames.identity.rules import FAILED, Change
 from cio_frames.identity.settings import Settings
 from cio_frames.identity.store import Store

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import polars as pl
 
+from cio_frames.identity.identifiers import mapping, text
 from cio_frames.identity.keys import cio_key, id_key, mail_key, person_key, visitor_key
 from cio_frames.identity.links import components
-from cio_frames.identity.resolve import mapping, text
 from cio_frames.identity.settings import Settings
 
 KEYS: Final = ("who", "id", "email", "anonymous", "previous")

@@ -7,10 +7,10 @@ from typing import Any, Literal
 import msgspec
 import polars as pl
 
-from cio_frames.cli.exits import Exit
+from cio_frames.cli.exit_codes import Exit
 from cio_frames.cli.options import Fields, Rules
 from cio_frames.cli.output import as_json, put, put_rows, require_written, say
-from cio_frames.cli.planning import plan_of
+from cio_frames.cli.plan_options import plan_of
 from cio_frames.cli.wording import spoken
 from cio_frames.errors import PlanRefusedError
 from cio_frames.plan import Plan

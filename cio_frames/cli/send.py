@@ -9,12 +9,12 @@ from typing import TextIO
 import polars as pl
 
 from cio_frames.audit import UNFINISHED, Audit
-from cio_frames.cli.exits import Exit
+from cio_frames.cli.exit_codes import Exit
 from cio_frames.cli.options import Fields, Form, Rules, Switch, Target
 from cio_frames.cli.output import as_json, say
-from cio_frames.cli.planning import plan_of
+from cio_frames.cli.plan_options import plan_of
+from cio_frames.cli.sandbox import holdings
 from cio_frames.cli.wording import spoken
-from cio_frames.cli.workspace import holdings
 from cio_frames.errors import RunError, UsageError
 from cio_frames.plan import resume as take_up
 from cio_frames.run import Run

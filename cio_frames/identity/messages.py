@@ -15,7 +15,7 @@ import msgspec
 import polars as pl
 
 from cio_frames.identity.keys import is_mail
-from cio_frames.identity.semantic import EFFECTS
+from cio_frames.identity.semantic_events import EFFECTS
 from cio_frames.identity.settings import CAMPAIGN, MERGED_EVENTS
 
 BASE: Final = {"number": pl.Int64, "plan": pl.Int32, "row": pl.Int64, "message_id": pl.String}

@@ -3,8 +3,8 @@
 import polars as pl
 
 from cio_frames.checks.check import ByTable, Check, Scope
-from cio_frames.checks.forensics import PROFILES
 from cio_frames.checks.found import FOUND_SCHEMA, about, found, listed
+from cio_frames.checks.id_formats import PROFILES
 from cio_frames.checks.identifiers import PEOPLE, is_id, is_text, text
 from cio_frames.frames import ROW
 from cio_frames.mapping import Slot

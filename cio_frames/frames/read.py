@@ -8,8 +8,8 @@ import polars as pl
 from polars.datatypes import DataTypeClass
 
 from cio_frames.errors import UnsupportedFrameError
-from cio_frames.frames import pandas_door, values
-from cio_frames.frames.columns import Column, check_names
+from cio_frames.frames import pandas, values
+from cio_frames.frames.column import Column, check_names
 from cio_frames.frames.notes import Note
 from cio_frames.frames.scanned import scanned_of
 from cio_frames.frames.streaming import collected
@@ -64,7 +64,7 @@ def read(anything: Any) -> Table:
         return _lazy(anything)
     if isinstance(anything, pl.DataFrame):
         return _polars(anything, label="polars frame")
-    if pandas_door.is_pandas(anything):
+    if pandas.is_pandas(anything):
         return _pandas(anything)
     if isinstance(anything, str | PathLike):
         raise UnsupportedFrameError(f"A path ({type(anything).__name__})")
@@ -138,10 +138,10 @@ def _is_odd(dtype: pl.DataType | DataTypeClass) -> bool:
 
 
 def _pandas(frame: Any) -> Table:
-    source = pandas_door.snapshot(frame)
-    notes = pandas_door.index_notes(source)
+    source = pandas.snapshot(frame)
+    notes = pandas.index_notes(source)
     return _table(
-        pandas_door.columns(source),
+        pandas.columns(source),
         label="pandas frame",
         library="pandas",
         notes=notes,

@@ -10,7 +10,7 @@ import polars as pl
 
 from cio_frames.errors import ColumnNamesError
 from cio_frames.frames import values
-from cio_frames.frames.columns import Column, check_names
+from cio_frames.frames.column import Column, check_names
 from cio_frames.frames.notes import Note
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cio_frames.views import parts, table
+from cio_frames.views import components, table
 from cio_frames.views import style as css
 from cio_frames.views import text as plain
 from cio_frames.views.html import Markup
@@ -40,11 +40,11 @@ def html(directory: str, runs: Sequence[RunLine]) -> Markup:
     """Return the record for a notebook."""
     word, tone = _verdict(runs)
     counts = _sums(runs)
-    return parts.card(
-        parts.head("Audit", about=directory, verdict=word, tone=tone),
-        parts.sentence(_sentence(runs), style=css.LEAD),
-        parts.figures(_figures(runs)),
-        parts.bar([(look.label, counts[state], look.tone) for state, look in STATES.items()]),
+    return components.card(
+        components.head("Audit", about=directory, verdict=word, tone=tone),
+        components.sentence(_sentence(runs), style=css.LEAD),
+        components.figures(_figures(runs)),
+        components.bar([(look.label, counts[state], look.tone) for state, look in STATES.items()]),
         table.html(_table(runs)),
     )
 

@@ -5,7 +5,7 @@ import polars as pl
 from cio_frames.checks.check import ByTable, ByText, ByValue, Check, Repair, Scope
 from cio_frames.checks.found import FOUND_SCHEMA, found
 from cio_frames.checks.identifiers import EMAIL, EMAILS, PEOPLE, blank, is_id, is_text, text
-from cio_frames.checks.inside import UNUSUAL
+from cio_frames.checks.nested import UNUSUAL
 from cio_frames.mapping import MessageMapping, Slot
 
 FLOAT_TEXT = r"^-?\d+\.0+$"

@@ -1,9 +1,9 @@
 """A progress state in words, for one line of a terminal and for the output of a notebook."""
 
-from cio_frames.views import parts
+from cio_frames.views import components
 from cio_frames.views import style as css
 from cio_frames.views.html import Markup, tag
-from cio_frames.views.progress import ProgressState
+from cio_frames.views.progress_state import ProgressState
 from cio_frames.views.style import Tone
 from cio_frames.views.wording import duration, many, number, percent, rate
 
@@ -73,16 +73,16 @@ def html(state: ProgressState, *, advice: str = "") -> Markup:
     """
     done = share(state)
     unknown = tag("div", tag("progress", style=css.METER))
-    return parts.card(
+    return components.card(
         heading(state),
-        unknown if done is None else parts.meter(done, tone=tone(state), alt=_percent(state)),
+        unknown if done is None else components.meter(done, tone=tone(state), alt=_percent(state)),
         report(state, advice=advice),
     )
 
 
 def heading(state: ProgressState) -> Markup:
     """Return what the run is doing, on one line."""
-    return parts.head(title(state), about="", verdict=_percent(state), tone=tone(state))
+    return components.head(title(state), about="", verdict=_percent(state), tone=tone(state))
 
 
 def report(state: ProgressState, *, advice: str = "") -> Markup:

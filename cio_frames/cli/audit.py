@@ -7,7 +7,7 @@ from typing import Any, Literal
 import polars as pl
 
 from cio_frames.audit import Audit
-from cio_frames.cli.exits import Exit
+from cio_frames.cli.exit_codes import Exit
 from cio_frames.cli.options import Switch
 from cio_frames.cli.output import as_json, put_rows, require_written, say
 from cio_frames.errors import AuditError, UsageError

@@ -4,7 +4,7 @@ import time
 
 import polars as pl
 
-from cio_frames.cli.exits import Exit
+from cio_frames.cli.exit_codes import Exit
 from cio_frames.cli.output import say
 from cio_frames.sandbox import Sandbox
 from cio_frames.views import text

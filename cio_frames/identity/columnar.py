@@ -12,10 +12,10 @@ import polars as pl
 
 from cio_frames.identity import rules
 from cio_frames.identity.keys import is_mail
-from cio_frames.identity.ledger import CHANGES
+from cio_frames.identity.messages import is_young
+from cio_frames.identity.partition import Sorted
+from cio_frames.identity.replay import CHANGES
 from cio_frames.identity.rules import Rule
-from cio_frames.identity.slips import is_young
-from cio_frames.identity.tangles import Sorted
 
 _TEXT: Final = pl.lit(None, pl.String)
 

@@ -5,10 +5,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from cio_frames.identity import rules
+from cio_frames.identity.identifiers import Address, address, mapping, object_type, text
 from cio_frames.identity.objects import ThingKey
-from cio_frames.identity.people import Person
-from cio_frames.identity.resolve import Address, address, mapping, object_type, text
 from cio_frames.identity.rules import Change
+from cio_frames.identity.state import Person
 from cio_frames.identity.store import Store
 
 Effect = Callable[[Store, Mapping[str, Any]], Iterator[Change]]

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import polars as pl
 
-from cio_frames.audit import pseudonym, runfile
-from cio_frames.audit.contents import RUN, with_parts
+from cio_frames.audit import pseudonyms, runfile
 from cio_frames.audit.disk import Disk, Drive, Durability
 from cio_frames.audit.journal import (
     Attempted,
@@ -23,7 +22,8 @@ from cio_frames.audit.journal import (
     Stopped,
 )
 from cio_frames.audit.layout import Layout
-from cio_frames.audit.parts import digest, encode
+from cio_frames.audit.open_segments import RUN, with_parts
+from cio_frames.audit.parquet import digest, encode
 from cio_frames.audit.recovery import (
     Compacted,
     clear,
@@ -138,7 +138,7 @@ class Recorder:
             state="running",
             durability=durability,
             versions=runfile.installed(),
-            key_name=pseudonym.fingerprint(key) if key else None,
+            key_name=pseudonyms.fingerprint(key) if key else None,
         )
         return cls._opened(store, run, key=key, now=now)
 
@@ -164,10 +164,10 @@ class Recorder:
         layout = Layout(Path(directory).absolute())
         found = runfile.read(disk or Drive(), layout.directory)
         key = _key(found.info, key)
-        if key and pseudonym.fingerprint(key) != found.key_name:
+        if key and pseudonyms.fingerprint(key) != found.key_name:
             raise AuditError(
                 f"The pseudonyms in {directory} were made with another key. "
-                f"Set {pseudonym.KEY_VARIABLE} to that one."
+                f"Set {pseudonyms.KEY_VARIABLE} to that one."
             )
         store = Store(disk or Drive(found.durability), layout)
         try:
@@ -359,15 +359,17 @@ class Recorder:
 
     def _scrubbed(self, error: str, *, person: str | None) -> str:
         if self.run.info.pii == "full":
-            return error[: pseudonym.ERROR_CHARACTERS]
+            return error[: pseudonyms.ERROR_CHARACTERS]
         told = pl.DataFrame(
             {"error": [error], "person": [person]}, schema_overrides={"person": pl.String}
         )
-        return str(told.select(pseudonym.scrubbed(pl.col("error"), person=pl.col("person"))).item())
+        return str(
+            told.select(pseudonyms.scrubbed(pl.col("error"), person=pl.col("person"))).item()
+        )
 
 
 def _key(info: RunInfo, key: str | None) -> str | None:
-    return (key or pseudonym.key()) if info.pii == "hmac" else None
+    return (key or pseudonyms.key()) if info.pii == "hmac" else None
 
 
 def _milliseconds(at: datetime) -> int:
