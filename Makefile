@@ -54,6 +54,7 @@ package: .venv/dev.done
 	$(BIN)/check-wheel-contents build/dist/*.whl
 	$(UV) pip install --quiet --no-deps --target build/wheel build/dist/*.whl
 	cd build && PYTHONPATH="$(CURDIR)/build/wheel" "$(CURDIR)/$(BIN)/python" -c "$(TRY_WHEEL)"
+	cd build && PYTHONPATH="$(CURDIR)/build/wheel" "$(CURDIR)/$(BIN)/python" -m cio_frames.cli demo --audit wheel/audit > wheel/demo.txt
 	tar -xzf build/dist/*.tar.gz -C build/sdist --strip-components=1
 	cd build/sdist && PYTHONPATH=. "$(CURDIR)/$(BIN)/python" -m pytest -q tests --numprocesses logical -m "not browser and not slow"
 

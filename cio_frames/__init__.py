@@ -43,6 +43,7 @@ from cio_frames.plan import Backfill, Plan, backfill, resume, suggest
 from cio_frames.registration import register
 from cio_frames.run import Audit, Run
 from cio_frames.run import read as audit
+from cio_frames.samples import samples
 from cio_frames.sandbox import Faults
 from cio_frames.sending import Client, connect
 from cio_frames.workspaces import sandbox
@@ -93,6 +94,7 @@ __all__ = [
     "lit",
     "resume",
     "rule",
+    "samples",
     "sandbox",
     "scan",
     "suggest",

@@ -76,7 +76,7 @@ def test_the_package_lists_what_a_user_types():
     """`dir` gives the verbs' classes, the functions, `errors` and the version, and no rooms."""
     assert " ".join(dir(cio)) == (
         "Audit Backfill Checks Client Faults Frame Plan Run Workspace __version__ audit backfill "
-        "connect errors frame lit resume rule sandbox scan suggest"
+        "connect errors frame lit resume rule samples sandbox scan suggest"
     )
 
 

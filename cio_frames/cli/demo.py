@@ -15,6 +15,7 @@ from cio_frames.errors import AccountingError, PlanRefusedError
 from cio_frames.frames import scan
 from cio_frames.plan import Backfill, Plan
 from cio_frames.run import Run
+from cio_frames.samples import FOLDER
 from cio_frames.sandbox import Sandbox
 from cio_frames.sending import Client
 from cio_frames.validation import BLOCKING
@@ -22,7 +23,6 @@ from cio_frames.views import text
 from cio_frames.views.wording import duration, many, number
 from cio_frames.workspaces import sandbox
 
-_CHECKOUT = Path(__file__).resolve().parents[2] / "sample_data"
 _ENDS = ("delivered", "rejected_local")
 _TITLES = ("file", "call", "rows", "valid", "left out", "delivered", "other", "time")
 
@@ -43,10 +43,10 @@ def demo(*, data: Path | None = None, audit: Path = Path("audit/demo")) -> Exit:
     It needs no account, and nothing leaves this machine.
 
     Args:
-        data: Directory of the sample data; without it, that of the checkout.
+        data: Directory of the sample data; without it, that of the package.
         audit: Directory of the records.
     """
-    source = data or (_CHECKOUT if _CHECKOUT.is_dir() else Path("sample_data"))
+    source = data or FOLDER
     say("The sample data, file by file, to an embedded workspace. Nothing leaves this machine.")
     with sandbox() as workspace:
         client = workspace.client()

@@ -212,5 +212,5 @@ def _existing(path: Path, *, data: Path) -> Path:
     raise InputFileError(
         str(data),
         problem=f"{path.name} of the sample data is not there",
-        hint="Run the demo in a checkout of cio_frames, or name its directory with --data.",
+        hint="Name the directory of the sample data with --data, or leave --data out.",
     )
