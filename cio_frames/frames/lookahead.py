@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import copy_context
 from queue import SimpleQueue
-from typing import ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 JOIN_S = 10.0
 """How long the end of a thread is waited for. An iterator that nobody closed is closed by garbage
@@ -48,6 +48,7 @@ class Crew:
         self._most = most
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
+        self._under_way: set[Future[Any]] = set()
 
     def start(
         self, work: Callable[Asked, Done], *asked: Asked.args, **options: Asked.kwargs
@@ -72,7 +73,9 @@ class Crew:
                 done.set_exception(error)
             else:
                 done.set_result(found)
+            self._under_way.discard(done)
 
+        self._under_way.add(done)
         if len(self._threads) < self._most:
             self._add()
         if self._threads:
@@ -81,10 +84,15 @@ class Crew:
             do()
         return done
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is started whose end is not yet told to whoever waits for it."""
+        return bool(self._under_way)
+
     def close(self) -> None:
         """End the threads, when all that was started is done."""
         threads, self._threads = self._threads, []
-        _CREWS.discard(self)
+        CREWS.discard(self)
         for _ in threads:
             self._work.put(None)
         for thread in threads:
@@ -97,7 +105,7 @@ class Crew:
         with suppress(RuntimeError):
             thread.start()
             self._threads.append(thread)
-            _CREWS.add(self)
+            CREWS.add(self)
 
     def _do(self) -> None:
         while (do := self._work.get()) is not None:
@@ -111,13 +119,13 @@ class Crew:
         self.close()
 
 
-_CREWS: set[Crew] = set()
+CREWS: set[Crew] = set()
 """Those that have threads."""
 
 
 @atexit.register
 def _close_all() -> None:
-    for crew in list(_CREWS):
+    for crew in list(CREWS):
         crew.close()
 
 

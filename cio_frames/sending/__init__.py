@@ -2,7 +2,7 @@
 
 from cio_frames.sending.client import Client, connect
 from cio_frames.sending.control import Control
-from cio_frames.sending.engine import send
+from cio_frames.sending.engine import FAILURE, INTERRUPTED, send
 from cio_frames.sending.events import (
     BatchAttempted,
     BatchFinished,
@@ -21,10 +21,13 @@ from cio_frames.sending.events import (
 )
 from cio_frames.sending.hold import HOLDING, Refusal
 from cio_frames.sending.stop import StopFlag
-from cio_frames.sending.worker import Worker
+from cio_frames.sending.worker import EXITED, Worker
 
 __all__ = [
+    "EXITED",
+    "FAILURE",
     "HOLDING",
+    "INTERRUPTED",
     "BatchAttempted",
     "BatchFinished",
     "BatchRetried",
