@@ -50,7 +50,8 @@ class Ledger:
         self._changed = threading.Condition()
         self._closing = False
         self._error: Exception | None = None
-        self._over = asyncio.Event()
+        self._over: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, name="cio-ledger", daemon=True)
 
     def __call__(self, fact: Fact) -> Awaitable[None] | None:
         """Take a fact; for an attempt, return what is done when it is kept."""
@@ -64,18 +65,22 @@ class Ledger:
             self._changed.notify()
         return kept
 
-    async def __aenter__(self) -> Self:
-        loop = asyncio.get_running_loop()
+    def start(self) -> Self:
+        """Start the thread; `async with` does it where nobody did.
 
-        def keep() -> None:
-            try:
-                with Crew(_UNSEALED) as crew:
-                    self._keep(crew)
-            finally:
-                loop.call_soon_threadsafe(self._over.set)
-
-        threading.Thread(target=keep, name="cio-ledger", daemon=True).start()
+        A run does it on the thread of its caller: once the interpreter exits, none can be started.
+        """
+        self._thread.start()
         return self
+
+    def end(self) -> None:
+        """Have the thread end when all facts are recorded."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+
+    async def __aenter__(self) -> Self:
+        return self if self._thread.is_alive() else self.start()
 
     async def __aexit__(
         self,
@@ -83,12 +88,18 @@ class Ledger:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
-        await self._over.wait()
+        self.end()
+        await asyncio.wrap_future(self._over)
         if self._error is not None and error is None:
             raise self._error
+
+    def _run(self) -> None:
+        self._over.set_running_or_notify_cancel()  # from here on it is not cancelled
+        try:
+            with Crew(_UNSEALED) as crew:
+                self._keep(crew)
+        finally:
+            self._over.set_result(None)
 
     def _keep(self, crew: Crew) -> None:
         told: Sequence[_Told] = ()

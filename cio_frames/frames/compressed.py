@@ -2,7 +2,6 @@
 
 import gzip
 import zlib
-from collections.abc import Iterator
 from io import BufferedReader
 from pathlib import Path
 
@@ -43,12 +42,6 @@ def all_bytes(path: str) -> bytes:
     """Return a file's whole content."""
     with opened(path) as file:
         return file.read()
-
-
-def lines(path: str) -> Iterator[bytes]:
-    """Yield a file's lines with their ends."""
-    with opened(path) as file:
-        yield from file
 
 
 def refuse_bomb(path: str, *, unpacked_max_bytes: int = UNPACKED_MAX_BYTES) -> None:

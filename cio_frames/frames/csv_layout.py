@@ -4,13 +4,13 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from cio_frames.errors import FrameError, InputFileError
 from cio_frames.frames.column import check_names
-from cio_frames.frames.compressed import HEAD_BYTES, all_bytes, first_bytes, lines
+from cio_frames.frames.compressed import HEAD_BYTES, first_bytes, opened
 from cio_frames.frames.notes import Note
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -168,16 +168,17 @@ def short_rows(file: Layout) -> Iterator[Note]:
         )
 
 
-def _widths(file: Layout) -> Iterator[tuple[int, int]]:
+def _widths(file: Layout) -> Generator[tuple[int, int]]:
     """Yield each record's last line and its number of fields."""
-    if file.encoding.startswith(("utf-16", "utf-32")):
-        text = all_bytes(file.path).decode(file.encoding)
-        texts: Iterator[str] = iter(io.StringIO(text, newline=""))
-    else:
-        texts = (line.decode(file.encoding) for line in lines(file.path))
-    reader = csv.reader(texts, delimiter=file.separator, strict=True)
-    for record in reader:
-        yield reader.line_num, len(record)
+    with opened(file.path) as raw:
+        if file.encoding.startswith(("utf-16", "utf-32")):
+            text = raw.read().decode(file.encoding)
+            texts: Iterator[str] = iter(io.StringIO(text, newline=""))
+        else:
+            texts = (line.decode(file.encoding) for line in raw)
+        reader = csv.reader(texts, delimiter=file.separator, strict=True)
+        for record in reader:
+            yield reader.line_num, len(record)
 
 
 def fault(files: Sequence[Layout], error: BaseException) -> InputFileError:
@@ -185,13 +186,14 @@ def fault(files: Sequence[Layout], error: BaseException) -> InputFileError:
     for file in files:
         line, width = 0, len(file.names)
         try:
-            for line, size in _widths(file):
-                if size > width:
-                    return InputFileError(
-                        file.path,
-                        problem=f"line {line:,} has {size} fields, the header has {width}",
-                        hint="Put values that contain the separator in double quotes.",
-                    )
+            with closing(_widths(file)) as widths:
+                for line, size in widths:
+                    if size > width:
+                        return InputFileError(
+                            file.path,
+                            problem=f"line {line:,} has {size} fields, the header has {width}",
+                            hint="Put values that contain the separator in double quotes.",
+                        )
         except csv.Error as broken:
             return _syntax_fault(file.path, line, broken)
         except UnicodeDecodeError as broken:

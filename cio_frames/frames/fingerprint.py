@@ -1,6 +1,7 @@
 """A cheap fingerprint of a table's content, to notice that it is not the same table any more."""
 
 import hashlib
+from contextlib import closing
 from threading import Lock
 
 import polars as pl
@@ -65,8 +66,9 @@ def fingerprint(table: Table) -> str:
         FrameError: If a lazy table fails while it is read.
     """
     found = Fingerprint(table.schema())
-    for chunk in table.chunks():
-        found.add(chunk)
+    with closing(table.chunks()) as chunks:
+        for chunk in chunks:
+            found.add(chunk)
     return found.text
 
 

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from threading import RLock
 
@@ -48,7 +48,7 @@ def collected(lazy: pl.LazyFrame) -> pl.DataFrame:
         return lazy.collect(engine="streaming")
 
 
-def stream(lazy: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+def stream(lazy: pl.LazyFrame) -> Generator[pl.DataFrame]:
     """Yield a lazy frame's batches in order, of about `BATCH_ROWS`, without holding them all."""
     with warnings.catch_warnings():
         # polars marks this method unstable; batches are cut again, so only its name matters here

@@ -1,7 +1,7 @@
 """The table that every later stage works on: a lazy frame whose rows are numbered."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -51,14 +51,15 @@ class Table:
         with reading(self.label):
             return int(collected(self.lazy.select(pl.len())).item())
 
-    def chunks(self, rows: int = 50_000) -> Iterator[pl.DataFrame]:
+    def chunks(self, rows: int = 50_000) -> Generator[pl.DataFrame]:
         """Yield the table in frames of exactly `rows` rows (the last may be shorter).
 
         Args:
             rows: How many rows a chunk has.
 
         Yields:
-            Frames whose first column is `__row__` (Int64). A table without rows yields none.
+            Frames whose first column is `__row__` (Int64). A table without rows yields none. Close
+            it unless it is read to the end: threads read ahead, and files are open.
 
         Raises:
             FrameError: If a lazy table fails while it is read.
@@ -73,10 +74,11 @@ class Table:
             raise ValueError(f"rows={rows}: a chunk has at least one row.")
         parts = self._slices(rows) if self.eager is not None else self._batches(rows)
         start = 0
-        for part in parts:
-            numbers = pl.int_range(start, start + part.height, dtype=pl.Int64, eager=True)
-            yield part.select(numbers.alias(ROW), pl.all())
-            start += part.height
+        with closing(parts):
+            for part in parts:
+                numbers = pl.int_range(start, start + part.height, dtype=pl.Int64, eager=True)
+                yield part.select(numbers.alias(ROW), pl.all())
+                start += part.height
 
     def pick(self, rows: Sequence[int] | pl.Series, extra: pl.DataFrame | None = None) -> Any:
         """Return those input rows as the user gave them, in the order asked.
@@ -103,15 +105,15 @@ class Table:
         picked = self._pick_polars(numbers)
         return picked if extra is None else picked.hstack(_beside(numbers, extra, picked.columns))
 
-    def _slices(self, rows: int) -> Iterator[pl.DataFrame]:
+    def _slices(self, rows: int) -> Generator[pl.DataFrame]:
         if self.eager is not None:
             yield from self.eager.iter_slices(rows)
 
-    def _batches(self, rows: int) -> Iterator[pl.DataFrame]:
+    def _batches(self, rows: int) -> Generator[pl.DataFrame]:
         """Stream the lazy frame, cutting its batches to the size asked for."""
-        with reading(self.label):
+        with reading(self.label), closing(self._read()) as batches:
             waiting: list[pl.DataFrame] = []
-            for batch in self._read():
+            for batch in batches:
                 waiting.append(batch)
                 if sum(frame.height for frame in waiting) < rows:
                     continue
@@ -123,14 +125,15 @@ class Table:
             if rest.height:
                 yield rest
 
-    def _read(self) -> Iterator[pl.DataFrame]:
+    def _read(self) -> Generator[pl.DataFrame]:
         """Yield batches as they come, and none of a file that is not what it was."""
         batches = ahead(_collected, self.pieces, at_once=2) if self.pieces else stream(self.lazy)
-        self._require_same_files()
-        for batch in batches:
+        with closing(batches):
             self._require_same_files()
-            yield batch
-            self._require_same_files()
+            for batch in batches:
+                self._require_same_files()
+                yield batch
+                self._require_same_files()
 
     def _require_same_files(self) -> None:
         for file in self.files:

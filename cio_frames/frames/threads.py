@@ -3,15 +3,24 @@
 The threads are no executor's: when the interpreter exits, executors take no more work before a run
 can be asked to finish what is under way. And they are kept, since each new thread has memory of
 its own from the allocators, which do not give it back.
+
+When the interpreter exits, the threads that nobody has ended are ended before it stops running them:
+from Python 3.13 on, whatever waits for a thread after that waits for ever.
 """
 
+import atexit
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import copy_context
 from queue import SimpleQueue
-from typing import ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
+
+JOIN_S = 10.0
+"""How long the end of a thread is waited for. An iterator that nobody closed is closed by garbage
+collection, which may run where a lock is held that the thread is waiting for."""
 
 Part = TypeVar("Part")
 Done = TypeVar("Done")
@@ -20,6 +29,9 @@ Asked = ParamSpec("Asked")
 
 class Crew:
     """Threads that take up work in the order it comes, started when there is some for them.
+
+    Where none can be started (the interpreter exits, or there are too many), the caller's thread
+    does the work.
 
     Use it as a context manager, or call `close`.
 
@@ -36,6 +48,7 @@ class Crew:
         self._most = most
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
+        self._under_way: set[Future[Any]] = set()
 
     def start(
         self, work: Callable[Asked, Done], *asked: Asked.args, **options: Asked.kwargs
@@ -60,21 +73,39 @@ class Crew:
                 done.set_exception(error)
             else:
                 done.set_result(found)
+            self._under_way.discard(done)
 
-        self._work.put(do)
+        self._under_way.add(done)
         if len(self._threads) < self._most:
-            thread = threading.Thread(target=self._do, name="cio-work", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            self._add()
+        if self._threads:
+            self._work.put(do)
+        else:
+            do()
         return done
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is started whose end is not yet told to whoever waits for it."""
+        return bool(self._under_way)
 
     def close(self) -> None:
         """End the threads, when all that was started is done."""
-        for _ in self._threads:
+        threads, self._threads = self._threads, []
+        CREWS.discard(self)
+        for _ in threads:
             self._work.put(None)
-        for thread in self._threads:
-            thread.join()
-        self._threads.clear()
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(JOIN_S)
+
+    def _add(self) -> None:
+        """Start one more thread, if there can be one."""
+        thread = threading.Thread(target=self._do, name="cio-work", daemon=True)
+        with suppress(RuntimeError):
+            thread.start()
+            self._threads.append(thread)
+            CREWS.add(self)
 
     def _do(self) -> None:
         while (do := self._work.get()) is not None:
@@ -88,7 +119,17 @@ class Crew:
         self.close()
 
 
-def ahead(work: Callable[[Part], Done], parts: Iterable[Part], *, at_once: int) -> Iterator[Done]:
+CREWS: set[Crew] = set()
+"""Those that have threads."""
+
+
+@atexit.register
+def _close_all() -> None:
+    for crew in list(CREWS):
+        crew.close()
+
+
+def ahead(work: Callable[[Part], Done], parts: Iterable[Part], *, at_once: int) -> Generator[Done]:
     """Yield what becomes of each part, in order, while the next ones are worked on in threads.
 
     Parts are taken on the caller's thread, and no more than `at_once` of them are held.

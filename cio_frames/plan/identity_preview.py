@@ -1,6 +1,7 @@
 """Who is who: the identity preview of a plan or a back-fill."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -68,27 +69,30 @@ def foresee(
     with paused():
         collected: list[Slips] = []
         first = 0
-        for sheet, planned in sheets(plans):
-            collected.append(slips(sheet, first=first, whole=premise.whole))
-            first += sheet.messages.height
-            state = replace(state, planned=planned, now_s=monotonic())
-            shown.update(state)
+        with closing(sheets(plans)) as counted:
+            for sheet, planned in counted:
+                collected.append(slips(sheet, first=first, whole=premise.whole))
+                first += sheet.messages.height
+                state = replace(state, planned=planned, now_s=monotonic())
+                shown.update(state)
         found = preview(Slips.joined(collected), premise, calls=[plan.call for plan in plans])
     took = f"{many(rows, 'row')} in {duration(monotonic() - began)}: who is who is known."
     shown.close(Drawn(html=tag("p", took), text=took))
     return found
 
 
-def sheets(plans: Sequence["Plan"]) -> Iterator[tuple[Sheet, int]]:
+def sheets(plans: Sequence["Plan"]) -> Generator[tuple[Sheet, int]]:
     """Yield the messages of plans in the order in which they are sent, and the rows read so far."""
     planned = 0
     links = linked(plans)
     for place, plan in enumerate(plans):
-        for worked in plan.worked(chunk_rows=CHUNK_ROWS, links=links):
-            messages = worked.messages.sort("lane", "row")
-            planned += len(worked.rows)
-            columns = messages.select("row", "message", "message_id", *_form(messages, plan.call))
-            yield Sheet(plan=place, call=plan.call, messages=columns), planned
+        with closing(plan.worked(chunk_rows=CHUNK_ROWS, links=links)) as chunks:
+            for worked in chunks:
+                messages = worked.messages.sort("lane", "row")
+                planned += len(worked.rows)
+                form = _form(messages, plan.call)
+                columns = messages.select("row", "message", "message_id", *form)
+                yield Sheet(plan=place, call=plan.call, messages=columns), planned
 
 
 def _form(messages: pl.DataFrame, call: str) -> list[pl.Series]:

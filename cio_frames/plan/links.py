@@ -4,7 +4,8 @@ Identifiers stand here as the numbers that `encode` gives them, so that millions
 little memory.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,7 +57,7 @@ def links_of(plans: Sequence[tuple[Table, Scope]]) -> pl.DataFrame | None:
 _NOBODY: Numbers = np.empty(0, np.uint64)
 
 
-def _named(table: Table, *, scope: Scope) -> Iterator[tuple[Numbers, Numbers, Numbers]]:
+def _named(table: Table, *, scope: Scope) -> Generator[tuple[Numbers, Numbers, Numbers]]:
     """Yield, chunk by chunk, whom rows address, and who is named together with whom.
 
     A group's rows address the group, and the person as well.
@@ -66,23 +67,24 @@ def _named(table: Table, *, scope: Scope) -> Iterator[tuple[Numbers, Numbers, Nu
     if mapping.call.name == "group":
         addressed.append(person_key(mapping))
     others = linked_keys(mapping)
-    for chunk in table.chunks():
-        with computing(mapping):
-            prepared = mapping.prepare(chunk.lazy())
-            asked = [prepared.select(numbered(key).alias("key")) for key in addressed]
-            asked += [
-                prepared.select(key=numbered(addressed[0]), other=numbered(other))
-                for other in others
-            ]
-            found = pl.collect_all(asked)
-        keys, pairs = found[: len(addressed)], found[len(addressed) :]
-        told = pl.concat([pl.DataFrame(schema=_PAIRS), *pairs]).drop_nulls().unique()
-        told = told.filter(pl.col("key") != pl.col("other"))
-        yield (
-            pl.concat(keys).to_series().drop_nulls().unique().to_numpy(),
-            told["key"].to_numpy(),
-            told["other"].to_numpy(),
-        )
+    with closing(table.chunks()) as chunks:
+        for chunk in chunks:
+            with computing(mapping):
+                prepared = mapping.prepare(chunk.lazy())
+                asked = [prepared.select(numbered(key).alias("key")) for key in addressed]
+                asked += [
+                    prepared.select(key=numbered(addressed[0]), other=numbered(other))
+                    for other in others
+                ]
+                found = pl.collect_all(asked)
+            keys, pairs = found[: len(addressed)], found[len(addressed) :]
+            told = pl.concat([pl.DataFrame(schema=_PAIRS), *pairs]).drop_nulls().unique()
+            told = told.filter(pl.col("key") != pl.col("other"))
+            yield (
+                pl.concat(keys).to_series().drop_nulls().unique().to_numpy(),
+                told["key"].to_numpy(),
+                told["other"].to_numpy(),
+            )
 
 
 _PAIRS = pl.Schema({"key": pl.UInt64, "other": pl.UInt64})

@@ -1,6 +1,7 @@
 """One pass over a plan's rows: chunk by chunk, checked and encoded, nothing kept behind."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -88,8 +89,8 @@ def work(
     chunk_rows: int | None = None,
     known: pl.DataFrame | None = None,
     links: pl.DataFrame | None = None,
-) -> Iterator[Worked]:
-    """Check and encode a table chunk by chunk.
+) -> Generator[Worked]:
+    """Check and encode a table chunk by chunk, in threads. Close it unless it is read to the end.
 
     Args:
         table: The rows.
@@ -125,8 +126,8 @@ def work(
             reasons=reasons(found),
         )
 
-    chunks = table.chunks(chunk_rows or rows_at_once(table))
-    yield from ahead(worked, enumerate(chunks), at_once=AT_ONCE)
+    with closing(table.chunks(chunk_rows or rows_at_once(table))) as chunks:
+        yield from ahead(worked, enumerate(chunks), at_once=AT_ONCE)
 
 
 def rows_at_once(table: Table) -> int:
@@ -193,12 +194,14 @@ def glance(table: Table, *, scope: Scope, checks: Sequence[Check]) -> Glance:
             gathered = gathering.gathered(prepared)
         return chunk.height, gathered, check(prepared, tests=tests, raw=chunk).findings
 
-    for height, gathered, found in ahead(
-        looked, table.chunks(rows_at_once(table)), at_once=AT_ONCE
+    with (
+        closing(table.chunks(rows_at_once(table))) as chunks,
+        closing(ahead(looked, chunks, at_once=AT_ONCE)) as parts,
     ):
-        rows += height
-        gathering.add(gathered)
-        findings.append(found)
+        for height, gathered, found in parts:
+            rows += height
+            gathering.add(gathered)
+            findings.append(found)
     with computing(scope.mapping):
         foreseen = gathering.findings()
     return Glance(
@@ -234,12 +237,15 @@ def survey(
     by_row = pl.col("severity").is_in(BLOCKING) & pl.col("row").is_not_null()
     known = whole.filter(by_row)
     findings = [check_call(checks, scope=scope, notes=table.notes), whole.filter(~by_row)]
-    for worked in work(table, scope=scope, checks=checks, namespace=namespace, known=known):
-        rows += len(worked.rows)
-        valid += worked.messages.height
-        size += int(worked.messages["bytes"].sum())
-        requests += len(_batches(worked, scope=scope, batch_bytes=batch_bytes)[0])
-        findings.append(worked.findings)
+    with closing(
+        work(table, scope=scope, checks=checks, namespace=namespace, known=known)
+    ) as chunks:
+        for worked in chunks:
+            rows += len(worked.rows)
+            valid += worked.messages.height
+            size += int(worked.messages["bytes"].sum())
+            requests += len(_batches(worked, scope=scope, batch_bytes=batch_bytes)[0])
+            findings.append(worked.findings)
     found = concluded(
         pl.concat(findings), checks=checks, rows=rows, rejected=rows - valid, shares=shares
     )
@@ -265,8 +271,8 @@ def segments(
     links: pl.DataFrame | None = None,
     plan: int = 0,
     first: int = 0,
-) -> Iterator[Segment]:
-    """Yield a table's segments: what becomes of each row, and the requests.
+) -> Generator[Segment]:
+    """Yield a table's segments: what becomes of each row, and the requests. Threads work ahead.
 
     Args:
         table: The rows.
@@ -281,21 +287,22 @@ def segments(
         first: Number of the first segment.
     """
     number = first
-    for worked in work(
-        table, scope=scope, checks=checks, namespace=namespace, known=known, links=links
-    ):
-        taken = _taken(worked, choice=choice, plan=plan)
-        if taken is not None:
-            sent, settled = choice.of_messages(taken.messages)
-            yield _segment(
-                replace(taken, messages=sent),
-                settled=settled,
-                scope=scope,
-                batch_bytes=batch_bytes,
-                plan=plan,
-                number=number,
-            )
-            number += 1
+    with closing(
+        work(table, scope=scope, checks=checks, namespace=namespace, known=known, links=links)
+    ) as chunks:
+        for worked in chunks:
+            taken = _taken(worked, choice=choice, plan=plan)
+            if taken is not None:
+                sent, settled = choice.of_messages(taken.messages)
+                yield _segment(
+                    replace(taken, messages=sent),
+                    settled=settled,
+                    scope=scope,
+                    batch_bytes=batch_bytes,
+                    plan=plan,
+                    number=number,
+                )
+                number += 1
 
 
 def _taken(worked: Worked, *, choice: Choice, plan: int) -> Worked | None:

@@ -1,6 +1,7 @@
 """A plan: what would be sent, checked and counted, before anything is."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -187,14 +188,15 @@ class Plan(Sendable):
     def messages(self, count: int) -> list[str]:
         """Return the JSON text of the first messages."""
         found: list[str] = []
-        for worked in self.worked(chunk_rows=PREVIEW_ROWS):
-            found += worked.messages["message"].head(count - len(found)).to_list()
-            if len(found) >= count:
-                break
+        with closing(self.worked(chunk_rows=PREVIEW_ROWS)) as chunks:
+            for worked in chunks:
+                found += worked.messages["message"].head(count - len(found)).to_list()
+                if len(found) >= count:
+                    break
         return found
 
-    def worked(self, *, chunk_rows: int, links: pl.DataFrame | None = None) -> Iterator[Worked]:
-        """Yield the rows chunk by chunk, checked and encoded."""
+    def worked(self, *, chunk_rows: int, links: pl.DataFrame | None = None) -> Generator[Worked]:
+        """Yield the rows chunk by chunk, checked and encoded. Close it unless it is read to the end."""
         return work(
             self.table,
             scope=self.scope(),
@@ -207,8 +209,10 @@ class Plan(Sendable):
 
     def segments(
         self, choice: Choice, *, links: pl.DataFrame | None = None, plan: int = 0, first: int = 0
-    ) -> Iterator[Segment]:
+    ) -> Generator[Segment]:
         """Yield what becomes of each row, and the requests, segment by segment.
+
+        Close it unless it is read to the end: threads work ahead.
 
         Args:
             choice: Which rows are sent.

@@ -2,7 +2,8 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -157,14 +158,15 @@ class Sendable(Foresight, ABC):
     def __dir__(self) -> list[str]:
         return sorted(set(super().__dir__()) - _INTERNAL)
 
-    def _segments(self, choice: Choice) -> Iterator[Segment]:
+    def _segments(self, choice: Choice) -> Generator[Segment]:
         from cio_frames.plan.links import linked
 
         first, links = 0, linked(self.plans)
         for place, plan in enumerate(self.plans):
-            for segment in plan.segments(choice, links=links, plan=place, first=first):
-                yield segment
-                first = segment.number + 1
+            with closing(plan.segments(choice, links=links, plan=place, first=first)) as segments:
+                for segment in segments:
+                    yield segment
+                    first = segment.number + 1
 
     def _made(
         self, client: Client, *, audit: Path | str, repeat: bool, in_doubt: InDoubt | None

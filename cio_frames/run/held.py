@@ -1,5 +1,7 @@
 """Who is held back from the start of a resumed run: people of whom a row was refused before."""
 
+from contextlib import closing
+
 import polars as pl
 
 from cio_frames.run.choice import Choice
@@ -24,10 +26,10 @@ def held(job: Job, refusals: pl.DataFrame) -> dict[int, Refusal]:
     """
     found: dict[int, Refusal] = {}
     left = refusals.height
-    segments = job.segments(Choice(only=refusals)) if left else iter(())
-    while left > 0 and (segment := next(segments, None)) is not None:
-        left -= segment.rows.height
-        known = segment.rows.select("component", "row").drop_nulls()
-        for person, row in known.iter_rows():
-            found.setdefault(person, Refusal(plan=segment.plan, row=row, call=segment.call))
+    with closing(job.segments(Choice(only=refusals))) as segments:
+        while left > 0 and (segment := next(segments, None)) is not None:
+            left -= segment.rows.height
+            known = segment.rows.select("component", "row").drop_nulls()
+            for person, row in known.iter_rows():
+                found.setdefault(person, Refusal(plan=segment.plan, row=row, call=segment.call))
     return found

@@ -1,6 +1,6 @@
 """What a run is given to do: rows from one or several plans, and how to plan them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +29,7 @@ class Job:
     tables: tuple[Table, ...]
     rows: tuple[int, ...]
     fingerprints: tuple[str, ...]
-    segments: Callable[[Choice], Iterator[Segment]]
+    segments: Callable[[Choice], Generator[Segment]]
     mapping: Mapping[str, Any] = field(default_factory=dict)
     decisions: Mapping[str, Any] = field(default_factory=dict)
     limits: Mapping[str, Any] = field(default_factory=dict)

@@ -1,9 +1,9 @@
 """A run: one sending of a plan or a back-fill, and what became of every row."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import closing, suppress
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -11,7 +11,14 @@ from typing import Any, Self
 import polars as pl
 
 from cio_frames.audit import FAILED, Audit, Ledger, Recorder
-from cio_frames.errors import ConfigError, RunInterruptedError, RunStoppedError
+from cio_frames.errors import (
+    AuditError,
+    CioError,
+    ConfigError,
+    RunError,
+    RunInterruptedError,
+    RunStoppedError,
+)
 from cio_frames.frames import ROW
 from cio_frames.payloads import Segment
 from cio_frames.run.choice import Choice
@@ -20,12 +27,16 @@ from cio_frames.run.job import Job
 from cio_frames.run.pace import Pace
 from cio_frames.run.report import run_view
 from cio_frames.sending import (
+    EXITED,
+    FAILURE,
+    INTERRUPTED,
     Client,
     Control,
     Fact,
     Refusal,
     RunFinished,
     RunStarted,
+    RunStopped,
     StateRepeated,
     StopFlag,
     Worker,
@@ -37,7 +48,6 @@ from cio_frames.views.html import Drawn, bundle
 from cio_frames.views.progress import Progress
 
 WAIT_S = 0.1
-INTERRUPTED = "INTERRUPTED"
 OUTAGE = "OUTAGE"
 _INTERNAL = frozenset({"is_over", "job", "pace", "start"})
 """What plans and displays ask of a run; completion does not offer it."""
@@ -92,15 +102,31 @@ class Run:
         shown = display(progress, run=self if detached else None)
         left = sum(job.rows) - sum(known.values())
         self._progress = Progress(shown, label=job.label, total=left)
-        self._worker = Worker(self._main, stop=self._stop)
+        self._ledger = Ledger(recorder)
+        self._worker = Worker(
+            self._main, stop=self._stop, name=str(self.audit), left=self._unfinished
+        )
         self._started = self._ended = clock()
         self._is_over = False
         self._repeated = 0
 
     def start(self) -> Self:
-        """Begin to send. Returns at once."""
-        self._progress.start()
-        self._worker.start()
+        """Begin to send. Returns at once.
+
+        Raises:
+            RunError: The interpreter exits, or has too many threads. Nothing was sent.
+        """
+        try:
+            self._progress.start()
+            self._ledger.start()
+            self._worker.start()
+        except RuntimeError as error:
+            self._ledger.end()
+            self._fail()
+            self._recorder.close()
+            raise RunError(
+                f"No thread can be started: {error}. Nothing was sent.", run=self
+            ) from None
         return self
 
     @property
@@ -247,6 +273,8 @@ class Run:
 
     def _concluded(self, interrupt: BaseException | None) -> Self:
         self._show_summary()
+        if isinstance(interrupt, KeyboardInterrupt):
+            self._worker.seen()  # what cancels a task is seldom shown
         if interrupt is not None:
             interrupt.add_note(self._note())
             interrupt.run = self  # type: ignore[attr-defined]
@@ -266,39 +294,68 @@ class Run:
             f"{counts['in_doubt']:,} in doubt. The record of every row is in {self.audit}."
         )
 
+    def _unfinished(self) -> str:
+        """Say what is left to do and how, for when nobody can ask any more."""
+        counts, error = self.counts, self._worker.error
+        if not (counts["pending"] or counts["in_doubt"] or error):
+            return ""
+        why = self.stopped[1] if self.stopped else EXITED
+        if isinstance(error, CioError):
+            why = str(error)
+        return f"{why} {self._note()}\n    cio.resume({str(self.audit)!r}, client, plan)"
+
     async def _main(self) -> None:
         self._started = self._clock()
-        with self._recorder:
-            async with Ledger(self._recorder) as ledger:
-                tell = partial(self._tell, ledger)
-                tell(RunStarted(run_id=self.run_id, at=self._started))
+        try:
+            with self._recorder:
+                try:
+                    await self._sent()
+                except Exception:
+                    self._fail()
+                    raise
+            self._tally.recorded(self._recorder.run.counts)
+        finally:
+            self._is_over = True
+            if self._detached:
+                with suppress(CioError):  # whoever waits for the run meets it again
+                    self._show_summary()
+
+    async def _sent(self) -> None:
+        async with self._ledger:
+            self._tell(RunStarted(run_id=self.run_id, at=self._started))
+            with closing(self._segments()) as segments:
                 await send(
-                    self._segments(),
+                    segments,
                     client=self._client,
-                    tell=tell,
+                    tell=self._tell,
                     stop=self._stop,
                     control=self._control,
                     held=self._held,
                 )
-                if self._repeated:
-                    tell(StateRepeated(rows=self._repeated))
-                self._ended = self._clock()
-                tell(RunFinished(at=self._ended))
-        self._tally.recorded(self._recorder.run.counts)
-        self._is_over = True
-        if self._detached:
-            self._show_summary()
+            if self._repeated:
+                self._tell(StateRepeated(rows=self._repeated))
+            self._ended = self._clock()
+            self._tell(RunFinished(at=self._ended))
 
-    def _segments(self) -> Iterator[Segment]:
+    def _fail(self) -> None:
+        """Have the record say why the run ended, if it can and does not yet."""
+        if self.stopped is None:
+            fact = RunStopped(code=FAILURE.code, reason=FAILURE.reason)
+            self._tally(fact)
+            with suppress(AuditError):
+                self._recorder(fact)
+
+    def _segments(self) -> Generator[Segment]:
         """Plan the rows, and count those whose repeat can replace newer attributes."""
-        for segment in self._job.segments(self._choice):
-            self._repeated += self._choice.repeated(segment.rows)
-            self._recorder.draft(segment)
-            yield segment
+        with closing(self._job.segments(self._choice)) as segments:
+            for segment in segments:
+                self._repeated += self._choice.repeated(segment.rows)
+                self._recorder.draft(segment)
+                yield segment
 
-    def _tell(self, ledger: Ledger, fact: Fact) -> Awaitable[None] | None:
+    def _tell(self, fact: Fact) -> Awaitable[None] | None:
         """Tell the record first: an attempt waits until it is kept."""
-        kept = ledger(fact)
+        kept = self._ledger(fact)
         self._tally(fact)
         self.pace(fact)
         self._progress(fact)

@@ -1,6 +1,6 @@
 """Sending: client, policy, flow, lanes and the engine that tells facts."""
 
-from cio_frames.sending.background import Worker
+from cio_frames.sending.background import EXITED, Worker
 from cio_frames.sending.client import Client, connect
 from cio_frames.sending.control import Control
 from cio_frames.sending.events import (
@@ -20,11 +20,14 @@ from cio_frames.sending.events import (
     StateRepeated,
 )
 from cio_frames.sending.hold import HOLDING, Refusal
-from cio_frames.sending.scheduler import send
+from cio_frames.sending.scheduler import FAILURE, INTERRUPTED, send
 from cio_frames.sending.stop import StopFlag
 
 __all__ = [
+    "EXITED",
+    "FAILURE",
     "HOLDING",
+    "INTERRUPTED",
     "BatchAttempted",
     "BatchFinished",
     "BatchRetried",

@@ -2,6 +2,10 @@
 
 import math
 
+_ROUNDING = 1e-9
+"""Shares of a number up to which two are equal: how sums of floats are rounded depends on the version
+of Python, and nothing may be decided by it."""
+
 
 class TokenBucket:
     """Lets a number of requests a second through, and fewer after the host pushed back.
@@ -34,7 +38,7 @@ class TokenBucket:
         elapsed = max(0.0, now - self._counted_at)
         self._tokens = min(self._burst, self._tokens + elapsed * self.rate)
         self._counted_at = now
-        if self._tokens < 1.0 - 1e-9:  # waiting for exactly the missing part must suffice
+        if self._tokens < 1.0 - _ROUNDING:  # waiting for exactly the missing part must suffice
             return (1.0 - self._tokens) / self.rate
         self._tokens = max(0.0, self._tokens - 1.0)
         return 0.0
@@ -79,7 +83,6 @@ class Concurrency:
     _SMOOTHING = 0.4
     _DEVIATIONS = 2.5
     _CUT = 0.7
-    _EVEN = 1 + 1e-9  # a sum of equal times is not always their multiple
 
     def __init__(self, *, most: int = 16, start: int = 2) -> None:
         self.limit: int = min(start, most)
@@ -118,10 +121,11 @@ class Concurrency:
         if self._mean is None:
             self._mean = mean
         margin = self._DEVIATIONS * math.sqrt(self._variance)
+        rounding = self._mean * _ROUNDING
         if not self._cut_in_window:
-            if margin and mean > self._mean + margin:
+            if margin > rounding and mean > self._mean + margin:
                 self.limit = max(1, int(self.limit * self._CUT))
-            elif self._reached and mean <= self._mean * self._EVEN:
+            elif self._reached and mean <= self._mean + rounding:
                 self.limit = min(self._most, self.limit + 1)
         gap = mean - self._mean
         self._mean += self._SMOOTHING * gap
@@ -183,8 +187,8 @@ class Breaker:
         self._successes = 0
         if self.is_open:
             return False
-        if self._saved >= 1.0:
-            self._saved -= 1.0
+        if self._saved >= 1.0 - _ROUNDING:
+            self._saved = max(0.0, self._saved - 1.0)
             return False
         self.is_open = True
         return True

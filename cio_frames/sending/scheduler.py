@@ -22,7 +22,7 @@ from cio_frames.sending.http import Transport
 from cio_frames.sending.lanes import Lanes
 from cio_frames.sending.load import Load
 from cio_frames.sending.retry_policy import Patience, Stop
-from cio_frames.sending.stop import StopFlag
+from cio_frames.sending.stop import ASKED, StopFlag
 from cio_frames.sending.supply import Supply
 from cio_frames.spec import CALLS
 
@@ -32,8 +32,8 @@ AHEAD = 1
 OPEN_BATCHES = 256
 """How many batches are looked at for one that may start."""
 
-INTERRUPTED = Stop(code="INTERRUPTED", reason="The run was asked to stop. Resume to go on.")
-FAILED = Stop(code="FAILED", reason="The run met an error of its own. Resume to go on.")
+INTERRUPTED = "INTERRUPTED"
+FAILURE = Stop(code="FAILED", reason="The run met an error of its own. Resume to go on.")
 
 
 async def send(
@@ -148,7 +148,7 @@ class _Engine:
                 await self._wake.wait()
                 self._wake.clear()
         except asyncio.CancelledError:
-            self._halt(INTERRUPTED)
+            self._halt(Stop(code=INTERRUPTED, reason=ASKED))
             self._abandon()
             raise
         finally:
@@ -225,7 +225,7 @@ class _Engine:
         if self._over or not self._stop.draining:
             return
         with suppress(Exception):  # a listener's error is kept by _tell
-            self._halt(INTERRUPTED)
+            self._halt(Stop(code=INTERRUPTED, reason=self._stop.reason))
         if self._stop.abandoned:
             self._abandon()
 
@@ -246,10 +246,10 @@ class _Engine:
         """Keep the first error of this side, and start nothing more."""
         if self._failure is None:
             self._failure = error
-        self._halt(FAILED)
+        self._halt(FAILURE)
 
     def _why(self) -> Stop:
-        return self._stopped or FAILED
+        return self._stopped or FAILURE
 
     def _leave(self, batch: Batch) -> None:
         with suppress(Exception):  # a listener's error is kept by _tell

@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable
 
+ASKED = "The run was asked to stop. Resume to go on."
+
 
 class StopFlag:
     """Asks a run to end: first by finishing what is under way, then at once.
@@ -21,6 +23,7 @@ class StopFlag:
         self._lock = threading.RLock()  # a signal handler may ask while its own thread asks
         self._draining = False
         self._abandoned = False
+        self._reason = ASKED
         self._told: list[Callable[[], None]] = []
 
     @property
@@ -33,9 +36,17 @@ class StopFlag:
         """Whether not even the answers of requests under way are waited for."""
         return self._abandoned
 
-    def drain(self) -> None:
-        """Ask to finish what is under way and start nothing else."""
-        self._set(abandoned=False)
+    @property
+    def reason(self) -> str:
+        """Why it is asked, in a sentence."""
+        return self._reason
+
+    def drain(self, reason: str = ASKED) -> None:
+        """Ask to finish what is under way and start nothing else. The first reason stands."""
+        with self._lock:
+            if not self._draining:
+                self._reason = reason
+            self._set(abandoned=False)
 
     def abandon(self) -> None:
         """Ask to end at once; requests under way stay in doubt."""

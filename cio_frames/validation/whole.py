@@ -1,6 +1,7 @@
 """Checks that need no rows, or all of them at once."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 
 import polars as pl
 
@@ -37,8 +38,9 @@ def check_table(table: Table, *, checks: Sequence[Check], scope: Scope) -> pl.Da
     """
     gathering = Gathering(table, checks=checks, scope=scope)
     if gathering:
-        for chunk in table.chunks(CHUNK_ROWS):
-            gathering.add(gathering.gathered(scope.mapping.prepare(chunk)))
+        with closing(table.chunks(CHUNK_ROWS)) as chunks:
+            for chunk in chunks:
+                gathering.add(gathering.gathered(scope.mapping.prepare(chunk)))
     return gathering.findings()
 
 

@@ -1,5 +1,8 @@
 """The pace: never faster than allowed, slower when pushed back, and always moving."""
 
+import sys
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,6 +117,28 @@ def test_a_constant_link_is_used_in_full():
     assert limits[-1] == 16
 
 
+@given(st.floats(1e-3, 60), st.integers(0, 1_000))
+def test_an_even_link_is_used_in_full_however_its_times_are_rounded(rtt, seed):
+    """Times that differ in their last bits only are even: the limit climbs to its most."""
+    random = Random(seed)
+    times = [rtt * (1 + step * sys.float_info.epsilon) for step in range(-4, 5)]
+    limits = simulate(Concurrency(most=16), seconds=40 * rtt, rtt=lambda _: random.choice(times))
+
+    assert limits[-1] == 16
+
+
+def test_a_first_slow_moment_is_taken_alike_however_times_are_rounded():
+    """After even times nothing tells what is slow for this link, so one longer time cuts nothing."""
+    even, rounded = Concurrency(start=8), Concurrency(start=8)
+    for at in range(50):
+        even.answered(0.1, now=float(at))
+        rounded.answered(0.1 * (1 + at % 2 * sys.float_info.epsilon), now=float(at))
+    for concurrency in (even, rounded):
+        concurrency.answered(0.2, now=50.0)
+
+    assert (even.limit, rounded.limit) == (8, 8)
+
+
 def test_a_host_that_drops_above_a_knee_is_kept_near_it():
     """With push backs above eight at once the limit settles around eight."""
     limits = simulate(Concurrency(most=16), seconds=60, rtt=lambda _: 0.1, fails=lambda n: n > 8)
@@ -203,6 +228,17 @@ def test_time_alone_earns_retries():
         breaker.failed(float(n))
 
     assert not breaker.is_open
+
+
+def test_a_retry_is_earned_however_its_shares_are_rounded():
+    """Ten tenths are one retry, though as floats they add up to a little less."""
+    breaker = Breaker(now=0.0, share=0.1)
+    for _ in range(10):
+        breaker.failed(0.0)
+    for _ in range(10):
+        breaker.succeeded(0.0)
+
+    assert not breaker.failed(0.0)
 
 
 @given(st.lists(st.booleans(), max_size=300))
