@@ -28,8 +28,8 @@ cio-frames check "events/*.parquet" --call track --event name --format json""",
     ),
     (
         checking.preview,
-        """cio-frames preview orders.csv --call track --user-id id --timestamp ordered_at \\
-    --lit "event=Order Completed" --properties "total,plan=tier"
+        """cio-frames preview orders.csv --call track --user-id id --timestamp ordered_at \
+--lit "event=Order Completed" --properties "total,plan=tier"
 cio-frames preview people.csv --call identify --rows 1 --format json""",
     ),
     (
@@ -40,8 +40,8 @@ cio-frames send people.csv --call identify --user-id id --to eu --audit audit"""
     ),
     (
         delivery.resume,
-        """cio-frames resume audit/20261121T093000000Z-k3f9q2 people.csv \\
-    --call identify --user-id id --to eu""",
+        """cio-frames resume audit/20261121T093000000Z-k3f9q2 people.csv \
+--call identify --user-id id --to eu""",
     ),
     (
         record.audit,
@@ -89,7 +89,8 @@ def _app() -> App:
 
 
 def _epilogue(examples: str) -> str:
-    return f"Examples:\n{text.block(examples)}\n\n{exits_table()}"
+    commands = map(text.command, examples.splitlines())
+    return "\n".join(("Examples:", *commands, "", exits_table()))
 
 
 def _message(error: BaseException) -> str:

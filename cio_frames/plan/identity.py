@@ -25,6 +25,7 @@ from cio_frames.views.displays import display
 from cio_frames.views.html import Drawn, bundle, tag
 from cio_frames.views.narrative import narrated
 from cio_frames.views.progress import ProgressState
+from cio_frames.views.text import paragraph
 from cio_frames.views.wording import duration, many
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def foresee(plans: Sequence["Plan"], premise: Premise, *, progress: object = Fal
             shown.update(state)
         found = preview(Slips.joined(collected), premise, calls=[plan.call for plan in plans])
     took = f"{many(rows, 'row')} in {duration(monotonic() - began)}: who is who is known."
-    shown.close(Drawn(html=tag("p", took), text=took))
+    shown.close(Drawn(html=tag("p", took), make_text=lambda: paragraph(took)))
     return found
 
 

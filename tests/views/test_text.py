@@ -62,7 +62,7 @@ def test_a_paragraph_and_a_block_show_hidden_characters():
         pytest.param(duration(59.6), "1 min", id="a-minute"),
         pytest.param(duration(3600), "1 h", id="an-hour"),
         pytest.param(many(0, "row"), "0 rows", id="no-rows"),
-        pytest.param(rate(5, seconds=0), "—", id="no-time"),
+        pytest.param(rate(5, seconds=0), "-", id="no-time"),
         pytest.param(percent(0, 7), "0 %", id="nothing"),
         pytest.param(percent(7, 7), "100 %", id="everything"),
         pytest.param(percent(6_999, 7_000), ">99 %", id="nearly-everything"),

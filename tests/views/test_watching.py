@@ -6,7 +6,7 @@ from cio_frames.views.html import Drawn, tag
 from cio_frames.views.progress import ProgressState
 from cio_frames.views.watching import Progress
 
-SUMMARY = Drawn(html=tag("p", "the end"), text="the end")
+SUMMARY = Drawn(html=tag("p", "the end"), make_text=lambda: "the end")
 
 
 class _Screen:
