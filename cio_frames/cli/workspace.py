@@ -66,7 +66,7 @@ def _connection(workspace: Sandbox) -> list[str]:
     where = f"A private workspace answers on {workspace.url}. Nothing leaves this machine."
     return [
         text.paragraph(where),
-        "\n".join(("Its throw-away keys, for another terminal:", *exports)),
+        "\n".join((text.paragraph("Its throw-away keys, for another terminal:"), *exports)),
         "\n".join(
             (
                 "Then, there:",
