@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -223,7 +224,7 @@ def test_columns_of_the_environment_count(monkeypatch, told, columns):
 
 
 def test_a_terminal_knows_its_width(monkeypatch):
-    """Where `COLUMNS` is not set, a terminal is asked, and a file has no width."""
+    """Where `COLUMNS` is not set, a terminal is asked, but not the one that a kernel was started in."""
     monkeypatch.delenv("COLUMNS", raising=False)
     pty = pytest.importorskip("pty")
     import fcntl
@@ -234,6 +235,9 @@ def test_a_terminal_knows_its_width(monkeypatch):
     fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 57, 0, 0))
     with os.fdopen(far, "w") as terminal:
         assert output_of(terminal).columns == 57
+        shell = SimpleNamespace(kernel=object())
+        monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+        assert output_of(terminal).columns is None
     os.close(near)
 
 

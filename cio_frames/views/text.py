@@ -242,6 +242,8 @@ def _widths(lines: Sequence[Sequence[str]], *, indent: str) -> list[int] | None:
     ]
     if sum(least) > room:
         return None
+    if sum(widths) > room:
+        widths = [min(width, room) for width in widths]
     while sum(widths) > room:
         spare = [place for place, width in enumerate(widths) if width > least[place]]
         widths[max(spare, key=widths.__getitem__)] -= 1
