@@ -33,7 +33,7 @@ class Story(str):
         return made
 
     def __str__(self) -> str:
-        return text.page(map(text.paragraph, self.split("\n\n")))
+        return text.page([self])
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return bundle(join(story.html(view) for view in self._views), str(self))

@@ -178,6 +178,16 @@ def test_the_question_before_a_send_fits_and_can_be_written():
     )
 
 
+def test_an_error_is_made_for_standard_error(folder, monkeypatch):
+    """Standard error may take other characters than standard output, and is written to as it can be."""
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(raw, "cp437"))
+
+    main(["check", "bell\x07.csv", "--call", "identify"])
+
+    assert raw.getvalue().startswith(b"cio-frames: bell[U+0007].csv: no such file.")
+
+
 def test_without_a_console_a_command_does_its_work(terminal, monkeypatch, folder):
     """A command in a program that has no streams sends and ends as it does with them."""
     for name in ("stdin", "stdout", "stderr"):
