@@ -20,10 +20,10 @@ settings.load_profile("patient")
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_key_of_the_user() -> Iterator[None]:
-    """Keep the user's own keys and folders out of the tests."""
+    """Keep the user's own keys, folders and terminal out of the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CIO_AUDIT_KEY", "11" * 32)
-        for name in ("CIO_WRITE_KEY", "CIO_SITE_ID", "CIO_TRACK_API_KEY", "CIO_REGION"):
+        for name in ("CIO_WRITE_KEY", "CIO_SITE_ID", "CIO_TRACK_API_KEY", "CIO_REGION", "COLUMNS"):
             patch.delenv(name, raising=False)
         yield
 

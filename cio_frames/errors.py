@@ -3,6 +3,8 @@
 CioError
 ├── FrameError                 the table itself cannot be read as one
 │   ├── UnsupportedFrameError  not a table this package knows
+│   ├── FrameReadError         the library that a table comes from failed while it was read
+│   │   └── StreamConsumedError  a reader that can be read once was read before
 │   ├── ColumnTypeError        one column holds values that no column type can hold
 │   ├── ColumnNamesError       names that are missing, doubled or not text
 │   └── InputFileError         a file that cannot be read; has `path` and `hint`
@@ -79,12 +81,25 @@ class FrameError(CioError):
 class UnsupportedFrameError(FrameError):
     """The object is not a table this package knows."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, *, hint: str = "") -> None:
         self.kind = kind
-        super().__init__(
-            f"{kind} is not a table. Pass a pandas or polars frame, anything with an Arrow stream "
-            "(__arrow_c_stream__), or a path through cio.scan(...)."
+        hint = hint or (
+            "Pass a pandas or polars frame, anything with an Arrow stream (__arrow_c_stream__), "
+            "or a path through cio.scan(...)."
         )
+        super().__init__(f"{kind} is not a table. {hint}")
+
+
+class FrameReadError(FrameError):
+    """The library that a table comes from failed while it was read."""
+
+    def __init__(self, label: str, *, problem: str, hint: str) -> None:
+        self.label = label
+        super().__init__(f"The {label} {problem}. {hint}")
+
+
+class StreamConsumedError(FrameReadError):
+    """A reader that can be read only once was read before."""
 
 
 class ColumnTypeError(FrameError):
@@ -119,29 +134,40 @@ class MappingError(CioError):
 class ColumnNotFoundError(MappingError):
     """A named column is not in the table."""
 
-    def __init__(self, column: str, *, argument: str, available: Sequence[str]) -> None:
+    def __init__(
+        self, column: str, *, argument: str, available: Sequence[str], index: Sequence[str] = ()
+    ) -> None:
         self.column = column
         self.argument = argument
         self.available: tuple[str, ...] = tuple(available)
         near = _nearest(column, available)
         hint = f"Did you mean {near!r}?" if near else f"Columns: {', '.join(available) or 'none'}."
-        super().__init__(
-            f"{argument}={column!r} is not a column of this table. {hint} "
-            f"For a constant, write {argument}=cio.lit({column!r})."
-        )
+        advice = f"{hint} For a constant, write {argument}=cio.lit({column!r})."
+        if column in index:
+            advice = "It is in the index: df.reset_index() makes it a column."
+        super().__init__(f"{argument}={column!r} is not a column of this table. {advice}")
 
 
 class NoIdentifierError(MappingError):
     """Nothing says who the rows are about."""
 
-    def __init__(self, call: str, *, arguments: Sequence[str], available: Sequence[str]) -> None:
+    def __init__(
+        self,
+        call: str,
+        *,
+        arguments: Sequence[str],
+        available: Sequence[str],
+        index: Sequence[str] = (),
+    ) -> None:
         self.call = call
         self.arguments: tuple[str, ...] = tuple(arguments)
         self.available: tuple[str, ...] = tuple(available)
         named = " or ".join(f'{argument}="column"' for argument in arguments)
+        held = ", ".join(index)
+        advice = f" If the index ({held}) holds them: df.reset_index()." if index else ""
         super().__init__(
             f"{call} needs {named}, and no column looks like one. "
-            f"Columns: {', '.join(available) or 'none'}."
+            f"Columns: {', '.join(available) or 'none'}.{advice}"
         )
 
 

@@ -28,8 +28,8 @@ cio-frames check "events/*.parquet" --call track --event name --format json""",
     ),
     (
         check.preview,
-        """cio-frames preview orders.csv --call track --user-id id --timestamp ordered_at \\
-    --lit "event=Order Completed" --properties "total,plan=tier"
+        """cio-frames preview orders.csv --call track --user-id id --timestamp ordered_at \
+--lit "event=Order Completed" --properties "total,plan=tier"
 cio-frames preview people.csv --call identify --rows 1 --format json""",
     ),
     (
@@ -40,8 +40,8 @@ cio-frames send people.csv --call identify --user-id id --to eu --audit audit"""
     ),
     (
         send.resume,
-        """cio-frames resume audit/20261121T093000000Z-k3f9q2 people.csv \\
-    --call identify --user-id id --to eu""",
+        """cio-frames resume audit/20261121T093000000Z-k3f9q2 people.csv \
+--call identify --user-id id --to eu""",
     ),
     (
         audit.audit,
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The words after `cio-frames`; those of this process if not given.
 
     Returns:
-        The exit code, one of `cio_frames.cli.exits.Exit`.
+        The exit code, one of `cio_frames.cli.exit_codes.Exit`.
     """
     words = sys.argv[1:] if argv is None else list(argv)
     try:
@@ -89,7 +89,8 @@ def _app() -> App:
 
 
 def _epilogue(examples: str) -> str:
-    return f"Examples:\n{text.block(examples)}\n\n{exits_table()}"
+    commands = map(text.command, examples.splitlines())
+    return "\n".join(("Examples:", *commands, "", exits_table()))
 
 
 def _message(error: BaseException) -> str:

@@ -9,7 +9,7 @@ import polars as pl
 from cio_frames.audit import Audit
 from cio_frames.cli.exit_codes import Exit
 from cio_frames.cli.options import Switch
-from cio_frames.cli.output import as_json, put_rows, require_written, say
+from cio_frames.cli.output import put_rows, require_written, say, say_json
 from cio_frames.errors import AuditError, UsageError
 from cio_frames.views import text
 from cio_frames.views.wording import many, number
@@ -76,7 +76,7 @@ def _record(directory: Path, *, run: str | None) -> Audit:
 
 def _tell(told: dict[str, Any], *, format: str) -> None:  # noqa: A002
     if format == "json":
-        say(as_json({name: _plain(value) for name, value in told.items()}))
+        say_json({name: _plain(value) for name, value in told.items()})
         return
     say(*(_BLOCKS[name](value) for name, value in told.items()))
 
@@ -117,7 +117,7 @@ def _failed(failed: pl.DataFrame) -> str:
     ]
     if failed.height > _SHOWN_ROWS:
         rest = number(failed.height - _SHOWN_ROWS)
-        blocks.append(f"{rest} more; --failed --csv FILE writes them all.")
+        blocks.append(text.paragraph(f"{rest} more; --failed --csv FILE writes them all."))
     return "\n\n".join(blocks)
 
 
@@ -134,13 +134,15 @@ def _story(story: str) -> str:
 
 def _problems(problems: pl.DataFrame) -> str:
     if problems.is_empty():
-        return "The record is whole: every file is there and unchanged, and all rows add up."
+        return text.paragraph(
+            "The record is whole: every file is there and unchanged, and all rows add up."
+        )
     titles = ("run", "file", "problem", "what to do")
     return text.columns(titles, problems.rows())
 
 
 def _file(path: str) -> str:
-    return f"Written to {path}."
+    return text.paragraph(f"Written to {path}.")
 
 
 _BLOCKS: Mapping[str, Callable[[Any], str]] = {

@@ -9,14 +9,15 @@ import polars as pl
 
 from cio_frames.cli.exit_codes import Exit
 from cio_frames.cli.options import Fields, Rules
-from cio_frames.cli.output import as_json, put, put_rows, require_written, say
+from cio_frames.cli.output import as_json, put, put_rows, require_written, say, say_html, say_json
 from cio_frames.cli.plan_options import plan_of
 from cio_frames.cli.wording import spoken
 from cio_frames.errors import PlanRefusedError
 from cio_frames.plan import Plan
 from cio_frames.plan.report import plan_view
 from cio_frames.validation import as_texts
-from cio_frames.views import report, text
+from cio_frames.views import payloads, report, text
+from cio_frames.views.environment import Output, writing_to
 from cio_frames.views.findings import FindingView
 from cio_frames.views.report import PlanView
 
@@ -52,11 +53,11 @@ def check(
         put_rows(findings, as_texts(plan.survey.findings))
     if rejected is not None:
         put_rows(rejected, plan.rejected)
-    told = _told(plan, format, findings=findings)
     if output is None:
-        say(told)
+        _say(plan, format, findings=findings)
     else:
-        put(output, told + "\n")
+        with writing_to(Output()):
+            put(output, _told(plan, format, findings=findings) + "\n")
     return verdict(plan)
 
 
@@ -83,7 +84,7 @@ def preview(
     mapping = plan.mapping.describe()
     if format == "json":
         raw = [msgspec.Raw(message.encode()) for message in messages]
-        say(as_json({"call": plan.call, "mapping": mapping, "messages": raw}))
+        say_json({"call": plan.call, "mapping": mapping, "messages": raw})
     else:
         say(*_preview(plan, messages, mapping=mapping))
     return Exit.OK if messages or not plan.counts["rejected"] else Exit.ROWS
@@ -100,8 +101,17 @@ def verdict(plan: Plan) -> Exit:
 
 def plan_text(plan: Plan) -> str:
     """Return the report of a plan in the words of the command line."""
-    head, sentence, rest = report.text(_spoken_view(plan)).split("\n\n", 2)
-    return "\n\n".join((head, spoken(sentence), rest))
+    return report.text(_spoken_view(plan), words=spoken)
+
+
+def _say(plan: Plan, format: str, *, findings: Path | None) -> None:  # noqa: A002
+    match format:
+        case "html":
+            say_html(_told(plan, format, findings=findings))
+        case "json":
+            say_json(_plain(plan, findings=findings))
+        case _:
+            say(plan_text(plan))
 
 
 def _told(plan: Plan, format: str, *, findings: Path | None) -> str:  # noqa: A002
@@ -148,11 +158,10 @@ def _spoken_finding(finding: FindingView) -> FindingView:
 def _preview(plan: Plan, messages: list[str], *, mapping: list[dict[str, str]]) -> list[str]:
     rows = [(row["field"], row["column"], row["how"], row["reason"]) for row in mapping]
     blocks = [
-        f"{plan.call} · {plan.table.label}",
-        "Mapping\n" + text.block(text.columns(_MAPPING, rows)),
+        text.head(plan.call, plan.table.label),
+        "Mapping\n" + text.columns(_MAPPING, rows, indent="  "),
     ]
     if not messages:
-        return [*blocks, "No row can be sent. `cio-frames check` with the same options tells why."]
-    shown = "\n".join(text.block(message) for message in messages)
-    title = "The first message" if len(messages) == 1 else f"The first {len(messages)} messages"
-    return [*blocks, f"{title}, exactly as sent\n{shown}"]
+        none = "No row can be sent. `cio-frames check` with the same options tells why."
+        return [*blocks, text.paragraph(none)]
+    return [*blocks, payloads.block(messages)]

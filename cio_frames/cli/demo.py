@@ -23,6 +23,7 @@ from cio_frames.views import text
 from cio_frames.views.wording import duration, many, number
 from cio_frames.workspaces import sandbox
 
+_ABOUT = "The sample data, file by file, to an embedded workspace. Nothing leaves this machine."
 _ENDS = ("delivered", "rejected_local")
 _TITLES = ("file", "call", "rows", "valid", "left out", "delivered", "other", "time")
 
@@ -47,7 +48,7 @@ def demo(*, data: Path | None = None, audit: Path = Path("audit/demo")) -> Exit:
         audit: Directory of the records.
     """
     source = data or FOLDER
-    say("The sample data, file by file, to an embedded workspace. Nothing leaves this machine.")
+    say(text.paragraph(_ABOUT))
     with sandbox() as workspace:
         client = workspace.client()
         plans = [plan_for(load, data=source) for load in LOADS]
@@ -58,9 +59,9 @@ def demo(*, data: Path | None = None, audit: Path = Path("audit/demo")) -> Exit:
         ]
         sent.append(_send_dirty(data=source, client=client, audit=audit))
         counts = balance(sent, workspace=workspace)
-        say(_section("Every row", _table(sent).splitlines()), text.block(_sum(counts)))
+        say(f"Every row\n{_table(sent)}", text.block(_sum(counts)))
         say(f"What the workspace now holds\n{holdings(workspace)}")
-    say(f"The record of every row is in {audit}: cio-frames audit {audit}")
+    say(text.paragraph(f"The record of every row is in {audit}: cio-frames audit {audit}"))
     return Exit.OK if set(counts) <= set(_ENDS) else Exit.ROWS
 
 
@@ -95,25 +96,26 @@ def _foretold(plans: Sequence[Plan]) -> list[str]:
     told = Backfill(plans).identity(progress=False).summary
     rows = [(name, number(told[name])) for name in ("creates", "merges", "conflicts", "visitors")]
     title = "What the identity preview says, before anything is sent"
-    return [_section(title, text.columns((), rows, right={1}).splitlines())]
+    return [f"{text.paragraph(title)}\n{text.columns((), rows, right={1}, indent='  ')}"]
 
 
 def _send(load: Load, plan: Plan, *, data: Path, client: Client, audit: Path) -> Sent:
     sent = _sent(load, plan, data=data, client=client, audit=audit)
-    say(_section(_title(load), [*_figures(sent), *_reasons(plan)]))
+    say(_section(text.paragraph(_title(load)), _figures(sent), _reasons(plan)))
     return sent
 
 
 def _send_dirty(*, data: Path, client: Client, audit: Path) -> Sent:
     first = plan_for(DIRTY, data=data)
-    say(_section(_title(DIRTY), _refusal(first)))
+    say(_section(text.paragraph(_title(DIRTY)), _refusal(first)))
     plan, done = mended(data=data)
-    say(_section("  So it is mended:", [f"  {step}" for step in done]))
+    steps = (text.paragraph(step, indent="    ", hanging="      ") for step in done)
+    say(_section("  So it is mended:", *steps))
     sent = _sent(DIRTY, plan, data=data, client=client, audit=audit)
     path = audit / "people_dirty.rejected.csv"
     put_rows(path, pl.DataFrame(plan.rejected))
-    say(text.block("\n".join([*_figures(sent), *_reasons(plan)])))
-    say(_section("  Rows left out, by number:", _left_out(plan)))
+    say(_section(_figures(sent), _reasons(plan)))
+    say(_section("  Rows left out, by number:", *_left_out(plan)))
     say(text.block(f"The same rows with all columns, for a spreadsheet: {path}"))
     return sent
 
@@ -123,15 +125,15 @@ def _sent(load: Load, plan: Plan, *, data: Path, client: Client, audit: Path) ->
     return Sent(load=load, read=read, plan=plan, run=plan.send(client, audit=audit, progress=False))
 
 
-def _section(title: str, lines: Sequence[str]) -> str:
-    return "\n".join((title, *(text.block(line) for line in lines)))
+def _section(*blocks: str) -> str:
+    return "\n".join(filter(None, blocks))
 
 
 def _title(load: Load) -> str:
-    return f"{load.file} → {load.call}: {load.about}"
+    return f"{load.file} as {load.call}: {load.about}"
 
 
-def _figures(sent: Sent) -> list[str]:
+def _figures(sent: Sent) -> str:
     planned, counts = sent.plan.counts, sent.run.counts
     figures = (
         many(sent.read, "row"),
@@ -140,7 +142,7 @@ def _figures(sent: Sent) -> list[str]:
         f"{number(counts['delivered'])} delivered",
         f"{many(counts['requests'], 'request')} in {duration(sent.run.elapsed_s)}",
     )
-    return [" · ".join(figures), f"audit: {_near(sent.run.audit)}"]
+    return text.block(f"{text.joined(*figures)}\naudit: {_near(sent.run.audit)}")
 
 
 def _blocking(plan: Plan) -> Iterator[tuple[str, list[int], str]]:
@@ -156,21 +158,21 @@ def _blocking(plan: Plan) -> Iterator[tuple[str, list[int], str]]:
     yield from grouped.sort("n", "code", descending=[True, False]).drop("n").iter_rows()
 
 
-def _reasons(plan: Plan) -> list[str]:
+def _reasons(plan: Plan) -> str:
     """Return why rows are left out; a row can be left out for several reasons."""
     table = [(f"left out: {code}", number(len(rows)), said) for code, rows, said in _blocking(plan)]
-    return text.columns((), table, right={1}).splitlines()
+    return text.columns((), table, right={1}, indent="  ")
 
 
 def _left_out(plan: Plan) -> list[str]:
     """Return every row that is left out, by reason."""
     return [
-        text.paragraph(f"{code}: {', '.join(map(str, rows))}", indent="  ")
+        text.paragraph(f"{code}: {', '.join(map(str, rows))}", indent="    ")
         for code, rows, _ in _blocking(plan)
     ]
 
 
-def _refusal(plan: Plan) -> list[str]:
+def _refusal(plan: Plan) -> str:
     """Return why a plan cannot be sent as it is."""
     try:
         plan.require_sendable()
@@ -184,17 +186,19 @@ def _refusal(plan: Plan) -> list[str]:
             for (severity, code, _), rows in groups
         ]
         others = found.filter(~pl.col("severity").is_in(BLOCKING))["code"].n_unique()
-        return [
-            "Refused as it is, nothing was sent:",
-            *text.block(text.columns((), rows, right={2})).splitlines(),
-            f"  and {many(others, 'thing')} to look at: cio-frames check has all of them.",
-        ]
-    return ["Nothing forbids sending it."]
+        rest = f"and {many(others, 'thing')} to look at: cio-frames check has all of them."
+        return _section(
+            "  Refused as it is, nothing was sent:",
+            text.columns((), rows, right={2}, indent="    "),
+            text.paragraph(rest, indent="    "),
+        )
+    return "  Nothing forbids sending it."
 
 
 def _table(sent: Sequence[Sent]) -> str:
     rows = [(item.load.file, item.load.call, *_numbers([item])) for item in sent]
-    return text.columns(_TITLES, [*rows, ("all", "", *_numbers(sent))], right=set(range(2, 8)))
+    whole = ("all", "", *_numbers(sent))
+    return text.columns(_TITLES, [*rows, whole], right=set(range(2, 8)), indent="  ")
 
 
 def _numbers(sent: Sequence[Sent]) -> tuple[str, ...]:

@@ -68,4 +68,4 @@ def exit_of(error: BaseException) -> Exit | None:
 def exits_table() -> str:
     """Return the exit codes with their sentences, for `--help`."""
     rows = [(str(end.value), end.sentence) for end in Exit]
-    return "Exit codes:\n" + text.block(text.columns((), rows, right={0}))
+    return "Exit codes:\n" + text.columns((), rows, right={0}, indent="  ")

@@ -1,11 +1,14 @@
 """How `--help` is laid out: two calm columns, the same everywhere."""
 
-import textwrap
 from typing import Any
+
+from cio_frames.views import text
+from cio_frames.views.environment import output
 
 _INDENT = "  "
 _LABEL_CHARACTERS = 24
-_WIDTH = 96
+_LEAST_PLACES = 30
+"""Fewer places for words beside the names are too few: they stand below."""
 
 
 class Manual:
@@ -18,34 +21,33 @@ class Manual:
         """Print one group of options or commands."""
         if not panel.entries:
             return
-        _print(console, f"{panel.title}:")
+        _print(console, text.paragraph(f"{panel.title}:"))
         for entry in panel.entries:
-            _print(console, _entry(_label(entry), _told(console, entry), width=_width(console)))
+            _print(console, _entry(_label(entry), _told(console, entry)))
         _print(console, "")
 
     def render_usage(self, console: Any, options: Any, usage: Any) -> None:  # noqa: ARG002
         """Print the first line."""
-        _print(console, f"Usage: {_plain(console, usage)}\n")
+        told = f"Usage: {_plain(console, usage)}"
+        _print(console, text.paragraph(told, hanging=_INDENT) + "\n")
 
     def render_description(self, console: Any, options: Any, description: Any) -> None:  # noqa: ARG002
         """Print what a command is for."""
         paragraphs = _plain(console, description).split("\n\n")
-        wrapped = (_filled(" ".join(words.split()), width=_width(console)) for words in paragraphs)
-        _print(console, "\n\n".join(wrapped) + "\n")
+        wrapped = (text.paragraph(" ".join(words.split())) for words in paragraphs)
+        _print(console, text.page(wrapped) + "\n")
 
 
-def _entry(label: str, told: str, *, width: int) -> str:
+def _entry(label: str, told: str) -> str:
+    """Return a name with its sentences: beside it, or below where there is no place."""
     start = _INDENT + label.ljust(_LABEL_CHARACTERS)
-    beside = len(label) < _LABEL_CHARACTERS
+    if len(start) + _LEAST_PLACES > (output().columns or text.WIDTH):
+        below = text.paragraph(told, indent=_INDENT * 3)
+        return f"{text.paragraph(label, indent=_INDENT, hanging=_INDENT * 2)}\n{below}"
     hanging = " " * (len(_INDENT) + _LABEL_CHARACTERS)
-    words = _filled(told, width=width, first=start if beside else hanging, rest=hanging)
-    return words if beside else f"{_INDENT}{label}\n{words}"
-
-
-def _filled(words: str, *, width: int, first: str = "", rest: str = "") -> str:
-    return textwrap.fill(
-        words, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
-    )
+    if len(label) < _LABEL_CHARACTERS:
+        return start + text.paragraph(told, indent=hanging).removeprefix(hanging)
+    return f"{_INDENT}{label}\n{text.paragraph(told, indent=hanging)}"
 
 
 def _label(entry: Any) -> str:
@@ -72,7 +74,3 @@ def _plain(console: Any, drawn: Any) -> str:
 
 def _print(console: Any, words: str) -> None:
     console.print(words, markup=False, highlight=False, soft_wrap=True)
-
-
-def _width(console: Any) -> int:
-    return min(int(console.width), _WIDTH)

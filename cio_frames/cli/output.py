@@ -11,18 +11,37 @@ import polars as pl
 
 from cio_frames.audit import write_csv
 from cio_frames.errors import UsageError
+from cio_frames.views import text
+from cio_frames.views.environment import output_of, writing_to
 
 _WRITTEN = (".csv", ".parquet")
 
 
 def say(*blocks: str) -> None:
     """Write blocks of text to standard output, an empty line after each."""
-    _write(sys.stdout, "".join(f"{block}\n\n" for block in blocks))
+    _write(sys.stdout, text.page(blocks) + "\n\n")
+
+
+def say_json(value: Any) -> None:
+    """Write plain values to standard output, as JSON whatever characters it takes."""
+    _write(sys.stdout, text.json_text(as_json(value)) + "\n\n")
+
+
+def say_html(html: str) -> None:
+    """Write HTML to standard output, as references where it takes no other characters."""
+    _write(sys.stdout, html.encode("ascii", "xmlcharrefreplace").decode() + "\n\n")
+
+
+def ask(question: str, *, stream: TextIO) -> None:
+    """Write a question, after which the answer stands on the same line."""
+    with writing_to(output_of(stream)):
+        _write(stream, text.block(question, indent="") + " ")
 
 
 def complain(message: str) -> None:
     """Write a message to standard error."""
-    _write(sys.stderr, f"cio-frames: {message}\n")
+    with writing_to(output_of(sys.stderr)):
+        _write(sys.stderr, text.block(f"cio-frames: {message}", indent="") + "\n")
 
 
 def as_json(value: Any) -> str:
@@ -80,12 +99,9 @@ def _unwritable(path: Path, error: OSError) -> UsageError:
     return UsageError(f"{path}: cannot be written ({error.strerror or error}). Name another file.")
 
 
-def _write(stream: TextIO, text: str) -> None:
-    """Write; a terminal that lacks a character shows a question mark."""
-    encoding = stream.encoding or "utf-8"
+def _write(stream: TextIO, words: str) -> None:
     try:
-        stream.write(text.encode(encoding, "replace").decode(encoding))
-        stream.flush()
+        text.write(stream, words)
     except BrokenPipeError:
         # Whoever read has enough. What is still buffered would raise again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

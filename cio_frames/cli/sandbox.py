@@ -47,7 +47,7 @@ def holdings(workspace: Sandbox) -> str:
     failures = workspace.failures["rule"].value_counts(sort=True).iter_rows()
     told = ", ".join(f"{rule} {number(count)}" for rule, count in failures)
     rows.append(("without effect", number(workspace.failures.height), told))
-    return text.block(text.columns((), rows, right={1}))
+    return text.columns((), rows, right={1}, indent="  ")
 
 
 def _known(workspace: Sandbox) -> tuple[int, ...]:
@@ -61,14 +61,18 @@ def _connection(workspace: Sandbox) -> list[str]:
         "CIO_SITE_ID": workspace.site_id,
         "CIO_TRACK_API_KEY": workspace.track_api_key,
     }
-    exports = "\n".join(f"export {name}={value}" for name, value in keys.items())
-    example = (
-        f"cio-frames send people.csv --call identify --user-id id --endpoint {workspace.url}\n"
-        f'cio.connect(endpoint="{workspace.url}")'
-    )
+    exports = (text.command(f"export {name}={value}") for name, value in keys.items())
+    example = f"cio-frames send people.csv --call identify --user-id id --endpoint {workspace.url}"
+    where = f"A private workspace answers on {workspace.url}. Nothing leaves this machine."
     return [
-        f"A private workspace answers on {workspace.url}. Nothing leaves this machine.",
-        "Its throw-away keys, for another terminal:\n" + text.block(exports),
-        "Then, there:\n" + text.block(example),
+        text.paragraph(where),
+        "\n".join((text.paragraph("Its throw-away keys, for another terminal:"), *exports)),
+        "\n".join(
+            (
+                "Then, there:",
+                text.command(example),
+                text.block(f'cio.connect(endpoint="{workspace.url}")'),
+            )
+        ),
         "Ctrl-C ends it.",
     ]

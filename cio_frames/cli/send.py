@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -11,7 +12,7 @@ import polars as pl
 from cio_frames.audit import UNFINISHED, Audit
 from cio_frames.cli.exit_codes import Exit
 from cio_frames.cli.options import Fields, Form, Rules, Switch, Target
-from cio_frames.cli.output import as_json, say
+from cio_frames.cli.output import ask, say, say_json
 from cio_frames.cli.plan_options import plan_of
 from cio_frames.cli.sandbox import holdings
 from cio_frames.cli.wording import spoken
@@ -21,6 +22,7 @@ from cio_frames.run import Run
 from cio_frames.run.report import run_view
 from cio_frames.sandbox import Sandbox
 from cio_frames.sending import Client, connect
+from cio_frames.views import summary
 from cio_frames.views.displays import ShowProgress, display
 from cio_frames.views.html import NOTHING, Drawn
 from cio_frames.views.wording import many
@@ -117,26 +119,28 @@ def resume(
     return Exit.OK if _all_arrived(ended) else Exit.ROWS
 
 
-def confirm(rows: int, *, host: str, answers: TextIO, asks: TextIO) -> None:
+def confirm(rows: int, *, host: str, answers: TextIO | None, asks: TextIO) -> None:
     """Have the number of rows typed back.
 
     Args:
         rows: How many rows would be sent.
         host: Where they would go.
-        answers: Where the number is read from.
+        answers: Where the number is read from; a program without a console has no such place.
         asks: Where the question is written to.
 
     Raises:
         UsageError: Nobody is there to ask, or the number is another one.
     """
-    if not answers.isatty():
+    if answers is None or not answers.isatty():
         raise UsageError(
             f"Sending {many(rows, 'row')} to {host} is asked about first, and there is no "
             "terminal to ask on. Nothing was sent. Add --yes if it is meant."
         )
-    asks.write(f"This sends {many(rows, 'row')} to {host}. It cannot be taken back.\n")
-    asks.write("Type the number of rows to go on: ")
-    asks.flush()
+    ask(
+        f"This sends {many(rows, 'row')} to {host}. It cannot be taken back.\n"
+        "Type the number of rows to go on:",
+        stream=asks,
+    )
     if answers.readline().strip().replace(",", "") != str(rows):
         raise UsageError("That is another number. Nothing was sent.")
 
@@ -184,16 +188,20 @@ def _sent(begin: Callable[[ShowProgress], Run], *, target: Target) -> Run:
         raise
     finally:
         if shown is not None:
-            shown.close(Drawn(html=NOTHING, text=""))
+            shown.close(Drawn(html=NOTHING, make_text=str))
     _tell(run, format=target.format)
     return run
 
 
 def _tell(run: Run, *, format: Form) -> None:  # noqa: A002 - the option's name
     if format == "json":
-        say(as_json(run_view(run)))
+        say_json(run_view(run))
     else:
-        say(spoken(repr(run)).replace("audit DIR", f"audit {run.audit}"))
+        say(summary.text(run_view(run), words=partial(_spoken, audit=run.audit)))
+
+
+def _spoken(words: str, *, audit: Path) -> str:
+    return spoken(words).replace("audit DIR", f"audit {audit}")
 
 
 def _left(run: Path) -> int:

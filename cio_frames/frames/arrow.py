@@ -1,15 +1,84 @@
 """Arrow columns to polars columns, whatever their encoding."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import polars as pl
 import pyarrow as pa
 
-from cio_frames.errors import ColumnTypeError
+from cio_frames.errors import ColumnTypeError, FrameReadError, StreamConsumedError
 from cio_frames.frames import values
 from cio_frames.frames.column import Bad, Column
+from cio_frames.frames.guests import is_read_once, named, refusal
+
+_ONCE = (
+    "It can be read only once: if it was read before, make it anew. Read it into a table first, "
+    "and pass that: table = pyarrow.table(reader)."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Exported:
+    """A stream that a library has exported already, so that its own errors are behind us."""
+
+    capsule: object
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.capsule
+
+
+def table_of(thing: Any) -> pa.Table:
+    """Return all rows of anything that has an Arrow stream, or that is one Arrow array.
+
+    Raises:
+        UnsupportedFrameError: If it is no table, but one column.
+        StreamConsumedError: If it can be read only once and gives no rows.
+        FrameReadError: If its library fails.
+    """
+    if not hasattr(thing, "__arrow_c_stream__"):
+        return _batch(thing)
+    with _foreign_errors(thing):
+        exported = _Exported(_unread(thing).__arrow_c_stream__())
+    try:
+        reader = pa.RecordBatchReader.from_stream(exported)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        raise refusal(thing) from None
+    with _foreign_errors(thing):
+        table = reader.read_all()
+    if not table.num_rows and is_read_once(thing):
+        raise StreamConsumedError(named(type(thing)), problem="gave no rows", hint=_ONCE)
+    return table
+
+
+def _batch(array: Any) -> pa.Table:
+    """Return an array of structs as a table."""
+    try:
+        return pa.table(pa.record_batch(array))
+    except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError):
+        raise refusal(array) from None
+
+
+def _unread(thing: Any) -> Any:
+    """Return a DuckDB relation anew: one of DuckDB 1 streams only what was not fetched from it."""
+    return thing.project("*") if type(thing).__name__ == "DuckDBPyRelation" else thing
+
+
+@contextmanager
+def _foreign_errors(thing: object) -> Iterator[None]:
+    """Turn what another library raises into one error; its words may hold values of the rows."""
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise FrameReadError(
+            named(type(thing)),
+            problem=f"failed while it was read ({type(error).__name__})",
+            hint=_ONCE if is_read_once(thing) else "Run pyarrow.table(...) on it to see why.",
+        ) from None
 
 
 def table_columns(table: pa.Table, names: Sequence[str]) -> list[Column]:

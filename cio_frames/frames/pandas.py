@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from cio_frames.errors import ColumnNamesError
+from cio_frames.errors import ColumnNamesError, ColumnTypeError
 from cio_frames.frames import values
 from cio_frames.frames.column import Column, check_names
 from cio_frames.frames.notes import Note
@@ -33,6 +33,7 @@ def columns(frame: Any) -> list[Column]:
 
     Raises:
         ColumnNamesError: If the columns are a MultiIndex, or names are doubled or not text.
+        ColumnTypeError: If a column holds geometries.
         FrameError: If there are no columns.
     """
     if frame.columns.nlevels > 1:
@@ -55,6 +56,12 @@ def column(name: str, series: Any) -> Column:
         return _categories(name, series)
     if isinstance(dtype, pandas.SparseDtype):
         return column(name, series.sparse.to_dense())
+    if str(dtype) == "geometry":
+        raise ColumnTypeError(
+            name,
+            problem="it holds geometries of geopandas, which Customer.io cannot store",
+            hint="Drop it, or make text of it with .to_wkt().",
+        )
     return _typed(name, series)
 
 
@@ -89,13 +96,25 @@ def _categories(name: str, series: Any) -> Column:
     return Column(series=read.series.gather(places), json=read.json, notes=read.notes)
 
 
+def index_names(frame: Any) -> tuple[str, ...]:
+    """Return the columns that `reset_index` would make of an index that holds something."""
+    pandas: Any = sys.modules["pandas"]
+    names = list(frame.index.names)
+    if names == [None] and isinstance(frame.index, pandas.RangeIndex):
+        return ()
+    unnamed = "index" if len(names) == 1 else "level_{}"
+    return tuple(
+        unnamed.format(level) if name is None else str(name) for level, name in enumerate(names)
+    )
+
+
 def index_notes(frame: Any) -> tuple[Note, ...]:
     """Return a note if the index holds something, because an index is not a column."""
     pandas: Any = sys.modules["pandas"]
     index = frame.index
-    names = [name for name in index.names if name is not None]
-    if not names and isinstance(index, pandas.RangeIndex):
+    if not index_names(frame):
         return ()
+    names = [name for name in index.names if name is not None]
     told = f"The index ({', '.join(map(repr, map(str, names)))})" if names else "The index"
     counted = not names and pandas.api.types.is_integer_dtype(index.dtype)
     return (

@@ -10,6 +10,7 @@ from polars.datatypes import DataTypeClass
 from cio_frames.errors import UnsupportedFrameError
 from cio_frames.frames import pandas, values
 from cio_frames.frames.column import Column, check_names
+from cio_frames.frames.guests import refusal
 from cio_frames.frames.notes import Note
 from cio_frames.frames.scanned import scanned_of
 from cio_frames.frames.streaming import collected
@@ -49,6 +50,7 @@ def read(anything: Any) -> Table:
 
     Raises:
         UnsupportedFrameError: If it is not a table.
+        FrameReadError: If the library it comes from fails, or a reader was read before.
         ColumnNamesError: If names are doubled, not text, or `__row__`.
         ColumnTypeError: If a column's type has no meaning outside its library.
         FrameError: If there are no columns, or a lazy frame cannot be resolved.
@@ -67,12 +69,14 @@ def read(anything: Any) -> Table:
     if pandas.is_pandas(anything):
         return _pandas(anything)
     if isinstance(anything, str | PathLike):
-        raise UnsupportedFrameError(f"A path ({type(anything).__name__})")
+        raise UnsupportedFrameError(
+            f"A path ({type(anything).__name__})", hint="Read the file with cio.scan(path)."
+        )
     if hasattr(anything, "__arrow_c_stream__") or hasattr(anything, "__arrow_c_array__"):
         return _arrow(anything)
     if _is_records(anything):
         return _records(anything)
-    raise UnsupportedFrameError(type(anything).__name__)
+    raise refusal(anything)
 
 
 def _lazy(frame: pl.LazyFrame) -> Table:
@@ -150,22 +154,11 @@ def _pandas(frame: Any) -> Table:
 
 
 def _arrow(thing: Any) -> Table:
-    import pyarrow as pa
-
     from cio_frames.frames import arrow
 
-    try:
-        table = pa.table(thing) if isinstance(thing, pa.RecordBatch) else _streamed(thing)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError) as error:
-        raise UnsupportedFrameError(type(thing).__name__) from error
+    table = arrow.table_of(thing)
     names = check_names(table.column_names)
     return _table(arrow.table_columns(table, names), label="Arrow table")
-
-
-def _streamed(thing: Any) -> Any:
-    import pyarrow as pa
-
-    return pa.RecordBatchReader.from_stream(thing).read_all()
 
 
 def _is_records(thing: object) -> bool:
@@ -198,7 +191,7 @@ def _table(
         label=label,
         json_columns=frozenset(column.series.name for column in listed if column.json),
         notes=(*notes, *(note for column in listed for note in column.notes)),
-        index=source.index if library == "pandas" else None,
+        index=pandas.index_names(source) if library == "pandas" else (),
         eager=eager,
         source=eager if source is None else source,
     )

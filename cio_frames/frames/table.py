@@ -23,7 +23,8 @@ class Table:
     `lazy` holds the normalised columns without row numbers. `json_columns` are text columns whose
     values are JSON already. `eager` is the same data where it is in memory anyway, `source` the
     user's own frame, from which rows are handed back. `pieces` are the same rows once more, in
-    order, in frames that can be read one by one; `files` are those that they come from.
+    order, in frames that can be read one by one; `files` are those that they come from. `index` are
+    the names that the levels of a pandas index would have as columns.
     """
 
     lazy: pl.LazyFrame = field(repr=False)
@@ -31,7 +32,7 @@ class Table:
     label: str = "polars frame"
     json_columns: frozenset[str] = frozenset()
     notes: tuple[Note, ...] = ()
-    index: Any = field(default=None, repr=False)
+    index: tuple[str, ...] = ()
     eager: pl.DataFrame | None = field(default=None, repr=False)
     source: Any = field(default=None, repr=False)
     pieces: tuple[pl.LazyFrame, ...] = field(default=(), repr=False)

@@ -26,6 +26,7 @@ from cio_frames.views.displays import ShowProgress, display
 from cio_frames.views.html import Drawn, bundle, tag
 from cio_frames.views.narrative import narrated
 from cio_frames.views.progress_state import ProgressState
+from cio_frames.views.text import paragraph
 from cio_frames.views.wording import duration, many
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def foresee(
                 shown.update(state)
         found = preview(Slips.joined(collected), premise, calls=[plan.call for plan in plans])
     took = f"{many(rows, 'row')} in {duration(monotonic() - began)}: who is who is known."
-    shown.close(Drawn(html=tag("p", took), text=took))
+    shown.close(Drawn(html=tag("p", took), make_text=lambda: paragraph(took)))
     return found
 
 

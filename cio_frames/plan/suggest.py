@@ -1,12 +1,14 @@
 """From a table and what a verb was asked for to a plan."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import overload
 
 import polars as pl
 
 from cio_frames.checks import Checks
-from cio_frames.errors import MappingError
+from cio_frames.errors import ColumnNotFoundError, MappingError, NoIdentifierError
 from cio_frames.frames import AnyTable, PandasFrame, Table, read
 from cio_frames.frames.table import reading
 from cio_frames.mapping import Ask, propose, resolve
@@ -40,14 +42,30 @@ def make(
     asked = {name: value for name, value in ask.fields.items() if value is not None}
     taken = [value for value in asked.values() if isinstance(value, str)]
     proposals = [] if named else propose(_sample(table).drop(taken, strict=False), call=row)
-    mapping = resolve(
-        ask,
-        call=row,
-        schema=table.schema(),
-        json_columns=table.json_columns,
-        proposals=[proposal for proposal in proposals if proposal.argument not in asked],
-    )
+    with _told_of_index(table.index):
+        mapping = resolve(
+            ask,
+            call=row,
+            schema=table.schema(),
+            json_columns=table.json_columns,
+            proposals=[proposal for proposal in proposals if proposal.argument not in asked],
+        )
     return Plan(table=table, mapping=mapping, checks=checks or Checks(), namespace=namespace)
+
+
+@contextmanager
+def _told_of_index(index: tuple[str, ...]) -> Iterator[None]:
+    """Have errors about missing columns speak of a pandas index that may be what is meant."""
+    try:
+        yield
+    except ColumnNotFoundError as error:
+        raise ColumnNotFoundError(
+            error.column, argument=error.argument, available=error.available, index=index
+        ) from None
+    except NoIdentifierError as error:
+        raise NoIdentifierError(
+            error.call, arguments=error.arguments, available=error.available, index=index
+        ) from None
 
 
 @overload

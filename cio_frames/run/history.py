@@ -9,7 +9,7 @@ import polars as pl
 
 from cio_frames.audit import STATES
 from cio_frames.audit import Audit as Reader
-from cio_frames.views import history, story
+from cio_frames.views import history, story, text
 from cio_frames.views.history import RunLine
 from cio_frames.views.html import bundle, join
 from cio_frames.views.story import StoryView
@@ -26,11 +26,14 @@ class Story(str):
     __slots__ = ("_views",)
     _views: tuple[StoryView, ...]
 
-    def __new__(cls, text: str, *, views: Sequence[StoryView]) -> Self:
+    def __new__(cls, told: str, *, views: Sequence[StoryView]) -> Self:
         """Make the text, and keep what a notebook shows of it."""
-        made = super().__new__(cls, text)
+        made = super().__new__(cls, told)
         made._views = tuple(views)
         return made
+
+    def __str__(self) -> str:
+        return text.page([self])
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return bundle(join(story.html(view) for view in self._views), str(self))
@@ -66,7 +69,7 @@ class Audit(Reader):
             rows = rows.filter(pl.col("plan") == plan)
         found = rows.collect().sort("run_id", "plan").to_dicts()
         paragraphs = told.split("\n\n")
-        views = [_story(item, told=text) for item, text in zip(found, paragraphs, strict=True)]
+        views = [_story(item, told=it) for item, it in zip(found, paragraphs, strict=True)]
         return Story(told, views=views)
 
     def __str__(self) -> str:

@@ -366,7 +366,7 @@ class Run:
 
     def _drawn(self) -> Drawn:
         view = run_view(self)
-        return Drawn(html=summary.html(view), text=summary.text(view))
+        return Drawn(html=summary.html(view), make_text=lambda: summary.text(view))
 
     def __dir__(self) -> list[str]:
         return sorted(set(super().__dir__()) - _INTERNAL)

@@ -43,12 +43,12 @@ def text(views: Sequence[PlanView]) -> str:
     """Return one report for a terminal."""
     word, _, sentence = _verdict(views)
     rows = [
-        (*row, verdict)
+        (*row, plain.mark(verdict))
         for row, (verdict, _, _) in zip(_rows(views), map(report.verdict, views), strict=True)
     ]
-    return "\n\n".join(
+    return plain.page(
         (
-            plain.paragraph(f"Back-fill: {_about(views)} · {word}"),
+            plain.head(f"Back-fill: {_about(views)}", verdict=word),
             plain.paragraph(sentence),
             plain.columns((), _figures(views), right={1}),
             plain.columns(_TITLES, rows, right=_NUMBERS),

@@ -21,11 +21,12 @@ _CONTROL_PICTURES = 0x2400
 _DELETE = "\x7f"
 
 
-def visible(text: str) -> str:
+def visible(text: str, *, pictures: bool = True) -> str:
     r"""Return the text with every hidden character written out.
 
     Args:
         text: Any text, from a cell, a column name, a file name or a server.
+        pictures: Whether there are control pictures; without them, controls have numbers too.
 
     Returns:
         The text with control pictures for controls and `[U+202E]` for the rest. Tabs and line
@@ -37,22 +38,28 @@ def visible(text: str) -> str:
         >>> visible("user\u200b1")
         'user[U+200B]1'
     """
-    return _HIDDEN.sub(_written_out, text)
+    return _HIDDEN.sub(_picture if pictures else _number, text)
 
 
-def one_line(text: str) -> str:
+def one_line(text: str, *, pictures: bool = True) -> str:
     r"""Return the visible text with its line feeds and tabs written out too.
 
     Examples:
         >>> one_line("a\nb")
         'a␊b'
     """
-    return _LINES.sub(_written_out, visible(text))
+    shown = visible(text, pictures=pictures)
+    return _LINES.sub(_picture if pictures else _number, shown)
 
 
-def _written_out(match: re.Match[str]) -> str:
-    """Return the picture or the number of one character."""
+def _picture(match: re.Match[str]) -> str:
+    """Return the picture of a control, or the number of another character."""
     character = match.group()
     if character < " ":
         return chr(_CONTROL_PICTURES + ord(character))
-    return "␡" if character == _DELETE else f"[U+{ord(character):04X}]"
+    return "␡" if character == _DELETE else _number(match)
+
+
+def _number(match: re.Match[str]) -> str:
+    """Return the number of one character."""
+    return f"[U+{ord(match.group()):04X}]"

@@ -6,8 +6,10 @@ that stand out from both. Every word and number stands beside it, as text.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from cio_frames.views import style as css
+from cio_frames.views.environment import output
 from cio_frames.views.html import Markup, picture, shape, tag
 from cio_frames.views.style import Style, Tone
 from cio_frames.views.wording import number
@@ -15,7 +17,10 @@ from cio_frames.views.wording import number
 _WIDTH = 1000.0
 _HEIGHT = 100.0
 _LEAST = 3.0
+Number = TypeVar("Number", int, float)
+
 _BARS = "▁▂▃▄▅▆▇█"
+_PLAIN_BARS = ".:-=+*#@"
 _SVG = "http://www.w3.org/2000/svg"
 
 
@@ -88,10 +93,27 @@ def sparkline(values: Sequence[float]) -> str:
         >>> sparkline([0, 1, 4, 8])
         ' ▁▄█'
     """
+    bars = _BARS if output().takes(_BARS) else _PLAIN_BARS
     most = max(values, default=0.0) or 1.0
     return "".join(
-        _BARS[max(round(value / most * len(_BARS)) - 1, 0)] if value else " " for value in values
+        bars[max(round(value / most * len(bars)) - 1, 0)] if value else " " for value in values
     )
+
+
+def crowding(bars: int, *, beside: str) -> int:
+    """Return how many bars must become one to fit on a line of the output beside other text."""
+    places = output().columns
+    return 1 if places is None else -(-bars // max(places - len(beside), 1))
+
+
+def joined(values: Sequence[Number], *, at_once: int) -> tuple[Number, ...]:
+    """Return the sums of so many neighbours.
+
+    Examples:
+        >>> joined([1, 2, 3, 4, 5], at_once=2)
+        (3, 7, 5)
+    """
+    return tuple(sum(values[start : start + at_once]) for start in range(0, len(values), at_once))
 
 
 def _bar(place: int, *, step: float, y: float, height: float, layer: Series) -> Markup:

@@ -1,7 +1,6 @@
 """The displays of progress: marimo, Jupyter widgets, plain HTML, a terminal, log lines, none."""
 
 import importlib.util
-import shutil
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -10,11 +9,18 @@ from typing import Any, Literal, Protocol, TextIO, assert_never
 
 from cio_frames.errors import MissingLibraryError
 from cio_frames.views import progress_text
-from cio_frames.views.environment import Kind, Surroundings, choose, look
+from cio_frames.views.environment import (
+    Kind,
+    Surroundings,
+    choose,
+    look,
+    output_of,
+    writing_to,
+)
 from cio_frames.views.html import Drawn
 from cio_frames.views.progress import Display, Leaves
 from cio_frames.views.progress_state import ProgressState
-from cio_frames.views.text import cells, shortened
+from cio_frames.views.text import block, cells, paragraph, single_line, write
 from cio_frames.views.widget import Show, Steered, Widget
 from cio_frames.views.wording import CTRL_C, INTERRUPT, STEER
 
@@ -22,6 +28,7 @@ ShowProgress = Literal["auto"] | bool | Kind | Callable[[ProgressState], object]
 """How progress is shown: as it fits, not at all, in one way, or by a function."""
 
 _LINE_EVERY_S = 10.0
+_TERMINAL_COLUMNS = 80
 _LIBRARIES = MappingProxyType(
     {
         "marimo": ("marimo", "marimo"),
@@ -63,10 +70,9 @@ def display(
     """
     if callable(wanted):
         return Told(wanted)
-    stream = stream or sys.stderr
     kind = choose(wanted, surroundings or look(stream=stream))
     _require_library(kind)
-    return _display(kind, run=run, stream=stream)
+    return _display(kind, run=run, stream=stream or sys.stderr)
 
 
 def _display(kind: Kind, *, run: Steered | None, stream: TextIO) -> Display:
@@ -85,7 +91,7 @@ def _display(kind: Kind, *, run: Steered | None, stream: TextIO) -> Display:
 
             return Html(show, advice=STEER if run else INTERRUPT)
         case "terminal":
-            return Terminal(stream, width=shutil.get_terminal_size().columns)
+            return Terminal(stream)
         case "lines":
             return Lines(stream)
         case "off":
@@ -130,26 +136,29 @@ class Terminal:
 
     leaves: Leaves = "text"
 
-    def __init__(self, stream: TextIO, *, width: int = 100) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._width = width
         self._places = 0
 
     def show(self, state: ProgressState) -> None:
         """Say how to stop, and draw the line."""
-        _write(self._stream, shortened(CTRL_C, self._width - 1) + "\n")
+        with writing_to(output_of(self._stream)):
+            write(self._stream, paragraph(CTRL_C) + "\n")
         self.update(state)
 
     def update(self, state: ProgressState) -> None:
         """Draw the line over the last one."""
-        line = shortened(progress_text.line(state), self._width - 1)
+        target = output_of(self._stream)
+        with writing_to(target):
+            line = single_line(progress_text.line(state), (target.columns or _TERMINAL_COLUMNS) - 1)
         blanks = " " * (self._places - cells(line))
         self._places = cells(line)
-        _write(self._stream, f"\r{line}{blanks}")
+        write(self._stream, f"\r{line}{blanks}")
 
     def close(self, summary: Drawn) -> None:
         """Leave the summary in place of the line."""
-        _write(self._stream, "\r" + " " * self._places + "\r" + summary.text + "\n")
+        write(self._stream, "\r" + " " * self._places + "\r")
+        _leave(summary, self._stream)
 
 
 class Lines:
@@ -178,18 +187,18 @@ class Lines:
 
     def close(self, summary: Drawn) -> None:
         """Write the summary."""
-        _write(self._stream, summary.text + "\n")
+        _leave(summary, self._stream)
 
     def _write(self, state: ProgressState) -> None:
         self._last = state
-        _write(self._stream, shortened(progress_text.line(state), sys.maxsize) + "\n")
+        with writing_to(output_of(self._stream)):
+            write(self._stream, block(progress_text.line(state), indent="") + "\n")
 
 
-def _write(stream: TextIO, text: str) -> None:
-    """Write at once; a terminal that lacks a character shows a question mark."""
-    encoding = stream.encoding or "utf-8"
-    stream.write(text.encode(encoding, "replace").decode(encoding))
-    stream.flush()
+def _leave(summary: Drawn, stream: TextIO) -> None:
+    """Write a summary as it suits the stream."""
+    with writing_to(output_of(stream)):
+        write(stream, f"{summary.text}\n")
 
 
 class Html:
@@ -217,7 +226,8 @@ class Html:
     def _drawn(self, state: ProgressState) -> Drawn:
         """Return a state as something that a notebook can show."""
         return Drawn(
-            html=progress_text.html(state, advice=self._advice), text=progress_text.line(state)
+            html=progress_text.html(state, advice=self._advice),
+            make_text=lambda: progress_text.line(state),
         )
 
 

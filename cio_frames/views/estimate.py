@@ -56,11 +56,11 @@ def text(view: EstimateView) -> str:
     """Return the estimate for a terminal."""
     headers, rows = _table(view)
     blocks = [
-        plain.paragraph(f"{view.title} · {view.source}"),
+        plain.head(view.title, view.source),
         plain.paragraph(view.sentence),
         plain.columns(headers, rows),
     ]
-    return "\n\n".join(blocks)
+    return plain.page(blocks)
 
 
 def _table(view: EstimateView) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

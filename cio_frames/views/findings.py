@@ -161,13 +161,15 @@ def _group_text(severity: Severity, found: list[FindingView]) -> str:
     """Return the findings of one severity for a terminal."""
     lines = [GROUPS[severity].title]
     for finding in found:
-        lines.append(f"  [{severity}] {finding.code} · {_extent(finding)}")
+        title = plain.joined(f"[{severity}] {finding.code}", _extent(finding))
+        lines.append(plain.paragraph(title, indent="  ", hanging="    "))
         told = f"{finding.sentence} {finding.consequence}".strip()
         lines.append(plain.paragraph(told, indent="    "))
         todo = f"{finding.hint} {finding.fix}".strip()
         lines += [plain.paragraph(f"Do: {todo}", indent="    ")] if todo else []
         lines += [
-            plain.paragraph(_example_line(item), indent="      ") for item in finding.examples
+            plain.paragraph(_example_line(item), indent="      ", hanging="        ")
+            for item in finding.examples
         ]
     return "\n".join(lines)
 

@@ -53,11 +53,11 @@ def text(directory: str, runs: Sequence[RunLine]) -> str:
     """Return the record for a terminal."""
     word, _ = _verdict(runs)
     blocks = (
-        plain.paragraph(f"Audit: {directory} · {word}"),
+        plain.head(f"Audit: {directory}", verdict=word),
         plain.paragraph(_sentence(runs)),
         table.text(_table(runs)),
     )
-    return "\n\n".join(blocks)
+    return plain.page(blocks)
 
 
 def _sums(runs: Sequence[RunLine]) -> dict[str, int]:

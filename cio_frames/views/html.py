@@ -6,7 +6,7 @@ module can make `Markup`, so a string from the data can never become an element 
 
 import base64
 import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from cio_frames.views.characters import visible
@@ -136,10 +136,20 @@ def bundle(markup: Markup, text: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
-    """A finished view. A notebook shows the HTML, everything else the text."""
+    """A finished view. A notebook shows the HTML, everything else the text.
+
+    Attributes:
+        html: For notebooks.
+        make_text: Makes the text, for the output that it is about to be written to.
+    """
 
     html: Markup
-    text: str
+    make_text: Callable[[], str]
+
+    @property
+    def text(self) -> str:
+        """The text, for the output of the moment."""
+        return self.make_text()
 
     def __repr__(self) -> str:
         return self.text

@@ -114,16 +114,13 @@ def text(view: IdentityView) -> str:
     """Return the preview for a terminal."""
     word, _, sentence = _verdict(view)
     blocks = [
-        plain.paragraph(f"Who is who · {view.source} · {word}"),
+        plain.head("Who is who", view.source, verdict=word),
         plain.paragraph(f"{sentence} {view.compared}"),
         plain.columns((), view.figures, right={1}),
     ]
     if view.advice:
-        blocks.append(
-            "\n".join(
-                ("Order", *(plain.paragraph(f"- {line}", indent="  ") for line in view.advice))
-            )
-        )
+        lines = (plain.paragraph(f"- {line}", indent="  ", hanging="    ") for line in view.advice)
+        blocks.append("\n".join(("Order", *lines)))
     if view.conflicts:
         blocks.append("\n".join(("Conflicts", *map(_conflict_text, view.conflicts))))
     for title, headers, rows in (
@@ -133,8 +130,9 @@ def text(view: IdentityView) -> str:
         ("How many identifiers hang together", (), view.sizes),
     ):
         if rows:
-            blocks.append(f"{title}\n{plain.block(plain.columns(headers, rows))}")
-    return "\n\n".join(block for block in blocks if block)
+            table = plain.columns(headers, rows, indent="  ")
+            blocks.append(f"{plain.paragraph(title)}\n{table}")
+    return plain.page(blocks)
 
 
 def _verdict(view: IdentityView) -> tuple[str, Tone, str]:
@@ -181,8 +179,9 @@ def _conflict(item: ConflictView) -> Markup:
 
 def _conflict_text(item: ConflictView) -> str:
     mark = "conflict" if item.serious else "note"
+    extent = f"{many(item.lines, 'case')}, {many(item.rows, 'row')}"
     return "\n".join([
-        f"  [{mark}] {item.kind} · {many(item.lines, 'case')}, {many(item.rows, 'row')}",
+        plain.paragraph(plain.joined(f"[{mark}] {item.kind}", extent), indent="  "),
         plain.paragraph(item.sentence, indent="    "),
         plain.paragraph(f"Do: {item.hint}", indent="    "),
     ])  # fmt: skip

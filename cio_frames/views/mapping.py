@@ -41,7 +41,7 @@ def text(rows: Sequence[MappingView]) -> str:
     """Return the mapping for a terminal."""
     titles = _titles(rows)
     lines = [(row.field, row.column, row.how, row.reason)[: len(titles)] for row in rows]
-    return f"{_title(rows)}\n{plain.block(plain.columns(titles, lines))}"
+    return f"{plain.paragraph(_title(rows))}\n{plain.columns(titles, lines, indent='  ')}"
 
 
 def _titles(rows: Sequence[MappingView]) -> tuple[str, ...]:

@@ -29,5 +29,9 @@ def narrated(
         components.head(title, about=about),
         tag("ol", items, style=css.LIST),
     )
-    lines = [plain.paragraph(f"- {sentence}") for sentence in sentences]
-    return Drawn(html=html, text="\n".join([title, "", *lines]))
+    return Drawn(html=html, make_text=lambda: _text(title, sentences))
+
+
+def _text(title: str, sentences: Sequence[str]) -> str:
+    lines = (plain.paragraph(f"- {sentence}", hanging="  ") for sentence in sentences)
+    return plain.page([plain.paragraph(title), "\n".join(lines)])

@@ -66,17 +66,16 @@ def html(view: PaceView) -> Markup:
 
 def text(view: PaceView) -> str:
     """Return the charts as lines of a terminal."""
-    told = (
-        plain.columns(
-            (),
-            [
-                ("rows/s", charts.sparkline(view.rows)),
-                ("answers", charts.sparkline(view.waits_s)),
-            ],
-        ),
-        f"{_speed(view)} {_waits(view)}",
+    rows, answers = "  rows/s   ", "  answers  "
+    at_once = charts.crowding(len(view.rows), beside=answers)
+    return "\n".join(
+        (
+            _TITLE,
+            rows + charts.sparkline(charts.joined(view.rows, at_once=at_once)),
+            answers + charts.sparkline(charts.joined(view.waits_s, at_once=at_once)),
+            plain.paragraph(f"{_speed(view)} {_waits(view)}", indent="  "),
+        )
     )
-    return "\n".join((_TITLE, plain.block(told[0]), plain.paragraph(told[1], indent="  ")))
 
 
 def _pairs(view: PaceView) -> list[tuple[int, int]]:

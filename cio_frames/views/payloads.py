@@ -1,5 +1,6 @@
 """Messages, as they go over the wire."""
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -12,6 +13,8 @@ from cio_frames.views.wording import many, size
 
 OPEN = 2
 DRAWN = 50
+_INDENT = "  "
+_NAMED = re.compile(r'( *)("(?:[^"\\]|\\.)*":) (.+)')
 
 
 def html(messages: Sequence[str], *, title: str) -> Markup:
@@ -46,14 +49,28 @@ def fold(messages: Sequence[str]) -> Markup:
 
 
 def block(messages: Sequence[str]) -> str:
-    """Return messages as a part of a report in a terminal."""
-    return "\n".join((_title(messages), *map(plain.block, messages)))
+    """Return messages as a part of a report in a terminal: each on its line, if all fit."""
+    exact = [plain.json_text(message) for message in messages]
+    if all(plain.is_fitting(message, indent=_INDENT) for message in exact):
+        return "\n".join((_title(messages), *(_INDENT + message for message in exact)))
+    title = plain.paragraph(_title(messages, how="with line breaks for reading"))
+    lines = (line for message in exact for line in _spread(message).split("\n"))
+    return "\n".join((title, *map(_fitted, lines)))
 
 
-def _title(messages: Sequence[str]) -> str:
+def _fitted(line: str) -> str:
+    """Return a line of JSON; where it is too long, the value stands below its name."""
+    named = _NAMED.fullmatch(line)
+    if named is None or plain.is_fitting(line, indent=_INDENT):
+        return _INDENT + line
+    blanks, name, value = named.groups()
+    return f"{_INDENT}{blanks}{name}\n{_INDENT * 2}{blanks}{value}"
+
+
+def _title(messages: Sequence[str], *, how: str = "exactly as sent") -> str:
     """Return what the messages below are."""
     count = "message" if len(messages) == 1 else many(len(messages), "message")
-    return f"First {count}, exactly as sent"
+    return f"First {count}, {how}"
 
 
 def _about(place: int, message: str) -> str:

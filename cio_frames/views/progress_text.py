@@ -1,13 +1,11 @@
 """A progress state in words, for one line of a terminal and for the output of a notebook."""
 
-from cio_frames.views import components
+from cio_frames.views import components, text
 from cio_frames.views import style as css
 from cio_frames.views.html import Markup, tag
 from cio_frames.views.progress_state import ProgressState
 from cio_frames.views.style import Tone
 from cio_frames.views.wording import duration, many, number, percent, rate
-
-_SEPARATOR = " · "
 
 
 def line(state: ProgressState) -> str:
@@ -18,7 +16,7 @@ def line(state: ProgressState) -> str:
         'Sending track 25 % · 50 of 200 rows'
     """
     share_done = f" {_percent(state)}" if state.total else ""
-    return _SEPARATOR.join((title(state) + share_done, *details(state)))
+    return text.joined(title(state) + share_done, *details(state))
 
 
 def title(state: ProgressState) -> str:
@@ -92,9 +90,9 @@ def report(state: ProgressState, *, advice: str = "") -> Markup:
         "div",
         tag(
             "div",
-            _SEPARATOR.join(told for told in (_extent(state), _speed(state), _left(state)) if told),
+            " · ".join(told for told in (_extent(state), _speed(state), _left(state)) if told),
         ),
-        *([tag("div", _SEPARATOR.join(odd), style=css.STRONG)] if odd else []),
+        *([tag("div", " · ".join(odd), style=css.STRONG)] if odd else []),
         *([tag("div", advice, style=css.join(css.SMALL, css.MUTED))] if advice else []),
     )
 

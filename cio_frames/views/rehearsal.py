@@ -65,14 +65,14 @@ def text(view: RehearsalView) -> str:
     """Return the rehearsal for a terminal."""
     word, _, sentence = _verdict(view)
     blocks = [
-        plain.paragraph(f"Rehearsal · {view.source} · {word}"),
+        plain.head("Rehearsal", view.source, verdict=word),
         plain.paragraph(sentence),
         plain.columns(COMPARED, _counts(view), right={1, 2}),
     ]
     if view.differences:
-        table = plain.columns(DIFFERENT, _rows(view), right={2, 3})
-        blocks.append(f"{_title(view)}\n{plain.block(table)}")
-    return "\n\n".join(blocks)
+        table = plain.columns(DIFFERENT, _rows(view), right={2, 3}, indent="  ")
+        blocks.append(f"{_title(view)}\n{table}")
+    return plain.page(blocks)
 
 
 def _verdict(view: RehearsalView) -> tuple[str, Tone, str]:

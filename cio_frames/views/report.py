@@ -1,5 +1,6 @@
 """The report of a plan: what would be sent, what would not, why, and what to do, worst first."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cio_frames.views import components, findings, mapping, payloads, timeline
@@ -72,12 +73,17 @@ def body(view: PlanView) -> list[Markup]:
     ]
 
 
-def text(view: PlanView) -> str:
-    """Return the report for a terminal."""
+def text(view: PlanView, *, words: Callable[[str], str] = str) -> str:
+    """Return the report for a terminal.
+
+    Args:
+        view: The plan.
+        words: Puts advice in the words of where it is shown.
+    """
     word, _, sentence = verdict(view)
     blocks = [
-        plain.paragraph(f"Plan: {view.call} · {view.source} · {word}"),
-        plain.paragraph(sentence),
+        plain.head(f"Plan: {view.call}", view.source, verdict=word),
+        plain.paragraph(words(sentence)),
         plain.columns((), [(name, value) for name, value in figures(view)], right={1}),
         *([timeline.text(view.times)] if view.times else []),
         *findings.text(view.findings),
@@ -85,9 +91,9 @@ def text(view: PlanView) -> str:
     blocks += [mapping.text(view.mapping)] if view.mapping else []
     blocks += [payloads.block(view.payloads)] if view.payloads else []
     if view.notes:
-        notes = (plain.paragraph(f"- {note}", indent="  ") for note in view.notes)
+        notes = (plain.paragraph(f"- {note}", indent="  ", hanging="    ") for note in view.notes)
         blocks.append("\n".join(("Notes", *notes)))
-    return "\n\n".join(blocks)
+    return plain.page(blocks)
 
 
 def verdict(view: PlanView) -> tuple[str, Tone, str]:

@@ -1,6 +1,6 @@
 """What became of a run: every row counted, what went wrong, and what to do next."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Literal
@@ -95,27 +95,37 @@ def html(view: RunView) -> Markup:
     )
 
 
-def text(view: RunView) -> str:
-    """Return the summary for a terminal."""
+def text(view: RunView, *, words: Callable[[str], str] = str) -> str:
+    """Return the summary for a terminal.
+
+    Args:
+        view: The run.
+        words: Puts advice in the words of where it is shown.
+    """
     word, _ = _verdict(view)
-    states = [(f"{_sign(state)} {_label(state)}", number(count)) for state, count in _present(view)]
+    states = [
+        (plain.mark(f"{_sign(state)} {_label(state)}"), number(count))
+        for state, count in _present(view)
+    ]
     blocks = [
-        plain.paragraph(f"Run: {view.call} · {view.run_id} · {view.host} · {word}"),
+        plain.head(f"Run: {view.call}", view.run_id, view.host, verdict=word),
         plain.paragraph(_sentence(view)),
-        *([plain.paragraph(f"Why: {view.reason}")] if view.reason else []),
-        *(plain.paragraph(f"Note: {note}") for note in view.notes),
+        *([plain.paragraph(words(f"Why: {view.reason}"))] if view.reason else []),
+        *(plain.paragraph(words(f"Note: {note}")) for note in view.notes),
         plain.columns((), states, right={1}),
         plain.columns((), _figures(view), right={1}),
     ]
     if view.reasons:
         rows = [
-            (item.code or _NO_CODE, number(item.rows), item.sentence)
+            (item.code or _NO_CODE, number(item.rows), words(item.sentence))
             for item in _sorted(view.reasons)
         ]
         blocks.append(plain.columns(("reason", "rows", "said"), rows, right={1}))
     blocks += [pace.text(view.pace)] if view.pace else []
-    steps = [f"{why}\n{plain.block(what)}" for why, what in next_steps(view)]
-    return "\n\n".join([block for block in blocks if block] + (["\n".join(steps)] if steps else []))
+    steps = (
+        f"{plain.paragraph(why)}\n{plain.block(words(what))}" for why, what in next_steps(view)
+    )
+    return plain.page([*blocks, "\n".join(steps)])
 
 
 def line(view: RunView) -> str:

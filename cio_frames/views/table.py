@@ -52,7 +52,7 @@ def text(view: TableView) -> str:
     shown = view.rows[:PAGE_ROWS]
     lines = plain.columns(view.columns, [_words(row) for row in shown], right=_numeric(view))
     rest = _rest(view, drawn=len(shown))
-    return f"{lines}\n{rest}" if rest else lines
+    return f"{lines}\n{plain.paragraph(rest)}" if rest else lines
 
 
 def _rest(view: TableView, *, drawn: int) -> str:

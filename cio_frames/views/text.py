@@ -1,24 +1,71 @@
-"""The same content for terminals and `print`: aligned columns and wrapped sentences, no colours."""
+"""The same content for terminals and `print`: aligned columns and wrapped sentences, no colours.
 
-import textwrap
+Every text of a view is made here, of characters that the output takes, in lines that fit into it.
+"""
+
+import json
+import re
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import zip_longest
+from typing import TextIO
 
 from cio_frames.views.characters import one_line, visible
+from cio_frames.views.environment import output, output_of
 
 WIDTH = 96
+"""Places of a line of words, also where a line has more."""
+
+_LEAST_PLACES = 16
+"""Words in a column are not squeezed further; where that is not enough, rows become lists."""
+
 _GAP = "  "
+_PICTURE = "␛"
+_MARKS = {"✓": "OK", "✕": "X", "○": "o", "‖": "#", "…": "...", "·": "|"}
+"""Our own marks, and what stands for them in an output that does not take them."""
+
+_SHELL_WORD = re.compile(r"""(?:--[\w-]+ (?!-))?(?:"[^"]*"|\S)+""")  # with an option its value
+
+
+def page(blocks: Iterable[str]) -> str:
+    """Return a whole text: its blocks, an empty line between them."""
+    return output().escaped("\n\n".join(filter(None, blocks)))
+
+
+def head(title: str, *about: str, verdict: str = "") -> str:
+    """Return what a text is about, and what was found.
+
+    Examples:
+        >>> print(head("Plan: track", "orders.csv", verdict="✓ ready"))
+        Plan: track · orders.csv · ✓ ready
+    """
+    return paragraph(joined(title, *about, *filter(None, [mark(verdict)])))
+
+
+def joined(*parts: str) -> str:
+    """Return short pieces beside each other, a dot between them."""
+    return f" {mark('·')} ".join(parts)
+
+
+def mark(words: str) -> str:
+    """Return words of our own that may begin with a mark, with one that the output takes."""
+    return words if output().takes(words) else _MARKS[words[0]] + words[1:]
 
 
 def columns(
-    headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[int] = ()
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Collection[int] = (),
+    indent: str = "",
 ) -> str:
-    """Return aligned columns.
+    """Return aligned columns; where they do not fit beside each other, every row becomes a list.
 
     Args:
         headers: Titles of the columns; without any, only the rows are returned.
         rows: One text per column, in every row.
         right: Positions of the columns that are aligned to the right.
+        indent: What every line begins with.
 
     Returns:
         Lines without a line feed at the end.
@@ -29,40 +76,89 @@ def columns(
         delivered     9
         pending      10
     """
-    lines = [[one_line(cell) for cell in row] for row in ([headers] if headers else []) + [*rows]]
+    lines = [[_shown(cell) for cell in row] for row in ([headers] if headers else []) + [*rows]]
     if not lines:
         return ""
-    widths = [max(map(cells, column)) for column in zip(*lines, strict=True)]
+    widths = _widths(lines, indent=indent)
+    if widths is None:
+        return "\n".join(_listed(headers, row, indent=indent) for row in rows)
     return "\n".join(
-        _GAP.join(
-            _padded(cell, width, to_the_right=position in right)
-            for position, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
+        f"{indent}{drawn}".rstrip() for line in lines for drawn in _row(line, widths, right=right)
     )
 
 
-def paragraph(text: str, *, indent: str = "", width: int = WIDTH) -> str:
+def paragraph(text: str, *, indent: str = "", hanging: str | None = None) -> str:
     """Return a sentence wrapped to the width, every line indented.
 
+    Args:
+        text: The sentence.
+        indent: What the lines begin with.
+        hanging: What every line but the first begins with, if that is something else.
+
     Examples:
-        >>> print(paragraph("one two three", indent="  ", width=10))
+        >>> from cio_frames.views.environment import Output, writing_to
+        >>> with writing_to(Output(columns=10)):
+        ...     print(paragraph("one two three", indent="  "))
           one two
           three
     """
-    return textwrap.fill(
-        one_line(text),
-        width=width,
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    first, rest = indent, indent if hanging is None else hanging
+    words = _shown(text).split(" ")
+    lines = _wrapped(words, first=_places(first), rest=_places(rest))
+    return "\n".join([first + lines[0], *(rest + line for line in lines[1:])])
 
 
 def block(text: str, *, indent: str = "  ") -> str:
-    """Return text that has its own lines, every line indented."""
-    return textwrap.indent(visible(text), indent)
+    """Return text that has its own lines, every line indented; those that are too long are broken."""
+    return "\n".join(_fitted(line, indent=indent) for line in text.split("\n"))
+
+
+def command(words: str, *, indent: str = "  ") -> str:
+    r"""Return a command of a shell; where it is broken, it can still be pasted.
+
+    Examples:
+        >>> from cio_frames.views.environment import Output, writing_to
+        >>> with writing_to(Output(columns=24)):
+        ...     print(command('cio-frames check a.csv --lit "event=A B"'))
+          cio-frames check \
+            a.csv \
+            --lit "event=A B"
+    """
+    further = indent + "  "
+    parts = _SHELL_WORD.findall(_shown(words))
+    lines = _wrapped(parts, first=_places(f"{indent} \\"), rest=_places(f"{further} \\"))
+    return indent + f" \\\n{further}".join(lines)
+
+
+def json_text(text: str) -> str:
+    r"""Return JSON that stays the same JSON, of characters that the output takes.
+
+    Examples:
+        >>> from cio_frames.views.environment import Output, writing_to
+        >>> with writing_to(Output(encoding="ascii")):
+        ...     print(json_text('{"name": "Zoë"}'))
+        {"name": "Zo\u00eb"}
+    """
+    target = output()
+    if target.takes(text) and visible(text) == text:
+        return text
+    return "".join(
+        each if target.takes(each) and visible(each) == each else json.dumps(each)[1:-1]
+        for each in text
+    )
+
+
+def write(stream: TextIO | None, text: str) -> None:
+    """Write at once what a stream takes; nothing where there is none."""
+    if stream is not None:
+        stream.write(output_of(stream).escaped(text))
+        getattr(stream, "flush", bool)()
+
+
+def is_fitting(text: str, *, indent: str = "") -> bool:
+    """Return whether a line of text fits into the output."""
+    places = output().columns
+    return places is None or cells(indent + text) <= places
 
 
 def cells(text: str) -> int:
@@ -72,11 +168,11 @@ def cells(text: str) -> int:
         >>> cells("Ada"), cells("日本")
         (3, 4)
     """
-    return sum(_places(character) for character in text)
+    return len(text) if text.isascii() else sum(_cells(character) for character in text)
 
 
-def shortened(text: str, places: int) -> str:
-    """Return one line of at most so many places, for a line that is drawn again and again.
+def shortened(text: str, places: int, *, end: str = "…") -> str:
+    """Return one line of at most so many places.
 
     Examples:
         >>> shortened("sending 日本", 11), shortened("short", 11)
@@ -85,9 +181,104 @@ def shortened(text: str, places: int) -> str:
     line = one_line(text)
     if cells(line) <= places:
         return line
-    while line and cells(line) >= places:
+    while line and cells(line + end) > places:
         line = line[:-1]
-    return line + "…"
+    return (line + end)[:places]
+
+
+def single_line(text: str, places: int) -> str:
+    """Return one line for a terminal, for text that is drawn over itself again and again."""
+    return shortened(_shown(text), places, end=mark("…"))
+
+
+def _shown(text: str) -> str:
+    """Return one line of characters that the output takes and a reader can see."""
+    target = output()
+    return target.escaped(one_line(text, pictures=target.takes(_PICTURE)))
+
+
+def _places(indent: str) -> int:
+    """Return how many places a line of words has after what it begins with."""
+    return min(output().columns or WIDTH, WIDTH) - cells(indent)
+
+
+def _wrapped(words: Sequence[str], *, first: int, rest: int) -> list[str]:
+    """Return lines of words that fill at most so many places; what cannot be broken may fill more."""
+    lines: list[str] = []
+    line = ""
+    for word in words:
+        longer = f"{line} {word}" if line else word
+        if line and cells(longer) > (rest if lines else first):
+            lines.append(line.rstrip())
+            line = word
+        else:
+            line = longer
+    return [*lines, line]
+
+
+def _fitted(line: str, *, indent: str) -> str:
+    """Return a line of a block, broken if it does not fit."""
+    shown = output().escaped(visible(line, pictures=output().takes(_PICTURE)))
+    if is_fitting(shown, indent=indent):
+        return f"{indent}{shown}" if shown.strip() else shown
+    own = indent + " " * (len(shown) - len(shown.lstrip(" ")))
+    return paragraph(shown.lstrip(" "), indent=own, hanging=own + "  ")
+
+
+def _widths(lines: Sequence[Sequence[str]], *, indent: str) -> list[int] | None:
+    """Return how wide the columns are; None if they do not fit beside each other."""
+    by_column = list(zip(*lines, strict=True))
+    widths = [max(map(cells, column)) for column in by_column]
+    places = output().columns
+    if places is None:
+        return widths
+    room = places - cells(indent) - len(_GAP) * (len(widths) - 1)
+    words = [
+        max((cells(word) for cell in column for word in cell.split()), default=0)
+        for column in by_column
+    ]
+    least = [
+        max(word, min(width, _LEAST_PLACES)) for word, width in zip(words, widths, strict=True)
+    ]
+    if sum(least) > room:
+        return None
+    if sum(widths) > room:
+        widths = [min(width, room) for width in widths]
+    while sum(widths) > room:
+        spare = [place for place, width in enumerate(widths) if width > least[place]]
+        widths[max(spare, key=widths.__getitem__)] -= 1
+    return widths
+
+
+def _row(line: Sequence[str], widths: Sequence[int], *, right: Collection[int]) -> list[str]:
+    """Return the lines of one row, cells that are too wide broken."""
+    parts = [
+        [cell] if cells(cell) <= width else _wrapped(cell.split(" "), first=width, rest=width)
+        for cell, width in zip(line, widths, strict=True)
+    ]
+    return [
+        _GAP.join(
+            _padded(part, width, to_the_right=place in right)
+            for place, (part, width) in enumerate(zip(drawn, widths, strict=True))
+        )
+        for drawn in zip_longest(*parts, fillvalue="")
+    ]
+
+
+def _listed(headers: Sequence[str], row: Sequence[str], *, indent: str) -> str:
+    """Return one row without columns: a line for each value, or what fits after each other."""
+    further = indent + "  "
+    if not headers:
+        return paragraph(_GAP.join(filter(None, row)), indent=indent, hanging=further)
+    told = [
+        f"{title}: {cell}" if title else cell
+        for title, cell in zip(headers, row, strict=True)
+        if cell
+    ]
+    return "\n".join(
+        paragraph(each, indent=further if place else indent, hanging=further + "  ")
+        for place, each in enumerate(told)
+    )
 
 
 def _padded(cell: str, width: int, *, to_the_right: bool) -> str:
@@ -96,7 +287,7 @@ def _padded(cell: str, width: int, *, to_the_right: bool) -> str:
     return blanks + cell if to_the_right else cell + blanks
 
 
-def _places(character: str) -> int:
+def _cells(character: str) -> int:
     """Return how many places one character fills."""
     if unicodedata.combining(character) or character in "\u200c\u200d\ufe0f":
         return 0

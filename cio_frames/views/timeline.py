@@ -1,6 +1,6 @@
 """When the rows of a plan happened, and which of them can still start campaigns."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from cio_frames.views import charts, components
@@ -53,11 +53,26 @@ def html(view: TimelineView) -> Markup:
 
 def text(view: TimelineView) -> str:
     """Return the chart as one line of a terminal, and its words."""
+    view = _narrowed(view)
     totals = [a + b for a, b in zip(view.older, view.recent, strict=True)]
-    bars = f"{_day(view.first)} {charts.sparkline(totals)} {_day(view.last)}"
     told = (f"{_span(view)} {_triggering(view)}", _unknown(view))
     words = [plain.paragraph(each, indent="  ") for each in told if each.strip()]
-    return "\n".join((_TITLE, f"  {bars}", *words))
+    return "\n".join((_TITLE, _line(view, charts.sparkline(totals)), *words))
+
+
+def _line(view: TimelineView, bars: str) -> str:
+    return f"  {_day(view.first)} {bars} {_day(view.last)}"
+
+
+def _narrowed(view: TimelineView) -> TimelineView:
+    """Return the same times in as many bars as fit on a line of the output."""
+    at_once = charts.crowding(len(view.older), beside=_line(view, ""))
+    return replace(
+        view,
+        width=view.width * at_once,
+        older=charts.joined(view.older, at_once=at_once),
+        recent=charts.joined(view.recent, at_once=at_once),
+    )
 
 
 def _told(view: TimelineView) -> list[Child]:

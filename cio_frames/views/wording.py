@@ -71,10 +71,10 @@ def rate(rows: int, *, seconds: float) -> str:
 
     Examples:
         >>> rate(20_000, seconds=2.5), rate(3, seconds=2), rate(3, seconds=0)
-        ('8,000 rows/s', '1.5 rows/s', '—')
+        ('8,000 rows/s', '1.5 rows/s', '-')
     """
     if seconds <= 0:
-        return "—"
+        return "-"
     return f"{_short(rows / seconds)} rows/s"
 
 
@@ -83,10 +83,10 @@ def percent(part: int, whole: int) -> str:
 
     Examples:
         >>> percent(1, 3), percent(1, 20_000), percent(19_999, 20_000), percent(0, 0)
-        ('33 %', '<1 %', '>99 %', '—')
+        ('33 %', '<1 %', '>99 %', '-')
     """
     if not whole:
-        return "—"
+        return "-"
     share = round(_ALL * part / whole)
     if share == 0 and part:
         return "<1 %"

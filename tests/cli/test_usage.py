@@ -1,5 +1,7 @@
 """Commands that cannot work end with the documented code and one clear sentence."""
 
+import io
+
 import pytest
 
 from cio_frames.cli.exit_codes import Exit
@@ -66,8 +68,15 @@ def test_a_wrong_command_is_told_in_one_message(cli, people, words, code, told):
 
 def test_an_unforeseen_error_keeps_its_traceback(cli, people, monkeypatch):
     """An error that nobody foresaw is not swallowed."""
-    monkeypatch.setattr("sys.stdout", None)
-    with pytest.raises(AttributeError):
+
+    class Broken(io.StringIO):
+        """A stream that fails in a way of its own."""
+
+        def write(self, _text: str) -> int:
+            raise ZeroDivisionError
+
+    monkeypatch.setattr("sys.stdout", Broken())
+    with pytest.raises(ZeroDivisionError):
         cli("check", people, "--call", "identify", "--user-id", "id")
 
 

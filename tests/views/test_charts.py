@@ -12,6 +12,7 @@ from inline_snapshot import snapshot
 
 from cio_frames.views import charts, pace, timeline
 from cio_frames.views.charts import Series
+from cio_frames.views.environment import Output, writing_to
 from cio_frames.views.pace import PaceView
 from cio_frames.views.style import TONES
 from cio_frames.views.timeline import TimelineView
@@ -49,6 +50,19 @@ def test_bars_are_as_high_as_their_values():
     drawn = charts.columns([Series(values=[5, 10, 0], tone="calm")], alt="a")
 
     assert _heights(drawn, "calm") == [50.0, 100.0]
+
+
+@pytest.mark.parametrize("columns", [30, 40, 80, 200])
+def test_a_chart_fits_into_a_terminal(columns):
+    """Bars are joined until they fit; words and rows are those of the joined bars."""
+    view = replace(TIMES, older=tuple(range(80)), recent=(0,) * 80)
+    with writing_to(Output(encoding="ascii", columns=columns)):
+        told = timeline.text(view)
+        lines = told.split("\n")
+    days = {30: 28, 40: 10, 80: 4, 200: 2}[columns]
+
+    assert all(len(line) <= columns for line in lines)
+    assert f"One bar is {'4 weeks' if days == 28 else f'{days} days'};" in " ".join(told.split())
 
 
 def test_a_small_bar_is_still_seen():

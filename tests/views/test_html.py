@@ -218,7 +218,7 @@ def test_a_picture_holds_its_drawing_and_no_script():
 
 def test_a_bundle_has_html_for_notebooks_and_text_for_the_rest():
     """A finished view offers both forms, and prints as its text."""
-    drawn = Drawn(html=tag("p", "1 < 2"), text="1 < 2")
+    drawn = Drawn(html=tag("p", "1 < 2"), make_text=lambda: "1 < 2")
 
     assert drawn._repr_mimebundle_() == bundle(drawn.html, drawn.text)
     assert bundle(drawn.html, drawn.text) == {

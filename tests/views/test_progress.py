@@ -27,7 +27,7 @@ from cio_frames.views.progress import UPDATE_S, Progress
 from cio_frames.views.progress_state import ProgressState, advance
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-SUMMARY = Drawn(html=tag("p", "the end"), text="the end")
+SUMMARY = Drawn(html=tag("p", "the end"), make_text=lambda: "the end")
 
 
 def _batch(number: int = 0, *, rows: int = 10) -> Batch:

@@ -6,7 +6,7 @@ from cio_frames.views.html import Drawn, tag
 from cio_frames.views.progress import Progress
 from cio_frames.views.progress_state import ProgressState
 
-SUMMARY = Drawn(html=tag("p", "the end"), text="the end")
+SUMMARY = Drawn(html=tag("p", "the end"), make_text=lambda: "the end")
 
 
 class _Screen:

@@ -1,0 +1,118 @@
+"""Objects of other libraries that are no table: what to do with each, by the names of its classes."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from cio_frames.errors import UnsupportedFrameError
+
+_CALL: Final = "Call {} and pass the result."
+_COLUMN: Final = f"It is one column. {_CALL}"
+
+_GUESTS: Final[Sequence[tuple[str, str, str]]] = (
+    ("bigframes|cudf|snowflake", ".*", _CALL.format(".to_pandas()")),
+    ("daft", ".*", _CALL.format(".to_arrow()")),
+    ("dask|dask_expr", ".*", _CALL.format(".compute()")),
+    ("google", "QueryJob|RowIterator", _CALL.format(".to_arrow()")),
+    ("ibis", ".*Column", _COLUMN.format(".as_table()")),
+    ("modin", ".*", _CALL.format(".modin.to_pandas()")),
+    ("narwhals", "LazyFrame", _CALL.format(".collect().to_native()")),
+    ("narwhals", "Series", _COLUMN.format(".to_frame().to_native()")),
+    ("narwhals", ".*", _CALL.format(".to_native()")),
+    ("numpy", "ndarray", 'Name its columns: polars.DataFrame(array, schema=["id", ...]).'),
+    ("pandas", ".*Index|Series", _COLUMN.format(".to_frame()")),
+    ("pandas|polars", ".*GroupBy", "Pass the frame itself, or aggregate it to a frame first."),
+    ("polars", "Series", _COLUMN.format(".to_frame()")),
+    ("pyarrow", ".*Array", _COLUMN.format('pyarrow.table({"name": column})')),
+    ("pyarrow", ".*Dataset|Scanner", _CALL.format(".to_table()")),
+    ("pyarrow", "ParquetFile", _CALL.format(".read()")),
+    (r"pyspark\.pandas", ".*", _CALL.format(".to_pandas()")),
+    ("pyspark", ".*", _CALL.format(".toPandas()")),
+    ("sqlalchemy", "MappingResult", _CALL.format(".all()")),
+    ("sqlalchemy", ".*Result", _CALL.format(".mappings().all()")),
+    ("sqlalchemy", "Row", "It is one row: pass [dict(row._mapping)]."),
+    ("sqlalchemy", ".*", "Run it first, with polars.read_database(query, connection)."),
+    ("vaex", ".*", _CALL.format(".to_arrow_table()")),
+    ("xarray", ".*", _CALL.format(".to_dataframe().reset_index()")),
+)
+"""Library, its classes, and what to do with them; the first line that fits counts."""
+
+_ROWS: Final[Mapping[str, str]] = {
+    "_mapping": "[dict(row._mapping) for row in rows], or call .mappings().all() on the result",
+    "asDict": "[row.asDict() for row in rows]",  # Spark
+    "_asdict": "[row._asdict() for row in rows]",  # named tuples
+    "model_dump": "[row.model_dump() for row in rows]",  # pydantic
+    "__dataclass_fields__": "[dataclasses.asdict(row) for row in rows]",
+    "keys": "[dict(row) for row in rows]",  # sqlite3, asyncpg, psycopg2
+    "__getitem__": 'polars.DataFrame(rows, schema=["id", ...], orient="row")',
+}
+"""What tells rows from other objects, and how a table is made of a list of them."""
+
+
+def refusal(thing: object) -> UnsupportedFrameError:
+    """Return the error for an object that is no table. Only its classes are looked at.
+
+    Examples:
+        >>> print(refusal({"id": ["u1"]}))
+        dict is not a table. Make a frame of it: polars.DataFrame(data).
+    """
+    if isinstance(thing, list | tuple) and thing:
+        odd = next((item for item in thing if not isinstance(item, Mapping)), None)
+        told = f"{type(thing).__name__} of {named(type(odd))}"
+        return UnsupportedFrameError(told, hint=_hint_for_list(type(odd)))
+    return UnsupportedFrameError(named(type(thing)), hint=_hint(thing))
+
+
+def is_read_once(thing: object) -> bool:
+    """Tell whether an object gives its rows only once, as iterators, readers and streams do."""
+    kind = type(thing)
+    return hasattr(kind, "__next__") or kind.__name__.endswith(("Reader", "Stream"))
+
+
+def named(kind: type) -> str:
+    """Return a class as people speak of it.
+
+    Examples:
+        >>> import polars
+        >>> named(polars.Series), named(dict)
+        ('polars Series', 'dict')
+    """
+    library = kind.__module__.partition(".")[0].lstrip("_")
+    return kind.__name__ if library in ("builtins", "main__") else f"{library} {kind.__name__}"
+
+
+def _hint(thing: object) -> str:
+    """Return what to do with an object; empty where nothing is known about it."""
+    kind = type(thing)
+    for ancestor in kind.__mro__:
+        for library, classes, hint in _GUESTS:
+            if _is_of(library, ancestor) and re.fullmatch(classes, ancestor.__name__):
+                return hint
+    if thing is None:
+        return "Methods of pandas return None when they are called with inplace=True."
+    if isinstance(thing, dict):
+        return "Make a frame of it: polars.DataFrame(data)."
+    if isinstance(thing, list | tuple):
+        return "It is empty, so it has no columns. Pass a frame that has some."
+    if hasattr(kind, "fetchall"):
+        return (
+            "Make a frame of its rows: polars.DataFrame(cursor.fetchall(), "
+            'schema=[column[0] for column in cursor.description], orient="row").'
+        )
+    return "Make a list of its rows: list(rows)." if hasattr(kind, "__next__") else ""
+
+
+def _hint_for_list(kind: type) -> str:
+    """Return what to do with a list whose items are no dictionaries."""
+    if hasattr(kind, "__arrow_c_stream__") or hasattr(kind, "__arrow_c_array__"):
+        return "Join the tables first, for example with polars.concat or pandas.concat."
+    if kind is not str:
+        for mark, made in _ROWS.items():
+            if hasattr(kind, mark):
+                return f"Make a table of the rows: {made}."
+    return "Every item must be a dictionary."
+
+
+def _is_of(library: str, kind: type) -> bool:
+    """Tell whether a class belongs to a library."""
+    return re.match(rf"_?(?:{library})(?:\.|$)", kind.__module__) is not None
