@@ -15,6 +15,9 @@ from cio_frames.frames.scanned import scanned_of
 from cio_frames.frames.streaming import collected
 from cio_frames.frames.table import Table, reading
 
+_ODD = (pl.Object, pl.BaseExtension, *((pl.Map,) if hasattr(pl, "Map") else ()))
+"""Types that say too little about their values. polars has maps from version 2 on."""
+
 
 def read(anything: Any) -> Table:
     """Read a table of any library as one that the package works on.
@@ -110,14 +113,12 @@ def _polars_column(series: pl.Series) -> Column:
 def _is_odd(dtype: pl.DataType | DataTypeClass) -> bool:
     """Tell whether a polars type says too little about its values to be taken as it is."""
     match dtype:
-        case pl.Object() | pl.Map() | pl.BaseExtension():
-            return True
         case pl.List() | pl.Array():
             return _is_odd(dtype.inner)
         case pl.Struct():
             return any(_is_odd(item.dtype) for item in dtype.fields)
         case _:
-            return False
+            return isinstance(dtype, _ODD)
 
 
 def _pandas(frame: Any) -> Table:

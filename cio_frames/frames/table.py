@@ -105,7 +105,8 @@ class Table:
 
     def _slices(self, rows: int) -> Iterator[pl.DataFrame]:
         if self.eager is not None:
-            yield from self.eager.iter_slices(rows)
+            # polars 2.0.0 panics where it computes with structs that are in several pieces
+            yield from (part.rechunk() for part in self.eager.iter_slices(rows))
 
     def _batches(self, rows: int) -> Iterator[pl.DataFrame]:
         """Stream the lazy frame, cutting its batches to the size asked for."""

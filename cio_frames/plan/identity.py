@@ -155,7 +155,9 @@ def _findings(serious: pl.DataFrame) -> list[dict[str, str]]:
 
 def _without(plans: Sequence["Plan"], serious: pl.DataFrame) -> list["Plan"]:
     """Return the plans with the rows that cause conflicts left out, each with its reason."""
-    causes = serious.explode("rows").select("sentence", pl.col("rows").struct.unnest())
+    causes = serious.explode("rows", empty_as_null=False).select(
+        "sentence", pl.col("rows").struct.unnest()
+    )
     left = list(plans)
     for (place,), rows in causes.group_by("plan", maintain_order=True):
         plan = left[int(str(place))]
