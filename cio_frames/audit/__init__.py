@@ -2,7 +2,7 @@
 
 from cio_frames.audit.earlier import earlier
 from cio_frames.audit.ledger import Ledger
-from cio_frames.audit.log import Audit, read
+from cio_frames.audit.log import Audit, collected, read
 from cio_frames.audit.recorder import Recorder
 from cio_frames.audit.recovery import Recovery, recover
 from cio_frames.audit.rejects import write_csv
@@ -20,6 +20,7 @@ __all__ = [
     "Recorder",
     "Recovery",
     "RunInfo",
+    "collected",
     "earlier",
     "new_run_id",
     "read",

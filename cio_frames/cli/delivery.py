@@ -8,7 +8,7 @@ from typing import TextIO
 
 import polars as pl
 
-from cio_frames.audit import UNFINISHED, Audit
+from cio_frames.audit import UNFINISHED, Audit, collected
 from cio_frames.cli.exits import Exit
 from cio_frames.cli.options import Fields, Form, Rules, Switch, Target
 from cio_frames.cli.output import as_json, say
@@ -198,7 +198,7 @@ def _tell(run: Run, *, format: Form) -> None:  # noqa: A002 - the option's name
 
 def _left(run: Path) -> int:
     rows = Audit(run).scan().filter(pl.col("state").is_in(UNFINISHED))
-    return int(rows.select(pl.len()).collect().item())
+    return int(collected(rows.select(pl.len()), run).item())
 
 
 def _all_arrived(run: Run) -> bool:

@@ -18,6 +18,8 @@ from cio_frames.frames.table import Table, reading
 _ODD = (pl.Object, pl.BaseExtension, *((pl.Map,) if hasattr(pl, "Map") else ()))
 """Types that say too little about their values. polars has maps from version 2 on."""
 
+CONVERT_IT = "Turn it into a polars or pandas frame first."
+
 
 def read(anything: Any) -> Table:
     """Read a table of any library as one that the package works on.
@@ -46,6 +48,15 @@ def read(anything: Any) -> Table:
     """
     if isinstance(anything, Table):
         return anything
+    with reading(f"{type(anything).__name__} of {_library(anything)}", hint=CONVERT_IT):
+        return _read(anything)
+
+
+def _library(thing: object) -> str:
+    return type(thing).__module__.partition(".")[0]
+
+
+def _read(anything: Any) -> Table:
     if isinstance(anything, pl.LazyFrame):
         return _lazy(anything)
     if isinstance(anything, pl.DataFrame):

@@ -13,6 +13,8 @@ from contextvars import copy_context
 from queue import SimpleQueue
 from typing import ParamSpec, Self, TypeVar
 
+from cio_frames.errors import engine_errors
+
 Part = TypeVar("Part")
 Done = TypeVar("Done")
 Asked = ParamSpec("Asked")
@@ -55,7 +57,8 @@ class Crew:
 
         def do() -> None:
             try:
-                found = context.run(work, *asked, **options)
+                with engine_errors("a part of the table was worked on"):
+                    found = context.run(work, *asked, **options)
             except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
                 done.set_exception(error)
             else:

@@ -7,13 +7,15 @@ from typing import Any, Literal
 
 import polars as pl
 
-from cio_frames.errors import FrameError
+from cio_frames.errors import FrameError, translated
 from cio_frames.frames.columns import ROW
 from cio_frames.frames.lookahead import ahead
 from cio_frames.frames.notes import Note
 from cio_frames.frames.pandas_door import append
 from cio_frames.frames.stamps import Stamp
 from cio_frames.frames.streaming import collected, stream
+
+RUN_IT_ALONE = "Run frame.collect() to see the step that fails."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -160,15 +162,21 @@ def _collected(piece: pl.LazyFrame) -> pl.DataFrame:
 
 
 @contextmanager
-def reading(label: str) -> Iterator[None]:
-    """Turn whatever polars raises while it reads into one error of this package."""
-    try:
+def reading(label: str, *, hint: str = RUN_IT_ALONE) -> Iterator[None]:
+    """Turn whatever is raised while a table is read into one error of this package.
+
+    Args:
+        label: What the table is called.
+        hint: What the user can do.
+
+    Raises:
+        FrameError: The table, the engine or a function of the user failed.
+    """
+    with translated(
+        lambda kind: FrameError(f"The {label} failed while it was read ({kind}). {hint}"),
+        others=True,
+    ):
         yield
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        raise FrameError(
-            f"The {label} failed while it was read ({type(error).__name__}). "
-            "Run frame.collect() to see the step that fails."
-        ) from None
 
 
 def _beside(numbers: pl.Series, extra: pl.DataFrame, taken: Sequence[str]) -> pl.DataFrame:

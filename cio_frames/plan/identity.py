@@ -8,8 +8,9 @@ from urllib.parse import unquote
 
 import polars as pl
 
-from cio_frames.errors import IdentityRefusedError, MappingError
+from cio_frames.errors import IdentityRefusedError, MappingError, engine_errors
 from cio_frames.frames import Note, read
+from cio_frames.frames.table import reading
 from cio_frames.identity.collector import paused
 from cio_frames.identity.conflicts import MINOR, kinds
 from cio_frames.identity.export import export
@@ -39,15 +40,22 @@ ROUNDS = 5
 """Leaving rows out can bring up new conflicts; more often than this it never did."""
 
 
+@engine_errors("the known people were read")
 def people_of(known: Any) -> pl.DataFrame | None:
     """Return an export of people as the model takes it.
 
     Raises:
         MappingError: It has no column of identifiers.
     """
-    return None if known is None else export(read(known).lazy.collect())
+    if known is None:
+        return None
+    table = read(known)
+    with reading(f"{table.label} of known people"):
+        people = table.lazy.collect()
+    return export(people)
 
 
+@engine_errors("the identity preview was made")
 def foresee(plans: Sequence["Plan"], premise: Premise, *, progress: object = False) -> Preview:
     """Return what the messages of plans will have made of a workspace.
 

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from cio_frames.checks import Checks
-from cio_frames.errors import MappingError
+from cio_frames.errors import MappingError, engine_errors
 from cio_frames.frames import Table, read
 from cio_frames.frames.table import reading
 from cio_frames.mapping import Ask, propose, resolve
@@ -17,6 +17,7 @@ SAMPLE_ROWS = 1_000
 WHO = ("user_id", "anonymous_id", "group_id", "previous_id", "email", "id")
 
 
+@engine_errors("columns were matched with fields")
 def make(
     table: Table, ask: Ask, *, call: str, checks: Checks | None = None, namespace: str = ""
 ) -> Plan:
