@@ -28,10 +28,12 @@ CioError
 │   ├── AccountingError        states do not add up to the rows read
 │   ├── AuditLockedError       another process writes here
 │   └── AuditCorruptError      a file is incomplete, changed or foreign
-└── SandboxError               the embedded workspace was used in a way it cannot be
+├── SandboxError               the embedded workspace was used in a way it cannot be
+└── EngineError                polars or pyarrow failed at something that nobody asked for wrongly
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
@@ -309,6 +311,69 @@ class AuditCorruptError(AuditError):
 
 class SandboxError(CioError):
     """The embedded workspace was used in a way it cannot be."""
+
+
+class EngineError(CioError):
+    """polars, or another library below, failed at something that nobody asked for wrongly."""
+
+    def __init__(self, step: str, *, kind: str) -> None:
+        self.step = step
+        self.kind = kind
+        super().__init__(
+            f"A library below failed while {step} ({kind}). Update it: pip install --upgrade "
+            "polars pyarrow. If that does not help, it is a fault of cio_frames: keep the table "
+            "and report it."
+        )
+
+
+ENGINES = frozenset({"polars", "pyarrow", "pyo3_runtime"})
+"""Where the exceptions of the libraries below come from. A panic of polars, or of any library
+written in Rust, comes from `pyo3_runtime`, and is no Exception."""
+
+
+def is_of_engine(error: BaseException) -> bool:
+    """Tell whether a library below raised an exception, and not Python or this package.
+
+    Examples:
+        >>> is_of_engine(KeyboardInterrupt()), is_of_engine(CioError())
+        (False, False)
+    """
+    return any(kind.__module__.partition(".")[0] in ENGINES for kind in type(error).__mro__)
+
+
+@contextmanager
+def translated(error_of: Callable[[str], CioError], *, others: bool = False) -> Iterator[None]:
+    """Raise what a library below raises as an error of this package, without its text.
+
+    The text of such an exception may hold values of the table.
+
+    Args:
+        error_of: Makes the error from the name of what was raised.
+        others: Whether to do so with every other `Exception`: where a function of the user, or of
+            another library, may be called.
+    """
+    try:
+        yield
+    except CioError:
+        raise
+    except BaseException as error:
+        if not (is_of_engine(error) or (others and isinstance(error, Exception))):
+            raise
+        raise error_of(type(error).__name__) from None
+
+
+@contextmanager
+def engine_errors(step: str) -> Iterator[None]:
+    """Raise `EngineError` for what a library below raises.
+
+    Args:
+        step: What is done meanwhile, to end the sentence "failed while ...".
+
+    Raises:
+        EngineError: It failed.
+    """
+    with translated(lambda kind: EngineError(step, kind=kind)):
+        yield
 
 
 def _nearest(name: str, names: Sequence[str]) -> str | None:

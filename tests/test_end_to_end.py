@@ -70,7 +70,8 @@ def test_every_library_arrives_as_the_same_messages(frame_of, tmp_path, workspac
     cio.frame(frame).identify(user_id="id").send(workspace.client(), audit=tmp_path, progress=False)
 
     expected = [message["messageId"] for message in reference.cio.identify(user_id="id").payloads()]
-    assert workspace.messages["message_id"].to_list() == expected
+    # the order of two people is the order of their lanes, which depends on the version of polars
+    assert sorted(workspace.messages["message_id"]) == sorted(expected)
 
 
 def test_a_wrong_key_stops_at_once_and_loses_nothing(workspace, tmp_path):

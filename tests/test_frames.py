@@ -10,12 +10,13 @@ import sys
 import textwrap
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
@@ -68,6 +69,54 @@ class Hostile:
     __hash__ = None  # type: ignore[assignment]
 
 
+class BrokenZone(tzinfo):
+    """A zone that knows no offset."""
+
+    def utcoffset(self, _moment: datetime | None) -> timedelta:
+        """Fail."""
+        raise ZeroDivisionError("utcoffset was called")
+
+
+class BrokenMapping(Mapping[str, object]):
+    """A mapping whose store is gone."""
+
+    def __getitem__(self, key: str) -> object:
+        raise RuntimeError("the store is gone")
+
+    def __iter__(self) -> Iterator[str]:
+        raise RuntimeError("the store is gone")
+
+    def __len__(self) -> int:
+        return 1
+
+
+class OwnDate(date):
+    """A date of another library."""
+
+
+class OwnTime(time):
+    """A time of another library."""
+
+
+class OwnMoment(datetime):
+    """A point in time of another library."""
+
+    def isoformat(self, *_: Any, **__: Any) -> str:
+        """Fail."""
+        raise AssertionError("isoformat was called")
+
+
+class OwnSpan(timedelta):
+    """A duration of another library."""
+
+
+class OwnDecimal(Decimal):
+    """A decimal of another library."""
+
+    def __str__(self) -> str:
+        raise AssertionError("str was called")
+
+
 def naive(year: int, month: int, day: int) -> datetime:
     """Return midnight without a zone."""
     return datetime.combine(date(year, month, day), time())
@@ -103,6 +152,37 @@ def test_same_data_has_one_fingerprint_in_every_library(libraries):
     prints = {fingerprint(read(frame_of(plain))) for frame_of in libraries.values()}
 
     assert len(prints) == 1
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("kind", [pa.timestamp, pa.duration])
+def test_fingerprint_does_not_depend_on_the_unit_of_times(kind, unit):
+    """Instants and spans kept in any unit, alone, in a list or in a struct, have one fingerprint."""
+    times = pa.array([1_700_000_000, -1, None], pa.int64()).cast(kind("s"))
+
+    def table(times: pa.Array) -> Table:
+        items = pa.ListArray.from_arrays([0, 1, 3, 3], times)
+        return read(
+            pa.table({"a": times, "l": items, "s": pa.StructArray.from_arrays([times], ["m"])})
+        )
+
+    assert fingerprint(table(times.cast(kind(unit)))) == fingerprint(table(times.cast(kind("us"))))
+    later = pc.add(times.cast(kind("us")), pa.scalar(timedelta(microseconds=1), pa.duration("us")))
+    assert fingerprint(table(later)) != fingerprint(table(times))
+
+
+def test_fingerprint_is_the_same_for_what_pandas_2_and_3_make_of_a_file():
+    """Times in ns or us, text as objects or as strings, and a column without values: one fingerprint."""
+    days = ["2024-01-31", "2024-02-29", None]
+    two = {"at": np.array(days, "M8[ns]"), "name": np.array(["a", "b", None], object)}
+    three = {"at": np.array(days, "M8[us]"), "name": pd.array(["a", "b", None], dtype="string")}
+    empty = [None, None, None]
+    before = pd.DataFrame(two | {"empty": np.array(empty, object)})
+    after = pd.DataFrame(three | {"empty": pd.array(empty, dtype="string")})
+    before["kind"] = pd.Categorical(before["at"])
+    after["kind"] = pd.Categorical(after["at"])
+
+    assert fingerprint(read(before)) == fingerprint(read(after))
 
 
 @pytest.mark.parametrize(
@@ -397,6 +477,20 @@ def bomb() -> list[Any]:
         pytest.param(bomb(), "type.too-large", id="bomb"),
         pytest.param(np.datetime64(10**15, "s"), "time.out-of-range", id="far-time"),
         pytest.param(datetime.max.replace(tzinfo=timezone(-timedelta(hours=5))), "time.out-of-range", id="last-hour"),
+        pytest.param(np.datetime64(2**64 // 10**6 + 1_700_000_000, "s"), "time.out-of-range", id="time-that-wraps-to-2023"),
+        pytest.param(np.datetime64(2**62, "Y"), "time.out-of-range", id="year-that-wraps-to-1970"),
+        pytest.param(np.array(["20000-01-01"], "M8[D]"), "time.out-of-range", id="array-of-far-times"),
+        pytest.param({"at": np.datetime64("20000-01-01")}, "time.out-of-range", id="far-time-inside"),
+        pytest.param(pd.Timestamp(np.datetime64("20000-01-01", "s")), "time.out-of-range", id="far-timestamp"),
+        pytest.param(pd.Timedelta(np.timedelta64(2**60, "s")), "time.out-of-range", id="long-timedelta"),
+        pytest.param(np.timedelta64(2**62, "s"), "time.out-of-range", id="long-numpy-timedelta"),
+        pytest.param(timedelta.max, "time.out-of-range", id="longest-timedelta"),
+        pytest.param([timedelta.min], "time.out-of-range", id="shortest-timedelta-inside"),
+        pytest.param(np.timedelta64(1, "M"), "type.unsupported", id="months"),
+        pytest.param(np.timedelta64(1), "type.unsupported", id="span-without-unit"),
+        pytest.param(datetime(2024, 1, 1, tzinfo=BrokenZone()), "type.unreadable", id="broken-zone"),
+        pytest.param([datetime(2024, 1, 1, tzinfo=BrokenZone())], "type.unreadable", id="broken-zone-inside"),
+        pytest.param(MappingProxyType(BrokenMapping()), "type.unreadable", id="broken-mapping"),
     ],
 )  # fmt: skip
 def test_values_that_cannot_be_sent_are_null_and_told_by_row(value, code):
@@ -410,6 +504,26 @@ def test_values_that_cannot_be_sent_are_null_and_told_by_row(value, code):
     assert [(note.code, note.column, note.rows, note.count) for note in bad] == [
         (code, "x", (1,), 1)
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "builtin"),
+    [
+        pytest.param(OwnDate(2024, 1, 2), date(2024, 1, 2), id="date"),
+        pytest.param(OwnTime(1, 2), time(1, 2), id="time"),
+        pytest.param(OwnMoment(2024, 1, 2), naive(2024, 1, 2), id="naive"),
+        pytest.param(OwnMoment(2024, 1, 2, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC), id="utc"),
+        pytest.param(OwnMoment(2024, 1, 2, 5, tzinfo=EAST), datetime(2024, 1, 2, tzinfo=UTC), id="zoned"),
+        pytest.param(OwnSpan(1), timedelta(1), id="duration"),
+        pytest.param(OwnDecimal("1.5"), Decimal("1.5"), id="decimal"),
+    ],
+)  # fmt: skip
+def test_subclasses_of_builtin_types_read_as_those(value, builtin):
+    """A value of a user's or another library's subclass is what the builtin value is, also among others."""
+    for others in ([], ["text"], [{"a": 1}]):
+        own, plain = read(objects(value, *others)), read(objects(builtin, *others))
+
+        assert_frame_equal(own.lazy.collect(), plain.lazy.collect())
 
 
 def test_twenty_levels_are_not_too_deep():
@@ -576,6 +690,31 @@ def test_arrow_json_that_is_no_json_costs_its_row():
     assert [(note.code, note.rows) for note in table.notes] == [("json.invalid", (0,))]
 
 
+FAR = pa.array([0, 2**62], pa.int64())
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        pytest.param(FAR.view(pa.timestamp("s")), id="time"),
+        pytest.param(FAR.view(pa.timestamp("s", "Europe/Berlin")), id="zoned"),
+        pytest.param(FAR.view(pa.duration("s")), id="duration"),
+        pytest.param(FAR.view(pa.timestamp("s")).dictionary_encode(), id="dictionary"),
+        pytest.param(pa.ListArray.from_arrays([0, 1, 2], FAR.view(pa.timestamp("s"))), id="list"),
+        pytest.param(pa.StructArray.from_arrays([FAR.view(pa.timestamp("s"))], ["a"]), id="struct"),
+        pytest.param(pa.MapArray.from_arrays([0, 1, 2], ["k", "k"], FAR.view(pa.timestamp("us"))), id="map"),
+        pytest.param(pa.RunEndEncodedArray.from_arrays([1, 2], FAR.view(pa.timestamp("us"))), id="run-ends"),
+    ],
+)  # fmt: skip
+def test_arrow_times_that_no_type_holds_cost_their_row(array):
+    """A time or duration that fits neither polars' types nor Python's rejects its row alone."""
+    table = read(pa.table({"x": array}))
+
+    assert [item is None for item in values(table)["x"]] == [False, True]
+    rejected = [note for note in table.notes if note.severity == "reject"]
+    assert [(note.code, note.rows) for note in rejected] == [("time.out-of-range", (1,))]
+
+
 FOREIGN = pa.table(
     [pa.array([1])],
     schema=pa.schema([pa.field("x", pa.int64(), metadata={b"ARROW:extension:name": b"foo.bar"})]),
@@ -611,7 +750,6 @@ def test_arrow_text_that_is_not_utf_8_costs_its_row():
             "one field name twice",
             id="doubled-field",
         ),
-        pytest.param(pa.array([2**62], pa.timestamp("s")), "do not fit", id="time-overflow"),
         pytest.param(pa.array(pd.Series(pd.period_range("2024", periods=1, freq="M"))), "pandas.period", id="extension"),
         pytest.param(pa.ListArray.from_arrays([0, 2], broken_text()), "broken", id="broken-inside"),
     ],

@@ -3,7 +3,7 @@
 from cio_frames.audit.csv_export import write_csv
 from cio_frames.audit.earlier import earlier
 from cio_frames.audit.ledger import Ledger
-from cio_frames.audit.reader import Audit, read
+from cio_frames.audit.reader import Audit, collected, read
 from cio_frames.audit.recovery import Recovery, recover
 from cio_frames.audit.runfile import RunInfo, new_run_id
 from cio_frames.audit.schema import FAILED, HASH_CHARACTERS, SETTLED, STATES, UNFINISHED
@@ -20,6 +20,7 @@ __all__ = [
     "Recorder",
     "Recovery",
     "RunInfo",
+    "collected",
     "earlier",
     "new_run_id",
     "read",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cio_frames.audit.reader import Audit
+from cio_frames.audit.reader import Audit, collected
 from cio_frames.errors import AuditError
 from cio_frames.spec import CALLS
 
@@ -28,12 +28,12 @@ def earlier(directory: Path | str, *, workspaces: Mapping[str, str]) -> pl.DataF
     except AuditError:
         return pl.DataFrame(schema=dict.fromkeys(_COLUMNS, pl.String))
     frames = [_sent(log, api, workspace) for api, workspace in workspaces.items()]
-    return (
+    found = (
         pl.concat(frames)
         .sort(pl.col("state") == "delivered", descending=True, maintain_order=True)
         .unique("message_id", keep="first", maintain_order=True)
-        .collect()
     )
+    return collected(found, directory)
 
 
 def _sent(log: Audit, api: str, workspace: str) -> pl.LazyFrame:

@@ -13,9 +13,27 @@ from cio_frames.audit.open_segments import Contents, inspect
 from cio_frames.audit.schema import FAILED, PART_SCHEMA, STATES
 from cio_frames.audit.story import story
 from cio_frames.audit.tally import latest_of, tally
-from cio_frames.errors import AuditCorruptError, AuditError
+from cio_frames.errors import AuditCorruptError, AuditError, translated
 
 _TOTALS = ("rows", *STATES, "requests", "retries", "bytes")
+
+
+def collected(rows: pl.LazyFrame, directory: Path | str) -> pl.DataFrame:
+    """Return what a query of an audit's `scan` gives.
+
+    Raises:
+        AuditCorruptError: If a file of the record is damaged.
+    """
+
+    def damaged(kind: str) -> AuditCorruptError:
+        return AuditCorruptError(
+            str(directory),
+            problem=f"a file of the record cannot be read ({kind})",
+            hint="cio.audit(...).verify() tells which; restore it from a copy.",
+        )
+
+    with translated(damaged):
+        return rows.collect()
 
 
 class Audit:
@@ -52,7 +70,7 @@ class Audit:
     @property
     def messages(self) -> pl.DataFrame:
         """One row per input row of every run, with what became of it."""
-        return self.scan().collect()
+        return self._collected(self.scan())
 
     def scan(self, *, workspace: tuple[str, str] | None = None) -> pl.LazyFrame:
         """Return `messages` without reading them yet.
@@ -79,7 +97,7 @@ class Audit:
         Args:
             run: One run; all runs if not given.
         """
-        return self._of(run).filter(pl.col("state").is_in(FAILED)).collect()
+        return self._collected(self._of(run).filter(pl.col("state").is_in(FAILED)))
 
     def explain(self, *, row: int, run: str | None = None, plan: int | None = None) -> str:
         """Tell what became of a row, in sentences: one paragraph per run and plan that has it.
@@ -95,7 +113,7 @@ class Audit:
         rows = self._of(run).filter(pl.col("row") == row)
         if plan is not None:
             rows = rows.filter(pl.col("plan") == plan)
-        found = rows.collect().sort("run_id", "plan")
+        found = self._collected(rows).sort("run_id", "plan")
         if found.is_empty():
             raise AuditError(
                 f"No run in {self.directory} has a row {row}. Rows are numbered from 0 in the "
@@ -128,12 +146,15 @@ class Audit:
         same = pl.col("state").eq_missing(pl.col("state_after")) & pl.col(
             "payload_hash"
         ).eq_missing(pl.col("payload_hash_after"))
-        return both.filter(~same).collect().sort("row", "row_after", nulls_last=True)
+        return self._collected(both.filter(~same)).sort("row", "row_after", nulls_last=True)
 
     def __repr__(self) -> str:
         runs = self.runs
         rows, failed = runs["rows"].sum(), sum(runs[state].sum() for state in FAILED)
         return f"<Audit of {runs.height} runs: {rows:,} rows, {failed:,} of them not delivered>"
+
+    def _collected(self, rows: pl.LazyFrame) -> pl.DataFrame:
+        return collected(rows, self.directory)
 
     def _workspaces(self, directory: Path) -> ItemsView[str, str]:
         return runfile.read(self._disk, directory).info.workspaces.items()
@@ -162,7 +183,7 @@ class Audit:
         run_id = contents.run.info.run_id
         frames += [segment.settled(run_id).lazy() for segment in contents.unsealed]
         if contents.run.resumed:
-            yield latest_of(pl.concat(frames).collect()).lazy()
+            yield latest_of(self._collected(pl.concat(frames))).lazy()
         else:
             yield from frames
 

@@ -36,7 +36,7 @@ from cio_frames.audit.recovery import (
 from cio_frames.audit.runfile import RunFile, RunInfo, State
 from cio_frames.audit.schema import FORMAT, PLAN_SCHEMA, UNFINISHED
 from cio_frames.audit.store import Store
-from cio_frames.errors import AuditError
+from cio_frames.errors import AuditError, engine_errors
 from cio_frames.payloads.batches import Batch, Segment
 from cio_frames.sending.events import (
     BatchAttempted,
@@ -199,6 +199,7 @@ class Recorder:
         """Make the part of a segment that is done, on any thread; nothing is written."""
         return compacted(self._trackers[segment].unsealed(), run_id=self.run.info.run_id)
 
+    @engine_errors("the record was written")
     def seal(self, segment: int, made: Compacted) -> None:
         """Write the part of a segment that is done. Nothing waits for that."""
         tracker = self._trackers[segment]
@@ -211,6 +212,7 @@ class Recorder:
         self._store.drop(layout.plan(tracker.number))
         self._store.drop(layout.journal(tracker.number), journal=tracker.journal)
 
+    @engine_errors("the record was written")
     def record(self, facts: Sequence[Fact]) -> None:
         """Record facts in order; one sync serves all attempts among them.
 

@@ -12,6 +12,7 @@ import polars as pl
 from cio_frames.checks.check import SEVERITIES, ByOwn, Check, Severity
 from cio_frames.errors import ChoiceError, MappingError
 from cio_frames.frames import read, scan
+from cio_frames.frames.table import reading
 from cio_frames.values import as_text
 
 _INTERNAL = frozenset({"of", "references", "shares"})
@@ -170,15 +171,17 @@ def _texts(known: Any, *, name: str) -> pl.Series:
         return _distinct(known)
     if isinstance(known, Iterable) and not hasattr(known, "columns"):
         return _distinct(read([{name: value} for value in known]).lazy.collect().to_series())
-    frame = read(known).lazy
-    columns = frame.collect_schema().names()
+    table = read(known)
+    columns = table.schema().names()
     if name not in columns and len(columns) > 1:
         raise MappingError(
             f"Checks(reference={{{name!r}: ...}}) has the columns {', '.join(columns)}: "
             f"name one of them {name!r}, or pass that column alone."
         )
     chosen = name if name in columns else columns[0]
-    return _distinct(frame.select(pl.col(chosen).unique()).collect().to_series())
+    with reading(f"{table.label} of known values"):
+        values = table.lazy.select(pl.col(chosen).unique()).collect().to_series()
+    return _distinct(values)
 
 
 def _distinct(values: pl.Series) -> pl.Series:

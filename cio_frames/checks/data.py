@@ -6,10 +6,9 @@ import polars as pl
 
 from cio_frames.checks.check import ByColumn, ByMessage, ByValue, Check, Scope
 from cio_frames.checks.identifiers import IDS, is_text, text
-from cio_frames.checks.nested import anywhere
 from cio_frames.mapping import Slot
 from cio_frames.spec import LIMITS
-from cio_frames.values import exact_as_double, has_text
+from cio_frames.values import anywhere, exact_as_double, has_text
 
 STATE = ("identify", "group")
 TEXTS = ("id", "text", "email")

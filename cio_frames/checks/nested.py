@@ -1,43 +1,15 @@
-"""What lies inside a value: the parts of lists and structs, and all their text."""
-
-from collections.abc import Callable
+"""What lies inside a value: all the text of lists and structs."""
 
 import polars as pl
 
 from cio_frames.mapping import Slot
-from cio_frames.values import as_text, instance_of
+from cio_frames.values import anywhere, as_text, instance_of
 
 TEXTS = (pl.String, pl.Categorical)
 SEPARATOR = " | "
 UNUSUAL = r"[^ -~]|[<&{\[]|^\s*[=+\-@]|^\s|\s$"
 """Found in texts with a character that could be part of what checks look for: not in plain words and
 numbers."""
-
-
-def anywhere(
-    values: pl.Expr, *, dtype: pl.DataType, test: Callable[[pl.Expr, pl.DataType], pl.Expr | None]
-) -> pl.Expr | None:
-    """Tell of each value whether a test holds for it or for anything inside it.
-
-    Args:
-        values: The column.
-        dtype: Its type.
-        test: Gives the test for values that hold no others, or None for types it passes over.
-    """
-    match dtype:
-        case pl.List() | pl.Array():
-            items = values.arr.to_list() if isinstance(dtype, pl.Array) else values
-            found = anywhere(pl.element(), dtype=instance_of(dtype.inner), test=test)
-            return None if found is None else items.list.eval(found).list.any()
-        case pl.Struct():
-            inside = [
-                anywhere(values.struct.field(part.name), dtype=instance_of(part.dtype), test=test)
-                for part in dtype.fields
-            ]
-            some = [found for found in inside if found is not None]
-            return pl.any_horizontal(some) if some else None
-        case _:
-            return test(values, dtype)
 
 
 def holding(pattern: str, *, values: pl.Expr, dtype: pl.DataType) -> list[pl.Expr]:

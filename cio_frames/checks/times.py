@@ -7,12 +7,19 @@ import polars as pl
 from cio_frames.checks.check import ByColumn, ByTable, ByValue, Check, Scope
 from cio_frames.checks.found import about, listed
 from cio_frames.checks.identifiers import PEOPLE, blank, is_text, text
-from cio_frames.checks.nested import anywhere
 from cio_frames.checks.time_formats import in_other_form
 from cio_frames.frames import ROW
 from cio_frames.mapping import Slot
 from cio_frames.spec import folded
-from cio_frames.values import epoch_unit, has_text, has_zone, instant, is_date_only
+from cio_frames.values import (
+    anywhere,
+    epoch_unit,
+    has_text,
+    has_zone,
+    instant,
+    is_date_only,
+    out_of_range,
+)
 
 EVENTS = ("track", "page", "screen")
 TRIGGERING = timedelta(hours=72)
@@ -25,6 +32,11 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 def is_timestamp(slot: Slot) -> bool:
     """Tell whether a slot holds the time of the call."""
     return slot.argument == "timestamp"
+
+
+def _out_of_range(slot: Slot, _: Scope) -> pl.Expr | None:
+    holds_times = out_of_range(pl.col(slot.name), dtype=slot.dtype) is not None
+    return pl.col(slot.out_of_range) if holds_times else None
 
 
 def _unreadable(slot: Slot, _: Scope) -> pl.Expr | None:
@@ -193,6 +205,14 @@ TIME_CHECKS = (
         consequence="The event would count as happening now, and could start campaigns.",
         source="SPEC-AUG timestamp; reference 3.8",
         unrepaired="when it happened is not in the row",
+    ),
+    Check(
+        code="time.out-of-range", severity="reject", test=ByValue(bad=_out_of_range),
+        sentence="{column} is outside the years 1 to 9999.",
+        hint="Correct the value, or empty the cell.",
+        consequence="No reader of dates takes such a year.",
+        source="RFC 3339 5.6: a year has four digits",
+        unrepaired="what was meant cannot be known",
     ),
     Check(
         code="time.future", severity="reject", test=ByValue(bad=_future),

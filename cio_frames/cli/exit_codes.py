@@ -41,6 +41,7 @@ _EXITS: tuple[tuple[type[BaseException], Exit], ...] = (
     (CycloptsError, Exit.USAGE),
     (errors.UsageError, Exit.USAGE),
     (errors.FrameError, Exit.INPUT),
+    (errors.EngineError, Exit.INPUT),
     (errors.MappingError, Exit.USAGE),
     (errors.RepairError, Exit.USAGE),
     (errors.PlanRefusedError, Exit.REFUSED),

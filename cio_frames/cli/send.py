@@ -9,7 +9,7 @@ from typing import TextIO
 
 import polars as pl
 
-from cio_frames.audit import UNFINISHED, Audit
+from cio_frames.audit import UNFINISHED, Audit, collected
 from cio_frames.cli.exit_codes import Exit
 from cio_frames.cli.options import Fields, Form, Rules, Switch, Target
 from cio_frames.cli.output import ask, say, say_json
@@ -206,7 +206,7 @@ def _spoken(words: str, *, audit: Path) -> str:
 
 def _left(run: Path) -> int:
     rows = Audit(run).scan().filter(pl.col("state").is_in(UNFINISHED))
-    return int(rows.select(pl.len()).collect().item())
+    return int(collected(rows.select(pl.len()), run).item())
 
 
 def _all_arrived(run: Run) -> bool:

@@ -114,14 +114,11 @@ def column(name: str, array: pa.ChunkedArray) -> Column:
         return values.column(name, python(array))
     try:
         cast = array if wanted == array.type else cast_to(array, wanted)
-    except pa.ArrowNotImplementedError:
+    except (
+        pa.ArrowNotImplementedError,
+        pa.ArrowInvalid,
+    ):  # there is no such cast, or a value does not fit
         return values.column(name, python(array))
-    except pa.ArrowInvalid as error:
-        raise ColumnTypeError(
-            name,
-            problem=f"its {array.type} values do not fit {wanted}",
-            hint="Cast or filter them before.",
-        ) from error
     return Column(series=pl.Series(name, pl.from_arrow(cast)))
 
 
@@ -248,6 +245,10 @@ DECISIONS: Sequence[
     (pa.types.is_struct, _struct),
     (pa.types.is_timestamp, _timestamp),
     (pa.types.is_date64, lambda _kind, _name: pa.date32()),
+    (
+        lambda kind: pa.types.is_duration(kind) and kind.unit == "s",
+        lambda _kind, _name: pa.duration("ms"),
+    ),
 )
 
 
@@ -284,12 +285,22 @@ def python(array: pa.ChunkedArray) -> list[object]:
 
 
 def _listed(chunk: pa.Array) -> list[Any]:
-    return list(chunk.to_pylist())
+    try:
+        return list(chunk.to_pylist())
+    except (OverflowError, ValueError):
+        return [_value(item) for item in chunk]
+
+
+def _value(item: pa.Scalar) -> Any:
+    try:
+        return item.as_py()
+    except (OverflowError, ValueError):  # Python has no such date, time or duration
+        return Bad("time.out-of-range")
 
 
 def _thing(value: Any, kind: pa.DataType) -> object:
-    if value is None:
-        return None
+    if value is None or isinstance(value, Bad):
+        return value
     for test, convert in CONVERSIONS:
         if test(kind):
             return convert(value, kind)

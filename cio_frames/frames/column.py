@@ -31,12 +31,16 @@ class Bad:
 SAYS: Mapping[str, tuple[Severity, str]] = MappingProxyType(
     {
         "type.unsupported": ("reject", "values of a type that has no place in JSON"),
+        "type.unreadable": ("reject", "values whose own code raises an error when it is read"),
         "type.too-deep": ("reject", "values nested more than 20 levels, or containing themselves"),
         "type.too-large": ("reject", "values larger than any message"),
         "type.duplicate-key": ("reject", "maps that hold one key twice"),
         "type.key-not-text": ("reject", "dictionaries with keys that are not text"),
         "text.bad-unicode": ("reject", "text that is not valid Unicode"),
-        "time.out-of-range": ("reject", "times outside the years 1 to 9999"),
+        "time.out-of-range": (
+            "reject",
+            "times outside the years 1 to 9999, or spans over 292,000 years",
+        ),
         "json.invalid": ("reject", "JSON text that cannot be parsed"),
         "type.text": ("info", "UUIDs, periods or intervals, written as text"),
         "type.set-sorted": ("warn", "sets, sent as sorted lists"),

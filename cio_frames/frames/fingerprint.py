@@ -10,13 +10,18 @@ from polars.datatypes import DataTypeClass
 from cio_frames.frames.column import ROW
 from cio_frames.frames.table import Table
 
+FORM = 2
+"""Raised where the same table gets another fingerprint than before."""
+
 
 class Fingerprint:
     """Adds up the fingerprint of a table, chunk by chunk, in any order and on any threads.
 
-    pandas, polars and Arrow tables of the same data have the same fingerprint where their column
-    types agree; a categorical column counts as text. Row hashes are polars' own, so fingerprints
-    are comparable between runs with the same polars version, which is part of the text.
+    pandas (of any version), polars and Arrow tables of the same data have the same fingerprint where
+    their column types agree. Times and durations count to the microsecond, whatever unit they are
+    kept in; a categorical column counts as text; a column without values has no type. Row hashes
+    are polars' own, so fingerprints are comparable between runs with the same polars version, which
+    is part of the text.
 
     Args:
         schema: The table's columns, without row numbers.
@@ -35,25 +40,33 @@ class Fingerprint:
 
     def __init__(self, schema: pl.Schema) -> None:
         self._schema = pl.Schema({name: _plain(dtype) for name, dtype in schema.items()})
+        self._filled: set[str] = set()
         self._lock = Lock()
         self._total = 0
         self._rows = 0
 
     def add(self, chunk: pl.DataFrame) -> None:
         """Take in rows, with their numbers."""
-        hashes = chunk.drop(ROW).cast(self._schema).hash_rows(seed=0).to_numpy()
+        # what no microseconds can say is null: such a row is never sent
+        plain = chunk.drop(ROW).cast(self._schema, strict=False)
+        hashes = plain.hash_rows(seed=0).to_numpy()
+        filled = [column.name for column in plain if column.null_count() < chunk.height]
         places = chunk[ROW].cast(pl.UInt64).to_numpy()
         added = int((hashes * (2 * places + 1)).sum())  # numpy's numbers of 64 bits wrap around
         with self._lock:
             self._total = (self._total + added) % (1 << 64)
             self._rows += chunk.height
+            self._filled.update(filled)
 
     @property
     def text(self) -> str:
-        """The polars version and 32 hexadecimal digits, as in `2.1.0:9f86d081884c7d659a2feaa0c55ad015`."""
-        columns = "\n".join(f"{name}\t{dtype!r}" for name, dtype in self._schema.items())
+        """Form, polars version and 32 hexadecimal digits: `2:2.1.0:9f86d081884c7d659a2feaa0c55ad015`."""
+        columns = "\n".join(
+            f"{name}\t{dtype!r}" if name in self._filled else name
+            for name, dtype in self._schema.items()
+        )
         told = f"{columns}\n{self._rows}\n{self._total}"
-        return f"{pl.__version__}:{hashlib.sha256(told.encode()).hexdigest()[:32]}"
+        return f"{FORM}:{pl.__version__}:{hashlib.sha256(told.encode()).hexdigest()[:32]}"
 
 
 def fingerprint(table: Table) -> str:
@@ -73,18 +86,22 @@ def fingerprint(table: Table) -> str:
 
 
 def _plain(dtype: pl.DataType) -> pl.DataType:
-    """Return the type with categories as text, whose hashes do not depend on a category table."""
+    """Return the type that the same values have in every library: one unit, categories as text."""
+    plain = dtype
     match dtype:
+        case pl.Datetime():
+            plain = pl.Datetime("us", dtype.time_zone)
+        case pl.Duration():
+            plain = pl.Duration("us")
         case pl.Categorical() | pl.Enum():
-            return pl.String()
+            plain = pl.String()
         case pl.List():
-            return pl.List(_plain(_known(dtype.inner)))
+            plain = pl.List(_plain(_known(dtype.inner)))
         case pl.Array():
-            return pl.Array(_plain(_known(dtype.inner)), dtype.size)
+            plain = pl.Array(_plain(_known(dtype.inner)), dtype.size)
         case pl.Struct():
-            return pl.Struct({item.name: _plain(_known(item.dtype)) for item in dtype.fields})
-        case _:
-            return dtype
+            plain = pl.Struct({item.name: _plain(_known(item.dtype)) for item in dtype.fields})
+    return plain
 
 
 def _known(dtype: pl.DataType | DataTypeClass) -> pl.DataType:

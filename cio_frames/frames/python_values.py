@@ -19,6 +19,9 @@ from cio_frames.frames.column import Bad, encodable
 LEVELS = 20
 BITS = 8_192  # Python refuses to write integers of more than 4,300 digits
 PARTS = 32_000  # a message has at most as many bytes, so no sendable value has more parts
+SPAN_MAX = timedelta(microseconds=2**63 - 1)
+SPAN_MIN = -SPAN_MAX  # the one below it stands for NaT
+FINER = ("ns", "ps", "fs", "as")  # units of numpy that no cast to microseconds can overflow
 
 
 class BadValueError(Exception):
@@ -47,6 +50,8 @@ def plain(value: object, walk: Walk) -> Any:
         return _read(value, walk, 0)
     except BadValueError as bad:
         return Bad(bad.code)
+    except Exception:  # noqa: BLE001 - a type of another library, or the user's own, raises what it likes
+        return Bad("type.unreadable")
 
 
 def readers() -> Mapping[type, Reader]:
@@ -63,10 +68,8 @@ def readers() -> Mapping[type, Reader]:
         table |= {
             type(pandas.NaT): _nothing,
             type(pandas.NA): _nothing,
-            pandas.Timestamp: lambda value, walk, _: _datetime(
-                value.to_pydatetime(warn=False), walk, 0
-            ),
-            pandas.Timedelta: lambda value, _walk, _level: value.to_pytimedelta(),
+            pandas.Timestamp: _pandas_time,
+            pandas.Timedelta: _pandas_span,
             pandas.Period: _pandas_text,
             pandas.Interval: _pandas_text,
         }
@@ -114,25 +117,39 @@ def _decimal(value: Decimal, _walk: Walk, _level: int) -> Decimal | None:
         return None
     if Decimal.is_infinite(value):
         raise BadValueError("type.unsupported")
-    return value
+    return Decimal(value)
 
 
 def _datetime(value: datetime, walk: Walk, _level: int) -> datetime:
+    builtin = value
+    if type(value) is not datetime:
+        builtin = datetime.combine(datetime.date(value), datetime.time(value), value.tzinfo)
     try:
-        offset = value.utcoffset()
+        offset = builtin.utcoffset()
         if offset is None:
-            return value
+            return builtin
         if offset:
             walk.done.add("time.to-utc")
-        return value.astimezone(UTC)
-    except (OverflowError, ValueError):
+        return builtin.astimezone(UTC)
+    except OverflowError:
         raise BadValueError("time.out-of-range") from None
+
+
+def _date(value: date, _walk: Walk, _level: int) -> date:
+    return date.fromordinal(date.toordinal(value))
 
 
 def _time(value: time, _walk: Walk, _level: int) -> time:
     if value.tzinfo is not None:
         raise BadValueError("type.unsupported")
-    return value
+    return datetime.combine(date.min, value).time()
+
+
+def _timedelta(value: timedelta, _walk: Walk, _level: int) -> timedelta:
+    builtin = timedelta.__pos__(value)
+    if not SPAN_MIN <= builtin <= SPAN_MAX:
+        raise BadValueError("time.out-of-range")
+    return builtin
 
 
 def _uuid(value: UUID, walk: Walk, _level: int) -> str:
@@ -188,17 +205,45 @@ def _numpy_scalar(value: Any, walk: Walk, level: int) -> Any:
 
 
 def _numpy_array(value: Any, walk: Walk, level: int) -> Any:
-    if value.dtype.kind in "mM":
-        value = value.astype(f"{value.dtype.kind}8[us]")
     if value.size > walk.parts:
         raise BadValueError("type.too-large")
+    if (
+        value.dtype.kind in "mM"
+    ):  # as a list, times finer or farther than Python's would be integers
+        return _read(list(value) if value.ndim else value[()], walk, level)
     return _read(value.tolist(), walk, level)
 
 
 def _numpy_time(value: Any, walk: Walk, level: int) -> Any:
-    item = value.astype(f"{value.dtype.kind}8[us]").item()
-    if isinstance(item, int):
+    unit = value.dtype.str[4:-1]
+    if value.dtype.kind == "m" and unit in {"", "Y", "M"}:  # how long is a month?
+        raise BadValueError("type.unsupported")
+    try:
+        rounded = value.astype(f"{value.dtype.kind}8[us]")
+    except OverflowError:
+        raise BadValueError("time.out-of-range") from None
+    item = rounded.item()
+    if item is None:
+        return None
+    wrapped = unit not in FINER and rounded.astype(value.dtype) != value
+    if wrapped or isinstance(item, int):
         raise BadValueError("time.out-of-range")
+    return _read(item, walk, level)
+
+
+def _pandas_time(value: Any, walk: Walk, level: int) -> Any:
+    try:
+        item = value.to_pydatetime(warn=False)
+    except (OverflowError, ValueError):
+        raise BadValueError("time.out-of-range") from None
+    return _read(item, walk, level)
+
+
+def _pandas_span(value: Any, walk: Walk, level: int) -> Any:
+    try:
+        item = value.to_pytimedelta()
+    except OverflowError:
+        raise BadValueError("time.out-of-range") from None
     return _read(item, walk, level)
 
 
@@ -216,9 +261,9 @@ BUILTIN: Mapping[type, Reader] = MappingProxyType(
         str: _text,
         Decimal: _decimal,
         datetime: _datetime,
-        date: lambda value, _walk, _level: value,
+        date: _date,
         time: _time,
-        timedelta: lambda value, _walk, _level: value,
+        timedelta: _timedelta,
         UUID: _uuid,
         bytes: _bytes,
         bytearray: _bytes,

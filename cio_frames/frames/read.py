@@ -33,6 +33,11 @@ class ArrowStream(Protocol):
 AnyTable = pl.DataFrame | pl.LazyFrame | ArrowStream | Sequence[Mapping[str, Any]]
 """What the package takes for a table."""
 
+_ODD = (pl.Object, pl.BaseExtension, *((pl.Map,) if hasattr(pl, "Map") else ()))
+"""Types that say too little about their values. polars has maps from version 2 on."""
+
+CONVERT_IT = "Turn it into a polars or pandas frame first."
+
 
 def read(anything: Any) -> Table:
     """Read a table of any library as one that the package works on.
@@ -62,6 +67,15 @@ def read(anything: Any) -> Table:
     """
     if isinstance(anything, Table):
         return anything
+    with reading(f"{type(anything).__name__} of {_library(anything)}", hint=CONVERT_IT):
+        return _read(anything)
+
+
+def _library(thing: object) -> str:
+    return type(thing).__module__.partition(".")[0]
+
+
+def _read(anything: Any) -> Table:
     if isinstance(anything, pl.LazyFrame):
         return _lazy(anything)
     if isinstance(anything, pl.DataFrame):
@@ -131,14 +145,12 @@ def _polars_column(series: pl.Series) -> Column:
 def _is_odd(dtype: pl.DataType | DataTypeClass) -> bool:
     """Tell whether a polars type says too little about its values to be taken as it is."""
     match dtype:
-        case pl.Object() | pl.Map() | pl.BaseExtension():
-            return True
         case pl.List() | pl.Array():
             return _is_odd(dtype.inner)
         case pl.Struct():
             return any(_is_odd(item.dtype) for item in dtype.fields)
         case _:
-            return False
+            return isinstance(dtype, _ODD)
 
 
 def _pandas(frame: Any) -> Table:

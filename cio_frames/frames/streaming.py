@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from threading import RLock
 
 import polars as pl
@@ -49,17 +50,26 @@ def collected(lazy: pl.LazyFrame) -> pl.DataFrame:
 
 
 def stream(lazy: pl.LazyFrame) -> Generator[pl.DataFrame]:
-    """Yield a lazy frame's batches in order, of about `BATCH_ROWS`, without holding them all."""
+    """Yield a lazy frame's batches in order, of about `BATCH_ROWS`, without holding them all.
+
+    Raises:
+        PanicException: The engine panicked. It ends the batches then as if there were no more rows;
+            that a row added after all others did not come gives it away.
+    """
     with warnings.catch_warnings():
         # polars marks this method unstable; batches are cut again, so only its name matters here
         warnings.simplefilter("ignore", pl.exceptions.UnstableWarning)
         # A scan or a filter in it gives whole row groups, dozens of them, unless a step comes after it.
         stepped = lazy.with_row_index(ROW)
+        last = pl.LazyFrame({ROW: [None]}, schema={ROW: pl.get_index_type()})
         with sparing():
-            batches = stepped.collect_batches(
+            batches = pl.concat([stepped, last], how="diagonal").collect_batches(
                 chunk_size=BATCH_ROWS, maintain_order=True, engine="streaming"
             )
             first = next(batches, None)  # until then the engine may not have asked
-    if first is not None:
-        yield first.drop(ROW)
-        yield from (batch.drop(ROW) for batch in batches)
+    is_last = False
+    for batch in chain([] if first is None else [first], batches):
+        is_last = bool(batch[ROW].null_count())
+        yield batch.head(batch.height - is_last).drop(ROW)
+    if not is_last:
+        raise pl.exceptions.PanicException("the engine panicked before the last row")

@@ -7,13 +7,15 @@ from typing import Any, Literal
 
 import polars as pl
 
-from cio_frames.errors import FrameError
+from cio_frames.errors import FrameError, translated
 from cio_frames.frames.column import ROW
 from cio_frames.frames.file_stamp import Stamp
 from cio_frames.frames.notes import Note
 from cio_frames.frames.pandas import append
 from cio_frames.frames.streaming import collected, stream
 from cio_frames.frames.threads import ahead
+
+RUN_IT_ALONE = "Run frame.collect() to see the step that fails."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -108,7 +110,8 @@ class Table:
 
     def _slices(self, rows: int) -> Generator[pl.DataFrame]:
         if self.eager is not None:
-            yield from self.eager.iter_slices(rows)
+            # polars 2.0.0 panics where it computes with structs that are in several pieces
+            yield from (part.rechunk() for part in self.eager.iter_slices(rows))
 
     def _batches(self, rows: int) -> Generator[pl.DataFrame]:
         """Stream the lazy frame, cutting its batches to the size asked for."""
@@ -163,15 +166,21 @@ def _collected(piece: pl.LazyFrame) -> pl.DataFrame:
 
 
 @contextmanager
-def reading(label: str) -> Iterator[None]:
-    """Turn whatever polars raises while it reads into one error of this package."""
-    try:
+def reading(label: str, *, hint: str = RUN_IT_ALONE) -> Iterator[None]:
+    """Turn whatever is raised while a table is read into one error of this package.
+
+    Args:
+        label: What the table is called.
+        hint: What the user can do.
+
+    Raises:
+        FrameError: The table, the engine or a function of the user failed.
+    """
+    with translated(
+        lambda kind: FrameError(f"The {label} failed while it was read ({kind}). {hint}"),
+        others=True,
+    ):
         yield
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        raise FrameError(
-            f"The {label} failed while it was read ({type(error).__name__}). "
-            "Run frame.collect() to see the step that fails."
-        ) from None
 
 
 def _beside(numbers: pl.Series, extra: pl.DataFrame, taken: Sequence[str]) -> pl.DataFrame:

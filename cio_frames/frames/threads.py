@@ -18,6 +18,8 @@ from contextvars import copy_context
 from queue import SimpleQueue
 from typing import Any, ParamSpec, Self, TypeVar
 
+from cio_frames.errors import engine_errors
+
 JOIN_S = 10.0
 """How long the end of a thread is waited for. An iterator that nobody closed is closed by garbage
 collection, which may run where a lock is held that the thread is waiting for."""
@@ -68,7 +70,8 @@ class Crew:
 
         def do() -> None:
             try:
-                found = context.run(work, *asked, **options)
+                with engine_errors("a part of the table was worked on"):
+                    found = context.run(work, *asked, **options)
             except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
                 done.set_exception(error)
             else:

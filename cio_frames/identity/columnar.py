@@ -69,7 +69,7 @@ def _known(found: Sorted, known: pl.DataFrame) -> pl.DataFrame:
 
 def changes(found: Sorted, known: pl.DataFrame | None) -> pl.DataFrame:
     """Return what plain messages did, one line per change."""
-    rows = found.combos.explode("numbers", "places").with_columns(
+    rows = found.combos.explode("numbers", "places", empty_as_null=False).with_columns(
         pl.col("places").struct.unnest(), _owner().alias("person")
     )
     is_first = pl.col("numbers") == pl.col("combo")

@@ -100,7 +100,9 @@ def sort_out(
         routed = routed.with_columns(pl.col("is_tangled") | nobody)
     somebodys = pl.concat([keys.combos["key"], keys.people["key"], odd_keys])
     met_visits = pl.col("key").is_in(somebodys.unique().implode())
-    left = combos.join(plain, on="combo", how="anti").explode("numbers")["numbers"]
+    left = combos.join(plain, on="combo", how="anti").explode("numbers", empty_as_null=False)[
+        "numbers"
+    ]
     tangled = pl.concat(
         [
             slips.odd,

@@ -3,30 +3,28 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import polars as pl
-
-from cio_frames.errors import FrameError, MappingError
+from cio_frames.errors import CioError, FrameError, MappingError, translated
+from cio_frames.frames.table import RUN_IT_ALONE
 from cio_frames.mapping.message_mapping import MessageMapping
 
 
 @contextmanager
 def computing(mapping: MessageMapping) -> Iterator[None]:
-    """Turn what polars raises while it computes fields into an error without values in it.
+    """Turn what is raised while fields are computed into an error without values in it.
 
     Raises:
         MappingError: One of the user's expressions, or a step of their lazy frame, fails.
         FrameError: There are no expressions, so it is the table that cannot be read.
     """
-    try:
-        yield
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        kind = type(error).__name__
-        if any(slot.how == "expression" for slot in mapping.slots):
-            raise MappingError(
+    has_expressions = any(slot.how == "expression" for slot in mapping.slots)
+
+    def failed(kind: str) -> CioError:
+        if has_expressions:
+            return MappingError(
                 f"The fields cannot be computed ({kind}): an expression, or a step of the lazy "
                 "frame, fails on some rows. Run it alone with frame.select(...) to see where."
-            ) from None
-        raise FrameError(
-            f"The table failed while it was read ({kind}). "
-            "Run frame.collect() to see the step that fails."
-        ) from None
+            )
+        return FrameError(f"The table failed while it was read ({kind}). {RUN_IT_ALONE}")
+
+    with translated(failed, others=has_expressions):
+        yield

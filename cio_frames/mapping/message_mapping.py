@@ -8,7 +8,7 @@ import polars as pl
 
 from cio_frames.frames import ROW
 from cio_frames.spec import Call, FieldType
-from cio_frames.values import Frame, with_instant
+from cio_frames.values import Frame, out_of_range, with_instant
 
 Nulls = Literal["omit", "send"]
 CREATED = (("traits", "created_at"), ("traits", "createdAt"))
@@ -63,6 +63,11 @@ class Slot:
         return f"at:{self.name}"
 
     @property
+    def out_of_range(self) -> str:
+        """Column of the prepared frame that tells which dates and times cannot be written."""
+        return f"out_of_range:{self.name}"
+
+    @property
     def skipped(self) -> str:
         """Column of the prepared frame that tells which of them a change of clocks makes undefined."""
         return f"skipped:{self.name}"
@@ -95,8 +100,16 @@ class MessageMapping:
 
         Beside a slot that `is_time` are its points in time, as its `moment`, null where a value is none,
         and which of them are `skipped`: they are asked for often, and to read them from texts takes long.
+        Dates and times that are `out_of_range` are null.
         """
         prepared = frame.select(pl.col(ROW), *(slot.expr.alias(slot.name) for slot in self.slots))
+        for slot in self.slots:
+            outside = out_of_range(pl.col(slot.name), dtype=slot.dtype)
+            if outside is not None:
+                outside = outside.fill_null(value=False).alias(slot.out_of_range)
+                prepared = prepared.with_columns(outside)
+                inside = pl.when(~pl.col(slot.out_of_range)).then(slot.name)
+                prepared = prepared.with_columns(inside.alias(slot.name))
         for slot in self.slots:
             if slot.is_time:
                 prepared = with_instant(

@@ -9,21 +9,11 @@ from zoneinfo import available_timezones
 import polars as pl
 import polars.selectors as cs
 
-from cio_frames.errors import ColumnNotFoundError, MappingError
+from cio_frames.errors import ColumnNotFoundError, MappingError, translated
 from cio_frames.frames import ROW
 from cio_frames.mapping.message_mapping import dtype_of
 
 Value = str | pl.Expr
-
-_UNFIT = (
-    pl.exceptions.SchemaError,
-    pl.exceptions.InvalidOperationError,
-    pl.exceptions.ColumnNotFoundError,
-    pl.exceptions.StructFieldNotFoundError,
-    pl.exceptions.DuplicateError,
-)
-"""What polars raises at expressions that no rows could satisfy; a user's own function may still
-raise something else at a table without rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,14 +88,9 @@ def _expression(expr: pl.Expr, *, argument: str, schema: pl.Schema) -> Source:
     roots = expr.meta.root_names()
     for name in roots:
         demand(name, argument=argument, schema=schema)
-    try:
+    with translated(lambda kind: _unfit(argument, kind), others=True):
         dtype, by_row = dtype_of(expr, schema), _works_by_row(expr, schema=schema)
         schema.to_frame().select(expr)
-    except _UNFIT as error:
-        raise MappingError(
-            f"The expression for {argument} does not fit this table ({type(error).__name__}). "
-            "Try it alone with frame.select(...)."
-        ) from error
     if not by_row:
         raise MappingError(
             f"The expression for {argument} looks at several rows at once (an aggregation, a window, "
@@ -114,6 +99,13 @@ def _expression(expr: pl.Expr, *, argument: str, schema: pl.Schema) -> Source:
         )
     how = "expression" if roots else "constant"
     return Source(expr=expr, column=None, dtype=dtype, how=how)
+
+
+def _unfit(argument: str, kind: str) -> MappingError:
+    return MappingError(
+        f"The expression for {argument} does not fit this table ({kind}). It is tried on the table "
+        "without its rows, as frame.clear().select(...) does."
+    )
 
 
 def _works_by_row(expr: pl.Expr, *, schema: pl.Schema) -> bool:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from cio_frames.errors import engine_errors
 from cio_frames.frames import ROW, collected
 from cio_frames.frames.table import reading
 from cio_frames.spec import LIMITS
@@ -19,6 +20,7 @@ TRIGGERING = ("track", "page", "screen")
 _HOUR_MS = 3_600_000
 
 
+@engine_errors("the times were counted")
 def timeline(plan: "Plan") -> TimelineView | None:
     """Return the rows that would be sent, over time; None if they have no times to speak of."""
     counted = _by_hour(plan)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
+from cio_frames.errors import engine_errors
 from cio_frames.identity.preview import Premise, Preview, profiles
 from cio_frames.payloads.batches import ENVELOPE_BYTES
 from cio_frames.plan.identity_preview import foresee
@@ -157,6 +158,7 @@ class Comparison:
         )
 
 
+@engine_errors("requests were estimated")
 def estimate(
     plans: Sequence["Plan"],
     premise: Premise,

@@ -6,6 +6,7 @@ from itertools import pairwise
 import polars as pl
 
 from cio_frames.checks import Check, masked
+from cio_frames.errors import engine_errors
 from cio_frames.frames import Table
 from cio_frames.frames.table import reading
 from cio_frames.mapping import MessageMapping, Slot
@@ -76,6 +77,7 @@ def _mended(check: Check, mapping: MessageMapping) -> frozenset[str]:
     )
 
 
+@engine_errors("changed values were counted")
 def changes(
     table: Table, steps: Sequence[MessageMapping], *, checks: Mapping[str, Check]
 ) -> pl.DataFrame:

@@ -9,8 +9,9 @@ from urllib.parse import unquote
 
 import polars as pl
 
-from cio_frames.errors import ChoiceError, IdentityRefusedError
+from cio_frames.errors import ChoiceError, IdentityRefusedError, engine_errors
 from cio_frames.frames import AnyTable, Note, read
+from cio_frames.frames.table import reading
 from cio_frames.identity.collector import paused
 from cio_frames.identity.conflicts import MINOR, kinds
 from cio_frames.identity.explain import story
@@ -43,15 +44,22 @@ _INTERNAL = frozenset({"found", "plans", "premise"})
 """What the report asks of a preview; completion does not offer it."""
 
 
+@engine_errors("the known people were read")
 def people_of(known: AnyTable | None) -> pl.DataFrame | None:
     """Return an export of people as the model takes it.
 
     Raises:
         MappingError: It has no column of identifiers.
     """
-    return None if known is None else export(read(known).lazy.collect())
+    if known is None:
+        return None
+    table = read(known)
+    with reading(f"{table.label} of known people"):
+        people = table.lazy.collect()
+    return export(people)
 
 
+@engine_errors("the identity preview was made")
 def foresee(
     plans: Sequence["Plan"], premise: Premise, *, progress: ShowProgress = False
 ) -> Preview:
@@ -163,7 +171,9 @@ def _findings(serious: pl.DataFrame) -> list[dict[str, str]]:
 
 def _without(plans: Sequence["Plan"], serious: pl.DataFrame) -> list["Plan"]:
     """Return the plans with the rows that cause conflicts left out, each with its reason."""
-    causes = serious.explode("rows").select("sentence", pl.col("rows").struct.unnest())
+    causes = serious.explode("rows", empty_as_null=False).select(
+        "sentence", pl.col("rows").struct.unnest()
+    )
     left = list(plans)
     for (place,), rows in causes.group_by("plan", maintain_order=True):
         plan = left[int(str(place))]

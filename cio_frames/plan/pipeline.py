@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from cio_frames.checks import Check, Scope
+from cio_frames.errors import engine_errors
 from cio_frames.frames import Fingerprint, Table, ahead
 from cio_frames.mapping import computing
 from cio_frames.payloads import (
@@ -143,6 +144,7 @@ def rows_at_once(table: Table) -> int:
     return max(1, min(CHUNK_ROWS, CHUNK_CELLS // max(1, len(table.schema()))))
 
 
+@engine_errors("the table was checked")
 def overlook(table: Table, *, scope: Scope, checks: Sequence[Check]) -> pl.DataFrame:
     """Return what only a look at the whole table finds.
 
@@ -172,6 +174,7 @@ class Glance:
     fingerprint: str
 
 
+@engine_errors("the table was checked")
 def glance(table: Table, *, scope: Scope, checks: Sequence[Check]) -> Glance:
     """Go once over all rows, look only for what keeps them from being sent, and encode nothing.
 
@@ -212,6 +215,7 @@ def glance(table: Table, *, scope: Scope, checks: Sequence[Check]) -> Glance:
     )
 
 
+@engine_errors("the table was checked")
 def survey(
     table: Table,
     *,

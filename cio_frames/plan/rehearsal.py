@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from cio_frames.audit import Audit
+from cio_frames.errors import engine_errors
 from cio_frames.identity.preview import Premise, Preview
 from cio_frames.identity.rules import FAILED
 from cio_frames.plan.identity_preview import foresee
@@ -79,6 +80,7 @@ class Before:
     failures: Counter[str]
 
 
+@engine_errors("the plan was rehearsed")
 def rehearse(
     sendable: "Sendable", premise: Premise, *, progress: ShowProgress = False
 ) -> Rehearsal:

@@ -8,7 +8,7 @@ from typing import overload
 import polars as pl
 
 from cio_frames.checks import Checks
-from cio_frames.errors import ColumnNotFoundError, MappingError, NoIdentifierError
+from cio_frames.errors import ColumnNotFoundError, MappingError, NoIdentifierError, engine_errors
 from cio_frames.frames import AnyTable, PandasFrame, Table, read
 from cio_frames.frames.table import reading
 from cio_frames.mapping import Ask, propose, resolve
@@ -19,6 +19,7 @@ SAMPLE_ROWS = 1_000
 WHO = ("user_id", "anonymous_id", "group_id", "previous_id", "email", "id")
 
 
+@engine_errors("columns were matched with fields")
 def make(
     table: Table, ask: Ask, *, call: str, checks: Checks | None = None, namespace: str = ""
 ) -> Plan:

@@ -67,7 +67,7 @@ class Audit(Reader):
         rows = self._of(run).filter(pl.col("row") == row)
         if plan is not None:
             rows = rows.filter(pl.col("plan") == plan)
-        found = rows.collect().sort("run_id", "plan").to_dicts()
+        found = self._collected(rows).sort("run_id", "plan").to_dicts()
         paragraphs = told.split("\n\n")
         views = [_story(item, told=it) for item, it in zip(found, paragraphs, strict=True)]
         return Story(told, views=views)

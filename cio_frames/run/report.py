@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from cio_frames.audit import FAILED, STATES, Audit
+from cio_frames.audit import FAILED, STATES, Audit, collected
 from cio_frames.views.pace import PaceView
 from cio_frames.views.summary import Outcome, ReasonView, RunView
 
@@ -50,5 +50,5 @@ def _outcome(run: "Run") -> Outcome:
 def _reasons(run: "Run") -> Iterator[ReasonView]:
     found = Audit(run.audit).scan().filter(pl.col("state").is_in(FAILED))
     grouped = found.group_by("code").agg(pl.len().alias("rows"), pl.col("error").first())
-    for row in grouped.collect().sort("code", nulls_last=True).iter_rows(named=True):
+    for row in collected(grouped, run.audit).sort("code", nulls_last=True).iter_rows(named=True):
         yield ReasonView(code=row["code"] or "", rows=row["rows"], sentence=row["error"] or "")

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 import polars as pl
 from starlette.types import ASGIApp
 
-from cio_frames.errors import SandboxError
+from cio_frames.errors import SandboxError, translated
 from cio_frames.identity import Model, Settings
 from cio_frames.identity.known_people import export
 from cio_frames.sandbox.app import Desk
@@ -24,6 +24,13 @@ from cio_frames.sandbox.store import Keep, Store
 from cio_frames.spec import Region
 
 IN_PROCESS_HOST = "sandbox.invalid"
+
+
+def _people_failed(kind: str) -> SandboxError:
+    return SandboxError(
+        f"The people could not be read ({kind}). Run people.collect(), or pl.DataFrame(people), to "
+        "see why."
+    )
 
 
 def _now() -> datetime:
@@ -228,7 +235,8 @@ class Sandbox:
             ['ada@example.com']
         """
         self._check_process()
-        table = people.collect() if isinstance(people, pl.LazyFrame) else pl.DataFrame(people)
+        with translated(_people_failed, others=True):
+            table = people.collect() if isinstance(people, pl.LazyFrame) else pl.DataFrame(people)
         self._store.load(export(table))
 
     def map_form(self, form_id: str, mapping: Mapping[str, str]) -> None:

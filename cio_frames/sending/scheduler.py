@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import polars as pl
 
+from cio_frames.errors import engine_errors
 from cio_frames.payloads.batches import Batch, Segment
 from cio_frames.sending.client import Client
 from cio_frames.sending.clock import Clock
@@ -264,6 +265,7 @@ class _Engine:
             self._leave(batch)
         self._over = True
 
+    @engine_errors("what became of messages was recorded")
     def _tell(self, fact: Fact) -> Awaitable[None] | None:
         """Tell a fact. The first error of a listener ends the run; later ones are left aside."""
         if self._failure is not None:
@@ -277,6 +279,7 @@ class _Engine:
             raise
 
 
+@engine_errors("messages were sent")
 def _places(batch: Batch, segment: Segment) -> pl.DataFrame:
     """Return lane and component of each message."""
     rows = pl.DataFrame({"row": batch.rows})

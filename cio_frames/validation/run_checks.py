@@ -1,11 +1,13 @@
 """Checks of rows, chunk by chunk, and of the messages that are made of them."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import polars as pl
 
 from cio_frames.checks import ByMessage, Check, Scope
+from cio_frames.errors import MappingError, translated
 from cio_frames.frames import ROW
 from cio_frames.mapping import MessageMapping
 from cio_frames.validation.compiled import Gate, Probe, any_open, probe
@@ -96,7 +98,16 @@ def _asked(
     for key, group in groups.items():
         frame = raw if key == "own" else opened.get(key) if key else prepared
         if frame is not None and frame.height:
-            yield from _hits(frame, group)
+            with translated(_rule_failed, others=True) if key == "own" else nullcontext():
+                found = list(_hits(frame, group))
+            yield from found
+
+
+def _rule_failed(kind: str) -> MappingError:
+    return MappingError(
+        f"A rule of checks= cannot be computed ({kind}): it fails on some rows. Run it alone with "
+        "frame.select(...) to see where."
+    )
 
 
 def _opened(prepared: pl.DataFrame, gates: Sequence[Gate]) -> Iterator[tuple[str, pl.DataFrame]]:

@@ -12,11 +12,13 @@ from cio_frames.values.instants import (
     iso,
     with_instant,
 )
+from cio_frames.values.nested import anywhere, out_of_range
 from cio_frames.values.texts import as_text, decimal_text, exact_as_double, json_text
 
 __all__ = [
     "EPOCH_UNITS",
     "Frame",
+    "anywhere",
     "as_text",
     "decimal_text",
     "epoch_unit",
@@ -29,6 +31,7 @@ __all__ = [
     "is_date_only",
     "iso",
     "json_text",
+    "out_of_range",
     "sha256",
     "with_instant",
 ]

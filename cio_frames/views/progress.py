@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, Protocol
 
+from cio_frames.errors import engine_errors
 from cio_frames.sending.events import Fact
 from cio_frames.views.environment import execution
 from cio_frames.views.html import Drawn
@@ -157,7 +158,8 @@ class Progress:
             self.errors += 1
             return
         try:
-            draw()
+            with engine_errors("progress was shown"):
+                draw()
         except Exception:  # noqa: BLE001 - whatever a display raises, the run goes on
             self.errors += 1
         finally:

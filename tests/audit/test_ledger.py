@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import polars as pl
 import pytest
+from polars.exceptions import PanicException
 
 from cio_frames.audit import Audit, Ledger, Recorder
-from cio_frames.errors import AuditError
+from cio_frames.errors import AuditError, EngineError
 from cio_frames.sending.events import BatchAttempted, Fact, RunFinished, SegmentPlanned
 from torture.fakedisk import FakeDisk
 from torture.told import START, Driver, segment
@@ -103,18 +104,32 @@ def test_a_request_does_not_wait_for_the_plan_of_another_segment(begin):
     assert not any("000001" in step for step in steps)
 
 
-def test_a_part_that_cannot_be_written_fails_what_is_told_afterwards(begin):
-    """When the disk refuses a part, requests told later are refused, and the end says why."""
+@pytest.mark.parametrize(
+    ("trouble", "raised", "words"),
+    [
+        pytest.param(OSError(errno.EIO, "broken"), AuditError, "cannot be written", id="disk"),
+        pytest.param(PanicException("broken"), EngineError, "PanicException", id="engine"),
+    ],
+)
+@pytest.mark.parametrize("where", ["parts", "journal"])
+def test_what_cannot_be_written_fails_what_is_told_afterwards(begin, where, trouble, raised, words):
+    """When the disk or the engine fails, requests told later are refused, and the end says why."""
     made = MANY[0]
 
     class Full(FakeDisk):
-        """A disk on which no part can be made."""
+        """A disk on which no part, or no further line of the journal, can be made."""
 
         def create(self, path):
             """Make an empty file, unless it is a part."""
-            if path.parent.name == "parts":
-                raise OSError(errno.EIO, "broken")
+            if path.parent.name == where:
+                raise trouble
             return super().create(path)
+
+        def write(self, handle, data):
+            """Write, unless it is a line about an attempt."""
+            if where == "journal" and b'"k":"A"' in data:
+                raise trouble
+            return super().write(handle, data)
 
     async def run() -> None:
         async with Ledger(begin(disk=Full())) as ledger:
@@ -127,7 +142,7 @@ def test_a_part_that_cannot_be_written_fails_what_is_told_afterwards(begin):
                 await asyncio.sleep(0.01)
                 ledger(SegmentPlanned(segment=later))
 
-    with pytest.raises(AuditError, match="cannot be written"):
+    with pytest.raises(raised, match=words):
         asyncio.run(run())
 
 

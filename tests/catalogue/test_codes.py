@@ -142,6 +142,7 @@ TABLE: dict[str, tuple[Asked, Asked]] = {
     "time.unreadable": (times("soon"), times("2024-01-02T03:04Z")),
     "time.clock-change": (times(naive(2024, 3, 31, 2, 30), **BERLIN), times(naive(2024, 3, 31, 3, 30), **BERLIN)),
     "time.missing": (times(None, days(9)), times(days(9))),
+    "time.out-of-range": (trait(2_932_897, dtype=pl.Date), trait(2_932_896, dtype=pl.Date)),
     "time.future": (times(days(-2)), times(days(0))),
     "time.early": (times("1969-12-31T23:59:59Z"), times("1970-01-01T00:00:00Z")),
     "time.recent": (times(days(2)), times(days(4))),

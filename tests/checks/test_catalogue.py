@@ -22,6 +22,28 @@ EVENT = {"user_id": "id", "event": "event"}
 TIMED = {"user_id": "id", "event": cio.lit("E"), "timestamp": "t"}
 
 
+FAR = pl.Struct({"a": pl.Datetime("us", "UTC"), "b": pl.Int64})
+FIRST_DAY, LAST_DAY = -719_162, 2_932_896
+A_DAY = {"ms": 86_400_000, "us": 86_400_000_000}
+OUT_OF_RANGE = [
+    (FIRST_DAY - 1, pl.Date),
+    (LAST_DAY + 1, pl.Date),
+    (2**31 - 1, pl.Date),
+    *((FIRST_DAY * A_DAY[unit] - 1, pl.Datetime(unit)) for unit in A_DAY),
+    *(((LAST_DAY + 1) * A_DAY[unit], pl.Datetime(unit, "UTC")) for unit in A_DAY),
+    *((2**63 - 1, pl.Datetime(unit, "Europe/Berlin")) for unit in A_DAY),
+]
+"""Days and points in time just outside the years 1 to 9999, and the farthest that polars holds."""
+
+IN_RANGE = [
+    (FIRST_DAY, pl.Date),
+    (LAST_DAY, pl.Date),
+    *((FIRST_DAY * A_DAY[unit], pl.Datetime(unit)) for unit in A_DAY),
+    *(((LAST_DAY + 1) * A_DAY[unit] - 1, pl.Datetime(unit, "UTC")) for unit in A_DAY),
+    (2**63 - 1, pl.Datetime("ns")),
+]
+
+
 def local(*parts: int) -> datetime:
     """Return a time without a zone."""
     return datetime(*parts)  # type: ignore[arg-type]  # noqa: DTZ001 - naive on purpose
@@ -170,6 +192,16 @@ CASES: dict[str, list[Case]] = {
         ("page", timed([None, OLD]), {**BY_ID, "timestamp": "t"}, 1),
         ("identify", timed([None, OLD]), {**BY_ID, "timestamp": "t"}, 0),
         ("track", timed([None]), {**BY_ID, "event": cio.lit("E")}, 0),
+    ],
+    "time.out-of-range": [
+        ("identify", column("x", [2**31 - 1], pl.List(pl.Date)), BY_ID, 1),
+        ("identify", column("x", {"a": 2**63 - 1, "b": None}, FAR), BY_ID, 1),
+        ("identify", column("x", {"a": None, "b": 1}, FAR), BY_ID, 0),
+        ("identify", column("x", None, pl.Date), BY_ID, 0),
+        *(("identify", column("x", far, dtype), BY_ID, 1) for far, dtype in OUT_OF_RANGE),
+        *(("identify", column("x", edge, dtype), BY_ID, 0) for edge, dtype in IN_RANGE),
+        *(("track", timed([far], dtype), TIMED, 1) for far, dtype in OUT_OF_RANGE),
+        *(("track", timed([edge], dtype), TIMED, 0) for edge, dtype in IN_RANGE),
     ],
     "time.future": [
         ("track", timed([NOW + timedelta(days=1, seconds=1), datetime(9999, 12, 31, tzinfo=UTC)]), TIMED, 2),

@@ -144,7 +144,7 @@ MANY_ROWS = {
     "drop-nulls": pl.col("n").drop_nulls(),
     "unique": pl.col("n").unique(),
     "head": pl.col("n").head(1),
-    "explode": pl.col("tags").explode(),
+    "explode": pl.col("tags").explode(empty_as_null=False),
     "sort": pl.col("n").sort(),
     "count-of-rows": pl.len(),
     "row-number": pl.int_range(pl.len()),

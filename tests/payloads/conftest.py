@@ -40,7 +40,7 @@ def encoded() -> Encoded:
         )  # fmt: skip
         mapping = resolve(ask, call=CALLS[call], schema=frame.schema, json_columns=json_columns)
         numbers = pl.int_range(first, first + frame.height, dtype=pl.Int64, eager=True).alias(ROW)
-        table = frame.select(numbers, pl.all())
+        table = frame.select(numbers, pl.all()).rechunk()  # as `Table.chunks` gives it
         return encode(mapping.prepare(table), mapping, namespace=namespace)
 
     return run

@@ -8,8 +8,9 @@ import httpx2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from polars.exceptions import PanicException
 
-from cio_frames.errors import MissingKeyError
+from cio_frames.errors import EngineError, MissingKeyError
 from cio_frames.sending.events import (
     BatchAttempted,
     BatchFinished,
@@ -352,16 +353,23 @@ def test_a_missing_key_is_an_error_before_anything_is_sent():
     assert [type(fact) for fact in told] == [RunStopped]
 
 
-def test_a_listener_that_fails_ends_the_run_before_the_request():
+@pytest.mark.parametrize(
+    ("trouble", "raised"),
+    [
+        pytest.param(OSError("disk full"), OSError, id="disk"),
+        pytest.param(PanicException("panicked"), EngineError, id="panic"),
+    ],
+)
+def test_a_listener_that_fails_ends_the_run_before_the_request(trouble, raised):
     """What cannot be recorded is not sent, and the error comes out."""
     host, told = Host(), []
 
     def listen(fact):
         told.append(fact)
         if isinstance(fact, BatchAttempted) and list(fact.batch.rows) == list(range(50, 60)):
-            raise OSError("disk full")
+            raise trouble
 
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(raised):
         run([segment(200)], host, listen=listen)
 
     finished = [row for fact in told if isinstance(fact, BatchFinished) for row in fact.batch.rows]
@@ -369,15 +377,22 @@ def test_a_listener_that_fails_ends_the_run_before_the_request():
     assert not set(range(50, 60)) & set(host.applied)
 
 
-def test_a_plan_that_fails_while_it_is_made_ends_the_run():
+@pytest.mark.parametrize(
+    ("trouble", "raised"),
+    [
+        pytest.param(ValueError("bad file"), ValueError, id="value"),
+        pytest.param(PanicException("panicked"), EngineError, id="panic"),
+    ],
+)
+def test_a_plan_that_fails_while_it_is_made_ends_the_run(trouble, raised):
     """Rows planned before are accounted for, and the error comes out."""
     told = []
 
     def segments():
         yield segment(50)
-        raise ValueError("bad file")
+        raise trouble
 
-    with pytest.raises(ValueError, match="bad file"):
+    with pytest.raises(raised):
         run(segments(), listen=told.append)
 
     finished = [row for fact in told if isinstance(fact, BatchFinished) for row in fact.batch.rows]

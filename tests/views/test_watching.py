@@ -1,6 +1,7 @@
 """A run that a cell shows already is not shown a second time."""
 
 import pytest
+from polars.exceptions import PanicException
 
 from cio_frames.views.html import Drawn, tag
 from cio_frames.views.progress import Progress
@@ -12,14 +13,14 @@ SUMMARY = Drawn(html=tag("p", "the end"), make_text=lambda: "the end")
 class _Screen:
     """A display that shows nothing."""
 
-    def __init__(self, *, leaves: str = "output", fails: bool = False) -> None:
+    def __init__(self, *, leaves: str = "output", fails: BaseException | None = None) -> None:
         self.leaves = leaves
         self._fails = fails
         self.closed = 0
 
     def show(self, _: ProgressState) -> None:
         if self._fails:
-            raise OSError
+            raise self._fails
 
     def update(self, _: ProgressState) -> None:
         """Do nothing."""
@@ -35,7 +36,8 @@ class _Screen:
         pytest.param(_Screen(), [7, 8], False, id="later-cell"),
         pytest.param(_Screen(), [None, None], False, id="no-ipython"),
         pytest.param(_Screen(leaves="nothing"), [7, 7], False, id="replaced-by-the-value"),
-        pytest.param(_Screen(fails=True), [7, 7], False, id="broken-display"),
+        pytest.param(_Screen(fails=OSError()), [7, 7], False, id="broken-display"),
+        pytest.param(_Screen(fails=PanicException()), [7, 7], False, id="panicking-display"),
     ],
 )
 def test_a_run_is_in_view_only_in_the_cell_that_shows_it(screen, cells, expected):
