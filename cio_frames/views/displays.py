@@ -70,9 +70,10 @@ def display(
     """
     if callable(wanted):
         return Told(wanted)
+    stream = stream or sys.stderr
     kind = choose(wanted, surroundings or look(stream=stream))
     _require_library(kind)
-    return _display(kind, run=run, stream=stream or sys.stderr)
+    return _display(kind, run=run, stream=stream)
 
 
 def _display(kind: Kind, *, run: Steered | None, stream: TextIO) -> Display:
@@ -192,7 +193,8 @@ class Lines:
     def _write(self, state: ProgressState) -> None:
         self._last = state
         with writing_to(output_of(self._stream)):
-            write(self._stream, block(progress_text.line(state), indent="") + "\n")
+            line = single_line(progress_text.line(state), sys.maxsize)
+            write(self._stream, block(line, indent="") + "\n")
 
 
 def _leave(summary: Drawn, stream: TextIO) -> None:

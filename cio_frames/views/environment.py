@@ -26,7 +26,6 @@ class Surroundings:
         kernel: A cell of a Jupyter notebook.
         widgets: ipywidgets is installed.
         vscode: The front end is VS Code, which does not draw every release of ipywidgets.
-        stderr: There is a standard error; a program without a console has none.
         tty: Errors go to a terminal.
     """
 
@@ -34,7 +33,6 @@ class Surroundings:
     kernel: bool = False
     widgets: bool = False
     vscode: bool = False
-    stderr: bool = True
     tty: bool = False
 
 
@@ -149,8 +147,6 @@ def choose(wanted: object, surroundings: Surroundings) -> Kind:
         return "marimo"
     if surroundings.kernel:
         return "widget" if surroundings.widgets and not surroundings.vscode else "html"
-    if not surroundings.stderr:
-        return "off"
     return "terminal" if surroundings.tty else "lines"
 
 
@@ -170,14 +166,12 @@ def look(
     loaded = sys.modules if modules is None else modules
     shell = _shell(loaded)
     names = getattr(shell, "user_ns", {})
-    stream = stream or sys.stderr
     return Surroundings(
         marimo=_in_marimo(loaded),
         kernel=_in_kernel(loaded),
         widgets=importlib.util.find_spec("ipywidgets") is not None,
         vscode=variable("VSCODE_PID", environ=environ) is not None or "__vsc_ipynb_file__" in names,
-        stderr=stream is not None,
-        tty=bool(getattr(stream, "isatty", bool)()),
+        tty=bool(getattr(stream or sys.stderr, "isatty", bool)()),
     )
 
 

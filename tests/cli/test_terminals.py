@@ -12,6 +12,7 @@ import pytest
 
 from cio_frames.cli import main, sandbox
 from cio_frames.cli.send import confirm
+from cio_frames.errors import UsageError
 from cio_frames.sandbox import Sandbox
 from cio_frames.views.environment import Output, writing_to
 from cio_frames.views.text import cells
@@ -195,5 +196,6 @@ def test_without_a_console_a_command_does_its_work(terminal, monkeypatch, folder
 
     assert main([*SEND]) == 1
     assert main([*CHECK[:2], "--call", "nope"]) == 2
-    assert main(["send", *CHECK[1:], "--to", "eu"]) != 0
+    with pytest.raises(UsageError, match="no terminal to ask on"):
+        confirm(3, host="eu", answers=None, asks=io.StringIO())
     assert list((folder / "straße").glob("*/run.json"))

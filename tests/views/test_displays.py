@@ -180,9 +180,18 @@ def test_a_terminal_without_the_letters_shows_others():
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
 
-    Terminal(stream).update(replace(STATE, label="Café"))
+    Terminal(stream).update(replace(STATE, label="Zoë"))
 
-    assert raw.getvalue().startswith(b"\rSending Caf\\xe9 41 % | 8,219 of 20,000 rows | ")
+    assert raw.getvalue().startswith(b"\rSending Zo\\xeb 41 % | 8,219 of 20,000 rows | ")
+
+
+def test_a_name_cannot_begin_a_line_of_a_log():
+    """A line feed in what is sent is written out, so that each state is one line."""
+    stream = io.StringIO()
+
+    Lines(stream).show(ProgressState(label="a\nFinished"))
+
+    assert stream.getvalue() == "Checking a␊Finished · 0 rows\n"
 
 
 def test_a_log_gets_a_line_now_and_then():
