@@ -1,6 +1,7 @@
 """Working ahead: in order, on a few parts at once, and never on more."""
 
 import itertools
+import sys
 import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cio_frames.frames import Crew, ahead
+from cio_frames.frames import Crew, ahead, lookahead
 
 
 @given(parts=st.lists(st.integers()), at_once=st.integers(1, 4))
@@ -105,3 +106,48 @@ def test_work_sees_the_context_of_who_asked():
         after = crew.start(zone.get)
 
         assert (before.result(), after.result()) == ("none", "Europe/Berlin")
+
+
+def test_an_iterator_that_is_left_does_not_hold_up_its_own_thread():
+    """Garbage collection may close it on any thread, on one of its own too."""
+    with Crew(2) as crew:
+        closed = [crew.start(crew.close) for _ in range(2)]
+
+        assert [each.result(10) for each in closed] == [None, None]
+
+
+def test_a_thread_that_does_not_end_is_not_waited_for_for_ever(monkeypatch):
+    """What garbage collection closes may hold what the thread waits for."""
+    monkeypatch.setattr(lookahead, "JOIN_S", 0.01)
+    ends = threading.Event()
+    crew = Crew(1)
+    waiting = crew.start(ends.wait, 60)
+    crew.close()
+
+    assert not waiting.done()
+    ends.set()
+    assert waiting.result(10)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="here threads are refused by their size")
+def test_without_threads_the_caller_does_the_work():
+    """What cannot have a thread of its own is done all the same, and is as complete."""
+    before = threading.stack_size(2**46)
+    try:
+        found = list(ahead(lambda part: (part, threading.get_ident()), range(5), at_once=2))
+    finally:
+        threading.stack_size(before)
+
+    assert found == [(part, threading.get_ident()) for part in range(5)]
+
+
+def test_a_crew_is_busy_until_whoever_waits_has_been_told():
+    """Work counts as under way until what follows from its end has been done too."""
+    goes_on, told = threading.Event(), []
+    with Crew(1) as crew:
+        waiting = crew.start(goes_on.wait, 10)
+        waiting.add_done_callback(lambda _: told.append(crew.is_busy))
+        before = crew.is_busy
+        goes_on.set()
+
+    assert (before, told, crew.is_busy) == (True, [True], False)

@@ -114,7 +114,8 @@ class Run:
         """Begin to send. Returns at once.
 
         Raises:
-            RunError: The interpreter exits, or has too many threads. Nothing was sent.
+            RunError: No thread can be started: the interpreter exits, or has too many. Nothing was
+                sent.
         """
         try:
             self._progress.start()

@@ -1,8 +1,8 @@
 """A thread with an event loop of its own, so that a run works in scripts, notebooks and `await`.
 
 When the interpreter exits, every run finishes what is under way, and what is left to do is said.
-This happens in a function of `atexit`, the last moment at which threads still run. No thread and
-no executor can be started by then (from Python 3.12 on, and since 3.9), so nothing here needs one.
+This happens in a function of `atexit`, the last moment at which threads still run. By then executors
+take no more work, and Python 3.12 starts no more threads, so nothing here needs a new one.
 """
 
 import asyncio
