@@ -1,7 +1,10 @@
 """The application: its commands, their examples, and what becomes of errors."""
 
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from cyclopts import App, CycloptsError
 
@@ -18,6 +21,8 @@ _ABOUT = """Plan, check, preview, send and audit tables on their way into Custom
 
 Tables are CSV or Parquet files. Keys come from the environment only: CIO_WRITE_KEY; for forms \
 CIO_SITE_ID and CIO_TRACK_API_KEY. Start with `cio-frames demo`, which needs no account."""
+
+_ENDS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 _COMMANDS: tuple[tuple[Callable[..., Exit], str], ...] = (
     (
@@ -66,11 +71,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = sys.argv[1:] if argv is None else list(argv)
     try:
-        result = _app()(words, print_error=False, exit_on_error=False, result_action="return_value")
+        with _ending():
+            result = _app()(
+                words, print_error=False, exit_on_error=False, result_action="return_value"
+            )
     except (CioError, CycloptsError, KeyboardInterrupt) as error:
         complain(_message(error))
         return exit_of(error) or Exit.USAGE
     return result if isinstance(result, Exit) else Exit.OK
+
+
+@contextmanager
+def _ending() -> Iterator[None]:
+    """Take a request to end, or the end of the terminal, as an interrupt; `nohup` stands."""
+    is_main = threading.current_thread() is threading.main_thread()  # no other may
+    taken = [end for end in _ENDS if is_main and signal.getsignal(end) is signal.SIG_DFL]
+    for end in taken:
+        signal.signal(end, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for end in taken:
+            signal.signal(end, signal.SIG_DFL)
 
 
 def _app() -> App:

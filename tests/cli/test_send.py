@@ -2,10 +2,18 @@
 
 import io
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
 import cio_frames as cio
+from benchmarks.inputs import events
+from benchmarks.measure import sink, totals
 from cio_frames.cli.send import confirm
 from cio_frames.errors import UsageError
 from cio_frames.sandbox import Sandbox
@@ -174,6 +182,32 @@ def test_an_interrupt_ends_with_130(cli, people, monkeypatch):
 
     assert said.code == 130
     assert said.err.endswith("cio-frames: Interrupted.\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are another thing elsewhere")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_command_that_is_told_to_end_finishes_what_is_under_way(folder, name):
+    """Ctrl-C, the end of a job and of a terminal: the record is whole, and what is left is said."""
+    events(60_000).drop("tags", "device").write_parquet("events.parquet")
+    options = ["--call", "track", "--event", "event", "--user-id", "user_id", "--rate", "1"]
+    with sink(latency_ms=80) as url, subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", "cio_frames.cli", "send", "events.parquet", *options,
+         "--endpoint", url, "--progress", "off"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"CIO_WRITE_KEY": "k"},
+    ) as program:  # fmt: skip
+        while not totals(url)["requests"]:
+            assert program.poll() is None
+            time.sleep(0.01)
+        program.send_signal(getattr(signal, name))
+        out, err = program.communicate(timeout=60)
+
+    assert program.returncode == 130
+    assert err.startswith("cio-frames: Interrupted. ")
+    assert re.search(r"cio-frames resume \S+ FILES", out)
+    (run,) = cio.audit(folder / "audit").runs.to_dicts()
+    assert (run["stopped"], run["in_doubt"]) == ("INTERRUPTED", 0)
+    assert 0 < run["delivered"] < run["rows"] == run["delivered"] + run["pending"]
 
 
 @pytest.mark.parametrize("typed", ["1234\n", "1,234\n", "  1234 \n"])
