@@ -1,6 +1,7 @@
 # make demo   runs the main job on sample_data against the embedded workspace
 # make test   runs every check and test
 # make test-lowest, test-newest, test-pythons   test with other versions than the locked ones; SHORT=1 leaves out slow tests
+# make platforms   proves that users of other systems need no compiler
 # make docs   builds the site in build/docs/html, notebooks run
 # make pictures   draws the pictures of the README
 # make torture  kills, cuts and confuses the sending in full size, and prints one table
@@ -14,7 +15,7 @@ UV := .uv/bin/uv
 LOCKED := --quiet --no-deps --require-hashes
 TRY_WHEEL = import cio_frames as cio, polars as pl; assert 'build/wheel' in cio.__file__, cio.__file__; print(pl.DataFrame({'id': ['u1']}).cio.identify(user_id='id').counts)
 
-.PHONY: demo test lint types pytest package test-lowest test-newest test-pythons docs pictures torture bench lock sample-data clean
+.PHONY: demo test lint types pytest package test-lowest test-newest test-pythons platforms docs pictures torture bench lock sample-data clean
 
 demo: .venv/run.done
 	$(BIN)/cio-frames demo
@@ -81,6 +82,13 @@ test-python-%: .venv/run.done
 	$(UV) pip install --python build/env/$* $(LOCKED) -r requirements/dev.txt; \
 	$(UV) pip install --quiet --python build/env/$* --no-deps --no-build-isolation -e .; \
 	build/env/$*/bin/python -m pytest -q $(OTHER_TESTS) $(if $(filter 3.14,$*),|| echo "Python 3.14 fails; it is not supported yet.")
+
+# Users need no compiler: there are wheels of everything, also without glibc. docs/installing.md tells of the exceptions.
+PLATFORMS := aarch64-apple-darwin aarch64-unknown-linux-musl x86_64-pc-windows-msvc x86_64-unknown-linux-musl
+platforms: .uv/done
+	@for platform in $(PLATFORMS); do for python in 3.11 3.12 3.13; do \
+		$(UV) pip compile --quiet --only-binary :all: --extra notebook --python-version $$python --python-platform $$platform pyproject.toml > /dev/null \
+			&& echo "Python $$python on $$platform: wheels of everything" || exit 1; done; done
 
 # The site is made of a copy, where README, notebooks and pages lie side by side and may leave files.
 docs: .venv/dev.done
