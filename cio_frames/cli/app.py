@@ -119,5 +119,5 @@ def _message(error: BaseException) -> str:
     if isinstance(error, CycloptsError):
         return f"{error} See `cio-frames --help`."
     if isinstance(error, KeyboardInterrupt):
-        return " ".join(("Interrupted.", *getattr(error, "__notes__", ())))
+        return spoken(" ".join(("Interrupted.", *getattr(error, "__notes__", ()))))
     return spoken(str(error))

@@ -20,7 +20,7 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     (r"""properties=\{(["'])url\1: (["'])column\2\}""", r"--properties url=COLUMN"),
     (r"""\ballow=\[(["'])([^"']+)\1\]""", r'--allow "\2"'),
     (
-        r"""cio\.resume\((["'])(.+?)\1, client\)""",
+        r"""cio\.resume\((["'])(.+?)\1, client(?:, plan)?\)""",
         r"cio-frames resume \2 FILES, and the options of send",
     ),
     (r"""cio\.resume\(\.\.\.\)""", r"cio-frames resume"),

@@ -26,6 +26,8 @@ def held(job: Job, refusals: pl.DataFrame) -> dict[int, Refusal]:
     """
     found: dict[int, Refusal] = {}
     left = refusals.height
+    if not left:
+        return found
     with closing(job.segments(Choice(only=refusals))) as segments:
         while left > 0 and (segment := next(segments, None)) is not None:
             left -= segment.rows.height

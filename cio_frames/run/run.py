@@ -288,22 +288,27 @@ class Run:
         return self
 
     def _note(self) -> str:
+        """Say how far the run came, and how to finish it: in another program it takes the plan."""
         counts = self.counts
         arrived = counts["delivered"] + counts["accepted_unverified"] + counts["skipped_done"]
+        is_left = counts["pending"] or counts["in_doubt"]
         return (
             f"{arrived:,} of {counts['rows']:,} rows arrived; {counts['pending']:,} are pending, "
             f"{counts['in_doubt']:,} in doubt. The record of every row is in {self.audit}."
+            + (
+                f" Finish it with\n    cio.resume({str(self.audit)!r}, client, plan)"
+                if is_left
+                else ""
+            )
         )
 
     def _unfinished(self) -> str:
-        """Say what is left to do and how, for when nobody can ask any more."""
+        """Say what is left to do, for when nobody can ask any more."""
         counts, error = self.counts, self._worker.error
         if not (counts["pending"] or counts["in_doubt"] or error):
             return ""
         why = self.stopped[1] if self.stopped else EXITED
-        if isinstance(error, CioError):
-            why = str(error)
-        return f"{why} {self._note()}\n    cio.resume({str(self.audit)!r}, client, plan)"
+        return f"{error if isinstance(error, CioError) else why} {self._note()}"
 
     async def _main(self) -> None:
         self._started = self._clock()

@@ -204,7 +204,8 @@ def test_a_command_that_is_told_to_end_finishes_what_is_under_way(folder, name):
 
     assert program.returncode == 130
     assert err.startswith("cio-frames: Interrupted. ")
-    assert re.search(r"cio-frames resume \S+ FILES", out)
+    for said in (out, err):
+        assert re.search(r"^ +cio-frames resume \S+ FILES", said, re.MULTILINE)
     (run,) = cio.audit(folder / "audit").runs.to_dicts()
     assert (run["stopped"], run["in_doubt"]) == ("INTERRUPTED", 0)
     assert 0 < run["delivered"] < run["rows"] == run["delivered"] + run["pending"]

@@ -82,7 +82,9 @@ def recorded(folder):
 def said(stderr):
     """Return what is said at exit of each run: the sentences, and the line that finishes it."""
     return re.findall(
-        r"^cio_frames: (.+ arrived; .+)\n    (cio\.resume\(.+\))$", stderr, re.MULTILINE
+        r"^cio_frames: (.+ arrived; .+) Finish it with\n    (cio\.resume\(.+\))$",
+        stderr,
+        re.MULTILINE,
     )
 
 
