@@ -49,8 +49,10 @@ __all__ = [
     "ColumnTypeError",
     "ConfigError",
     "EndpointError",
+    "EngineError",
     "FieldConflictError",
     "FrameError",
+    "FrameReadError",
     "IdentityRefusedError",
     "InputFileError",
     "MappingError",
@@ -63,6 +65,7 @@ __all__ = [
     "RunInterruptedError",
     "RunStoppedError",
     "SandboxError",
+    "StreamConsumedError",
     "UnsupportedFrameError",
     "UsageError",
 ]
@@ -314,7 +317,7 @@ class SandboxError(CioError):
 
 
 class EngineError(CioError):
-    """polars, or another library below, failed at something that nobody asked for wrongly."""
+    """A library below, such as polars, failed although nothing was asked for wrongly."""
 
     def __init__(self, step: str, *, kind: str) -> None:
         self.step = step

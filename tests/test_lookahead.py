@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cio_frames.frames import Crew, ahead, lookahead
+from cio_frames.frames import Crew, ahead
 
 
 @given(parts=st.lists(st.integers()), at_once=st.integers(1, 4))
@@ -118,7 +118,7 @@ def test_an_iterator_that_is_left_does_not_hold_up_its_own_thread():
 
 def test_a_thread_that_does_not_end_is_not_waited_for_for_ever(monkeypatch):
     """What garbage collection closes may hold what the thread waits for."""
-    monkeypatch.setattr(lookahead, "JOIN_S", 0.01)
+    monkeypatch.setattr(threads, "JOIN_S", 0.01)
     ends = threading.Event()
     crew = Crew(1)
     waiting = crew.start(ends.wait, 60)

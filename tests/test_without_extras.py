@@ -133,7 +133,7 @@ def test_a_notebook_without_ipywidgets_shows_plain_html():
     code = """
 from types import SimpleNamespace
 from cio_frames.views.displays import display
-from cio_frames.views.surroundings import look
+from cio_frames.views.environment import look
 shell = SimpleNamespace(kernel=object(), user_ns={})
 cell = look(modules={"IPython": SimpleNamespace(get_ipython=lambda: shell)}, environ={})
 print(type(display(True, surroundings=cell)).__name__)

@@ -306,8 +306,8 @@ def test_the_exit_does_not_wait_for_ever(slow_url, tmp_path):
     """A run that does not end in time is left: its record can be recovered, and has the reason."""
     stderr = ended(
         """
-from cio_frames.sending import worker
-worker.EXIT_SECONDS = 0.5
+from cio_frames.sending import background
+background.EXIT_SECONDS = 0.5
 has_left(begin())
         """,
         tmp_path,

@@ -67,8 +67,10 @@ def test_everything_is_looked_at(shown):
 
     assert set(places) == set(KINDS)
     assert places["help"] >= modules - {"cio_frames.cli.__main__"} | {"cio-frames send"}
-    assert {"cio_frames.sending.client.Client", "cio_frames.run.record.read"} <= places["signature"]
-    assert {"cio_frames.sending.client.connect", "cio_frames.views.surroundings.look"} <= places[
+    assert {"cio_frames.sending.client.Client", "cio_frames.run.history.read"} <= places[
+        "signature"
+    ]
+    assert {"cio_frames.sending.client.connect", "cio_frames.views.environment.look"} <= places[
         "default"
     ]
     assert {"client", "plan", "run.counts", "preview.people", "workspace"} <= places["repr"]

@@ -145,7 +145,7 @@ def script(body):
     head = """
         import asyncio, os, signal, sys, threading, time, warnings
         from cio_frames.sending.stop import StopFlag
-        from cio_frames.sending.worker import Worker
+        from cio_frames.sending.background import Worker
 
         stop = StopFlag()
 
