@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cio_frames.frames import Crew, ahead
+from cio_frames.frames import Crew, ahead, threads
 
 
 @given(parts=st.lists(st.integers()), at_once=st.integers(1, 4))
