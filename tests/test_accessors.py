@@ -104,7 +104,7 @@ def test_plans_come_back_in_the_users_library(frame_of):
     """Findings and rejected rows of pandas frames are pandas frames, else polars frames."""
     plan = cio.frame(frame_of({"id": ["u1", None], "n": [1, 2]})).identify(user_id="id")
 
-    kind = pd.DataFrame if plan.table.library == "pandas" else pl.DataFrame
+    kind = pd.DataFrame if plan.pipeline.table.library == "pandas" else pl.DataFrame
     assert isinstance(plan.findings, kind)
     assert isinstance(plan.rejected, kind)
     assert list(plan.rejected["reasons"]) == ["id.missing"]

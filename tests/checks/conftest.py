@@ -26,7 +26,7 @@ def judge() -> Judge:
         plan = replace(getattr(cio.frame(frame), call)(**asked), clock=lambda: NOW)
         for code in repairs:
             plan = plan.fix(code)
-        return plan.survey.findings
+        return plan.pipeline.full_check.findings
 
     return run
 
