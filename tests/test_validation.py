@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import cio_frames as cio
 from cio_frames.plan import Plan
+from cio_frames.plan.plan import planned
 
 NOW = datetime(2026, 1, 15, tzinfo=UTC)
 TRACKED = {"user_id": "id", "anonymous_id": "anon", "event": "event", "timestamp": "t"}
