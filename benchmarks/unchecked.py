@@ -24,9 +24,8 @@ from cio_frames.audit.row_states import settle
 from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA
 from cio_frames.frames import Crew, Fingerprint, ahead
 from cio_frames.payloads import Batch, Segment
-from cio_frames.plan.chunks import AT_ONCE, rows_at_once, segments
+from cio_frames.plan.chunks import AT_ONCE, encode_chunks, rows_at_once, segments
 from cio_frames.run import Choice
-from cio_frames.validation import FINDING_SCHEMA
 
 KEY, RUN = "0" * 64, "unchecked"
 REQUESTS = 16
@@ -81,9 +80,14 @@ async def sent(plan: cio.Plan, *, url: str, folder: Path) -> None:
 
 def planned(plan: cio.Plan, folder: Path) -> Iterator[Planned]:
     """Yield segments whose plan is on disk, with that plan."""
-    given = replace(plan.pipeline.pass_input(), checks=())
-    known = FINDING_SCHEMA.to_frame()
-    for segment in segments(given, known=known, components=None, choice=Choice()):
+    pipeline = plan.pipeline
+    encoding = replace(pipeline.encoding(), checks=(), tests=())
+    for segment in segments(
+        encode_chunks(pipeline.table, encoding=encoding),
+        call=pipeline.mapping.call,
+        batch_bytes=pipeline.batch_bytes,
+        choice=Choice(),
+    ):
         rows = plan_of(segment, pii="hmac", key=KEY)
         data = encode(rows, schema=PLAN_SCHEMA, run_id=RUN)
         digest(data)

@@ -41,8 +41,8 @@ def write_ready(path: str) -> None:
         return
     folder.mkdir()
     plan = plan_of(path)
-    given = replace(plan.pipeline.pass_input(), checks=())
-    for number, encoded in enumerate(chunks.encode_chunks(given)):
+    encoding = replace(plan.pipeline.encoding(), checks=(), tests=())
+    for number, encoded in enumerate(chunks.encode_chunks(plan.pipeline.table, encoding=encoding)):
         encoded.messages.rechunk().write_ipc(folder / f"{number}.arrow")
 
 

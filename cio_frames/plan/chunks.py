@@ -1,7 +1,8 @@
 """Rows as checked and encoded chunks, and as the segments of a run; nothing of them is kept."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 
@@ -10,7 +11,8 @@ from cio_frames.frames import Table, ahead
 from cio_frames.mapping import computing
 from cio_frames.payloads import SEGMENT_SCHEMA, Segment, batches, encode
 from cio_frames.run import Choice
-from cio_frames.validation import BLOCKING, Probe, check, check_messages, probes, reasons
+from cio_frames.spec import Call
+from cio_frames.validation import BLOCKING, Probe, check, check_messages, reasons
 
 CHUNK_ROWS = 50_000
 """The most rows of a chunk. Each chunk has costs that do not depend on its size, so smaller ones are
@@ -24,33 +26,21 @@ AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PassInput:
-    """What a pass over a table is given."""
+class Encoding:
+    """What decides which messages rows become, whichever chunk they are in."""
 
-    table: Table
     scope: Scope
     checks: tuple[Check, ...]
-    namespace: str
-    batch_bytes: int
-
-    def tests(self) -> list[Probe]:
-        """Return the checks of rows, compiled for this table."""
-        return probes(self.checks, scope=self.scope, notes=self.table.notes)
+    tests: Sequence[Probe]  # the checks, compiled for the mapping
+    namespace: str  # keeps message ids of one place apart from those of another
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodedChunk:
-    """A chunk after checks and encoding.
+    """A chunk after checks and encoding."""
 
-    Attributes:
-        rows: Row numbers of the chunk.
-        messages: The messages of the rows that can be sent, in the order of the rows.
-        row_findings: What was found about its rows.
-        message_findings: What was found about the messages made of them.
-    """
-
-    rows: pl.Series
-    messages: pl.DataFrame
+    rows: pl.Series  # the row numbers of the chunk
+    messages: pl.DataFrame  # of the rows that can be sent, in the order of the rows
     row_findings: pl.DataFrame
     message_findings: pl.DataFrame
 
@@ -68,10 +58,8 @@ class EncodedChunk:
 def encode_chunk(
     chunk: pl.DataFrame,
     *,
-    scope: Scope,
-    checks: Sequence[Check],
-    tests: Sequence[Probe],
-    namespace: str,
+    encoding: Encoding,
+    prepared: pl.DataFrame | None = None,
     known: pl.DataFrame | None = None,
     components: pl.DataFrame | None = None,
 ) -> EncodedChunk:
@@ -79,36 +67,20 @@ def encode_chunk(
 
     Args:
         chunk: Rows of the table, with their numbers.
-        scope: The mapping and what else the checks may know.
-        checks: The checks that apply.
-        tests: What `probes` makes of the checks.
-        namespace: Keeps message ids of one place apart from those of another.
+        encoding: What decides which messages they become.
+        prepared: The same rows with one column per slot, where they are at hand.
         known: Findings about rows that only the whole table shows.
         components: Who is connected with whom; everybody stands alone without.
     """
-    with computing(scope.mapping):
-        prepared = scope.mapping.prepare(chunk)
-    return encode_prepared(
-        prepared, raw=chunk, scope=scope, checks=checks, tests=tests, namespace=namespace,
-        known=known, components=components,
-    )  # fmt: skip
-
-
-def encode_prepared(
-    prepared: pl.DataFrame,
-    *,
-    raw: pl.DataFrame,
-    scope: Scope,
-    checks: Sequence[Check],
-    tests: Sequence[Probe],
-    namespace: str,
-    known: pl.DataFrame | None = None,
-    components: pl.DataFrame | None = None,
-) -> EncodedChunk:
-    """Check and encode rows that have one column per slot already."""
-    checked = check(prepared, tests=tests, known=known, raw=raw)
-    messages = encode(checked.valid, scope.mapping, namespace=namespace, components=components)
-    late = check_messages(messages, checks=checks, scope=scope, prepared=prepared)
+    scope = encoding.scope
+    if prepared is None:
+        with computing(scope.mapping):
+            prepared = scope.mapping.prepare(chunk)
+    checked = check(prepared, tests=encoding.tests, known=known, raw=chunk)
+    messages = encode(
+        checked.valid, scope.mapping, namespace=encoding.namespace, components=components
+    )
+    late = check_messages(messages, checks=encoding.checks, scope=scope, prepared=prepared)
     refused = late.filter(pl.col("severity").is_in(BLOCKING))["row"]
     if len(refused):
         messages = messages.filter(~pl.col("row").is_in(refused.implode()))
@@ -118,23 +90,16 @@ def encode_prepared(
 
 
 def encode_chunks(
-    given: PassInput,
+    table: Table,
     *,
+    encoding: Encoding,
     known: pl.DataFrame | None = None,
     components: pl.DataFrame | None = None,
     chunk_rows: int | None = None,
 ) -> Iterator[EncodedChunk]:
     """Check and encode a table chunk by chunk; bytes and ids do not depend on the chunks' size."""
-    tests = given.tests()
-
-    def encoded(chunk: pl.DataFrame) -> EncodedChunk:
-        return encode_chunk(
-            chunk, scope=given.scope, checks=given.checks, tests=tests,
-            namespace=given.namespace, known=known, components=components,
-        )  # fmt: skip
-
-    chunks = given.table.chunks(chunk_rows or rows_at_once(given.table))
-    yield from ahead(encoded, chunks, at_once=AT_ONCE)
+    encoded = partial(encode_chunk, encoding=encoding, known=known, components=components)
+    yield from ahead(encoded, table.chunks(chunk_rows or rows_at_once(table)), at_once=AT_ONCE)
 
 
 def rows_at_once(table: Table) -> int:
@@ -151,28 +116,19 @@ def rows_at_once(table: Table) -> int:
 
 
 def segments(
-    given: PassInput,
+    chunks: Iterable[EncodedChunk],
     *,
-    known: pl.DataFrame,
-    components: pl.DataFrame | None,
+    call: Call,
+    batch_bytes: int,
     choice: Choice,
     plan: int = 0,
     first: int = 0,
 ) -> Iterator[Segment]:
-    """Yield a table's segments: what becomes of each row, and the requests.
-
-    Args:
-        given: What the pass is given.
-        known: Findings of the whole table that keep rows from being sent.
-        components: Who is connected with whom by the rows of all plans.
-        choice: Which rows the run sends.
-        plan: Position of the plan in its back-fill.
-        first: Number of the first segment.
-    """
+    """Yield what becomes of the rows of each chunk, and the requests; the first has number `first`."""
     number = first
-    for encoded in encode_chunks(given, known=known, components=components):
-        messages, lost = encoded.messages, encoded.reasons
-        rows = choice.rows(encoded.rows, plan=plan)
+    for chunk in chunks:
+        messages, lost = chunk.messages, chunk.reasons
+        rows = choice.rows(chunk.rows, plan=plan)
         if rows is not None:
             if rows.is_empty():
                 continue
@@ -180,37 +136,26 @@ def segments(
             messages, lost = messages.filter(taken), lost.filter(taken)
             choice.require_same(messages, plan=plan)
         sent, settled = choice.of_messages(messages)
-        yield _segment(given, sent, settled=settled, lost=lost, plan=plan, number=number)
+        requests, numbers = batches(
+            sent, plan=plan, segment=number, call=call.name, batched=call.batched,
+            limit_bytes=batch_bytes,
+        )  # fmt: skip
+        rows_of = _rows(sent.with_columns(numbers), settled=settled, lost=lost, call=call.name)
+        yield Segment(plan=plan, number=number, call=call.name, rows=rows_of, batches=requests)
         number += 1
 
 
-def _segment(
-    given: PassInput,
-    messages: pl.DataFrame,
-    *,
-    settled: pl.DataFrame,
-    lost: pl.DataFrame,
-    plan: int,
-    number: int,
-) -> Segment:
-    call = given.scope.mapping.call
-    requests, numbers = batches(
-        messages, plan=plan, segment=number, call=call.name, batched=call.batched,
-        limit_bytes=given.batch_bytes,
-    )  # fmt: skip
-    rows = messages.drop("path", "message").with_columns(numbers, pl.lit("pending").alias("state"))
+def _rows(
+    sent: pl.DataFrame, *, settled: pl.DataFrame, lost: pl.DataFrame, call: str
+) -> pl.DataFrame:
+    """Return one row for each row of a chunk, with the columns of `SEGMENT_SCHEMA`."""
+    rows = sent.drop("path", "message").with_columns(pl.lit("pending").alias("state"))
     if lost.height or settled.height:
         left_out = lost.with_columns(pl.lit("rejected_local").alias("state"))
         others = [left_out, settled.drop("path", "message")]
         rows = pl.concat([rows, *others], how="diagonal").sort("row")
-    rows = rows.with_columns(pl.lit(call.name).alias("call"))
-    return Segment(
-        plan=plan,
-        number=number,
-        call=call.name,
-        rows=rows.select(
-            (pl.col(name) if name in rows.columns else pl.lit(None)).cast(dtype).alias(name)
-            for name, dtype in SEGMENT_SCHEMA.items()
-        ),
-        batches=requests,
+    rows = rows.with_columns(pl.lit(call).alias("call"))
+    return rows.select(
+        (pl.col(name) if name in rows.columns else pl.lit(None)).cast(dtype).alias(name)
+        for name, dtype in SEGMENT_SCHEMA.items()
     )

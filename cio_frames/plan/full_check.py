@@ -1,15 +1,16 @@
 """The checks of a whole table, each in one pass: all of them, or those that can forbid sending."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import polars as pl
 
-from cio_frames.frames import ROW, Fingerprint, ahead
-from cio_frames.mapping import computing
+from cio_frames.checks import Check, Scope
+from cio_frames.frames import ROW, Fingerprint, Table, ahead
+from cio_frames.mapping import MessageMapping, computing
 from cio_frames.payloads import count_batches, lane_key, lanes, linked_keys, order_key
-from cio_frames.plan.chunks import AT_ONCE, EncodedChunk, PassInput, encode_prepared, rows_at_once
+from cio_frames.plan.chunks import AT_ONCE, EncodedChunk, Encoding, encode_chunk, rows_at_once
 from cio_frames.plan.components import LinkKeys, components_of, link_keys
 from cio_frames.spec import LIMITS
 from cio_frames.validation import (
@@ -31,46 +32,27 @@ HOUR_MS = 3_600_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreSendCheck:
-    """What must be known of a table before anything of it is sent.
-
-    Attributes:
-        rows: Rows read.
-        blocking: Findings that only the whole table shows, and that keep rows from being sent.
-        refusals: Findings that forbid sending, one of each code.
-        fingerprint: Tells this table from another one.
-        components: Who is connected with whom by the rows of this table; None if nobody is.
-    """
+    """What must be known of a table before anything of it is sent."""
 
     rows: int
-    blocking: pl.DataFrame
-    refusals: pl.DataFrame
+    blocking: pl.DataFrame  # findings of the whole table that keep rows from being sent
+    refusals: pl.DataFrame  # findings that forbid sending, one of each code
     fingerprint: str
-    components: pl.DataFrame | None
+    components: pl.DataFrame | None  # who is connected with whom by this table's rows, if anybody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FullCheck:
-    """What all checks found, and what sending would come to.
-
-    Attributes:
-        before_send: The part that must be known before sending.
-        valid: Rows that would be sent.
-        bytes: Bytes of their messages.
-        batches: Requests they would take, exactly as they would be cut.
-        findings: Everything found, worst first.
-        reasons: Row, code and error of each row that would not be sent.
-        first_messages: The first messages, at most `KEPT_MESSAGES`.
-        hours: How many of the rows happened when: hour, recent, rows. None without a timestamp.
-    """
+    """What all checks found, and what sending would come to."""
 
     before_send: PreSendCheck
     valid: int
     bytes: int
-    batches: int
-    findings: pl.DataFrame
-    reasons: pl.DataFrame
-    first_messages: tuple[str, ...]
-    hours: pl.DataFrame | None
+    batches: int  # exactly as the messages would be cut
+    findings: pl.DataFrame  # worst first
+    reasons: pl.DataFrame  # row, code and error of each row that would not be sent
+    first_messages: tuple[str, ...]  # at most `KEPT_MESSAGES`
+    hours: pl.DataFrame | None  # hour, recent, rows; None without a timestamp
 
     @property
     def rows(self) -> int:
@@ -79,166 +61,159 @@ class FullCheck:
 
 
 def check_before_send(
-    given: PassInput, *, gather_links: bool
+    table: Table, *, scope: Scope, checks: Iterable[Check], gather_links: bool
 ) -> tuple[PreSendCheck, LinkKeys | None]:
-    """Look only for what keeps rows from being sent, and encode nothing.
-
-    Returns:
-        What was found, and the link keys if they were to be gathered.
-    """
-    mapping, scope = given.scope.mapping, given.scope
-    blocking = [item for item in given.checks if item.severity in BLOCKING]
+    """Look only for what keeps rows from being sent; return that, and the link keys if wanted."""
+    blocking = [item for item in checks if item.severity in BLOCKING]
     strict = [item for item in blocking if item.severity == "refuse"]
     tests = probes(strict, scope=scope)
-    aggregates = TableAggregates(given.table, checks=blocking, scope=scope)
-    fingerprint, rows, links = Fingerprint(given.table.schema()), 0, []
+    sums = _Sums(table, scope=scope, checks=blocking, gather_links=gather_links)
     findings = [check_call(strict, scope=scope)]
-    are_linked = bool(linked_keys(mapping))
 
-    def part(
-        chunk: pl.DataFrame,
-    ) -> tuple[int, list[pl.DataFrame], pl.DataFrame, LinkKeys | None]:
-        fingerprint.add(chunk)
-        with computing(mapping):
-            prepared = mapping.prepare(chunk)
-            gathered = aggregates.of(prepared)
-            named = link_keys(prepared, mapping) if are_linked or gather_links else None
-        return chunk.height, gathered, check(prepared, tests=tests, raw=chunk).findings, named
+    def part(chunk: pl.DataFrame) -> tuple[_Share, pl.DataFrame]:
+        prepared, share = sums.share(chunk)
+        return share, check(prepared, tests=tests, raw=chunk).findings
 
-    chunks = given.table.chunks(rows_at_once(given.table))
-    for height, gathered, found, named in ahead(part, chunks, at_once=AT_ONCE):
-        rows += height
-        aggregates.add(gathered)
+    for share, found in ahead(part, table.chunks(rows_at_once(table)), at_once=AT_ONCE):
+        sums.add(share)
         findings.append(found)
-        links += [] if named is None else [named]
-    with computing(mapping):
-        table_wide = aggregates.findings()
-    found = concluded(pl.concat([*findings, table_wide]), checks=strict, rows=rows)
-    joined = LinkKeys.joined(links)
+    table_wide = sums.findings()
+    found = concluded(pl.concat([*findings, table_wide]), checks=strict, rows=sums.rows)
     checked = PreSendCheck(
-        rows=rows,
+        rows=sums.rows,
         blocking=table_wide,
         refusals=_refusals(found),
-        fingerprint=fingerprint.text,
-        components=components_of(joined) if are_linked else None,
+        fingerprint=sums.fingerprint.text,
+        components=sums.components(),
     )
-    return checked, joined if gather_links else None
+    return checked, LinkKeys.joined(sums.links) if gather_links else None
 
 
 def check_fully(
-    given: PassInput, *, shares: Mapping[str, float], gather_links: bool
+    table: Table,
+    *,
+    encoding: Encoding,
+    batch_bytes: int,
+    shares: Mapping[str, float],
+    gather_links: bool,
 ) -> tuple[FullCheck, LinkKeys | None]:
-    """Apply every check, encode every row, and count; a few numbers of each row are kept meanwhile.
+    """Apply every check, encode every row, and count; return that, and the link keys if wanted.
 
-    Args:
-        given: What the pass is given.
-        shares: The largest share of rows that may fail, by code.
-        gather_links: Whether the link keys are wanted, for the components of several plans.
-
-    Returns:
-        What was found, and the link keys if they were wanted.
+    Of each row a few numbers are kept until its fate is known, which only the whole table tells.
     """
-    mapping = given.scope.mapping
-    found = _Found(aggregates=TableAggregates(given.table, checks=given.checks, scope=given.scope))
-    fingerprint, tests = Fingerprint(given.table.schema()), given.tests()
-    are_linked = bool(linked_keys(mapping))
-    columns = _kept_columns(given)
+    sums = _Sums(table, scope=encoding.scope, checks=encoding.checks, gather_links=gather_links)
+    columns, found = _kept_columns(encoding.scope), _Found()
 
-    def part(chunk: pl.DataFrame) -> _Part:
-        fingerprint.add(chunk)
-        with computing(mapping):
-            prepared = mapping.prepare(chunk)
-            gathered = found.aggregates.of(prepared)
-            named = link_keys(prepared, mapping) if are_linked or gather_links else None
-            kept = prepared.select(columns)
-        encoded = encode_prepared(
-            prepared, raw=chunk, scope=given.scope, checks=given.checks, tests=tests,
-            namespace=given.namespace,
-        )  # fmt: skip
-        rows = encoded.messages["row"]
+    def part(chunk: pl.DataFrame) -> tuple[_Share, EncodedChunk, pl.DataFrame]:
+        prepared, share = sums.share(chunk)
+        encoded = encode_chunk(chunk, encoding=encoding, prepared=prepared)
+        kept, rows = prepared.select(columns), encoded.messages["row"]
         if len(rows) < kept.height:
             kept = kept.filter(pl.col("row").is_in(rows.implode()))
-        kept = kept.with_columns(encoded.messages["bytes"])
-        return _Part(encoded=encoded, kept=kept, aggregates=gathered, links=named)
+        return share, encoded, kept.with_columns(encoded.messages["bytes"])
 
-    chunks = given.table.chunks(rows_at_once(given.table))
-    for done in ahead(part, chunks, at_once=AT_ONCE):
-        found.add(done)
-    links = LinkKeys.joined(found.links)
-    components = components_of(links) if are_linked else None
+    for share, encoded, kept in ahead(part, table.chunks(rows_at_once(table)), at_once=AT_ONCE):
+        sums.add(share)
+        found.add(encoded, kept=kept)
     full = _concluded(
-        given, found, shares=shares, components=components, fingerprint=fingerprint.text
+        found, sums, table=table, encoding=encoding, shares=shares, batch_bytes=batch_bytes
     )
-    return full, links if gather_links else None
+    return full, LinkKeys.joined(sums.links) if gather_links else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
-    """What is found in a chunk. `kept` has row, bytes, key and the time of each message."""
+class _Share:
+    """What a chunk adds to what is known of the whole table."""
 
-    encoded: EncodedChunk
-    kept: pl.DataFrame
+    rows: int
     aggregates: list[pl.DataFrame]
     links: LinkKeys | None
 
 
-@dataclass(slots=True, kw_only=True)
-class _Found:
-    """What is found, chunk by chunk."""
+class _Sums:
+    """What both checks add up over a table: aggregates, link keys, rows and fingerprint."""
 
-    aggregates: TableAggregates
-    rows: int = 0
+    def __init__(
+        self, table: Table, *, scope: Scope, checks: Iterable[Check], gather_links: bool
+    ) -> None:
+        self._mapping: MessageMapping = scope.mapping
+        self._aggregates = TableAggregates(table, checks=list(checks), scope=scope)
+        self._is_linked = bool(linked_keys(scope.mapping))
+        self._gathers = gather_links or self._is_linked
+        self.fingerprint = Fingerprint(table.schema())
+        self.links: list[LinkKeys] = []
+        self.rows = 0
+
+    def share(self, chunk: pl.DataFrame) -> tuple[pl.DataFrame, _Share]:
+        """Return a chunk with one column per slot, and what it adds; any thread may ask."""
+        self.fingerprint.add(chunk)
+        with computing(self._mapping):
+            prepared = self._mapping.prepare(chunk)
+            aggregates = self._aggregates.of(prepared)
+            links = link_keys(prepared, self._mapping) if self._gathers else None
+        return prepared, _Share(rows=chunk.height, aggregates=aggregates, links=links)
+
+    def add(self, share: _Share) -> None:
+        """Add what the next chunk adds."""
+        self.rows += share.rows
+        self._aggregates.add(share.aggregates)
+        if share.links is not None:
+            self.links.append(share.links)
+
+    def findings(self) -> pl.DataFrame:
+        """Return what only the whole table shows."""
+        with computing(self._mapping):
+            return self._aggregates.findings()
+
+    def components(self) -> pl.DataFrame | None:
+        """Return who is connected with whom by the rows of this table; None if nobody is."""
+        return components_of(LinkKeys.joined(self.links)) if self._is_linked else None
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the chunks of a full check leave: findings, the first messages, numbers of each row."""
+
     row_findings: list[pl.DataFrame] = field(default_factory=list)
     message_findings: list[pl.DataFrame] = field(default_factory=list)
     kept: list[pl.DataFrame] = field(default_factory=list)
-    links: list[LinkKeys] = field(default_factory=list)
-    first_rows: list[int] = field(default_factory=list)
-    first_messages: list[str] = field(default_factory=list)
+    first: list[tuple[int, str]] = field(default_factory=list)
 
-    def add(self, part: _Part) -> None:
-        """Add what is found in the next chunk; its messages are let go."""
-        self.rows += len(part.encoded.rows)
-        self.aggregates.add(part.aggregates)
-        self.row_findings.append(part.encoded.row_findings)
-        self.message_findings.append(part.encoded.message_findings)
-        self.kept.append(part.kept)
-        if part.links is not None:
-            self.links.append(part.links)
-        missing = KEPT_MESSAGES - len(self.first_rows)
+    def add(self, encoded: EncodedChunk, *, kept: pl.DataFrame) -> None:
+        """Add what the next chunk leaves; its messages are let go."""
+        self.row_findings.append(encoded.row_findings)
+        self.message_findings.append(encoded.message_findings)
+        self.kept.append(kept)
+        missing = KEPT_MESSAGES - len(self.first)
         if missing:
-            self.first_rows += part.encoded.messages["row"].head(missing).to_list()
-            self.first_messages += part.encoded.messages["message"].head(missing).to_list()
+            self.first += encoded.messages.select("row", "message").head(missing).rows()
 
 
-def _kept_columns(given: PassInput) -> list[pl.Expr]:
+def _kept_columns(scope: Scope) -> list[pl.Expr]:
     """Return what is kept of each row besides the size of its message."""
-    mapping, now = given.scope.mapping, given.scope.now
-    columns = [pl.col(ROW).alias("row"), order_key(lane_key(mapping)).alias("key")]
-    slot = mapping.find("timestamp")
+    columns = [pl.col(ROW).alias("row"), order_key(lane_key(scope.mapping)).alias("key")]
+    slot = scope.mapping.find("timestamp")
     if slot is None:
         return columns
     at = pl.col(slot.moment)
-    since = now - timedelta(hours=LIMITS["trigger_hours"].value)
-    recent = at >= since if mapping.call.name in TRIGGERING else pl.lit(value=False)
-    return [
-        *columns,
-        (at.dt.epoch("ms") // HOUR_MS).alias("hour"),
-        recent.fill_null(value=False).alias("recent"),
-    ]
+    since = scope.now - timedelta(hours=LIMITS["trigger_hours"].value)
+    recent = at >= since if scope.mapping.call.name in TRIGGERING else pl.lit(value=False)
+    hour = at.dt.epoch("ms") // HOUR_MS
+    return [*columns, hour.alias("hour"), recent.fill_null(value=False).alias("recent")]
 
 
 def _concluded(
-    given: PassInput,
     found: _Found,
+    sums: _Sums,
     *,
+    table: Table,
+    encoding: Encoding,
     shares: Mapping[str, float],
-    components: pl.DataFrame | None,
-    fingerprint: str,
+    batch_bytes: int,
 ) -> FullCheck:
-    """Return what all parts come to, without the rows that only the whole table rejects."""
-    mapping = given.scope.mapping
-    with computing(mapping):
-        table_wide = found.aggregates.findings()
+    """Return what all chunks come to, without the rows that only the whole table rejects."""
+    scope, components = encoding.scope, sums.components()
+    table_wide = sums.findings()
     blocking = table_wide.filter(pl.col("severity").is_in(BLOCKING))
     lost = blocking["row"].drop_nulls().unique()
     kept, late = found.kept, found.message_findings
@@ -246,49 +221,43 @@ def _concluded(
         is_kept = ~pl.col("row").is_in(lost.implode())
         kept, late = ([part.filter(is_kept) for part in parts] for parts in (kept, late))
     valid = sum(part.height for part in kept)
+    of_call = check_call(encoding.checks, scope=scope, notes=table.notes)
     findings = concluded(
-        pl.concat([
-            check_call(given.checks, scope=given.scope, notes=given.table.notes),
-            table_wide, *found.row_findings, *late,
-        ]),
-        checks=given.checks, rows=found.rows, rejected=found.rows - valid, shares=shares,
+        pl.concat([of_call, table_wide, *found.row_findings, *late]),
+        checks=encoding.checks, rows=sums.rows, rejected=sums.rows - valid, shares=shares,
     )  # fmt: skip
     is_lost = set(lost)
     return FullCheck(
         before_send=PreSendCheck(
-            rows=found.rows,
+            rows=sums.rows,
             blocking=blocking,
             refusals=_refusals(findings),
-            fingerprint=fingerprint,
+            fingerprint=sums.fingerprint.text,
             components=components,
         ),
         valid=valid,
         bytes=sum(int(part["bytes"].sum()) for part in kept),
-        batches=_batches(kept, given=given, components=components),
+        batches=_batches(kept, components=components, limit_bytes=batch_bytes)
+        if scope.mapping.call.batched
+        else valid,
         findings=findings,
         reasons=reasons(findings),
-        first_messages=tuple(
-            message
-            for row, message in zip(found.first_rows, found.first_messages, strict=True)
-            if row not in is_lost
-        ),
-        hours=_hours(kept) if mapping.find("timestamp") else None,
+        first_messages=tuple(message for row, message in found.first if row not in is_lost),
+        hours=_hours(kept) if scope.mapping.find("timestamp") else None,
     )
 
 
-def _batches(kept: list[pl.DataFrame], *, given: PassInput, components: pl.DataFrame | None) -> int:
+def _batches(
+    kept: Iterable[pl.DataFrame], *, components: pl.DataFrame | None, limit_bytes: int
+) -> int:
     """Return how many requests the chunks make: each is cut by itself, as it is when it is sent."""
-    if not given.scope.mapping.call.batched:
-        return sum(part.height for part in kept)
     return sum(
-        count_batches(
-            part["bytes"], lanes=lanes(part["key"], components), limit_bytes=given.batch_bytes
-        )
+        count_batches(part["bytes"], lanes=lanes(part["key"], components), limit_bytes=limit_bytes)
         for part in kept
     )
 
 
-def _hours(kept: list[pl.DataFrame]) -> pl.DataFrame:
+def _hours(kept: Iterable[pl.DataFrame]) -> pl.DataFrame:
     counted = [part.group_by("hour", "recent").agg(rows=pl.len()) for part in kept]
     schema = pl.Schema({"hour": pl.Int64, "recent": pl.Boolean, "rows": pl.get_index_type()})
     whole = pl.concat([schema.to_frame(), *counted])

@@ -15,7 +15,7 @@ from cio_frames.mapping import MessageMapping, computing
 from cio_frames.payloads import Segment, linked_keys
 from cio_frames.plan.chunks import (
     EncodedChunk,
-    PassInput,
+    Encoding,
     encode_chunk,
     encode_chunks,
     rows_at_once,
@@ -26,7 +26,7 @@ from cio_frames.plan.fixes import changes, offered
 from cio_frames.plan.full_check import FullCheck, PreSendCheck, check_before_send, check_fully
 from cio_frames.run import Choice, Job
 from cio_frames.spec import LIMITS
-from cio_frames.validation import BLOCKING, check_table
+from cio_frames.validation import BLOCKING, check_table, probes
 
 PREVIEW_ROWS = 1_000
 
@@ -79,7 +79,11 @@ class Pipeline:
         if self._results.full is not None:
             return None
         full, links = check_fully(
-            self.pass_input(), shares=self.checks.shares(), gather_links=gather_links
+            self.table,
+            encoding=self.encoding(),
+            batch_bytes=self.batch_bytes,
+            shares=self.checks.shares(),
+            gather_links=gather_links,
         )
         self._results.full, self._results.before_send = full, full.before_send
         return links
@@ -94,7 +98,7 @@ class Pipeline:
         if self.checks.shares():
             return self.check_fully(gather_links=gather_links)
         self._results.before_send, links = check_before_send(
-            self.pass_input(), gather_links=gather_links
+            self.table, scope=self.scope(), checks=self.applied, gather_links=gather_links
         )
         return links
 
@@ -112,7 +116,8 @@ class Pipeline:
         """Yield the rows chunk by chunk, checked and encoded, with this table's components if not given."""
         known = self.before_send
         return encode_chunks(
-            self.pass_input(),
+            self.table,
+            encoding=self.encoding(),
             known=known.blocking,
             components=known.components if components is None else components,
             chunk_rows=chunk_rows,
@@ -127,11 +132,10 @@ class Pipeline:
         first: int = 0,
     ) -> Iterator[Segment]:
         """Yield what becomes of each row, and the requests, segment by segment."""
-        known = self.before_send
         return segments(
-            self.pass_input(),
-            known=known.blocking,
-            components=known.components if components is None else components,
+            self.encode_chunks(components=components),
+            call=self.mapping.call,
+            batch_bytes=self.batch_bytes,
             choice=choice,
             plan=plan,
             first=first,
@@ -146,14 +150,10 @@ class Pipeline:
         if full is not None and len(full.first_messages) >= min(count, full.valid):
             return list(full.first_messages[:count])
         found: list[str] = []
-        given = self.pass_input()
-        tests = given.tests()
+        encoding = self.encoding()
         known, parts = self._first_parts()
         for part in parts:
-            encoded = encode_chunk(
-                part, scope=given.scope, checks=given.checks, tests=tests,
-                namespace=given.namespace, known=known,
-            )  # fmt: skip
+            encoded = encode_chunk(part, encoding=encoding, known=known)
             found += encoded.messages["message"].head(count - len(found)).to_list()
             if len(found) >= count:
                 break
@@ -178,14 +178,14 @@ class Pipeline:
         )
         return known, parts
 
-    def pass_input(self) -> PassInput:
-        """Return what a pass over the table is given, as of now."""
-        return PassInput(
-            table=self.table,
-            scope=self.scope(),
+    def encoding(self) -> Encoding:
+        """Return what decides which messages the rows become, as of now."""
+        scope = self.scope()
+        return Encoding(
+            scope=scope,
             checks=self.applied,
+            tests=probes(self.applied, scope=scope, notes=self.table.notes),
             namespace=self.namespace,
-            batch_bytes=self.batch_bytes,
         )
 
     def scope(self) -> Scope:
