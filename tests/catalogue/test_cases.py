@@ -25,6 +25,7 @@ from cio_frames.errors import (
     FrameError,
     InputFileError,
 )
+from cio_frames.plan.plan import planned
 
 NOW = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
 NAN, INF = float("nan"), float("inf")
@@ -358,7 +359,7 @@ RUNS = [
 def plan_of(case: Case, library: str) -> cio.Plan:
     """Return the plan for a case in a library."""
     made = getattr(cio.frame(case.makes[library]()), case.call)(**case.asked)
-    return replace(made, clock=lambda: NOW)
+    return planned(replace(made.pipeline, clock=lambda: NOW))
 
 
 def sent(plan: cio.Plan) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import cio_frames as cio
 from cio_frames.checks import CATALOGUE
+from cio_frames.plan.plan import planned
 
 NOW = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
 EXAMPLES = int(os.environ.get("CIO_FRAMES_DIFFERENTIAL_EXAMPLES", "40"))
@@ -80,7 +81,9 @@ ASKED: dict[str, dict[str, Any]] = {
 
 def planned(frame: Any, verb: str) -> cio.Plan:
     """Return the plan for a frame at a fixed time, with the repairs of ids that it needs."""
-    return replace(getattr(cio.frame(frame), verb)(**ASKED[verb]), clock=lambda: NOW)
+    return planned(
+        replace(getattr(cio.frame(frame), verb)(**ASKED[verb]).pipeline, clock=lambda: NOW)
+    )
 
 
 def told(plan: cio.Plan) -> list[Any]:
