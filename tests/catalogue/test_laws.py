@@ -79,9 +79,9 @@ ASKED: dict[str, dict[str, Any]] = {
 }
 
 
-def planned(frame: Any, verb: str) -> cio.Plan:
+def plan_now(frame: Any, verb: str) -> cio.Plan:
     """Return the plan for a frame at a fixed time, with the repairs of ids that it needs."""
-    return planned(
+    return plan_now(
         replace(getattr(cio.frame(frame), verb)(**ASKED[verb]).pipeline, clock=lambda: NOW)
     )
 
@@ -101,7 +101,7 @@ def test_libraries_find_the_same_and_write_the_same(table: pa.Table, verb: str):
         pl.DataFrame(pl.from_arrow(table)),
         table,
     ]
-    plans = [planned(frame, verb) for frame in frames]
+    plans = [plan_now(frame, verb) for frame in frames]
 
     findings = [told(plan) for plan in plans]
     messages = [plan.pipeline.messages(10) for plan in plans]
@@ -114,7 +114,7 @@ def test_libraries_find_the_same_and_write_the_same(table: pa.Table, verb: str):
 @given(table=tables(), verb=st.sampled_from(list(ASKED)))
 def test_repairs_come_to_an_end(table: pa.Table, verb: str):
     """Repairing whatever is offered leaves nothing to repair; rows always add up."""
-    plan = planned(table, verb)
+    plan = plan_now(table, verb)
     left = len(CATALOGUE)
     while plan.pipeline.offered and left:
         for code in list(plan.pipeline.offered):
@@ -137,7 +137,7 @@ def test_repairs_come_to_an_end(table: pa.Table, verb: str):
 @given(table=tables(), verb=st.sampled_from(list(ASKED)))
 def test_whatever_keeps_a_row_back_is_told(table: pa.Table, verb: str):
     """A row is left out exactly if a finding about it refuses or rejects it."""
-    plan = planned(table, verb)
+    plan = plan_now(table, verb)
     found = plan.pipeline.full_check.findings.filter(
         pl.col("severity").is_in(["refuse", "reject"]), pl.col("row").is_not_null()
     )
