@@ -17,16 +17,18 @@ ROUNDS = 3
 
 def checked(plan: cio.Plan) -> tuple[int, pl.DataFrame]:
     """Apply every check to every row, and encode nothing."""
-    scope, rows = plan.scope(), 0
-    tests = probes(plan.applied, scope=scope, notes=plan.table.notes)
+    scope, rows = plan.pipeline.scope(), 0
+    tests = probes(plan.pipeline.applied, scope=scope, notes=plan.pipeline.table.notes)
     findings = [
-        check_call(plan.applied, scope=scope, notes=plan.table.notes),
-        check_table(plan.table, checks=plan.applied, scope=scope),
+        check_call(plan.pipeline.applied, scope=scope, notes=plan.pipeline.table.notes),
+        check_table(plan.pipeline.table, checks=plan.pipeline.applied, scope=scope),
     ]
-    for chunk in plan.table.chunks(CHUNK_ROWS):
+    for chunk in plan.pipeline.table.chunks(CHUNK_ROWS):
         rows += chunk.height
-        findings.append(check(plan.mapping.prepare(chunk), tests=tests, raw=chunk).findings)
-    return rows, concluded(pl.concat(findings), checks=plan.applied, rows=rows)
+        findings.append(
+            check(plan.pipeline.mapping.prepare(chunk), tests=tests, raw=chunk).findings
+        )
+    return rows, concluded(pl.concat(findings), checks=plan.pipeline.applied, rows=rows)
 
 
 def peak_mb() -> int:
@@ -45,7 +47,7 @@ def main(rows: int) -> None:
         start = time.perf_counter()
         count, findings = checked(plan)
         times.append(time.perf_counter() - start)
-    print(f"{len(plan.applied)} checks, {count:,} rows, {findings.height:,} findings")
+    print(f"{len(plan.pipeline.applied)} checks, {count:,} rows, {findings.height:,} findings")
     print(f"checks alone: best {min(times):.2f} s, worst {max(times):.2f} s; peak {peak_mb()} MB")
     start = time.perf_counter()
     repr(plan)

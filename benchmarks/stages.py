@@ -29,7 +29,7 @@ from benchmarks.measure import sink
 from cio_frames.audit.runfile import RunInfo
 from cio_frames.audit.writer import Recorder
 from cio_frames.payloads import Batch, Segment, batches, encode
-from cio_frames.plan.pipeline import CHUNK_ROWS
+from cio_frames.plan.chunks import CHUNK_ROWS
 from cio_frames.run import Choice
 from cio_frames.sending.answers import Request
 from cio_frames.sending.events import BatchAttempted, BatchFinished, RunFinished, SegmentPlanned
@@ -77,17 +77,17 @@ def started(code: str) -> float:
 
 def planned(plan: cio.Plan, watch: Watch) -> None:
     """Do what comes before a request, chunk by chunk."""
-    with watch("glance"):
+    with watch("before sending"):
         assert not plan.refusals()
-    tests = probes(plan.applied, scope=plan.scope())
+    tests = probes(plan.pipeline.applied, scope=plan.pipeline.scope())
     with watch("read"):  # at once: what is read ahead would count for other stages
-        chunks = list(plan.table.chunks(CHUNK_ROWS))
+        chunks = list(plan.pipeline.table.chunks(CHUNK_ROWS))
     for chunk in chunks:
-        prepared = plan.mapping.prepare(chunk)
+        prepared = plan.pipeline.mapping.prepare(chunk)
         with watch("checks"):
             check(prepared, tests=tests, raw=chunk)
         with watch("encode"):
-            messages = encode(prepared, plan.mapping)
+            messages = encode(prepared, plan.pipeline.mapping)
         with watch("alone: JSON"):
             chunk.select(pl.struct(pl.exclude("__row__")).struct.json_encode())
         with watch("alone: hash"):
@@ -95,7 +95,7 @@ def planned(plan: cio.Plan, watch: Watch) -> None:
         with watch("cut"):
             batches(
                 messages,
-                plan=0, segment=0, call="track", batched=True, limit_bytes=plan.batch_bytes,
+                plan=0, segment=0, call="track", batched=True, limit_bytes=plan.pipeline.batch_bytes,
             )  # fmt: skip
 
 
@@ -188,14 +188,14 @@ def measured(rows: int, *, folder: Path) -> tuple[list[Stage], float]:
         event="event", user_id="user_id", timestamp="occurred_at"
     )
     planned(plan, watch)
-    segments = list(plan.segments(Choice()))
+    segments = list(plan.pipeline.segments(Choice()))
     bodies = packed(segments, watch)
     kept = recorded(segments, watch)
     posted(bodies, watch)
     per = {name: spent / rows * 1e6 for name, spent in watch.spent.items()}
     return [
         Stage(name="start", ours=started("import cio_frames"), alone=started("import polars"), least="import polars"),
-        Stage(name="glance: read, fingerprint, what forbids sending", ours=per["glance"]),
+        Stage(name="before sending: read, fingerprint, what forbids sending", ours=per["before sending"]),
         Stage(name="read again", ours=per["read"]),
         Stage(name="checks of each row", ours=per["checks"]),
         Stage(name="encode: JSON, hash, ids", ours=per["encode"],

@@ -8,6 +8,7 @@ request ends it all, and nothing is shown, retried or stopped.
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,8 @@ from cio_frames.audit.row_states import settle
 from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA
 from cio_frames.frames import Crew, Fingerprint, ahead
 from cio_frames.payloads import Batch, Segment
-from cio_frames.plan.pipeline import AT_ONCE, rows_at_once, segments
+from cio_frames.plan.chunks import AT_ONCE, encode_chunks, rows_at_once, segments
 from cio_frames.run import Choice
-from cio_frames.validation import FINDING_SCHEMA
 
 KEY, RUN = "0" * 64, "unchecked"
 REQUESTS = 16
@@ -39,8 +39,9 @@ def unchecked(path: str, url: str) -> None:
     plan = cio.frame(cio.scan(path)).track(
         event="event", user_id="user_id", timestamp="occurred_at"
     )
-    seen = Fingerprint(plan.table.schema())
-    for _ in ahead(seen.add, plan.table.chunks(rows_at_once(plan.table)), at_once=AT_ONCE):
+    table = plan.pipeline.table
+    seen = Fingerprint(table.schema())
+    for _ in ahead(seen.add, table.chunks(rows_at_once(table)), at_once=AT_ONCE):
         pass
     asyncio.run(sent(plan, url=url, folder=kept()))
 
@@ -79,13 +80,12 @@ async def sent(plan: cio.Plan, *, url: str, folder: Path) -> None:
 
 def planned(plan: cio.Plan, folder: Path) -> Iterator[Planned]:
     """Yield segments whose plan is on disk, with that plan."""
+    pipeline = plan.pipeline
+    encoding = replace(pipeline.encoding(), checks=(), tests=())
     for segment in segments(
-        plan.table,
-        scope=plan.scope(),
-        checks=(),
-        namespace=plan.namespace,
-        batch_bytes=plan.batch_bytes,
-        known=FINDING_SCHEMA.to_frame(),
+        encode_chunks(pipeline.table, encoding=encoding),
+        call=pipeline.mapping.call,
+        batch_bytes=pipeline.batch_bytes,
         choice=Choice(),
     ):
         rows = plan_of(segment, pii="hmac", key=KEY)

@@ -6,6 +6,7 @@ lie ready in a file (an encoder that costs nothing), with a single check, and wi
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from tempfile import gettempdir
@@ -19,7 +20,7 @@ from benchmarks.inputs import events_file
 from benchmarks.measure import Measured, measure, sink
 from benchmarks.ours import kept
 from cio_frames.frames import ROW
-from cio_frames.plan import pipeline
+from cio_frames.plan import chunks
 
 ROWS, TIMES = 1_000_000, 5
 CHEAPEST = cio.Checks(select=["message.no-id"])
@@ -40,17 +41,16 @@ def write_ready(path: str) -> None:
         return
     folder.mkdir()
     plan = plan_of(path)
-    for worked in pipeline.work(
-        plan.table, scope=plan.scope(), checks=(), namespace=plan.namespace, links=None
-    ):
-        worked.messages.rechunk().write_ipc(folder / f"{worked.number}.arrow")
+    encoding = replace(plan.pipeline.encoding(), checks=(), tests=())
+    for number, encoded in enumerate(chunks.encode_chunks(plan.pipeline.table, encoding=encoding)):
+        encoded.messages.rechunk().write_ipc(folder / f"{number}.arrow")
 
 
 def ready(path: str) -> Callable[..., pl.DataFrame]:
     """Return what stands for the encoder where its messages lie ready: they are mapped, not read."""
 
     def encode(prepared: pl.DataFrame, *_: Any, **__: Any) -> pl.DataFrame:
-        number = prepared[ROW][0] // pipeline.CHUNK_ROWS
+        number = prepared[ROW][0] // chunks.CHUNK_ROWS
         with pa.memory_map(str(_folder(path) / f"{number}.arrow")) as file:
             messages: Any = pl.from_arrow(pa.ipc.open_file(file).read_all(), rechunk=False)
         assert messages["row"].equals(prepared[ROW], check_names=False)
@@ -62,7 +62,7 @@ def ready(path: str) -> Callable[..., pl.DataFrame]:
 def send(name: str, path: str, url: str) -> None:
     """Send a file of events without what a variant leaves out."""
     if name.startswith("ready messages"):
-        vars(pipeline)["encode"] = ready(path)
+        vars(chunks)["encode"] = ready(path)
     client = cio.connect(endpoint=url, write_key="benchmark", rate=None)
     plan = plan_of(path, checks=CHEAPEST if name.endswith("one check") else None)
     run = plan.send(client, audit=kept(), progress=False)

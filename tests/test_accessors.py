@@ -23,7 +23,7 @@ SHARED = [
 MOST_MODULES = 180
 LATER = {
     "cio_frames.audit.row_states", "cio_frames.cli", "cio_frames.identity.model", "cio_frames.plan.estimate",
-    "cio_frames.plan.identity_preview", "cio_frames.plan.links", "cio_frames.plan.rehearsal", "cio_frames.sandbox.sandbox",
+    "cio_frames.plan.identity_preview", "cio_frames.plan.preview", "cio_frames.plan.rehearsal", "cio_frames.sandbox.sandbox",
 }  # fmt: skip
 """Modules that are loaded when something is sent, previewed or rehearsed."""
 OWN = {
@@ -104,7 +104,7 @@ def test_plans_come_back_in_the_users_library(frame_of):
     """Findings and rejected rows of pandas frames are pandas frames, else polars frames."""
     plan = cio.frame(frame_of({"id": ["u1", None], "n": [1, 2]})).identify(user_id="id")
 
-    kind = pd.DataFrame if plan.table.library == "pandas" else pl.DataFrame
+    kind = pd.DataFrame if plan.pipeline.table.library == "pandas" else pl.DataFrame
     assert isinstance(plan.findings, kind)
     assert isinstance(plan.rejected, kind)
     assert list(plan.rejected["reasons"]) == ["id.missing"]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import cio_frames as cio
 from cio_frames.plan import Plan
+from cio_frames.plan.plan import planned
 
 NOW = datetime(2026, 1, 15, tzinfo=UTC)
 TRACKED = {"user_id": "id", "anonymous_id": "anon", "event": "event", "timestamp": "t"}
@@ -37,7 +38,7 @@ rows = st.lists(
 
 def tracked(frame: pl.DataFrame) -> Plan:
     """Return a plan of events, as of a fixed moment."""
-    return replace(frame.cio.track(**TRACKED), clock=lambda: NOW)
+    return planned(replace(frame.cio.track(**TRACKED).pipeline, clock=lambda: NOW))
 
 
 @settings(max_examples=60, deadline=None)
@@ -46,7 +47,7 @@ def test_every_row_is_valid_or_blocked(data, chunk):
     """The rows with a message and those with a reason are all rows, and no row is both."""
     plan = tracked(pl.DataFrame(data, schema=SCHEMA))
 
-    for part in plan.worked(chunk_rows=chunk):
+    for part in plan.pipeline.encode_chunks(chunk_rows=chunk):
         valid, lost = part.messages["row"].to_list(), part.reasons["row"].to_list()
         blocking = part.findings.filter(pl.col("severity").is_in(["refuse", "reject"]))
         assert sorted([*valid, *lost]) == part.rows.to_list()
@@ -61,7 +62,7 @@ def test_counts_add_up(data):
     plan = tracked(pl.DataFrame(data, schema=SCHEMA))
 
     counts = plan.counts
-    messages = plan.messages(len(data))
+    messages = plan.pipeline.messages(len(data))
 
     assert counts["rows"] == len(data) == counts["valid"] + counts["rejected"]
     assert counts["valid"] == len(messages)
@@ -76,8 +77,8 @@ def test_findings_do_not_depend_on_chunks(data, chunk):
     """What is found about each row does not depend on the rows it is read with."""
     plan = tracked(pl.DataFrame(data, schema=SCHEMA))
 
-    parts = [part.findings for part in plan.worked(chunk_rows=chunk)]
-    whole = [part.findings for part in plan.worked(chunk_rows=100)]
+    parts = [part.findings for part in plan.pipeline.encode_chunks(chunk_rows=chunk)]
+    whole = [part.findings for part in plan.pipeline.encode_chunks(chunk_rows=100)]
 
     if data:
         order = ["row", "code", "column"]
@@ -140,7 +141,9 @@ def test_what_the_door_rejected_is_rejected():
     plan = cio.frame(table).identify(user_id="id")
 
     assert plan.counts["rejected"] == 1
-    assert [part.reasons["row"].to_list() for part in plan.worked(chunk_rows=1)] == [[], [1], []]
+    assert [
+        part.reasons["row"].to_list() for part in plan.pipeline.encode_chunks(chunk_rows=1)
+    ] == [[], [1], []]
 
 
 def test_a_note_of_a_file_counts_what_it_says(tmp_path):

@@ -72,7 +72,7 @@ def test_planning_makes_no_call_per_row(tmp_path):
     for rows in ROWS:
         plan = plan_of(rows, tmp_path)
         with counted() as counter:
-            planned = list(plan.segments(Choice()))
+            planned = list(plan.pipeline.segments(Choice()))
         assert sum(segment.rows.height for segment in planned) == rows
         calls.append(counter.calls)
 
@@ -114,10 +114,12 @@ def test_requests_are_full(tmp_path, rows):
     """Batches are filled to 95 % of the limit on average, but for the last of each segment."""
     plan = plan_of(rows, tmp_path)
 
-    sizes = [len(batch.body()) for segment in plan.segments(Choice()) for batch in full(segment)]
+    sizes = [
+        len(batch.body()) for segment in plan.pipeline.segments(Choice()) for batch in full(segment)
+    ]
 
-    assert max(sizes) <= plan.batch_bytes
-    assert sum(sizes) / len(sizes) >= FILL * plan.batch_bytes
+    assert max(sizes) <= plan.pipeline.batch_bytes
+    assert sum(sizes) / len(sizes) >= FILL * plan.pipeline.batch_bytes
 
 
 def full(segment: Segment):
@@ -131,7 +133,10 @@ def test_chunks_do_not_change_the_messages(tmp_path):
 
     whole, parts = (
         pl.concat(
-            [worked.messages.select("row", "message") for worked in plan.worked(chunk_rows=rows)]
+            [
+                worked.messages.select("row", "message")
+                for worked in plan.pipeline.encode_chunks(chunk_rows=rows)
+            ]
         )
         for rows in (10_000, 700)
     )
@@ -141,7 +146,7 @@ def test_chunks_do_not_change_the_messages(tmp_path):
 
 def test_bytes_are_copied_twice_at_most(tmp_path):
     """From messages to the body of a request, Python holds two copies of the bytes, no more."""
-    (segment,) = plan_of(2_000, tmp_path).segments(Choice())
+    (segment,) = plan_of(2_000, tmp_path).pipeline.segments(Choice())
     batch = segment.batches[0]
     batch.body()
 
@@ -155,10 +160,10 @@ def test_bytes_are_copied_twice_at_most(tmp_path):
 def test_messages_are_not_copied_into_python(tmp_path):
     """Planning keeps the messages in the engine: what Python holds meanwhile is half of them."""
     plan = plan_of(20_000, tmp_path)
-    list(plan_of(100, tmp_path).segments(Choice()))
+    list(plan_of(100, tmp_path).pipeline.segments(Choice()))
 
     with allocations() as peak:
-        (segment,) = plan.segments(Choice())
+        (segment,) = plan.pipeline.segments(Choice())
 
     assert peak() < 0.5 * segment.rows["bytes"].sum()
 
@@ -183,8 +188,12 @@ def test_times_written_as_text_are_read_once():
     """
     frame = pl.DataFrame({"id": ["u1"], "event": ["E"], "at": ["2026-01-02 03:04:05"]})
     plan = frame.cio.track(user_id="id", event="event", timestamp="at", timezone="Europe/Berlin")
-    slot = plan.mapping.find("timestamp")
-    times = [test for test in probes(plan.applied, scope=plan.scope()) if test.column == "at"]
+    slot = plan.pipeline.mapping.find("timestamp")
+    times = [
+        test
+        for test in probes(plan.pipeline.applied, scope=plan.pipeline.scope())
+        if test.column == "at"
+    ]
 
     parsing = {test.code for test in times if "strptime" in str(test.bad)}
     known = {test.code for test in times if {slot.moment, slot.skipped} & set(roots(test.bad))}
@@ -192,7 +201,7 @@ def test_times_written_as_text_are_read_once():
     assert parsing == {"time.unreadable", "time.compact"}
     assert known >= parsing | {"time.future", "time.early", "time.recent", "time.clock-change"}
     assert slot.moment in roots(
-        members(tree(plan.mapping), frame=plan.mapping.prepare(numbered(frame)))
+        members(tree(plan.pipeline.mapping), frame=plan.pipeline.mapping.prepare(numbered(frame)))
     )
 
 
@@ -203,7 +212,7 @@ def test_a_warning_about_every_row_is_small():
     every = pl.concat([frame] * rows)
 
     plan = every.cio.track(user_id="id", event="event", timestamp="at")
-    found = plan.survey.findings.filter(pl.col("code") == "time.naive-text")
+    found = plan.pipeline.full_check.findings.filter(pl.col("code") == "time.naive-text")
 
     assert found.height == rows
     assert found.rechunk().estimated_size() < 50 * rows

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 import cio_frames as cio
+from cio_frames.plan.plan import planned
 from torture.checker import ARRIVALS, ROWS
 
 HOLDING = ("identify", "alias")
@@ -67,12 +68,16 @@ class Input:
         plans = [
             self.calls[place % len(self.calls)](piece) for place, piece in enumerate(self._pieces)
         ]
-        return cio.backfill([replace(plan, batch_bytes=self.batch_bytes) for plan in plans])
+        return cio.backfill(
+            [planned(replace(plan.pipeline, batch_bytes=self.batch_bytes)) for plan in plans]
+        )
 
     @cached_property
     def rows(self) -> pl.DataFrame:
         """What the checker is told of the rows."""
-        texts = [text for plan in self.plan.plans for text in plan.messages(self.frame.height)]
+        texts = [
+            text for plan in self.plan.plans for text in plan.pipeline.messages(self.frame.height)
+        ]
         hashes = {key_of(text): sha256(text.encode()).hexdigest() for text in texts}
         places = [
             piece.select(

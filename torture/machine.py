@@ -172,7 +172,7 @@ class Machine(RuleBasedStateMachine):
         )
         now = clock(jump=self.jump)
         recorder(RunStarted(run_id=RUN_ID, at=now.now()))
-        job = self.given.plan.job()
+        job = self.given.plan.pipelines.job()
         before = cio.audit(self._directory).messages
         await send(
             job.segments(choice), client=client, tell=recorder, stop=stop, clock=now,

@@ -90,7 +90,8 @@ def sizes(*, seed: int, combinations: int) -> Line:
     frame = people(240, people=60, seed=seed).with_columns(
         pad=pl.Series(["x" * length for length in lengths])
     )
-    unchecked = replace(padded(frame), checks=cio.Checks(ignore=["message.too-large"]))
+    checks = cio.Checks(ignore=["message.too-large"])
+    unchecked = replace(padded(frame).pipeline, checks=checks)
     bytes_of = [len(text.encode()) for text in unchecked.messages(240)]
     over = [row for row, size in enumerate(bytes_of) if size > MESSAGE_BYTES]
     given = Input(frame=frame, poison=over, calls=(padded,))

@@ -50,7 +50,7 @@ def check(
     require_written((findings, rejected))
     plan = plan_of(files, fields=fields, rules=rules or Rules())
     if findings is not None:
-        put_rows(findings, as_texts(plan.survey.findings))
+        put_rows(findings, as_texts(plan.pipeline.full_check.findings))
     if rejected is not None:
         put_rows(rejected, plan.rejected)
     if output is None:
@@ -80,8 +80,8 @@ def preview(
         format: How it is written.
     """
     plan = plan_of(files, fields=fields, rules=rules or Rules())
-    messages = plan.messages(rows)
-    mapping = plan.mapping.describe()
+    messages = plan.pipeline.messages(rows)
+    mapping = plan.pipeline.mapping.describe()
     if format == "json":
         raw = [msgspec.Raw(message.encode()) for message in messages]
         say_json({"call": plan.call, "mapping": mapping, "messages": raw})
@@ -126,7 +126,7 @@ def _plain(plan: Plan, *, findings: Path | None) -> dict[str, Any]:
     """Return the report as plain values."""
     view = _spoken_view(plan)
     listed: dict[str, Any] = (
-        {"findings": plan.survey.findings.to_dicts()}
+        {"findings": plan.pipeline.full_check.findings.to_dicts()}
         if findings is None
         else {"findings_file": str(findings)}
     )
@@ -135,7 +135,7 @@ def _plain(plan: Plan, *, findings: Path | None) -> dict[str, Any]:
         "source": view.source,
         "verdict": verdict(plan).name.lower(),
         "counts": plan.counts,
-        "mapping": plan.mapping.describe(),
+        "mapping": plan.pipeline.mapping.describe(),
         "groups": view.findings,
         "fixes": pl.DataFrame(plan.fixes).to_dicts(),
         "notes": view.notes,
@@ -144,7 +144,7 @@ def _plain(plan: Plan, *, findings: Path | None) -> dict[str, Any]:
 
 
 def _spoken_view(plan: Plan) -> PlanView:
-    view = plan_view(plan)
+    view = plan_view(plan.pipeline)
     return replace(view, findings=tuple(map(_spoken_finding, view.findings)))
 
 
@@ -158,7 +158,7 @@ def _spoken_finding(finding: FindingView) -> FindingView:
 def _preview(plan: Plan, messages: list[str], *, mapping: list[dict[str, str]]) -> list[str]:
     rows = [(row["field"], row["column"], row["how"], row["reason"]) for row in mapping]
     blocks = [
-        text.head(plan.call, plan.table.label),
+        text.head(plan.call, plan.pipeline.table.label),
         "Mapping\n" + text.columns(_MAPPING, rows, indent="  "),
     ]
     if not messages:

@@ -147,7 +147,7 @@ def _figures(sent: Sent) -> str:
 
 def _blocking(plan: Plan) -> Iterator[tuple[str, list[int], str]]:
     """Yield why rows are left out: code, row numbers, sentence; most rows first."""
-    found = plan.survey.findings.filter(
+    found = plan.pipeline.full_check.findings.filter(
         pl.col("severity").is_in(BLOCKING), pl.col("row").is_not_null()
     )
     grouped = found.group_by("code").agg(
@@ -177,7 +177,7 @@ def _refusal(plan: Plan) -> str:
     try:
         plan.require_sendable()
     except PlanRefusedError:
-        found = plan.survey.findings
+        found = plan.pipeline.full_check.findings
         groups = found.filter(pl.col("severity").is_in(BLOCKING)).group_by(
             "severity", "code", "column", maintain_order=True
         )

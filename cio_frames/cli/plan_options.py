@@ -15,6 +15,7 @@ from cio_frames.cli.options import Fields, Rules
 from cio_frames.errors import UsageError
 from cio_frames.frames import scan
 from cio_frames.plan import Plan
+from cio_frames.plan.plan import planned
 
 _COLUMNS = (
     "user_id", "anonymous_id", "event", "name", "group_id", "object_type_id", "previous_id",
@@ -51,7 +52,8 @@ def plan_of(files: Sequence[str], *, fields: Fields, rules: Rules) -> Plan:
     for code in rules.fix:
         plan = plan.fix(code)
     label = ", ".join(Path(file).name for file in files)
-    return replace(plan, table=replace(plan.table, label=label))
+    table = replace(plan.pipeline.table, label=label)
+    return planned(replace(plan.pipeline, table=table))
 
 
 def arguments(fields: Fields, rules: Rules, *, columns: Collection[str]) -> dict[str, Any]:

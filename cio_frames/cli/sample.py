@@ -12,6 +12,7 @@ from cio_frames.checks import Checks, Severity
 from cio_frames.errors import InputFileError
 from cio_frames.frames import scan
 from cio_frames.plan import Plan
+from cio_frames.plan.plan import planned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +152,8 @@ def plan_for(load: Load, *, data: Path) -> Plan:
     """
     path = _existing(data / load.file, data=data)
     plan: Plan = getattr(frame(scan(path)), load.call)(**load.given)
-    return replace(plan, table=replace(plan.table, label=load.file))
+    table = replace(plan.pipeline.table, label=load.file)
+    return planned(replace(plan.pipeline, table=table))
 
 
 def mended(*, data: Path) -> tuple[Plan, list[str]]:
@@ -166,7 +168,7 @@ def mended(*, data: Path) -> tuple[Plan, list[str]]:
     dropped, severity = list(_DROPPED), dict(_STRICT)
     plan, repairs = _repaired(_stripped(dropped, severity, data=data))
     for _ in range(_ROUNDS):
-        refused = plan.survey.findings.filter(pl.col("severity") == "refuse")
+        refused = plan.pipeline.full_check.findings.filter(pl.col("severity") == "refuse")
         if refused.is_empty():
             break
         for (code, column), found in refused.group_by("code", "column", maintain_order=True):

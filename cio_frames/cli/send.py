@@ -19,7 +19,7 @@ from cio_frames.cli.wording import spoken
 from cio_frames.errors import RunError, UsageError
 from cio_frames.plan import resume as take_up
 from cio_frames.run import Run
-from cio_frames.run.report import run_view
+from cio_frames.run.run import run_view
 from cio_frames.sandbox import Sandbox
 from cio_frames.sending import Client, connect
 from cio_frames.views import summary

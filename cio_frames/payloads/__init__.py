@@ -6,14 +6,17 @@ from cio_frames.payloads.batches import (
     Batch,
     Segment,
     batches,
+    count_batches,
     cut,
 )
 from cio_frames.payloads.encode import (
     MESSAGE_SCHEMA,
     encode,
     lane_key,
+    lanes,
     linked_keys,
     numbered,
+    order_key,
     person_key,
     tree,
 )
@@ -27,11 +30,14 @@ __all__ = [
     "Batch",
     "Segment",
     "batches",
+    "count_batches",
     "cut",
     "encode",
     "lane_key",
+    "lanes",
     "linked_keys",
     "numbered",
+    "order_key",
     "person_key",
     "tree",
 ]

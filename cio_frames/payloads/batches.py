@@ -158,6 +158,25 @@ def _intervals(
         start = stop
 
 
+def count_batches(sizes: pl.Series, *, lanes: pl.Series, limit_bytes: int) -> int:
+    """Return how many requests `batches` makes of messages that may share them.
+
+    Args:
+        sizes: Bytes of each message, in the order of the rows.
+        lanes: Lane of each message.
+        limit_bytes: The most bytes of a body.
+    """
+    order = _sending_order(lanes)
+    return len(cut(sizes.to_numpy()[order], lanes=lanes.to_numpy()[order], limit_bytes=limit_bytes))
+
+
+def _sending_order(lanes: pl.Series) -> "npt.NDArray[np.int64]":
+    """Return the positions of rows by lane; the rows of a lane keep their order."""
+    import numpy as np
+
+    return np.argsort(lanes.to_numpy().astype(np.int16), kind="stable")  # a radix sort, of 16 bits
+
+
 def batches(
     messages: pl.DataFrame, *, plan: int, segment: int, call: str, batched: bool, limit_bytes: int
 ) -> tuple[tuple[Batch, ...], pl.Series]:
@@ -176,8 +195,7 @@ def batches(
     """
     import numpy as np
 
-    # A stable sort of 16-bit numbers is a radix sort: the rows of a lane keep their order.
-    order = np.argsort(messages["lane"].to_numpy().astype(np.int16), kind="stable")
+    order = _sending_order(messages["lane"])
     messages = messages.select("row", "lane", "path", "bytes", "message")[order]
     lanes, sizes = messages["lane"].to_numpy(), messages["bytes"].to_numpy()
     if batched:

@@ -218,17 +218,27 @@ def _together(
     parts: pl.DataFrame, components: pl.DataFrame | None, *, mapping: MessageMapping
 ) -> tuple[pl.Series, pl.Series]:
     """Return the lane of each row, and the person it is about as a number."""
-    ordered = person = _component(parts["key"], components)
+    keys = parts.select(order_key(pl.col("key"))).to_series()
+    person = keys
     if mapping.call.name in _LANE:
-        person = _component(parts["who"], components)
-    return (ordered % LANES).cast(pl.Int32).alias("lane"), person.alias("component")
+        person = parts.select(order_key(pl.col("who"))).to_series()
+    return lanes(keys, components), _component(person, components).alias("component")
+
+
+def order_key(identifier: pl.Expr) -> pl.Expr:
+    """Return the number of whose order a row keeps; those without an identifier share one."""
+    return numbered(identifier).fill_null(NOBODY)
+
+
+def lanes(keys: pl.Series, components: pl.DataFrame | None) -> pl.Series:
+    """Return the lane of each row, from whose order it keeps as `order_key` numbers them."""
+    return (_component(keys, components) % LANES).cast(pl.Int32).alias("lane")
 
 
 def _component(keys: pl.Series, components: pl.DataFrame | None) -> pl.Series:
-    own = keys.to_frame("key").select(numbered(pl.col("key")).fill_null(NOBODY))
     if components is None:
-        return own.to_series()
-    found = own.join(components, on="key", how="left", maintain_order="left")
+        return keys
+    found = keys.to_frame("key").join(components, on="key", how="left", maintain_order="left")
     return found.select(pl.coalesce("component", "key")).to_series()
 
 

@@ -3,14 +3,16 @@
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import polars as pl
 
 from cio_frames.errors import engine_errors
-from cio_frames.identity.preview import Premise, Preview, profiles
+from cio_frames.identity.preview import Premise, profiles
 from cio_frames.payloads.batches import ENVELOPE_BYTES
-from cio_frames.plan.identity_preview import foresee
+from cio_frames.plan.full_check import KEPT_MESSAGES
+from cio_frames.plan.pipeline import Pipeline, Pipelines, PreviewCounts
+from cio_frames.plan.preview import preview_counts
 from cio_frames.run import Run
 from cio_frames.sending import Client
 from cio_frames.spec import CALLS
@@ -20,13 +22,9 @@ from cio_frames.views.estimate import EstimateView, Line
 from cio_frames.views.html import bundle
 from cio_frames.views.wording import duration, many, number, size
 
-if TYPE_CHECKING:
-    from cio_frames.plan.plan import Plan
-
 BOUNDS: Final = ("the rate of requests", "the time answers take", "this machine")
 CONCURRENCY: Final = 16
 ENCODED_ROWS_PER_S: Final = 150_000
-SAMPLE_ROWS: Final = 2_000
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -90,7 +88,7 @@ class Estimate:
             Line(what="bytes", estimate=size(self.bytes)),
             Line(
                 what="bytes, compressed", estimate=f"about {size(self.compressed_bytes)}",
-                why=f"from a sample of at most {number(SAMPLE_ROWS)} rows of each plan",
+                why=f"from a sample of at most {number(KEPT_MESSAGES)} rows of each plan",
             ),
             Line(what="time", estimate=f"about {duration(self.seconds)}", why=f"set by {self.bound}"),
             Line(
@@ -160,7 +158,7 @@ class Comparison:
 
 @engine_errors("requests were estimated")
 def estimate(
-    plans: Sequence["Plan"],
+    pipelines: Pipelines,
     premise: Premise,
     *,
     client: Client | None,
@@ -172,7 +170,7 @@ def estimate(
     """Return what sending plans will take.
 
     Args:
-        plans: The plans, in order.
+        pipelines: The plans, in order.
         premise: What the identity preview assumes.
         client: Where they would be sent, for its limits.
         rate: Requests per second, where there is no client.
@@ -180,16 +178,16 @@ def estimate(
         price_per_profile: What a new profile costs.
         progress: How to show how far the preview is.
     """
-    found = foresee(plans, premise, progress=progress)
+    plans = pipelines.checked()
+    found = preview_counts(pipelines, premise, progress=progress)
     counts = [plan.counts for plan in plans]
     rows = sum(count["valid"] for count in counts)
     requests = sum(count["batches"] for count in counts)
     sizes = [_body_bytes(plan, count) for plan, count in zip(plans, counts, strict=True)]
     ratios = [_ratio(plan, client) for plan in plans]
     seconds, bound = _time(plans, counts, client=client, rate=rate, latency_s=latency_s)
-    created = found.summary["creates"]
     return Estimate(
-        label=" + ".join(plan.call for plan in plans),
+        label=pipelines.label,
         rows=rows,
         requests=requests,
         message_bytes=sum(count["bytes"] for count in counts),
@@ -199,37 +197,37 @@ def estimate(
         ),
         seconds=seconds,
         bound=bound,
-        new_profiles=created,
-        removed_profiles=_removed(found, premise, created=created),
-        objects=found.groups.height,
-        price=None if price_per_profile is None else created * price_per_profile,
+        new_profiles=found.creates,
+        removed_profiles=_removed(found, premise),
+        objects=found.objects,
+        price=None if price_per_profile is None else found.creates * price_per_profile,
         compared=premise.known is not None,
     )
 
 
-def _removed(found: Preview, premise: Premise, *, created: int) -> int:
+def _removed(found: PreviewCounts, premise: Premise) -> int:
     """Return how many people of the export are gone in the end."""
     before = 0 if premise.known is None else profiles(premise.known)
-    return before + created - int(found.summary["people"])
+    return before + found.creates - found.people
 
 
-def _body_bytes(plan: "Plan", count: dict[str, int]) -> int:
+def _body_bytes(plan: Pipeline, count: dict[str, int]) -> int:
     """Return the bytes of all bodies: messages, commas between them, and envelopes."""
     if not CALLS[plan.call].batched:
         return count["bytes"]
     return count["bytes"] + count["valid"] - count["batches"] + ENVELOPE_BYTES * count["batches"]
 
 
-def _ratio(plan: "Plan", client: Client | None) -> float:
+def _ratio(plan: Pipeline, client: Client | None) -> float:
     """Return how small a body becomes on the wire, from a sample of the first rows."""
     if CALLS[plan.call].api != "pipelines" or (client is not None and not client.gzip):
         return 1.0
-    body = ",".join(plan.messages(SAMPLE_ROWS)).encode()
+    body = ",".join(plan.messages(KEPT_MESSAGES)).encode()
     return len(zlib.compress(body, 1)) / len(body) if body else 1.0
 
 
 def _time(
-    plans: Sequence["Plan"],
+    plans: Sequence[Pipeline],
     counts: Sequence[dict[str, int]],
     *,
     client: Client | None,

@@ -1,20 +1,19 @@
 """An identity preview as the plain values that its report is drawn from."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import polars as pl
 
 from cio_frames.identity import plan_order
 from cio_frames.identity.clusters import drawn
 from cio_frames.identity.conflicts import MINOR, kinds
+from cio_frames.identity.preview import Premise, Preview
 from cio_frames.identity.visits import WHY
+from cio_frames.plan.pipeline import Pipelines
 from cio_frames.views.graph import Edge, GraphView, Node
 from cio_frames.views.identity import ConflictView, IdentityView
 from cio_frames.views.wording import many, number
-
-if TYPE_CHECKING:
-    from cio_frames.plan.identity_preview import IdentityPreview
 
 SHOWN_MERGES: Final = 12
 SHOWN_OBJECTS: Final = 8
@@ -24,13 +23,12 @@ PICTURES: Final = 3
 BANDS: Final = ((1, 1), (2, 2), (3, 3), (4, 9), (10, 99), (100, None))
 
 
-def identity_view(preview: "IdentityPreview") -> IdentityView:
+def identity_view(found: Preview, premise: Premise, pipelines: Pipelines) -> IdentityView:
     """Return what the report of a preview shows."""
-    found, summary = preview.found, preview.found.summary
-    known = preview.premise.known
+    summary, several = found.summary, len(pipelines.each) > 1
     return IdentityView(
-        source=" + ".join(f"{plan.call} ({plan.table.label})" for plan in preview.plans),
-        compared=_compared(known),
+        source=" + ".join(f"{each.call} ({each.table.label})" for each in pipelines.each),
+        compared=_compared(premise.known),
         figures=(
             ("rows", number(summary["rows"])),
             ("created", number(summary["creates"])),
@@ -44,21 +42,21 @@ def identity_view(preview: "IdentityPreview") -> IdentityView:
         created=summary["creates"],
         updated=summary["updates"],
         visitors=summary["visitors"],
-        conflicts=tuple(_conflicts(found.conflicts, several=len(preview.plans) > 1)),
-        merges=tuple(_merges(found.merges, several=len(preview.plans) > 1)),
+        conflicts=tuple(_conflicts(found.conflicts, several=several)),
+        merges=tuple(_merges(found.merges, several=several)),
         merged=found.merges.height,
         fates=tuple(
             (WHY[outcome], number(events))
             for outcome, events in summary["anonymous_events"].items()
         ),
-        groups=tuple(_objects(found.groups, several=len(preview.plans) > 1)),
+        groups=tuple(_objects(found.groups, several=several)),
         objects=found.groups.height,
         sizes=tuple(_sizes(found.clusters)),
         pictures=tuple(_picture(cluster) for cluster in drawn(found, most=PICTURES)),
-        advice=tuple(_order(preview)),
+        advice=tuple(_order(found, pipelines.calls)),
         choices=tuple(
             (row["setting"], str(row["value"]), row["meaning"])
-            for row in preview.premise.settings.choices()
+            for row in premise.settings.choices()
         ),
     )
 
@@ -71,8 +69,7 @@ def _compared(known: pl.DataFrame | None) -> str:
     return f"Compared with the {many(known.height, 'person', 'people')} of the export."
 
 
-def _order(preview: "IdentityPreview") -> list[str]:
-    found, calls = preview.found, [plan.call for plan in preview.plans]
+def _order(found: Preview, calls: Sequence[str]) -> list[str]:
     losses = plan_order.losses(found, calls=calls)
     chains = plan_order.chains(found).height
     lines = plan_order.sentences(losses, chains=chains, strays=plan_order.strays(found))

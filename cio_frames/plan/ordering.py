@@ -1,7 +1,7 @@
 """Advice on the order of a back-fill: what the given one loses, and a better one."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -9,13 +9,11 @@ from cio_frames.errors import MappingError
 from cio_frames.identity import plan_order
 from cio_frames.identity.plan_order import Loss
 from cio_frames.identity.preview import Premise
-from cio_frames.plan.identity_preview import foresee
+from cio_frames.plan.pipeline import Pipelines
+from cio_frames.plan.preview import identity_preview
 from cio_frames.views.displays import ShowProgress
 from cio_frames.views.html import bundle
 from cio_frames.views.narrative import narrated
-
-if TYPE_CHECKING:
-    from cio_frames.plan.plan import Plan
 
 SPLIT: Final = (
     "Split it and give all parts to cio.backfill: events without user_id before the people, events "
@@ -77,27 +75,19 @@ class Advice:
         return bundle(drawn.html, drawn.text)
 
 
-def advise(
-    plans: tuple["Plan", ...], premise: Premise, *, progress: ShowProgress = False
-) -> Advice:
-    """Return advice on the order of plans.
-
-    Args:
-        plans: The plans, in the given order.
-        premise: What is assumed.
-        progress: How to show how far it is.
-    """
-    calls = tuple(plan.call for plan in plans)
-    found = foresee(plans, premise, progress=progress)
+def advise(pipelines: Pipelines, premise: Premise, *, progress: ShowProgress = False) -> Advice:
+    """Return advice on the order of plans."""
+    calls = pipelines.calls
+    found = identity_preview(pipelines, premise, progress=progress)
     losses = plan_order.losses(found, calls=calls)
-    wishes, better, left = list(losses), plan_order.advised(len(plans), losses), losses
+    wishes, better, left = list(losses), plan_order.advised(len(calls), losses), losses
     for _ in range(ROUNDS):
         if not left or better is None:
             break
-        again = foresee([plans[place] for place in better], premise, progress=progress)
+        again = identity_preview(pipelines.in_order(better), premise, progress=progress)
         left = plan_order.losses(again, calls=[calls[place] for place in better])
         wishes += [replace(loss, first=better[loss.first], then=better[loss.then]) for loss in left]
-        better = plan_order.advised(len(plans), wishes) if left else better
+        better = plan_order.advised(len(calls), wishes) if left else better
     return Advice(
         calls=calls,
         losses=tuple(losses),
@@ -108,16 +98,16 @@ def advise(
     )
 
 
-def in_advised_order(plans: tuple["Plan", ...], premise: Premise) -> tuple["Plan", ...]:
+def in_advised_order(pipelines: Pipelines, premise: Premise) -> Pipelines:
     """Return plans in the advised order.
 
     Raises:
         MappingError: No order loses nothing.
     """
-    advice = advise(plans, premise)
+    advice = advise(pipelines, premise)
     if advice.order is None:
         raise MappingError(
             f'order="advised": no order of these plans loses nothing. {SPLIT} '
             "backfill.advice() tells which plan."
         )
-    return tuple(plans[place] for place in advice.order)
+    return pipelines.in_order(advice.order)

@@ -1,369 +1,389 @@
-"""One pass over a plan's rows: chunk by chunk, checked and encoded, nothing kept behind."""
+"""Tables on their way to messages: what passes over them find is found once, and kept here."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from itertools import chain
+from typing import Any
 
 import polars as pl
 
-from cio_frames.checks import Check, Scope
+from cio_frames.checks import CATALOGUE, Check, Checks, Scope, utc_now
 from cio_frames.errors import engine_errors
-from cio_frames.frames import Fingerprint, Table, ahead
-from cio_frames.mapping import computing
-from cio_frames.payloads import (
-    SEGMENT_SCHEMA,
-    Batch,
-    Segment,
-    batches,
-    encode,
+from cio_frames.frames import ROW, Table
+from cio_frames.mapping import MessageMapping, computing
+from cio_frames.payloads import Segment, linked_keys
+from cio_frames.plan.chunks import (
+    EncodedChunk,
+    Encoding,
+    encode_chunk,
+    encode_chunks,
+    rows_at_once,
+    segments,
 )
-from cio_frames.run import Choice
-from cio_frames.validation import (
-    BLOCKING,
-    Gathering,
-    check,
-    check_call,
-    check_messages,
-    check_table,
-    concluded,
-    probes,
-    reasons,
-)
+from cio_frames.plan.components import LinkKeys, components_of, link_keys
+from cio_frames.plan.fixes import changes, offered
+from cio_frames.plan.full_check import FullCheck, PreSendCheck, check_before_send, check_fully
+from cio_frames.run import Choice, Job
+from cio_frames.spec import LIMITS
+from cio_frames.validation import BLOCKING, check_table, probes
 
-CHUNK_ROWS = 50_000
-"""The most rows of a chunk. Each chunk has costs that do not depend on its size, so smaller ones are
-slower; larger ones take more memory than a laptop's user expects."""
-
-CHUNK_CELLS = 1_600_000
-"""The most cells of a chunk, so that wide tables take little more memory than narrow ones."""
-
-AT_ONCE = 2
-"""How many chunks are worked on at once: one alone leaves a core idle now and then."""
+PREVIEW_ROWS = 1_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Worked:
-    """A chunk after checks and encoding.
+@dataclass(slots=True)
+class _Results:
+    """What the passes over a table have found so far."""
 
-    Attributes:
-        number: Position of the chunk.
-        rows: Row numbers of the chunk.
-        messages: The messages of the rows that can be sent, in the order of the rows.
-        findings: What was found about the rows of the chunk.
-        reasons: Row, code and error of each row that cannot be sent.
-    """
-
-    number: int
-    rows: pl.Series
-    messages: pl.DataFrame
-    findings: pl.DataFrame
-    reasons: pl.DataFrame
+    before_send: PreSendCheck | None = None
+    full: FullCheck | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Survey:
-    """What one pass over all rows found.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pipeline:
+    """One table, and everything that decides which messages it becomes."""
 
-    Attributes:
-        rows: Rows read.
-        valid: Rows that would be sent.
-        bytes: Bytes of their messages.
-        batches: Requests they would take.
-        findings: Everything found, worst first.
-        reasons: Row, code and error of each row that would not be sent.
-    """
+    table: Table
+    mapping: MessageMapping
+    checks: Checks = field(default_factory=Checks)
+    namespace: str = ""  # keeps message ids of one place apart from those of another
+    clock: Callable[[], datetime] = utc_now  # tells the planned time of sending
+    steps: tuple[MessageMapping, ...] = ()  # the mapping as it was before each repair
+    message_bytes: int = LIMITS["message_bytes"].value
+    batch_bytes: int = LIMITS["batch_bytes"].value
+    _results: _Results = field(default_factory=_Results, init=False, repr=False)
 
-    rows: int
-    valid: int
-    bytes: int
-    batches: int
-    findings: pl.DataFrame
-    reasons: pl.DataFrame
+    @property
+    def call(self) -> str:
+        """The name of the call."""
+        return self.mapping.call.name
 
+    @property
+    def full_check(self) -> FullCheck:
+        """What all checks find, in one pass."""
+        if self._results.full is None:
+            self.check_fully(gather_links=False)
+        assert self._results.full is not None  # noqa: S101 - the pass has filled it
+        return self._results.full
 
-def work(
-    table: Table,
-    *,
-    scope: Scope,
-    checks: Sequence[Check],
-    namespace: str,
-    chunk_rows: int | None = None,
-    known: pl.DataFrame | None = None,
-    links: pl.DataFrame | None = None,
-) -> Generator[Worked]:
-    """Check and encode a table chunk by chunk, in threads. Close it unless it is read to the end.
+    @property
+    def before_send(self) -> PreSendCheck:
+        """What must be known before sending: of the full check, or found in a faster pass."""
+        if self._results.before_send is None:
+            self.check_before_send(gather_links=False)
+        assert self._results.before_send is not None  # noqa: S101 - the pass has filled it
+        return self._results.before_send
 
-    Args:
-        table: The rows.
-        scope: The mapping and what else the checks may know.
-        checks: The checks that apply.
-        namespace: Keeps message ids of one place apart from those of another.
-        chunk_rows: Rows of a chunk, by the width of the table if not given; message ids and bytes
-            do not depend on it.
-        known: Findings that a look at the whole table has made already.
-        links: Who is connected with whom, from `links_of`; found in this table alone if not given.
-    """
-    from cio_frames.plan.links import links_of
+    def check_fully(self, *, gather_links: bool) -> LinkKeys | None:
+        """Run the full check unless it has run; return the link keys if it gathered them."""
+        if self._results.full is not None:
+            return None
+        full, links = check_fully(
+            self.table,
+            encoding=self.encoding(),
+            batch_bytes=self.batch_bytes,
+            shares=self.checks.shares(),
+            gather_links=gather_links,
+        )
+        self._results.full, self._results.before_send = full, full.before_send
+        return links
 
-    tests = probes(checks, scope=scope, notes=table.notes)
-    links = links_of([(table, scope)]) if links is None else links
+    def check_before_send(self, *, gather_links: bool) -> LinkKeys | None:
+        """Run the check before sending unless one has run; return link keys if it gathered them.
 
-    def worked(numbered: tuple[int, pl.DataFrame]) -> Worked:
-        number, chunk = numbered
-        with computing(scope.mapping):
-            prepared = scope.mapping.prepare(chunk)
-        checked = check(prepared, tests=tests, known=known, raw=chunk)
-        messages = encode(checked.valid, scope.mapping, namespace=namespace, components=links)
-        late = check_messages(messages, checks=checks, scope=scope, prepared=prepared)
-        refused = late.filter(pl.col("severity").is_in(BLOCKING))["row"]
-        found = pl.concat([checked.findings, late])
-        return Worked(
-            number=number,
-            rows=checked.rows,
-            messages=messages.filter(~pl.col("row").is_in(refused.implode()))
-            if len(refused)
-            else messages,
-            findings=found,
-            reasons=reasons(found),
+        Shares of rows that may fail can be judged by the full check only.
+        """
+        if self._results.before_send is not None:
+            return None
+        if self.checks.shares():
+            return self.check_fully(gather_links=gather_links)
+        self._results.before_send, links = check_before_send(
+            self.table, scope=self.scope(), checks=self.applied, gather_links=gather_links
+        )
+        return links
+
+    @engine_errors("the table was read")
+    def link_keys(self) -> LinkKeys:
+        """Return whom the rows name, in a pass for nothing else."""
+        parts = []
+        with closing(self.table.chunks(rows_at_once(self.table))) as chunks:
+            for chunk in chunks:
+                with computing(self.mapping):
+                    parts.append(link_keys(self.mapping.prepare(chunk), self.mapping))
+        return LinkKeys.joined(parts)
+
+    def encode_chunks(
+        self, *, components: pl.DataFrame | None = None, chunk_rows: int | None = None
+    ) -> Generator[EncodedChunk]:
+        """Yield the rows chunk by chunk, checked and encoded, with this table's components if not given."""
+        known = self.before_send
+        return encode_chunks(
+            self.table,
+            encoding=self.encoding(),
+            known=known.blocking,
+            components=known.components if components is None else components,
+            chunk_rows=chunk_rows,
         )
 
-    with closing(table.chunks(chunk_rows or rows_at_once(table))) as chunks:
-        yield from ahead(worked, enumerate(chunks), at_once=AT_ONCE)
+    def segments(
+        self,
+        choice: Choice,
+        *,
+        components: pl.DataFrame | None = None,
+        plan: int = 0,
+        first: int = 0,
+    ) -> Generator[Segment]:
+        """Yield what becomes of each row, and the requests. Close it unless it is read to the end."""
+        with closing(self.encode_chunks(components=components)) as chunks:
+            yield from segments(
+                chunks,
+                call=self.mapping.call,
+                batch_bytes=self.batch_bytes,
+                choice=choice,
+                plan=plan,
+                first=first,
+            )
+
+    @engine_errors("the first messages were made")
+    def messages(self, count: int) -> list[str]:
+        """Return the JSON text of the first messages, reading no more rows than it takes.
+
+        What only the whole table shows is known once a check has run, or where the table is one chunk.
+        """
+        full = self._results.full
+        if full is not None and len(full.first_messages) >= min(count, full.valid):
+            return list(full.first_messages[:count])
+        found: list[str] = []
+        encoding, most = self.encoding(), rows_at_once(self.table)
+        # one row more tells whether there is a second chunk
+        with closing(self.table.chunks(most + 1)) as chunks:
+            known, parts = self._first_parts(chunks, most=most)
+            for part in parts:
+                encoded = encode_chunk(part, encoding=encoding, known=known)
+                found += encoded.messages["message"].head(count - len(found)).to_list()
+                if len(found) >= count:
+                    break
+        return found
+
+    def _first_parts(
+        self, chunks: Iterator[pl.DataFrame], *, most: int
+    ) -> tuple[pl.DataFrame | None, Iterator[pl.DataFrame]]:
+        """Return what is known to keep rows from being sent, and the rows in small parts."""
+        first = next(chunks, None)
+        known = self._results.before_send.blocking if self._results.before_send else None
+        if first is None:
+            return known, iter(())
+        if known is None and first.height <= most:
+            rows = first.drop(ROW)
+            held = replace(self.table, lazy=rows.lazy(), eager=rows)
+            blocking = [item for item in self.applied if item.severity in BLOCKING]
+            with computing(self.mapping):
+                known = check_table(held, checks=blocking, scope=self.scope())
+        parts = (
+            part for chunk in chain([first], chunks) for part in chunk.iter_slices(PREVIEW_ROWS)
+        )
+        return known, parts
+
+    def encoding(self) -> Encoding:
+        """Return what decides which messages the rows become, as of now."""
+        scope = self.scope()
+        return Encoding(
+            scope=scope,
+            checks=self.applied,
+            tests=probes(self.applied, scope=scope, notes=self.table.notes),
+            namespace=self.namespace,
+        )
+
+    def scope(self) -> Scope:
+        """Return what the checks may know, as of now."""
+        return Scope(
+            mapping=self.mapping,
+            now=self.clock(),
+            allow=frozenset(self.checks.allow),
+            sensitive=self.checks.allow_sensitive,
+            reference=self._references,
+            message_bytes=self.message_bytes,
+        )
+
+    @cached_property
+    def applied(self) -> tuple[Check, ...]:
+        """The checks that apply, with the severities asked for."""
+        return self.checks.of(CATALOGUE)
+
+    @cached_property
+    def offered(self) -> dict[str, tuple[Check, int]]:
+        """The checks whose findings can be repaired, and how many findings, by code."""
+        return offered(self.full_check.findings, checks=self.applied, mapping=self.mapping)
+
+    @cached_property
+    def changed(self) -> pl.DataFrame:
+        """What the repairs changed, with the columns of `CHANGE_SCHEMA`."""
+        checks = {check.code: check for check in self.applied}
+        return changes(self.table, (*self.steps, self.mapping), checks=checks)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows read, rows that would be sent and left out, bytes of the messages, requests."""
+        found = self.full_check
+        return {
+            "rows": found.rows,
+            "valid": found.valid,
+            "rejected": found.rows - found.valid,
+            "bytes": found.bytes,
+            "batches": found.batches,
+        }
+
+    @property
+    def decisions(self) -> dict[str, Any]:
+        """What the user chose that the record must tell."""
+        return {
+            "repairs": list(self.mapping.repairs),
+            "select": list(self.checks.select),
+            "ignore": list(self.checks.ignore),
+            "severity": dict(self.checks.severity),
+            "allow": list(self.checks.allow),
+            "allow_sensitive": dict(self.checks.allow_sensitive),
+            "thresholds": self.checks.shares(),
+            "hashed": [slot.label for slot in self.mapping.slots if slot.how == "hashed"],
+            "timezone": self.mapping.timezone,
+        }
+
+    @cached_property
+    def _references(self) -> Mapping[str, pl.Series]:
+        """What identifiers are known to look like, read once."""
+        return self.checks.references()
 
 
-def rows_at_once(table: Table) -> int:
-    """Return how many rows of a table make a chunk: fewer where it is wide.
+@dataclass(slots=True)
+class _JointResults:
+    """What is known of several pipelines together."""
 
-    Examples:
-        >>> from cio_frames.frames import read
-        >>> rows_at_once(read(pl.DataFrame({"id": ["u1"]})))
-        50000
-        >>> rows_at_once(read(pl.DataFrame({f"c{place}": [1.5] for place in range(64)})))
-        25000
-    """
-    return max(1, min(CHUNK_ROWS, CHUNK_CELLS // max(1, len(table.schema()))))
-
-
-@engine_errors("the table was checked")
-def overlook(table: Table, *, scope: Scope, checks: Sequence[Check]) -> pl.DataFrame:
-    """Return what only a look at the whole table finds.
-
-    Args:
-        table: The rows.
-        scope: The mapping and what else the checks may know.
-        checks: The checks that apply; those that look at rows one by one are passed over.
-    """
-    with computing(scope.mapping):
-        return check_table(table, checks=checks, scope=scope)
+    links: dict[int, LinkKeys] = field(default_factory=dict)  # until the components are known
+    components: pl.DataFrame | None = None
+    are_connected: bool = False  # whether the components are known
+    previews: dict[Any, "PreviewCounts"] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Glance:
-    """What is looked at before anything is sent, in one pass that encodes nothing.
+class PreviewCounts:
+    """What an identity preview came to: profiles it creates, profiles and objects in the end."""
 
-    Attributes:
-        rows: Rows read.
-        foreseen: What only the whole table shows, and keeps rows from being sent.
-        findings: What forbids sending.
-        fingerprint: Tells this table from another one.
-    """
-
-    rows: int
-    foreseen: pl.DataFrame
-    findings: pl.DataFrame
-    fingerprint: str
+    creates: int
+    people: int
+    objects: int
 
 
-@engine_errors("the table was checked")
-def glance(table: Table, *, scope: Scope, checks: Sequence[Check]) -> Glance:
-    """Go once over all rows, look only for what keeps them from being sent, and encode nothing.
+@dataclass(frozen=True, eq=False)
+class Pipelines:
+    """One pipeline or several, in the order in which they are sent."""
 
-    Args:
-        table: The rows.
-        scope: The mapping and what else the checks may know.
-        checks: The checks that apply.
-    """
-    blocking = [item for item in checks if item.severity in BLOCKING]
-    strict = [item for item in blocking if item.severity == "refuse"]
-    tests = probes(strict, scope=scope)
-    gathering = Gathering(table, checks=blocking, scope=scope)
-    fingerprint, rows = Fingerprint(table.schema()), 0
-    findings = [check_call(strict, scope=scope)]
+    each: tuple[Pipeline, ...]
+    _results: _JointResults = field(default_factory=_JointResults, init=False, repr=False)
 
-    def looked(chunk: pl.DataFrame) -> tuple[int, list[pl.DataFrame], pl.DataFrame]:
-        fingerprint.add(chunk)
-        with computing(scope.mapping):
-            prepared = scope.mapping.prepare(chunk)
-            gathered = gathering.gathered(prepared)
-        return chunk.height, gathered, check(prepared, tests=tests, raw=chunk).findings
+    @property
+    def calls(self) -> tuple[str, ...]:
+        """The name of each call."""
+        return tuple(pipeline.call for pipeline in self.each)
 
-    with (
-        closing(table.chunks(rows_at_once(table))) as chunks,
-        closing(ahead(looked, chunks, at_once=AT_ONCE)) as parts,
-    ):
-        for height, gathered, found in parts:
-            rows += height
-            gathering.add(gathered)
-            findings.append(found)
-    with computing(scope.mapping):
-        foreseen = gathering.findings()
-    return Glance(
-        rows=rows,
-        foreseen=foreseen,
-        findings=concluded(pl.concat([*findings, foreseen]), checks=strict, rows=rows),
-        fingerprint=fingerprint.text,
-    )
+    @property
+    def label(self) -> str:
+        """The calls, as a report names them."""
+        return " + ".join(self.calls)
 
+    @property
+    def library(self) -> str:
+        """The library in which answers are given: that of the first table."""
+        return self.each[0].table.library
 
-@engine_errors("the table was checked")
-def survey(
-    table: Table,
-    *,
-    scope: Scope,
-    checks: Sequence[Check],
-    namespace: str,
-    batch_bytes: int,
-    whole: pl.DataFrame,
-    shares: Mapping[str, float],
-) -> Survey:
-    """Go once over all rows and count.
+    @property
+    def counts(self) -> dict[str, int]:
+        """The counts of all pipelines together."""
+        each = [pipeline.counts for pipeline in self.checked()]
+        return {name: sum(counts[name] for counts in each) for name in each[0]}
 
-    Args:
-        table: The rows.
-        scope: The mapping and what else the checks may know.
-        checks: The checks that apply.
-        namespace: Keeps message ids of one place apart from those of another.
-        batch_bytes: The most bytes of a request.
-        whole: What a look at the whole table has found.
-        shares: The largest share of rows that may fail, by code.
-    """
-    rows = valid = size = requests = 0
-    by_row = pl.col("severity").is_in(BLOCKING) & pl.col("row").is_not_null()
-    known = whole.filter(by_row)
-    findings = [check_call(checks, scope=scope, notes=table.notes), whole.filter(~by_row)]
-    with closing(
-        work(table, scope=scope, checks=checks, namespace=namespace, known=known)
-    ) as chunks:
-        for worked in chunks:
-            rows += len(worked.rows)
-            valid += worked.messages.height
-            size += int(worked.messages["bytes"].sum())
-            requests += len(_batches(worked, scope=scope, batch_bytes=batch_bytes)[0])
-            findings.append(worked.findings)
-    found = concluded(
-        pl.concat(findings), checks=checks, rows=rows, rejected=rows - valid, shares=shares
-    )
-    return Survey(
-        rows=rows,
-        valid=valid,
-        bytes=size,
-        batches=requests,
-        findings=found,
-        reasons=reasons(found),
-    )
+    @property
+    def previews(self) -> dict[Any, PreviewCounts]:
+        """What the identity previews made so far came to, by what they assume."""
+        return self._results.previews
 
+    @property
+    def components(self) -> pl.DataFrame | None:
+        """Who is connected with whom by the rows of all tables; None if nobody is."""
+        if len(self.each) == 1:
+            return self.each[0].before_send.components
+        if self._are_linked and not self._results.are_connected:
+            self.before_send()
+            self._connect(
+                self._results.links.get(place) or pipeline.link_keys()
+                for place, pipeline in enumerate(self.each)
+            )
+        return self._results.components
 
-def segments(
-    table: Table,
-    *,
-    scope: Scope,
-    checks: Sequence[Check],
-    namespace: str,
-    batch_bytes: int,
-    known: pl.DataFrame,
-    choice: Choice,
-    links: pl.DataFrame | None = None,
-    plan: int = 0,
-    first: int = 0,
-) -> Generator[Segment]:
-    """Yield a table's segments: what becomes of each row, and the requests. Threads work ahead.
+    def in_order(self, places: Sequence[int]) -> "Pipelines":
+        """Return the pipelines in another order, which connects the same people."""
+        other = Pipelines(tuple(self.each[place] for place in places))
+        known = self._results
+        if known.are_connected:
+            other._results.components, other._results.are_connected = known.components, True
+        return other
 
-    Args:
-        table: The rows.
-        scope: The mapping and what else the checks may know.
-        checks: The checks that apply.
-        namespace: Keeps message ids of one place apart from those of another.
-        batch_bytes: The most bytes of a request.
-        known: What a look at the whole table has found that keeps rows from being sent.
-        choice: Which rows the run sends.
-        links: Who is connected with whom; found in this table alone if not given.
-        plan: Position of the plan in its back-fill.
-        first: Number of the first segment.
-    """
-    number = first
-    with closing(
-        work(table, scope=scope, checks=checks, namespace=namespace, known=known, links=links)
-    ) as chunks:
-        for worked in chunks:
-            taken = _taken(worked, choice=choice, plan=plan)
-            if taken is not None:
-                sent, settled = choice.of_messages(taken.messages)
-                yield _segment(
-                    replace(taken, messages=sent),
-                    settled=settled,
-                    scope=scope,
-                    batch_bytes=batch_bytes,
-                    plan=plan,
-                    number=number,
-                )
-                number += 1
+    def checked(self) -> tuple[Pipeline, ...]:
+        """Return the pipelines, each fully checked."""
+        self._check(Pipeline.check_fully)
+        return self.each
 
+    def before_send(self) -> tuple[PreSendCheck, ...]:
+        """Return what must be known of each table before sending."""
+        self._check(Pipeline.check_before_send)
+        return tuple(pipeline.before_send for pipeline in self.each)
 
-def _taken(worked: Worked, *, choice: Choice, plan: int) -> Worked | None:
-    """Return what of a chunk the run takes up, None if nothing."""
-    rows = choice.rows(worked.rows, plan=plan)
-    if rows is None:
-        return worked
-    if rows.is_empty():
-        return None
-    taken = pl.col("row").is_in(rows.implode())
-    messages = worked.messages.filter(taken)
-    choice.require_same(messages, plan=plan)
-    return replace(worked, rows=rows, messages=messages, reasons=worked.reasons.filter(taken))
+    def segments(self, choice: Choice) -> Generator[Segment]:
+        """Yield the segments of all tables, in the order of sending."""
+        first, components = 0, self.components
+        for place, pipeline in enumerate(self.each):
+            with closing(
+                pipeline.segments(choice, components=components, plan=place, first=first)
+            ) as found:
+                for segment in found:
+                    yield segment
+                    first = segment.number + 1
 
+    def job(self) -> Job:
+        """Return what a run is given to do."""
+        found, numbered = self.before_send(), list(enumerate(self.each))
+        return Job(
+            calls=self.calls,
+            tables=tuple(pipeline.table for pipeline in self.each),
+            rows=tuple(each.rows for each in found),
+            fingerprints=tuple(each.fingerprint for each in found),
+            segments=self.segments,
+            mapping={f"{place} {each.call}": each.mapping.describe() for place, each in numbered},
+            decisions={f"{place} {each.call}": each.decisions for place, each in numbered},
+            limits={
+                "message_bytes": self.each[0].message_bytes,
+                "batch_bytes": self.each[0].batch_bytes,
+            },
+            namespace=" ".join(dict.fromkeys(pipeline.namespace for pipeline in self.each)),
+        )
 
-def _segment(
-    worked: Worked,
-    *,
-    settled: pl.DataFrame,
-    scope: Scope,
-    batch_bytes: int,
-    plan: int,
-    number: int,
-) -> Segment:
-    requests, numbers = _batches(
-        worked, scope=scope, batch_bytes=batch_bytes, plan=plan, segment=number
-    )
-    call = scope.mapping.call.name
-    rows = worked.messages.drop("path", "message").with_columns(
-        numbers, pl.lit("pending").alias("state")
-    )
-    if worked.reasons.height or settled.height:
-        left = worked.reasons.with_columns(pl.lit("rejected_local").alias("state"))
-        others = [left, settled.drop("path", "message")]
-        rows = pl.concat([rows, *others], how="diagonal").sort("row")
-    rows = rows.with_columns(pl.lit(call).alias("call"))
-    return Segment(
-        plan=plan,
-        number=number,
-        call=call,
-        rows=rows.select(
-            (pl.col(name) if name in rows.columns else pl.lit(None)).cast(dtype).alias(name)
-            for name, dtype in SEGMENT_SCHEMA.items()
-        ),
-        batches=requests,
-    )
+    @cached_property
+    def _are_linked(self) -> bool:
+        return any(linked_keys(pipeline.mapping) for pipeline in self.each)
 
+    def _check(self, check: Callable[..., LinkKeys | None]) -> None:
+        """Check each table, and gather in the same pass what the components need."""
+        results, several = self._results, len(self.each) > 1
+        gather = several and self._are_linked and not results.are_connected
+        for place, pipeline in enumerate(self.each):
+            links = check(pipeline, gather_links=gather)
+            if links is not None:
+                results.links[place] = links
+        if gather and len(results.links) == len(self.each):
+            self._connect(results.links[place] for place in range(len(self.each)))
 
-def _batches(
-    worked: Worked, *, scope: Scope, batch_bytes: int, plan: int = 0, segment: int = 0
-) -> tuple[tuple[Batch, ...], pl.Series]:
-    call = scope.mapping.call
-    return batches(
-        worked.messages,
-        plan=plan,
-        segment=segment,
-        call=call.name,
-        batched=call.batched,
-        limit_bytes=batch_bytes,
-    )
+    def _connect(self, links: Iterator[LinkKeys]) -> None:
+        self._results.components = components_of(LinkKeys.joined(list(links)))
+        self._results.are_connected = True
+        self._results.links.clear()

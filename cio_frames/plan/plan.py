@@ -1,49 +1,290 @@
-"""A plan: what would be sent, checked and counted, before anything is."""
+"""Plans, and several of them in order: what would be sent, shown and looked at before anything is."""
 
-from collections.abc import Callable, Generator, Mapping
-from contextlib import closing
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from functools import cached_property
-from typing import Any
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from weakref import WeakValueDictionary
 
+import msgspec
 import polars as pl
 
-from cio_frames.checks import CATALOGUE, Check, Checks, Scope, utc_now
-from cio_frames.errors import RepairError
-from cio_frames.frames import ROW, Table, fingerprint
-from cio_frames.mapping import MessageMapping
-from cio_frames.payloads import Segment
-from cio_frames.plan.fixes import changes, offered, repaired
-from cio_frames.plan.payloads import Payloads
-from cio_frames.plan.pipeline import (
-    Glance,
-    Survey,
-    Worked,
-    glance,
-    overlook,
-    segments,
-    survey,
-    work,
-)
+from cio_frames.checks import Checks
+from cio_frames.errors import AuditError, ChoiceError, MappingError, PlanRefusedError, RepairError
+from cio_frames.frames import ROW, AnyTable
+from cio_frames.identity import Settings
+from cio_frames.identity.settings import LARGEST
+from cio_frames.plan.fixes import repaired
+from cio_frames.plan.pipeline import Pipeline, Pipelines
 from cio_frames.plan.report import plan_view
-from cio_frames.plan.sendable import Sendable
-from cio_frames.run import Choice
-from cio_frames.spec import LIMITS
-from cio_frames.validation import BLOCKING, as_texts
-from cio_frames.views import report
+from cio_frames.run import Choice, InDoubt, Job, Run, begin, choose, take_up
+from cio_frames.run.doubt import require_in_doubt
+from cio_frames.run.start import Durability, Pii
+from cio_frames.sending import Client
+from cio_frames.sending.client import RATE
+from cio_frames.validation import as_texts
+from cio_frames.views import backfill as backfill_report
+from cio_frames.views import payloads, report
+from cio_frames.views.displays import ShowProgress
 from cio_frames.views.html import bundle
 
-PREVIEW_ROWS = 1_000
-_INTERNAL = frozenset({
-    "applied", "batch_bytes", "changed", "clock", "decisions", "fingerprint", "mapping",
-    "message_bytes", "messages", "namespace", "offered", "plans", "rows", "scope",
-    "segments", "steps", "survey", "table", "worked",
-})  # fmt: skip
-"""What only this package asks of a plan; completion does not offer it."""
+if TYPE_CHECKING:  # loaded when they are asked for: most plans are looked at and sent without
+    from cio_frames.plan.estimate import Estimate
+    from cio_frames.plan.identity_preview import IdentityPreview, OnConflict
+    from cio_frames.plan.ordering import Advice
+    from cio_frames.plan.rehearsal import Rehearsal
+
+LATENCY_S = 0.15
+"""How long a request to Customer.io takes, as far as anybody can say beforehand."""
+
+_INTERNAL = frozenset({"pipeline", "pipelines", "require_sendable"})
+"""What only this package asks of plans; completion does not offer it."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
+class Sendable:
+    """What can be done with a plan, and in the same way with several in order."""
+
+    pipelines: Pipelines
+
+    def require_sendable(self) -> None:
+        """Raise if findings forbid sending.
+
+        Raises:
+            PlanRefusedError: Something has to be fixed or allowed first.
+        """
+        found = self.pipelines.before_send()
+        refused = [item for each in found for item in each.refusals.to_dicts()]
+        if refused:
+            raise PlanRefusedError(refused)
+
+    def identity(
+        self,
+        known: AnyTable | None = None,
+        *,
+        settings: Settings | None = None,
+        on_conflict: "OnConflict" = "report",
+        largest: int = LARGEST,
+        progress: ShowProgress = "auto",
+    ) -> "IdentityPreview[Plan | Backfill]":
+        """Show which people the rows create, update, merge and confuse.
+
+        Args:
+            known: An export of the workspace's people: any table with the columns id, email,
+                cio_id and anonymous_id. Without it everybody counts as new.
+            settings: How the workspace is set up; a new one without.
+            on_conflict: "report" tells only; "reject" leaves out the rows that cause conflicts
+                (`.plan` of the result sends the rest); "refuse" raises.
+            largest: The most identifiers that one person may have; ten times as many rows.
+            progress: As for `send`; shown for large plans only.
+
+        Raises:
+            IdentityRefusedError: There are conflicts, and `on_conflict` is "refuse".
+            MappingError: `known` has no column of identifiers.
+
+        Examples:
+            >>> import polars as pl, cio_frames as cio
+            >>> people = pl.DataFrame({"id": ["u1", "u2"], "email": ["a@example.com"] * 2})
+            >>> preview = people.cio.identify(user_id="id").identity()
+            >>> preview.summary["creates"], preview.conflicts["kind"].to_list()
+            (2, ['identifier.taken'])
+        """
+        from cio_frames.plan.identity_preview import identity
+        from cio_frames.plan.preview import premise_of
+
+        premise = premise_of(self.pipelines, known, settings=settings, largest=largest)
+        return identity(
+            self.pipelines, premise, on_conflict=on_conflict, progress=progress, plan_of=plan_of
+        )
+
+    def rehearse(
+        self,
+        known: AnyTable | None = None,
+        *,
+        settings: Settings | None = None,
+        progress: ShowProgress = "auto",
+    ) -> "Rehearsal":
+        """Send everything to a private embedded workspace, and compare with the preview.
+
+        Args:
+            known: As for `identity`.
+            settings: As for `identity`.
+            progress: As for `send`.
+
+        Raises:
+            PlanRefusedError: Something has to be fixed or allowed first.
+
+        Examples:
+            >>> import polars as pl, cio_frames as cio
+            >>> people = pl.DataFrame({"id": ["u1", "u2"], "email": ["a@example.com"] * 2})
+            >>> people.cio.identify(user_id="id").rehearse(progress=False).identical
+            True
+        """
+        from cio_frames.plan.preview import premise_of
+        from cio_frames.plan.rehearsal import rehearse
+
+        premise = premise_of(self.pipelines, known, settings=settings)
+        return rehearse(self.pipelines, premise, send=self.send, progress=progress)
+
+    def estimate(
+        self,
+        client: Client | None = None,
+        *,
+        known: AnyTable | None = None,
+        settings: Settings | None = None,
+        rate: float | None = RATE,
+        latency_s: float = LATENCY_S,
+        price_per_profile: float | None = None,
+        progress: ShowProgress = "auto",
+    ) -> "Estimate":
+        """Tell what sending will take: requests, bytes, time, new profiles and their price.
+
+        Args:
+            client: Where it would go, for its limits.
+            known: As for `identity`; without it everybody counts as new.
+            settings: As for `identity`.
+            rate: Most requests per second, where there is no client.
+            latency_s: How long Customer.io takes to answer.
+            price_per_profile: What a new profile costs.
+            progress: As for `send`.
+
+        Examples:
+            >>> import polars as pl, cio_frames as cio
+            >>> plan = pl.DataFrame({"id": ["u1", "u2"]}).cio.identify(user_id="id")
+            >>> estimate = plan.estimate(price_per_profile=0.01)
+            >>> estimate.requests, estimate.new_profiles, estimate.price
+            (1, 2, 0.02)
+        """
+        from cio_frames.plan.estimate import estimate
+        from cio_frames.plan.preview import premise_of
+
+        return estimate(
+            self.pipelines,
+            premise_of(self.pipelines, known, settings=settings),
+            client=client,
+            rate=rate,
+            latency_s=latency_s,
+            price_per_profile=price_per_profile,
+            progress=progress,
+        )
+
+    def send(
+        self,
+        client: Client,
+        *,
+        audit: Path | str = "audit",
+        progress: ShowProgress = "auto",
+        wait: bool = True,
+        repeat: bool = False,
+        in_doubt: InDoubt | None = None,
+        durability: Durability = "power",
+        pii: Pii = "hmac",
+    ) -> Run:
+        """Check again, send, show progress, and record what became of every row.
+
+        Args:
+            client: Where to send: `cio.connect(...)` or `cio.sandbox().client()`.
+            audit: Directory of the records of all runs.
+            progress: "auto", False, a kind of display, or a function that gets the states.
+            wait: Whether to wait for the end; without, `run.wait()` and `run.stop()` do.
+            repeat: Whether to send again what an earlier run in `audit` delivered.
+            in_doubt: What to do with messages that an earlier run left in doubt: "resend",
+                "skip", "report"; without, it depends on the call and on their age.
+            durability: What the record is safe against: a "power" cut, or the end of the
+                "process".
+            pii: What the record keeps of identifiers: keyed hashes ("hmac"), nothing but row
+                numbers and message ids ("ids"), or themselves ("full").
+
+        Raises:
+            PlanRefusedError: Something has to be fixed or allowed first; nothing was sent.
+            RunStoppedError: The answers forbid going on; its `run` tells about each row.
+
+        Examples:
+            >>> import polars as pl, cio_frames as cio, tempfile
+            >>> plan = pl.DataFrame({"id": ["u1", "u2"]}).cio.identify(user_id="id")
+            >>> with cio.sandbox() as workspace, tempfile.TemporaryDirectory() as folder:
+            ...     run = plan.send(workspace.client(), audit=folder, progress=False)
+            ...     run.counts["delivered"], workspace.people.height
+            (2, 2)
+        """
+        job, choice = self._prepared(client, audit=audit, repeat=repeat, in_doubt=in_doubt)
+        run = begin(
+            job,
+            client=client,
+            audit=audit,
+            choice=choice,
+            progress=progress,
+            detached=not wait,
+            durability=durability,
+            pii=pii,
+        )
+        _PLANS_BY_RUN[str(run.audit)] = self
+        return run.start().wait() if wait else run.start()
+
+    async def asend(
+        self,
+        client: Client,
+        *,
+        audit: Path | str = "audit",
+        progress: ShowProgress = "auto",
+        repeat: bool = False,
+        in_doubt: InDoubt | None = None,
+        durability: Durability = "power",
+        pii: Pii = "hmac",
+    ) -> Run:
+        """Do what `send` does, and let other tasks go on meanwhile.
+
+        Args:
+            client: Where to send.
+            audit: Directory of the records of all runs.
+            progress: "auto", False, a kind of display, or a function that gets the states.
+            repeat: As for `send`.
+            in_doubt: As for `send`.
+            durability: As for `send`.
+            pii: As for `send`.
+
+        Raises:
+            PlanRefusedError: Something has to be fixed or allowed first; nothing was sent.
+            RunStoppedError: The answers forbid going on; its `run` tells about each row.
+        """
+        job, choice = await asyncio.to_thread(
+            self._prepared, client, audit=audit, repeat=repeat, in_doubt=in_doubt
+        )
+        run = begin(
+            job,
+            client=client,
+            audit=audit,
+            choice=choice,
+            progress=progress,
+            detached=True,
+            durability=durability,
+            pii=pii,
+        )
+        _PLANS_BY_RUN[str(run.audit)] = self
+        return await run.start()
+
+    def __dir__(self) -> list[str]:
+        return sorted(set(super().__dir__()) - _INTERNAL)
+
+    def _prepared(
+        self, client: Client, *, audit: Path | str, repeat: bool, in_doubt: InDoubt | None
+    ) -> tuple[Job, Choice]:
+        """Return what a run is given to do, and which rows it sends."""
+        require_in_doubt(in_doubt)
+        self.require_sendable()
+        job = self.pipelines.job()
+        if repeat:
+            return job, Choice()
+        now = self.pipelines.each[0].clock()
+        return job, choose(audit, client=client, in_doubt=in_doubt, now=now)
+
+
+_PLANS_BY_RUN: WeakValueDictionary[str, Sendable] = WeakValueDictionary()
+"""What the runs of this process were made from, as long as somebody keeps it."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Plan(Sendable):
     """What would be sent for one table. Nothing leaves before `send`.
 
@@ -51,64 +292,25 @@ class Plan(Sendable):
         checks: Which checks apply.
     """
 
-    table: Table
-    mapping: MessageMapping
-    checks: Checks = field(default_factory=Checks)
-    namespace: str = ""  # keeps message ids of one place apart from those of another
-    clock: Callable[[], datetime] = utc_now  # tells the planned time of sending
-    steps: tuple[MessageMapping, ...] = ()  # the mapping as it was before each repair
-    message_bytes: int = LIMITS["message_bytes"].value
-    batch_bytes: int = LIMITS["batch_bytes"].value
-
     @property
-    def plans(self) -> tuple["Plan", ...]:
-        """This plan alone: what is done with a back-fill can be done with one plan."""
-        return (self,)
+    def pipeline(self) -> Pipeline:
+        """The table on its way to messages."""
+        return self.pipelines.each[0]
 
     @property
     def call(self) -> str:
         """The name of the call."""
-        return self.mapping.call.name
+        return self.pipeline.call
 
-    @cached_property
-    def survey(self) -> Survey:
-        """One pass over all rows: counts, findings, reasons."""
-        return survey(
-            self.table,
-            scope=self.scope(),
-            checks=self.applied,
-            namespace=self.namespace,
-            batch_bytes=self.batch_bytes,
-            whole=self._whole,
-            shares=self.checks.shares(),
-        )
-
-    @cached_property
-    def _whole(self) -> pl.DataFrame:
-        """What only a look at the whole table finds."""
-        return overlook(self.table, scope=self.scope(), checks=self.applied)
-
-    @cached_property
-    def _foreseen(self) -> pl.DataFrame:
-        """The part of that which keeps rows from being sent; alone, it is found faster."""
-        if "_glance" in self.__dict__:
-            return self._glance.foreseen
-        if "_whole" in self.__dict__:
-            return self._whole.filter(pl.col("severity").is_in(BLOCKING))
-        strict = [check for check in self.applied if check.severity in BLOCKING]
-        return overlook(self.table, scope=self.scope(), checks=strict)
+    @property
+    def checks(self) -> Checks:
+        """Which checks apply."""
+        return self.pipeline.checks
 
     @property
     def counts(self) -> dict[str, int]:
         """Rows read, rows that would be sent and left out, bytes of the messages, requests."""
-        found = self.survey
-        return {
-            "rows": found.rows,
-            "valid": found.valid,
-            "rejected": found.rows - found.valid,
-            "bytes": found.bytes,
-            "batches": found.batches,
-        }
+        return self.pipeline.counts
 
     @property
     def findings(self) -> Any:
@@ -117,14 +319,14 @@ class Plan(Sendable):
         Columns are row, code, severity, column, value, message and hint; row is empty where a
         finding is about the whole table.
         """
-        return self._native(as_texts(self.survey.findings))
+        return self._native(as_texts(self.pipeline.full_check.findings))
 
     @property
     def rejected(self) -> Any:
         """The rows that would not be sent, all their columns, plus `reasons`."""
-        lost = self.survey.reasons.sort("row")
+        lost = self.pipeline.full_check.reasons.sort("row")
         extra = lost.select(pl.col("row").alias(ROW), pl.col("code").alias("reasons"))
-        return self.table.pick(lost["row"], extra)
+        return self.pipeline.table.pick(lost["row"], extra)
 
     @property
     def fixes(self) -> Any:
@@ -136,7 +338,7 @@ class Plan(Sendable):
                 "safe": check.repair.safe,
                 "rows": rows,
             }
-            for check, rows in self.offered.values()
+            for check, rows in self.pipeline.offered.values()
             if check.repair is not None
         ]
         schema = {"code": pl.String, "repair": pl.String, "safe": pl.Boolean, "rows": pl.Int64}
@@ -157,7 +359,8 @@ class Plan(Sendable):
             >>> plan.fix("id.float").payloads(1)[0]["userId"]
             '1'
         """
-        offered = {code: check for code, (check, _) in self.offered.items()}
+        pipeline = self.pipeline
+        offered = {code: check for code, (check, _) in pipeline.offered.items()}
         if code == "safe":
             chosen = [check for check in offered.values() if check.repair and check.repair.safe]
         else:
@@ -165,153 +368,213 @@ class Plan(Sendable):
         if not chosen and code != "safe":
             problem = "is found nowhere in this plan, or cannot be repaired"
             raise RepairError(code, problem=problem, available=tuple(offered))
-        steps = [*self.steps, self.mapping]
+        steps = [*pipeline.steps, pipeline.mapping]
         for check in chosen:
-            steps.append(repaired(steps[-1], check, schema=self.table.schema()))
-        return replace(self, mapping=steps[-1], steps=tuple(steps[:-1]))
+            steps.append(repaired(steps[-1], check, schema=pipeline.table.schema()))
+        return planned(replace(pipeline, mapping=steps[-1], steps=tuple(steps[:-1])))
 
     @property
     def changes(self) -> Any:
         """What the repairs changed, with code, column, rows, and a few values before and after."""
-        return self._native(self.changed)
-
-    @cached_property
-    def changed(self) -> pl.DataFrame:
-        """What the repairs changed, with the columns of `CHANGE_SCHEMA`."""
-        checks = {check.code: check for check in self.applied}
-        return changes(self.table, (*self.steps, self.mapping), checks=checks)
+        return self._native(self.pipeline.changed)
 
     def payloads(self, count: int = 5) -> list[dict[str, Any]]:
-        """Return the first messages, exactly as they go over the wire."""
-        return Payloads(self.messages(count), title=f"Messages: {self.call}")
+        """Return the first messages, exactly as they go over the wire.
 
-    def messages(self, count: int) -> list[str]:
-        """Return the JSON text of the first messages."""
-        found: list[str] = []
-        with closing(self.worked(chunk_rows=PREVIEW_ROWS)) as chunks:
-            for worked in chunks:
-                found += worked.messages["message"].head(count - len(found)).to_list()
-                if len(found) >= count:
-                    break
-        return found
-
-    def worked(self, *, chunk_rows: int, links: pl.DataFrame | None = None) -> Generator[Worked]:
-        """Yield the rows chunk by chunk, checked and encoded. Close it unless it is read to the end."""
-        return work(
-            self.table,
-            scope=self.scope(),
-            checks=self.applied,
-            namespace=self.namespace,
-            chunk_rows=chunk_rows,
-            known=self._foreseen,
-            links=links,
-        )
-
-    def segments(
-        self, choice: Choice, *, links: pl.DataFrame | None = None, plan: int = 0, first: int = 0
-    ) -> Generator[Segment]:
-        """Yield what becomes of each row, and the requests, segment by segment.
-
-        Close it unless it is read to the end: threads work ahead.
-
-        Args:
-            choice: Which rows are sent.
-            links: Who is connected with whom; found in this plan alone if not given.
-            plan: Position of this plan in its back-fill.
-            first: Number of the first segment.
+        No more of the table is read than that takes. A row that only a look at the whole table
+        rejects, such as one link of a circle of aliases, is among them until the plan was checked
+        (by its report, `counts` or `send`); in a table of one chunk (50,000 rows) it never is.
         """
-        return segments(
-            self.table,
-            scope=self.scope(),
-            checks=self.applied,
-            namespace=self.namespace,
-            batch_bytes=self.batch_bytes,
-            known=self._foreseen,
-            choice=choice,
-            links=links,
-            plan=plan,
-            first=first,
-        )
-
-    @cached_property
-    def _glance(self) -> Glance:
-        """One pass over all rows that looks only for what keeps them from being sent."""
-        return glance(self.table, scope=self.scope(), checks=self.applied)
-
-    @property
-    def rows(self) -> int:
-        """How many rows there are."""
-        return self.survey.rows if self._surveyed else self._glance.rows
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """What tells the table that was checked from another one."""
-        return fingerprint(self.table) if self._surveyed else self._glance.fingerprint
-
-    @property
-    def _surveyed(self) -> bool:
-        """Whether every finding is there already, or is needed."""
-        return "survey" in self.__dict__ or bool(self.checks.shares())
+        return Payloads(self.pipeline.messages(count), title=f"Messages: {self.call}")
 
     def refusals(self) -> list[dict[str, Any]]:
         """Return one finding of each code that forbids sending.
 
-        Where the survey was not asked for, only what could forbid is looked at.
+        Where the report was not asked for, only what could forbid is looked at.
         """
-        found = self.survey.findings if self._surveyed else self._glance.findings
-        refused = found.filter(pl.col("severity") == "refuse")
-        return refused.unique("code", maintain_order=True).to_dicts()
-
-    @property
-    def decisions(self) -> dict[str, Any]:
-        """What the user chose that the record must tell."""
-        return {
-            "repairs": list(self.mapping.repairs),
-            "select": list(self.checks.select),
-            "ignore": list(self.checks.ignore),
-            "severity": dict(self.checks.severity),
-            "allow": list(self.checks.allow),
-            "allow_sensitive": dict(self.checks.allow_sensitive),
-            "thresholds": self.checks.shares(),
-            "hashed": [slot.label for slot in self.mapping.slots if slot.how == "hashed"],
-            "timezone": self.mapping.timezone,
-        }
-
-    def scope(self) -> Scope:
-        """Return what the checks may know, as of now."""
-        return Scope(
-            mapping=self.mapping,
-            now=self.clock(),
-            allow=frozenset(self.checks.allow),
-            sensitive=self.checks.allow_sensitive,
-            reference=self._references,
-            message_bytes=self.message_bytes,
-        )
-
-    @cached_property
-    def _references(self) -> Mapping[str, pl.Series]:
-        """What identifiers are known to look like, read once."""
-        return self.checks.references()
-
-    def __dir__(self) -> list[str]:
-        return sorted(set(super().__dir__()) - _INTERNAL)
+        return self.pipeline.before_send.refusals.to_dicts()
 
     def __repr__(self) -> str:
-        return report.text(plan_view(self))
+        return report.text(plan_view(self.pipeline))
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        view = plan_view(self)
+        view = plan_view(self.pipeline)
         return bundle(report.html(view), report.text(view))
 
-    @cached_property
-    def applied(self) -> tuple[Check, ...]:
-        """The checks that apply, with the severities asked for."""
-        return self.checks.of(CATALOGUE)
-
-    @cached_property
-    def offered(self) -> dict[str, tuple[Check, int]]:
-        """The checks whose findings can be repaired, and how many findings, by code."""
-        return offered(self.survey.findings, checks=self.applied, mapping=self.mapping)
-
     def _native(self, frame: pl.DataFrame) -> Any:
-        return frame.to_pandas() if self.table.library == "pandas" else frame
+        return frame.to_pandas() if self.pipelines.library == "pandas" else frame
+
+
+class Payloads(list[dict[str, Any]]):
+    """Messages as dictionaries: a plain list, which a notebook shows as JSON.
+
+    Args:
+        messages: JSON texts.
+        title: What they are messages of.
+    """
+
+    def __init__(self, messages: Sequence[str], *, title: str = "") -> None:
+        super().__init__(msgspec.json.decode(text) for text in messages)
+        self._messages = tuple(messages)
+        self._title = title
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return bundle(payloads.html(self._messages, title=self._title), repr(self))
+
+
+class Backfill(Sendable):
+    """Several plans in order. Each begins when everything before it has arrived.
+
+    Args:
+        plans: The plans; at least one.
+    """
+
+    def __init__(self, plans: Sequence[Plan]) -> None:
+        if not plans:
+            raise MappingError("A back-fill needs at least one plan: cio.backfill([plan, ...]).")
+        for plan in plans:
+            if not isinstance(plan, Plan):
+                raise MappingError(
+                    f"A back-fill takes plans, not {type(plan).__name__}: "
+                    'cio.backfill([df.cio.identify(user_id="id"), ...]).'
+                )
+        super().__init__(Pipelines(tuple(plan.pipeline for plan in plans)))
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        """The plans, in the order in which they are sent."""
+        return tuple(planned(pipeline) for pipeline in self.pipelines.each)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The counts of all plans together."""
+        return self.pipelines.counts
+
+    @property
+    def findings(self) -> pl.DataFrame:
+        """What the checks found, with `plan`, the position of the plan, in front."""
+        frames = [
+            as_texts(each.full_check.findings).select(pl.lit(place).alias("plan"), pl.all())
+            for place, each in enumerate(self.pipelines.checked())
+        ]
+        return pl.concat(frames)
+
+    def advice(
+        self,
+        known: AnyTable | None = None,
+        *,
+        settings: Settings | None = None,
+        progress: ShowProgress = "auto",
+    ) -> "Advice":
+        """Tell what the order of the plans loses, and which order loses nothing.
+
+        Args:
+            known: As for `identity`.
+            settings: As for `identity`.
+            progress: As for `send`.
+        """
+        from cio_frames.plan.ordering import advise
+        from cio_frames.plan.preview import premise_of
+
+        premise = premise_of(self.pipelines, known, settings=settings)
+        return advise(self.pipelines, premise, progress=progress)
+
+    def __repr__(self) -> str:
+        return backfill_report.text([plan_view(each) for each in self.pipelines.checked()])
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        views = [plan_view(each) for each in self.pipelines.checked()]
+        return bundle(backfill_report.html(views), backfill_report.text(views))
+
+
+def backfill(
+    plans: Sequence[Plan],
+    *,
+    order: Literal["given", "advised"] = "given",
+    known: AnyTable | None = None,
+) -> Backfill:
+    """Join several plans into one that is sent in order.
+
+    Args:
+        plans: The plans, in the order in which they are sent.
+        order: "given" keeps that order; "advised" takes the one that `advice()` proposes.
+        known: An export of the workspace's people, for the advice.
+
+    Raises:
+        MappingError: There is no plan, `order` is neither of the two, or no order loses nothing.
+
+    Examples:
+        >>> import polars as pl, cio_frames as cio
+        >>> people = pl.DataFrame({"id": ["u1"]}).cio.identify(user_id="id")
+        >>> events = pl.DataFrame({"id": ["u1"]}).cio.track(event=cio.lit("Joined"), user_id="id")
+        >>> cio.backfill([people, events]).counts["rows"]
+        2
+    """
+    ChoiceError.require("order", order, ("given", "advised"))
+    joined = Backfill(plans)
+    if order == "given":
+        return joined
+    from cio_frames.plan.ordering import in_advised_order
+    from cio_frames.plan.preview import premise_of
+
+    premise = premise_of(joined.pipelines, known, settings=None)
+    return _backfill_of(in_advised_order(joined.pipelines, premise))
+
+
+def planned(pipeline: Pipeline) -> Plan:
+    """Return the plan of one table."""
+    return Plan(Pipelines((pipeline,)))
+
+
+def plan_of(pipelines: Pipelines) -> Plan | Backfill:
+    """Return the plan of one table, or the back-fill of several."""
+    return Plan(pipelines) if len(pipelines.each) == 1 else _backfill_of(pipelines)
+
+
+def _backfill_of(pipelines: Pipelines) -> Backfill:
+    return Backfill([planned(pipeline) for pipeline in pipelines.each])
+
+
+def resume(
+    directory: Path | str,
+    client: Client,
+    plan: Sendable | None = None,
+    *,
+    in_doubt: InDoubt | None = None,
+    progress: ShowProgress = "auto",
+    wait: bool = True,
+) -> Run:
+    """Finish what a run left: after a crash, an interrupt or an outage.
+
+    What arrived is not sent again. What is pending is sent; what is in doubt follows a policy by
+    call and age: events, people and groups are sent again within a day of their first attempt,
+    form submissions never.
+
+    Args:
+        directory: The run's directory, `audit/<run>`.
+        client: Where to send; the same workspace.
+        plan: The plan or back-fill the run was made from. Messages are not kept on disk, so it
+            is needed in another process than the one that made the run.
+        in_doubt: "resend", "skip" (take as arrived) or "report" (leave in doubt) instead of the
+            policy.
+        progress: "auto", False, a kind of display, or a function that gets the states.
+        wait: Whether to wait for the end.
+
+    Raises:
+        AuditError: The plan is needed, or is not the one the run was made from.
+    """
+    made_from = plan if plan is not None else _PLANS_BY_RUN.get(str(Path(directory).absolute()))
+    if made_from is None:
+        raise AuditError(
+            f"The messages of {directory} are not kept on disk. Pass the plan it was made from: "
+            "cio.resume(directory, client, plan)."
+        )
+    run = take_up(
+        made_from.pipelines.job(),
+        client=client,
+        directory=directory,
+        in_doubt=in_doubt,
+        progress=progress,
+        detached=not wait,
+    )
+    return run.start().wait() if wait else run.start()

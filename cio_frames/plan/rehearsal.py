@@ -1,8 +1,8 @@
 """Rehearsal: send everything to a private workspace, and hold it against the preview."""
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +12,9 @@ from cio_frames.audit import Audit
 from cio_frames.errors import engine_errors
 from cio_frames.identity.preview import Premise, Preview
 from cio_frames.identity.rules import FAILED
-from cio_frames.plan.identity_preview import foresee
+from cio_frames.plan.pipeline import Pipelines
+from cio_frames.plan.preview import identity_preview
+from cio_frames.run import Run
 from cio_frames.views import rehearsal as views
 from cio_frames.views.displays import ShowProgress
 from cio_frames.views.html import bundle
@@ -20,7 +22,6 @@ from cio_frames.views.rehearsal import Compared, RehearsalView
 from cio_frames.workspaces import sandbox
 
 if TYPE_CHECKING:
-    from cio_frames.plan.sendable import Sendable
     from cio_frames.sandbox import Sandbox
 
 DIFFERENCES: Final = pl.Schema({
@@ -82,7 +83,11 @@ class Before:
 
 @engine_errors("the plan was rehearsed")
 def rehearse(
-    sendable: "Sendable", premise: Premise, *, progress: ShowProgress = False
+    pipelines: Pipelines,
+    premise: Premise,
+    *,
+    send: Callable[..., Run],
+    progress: ShowProgress = False,
 ) -> Rehearsal:
     """Send plans to a private workspace that nobody else sees, and compare.
 
@@ -90,15 +95,15 @@ def rehearse(
     still, as that of the preview does. No record is left behind.
 
     Args:
-        sendable: The plan or back-fill.
+        pipelines: The plans, in order.
         premise: What the preview assumes.
+        send: Sends them, as `Plan.send` does.
         progress: As for `send`.
 
     Raises:
         PlanRefusedError: Something has to be fixed or allowed first.
     """
-    plans = tuple(replace(plan, clock=lambda: premise.now) for plan in sendable.plans)
-    found = foresee(plans, premise, progress=progress)
+    found = identity_preview(pipelines, premise, progress=progress)
     with (
         sandbox(settings=premise.settings, clock=lambda: premise.now) as workspace,
         TemporaryDirectory(prefix="cio-rehearsal-") as folder,
@@ -106,7 +111,7 @@ def rehearse(
         if premise.known is not None:
             workspace.load(premise.known)
         before = Before(people=_people(workspace), failures=_failures(workspace))
-        run = sendable.send(workspace.client(), audit=folder, progress=progress)
+        run = send(workspace.client(), audit=folder, progress=progress)
         refused = Audit(run.audit).messages.filter(pl.col("state") == "rejected_server")
         sides = [
             (name, predicted, actual)
@@ -126,7 +131,7 @@ def rehearse(
             orient="row",
         ),
         counts=counts,
-        label=" + ".join(plan.call for plan in plans),
+        label=pipelines.label,
     )
 
 

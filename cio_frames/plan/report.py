@@ -1,19 +1,20 @@
 """A plan as the plain values that its report is drawn from."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import polars as pl
 
 from cio_frames.checks import Check, masked
-from cio_frames.plan.charts import timeline
+from cio_frames.plan.full_check import HOUR_MS, TRIGGERING
+from cio_frames.plan.pipeline import Pipeline
+from cio_frames.spec import LIMITS
 from cio_frames.views.findings import Example, FindingView
 from cio_frames.views.mapping import MappingView
 from cio_frames.views.report import PlanView
+from cio_frames.views.timeline import TimelineView
 from cio_frames.views.wording import many
-
-if TYPE_CHECKING:
-    from cio_frames.plan.plan import Plan
 
 EXAMPLES = 3
 LOOKED_AT = 10_000
@@ -21,36 +22,38 @@ LOOKED_AT = 10_000
 
 SHOWN_PAYLOADS = 2
 _KINDS = ("severity", "code", "column")
+MOST_BARS = 80
+WIDTHS_H = (1, 2, 3, 6, 12, 24, 48, 168, 336, 672, 2016, 8064, 80640)
 
 
-def plan_view(plan: "Plan") -> PlanView:
+def plan_view(pipeline: Pipeline) -> PlanView:
     """Return what a plan's report shows."""
-    found = plan.survey
+    found = pipeline.full_check
     return PlanView(
-        call=plan.call,
-        source=plan.table.label,
+        call=pipeline.call,
+        source=pipeline.table.label,
         rows=found.rows,
         valid=found.valid,
         rejected=found.rows - found.valid,
         bytes=found.bytes,
         batches=found.batches,
-        mapping=tuple(MappingView(**row) for row in plan.mapping.describe()),
-        findings=tuple(_findings(plan)),
-        payloads=tuple(_payloads(plan)),
-        notes=tuple(_notes(plan)),
-        times=timeline(plan),
+        mapping=tuple(MappingView(**row) for row in pipeline.mapping.describe()),
+        findings=tuple(_findings(pipeline)),
+        payloads=tuple(_payloads(pipeline)),
+        notes=tuple(_notes(pipeline)),
+        times=timeline(pipeline),
     )
 
 
-def _payloads(plan: "Plan") -> Iterator[str]:
+def _payloads(pipeline: Pipeline) -> Iterator[str]:
     """Yield the first messages, with what is sensitive and allowed masked: reports are kept."""
-    for message in plan.messages(SHOWN_PAYLOADS):
-        yield (masked(message) or "") if plan.checks.allow_sensitive else message
+    for message in pipeline.messages(SHOWN_PAYLOADS):
+        yield (masked(message) or "") if pipeline.checks.allow_sensitive else message
 
 
-def _findings(plan: "Plan") -> Iterator[FindingView]:
-    checks = {check.code: check for check in plan.applied}
-    findings = plan.survey.findings
+def _findings(pipeline: Pipeline) -> Iterator[FindingView]:
+    checks = {check.code: check for check in pipeline.applied}
+    findings = pipeline.full_check.findings
     numbered = findings.drop_nulls("row").group_by(_KINDS, maintain_order=True).head(LOOKED_AT)
     examples = numbered.partition_by(_KINDS, as_dict=True)
     kinds = findings.group_by(_KINDS, maintain_order=True).agg(
@@ -67,7 +70,7 @@ def _findings(plan: "Plan") -> Iterator[FindingView]:
             hint=first["hint"],
             consequence=check.consequence if check else "",
             examples=tuple(_examples(shown, column=column or "")),
-            fix=_fix(check, hint=first["hint"]) if code in plan.offered else "",
+            fix=_fix(check, hint=first["hint"]) if code in pipeline.offered else "",
         )
 
 
@@ -90,22 +93,56 @@ def _fix(check: Check | None, *, hint: str) -> str:
     return f'plan.fix("{check.code}")'
 
 
-def _notes(plan: "Plan") -> Iterator[str]:
-    for code in plan.mapping.repairs:
-        check = next(check for check in plan.applied if check.code == code)
+def _notes(pipeline: Pipeline) -> Iterator[str]:
+    for code in pipeline.mapping.repairs:
+        check = next(check for check in pipeline.applied if check.code == code)
         if check.repair:
-            yield f"Repaired {code}: {check.repair.sentence}{_changes(plan, code)}."
+            yield f"Repaired {code}: {check.repair.sentence}{_changes(pipeline, code)}."
 
 
-def _changes(plan: "Plan", code: str) -> str:
+def _changes(pipeline: Pipeline, code: str) -> str:
     """Return what a repair changed, with an example of before and after."""
     told = [
         f"{many(row['rows'], 'row')} of {row['column']}, e.g. {_shown(row['before'])} became "
         f"{_shown(row['after'])}"
-        for row in plan.changed.filter(pl.col("code") == code).iter_rows(named=True)
+        for row in pipeline.changed.filter(pl.col("code") == code).iter_rows(named=True)
     ]
     return f" ({'; '.join(told)})" if told else ""
 
 
 def _shown(values: Sequence[str | None]) -> str:
     return "an empty cell" if values[0] is None else repr(values[0])
+
+
+def timeline(pipeline: Pipeline) -> TimelineView | None:
+    """Return the rows that would be sent, over time; None if they have no times to speak of."""
+    counted = pipeline.full_check.hours
+    if counted is None:
+        return None
+    known = counted.drop_nulls("hour")
+    if known.is_empty():
+        return None
+    hours = known["hour"].to_list()
+    first, last = min(hours), max(hours)
+    width = next((w for w in WIDTHS_H if (last - first) // w < MOST_BARS), WIDTHS_H[-1])
+    bars = (last - first) // width + 1
+    placed = known.with_columns(bar=(pl.col("hour") - first) // width)
+    return TimelineView(
+        first=_moment(first),
+        last=_moment(last),
+        width=timedelta(hours=width),
+        older=_filled(placed.filter(~pl.col("recent")), bars=bars),
+        recent=_filled(placed.filter("recent"), bars=bars),
+        hours=LIMITS["trigger_hours"].value if pipeline.call in TRIGGERING else None,
+        unknown=int(counted["rows"].sum()) - int(known["rows"].sum()),
+    )
+
+
+def _filled(placed: pl.DataFrame, *, bars: int) -> tuple[int, ...]:
+    """Return the rows of each bar."""
+    rows = dict(placed.group_by("bar").agg(pl.col("rows").sum()).iter_rows())
+    return tuple(rows.get(bar, 0) for bar in range(bars))
+
+
+def _moment(hour: int) -> datetime:
+    return datetime.fromtimestamp(hour * HOUR_MS / 1000, tz=UTC)

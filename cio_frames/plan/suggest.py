@@ -12,7 +12,8 @@ from cio_frames.errors import ColumnNotFoundError, MappingError, NoIdentifierErr
 from cio_frames.frames import AnyTable, PandasFrame, Table, read
 from cio_frames.frames.table import reading
 from cio_frames.mapping import Ask, propose, resolve
-from cio_frames.plan.plan import Plan
+from cio_frames.plan.pipeline import Pipeline
+from cio_frames.plan.plan import Plan, planned
 from cio_frames.spec import CALLS, Call, CallName
 
 SAMPLE_ROWS = 1_000
@@ -51,7 +52,9 @@ def make(
             json_columns=table.json_columns,
             proposals=[proposal for proposal in proposals if proposal.argument not in asked],
         )
-    return Plan(table=table, mapping=mapping, checks=checks or Checks(), namespace=namespace)
+    return planned(
+        Pipeline(table=table, mapping=mapping, checks=checks or Checks(), namespace=namespace)
+    )
 
 
 @contextmanager

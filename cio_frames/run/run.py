@@ -1,7 +1,7 @@
 """A run: one sending of a plan or a back-fill, and what became of every row."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import polars as pl
 
-from cio_frames.audit import FAILED, Audit, Ledger, Recorder
+from cio_frames.audit import FAILED, STATES, Audit, Ledger, Recorder, collected
 from cio_frames.errors import (
     AuditError,
     CioError,
@@ -25,7 +25,6 @@ from cio_frames.run.choice import Choice
 from cio_frames.run.counts import Tally
 from cio_frames.run.job import Job
 from cio_frames.run.pace import Pace
-from cio_frames.run.report import run_view
 from cio_frames.sending import (
     EXITED,
     FAILURE,
@@ -45,7 +44,9 @@ from cio_frames.sending import (
 from cio_frames.views import summary
 from cio_frames.views.displays import ShowProgress, display
 from cio_frames.views.html import Drawn, bundle
+from cio_frames.views.pace import PaceView
 from cio_frames.views.progress import Progress
+from cio_frames.views.summary import Outcome, ReasonView, RunView
 
 WAIT_S = 0.1
 OUTAGE = "OUTAGE"
@@ -386,3 +387,44 @@ class Run:
             return bundle(summary.aside(told), told)
         drawn = self._drawn()
         return bundle(drawn.html, drawn.text)
+
+
+def run_view(run: Run) -> RunView:
+    """Return what a run's summary shows."""
+    counts = run.counts
+    return RunView(
+        run_id=run.run_id,
+        call=run.job.label,
+        host=run.client.endpoint,
+        outcome=_outcome(run),
+        reason=run.stopped[1] if run.stopped else "",
+        counts={state: counts[state] for state in STATES},
+        requests=counts["requests"],
+        retries=counts["retries"],
+        bytes=counts["bytes"],
+        elapsed_s=run.elapsed_s,
+        audit=str(run.audit),
+        reasons=tuple(_reasons(run)) if run.is_over else (),
+        pace=_pace(run),
+        notes=run.notes,
+    )
+
+
+def _pace(run: Run) -> PaceView | None:
+    pace = run.pace.view()
+    return pace if pace and pace.is_long else None
+
+
+def _outcome(run: Run) -> Outcome:
+    if not run.is_over:
+        return "running"
+    if run.stopped is None:
+        return "finished"
+    return "interrupted" if run.stopped[0] == INTERRUPTED else "stopped"
+
+
+def _reasons(run: Run) -> Iterator[ReasonView]:
+    found = Audit(run.audit).scan().filter(pl.col("state").is_in(FAILED))
+    grouped = found.group_by("code").agg(pl.len().alias("rows"), pl.col("error").first())
+    for row in collected(grouped, run.audit).sort("code", nulls_last=True).iter_rows(named=True):
+        yield ReasonView(code=row["code"] or "", rows=row["rows"], sentence=row["error"] or "")

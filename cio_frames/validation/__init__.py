@@ -10,14 +10,14 @@ from cio_frames.validation.findings import (
     worst_first,
 )
 from cio_frames.validation.run_checks import Checked, check, check_messages
-from cio_frames.validation.whole import Gathering, check_call, check_table
+from cio_frames.validation.table_checks import TableAggregates, check_call, check_table
 
 __all__ = [
     "BLOCKING",
     "FINDING_SCHEMA",
     "Checked",
-    "Gathering",
     "Probe",
+    "TableAggregates",
     "as_texts",
     "check",
     "check_call",

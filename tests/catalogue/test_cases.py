@@ -25,6 +25,7 @@ from cio_frames.errors import (
     FrameError,
     InputFileError,
 )
+from cio_frames.plan.plan import planned
 
 NOW = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
 NAN, INF = float("nan"), float("inf")
@@ -358,7 +359,7 @@ RUNS = [
 def plan_of(case: Case, library: str) -> cio.Plan:
     """Return the plan for a case in a library."""
     made = getattr(cio.frame(case.makes[library]()), case.call)(**case.asked)
-    return replace(made, clock=lambda: NOW)
+    return planned(replace(made.pipeline, clock=lambda: NOW))
 
 
 def sent(plan: cio.Plan) -> dict[str, Any]:
@@ -376,7 +377,7 @@ def test_a_case_ends_as_the_catalogue_says(case: Case, library: str):
         return
 
     plan = plan_of(case, library)
-    found = set(plan.survey.findings["code"])
+    found = set(plan.pipeline.full_check.findings["code"])
 
     assert set(case.codes) <= found
     assert not set(case.not_codes) & found
@@ -407,14 +408,14 @@ def test_libraries_agree(case: Case):
 
     found = [
         sorted(
-            plan.survey.findings.filter(pl.col("code").is_in(OWN - {"number.nan"}))
+            plan.pipeline.full_check.findings.filter(pl.col("code").is_in(OWN - {"number.nan"}))
             .select("code", "row", "column")
             .rows(),
             key=repr,
         )
         for plan in plans
     ]
-    messages = [plan.messages(10) for plan in plans]
+    messages = [plan.pipeline.messages(10) for plan in plans]
 
     assert all(one == found[0] for one in found)
     assert all(one == messages[0] for one in messages)
@@ -438,7 +439,7 @@ def test_a_plan_does_not_see_later_changes():
 def test_the_limit_of_a_message_is_in_bytes(size):
     """A message of 32,000 bytes is sent, one of a byte more is not."""
     empty = pl.DataFrame({"id": ["u"], "x": ["é"]}).cio.identify(user_id="id")
-    room = size - len(empty.messages(1)[0].encode())
+    room = size - len(empty.pipeline.messages(1)[0].encode())
     plan = pl.DataFrame({"id": ["u"], "x": ["é" + "y" * room]}).cio.identify(user_id="id")
 
     assert plan.counts["valid"] == (size <= 32_000)
@@ -482,8 +483,8 @@ def test_a_file_ends_as_the_catalogue_says(number, tmp_path):
     plan = cio.scan(path).cio.identify(user_id="id")
 
     assert plan.counts["rows"] == plan.counts["valid"] + plan.counts["rejected"] > 0
-    assert not code or code in set(plan.survey.findings["code"])
-    assert plan.mapping.find("user_id").dtype == pl.String
+    assert not code or code in set(plan.pipeline.full_check.findings["code"])
+    assert plan.pipeline.mapping.find("user_id").dtype == pl.String
 
 
 PARQUET: dict[int, str] = {

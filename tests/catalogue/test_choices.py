@@ -19,7 +19,7 @@ KNOWN_PLANS = pl.col("plan").is_in(["free", "pro"])
 
 def found(plan: cio.Plan, code: str) -> pl.DataFrame:
     """Return the findings of one code."""
-    return plan.survey.findings.filter(pl.col("code") == code)
+    return plan.pipeline.full_check.findings.filter(pl.col("code") == code)
 
 
 def test_a_rule_is_one_line():
@@ -80,7 +80,7 @@ def test_a_share_of_failing_rows_refuses_the_plan(thresholds, refused):
 
     plan = frame.cio.identify(user_id="id", checks=cio.Checks(thresholds=thresholds))
 
-    assert ("plan.threshold" in set(plan.survey.findings["code"])) == refused
+    assert ("plan.threshold" in set(plan.pipeline.full_check.findings["code"])) == refused
     assert bool(plan.refusals()) == refused
 
 
@@ -89,12 +89,12 @@ def test_sensitive_data_is_refused_and_masked_everywhere():
     frame = pl.DataFrame({"id": ["u1"], "notes": [f" {CARD} "]})
     plan = frame.cio.identify(user_id="id")
 
-    drawn = (report.text(plan_view(plan)), str(report.html(plan_view(plan))))
+    drawn = (report.text(plan_view(plan.pipeline)), str(report.html(plan_view(plan.pipeline))))
 
     assert plan.refusals()
     assert found(plan, "sensitive.card")["value"].to_list() == ["4111••••1111"]
     assert found(plan, "value.padded")["value"].to_list() == ["••••"]
-    for text in (*drawn, plan.survey.findings.write_json()):
+    for text in (*drawn, plan.pipeline.full_check.findings.write_json()):
         assert CARD not in text
         assert CARD.replace(" ", "") not in text
 
@@ -108,10 +108,10 @@ def test_sensitive_data_can_be_allowed_with_a_reason():
 
     assert not plan.refusals()
     assert plan.counts["valid"] == 1
-    assert plan.decisions["allow_sensitive"] == {"ssn": "test data of the agency"}
+    assert plan.pipeline.decisions["allow_sensitive"] == {"ssn": "test data of the agency"}
     assert set(found(plan, "sensitive.national-id")["severity"]) == {"info"}
     assert "test data of the agency" in found(plan, "sensitive.national-id")["message"][0]
-    assert "078-05-1121" not in report.text(plan_view(plan))
+    assert "078-05-1121" not in report.text(plan_view(plan.pipeline))
 
 
 def test_sensitive_data_can_be_hashed():
@@ -123,7 +123,7 @@ def test_sensitive_data_can_be_hashed():
     assert not plan.refusals()
     hashed = hashlib.sha256(b"078-05-1121").hexdigest()
     assert [message.get("traits") for message in plan.payloads()] == [{"ssn": hashed}, None]
-    assert plan.decisions["hashed"] == ["ssn"]
+    assert plan.pipeline.decisions["hashed"] == ["ssn"]
 
 
 @pytest.mark.parametrize("kind", ["list", "series", "frame", "file"])
@@ -167,7 +167,7 @@ def test_safe_repairs_leave_the_others_alone():
     fixed = frame.cio.identify(user_id="id").fix("safe")
 
     assert fixed.mapping.repairs == ("id.float",)
-    assert "text.mojibake" in fixed.offered
+    assert "text.mojibake" in fixed.pipeline.offered
 
 
 def test_swapped_ids_and_addresses_change_places():
@@ -231,7 +231,11 @@ def test_a_finding_about_the_whole_table_can_reject():
 
     assert plan.counts["rejected"] == 1
     assert [message["userId"] for message in plan.payloads()] == ["u", "v"]
-    assert [row for worked in plan.worked(chunk_rows=1) for row in worked.messages["row"]] == [0, 2]
+    assert [
+        row
+        for worked in plan.pipeline.encode_chunks(chunk_rows=1)
+        for row in worked.messages["row"]
+    ] == [0, 2]
 
 
 @pytest.mark.parametrize(

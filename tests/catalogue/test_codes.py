@@ -256,7 +256,7 @@ def codes(asked: Asked) -> set[str]:
     """Return the codes found in a table."""
     verb, data, arguments = asked
     plan = getattr(cio.frame(pl.DataFrame(data, strict=False)), verb)(**arguments)
-    return set(replace(plan, clock=lambda: NOW).survey.findings["code"])
+    return set(replace(plan.pipeline, clock=lambda: NOW).full_check.findings["code"])
 
 
 @pytest.mark.parametrize("code", TABLE)

@@ -78,14 +78,16 @@ ASKED: dict[str, dict[str, Any]] = {
 }
 
 
-def planned(frame: Any, verb: str) -> cio.Plan:
+def plan_now(frame: Any, verb: str) -> cio.Plan:
     """Return the plan for a frame at a fixed time, with the repairs of ids that it needs."""
-    return replace(getattr(cio.frame(frame), verb)(**ASKED[verb]), clock=lambda: NOW)
+    return plan_now(
+        replace(getattr(cio.frame(frame), verb)(**ASKED[verb]).pipeline, clock=lambda: NOW)
+    )
 
 
 def told(plan: cio.Plan) -> list[Any]:
     """Return what the checks found: code, row, column and the message."""
-    found = plan.survey.findings.filter(pl.col("code").is_in(OWN))
+    found = plan.pipeline.full_check.findings.filter(pl.col("code").is_in(OWN))
     return sorted(found.select("code", "row", "column", "severity", "message").rows(), key=repr)
 
 
@@ -98,10 +100,10 @@ def test_libraries_find_the_same_and_write_the_same(table: pa.Table, verb: str):
         pl.DataFrame(pl.from_arrow(table)),
         table,
     ]
-    plans = [planned(frame, verb) for frame in frames]
+    plans = [plan_now(frame, verb) for frame in frames]
 
     findings = [told(plan) for plan in plans]
-    messages = [plan.messages(10) for plan in plans]
+    messages = [plan.pipeline.messages(10) for plan in plans]
 
     assert findings[0] == findings[1] == findings[2]
     assert messages[0] == messages[1] == messages[2]
@@ -111,31 +113,39 @@ def test_libraries_find_the_same_and_write_the_same(table: pa.Table, verb: str):
 @given(table=tables(), verb=st.sampled_from(list(ASKED)))
 def test_repairs_come_to_an_end(table: pa.Table, verb: str):
     """Repairing whatever is offered leaves nothing to repair; rows always add up."""
-    plan = planned(table, verb)
+    plan = plan_now(table, verb)
     left = len(CATALOGUE)
-    while plan.offered and left:
-        for code in list(plan.offered):
-            if code in plan.offered:
+    while plan.pipeline.offered and left:
+        for code in list(plan.pipeline.offered):
+            if code in plan.pipeline.offered:
                 plan = plan.fix(code)
                 event(f"repaired {code}")
-                assert code not in plan.offered
+                assert code not in plan.pipeline.offered
                 assert plan.counts["rows"] == plan.counts["valid"] + plan.counts["rejected"]
         left -= 1
 
-    assert not plan.offered
-    assert plan.survey.valid + plan.survey.reasons.height == plan.survey.rows == table.num_rows
+    assert not plan.pipeline.offered
+    assert (
+        plan.pipeline.full_check.valid + plan.pipeline.full_check.reasons.height
+        == plan.pipeline.full_check.rows
+        == table.num_rows
+    )
 
 
 @LAW
 @given(table=tables(), verb=st.sampled_from(list(ASKED)))
 def test_whatever_keeps_a_row_back_is_told(table: pa.Table, verb: str):
     """A row is left out exactly if a finding about it refuses or rejects it."""
-    plan = planned(table, verb)
-    found = plan.survey.findings.filter(
+    plan = plan_now(table, verb)
+    found = plan.pipeline.full_check.findings.filter(
         pl.col("severity").is_in(["refuse", "reject"]), pl.col("row").is_not_null()
     )
 
-    sent = {row for worked in plan.worked(chunk_rows=2) for row in worked.messages["row"]}
+    sent = {
+        row
+        for worked in plan.pipeline.encode_chunks(chunk_rows=2)
+        for row in worked.messages["row"]
+    }
 
     assert sent | set(found["row"]) == set(range(table.num_rows))
     assert not sent & set(found["row"])

@@ -41,7 +41,7 @@ def counted() -> dict[tuple[str, str | None], int]:
     people = cio.scan(SAMPLES / "people_dirty.csv").collect()
     traits = {name: name for name in people.columns if name not in ("user_id", "signup_date")}
     plan = people.cio.identify(user_id="user_id", traits={**traits, "created_at": "signup_date"})
-    found = plan.survey.findings.group_by("code", "column").agg(pl.len())
+    found = plan.pipeline.full_check.findings.group_by("code", "column").agg(pl.len())
     return {(code, column): count for code, column, count in found.rows()}
 
 
@@ -70,4 +70,4 @@ def test_a_clean_file_gives_no_alarm(name):
 
     assert plan.counts["rejected"] == 0
     assert not plan.refusals()
-    assert set(plan.survey.findings["severity"]) <= {"info", "warn"}
+    assert set(plan.pipeline.full_check.findings["severity"]) <= {"info", "warn"}

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 import cio_frames as cio
+from cio_frames.plan.plan import planned
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 
@@ -23,10 +24,12 @@ def judge() -> Judge:
         if "body" in asked:
             asked[BODIES[call]] = asked.pop("body")
         frame = data if isinstance(data, pl.DataFrame) else pl.DataFrame(data, strict=False)
-        plan = replace(getattr(cio.frame(frame), call)(**asked), clock=lambda: NOW)
+        plan = planned(
+            replace(getattr(cio.frame(frame), call)(**asked).pipeline, clock=lambda: NOW)
+        )
         for code in repairs:
             plan = plan.fix(code)
-        return plan.survey.findings
+        return plan.pipeline.full_check.findings
 
     return run
 

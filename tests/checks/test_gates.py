@@ -37,8 +37,10 @@ def gated() -> list[str]:
 def asked_of(frame: pl.DataFrame, call: str, **asked: str) -> tuple[pl.DataFrame, list[Probe]]:
     """Return the prepared rows of a frame, and its tests."""
     plan = getattr(cio.frame(frame), call)(**asked)
-    (chunk,) = plan.table.chunks()
-    return plan.mapping.prepare(chunk), probes(plan.applied, scope=plan.scope())
+    (chunk,) = plan.pipeline.table.chunks()
+    return plan.pipeline.mapping.prepare(chunk), probes(
+        plan.pipeline.applied, scope=plan.pipeline.scope()
+    )
 
 
 def found(prepared: pl.DataFrame, tests: list[Probe]) -> pl.DataFrame:

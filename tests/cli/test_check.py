@@ -117,7 +117,7 @@ def test_preview_shows_what_is_sent(cli, people):
     plan = cio.frame(cio.scan(people)).identify(user_id="id")
     assert said.code == 0
     assert [line.strip() for line in said.out.splitlines() if '"messageId"' in line] == (
-        plan.messages(2)
+        plan.pipeline.messages(2)
     )
 
 

@@ -179,7 +179,7 @@ def test_named_columns_are_not_proposed_again():
 
     plan = frame.cio.form(form_id="id")
 
-    assert plan.mapping.find("id") is None
+    assert plan.pipeline.mapping.find("id") is None
     assert plan.payloads() == [{"data": {"email": "ada@example.com"}}]
 
 
@@ -200,6 +200,6 @@ def test_an_id_that_may_be_the_rows_own_is_proposed_with_a_warning():
     """Where only a column `id` is left for the person, the report says what to make sure of."""
     plan = pl.DataFrame({"event": ["A"], "id": ["u1"]}).cio.track()
 
-    reason = next(row for row in plan.mapping.slots if row.label == "id").reason
+    reason = next(row for row in plan.pipeline.mapping.slots if row.label == "id").reason
     assert reason.startswith("no column is named like an identifier of people")
     assert "the person's id and not the row's own" in reason

@@ -27,16 +27,20 @@ def test_every_library_gives_the_same_bytes_and_ids(frame_of):
     plan = cio.frame(frame_of(DATA)).identify(user_id="id", timestamp="at", namespace="n")
     wanted = cio.frame(pl.DataFrame(DATA)).identify(user_id="id", timestamp="at", namespace="n")
 
-    found = pl.concat(part.messages for part in plan.worked(chunk_rows=100))
+    found = pl.concat(part.messages for part in plan.pipeline.encode_chunks(chunk_rows=100))
 
-    assert found.equals(pl.concat(part.messages for part in wanted.worked(chunk_rows=100)))
+    assert found.equals(
+        pl.concat(part.messages for part in wanted.pipeline.encode_chunks(chunk_rows=100))
+    )
     assert found["row"].to_list() == [0, 1, 3]
 
 
 def test_every_library_finds_the_same(frame_of):
     """The findings are the same rows, codes, columns and values for every library."""
     found, wanted = (
-        as_texts(cio.frame(frame).identify(user_id="id", timestamp="at").survey.findings)
+        as_texts(
+            cio.frame(frame).identify(user_id="id", timestamp="at").pipeline.full_check.findings
+        )
         for frame in (frame_of(DATA), pl.DataFrame(DATA))
     )
 
@@ -50,6 +54,8 @@ def test_chunks_give_the_same_messages(rows):
     """A plan's messages do not depend on how many rows are read at once."""
     plan = cio.frame(pl.DataFrame(DATA)).identify(user_id="id", timestamp="at")
 
-    found = pl.concat(part.messages for part in plan.worked(chunk_rows=rows))
+    found = pl.concat(part.messages for part in plan.pipeline.encode_chunks(chunk_rows=rows))
 
-    assert found.equals(pl.concat(part.messages for part in plan.worked(chunk_rows=100)))
+    assert found.equals(
+        pl.concat(part.messages for part in plan.pipeline.encode_chunks(chunk_rows=100))
+    )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cio_frames as cio
-from cio_frames.plan.charts import MOST_BARS, timeline
+from cio_frames.plan.report import MOST_BARS, timeline
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -22,7 +22,7 @@ def _timeline(times, *, call="track", clock=NOW, **data):
     verb = getattr(frame.cio, call)
     fields = {"event": cio.lit("Bought")} if call == "track" else {}
     plan = verb(user_id="id", timestamp="at", **fields)
-    return timeline(replace(plan, clock=lambda: clock))
+    return timeline(replace(plan.pipeline, clock=lambda: clock))
 
 
 @given(hours=st.lists(st.floats(0, 200_000), min_size=1, max_size=40))
@@ -84,4 +84,4 @@ def test_without_a_timestamp_there_is_no_chart():
     """A plan that says nothing about times has none."""
     plan = pl.DataFrame({"id": ["u1"]}).cio.identify(user_id="id")
 
-    assert timeline(plan) is None
+    assert timeline(plan.pipeline) is None

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cio_frames.payloads import numbered
-from cio_frames.plan.links import links_of
+from cio_frames.plan.pipeline import Pipelines
 
 names = st.sampled_from("abcdef")
 some = st.one_of(st.none(), names)
@@ -39,7 +39,7 @@ def test_people_who_share_an_identifier_are_one(people, events):
         events, schema=dict.fromkeys(("id", "device"), pl.String), orient="row"
     ).cio.track(user_id="id", anonymous_id="device", event=pl.lit("Seen"))
 
-    found = links_of([(plan.table, plan.scope()) for plan in (identify, track)])
+    found = Pipelines((identify.pipeline, track.pipeline)).components
 
     component = {} if found is None else dict(found.iter_rows())
     wanted = connected(people, events)
@@ -56,4 +56,4 @@ def test_people_of_whom_each_has_an_address_of_their_own_are_not_connected():
     people = pl.DataFrame({"id": ["u1", "u2", "u1"], "email": ["a@x.org", "b@x.org", "a@x.org"]})
     plan = people.cio.identify(user_id="id")
 
-    assert links_of([(plan.table, plan.scope())]) is None
+    assert plan.pipelines.components is None

@@ -63,7 +63,7 @@ def test_texts_that_are_empty_in_one_chunk_are_times_in_another():
     frame = pl.DataFrame({"id": ["u"] * 4, "t": [None, None, "2024-01-01T00:00Z", "2024-01-02"]})
     plan = frame.cio.identify(user_id="id", timestamp="t", traits=[])
 
-    times = [pl.DataFrame(part.messages) for part in plan.worked(chunk_rows=2)]
+    times = [pl.DataFrame(part.messages) for part in plan.pipeline.encode_chunks(chunk_rows=2)]
 
     assert ["timestamp" in text for part in times for text in part["message"]] == [
         False, False, True, True,
@@ -82,7 +82,9 @@ def test_people_who_become_one_share_a_lane():
     plan = frame.cio.identify(user_id="id", anonymous_id="anon")
 
     for rows in (1, 10):
-        lanes = pl.concat(part.messages for part in plan.worked(chunk_rows=rows))["lane"].to_list()
+        lanes = pl.concat(part.messages for part in plan.pipeline.encode_chunks(chunk_rows=rows))[
+            "lane"
+        ].to_list()
         assert len(set(lanes[:3])) == 1
         assert lanes[3] != lanes[0]
 
@@ -91,7 +93,7 @@ def test_order_is_kept_per_person_whatever_the_case():
     """Addresses in other letters are one person, so their rows share a lane."""
     frame = pl.DataFrame({"id": ["Ada@x.de", "ada@X.de"], "event": ["A", "B"]})
 
-    (part,) = frame.cio.track(user_id="id", event="event").worked(chunk_rows=10)
+    (part,) = frame.cio.track(user_id="id", event="event").pipeline.encode_chunks(chunk_rows=10)
 
     assert part.messages["lane"].n_unique() == 1
 
@@ -117,15 +119,15 @@ def test_the_namespace_keeps_workspaces_apart():
         pytest.param({"id": pl.Series([], dtype=pl.String)}, id="empty"),
     ],
 )
-def test_a_glance_says_what_the_report_says(people):
+def test_the_check_before_sending_says_what_the_report_says(people):
     """With or without the report: the same rows, the same reasons not to send, one fingerprint."""
     frame = pl.DataFrame(people)
-    glanced, surveyed = (frame.lazy().cio.identify(user_id="id") for _ in range(2))
-    assert surveyed.counts["rows"] == frame.height
+    fast, full = (frame.lazy().cio.identify(user_id="id") for _ in range(2))
+    assert full.counts["rows"] == frame.height
 
-    told = [[finding["code"] for finding in plan.refusals()] for plan in (glanced, surveyed)]
+    codes = [[finding["code"] for finding in plan.refusals()] for plan in (fast, full)]
 
-    assert told[0] == told[1]
-    assert glanced.rows == surveyed.rows == frame.height
-    assert glanced.fingerprint == surveyed.fingerprint == fingerprint(glanced.table)
-    assert "survey" not in vars(glanced)
+    assert codes[0] == codes[1]
+    found = [plan.pipeline.before_send for plan in (fast, full)]
+    assert [each.rows for each in found] == [frame.height] * 2
+    assert {each.fingerprint for each in found} == {fingerprint(full.pipeline.table)}

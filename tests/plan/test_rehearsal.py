@@ -170,13 +170,13 @@ def test_a_rehearsal_leaves_nothing_behind(tmp_path, monkeypatch):
 
 def test_a_wrong_preview_is_found_out(monkeypatch):
     """If the preview said something else, the rehearsal lists each difference."""
-    foresee = rehearsal.foresee
+    preview = rehearsal.identity_preview
 
     def wrong(*args, **options):
-        found = foresee(*args, **options)
+        found = preview(*args, **options)
         return replace(found, people=found.people.with_columns(pl.lit(5).alias("events")))
 
-    monkeypatch.setattr(rehearsal, "foresee", wrong)
+    monkeypatch.setattr(rehearsal, "identity_preview", wrong)
     found = plan().rehearse(progress=False)
 
     assert not found.identical

@@ -352,7 +352,7 @@ rows = events({ROWS}).drop("tags", "device")
 rows.write_parquet(folder + "/rows.parquet", row_group_size=5_000)
 rows.write_csv(folder + "/rows.csv")
 table = rows if {source!r} == "frame" else cio.scan(folder + "/rows." + {source!r})
-it = cio.frame(table).track(event="event", user_id="user_id").worked(chunk_rows=10_000)
+it = cio.frame(table).track(event="event", user_id="user_id").pipeline.encode_chunks(chunk_rows=10_000)
 next(it)
 try:
     raise ValueError(it)

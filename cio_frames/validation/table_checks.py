@@ -36,18 +36,18 @@ def check_table(table: Table, *, checks: Sequence[Check], scope: Scope) -> pl.Da
         checks: The checks that apply; those that look at rows one by one are passed over.
         scope: The mapping and what else they may know.
     """
-    gathering = Gathering(table, checks=checks, scope=scope)
-    if gathering:
+    aggregates = TableAggregates(table, checks=checks, scope=scope)
+    if aggregates:
         with closing(table.chunks(CHUNK_ROWS)) as chunks:
             for chunk in chunks:
-                gathering.add(gathering.gathered(scope.mapping.prepare(chunk)))
-    return gathering.findings()
+                aggregates.add(aggregates.of(scope.mapping.prepare(chunk)))
+    return aggregates.findings()
 
 
-class Gathering:
-    """What the checks of the whole table gather from it, chunk by chunk.
+class TableAggregates:
+    """What the checks of the whole table need of it, added up chunk by chunk.
 
-    It is false where there is nothing to gather.
+    It is false where they need nothing.
 
     Args:
         table: The rows.
@@ -70,17 +70,17 @@ class Gathering:
     def __bool__(self) -> bool:
         return bool(self._parts)
 
-    def gathered(self, prepared: pl.DataFrame) -> list[pl.DataFrame]:
-        """Return what is gathered from rows that have one column per slot, on any thread."""
+    def of(self, prepared: pl.DataFrame) -> list[pl.DataFrame]:
+        """Return the aggregates of rows that have one column per slot; any thread may ask."""
         rows = prepared.lazy()
         queries = [
             query for gather in self._parts if (query := gather(rows, self._scope)) is not None
         ]
         return pl.collect_all(queries) if queries else []
 
-    def add(self, gathered: Sequence[pl.DataFrame]) -> None:
-        """Put what was gathered from the next rows to the rest."""
-        for parts, part in zip(self._parts.values(), gathered, strict=True):
+    def add(self, aggregates: Sequence[pl.DataFrame]) -> None:
+        """Add the aggregates of the next rows."""
+        for parts, part in zip(self._parts.values(), aggregates, strict=True):
             parts.append(part)
 
     def findings(self) -> pl.DataFrame:

@@ -1,0 +1,166 @@
+"""Rows as checked and encoded chunks, and as the segments of a run; nothing of them is kept."""
+
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+
+import polars as pl
+
+from cio_frames.checks import Check, Scope
+from cio_frames.frames import Table, ahead
+from cio_frames.mapping import computing
+from cio_frames.payloads import SEGMENT_SCHEMA, Segment, batches, encode
+from cio_frames.run import Choice
+from cio_frames.spec import Call
+from cio_frames.validation import BLOCKING, Probe, check, check_messages, reasons
+
+CHUNK_ROWS = 50_000
+"""The most rows of a chunk. Each chunk has costs that do not depend on its size, so smaller ones are
+slower; larger ones take more memory than a laptop's user expects."""
+
+CHUNK_CELLS = 1_600_000
+"""The most cells of a chunk, so that wide tables take little more memory than narrow ones."""
+
+AT_ONCE = 2
+"""How many chunks are worked on at once: one alone leaves a core idle now and then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoding:
+    """What decides which messages rows become, whichever chunk they are in."""
+
+    scope: Scope
+    checks: tuple[Check, ...]
+    tests: Sequence[Probe]  # the checks, compiled for the mapping
+    namespace: str  # keeps message ids of one place apart from those of another
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedChunk:
+    """A chunk after checks and encoding."""
+
+    rows: pl.Series  # the row numbers of the chunk
+    messages: pl.DataFrame  # of the rows that can be sent, in the order of the rows
+    row_findings: pl.DataFrame
+    message_findings: pl.DataFrame
+
+    @property
+    def findings(self) -> pl.DataFrame:
+        """Everything that was found."""
+        return pl.concat([self.row_findings, self.message_findings])
+
+    @property
+    def reasons(self) -> pl.DataFrame:
+        """Row, code and error of each row that cannot be sent."""
+        return reasons(self.findings)
+
+
+def encode_chunk(
+    chunk: pl.DataFrame,
+    *,
+    encoding: Encoding,
+    prepared: pl.DataFrame | None = None,
+    known: pl.DataFrame | None = None,
+    components: pl.DataFrame | None = None,
+) -> EncodedChunk:
+    """Check and encode rows. The result depends on the arguments alone, on whatever engine.
+
+    Args:
+        chunk: Rows of the table, with their numbers.
+        encoding: What decides which messages they become.
+        prepared: The same rows with one column per slot, where they are at hand.
+        known: Findings about rows that only the whole table shows.
+        components: Who is connected with whom; everybody stands alone without.
+    """
+    scope = encoding.scope
+    if prepared is None:
+        with computing(scope.mapping):
+            prepared = scope.mapping.prepare(chunk)
+    checked = check(prepared, tests=encoding.tests, known=known, raw=chunk)
+    messages = encode(
+        checked.valid, scope.mapping, namespace=encoding.namespace, components=components
+    )
+    late = check_messages(messages, checks=encoding.checks, scope=scope, prepared=prepared)
+    refused = late.filter(pl.col("severity").is_in(BLOCKING))["row"]
+    if len(refused):
+        messages = messages.filter(~pl.col("row").is_in(refused.implode()))
+    return EncodedChunk(
+        rows=checked.rows, messages=messages, row_findings=checked.findings, message_findings=late
+    )
+
+
+def encode_chunks(
+    table: Table,
+    *,
+    encoding: Encoding,
+    known: pl.DataFrame | None = None,
+    components: pl.DataFrame | None = None,
+    chunk_rows: int | None = None,
+) -> Generator[EncodedChunk]:
+    """Check and encode a table chunk by chunk, in threads. Close it unless it is read to the end.
+
+    Bytes and ids do not depend on the chunks' size.
+    """
+    encoded = partial(encode_chunk, encoding=encoding, known=known, components=components)
+    with closing(table.chunks(chunk_rows or rows_at_once(table))) as chunks:
+        yield from ahead(encoded, chunks, at_once=AT_ONCE)
+
+
+def rows_at_once(table: Table) -> int:
+    """Return how many rows of a table make a chunk: fewer where it is wide.
+
+    Examples:
+        >>> from cio_frames.frames import read
+        >>> rows_at_once(read(pl.DataFrame({"id": ["u1"]})))
+        50000
+        >>> rows_at_once(read(pl.DataFrame({f"c{place}": [1.5] for place in range(64)})))
+        25000
+    """
+    return max(1, min(CHUNK_ROWS, CHUNK_CELLS // max(1, len(table.schema()))))
+
+
+def segments(
+    chunks: Iterable[EncodedChunk],
+    *,
+    call: Call,
+    batch_bytes: int,
+    choice: Choice,
+    plan: int = 0,
+    first: int = 0,
+) -> Generator[Segment]:
+    """Yield what becomes of the rows of each chunk, and the requests; the first has number `first`."""
+    number = first
+    for chunk in chunks:
+        messages, lost = chunk.messages, chunk.reasons
+        rows = choice.rows(chunk.rows, plan=plan)
+        if rows is not None:
+            if rows.is_empty():
+                continue
+            taken = pl.col("row").is_in(rows.implode())
+            messages, lost = messages.filter(taken), lost.filter(taken)
+            choice.require_same(messages, plan=plan)
+        sent, settled = choice.of_messages(messages)
+        requests, numbers = batches(
+            sent, plan=plan, segment=number, call=call.name, batched=call.batched,
+            limit_bytes=batch_bytes,
+        )  # fmt: skip
+        rows_of = _rows(sent.with_columns(numbers), settled=settled, lost=lost, call=call.name)
+        yield Segment(plan=plan, number=number, call=call.name, rows=rows_of, batches=requests)
+        number += 1
+
+
+def _rows(
+    sent: pl.DataFrame, *, settled: pl.DataFrame, lost: pl.DataFrame, call: str
+) -> pl.DataFrame:
+    """Return one row for each row of a chunk, with the columns of `SEGMENT_SCHEMA`."""
+    rows = sent.drop("path", "message").with_columns(pl.lit("pending").alias("state"))
+    if lost.height or settled.height:
+        left_out = lost.with_columns(pl.lit("rejected_local").alias("state"))
+        others = [left_out, settled.drop("path", "message")]
+        rows = pl.concat([rows, *others], how="diagonal").sort("row")
+    rows = rows.with_columns(pl.lit(call).alias("call"))
+    return rows.select(
+        (pl.col(name) if name in rows.columns else pl.lit(None)).cast(dtype).alias(name)
+        for name, dtype in SEGMENT_SCHEMA.items()
+    )

@@ -1,0 +1,281 @@
+"""The checks of a whole table, each in one pass: all of them, or those that can forbid sending."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import polars as pl
+
+from cio_frames.checks import Check, Scope
+from cio_frames.errors import engine_errors
+from cio_frames.frames import ROW, Fingerprint, Table, ahead
+from cio_frames.mapping import MessageMapping, computing
+from cio_frames.payloads import count_batches, lane_key, lanes, linked_keys, order_key
+from cio_frames.plan.chunks import AT_ONCE, EncodedChunk, Encoding, encode_chunk, rows_at_once
+from cio_frames.plan.components import LinkKeys, components_of, link_keys
+from cio_frames.spec import LIMITS
+from cio_frames.validation import (
+    BLOCKING,
+    TableAggregates,
+    check,
+    check_call,
+    concluded,
+    probes,
+    reasons,
+)
+
+KEPT_MESSAGES = 2_000
+"""How many of the first messages are kept: for reports, and as the sample of an estimate."""
+
+TRIGGERING = ("track", "page", "screen")
+HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreSendCheck:
+    """What must be known of a table before anything of it is sent."""
+
+    rows: int
+    blocking: pl.DataFrame  # findings of the whole table that keep rows from being sent
+    refusals: pl.DataFrame  # findings that forbid sending, one of each code
+    fingerprint: str
+    components: pl.DataFrame | None  # who is connected with whom by this table's rows, if anybody
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FullCheck:
+    """What all checks found, and what sending would come to."""
+
+    before_send: PreSendCheck
+    valid: int
+    bytes: int
+    batches: int  # exactly as the messages would be cut
+    findings: pl.DataFrame  # worst first
+    reasons: pl.DataFrame  # row, code and error of each row that would not be sent
+    first_messages: tuple[str, ...]  # at most `KEPT_MESSAGES`
+    hours: pl.DataFrame | None  # hour, recent, rows; None without a timestamp
+
+    @property
+    def rows(self) -> int:
+        """Rows read."""
+        return self.before_send.rows
+
+
+@engine_errors("the table was checked")
+def check_before_send(
+    table: Table, *, scope: Scope, checks: Iterable[Check], gather_links: bool
+) -> tuple[PreSendCheck, LinkKeys | None]:
+    """Look only for what keeps rows from being sent; return that, and the link keys if wanted."""
+    blocking = [item for item in checks if item.severity in BLOCKING]
+    strict = [item for item in blocking if item.severity == "refuse"]
+    tests = probes(strict, scope=scope)
+    sums = _Sums(table, scope=scope, checks=blocking, gather_links=gather_links)
+    findings = [check_call(strict, scope=scope)]
+
+    def part(chunk: pl.DataFrame) -> tuple[_Share, pl.DataFrame]:
+        prepared, share = sums.share(chunk)
+        return share, check(prepared, tests=tests, raw=chunk).findings
+
+    with (
+        closing(table.chunks(rows_at_once(table))) as chunks,
+        closing(ahead(part, chunks, at_once=AT_ONCE)) as parts,
+    ):
+        for share, found in parts:
+            sums.add(share)
+            findings.append(found)
+    table_wide = sums.findings()
+    found = concluded(pl.concat([*findings, table_wide]), checks=strict, rows=sums.rows)
+    checked = PreSendCheck(
+        rows=sums.rows,
+        blocking=table_wide,
+        refusals=_refusals(found),
+        fingerprint=sums.fingerprint.text,
+        components=sums.components(),
+    )
+    return checked, LinkKeys.joined(sums.links) if gather_links else None
+
+
+@engine_errors("the table was checked")
+def check_fully(
+    table: Table,
+    *,
+    encoding: Encoding,
+    batch_bytes: int,
+    shares: Mapping[str, float],
+    gather_links: bool,
+) -> tuple[FullCheck, LinkKeys | None]:
+    """Apply every check, encode every row, and count; return that, and the link keys if wanted.
+
+    Of each row a few numbers are kept until its fate is known, which only the whole table tells.
+    """
+    sums = _Sums(table, scope=encoding.scope, checks=encoding.checks, gather_links=gather_links)
+    columns, found = _kept_columns(encoding.scope), _Found()
+
+    def part(chunk: pl.DataFrame) -> tuple[_Share, EncodedChunk, pl.DataFrame]:
+        prepared, share = sums.share(chunk)
+        encoded = encode_chunk(chunk, encoding=encoding, prepared=prepared)
+        kept, rows = prepared.select(columns), encoded.messages["row"]
+        if len(rows) < kept.height:
+            kept = kept.filter(pl.col("row").is_in(rows.implode()))
+        return share, encoded, kept.with_columns(encoded.messages["bytes"])
+
+    with (
+        closing(table.chunks(rows_at_once(table))) as chunks,
+        closing(ahead(part, chunks, at_once=AT_ONCE)) as parts,
+    ):
+        for share, encoded, kept in parts:
+            sums.add(share)
+            found.add(encoded, kept=kept)
+    full = _concluded(
+        found, sums, table=table, encoding=encoding, shares=shares, batch_bytes=batch_bytes
+    )
+    return full, LinkKeys.joined(sums.links) if gather_links else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Share:
+    """What a chunk adds to what is known of the whole table."""
+
+    rows: int
+    aggregates: list[pl.DataFrame]
+    links: LinkKeys | None
+
+
+class _Sums:
+    """What both checks add up over a table: aggregates, link keys, rows and fingerprint."""
+
+    def __init__(
+        self, table: Table, *, scope: Scope, checks: Iterable[Check], gather_links: bool
+    ) -> None:
+        self._mapping: MessageMapping = scope.mapping
+        self._aggregates = TableAggregates(table, checks=list(checks), scope=scope)
+        self._is_linked = bool(linked_keys(scope.mapping))
+        self._gathers = gather_links or self._is_linked
+        self.fingerprint = Fingerprint(table.schema())
+        self.links: list[LinkKeys] = []
+        self.rows = 0
+
+    def share(self, chunk: pl.DataFrame) -> tuple[pl.DataFrame, _Share]:
+        """Return a chunk with one column per slot, and what it adds; any thread may ask."""
+        self.fingerprint.add(chunk)
+        with computing(self._mapping):
+            prepared = self._mapping.prepare(chunk)
+            aggregates = self._aggregates.of(prepared)
+            links = link_keys(prepared, self._mapping) if self._gathers else None
+        return prepared, _Share(rows=chunk.height, aggregates=aggregates, links=links)
+
+    def add(self, share: _Share) -> None:
+        """Add what the next chunk adds."""
+        self.rows += share.rows
+        self._aggregates.add(share.aggregates)
+        if share.links is not None:
+            self.links.append(share.links)
+
+    def findings(self) -> pl.DataFrame:
+        """Return what only the whole table shows."""
+        with computing(self._mapping):
+            return self._aggregates.findings()
+
+    def components(self) -> pl.DataFrame | None:
+        """Return who is connected with whom by the rows of this table; None if nobody is."""
+        return components_of(LinkKeys.joined(self.links)) if self._is_linked else None
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the chunks of a full check leave: findings, the first messages, numbers of each row."""
+
+    row_findings: list[pl.DataFrame] = field(default_factory=list)
+    message_findings: list[pl.DataFrame] = field(default_factory=list)
+    kept: list[pl.DataFrame] = field(default_factory=list)
+    first: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, encoded: EncodedChunk, *, kept: pl.DataFrame) -> None:
+        """Add what the next chunk leaves; its messages are let go."""
+        self.row_findings.append(encoded.row_findings)
+        self.message_findings.append(encoded.message_findings)
+        self.kept.append(kept)
+        missing = KEPT_MESSAGES - len(self.first)
+        if missing:
+            self.first += encoded.messages.select("row", "message").head(missing).rows()
+
+
+def _kept_columns(scope: Scope) -> list[pl.Expr]:
+    """Return what is kept of each row besides the size of its message."""
+    columns = [pl.col(ROW).alias("row"), order_key(lane_key(scope.mapping)).alias("key")]
+    slot = scope.mapping.find("timestamp")
+    if slot is None:
+        return columns
+    at = pl.col(slot.moment)
+    since = scope.now - timedelta(hours=LIMITS["trigger_hours"].value)
+    recent = at >= since if scope.mapping.call.name in TRIGGERING else pl.lit(value=False)
+    hour = at.dt.epoch("ms") // HOUR_MS
+    return [*columns, hour.alias("hour"), recent.fill_null(value=False).alias("recent")]
+
+
+def _concluded(
+    found: _Found,
+    sums: _Sums,
+    *,
+    table: Table,
+    encoding: Encoding,
+    shares: Mapping[str, float],
+    batch_bytes: int,
+) -> FullCheck:
+    """Return what all chunks come to, without the rows that only the whole table rejects."""
+    scope, components = encoding.scope, sums.components()
+    table_wide = sums.findings()
+    blocking = table_wide.filter(pl.col("severity").is_in(BLOCKING))
+    lost = blocking["row"].drop_nulls().unique()
+    kept, late = found.kept, found.message_findings
+    if len(lost):
+        is_kept = ~pl.col("row").is_in(lost.implode())
+        kept, late = ([part.filter(is_kept) for part in parts] for parts in (kept, late))
+    valid = sum(part.height for part in kept)
+    of_call = check_call(encoding.checks, scope=scope, notes=table.notes)
+    findings = concluded(
+        pl.concat([of_call, table_wide, *found.row_findings, *late]),
+        checks=encoding.checks, rows=sums.rows, rejected=sums.rows - valid, shares=shares,
+    )  # fmt: skip
+    is_lost = set(lost)
+    return FullCheck(
+        before_send=PreSendCheck(
+            rows=sums.rows,
+            blocking=blocking,
+            refusals=_refusals(findings),
+            fingerprint=sums.fingerprint.text,
+            components=components,
+        ),
+        valid=valid,
+        bytes=sum(int(part["bytes"].sum()) for part in kept),
+        batches=_batches(kept, components=components, limit_bytes=batch_bytes)
+        if scope.mapping.call.batched
+        else valid,
+        findings=findings,
+        reasons=reasons(findings),
+        first_messages=tuple(message for row, message in found.first if row not in is_lost),
+        hours=_hours(kept) if scope.mapping.find("timestamp") else None,
+    )
+
+
+def _batches(
+    kept: Iterable[pl.DataFrame], *, components: pl.DataFrame | None, limit_bytes: int
+) -> int:
+    """Return how many requests the chunks make: each is cut by itself, as it is when it is sent."""
+    return sum(
+        count_batches(part["bytes"], lanes=lanes(part["key"], components), limit_bytes=limit_bytes)
+        for part in kept
+    )
+
+
+def _hours(kept: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    counted = [part.group_by("hour", "recent").agg(rows=pl.len()) for part in kept]
+    schema = pl.Schema({"hour": pl.Int64, "recent": pl.Boolean, "rows": pl.get_index_type()})
+    whole = pl.concat([schema.to_frame(), *counted])
+    return whole.group_by("hour", "recent").agg(pl.col("rows").sum())
+
+
+def _refusals(findings: pl.DataFrame) -> pl.DataFrame:
+    refused = findings.filter(pl.col("severity") == "refuse")
+    return refused.unique("code", maintain_order=True)
