@@ -8,7 +8,7 @@ from benchmarks import ours, without
 from benchmarks.inputs import events_file
 from benchmarks.measure import sink, totals
 from benchmarks.unchecked import unchecked
-from cio_frames.plan import pipeline
+from cio_frames.plan import chunks
 
 
 def test_the_straight_line_sends_what_the_package_sends(
@@ -40,7 +40,7 @@ def test_what_costs_nothing_sends_the_same(
     with sink() as url:
         ours.main(path, url, gzip=True)
         whole = totals(url)
-    monkeypatch.setattr(pipeline, "encode", pipeline.encode)  # so that it is put back
+    monkeypatch.setattr(chunks, "encode", chunks.encode)  # so that it is put back
     with sink() as url:
         without.send(name, path, url)
         found = totals(url)
