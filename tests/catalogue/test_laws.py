@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import cio_frames as cio
 from cio_frames.checks import CATALOGUE
+from cio_frames.plan.plan import planned
 
 NOW = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
 EXAMPLES = int(os.environ.get("CIO_FRAMES_DIFFERENTIAL_EXAMPLES", "40"))
