@@ -8,15 +8,8 @@ from cio_frames.payloads.batches import (
     batches,
     cut,
 )
-from cio_frames.payloads.encode import (
-    MESSAGE_SCHEMA,
-    encode,
-    lane_key,
-    linked_keys,
-    numbered,
-    person_key,
-    tree,
-)
+from cio_frames.payloads.encode import MESSAGE_SCHEMA, encode, tree
+from cio_frames.payloads.identifiers import lane_key, linked_keys, numbered, person_key
 from cio_frames.payloads.ids import ID_ALGORITHM
 
 __all__ = [
