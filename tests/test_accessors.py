@@ -22,7 +22,7 @@ SHARED = [
 ]  # fmt: skip
 MOST_MODULES = 180
 LATER = {
-    "cio_frames.audit.settle", "cio_frames.cli", "cio_frames.identity.workspace", "cio_frames.plan.estimate",
+    "cio_frames.audit.settle", "cio_frames.cli", "cio_frames.identity.model", "cio_frames.plan.estimate",
     "cio_frames.plan.identity", "cio_frames.plan.links", "cio_frames.plan.rehearsal", "cio_frames.sandbox.sandbox",
 }  # fmt: skip
 """Modules that are loaded when something is sent, previewed or rehearsed."""

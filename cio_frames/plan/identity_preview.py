@@ -4,22 +4,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, get_args
-from urllib.parse import unquote
 
 import polars as pl
 
 from cio_frames.errors import ChoiceError, IdentityRefusedError
 from cio_frames.frames import AnyTable, Note, read
-from cio_frames.identity.collector import paused
 from cio_frames.identity.conflicts import MINOR, kinds
-from cio_frames.identity.explain import story
+from cio_frames.identity.explain import explain
 from cio_frames.identity.known_people import export
-from cio_frames.identity.messages import Sheet, Slips, slips
+from cio_frames.identity.messages import IdentityColumns, identity_columns
+from cio_frames.identity.model import gc_paused
 from cio_frames.identity.preview import Premise, Preview, preview
 from cio_frames.plan.identity_report import identity_view
 from cio_frames.plan.links import linked
 from cio_frames.plan.pipeline import CHUNK_ROWS
-from cio_frames.spec import CALLS
 from cio_frames.views import identity as views
 from cio_frames.views.displays import ShowProgress, display
 from cio_frames.views.html import Drawn, bundle, tag
@@ -65,39 +63,30 @@ def foresee(
     shown = display(progress if rows >= SHOWN_FROM_ROWS or callable(progress) else False)
     state = ProgressState(label="who is who", total=rows, started_s=began, now_s=began)
     shown.show(state)
-    with paused():
-        collected: list[Slips] = []
-        first = 0
-        for sheet, planned in sheets(plans):
-            collected.append(slips(sheet, first=first, whole=premise.whole))
-            first += sheet.messages.height
+    with gc_paused():
+        parts: list[IdentityColumns] = []
+        for columns, planned in sheets(plans):
+            parts.append(columns)
             state = replace(state, planned=planned, now_s=monotonic())
             shown.update(state)
-        found = preview(Slips.joined(collected), premise, calls=[plan.call for plan in plans])
+        columns = IdentityColumns.joined(parts)
+        del parts
+        found = preview(columns, premise, calls=[plan.call for plan in plans])
     took = f"{many(rows, 'row')} in {duration(monotonic() - began)}: who is who is known."
     shown.close(Drawn(html=tag("p", took), text=took))
     return found
 
 
-def sheets(plans: Sequence["Plan"]) -> Iterator[tuple[Sheet, int]]:
-    """Yield the messages of plans in the order in which they are sent, and the rows read so far."""
-    planned = 0
+def sheets(plans: Sequence["Plan"]) -> Iterator[tuple[IdentityColumns, int]]:
+    """Yield what messages say in the order in which they are sent, and the rows read so far."""
+    planned = first = 0
     links = linked(plans)
     for place, plan in enumerate(plans):
         for worked in plan.worked(chunk_rows=CHUNK_ROWS, links=links):
-            messages = worked.messages.sort("lane", "row")
             planned += len(worked.rows)
-            columns = messages.select("row", "message", "message_id", *_form(messages, plan.call))
-            yield Sheet(plan=place, call=plan.call, messages=columns), planned
-
-
-def _form(messages: pl.DataFrame, call: str) -> list[pl.Series]:
-    if CALLS[call].api != "forms":
-        return []
-    before, after = CALLS[call].path.split("{form_id}")
-    paths = messages["path"].to_list()
-    forms = [unquote(path.removeprefix(before).removesuffix(after)) for path in paths]
-    return [pl.Series("form", forms, dtype=pl.String)]
+            columns = identity_columns(worked.prepared, worked.messages, plan.mapping)
+            yield IdentityColumns.of(columns, plan=place, first=first), planned
+            first += columns.height
 
 
 def identity(
@@ -247,8 +236,8 @@ class IdentityPreview:
         Args:
             who: An id, e-mail, cio_id or anonymous id.
         """
-        told = story(self.found, who, calls=[plan.call for plan in self.plans])
-        return narrated(who, told)
+        lines = explain(self.found, who, calls=[plan.call for plan in self.plans])
+        return narrated(who, lines)
 
     def __dir__(self) -> list[str]:
         return sorted(set(super().__dir__()) - _INTERNAL)

@@ -12,7 +12,7 @@ import polars as pl
 
 from cio_frames.checks import Scope
 from cio_frames.frames import Table
-from cio_frames.identity.links import Numbers, components, joining
+from cio_frames.identity.components import Numbers, components, joining
 from cio_frames.mapping import computing
 from cio_frames.payloads import lane_key, linked_keys, numbered, person_key
 

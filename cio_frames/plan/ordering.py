@@ -7,7 +7,7 @@ import polars as pl
 
 from cio_frames.errors import MappingError
 from cio_frames.identity import plan_order
-from cio_frames.identity.plan_order import Loss
+from cio_frames.identity.plan_order import OrderProblem
 from cio_frames.identity.preview import Premise
 from cio_frames.plan.identity_preview import foresee
 from cio_frames.views.displays import ShowProgress
@@ -39,7 +39,7 @@ class Advice:
     """
 
     calls: tuple[str, ...]
-    losses: tuple[Loss, ...]
+    losses: tuple[OrderProblem, ...]
     order: tuple[int, ...] | None
     torn: tuple[int, ...]
     chains: pl.DataFrame
@@ -53,7 +53,7 @@ class Advice:
     @property
     def sentences(self) -> list[str]:
         """What is lost and what to do, in sentences."""
-        lost = plan_order.sentences(self.losses, chains=self.chains.height, strays=self.strays)
+        lost = plan_order.sentences(self.losses, chains=self.chains.height, unlinked=self.strays)
         return lost + self._todo()
 
     def _todo(self) -> list[str]:
@@ -89,22 +89,22 @@ def advise(
     """
     calls = tuple(plan.call for plan in plans)
     found = foresee(plans, premise, progress=progress)
-    losses = plan_order.losses(found, calls=calls)
+    losses = plan_order.order_problems(found, calls=calls)
     wishes, better, left = list(losses), plan_order.advised(len(plans), losses), losses
     for _ in range(ROUNDS):
         if not left or better is None:
             break
         again = foresee([plans[place] for place in better], premise, progress=progress)
-        left = plan_order.losses(again, calls=[calls[place] for place in better])
+        left = plan_order.order_problems(again, calls=[calls[place] for place in better])
         wishes += [replace(loss, first=better[loss.first], then=better[loss.then]) for loss in left]
         better = plan_order.advised(len(plans), wishes) if left else better
     return Advice(
         calls=calls,
         losses=tuple(losses),
         order=None if left else better,
-        torn=plan_order.torn(wishes),
-        chains=plan_order.chains(found),
-        strays=plan_order.strays(found),
+        torn=plan_order.must_split(wishes),
+        chains=plan_order.alias_chains(found),
+        strays=plan_order.unlinked_events(found),
     )
 
 

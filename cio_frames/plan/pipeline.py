@@ -46,6 +46,7 @@ class Worked:
     Attributes:
         number: Position of the chunk.
         rows: Row numbers of the chunk.
+        prepared: The rows that passed the checks, one column per slot.
         messages: The messages of the rows that can be sent, in the order of the rows.
         findings: What was found about the rows of the chunk.
         reasons: Row, code and error of each row that cannot be sent.
@@ -53,6 +54,7 @@ class Worked:
 
     number: int
     rows: pl.Series
+    prepared: pl.DataFrame
     messages: pl.DataFrame
     findings: pl.DataFrame
     reasons: pl.DataFrame
@@ -118,6 +120,7 @@ def work(
         return Worked(
             number=number,
             rows=checked.rows,
+            prepared=checked.valid,
             messages=messages.filter(~pl.col("row").is_in(refused.implode()))
             if len(refused)
             else messages,
