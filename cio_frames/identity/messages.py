@@ -125,10 +125,11 @@ def identity_columns(
         rows = prepared.filter(pl.col(ROW).is_in(messages["row"].implode()))
     is_form = mapping.call.api == "forms"
     columns = rows.select(
+        pl.col(ROW).alias("row"),
         *_named(mapping, messages["message"]),
         _seconds(mapping).alias("at"),
         _is_json_needed(mapping).alias("json"),
-    ).hstack(messages.select("row", "lane", "message_id", "message"))
+    ).hstack(messages.select("lane", "message_id", "message"))
     complete = columns.with_columns(
         pl.lit(None, pl.String).alias("message_id") if is_form else _filled("message_id"),
         pl.when(pl.col("json") | _is_name_special(mapping.call.name)).then("message").alias("text"),
@@ -193,12 +194,11 @@ def _is_json_needed(mapping: MessageMapping) -> pl.Expr:
     """Return whether more matters than the columns: traits nobody may set, fields without text."""
     needed = [pl.lit(value=False)]
     for slot in mapping.slots:
-        is_cleared = slot.nulls == "send"
+        is_given = pl.lit(value=True) if slot.nulls == "send" else pl.col(slot.name).is_not_null()
         if slot.path[:1] == ("data",):
-            needed += [pl.col(slot.name).is_not_null()] if slot.json else []
-            needed += [text_of(slot, mapping).is_null()] if is_cleared else []
+            needed.append(is_given if slot.json else is_given & text_of(slot, mapping).is_null())
         elif slot.path[:1] == ("traits",) and slot.path[1] in READ_ONLY:
-            needed.append(pl.lit(value=True) if is_cleared else pl.col(slot.name).is_not_null())
+            needed.append(is_given)
     return pl.any_horizontal(needed)
 
 

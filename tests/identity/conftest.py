@@ -18,7 +18,10 @@ def previewed(plans, *, known=None, settings=None, largest=100, whole=False):
     """Return the preview of plans, each a call with its messages."""
     parts, first = [], 0
     for place, (call, messages) in enumerate(plans):
-        sent = [{"formId": "form-1", **message} for message in messages] if call == "form" else messages
+        if call == "form":  # a submission has no other keys, and its form in the path
+            sent = [{"formId": "form-1", "data": message["data"]} for message in messages]
+        else:
+            sent = messages
         columns = columns_of(call, sent, whole=whole)
         parts.append(IdentityColumns.of(columns, plan=place, first=first))
         first += len(messages)

@@ -54,11 +54,11 @@ def said(message, call):
 def needs_text(message, call):
     """Tell whether more of a message matters than its columns."""
     if call == "track":
-        return message.get("event") in SEMANTIC_EVENTS
+        return text(message.get("event")) in SEMANTIC_EVENTS
     if call == "page":
         return text(at(message, "properties.url")) is None
     if call == "form":
-        return not all(isinstance(value, str) for value in message["data"].values())
+        return not all(isinstance(value, str) for value in message.get("data", {}).values())
     traits = message.get("traits")
     unsettable = {"cio_id", "_created_in_customerio_at"}
     return call == "identify" and isinstance(traits, dict) and not unsettable.isdisjoint(traits)
