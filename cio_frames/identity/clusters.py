@@ -53,12 +53,7 @@ class Cluster:
 
 
 def clusters_to_draw(preview: Preview, *, most: int) -> list[Cluster]:
-    """Return the clusters to draw: the most conflicted first, then the largest.
-
-    Args:
-        preview: The preview.
-        most: How many at most.
-    """
+    """Return the clusters to draw: the most conflicted first, then the largest."""
     worth = preview.clusters.filter(pl.col("cluster").is_in(preview.edges["cluster"].implode()))
     conflicted = _conflicted(preview)
     named = [*conflicted[: most - 1], *worth["cluster"].head(most)] if most > 1 else conflicted[:1]

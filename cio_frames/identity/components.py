@@ -26,13 +26,7 @@ Numbers = npt.NDArray[np.uint64]
 def named_keys(
     messages: pl.DataFrame, *, identifies: Sequence[int], settings: Settings
 ) -> pl.DataFrame:
-    """Return number and `KEYS` of messages: the keys of all identifiers they name.
-
-    Args:
-        messages: Their identity columns.
-        identifies: The plans of identify calls, which are about an e-mail where they have no user.
-        settings: How the workspace is set up.
-    """
+    """Return number and `KEYS` of messages: the keys of all identifiers they name."""
     by_email = pl.when(pl.col("plan").is_in(identifies)).then(person_key("email"))
     anonymous = [anonymous_key("anonymous")]
     if settings.alias_previous == "id-or-anonymous":
@@ -61,14 +55,9 @@ def known_keys(known: pl.DataFrame) -> pl.DataFrame:
 
 
 def edges(named: pl.DataFrame) -> pl.DataFrame:
-    """Return each two keys that one message names, with the name of their cluster.
+    """Return each two keys that one message names: number, key, other, how and cluster.
 
-    Args:
-        named: Messages with the keys they name.
-
-    Returns:
-        Columns number, key, other, how (what `other` is) and cluster; `other` is empty for a
-        message that names one identifier only.
+    `how` is what `other` is; `other` is empty for a message that names one identifier only.
     """
     about = named.with_columns(pl.coalesce(KEYS).alias("key")).drop_nulls("key")
     together = pl.concat(
@@ -103,13 +92,6 @@ def sizes(pairs: pl.DataFrame) -> pl.DataFrame:
 
 def components(pairs: pl.DataFrame) -> pl.DataFrame:
     """Return who is connected with whom through pairs of identifiers.
-
-    Args:
-        pairs: Columns `key` and `other`: two identifiers that one row names, texts or numbers.
-
-    Returns:
-        Columns `key` and `component`, for identifiers whose component holds another identifier
-        that also stands in column `key`; all others stand for themselves.
 
     Examples:
         >>> import polars as pl
@@ -149,11 +131,6 @@ def joining(owners: Numbers, others: Numbers, *, keys: Numbers) -> npt.NDArray[n
 
     Identifiers stand as hashes of 64 bits, so that millions take little memory. Two that share one
     would make a pair count that need not.
-
-    Args:
-        owners: Who a row addresses.
-        others: Whom it names as well, another identifier.
-        keys: Everybody who is addressed, ascending.
 
     Examples:
         >>> named = (np.array(ids, np.uint64) for ids in ([1, 2, 3, 4], [9, 9, 8, 1], [1, 2, 3, 4]))

@@ -61,12 +61,7 @@ MINOR: Final = frozenset(
 
 
 def conflicts_of(changes: pl.DataFrame, *, names: Mapping[str, str]) -> pl.DataFrame:
-    """Return what the model refused to do, one line for each kind and set of identifiers.
-
-    Args:
-        changes: What every message did.
-        names: What a user calls a person, by its key.
-    """
+    """Return what the model refused to do, one line for each kind and set of identifiers."""
     failed = changes.filter(pl.col("rule").is_in(list(HINTS)))
     grouped = failed.group_by("rule", "key", "other", "subject", maintain_order=True).agg(
         pl.len().cast(pl.Int64).alias("count"), pl.struct("plan", "row").alias("rows")
@@ -78,14 +73,7 @@ def conflicts_of(changes: pl.DataFrame, *, names: Mapping[str, str]) -> pl.DataF
 def too_large(
     edges: pl.DataFrame, sizes: pl.DataFrame, *, places: pl.DataFrame, largest: int
 ) -> pl.DataFrame:
-    """Return the clusters that are too large to be one person.
-
-    Args:
-        edges: Keys that one message names, with their cluster.
-        sizes: How large each cluster is.
-        places: Plan and row of each message.
-        largest: The most identifiers of a cluster.
-    """
+    """Return the clusters that are too large to be one person."""
     over = sizes.filter(
         (pl.col("identifiers") > largest) | (pl.col("rows") > ROWS_PER_IDENTIFIER * largest)
     )

@@ -13,13 +13,7 @@ SHOWN_STEPS: Final = 60
 
 
 def explain(preview: Preview, who: str, *, calls: Sequence[str]) -> list[str]:
-    """Return what happens to the person that an identifier leads to.
-
-    Args:
-        preview: The preview.
-        who: An id, e-mail, cio_id or anonymous id.
-        calls: The call of each plan.
-    """
+    """Return what happens to the person that an identifier leads to."""
     persons = _people(preview, who)
     visitors = preview.people.filter(~pl.col("known"), pl.col("anonymous_ids").list.contains(who))
     if not persons and not visitors.height and not _named(preview.changes, who).height:

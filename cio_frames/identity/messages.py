@@ -44,6 +44,9 @@ _EVENT: Final = pl.Schema(
 _OTHER: Final = pl.Schema(
     _PLACE | {name: dtype for name, dtype in COLUMNS.items() if name not in {*_PLACE, "kind"}}
 )
+_KINDS: Final[Mapping[str, pl.Schema]] = MappingProxyType({
+    "identifies": _IDENTIFY, "events": _EVENT, "anonymous_events": _EVENT, "others": _OTHER,
+})  # fmt: skip
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({
     "track": ("event",), "page": ("properties", "url"), "screen": ("name",), "form": ("formId",),
 })  # fmt: skip
@@ -52,19 +55,12 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityColumns:
-    """Messages by kind, each with its plan, its row, and its number among all messages.
+    """Messages by kind, each with its plan, its row, and its number among all messages."""
 
-    Attributes:
-        identifies: Identifies that say no more than user, e-mail and anonymous id.
-        events: Events of a person.
-        anonymous_events: Events of somebody anonymous.
-        others: All other messages.
-    """
-
-    identifies: pl.DataFrame
-    events: pl.DataFrame
-    anonymous_events: pl.DataFrame
-    others: pl.DataFrame
+    identifies: pl.DataFrame  # identifies that say no more than user, e-mail and anonymous id
+    events: pl.DataFrame  # events of a person
+    anonymous_events: pl.DataFrame  # events of somebody anonymous
+    others: pl.DataFrame  # all other messages
 
     @classmethod
     def of(cls, columns: pl.DataFrame, *, plan: int, first: int) -> "IdentityColumns":
@@ -73,53 +69,32 @@ class IdentityColumns:
             pl.int_range(first, first + pl.len(), dtype=pl.Int64).alias("number"),
             pl.lit(plan, pl.Int32).alias("plan"),
         )
-        return cls(
-            identifies=_of_kind(numbered, "identify", _IDENTIFY),
-            events=_of_kind(numbered, "event", _EVENT),
-            anonymous_events=_of_kind(numbered, "anonymous_event", _EVENT),
-            others=_of_kind(numbered, "other", _OTHER),
-        )
+        return cls(**{
+            kind: numbered.filter(pl.col("kind") == kind).select(schema.names())
+            for kind, schema in _KINDS.items()
+        })  # fmt: skip
 
     @classmethod
     def joined(cls, parts: "Sequence[IdentityColumns]") -> "IdentityColumns":
         """Return the messages of several parts as one."""
-        return cls(
-            identifies=pl.concat([_IDENTIFY.to_frame(), *(part.identifies for part in parts)]),
-            events=pl.concat([_EVENT.to_frame(), *(part.events for part in parts)]),
-            anonymous_events=pl.concat(
-                [_EVENT.to_frame(), *(part.anonymous_events for part in parts)]
-            ),
-            others=pl.concat([_OTHER.to_frame(), *(part.others for part in parts)]),
-        )
+        return cls(**{
+            kind: pl.concat([schema.to_frame(), *(getattr(part, kind) for part in parts)])
+            for kind, schema in _KINDS.items()
+        })  # fmt: skip
 
     def each(self, change: Callable[[pl.DataFrame], pl.DataFrame]) -> "IdentityColumns":
         """Return messages with the frame of each kind changed in the same way."""
-        return IdentityColumns(
-            identifies=change(self.identifies),
-            events=change(self.events),
-            anonymous_events=change(self.anonymous_events),
-            others=change(self.others),
-        )
+        return IdentityColumns(**{kind: change(getattr(self, kind)) for kind in _KINDS})
 
     def frames(self) -> list[pl.DataFrame]:
         """Return the frames of all kinds."""
-        return [self.identifies, self.events, self.anonymous_events, self.others]
-
-
-def _of_kind(columns: pl.DataFrame, kind: str, schema: pl.Schema) -> pl.DataFrame:
-    return columns.filter(pl.col("kind") == kind).select(schema.names())
+        return [getattr(self, kind) for kind in _KINDS]
 
 
 def identity_columns(
     prepared: pl.DataFrame, messages: pl.DataFrame, mapping: MessageMapping
 ) -> pl.DataFrame:
-    """Return what messages say about who is who, in the order in which they are sent.
-
-    Args:
-        prepared: The rows with one column per slot; those without a message are passed over.
-        messages: What `encode` made of the rows, in their order.
-        mapping: Where every value went.
-    """
+    """Return what messages say about who is who, in the order in which they are sent."""
     rows = prepared
     if prepared.height != messages.height:
         rows = prepared.filter(pl.col(ROW).is_in(messages["row"].implode()))
@@ -218,16 +193,16 @@ def _kind(call: str) -> pl.Expr:
         )
         more = pl.col("id").is_not_null() | pl.col("object").is_not_null()
         simple = alone & is_reference & (same | ~is_mail("user")) & ~more
-        return pl.when(simple).then(pl.lit("identify")).otherwise(pl.lit("other"))
+        return pl.when(simple).then(pl.lit("identifies")).otherwise(pl.lit("others"))
     if call not in ("track", "page", "screen"):
-        return pl.lit("other")
+        return pl.lit("others")
     if call != "screen":
         alone &= pl.col("name").str.contains(r"[\p{L}\p{N}]").fill_null(value=False)
     is_anonymous = user.is_null() & pl.col("anonymous").is_not_null()
     return (
-        pl.when(alone & is_reference).then(pl.lit("event"))
-        .when(alone & is_anonymous).then(pl.lit("anonymous_event"))
-        .otherwise(pl.lit("other"))
+        pl.when(alone & is_reference).then(pl.lit("events"))
+        .when(alone & is_anonymous).then(pl.lit("anonymous_events"))
+        .otherwise(pl.lit("others"))
     )  # fmt: skip
 
 

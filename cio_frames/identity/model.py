@@ -37,12 +37,6 @@ class Model:
     The model does no I/O and knows no clock: equal messages with equal times give an equal
     workspace. Values of a message are kept as they are, so do not change a message afterwards.
 
-    Args:
-        settings: How the workspace is set up; a new one without.
-
-    Attributes:
-        store: Everyrecord the workspace holds, for the rest of this room.
-
     Examples:
         >>> from datetime import UTC, datetime
         >>> model = Model()
@@ -61,16 +55,7 @@ class Model:
     def apply(
         self, message: Mapping[str, Any], *, received_at: datetime, times: int = 1
     ) -> tuple[Change, ...]:
-        """Apply one call.
-
-        Args:
-            message: The decoded JSON object of the call, with its `type`.
-            received_at: When it arrives; must know its offset.
-            times: How many events just like it arrive together; they are kept as one.
-
-        Returns:
-            What happened, in order; never empty.
-        """
+        """Apply one call."""
         if received_at.tzinfo is None:
             message_ = "received_at has no offset: pass datetime.now(UTC) or another aware time."
             raise ValueError(message_)

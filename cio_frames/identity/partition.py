@@ -25,43 +25,28 @@ _SUPPRESSES: Final = "User Suppressed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partitioned:
-    """Messages by what they need.
+    """Messages by what they need."""
 
-    Attributes:
-        connected: Messages that need the model, in order.
-        loaded: The people of the export whom connected messages can meet.
-        identifies: What the other identifies say, one line for all that say the same: user, email,
-            anonymous, identify (the number of the first), numbers and places of all of them, match
-            (the position of the person in the export), and is_new (whether the anonymous id is).
-        events: The other events of people, each with identify, or match, or neither for somebody
-            new.
-        anonymous_events: Events of somebody anonymous whom no row identifies.
-    """
-
-    connected: pl.DataFrame
-    loaded: pl.DataFrame | None
+    connected: pl.DataFrame  # messages that need the model, in order
+    loaded: pl.DataFrame | None  # the people of the export whom connected messages can meet
+    # What the other identifies say, one line for all that say the same: user, email, anonymous,
+    # identify (the number of the first), numbers and places of all of them, match (the position of
+    # the person in the export), and is_new (whether the anonymous id is)
     identifies: pl.DataFrame
+    # The other events of people, each with identify, or match, or neither for somebody new
     events: pl.DataFrame
-    anonymous_events: pl.DataFrame
+    anonymous_events: pl.DataFrame  # events of somebody anonymous whom no row identifies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Keys:
-    """Whose key is whose.
+    """Whose key is whose."""
 
-    Attributes:
-        identifies: Columns identify and key.
-        people: Columns match and key.
-        others: Keys of messages of other kinds.
-        refused: These, and keys of anonymous events.
-        early: Columns key and early, the number of the first event of a key.
-    """
-
-    identifies: pl.DataFrame
-    people: pl.DataFrame
-    others: pl.Series
-    refused: pl.Series
-    early: pl.DataFrame
+    identifies: pl.DataFrame  # columns identify and key
+    people: pl.DataFrame  # columns match and key
+    others: pl.Series  # keys of messages of other kinds
+    refused: pl.Series  # these, and keys of anonymous events
+    early: pl.DataFrame  # columns key and early, the number of the first event of a key
 
 
 def partition(
@@ -73,16 +58,7 @@ def partition(
     now: datetime,
     max_rows: int,
 ) -> Partitioned:
-    """Return which messages stand alone.
-
-    Args:
-        columns: All messages, without repeated ones.
-        identifies: The plans of identify calls.
-        known: The people that are there before.
-        settings: How the workspace is set up.
-        now: When everything is received.
-        max_rows: More rows than this that say the same are applied one by one.
-    """
+    """Return which messages stand alone."""
     distinct = _distinct(columns.identifies)
     anonymous = columns.anonymous_events.with_columns(anonymous_key("anonymous").alias("key"))
     events = columns.events.with_columns(person_key("user").alias("key"))

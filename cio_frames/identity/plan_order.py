@@ -23,32 +23,19 @@ CHAINS: Final = pl.Schema({
 })  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class OrderProblem:
-    """What is lost because one plan comes before another.
+    """What is lost because one plan comes before another."""
 
-    Attributes:
-        kind: "late-events", "alias-too-early", "created-again" or "created-bare".
-        first: Position of the plan that should come first.
-        then: Position of the plan that should come after it.
-        rows: How many rows it concerns.
-        sentence: What happens now.
-    """
-
-    kind: str
-    first: int
-    then: int
-    rows: int
-    sentence: str
+    kind: str  # "late-events", "alias-too-early", "created-again" or "created-bare"
+    first: int  # position of the plan that should come first
+    then: int  # position of the plan that should come after it
+    rows: int  # how many rows it concerns
+    sentence: str  # what happens now
 
 
 def order_problems(preview: Preview, *, calls: Sequence[str]) -> list[OrderProblem]:
-    """Return what the order of the plans loses, most rows first.
-
-    Args:
-        preview: The preview of the plans in their order.
-        calls: The call of each plan.
-    """
+    """Return what the order of the plans loses, most rows first."""
     keyed = preview.changes.with_columns(
         _folded("key").alias("key"), _folded("subject").alias("subject")
     )
@@ -87,10 +74,6 @@ def alias_chains(preview: Preview) -> pl.DataFrame:
 def advised(count: int, problems: Sequence[OrderProblem]) -> tuple[int, ...] | None:
     """Return an order that loses nothing, as near to the given one as can be; None if none is.
 
-    Args:
-        count: How many plans there are.
-        problems: What the given order loses.
-
     Examples:
         >>> late = OrderProblem(kind="late-events", first=1, then=0, rows=3, sentence="")
         >>> advised(3, [late])
@@ -120,13 +103,7 @@ def must_split(problems: Sequence[OrderProblem]) -> tuple[int, ...]:
 
 
 def sentences(problems: Sequence[OrderProblem], *, chains: int, unlinked: int) -> list[str]:
-    """Return what an order loses, in sentences.
-
-    Args:
-        problems: What is lost because of the order of plans.
-        chains: Alias rows that name somebody who was merged away.
-        unlinked: Anonymous events of people who were identified before.
-    """
+    """Return what an order loses, in sentences."""
     lines = [f"{problem.sentence[0].upper()}{problem.sentence[1:]}" for problem in problems]
     if chains:
         lines.append(
@@ -147,15 +124,12 @@ def _late(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
     by = linked.group_by("person").agg(pl.col("plan").min().alias("against"))
     late = keyed.filter(pl.col("rule").is_in(LATE)).join(by, on="person")
     for plan, other, rows in _pairs(late.filter(pl.col("against") < pl.col("plan"))):
-        yield OrderProblem(
-            kind="late-events",
-            first=plan,
-            then=other,
-            rows=rows,
-            sentence=f"{_the(plan, calls)} brings {_many(rows, 'event')} of anonymous visitors after "
+        sentence = (
+            f"{_the(plan, calls)} brings {_many(rows, 'event')} of anonymous visitors after "
             f"{_the(other, calls)} has identified them. Customer.io gives them to the person only "
-            "if they arrive within 5 minutes.",
+            "if they arrive within 5 minutes."
         )
+        yield OrderProblem("late-events", plan, other, rows, sentence)
 
 
 def _aliases(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
@@ -164,18 +138,15 @@ def _aliases(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem
         pl.when(pl.col("rule") == UNKNOWN[0]).then("key")
         .otherwise(pl.col("subject").str.strip_chars("'\"")).alias("key")
     )  # fmt: skip
-    made = keyed.filter(pl.col("kind") == "created")
-    by = made.group_by("key").agg(pl.col("plan").max().alias("against"))
+    created = keyed.filter(pl.col("kind") == "created")
+    by = created.group_by("key").agg(pl.col("plan").max().alias("against"))
     early = failed.join(by, on="key").filter(pl.col("against") > pl.col("plan"))
     for plan, other, rows in _pairs(early):
-        yield OrderProblem(
-            kind="alias-too-early",
-            first=other,
-            then=plan,
-            rows=rows,
-            sentence=f"{_the(plan, calls)} merges people in {_many(rows, 'row')} whom only "
-            f"{_the(other, calls)} creates: nothing is merged.",
+        sentence = (
+            f"{_the(plan, calls)} merges people in {_many(rows, 'row')} whom only "
+            f"{_the(other, calls)} creates: nothing is merged."
         )
+        yield OrderProblem("alias-too-early", other, plan, rows, sentence)
 
 
 def _again(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
@@ -184,16 +155,13 @@ def _again(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
     gone = merged.group_by(pl.col("subject").alias("key")).agg(
         pl.col("plan").min().alias("against")
     )
-    made = keyed.filter(pl.col("kind") == "created").join(gone, on="key")
-    for plan, other, rows in _pairs(made.filter(pl.col("against") < pl.col("plan"))):
-        yield OrderProblem(
-            kind="created-again",
-            first=plan,
-            then=other,
-            rows=rows,
-            sentence=f"{_the(plan, calls)} creates {_many(rows, 'person', 'people')} again whom "
-            f"{_the(other, calls)} has merged into others.",
+    created = keyed.filter(pl.col("kind") == "created").join(gone, on="key")
+    for plan, other, rows in _pairs(created.filter(pl.col("against") < pl.col("plan"))):
+        sentence = (
+            f"{_the(plan, calls)} creates {_many(rows, 'person', 'people')} again whom "
+            f"{_the(other, calls)} has merged into others."
         )
+        yield OrderProblem("created-again", plan, other, rows, sentence)
 
 
 def _bare(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
@@ -204,23 +172,17 @@ def _bare(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
     by_key = identified.group_by("key").agg(pl.col("plan").min().alias("against"))
     dropped = keyed.filter(pl.col("rule").is_in(DROPPED)).join(by_key, on="key")
     for plan, other, rows in _pairs(bare.filter(pl.col("against") > pl.col("plan"))):
-        yield OrderProblem(
-            kind="created-bare",
-            first=other,
-            then=plan,
-            rows=rows,
-            sentence=f"{_the(plan, calls)} creates {_many(rows, 'person', 'people')} without attributes, before "
-            f"{_the(other, calls)} says who they are.",
+        sentence = (
+            f"{_the(plan, calls)} creates {_many(rows, 'person', 'people')} without attributes, "
+            f"before {_the(other, calls)} says who they are."
         )
+        yield OrderProblem("created-bare", other, plan, rows, sentence)
     for plan, other, rows in _pairs(dropped.filter(pl.col("against") > pl.col("plan"))):
-        yield OrderProblem(
-            kind="dropped",
-            first=other,
-            then=plan,
-            rows=rows,
-            sentence=f"{_the(plan, calls)} has {_many(rows, 'row')} about people whom only "
-            f"{_the(other, calls)} creates: they are dropped.",
+        sentence = (
+            f"{_the(plan, calls)} has {_many(rows, 'row')} about people whom only "
+            f"{_the(other, calls)} creates: they are dropped."
         )
+        yield OrderProblem("dropped", other, plan, rows, sentence)
 
 
 def _pairs(rows: pl.DataFrame) -> Iterator[tuple[int, int, int]]:

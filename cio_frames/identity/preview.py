@@ -20,66 +20,41 @@ _EVENTS: Final = ("track", "page", "screen")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Premise:
-    """What a preview assumes.
+    """What a preview assumes."""
 
-    Attributes:
-        settings: How the workspace is set up.
-        now: When everything arrives.
-        known: The people that are there, as `export` gives them.
-        largest: The most identifiers that one person may have; ten times as many rows.
-        whole: Whether every message is applied to the model, even where the outcome is clear without it.
-    """
-
-    settings: Settings
-    now: datetime
-    known: pl.DataFrame | None = None
-    largest: int = LARGEST
+    settings: Settings  # how the workspace is set up
+    now: datetime  # when everything arrives
+    known: pl.DataFrame | None = None  # the people that are there, as `export` gives them
+    largest: int = LARGEST  # the most identifiers that one person may have; ten times as many rows
+    # Whether every message is applied to the model, even where the outcome is clear without it
     whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Preview:
-    """What will have happened.
+    """What will have happened."""
 
-    Attributes:
-        people: One line per resulting profile, and per visitor who stays anonymous.
-        merges: People that become one, for good.
-        conflicts: What does not come out as the rows ask.
-        groups: Objects, with how many people are related to each.
-        relationships: Who is related to which object.
-        attribution: What becomes of the events of anonymous visitors.
-        summary: The counts.
-        changes: What every message did, by plan and row; events of people are not among it.
-        clusters: How many identifiers and rows hang together, largest first.
-        edges: Keys that one message names, with their cluster; only of messages that meet others.
-        event_counts: Events of each person by plan, with the first and the last of their rows.
-        merged_into: The key of each person that was removed by a merge, and of whom it became.
-        names: What a user calls people that changes name by their key.
-    """
-
-    people: pl.DataFrame
-    merges: pl.DataFrame
-    conflicts: pl.DataFrame
-    groups: pl.DataFrame
-    relationships: pl.DataFrame
-    attribution: pl.DataFrame
-    summary: dict[str, Any]
+    people: pl.DataFrame  # one line per resulting profile, and per visitor who stays anonymous
+    merges: pl.DataFrame  # people that become one, for good
+    conflicts: pl.DataFrame  # what does not come out as the rows ask
+    groups: pl.DataFrame  # objects, with how many people are related to each
+    relationships: pl.DataFrame  # who is related to which object
+    attribution: pl.DataFrame  # what becomes of the events of anonymous visitors
+    summary: dict[str, Any]  # the counts
+    # What every message did, by plan and row; events of people are not among it
     changes: pl.DataFrame
-    clusters: pl.DataFrame
+    clusters: pl.DataFrame  # how many identifiers and rows hang together, largest first
+    # Keys that one message names, with their cluster; only of messages that meet others
     edges: pl.DataFrame
+    # Events of each person by plan, with the first and the last of their rows
     event_counts: pl.DataFrame
+    # The key of each person that was removed by a merge, and of whom it became
     merged_into: Mapping[str, str]
-    names: Mapping[str, str]
+    names: Mapping[str, str]  # what a user calls people that changes name by their key
 
 
 def preview(columns: IdentityColumns, premise: Premise, *, calls: Sequence[str]) -> Preview:
-    """Return what messages will have made of a workspace.
-
-    Args:
-        columns: What all messages say.
-        premise: What is assumed.
-        calls: The call of each plan.
-    """
+    """Return what messages will have made of a workspace."""
     rows = sum(frame.height for frame in columns.frames())
     columns, repeated = _deduplicated(columns, premise, calls=calls)
     parts = _partitioned(columns, premise, calls=calls)

@@ -1,6 +1,5 @@
 """The model at work on the messages that need it, and a record of what each of them did."""
 
-from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -57,36 +56,28 @@ class _Columns:
 
 
 class Replay:
-    """Messages applied to a model one after the other, and what each of them did.
-
-    Attributes:
-        model: The workspace after what was applied so far.
-        given: The cio_ids that the export names; all others are made up.
-    """
+    """Messages applied to a model one after the other, and what each of them did."""
 
     def __init__(
         self, *, settings: Settings, now: datetime, known: pl.DataFrame | None = None
     ) -> None:
         self._now = now
         self.model: Model = Model(settings)
+        # The cio_ids that the export names; all others are made up.
         self.given: frozenset[str] = frozenset()
         if known is not None:
             self.model.load(exported(known))
             self.given = frozenset(known["cio_id"].drop_nulls())
-        self._numbers = array("q")
-        self._plans = array("i")
-        self._rows = array("q")
-        self._lasts = array("q")
+        self._messages = pl.DataFrame()
+        self._places: list[tuple[int, int, int]] = []
         self._columns = _Columns()
 
     def apply(self, messages: pl.DataFrame, *, calls: Sequence[str]) -> None:
-        """Apply messages in order; one may stand for several of its `times`, up to the `last` row."""
-        for row in messages.iter_rows(named=True):
-            number = len(self._rows)
-            self._numbers.append(row["number"])
-            self._plans.append(row["plan"])
-            self._rows.append(row["row"])
-            self._lasts.append(row.get("last") or row["row"])
+        """Apply messages in order; one may stand for several `times`, up to the `last` row."""
+        last = pl.coalesce("last", "row") if "last" in messages.columns else pl.col("row")
+        self._messages = messages.select("number", "plan", "row", last.alias("last"))
+        self._places = self._messages.drop("number").rows()
+        for number, row in enumerate(messages.iter_rows(named=True)):
             content = message_of(row, call=calls[row["plan"]])
             times = row.get("times") or 1
             for change in self.model.apply(content, received_at=self._now, times=times):
@@ -95,11 +86,11 @@ class Replay:
 
     def place(self, number: int) -> tuple[int, int]:
         """Return plan and row of a message by its number in the model."""
-        return self._plans[number], self._rows[number]
+        return self._places[number][:2]
 
     def extent(self, number: int) -> tuple[int, int, int]:
         """Return plan, first and last row of the messages that one stands for."""
-        return self._plans[number], self._rows[number], self._lasts[number]
+        return self._places[number]
 
     def events(self) -> list[Event]:
         """Return the events that are kept."""
@@ -112,16 +103,10 @@ class Replay:
     def changes(self) -> pl.DataFrame:
         """Return what the messages did, one line per change."""
         columns = self._columns
-        numbers = pl.Series(columns.number, dtype=pl.Int64)
-        frame = pl.DataFrame(
-            {
-                "number": pl.Series(self._numbers, dtype=pl.Int64).gather(numbers),
-                "plan": pl.Series(self._plans, dtype=pl.Int32).gather(numbers),
-                "row": pl.Series(self._rows, dtype=pl.Int64).gather(numbers),
-                "rule": pl.Series(columns.rule, dtype=pl.Int64),
-                **{name: getattr(columns, name) for name in ("person", "key", "other", "subject")},
-            },
-            schema_overrides=dict.fromkeys(("person", "key", "other", "subject"), pl.String),
+        texts = ("person", "key", "other", "subject")
+        frame = self._messages.drop("last")[columns.number].with_columns(
+            pl.Series("rule", columns.rule, dtype=pl.Int64),
+            *(pl.Series(name, getattr(columns, name), dtype=pl.String) for name in texts),
         )
         names = dict(enumerate(RULES))
         kinds = {code: rule.kind for code, rule in enumerate(RULES.values())}

@@ -16,21 +16,17 @@ EMPTY: Final = (None, "")
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Person:
-    """One profile.
-
-    Attributes:
-        stamp: When every attribute was written, as long as all were written at one time.
-        stamps: When each attribute was written, once they differ; also of removed ones.
-        age: Sorts older profiles first: loaded ones, then by creation.
-    """
+    """One profile."""
 
     cio_id: str
-    age: tuple[bool, float, int]
+    age: tuple[bool, float, int]  # sorts older profiles first: loaded ones, then by creation
     id: str | None = None
     email: str | None = None
     alive: bool = True
     attributes: dict[str, Any] = field(default_factory=dict)
+    # When every attribute was written, as long as all were written at one time
     stamp: int = LONG_AGO
+    # When each attribute was written, once they differ; also of removed ones
     stamps: dict[str, int] | None = None
     anonymous_ids: tuple[str, ...] = ()
     events: "list[Event]" = field(default_factory=list)
@@ -199,17 +195,9 @@ class People:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Event:
-    """One event of a person or of an anonymous visitor.
+    """One event of a person or of an anonymous visitor."""
 
-    Attributes:
-        number: Which message it came with, counted from 0.
-        attribution: How it got to its person, or why it has none.
-        by_visitor: Nobody was named as its person when it arrived.
-        times: How many events just like it this stands for.
-        lost: Its person was deleted, and the event with it.
-    """
-
-    number: int
+    number: int  # which message it came with, counted from 0
     type: str
     name: str | None
     person: Person | None
@@ -219,10 +207,10 @@ class Event:
     properties: dict[str, Any]
     message_id: str | None
     can_trigger: bool
-    attribution: Attribution
-    by_visitor: bool
-    times: int = 1
-    lost: bool = False
+    attribution: Attribution  # how it got to its person, or why it has none
+    by_visitor: bool  # nobody was named as its person when it arrived
+    times: int = 1  # how many events just like it this stands for
+    lost: bool = False  # its person was deleted, and the event with it
 
     def row(self) -> dict[str, Any]:
         """Return the event as a plain row."""
@@ -264,17 +252,13 @@ def move(event: Event, person: Person) -> None:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Visitor:
-    """Somebody known by an anonymous id only.
-
-    Attributes:
-        owner: Whom the anonymous id belongs to, for good: it stays taken when that person is
-            deleted (3.3: not reusable).
-        linked: When it was linked to its owner.
-    """
+    """Somebody known by an anonymous id only."""
 
     anonymous_id: str
+    # Whom the anonymous id belongs to, for good: it stays taken when that person is deleted (3.3:
+    # not reusable)
     owner: Person | None = None
-    linked: float = 0.0
+    linked: float = 0.0  # when it was linked to its owner
     traits: dict[str, Any] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     objects: "dict[ObjectRecord, None]" = field(default_factory=dict)

@@ -23,13 +23,7 @@ from cio_frames.identity.state import (
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Store:
-    """The state of one workspace.
-
-    Attributes:
-        number: Which message is being applied, counted from 0.
-        now: When that message was received, in Unix seconds.
-        times: How many messages just like it were received together.
-    """
+    """The state of one workspace."""
 
     settings: Settings
     people: People = field(default_factory=People)
@@ -40,9 +34,9 @@ class Store:
     merges: list[dict[str, Any]] = field(default_factory=list)
     failures: list[tuple[int, Change]] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
-    number: int = -1
-    now: float = 0.0
-    times: int = 1
+    number: int = -1  # which message is being applied, counted from 0
+    now: float = 0.0  # when that message was received, in Unix seconds
+    times: int = 1  # how many messages just like it were received together
 
     def visitor(self, anonymous_id: str) -> Visitor:
         """Return who is known by an anonymous id, new if nobody is."""

@@ -75,4 +75,4 @@ def columns_of(call, messages, *, whole=False):
         for row, message in enumerate(messages)
     ]
     frame = pl.DataFrame(lines, schema={**COLUMNS, "kind": pl.String})
-    return frame.with_columns(kind=pl.lit("other")) if whole else with_kind(frame, call=call)
+    return frame.with_columns(kind=pl.lit("others")) if whole else with_kind(frame, call=call)

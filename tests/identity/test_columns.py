@@ -156,7 +156,7 @@ def test_simple_messages_need_no_model():
 
     for plan, kinds in zip(
         plans,
-        [["identify", "other", "identify"], ["event", "anonymous_event", "other"]],
+        [["identifies", "others", "identifies"], ["events", "anonymous_events", "others"]],
         strict=True,
     ):
         columns = columns_of_all(plan.table.lazy.collect(), plan.mapping)
