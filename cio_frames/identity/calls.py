@@ -1,6 +1,7 @@
 """What each call does to a workspace."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any, Final
 
 from cio_frames.identity import rules
@@ -46,7 +47,11 @@ def identify(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
     if anonymous_id is not None:
         yield from store.link(anonymous_id, person)
     at = moment(message.get("timestamp"), now=store.now)
-    person.write(_person_attributes(store, traits), at=at, settings=store.settings)
+    person.write(
+        _attributes(store, traits, without=_no_attributes(store.settings.identifiers)),
+        at=at,
+        settings=store.settings,
+    )
     yield from _read_only(store, person, traits)
     yield from _relate_by_trait(store, person, traits)
 
@@ -78,14 +83,17 @@ def _suppressed_claim(store: Store, claims: Identifiers) -> Change | None:
     return None
 
 
-def _person_attributes(store: Store, traits: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is stored of the traits: createdAt as created_at, relationships out (3.5, C7)."""
-    identifiers = store.settings.identifiers
-    kept = {
-        name: value
-        for name, value in traits.items()
-        if name not in NO_ATTRIBUTES and name not in identifiers
-    }
+@cache
+def _no_attributes(identifiers: tuple[str, ...]) -> frozenset[str]:
+    """Return the traits that are not stored with a person."""
+    return NO_ATTRIBUTES | set(identifiers)
+
+
+def _attributes(
+    store: Store, traits: Mapping[str, Any], *, without: Collection[str]
+) -> dict[str, Any]:
+    """Return the traits that are stored: createdAt as created_at, relationships out (3.5, C7)."""
+    kept = {name: value for name, value in traits.items() if name not in without}
     created = traits.get("created_at")
     created = traits.get("createdAt") if created is None else created
     if created:
@@ -100,15 +108,22 @@ def _read_only(store: Store, person: Person, traits: Mapping[str, Any]) -> Itera
             yield store.change(rules.READ_ONLY, person, subject=name)
 
 
-def _relate_by_trait(store: Store, person: Person, traits: Mapping[str, Any]) -> Iterator[Change]:
+def _relate_by_trait(
+    store: Store, holder: Person | Visitor, traits: Mapping[str, Any]
+) -> Iterator[Change]:
     """Traits that mean a relationship: objectId with its type and attributes (3.5).
 
     Their times are not converted: ACT puts them into an array (1.6).
     """
     object_id = text(traits.get("objectId"))
-    if object_id is not None:
-        attributes = mapping(traits.get("relationshipAttributes"))
-        yield from _relate_to(store, person, traits, object_id=object_id, attributes=attributes)
+    if object_id is None:
+        return
+    record, change = _upsert(store, ObjectKey(object_type(traits), object_id))
+    if record is None or change.rule is rules.OBJECT_CREATED:
+        yield change
+    if record is not None:
+        record.relate(holder, mapping(traits.get("relationshipAttributes")))
+        yield _related(holder, record)
 
 
 def _identify_visitor(
@@ -116,12 +131,11 @@ def _identify_visitor(
 ) -> Iterator[Change]:
     """Anonymous-only identify: traits of a visitor, not a profile (3.3)."""
     visitor = store.visitor(anonymous_id)
-    visitor.traits.update(_person_attributes(store, traits))
+    visitor.traits.update(
+        _attributes(store, traits, without=_no_attributes(store.settings.identifiers))
+    )
     yield Change(rules.ANONYMOUS, key=anonymous_id, subject=anonymous_id)
-    object_id = text(traits.get("objectId"))
-    if object_id is not None:
-        attributes = mapping(traits.get("relationshipAttributes"))
-        yield from _relate_to(store, visitor, traits, object_id=object_id, attributes=attributes)
+    yield from _relate_by_trait(store, visitor, traits)
 
 
 def group(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
@@ -141,25 +155,8 @@ def group(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
     yield change
     if record is None:
         return
-    record.write(_object_attributes(store, traits))
+    record.write(_attributes(store, traits, without=STRIPPED_TRAITS))
     yield from _relate_somebody(store, record, message, who)
-
-
-def _relate_to(
-    store: Store,
-    holder: Person | Visitor,
-    body: Mapping[str, Any],
-    *,
-    object_id: str,
-    attributes: Mapping[str, Any],
-) -> Iterator[Change]:
-    """Relate somebody to an object, which is created if it is new (3.5)."""
-    record, change = _upsert(store, ObjectKey(object_type(body), object_id))
-    if record is None or change.rule is rules.OBJECT_CREATED:
-        yield change
-    if record is not None:
-        record.relate(holder, attributes)
-        yield _related(holder, record)
 
 
 def _relate_somebody(
@@ -204,16 +201,6 @@ def _related(holder: Person | Visitor, record: ObjectRecord) -> Change:
             rules.RELATED, person=holder.cio_id, key=holder.label, subject=str(record.key)
         )
     return Change(rules.RELATED_ANONYMOUS, key=holder.anonymous_id, subject=str(record.key))
-
-
-def _object_attributes(store: Store, traits: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the object's attributes: without type and relationship, created_at mapped (2.5)."""
-    kept = {name: value for name, value in traits.items() if name not in STRIPPED_TRAITS}
-    created = traits.get("created_at")
-    created = traits.get("createdAt") if created is None else created
-    if created:
-        kept["created_at"] = created
-    return converted_body(kept) if store.settings.convert_times else kept
 
 
 def _relationship(store: Store, message: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -114,7 +114,7 @@ def campaign_events(parts: Partitioned, *, now: datetime) -> int:
 
 
 def clusters(parts: Partitioned, known: pl.DataFrame | None) -> pl.DataFrame:
-    """Return how many identifiers and rows hang together, for what identifies that stand alone say."""
+    """Return how many identifiers and rows each identify that stands alone connects."""
     mail_too = pl.col("email").is_not_null() & ~is_mail("user")
     identifies = parts.identifies.select(
         "match",

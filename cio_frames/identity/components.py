@@ -110,7 +110,7 @@ def components(pairs: pl.DataFrame) -> pl.DataFrame:
     graph.add_nodes_from(range(len(names)))
     graph.add_edges_from_no_data(_numbered(shared, numbers))
     groups = rx.connected_components(graph)
-    found = pl.DataFrame(
+    numbered = pl.DataFrame(
         {
             "number": [node for group in groups for node in group],
             "component": [min(group) for group in groups for _ in group],
@@ -119,7 +119,7 @@ def components(pairs: pl.DataFrame) -> pl.DataFrame:
     )
     labels = numbers.rename({"number": "component", "key": "label"})
     return (
-        numbers.join(found, on="number")
+        numbers.join(numbered, on="number")
         .join(labels, on="component")
         .filter(pl.col("key").is_in(keys.implode()))
         .select("key", pl.col("label").alias("component"))
@@ -142,9 +142,9 @@ def joining(owners: Numbers, others: Numbers, *, keys: Numbers) -> npt.NDArray[n
     owners, others = owners[order], others[order]
     again = (others[1:] == others[:-1]) & (owners[1:] != owners[:-1])
     is_key = np.take(keys, np.searchsorted(keys, others), mode="clip") == others
-    found = np.empty(len(others), bool)
-    found[order] = is_key | np.isin(others, others[1:][again])
-    return found
+    joins = np.empty(len(others), bool)
+    joins[order] = is_key | np.isin(others, others[1:][again])
+    return joins
 
 
 def _numbered(edges: pl.DataFrame, numbers: pl.DataFrame) -> Sequence[tuple[int, int]]:

@@ -15,13 +15,8 @@ ROWS_PER_IDENTIFIER: Final = 10
 
 PLACES: Final = pl.List(pl.Struct({"plan": pl.Int32(), "row": pl.Int64()}))
 CONFLICTS: Final = pl.Schema({
-    "kind": pl.String(),
-    "ids": pl.List(pl.String),
-    "count": pl.Int64(),
-    "sentence": pl.String(),
-    "hint": pl.String(),
-    "source": pl.String(),
-    "rows": PLACES,
+    "kind": pl.String(), "ids": pl.List(pl.String), "count": pl.Int64(), "sentence": pl.String(),
+    "hint": pl.String(), "source": pl.String(), "rows": PLACES,
 })  # fmt: skip
 SHOWN_IDS: Final = 12
 

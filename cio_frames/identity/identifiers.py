@@ -148,8 +148,8 @@ def object_type(body: Mapping[str, Any]) -> str:
 
 def moment(value: Any, *, now: float) -> int:
     """Return a message's `timestamp` in whole Unix seconds, `now` without a usable one (1.6)."""
-    found = seconds(value)
-    return math.floor(now) if found is None else found
+    instant = seconds(value)
+    return math.floor(now) if instant is None else instant
 
 
 def seconds(value: Any) -> int | None:
@@ -159,17 +159,17 @@ def seconds(value: Any) -> int | None:
         >>> seconds("1970-01-01T01:00:00.9+01:00"), seconds("yesterday")
         (0, None)
     """
-    found: float | None = None
+    instant: float | None = None
     if isinstance(value, str):
         dashed = "-" in value
-        found = float(value) if not dashed and _SECONDS.fullmatch(value) else _iso_seconds(value)
+        instant = float(value) if not dashed and _SECONDS.fullmatch(value) else _iso_seconds(value)
     elif isinstance(value, datetime):
-        found = _utc_seconds(value)
+        instant = _utc_seconds(value)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        found = value
-    if found is None or not FIRST_SECOND <= found <= LAST_SECOND:
+        instant = value
+    if instant is None or not FIRST_SECOND <= instant <= LAST_SECOND:
         return None
-    return math.floor(found)
+    return math.floor(instant)
 
 
 def converted(value: Any) -> Any:
@@ -184,8 +184,8 @@ def converted(value: Any) -> Any:
     if isinstance(value, str):
         if len(value) < _ISO_SHORTEST or value[4] != "-" or not _ISO.fullmatch(value):
             return value
-        found = _iso_seconds(value)
-        return value if found is None else found
+        instant = _iso_seconds(value)
+        return value if instant is None else instant
     return converted_body(value) if isinstance(value, dict) else value
 
 

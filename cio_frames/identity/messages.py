@@ -2,7 +2,7 @@
 
 Three kinds of messages need few columns: an identify that says no more than user, e-mail and
 anonymous id; an event of a person; an event of somebody anonymous. All others keep every column,
-and those that only the JSON tells about keep it as text.
+and the JSON where more of it matters.
 """
 
 import json

@@ -43,7 +43,7 @@ class Preview:
     summary: dict[str, Any]  # the counts
     # What every message did, by plan and row; events of people are not among it
     changes: pl.DataFrame
-    clusters: pl.DataFrame  # how many identifiers and rows hang together, largest first
+    clusters: pl.DataFrame  # how many identifiers and rows are connected, largest first
     # Keys that one message names, with their cluster; only of messages that meet others
     edges: pl.DataFrame
     # Events of each person by plan, with the first and the last of their rows

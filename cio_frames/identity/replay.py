@@ -23,15 +23,9 @@ KEPT_AS_EVENTS: Final = frozenset({
 NAMELESS: Final = "somebody without id and e-mail"
 CODES: Final[Mapping[Rule, int]] = {rule: code for code, rule in enumerate(RULES.values())}
 CHANGES: Final = pl.Schema({
-    "number": pl.Int64(),
-    "plan": pl.Int32(),
-    "row": pl.Int64(),
-    "rule": pl.Enum(list(RULES)),
+    "number": pl.Int64(), "plan": pl.Int32(), "row": pl.Int64(), "rule": pl.Enum(list(RULES)),
     "kind": pl.Enum(sorted({rule.kind for rule in RULES.values()})),
-    "person": pl.String(),
-    "key": pl.String(),
-    "other": pl.String(),
-    "subject": pl.String(),
+    "person": pl.String(), "key": pl.String(), "other": pl.String(), "subject": pl.String(),
 })  # fmt: skip
 
 

@@ -13,29 +13,19 @@ from cio_frames.identity.replay import NAMELESS, Replay
 from cio_frames.identity.state import Person
 
 PEOPLE: Final = pl.Schema({
-    "id": pl.String(),
-    "email": pl.String(),
-    "cio_id": pl.String(),
-    "anonymous_ids": pl.List(pl.String),
-    "known": pl.Boolean(),
-    "action": pl.String(),
-    "events": pl.Int64(),
-    "rows": PLACES,
-    "person": pl.String(),
+    "id": pl.String(), "email": pl.String(), "cio_id": pl.String(),
+    "anonymous_ids": pl.List(pl.String), "known": pl.Boolean(), "action": pl.String(),
+    "events": pl.Int64(), "rows": PLACES, "person": pl.String(),
 })  # fmt: skip
 MERGES: Final = pl.Schema({
-    "kept": pl.String(),
-    "removed": pl.List(pl.String),
-    "why": pl.String(),
-    "irreversible": pl.Boolean(),
-    "removed_existed": pl.Boolean(),
-    "events_moved": pl.Int64(),
-    "events_lost": pl.Int64(),
-    "rows": PLACES,
+    "kept": pl.String(), "removed": pl.List(pl.String), "why": pl.String(),
+    "irreversible": pl.Boolean(), "removed_existed": pl.Boolean(),
+    "events_moved": pl.Int64(), "events_lost": pl.Int64(), "rows": PLACES,
 })  # fmt: skip
 _PLAN_STEP: Final = 2**31
 EVENT_COUNTS: Final = pl.Schema({
-    "person": pl.String(), "plan": pl.Int32(), "events": pl.Int64(), "first": pl.Int64(), "last": pl.Int64(),
+    "person": pl.String(), "plan": pl.Int32(), "events": pl.Int64(),
+    "first": pl.Int64(), "last": pl.Int64(),
 })  # fmt: skip
 WHY: Final[Mapping[str, str]] = MappingProxyType({
     "linked": "attributed to the person who was identified with the anonymous id",
@@ -46,38 +36,24 @@ WHY: Final[Mapping[str, str]] = MappingProxyType({
 })  # fmt: skip
 _OF_VISITORS: Final = ("anonymous.updated", "relationship.anonymous")
 ATTRIBUTION: Final = pl.Schema({
-    "anonymous_id": pl.String(),
-    "outcome": pl.String(),
-    "why": pl.String(),
-    "id": pl.String(),
-    "email": pl.String(),
-    "events": pl.Int64(),
-    "campaign_events": pl.Int64(),
-    "rows": PLACES,
+    "anonymous_id": pl.String(), "outcome": pl.String(), "why": pl.String(), "id": pl.String(),
+    "email": pl.String(), "events": pl.Int64(), "campaign_events": pl.Int64(), "rows": PLACES,
 })  # fmt: skip
 GROUPS: Final = pl.Schema({
-    "object_type_id": pl.String(),
-    "object_id": pl.String(),
-    "action": pl.String(),
-    "people": pl.Int64(),
-    "visitors": pl.Int64(),
-    "rows": PLACES,
+    "object_type_id": pl.String(), "object_id": pl.String(), "action": pl.String(),
+    "people": pl.Int64(), "visitors": pl.Int64(), "rows": PLACES,
 })  # fmt: skip
-RELATIONSHIPS: Final = pl.Schema({
-    "object_type_id": pl.String(),
-    "object_id": pl.String(),
-    "id": pl.String(),
-    "email": pl.String(),
-    "anonymous_id": pl.String(),
-})  # fmt: skip
+RELATIONSHIPS: Final = pl.Schema(
+    dict.fromkeys(("object_type_id", "object_id", "id", "email", "anonymous_id"), pl.String)
+)
 
 
 def merged_into(replay: Replay) -> dict[str, str]:
     """Return whom each removed person has become in the end."""
-    heirs: dict[str, str] = {}
+    successors: dict[str, str] = {}
     for row in reversed(replay.model.store.merges):
-        heirs[row["removed"]] = heirs.get(row["kept"], row["kept"])
-    return heirs
+        successors[row["removed"]] = successors.get(row["kept"], row["kept"])
+    return successors
 
 
 def names(replay: Replay, changes: pl.DataFrame) -> dict[str, str]:
@@ -102,8 +78,8 @@ def people(
     counts: pl.DataFrame,
 ) -> pl.DataFrame:
     """Return the people and visitors that rows are about, in the order of their first rows."""
-    heirs = merged_into(replay)
-    about = applied.drop_nulls("person").with_columns(pl.col("person").replace(heirs))
+    successors = merged_into(replay)
+    about = applied.drop_nulls("person").with_columns(pl.col("person").replace(successors))
     rows = about.group_by("person").agg(
         pl.struct("plan", "row").unique(maintain_order=True).alias("places")
     )

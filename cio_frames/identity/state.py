@@ -213,7 +213,7 @@ class Event:
     lost: bool = False  # its person was deleted, and the event with it
 
     def row(self) -> dict[str, Any]:
-        """Return the event as a plain row."""
+        """Return the event as a row."""
         return {
             "name": self.name,
             "type": self.type,
@@ -264,7 +264,7 @@ class Visitor:
     objects: "dict[ObjectRecord, None]" = field(default_factory=dict)
 
     def row(self) -> dict[str, Any]:
-        """Return the visitor as a plain row."""
+        """Return the visitor as a row."""
         return {
             "anonymous_id": self.anonymous_id,
             "person": None if self.owner is None else self.owner.cio_id,
@@ -302,19 +302,19 @@ class ObjectRecord:
         holder.objects[self] = None
 
     def unrelate(self, holder: Person | Visitor) -> bool:
-        """Remove a relationship; tells whether there was one."""
+        """Remove a relationship; return whether there was one."""
         holder.objects.pop(self, None)
         return self.related.pop(holder, None) is not None
 
-    def hand_over(self, holder: Person | Visitor, heir: Person) -> None:
-        """Move a relationship; what the heir has of it already stays."""
+    def hand_over(self, holder: Person | Visitor, successor: Person) -> None:
+        """Move a relationship; what the successor has of it already stays."""
         attributes = self.related.get(holder, {})
-        kept = self.related.get(heir, {})
+        kept = self.related.get(successor, {})
         self.unrelate(holder)
-        self.relate(heir, {**attributes, **kept})
+        self.relate(successor, {**attributes, **kept})
 
     def row(self) -> dict[str, Any]:
-        """Return the object as a plain row."""
+        """Return the object as a row."""
         return {
             "object_type_id": self.key.object_type,
             "object_id": self.key.object_id,
@@ -322,7 +322,7 @@ class ObjectRecord:
         }
 
     def relationship_rows(self) -> Iterator[dict[str, Any]]:
-        """Return the relationships as plain rows."""
+        """Return the relationships as rows."""
         for holder, attributes in self.related.items():
             yield {
                 "object_type_id": self.key.object_type,
