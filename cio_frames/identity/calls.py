@@ -1,20 +1,29 @@
-"""identify: who is meant, which identifiers they get, and what is written about them."""
+"""What each call does to a workspace."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any, Final
 
 from cio_frames.identity import rules
-from cio_frames.identity.groups import relate
-from cio_frames.identity.identifiers import Address, address, converted_body, mapping, moment, text
-from cio_frames.identity.rules import Change
-from cio_frames.identity.settling import Claims, settle
-from cio_frames.identity.state import Person
+from cio_frames.identity.identifiers import (
+    Address,
+    address,
+    converted_body,
+    mapping,
+    moment,
+    object_type,
+    text,
+)
+from cio_frames.identity.merge import Identifiers, merge, resolve_person
+from cio_frames.identity.rules import Change, Rule
+from cio_frames.identity.semantic_events import EFFECTS
+from cio_frames.identity.state import Event, ObjectKey, ObjectRecord, Person, Visitor
 from cio_frames.identity.store import Store
-from cio_frames.spec import STRIPPED_TRAITS
+from cio_frames.spec import FORM_RESERVED, STRIPPED_TRAITS
 
 READ_ONLY: Final = ("cio_id", "_created_in_customerio_at")
 # objectId makes a relationship and is stored as an attribute, too (3.5: "the latter three").
-TAKEN_OUT: Final = (frozenset(STRIPPED_TRAITS) - {"objectId"}) | {"anonymous_id", *READ_ONLY}
+NO_ATTRIBUTES: Final = (frozenset(STRIPPED_TRAITS) - {"objectId"}) | {"anonymous_id", *READ_ONLY}
 
 
 def identify(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
@@ -33,14 +42,18 @@ def identify(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
     if refused is not None:
         yield refused
         return
-    person, changes = settle(store, who, claims)
+    person, changes = resolve_person(store, who, claims)
     yield from changes
     if anonymous_id is not None:
         yield from store.link(anonymous_id, person)
     at = moment(message.get("timestamp"), now=store.now)
-    person.write(_attributes(store, traits), at=at, settings=store.settings)
+    person.write(
+        _attributes(store, traits, without=_no_attributes(store.settings.identifiers)),
+        at=at,
+        settings=store.settings,
+    )
     yield from _read_only(store, person, traits)
-    yield from _relate(store, person, traits)
+    yield from _relate_by_trait(store, person, traits)
 
 
 def _addressed(
@@ -53,7 +66,7 @@ def _addressed(
     return who
 
 
-def _claims(store: Store, traits: Mapping[str, Any]) -> Claims:
+def _claims(store: Store, traits: Mapping[str, Any]) -> Identifiers:
     """Return the identifiers among the traits; the attributes id and email are such (3.1)."""
     return {
         kind: Address(kind, value)
@@ -62,7 +75,7 @@ def _claims(store: Store, traits: Mapping[str, Any]) -> Claims:
     }
 
 
-def _suppressed_claim(store: Store, claims: Claims) -> Change | None:
+def _suppressed_claim(store: Store, claims: Identifiers) -> Change | None:
     """A call that carries a suppressed identifier is ignored as a whole (3.2 row 7)."""
     for claim in claims.values():
         if store.people.is_suppressed(claim):
@@ -70,14 +83,17 @@ def _suppressed_claim(store: Store, claims: Claims) -> Change | None:
     return None
 
 
-def _attributes(store: Store, traits: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is stored of the traits: createdAt as created_at, relationships out (3.5, C7)."""
-    identifiers = store.settings.identifiers
-    kept = {
-        name: value
-        for name, value in traits.items()
-        if name not in TAKEN_OUT and name not in identifiers
-    }
+@cache
+def _no_attributes(identifiers: tuple[str, ...]) -> frozenset[str]:
+    """Return the traits that are not stored with a person."""
+    return NO_ATTRIBUTES | set(identifiers)
+
+
+def _attributes(
+    store: Store, traits: Mapping[str, Any], *, without: Collection[str]
+) -> dict[str, Any]:
+    """Return the traits that are stored: createdAt as created_at, relationships out (3.5, C7)."""
+    kept = {name: value for name, value in traits.items() if name not in without}
     created = traits.get("created_at")
     created = traits.get("createdAt") if created is None else created
     if created:
@@ -89,18 +105,25 @@ def _read_only(store: Store, person: Person, traits: Mapping[str, Any]) -> Itera
     """Attributes that only Customer.io sets (section 6)."""
     for name in READ_ONLY:
         if name in traits:
-            yield store.told(rules.READ_ONLY, person, subject=name)
+            yield store.change(rules.READ_ONLY, person, subject=name)
 
 
-def _relate(store: Store, person: Person, traits: Mapping[str, Any]) -> Iterator[Change]:
+def _relate_by_trait(
+    store: Store, holder: Person | Visitor, traits: Mapping[str, Any]
+) -> Iterator[Change]:
     """Traits that mean a relationship: objectId with its type and attributes (3.5).
 
     Their times are not converted: ACT puts them into an array (1.6).
     """
     object_id = text(traits.get("objectId"))
-    if object_id is not None:
-        attributes = mapping(traits.get("relationshipAttributes"))
-        yield from relate(store, person, traits, object_id=object_id, attributes=attributes)
+    if object_id is None:
+        return
+    record, change = _upsert(store, ObjectKey(object_type(traits), object_id))
+    if record is None or change.rule is rules.OBJECT_CREATED:
+        yield change
+    if record is not None:
+        record.relate(holder, mapping(traits.get("relationshipAttributes")))
+        yield _related(holder, record)
 
 
 def _identify_visitor(
@@ -108,9 +131,242 @@ def _identify_visitor(
 ) -> Iterator[Change]:
     """Anonymous-only identify: traits of a visitor, not a profile (3.3)."""
     visitor = store.visitor(anonymous_id)
-    visitor.traits.update(_attributes(store, traits))
+    visitor.traits.update(
+        _attributes(store, traits, without=_no_attributes(store.settings.identifiers))
+    )
     yield Change(rules.ANONYMOUS, key=anonymous_id, subject=anonymous_id)
-    object_id = text(traits.get("objectId"))
-    if object_id is not None:
-        attributes = mapping(traits.get("relationshipAttributes"))
-        yield from relate(store, visitor, traits, object_id=object_id, attributes=attributes)
+    yield from _relate_by_trait(store, visitor, traits)
+
+
+def group(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
+    """Apply a group call: an object, and a relationship if it names somebody (3.5)."""
+    traits = mapping(message.get("traits"))
+    object_id = text(message.get("groupId"))
+    if object_id is None:
+        yield Change(rules.OBJECT_MISSING)
+        return
+    who = address(message.get("userId"), settings=store.settings)
+    refused = None if who is None else store.refused(who)
+    if refused is not None:
+        yield refused
+        return
+    key = ObjectKey(object_type(traits), object_id)
+    record, change = _upsert(store, key)
+    yield change
+    if record is None:
+        return
+    record.write(_attributes(store, traits, without=STRIPPED_TRAITS))
+    yield from _relate_somebody(store, record, message, who)
+
+
+def _relate_somebody(
+    store: Store, record: ObjectRecord, message: Mapping[str, Any], who: Address | None
+) -> Iterator[Change]:
+    """The person of a group call: userId alone if both are given, else the visitor (3.3)."""
+    attributes = _relationship(store, message)
+    anonymous_id = text(message.get("anonymousId"))
+    if who is not None:
+        person = store.people.find(*who)
+        if person is None and store.settings.group_for_unknown == "object-only":
+            yield Change(rules.RELATE_UNKNOWN, key=str(who), subject=str(record.key))
+            return
+        if person is None:
+            person = store.create(who)
+            yield Change(rules.CREATED_BY_GROUP, person=person.cio_id, key=str(who))
+        record.relate(person, attributes)
+        yield _related(person, record)
+    elif anonymous_id is not None:
+        visitor = store.visitor(anonymous_id)
+        owner = visitor.owner
+        holder = visitor if owner is None or not owner.alive else owner
+        record.relate(holder, attributes)
+        yield _related(holder, record)
+
+
+def _upsert(store: Store, key: ObjectKey) -> tuple[ObjectRecord | None, Change]:
+    """Find or create an object; its type must exist in the workspace (3.5)."""
+    types = store.settings.object_types
+    if types is not None and key.object_type not in types:
+        return None, Change(rules.OBJECT_TYPE_UNKNOWN, subject=str(key))
+    record = store.objects.get(key)
+    if record is not None:
+        return record, Change(rules.OBJECT_UPDATED, subject=str(key))
+    record = store.objects[key] = ObjectRecord(key=key)
+    return record, Change(rules.OBJECT_CREATED, subject=str(key))
+
+
+def _related(holder: Person | Visitor, record: ObjectRecord) -> Change:
+    if isinstance(holder, Person):
+        return Change(
+            rules.RELATED, person=holder.cio_id, key=holder.label, subject=str(record.key)
+        )
+    return Change(rules.RELATED_ANONYMOUS, key=holder.anonymous_id, subject=str(record.key))
+
+
+def _relationship(store: Store, message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the attributes of the relationship (2.5)."""
+    attributes = mapping(mapping(message.get("traits")).get("relationshipAttributes"))
+    return converted_body(attributes) if store.settings.convert_times else attributes
+
+
+def alias(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
+    """Merge the person previousId into the person userId and delete it (3.4, C23).
+
+    Chains and cycles need no rule of their own: each call finds the people as the earlier calls
+    left them, so the second half of a cycle finds its previousId gone.
+    """
+    who = address(message.get("userId"), settings=store.settings)
+    previous = address(message.get("previousId"), settings=store.settings)
+    if who is None or previous is None:
+        yield Change(rules.ALIAS_INCOMPLETE)
+        return
+    refused = store.refused(who) or store.refused(previous)
+    if refused is not None:
+        yield refused
+        return
+    primary = store.people.find(*who)
+    secondary = store.people.find(*previous)
+    if primary is None:
+        yield Change(rules.PRIMARY_UNKNOWN, key=str(who), subject=str(previous))
+    elif secondary is None:
+        yield from _previous_unknown(store, message, primary)
+    elif secondary is primary:
+        yield Change(rules.ALIAS_SELF, person=primary.cio_id, key=str(who), subject=str(previous))
+    else:
+        merge(store, primary, secondary, why="alias")
+        yield Change(
+            rules.MERGED,
+            person=primary.cio_id,
+            key=str(who),
+            other=secondary.cio_id,
+            subject=str(previous),
+        )
+
+
+def _previous_unknown(
+    store: Store, message: Mapping[str, Any], primary: Person
+) -> Iterator[Change]:
+    """A previousId that is nobody's id: nothing, or an anonymous id to link (3.4, C18)."""
+    previous = text(message.get("previousId"))
+    if store.settings.alias_previous == "id-or-anonymous" and previous in store.visitors:
+        yield from store.link(previous, primary)
+        return
+    yield store.change(rules.SECONDARY_UNKNOWN, primary, subject=repr(previous))
+
+
+def form(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
+    """Apply a form submission (reference section 5)."""
+    form_id = text(message.get("formId")) or ""
+    record = store.forms.setdefault(form_id, {"mapping": {}, "submissions": 0, "refused": 0})
+    data = _mapped(mapping(message.get("data")), record["mapping"])
+    problem = _problem(store, data)
+    if problem is not None:
+        record["refused"] += 1
+        yield Change(problem, subject=form_id)
+        return
+    claims = {
+        kind: Address(kind, data[kind]) for kind in store.settings.identifiers if data.get(kind)
+    }
+    for claim in claims.values():
+        refused = store.refused(claim)
+        if refused is not None:
+            yield refused
+            return
+    who = claims.get("email") or claims["id"]
+    person, changes = resolve_person(store, who, claims)
+    yield from changes
+    anonymous_id = data.get("anonymous_id")
+    if anonymous_id:
+        yield from store.link(anonymous_id, person)
+    taken_out = (*store.settings.identifiers, "anonymous_id")
+    attributes = {key: value for key, value in data.items() if key not in taken_out}
+    person.write(attributes, at=int(store.now), settings=store.settings)
+    store.record(message, name=form_id, person=person, timestamp=int(store.now), properties=data)
+    record["submissions"] += 1
+    yield Change(rules.FORM_SUBMITTED, person=person.cio_id, key=str(who), subject=form_id)
+
+
+def _mapped(data: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields under the attributes they are mapped to; reserved ones are ignored."""
+    return {fields.get(key, key): value for key, value in data.items() if key not in FORM_RESERVED}
+
+
+def _problem(store: Store, data: Mapping[str, Any]) -> Rule | None:
+    """Return why a submission is answered with 400 (section 5; C27, C28)."""
+    if not all(isinstance(value, str) for value in data.values()):
+        return rules.FORM_NOT_TEXT
+    given = [kind for kind in store.settings.identifiers if data.get(kind)]
+    if not given:
+        return rules.FORM_NO_ID
+    if len(given) > 1 and store.settings.form_identifiers == "one":
+        return rules.FORM_TWO_IDS
+    return None
+
+
+def track(store: Store, message: Mapping[str, Any]) -> Iterable[Change]:
+    """Apply a track call; reserved names act instead of being recorded (2.2, 3.6)."""
+    name = text(message.get("event")) or ""
+    effect = EFFECTS.get(name)
+    if effect is not None:
+        return effect(store, message)
+    if store.settings.trim_event_names:
+        name = name.strip()
+    return _record(store, message, name) if name else (Change(rules.EVENT_BLANK),)
+
+
+def page(store: Store, message: Mapping[str, Any]) -> Iterable[Change]:
+    """Apply a page call: Journeys records it under properties.url (2.3)."""
+    name = text(mapping(message.get("properties")).get("url"))
+    if name is None and store.settings.page_without_url == "named":
+        name = text(message.get("name"))
+    return (Change(rules.PAGE_NO_URL),) if name is None else _record(store, message, name)
+
+
+def screen(store: Store, message: Mapping[str, Any]) -> Iterable[Change]:
+    """Apply a screen call: recorded under its name, which is optional (2.4)."""
+    return _record(store, message, text(message.get("name")))
+
+
+def _record(store: Store, message: Mapping[str, Any], name: str | None) -> Iterable[Change]:
+    """Record an event for userId; anonymousId counts only without one (3.3)."""
+    who = address(message.get("userId"), settings=store.settings)
+    if who is not None:
+        return _record_known(store, message, name, who)
+    anonymous_id = text(message.get("anonymousId"))
+    if anonymous_id is None:
+        return (Change(rules.NO_PERSON, subject=message["type"]),)
+    event = _event(store, message, name, None)
+    return store.receive(anonymous_id, event)
+
+
+def _record_known(
+    store: Store, message: Mapping[str, Any], name: str | None, who: Address
+) -> list[Change]:
+    """Record an event of a person; what an unknown one does is a setting (3.7)."""
+    refused = store.refused(who)
+    if refused is not None:
+        return [refused]
+    key, subject = str(who), name or message["type"]
+    changes = []
+    person = store.people.find(*who)
+    if person is None:
+        if store.settings.event_for_unknown == "drop":
+            return [Change(rules.EVENT_UNKNOWN, key=key, subject=subject)]
+        person = store.create(who)
+        changes.append(Change(rules.CREATED_BY_EVENT, person=person.cio_id, key=key))
+    _event(store, message, name, person)
+    changes.append(Change(rules.EVENT, person=person.cio_id, key=key, subject=subject))
+    return changes
+
+
+def _event(
+    store: Store, message: Mapping[str, Any], name: str | None, person: Person | None
+) -> Event:
+    properties = mapping(message.get("properties"))
+    return store.record(
+        message,
+        name=name,
+        person=person,
+        timestamp=moment(message.get("timestamp"), now=store.now),
+        properties=converted_body(properties) if store.settings.convert_times else dict(properties),
+    )

@@ -6,8 +6,15 @@ from typing import Final, Literal
 
 import polars as pl
 
-from cio_frames.identity.keys import MAIL, VISITOR, cio_key, id_key, mail_key, visitor_key
-from cio_frames.identity.keys import name as plain_name
+from cio_frames.identity.identifiers import (
+    ANONYMOUS,
+    MAIL,
+    anonymous_key,
+    cio_key,
+    id_key,
+    identifier_of,
+    mail_key,
+)
 from cio_frames.identity.preview import Preview
 
 Kind = Literal["anonymous", "id", "email"]
@@ -45,74 +52,69 @@ class Cluster:
     left: int
 
 
-def drawn(found: Preview, *, most: int) -> list[Cluster]:
-    """Return the clusters to draw: the most conflicted first, then the largest.
-
-    Args:
-        found: The preview.
-        most: How many at most.
-    """
-    worth = found.clusters.filter(pl.col("cluster").is_in(found.ties["cluster"].implode()))
-    troubled = _troubled(found)
-    named = [*troubled[: most - 1], *worth["cluster"].head(most)] if most > 1 else troubled[:1]
-    return [_cluster(found, name) for name in list(dict.fromkeys(named))[:most]]
+def clusters_to_draw(preview: Preview, *, most: int) -> list[Cluster]:
+    """Return the clusters to draw: the most conflicted first, then the largest."""
+    worth = preview.clusters.filter(pl.col("cluster").is_in(preview.edges["cluster"].implode()))
+    conflicted = _conflicted(preview)
+    named = [*conflicted[: most - 1], *worth["cluster"].head(most)] if most > 1 else conflicted[:1]
+    return [_cluster(preview, name) for name in list(dict.fromkeys(named))[:most]]
 
 
-def _troubled(found: Preview) -> list[str]:
+def _conflicted(preview: Preview) -> list[str]:
     """Return clusters with conflicts or merges, those with most of them first."""
-    numbers = found.changes.filter(
+    numbers = preview.changes.filter(
         pl.col("kind").is_in(["attribute-failure", "merged", "auto-merged"])
     ).select("number")
-    hit = found.ties.join(numbers, on="number", how="semi").unique(["number", "cluster"])
+    hit = preview.edges.join(numbers, on="number", how="semi").unique(["number", "cluster"])
     counted = hit.group_by("cluster").len().sort("len", "cluster", descending=[True, False])
     return counted["cluster"].to_list()
 
 
-def _cluster(found: Preview, name: str) -> Cluster:
-    ties = found.ties.filter(pl.col("cluster") == name)
-    names = pl.concat([ties["key"], ties["other"].alias("key")]).drop_nulls()
+def _cluster(preview: Preview, name: str) -> Cluster:
+    pairs = preview.edges.filter(pl.col("cluster") == name)
+    names = pl.concat([pairs["key"], pairs["other"].alias("key")]).drop_nulls()
     ranked = names.value_counts(sort=True).sort("count", "key", descending=[True, False])["key"]
     shown = ranked.head(DRAWN).to_list()
-    owners = _owners(found, shown)
+    owners = _owners(preview, shown)
     numbers = {person: place for place, person in enumerate(dict.fromkeys(owners.values()), 1)}
     nodes = tuple(
-        Node(name=plain_name(key), kind=_kind(key), person=numbers.get(owners.get(key, ""), 0))
+        Node(name=identifier_of(key), kind=_kind(key), person=numbers.get(owners.get(key, ""), 0))
         for key in shown
     )
-    size = found.clusters.filter(pl.col("cluster") == name).row(0, named=True)
+    size = preview.clusters.filter(pl.col("cluster") == name).row(0, named=True)
     people = len(numbers)
     return Cluster(
         title=f"{size['identifiers']:,} identifiers in {size['rows']:,} "
         f"{'row' if size['rows'] == 1 else 'rows'}: "
         f"{people:,} {'person' if people == 1 else 'people'} in the end",
         nodes=nodes,
-        edges=tuple(_edges(ties, shown, owners)),
+        edges=tuple(_edges(pairs, shown, owners)),
         left=len(ranked) - len(shown),
     )
 
 
 def _kind(key: str) -> Kind:
-    if key.startswith(VISITOR):
+    if key.startswith(ANONYMOUS):
         return "anonymous"
     return "email" if key.startswith(MAIL) else "id"
 
 
-def _owners(found: Preview, keys: Sequence[str]) -> dict[str, str]:
+def _owners(preview: Preview, keys: Sequence[str]) -> dict[str, str]:
     """Return the person who has each identifier in the end."""
     spread = pl.concat([
-        found.people.select("person", id_key("id").alias("key")),
-        found.people.select("person", mail_key("email").alias("key")),
-        found.people.select("person", cio_key("cio_id").alias("key")),
-        found.people.select("person", pl.col("anonymous_ids").alias("key"))
-        .explode("key", empty_as_null=True).with_columns(visitor_key("key")),
+        preview.people.select("person", id_key("id").alias("key")),
+        preview.people.select("person", mail_key("email").alias("key")),
+        preview.people.select("person", cio_key("cio_id").alias("key")),
+        preview.people.select("person", pl.col("anonymous_ids").alias("key"))
+        .explode("key", empty_as_null=True).with_columns(anonymous_key("key")),
     ]).drop_nulls()  # fmt: skip
     owned = spread.filter(pl.col("key").is_in(keys))
     return dict(owned.select("key", "person").iter_rows())
 
 
-def _edges(ties: pl.DataFrame, shown: Sequence[str], owners: dict[str, str]) -> Iterator[Edge]:
+def _edges(pairs: pl.DataFrame, shown: Sequence[str], owners: dict[str, str]) -> Iterator[Edge]:
     places = {name: place for place, name in enumerate(shown)}
-    pairs = ties.drop_nulls("other").unique(["key", "other"], maintain_order=True)
+    pairs = pairs.drop_nulls("other").unique(["key", "other"], maintain_order=True)
     for row in pairs.iter_rows(named=True):
         key, other = row["key"], row["other"]
         if key not in places or other not in places:

@@ -11,19 +11,19 @@ from typing import Final
 import polars as pl
 
 from cio_frames.identity import rules
-from cio_frames.identity.keys import is_mail
+from cio_frames.identity.identifiers import is_mail
 from cio_frames.identity.messages import is_young
-from cio_frames.identity.partition import Sorted
+from cio_frames.identity.partition import Partitioned
 from cio_frames.identity.replay import CHANGES
 from cio_frames.identity.rules import Rule
 
 _TEXT: Final = pl.lit(None, pl.String)
 
 
-def people(found: Sorted, known: pl.DataFrame | None) -> pl.DataFrame:
-    """Return the people of plain messages: person, identifiers, `existed` and places."""
+def people(parts: Partitioned, known: pl.DataFrame | None) -> pl.DataFrame:
+    """Return the people of messages that stand alone: person, identifiers, `existed` and places."""
     mail = is_mail("user")
-    created = found.combos.filter(pl.col("match").is_null()).select(
+    created = parts.identifies.filter(pl.col("match").is_null()).select(
         _created().alias("person"),
         pl.when(~mail).then("user").alias("id"),
         pl.when(mail).then("user").otherwise("email").alias("email"),
@@ -32,7 +32,7 @@ def people(found: Sorted, known: pl.DataFrame | None) -> pl.DataFrame:
         pl.lit(value=False).alias("existed"),
         "places",
     )
-    met = found.events.filter(pl.col("match").is_null() & pl.col("combo").is_null())
+    met = parts.events.filter(pl.col("match").is_null() & pl.col("identify").is_null())
     first = met.group_by("key").agg(
         pl.col("user").first(),
         pl.struct("plan", "row").first().implode().alias("places"),
@@ -48,15 +48,17 @@ def people(found: Sorted, known: pl.DataFrame | None) -> pl.DataFrame:
     )
     every = [created, by_event]
     if known is not None:
-        every.append(_known(found, known))
+        every.append(_known(parts, known))
     return pl.concat(every)
 
 
-def _known(found: Sorted, known: pl.DataFrame) -> pl.DataFrame:
-    """Return the people of the export whom plain messages are about."""
-    said = found.combos.drop_nulls("match").select("match", "anonymous", "is_new", "places")
-    counted = found.events.drop_nulls("match").select("match").unique()
-    about = said.join(counted, on="match", how="full", coalesce=True)
+def _known(parts: Partitioned, known: pl.DataFrame) -> pl.DataFrame:
+    """Return the people of the export whom messages that stand alone are about."""
+    about_them = parts.identifies.drop_nulls("match").select(
+        "match", "anonymous", "is_new", "places"
+    )
+    counted = parts.events.drop_nulls("match").select("match").unique()
+    about = about_them.join(counted, on="match", how="full", coalesce=True)
     numbered = known.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("match"))
     added = pl.when("is_new").then(pl.concat_list("anonymous")).otherwise([])
     return about.join(numbered, on="match").select(
@@ -67,22 +69,22 @@ def _known(found: Sorted, known: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def changes(found: Sorted, known: pl.DataFrame | None) -> pl.DataFrame:
-    """Return what plain messages did, one line per change."""
-    rows = found.combos.explode("numbers", "places", empty_as_null=False).with_columns(
+def changes(parts: Partitioned, known: pl.DataFrame | None) -> pl.DataFrame:
+    """Return what messages that stand alone did, one line per change."""
+    rows = parts.identifies.explode("numbers", "places", empty_as_null=False).with_columns(
         pl.col("places").struct.unnest(), _owner().alias("person")
     )
-    is_first = pl.col("numbers") == pl.col("combo")
+    is_first = pl.col("numbers") == pl.col("identify")
     created = is_first & pl.col("match").is_null()
     linked = rows.filter(is_first & pl.col("anonymous").is_not_null() & pl.col("is_new"))
     label = _labels(linked, known)
-    met = found.events.filter(pl.col("match").is_null() & pl.col("combo").is_null())
+    met = parts.events.filter(pl.col("match").is_null() & pl.col("identify").is_null())
     first = met.group_by("key").agg(pl.col("number", "plan", "row", "user").first())
     return pl.concat([
-        _told(rows.filter(created), rules.CREATED, key=pl.col("user")),
-        _told(rows.filter(~created), rules.UPDATED, key=pl.col("user")),
-        _told(label, rules.LINKED, key=pl.col("label"), subject=pl.col("anonymous")),
-        _told(
+        _changes(rows.filter(created), rules.CREATED, key=pl.col("user")),
+        _changes(rows.filter(~created), rules.UPDATED, key=pl.col("user")),
+        _changes(label, rules.LINKED, key=pl.col("label"), subject=pl.col("anonymous")),
+        _changes(
             first.with_columns(
                 pl.col("number").alias("numbers"), ("k" + pl.col("key")).alias("person")
             ),
@@ -92,29 +94,29 @@ def changes(found: Sorted, known: pl.DataFrame | None) -> pl.DataFrame:
     ])  # fmt: skip
 
 
-def counted(found: Sorted) -> pl.DataFrame:
+def event_counts(parts: Partitioned) -> pl.DataFrame:
     """Return the events of each person by plan, with the first and the last of their rows."""
     owner = (
         pl.when(pl.col("match").is_not_null()).then(_existing())
-        .when(pl.col("combo").is_not_null()).then(_created())
+        .when(pl.col("identify").is_not_null()).then(_created())
         .otherwise("k" + pl.col("key"))
     )  # fmt: skip
-    return found.events.group_by(owner.alias("person"), "plan").agg(
+    return parts.events.group_by(owner.alias("person"), "plan").agg(
         pl.len().cast(pl.Int64).alias("events"),
         pl.col("row").min().alias("first"),
         pl.col("row").max().alias("last"),
     )
 
 
-def campaign_events(found: Sorted, *, now: datetime) -> int:
+def campaign_events(parts: Partitioned, *, now: datetime) -> int:
     """Return how many events of people are young enough to start campaigns."""
-    return int(found.events.select(is_young(now)).to_series().sum())
+    return int(parts.events.select(is_young(now)).to_series().sum())
 
 
-def clusters(found: Sorted, known: pl.DataFrame | None) -> pl.DataFrame:
-    """Return how many identifiers and rows hang together, for what plain identifies say."""
+def clusters(parts: Partitioned, known: pl.DataFrame | None) -> pl.DataFrame:
+    """Return how many identifiers and rows each identify that stands alone connects."""
     mail_too = pl.col("email").is_not_null() & ~is_mail("user")
-    combos = found.combos.select(
+    identifies = parts.identifies.select(
         "match",
         "is_new",
         pl.col("user").alias("cluster"),
@@ -130,14 +132,14 @@ def clusters(found: Sorted, known: pl.DataFrame | None) -> pl.DataFrame:
             ).alias("theirs"),
         )  # fmt: skip
         together = (pl.col("theirs") + pl.col("is_new")).cast(pl.Int64)
-        combos = combos.join(theirs, on="match", how="left").with_columns(
+        identifies = identifies.join(theirs, on="match", how="left").with_columns(
             pl.coalesce(together, "identifiers").alias("identifiers")
         )
-    return combos.select("cluster", "identifiers", "rows")
+    return identifies.select("cluster", "identifiers", "rows")
 
 
 def _created() -> pl.Expr:
-    return "n" + pl.col("combo").cast(pl.String)
+    return "n" + pl.col("identify").cast(pl.String)
 
 
 def _existing() -> pl.Expr:
@@ -160,7 +162,7 @@ def _labels(linked: pl.DataFrame, known: pl.DataFrame | None) -> pl.DataFrame:
     return named.with_columns(pl.coalesce("label", "user"))
 
 
-def _told(
+def _changes(
     rows: pl.DataFrame, rule: Rule, *, key: pl.Expr, subject: pl.Expr = _TEXT
 ) -> pl.DataFrame:
     return rows.select(

@@ -1,60 +1,43 @@
-"""Which identifiers messages name together, and the clusters they form."""
+"""Which identifiers messages name together, and the components they form."""
 
-from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
+import rustworkx as rx
 
-from cio_frames.identity.identifiers import mapping, text
-from cio_frames.identity.keys import cio_key, id_key, mail_key, person_key, visitor_key
-from cio_frames.identity.links import components
+from cio_frames.identity.identifiers import (
+    anonymous_key,
+    cio_key,
+    id_key,
+    mail_key,
+    person_key,
+)
 from cio_frames.identity.settings import Settings
 
 KEYS: Final = ("who", "id", "email", "anonymous", "previous")
-NAMED: Final = pl.Schema({"number": pl.Int64} | dict.fromkeys(KEYS, pl.String))
-"""Messages with the keys of the identifiers they name."""
-
 KNOWN: Final = -1
-"""The number of what was there before."""
+"""The number of the people who are there before all messages."""
+Numbers = npt.NDArray[np.uint64]
 
-Named = tuple[Any, Any, Any, Any, Any]
 
-
-def odd_keys(
-    messages: Iterator[tuple[int, Mapping[str, Any]]], *, settings: Settings
+def named_keys(
+    messages: pl.DataFrame, *, identifies: Sequence[int], settings: Settings
 ) -> pl.DataFrame:
-    """Return the keys that odd messages name.
-
-    Args:
-        messages: Number and content of each message.
-        settings: How the workspace is set up.
-    """
-    lines = [(number, *map(text, _NAMES[message["type"]](message))) for number, message in messages]
-    frame = pl.DataFrame(lines, schema=NAMED, orient="row")
-    is_visitor = settings.alias_previous == "id-or-anonymous"
-    return frame.select(
+    """Return number and `KEYS` of messages: the keys of all identifiers they name."""
+    by_email = pl.when(pl.col("plan").is_in(identifies)).then(person_key("email"))
+    anonymous = [anonymous_key("anonymous")]
+    if settings.alias_previous == "id-or-anonymous":
+        anonymous.append(anonymous_key("previous"))
+    return messages.select(
         "number",
-        person_key("who"),
+        pl.coalesce(person_key("user"), by_email).alias("who"),
         id_key("id"),
         mail_key("email"),
-        pl.coalesce(
-            visitor_key("anonymous"),
-            visitor_key("previous") if is_visitor else pl.lit(None, pl.String),
-        ),
+        pl.coalesce(anonymous).alias("anonymous"),
         person_key("previous"),
-    )
-
-
-def slip_keys(slips: pl.DataFrame) -> pl.DataFrame:
-    """Return the keys that plain identifies name."""
-    return slips.select(
-        "number",
-        person_key("user").alias("who"),
-        pl.lit(None, pl.String).alias("id"),
-        mail_key("email"),
-        visitor_key("anonymous"),
-        pl.lit(None, pl.String).alias("previous"),
     )
 
 
@@ -66,77 +49,108 @@ def known_keys(known: pl.DataFrame) -> pl.DataFrame:
         pl.coalesce("id", "email", cio_key("cio_id")).alias("who"),
         "id",
         "email",
-        visitor_key("anonymous_ids").alias("anonymous"),
+        anonymous_key("anonymous_ids").alias("anonymous"),
         pl.lit(None, pl.String).alias("previous"),
     )
 
 
-def ties(named: pl.DataFrame) -> pl.DataFrame:
-    """Return each two keys that one message names, with the name of their cluster.
+def edges(named: pl.DataFrame) -> pl.DataFrame:
+    """Return each two keys that one message names: number, key, other, how and cluster.
 
-    Args:
-        named: Messages with the keys they name.
-
-    Returns:
-        Columns number, key, other, how (what `other` is) and cluster; `other` is empty for a
-        message that names one identifier only.
+    `how` is what `other` is; `other` is empty for a message that names one identifier only.
     """
     about = named.with_columns(pl.coalesce(KEYS).alias("key")).drop_nulls("key")
-    tied = pl.concat(
+    together = pl.concat(
         about.select("number", "key", pl.col(how).alias("other"), pl.lit(how).alias("how"))
         for how in KEYS
     ).filter(pl.col("other") != pl.col("key"))
-    alone = about.join(tied, on="number", how="anti").select(
+    alone = about.join(together, on="number", how="anti").select(
         "number", "key", pl.lit(None, pl.String).alias("other"), pl.lit("").alias("how")
     )
-    pairs = pl.concat([tied, alone])
-    found = components(pairs.select("key", pl.coalesce("other", "key").alias("other")))
-    return pairs.join(found, on="key", how="left", maintain_order="left").with_columns(
+    pairs = pl.concat([together, alone])
+    connected = components(pairs.select("key", pl.coalesce("other", "key").alias("other")))
+    return pairs.join(connected, on="key", how="left", maintain_order="left").with_columns(
         pl.coalesce("component", "key").alias("cluster")
     ).drop("component")  # fmt: skip
 
 
-def sizes(tied: pl.DataFrame) -> pl.DataFrame:
+def sizes(pairs: pl.DataFrame) -> pl.DataFrame:
     """Return cluster, identifiers and rows of each cluster that a row is about."""
     nodes = pl.concat(
-        [tied.select("cluster", pl.col(end).alias("node")).drop_nulls() for end in ("key", "other")]
+        [
+            pairs.select("cluster", pl.col(end).alias("node")).drop_nulls()
+            for end in ("key", "other")
+        ]
     )
     identifiers = nodes.group_by("cluster").agg(pl.col("node").n_unique().alias("identifiers"))
-    rows = tied.filter(pl.col("number") != KNOWN).group_by("cluster")
+    rows = pairs.filter(pl.col("number") != KNOWN).group_by("cluster")
     counted = rows.agg(pl.col("number").n_unique().alias("rows"))
     return counted.join(identifiers, on="cluster").select(
         "cluster", pl.col("identifiers").cast(pl.Int64), pl.col("rows").cast(pl.Int64)
     )
 
 
-def _identify(message: Mapping[str, Any]) -> Named:
-    traits = mapping(message.get("traits"))
-    email = traits.get("email")
-    visitor = text(message.get("anonymousId")) or traits.get("anonymous_id")
-    return text(message.get("userId")) or email, traits.get("id"), email, visitor, None
+def components(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Return who is connected with whom through pairs of identifiers.
+
+    Examples:
+        >>> import polars as pl
+        >>> pairs = pl.DataFrame({"key": ["a", "b", "c"], "other": ["x", "x", "y"]})
+        >>> components(pairs).sort("key").rows()
+        [('a', 'a'), ('b', 'a')]
+    """
+    keys = pairs["key"].unique()
+    edges = pairs.drop_nulls().filter(pl.col("key") != pl.col("other")).unique()
+    owners, others = (edges[name].hash().to_numpy() for name in ("key", "other"))
+    joins = joining(owners, others, keys=np.sort(keys.hash().to_numpy()))
+    shared = edges.filter(pl.Series(joins)).sort("key", "other")
+    names = pl.concat([shared["key"], shared["other"].alias("key")]).unique().sort()
+    numbers = pl.DataFrame({"key": names}).with_row_index("number")
+    graph = rx.PyGraph()
+    graph.add_nodes_from(range(len(names)))
+    graph.add_edges_from_no_data(_numbered(shared, numbers))
+    groups = rx.connected_components(graph)
+    numbered = pl.DataFrame(
+        {
+            "number": [node for group in groups for node in group],
+            "component": [min(group) for group in groups for _ in group],
+        },
+        schema={"number": pl.UInt32, "component": pl.UInt32},
+    )
+    labels = numbers.rename({"number": "component", "key": "label"})
+    return (
+        numbers.join(numbered, on="number")
+        .join(labels, on="component")
+        .filter(pl.col("key").is_in(keys.implode()))
+        .select("key", pl.col("label").alias("component"))
+    )
 
 
-def _activity(message: Mapping[str, Any]) -> Named:
-    return message.get("userId"), None, None, message.get("anonymousId"), None
+def joining(owners: Numbers, others: Numbers, *, keys: Numbers) -> npt.NDArray[np.bool_]:
+    """Return whether each pair can connect two keys: `other` has several owners, or is a key.
+
+    Identifiers stand as hashes of 64 bits, so that millions take little memory. Two that share one
+    would make a pair count that need not.
+
+    Examples:
+        >>> named = (np.array(ids, np.uint64) for ids in ([1, 2, 3, 4], [9, 9, 8, 1], [1, 2, 3, 4]))
+        >>> owners, others, keys = named
+        >>> joining(owners, others, keys=keys).tolist()
+        [True, True, False, True]
+    """
+    order = np.argsort(others)
+    owners, others = owners[order], others[order]
+    again = (others[1:] == others[:-1]) & (owners[1:] != owners[:-1])
+    is_key = np.take(keys, np.searchsorted(keys, others), mode="clip") == others
+    joins = np.empty(len(others), bool)
+    joins[order] = is_key | np.isin(others, others[1:][again])
+    return joins
 
 
-def _alias(message: Mapping[str, Any]) -> Named:
-    return message.get("userId"), None, None, None, message.get("previousId")
-
-
-def _form(message: Mapping[str, Any]) -> Named:
-    data = mapping(message.get("data"))
-    return None, data.get("id"), data.get("email"), data.get("anonymous_id"), None
-
-
-_NAMES: Final[Mapping[str, Callable[[Mapping[str, Any]], Named]]] = MappingProxyType({
-    "identify": _identify,
-    "track": _activity,
-    "page": _activity,
-    "screen": _activity,
-    "group": _activity,
-    "alias": _alias,
-    "form": _form,
-})  # fmt: skip
-TYING: Final = frozenset({"identify", "alias", "form"})
-"""Calls that tie identifiers together; the others only name some."""
+def _numbered(edges: pl.DataFrame, numbers: pl.DataFrame) -> Sequence[tuple[int, int]]:
+    return (
+        edges.join(numbers, on="key")
+        .join(numbers.rename({"key": "other", "number": "to"}), on="other")
+        .select("number", "to")
+        .rows()
+    )

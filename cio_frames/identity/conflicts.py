@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from cio_frames.identity.keys import name as plain_name
+from cio_frames.identity.identifiers import identifier_of
 from cio_frames.identity.rules import RULES
 
 TOO_LARGE: Final = "cluster.too-large"
@@ -15,13 +15,8 @@ ROWS_PER_IDENTIFIER: Final = 10
 
 PLACES: Final = pl.List(pl.Struct({"plan": pl.Int32(), "row": pl.Int64()}))
 CONFLICTS: Final = pl.Schema({
-    "kind": pl.String(),
-    "ids": pl.List(pl.String),
-    "count": pl.Int64(),
-    "sentence": pl.String(),
-    "hint": pl.String(),
-    "source": pl.String(),
-    "rows": PLACES,
+    "kind": pl.String(), "ids": pl.List(pl.String), "count": pl.Int64(), "sentence": pl.String(),
+    "hint": pl.String(), "source": pl.String(), "rows": PLACES,
 })  # fmt: skip
 SHOWN_IDS: Final = 12
 
@@ -57,18 +52,12 @@ MINOR: Final = frozenset(
     {"alias.previous-unknown", "alias.self", "person.not-suppressed", "relationship.unknown",
      "object.unknown", "attribute.read-only", "person.unknown"}
 )  # fmt: skip
-"""Kinds that are told but hold nothing up: what the rows ask for is so already, or harmless."""
+"""Kinds that are reported but hold nothing up: what the rows ask for is so already, or harmless."""
 
 
-def found(changes: pl.DataFrame, *, names: Mapping[str, str]) -> pl.DataFrame:
-    """Return what the model refused to do, one line for each kind and set of identifiers.
-
-    Args:
-        changes: What every message did.
-        names: What a reader calls a person, by its key.
-    """
-    told = [rule for rule in HINTS if rule in RULES]
-    failed = changes.filter(pl.col("rule").is_in(told))
+def conflicts_of(changes: pl.DataFrame, *, names: Mapping[str, str]) -> pl.DataFrame:
+    """Return what the model refused to do, one line for each kind and set of identifiers."""
+    failed = changes.filter(pl.col("rule").is_in(list(HINTS)))
     grouped = failed.group_by("rule", "key", "other", "subject", maintain_order=True).agg(
         pl.len().cast(pl.Int64).alias("count"), pl.struct("plan", "row").alias("rows")
     )
@@ -77,20 +66,13 @@ def found(changes: pl.DataFrame, *, names: Mapping[str, str]) -> pl.DataFrame:
 
 
 def too_large(
-    tied: pl.DataFrame, sizes: pl.DataFrame, *, places: pl.DataFrame, largest: int
+    edges: pl.DataFrame, sizes: pl.DataFrame, *, places: pl.DataFrame, largest: int
 ) -> pl.DataFrame:
-    """Return the clusters that are too large to be one person.
-
-    Args:
-        tied: Keys that one message names, with their cluster.
-        sizes: How large each cluster is.
-        places: Plan and row of each message.
-        largest: The most identifiers of a cluster.
-    """
+    """Return the clusters that are too large to be one person."""
     over = sizes.filter(
         (pl.col("identifiers") > largest) | (pl.col("rows") > ROWS_PER_IDENTIFIER * largest)
     )
-    members = tied.filter(pl.col("cluster").is_in(over["cluster"].implode()))
+    members = edges.filter(pl.col("cluster").is_in(over["cluster"].implode()))
     lines = [
         _large(row, members.filter(pl.col("cluster") == row["cluster"]), places=places)
         for row in over.iter_rows(named=True)
@@ -123,12 +105,12 @@ def _large(
         .select("number").unique().join(places, on="number").sort("plan", "row")
     )  # fmt: skip
     sentence = (
-        f"{plain_name(hub)} holds {size['identifiers']:,} identifiers in {size['rows']:,} rows "
+        f"{identifier_of(hub)} holds {size['identifiers']:,} identifiers in {size['rows']:,} rows "
         "together: that is hardly one person."
     )
     return {
         "kind": TOO_LARGE,
-        "ids": [plain_name(key) for key in ranked],
+        "ids": [identifier_of(key) for key in ranked],
         "count": rows.height,
         "sentence": sentence,
         "hint": HINTS[TOO_LARGE],

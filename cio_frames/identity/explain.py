@@ -1,4 +1,4 @@
-"""One person's story in sentences: what every row did to them, and who they are in the end."""
+"""What every row did to one person, and who they are in the end, in sentences."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -12,38 +12,32 @@ SHOWN_ROWS: Final = 5
 SHOWN_STEPS: Final = 60
 
 
-def story(found: Preview, who: str, *, calls: Sequence[str]) -> list[str]:
-    """Return what happens to the person that an identifier leads to.
-
-    Args:
-        found: The preview.
-        who: An id, e-mail, cio_id or anonymous id.
-        calls: The call of each plan.
-    """
-    heirs = _people(found, who)
-    strangers = found.people.filter(~pl.col("known"), pl.col("anonymous_ids").list.contains(who))
-    if not heirs and not strangers.height and not _named(found.changes, who).height:
+def explain(preview: Preview, who: str, *, calls: Sequence[str]) -> list[str]:
+    """Return what happens to the person that an identifier leads to."""
+    persons = _people(preview, who)
+    visitors = preview.people.filter(~pl.col("known"), pl.col("anonymous_ids").list.contains(who))
+    if not persons and not visitors.height and not _named(preview.changes, who).height:
         return [f"No row names {who}, and nobody in the workspace has that identifier."]
-    steps = list(_steps(found, who, heirs=heirs, calls=calls))
+    steps = list(_steps(preview, who, persons=persons, calls=calls))
     if len(steps) > SHOWN_STEPS:
         left = len(steps) - SHOWN_STEPS
         steps = [*steps[:SHOWN_STEPS], f"And {left:,} more steps, all in preview.changes."]
-    events = [_events(row, calls=calls) for row in _counted(found, heirs)]
-    return [*steps, *events, *_endings(found, who, heirs=heirs, strangers=strangers)]
+    events = [_events(row, calls=calls) for row in _event_counts(preview, persons)]
+    return [*steps, *events, *_endings(preview, who, persons=persons, visitors=visitors)]
 
 
-def _people(found: Preview, who: str) -> list[str]:
+def _people(preview: Preview, who: str) -> list[str]:
     """Return the people, as they are in the end, that an identifier leads or led to."""
     lowered, bare = who.lower(), who.removeprefix("cio_")
-    direct = found.people.filter(
+    direct = preview.people.filter(
         (pl.col("id") == who)
         | (pl.col("email").str.to_lowercase() == lowered)
         | (pl.col("cio_id") == bare)
         | pl.col("anonymous_ids").list.contains(who)
     )["person"].drop_nulls()
-    named = _named(found.changes, who)["person"].drop_nulls()
-    heirs = [found.lineage.get(person, person) for person in [*direct, *named]]
-    return list(dict.fromkeys(heirs))
+    named = _named(preview.changes, who)["person"].drop_nulls()
+    persons = [preview.merged_into.get(person, person) for person in [*direct, *named]]
+    return list(dict.fromkeys(persons))
 
 
 def _named(changes: pl.DataFrame, who: str) -> pl.DataFrame:
@@ -56,11 +50,11 @@ def _named(changes: pl.DataFrame, who: str) -> pl.DataFrame:
 
 
 def _steps(
-    found: Preview, who: str, *, heirs: Sequence[str], calls: Sequence[str]
+    preview: Preview, who: str, *, persons: Sequence[str], calls: Sequence[str]
 ) -> Iterator[str]:
-    ancestors = [gone for gone, heir in found.lineage.items() if heir in heirs]
-    own = found.changes.filter(pl.col("person").is_in([*heirs, *ancestors]))
-    others = _named(found.changes, who).filter(pl.col("person").is_null())
+    ancestors = [gone for gone, person in preview.merged_into.items() if person in persons]
+    own = preview.changes.filter(pl.col("person").is_in([*persons, *ancestors]))
+    others = _named(preview.changes, who).filter(pl.col("person").is_null())
     lines = (
         pl.concat([own, others])
         .unique(maintain_order=True)
@@ -70,7 +64,7 @@ def _steps(
         pl.col("row")
     )
     for row in grouped.iter_rows(named=True):
-        yield f"{_where(row['plan'], row['row'], calls=calls)}: {_sentence(row, found.names)}"
+        yield f"{_where(row['plan'], row['row'], calls=calls)}: {_sentence(row, preview.names)}"
 
 
 def _where(plan: int, rows: Sequence[int], *, calls: Sequence[str]) -> str:
@@ -85,12 +79,12 @@ def _where(plan: int, rows: Sequence[int], *, calls: Sequence[str]) -> str:
 def _sentence(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
     rule = RULES[row["rule"]]
     other = names.get(row["other"], row["other"])
-    told = rule.sentence.format(key=row["key"], other=other, subject=row["subject"])
-    return f"{told} [{rule.source}]"
+    text = rule.sentence.format(key=row["key"], other=other, subject=row["subject"])
+    return f"{text} [{rule.source}]"
 
 
-def _counted(found: Preview, heirs: Sequence[str]) -> Iterator[dict[str, Any]]:
-    rows = found.counted.filter(pl.col("person").is_in(list(heirs))).sort("plan")
+def _event_counts(preview: Preview, persons: Sequence[str]) -> Iterator[dict[str, Any]]:
+    rows = preview.event_counts.filter(pl.col("person").is_in(list(persons))).sort("plan")
     yield from rows.iter_rows(named=True)
 
 
@@ -104,16 +98,16 @@ def _events(row: Mapping[str, Any], *, calls: Sequence[str]) -> str:
 
 
 def _endings(
-    found: Preview, who: str, *, heirs: Sequence[str], strangers: pl.DataFrame
+    preview: Preview, who: str, *, persons: Sequence[str], visitors: pl.DataFrame
 ) -> Iterator[str]:
-    people = found.people.filter(pl.col("person").is_in(list(heirs)))
+    people = preview.people.filter(pl.col("person").is_in(list(persons)))
     for row in people.iter_rows(named=True):
         yield f"In the end: {_profile(row)}."
-    for row in strangers.iter_rows(named=True):
+    for row in visitors.iter_rows(named=True):
         one = row["events"] == 1
         events = "1 event that is" if one else f"{row['events']:,} events that are"
         yield f"In the end: the visitor {who} stays anonymous, with {events} nobody's."
-    if not people.height and not strangers.height:
+    if not people.height and not visitors.height:
         yield "In the end: there is no such person."
 
 

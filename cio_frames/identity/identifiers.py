@@ -1,10 +1,17 @@
-"""What an identifier, a time and a trait of a message mean."""
+"""What an identifier, a time and a trait of a message mean, one by one and by whole columns.
+
+A key stands for an identifier: keys are equal exactly where Customer.io takes two identifiers for
+the same. It begins with its kind: `i:` for an id, `e:` for an e-mail (without case), `c:` for a
+cio_id, `a:` for an anonymous id.
+"""
 
 import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, NamedTuple
+
+import polars as pl
 
 from cio_frames.identity.settings import Settings
 
@@ -15,6 +22,8 @@ EMAIL: Final = re.compile(
     r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]*[a-z0-9])?",
     re.IGNORECASE | re.ASCII,
 )
+ID, MAIL, CIO, ANONYMOUS = "i:", "e:", "c:", "a:"
+MAIL_SHAPE: Final = f"(?i-u)^(?:{EMAIL.pattern})$"
 _ISO: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2})?(?:\.\d{1,9})?(?:Z|[+-]\d{2}:?\d{2})?)?",
     re.ASCII,
@@ -22,8 +31,7 @@ _ISO: Final = re.compile(
 _ISO_SHORTEST: Final = len("2026-01-31")
 _SECONDS: Final = re.compile(r"\d{1,12}(?:\.\d+)?", re.ASCII)
 _CONVERTIBLE: Final = frozenset({str, dict})
-_FIRST_SECOND: Final = -62_135_596_800
-_LAST_SECOND: Final = 253_402_300_799
+FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799
 
 
 class Address(NamedTuple):
@@ -73,6 +81,60 @@ def address(value: Any, *, settings: Settings) -> Address | None:
     return Address("id", reference)
 
 
+def person_key(column: str) -> pl.Expr:
+    """Return the keys of person references, resolved in the order of reference 3.1.
+
+    Examples:
+        >>> import polars as pl
+        >>> frame = pl.DataFrame({"user": ["u1", "Ada@Example.com", "cio_03a0", "a@b"]})
+        >>> frame.select(person_key("user"))["user"].to_list()
+        ['i:u1', 'e:ada@example.com', 'c:03a0', 'i:a@b']
+    """
+    value = pl.col(column)
+    return (
+        pl.when(value.str.starts_with("cio_")).then(CIO + value.str.slice(4))
+        .when(is_mail(column)).then(MAIL + value.str.to_lowercase())
+        .otherwise(ID + value)
+        .alias(column)
+    )  # fmt: skip
+
+
+def is_mail(column: str) -> pl.Expr:
+    """Return whether each reference is read as an e-mail."""
+    value = pl.col(column)
+    return value.str.contains("@", literal=True) & value.str.contains(MAIL_SHAPE)
+
+
+def mail_key(column: str) -> pl.Expr:
+    """Return the keys of e-mails, whatever their shape."""
+    return (MAIL + pl.col(column).str.to_lowercase()).alias(column)
+
+
+def id_key(column: str) -> pl.Expr:
+    """Return the keys of ids, whatever their shape."""
+    return (ID + pl.col(column)).alias(column)
+
+
+def cio_key(column: str) -> pl.Expr:
+    """Return the keys of cio_ids, which are written without `cio_` before them."""
+    return (CIO + pl.col(column)).alias(column)
+
+
+def anonymous_key(column: str) -> pl.Expr:
+    """Return the keys of anonymous ids."""
+    return (ANONYMOUS + pl.col(column)).alias(column)
+
+
+def identifier_of(key: str) -> str:
+    """Return the identifier of a key as a user knows it.
+
+    Examples:
+        >>> identifier_of("a:visitor-7"), identifier_of("c:03a0")
+        ('visitor-7', 'cio_03a0')
+    """
+    return f"cio_{key[2:]}" if key.startswith(CIO) else key[2:]
+
+
 def mapping(value: Any) -> Mapping[str, Any]:
     """Return a part of a message that should be an object, empty if it is none."""
     return value if isinstance(value, dict) else {}
@@ -86,8 +148,8 @@ def object_type(body: Mapping[str, Any]) -> str:
 
 def moment(value: Any, *, now: float) -> int:
     """Return a message's `timestamp` in whole Unix seconds, `now` without a usable one (1.6)."""
-    found = seconds(value)
-    return math.floor(now) if found is None else found
+    instant = seconds(value)
+    return math.floor(now) if instant is None else instant
 
 
 def seconds(value: Any) -> int | None:
@@ -97,17 +159,17 @@ def seconds(value: Any) -> int | None:
         >>> seconds("1970-01-01T01:00:00.9+01:00"), seconds("yesterday")
         (0, None)
     """
-    found: float | None = None
+    instant: float | None = None
     if isinstance(value, str):
         dashed = "-" in value
-        found = float(value) if not dashed and _SECONDS.fullmatch(value) else _iso_seconds(value)
+        instant = float(value) if not dashed and _SECONDS.fullmatch(value) else _iso_seconds(value)
     elif isinstance(value, datetime):
-        found = _utc_seconds(value)
+        instant = _utc_seconds(value)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        found = value
-    if found is None or not _FIRST_SECOND <= found <= _LAST_SECOND:
+        instant = value
+    if instant is None or not FIRST_SECOND <= instant <= LAST_SECOND:
         return None
-    return math.floor(found)
+    return math.floor(instant)
 
 
 def converted(value: Any) -> Any:
@@ -122,8 +184,8 @@ def converted(value: Any) -> Any:
     if isinstance(value, str):
         if len(value) < _ISO_SHORTEST or value[4] != "-" or not _ISO.fullmatch(value):
             return value
-        found = _iso_seconds(value)
-        return value if found is None else found
+        instant = _iso_seconds(value)
+        return value if instant is None else instant
     return converted_body(value) if isinstance(value, dict) else value
 
 

@@ -16,13 +16,6 @@ OTHERS: Final = ("anonymous_ids", "created_at", "attributes")
 def export(people: pl.DataFrame) -> pl.DataFrame:
     """Return the columns of an export that matter, under their own names, identifiers as text.
 
-    Args:
-        people: Columns id, email, cio_id and anonymous_id, in any case; also anonymous_ids (a
-            list), created_at and attributes. Others are left out.
-
-    Raises:
-        MappingError: There is no identifier among the columns.
-
     Examples:
         >>> export(pl.DataFrame({"ID": [7], "Plan": ["pro"]})).to_dicts()
         [{'id': '7', 'email': None, 'cio_id': None, 'anonymous_ids': []}]

@@ -1,277 +1,261 @@
-"""Slips: of each message, what decides who is who, in columns.
+"""What messages say about who is who, in the columns that the messages were written from.
 
-Three kinds of messages need no more than a few columns: plain identifies, plain events of a
-person, and plain events of a visitor. All others are odd and keep their text.
+Three kinds of messages need few columns: an identify that says no more than user, e-mail and
+anonymous id; an event of a person; an event of somebody anonymous. All others keep every column,
+and the JSON where more of it matters.
 """
 
+import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
 import polars as pl
 
-from cio_frames.identity.keys import is_mail
+from cio_frames.frames import ROW
+from cio_frames.identity.calls import READ_ONLY
+from cio_frames.identity.identifiers import FIRST_SECOND, LAST_SECOND, is_mail, text
 from cio_frames.identity.semantic_events import EFFECTS
 from cio_frames.identity.settings import CAMPAIGN, MERGED_EVENTS
+from cio_frames.mapping import MessageMapping, Slot
+from cio_frames.payloads.identifiers import filled, is_written_as_text, text_of
+from cio_frames.spec import IDENTIFIERS, IdentifierRole
 
-BASE: Final = {"number": pl.Int64, "plan": pl.Int32, "row": pl.Int64, "message_id": pl.String}
-IDENTIFIES: Final = pl.Schema(
-    BASE | {"user": pl.String, "email": pl.String, "anonymous": pl.String}
+_TEXTS: Final = (
+    "user", "email", "id", "anonymous", "previous", "object", "object_type", "name",
 )  # fmt: skip
-EVENTS: Final = pl.Schema(
-    BASE | {"user": pl.String, "anonymous": pl.String, "name": pl.String, "at": pl.String}
+COLUMNS: Final = pl.Schema(
+    {"row": pl.Int64, "message_id": pl.String, "kind": pl.String}
+    | dict.fromkeys(_TEXTS, pl.String)
+    | {"at": pl.Int64, "text": pl.String}
 )
-ODD: Final = pl.Schema(BASE | {"text": pl.String, "form": pl.String})
+"""What `identity_columns` gives of each message: identifiers, what an event is called, its time in
+Unix seconds, and the JSON where more of it matters."""
 
-_TIME: Final = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?Z$"
-_SECOND: Final = len("2026-01-31T00:00:00")
-_EMPTY: Final = pl.lit(None, pl.String)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sheet:
-    """Messages of one plan in the order in which they are sent.
-
-    Attributes:
-        plan: Position of the plan.
-        call: Name of its call.
-        messages: Columns row, message and message_id; for forms also form.
-    """
-
-    plan: int
-    call: str
-    messages: pl.DataFrame
-
-
-class _Traits(msgspec.Struct, gc=False, frozen=True):
-    email: Any = None
-    id: Any = msgspec.UNSET
-    anonymous_id: Any = msgspec.UNSET
-    object_id: Any = msgspec.field(default=msgspec.UNSET, name="objectId")
-    cio_id: Any = msgspec.UNSET
-    created: Any = msgspec.field(default=msgspec.UNSET, name="_created_in_customerio_at")
-
-    def is_plain(self) -> bool:
-        found = (self.id, self.anonymous_id, self.object_id, self.cio_id, self.created)
-        return found == _NONE
-
-
-_NONE: Final = (msgspec.UNSET,) * 5
-_NO_TRAITS: Final = _Traits()
-
-
-class _Identify(msgspec.Struct, gc=False, rename="camel"):
-    user_id: Any = None
-    anonymous_id: Any = None
-    traits: _Traits = _NO_TRAITS
-
-
-class _Properties(msgspec.Struct, gc=False, frozen=True):
-    url: Any = None
-
-
-_NO_PROPERTIES: Final = _Properties()
-
-
-class _Event(msgspec.Struct, gc=False, rename="camel"):
-    user_id: Any = None
-    anonymous_id: Any = None
-    event: Any = None
-    name: Any = None
-    timestamp: Any = None
-    properties: _Properties = _NO_PROPERTIES
-
-
-_identify: Final = msgspec.json.Decoder(_Identify).decode
-_event: Final = msgspec.json.Decoder(_Event).decode
+_PLACE: Final = {"number": pl.Int64, "plan": pl.Int32, "row": pl.Int64, "message_id": pl.String}
+_IDENTIFY: Final = pl.Schema(_PLACE | dict.fromkeys(("user", "email", "anonymous"), pl.String))
+_EVENT: Final = pl.Schema(
+    _PLACE | dict.fromkeys(("user", "anonymous", "name"), pl.String) | {"at": pl.Int64}
+)
+_OTHER: Final = pl.Schema(
+    _PLACE | {name: dtype for name, dtype in COLUMNS.items() if name not in {*_PLACE, "kind"}}
+)
+_KINDS: Final[Mapping[str, pl.Schema]] = MappingProxyType({
+    "identifies": _IDENTIFY, "events": _EVENT, "anonymous_events": _EVENT, "others": _OTHER,
+})  # fmt: skip
+_NAMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({
+    "track": ("event",), "page": ("properties", "url"), "screen": ("name",), "form": ("formId",),
+})  # fmt: skip
+"""Where a message says what an event, or the form, is called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slips:
-    """Slips by kind.
+class IdentityColumns:
+    """Messages by kind, each with its plan, its row, and its number among all messages."""
 
-    Attributes:
-        identifies: Plain identifies.
-        events: Plain events of a person.
-        visits: Plain events of a visitor.
-        odd: All other messages, with their text.
-    """
-
-    identifies: pl.DataFrame
-    events: pl.DataFrame
-    visits: pl.DataFrame
-    odd: pl.DataFrame
+    identifies: pl.DataFrame  # identifies that say no more than user, e-mail and anonymous id
+    events: pl.DataFrame  # events of a person
+    anonymous_events: pl.DataFrame  # events of somebody anonymous
+    others: pl.DataFrame  # all other messages
 
     @classmethod
-    def joined(cls, parts: "Sequence[Slips]") -> "Slips":
-        """Return the slips of several sheets as one."""
-        return cls(
-            identifies=pl.concat([IDENTIFIES.to_frame(), *(part.identifies for part in parts)]),
-            events=pl.concat([EVENTS.to_frame(), *(part.events for part in parts)]),
-            visits=pl.concat([EVENTS.to_frame(), *(part.visits for part in parts)]),
-            odd=pl.concat([ODD.to_frame(), *(part.odd for part in parts)]),
+    def of(cls, columns: pl.DataFrame, *, plan: int, first: int) -> "IdentityColumns":
+        """Return messages by kind, numbered from `first`."""
+        numbered = columns.with_columns(
+            pl.int_range(first, first + pl.len(), dtype=pl.Int64).alias("number"),
+            pl.lit(plan, pl.Int32).alias("plan"),
         )
+        return cls(**{
+            kind: numbered.filter(pl.col("kind") == kind).select(schema.names())
+            for kind, schema in _KINDS.items()
+        })  # fmt: skip
 
-    def each(self, change: Callable[[pl.DataFrame], pl.DataFrame]) -> "Slips":
-        """Return slips with the frame of each kind changed in the same way."""
-        return Slips(
-            identifies=change(self.identifies),
-            events=change(self.events),
-            visits=change(self.visits),
-            odd=change(self.odd),
-        )
+    @classmethod
+    def joined(cls, parts: "Sequence[IdentityColumns]") -> "IdentityColumns":
+        """Return the messages of several parts as one."""
+        return cls(**{
+            kind: pl.concat([schema.to_frame(), *(getattr(part, kind) for part in parts)])
+            for kind, schema in _KINDS.items()
+        })  # fmt: skip
+
+    def each(self, change: Callable[[pl.DataFrame], pl.DataFrame]) -> "IdentityColumns":
+        """Return messages with the frame of each kind changed in the same way."""
+        return IdentityColumns(**{kind: change(getattr(self, kind)) for kind in _KINDS})
 
     def frames(self) -> list[pl.DataFrame]:
         """Return the frames of all kinds."""
-        return [self.identifies, self.events, self.visits, self.odd]
+        return [getattr(self, kind) for kind in _KINDS]
 
 
-def slips(sheet: Sheet, *, first: int, whole: bool = False) -> Slips:
-    """Return the slips of a sheet.
-
-    Args:
-        sheet: The messages.
-        first: Number of the first of them.
-        whole: Whether every message is taken for an odd one.
-    """
-    reader = None if whole else _READERS.get(sheet.call)
-    columns = None if reader is None else _read(reader, sheet)
-    is_form = sheet.call == "form"
-    base = sheet.messages.select(
-        pl.int_range(first, first + pl.len(), dtype=pl.Int64).alias("number"),
-        pl.lit(sheet.plan, pl.Int32).alias("plan"),
-        "row",
-        (_EMPTY if is_form else pl.col("message_id")).alias("message_id"),
-        pl.col("message").alias("text"),
-        (pl.col("form") if is_form else _EMPTY).alias("form"),
+def identity_columns(
+    prepared: pl.DataFrame, messages: pl.DataFrame, mapping: MessageMapping
+) -> pl.DataFrame:
+    """Return what messages say about who is who, in the order in which they are sent."""
+    rows = prepared
+    if prepared.height != messages.height:
+        rows = prepared.filter(pl.col(ROW).is_in(messages["row"].implode()))
+    is_form = mapping.call.api == "forms"
+    columns = rows.select(
+        pl.col(ROW).alias("row"),
+        *_named(mapping, messages["message"]),
+        _seconds(mapping).alias("at"),
+        _is_json_needed(mapping).alias("json"),
+    ).hstack(messages.select("lane", "message_id", "message"))
+    complete = columns.with_columns(
+        pl.lit(None, pl.String).alias("message_id") if is_form else _filled("message_id"),
+        pl.when(pl.col("json") | _is_name_special(mapping.call.name)).then("message").alias("text"),
     )
-    if columns is None:
-        empty = {"identifies": IDENTIFIES, "events": EVENTS, "visits": EVENTS}
-        frames = {name: schema.to_frame() for name, schema in empty.items()}
-        return Slips(**frames, odd=base.select(ODD.names()))
-    kept = base.hstack(columns)
-    return Slips(
-        identifies=_only(kept, "identify", IDENTIFIES),
-        events=_only(kept, "event", EVENTS),
-        visits=_only(kept, "visit", EVENTS),
-        odd=_only(kept, "odd", ODD),
-    )
+    return with_kind(complete.sort("lane", "row"), call=mapping.call.name)
 
 
-def _only(kept: pl.DataFrame, what: str, schema: pl.Schema) -> pl.DataFrame:
-    rows = kept.filter(pl.col("what") == what)
-    return rows.select(schema.names()) if rows.height else schema.to_frame()
+def with_kind(columns: pl.DataFrame, *, call: str) -> pl.DataFrame:
+    """Return the columns of messages of one call with the kind of each."""
+    return columns.with_columns(_kind(call).alias("kind")).select(COLUMNS.names())
 
 
-def is_young(now: datetime) -> pl.Expr:
-    """Tell of each event whether it can start campaigns (3.3, 3.8)."""
-    return _is_within(CAMPAIGN.seconds, now).alias("young")
+def _named(mapping: MessageMapping, messages: pl.Series) -> Iterator[pl.Expr]:
+    """Yield each text column: the first of its places that is filled."""
+    places: dict[str, list[pl.Expr]] = {name: [] for name in _TEXTS}
+    for row, slot in filled(mapping):
+        places[_column(row.role)].append(_as_in_message(slot, mapping, messages))
+    name = _NAMES.get(mapping.call.name, ())
+    for slot in mapping.slots:
+        if name and slot.path == name:
+            places["name"].append(_as_in_message(slot, mapping, messages))
+    for column, texts in places.items():
+        if not texts:
+            yield pl.lit(None, pl.String).alias(column)
+        elif column == "object_type":  # of two, an empty one counts as well
+            yield _not_empty(pl.coalesce(texts)).alias(column)
+        else:
+            yield pl.coalesce(map(_not_empty, texts)).alias(column)
 
 
-def is_recent(now: datetime) -> pl.Expr:
-    """Tell of each event whether a merge would move it (3.4)."""
-    return _is_within(MERGED_EVENTS.seconds, now).alias("recent")
+def _column(role: IdentifierRole) -> str:
+    return "user" if role == "person" else role
 
 
-def _is_within(seconds: int, now: datetime) -> pl.Expr:
-    border = datetime.fromtimestamp(math.ceil(now.timestamp() - seconds), tz=UTC)
-    second = pl.col("at").str.slice(0, _SECOND)
-    return (second >= border.isoformat()[:_SECOND]).fill_null(value=True)
+def _as_in_message(slot: Slot, mapping: MessageMapping, messages: pl.Series) -> pl.Expr:
+    """Return the values of a slot as the text that their JSON is read as."""
+    is_text = is_written_as_text(slot, api=mapping.call.api) or slot.argument == "form_id"
+    unlike = slot.dtype.is_float() or slot.dtype.is_nested() or slot.dtype == pl.Boolean
+    if is_text or not (slot.json or unlike or slot.dtype.is_decimal()):
+        return text_of(slot, mapping)
+    values = [_at(decoded(message), slot.path) for message in messages]
+    texts = [None if value is None else text(value) or "" for value in values]
+    return pl.lit(pl.Series(slot.name, texts, dtype=pl.String))
 
 
-def message(slip: Mapping[str, Any], *, call: str) -> dict[str, Any]:
-    """Return a message that does the same as the one a slip was made from; not for odd ones."""
-    found = {"type": call, "userId": slip["user"], "anonymousId": slip["anonymous"]}
+def _at(content: Any, path: Sequence[str]) -> Any:
+    for key in path:
+        content = content.get(key) if isinstance(content, dict) else None
+    return content
+
+
+def _seconds(mapping: MessageMapping) -> pl.Expr:
+    """Return when it happened in whole Unix seconds, null without a time that can be read."""
+    slot = mapping.find("timestamp")
+    if slot is None:
+        return pl.lit(None, pl.Int64)
+    seconds = pl.col(slot.moment).dt.epoch("ms") // 1_000
+    return pl.when(seconds.is_between(FIRST_SECOND, LAST_SECOND)).then(seconds)
+
+
+def _is_json_needed(mapping: MessageMapping) -> pl.Expr:
+    """Return whether more matters than the columns: traits nobody may set, fields without text."""
+    needed = [pl.lit(value=False)]
+    for slot in mapping.slots:
+        is_given = pl.lit(value=True) if slot.nulls == "send" else pl.col(slot.name).is_not_null()
+        if slot.path[:1] == ("data",):
+            needed.append(is_given if slot.json else is_given & text_of(slot, mapping).is_null())
+        elif slot.path[:1] == ("traits",) and slot.path[1] in READ_ONLY:
+            needed.append(is_given)
+    return pl.any_horizontal(needed)
+
+
+def _is_name_special(call: str) -> pl.Expr:
+    """Return whether an event acts by its name, or a page is without the name it is known by."""
+    if call == "track":
+        return pl.col("name").is_in(sorted(EFFECTS)).fill_null(value=False)
+    return pl.col("name").is_null() if call == "page" else pl.lit(value=False)
+
+
+def _kind(call: str) -> pl.Expr:
+    user, alone = pl.col("user"), pl.col("text").is_null()
+    is_reference = user.is_not_null() & ~user.str.starts_with("cio_")
     if call == "identify":
-        return {**found, "traits": {"email": slip["email"]}}
-    about = {"url": slip["name"]} if call == "page" else {}
-    return {
-        **found,
-        "timestamp": slip["at"],
-        "event": slip["name"],
-        "name": slip["name"],
-        "properties": about,
-    }
-
-
-def _read(reader: Callable[[Sequence[str], str], pl.DataFrame], sheet: Sheet) -> Any:
-    try:
-        return reader(sheet.messages["message"].to_list(), sheet.call)
-    except (msgspec.DecodeError, TypeError):  # a value of a type that the API does not take
-        return None
-
-
-def _identifies(texts: Sequence[str], _: str) -> pl.DataFrame:
-    read = list(map(_identify, texts))
-    frame = pl.DataFrame(
-        {
-            "user": [item.user_id for item in read],
-            "email": [item.traits.email for item in read],
-            "anonymous": [item.anonymous_id for item in read],
-            "plain": [item.traits.is_plain() for item in read],
-        },
-        schema={"user": pl.String, "email": pl.String, "anonymous": pl.String, "plain": pl.Boolean},
-        strict=True,
-    ).with_columns(_filled("user"), _filled("email"), _filled("anonymous"))
-    same = pl.col("email").is_null() | (
-        pl.col("email").str.to_lowercase() == pl.col("user").str.to_lowercase()
-    )
-    plain = pl.col("plain") & _is_reference("user") & (same | ~is_mail("user"))
-    return frame.select(
-        pl.when(plain).then(pl.lit("identify")).otherwise(pl.lit("odd")).alias("what"),
-        "user", "email", "anonymous",
-    )  # fmt: skip
-
-
-def _events(texts: Sequence[str], call: str) -> pl.DataFrame:
-    read = list(map(_event, texts))
-    frame = pl.DataFrame(
-        {
-            "user": [item.user_id for item in read],
-            "anonymous": [item.anonymous_id for item in read],
-            "name": _NAMES[call](read),
-            "at": [item.timestamp for item in read],
-        },
-        schema=dict.fromkeys(("user", "anonymous", "name", "at"), pl.String),
-        strict=True,
-    ).with_columns(_filled("user"), _filled("anonymous"))
-    plain = (pl.col("at").is_null() | pl.col("at").str.contains(_TIME)) & _PLAIN[call]
-    known = plain & _is_reference("user")
-    visit = plain & pl.col("user").is_null() & pl.col("anonymous").is_not_null()
-    return frame.select(
-        pl.when(known).then(pl.lit("event")).when(visit).then(pl.lit("visit"))
-        .otherwise(pl.lit("odd")).alias("what"),
-        "user", pl.when(visit).then("anonymous").alias("anonymous"), "name", "at",
+        same = pl.col("email").is_null() | (
+            pl.col("email").str.to_lowercase() == user.str.to_lowercase()
+        )
+        more = pl.col("id").is_not_null() | pl.col("object").is_not_null()
+        simple = alone & is_reference & (same | ~is_mail("user")) & ~more
+        return pl.when(simple).then(pl.lit("identifies")).otherwise(pl.lit("others"))
+    if call not in ("track", "page", "screen"):
+        return pl.lit("others")
+    if call != "screen":
+        alone &= pl.col("name").str.contains(r"[\p{L}\p{N}]").fill_null(value=False)
+    is_anonymous = user.is_null() & pl.col("anonymous").is_not_null()
+    return (
+        pl.when(alone & is_reference).then(pl.lit("events"))
+        .when(alone & is_anonymous).then(pl.lit("anonymous_events"))
+        .otherwise(pl.lit("others"))
     )  # fmt: skip
 
 
 def _filled(column: str) -> pl.Expr:
-    return pl.when(pl.col(column) != "").then(column).alias(column)
+    return _not_empty(pl.col(column)).alias(column)
 
 
-def _is_reference(column: str) -> pl.Expr:
-    value = pl.col(column)
-    return value.is_not_null() & ~value.str.starts_with("cio_")
+def _not_empty(values: pl.Expr) -> pl.Expr:
+    return pl.when(values != "").then(values)
 
 
-_READERS: Final[Mapping[str, Callable[[Sequence[str], str], pl.DataFrame]]] = MappingProxyType({
-    "identify": _identifies,
-    "track": _events,
-    "page": _events,
-    "screen": _events,
-})  # fmt: skip
-_NAMES: Final[Mapping[str, Callable[[Sequence[_Event]], list[Any]]]] = MappingProxyType({
-    "track": lambda read: [item.event for item in read],
-    "page": lambda read: [item.properties.url for item in read],
-    "screen": lambda read: [item.name for item in read],
-})  # fmt: skip
-_SPOKEN: Final = pl.col("name").str.contains(r"[A-Za-z0-9]")
-_PLAIN: Final[Mapping[str, pl.Expr]] = MappingProxyType({
-    "track": _SPOKEN.fill_null(value=False) & ~pl.col("name").is_in(sorted(EFFECTS)),
-    "page": _SPOKEN.fill_null(value=False),
-    "screen": pl.lit(value=True),
-})  # fmt: skip
+def is_young(now: datetime) -> pl.Expr:
+    """Return whether each event can start campaigns (3.3, 3.8)."""
+    return _is_within(CAMPAIGN.seconds, now).alias("young")
+
+
+def is_recent(now: datetime) -> pl.Expr:
+    """Return whether a merge would move each event (3.4)."""
+    return _is_within(MERGED_EVENTS.seconds, now).alias("recent")
+
+
+def _is_within(seconds: int, now: datetime) -> pl.Expr:
+    return (pl.col("at") >= math.ceil(now.timestamp() - seconds)).fill_null(value=True)
+
+
+def decoded(message: str) -> dict[str, Any]:
+    """Return the JSON object of a message."""
+    try:
+        return dict(msgspec.json.decode(message))
+    except msgspec.DecodeError:  # a number too large for a float: it is read as infinite
+        return dict(json.loads(message))
+
+
+def message_of(row: Mapping[str, Any], *, call: str) -> dict[str, Any]:
+    """Return a message that does to people what the one does that a row stands for."""
+    if row.get("text") is not None:
+        message = decoded(row["text"]) | {"type": call}
+        return message | {"formId": row["name"]} if call == "form" else message
+    message = {"type": call}
+    for column, path in _WRITTEN[call]:
+        value = row.get(column)
+        if value is not None:
+            place = message if len(path) == 1 else message.setdefault(path[0], {})
+            place[path[-1]] = value
+    return message
+
+
+def _written(call: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return where each column of a call is read."""
+    places = {"at": ("timestamp",)} | ({"name": _NAMES[call]} if call in _NAMES else {})
+    for row in reversed(IDENTIFIERS[call]):
+        places[_column(row.role)] = row.path
+    return tuple(places.items())
+
+
+_WRITTEN: Final = MappingProxyType({call: _written(call) for call in IDENTIFIERS})

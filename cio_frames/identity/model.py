@@ -1,20 +1,18 @@
 """The model of a workspace: what Customer.io does with one message after the other."""
 
-from collections.abc import Callable, Iterable, Mapping
+import gc
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
 from cio_frames.identity import rules
-from cio_frames.identity.activity import page, screen, track
-from cio_frames.identity.alias import alias
-from cio_frames.identity.calls import identify
-from cio_frames.identity.forms import form
-from cio_frames.identity.groups import group
-from cio_frames.identity.identifiers import text
-from cio_frames.identity.loading import load
+from cio_frames.identity.calls import alias, form, group, identify, page, screen, track
+from cio_frames.identity.identifiers import Address, mapping, seconds, text
 from cio_frames.identity.rules import FAILED, Change
 from cio_frames.identity.settings import Settings
+from cio_frames.identity.state import Person
 from cio_frames.identity.store import Store
 
 Rows = list[dict[str, Any]]
@@ -39,12 +37,6 @@ class Model:
     The model does no I/O and knows no clock: equal messages with equal times give an equal
     workspace. Values of a message are kept as they are, so do not change a message afterwards.
 
-    Args:
-        settings: How the workspace is set up; a new one without.
-
-    Attributes:
-        store: Everything the workspace holds, for the rest of this room.
-
     Examples:
         >>> from datetime import UTC, datetime
         >>> model = Model()
@@ -63,16 +55,7 @@ class Model:
     def apply(
         self, message: Mapping[str, Any], *, received_at: datetime, times: int = 1
     ) -> tuple[Change, ...]:
-        """Apply one call.
-
-        Args:
-            message: The decoded JSON object of the call, with its `type`.
-            received_at: When it arrives; must know its offset.
-            times: How many events just like it arrive together; they are kept as one.
-
-        Returns:
-            What happened, in order; never empty.
-        """
+        """Apply one call."""
         if received_at.tzinfo is None:
             message_ = "received_at has no offset: pass datetime.now(UTC) or another aware time."
             raise ValueError(message_)
@@ -88,7 +71,7 @@ class Model:
 
     def load(self, people: Iterable[Mapping[str, Any]]) -> None:
         """Start from an export: rows with id, email, cio_id, anonymous_ids, created_at, attributes."""
-        load(self.store, people)
+        _load(self.store, people)
 
     def map_form(self, form_id: str, fields: Mapping[str, str]) -> None:
         """Map fields of a form to attributes, as its page in Customer.io does (section 5)."""
@@ -119,11 +102,11 @@ class Model:
 
     def objects(self) -> Rows:
         """Return the objects."""
-        return [thing.row() for thing in self.store.things.values()]
+        return [record.row() for record in self.store.objects.values()]
 
     def relationships(self) -> Rows:
         """Return who is related to which object; `person` is empty for a visitor."""
-        return [row for thing in self.store.things.values() for row in thing.relationship_rows()]
+        return [row for record in self.store.objects.values() for row in record.relationship_rows()]
 
     def devices(self) -> Rows:
         """Return the push devices."""
@@ -142,7 +125,7 @@ class Model:
         return [dict(row) for row in self.store.merges]
 
     def failures(self) -> Rows:
-        """Return attribute failures and messages that did nothing, with the reason."""
+        """Return attribute failures and messages that did norecord, with the reason."""
         return [
             {
                 "number": number,
@@ -186,3 +169,76 @@ class Model:
             return True
         self.store.seen.add(message_id)
         return False
+
+
+def _load(store: Store, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Add the people of an export, in its order; they are older than anybody created later.
+
+    An identifier that a row shares with an earlier row stays with the earlier one and is kept as
+    a failure with the number -1.
+    """
+    for row in rows:
+        created = seconds(row.get("created_at"))
+        person = _profile(store, row, born=float("-inf") if created is None else created)
+        _identifiers(store, person, row)
+        attributes = dict(mapping(row.get("attributes")))
+        if row.get("created_at") is not None:
+            attributes["created_at"] = row["created_at"] if created is None else created
+        person.attributes.update(attributes)
+        for anonymous_id in _anonymous_ids(row):
+            visitor = store.visitor(anonymous_id)
+            if visitor.owner is None:
+                visitor.owner = person
+                visitor.linked = float("-inf")
+                person.anonymous_ids += (anonymous_id,)
+
+
+def _profile(store: Store, row: Mapping[str, Any], *, born: float) -> Person:
+    cio_id = text(row.get("cio_id"))
+    if cio_id is not None and cio_id in store.people.by_cio:
+        return store.people.by_cio[cio_id]
+    return store.people.create(born=born, cio_id=cio_id, loaded=True)
+
+
+def _identifiers(store: Store, person: Person, row: Mapping[str, Any]) -> None:
+    for kind in store.settings.identifiers:
+        value = text(row.get(kind))
+        if value is None:
+            continue
+        owner = store.people.find(kind, value)
+        if owner is None:
+            store.people.set_key(person, kind, value)
+        elif owner is not person:
+            change = Change(
+                rules.TAKEN,
+                person=person.cio_id,
+                key=person.label,
+                other=owner.cio_id,
+                subject=str(Address(kind, value)),
+            )
+            store.failures.append((-1, change))
+
+
+def _anonymous_ids(row: Mapping[str, Any]) -> list[str]:
+    many = row.get("anonymous_ids")
+    values = list(many) if isinstance(many, list | tuple) else []
+    return [value for value in map(text, [*values, row.get("anonymous_id")]) if value is not None]
+
+
+@contextmanager
+def gc_paused() -> Iterator[None]:
+    """Pause the garbage collector: it would walk all people again and again, for half the time.
+
+    Examples:
+        >>> import gc
+        >>> with gc_paused():
+        ...     gc.isenabled()
+        False
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

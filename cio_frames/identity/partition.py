@@ -1,157 +1,135 @@
-"""Sorting out: which messages can meet others, and which stand for themselves.
+"""Which messages stand alone, and which are connected with others: those need the model.
 
-Most rows of a table are about somebody whom no other row confuses, and what such rows do is known
-without the model. A row is tangled as soon as one of its identifiers occurs in a row that says
-something else, in an odd message, in an event before its time, or in the export of people in any
-other way than the row has it. Tangled rows go through the model, in their order.
+Most rows of a table are about somebody whom no other row confuses, and what such rows do can be
+told without the model. A row is connected as soon as one of its identifiers occurs in a row that
+says something else, in a message of another kind, in an event before its time, or in the export of
+people in any other way than the row has it. Connected rows go through the model, in their order.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
 import polars as pl
 
-from cio_frames.identity.components import KEYS, NAMED
-from cio_frames.identity.keys import cio_key, id_key, mail_key, person_key, visitor_key
-from cio_frames.identity.messages import Slips, is_recent, is_young
+from cio_frames.identity.components import KEYS, named_keys
+from cio_frames.identity.identifiers import anonymous_key, cio_key, id_key, mail_key, person_key
+from cio_frames.identity.messages import IdentityColumns, is_recent, is_young
 from cio_frames.identity.settings import Settings
 
-COMBO: Final = ("user", "email", "anonymous")
+SAID: Final = ("user", "email", "anonymous")
 MATCH: Final = pl.Int64
 _SUPPRESSES: Final = "User Suppressed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sorted:
-    """Messages by what they need.
+class Partitioned:
+    """Messages by what they need."""
 
-    Attributes:
-        tangled: Slips that need the model, in order.
-        loaded: The people of the export whom tangled messages can meet.
-        combos: What plain identifies say, one line for all that say the same: user, email,
-            anonymous, combo (the number of the first), numbers and places of all of them, match
-            (the position of the person in the export), and is_new (whether the anonymous id is).
-        events: Plain events of people, each with combo, or match, or neither for somebody new.
-        visits: Plain events of visitors whom no row identifies.
-    """
-
-    tangled: pl.DataFrame
-    loaded: pl.DataFrame | None
-    combos: pl.DataFrame
+    connected: pl.DataFrame  # messages that need the model, in order
+    loaded: pl.DataFrame | None  # the people of the export whom connected messages can meet
+    # What the other identifies say, one line for all that say the same: user, email, anonymous,
+    # identify (the number of the first), numbers and places of all of them, match (the position of
+    # the person in the export), and is_new (whether the anonymous id is)
+    identifies: pl.DataFrame
+    # The other events of people, each with identify, or match, or neither for somebody new
     events: pl.DataFrame
-    visits: pl.DataFrame
+    anonymous_events: pl.DataFrame  # events of somebody anonymous whom no row identifies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Keys:
-    """Whose key is whose.
+    """Whose key is whose."""
 
-    Attributes:
-        combos: Columns combo and key.
-        people: Columns match and key.
-        refused: Keys of odd messages and of visits.
-        early: Columns key and early, the number of the first event of a key.
-    """
-
-    combos: pl.DataFrame
-    people: pl.DataFrame
-    refused: pl.Series
-    early: pl.DataFrame
+    identifies: pl.DataFrame  # columns identify and key
+    people: pl.DataFrame  # columns match and key
+    others: pl.Series  # keys of messages of other kinds
+    refused: pl.Series  # these, and keys of anonymous events
+    early: pl.DataFrame  # columns key and early, the number of the first event of a key
 
 
-def sort_out(
-    slips: Slips,
-    odd: pl.DataFrame,
+def partition(
+    columns: IdentityColumns,
     *,
+    identifies: Sequence[int],
     known: pl.DataFrame | None,
     settings: Settings,
     now: datetime,
-    crowd: int,
-) -> Sorted:
-    """Return which slips stand for themselves.
-
-    Args:
-        slips: The slips of all messages, without repeated ones.
-        odd: The keys that odd messages name.
-        known: The people that are there before.
-        settings: How the workspace is set up.
-        now: When everything is received.
-        crowd: More rows than this that say the same are applied one by one.
-    """
-    combos = _combos(slips.identifies)
-    visits = slips.visits.with_columns(visitor_key("anonymous").alias("key"))
-    events = slips.events.with_columns(person_key("user").alias("key"))
-    odd_keys = _long(odd, "number", KEYS)["key"]
+    max_rows: int,
+) -> Partitioned:
+    """Return which messages stand alone."""
+    distinct = _distinct(columns.identifies)
+    anonymous = columns.anonymous_events.with_columns(anonymous_key("anonymous").alias("key"))
+    events = columns.events.with_columns(person_key("user").alias("key"))
+    named = named_keys(columns.others, identifies=identifies, settings=settings)
+    of_others = _long(named, "number", KEYS)["key"]
     keys = _Keys(
-        combos=_combo_keys(combos),
+        identifies=_distinct_keys(distinct),
         people=_people_keys(known),
-        refused=pl.concat([odd_keys, visits["key"]]).unique(),
+        others=of_others,
+        refused=pl.concat([of_others, anonymous["key"]]).unique(),
         early=events.group_by("key").agg(pl.col("number").min().alias("early")),
     )
-    plain = _plain(combos, keys, known=known, crowd=crowd)
-    tangled_keys = keys.combos.join(plain, on="combo", how="anti")["key"]
+    alone = _alone(distinct, keys, known=known, max_rows=max_rows)
+    connected_keys = keys.identifies.join(alone, on="identify", how="anti")["key"]
     unclear = events["key"].filter(events["key"].is_in(_unclear(keys.people).implode()))
-    met = _met(pl.concat([tangled_keys, keys.refused, unclear]), keys.people)
-    reached = pl.concat([tangled_keys, odd_keys, met["key"]]).unique()
-    routed = _routed(events, keys, plain=plain, reached=reached)
+    met = _met(pl.concat([connected_keys, keys.refused, unclear]), keys.people)
+    reached = pl.concat([connected_keys, keys.others, met["key"]]).unique()
+    owned = _owned(events, keys, alone=alone, reached=reached)
     if settings.event_for_unknown == "drop":
-        nobody = pl.col("combo").is_null() & pl.col("match").is_null()
-        routed = routed.with_columns(pl.col("is_tangled") | nobody)
-    somebodys = pl.concat([keys.combos["key"], keys.people["key"], odd_keys])
-    met_visits = pl.col("key").is_in(somebodys.unique().implode())
-    left = combos.join(plain, on="combo", how="anti").explode("numbers", empty_as_null=False)[
+        nobody = pl.col("identify").is_null() & pl.col("match").is_null()
+        owned = owned.with_columns(pl.col("is_connected") | nobody)
+    somebodys = pl.concat([keys.identifies["key"], keys.people["key"], keys.others])
+    is_met = pl.col("key").is_in(somebodys.unique().implode())
+    left = distinct.join(alone, on="identify", how="anti").explode("numbers", empty_as_null=False)[
         "numbers"
     ]
-    tangled = pl.concat(
+    connected_events = owned.filter("is_connected").select(columns.events.columns)
+    connected = pl.concat(
         [
-            slips.odd,
-            slips.identifies.filter(pl.col("number").is_in(left.implode())),
-            _bundled(
-                routed.filter("is_tangled").select(slips.events.columns),
-                odd=slips.odd,
-                settings=settings,
-                now=now,
-            ),
-            visits.filter(met_visits).select(slips.visits.columns),
+            columns.others,
+            columns.identifies.filter(pl.col("number").is_in(left.implode())),
+            _bundled(connected_events, others=columns.others, settings=settings, now=now),
+            anonymous.filter(is_met).select(columns.anonymous_events.columns),
         ],
         how="diagonal",
     )
-    return Sorted(
-        tangled=tangled.sort("number"),
+    return Partitioned(
+        connected=connected.sort("number"),
         loaded=None if known is None else known[met["match"].unique().sort()],
-        combos=combos.join(plain, on="combo"),
-        events=routed.filter(~pl.col("is_tangled")).drop("name", "anonymous", "is_tangled"),
-        visits=visits.filter(~met_visits),
+        identifies=distinct.join(alone, on="identify"),
+        events=owned.filter(~pl.col("is_connected")).drop("name", "anonymous", "is_connected"),
+        anonymous_events=anonymous.filter(~is_met),
     )
 
 
-def everything(slips: Slips, *, known: pl.DataFrame | None) -> Sorted:
-    """Return all slips as tangled: everybody goes through the model."""
-    nothing = sort_out(
-        slips.each(lambda frame: frame.head(0)),
-        NAMED.to_frame(),
+def all_connected(columns: IdentityColumns, *, known: pl.DataFrame | None) -> Partitioned:
+    """Return all messages as connected: everybody goes through the model."""
+    nothing = partition(
+        columns.each(lambda frame: frame.head(0)),
+        identifies=(),
         known=None,
         settings=Settings(),
         now=datetime.fromtimestamp(0, tz=UTC),
-        crowd=1,
+        max_rows=1,
     )
-    tangled = pl.concat(slips.frames(), how="diagonal").sort("number")
-    return replace(nothing, tangled=tangled, loaded=known)
+    connected = pl.concat(columns.frames(), how="diagonal").sort("number")
+    return replace(nothing, connected=connected, loaded=known)
 
 
 def _bundled(
-    events: pl.DataFrame, *, odd: pl.DataFrame, settings: Settings, now: datetime
+    events: pl.DataFrame, *, others: pl.DataFrame, settings: Settings, now: datetime
 ) -> pl.DataFrame:
     """Return events with those as one that do the same: of one person, of about one age.
 
-    Within a plan of events only odd messages change whom a reference means. Where events can be
-    ignored, each of them is told about, so none may stand for others.
+    Within a plan of events only messages of other kinds change whom a reference means. Where events
+    can be ignored, each of them is reported, so none may stand for others.
     """
-    is_told = settings.event_for_unknown == "drop"
-    if is_told or odd["text"].str.contains(_SUPPRESSES, literal=True).any():
+    is_reported = settings.event_for_unknown == "drop"
+    if is_reported or (others["name"] == _SUPPRESSES).any():
         return events
-    epoch = odd["number"].sort().search_sorted(events["number"])
+    epoch = others["number"].sort().search_sorted(events["number"])
     return (
         events.with_columns(epoch.alias("epoch"), is_young(now), is_recent(now))
         .sort("number")
@@ -165,98 +143,100 @@ def _bundled(
     )
 
 
-def _combos(identifies: pl.DataFrame) -> pl.DataFrame:
-    return identifies.group_by(COMBO).agg(
-        pl.col("number").first().alias("combo"),
+def _distinct(identifies: pl.DataFrame) -> pl.DataFrame:
+    """Return one line for all identifies that say the same."""
+    return identifies.group_by(SAID).agg(
+        pl.col("number").first().alias("identify"),
         pl.col("number").alias("numbers"),
         pl.struct("plan", "row").alias("places"),
     )  # fmt: skip
 
 
+def _distinct_keys(distinct: pl.DataFrame) -> pl.DataFrame:
+    keyed = distinct.select(
+        "identify", person_key("user"), mail_key("email"), anonymous_key("anonymous")
+    )
+    return _long(keyed, "identify", SAID)
+
+
 def _long(frame: pl.DataFrame, of: str, columns: tuple[str, ...]) -> pl.DataFrame:
     """Return the keys in several columns as one column, each once."""
-    found = [frame.select(of, pl.col(name).alias("key")).drop_nulls() for name in columns]
-    return pl.concat(found).unique()
-
-
-def _combo_keys(combos: pl.DataFrame) -> pl.DataFrame:
-    keyed = combos.select("combo", person_key("user"), mail_key("email"), visitor_key("anonymous"))
-    return _long(keyed, "combo", COMBO)
+    each = [frame.select(of, pl.col(name).alias("key")).drop_nulls() for name in columns]
+    return pl.concat(each).unique()
 
 
 def _people_keys(known: pl.DataFrame | None) -> pl.DataFrame:
     if known is None:
         return pl.DataFrame(schema={"match": MATCH, "key": pl.String})
     numbered = known.with_columns(pl.int_range(pl.len(), dtype=MATCH).alias("match"))
-    anonymous = numbered.select("match", pl.col("anonymous_ids").alias("anonymous"))
     keyed = numbered.select(
         "match", id_key("id"), mail_key("email"), cio_key("cio_id").alias("cio")
     )
-    spread = anonymous.explode("anonymous", empty_as_null=True)
-    visitors = spread.select("match", visitor_key("anonymous").alias("key")).drop_nulls()
-    return pl.concat([_long(keyed, "match", ("id", "email", "cio")), visitors]).unique()
+    spread = numbered.select("match", "anonymous_ids").explode("anonymous_ids", empty_as_null=True)
+    anonymous = spread.select("match", anonymous_key("anonymous_ids").alias("key")).drop_nulls()
+    return pl.concat([_long(keyed, "match", ("id", "email", "cio")), anonymous]).unique()
 
 
-def _doubled(owned: pl.DataFrame) -> pl.Series:
+def _repeated(keys: pl.DataFrame) -> pl.Series:
     """Return the keys that are there more than once."""
-    return owned.group_by("key").len().filter(pl.col("len") > 1)["key"]
+    return keys.group_by("key").len().filter(pl.col("len") > 1)["key"]
 
 
 def _unclear(people: pl.DataFrame) -> pl.Series:
     """Return the keys of people of the export who share an identifier with another line of it."""
-    shared = people.filter(pl.col("key").is_in(_doubled(people).implode()))["match"].unique()
+    shared = people.filter(pl.col("key").is_in(_repeated(people).implode()))["match"].unique()
     return people.filter(pl.col("match").is_in(shared.implode()))["key"]
 
 
-def _plain(
-    combos: pl.DataFrame, keys: _Keys, *, known: pl.DataFrame | None, crowd: int
+def _alone(
+    distinct: pl.DataFrame, keys: _Keys, *, known: pl.DataFrame | None, max_rows: int
 ) -> pl.DataFrame:
-    """Return the combos that meet nobody else: combo, match and is_new."""
-    shared = _doubled(keys.combos)
-    hit = keys.combos.filter(
+    """Return the identifies that meet nobody else: identify, match and is_new."""
+    shared = _repeated(keys.identifies)
+    hit = keys.identifies.filter(
         pl.col("key").is_in(shared.implode()) | pl.col("key").is_in(keys.refused.implode())
-    )["combo"]
-    crowded = combos.filter(pl.col("numbers").list.len() > crowd)["combo"]
-    free = combos.filter(
-        ~pl.col("combo").is_in(pl.concat([hit, crowded]).unique().implode())
-    ).select("combo", *COMBO)
-    links = keys.combos.join(keys.people, on="key")
-    new = free.join(links, on="combo", how="anti").select("combo")
-    before = keys.combos.join(keys.early, on="key").filter(pl.col("early") < pl.col("combo"))
-    created = new.join(before, on="combo", how="anti").select(
-        "combo", pl.lit(None, MATCH).alias("match"), pl.lit(value=True).alias("is_new")
+    )["identify"]
+    crowded = distinct.filter(pl.col("numbers").list.len() > max_rows)["identify"]
+    free = distinct.filter(
+        ~pl.col("identify").is_in(pl.concat([hit, crowded]).unique().implode())
+    ).select("identify", *SAID)
+    links = keys.identifies.join(keys.people, on="key")
+    new = free.join(links, on="identify", how="anti").select("identify")
+    before = keys.identifies.join(keys.early, on="key").filter(pl.col("early") < pl.col("identify"))
+    created = new.join(before, on="identify", how="anti").select(
+        "identify", pl.lit(None, MATCH).alias("match"), pl.lit(value=True).alias("is_new")
     )
     if known is None:
         return created
-    return pl.concat([created, _exact(free, links, keys, known=known)])
+    return pl.concat([created, _as_exported(free, links, keys, known=known)])
 
 
-def _exact(
+def _as_exported(
     free: pl.DataFrame, links: pl.DataFrame, keys: _Keys, *, known: pl.DataFrame
 ) -> pl.DataFrame:
-    """Return the combos that say of one person of the export what the export says already."""
-    pairs = links.select("combo", "match").unique()
+    """Return the identifies that say of one person of the export what the export says already."""
+    pairs = links.select("identify", "match").unique()
     single = pairs.filter(
-        pl.col("combo").is_unique(), pl.col("match").is_unique()
-    ).join(free, on="combo")  # fmt: skip
+        pl.col("identify").is_unique(), pl.col("match").is_unique()
+    ).join(free, on="identify")  # fmt: skip
     unclear = keys.people.filter(
-        pl.col("key").is_in(_doubled(keys.people).implode())
+        pl.col("key").is_in(_repeated(keys.people).implode())
         | pl.col("key").is_in(keys.refused.implode())
     )["match"]
     theirs = known.select(
         pl.int_range(pl.len(), dtype=MATCH).alias("match"),
         id_key("id").alias("their_id"),
         mail_key("email").alias("their_mail"),
-        pl.col("anonymous_ids").alias("their_visitors"),
+        pl.col("anonymous_ids").alias("their_anonymous"),
     )
     faced = single.filter(~pl.col("match").is_in(unclear.unique().implode())).join(
         theirs, on="match"
     ).with_columns(person_key("user").alias("key"), mail_key("email").alias("mail"))  # fmt: skip
     same_key = (pl.col("key") == pl.col("their_id")) | (pl.col("key") == pl.col("their_mail"))
     same_mail = pl.col("mail").is_null() | (pl.col("mail") == pl.col("their_mail"))
-    is_theirs = pl.col("their_visitors").list.contains(pl.col("anonymous"))
+    is_theirs = pl.col("their_anonymous").list.contains(pl.col("anonymous"))
     return faced.filter(same_key.fill_null(value=False), same_mail.fill_null(value=False)).select(
-        "combo", "match", (pl.col("anonymous").is_not_null() & ~is_theirs).alias("is_new")
+        "identify", "match", (pl.col("anonymous").is_not_null() & ~is_theirs).alias("is_new")
     )
 
 
@@ -272,13 +252,13 @@ def _met(touched: pl.Series, people: pl.DataFrame) -> pl.DataFrame:
         reached = wider
 
 
-def _routed(
-    events: pl.DataFrame, keys: _Keys, *, plain: pl.DataFrame, reached: pl.Series
+def _owned(
+    events: pl.DataFrame, keys: _Keys, *, alone: pl.DataFrame, reached: pl.Series
 ) -> pl.DataFrame:
     """Return the events with whose they are, and whether only the model can tell."""
-    combos = keys.combos.join(plain.select("combo"), on="combo", how="semi")
+    identifies = keys.identifies.join(alone.select("identify"), on="identify", how="semi")
     return (
-        events.join(combos, on="key", how="left", maintain_order="left")
+        events.join(identifies, on="key", how="left", maintain_order="left")
         .join(keys.people.unique("key"), on="key", how="left", maintain_order="left")
-        .with_columns(pl.col("key").is_in(reached.implode()).alias("is_tangled"))
+        .with_columns(pl.col("key").is_in(reached.implode()).alias("is_connected"))
     )

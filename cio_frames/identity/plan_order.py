@@ -23,33 +23,20 @@ CHAINS: Final = pl.Schema({
 })  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loss:
-    """What is lost because one plan comes before another.
+@dataclass(frozen=True, slots=True)
+class OrderProblem:
+    """What is lost because one plan comes before another."""
 
-    Attributes:
-        kind: "late-events", "alias-too-early", "created-again" or "created-bare".
-        first: Position of the plan that should come first.
-        then: Position of the plan that should come after it.
-        rows: How many rows it concerns.
-        sentence: What happens now.
-    """
-
-    kind: str
-    first: int
-    then: int
-    rows: int
-    sentence: str
+    kind: str  # "late-events", "alias-too-early", "created-again" or "created-bare"
+    first: int  # position of the plan that should come first
+    then: int  # position of the plan that should come after it
+    rows: int  # how many rows it concerns
+    sentence: str  # what happens now
 
 
-def losses(found: Preview, *, calls: Sequence[str]) -> list[Loss]:
-    """Return what the order of the plans loses, most rows first.
-
-    Args:
-        found: The preview of the plans in their order.
-        calls: The call of each plan.
-    """
-    keyed = found.changes.with_columns(
+def order_problems(preview: Preview, *, calls: Sequence[str]) -> list[OrderProblem]:
+    """Return what the order of the plans loses, most rows first."""
+    keyed = preview.changes.with_columns(
         _folded("key").alias("key"), _folded("subject").alias("subject")
     )
     every = [
@@ -58,45 +45,41 @@ def losses(found: Preview, *, calls: Sequence[str]) -> list[Loss]:
         *_again(keyed, calls),
         *_bare(keyed, calls),
     ]
-    return sorted(every, key=lambda loss: -loss.rows)
+    return sorted(every, key=lambda problem: -problem.rows)
 
 
-def strays(found: Preview) -> int:
+def unlinked_events(preview: Preview) -> int:
     """Return how many anonymous events belong to people who were identified before all plans."""
-    linked = found.changes.filter(pl.col("rule") == "anonymous.linked")["person"]
-    late = found.changes.filter(pl.col("rule").is_in(LATE))
+    linked = preview.changes.filter(pl.col("rule") == "anonymous.linked")["person"]
+    late = preview.changes.filter(pl.col("rule").is_in(LATE))
     return late.filter(~pl.col("person").is_in(linked.implode())).height
 
 
-def chains(found: Preview) -> pl.DataFrame:
+def alias_chains(preview: Preview) -> pl.DataFrame:
     """Return the alias rows whose person was merged away by another one, with whom to name.
 
     Columns are plan, row, user_id as it is, and the id to write instead.
     """
-    merged = found.changes.filter(pl.col("rule") == "alias.merged")
-    heirs = {_fold(row["subject"]): row["key"] for row in merged.iter_rows(named=True)}
-    failed = found.changes.filter(pl.col("rule") == "alias.primary-unknown")
+    merged = preview.changes.filter(pl.col("rule") == "alias.merged")
+    successors = {_fold(row["subject"]): row["key"] for row in merged.iter_rows(named=True)}
+    failed = preview.changes.filter(pl.col("rule") == "alias.primary-unknown")
     lines = []
     for row in failed.iter_rows(named=True):
-        heir = _last(_fold(row["key"]), heirs)
-        if heir is not None:
-            lines.append((row["plan"], row["row"], row["key"], heir))
+        successor = _last(_fold(row["key"]), successors)
+        if successor is not None:
+            lines.append((row["plan"], row["row"], row["key"], successor))
     return pl.DataFrame(lines, schema=CHAINS, orient="row")
 
 
-def advised(count: int, found: Sequence[Loss]) -> tuple[int, ...] | None:
+def advised(count: int, problems: Sequence[OrderProblem]) -> tuple[int, ...] | None:
     """Return an order that loses nothing, as near to the given one as can be; None if none is.
 
-    Args:
-        count: How many plans there are.
-        found: What the given order loses.
-
     Examples:
-        >>> late = Loss(kind="late-events", first=1, then=0, rows=3, sentence="")
+        >>> late = OrderProblem(kind="late-events", first=1, then=0, rows=3, sentence="")
         >>> advised(3, [late])
         (1, 0, 2)
     """
-    wishes = {(loss.first, loss.then) for loss in found}
+    wishes = {(problem.first, problem.then) for problem in problems}
     left, order = list(range(count)), []
     while left:
         free = [
@@ -111,116 +94,95 @@ def advised(count: int, found: Sequence[Loss]) -> tuple[int, ...] | None:
     return tuple(order)
 
 
-def torn(found: Sequence[Loss]) -> tuple[int, ...]:
+def must_split(problems: Sequence[OrderProblem]) -> tuple[int, ...]:
     """Return the plans of events of which a part belongs before a plan and a part after it."""
-    wishes = {(loss.first, loss.then) for loss in found}
-    late = {loss.first for loss in found if loss.kind == "late-events"}
+    wishes = {(problem.first, problem.then) for problem in problems}
+    late = {problem.first for problem in problems if problem.kind == "late-events"}
     both = {place for pair in wishes if pair[::-1] in wishes for place in pair}
     return tuple(sorted(both & late or both))
 
 
-def sentences(found: Sequence[Loss], *, chains: int, strays: int) -> list[str]:
-    """Return what an order loses, in sentences.
-
-    Args:
-        found: What is lost because of the order of plans.
-        chains: Alias rows that name somebody who was merged away.
-        strays: Anonymous events of people who were identified before.
-    """
-    told = [f"{loss.sentence[0].upper()}{loss.sentence[1:]}" for loss in found]
+def sentences(problems: Sequence[OrderProblem], *, chains: int, unlinked: int) -> list[str]:
+    """Return what an order loses, in sentences."""
+    lines = [f"{problem.sentence[0].upper()}{problem.sentence[1:]}" for problem in problems]
     if chains:
-        told.append(
+        lines.append(
             f"{_many(chains, 'alias row')} into somebody whom another row has merged away. Write the person "
             "who is left; backfill.advice().chains has them."
         )
-    if strays:
-        told.append(
-            f"{_many(strays, 'anonymous event')} of people who were identified long ago: they stay "
+    if unlinked:
+        lines.append(
+            f"{_many(unlinked, 'anonymous event')} of people who were identified long ago: they stay "
             "anonymous unless the rows carry user_id."
         )
-    return told
+    return lines
 
 
-def _late(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[Loss]:
+def _late(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
     """Anonymous events after the identify that links their visitor."""
     linked = keyed.filter(pl.col("rule") == "anonymous.linked")
     by = linked.group_by("person").agg(pl.col("plan").min().alias("against"))
     late = keyed.filter(pl.col("rule").is_in(LATE)).join(by, on="person")
     for plan, other, rows in _pairs(late.filter(pl.col("against") < pl.col("plan"))):
-        yield Loss(
-            kind="late-events",
-            first=plan,
-            then=other,
-            rows=rows,
-            sentence=f"{_the(plan, calls)} brings {_many(rows, 'event')} of anonymous visitors after "
+        sentence = (
+            f"{_the(plan, calls)} brings {_many(rows, 'event')} of anonymous visitors after "
             f"{_the(other, calls)} has identified them. Customer.io gives them to the person only "
-            "if they arrive within 5 minutes.",
+            "if they arrive within 5 minutes."
         )
+        yield OrderProblem("late-events", plan, other, rows, sentence)
 
 
-def _aliases(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[Loss]:
+def _aliases(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
     """Aliases of people whom a later plan creates."""
     failed = keyed.filter(pl.col("rule").is_in(UNKNOWN)).with_columns(
         pl.when(pl.col("rule") == UNKNOWN[0]).then("key")
         .otherwise(pl.col("subject").str.strip_chars("'\"")).alias("key")
     )  # fmt: skip
-    made = keyed.filter(pl.col("kind") == "created")
-    by = made.group_by("key").agg(pl.col("plan").max().alias("against"))
+    created = keyed.filter(pl.col("kind") == "created")
+    by = created.group_by("key").agg(pl.col("plan").max().alias("against"))
     early = failed.join(by, on="key").filter(pl.col("against") > pl.col("plan"))
     for plan, other, rows in _pairs(early):
-        yield Loss(
-            kind="alias-too-early",
-            first=other,
-            then=plan,
-            rows=rows,
-            sentence=f"{_the(plan, calls)} merges people in {_many(rows, 'row')} whom only "
-            f"{_the(other, calls)} creates: nothing is merged.",
+        sentence = (
+            f"{_the(plan, calls)} merges people in {_many(rows, 'row')} whom only "
+            f"{_the(other, calls)} creates: nothing is merged."
         )
+        yield OrderProblem("alias-too-early", other, plan, rows, sentence)
 
 
-def _again(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[Loss]:
+def _again(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
     """People who are merged away and then created again."""
     merged = keyed.filter(pl.col("rule") == "alias.merged")
     gone = merged.group_by(pl.col("subject").alias("key")).agg(
         pl.col("plan").min().alias("against")
     )
-    made = keyed.filter(pl.col("kind") == "created").join(gone, on="key")
-    for plan, other, rows in _pairs(made.filter(pl.col("against") < pl.col("plan"))):
-        yield Loss(
-            kind="created-again",
-            first=plan,
-            then=other,
-            rows=rows,
-            sentence=f"{_the(plan, calls)} creates {_many(rows, 'person', 'people')} again whom "
-            f"{_the(other, calls)} has merged into others.",
+    created = keyed.filter(pl.col("kind") == "created").join(gone, on="key")
+    for plan, other, rows in _pairs(created.filter(pl.col("against") < pl.col("plan"))):
+        sentence = (
+            f"{_the(plan, calls)} creates {_many(rows, 'person', 'people')} again whom "
+            f"{_the(other, calls)} has merged into others."
         )
+        yield OrderProblem("created-again", plan, other, rows, sentence)
 
 
-def _bare(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[Loss]:
+def _bare(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
     """People who are created by an event or a relationship before they are identified."""
-    known = keyed.filter(pl.col("rule").is_in(IDENTIFIED))
-    by_person = known.group_by("person").agg(pl.col("plan").min().alias("against"))
+    identified = keyed.filter(pl.col("rule").is_in(IDENTIFIED))
+    by_person = identified.group_by("person").agg(pl.col("plan").min().alias("against"))
     bare = keyed.filter(pl.col("rule").is_in(TOO_EARLY)).join(by_person, on="person")
-    by_key = known.group_by("key").agg(pl.col("plan").min().alias("against"))
+    by_key = identified.group_by("key").agg(pl.col("plan").min().alias("against"))
     dropped = keyed.filter(pl.col("rule").is_in(DROPPED)).join(by_key, on="key")
     for plan, other, rows in _pairs(bare.filter(pl.col("against") > pl.col("plan"))):
-        yield Loss(
-            kind="created-bare",
-            first=other,
-            then=plan,
-            rows=rows,
-            sentence=f"{_the(plan, calls)} creates {_many(rows, 'person', 'people')} without attributes, before "
-            f"{_the(other, calls)} says who they are.",
+        sentence = (
+            f"{_the(plan, calls)} creates {_many(rows, 'person', 'people')} without attributes, "
+            f"before {_the(other, calls)} says who they are."
         )
+        yield OrderProblem("created-bare", other, plan, rows, sentence)
     for plan, other, rows in _pairs(dropped.filter(pl.col("against") > pl.col("plan"))):
-        yield Loss(
-            kind="dropped",
-            first=other,
-            then=plan,
-            rows=rows,
-            sentence=f"{_the(plan, calls)} has {_many(rows, 'row')} about people whom only "
-            f"{_the(other, calls)} creates: they are dropped.",
+        sentence = (
+            f"{_the(plan, calls)} has {_many(rows, 'row')} about people whom only "
+            f"{_the(other, calls)} creates: they are dropped."
         )
+        yield OrderProblem("dropped", other, plan, rows, sentence)
 
 
 def _pairs(rows: pl.DataFrame) -> Iterator[tuple[int, int, int]]:
@@ -249,10 +211,10 @@ def _fold(key: str) -> str:
     return key.lower() if "@" in key else key
 
 
-def _last(key: str, heirs: dict[str, str]) -> str | None:
+def _last(key: str, successors: dict[str, str]) -> str | None:
     """Return whom somebody who was merged away has become in the end."""
     seen: list[str] = []
-    while key in heirs and key not in seen:
+    while key in successors and key not in seen:
         seen.append(key)
-        key = _fold(heirs[key])
-    return heirs[seen[-1]] if seen else None
+        key = _fold(successors[key])
+    return successors[seen[-1]] if seen else None

@@ -7,141 +7,125 @@ from typing import Any, Final
 
 import polars as pl
 
-from cio_frames.identity import columnar, conflicts, results, rules, visits
-from cio_frames.identity.components import TYING, known_keys, odd_keys, sizes, slip_keys, ties
-from cio_frames.identity.messages import Slips
-from cio_frames.identity.partition import Sorted, everything, sort_out
-from cio_frames.identity.replay import CHANGES, Ledger, messages
+from cio_frames.identity import columnar, conflicts, results, rules
+from cio_frames.identity.components import edges, known_keys, named_keys, sizes
+from cio_frames.identity.messages import IdentityColumns
+from cio_frames.identity.partition import Partitioned, all_connected, partition
+from cio_frames.identity.replay import CHANGES, Replay
 from cio_frames.identity.settings import LARGEST, Settings
+from cio_frames.spec import LINKING_CALLS
 
 _EVENTS: Final = ("track", "page", "screen")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Premise:
-    """What a preview assumes.
+    """What a preview assumes."""
 
-    Attributes:
-        settings: How the workspace is set up.
-        now: When everything arrives.
-        known: The people that are there, as `export` gives them.
-        largest: The most identifiers that one person may have; ten times as many rows.
-        whole: Whether every message is applied to the model, even where the outcome is plain.
-    """
-
-    settings: Settings
-    now: datetime
-    known: pl.DataFrame | None = None
-    largest: int = LARGEST
+    settings: Settings  # how the workspace is set up
+    now: datetime  # when everything arrives
+    known: pl.DataFrame | None = None  # the people that are there, as `export` gives them
+    largest: int = LARGEST  # the most identifiers that one person may have; ten times as many rows
+    # Whether every message is applied to the model, even where the outcome is clear without it
     whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Preview:
-    """What will have happened.
+    """What will have happened."""
 
-    Attributes:
-        people: One line per resulting profile, and per visitor who stays anonymous.
-        merges: People that become one, for good.
-        conflicts: What does not come out as the rows ask.
-        groups: Objects, with how many people are related to each.
-        relationships: Who is related to which object.
-        attribution: What becomes of the events of anonymous visitors.
-        summary: The counts.
-        changes: What every message did, by plan and row; plain events are not among it.
-        clusters: How many identifiers and rows hang together, largest first.
-        ties: Keys that one message names, with their cluster; only of messages that meet others.
-        counted: Events of each person by plan, with the first and the last of their rows.
-        lineage: The key of each person that was removed by a merge, and of whom it became.
-        names: What a reader calls people that changes name by their key.
-    """
-
-    people: pl.DataFrame
-    merges: pl.DataFrame
-    conflicts: pl.DataFrame
-    groups: pl.DataFrame
-    relationships: pl.DataFrame
-    attribution: pl.DataFrame
-    summary: dict[str, Any]
+    people: pl.DataFrame  # one line per resulting profile, and per visitor who stays anonymous
+    merges: pl.DataFrame  # people that become one, for good
+    conflicts: pl.DataFrame  # what does not come out as the rows ask
+    groups: pl.DataFrame  # objects, with how many people are related to each
+    relationships: pl.DataFrame  # who is related to which object
+    attribution: pl.DataFrame  # what becomes of the events of anonymous visitors
+    summary: dict[str, Any]  # the counts
+    # What every message did, by plan and row; events of people are not among it
     changes: pl.DataFrame
-    clusters: pl.DataFrame
-    ties: pl.DataFrame
-    counted: pl.DataFrame
-    lineage: Mapping[str, str]
-    names: Mapping[str, str]
+    clusters: pl.DataFrame  # how many identifiers and rows are connected, largest first
+    # Keys that one message names, with their cluster; only of messages that meet others
+    edges: pl.DataFrame
+    # Events of each person by plan, with the first and the last of their rows
+    event_counts: pl.DataFrame
+    # The key of each person that was removed by a merge, and of whom it became
+    merged_into: Mapping[str, str]
+    names: Mapping[str, str]  # what a user calls people that changes name by their key
 
 
-def preview(slips: Slips, premise: Premise, *, calls: Sequence[str]) -> Preview:
-    """Return what messages will have made of a workspace.
+def preview(columns: IdentityColumns, premise: Premise, *, calls: Sequence[str]) -> Preview:
+    """Return what messages will have made of a workspace."""
+    rows = sum(frame.height for frame in columns.frames())
+    columns, repeated = _deduplicated(columns, premise, calls=calls)
+    parts = _partitioned(columns, premise, calls=calls)
+    del columns
+    replay = Replay(settings=premise.settings, now=premise.now, known=parts.loaded)
+    replay.apply(parts.connected, calls=calls)
+    pairs = _edges(parts, premise, calls=calls)
+    return _framed(parts, replay, premise, repeated=repeated, pairs=pairs, rows=rows)
 
-    Args:
-        slips: The slips of all messages.
-        premise: What is assumed.
-        calls: The call of each plan.
-    """
-    rows = sum(frame.height for frame in slips.frames())
-    slips, repeated = _deduplicated(slips, premise, calls=calls)
-    read = ((slip["number"], content) for slip, content in messages(slips.odd, calls=calls))
-    named = odd_keys(read, settings=premise.settings)
-    tying = [place for place, call in enumerate(calls) if call in TYING]
-    numbers = slips.odd.filter(pl.col("plan").is_in(tying))["number"]
-    found = _sorted(slips, named, premise)
-    del slips
-    ledger = Ledger(settings=premise.settings, now=premise.now, known=found.loaded)
-    ledger.apply(found.tangled, calls=calls)
-    tied = ties(pl.concat([
-        named.filter(pl.col("number").is_in(numbers.implode())),
-        slip_keys(found.tangled.filter(pl.col("text").is_null() & pl.col("plan").is_in(tying))),
-        *([] if found.loaded is None else [known_keys(found.loaded)]),
-    ]))  # fmt: skip
-    return _framed(found, ledger, premise, repeated=repeated, tied=tied, rows=rows)
+
+def _edges(parts: Partitioned, premise: Premise, *, calls: Sequence[str]) -> pl.DataFrame:
+    """Return the keys that messages link which meet others, or that the export links."""
+    linking = [plan for plan, call in enumerate(calls) if call in LINKING_CALLS]
+    named = [
+        named_keys(
+            parts.connected.filter(pl.col("plan").is_in(linking)),
+            identifies=_plans_of("identify", calls),
+            settings=premise.settings,
+        )
+    ]
+    if parts.loaded is not None:
+        named.append(known_keys(parts.loaded))
+    return edges(pl.concat(named))
 
 
 def _framed(
-    found: Sorted,
-    ledger: Ledger,
+    parts: Partitioned,
+    replay: Replay,
     premise: Premise,
     *,
     repeated: pl.DataFrame,
-    tied: pl.DataFrame,
+    pairs: pl.DataFrame,
     rows: int,
 ) -> Preview:
-    applied = ledger.changes()
-    changes = pl.concat([applied, columnar.changes(found, premise.known), repeated]).sort(
+    applied = replay.changes()
+    changes = pl.concat([applied, columnar.changes(parts, premise.known), repeated]).sort(
         "plan", "row", maintain_order=True
     )
-    places = found.tangled.select("number", "plan", "row")
-    measured = pl.concat([sizes(tied), columnar.clusters(found, premise.known)]).sort(
+    places = parts.connected.select("number", "plan", "row")
+    clusters = pl.concat([sizes(pairs), columnar.clusters(parts, premise.known)]).sort(
         "identifiers", "rows", "cluster", descending=[True, True, False]
     )
-    lineage = results.lineage(ledger)
-    names = results.names(ledger, changes)
-    counted = pl.concat([results.counted(ledger), columnar.counted(found)])
+    names = results.names(replay, changes)
+    counts = pl.concat([results.event_counts(replay), columnar.event_counts(parts)])
     frames = {
-        "people": results.people(ledger, found, premise.known, applied=applied, counted=counted),
-        "merges": results.merges(ledger),
+        "people": results.people(replay, parts, premise.known, applied=applied, counts=counts),
+        "merges": results.merges(replay),
         "conflicts": pl.concat([
-            conflicts.too_large(tied, measured, places=places, largest=premise.largest),
-            conflicts.found(changes, names=names),
+            conflicts.too_large(pairs, clusters, places=places, largest=premise.largest),
+            conflicts.conflicts_of(changes, names=names),
         ]),
-        "groups": visits.groups(ledger, changes),
-        "relationships": visits.relationships(ledger),
-        "attribution": visits.attribution(ledger, found),
+        "groups": results.groups(replay, changes),
+        "relationships": results.relationships(replay),
+        "attribution": results.attribution(replay, parts),
     }  # fmt: skip
-    young = ledger.campaign_events() + columnar.campaign_events(found, now=premise.now)
-    summary = _summary(frames, changes=changes, clusters=measured, rows=rows, young=young)
-    summary["people"] = _population(found, ledger, premise, created=frames["people"])
+    young = replay.campaign_events() + columnar.campaign_events(parts, now=premise.now)
+    summary = _summary(frames, changes=changes, clusters=clusters, rows=rows, young=young)
+    summary["people"] = _people_total(parts, replay, premise, people=frames["people"])
     return Preview(
-        **frames, summary=summary, changes=changes, clusters=measured, ties=tied,
-        counted=counted, lineage=lineage, names=names,
+        **frames, summary=summary, changes=changes, clusters=clusters, edges=pairs,
+        event_counts=counts, merged_into=results.merged_into(replay), names=names,
     )  # fmt: skip
 
 
-def _population(found: Sorted, ledger: Ledger, premise: Premise, *, created: pl.DataFrame) -> int:
+def _people_total(
+    parts: Partitioned, replay: Replay, premise: Premise, *, people: pl.DataFrame
+) -> int:
     """Return how many people there are in the end, with those of the export no row is about."""
-    model = len(ledger.model.store.people.by_cio)
-    plain_ = created.filter(pl.col("person").str.contains("^[nk]"), pl.col("action") == "create")
-    return model + plain_.height + profiles(premise.known) - profiles(found.loaded)
+    modelled = len(replay.model.store.people.by_cio)
+    created = people.filter(pl.col("person").str.contains("^[nk]"), pl.col("action") == "create")
+    return modelled + created.height + profiles(premise.known) - profiles(parts.loaded)
 
 
 def profiles(known: pl.DataFrame | None) -> int:
@@ -151,48 +135,54 @@ def profiles(known: pl.DataFrame | None) -> int:
     return known["cio_id"].null_count() + known["cio_id"].drop_nulls().n_unique()
 
 
-def _sorted(slips: Slips, named: pl.DataFrame, premise: Premise) -> Sorted:
+def _partitioned(
+    columns: IdentityColumns, premise: Premise, *, calls: Sequence[str]
+) -> Partitioned:
     if premise.whole or set(premise.settings.identifiers) != {"id", "email"}:
-        return everything(slips, known=premise.known)
-    return sort_out(
-        slips,
-        named,
+        return all_connected(columns, known=premise.known)
+    return partition(
+        columns,
+        identifies=_plans_of("identify", calls),
         known=premise.known,
         settings=premise.settings,
         now=premise.now,
-        crowd=conflicts.ROWS_PER_IDENTIFIER * premise.largest,
+        max_rows=conflicts.ROWS_PER_IDENTIFIER * premise.largest,
     )
+
+
+def _plans_of(call: str, calls: Sequence[str]) -> list[int]:
+    return [plan for plan, other in enumerate(calls) if other == call]
 
 
 def _deduplicated(
-    slips: Slips, premise: Premise, *, calls: Sequence[str]
-) -> tuple[Slips, pl.DataFrame]:
-    """Return the slips whose message id is new, and what becomes of the others (3.7)."""
+    columns: IdentityColumns, premise: Premise, *, calls: Sequence[str]
+) -> tuple[IdentityColumns, pl.DataFrame]:
+    """Return the messages whose id is new, and what becomes of the others (3.7)."""
     dedupe = premise.settings.dedupe
-    reach = [
-        place
-        for place, call in enumerate(calls)
+    plans = [
+        plan
+        for plan, call in enumerate(calls)
         if dedupe == "calls" or (dedupe == "events" and call in _EVENTS)
     ]
-    reached = pl.concat(
+    given = pl.concat(
         frame.select("number", "plan", "row", "message_id").filter(
-            pl.col("plan").is_in(reach), pl.col("message_id").is_not_null()
+            pl.col("plan").is_in(plans), pl.col("message_id").is_not_null()
         )
-        for frame in slips.frames()
+        for frame in columns.frames()
     ).sort("number")
-    again = reached.filter(~pl.col("message_id").is_first_distinct())
+    again = given.filter(~pl.col("message_id").is_first_distinct())
     numbers = again["number"].implode()
-    fresh = slips.each(
+    fresh = columns.each(
         lambda frame: frame.filter(~pl.col("number").is_in(numbers)).drop("message_id")
     )
     subjects = dict(enumerate(calls))
-    told = again.select(
+    repeated = again.select(
         "number", "plan", "row",
         pl.lit(rules.DUPLICATE.name).alias("rule"), pl.lit(rules.DUPLICATE.kind).alias("kind"),
         *(pl.lit(None, pl.String).alias(name) for name in ("person", "key", "other")),
         pl.col("plan").replace_strict(subjects, return_dtype=pl.String).alias("subject"),
     )  # fmt: skip
-    return fresh, told.cast(CHANGES)
+    return fresh, repeated.cast(CHANGES)
 
 
 def _summary(
@@ -205,22 +195,22 @@ def _summary(
 ) -> dict[str, Any]:
     people, visitors = frames["people"], frames["attribution"]
     actions = dict(people["action"].value_counts().iter_rows())
-    told = dict(changes["rule"].value_counts().iter_rows())
-    fates = visitors.group_by("outcome").agg(pl.col("events").sum())
+    done = dict(changes["rule"].value_counts().iter_rows())
+    outcomes = visitors.group_by("outcome").agg(pl.col("events").sum())
     return {
         "rows": rows,
         "creates": actions.get("create", 0),
         "updates": actions.get("update", 0),
         "merges": frames["merges"].height,
-        "deletes": told.get("person.deleted", 0),
+        "deletes": done.get("person.deleted", 0),
         "conflicts": frames["conflicts"].height,
         "visitors": actions.get("anonymous", 0),
         "events": int(people.filter("known")["events"].sum()),
-        "created_by_events": told.get("person.created-by-event", 0),
-        "anonymous_events": dict(sorted(fates.iter_rows())),
+        "created_by_events": done.get("person.created-by-event", 0),
+        "anonymous_events": dict(sorted(outcomes.iter_rows())),
         "campaign_events": young,
         "objects": frames["groups"].height,
         "relationships": frames["relationships"].height,
-        "repeated": told.get("message.duplicate", 0),
+        "repeated": done.get("message.duplicate", 0),
         "largest_cluster": max(clusters["identifiers"].to_list(), default=0),
     }

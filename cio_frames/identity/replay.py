@@ -1,41 +1,31 @@
 """The model at work on the messages that need it, and a record of what each of them did."""
 
-import json
-from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 import polars as pl
 
 from cio_frames.identity import rules
-from cio_frames.identity.events import Event
 from cio_frames.identity.known_people import rows as exported
-from cio_frames.identity.messages import message
+from cio_frames.identity.messages import message_of
 from cio_frames.identity.model import Model
 from cio_frames.identity.rules import RULES, Change, Rule
 from cio_frames.identity.settings import Settings
-from cio_frames.identity.wire import Reader, reader
+from cio_frames.identity.state import Event
 
-UNTOLD: Final = frozenset({
+KEPT_AS_EVENTS: Final = frozenset({
     rules.EVENT, rules.EVENT_ANONYMOUS, rules.ATTRIBUTED, rules.TOO_OLD, rules.MERGE_OFF,
 })  # fmt: skip
-"""Rules that events tell of by themselves: they are kept as events, not as changes."""
+"""Rules whose changes are kept as events alone."""
 
 NAMELESS: Final = "somebody without id and e-mail"
 CODES: Final[Mapping[Rule, int]] = {rule: code for code, rule in enumerate(RULES.values())}
 CHANGES: Final = pl.Schema({
-    "number": pl.Int64(),
-    "plan": pl.Int32(),
-    "row": pl.Int64(),
-    "rule": pl.Enum(list(RULES)),
+    "number": pl.Int64(), "plan": pl.Int32(), "row": pl.Int64(), "rule": pl.Enum(list(RULES)),
     "kind": pl.Enum(sorted({rule.kind for rule in RULES.values()})),
-    "person": pl.String(),
-    "key": pl.String(),
-    "other": pl.String(),
-    "subject": pl.String(),
+    "person": pl.String(), "key": pl.String(), "other": pl.String(), "subject": pl.String(),
 })  # fmt: skip
 
 
@@ -59,59 +49,42 @@ class _Columns:
         self.subject.append(change.subject)
 
 
-class Ledger:
-    """What messages do to a workspace, one after the other.
-
-    Args:
-        settings: How the workspace is set up.
-        now: When everything is received.
-        known: The people that are there before, as `export` gives them.
-
-    Attributes:
-        model: The workspace after what was applied so far.
-        given: The cio_ids that the export names; all others are made up.
-    """
+class Replay:
+    """Messages applied to a model one after the other, and what each of them did."""
 
     def __init__(
         self, *, settings: Settings, now: datetime, known: pl.DataFrame | None = None
     ) -> None:
         self._now = now
         self.model: Model = Model(settings)
+        # The cio_ids that the export names; all others are made up.
         self.given: frozenset[str] = frozenset()
         if known is not None:
             self.model.load(exported(known))
             self.given = frozenset(known["cio_id"].drop_nulls())
-        self._numbers = array("q")
-        self._plans = array("i")
-        self._rows = array("q")
-        self._lasts = array("q")
+        self._messages = pl.DataFrame()
+        self._places: list[tuple[int, int, int]] = []
         self._columns = _Columns()
 
-    def apply(self, slips: pl.DataFrame, *, calls: Sequence[str]) -> None:
-        """Apply messages.
-
-        Args:
-            slips: Their slips, in order; with `times` and `last` where one stands for several.
-            calls: The call of each plan.
-        """
-        for slip, content in messages(slips, calls=calls):
-            number = len(self._rows)
-            self._numbers.append(slip["number"])
-            self._plans.append(slip["plan"])
-            self._rows.append(slip["row"])
-            self._lasts.append(slip.get("last") or slip["row"])
-            times = slip.get("times") or 1
+    def apply(self, messages: pl.DataFrame, *, calls: Sequence[str]) -> None:
+        """Apply messages in order; one may stand for several `times`, up to the `last` row."""
+        last = pl.coalesce("last", "row") if "last" in messages.columns else pl.col("row")
+        self._messages = messages.select("number", "plan", "row", last.alias("last"))
+        self._places = self._messages.drop("number").rows()
+        for number, row in enumerate(messages.iter_rows(named=True)):
+            content = message_of(row, call=calls[row["plan"]])
+            times = row.get("times") or 1
             for change in self.model.apply(content, received_at=self._now, times=times):
-                if change.rule not in UNTOLD:
+                if change.rule not in KEPT_AS_EVENTS:
                     self._columns.add(number, change)
 
     def place(self, number: int) -> tuple[int, int]:
         """Return plan and row of a message by its number in the model."""
-        return self._plans[number], self._rows[number]
+        return self._places[number][:2]
 
     def extent(self, number: int) -> tuple[int, int, int]:
         """Return plan, first and last row of the messages that one stands for."""
-        return self._plans[number], self._rows[number], self._lasts[number]
+        return self._places[number]
 
     def events(self) -> list[Event]:
         """Return the events that are kept."""
@@ -123,17 +96,11 @@ class Ledger:
 
     def changes(self) -> pl.DataFrame:
         """Return what the messages did, one line per change."""
-        found = self._columns
-        numbers = pl.Series(found.number, dtype=pl.Int64)
-        frame = pl.DataFrame(
-            {
-                "number": pl.Series(self._numbers, dtype=pl.Int64).gather(numbers),
-                "plan": pl.Series(self._plans, dtype=pl.Int32).gather(numbers),
-                "row": pl.Series(self._rows, dtype=pl.Int64).gather(numbers),
-                "rule": pl.Series(found.rule, dtype=pl.Int64),
-                **{name: getattr(found, name) for name in ("person", "key", "other", "subject")},
-            },
-            schema_overrides=dict.fromkeys(("person", "key", "other", "subject"), pl.String),
+        columns = self._columns
+        texts = ("person", "key", "other", "subject")
+        frame = self._messages.drop("last")[columns.number].with_columns(
+            pl.Series("rule", columns.rule, dtype=pl.Int64),
+            *(pl.Series(name, getattr(columns, name), dtype=pl.String) for name in texts),
         )
         names = dict(enumerate(RULES))
         kinds = {code: rule.kind for code, rule in enumerate(RULES.values())}
@@ -145,36 +112,7 @@ class Ledger:
         ).select(CHANGES.names())
 
     def _is_made_up(self) -> pl.Expr:
-        """Tell of each change whether its key is a cio_id that Customer.io never gave."""
+        """Return whether the key of each change is a cio_id that Customer.io never gave."""
         given = pl.Series(sorted(self.given), dtype=pl.String)
         own = pl.col("key") == pl.concat_str(pl.lit("cio_"), "person")
         return own & ~pl.col("person").is_in(given.implode())
-
-
-def messages(
-    slips: pl.DataFrame, *, calls: Sequence[str]
-) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Yield slips with the messages they stand for.
-
-    Args:
-        slips: The slips.
-        calls: The call of each plan.
-    """
-    readers = {call: reader(call) for call in set(calls)}
-    for slip in slips.iter_rows(named=True):
-        call = calls[slip["plan"]]
-        text = slip.get("text")
-        if text is None:
-            yield slip, message(slip, call=call)
-            continue
-        content = _read(readers[call], text)
-        if call == "form":
-            content["formId"] = slip["form"]
-        yield slip, {**content, "type": call}
-
-
-def _read(read: Reader, text: str) -> dict[str, Any]:
-    try:
-        return read(text)
-    except msgspec.DecodeError:  # a value of another type than the API takes, or a huge number
-        return dict(json.loads(text))

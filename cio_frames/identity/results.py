@@ -1,81 +1,91 @@
-"""Who is there in the end: profiles, merges, and the events of each person."""
+"""Who is there in the end: profiles, merges, objects, and whose the events are."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import polars as pl
 
-from cio_frames.identity import columnar, rules, visits
+from cio_frames.identity import columnar, rules
 from cio_frames.identity.conflicts import PLACES
-from cio_frames.identity.partition import Sorted
-from cio_frames.identity.replay import NAMELESS, Ledger
+from cio_frames.identity.partition import Partitioned
+from cio_frames.identity.replay import NAMELESS, Replay
 from cio_frames.identity.state import Person
 
 PEOPLE: Final = pl.Schema({
-    "id": pl.String(),
-    "email": pl.String(),
-    "cio_id": pl.String(),
-    "anonymous_ids": pl.List(pl.String),
-    "known": pl.Boolean(),
-    "action": pl.String(),
-    "events": pl.Int64(),
-    "rows": PLACES,
-    "person": pl.String(),
+    "id": pl.String(), "email": pl.String(), "cio_id": pl.String(),
+    "anonymous_ids": pl.List(pl.String), "known": pl.Boolean(), "action": pl.String(),
+    "events": pl.Int64(), "rows": PLACES, "person": pl.String(),
 })  # fmt: skip
 MERGES: Final = pl.Schema({
-    "kept": pl.String(),
-    "removed": pl.List(pl.String),
-    "why": pl.String(),
-    "irreversible": pl.Boolean(),
-    "removed_existed": pl.Boolean(),
-    "events_moved": pl.Int64(),
-    "events_lost": pl.Int64(),
-    "rows": PLACES,
+    "kept": pl.String(), "removed": pl.List(pl.String), "why": pl.String(),
+    "irreversible": pl.Boolean(), "removed_existed": pl.Boolean(),
+    "events_moved": pl.Int64(), "events_lost": pl.Int64(), "rows": PLACES,
 })  # fmt: skip
 _PLAN_STEP: Final = 2**31
-COUNTED: Final = pl.Schema({
-    "person": pl.String(), "plan": pl.Int32(), "events": pl.Int64(), "first": pl.Int64(), "last": pl.Int64(),
+EVENT_COUNTS: Final = pl.Schema({
+    "person": pl.String(), "plan": pl.Int32(), "events": pl.Int64(),
+    "first": pl.Int64(), "last": pl.Int64(),
 })  # fmt: skip
+WHY: Final[Mapping[str, str]] = MappingProxyType({
+    "linked": "attributed to the person who was identified with the anonymous id",
+    "anonymous": "nobody was identified with the anonymous id",
+    "expired": "older than 30 days when the person was identified",
+    "late": "arrived more than 5 minutes after the person was identified",
+    "off": "anonymous event merge is off in the workspace",
+})  # fmt: skip
+_OF_VISITORS: Final = ("anonymous.updated", "relationship.anonymous")
+ATTRIBUTION: Final = pl.Schema({
+    "anonymous_id": pl.String(), "outcome": pl.String(), "why": pl.String(), "id": pl.String(),
+    "email": pl.String(), "events": pl.Int64(), "campaign_events": pl.Int64(), "rows": PLACES,
+})  # fmt: skip
+GROUPS: Final = pl.Schema({
+    "object_type_id": pl.String(), "object_id": pl.String(), "action": pl.String(),
+    "people": pl.Int64(), "visitors": pl.Int64(), "rows": PLACES,
+})  # fmt: skip
+RELATIONSHIPS: Final = pl.Schema(
+    dict.fromkeys(("object_type_id", "object_id", "id", "email", "anonymous_id"), pl.String)
+)
 
 
-def lineage(ledger: Ledger) -> dict[str, str]:
+def merged_into(replay: Replay) -> dict[str, str]:
     """Return whom each removed person has become in the end."""
-    heirs: dict[str, str] = {}
-    for row in reversed(ledger.model.store.merges):
-        heirs[row["removed"]] = heirs.get(row["kept"], row["kept"])
-    return heirs
+    successors: dict[str, str] = {}
+    for row in reversed(replay.model.store.merges):
+        successors[row["removed"]] = successors.get(row["kept"], row["kept"])
+    return successors
 
 
-def names(ledger: Ledger, changes: pl.DataFrame) -> dict[str, str]:
+def names(replay: Replay, changes: pl.DataFrame) -> dict[str, str]:
     """Return what a reader calls the second person of a change, also one who is gone."""
-    there = ledger.model.store.people.by_cio
+    there = replay.model.store.people.by_cio
     deleted = changes.filter(pl.col("rule") == rules.DELETED.name).select("person", "key")
     gone = dict(deleted.iter_rows())
-    for row in ledger.model.store.merges:
+    for row in replay.model.store.merges:
         gone[row["removed"]] = next(iter(row["removed_keys"][1:]), f"cio_{row['removed']}")
     others = changes["other"].drop_nulls().unique()
-    found = {key: there[key].label if key in there else gone[key] for key in others}
-    made_up = {f"cio_{key}" for key in others if key not in ledger.given}
-    return {key: NAMELESS if name in made_up else name for key, name in found.items()}
+    labels = {key: there[key].label if key in there else gone[key] for key in others}
+    made_up = {f"cio_{key}" for key in others if key not in replay.given}
+    return {key: NAMELESS if name in made_up else name for key, name in labels.items()}
 
 
 def people(
-    ledger: Ledger,
-    found: Sorted,
+    replay: Replay,
+    parts: Partitioned,
     known: pl.DataFrame | None,
     *,
     applied: pl.DataFrame,
-    counted: pl.DataFrame,
+    counts: pl.DataFrame,
 ) -> pl.DataFrame:
     """Return the people and visitors that rows are about, in the order of their first rows."""
-    heirs = lineage(ledger)
-    told = applied.drop_nulls("person").with_columns(pl.col("person").replace(heirs))
-    rows = told.group_by("person").agg(
+    successors = merged_into(replay)
+    about = applied.drop_nulls("person").with_columns(pl.col("person").replace(successors))
+    rows = about.group_by("person").agg(
         pl.struct("plan", "row").unique(maintain_order=True).alias("places")
     )
-    modelled = _profiles(ledger).join(rows, on="person", how="left", maintain_order="left")
-    events = counted.group_by("person").agg(pl.col("events").sum())
-    everybody = pl.concat([modelled, columnar.people(found, known)], how="diagonal_relaxed")
+    modelled = _profiles(replay).join(rows, on="person", how="left", maintain_order="left")
+    events = counts.group_by("person").agg(pl.col("events").sum())
+    everybody = pl.concat([modelled, columnar.people(parts, known)], how="diagonal_relaxed")
     whole = (
         everybody.join(events, on="person", how="left", maintain_order="left")
         .filter(
@@ -90,8 +100,8 @@ def people(
         .select(PEOPLE.names())
         .cast(PEOPLE)
     )
-    strangers = visits.strangers(ledger, found, applied).select(PEOPLE.names()).cast(PEOPLE)
-    return _ordered(pl.concat([whole, strangers]))
+    unidentified = _unidentified(replay, parts, applied).select(PEOPLE.names()).cast(PEOPLE)
+    return _ordered(pl.concat([whole, unidentified]))
 
 
 def _ordered(people_: pl.DataFrame) -> pl.DataFrame:
@@ -108,9 +118,9 @@ def _ordered(people_: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([placed.filter(~unplaced), by_id]).sort("at", maintain_order=True).drop("at")
 
 
-def _profiles(ledger: Ledger) -> pl.DataFrame:
+def _profiles(replay: Replay) -> pl.DataFrame:
     """Return everybody who is there in the end."""
-    persons: list[Person] = list(ledger.model.store.people.by_cio.values())
+    persons: list[Person] = list(replay.model.store.people.by_cio.values())
     schema = {
         "person": pl.String(), "id": pl.String(), "email": pl.String(), "cio_id": pl.String(),
         "anonymous_ids": pl.List(pl.String), "existed": pl.Boolean(),
@@ -120,7 +130,7 @@ def _profiles(ledger: Ledger) -> pl.DataFrame:
             person.cio_id,
             person.id,
             person.email,
-            person.cio_id if person.cio_id in ledger.given else None,
+            person.cio_id if person.cio_id in replay.given else None,
             person.anonymous_ids,
             person.existed,
         )
@@ -129,31 +139,31 @@ def _profiles(ledger: Ledger) -> pl.DataFrame:
     return pl.DataFrame(lines, schema=schema, orient="row")
 
 
-def counted(ledger: Ledger) -> pl.DataFrame:
+def event_counts(replay: Replay) -> pl.DataFrame:
     """Return the events of each person by plan, with the first and the last of their rows."""
     lines = [
-        (event.person.cio_id, event.times, *ledger.extent(event.number))
-        for event in ledger.events()
+        (event.person.cio_id, event.times, *replay.extent(event.number))
+        for event in replay.events()
         if event.person is not None
     ]
     columns = ("person", "events", "plan", "first", "last")
-    frame = pl.DataFrame(lines, schema={name: COUNTED[name] for name in columns}, orient="row")
+    frame = pl.DataFrame(lines, schema={name: EVENT_COUNTS[name] for name in columns}, orient="row")
     grouped = frame.group_by("person", "plan", maintain_order=True).agg(
         pl.col("events").sum(), pl.col("first").min(), pl.col("last").max()
     )
-    return grouped.cast(COUNTED)
+    return grouped.cast(EVENT_COUNTS)
 
 
-def merges(ledger: Ledger) -> pl.DataFrame:
+def merges(replay: Replay) -> pl.DataFrame:
     """Return the merges by plan and row."""
-    lines = [_merge(row, ledger) for row in ledger.model.store.merges]
+    lines = [_merge(row, replay) for row in replay.model.store.merges]
     lines.sort(key=lambda line: tuple(line["rows"][0].values()))
     return pl.DataFrame(lines, schema=MERGES)
 
 
-def _merge(row: Mapping[str, Any], ledger: Ledger) -> dict[str, Any]:
-    plan, number = ledger.place(row["number"])
-    made_up = f"cio_{row['removed']}" if row["removed"] not in ledger.given else None
+def _merge(row: Mapping[str, Any], replay: Replay) -> dict[str, Any]:
+    plan, number = replay.place(row["number"])
+    made_up = f"cio_{row['removed']}" if row["removed"] not in replay.given else None
     return {
         "kept": row["kept_key"],
         "removed": [key for key in row["removed_keys"] if key != made_up],
@@ -164,3 +174,115 @@ def _merge(row: Mapping[str, Any], ledger: Ledger) -> dict[str, Any]:
         "events_lost": row["events_lost"],
         "rows": [{"plan": plan, "row": number}],
     }
+
+
+def attribution(replay: Replay, parts: Partitioned) -> pl.DataFrame:
+    """Return what becomes of anonymous events: one line per anonymous id, outcome and person."""
+    lines = []
+    for event in replay.events():
+        if event.by_visitor:
+            outcome = "linked" if event.attribution == "moved" else event.attribution
+            person = event.person
+            keys = (None, None) if person is None else (person.id, person.email)
+            lines.append((
+                event.anonymous_id, outcome, *keys, event.can_trigger, *replay.place(event.number),
+            ))  # fmt: skip
+    schema = {
+        "anonymous_id": pl.String(), "outcome": pl.String(), "id": pl.String(), "email": pl.String(),
+        "young": pl.Boolean(), "plan": pl.Int32(), "row": pl.Int64(),
+    }  # fmt: skip
+    unlinked = parts.anonymous_events.select(
+        pl.col("anonymous").alias("anonymous_id"), pl.lit("anonymous").alias("outcome"),
+        pl.lit(None, pl.String).alias("id"), pl.lit(None, pl.String).alias("email"),
+        pl.lit(value=False).alias("young"), "plan", "row",
+    )  # fmt: skip
+    frame = pl.concat([pl.DataFrame(lines, schema=schema, orient="row"), unlinked])
+    grouped = (
+        frame.sort("plan", "row")
+        .group_by("anonymous_id", "outcome", "id", "email", maintain_order=True)
+        .agg(
+            pl.len().alias("events"),
+            pl.col("young").sum().alias("campaign_events"),
+            pl.struct("plan", "row").alias("rows"),
+        )
+    )
+    why = pl.col("outcome").replace_strict(dict(WHY), return_dtype=pl.String).alias("why")
+    return grouped.with_columns(why).select(ATTRIBUTION.names()).cast(ATTRIBUTION)
+
+
+def _unidentified(replay: Replay, parts: Partitioned, changes: pl.DataFrame) -> pl.DataFrame:
+    """Return the visitors who are nobody's, in the shape of people."""
+    names = [v.anonymous_id for v in replay.model.store.visitors.values() if v.owner is None]
+    acted = [
+        (event.anonymous_id, *replay.place(event.number), 1)
+        for event in replay.events()
+        if event.by_visitor and event.person is None
+    ]
+    one, none = pl.lit(1, pl.Int64).alias("events"), pl.lit(0, pl.Int64).alias("events")
+    changed = changes.filter(pl.col("rule").is_in(_OF_VISITORS)).select(
+        pl.col("key").alias("visitor"), "plan", "row", none
+    )
+    others = parts.anonymous_events.select(pl.col("anonymous").alias("visitor"), "plan", "row", one)
+    rows = pl.concat([pl.DataFrame(acted, schema=changed.schema, orient="row"), changed, others])
+    there = pl.concat([pl.Series(names, dtype=pl.String), others["visitor"].unique()])
+    grouped = rows.sort("plan", "row").group_by("visitor", maintain_order=True).agg(
+        pl.col("events").sum(), pl.struct("plan", "row").unique(maintain_order=True).alias("rows")
+    )  # fmt: skip
+    nothing = pl.lit(None, pl.String)
+    return (
+        there.to_frame("visitor")
+        .join(grouped, on="visitor", how="left", maintain_order="left")
+        .select(
+            nothing.alias("id"), nothing.alias("email"), nothing.alias("cio_id"),
+            pl.concat_list("visitor").alias("anonymous_ids"),
+            pl.lit(value=False).alias("known"), pl.lit("anonymous").alias("action"),
+            pl.col("events").fill_null(0), pl.col("rows").fill_null([]),
+            nothing.alias("person"),
+        )
+    )  # fmt: skip
+
+
+def groups(replay: Replay, changes: pl.DataFrame) -> pl.DataFrame:
+    """Return the objects, and the objects that are deleted."""
+    store = replay.model.store
+    changed = changes.filter(
+        pl.col("kind").is_in(["object-created", "object-updated", "object-deleted", "related"])
+    )
+    rows = changed.group_by("subject", maintain_order=True).agg(
+        pl.struct("plan", "row").unique(maintain_order=True).alias("rows")
+    )
+    records = [
+        {
+            "subject": str(record.key),
+            "object_type_id": record.key.object_type,
+            "object_id": record.key.object_id,
+            "people": sum(isinstance(holder, Person) for holder in record.related),
+            "visitors": sum(not isinstance(holder, Person) for holder in record.related),
+        }
+        for record in store.objects.values()
+    ]
+    schema = {
+        "subject": pl.String(), "object_type_id": pl.String(), "object_id": pl.String(),
+        "people": pl.Int64(), "visitors": pl.Int64(),
+    }  # fmt: skip
+    frame = pl.DataFrame(records, schema=schema).with_columns(
+        pl.lit("create or update").alias("action")
+    )
+    joined = frame.join(rows, on="subject", how="left", maintain_order="left")
+    return joined.select(GROUPS.names()).cast(GROUPS)
+
+
+def relationships(replay: Replay) -> pl.DataFrame:
+    """Return who is related to which object in the end."""
+    lines = [
+        (
+            record.key.object_type,
+            record.key.object_id,
+            holder.id if isinstance(holder, Person) else None,
+            holder.email if isinstance(holder, Person) else None,
+            None if isinstance(holder, Person) else holder.anonymous_id,
+        )
+        for record in replay.model.store.objects.values()
+        for holder in record.related
+    ]
+    return pl.DataFrame(lines, schema=RELATIONSHIPS, orient="row")

@@ -18,37 +18,23 @@ FAILED: Final = frozenset({"attribute-failure", "ignored", "rejected"})
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule of Customer.io.
+    """One rule of Customer.io."""
 
-    Attributes:
-        name: Its stable name.
-        kind: What kind of change it makes.
-        sentence: What happened; `{key}`, `{other}` and `{subject}` are filled in by a change.
-        source: The place in the reference that states it.
-    """
-
-    name: str
-    kind: Kind
-    sentence: str
-    source: str
+    name: str  # its stable name
+    kind: Kind  # what kind of change it makes
+    sentence: str  # what happened; `{key}`, `{other}` and `{subject}` are filled in by a change
+    source: str  # the place in the reference that states it
 
 
 class Change(NamedTuple):
-    """What one message did; a tuple, because there is one for every message.
+    """What one message did; a tuple, because there is one for every message."""
 
-    Attributes:
-        rule: The rule that did it.
-        person: The `cio_id` of the person it happened to.
-        key: The identifier the message used for that person.
-        other: The `cio_id` of the second person (removed by a merge, holder of an identifier).
-        subject: The attribute, event, object or value it is about.
-    """
-
-    rule: Rule
-    person: str | None = None
-    key: str | None = None
+    rule: Rule  # the rule that did it
+    person: str | None = None  # the `cio_id` of the person it happened to
+    key: str | None = None  # the identifier the message used for that person
+    # The `cio_id` of the second person (removed by a merge, holder of an identifier)
     other: str | None = None
-    subject: str | None = None
+    subject: str | None = None  # the attribute, event, object or value it is about
 
     @property
     def kind(self) -> Kind:

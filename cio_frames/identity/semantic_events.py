@@ -6,9 +6,8 @@ from typing import Any, Final
 
 from cio_frames.identity import rules
 from cio_frames.identity.identifiers import Address, address, mapping, object_type, text
-from cio_frames.identity.objects import ThingKey
 from cio_frames.identity.rules import Change
-from cio_frames.identity.state import Person
+from cio_frames.identity.state import ObjectKey, Person
 from cio_frames.identity.store import Store
 
 Effect = Callable[[Store, Mapping[str, Any]], Iterator[Change]]
@@ -16,8 +15,8 @@ Effect = Callable[[Store, Mapping[str, Any]], Iterator[Change]]
 
 def delete_person(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
     """Delete a person; later data can create it again (3.6, "User Deleted")."""
-    found = _found(store, message)
-    yield store.delete(found) if isinstance(found, Person) else found
+    person = _person_of(store, message)
+    yield store.delete(person) if isinstance(person, Person) else person
 
 
 def suppress(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
@@ -54,31 +53,31 @@ def unsuppress(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
 
 def delete_relationship(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
     """Remove the relationship of a person to an object (3.6)."""
-    found = _found(store, message)
-    key = _thing(message)
-    if not isinstance(found, Person):
-        yield found
+    person = _person_of(store, message)
+    key = _object_key(message)
+    if not isinstance(person, Person):
+        yield person
     elif key is None:
         yield Change(rules.OBJECT_MISSING)
     else:
-        thing = store.things.get(key)
-        gone = thing is not None and thing.unrelate(found)
+        record = store.objects.get(key)
+        gone = record is not None and record.unrelate(person)
         rule = rules.UNRELATED if gone else rules.NOT_RELATED
-        yield store.told(rule, found, subject=str(key))
+        yield store.change(rule, person, subject=str(key))
 
 
 def delete_object(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
     """Delete an object and its relationships; the person does not matter (3.5, 3.6, C24)."""
-    key = _thing(message)
+    key = _object_key(message)
     if key is None:
         yield Change(rules.OBJECT_MISSING)
         return
-    thing = store.things.pop(key, None)
-    if thing is None:
+    record = store.objects.pop(key, None)
+    if record is None:
         yield Change(rules.OBJECT_UNKNOWN, subject=str(key))
         return
-    for holder in list(thing.related):
-        thing.unrelate(holder)
+    for holder in list(record.related):
+        record.unrelate(holder)
     yield Change(rules.OBJECT_DELETED, subject=str(key))
 
 
@@ -88,31 +87,31 @@ def set_device(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
     if token is None:
         yield Change(rules.DEVICE_MISSING, subject=message["event"])
         return
-    found = _found(store, message)
-    if not isinstance(found, Person):
+    person = _person_of(store, message)
+    if not isinstance(person, Person):
         who = address(message.get("userId"), settings=store.settings)
         creates = store.settings.event_for_unknown == "create"
-        if found.rule is not rules.PERSON_UNKNOWN or who is None or not creates:
-            yield found
+        if person.rule is not rules.PERSON_UNKNOWN or who is None or not creates:
+            yield person
             return
-        found = store.create(who)
-        yield Change(rules.CREATED_BY_EVENT, person=found.cio_id, key=str(who))
+        person = store.create(who)
+        yield Change(rules.CREATED_BY_EVENT, person=person.cio_id, key=str(who))
     device = mapping(mapping(message.get("context")).get("device"))
-    found.devices = {**(found.devices or {}), token: {"platform": text(device.get("type"))}}
-    yield store.told(rules.DEVICE_SET, found, subject=token)
+    person.devices = {**(person.devices or {}), token: {"platform": text(device.get("type"))}}
+    yield store.change(rules.DEVICE_SET, person, subject=token)
 
 
 def delete_device(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
     """Remove a push device from a person (3.6)."""
     token = _token(message)
-    found = _found(store, message)
+    person = _person_of(store, message)
     if token is None:
         yield Change(rules.DEVICE_MISSING, subject=message["event"])
-    elif not isinstance(found, Person):
-        yield found
+    elif not isinstance(person, Person):
+        yield person
     else:
-        found.devices = {key: row for key, row in (found.devices or {}).items() if key != token}
-        yield store.told(rules.DEVICE_GONE, found, subject=token)
+        person.devices = {key: row for key, row in (person.devices or {}).items() if key != token}
+        yield store.change(rules.DEVICE_GONE, person, subject=token)
 
 
 def metric(_store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
@@ -122,11 +121,11 @@ def metric(_store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
 
 def _listed(addresses: Sequence[Address]) -> str:
     """Return identifiers in words; the cio_id only where there is no other."""
-    spoken = [item for item in addresses if item.kind != "cio_id"]
-    return ", ".join(map(str, spoken or addresses))
+    shown = [item for item in addresses if item.kind != "cio_id"]
+    return ", ".join(map(str, shown or addresses))
 
 
-def _found(store: Store, message: Mapping[str, Any]) -> Person | Change:
+def _person_of(store: Store, message: Mapping[str, Any]) -> Person | Change:
     """Return the person of userId, or why there is none."""
     who: Address | None = address(message.get("userId"), settings=store.settings)
     if who is None:
@@ -140,11 +139,11 @@ def _found(store: Store, message: Mapping[str, Any]) -> Person | Change:
     return person
 
 
-def _thing(message: Mapping[str, Any]) -> ThingKey | None:
+def _object_key(message: Mapping[str, Any]) -> ObjectKey | None:
     """Return the object of a delete event; its type is an integer here (3.6)."""
     properties = mapping(message.get("properties"))
     object_id = text(properties.get("objectId"))
-    return None if object_id is None else ThingKey(object_type(properties), object_id)
+    return None if object_id is None else ObjectKey(object_type(properties), object_id)
 
 
 def _token(message: Mapping[str, Any]) -> str | None:

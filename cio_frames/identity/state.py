@@ -1,42 +1,36 @@
-"""People: their identifiers, attributes and everything that hangs on a profile."""
+"""What a workspace holds: people, anonymous visitors, events and objects."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, NamedTuple
 
 from cio_frames.identity.identifiers import Address, IdentifierKind
-from cio_frames.identity.settings import Settings
+from cio_frames.identity.settings import CAMPAIGN, Settings
 from cio_frames.spec import FLAT_PREFIXES
 
-if TYPE_CHECKING:
-    from cio_frames.identity.events import Event
-    from cio_frames.identity.objects import Thing
-
+Attribution = Literal["direct", "linked", "moved", "anonymous", "expired", "late", "off"]
 LONG_AGO: Final = -(10**12)
 EMPTY: Final = (None, "")
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Person:
-    """One profile.
-
-    Attributes:
-        stamp: When every attribute was written, as long as all were written at one time.
-        stamps: When each attribute was written, once they differ; also of removed ones.
-        age: Sorts older profiles first: loaded ones, then by creation.
-    """
+    """One profile."""
 
     cio_id: str
-    age: tuple[bool, float, int]
+    age: tuple[bool, float, int]  # sorts older profiles first: loaded ones, then by creation
     id: str | None = None
     email: str | None = None
     alive: bool = True
     attributes: dict[str, Any] = field(default_factory=dict)
+    # When every attribute was written, as long as all were written at one time
     stamp: int = LONG_AGO
+    # When each attribute was written, once they differ; also of removed ones
     stamps: dict[str, int] | None = None
     anonymous_ids: tuple[str, ...] = ()
     events: "list[Event]" = field(default_factory=list)
-    things: "dict[Thing, None]" = field(default_factory=dict)
+    objects: "dict[ObjectRecord, None]" = field(default_factory=dict)
     devices: dict[str, dict[str, Any]] | None = None
 
     def get(self, kind: IdentifierKind) -> str | None:
@@ -197,3 +191,151 @@ class People:
     def is_suppressed(self, item: Address | None) -> bool:
         """Whether calls about this identifier are ignored (3.2 row 7)."""
         return bool(self.suppressed) and item is not None and item.key in self.suppressed
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Event:
+    """One event of a person or of an anonymous visitor."""
+
+    number: int  # which message it came with, counted from 0
+    type: str
+    name: str | None
+    person: Person | None
+    anonymous_id: str | None
+    timestamp: int
+    received: float
+    properties: dict[str, Any]
+    message_id: str | None
+    can_trigger: bool
+    attribution: Attribution  # how it got to its person, or why it has none
+    by_visitor: bool  # nobody was named as its person when it arrived
+    times: int = 1  # how many events just like it this stands for
+    lost: bool = False  # its person was deleted, and the event with it
+
+    def row(self) -> dict[str, Any]:
+        """Return the event as a row."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "person": None if self.person is None else self.person.cio_id,
+            "anonymous_id": self.anonymous_id,
+            "timestamp": datetime.fromtimestamp(self.timestamp, tz=UTC),
+            "received_at": datetime.fromtimestamp(self.received, tz=UTC),
+            "properties": self.properties,
+            "message_id": self.message_id,
+            "can_trigger_campaigns": self.can_trigger,
+            "attribution": self.attribution,
+            "number": self.number,
+        }
+
+
+def triggers(timestamp: int, *, associated: float) -> bool:
+    """Whether an event is young enough to start campaigns when it gets its person (3.3, 3.8)."""
+    return associated - timestamp <= CAMPAIGN.seconds
+
+
+def give(event: Event, person: Person, *, now: float) -> None:
+    """Attribute an anonymous event to the person it belongs to (3.3)."""
+    event.person = person
+    event.attribution = "linked"
+    event.can_trigger = triggers(event.timestamp, associated=now)
+    person.events.append(event)
+
+
+def move(event: Event, person: Person) -> None:
+    """Hand an event to the person that is kept by a merge; it starts no campaigns (3.4)."""
+    event.person = person
+    event.attribution = "moved"
+    event.can_trigger = False
+    person.events.append(event)
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Visitor:
+    """Somebody known by an anonymous id only."""
+
+    anonymous_id: str
+    # Whom the anonymous id belongs to, for good: it stays taken when that person is deleted (3.3:
+    # not reusable)
+    owner: Person | None = None
+    linked: float = 0.0  # when it was linked to its owner
+    traits: dict[str, Any] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    objects: "dict[ObjectRecord, None]" = field(default_factory=dict)
+
+    def row(self) -> dict[str, Any]:
+        """Return the visitor as a row."""
+        return {
+            "anonymous_id": self.anonymous_id,
+            "person": None if self.owner is None else self.owner.cio_id,
+            "attributes": dict(self.traits),
+            "events": len(self.events),
+            "relationships": len(self.objects),
+        }
+
+
+class ObjectKey(NamedTuple):
+    """What identifies an object: its type and its id (3.5)."""
+
+    object_type: str
+    object_id: str
+
+    def __str__(self) -> str:
+        return f"{self.object_type}/{self.object_id!r}"
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class ObjectRecord:
+    """One object and everybody who is related to it."""
+
+    key: ObjectKey
+    attributes: dict[str, Any] = field(default_factory=dict)
+    related: dict[Person | Visitor, dict[str, Any]] = field(default_factory=dict)
+
+    def write(self, attributes: Mapping[str, Any]) -> None:
+        """Set attributes of the object; null and "" remove (3.5)."""
+        _write(self.attributes, attributes)
+
+    def relate(self, holder: Person | Visitor, attributes: Mapping[str, Any]) -> None:
+        """Relate somebody to the object, or update that relationship; null and "" remove."""
+        _write(self.related.setdefault(holder, {}), attributes)
+        holder.objects[self] = None
+
+    def unrelate(self, holder: Person | Visitor) -> bool:
+        """Remove a relationship; return whether there was one."""
+        holder.objects.pop(self, None)
+        return self.related.pop(holder, None) is not None
+
+    def hand_over(self, holder: Person | Visitor, successor: Person) -> None:
+        """Move a relationship; what the successor has of it already stays."""
+        attributes = self.related.get(holder, {})
+        kept = self.related.get(successor, {})
+        self.unrelate(holder)
+        self.relate(successor, {**attributes, **kept})
+
+    def row(self) -> dict[str, Any]:
+        """Return the object as a row."""
+        return {
+            "object_type_id": self.key.object_type,
+            "object_id": self.key.object_id,
+            "attributes": dict(self.attributes),
+        }
+
+    def relationship_rows(self) -> Iterator[dict[str, Any]]:
+        """Return the relationships as rows."""
+        for holder, attributes in self.related.items():
+            yield {
+                "object_type_id": self.key.object_type,
+                "object_id": self.key.object_id,
+                "person": holder.cio_id if isinstance(holder, Person) else None,
+                "anonymous_id": None if isinstance(holder, Person) else holder.anonymous_id,
+                "attributes": dict(attributes),
+            }
+
+
+def _write(target: dict[str, Any], attributes: Mapping[str, Any]) -> None:
+    for name, value in attributes.items():
+        if value in EMPTY:
+            target.pop(name, None)
+        else:
+            target[name] = value

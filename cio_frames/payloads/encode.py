@@ -5,7 +5,6 @@ and after it is written first, the id is made from both, and the three are joine
 """
 
 from collections.abc import Mapping as MappingType
-from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -14,10 +13,18 @@ import polars as pl
 from cio_frames.frames import ROW
 from cio_frames.mapping import MessageMapping, Slot
 from cio_frames.payloads.batches import LANES
+from cio_frames.payloads.identifiers import (
+    is_written_as_text,
+    lane_key,
+    numbered,
+    person_key,
+    person_text,
+    text_of,
+)
 from cio_frames.payloads.ids import digest, ulids
 from cio_frames.payloads.json import Branch, Leaf, Node, expand, members
 from cio_frames.spec import BATCH_PATH
-from cio_frames.values import as_text, json_text
+from cio_frames.values import json_text
 
 MESSAGE_SCHEMA = pl.Schema(
     {
@@ -38,9 +45,6 @@ HASH_CHARACTERS = 32
 NOBODY = 0
 """The number of rows without an identifier: they keep their order among themselves."""
 _NOT_WRITTEN = ("messageId", "formId")
-_PERSON = ("user_id", "email", "id", "anonymous_id", "previous_id")
-_LANE = {"group": ("group_id",), "alias": ("user_id",)}
-_LINKS = {"identify": ("user_id", "anonymous_id"), "alias": ("previous_id",)}
 
 
 def encode(
@@ -66,9 +70,9 @@ def encode(
     writer = _forms_written if mapping.call.api == "forms" else _pipelines_written
     parts = prepared.select(
         pl.col(ROW).alias("row"),
-        _first_text(mapping, _PERSON).alias("person"),
+        person_text(mapping).alias("person"),
         lane_key(mapping).alias("key"),
-        *((person_key(mapping).alias("who"),) if mapping.call.name in _LANE else ()),
+        *((person_key(mapping).alias("who"),) if mapping.call.name == "group" else ()),
         _time_ms(mapping).alias("time"),
         _given_id(mapping).alias("given"),
         _key_text(mapping, frame=prepared).alias("natural"),
@@ -83,7 +87,7 @@ def tree(mapping: MessageMapping) -> Branch:
     root: dict[str, Any] = {}
     for slot in mapping.slots:
         if slot.path and slot.path[0] not in _NOT_WRITTEN:
-            _plant(root, slot, timezone=mapping.timezone, text=mapping.call.api == "forms")
+            _plant(root, slot, timezone=mapping.timezone, api=mapping.call.api)
     if mapping.call.api != "forms":
         root["type"] = Leaf(values=pl.lit(mapping.call.name), dtype=pl.String())
     grown = expand(_branch(root))
@@ -91,7 +95,7 @@ def tree(mapping: MessageMapping) -> Branch:
     return grown
 
 
-def _plant(root: dict[str, Any], slot: Slot, *, timezone: str | None, text: bool) -> None:
+def _plant(root: dict[str, Any], slot: Slot, *, timezone: str | None, api: str) -> None:
     *parents, last = slot.path
     for parent in parents:
         root = root.setdefault(parent, {})
@@ -99,13 +103,12 @@ def _plant(root: dict[str, Any], slot: Slot, *, timezone: str | None, text: bool
     if slot.type == "time" and slot.role == "field":
         root[last] = Leaf(values=pl.col(slot.moment), dtype=pl.Datetime("ms", "UTC"))
         return
-    as_words = text or (slot.role == "field" and slot.type in ("id", "text", "email"))
     root[last] = Leaf(
         values=pl.col(slot.name),
         dtype=slot.dtype,
         clear=clear,
         json=slot.json,
-        text=as_words and not slot.json,
+        text=is_written_as_text(slot, api=api),
         timezone=timezone,
     )
 
@@ -116,34 +119,6 @@ def _branch(members_: MappingType[str, Any]) -> Branch:
         for key, member in members_.items()
     }
     return Branch(members=nodes)
-
-
-def lane_key(mapping: MessageMapping) -> pl.Expr:
-    """Return whose order a row must keep: the person's, or the group's."""
-    return _first_text(mapping, _LANE.get(mapping.call.name, _PERSON)).str.to_lowercase()
-
-
-def person_key(mapping: MessageMapping) -> pl.Expr:
-    """Return whom a row is about, which for a group's row is not whose order it keeps."""
-    return _first_text(mapping, _PERSON).str.to_lowercase()
-
-
-def numbered(identifier: pl.Expr) -> pl.Expr:
-    """Return a number for each identifier, null where there is none."""
-    return pl.when(identifier.is_not_null()).then(identifier.hash())
-
-
-def linked_keys(mapping: MessageMapping) -> list[pl.Expr]:
-    """Return the other identifiers by which a row ties its person to further ones."""
-    others = [mapping.find(name) for name in _LINKS.get(mapping.call.name, ())]
-    if mapping.call.name == "identify":
-        others += [slot for slot in mapping.slots if slot.path == ("traits", "email")]
-    texts = [
-        as_text(pl.col(slot.name), dtype=slot.dtype, timezone=mapping.timezone)
-        for slot in others
-        if slot is not None
-    ]
-    return [values.str.to_lowercase() for values in texts]
 
 
 def _pipelines_written(mapping: MessageMapping, *, frame: pl.DataFrame) -> list[pl.Expr]:
@@ -220,7 +195,7 @@ def _together(
     """Return the lane of each row, and the person it is about as a number."""
     keys = parts.select(order_key(pl.col("key"))).to_series()
     person = keys
-    if mapping.call.name in _LANE:
+    if mapping.call.name == "group":
         person = parts.select(order_key(pl.col("who"))).to_series()
     return lanes(keys, components), _component(person, components).alias("component")
 
@@ -250,24 +225,17 @@ def _path(parts: pl.DataFrame, *, mapping: MessageMapping) -> pl.Expr:
     return pl.col("form").replace_strict(paths, return_dtype=pl.String).alias("path")
 
 
-def _text_of(mapping: MessageMapping, argument: str) -> pl.Expr | None:
-    slot = mapping.find(argument)
-    if slot is None:
-        return None
-    return as_text(pl.col(slot.name), dtype=slot.dtype, timezone=mapping.timezone)
-
-
-def _first_text(mapping: MessageMapping, arguments: Sequence[str]) -> pl.Expr:
-    texts = [text for argument in arguments if (text := _text_of(mapping, argument)) is not None]
-    return pl.coalesce(texts) if texts else pl.lit(None, pl.String)
-
-
 def _given_id(mapping: MessageMapping) -> pl.Expr:
-    return _first_text(mapping, ("message_id",))
+    return _argument_text(mapping, "message_id")
 
 
 def _form(mapping: MessageMapping) -> pl.Expr:
-    return _first_text(mapping, ("form_id",)).fill_null("")
+    return _argument_text(mapping, "form_id").fill_null("")
+
+
+def _argument_text(mapping: MessageMapping, argument: str) -> pl.Expr:
+    slot = mapping.find(argument)
+    return pl.lit(None, pl.String) if slot is None else text_of(slot, mapping)
 
 
 def _time_ms(mapping: MessageMapping) -> pl.Expr:

@@ -41,6 +41,7 @@ class EncodedChunk:
     """A chunk after checks and encoding."""
 
     rows: pl.Series  # the row numbers of the chunk
+    prepared: pl.DataFrame  # the rows that passed the checks, one column per slot
     messages: pl.DataFrame  # of the rows that can be sent, in the order of the rows
     row_findings: pl.DataFrame
     message_findings: pl.DataFrame
@@ -86,7 +87,11 @@ def encode_chunk(
     if len(refused):
         messages = messages.filter(~pl.col("row").is_in(refused.implode()))
     return EncodedChunk(
-        rows=checked.rows, messages=messages, row_findings=checked.findings, message_findings=late
+        rows=checked.rows,
+        prepared=checked.valid,
+        messages=messages,
+        row_findings=checked.findings,
+        message_findings=late,
     )
 
 

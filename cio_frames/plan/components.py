@@ -51,7 +51,7 @@ def components_of(links: LinkKeys) -> pl.DataFrame | None:
     """Return who is connected with whom; None if nobody is."""
     import numpy as np
 
-    from cio_frames.identity.links import components, joining
+    from cio_frames.identity.components import components, joining
 
     keys = np.sort(links.keys.to_numpy())
     owners, others = (links.pairs[name].to_numpy() for name in _PAIRS)

@@ -9,7 +9,7 @@ import polars as pl
 from cio_frames.errors import ChoiceError, IdentityRefusedError
 from cio_frames.frames import Note
 from cio_frames.identity.conflicts import MINOR, kinds
-from cio_frames.identity.explain import story
+from cio_frames.identity.explain import explain
 from cio_frames.identity.preview import Premise, Preview
 from cio_frames.plan.identity_report import identity_view
 from cio_frames.plan.pipeline import Pipelines
@@ -175,8 +175,7 @@ class IdentityPreview(Generic[Sent]):
         Args:
             who: An id, e-mail, cio_id or anonymous id.
         """
-        told = story(self.found, who, calls=self.pipelines.calls)
-        return narrated(who, told)
+        return narrated(who, explain(self.found, who, calls=self.pipelines.calls))
 
     def __dir__(self) -> list[str]:
         return sorted(set(super().__dir__()) - _INTERNAL)

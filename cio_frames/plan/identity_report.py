@@ -6,10 +6,10 @@ from typing import Any, Final
 import polars as pl
 
 from cio_frames.identity import plan_order
-from cio_frames.identity.clusters import drawn
+from cio_frames.identity.clusters import clusters_to_draw
 from cio_frames.identity.conflicts import MINOR, kinds
 from cio_frames.identity.preview import Premise, Preview
-from cio_frames.identity.visits import WHY
+from cio_frames.identity.results import WHY
 from cio_frames.plan.pipeline import Pipelines
 from cio_frames.views.graph import Edge, GraphView, Node
 from cio_frames.views.identity import ConflictView, IdentityView
@@ -52,7 +52,7 @@ def identity_view(found: Preview, premise: Premise, pipelines: Pipelines) -> Ide
         groups=tuple(_objects(found.groups, several=several)),
         objects=found.groups.height,
         sizes=tuple(_sizes(found.clusters)),
-        pictures=tuple(_picture(cluster) for cluster in drawn(found, most=PICTURES)),
+        pictures=tuple(_picture(cluster) for cluster in clusters_to_draw(found, most=PICTURES)),
         advice=tuple(_order(found, pipelines.calls)),
         choices=tuple(
             (row["setting"], str(row["value"]), row["meaning"])
@@ -70,10 +70,11 @@ def _compared(known: pl.DataFrame | None) -> str:
 
 
 def _order(found: Preview, calls: Sequence[str]) -> list[str]:
-    losses = plan_order.losses(found, calls=calls)
-    chains = plan_order.chains(found).height
-    lines = plan_order.sentences(losses, chains=chains, strays=plan_order.strays(found))
-    return [*lines, "backfill.advice() proposes a better order."] if losses else lines
+    problems = plan_order.order_problems(found, calls=calls)
+    chains = plan_order.alias_chains(found).height
+    unlinked = plan_order.unlinked_events(found)
+    lines = plan_order.sentences(problems, chains=chains, unlinked=unlinked)
+    return [*lines, "backfill.advice() proposes a better order."] if problems else lines
 
 
 def places(rows: Sequence[dict[str, int]], *, several: bool) -> str:

@@ -7,7 +7,7 @@ import polars as pl
 
 from cio_frames.errors import MappingError
 from cio_frames.identity import plan_order
-from cio_frames.identity.plan_order import Loss
+from cio_frames.identity.plan_order import OrderProblem
 from cio_frames.identity.preview import Premise
 from cio_frames.plan.pipeline import Pipelines
 from cio_frames.plan.preview import identity_preview
@@ -37,7 +37,7 @@ class Advice:
     """
 
     calls: tuple[str, ...]
-    losses: tuple[Loss, ...]
+    losses: tuple[OrderProblem, ...]
     order: tuple[int, ...] | None
     torn: tuple[int, ...]
     chains: pl.DataFrame
@@ -51,7 +51,7 @@ class Advice:
     @property
     def sentences(self) -> list[str]:
         """What is lost and what to do, in sentences."""
-        lost = plan_order.sentences(self.losses, chains=self.chains.height, strays=self.strays)
+        lost = plan_order.sentences(self.losses, chains=self.chains.height, unlinked=self.strays)
         return lost + self._todo()
 
     def _todo(self) -> list[str]:
@@ -79,22 +79,22 @@ def advise(pipelines: Pipelines, premise: Premise, *, progress: ShowProgress = F
     """Return advice on the order of plans."""
     calls = pipelines.calls
     found = identity_preview(pipelines, premise, progress=progress)
-    losses = plan_order.losses(found, calls=calls)
+    losses = plan_order.order_problems(found, calls=calls)
     wishes, better, left = list(losses), plan_order.advised(len(calls), losses), losses
     for _ in range(ROUNDS):
         if not left or better is None:
             break
         again = identity_preview(pipelines.in_order(better), premise, progress=progress)
-        left = plan_order.losses(again, calls=[calls[place] for place in better])
+        left = plan_order.order_problems(again, calls=[calls[place] for place in better])
         wishes += [replace(loss, first=better[loss.first], then=better[loss.then]) for loss in left]
         better = plan_order.advised(len(calls), wishes) if left else better
     return Advice(
         calls=calls,
         losses=tuple(losses),
         order=None if left else better,
-        torn=plan_order.torn(wishes),
-        chains=plan_order.chains(found),
-        strays=plan_order.strays(found),
+        torn=plan_order.must_split(wishes),
+        chains=plan_order.alias_chains(found),
+        strays=plan_order.unlinked_events(found),
     )
 
 

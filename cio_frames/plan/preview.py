@@ -4,7 +4,6 @@ from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
 from time import monotonic
-from urllib.parse import unquote
 
 import polars as pl
 
@@ -12,14 +11,13 @@ from cio_frames.errors import engine_errors
 from cio_frames.frames import AnyTable, fingerprint, read
 from cio_frames.frames.table import reading
 from cio_frames.identity import Settings
-from cio_frames.identity.collector import paused
 from cio_frames.identity.known_people import export
-from cio_frames.identity.messages import Sheet, Slips, slips
+from cio_frames.identity.messages import IdentityColumns, identity_columns
+from cio_frames.identity.model import gc_paused
 from cio_frames.identity.preview import Premise, Preview, preview
 from cio_frames.identity.settings import LARGEST
 from cio_frames.plan.chunks import CHUNK_ROWS
 from cio_frames.plan.pipeline import Pipelines, PreviewCounts
-from cio_frames.spec import CALLS
 from cio_frames.views.displays import ShowProgress, display
 from cio_frames.views.html import Drawn, tag
 from cio_frames.views.progress_state import ProgressState
@@ -69,16 +67,16 @@ def identity_preview(
     shown = display(progress if rows >= SHOWN_FROM_ROWS or callable(progress) else False)
     state = ProgressState(label="who is who", total=rows, started_s=began, now_s=began)
     shown.show(state)
-    with paused():
-        collected: list[Slips] = []
-        first = 0
-        with closing(_sheets(pipelines)) as sheets:
-            for sheet, planned in sheets:
-                collected.append(slips(sheet, first=first, whole=premise.whole))
-                first += sheet.messages.height
+    with gc_paused():
+        parts: list[IdentityColumns] = []
+        with closing(_identity_columns(pipelines)) as read_so_far:
+            for part, planned in read_so_far:
+                parts.append(part)
                 state = replace(state, planned=planned, now_s=monotonic())
                 shown.update(state)
-        found = preview(Slips.joined(collected), premise, calls=pipelines.calls)
+        columns = IdentityColumns.joined(parts)
+        del parts
+        found = preview(columns, premise, calls=pipelines.calls)
     pipelines.previews[_assumed(premise)] = PreviewCounts(
         creates=found.summary["creates"],
         people=int(found.summary["people"]),
@@ -105,26 +103,16 @@ def _assumed(premise: Premise) -> tuple[Settings, int, bool, str]:
     return premise.settings, premise.largest, premise.whole, known
 
 
-def _sheets(pipelines: Pipelines) -> Generator[tuple[Sheet, int]]:
-    """Yield the messages of plans in the order in which they are sent, and the rows read so far."""
-    planned = 0
+def _identity_columns(pipelines: Pipelines) -> Generator[tuple[IdentityColumns, int]]:
+    """Yield what messages say in the order in which they are sent, and the rows read so far."""
+    planned = first = 0
     components = pipelines.components
     for place, pipeline in enumerate(pipelines.each):
         with closing(
             pipeline.encode_chunks(components=components, chunk_rows=CHUNK_ROWS)
         ) as chunks:
             for encoded in chunks:
-                messages = encoded.messages.sort("lane", "row")
                 planned += len(encoded.rows)
-                forms = _forms(messages, pipeline.call)
-                columns = messages.select("row", "message", "message_id", *forms)
-                yield Sheet(plan=place, call=pipeline.call, messages=columns), planned
-
-
-def _forms(messages: pl.DataFrame, call: str) -> list[pl.Series]:
-    if CALLS[call].api != "forms":
-        return []
-    before, after = CALLS[call].path.split("{form_id}")
-    paths = messages["path"].to_list()
-    forms = [unquote(path.removeprefix(before).removesuffix(after)) for path in paths]
-    return [pl.Series("form", forms, dtype=pl.String)]
+                columns = identity_columns(encoded.prepared, encoded.messages, pipeline.mapping)
+                yield IdentityColumns.of(columns, plan=place, first=first), planned
+                first += columns.height

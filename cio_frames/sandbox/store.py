@@ -12,8 +12,8 @@ import polars as pl
 
 from cio_frames.errors import SandboxError
 from cio_frames.identity import Change, Model
-from cio_frames.identity.collector import paused
 from cio_frames.identity.known_people import rows as export_rows
+from cio_frames.identity.model import gc_paused
 from cio_frames.sandbox import tables
 from cio_frames.sandbox.shapes import Message
 
@@ -155,7 +155,7 @@ class Store:
         """Return one of the tables of the workspace."""
         if name != "forms":
             self._check_kept(name)
-        with self._model_lock, paused():
+        with self._model_lock, gc_paused():
             model = self._current()
             if name not in self._views:
                 self._views[name] = _view(model, name)

@@ -3,6 +3,7 @@
 from cio_frames.spec.calls import BATCH_FIELDS, BATCH_PATH, CALLS, Api, Call, CallName
 from cio_frames.spec.context import CONTEXT
 from cio_frames.spec.fields import Field, FieldType, folded
+from cio_frames.spec.identifiers import IDENTIFIERS, LINKING_CALLS, Identifier, IdentifierRole
 from cio_frames.spec.limits import LIMITS, Limit
 from cio_frames.spec.names import (
     FLAT_PREFIXES,
@@ -25,7 +26,9 @@ __all__ = [
     "FLAT_PREFIXES",
     "FORM_RESERVED",
     "HOSTS",
+    "IDENTIFIERS",
     "LIMITS",
+    "LINKING_CALLS",
     "OVERRIDE_PROPERTIES",
     "REGION_PATH",
     "RESERVED_PREFIXES",
@@ -38,6 +41,8 @@ __all__ = [
     "Field",
     "FieldType",
     "Host",
+    "Identifier",
+    "IdentifierRole",
     "Limit",
     "Region",
     "ReservedName",

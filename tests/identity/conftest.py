@@ -1,6 +1,5 @@
 """Previews of messages given as dictionaries, without a table or a plan around them."""
 
-import json
 from datetime import UTC, datetime
 
 import polars as pl
@@ -8,31 +7,23 @@ import pytest
 
 from cio_frames.identity import Settings
 from cio_frames.identity.known_people import export
-from cio_frames.identity.messages import Sheet, Slips, slips
+from cio_frames.identity.messages import IdentityColumns
 from cio_frames.identity.preview import Premise, preview
+from tests.identity.decoding import columns_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-def sheet(place, call, messages):
-    """Return messages as a sheet; row numbers are their positions."""
-    frame = pl.DataFrame(
-        {
-            "row": range(len(messages)),
-            "message": [json.dumps(message) for message in messages],
-            "message_id": [message.get("messageId") for message in messages],
-            "form": ["form-1"] * len(messages),
-        },
-        schema={"row": pl.Int64, "message": pl.String, "message_id": pl.String, "form": pl.String},
-    )
-    return Sheet(plan=place, call=call, messages=frame)
 
 
 def previewed(plans, *, known=None, settings=None, largest=100, whole=False):
     """Return the preview of plans, each a call with its messages."""
     parts, first = [], 0
     for place, (call, messages) in enumerate(plans):
-        parts.append(slips(sheet(place, call, messages), first=first, whole=whole))
+        if call == "form":  # a submission has no other keys, and its form in the path
+            sent = [{"formId": "form-1", "data": message["data"]} for message in messages]
+        else:
+            sent = messages
+        columns = columns_of(call, sent, whole=whole)
+        parts.append(IdentityColumns.of(columns, plan=place, first=first))
         first += len(messages)
     premise = Premise(
         settings=settings or Settings(),
@@ -41,7 +32,7 @@ def previewed(plans, *, known=None, settings=None, largest=100, whole=False):
         largest=largest,
         whole=whole,
     )
-    return preview(Slips.joined(parts), premise, calls=[call for call, _ in plans])
+    return preview(IdentityColumns.joined(parts), premise, calls=[call for call, _ in plans])
 
 
 @pytest.fixture

@@ -393,7 +393,7 @@ def comparable(found):
     changes = found.changes.drop("number").with_columns(
         pl.col("person").is_null(), pl.col("other").replace(dict(found.names))
     )
-    counted = found.counted.with_columns(pl.col("person").replace(names))
+    counted = found.event_counts.with_columns(pl.col("person").replace(names))
     frames = {
         "people": found.people.drop("person"), "merges": found.merges,
         "conflicts": found.conflicts, "groups": found.groups,

@@ -3,8 +3,8 @@
 import pytest
 
 from cio_frames.identity import Settings, plan_order
-from cio_frames.identity.explain import story
-from cio_frames.identity.plan_order import Loss
+from cio_frames.identity.explain import explain
+from cio_frames.identity.plan_order import OrderProblem
 
 
 def identify(user=None, visitor=None, **traits):
@@ -29,9 +29,9 @@ CALLS = [call for call, _ in MERGED]
 
 
 @pytest.mark.parametrize("who", ["u1", "A@x.co", "old", "v1"])
-def test_every_identifier_leads_to_the_whole_story(preview_of, who):
+def test_every_identifier_leads_to_the_whole_explain(preview_of, who):
     """A person is found by what they are called in the end, were called, or browsed under."""
-    told = story(preview_of(MERGED), who, calls=CALLS)
+    told = explain(preview_of(MERGED), who, calls=CALLS)
 
     assert told[0].startswith("Plan 0 (identify), row 0: u1 is new")
     assert any("old is merged into u1 and deleted for good" in line for line in told)
@@ -43,14 +43,14 @@ def test_every_identifier_leads_to_the_whole_story(preview_of, who):
 
 def test_a_story_counts_events_by_plan(preview_of):
     """Events are told as a number and an extent, not one by one."""
-    told = story(preview_of(MERGED), "u1", calls=CALLS)
+    told = explain(preview_of(MERGED), "u1", calls=CALLS)
 
     assert "Plan 1 (track), rows 0 to 2: 3 events of this person." in told
 
 
 def test_a_story_of_one_plan_has_row_numbers_only(preview_of):
     """Where there is one plan, it is not named."""
-    told = story(preview_of([("identify", [identify("u1")])]), "u1", calls=["identify"])
+    told = explain(preview_of([("identify", [identify("u1")])]), "u1", calls=["identify"])
 
     assert told[0].startswith("Row 0: u1 is new")
 
@@ -58,21 +58,21 @@ def test_a_story_of_one_plan_has_row_numbers_only(preview_of):
 def test_a_story_names_both_people_of_a_conflict(preview_of):
     """Who holds the e-mail is told by the name a reader knows."""
     rows = [identify("u1", email="a@x.co"), identify("u2", email="a@x.co")]
-    told = story(preview_of([("identify", rows)]), "u2", calls=["identify"])
+    told = explain(preview_of([("identify", rows)]), "u2", calls=["identify"])
 
     assert any("belongs to another person (u1)" in line for line in told)
 
 
 def test_a_story_of_a_visitor_ends_with_what_is_nobodys(preview_of):
     """A visitor whom nobody identifies has events of nobody."""
-    told = story(preview_of([("track", [track(None, "v1")])]), "v1", calls=["track"])
+    told = explain(preview_of([("track", [track(None, "v1")])]), "v1", calls=["track"])
 
     assert told == ["In the end: the visitor v1 stays anonymous, with 1 event that is nobody's."]
 
 
 def test_a_story_of_nobody_says_so(preview_of):
     """An identifier that no row names has no story."""
-    told = story(preview_of([("identify", [identify("u1")])]), "u7", calls=["identify"])
+    told = explain(preview_of([("identify", [identify("u1")])]), "u7", calls=["identify"])
 
     assert told == ["No row names u7, and nobody in the workspace has that identifier."]
 
@@ -80,7 +80,7 @@ def test_a_story_of_nobody_says_so(preview_of):
 def test_a_long_story_is_cut(preview_of):
     """After many steps the rest is counted."""
     rows = [identify("u1", f"v{n}") for n in range(90)]
-    told = story(preview_of([("identify", rows)]), "u1", calls=["identify"])
+    told = explain(preview_of([("identify", rows)]), "u1", calls=["identify"])
 
     assert len(told) < 70
     assert any("more steps, all in preview.changes" in line for line in told)
@@ -89,7 +89,7 @@ def test_a_long_story_is_cut(preview_of):
 def losses(preview_of, plans, **options):
     """Return what the order of plans loses, as kind, first and then."""
     found = preview_of(plans, **options)
-    lost = plan_order.losses(found, calls=[call for call, _ in plans])
+    lost = plan_order.order_problems(found, calls=[call for call, _ in plans])
     return [(loss.kind, loss.first, loss.then) for loss in lost], lost
 
 
@@ -137,7 +137,7 @@ def test_chains_are_flattened(preview_of):
     chain = [{"previousId": "b", "userId": "c"}, {"previousId": "a", "userId": "b"}]
     found = preview_of([("identify", rows), ("alias", chain)])
 
-    assert plan_order.chains(found).rows() == [(1, 1, "b", "c")]
+    assert plan_order.alias_chains(found).rows() == [(1, 1, "b", "c")]
 
 
 def test_a_cycle_of_aliases_has_an_end(preview_of):
@@ -146,7 +146,7 @@ def test_a_cycle_of_aliases_has_an_end(preview_of):
     cycle = [{"previousId": "a", "userId": "b"}, {"previousId": "b", "userId": "a"}]
     found = preview_of([("identify", rows), ("alias", cycle)])
 
-    assert plan_order.chains(found).rows() == [(1, 1, "a", "b")]
+    assert plan_order.alias_chains(found).rows() == [(1, 1, "a", "b")]
     assert found.merges.height == 1
 
 
@@ -155,12 +155,12 @@ def test_visitors_who_were_identified_long_ago_are_counted(preview_of):
     known = {"id": ["u1"], "anonymous_id": ["v1"]}
     found = preview_of([VISITS], known=known)
 
-    assert plan_order.strays(found) == 1
+    assert plan_order.unlinked_events(found) == 1
 
 
 def wish(first, then, kind="alias-too-early"):
     """Return a loss that wants one plan before another."""
-    return Loss(kind=kind, first=first, then=then, rows=1, sentence="")
+    return OrderProblem(kind=kind, first=first, then=then, rows=1, sentence="")
 
 
 @pytest.mark.parametrize(
@@ -179,13 +179,13 @@ def test_the_advised_order_fulfils_all_wishes(wishes, expected):
 
 def test_a_torn_plan_is_one_of_events():
     """Of two plans that want to be before each other, the events are those to be split."""
-    assert plan_order.torn([wish(1, 0, "late-events"), wish(0, 1, "created-bare")]) == (1,)
+    assert plan_order.must_split([wish(1, 0, "late-events"), wish(0, 1, "created-bare")]) == (1,)
 
 
 def test_sentences_tell_of_chains_and_strays():
     """What no order can mend is told too."""
-    late = Loss(kind="late-events", first=1, then=0, rows=1, sentence="plan 1 is late.")
-    told = plan_order.sentences([late], chains=2, strays=3)
+    late = OrderProblem(kind="late-events", first=1, then=0, rows=1, sentence="plan 1 is late.")
+    told = plan_order.sentences([late], chains=2, unlinked=3)
 
     assert told[0] == "Plan 1 is late."
     assert told[1].startswith("2 alias rows")

@@ -14,7 +14,9 @@ from cio_frames.spec import (
     CONTEXT,
     FORM_RESERVED,
     HOSTS,
+    IDENTIFIERS,
     LIMITS,
+    LINKING_CALLS,
     OVERRIDE_PROPERTIES,
     RESERVED_TRAITS,
     SEMANTIC_EVENTS,
@@ -185,7 +187,7 @@ def test_all_is_sorted_and_complete():
     classes = sorted(name for name in spec.__all__ if name[0].isupper() and not name.isupper())
     functions = sorted(name for name in spec.__all__ if name.islower())
     assert spec.__all__ == constants + classes + functions
-    modules = {"calls", "context", "fields", "limits", "names", "regions"}
+    modules = {"calls", "context", "fields", "identifiers", "limits", "names", "regions"}
     assert {name for name in vars(spec) if not name.startswith("_")} - modules == set(spec.__all__)
 
 
@@ -196,3 +198,22 @@ def test_the_body_is_a_field_of_the_call(call):
     if call.body is not None:
         assert paths[(call.body,)].type == "object"
         assert (call.body, "*") in paths
+
+
+@pytest.mark.parametrize("call", IDENTIFIERS)
+def test_identifiers_are_places_of_their_call(call):
+    """Each is a field of the call or any key below one, once, with a source; one is addressed."""
+    rows = IDENTIFIERS[call]
+    fields_ = {field.path for field in CALLS[call].fields}
+    assert len({row.path for row in rows}) == len(rows)
+    for row in rows:
+        assert row.path in fields_ or (*row.path[:-1], "*") in fields_
+        assert all(TAG.fullmatch(tag) for tag in row.source.split("; "))
+        assert _is_frozen(row)
+    assert any(row.addressed for row in rows)
+
+
+def test_every_call_with_a_verb_has_identifiers():
+    """No call is left out, and those that link are calls."""
+    assert set(IDENTIFIERS) == set(CALLS) - {"form_action"}
+    assert set(IDENTIFIERS) > LINKING_CALLS

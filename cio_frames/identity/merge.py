@@ -1,32 +1,24 @@
-"""Who an identify is about, and which identifiers that person has afterwards."""
+"""Which person an identify is about, which identifiers they have then, and merges of two people."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Final, Literal
 
 from cio_frames.identity import rules
 from cio_frames.identity.identifiers import Address
-from cio_frames.identity.merging import merge
 from cio_frames.identity.rules import Change, Rule
-from cio_frames.identity.state import Person
+from cio_frames.identity.settings import MERGED_EVENTS
+from cio_frames.identity.state import Event, Person, move
 from cio_frames.identity.store import Store
 
-Claims = Mapping[Literal["id", "email"], Address]
+Identifiers = Mapping[Literal["id", "email"], Address]
 Outcome = tuple[Person, list[Change]]
 
 OTHER: Final[Mapping[str, Literal["id", "email"]]] = {"id": "email", "email": "id"}
 
 
-def settle(store: Store, who: Address, claims: Claims) -> Outcome:
-    """Find or make the person an identify is about, and settle its identifiers (3.2).
-
-    Args:
-        store: The workspace.
-        who: The identifier the call addresses.
-        claims: The identifiers among its traits.
-
-    Returns:
-        The person whose attributes the call sets, and what happened to identifiers.
-    """
+def resolve_person(store: Store, who: Address, claims: Identifiers) -> Outcome:
+    """Find or create the person an identify is about, and set its identifiers (3.2)."""
     if who.kind == "cio_id":
         return _addressed_by_cio_id(store, who, claims)
     claim = claims.get(OTHER[who.kind])
@@ -101,7 +93,7 @@ def _two_people(
     return older, [change]
 
 
-def _addressed_by_cio_id(store: Store, who: Address, claims: Claims) -> Outcome:
+def _addressed_by_cio_id(store: Store, who: Address, claims: Identifiers) -> Outcome:
     """Addressed by cio_id, identifiers can be changed, yet not to somebody else's (3.1)."""
     person = store.people.by_cio[who.value]
     changes = [_updated(person, who)]
@@ -127,3 +119,73 @@ def _changed(person: Person, who: Address, claim: Address) -> Change:
 def _failed(rule: Rule, person: Person, claim: Address, *, other: Person | None = None) -> Change:
     other_id = None if other is None else other.cio_id
     return Change(rule, person=person.cio_id, key=person.label, other=other_id, subject=str(claim))
+
+
+def merge(
+    store: Store, primary: Person, secondary: Person, *, why: Literal["alias", "auto-merge"]
+) -> None:
+    """Merge `secondary` into `primary` and delete it (3.2a, 3.4)."""
+    keys = [str(key) for key in secondary.addresses()]
+    store.people.remove(secondary)
+    _inherit_identifiers(store, primary, secondary)
+    primary.fill(secondary.attributes, stamps=secondary.all_stamps())
+    moved = _move_events(store, primary, secondary)
+    lost = sum(event.times for event in secondary.events) - moved
+    _move_anonymous(store, primary, secondary)
+    _move_relationships(store, primary, secondary)
+    primary.devices = {**(secondary.devices or {}), **(primary.devices or {})} or None
+    store.merges.append({
+        "kept": primary.cio_id,
+        "kept_key": primary.label,
+        "removed": secondary.cio_id,
+        "removed_keys": keys,
+        "removed_existed": secondary.existed,
+        "why": why,
+        "irreversible": True,
+        "events_moved": moved,
+        "events_lost": lost,
+        "received_at": datetime.fromtimestamp(store.now, tz=UTC),
+        "number": store.number,
+    })  # fmt: skip
+
+
+def _inherit_identifiers(store: Store, primary: Person, secondary: Person) -> None:
+    """Fill an unset id or e-mail: identifiers are attributes that merge like others (3.4)."""
+    if primary.id is None and secondary.id is not None:
+        store.people.set_key(primary, "id", secondary.id)
+    if primary.email is None and secondary.email is not None:
+        store.people.set_key(primary, "email", secondary.email)
+
+
+def _move_events(store: Store, primary: Person, secondary: Person) -> int:
+    """Move the last 30 days of events, or all as the workspace is set; return how many."""
+    moved = 0
+    for event in secondary.events:
+        if _is_moved(store, event):
+            move(event, primary)
+            moved += event.times
+        else:
+            event.lost = True
+    return moved
+
+
+def _is_moved(store: Store, event: Event) -> bool:
+    if store.settings.merged_events == "all":
+        return True
+    return store.now - event.timestamp <= MERGED_EVENTS.seconds
+
+
+def _move_anonymous(store: Store, primary: Person, secondary: Person) -> None:
+    """Keep the anonymous ids with the person that is kept: nobody else can have them (3.3)."""
+    for anonymous_id in secondary.anonymous_ids:
+        store.visitors[anonymous_id].owner = primary
+    primary.anonymous_ids += secondary.anonymous_ids
+
+
+def _move_relationships(store: Store, primary: Person, secondary: Person) -> None:
+    """Move relationships: the sources do not say, so this is a setting."""
+    for record in list(secondary.objects):
+        if store.settings.merged_relationships == "move":
+            record.hand_over(secondary, primary)
+        else:
+            record.unrelate(secondary)
