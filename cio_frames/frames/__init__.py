@@ -1,9 +1,8 @@
 """Any table, as one polars.LazyFrame: the only door in."""
 
-from cio_frames.frames.column import ROW
+from cio_frames.frames.column import ROW, Note
 from cio_frames.frames.files import scan
 from cio_frames.frames.fingerprint import Fingerprint, fingerprint
-from cio_frames.frames.notes import Note
 from cio_frames.frames.read import AnyTable, PandasFrame, read
 from cio_frames.frames.streaming import collected
 from cio_frames.frames.table import Table

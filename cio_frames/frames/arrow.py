@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 from cio_frames.errors import ColumnTypeError, FrameReadError, StreamConsumedError
-from cio_frames.frames import values
+from cio_frames.frames import python_columns
 from cio_frames.frames.column import Bad, Column
 from cio_frames.frames.guests import is_read_once, named, refusal
 
@@ -109,16 +109,16 @@ def column(name: str, array: pa.ChunkedArray) -> Column:
     """
     wanted = target(array.type, name)
     if not _valid(array):
-        return values.column(name, _decoded(name, array))
+        return python_columns.column(name, _decoded(name, array))
     if wanted is None:
-        return values.column(name, python(array))
+        return python_columns.column(name, python(array))
     try:
         cast = array if wanted == array.type else cast_to(array, wanted)
     except (
         pa.ArrowNotImplementedError,
         pa.ArrowInvalid,
     ):  # there is no such cast, or a value does not fit
-        return values.column(name, python(array))
+        return python_columns.column(name, python(array))
     return Column(series=pl.Series(name, pl.from_arrow(cast)))
 
 
@@ -178,7 +178,9 @@ def _is_odd(kind: pa.DataType) -> bool:
         pa.types.is_map(kind)
         or pa.types.is_union(kind)
         or pa.types.is_interval(kind)
-        or (pa.types.is_decimal(kind) and (kind.scale < 0 or kind.precision > values.DIGITS))
+        or (
+            pa.types.is_decimal(kind) and (kind.scale < 0 or kind.precision > python_columns.DIGITS)
+        )
         or (isinstance(kind, pa.BaseExtensionType) and kind.extension_name in LOOKED_AT)
     )
 

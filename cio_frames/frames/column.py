@@ -3,11 +3,30 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 import polars as pl
 
 from cio_frames.errors import ColumnNamesError, FrameError
-from cio_frames.frames.notes import Note, Severity
+
+Severity = Literal["info", "warn", "reject"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """One conversion made at the door, or one reason why rows cannot be sent.
+
+    `rows` is filled for severity "reject" only: the value of `column` is null in those rows, so
+    whoever checks the table must leave them out.
+    """
+
+    code: str
+    message: str
+    severity: Severity = "info"
+    column: str | None = None
+    count: int = 0
+    rows: tuple[int, ...] = ()
+
 
 ROW = "__row__"
 

@@ -10,9 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from math import isinf
 from types import MappingProxyType, NoneType
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from cio_frames.frames.column import Bad, encodable
 
@@ -171,8 +174,6 @@ def _list(value: Sequence[object], walk: Walk, level: int) -> list[Any]:
 
 
 def _set(value: set[object] | frozenset[object], walk: Walk, level: int) -> list[Any]:
-    from cio_frames.frames.json_text import json_text
-
     if level >= LEVELS:
         raise BadValueError("type.too-deep")
     walk.done.add("type.set-sorted")
@@ -276,5 +277,76 @@ BUILTIN: Mapping[type, Reader] = MappingProxyType(
         defaultdict: _dict,
         MappingProxyType: _dict,
         Bad: _bad,
+    }
+)
+
+
+EXACT = 2**53  # the largest range of integers that a reader of JSON numbers keeps exactly
+DIGITS = 15  # of a decimal that survives being read as a float
+
+_ENCODE = msgspec.json.Encoder(order="sorted").encode
+
+
+def json_text(value: Any, walk: Walk) -> str:
+    """Return the JSON of a plain value: keys sorted, null members left out.
+
+    What JSON cannot say as it is (infinite numbers, numbers that a reader would round, times
+    without a zone) is written the way typed columns are, and told in `walk.done`.
+    """
+    return _ENCODE(_writable(value, walk)).decode()
+
+
+def _writable(value: Any, walk: Walk) -> Any:
+    write = WRITERS.get(type(value))
+    return value if write is None else write(value, walk)
+
+
+def _json_members(value: dict[str, Any], walk: Walk) -> dict[str, Any]:
+    members = {key: _writable(item, walk) for key, item in value.items()}
+    return {key: item for key, item in members.items() if item is not None}
+
+
+def _json_items(value: list[Any], walk: Walk) -> list[Any]:
+    return [_writable(item, walk) for item in value]
+
+
+def _json_float(value: float, walk: Walk) -> float | None:
+    if isinf(value):
+        walk.done.add("number.not-finite")
+        return None
+    return value + 0.0  # turns -0.0 into 0.0
+
+
+def _json_integer(value: int, walk: Walk) -> int | str:
+    if abs(value) <= EXACT:
+        return value
+    walk.done.add("number.as-text")
+    return str(value)
+
+
+def _json_decimal(value: Decimal, walk: Walk) -> int | float | str:
+    if abs(value.adjusted()) <= DIGITS:
+        text = f"{value:f}"
+        short = text.rstrip("0").rstrip(".") if "." in text else text
+        if len(short.lstrip("-0.").replace(".", "")) <= DIGITS:
+            return float(short) if "." in short else int(short)
+    walk.done.add("number.as-text")
+    return str(value)
+
+
+def _json_instant(value: datetime, walk: Walk) -> str:
+    if value.tzinfo is None:
+        walk.done.add("time.naive")
+    return value.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+WRITERS: Mapping[type, Callable[[Any, Walk], Any]] = MappingProxyType(
+    {
+        dict: _json_members,
+        list: _json_items,
+        float: _json_float,
+        int: _json_integer,
+        Decimal: _json_decimal,
+        datetime: _json_instant,
     }
 )

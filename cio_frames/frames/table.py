@@ -8,9 +8,8 @@ from typing import Any, Literal
 import polars as pl
 
 from cio_frames.errors import FrameError, translated
-from cio_frames.frames.column import ROW
+from cio_frames.frames.column import ROW, Note
 from cio_frames.frames.file_stamp import Stamp
-from cio_frames.frames.notes import Note
 from cio_frames.frames.pandas import append
 from cio_frames.frames.streaming import collected, stream
 from cio_frames.frames.threads import ahead

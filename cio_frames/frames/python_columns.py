@@ -9,10 +9,8 @@ from typing import Any
 import polars as pl
 from polars.datatypes import DataTypeClass
 
-from cio_frames.frames.column import Bad, Column, note
-from cio_frames.frames.json_text import EXACT, json_text
-from cio_frames.frames.notes import Note
-from cio_frames.frames.python_values import Walk, plain, readers
+from cio_frames.frames.column import Bad, Column, Note, note
+from cio_frames.frames.python_values import EXACT, Walk, json_text, plain, readers
 
 KEYS = 100  # dictionaries with more keys than this, taken together, are no struct
 DIGITS = 38  # of a decimal column
