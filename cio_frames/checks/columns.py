@@ -8,8 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from cio_frames.checks.check import ByColumn, ByTable, Check, Scope
-from cio_frames.checks.found import about, listed
+from cio_frames.checks.check import ByColumn, ByTable, Check, Scope, about, listed
 from cio_frames.checks.texts import stands_for_nothing
 from cio_frames.mapping import Slot
 from cio_frames.values import as_text, has_text

@@ -2,8 +2,16 @@
 
 import polars as pl
 
-from cio_frames.checks.check import ByTable, ByText, ByValue, Check, Repair, Scope
-from cio_frames.checks.found import FOUND_SCHEMA, found
+from cio_frames.checks.check import (
+    FOUND_SCHEMA,
+    ByTable,
+    ByText,
+    ByValue,
+    Check,
+    Repair,
+    Scope,
+    found,
+)
 from cio_frames.checks.identifiers import EMAIL, EMAILS, PEOPLE, blank, is_id, is_text, text
 from cio_frames.checks.nested import UNUSUAL
 from cio_frames.mapping import MessageMapping, Slot

@@ -2,8 +2,7 @@
 
 import polars as pl
 
-from cio_frames.checks.check import ByTable, Check, Scope
-from cio_frames.checks.found import FOUND_SCHEMA, about, found, listed
+from cio_frames.checks.check import FOUND_SCHEMA, ByTable, Check, Scope, about, found, listed
 from cio_frames.checks.id_formats import PROFILES
 from cio_frames.checks.identifiers import PEOPLE, is_id, is_text, text
 from cio_frames.frames import ROW

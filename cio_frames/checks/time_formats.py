@@ -5,8 +5,17 @@ from functools import partial
 
 import polars as pl
 
-from cio_frames.checks.check import ByTable, ByValue, Check, Repair, Scope
-from cio_frames.checks.found import FOUND_SCHEMA, about, found, listed
+from cio_frames.checks.check import (
+    FOUND_SCHEMA,
+    ByTable,
+    ByValue,
+    Check,
+    Repair,
+    Scope,
+    about,
+    found,
+    listed,
+)
 from cio_frames.checks.identifiers import is_text
 from cio_frames.mapping import MessageMapping, Slot
 from cio_frames.values import EPOCH_UNITS, epoch_unit, instant, iso

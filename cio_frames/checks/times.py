@@ -4,8 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from cio_frames.checks.check import ByColumn, ByTable, ByValue, Check, Scope
-from cio_frames.checks.found import about, listed
+from cio_frames.checks.check import ByColumn, ByTable, ByValue, Check, Scope, about, listed
 from cio_frames.checks.identifiers import PEOPLE, blank, is_text, text
 from cio_frames.checks.time_formats import in_other_form
 from cio_frames.frames import ROW
