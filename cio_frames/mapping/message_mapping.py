@@ -1,12 +1,15 @@
 """What feeds what: the places of a message and the columns they are filled from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import polars as pl
 
+from cio_frames.errors import CioError, FrameError, MappingError, translated
 from cio_frames.frames import ROW
+from cio_frames.frames.table import RUN_IT_ALONE
 from cio_frames.spec import Call, FieldType
 from cio_frames.values import Frame, out_of_range, with_instant
 
@@ -158,3 +161,25 @@ def _rewritten(slot: Slot, *, schema: pl.Schema, expr: pl.Expr | None) -> Slot:
     if expr is None:
         return slot
     return replace(slot, expr=expr, dtype=dtype_of(expr, schema))
+
+
+@contextmanager
+def computing(mapping: MessageMapping) -> Iterator[None]:
+    """Turn what is raised while fields are computed into an error without values in it.
+
+    Raises:
+        MappingError: One of the user's expressions, or a step of their lazy frame, fails.
+        FrameError: There are no expressions, so it is the table that cannot be read.
+    """
+    has_expressions = any(slot.how == "expression" for slot in mapping.slots)
+
+    def failed(kind: str) -> CioError:
+        if has_expressions:
+            return MappingError(
+                f"The fields cannot be computed ({kind}): an expression, or a step of the lazy "
+                "frame, fails on some rows. Run it alone with frame.select(...) to see where."
+            )
+        return FrameError(f"The table failed while it was read ({kind}). {RUN_IT_ALONE}")
+
+    with translated(failed, others=has_expressions):
+        yield

@@ -9,9 +9,8 @@ import polars as pl
 
 from cio_frames.errors import FieldConflictError, MappingError, NoIdentifierError
 from cio_frames.frames import ROW
-from cio_frames.mapping.hashing import hashed
 from cio_frames.mapping.message_mapping import MessageMapping, Nulls, Role, Slot
-from cio_frames.mapping.sources import Value, demand, source, zone
+from cio_frames.mapping.sources import Value, demand, hashed, source, zone
 from cio_frames.mapping.suggest import Proposal
 from cio_frames.spec import FLAT_PREFIXES, Call, Field, folded
 
