@@ -9,8 +9,14 @@ from cio_frames.validation.findings import (
     reasons,
     worst_first,
 )
-from cio_frames.validation.run_checks import Checked, check, check_messages
-from cio_frames.validation.whole import Gathering, check_call, check_table
+from cio_frames.validation.run_checks import (
+    Checked,
+    Gathering,
+    check,
+    check_call,
+    check_messages,
+    check_table,
+)
 
 __all__ = [
     "BLOCKING",
