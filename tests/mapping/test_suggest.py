@@ -137,10 +137,10 @@ def test_a_table_without_rows_is_read_by_its_names():
 
 
 def test_suggestions_come_in_the_users_library(frame_of):
-    """`cio.propose` answers with a frame: pandas for pandas, else polars."""
+    """`cio.suggest` answers with a frame: pandas for pandas, else polars."""
     frame = frame_of({"userId": ["u1"], "plan": ["pro"]})
 
-    found = cio.propose(frame, "identify")
+    found = cio.suggest(frame, "identify")
 
     assert type(found).__module__.split(".")[0] == type(frame).__module__.split(".")[0].replace(
         "pyarrow", "polars"
@@ -152,7 +152,7 @@ def test_suggestions_come_in_the_users_library(frame_of):
 def test_suggestions_for_no_call_name_the_nearest():
     """A misspelt call is an error that names the one that was meant."""
     with pytest.raises(MappingError, match="Did you mean 'track'"):
-        cio.propose(pl.DataFrame({"id": ["u"]}), "trak")
+        cio.suggest(pl.DataFrame({"id": ["u"]}), "trak")
 
 
 def test_a_verb_without_identifiers_takes_the_proposals():
