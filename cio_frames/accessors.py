@@ -15,7 +15,7 @@ import polars as pl
 
 from cio_frames.checks import Checks
 from cio_frames.frames import AnyTable, read
-from cio_frames.mapping import Ask, Body, Nulls, Value
+from cio_frames.mapping import Body, CallArguments, Nulls, Value
 from cio_frames.plan import Plan, make
 
 Context = Mapping[str, Value] | Sequence[str] | None
@@ -84,7 +84,7 @@ class Frame:
             >>> people.cio.identify(user_id="id").payloads()[0]["traits"]
             {'plan': 'pro'}
         """
-        ask = Ask(
+        ask = CallArguments(
             fields={
                 "user_id": user_id,
                 "anonymous_id": anonymous_id,
@@ -148,7 +148,7 @@ class Frame:
             >>> plan.payloads()[0]["properties"]
             {'total': 9.5}
         """
-        ask = Ask(
+        ask = CallArguments(
             fields={
                 "event": event,
                 "user_id": user_id,
@@ -212,7 +212,7 @@ class Frame:
             >>> views.cio.page(user_id="user").payloads()[0]["properties"]
             {'url': 'https://example.com/a'}
         """
-        ask = Ask(
+        ask = CallArguments(
             fields={
                 "name": name,
                 "user_id": user_id,
@@ -276,7 +276,7 @@ class Frame:
             >>> views.cio.screen(name="screen", user_id="user").payloads()[0]["name"]
             'Home'
         """
-        ask = Ask(
+        ask = CallArguments(
             fields={
                 "name": name,
                 "user_id": user_id,
@@ -346,7 +346,7 @@ class Frame:
             >>> plan.payloads()[0]["traits"]
             {'relationshipAttributes': {'role': 'admin'}}
         """
-        ask = Ask(
+        ask = CallArguments(
             fields={
                 "group_id": group_id,
                 "user_id": user_id,
@@ -406,7 +406,7 @@ class Frame:
             >>> merges.cio.alias(previous_id="old", user_id="new").payloads()[0]["previousId"]
             'a'
         """
-        ask = Ask(
+        ask = CallArguments(
             fields={
                 "previous_id": previous_id,
                 "user_id": user_id,
@@ -454,7 +454,7 @@ class Frame:
             >>> sent.cio.form(form_id=cio.lit("contact"), email="email").payloads()
             [{'data': {'email': 'ada@example.com', 'topic': 'sales'}}]
         """
-        ask = Ask(
+        ask = CallArguments(
             fields={"form_id": form_id, "email": email, "id": id},
             body=fields,
             timezone=timezone,

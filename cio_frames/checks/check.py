@@ -9,7 +9,7 @@ from typing import Literal
 import polars as pl
 
 from cio_frames.frames import ROW, collected
-from cio_frames.mapping import MessageMapping, Slot
+from cio_frames.mapping import FieldMapping, MessageMapping
 
 Severity = Literal["refuse", "reject", "warn", "info"]
 SEVERITIES: tuple[Severity, ...] = ("refuse", "reject", "warn", "info")
@@ -46,7 +46,7 @@ class ByValue:
             tested without one, and where the slot holds no text.
     """
 
-    bad: Callable[[Slot, Scope], pl.Expr | None]
+    bad: Callable[[FieldMapping, Scope], pl.Expr | None]
     gate: str | Callable[[pl.Expr], pl.Expr] = ""
 
 
@@ -64,7 +64,7 @@ class ByText:
         shown: The part of the text to show; all of it without.
     """
 
-    slots: Callable[[Slot, Scope], bool]
+    slots: Callable[[FieldMapping, Scope], bool]
     gate: str
     bad: Callable[[pl.Expr], pl.Expr]
     numbers: Callable[[pl.Expr], pl.Expr] | None = None
@@ -82,7 +82,7 @@ class ByRow:
 class ByColumn:
     """A test of a column by its name and type alone; `bad` gives the evidence, or None."""
 
-    bad: Callable[[Slot, Scope], str | None]
+    bad: Callable[[FieldMapping, Scope], str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +142,7 @@ class Repair:
         sentence: What it does, for the report.
     """
 
-    change: Callable[[Slot, MessageMapping], pl.Expr | None]
+    change: Callable[[FieldMapping, MessageMapping], pl.Expr | None]
     safe: bool
     sentence: str
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from cio_frames.checks.check import ByColumn, ByTable, Check, Scope, about, listed
 from cio_frames.checks.texts import stands_for_nothing
-from cio_frames.mapping import Slot
+from cio_frames.mapping import FieldMapping
 from cio_frames.values import as_text, has_text
 
 LEFT_OVER = re.compile(
@@ -35,32 +35,32 @@ class Measure:
     """Something that is counted in each column."""
 
     name: str
-    of: Callable[[Slot], pl.Expr | None]
+    of: Callable[[FieldMapping], pl.Expr | None]
 
 
-def _of_text(count: Callable[[pl.Expr], pl.Expr]) -> Callable[[Slot], pl.Expr | None]:
+def _of_text(count: Callable[[pl.Expr], pl.Expr]) -> Callable[[FieldMapping], pl.Expr | None]:
     return lambda slot: count(pl.col(slot.name)).sum() if _is_text(slot) else None
 
 
-def _is_text(slot: Slot) -> bool:
+def _is_text(slot: FieldMapping) -> bool:
     return slot.dtype == pl.String and not slot.json
 
 
-def _least(slot: Slot) -> pl.Expr | None:
+def _least(slot: FieldMapping) -> pl.Expr | None:
     return _told(slot, _filled(slot).min())
 
 
-def _most(slot: Slot) -> pl.Expr | None:
+def _most(slot: FieldMapping) -> pl.Expr | None:
     return _told(slot, _filled(slot).max())
 
 
-def _told(slot: Slot, value: pl.Expr) -> pl.Expr | None:
+def _told(slot: FieldMapping, value: pl.Expr) -> pl.Expr | None:
     if not has_text(slot.dtype) or slot.dtype == pl.Categorical:
         return None
     return as_text(value, dtype=slot.dtype)
 
 
-def _filled(slot: Slot) -> pl.Expr:
+def _filled(slot: FieldMapping) -> pl.Expr:
     """Return the values of a column, NaN as what it is sent as: nothing."""
     values = pl.col(slot.name)
     return values.fill_nan(None) if slot.dtype.is_float() else values
@@ -87,7 +87,7 @@ MEASURES = (
 )
 
 
-def _columns(scope: Scope) -> Iterator[Slot]:
+def _columns(scope: Scope) -> Iterator[FieldMapping]:
     return (
         slot
         for slot in scope.mapping.slots
@@ -175,7 +175,7 @@ def _by_measures(judge: Judge) -> ByTable:
     return ByTable(gather=_measured, conclude=partial(_judged, judge=judge))
 
 
-def _left_over(slot: Slot, _: Scope) -> str | None:
+def _left_over(slot: FieldMapping, _: Scope) -> str | None:
     is_one = slot.role == "body" and slot.column and LEFT_OVER.match(slot.column)
     return slot.column if is_one else None
 

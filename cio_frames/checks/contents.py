@@ -8,7 +8,7 @@ import polars as pl
 from cio_frames.checks.check import ByCall, ByRow, ByValue, Check, Repair, Scope
 from cio_frames.checks.identifiers import blank, text
 from cio_frames.checks.nested import UNUSUAL
-from cio_frames.mapping import MessageMapping, Slot
+from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.spec import LIMITS, SEMANTIC_EVENTS
 
 DESTRUCTIVE = tuple(name for name, event in SEMANTIC_EVENTS.items() if event.destructive)
@@ -16,36 +16,36 @@ ACTING = tuple(name for name, event in SEMANTIC_EVENTS.items() if not event.dest
 SEMANTIC = rf"^\s*(?:{'|'.join(map(re.escape, SEMANTIC_EVENTS))})\s*$"
 
 
-def _event(slot: Slot) -> bool:
+def _event(slot: FieldMapping) -> bool:
     return slot.argument == "event"
 
 
-def _event_missing(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _event_missing(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not _event(slot):
         return None
     return pl.col(slot.name).is_null() | blank(text(slot, scope))
 
 
-def _event_padded(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _event_padded(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     return text(slot, scope).str.contains(r"^\s|\s$") if _event(slot) else None
 
 
-def _event_long(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _event_long(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     limit = LIMITS["event_name_bytes"].value
     return text(slot, scope).str.len_bytes() > limit if _event(slot) else None
 
 
-def _event_destructive(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _event_destructive(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     refused = [name for name in DESTRUCTIVE if name not in scope.allow]
     return text(slot, scope).str.strip_chars().is_in(refused) if _event(slot) else None
 
 
-def _event_acting(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _event_acting(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     allowed = [name for name in DESTRUCTIVE if name in scope.allow]
     return text(slot, scope).str.strip_chars().is_in([*ACTING, *allowed]) if _event(slot) else None
 
 
-def _event_trimmed(slot: Slot, _: MessageMapping) -> pl.Expr | None:
+def _event_trimmed(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     return slot.expr.cast(pl.String).str.strip_chars() if _event(slot) else None
 
 
@@ -69,7 +69,7 @@ def _no_object_type(scope: Scope) -> str | None:
     return "every row" if untyped and not taken else None
 
 
-def _incomplete(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _incomplete(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     """Tell of each event that acts whether something it needs is missing."""
     if not _event(slot):
         return None

@@ -6,7 +6,7 @@ import polars as pl
 
 from cio_frames.checks.check import ByColumn, ByMessage, ByValue, Check, Scope
 from cio_frames.checks.identifiers import IDS, is_text, text
-from cio_frames.mapping import Slot
+from cio_frames.mapping import FieldMapping
 from cio_frames.spec import LIMITS
 from cio_frames.values import anywhere, exact_as_double, has_text
 
@@ -14,15 +14,15 @@ STATE = ("identify", "group")
 TEXTS = ("id", "text", "email")
 
 
-def _infinite(slot: Slot, _: Scope) -> pl.Expr | None:
+def _infinite(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     return _inside(slot, lambda v, dtype: v.is_infinite() if dtype.is_float() else None)
 
 
-def _nan(slot: Slot, _: Scope) -> pl.Expr | None:
+def _nan(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     return _inside(slot, lambda v, dtype: v.is_nan() if dtype.is_float() else None)
 
 
-def _large(slot: Slot, _: Scope) -> pl.Expr | None:
+def _large(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     return _inside(slot, _inexact)
 
 
@@ -31,32 +31,34 @@ def _inexact(values: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
     return ~exact_as_double(values, dtype=dtype) if counted else None
 
 
-def _unsupported(slot: Slot, _: Scope) -> pl.Expr | None:
+def _unsupported(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     return _inside(
         slot,
         lambda v, dtype: v.is_not_null() if isinstance(dtype, pl.Binary | pl.Object) else None,
     )
 
 
-def _inside(slot: Slot, test: Callable[[pl.Expr, pl.DataType], pl.Expr | None]) -> pl.Expr | None:
+def _inside(
+    slot: FieldMapping, test: Callable[[pl.Expr, pl.DataType], pl.Expr | None]
+) -> pl.Expr | None:
     if slot.role not in ("body", "context"):
         return None
     return anywhere(pl.col(slot.name), dtype=slot.dtype, test=test)
 
 
-def _untextual(slot: Slot, _: Scope) -> str | None:
+def _untextual(slot: FieldMapping, _: Scope) -> str | None:
     is_text_field = slot.role == "field" and slot.type in TEXTS and slot.argument not in IDS
     wrong = not (has_text(slot.dtype) or slot.dtype == pl.Null) or slot.json
     return f"{slot.dtype}" if is_text_field and wrong else None
 
 
-def _long_value(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _long_value(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     if slot.role != "body" or scope.mapping.call.name not in STATE or not is_text(slot):
         return None
     return text(slot, scope).str.len_bytes() > LIMITS["value_bytes"].value
 
 
-def _form_value(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _form_value(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     wrong = slot.json or not (has_text(slot.dtype) or slot.dtype == pl.Null)
     is_field = scope.mapping.call.name == "form" and slot.role == "body"
     return pl.col(slot.name).is_not_null() if is_field and wrong else None

@@ -6,7 +6,7 @@ import polars as pl
 
 from cio_frames.checks.check import ByValue, Check, Repair, Scope
 from cio_frames.checks.identifiers import BLANK, EMAIL, EMAILS, blank, is_text, text
-from cio_frames.mapping import MessageMapping, Slot
+from cio_frames.mapping import FieldMapping, MessageMapping
 
 WRAPPED = r"^(?:mailto:|<)|[>.,;]$|^[\"'].*[\"']$"
 AROUND = r"^\s*(?:mailto:|[<\"'])|[>.,;]\s*$"
@@ -14,12 +14,12 @@ AROUND = r"^\s*(?:mailto:|[<\"'])|[>.,;]\s*$"
 SHELL = r"^(?:(?i)mailto:|[<\"'])+|[>.,;\"']+$"
 
 
-def is_address(slot: Slot) -> bool:
+def is_address(slot: FieldMapping) -> bool:
     """Tell whether a slot holds e-mail addresses as text."""
     return slot.path in EMAILS and is_text(slot)
 
 
-def _placeholder(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _placeholder(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     return _nobody(text(slot, scope)) if is_address(slot) else None
 
 
@@ -39,7 +39,7 @@ NOBODY = (
 NOTHING = rf"{BLANK}|(?i)^\s*(?:{'|'.join(map(re.escape, NOBODY))})\s*$"
 
 
-def _wrapped(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _wrapped(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not is_address(slot):
         return None
     return _is_wrapped(text(slot, scope).str.strip_chars())
@@ -53,7 +53,7 @@ def _bare(values: pl.Expr) -> pl.Expr:
     return values.str.replace_all(SHELL, "").str.strip_chars()
 
 
-def _invalid(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _invalid(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not is_address(slot):
         return None
     values = text(slot, scope).str.strip_chars()
@@ -64,14 +64,14 @@ def _is_other(values: pl.Expr) -> pl.Expr:
     return ~values.cast(pl.String).str.strip_chars().str.contains(EMAIL)
 
 
-def _emptied(slot: Slot, _: MessageMapping) -> pl.Expr | None:
+def _emptied(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     if not is_address(slot):
         return None
     values = slot.expr.cast(pl.String)
     return pl.when(~_nobody(values)).then(values)
 
 
-def _unwrapped(slot: Slot, _: MessageMapping) -> pl.Expr | None:
+def _unwrapped(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     if not is_address(slot):
         return None
     values = slot.expr.cast(pl.String)

@@ -14,7 +14,7 @@ from cio_frames.checks.check import (
 )
 from cio_frames.checks.identifiers import EMAIL, EMAILS, PEOPLE, blank, is_id, is_text, text
 from cio_frames.checks.nested import UNUSUAL
-from cio_frames.mapping import MessageMapping, Slot
+from cio_frames.mapping import FieldMapping, MessageMapping
 
 FLOAT_TEXT = r"^-?\d+\.0+$"
 SCIENTIFIC = r"^-?\d(?:\.\d+)?[eE][+-]?\d{1,3}$"
@@ -27,15 +27,15 @@ OWNERS = ("user_id", "anonymous_id", "id")
 MOST = 0.5
 
 
-def _is_id_text(slot: Slot) -> bool:
+def _is_id_text(slot: FieldMapping) -> bool:
     return is_id(slot) and is_text(slot)
 
 
-def _of_id(slot: Slot, _: Scope) -> bool:
+def _of_id(slot: FieldMapping, _: Scope) -> bool:
     return _is_id_text(slot)
 
 
-def _negative(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _negative(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not is_id(slot):
         return None
     if slot.dtype.is_signed_integer() or slot.dtype.is_float():
@@ -43,7 +43,7 @@ def _negative(slot: Slot, scope: Scope) -> pl.Expr | None:
     return text(slot, scope).str.contains(NEGATIVE) if is_text(slot) else None
 
 
-def _address_like(slot: Slot, _: Scope) -> bool:
+def _address_like(slot: FieldMapping, _: Scope) -> bool:
     return is_text(slot) and (is_id(slot) or slot.path in EMAILS)
 
 
@@ -51,7 +51,7 @@ def _two_scripts(values: pl.Expr) -> pl.Expr:
     return values.str.contains(LATIN) & values.str.contains(OTHER_SCRIPT)
 
 
-def _named(slot: Slot, _: Scope) -> bool:
+def _named(slot: FieldMapping, _: Scope) -> bool:
     return slot.argument in PEOPLE and is_text(slot)
 
 
@@ -59,7 +59,7 @@ def _broken_address(values: pl.Expr) -> pl.Expr:
     return values.str.contains("@", literal=True) & ~values.str.strip_chars().str.contains(EMAIL)
 
 
-def _swapped(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _swapped(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     pair = _pair(scope.mapping)
     if pair is None or slot.name != pair[0].name:
         return None
@@ -72,7 +72,7 @@ def _crossed(person: pl.Expr, email: pl.Expr) -> pl.Expr:
     return person.str.strip_chars().str.contains(EMAIL) & other
 
 
-def _pair(mapping: MessageMapping) -> tuple[Slot, Slot] | None:
+def _pair(mapping: MessageMapping) -> tuple[FieldMapping, FieldMapping] | None:
     """Return the slots of the id and of the address, where they are two columns of text."""
     person = mapping.find("user_id") or mapping.find("id")
     email = next((slot for slot in mapping.slots if slot.path in EMAILS), None)
@@ -81,7 +81,7 @@ def _pair(mapping: MessageMapping) -> tuple[Slot, Slot] | None:
     return None if person.column == email.column else (person, email)
 
 
-def _swap(slot: Slot, mapping: MessageMapping) -> pl.Expr | None:
+def _swap(slot: FieldMapping, mapping: MessageMapping) -> pl.Expr | None:
     pair = _pair(mapping)
     if pair is None or slot.name not in (pair[0].name, pair[1].name):
         return None
@@ -90,7 +90,7 @@ def _swap(slot: Slot, mapping: MessageMapping) -> pl.Expr | None:
     return pl.when(crossed).then(other.expr.cast(pl.String)).otherwise(slot.expr.cast(pl.String))
 
 
-def _without_point(slot: Slot, _: MessageMapping) -> pl.Expr | None:
+def _without_point(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     if not _is_id_text(slot):
         return None
     values = slot.expr.cast(pl.String)

@@ -6,7 +6,7 @@ import polars as pl
 
 from cio_frames.checks.check import ByColumn, ByRow, ByText, ByValue, Check, Repair, Scope
 from cio_frames.checks.nested import UNUSUAL
-from cio_frames.mapping import MessageMapping, Slot
+from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.spec import CALLS, LIMITS
 from cio_frames.values import as_text, has_text
 
@@ -24,17 +24,17 @@ EMAIL = r"^[^\s@,;<>:\"()\[\]\\]+@(?:[^\s@,;<>:\"()\[\]\\.]+\.)+[^\s@,;<>:\"()\[
 EXACT = 2**53
 
 
-def is_id(slot: Slot) -> bool:
+def is_id(slot: FieldMapping) -> bool:
     """Tell whether a slot holds an identifier."""
     return slot.argument in IDS
 
 
-def is_text(slot: Slot) -> bool:
+def is_text(slot: FieldMapping) -> bool:
     """Tell whether a slot holds text."""
     return slot.dtype in (pl.String, pl.Categorical) or isinstance(slot.dtype, pl.Enum)
 
 
-def text(slot: Slot, scope: Scope) -> pl.Expr:
+def text(slot: FieldMapping, scope: Scope) -> pl.Expr:
     """Return a slot's values as the text they are sent as."""
     return as_text(pl.col(slot.name), dtype=slot.dtype, timezone=scope.mapping.timezone)
 
@@ -63,41 +63,41 @@ def _needed(call: str) -> list[list[str]]:
     return list(groups.values())
 
 
-def _float(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _float(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not (is_id(slot) and slot.dtype.is_float()) or "id.float" in scope.mapping.repairs:
         return None
     values = pl.col(slot.name)
     return (values == values.round(0)) & (values.abs() <= EXACT)
 
 
-def _precision(slot: Slot, _: Scope) -> pl.Expr | None:
+def _precision(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     if not (is_id(slot) and slot.dtype.is_float()):
         return None
     values = pl.col(slot.name)
     return values.is_finite() & (values.abs() > EXACT)
 
 
-def _fractional(slot: Slot, _: Scope) -> pl.Expr | None:
+def _fractional(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     if not (is_id(slot) and slot.dtype.is_float()):
         return None
     values = pl.col(slot.name)
     return (values != values.round(0)) | ~values.is_finite()
 
 
-def _boolean(slot: Slot, _: Scope) -> str | None:
+def _boolean(slot: FieldMapping, _: Scope) -> str | None:
     return "true and false" if is_id(slot) and slot.dtype == pl.Boolean else None
 
 
-def _untextual(slot: Slot, _: Scope) -> str | None:
+def _untextual(slot: FieldMapping, _: Scope) -> str | None:
     wrong = not has_text(slot.dtype) or slot.dtype.is_temporal() or slot.json
     return f"{slot.dtype}" if is_id(slot) and wrong and slot.dtype != pl.Null else None
 
 
-def _placeholder(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _placeholder(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     return blank(text(slot, scope)) if is_id(slot) and is_text(slot) else None
 
 
-def _nobody(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _nobody(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     if slot.argument not in PEOPLE or not has_text(slot.dtype):
         return None
     return text(slot, scope).str.to_lowercase().is_in(NOBODY)
@@ -111,13 +111,13 @@ def _invisible(values: pl.Expr) -> pl.Expr:
     return values.str.strip_chars(" \t\r\n").str.contains(INVISIBLE)
 
 
-def _long(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _long(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not is_id(slot) or not has_text(slot.dtype):
         return None
     return text(slot, scope).str.len_bytes() > LIMITS["id_bytes"].value
 
 
-def _cio(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _cio(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     if slot.argument not in PEOPLE or not is_text(slot):
         return None
     return text(slot, scope).str.starts_with("cio_")
@@ -130,18 +130,18 @@ def _alias_to_itself(scope: Scope) -> pl.Expr | None:
     return text(previous, scope) == text(kept, scope)
 
 
-def _object_type(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _object_type(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     if slot.argument != "object_type_id":
         return None
     return ~text(slot, scope).str.contains(r"^[1-9]\d*$")
 
 
-def _no_message_id(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _no_message_id(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     is_message = slot.argument == "message_id" and is_text(slot)
     return blank(text(slot, scope)) if is_message else None
 
 
-def _whole(slot: Slot, _: MessageMapping) -> pl.Expr | None:
+def _whole(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     """Leave the column as it is: whole numbers are written without a point anyway.
 
     So the checks for fractions and lost digits still see what they look for.
@@ -149,21 +149,21 @@ def _whole(slot: Slot, _: MessageMapping) -> pl.Expr | None:
     return slot.expr if is_id(slot) and slot.dtype.is_float() else None
 
 
-def _stripped(slot: Slot, _: MessageMapping) -> pl.Expr | None:
+def _stripped(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     return slot.expr.cast(pl.String).str.strip_chars() if _repaired(slot) else None
 
 
-def _visible(slot: Slot, _: MessageMapping) -> pl.Expr | None:
+def _visible(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     if not _repaired(slot):
         return None
     return slot.expr.cast(pl.String).str.replace_all(INVISIBLE, "").str.strip_chars()
 
 
-def _is_mended(slot: Slot, _: Scope) -> bool:
+def _is_mended(slot: FieldMapping, _: Scope) -> bool:
     return _repaired(slot)
 
 
-def _repaired(slot: Slot) -> bool:
+def _repaired(slot: FieldMapping) -> bool:
     """Tell whether repairs of identifiers concern a slot: an address is one too, as a trait."""
     return (is_id(slot) or slot.path in EMAILS) and is_text(slot)
 

@@ -6,21 +6,21 @@ from cio_frames.checks.check import FOUND_SCHEMA, ByTable, Check, Scope, about, 
 from cio_frames.checks.id_formats import PROFILES
 from cio_frames.checks.identifiers import PEOPLE, is_id, is_text, text
 from cio_frames.frames import ROW
-from cio_frames.mapping import Slot
+from cio_frames.mapping import FieldMapping
 
 DIGITS = r"^\d+$"
 MANY = 20
 
 
-def _of_people(slot: Slot) -> bool:
+def _of_people(slot: FieldMapping) -> bool:
     return slot.argument in (*PEOPLE, "group_id")
 
 
-def _zero_slots(scope: Scope) -> list[Slot]:
+def _zero_slots(scope: Scope) -> list[FieldMapping]:
     return [slot for slot in scope.mapping.slots if _of_people(slot) and _countable(slot)]
 
 
-def _countable(slot: Slot) -> bool:
+def _countable(slot: FieldMapping) -> bool:
     return is_text(slot) or slot.dtype.is_integer() or slot.dtype.is_float()
 
 
@@ -34,7 +34,7 @@ def _data_widths(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     return _widths(rows, scope, slots=_data_slots(scope))
 
 
-def _data_slots(scope: Scope) -> list[Slot]:
+def _data_slots(scope: Scope) -> list[FieldMapping]:
     return [
         slot
         for slot in scope.mapping.slots
@@ -45,7 +45,7 @@ def _data_slots(scope: Scope) -> list[Slot]:
     ]
 
 
-def _widths(rows: pl.LazyFrame, scope: Scope, *, slots: list[Slot]) -> pl.LazyFrame | None:
+def _widths(rows: pl.LazyFrame, scope: Scope, *, slots: list[FieldMapping]) -> pl.LazyFrame | None:
     queries = [
         rows.select(
             pl.lit(slot.label).alias("column"),
@@ -119,13 +119,15 @@ def _beside(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     return pl.concat(queries) if queries else None
 
 
-def reference(slot: Slot, scope: Scope) -> pl.Series | None:
+def reference(slot: FieldMapping, scope: Scope) -> pl.Series | None:
     """Return what is known of the identifiers of a slot."""
     known = scope.reference.get(slot.label)
     return scope.reference.get(slot.argument or "") if known is None else known
 
 
-def _padded_twin(rows: pl.LazyFrame, slot: Slot, scope: Scope, other: Slot) -> pl.LazyFrame:
+def _padded_twin(
+    rows: pl.LazyFrame, slot: FieldMapping, scope: Scope, other: FieldMapping
+) -> pl.LazyFrame:
     values, twin = text(slot, scope), pl.col(other.name)
     padding = pl.when(twin.str.starts_with("0")).then(twin)  # empty cells cost no look
     bare = padding.str.strip_chars_start("0")
@@ -139,7 +141,9 @@ def _padded_twin(rows: pl.LazyFrame, slot: Slot, scope: Scope, other: Slot) -> p
     )
 
 
-def _padded_known(rows: pl.LazyFrame, slot: Slot, scope: Scope, known: pl.Series) -> pl.LazyFrame:
+def _padded_known(
+    rows: pl.LazyFrame, slot: FieldMapping, scope: Scope, known: pl.Series
+) -> pl.LazyFrame:
     padded = known.filter(known.str.contains(r"^0\d+$"))
     bare = padded.str.strip_chars_start("0").filter(padded.str.strip_chars_start("0") != "")
     values = text(slot, scope)

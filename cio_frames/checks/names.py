@@ -9,7 +9,7 @@ import polars as pl
 
 from cio_frames.checks.check import FOUND_SCHEMA, ByCall, ByColumn, ByTable, Check, Scope, found
 from cio_frames.checks.identifiers import text
-from cio_frames.mapping import Slot
+from cio_frames.mapping import FieldMapping
 from cio_frames.spec import (
     CALLS,
     FLAT_PREFIXES,
@@ -36,7 +36,7 @@ ENVELOPE = (
 ODD = re.compile(r"^[$\s]|\s$|[\x00-\x1f\x7f]|[.]{2}|^[.]|[.]$|[{}<>\"]")
 
 
-def _long_name(slot: Slot, _: Scope) -> str | None:
+def _long_name(slot: FieldMapping, _: Scope) -> str | None:
     name = ".".join(slot.path[1:])
     over = slot.role == "body" and len(name.encode()) > LIMITS["name_bytes"].value
     return f"{len(name.encode())} bytes" if over else None
@@ -48,11 +48,11 @@ def _many(scope: Scope) -> str | None:
     return f"{count} attributes" if many else None
 
 
-def _first_key(slot: Slot) -> str | None:
+def _first_key(slot: FieldMapping) -> str | None:
     return slot.path[1] if slot.role == "body" and len(slot.path) > 1 else None
 
 
-def _reserved(slot: Slot, scope: Scope) -> str | None:
+def _reserved(slot: FieldMapping, scope: Scope) -> str | None:
     row = RESERVED_TRAITS.get(_first_key(slot) or "")
     owner = {"identify": "person", "group": "object"}.get(scope.mapping.call.name)
     if row is not None:
@@ -81,7 +81,7 @@ _MEANT = {
 """What the name of a trait is meant as, where Customer.io gives one spelling of it a meaning."""
 
 
-def _nearly(slot: Slot, scope: Scope) -> str | None:
+def _nearly(slot: FieldMapping, scope: Scope) -> str | None:
     """Tell of a trait that is named nearly like one with a meaning, which is not there."""
     key = _first_key(slot)
     if scope.mapping.call.name != "identify" or key is None or len(slot.path) > 2:  # noqa: PLR2004
@@ -99,32 +99,32 @@ def _flat(key: str) -> bool:
     return key.startswith(FLAT_PREFIXES)
 
 
-def _envelope(slot: Slot, _: Scope) -> str | None:
+def _envelope(slot: FieldMapping, _: Scope) -> str | None:
     key = _first_key(slot)
     return key if key in ENVELOPE and slot.how != "constant" else None
 
 
-def _odd(slot: Slot, _: Scope) -> str | None:
+def _odd(slot: FieldMapping, _: Scope) -> str | None:
     is_odd = slot.role == "body" and any(ODD.search(part) or not part for part in slot.path[1:])
     return repr(slot.label) if is_odd else None
 
 
-def _stripped(slot: Slot, scope: Scope) -> str | None:
+def _stripped(slot: FieldMapping, scope: Scope) -> str | None:
     row = STRIPPED_TRAITS.get(_first_key(slot) or "")
     return row.effect if row and scope.mapping.call.name in STATE and not row.settable else None
 
 
-def _overriding(slot: Slot, scope: Scope) -> str | None:
+def _overriding(slot: FieldMapping, scope: Scope) -> str | None:
     row = OVERRIDE_PROPERTIES.get(_first_key(slot) or "")
     return row.effect if row and scope.mapping.call.name == "track" else None
 
 
-def _form_key(slot: Slot, scope: Scope) -> str | None:
+def _form_key(slot: FieldMapping, scope: Scope) -> str | None:
     row = FORM_RESERVED.get(_first_key(slot) or "")
     return row.effect if row and scope.mapping.call.name == "form" else None
 
 
-def _proposed(slot: Slot, _: Scope) -> str | None:
+def _proposed(slot: FieldMapping, _: Scope) -> str | None:
     return slot.reason if slot.how == "proposed" else None
 
 

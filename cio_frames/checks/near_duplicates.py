@@ -8,7 +8,7 @@ import polars as pl
 from cio_frames.checks.check import ByTable, Check, Scope
 from cio_frames.checks.identifiers import is_id, is_text, text
 from cio_frames.frames import ROW, collected
-from cio_frames.mapping import Slot
+from cio_frames.mapping import FieldMapping
 
 LOOK_ALIKES = dict(
     zip(
@@ -20,7 +20,7 @@ LOOK_ALIKES = dict(
 """Letters that look like Latin ones, and those (Unicode TR39, the letters that keyboards have)."""
 
 
-def _ids(scope: Scope) -> list[Slot]:
+def _ids(scope: Scope) -> list[FieldMapping]:
     return [slot for slot in scope.mapping.slots if is_id(slot) and is_text(slot)]
 
 

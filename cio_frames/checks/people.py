@@ -9,14 +9,14 @@ import polars.selectors as cs
 from cio_frames.checks.check import FOUND_SCHEMA, ByTable, Check, Scope, found
 from cio_frames.checks.identifiers import EMAILS, blank, is_text, text
 from cio_frames.frames import ROW
-from cio_frames.mapping import Slot
+from cio_frames.mapping import FieldMapping
 from cio_frames.spec import LIMITS
 from cio_frames.values import has_text
 
 OWNERS = ("user_id", "anonymous_id")
 
 
-def _person(scope: Scope) -> Slot | None:
+def _person(scope: Scope) -> FieldMapping | None:
     slots = [scope.mapping.find(name) for name in OWNERS]
     return next((slot for slot in slots if slot and has_text(slot.dtype)), None)
 
@@ -41,7 +41,7 @@ def _messages(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     return rows.select(pl.col(ROW).alias("row"), made.alias("key"))
 
 
-def _hash(slots: Sequence[Slot]) -> pl.Expr:
+def _hash(slots: Sequence[FieldMapping]) -> pl.Expr:
     return pl.struct(pl.col(slot.name) for slot in slots).hash()
 
 
@@ -93,11 +93,11 @@ def _pairs(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     return pairs.filter(~blank(pl.col("email"))).select(pl.all().hash()).unique()
 
 
-def _address(slot: Slot, scope: Scope) -> pl.Expr:
+def _address(slot: FieldMapping, scope: Scope) -> pl.Expr:
     return text(slot, scope).str.strip_chars().str.to_lowercase()
 
 
-def _pair(scope: Scope) -> tuple[Slot, Slot] | None:
+def _pair(scope: Scope) -> tuple[FieldMapping, FieldMapping] | None:
     person = _person(scope)
     email = next((slot for slot in scope.mapping.slots if slot.path in EMAILS), None)
     if scope.mapping.call.name != "identify" or person is None or email is None:
@@ -200,7 +200,7 @@ PEOPLE_CHECKS = (
 )  # fmt: skip
 
 
-def _alias_slots(scope: Scope) -> tuple[Slot, Slot] | None:
+def _alias_slots(scope: Scope) -> tuple[FieldMapping, FieldMapping] | None:
     previous, kept = scope.mapping.find("previous_id"), scope.mapping.find("user_id")
     if previous is None or kept is None or not (has_text(previous.dtype) and has_text(kept.dtype)):
         return None

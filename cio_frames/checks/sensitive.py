@@ -15,7 +15,7 @@ from cio_frames.checks.detectors import (
     Detector,
     has_card_length,
 )
-from cio_frames.mapping import Slot
+from cio_frames.mapping import FieldMapping
 from cio_frames.values import instance_of
 
 HEALTH = (
@@ -40,7 +40,7 @@ IDENTITY = (
 OPEN_ROLES = ("body", "context", "field")
 
 
-def _looked_at(slot: Slot, _: Scope) -> bool:
+def _looked_at(slot: FieldMapping, _: Scope) -> bool:
     return slot.role in OPEN_ROLES and slot.how != "hashed"
 
 
@@ -55,7 +55,7 @@ def _found(detector: Detector, *, numbers: bool = False) -> ByText:
 
 
 def _named(names: tuple[str, ...]) -> ByColumn:
-    def bad(slot: Slot, _: Scope) -> str | None:
+    def bad(slot: FieldMapping, _: Scope) -> str | None:
         if slot.role not in ("body", "context") or slot.how in ("hashed", "constant"):
             return None
         found = [name for name in _names(slot) if _words(name) in names]
@@ -64,7 +64,7 @@ def _named(names: tuple[str, ...]) -> ByColumn:
     return ByColumn(bad=bad)
 
 
-def _names(slot: Slot) -> Iterator[str]:
+def _names(slot: FieldMapping) -> Iterator[str]:
     yield slot.label
     yield slot.path[-1] if slot.path else ""
     yield from _fields(slot.dtype)

@@ -7,7 +7,7 @@ import polars as pl
 from cio_frames.checks.check import ByText, ByValue, Check, Repair, Scope
 from cio_frames.checks.identifiers import EMAILS, PLACEHOLDERS
 from cio_frames.checks.nested import UNUSUAL
-from cio_frames.mapping import MessageMapping, Slot
+from cio_frames.mapping import FieldMapping, MessageMapping
 
 _MISREAD = (
     "äöüßÄÖÜéèêëáàâãåæçñóòôõøúùûíîïÉÈÊÀÁÂÃÇÑØÅÆÓÔŠšŽž\u2019\u2018\u201c\u2013\u2014\u2026€£°·\u00a0"
@@ -22,13 +22,13 @@ PADDED = r"^\s|\s$"
 NAMES = ("event", "name")
 
 
-def is_open(slot: Slot) -> bool:
+def is_open(slot: FieldMapping) -> bool:
     """Tell whether a slot holds data of the user's that people read."""
     named = slot.role in ("body", "context") or slot.argument in NAMES
     return named and slot.how not in ("hashed", "constant")
 
 
-def is_open_text(slot: Slot) -> bool:
+def is_open_text(slot: FieldMapping) -> bool:
     """Tell whether a slot holds such data as plain text, which can be repaired."""
     return is_open(slot) and slot.dtype == pl.String and not slot.json
 
@@ -52,15 +52,15 @@ def _any_text(pattern: str) -> ByText:
     )
 
 
-def _looks_misread(slot: Slot, scope: Scope) -> bool:
+def _looks_misread(slot: FieldMapping, scope: Scope) -> bool:
     return is_open(slot) and "text.mojibake" not in scope.mapping.repairs
 
 
-def _is_json(slot: Slot, _: Scope) -> bool:
+def _is_json(slot: FieldMapping, _: Scope) -> bool:
     return is_open_text(slot)
 
 
-def _padded(slot: Slot, _: Scope) -> bool:
+def _padded(slot: FieldMapping, _: Scope) -> bool:
     return slot.role in ("body", "context") and is_open_text(slot) and slot.path not in EMAILS
 
 
@@ -85,25 +85,25 @@ _WORDS = sorted(
 )
 
 
-def _placeholder(slot: Slot, _: Scope) -> pl.Expr | None:
+def _placeholder(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     return stands_for_nothing(pl.col(slot.name)) if _padded(slot, _) else None
 
 
-def _empty(slot: Slot, _: Scope) -> pl.Expr | None:
+def _empty(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     return pl.col(slot.name) == "" if _padded(slot, _) else None
 
 
 def _changed(
     change: Callable[[pl.Expr], pl.Expr],
-) -> Callable[[Slot, MessageMapping], pl.Expr | None]:
+) -> Callable[[FieldMapping, MessageMapping], pl.Expr | None]:
     return lambda slot, _: change(slot.expr) if is_open_text(slot) else None
 
 
-def _stripped(slot: Slot, _: MessageMapping) -> pl.Expr | None:
+def _stripped(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     return slot.expr.str.strip_chars() if is_open_text(slot) and slot.role != "field" else None
 
 
-def _emptied(slot: Slot, _: MessageMapping) -> pl.Expr | None:
+def _emptied(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     if not is_open_text(slot) or slot.role == "field":
         return None
     return pl.when(~stands_for_nothing(slot.expr)).then(slot.expr)

@@ -17,7 +17,7 @@ from cio_frames.checks.check import (
     listed,
 )
 from cio_frames.checks.identifiers import is_text
-from cio_frames.mapping import MessageMapping, Slot
+from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.values import EPOCH_UNITS, epoch_unit, instant, iso
 
 SLASHED = (
@@ -33,7 +33,7 @@ UNIX_DAY = 25_569
 HOURS, MINUTES = 24, 60
 
 
-def in_other_form(slot: Slot) -> pl.Expr:
+def in_other_form(slot: FieldMapping) -> pl.Expr:
     """Tell of each value of a slot of times whether a check of this module speaks about it."""
     if is_text(slot):
         values = _unread(slot)
@@ -47,7 +47,7 @@ def _text(values: pl.Expr) -> pl.Expr:
     return values.cast(pl.String).str.strip_chars()
 
 
-def _unread(slot: Slot) -> pl.Expr:
+def _unread(slot: FieldMapping) -> pl.Expr:
     """Return the texts of a slot that cannot be read as a point in time; no other form can."""
     return _text(pl.when(pl.col(slot.moment).is_null()).then(pl.col(slot.name)))
 
@@ -105,7 +105,7 @@ def _is_epoch(values: pl.Expr) -> pl.Expr:
 def _either(
     of_text: Callable[[pl.Expr], pl.Expr], of_number: Callable[[pl.Expr], pl.Expr] | None
 ) -> ByValue:
-    def bad(slot: Slot, _: Scope) -> pl.Expr | None:
+    def bad(slot: FieldMapping, _: Scope) -> pl.Expr | None:
         if not slot.is_time:
             return None
         if is_text(slot):
@@ -138,8 +138,8 @@ def _rewritten(
     *,
     is_number: Callable[[pl.Expr], pl.Expr] | None = None,
     moment: Callable[[pl.Expr], pl.Expr] | None = None,
-) -> Callable[[Slot, MessageMapping], pl.Expr | None]:
-    def change(slot: Slot, _: MessageMapping) -> pl.Expr | None:
+) -> Callable[[FieldMapping, MessageMapping], pl.Expr | None]:
+    def change(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
         if not slot.is_time:
             return None
         if is_text(slot):

@@ -8,7 +8,7 @@ from cio_frames.checks.check import ByColumn, ByTable, ByValue, Check, Scope, ab
 from cio_frames.checks.identifiers import PEOPLE, blank, is_text, text
 from cio_frames.checks.time_formats import in_other_form
 from cio_frames.frames import ROW
-from cio_frames.mapping import Slot
+from cio_frames.mapping import FieldMapping
 from cio_frames.spec import folded
 from cio_frames.values import (
     anywhere,
@@ -28,17 +28,17 @@ OFFSET = r"\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)? ?([Zz]|[+-]\d{2}:?\d{2})$"
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def is_timestamp(slot: Slot) -> bool:
+def is_timestamp(slot: FieldMapping) -> bool:
     """Tell whether a slot holds the time of the call."""
     return slot.argument == "timestamp"
 
 
-def _out_of_range(slot: Slot, _: Scope) -> pl.Expr | None:
+def _out_of_range(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     holds_times = out_of_range(pl.col(slot.name), dtype=slot.dtype) is not None
     return pl.col(slot.out_of_range) if holds_times else None
 
 
-def _unreadable(slot: Slot, _: Scope) -> pl.Expr | None:
+def _unreadable(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     if not is_timestamp(slot):
         return None
     unread = pl.when(pl.col(slot.moment).is_null()).then(pl.col(slot.name))
@@ -46,7 +46,7 @@ def _unreadable(slot: Slot, _: Scope) -> pl.Expr | None:
     return unread.is_not_null() & ~_empty(slot, unread) & ~is_known
 
 
-def _clock_change(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _clock_change(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     if scope.mapping.timezone is None:
         return None
     if is_timestamp(slot):
@@ -61,48 +61,48 @@ def _clock_change(slot: Slot, scope: Scope) -> pl.Expr | None:
     return anywhere(pl.col(slot.name), dtype=slot.dtype, test=skipped)
 
 
-def _empty(slot: Slot, values: pl.Expr) -> pl.Expr:
+def _empty(slot: FieldMapping, values: pl.Expr) -> pl.Expr:
     return blank(values.cast(pl.String)) if is_text(slot) else pl.lit(value=False)
 
 
-def _missing(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _missing(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not is_timestamp(slot) or scope.mapping.call.name not in EVENTS:
         return None
     values = pl.col(slot.name)
     return values.is_null() | _empty(slot, values)
 
 
-def _future(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _future(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     return pl.col(slot.moment) > scope.now + TOLERATED if is_timestamp(slot) else None
 
 
-def _early(slot: Slot, _: Scope) -> pl.Expr | None:
+def _early(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     return pl.col(slot.moment) < EARLIEST if is_timestamp(slot) else None
 
 
-def _recent(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _recent(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not is_timestamp(slot) or scope.mapping.call.name not in EVENTS:
         return None
     return pl.col(slot.moment).is_between(scope.now - TRIGGERING, scope.now + TOLERATED)
 
 
-def _naive_column(slot: Slot, scope: Scope) -> str | None:
+def _naive_column(slot: FieldMapping, scope: Scope) -> str | None:
     naive = isinstance(slot.dtype, pl.Datetime) and slot.dtype.time_zone is None
     return f"{slot.dtype}" if naive and scope.mapping.timezone is None else None
 
 
-def _naive(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _naive(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not (is_timestamp(slot) and is_text(slot)) or scope.mapping.timezone is not None:
         return None
     values = _stripped(slot)
     return pl.col(slot.moment).is_not_null() & ~has_zone(values) & ~is_date_only(values)
 
 
-def _stripped(slot: Slot) -> pl.Expr:
+def _stripped(slot: FieldMapping) -> pl.Expr:
     return pl.col(slot.name).cast(pl.String).str.strip_chars()
 
 
-def _date(slot: Slot, _: Scope) -> pl.Expr | None:
+def _date(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     if not is_timestamp(slot):
         return None
     if slot.dtype == pl.Date:
@@ -110,13 +110,13 @@ def _date(slot: Slot, _: Scope) -> pl.Expr | None:
     return is_date_only(_stripped(slot)) if is_text(slot) else None
 
 
-def _epoch(slot: Slot, _: Scope) -> pl.Expr | None:
+def _epoch(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     if not (is_timestamp(slot) and slot.dtype.is_numeric()):
         return None
     return pl.col(slot.moment).is_not_null() & epoch_unit(pl.col(slot.name)).is_not_null()
 
 
-def _misread(slot: Slot, _: Scope) -> pl.Expr | None:
+def _misread(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     if not slot.is_time:
         return None
     return pl.col(slot.moment).is_between(EARLIEST, MISREAD_UNTIL, closed="left")
@@ -172,7 +172,7 @@ def _unordered(gathered: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.
     return listed([about(slot.label, told)])
 
 
-def _unmapped(slot: Slot, scope: Scope) -> str | None:
+def _unmapped(slot: FieldMapping, scope: Scope) -> str | None:
     if slot.role != "body" or scope.mapping.find("timestamp") or not slot.column:
         return None
     row = next((row for row in scope.mapping.call.fields if row.argument == "timestamp"), None)

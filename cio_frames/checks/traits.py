@@ -8,7 +8,7 @@ import polars as pl
 from cio_frames.checks.check import ByValue, Check, Repair, Scope
 from cio_frames.checks.identifiers import blank, is_text, text
 from cio_frames.checks.time_formats import in_other_form
-from cio_frames.mapping import CREATED, MessageMapping, Slot
+from cio_frames.mapping import CREATED, FieldMapping, MessageMapping
 from cio_frames.values import is_date_only
 
 UNSUBSCRIBED = ("traits", "unsubscribed")
@@ -25,21 +25,21 @@ MILLISECONDS = (10**11, 10**14)
 TOLERATED = timedelta(days=1)
 
 
-def _is_subscription(slot: Slot) -> bool:
+def _is_subscription(slot: FieldMapping) -> bool:
     return slot.path == UNSUBSCRIBED
 
 
-def _said(slot: Slot, scope: Scope) -> pl.Expr:
+def _said(slot: FieldMapping, scope: Scope) -> pl.Expr:
     return text(slot, scope).str.strip_chars().str.to_lowercase()
 
 
-def _known_word(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _known_word(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not (_is_subscription(slot) and is_text(slot)):
         return None
     return _said(slot, scope).is_in((*YES, *NO))
 
 
-def _unknown_word(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _unknown_word(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not _is_subscription(slot) or slot.dtype in (pl.Boolean, pl.Null):
         return None
     if not is_text(slot):
@@ -49,7 +49,7 @@ def _unknown_word(slot: Slot, scope: Scope) -> pl.Expr | None:
     return ~said.is_in((*READ, *YES, *NO)) & ~blank(said)
 
 
-def _truth(slot: Slot, _: MessageMapping) -> pl.Expr | None:
+def _truth(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     if not (_is_subscription(slot) and is_text(slot)):
         return None
     values = slot.expr.cast(pl.String)
@@ -58,11 +58,11 @@ def _truth(slot: Slot, _: MessageMapping) -> pl.Expr | None:
     return yes.when(said.is_in(NO)).then(no).otherwise(values)
 
 
-def _is_trait(slot: Slot) -> bool:
+def _is_trait(slot: FieldMapping) -> bool:
     return slot.role == "body" and bool(slot.path) and slot.how != "constant"
 
 
-def _milliseconds(slot: Slot, _: Scope) -> pl.Expr | None:
+def _milliseconds(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     timelike = _is_trait(slot) and TIMELIKE.search(slot.path[-1])
     if not timelike or not (slot.dtype.is_integer() or slot.dtype.is_float()):
         return None
@@ -70,7 +70,7 @@ def _milliseconds(slot: Slot, _: Scope) -> pl.Expr | None:
     return (values >= MILLISECONDS[0]) & (values < MILLISECONDS[1])
 
 
-def _date(slot: Slot, _: Scope) -> pl.Expr | None:
+def _date(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     if not _is_trait(slot):
         return None
     if slot.dtype == pl.Date:
@@ -78,31 +78,31 @@ def _date(slot: Slot, _: Scope) -> pl.Expr | None:
     return is_date_only(pl.col(slot.name)) if slot.dtype == pl.String and not slot.json else None
 
 
-def _spaced(slot: Slot, _: Scope) -> pl.Expr | None:
+def _spaced(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     if not (_is_trait(slot) and slot.dtype == pl.String and not slot.json):
         return None
     return pl.col(slot.name).str.contains(SPACED)
 
 
-def _written(slot: Slot, _: Scope) -> pl.Expr | None:
+def _written(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     if not (_is_trait(slot) and slot.dtype == pl.String and not slot.json):
         return None
     return pl.col(slot.name).str.contains(WRITTEN)
 
 
-def _with_t(slot: Slot, _: MessageMapping) -> pl.Expr | None:
+def _with_t(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     if not (_is_trait(slot) and slot.dtype == pl.String and not slot.json):
         return None
     return slot.expr.str.replace(r"^(\d{4}-\d{2}-\d{2}) (\d{2}:\d{2})", "${1}T${2}")
 
 
-def _future(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _future(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     if slot.path not in CREATED:
         return None
     return pl.col(slot.moment) > scope.now + TOLERATED
 
 
-def _unread(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _unread(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     if slot.path not in CREATED or not is_text(slot):
         return None
     return pl.col(slot.moment).is_null() & ~blank(text(slot, scope)) & ~in_other_form(slot)

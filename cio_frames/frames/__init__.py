@@ -6,19 +6,19 @@ from cio_frames.frames.fingerprint import Fingerprint, fingerprint
 from cio_frames.frames.read import AnyTable, PandasFrame, read
 from cio_frames.frames.streaming import collected
 from cio_frames.frames.table import Table
-from cio_frames.frames.threads import Crew, ahead
+from cio_frames.frames.threads import ThreadPool, map_ahead
 
 __all__ = [
     "ROW",
     "AnyTable",
-    "Crew",
     "Fingerprint",
     "Note",
     "PandasFrame",
     "Table",
-    "ahead",
+    "ThreadPool",
     "collected",
     "fingerprint",
+    "map_ahead",
     "read",
     "scan",
 ]

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from cio_frames.errors import ColumnTypeError, FrameReadError, StreamConsumedError
 from cio_frames.frames import python_columns
-from cio_frames.frames.column import Bad, Column
+from cio_frames.frames.column import Column, Invalid
 from cio_frames.frames.guests import is_read_once, named, refusal
 
 _ONCE = (
@@ -277,7 +277,7 @@ def _text(item: bytes | None) -> object:
     try:
         return None if item is None else item.decode()
     except UnicodeDecodeError:
-        return Bad("text.bad-unicode")
+        return Invalid("text.bad-unicode")
 
 
 def python(array: pa.ChunkedArray) -> list[object]:
@@ -297,11 +297,11 @@ def _value(item: pa.Scalar) -> Any:
     try:
         return item.as_py()
     except (OverflowError, ValueError):  # Python has no such date, time or duration
-        return Bad("time.out-of-range")
+        return Invalid("time.out-of-range")
 
 
 def _thing(value: Any, kind: pa.DataType) -> object:
-    if value is None or isinstance(value, Bad):
+    if value is None or isinstance(value, Invalid):
         return value
     for test, convert in CONVERSIONS:
         if test(kind):
@@ -321,7 +321,7 @@ def _members(value: dict[str, Any], kind: pa.DataType) -> object:
 def _map(pairs: list[tuple[Any, Any]], kind: pa.DataType) -> object:
     keys = [key for key, _ in pairs]
     if len({key if isinstance(key, str) else id(key) for key in keys}) < len(keys):
-        return Bad("type.duplicate-key")
+        return Invalid("type.duplicate-key")
     return {key: _thing(item, kind.item_type) for key, item in pairs}
 
 
@@ -335,7 +335,7 @@ def _json(text: str, _kind: pa.DataType) -> object:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Bad("json.invalid")
+        return Invalid("json.invalid")
 
 
 CONVERSIONS: Sequence[

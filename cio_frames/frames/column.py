@@ -41,13 +41,13 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Bad:
+class Invalid:
     """Stands for a value that cannot be sent; `code` says why."""
 
     code: str
 
 
-SAYS: Mapping[str, tuple[Severity, str]] = MappingProxyType(
+NOTE_TEXTS: Mapping[str, tuple[Severity, str]] = MappingProxyType(
     {
         "type.unsupported": ("reject", "values of a type that has no place in JSON"),
         "type.unreadable": ("reject", "values whose own code raises an error when it is read"),
@@ -80,8 +80,8 @@ SAYS: Mapping[str, tuple[Severity, str]] = MappingProxyType(
 
 
 def note(code: str, column: str, *, count: int, rows: tuple[int, ...] = ()) -> Note:
-    """Return the note for a code of `SAYS`."""
-    severity, words = SAYS[code]
+    """Return the note for a code of `NOTE_TEXTS`."""
+    severity, words = NOTE_TEXTS[code]
     message = f"Column {column!r} has {words} ({count:,} {'row' if count == 1 else 'rows'})."
     kept = rows if severity == "reject" else ()
     return Note(

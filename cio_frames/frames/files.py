@@ -14,7 +14,7 @@ from cio_frames.errors import InputFileError
 from cio_frames.frames import csv, parquet
 from cio_frames.frames.column import Note
 from cio_frames.frames.compressed import first_bytes, refuse_bomb
-from cio_frames.frames.file_stamp import Stamp
+from cio_frames.frames.file_stamp import FileStamp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Scanned:
 
     label: str = "polars lazy frame"
     notes: tuple[Note, ...] = ()
-    files: tuple[Stamp, ...] = ()
+    files: tuple[FileStamp, ...] = ()
     pieces: tuple[pl.LazyFrame, ...] = ()
 
 
@@ -144,7 +144,7 @@ def scan(
         cio_frames.errors.InputFileError: no/such/file-*.csv: no such file. Check the path; relative paths start at the working directory.
     """
     paths = _paths(source)
-    stamps = tuple(Stamp.of(path) for path in paths)
+    stamps = tuple(FileStamp.of(path) for path in paths)
     known = _encoding(paths[0], encoding)
     kinds = {path: _kind(path) for path in paths}
     odd = [path for path in paths if kinds[path] != kinds[paths[0]]]

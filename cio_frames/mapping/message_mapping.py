@@ -19,7 +19,7 @@ Role = Literal["field", "body", "context", "integrations", "key"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slot:
+class FieldMapping:
     """One place of a message and what fills it.
 
     Attributes:
@@ -89,12 +89,12 @@ class MessageMapping:
     """
 
     call: Call
-    slots: tuple[Slot, ...]
+    slots: tuple[FieldMapping, ...]
     timezone: str | None = None
     unused: tuple[str, ...] = ()
     repairs: tuple[str, ...] = ()
 
-    def find(self, argument: str) -> Slot | None:
+    def find(self, argument: str) -> FieldMapping | None:
         """Return the slot that an argument of the verb fills."""
         return next((slot for slot in self.slots if slot.argument == argument), None)
 
@@ -126,7 +126,7 @@ class MessageMapping:
         return prepared
 
     def repaired(
-        self, code: str, *, schema: pl.Schema, change: Callable[[Slot], pl.Expr | None]
+        self, code: str, *, schema: pl.Schema, change: Callable[[FieldMapping], pl.Expr | None]
     ) -> "MessageMapping":
         """Return this mapping with a repair applied to the slots it is for.
 
@@ -157,7 +157,7 @@ def dtype_of(expr: pl.Expr, schema: Mapping[str, pl.DataType]) -> pl.DataType:
     return frame.select(expr.alias("value")).collect_schema()["value"]
 
 
-def _rewritten(slot: Slot, *, schema: pl.Schema, expr: pl.Expr | None) -> Slot:
+def _rewritten(slot: FieldMapping, *, schema: pl.Schema, expr: pl.Expr | None) -> FieldMapping:
     if expr is None:
         return slot
     return replace(slot, expr=expr, dtype=dtype_of(expr, schema))

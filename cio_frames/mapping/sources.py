@@ -11,7 +11,7 @@ import polars.selectors as cs
 
 from cio_frames.errors import ColumnNotFoundError, MappingError, translated
 from cio_frames.frames import ROW
-from cio_frames.mapping.message_mapping import Slot, dtype_of
+from cio_frames.mapping.message_mapping import FieldMapping, dtype_of
 from cio_frames.values import as_text, has_text, sha256
 
 Value = str | pl.Expr
@@ -138,12 +138,12 @@ def _nearest_zone(name: str) -> str | None:
 
 
 def hashed(
-    slots: Sequence[Slot],
+    slots: Sequence[FieldMapping],
     *,
     columns: str | Sequence[str],
     schema: pl.Schema,
     timezone: str | None = None,
-) -> tuple[Slot, ...]:
+) -> tuple[FieldMapping, ...]:
     """Return the slots with those of some columns hashed: SHA-256 of the text, in hexadecimal.
 
     There is no key, so that any other system can make the same hash of the same value. A number
@@ -175,7 +175,7 @@ def hashed(
     )
 
 
-def _hashed(slot: Slot, *, timezone: str | None) -> Slot:
+def _hashed(slot: FieldMapping, *, timezone: str | None) -> FieldMapping:
     if not has_text(slot.dtype):
         raise MappingError(
             f"hash={slot.column!r}: its values are lists or objects, which have no single text."

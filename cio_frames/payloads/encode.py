@@ -12,7 +12,7 @@ from urllib.parse import quote
 import polars as pl
 
 from cio_frames.frames import ROW
-from cio_frames.mapping import MessageMapping, Slot
+from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.payloads.batches import LANES
 from cio_frames.payloads.ids import digest, ulids
 from cio_frames.payloads.json import Branch, Leaf, Node, expand, members
@@ -91,7 +91,7 @@ def tree(mapping: MessageMapping) -> Branch:
     return grown
 
 
-def _plant(root: dict[str, Any], slot: Slot, *, timezone: str | None, text: bool) -> None:
+def _plant(root: dict[str, Any], slot: FieldMapping, *, timezone: str | None, text: bool) -> None:
     *parents, last = slot.path
     for parent in parents:
         root = root.setdefault(parent, {})

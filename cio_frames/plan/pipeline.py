@@ -8,7 +8,7 @@ import polars as pl
 
 from cio_frames.checks import Check, Scope
 from cio_frames.errors import engine_errors
-from cio_frames.frames import Fingerprint, Table, ahead
+from cio_frames.frames import Fingerprint, Table, map_ahead
 from cio_frames.mapping import computing
 from cio_frames.payloads import (
     SEGMENT_SCHEMA,
@@ -128,7 +128,7 @@ def work(
         )
 
     with closing(table.chunks(chunk_rows or rows_at_once(table))) as chunks:
-        yield from ahead(worked, enumerate(chunks), at_once=AT_ONCE)
+        yield from map_ahead(worked, enumerate(chunks), at_once=AT_ONCE)
 
 
 def rows_at_once(table: Table) -> int:
@@ -199,7 +199,7 @@ def glance(table: Table, *, scope: Scope, checks: Sequence[Check]) -> Glance:
 
     with (
         closing(table.chunks(rows_at_once(table))) as chunks,
-        closing(ahead(looked, chunks, at_once=AT_ONCE)) as parts,
+        closing(map_ahead(looked, chunks, at_once=AT_ONCE)) as parts,
     ):
         for height, gathered, found in parts:
             rows += height

@@ -11,7 +11,7 @@ from cio_frames.checks import Checks
 from cio_frames.errors import ColumnNotFoundError, MappingError, NoIdentifierError, engine_errors
 from cio_frames.frames import AnyTable, PandasFrame, Table, read
 from cio_frames.frames.table import reading
-from cio_frames.mapping import Ask, propose, resolve
+from cio_frames.mapping import CallArguments, propose, resolve
 from cio_frames.plan.plan import Plan
 from cio_frames.spec import CALLS, Call, CallName
 
@@ -21,7 +21,12 @@ WHO = ("user_id", "anonymous_id", "group_id", "previous_id", "email", "id")
 
 @engine_errors("columns were matched with fields")
 def make(
-    table: Table, ask: Ask, *, call: str, checks: Checks | None = None, namespace: str = ""
+    table: Table,
+    arguments: CallArguments,
+    *,
+    call: str,
+    checks: Checks | None = None,
+    namespace: str = "",
 ) -> Plan:
     """Return the plan for a table.
 
@@ -30,7 +35,7 @@ def make(
 
     Args:
         table: The rows.
-        ask: What the verb was asked for.
+        arguments: What the verb was asked for.
         call: Name of the call.
         checks: Which checks apply.
         namespace: Keeps message ids of one place apart from those of another.
@@ -39,13 +44,13 @@ def make(
         MappingError: The verb cannot be done with these columns.
     """
     row = CALLS[call]
-    named = any(ask.fields.get(argument) is not None for argument in WHO)
-    asked = {name: value for name, value in ask.fields.items() if value is not None}
+    named = any(arguments.fields.get(argument) is not None for argument in WHO)
+    asked = {name: value for name, value in arguments.fields.items() if value is not None}
     taken = [value for value in asked.values() if isinstance(value, str)]
     proposals = [] if named else propose(_sample(table).drop(taken, strict=False), call=row)
     with _told_of_index(table.index):
         mapping = resolve(
-            ask,
+            arguments,
             call=row,
             schema=table.schema(),
             json_columns=table.json_columns,

@@ -21,7 +21,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
-from cio_frames.frames import Crew
+from cio_frames.frames import ThreadPool
 from cio_frames.sending.answers import Answer, Request, Trouble, problem, scrub
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Transport:
         self._timeout = timeout.as_dict()
         self._urls: dict[str, httpx.URL] = {}
         self._client: httpx.AsyncClient | None = None
-        self._packers = Crew(os.cpu_count() or 1)
+        self._packers = ThreadPool(os.cpu_count() or 1)
         self._fast_gzip = _fast_gzip()
 
     async def __aenter__(self) -> Self:

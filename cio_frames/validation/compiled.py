@@ -18,7 +18,7 @@ from cio_frames.checks import (
     text_of,
 )
 from cio_frames.frames import ROW, Note
-from cio_frames.mapping import Slot
+from cio_frames.mapping import FieldMapping
 from cio_frames.values import as_text, has_text
 
 
@@ -97,7 +97,7 @@ def probes(checks: Sequence[Check], *, scope: Scope, notes: Sequence[Note] = ())
 def probe(
     check: Check,
     *,
-    slot: Slot | None,
+    slot: FieldMapping | None,
     bad: pl.Expr,
     value: pl.Expr,
     scope: Scope | None = None,
@@ -183,7 +183,7 @@ def _text_probes(check: Check, test: ByText, *, scope: Scope) -> Iterator[Probe]
             yield probe(check, slot=slot, bad=test.bad(text), value=shown, scope=scope, gate=gate)
 
 
-def _gated(slot: Slot, test: ByText) -> tuple[pl.Expr, Gate] | None:
+def _gated(slot: FieldMapping, test: ByText) -> tuple[pl.Expr, Gate] | None:
     """Return the text of a slot, and the gate before it."""
     text, number = text_of(slot), number_text(slot)
     if text is not None:
@@ -206,7 +206,7 @@ def _noted(note: Note) -> Probe:
     )
 
 
-def _shown(slot: Slot, scope: Scope) -> pl.Expr:
+def _shown(slot: FieldMapping, scope: Scope) -> pl.Expr:
     if not has_text(slot.dtype):
         return pl.lit(None, pl.String)
     if slot.dtype.is_float():

@@ -9,8 +9,8 @@ import polars as pl
 from cio_frames.checks import ByCall, ByColumn, ByMessage, ByTable, Check, Gather, Scope
 from cio_frames.errors import MappingError, translated
 from cio_frames.frames import ROW, Note, Table
-from cio_frames.frames.column import SAYS
-from cio_frames.mapping import MessageMapping, Slot
+from cio_frames.frames.column import NOTE_TEXTS
+from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.validation.compiled import Gate, Probe, any_open, filled, leniency, probe
 from cio_frames.validation.findings import BLOCKING, FINDING_SCHEMA
 from cio_frames.values import as_text, has_text
@@ -287,7 +287,9 @@ def _listed(check: Check, found: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _evidence(checks: Sequence[Check], scope: Scope) -> Iterator[tuple[Check, Slot | None, str]]:
+def _evidence(
+    checks: Sequence[Check], scope: Scope
+) -> Iterator[tuple[Check, FieldMapping | None, str]]:
     for check in checks:
         if isinstance(check.test, ByCall):
             evidence = check.test.bad(scope)
@@ -300,7 +302,9 @@ def _evidence(checks: Sequence[Check], scope: Scope) -> Iterator[tuple[Check, Sl
                     yield check, slot, evidence
 
 
-def _about(check: Check, slot: Slot | None, evidence: str, *, scope: Scope) -> tuple[object, ...]:
+def _about(
+    check: Check, slot: FieldMapping | None, evidence: str, *, scope: Scope
+) -> tuple[object, ...]:
     column = slot.label if slot else None
     severity, allowed = leniency(check, column=column, scope=scope)
     sentence, hint = filled(check.sentence, column) + allowed, filled(check.hint, column)
@@ -308,6 +312,6 @@ def _about(check: Check, slot: Slot | None, evidence: str, *, scope: Scope) -> t
 
 
 def _about_note(note: Note) -> tuple[object, ...]:
-    counted = note.code in SAYS  # what a file note counts, rows or columns, it says itself
+    counted = note.code in NOTE_TEXTS  # what a file note counts, rows or columns, it says itself
     evidence = f"{note.count:,} value{'' if note.count == 1 else 's'}" if counted else ""
     return (None, note.code, note.severity, note.column, evidence, note.message, "")

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cio_frames.frames import Crew, ahead
+from cio_frames.frames import ThreadPool, map_ahead
 
 
 @given(parts=st.lists(st.integers()), at_once=st.integers(1, 4))
 def test_what_becomes_of_parts_is_in_their_order(parts, at_once):
     """Whatever is worked on at once, the outcomes are those of the parts one by one."""
-    assert list(ahead(lambda part: part * 2, parts, at_once=at_once)) == [2 * p for p in parts]
+    assert list(map_ahead(lambda part: part * 2, parts, at_once=at_once)) == [2 * p for p in parts]
 
 
 def test_parts_are_worked_on_at_once():
@@ -27,7 +27,7 @@ def test_parts_are_worked_on_at_once():
             second.set()
         return second.wait(10)
 
-    assert list(ahead(work, [0, 1], at_once=2)) == [True, True]
+    assert list(map_ahead(work, [0, 1], at_once=2)) == [True, True]
 
 
 def test_no_more_parts_are_taken_than_are_held():
@@ -39,7 +39,7 @@ def test_no_more_parts_are_taken_than_are_held():
             taken.append(number)
             yield number
 
-    working = ahead(abs, parts(), at_once=2)
+    working = map_ahead(abs, parts(), at_once=2)
 
     assert next(working) == 0
     working.close()
@@ -52,7 +52,7 @@ def test_a_failure_is_raised_in_its_place():
     def work(part: int) -> float:
         return 1 / part
 
-    working = ahead(work, [1, 0, 2], at_once=3)
+    working = map_ahead(work, [1, 0, 2], at_once=3)
 
     assert next(working) == 1.0
     with pytest.raises(ZeroDivisionError):
@@ -62,8 +62,8 @@ def test_a_failure_is_raised_in_its_place():
 def test_no_thread_is_left():
     """When all is done, or nobody asks any more, the threads are gone."""
     before = threading.active_count()
-    list(ahead(abs, range(5), at_once=3))
-    begun = ahead(abs, range(5), at_once=3)
+    list(map_ahead(abs, range(5), at_once=3))
+    begun = map_ahead(abs, range(5), at_once=3)
     next(begun)
     begun.close()
 
@@ -72,15 +72,15 @@ def test_no_thread_is_left():
 
 def test_threads_are_kept():
     """Twenty parts are worked on by two threads at most: each new one would cost memory."""
-    seen = set(ahead(lambda _: threading.get_ident(), range(20), at_once=2))
+    seen = set(map_ahead(lambda _: threading.get_ident(), range(20), at_once=2))
 
     assert len(seen) <= 2
 
 
 def test_a_crew_goes_on_after_a_failure():
     """What fails is told where it was asked for, and takes no thread with it."""
-    with Crew(1) as crew:
-        failing, following = crew.start(divmod, 1, 0), crew.start(abs, -7)
+    with ThreadPool(1) as pool:
+        failing, following = pool.start(divmod, 1, 0), pool.start(abs, -7)
 
         assert isinstance(failing.exception(), ZeroDivisionError)
         assert following.result() == 7
@@ -89,8 +89,8 @@ def test_a_crew_goes_on_after_a_failure():
 def test_a_crew_ends_what_it_has_begun():
     """When it is closed, all that was started is done and its threads are gone."""
     before = threading.active_count()
-    with Crew(2) as crew:
-        found = [crew.start(abs, -number) for number in range(9)]
+    with ThreadPool(2) as pool:
+        found = [pool.start(abs, -number) for number in range(9)]
 
     assert [each.done() for each in found] == [True] * 9
     assert threading.active_count() == before
@@ -99,9 +99,9 @@ def test_a_crew_ends_what_it_has_begun():
 def test_work_sees_the_context_of_who_asked():
     """A context variable has the value that it had where the work was started."""
     zone: ContextVar[str] = ContextVar("zone", default="none")
-    with Crew(1) as crew:
-        before = crew.start(zone.get)
+    with ThreadPool(1) as pool:
+        before = pool.start(zone.get)
         zone.set("Europe/Berlin")
-        after = crew.start(zone.get)
+        after = pool.start(zone.get)
 
         assert (before.result(), after.result()) == ("none", "Europe/Berlin")
