@@ -33,7 +33,7 @@ from cio_frames.plan.pipeline import CHUNK_ROWS
 from cio_frames.run import Choice
 from cio_frames.sending.answers import Request
 from cio_frames.sending.events import BatchAttempted, BatchFinished, RunFinished, SegmentPlanned
-from cio_frames.validation import check, probes
+from cio_frames.validation import check, compile_checks
 
 AT_ONCE = 16
 
@@ -79,7 +79,7 @@ def planned(plan: cio.Plan, watch: Watch) -> None:
     """Do what comes before a request, chunk by chunk."""
     with watch("glance"):
         assert not plan.refusals()
-    tests = probes(plan.applied, scope=plan.scope())
+    tests = compile_checks(plan.applied, scope=plan.scope())
     with watch("read"):  # at once: what is read ahead would count for other stages
         chunks = list(plan.table.chunks(CHUNK_ROWS))
     for chunk in chunks:

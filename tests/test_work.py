@@ -17,7 +17,7 @@ from cio_frames.payloads import Segment
 from cio_frames.payloads.encode import tree
 from cio_frames.payloads.json import members
 from cio_frames.run import Choice
-from cio_frames.validation import probes
+from cio_frames.validation import compile_checks
 
 ROWS = (10_000, 45_000)
 CALLS_PER_ROW = 0.6
@@ -184,7 +184,9 @@ def test_times_written_as_text_are_read_once():
     frame = pl.DataFrame({"id": ["u1"], "event": ["E"], "at": ["2026-01-02 03:04:05"]})
     plan = frame.cio.track(user_id="id", event="event", timestamp="at", timezone="Europe/Berlin")
     slot = plan.mapping.find("timestamp")
-    times = [test for test in probes(plan.applied, scope=plan.scope()) if test.column == "at"]
+    times = [
+        test for test in compile_checks(plan.applied, scope=plan.scope()) if test.column == "at"
+    ]
 
     parsing = {test.code for test in times if "strptime" in str(test.bad)}
     known = {test.code for test in times if {slot.moment, slot.skipped} & set(roots(test.bad))}

@@ -82,30 +82,30 @@ def _unwrapped(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
 
 EMAIL_CHECKS = (
     Check(
-        code="email.placeholder", severity="reject", test=ByValue(bad=_placeholder, gate=NOTHING),
+        code="email.placeholder", severity="reject", test=ByValue(fails=_placeholder, prefilter=NOTHING),
         sentence="{column} holds a word for nothing where the address should be.",
         hint='plan.fix("email.placeholder") makes these cells empty.',
-        extent="{values} in {rows}.",
+        summary="{values} in {rows}.",
         consequence="The address identifies people: all of them would be one person, or fail to change.",
         source="reference 3.1, 3.2; reliability 3.2",
         repair=Repair(change=_emptied, safe=True, sentence="words for nothing in addresses become empty cells"),
     ),
     Check(
-        code="email.wrapped", severity="reject", test=ByValue(bad=_wrapped, gate=AROUND),
+        code="email.wrapped", severity="reject", test=ByValue(fails=_wrapped, prefilter=AROUND),
         sentence="{column} holds an address with something around it, such as mailto: or <>.",
         hint='plan.fix("email.wrapped") takes it off.',
-        extent="{values} in {rows}: each would break one profile.",
+        summary="{values} in {rows}: each would break one profile.",
         consequence="It is no address: messages fail, and the person is not found by the address.",
         source="reference 6; reliability 3.3 (52)",
         repair=Repair(change=_unwrapped, safe=False, sentence="what is around addresses is taken off"),
     ),
     Check(
-        code="email.invalid", severity="warn", test=ByValue(bad=_invalid, gate=_is_other),
+        code="email.invalid", severity="warn", test=ByValue(fails=_invalid, prefilter=_is_other),
         sentence="{column} is no e-mail address.",
         hint="Correct the address, or send the row without it.",
-        extent="{values} in {rows}.",
+        summary="{values} in {rows}.",
         consequence="Messages to this person will fail.",
         source="reference 6",
-        unrepaired="which address was meant cannot be known",
+        no_repair_because="which address was meant cannot be known",
     ),
 )  # fmt: skip

@@ -134,92 +134,92 @@ def _unused(scope: Scope) -> str | None:
 
 NAME_CHECKS = (
     Check(
-        code="form.ignored", severity="warn", test=ByColumn(bad=_form_key),
+        code="form.ignored", severity="warn", test=ByColumn(fails=_form_key),
         sentence="{column} has a name that forms ignore.",
         hint="Rename the column.",
         consequence="The value is not stored.",
         source="TRACK forms; reference 5, C29",
-        unrepaired="another name is for you to choose",
+        no_repair_because="another name is for you to choose",
     ),
     Check(
-        code="name.too-long", severity="refuse", test=ByColumn(bad=_long_name),
+        code="name.too-long", severity="refuse", test=ByColumn(fails=_long_name),
         sentence="{column} has a name longer than 150 bytes.",
         hint='Rename it: {"short": "{column}"}.',
         consequence="The workspace does not keep the attribute.",
         source="TRACK customer limits; reference 6",
-        unrepaired="another name is for you to choose",
+        no_repair_because="another name is for you to choose",
     ),
     Check(
-        code="name.too-many", severity="warn", test=ByCall(bad=_many),
+        code="name.too-many", severity="warn", test=ByCall(fails=_many),
         sentence="More than 300 attributes would be set.",
         hint="List the columns that are needed.",
         consequence="The workspace keeps 300 attributes of a person and drops the rest.",
         source="TRACK customer limits; reference 6",
-        unrepaired="which columns are needed is for you to say",
+        no_repair_because="which columns are needed is for you to say",
     ),
     Check(
-        code="name.reserved", severity="warn", test=ByColumn(bad=_reserved),
+        code="name.reserved", severity="warn", test=ByColumn(fails=_reserved),
         sentence="{column} is a name that Customer.io keeps for itself.",
         hint='Rename it: {"my_name": "{column}"}, or leave the column out.',
         consequence="The value is not stored under that name, or changes who the person is.",
         source="reference 6 (reserved attributes)",
-        unrepaired="another name is for you to choose",
+        no_repair_because="another name is for you to choose",
     ),
     Check(
-        code="name.nearly", severity="warn", test=ByColumn(bad=_nearly),
+        code="name.nearly", severity="warn", test=ByColumn(fails=_nearly),
         sentence="{column} is another name for an attribute that Customer.io acts on.",
         hint="Rename the column to that name if it is meant.",
         consequence="It is stored under its own name, and nothing acts on it: no mail goes to an Email.",
         source="reference 6 (attribute names are case-sensitive; reserved attributes)",
-        unrepaired="whether it is meant as that is for you to say",
+        no_repair_because="whether it is meant as that is for you to say",
     ),
     Check(
-        code="name.stripped", severity="warn", test=ByColumn(bad=_stripped),
+        code="name.stripped", severity="warn", test=ByColumn(fails=_stripped),
         sentence="{column} is a name that Customer.io reads in its own way and does not store.",
         hint="Rename the column if it is meant as an attribute.",
         consequence="It makes or changes a relationship or an object type.",
         source="reference 3.5, 6 (ACT)",
-        unrepaired="another name is for you to choose",
+        no_repair_because="another name is for you to choose",
     ),
     Check(
-        code="name.envelope", severity="info", test=ByColumn(bad=_envelope),
+        code="name.envelope", severity="info", test=ByColumn(fails=_envelope),
         sentence="{column} is named like a field of the message, and is sent as data.",
         hint="Name it in the verb if it is that field.",
         consequence="It becomes an attribute or property; the message's own field is not changed by it.",
         source="reference 2 (common envelope); reliability 3.8 (146)",
-        unrepaired="what the column means is for you to say",
+        no_repair_because="what the column means is for you to say",
     ),
     Check(
-        code="name.odd", severity="info", test=ByColumn(bad=_odd),
+        code="name.odd", severity="info", test=ByColumn(fails=_odd),
         sentence="{column} has a name that is hard to use in messages.",
         hint='Rename it: {"my_name": "{column}"}.',
         consequence="Templates and conditions have trouble with spaces at the ends, signs and empty parts.",
         source="reliability 3.8 (142)",
-        unrepaired="another name is for you to choose",
+        no_repair_because="another name is for you to choose",
     ),
     Check(
-        code="property.override", severity="warn", test=ByColumn(bad=_overriding),
+        code="property.override", severity="warn", test=ByColumn(fails=_overriding),
         sentence="{column} overrides the settings of every message that the event triggers.",
         hint="Rename the column unless that is meant.",
         consequence="Messages go to, or come from, the address in this column.",
         source="TRACK event properties; reference 6",
-        unrepaired="whether it is meant is for you to say",
+        no_repair_because="whether it is meant is for you to say",
     ),
     Check(
-        code="mapping.proposed", severity="info", test=ByColumn(bad=_proposed),
+        code="mapping.proposed", severity="info", test=ByColumn(fails=_proposed),
         sentence="{column} was taken without being named.",
         hint="Name it to make sure.",
         consequence="If the guess is wrong, so is every message.",
         source="cio.suggest",
-        unrepaired="the right column is for you to name",
+        no_repair_because="the right column is for you to name",
     ),
     Check(
-        code="mapping.unused", severity="info", test=ByCall(bad=_unused),
+        code="mapping.unused", severity="info", test=ByCall(fails=_unused),
         sentence="Some columns are not sent.",
         hint="Nothing to do unless they are needed.",
         consequence="Their values stay in the table.",
         source="the mapping",
-        unrepaired="there is nothing to repair",
+        no_repair_because="there is nothing to repair",
     ),
 )  # fmt: skip
 
@@ -238,10 +238,10 @@ def _counted(rows: pl.LazyFrame, scope: Scope, *, argument: str) -> pl.LazyFrame
 
 
 def _spelt_like(
-    gathered: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, argument: str
+    aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, argument: str
 ) -> pl.DataFrame:
     slot = scope.mapping.find(argument)
-    counted = gathered.group_by("name").agg(pl.col("rows").sum())
+    counted = aggregated.group_by("name").agg(pl.col("rows").sum())
     frequent = counted.sort("rows", "name", descending=[True, False]).head(LISTED)
     near = dict(_near(dict(frequent.rows())))
     if slot is None or not near:
@@ -294,33 +294,33 @@ SPELLING_CHECKS = (
     Check(
         code="event.variants", severity="warn",
         test=ByTable(
-            gather=_events,
-            conclude=partial(_spelt_like, argument="event"),
+            aggregate=_events,
+            finish=partial(_spelt_like, argument="event"),
         ),
         sentence="{column} is nearly the name of another event.",
         hint="Write each event in one way.",
         consequence="Each spelling is an event of its own: campaigns and segments know one of them.",
         source="reference 6 (event names); reliability 3.6 (114)",
-        unrepaired="whether it is the same event is for you to say",
+        no_repair_because="whether it is the same event is for you to say",
     ),
     Check(
         code="form.typo", severity="warn",
         test=ByTable(
-            gather=_forms,
-            conclude=partial(_spelt_like, argument="form_id"),
+            aggregate=_forms,
+            finish=partial(_spelt_like, argument="form_id"),
         ),
         sentence="{column} is nearly the id of another form.",
         hint="Correct it, unless there are two forms.",
         consequence="A form id that is not known makes a new form in the workspace.",
         source="TRACK forms; reference 5",
-        unrepaired="whether it is the same form is for you to say",
+        no_repair_because="whether it is the same form is for you to say",
     ),
     Check(
-        code="name.variants", severity="warn", test=ByCall(bad=_columns),
+        code="name.variants", severity="warn", test=ByCall(fails=_columns),
         sentence="Columns are named nearly the same.",
         hint="Keep one of them, or rename the other.",
         consequence="Names are compared with their case: each becomes an attribute of its own.",
         source="reference 6 (attribute names are case-sensitive); reliability 3.8 (143)",
-        unrepaired="which column is right cannot be known",
+        no_repair_because="which column is right cannot be known",
     ),
 )  # fmt: skip

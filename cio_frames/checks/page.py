@@ -8,8 +8,8 @@ from cio_frames.checks import (
     CATALOGUE,
     ByCall,
     ByColumn,
+    ByInputRow,
     ByMessage,
-    ByOwn,
     ByRow,
     ByTable,
     ByText,
@@ -27,7 +27,7 @@ LOOKS_AT = {
     ByCall: "what was asked for",
     ByMessage: "each message, as encoded",
     ByTable: "the whole table",
-    ByOwn: "each row of your own table",
+    ByInputRow: "each row of your own table",
 }
 SUBJECTS = {
     "id": "Identifiers", "email": "E-mail addresses", "person": "People across rows", "message": "Messages",
@@ -123,7 +123,7 @@ def _section(check: Check) -> Iterator[str]:
         kind = "safe" if check.repair.safe else "changes meaning where the guess is wrong"
         yield f"* Repair ({kind}): {check.repair.sentence}."
     else:
-        yield f"* No repair: {check.unrepaired}."
+        yield f"* No repair: {check.no_repair_because}."
     yield f"* Looks at: {LOOKS_AT[type(check.test)]}."
     yield f"* Source: {_source(check)}.\n"
     if check.code == "event.incomplete":

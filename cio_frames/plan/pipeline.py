@@ -20,13 +20,13 @@ from cio_frames.payloads import (
 from cio_frames.run import Choice
 from cio_frames.validation import (
     BLOCKING,
-    Gathering,
+    TableAggregates,
     check,
     check_call,
     check_messages,
     check_table,
+    compile_checks,
     concluded,
-    probes,
     reasons,
 )
 
@@ -105,7 +105,7 @@ def work(
     """
     from cio_frames.plan.links import links_of
 
-    tests = probes(checks, scope=scope, notes=table.notes)
+    tests = compile_checks(checks, scope=scope, notes=table.notes)
     links = links_of([(table, scope)]) if links is None else links
 
     def worked(numbered: tuple[int, pl.DataFrame]) -> Worked:
@@ -185,8 +185,8 @@ def glance(table: Table, *, scope: Scope, checks: Sequence[Check]) -> Glance:
     """
     blocking = [item for item in checks if item.severity in BLOCKING]
     strict = [item for item in blocking if item.severity == "refuse"]
-    tests = probes(strict, scope=scope)
-    gathering = Gathering(table, checks=blocking, scope=scope)
+    tests = compile_checks(strict, scope=scope)
+    aggregates = TableAggregates(table, checks=blocking, scope=scope)
     fingerprint, rows = Fingerprint(table.schema()), 0
     findings = [check_call(strict, scope=scope)]
 
@@ -194,19 +194,19 @@ def glance(table: Table, *, scope: Scope, checks: Sequence[Check]) -> Glance:
         fingerprint.add(chunk)
         with computing(scope.mapping):
             prepared = scope.mapping.prepare(chunk)
-            gathered = gathering.gathered(prepared)
-        return chunk.height, gathered, check(prepared, tests=tests, raw=chunk).findings
+            aggregated = aggregates.aggregated(prepared)
+        return chunk.height, aggregated, check(prepared, tests=tests, raw=chunk).findings
 
     with (
         closing(table.chunks(rows_at_once(table))) as chunks,
         closing(map_ahead(looked, chunks, at_once=AT_ONCE)) as parts,
     ):
-        for height, gathered, found in parts:
+        for height, aggregated, found in parts:
             rows += height
-            gathering.add(gathered)
+            aggregates.add(aggregated)
             findings.append(found)
     with computing(scope.mapping):
-        foreseen = gathering.findings()
+        foreseen = aggregates.findings()
     return Glance(
         rows=rows,
         foreseen=foreseen,

@@ -1,6 +1,6 @@
 """Apply the checks: which rows can be sent, which cannot, and everything found on the way."""
 
-from cio_frames.validation.compiled import Probe, probes
+from cio_frames.validation.compiled import CompiledCheck, compile_checks
 from cio_frames.validation.findings import (
     BLOCKING,
     FINDING_SCHEMA,
@@ -11,7 +11,7 @@ from cio_frames.validation.findings import (
 )
 from cio_frames.validation.run_checks import (
     Checked,
-    Gathering,
+    TableAggregates,
     check,
     check_call,
     check_messages,
@@ -22,15 +22,15 @@ __all__ = [
     "BLOCKING",
     "FINDING_SCHEMA",
     "Checked",
-    "Gathering",
-    "Probe",
+    "CompiledCheck",
+    "TableAggregates",
     "as_texts",
     "check",
     "check_call",
     "check_messages",
     "check_table",
+    "compile_checks",
     "concluded",
-    "probes",
     "reasons",
     "worst_first",
 ]
