@@ -27,7 +27,7 @@ def _messages(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     given = mapping.find("message_id")
     keys = [slot for slot in mapping.slots if slot.role == "key"]
     everything = [slot for slot in mapping.slots if slot.path]
-    if mapping.call.api == "forms" or not everything:
+    if not mapping.call.api.deduplicates or not everything:
         return None
     whole = _hash(everything)
     made = whole

@@ -16,7 +16,6 @@ from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.payloads.batches import LANES
 from cio_frames.payloads.ids import digest, ulids
 from cio_frames.payloads.json import Branch, Leaf, Node, expand, members
-from cio_frames.spec import BATCH_PATH
 from cio_frames.values import as_text, json_text
 
 MESSAGE_SCHEMA = pl.Schema(
@@ -63,7 +62,7 @@ def encode(
     Returns:
         A frame of `MESSAGE_SCHEMA`, in the order of the rows.
     """
-    writer = _forms_written if mapping.call.api == "forms" else _pipelines_written
+    writer = _pipelines_written if mapping.call.api.envelope else _forms_written
     parts = prepared.select(
         pl.col(ROW).alias("row"),
         _first_text(mapping, _PERSON).alias("person"),
@@ -83,8 +82,8 @@ def tree(mapping: MessageMapping) -> Branch:
     root: dict[str, Any] = {}
     for slot in mapping.slots:
         if slot.path and slot.path[0] not in _NOT_WRITTEN:
-            _plant(root, slot, timezone=mapping.timezone, text=mapping.call.api == "forms")
-    if mapping.call.api != "forms":
+            _plant(root, slot, timezone=mapping.timezone, text=mapping.call.api.texts_only)
+    if mapping.call.api.envelope:
         root["type"] = Leaf(values=pl.lit(mapping.call.name), dtype=pl.String())
     grown = expand(_branch(root))
     assert isinstance(grown, Branch)  # noqa: S101 - a branch stays one
@@ -184,7 +183,7 @@ def _finished(
         _path(ready, mapping=mapping),
         pl.coalesce("given", "derived").alias("message_id"),
         _content(ready).alias("payload_hash"),
-        _message(ready, api=mapping.call.api).alias("message"),
+        _message(ready, envelope=mapping.call.api.envelope).alias("message"),
     ).select(*MESSAGE_SCHEMA.names()[:-2], _SIZE, "message")
 
 
@@ -200,8 +199,8 @@ def _content(parts: pl.DataFrame) -> pl.Expr:
     return pl.when(pl.any_horizontal(pl.col(name).is_not_null() for name in named)).then(content)
 
 
-def _message(parts: pl.DataFrame, *, api: str) -> pl.Expr:
-    if api == "forms":
+def _message(parts: pl.DataFrame, *, envelope: bool) -> pl.Expr:
+    if not envelope:
         return pl.concat_str(pl.lit("{"), "after", pl.lit("}"))
     quoted = pl.concat_str(pl.lit('"'), "derived", pl.lit('"'))
     if parts["given"].null_count() < parts.height:
@@ -233,8 +232,8 @@ def _component(keys: pl.Series, components: pl.DataFrame | None) -> pl.Series:
 
 
 def _path(parts: pl.DataFrame, *, mapping: MessageMapping) -> pl.Expr:
-    if mapping.call.api != "forms":
-        return pl.lit(BATCH_PATH).alias("path")
+    if mapping.call.api.batch_path is not None:
+        return pl.lit(mapping.call.api.batch_path).alias("path")
     forms = parts["form"].unique().to_list()
     paths = {form: mapping.call.path.format(form_id=quote(form, safe="")) for form in forms}
     return pl.col("form").replace_strict(paths, return_dtype=pl.String).alias("path")

@@ -105,7 +105,7 @@ def sheets(plans: Sequence["Plan"]) -> Generator[tuple[Sheet, int]]:
 
 
 def _form(messages: pl.DataFrame, call: str) -> list[pl.Series]:
-    if CALLS[call].api != "forms":
+    if CALLS[call].batched:
         return []
     before, after = CALLS[call].path.split("{form_id}")
     paths = messages["path"].to_list()

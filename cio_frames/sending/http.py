@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from cio_frames.frames import ThreadPool
 from cio_frames.sending.answers import Answer, Request, Trouble, problem, scrub
+from cio_frames.spec import APIS
 
 if TYPE_CHECKING:
     import httpx
@@ -248,8 +249,8 @@ def _version() -> str:
 
 
 def _compressible(request: Request) -> bool:
-    """Tell whether the body may be compressed: only Pipelines is known to take that."""
-    return request.api == "pipelines" and not request.plain and len(request.body) >= _PLAIN_BYTES
+    """Tell whether the body may be compressed: not every API is known to take that."""
+    return APIS[request.api].gzip and not request.plain and len(request.body) >= _PLAIN_BYTES
 
 
 def _trouble(error: Exception, library: ModuleType) -> tuple[Trouble, bool]:
