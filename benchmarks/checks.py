@@ -9,7 +9,7 @@ import polars as pl
 
 import cio_frames as cio
 from benchmarks.inputs import events_file
-from cio_frames.validation import check, check_call, check_table, concluded, probes
+from cio_frames.validation import check, check_call, check_table, compile_checks, concluded
 
 CHUNK_ROWS = 50_000
 ROUNDS = 3
@@ -18,7 +18,7 @@ ROUNDS = 3
 def checked(plan: cio.Plan) -> tuple[int, pl.DataFrame]:
     """Apply every check to every row, and encode nothing."""
     scope, rows = plan.pipeline.scope(), 0
-    tests = probes(plan.pipeline.applied, scope=scope, notes=plan.pipeline.table.notes)
+    tests = compile_checks(plan.pipeline.applied, scope=scope, notes=plan.pipeline.table.notes)
     findings = [
         check_call(plan.pipeline.applied, scope=scope, notes=plan.pipeline.table.notes),
         check_table(plan.pipeline.table, checks=plan.pipeline.applied, scope=scope),

@@ -33,7 +33,7 @@ from cio_frames.plan.chunks import CHUNK_ROWS
 from cio_frames.run import Choice
 from cio_frames.sending.answers import Request
 from cio_frames.sending.events import BatchAttempted, BatchFinished, RunFinished, SegmentPlanned
-from cio_frames.validation import check, probes
+from cio_frames.validation import check, compile_checks
 
 AT_ONCE = 16
 
@@ -79,8 +79,8 @@ def planned(plan: cio.Plan, watch: Watch) -> None:
     """Do what comes before a request, chunk by chunk."""
     with watch("before sending"):
         assert not plan.refusals()
-    tests = probes(plan.pipeline.applied, scope=plan.pipeline.scope())
-    with watch("read"):  # at once: what is read ahead would count for other stages
+    tests = compile_checks(plan.pipeline.applied, scope=plan.pipeline.scope())
+    with watch("read"):  # at once: what is read map_ahead would count for other stages
         chunks = list(plan.pipeline.table.chunks(CHUNK_ROWS))
     for chunk in chunks:
         prepared = plan.pipeline.mapping.prepare(chunk)

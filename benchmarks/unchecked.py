@@ -22,7 +22,7 @@ from cio_frames.audit.parquet import digest, encode
 from cio_frames.audit.planned import plan_of
 from cio_frames.audit.row_states import settle
 from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA
-from cio_frames.frames import Crew, Fingerprint, ahead
+from cio_frames.frames import Fingerprint, ThreadPool, map_ahead
 from cio_frames.payloads import Batch, Segment
 from cio_frames.plan.chunks import AT_ONCE, encode_chunks, rows_at_once, segments
 from cio_frames.run import Choice
@@ -41,7 +41,7 @@ def unchecked(path: str, url: str) -> None:
     )
     table = plan.pipeline.table
     seen = Fingerprint(table.schema())
-    for _ in ahead(seen.add, table.chunks(rows_at_once(table)), at_once=AT_ONCE):
+    for _ in map_ahead(seen.add, table.chunks(rows_at_once(table)), at_once=AT_ONCE):
         pass
     asyncio.run(sent(plan, url=url, folder=kept()))
 
@@ -54,7 +54,7 @@ async def sent(plan: cio.Plan, *, url: str, folder: Path) -> None:
     gate, headers = asyncio.Semaphore(REQUESTS), {"Content-Encoding": "gzip"}
     options: dict[str, Any] = {"base_url": url, "auth": ("benchmark", ""), "timeout": 30}
     segments = planned(plan, folder)
-    with Crew(1) as planners, Crew(OPEN_SEGMENTS) as keepers:
+    with ThreadPool(1) as planners, ThreadPool(OPEN_SEGMENTS) as keepers:
         async with httpx2.AsyncClient(**options) as client:
 
             async def post(batch: Batch) -> None:

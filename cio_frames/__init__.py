@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import cio_frames.sandbox  # noqa: F401 - before its name becomes that of the function, for good
 from cio_frames import errors
-from cio_frames.accessors import Frame, frame, lit
+from cio_frames.accessors import Frame, frame, lit, register
 from cio_frames.checks import Checks, rule
 from cio_frames.errors import (
     AccountingError,
@@ -43,7 +43,6 @@ from cio_frames.errors import (
 from cio_frames.frames import scan
 from cio_frames.identity import Settings as Workspace
 from cio_frames.plan import Backfill, Plan, backfill, resume, suggest
-from cio_frames.registration import register
 from cio_frames.run import Audit, Run
 from cio_frames.run import read as audit
 from cio_frames.samples import samples

@@ -1,13 +1,21 @@
-"""`df.cio` and `cio.frame(...)`: a verb for each call, and each verb one sentence."""
+"""`df.cio` and `cio.frame(...)`: a verb for each call, and each verb one sentence.
 
-from collections.abc import Mapping, Sequence
+pandas is not loaded for people who do not use it: where it is not there yet, `.cio` is registered
+as soon as it is.
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 import polars as pl
 
 from cio_frames.checks import Checks
 from cio_frames.frames import AnyTable, read
-from cio_frames.mapping import Ask, Body, Nulls, Value
+from cio_frames.mapping import Body, CallArguments, Nulls, Value
 from cio_frames.plan import Plan, make
 
 Context = Mapping[str, Value] | Sequence[str] | None
@@ -76,7 +84,7 @@ class Frame:
             >>> people.cio.identify(user_id="id").payloads()[0]["traits"]
             {'plan': 'pro'}
         """
-        ask = Ask(
+        ask = CallArguments(
             fields={
                 "user_id": user_id,
                 "anonymous_id": anonymous_id,
@@ -140,7 +148,7 @@ class Frame:
             >>> plan.payloads()[0]["properties"]
             {'total': 9.5}
         """
-        ask = Ask(
+        ask = CallArguments(
             fields={
                 "event": event,
                 "user_id": user_id,
@@ -204,7 +212,7 @@ class Frame:
             >>> views.cio.page(user_id="user").payloads()[0]["properties"]
             {'url': 'https://example.com/a'}
         """
-        ask = Ask(
+        ask = CallArguments(
             fields={
                 "name": name,
                 "user_id": user_id,
@@ -268,7 +276,7 @@ class Frame:
             >>> views.cio.screen(name="screen", user_id="user").payloads()[0]["name"]
             'Home'
         """
-        ask = Ask(
+        ask = CallArguments(
             fields={
                 "name": name,
                 "user_id": user_id,
@@ -338,7 +346,7 @@ class Frame:
             >>> plan.payloads()[0]["traits"]
             {'relationshipAttributes': {'role': 'admin'}}
         """
-        ask = Ask(
+        ask = CallArguments(
             fields={
                 "group_id": group_id,
                 "user_id": user_id,
@@ -398,7 +406,7 @@ class Frame:
             >>> merges.cio.alias(previous_id="old", user_id="new").payloads()[0]["previousId"]
             'a'
         """
-        ask = Ask(
+        ask = CallArguments(
             fields={
                 "previous_id": previous_id,
                 "user_id": user_id,
@@ -446,7 +454,7 @@ class Frame:
             >>> sent.cio.form(form_id=cio.lit("contact"), email="email").payloads()
             [{'data': {'email': 'ada@example.com', 'topic': 'sales'}}]
         """
-        ask = Ask(
+        ask = CallArguments(
             fields={"form_id": form_id, "email": email, "id": id},
             body=fields,
             timezone=timezone,
@@ -480,3 +488,69 @@ def lit(value: Any) -> pl.Expr:
         'Imported'
     """
     return pl.lit(value)
+
+
+def register() -> None:
+    """Put `.cio` on the frames of polars, and of pandas once it is loaded."""
+    for kind, decorate in (
+        (pl.DataFrame, pl.api.register_dataframe_namespace),
+        (pl.LazyFrame, pl.api.register_lazyframe_namespace),
+    ):
+        if not hasattr(kind, "cio"):
+            decorate("cio")(Frame)
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and hasattr(pandas, "api"):
+        _on_pandas(pandas)
+    elif not any(isinstance(finder, _AfterPandas) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _AfterPandas())
+
+
+def _on_pandas(pandas: Any) -> None:
+    if not hasattr(pandas.DataFrame, "cio"):
+        pandas.api.extensions.register_dataframe_accessor("cio")(Frame)
+
+
+class _AfterPandas(MetaPathFinder):
+    """Finds pandas where the others find it, and registers `.cio` after it has run.
+
+    Many libraries only ask whether pandas could be found, so the finder stays until it has run.
+    """
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != "pandas":
+            return None
+        others = [finder for finder in sys.meta_path if finder is not self]
+        found = next(
+            (spec for finder in others if (spec := finder.find_spec(name, path, target))), None
+        )
+        if found is not None and found.loader is not None:
+            found.loader = _Announcing(found.loader, self._registered)
+        return found
+
+    def _registered(self, pandas: ModuleType) -> None:
+        _on_pandas(pandas)
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+
+class _Announcing(Loader):
+    """Loads a module as its own loader does, steps back, then tells."""
+
+    def __init__(self, loader: Loader, tell: Callable[[Any], None]) -> None:
+        self._loader = loader
+        self._tell = tell
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        self._loader.exec_module(module)
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        self._tell(module)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)

@@ -19,8 +19,8 @@ from cio_frames.errors import (
     engine_errors,
     translated,
 )
-from cio_frames.frames import Crew, read
-from cio_frames.frames.threads import ahead
+from cio_frames.frames import ThreadPool, read
+from cio_frames.frames.threads import map_ahead
 
 SECRET = "ada@example.com"
 ROWS = 400_000
@@ -170,7 +170,7 @@ def test_who_wants_to_stop_is_not_held_up(error):
         lambda: lazy(error).cio.identify(user_id="id").counts,
         lambda: plan.counts,
         lambda: cio.sandbox().load(lazy(error)),
-        lambda: list(ahead(lambda _: failing(error)(pl.Series([1])), [1], at_once=1)),
+        lambda: list(map_ahead(lambda _: failing(error)(pl.Series([1])), [1], at_once=1)),
     ):
         with pytest.raises(type(error)):
             ask()
@@ -194,8 +194,8 @@ def test_errors_of_the_package_and_of_python_stay_what_they_are():
 @pytest.mark.parametrize("name", ["panic", "engine", "arrow"])
 def test_what_fails_in_a_thread_is_an_engine_error(name):
     """A panic in a thread of the package is an Exception for whoever waits for the result."""
-    with Crew(1) as crew, pytest.raises(EngineError, match="pip install --upgrade") as caught:
-        crew.start(failing(RAISED[name]), pl.Series([1])).result()
+    with ThreadPool(1) as pool, pytest.raises(EngineError, match="pip install --upgrade") as caught:
+        pool.start(failing(RAISED[name]), pl.Series([1])).result()
 
     assert SECRET not in str(caught.value)
 

@@ -17,7 +17,7 @@ from cio_frames.payloads import Segment
 from cio_frames.payloads.encode import tree
 from cio_frames.payloads.json import members
 from cio_frames.run import Choice
-from cio_frames.validation import probes
+from cio_frames.validation import compile_checks
 
 ROWS = (10_000, 45_000)
 CALLS_PER_ROW = 0.6
@@ -191,7 +191,7 @@ def test_times_written_as_text_are_read_once():
     slot = plan.pipeline.mapping.find("timestamp")
     times = [
         test
-        for test in probes(plan.pipeline.applied, scope=plan.pipeline.scope())
+        for test in compile_checks(plan.pipeline.applied, scope=plan.pipeline.scope())
         if test.column == "at"
     ]
 

@@ -14,7 +14,7 @@ import httpx2
 import msgspec
 
 from cio_frames.audit.disk import Drive
-from cio_frames.frames.threads import CREWS
+from cio_frames.frames.threads import POOLS
 from cio_frames.sending.clock import Clock
 
 _T = TypeVar("_T")
@@ -35,7 +35,7 @@ class _Jumping(selectors.DefaultSelector):
             return super().select(timeout)
         is_busy = True
         while is_busy:
-            is_busy = any(crew.is_busy for crew in list(CREWS))
+            is_busy = any(pool.is_busy for pool in list(POOLS))
             if ready := super().select(_GLANCE_S if is_busy else 0):
                 return ready
         self.now += timeout

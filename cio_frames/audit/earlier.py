@@ -37,7 +37,7 @@ def earlier(directory: Path | str, *, workspaces: Mapping[str, str]) -> pl.DataF
 
 
 def _sent(log: Audit, api: str, workspace: str) -> pl.LazyFrame:
-    calls = [name for name, call in CALLS.items() if call.api == api]
+    calls = [name for name, call in CALLS.items() if call.api.name == api]
     return (
         log.scan(workspace=(api, workspace))
         .filter(pl.col("call").is_in(calls), pl.col("state").is_in(["delivered", "in_doubt"]))

@@ -11,7 +11,7 @@ from typing import Self
 
 from cio_frames.audit.recovery import Compacted
 from cio_frames.audit.writer import Recorder
-from cio_frames.frames import Crew
+from cio_frames.frames import ThreadPool
 from cio_frames.sending.events import (
     BatchAttempted,
     BatchFinished,
@@ -96,12 +96,12 @@ class Ledger:
     def _run(self) -> None:
         self._over.set_running_or_notify_cancel()  # from here on it is not cancelled
         try:
-            with Crew(_UNSEALED) as crew:
-                self._keep(crew)
+            with ThreadPool(_UNSEALED) as pool:
+                self._keep(pool)
         finally:
             self._over.set_result(None)
 
-    def _keep(self, crew: Crew) -> None:
+    def _keep(self, pool: ThreadPool) -> None:
         told: Sequence[_Told] = ()
         try:
             while (told := self._next()) or not self._closing:
@@ -111,7 +111,7 @@ class Ledger:
                     self._recorder.record([each.fact for each in part])
                     self._answer(part)
                 for segment in self._recorder.done():
-                    made = crew.start(self._recorder.compacted, segment)
+                    made = pool.start(self._recorder.compacted, segment)
                     made.add_done_callback(self._notify)
                     self._sealing.append((segment, made))
                 self._seal(left=_UNSEALED)

@@ -2,16 +2,16 @@
 
 from cio_frames.checks.check import (
     SEVERITIES,
+    Aggregate,
     ByCall,
     ByColumn,
+    ByInputRow,
     ByMessage,
-    ByOwn,
     ByRow,
     ByTable,
     ByText,
     ByValue,
     Check,
-    Gather,
     Repair,
     Scope,
     Severity,
@@ -26,13 +26,11 @@ from cio_frames.checks.emails import EMAIL_CHECKS
 from cio_frames.checks.id_formats import FORENSIC_CHECKS
 from cio_frames.checks.identifiers import IDENTIFIER_CHECKS
 from cio_frames.checks.leading_zeros import ZERO_CHECKS
-from cio_frames.checks.merges import MERGE_CHECKS
-from cio_frames.checks.names import NAME_CHECKS
+from cio_frames.checks.names import NAME_CHECKS, SPELLING_CHECKS
 from cio_frames.checks.near_duplicates import VARIANT_CHECKS
 from cio_frames.checks.nested import holding, number_text, text_of
-from cio_frames.checks.people import PEOPLE_CHECKS
+from cio_frames.checks.people import MERGE_CHECKS, PEOPLE_CHECKS
 from cio_frames.checks.sensitive import SENSITIVE_CHECKS
-from cio_frames.checks.spellings import SPELLING_CHECKS
 from cio_frames.checks.texts import TEXT_CHECKS
 from cio_frames.checks.time_formats import TIME_FORM_CHECKS
 from cio_frames.checks.times import TIME_CHECKS
@@ -63,17 +61,17 @@ __all__ = [
     "CATALOGUE",
     "HIDDEN",
     "SEVERITIES",
+    "Aggregate",
     "ByCall",
     "ByColumn",
+    "ByInputRow",
     "ByMessage",
-    "ByOwn",
     "ByRow",
     "ByTable",
     "ByText",
     "ByValue",
     "Check",
     "Checks",
-    "Gather",
     "Repair",
     "Scope",
     "Severity",

@@ -8,7 +8,8 @@ from typing import Literal
 
 import polars as pl
 
-from cio_frames.mapping import MessageMapping, Slot
+from cio_frames.frames import ROW, collected
+from cio_frames.mapping import FieldMapping, MessageMapping
 
 Severity = Literal["refuse", "reject", "warn", "info"]
 SEVERITIES: tuple[Severity, ...] = ("refuse", "reject", "warn", "info")
@@ -40,13 +41,13 @@ class ByValue:
     """A test of each value of a slot.
 
     Attributes:
-        bad: The test; None where the slot is none of its business.
-        gate: As for `ByText`, or a test of the text, true wherever `bad` could be. Every row is
+        fails: The test; None where the slot is none of its business.
+        prefilter: As for `ByText`, or a test of the text, true wherever `bad` could be. Every row is
             tested without one, and where the slot holds no text.
     """
 
-    bad: Callable[[Slot, Scope], pl.Expr | None]
-    gate: str | Callable[[pl.Expr], pl.Expr] = ""
+    fails: Callable[[FieldMapping, Scope], pl.Expr | None]
+    prefilter: str | Callable[[pl.Expr], pl.Expr] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,17 +56,17 @@ class ByText:
 
     Attributes:
         slots: Tells which slots it concerns.
-        gate: A pattern that is found wherever `bad` could be true; only such rows are tested. All
-            the gates of a column are looked for at once.
-        bad: The test.
-        numbers: A test with the part of `gate` for columns of numbers; these are passed over
+        prefilter: A pattern that is found wherever `bad` could be true; only such rows are tested. All
+            the prefilters of a column are looked for at once.
+        fails: The test.
+        numbers: A test with the part of `prefilter` for columns of numbers; these are passed over
             without one.
         shown: The part of the text to show; all of it without.
     """
 
-    slots: Callable[[Slot, Scope], bool]
-    gate: str
-    bad: Callable[[pl.Expr], pl.Expr]
+    slots: Callable[[FieldMapping, Scope], bool]
+    prefilter: str
+    fails: Callable[[pl.Expr], pl.Expr]
     numbers: Callable[[pl.Expr], pl.Expr] | None = None
     shown: Callable[[pl.Expr], pl.Expr] | None = None
 
@@ -74,35 +75,35 @@ class ByText:
 class ByRow:
     """A test of each row; `bad` gives None for calls it does not concern."""
 
-    bad: Callable[[Scope], pl.Expr | None]
+    fails: Callable[[Scope], pl.Expr | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByColumn:
     """A test of a column by its name and type alone; `bad` gives the evidence, or None."""
 
-    bad: Callable[[Slot, Scope], str | None]
+    fails: Callable[[FieldMapping, Scope], str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByCall:
     """A test of the call as it was asked for; `bad` gives the evidence, or None."""
 
-    bad: Callable[[Scope], str | None]
+    fails: Callable[[Scope], str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByMessage:
     """A test of each encoded message, over the columns that encoding gives."""
 
-    bad: Callable[[Scope], pl.Expr]
+    fails: Callable[[Scope], pl.Expr]
 
 
-Gather = Callable[[pl.LazyFrame, Scope], pl.LazyFrame | None]
+Aggregate = Callable[[pl.LazyFrame, Scope], pl.LazyFrame | None]
 
 
-def _as_gathered(gathered: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
-    return gathered
+def _as_aggregated(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
+    return aggregated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,25 +111,25 @@ class ByTable:
     """A test that must see the whole table.
 
     Attributes:
-        gather: Gives a query over prepared rows whose result is small, or None for tables that
+        aggregate: Gives a query over prepared rows whose result is small, or None for tables that
             it does not concern. It is asked of each part of the table, and all answers are put
             under each other; checks that share it, the same function, share the answer.
-        conclude: Makes the findings of that, asking all rows again where need be: columns row
+        finish: Makes the findings of that, asking all rows again where need be: columns row
             (null for the table), column, value and, if there is some, evidence.
     """
 
-    gather: Gather
-    conclude: Callable[[pl.DataFrame, pl.LazyFrame, Scope], pl.DataFrame] = _as_gathered
+    aggregate: Aggregate
+    finish: Callable[[pl.DataFrame, pl.LazyFrame, Scope], pl.DataFrame] = _as_aggregated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ByOwn:
+class ByInputRow:
     """A test of each row of the user's own table, before anything is mapped."""
 
-    bad: pl.Expr
+    fails: pl.Expr
 
 
-Test = ByValue | ByText | ByRow | ByColumn | ByCall | ByMessage | ByTable | ByOwn
+Test = ByValue | ByText | ByRow | ByColumn | ByCall | ByMessage | ByTable | ByInputRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +142,7 @@ class Repair:
         sentence: What it does, for the report.
     """
 
-    change: Callable[[Slot, MessageMapping], pl.Expr | None]
+    change: Callable[[FieldMapping, MessageMapping], pl.Expr | None]
     safe: bool
     sentence: str
 
@@ -158,9 +159,9 @@ class Check:
         consequence: What would happen if it were sent.
         source: Where the rule comes from.
         test: How it is found.
-        extent: What it comes to in all, about `{values}` different values in `{rows}` rows.
+        summary: What it comes to in all, about `{values}` different values in `{rows}` rows.
         repair: How it is mended, where that can be done without asking.
-        unrepaired: Why there is no repair, where there is none.
+        no_repair_because: Why there is no repair, where there is none.
     """
 
     code: str
@@ -170,11 +171,52 @@ class Check:
     consequence: str
     source: str
     test: Test
-    extent: str = ""
+    summary: str = ""
     repair: Repair | None = None
-    unrepaired: str = ""
+    no_repair_because: str = ""
 
 
 def utc_now() -> datetime:
     """Return the present, in UTC."""
     return datetime.now(tz=UTC)
+
+
+FOUND_SCHEMA = pl.Schema(
+    {"row": pl.Int64(), "column": pl.String(), "value": pl.String(), "evidence": pl.String()}
+)
+
+
+def found(
+    rows: pl.LazyFrame,
+    fails: pl.Expr,
+    *,
+    column: str | None,
+    value: pl.Expr,
+    evidence: str | None = None,
+) -> pl.DataFrame:
+    """Return the rows for which a test holds.
+
+    Args:
+        rows: The prepared rows.
+        fails: The test.
+        column: The column it is about.
+        value: What to show.
+        evidence: What proves it.
+    """
+    chosen = rows.filter(fails.fill_null(value=False)).select(
+        pl.col(ROW).alias("row"),
+        pl.lit(column, pl.String).alias("column"),
+        value.alias("value"),
+        pl.lit(evidence, pl.String).alias("evidence"),
+    )
+    return collected(chosen)
+
+
+def about(column: str, evidence: str) -> tuple[None, str, str, str]:
+    """Return a finding about a whole column."""
+    return None, column, evidence, evidence
+
+
+def listed(findings: list[tuple[None, str, str, str]]) -> pl.DataFrame:
+    """Return findings about whole columns as a table."""
+    return pl.DataFrame(findings, schema=FOUND_SCHEMA, orient="row")

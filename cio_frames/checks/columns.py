@@ -8,10 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from cio_frames.checks.check import ByColumn, ByTable, Check, Scope
-from cio_frames.checks.found import about, listed
+from cio_frames.checks.check import ByColumn, ByTable, Check, Scope, about, listed
 from cio_frames.checks.texts import stands_for_nothing
-from cio_frames.mapping import Slot
+from cio_frames.mapping import FieldMapping
 from cio_frames.values import as_text, has_text
 
 LEFT_OVER = re.compile(
@@ -36,32 +35,32 @@ class Measure:
     """Something that is counted in each column."""
 
     name: str
-    of: Callable[[Slot], pl.Expr | None]
+    of: Callable[[FieldMapping], pl.Expr | None]
 
 
-def _of_text(count: Callable[[pl.Expr], pl.Expr]) -> Callable[[Slot], pl.Expr | None]:
+def _of_text(count: Callable[[pl.Expr], pl.Expr]) -> Callable[[FieldMapping], pl.Expr | None]:
     return lambda slot: count(pl.col(slot.name)).sum() if _is_text(slot) else None
 
 
-def _is_text(slot: Slot) -> bool:
+def _is_text(slot: FieldMapping) -> bool:
     return slot.dtype == pl.String and not slot.json
 
 
-def _least(slot: Slot) -> pl.Expr | None:
+def _least(slot: FieldMapping) -> pl.Expr | None:
     return _told(slot, _filled(slot).min())
 
 
-def _most(slot: Slot) -> pl.Expr | None:
+def _most(slot: FieldMapping) -> pl.Expr | None:
     return _told(slot, _filled(slot).max())
 
 
-def _told(slot: Slot, value: pl.Expr) -> pl.Expr | None:
+def _told(slot: FieldMapping, value: pl.Expr) -> pl.Expr | None:
     if not has_text(slot.dtype) or slot.dtype == pl.Categorical:
         return None
     return as_text(value, dtype=slot.dtype)
 
 
-def _filled(slot: Slot) -> pl.Expr:
+def _filled(slot: FieldMapping) -> pl.Expr:
     """Return the values of a column, NaN as what it is sent as: nothing."""
     values = pl.col(slot.name)
     return values.fill_nan(None) if slot.dtype.is_float() else values
@@ -88,7 +87,7 @@ MEASURES = (
 )
 
 
-def _columns(scope: Scope) -> Iterator[Slot]:
+def _columns(scope: Scope) -> Iterator[FieldMapping]:
     return (
         slot
         for slot in scope.mapping.slots
@@ -97,7 +96,7 @@ def _columns(scope: Scope) -> Iterator[Slot]:
 
 
 def _measured(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Gather the measures of every column in one row; the same query serves all these checks."""
+    """Aggregate the measures of every column in one row; the same query serves all these checks."""
     found = [
         expr.alias(f"{measure.name} {slot.name}")
         for slot in _columns(scope)
@@ -112,14 +111,14 @@ Judge = Callable[[Measured], str | None]
 
 
 def _judged(
-    gathered: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope, *, judge: Judge
+    aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope, *, judge: Judge
 ) -> pl.DataFrame:
     results = []
     for slot in _columns(scope):
         measured = {
-            measure.name: _total(gathered[f"{measure.name} {slot.name}"])
+            measure.name: _total(aggregated[f"{measure.name} {slot.name}"])
             for measure in MEASURES
-            if f"{measure.name} {slot.name}" in gathered.columns
+            if f"{measure.name} {slot.name}" in aggregated.columns
         }
         evidence = judge(measured) if measured.get("rows") else None
         if evidence:
@@ -173,22 +172,22 @@ def _share(count: int, of: Measured, what: str) -> str:
 
 
 def _by_measures(judge: Judge) -> ByTable:
-    return ByTable(gather=_measured, conclude=partial(_judged, judge=judge))
+    return ByTable(aggregate=_measured, finish=partial(_judged, judge=judge))
 
 
-def _left_over(slot: Slot, _: Scope) -> str | None:
+def _left_over(slot: FieldMapping, _: Scope) -> str | None:
     is_one = slot.role == "body" and slot.column and LEFT_OVER.match(slot.column)
     return slot.column if is_one else None
 
 
 COLUMN_CHECKS = (
     Check(
-        code="column.left-over", severity="warn", test=ByColumn(bad=_left_over),
+        code="column.left-over", severity="warn", test=ByColumn(fails=_left_over),
         sentence="{column} looks like row numbers that an export left behind.",
         hint="Leave it out: list the columns to send, or drop it.",
         consequence="Everyone gets an attribute of that name, and the row number in it.",
         source="reliability 3.8 (148)",
-        unrepaired="leaving a column out is for you to say",
+        no_repair_because="leaving a column out is for you to say",
     ),
     Check(
         code="column.empty", severity="info", test=_by_measures(_empty),
@@ -196,7 +195,7 @@ COLUMN_CHECKS = (
         hint="Nothing to do, unless it was filled in the file.",
         consequence='Nothing is sent of it; with nulls="send" it clears the attribute of everyone.',
         source="reliability 3.1 (10)",
-        unrepaired="there is nothing to repair",
+        no_repair_because="there is nothing to repair",
     ),
     Check(
         code="column.constant", severity="info", test=_by_measures(_constant),
@@ -204,7 +203,7 @@ COLUMN_CHECKS = (
         hint="Leave it out if it tells nothing.",
         consequence="Everyone gets the same value, and one of 300 attributes is used for it.",
         source="reliability 3.8 (148)",
-        unrepaired="leaving a column out is for you to say",
+        no_repair_because="leaving a column out is for you to say",
     ),
     Check(
         code="column.placeholders", severity="warn", test=_by_measures(_nothing),
@@ -212,7 +211,7 @@ COLUMN_CHECKS = (
         hint='plan.fix("value.placeholder") makes these cells empty.',
         consequence="Most people would get a word such as nan as an attribute.",
         source="reliability 3.2",
-        unrepaired="value.placeholder has the repair",
+        no_repair_because="value.placeholder has the repair",
     ),
     Check(
         code="column.numbers-as-text", severity="info", test=_by_measures(_numbers),
@@ -220,7 +219,7 @@ COLUMN_CHECKS = (
         hint="Turn the column into numbers before, if conditions should compare them.",
         consequence="They are sent as text: conditions compare $900 with $1,000 letter by letter.",
         source="reliability 3.4 (70-72, 74)",
-        unrepaired="1.234 is a thousand in one country and one and a bit in another",
+        no_repair_because="1.234 is a thousand in one country and one and a bit in another",
     ),
     Check(
         code="column.truth-as-text", severity="info", test=_by_measures(_truths),
@@ -228,7 +227,7 @@ COLUMN_CHECKS = (
         hint="Turn the column into true and false before, if conditions should read it so.",
         consequence="They are sent as text: a condition that asks for true does not hold.",
         source="reliability 3.4 (73)",
-        unrepaired="which word means what is for you to say",
+        no_repair_because="which word means what is for you to say",
     ),
     Check(
         code="column.mixed-kinds", severity="info", test=_by_measures(_kinds),
@@ -236,6 +235,6 @@ COLUMN_CHECKS = (
         hint="Check whether two columns were pasted under each other.",
         consequence="The attribute changes its kind from person to person; conditions pass over one part.",
         source="reliability 3.3 (37), 3.7 (116)",
-        unrepaired="which of them is right cannot be known",
+        no_repair_because="which of them is right cannot be known",
     ),
 )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from cio_frames.checks.check import SEVERITIES, ByOwn, Check, Severity
+from cio_frames.checks.check import SEVERITIES, ByInputRow, Check, Severity
 from cio_frames.errors import ChoiceError, MappingError
 from cio_frames.frames import read, scan
 from cio_frames.frames.table import reading
@@ -159,8 +159,8 @@ def rule(
         hint=hint,
         consequence="",
         source="a rule of the user's",
-        test=ByOwn(bad=~good),
-        unrepaired="a rule of your own says what is wrong, not what would be right",
+        test=ByInputRow(fails=~good),
+        no_repair_because="a rule of your own says what is wrong, not what would be right",
     )
 
 

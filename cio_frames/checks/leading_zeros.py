@@ -2,40 +2,39 @@
 
 import polars as pl
 
-from cio_frames.checks.check import ByTable, Check, Scope
-from cio_frames.checks.found import FOUND_SCHEMA, about, found, listed
+from cio_frames.checks.check import FOUND_SCHEMA, ByTable, Check, Scope, about, found, listed
 from cio_frames.checks.id_formats import PROFILES
 from cio_frames.checks.identifiers import PEOPLE, is_id, is_text, text
 from cio_frames.frames import ROW
-from cio_frames.mapping import Slot
+from cio_frames.mapping import FieldMapping
 
 DIGITS = r"^\d+$"
 MANY = 20
 
 
-def _of_people(slot: Slot) -> bool:
+def _of_people(slot: FieldMapping) -> bool:
     return slot.argument in (*PEOPLE, "group_id")
 
 
-def _zero_slots(scope: Scope) -> list[Slot]:
+def _zero_slots(scope: Scope) -> list[FieldMapping]:
     return [slot for slot in scope.mapping.slots if _of_people(slot) and _countable(slot)]
 
 
-def _countable(slot: Slot) -> bool:
+def _countable(slot: FieldMapping) -> bool:
     return is_text(slot) or slot.dtype.is_integer() or slot.dtype.is_float()
 
 
 def _id_widths(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Gather how wide identifiers made of digits are, and whether zeros lead."""
+    """Aggregate how wide identifiers made of digits are, and whether zeros lead."""
     return _widths(rows, scope, slots=_zero_slots(scope))
 
 
 def _data_widths(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Gather the same of data as text, such as postal codes."""
+    """Aggregate the same of data as text, such as postal codes."""
     return _widths(rows, scope, slots=_data_slots(scope))
 
 
-def _data_slots(scope: Scope) -> list[Slot]:
+def _data_slots(scope: Scope) -> list[FieldMapping]:
     return [
         slot
         for slot in scope.mapping.slots
@@ -46,7 +45,7 @@ def _data_slots(scope: Scope) -> list[Slot]:
     ]
 
 
-def _widths(rows: pl.LazyFrame, scope: Scope, *, slots: list[Slot]) -> pl.LazyFrame | None:
+def _widths(rows: pl.LazyFrame, scope: Scope, *, slots: list[FieldMapping]) -> pl.LazyFrame | None:
     queries = [
         rows.select(
             pl.lit(slot.label).alias("column"),
@@ -70,10 +69,10 @@ def _histogram(widths: pl.DataFrame) -> str:
     return ", ".join(f"{rows:,} of {width}" for width, rows in counted.iter_rows())
 
 
-def _mixed_zeros(gathered: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+def _mixed_zeros(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
     """Find numbers narrower than the width at which others of the column keep their zeros."""
     results = [FOUND_SCHEMA.to_frame()]
-    for (column,), widths in gathered.filter("text").group_by("column"):
+    for (column,), widths in aggregated.filter("text").group_by("column"):
         padded = widths.filter("zero").group_by("width").agg(pl.col("rows").sum())
         if padded.height != 1:
             continue
@@ -95,17 +94,17 @@ def _narrow(
     return found(rows, narrow, column=column, value=values, evidence=evidence)
 
 
-def _risky_widths(gathered: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
+def _risky_widths(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
     """Tell of columns of numbers that are not equally wide: text with zeros may have been cut."""
     results = []
-    for (column,), widths in gathered.filter(~pl.col("text")).group_by("column"):
+    for (column,), widths in aggregated.filter(~pl.col("text")).group_by("column"):
         if widths["rows"].sum() >= MANY and widths["width"].n_unique() > 1:
             results.append(about(str(column), f"Digits: {_histogram(widths)}."))
     return listed(results)
 
 
 def _beside(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Gather identifiers that another column, or the reference, has with zeros in front."""
+    """Aggregate identifiers that another column, or the reference, has with zeros in front."""
     queries = [
         _padded_twin(rows, slot, scope, other)
         for slot in _zero_slots(scope)
@@ -120,13 +119,15 @@ def _beside(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     return pl.concat(queries) if queries else None
 
 
-def reference(slot: Slot, scope: Scope) -> pl.Series | None:
+def reference(slot: FieldMapping, scope: Scope) -> pl.Series | None:
     """Return what is known of the identifiers of a slot."""
     known = scope.reference.get(slot.label)
     return scope.reference.get(slot.argument or "") if known is None else known
 
 
-def _padded_twin(rows: pl.LazyFrame, slot: Slot, scope: Scope, other: Slot) -> pl.LazyFrame:
+def _padded_twin(
+    rows: pl.LazyFrame, slot: FieldMapping, scope: Scope, other: FieldMapping
+) -> pl.LazyFrame:
     values, twin = text(slot, scope), pl.col(other.name)
     padding = pl.when(twin.str.starts_with("0")).then(twin)  # empty cells cost no look
     bare = padding.str.strip_chars_start("0")
@@ -140,7 +141,9 @@ def _padded_twin(rows: pl.LazyFrame, slot: Slot, scope: Scope, other: Slot) -> p
     )
 
 
-def _padded_known(rows: pl.LazyFrame, slot: Slot, scope: Scope, known: pl.Series) -> pl.LazyFrame:
+def _padded_known(
+    rows: pl.LazyFrame, slot: FieldMapping, scope: Scope, known: pl.Series
+) -> pl.LazyFrame:
     padded = known.filter(known.str.contains(r"^0\d+$"))
     bare = padded.str.strip_chars_start("0").filter(padded.str.strip_chars_start("0") != "")
     values = text(slot, scope)
@@ -168,46 +171,46 @@ def _unknown(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
 
 ZERO_CHECKS = (
     Check(
-        code="id.zeros-lost", severity="refuse", test=ByTable(gather=_beside),
+        code="id.zeros-lost", severity="refuse", test=ByTable(aggregate=_beside),
         sentence="{column} has lost its leading zeros.",
-        hint="Read the column again as text, e.g. with cio.scan or dtype=str.", extent=PROFILES,
+        hint="Read the column again as text, e.g. with cio.scan or dtype=str.", summary=PROFILES,
         consequence="The number 7 is another person than 007.",
         source="reliability 3.3 (36)",
-        unrepaired="how many zeros there were is known only where the other value is; name that column instead",
+        no_repair_because="how many zeros there were is known only where the other value is; name that column instead",
     ),
     Check(
-        code="id.zeros-mixed", severity="warn", test=ByTable(gather=_id_widths, conclude=_mixed_zeros),
+        code="id.zeros-mixed", severity="warn", test=ByTable(aggregate=_id_widths, finish=_mixed_zeros),
         sentence="{column} is shorter than others that keep their leading zeros.",
-        hint="Check whether some of the exports have lost the zeros.", extent=PROFILES,
+        hint="Check whether some of the exports have lost the zeros.", summary=PROFILES,
         consequence="The number 7 is another person than 007.",
         source="reliability 3.3 (36)",
-        unrepaired="whether the zeros belong there cannot be known",
+        no_repair_because="whether the zeros belong there cannot be known",
     ),
     Check(
         code="value.zeros-mixed", severity="info",
-        test=ByTable(gather=_data_widths, conclude=_mixed_zeros),
+        test=ByTable(aggregate=_data_widths, finish=_mixed_zeros),
         sentence="{column} is shorter than other values that keep their leading zeros.",
         hint="Check whether some of the exports have lost the zeros, as of postal codes.",
-        extent="{values} in {rows}.",
+        summary="{values} in {rows}.",
         consequence="The value is sent as it is: 1394 is no postal code where 01394 is.",
         source="reliability 3.3 (36)",
-        unrepaired="whether the zeros belong there cannot be known",
+        no_repair_because="whether the zeros belong there cannot be known",
     ),
     Check(
-        code="id.zeros-risk", severity="info", test=ByTable(gather=_id_widths, conclude=_risky_widths),
+        code="id.zeros-risk", severity="info", test=ByTable(aggregate=_id_widths, finish=_risky_widths),
         sentence="{column} holds numbers of several widths; as text they may have had leading zeros.",
         hint='Pass checks=cio.Checks(reference={"{column}": ids_as_text}) to be sure.',
         consequence="If zeros are lost, 7 is another person than 007.",
         source="reliability 3.3 (36)",
-        unrepaired="numbers do not tell whether there were zeros",
+        no_repair_because="numbers do not tell whether there were zeros",
     ),
     Check(
-        code="id.unknown", severity="warn", test=ByTable(gather=_unknown),
+        code="id.unknown", severity="warn", test=ByTable(aggregate=_unknown),
         sentence="{column} is not in the reference.",
         hint="Check how the two differ; a new person is a good reason.",
-        extent="{values}, for each of which a new profile would be made.",
+        summary="{values}, for each of which a new profile would be made.",
         consequence="A new profile is made.",
         source="the reference you gave",
-        unrepaired="it may be new",
+        no_repair_because="it may be new",
     ),
 )  # fmt: skip

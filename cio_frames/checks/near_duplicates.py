@@ -8,7 +8,7 @@ import polars as pl
 from cio_frames.checks.check import ByTable, Check, Scope
 from cio_frames.checks.identifiers import is_id, is_text, text
 from cio_frames.frames import ROW, collected
-from cio_frames.mapping import Slot
+from cio_frames.mapping import FieldMapping
 
 LOOK_ALIKES = dict(
     zip(
@@ -20,7 +20,7 @@ LOOK_ALIKES = dict(
 """Letters that look like Latin ones, and those (Unicode TR39, the letters that keyboards have)."""
 
 
-def _ids(scope: Scope) -> list[Slot]:
+def _ids(scope: Scope) -> list[FieldMapping]:
     return [slot for slot in scope.mapping.slots if is_id(slot) and is_text(slot)]
 
 
@@ -31,7 +31,7 @@ def _spellings(
     alike: Callable[[pl.Expr], pl.Expr],
     odd: Callable[[pl.Expr], pl.Expr],
 ) -> pl.LazyFrame | None:
-    """Gather, of values that are odd, what they are alike by."""
+    """Aggregate, of values that are odd, what they are alike by."""
     queries = [
         rows.select(text(slot, scope).alias("value"))
         .filter(odd(pl.col("value")))
@@ -43,12 +43,16 @@ def _spellings(
 
 
 def _spelt_apart(
-    gathered: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, alike: Callable[[pl.Expr], pl.Expr]
+    aggregated: pl.DataFrame,
+    rows: pl.LazyFrame,
+    scope: Scope,
+    *,
+    alike: Callable[[pl.Expr], pl.Expr],
 ) -> pl.DataFrame:
     """Return the rows whose value is alike another of the column, and not the same."""
     results = []
     for slot in _ids(scope):
-        keys = gathered.filter(pl.col("column") == slot.label)["key"].unique()
+        keys = aggregated.filter(pl.col("column") == slot.label)["key"].unique()
         if not len(keys):
             continue
         near = rows.select(ROW, text(slot, scope).alias("value")).with_columns(
@@ -83,33 +87,33 @@ def _is_foreign(values: pl.Expr) -> pl.Expr:
     return values.str.len_bytes() != values.str.len_chars()
 
 
-def _by_case(gathered: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
-    apart = _spelt_apart(gathered, rows, scope, alike=_lower)
+def _by_case(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+    apart = _spelt_apart(aggregated, rows, scope, alike=_lower)
     return apart.filter(~pl.col("value").str.contains("@", literal=True))
 
 
 VARIANT_CHECKS = (
     Check(
         code="id.case-variants", severity="warn",
-        test=ByTable(gather=partial(_spellings, alike=_lower, odd=_has_case), conclude=_by_case),
+        test=ByTable(aggregate=partial(_spellings, alike=_lower, odd=_has_case), finish=_by_case),
         sentence="{column} is spelt in capitals here and in small letters elsewhere.",
         hint="Write it in one way, if it is one person.",
-        extent="{values}, each a profile of its own.",
+        summary="{values}, each a profile of its own.",
         consequence="Ids are compared with their case: each spelling is another person.",
         source="reference 3.1 (id is case-sensitive); reliability 3.3 (46)",
-        unrepaired="making them one could merge two people",
+        no_repair_because="making them one could merge two people",
     ),
     Check(
         code="id.look-alikes", severity="warn",
         test=ByTable(
-            gather=partial(_spellings, alike=skeleton, odd=_is_foreign),
-            conclude=partial(_spelt_apart, alike=skeleton),
+            aggregate=partial(_spellings, alike=skeleton, odd=_is_foreign),
+            finish=partial(_spelt_apart, alike=skeleton),
         ),
         sentence="{column} looks like another identifier of the column and is made of other characters.",
         hint="Write it in one way, if it is one person.",
-        extent="{values}, each a profile of its own.",
+        summary="{values}, each a profile of its own.",
         consequence="Each spelling is another person.",
         source="reliability 3.3 (47, 48); Unicode TR15, TR39",
-        unrepaired="making them one could merge two people",
+        no_repair_because="making them one could merge two people",
     ),
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from cio_frames.mapping import Slot
+from cio_frames.mapping import FieldMapping
 from cio_frames.values import anywhere, as_text, instance_of
 
 TEXTS = (pl.String, pl.Categorical)
@@ -23,12 +23,12 @@ def holding(pattern: str, *, values: pl.Expr, dtype: pl.DataType) -> list[pl.Exp
     return [] if found is None else [found]
 
 
-def text_of(slot: Slot) -> pl.Expr | None:
+def text_of(slot: FieldMapping) -> pl.Expr | None:
     """Return all the text in each value of a slot as one, or None where its type has none."""
     return _joined(pl.col(slot.name), slot.dtype)
 
 
-def number_text(slot: Slot) -> pl.Expr | None:
+def number_text(slot: FieldMapping) -> pl.Expr | None:
     """Return each number of a slot as text, or None where its type holds no numbers."""
     numeric = slot.dtype.is_numeric()
     return as_text(pl.col(slot.name), dtype=slot.dtype) if numeric else None

@@ -8,15 +8,15 @@ from cio_frames.checks import (
     CATALOGUE,
     ByCall,
     ByColumn,
+    ByInputRow,
     ByMessage,
-    ByOwn,
     ByRow,
     ByTable,
     ByText,
     ByValue,
     Check,
 )
-from cio_frames.frames.column import SAYS
+from cio_frames.frames.column import NOTE_TEXTS
 from cio_frames.spec import SEMANTIC_EVENTS
 
 LOOKS_AT = {
@@ -27,7 +27,7 @@ LOOKS_AT = {
     ByCall: "what was asked for",
     ByMessage: "each message, as encoded",
     ByTable: "the whole table",
-    ByOwn: "each row of your own table",
+    ByInputRow: "each row of your own table",
 }
 SUBJECTS = {
     "id": "Identifiers", "email": "E-mail addresses", "person": "People across rows", "message": "Messages",
@@ -45,7 +45,7 @@ DOOR = {
     "frame.index-ignored": "The index of a pandas frame is not sent.",
     "frame.loaded": "A lazy frame was loaded: some of its values must be looked at one by one.",
 }
-"""What the door tells of a table beside the conversions of `SAYS`."""
+"""What the door tells of a table beside the conversions of `NOTE_TEXTS`."""
 
 LATER = {
     "identity.conflict": "With `on_conflict=`: rows do not come out as they ask; `preview.conflicts` tells why.",
@@ -123,7 +123,7 @@ def _section(check: Check) -> Iterator[str]:
         kind = "safe" if check.repair.safe else "changes meaning where the guess is wrong"
         yield f"* Repair ({kind}): {check.repair.sentence}."
     else:
-        yield f"* No repair: {check.unrepaired}."
+        yield f"* No repair: {check.no_repair_because}."
     yield f"* Looks at: {LOOKS_AT[type(check.test)]}."
     yield f"* Source: {_source(check)}.\n"
     if check.code == "event.incomplete":
@@ -154,7 +154,7 @@ def _door() -> Iterator[str]:
     yield "## What the door tells\n"
     yield "Notes on how a table was read; rows with a rejected value are left out.\n"
     yield "| Code | Severity | What |\n| --- | --- | --- |"
-    for code, (severity, words) in SAYS.items():
+    for code, (severity, words) in NOTE_TEXTS.items():
         yield f"| `{code}` | {severity} | {words} |"
     for code, words in DOOR.items():
         yield f"| `{code}` | info or warn | {words} |"

@@ -15,7 +15,7 @@ from cio_frames.checks.detectors import (
     Detector,
     has_card_length,
 )
-from cio_frames.mapping import Slot
+from cio_frames.mapping import FieldMapping
 from cio_frames.values import instance_of
 
 HEALTH = (
@@ -40,31 +40,31 @@ IDENTITY = (
 OPEN_ROLES = ("body", "context", "field")
 
 
-def _looked_at(slot: Slot, _: Scope) -> bool:
+def _looked_at(slot: FieldMapping, _: Scope) -> bool:
     return slot.role in OPEN_ROLES and slot.how != "hashed"
 
 
 def _found(detector: Detector, *, numbers: bool = False) -> ByText:
     return ByText(
         slots=_looked_at,
-        gate=ANY,
-        bad=detector.finds,
+        prefilter=ANY,
+        fails=detector.finds,
         numbers=has_card_length if numbers else None,
         shown=detector.samples,
     )
 
 
 def _named(names: tuple[str, ...]) -> ByColumn:
-    def bad(slot: Slot, _: Scope) -> str | None:
+    def bad(slot: FieldMapping, _: Scope) -> str | None:
         if slot.role not in ("body", "context") or slot.how in ("hashed", "constant"):
             return None
         found = [name for name in _names(slot) if _words(name) in names]
         return ", ".join(dict.fromkeys(found)) or None
 
-    return ByColumn(bad=bad)
+    return ByColumn(fails=bad)
 
 
-def _names(slot: Slot) -> Iterator[str]:
+def _names(slot: FieldMapping) -> Iterator[str]:
     yield slot.label
     yield slot.path[-1] if slot.path else ""
     yield from _fields(slot.dtype)
@@ -101,49 +101,49 @@ SENSITIVE_CHECKS = (
     Check(
         code="sensitive.card", severity="refuse", test=_found(CARD, numbers=True),
         sentence="{column} holds card numbers: their check digits are right.",
-        hint=DO, extent=FOUND, unrepaired=NO_REPAIR,
+        hint=DO, summary=FOUND, no_repair_because=NO_REPAIR,
         consequence="Card numbers would be stored in the workspace and could be shown in messages.",
         source="SEED-INT (do not send card numbers); ISO/IEC 7812 (Luhn)",
     ),
     Check(
         code="sensitive.iban", severity="refuse", test=_found(IBAN),
         sentence="{column} holds bank account numbers (IBAN).",
-        hint=DO, extent=FOUND, unrepaired=NO_REPAIR,
+        hint=DO, summary=FOUND, no_repair_because=NO_REPAIR,
         consequence="Bank accounts would be stored in the workspace and could be shown in messages.",
         source="SEED-INT (do not send bank accounts); ISO 13616 (mod 97)",
     ),
     Check(
         code="sensitive.national-id", severity="refuse", test=_found(NATIONAL_NUMBER),
         sentence="{column} holds numbers that a state gives to a person.",
-        hint=DO, extent=FOUND, unrepaired=NO_REPAIR,
+        hint=DO, summary=FOUND, no_repair_because=NO_REPAIR,
         consequence="In many places they may not be kept without a reason in law.",
         source="reliability 3.10; python-stdnum",
     ),
     Check(
         code="sensitive.secret", severity="refuse", test=_found(SECRET),
         sentence="{column} holds keys, tokens or password hashes.",
-        hint=DO, extent=FOUND, unrepaired=NO_REPAIR,
+        hint=DO, summary=FOUND, no_repair_because=NO_REPAIR,
         consequence="Everyone with access to the workspace could use them.",
         source="DOC attributes (do not send passwords or tokens)",
     ),
     Check(
         code="sensitive.secret-column", severity="refuse", test=_named(SECRETS),
         sentence="{column} is named like a password or a key.",
-        hint=DO, unrepaired=NO_REPAIR,
+        hint=DO, no_repair_because=NO_REPAIR,
         consequence="Everyone with access to the workspace could use what is in it.",
         source="DOC attributes; reliability 3.8",
     ),
     Check(
         code="sensitive.identity-column", severity="refuse", test=_named(IDENTITY),
         sentence="{column} is named like a number of a state, a bank or a card.",
-        hint=DO, unrepaired=NO_REPAIR,
+        hint=DO, no_repair_because=NO_REPAIR,
         consequence="Such numbers would be stored in the workspace and could be shown in messages.",
         source="SEED-INT; reliability 3.10",
     ),
     Check(
         code="sensitive.health-column", severity="refuse", test=_named(HEALTH),
         sentence="{column} is named like data about health.",
-        hint=DO, unrepaired=NO_REPAIR,
+        hint=DO, no_repair_because=NO_REPAIR,
         consequence="Data about health would be stored where marketing works with it.",
         source="SEED-INT (do not send health information)",
     ),

@@ -7,7 +7,7 @@ import polars as pl
 from cio_frames.checks.check import ByText, ByValue, Check, Repair, Scope
 from cio_frames.checks.identifiers import EMAILS, PLACEHOLDERS
 from cio_frames.checks.nested import UNUSUAL
-from cio_frames.mapping import MessageMapping, Slot
+from cio_frames.mapping import FieldMapping, MessageMapping
 
 _MISREAD = (
     "äöüßÄÖÜéèêëáàâãåæçñóòôõøúùûíîïÉÈÊÀÁÂÃÇÑØÅÆÓÔŠšŽž\u2019\u2018\u201c\u2013\u2014\u2026€£°·\u00a0"
@@ -22,13 +22,13 @@ PADDED = r"^\s|\s$"
 NAMES = ("event", "name")
 
 
-def is_open(slot: Slot) -> bool:
+def is_open(slot: FieldMapping) -> bool:
     """Tell whether a slot holds data of the user's that people read."""
     named = slot.role in ("body", "context") or slot.argument in NAMES
     return named and slot.how not in ("hashed", "constant")
 
 
-def is_open_text(slot: Slot) -> bool:
+def is_open_text(slot: FieldMapping) -> bool:
     """Tell whether a slot holds such data as plain text, which can be repaired."""
     return is_open(slot) and slot.dtype == pl.String and not slot.json
 
@@ -47,20 +47,20 @@ MOJIBAKE = {wrong: right for right in _MISREAD for wrong in [_misread(right)] if
 def _any_text(pattern: str) -> ByText:
     return ByText(
         slots=lambda slot, _: is_open(slot),
-        gate=UNUSUAL,
-        bad=lambda text: text.str.contains(pattern),
+        prefilter=UNUSUAL,
+        fails=lambda text: text.str.contains(pattern),
     )
 
 
-def _looks_misread(slot: Slot, scope: Scope) -> bool:
+def _looks_misread(slot: FieldMapping, scope: Scope) -> bool:
     return is_open(slot) and "text.mojibake" not in scope.mapping.repairs
 
 
-def _is_json(slot: Slot, _: Scope) -> bool:
+def _is_json(slot: FieldMapping, _: Scope) -> bool:
     return is_open_text(slot)
 
 
-def _padded(slot: Slot, _: Scope) -> bool:
+def _padded(slot: FieldMapping, _: Scope) -> bool:
     return slot.role in ("body", "context") and is_open_text(slot) and slot.path not in EMAILS
 
 
@@ -85,25 +85,25 @@ _WORDS = sorted(
 )
 
 
-def _placeholder(slot: Slot, _: Scope) -> pl.Expr | None:
+def _placeholder(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     return stands_for_nothing(pl.col(slot.name)) if _padded(slot, _) else None
 
 
-def _empty(slot: Slot, _: Scope) -> pl.Expr | None:
+def _empty(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     return pl.col(slot.name) == "" if _padded(slot, _) else None
 
 
 def _changed(
     change: Callable[[pl.Expr], pl.Expr],
-) -> Callable[[Slot, MessageMapping], pl.Expr | None]:
+) -> Callable[[FieldMapping, MessageMapping], pl.Expr | None]:
     return lambda slot, _: change(slot.expr) if is_open_text(slot) else None
 
 
-def _stripped(slot: Slot, _: MessageMapping) -> pl.Expr | None:
+def _stripped(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     return slot.expr.str.strip_chars() if is_open_text(slot) and slot.role != "field" else None
 
 
-def _emptied(slot: Slot, _: MessageMapping) -> pl.Expr | None:
+def _emptied(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     if not is_open_text(slot) or slot.role == "field":
         return None
     return pl.when(~stands_for_nothing(slot.expr)).then(slot.expr)
@@ -135,8 +135,8 @@ TEXT_CHECKS = (
     Check(
         code="text.mojibake", severity="warn",
         test=ByText(
-            slots=_looks_misread, gate=UNUSUAL,
-            bad=lambda text: text.str.contains_any(list(MOJIBAKE)),
+            slots=_looks_misread, prefilter=UNUSUAL,
+            fails=lambda text: text.str.contains_any(list(MOJIBAKE)),
         ),
         sentence="{column} holds letters that were read in the wrong encoding.",
         hint='plan.fix("text.mojibake") puts the letters back; better, read the file as UTF-8.',
@@ -155,7 +155,7 @@ TEXT_CHECKS = (
         hint="Read the file again in its own encoding.",
         consequence="The text stays broken.",
         source="reliability 3.9 (154)",
-        unrepaired="which character it was cannot be known from here",
+        no_repair_because="which character it was cannot be known from here",
     ),
     Check(
         code="text.entity", severity="info", test=_any_text(ENTITY),
@@ -163,7 +163,7 @@ TEXT_CHECKS = (
         hint="Decode them before, unless the text is HTML.",
         consequence="They are sent as they are; a message shows &amp; where it escapes its values.",
         source="reliability 3.6 (113)",
-        unrepaired="in a text that is HTML, decoding would break it",
+        no_repair_because="in a text that is HTML, decoding would break it",
     ),
     Check(
         code="text.markup", severity="info", test=_any_text(MARKUP),
@@ -171,7 +171,7 @@ TEXT_CHECKS = (
         hint="Escape the value wherever a message uses it.",
         consequence="It is sent as it is, and could run where a template does not escape it.",
         source="reliability 3.10 (171)",
-        unrepaired="the text is data; what shows it must escape it, as every report here does",
+        no_repair_because="the text is data; what shows it must escape it, as every report here does",
     ),
     Check(
         code="text.formula", severity="info", test=_any_text(FORMULA),
@@ -179,21 +179,21 @@ TEXT_CHECKS = (
         hint="Nothing to do here: exports of rejected rows put an apostrophe in front.",
         consequence="It is sent as it is; an export of the workspace, opened in a spreadsheet, would run it.",
         source="CWE-1236; reliability 3.10 (172)",
-        unrepaired="the text is data; what exports it must guard it",
+        no_repair_because="the text is data; what exports it must guard it",
     ),
     Check(
         code="text.json", severity="info",
-        test=ByText(slots=_is_json, gate=UNUSUAL, bad=lambda text: text.str.contains(JSON)),
+        test=ByText(slots=_is_json, prefilter=UNUSUAL, fails=lambda text: text.str.contains(JSON)),
         sentence="{column} holds JSON as text.",
         hint="Decode it before, if conditions should look inside.",
         consequence="It is sent as one text: conditions and messages cannot look inside.",
         source="reliability 3.7 (134)",
-        unrepaired="decoding would change what the trait is",
+        no_repair_because="decoding would change what the trait is",
     ),
     Check(
         code="value.padded", severity="info",
         test=ByText(
-            slots=_padded, gate=UNUSUAL, bad=lambda text: text.str.contains(PADDED) & ~_blank(text)
+            slots=_padded, prefilter=UNUSUAL, fails=lambda text: text.str.contains(PADDED) & ~_blank(text)
         ),
         sentence="{column} begins or ends with white space.",
         hint='plan.fix("value.padded") strips it.',
@@ -202,7 +202,7 @@ TEXT_CHECKS = (
         repair=Repair(change=_stripped, safe=False, sentence="white space around values is stripped"),
     ),
     Check(
-        code="value.placeholder", severity="info", test=ByValue(bad=_placeholder),
+        code="value.placeholder", severity="info", test=ByValue(fails=_placeholder),
         sentence="{column} holds a word for nothing.",
         hint='plan.fix("value.placeholder") makes these cells empty.',
         consequence="It is sent as a text: a message would begin with Hello nan.",
@@ -210,11 +210,11 @@ TEXT_CHECKS = (
         repair=Repair(change=_emptied, safe=False, sentence="words for nothing become empty cells"),
     ),
     Check(
-        code="value.empty", severity="info", test=ByValue(bad=_empty),
+        code="value.empty", severity="info", test=ByValue(fails=_empty),
         sentence="{column} is an empty text, which is not an empty cell.",
         hint='Pass nulls="send" and empty cells if the value should be cleared.',
         consequence="An object's attribute is removed by it; a person's becomes an empty text.",
         source="reference 6 (null and empty texts); reliability 3.2 (17)",
-        unrepaired="whether it should clear the value or leave it alone is for you to say",
+        no_repair_because="whether it should clear the value or leave it alone is for you to say",
     ),
 )  # fmt: skip

@@ -5,10 +5,19 @@ from functools import partial
 
 import polars as pl
 
-from cio_frames.checks.check import ByTable, ByValue, Check, Repair, Scope
-from cio_frames.checks.found import FOUND_SCHEMA, about, found, listed
+from cio_frames.checks.check import (
+    FOUND_SCHEMA,
+    ByTable,
+    ByValue,
+    Check,
+    Repair,
+    Scope,
+    about,
+    found,
+    listed,
+)
 from cio_frames.checks.identifiers import is_text
-from cio_frames.mapping import MessageMapping, Slot
+from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.values import EPOCH_UNITS, epoch_unit, instant, iso
 
 SLASHED = (
@@ -24,7 +33,7 @@ UNIX_DAY = 25_569
 HOURS, MINUTES = 24, 60
 
 
-def in_other_form(slot: Slot) -> pl.Expr:
+def in_other_form(slot: FieldMapping) -> pl.Expr:
     """Tell of each value of a slot of times whether a check of this module speaks about it."""
     if is_text(slot):
         values = _unread(slot)
@@ -38,7 +47,7 @@ def _text(values: pl.Expr) -> pl.Expr:
     return values.cast(pl.String).str.strip_chars()
 
 
-def _unread(slot: Slot) -> pl.Expr:
+def _unread(slot: FieldMapping) -> pl.Expr:
     """Return the texts of a slot that cannot be read as a point in time; no other form can."""
     return _text(pl.when(pl.col(slot.moment).is_null()).then(pl.col(slot.name)))
 
@@ -96,7 +105,7 @@ def _is_epoch(values: pl.Expr) -> pl.Expr:
 def _either(
     of_text: Callable[[pl.Expr], pl.Expr], of_number: Callable[[pl.Expr], pl.Expr] | None
 ) -> ByValue:
-    def bad(slot: Slot, _: Scope) -> pl.Expr | None:
+    def bad(slot: FieldMapping, _: Scope) -> pl.Expr | None:
         if not slot.is_time:
             return None
         if is_text(slot):
@@ -104,7 +113,7 @@ def _either(
         counted = slot.dtype.is_integer() or slot.dtype.is_float()
         return of_number(pl.col(slot.name)) if counted and of_number else None
 
-    return ByValue(bad=bad)
+    return ByValue(fails=bad)
 
 
 def _written(moments: pl.Expr) -> pl.Expr:
@@ -129,8 +138,8 @@ def _rewritten(
     *,
     is_number: Callable[[pl.Expr], pl.Expr] | None = None,
     moment: Callable[[pl.Expr], pl.Expr] | None = None,
-) -> Callable[[Slot, MessageMapping], pl.Expr | None]:
-    def change(slot: Slot, _: MessageMapping) -> pl.Expr | None:
+) -> Callable[[FieldMapping, MessageMapping], pl.Expr | None]:
+    def change(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
         if not slot.is_time:
             return None
         if is_text(slot):
@@ -147,7 +156,7 @@ def _rewritten(
 
 
 def _votes(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Gather how many dates can only be read with the day first, with the month first, or both."""
+    """Aggregate how many dates can only be read with the day first, with the month first, or both."""
     queries = []
     for slot in scope.mapping.slots:
         if slot.is_time and is_text(slot):
@@ -175,11 +184,11 @@ def _verdict(day: int, month: int) -> str:
 
 
 def _voted(
-    gathered: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, verdict: str
+    aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, verdict: str
 ) -> pl.DataFrame:
     slots = {slot.name: slot for slot in scope.mapping.slots}
     results = [FOUND_SCHEMA.to_frame()]
-    counted = gathered.group_by("slot", maintain_order=True).agg(pl.all().sum())
+    counted = aggregated.group_by("slot", maintain_order=True).agg(pl.all().sum())
     for name, day, month, either in counted.rows():
         if day + month + either and _verdict(day, month) == verdict:
             evidence = (
@@ -200,7 +209,7 @@ def _voted(
 
 
 def _units(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Gather in how many units the numbers of a column are."""
+    """Aggregate in how many units the numbers of a column are."""
     queries = []
     for slot in scope.mapping.slots:
         if slot.is_time and (slot.dtype.is_integer() or slot.dtype.is_float()):
@@ -215,9 +224,9 @@ def _units(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     return pl.concat(queries) if queries else None
 
 
-def _mixed_units(gathered: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
+def _mixed_units(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
     counted = (
-        gathered.drop_nulls("unit")
+        aggregated.drop_nulls("unit")
         .group_by("column", "unit", maintain_order=True)
         .agg(pl.col("rows").sum(), pl.col("value").first())
         .sort("rows", "unit", descending=[True, False])
@@ -237,7 +246,7 @@ SERIAL_NOTE = "Days since 1900, as spreadsheets count them; old ones of the Mac 
 TIME_FORM_CHECKS = (
     Check(
         code="time.day-first", severity="reject",
-        test=ByTable(gather=_votes, conclude=partial(_voted, verdict="day")),
+        test=ByTable(aggregate=_votes, finish=partial(_voted, verdict="day")),
         sentence="{column} is a date with the day first.",
         hint='plan.fix("time.day-first") reads the whole column that way.',
         consequence="Customer.io reads no such dates; pandas would take the month first where it can.",
@@ -249,7 +258,7 @@ TIME_FORM_CHECKS = (
     ),
     Check(
         code="time.month-first", severity="reject",
-        test=ByTable(gather=_votes, conclude=partial(_voted, verdict="month")),
+        test=ByTable(aggregate=_votes, finish=partial(_voted, verdict="month")),
         sentence="{column} is a date with the month first.",
         hint='plan.fix("time.month-first") reads the whole column that way.',
         consequence="Customer.io reads no such dates.",
@@ -261,12 +270,12 @@ TIME_FORM_CHECKS = (
     ),
     Check(
         code="time.day-or-month", severity="reject",
-        test=ByTable(gather=_votes, conclude=partial(_voted, verdict="open")),
+        test=ByTable(aggregate=_votes, finish=partial(_voted, verdict="open")),
         sentence="{column} is a date of which the column does not tell whether day or month is first.",
         hint="Parse the column with a format that you know is right.",
         consequence="Read the wrong way, 3 April becomes 4 March.",
         source="reliability 3.5 (89)",
-        unrepaired="the column holds no date, or as many of either kind, that would tell",
+        no_repair_because="the column holds no date, or as many of either kind, that would tell",
     ),
     Check(
         code="time.excel-serial", severity="reject", test=_either(_is_serial, _is_serial_number),
@@ -308,11 +317,11 @@ TIME_FORM_CHECKS = (
         ),
     ),
     Check(
-        code="time.epoch-mixed", severity="refuse", test=ByTable(gather=_units, conclude=_mixed_units),
+        code="time.epoch-mixed", severity="refuse", test=ByTable(aggregate=_units, finish=_mixed_units),
         sentence="{column} holds numbers of several units.",
         hint="Turn the column into datetimes, each part with its own unit.",
         consequence="Read in one unit, the others would move by decades or centuries.",
         source="reliability 3.5 (82-85)",
-        unrepaired="one of the units may be an error of another kind",
+        no_repair_because="one of the units may be an error of another kind",
     ),
 )  # fmt: skip

@@ -4,12 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from cio_frames.checks.check import ByColumn, ByTable, ByValue, Check, Scope
-from cio_frames.checks.found import about, listed
+from cio_frames.checks.check import ByColumn, ByTable, ByValue, Check, Scope, about, listed
 from cio_frames.checks.identifiers import PEOPLE, blank, is_text, text
 from cio_frames.checks.time_formats import in_other_form
 from cio_frames.frames import ROW
-from cio_frames.mapping import Slot
+from cio_frames.mapping import FieldMapping
 from cio_frames.spec import folded
 from cio_frames.values import (
     anywhere,
@@ -29,17 +28,17 @@ OFFSET = r"\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)? ?([Zz]|[+-]\d{2}:?\d{2})$"
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def is_timestamp(slot: Slot) -> bool:
+def is_timestamp(slot: FieldMapping) -> bool:
     """Tell whether a slot holds the time of the call."""
     return slot.argument == "timestamp"
 
 
-def _out_of_range(slot: Slot, _: Scope) -> pl.Expr | None:
+def _out_of_range(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     holds_times = out_of_range(pl.col(slot.name), dtype=slot.dtype) is not None
     return pl.col(slot.out_of_range) if holds_times else None
 
 
-def _unreadable(slot: Slot, _: Scope) -> pl.Expr | None:
+def _unreadable(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     if not is_timestamp(slot):
         return None
     unread = pl.when(pl.col(slot.moment).is_null()).then(pl.col(slot.name))
@@ -47,7 +46,7 @@ def _unreadable(slot: Slot, _: Scope) -> pl.Expr | None:
     return unread.is_not_null() & ~_empty(slot, unread) & ~is_known
 
 
-def _clock_change(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _clock_change(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     if scope.mapping.timezone is None:
         return None
     if is_timestamp(slot):
@@ -62,48 +61,48 @@ def _clock_change(slot: Slot, scope: Scope) -> pl.Expr | None:
     return anywhere(pl.col(slot.name), dtype=slot.dtype, test=skipped)
 
 
-def _empty(slot: Slot, values: pl.Expr) -> pl.Expr:
+def _empty(slot: FieldMapping, values: pl.Expr) -> pl.Expr:
     return blank(values.cast(pl.String)) if is_text(slot) else pl.lit(value=False)
 
 
-def _missing(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _missing(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not is_timestamp(slot) or scope.mapping.call.name not in EVENTS:
         return None
     values = pl.col(slot.name)
     return values.is_null() | _empty(slot, values)
 
 
-def _future(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _future(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     return pl.col(slot.moment) > scope.now + TOLERATED if is_timestamp(slot) else None
 
 
-def _early(slot: Slot, _: Scope) -> pl.Expr | None:
+def _early(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     return pl.col(slot.moment) < EARLIEST if is_timestamp(slot) else None
 
 
-def _recent(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _recent(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not is_timestamp(slot) or scope.mapping.call.name not in EVENTS:
         return None
     return pl.col(slot.moment).is_between(scope.now - TRIGGERING, scope.now + TOLERATED)
 
 
-def _naive_column(slot: Slot, scope: Scope) -> str | None:
+def _naive_column(slot: FieldMapping, scope: Scope) -> str | None:
     naive = isinstance(slot.dtype, pl.Datetime) and slot.dtype.time_zone is None
     return f"{slot.dtype}" if naive and scope.mapping.timezone is None else None
 
 
-def _naive(slot: Slot, scope: Scope) -> pl.Expr | None:
+def _naive(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not (is_timestamp(slot) and is_text(slot)) or scope.mapping.timezone is not None:
         return None
     values = _stripped(slot)
     return pl.col(slot.moment).is_not_null() & ~has_zone(values) & ~is_date_only(values)
 
 
-def _stripped(slot: Slot) -> pl.Expr:
+def _stripped(slot: FieldMapping) -> pl.Expr:
     return pl.col(slot.name).cast(pl.String).str.strip_chars()
 
 
-def _date(slot: Slot, _: Scope) -> pl.Expr | None:
+def _date(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     if not is_timestamp(slot):
         return None
     if slot.dtype == pl.Date:
@@ -111,20 +110,20 @@ def _date(slot: Slot, _: Scope) -> pl.Expr | None:
     return is_date_only(_stripped(slot)) if is_text(slot) else None
 
 
-def _epoch(slot: Slot, _: Scope) -> pl.Expr | None:
+def _epoch(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     if not (is_timestamp(slot) and slot.dtype.is_numeric()):
         return None
     return pl.col(slot.moment).is_not_null() & epoch_unit(pl.col(slot.name)).is_not_null()
 
 
-def _misread(slot: Slot, _: Scope) -> pl.Expr | None:
+def _misread(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     if not slot.is_time:
         return None
     return pl.col(slot.moment).is_between(EARLIEST, MISREAD_UNTIL, closed="left")
 
 
 def _offsets(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Gather which offsets the times of a column of text have."""
+    """Aggregate which offsets the times of a column of text have."""
     queries = [
         rows.select(pl.col(slot.name).cast(pl.String).str.extract(OFFSET).alias("offset"))
         .drop_nulls()
@@ -136,8 +135,8 @@ def _offsets(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     return pl.concat(queries) if queries else None
 
 
-def _several(gathered: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
-    counted = gathered.group_by("column", "offset").agg(pl.col("rows").sum())
+def _several(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
+    counted = aggregated.group_by("column", "offset").agg(pl.col("rows").sum())
     ordered = counted.sort("rows", "offset", descending=[True, False])
     results = []
     for (column,), offsets in ordered.group_by("column", maintain_order=True):
@@ -148,7 +147,7 @@ def _several(gathered: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.D
 
 
 def _order(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Gather whose times are in which order; nothing where all rows are in order."""
+    """Aggregate whose times are in which order; nothing where all rows are in order."""
     slot = scope.mapping.find("timestamp")
     people = [
         found for name in PEOPLE if (found := scope.mapping.find(name)) and has_text(found.dtype)
@@ -161,9 +160,9 @@ def _order(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     ).drop_nulls()
 
 
-def _unordered(gathered: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+def _unordered(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
     slot = scope.mapping.find("timestamp")
-    ordered = gathered if gathered["row"].is_sorted() else gathered.sort("row")
+    ordered = aggregated if aggregated["row"].is_sorted() else aggregated.sort("row")
     if slot is None or ordered["at"].is_sorted():
         return listed([])
     late = ordered.filter(pl.col("at") < pl.col("at").cum_max().shift().over("person"))
@@ -173,7 +172,7 @@ def _unordered(gathered: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.
     return listed([about(slot.label, told)])
 
 
-def _unmapped(slot: Slot, scope: Scope) -> str | None:
+def _unmapped(slot: FieldMapping, scope: Scope) -> str | None:
     if slot.role != "body" or scope.mapping.find("timestamp") or not slot.column:
         return None
     row = next((row for row in scope.mapping.call.fields if row.argument == "timestamp"), None)
@@ -183,123 +182,123 @@ def _unmapped(slot: Slot, scope: Scope) -> str | None:
 
 TIME_CHECKS = (
     Check(
-        code="time.unreadable", severity="reject", test=ByValue(bad=_unreadable),
+        code="time.unreadable", severity="reject", test=ByValue(fails=_unreadable),
         sentence="{column} cannot be read as a point in time.",
         hint="Write it as ISO 8601, e.g. 2026-03-01T12:00:00Z, or turn the column into datetimes.",
         consequence="Without a time the event would count as happening now, and could start campaigns.",
         source="reference 1.6",
-        unrepaired="which moment was meant cannot be known",
+        no_repair_because="which moment was meant cannot be known",
     ),
     Check(
-        code="time.clock-change", severity="reject", test=ByValue(bad=_clock_change),
+        code="time.clock-change", severity="reject", test=ByValue(fails=_clock_change),
         sentence="{column} is a local time that a change of clocks skips or repeats.",
         hint="Give these times with their offset.",
         consequence="The moment is not defined; it would be an hour off.",
         source="reliability 3.5",
-        unrepaired="the hour exists twice or not at all",
+        no_repair_because="the hour exists twice or not at all",
     ),
     Check(
-        code="time.missing", severity="reject", test=ByValue(bad=_missing),
+        code="time.missing", severity="reject", test=ByValue(fails=_missing),
         sentence="{column} is empty.",
         hint="Fill in when it happened, or send these rows apart without a timestamp.",
         consequence="The event would count as happening now, and could start campaigns.",
         source="SPEC-AUG timestamp; reference 3.8",
-        unrepaired="when it happened is not in the row",
+        no_repair_because="when it happened is not in the row",
     ),
     Check(
-        code="time.out-of-range", severity="reject", test=ByValue(bad=_out_of_range),
+        code="time.out-of-range", severity="reject", test=ByValue(fails=_out_of_range),
         sentence="{column} is outside the years 1 to 9999.",
         hint="Correct the value, or empty the cell.",
         consequence="No reader of dates takes such a year.",
         source="RFC 3339 5.6: a year has four digits",
-        unrepaired="what was meant cannot be known",
+        no_repair_because="what was meant cannot be known",
     ),
     Check(
-        code="time.future", severity="reject", test=ByValue(bad=_future),
+        code="time.future", severity="reject", test=ByValue(fails=_future),
         sentence="{column} lies more than a day in the future.",
         hint="Check the unit and the time zone of the column.",
         consequence="Conditions on time would wait for that day.",
         source="reference 3.8; reliability 3.5",
-        unrepaired="when it happened cannot be known",
+        no_repair_because="when it happened cannot be known",
     ),
     Check(
-        code="time.early", severity="reject", test=ByValue(bad=_early),
+        code="time.early", severity="reject", test=ByValue(fails=_early),
         sentence="{column} lies before 1970.",
         hint="Check the unit of the column.",
         consequence="Customer.io counts in seconds since 1970.",
         source="reference 1.6; reliability 3.5",
-        unrepaired="when it happened cannot be known",
+        no_repair_because="when it happened cannot be known",
     ),
     Check(
-        code="time.recent", severity="warn", test=ByValue(bad=_recent),
+        code="time.recent", severity="warn", test=ByValue(fails=_recent),
         sentence="{column} is less than 72 hours before the planned sending.",
         hint="Send these rows later, or make sure that no campaign waits for these events.",
         consequence="The events can start campaigns: people may get messages.",
         source="reference 3.8 (DOC importing-old-data)",
-        unrepaired="whether campaigns may start is for you to say",
+        no_repair_because="whether campaigns may start is for you to say",
     ),
     Check(
-        code="time.naive", severity="warn", test=ByColumn(bad=_naive_column),
+        code="time.naive", severity="warn", test=ByColumn(fails=_naive_column),
         sentence="{column} has no time zone and is read as UTC.",
         hint='Pass timezone="Europe/Berlin" (or where it was recorded).',
         consequence="Every time would be off by the offset of that place.",
         source="reliability 3.5; reference 4.3",
-        unrepaired="the place is not in the value; timezone= says it",
+        no_repair_because="the place is not in the value; timezone= says it",
     ),
     Check(
-        code="time.naive-text", severity="warn", test=ByValue(bad=_naive),
+        code="time.naive-text", severity="warn", test=ByValue(fails=_naive),
         sentence="{column} has no offset and is read as UTC.",
         hint='Pass timezone="Europe/Berlin" (or where it was recorded).',
         consequence="The time would be off by the offset of that place.",
         source="reliability 3.5",
-        unrepaired="the place is not in the value; timezone= says it",
+        no_repair_because="the place is not in the value; timezone= says it",
     ),
     Check(
-        code="time.date-only", severity="warn", test=ByValue(bad=_date),
+        code="time.date-only", severity="warn", test=ByValue(fails=_date),
         sentence="{column} is a date; midnight is taken.",
         hint="Give the time of day if you know it.",
         consequence="All events of a day share one moment, and their order is lost.",
         source="reliability 3.5",
-        unrepaired="the time of day is not in the value",
+        no_repair_because="the time of day is not in the value",
     ),
     Check(
-        code="time.epoch", severity="warn", test=ByValue(bad=_epoch),
+        code="time.epoch", severity="warn", test=ByValue(fails=_epoch),
         sentence="{column} is a number; its unit is taken from its size.",
         hint="Turn the column into datetimes to be sure.",
         consequence="A wrong unit would move the event by decades.",
         source="reference 1.6; reliability 3.5",
-        unrepaired="the unit is read from the size; nothing is wrong",
+        no_repair_because="the unit is read from the size; nothing is wrong",
     ),
     Check(
-        code="time.misread-unit", severity="warn", test=ByValue(bad=_misread),
+        code="time.misread-unit", severity="warn", test=ByValue(fails=_misread),
         sentence="{column} lies in the first weeks of 1970.",
         hint="Check the unit: pandas reads bare numbers as nanoseconds.",
         consequence="The event would be recorded in 1970.",
         source="reliability 3.5 (86)",
-        unrepaired="which unit was meant is for you to say",
+        no_repair_because="which unit was meant is for you to say",
     ),
     Check(
-        code="time.offsets", severity="info", test=ByTable(gather=_offsets, conclude=_several),
+        code="time.offsets", severity="info", test=ByTable(aggregate=_offsets, finish=_several),
         sentence="{column} holds times with several offsets.",
         hint="Nothing to do: each is converted with its own.",
         consequence="All are sent in UTC.",
         source="reliability 3.5 (78, 93)",
-        unrepaired="each is right as it is",
+        no_repair_because="each is right as it is",
     ),
     Check(
-        code="time.unsorted", severity="info", test=ByTable(gather=_order, conclude=_unordered),
+        code="time.unsorted", severity="info", test=ByTable(aggregate=_order, finish=_unordered),
         sentence="{column} is earlier in some rows than in rows above about the same person.",
         hint="Sort the table by time if the order of events matters.",
         consequence="Rows of one person are sent in their order in the table.",
         source="reference 3.7; reliability 3.5 (101)",
-        unrepaired="rows are sent in the order you give them; frame.sort(...) changes it",
+        no_repair_because="rows are sent in the order you give them; frame.sort(...) changes it",
     ),
     Check(
-        code="time.unmapped", severity="warn", test=ByColumn(bad=_unmapped),
+        code="time.unmapped", severity="warn", test=ByColumn(fails=_unmapped),
         sentence="{column} looks like the time of the call but is sent as data.",
         hint='Pass timestamp="{column}".',
         consequence="The calls would count as happening now, and events could start campaigns.",
         source="reference 3.8",
-        unrepaired="what the column means is for you to say",
+        no_repair_because="what the column means is for you to say",
     ),
 )  # fmt: skip

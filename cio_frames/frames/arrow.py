@@ -10,8 +10,8 @@ import polars as pl
 import pyarrow as pa
 
 from cio_frames.errors import ColumnTypeError, FrameReadError, StreamConsumedError
-from cio_frames.frames import values
-from cio_frames.frames.column import Bad, Column
+from cio_frames.frames import python_columns
+from cio_frames.frames.column import Column, Invalid
 from cio_frames.frames.guests import is_read_once, named, refusal
 
 _ONCE = (
@@ -109,16 +109,16 @@ def column(name: str, array: pa.ChunkedArray) -> Column:
     """
     wanted = target(array.type, name)
     if not _valid(array):
-        return values.column(name, _decoded(name, array))
+        return python_columns.column(name, _decoded(name, array))
     if wanted is None:
-        return values.column(name, python(array))
+        return python_columns.column(name, python(array))
     try:
         cast = array if wanted == array.type else cast_to(array, wanted)
     except (
         pa.ArrowNotImplementedError,
         pa.ArrowInvalid,
     ):  # there is no such cast, or a value does not fit
-        return values.column(name, python(array))
+        return python_columns.column(name, python(array))
     return Column(series=pl.Series(name, pl.from_arrow(cast)))
 
 
@@ -178,7 +178,9 @@ def _is_odd(kind: pa.DataType) -> bool:
         pa.types.is_map(kind)
         or pa.types.is_union(kind)
         or pa.types.is_interval(kind)
-        or (pa.types.is_decimal(kind) and (kind.scale < 0 or kind.precision > values.DIGITS))
+        or (
+            pa.types.is_decimal(kind) and (kind.scale < 0 or kind.precision > python_columns.DIGITS)
+        )
         or (isinstance(kind, pa.BaseExtensionType) and kind.extension_name in LOOKED_AT)
     )
 
@@ -275,7 +277,7 @@ def _text(item: bytes | None) -> object:
     try:
         return None if item is None else item.decode()
     except UnicodeDecodeError:
-        return Bad("text.bad-unicode")
+        return Invalid("text.bad-unicode")
 
 
 def python(array: pa.ChunkedArray) -> list[object]:
@@ -295,11 +297,11 @@ def _value(item: pa.Scalar) -> Any:
     try:
         return item.as_py()
     except (OverflowError, ValueError):  # Python has no such date, time or duration
-        return Bad("time.out-of-range")
+        return Invalid("time.out-of-range")
 
 
 def _thing(value: Any, kind: pa.DataType) -> object:
-    if value is None or isinstance(value, Bad):
+    if value is None or isinstance(value, Invalid):
         return value
     for test, convert in CONVERSIONS:
         if test(kind):
@@ -319,7 +321,7 @@ def _members(value: dict[str, Any], kind: pa.DataType) -> object:
 def _map(pairs: list[tuple[Any, Any]], kind: pa.DataType) -> object:
     keys = [key for key, _ in pairs]
     if len({key if isinstance(key, str) else id(key) for key in keys}) < len(keys):
-        return Bad("type.duplicate-key")
+        return Invalid("type.duplicate-key")
     return {key: _thing(item, kind.item_type) for key, item in pairs}
 
 
@@ -333,7 +335,7 @@ def _json(text: str, _kind: pa.DataType) -> object:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Bad("json.invalid")
+        return Invalid("json.invalid")
 
 
 CONVERSIONS: Sequence[

@@ -3,11 +3,30 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 import polars as pl
 
 from cio_frames.errors import ColumnNamesError, FrameError
-from cio_frames.frames.notes import Note, Severity
+
+Severity = Literal["info", "warn", "reject"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """One conversion made at the door, or one reason why rows cannot be sent.
+
+    `rows` is filled for severity "reject" only: the value of `column` is null in those rows, so
+    whoever checks the table must leave them out.
+    """
+
+    code: str
+    message: str
+    severity: Severity = "info"
+    column: str | None = None
+    count: int = 0
+    rows: tuple[int, ...] = ()
+
 
 ROW = "__row__"
 
@@ -22,13 +41,13 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Bad:
+class Invalid:
     """Stands for a value that cannot be sent; `code` says why."""
 
     code: str
 
 
-SAYS: Mapping[str, tuple[Severity, str]] = MappingProxyType(
+NOTE_TEXTS: Mapping[str, tuple[Severity, str]] = MappingProxyType(
     {
         "type.unsupported": ("reject", "values of a type that has no place in JSON"),
         "type.unreadable": ("reject", "values whose own code raises an error when it is read"),
@@ -61,8 +80,8 @@ SAYS: Mapping[str, tuple[Severity, str]] = MappingProxyType(
 
 
 def note(code: str, column: str, *, count: int, rows: tuple[int, ...] = ()) -> Note:
-    """Return the note for a code of `SAYS`."""
-    severity, words = SAYS[code]
+    """Return the note for a code of `NOTE_TEXTS`."""
+    severity, words = NOTE_TEXTS[code]
     message = f"Column {column!r} has {words} ({count:,} {'row' if count == 1 else 'rows'})."
     kept = rows if severity == "reject" else ()
     return Note(

@@ -11,9 +11,9 @@ import polars as pl
 from polars.datatypes import DataTypeClass
 
 from cio_frames.errors import InputFileError
+from cio_frames.frames.column import Note
 from cio_frames.frames.compressed import all_bytes
 from cio_frames.frames.csv_layout import Layout, fault, layout, short_rows
-from cio_frames.frames.notes import Note
 from cio_frames.frames.streaming import collected
 from cio_frames.spec import CALLS, CONTEXT, folded
 

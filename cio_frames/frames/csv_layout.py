@@ -9,9 +9,8 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from cio_frames.errors import FrameError, InputFileError
-from cio_frames.frames.column import check_names
+from cio_frames.frames.column import Note, check_names
 from cio_frames.frames.compressed import HEAD_BYTES, first_bytes, opened
-from cio_frames.frames.notes import Note
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 

@@ -8,7 +8,7 @@ from cio_frames.errors import InputFileError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stamp:
+class FileStamp:
     """What tells that a file is as it was.
 
     Attributes:
@@ -33,7 +33,7 @@ class Stamp:
         Raises:
             InputFileError: The file was changed.
         """
-        if Stamp.of(self.path) != self:
+        if FileStamp.of(self.path) != self:
             raise InputFileError(
                 self.path,
                 problem="was changed after it was scanned",

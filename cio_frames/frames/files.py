@@ -1,7 +1,9 @@
 """Files to lazy frames: what they are, whether they are whole, and how to read them."""
 
 import codecs
+import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from glob import glob
 from os import PathLike, fspath
 from pathlib import Path
@@ -10,10 +12,47 @@ import polars as pl
 
 from cio_frames.errors import InputFileError
 from cio_frames.frames import csv, parquet
+from cio_frames.frames.column import Note
 from cio_frames.frames.compressed import first_bytes, refuse_bomb
-from cio_frames.frames.file_stamp import Stamp
-from cio_frames.frames.notes import Note
-from cio_frames.frames.scanned import Scanned, keep
+from cio_frames.frames.file_stamp import FileStamp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scanned:
+    """Where a frame comes from.
+
+    Attributes:
+        label: What reports call it.
+        notes: What was chosen.
+        files: The files, as they were.
+        pieces: The same rows, in order, in frames that can be read one by one; none where the
+            engine streams the frame itself.
+    """
+
+    label: str = "polars lazy frame"
+    notes: tuple[Note, ...] = ()
+    files: tuple[FileStamp, ...] = ()
+    pieces: tuple[pl.LazyFrame, ...] = ()
+
+
+_KNOWN: dict[int, Scanned] = {}
+_OTHER = Scanned()
+
+
+def keep(frame: pl.LazyFrame, scanned: Scanned) -> pl.LazyFrame:
+    """Keep what is known of a frame for as long as it lives.
+
+    A lazy frame has no place for metadata and cannot be a dictionary key, hence the identity.
+    """
+    _KNOWN[id(frame)] = scanned
+    weakref.finalize(frame, _KNOWN.pop, id(frame), None)
+    return frame
+
+
+def scanned_of(frame: pl.LazyFrame) -> Scanned:
+    """Return what is known of a frame."""
+    return _KNOWN.get(id(frame), _OTHER)
+
 
 Source = str | PathLike[str]
 
@@ -105,7 +144,7 @@ def scan(
         cio_frames.errors.InputFileError: no/such/file-*.csv: no such file. Check the path; relative paths start at the working directory.
     """
     paths = _paths(source)
-    stamps = tuple(Stamp.of(path) for path in paths)
+    stamps = tuple(FileStamp.of(path) for path in paths)
     known = _encoding(paths[0], encoding)
     kinds = {path: _kind(path) for path in paths}
     odd = [path for path in paths if kinds[path] != kinds[paths[0]]]

@@ -9,9 +9,8 @@ from typing import Any
 import polars as pl
 
 from cio_frames.errors import ColumnNamesError, ColumnTypeError
-from cio_frames.frames import values
-from cio_frames.frames.column import Column, check_names
-from cio_frames.frames.notes import Note
+from cio_frames.frames import python_columns
+from cio_frames.frames.column import Column, Note, check_names
 
 
 def is_pandas(thing: object) -> bool:
@@ -83,7 +82,7 @@ def _typed(name: str, series: Any) -> Column:
 
 
 def _objects(name: str, series: Any) -> Column:
-    return values.column(name, list(series.astype(object).to_numpy()))
+    return python_columns.column(name, list(series.astype(object).to_numpy()))
 
 
 def _categories(name: str, series: Any) -> Column:

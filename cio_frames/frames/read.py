@@ -8,11 +8,10 @@ import polars as pl
 from polars.datatypes import DataTypeClass
 
 from cio_frames.errors import UnsupportedFrameError
-from cio_frames.frames import pandas, values
-from cio_frames.frames.column import Column, check_names
+from cio_frames.frames import pandas, python_columns
+from cio_frames.frames.column import Column, Note, check_names
+from cio_frames.frames.files import scanned_of
 from cio_frames.frames.guests import refusal
-from cio_frames.frames.notes import Note
-from cio_frames.frames.scanned import scanned_of
 from cio_frames.frames.streaming import collected
 from cio_frames.frames.table import Table, reading
 
@@ -129,7 +128,7 @@ def _polars_column(series: pl.Series) -> Column:
     if not _is_odd(series.dtype):
         return Column(series=series)
     if series.dtype == pl.Object:
-        return values.column(series.name, series.to_list())
+        return python_columns.column(series.name, series.to_list())
     import pyarrow as pa
 
     from cio_frames.frames import arrow
@@ -183,7 +182,7 @@ def _is_records(thing: object) -> bool:
 
 def _records(rows: Sequence[Mapping[object, object]]) -> Table:
     names = check_names(dict.fromkeys(name for row in rows for name in row))
-    read_columns = [values.column(name, [row.get(name) for row in rows]) for name in names]
+    read_columns = [python_columns.column(name, [row.get(name) for row in rows]) for name in names]
     return _table(read_columns, label="list of dictionaries")
 
 

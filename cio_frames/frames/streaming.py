@@ -26,7 +26,7 @@ _LOCK = RLock()
 
 
 @contextmanager
-def sparing() -> Iterator[None]:
+def low_memory() -> Iterator[None]:
     """Let the engine keep little in memory in the queries that start here, one at a time.
 
     It is told by settings of the whole process, for which it asks when a query starts.
@@ -45,7 +45,7 @@ def sparing() -> Iterator[None]:
 
 def collected(lazy: pl.LazyFrame) -> pl.DataFrame:
     """Return what a lazy frame gives, without holding what it is made from."""
-    with sparing():
+    with low_memory():
         return lazy.collect(engine="streaming")
 
 
@@ -62,7 +62,7 @@ def stream(lazy: pl.LazyFrame) -> Generator[pl.DataFrame]:
         # A scan or a filter in it gives whole row groups, dozens of them, unless a step comes after it.
         stepped = lazy.with_row_index(ROW)
         last = pl.LazyFrame({ROW: [None]}, schema={ROW: pl.get_index_type()})
-        with sparing():
+        with low_memory():
             batches = pl.concat([stepped, last], how="diagonal").collect_batches(
                 chunk_size=BATCH_ROWS, maintain_order=True, engine="streaming"
             )

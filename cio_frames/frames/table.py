@@ -8,12 +8,11 @@ from typing import Any, Literal
 import polars as pl
 
 from cio_frames.errors import FrameError, translated
-from cio_frames.frames.column import ROW
-from cio_frames.frames.file_stamp import Stamp
-from cio_frames.frames.notes import Note
+from cio_frames.frames.column import ROW, Note
+from cio_frames.frames.file_stamp import FileStamp
 from cio_frames.frames.pandas import append
 from cio_frames.frames.streaming import collected, stream
-from cio_frames.frames.threads import ahead
+from cio_frames.frames.threads import map_ahead
 
 RUN_IT_ALONE = "Run frame.collect() to see the step that fails."
 
@@ -38,7 +37,7 @@ class Table:
     eager: pl.DataFrame | None = field(default=None, repr=False)
     source: Any = field(default=None, repr=False)
     pieces: tuple[pl.LazyFrame, ...] = field(default=(), repr=False)
-    files: tuple[Stamp, ...] = ()
+    files: tuple[FileStamp, ...] = ()
 
     def schema(self) -> pl.Schema:
         """Return the columns and their types, without row numbers."""
@@ -131,7 +130,9 @@ class Table:
 
     def _read(self) -> Generator[pl.DataFrame]:
         """Yield batches as they come, and none of a file that is not what it was."""
-        batches = ahead(_collected, self.pieces, at_once=2) if self.pieces else stream(self.lazy)
+        batches = (
+            map_ahead(_collected, self.pieces, at_once=2) if self.pieces else stream(self.lazy)
+        )
         with closing(batches):
             self._require_same_files()
             for batch in batches:

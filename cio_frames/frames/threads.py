@@ -29,7 +29,7 @@ Done = TypeVar("Done")
 Asked = ParamSpec("Asked")
 
 
-class Crew:
+class ThreadPool:
     """Threads that take up work in the order it comes, started when there is some for them.
 
     Where none can be started (the interpreter exits, or there are too many), the caller's thread
@@ -41,8 +41,8 @@ class Crew:
         most: How many threads there are at most.
 
     Examples:
-        >>> with Crew(1) as crew:
-        ...     crew.start(abs, -7).result()
+        >>> with ThreadPool(1) as pool:
+        ...     pool.start(abs, -7).result()
         7
     """
 
@@ -95,7 +95,7 @@ class Crew:
     def close(self) -> None:
         """End the threads, when all that was started is done."""
         threads, self._threads = self._threads, []
-        CREWS.discard(self)
+        POOLS.discard(self)
         for _ in threads:
             self._work.put(None)
         for thread in threads:
@@ -108,7 +108,7 @@ class Crew:
         with suppress(RuntimeError):
             thread.start()
             self._threads.append(thread)
-            CREWS.add(self)
+            POOLS.add(self)
 
     def _do(self) -> None:
         while (do := self._work.get()) is not None:
@@ -122,17 +122,19 @@ class Crew:
         self.close()
 
 
-CREWS: set[Crew] = set()
+POOLS: set[ThreadPool] = set()
 """Those that have threads."""
 
 
 @atexit.register
 def _close_all() -> None:
-    for crew in list(CREWS):
-        crew.close()
+    for pool in list(POOLS):
+        pool.close()
 
 
-def ahead(work: Callable[[Part], Done], parts: Iterable[Part], *, at_once: int) -> Generator[Done]:
+def map_ahead(
+    work: Callable[[Part], Done], parts: Iterable[Part], *, at_once: int
+) -> Generator[Done]:
     """Yield what becomes of each part, in order, while the next ones are worked on in threads.
 
     Parts are taken on the caller's thread, and no more than `at_once` of them are held.
@@ -146,13 +148,13 @@ def ahead(work: Callable[[Part], Done], parts: Iterable[Part], *, at_once: int) 
         Exception: What `work` or `parts` raise.
 
     Examples:
-        >>> list(ahead(abs, [-1, 2, -3], at_once=2))
+        >>> list(map_ahead(abs, [-1, 2, -3], at_once=2))
         [1, 2, 3]
     """
     under_way: deque[Future[Done]] = deque()
-    with Crew(at_once) as crew:
+    with ThreadPool(at_once) as pool:
         for part in parts:
-            under_way.append(crew.start(work, part))
+            under_way.append(pool.start(work, part))
             if len(under_way) == at_once:
                 yield under_way.popleft().result()
         while under_way:

@@ -21,7 +21,7 @@ from cio_frames.identity.calls import READ_ONLY
 from cio_frames.identity.identifiers import FIRST_SECOND, LAST_SECOND, is_mail, text
 from cio_frames.identity.semantic_events import EFFECTS
 from cio_frames.identity.settings import CAMPAIGN, MERGED_EVENTS
-from cio_frames.mapping import MessageMapping, Slot
+from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.payloads.identifiers import filled, is_written_as_text, text_of
 from cio_frames.spec import IDENTIFIERS, IdentifierRole
 
@@ -98,7 +98,7 @@ def identity_columns(
     rows = prepared
     if prepared.height != messages.height:
         rows = prepared.filter(pl.col(ROW).is_in(messages["row"].implode()))
-    is_form = mapping.call.api == "forms"
+    is_form = not mapping.call.api.envelope
     columns = rows.select(
         pl.col(ROW).alias("row"),
         *_named(mapping, messages["message"]),
@@ -139,9 +139,12 @@ def _column(role: IdentifierRole) -> str:
     return "user" if role == "person" else role
 
 
-def _as_in_message(slot: Slot, mapping: MessageMapping, messages: pl.Series) -> pl.Expr:
+def _as_in_message(slot: FieldMapping, mapping: MessageMapping, messages: pl.Series) -> pl.Expr:
     """Return the values of a slot as the text that their JSON is read as."""
-    is_text = is_written_as_text(slot, api=mapping.call.api) or slot.argument == "form_id"
+    is_text = (
+        is_written_as_text(slot, texts_only=mapping.call.api.texts_only)
+        or slot.argument == "form_id"
+    )
     unlike = slot.dtype.is_float() or slot.dtype.is_nested() or slot.dtype == pl.Boolean
     if is_text or not (slot.json or unlike or slot.dtype.is_decimal()):
         return text_of(slot, mapping)

@@ -1,19 +1,25 @@
 """Which column feeds which field of a call."""
 
-from cio_frames.mapping.computing import computing
-from cio_frames.mapping.message_mapping import CREATED, MessageMapping, Nulls, Slot, dtype_of
-from cio_frames.mapping.resolve import Ask, Body, resolve
+from cio_frames.mapping.message_mapping import (
+    CREATED,
+    FieldMapping,
+    MessageMapping,
+    Nulls,
+    computing,
+    dtype_of,
+)
+from cio_frames.mapping.resolve import Body, CallArguments, resolve
 from cio_frames.mapping.sources import Value
 from cio_frames.mapping.suggest import Proposal, propose
 
 __all__ = [
     "CREATED",
-    "Ask",
     "Body",
+    "CallArguments",
+    "FieldMapping",
     "MessageMapping",
     "Nulls",
     "Proposal",
-    "Slot",
     "Value",
     "computing",
     "dtype_of",

@@ -1,12 +1,15 @@
 """What feeds what: the places of a message and the columns they are filled from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import polars as pl
 
+from cio_frames.errors import CioError, FrameError, MappingError, translated
 from cio_frames.frames import ROW
+from cio_frames.frames.table import RUN_IT_ALONE
 from cio_frames.spec import Call, FieldType
 from cio_frames.values import Frame, out_of_range, with_instant
 
@@ -16,7 +19,7 @@ Role = Literal["field", "body", "context", "integrations", "key"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slot:
+class FieldMapping:
     """One place of a message and what fills it.
 
     Attributes:
@@ -86,12 +89,12 @@ class MessageMapping:
     """
 
     call: Call
-    slots: tuple[Slot, ...]
+    slots: tuple[FieldMapping, ...]
     timezone: str | None = None
     unused: tuple[str, ...] = ()
     repairs: tuple[str, ...] = ()
 
-    def find(self, argument: str) -> Slot | None:
+    def find(self, argument: str) -> FieldMapping | None:
         """Return the slot that an argument of the verb fills."""
         return next((slot for slot in self.slots if slot.argument == argument), None)
 
@@ -123,7 +126,7 @@ class MessageMapping:
         return prepared
 
     def repaired(
-        self, code: str, *, schema: pl.Schema, change: Callable[[Slot], pl.Expr | None]
+        self, code: str, *, schema: pl.Schema, change: Callable[[FieldMapping], pl.Expr | None]
     ) -> "MessageMapping":
         """Return this mapping with a repair applied to the slots it is for.
 
@@ -154,7 +157,29 @@ def dtype_of(expr: pl.Expr, schema: Mapping[str, pl.DataType]) -> pl.DataType:
     return frame.select(expr.alias("value")).collect_schema()["value"]
 
 
-def _rewritten(slot: Slot, *, schema: pl.Schema, expr: pl.Expr | None) -> Slot:
+def _rewritten(slot: FieldMapping, *, schema: pl.Schema, expr: pl.Expr | None) -> FieldMapping:
     if expr is None:
         return slot
     return replace(slot, expr=expr, dtype=dtype_of(expr, schema))
+
+
+@contextmanager
+def computing(mapping: MessageMapping) -> Iterator[None]:
+    """Turn what is raised while fields are computed into an error without values in it.
+
+    Raises:
+        MappingError: One of the user's expressions, or a step of their lazy frame, fails.
+        FrameError: There are no expressions, so it is the table that cannot be read.
+    """
+    has_expressions = any(slot.how == "expression" for slot in mapping.slots)
+
+    def failed(kind: str) -> CioError:
+        if has_expressions:
+            return MappingError(
+                f"The fields cannot be computed ({kind}): an expression, or a step of the lazy "
+                "frame, fails on some rows. Run it alone with frame.select(...) to see where."
+            )
+        return FrameError(f"The table failed while it was read ({kind}). {RUN_IT_ALONE}")
+
+    with translated(failed, others=has_expressions):
+        yield

@@ -9,9 +9,8 @@ import polars as pl
 
 from cio_frames.errors import FieldConflictError, MappingError, NoIdentifierError
 from cio_frames.frames import ROW
-from cio_frames.mapping.hashing import hashed
-from cio_frames.mapping.message_mapping import MessageMapping, Nulls, Role, Slot
-from cio_frames.mapping.sources import Value, demand, source, zone
+from cio_frames.mapping.message_mapping import FieldMapping, MessageMapping, Nulls, Role
+from cio_frames.mapping.sources import Value, demand, hashed, source, zone
 from cio_frames.mapping.suggest import Proposal
 from cio_frames.spec import FLAT_PREFIXES, Call, Field, folded
 
@@ -19,7 +18,7 @@ Body = Sequence[str] | Mapping[str, Value] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class CallArguments:
     """What a verb was asked for, as the user typed it.
 
     Attributes:
@@ -46,7 +45,7 @@ class Ask:
 
 
 def resolve(
-    ask: Ask,
+    arguments: CallArguments,
     *,
     call: Call,
     schema: pl.Schema,
@@ -56,7 +55,7 @@ def resolve(
     """Return how rows become messages.
 
     Args:
-        ask: What the verb was asked for.
+        arguments: What the verb was asked for.
         call: The call.
         schema: The table's columns.
         json_columns: Columns whose text is JSON already.
@@ -69,26 +68,32 @@ def resolve(
         MappingError: A required argument is missing or of the wrong kind, or there is no such
             time zone.
     """
-    maker = _SlotMaker(schema=schema, json_columns=json_columns, nulls=_nulls(ask.nulls, schema))
+    maker = _FieldMapper(
+        schema=schema, json_columns=json_columns, nulls=_nulls(arguments.nulls, schema)
+    )
     proposed = {proposal.argument: proposal for proposal in proposals}
     fields = [
         slot
         for row in call.fields
         if row.argument is not None and row.argument not in _BODY_ARGUMENTS
-        if (slot := maker.field(row, ask.fields.get(row.argument), proposed.get(row.argument)))
+        if (
+            slot := maker.field(row, arguments.fields.get(row.argument), proposed.get(row.argument))
+        )
     ]
     extras = [
-        *maker.tree(ask.context, root=("context",), role="context", argument="context"),
-        *maker.integrations(ask.integrations),
-        *maker.key(ask.key),
+        *maker.tree(arguments.context, root=("context",), role="context", argument="context"),
+        *maker.integrations(arguments.integrations),
+        *maker.key(arguments.key),
     ]
     if call.name == "group":
         root = ("traits", "relationshipAttributes")
-        extras += maker.tree(ask.relationship, root=root, role="body", argument="relationship")
+        extras += maker.tree(
+            arguments.relationship, root=root, role="body", argument="relationship"
+        )
     taken = maker.columns_of(chain(fields, extras))
-    body = _body(ask.body, call=call, maker=maker, taken=taken, fields=fields)
-    zoned = zone(ask.timezone)
-    slots = hashed((*fields, *body, *extras), columns=ask.hash, schema=schema, timezone=zoned)
+    body = _body(arguments.body, call=call, maker=maker, taken=taken, fields=fields)
+    zoned = zone(arguments.timezone)
+    slots = hashed((*fields, *body, *extras), columns=arguments.hash, schema=schema, timezone=zoned)
     _require(slots, call=call, available=schema.names())
     _forbid_conflicts(slots)
     used = maker.columns_of(slots)
@@ -106,12 +111,14 @@ _BODY_ARGUMENTS = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _SlotMaker:
+class _FieldMapper:
     schema: pl.Schema
     json_columns: frozenset[str]
     nulls: Mapping[str, Nulls]
 
-    def field(self, row: Field, value: Value | None, proposal: Proposal | None) -> Slot | None:
+    def field(
+        self, row: Field, value: Value | None, proposal: Proposal | None
+    ) -> FieldMapping | None:
         argument = str(row.argument)
         if value is None and proposal is None:
             return None
@@ -124,13 +131,13 @@ class _SlotMaker:
 
     def tree(
         self, body: Any, *, root: tuple[str, ...], role: Role, argument: str, how: str | None = None
-    ) -> list[Slot]:
+    ) -> list[FieldMapping]:
         return [
             self._slot(value, path=_place(root, place), role=role, argument=argument, how=how)
             for place, value in _entries(body, argument=argument)
         ]
 
-    def integrations(self, body: Any) -> list[Slot]:
+    def integrations(self, body: Any) -> list[FieldMapping]:
         if not isinstance(body, Mapping | None):
             raise MappingError(
                 f"integrations={body!r} is no dict of destination to truth value or column."
@@ -143,13 +150,13 @@ class _SlotMaker:
             for name, value in (body or {}).items()
         ]  # fmt: skip
 
-    def key(self, key: str | Sequence[str] | None) -> list[Slot]:
+    def key(self, key: str | Sequence[str] | None) -> list[FieldMapping]:
         names: Any = [key] if isinstance(key, str) else [] if key is None else key
         if isinstance(names, pl.Expr) or not all(isinstance(name, str) for name in names):
             raise MappingError(f"key={key!r} is neither a column name nor a list of them.")
         return [self._slot(name, path=(), role="key", argument="key") for name in names]
 
-    def columns_of(self, slots: Iterable[Slot]) -> frozenset[str]:
+    def columns_of(self, slots: Iterable[FieldMapping]) -> frozenset[str]:
         return frozenset(
             name
             for slot in slots
@@ -160,11 +167,11 @@ class _SlotMaker:
     def _slot(
         self, value: Any, *, path: tuple[str, ...], role: Role, argument: str,
         type: str = "any", how: str | None = None, reason: str = "",  # noqa: A002
-    ) -> Slot:  # fmt: skip
+    ) -> FieldMapping:  # fmt: skip
         found = source(value, argument=argument, schema=self.schema)
         column = found.column
         name = argument if role == "field" else f"{role}:{'.'.join(path) or column}"
-        return Slot(
+        return FieldMapping(
             name=name,
             path=path,
             role=role,
@@ -181,8 +188,13 @@ class _SlotMaker:
 
 
 def _body(
-    body: Body, *, call: Call, maker: _SlotMaker, taken: frozenset[str], fields: Sequence[Slot]
-) -> list[Slot]:
+    body: Body,
+    *,
+    call: Call,
+    maker: _FieldMapper,
+    taken: frozenset[str],
+    fields: Sequence[FieldMapping],
+) -> list[FieldMapping]:
     if call.body is None:
         return []
     root, argument = (call.body,), "fields" if call.body == "data" else call.body
@@ -198,7 +210,9 @@ def _body(
     return slots + _email_trait(call, fields=fields, slots=slots)
 
 
-def _email_trait(call: Call, *, fields: Sequence[Slot], slots: Sequence[Slot]) -> list[Slot]:
+def _email_trait(
+    call: Call, *, fields: Sequence[FieldMapping], slots: Sequence[FieldMapping]
+) -> list[FieldMapping]:
     """Keep the address as a trait when people are identified by it (reference C11)."""
     person = next((slot for slot in fields if slot.argument == "user_id"), None)
     email = next((row for row in call.fields if row.path == ("traits", "email")), None)
@@ -209,7 +223,7 @@ def _email_trait(call: Call, *, fields: Sequence[Slot], slots: Sequence[Slot]) -
     ):
         return []
     return [
-        Slot(
+        FieldMapping(
             name="body:traits.email",
             path=email.path,
             role="body",
@@ -252,7 +266,7 @@ def _nulls(nulls: Nulls | Mapping[str, Nulls], schema: pl.Schema) -> dict[str, N
     return chosen
 
 
-def _require(slots: Sequence[Slot], *, call: Call, available: Sequence[str]) -> None:
+def _require(slots: Sequence[FieldMapping], *, call: Call, available: Sequence[str]) -> None:
     filled = {slot.argument for slot in slots if slot.argument}
     groups: dict[str, list[str]] = {}
     for row in call.fields:
@@ -269,8 +283,8 @@ def _require(slots: Sequence[Slot], *, call: Call, available: Sequence[str]) -> 
             )
 
 
-def _forbid_conflicts(slots: Sequence[Slot]) -> None:
-    places: dict[tuple[str, ...], Slot] = {}
+def _forbid_conflicts(slots: Sequence[FieldMapping]) -> None:
+    places: dict[tuple[str, ...], FieldMapping] = {}
     for slot in slots:
         if not slot.path:
             continue
@@ -283,7 +297,7 @@ def _forbid_conflicts(slots: Sequence[Slot]) -> None:
                 _conflict(places[path[:depth]], slot)
 
 
-def _conflict(one: Slot, other: Slot) -> None:
+def _conflict(one: FieldMapping, other: FieldMapping) -> None:
     raise FieldConflictError(
         ".".join(one.path if len(one.path) <= len(other.path) else other.path),
         columns=(one.label, other.label),

@@ -1,7 +1,7 @@
-"""Where a value comes from: a column, a constant, or an expression that works row by row."""
+"""Where a value comes from: a column, a constant, an expression that works row by row, or a hash."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 from zoneinfo import available_timezones
@@ -11,7 +11,8 @@ import polars.selectors as cs
 
 from cio_frames.errors import ColumnNotFoundError, MappingError, translated
 from cio_frames.frames import ROW
-from cio_frames.mapping.message_mapping import dtype_of
+from cio_frames.mapping.message_mapping import FieldMapping, dtype_of
+from cio_frames.values import as_text, has_text, sha256
 
 Value = str | pl.Expr
 
@@ -134,3 +135,57 @@ def _nearest_zone(name: str) -> str | None:
         zones[zone_name.lower()] = zone_name
     wanted: Sequence[str] = get_close_matches(name.lower().replace(" ", "_"), zones, n=1)
     return zones[wanted[0]] if wanted else None
+
+
+def hashed(
+    slots: Sequence[FieldMapping],
+    *,
+    columns: str | Sequence[str],
+    schema: pl.Schema,
+    timezone: str | None = None,
+) -> tuple[FieldMapping, ...]:
+    """Return the slots with those of some columns hashed: SHA-256 of the text, in hexadecimal.
+
+    There is no key, so that any other system can make the same hash of the same value. A number
+    that can be guessed, such as one of a card, can be found again by trying them all; where that
+    matters, leave the column out.
+
+    Args:
+        slots: Every place that is filled.
+        columns: The columns to hash.
+        schema: The table's columns.
+        timezone: Zone of times that carry none.
+
+    Raises:
+        MappingError: A column is not sent as a trait, property or form field, or has no text.
+    """
+    if not isinstance(columns, str | Sequence):
+        raise MappingError(f"hash={columns!r} is neither a column nor a list of columns.")
+    wanted = [columns] if isinstance(columns, str) else list(columns)
+    for column in wanted:
+        demand(column, argument="hash", schema=schema)
+        if not any(slot.role == "body" and slot.column == column for slot in slots):
+            raise MappingError(
+                f"hash={column!r} is not sent as a trait, property or form field. Only those can "
+                "be hashed: an identifier would name another person."
+            )
+    return tuple(
+        _hashed(slot, timezone=timezone) if slot.role == "body" and slot.column in wanted else slot
+        for slot in slots
+    )
+
+
+def _hashed(slot: FieldMapping, *, timezone: str | None) -> FieldMapping:
+    if not has_text(slot.dtype):
+        raise MappingError(
+            f"hash={slot.column!r}: its values are lists or objects, which have no single text."
+        )
+    text = as_text(slot.expr, dtype=slot.dtype, timezone=timezone)
+    return replace(
+        slot,
+        expr=sha256(text),
+        dtype=pl.String(),
+        how="hashed",
+        json=False,
+        reason="sent as its SHA-256",
+    )

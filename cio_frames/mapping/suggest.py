@@ -46,7 +46,7 @@ def propose(sample: pl.DataFrame, *, call: Call) -> list[Proposal]:
     for row in call.fields:
         if row.argument is None or row.argument not in _PROPOSED:
             continue
-        if call.api == "forms" and row.argument == "id" and _names_someone(proposals, call=call):
+        if call.name == "form" and row.argument == "id" and _names_someone(proposals, call=call):
             continue
         proposal = _by_name(row, sample=sample, free=free)
         if proposal is not None:

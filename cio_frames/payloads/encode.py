@@ -11,7 +11,7 @@ from urllib.parse import quote
 import polars as pl
 
 from cio_frames.frames import ROW
-from cio_frames.mapping import MessageMapping, Slot
+from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.payloads.batches import LANES
 from cio_frames.payloads.identifiers import (
     is_written_as_text,
@@ -23,7 +23,6 @@ from cio_frames.payloads.identifiers import (
 )
 from cio_frames.payloads.ids import digest, ulids
 from cio_frames.payloads.json import Branch, Leaf, Node, expand, members
-from cio_frames.spec import BATCH_PATH
 from cio_frames.values import json_text
 
 MESSAGE_SCHEMA = pl.Schema(
@@ -67,7 +66,7 @@ def encode(
     Returns:
         A frame of `MESSAGE_SCHEMA`, in the order of the rows.
     """
-    writer = _forms_written if mapping.call.api == "forms" else _pipelines_written
+    writer = _pipelines_written if mapping.call.api.envelope else _forms_written
     parts = prepared.select(
         pl.col(ROW).alias("row"),
         person_text(mapping).alias("person"),
@@ -87,15 +86,17 @@ def tree(mapping: MessageMapping) -> Branch:
     root: dict[str, Any] = {}
     for slot in mapping.slots:
         if slot.path and slot.path[0] not in _NOT_WRITTEN:
-            _plant(root, slot, timezone=mapping.timezone, api=mapping.call.api)
-    if mapping.call.api != "forms":
+            _plant(root, slot, timezone=mapping.timezone, texts_only=mapping.call.api.texts_only)
+    if mapping.call.api.envelope:
         root["type"] = Leaf(values=pl.lit(mapping.call.name), dtype=pl.String())
     grown = expand(_branch(root))
     assert isinstance(grown, Branch)  # noqa: S101 - a branch stays one
     return grown
 
 
-def _plant(root: dict[str, Any], slot: Slot, *, timezone: str | None, api: str) -> None:
+def _plant(
+    root: dict[str, Any], slot: FieldMapping, *, timezone: str | None, texts_only: bool
+) -> None:
     *parents, last = slot.path
     for parent in parents:
         root = root.setdefault(parent, {})
@@ -108,7 +109,7 @@ def _plant(root: dict[str, Any], slot: Slot, *, timezone: str | None, api: str) 
         dtype=slot.dtype,
         clear=clear,
         json=slot.json,
-        text=is_written_as_text(slot, api=api),
+        text=is_written_as_text(slot, texts_only=texts_only),
         timezone=timezone,
     )
 
@@ -159,7 +160,7 @@ def _finished(
         _path(ready, mapping=mapping),
         pl.coalesce("given", "derived").alias("message_id"),
         _content(ready).alias("payload_hash"),
-        _message(ready, api=mapping.call.api).alias("message"),
+        _message(ready, envelope=mapping.call.api.envelope).alias("message"),
     ).select(*MESSAGE_SCHEMA.names()[:-2], _SIZE, "message")
 
 
@@ -175,8 +176,8 @@ def _content(parts: pl.DataFrame) -> pl.Expr:
     return pl.when(pl.any_horizontal(pl.col(name).is_not_null() for name in named)).then(content)
 
 
-def _message(parts: pl.DataFrame, *, api: str) -> pl.Expr:
-    if api == "forms":
+def _message(parts: pl.DataFrame, *, envelope: bool) -> pl.Expr:
+    if not envelope:
         return pl.concat_str(pl.lit("{"), "after", pl.lit("}"))
     quoted = pl.concat_str(pl.lit('"'), "derived", pl.lit('"'))
     if parts["given"].null_count() < parts.height:
@@ -218,8 +219,8 @@ def _component(keys: pl.Series, components: pl.DataFrame | None) -> pl.Series:
 
 
 def _path(parts: pl.DataFrame, *, mapping: MessageMapping) -> pl.Expr:
-    if mapping.call.api != "forms":
-        return pl.lit(BATCH_PATH).alias("path")
+    if mapping.call.api.batch_path is not None:
+        return pl.lit(mapping.call.api.batch_path).alias("path")
     forms = parts["form"].unique().to_list()
     paths = {form: mapping.call.path.format(form_id=quote(form, safe="")) for form in forms}
     return pl.col("form").replace_strict(paths, return_dtype=pl.String).alias("path")

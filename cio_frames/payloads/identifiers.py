@@ -4,18 +4,18 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from cio_frames.mapping import MessageMapping, Slot
+from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.spec import IDENTIFIERS, LINKING_CALLS, Identifier
 from cio_frames.values import as_text
 
 
-def is_written_as_text(slot: Slot, *, api: str) -> bool:
+def is_written_as_text(slot: FieldMapping, *, texts_only: bool) -> bool:
     """Whether a message has the values of a slot as text, whatever their type is."""
     named = slot.role == "field" and slot.type in ("id", "text", "email")
-    return (named or api == "forms") and not slot.json
+    return (named or texts_only) and not slot.json
 
 
-def filled(mapping: MessageMapping) -> Iterator[tuple[Identifier, Slot]]:
+def filled(mapping: MessageMapping) -> Iterator[tuple[Identifier, FieldMapping]]:
     """Yield the identifiers that a mapping fills, in the order in which they count."""
     slots = {slot.path: slot for slot in mapping.slots if slot.path}
     for row in IDENTIFIERS[mapping.call.name]:
@@ -23,7 +23,7 @@ def filled(mapping: MessageMapping) -> Iterator[tuple[Identifier, Slot]]:
             yield row, slots[row.path]
 
 
-def text_of(slot: Slot, mapping: MessageMapping) -> pl.Expr:
+def text_of(slot: FieldMapping, mapping: MessageMapping) -> pl.Expr:
     """Return the values of a slot as text."""
     return as_text(pl.col(slot.name), dtype=slot.dtype, timezone=mapping.timezone)
 

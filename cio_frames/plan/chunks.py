@@ -8,12 +8,12 @@ from functools import partial
 import polars as pl
 
 from cio_frames.checks import Check, Scope
-from cio_frames.frames import Table, ahead
+from cio_frames.frames import Table, map_ahead
 from cio_frames.mapping import computing
 from cio_frames.payloads import SEGMENT_SCHEMA, Segment, batches, encode
 from cio_frames.run import Choice
 from cio_frames.spec import Call
-from cio_frames.validation import BLOCKING, Probe, check, check_messages, reasons
+from cio_frames.validation import BLOCKING, CompiledCheck, check, check_messages, reasons
 
 CHUNK_ROWS = 50_000
 """The most rows of a chunk. Each chunk has costs that do not depend on its size, so smaller ones are
@@ -32,7 +32,7 @@ class Encoding:
 
     scope: Scope
     checks: tuple[Check, ...]
-    tests: Sequence[Probe]  # the checks, compiled for the mapping
+    tests: Sequence[CompiledCheck]  # the checks, compiled for the mapping
     namespace: str  # keeps message ids of one place apart from those of another
 
 
@@ -109,7 +109,7 @@ def encode_chunks(
     """
     encoded = partial(encode_chunk, encoding=encoding, known=known, components=components)
     with closing(table.chunks(chunk_rows or rows_at_once(table))) as chunks:
-        yield from ahead(encoded, chunks, at_once=AT_ONCE)
+        yield from map_ahead(encoded, chunks, at_once=AT_ONCE)
 
 
 def rows_at_once(table: Table) -> int:

@@ -220,7 +220,7 @@ def _body_bytes(plan: Pipeline, count: dict[str, int]) -> int:
 
 def _ratio(plan: Pipeline, client: Client | None) -> float:
     """Return how small a body becomes on the wire, from a sample of the first rows."""
-    if CALLS[plan.call].api != "pipelines" or (client is not None and not client.gzip):
+    if not CALLS[plan.call].api.gzip or (client is not None and not client.gzip):
         return 1.0
     body = ",".join(plan.messages(KEPT_MESSAGES)).encode()
     return len(zlib.compress(body, 1)) / len(body) if body else 1.0
@@ -238,7 +238,7 @@ def _time(
     waiting = dict.fromkeys(BOUNDS, 0.0)
     concurrency = CONCURRENCY if client is None else client.concurrency
     for plan, count in zip(plans, counts, strict=True):
-        most = rate if client is None else client.request_rate(CALLS[plan.call].api)
+        most = rate if client is None else client.request_rate(CALLS[plan.call].api.name)
         times = (
             0.0 if most is None else count["batches"] / most,
             count["batches"] * latency_s / concurrency,

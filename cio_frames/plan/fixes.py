@@ -9,7 +9,7 @@ from cio_frames.checks import Check, masked
 from cio_frames.errors import engine_errors
 from cio_frames.frames import Table
 from cio_frames.frames.table import reading
-from cio_frames.mapping import MessageMapping, Slot
+from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.values import as_text, has_text
 
 EXAMPLES = 3
@@ -111,21 +111,23 @@ def changes(
 
 def _touched(
     before: MessageMapping, after: MessageMapping, *, check: Check
-) -> Iterator[tuple[Slot, Slot]]:
+) -> Iterator[tuple[FieldMapping, FieldMapping]]:
     for one, other in zip(before.slots, after.slots, strict=True):
         told = has_text(one.dtype) and has_text(other.dtype)
         if told and check.repair and check.repair.change(one, before) is not None:
             yield one, other
 
 
-def _changed(rows: pl.LazyFrame, one: Slot, other: Slot, *, timezone: str | None) -> pl.LazyFrame:
+def _changed(
+    rows: pl.LazyFrame, one: FieldMapping, other: FieldMapping, *, timezone: str | None
+) -> pl.LazyFrame:
     before = one.expr.cast(pl.String) if one.dtype.is_float() else _text(one, timezone=timezone)
     pairs = rows.select(before.alias("before"), _text(other, timezone=timezone).alias("after"))
     changed = pairs.filter(pl.col("before").ne_missing(pl.col("after")))
     return changed.select(pl.len().cast(pl.Int64).alias("rows"), pl.all().head(EXAMPLES).implode())
 
 
-def _text(slot: Slot, *, timezone: str | None) -> pl.Expr:
+def _text(slot: FieldMapping, *, timezone: str | None) -> pl.Expr:
     return as_text(slot.expr, dtype=slot.dtype, timezone=timezone)
 
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from cio_frames.checks import Check, Scope
 from cio_frames.errors import engine_errors
-from cio_frames.frames import ROW, Fingerprint, Table, ahead
+from cio_frames.frames import ROW, Fingerprint, Table, map_ahead
 from cio_frames.mapping import MessageMapping, computing
 from cio_frames.payloads import count_batches, lane_key, lanes, linked_keys, order_key
 from cio_frames.plan.chunks import AT_ONCE, EncodedChunk, Encoding, encode_chunk, rows_at_once
@@ -20,8 +20,8 @@ from cio_frames.validation import (
     TableAggregates,
     check,
     check_call,
+    compile_checks,
     concluded,
-    probes,
     reasons,
 )
 
@@ -69,7 +69,7 @@ def check_before_send(
     """Look only for what keeps rows from being sent; return that, and the link keys if wanted."""
     blocking = [item for item in checks if item.severity in BLOCKING]
     strict = [item for item in blocking if item.severity == "refuse"]
-    tests = probes(strict, scope=scope)
+    tests = compile_checks(strict, scope=scope)
     sums = _Sums(table, scope=scope, checks=blocking, gather_links=gather_links)
     findings = [check_call(strict, scope=scope)]
 
@@ -79,7 +79,7 @@ def check_before_send(
 
     with (
         closing(table.chunks(rows_at_once(table))) as chunks,
-        closing(ahead(part, chunks, at_once=AT_ONCE)) as parts,
+        closing(map_ahead(part, chunks, at_once=AT_ONCE)) as parts,
     ):
         for share, found in parts:
             sums.add(share)
@@ -122,7 +122,7 @@ def check_fully(
 
     with (
         closing(table.chunks(rows_at_once(table))) as chunks,
-        closing(ahead(part, chunks, at_once=AT_ONCE)) as parts,
+        closing(map_ahead(part, chunks, at_once=AT_ONCE)) as parts,
     ):
         for share, encoded, kept in parts:
             sums.add(share)
@@ -161,7 +161,7 @@ class _Sums:
         self.fingerprint.add(chunk)
         with computing(self._mapping):
             prepared = self._mapping.prepare(chunk)
-            aggregates = self._aggregates.of(prepared)
+            aggregates = self._aggregates.aggregated(prepared)
             links = link_keys(prepared, self._mapping) if self._gathers else None
         return prepared, _Share(rows=chunk.height, aggregates=aggregates, links=links)
 

@@ -28,7 +28,7 @@ from cio_frames.plan.fixes import changes, offered
 from cio_frames.plan.full_check import FullCheck, PreSendCheck, check_before_send, check_fully
 from cio_frames.run import Choice, Job
 from cio_frames.spec import LIMITS
-from cio_frames.validation import BLOCKING, check_table, probes
+from cio_frames.validation import BLOCKING, check_table, compile_checks
 
 PREVIEW_ROWS = 1_000
 
@@ -192,7 +192,7 @@ class Pipeline:
         return Encoding(
             scope=scope,
             checks=self.applied,
-            tests=probes(self.applied, scope=scope, notes=self.table.notes),
+            tests=compile_checks(self.applied, scope=scope, notes=self.table.notes),
             namespace=self.namespace,
         )
 

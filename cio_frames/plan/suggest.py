@@ -11,7 +11,7 @@ from cio_frames.checks import Checks
 from cio_frames.errors import ColumnNotFoundError, MappingError, NoIdentifierError, engine_errors
 from cio_frames.frames import AnyTable, PandasFrame, Table, read
 from cio_frames.frames.table import reading
-from cio_frames.mapping import Ask, propose, resolve
+from cio_frames.mapping import CallArguments, propose, resolve
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.plan.plan import Plan, planned
 from cio_frames.spec import CALLS, Call, CallName
@@ -22,7 +22,12 @@ WHO = ("user_id", "anonymous_id", "group_id", "previous_id", "email", "id")
 
 @engine_errors("columns were matched with fields")
 def make(
-    table: Table, ask: Ask, *, call: str, checks: Checks | None = None, namespace: str = ""
+    table: Table,
+    ask: CallArguments,
+    *,
+    call: str,
+    checks: Checks | None = None,
+    namespace: str = "",
 ) -> Plan:
     """Return the plan for a table.
 

@@ -55,7 +55,7 @@ class Desk:
 
     def app(self) -> Starlette:
         """Return the ASGI application."""
-        calls = {call.path: call.name for call in CALLS.values() if call.api == "pipelines"}
+        calls = {call.path: call.name for call in CALLS.values() if call.batched}
         form_path = CALLS["form"].path.replace("{form_id}", "{form_id:path}")
         pipelines = [
             Route(path, partial(self._pipelines, call=call), methods=["POST"])

@@ -19,7 +19,7 @@ from contextlib import suppress
 from typing import Any, TypeVar, TypeVarTuple
 
 from cio_frames.errors import RunError
-from cio_frames.frames import Crew
+from cio_frames.frames import ThreadPool
 from cio_frames.sending.stop import StopFlag
 
 EXIT_SECONDS = 60.0
@@ -193,7 +193,7 @@ class _Loop(_Usual):
     """
 
     def __init__(self) -> None:
-        self._helpers = Crew(_HELPERS)
+        self._helpers = ThreadPool(_HELPERS)
         super().__init__()
 
     def run_in_executor(

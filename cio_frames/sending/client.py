@@ -12,7 +12,7 @@ from cio_frames.config import Credentials, SecretKey, base_url, credentials, var
 from cio_frames.errors import ConfigError, MissingKeyError
 from cio_frames.sending.answers import Answer, Request
 from cio_frames.sending.http import ATTEMPT_SECONDS, Transport, Wire
-from cio_frames.spec import CALLS, LIMITS, Region
+from cio_frames.spec import APIS, CALLS, LIMITS, SENDABLE_APIS, Api, Region
 
 RATE = 200.0
 """Requests per second that are not exceeded: a fifth of what Pipelines documents."""
@@ -68,10 +68,7 @@ class Client:
     @property
     def workspaces(self) -> dict[str, str]:
         """What tells one workspace from another, by surface; no key can be read from it."""
-        named = {
-            "pipelines": self._credentials.write_key and self._credentials.write_key.reveal(),
-            "forms": self._credentials.site_id,
-        }
+        named = {api.name: _key(self._credentials, api.keys[0]) for api in SENDABLE_APIS}
         return {
             api: hashlib.sha256(f"cio_frames {self._wire.bases[api]} {name}".encode()).hexdigest()[
                 :16
@@ -82,9 +79,10 @@ class Client:
 
     def request_rate(self, api: str) -> float | None:
         """Return the most requests per second to one surface, or None for no limit."""
-        if self.rate is None or api == "pipelines":
+        limit = APIS[api].rate_limit
+        if self.rate is None or limit is None:
             return self.rate
-        return min(self.rate, float(LIMITS["track_requests_per_s"].value))
+        return min(self.rate, float(LIMITS[limit].value))
 
     def __dir__(self) -> list[str]:
         return sorted(set(object.__dir__(self)) - _INTERNAL)
@@ -136,7 +134,7 @@ def connect(
         keys = credentials(
             write_key=write_key, site_id=site_id, track_api_key=track_api_key, environ=environ
         )
-        bases = {api: base_url(place, api, endpoint=endpoint) for api in ("pipelines", "forms")}
+        bases = {api.name: base_url(place, api.name, endpoint=endpoint) for api in SENDABLE_APIS}
         loopback = endpoint is not None
     except ConfigError as error:
         raise error.with_traceback(None) from None  # the frames below hold keys
@@ -156,7 +154,7 @@ def connect(
         attempt_s=attempt_s,
         transport=transport,
     )
-    host = urlsplit(bases["pipelines"]).netloc
+    host = urlsplit(bases[SENDABLE_APIS[0].name]).netloc
     return Client(
         region=place,
         endpoint=host,
@@ -180,17 +178,18 @@ def _region(name: str) -> Region:
 
 
 def _basic_of(keys: Credentials) -> Callable[[str], tuple[str, str]]:
-    return lambda api: _basic(keys, api)
+    return lambda api: _basic(keys, APIS[api])
 
 
-def _basic(keys: Credentials, api: str) -> tuple[str, str]:
-    """Return user name and password for a surface. Source: API facts 1.2."""
-    if api == "pipelines":
-        if keys.write_key is None:
-            raise MissingKeyError("write_key", variable="CIO_WRITE_KEY")
-        return keys.write_key.reveal(), ""
-    if keys.site_id is None:
-        raise MissingKeyError("site_id", variable="CIO_SITE_ID")
-    if keys.track_api_key is None:
-        raise MissingKeyError("track_api_key", variable="CIO_TRACK_API_KEY")
-    return keys.site_id, keys.track_api_key.reveal()
+def _basic(keys: Credentials, api: Api) -> tuple[str, str]:
+    """Return user name and password for an API. Source: API facts 1.2."""
+    for name in api.keys:
+        if _key(keys, name) is None:
+            raise MissingKeyError(name, variable=f"CIO_{name.upper()}")
+    user, password, *_ = (*(_key(keys, name) or "" for name in api.keys), "")
+    return user, password
+
+
+def _key(keys: Credentials, name: str) -> str | None:
+    key: SecretKey | str | None = getattr(keys, name)
+    return key.reveal() if isinstance(key, SecretKey) else key

@@ -137,7 +137,7 @@ class Delivery:
         load.probed, lanes = True, load.lanes
         tried = [load.search.start - 1, *load.open]
         places = [tried[at] for at in probes([lanes[at] for at in tried])]
-        course = self.flow.course(CALLS[load.batch.call].api)
+        course = self.flow.course(CALLS[load.batch.call].api.name)
         if course.verified and lanes[places[0]] == lanes[tried[0]]:
             return  # one person's messages say little about those of others
         for at in places:
@@ -171,7 +171,7 @@ class Delivery:
             if self._without_gzip(load, (start, stop), answer=answer, decision=decision):
                 decision = Retry(after_s=0.0, code="GZIP_REFUSED", in_doubt=False)
             else:
-                self.flow.learn(CALLS[part.call].api, answer=answer, decision=decision)
+                self.flow.learn(CALLS[part.call].api.name, answer=answer, decision=decision)
             if not isinstance(decision, Retry):
                 return decision
             after_s = decision.after_s
@@ -182,7 +182,7 @@ class Delivery:
         self, load: Load, part: Batch, body: bytes, *, span: tuple[int, int], after_s: float
     ) -> Answer | None:
         """Send a part once, when its turn comes. Returns None when the run ends first."""
-        api = CALLS[part.call].api
+        api = CALLS[part.call].api.name
         async with self.flow.leave(api, after_s=after_s) as may:
             if not may:
                 return None
@@ -213,7 +213,7 @@ class Delivery:
                 attempt=tries,
                 repeats=repeats,
                 outage_s=outage_s,
-                verified=self.flow.course(CALLS[part.call].api).verified,
+                verified=self.flow.course(CALLS[part.call].api.name).verified,
             ),
             patience=self.patience,
             chance=self.clock.random,
@@ -227,7 +227,7 @@ class Delivery:
         Returns:
             Whether to try that now.
         """
-        course = self.flow.course(CALLS[load.batch.call].api)
+        course = self.flow.course(CALLS[load.batch.call].api.name)
         if isinstance(decision, Delivered | Unverified):
             if load.gzip_refused == span and not answer.compressed:
                 course.gzip = "refused"

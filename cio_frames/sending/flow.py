@@ -13,6 +13,7 @@ from cio_frames.sending.control import LOOK_S, Control
 from cio_frames.sending.events import ClockSkewed, Listener, Paused
 from cio_frames.sending.rate_limit import Breaker, Concurrency, TokenBucket
 from cio_frames.sending.retry_policy import Decision, Delivered, Retry, Split, Unverified
+from cio_frames.spec import SENDABLE_APIS
 
 THROTTLED = 429
 
@@ -71,7 +72,7 @@ class Flow:
                 bucket=TokenBucket(client.request_rate(api), now=now),
                 concurrency=Concurrency(most=client.concurrency),
             )
-            for api in ("pipelines", "forms")
+            for api in (row.name for row in SENDABLE_APIS)
         }
 
     def course(self, api: str) -> Course:

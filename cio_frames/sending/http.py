@@ -21,8 +21,9 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
-from cio_frames.frames import Crew
+from cio_frames.frames import ThreadPool
 from cio_frames.sending.answers import Answer, Request, Trouble, problem, scrub
+from cio_frames.spec import APIS
 
 if TYPE_CHECKING:
     import httpx
@@ -77,7 +78,7 @@ class Transport:
         self._timeout = timeout.as_dict()
         self._urls: dict[str, httpx.URL] = {}
         self._client: httpx.AsyncClient | None = None
-        self._packers = Crew(os.cpu_count() or 1)
+        self._packers = ThreadPool(os.cpu_count() or 1)
         self._fast_gzip = _fast_gzip()
 
     async def __aenter__(self) -> Self:
@@ -248,8 +249,8 @@ def _version() -> str:
 
 
 def _compressible(request: Request) -> bool:
-    """Tell whether the body may be compressed: only Pipelines is known to take that."""
-    return request.api == "pipelines" and not request.plain and len(request.body) >= _PLAIN_BYTES
+    """Tell whether the body may be compressed: not every API is known to take that."""
+    return APIS[request.api].gzip and not request.plain and len(request.body) >= _PLAIN_BYTES
 
 
 def _trouble(error: Exception, library: ModuleType) -> tuple[Trouble, bool]:

@@ -196,7 +196,7 @@ def decide(
         The decision. Forms have no message id: once a form may have been applied it is never
         sent again.
     """
-    form = CALLS[call].api == "forms"
+    form = not CALLS[call].api.deduplicates
     wait_s = backoff(history.attempt, patience=patience, chance=chance)
     match answer.kind:
         case "never-sent":

@@ -193,7 +193,7 @@ class _Engine:
 
     def _start(self) -> None:
         while head := self._lanes.head:
-            width = self._flow.course(CALLS[head.call].api).width
+            width = self._flow.course(CALLS[head.call].api.name).width
             batch = self._lanes.ready() if len(self._running) < width else None
             if batch is None:
                 return

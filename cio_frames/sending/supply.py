@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 
-from cio_frames.frames import Crew
+from cio_frames.frames import ThreadPool
 from cio_frames.payloads.batches import Segment
 
 
@@ -18,7 +18,7 @@ class Supply:
     def __init__(self, segments: Iterator[Segment], *, wake: asyncio.Event) -> None:
         self._segments = segments
         self._wake = wake
-        self._planners = Crew(1)
+        self._planners = ThreadPool(1)
         self._planned: asyncio.Future[Segment | None] | None = None
         self._exhausted = False
 

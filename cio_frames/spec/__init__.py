@@ -1,6 +1,7 @@
 """What Customer.io says, as rows: calls, fields, limits, regions and names, each with its source."""
 
-from cio_frames.spec.calls import BATCH_FIELDS, BATCH_PATH, CALLS, Api, Call, CallName
+from cio_frames.spec.apis import APIS, BATCH_PATH, SENDABLE_APIS, Api
+from cio_frames.spec.calls import BATCH_FIELDS, CALLS, Call, CallName
 from cio_frames.spec.context import CONTEXT
 from cio_frames.spec.fields import Field, FieldType, folded
 from cio_frames.spec.identifiers import IDENTIFIERS, LINKING_CALLS, Identifier, IdentifierRole
@@ -19,6 +20,7 @@ from cio_frames.spec.names import (
 from cio_frames.spec.regions import HOSTS, REGION_PATH, Host, Region, host
 
 __all__ = [
+    "APIS",
     "BATCH_FIELDS",
     "BATCH_PATH",
     "CALLS",
@@ -34,6 +36,7 @@ __all__ = [
     "RESERVED_PREFIXES",
     "RESERVED_TRAITS",
     "SEMANTIC_EVENTS",
+    "SENDABLE_APIS",
     "STRIPPED_TRAITS",
     "Api",
     "Call",

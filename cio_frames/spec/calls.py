@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from cio_frames.spec.apis import FORM_ACTION, FORMS, PIPELINES, Api
 from cio_frames.spec.context import CONTEXT, MOBILE_CONTEXT, WEB_CONTEXT
 from cio_frames.spec.fields import (
     ANY_PROPERTY,
@@ -29,9 +30,6 @@ from cio_frames.spec.fields import (
     user_id,
 )
 
-Api = Literal["pipelines", "forms", "form-action"]
-"""The surfaces that take data, each with its own hosts and credentials."""
-
 CallName = Literal["identify", "track", "page", "screen", "group", "alias", "form"]
 """The calls that have a verb, as in `df.cio.<name>`."""
 
@@ -42,10 +40,9 @@ class Call:
 
     Attributes:
         name: Its name, as in `df.cio.<name>`.
-        api: The surface it is posted to.
-        path: The path on that surface's host.
+        api: The API it is posted to.
+        path: The path on that API's host.
         body: The key that holds the frame's other columns, if the call has one.
-        batched: Whether it may travel in `/v1/batch`.
         fields: All its fields, no two with the same path.
         source: Tags of the API facts this row rests on.
     """
@@ -54,9 +51,13 @@ class Call:
     api: Api
     path: str
     body: Literal["traits", "properties", "data"] | None
-    batched: bool
     fields: tuple[Field, ...]
     source: str
+
+    @property
+    def batched(self) -> bool:
+        """Whether many of it travel in one request."""
+        return self.api.batch_path is not None
 
 
 _EVENT_WORDS = "event text, event, event name, event type, event action, action, activity"
@@ -160,16 +161,15 @@ BATCH_FIELDS: tuple[Field, ...] = (
 )
 
 _ROWS = (
-    Call(name="identify",    api="pipelines",   path="/v1/identify",                 body="traits",     batched=True,  fields=_IDENTIFY,    source="SPEC-AUG; SEED-API"),
-    Call(name="track",       api="pipelines",   path="/v1/track",                    body="properties", batched=True,  fields=_TRACK,       source="SPEC-AUG; SEED-API"),
-    Call(name="page",        api="pipelines",   path="/v1/page",                     body="properties", batched=True,  fields=_PAGE,        source="SPEC-AUG; SEED-HTTP"),
-    Call(name="screen",      api="pipelines",   path="/v1/screen",                   body="properties", batched=True,  fields=_SCREEN,      source="SPEC-AUG; SEED-HTTP"),
-    Call(name="group",       api="pipelines",   path="/v1/group",                    body="traits",     batched=True,  fields=_GROUP,       source="SPEC-AUG; SEED-HTTP"),
-    Call(name="alias",       api="pipelines",   path="/v1/alias",                    body=None,         batched=True,  fields=_ALIAS,       source="SPEC-AUG; SEED-HTTP; C19"),
-    Call(name="form",        api="forms",       path="/api/v1/forms/{form_id}/submit", body="data",     batched=False, fields=_FORM,        source="TRACK; SEED-FORMS"),
-    Call(name="form_action", api="form-action", path="/forms/submit_action",         body="data",       batched=False, fields=_FORM_ACTION, source="SEED-FORMS; WILD"),
+    Call(name="identify",    api=PIPELINES,   path="/v1/identify",                 body="traits",     fields=_IDENTIFY,    source="SPEC-AUG; SEED-API"),
+    Call(name="track",       api=PIPELINES,   path="/v1/track",                    body="properties", fields=_TRACK,       source="SPEC-AUG; SEED-API"),
+    Call(name="page",        api=PIPELINES,   path="/v1/page",                     body="properties", fields=_PAGE,        source="SPEC-AUG; SEED-HTTP"),
+    Call(name="screen",      api=PIPELINES,   path="/v1/screen",                   body="properties", fields=_SCREEN,      source="SPEC-AUG; SEED-HTTP"),
+    Call(name="group",       api=PIPELINES,   path="/v1/group",                    body="traits",     fields=_GROUP,       source="SPEC-AUG; SEED-HTTP"),
+    Call(name="alias",       api=PIPELINES,   path="/v1/alias",                    body=None,         fields=_ALIAS,       source="SPEC-AUG; SEED-HTTP; C19"),
+    Call(name="form",        api=FORMS,       path="/api/v1/forms/{form_id}/submit", body="data",  fields=_FORM,        source="TRACK; SEED-FORMS"),
+    Call(name="form_action", api=FORM_ACTION, path="/forms/submit_action",         body="data",       fields=_FORM_ACTION, source="SEED-FORMS; WILD"),
 )
 # fmt: on
 
-BATCH_PATH = "/v1/batch"
 CALLS: Mapping[str, Call] = MappingProxyType({row.name: row for row in _ROWS})

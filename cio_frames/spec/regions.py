@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cio_frames.errors import ConfigError
-from cio_frames.spec.calls import Api
 
 Region = Literal["us", "eu"]
 
@@ -21,7 +20,7 @@ class Host:
     """
 
     region: Region
-    api: Api
+    api: str
     host: str
     source: str
 

@@ -1,6 +1,6 @@
 """Apply the checks: which rows can be sent, which cannot, and everything found on the way."""
 
-from cio_frames.validation.compiled import Probe, probes
+from cio_frames.validation.compiled import CompiledCheck, compile_checks
 from cio_frames.validation.findings import (
     BLOCKING,
     FINDING_SCHEMA,
@@ -9,22 +9,28 @@ from cio_frames.validation.findings import (
     reasons,
     worst_first,
 )
-from cio_frames.validation.run_checks import Checked, check, check_messages
-from cio_frames.validation.table_checks import TableAggregates, check_call, check_table
+from cio_frames.validation.run_checks import (
+    Checked,
+    TableAggregates,
+    check,
+    check_call,
+    check_messages,
+    check_table,
+)
 
 __all__ = [
     "BLOCKING",
     "FINDING_SCHEMA",
     "Checked",
-    "Probe",
+    "CompiledCheck",
     "TableAggregates",
     "as_texts",
     "check",
     "check_call",
     "check_messages",
     "check_table",
+    "compile_checks",
     "concluded",
-    "probes",
     "reasons",
     "worst_first",
 ]

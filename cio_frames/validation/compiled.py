@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from cio_frames.checks import (
-    ByOwn,
+    ByInputRow,
     ByRow,
     ByText,
     ByValue,
@@ -18,12 +18,12 @@ from cio_frames.checks import (
     text_of,
 )
 from cio_frames.frames import ROW, Note
-from cio_frames.mapping import Slot
+from cio_frames.mapping import FieldMapping
 from cio_frames.values import as_text, has_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
+class Prefilter:
     """A cheap test that tells which rows are worth asking further.
 
     Attributes:
@@ -43,18 +43,20 @@ class Gate:
         return f"{self.column} {opens}"
 
 
-def any_open(gates: Sequence[Gate]) -> pl.Expr:
-    """Tell of each row whether one of the gates of a column is open: one look for all of them."""
-    values, dtype = pl.col(gates[0].column), gates[0].dtype
-    patterns = [gate.opens for gate in gates if isinstance(gate.opens, str)]
-    tests = [gate.opens(values) for gate in gates if not isinstance(gate.opens, str)]
+def any_open(prefilters: Sequence[Prefilter]) -> pl.Expr:
+    """Tell of each row whether one of the prefilters of a column is open: one look for all of them."""
+    values, dtype = pl.col(prefilters[0].column), prefilters[0].dtype
+    patterns = [prefilter.opens for prefilter in prefilters if isinstance(prefilter.opens, str)]
+    tests = [
+        prefilter.opens(values) for prefilter in prefilters if not isinstance(prefilter.opens, str)
+    ]
     if patterns:
         tests += holding("|".join(f"(?:{one})" for one in patterns), values=values, dtype=dtype)
     return pl.any_horizontal(tests).fill_null(value=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
+class CompiledCheck:
     """A check made ready for one table: an expression over the prepared columns.
 
     Attributes:
@@ -64,9 +66,9 @@ class Probe:
         column: The column it looks at, as a report calls it.
         message: What is wrong.
         hint: What to do next.
-        bad: True in the rows that fail.
+        fails: True in the rows that fail.
         value: The value to show, as text.
-        gate: Which rows are asked; all without one.
+        prefilter: Which rows are asked; all without one.
         own: Whether it looks at the user's own columns, before they are mapped.
     """
 
@@ -76,13 +78,15 @@ class Probe:
     column: str | None
     message: str
     hint: str
-    bad: pl.Expr
+    fails: pl.Expr
     value: pl.Expr
-    gate: Gate | None = None
+    prefilter: Prefilter | None = None
     own: bool = False
 
 
-def probes(checks: Sequence[Check], *, scope: Scope, notes: Sequence[Note] = ()) -> list[Probe]:
+def compile_checks(
+    checks: Sequence[Check], *, scope: Scope, notes: Sequence[Note] = ()
+) -> list[CompiledCheck]:
     """Return every test of rows that concerns a mapping.
 
     Args:
@@ -90,43 +94,43 @@ def probes(checks: Sequence[Check], *, scope: Scope, notes: Sequence[Note] = ())
         scope: The mapping and what else they may know.
         notes: What the door found; its rejections become tests of row numbers.
     """
-    found = [probe for check in checks for probe in _probes(check, scope=scope)]
+    found = [compiled for check in checks for compiled in _compiled(check, scope=scope)]
     return found + [_noted(note) for note in notes if note.severity == "reject"]
 
 
-def probe(
+def compile_check(
     check: Check,
     *,
-    slot: Slot | None,
-    bad: pl.Expr,
+    slot: FieldMapping | None,
+    fails: pl.Expr,
     value: pl.Expr,
     scope: Scope | None = None,
-    gate: Gate | None = None,
+    prefilter: Prefilter | None = None,
     own: bool = False,
-) -> Probe:
+) -> CompiledCheck:
     """Return a check made ready for a slot, or for none.
 
     Args:
         check: The check.
         slot: The slot it looks at.
-        bad: True in the rows that fail.
+        fails: True in the rows that fail.
         value: The value to show.
         scope: Knows which sensitive columns are allowed, and why.
-        gate: Which rows are asked.
+        prefilter: Which rows are asked.
         own: Whether it looks at the user's own columns.
     """
     column = slot.label if slot else None
     severity, allowed = leniency(check, column=column, scope=scope)
-    return Probe(
+    return CompiledCheck(
         check=check,
         code=check.code,
         severity=severity,
         column=column,
         message=filled(check.sentence, column) + allowed,
         hint=filled(check.hint, column),
-        bad=bad,
+        fails=fails,
         value=value,
-        gate=gate,
+        prefilter=prefilter,
         own=own,
     )
 
@@ -144,69 +148,78 @@ def filled(words: str, column: str | None) -> str:
     return words.replace("{column}", column or "the column")
 
 
-def _probes(check: Check, *, scope: Scope) -> Iterator[Probe]:
+def _compiled(check: Check, *, scope: Scope) -> Iterator[CompiledCheck]:
     match check.test:
         case ByValue() as by_value:
-            yield from _value_probes(check, by_value, scope=scope)
+            yield from _compiled_by_value(check, by_value, scope=scope)
         case ByText() as by_text:
-            yield from _text_probes(check, by_text, scope=scope)
-        case ByRow(bad=test):
+            yield from _compiled_by_text(check, by_text, scope=scope)
+        case ByRow(fails=test):
             bad = test(scope)
             if bad is not None:
-                yield probe(check, slot=None, bad=bad, value=pl.lit(None, pl.String))
-        case ByOwn(bad=bad):
+                yield compile_check(check, slot=None, fails=bad, value=pl.lit(None, pl.String))
+        case ByInputRow(fails=bad):
             names = bad.meta.root_names()
             value = pl.col(names[0]) if len(set(names)) == 1 else pl.lit(None, pl.String)
-            yield probe(check, slot=None, bad=bad, value=value, own=True)
+            yield compile_check(check, slot=None, fails=bad, value=value, own=True)
         case _:
             return
 
 
-def _value_probes(check: Check, test: ByValue, *, scope: Scope) -> Iterator[Probe]:
+def _compiled_by_value(check: Check, test: ByValue, *, scope: Scope) -> Iterator[CompiledCheck]:
     for slot in scope.mapping.slots:
-        bad = test.bad(slot, scope)
+        bad = test.fails(slot, scope)
         if bad is not None:
-            text = text_of(slot) if test.gate else None
-            gate = None
+            text = text_of(slot) if test.prefilter else None
+            prefilter = None
             if text is not None:
-                gate = Gate(column=slot.name, dtype=slot.dtype, opens=test.gate)
+                prefilter = Prefilter(column=slot.name, dtype=slot.dtype, opens=test.prefilter)
             shown = _shown(slot, scope)
-            yield probe(check, slot=slot, bad=bad, value=shown, scope=scope, gate=gate)
+            yield compile_check(
+                check, slot=slot, fails=bad, value=shown, scope=scope, prefilter=prefilter
+            )
 
 
-def _text_probes(check: Check, test: ByText, *, scope: Scope) -> Iterator[Probe]:
+def _compiled_by_text(check: Check, test: ByText, *, scope: Scope) -> Iterator[CompiledCheck]:
     for slot in scope.mapping.slots:
         asked = _gated(slot, test) if test.slots(slot, scope) else None
         if asked is not None:
-            text, gate = asked
+            text, prefilter = asked
             shown = test.shown(text) if test.shown else text
-            yield probe(check, slot=slot, bad=test.bad(text), value=shown, scope=scope, gate=gate)
+            yield compile_check(
+                check,
+                slot=slot,
+                fails=test.fails(text),
+                value=shown,
+                scope=scope,
+                prefilter=prefilter,
+            )
 
 
-def _gated(slot: Slot, test: ByText) -> tuple[pl.Expr, Gate] | None:
-    """Return the text of a slot, and the gate before it."""
+def _gated(slot: FieldMapping, test: ByText) -> tuple[pl.Expr, Prefilter] | None:
+    """Return the text of a slot, and the prefilter before it."""
     text, number = text_of(slot), number_text(slot)
     if text is not None:
-        return text, Gate(column=slot.name, dtype=slot.dtype, opens=test.gate)
+        return text, Prefilter(column=slot.name, dtype=slot.dtype, opens=test.prefilter)
     if number is not None and test.numbers is not None:
-        return number, Gate(column=slot.name, dtype=slot.dtype, opens=test.numbers)
+        return number, Prefilter(column=slot.name, dtype=slot.dtype, opens=test.numbers)
     return None
 
 
-def _noted(note: Note) -> Probe:
-    return Probe(
+def _noted(note: Note) -> CompiledCheck:
+    return CompiledCheck(
         check=None,
         code=note.code,
         severity="reject",
         column=note.column,
         message=note.message,
         hint="Change the value, or leave the column out.",
-        bad=pl.col(ROW).is_in(pl.Series(note.rows, dtype=pl.Int64).implode()),
+        fails=pl.col(ROW).is_in(pl.Series(note.rows, dtype=pl.Int64).implode()),
         value=pl.lit(None, pl.String),
     )
 
 
-def _shown(slot: Slot, scope: Scope) -> pl.Expr:
+def _shown(slot: FieldMapping, scope: Scope) -> pl.Expr:
     if not has_text(slot.dtype):
         return pl.lit(None, pl.String)
     if slot.dtype.is_float():

@@ -1,16 +1,24 @@
-"""Checks of rows, chunk by chunk, and of the messages that are made of them."""
+"""Run the checks: on the call, on rows chunk by chunk, on the whole table, and on the messages."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 
 import polars as pl
 
-from cio_frames.checks import ByMessage, Check, Scope
+from cio_frames.checks import Aggregate, ByCall, ByColumn, ByMessage, ByTable, Check, Scope
 from cio_frames.errors import MappingError, translated
-from cio_frames.frames import ROW
-from cio_frames.mapping import MessageMapping
-from cio_frames.validation.compiled import Gate, Probe, any_open, probe
+from cio_frames.frames import ROW, Note, Table
+from cio_frames.frames.column import NOTE_TEXTS
+from cio_frames.mapping import FieldMapping, MessageMapping
+from cio_frames.validation.compiled import (
+    CompiledCheck,
+    Prefilter,
+    any_open,
+    compile_check,
+    filled,
+    leniency,
+)
 from cio_frames.validation.findings import BLOCKING, FINDING_SCHEMA
 from cio_frames.values import as_text, has_text
 
@@ -36,7 +44,7 @@ class Checked:
 def check(
     prepared: pl.DataFrame,
     *,
-    tests: Sequence[Probe],
+    tests: Sequence[CompiledCheck],
     known: pl.DataFrame | None = None,
     raw: pl.DataFrame | None = None,
 ) -> Checked:
@@ -44,7 +52,7 @@ def check(
 
     Args:
         prepared: Rows with one column per slot.
-        tests: What `probes` made of the checks.
+        tests: What `compile_checks` made of the checks.
         known: Findings about rows that a look at the whole table has made already.
         raw: The same rows with the user's own columns, for the rules on them.
     """
@@ -76,24 +84,26 @@ def check_messages(
     found = [FINDING_SCHEMA.to_frame()]
     for item in checks:
         if isinstance(item.test, ByMessage):
-            flags = messages.select(item.test.bad(scope)).to_series()
+            flags = messages.select(item.test.fails(scope)).to_series()
             if flags.any():
                 bad = messages.filter(flags).select(pl.col("row").alias(ROW), "bytes")
                 if prepared is not None:
                     bad = bad.join(prepared, on=ROW, how="left", maintain_order="left")
-                test = probe(item, slot=None, bad=pl.lit(value=True), value=_sizes(bad, scope))
+                test = compile_check(
+                    item, slot=None, fails=pl.lit(value=True), value=_sizes(bad, scope)
+                )
                 found.append(_findings(bad, test=test))
     return pl.concat(found)
 
 
 def _asked(
-    prepared: pl.DataFrame, tests: Sequence[Probe], *, raw: pl.DataFrame | None
+    prepared: pl.DataFrame, tests: Sequence[CompiledCheck], *, raw: pl.DataFrame | None
 ) -> Iterator[pl.DataFrame]:
-    gates = {test.gate.name: test.gate for test in tests if test.gate}
-    opened = dict(_opened(prepared, list(gates.values())))
-    groups: dict[str, list[Probe]] = {}
+    prefilters = {test.prefilter.name: test.prefilter for test in tests if test.prefilter}
+    opened = dict(_opened(prepared, list(prefilters.values())))
+    groups: dict[str, list[CompiledCheck]] = {}
     for test in tests:
-        key = test.gate.name if test.gate else "own" if test.own else ""
+        key = test.prefilter.name if test.prefilter else "own" if test.own else ""
         groups.setdefault(key, []).append(test)
     for key, group in groups.items():
         frame = raw if key == "own" else opened.get(key) if key else prepared
@@ -110,34 +120,36 @@ def _rule_failed(kind: str) -> MappingError:
     )
 
 
-def _opened(prepared: pl.DataFrame, gates: Sequence[Gate]) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Yield the rows that each gate lets through."""
-    columns: dict[str, list[Gate]] = {}
-    for gate in gates:
-        columns.setdefault(gate.column, []).append(gate)
+def _opened(
+    prepared: pl.DataFrame, prefilters: Sequence[Prefilter]
+) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Yield the rows that each prefilter lets through."""
+    columns: dict[str, list[Prefilter]] = {}
+    for prefilter in prefilters:
+        columns.setdefault(prefilter.column, []).append(prefilter)
     if not columns:
         return
     flags = prepared.select(any_open(own).alias(name) for name, own in columns.items())
     for name, is_open in zip(columns, flags.select(pl.all().any()).row(0), strict=True):
         if is_open:
             places, worth = flags[name].arg_true(), prepared.select(name).filter(flags[name])
-            for gate in columns[name]:
-                found = worth.select(any_open([gate])).to_series()
+            for prefilter in columns[name]:
+                found = worth.select(any_open([prefilter])).to_series()
                 if found.any():
-                    yield gate.name, prepared[places.filter(found)]
+                    yield prefilter.name, prepared[places.filter(found)]
 
 
-def _hits(frame: pl.DataFrame, tests: Sequence[Probe]) -> Iterator[pl.DataFrame]:
+def _hits(frame: pl.DataFrame, tests: Sequence[CompiledCheck]) -> Iterator[pl.DataFrame]:
     flags = frame.select(
         pl.col(ROW),
-        *(test.bad.fill_null(value=False).alias(f"{place}") for place, test in enumerate(tests)),
+        *(test.fails.fill_null(value=False).alias(f"{place}") for place, test in enumerate(tests)),
     ).drop(ROW)
     for test, column, is_hit in zip(tests, flags, flags.select(pl.all().any()).row(0), strict=True):
         if is_hit:
             yield _findings(frame.filter(column), test=test)
 
 
-def _findings(failed: pl.DataFrame, *, test: Probe) -> pl.DataFrame:
+def _findings(failed: pl.DataFrame, *, test: CompiledCheck) -> pl.DataFrame:
     shown = failed.select(test.value.alias("value")).to_series()
     if shown.dtype != pl.String:
         dtype = shown.dtype
@@ -180,3 +192,141 @@ def _longest(rows: pl.DataFrame, mapping: MessageMapping) -> pl.Expr:
     return largest.list.eval(
         pl.format("{} {}", pl.element().struct.field("name"), pl.element().struct.field("bytes"))
     ).list.join(", ")
+
+
+CHUNK_ROWS = 50_000
+
+
+def check_call(
+    checks: Sequence[Check], *, scope: Scope, notes: Sequence[Note] = ()
+) -> pl.DataFrame:
+    """Return the findings that need no rows: about columns, the call, and what the door did."""
+    rows = [
+        _about(check, slot, evidence, scope=scope)
+        for check, slot, evidence in _evidence(checks, scope)
+    ]
+    rows += [_about_note(note) for note in notes if note.severity != "reject"]
+    return pl.DataFrame(rows, schema=FINDING_SCHEMA, orient="row")
+
+
+def check_table(table: Table, *, checks: Sequence[Check], scope: Scope) -> pl.DataFrame:
+    """Return the findings that only a look at the whole table can make.
+
+    Args:
+        table: The rows.
+        checks: The checks that apply; those that look at rows one by one are passed over.
+        scope: The mapping and what else they may know.
+    """
+    aggregates = TableAggregates(table, checks=checks, scope=scope)
+    if aggregates:
+        with closing(table.chunks(CHUNK_ROWS)) as chunks:
+            for chunk in chunks:
+                aggregates.add(aggregates.aggregated(scope.mapping.prepare(chunk)))
+    return aggregates.findings()
+
+
+class TableAggregates:
+    """What the checks of the whole table compute from it, chunk by chunk.
+
+    It is false where there is nothing to compute.
+
+    Args:
+        table: The rows.
+        checks: The checks that apply; those that look at rows one by one are passed over.
+        scope: The mapping and what else they may know.
+    """
+
+    def __init__(self, table: Table, *, checks: Sequence[Check], scope: Scope) -> None:
+        numbered = table.lazy.with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64))
+        self._rows = scope.mapping.prepare(numbered)
+        self._scope = scope
+        self._asked = [(item, item.test) for item in checks if isinstance(item.test, ByTable)]
+        aggregates = dict.fromkeys(test.aggregate for _, test in self._asked)
+        self._parts: dict[Aggregate, list[pl.DataFrame]] = {
+            aggregate: []
+            for aggregate in aggregates
+            if table.schema() and aggregate(self._rows, scope) is not None
+        }
+
+    def __bool__(self) -> bool:
+        return bool(self._parts)
+
+    def aggregated(self, prepared: pl.DataFrame) -> list[pl.DataFrame]:
+        """Return what is aggregated from rows that have one column per slot, on any thread."""
+        rows = prepared.lazy()
+        queries = [
+            query
+            for aggregate in self._parts
+            if (query := aggregate(rows, self._scope)) is not None
+        ]
+        return pl.collect_all(queries) if queries else []
+
+    def add(self, aggregated: Sequence[pl.DataFrame]) -> None:
+        """Put what was aggregated from the next rows to the rest."""
+        for parts, part in zip(self._parts.values(), aggregated, strict=True):
+            parts.append(part)
+
+    def findings(self) -> pl.DataFrame:
+        """Return what was found, with the columns of `FINDING_SCHEMA`."""
+        aggregated = {
+            aggregate: pl.concat(parts) for aggregate, parts in self._parts.items() if parts
+        }
+        found = [
+            _listed(item, test.finish(aggregated[test.aggregate], self._rows, self._scope))
+            for item, test in self._asked
+            if test.aggregate in aggregated
+        ]
+        return pl.concat([FINDING_SCHEMA.to_frame(), *found])
+
+
+def _listed(check: Check, found: pl.DataFrame) -> pl.DataFrame:
+    if not found.height:
+        return FINDING_SCHEMA.to_frame()
+    evidence = pl.col("evidence") if "evidence" in found.columns else pl.lit(None, pl.String)
+    names = found["column"].unique().to_list()
+    sentences = {name: filled(check.sentence, name) for name in names}
+    hints = {name: filled(check.hint, name) for name in names}
+    sentence = pl.col("column").replace_strict(sentences, return_dtype=pl.String)
+    return (
+        found.sort("row")
+        .select(
+            pl.col("row").cast(pl.Int64),
+            pl.lit(check.code).alias("code"),
+            pl.lit(check.severity).alias("severity"),
+            pl.col("column").cast(pl.String),
+            pl.col("value").cast(pl.String).str.head(SHOWN_CHARACTERS),
+            pl.concat_str(sentence, evidence, separator=" ", ignore_nulls=True).alias("message"),
+            pl.col("column").replace_strict(hints, return_dtype=pl.String).alias("hint"),
+        )
+        .cast(FINDING_SCHEMA)
+    )
+
+
+def _evidence(
+    checks: Sequence[Check], scope: Scope
+) -> Iterator[tuple[Check, FieldMapping | None, str]]:
+    for check in checks:
+        if isinstance(check.test, ByCall):
+            evidence = check.test.fails(scope)
+            if evidence is not None:
+                yield check, None, evidence
+        if isinstance(check.test, ByColumn):
+            for slot in scope.mapping.slots:
+                evidence = check.test.fails(slot, scope)
+                if evidence is not None:
+                    yield check, slot, evidence
+
+
+def _about(
+    check: Check, slot: FieldMapping | None, evidence: str, *, scope: Scope
+) -> tuple[object, ...]:
+    column = slot.label if slot else None
+    severity, allowed = leniency(check, column=column, scope=scope)
+    sentence, hint = filled(check.sentence, column) + allowed, filled(check.hint, column)
+    return (None, check.code, severity, column, evidence, sentence, hint)
+
+
+def _about_note(note: Note) -> tuple[object, ...]:
+    counted = note.code in NOTE_TEXTS  # what a file note counts, rows or columns, it says itself
+    evidence = f"{note.count:,} value{'' if note.count == 1 else 's'}" if counted else ""
+    return (None, note.code, note.severity, note.column, evidence, note.message, "")

@@ -85,7 +85,7 @@ def test_own_rules_apply_beside_the_catalogue(judge):
         code="plan.unknown", severity="reject", source="us",
         sentence="{column} is no plan of ours.", hint="Correct it.", consequence="It is not priced.",
         test=ByValue(
-            bad=lambda slot, _: ~pl.col(slot.name).is_in(["free", "pro"])
+            fails=lambda slot, _: ~pl.col(slot.name).is_in(["free", "pro"])
             if slot.path == ("traits", "plan")
             else None
         ),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import cio_frames as cio
 from cio_frames.frames import ROW
 from cio_frames.identity.messages import COLUMNS, IdentityColumns, identity_columns
-from cio_frames.mapping import Ask, resolve
+from cio_frames.mapping import CallArguments, resolve
 from cio_frames.payloads import encode
 from cio_frames.spec import CALLS
 from tests.identity.decoding import needs_text, said
@@ -82,7 +82,7 @@ def sent(draw, call):
         columns[name] = pl.Series(name, cells, dtype=dtype, strict=False)
         json_columns |= {name} if kind == "json" else set()
     frame = pl.DataFrame(columns).with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64))
-    ask = Ask(
+    ask = CallArguments(
         fields={name: name for name in fields},
         body={trait: f"body {trait}" for trait in traits} if BODIES[call] else None,
         nulls=draw(st.sampled_from(["omit", "send"])),

@@ -14,7 +14,7 @@ from cio_frames.errors import (
     NoIdentifierError,
 )
 from cio_frames.frames import ROW
-from cio_frames.mapping import Ask, MessageMapping, resolve
+from cio_frames.mapping import CallArguments, MessageMapping, resolve
 from cio_frames.spec import CALLS
 
 SCHEMA = pl.Schema(
@@ -26,8 +26,8 @@ SCHEMA = pl.Schema(
 
 
 def mapped(call: str = "identify", *, schema: Any = SCHEMA, **asked: Any) -> MessageMapping:
-    """Return the mapping of a call; fields are given as `fields`, the rest as `Ask` takes it."""
-    return resolve(Ask(**asked), call=CALLS[call], schema=pl.Schema(schema))
+    """Return the mapping of a call; fields are given as `fields`, the rest as `CallArguments` takes it."""
+    return resolve(CallArguments(**asked), call=CALLS[call], schema=pl.Schema(schema))
 
 
 def places(mapping: MessageMapping) -> dict[str, str | None]:
@@ -391,4 +391,4 @@ def test_every_public_part_of_an_ask_is_tried_here():
     """The asks of these tables use every attribute that an ask has."""
     used = {name for asked, _, _ in ERRORS.values() for name in asked} | {"relationship"}
 
-    assert used == set(inspect.signature(Ask).parameters)
+    assert used == set(inspect.signature(CallArguments).parameters)

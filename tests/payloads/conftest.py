@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from cio_frames.frames import ROW
-from cio_frames.mapping import Ask, resolve
+from cio_frames.mapping import CallArguments, resolve
 from cio_frames.payloads import encode
 from cio_frames.spec import CALLS
 
@@ -34,7 +34,7 @@ def encoded() -> Encoded:
         relationship: Any = None,
         **fields: Any,
     ) -> pl.DataFrame:
-        ask = Ask(
+        ask = CallArguments(
             fields=fields, body=body, nulls=nulls, timezone=timezone, key=key,
             context=context, integrations=integrations, relationship=relationship,
         )  # fmt: skip

@@ -11,7 +11,7 @@ from cio_frames.sending.hold import BLOCKED, HOLDING, Hold, Refusal
 from cio_frames.spec import CALLS
 from tests.sending.conftest import Host, batch, run, segment
 
-SENT = [name for name, call in CALLS.items() if call.api in ("pipelines", "forms")]
+SENT = [name for name, call in CALLS.items() if call.api.name in ("pipelines", "forms")]
 REFUSAL = Refusal(plan=1, row=5, call="identify")
 
 

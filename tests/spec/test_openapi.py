@@ -261,7 +261,7 @@ def test_paths_and_hosts_are_those_of_the_specification():
     """Each Pipelines operation is a call or the batch, below the documented server."""
     document = _document("pipelines-openapi.json")
     bases = {server["url"].rstrip("/") for server in document["servers"]}
-    ours = {call.path for call in CALLS.values() if call.api == "pipelines"} | {BATCH_PATH}
+    ours = {call.path for call in CALLS.values() if call.api.name == "pipelines"} | {BATCH_PATH}
     assert ours == {f"/v1{path}" for path in document["paths"]}
     assert all(set(operation) == {"post"} for operation in document["paths"].values())
     assert bases <= {f"https://{row.host}/v1" for row in HOSTS if row.api == "pipelines"}

@@ -8,7 +8,9 @@ from typing import get_args
 import pytest
 
 from cio_frames import spec
+from cio_frames.config import Credentials
 from cio_frames.spec import (
+    APIS,
     BATCH_FIELDS,
     CALLS,
     CONTEXT,
@@ -114,7 +116,7 @@ def test_a_group_of_required_fields_has_at_least_two(call):
 def test_each_argument_of_the_verb_fills_one_place(call):
     """Every argument of the design has one row in its call, and no row another argument."""
     fed = [row.argument for row in call.fields if row.argument]
-    envelope = ENVELOPE if call.api == "pipelines" else set()
+    envelope = ENVELOPE if call.api.envelope else set()
     assert sorted(fed) == sorted(ARGUMENTS[call.name] | envelope)
 
 
@@ -187,7 +189,7 @@ def test_all_is_sorted_and_complete():
     classes = sorted(name for name in spec.__all__ if name[0].isupper() and not name.isupper())
     functions = sorted(name for name in spec.__all__ if name.islower())
     assert spec.__all__ == constants + classes + functions
-    modules = {"calls", "context", "fields", "identifiers", "limits", "names", "regions"}
+    modules = {"apis", "calls", "context", "fields", "identifiers", "limits", "names", "regions"}
     assert {name for name in vars(spec) if not name.startswith("_")} - modules == set(spec.__all__)
 
 
@@ -217,3 +219,14 @@ def test_every_call_with_a_verb_has_identifiers():
     """No call is left out, and those that link are calls."""
     assert set(IDENTIFIERS) == set(CALLS) - {"form_action"}
     assert set(IDENTIFIERS) > LINKING_CALLS
+
+
+def test_an_api_names_what_there_is():
+    """The keys of an API are credentials, what limits its rate is a limit, and it has hosts and calls."""
+    for name, api in APIS.items():
+        assert name == api.name
+        assert set(api.keys) <= {item.name for item in fields(Credentials)}
+        assert api.rate_limit is None or api.rate_limit in LIMITS
+        assert {row.region for row in HOSTS if row.api == name} == {"us", "eu"}
+        assert api in [call.api for call in CALLS.values()]
+        assert all(map(TAG.fullmatch, api.source.split("; ")))

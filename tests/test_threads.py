@@ -1,4 +1,4 @@
-"""Working ahead: in order, on a few parts at once, and never on more."""
+"""Working map_ahead: in order, on a few parts at once, and never on more."""
 
 import itertools
 import sys
@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cio_frames.frames import Crew, ahead, threads
+from cio_frames.frames import ThreadPool, map_ahead, threads
 
 
 @given(parts=st.lists(st.integers()), at_once=st.integers(1, 4))
 def test_what_becomes_of_parts_is_in_their_order(parts, at_once):
     """Whatever is worked on at once, the outcomes are those of the parts one by one."""
-    assert list(ahead(lambda part: part * 2, parts, at_once=at_once)) == [2 * p for p in parts]
+    assert list(map_ahead(lambda part: part * 2, parts, at_once=at_once)) == [2 * p for p in parts]
 
 
 def test_parts_are_worked_on_at_once():
@@ -28,7 +28,7 @@ def test_parts_are_worked_on_at_once():
             second.set()
         return second.wait(10)
 
-    assert list(ahead(work, [0, 1], at_once=2)) == [True, True]
+    assert list(map_ahead(work, [0, 1], at_once=2)) == [True, True]
 
 
 def test_no_more_parts_are_taken_than_are_held():
@@ -40,7 +40,7 @@ def test_no_more_parts_are_taken_than_are_held():
             taken.append(number)
             yield number
 
-    working = ahead(abs, parts(), at_once=2)
+    working = map_ahead(abs, parts(), at_once=2)
 
     assert next(working) == 0
     working.close()
@@ -53,7 +53,7 @@ def test_a_failure_is_raised_in_its_place():
     def work(part: int) -> float:
         return 1 / part
 
-    working = ahead(work, [1, 0, 2], at_once=3)
+    working = map_ahead(work, [1, 0, 2], at_once=3)
 
     assert next(working) == 1.0
     with pytest.raises(ZeroDivisionError):
@@ -63,8 +63,8 @@ def test_a_failure_is_raised_in_its_place():
 def test_no_thread_is_left():
     """When all is done, or nobody asks any more, the threads are gone."""
     before = threading.active_count()
-    list(ahead(abs, range(5), at_once=3))
-    begun = ahead(abs, range(5), at_once=3)
+    list(map_ahead(abs, range(5), at_once=3))
+    begun = map_ahead(abs, range(5), at_once=3)
     next(begun)
     begun.close()
 
@@ -73,14 +73,14 @@ def test_no_thread_is_left():
 
 def test_threads_are_kept():
     """Twenty parts are worked on by two threads at most: each new one would cost memory."""
-    seen = set(ahead(lambda _: threading.get_ident(), range(20), at_once=2))
+    seen = set(map_ahead(lambda _: threading.get_ident(), range(20), at_once=2))
 
     assert len(seen) <= 2
 
 
 def test_a_crew_goes_on_after_a_failure():
     """What fails is told where it was asked for, and takes no thread with it."""
-    with Crew(1) as crew:
+    with ThreadPool(1) as crew:
         failing, following = crew.start(divmod, 1, 0), crew.start(abs, -7)
 
         assert isinstance(failing.exception(), ZeroDivisionError)
@@ -90,7 +90,7 @@ def test_a_crew_goes_on_after_a_failure():
 def test_a_crew_ends_what_it_has_begun():
     """When it is closed, all that was started is done and its threads are gone."""
     before = threading.active_count()
-    with Crew(2) as crew:
+    with ThreadPool(2) as crew:
         found = [crew.start(abs, -number) for number in range(9)]
 
     assert [each.done() for each in found] == [True] * 9
@@ -100,7 +100,7 @@ def test_a_crew_ends_what_it_has_begun():
 def test_work_sees_the_context_of_who_asked():
     """A context variable has the value that it had where the work was started."""
     zone: ContextVar[str] = ContextVar("zone", default="none")
-    with Crew(1) as crew:
+    with ThreadPool(1) as crew:
         before = crew.start(zone.get)
         zone.set("Europe/Berlin")
         after = crew.start(zone.get)
@@ -110,7 +110,7 @@ def test_work_sees_the_context_of_who_asked():
 
 def test_an_iterator_that_is_left_does_not_hold_up_its_own_thread():
     """Garbage collection may close it on any thread, on one of its own too."""
-    with Crew(2) as crew:
+    with ThreadPool(2) as crew:
         closed = [crew.start(crew.close) for _ in range(2)]
 
         assert [each.result(10) for each in closed] == [None, None]
@@ -120,7 +120,7 @@ def test_a_thread_that_does_not_end_is_not_waited_for_for_ever(monkeypatch):
     """What garbage collection closes may hold what the thread waits for."""
     monkeypatch.setattr(threads, "JOIN_S", 0.01)
     ends = threading.Event()
-    crew = Crew(1)
+    crew = ThreadPool(1)
     waiting = crew.start(ends.wait, 60)
     crew.close()
 
@@ -134,7 +134,7 @@ def test_without_threads_the_caller_does_the_work():
     """What cannot have a thread of its own is done all the same, and is as complete."""
     before = threading.stack_size(2**46)
     try:
-        found = list(ahead(lambda part: (part, threading.get_ident()), range(5), at_once=2))
+        found = list(map_ahead(lambda part: (part, threading.get_ident()), range(5), at_once=2))
     finally:
         threading.stack_size(before)
 
@@ -144,7 +144,7 @@ def test_without_threads_the_caller_does_the_work():
 def test_a_crew_is_busy_until_whoever_waits_has_been_told():
     """Work counts as under way until what follows from its end has been done too."""
     goes_on, told = threading.Event(), []
-    with Crew(1) as crew:
+    with ThreadPool(1) as crew:
         waiting = crew.start(goes_on.wait, 10)
         waiting.add_done_callback(lambda _: told.append(crew.is_busy))
         before = crew.is_busy

@@ -9,10 +9,8 @@ from typing import Any
 import polars as pl
 from polars.datatypes import DataTypeClass
 
-from cio_frames.frames.column import Bad, Column, note
-from cio_frames.frames.json_text import EXACT, json_text
-from cio_frames.frames.notes import Note
-from cio_frames.frames.python_values import Walk, plain, readers
+from cio_frames.frames.column import Column, Invalid, Note, note
+from cio_frames.frames.python_values import EXACT, Conversion, json_text, plain, readers
 
 KEYS = 100  # dictionaries with more keys than this, taken together, are no struct
 DIGITS = 38  # of a decimal column
@@ -47,24 +45,24 @@ class _Reader:
         self.done: dict[str, int] = {}
 
     def read(self, row: int, value: object) -> Any:
-        walk = Walk(self.readers)
-        got = plain(value, walk)
-        if isinstance(got, Bad):
+        conversion = Conversion(self.readers)
+        got = plain(value, conversion)
+        if isinstance(got, Invalid):
             self.bad.setdefault(got.code, []).append(row)
             return None
-        self.count(walk)
+        self.count(conversion)
         return got
 
     def text(self, value: Any) -> str | None:
         if value is None:
             return None
-        walk = Walk(self.readers)
-        written = json_text(value, walk)
-        self.count(walk)
+        conversion = Conversion(self.readers)
+        written = json_text(value, conversion)
+        self.count(conversion)
         return written
 
-    def count(self, walk: Walk) -> None:
-        for code in walk.done:
+    def count(self, conversion: Conversion) -> None:
+        for code in conversion.done:
             self.done[code] = self.done.get(code, 0) + 1
 
     def notes(self) -> tuple[Note, ...]:

@@ -11,8 +11,8 @@ import cio_frames as cio
 from cio_frames.checks import CATALOGUE, ByText, ByValue
 from cio_frames.checks.identifiers import NOBODY, PLACEHOLDERS
 from cio_frames.spec import SEMANTIC_EVENTS
-from cio_frames.validation import check, probes
-from cio_frames.validation.compiled import Probe
+from cio_frames.validation import check, compile_checks
+from cio_frames.validation.compiled import CompiledCheck
 
 TELLING = (
     *NOBODY, *PLACEHOLDERS, *SEMANTIC_EVENTS, " User Deleted ", "uSer deleted", "un\u212anown",
@@ -30,20 +30,22 @@ texts = st.one_of(
 
 
 def gated() -> list[str]:
-    """Return the codes of the checks that ask only the rows a gate lets through."""
-    return [c.code for c in CATALOGUE if isinstance(c.test, ByText | ByValue) and c.test.gate]
+    """Return the codes of the checks that ask only the rows a prefilter lets through."""
+    return [c.code for c in CATALOGUE if isinstance(c.test, ByText | ByValue) and c.test.prefilter]
 
 
-def asked_of(frame: pl.DataFrame, call: str, **asked: str) -> tuple[pl.DataFrame, list[Probe]]:
+def asked_of(
+    frame: pl.DataFrame, call: str, **asked: str
+) -> tuple[pl.DataFrame, list[CompiledCheck]]:
     """Return the prepared rows of a frame, and its tests."""
     plan = getattr(cio.frame(frame), call)(**asked)
     (chunk,) = plan.pipeline.table.chunks()
-    return plan.pipeline.mapping.prepare(chunk), probes(
+    return plan.pipeline.mapping.prepare(chunk), compile_checks(
         plan.pipeline.applied, scope=plan.pipeline.scope()
     )
 
 
-def found(prepared: pl.DataFrame, tests: list[Probe]) -> pl.DataFrame:
+def found(prepared: pl.DataFrame, tests: list[CompiledCheck]) -> pl.DataFrame:
     """Return what the tests find, in one order."""
     return check(prepared, tests=tests, raw=prepared).findings.sort(
         "row", "code", "column", "value"
@@ -53,7 +55,7 @@ def found(prepared: pl.DataFrame, tests: list[Probe]) -> pl.DataFrame:
 @pytest.mark.parametrize("call", ["track", "identify"])
 @given(rows=st.lists(st.tuples(texts, texts, texts), min_size=1, max_size=20))
 def test_a_gate_hides_nothing(call, rows):
-    """With all gates open, the checks find what they find with them, not more and not less."""
+    """With all prefilters open, the checks find what they find with them, not more and not less."""
     frame = pl.DataFrame(
         {
             "id": [row[0] for row in rows],
@@ -67,14 +69,14 @@ def test_a_gate_hides_nothing(call, rows):
     asked = {"event": "name"} if call == "track" else {}
     prepared, tests = asked_of(frame, call, user_id="id", **asked)
 
-    opened = [replace(test, gate=None) for test in tests]
+    opened = [replace(test, prefilter=None) for test in tests]
 
-    assert any(test.gate for test in tests)
+    assert any(test.prefilter for test in tests)
     assert found(prepared, tests).equals(found(prepared, opened))
 
 
 def test_the_examples_reach_every_gate():
-    """Each check with a gate finds something among the examples, so that the law above is about it."""
+    """Each check with a prefilter finds something among the examples, so that the law above is about it."""
     frame = pl.DataFrame({"id": TELLING, "name": TELLING, "note": TELLING}).with_columns(
         email=pl.col("note").reverse(), two=pl.lit("ann@exаmple.com")
     )

@@ -1,0 +1,60 @@
+"""The APIs that take data: how each is authorised, what it wraps messages in, and what it promises."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+BATCH_PATH = "/v1/batch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """One API.
+
+    Attributes:
+        name: Its name, as in records of runs.
+        keys: The credentials that are its user name and its password, the first of which names the
+            workspace; none where the package sends nothing to it.
+        envelope: Whether a message says its type and its id.
+        batch_path: Where many messages go in one request; None where each goes alone.
+        deduplicates: Whether messages of one id count once, so that one can be sent again.
+        texts_only: Whether every value is sent as text.
+        gzip: Whether bodies may be compressed.
+        rate_limit: The limit of `LIMITS` that no chosen rate may pass.
+        source: Tags of the API facts this row rests on.
+    """
+
+    name: str
+    keys: tuple[str, ...] = ()
+    envelope: bool = False
+    batch_path: str | None = None
+    deduplicates: bool = False
+    texts_only: bool = False
+    gzip: bool = False
+    rate_limit: str | None = None
+    source: str
+
+
+PIPELINES = Api(
+    name="pipelines",
+    keys=("write_key",),
+    envelope=True,
+    batch_path=BATCH_PATH,
+    deduplicates=True,
+    gzip=True,
+    source="SPEC-AUG; SEED-API; C8; C19",
+)
+FORMS = Api(
+    name="forms",
+    keys=("site_id", "track_api_key"),
+    texts_only=True,
+    rate_limit="track_requests_per_s",
+    source="TRACK; SEED-FORMS; C28",
+)
+FORM_ACTION = Api(name="form-action", texts_only=True, source="SEED-FORMS; WILD")
+
+APIS: Mapping[str, Api] = MappingProxyType(
+    {row.name: row for row in (PIPELINES, FORMS, FORM_ACTION)}
+)
+SENDABLE_APIS: tuple[Api, ...] = tuple(row for row in APIS.values() if row.keys)
+"""Those that the package sends to."""
