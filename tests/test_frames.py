@@ -1256,7 +1256,7 @@ def test_one_piece_is_read_while_another_is_worked_on(tmp_path):
     chunks = table.chunks(2)
 
     assert next(chunks)["n"].to_list() == [0, 1]
-    assert read_yet[1].wait(10)
+    assert read_yet[1].wait(60)
     assert not read_yet[2].is_set()
     assert [chunk["n"].to_list() for chunk in chunks] == [[2, 3], [4, 5]]
 

@@ -26,7 +26,7 @@ def test_parts_are_worked_on_at_once():
     def work(part: int) -> bool:
         if part == 1:
             second.set()
-        return second.wait(10)
+        return second.wait(60)
 
     assert list(map_ahead(work, [0, 1], at_once=2)) == [True, True]
 
@@ -78,20 +78,20 @@ def test_threads_are_kept():
     assert len(seen) <= 2
 
 
-def test_a_crew_goes_on_after_a_failure():
+def test_a_pool_goes_on_after_a_failure():
     """What fails is told where it was asked for, and takes no thread with it."""
-    with ThreadPool(1) as crew:
-        failing, following = crew.start(divmod, 1, 0), crew.start(abs, -7)
+    with ThreadPool(1) as pool:
+        failing, following = pool.start(divmod, 1, 0), pool.start(abs, -7)
 
         assert isinstance(failing.exception(), ZeroDivisionError)
         assert following.result() == 7
 
 
-def test_a_crew_ends_what_it_has_begun():
+def test_a_pool_ends_what_it_has_begun():
     """When it is closed, all that was started is done and its threads are gone."""
     before = threading.active_count()
-    with ThreadPool(2) as crew:
-        found = [crew.start(abs, -number) for number in range(9)]
+    with ThreadPool(2) as pool:
+        found = [pool.start(abs, -number) for number in range(9)]
 
     assert [each.done() for each in found] == [True] * 9
     assert threading.active_count() == before
@@ -100,33 +100,33 @@ def test_a_crew_ends_what_it_has_begun():
 def test_work_sees_the_context_of_who_asked():
     """A context variable has the value that it had where the work was started."""
     zone: ContextVar[str] = ContextVar("zone", default="none")
-    with ThreadPool(1) as crew:
-        before = crew.start(zone.get)
+    with ThreadPool(1) as pool:
+        before = pool.start(zone.get)
         zone.set("Europe/Berlin")
-        after = crew.start(zone.get)
+        after = pool.start(zone.get)
 
         assert (before.result(), after.result()) == ("none", "Europe/Berlin")
 
 
 def test_an_iterator_that_is_left_does_not_hold_up_its_own_thread():
     """Garbage collection may close it on any thread, on one of its own too."""
-    with ThreadPool(2) as crew:
-        closed = [crew.start(crew.close) for _ in range(2)]
+    with ThreadPool(2) as pool:
+        closed = [pool.start(pool.close) for _ in range(2)]
 
-        assert [each.result(10) for each in closed] == [None, None]
+        assert [each.result(60) for each in closed] == [None, None]
 
 
 def test_a_thread_that_does_not_end_is_not_waited_for_for_ever(monkeypatch):
     """What garbage collection closes may hold what the thread waits for."""
     monkeypatch.setattr(threads, "JOIN_S", 0.01)
     ends = threading.Event()
-    crew = ThreadPool(1)
-    waiting = crew.start(ends.wait, 60)
-    crew.close()
+    pool = ThreadPool(1)
+    waiting = pool.start(ends.wait, 60)
+    pool.close()
 
     assert not waiting.done()
     ends.set()
-    assert waiting.result(10)
+    assert waiting.result(60)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="here threads are refused by their size")
@@ -141,13 +141,13 @@ def test_without_threads_the_caller_does_the_work():
     assert found == [(part, threading.get_ident()) for part in range(5)]
 
 
-def test_a_crew_is_busy_until_whoever_waits_has_been_told():
+def test_a_pool_is_busy_until_whoever_waits_has_been_told():
     """Work counts as under way until what follows from its end has been done too."""
     goes_on, told = threading.Event(), []
-    with ThreadPool(1) as crew:
-        waiting = crew.start(goes_on.wait, 10)
-        waiting.add_done_callback(lambda _: told.append(crew.is_busy))
-        before = crew.is_busy
+    with ThreadPool(1) as pool:
+        waiting = pool.start(goes_on.wait, 60)
+        waiting.add_done_callback(lambda _: told.append(pool.is_busy))
+        before = pool.is_busy
         goes_on.set()
 
-    assert (before, told, crew.is_busy) == (True, [True], False)
+    assert (before, told, pool.is_busy) == (True, [True], False)

@@ -18,9 +18,9 @@ from torture.inputs import Input
 from torture.life import given_by
 
 ROWS = 900
-STOP_S = 3.0
-"""How long a stop may take here: what is under way is answered within a third of a second, and a
-notebook takes a while to draw a traceback."""
+STOP_S = 15.0
+"""How long a stop may take here, on a busy machine: half as long as a host that is stuck holds its
+answers back. That nothing else was sent shows in the rows that are left."""
 
 QUICK, STUCK = Faults(late=1.0, hold_s=0.3), Faults(late=1.0, hold_s=30.0, first=6)
 BAD_WORDS = ("Task was destroyed", "never awaited", "never retrieved", "Fatal Python")
@@ -42,7 +42,7 @@ def script(signals: int, *, seed: int) -> Line:
             for _ in range(signals):
                 os.kill(process.pid, signal.SIGINT)
                 time.sleep(0.2)
-            out, error = process.communicate(timeout=20)
+            out, error = process.communicate(timeout=60)
             took = time.monotonic() - started
         halfway = put.line(given, took=took, code=process.returncode, error=error[-2_000:])
         require_clean(halfway)
@@ -69,7 +69,7 @@ def closed_output(*, seed: int) -> Line:
             for stream in (process.stdout, process.stderr):
                 if stream is not None:
                     stream.close()
-            process.wait(30)
+            process.wait(60)
         line = put.line(given, code=process.returncode)
     require_clean(line)
     require(line.states == {"delivered": ROWS}, line, "every row is delivered")
@@ -109,7 +109,7 @@ def notebook(name: str, *, seed: int) -> Line:
         _wait_for(put, 4)
         started = time.monotonic()
         kernel.interrupt()
-        first = kernel.end(seconds=20)
+        first = kernel.end(seconds=60)
         took = time.monotonic() - started
         halfway = put.line(given, took=took, output=first[-2_000:])
         require_clean(halfway)
@@ -150,7 +150,7 @@ def _resumed(put: Bench, given: Input, **facts: Any) -> Line:
 
 def _wait_for(put: Bench, requests: int) -> None:
     """Wait until the workspace is being sent to."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while put.workspace._store._numbers < requests:  # noqa: SLF001 - those under way count too
         if time.monotonic() > until:
             raise TimeoutError("Nothing is sent.")

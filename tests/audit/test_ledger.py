@@ -71,7 +71,7 @@ class Gated(FakeDisk):
         """Make a file's bytes safe, when the gate is open."""
         if self.is_gated and not self.waits.is_set():
             self.waits.set()
-            assert self.gate.wait(10)
+            assert self.gate.wait(60)
         super().sync(handle)
 
 
@@ -138,7 +138,7 @@ def test_what_cannot_be_written_fails_what_is_told_afterwards(begin, where, trou
             for batch in made.batches:
                 driver.deliver(batch)
             later = MANY[1]
-            for _ in range(200):
+            for _ in range(6_000):
                 await asyncio.sleep(0.01)
                 ledger(SegmentPlanned(segment=later))
 
@@ -156,7 +156,7 @@ def test_rows_that_are_done_are_sealed_while_the_run_goes_on(begin):
             driver.plan(MANY[0])
             for batch in MANY[0].batches:
                 driver.deliver(batch)
-            for _ in range(200):
+            for _ in range(6_000):
                 await asyncio.sleep(0.01)
                 if recorder.run.parts:
                     break

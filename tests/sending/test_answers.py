@@ -91,10 +91,10 @@ def test_scrubbed_words_are_short_and_without_the_key(text, key):
 
 def test_scrubbing_a_large_text_is_quick():
     """A megabyte of near-addresses takes less than a twentieth of a second."""
-    started = time.perf_counter()
+    started = time.thread_time()  # what others do meanwhile does not count
     scrub("a@" * 500_000)
 
-    assert time.perf_counter() - started < 0.05
+    assert time.thread_time() - started < 0.05
 
 
 def test_bodies_are_not_drawn():

@@ -15,7 +15,7 @@ from cio_frames.sending.stop import StopFlag
 from cio_frames.sending.supply import Supply
 from tests.sending.conftest import Host, client_of, segment
 
-PATIENCE_S = 10
+PATIENCE_S = 60
 
 
 def opening(kind: type[Client], host: Host) -> Client:

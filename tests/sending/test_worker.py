@@ -40,7 +40,7 @@ def test_the_result_is_handed_over():
 
     worker = started(work)
 
-    assert worker.wait(5)
+    assert worker.wait(60)
     assert (worker.done, worker.result(), worker.result()) == (True, "cio_frames", "cio_frames")
 
 
@@ -77,7 +77,7 @@ def test_abandoning_is_passed_on():
     worker = started(lambda: until(flag), stop=flag)
     worker.abandon()
 
-    assert worker.wait(5)
+    assert worker.wait(60)
     assert flag.abandoned
 
 
@@ -122,7 +122,7 @@ def test_a_worker_starts_once():
     worker.start()
     with pytest.raises(RunError, match="before"):
         worker.start()
-    assert worker.wait(5)
+    assert worker.wait(60)
 
 
 def test_no_thread_stays_behind():
@@ -133,7 +133,7 @@ def test_no_thread_stays_behind():
         await asyncio.to_thread(time.sleep, 0)
 
     started(work).result()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.005)
 
@@ -151,11 +151,9 @@ def script(body):
 
         async def work():
             print("begun", flush=True)
-            for _ in range(200):
-                if stop.draining:
-                    break
+            while not stop.draining:
                 await asyncio.sleep(0.01)
-            print("drained" if stop.draining else "ran out", flush=True)
+            print("drained", flush=True)
             return "result"
 
         worker = Worker(work, stop=stop)
@@ -163,7 +161,7 @@ def script(body):
     """
     text = textwrap.dedent(head) + textwrap.dedent(body)
     ran = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", text], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", text], capture_output=True, text=True, timeout=120, check=False
     )
     assert ran.stderr == ""
     return ran.stdout.split("\n")[:-1]
@@ -177,8 +175,8 @@ def test_a_script_that_ends_drains_its_run():
 def test_an_interrupt_while_waiting_does_not_lose_the_result():
     """After Ctrl-C in `wait` the run can be stopped, waited for, and gives its result."""
     printed = script("""
-        threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
         try:
+            threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
             worker.wait()
         except KeyboardInterrupt:
             print("interrupted", worker.done, flush=True)

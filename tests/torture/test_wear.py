@@ -8,12 +8,12 @@ SEED = 20275
 
 def test_requests_that_are_given_up_leave_the_connections_usable():
     """After a hundred timeouts and cancellations, requests get through as before."""
-    assert given_up(100, seed=SEED).facts["200"] > 90
+    assert given_up(100, seed=SEED).facts["200"] == 100
 
 
 def test_a_host_that_asks_to_wait_is_left_alone():
     """After a 429 with Retry-After nothing is sent until the time is over."""
-    assert asked_to_wait(seed=SEED).facts["quiet_s"] >= 0.9
+    assert asked_to_wait(seed=SEED).facts["quiet_s"] >= 2.7
 
 
 def test_an_outage_costs_time_and_nothing_else():
