@@ -30,7 +30,7 @@ from cio_frames.audit import Recorder, RunInfo, recover
 from cio_frames.errors import AuditError, AuditLockedError
 from cio_frames.run import Choice
 from cio_frames.run.held import held, refused
-from cio_frames.sending import RunFinished, RunStarted, StopFlag, send
+from cio_frames.sending import RunFinished, RunStarted, StopSignal, send
 from cio_frames.sending.retry_policy import Patience
 from torture.bench import Line, TortureError
 from torture.checker import ARRIVALS, Verdict, check
@@ -83,7 +83,7 @@ class Machine(RuleBasedStateMachine):
     )
     def interrupt(self, outcomes: list[str], after: int, at_once: bool) -> None:  # noqa: FBT001
         """Send what is left, and ask to stop when some requests have come."""
-        stop, first = StopFlag(), self.host.requests
+        stop, first = StopSignal(), self.host.requests
 
         def heard() -> None:
             if self.host.requests - first == after:
@@ -143,13 +143,13 @@ class Machine(RuleBasedStateMachine):
         return self.folder / RUN_ID
 
     def _life(
-        self, outcomes: list[str], disk: DoomedDrive, *, stop: StopFlag | None = None
+        self, outcomes: list[str], disk: DoomedDrive, *, stop: StopSignal | None = None
     ) -> bool:
         """Open the record, send what is left; returns whether the disk ended it."""
         self.host.outcomes = list(outcomes)
         with contextlib.suppress(Crash, AuditError), self._opened(disk) as (recorder, choice):
             self._refuses_a_second()
-            virtually(lambda: self._sent(recorder, choice, stop or StopFlag()))
+            virtually(lambda: self._sent(recorder, choice, stop or StopSignal()))
         return disk.is_dead
 
     @contextlib.contextmanager
@@ -166,7 +166,7 @@ class Machine(RuleBasedStateMachine):
         finally:
             recorder._store.close()  # noqa: SLF001 - as the end of a process does
 
-    async def _sent(self, recorder: Recorder, choice: Choice, stop: StopFlag) -> None:
+    async def _sent(self, recorder: Recorder, choice: Choice, stop: StopSignal) -> None:
         client = cio.connect(
             write_key="k1", transport=httpx2.MockTransport(self.host.handle), rate=None, environ={}
         )

@@ -31,14 +31,14 @@ from cio_frames.sending import (
     FAILURE,
     INTERRUPTED,
     Client,
-    Control,
     Fact,
+    PaceControl,
     Refusal,
     RunFinished,
     RunStarted,
     RunStopped,
     StateRepeated,
-    StopFlag,
+    StopSignal,
     Worker,
     send,
 )
@@ -97,8 +97,8 @@ class Run:
         self.audit: Path = recorder.directory
         self._tally = Tally(rows=sum(job.rows), known=known)
         self.pace: Pace = Pace()
-        self._stop = StopFlag()
-        self._control = Control()
+        self._stop = StopSignal()
+        self._control = PaceControl()
         shown = display(progress, run=self if detached else None)
         left = sum(job.rows) - sum(known.values())
         self._progress = Progress(shown, label=job.label, total=left)
@@ -204,7 +204,7 @@ class Run:
 
     def slow_down(self) -> None:
         """Halve the requests per second, each time it is called."""
-        self._control.slow_down(going=self._requests_per_s())
+        self._control.slow_down(current=self._requests_per_s())
         self._hold()
 
     @property

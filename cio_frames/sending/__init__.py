@@ -2,7 +2,6 @@
 
 from cio_frames.sending.background import EXITED, Worker
 from cio_frames.sending.client import Client, connect
-from cio_frames.sending.control import Control
 from cio_frames.sending.events import (
     BatchAttempted,
     BatchFinished,
@@ -20,8 +19,8 @@ from cio_frames.sending.events import (
     StateRepeated,
 )
 from cio_frames.sending.hold import HOLDING, Refusal
+from cio_frames.sending.run_controls import PaceControl, StopSignal
 from cio_frames.sending.scheduler import FAILURE, INTERRUPTED, send
-from cio_frames.sending.stop import StopFlag
 
 __all__ = [
     "EXITED",
@@ -34,9 +33,9 @@ __all__ = [
     "BatchSplit",
     "Client",
     "ClockSkewed",
-    "Control",
     "Fact",
     "Listener",
+    "PaceControl",
     "Paused",
     "Refusal",
     "RunFinished",
@@ -45,7 +44,7 @@ __all__ = [
     "SegmentPlanned",
     "State",
     "StateRepeated",
-    "StopFlag",
+    "StopSignal",
     "Worker",
     "connect",
     "send",

@@ -20,7 +20,7 @@ from typing import Any, TypeVar, TypeVarTuple
 
 from cio_frames.errors import RunError
 from cio_frames.frames import Crew
-from cio_frames.sending.stop import StopFlag
+from cio_frames.sending.run_controls import StopSignal
 
 EXIT_SECONDS = 60.0
 """How long the interpreter's exit waits for requests under way."""
@@ -56,7 +56,7 @@ class Worker:
     Examples:
         >>> async def work():
         ...     return 7
-        >>> worker = Worker(work, stop=StopFlag())
+        >>> worker = Worker(work, stop=StopSignal())
         >>> worker.start()
         >>> worker.wait()
         True
@@ -68,7 +68,7 @@ class Worker:
         self,
         work: Callable[[], Coroutine[Any, Any, Any]],
         *,
-        stop: StopFlag,
+        stop: StopSignal,
         name: str = "",
         left: Callable[[], str] = lambda: "",
     ) -> None:

@@ -1,18 +1,18 @@
 """Let requests through in time: the limiters, joined with a clock that waits."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from cio_frames.sending.answers import Answer
 from cio_frames.sending.client import Client
 from cio_frames.sending.clock import Clock, skew
-from cio_frames.sending.control import LOOK_S, Control
 from cio_frames.sending.events import ClockSkewed, Listener, Paused
 from cio_frames.sending.rate_limit import Breaker, Concurrency, TokenBucket
 from cio_frames.sending.retry_policy import Decision, Delivered, Retry, Split, Unverified
+from cio_frames.sending.run_controls import PaceControl
 
 THROTTLED = 429
 
@@ -51,14 +51,14 @@ class Flow:
     """
 
     def __init__(
-        self, client: Client, *, clock: Clock, tell: Listener, control: Control | None = None
+        self, client: Client, *, clock: Clock, tell: Listener, control: PaceControl | None = None
     ) -> None:
         now = clock.monotonic()
         self.ending: asyncio.Event = asyncio.Event()
         self._clock = clock
         self._tell = tell
         self._client = client
-        self._control = control or Control()
+        self._control = control or PaceControl()
         self._wanted: float | None = None
         self._breaker = Breaker(now=now)
         self._probe = asyncio.Lock()
@@ -84,21 +84,25 @@ class Flow:
         now = self._clock.monotonic()
         return now - self._paused_s - (now - self._pause_began if self._held_up else 0.0)
 
-    async def rest(self, seconds: float) -> bool:
-        """Wait, or return early when the run ends.
+    async def rest(self, seconds: float | None, *, change: asyncio.Event | None = None) -> bool:
+        """Wait (None: without an end), or return early when the run ends or `change` is set.
 
         Returns:
             Whether the run goes on.
         """
-        if seconds > 0 and not self.ending.is_set():
-            nap = asyncio.create_task(self._clock.sleep(seconds))
-            end = asyncio.create_task(self.ending.wait())
-            try:
-                await asyncio.wait({nap, end}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                nap.cancel()
-                end.cancel()
-                await asyncio.gather(nap, end, return_exceptions=True)
+        if self.ending.is_set() or (seconds is not None and seconds <= 0):
+            return not self.ending.is_set()
+        waiting: list[asyncio.Task[Any]] = [asyncio.create_task(self.ending.wait())]
+        if seconds is not None:
+            waiting.append(asyncio.create_task(self._clock.sleep(seconds)))
+        if change is not None:
+            waiting.append(asyncio.create_task(change.wait()))
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
         return not self.ending.is_set()
 
     @asynccontextmanager
@@ -125,14 +129,33 @@ class Flow:
 
     async def _may_leave(self, api: str, *, after_s: float) -> bool:
         going = await self.rest(after_s)
-        if going and self._control.paused:
-            going = await self._pause_over()
-        self._follow()
-        while going and (wait_s := self._courses[api].bucket.take(self._clock.monotonic())):
-            going = await self.rest(wait_s)
-        return going
+        while going:
+            with self._changes() as change:
+                self._follow()
+                if self._control.paused:
+                    going = await self._pause_over(change)
+                elif wait_s := self._courses[api].bucket.take(self._clock.monotonic()):
+                    going = await self.rest(wait_s, change=change)
+                else:
+                    return True
+        return False
 
-    async def _pause_over(self) -> bool:
+    @contextmanager
+    def _changes(self) -> Iterator[asyncio.Event]:
+        """Give an event that is set when the user asks for another pace."""
+        change = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def asked() -> None:
+            loop.call_soon_threadsafe(change.set)
+
+        self._control.watch(asked)
+        try:
+            yield change
+        finally:
+            self._control.unwatch(asked)
+
+    async def _pause_over(self, change: asyncio.Event) -> bool:
         """Wait for the end of the user's pause. Returns whether the run goes on."""
         if not self._held_up:
             self._pause_began = self._clock.monotonic()
@@ -140,7 +163,8 @@ class Flow:
         going = True
         try:
             while going and self._control.paused:
-                going = await self.rest(LOOK_S)
+                change.clear()
+                going = await self.rest(None, change=change)
         finally:
             self._held_up -= 1
             if not self._held_up:

@@ -13,7 +13,6 @@ from cio_frames.errors import engine_errors
 from cio_frames.payloads.batches import Batch, Segment
 from cio_frames.sending.client import Client
 from cio_frames.sending.clock import Clock
-from cio_frames.sending.control import Control
 from cio_frames.sending.delivery import Delivery
 from cio_frames.sending.events import Fact, Listener, RunStopped, SegmentPlanned
 from cio_frames.sending.flow import Flow
@@ -23,7 +22,7 @@ from cio_frames.sending.http import Transport
 from cio_frames.sending.lanes import Lanes
 from cio_frames.sending.load import Load
 from cio_frames.sending.retry_policy import Patience, Stop
-from cio_frames.sending.stop import ASKED, StopFlag
+from cio_frames.sending.run_controls import ASKED, PaceControl, StopSignal
 from cio_frames.sending.supply import Supply
 from cio_frames.spec import CALLS
 
@@ -42,8 +41,8 @@ async def send(
     *,
     client: Client,
     tell: Listener,
-    stop: StopFlag,
-    control: Control | None = None,
+    stop: StopSignal,
+    control: PaceControl | None = None,
     clock: Clock | None = None,
     patience: Patience | None = None,
     held: Mapping[int, Refusal] = MappingProxyType({}),
@@ -102,8 +101,8 @@ class _Engine:
         wake: asyncio.Event,
         client: Client,
         tell: Listener,
-        stop: StopFlag,
-        control: Control | None,
+        stop: StopSignal,
+        control: PaceControl | None,
         clock: Clock,
         patience: Patience,
         hold: Hold,

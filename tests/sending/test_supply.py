@@ -10,8 +10,8 @@ import pytest
 from cio_frames.payloads.batches import Segment
 from cio_frames.sending.client import Client
 from cio_frames.sending.http import Transport
+from cio_frames.sending.run_controls import StopSignal
 from cio_frames.sending.scheduler import send
-from cio_frames.sending.stop import StopFlag
 from cio_frames.sending.supply import Supply
 from tests.sending.conftest import Host, client_of, segment
 
@@ -37,7 +37,9 @@ def test_the_first_segment_is_planned_while_the_session_opens():
         planned.set()
         yield segment(30)
 
-    asyncio.run(send(segments(), client=opening(Slow, host), tell=lambda _: None, stop=StopFlag()))
+    asyncio.run(
+        send(segments(), client=opening(Slow, host), tell=lambda _: None, stop=StopSignal())
+    )
 
     assert sorted(host.applied) == list(range(30))
 
@@ -52,7 +54,9 @@ def test_a_session_that_cannot_be_opened_leaves_no_thread():
 
     client = opening(Broken, Host())
     with pytest.raises(OSError, match="no route"):
-        asyncio.run(send(iter([segment(30)]), client=client, tell=lambda _: None, stop=StopFlag()))
+        asyncio.run(
+            send(iter([segment(30)]), client=client, tell=lambda _: None, stop=StopSignal())
+        )
 
     assert threading.active_count() == before
 
