@@ -136,7 +136,7 @@ def recorded(segments: Sequence[Segment], watch: Watch) -> float:
     return kept / rows
 
 
-def delivered(batch: Batch, now: datetime) -> BatchFinished:
+def delivered(batch: Batch, now: datetime) -> BatchFinished[Batch]:
     """Return the fact that a batch has arrived."""
     return BatchFinished(
         batch=batch, state="delivered", attempts=1, status=200, code="", error="",

@@ -8,6 +8,7 @@ request ends it all, and nothing is shown, retried or stopped.
 
 import asyncio
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import polars as pl
 import cio_frames as cio
 from benchmarks.ours import kept
 from cio_frames.audit.disk import Drive, publish
-from cio_frames.audit.journal import Attempted, Finished
+from cio_frames.audit.journal import Entry, Place
 from cio_frames.audit.parquet import digest, encode
 from cio_frames.audit.planned import plan_of
 from cio_frames.audit.row_states import settle
@@ -25,6 +26,7 @@ from cio_frames.frames import Crew, Fingerprint, ahead
 from cio_frames.payloads import Batch, Segment
 from cio_frames.plan.pipeline import AT_ONCE, rows_at_once, segments
 from cio_frames.run import Choice
+from cio_frames.sending import BatchAttempted, BatchFinished
 from cio_frames.validation import FINDING_SCHEMA
 
 KEY, RUN = "0" * 64, "unchecked"
@@ -97,11 +99,13 @@ def planned(plan: cio.Plan, folder: Path) -> Iterator[Planned]:
 
 def record(segment: Segment, rows: pl.DataFrame, *, folder: Path) -> None:
     """Put the record of a delivered segment on disk."""
-    entries = [
-        entry
-        for batch in segment.batches
-        for entry in (Attempted(batch.number, 1), Finished(batch.number, "delivered", 2))
-    ]
+    at = datetime.now(UTC)
+    entries: list[Entry] = []
+    for batch in segment.batches:
+        place = Place(batch.number)
+        entries.append(BatchAttempted(batch=place, attempt=1, at=at))
+        end = BatchFinished(batch=place, state="delivered", attempts=1, elapsed_s=0.0, at=at)
+        entries.append(end)
     data = encode(settle(rows, entries, run_id=RUN), schema=PART_SCHEMA, run_id=RUN)
     digest(data)
     publish(Drive(), folder / f"part-{segment.number}", data)

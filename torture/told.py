@@ -174,7 +174,7 @@ class Driver:
         self._troubled(first)
         self.deliver(second.batches[0])
         self.attempt(second.batches[1])
-        self.recorder(RunStopped(code="answer.401", reason="the key was refused"))
+        self.recorder(RunStopped(code="answer.401", reason="the key was refused", at=self.at))
         self.finish(second.batches[1], "in_doubt", status=None, code="net.broken")
         self.attempt(second.batches[2], arrives=False)
         self.retry(second.batches[2], status=None, in_doubt=False)

@@ -13,22 +13,13 @@ import polars as pl
 
 from cio_frames.audit import journal, runfile
 from cio_frames.audit.disk import Disk
-from cio_frames.audit.journal import (
-    Attempted,
-    Entry,
-    Finished,
-    Opened,
-    Part,
-    Record,
-    Retried,
-    Split,
-    Stopped,
-)
+from cio_frames.audit.journal import Entry, Opened, Part, Record
 from cio_frames.audit.layout import Layout, segment_of
 from cio_frames.audit.parquet import decode_part, decode_plan, digest
 from cio_frames.audit.runfile import RunFile
 from cio_frames.audit.schema import STATES
 from cio_frames.errors import AuditCorruptError
+from cio_frames.sending.events import BatchAttempted, BatchRetried, RunStopped
 
 RUN = -1
 """The segment number in the head of the run's own journal."""
@@ -63,7 +54,7 @@ class Contents:
 
     run: RunFile
     unsealed: tuple[Unsealed, ...]
-    stopped: Stopped | None
+    stopped: RunStopped | None
 
 
 def inspect(disk: Disk, directory: Path) -> Contents:
@@ -107,8 +98,8 @@ def part_of(segment: Unsealed, rows: pl.DataFrame, *, data: bytes) -> Part:
         bytes=len(data),
         sha256=digest(data),
         counts={state: counts[state] for state in STATES if state in counts},
-        requests=sum(isinstance(entry, Attempted) for entry in segment.entries),
-        retries=sum(isinstance(entry, Retried) for entry in segment.entries),
+        requests=sum(isinstance(entry, BatchAttempted) for entry in segment.entries),
+        retries=sum(isinstance(entry, BatchRetried) for entry in segment.entries),
         sent_bytes=int(rows.filter(pl.col("attempts") > 0)["bytes"].sum()),
     )
 
@@ -131,7 +122,7 @@ def _look(disk: Disk, layout: Layout) -> Contents:
     sealed = {n for n in parts if n not in planned or _is_whole(disk, layout, parts[n])}
     for segment in journaled - planned - sealed:
         _refuse_entries(disk, layout.journal(segment))
-    stops = [record for record in records if isinstance(record, Stopped)]
+    stops = [record for record in records if isinstance(record, RunStopped)]
     return Contents(
         run=with_parts(run, [parts[n] for n in sealed]),
         unsealed=tuple(_unsealed(disk, layout, run, n) for n in sorted(planned - sealed)),
@@ -150,9 +141,7 @@ def _unsealed(disk: Disk, layout: Layout, run: RunFile, segment: int) -> Unseale
     head, records = _journal(disk, layout.journal(segment), run=run, segment=segment)
     if head.plan_sha256 != digest(data):
         raise _corrupt(path, "changed after it was written")
-    entries = tuple(
-        record for record in records if isinstance(record, Attempted | Retried | Split | Finished)
-    )
+    entries = tuple(each for each in records if not isinstance(each, Opened | Part | RunStopped))
     return Unsealed(segment=segment, plan=decode_plan(data, path=path), entries=entries)
 
 

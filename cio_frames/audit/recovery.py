@@ -6,13 +6,13 @@ it again changes nothing.
 
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 
 import polars as pl
 
 from cio_frames.audit.disk import TEMPORARY, Disk, Drive
-from cio_frames.audit.journal import Part, Stopped
+from cio_frames.audit.journal import Part
 from cio_frames.audit.layout import Layout
 from cio_frames.audit.open_segments import Unsealed, inspect, part_of, with_parts
 from cio_frames.audit.parquet import encode
@@ -20,6 +20,7 @@ from cio_frames.audit.runfile import RunFile, State
 from cio_frames.audit.schema import PART_SCHEMA, UNFINISHED
 from cio_frames.audit.store import Store
 from cio_frames.audit.tally import latest_of, tally, unplanned, whole
+from cio_frames.sending.events import RunStopped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,11 +104,11 @@ def completed(store: Store, run: RunFile) -> RunFile:
     return with_parts(run, [*run.parts, part])
 
 
-def conclude(store: Store, run: RunFile, *, state: State, stopped: Stopped | None) -> RunFile:
+def conclude(store: Store, run: RunFile, *, state: State, stopped: RunStopped | None) -> RunFile:
     """Write run.json for the end of a run whose parts are all sealed, and return it."""
     told = None
     if stopped is not None:
-        at = datetime.fromtimestamp(stopped.at / 1000, UTC).isoformat(timespec="milliseconds")
+        at = stopped.at.astimezone(UTC).isoformat(timespec="milliseconds")
         told = {"code": stopped.code, "reason": stopped.reason, "at": at}
     counts = tally(store.disk, store.layout.directory, run)
     run = replace(run, state=state, stopped=told, counts=counts)

@@ -19,7 +19,7 @@ import msgspec
 from cio_frames.audit.disk import Disk, Durability, publish
 from cio_frames.audit.journal import Part
 from cio_frames.audit.pseudonyms import Pii
-from cio_frames.audit.schema import FORMAT
+from cio_frames.audit.schema import FORMAT, READABLE
 from cio_frames.errors import AuditCorruptError, AuditError
 
 NAME = "run.json"
@@ -146,7 +146,7 @@ def read(disk: Disk, directory: Path) -> RunFile:
         raise _corrupt(path, "missing or not readable as a run") from None
     if checksum != _checksum(body):
         raise _corrupt(path, "changed after it was written")
-    if body.pop("format") != FORMAT:
+    if body.pop("format") not in READABLE:
         raise _corrupt(path, "written by another version of cio_frames")
     if body["run_id"] != directory.name:
         raise _corrupt(path, f"of another run ({body['run_id']})")

@@ -1,13 +1,17 @@
 """A segment while its requests are under way: which rows are done, and how to name a few of them."""
 
+from typing import Any, cast
+
+import msgspec
 import numpy as np
 import polars as pl
 
-from cio_frames.audit.journal import WHOLE, Entry, Finished, Journal
+from cio_frames.audit.journal import WHOLE, Entry, Journal, Place
 from cio_frames.audit.open_segments import Unsealed
 from cio_frames.audit.schema import SETTLED
 from cio_frames.errors import AuditError
 from cio_frames.payloads.batches import Batch, Segment
+from cio_frames.sending.events import BatchFact, BatchFinished
 
 
 class Tracker:
@@ -37,14 +41,21 @@ class Tracker:
         """Whether every row has reached its last state."""
         return self._unfinished == 0
 
-    def span(self, batch: Batch) -> tuple[int, int]:
-        """Return first position and size of a part of a planned batch; size -1 for all of it."""
+    def entry(self, fact: BatchFact, *, error: str = "") -> Entry:
+        """Return a fact as a journal holds it, with the error of an end in these words."""
+        words = {"error": error} if isinstance(fact, BatchFinished) else {}
+        entry: Any = msgspec.structs.replace(fact, batch=self._place(fact.batch), **words)
+        return cast("Entry", entry)
+
+    def _place(self, batch: Batch) -> Place:
+        """Return where the messages of a request are in what was planned."""
         planned = self._batches.get(batch.number)
         rows = batch.rows.to_numpy()
         if planned is not None and len(rows):
             start = int(np.argmax(planned == rows[0]))
             if np.array_equal(planned[start : start + len(rows)], rows):
-                return (0, WHOLE) if len(rows) == len(planned) else (start, len(rows))
+                size = WHOLE if len(rows) == len(planned) else len(rows)
+                return Place(batch.number, start, size)
         raise AuditError(
             f"Batch {batch.number} of segment {self.number} is not a part of what was planned. "
             "It was not sent. This is a fault of cio_frames: please report it."
@@ -53,10 +64,11 @@ class Tracker:
     def note(self, entry: Entry) -> None:
         """Take an entry of the journal into account."""
         self._entries.append(entry)
-        if isinstance(entry, Finished) and (entry.state in SETTLED or entry.state == "blocked"):
-            left = self._left[entry.batch]
-            if entry.size != WHOLE:
-                left = left[entry.start : entry.start + entry.size]
+        if not isinstance(entry, BatchFinished):
+            return
+        if entry.state in SETTLED or entry.state == "blocked":
+            left = self._left[entry.batch.batch]
+            left = left[slice(*entry.batch.within(len(left)))]
             self._unfinished -= int(np.count_nonzero(left))
             left[:] = False
 

@@ -11,16 +11,7 @@ import polars as pl
 
 from cio_frames.audit import pseudonyms, runfile
 from cio_frames.audit.disk import Disk, Drive, Durability
-from cio_frames.audit.journal import (
-    Attempted,
-    Entry,
-    Finished,
-    Journal,
-    Opened,
-    Retried,
-    Split,
-    Stopped,
-)
+from cio_frames.audit.journal import Entry, Journal, Opened
 from cio_frames.audit.layout import Layout
 from cio_frames.audit.open_segments import RUN, with_parts
 from cio_frames.audit.parquet import digest, encode
@@ -42,7 +33,6 @@ from cio_frames.sending.events import (
     BatchAttempted,
     BatchFinished,
     BatchRetried,
-    BatchSplit,
     ClockSkewed,
     Fact,
     RunFinished,
@@ -91,7 +81,7 @@ class Recorder:
         self._store = store
         self._key = key
         self._now = now
-        self._stopped: Stopped | None = None
+        self._stopped: RunStopped | None = None
         self._trackers: dict[int, Tracker] = {}
         self._done: list[int] = []
         self._drafts: dict[int, _Draft] = {}
@@ -221,7 +211,7 @@ class Recorder:
         attempted: dict[int, Journal] = {}
         for fact in facts:
             if isinstance(fact, BatchAttempted):
-                attempted[fact.batch.segment] = self._attempt(fact.batch, fact.at)
+                attempted[fact.batch.segment] = self._attempt(fact)
             else:
                 self._record(fact)
         for journal in attempted.values():
@@ -231,21 +221,14 @@ class Recorder:
         match fact:
             case SegmentPlanned(segment=segment):
                 self._plan(segment)
-            case BatchRetried(batch=batch):
-                start, size = self._tracker(batch).span(batch)
-                code, doubt = fact.code, fact.in_doubt
-                self._enter(
-                    batch, Retried(batch.number, start, size, fact.status, code, in_doubt=doubt)
-                )
-            case BatchSplit(batch=batch, into=(first, _)):
-                start, size = self._tracker(batch).span(batch)
-                self._enter(batch, Split(batch.number, start + len(first), start, size))
+            case BatchRetried():
+                self._enter(fact.batch, self._tracker(fact.batch).entry(fact))
             case BatchFinished():
                 self._finish(fact)
             case ClockSkewed(note=note) | StateRepeated(note=note):
                 self.run = replace(self.run, notes=(*self.run.notes, note))
-            case RunStopped(code=code, reason=reason):
-                self._stop(code, reason)
+            case RunStopped():
+                self._stop(fact)
             case RunFinished():
                 self._end("stopped" if self._stopped else "finished")
             case _:
@@ -295,33 +278,19 @@ class Recorder:
         data = encode(plan, schema=PLAN_SCHEMA, run_id=self.run.info.run_id)
         return _Draft(plan=plan, data=data, sha256=digest(data))
 
-    def _attempt(self, batch: Batch, at: datetime) -> Journal:
+    def _attempt(self, fact: BatchAttempted[Batch]) -> Journal:
         """Write an attempt down and return the journal that must be synced before it is made."""
-        tracker = self._tracker(batch)
-        entry = Attempted(batch.number, _milliseconds(at), *tracker.span(batch))
+        tracker = self._tracker(fact.batch)
+        entry = tracker.entry(fact)
         self._store.append(tracker.journal, entry, ballast=False)
         tracker.note(entry)
         return tracker.journal
 
-    def _finish(self, fact: BatchFinished) -> None:
+    def _finish(self, fact: BatchFinished[Batch]) -> None:
         batch = fact.batch
         tracker = self._tracker(batch)
-        start, size = tracker.span(batch)
         error = self._scrubbed(fact.error, person=tracker.person(batch)) if fact.error else ""
-        self._enter(
-            batch,
-            Finished(
-                batch.number,
-                fact.state,
-                _milliseconds(fact.at),
-                start,
-                size,
-                fact.status,
-                fact.code,
-                error,
-                fact.in_doubt,
-            ),
-        )
+        self._enter(batch, tracker.entry(fact, error=error))
         if tracker.is_done:
             self._done.append(batch.segment)
 
@@ -335,9 +304,9 @@ class Recorder:
             self._store.sync(tracker.journal)
             self._synced_at = time.monotonic()
 
-    def _stop(self, code: str, reason: str) -> None:
-        self._stopped = Stopped(code=code, reason=reason, at=_milliseconds(self._now()))
-        self._store.append(self._journal, self._stopped, ballast=True)
+    def _stop(self, fact: RunStopped) -> None:
+        self._stopped = fact
+        self._store.append(self._journal, fact, ballast=True)
         self._store.sync(self._journal)
 
     def _end(self, state: State) -> None:
@@ -372,7 +341,3 @@ class Recorder:
 
 def _key(info: RunInfo, key: str | None) -> str | None:
     return (key or pseudonyms.key()) if info.pii == "hmac" else None
-
-
-def _milliseconds(at: datetime) -> int:
-    return round(at.timestamp() * 1000)

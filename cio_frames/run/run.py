@@ -43,12 +43,13 @@ from cio_frames.sending import (
     send,
 )
 from cio_frames.views import summary
-from cio_frames.views.displays import ShowProgress, display
-from cio_frames.views.html import Drawn, bundle
+from cio_frames.views.displays import Off, ShowProgress, Told, display
+from cio_frames.views.html import NOTHING, Drawn, bundle
 from cio_frames.views.progress import Progress
 
 WAIT_S = 0.1
 OUTAGE = "OUTAGE"
+_NO_SUMMARY = Drawn(html=NOTHING, make_text=str)
 _INTERNAL = frozenset({"is_over", "job", "pace", "start"})
 """What plans and displays ask of a run; completion does not offer it."""
 
@@ -101,6 +102,8 @@ class Run:
         self._control = PaceControl()
         shown = display(progress, run=self if detached else None)
         left = sum(job.rows) - sum(known.values())
+        self._is_shown = not isinstance(shown, Off)
+        self._is_summed_up = not isinstance(shown, Off | Told)
         self._progress = Progress(shown, label=job.label, total=left)
         self._ledger = Ledger(recorder)
         self._worker = Worker(
@@ -117,7 +120,8 @@ class Run:
             RunError: The interpreter exits, or has too many threads. Nothing was sent.
         """
         try:
-            self._progress.start()
+            if self._is_shown:
+                self._progress.start()
             self._ledger.start()
             self._worker.start()
         except RuntimeError as error:
@@ -340,7 +344,7 @@ class Run:
     def _fail(self) -> None:
         """Have the record say why the run ended, if it can and does not yet."""
         if self.stopped is None:
-            fact = RunStopped(code=FAILURE.code, reason=FAILURE.reason)
+            fact = RunStopped(code=FAILURE.code, reason=FAILURE.reason, at=self._clock())
             self._tally(fact)
             with suppress(AuditError):
                 self._recorder(fact)
@@ -358,11 +362,14 @@ class Run:
         kept = self._ledger(fact)
         self._tally(fact)
         self.pace(fact)
-        self._progress(fact)
+        if self._is_shown:
+            self._progress(fact)
         return kept
 
     def _show_summary(self) -> None:
-        self._progress.finish(self._drawn())
+        """Put the summary in the display's place; it is drawn only for one that shows it."""
+        if self._is_shown:
+            self._progress.finish(self._drawn() if self._is_summed_up else _NO_SUMMARY)
 
     def _drawn(self) -> Drawn:
         view = run_view(self)

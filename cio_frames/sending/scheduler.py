@@ -112,6 +112,7 @@ class _Engine:
         self._client = client
         self._listener = tell
         self._stop = stop
+        self._clock = clock
         self._flow = Flow(client, clock=clock, tell=self._tell, control=control)
         self._guard = Guard()
         self._delivery = Delivery(
@@ -240,7 +241,7 @@ class _Engine:
         self._stopped = stop
         self._flow.ending.set()
         self._wake.set()
-        self._tell(RunStopped(code=stop.code, reason=stop.reason))
+        self._tell(RunStopped(code=stop.code, reason=stop.reason, at=self._clock.now()))
 
     def _fail(self, error: Exception) -> None:
         """Keep the first error of this side, and start nothing more."""

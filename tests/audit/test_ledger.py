@@ -127,7 +127,7 @@ def test_what_cannot_be_written_fails_what_is_told_afterwards(begin, where, trou
 
         def write(self, handle, data):
             """Write, unless it is a line about an attempt."""
-            if where == "journal" and b'"k":"A"' in data:
+            if where == "journal" and b'"k":"BatchAttempted"' in data:
                 raise trouble
             return super().write(handle, data)
 

@@ -147,7 +147,7 @@ def test_rows_that_a_stopped_run_never_came_to_are_pending(begin, info, make_seg
     driver.plan(made)
     driver.deliver(made.batches[0])
 
-    recorder(RunStopped(code="answer.401", reason="the key"))
+    recorder(RunStopped(code="answer.401", reason="the key", at=info.created))
     recorder(RunFinished(at=info.created))
 
     rows = Audit(recorder.directory).messages

@@ -53,9 +53,9 @@ def test_run_json_of_a_later_format_is_refused(make_disk, content, tmp_path, mon
     """A format that this version does not know is not guessed at."""
     directory = tmp_path / content.info.run_id
     disk = make_disk()
-    monkeypatch.setattr(runfile, "FORMAT", 2)
+    monkeypatch.setattr(runfile, "FORMAT", runfile.FORMAT + 1)
     runfile.write(disk, directory, content)
-    monkeypatch.setattr(runfile, "FORMAT", 1)
+    monkeypatch.undo()
 
     with pytest.raises(AuditCorruptError, match="another version"):
         runfile.read(disk, directory)
