@@ -31,8 +31,8 @@ from cio_frames.audit.writer import Recorder
 from cio_frames.payloads import Batch, Segment, batches, encode
 from cio_frames.plan.pipeline import CHUNK_ROWS
 from cio_frames.run import Choice
-from cio_frames.sending.answers import Request
 from cio_frames.sending.events import BatchAttempted, BatchFinished, RunFinished, SegmentPlanned
+from cio_frames.sending.http import Request
 from cio_frames.validation import check, probes
 
 AT_ONCE = 16

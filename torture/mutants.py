@@ -20,12 +20,11 @@ from cio_frames.errors import AccountingError
 from cio_frames.payloads.batches import Batch
 from cio_frames.sandbox import Faults
 from cio_frames.sending import BatchAttempted, Fact, delivery, scheduler
-from cio_frames.sending.answers import Answer, Request
-from cio_frames.sending.bisection import Bisection
-from cio_frames.sending.hold import Hold
-from cio_frames.sending.http import Transport
-from cio_frames.sending.lanes import Lanes
+from cio_frames.sending.batch_progress import Bisection
+from cio_frames.sending.blocking import Hold
+from cio_frames.sending.http import Answer, Request, Transport
 from cio_frames.sending.retry_policy import Decision, Delivered, Rejected, decide
+from cio_frames.sending.scheduler import Lanes
 from torture.bench import Line, bench, hurried
 from torture.front import Front
 from torture.inputs import Input, people

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 
 from cio_frames.sandbox import Faults
-from cio_frames.sending.answers import Request
+from cio_frames.sending.http import Request
 from torture.bench import Bench, Line, bench, hurried, require, require_clean
 from torture.checker import Verdict
 from torture.inputs import Input, people

@@ -1,6 +1,7 @@
 """Sending: client, policy, flow, lanes and the engine that tells facts."""
 
 from cio_frames.sending.background import EXITED, Worker
+from cio_frames.sending.blocking import HOLDING, Refusal
 from cio_frames.sending.client import Client, connect
 from cio_frames.sending.events import (
     BatchAttempted,
@@ -18,7 +19,6 @@ from cio_frames.sending.events import (
     State,
     StateRepeated,
 )
-from cio_frames.sending.hold import HOLDING, Refusal
 from cio_frames.sending.run_controls import PaceControl, StopSignal
 from cio_frames.sending.scheduler import FAILURE, INTERRUPTED, send
 

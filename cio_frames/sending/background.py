@@ -44,15 +44,6 @@ class Worker:
     Waiting is done on an event, not by joining the thread: before Python 3.13 an interrupt during
     a join takes the thread for dead (cpython#90882).
 
-    Args:
-        work: Makes the coroutine, on the thread.
-        stop: The flag that the coroutine listens to.
-        name: What is worked on. A worker that is started takes over from others of that name.
-        left: Says what is left to do; nothing if all is done.
-
-    Attributes:
-        name: What is worked on.
-
     Examples:
         >>> async def work():
         ...     return 7
@@ -122,9 +113,6 @@ class Worker:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end.
-
-        Args:
-            timeout: Seconds to wait at most.
 
         Returns:
             Whether the end has come.

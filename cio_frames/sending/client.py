@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 
 from cio_frames.config import Credentials, SecretKey, base_url, credentials, variable
 from cio_frames.errors import ConfigError, MissingKeyError
-from cio_frames.sending.answers import Answer, Request
-from cio_frames.sending.http import ATTEMPT_SECONDS, Transport, Wire
+from cio_frames.sending.http import ATTEMPT_SECONDS, Answer, Request, Transport, Wire
 from cio_frames.spec import CALLS, LIMITS, Region
 
 RATE = 200.0

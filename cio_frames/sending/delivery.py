@@ -1,14 +1,15 @@
 """Bring one batch to its end: attempts, retries and the search for messages at fault."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import polars as pl
 
 from cio_frames.payloads.batches import Batch
-from cio_frames.sending.answers import Answer, Request
-from cio_frames.sending.bisection import probes
+from cio_frames.sending.batch_progress import Load, probes
+from cio_frames.sending.blocking import BLOCKED, HOLDING, Hold, Refusal
 from cio_frames.sending.clock import Clock
 from cio_frames.sending.events import (
     BatchAttempted,
@@ -18,11 +19,8 @@ from cio_frames.sending.events import (
     Listener,
     State,
 )
-from cio_frames.sending.flow import Flow
-from cio_frames.sending.guard import FORM_HELD, SYSTEMIC, Guard
-from cio_frames.sending.hold import BLOCKED, HOLDING, Hold, Refusal
-from cio_frames.sending.http import Transport
-from cio_frames.sending.load import Load
+from cio_frames.sending.http import Answer, Request, Transport
+from cio_frames.sending.rate_limit import Flow
 from cio_frames.sending.retry_policy import (
     Decision,
     Delivered,
@@ -38,6 +36,59 @@ from cio_frames.sending.retry_policy import (
 )
 from cio_frames.spec import CALLS
 
+SYSTEMIC = Stop(
+    code="SYSTEMIC_REJECT",
+    reason="Customer.io refuses these rows as a rule, not by exception. See the errors of the "
+    "rejected rows, correct the plan and send it again.",
+)
+FORM_HELD = Stop(
+    code="FORM_HELD",
+    reason="The form refused its first submissions. Map its fields in Customer.io, then resume.",
+)
+
+_FIRST_BATCHES = 5
+_REJECTED_SHARE = 0.2
+_REJECTED_ROWS = 20  # fewer are no evidence against a plan
+_FORM_REFUSALS = 3
+
+
+class Guard:
+    """Counts refusals among what a run sends first."""
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[int, int], int] = {}
+        self._rejected = 0
+        self._refusals: Counter[str] = Counter()
+        self._working: set[str] = set()
+
+    def plan(self, batch: Batch) -> None:
+        """Count a batch among the first ones, by which the run is judged."""
+        if batch.batched and len(self._first) < _FIRST_BATCHES:
+            self._first[batch.segment, batch.number] = len(batch)
+
+    def accepted(self, batch: Batch) -> None:
+        """Learn that the path takes messages."""
+        self._working.add(batch.path)
+
+    def rejected(self, batch: Batch) -> Stop | None:
+        """Learn that one message was refused.
+
+        Returns:
+            The reason to stop the run, if more than a fifth of the first batches is refused.
+        """
+        self._refusals[batch.path] += 1
+        if (batch.segment, batch.number) not in self._first:
+            return None
+        self._rejected += 1
+        limit = max(_REJECTED_ROWS - 1, _REJECTED_SHARE * sum(self._first.values()))
+        return SYSTEMIC if self._rejected > limit else None
+
+    def holds(self, batch: Batch) -> bool:
+        """Tell whether a form is to be left alone: it refused its first submissions."""
+        refused = self._refusals[batch.path] >= _FORM_REFUSALS
+        return refused and not batch.batched and batch.path not in self._working
+
+
 _PROBED_ROWS = 4  # fewer are not worth a guess about the rest
 _GZIP_REFUSALS = frozenset({400, 415})
 
@@ -46,19 +97,7 @@ Ended = Delivered | Unverified | Rejected | InDoubt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """Brings batches to their end.
-
-    Attributes:
-        transport: Posts requests.
-        flow: Gives leave to send.
-        guard: Judges the plan by its first refusals.
-        hold: Knows whose messages are held back.
-        tell: Gets the facts.
-        halt: Is told when the run must stop.
-        strict: Whether the host checks what it gets.
-        clock: Time and chance.
-        patience: How long to wait for better times.
-    """
+    """Brings batches to their end."""
 
     transport: Transport
     flow: Flow
@@ -73,13 +112,7 @@ class Delivery:
     async def deliver(
         self, batch: Batch, *, places: Callable[[], pl.DataFrame], why: Callable[[], Stop]
     ) -> None:
-        """Bring a batch to its end; when the run ends first, tell what is left of it.
-
-        Args:
-            batch: The messages.
-            places: Gives lane and component of each message, if they are needed.
-            why: Gives the reason for which the run ends.
-        """
+        """Bring a batch to its end; when the run ends first, tell what is left of it."""
         load = Load(batch, places=places)
         left_alone = self.guard.holds(batch)
         try:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from cio_frames.sending.answers import Answer
 from cio_frames.sending.clock import header_instant
+from cio_frames.sending.http import Answer
 from cio_frames.spec import CALLS
 
 

@@ -1,7 +1,7 @@
 """Send segments: pull them, start their batches in an order that can be kept, and end cleanly."""
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
@@ -10,21 +10,123 @@ from types import MappingProxyType
 import polars as pl
 
 from cio_frames.errors import engine_errors
+from cio_frames.frames import Crew
 from cio_frames.payloads.batches import Batch, Segment
+from cio_frames.sending.batch_progress import Load
+from cio_frames.sending.blocking import Hold, Refusal
 from cio_frames.sending.client import Client
 from cio_frames.sending.clock import Clock
-from cio_frames.sending.delivery import Delivery
+from cio_frames.sending.delivery import Delivery, Guard
 from cio_frames.sending.events import Fact, Listener, RunStopped, SegmentPlanned
-from cio_frames.sending.flow import Flow
-from cio_frames.sending.guard import Guard
-from cio_frames.sending.hold import Hold, Refusal
 from cio_frames.sending.http import Transport
-from cio_frames.sending.lanes import Lanes
-from cio_frames.sending.load import Load
+from cio_frames.sending.rate_limit import Flow
 from cio_frames.sending.retry_policy import Patience, Stop
 from cio_frames.sending.run_controls import ASKED, PaceControl, StopSignal
-from cio_frames.sending.supply import Supply
 from cio_frames.spec import CALLS
+
+
+class Lanes:
+    """Keeps the order of open batches.
+
+    A batch may start when every earlier open batch leaves its lanes alone. A batch of another
+    plan waits until all of the plan before are finished.
+
+    Examples:
+        >>> lanes = Lanes()
+        >>> lanes.ready() is None
+        True
+    """
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[int, tuple[Batch, int]] = OrderedDict()
+        self._under_way: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def waiting(self) -> int:
+        """How many open batches have not been started."""
+        return len(self._open) - len(self._under_way)
+
+    @property
+    def head(self) -> Batch | None:
+        """The earliest open batch."""
+        return next((batch for batch, _ in self._open.values()), None)
+
+    def add(self, batch: Batch) -> None:
+        """Put a batch behind all others."""
+        first, last = batch.lanes
+        self._open[id(batch)] = batch, (1 << last + 1) - (1 << first)
+
+    def ready(self) -> Batch | None:
+        """Return the earliest batch that may start now, and take it as started."""
+        taken, plan = 0, None
+        for key, (batch, lanes) in self._open.items():
+            if plan is None:
+                plan = batch.plan
+            if batch.plan != plan:
+                return None
+            if key not in self._under_way and not lanes & taken:
+                self._under_way.add(key)
+                return batch
+            taken |= lanes
+        return None
+
+    def done(self, batch: Batch) -> None:
+        """Let go of a finished batch."""
+        del self._open[id(batch)]
+        self._under_way.discard(id(batch))
+
+    def unstarted(self) -> Iterator[Batch]:
+        """Yield the batches that have not been started, in order."""
+        return (batch for key, (batch, _) in self._open.items() if key not in self._under_way)
+
+
+class Supply:
+    """Plans segments one by one, in a thread, when it is asked to."""
+
+    def __init__(self, segments: Iterator[Segment], *, wake: asyncio.Event) -> None:
+        self._segments = segments
+        self._wake = wake
+        self._planners = Crew(1)
+        self._planned: asyncio.Future[Segment | None] | None = None
+        self._exhausted = False
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a segment is being planned, or waits to be taken."""
+        return self._planned is not None
+
+    def ask(self) -> None:
+        """Have the next segment planned, if there may be one."""
+        if self._planned is None and not self._exhausted:
+            planning = self._planners.start(next, self._segments, None)
+            self._planned = asyncio.wrap_future(planning)
+            self._planned.add_done_callback(lambda _: self._wake.set())
+
+    def take(self) -> Segment | None:
+        """Return the segment that was asked for, None if there is none, or none yet.
+
+        Raises:
+            Exception: What planning it raises.
+        """
+        if self._planned is None or not self._planned.done():
+            return None
+        planned, self._planned = self._planned, None
+        segment = planned.result()
+        self._exhausted = segment is None
+        return segment
+
+    async def close(self) -> None:
+        """Wait for the segment that is being planned, and leave it."""
+        try:
+            if self._planned is not None:
+                await asyncio.wait({self._planned})
+                self._planned.exception()
+        finally:
+            self._planners.close()
+
 
 AHEAD = 1
 """How many segments are planned before their turn. More would only fill the memory."""
@@ -51,17 +153,6 @@ async def send(
 
     It tells everything from `SegmentPlanned` to `RunStopped`; the start and the finish of the run
     are its caller's to tell. When it returns, no request, task or thread of its own is left.
-
-    Args:
-        segments: The segments, planned one by one in a thread as they are needed.
-        client: Where to send.
-        tell: Gets every fact. If it raises, nothing more is sent and the error is passed on.
-        stop: Asks to end early.
-        control: Asks to pause, to go on, or for another rate.
-        clock: Time and chance.
-        patience: How long to wait for better times.
-        held: People whose messages are held back from the start, by the number of their
-            component.
 
     Raises:
         MissingKeyError: The client has no key for a call.

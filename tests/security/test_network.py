@@ -13,8 +13,7 @@ import trustme
 
 import cio_frames as cio
 from cio_frames.errors import ConfigError, EndpointError, RunStoppedError
-from cio_frames.sending.answers import Request
-from cio_frames.sending.http import Transport, Wire
+from cio_frames.sending.http import Request, Transport, Wire
 
 PEOPLE = pl.DataFrame({"id": [f"u{n}" for n in range(5)]})
 

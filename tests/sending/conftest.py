@@ -13,6 +13,7 @@ import httpx2
 import polars as pl
 
 from cio_frames.payloads.batches import Batch, Segment
+from cio_frames.sending.blocking import Refusal
 from cio_frames.sending.client import Client, connect
 from cio_frames.sending.clock import Clock
 from cio_frames.sending.events import (
@@ -23,7 +24,6 @@ from cio_frames.sending.events import (
     RunStopped,
     SegmentPlanned,
 )
-from cio_frames.sending.hold import Refusal
 from cio_frames.sending.retry_policy import Patience
 from cio_frames.sending.run_controls import PaceControl, StopSignal
 from cio_frames.sending.scheduler import send

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cio_frames.sending.answers import ERROR_CHARACTERS, Answer, Request, problem, scrub
+from cio_frames.sending.http import ERROR_CHARACTERS, Answer, Request, problem, scrub
 
 
 @pytest.mark.parametrize(

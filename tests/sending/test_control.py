@@ -8,8 +8,7 @@ import pytest
 from cio_frames.sending.client import connect
 from cio_frames.sending.clock import Clock
 from cio_frames.sending.events import BatchRetried
-from cio_frames.sending.flow import Flow
-from cio_frames.sending.rate_limit import TokenBucket
+from cio_frames.sending.rate_limit import Flow, TokenBucket
 from cio_frames.sending.retry_policy import Patience
 from cio_frames.sending.run_controls import PaceControl
 from tests.sending.conftest import Host, run, segment, virtual_clock, virtually

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from cio_frames.sending.answers import Answer
 from cio_frames.sending.events import Paused
-from cio_frames.sending.flow import Flow
+from cio_frames.sending.http import Answer
+from cio_frames.sending.rate_limit import Flow
 from cio_frames.sending.retry_policy import Delivered, Rejected, Retry, Split
 from tests.sending.conftest import Host, client_of, virtual_clock, virtually
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from cio_frames.sending.blocking import BLOCKED, HOLDING, Hold, Refusal
 from cio_frames.sending.events import BatchFinished
-from cio_frames.sending.hold import BLOCKED, HOLDING, Hold, Refusal
 from cio_frames.spec import CALLS
 from tests.sending.conftest import Host, batch, run, segment
 

@@ -12,9 +12,8 @@ import httpx
 import httpx2
 import pytest
 
-from cio_frames.sending.answers import Request
 from cio_frames.sending.client import connect
-from cio_frames.sending.http import ANSWER_BYTES, Transport, Wire
+from cio_frames.sending.http import ANSWER_BYTES, Request, Transport, Wire
 from tests.sending.conftest import virtually
 
 LIBRARIES = pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])

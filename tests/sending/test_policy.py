@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cio_frames.sending.answers import Answer
+from cio_frames.sending.http import Answer
 from cio_frames.sending.retry_policy import (
     STATUS_ROWS,
     Delivered,

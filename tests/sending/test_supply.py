@@ -11,8 +11,7 @@ from cio_frames.payloads.batches import Segment
 from cio_frames.sending.client import Client
 from cio_frames.sending.http import Transport
 from cio_frames.sending.run_controls import StopSignal
-from cio_frames.sending.scheduler import send
-from cio_frames.sending.supply import Supply
+from cio_frames.sending.scheduler import Supply, send
 from tests.sending.conftest import Host, client_of, segment
 
 PATIENCE_S = 10

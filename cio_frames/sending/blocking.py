@@ -35,9 +35,6 @@ class Refusal:
 class Hold:
     """Knows the people whose messages are held back, each by the number of its component.
 
-    Args:
-        refusals: What earlier runs were refused.
-
     Examples:
         >>> hold = Hold()
         >>> hold.refused(Refusal(plan=0, row=3, call="identify"), person=77)
@@ -62,15 +59,7 @@ class Hold:
     def spans(
         self, batch: Batch, *, people: Sequence[int | None]
     ) -> Iterator[tuple[int, int, Refusal]]:
-        """Yield the parts of a batch that are held back, and the row that does it.
-
-        Args:
-            batch: The messages.
-            people: The component of each.
-
-        Yields:
-            First position, position after the last, and the refusal.
-        """
+        """Yield the parts of a batch that are held back, and the row that does it."""
         rows = zip(batch.rows.to_list(), people, strict=True)
         found = [self._of(batch.plan, row, person) for row, person in rows]
         start = 0
