@@ -26,7 +26,7 @@ from isal import igzip
 import cio_frames as cio
 from benchmarks.inputs import events_file
 from benchmarks.measure import sink
-from cio_frames.audit.runfile import RunInfo
+from cio_frames.audit.run_file import RunInfo
 from cio_frames.audit.writer import Recorder
 from cio_frames.payloads import Batch, Segment, batches, encode
 from cio_frames.plan.pipeline import CHUNK_ROWS

@@ -19,9 +19,9 @@ from benchmarks.ours import kept
 from cio_frames.audit.disk import Drive, publish
 from cio_frames.audit.journal import Entry, Place
 from cio_frames.audit.parquet import digest, encode
-from cio_frames.audit.planned import plan_of
 from cio_frames.audit.row_states import settle
 from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA
+from cio_frames.audit.segment_progress import plan_of
 from cio_frames.frames import Crew, Fingerprint, ahead
 from cio_frames.payloads import Batch, Segment
 from cio_frames.plan.pipeline import AT_ONCE, rows_at_once, segments

@@ -97,12 +97,7 @@ def publish(disk: Disk, path: Path, data: bytes) -> None:
 
 
 class Drive:
-    """The real disk.
-
-    Args:
-        durability: "power" waits for the device where the record asks for it; "process" leaves
-            that to the operating system, which is safe against a killed process only.
-    """
+    """The real disk."""
 
     def __init__(self, durability: Durability = "power") -> None:
         self._waits = durability == "power"

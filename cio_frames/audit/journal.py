@@ -6,6 +6,7 @@ damage (a changed bit, a line that is missing or in another place) breaks the ch
 """
 
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 from zlib import crc32
@@ -13,9 +14,36 @@ from zlib import crc32
 import msgspec
 
 from cio_frames.audit.disk import Disk
-from cio_frames.audit.format_1 import upgraded
 from cio_frames.errors import AuditCorruptError, AuditError
 from cio_frames.sending.events import BatchAttempted, BatchFinished, BatchRetried, RunStopped
+
+_KINDS = {
+    "H": "Opened",
+    "A": "BatchAttempted",
+    "R": "BatchRetried",
+    "O": "BatchFinished",
+    "C": "Part",
+    "S": "RunStopped",
+}
+_NOT_KEPT = {"attempt": 0, "attempts": 0, "after_s": 0.0, "elapsed_s": 0.0}
+
+
+def upgraded(line: dict[str, Any]) -> dict[str, Any] | None:
+    """Return a line as a journal holds it today; None for a split, which changes no row.
+
+    Examples:
+        >>> upgraded({"k": "C", "segment": 3})["k"]
+        'Part'
+    """
+    if line["k"] == "B":
+        return None
+    now = {**_NOT_KEPT, **line, "k": _KINDS[line["k"]]}
+    if "batch" in line:
+        now["batch"] = [line["batch"], line.get("start", 0), line.get("size", -1)]
+    if "at" in line:
+        now["at"] = datetime.fromtimestamp(line["at"] / 1000, UTC)
+    return now
+
 
 _PREFIX = 9
 WHOLE = -1
@@ -44,18 +72,7 @@ class Place(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="k"):
-    """The part of a segment is complete under its final name (in the run's own journal).
-
-    Attributes:
-        segment: Number of the segment, and of the file.
-        rows: How many rows it has.
-        bytes: Size of the file.
-        sha256: Hash of the file.
-        counts: Rows in each state.
-        requests: Requests that carried its messages.
-        retries: How many of them came to nothing.
-        sent_bytes: Bytes of the messages that were attempted.
-    """
+    """The part of a segment is complete under its final name (in the run's own journal)."""
 
     segment: int
     rows: int

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import polars as pl
 
-from cio_frames.audit import journal, runfile
+from cio_frames.audit import journal, run_file
 from cio_frames.audit.disk import Disk
 from cio_frames.audit.journal import Entry, Opened, Part, Record
-from cio_frames.audit.layout import Layout, segment_of
 from cio_frames.audit.parquet import decode_part, decode_plan, digest
-from cio_frames.audit.runfile import RunFile
+from cio_frames.audit.run_file import Layout, RunFile, segment_of
 from cio_frames.audit.schema import STATES
 from cio_frames.errors import AuditCorruptError
 from cio_frames.sending.events import BatchAttempted, BatchRetried, RunStopped
@@ -44,13 +43,7 @@ class Unsealed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What a directory holds.
-
-    Attributes:
-        run: run.json, with the parts that were sealed since it was written.
-        unsealed: The segments without a part, by number.
-        stopped: The stop that run.json does not know of yet.
-    """
+    """What a directory holds."""
 
     run: RunFile
     unsealed: tuple[Unsealed, ...]
@@ -110,7 +103,7 @@ def with_parts(run: RunFile, parts: Iterable[Part]) -> RunFile:
 
 
 def _look(disk: Disk, layout: Layout) -> Contents:
-    run = runfile.read(disk, layout.directory)
+    run = run_file.read(disk, layout.directory)
     if run.state != "running":
         return Contents(run=run, unsealed=(), stopped=None)
     # In this order, because a writer makes journal, plan and part in this order.

@@ -1,9 +1,10 @@
-"""Putting a directory in order after a crash: what is known becomes the record.
+"""Putting a directory in order after a crash, adding its rows up, and proving that it is whole.
 
 Every row that was planned ends up in a part, as delivered, rejected, in doubt or pending. Doing
 it again changes nothing.
 """
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC
@@ -13,24 +14,18 @@ import polars as pl
 
 from cio_frames.audit.disk import TEMPORARY, Disk, Drive
 from cio_frames.audit.journal import Part
-from cio_frames.audit.layout import Layout
-from cio_frames.audit.open_segments import Unsealed, inspect, part_of, with_parts
+from cio_frames.audit.open_segments import Contents, Unsealed, inspect, part_of, rows_of, with_parts
 from cio_frames.audit.parquet import encode
-from cio_frames.audit.runfile import RunFile, State
-from cio_frames.audit.schema import PART_SCHEMA, UNFINISHED
+from cio_frames.audit.run_file import Layout, RunFile, State
+from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA, STATES, UNFINISHED
 from cio_frames.audit.store import Store
-from cio_frames.audit.tally import latest_of, tally, unplanned, whole
+from cio_frames.errors import AccountingError, AuditError
 from cio_frames.sending.events import RunStopped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
-    """What is known of a run that nobody writes any more.
-
-    Attributes:
-        run: The content of run.json.
-        unfinished: The latest record of every row that is pending, blocked or in doubt.
-    """
+    """What is known of a run that nobody writes any more."""
 
     run: RunFile
     unfinished: pl.DataFrame
@@ -38,10 +33,6 @@ class Recovery:
 
 def recover(directory: Path | str, *, disk: Disk | None = None) -> Recovery:
     """Put the directory of a run in order and tell what is left to do.
-
-    Args:
-        directory: The run's directory, `audit/<run>`.
-        disk: Where it is; the real disk if not given.
 
     Raises:
         AuditLockedError: If the run is still being written.
@@ -134,3 +125,170 @@ def unfinished(disk: Disk, directory: Path, run: RunFile) -> pl.DataFrame:
     rows = whole(disk, directory, run)
     latest = latest_of(rows) if run.resumed else rows
     return latest.filter(pl.col("state").is_in(UNFINISHED))
+
+
+def tally(
+    disk: Disk, directory: Path, run: RunFile, *, unsealed: Sequence[Unsealed] = ()
+) -> dict[str, int]:
+    """Return rows in each state, and rows, requests, retries and bytes in all.
+
+    Raises:
+        AccountingError: If some row is in no state, or in two.
+    """
+    settled = [segment.settled(run.info.run_id) for segment in unsealed]
+    parts = [*run.parts]
+    parts += [
+        part_of(segment, rows, data=b"") for segment, rows in zip(unsealed, settled, strict=True)
+    ]
+    counts = _sums(parts)
+    if run.resumed:
+        rows = latest_of(pl.concat([whole(disk, directory, run), *settled]))
+        counts |= dict.fromkeys(STATES, 0) | dict(rows["state"].value_counts().iter_rows())
+        counts["rows"] = rows.height
+        counts["bytes"] = int(rows.filter(pl.col("attempts") > 0)["bytes"].sum())
+    states = {state: counts[state] for state in STATES}
+    if counts["rows"] != sum(states.values()):
+        raise AccountingError(counts["rows"], counts=states)
+    return counts
+
+
+def whole(disk: Disk, directory: Path, run: RunFile) -> pl.DataFrame:
+    """Return the rows of all parts of a run, in the order of their segments."""
+    frames = [rows_of(disk, directory, part) for part in run.parts]
+    return pl.concat([PART_SCHEMA.to_frame(), *frames])
+
+
+def unplanned(disk: Disk, directory: Path, run: RunFile) -> pl.DataFrame:
+    """Return the rows of the plans that are in no part, as a sealed plan would have them."""
+    empty = PLAN_SCHEMA.to_frame()
+    place = ("plan", "row")
+    known = [rows_of(disk, directory, part).select(place) for part in run.parts]
+    frames = [
+        pl.select(row=pl.int_range(rows)).with_columns(
+            pl.lit(plan, pl.Int32).alias("plan"),
+            pl.lit(call).alias("call"),
+            pl.lit("pending").alias("state"),
+        )
+        for plan, (call, rows) in enumerate(run.info.plans)
+    ]
+    missing = pl.concat(frames).join(pl.concat([empty.select(place), *known]), on=place, how="anti")
+    return pl.concat([empty, missing], how="diagonal").sort(place)
+
+
+def _sums(parts: Sequence[Part]) -> dict[str, int]:
+    return {
+        "rows": sum(part.rows for part in parts),
+        **{state: sum(part.counts.get(state, 0) for part in parts) for state in STATES},
+        "requests": sum(part.requests for part in parts),
+        "retries": sum(part.retries for part in parts),
+        "bytes": sum(part.sent_bytes for part in parts),
+    }
+
+
+def latest_of(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return one record per row of each run, from records in the order of their segments.
+
+    A resumed run has two records of the rows it took up again. The later one counts, except
+    that a row once in doubt stays so until something is known of it.
+    """
+    same = ("run_id", "plan", "row")
+    latest = rows.unique(same, keep="last", maintain_order=True)
+    if latest.height == rows.height:
+        return rows
+    past = rows.group_by(same).agg(
+        pl.col("attempts").sum().alias("all_attempts"),
+        pl.col("first_attempt_at").min().alias("first_of_all"),
+        (pl.col("state") == "in_doubt").any().alias("doubted"),
+    )
+    doubtful = pl.col("doubted") & pl.col("state").is_in(["pending", "blocked"])
+    return (
+        latest.join(past, on=same, how="left", maintain_order="left")
+        .with_columns(
+            attempts=pl.col("all_attempts"),
+            first_attempt_at=pl.col("first_of_all"),
+            state=pl.when(doubtful).then(pl.lit("in_doubt")).otherwise(pl.col("state")),
+        )
+        .select(rows.columns)
+    )
+
+
+PROBLEMS = pl.Schema(
+    {"run_id": pl.String, "file": pl.String, "problem": pl.String, "hint": pl.String}
+)
+"""The columns of what `problems` returns."""
+
+_RESTORE = "Restore it from a copy."
+_REPORT = "Keep the directory and report it: this is a fault of cio_frames."
+_REMOVE = "Remove it."
+
+
+def problems(disk: Disk, directory: Path) -> pl.DataFrame:
+    """Return what is wrong with the record of a run; no rows if it is whole."""
+    found: list[tuple[str, str, str]] = []
+    try:
+        _examine(disk, directory, inspect(disk, directory), found)
+    except AuditError as error:
+        found.append(("run.json", str(error), _RESTORE))
+    rows = [(directory.name, *problem) for problem in found]
+    return pl.DataFrame(rows, schema=PROBLEMS, orient="row")
+
+
+def _examine(
+    disk: Disk, directory: Path, contents: Contents, found: list[tuple[str, str, str]]
+) -> None:
+    run = contents.run
+    rows = [segment.settled(run.info.run_id) for segment in contents.unsealed]
+    for part in run.parts:
+        name = Layout(directory).part(part.segment).name
+        try:
+            rows.append(rows_of(disk, directory, part))
+        except AuditError as error:
+            found.append((name, str(error), _RESTORE))
+            continue
+        found += [(name, problem, _REPORT) for problem in _differences(rows[-1], part, run)]
+    found += [
+        (name, "not a file of this run", _REMOVE) for name in _strangers(disk, directory, run)
+    ]
+    if rows and not found:
+        found += [("parts", problem, _REPORT) for problem in _gaps(pl.concat(rows), run)]
+        counts = tally(disk, directory, run, unsealed=contents.unsealed)
+        if run.state != "running" and counts != run.counts:
+            found.append(("run.json", "its counts are not those of the parts", _REPORT))
+
+
+def _differences(rows: pl.DataFrame, part: Part, run: RunFile) -> list[str]:
+    found = []
+    if set(rows["run_id"].unique()) - {run.info.run_id}:
+        found.append("its rows are of another run")
+    if dict(rows["state"].value_counts().iter_rows()) != dict(part.counts):
+        found.append("its states do not add up to what run.json says")
+    return found
+
+
+def _gaps(rows: pl.DataFrame, run: RunFile) -> list[str]:
+    """Return what is wrong with the row numbers: each plan's rows are 0, 1, 2 and so on."""
+    plans = rows.group_by("plan").agg(
+        pl.len().alias("rows"),
+        pl.col("row").n_unique().alias("different"),
+        (pl.col("row").max() + 1).alias("end"),
+        pl.col("row").min().alias("start"),
+    )
+    found = []
+    if plans.filter((pl.col("start") != 0) | (pl.col("different") != pl.col("end"))).height:
+        found.append("row numbers are missing")
+    if not run.resumed and plans.filter(pl.col("rows") != pl.col("different")).height:
+        found.append("row numbers are there twice")
+    read = run.info.rows
+    if run.state == "finished" and read is not None and read != plans["different"].sum():
+        found.append(f"{read} rows were to be sent, and {plans['different'].sum()} are recorded")
+    return found
+
+
+def _strangers(disk: Disk, directory: Path, run: RunFile) -> list[str]:
+    """Return the files among the parts that the run does not list."""
+    if run.state == "running":
+        return []
+    layout = Layout(directory)
+    listed = {layout.part(part.segment).name for part in run.parts}
+    names = disk.names(layout.parts)
+    return [name for name in names if name not in listed and not name.endswith(TEMPORARY)]

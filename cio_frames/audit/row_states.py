@@ -30,11 +30,6 @@ _NONE = -1
 def settle(plan: pl.DataFrame, entries: Iterable[Entry], *, run_id: str) -> pl.DataFrame:
     """Return one row per row of `plan`, in its order, with the columns of a part.
 
-    Args:
-        plan: The sealed plan of a segment.
-        entries: What its journal says, in the order it was written.
-        run_id: The run, for the first column.
-
     Raises:
         LookupError: If an entry speaks of a batch that the plan does not have.
     """

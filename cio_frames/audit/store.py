@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cio_frames.audit import disk as disks
-from cio_frames.audit import runfile
+from cio_frames.audit import run_file
 from cio_frames.audit.disk import DISK_FULL, Disk
 from cio_frames.audit.journal import Journal, Opened, Record
-from cio_frames.audit.layout import BALLAST_BYTES, Layout
-from cio_frames.audit.runfile import RunFile
+from cio_frames.audit.run_file import BALLAST_BYTES, Layout, RunFile
 from cio_frames.errors import AuditError
 
 
@@ -73,7 +72,7 @@ class Store:
         """Replace run.json."""
         self._check()
         with self._failing("written"):
-            runfile.write(self.disk, self.layout.directory, run)
+            run_file.write(self.disk, self.layout.directory, run)
 
     def journal(self, path: Path, first: Opened) -> Journal:
         """Return a new journal at `path`, in place of one that a crash left without a plan."""

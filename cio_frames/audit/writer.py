@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Self
 
 import polars as pl
 
-from cio_frames.audit import pseudonyms, runfile
+from cio_frames.audit import pseudonyms, run_file
 from cio_frames.audit.disk import Disk, Drive, Durability
 from cio_frames.audit.journal import Entry, Journal, Opened
-from cio_frames.audit.layout import Layout
 from cio_frames.audit.open_segments import RUN, with_parts
 from cio_frames.audit.parquet import digest, encode
 from cio_frames.audit.recovery import (
@@ -24,7 +23,7 @@ from cio_frames.audit.recovery import (
     heal,
     publish,
 )
-from cio_frames.audit.runfile import RunFile, RunInfo, State
+from cio_frames.audit.run_file import Layout, RunFile, RunInfo, State
 from cio_frames.audit.schema import FORMAT, PLAN_SCHEMA, UNFINISHED
 from cio_frames.audit.store import Store
 from cio_frames.errors import AuditError, engine_errors
@@ -42,7 +41,7 @@ from cio_frames.sending.events import (
 )
 
 if TYPE_CHECKING:
-    from cio_frames.audit.tracker import Tracker
+    from cio_frames.audit.segment_progress import Tracker
 
 _LAZY_RECORDS = 64
 _LAZY_S = 0.2
@@ -68,9 +67,6 @@ class Recorder:
     that nothing leaves without it. If the record cannot be kept, the call raises AuditError and
     the request must not leave. Use it as a context manager, or call `close`.
 
-    Attributes:
-        directory: The run's directory.
-        run: The content of run.json as far as it is known.
     """
 
     def __init__(
@@ -105,14 +101,6 @@ class Recorder:
     ) -> Self:
         """Begin the record of a new run in `audit`.
 
-        Args:
-            audit: The directory of all runs; made if it is missing.
-            info: What the sender knows of the run.
-            durability: "power" is safe against a power cut, "process" against a kill only.
-            disk: Where to write; the real disk if not given.
-            key: Key of the pseudonyms; the user's own if not given.
-            now: The clock.
-
         Raises:
             AuditLockedError: If another process writes there.
             AuditError: If the directory cannot be used, or has a run of that name.
@@ -120,14 +108,14 @@ class Recorder:
         layout = Layout(Path(audit).absolute() / info.run_id)
         key = _key(info, key)
         store = Store(disk or Drive(durability), layout)
-        if runfile.NAME in store.disk.names(layout.directory):
+        if run_file.NAME in store.disk.names(layout.directory):
             store.close()
             raise AuditError(f"{layout.directory} is a run already. Resume it, or name another.")
         run = RunFile(
             info=info,
             state="running",
             durability=durability,
-            versions=runfile.installed(),
+            versions=run_file.installed(),
             key_name=pseudonyms.fingerprint(key) if key else None,
         )
         return cls._opened(store, run, key=key, now=now)
@@ -152,7 +140,7 @@ class Recorder:
             AuditError: If the pseudonyms of the run were made with another key.
         """
         layout = Layout(Path(directory).absolute())
-        found = runfile.read(disk or Drive(), layout.directory)
+        found = run_file.read(disk or Drive(), layout.directory)
         key = _key(found.info, key)
         if key and pseudonyms.fingerprint(key) != found.key_name:
             raise AuditError(
@@ -264,7 +252,7 @@ class Recorder:
         head = Opened(format=FORMAT, run=run_id, segment=number, plan_sha256=draft.sha256)
         journal = self._store.journal(self._store.layout.journal(number), head)
         self._store.publish(self._store.layout.plan(number), draft.data)
-        from cio_frames.audit.tracker import Tracker
+        from cio_frames.audit.segment_progress import Tracker
 
         tracker = Tracker(segment, number=number, plan=draft.plan, journal=journal)
         self._trackers[segment.number] = tracker
@@ -272,7 +260,7 @@ class Recorder:
             self._done.append(segment.number)
 
     def _drafted(self, segment: Segment) -> "_Draft":
-        from cio_frames.audit.planned import plan_of
+        from cio_frames.audit.segment_progress import plan_of
 
         plan = plan_of(segment, pii=self.run.info.pii, key=self._key)
         data = encode(plan, schema=PLAN_SCHEMA, run_id=self.run.info.run_id)

@@ -39,8 +39,6 @@ class Ledger:
     that is done, which is made on threads of their own. If the record cannot be kept, everything
     that waits for it, and every later call, raises the error.
 
-    Args:
-        recorder: Keeps the record. From here on only this ledger tells it facts.
     """
 
     def __init__(self, recorder: Recorder) -> None:
