@@ -31,7 +31,7 @@ from cio_frames.errors import AuditError, AuditLockedError
 from cio_frames.run import Choice
 from cio_frames.run.held import held, refused
 from cio_frames.sending import RunFinished, RunStarted, StopSignal, send
-from cio_frames.sending.retry_policy import Patience
+from cio_frames.sending.retry_policy import RetryLimits
 from torture.bench import Line, TortureError
 from torture.checker import ARRIVALS, Verdict, check
 from torture.inputs import Input, people
@@ -176,7 +176,7 @@ class Machine(RuleBasedStateMachine):
         before = cio.audit(self._directory).messages
         await send(
             job.segments(choice), client=client, tell=recorder, stop=stop, clock=now,
-            patience=Patience(outage_s=600), held=held(job, refused(before)),
+            retry_limits=RetryLimits(outage_s=600), held=held(job, refused(before)),
         )  # fmt: skip
         recorder(RunFinished(at=now.now()))
 

@@ -21,8 +21,8 @@ from cio_frames.payloads.batches import Batch
 from cio_frames.sandbox import Faults
 from cio_frames.sending import BatchAttempted, Fact, delivery, scheduler
 from cio_frames.sending.batch_progress import Bisection
-from cio_frames.sending.blocking import Hold
-from cio_frames.sending.http import Answer, Request, Transport
+from cio_frames.sending.blocking import BlockedPeople
+from cio_frames.sending.http import Request, Response, Transport
 from cio_frames.sending.retry_policy import Decision, Delivered, Rejected, decide
 from cio_frames.sending.scheduler import Lanes
 from torture.bench import Line, bench, hurried
@@ -56,19 +56,19 @@ class Mutant:
     strict: bool = True
 
 
-def _acks_every_answer(answer: Answer, **given: Any) -> Decision:
+def _acks_every_answer(answer: Response, **given: Any) -> Decision:
     return Delivered() if answer.kind == "answer" else decide(answer, **given)
 
 
-def _acks_before_the_answer(answer: Answer, **given: Any) -> Decision:
+def _acks_before_the_answer(answer: Response, **given: Any) -> Decision:
     return Delivered() if answer.kind == "no-answer" else decide(answer, **given)
 
 
-def _acks_without_strict_mode(answer: Answer, **given: Any) -> Decision:
+def _acks_without_strict_mode(answer: Response, **given: Any) -> Decision:
     return decide(answer, **given | {"strict": True})
 
 
-def _drops_on_failure(answer: Answer, **given: Any) -> Decision:
+def _drops_on_failure(answer: Response, **given: Any) -> Decision:
     if answer.status is not None and answer.status >= FAILURE:
         return Rejected(code="SERVER_ERROR", error="given up")
     return decide(answer, **given)
@@ -103,7 +103,7 @@ def _unawaited(ledger: Ledger, fact: Fact) -> None:
     _CALL(ledger, fact)
 
 
-async def _with_new_ids(transport: Transport, request: Request) -> Answer:
+async def _with_new_ids(transport: Transport, request: Request) -> Response:
     def other(found: "re.Match[bytes]") -> bytes:
         return b'"messageId":"%b%b"' % (found[1], secrets.token_hex(2).upper().encode())
 
@@ -162,7 +162,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "holds-nobody-back": Mutant(
         what="goes on with people of whom a row was refused",
         caught_by=("misheld",),
-        edges=[(Hold, "refused", lambda *_, **__: False)],
+        edges=[(BlockedPeople, "refused", lambda *_, **__: False)],
     ),
     "forgets-the-last-row": Mutant(
         what="leaves the last message of a batch out of the request",

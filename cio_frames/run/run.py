@@ -30,16 +30,16 @@ from cio_frames.sending import (
     EXITED,
     FAILURE,
     INTERRUPTED,
+    BackgroundLoop,
+    BlockingRow,
     Client,
     Fact,
     PaceControl,
-    Refusal,
     RunFinished,
     RunStarted,
     RunStopped,
     StateRepeated,
     StopSignal,
-    Worker,
     send,
 )
 from cio_frames.views import summary
@@ -82,7 +82,7 @@ class Run:
         recorder: Recorder,
         choice: Choice,
         known: Mapping[str, int] = MappingProxyType({}),
-        held: Mapping[int, Refusal] = MappingProxyType({}),
+        held: Mapping[int, BlockingRow] = MappingProxyType({}),
         progress: ShowProgress,
         detached: bool,
         clock: Callable[[], datetime],
@@ -106,7 +106,7 @@ class Run:
         self._is_summed_up = not isinstance(shown, Off | Told)
         self._progress = Progress(shown, label=job.label, total=left)
         self._ledger = Ledger(recorder)
-        self._worker = Worker(
+        self._worker = BackgroundLoop(
             self._main, stop=self._stop, name=str(self.audit), left=self._unfinished
         )
         self._started = self._ended = clock()

@@ -1,7 +1,7 @@
 """Sending: client, policy, flow, lanes and the engine that tells facts."""
 
-from cio_frames.sending.background import EXITED, Worker
-from cio_frames.sending.blocking import HOLDING, Refusal
+from cio_frames.sending.background import EXITED, BackgroundLoop
+from cio_frames.sending.blocking import BLOCKING_CALLS, BlockingRow
 from cio_frames.sending.client import Client, connect
 from cio_frames.sending.events import (
     BatchAttempted,
@@ -23,21 +23,22 @@ from cio_frames.sending.run_controls import PaceControl, StopSignal
 from cio_frames.sending.scheduler import FAILURE, INTERRUPTED, send
 
 __all__ = [
+    "BLOCKING_CALLS",
     "EXITED",
     "FAILURE",
-    "HOLDING",
     "INTERRUPTED",
+    "BackgroundLoop",
     "BatchAttempted",
     "BatchFinished",
     "BatchRetried",
     "BatchSplit",
+    "BlockingRow",
     "Client",
     "ClockSkewed",
     "Fact",
     "Listener",
     "PaceControl",
     "Paused",
-    "Refusal",
     "RunFinished",
     "RunStarted",
     "RunStopped",
@@ -45,7 +46,6 @@ __all__ = [
     "State",
     "StateRepeated",
     "StopSignal",
-    "Worker",
     "connect",
     "send",
 ]

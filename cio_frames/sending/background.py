@@ -38,7 +38,7 @@ Given = TypeVarTuple("Given")
 Done = TypeVar("Done")
 
 
-class Worker:
+class BackgroundLoop:
     """Runs a coroutine on a thread, apart from any event loop of the caller.
 
     Waiting is done on an event, not by joining the thread: before Python 3.13 an interrupt during
@@ -47,7 +47,7 @@ class Worker:
     Examples:
         >>> async def work():
         ...     return 7
-        >>> worker = Worker(work, stop=StopSignal())
+        >>> worker = BackgroundLoop(work, stop=StopSignal())
         >>> worker.start()
         >>> worker.wait()
         True
@@ -196,12 +196,12 @@ class _Loop(_Usual):
         super().close()
 
 
-_RUNNING: set[Worker] = set()
+_RUNNING: set[BackgroundLoop] = set()
 _LEFT: dict[str, str] = {}
 """What runs that have ended leave to do, until somebody is told by other means."""
 
 
-def _enter(worker: Worker) -> None:
+def _enter(worker: BackgroundLoop) -> None:
     """Have the exit wait for a worker."""
     _LEFT.pop(worker.name, None)
     _RUNNING.add(worker)
@@ -209,7 +209,7 @@ def _enter(worker: Worker) -> None:
     atexit.register(_exit)  # the latest goes first: before what the run needs is stopped
 
 
-def _leave(worker: Worker, *, left: str = "") -> None:
+def _leave(worker: BackgroundLoop, *, left: str = "") -> None:
     """Have the exit say what a worker left, and wait for it no longer."""
     if left:
         _LEFT[worker.name] = left
@@ -229,7 +229,7 @@ def _exit() -> None:
         _say(left)
 
 
-def _outlast(running: Iterable[Worker]) -> None:
+def _outlast(running: Iterable[BackgroundLoop]) -> None:
     """Wait for workers. The first interrupt makes them end at once, the second ends the wait."""
     began = time.monotonic()
     is_explained = is_interrupted = False

@@ -6,7 +6,7 @@ from functools import cached_property
 import polars as pl
 
 from cio_frames.payloads.batches import Batch
-from cio_frames.sending.http import Answer
+from cio_frames.sending.http import Response
 
 
 class Bisection:
@@ -96,7 +96,7 @@ def probes(lanes: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted([*heads, *(at for at in (1, 2) if at not in heads)][:2]))
 
 
-class Load:
+class BatchProgress:
     """A batch on its way."""
 
     def __init__(self, batch: Batch, *, places: Callable[[], pl.DataFrame] = pl.DataFrame) -> None:
@@ -107,12 +107,12 @@ class Load:
         self.gzip_refused: tuple[int, int] | None = None
         self.doubt_until: int = 0  # messages before this position may have been applied
         self.refused_until: int = 0  # messages before it were in a request refused as a whole
-        self.flying_until = 0  # messages before it are in a request without an answer yet
+        self.in_flight_until = 0  # messages before it are in a request without an answer yet
         self.accepted = self.rejected = 0
         self.probed = False
         self.first_at: float | None = None
         self.failing_since: float | None = None
-        self.last: Answer | None = None
+        self.last: Response | None = None
         self._sent: list[tuple[int, int]] = []
         self._answered: set[int] = set()
 
@@ -136,7 +136,7 @@ class Load:
         """The positions that have had no answer."""
         return [
             at
-            for first, stop in self.left(self.search.start, len(self.batch))
+            for first, stop in self.unanswered(self.search.start, len(self.batch))
             for at in range(first, stop)
         ]
 
@@ -145,7 +145,7 @@ class Load:
         whole = (start, stop) == (0, len(self.batch))
         return self.batch if whole else self.batch.part(start, stop)
 
-    def carry(self, start: int, stop: int) -> int:
+    def record_attempt(self, start: int, stop: int) -> int:
         """Note that a request is made of a part, and return how many have carried it."""
         self._sent.append((start, stop))
         return self.attempts(start)
@@ -178,7 +178,7 @@ class Load:
         start, stop = self.search.part()
         return start, min([stop, *(at for at in self._answered if at > start)])
 
-    def left(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    def unanswered(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
         """Yield the parts between two positions that have had no answer."""
         for at in sorted(at for at in self._answered if start <= at < stop):
             if start < at:

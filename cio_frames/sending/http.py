@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 ERROR_CHARACTERS = 300
 """How much of a server's words is kept."""
 
-Trouble = Literal[
+NetworkError = Literal[
     "", "CONNECT", "UNKNOWN_HOST", "TLS", "PROXY", "POOL", "TIMEOUT", "RESET", "PROTOCOL"
 ]
 """Why there is no answer."""
@@ -47,7 +47,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Response:
     """What came back for a request."""
 
     kind: Literal["answer", "never-sent", "no-answer"]
@@ -56,23 +56,23 @@ class Answer:
     retry_after: str | None = None
     date: str | None = None
     error: str = ""
-    trouble: Trouble = ""
+    trouble: NetworkError = ""
     compressed: bool = False
     elapsed_s: float = 0.0
 
 
-def problem(body: Any) -> str:
+def error_text(body: Any) -> str:
     """Return what an error body says, whichever of the known shapes it has.
 
     Source: API facts 1.4 and C3. Known are `meta.error`, `meta.errors`, and a list `errors`
     of texts or of objects with `reason`, `field` and `message`.
 
     Examples:
-        >>> problem({"meta": {"errors": ["name cannot be blank"]}})
+        >>> error_text({"meta": {"errors": ["name cannot be blank"]}})
         'name cannot be blank'
-        >>> problem({"errors": [{"reason": "invalid", "field": "id", "message": "too long"}]})
+        >>> error_text({"errors": [{"reason": "invalid", "field": "id", "message": "too long"}]})
         'invalid id: too long'
-        >>> problem({})
+        >>> error_text({})
         ''
     """
     if not isinstance(body, Mapping):
@@ -101,11 +101,11 @@ _ADDRESS = re.compile(r"[^\s@<>\"'=&,;:]{1,64}(?:@|%40)[^\s@<>\"'&,;:]{1,255}", 
 _UNSEEN = re.compile(r"[\x00-\x20\x7f-\x9f\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]+")
 
 
-def scrub(text: str, *, secrets: Iterable[str] = ()) -> str:
+def redact(text: str, *, secrets: Iterable[str] = ()) -> str:
     r"""Return a server's words without keys, e-mail addresses and control characters.
 
     Examples:
-        >>> scrub("no person ann@example.com\n for key k1", secrets=["k1"])
+        >>> redact("no person ann@example.com\n for key k1", secrets=["k1"])
         'no person [email] for key ***'
     """
     kept = text[:_SCRUBBED_CHARACTERS]
@@ -127,7 +127,7 @@ _PLAIN_BYTES = 1_200  # compressing less than a packet saves nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wire:
+class TransportConfig:
     """How requests travel."""
 
     bases: Mapping[str, str]
@@ -142,7 +142,9 @@ class Wire:
 class Transport:
     """Posts requests over connections that are kept open until the `async with` ends."""
 
-    def __init__(self, wire: Wire, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, wire: TransportConfig, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._wire = wire
         self._monotonic = monotonic
         self._library = _library(wire.transport)
@@ -169,7 +171,7 @@ class Transport:
             self._client = None
         self._packers.close()
 
-    async def post(self, request: Request) -> Answer:
+    async def post(self, request: Request) -> Response:
         """Send one request and return what came of it. Trouble of the network never raises."""
         started = self._monotonic()
         compressed = self._wire.gzip and _compressible(request)
@@ -186,7 +188,7 @@ class Transport:
             raise error.with_traceback(None) from None
         else:
             parts = self._read(seen, request=request)
-        return Answer(**parts, compressed=compressed, elapsed_s=self._monotonic() - started)
+        return Response(**parts, compressed=compressed, elapsed_s=self._monotonic() - started)
 
     async def _exchange(
         self, request: Request, *, body: bytes, headers: "httpx.Headers", seen: dict[str, Any]
@@ -259,7 +261,7 @@ class Transport:
             "kind": "no-answer" if sent else "never-sent",
             "status": status,
             "trouble": trouble,
-            "error": self._scrub(f"{type(error).__name__}: {error}", request=request),
+            "error": self._redact(f"{type(error).__name__}: {error}", request=request),
         }
 
     def _read(self, seen: dict[str, Any], *, request: Request) -> dict[str, Any]:
@@ -271,22 +273,22 @@ class Transport:
         elif content:
             try:
                 body = json.loads(content)
-                words = problem(body)
+                words = error_text(body)
             except (ValueError, RecursionError):
                 words = content[:4096].decode("utf-8", "replace")
         return {
             **seen,
             "kind": "answer",
             "json": body,
-            "error": self._scrub(words, request=request),
+            "error": self._redact(words, request=request),
         }
 
-    def _scrub(self, words: str, *, request: Request) -> str:
+    def _redact(self, words: str, *, request: Request) -> str:
         if not words:
             return ""
         user, password = self._wire.basic(request.api)
         secrets = (password, user, _token(user, password))
-        return scrub(words, secrets=[secret for secret in secrets if secret])
+        return redact(words, secrets=[secret for secret in secrets if secret])
 
 
 def _token(user: str, password: str) -> str:
@@ -325,11 +327,11 @@ def _compressible(request: Request) -> bool:
     return request.api == "pipelines" and not request.plain and len(request.body) >= _PLAIN_BYTES
 
 
-def _trouble(error: Exception, library: ModuleType) -> tuple[Trouble, bool]:
+def _trouble(error: Exception, library: ModuleType) -> tuple[NetworkError, bool]:
     """Return what went wrong and whether the host may have got the request."""
     if isinstance(error, library.ConnectError):
         return _connect_trouble(error), False
-    rows: tuple[tuple[Any, Trouble, bool], ...] = (
+    rows: tuple[tuple[Any, NetworkError, bool], ...] = (
         (library.ConnectTimeout, "CONNECT", False),
         (library.PoolTimeout, "POOL", False),
         (library.ProxyError, "PROXY", False),
@@ -342,7 +344,7 @@ def _trouble(error: Exception, library: ModuleType) -> tuple[Trouble, bool]:
     return "PROTOCOL", True
 
 
-def _connect_trouble(error: BaseException) -> Trouble:
+def _connect_trouble(error: BaseException) -> NetworkError:
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLError):
             return "TLS"

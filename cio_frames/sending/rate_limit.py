@@ -10,7 +10,7 @@ from typing import Any, Literal
 from cio_frames.sending.client import Client
 from cio_frames.sending.clock import Clock, skew
 from cio_frames.sending.events import ClockSkewed, Listener, Paused
-from cio_frames.sending.http import Answer
+from cio_frames.sending.http import Response
 from cio_frames.sending.retry_policy import Decision, Delivered, Retry, Split, Unverified
 from cio_frames.sending.run_controls import PaceControl
 
@@ -76,7 +76,7 @@ class TokenBucket:
         self._changed_at = now
 
 
-class Concurrency:
+class AdaptiveConcurrency:
     """Finds how many requests at once the host takes: one more while it is quick, fewer when not.
 
     The constants are those of Vector's adaptive concurrency, with a gentler cut for push backs.
@@ -142,7 +142,7 @@ class Concurrency:
         self._cut_in_window = False
 
 
-class Breaker:
+class RetryBudget:
     """Keeps retries to a share of the successes; when that is spent, one try at a time."""
 
     def __init__(
@@ -198,21 +198,21 @@ THROTTLED = 429
 
 
 @dataclass(slots=True, kw_only=True)
-class Course:
+class ApiState:
     """What was learned about one surface in this run."""
 
     bucket: TokenBucket
-    concurrency: Concurrency
+    concurrency: AdaptiveConcurrency
     verified: bool = False
     gzip: Literal["unproven", "proven", "refused"] = "unproven"
 
     @property
-    def width(self) -> int:
+    def limit(self) -> int:
         """How many batches may be under way now."""
         return self.concurrency.limit if self.verified else 1
 
 
-class Flow:
+class Throttle:
     """The pace of a run."""
 
     def __init__(
@@ -225,23 +225,23 @@ class Flow:
         self._client = client
         self._control = control or PaceControl()
         self._wanted: float | None = None
-        self._breaker = Breaker(now=now)
+        self._breaker = RetryBudget(now=now)
         self._probe = asyncio.Lock()
         self._under_way = 0
         self._compared = False
         self._held_up = 0  # requests that wait for the end of a pause
         self._pause_began = self._paused_s = 0.0
-        self._courses = {
-            api: Course(
+        self._api_states = {
+            api: ApiState(
                 bucket=TokenBucket(client.request_rate(api), now=now),
-                concurrency=Concurrency(most=client.concurrency),
+                concurrency=AdaptiveConcurrency(most=client.concurrency),
             )
             for api in ("pipelines", "forms")
         }
 
-    def course(self, api: str) -> Course:
+    def api_state(self, api: str) -> ApiState:
         """Return what was learned about a surface."""
-        return self._courses[api]
+        return self._api_states[api]
 
     @property
     def running_s(self) -> float:
@@ -249,7 +249,7 @@ class Flow:
         now = self._clock.monotonic()
         return now - self._paused_s - (now - self._pause_began if self._held_up else 0.0)
 
-    async def rest(self, seconds: float | None, *, change: asyncio.Event | None = None) -> bool:
+    async def sleep(self, seconds: float | None, *, change: asyncio.Event | None = None) -> bool:
         """Wait (None: without an end), or return early when the run ends or `change` is set.
 
         Returns:
@@ -271,28 +271,28 @@ class Flow:
         return not self.ending.is_set()
 
     @asynccontextmanager
-    async def leave(self, api: str, *, after_s: float) -> AsyncIterator[bool]:
+    async def acquire(self, api: str, *, after_s: float) -> AsyncIterator[bool]:
         """Wait for the leave of one request, which is sent inside the `async with`."""
         async with self._probe if self._breaker.is_open else nullcontext():
             if not await self._may_leave(api, after_s=after_s):
                 yield False
                 return
             self._under_way += 1
-            self._courses[api].concurrency.left(self._under_way)
+            self._api_states[api].concurrency.left(self._under_way)
             try:
                 yield True
             finally:
                 self._under_way -= 1
 
     async def _may_leave(self, api: str, *, after_s: float) -> bool:
-        going = await self.rest(after_s)
+        going = await self.sleep(after_s)
         while going:
             with self._changes() as change:
                 self._follow()
                 if self._control.paused:
                     going = await self._pause_over(change)
-                elif wait_s := self._courses[api].bucket.take(self._clock.monotonic()):
-                    going = await self.rest(wait_s, change=change)
+                elif wait_s := self._api_states[api].bucket.take(self._clock.monotonic()):
+                    going = await self.sleep(wait_s, change=change)
                 else:
                     return True
         return False
@@ -321,7 +321,7 @@ class Flow:
         try:
             while going and self._control.paused:
                 change.clear()
-                going = await self.rest(None, change=change)
+                going = await self.sleep(None, change=change)
         finally:
             self._held_up -= 1
             if not self._held_up:
@@ -334,33 +334,33 @@ class Flow:
         if wanted == self._wanted:
             return
         self._wanted = wanted
-        for api, course in self._courses.items():
+        for api, api_state in self._api_states.items():
             rates = (self._client.request_rate(api), wanted)
-            course.bucket.limit(
+            api_state.bucket.limit(
                 min((rate for rate in rates if rate is not None), default=None),
                 now=self._clock.monotonic(),
             )
 
-    def learn(self, api: str, *, answer: Answer, decision: Decision) -> None:
+    def record(self, api: str, *, answer: Response, decision: Decision) -> None:
         """Adapt the pace to an answer and to what was decided on it."""
         now = self._clock.monotonic()
-        course = self._courses[api]
+        api_state = self._api_states[api]
         match decision:
             case Retry():
-                self._failed(course, answer=answer, retry=decision, now=now)
+                self._failed(api_state, answer=answer, retry=decision, now=now)
             case Split(in_doubt=True):
-                course.concurrency.pushed_back(now)
+                api_state.concurrency.pushed_back(now)
             case Delivered() | Unverified():
-                course.verified = True
+                api_state.verified = True
                 self._compare(answer)
-                course.bucket.speed_up(now)
+                api_state.bucket.speed_up(now)
                 self._breaker.succeeded(now)
                 if answer.compressed:
-                    course.gzip = "proven"
+                    api_state.gzip = "proven"
         if answer.kind == "answer" and not isinstance(decision, Retry):
-            course.concurrency.answered(answer.elapsed_s, now=now)
+            api_state.concurrency.answered(answer.elapsed_s, now=now)
 
-    def _compare(self, answer: Answer) -> None:
+    def _compare(self, answer: Response) -> None:
         """Tell, once, when this machine's clock is far from the host's."""
         if self._compared or answer.date is None:
             return
@@ -368,15 +368,15 @@ class Flow:
             self._compared = True
             self._tell(ClockSkewed(ahead_s=ahead_s))
 
-    def _failed(self, course: Course, *, answer: Answer, retry: Retry, now: float) -> None:
+    def _failed(self, api_state: ApiState, *, answer: Response, retry: Retry, now: float) -> None:
         if retry.slow_down:
-            course.concurrency.pushed_back(now)
+            api_state.concurrency.pushed_back(now)
         if answer.status == THROTTLED:
-            course.bucket.slow_down(now)
+            api_state.bucket.slow_down(now)
         if retry.pause_s:
-            for each in self._courses.values():
+            for each in self._api_states.values():
                 each.bucket.pause(retry.pause_s, now=now)
             self._tell(Paused(seconds=retry.pause_s, why="Customer.io asks to wait."))
         if self._breaker.failed(now):
-            course.concurrency.restart()
+            api_state.concurrency.restart()
             self._tell(Paused(seconds=retry.after_s, why="Too many failures: one try at a time."))

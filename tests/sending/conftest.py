@@ -13,7 +13,7 @@ import httpx2
 import polars as pl
 
 from cio_frames.payloads.batches import Batch, Segment
-from cio_frames.sending.blocking import Refusal
+from cio_frames.sending.blocking import BlockingRow
 from cio_frames.sending.client import Client, connect
 from cio_frames.sending.clock import Clock
 from cio_frames.sending.events import (
@@ -24,7 +24,7 @@ from cio_frames.sending.events import (
     RunStopped,
     SegmentPlanned,
 )
-from cio_frames.sending.retry_policy import Patience
+from cio_frames.sending.retry_policy import RetryLimits
 from cio_frames.sending.run_controls import PaceControl, StopSignal
 from cio_frames.sending.scheduler import send
 from torture.virtual import virtually
@@ -256,8 +256,8 @@ def client_of(host: Host, **options: Any) -> Client:
 
 def run(
     segments: Iterable[Segment], host: Host | None = None, *, stop: StopSignal | None = None,
-    listen: Callable[[Fact], None] | None = None, patience: Patience | None = None,
-    held: Mapping[int, Refusal] | None = None, control: PaceControl | None = None, **options: Any,
+    listen: Callable[[Fact], None] | None = None, retry_limits: RetryLimits | None = None,
+    held: Mapping[int, BlockingRow] | None = None, control: PaceControl | None = None, **options: Any,
 ) -> Record:  # fmt: skip
     """Send segments to a host in virtual time and check what must always hold."""
     host = host or Host()
@@ -273,7 +273,7 @@ def run(
         source: Iterator[Segment] = iter(segments)
         await send(
             source, client=client_of(host, **options), tell=tell, stop=stop or StopSignal(),
-            clock=virtual_clock(), patience=patience, held=held or {}, control=control,
+            clock=virtual_clock(), retry_limits=retry_limits, held=held or {}, control=control,
         )  # fmt: skip
         assert asyncio.all_tasks() == before, "no task is left behind"
         return asyncio.get_running_loop().time()

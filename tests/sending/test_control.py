@@ -8,8 +8,8 @@ import pytest
 from cio_frames.sending.client import connect
 from cio_frames.sending.clock import Clock
 from cio_frames.sending.events import BatchRetried
-from cio_frames.sending.rate_limit import Flow, TokenBucket
-from cio_frames.sending.retry_policy import Patience
+from cio_frames.sending.rate_limit import Throttle, TokenBucket
+from cio_frames.sending.retry_policy import RetryLimits
 from cio_frames.sending.run_controls import PaceControl
 from tests.sending.conftest import Host, run, segment, virtual_clock, virtually
 
@@ -20,13 +20,13 @@ def _times(control, *, requests, rate=None, at=None):
     async def run():
         clock = virtual_clock()
         client = connect(write_key="k", rate=rate)
-        flow = Flow(client, clock=clock, tell=lambda _: None, control=control)
+        throttle = Throttle(client, clock=clock, tell=lambda _: None, control=control)
         loop = asyncio.get_running_loop()
         for after_s, ask in (at or {}).items():
             loop.call_later(after_s, ask)
         left = []
         for _ in range(requests):
-            async with flow.leave("pipelines", after_s=0.0) as going:
+            async with throttle.acquire("pipelines", after_s=0.0) as going:
                 assert going
                 left.append(clock.monotonic())
         return left
@@ -82,10 +82,12 @@ def test_a_paused_run_sleeps_until_it_is_woken_from_any_thread():
         control = PaceControl()
         control.paused = True
         clock = Clock(sleep=sleep)
-        flow = Flow(connect(write_key="k"), clock=clock, tell=lambda _: None, control=control)
+        throttle = Throttle(
+            connect(write_key="k"), clock=clock, tell=lambda _: None, control=control
+        )
         timer = threading.Timer(0.05, _setting(control, "paused", False))
         timer.start()
-        async with asyncio.timeout(10), flow.leave("pipelines", after_s=0.0) as going:
+        async with asyncio.timeout(10), throttle.acquire("pipelines", after_s=0.0) as going:
             timer.join()
             return going
 
@@ -100,9 +102,9 @@ def test_a_paused_run_can_end():
         control = PaceControl()
         control.paused = True
         client = connect(write_key="k")
-        flow = Flow(client, clock=virtual_clock(), tell=lambda _: None, control=control)
-        asyncio.get_running_loop().call_later(2.0, flow.ending.set)
-        async with flow.leave("pipelines", after_s=0.0) as going:
+        throttle = Throttle(client, clock=virtual_clock(), tell=lambda _: None, control=control)
+        asyncio.get_running_loop().call_later(2.0, throttle.ending.set)
+        async with throttle.acquire("pipelines", after_s=0.0) as going:
             return going
 
     assert virtually(run) is False
@@ -161,15 +163,15 @@ def _paused_in_an_outage(*, pause_s):
             loop = asyncio.get_running_loop()
             loop.call_later(pause_s, lambda: setattr(control, "paused", False))
 
-    patience = Patience(outage_s=600)
-    return run([segment(30)], host, listen=listen, patience=patience, control=control)
+    retry_limits = RetryLimits(outage_s=600)
+    return run([segment(30)], host, listen=listen, retry_limits=retry_limits, control=control)
 
 
 @pytest.mark.parametrize("pause_s", [60.0, 3_600.0, 86_400.0])
 def test_a_pause_does_not_use_up_the_patience(pause_s):
     """However long the user pauses an outage, as many requests as without it are tried after it."""
     record = _paused_in_an_outage(pause_s=pause_s)
-    plain = run([segment(30)], Host(lambda _: 503), patience=Patience(outage_s=600))
+    plain = run([segment(30)], Host(lambda _: 503), retry_limits=RetryLimits(outage_s=600))
 
     assert record.stopped == plain.stopped == "OUTAGE"
     assert record.seconds - pause_s == pytest.approx(plain.seconds, rel=0.1)
@@ -182,22 +184,22 @@ def test_time_stands_still_for_the_patience_while_requests_are_held_up():
     async def work():
         control = PaceControl()
         client = connect(write_key="k", rate=None)
-        flow = Flow(client, clock=virtual_clock(), tell=lambda _: None, control=control)
+        throttle = Throttle(client, clock=virtual_clock(), tell=lambda _: None, control=control)
         await asyncio.sleep(10.0)
-        before = flow.running_s
+        before = throttle.running_s
         control.paused = True
 
         async def leaving():
-            async with flow.leave("pipelines", after_s=0.0):
+            async with throttle.acquire("pipelines", after_s=0.0):
                 pass
 
         waiting = [asyncio.create_task(leaving()) for _ in range(3)]
         await asyncio.sleep(100.0)
-        during = flow.running_s
+        during = throttle.running_s
         control.paused = False
         await asyncio.gather(*waiting)
         await asyncio.sleep(5.0)
-        return before, during, flow.running_s
+        return before, during, throttle.running_s
 
     before, during, after = virtually(work)
 

@@ -11,7 +11,7 @@ from cio_frames.payloads.batches import Segment
 from cio_frames.sending.client import Client
 from cio_frames.sending.http import Transport
 from cio_frames.sending.run_controls import StopSignal
-from cio_frames.sending.scheduler import Supply, send
+from cio_frames.sending.scheduler import SegmentPrefetch, send
 from tests.sending.conftest import Host, client_of, segment
 
 PATIENCE_S = 10
@@ -71,20 +71,20 @@ def test_segments_come_one_by_one_and_in_order():
 
     async def work() -> list[int]:
         wake, found = asyncio.Event(), []
-        supply = Supply(segments(), wake=wake)
-        assert (supply.is_asked, supply.take(), taken) == (False, None, [])
+        supply = SegmentPrefetch(segments(), wake=wake)
+        assert (supply.is_requested, supply.pop(), taken) == (False, None, [])
         while len(found) < 3:
-            supply.ask()
-            supply.ask()  # once is as good as twice
+            supply.request()
+            supply.request()  # once is as good as twice
             await wake.wait()
             wake.clear()
-            found.append(supply.take().number)
+            found.append(supply.pop().number)
             assert taken == found
-        supply.ask()
+        supply.request()
         await wake.wait()
-        assert supply.take() is None
-        supply.ask()
-        assert not supply.is_asked
+        assert supply.pop() is None
+        supply.request()
+        assert not supply.is_requested
         await supply.close()
         return found
 

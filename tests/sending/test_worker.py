@@ -12,7 +12,7 @@ import time
 import pytest
 
 from cio_frames.errors import RunError
-from cio_frames.sending.background import Worker
+from cio_frames.sending.background import BackgroundLoop
 from cio_frames.sending.run_controls import StopSignal
 
 HERE = contextvars.ContextVar("HERE", default="nowhere")
@@ -27,7 +27,7 @@ async def until(flag):
 
 def started(work, *, stop=None):
     """Return a worker that was started."""
-    worker = Worker(work, stop=stop or StopSignal())
+    worker = BackgroundLoop(work, stop=stop or StopSignal())
     worker.start()
     return worker
 
@@ -116,7 +116,7 @@ def test_a_worker_starts_once():
     async def work():
         return None
 
-    worker = Worker(work, stop=StopSignal())
+    worker = BackgroundLoop(work, stop=StopSignal())
     with pytest.raises(RunError, match="not started"):
         worker.wait(0)
     worker.start()
