@@ -27,7 +27,7 @@ import cio_frames as cio
 from benchmarks.inputs import events_file
 from benchmarks.measure import sink
 from cio_frames.audit.run_file import RunInfo
-from cio_frames.audit.writer import Recorder
+from cio_frames.audit.writer import AuditWriter
 from cio_frames.payloads import Batch, Segment, batches, encode
 from cio_frames.plan.pipeline import CHUNK_ROWS
 from cio_frames.run import Choice
@@ -120,7 +120,7 @@ def recorded(segments: Sequence[Segment], watch: Watch) -> float:
         rows=rows, plans=(("track", rows),),
     )  # fmt: skip
     with TemporaryDirectory() as folder:
-        with watch("record"), Recorder.start(Path(folder), info, key="0" * 64) as recorder:
+        with watch("record"), AuditWriter.start(Path(folder), info, key="0" * 64) as recorder:
             for segment in segments:
                 recorder(SegmentPlanned(segment=segment))
                 for start in range(0, len(segment.batches), AT_ONCE):

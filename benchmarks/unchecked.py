@@ -16,10 +16,10 @@ import polars as pl
 
 import cio_frames as cio
 from benchmarks.ours import kept
-from cio_frames.audit.disk import Drive, publish
+from cio_frames.audit.file_system import LocalFileSystem, write_atomic
 from cio_frames.audit.journal import Entry, Place
 from cio_frames.audit.parquet import digest, encode
-from cio_frames.audit.row_states import settle
+from cio_frames.audit.row_states import row_states
 from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA
 from cio_frames.audit.segment_progress import plan_of
 from cio_frames.frames import Crew, Fingerprint, ahead
@@ -93,7 +93,7 @@ def planned(plan: cio.Plan, folder: Path) -> Iterator[Planned]:
         rows = plan_of(segment, pii="hmac", key=KEY)
         data = encode(rows, schema=PLAN_SCHEMA, run_id=RUN)
         digest(data)
-        publish(Drive(), folder / f"plan-{segment.number}", data)
+        write_atomic(LocalFileSystem(), folder / f"plan-{segment.number}", data)
         yield segment, rows
 
 
@@ -106,6 +106,6 @@ def record(segment: Segment, rows: pl.DataFrame, *, folder: Path) -> None:
         entries.append(BatchAttempted(batch=place, attempt=1, at=at))
         end = BatchFinished(batch=place, state="delivered", attempts=1, elapsed_s=0.0, at=at)
         entries.append(end)
-    data = encode(settle(rows, entries, run_id=RUN), schema=PART_SCHEMA, run_id=RUN)
+    data = encode(row_states(rows, entries, run_id=RUN), schema=PART_SCHEMA, run_id=RUN)
     digest(data)
-    publish(Drive(), folder / f"part-{segment.number}", data)
+    write_atomic(LocalFileSystem(), folder / f"part-{segment.number}", data)

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 )
 
 import cio_frames as cio
-from cio_frames.audit import Recorder, RunInfo, recover
+from cio_frames.audit import AuditWriter, RunInfo, recover
 from cio_frames.errors import AuditError, AuditLockedError
 from cio_frames.run import Choice
 from cio_frames.run.held import held, refused
@@ -153,20 +153,20 @@ class Machine(RuleBasedStateMachine):
         return disk.is_dead
 
     @contextlib.contextmanager
-    def _opened(self, disk: DoomedDrive) -> Iterator[tuple[Recorder, Choice]]:
+    def _opened(self, disk: DoomedDrive) -> Iterator[tuple[AuditWriter, Choice]]:
         if self._directory.joinpath("run.json").exists():
             left = recover(self._directory).unfinished
             only = left.select("plan", "row", "message_id")
-            recorder, choice = Recorder.resume(self._directory, disk=disk), Choice(only=only)
+            recorder, choice = AuditWriter.resume(self._directory, disk=disk), Choice(only=only)
         else:
             shutil.rmtree(self._directory, ignore_errors=True)
-            recorder, choice = Recorder.start(self.folder, self._info(), disk=disk), Choice()
+            recorder, choice = AuditWriter.start(self.folder, self._info(), disk=disk), Choice()
         try:
             yield recorder, choice
         finally:
             recorder._store.close()  # noqa: SLF001 - as the end of a process does
 
-    async def _sent(self, recorder: Recorder, choice: Choice, stop: StopSignal) -> None:
+    async def _sent(self, recorder: AuditWriter, choice: Choice, stop: StopSignal) -> None:
         client = cio.connect(
             write_key="k1", transport=httpx2.MockTransport(self.host.handle), rate=None, environ={}
         )
@@ -182,7 +182,7 @@ class Machine(RuleBasedStateMachine):
 
     def _refuses_a_second(self) -> None:
         with contextlib.suppress(AuditLockedError):
-            Recorder.resume(self._directory)
+            AuditWriter.resume(self._directory)
             raise TortureError("A second process may write to the record.")
 
     def _info(self) -> RunInfo:

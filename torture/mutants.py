@@ -15,7 +15,7 @@ from unittest import mock
 import polars as pl
 
 import cio_frames as cio
-from cio_frames.audit import Ledger, Recorder
+from cio_frames.audit import AuditWriter, BackgroundWriter
 from cio_frames.errors import AccountingError
 from cio_frames.payloads.batches import Batch
 from cio_frames.sandbox import Faults
@@ -86,20 +86,25 @@ class _NoLanes(Lanes):
         return None
 
 
-_RECORD, _BODY, _CALL, _POST = Recorder.record, Batch.body, Ledger.__call__, Transport.post
+_RECORD, _BODY, _CALL, _POST = (
+    AuditWriter.record,
+    Batch.body,
+    BackgroundWriter.__call__,
+    Transport.post,
+)
 
 
-def _without_attempts(recorder: Recorder, facts: Sequence[Fact]) -> None:
+def _without_attempts(recorder: AuditWriter, facts: Sequence[Fact]) -> None:
     _RECORD(recorder, [fact for fact in facts if not isinstance(fact, BatchAttempted)])
 
 
-def _slowly(recorder: Recorder, facts: Sequence[Fact]) -> None:
+def _slowly(recorder: AuditWriter, facts: Sequence[Fact]) -> None:
     for fact in facts:
         time.sleep(0.005)
         _RECORD(recorder, [fact])
 
 
-def _unawaited(ledger: Ledger, fact: Fact) -> None:
+def _unawaited(ledger: BackgroundWriter, fact: Fact) -> None:
     _CALL(ledger, fact)
 
 
@@ -146,12 +151,12 @@ MUTANTS: Mapping[str, Mutant] = {
     "records-no-attempts": Mutant(
         what="sends without having recorded the attempt",
         caught_by=("unattempted_seen",),
-        edges=[(Recorder, "record", _without_attempts)],
+        edges=[(AuditWriter, "record", _without_attempts)],
     ),
     "does-not-wait-for-the-record": Mutant(
         what="sends before the attempt is on the disk",
         caught_by=("unattempted_seen",),
-        edges=[(Recorder, "record", _slowly), (Ledger, "__call__", _unawaited)],
+        edges=[(AuditWriter, "record", _slowly), (BackgroundWriter, "__call__", _unawaited)],
         faults=Faults(),
     ),
     "makes-new-ids": Mutant(

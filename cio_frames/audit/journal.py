@@ -13,7 +13,7 @@ from zlib import crc32
 
 import msgspec
 
-from cio_frames.audit.disk import Disk
+from cio_frames.audit.file_system import FileSystem
 from cio_frames.errors import AuditCorruptError, AuditError
 from cio_frames.sending.events import BatchAttempted, BatchFinished, BatchRetried, RunStopped
 
@@ -100,7 +100,7 @@ class Journal:
     cannot be repaired by another one, so nothing is written after it.
     """
 
-    def __init__(self, disk: Disk, path: Path, *, first: Opened) -> None:
+    def __init__(self, disk: FileSystem, path: Path, *, first: Opened) -> None:
         self.path = path
         self.unsynced: int = 0
         self._disk = disk
@@ -110,7 +110,7 @@ class Journal:
         self._handle = disk.create(path)
         self.append(first)
         self.sync()
-        disk.sync_names(path.parent)
+        disk.fsync_dir(path.parent)
 
     def append(self, record: Record) -> None:
         """Write one line; OSError if the disk refuses, and then the line is not there."""

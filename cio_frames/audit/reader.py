@@ -9,8 +9,8 @@ import polars as pl
 import polars.selectors as cs
 
 from cio_frames.audit import run_file
-from cio_frames.audit.disk import Disk, Drive, publish
-from cio_frames.audit.open_segments import Contents, inspect
+from cio_frames.audit.file_system import FileSystem, LocalFileSystem, write_atomic
+from cio_frames.audit.open_segments import RunContents, read_contents
 from cio_frames.audit.recovery import latest_of, problems, tally
 from cio_frames.audit.run_file import Layout, RunFile
 from cio_frames.audit.schema import FAILED, PART_SCHEMA, STATES
@@ -52,9 +52,9 @@ class Audit:
         AuditError: If there is no run.
     """
 
-    def __init__(self, directory: Path | str, *, disk: Disk | None = None) -> None:
+    def __init__(self, directory: Path | str, *, disk: FileSystem | None = None) -> None:
         self.directory: Path = Path(directory).absolute()
-        self._disk = disk or Drive()
+        self._disk = disk or LocalFileSystem()
         if not self._directories():
             raise AuditError(
                 f"There is no run in {self.directory}. Name the directory that was given to "
@@ -162,10 +162,12 @@ class Audit:
         return run_file.read(self._disk, directory).info.workspaces.items()
 
     def _directories(self) -> list[Path]:
-        if run_file.NAME in self._disk.names(self.directory):
+        if run_file.NAME in self._disk.listdir(self.directory):
             return [self.directory]
-        under = (self.directory / name for name in self._disk.names(self.directory))
-        return [path for path in under if path.is_dir() and run_file.NAME in self._disk.names(path)]
+        under = (self.directory / name for name in self._disk.listdir(self.directory))
+        return [
+            path for path in under if path.is_dir() and run_file.NAME in self._disk.listdir(path)
+        ]
 
     def _of(self, run: str | None) -> pl.LazyFrame:
         if run is None:
@@ -177,21 +179,21 @@ class Audit:
         raise AuditError(f"There is no run {run!r} in {self.directory}. Runs: {names}.")
 
     def _scan(self, directory: Path) -> Iterator[pl.LazyFrame]:
-        contents = inspect(self._disk, directory)
+        contents = read_contents(self._disk, directory)
         frames = [PART_SCHEMA.to_frame(eager=False)]
         paths = self._paths(directory, contents)
         if paths:
             frames.append(pl.scan_parquet(paths, glob=False))
         run_id = contents.run.info.run_id
-        frames += [segment.settled(run_id).lazy() for segment in contents.unsealed]
+        frames += [segment.settled(run_id).lazy() for segment in contents.open_segments]
         if contents.run.resumed:
             yield latest_of(self._collected(pl.concat(frames))).lazy()
         else:
             yield from frames
 
-    def _paths(self, directory: Path, contents: Contents) -> list[Path]:
+    def _paths(self, directory: Path, contents: RunContents) -> list[Path]:
         layout = Layout(directory)
-        present = set(self._disk.names(layout.parts))
+        present = set(self._disk.listdir(layout.parts))
         paths = [layout.part(part.segment) for part in contents.run.parts]
         for path in paths:
             if path.name not in present:
@@ -201,9 +203,9 @@ class Audit:
         return paths
 
     def _about(self, directory: Path) -> dict[str, Any]:
-        contents = inspect(self._disk, directory)
+        contents = read_contents(self._disk, directory)
         run = contents.run
-        counts = tally(self._disk, directory, run, unsealed=contents.unsealed)
+        counts = tally(self._disk, directory, run, open_segments=contents.open_segments)
         state: str = run.state
         if state == "running" and not self._disk.is_locked(Layout(directory).lock):
             state = "crashed"
@@ -358,7 +360,9 @@ def write_csv(rows: pl.DataFrame, path: Path | str) -> None:
     names = pl.DataFrame({"name": rows.columns}, schema={"name": pl.String})
     safe_names = names.select(_guarded(pl.all())).to_series()
     safe = safe.rename(dict(zip(rows.columns, safe_names, strict=True)))
-    publish(Drive(), Path(path).absolute(), safe.write_csv(quote_style="non_numeric").encode())
+    write_atomic(
+        LocalFileSystem(), Path(path).absolute(), safe.write_csv(quote_style="non_numeric").encode()
+    )
 
 
 def _json(name: str) -> pl.Expr:

@@ -12,9 +12,16 @@ from pathlib import Path
 
 import polars as pl
 
-from cio_frames.audit.disk import TEMPORARY, Disk, Drive
+from cio_frames.audit.file_system import TEMPORARY, FileSystem, LocalFileSystem
 from cio_frames.audit.journal import Part
-from cio_frames.audit.open_segments import Contents, Unsealed, inspect, part_of, rows_of, with_parts
+from cio_frames.audit.open_segments import (
+    OpenSegment,
+    RunContents,
+    part_of,
+    read_contents,
+    rows_of,
+    with_parts,
+)
 from cio_frames.audit.parquet import encode
 from cio_frames.audit.run_file import Layout, RunFile, State
 from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA, STATES, UNFINISHED
@@ -31,16 +38,16 @@ class Recovery:
     unfinished: pl.DataFrame
 
 
-def recover(directory: Path | str, *, disk: Disk | None = None) -> Recovery:
+def recover(directory: Path | str, *, disk: FileSystem | None = None) -> Recovery:
     """Put the directory of a run in order and tell what is left to do.
 
     Raises:
         AuditLockedError: If the run is still being written.
         AuditCorruptError: If a file is missing, changed or of another run.
     """
-    drive = disk or Drive()
+    drive = disk or LocalFileSystem()
     path = Path(directory).absolute()
-    inspect(drive, path)
+    read_contents(drive, path)
     with closing(Store(drive, Layout(path))) as store:
         run = heal(store)
     return Recovery(run=run, unfinished=unfinished(drive, path, run))
@@ -48,19 +55,19 @@ def recover(directory: Path | str, *, disk: Disk | None = None) -> Recovery:
 
 def heal(store: Store) -> RunFile:
     """Seal every segment of a directory whose writer is gone, and return its run.json."""
-    contents = inspect(store.disk, store.layout.directory)
+    contents = read_contents(store.disk, store.layout.directory)
     run = contents.run
     if run.state == "running":
-        parts = [seal(store, run, segment) for segment in contents.unsealed]
+        parts = [seal(store, run, segment) for segment in contents.open_segments]
         run = completed(store, with_parts(run, [*run.parts, *parts]))
         run = conclude(store, run, state="crashed", stopped=contents.stopped)
     clear(store)
     return run
 
 
-def seal(store: Store, run: RunFile, segment: Unsealed) -> Part:
+def seal(store: Store, run: RunFile, segment: OpenSegment) -> Part:
     """Write the part of a segment from what is known of its rows."""
-    return publish(store, compacted(segment, run_id=run.info.run_id))
+    return write_part(store, compacted(segment, run_id=run.info.run_id))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,14 +78,14 @@ class Compacted:
     data: bytes
 
 
-def compacted(segment: Unsealed, *, run_id: str) -> Compacted:
+def compacted(segment: OpenSegment, *, run_id: str) -> Compacted:
     """Return the part of a segment from what is known of its rows; nothing is written."""
     rows = segment.settled(run_id)
     data = encode(rows, schema=PART_SCHEMA, run_id=run_id)
     return Compacted(part=part_of(segment, rows, data=data), data=data)
 
 
-def publish(store: Store, made: Compacted) -> Part:
+def write_part(store: Store, made: Compacted) -> Part:
     """Write a part under its final name."""
     store.publish(store.layout.part(made.part.segment), made.data)
     return made.part
@@ -91,7 +98,7 @@ def completed(store: Store, run: RunFile) -> RunFile:
         return run
     rest = unplanned(store.disk, store.layout.directory, run)
     number = 1 + max((part.segment for part in run.parts), default=-1)
-    part = seal(store, run, Unsealed(segment=number, plan=rest, entries=()))
+    part = seal(store, run, OpenSegment(segment=number, plan=rest, entries=()))
     return with_parts(run, [*run.parts, part])
 
 
@@ -111,16 +118,16 @@ def clear(store: Store) -> None:
     """Remove what a directory does not need once run.json lists all its parts."""
     layout = store.layout
     for directory in (layout.plans, layout.journals):
-        for name in store.disk.names(directory):
+        for name in store.disk.listdir(directory):
             store.drop(directory / name)
     for directory in (layout.parts, layout.directory):
-        for name in store.disk.names(directory):
+        for name in store.disk.listdir(directory):
             if name.endswith(TEMPORARY):
                 store.drop(directory / name)
-    store.drop(layout.ballast)
+    store.drop(layout.reserve)
 
 
-def unfinished(disk: Disk, directory: Path, run: RunFile) -> pl.DataFrame:
+def unfinished(disk: FileSystem, directory: Path, run: RunFile) -> pl.DataFrame:
     """Return the latest record of every row of a run that a resume may still send."""
     rows = whole(disk, directory, run)
     latest = latest_of(rows) if run.resumed else rows
@@ -128,17 +135,18 @@ def unfinished(disk: Disk, directory: Path, run: RunFile) -> pl.DataFrame:
 
 
 def tally(
-    disk: Disk, directory: Path, run: RunFile, *, unsealed: Sequence[Unsealed] = ()
+    disk: FileSystem, directory: Path, run: RunFile, *, open_segments: Sequence[OpenSegment] = ()
 ) -> dict[str, int]:
     """Return rows in each state, and rows, requests, retries and bytes in all.
 
     Raises:
         AccountingError: If some row is in no state, or in two.
     """
-    settled = [segment.settled(run.info.run_id) for segment in unsealed]
+    settled = [segment.settled(run.info.run_id) for segment in open_segments]
     parts = [*run.parts]
     parts += [
-        part_of(segment, rows, data=b"") for segment, rows in zip(unsealed, settled, strict=True)
+        part_of(segment, rows, data=b"")
+        for segment, rows in zip(open_segments, settled, strict=True)
     ]
     counts = _sums(parts)
     if run.resumed:
@@ -152,13 +160,13 @@ def tally(
     return counts
 
 
-def whole(disk: Disk, directory: Path, run: RunFile) -> pl.DataFrame:
+def whole(disk: FileSystem, directory: Path, run: RunFile) -> pl.DataFrame:
     """Return the rows of all parts of a run, in the order of their segments."""
     frames = [rows_of(disk, directory, part) for part in run.parts]
     return pl.concat([PART_SCHEMA.to_frame(), *frames])
 
 
-def unplanned(disk: Disk, directory: Path, run: RunFile) -> pl.DataFrame:
+def unplanned(disk: FileSystem, directory: Path, run: RunFile) -> pl.DataFrame:
     """Return the rows of the plans that are in no part, as a sealed plan would have them."""
     empty = PLAN_SCHEMA.to_frame()
     place = ("plan", "row")
@@ -222,11 +230,11 @@ _REPORT = "Keep the directory and report it: this is a fault of cio_frames."
 _REMOVE = "Remove it."
 
 
-def problems(disk: Disk, directory: Path) -> pl.DataFrame:
+def problems(disk: FileSystem, directory: Path) -> pl.DataFrame:
     """Return what is wrong with the record of a run; no rows if it is whole."""
     found: list[tuple[str, str, str]] = []
     try:
-        _examine(disk, directory, inspect(disk, directory), found)
+        _examine(disk, directory, read_contents(disk, directory), found)
     except AuditError as error:
         found.append(("run.json", str(error), _RESTORE))
     rows = [(directory.name, *problem) for problem in found]
@@ -234,10 +242,10 @@ def problems(disk: Disk, directory: Path) -> pl.DataFrame:
 
 
 def _examine(
-    disk: Disk, directory: Path, contents: Contents, found: list[tuple[str, str, str]]
+    disk: FileSystem, directory: Path, contents: RunContents, found: list[tuple[str, str, str]]
 ) -> None:
     run = contents.run
-    rows = [segment.settled(run.info.run_id) for segment in contents.unsealed]
+    rows = [segment.settled(run.info.run_id) for segment in contents.open_segments]
     for part in run.parts:
         name = Layout(directory).part(part.segment).name
         try:
@@ -251,7 +259,7 @@ def _examine(
     ]
     if rows and not found:
         found += [("parts", problem, _REPORT) for problem in _gaps(pl.concat(rows), run)]
-        counts = tally(disk, directory, run, unsealed=contents.unsealed)
+        counts = tally(disk, directory, run, open_segments=contents.open_segments)
         if run.state != "running" and counts != run.counts:
             found.append(("run.json", "its counts are not those of the parts", _REPORT))
 
@@ -284,11 +292,11 @@ def _gaps(rows: pl.DataFrame, run: RunFile) -> list[str]:
     return found
 
 
-def _strangers(disk: Disk, directory: Path, run: RunFile) -> list[str]:
+def _strangers(disk: FileSystem, directory: Path, run: RunFile) -> list[str]:
     """Return the files among the parts that the run does not list."""
     if run.state == "running":
         return []
     layout = Layout(directory)
     listed = {layout.part(part.segment).name for part in run.parts}
-    names = disk.names(layout.parts)
+    names = disk.listdir(layout.parts)
     return [name for name in names if name not in listed and not name.endswith(TEMPORARY)]

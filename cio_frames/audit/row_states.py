@@ -27,15 +27,15 @@ _IS_SETTLED = np.array([name in SETTLED for name in STATES])
 _NONE = -1
 
 
-def settle(plan: pl.DataFrame, entries: Iterable[Entry], *, run_id: str) -> pl.DataFrame:
+def row_states(plan: pl.DataFrame, entries: Iterable[Entry], *, run_id: str) -> pl.DataFrame:
     """Return one row per row of `plan`, in its order, with the columns of a part.
 
     Raises:
         LookupError: If an entry speaks of a batch that the plan does not have.
     """
-    book = _Book(plan)
+    book = _RowStates(plan)
     for entry in entries:
-        book.enter(entry)
+        book.apply(entry)
     columns = [pl.Series(name, values, strict=False) for name, values in book.columns().items()]
     told = plan.with_columns(
         pl.lit(run_id).alias("run_id"),
@@ -50,7 +50,7 @@ def settle(plan: pl.DataFrame, entries: Iterable[Entry], *, run_id: str) -> pl.D
     )  # fmt: skip
 
 
-class _Book:
+class _RowStates:
     """What is known of the rows that are sent, as columns in sending order."""
 
     def __init__(self, plan: pl.DataFrame) -> None:
@@ -78,7 +78,7 @@ class _Book:
         self._last = np.full(count, _NONE, np.int64)
         self._reasons: list[tuple[str, str]] = []
 
-    def enter(self, entry: Entry) -> None:
+    def apply(self, entry: Entry) -> None:
         """Take one entry of the journal into account."""
         first, end = self._where[entry.batch.batch]
         start, stop = entry.batch.within(end - first)

@@ -26,7 +26,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from cio_frames.audit.disk import Disk, Durability, publish
+from cio_frames.audit.file_system import Durability, FileSystem, write_atomic
 from cio_frames.audit.journal import Part
 from cio_frames.audit.pseudonyms import Pii
 from cio_frames.audit.schema import FORMAT, READABLE
@@ -124,7 +124,7 @@ def installed() -> dict[str, str]:
     return {name: _version(name) for name in _PACKAGES}
 
 
-def write(disk: Disk, directory: Path, content: RunFile) -> None:
+def write(disk: FileSystem, directory: Path, content: RunFile) -> None:
     """Replace run.json."""
     told = {name: getattr(content, name) for name in RunFile.__dataclass_fields__}
     info = {name: getattr(content.info, name) for name in RunInfo.__dataclass_fields__}
@@ -139,10 +139,10 @@ def write(disk: Disk, directory: Path, content: RunFile) -> None:
             f"The description of a run holds plain values only ({error}). "
             "Pass text, numbers, lists and dictionaries in RunInfo."
         ) from None
-    publish(disk, directory / NAME, text.encode() + b"\n")
+    write_atomic(disk, directory / NAME, text.encode() + b"\n")
 
 
-def read(disk: Disk, directory: Path) -> RunFile:
+def read(disk: FileSystem, directory: Path) -> RunFile:
     """Return the content of run.json.
 
     Raises:
@@ -191,7 +191,7 @@ def _version(package: str) -> str:
         return "unknown"
 
 
-BALLAST_BYTES = 1 << 20
+RESERVE_BYTES = 1 << 20
 _NUMBERED = re.compile(r"(?:seg|audit)-(\d{6,})\.(?:parquet|wal)")
 
 
@@ -207,7 +207,7 @@ class Layout:
         return self.directory / "LOCK"
 
     @property
-    def ballast(self) -> Path:
+    def reserve(self) -> Path:
         """The file that is given up when the disk is full."""
         return self.directory / "BALLAST"
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from cio_frames.audit.journal import WHOLE, Entry, Journal, Place
-from cio_frames.audit.open_segments import Unsealed
+from cio_frames.audit.open_segments import OpenSegment
 from cio_frames.audit.pseudonyms import Pii, pseudonyms, scrubbed
 from cio_frames.audit.schema import HASH_CHARACTERS, PLAN_SCHEMA, SETTLED
 from cio_frames.errors import AuditError
@@ -16,7 +16,7 @@ from cio_frames.payloads.batches import Batch, Segment
 from cio_frames.sending.events import BatchFact, BatchFinished
 
 
-class Tracker:
+class SegmentProgress:
     """What the recorder knows of one segment."""
 
     def __init__(
@@ -74,9 +74,9 @@ class Tracker:
         found: str | None = self._people.row(by_predicate=pl.col("row") == batch.rows[0])[1]
         return found
 
-    def unsealed(self) -> Unsealed:
+    def open_segments(self) -> OpenSegment:
         """Return the segment as it would be found in the directory."""
-        return Unsealed(segment=self.number, plan=self._plan, entries=tuple(self._entries))
+        return OpenSegment(segment=self.number, plan=self._plan, entries=tuple(self._entries))
 
 
 _NONE = -1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 import polars as pl
 
 from cio_frames.audit import pseudonyms, run_file
-from cio_frames.audit.disk import Disk, Drive, Durability
+from cio_frames.audit.file_system import Durability, FileSystem, LocalFileSystem
 from cio_frames.audit.journal import Entry, Journal, Opened
 from cio_frames.audit.open_segments import RUN, with_parts
 from cio_frames.audit.parquet import digest, encode
@@ -21,7 +21,7 @@ from cio_frames.audit.recovery import (
     completed,
     conclude,
     heal,
-    publish,
+    write_part,
 )
 from cio_frames.audit.run_file import Layout, RunFile, RunInfo, State
 from cio_frames.audit.schema import FORMAT, PLAN_SCHEMA, UNFINISHED
@@ -41,7 +41,7 @@ from cio_frames.sending.events import (
 )
 
 if TYPE_CHECKING:
-    from cio_frames.audit.segment_progress import Tracker
+    from cio_frames.audit.segment_progress import SegmentProgress
 
 _LAZY_RECORDS = 64
 _LAZY_S = 0.2
@@ -52,7 +52,7 @@ def _now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Draft:
+class _PreparedPlan:
     """A segment's plan, and the file it will be."""
 
     plan: pl.DataFrame
@@ -60,7 +60,7 @@ class _Draft:
     sha256: str
 
 
-class Recorder:
+class AuditWriter:
     """Keeps the record of a run. It is a listener: call it with every fact.
 
     A segment's plan is sealed before the call returns, and so is the record of an attempt, so
@@ -78,15 +78,15 @@ class Recorder:
         self._key = key
         self._now = now
         self._stopped: RunStopped | None = None
-        self._trackers: dict[int, Tracker] = {}
+        self._open_segments: dict[int, SegmentProgress] = {}
         self._done: list[int] = []
-        self._drafts: dict[int, _Draft] = {}
+        self._prepared: dict[int, _PreparedPlan] = {}
         self._first = 1 + max((part.segment for part in run.parts), default=-1)
         self._synced_at = time.monotonic()
         head = Opened(format=FORMAT, run=run.info.run_id, segment=RUN)
         self._journal = store.journal(store.layout.run_journal, head)
         store.publish_run(run)
-        store.lay_ballast()
+        store.keep_reserve()
 
     @classmethod
     def start(
@@ -95,7 +95,7 @@ class Recorder:
         info: RunInfo,
         *,
         durability: Durability = "power",
-        disk: Disk | None = None,
+        disk: FileSystem | None = None,
         key: str | None = None,
         now: Callable[[], datetime] = _now,
     ) -> Self:
@@ -107,8 +107,8 @@ class Recorder:
         """
         layout = Layout(Path(audit).absolute() / info.run_id)
         key = _key(info, key)
-        store = Store(disk or Drive(durability), layout)
-        if run_file.NAME in store.disk.names(layout.directory):
+        store = Store(disk or LocalFileSystem(durability), layout)
+        if run_file.NAME in store.disk.listdir(layout.directory):
             store.close()
             raise AuditError(f"{layout.directory} is a run already. Resume it, or name another.")
         run = RunFile(
@@ -125,7 +125,7 @@ class Recorder:
         cls,
         directory: Path | str,
         *,
-        disk: Disk | None = None,
+        disk: FileSystem | None = None,
         key: str | None = None,
         now: Callable[[], datetime] = _now,
     ) -> Self:
@@ -140,14 +140,14 @@ class Recorder:
             AuditError: If the pseudonyms of the run were made with another key.
         """
         layout = Layout(Path(directory).absolute())
-        found = run_file.read(disk or Drive(), layout.directory)
+        found = run_file.read(disk or LocalFileSystem(), layout.directory)
         key = _key(found.info, key)
         if key and pseudonyms.fingerprint(key) != found.key_name:
             raise AuditError(
                 f"The pseudonyms in {directory} were made with another key. "
                 f"Set {pseudonyms.KEY_VARIABLE} to that one."
             )
-        store = Store(disk or Drive(found.durability), layout)
+        store = Store(disk or LocalFileSystem(found.durability), layout)
         try:
             run = replace(heal(store), state="running")
         except BaseException:
@@ -164,9 +164,9 @@ class Recorder:
         for segment in self.done():
             self.seal(segment, self.compacted(segment))
 
-    def draft(self, segment: Segment) -> None:
+    def prepare(self, segment: Segment) -> None:
         """Make the plan of a segment ready, on any thread; it is not written before its fact."""
-        self._drafts[segment.number] = self._drafted(segment)
+        self._prepared[segment.number] = self._prepare(segment)
 
     def done(self) -> Sequence[int]:
         """Return the segments that are done since this was last asked, to be sealed."""
@@ -175,20 +175,20 @@ class Recorder:
 
     def compacted(self, segment: int) -> Compacted:
         """Make the part of a segment that is done, on any thread; nothing is written."""
-        return compacted(self._trackers[segment].unsealed(), run_id=self.run.info.run_id)
+        return compacted(self._open_segments[segment].open_segments(), run_id=self.run.info.run_id)
 
     @engine_errors("the record was written")
     def seal(self, segment: int, made: Compacted) -> None:
         """Write the part of a segment that is done. Nothing waits for that."""
-        tracker = self._trackers[segment]
-        part = publish(self._store, made)
-        self._store.append(self._journal, part, ballast=True)
+        progress = self._open_segments[segment]
+        part = write_part(self._store, made)
+        self._store.append(self._journal, part, reserve=True)
         self._store.sync(self._journal)
         self.run = with_parts(self.run, [*self.run.parts, part])
-        del self._trackers[segment]
+        del self._open_segments[segment]
         layout = self._store.layout
-        self._store.drop(layout.plan(tracker.number))
-        self._store.drop(layout.journal(tracker.number), journal=tracker.journal)
+        self._store.drop(layout.plan(progress.number))
+        self._store.drop(layout.journal(progress.number), journal=progress.journal)
 
     @engine_errors("the record was written")
     def record(self, facts: Sequence[Fact]) -> None:
@@ -210,7 +210,7 @@ class Recorder:
             case SegmentPlanned(segment=segment):
                 self._plan(segment)
             case BatchRetried():
-                self._enter(fact.batch, self._tracker(fact.batch).entry(fact))
+                self._enter(fact.batch, self._progress(fact.batch).entry(fact))
             case BatchFinished():
                 self._finish(fact)
             case ClockSkewed(note=note) | StateRepeated(note=note):
@@ -248,58 +248,58 @@ class Recorder:
 
     def _plan(self, segment: Segment) -> None:
         number, run_id = self._first + segment.number, self.run.info.run_id
-        draft = self._drafts.pop(segment.number, None) or self._drafted(segment)
-        head = Opened(format=FORMAT, run=run_id, segment=number, plan_sha256=draft.sha256)
+        prepare = self._prepared.pop(segment.number, None) or self._prepare(segment)
+        head = Opened(format=FORMAT, run=run_id, segment=number, plan_sha256=prepare.sha256)
         journal = self._store.journal(self._store.layout.journal(number), head)
-        self._store.publish(self._store.layout.plan(number), draft.data)
-        from cio_frames.audit.segment_progress import Tracker
+        self._store.publish(self._store.layout.plan(number), prepare.data)
+        from cio_frames.audit.segment_progress import SegmentProgress
 
-        tracker = Tracker(segment, number=number, plan=draft.plan, journal=journal)
-        self._trackers[segment.number] = tracker
-        if tracker.is_done:
+        progress = SegmentProgress(segment, number=number, plan=prepare.plan, journal=journal)
+        self._open_segments[segment.number] = progress
+        if progress.is_done:
             self._done.append(segment.number)
 
-    def _drafted(self, segment: Segment) -> "_Draft":
+    def _prepare(self, segment: Segment) -> "_PreparedPlan":
         from cio_frames.audit.segment_progress import plan_of
 
         plan = plan_of(segment, pii=self.run.info.pii, key=self._key)
         data = encode(plan, schema=PLAN_SCHEMA, run_id=self.run.info.run_id)
-        return _Draft(plan=plan, data=data, sha256=digest(data))
+        return _PreparedPlan(plan=plan, data=data, sha256=digest(data))
 
     def _attempt(self, fact: BatchAttempted[Batch]) -> Journal:
         """Write an attempt down and return the journal that must be synced before it is made."""
-        tracker = self._tracker(fact.batch)
-        entry = tracker.entry(fact)
-        self._store.append(tracker.journal, entry, ballast=False)
-        tracker.note(entry)
-        return tracker.journal
+        progress = self._progress(fact.batch)
+        entry = progress.entry(fact)
+        self._store.append(progress.journal, entry, reserve=False)
+        progress.note(entry)
+        return progress.journal
 
     def _finish(self, fact: BatchFinished[Batch]) -> None:
         batch = fact.batch
-        tracker = self._tracker(batch)
-        error = self._scrubbed(fact.error, person=tracker.person(batch)) if fact.error else ""
-        self._enter(batch, tracker.entry(fact, error=error))
-        if tracker.is_done:
+        progress = self._progress(batch)
+        error = self._scrubbed(fact.error, person=progress.person(batch)) if fact.error else ""
+        self._enter(batch, progress.entry(fact, error=error))
+        if progress.is_done:
             self._done.append(batch.segment)
 
     def _enter(self, batch: Batch, entry: Entry) -> None:
         """Record what came of an attempt; the disk may take a moment to have it."""
-        tracker = self._tracker(batch)
-        self._store.append(tracker.journal, entry, ballast=True)
-        tracker.note(entry)
+        progress = self._progress(batch)
+        self._store.append(progress.journal, entry, reserve=True)
+        progress.note(entry)
         late = time.monotonic() - self._synced_at > _LAZY_S
-        if late or tracker.journal.unsynced >= _LAZY_RECORDS:
-            self._store.sync(tracker.journal)
+        if late or progress.journal.unsynced >= _LAZY_RECORDS:
+            self._store.sync(progress.journal)
             self._synced_at = time.monotonic()
 
     def _stop(self, fact: RunStopped) -> None:
         self._stopped = fact
-        self._store.append(self._journal, fact, ballast=True)
+        self._store.append(self._journal, fact, reserve=True)
         self._store.sync(self._journal)
 
     def _end(self, state: State) -> None:
         self._done.clear()
-        for segment in sorted(self._trackers):
+        for segment in sorted(self._open_segments):
             self.seal(segment, self.compacted(segment))
         self.run = completed(self._store, self.run)
         self.run = conclude(self._store, self.run, state=state, stopped=self._stopped)
@@ -307,14 +307,14 @@ class Recorder:
         clear(self._store)
         self._store.close()
 
-    def _tracker(self, batch: Batch) -> "Tracker":
-        tracker = self._trackers.get(batch.segment)
-        if tracker is None:
+    def _progress(self, batch: Batch) -> "SegmentProgress":
+        progress = self._open_segments.get(batch.segment)
+        if progress is None:
             raise AuditError(
                 f"Segment {batch.segment} is not under way. "
                 "Nothing of it was sent. This is a fault of cio_frames: please report it."
             )
-        return tracker
+        return progress
 
     def _scrubbed(self, error: str, *, person: str | None) -> str:
         if self.run.info.pii == "full":

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import polars as pl
 
-from cio_frames.audit import FAILED, Audit, Ledger, Recorder
+from cio_frames.audit import FAILED, Audit, AuditWriter, BackgroundWriter
 from cio_frames.errors import (
     AuditError,
     CioError,
@@ -79,7 +79,7 @@ class Run:
         job: Job,
         *,
         client: Client,
-        recorder: Recorder,
+        recorder: AuditWriter,
         choice: Choice,
         known: Mapping[str, int] = MappingProxyType({}),
         held: Mapping[int, BlockingRow] = MappingProxyType({}),
@@ -105,7 +105,7 @@ class Run:
         self._is_shown = not isinstance(shown, Off)
         self._is_summed_up = not isinstance(shown, Off | Told)
         self._progress = Progress(shown, label=job.label, total=left)
-        self._ledger = Ledger(recorder)
+        self._ledger = BackgroundWriter(recorder)
         self._worker = BackgroundLoop(
             self._main, stop=self._stop, name=str(self.audit), left=self._unfinished
         )
@@ -354,7 +354,7 @@ class Run:
         with closing(self._job.segments(self._choice)) as segments:
             for segment in segments:
                 self._repeated += self._choice.repeated(segment.rows)
-                self._recorder.draft(segment)
+                self._recorder.prepare(segment)
                 yield segment
 
     def _tell(self, fact: Fact) -> Awaitable[None] | None:

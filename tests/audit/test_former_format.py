@@ -10,7 +10,7 @@ from shutil import copytree
 import polars as pl
 import pytest
 
-from cio_frames.audit import Audit, Recorder, recover
+from cio_frames.audit import Audit, AuditWriter, recover
 from torture.told import KEY, RUN_ID
 
 SAMPLE = Path(__file__).with_name("format_1") / RUN_ID
@@ -76,7 +76,7 @@ def test_a_killed_run_is_recovered(directory: Path):
 
 def test_a_killed_run_is_resumed(directory: Path):
     """Its record can be taken up again, and stays whole when it is closed."""
-    Recorder.resume(directory, key=KEY).close()
+    AuditWriter.resume(directory, key=KEY).close()
 
     assert _rows(Audit(directory)) == ROWS
     assert Audit(directory).verify().is_empty()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cio_frames.audit.journal import Entry, Place
-from cio_frames.audit.row_states import settle
+from cio_frames.audit.row_states import row_states
 from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA, SETTLED, STATES
 from cio_frames.sending.events import BatchAttempted, BatchFinished, BatchRetried
 
@@ -106,7 +106,7 @@ def outcome(state: str, *, doubt: bool = False, status: int | None = None) -> En
 )
 def test_the_journal_decides_the_state(entries: list[Entry], state: str):
     """Each history of a batch means exactly one state for its rows."""
-    rows = settle(plan(2), entries, run_id="r")
+    rows = row_states(plan(2), entries, run_id="r")
 
     assert rows["state"].to_list() == [state, state, "rejected_local"]
 
@@ -120,7 +120,9 @@ def test_a_part_of_a_batch_is_told_apart():
         finished(Place(0, 2, 1), "rejected_server", status=400, code="answer.400", error="no"),
     ]
 
-    rows = settle(plan(3, 1), entries, run_id="r").sort("batch", "row", descending=[False, True])
+    rows = row_states(plan(3, 1), entries, run_id="r").sort(
+        "batch", "row", descending=[False, True]
+    )
 
     assert rows.filter(pl.col("batch") == 0).select(
         "row", "state", "attempts", "http_status", "code", "error"
@@ -136,7 +138,7 @@ def test_times_are_those_of_the_first_attempt_and_the_end():
     """A row keeps when it was first sent and when its state was last learnt."""
     entries = [FIRST, retried(in_doubt=True), SECOND, outcome("delivered", status=200)]
 
-    row = settle(plan(1), entries, run_id="r").row(0, named=True)
+    row = row_states(plan(1), entries, run_id="r").row(0, named=True)
 
     assert row["first_attempt_at"] == at(0)
     assert row["finished_at"] == at(20)
@@ -145,7 +147,7 @@ def test_times_are_those_of_the_first_attempt_and_the_end():
 
 def test_a_local_rejection_keeps_its_reason():
     """Rows that are not sent keep what the plan says of them."""
-    row = settle(plan(1), [FIRST], run_id="r").row(1, named=True)
+    row = row_states(plan(1), [FIRST], run_id="r").row(1, named=True)
 
     assert (row["state"], row["code"], row["attempts"]) == ("rejected_local", "id.missing", 0)
     assert row["first_attempt_at"] is None
@@ -153,8 +155,8 @@ def test_a_local_rejection_keeps_its_reason():
 
 def test_a_part_has_its_schema():
     """The columns of a part are those that the format promises, in its order."""
-    assert settle(plan(2), [], run_id="r").schema == PART_SCHEMA
-    assert settle(plan(), [], run_id="r").schema == PART_SCHEMA
+    assert row_states(plan(2), [], run_id="r").schema == PART_SCHEMA
+    assert row_states(plan(), [], run_id="r").schema == PART_SCHEMA
 
 
 _SPANS = st.tuples(st.integers(0, 4), st.integers(1, 5)).map(lambda at: (at[0], at[1]))
@@ -172,8 +174,8 @@ _ENTRIES = st.one_of(
 @given(st.lists(_ENTRIES, max_size=12), _ENTRIES)
 def test_a_settled_state_is_never_left(entries: list[Entry], later: Entry):
     """Whatever is journaled next, a row that has its last state keeps it."""
-    before = settle(plan(5), entries, run_id="r")["state"].to_list()
-    after = settle(plan(5), [*entries, later], run_id="r")["state"].to_list()
+    before = row_states(plan(5), entries, run_id="r")["state"].to_list()
+    after = row_states(plan(5), [*entries, later], run_id="r")["state"].to_list()
 
     assert all(now == was for was, now in zip(before, after, strict=True) if was in SETTLED)
     assert set(after) <= set(STATES)
