@@ -26,13 +26,13 @@ from isal import igzip
 import cio_frames as cio
 from benchmarks.inputs import events_file
 from benchmarks.measure import sink
-from cio_frames.audit.runfile import RunInfo
-from cio_frames.audit.writer import Recorder
+from cio_frames.audit.run_file import RunInfo
+from cio_frames.audit.writer import AuditWriter
 from cio_frames.payloads import Batch, Segment, batches, encode
 from cio_frames.plan.chunks import CHUNK_ROWS
 from cio_frames.run import Choice
-from cio_frames.sending.answers import Request
 from cio_frames.sending.events import BatchAttempted, BatchFinished, RunFinished, SegmentPlanned
+from cio_frames.sending.http import Request
 from cio_frames.validation import check, compile_checks
 
 AT_ONCE = 16
@@ -120,7 +120,7 @@ def recorded(segments: Sequence[Segment], watch: Watch) -> float:
         rows=rows, plans=(("track", rows),),
     )  # fmt: skip
     with TemporaryDirectory() as folder:
-        with watch("record"), Recorder.start(Path(folder), info, key="0" * 64) as recorder:
+        with watch("record"), AuditWriter.start(Path(folder), info, key="0" * 64) as recorder:
             for segment in segments:
                 recorder(SegmentPlanned(segment=segment))
                 for start in range(0, len(segment.batches), AT_ONCE):
@@ -136,7 +136,7 @@ def recorded(segments: Sequence[Segment], watch: Watch) -> float:
     return kept / rows
 
 
-def delivered(batch: Batch, now: datetime) -> BatchFinished:
+def delivered(batch: Batch, now: datetime) -> BatchFinished[Batch]:
     """Return the fact that a batch has arrived."""
     return BatchFinished(
         batch=batch, state="delivered", attempts=1, status=200, code="", error="",

@@ -9,6 +9,7 @@ request ends it all, and nothing is shown, retried or stopped.
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,17 @@ import polars as pl
 
 import cio_frames as cio
 from benchmarks.ours import kept
-from cio_frames.audit.disk import Drive, publish
-from cio_frames.audit.journal import Attempted, Finished
+from cio_frames.audit.file_system import LocalFileSystem, write_atomic
+from cio_frames.audit.journal import Entry, Place
 from cio_frames.audit.parquet import digest, encode
-from cio_frames.audit.planned import plan_of
-from cio_frames.audit.row_states import settle
+from cio_frames.audit.row_states import row_states
 from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA
+from cio_frames.audit.segment_progress import plan_of
 from cio_frames.frames import Fingerprint, ThreadPool, map_ahead
 from cio_frames.payloads import Batch, Segment
 from cio_frames.plan.chunks import AT_ONCE, encode_chunks, rows_at_once, segments
 from cio_frames.run import Choice
+from cio_frames.sending import BatchAttempted, BatchFinished
 
 KEY, RUN = "0" * 64, "unchecked"
 REQUESTS = 16
@@ -91,17 +93,19 @@ def planned(plan: cio.Plan, folder: Path) -> Iterator[Planned]:
         rows = plan_of(segment, pii="hmac", key=KEY)
         data = encode(rows, schema=PLAN_SCHEMA, run_id=RUN)
         digest(data)
-        publish(Drive(), folder / f"plan-{segment.number}", data)
+        write_atomic(LocalFileSystem(), folder / f"plan-{segment.number}", data)
         yield segment, rows
 
 
 def record(segment: Segment, rows: pl.DataFrame, *, folder: Path) -> None:
     """Put the record of a delivered segment on disk."""
-    entries = [
-        entry
-        for batch in segment.batches
-        for entry in (Attempted(batch.number, 1), Finished(batch.number, "delivered", 2))
-    ]
-    data = encode(settle(rows, entries, run_id=RUN), schema=PART_SCHEMA, run_id=RUN)
+    at = datetime.now(UTC)
+    entries: list[Entry] = []
+    for batch in segment.batches:
+        place = Place(batch.number)
+        entries.append(BatchAttempted(batch=place, attempt=1, at=at))
+        end = BatchFinished(batch=place, state="delivered", attempts=1, elapsed_s=0.0, at=at)
+        entries.append(end)
+    data = encode(row_states(rows, entries, run_id=RUN), schema=PART_SCHEMA, run_id=RUN)
     digest(data)
-    publish(Drive(), folder / f"part-{segment.number}", data)
+    write_atomic(LocalFileSystem(), folder / f"part-{segment.number}", data)

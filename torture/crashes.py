@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cio_frames.audit import Audit, Recorder, recover
+from cio_frames.audit import Audit, AuditWriter, recover
 from cio_frames.audit.open_segments import rows_of
 from cio_frames.audit.schema import PART_SCHEMA
 from cio_frames.errors import AuditCorruptError, AuditError
@@ -26,7 +26,7 @@ def driven(disk: FakeDisk, *, hasty: bool = False) -> Server:
     """Go through a whole run on a disk, until its end, and return what really happened."""
     server = Server()
     try:
-        recorder = Recorder.start(ROOT, INFO, disk=disk, key=KEY, now=lambda: INFO.created)
+        recorder = AuditWriter.start(ROOT, INFO, disk=disk, key=KEY, now=lambda: INFO.created)
         Driver(recorder, server, hasty=hasty).whole_run()
     except (Crash, AuditError):
         return server
@@ -35,7 +35,7 @@ def driven(disk: FakeDisk, *, hasty: bool = False) -> Server:
 
 def states_after(disk: FakeDisk) -> pl.DataFrame | None:
     """Return the rows after recovery, or None if the run never began."""
-    if "run.json" not in disk.names(DIRECTORY):
+    if "run.json" not in disk.listdir(DIRECTORY):
         return None
     told = Audit(DIRECTORY, disk=disk).runs.row(0, named=True)
     run = recover(DIRECTORY, disk=disk).run

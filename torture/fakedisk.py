@@ -94,7 +94,7 @@ class FakeDisk:
             self._step("remove", path)
             del self.named[path]
 
-    def sync_names(self, directory: Path) -> None:
+    def fsync_dir(self, directory: Path) -> None:
         """Make a directory's names safe."""
         self._step("sync_names", directory)
         if "names" in self.lies:
@@ -109,7 +109,7 @@ class FakeDisk:
             raise FileNotFoundError(errno.ENOENT, "missing", str(path))
         return self.data[self.named[path]]
 
-    def names(self, directory: Path) -> list[str]:
+    def listdir(self, directory: Path) -> list[str]:
         """Return the names in a directory."""
         paths = {*self.named, *self.directories, *self.locks}
         return sorted(path.name for path in paths if path.parent == directory)

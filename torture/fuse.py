@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from cio_frames.audit.disk import Drive
+from cio_frames.audit.file_system import LocalFileSystem
 from cio_frames.sending.http import Transport
 
 Point = Literal["plan", "attempt", "flight", "outcome", "compaction", "any"]
@@ -39,7 +39,7 @@ class Fuse:
             Transport._exchange = self._flying(Transport._exchange)  # type: ignore[method-assign]  # noqa: SLF001
             return
         for name in _OPERATIONS:
-            setattr(Drive, name, self._fused(name, getattr(Drive, name)))
+            setattr(LocalFileSystem, name, self._fused(name, getattr(LocalFileSystem, name)))
 
     def _flying(self, exchange: Callable[..., Any]) -> Callable[..., Any]:
         async def flying(transport: Transport, *arguments: Any, **options: Any) -> None:
@@ -53,7 +53,7 @@ class Fuse:
         return flying
 
     def _fused(self, name: str, operation: Callable[..., Any]) -> Callable[..., Any]:
-        def fused(drive: Drive, *arguments: Any) -> Any:
+        def fused(drive: LocalFileSystem, *arguments: Any) -> Any:
             burns = self._matches(name, arguments)
             self._left -= burns
             ends = burns and self._left == 0

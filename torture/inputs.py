@@ -15,7 +15,7 @@ import cio_frames as cio
 from cio_frames.plan.plan import planned
 from torture.checker import ARRIVALS, ROWS
 
-HOLDING = ("identify", "alias")
+BLOCKING_CALLS = ("identify", "alias")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 POISON = "toaster"  # no kind of device: the workspace refuses it, and no local check looks at it
 
@@ -83,7 +83,7 @@ class Input:
             piece.select(
                 pl.lit(place).alias("plan"),
                 pl.int_range(pl.len()).alias("row"),
-                pl.lit(self.plan.plans[place].call in HOLDING).alias("holds"),
+                pl.lit(self.plan.plans[place].call in BLOCKING_CALLS).alias("holds"),
             )
             for place, piece in enumerate(self._pieces)
         ]

@@ -12,6 +12,7 @@ import polars as pl
 
 from cio_frames.audit import journal, recover
 from cio_frames.sandbox import Faults
+from cio_frames.sending.events import BatchAttempted, BatchFinished, BatchRetried
 from torture.bench import Bench, Line, bench, require, require_clean, summed
 from torture.fuse import POINTS
 from torture.life import given_by
@@ -159,12 +160,16 @@ def _phase(path: Path, put: Bench) -> str:
     if not plan.exists() or (folder / "parts" / f"audit-{number}.parquet").exists():
         return "compaction"
     last = entries[-1]
-    if isinstance(last, journal.Finished | journal.Retried):
+    if isinstance(last, BatchFinished | BatchRetried):
         return "outcome"
-    if not isinstance(last, journal.Attempted):
+    if not isinstance(last, BatchAttempted):
         return ""
-    batch = pl.read_parquet(plan).filter(pl.col("batch") == last.batch).sort("position")
-    message_id = batch["message_id"][max(0, last.start)]
+    batch = pl.read_parquet(plan).filter(pl.col("batch") == last.batch.batch).sort("position")
+    message_id = batch["message_id"][last.batch.start]
     log = put.workspace.messages.filter(pl.col("message_id") == message_id)
     came = put.workspace.requests.filter(pl.col("number").is_in(log["request"].implode()))
-    return "in flight" if (came["at"].dt.epoch("ms") >= last.at).any() else "attempt"
+    return (
+        "in flight"
+        if (came["at"].dt.epoch("ms") >= round(last.at.timestamp() * 1000)).any()
+        else "attempt"
+    )

@@ -26,12 +26,12 @@ from hypothesis.stateful import (
 )
 
 import cio_frames as cio
-from cio_frames.audit import Recorder, RunInfo, recover
+from cio_frames.audit import AuditWriter, RunInfo, recover
 from cio_frames.errors import AuditError, AuditLockedError
 from cio_frames.run import Choice
 from cio_frames.run.held import held, refused
-from cio_frames.sending import RunFinished, RunStarted, StopFlag, send
-from cio_frames.sending.retry_policy import Patience
+from cio_frames.sending import RunFinished, RunStarted, StopSignal, send
+from cio_frames.sending.retry_policy import RetryLimits
 from torture.bench import Line, TortureError
 from torture.checker import ARRIVALS, Verdict, check
 from torture.inputs import Input, people
@@ -83,7 +83,7 @@ class Machine(RuleBasedStateMachine):
     )
     def interrupt(self, outcomes: list[str], after: int, at_once: bool) -> None:  # noqa: FBT001
         """Send what is left, and ask to stop when some requests have come."""
-        stop, first = StopFlag(), self.host.requests
+        stop, first = StopSignal(), self.host.requests
 
         def heard() -> None:
             if self.host.requests - first == after:
@@ -143,30 +143,30 @@ class Machine(RuleBasedStateMachine):
         return self.folder / RUN_ID
 
     def _life(
-        self, outcomes: list[str], disk: DoomedDrive, *, stop: StopFlag | None = None
+        self, outcomes: list[str], disk: DoomedDrive, *, stop: StopSignal | None = None
     ) -> bool:
         """Open the record, send what is left; returns whether the disk ended it."""
         self.host.outcomes = list(outcomes)
         with contextlib.suppress(Crash, AuditError), self._opened(disk) as (recorder, choice):
             self._refuses_a_second()
-            virtually(lambda: self._sent(recorder, choice, stop or StopFlag()))
+            virtually(lambda: self._sent(recorder, choice, stop or StopSignal()))
         return disk.is_dead
 
     @contextlib.contextmanager
-    def _opened(self, disk: DoomedDrive) -> Iterator[tuple[Recorder, Choice]]:
+    def _opened(self, disk: DoomedDrive) -> Iterator[tuple[AuditWriter, Choice]]:
         if self._directory.joinpath("run.json").exists():
             left = recover(self._directory).unfinished
             only = left.select("plan", "row", "message_id")
-            recorder, choice = Recorder.resume(self._directory, disk=disk), Choice(only=only)
+            recorder, choice = AuditWriter.resume(self._directory, disk=disk), Choice(only=only)
         else:
             shutil.rmtree(self._directory, ignore_errors=True)
-            recorder, choice = Recorder.start(self.folder, self._info(), disk=disk), Choice()
+            recorder, choice = AuditWriter.start(self.folder, self._info(), disk=disk), Choice()
         try:
             yield recorder, choice
         finally:
             recorder._store.close()  # noqa: SLF001 - as the end of a process does
 
-    async def _sent(self, recorder: Recorder, choice: Choice, stop: StopFlag) -> None:
+    async def _sent(self, recorder: AuditWriter, choice: Choice, stop: StopSignal) -> None:
         client = cio.connect(
             write_key="k1", transport=httpx2.MockTransport(self.host.handle), rate=None, environ={}
         )
@@ -176,13 +176,13 @@ class Machine(RuleBasedStateMachine):
         before = cio.audit(self._directory).messages
         await send(
             job.segments(choice), client=client, tell=recorder, stop=stop, clock=now,
-            patience=Patience(outage_s=600), held=held(job, refused(before)),
+            retry_limits=RetryLimits(outage_s=600), held=held(job, refused(before)),
         )  # fmt: skip
         recorder(RunFinished(at=now.now()))
 
     def _refuses_a_second(self) -> None:
         with contextlib.suppress(AuditLockedError):
-            Recorder.resume(self._directory)
+            AuditWriter.resume(self._directory)
             raise TortureError("A second process may write to the record.")
 
     def _info(self) -> RunInfo:

@@ -15,17 +15,16 @@ from unittest import mock
 import polars as pl
 
 import cio_frames as cio
-from cio_frames.audit import Ledger, Recorder
+from cio_frames.audit import AuditWriter, BackgroundWriter
 from cio_frames.errors import AccountingError
 from cio_frames.payloads.batches import Batch
 from cio_frames.sandbox import Faults
 from cio_frames.sending import BatchAttempted, Fact, delivery, scheduler
-from cio_frames.sending.answers import Answer, Request
-from cio_frames.sending.bisection import Bisection
-from cio_frames.sending.hold import Hold
-from cio_frames.sending.http import Transport
-from cio_frames.sending.lanes import Lanes
+from cio_frames.sending.batch_progress import Bisection
+from cio_frames.sending.blocking import BlockedPeople
+from cio_frames.sending.http import Request, Response, Transport
 from cio_frames.sending.retry_policy import Decision, Delivered, Rejected, decide
+from cio_frames.sending.scheduler import Lanes
 from torture.bench import Line, bench, hurried
 from torture.front import Front
 from torture.inputs import Input, people
@@ -57,19 +56,19 @@ class Mutant:
     strict: bool = True
 
 
-def _acks_every_answer(answer: Answer, **given: Any) -> Decision:
+def _acks_every_answer(answer: Response, **given: Any) -> Decision:
     return Delivered() if answer.kind == "answer" else decide(answer, **given)
 
 
-def _acks_before_the_answer(answer: Answer, **given: Any) -> Decision:
+def _acks_before_the_answer(answer: Response, **given: Any) -> Decision:
     return Delivered() if answer.kind == "no-answer" else decide(answer, **given)
 
 
-def _acks_without_strict_mode(answer: Answer, **given: Any) -> Decision:
+def _acks_without_strict_mode(answer: Response, **given: Any) -> Decision:
     return decide(answer, **given | {"strict": True})
 
 
-def _drops_on_failure(answer: Answer, **given: Any) -> Decision:
+def _drops_on_failure(answer: Response, **given: Any) -> Decision:
     if answer.status is not None and answer.status >= FAILURE:
         return Rejected(code="SERVER_ERROR", error="given up")
     return decide(answer, **given)
@@ -87,24 +86,29 @@ class _NoLanes(Lanes):
         return None
 
 
-_RECORD, _BODY, _CALL, _POST = Recorder.record, Batch.body, Ledger.__call__, Transport.post
+_RECORD, _BODY, _CALL, _POST = (
+    AuditWriter.record,
+    Batch.body,
+    BackgroundWriter.__call__,
+    Transport.post,
+)
 
 
-def _without_attempts(recorder: Recorder, facts: Sequence[Fact]) -> None:
+def _without_attempts(recorder: AuditWriter, facts: Sequence[Fact]) -> None:
     _RECORD(recorder, [fact for fact in facts if not isinstance(fact, BatchAttempted)])
 
 
-def _slowly(recorder: Recorder, facts: Sequence[Fact]) -> None:
+def _slowly(recorder: AuditWriter, facts: Sequence[Fact]) -> None:
     for fact in facts:
         time.sleep(0.005)
         _RECORD(recorder, [fact])
 
 
-def _unawaited(ledger: Ledger, fact: Fact) -> None:
+def _unawaited(ledger: BackgroundWriter, fact: Fact) -> None:
     _CALL(ledger, fact)
 
 
-async def _with_new_ids(transport: Transport, request: Request) -> Answer:
+async def _with_new_ids(transport: Transport, request: Request) -> Response:
     def other(found: "re.Match[bytes]") -> bytes:
         return b'"messageId":"%b%b"' % (found[1], secrets.token_hex(2).upper().encode())
 
@@ -147,12 +151,12 @@ MUTANTS: Mapping[str, Mutant] = {
     "records-no-attempts": Mutant(
         what="sends without having recorded the attempt",
         caught_by=("unattempted_seen",),
-        edges=[(Recorder, "record", _without_attempts)],
+        edges=[(AuditWriter, "record", _without_attempts)],
     ),
     "does-not-wait-for-the-record": Mutant(
         what="sends before the attempt is on the disk",
         caught_by=("unattempted_seen",),
-        edges=[(Recorder, "record", _slowly), (Ledger, "__call__", _unawaited)],
+        edges=[(AuditWriter, "record", _slowly), (BackgroundWriter, "__call__", _unawaited)],
         faults=Faults(),
     ),
     "makes-new-ids": Mutant(
@@ -163,7 +167,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "holds-nobody-back": Mutant(
         what="goes on with people of whom a row was refused",
         caught_by=("misheld",),
-        edges=[(Hold, "refused", lambda *_, **__: False)],
+        edges=[(BlockedPeople, "refused", lambda *_, **__: False)],
     ),
     "forgets-the-last-row": Mutant(
         what="leaves the last message of a batch out of the request",

@@ -15,7 +15,7 @@ import numpy as np
 
 import cio_frames as cio
 from cio_frames.audit import recover
-from cio_frames.audit.disk import Drive
+from cio_frames.audit.file_system import LocalFileSystem
 from cio_frames.errors import AuditError, AuditLockedError
 from cio_frames.sandbox import Faults
 from torture.bench import Bench, Line, bench, hurried, require, require_clean
@@ -202,9 +202,9 @@ def failing(at: int, *, failure: int) -> Iterator[list[str]]:
     names = ("sync",) if failure == errno.EIO else ("create", "write")
 
     def failed(name: str) -> Any:
-        operation = getattr(Drive, name)
+        operation = getattr(LocalFileSystem, name)
 
-        def call(drive: Drive, *arguments: Any) -> Any:
+        def call(drive: LocalFileSystem, *arguments: Any) -> Any:
             done.append(name)
             if len(done) >= at:
                 if name == "write":
@@ -213,7 +213,7 @@ def failing(at: int, *, failure: int) -> Iterator[list[str]]:
                 raise OSError(failure, os.strerror(failure))
             return operation(drive, *arguments)
 
-        return mock.patch.object(Drive, name, call)
+        return mock.patch.object(LocalFileSystem, name, call)
 
     patches = [failed(name) for name in names]
     for patch in patches:

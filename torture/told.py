@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from cio_frames.audit import Recorder, RunInfo
+from cio_frames.audit import AuditWriter, RunInfo
 from cio_frames.payloads.batches import SEGMENT_SCHEMA, Batch, Segment
 from cio_frames.sending.events import (
     BatchAttempted,
@@ -102,7 +102,7 @@ class Driver:
     """Tells a recorder the facts of a run, as a sender would, and keeps what really happened."""
 
     def __init__(
-        self, recorder: Recorder, server: Server | None = None, *, hasty: bool = False
+        self, recorder: AuditWriter, server: Server | None = None, *, hasty: bool = False
     ) -> None:
         self.recorder = recorder
         self.server = server or Server()
@@ -174,7 +174,7 @@ class Driver:
         self._troubled(first)
         self.deliver(second.batches[0])
         self.attempt(second.batches[1])
-        self.recorder(RunStopped(code="answer.401", reason="the key was refused"))
+        self.recorder(RunStopped(code="answer.401", reason="the key was refused", at=self.at))
         self.finish(second.batches[1], "in_doubt", status=None, code="net.broken")
         self.attempt(second.batches[2], arrives=False)
         self.retry(second.batches[2], status=None, in_doubt=False)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import httpx2
 import msgspec
 
-from cio_frames.audit.disk import Drive
+from cio_frames.audit.file_system import LocalFileSystem
 from cio_frames.frames.threads import POOLS
 from cio_frames.sending.clock import Clock
 
@@ -169,7 +169,7 @@ class Crash(BaseException):
     """The process ends here, as far as the record is concerned."""
 
 
-class DoomedDrive(Drive):
+class DoomedDrive(LocalFileSystem):
     """The real disk, until an operation at which the process ends or the disk fails for good.
 
     Args:

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 
 from cio_frames.sandbox import Faults
-from cio_frames.sending.answers import Request
+from cio_frames.sending.http import Request
 from torture.bench import Bench, Line, bench, hurried, require, require_clean
 from torture.checker import Verdict
 from torture.inputs import Input, people
@@ -13,8 +13,8 @@ from torture.inputs import Input, people
 ATTEMPTS_AT_ONCE = 50
 TRIES = 20
 """How often one request is tried: on a busy machine an answer may come too late."""
-UNDER_WAY_S, LATE_S = 0.5, 30.0
-"""By how much a busy machine may be late with what had left, and with what comes next."""
+UNDER_WAY_S = 0.3
+"""By how much a request may be late that had left when the pause began."""
 BODY = b'{"batch":[{"type":"track","userId":"u1","event":"x","properties":{"n":%d}}]}'
 
 
@@ -96,7 +96,7 @@ def asked_to_wait(*, seed: int, wait_s: float = 3.0) -> Line:
     require_clean(line)
     early = waited.filter((waited > UNDER_WAY_S) & (waited < wait_s * 0.95)).len()
     require(early == 0, line, "only what was under way comes before the time")
-    require(wait_s * 0.95 <= quiet <= wait_s + LATE_S, line, f"then it goes on: {quiet} s")
+    require(wait_s * 0.95 <= quiet <= wait_s * 1.5, line, f"then it goes on: {quiet} s")
     return line
 
 

@@ -1,13 +1,11 @@
 """The record of every row of every run, in Parquet."""
 
-from cio_frames.audit.csv_export import write_csv
-from cio_frames.audit.earlier import earlier
-from cio_frames.audit.ledger import Ledger
-from cio_frames.audit.reader import Audit, collected, read
+from cio_frames.audit.background_writer import BackgroundWriter
+from cio_frames.audit.reader import Audit, collected, earlier, read, write_csv
 from cio_frames.audit.recovery import Recovery, recover
-from cio_frames.audit.runfile import RunInfo, new_run_id
+from cio_frames.audit.run_file import RunInfo, new_run_id
 from cio_frames.audit.schema import FAILED, HASH_CHARACTERS, SETTLED, STATES, UNFINISHED
-from cio_frames.audit.writer import Recorder
+from cio_frames.audit.writer import AuditWriter
 
 __all__ = [
     "FAILED",
@@ -16,8 +14,8 @@ __all__ = [
     "STATES",
     "UNFINISHED",
     "Audit",
-    "Ledger",
-    "Recorder",
+    "AuditWriter",
+    "BackgroundWriter",
     "Recovery",
     "RunInfo",
     "collected",

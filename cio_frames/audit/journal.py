@@ -5,20 +5,51 @@ JSON and a newline. A crash can only leave a piece of the last line, which is cu
 damage (a changed bit, a line that is missing or in another place) breaks the chain and is refused.
 """
 
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from zlib import crc32
 
 import msgspec
 
-from cio_frames.audit.disk import Disk
+from cio_frames.audit.file_system import FileSystem
 from cio_frames.errors import AuditCorruptError, AuditError
+from cio_frames.sending.events import BatchAttempted, BatchFinished, BatchRetried, RunStopped
+
+_KINDS = {
+    "H": "Opened",
+    "A": "BatchAttempted",
+    "R": "BatchRetried",
+    "O": "BatchFinished",
+    "C": "Part",
+    "S": "RunStopped",
+}
+_NOT_KEPT = {"attempt": 0, "attempts": 0, "after_s": 0.0, "elapsed_s": 0.0}
+
+
+def upgraded(line: dict[str, Any]) -> dict[str, Any] | None:
+    """Return a line as a journal holds it today; None for a split, which changes no row.
+
+    Examples:
+        >>> upgraded({"k": "C", "segment": 3})["k"]
+        'Part'
+    """
+    if line["k"] == "B":
+        return None
+    now = {**_NOT_KEPT, **line, "k": _KINDS[line["k"]]}
+    if "batch" in line:
+        now["batch"] = [line["batch"], line.get("start", 0), line.get("size", -1)]
+    if "at" in line:
+        now["at"] = datetime.fromtimestamp(line["at"] / 1000, UTC)
+    return now
+
 
 _PREFIX = 9
 WHOLE = -1
 
 
-class Opened(msgspec.Struct, frozen=True, tag="H", tag_field="k", kw_only=True):
+class Opened(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="k"):
     """The first line: what this journal belongs to."""
 
     format: int
@@ -27,62 +58,21 @@ class Opened(msgspec.Struct, frozen=True, tag="H", tag_field="k", kw_only=True):
     plan_sha256: str = ""
 
 
-class Attempted(msgspec.Struct, frozen=True, omit_defaults=True, tag="A", tag_field="k"):
-    """A request with these rows of the batch is about to leave."""
-
-    batch: int
-    at: int
-    start: int = 0
-    size: int = WHOLE
-
-
-class Retried(msgspec.Struct, frozen=True, omit_defaults=True, tag="R", tag_field="k"):
-    """That request came to nothing, or to nothing that is known."""
+class Place(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+    """Some of the messages of a planned batch, by their positions in it."""
 
     batch: int
     start: int = 0
     size: int = WHOLE
-    status: int | None = None
-    code: str = ""
-    in_doubt: bool = False
+
+    def within(self, messages: int) -> tuple[int, int]:
+        """Return first position and the one after the last, in a batch of so many messages."""
+        stop = messages if self.size == WHOLE else min(self.start + self.size, messages)
+        return self.start, stop
 
 
-class Split(msgspec.Struct, frozen=True, omit_defaults=True, tag="B", tag_field="k"):
-    """These rows of the batch go on in two parts, divided at `middle`."""
-
-    batch: int
-    middle: int
-    start: int = 0
-    size: int = WHOLE
-
-
-class Finished(msgspec.Struct, frozen=True, omit_defaults=True, tag="O", tag_field="k"):
-    """What became of these rows of the batch."""
-
-    batch: int
-    state: str
-    at: int
-    start: int = 0
-    size: int = WHOLE
-    status: int | None = None
-    code: str = ""
-    error: str = ""
-    in_doubt: bool = False
-
-
-class Part(msgspec.Struct, frozen=True, tag="C", tag_field="k", kw_only=True):
-    """The part of a segment is complete under its final name (in the run's own journal).
-
-    Attributes:
-        segment: Number of the segment, and of the file.
-        rows: How many rows it has.
-        bytes: Size of the file.
-        sha256: Hash of the file.
-        counts: Rows in each state.
-        requests: Requests that carried its messages.
-        retries: How many of them came to nothing.
-        sent_bytes: Bytes of the messages that were attempted.
-    """
+class Part(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="k"):
+    """The part of a segment is complete under its final name (in the run's own journal)."""
 
     segment: int
     rows: int
@@ -94,19 +84,13 @@ class Part(msgspec.Struct, frozen=True, tag="C", tag_field="k", kw_only=True):
     sent_bytes: int
 
 
-class Stopped(msgspec.Struct, frozen=True, tag="S", tag_field="k", kw_only=True):
-    """The run stopped before its rows were done (in the run's own journal)."""
+Entry = BatchAttempted[Place] | BatchRetried[Place] | BatchFinished[Place]
+"""A fact about messages, as a journal holds it. A split changes no row, and is not written."""
 
-    code: str
-    reason: str
-    at: int
-
-
-Record = Opened | Attempted | Retried | Split | Finished | Part | Stopped
-Entry = Attempted | Retried | Split | Finished
+Record = Opened | Part | RunStopped | Entry
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
-Mood = Literal["open", "poisoned", "closed"]
+State = Literal["open", "failed", "closed"]
 
 
 class Journal:
@@ -116,22 +100,22 @@ class Journal:
     cannot be repaired by another one, so nothing is written after it.
     """
 
-    def __init__(self, disk: Disk, path: Path, *, first: Opened) -> None:
+    def __init__(self, disk: FileSystem, path: Path, *, first: Opened) -> None:
         self.path = path
         self.unsynced: int = 0
         self._disk = disk
         self._chain = 0
         self._size = 0
-        self._mood: Mood = "open"
+        self._state: State = "open"
         self._handle = disk.create(path)
         self.append(first)
         self.sync()
-        disk.sync_names(path.parent)
+        disk.fsync_dir(path.parent)
 
     def append(self, record: Record) -> None:
         """Write one line; OSError if the disk refuses, and then the line is not there."""
-        if self._mood != "open":
-            raise AuditError(f"{self.path} is {self._mood}: nothing can be recorded in it.")
+        if self._state != "open":
+            raise AuditError(f"{self.path} is {self._state}: nothing can be recorded in it.")
         payload = _ENCODER.encode(record)
         chain = crc32(payload, self._chain)
         line = b"%08x %b\n" % (chain, payload)
@@ -149,21 +133,21 @@ class Journal:
         try:
             self._disk.sync(self._handle)
         except OSError:
-            self._mood = "poisoned"
+            self._state = "failed"
             raise
         self.unsynced = 0
 
     def close(self) -> None:
         """Give the file back, without waiting for the disk."""
-        if self._mood != "closed":
-            self._mood = "closed"
+        if self._state != "closed":
+            self._state = "closed"
             self._disk.close(self._handle)
 
     def _cut(self) -> None:
         try:
             self._disk.truncate(self._handle, self._size)
         except OSError:
-            self._mood = "poisoned"
+            self._state = "failed"
 
 
 def parse(data: bytes, *, path: Path | str) -> list[Record]:
@@ -178,23 +162,30 @@ def parse(data: bytes, *, path: Path | str) -> list[Record]:
     """
     records: list[Record] = []
     chain = start = 0
+    line = 1
     while (end := data.find(b"\n", start)) >= 0:
         payload = data[start + _PREFIX : end]
         chain = crc32(payload, chain)
         if data[start : start + _PREFIX] != b"%08x " % chain:
-            raise _damaged(path, line=len(records) + 1)
-        records.append(_decode(payload, path=path, line=len(records) + 1))
+            raise _damaged(path, line=line)
+        if record := _decode(payload, path=path, line=line):
+            records.append(record)
         start = end + 1
+        line += 1
     tail = data[start:]
     if tail[:_PREFIX] == b"%08x " % crc32(tail[_PREFIX:-1], chain):
-        raise _damaged(path, line=len(records) + 1)
+        raise _damaged(path, line=line)
     return records
 
 
-def _decode(payload: bytes, *, path: Path | str, line: int) -> Record:
-    try:
+def _decode(payload: bytes, *, path: Path | str, line: int) -> Record | None:
+    """Return the record in a line, of this format or of the one before; None if it says nothing."""
+    with suppress(msgspec.MsgspecError):
         return _DECODER.decode(payload)
-    except msgspec.MsgspecError:
+    try:
+        former = upgraded(msgspec.json.decode(payload, type=dict[str, Any]))
+        return None if former is None else msgspec.convert(former, Record)
+    except (ArithmeticError, KeyError, OSError, TypeError, ValueError):
         raise _damaged(path, line=line) from None
 
 

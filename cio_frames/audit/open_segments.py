@@ -11,24 +11,14 @@ from pathlib import Path
 
 import polars as pl
 
-from cio_frames.audit import journal, runfile
-from cio_frames.audit.disk import Disk
-from cio_frames.audit.journal import (
-    Attempted,
-    Entry,
-    Finished,
-    Opened,
-    Part,
-    Record,
-    Retried,
-    Split,
-    Stopped,
-)
-from cio_frames.audit.layout import Layout, segment_of
+from cio_frames.audit import journal, run_file
+from cio_frames.audit.file_system import FileSystem
+from cio_frames.audit.journal import Entry, Opened, Part, Record
 from cio_frames.audit.parquet import decode_part, decode_plan, digest
-from cio_frames.audit.runfile import RunFile
+from cio_frames.audit.run_file import Layout, RunFile, segment_of
 from cio_frames.audit.schema import STATES
 from cio_frames.errors import AuditCorruptError
+from cio_frames.sending.events import BatchAttempted, BatchRetried, RunStopped
 
 RUN = -1
 """The segment number in the head of the run's own journal."""
@@ -37,7 +27,7 @@ _LOOKS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unsealed:
+class OpenSegment:
     """A segment without its part: what was planned and what happened so far."""
 
     segment: int
@@ -46,27 +36,21 @@ class Unsealed:
 
     def settled(self, run_id: str) -> pl.DataFrame:
         """Return what is known of each row."""
-        from cio_frames.audit.row_states import settle
+        from cio_frames.audit.row_states import row_states
 
-        return settle(self.plan, self.entries, run_id=run_id)
+        return row_states(self.plan, self.entries, run_id=run_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contents:
-    """What a directory holds.
-
-    Attributes:
-        run: run.json, with the parts that were sealed since it was written.
-        unsealed: The segments without a part, by number.
-        stopped: The stop that run.json does not know of yet.
-    """
+class RunContents:
+    """What a directory holds."""
 
     run: RunFile
-    unsealed: tuple[Unsealed, ...]
-    stopped: Stopped | None
+    open_segments: tuple[OpenSegment, ...]
+    stopped: RunStopped | None
 
 
-def inspect(disk: Disk, directory: Path) -> Contents:
+def read_contents(disk: FileSystem, directory: Path) -> RunContents:
     """Return what the directory of a run holds.
 
     Raises:
@@ -82,7 +66,7 @@ def inspect(disk: Disk, directory: Path) -> Contents:
     raise AssertionError
 
 
-def rows_of(disk: Disk, directory: Path, part: Part) -> pl.DataFrame:
+def rows_of(disk: FileSystem, directory: Path, part: Part) -> pl.DataFrame:
     """Return the rows of a sealed part.
 
     Raises:
@@ -98,7 +82,7 @@ def rows_of(disk: Disk, directory: Path, part: Part) -> pl.DataFrame:
     return decode_part(data, path=path)
 
 
-def part_of(segment: Unsealed, rows: pl.DataFrame, *, data: bytes) -> Part:
+def part_of(segment: OpenSegment, rows: pl.DataFrame, *, data: bytes) -> Part:
     """Return what is listed of a part: `rows` are in it, `data` are its bytes."""
     counts = dict(rows["state"].value_counts().iter_rows())
     return Part(
@@ -107,8 +91,8 @@ def part_of(segment: Unsealed, rows: pl.DataFrame, *, data: bytes) -> Part:
         bytes=len(data),
         sha256=digest(data),
         counts={state: counts[state] for state in STATES if state in counts},
-        requests=sum(isinstance(entry, Attempted) for entry in segment.entries),
-        retries=sum(isinstance(entry, Retried) for entry in segment.entries),
+        requests=sum(isinstance(entry, BatchAttempted) for entry in segment.entries),
+        retries=sum(isinstance(entry, BatchRetried) for entry in segment.entries),
         sent_bytes=int(rows.filter(pl.col("attempts") > 0)["bytes"].sum()),
     )
 
@@ -118,10 +102,10 @@ def with_parts(run: RunFile, parts: Iterable[Part]) -> RunFile:
     return replace(run, parts=tuple(sorted(parts, key=lambda part: part.segment)))
 
 
-def _look(disk: Disk, layout: Layout) -> Contents:
-    run = runfile.read(disk, layout.directory)
+def _look(disk: FileSystem, layout: Layout) -> RunContents:
+    run = run_file.read(disk, layout.directory)
     if run.state != "running":
-        return Contents(run=run, unsealed=(), stopped=None)
+        return RunContents(run=run, open_segments=(), stopped=None)
     # In this order, because a writer makes journal, plan and part in this order.
     journaled = _segments(disk, layout.journals)
     planned = _segments(disk, layout.plans)
@@ -131,33 +115,31 @@ def _look(disk: Disk, layout: Layout) -> Contents:
     sealed = {n for n in parts if n not in planned or _is_whole(disk, layout, parts[n])}
     for segment in journaled - planned - sealed:
         _refuse_entries(disk, layout.journal(segment))
-    stops = [record for record in records if isinstance(record, Stopped)]
-    return Contents(
+    stops = [record for record in records if isinstance(record, RunStopped)]
+    return RunContents(
         run=with_parts(run, [parts[n] for n in sealed]),
-        unsealed=tuple(_unsealed(disk, layout, run, n) for n in sorted(planned - sealed)),
+        open_segments=tuple(_unsealed(disk, layout, run, n) for n in sorted(planned - sealed)),
         stopped=stops[-1] if stops else None,
     )
 
 
-def _segments(disk: Disk, directory: Path) -> set[int]:
-    found = (segment_of(name) for name in disk.names(directory))
+def _segments(disk: FileSystem, directory: Path) -> set[int]:
+    found = (segment_of(name) for name in disk.listdir(directory))
     return {number for number in found if number is not None}
 
 
-def _unsealed(disk: Disk, layout: Layout, run: RunFile, segment: int) -> Unsealed:
+def _unsealed(disk: FileSystem, layout: Layout, run: RunFile, segment: int) -> OpenSegment:
     path = layout.plan(segment)
     data = disk.read(path)
     head, records = _journal(disk, layout.journal(segment), run=run, segment=segment)
     if head.plan_sha256 != digest(data):
         raise _corrupt(path, "changed after it was written")
-    entries = tuple(
-        record for record in records if isinstance(record, Attempted | Retried | Split | Finished)
-    )
-    return Unsealed(segment=segment, plan=decode_plan(data, path=path), entries=entries)
+    entries = tuple(each for each in records if not isinstance(each, Opened | Part | RunStopped))
+    return OpenSegment(segment=segment, plan=decode_plan(data, path=path), entries=entries)
 
 
 def _journal(
-    disk: Disk, path: Path, *, run: RunFile, segment: int
+    disk: FileSystem, path: Path, *, run: RunFile, segment: int
 ) -> tuple[Opened, Sequence[Record]]:
     records = journal.parse(disk.read(path), path=path)
     head = records[0] if records else None
@@ -166,14 +148,14 @@ def _journal(
     return head, records[1:]
 
 
-def _is_whole(disk: Disk, layout: Layout, part: Part) -> bool:
+def _is_whole(disk: FileSystem, layout: Layout, part: Part) -> bool:
     try:
         return digest(disk.read(layout.part(part.segment))) == part.sha256
     except FileNotFoundError:
         return False
 
 
-def _refuse_entries(disk: Disk, path: Path) -> None:
+def _refuse_entries(disk: FileSystem, path: Path) -> None:
     """Refuse a journal that says something of a segment whose plan is gone."""
     if len(journal.parse(disk.read(path), path=path)) > 1:
         raise _corrupt(path, "its plan is missing")

@@ -10,14 +10,16 @@ and for a directory that a crash left behind:
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from cio_frames.audit.journal import WHOLE, Attempted, Entry, Finished, Retried
+from cio_frames.audit.journal import Entry, Place
 from cio_frames.audit.schema import PART_SCHEMA, SETTLED, STATES
+from cio_frames.sending.events import BatchAttempted, BatchFinished, BatchRetried
 
 _NUMBER = {name: number for number, name in enumerate(STATES)}
 _PENDING, _IN_DOUBT, _BLOCKED = (_NUMBER[name] for name in ("pending", "in_doubt", "blocked"))
@@ -25,20 +27,15 @@ _IS_SETTLED = np.array([name in SETTLED for name in STATES])
 _NONE = -1
 
 
-def settle(plan: pl.DataFrame, entries: Iterable[Entry], *, run_id: str) -> pl.DataFrame:
+def row_states(plan: pl.DataFrame, entries: Iterable[Entry], *, run_id: str) -> pl.DataFrame:
     """Return one row per row of `plan`, in its order, with the columns of a part.
-
-    Args:
-        plan: The sealed plan of a segment.
-        entries: What its journal says, in the order it was written.
-        run_id: The run, for the first column.
 
     Raises:
         LookupError: If an entry speaks of a batch that the plan does not have.
     """
-    book = _Book(plan)
+    book = _RowStates(plan)
     for entry in entries:
-        book.enter(entry)
+        book.apply(entry)
     columns = [pl.Series(name, values, strict=False) for name, values in book.columns().items()]
     told = plan.with_columns(
         pl.lit(run_id).alias("run_id"),
@@ -53,7 +50,7 @@ def settle(plan: pl.DataFrame, entries: Iterable[Entry], *, run_id: str) -> pl.D
     )  # fmt: skip
 
 
-class _Book:
+class _RowStates:
     """What is known of the rows that are sent, as columns in sending order."""
 
     def __init__(self, plan: pl.DataFrame) -> None:
@@ -81,20 +78,23 @@ class _Book:
         self._last = np.full(count, _NONE, np.int64)
         self._reasons: list[tuple[str, str]] = []
 
-    def enter(self, entry: Entry) -> None:
+    def apply(self, entry: Entry) -> None:
         """Take one entry of the journal into account."""
-        rows = self._rows(entry)
-        if isinstance(entry, Attempted):
-            self._attempts[rows] += 1
-            self._waiting[rows] = True
-            first = self._first[rows]
-            first[first == _NONE] = entry.at
-        elif isinstance(entry, Retried):
-            self._waiting[rows] = False
-            self._doubted[rows] |= entry.in_doubt
-            self._say(rows, ~_IS_SETTLED[self._state[rows]], entry)
-        elif isinstance(entry, Finished):
-            self._finish(rows, entry)
+        first, end = self._where[entry.batch.batch]
+        start, stop = entry.batch.within(end - first)
+        rows = slice(first + start, first + stop)
+        match entry:
+            case BatchAttempted(at=at):
+                self._attempts[rows] += 1
+                self._waiting[rows] = True
+                earliest = self._first[rows]
+                earliest[earliest == _NONE] = _milliseconds(at)
+            case BatchRetried(in_doubt=in_doubt):
+                self._waiting[rows] = False
+                self._doubted[rows] |= in_doubt
+                self._explain(rows, ~_IS_SETTLED[self._state[rows]], entry)
+            case BatchFinished():
+                self._finish(rows, entry)
 
     def columns(self) -> dict[str, Any]:
         """Return the columns for every row of the plan, null where nothing is known."""
@@ -116,25 +116,24 @@ class _Book:
             "finished_at": _moments(self._spread(self._last, _NONE)),
         }
 
-    def _rows(self, entry: Entry) -> slice:
-        start, stop = self._where[entry.batch]
-        if entry.size != WHOLE:
-            start, stop = start + entry.start, min(start + entry.start + entry.size, stop)
-        return slice(start, stop)
-
-    def _finish(self, rows: slice, entry: Finished) -> None:
+    def _finish(self, rows: slice, entry: BatchFinished[Place]) -> None:
         number = _NUMBER[entry.state]
         self._waiting[rows] = False
         unsettled = ~_IS_SETTLED[self._state[rows]]
         self._doubted[rows] |= unsettled & (entry.in_doubt or number == _IN_DOUBT)
         if _IS_SETTLED[number] or number == _BLOCKED:
             self._state[rows][unsettled] = number
-        self._last[rows][unsettled] = entry.at
-        self._say(rows, unsettled, entry)
+        self._last[rows][unsettled] = _milliseconds(entry.at)
+        self._explain(rows, unsettled, entry)
 
-    def _say(self, rows: slice, which: npt.NDArray[np.bool_], entry: Finished | Retried) -> None:
+    def _explain(
+        self,
+        rows: slice,
+        which: npt.NDArray[np.bool_],
+        entry: BatchFinished[Place] | BatchRetried[Place],
+    ) -> None:
         reason = _NONE
-        error = entry.error if isinstance(entry, Finished) else ""
+        error = entry.error if isinstance(entry, BatchFinished) else ""
         if entry.code or error:
             self._reasons.append((entry.code, error))
             reason = len(self._reasons) - 1
@@ -150,6 +149,10 @@ class _Book:
     def _optional(self, values: npt.NDArray[Any]) -> pl.Series:
         whole = self._spread(values, _NONE)
         return pl.Series(whole).set(pl.Series(whole == _NONE), None)
+
+
+def _milliseconds(at: datetime) -> int:
+    return round(at.timestamp() * 1000)
 
 
 def _moments(milliseconds: npt.NDArray[np.int64]) -> pl.Series:

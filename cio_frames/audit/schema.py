@@ -8,8 +8,11 @@ within a run or between rows of one message id, and whole they would double the 
 import polars as pl
 from polars.datatypes import DataTypeClass
 
-FORMAT = 1
+FORMAT = 2
 """Version of the directory layout and of every file in it."""
+
+READABLE = frozenset({1, FORMAT})
+"""Formats that are read; in 1 the lines of journals were not the facts of the run."""
 
 STATES = (
     "delivered",

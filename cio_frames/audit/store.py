@@ -11,12 +11,10 @@ import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
-from cio_frames.audit import disk as disks
-from cio_frames.audit import runfile
-from cio_frames.audit.disk import DISK_FULL, Disk
+from cio_frames.audit import run_file
+from cio_frames.audit.file_system import DISK_FULL, FileSystem, write_atomic
 from cio_frames.audit.journal import Journal, Opened, Record
-from cio_frames.audit.layout import BALLAST_BYTES, Layout
-from cio_frames.audit.runfile import RunFile
+from cio_frames.audit.run_file import RESERVE_BYTES, Layout, RunFile
 from cio_frames.errors import AuditError
 
 
@@ -28,7 +26,7 @@ class Store:
         AuditError: If the directory cannot be used.
     """
 
-    def __init__(self, disk: Disk, layout: Layout) -> None:
+    def __init__(self, disk: FileSystem, layout: Layout) -> None:
         self.layout = layout
         self.disk = disk
         self._fault = ""
@@ -52,28 +50,28 @@ class Store:
         """Whether anything can still be written here."""
         return not self._fault and os.getpid() == self._pid
 
-    def lay_ballast(self) -> None:
+    def keep_reserve(self) -> None:
         """Set aside the room that outcomes need when the disk is full."""
-        if self.layout.ballast.name not in self.disk.names(self.layout.directory):
+        if self.layout.reserve.name not in self.disk.listdir(self.layout.directory):
             with self._failing("prepared"):
-                disks.publish(self.disk, self.layout.ballast, bytes(BALLAST_BYTES))
+                write_atomic(self.disk, self.layout.reserve, bytes(RESERVE_BYTES))
 
     def publish(self, path: Path, data: bytes) -> None:
         """Make `path` hold `data` at once."""
         self._check()
         with self._failing("written"):
             try:
-                disks.publish(self.disk, path, data)
+                write_atomic(self.disk, path, data)
             except OSError as error:
-                if error.errno not in DISK_FULL or not self._drop_ballast():
+                if error.errno not in DISK_FULL or not self._drop_reserve():
                     raise
-                disks.publish(self.disk, path, data)
+                write_atomic(self.disk, path, data)
 
     def publish_run(self, run: RunFile) -> None:
         """Replace run.json."""
         self._check()
         with self._failing("written"):
-            runfile.write(self.disk, self.layout.directory, run)
+            run_file.write(self.disk, self.layout.directory, run)
 
     def journal(self, path: Path, first: Opened) -> Journal:
         """Return a new journal at `path`, in place of one that a crash left without a plan."""
@@ -84,14 +82,14 @@ class Store:
         self._journals.add(journal)
         return journal
 
-    def append(self, journal: Journal, record: Record, *, ballast: bool) -> None:
+    def append(self, journal: Journal, record: Record, *, reserve: bool) -> None:
         """Append one line; with `ballast`, give that up for it when the disk is full."""
         self._check()
         with self._failing("written"):
             try:
                 journal.append(record)
             except OSError as error:
-                if error.errno not in DISK_FULL or not ballast or not self._drop_ballast():
+                if error.errno not in DISK_FULL or not reserve or not self._drop_reserve():
                     raise
                 journal.append(record)
 
@@ -140,10 +138,10 @@ class Store:
                 "to it from here."
             )
 
-    def _drop_ballast(self) -> bool:
-        if self.layout.ballast.name not in self.disk.names(self.layout.directory):
+    def _drop_reserve(self) -> bool:
+        if self.layout.reserve.name not in self.disk.listdir(self.layout.directory):
             return False
-        self.disk.remove(self.layout.ballast)
+        self.disk.remove(self.layout.reserve)
         return True
 
     @contextlib.contextmanager

@@ -9,19 +9,9 @@ from typing import TYPE_CHECKING, Self
 
 import polars as pl
 
-from cio_frames.audit import pseudonyms, runfile
-from cio_frames.audit.disk import Disk, Drive, Durability
-from cio_frames.audit.journal import (
-    Attempted,
-    Entry,
-    Finished,
-    Journal,
-    Opened,
-    Retried,
-    Split,
-    Stopped,
-)
-from cio_frames.audit.layout import Layout
+from cio_frames.audit import pseudonyms, run_file
+from cio_frames.audit.file_system import Durability, FileSystem, LocalFileSystem
+from cio_frames.audit.journal import Entry, Journal, Opened
 from cio_frames.audit.open_segments import RUN, with_parts
 from cio_frames.audit.parquet import digest, encode
 from cio_frames.audit.recovery import (
@@ -31,9 +21,9 @@ from cio_frames.audit.recovery import (
     completed,
     conclude,
     heal,
-    publish,
+    write_part,
 )
-from cio_frames.audit.runfile import RunFile, RunInfo, State
+from cio_frames.audit.run_file import Layout, RunFile, RunInfo, State
 from cio_frames.audit.schema import FORMAT, PLAN_SCHEMA, UNFINISHED
 from cio_frames.audit.store import Store
 from cio_frames.errors import AuditError, engine_errors
@@ -42,7 +32,6 @@ from cio_frames.sending.events import (
     BatchAttempted,
     BatchFinished,
     BatchRetried,
-    BatchSplit,
     ClockSkewed,
     Fact,
     RunFinished,
@@ -52,7 +41,7 @@ from cio_frames.sending.events import (
 )
 
 if TYPE_CHECKING:
-    from cio_frames.audit.tracker import Tracker
+    from cio_frames.audit.segment_progress import SegmentProgress
 
 _LAZY_RECORDS = 64
 _LAZY_S = 0.2
@@ -63,7 +52,7 @@ def _now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Draft:
+class _PreparedPlan:
     """A segment's plan, and the file it will be."""
 
     plan: pl.DataFrame
@@ -71,16 +60,13 @@ class _Draft:
     sha256: str
 
 
-class Recorder:
+class AuditWriter:
     """Keeps the record of a run. It is a listener: call it with every fact.
 
     A segment's plan is sealed before the call returns, and so is the record of an attempt, so
     that nothing leaves without it. If the record cannot be kept, the call raises AuditError and
     the request must not leave. Use it as a context manager, or call `close`.
 
-    Attributes:
-        directory: The run's directory.
-        run: The content of run.json as far as it is known.
     """
 
     def __init__(
@@ -91,16 +77,16 @@ class Recorder:
         self._store = store
         self._key = key
         self._now = now
-        self._stopped: Stopped | None = None
-        self._trackers: dict[int, Tracker] = {}
+        self._stopped: RunStopped | None = None
+        self._open_segments: dict[int, SegmentProgress] = {}
         self._done: list[int] = []
-        self._drafts: dict[int, _Draft] = {}
+        self._prepared: dict[int, _PreparedPlan] = {}
         self._first = 1 + max((part.segment for part in run.parts), default=-1)
         self._synced_at = time.monotonic()
         head = Opened(format=FORMAT, run=run.info.run_id, segment=RUN)
         self._journal = store.journal(store.layout.run_journal, head)
         store.publish_run(run)
-        store.lay_ballast()
+        store.keep_reserve()
 
     @classmethod
     def start(
@@ -109,19 +95,11 @@ class Recorder:
         info: RunInfo,
         *,
         durability: Durability = "power",
-        disk: Disk | None = None,
+        disk: FileSystem | None = None,
         key: str | None = None,
         now: Callable[[], datetime] = _now,
     ) -> Self:
         """Begin the record of a new run in `audit`.
-
-        Args:
-            audit: The directory of all runs; made if it is missing.
-            info: What the sender knows of the run.
-            durability: "power" is safe against a power cut, "process" against a kill only.
-            disk: Where to write; the real disk if not given.
-            key: Key of the pseudonyms; the user's own if not given.
-            now: The clock.
 
         Raises:
             AuditLockedError: If another process writes there.
@@ -129,15 +107,15 @@ class Recorder:
         """
         layout = Layout(Path(audit).absolute() / info.run_id)
         key = _key(info, key)
-        store = Store(disk or Drive(durability), layout)
-        if runfile.NAME in store.disk.names(layout.directory):
+        store = Store(disk or LocalFileSystem(durability), layout)
+        if run_file.NAME in store.disk.listdir(layout.directory):
             store.close()
             raise AuditError(f"{layout.directory} is a run already. Resume it, or name another.")
         run = RunFile(
             info=info,
             state="running",
             durability=durability,
-            versions=runfile.installed(),
+            versions=run_file.installed(),
             key_name=pseudonyms.fingerprint(key) if key else None,
         )
         return cls._opened(store, run, key=key, now=now)
@@ -147,7 +125,7 @@ class Recorder:
         cls,
         directory: Path | str,
         *,
-        disk: Disk | None = None,
+        disk: FileSystem | None = None,
         key: str | None = None,
         now: Callable[[], datetime] = _now,
     ) -> Self:
@@ -162,14 +140,14 @@ class Recorder:
             AuditError: If the pseudonyms of the run were made with another key.
         """
         layout = Layout(Path(directory).absolute())
-        found = runfile.read(disk or Drive(), layout.directory)
+        found = run_file.read(disk or LocalFileSystem(), layout.directory)
         key = _key(found.info, key)
         if key and pseudonyms.fingerprint(key) != found.key_name:
             raise AuditError(
                 f"The pseudonyms in {directory} were made with another key. "
                 f"Set {pseudonyms.KEY_VARIABLE} to that one."
             )
-        store = Store(disk or Drive(found.durability), layout)
+        store = Store(disk or LocalFileSystem(found.durability), layout)
         try:
             run = replace(heal(store), state="running")
         except BaseException:
@@ -186,9 +164,9 @@ class Recorder:
         for segment in self.done():
             self.seal(segment, self.compacted(segment))
 
-    def draft(self, segment: Segment) -> None:
+    def prepare(self, segment: Segment) -> None:
         """Make the plan of a segment ready, on any thread; it is not written before its fact."""
-        self._drafts[segment.number] = self._drafted(segment)
+        self._prepared[segment.number] = self._prepare(segment)
 
     def done(self) -> Sequence[int]:
         """Return the segments that are done since this was last asked, to be sealed."""
@@ -197,20 +175,20 @@ class Recorder:
 
     def compacted(self, segment: int) -> Compacted:
         """Make the part of a segment that is done, on any thread; nothing is written."""
-        return compacted(self._trackers[segment].unsealed(), run_id=self.run.info.run_id)
+        return compacted(self._open_segments[segment].open_segments(), run_id=self.run.info.run_id)
 
     @engine_errors("the record was written")
     def seal(self, segment: int, made: Compacted) -> None:
         """Write the part of a segment that is done. Nothing waits for that."""
-        tracker = self._trackers[segment]
-        part = publish(self._store, made)
-        self._store.append(self._journal, part, ballast=True)
+        progress = self._open_segments[segment]
+        part = write_part(self._store, made)
+        self._store.append(self._journal, part, reserve=True)
         self._store.sync(self._journal)
         self.run = with_parts(self.run, [*self.run.parts, part])
-        del self._trackers[segment]
+        del self._open_segments[segment]
         layout = self._store.layout
-        self._store.drop(layout.plan(tracker.number))
-        self._store.drop(layout.journal(tracker.number), journal=tracker.journal)
+        self._store.drop(layout.plan(progress.number))
+        self._store.drop(layout.journal(progress.number), journal=progress.journal)
 
     @engine_errors("the record was written")
     def record(self, facts: Sequence[Fact]) -> None:
@@ -221,7 +199,7 @@ class Recorder:
         attempted: dict[int, Journal] = {}
         for fact in facts:
             if isinstance(fact, BatchAttempted):
-                attempted[fact.batch.segment] = self._attempt(fact.batch, fact.at)
+                attempted[fact.batch.segment] = self._attempt(fact)
             else:
                 self._record(fact)
         for journal in attempted.values():
@@ -231,21 +209,14 @@ class Recorder:
         match fact:
             case SegmentPlanned(segment=segment):
                 self._plan(segment)
-            case BatchRetried(batch=batch):
-                start, size = self._tracker(batch).span(batch)
-                code, doubt = fact.code, fact.in_doubt
-                self._enter(
-                    batch, Retried(batch.number, start, size, fact.status, code, in_doubt=doubt)
-                )
-            case BatchSplit(batch=batch, into=(first, _)):
-                start, size = self._tracker(batch).span(batch)
-                self._enter(batch, Split(batch.number, start + len(first), start, size))
+            case BatchRetried():
+                self._enter(fact.batch, self._progress(fact.batch).entry(fact))
             case BatchFinished():
                 self._finish(fact)
             case ClockSkewed(note=note) | StateRepeated(note=note):
                 self.run = replace(self.run, notes=(*self.run.notes, note))
-            case RunStopped(code=code, reason=reason):
-                self._stop(code, reason)
+            case RunStopped():
+                self._stop(fact)
             case RunFinished():
                 self._end("stopped" if self._stopped else "finished")
             case _:
@@ -277,72 +248,58 @@ class Recorder:
 
     def _plan(self, segment: Segment) -> None:
         number, run_id = self._first + segment.number, self.run.info.run_id
-        draft = self._drafts.pop(segment.number, None) or self._drafted(segment)
-        head = Opened(format=FORMAT, run=run_id, segment=number, plan_sha256=draft.sha256)
+        prepare = self._prepared.pop(segment.number, None) or self._prepare(segment)
+        head = Opened(format=FORMAT, run=run_id, segment=number, plan_sha256=prepare.sha256)
         journal = self._store.journal(self._store.layout.journal(number), head)
-        self._store.publish(self._store.layout.plan(number), draft.data)
-        from cio_frames.audit.tracker import Tracker
+        self._store.publish(self._store.layout.plan(number), prepare.data)
+        from cio_frames.audit.segment_progress import SegmentProgress
 
-        tracker = Tracker(segment, number=number, plan=draft.plan, journal=journal)
-        self._trackers[segment.number] = tracker
-        if tracker.is_done:
+        progress = SegmentProgress(segment, number=number, plan=prepare.plan, journal=journal)
+        self._open_segments[segment.number] = progress
+        if progress.is_done:
             self._done.append(segment.number)
 
-    def _drafted(self, segment: Segment) -> "_Draft":
-        from cio_frames.audit.planned import plan_of
+    def _prepare(self, segment: Segment) -> "_PreparedPlan":
+        from cio_frames.audit.segment_progress import plan_of
 
         plan = plan_of(segment, pii=self.run.info.pii, key=self._key)
         data = encode(plan, schema=PLAN_SCHEMA, run_id=self.run.info.run_id)
-        return _Draft(plan=plan, data=data, sha256=digest(data))
+        return _PreparedPlan(plan=plan, data=data, sha256=digest(data))
 
-    def _attempt(self, batch: Batch, at: datetime) -> Journal:
+    def _attempt(self, fact: BatchAttempted[Batch]) -> Journal:
         """Write an attempt down and return the journal that must be synced before it is made."""
-        tracker = self._tracker(batch)
-        entry = Attempted(batch.number, _milliseconds(at), *tracker.span(batch))
-        self._store.append(tracker.journal, entry, ballast=False)
-        tracker.note(entry)
-        return tracker.journal
+        progress = self._progress(fact.batch)
+        entry = progress.entry(fact)
+        self._store.append(progress.journal, entry, reserve=False)
+        progress.note(entry)
+        return progress.journal
 
-    def _finish(self, fact: BatchFinished) -> None:
+    def _finish(self, fact: BatchFinished[Batch]) -> None:
         batch = fact.batch
-        tracker = self._tracker(batch)
-        start, size = tracker.span(batch)
-        error = self._scrubbed(fact.error, person=tracker.person(batch)) if fact.error else ""
-        self._enter(
-            batch,
-            Finished(
-                batch.number,
-                fact.state,
-                _milliseconds(fact.at),
-                start,
-                size,
-                fact.status,
-                fact.code,
-                error,
-                fact.in_doubt,
-            ),
-        )
-        if tracker.is_done:
+        progress = self._progress(batch)
+        error = self._scrubbed(fact.error, person=progress.person(batch)) if fact.error else ""
+        self._enter(batch, progress.entry(fact, error=error))
+        if progress.is_done:
             self._done.append(batch.segment)
 
     def _enter(self, batch: Batch, entry: Entry) -> None:
         """Record what came of an attempt; the disk may take a moment to have it."""
-        tracker = self._tracker(batch)
-        self._store.append(tracker.journal, entry, ballast=True)
-        tracker.note(entry)
+        progress = self._progress(batch)
+        self._store.append(progress.journal, entry, reserve=True)
+        progress.note(entry)
         late = time.monotonic() - self._synced_at > _LAZY_S
-        if late or tracker.journal.unsynced >= _LAZY_RECORDS:
-            self._store.sync(tracker.journal)
+        if late or progress.journal.unsynced >= _LAZY_RECORDS:
+            self._store.sync(progress.journal)
             self._synced_at = time.monotonic()
 
-    def _stop(self, code: str, reason: str) -> None:
-        self._stopped = Stopped(code=code, reason=reason, at=_milliseconds(self._now()))
-        self._store.append(self._journal, self._stopped, ballast=True)
+    def _stop(self, fact: RunStopped) -> None:
+        self._stopped = fact
+        self._store.append(self._journal, fact, reserve=True)
         self._store.sync(self._journal)
 
     def _end(self, state: State) -> None:
         self._done.clear()
-        for segment in sorted(self._trackers):
+        for segment in sorted(self._open_segments):
             self.seal(segment, self.compacted(segment))
         self.run = completed(self._store, self.run)
         self.run = conclude(self._store, self.run, state=state, stopped=self._stopped)
@@ -350,14 +307,14 @@ class Recorder:
         clear(self._store)
         self._store.close()
 
-    def _tracker(self, batch: Batch) -> "Tracker":
-        tracker = self._trackers.get(batch.segment)
-        if tracker is None:
+    def _progress(self, batch: Batch) -> "SegmentProgress":
+        progress = self._open_segments.get(batch.segment)
+        if progress is None:
             raise AuditError(
                 f"Segment {batch.segment} is not under way. "
                 "Nothing of it was sent. This is a fault of cio_frames: please report it."
             )
-        return tracker
+        return progress
 
     def _scrubbed(self, error: str, *, person: str | None) -> str:
         if self.run.info.pii == "full":
@@ -372,7 +329,3 @@ class Recorder:
 
 def _key(info: RunInfo, key: str | None) -> str | None:
     return (key or pseudonyms.key()) if info.pii == "hmac" else None
-
-
-def _milliseconds(at: datetime) -> int:
-    return round(at.timestamp() * 1000)

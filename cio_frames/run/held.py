@@ -6,16 +6,16 @@ import polars as pl
 
 from cio_frames.run.choice import Choice
 from cio_frames.run.job import Job
-from cio_frames.sending import HOLDING, Refusal
+from cio_frames.sending import BLOCKING_CALLS, BlockingRow
 
 
 def refused(rows: pl.DataFrame) -> pl.DataFrame:
     """Return the rows of a record that hold back what comes after them, in order."""
-    holds = (pl.col("state") == "rejected_server") & pl.col("call").is_in(list(HOLDING))
+    holds = (pl.col("state") == "rejected_server") & pl.col("call").is_in(list(BLOCKING_CALLS))
     return rows.filter(holds).select("plan", "row", "message_id").sort("plan", "row")
 
 
-def held(job: Job, refusals: pl.DataFrame) -> dict[int, Refusal]:
+def held(job: Job, refusals: pl.DataFrame) -> dict[int, BlockingRow]:
     """Return who is held back, by the number of the component.
 
     The record does not tell who belongs together, so these rows are planned once more.
@@ -24,7 +24,7 @@ def held(job: Job, refusals: pl.DataFrame) -> dict[int, Refusal]:
         job: What the run was given to do.
         refusals: The rows that were refused, as `refused` returns them.
     """
-    found: dict[int, Refusal] = {}
+    found: dict[int, BlockingRow] = {}
     left = refusals.height
     if not left:
         return found
@@ -33,5 +33,5 @@ def held(job: Job, refusals: pl.DataFrame) -> dict[int, Refusal]:
             left -= segment.rows.height
             known = segment.rows.select("component", "row").drop_nulls()
             for person, row in known.iter_rows():
-                found.setdefault(person, Refusal(plan=segment.plan, row=row, call=segment.call))
+                found.setdefault(person, BlockingRow(plan=segment.plan, row=row, call=segment.call))
     return found

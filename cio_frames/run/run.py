@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import polars as pl
 
-from cio_frames.audit import FAILED, STATES, Audit, Ledger, Recorder, collected
+from cio_frames.audit import FAILED, STATES, Audit, AuditWriter, BackgroundWriter, collected
 from cio_frames.errors import (
     AuditError,
     CioError,
@@ -29,27 +29,28 @@ from cio_frames.sending import (
     EXITED,
     FAILURE,
     INTERRUPTED,
+    BackgroundLoop,
+    BlockingRow,
     Client,
-    Control,
     Fact,
-    Refusal,
+    PaceControl,
     RunFinished,
     RunStarted,
     RunStopped,
     StateRepeated,
-    StopFlag,
-    Worker,
+    StopSignal,
     send,
 )
 from cio_frames.views import summary
-from cio_frames.views.displays import ShowProgress, display
-from cio_frames.views.html import Drawn, bundle
+from cio_frames.views.displays import Off, ShowProgress, Told, display
+from cio_frames.views.html import NOTHING, Drawn, bundle
 from cio_frames.views.pace import PaceView
 from cio_frames.views.progress import Progress
 from cio_frames.views.summary import Outcome, ReasonView, RunView
 
 WAIT_S = 0.1
 OUTAGE = "OUTAGE"
+_NO_SUMMARY = Drawn(html=NOTHING, make_text=str)
 _INTERNAL = frozenset({"is_over", "job", "pace", "start"})
 """What plans and displays ask of a run; completion does not offer it."""
 
@@ -79,10 +80,10 @@ class Run:
         job: Job,
         *,
         client: Client,
-        recorder: Recorder,
+        recorder: AuditWriter,
         choice: Choice,
         known: Mapping[str, int] = MappingProxyType({}),
-        held: Mapping[int, Refusal] = MappingProxyType({}),
+        held: Mapping[int, BlockingRow] = MappingProxyType({}),
         progress: ShowProgress,
         detached: bool,
         clock: Callable[[], datetime],
@@ -98,13 +99,15 @@ class Run:
         self.audit: Path = recorder.directory
         self._tally = Tally(rows=sum(job.rows), known=known)
         self.pace: Pace = Pace()
-        self._stop = StopFlag()
-        self._control = Control()
+        self._stop = StopSignal()
+        self._control = PaceControl()
         shown = display(progress, run=self if detached else None)
         left = sum(job.rows) - sum(known.values())
+        self._is_shown = not isinstance(shown, Off)
+        self._is_summed_up = not isinstance(shown, Off | Told)
         self._progress = Progress(shown, label=job.label, total=left)
-        self._ledger = Ledger(recorder)
-        self._worker = Worker(
+        self._ledger = BackgroundWriter(recorder)
+        self._worker = BackgroundLoop(
             self._main, stop=self._stop, name=str(self.audit), left=self._unfinished
         )
         self._started = self._ended = clock()
@@ -119,7 +122,8 @@ class Run:
                 sent.
         """
         try:
-            self._progress.start()
+            if self._is_shown:
+                self._progress.start()
             self._ledger.start()
             self._worker.start()
         except RuntimeError as error:
@@ -206,7 +210,7 @@ class Run:
 
     def slow_down(self) -> None:
         """Halve the requests per second, each time it is called."""
-        self._control.slow_down(going=self._requests_per_s())
+        self._control.slow_down(current=self._requests_per_s())
         self._hold()
 
     @property
@@ -347,7 +351,7 @@ class Run:
     def _fail(self) -> None:
         """Have the record say why the run ended, if it can and does not yet."""
         if self.stopped is None:
-            fact = RunStopped(code=FAILURE.code, reason=FAILURE.reason)
+            fact = RunStopped(code=FAILURE.code, reason=FAILURE.reason, at=self._clock())
             self._tally(fact)
             with suppress(AuditError):
                 self._recorder(fact)
@@ -357,7 +361,7 @@ class Run:
         with closing(self._job.segments(self._choice)) as segments:
             for segment in segments:
                 self._repeated += self._choice.repeated(segment.rows)
-                self._recorder.draft(segment)
+                self._recorder.prepare(segment)
                 yield segment
 
     def _tell(self, fact: Fact) -> Awaitable[None] | None:
@@ -365,11 +369,14 @@ class Run:
         kept = self._ledger(fact)
         self._tally(fact)
         self.pace(fact)
-        self._progress(fact)
+        if self._is_shown:
+            self._progress(fact)
         return kept
 
     def _show_summary(self) -> None:
-        self._progress.finish(self._drawn())
+        """Put the summary in the display's place; it is drawn only for one that shows it."""
+        if self._is_shown:
+            self._progress.finish(self._drawn() if self._is_summed_up else _NO_SUMMARY)
 
     def _drawn(self) -> Drawn:
         view = run_view(self)

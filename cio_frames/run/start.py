@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import polars as pl
 
-from cio_frames.audit import Audit, Recorder, RunInfo, earlier, new_run_id, recover
+from cio_frames.audit import Audit, AuditWriter, RunInfo, earlier, new_run_id, recover
 from cio_frames.errors import AuditError, ChoiceError
 from cio_frames.payloads import ID_ALGORITHM
 from cio_frames.run.choice import SETTLED_SCHEMA, Choice
@@ -103,7 +103,7 @@ def begin(
         plans=tuple(zip(job.calls, job.rows, strict=True)),
         pii=pii,
     )
-    recorder = Recorder.start(audit, info, durability=durability)
+    recorder = AuditWriter.start(audit, info, durability=durability)
     return Run(
         job,
         client=client,
@@ -150,7 +150,7 @@ def take_up(
     only = pl.concat([pending, again]).select("plan", "row", "message_id")
     rows = Audit(directory).messages
     holding = held(job, refused(rows)) if only.height else {}
-    recorder = Recorder.resume(directory)
+    recorder = AuditWriter.resume(directory)
     return Run(
         job,
         client=client,

@@ -1,8 +1,8 @@
 """Sending: client, policy, flow, lanes and the engine that tells facts."""
 
-from cio_frames.sending.background import EXITED, Worker
+from cio_frames.sending.background import EXITED, BackgroundLoop
+from cio_frames.sending.blocking import BLOCKING_CALLS, BlockingRow
 from cio_frames.sending.client import Client, connect
-from cio_frames.sending.control import Control
 from cio_frames.sending.events import (
     BatchAttempted,
     BatchFinished,
@@ -19,34 +19,33 @@ from cio_frames.sending.events import (
     State,
     StateRepeated,
 )
-from cio_frames.sending.hold import HOLDING, Refusal
+from cio_frames.sending.run_controls import PaceControl, StopSignal
 from cio_frames.sending.scheduler import FAILURE, INTERRUPTED, send
-from cio_frames.sending.stop import StopFlag
 
 __all__ = [
+    "BLOCKING_CALLS",
     "EXITED",
     "FAILURE",
-    "HOLDING",
     "INTERRUPTED",
+    "BackgroundLoop",
     "BatchAttempted",
     "BatchFinished",
     "BatchRetried",
     "BatchSplit",
+    "BlockingRow",
     "Client",
     "ClockSkewed",
-    "Control",
     "Fact",
     "Listener",
+    "PaceControl",
     "Paused",
-    "Refusal",
     "RunFinished",
     "RunStarted",
     "RunStopped",
     "SegmentPlanned",
     "State",
     "StateRepeated",
-    "StopFlag",
-    "Worker",
+    "StopSignal",
     "connect",
     "send",
 ]

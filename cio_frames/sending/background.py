@@ -1,8 +1,8 @@
 """A thread with an event loop of its own, so that a run works in scripts, notebooks and `await`.
 
 When the interpreter exits, every run finishes what is under way, and what is left to do is said.
-This happens in a function of `atexit`, the last moment at which threads still run. By then executors
-take no more work, and Python 3.12 starts no more threads, so nothing here needs a new one.
+This happens in a function of `atexit`, the last moment at which threads still run. No thread and
+no executor can be started by then (from Python 3.12 on, and since 3.9), so nothing here needs one.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from typing import Any, TypeVar, TypeVarTuple
 
 from cio_frames.errors import RunError
 from cio_frames.frames import ThreadPool
-from cio_frames.sending.stop import StopFlag
+from cio_frames.sending.run_controls import StopSignal
 
 EXIT_SECONDS = 60.0
 """How long the interpreter's exit waits for requests under way."""
@@ -38,25 +38,16 @@ Given = TypeVarTuple("Given")
 Done = TypeVar("Done")
 
 
-class Worker:
+class BackgroundLoop:
     """Runs a coroutine on a thread, apart from any event loop of the caller.
 
     Waiting is done on an event, not by joining the thread: before Python 3.13 an interrupt during
     a join takes the thread for dead (cpython#90882).
 
-    Args:
-        work: Makes the coroutine, on the thread.
-        stop: The flag that the coroutine listens to.
-        name: What is worked on. A worker that is started takes over from others of that name.
-        left: Says what is left to do; nothing if all is done.
-
-    Attributes:
-        name: What is worked on.
-
     Examples:
         >>> async def work():
         ...     return 7
-        >>> worker = Worker(work, stop=StopFlag())
+        >>> worker = BackgroundLoop(work, stop=StopSignal())
         >>> worker.start()
         >>> worker.wait()
         True
@@ -68,7 +59,7 @@ class Worker:
         self,
         work: Callable[[], Coroutine[Any, Any, Any]],
         *,
-        stop: StopFlag,
+        stop: StopSignal,
         name: str = "",
         left: Callable[[], str] = lambda: "",
     ) -> None:
@@ -122,9 +113,6 @@ class Worker:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end.
-
-        Args:
-            timeout: Seconds to wait at most.
 
         Returns:
             Whether the end has come.
@@ -208,12 +196,12 @@ class _Loop(_Usual):
         super().close()
 
 
-_RUNNING: set[Worker] = set()
+_RUNNING: set[BackgroundLoop] = set()
 _LEFT: dict[str, str] = {}
 """What runs that have ended leave to do, until somebody is told by other means."""
 
 
-def _enter(worker: Worker) -> None:
+def _enter(worker: BackgroundLoop) -> None:
     """Have the exit wait for a worker."""
     _LEFT.pop(worker.name, None)
     _RUNNING.add(worker)
@@ -221,7 +209,7 @@ def _enter(worker: Worker) -> None:
     atexit.register(_exit)  # the latest goes first: before what the run needs is stopped
 
 
-def _leave(worker: Worker, *, left: str = "") -> None:
+def _leave(worker: BackgroundLoop, *, left: str = "") -> None:
     """Have the exit say what a worker left, and wait for it no longer."""
     if left:
         _LEFT[worker.name] = left
@@ -241,7 +229,7 @@ def _exit() -> None:
         _say(left)
 
 
-def _outlast(running: Iterable[Worker]) -> None:
+def _outlast(running: Iterable[BackgroundLoop]) -> None:
     """Wait for workers. The first interrupt makes them end at once, the second ends the wait."""
     began = time.monotonic()
     is_explained = is_interrupted = False

@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 
 from cio_frames.config import Credentials, SecretKey, base_url, credentials, variable
 from cio_frames.errors import ConfigError, MissingKeyError
-from cio_frames.sending.answers import Answer, Request
-from cio_frames.sending.http import ATTEMPT_SECONDS, Transport, Wire
+from cio_frames.sending.http import ATTEMPT_SECONDS, Request, Response, Transport, TransportConfig
 from cio_frames.spec import APIS, CALLS, LIMITS, SENDABLE_APIS, Api, Region
 
 RATE = 200.0
@@ -45,14 +44,14 @@ class Client:
     gzip: bool = True
     rate: float | None = RATE
     concurrency: int = CONCURRENCY
-    _wire: Wire = field(repr=False)
+    _wire: TransportConfig = field(repr=False)
     _credentials: Credentials = field(repr=False)
 
     def session(self, *, monotonic: Callable[[], float] = time.monotonic) -> Transport:
         """Return a transport for one event loop; its connections live in its `async with`."""
         return Transport(self._wire, monotonic=monotonic)
 
-    async def post(self, batch_request: Request) -> Answer:
+    async def post(self, batch_request: Request) -> Response:
         """Send one request over a connection of its own."""
         async with self.session() as transport:
             return await transport.post(batch_request)
@@ -145,7 +144,7 @@ def connect(
         raise ConfigError(f"rate={rate} is not a number of requests per second; None lifts it.")
     if keys.write_key is None and keys.track_api_key is None:
         raise MissingKeyError("write_key", variable="CIO_WRITE_KEY")
-    wire = Wire(
+    wire = TransportConfig(
         bases=bases,
         basic=_basic_of(keys),
         loopback=loopback,

@@ -1,9 +1,14 @@
-"""The facts of a run, in the order in which they happen. Listeners decide what to do with them."""
+"""The facts of a run, in the order in which they happen. Listeners decide what to do with them.
+
+The facts about a batch are also what the journal of a record holds. There `batch` is the place of
+the messages in what was planned; on the way to the listeners it is the messages themselves.
+"""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Generic, Literal, TypeVar
+
+import msgspec
 
 from cio_frames.payloads.batches import Batch, Segment
 
@@ -20,23 +25,27 @@ State = Literal[
 """What became of a row."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunStarted:
+Messages = TypeVar("Messages")
+
+
+class _Fact(msgspec.Struct, frozen=True, omit_defaults=True, tag=True, tag_field="k"):
+    """What all facts have in common: how they are written down."""
+
+
+class RunStarted(_Fact, frozen=True, kw_only=True):
     """A run begins."""
 
     run_id: str
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentPlanned:
+class SegmentPlanned(_Fact, frozen=True, kw_only=True):
     """What would be sent of a slice of rows is decided; nothing of it has been sent yet."""
 
     segment: Segment
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchAttempted:
+class BatchAttempted(_Fact, Generic[Messages], frozen=True, kw_only=True):
     """A request is about to leave. It does not leave before every listener has returned.
 
     Attributes:
@@ -45,13 +54,12 @@ class BatchAttempted:
         at: When.
     """
 
-    batch: Batch
+    batch: Messages
     attempt: int
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchRetried:
+class BatchRetried(_Fact, Generic[Messages], frozen=True, kw_only=True):
     """The same bytes will be sent again.
 
     Attributes:
@@ -63,24 +71,22 @@ class BatchRetried:
         in_doubt: Whether the failed attempt may have been applied.
     """
 
-    batch: Batch
+    batch: Messages
     attempt: int
     after_s: float
-    status: int | None
-    code: str
-    in_doubt: bool
+    status: int | None = None
+    code: str = ""
+    in_doubt: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchSplit:
+class BatchSplit(_Fact, Generic[Messages], frozen=True, kw_only=True):
     """A refused batch is searched for the messages at fault, first part first."""
 
-    batch: Batch
-    into: tuple[Batch, Batch]
+    batch: Messages
+    into: tuple[Messages, Messages]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchFinished:
+class BatchFinished(_Fact, Generic[Messages], frozen=True, kw_only=True):
     """What became of all rows of `batch`. Each planned row is finished exactly once.
 
     Attributes:
@@ -95,27 +101,25 @@ class BatchFinished:
         at: When.
     """
 
-    batch: Batch
+    batch: Messages
     state: State
     attempts: int
-    status: int | None
-    code: str
-    error: str
-    in_doubt: bool
+    status: int | None = None
+    code: str = ""
+    error: str = ""
+    in_doubt: bool = False
     elapsed_s: float
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paused:
+class Paused(_Fact, frozen=True, kw_only=True):
     """No request leaves for some seconds."""
 
     seconds: float
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClockSkewed:
+class ClockSkewed(_Fact, frozen=True, kw_only=True):
     """This machine's clock differs from the host's. Told once in a run.
 
     Attributes:
@@ -135,8 +139,7 @@ class ClockSkewed:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StateRepeated:
+class StateRepeated(_Fact, frozen=True, kw_only=True):
     """People and groups that an earlier run left in doubt were sent again. Told once in a run.
 
     Attributes:
@@ -157,33 +160,33 @@ class StateRepeated:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunStopped:
+class RunStopped(_Fact, frozen=True, kw_only=True):
     """No further request is started. What was not sent stays pending.
 
     Attributes:
         code: Why, as a code.
         reason: Why, in a sentence that says what to do.
+        at: When.
     """
 
     code: str
     reason: str
+    at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFinished:
+class RunFinished(_Fact, frozen=True, kw_only=True):
     """A run is over and nothing of it is under way any more."""
 
     at: datetime
 
 
+BatchFact = BatchAttempted[Batch] | BatchRetried[Batch] | BatchSplit[Batch] | BatchFinished[Batch]
+"""What happens to a batch or to a part of one."""
+
 Fact = (
     RunStarted
     | SegmentPlanned
-    | BatchAttempted
-    | BatchRetried
-    | BatchSplit
-    | BatchFinished
+    | BatchFact
     | Paused
     | ClockSkewed
     | StateRepeated

@@ -9,24 +9,112 @@ import asyncio
 import gzip
 import json
 import os
+import re
 import socket
 import ssl
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from cio_frames.frames import ThreadPool
-from cio_frames.sending.answers import Answer, Request, Trouble, problem, scrub
 from cio_frames.spec import APIS
 
 if TYPE_CHECKING:
     import httpx
+
+ERROR_CHARACTERS = 300
+"""How much of a server's words is kept."""
+
+NetworkError = Literal[
+    "", "CONNECT", "UNKNOWN_HOST", "TLS", "PROXY", "POOL", "TIMEOUT", "RESET", "PROTOCOL"
+]
+"""Why there is no answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One POST."""
+
+    api: str
+    path: str
+    body: bytes = field(repr=False)
+    plain: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """What came back for a request."""
+
+    kind: Literal["answer", "never-sent", "no-answer"]
+    status: int | None = None
+    json: Any = field(default=None, repr=False)
+    retry_after: str | None = None
+    date: str | None = None
+    error: str = ""
+    trouble: NetworkError = ""
+    compressed: bool = False
+    elapsed_s: float = 0.0
+
+
+def error_text(body: Any) -> str:
+    """Return what an error body says, whichever of the known shapes it has.
+
+    Source: API facts 1.4 and C3. Known are `meta.error`, `meta.errors`, and a list `errors`
+    of texts or of objects with `reason`, `field` and `message`.
+
+    Examples:
+        >>> error_text({"meta": {"errors": ["name cannot be blank"]}})
+        'name cannot be blank'
+        >>> error_text({"errors": [{"reason": "invalid", "field": "id", "message": "too long"}]})
+        'invalid id: too long'
+        >>> error_text({})
+        ''
+    """
+    if not isinstance(body, Mapping):
+        return ""
+    meta = body.get("meta")
+    sources = (meta, body) if isinstance(meta, Mapping) else (body,)
+    found = [text for part in sources for key in ("error", "errors") for text in _texts(part, key)]
+    return "; ".join(found)
+
+
+def _texts(part: Mapping[str, Any], key: str) -> list[str]:
+    value = part.get(key)
+    items = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    return [text for item in items if (text := _text(item))]
+
+
+def _text(item: Any) -> str:
+    if isinstance(item, Mapping):
+        subject = " ".join(str(item[key]) for key in ("reason", "field") if item.get(key))
+        return ": ".join(part for part in (subject, str(item.get("message") or "")) if part)
+    return item.strip() if isinstance(item, str) else ""
+
+
+_SCRUBBED_CHARACTERS = 4096  # bounds the work; far more than is kept
+_ADDRESS = re.compile(r"[^\s@<>\"'=&,;:]{1,64}(?:@|%40)[^\s@<>\"'&,;:]{1,255}", re.IGNORECASE)
+_UNSEEN = re.compile(r"[\x00-\x20\x7f-\x9f\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]+")
+
+
+def redact(text: str, *, secrets: Iterable[str] = ()) -> str:
+    r"""Return a server's words without keys, e-mail addresses and control characters.
+
+    Examples:
+        >>> redact("no person ann@example.com\n for key k1", secrets=["k1"])
+        'no person [email] for key ***'
+    """
+    kept = text[:_SCRUBBED_CHARACTERS]
+    for secret in secrets:
+        kept = kept.replace(secret, "***")
+    kept = _UNSEEN.sub(" ", _ADDRESS.sub("[email]", kept)).strip()
+    return kept if len(kept) <= ERROR_CHARACTERS else kept[: ERROR_CHARACTERS - 1] + "…"
+
 
 ANSWER_BYTES = 64 * 1024
 """How much of an answer is read."""
@@ -40,18 +128,8 @@ _PLAIN_BYTES = 1_200  # compressing less than a packet saves nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wire:
-    """How requests travel.
-
-    Attributes:
-        bases: Start of the address, per surface.
-        basic: Gives user name and password of a surface, at the moment of sending.
-        loopback: Whether the host is this machine; proxies are then left aside.
-        strict: Whether the host is asked to check what it gets.
-        gzip: Whether bodies are compressed where the surface is known to take it.
-        attempt_s: Total seconds of one attempt.
-        transport: A transport of httpx or httpx2 that takes the place of the network.
-    """
+class TransportConfig:
+    """How requests travel."""
 
     bases: Mapping[str, str]
     basic: Callable[[str], tuple[str, str]] = field(repr=False)
@@ -63,14 +141,11 @@ class Wire:
 
 
 class Transport:
-    """Posts requests over connections that are kept open until the `async with` ends.
+    """Posts requests over connections that are kept open until the `async with` ends."""
 
-    Args:
-        wire: How requests travel.
-        monotonic: Measures how long an attempt took.
-    """
-
-    def __init__(self, wire: Wire, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, wire: TransportConfig, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._wire = wire
         self._monotonic = monotonic
         self._library = _library(wire.transport)
@@ -97,7 +172,7 @@ class Transport:
             self._client = None
         self._packers.close()
 
-    async def post(self, request: Request) -> Answer:
+    async def post(self, request: Request) -> Response:
         """Send one request and return what came of it. Trouble of the network never raises."""
         started = self._monotonic()
         compressed = self._wire.gzip and _compressible(request)
@@ -114,7 +189,7 @@ class Transport:
             raise error.with_traceback(None) from None
         else:
             parts = self._read(seen, request=request)
-        return Answer(**parts, compressed=compressed, elapsed_s=self._monotonic() - started)
+        return Response(**parts, compressed=compressed, elapsed_s=self._monotonic() - started)
 
     async def _exchange(
         self, request: Request, *, body: bytes, headers: "httpx.Headers", seen: dict[str, Any]
@@ -187,7 +262,7 @@ class Transport:
             "kind": "no-answer" if sent else "never-sent",
             "status": status,
             "trouble": trouble,
-            "error": self._scrub(f"{type(error).__name__}: {error}", request=request),
+            "error": self._redact(f"{type(error).__name__}: {error}", request=request),
         }
 
     def _read(self, seen: dict[str, Any], *, request: Request) -> dict[str, Any]:
@@ -199,22 +274,22 @@ class Transport:
         elif content:
             try:
                 body = json.loads(content)
-                words = problem(body)
+                words = error_text(body)
             except (ValueError, RecursionError):
                 words = content[:4096].decode("utf-8", "replace")
         return {
             **seen,
             "kind": "answer",
             "json": body,
-            "error": self._scrub(words, request=request),
+            "error": self._redact(words, request=request),
         }
 
-    def _scrub(self, words: str, *, request: Request) -> str:
+    def _redact(self, words: str, *, request: Request) -> str:
         if not words:
             return ""
         user, password = self._wire.basic(request.api)
         secrets = (password, user, _token(user, password))
-        return scrub(words, secrets=[secret for secret in secrets if secret])
+        return redact(words, secrets=[secret for secret in secrets if secret])
 
 
 def _token(user: str, password: str) -> str:
@@ -253,11 +328,11 @@ def _compressible(request: Request) -> bool:
     return APIS[request.api].gzip and not request.plain and len(request.body) >= _PLAIN_BYTES
 
 
-def _trouble(error: Exception, library: ModuleType) -> tuple[Trouble, bool]:
+def _trouble(error: Exception, library: ModuleType) -> tuple[NetworkError, bool]:
     """Return what went wrong and whether the host may have got the request."""
     if isinstance(error, library.ConnectError):
         return _connect_trouble(error), False
-    rows: tuple[tuple[Any, Trouble, bool], ...] = (
+    rows: tuple[tuple[Any, NetworkError, bool], ...] = (
         (library.ConnectTimeout, "CONNECT", False),
         (library.PoolTimeout, "POOL", False),
         (library.ProxyError, "PROXY", False),
@@ -270,7 +345,7 @@ def _trouble(error: Exception, library: ModuleType) -> tuple[Trouble, bool]:
     return "PROTOCOL", True
 
 
-def _connect_trouble(error: BaseException) -> Trouble:
+def _connect_trouble(error: BaseException) -> NetworkError:
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLError):
             return "TLS"

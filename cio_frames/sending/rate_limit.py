@@ -1,6 +1,19 @@
-"""How fast and how much at once: small machines that know numbers and a clock, and never wait."""
+"""How fast and how much at once: small machines that know numbers and a clock, and what waits."""
 
+import asyncio
 import math
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cio_frames.sending.client import Client
+from cio_frames.sending.clock import Clock, skew
+from cio_frames.sending.events import ClockSkewed, Listener, Paused
+from cio_frames.sending.http import Response
+from cio_frames.sending.retry_policy import Decision, Delivered, Retry, Split, Unverified
+from cio_frames.sending.run_controls import PaceControl
+from cio_frames.spec import SENDABLE_APIS
 
 _ROUNDING = 1e-9
 """Shares of a number up to which two are equal: how sums of floats are rounded depends on the version
@@ -8,13 +21,7 @@ of Python, and nothing may be decided by it."""
 
 
 class TokenBucket:
-    """Lets a number of requests a second through, and fewer after the host pushed back.
-
-    Args:
-        rate: Requests per second; None lets everything through that is not paused.
-        now: The present, on a monotonic clock.
-        burst: How many may leave at once after a quiet time.
-    """
+    """Lets a number of requests a second through, and fewer after the host pushed back."""
 
     def __init__(self, rate: float | None, *, now: float, burst: int = 10) -> None:
         self.rate = rate
@@ -70,14 +77,11 @@ class TokenBucket:
         self._changed_at = now
 
 
-class Concurrency:
+class AdaptiveConcurrency:
     """Finds how many requests at once the host takes: one more while it is quick, fewer when not.
 
     The constants are those of Vector's adaptive concurrency, with a gentler cut for push backs.
 
-    Args:
-        most: Never more than this.
-        start: How many to start with.
     """
 
     _SMOOTHING = 0.4
@@ -139,16 +143,8 @@ class Concurrency:
         self._cut_in_window = False
 
 
-class Breaker:
-    """Keeps retries to a share of the successes; when that is spent, one try at a time.
-
-    Args:
-        now: The present, on a monotonic clock.
-        share: Retries earned by each success.
-        floor_per_s: Retries earned by each second.
-        most: How many can be saved up.
-        closes_after: Successes in a row that end the emergency.
-    """
+class RetryBudget:
+    """Keeps retries to a share of the successes; when that is spent, one try at a time."""
 
     def __init__(
         self,
@@ -197,3 +193,191 @@ class Breaker:
         elapsed = max(0.0, now - self._counted_at)
         self._saved = min(self._most, self._saved + elapsed * self._floor_per_s)
         self._counted_at = now
+
+
+THROTTLED = 429
+
+
+@dataclass(slots=True, kw_only=True)
+class ApiState:
+    """What was learned about one surface in this run."""
+
+    bucket: TokenBucket
+    concurrency: AdaptiveConcurrency
+    verified: bool = False
+    gzip: Literal["unproven", "proven", "refused"] = "unproven"
+
+    @property
+    def limit(self) -> int:
+        """How many batches may be under way now."""
+        return self.concurrency.limit if self.verified else 1
+
+
+class Throttle:
+    """The pace of a run."""
+
+    def __init__(
+        self, client: Client, *, clock: Clock, tell: Listener, control: PaceControl | None = None
+    ) -> None:
+        now = clock.monotonic()
+        self.ending: asyncio.Event = asyncio.Event()
+        self._clock = clock
+        self._tell = tell
+        self._client = client
+        self._control = control or PaceControl()
+        self._wanted: float | None = None
+        self._breaker = RetryBudget(now=now)
+        self._probe = asyncio.Lock()
+        self._under_way = 0
+        self._compared = False
+        self._held_up = 0  # requests that wait for the end of a pause
+        self._pause_began = self._paused_s = 0.0
+        self._api_states = {
+            api: ApiState(
+                bucket=TokenBucket(client.request_rate(api), now=now),
+                concurrency=AdaptiveConcurrency(most=client.concurrency),
+            )
+            for api in (row.name for row in SENDABLE_APIS)
+        }
+
+    def api_state(self, api: str) -> ApiState:
+        """Return what was learned about a surface."""
+        return self._api_states[api]
+
+    @property
+    def running_s(self) -> float:
+        """The time, which stands still while the user's pause holds requests up."""
+        now = self._clock.monotonic()
+        return now - self._paused_s - (now - self._pause_began if self._held_up else 0.0)
+
+    async def sleep(self, seconds: float | None, *, change: asyncio.Event | None = None) -> bool:
+        """Wait (None: without an end), or return early when the run ends or `change` is set.
+
+        Returns:
+            Whether the run goes on.
+        """
+        if self.ending.is_set() or (seconds is not None and seconds <= 0):
+            return not self.ending.is_set()
+        waiting: list[asyncio.Task[Any]] = [asyncio.create_task(self.ending.wait())]
+        if seconds is not None:
+            waiting.append(asyncio.create_task(self._clock.sleep(seconds)))
+        if change is not None:
+            waiting.append(asyncio.create_task(change.wait()))
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+        return not self.ending.is_set()
+
+    @asynccontextmanager
+    async def acquire(self, api: str, *, after_s: float) -> AsyncIterator[bool]:
+        """Wait for the leave of one request, which is sent inside the `async with`."""
+        async with self._probe if self._breaker.is_open else nullcontext():
+            if not await self._may_leave(api, after_s=after_s):
+                yield False
+                return
+            self._under_way += 1
+            self._api_states[api].concurrency.left(self._under_way)
+            try:
+                yield True
+            finally:
+                self._under_way -= 1
+
+    async def _may_leave(self, api: str, *, after_s: float) -> bool:
+        going = await self.sleep(after_s)
+        while going:
+            with self._changes() as change:
+                self._follow()
+                if self._control.paused:
+                    going = await self._pause_over(change)
+                elif wait_s := self._api_states[api].bucket.take(self._clock.monotonic()):
+                    going = await self.sleep(wait_s, change=change)
+                else:
+                    return True
+        return False
+
+    @contextmanager
+    def _changes(self) -> Iterator[asyncio.Event]:
+        """Give an event that is set when the user asks for another pace."""
+        change = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def asked() -> None:
+            loop.call_soon_threadsafe(change.set)
+
+        self._control.watch(asked)
+        try:
+            yield change
+        finally:
+            self._control.unwatch(asked)
+
+    async def _pause_over(self, change: asyncio.Event) -> bool:
+        """Wait for the end of the user's pause. Returns whether the run goes on."""
+        if not self._held_up:
+            self._pause_began = self._clock.monotonic()
+        self._held_up += 1
+        going = True
+        try:
+            while going and self._control.paused:
+                change.clear()
+                going = await self.sleep(None, change=change)
+        finally:
+            self._held_up -= 1
+            if not self._held_up:
+                self._paused_s += self._clock.monotonic() - self._pause_began
+        return going
+
+    def _follow(self) -> None:
+        """Take over the rate that the user wants, when it has changed."""
+        wanted = self._control.rate
+        if wanted == self._wanted:
+            return
+        self._wanted = wanted
+        for api, api_state in self._api_states.items():
+            rates = (self._client.request_rate(api), wanted)
+            api_state.bucket.limit(
+                min((rate for rate in rates if rate is not None), default=None),
+                now=self._clock.monotonic(),
+            )
+
+    def record(self, api: str, *, answer: Response, decision: Decision) -> None:
+        """Adapt the pace to an answer and to what was decided on it."""
+        now = self._clock.monotonic()
+        api_state = self._api_states[api]
+        match decision:
+            case Retry():
+                self._failed(api_state, answer=answer, retry=decision, now=now)
+            case Split(in_doubt=True):
+                api_state.concurrency.pushed_back(now)
+            case Delivered() | Unverified():
+                api_state.verified = True
+                self._compare(answer)
+                api_state.bucket.speed_up(now)
+                self._breaker.succeeded(now)
+                if answer.compressed:
+                    api_state.gzip = "proven"
+        if answer.kind == "answer" and not isinstance(decision, Retry):
+            api_state.concurrency.answered(answer.elapsed_s, now=now)
+
+    def _compare(self, answer: Response) -> None:
+        """Tell, once, when this machine's clock is far from the host's."""
+        if self._compared or answer.date is None:
+            return
+        if ahead_s := skew(answer.date, now=self._clock.now()):
+            self._compared = True
+            self._tell(ClockSkewed(ahead_s=ahead_s))
+
+    def _failed(self, api_state: ApiState, *, answer: Response, retry: Retry, now: float) -> None:
+        if retry.slow_down:
+            api_state.concurrency.pushed_back(now)
+        if answer.status == THROTTLED:
+            api_state.bucket.slow_down(now)
+        if retry.pause_s:
+            for each in self._api_states.values():
+                each.bucket.pause(retry.pause_s, now=now)
+            self._tell(Paused(seconds=retry.pause_s, why="Customer.io asks to wait."))
+        if self._breaker.failed(now):
+            api_state.concurrency.restart()
+            self._tell(Paused(seconds=retry.after_s, why="Too many failures: one try at a time."))

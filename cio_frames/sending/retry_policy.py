@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from cio_frames.sending.answers import Answer
 from cio_frames.sending.clock import header_instant
+from cio_frames.sending.http import Response
 from cio_frames.spec import CALLS
 
 
@@ -89,7 +89,7 @@ Decision = Delivered | Unverified | Rejected | Split | Retry | InDoubt | Stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class RetryLimits:
     """How long a run waits for better times.
 
     Attributes:
@@ -102,7 +102,7 @@ class Patience:
     """
 
     outage_s: float = 1_800.0
-    garbage: int = 4
+    invalid_responses: int = 4
     setup: int = 3
     unreached: int = 6
     timeouts: int = 2
@@ -110,7 +110,7 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class History:
+class AttemptHistory:
     """What is known of the attempts so far.
 
     Attributes:
@@ -126,11 +126,11 @@ class History:
     verified: bool = True
 
 
-Then = Literal["refuse", "split", "retry", "doubt", "stop"]
+Action = Literal["refuse", "split", "retry", "doubt", "stop"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StatusRow:
+class StatusRule:
     """What an HTTP status leads to. The first row that covers a status holds.
 
     Attributes:
@@ -144,27 +144,27 @@ class StatusRow:
 
     first: int
     last: int
-    then: Then
+    then: Action
     code: str
     reason: str
 
 
 # fmt: off
 STATUS_ROWS = (
-    StatusRow(first=300, last=399, then="stop",   code="REDIRECTED",        reason='The host sends requests elsewhere. That usually means the account is in the other region: connect with region="eu" or region="us".'),
-    StatusRow(first=400, last=400, then="refuse", code="REFUSED",           reason="Customer.io refuses the message."),
-    StatusRow(first=422, last=422, then="refuse", code="REFUSED",           reason="Customer.io refuses the message."),
-    StatusRow(first=401, last=401, then="stop",   code="UNAUTHORIZED",      reason="The key is not accepted. Check the key and the region, then resume."),
-    StatusRow(first=403, last=403, then="stop",   code="FORBIDDEN",         reason="The key may not do this. Check the key's source and workspace, then resume."),
-    StatusRow(first=404, last=405, then="stop",   code="WRONG_PATH",        reason="The host does not know this path. Check the endpoint and any proxy."),
-    StatusRow(first=410, last=410, then="stop",   code="WRONG_PATH",        reason="The host does not know this path any more."),
-    StatusRow(first=408, last=408, then="retry",  code="HTTP_408",          reason="The host waited too long for the request."),
-    StatusRow(first=413, last=413, then="split",  code="TOO_LARGE",         reason="The host takes less at once than was sent."),
-    StatusRow(first=429, last=429, then="retry",  code="THROTTLED",         reason="Too many requests."),
-    StatusRow(first=501, last=501, then="stop",   code="NOT_SUPPORTED",     reason="The host does not support this. Check the endpoint and any proxy."),
-    StatusRow(first=505, last=505, then="stop",   code="NOT_SUPPORTED",     reason="The host does not support this. Check the endpoint and any proxy."),
-    StatusRow(first=500, last=599, then="doubt",  code="SERVER_ERROR",      reason="The host failed."),
-    StatusRow(first=100, last=999, then="stop",   code="UNEXPECTED_STATUS", reason="The host answers in a way that Customer.io does not. Check the endpoint and any proxy."),
+    StatusRule(first=300, last=399, then="stop",   code="REDIRECTED",        reason='The host sends requests elsewhere. That usually means the account is in the other region: connect with region="eu" or region="us".'),
+    StatusRule(first=400, last=400, then="refuse", code="REFUSED",           reason="Customer.io refuses the message."),
+    StatusRule(first=422, last=422, then="refuse", code="REFUSED",           reason="Customer.io refuses the message."),
+    StatusRule(first=401, last=401, then="stop",   code="UNAUTHORIZED",      reason="The key is not accepted. Check the key and the region, then resume."),
+    StatusRule(first=403, last=403, then="stop",   code="FORBIDDEN",         reason="The key may not do this. Check the key's source and workspace, then resume."),
+    StatusRule(first=404, last=405, then="stop",   code="WRONG_PATH",        reason="The host does not know this path. Check the endpoint and any proxy."),
+    StatusRule(first=410, last=410, then="stop",   code="WRONG_PATH",        reason="The host does not know this path any more."),
+    StatusRule(first=408, last=408, then="retry",  code="HTTP_408",          reason="The host waited too long for the request."),
+    StatusRule(first=413, last=413, then="split",  code="TOO_LARGE",         reason="The host takes less at once than was sent."),
+    StatusRule(first=429, last=429, then="retry",  code="THROTTLED",         reason="Too many requests."),
+    StatusRule(first=501, last=501, then="stop",   code="NOT_SUPPORTED",     reason="The host does not support this. Check the endpoint and any proxy."),
+    StatusRule(first=505, last=505, then="stop",   code="NOT_SUPPORTED",     reason="The host does not support this. Check the endpoint and any proxy."),
+    StatusRule(first=500, last=599, then="doubt",  code="SERVER_ERROR",      reason="The host failed."),
+    StatusRule(first=100, last=999, then="stop",   code="UNEXPECTED_STATUS", reason="The host answers in a way that Customer.io does not. Check the endpoint and any proxy."),
 )
 # fmt: on
 
@@ -172,13 +172,13 @@ _OVERLOADED = frozenset({429, 503})
 
 
 def decide(
-    answer: Answer,
+    answer: Response,
     *,
     call: str,
     size: int,
     strict: bool,
-    history: History,
-    patience: Patience,
+    history: AttemptHistory,
+    retry_limits: RetryLimits,
     chance: Callable[[], float] = random.random,
 ) -> Decision:
     """Decide what follows an answer.
@@ -189,7 +189,7 @@ def decide(
         size: How many messages the request had.
         strict: Whether the host was asked to check them.
         history: What is known of the attempts so far.
-        patience: How long to wait for better times.
+        retry_limits: How long to wait for better times.
         chance: A number from 0 up to 1, for the length of a wait.
 
     Returns:
@@ -197,15 +197,17 @@ def decide(
         sent again.
     """
     form = not CALLS[call].api.deduplicates
-    wait_s = backoff(history.attempt, patience=patience, chance=chance)
+    wait_s = backoff(history.attempt, retry_limits=retry_limits, chance=chance)
     match answer.kind:
         case "never-sent":
-            decision = _never_sent(answer, history=history, patience=patience, wait_s=wait_s)
+            decision = _never_sent(
+                answer, history=history, retry_limits=retry_limits, wait_s=wait_s
+            )
         case "no-answer":
-            halve = size > 1 and history.repeats >= patience.timeouts
+            halve = size > 1 and history.repeats >= retry_limits.timeouts
             decision = _no_answer(answer, halve=halve, wait_s=wait_s)
         case "answer" if 200 <= (answer.status or 0) < 300:  # noqa: PLR2004
-            last = form or history.repeats >= patience.garbage
+            last = form or history.repeats >= retry_limits.invalid_responses
             decision = _succeeded(
                 answer, size=size, strict=strict, form=form, last=last, wait_s=wait_s
             )
@@ -213,7 +215,7 @@ def decide(
             decision = _failed(answer, size=size, wait_s=wait_s)
     if form and isinstance(decision, Retry | Split) and decision.in_doubt:
         return InDoubt(code=decision.code, error=answer.error)
-    if isinstance(decision, Retry) and history.outage_s > patience.outage_s:
+    if isinstance(decision, Retry) and history.outage_s > retry_limits.outage_s:
         return _outage(decision, outage_s=history.outage_s)
     return decision
 
@@ -237,16 +239,18 @@ _UNREACHABLE = (
 )
 
 
-def _never_sent(answer: Answer, *, history: History, patience: Patience, wait_s: float) -> Decision:
+def _never_sent(
+    answer: Response, *, history: AttemptHistory, retry_limits: RetryLimits, wait_s: float
+) -> Decision:
     reason = _SETUP.get(answer.trouble)
-    if reason and history.repeats >= patience.setup:
+    if reason and history.repeats >= retry_limits.setup:
         return Stop(code=answer.trouble, reason=reason)
-    if not history.verified and history.repeats >= patience.unreached:
+    if not history.verified and history.repeats >= retry_limits.unreached:
         return Stop(code="UNREACHABLE", reason=_UNREACHABLE)
     return Retry(after_s=wait_s, code=answer.trouble, in_doubt=False)
 
 
-def _no_answer(answer: Answer, *, halve: bool, wait_s: float) -> Decision:
+def _no_answer(answer: Response, *, halve: bool, wait_s: float) -> Decision:
     slow = answer.trouble == "TIMEOUT"
     if slow and halve:
         return Split(code="TIMEOUT", too_large=True, in_doubt=True)
@@ -254,7 +258,7 @@ def _no_answer(answer: Answer, *, halve: bool, wait_s: float) -> Decision:
 
 
 def _succeeded(
-    answer: Answer, *, size: int, strict: bool, form: bool, last: bool, wait_s: float
+    answer: Response, *, size: int, strict: bool, form: bool, last: bool, wait_s: float
 ) -> Decision:
     """Decide on a 2xx. It counts only if the body is one that Customer.io sends."""
     if isinstance(answer.json, Mapping) and answer.error:
@@ -272,7 +276,7 @@ def _succeeded(
     )
 
 
-def _failed(answer: Answer, *, size: int, wait_s: float) -> Decision:
+def _failed(answer: Response, *, size: int, wait_s: float) -> Decision:
     status = answer.status or 0
     row = next((row for row in STATUS_ROWS if row.first <= status <= row.last), STATUS_ROWS[-1])
     match row.then:
@@ -289,13 +293,13 @@ def _failed(answer: Answer, *, size: int, wait_s: float) -> Decision:
             return Stop(code=row.code, reason=f"HTTP {status}. {row.reason}{said}")
 
 
-def _refused(answer: Answer, *, code: str, size: int) -> Decision:
+def _refused(answer: Response, *, code: str, size: int) -> Decision:
     if size > 1:
         return Split(code=code, too_large=False)
     return Rejected(code=code, error=answer.error)
 
 
-def _again(answer: Answer, row: StatusRow, *, wait_s: float) -> Retry:
+def _again(answer: Response, row: StatusRule, *, wait_s: float) -> Retry:
     pause_s = retry_after(answer.retry_after, date=answer.date) or 0.0
     return Retry(
         after_s=pause_s or wait_s,
@@ -306,10 +310,10 @@ def _again(answer: Answer, row: StatusRow, *, wait_s: float) -> Retry:
     )
 
 
-def backoff(attempt: int, *, patience: Patience, chance: Callable[[], float]) -> float:
+def backoff(attempt: int, *, retry_limits: RetryLimits, chance: Callable[[], float]) -> float:
     """Return the seconds to wait after the `attempt`-th try: full jitter under a doubling cap."""
     doublings = min(attempt - 1, 20)
-    return chance() * min(patience.backoff_s, 0.5 * 2.0**doublings)
+    return chance() * min(retry_limits.backoff_s, 0.5 * 2.0**doublings)
 
 
 RETRY_AFTER_SECONDS = 300.0

@@ -1,7 +1,7 @@
 """Send segments: pull them, start their batches in an order that can be kept, and end cleanly."""
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
@@ -10,22 +10,123 @@ from types import MappingProxyType
 import polars as pl
 
 from cio_frames.errors import engine_errors
+from cio_frames.frames import ThreadPool
 from cio_frames.payloads.batches import Batch, Segment
+from cio_frames.sending.batch_progress import BatchProgress
+from cio_frames.sending.blocking import BlockedPeople, BlockingRow
 from cio_frames.sending.client import Client
 from cio_frames.sending.clock import Clock
-from cio_frames.sending.control import Control
-from cio_frames.sending.delivery import Delivery
+from cio_frames.sending.delivery import AbortRules, Delivery
 from cio_frames.sending.events import Fact, Listener, RunStopped, SegmentPlanned
-from cio_frames.sending.flow import Flow
-from cio_frames.sending.guard import Guard
-from cio_frames.sending.hold import Hold, Refusal
 from cio_frames.sending.http import Transport
-from cio_frames.sending.lanes import Lanes
-from cio_frames.sending.load import Load
-from cio_frames.sending.retry_policy import Patience, Stop
-from cio_frames.sending.stop import ASKED, StopFlag
-from cio_frames.sending.supply import Supply
+from cio_frames.sending.rate_limit import Throttle
+from cio_frames.sending.retry_policy import RetryLimits, Stop
+from cio_frames.sending.run_controls import ASKED, PaceControl, StopSignal
 from cio_frames.spec import CALLS
+
+
+class Lanes:
+    """Keeps the order of open batches.
+
+    A batch may start when every earlier open batch leaves its lanes alone. A batch of another
+    plan waits until all of the plan before are finished.
+
+    Examples:
+        >>> lanes = Lanes()
+        >>> lanes.ready() is None
+        True
+    """
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[int, tuple[Batch, int]] = OrderedDict()
+        self._under_way: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def waiting(self) -> int:
+        """How many open batches have not been started."""
+        return len(self._open) - len(self._under_way)
+
+    @property
+    def head(self) -> Batch | None:
+        """The earliest open batch."""
+        return next((batch for batch, _ in self._open.values()), None)
+
+    def add(self, batch: Batch) -> None:
+        """Put a batch behind all others."""
+        first, last = batch.lanes
+        self._open[id(batch)] = batch, (1 << last + 1) - (1 << first)
+
+    def ready(self) -> Batch | None:
+        """Return the earliest batch that may start now, and take it as started."""
+        taken, plan = 0, None
+        for key, (batch, lanes) in self._open.items():
+            if plan is None:
+                plan = batch.plan
+            if batch.plan != plan:
+                return None
+            if key not in self._under_way and not lanes & taken:
+                self._under_way.add(key)
+                return batch
+            taken |= lanes
+        return None
+
+    def done(self, batch: Batch) -> None:
+        """Let go of a finished batch."""
+        del self._open[id(batch)]
+        self._under_way.discard(id(batch))
+
+    def unstarted(self) -> Iterator[Batch]:
+        """Yield the batches that have not been started, in order."""
+        return (batch for key, (batch, _) in self._open.items() if key not in self._under_way)
+
+
+class SegmentPrefetch:
+    """Plans segments one by one, in a thread, when it is asked to."""
+
+    def __init__(self, segments: Iterator[Segment], *, wake: asyncio.Event) -> None:
+        self._segments = segments
+        self._wake = wake
+        self._planners = ThreadPool(1)
+        self._planned: asyncio.Future[Segment | None] | None = None
+        self._exhausted = False
+
+    @property
+    def is_requested(self) -> bool:
+        """Whether a segment is being planned, or waits to be taken."""
+        return self._planned is not None
+
+    def request(self) -> None:
+        """Have the next segment planned, if there may be one."""
+        if self._planned is None and not self._exhausted:
+            planning = self._planners.start(next, self._segments, None)
+            self._planned = asyncio.wrap_future(planning)
+            self._planned.add_done_callback(lambda _: self._wake.set())
+
+    def pop(self) -> Segment | None:
+        """Return the segment that was asked for, None if there is none, or none yet.
+
+        Raises:
+            Exception: What planning it raises.
+        """
+        if self._planned is None or not self._planned.done():
+            return None
+        planned, self._planned = self._planned, None
+        segment = planned.result()
+        self._exhausted = segment is None
+        return segment
+
+    async def close(self) -> None:
+        """Wait for the segment that is being planned, and leave it."""
+        try:
+            if self._planned is not None:
+                await asyncio.wait({self._planned})
+                self._planned.exception()
+        finally:
+            self._planners.close()
+
 
 AHEAD = 1
 """How many segments are planned before their turn. More would only fill the memory."""
@@ -42,53 +143,42 @@ async def send(
     *,
     client: Client,
     tell: Listener,
-    stop: StopFlag,
-    control: Control | None = None,
+    stop: StopSignal,
+    control: PaceControl | None = None,
     clock: Clock | None = None,
-    patience: Patience | None = None,
-    held: Mapping[int, Refusal] = MappingProxyType({}),
+    retry_limits: RetryLimits | None = None,
+    held: Mapping[int, BlockingRow] = MappingProxyType({}),
 ) -> None:
     """Send segments, and tell the facts until every planned row has its end.
 
     It tells everything from `SegmentPlanned` to `RunStopped`; the start and the finish of the run
     are its caller's to tell. When it returns, no request, task or thread of its own is left.
 
-    Args:
-        segments: The segments, planned one by one in a thread as they are needed.
-        client: Where to send.
-        tell: Gets every fact. If it raises, nothing more is sent and the error is passed on.
-        stop: Asks to end early.
-        control: Asks to pause, to go on, or for another rate.
-        clock: Time and chance.
-        patience: How long to wait for better times.
-        held: People whose messages are held back from the start, by the number of their
-            component.
-
     Raises:
         MissingKeyError: The client has no key for a call.
     """
     clock = clock or Clock()
     wake = asyncio.Event()
-    supply = Supply(segments, wake=wake)
+    prefetch = SegmentPrefetch(segments, wake=wake)
     if not stop.draining:
-        supply.ask()  # the session takes a moment to open
+        prefetch.request()  # the session takes a moment to open
     try:
         async with client.session(monotonic=clock.monotonic) as transport:
             engine = _Engine(
                 transport,
-                supply=supply,
+                prefetch=prefetch,
                 wake=wake,
                 client=client,
                 tell=tell,
                 stop=stop,
                 control=control,
                 clock=clock,
-                patience=patience or Patience(),
-                hold=Hold(held),
+                retry_limits=retry_limits or RetryLimits(),
+                blocked=BlockedPeople(held),
             )
             await engine.run()
     finally:
-        await supply.close()
+        await prefetch.close()
 
 
 class _Engine:
@@ -98,33 +188,34 @@ class _Engine:
         self,
         transport: Transport,
         *,
-        supply: Supply,
+        prefetch: SegmentPrefetch,
         wake: asyncio.Event,
         client: Client,
         tell: Listener,
-        stop: StopFlag,
-        control: Control | None,
+        stop: StopSignal,
+        control: PaceControl | None,
         clock: Clock,
-        patience: Patience,
-        hold: Hold,
+        retry_limits: RetryLimits,
+        blocked: BlockedPeople,
     ) -> None:
-        self._supply = supply
+        self._prefetch = prefetch
         self._wake = wake
         self._client = client
         self._listener = tell
         self._stop = stop
-        self._flow = Flow(client, clock=clock, tell=self._tell, control=control)
-        self._guard = Guard()
+        self._clock = clock
+        self._throttle = Throttle(client, clock=clock, tell=self._tell, control=control)
+        self._abort_rules = AbortRules()
         self._delivery = Delivery(
             transport=transport,
-            flow=self._flow,
-            guard=self._guard,
-            hold=hold,
+            throttle=self._throttle,
+            abort_rules=self._abort_rules,
+            blocked=blocked,
             tell=self._tell,
             halt=self._halt,
             strict=client.strict,
             clock=clock,
-            patience=patience,
+            retry_limits=retry_limits,
         )
         self._ahead: deque[Segment] = deque()
         self._backlog: deque[Batch] = deque()
@@ -160,20 +251,24 @@ class _Engine:
 
     def _advance(self) -> bool:
         """Start whatever may start. Returns whether there is something to wait for."""
-        if not self._flow.ending.is_set():
+        if not self._throttle.ending.is_set():
             try:
-                if segment := self._supply.take():
+                if segment := self._prefetch.pop():
                     self._ahead.append(segment)
                 self._admit()
                 if len(self._ahead) < AHEAD:  # after making room: one may have nothing to send
-                    self._supply.ask()
+                    self._prefetch.request()
                 self._start()
             except Exception as error:  # noqa: BLE001  # a plan or a listener may raise anything
                 self._fail(error)
-        if self._flow.ending.is_set():
+        if self._throttle.ending.is_set():
             return bool(self._running)
         return bool(
-            self._running or self._supply.is_asked or self._ahead or self._backlog or self._lanes
+            self._running
+            or self._prefetch.is_requested
+            or self._ahead
+            or self._backlog
+            or self._lanes
         )
 
     def _admit(self) -> None:
@@ -188,13 +283,13 @@ class _Engine:
             self._backlog.extend(segment.batches)
         while self._backlog and len(self._lanes) < OPEN_BATCHES:
             batch = self._backlog.popleft()
-            self._guard.plan(batch)
+            self._abort_rules.plan(batch)
             self._lanes.add(batch)
 
     def _start(self) -> None:
         while head := self._lanes.head:
-            width = self._flow.course(CALLS[head.call].api.name).width
-            batch = self._lanes.ready() if len(self._running) < width else None
+            limit = self._throttle.api_state(CALLS[head.call].api.name).limit
+            batch = self._lanes.ready() if len(self._running) < limit else None
             if batch is None:
                 return
             self._launch(batch)
@@ -239,9 +334,9 @@ class _Engine:
         if self._stopped is not None:
             return
         self._stopped = stop
-        self._flow.ending.set()
+        self._throttle.ending.set()
         self._wake.set()
-        self._tell(RunStopped(code=stop.code, reason=stop.reason))
+        self._tell(RunStopped(code=stop.code, reason=stop.reason, at=self._clock.now()))
 
     def _fail(self, error: Exception) -> None:
         """Keep the first error of this side, and start nothing more."""
@@ -254,7 +349,7 @@ class _Engine:
 
     def _leave(self, batch: Batch) -> None:
         with suppress(Exception):  # a listener's error is kept by _tell
-            self._delivery.leave(Load(batch), why=self._why())
+            self._delivery.leave(BatchProgress(batch), why=self._why())
 
     async def _finish(self) -> None:
         """Wait for what is under way, then tell what is left behind."""

@@ -96,7 +96,7 @@ def _display(kind: Kind, *, run: Steered | None, stream: TextIO) -> Display:
         case "lines":
             return Lines(stream)
         case "off":
-            return Told(lambda _: None)
+            return Off()
         case never:
             assert_never(never)
 
@@ -130,6 +130,21 @@ class Told:
 
     def close(self, summary: Drawn) -> None:
         """Do nothing: the last state was told, and whoever asked for it has the run."""
+
+
+class Off:
+    """Shows nothing. A run with it neither draws a summary nor reads its record for one."""
+
+    leaves: Leaves = "nothing"
+
+    def show(self, state: ProgressState) -> None:
+        """Do nothing."""
+
+    def update(self, state: ProgressState) -> None:
+        """Do nothing."""
+
+    def close(self, summary: Drawn) -> None:
+        """Do nothing."""
 
 
 class Terminal:

@@ -7,6 +7,7 @@ from typing import Literal, assert_never
 from cio_frames.payloads.batches import Batch, Segment
 from cio_frames.sending.events import (
     BatchAttempted,
+    BatchFact,
     BatchFinished,
     BatchRetried,
     BatchSplit,
@@ -133,9 +134,7 @@ def advance(state: ProgressState, fact: Fact, *, now_s: float) -> ProgressState:
             assert_never(never)
 
 
-def _after_request(
-    state: ProgressState, fact: BatchAttempted | BatchRetried | BatchSplit | BatchFinished
-) -> ProgressState:
+def _after_request(state: ProgressState, fact: BatchFact) -> ProgressState:
     """Return the state after something happened to a request."""
     match fact:
         case BatchAttempted():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cio_frames.audit import Recorder, RunInfo
+from cio_frames.audit import AuditWriter, RunInfo
 from cio_frames.payloads.batches import Segment
 from torture.fakedisk import FakeDisk
 from torture.told import INFO, KEY, START, Driver, segment
@@ -42,11 +42,11 @@ def key() -> str:
 
 
 @pytest.fixture
-def begin(tmp_path: Path, info: RunInfo) -> Callable[..., Recorder]:
+def begin(tmp_path: Path, info: RunInfo) -> Callable[..., AuditWriter]:
     """Return a starter of recorders in a directory of their own."""
 
-    def started(**options: object) -> Recorder:
+    def started(**options: object) -> AuditWriter:
         given = {"key": KEY, "now": lambda: START, **options}
-        return Recorder.start(tmp_path / "audit", given.pop("info", info), **given)
+        return AuditWriter.start(tmp_path / "audit", given.pop("info", info), **given)
 
     return started

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cio_frames.audit import Recorder, recover
-from cio_frames.audit.disk import Drive, publish
+from cio_frames.audit import AuditWriter, recover
+from cio_frames.audit.file_system import LocalFileSystem, write_atomic
 from cio_frames.errors import AuditError, AuditLockedError
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
@@ -85,8 +85,8 @@ def test_a_second_writer_is_refused_at_once(begin):
 def test_the_lock_is_free_when_its_holder_is_killed(tmp_path: Path):
     """A killed process leaves a lock that the next one gets at once."""
     code = (
-        "import sys; from pathlib import Path; from cio_frames.audit.disk import Drive\n"
-        "Drive().lock(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+        "import sys; from pathlib import Path; from cio_frames.audit.file_system import LocalFileSystem\n"
+        "LocalFileSystem().lock(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
     )
     path = tmp_path / "LOCK"
     with subprocess.Popen(  # noqa: S603  # our own interpreter
@@ -97,12 +97,12 @@ def test_the_lock_is_free_when_its_holder_is_killed(tmp_path: Path):
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
         with pytest.raises(AuditLockedError, match=f'"pid": {holder.pid}'):
-            Drive().lock(path)
-        assert Drive().is_locked(path)
+            LocalFileSystem().lock(path)
+        assert LocalFileSystem().is_locked(path)
         holder.kill()
 
-    assert not Drive().is_locked(path)
-    Drive().unlock(Drive().lock(path))
+    assert not LocalFileSystem().is_locked(path)
+    LocalFileSystem().unlock(LocalFileSystem().lock(path))
 
 
 def test_a_closed_run_is_not_locked(begin):
@@ -120,7 +120,7 @@ def test_a_published_file_replaces_the_old_one_whole(tmp_path: Path):
     (tmp_path / "run.json.tmp").write_bytes(b"left by a crash")
     path.write_bytes(b"old")
 
-    publish(Drive(), path, b"new")
+    write_atomic(LocalFileSystem(), path, b"new")
 
     assert path.read_bytes() == b"new"
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
@@ -132,11 +132,11 @@ def test_a_file_that_may_not_grow_stops_the_run_before_sending(info, key, tmp_pa
     """A real limit of the operating system is met like a full disk."""
     code = (
         "import resource, signal, sys; from pathlib import Path\n"
-        "from cio_frames.audit.disk import Drive, publish\n"
+        "from cio_frames.audit.file_system import LocalFileSystem, write_atomic\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "path = Path(sys.argv[1])\n"
-        "try:\n    publish(Drive(), path, bytes(5000))\n"
+        "try:\n    write_atomic(LocalFileSystem(), path, bytes(5000))\n"
         "except OSError as error:\n    print(type(error).__name__, list(path.parent.iterdir()))\n"
     )
     done = subprocess.run(  # noqa: S603  # our own interpreter
@@ -154,7 +154,7 @@ def test_a_relative_audit_directory_survives_a_change_of_directory(
 ):
     """The record stays where it was begun."""
     monkeypatch.chdir(tmp_path)
-    recorder = Recorder.start("deep/audit", info, key=key)
+    recorder = AuditWriter.start("deep/audit", info, key=key)
     monkeypatch.chdir("/")
 
     recorder.close()

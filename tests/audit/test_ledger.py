@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from polars.exceptions import PanicException
 
-from cio_frames.audit import Audit, Ledger, Recorder
+from cio_frames.audit import Audit, AuditWriter, BackgroundWriter
 from cio_frames.errors import AuditError, EngineError
 from cio_frames.sending.events import BatchAttempted, Fact, RunFinished, SegmentPlanned
 from torture.fakedisk import FakeDisk
@@ -18,11 +18,11 @@ from torture.told import START, Driver, segment
 MANY = [segment(n, first=13 * n, sizes=(4, 3, 5), rejected=1) for n in range(8)]
 
 
-async def told(recorder: Recorder, tell: Callable[[Driver], None]) -> None:
+async def told(recorder: AuditWriter, tell: Callable[[Driver], None]) -> None:
     """Tell a ledger what a driver tells; like a sender, go on when an attempt is kept."""
     loop = asyncio.get_running_loop()
     with recorder:
-        async with Ledger(recorder) as ledger:
+        async with BackgroundWriter(recorder) as ledger:
 
             async def keep(fact: Fact) -> None:
                 if kept := ledger(fact):
@@ -50,7 +50,7 @@ def test_a_ledger_keeps_what_its_recorder_would_keep(begin, info, tmp_path, tell
     tell(Driver(direct))
     direct.close()
 
-    apart = Recorder.start(tmp_path / "apart", info, key=key, now=lambda: START)
+    apart = AuditWriter.start(tmp_path / "apart", info, key=key, now=lambda: START)
     asyncio.run(told(apart, tell))
 
     kept, wanted = (Audit(each.directory).messages.sort("row") for each in (apart, direct))
@@ -81,7 +81,7 @@ def test_a_request_does_not_wait_for_the_plan_of_another_segment(begin):
 
     async def run() -> list[str]:
         with begin(disk=disk) as recorder:
-            async with Ledger(recorder) as ledger:
+            async with BackgroundWriter(recorder) as ledger:
                 ledger(SegmentPlanned(segment=first))
                 disk.is_gated = True
                 one, two = (
@@ -127,12 +127,12 @@ def test_what_cannot_be_written_fails_what_is_told_afterwards(begin, where, trou
 
         def write(self, handle, data):
             """Write, unless it is a line about an attempt."""
-            if where == "journal" and b'"k":"A"' in data:
+            if where == "journal" and b'"k":"BatchAttempted"' in data:
                 raise trouble
             return super().write(handle, data)
 
     async def run() -> None:
-        async with Ledger(begin(disk=Full())) as ledger:
+        async with BackgroundWriter(begin(disk=Full())) as ledger:
             driver = Driver(ledger)
             driver.plan(made)
             for batch in made.batches:
@@ -151,7 +151,7 @@ def test_rows_that_are_done_are_sealed_while_the_run_goes_on(begin):
     recorder = begin()
 
     async def run() -> int:
-        async with Ledger(recorder) as ledger:
+        async with BackgroundWriter(recorder) as ledger:
             driver = Driver(ledger)
             driver.plan(MANY[0])
             for batch in MANY[0].batches:

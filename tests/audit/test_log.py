@@ -8,8 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from cio_frames.audit import Audit, recover, runfile
-from cio_frames.audit.disk import Drive
+from cio_frames.audit import Audit, recover, run_file
+from cio_frames.audit.file_system import LocalFileSystem
 from cio_frames.audit.schema import FAILED, PART_SCHEMA, STATES
 from cio_frames.errors import AuditCorruptError, AuditError
 from cio_frames.sending.events import RunFinished
@@ -224,9 +224,9 @@ def test_a_changed_run_json_is_noticed(run, damage):
 
 def test_counts_that_were_forged_are_noticed(run):
     """Counts with a right checksum are still compared with the rows themselves."""
-    told = runfile.read(Drive(), run)
+    told = run_file.read(LocalFileSystem(), run)
     forged = replace(told, counts={**told.counts, "delivered": 12, "pending": 0})
-    runfile.write(Drive(), run, forged)
+    run_file.write(LocalFileSystem(), run, forged)
 
     assert problems(run) == "its counts are not those of the parts"
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from cio_frames.audit import Audit, Recorder, recover
-from cio_frames.audit.disk import Drive
-from cio_frames.audit.open_segments import inspect
+from cio_frames.audit import Audit, AuditWriter, recover
+from cio_frames.audit.file_system import LocalFileSystem
+from cio_frames.audit.open_segments import read_contents
 from cio_frames.audit.schema import STATES
 from cio_frames.errors import AuditError
 from cio_frames.sending.events import Paused, RunFinished, RunStopped
@@ -72,7 +72,7 @@ def test_a_plan_is_sealed_before_anything_is_sent(begin, make_segment, make_driv
 
     make_driver(recorder).plan(make_segment(0, first=0, sizes=(3, 2), rejected=2))
 
-    (found,) = inspect(Drive(), recorder.directory).unsealed
+    (found,) = read_contents(LocalFileSystem(), recorder.directory).open_segments
     assert sorted(found.plan["row"]) == list(range(7))
     assert found.plan.filter(pl.col("batch") == 0).sort("position")["row"].to_list() == [4, 3, 2]
     recorder.close()
@@ -87,7 +87,7 @@ def test_an_attempt_is_on_the_disk_when_the_call_returns(begin, make_segment, ma
 
     driver.attempt(made.batches[0])
 
-    (found,) = inspect(Drive(), recorder.directory).unsealed
+    (found,) = read_contents(LocalFileSystem(), recorder.directory).open_segments
     assert found.settled("r")["state"].to_list() == ["in_doubt"] * 3
     recorder.close()
 
@@ -147,7 +147,7 @@ def test_rows_that_a_stopped_run_never_came_to_are_pending(begin, info, make_seg
     driver.plan(made)
     driver.deliver(made.batches[0])
 
-    recorder(RunStopped(code="answer.401", reason="the key"))
+    recorder(RunStopped(code="answer.401", reason="the key", at=info.created))
     recorder(RunFinished(at=info.created))
 
     rows = Audit(recorder.directory).messages
@@ -162,7 +162,7 @@ def test_rows_that_a_stopped_run_never_came_to_are_pending(begin, info, make_seg
 def test_a_full_disk_keeps_a_request_from_leaving(info, key, make_disk, make_segment, make_driver):
     """Without room for the record of an attempt the call raises, and the run can be resumed."""
     disk = make_disk()
-    recorder = Recorder.start("/audit", info, disk=disk, key=key)
+    recorder = AuditWriter.start("/audit", info, disk=disk, key=key)
     driver = make_driver(recorder)
     made = make_segment(0, first=0, sizes=(3,))
     driver.plan(made)
@@ -180,7 +180,7 @@ def test_a_full_disk_keeps_a_request_from_leaving(info, key, make_disk, make_seg
 def test_an_outcome_fits_on_a_full_disk(info, key, make_disk, make_segment, make_driver):
     """The ballast is given up so that the outcome of a request under way is kept."""
     disk = make_disk()
-    recorder = Recorder.start("/audit", info, disk=disk, key=key)
+    recorder = AuditWriter.start("/audit", info, disk=disk, key=key)
     driver = make_driver(recorder)
     made = make_segment(0, first=0, sizes=(3, 1))
     driver.plan(made)
@@ -189,15 +189,15 @@ def test_an_outcome_fits_on_a_full_disk(info, key, make_disk, make_segment, make
 
     driver.finish(made.batches[0])
 
-    (found,) = inspect(disk, recorder.directory).unsealed
+    (found,) = read_contents(disk, recorder.directory).open_segments
     assert found.settled("r")["state"].to_list().count("delivered") == 3
-    assert "BALLAST" not in disk.names(recorder.directory)
+    assert "BALLAST" not in disk.listdir(recorder.directory)
 
 
 def test_a_failed_sync_ends_the_record(info, key, make_disk, make_segment, make_driver):
     """After a sync that failed nothing is accepted, and recovery tells what is known."""
     disk = make_disk()
-    recorder = Recorder.start("/audit", info, disk=disk, key=key)
+    recorder = AuditWriter.start("/audit", info, disk=disk, key=key)
     driver = make_driver(recorder)
     made = make_segment(0, first=0, sizes=(3, 1))
     driver.plan(made)
@@ -209,7 +209,7 @@ def test_a_failed_sync_ends_the_record(info, key, make_disk, make_segment, make_
         driver.attempt(made.batches[1])
     recorder.close()
 
-    assert "run.json" in disk.names(recorder.directory)
+    assert "run.json" in disk.listdir(recorder.directory)
     found = recover(recorder.directory, disk=disk)
     assert found.run.state == "crashed"
     assert set(found.unfinished["state"]) <= {"in_doubt", "pending"}
@@ -259,7 +259,7 @@ def test_a_resumed_run_counts_every_row_once(begin, key, make_segment, make_driv
     first.attempt(made.batches[0])
     recorder.close()
 
-    with Recorder.resume(recorder.directory, key=key) as again:
+    with AuditWriter.resume(recorder.directory, key=key) as again:
         second = make_driver(again)
         rest = make_segment(0, first=0, sizes=(2, 1, 1))
         second.plan(rest)
@@ -287,7 +287,7 @@ def test_a_run_is_resumed_with_its_own_key_only(begin):
     recorder.close()
 
     with pytest.raises(AuditError, match="another key"):
-        Recorder.resume(recorder.directory, key="f" * 64)
+        AuditWriter.resume(recorder.directory, key="f" * 64)
 
 
 def test_a_run_is_not_begun_twice(begin):

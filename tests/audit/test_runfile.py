@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from cio_frames.audit import new_run_id, runfile
+from cio_frames.audit import new_run_id, run_file
 from cio_frames.audit.journal import Part
-from cio_frames.audit.runfile import RunFile
+from cio_frames.audit.run_file import RunFile
 from cio_frames.config import SecretKey
 from cio_frames.errors import AuditCorruptError, AuditError
 
@@ -34,9 +34,9 @@ def test_run_json_comes_back(make_disk, content, tmp_path):
     directory = tmp_path / content.info.run_id
     disk = make_disk()
 
-    runfile.write(disk, directory, content)
+    run_file.write(disk, directory, content)
 
-    assert runfile.read(disk, directory) == content
+    assert run_file.read(disk, directory) == content
 
 
 def test_a_key_cannot_get_into_run_json(make_disk, content, tmp_path):
@@ -44,7 +44,7 @@ def test_a_key_cannot_get_into_run_json(make_disk, content, tmp_path):
     leaky = replace(content.info, decisions={"key": SecretKey("CANARY")})
 
     with pytest.raises(AuditError, match="plain values only") as error:
-        runfile.write(make_disk(), tmp_path, replace(content, info=leaky))
+        run_file.write(make_disk(), tmp_path, replace(content, info=leaky))
 
     assert "CANARY" not in str(error.value)
 
@@ -53,12 +53,12 @@ def test_run_json_of_a_later_format_is_refused(make_disk, content, tmp_path, mon
     """A format that this version does not know is not guessed at."""
     directory = tmp_path / content.info.run_id
     disk = make_disk()
-    monkeypatch.setattr(runfile, "FORMAT", 2)
-    runfile.write(disk, directory, content)
-    monkeypatch.setattr(runfile, "FORMAT", 1)
+    monkeypatch.setattr(run_file, "FORMAT", run_file.FORMAT + 1)
+    run_file.write(disk, directory, content)
+    monkeypatch.undo()
 
     with pytest.raises(AuditCorruptError, match="another version"):
-        runfile.read(disk, directory)
+        run_file.read(disk, directory)
 
 
 def test_run_ids_sort_by_time():

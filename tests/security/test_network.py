@@ -13,8 +13,7 @@ import trustme
 
 import cio_frames as cio
 from cio_frames.errors import ConfigError, EndpointError, RunStoppedError
-from cio_frames.sending.answers import Request
-from cio_frames.sending.http import Transport, Wire
+from cio_frames.sending.http import Request, Transport, TransportConfig
 
 PEOPLE = pl.DataFrame({"id": [f"u{n}" for n in range(5)]})
 
@@ -123,7 +122,9 @@ def test_a_host_must_prove_who_it_is(case, tmp_path, monkeypatch):
     async def work():
         server = await asyncio.start_server(take, "127.0.0.1", 0, ssl=context)
         port = server.sockets[0].getsockname()[1]
-        wire = Wire(bases={"pipelines": f"https://127.0.0.1:{port}"}, basic=lambda _: ("k1", ""))
+        wire = TransportConfig(
+            bases={"pipelines": f"https://127.0.0.1:{port}"}, basic=lambda _: ("k1", "")
+        )
         async with server, Transport(wire) as transport:
             return await transport.post(Request(api="pipelines", path="/v1/batch", body=b"{}"))
 

@@ -13,9 +13,9 @@ import httpx2
 import polars as pl
 
 from cio_frames.payloads.batches import Batch, Segment
+from cio_frames.sending.blocking import BlockingRow
 from cio_frames.sending.client import Client, connect
 from cio_frames.sending.clock import Clock
-from cio_frames.sending.control import Control
 from cio_frames.sending.events import (
     BatchAttempted,
     BatchFinished,
@@ -24,10 +24,9 @@ from cio_frames.sending.events import (
     RunStopped,
     SegmentPlanned,
 )
-from cio_frames.sending.hold import Refusal
-from cio_frames.sending.retry_policy import Patience
+from cio_frames.sending.retry_policy import RetryLimits
+from cio_frames.sending.run_controls import PaceControl, StopSignal
 from cio_frames.sending.scheduler import send
-from cio_frames.sending.stop import StopFlag
 from torture.virtual import virtually
 
 WRITE_KEY = "CANARYwritekey"
@@ -256,9 +255,9 @@ def client_of(host: Host, **options: Any) -> Client:
 
 
 def run(
-    segments: Iterable[Segment], host: Host | None = None, *, stop: StopFlag | None = None,
-    listen: Callable[[Fact], None] | None = None, patience: Patience | None = None,
-    held: Mapping[int, Refusal] | None = None, control: Control | None = None, **options: Any,
+    segments: Iterable[Segment], host: Host | None = None, *, stop: StopSignal | None = None,
+    listen: Callable[[Fact], None] | None = None, retry_limits: RetryLimits | None = None,
+    held: Mapping[int, BlockingRow] | None = None, control: PaceControl | None = None, **options: Any,
 ) -> Record:  # fmt: skip
     """Send segments to a host in virtual time and check what must always hold."""
     host = host or Host()
@@ -273,8 +272,8 @@ def run(
         before = asyncio.all_tasks()
         source: Iterator[Segment] = iter(segments)
         await send(
-            source, client=client_of(host, **options), tell=tell, stop=stop or StopFlag(),
-            clock=virtual_clock(), patience=patience, held=held or {}, control=control,
+            source, client=client_of(host, **options), tell=tell, stop=stop or StopSignal(),
+            clock=virtual_clock(), retry_limits=retry_limits, held=held or {}, control=control,
         )  # fmt: skip
         assert asyncio.all_tasks() == before, "no task is left behind"
         return asyncio.get_running_loop().time()

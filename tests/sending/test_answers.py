@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cio_frames.sending.answers import ERROR_CHARACTERS, Answer, Request, problem, scrub
+from cio_frames.sending.http import ERROR_CHARACTERS, Request, Response, error_text, redact
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ from cio_frames.sending.answers import ERROR_CHARACTERS, Answer, Request, proble
 )
 def test_every_error_envelope_is_read(body, text):
     """Each documented shape gives the server's words; anything else gives none."""
-    assert problem(body) == text
+    assert error_text(body) == text
 
 
 json_values = st.recursive(
@@ -58,7 +58,7 @@ json_values = st.recursive(
 @given(json_values)
 def test_no_body_is_too_strange_to_read(body):
     """Any JSON value gives a text."""
-    assert isinstance(problem(body), str)
+    assert isinstance(error_text(body), str)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_no_body_is_too_strange_to_read(body):
 )
 def test_words_are_scrubbed(text, scrubbed):
     """Keys, addresses and control characters do not come through."""
-    assert scrub(text, secrets=["K1", "SzE6"]) == scrubbed
+    assert redact(text, secrets=["K1", "SzE6"]) == scrubbed
 
 
 keys = st.text("abc0123XYZ", min_size=4, max_size=20)
@@ -83,7 +83,7 @@ keys = st.text("abc0123XYZ", min_size=4, max_size=20)
 @given(st.text(max_size=2_000), keys)
 def test_scrubbed_words_are_short_and_without_the_key(text, key):
     """However long the text and wherever the key, the result is short and does not have it."""
-    scrubbed = scrub(f"{text}{key}{text}", secrets=[key])
+    scrubbed = redact(f"{text}{key}{text}", secrets=[key])
 
     assert len(scrubbed) <= ERROR_CHARACTERS
     assert key not in scrubbed
@@ -92,7 +92,7 @@ def test_scrubbed_words_are_short_and_without_the_key(text, key):
 def test_scrubbing_a_large_text_is_quick():
     """A megabyte of near-addresses takes less than a twentieth of a second."""
     started = time.thread_time()  # what others do meanwhile does not count
-    scrub("a@" * 500_000)
+    redact("a@" * 500_000)
 
     assert time.thread_time() - started < 0.05
 
@@ -100,6 +100,6 @@ def test_scrubbing_a_large_text_is_quick():
 def test_bodies_are_not_drawn():
     """Neither a request nor an answer shows payloads when it is drawn."""
     request = Request(api="pipelines", path="/v1/batch", body=b"SECRETROW")
-    answer = Answer(kind="answer", status=200, json={"x": "SECRETROW"})
+    answer = Response(kind="answer", status=200, json={"x": "SECRETROW"})
 
     assert "SECRETROW" not in repr(request) + repr(answer)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cio_frames.sending.bisection import Bisection, probes
+from cio_frames.sending.batch_progress import Bisection, probes
 
 
 def search(size, *, bad, room=None):

@@ -19,7 +19,7 @@ from cio_frames.sending.events import (
     RunStopped,
     SegmentPlanned,
 )
-from cio_frames.sending.retry_policy import Patience
+from cio_frames.sending.retry_policy import RetryLimits
 from tests.sending.conftest import Host, run, segment
 
 
@@ -189,7 +189,7 @@ def test_a_storm_of_429_slows_the_run_and_loses_nothing():
 def test_an_outage_is_probed_not_hammered():
     """While nothing works, requests stay few, one at a time, and the run ends resumably."""
     up = lambda heard: 200 if heard.number <= 20 else 503  # noqa: E731
-    record = run([segment(2_000)], Host(up), patience=Patience(outage_s=600))
+    record = run([segment(2_000)], Host(up), retry_limits=RetryLimits(outage_s=600))
     late = [each.at for each in record.host.requests if each.at > 60]
 
     assert record.stopped == "OUTAGE"

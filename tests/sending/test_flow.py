@@ -4,15 +4,15 @@ import asyncio
 
 import pytest
 
-from cio_frames.sending.answers import Answer
 from cio_frames.sending.events import Paused
-from cio_frames.sending.flow import Flow
+from cio_frames.sending.http import Response
+from cio_frames.sending.rate_limit import Throttle
 from cio_frames.sending.retry_policy import Delivered, Rejected, Retry, Split
 from tests.sending.conftest import Host, client_of, virtual_clock, virtually
 
-TAKEN = Answer(kind="answer", status=200, json={}, elapsed_s=0.1)
-THROTTLED = Answer(kind="answer", status=429, elapsed_s=0.1)
-LATE = Answer(kind="no-answer", trouble="TIMEOUT", elapsed_s=60.0)
+TAKEN = Response(kind="answer", status=200, json={}, elapsed_s=0.1)
+THROTTLED = Response(kind="answer", status=429, elapsed_s=0.1)
+LATE = Response(kind="no-answer", trouble="TIMEOUT", elapsed_s=60.0)
 AGAIN = Retry(after_s=1.0, code="X", in_doubt=False)
 
 
@@ -22,30 +22,30 @@ def flowing(work, **options):
     async def inside():
         facts = []
         client = client_of(Host(), **({"rate": 100.0} | options))
-        flow = Flow(client, clock=virtual_clock(), tell=facts.append)
+        throttle = Throttle(client, clock=virtual_clock(), tell=facts.append)
         await asyncio.sleep(1.0)
-        return await work(flow), facts
+        return await work(throttle), facts
 
     return virtually(inside)
 
 
-async def wide(flow):
+async def wide(throttle):
     """Teach a flow that eight requests at once are fine."""
-    course = flow.course("pipelines")
+    api_state = throttle.api_state("pipelines")
     for _ in range(6):
-        course.concurrency.left(course.concurrency.limit)
-        flow.learn("pipelines", answer=TAKEN, decision=Delivered())
+        api_state.concurrency.left(api_state.concurrency.limit)
+        throttle.record("pipelines", answer=TAKEN, decision=Delivered())
         await asyncio.sleep(0.2)
-    return course
+    return api_state
 
 
 def test_a_success_opens_the_way_for_more_than_one():
     """Before it one batch may be under way, after it as many as the limit says."""
 
-    async def work(flow):
-        before = flow.course("pipelines").width
-        course = await wide(flow)
-        return before, course.width, flow.course("forms").width
+    async def work(throttle):
+        before = throttle.api_state("pipelines").limit
+        api_state = await wide(throttle)
+        return before, api_state.limit, throttle.api_state("forms").limit
 
     (before, after, forms), _ = flowing(work)
 
@@ -66,11 +66,11 @@ def test_a_success_opens_the_way_for_more_than_one():
 def test_a_push_back_lowers_what_may_be_under_way(answer, decision):
     """Throttling and lateness cut the limit."""
 
-    async def work(flow):
-        course = await wide(flow)
-        before = course.width
-        flow.learn("pipelines", answer=answer, decision=decision)
-        return before, course.width
+    async def work(throttle):
+        api_state = await wide(throttle)
+        before = api_state.limit
+        throttle.record("pipelines", answer=answer, decision=decision)
+        return before, api_state.limit
 
     (before, after), _ = flowing(work)
 
@@ -80,10 +80,10 @@ def test_a_push_back_lowers_what_may_be_under_way(answer, decision):
 def test_throttling_lowers_the_rate_of_that_surface():
     """A 429 lowers the rate by three tenths; a rejected row does not."""
 
-    async def work(flow):
-        flow.learn("pipelines", answer=THROTTLED, decision=AGAIN)
-        flow.learn("forms", answer=TAKEN, decision=Rejected(code="X", error=""))
-        return flow.course("pipelines").bucket.rate, flow.course("forms").bucket.rate
+    async def work(throttle):
+        throttle.record("pipelines", answer=THROTTLED, decision=AGAIN)
+        throttle.record("forms", answer=TAKEN, decision=Rejected(code="X", error=""))
+        return throttle.api_state("pipelines").bucket.rate, throttle.api_state("forms").bucket.rate
 
     rates, _ = flowing(work)
 
@@ -93,24 +93,24 @@ def test_throttling_lowers_the_rate_of_that_surface():
 def test_an_outage_leaves_one_request_at_a_time_and_is_told_once():
     """When the retries are spent the limit starts again at one."""
 
-    async def work(flow):
-        course = await wide(flow)
+    async def work(throttle):
+        api_state = await wide(throttle)
         for _ in range(30):
-            flow.learn("pipelines", answer=TAKEN, decision=AGAIN)
-        return course.width
+            throttle.record("pipelines", answer=TAKEN, decision=AGAIN)
+        return api_state.limit
 
-    width, facts = flowing(work)
+    limit, facts = flowing(work)
 
-    assert width == 1
+    assert limit == 1
     assert [type(fact) for fact in facts] == [Paused]
 
 
 def test_a_rest_ends_with_the_run():
     """Waiting returns early and says that the run is over."""
 
-    async def work(flow):
-        asyncio.get_running_loop().call_later(5.0, flow.ending.set)
-        going = [await flow.rest(2.0), await flow.rest(100.0), await flow.rest(0.0)]
+    async def work(throttle):
+        asyncio.get_running_loop().call_later(5.0, throttle.ending.set)
+        going = [await throttle.sleep(2.0), await throttle.sleep(100.0), await throttle.sleep(0.0)]
         return going, asyncio.get_running_loop().time()
 
     (going, seconds), _ = flowing(work)

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from cio_frames.sending.blocking import BLOCKED, BLOCKING_CALLS, BlockedPeople, BlockingRow
 from cio_frames.sending.events import BatchFinished
-from cio_frames.sending.hold import BLOCKED, HOLDING, Hold, Refusal
 from cio_frames.spec import CALLS
 from tests.sending.conftest import Host, batch, run, segment
 
 SENT = [name for name, call in CALLS.items() if call.api.name in ("pipelines", "forms")]
-REFUSAL = Refusal(plan=1, row=5, call="identify")
+REFUSAL = BlockingRow(plan=1, row=5, call="identify")
 
 
 def refusing(*bad):
@@ -34,7 +34,7 @@ def test_only_calls_that_say_who_somebody_is_hold_back(call, held):
 
     assert record.rows("rejected_server") == [1]
     assert record.rows("blocked") == ([2, 3, 10, 11, 12, 13] if held else [])
-    assert (call in HOLDING) == held
+    assert (call in BLOCKING_CALLS) == held
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_only_calls_that_say_who_somebody_is_hold_back(call, held):
 )
 def test_what_is_held_back(plan, row, person, held):
     """What comes later, of the same person, is held back."""
-    hold = Hold({77: REFUSAL})
+    hold = BlockedPeople({77: REFUSAL})
     spans = list(hold.spans(batch([row], number=0, plan=plan), people=[person]))
 
     assert spans == ([(0, 1, REFUSAL)] if held else [])
@@ -59,16 +59,16 @@ def test_what_is_held_back(plan, row, person, held):
 
 def test_the_first_refusal_is_the_one_that_is_told():
     """A second refused row of a person changes nothing."""
-    hold = Hold({77: REFUSAL})
+    hold = BlockedPeople({77: REFUSAL})
 
-    assert hold.refused(Refusal(plan=1, row=9, call="alias"), person=77)
+    assert hold.refused(BlockingRow(plan=1, row=9, call="alias"), person=77)
     assert [span[2] for span in hold.spans(batch([12], number=0, plan=1), people=[77])] == [REFUSAL]
 
 
 @given(st.lists(st.sampled_from([None, 1, 2, 3]), max_size=20), st.sets(st.sampled_from([1, 2, 3])))
 def test_spans_cover_exactly_what_is_held(people, held):
     """The spans are disjoint, in order, and hold the positions of held people and no other."""
-    hold = Hold({person: Refusal(plan=0, row=person, call="alias") for person in held})
+    hold = BlockedPeople({person: BlockingRow(plan=0, row=person, call="alias") for person in held})
     spans = list(hold.spans(batch(range(len(people)), number=0, plan=1), people=people))
 
     covered = [at for start, stop, _ in spans for at in range(start, stop)]
@@ -177,7 +177,7 @@ def test_a_run_can_begin_with_people_held_back():
     """What an earlier run was refused holds back from the start, and only what comes after it."""
     people = segment(20, call="identify", lane_of=lambda row: row % 2)
 
-    record = run([people], held={1: Refusal(plan=0, row=5, call="alias")})
+    record = run([people], held={1: BlockingRow(plan=0, row=5, call="alias")})
 
     assert record.rows("blocked") == [7, 9, 11, 13, 15, 17, 19]
     assert record.counts["delivered"] == 13

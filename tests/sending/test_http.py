@@ -12,9 +12,8 @@ import httpx
 import httpx2
 import pytest
 
-from cio_frames.sending.answers import Request
 from cio_frames.sending.client import connect
-from cio_frames.sending.http import ANSWER_BYTES, Transport, Wire
+from cio_frames.sending.http import ANSWER_BYTES, Request, Transport, TransportConfig
 from tests.sending.conftest import virtually
 
 LIBRARIES = pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
@@ -26,7 +25,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 def wire(base, **options):
     """Return how requests travel to a server on this machine."""
-    return Wire(
+    return TransportConfig(
         bases={"pipelines": base, "forms": base},
         basic=lambda _: ("CANARY", ""),
         loopback=True,

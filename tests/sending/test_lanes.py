@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cio_frames.sending.lanes import Lanes
+from cio_frames.sending.scheduler import Lanes
 from tests.sending.conftest import batch
 
 intervals = st.tuples(st.integers(0, 1023), st.integers(0, 1023)).map(

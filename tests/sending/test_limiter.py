@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cio_frames.sending.rate_limit import Breaker, Concurrency, TokenBucket
+from cio_frames.sending.rate_limit import AdaptiveConcurrency, RetryBudget, TokenBucket
 
 
 def leave_all(bucket, count, *, now=0.0):
@@ -111,7 +111,7 @@ def simulate(concurrency, *, seconds, rtt, fails=lambda _: False):
 
 def test_a_constant_link_is_used_in_full():
     """With an even answer time the limit climbs to its most."""
-    limits = simulate(Concurrency(most=16), seconds=30, rtt=lambda _: 0.1)
+    limits = simulate(AdaptiveConcurrency(most=16), seconds=30, rtt=lambda _: 0.1)
 
     assert limits[0] <= 3
     assert limits[-1] == 16
@@ -122,14 +122,16 @@ def test_an_even_link_is_used_in_full_however_its_times_are_rounded(rtt, seed):
     """Times that differ in their last bits only are even: the limit climbs to its most."""
     random = Random(seed)
     times = [rtt * (1 + step * sys.float_info.epsilon) for step in range(-4, 5)]
-    limits = simulate(Concurrency(most=16), seconds=40 * rtt, rtt=lambda _: random.choice(times))
+    limits = simulate(
+        AdaptiveConcurrency(most=16), seconds=40 * rtt, rtt=lambda _: random.choice(times)
+    )
 
     assert limits[-1] == 16
 
 
 def test_a_first_slow_moment_is_taken_alike_however_times_are_rounded():
     """After even times nothing tells what is slow for this link, so one longer time cuts nothing."""
-    even, rounded = Concurrency(start=8), Concurrency(start=8)
+    even, rounded = AdaptiveConcurrency(start=8), AdaptiveConcurrency(start=8)
     for at in range(50):
         even.answered(0.1, now=float(at))
         rounded.answered(0.1 * (1 + at % 2 * sys.float_info.epsilon), now=float(at))
@@ -141,7 +143,9 @@ def test_a_first_slow_moment_is_taken_alike_however_times_are_rounded():
 
 def test_a_host_that_drops_above_a_knee_is_kept_near_it():
     """With push backs above eight at once the limit settles around eight."""
-    limits = simulate(Concurrency(most=16), seconds=60, rtt=lambda _: 0.1, fails=lambda n: n > 8)
+    limits = simulate(
+        AdaptiveConcurrency(most=16), seconds=60, rtt=lambda _: 0.1, fails=lambda n: n > 8
+    )
     settled = limits[len(limits) // 2 :]
 
     assert 8 * 0.6 <= sum(settled) / len(settled) <= 8 * 1.2
@@ -150,14 +154,16 @@ def test_a_host_that_drops_above_a_knee_is_kept_near_it():
 
 def test_a_host_that_queues_above_a_knee_is_not_flooded():
     """With answer times that grow beyond four at once the limit stays far below its most."""
-    limits = simulate(Concurrency(most=16), seconds=60, rtt=lambda n: 0.1 * max(1, n / 4) ** 3)
+    limits = simulate(
+        AdaptiveConcurrency(most=16), seconds=60, rtt=lambda n: 0.1 * max(1, n / 4) ** 3
+    )
 
     assert sum(limits[-200:]) / 200 <= 8
 
 
 def test_an_unused_limit_does_not_grow():
     """As long as fewer requests are under way than allowed, nothing is learned about more."""
-    concurrency = Concurrency(most=16, start=4)
+    concurrency = AdaptiveConcurrency(most=16, start=4)
     for at in range(100):
         concurrency.left(1)
         concurrency.answered(0.1, now=float(at))
@@ -167,7 +173,7 @@ def test_an_unused_limit_does_not_grow():
 
 def test_push_backs_within_a_window_count_once():
     """Eight refusals of one moment are one piece of news."""
-    concurrency = Concurrency(most=16, start=10)
+    concurrency = AdaptiveConcurrency(most=16, start=10)
     concurrency.left(10)
     concurrency.answered(1.0, now=0.0)
     before = concurrency.limit
@@ -180,7 +186,7 @@ def test_push_backs_within_a_window_count_once():
 @given(st.lists(st.tuples(st.floats(0, 100), st.integers(1, 20), st.booleans()), max_size=200))
 def test_the_limit_stays_within_its_bounds(events):
     """Whatever is learned, at least one and at most the most may be under way."""
-    concurrency, now = Concurrency(most=8), 0.0
+    concurrency, now = AdaptiveConcurrency(most=8), 0.0
     for rtt, under_way, failed in events:
         now += rtt / 10
         concurrency.left(under_way)
@@ -194,7 +200,7 @@ def test_the_limit_stays_within_its_bounds(events):
 
 def test_few_failures_among_many_successes_keep_the_breaker_closed():
     """One failure in ten successes is within the budget for ever."""
-    breaker = Breaker(now=0.0)
+    breaker = RetryBudget(now=0.0)
     for n in range(1_000):
         if n % 10 == 0:
             breaker.failed(0.0)
@@ -206,7 +212,7 @@ def test_few_failures_among_many_successes_keep_the_breaker_closed():
 
 def test_an_outage_opens_the_breaker_once_and_three_successes_close_it():
     """The budget of ten retries is spent, then one try at a time, until three in a row succeed."""
-    breaker = Breaker(now=0.0)
+    breaker = RetryBudget(now=0.0)
     opened = [breaker.failed(0.0) for _ in range(20)]
 
     assert opened.index(True) == 10
@@ -223,7 +229,7 @@ def test_an_outage_opens_the_breaker_once_and_three_successes_close_it():
 
 def test_time_alone_earns_retries():
     """A second earns one retry, so that a slow run is not cut off."""
-    breaker = Breaker(now=0.0)
+    breaker = RetryBudget(now=0.0)
     for n in range(1, 200):
         breaker.failed(float(n))
 
@@ -232,7 +238,7 @@ def test_time_alone_earns_retries():
 
 def test_a_retry_is_earned_however_its_shares_are_rounded():
     """Ten tenths are one retry, though as floats they add up to a little less."""
-    breaker = Breaker(now=0.0, share=0.1)
+    breaker = RetryBudget(now=0.0, share=0.1)
     for _ in range(10):
         breaker.failed(0.0)
     for _ in range(10):
@@ -244,7 +250,7 @@ def test_a_retry_is_earned_however_its_shares_are_rounded():
 @given(st.lists(st.booleans(), max_size=300))
 def test_retries_stay_within_the_budget_while_closed(outcomes):
     """Without time passing, closed-breaker failures are at most ten and a fifth of successes."""
-    breaker, spent, earned = Breaker(now=0.0), 0, 0
+    breaker, spent, earned = RetryBudget(now=0.0), 0, 0
     for succeeded in outcomes:
         if breaker.is_open:
             break

@@ -4,15 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cio_frames.sending.answers import Answer
+from cio_frames.sending.http import Response
 from cio_frames.sending.retry_policy import (
     STATUS_ROWS,
+    AttemptHistory,
     Delivered,
-    History,
     InDoubt,
-    Patience,
     Rejected,
     Retry,
+    RetryLimits,
     Split,
     Stop,
     Unverified,
@@ -27,12 +27,12 @@ SAID = {"json": {"meta": {"errors": ["bad"]}}, "error": "bad"}
 
 def answer(status, **parts):
     """Return an answer with a status."""
-    return Answer(kind="answer", status=status, **parts)
+    return Response(kind="answer", status=status, **parts)
 
 
 def trouble(kind, name):
     """Return what there is when no answer came."""
-    return Answer(kind=kind, trouble=name)
+    return Response(kind=kind, trouble=name)
 
 
 def decided(given_answer, *, call="track", size=10, strict=True, **history):
@@ -42,8 +42,8 @@ def decided(given_answer, *, call="track", size=10, strict=True, **history):
         call=call,
         size=size,
         strict=strict,
-        history=History(**history),
-        patience=Patience(),
+        history=AttemptHistory(**history),
+        retry_limits=RetryLimits(),
         chance=lambda: 0.5,
     )
 
@@ -190,7 +190,7 @@ def test_each_outcome_of_a_form_has_its_decision(given_answer, options, expected
 
 
 answers = st.builds(
-    Answer,
+    Response,
     kind=st.sampled_from(["answer", "never-sent", "no-answer"]),
     status=st.none() | st.integers(100, 999),
     json=st.none() | st.just({}) | st.just([]),
@@ -199,7 +199,7 @@ answers = st.builds(
     trouble=st.sampled_from(["", "CONNECT", "TLS", "TIMEOUT", "RESET", "POOL"]),
 )
 histories = st.builds(
-    History,
+    AttemptHistory,
     attempt=st.integers(1, 10_000),
     repeats=st.integers(1, 100),
     outage_s=st.floats(0, 10_000),
@@ -218,7 +218,7 @@ def test_laws_of_the_decision(given_answer, history, size, strict, call):
     size = 1 if call == "form" else size
     decision = decide(
         given_answer, call=call, size=size, strict=strict, history=history,
-        patience=Patience(), chance=lambda: 0.99,
+        retry_limits=RetryLimits(), chance=lambda: 0.99,
     )  # fmt: skip
 
     if isinstance(decision, Delivered | Unverified):
@@ -291,4 +291,4 @@ def test_backoff_is_full_jitter_under_a_doubling_cap(attempt, drawn):
     """The wait is the drawn share of 0.5 s doubled with each try, 30 s at most."""
     cap = min(30.0, 0.5 * 2 ** min(attempt - 1, 30))
 
-    assert backoff(attempt, patience=Patience(), chance=lambda: drawn) == drawn * cap
+    assert backoff(attempt, retry_limits=RetryLimits(), chance=lambda: drawn) == drawn * cap

@@ -7,8 +7,8 @@ import httpx2
 import pytest
 
 from cio_frames.sending.events import BatchAttempted, BatchFinished, RunStopped, SegmentPlanned
+from cio_frames.sending.run_controls import StopSignal
 from cio_frames.sending.scheduler import send
-from cio_frames.sending.stop import StopFlag
 from tests.sending.conftest import (
     Host,
     Record,
@@ -23,7 +23,7 @@ from tests.sending.conftest import (
 
 def stopping(when, *, how="drain", host=None, rows=2_000, **options):
     """Run, and ask to stop before the `when`-th attempt."""
-    flag, attempts = StopFlag(), []
+    flag, attempts = StopSignal(), []
 
     def listen(fact):
         if isinstance(fact, BatchAttempted):
@@ -58,7 +58,7 @@ def test_abandoning_leaves_what_is_under_way_in_doubt():
 
 def test_abandoning_before_a_batch_has_begun_leaves_it_pending():
     """A batch that was about to start is told like those that were not."""
-    flag = StopFlag()
+    flag = StopSignal()
 
     def listen(fact):
         if isinstance(fact, SegmentPlanned):
@@ -72,7 +72,7 @@ def test_abandoning_before_a_batch_has_begun_leaves_it_pending():
 
 def test_a_flag_set_before_the_start_sends_nothing():
     """Then not even a segment is planned."""
-    flag, host = StopFlag(), Host()
+    flag, host = StopSignal(), Host()
     flag.drain()
     segments = iter([segment(100)])
     record = run(segments, host, stop=flag)
@@ -84,7 +84,7 @@ def test_a_flag_set_before_the_start_sends_nothing():
 
 def test_a_stop_during_a_long_wait_is_heard_at_once():
     """A pause of five minutes does not hold a run back that is asked to stop."""
-    flag = StopFlag()
+    flag = StopSignal()
     later = httpx2.Response(429, headers={"Retry-After": "300"})
 
     async def work():
@@ -105,7 +105,7 @@ def test_a_stop_during_a_long_wait_is_heard_at_once():
 
 def test_a_row_that_may_have_been_applied_is_not_left_as_pending():
     """Stopping between a failed attempt and the next leaves doubt where there is doubt."""
-    flag = StopFlag()
+    flag = StopSignal()
 
     async def work():
         asyncio.get_running_loop().call_later(0.1, flag.drain)
@@ -122,7 +122,7 @@ def test_a_row_that_may_have_been_applied_is_not_left_as_pending():
 
 def test_a_stop_during_the_search_keeps_what_was_found():
     """Rows settled before keep their end; rows refused only together are in doubt."""
-    flag = StopFlag()
+    flag = StopSignal()
 
     def answer(heard):
         if heard.number == 4:
@@ -146,7 +146,7 @@ def test_cancelling_the_coroutine_abandons_the_run():
                 iter([segment(100)]),
                 client=client_of(host),
                 tell=facts.append,
-                stop=StopFlag(),
+                stop=StopSignal(),
                 clock=virtual_clock(),
             )
         )
@@ -171,7 +171,7 @@ def test_no_thread_is_left_behind():
 
 def test_a_stop_after_the_end_changes_nothing():
     """The flag has let go of the run, and asking is harmless."""
-    flag, told = StopFlag(), []
+    flag, told = StopSignal(), []
     run([segment(10)], stop=flag, listen=told.append)
     before = len(told)
     flag.drain()
@@ -184,7 +184,7 @@ def test_a_stop_after_the_end_changes_nothing():
 def test_a_stop_in_the_very_moment_of_the_end_is_not_told():
     """A word that comes when everything has its end is too late to stop anything."""
 
-    class Late(StopFlag):
+    class Late(StopSignal):
         def unwatch(self, told):
             self.drain()
             super().unwatch(told)
@@ -208,7 +208,7 @@ def test_a_stop_in_the_very_moment_of_the_end_is_not_told():
 
 def test_a_flag_can_be_set_from_a_signal_handler():
     """Asking while being told to ask does not lock up."""
-    flag, told = StopFlag(), []
+    flag, told = StopSignal(), []
 
     def nested():
         told.append(1)

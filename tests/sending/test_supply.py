@@ -10,9 +10,8 @@ import pytest
 from cio_frames.payloads.batches import Segment
 from cio_frames.sending.client import Client
 from cio_frames.sending.http import Transport
-from cio_frames.sending.scheduler import send
-from cio_frames.sending.stop import StopFlag
-from cio_frames.sending.supply import Supply
+from cio_frames.sending.run_controls import StopSignal
+from cio_frames.sending.scheduler import SegmentPrefetch, send
 from tests.sending.conftest import Host, client_of, segment
 
 PATIENCE_S = 60
@@ -37,7 +36,9 @@ def test_the_first_segment_is_planned_while_the_session_opens():
         planned.set()
         yield segment(30)
 
-    asyncio.run(send(segments(), client=opening(Slow, host), tell=lambda _: None, stop=StopFlag()))
+    asyncio.run(
+        send(segments(), client=opening(Slow, host), tell=lambda _: None, stop=StopSignal())
+    )
 
     assert sorted(host.applied) == list(range(30))
 
@@ -52,7 +53,9 @@ def test_a_session_that_cannot_be_opened_leaves_no_thread():
 
     client = opening(Broken, Host())
     with pytest.raises(OSError, match="no route"):
-        asyncio.run(send(iter([segment(30)]), client=client, tell=lambda _: None, stop=StopFlag()))
+        asyncio.run(
+            send(iter([segment(30)]), client=client, tell=lambda _: None, stop=StopSignal())
+        )
 
     assert threading.active_count() == before
 
@@ -68,20 +71,20 @@ def test_segments_come_one_by_one_and_in_order():
 
     async def work() -> list[int]:
         wake, found = asyncio.Event(), []
-        supply = Supply(segments(), wake=wake)
-        assert (supply.is_asked, supply.take(), taken) == (False, None, [])
+        supply = SegmentPrefetch(segments(), wake=wake)
+        assert (supply.is_requested, supply.pop(), taken) == (False, None, [])
         while len(found) < 3:
-            supply.ask()
-            supply.ask()  # once is as good as twice
+            supply.request()
+            supply.request()  # once is as good as twice
             await wake.wait()
             wake.clear()
-            found.append(supply.take().number)
+            found.append(supply.pop().number)
             assert taken == found
-        supply.ask()
+        supply.request()
         await wake.wait()
-        assert supply.take() is None
-        supply.ask()
-        assert not supply.is_asked
+        assert supply.pop() is None
+        supply.request()
+        assert not supply.is_requested
         await supply.close()
         return found
 

@@ -12,8 +12,8 @@ import time
 import pytest
 
 from cio_frames.errors import RunError
-from cio_frames.sending.background import Worker
-from cio_frames.sending.stop import StopFlag
+from cio_frames.sending.background import BackgroundLoop
+from cio_frames.sending.run_controls import StopSignal
 
 HERE = contextvars.ContextVar("HERE", default="nowhere")
 
@@ -27,7 +27,7 @@ async def until(flag):
 
 def started(work, *, stop=None):
     """Return a worker that was started."""
-    worker = Worker(work, stop=stop or StopFlag())
+    worker = BackgroundLoop(work, stop=stop or StopSignal())
     worker.start()
     return worker
 
@@ -62,7 +62,7 @@ def test_an_error_is_handed_over(error):
 
 def test_waiting_for_a_while_does_not_end_the_run():
     """A timeout says so, and stopping then ends it."""
-    flag = StopFlag()
+    flag = StopSignal()
     worker = started(lambda: until(flag), stop=flag)
 
     assert not worker.wait(0.02)
@@ -73,7 +73,7 @@ def test_waiting_for_a_while_does_not_end_the_run():
 
 def test_abandoning_is_passed_on():
     """The coroutine sees that not even answers are waited for."""
-    flag = StopFlag()
+    flag = StopSignal()
     worker = started(lambda: until(flag), stop=flag)
     worker.abandon()
 
@@ -116,7 +116,7 @@ def test_a_worker_starts_once():
     async def work():
         return None
 
-    worker = Worker(work, stop=StopFlag())
+    worker = BackgroundLoop(work, stop=StopSignal())
     with pytest.raises(RunError, match="not started"):
         worker.wait(0)
     worker.start()
@@ -144,10 +144,10 @@ def script(body):
     """Run a script of its own and return what it printed."""
     head = """
         import asyncio, os, signal, sys, threading, time, warnings
-        from cio_frames.sending.stop import StopFlag
+        from cio_frames.sending.run_controls import StopSignal
         from cio_frames.sending.background import Worker
 
-        stop = StopFlag()
+        stop = StopSignal()
 
         async def work():
             print("begun", flush=True)

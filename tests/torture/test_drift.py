@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 import cio_frames as cio
-from cio_frames.audit import runfile
+from cio_frames.audit import run_file
 from cio_frames.errors import AuditCorruptError
 from torture.drift import DRIFTS, again, appended, corrupted, drifted
 
@@ -40,10 +40,10 @@ def test_a_record_of_another_version_is_told(tmp_path):
         run = pl.DataFrame({"id": ["u1"]}).cio.identify(user_id="id").send(
             workspace.client(), audit=tmp_path, progress=False
         )  # fmt: skip
-    path = run.audit / runfile.NAME
+    path = run.audit / run_file.NAME
     body = json.loads(path.read_text())
     del body["checksum"], body["workspaces"]
-    path.write_text(json.dumps(body | {"checksum": runfile._checksum(body)}))
+    path.write_text(json.dumps(body | {"checksum": run_file._checksum(body)}))
 
     with pytest.raises(AuditCorruptError, match="another version"):
         _ = cio.audit(tmp_path).messages

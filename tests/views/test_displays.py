@@ -14,7 +14,7 @@ from inline_snapshot import snapshot
 
 from cio_frames.errors import MappingError
 from cio_frames.views import progress_text
-from cio_frames.views.displays import Html, Lines, Marimo, Terminal, Told, display
+from cio_frames.views.displays import Html, Lines, Marimo, Off, Terminal, display
 from cio_frames.views.environment import KINDS, Surroundings, choose, look
 from cio_frames.views.html import Drawn, tag
 from cio_frames.views.progress_state import ProgressState
@@ -406,7 +406,7 @@ def test_a_function_is_told_every_state():
         pytest.param("lines", Lines, id="lines"),
         pytest.param("html", Html, id="html"),
         pytest.param("widget", Widget, id="widget"),
-        pytest.param(False, Told, id="off"),
+        pytest.param(False, Off, id="off"),
     ],
 )
 def test_the_chosen_display_is_made(wanted, kind):

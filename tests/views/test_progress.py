@@ -153,12 +153,12 @@ WHOLE = _batch(rows=20)
             id="all-known",
         ),
         pytest.param(
-            [_attempted(_batch()), RunStopped(code="http.401", reason="wrong key")],
+            [_attempted(_batch()), RunStopped(code="http.401", reason="wrong key", at=AT)],
             {"phase": "finishing", "stopped": "wrong key", "done": 0},
             id="stopped",
         ),
         pytest.param(
-            [RunStopped(code="http.401", reason="wrong key"), RunFinished(at=AT)],
+            [RunStopped(code="http.401", reason="wrong key", at=AT), RunFinished(at=AT)],
             {"phase": "finished", "stopped": "wrong key"},
             id="stopped-and-over",
         ),

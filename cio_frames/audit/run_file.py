@@ -1,11 +1,21 @@
-"""run.json: what a run is, what became of it, and which files it consists of.
+"""Where the files of a run are, and run.json: what the run is and what became of it.
 
-It is written whole each time and carries the hash of its own content, so that a changed byte, or
-the file of another run, is noticed.
+audit/<run>/
+├── run.json                     what the run is, its counts, its files with their hashes
+├── LOCK                         held by the process that writes
+├── BALLAST                      given up when the disk is full, so that outcomes still fit
+├── plan/seg-000000.parquet      while a segment is in flight
+├── wal/seg-000000.wal           while a segment is in flight
+├── wal/run.wal                  while the run goes on: which parts are complete
+└── parts/audit-000000.parquet   the record itself, one row per input row
+
+run.json is written whole each time and carries the hash of its own content, so that a changed
+byte, or the file of another run, is noticed.
 """
 
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,10 +26,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from cio_frames.audit.disk import Disk, Durability, publish
+from cio_frames.audit.file_system import Durability, FileSystem, write_atomic
 from cio_frames.audit.journal import Part
 from cio_frames.audit.pseudonyms import Pii
-from cio_frames.audit.schema import FORMAT
+from cio_frames.audit.schema import FORMAT, READABLE
 from cio_frames.errors import AuditCorruptError, AuditError
 
 NAME = "run.json"
@@ -114,7 +124,7 @@ def installed() -> dict[str, str]:
     return {name: _version(name) for name in _PACKAGES}
 
 
-def write(disk: Disk, directory: Path, content: RunFile) -> None:
+def write(disk: FileSystem, directory: Path, content: RunFile) -> None:
     """Replace run.json."""
     told = {name: getattr(content, name) for name in RunFile.__dataclass_fields__}
     info = {name: getattr(content.info, name) for name in RunInfo.__dataclass_fields__}
@@ -129,10 +139,10 @@ def write(disk: Disk, directory: Path, content: RunFile) -> None:
             f"The description of a run holds plain values only ({error}). "
             "Pass text, numbers, lists and dictionaries in RunInfo."
         ) from None
-    publish(disk, directory / NAME, text.encode() + b"\n")
+    write_atomic(disk, directory / NAME, text.encode() + b"\n")
 
 
-def read(disk: Disk, directory: Path) -> RunFile:
+def read(disk: FileSystem, directory: Path) -> RunFile:
     """Return the content of run.json.
 
     Raises:
@@ -146,7 +156,7 @@ def read(disk: Disk, directory: Path) -> RunFile:
         raise _corrupt(path, "missing or not readable as a run") from None
     if checksum != _checksum(body):
         raise _corrupt(path, "changed after it was written")
-    if body.pop("format") != FORMAT:
+    if body.pop("format") not in READABLE:
         raise _corrupt(path, "written by another version of cio_frames")
     if body["run_id"] != directory.name:
         raise _corrupt(path, f"of another run ({body['run_id']})")
@@ -179,3 +189,72 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "unknown"
+
+
+RESERVE_BYTES = 1 << 20
+_NUMBERED = re.compile(r"(?:seg|audit)-(\d{6,})\.(?:parquet|wal)")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths of one run's directory."""
+
+    directory: Path
+
+    @property
+    def lock(self) -> Path:
+        """The file whose lock says that somebody writes."""
+        return self.directory / "LOCK"
+
+    @property
+    def reserve(self) -> Path:
+        """The file that is given up when the disk is full."""
+        return self.directory / "BALLAST"
+
+    @property
+    def plans(self) -> Path:
+        """The directory of the sealed plans."""
+        return self.directory / "plan"
+
+    @property
+    def journals(self) -> Path:
+        """The directory of the journals."""
+        return self.directory / "wal"
+
+    @property
+    def parts(self) -> Path:
+        """The directory of the record."""
+        return self.directory / "parts"
+
+    @property
+    def run_journal(self) -> Path:
+        """The journal of the run itself."""
+        return self.journals / "run.wal"
+
+    def plan(self, segment: int) -> Path:
+        """Return the path of a sealed plan."""
+        return self.plans / f"seg-{segment:06d}.parquet"
+
+    def journal(self, segment: int) -> Path:
+        """Return the path of a segment's journal."""
+        return self.journals / f"seg-{segment:06d}.wal"
+
+    def part(self, segment: int) -> Path:
+        """Return the path of a segment's part.
+
+        Examples:
+            >>> Layout(Path("run")).part(7).name
+            'audit-000007.parquet'
+        """
+        return self.parts / f"audit-{segment:06d}.parquet"
+
+
+def segment_of(name: str) -> int | None:
+    """Return the segment that a file name speaks of.
+
+    Examples:
+        >>> segment_of("seg-000012.wal"), segment_of("run.wal")
+        (12, None)
+    """
+    found = _NUMBERED.fullmatch(name)
+    return int(found[1]) if found else None

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from cio_frames.audit.recovery import Compacted
-from cio_frames.audit.writer import Recorder
+from cio_frames.audit.writer import AuditWriter
 from cio_frames.frames import ThreadPool
 from cio_frames.sending.events import (
     BatchAttempted,
@@ -31,7 +31,7 @@ class _Told:
     kept: asyncio.Future[None] | None
 
 
-class Ledger:
+class BackgroundWriter:
     """A listener that has facts recorded on a thread; attempts can be awaited.
 
     Whatever has gathered while the disk was busy is recorded together, with one sync. Requests
@@ -39,11 +39,9 @@ class Ledger:
     that is done, which is made on threads of their own. If the record cannot be kept, everything
     that waits for it, and every later call, raises the error.
 
-    Args:
-        recorder: Keeps the record. From here on only this ledger tells it facts.
     """
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: AuditWriter) -> None:
         self._recorder = recorder
         self._told: deque[_Told] = deque()
         self._sealing: deque[tuple[int, Future[Compacted]]] = deque()

@@ -29,7 +29,7 @@ DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
-class Disk(Protocol):
+class FileSystem(Protocol):
     """What the record needs of a file system. Handles are integers; failures are OSError."""
 
     def make(self, directory: Path, *, shared: bool = False) -> None:
@@ -59,13 +59,13 @@ class Disk(Protocol):
     def remove(self, path: Path) -> None:
         """Remove the file, if it is there."""
 
-    def sync_names(self, directory: Path) -> None:
+    def fsync_dir(self, directory: Path) -> None:
         """Return when the names in `directory` would survive a power cut."""
 
     def read(self, path: Path) -> bytes:
         """Return the bytes of the file."""
 
-    def names(self, directory: Path) -> list[str]:
+    def listdir(self, directory: Path) -> list[str]:
         """Return the names in `directory`, sorted; none if it is missing."""
 
     def lock(self, path: Path) -> int:
@@ -78,7 +78,7 @@ class Disk(Protocol):
         """Tell whether another process holds `path`, without touching it."""
 
 
-def publish(disk: Disk, path: Path, data: bytes) -> None:
+def write_atomic(disk: FileSystem, path: Path, data: bytes) -> None:
     """Make `path` hold `data`, so that nobody ever sees a part of it there."""
     temporary = path.with_name(path.name + TEMPORARY)
     disk.remove(temporary)
@@ -93,16 +93,11 @@ def publish(disk: Disk, path: Path, data: bytes) -> None:
         raise
     disk.close(handle)
     disk.rename(temporary, path)
-    disk.sync_names(path.parent)
+    disk.fsync_dir(path.parent)
 
 
-class Drive:
-    """The real disk.
-
-    Args:
-        durability: "power" waits for the device where the record asks for it; "process" leaves
-            that to the operating system, which is safe against a killed process only.
-    """
+class LocalFileSystem:
+    """The real disk."""
 
     def __init__(self, durability: Durability = "power") -> None:
         self._waits = durability == "power"
@@ -111,7 +106,7 @@ class Drive:
         """Make `directory` if it is missing, for its owner only."""
         with contextlib.suppress(FileExistsError):
             directory.mkdir(mode=0o700, parents=True)
-            self.sync_names(directory.parent)
+            self.fsync_dir(directory.parent)
         if not shared:
             _refuse_foreign(directory)
 
@@ -153,7 +148,7 @@ class Drive:
         """Remove the file, if it is there."""
         path.unlink(missing_ok=True)
 
-    def sync_names(self, directory: Path) -> None:
+    def fsync_dir(self, directory: Path) -> None:
         """Return when the names in `directory` would survive a power cut."""
         if not self._waits or sys.platform == "win32":
             return
@@ -169,7 +164,7 @@ class Drive:
         with os.fdopen(handle, "rb") as file:
             return file.read()
 
-    def names(self, directory: Path) -> list[str]:
+    def listdir(self, directory: Path) -> list[str]:
         """Return the names in `directory`, sorted; none if it is missing."""
         try:
             return sorted(path.name for path in directory.iterdir())

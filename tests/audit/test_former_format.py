@@ -1,0 +1,82 @@
+"""A record that an earlier version of the package left behind stays readable.
+
+The files in format_1/ were written by the package of format 1, in a process that was killed while
+its second segment was under way. Every kind of line that its journals could hold is in them.
+"""
+
+from pathlib import Path
+from shutil import copytree
+
+import polars as pl
+import pytest
+
+from cio_frames.audit import Audit, AuditWriter, recover
+from torture.told import KEY, RUN_ID
+
+SAMPLE = Path(__file__).with_name("format_1") / RUN_ID
+ROWS = [
+    (0, "delivered", 1, 200, None, 5, 10),
+    (1, "delivered", 1, 200, None, 5, 10),
+    (2, "delivered", 1, 200, None, 5, 10),
+    (3, "rejected_local", 0, None, "id.missing", None, None),
+    (4, "blocked", 1, None, "BLOCKED_BY_ROW", 80, 85),
+    (5, "pending", 1, 503, "answer.busy", 80, None),
+    (6, "in_doubt", 1, None, None, 75, None),
+    (7, "in_doubt", 2, 429, "answer.busy", 65, None),
+    (8, "in_doubt", 2, 429, "answer.busy", 65, None),
+    (9, "rejected_server", 3, 400, "answer.400", 25, 60),
+    (10, "delivered", 3, 200, None, 25, 50),
+    (11, "delivered", 2, 200, None, 25, 35),
+    (12, "delivered", 2, 200, None, 25, 35),
+    (13, "delivered", 1, 200, None, 15, 20),
+    (14, "delivered", 1, 200, None, 15, 20),
+    (15, "delivered", 1, 200, None, 15, 20),
+    (16, "rejected_local", 0, None, "id.missing", None, None),
+]
+"""Row, state, attempts, status, code, and the milliseconds of first attempt and end, as that
+version of the package read them itself."""
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """Return a copy of the killed run's directory."""
+    return copytree(SAMPLE, tmp_path / RUN_ID)
+
+
+def _rows(audit: Audit) -> list[tuple[object, ...]]:
+    times = (
+        pl.col(name).dt.millisecond().cast(pl.Int64) for name in ("first_attempt_at", "finished_at")
+    )
+    columns = ("row", "state", "attempts", "http_status", "code")
+    return audit.messages.sort("row").select(*columns, *times).rows()
+
+
+def test_a_killed_run_is_read_as_it_was_written(directory: Path):
+    """Each row of it has the state, attempts, status, code and times that its own version read."""
+    audit = Audit(directory)
+
+    assert _rows(audit) == ROWS
+    assert audit.runs.select("rows", "requests", "retries", "bytes").row(0) == (17, 11, 3, 1617)
+    assert audit.verify().is_empty()
+
+
+def test_a_killed_run_is_recovered(directory: Path):
+    """Recovery changes no row of it, keeps why it stopped, and what it writes is whole."""
+    found = recover(directory)
+
+    assert found.run.stopped == {
+        "code": "answer.401",
+        "reason": "the key was refused",
+        "at": "2026-03-01T12:00:00.000+00:00",
+    }
+    assert found.unfinished["row"].to_list() == [4, 5, 6, 7, 8]
+    assert _rows(Audit(directory)) == ROWS
+    assert Audit(directory).verify().is_empty()
+
+
+def test_a_killed_run_is_resumed(directory: Path):
+    """Its record can be taken up again, and stays whole when it is closed."""
+    AuditWriter.resume(directory, key=KEY).close()
+
+    assert _rows(Audit(directory)) == ROWS
+    assert Audit(directory).verify().is_empty()
