@@ -96,7 +96,7 @@ class FakeDisk:
 
     def fsync_dir(self, directory: Path) -> None:
         """Make a directory's names safe."""
-        self._step("sync_names", directory)
+        self._step("fsync_dir", directory)
         if "names" in self.lies:
             return
         for path in [path for path in self.safe_named if path.parent == directory]:

@@ -13,8 +13,11 @@ from cio_frames.sending.http import Transport
 Point = Literal["plan", "attempt", "flight", "outcome", "compaction", "any"]
 POINTS: tuple[Point, ...] = ("plan", "attempt", "flight", "outcome", "compaction", "any")
 FLIGHT_S = 0.01
-_OPERATIONS = ("create", "write", "sync", "rename", "remove", "sync_names")
-_MARKS = {"attempt": (b'"k":"A"',), "outcome": (b'"k":"O"', b'"k":"R"')}
+_OPERATIONS = ("create", "write", "sync", "rename", "remove", "fsync_dir")
+_MARKS = {
+    "attempt": (b'"k":"BatchAttempted"',),
+    "outcome": (b'"k":"BatchFinished"', b'"k":"BatchRetried"'),
+}
 
 
 class Fuse:
@@ -74,7 +77,7 @@ class Fuse:
     def _matches(self, name: str, arguments: tuple[Any, ...]) -> bool:
         subject = arguments[0]
         path = self._paths.get(subject) if isinstance(subject, int) else subject
-        folder = path.parent.name if path is not None and name != "sync_names" else ""
+        folder = path.parent.name if path is not None and name != "fsync_dir" else ""
         data = bytes(arguments[1]) if name == "write" else b""
         match self._point:
             case "any":
@@ -82,7 +85,7 @@ class Fuse:
             case "plan":
                 return folder == "plan"
             case "compaction":
-                return folder == "parts" or b'"k":"C"' in data
+                return folder == "parts" or b'"k":"Part"' in data
             case "flight":
                 return False
             case "outcome":
