@@ -95,7 +95,7 @@ def _plant(root: dict[str, Any], slot: FieldMapping, *, timezone: str | None, te
     for parent in parents:
         root = root.setdefault(parent, {})
     clear = slot.nulls == "send"
-    if slot.type == "time" and slot.role == "field":
+    if slot.is_time_field:
         root[last] = Leaf(values=pl.col(slot.moment), dtype=pl.Datetime("ms", "UTC"))
         return
     as_words = text or (slot.role == "field" and slot.type in ("id", "text", "email"))
