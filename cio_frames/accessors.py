@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from inspect import signature
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import polars as pl
 
@@ -17,11 +18,14 @@ from cio_frames.checks import Checks
 from cio_frames.frames import AnyTable, read
 from cio_frames.mapping import Body, CallArguments, Nulls, Value
 from cio_frames.plan import Plan, make
+from cio_frames.spec import CALLS, CallName
 
 Context = Mapping[str, Value] | Sequence[str] | None
 Integrations = Mapping[str, Value | bool] | None
 NullPolicy = Nulls | Mapping[str, Nulls]
 Key = str | Sequence[str] | None
+
+_OPTIONS = ("relationship", "context", "integrations", "key", "nulls", "timezone", "hash")
 
 
 class Frame:
@@ -39,6 +43,19 @@ class Frame:
 
     def __repr__(self) -> str:
         return "Customer.io verbs: identify, track, page, screen, group, alias, form"
+
+    def _plan(self, call: CallName, given: Mapping[str, Any]) -> Plan:
+        """Return the plan for what a verb was given, by the names of its arguments."""
+        row = CALLS[call]
+        arguments = CallArguments(
+            fields={name: given[name] for field in row.fields if (name := field.column_argument)},
+            body=given.get("fields" if row.body == "data" else row.body or ""),
+            **{name: given[name] for name in _OPTIONS if name in given},
+        )
+        table = read(self._frame)
+        return make(
+            table, arguments, call=call, checks=given["checks"], namespace=given["namespace"]
+        )
 
     def identify(
         self,
@@ -84,22 +101,7 @@ class Frame:
             >>> people.cio.identify(user_id="id").payloads()[0]["traits"]
             {'plan': 'pro'}
         """
-        ask = CallArguments(
-            fields={
-                "user_id": user_id,
-                "anonymous_id": anonymous_id,
-                "timestamp": timestamp,
-                "message_id": message_id,
-            },
-            body=traits,
-            context=context,
-            integrations=integrations,
-            key=key,
-            nulls=nulls,
-            timezone=timezone,
-            hash=hash,
-        )
-        return make(read(self._frame), ask, call="identify", checks=checks, namespace=namespace)
+        return self._plan("identify", locals())
 
     def track(
         self,
@@ -148,23 +150,7 @@ class Frame:
             >>> plan.payloads()[0]["properties"]
             {'total': 9.5}
         """
-        ask = CallArguments(
-            fields={
-                "event": event,
-                "user_id": user_id,
-                "anonymous_id": anonymous_id,
-                "timestamp": timestamp,
-                "message_id": message_id,
-            },
-            body=properties,
-            context=context,
-            integrations=integrations,
-            key=key,
-            nulls=nulls,
-            timezone=timezone,
-            hash=hash,
-        )
-        return make(read(self._frame), ask, call="track", checks=checks, namespace=namespace)
+        return self._plan("track", locals())
 
     def page(
         self,
@@ -212,23 +198,7 @@ class Frame:
             >>> views.cio.page(user_id="user").payloads()[0]["properties"]
             {'url': 'https://example.com/a'}
         """
-        ask = CallArguments(
-            fields={
-                "name": name,
-                "user_id": user_id,
-                "anonymous_id": anonymous_id,
-                "timestamp": timestamp,
-                "message_id": message_id,
-            },
-            body=properties,
-            context=context,
-            integrations=integrations,
-            key=key,
-            nulls=nulls,
-            timezone=timezone,
-            hash=hash,
-        )
-        return make(read(self._frame), ask, call="page", checks=checks, namespace=namespace)
+        return self._plan("page", locals())
 
     def screen(
         self,
@@ -276,23 +246,7 @@ class Frame:
             >>> views.cio.screen(name="screen", user_id="user").payloads()[0]["name"]
             'Home'
         """
-        ask = CallArguments(
-            fields={
-                "name": name,
-                "user_id": user_id,
-                "anonymous_id": anonymous_id,
-                "timestamp": timestamp,
-                "message_id": message_id,
-            },
-            body=properties,
-            context=context,
-            integrations=integrations,
-            key=key,
-            nulls=nulls,
-            timezone=timezone,
-            hash=hash,
-        )
-        return make(read(self._frame), ask, call="screen", checks=checks, namespace=namespace)
+        return self._plan("screen", locals())
 
     def group(
         self,
@@ -346,25 +300,7 @@ class Frame:
             >>> plan.payloads()[0]["traits"]
             {'relationshipAttributes': {'role': 'admin'}}
         """
-        ask = CallArguments(
-            fields={
-                "group_id": group_id,
-                "user_id": user_id,
-                "anonymous_id": anonymous_id,
-                "object_type_id": object_type_id,
-                "timestamp": timestamp,
-                "message_id": message_id,
-            },
-            body=traits,
-            relationship=relationship,
-            context=context,
-            integrations=integrations,
-            key=key,
-            nulls=nulls,
-            timezone=timezone,
-            hash=hash,
-        )
-        return make(read(self._frame), ask, call="group", checks=checks, namespace=namespace)
+        return self._plan("group", locals())
 
     def alias(
         self,
@@ -406,20 +342,7 @@ class Frame:
             >>> merges.cio.alias(previous_id="old", user_id="new").payloads()[0]["previousId"]
             'a'
         """
-        ask = CallArguments(
-            fields={
-                "previous_id": previous_id,
-                "user_id": user_id,
-                "timestamp": timestamp,
-                "message_id": message_id,
-            },
-            context=context,
-            integrations=integrations,
-            key=key,
-            nulls=nulls,
-            timezone=timezone,
-        )
-        return make(read(self._frame), ask, call="alias", checks=checks, namespace=namespace)
+        return self._plan("alias", locals())
 
     def form(
         self,
@@ -454,13 +377,22 @@ class Frame:
             >>> sent.cio.form(form_id=cio.lit("contact"), email="email").payloads()
             [{'data': {'email': 'ada@example.com', 'topic': 'sales'}}]
         """
-        ask = CallArguments(
-            fields={"form_id": form_id, "email": email, "id": id},
-            body=fields,
-            timezone=timezone,
-            hash=hash,
-        )
-        return make(read(self._frame), ask, call="form", checks=checks, namespace=namespace)
+        return self._plan("form", locals())
+
+
+def _require_arguments() -> None:
+    """Raise if `spec/` names an argument that a verb does not take."""
+    for call in get_args(CallName):
+        taken = signature(getattr(Frame, call)).parameters
+        for row in CALLS[call].fields:
+            if row.argument is not None and row.argument not in taken:
+                raise NotImplementedError(
+                    f"spec/ feeds {'.'.join(row.path)} of {call} from the argument {row.argument}, "
+                    f"which Frame.{call} does not take. Add it to the signature in accessors.py."
+                )
+
+
+_require_arguments()
 
 
 def frame(anything: AnyTable) -> Frame:

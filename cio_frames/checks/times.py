@@ -39,7 +39,7 @@ def _out_of_range(slot: FieldMapping, _: Scope) -> pl.Expr | None:
 
 
 def _unreadable(slot: FieldMapping, _: Scope) -> pl.Expr | None:
-    if not is_timestamp(slot):
+    if not slot.is_time_field:
         return None
     unread = pl.when(pl.col(slot.moment).is_null()).then(pl.col(slot.name))
     is_known = pl.col(slot.skipped) | in_other_form(slot)
@@ -49,7 +49,7 @@ def _unreadable(slot: FieldMapping, _: Scope) -> pl.Expr | None:
 def _clock_change(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     if scope.mapping.timezone is None:
         return None
-    if is_timestamp(slot):
+    if slot.is_time_field:
         return pl.col(slot.skipped)
 
     def skipped(values: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
@@ -73,11 +73,11 @@ def _missing(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
 
 
 def _future(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    return pl.col(slot.moment) > scope.now + TOLERATED if is_timestamp(slot) else None
+    return pl.col(slot.moment) > scope.now + TOLERATED if slot.is_time_field else None
 
 
 def _early(slot: FieldMapping, _: Scope) -> pl.Expr | None:
-    return pl.col(slot.moment) < EARLIEST if is_timestamp(slot) else None
+    return pl.col(slot.moment) < EARLIEST if slot.is_time_field else None
 
 
 def _recent(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
@@ -92,7 +92,7 @@ def _naive_column(slot: FieldMapping, scope: Scope) -> str | None:
 
 
 def _naive(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    if not (is_timestamp(slot) and is_text(slot)) or scope.mapping.timezone is not None:
+    if not (slot.is_time_field and is_text(slot)) or scope.mapping.timezone is not None:
         return None
     values = _stripped(slot)
     return pl.col(slot.moment).is_not_null() & ~has_zone(values) & ~is_date_only(values)
@@ -103,7 +103,7 @@ def _stripped(slot: FieldMapping) -> pl.Expr:
 
 
 def _date(slot: FieldMapping, _: Scope) -> pl.Expr | None:
-    if not is_timestamp(slot):
+    if not slot.is_time_field:
         return None
     if slot.dtype == pl.Date:
         return pl.col(slot.name).is_not_null()
@@ -111,7 +111,7 @@ def _date(slot: FieldMapping, _: Scope) -> pl.Expr | None:
 
 
 def _epoch(slot: FieldMapping, _: Scope) -> pl.Expr | None:
-    if not (is_timestamp(slot) and slot.dtype.is_numeric()):
+    if not (slot.is_time_field and slot.dtype.is_numeric()):
         return None
     return pl.col(slot.moment).is_not_null() & epoch_unit(pl.col(slot.name)).is_not_null()
 

@@ -1,11 +1,13 @@
 """The options that several commands share. What they say here is what `--help` shows."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar, get_args
 
 from cyclopts import Group, Parameter
 
-from cio_frames.spec import CallName
+from cio_frames.spec import CALLS, CallName
+
+Options = TypeVar("Options")
 
 Doubt = Literal["resend", "skip", "report"]
 Form = Literal["text", "json"]
@@ -34,8 +36,30 @@ Switch = Annotated[bool, _OFF]
 """An option that is there or not."""
 
 
+COLUMN_ARGUMENTS: tuple[str, ...] = tuple(
+    dict.fromkeys(
+        name
+        for call in get_args(CallName)
+        for field in CALLS[call].fields
+        if (name := field.column_argument)
+    )
+)
+"""The arguments of all verbs that name one column, from the rows of `spec/`."""
+
+
+def _with_columns(options: type[Options]) -> type[Options]:
+    """Add an option for each argument that names a column and has none."""
+    for name in COLUMN_ARGUMENTS:
+        if name not in options.__annotations__:
+            told = Parameter(help=f"Column of {name.replace('_', ' ')}.")
+            options.__annotations__[name] = Annotated[Column, told]
+            setattr(options, name, None)
+    return options
+
+
 @Parameter(name="*", group=_WHAT)
 @dataclass(frozen=True, slots=True, kw_only=True)
+@_with_columns
 class Fields:
     """Which column feeds which field.
 

@@ -11,16 +11,12 @@ import polars as pl
 
 from cio_frames.accessors import Frame, frame, lit
 from cio_frames.checks import Checks, Severity
-from cio_frames.cli.options import Fields, Rules
+from cio_frames.cli.options import COLUMN_ARGUMENTS, Fields, Rules
 from cio_frames.errors import UsageError
 from cio_frames.frames import scan
 from cio_frames.plan import Plan
 from cio_frames.plan.plan import planned
 
-_COLUMNS = (
-    "user_id", "anonymous_id", "event", "name", "group_id", "object_type_id", "previous_id",
-    "form_id", "email", "id", "timestamp", "message_id",
-)  # fmt: skip
 _BODIES = ("traits", "properties", "fields", "relationship")
 _CONTEXT = "context."
 _TRUTH = {"true": True, "false": False}
@@ -69,7 +65,7 @@ def arguments(fields: Fields, rules: Rules, *, columns: Collection[str]) -> dict
         >>> arguments(given, Rules(), columns=["id", "total", "tier"])
         {'user_id': 'id', 'properties': {'total': 'total', 'plan': 'tier'}}
     """
-    named: dict[str, Any] = {name: getattr(fields, name) for name in _COLUMNS}
+    named: dict[str, Any] = {name: getattr(fields, name) for name in COLUMN_ARGUMENTS}
     for name in _BODIES:
         body = getattr(fields, name)
         named[name] = None if body is None else _places(_listed(body), columns=columns)
@@ -123,7 +119,7 @@ def _require_taken(given: Iterable[str], *, call: str) -> None:
     taken = inspect.signature(getattr(Frame, call)).parameters
     for argument in given:
         if argument not in taken:
-            offered = [name for name in (*_COLUMNS, *_BODIES) if name in taken]
+            offered = [name for name in (*COLUMN_ARGUMENTS, *_BODIES) if name in taken]
             raise UsageError(
                 f"{call} has no {option(argument)}. It takes {', '.join(map(option, offered))}."
             )
@@ -136,10 +132,10 @@ def _put_constant(
         context[argument.removeprefix(_CONTEXT)] = value
         return
     name = argument.removeprefix("--").replace("-", "_")
-    if name not in _COLUMNS:
+    if name not in COLUMN_ARGUMENTS:
         raise UsageError(
             f"--lit {argument}=...: {argument} takes no constant. It can be one of "
-            f"{', '.join(_COLUMNS)}, or context.PLACE."
+            f"{', '.join(COLUMN_ARGUMENTS)}, or context.PLACE."
         )
     if named[name] is not None:
         raise UsageError(f"{option(name)} and --lit {name}=... are both given. Leave one away.")

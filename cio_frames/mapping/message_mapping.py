@@ -56,9 +56,14 @@ class FieldMapping:
         return self.column if self.column is not None else ".".join(self.path) or self.name
 
     @property
+    def is_time_field(self) -> bool:
+        """Whether it is a field that takes times only."""
+        return self.role == "field" and self.type == "time"
+
+    @property
     def is_time(self) -> bool:
-        """Whether it holds the time of the call, or that of a person's sign-up."""
-        return self.argument == "timestamp" or self.path in CREATED
+        """Whether it holds a time of the call, or that of a person's sign-up."""
+        return self.is_time_field or self.path in CREATED
 
     @property
     def moment(self) -> str:

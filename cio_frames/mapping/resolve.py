@@ -75,9 +75,11 @@ def resolve(
     fields = [
         slot
         for row in call.fields
-        if row.argument is not None and row.argument not in _BODY_ARGUMENTS
+        if row.column_argument
         if (
-            slot := maker.field(row, arguments.fields.get(row.argument), proposed.get(row.argument))
+            slot := maker.field(
+                row, arguments.fields.get(str(row.argument)), proposed.get(str(row.argument))
+            )
         )
     ]
     extras = [
@@ -103,11 +105,6 @@ def resolve(
         timezone=zoned,
         unused=tuple(name for name in schema.names() if name not in used and name != ROW),
     )
-
-
-_BODY_ARGUMENTS = frozenset(
-    {"traits", "properties", "fields", "relationship", "context", "integrations"}
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +197,7 @@ def _body(
     root, argument = (call.body,), "fields" if call.body == "data" else call.body
     if body is not None:
         return maker.tree(body, root=root, role="body", argument=argument)
-    own = {row.path for row in call.fields if row.argument not in {None, *_BODY_ARGUMENTS}}
+    own = {row.path for row in call.fields if row.column_argument}
     rest = [
         name
         for name in maker.schema.names()

@@ -44,7 +44,7 @@ def propose(sample: pl.DataFrame, *, call: Call) -> list[Proposal]:
     proposals: list[Proposal] = []
     free = [name for name in sample.columns if name != ROW]
     for row in call.fields:
-        if row.argument is None or row.argument not in _PROPOSED:
+        if row.column_argument is None or row.argument == "message_id":
             continue
         if call.name == "form" and row.argument == "id" and _names_someone(proposals, call=call):
             continue
@@ -57,14 +57,6 @@ def propose(sample: pl.DataFrame, *, call: Call) -> list[Proposal]:
             sample, call=call, free=free
         )
     return proposals
-
-
-_PROPOSED = frozenset(
-    {
-        "user_id", "anonymous_id", "group_id", "previous_id", "object_type_id", "event", "name",
-        "timestamp", "form_id", "email", "id",
-    }
-)  # fmt: skip
 
 
 def _by_name(row: Field, *, sample: pl.DataFrame, free: Iterable[str]) -> Proposal | None:

@@ -101,7 +101,7 @@ def _plant(
     for parent in parents:
         root = root.setdefault(parent, {})
     clear = slot.nulls == "send"
-    if slot.type == "time" and slot.role == "field":
+    if slot.is_time_field:
         root[last] = Leaf(values=pl.col(slot.moment), dtype=pl.Datetime("ms", "UTC"))
         return
     root[last] = Leaf(

@@ -37,6 +37,11 @@ class Field:
     source: str
     note: str = ""
 
+    @property
+    def column_argument(self) -> str | None:
+        """The argument of the verb that names the one column that feeds it, if there is one."""
+        return None if self.type == "object" or self.path[-1] == "*" else self.argument
+
 
 def folded(name: str) -> str:
     """Return a column name without case, spaces and punctuation, to compare it by.
