@@ -81,7 +81,7 @@ ASKED: dict[str, dict[str, Any]] = {
 
 def plan_now(frame: Any, verb: str) -> cio.Plan:
     """Return the plan for a frame at a fixed time, with the repairs of ids that it needs."""
-    return plan_now(
+    return planned(
         replace(getattr(cio.frame(frame), verb)(**ASKED[verb]).pipeline, clock=lambda: NOW)
     )
 
