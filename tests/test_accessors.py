@@ -97,7 +97,7 @@ def test_frame_takes_a_table_that_was_read():
     """What the door has read once can be given again."""
     table = read(pl.DataFrame({"id": ["u"]}))
 
-    assert cio.frame(table).identify(user_id="id").table is table
+    assert cio.frame(table).identify(user_id="id").pipeline.table is table
 
 
 def test_plans_come_back_in_the_users_library(frame_of):

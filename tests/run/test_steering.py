@@ -8,6 +8,7 @@ import pytest
 
 import cio_frames as cio
 from cio_frames.errors import ConfigError
+from cio_frames.plan.plan import planned
 from cio_frames.views.progress_state import ProgressState
 
 ROWS = 400
@@ -24,7 +25,7 @@ def _until(condition, *, within_s=10.0):
 def plan():
     """A plan of forty small requests."""
     people = pl.DataFrame({"id": [f"u{n}" for n in range(ROWS)], "note": ["x" * 900] * ROWS})
-    return replace(people.cio.identify(user_id="id"), batch_bytes=12_000)
+    return planned(replace(people.cio.identify(user_id="id").pipeline, batch_bytes=12_000))
 
 
 @pytest.fixture
