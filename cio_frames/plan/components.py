@@ -37,7 +37,7 @@ def link_keys(prepared: pl.DataFrame, mapping: MessageMapping) -> LinkKeys:
         addressed.append(person_key(mapping))
     keys = [prepared.select(numbered(key).alias("key")) for key in addressed]
     pairs = [
-        keys[0].with_columns(prepared.select(numbered(other).alias("other")).to_series())
+        prepared.select(key=numbered(addressed[0]), other=numbered(other))
         for other in linked_keys(mapping)
     ]
     named = pl.concat([_PAIRS.to_frame(), *pairs]).drop_nulls().unique()

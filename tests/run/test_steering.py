@@ -32,8 +32,7 @@ def _rests(run):
 def plan():
     """A plan of forty small requests."""
     people = pl.DataFrame({"id": [f"u{n}" for n in range(ROWS)], "note": ["x" * 900] * ROWS})
-    plan = people.cio.identify(user_id="id")
-    return planned(replace(plan.pipeline, batch_bytes=12_000))
+    return planned(replace(people.cio.identify(user_id="id").pipeline, batch_bytes=12_000))
 
 
 @pytest.fixture
