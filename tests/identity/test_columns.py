@@ -144,6 +144,27 @@ def test_times_beyond_what_can_be_written_are_no_times():
     assert columns.sort("row")["at"].to_list() == [0, None]
 
 
+def test_only_what_acts_by_more_than_its_identifiers_keeps_its_json():
+    """Groups, aliases, forms and odd identifies are read from columns; reserved names are not."""
+    frame = pl.DataFrame({"id": ["u1", "u2"], "to": ["u3", "u4"], "objectId": ["g1", None]})
+    frame = frame.with_columns(name=pl.Series(["User Deleted", "View"]))
+    plans = {
+        "group": frame.cio.group(group_id="to", user_id="id"),
+        "alias": frame.cio.alias(previous_id="id", user_id="to"),
+        "form": frame.cio.form(form_id=cio.lit("f"), id="id", fields=["to"]),
+        "identify": frame.cio.identify(user_id="id"),
+        "track": frame.cio.track(event="name", user_id="id", properties=[]),
+    }
+
+    kept = {
+        call: columns_of_all(frame, plan.mapping).sort("row")["text"].is_not_null().to_list()
+        for call, plan in plans.items()
+    }
+
+    assert kept.pop("track") == [True, False]
+    assert set(map(tuple, kept.values())) == {(False, False)}
+
+
 def test_simple_messages_need_no_model():
     """Plain tables of people and events take the short way; what is special does not."""
     people = pl.DataFrame({"id": ["u1", "cio_2", "u3"], "email": ["a@x.co", None, "b@x.co"]})
