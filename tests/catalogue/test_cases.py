@@ -292,8 +292,8 @@ CASES = (
     Case(number=101, what="rows of one person out of order", makes=everywhere({"id": ["u", "u"], "x": ["2024-01-02T00:00:00Z", "2024-01-01T00:00:00Z"]}), call="track", asked=TIMED, codes=("time.unsorted",), rejected=0),
     Case(number=102, what="datetimes, which some writers put with a space", makes=x(aware(2024, 1, 1)), sent="2024-01-01T00:00:00.000Z"),
     # 3.6 text
-    Case(number=103, what="half a surrogate pair", makes=objects("\ud800", "a"), codes=("text.fails-unicode",), rejected=1),
-    Case(number=104, what="text that is not UTF-8", makes=arrow_x(broken_utf8), codes=("text.fails-unicode",), rejected=1),
+    Case(number=103, what="half a surrogate pair", makes=objects("\ud800", "a"), codes=("text.bad-unicode",), rejected=1),
+    Case(number=104, what="text that is not UTF-8", makes=arrow_x(broken_utf8), codes=("text.bad-unicode",), rejected=1),
     Case(number=105, what="NUL", makes=x("a\x00b"), sent="a\x00b", codes=("text.control",)),
     Case(number=106, what="control characters", makes=x("a\x07\x9b"), sent="a\x07\x9b", codes=("text.control",)),
     Case(number=107, what="a direction override", makes=x("a\u202eb"), sent="a\u202eb", codes=("text.direction",)),

@@ -157,7 +157,7 @@ def test_repairs_say_what_they_changed():
         ("id.float", "id", 2, ["1.0", "2.0"], ["1", "2"]),
         ("text.mojibake", "city", 1, ["ZÃ¼rich"], ["Zürich"]),
     ]
-    assert "'1.0' became '1'" in report.text(plan_view(fixed))
+    assert "'1.0' became '1'" in report.text(plan_view(fixed.pipeline))
 
 
 def test_safe_repairs_leave_the_others_alone():
@@ -166,7 +166,7 @@ def test_safe_repairs_leave_the_others_alone():
 
     fixed = frame.cio.identify(user_id="id").fix("safe")
 
-    assert fixed.mapping.repairs == ("id.float",)
+    assert fixed.pipeline.mapping.repairs == ("id.float",)
     assert "text.mojibake" in fixed.pipeline.offered
 
 
