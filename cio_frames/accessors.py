@@ -15,6 +15,7 @@ from typing import Any, get_args
 import polars as pl
 
 from cio_frames.checks import Checks
+from cio_frames.errors import MappingError, translated
 from cio_frames.frames import AnyTable, read
 from cio_frames.mapping import Body, CallArguments, Nulls, Value
 from cio_frames.plan import Plan, make
@@ -418,8 +419,19 @@ def lit(value: Any) -> pl.Expr:
         >>> users = pl.DataFrame({"id": ["u1"]})
         >>> users.cio.track(event=cio.lit("Imported"), user_id="id").payloads()[0]["event"]
         'Imported'
+
+    Raises:
+        MappingError: polars has no constant for it.
     """
-    return pl.lit(value)
+    with translated(lambda kind: _no_constant(value, kind), others=True):
+        return pl.lit(value)
+
+
+def _no_constant(value: Any, kind: str) -> MappingError:
+    return MappingError(
+        f"cio.lit(...) takes a text, a number, a time or a list of one kind, not this "
+        f"{type(value).__name__} ({kind})."
+    )
 
 
 def register() -> None:

@@ -10,7 +10,11 @@ import pytest
 from cio_frames.frames import collected, read
 from cio_frames.frames.streaming import BATCH_ROWS, CSV_BYTES, MORSEL_ROWS, stream
 
-MORSEL, CSV = "POLARS_IDEAL_MORSEL_SIZE", "POLARS_CSV_CHUNK_SIZE"
+CSV = "POLARS_CSV_CHUNK_SIZE"
+with pl.Config(streaming_chunk_size=7_777):
+    MORSEL = next(name for name, value in os.environ.items() if value == "7777")
+"""What the setting is called in the environment, which depends on the version of polars."""
+
 ROWS = 1_000_000
 
 

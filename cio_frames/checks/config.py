@@ -164,6 +164,7 @@ def rule(
     )
 
 
+@reading("table of known values")
 def _texts(known: Any, *, name: str) -> pl.Series:
     if isinstance(known, str | PathLike):
         known = scan(known)
@@ -179,9 +180,7 @@ def _texts(known: Any, *, name: str) -> pl.Series:
             f"name one of them {name!r}, or pass that column alone."
         )
     chosen = name if name in columns else columns[0]
-    with reading(f"{table.label} of known values"):
-        values = table.lazy.select(pl.col(chosen).unique()).collect().to_series()
-    return _distinct(values)
+    return _distinct(table.lazy.select(pl.col(chosen).unique()).collect().to_series())
 
 
 def _distinct(values: pl.Series) -> pl.Series:

@@ -35,7 +35,7 @@ AnyTable = pl.DataFrame | pl.LazyFrame | ArrowStream | Sequence[Mapping[str, Any
 _ODD = (pl.Object, pl.BaseExtension, *((pl.Map,) if hasattr(pl, "Map") else ()))
 """Types that say too little about their values. polars has maps from version 2 on."""
 
-CONVERT_IT = "Turn it into a polars or pandas frame first."
+CONVERT_IT = "Turn it into a polars or pandas frame first; if it is one, report this as a fault."
 
 
 def read(anything: Any) -> Table:

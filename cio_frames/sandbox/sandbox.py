@@ -237,7 +237,8 @@ class Sandbox:
         self._check_process()
         with translated(_people_failed, others=True):
             table = people.collect() if isinstance(people, pl.LazyFrame) else pl.DataFrame(people)
-        self._store.load(export(table))
+            known = export(table)
+        self._store.load(known)
 
     def map_form(self, form_id: str, mapping: Mapping[str, str]) -> None:
         """Let fields of a form feed other attributes, as `{"email_address": "email"}`.
