@@ -38,10 +38,10 @@ Switch = Annotated[bool, _OFF]
 
 COLUMN_ARGUMENTS: tuple[str, ...] = tuple(
     dict.fromkeys(
-        name
+        field.column_argument
         for call in get_args(CallName)
         for field in CALLS[call].fields
-        if (name := field.column_argument)
+        if field.column_argument
     )
 )
 """The arguments of all verbs that name one column, from the rows of `spec/`."""
@@ -51,8 +51,8 @@ def _with_columns(options: type[Options]) -> type[Options]:
     """Add an option for each argument that names a column and has none."""
     for name in COLUMN_ARGUMENTS:
         if name not in options.__annotations__:
-            told = Parameter(help=f"Column of {name.replace('_', ' ')}.")
-            options.__annotations__[name] = Annotated[Column, told]
+            parameter = Parameter(help=f"Column of {name.replace('_', ' ')}.")
+            options.__annotations__[name] = Annotated[Column, parameter]
             setattr(options, name, None)
     return options
 
