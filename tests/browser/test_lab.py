@@ -12,11 +12,12 @@ SLOW = """\
 import polars as pl
 from dataclasses import replace
 import cio_frames as cio
+from cio_frames.plan.plan import planned
 
 workspace = cio.sandbox(rate=4.0)
 client = workspace.client()
 people = pl.DataFrame({"id": [f"u{n}" for n in range(3000)], "note": ["x" * 400] * 3000})
-plan = replace(people.cio.identify(user_id="id"), batch_bytes=20_000)
+plan = planned(replace(people.cio.identify(user_id="id").pipeline, batch_bytes=20_000))
 """
 
 

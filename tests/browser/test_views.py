@@ -11,6 +11,7 @@ import datetime as dt
 from dataclasses import replace
 import polars as pl
 import cio_frames as cio
+from cio_frames.plan.plan import planned
 
 BAD = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>'
 now = dt.datetime.now(dt.UTC)
@@ -20,7 +21,8 @@ rough = pl.DataFrame({"id": ["a", None, " b", "null", "x" * 200, BAD], "email": 
 events = pl.DataFrame({"id": [f"u{n}" for n in range(200)], "event": [BAD if n % 2 else "Bought" for n in range(200)], "at": times})
 workspace = cio.sandbox(rate=12.0)
 client = workspace.client()
-plan = replace(events.cio.track(event="event", user_id="id", timestamp="at"), batch_bytes=1_500)
+events_plan = events.cio.track(event="event", user_id="id", timestamp="at")
+plan = planned(replace(events_plan.pipeline, batch_bytes=1_500))
 first = people.cio.identify(user_id="id")
 """
 VIEWS = {

@@ -157,7 +157,10 @@ def test_only_what_acts_by_more_than_its_identifiers_keeps_its_json():
     }
 
     kept = {
-        call: columns_of_all(frame, plan.mapping).sort("row")["text"].is_not_null().to_list()
+        call: columns_of_all(frame, plan.pipeline.mapping)
+        .sort("row")["text"]
+        .is_not_null()
+        .to_list()
         for call, plan in plans.items()
     }
 
