@@ -64,7 +64,7 @@ OTHER_TESTS := tests --numprocesses logical -m "not browser$(if $(SHORT), and no
 
 test-lowest: .venv/run.done
 	$(UV) venv --quiet --clear --python $(PYTHON) build/env/lowest
-	$(UV) pip compile --quiet pyproject.toml --all-extras --resolution lowest-direct --python build/env/lowest -o build/env/lowest.txt
+	$(UV) pip compile --quiet pyproject.toml --all-extras --no-deps --resolution lowest-direct --python build/env/lowest -o build/env/lowest.txt
 	$(UV) pip install --quiet --python build/env/lowest -r build/env/lowest.txt --group test -e .
 	build/env/lowest/bin/python -m pytest -q $(OTHER_TESTS)
 

@@ -145,7 +145,7 @@ def script(body):
     head = """
         import asyncio, os, signal, sys, threading, time, warnings
         from cio_frames.sending.run_controls import StopSignal
-        from cio_frames.sending.background import Worker
+        from cio_frames.sending.background import BackgroundLoop
 
         stop = StopSignal()
 
@@ -156,7 +156,7 @@ def script(body):
             print("drained", flush=True)
             return "result"
 
-        worker = Worker(work, stop=stop)
+        worker = BackgroundLoop(work, stop=stop)
         worker.start()
     """
     text = textwrap.dedent(head) + textwrap.dedent(body)
