@@ -57,7 +57,8 @@ MINOR: Final = frozenset(
 
 def conflicts_of(changes: pl.DataFrame, *, names: Mapping[str, str]) -> pl.DataFrame:
     """Return what the model refused to do, one line for each kind and set of identifiers."""
-    failed = changes.filter(pl.col("rule").is_in(list(HINTS)))
+    reported = [rule for rule in HINTS if rule in RULES]
+    failed = changes.filter(pl.col("rule").is_in(reported))
     grouped = failed.group_by("rule", "key", "other", "subject", maintain_order=True).agg(
         pl.len().cast(pl.Int64).alias("count"), pl.struct("plan", "row").alias("rows")
     )
