@@ -1,5 +1,6 @@
 """Fixtures that several rooms share."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ LIBRARIES: Mapping[str, FrameOf] = {
     "polars-lazy": lambda data: pl.LazyFrame(dict(data)),
     "arrow": lambda data: pa.table(dict(data)),
 }
+
+ENDS_AFTER_FORK = hasattr(os, "fork") and tuple(map(int, pl.__version__.split(".")[:2])) >= (2, 1)
+"""Whether a forked child that has polars loaded can end: before 2.1 it hangs, also with polars alone."""
 
 TESTS = Path(__file__).parent
 SLOW = (
