@@ -4,12 +4,13 @@ import atexit
 import os
 import threading
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal, Self
 
 import polars as pl
 from starlette.types import ASGIApp
 
+from cio_frames.clock import utc_now
 from cio_frames.errors import SandboxError, translated
 from cio_frames.identity import Model, Settings
 from cio_frames.identity.known_people import export
@@ -31,10 +32,6 @@ def _people_failed(kind: str) -> SandboxError:
         f"The people could not be read ({kind}). Run people.collect(), or pl.DataFrame(people), to "
         "see why."
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Sandbox:
@@ -101,7 +98,7 @@ class Sandbox:
             rules=Rules(batch_errors=batch_errors, oversize_status=oversize_status),
             bounds=Bounds(),
             region=region,
-            clock=clock or _now,
+            clock=clock or utc_now,
             faults=self._fault_for,
         ).app()
         self._port = port
