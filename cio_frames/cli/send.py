@@ -17,9 +17,8 @@ from cio_frames.cli.plan_options import plan_of
 from cio_frames.cli.sandbox import holdings
 from cio_frames.cli.wording import spoken
 from cio_frames.errors import RunError, UsageError
-from cio_frames.plan import resume as take_up
+from cio_frames.plan import resume as resume_run
 from cio_frames.run import Run
-from cio_frames.run.run import run_view
 from cio_frames.sandbox import Sandbox
 from cio_frames.sending import Client, connect
 from cio_frames.views import summary
@@ -111,7 +110,7 @@ def resume(
         if _is_asked(target):
             confirm(_left(run), host=client.endpoint, answers=sys.stdin, asks=sys.stderr)
         ended = _sent(
-            lambda progress: take_up(
+            lambda progress: resume_run(
                 run, client, plan, in_doubt=target.in_doubt, progress=progress
             ),
             target=target,
@@ -195,9 +194,9 @@ def _sent(begin: Callable[[ShowProgress], Run], *, target: Target) -> Run:
 
 def _tell(run: Run, *, format: Form) -> None:  # noqa: A002 - the option's name
     if format == "json":
-        say_json(run_view(run))
+        say_json(run.view())
     else:
-        say(summary.text(run_view(run), words=partial(_spoken, audit=run.audit)))
+        say(summary.text(run.view(), words=partial(_spoken, audit=run.audit)))
 
 
 def _spoken(words: str, *, audit: Path) -> str:

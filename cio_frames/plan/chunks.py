@@ -11,7 +11,7 @@ from cio_frames.checks import Check, Scope
 from cio_frames.frames import Table, map_ahead
 from cio_frames.mapping import computing
 from cio_frames.payloads import SEGMENT_SCHEMA, Segment, batches, encode
-from cio_frames.run import Choice
+from cio_frames.run import RowSelection
 from cio_frames.spec import Call
 from cio_frames.validation import BLOCKING, CompiledCheck, check, check_messages, reasons
 
@@ -130,7 +130,7 @@ def segments(
     *,
     call: Call,
     batch_bytes: int,
-    choice: Choice,
+    selection: RowSelection,
     plan: int = 0,
     first: int = 0,
 ) -> Generator[Segment]:
@@ -138,14 +138,14 @@ def segments(
     number = first
     for chunk in chunks:
         messages, lost = chunk.messages, chunk.reasons
-        rows = choice.rows(chunk.rows, plan=plan)
+        rows = selection.rows(chunk.rows, plan=plan)
         if rows is not None:
             if rows.is_empty():
                 continue
             taken = pl.col("row").is_in(rows.implode())
             messages, lost = messages.filter(taken), lost.filter(taken)
-            choice.require_same(messages, plan=plan)
-        sent, settled = choice.of_messages(messages)
+            selection.require_same(messages, plan=plan)
+        sent, settled = selection.split_finished(messages)
         requests, numbers = batches(
             sent, plan=plan, segment=number, call=call.name, batched=call.batched,
             limit_bytes=batch_bytes,

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from cio_frames.mapping import MessageMapping
-from cio_frames.payloads import lane_key, linked_keys, numbered, person_key
+from cio_frames.mapping import MessageMapping, lane_key, linked_keys, numbered, person_key
 
 _PAIRS = pl.Schema({"key": pl.UInt64, "other": pl.UInt64})
 

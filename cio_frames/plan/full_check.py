@@ -10,8 +10,8 @@ import polars as pl
 from cio_frames.checks import Check, Scope
 from cio_frames.errors import engine_errors
 from cio_frames.frames import ROW, Fingerprint, Table, map_ahead
-from cio_frames.mapping import MessageMapping, computing
-from cio_frames.payloads import count_batches, lane_key, lanes, linked_keys, order_key
+from cio_frames.mapping import MessageMapping, computing, lane_key, linked_keys
+from cio_frames.payloads import count_batches, lanes, order_key
 from cio_frames.plan.chunks import AT_ONCE, EncodedChunk, Encoding, encode_chunk, rows_at_once
 from cio_frames.plan.components import LinkKeys, components_of, link_keys
 from cio_frames.spec import LIMITS

@@ -10,11 +10,12 @@ from typing import Any
 
 import polars as pl
 
-from cio_frames.checks import CATALOGUE, Check, Checks, Scope, utc_now
+from cio_frames.checks import CATALOGUE, Check, Checks, Scope
+from cio_frames.clock import utc_now
 from cio_frames.errors import engine_errors
 from cio_frames.frames import ROW, Table
-from cio_frames.mapping import MessageMapping, computing
-from cio_frames.payloads import Segment, linked_keys
+from cio_frames.mapping import MessageMapping, computing, linked_keys
+from cio_frames.payloads import Segment
 from cio_frames.plan.chunks import (
     EncodedChunk,
     Encoding,
@@ -26,7 +27,7 @@ from cio_frames.plan.chunks import (
 from cio_frames.plan.components import LinkKeys, components_of, link_keys
 from cio_frames.plan.fixes import changes, offered
 from cio_frames.plan.full_check import FullCheck, PreSendCheck, check_before_send, check_fully
-from cio_frames.run import Choice, Job
+from cio_frames.run import Job, RowSelection
 from cio_frames.spec import LIMITS
 from cio_frames.validation import BLOCKING, check_table, compile_checks
 
@@ -129,7 +130,7 @@ class Pipeline:
 
     def segments(
         self,
-        choice: Choice,
+        selection: RowSelection,
         *,
         components: pl.DataFrame | None = None,
         plan: int = 0,
@@ -141,7 +142,7 @@ class Pipeline:
                 chunks,
                 call=self.mapping.call,
                 batch_bytes=self.batch_bytes,
-                choice=choice,
+                selection=selection,
                 plan=plan,
                 first=first,
             )
@@ -339,12 +340,12 @@ class Pipelines:
         self._check(Pipeline.check_before_send)
         return tuple(pipeline.before_send for pipeline in self.each)
 
-    def segments(self, choice: Choice) -> Generator[Segment]:
+    def segments(self, selection: RowSelection) -> Generator[Segment]:
         """Yield the segments of all tables, in the order of sending."""
         first, components = 0, self.components
         for place, pipeline in enumerate(self.each):
             with closing(
-                pipeline.segments(choice, components=components, plan=place, first=first)
+                pipeline.segments(selection, components=components, plan=place, first=first)
             ) as found:
                 for segment in found:
                     yield segment
