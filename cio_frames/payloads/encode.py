@@ -12,8 +12,7 @@ import polars as pl
 
 from cio_frames.frames import ROW
 from cio_frames.mapping import FieldMapping, MessageMapping
-from cio_frames.payloads.batches import LANES
-from cio_frames.payloads.identifiers import (
+from cio_frames.mapping.identifiers import (
     is_written_as_text,
     lane_key,
     numbered,
@@ -21,6 +20,7 @@ from cio_frames.payloads.identifiers import (
     person_text,
     text_of,
 )
+from cio_frames.payloads.batches import LANES
 from cio_frames.payloads.ids import digest, ulids
 from cio_frames.payloads.json import Branch, Leaf, Node, expand, members
 from cio_frames.values import json_text
