@@ -71,10 +71,6 @@ def balance(sent: Sequence[Sent], *, workspace: Sandbox) -> dict[str, int]:
     The rows in the files, the states that the runs counted, the states in the Parquet record, and
     the messages that the workspace took.
 
-    Args:
-        sent: The files that were sent.
-        workspace: Where they were sent to.
-
     Raises:
         AccountingError: The counts differ.
     """

@@ -121,12 +121,6 @@ def resume(
 def confirm(rows: int, *, host: str, answers: TextIO | None, asks: TextIO) -> None:
     """Have the number of rows typed back.
 
-    Args:
-        rows: How many rows would be sent.
-        host: Where they would go.
-        answers: Where the number is read from; a program without a console has no such place.
-        asks: Where the question is written to.
-
     Raises:
         UsageError: Nobody is there to ask, or the number is another one.
     """

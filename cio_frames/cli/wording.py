@@ -39,9 +39,6 @@ _COLUMN = re.compile(r"""\b([a-z]+(?:_[a-z]+)*)=(["'])column\2""")
 def spoken(words: str) -> str:
     """Return advice that speaks of the library so that it can be typed in a terminal.
 
-    Args:
-        words: A hint or an error of the library.
-
     Examples:
         >>> spoken('plan.fix("id.padded") strips it.')
         '--fix id.padded strips it.'

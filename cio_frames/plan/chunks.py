@@ -34,6 +34,8 @@ class Encoding:
     checks: tuple[Check, ...]
     tests: Sequence[CompiledCheck]  # the checks, compiled for the mapping
     namespace: str  # keeps message ids of one place apart from those of another
+    known: pl.DataFrame | None = None  # findings about rows that only the whole table shows
+    components: pl.DataFrame | None = None  # who is connected with whom; nobody without
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,26 +63,16 @@ def encode_chunk(
     chunk: pl.DataFrame,
     *,
     encoding: Encoding,
-    prepared: pl.DataFrame | None = None,
-    known: pl.DataFrame | None = None,
-    components: pl.DataFrame | None = None,
+    prepared: pl.DataFrame | None = None,  # the same rows with one column per slot, if at hand
 ) -> EncodedChunk:
-    """Check and encode rows. The result depends on the arguments alone, on whatever engine.
-
-    Args:
-        chunk: Rows of the table, with their numbers.
-        encoding: What decides which messages they become.
-        prepared: The same rows with one column per slot, where they are at hand.
-        known: Findings about rows that only the whole table shows.
-        components: Who is connected with whom; everybody stands alone without.
-    """
+    """Check and encode rows. The result depends on the arguments alone, on whatever engine."""
     scope = encoding.scope
     if prepared is None:
         with computing(scope.mapping):
             prepared = scope.mapping.prepare(chunk)
-    checked = check(prepared, tests=encoding.tests, known=known, raw=chunk)
+    checked = check(prepared, tests=encoding.tests, known=encoding.known, raw=chunk)
     messages = encode(
-        checked.valid, scope.mapping, namespace=encoding.namespace, components=components
+        checked.valid, scope.mapping, namespace=encoding.namespace, components=encoding.components
     )
     late = check_messages(messages, checks=encoding.checks, scope=scope, prepared=prepared)
     refused = late.filter(pl.col("severity").is_in(BLOCKING))["row"]
@@ -96,18 +88,13 @@ def encode_chunk(
 
 
 def encode_chunks(
-    table: Table,
-    *,
-    encoding: Encoding,
-    known: pl.DataFrame | None = None,
-    components: pl.DataFrame | None = None,
-    chunk_rows: int | None = None,
+    table: Table, *, encoding: Encoding, chunk_rows: int | None = None
 ) -> Generator[EncodedChunk]:
     """Check and encode a table chunk by chunk, in threads. Close it unless it is read to the end.
 
     Bytes and ids do not depend on the chunks' size.
     """
-    encoded = partial(encode_chunk, encoding=encoding, known=known, components=components)
+    encoded = partial(encode_chunk, encoding=encoding)
     with closing(table.chunks(chunk_rows or rows_at_once(table))) as chunks:
         yield from map_ahead(encoded, chunks, at_once=AT_ONCE)
 

@@ -11,8 +11,8 @@ from cio_frames.errors import engine_errors
 from cio_frames.identity.preview import Premise, profiles
 from cio_frames.payloads.batches import ENVELOPE_BYTES
 from cio_frames.plan.full_check import KEPT_MESSAGES
+from cio_frames.plan.identity_preview import preview_counts
 from cio_frames.plan.pipeline import Pipeline, Pipelines, PreviewCounts
-from cio_frames.plan.preview import preview_counts
 from cio_frames.run import Run
 from cio_frames.sending import Client
 from cio_frames.spec import CALLS
@@ -167,17 +167,7 @@ def estimate(
     price_per_profile: float | None,
     progress: ShowProgress,
 ) -> Estimate:
-    """Return what sending plans will take.
-
-    Args:
-        pipelines: The plans, in order.
-        premise: What the identity preview assumes.
-        client: Where they would be sent, for its limits.
-        rate: Requests per second, where there is no client.
-        latency_s: How long an answer takes.
-        price_per_profile: What a new profile costs.
-        progress: How to show how far the preview is.
-    """
+    """Return what sending plans will take."""
     plans = pipelines.checked()
     found = preview_counts(pipelines, premise, progress=progress)
     counts = [plan.counts for plan in plans]

@@ -26,13 +26,7 @@ CHANGE_SCHEMA = pl.Schema(
 
 
 def repaired(mapping: MessageMapping, check: Check, *, schema: pl.Schema) -> MessageMapping:
-    """Return a mapping with the repair of a check applied.
-
-    Args:
-        mapping: Where every value goes.
-        check: A check that has a repair.
-        schema: The table's columns.
-    """
+    """Return a mapping with the repair of a check applied."""
     repair = check.repair
     if repair is None:
         return mapping
@@ -44,13 +38,7 @@ def repaired(mapping: MessageMapping, check: Check, *, schema: pl.Schema) -> Mes
 def offered(
     findings: pl.DataFrame, *, checks: Sequence[Check], mapping: MessageMapping
 ) -> dict[str, tuple[Check, int]]:
-    """Return the checks whose findings can be repaired, and how many findings, by code.
-
-    Args:
-        findings: What was found.
-        checks: The checks that apply.
-        mapping: Where every value goes.
-    """
+    """Return the checks whose findings can be repaired, and how many findings, by code."""
     counted: dict[str, dict[str | None, int]] = {}
     for code, column, rows in findings.group_by("code", "column").agg(pl.len()).iter_rows():
         counted.setdefault(code, {})[column] = rows
@@ -81,13 +69,7 @@ def _mended(check: Check, mapping: MessageMapping) -> frozenset[str]:
 def changes(
     table: Table, steps: Sequence[MessageMapping], *, checks: Mapping[str, Check]
 ) -> pl.DataFrame:
-    """Return what repairs changed, with the columns of `CHANGE_SCHEMA`.
-
-    Args:
-        table: The rows.
-        steps: The mapping before the first repair, after it, after the second, and so on.
-        checks: The checks that have been repaired, by code.
-    """
+    """Return what repairs changed, with the columns of `CHANGE_SCHEMA`."""
     asked = [
         (code, one, other)
         for before, after in pairwise(steps)

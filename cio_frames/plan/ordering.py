@@ -9,8 +9,8 @@ from cio_frames.errors import MappingError
 from cio_frames.identity import plan_order
 from cio_frames.identity.plan_order import OrderProblem
 from cio_frames.identity.preview import Premise
+from cio_frames.plan.identity_preview import identity_preview
 from cio_frames.plan.pipeline import Pipelines
-from cio_frames.plan.preview import identity_preview
 from cio_frames.views.displays import ShowProgress
 from cio_frames.views.html import bundle
 from cio_frames.views.narrative import narrated

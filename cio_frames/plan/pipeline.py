@@ -24,9 +24,16 @@ from cio_frames.plan.chunks import (
     rows_at_once,
     segments,
 )
-from cio_frames.plan.components import LinkKeys, components_of, link_keys
 from cio_frames.plan.fixes import changes, offered
-from cio_frames.plan.full_check import FullCheck, PreSendCheck, check_before_send, check_fully
+from cio_frames.plan.full_check import (
+    FullCheck,
+    LinkKeys,
+    PreSendCheck,
+    check_before_send,
+    check_fully,
+    components_of,
+    link_keys,
+)
 from cio_frames.run import Job, RowSelection
 from cio_frames.spec import LIMITS
 from cio_frames.validation import BLOCKING, check_table, compile_checks
@@ -42,7 +49,7 @@ class _Results:
     full: FullCheck | None = None
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Pipeline:
     """One table, and everything that decides which messages it becomes."""
 
@@ -120,13 +127,11 @@ class Pipeline:
     ) -> Generator[EncodedChunk]:
         """Yield the rows chunk by chunk, checked and encoded, with this table's components if not given."""
         known = self.before_send
-        return encode_chunks(
-            self.table,
-            encoding=self.encoding(),
+        encoding = self.encoding(
             known=known.blocking,
             components=known.components if components is None else components,
-            chunk_rows=chunk_rows,
         )
+        return encode_chunks(self.table, encoding=encoding, chunk_rows=chunk_rows)
 
     def segments(
         self,
@@ -157,12 +162,13 @@ class Pipeline:
         if full is not None and len(full.first_messages) >= min(count, full.valid):
             return list(full.first_messages[:count])
         found: list[str] = []
-        encoding, most = self.encoding(), rows_at_once(self.table)
+        most = rows_at_once(self.table)
         # one row more tells whether there is a second chunk
         with closing(self.table.chunks(most + 1)) as chunks:
             known, parts = self._first_parts(chunks, most=most)
+            encoding = self.encoding(known=known)
             for part in parts:
-                encoded = encode_chunk(part, encoding=encoding, known=known)
+                encoded = encode_chunk(part, encoding=encoding)
                 found += encoded.messages["message"].head(count - len(found)).to_list()
                 if len(found) >= count:
                     break
@@ -187,7 +193,9 @@ class Pipeline:
         )
         return known, parts
 
-    def encoding(self) -> Encoding:
+    def encoding(
+        self, *, known: pl.DataFrame | None = None, components: pl.DataFrame | None = None
+    ) -> Encoding:
         """Return what decides which messages the rows become, as of now."""
         scope = self.scope()
         return Encoding(
@@ -195,6 +203,8 @@ class Pipeline:
             checks=self.applied,
             tests=compile_checks(self.applied, scope=scope, notes=self.table.notes),
             namespace=self.namespace,
+            known=known,
+            components=components,
         )
 
     def scope(self) -> Scope:
@@ -276,7 +286,7 @@ class PreviewCounts:
     objects: int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Pipelines:
     """One pipeline or several, in the order in which they are sent."""
 

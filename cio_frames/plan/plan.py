@@ -99,8 +99,7 @@ class Sendable:
             >>> preview.summary["creates"], preview.conflicts["kind"].to_list()
             (2, ['identifier.taken'])
         """
-        from cio_frames.plan.identity_preview import identity
-        from cio_frames.plan.preview import premise_of
+        from cio_frames.plan.identity_preview import identity, premise_of
 
         premise = premise_of(self.pipelines, known, settings=settings, largest=largest)
         return identity(
@@ -130,7 +129,7 @@ class Sendable:
             >>> people.cio.identify(user_id="id").rehearse(progress=False).identical
             True
         """
-        from cio_frames.plan.preview import premise_of
+        from cio_frames.plan.identity_preview import premise_of
         from cio_frames.plan.rehearsal import rehearse
 
         premise = premise_of(self.pipelines, known, settings=settings)
@@ -166,7 +165,7 @@ class Sendable:
             (1, 2, 0.02)
         """
         from cio_frames.plan.estimate import estimate
-        from cio_frames.plan.preview import premise_of
+        from cio_frames.plan.identity_preview import premise_of
 
         return estimate(
             self.pipelines,
@@ -468,13 +467,15 @@ class Backfill(Sendable):
             settings: As for `identity`.
             progress: As for `send`.
         """
+        from cio_frames.plan.identity_preview import premise_of
         from cio_frames.plan.ordering import advise
-        from cio_frames.plan.preview import premise_of
 
         premise = premise_of(self.pipelines, known, settings=settings)
         return advise(self.pipelines, premise, progress=progress)
 
     def __repr__(self) -> str:
+        if not hasattr(self, "pipelines"):  # a traceback shows it before it is made
+            return object.__repr__(self)
         return backfill_report.text([plan_view(each) for each in self.pipelines.checked()])
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
@@ -509,8 +510,8 @@ def backfill(
     joined = Backfill(plans)
     if order == "given":
         return joined
+    from cio_frames.plan.identity_preview import premise_of
     from cio_frames.plan.ordering import in_advised_order
-    from cio_frames.plan.preview import premise_of
 
     premise = premise_of(joined.pipelines, known, settings=None)
     return _backfill_of(in_advised_order(joined.pipelines, premise))

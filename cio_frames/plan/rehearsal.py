@@ -12,8 +12,8 @@ from cio_frames.audit import Audit
 from cio_frames.errors import engine_errors
 from cio_frames.identity.preview import Premise, Preview
 from cio_frames.identity.rules import FAILED
+from cio_frames.plan.identity_preview import identity_preview
 from cio_frames.plan.pipeline import Pipelines
-from cio_frames.plan.preview import identity_preview
 from cio_frames.run import Run
 from cio_frames.views import rehearsal as views
 from cio_frames.views.displays import ShowProgress
@@ -93,12 +93,6 @@ def rehearse(
 
     The workspace starts from the people of the premise, has its settings, and its clock stands
     still, as that of the preview does. No record is left behind.
-
-    Args:
-        pipelines: The plans, in order.
-        premise: What the preview assumes.
-        send: Sends them, as `Plan.send` does.
-        progress: As for `send`.
 
     Raises:
         PlanRefusedError: Something has to be fixed or allowed first.

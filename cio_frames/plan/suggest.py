@@ -34,13 +34,6 @@ def make(
     Where the verb was asked for without any identifier, a mapping is proposed from the names and
     the content of the columns, and the report says what was taken.
 
-    Args:
-        table: The rows.
-        ask: What the verb was asked for.
-        call: Name of the call.
-        checks: Which checks apply.
-        namespace: Keeps message ids of one place apart from those of another.
-
     Raises:
         MappingError: The verb cannot be done with these columns.
     """

@@ -89,12 +89,12 @@ class Run:
         self._is_summed_up = not isinstance(shown, Off | Told)
         self._progress = Progress(shown, label=job.label, total=left)
         self._background_writer = BackgroundWriter(writer)
-        self._worker = BackgroundLoop(
-            self._main, stop=self._stop, name=str(self.audit), left=self._unfinished
-        )
         self._started = self._ended = clock()
         self._is_over = False
         self._repeated = 0
+        self._worker = BackgroundLoop(
+            self._main, stop=self._stop, name=str(self.audit), left=self._unfinished
+        )
 
     def start(self) -> Self:
         """Begin to send. Returns at once.
@@ -390,6 +390,8 @@ class Run:
         return sorted(set(super().__dir__()) - _INTERNAL)
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_worker"):  # a traceback shows it before it is made
+            return object.__repr__(self)
         return self._drawn().text
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
