@@ -65,7 +65,7 @@ def demo(*, data: Path | None = None, audit: Path = Path("audit/demo")) -> Exit:
     return Exit.OK if set(counts) <= set(_ENDS) else Exit.ROWS
 
 
-def balance(sent: Sequence[Sent], *, workspace: Sandbox) -> dict[str, int]:
+def balance(sent: Sequence[Sent], *, workspace: Sandbox[Client]) -> dict[str, int]:
     """Return the rows in each state, after comparing four counts made independently.
 
     The rows in the files, the states that the runs counted, the states in the Parquet record, and

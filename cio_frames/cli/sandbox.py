@@ -7,6 +7,7 @@ import polars as pl
 from cio_frames.cli.exit_codes import Exit
 from cio_frames.cli.output import say
 from cio_frames.sandbox import Sandbox
+from cio_frames.sending import Client
 from cio_frames.views import text
 from cio_frames.views.wording import number
 from cio_frames.workspaces import sandbox as embedded
@@ -33,7 +34,7 @@ def sandbox(*, port: int = 8099) -> Exit:
     return Exit.OK
 
 
-def holdings(workspace: Sandbox) -> str:
+def holdings(workspace: Sandbox[Client]) -> str:
     """Return what a workspace holds, as columns of text."""
     rows = [(name, number(getattr(workspace, name).height), "") for name in _HELD]
     people = dict(zip(("with an id", "with an e-mail address"), _known(workspace), strict=True))
@@ -50,12 +51,12 @@ def holdings(workspace: Sandbox) -> str:
     return text.columns((), rows, right={1}, indent="  ")
 
 
-def _known(workspace: Sandbox) -> tuple[int, ...]:
+def _known(workspace: Sandbox[Client]) -> tuple[int, ...]:
     held = workspace.people.select(pl.col("id", "email").is_not_null().sum())
     return held.row(0) if held.height else (0, 0)
 
 
-def _connection(workspace: Sandbox) -> list[str]:
+def _connection(workspace: Sandbox[Client]) -> list[str]:
     keys = {
         "CIO_WRITE_KEY": workspace.write_key,
         "CIO_SITE_ID": workspace.site_id,

@@ -139,7 +139,7 @@ def confirm(rows: int, *, host: str, answers: TextIO | None, asks: TextIO) -> No
 
 
 @contextmanager
-def _reached(target: Target) -> Iterator[tuple[Client, Sandbox | None]]:
+def _reached(target: Target) -> Iterator[tuple[Client, Sandbox[Client] | None]]:
     """Give a client, and the workspace behind it if it is a throw-away one."""
     rate = target.rate if isinstance(target.rate, float) else None
     strict = not target.no_strict

@@ -23,6 +23,7 @@ from cio_frames.workspaces import sandbox
 
 if TYPE_CHECKING:
     from cio_frames.sandbox import Sandbox
+    from cio_frames.sending import Client
 
 DIFFERENCES: Final = pl.Schema({
     "what": pl.String,
@@ -130,7 +131,7 @@ def rehearse(
 
 
 def _sides(
-    found: Preview, premise: Premise, workspace: "Sandbox", *, before: Before
+    found: Preview, premise: Premise, workspace: "Sandbox[Client]", *, before: Before
 ) -> Iterator[tuple[str, Counter[str], Counter[str]]]:
     """Yield each thing to compare, as predicted and as it came."""
     people = _people(workspace)
@@ -174,7 +175,7 @@ def _person(row: dict[str, Any]) -> str:
     return f"{row['id']} / {row['email']} [{visitors}] {row.get('events') or 0} events"
 
 
-def _people(workspace: "Sandbox") -> Counter[str]:
+def _people(workspace: "Sandbox[Client]") -> Counter[str]:
     people = workspace.people
     events = workspace.events.drop_nulls("person").group_by("person").len("events")
     joined = people.join(events, left_on="cio_id", right_on="person", how="left")
@@ -187,7 +188,7 @@ def _merge(row: dict[str, Any]) -> str:
     return f"{removed} into {row['kept']} ({row['why']}, {moved})"
 
 
-def _merges(workspace: "Sandbox", premise: Premise) -> Counter[str]:
+def _merges(workspace: "Sandbox[Client]", premise: Premise) -> Counter[str]:
     given = set() if premise.known is None else set(premise.known["cio_id"].drop_nulls())
     rows = [
         {
@@ -227,7 +228,7 @@ def _nobodys(events: pl.DataFrame) -> Counter[str]:
     return Counter(f"{anonymous_id} ({outcome})" for anonymous_id, outcome in rows.iter_rows())
 
 
-def _failures(workspace: "Sandbox") -> Counter[str]:
+def _failures(workspace: "Sandbox[Client]") -> Counter[str]:
     failures = workspace.failures
     return Counter(failures.filter(pl.col("kind").is_in(TELLING))["rule"])
 

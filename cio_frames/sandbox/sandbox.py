@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any, Generic, Literal, Self, TypeVar
 
 import polars as pl
 from starlette.types import ASGIApp
@@ -34,7 +34,10 @@ def _people_failed(kind: str) -> SandboxError:
     )
 
 
-class Sandbox:
+ClientT = TypeVar("ClientT")
+
+
+class Sandbox(Generic[ClientT]):
     """A private workspace that answers on the loopback address as Customer.io does.
 
     Nothing leaves this machine. Without `X-Strict-Mode: 1` it answers 200 to a wrong key, to bad
@@ -86,7 +89,7 @@ class Sandbox:
         site_id: str | None = None,
         track_api_key: str | None = None,
         clock: Callable[[], datetime] | None = None,
-        connect: Callable[["Sandbox"], Any] | None = None,
+        connect: Callable[["Sandbox[ClientT]"], ClientT] | None = None,
     ) -> None:
         given = {"write_key": write_key, "site_id": site_id, "track_api_key": track_api_key}
         self._keys = Keys(**{name: value for name, value in given.items() if value is not None})
@@ -195,7 +198,7 @@ class Sandbox:
         seed = self._faults.seed if isinstance(faults, str) else None
         self._faults = weather(faults, seed=seed)
 
-    def client(self) -> Any:
+    def client(self) -> ClientT:
         """Start if needed, and return a client of this package that sends here.
 
         Raises:
