@@ -1,4 +1,4 @@
-"""The sample data: which file becomes which call, in which order, and how the dirty one is mended."""
+"""The sample data: which file becomes which call, in which order, and how the dirty one is repaired."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -89,7 +89,7 @@ def plan_for(load: Load, *, data: Path) -> Plan:
     return planned(replace(plan.pipeline, table=table))
 
 
-def mended(*, data: Path) -> tuple[Plan, list[str]]:
+def repaired_plan(*, data: Path) -> tuple[Plan, list[str]]:
     """Return the dirty file's plan so that it can be sent, and what was done to it.
 
     What can be repaired is repaired. What is still refused for single rows costs those rows, what
