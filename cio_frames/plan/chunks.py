@@ -1,9 +1,10 @@
 """Rows as checked and encoded chunks, and as the segments of a run; nothing of them is kept."""
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import polars as pl
 
@@ -25,6 +26,8 @@ CHUNK_CELLS = 1_600_000
 AT_ONCE = 2
 """How many chunks are worked on at once: one alone leaves a core idle now and then."""
 
+Result = TypeVar("Result")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoding:
@@ -34,7 +37,7 @@ class Encoding:
     checks: tuple[Check, ...]
     tests: Sequence[CompiledCheck]  # the checks, compiled for the mapping
     namespace: str  # keeps message ids of one place apart from those of another
-    known: pl.DataFrame | None = None  # findings about rows that only the whole table shows
+    table_findings: pl.DataFrame | None = None  # about rows, which only the whole table shows
     components: pl.DataFrame | None = None  # who is connected with whom; nobody without
 
 
@@ -70,7 +73,7 @@ def encode_chunk(
     if prepared is None:
         with computing(scope.mapping):
             prepared = scope.mapping.prepare(chunk)
-    checked = check(prepared, tests=encoding.tests, known=encoding.known, raw=chunk)
+    checked = check(prepared, tests=encoding.tests, known=encoding.table_findings, raw=chunk)
     messages = encode(
         checked.valid, scope.mapping, namespace=encoding.namespace, components=encoding.components
     )
@@ -87,16 +90,19 @@ def encode_chunk(
     )
 
 
+def map_chunks(
+    table: Table, function: Callable[[pl.DataFrame], Result], *, chunk_rows: int | None = None
+) -> Generator[Result]:
+    """Yield a function of each chunk of a table, in threads. Close it unless it is read to the end."""
+    with closing(table.chunks(chunk_rows or rows_at_once(table))) as chunks:
+        yield from map_ahead(function, chunks, at_once=AT_ONCE)
+
+
 def encode_chunks(
     table: Table, *, encoding: Encoding, chunk_rows: int | None = None
 ) -> Generator[EncodedChunk]:
-    """Check and encode a table chunk by chunk, in threads. Close it unless it is read to the end.
-
-    Bytes and ids do not depend on the chunks' size.
-    """
-    encoded = partial(encode_chunk, encoding=encoding)
-    with closing(table.chunks(chunk_rows or rows_at_once(table))) as chunks:
-        yield from map_ahead(encoded, chunks, at_once=AT_ONCE)
+    """Check and encode a table chunk by chunk; bytes and ids do not depend on the chunks' size."""
+    return map_chunks(table, partial(encode_chunk, encoding=encoding), chunk_rows=chunk_rows)
 
 
 def rows_at_once(table: Table) -> int:

@@ -169,7 +169,7 @@ def estimate(
 ) -> Estimate:
     """Return what sending plans will take."""
     plans = pipelines.checked()
-    found = preview_counts(pipelines, premise, progress=progress)
+    counted = preview_counts(pipelines, premise, progress=progress)
     counts = [plan.counts for plan in plans]
     rows = sum(count["valid"] for count in counts)
     requests = sum(count["batches"] for count in counts)
@@ -187,18 +187,18 @@ def estimate(
         ),
         seconds=seconds,
         bound=bound,
-        new_profiles=found.creates,
-        removed_profiles=_removed(found, premise),
-        objects=found.objects,
-        price=None if price_per_profile is None else found.creates * price_per_profile,
+        new_profiles=counted.creates,
+        removed_profiles=_removed(counted, premise),
+        objects=counted.objects,
+        price=None if price_per_profile is None else counted.creates * price_per_profile,
         compared=premise.known is not None,
     )
 
 
-def _removed(found: PreviewCounts, premise: Premise) -> int:
+def _removed(counted: PreviewCounts, premise: Premise) -> int:
     """Return how many people of the export are gone in the end."""
     before = 0 if premise.known is None else profiles(premise.known)
-    return before + found.creates - found.people
+    return before + counted.creates - counted.people
 
 
 def _body_bytes(plan: Pipeline, count: dict[str, int]) -> int:

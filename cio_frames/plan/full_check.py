@@ -9,7 +9,7 @@ import polars as pl
 
 from cio_frames.checks import Check, Scope
 from cio_frames.errors import engine_errors
-from cio_frames.frames import ROW, Fingerprint, Table, map_ahead
+from cio_frames.frames import ROW, Fingerprint, Table
 from cio_frames.mapping import (
     MessageMapping,
     computing,
@@ -19,7 +19,7 @@ from cio_frames.mapping import (
     person_key,
 )
 from cio_frames.payloads import count_batches, lanes, order_key
-from cio_frames.plan.chunks import AT_ONCE, EncodedChunk, Encoding, encode_chunk, rows_at_once
+from cio_frames.plan.chunks import EncodedChunk, Encoding, encode_chunk, map_chunks
 from cio_frames.spec import LIMITS
 from cio_frames.validation import (
     BLOCKING,
@@ -103,10 +103,7 @@ def check_before_send(
         prepared, share = sums.share(chunk)
         return share, check(prepared, tests=tests, raw=chunk).findings
 
-    with (
-        closing(table.chunks(rows_at_once(table))) as chunks,
-        closing(map_ahead(part, chunks, at_once=AT_ONCE)) as parts,
-    ):
+    with closing(map_chunks(table, part)) as parts:
         for share, found in parts:
             sums.add(share)
             findings.append(found)
@@ -146,10 +143,7 @@ def check_fully(
             kept = kept.filter(pl.col("row").is_in(rows.implode()))
         return share, encoded, kept.with_columns(encoded.messages["bytes"])
 
-    with (
-        closing(table.chunks(rows_at_once(table))) as chunks,
-        closing(map_ahead(part, chunks, at_once=AT_ONCE)) as parts,
-    ):
+    with closing(map_chunks(table, part)) as parts:
         for share, encoded, kept in parts:
             sums.add(share)
             found.add(encoded, kept=kept)

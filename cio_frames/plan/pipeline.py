@@ -126,10 +126,10 @@ class Pipeline:
         self, *, components: pl.DataFrame | None = None, chunk_rows: int | None = None
     ) -> Generator[EncodedChunk]:
         """Yield the rows chunk by chunk, checked and encoded, with this table's components if not given."""
-        known = self.before_send
+        checked = self.before_send
         encoding = self.encoding(
-            known=known.blocking,
-            components=known.components if components is None else components,
+            table_findings=checked.blocking,
+            components=checked.components if components is None else components,
         )
         return encode_chunks(self.table, encoding=encoding, chunk_rows=chunk_rows)
 
@@ -161,40 +161,40 @@ class Pipeline:
         full = self._results.full
         if full is not None and len(full.first_messages) >= min(count, full.valid):
             return list(full.first_messages[:count])
-        found: list[str] = []
+        messages: list[str] = []
         most = rows_at_once(self.table)
         # one row more tells whether there is a second chunk
         with closing(self.table.chunks(most + 1)) as chunks:
-            known, parts = self._first_parts(chunks, most=most)
-            encoding = self.encoding(known=known)
+            findings, parts = self._first_parts(chunks, most=most)
+            encoding = self.encoding(table_findings=findings)
             for part in parts:
                 encoded = encode_chunk(part, encoding=encoding)
-                found += encoded.messages["message"].head(count - len(found)).to_list()
-                if len(found) >= count:
+                messages += encoded.messages["message"].head(count - len(messages)).to_list()
+                if len(messages) >= count:
                     break
-        return found
+        return messages
 
     def _first_parts(
         self, chunks: Iterator[pl.DataFrame], *, most: int
     ) -> tuple[pl.DataFrame | None, Iterator[pl.DataFrame]]:
-        """Return what is known to keep rows from being sent, and the rows in small parts."""
+        """Return the findings that keep rows from being sent, and the rows in small parts."""
         first = next(chunks, None)
-        known = self._results.before_send.blocking if self._results.before_send else None
+        findings = self._results.before_send.blocking if self._results.before_send else None
         if first is None:
-            return known, iter(())
-        if known is None and first.height <= most:
+            return findings, iter(())
+        if findings is None and first.height <= most:
             rows = first.drop(ROW)
-            held = replace(self.table, lazy=rows.lazy(), eager=rows)
+            whole = replace(self.table, lazy=rows.lazy(), eager=rows)
             blocking = [item for item in self.applied if item.severity in BLOCKING]
             with computing(self.mapping):
-                known = check_table(held, checks=blocking, scope=self.scope())
+                findings = check_table(whole, checks=blocking, scope=self.scope())
         parts = (
             part for chunk in chain([first], chunks) for part in chunk.iter_slices(PREVIEW_ROWS)
         )
-        return known, parts
+        return findings, parts
 
     def encoding(
-        self, *, known: pl.DataFrame | None = None, components: pl.DataFrame | None = None
+        self, *, table_findings: pl.DataFrame | None = None, components: pl.DataFrame | None = None
     ) -> Encoding:
         """Return what decides which messages the rows become, as of now."""
         scope = self.scope()
@@ -203,7 +203,7 @@ class Pipeline:
             checks=self.applied,
             tests=compile_checks(self.applied, scope=scope, notes=self.table.notes),
             namespace=self.namespace,
-            known=known,
+            table_findings=table_findings,
             components=components,
         )
 
@@ -237,13 +237,13 @@ class Pipeline:
     @property
     def counts(self) -> dict[str, int]:
         """Rows read, rows that would be sent and left out, bytes of the messages, requests."""
-        found = self.full_check
+        checked = self.full_check
         return {
-            "rows": found.rows,
-            "valid": found.valid,
-            "rejected": found.rows - found.valid,
-            "bytes": found.bytes,
-            "batches": found.batches,
+            "rows": checked.rows,
+            "valid": checked.valid,
+            "rejected": checked.rows - checked.valid,
+            "bytes": checked.bytes,
+            "batches": checked.batches,
         }
 
     @property
@@ -363,12 +363,12 @@ class Pipelines:
 
     def job(self) -> Job:
         """Return what a run is given to do."""
-        found, numbered = self.before_send(), list(enumerate(self.each))
+        checked, numbered = self.before_send(), list(enumerate(self.each))
         return Job(
             calls=self.calls,
             tables=tuple(pipeline.table for pipeline in self.each),
-            rows=tuple(each.rows for each in found),
-            fingerprints=tuple(each.fingerprint for each in found),
+            rows=tuple(each.rows for each in checked),
+            fingerprints=tuple(each.fingerprint for each in checked),
             segments=self.segments,
             mapping={f"{place} {each.call}": each.mapping.describe() for place, each in numbered},
             decisions={f"{place} {each.call}": each.decisions for place, each in numbered},

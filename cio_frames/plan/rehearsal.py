@@ -31,7 +31,7 @@ DIFFERENCES: Final = pl.Schema({
     "predicted": pl.Int64,
     "actual": pl.Int64,
 })  # fmt: skip
-TELLING: Final = tuple(sorted(FAILED - {"rejected"}))
+_FAILURE_KINDS: Final = tuple(sorted(FAILED - {"rejected"}))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -98,7 +98,7 @@ def rehearse(
     Raises:
         PlanRefusedError: Something has to be fixed or allowed first.
     """
-    found = identity_preview(pipelines, premise, progress=progress)
+    preview = identity_preview(pipelines, premise, progress=progress)
     with (
         sandbox(settings=premise.settings, clock=lambda: premise.now) as workspace,
         TemporaryDirectory(prefix="cio-rehearsal-") as folder,
@@ -108,15 +108,18 @@ def rehearse(
         before = Before(people=_people(workspace), failures=_failures(workspace))
         run = send(workspace.client(), audit=folder, progress=progress)
         refused = Audit(run.audit).messages.filter(pl.col("state") == "rejected_server")
-        sides = [
-            (name, predicted, actual)
-            for name, predicted, actual in _sides(found, premise, workspace, before=before)
-        ]
-        sides.append(("rejected rows", _rejected(found.changes), _places(refused)))
+        sides = list(_sides(preview, premise, workspace, before=before))
+        sides.append(
+            (
+                "rejected rows",
+                _places(preview.changes.filter(pl.col("kind") == "rejected")),
+                _places(refused),
+            )
+        )
         counts = run.counts
     return Rehearsal(
         compared=pl.DataFrame(
-            [(name, told.total(), came.total()) for name, told, came in sides],
+            [(name, predicted.total(), actual.total()) for name, predicted, actual in sides],
             schema={"what": pl.String, "predicted": pl.Int64, "actual": pl.Int64},
             orient="row",
         ),
@@ -131,29 +134,29 @@ def rehearse(
 
 
 def _sides(
-    found: Preview, premise: Premise, workspace: "Sandbox[Client]", *, before: Before
+    preview: Preview, premise: Premise, workspace: "Sandbox[Client]", *, before: Before
 ) -> Iterator[tuple[str, Counter[str], Counter[str]]]:
     """Yield each thing to compare, as predicted and as it came."""
     people = _people(workspace)
-    touched = found.people.filter("known")
+    touched = preview.people.filter("known")
     predicted = Counter(map(_person, touched.iter_rows(named=True)))
     # Those of the export whom no row is about stay as they were.
     untouched = (people - predicted) & before.people
     yield "people", predicted, people - untouched
-    yield "people in all", Counter(all=found.summary["people"]), Counter(all=people.total())
+    yield "people in all", Counter(all=preview.summary["people"]), Counter(all=people.total())
     yield (
         "merges",
-        Counter(map(_merge, found.merges.iter_rows(named=True))),
+        Counter(map(_merge, preview.merges.iter_rows(named=True))),
         _merges(workspace, premise),
     )
     yield (
         "objects",
-        _keys(found.groups.filter(pl.col("action") != "delete")),
+        _keys(preview.groups.filter(pl.col("action") != "delete")),
         _keys(workspace.objects),
     )
-    yield "relationships", _relations(found.relationships), _relations(workspace.relationships)
-    yield "anonymous events", _waiting(found.attribution), _nobodys(workspace.events)
-    failed = found.changes.filter(pl.col("kind").is_in(TELLING))
+    yield "relationships", _relations(preview.relationships), _relations(workspace.relationships)
+    yield "anonymous events", _not_linked(preview.attribution), _unattributed(workspace.events)
+    failed = preview.changes.filter(pl.col("kind").is_in(_FAILURE_KINDS))
     yield (
         "failures",
         Counter(failed["rule"].cast(pl.String)),
@@ -216,25 +219,21 @@ def _relations(rows: pl.DataFrame) -> Counter[str]:
     return Counter(" / ".join(map(str, row)) for row in rows.select(columns).iter_rows())
 
 
-def _waiting(attribution: pl.DataFrame) -> Counter[str]:
-    found: Counter[str] = Counter()
+def _not_linked(attribution: pl.DataFrame) -> Counter[str]:
+    events: Counter[str] = Counter()
     for row in attribution.filter(pl.col("outcome") != "linked").iter_rows(named=True):
-        found[f"{row['anonymous_id']} ({row['outcome']})"] += row["events"]
-    return found
+        events[f"{row['anonymous_id']} ({row['outcome']})"] += row["events"]
+    return events
 
 
-def _nobodys(events: pl.DataFrame) -> Counter[str]:
+def _unattributed(events: pl.DataFrame) -> Counter[str]:
     rows = events.filter(pl.col("person").is_null()).select("anonymous_id", "attribution")
     return Counter(f"{anonymous_id} ({outcome})" for anonymous_id, outcome in rows.iter_rows())
 
 
 def _failures(workspace: "Sandbox[Client]") -> Counter[str]:
     failures = workspace.failures
-    return Counter(failures.filter(pl.col("kind").is_in(TELLING))["rule"])
-
-
-def _rejected(changes: pl.DataFrame) -> Counter[str]:
-    return _places(changes.filter(pl.col("kind") == "rejected"))
+    return Counter(failures.filter(pl.col("kind").is_in(_FAILURE_KINDS))["rule"])
 
 
 def _places(rows: pl.DataFrame) -> Counter[str]:

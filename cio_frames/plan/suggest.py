@@ -42,7 +42,7 @@ def make(
     asked = {name: value for name, value in ask.fields.items() if value is not None}
     taken = [value for value in asked.values() if isinstance(value, str)]
     proposals = [] if named else propose(_sample(table).drop(taken, strict=False), call=row)
-    with _told_of_index(table.index):
+    with _index_in_errors(table.index):
         mapping = resolve(
             ask,
             call=row,
@@ -56,7 +56,7 @@ def make(
 
 
 @contextmanager
-def _told_of_index(index: tuple[str, ...]) -> Iterator[None]:
+def _index_in_errors(index: tuple[str, ...]) -> Iterator[None]:
     """Have errors about missing columns speak of a pandas index that may be what is meant."""
     try:
         yield
