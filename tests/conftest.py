@@ -27,13 +27,13 @@ SLOW = tuple(
     f"tests/{slow}"
     for slow in (
         "audit/test_crash.py", "catalogue/", "checks/test_catalogue.py::test_a_check_finds",
-        "checks/test_gates.py", "checks/test_prefilters.py", "cli/test_demo.py",
+        "checks/test_prefilters.py", "cli/test_demo.py",
         "cli/test_send.py::test_a_command_that_is_told_to_end", "cli/test_terminals.py",
-        "identity/test_columns.py", "identity/test_preview.py::test_shortcuts",
-        "plan/test_links.py", "plan/test_passes.py", "plan/test_rehearsal.py",
+        "identity/test_messages.py", "identity/test_preview.py::test_shortcuts",
+        "plan/test_components.py", "plan/test_passes.py", "plan/test_rehearsal.py",
         "run/test_exit.py::test_an_iterator", "run/test_exit.py::test_a_run_that_breaks",
         "sandbox/test_faults.py", "security/test_environment.py", "security/test_source.py",
-        "sending/test_engine.py::test_prescribed", "test_accessors.py::test_pandas",
+        "sending/test_scheduler.py::test_prescribed", "test_accessors.py::test_pandas",
         "test_benchmarks.py", "test_public_api.py", "test_validation.py",
         "test_without_extras.py", "torture/", "views/test_html.py", "views/test_marimo.py",
     )
