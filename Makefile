@@ -45,7 +45,7 @@ types: .venv/dev.done
 	PATH="$(CURDIR)/$(BIN):$$PATH" basedpyright --verifytypes cio_frames --ignoreexternal
 
 pytest: .venv/dev.done
-	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 --numprocesses logical
 
 # What users install is the wheel: it must work without the checkout beside it.
 package: .venv/dev.done
@@ -61,7 +61,7 @@ package: .venv/dev.done
 test-sdist: package
 	rm -rf build/sdist && mkdir -p build/sdist
 	tar -xzf build/dist/*.tar.gz -C build/sdist --strip-components=1
-	cd build/sdist && PYTHONPATH=. "$(CURDIR)/$(BIN)/python" -m pytest -q tests --numprocesses logical -m "not browser and not slow"
+	cd build/sdist && PYTHONPATH=. "$(CURDIR)/$(BIN)/python" -m pytest -q $(OTHER_TESTS)
 
 # What needs no browser; SHORT=1 leaves out the slow tests as well.
 OTHER_TESTS := tests --numprocesses logical -m "not browser$(if $(SHORT), and not slow)"
