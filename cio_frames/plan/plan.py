@@ -364,7 +364,7 @@ class Plan(Sendable):
             raise RepairError(code, problem=problem, available=tuple(offered))
         steps = [*pipeline.steps, pipeline.mapping]
         for check in chosen:
-            steps.append(repaired(steps[-1], check, schema=pipeline.table.schema()))
+            steps.append(repaired(steps[-1], check))
         return planned(replace(pipeline, mapping=steps[-1], steps=tuple(steps[:-1])))
 
     @property
