@@ -90,7 +90,7 @@ def worst_first(findings: pl.DataFrame) -> pl.DataFrame:
 def _with_extents(findings: pl.DataFrame, *, checks: Mapping[str, Check]) -> pl.DataFrame:
     """Add to each message what the finding comes to in all, such as how many profiles."""
     found = findings["code"].unique()
-    counted = [code for code in found if code in checks and checks[code].summary]
+    counted = [code for code in found if code in checks and checks[code].texts.summary]
     if not counted:
         return findings
     extents = (
@@ -99,7 +99,7 @@ def _with_extents(findings: pl.DataFrame, *, checks: Mapping[str, Check]) -> pl.
         .agg(pl.len().alias("rows"), pl.col("value").n_unique().alias("values"))
     )
     texts = [
-        checks[row["code"]].summary.format(
+        checks[row["code"]].texts.summary.format(
             rows=_many(row["rows"], "row"), values=_many(row["values"], "different value")
         )
         for row in extents.iter_rows(named=True)
