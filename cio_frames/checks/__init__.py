@@ -14,7 +14,6 @@ from cio_frames.checks.check import (
     Scope,
     Severity,
     TableTest,
-    utc_now,
 )
 from cio_frames.checks.columns import COLUMN_CHECKS
 from cio_frames.checks.config import Checks, rule
@@ -72,5 +71,4 @@ __all__ = [
     "TableTest",
     "masked",
     "rule",
-    "utc_now",
 ]

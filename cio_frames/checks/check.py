@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
 
@@ -282,11 +282,6 @@ class Check:
     def texts(self) -> CheckTexts:
         """What is shown of the check."""
         return self.own_texts or check_texts()[self.code]
-
-
-def utc_now() -> datetime:
-    """Return the present, in UTC."""
-    return datetime.now(tz=UTC)
 
 
 FOUND_SCHEMA = pl.Schema(

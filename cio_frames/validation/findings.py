@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import polars as pl
 
 from cio_frames.checks import HIDDEN, SEVERITIES, Check, Severity
+from cio_frames.values import many
 
 FINDING_SCHEMA = pl.Schema(
     {
@@ -100,7 +101,7 @@ def _with_extents(findings: pl.DataFrame, *, checks: Mapping[str, Check]) -> pl.
     )
     texts = [
         checks[row["code"]].texts.summary.format(
-            rows=_many(row["rows"], "row"), values=_many(row["values"], "different value")
+            rows=many(row["rows"], "row"), values=many(row["values"], "value", "different values")
         )
         for row in extents.iter_rows(named=True)
     ]
@@ -115,10 +116,6 @@ def _with_extents(findings: pl.DataFrame, *, checks: Mapping[str, Check]) -> pl.
     )
     joined = findings.join(longer, on=about, how="left", nulls_equal=True, maintain_order="left")
     return joined.with_columns(message=pl.coalesce("longer", "message")).drop("longer")
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}s" if count != 1 else f"1 {noun.removeprefix('different ')}"
 
 
 def _judged(
