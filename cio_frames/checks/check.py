@@ -145,9 +145,7 @@ Test = RowTest | ColumnTest | MessageTest | TableTest
 
 
 def by_value(
-    fails: Callable[[FieldMapping, Scope], pl.Expr | None],
-    *,
-    prefilter: str | OfValues = "",
+    fails: Callable[[FieldMapping, Scope], pl.Expr | None], *, prefilter: str | OfValues = ""
 ) -> RowTest:
     """Return a test of each value of the fields for which `fails` is not None."""
 

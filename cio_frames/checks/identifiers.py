@@ -5,14 +5,7 @@ import re
 import polars as pl
 
 from cio_frames.checks.check import Check, Repair, Scope, by_column, by_row, by_text, by_value
-from cio_frames.checks.fields import (
-    IDS,
-    PEOPLE,
-    blank,
-    is_address,
-    is_id,
-    is_text,
-)
+from cio_frames.checks.fields import IDS, PEOPLE, blank, is_address, is_id, is_text
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.spec import CALLS, LIMITS
 from cio_frames.values import has_text

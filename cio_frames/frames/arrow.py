@@ -149,7 +149,7 @@ def foreign(name: str, kind: str) -> ColumnTypeError:
 
 
 def _same(kind: pa.DataType) -> bool:
-    """Tell whether polars reads the type as it is."""
+    """Return whether polars reads the type as it is."""
     return bool(
         pa.types.is_primitive(kind)
         or pa.types.is_null(kind)
@@ -173,7 +173,7 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def _is_odd(kind: pa.DataType) -> bool:
-    """Tell whether polars has no such type, or would read it as another one."""
+    """Return whether polars has no such type, or would read it as another one."""
     return bool(
         pa.types.is_map(kind)
         or pa.types.is_union(kind)
@@ -217,7 +217,7 @@ def _timestamp(kind: pa.DataType, _name: str) -> pa.DataType:
 
 
 def _known_zone(zone: str) -> bool:
-    """Tell whether polars takes the zone by its name; an offset is better off as UTC."""
+    """Return whether polars takes the zone by its name; an offset is better off as UTC."""
     try:
         pl.Series([], dtype=pl.Datetime("us", zone)).dt.to_string()
     except pl.exceptions.PolarsError:

@@ -89,7 +89,7 @@ class ThreadPool:
 
     @property
     def is_busy(self) -> bool:
-        """Whether something is started whose end is not yet told to whoever waits for it."""
+        """Whether something is started of which nobody has the result yet."""
         return bool(self._under_way)
 
     def close(self) -> None:

@@ -20,13 +20,7 @@ from cio_frames.errors import MappingError, translated
 from cio_frames.frames import ROW, Note, Table
 from cio_frames.frames.column import NOTE_TEXTS
 from cio_frames.mapping import MessageMapping
-from cio_frames.validation.compiled import (
-    CompiledCheck,
-    allowance,
-    any_open,
-    compile_check,
-    filled,
-)
+from cio_frames.validation.compiled import CompiledCheck, allowance, any_open, compile_check, filled
 from cio_frames.validation.findings import BLOCKING, FINDING_SCHEMA
 from cio_frames.values import as_text
 
@@ -61,7 +55,7 @@ def check(
     Args:
         prepared: Rows with one column per slot.
         tests: What `compile_checks` made of the checks.
-        known: Findings about rows that a look at the whole table has made already.
+        known: Findings about rows from the tests of the whole table.
         raw: The same rows with the user's own columns, for the rules on them.
     """
     rows = prepared[ROW]
@@ -186,9 +180,9 @@ def _findings(failed: pl.DataFrame, *, test: CompiledCheck) -> pl.DataFrame:
 
 def _sizes(rows: pl.DataFrame, scope: Scope) -> pl.Expr:
     """Return each message's size, and its largest columns of text."""
-    told = pl.format("{} bytes", pl.col("bytes"))
+    size = pl.format("{} bytes", pl.col("bytes"))
     long = _longest(rows, scope.mapping)
-    return pl.concat_str(told, long, separator=": ", ignore_nulls=True)
+    return pl.concat_str(size, long, separator=": ", ignore_nulls=True)
 
 
 def _longest(rows: pl.DataFrame, mapping: MessageMapping) -> pl.Expr:

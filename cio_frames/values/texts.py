@@ -43,7 +43,7 @@ def as_text(values: pl.Expr, *, dtype: pl.DataType, timezone: str | None = None)
 
 
 def exact_as_double(values: pl.Expr, *, dtype: pl.DataType) -> pl.Expr:
-    """Tell of each integer or decimal whether reading it as a double keeps all its digits.
+    """Return an expression: true where a double keeps all digits of an integer or decimal.
 
     Args:
         values: The column.
