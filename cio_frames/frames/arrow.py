@@ -97,10 +97,6 @@ def table_columns(table: pa.Table, names: Sequence[str]) -> list[Column]:
 def column(name: str, array: pa.ChunkedArray) -> Column:
     """Return an Arrow column as polars reads it, with no encoding left that polars does not know.
 
-    Args:
-        name: The column's name.
-        array: The column.
-
     Returns:
         The column; maps, unions, calendar intervals and Arrow JSON are looked at value by value.
 

@@ -62,9 +62,6 @@ class Table:
     def chunks(self, rows: int = 50_000) -> Generator[pl.DataFrame]:
         """Yield the table in frames of exactly `rows` rows (the last may be shorter).
 
-        Args:
-            rows: How many rows a chunk has.
-
         Yields:
             Frames whose first column is `__row__` (Int64). A table without rows yields none. Close
             it unless it is read to the end: threads read ahead, and files are open.
@@ -176,10 +173,6 @@ def _collected(piece: pl.LazyFrame) -> pl.DataFrame:
 def reading(label: str, *, hint: str = RUN_IT_ALONE) -> Iterator[None]:
     """Turn whatever is raised while a table is read into one error of this package.
 
-    Args:
-        label: What the table is called.
-        hint: What the user can do.
-
     Raises:
         FrameError: The table, the engine or a function of the user failed.
     """
@@ -262,9 +255,6 @@ class Fingerprint:
 
 def fingerprint(table: Table) -> str:
     """Return the fingerprint of a table, of its columns, their types, the rows and their order.
-
-    Args:
-        table: The table; a lazy one is streamed once.
 
     Raises:
         FrameError: If a lazy table fails while it is read.

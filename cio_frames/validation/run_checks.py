@@ -222,13 +222,7 @@ def check_call(
 
 
 def check_table(table: Table, *, checks: Sequence[Check], scope: Scope) -> pl.DataFrame:
-    """Return the findings that only a look at the whole table can make.
-
-    Args:
-        table: The rows.
-        checks: The checks that apply; those that look at rows one by one are passed over.
-        scope: The mapping and what else they may know.
-    """
+    """Return the findings that only a look at the whole table can make."""
     aggregates = TableAggregates(table, checks=checks, scope=scope)
     if aggregates:
         with closing(table.chunks(CHUNK_ROWS)) as chunks:
@@ -238,15 +232,7 @@ def check_table(table: Table, *, checks: Sequence[Check], scope: Scope) -> pl.Da
 
 
 class TableAggregates:
-    """What the checks of the whole table compute from it, chunk by chunk.
-
-    It is false where there is nothing to compute.
-
-    Args:
-        table: The rows.
-        checks: The checks that apply; those that look at rows one by one are passed over.
-        scope: The mapping and what else they may know.
-    """
+    """The aggregates of the tests of the whole table, chunk by chunk; false if there are none."""
 
     def __init__(self, table: Table, *, checks: Sequence[Check], scope: Scope) -> None:
         numbered = table.lazy.with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64))

@@ -45,11 +45,8 @@ EPOCH_UNITS = (
 def instant(values: pl.Expr, *, dtype: pl.DataType, timezone: str | None = None) -> pl.Expr:
     """Return points in time as UTC milliseconds, null where a value cannot be read as one.
 
-    Args:
-        values: The column.
-        dtype: Its type.
-        timezone: Zone of values that carry none; UTC when not given. A local time that a
-            change of clocks skips or repeats is null.
+    Values without a zone are read in `timezone`, else as UTC; a local time that a change of clocks
+    skips or repeats is null.
 
     Examples:
         >>> import polars as pl

@@ -17,10 +17,7 @@ def anywhere(
 ) -> pl.Expr | None:
     """Return an expression: true where a test holds for a value or for anything inside it.
 
-    Args:
-        values: The column.
-        dtype: Its type.
-        test: Gives the test for values that hold no others, or None for types it passes over.
+    `test` is called for types that hold no others; it returns None for types it does not concern.
     """
     match dtype:
         case pl.List() | pl.Array():
@@ -42,10 +39,6 @@ def out_of_range(values: pl.Expr, *, dtype: pl.DataType) -> pl.Expr | None:
     """Return an expression: true where a value is, or holds, a time outside the years 1 to 9999.
 
     ISO 8601 has no text for it, and polars panics where it writes a year that is far enough away.
-
-    Args:
-        values: The column.
-        dtype: Its type.
 
     Returns:
         The test; None for types that hold no such times.
