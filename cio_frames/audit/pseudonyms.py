@@ -19,13 +19,13 @@ from cio_frames.audit.schema import HASH_CHARACTERS
 from cio_frames.config import variable
 from cio_frames.errors import AuditError
 from cio_frames.values import hmac_sha256
+from cio_frames.values.patterns import EMAIL_INSIDE
 
 Pii = Literal["hmac", "ids", "full"]
 KEY_VARIABLE = "CIO_AUDIT_KEY"
 ERROR_CHARACTERS = 300
 _NAMED_CHARACTERS = 3
 _KEY = re.compile(r"[0-9a-f]{64}")
-_EMAIL = r"[^\s@<>\"',;]{1,100}@[^\s@<>\"',;]{1,200}"
 
 
 def key(*, environ: Mapping[str, str] | None = None, directory: Path | None = None) -> str:
@@ -84,7 +84,7 @@ def scrubbed(text: pl.Expr, *, person: pl.Expr) -> pl.Expr:
     """Return `text` without the row's identifier and without e-mail addresses, not too long."""
     named = person.str.len_chars() >= _NAMED_CHARACTERS
     without = pl.when(named).then(text.str.split(person).list.join("<person>")).otherwise(text)
-    return without.str.replace_all(_EMAIL, "<email>").str.head(ERROR_CHARACTERS)
+    return without.str.replace_all(EMAIL_INSIDE, "<email>").str.head(ERROR_CHARACTERS)
 
 
 def _make(kept: Path) -> None:

@@ -328,7 +328,7 @@ class Plan(Sendable):
         rows = [
             {
                 "code": check.code,
-                "repair": check.repair.sentence,
+                "repair": check.texts.repair,
                 "safe": check.repair.safe,
                 "rows": rows,
             }

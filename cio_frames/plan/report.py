@@ -68,7 +68,7 @@ def _findings(pipeline: Pipeline) -> Iterator[FindingView]:
             rows=rows,
             sentence=_sentence(first),
             hint=first["hint"],
-            consequence=check.consequence if check else "",
+            consequence=check.texts.consequence if check else "",
             examples=tuple(_examples(shown, column=column or "")),
             fix=_fix(check, hint=first["hint"]) if code in pipeline.offered else "",
         )
@@ -97,7 +97,7 @@ def _notes(pipeline: Pipeline) -> Iterator[str]:
     for code in pipeline.mapping.repairs:
         check = next(check for check in pipeline.applied if check.code == code)
         if check.repair:
-            yield f"Repaired {code}: {check.repair.sentence}{_changes(pipeline, code)}."
+            yield f"Repaired {code}: {check.texts.repair}{_changes(pipeline, code)}."
 
 
 def _changes(pipeline: Pipeline, code: str) -> str:
