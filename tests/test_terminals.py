@@ -13,8 +13,9 @@ import polars as pl
 import pytest
 
 import cio_frames as cio
+from cio_frames.views.characters import cells
 from cio_frames.views.environment import Output, output, output_of, writing_to
-from cio_frames.views.text import cells, write
+from cio_frames.views.text import write
 
 NAMES = ["Zoë", "Łukasz", "日本語", "Ann — Bär", "\x1b[31m✓", "🎉"]
 PEOPLE = pl.DataFrame({

@@ -22,9 +22,9 @@ from cio_frames.run import Run
 from cio_frames.run.run import run_view
 from cio_frames.sandbox import Sandbox
 from cio_frames.sending import Client, connect
-from cio_frames.views import summary
+from cio_frames.views import summary, text
 from cio_frames.views.displays import ShowProgress, display
-from cio_frames.views.html import NOTHING, Drawn
+from cio_frames.views.document import EMPTY
 from cio_frames.views.wording import many
 from cio_frames.workspaces import sandbox
 
@@ -188,7 +188,7 @@ def _sent(begin: Callable[[ShowProgress], Run], *, target: Target) -> Run:
         raise
     finally:
         if shown is not None:
-            shown.close(Drawn(html=NOTHING, make_text=str))
+            shown.close(EMPTY)
     _tell(run, format=target.format)
     return run
 
@@ -197,7 +197,8 @@ def _tell(run: Run, *, format: Form) -> None:  # noqa: A002 - the option's name
     if format == "json":
         say_json(run_view(run))
     else:
-        say(summary.text(run_view(run), words=partial(_spoken, audit=run.audit)))
+        words = partial(_spoken, audit=run.audit)
+        say(text.render(summary.document(run_view(run), words=words)))
 
 
 def _spoken(words: str, *, audit: Path) -> str:

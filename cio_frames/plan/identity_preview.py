@@ -11,13 +11,13 @@ from cio_frames.frames import Note
 from cio_frames.identity.conflicts import MINOR, kinds
 from cio_frames.identity.explain import explain
 from cio_frames.identity.preview import Premise, Preview
-from cio_frames.plan.identity_report import identity_view
+from cio_frames.plan.identity_report import identity_document
 from cio_frames.plan.pipeline import Pipelines
 from cio_frames.plan.preview import identity_preview
-from cio_frames.views import identity as views
+from cio_frames.views import text
 from cio_frames.views.displays import ShowProgress
-from cio_frames.views.html import Drawn, bundle
-from cio_frames.views.narrative import narrated
+from cio_frames.views.document import Bullets, Document, Heading
+from cio_frames.views.render import Rendered, bundle
 from cio_frames.views.wording import many
 
 OnConflict = Literal["report", "reject", "refuse"]
@@ -169,23 +169,23 @@ class IdentityPreview(Generic[Sent]):
         """The counts."""
         return dict(self.found.summary)
 
-    def explain(self, who: str) -> "Drawn":
+    def explain(self, who: str) -> Rendered:
         """Return one person's story in sentences.
 
         Args:
             who: An id, e-mail, cio_id or anonymous id.
         """
-        return narrated(who, explain(self.found, who, calls=self.pipelines.calls))
+        story = Bullets(explain(self.found, who, calls=self.pipelines.calls), numbered=True)
+        return Rendered(Document(Heading(who, "what the rows do to this person"), [story]))
 
     def __dir__(self) -> list[str]:
         return sorted(set(super().__dir__()) - _INTERNAL)
 
     def __repr__(self) -> str:
-        return views.text(identity_view(self.found, self.premise, self.pipelines))
+        return text.render(identity_document(self.found, self.premise, self.pipelines))
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        view = identity_view(self.found, self.premise, self.pipelines)
-        return bundle(views.html(view), views.text(view))
+        return bundle(identity_document(self.found, self.premise, self.pipelines))
 
     def _native(self, frame: pl.DataFrame) -> Any:
         return frame.to_pandas() if self.pipelines.library == "pandas" else frame

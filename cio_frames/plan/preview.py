@@ -19,9 +19,8 @@ from cio_frames.identity.settings import LARGEST
 from cio_frames.plan.chunks import CHUNK_ROWS
 from cio_frames.plan.pipeline import Pipelines, PreviewCounts
 from cio_frames.views.displays import ShowProgress, display
-from cio_frames.views.html import Drawn, tag
+from cio_frames.views.document import Document, Heading
 from cio_frames.views.progress_state import ProgressState
-from cio_frames.views.text import paragraph
 from cio_frames.views.wording import duration, many
 
 SHOWN_FROM_ROWS = 200_000
@@ -83,7 +82,7 @@ def identity_preview(
         objects=found.groups.height,
     )
     took = f"{many(rows, 'row')} in {duration(monotonic() - began)}: who is who is known."
-    shown.close(Drawn(html=tag("p", took), make_text=lambda: paragraph(took)))
+    shown.close(Document(Heading(took), ()))
     return found
 
 

@@ -41,16 +41,15 @@ from cio_frames.sending import (
     StopSignal,
     send,
 )
-from cio_frames.views import summary
+from cio_frames.views import html, summary, text
 from cio_frames.views.displays import Off, ShowProgress, Told, display
-from cio_frames.views.html import NOTHING, Drawn, bundle
-from cio_frames.views.pace import PaceView
+from cio_frames.views.document import EMPTY, Document, Paragraph
 from cio_frames.views.progress import Progress
-from cio_frames.views.summary import Outcome, ReasonView, RunView
+from cio_frames.views.render import bundle
+from cio_frames.views.summary import Outcome, PaceView, ReasonView, RunView
 
 WAIT_S = 0.1
 OUTAGE = "OUTAGE"
-_NO_SUMMARY = Drawn(html=NOTHING, make_text=str)
 _INTERNAL = frozenset({"is_over", "job", "pace", "start"})
 """What plans and displays ask of a run; completion does not offer it."""
 
@@ -376,24 +375,22 @@ class Run:
     def _show_summary(self) -> None:
         """Put the summary in the display's place; it is drawn only for one that shows it."""
         if self._is_shown:
-            self._progress.finish(self._drawn() if self._is_summed_up else _NO_SUMMARY)
+            self._progress.finish(self._document() if self._is_summed_up else EMPTY)
 
-    def _drawn(self) -> Drawn:
-        view = run_view(self)
-        return Drawn(html=summary.html(view), make_text=lambda: summary.text(view))
+    def _document(self) -> Document:
+        return summary.document(run_view(self))
 
     def __dir__(self) -> list[str]:
         return sorted(set(super().__dir__()) - _INTERNAL)
 
     def __repr__(self) -> str:
-        return self._drawn().text
+        return text.render(self._document())
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         if self._progress.is_in_view:
-            told = summary.line(run_view(self))
-            return bundle(summary.aside(told), told)
-        drawn = self._drawn()
-        return bundle(drawn.html, drawn.text)
+            told = [Paragraph(summary.line(run_view(self)), "aside")]
+            return {"text/plain": text.drawn(told), "text/html": str(html.drawn(told))}
+        return bundle(self._document())
 
 
 def run_view(run: Run) -> RunView:
