@@ -128,6 +128,7 @@ def test_marks_and_values_are_written_in_other_ways(things, printed):
     assert r'"email":"stra\u00dfe0@example.com"' in plan
     assert r"\u0438\u043c\u044f" in plan
     assert "OK delivered" in run
+    assert "\\xb7" not in plan + run + printed(things["backfill"], encoding="ascii")
     assert "[U+001B]" in printed(
         PEOPLE[4:].cio.identify(user_id="имя и ещё несколько слов"), encoding="cp437"
     )

@@ -14,6 +14,9 @@ from cio_frames.views.wording import many, number
 if TYPE_CHECKING:
     from cio_frames.identity.clusters import Cluster
 
+PAGE_ROWS = 20
+"""Rows of a long table that are shown at first."""
+
 Look = Literal["plain", "lead", "apart", "aside", "strong"]
 
 
@@ -61,10 +64,10 @@ Inline = str | int | Badge | Span
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What a view is about, and what was found."""
+    """What a view is about, in one piece or several, and what was found."""
 
     title: str
-    about: str = ""
+    about: str | tuple[str, ...] = ()
     verdict: Badge | None = None
 
 
@@ -252,9 +255,9 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A whole report within a report; a notebook folds it."""
+    """A whole report within a report, with a title of several pieces; a notebook folds it."""
 
-    title: str
+    title: tuple[str, ...]
     body: "Sequence[Node]"
     tone: Tone
 

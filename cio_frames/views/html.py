@@ -7,6 +7,7 @@ from cio_frames.views import charts, graph
 from cio_frames.views import style as css
 from cio_frames.views.characters import shortened
 from cio_frames.views.document import (
+    PAGE_ROWS,
     Badge,
     Block,
     Bullets,
@@ -40,7 +41,6 @@ from cio_frames.views.markup import Markup, join, tag
 from cio_frames.views.style import Style
 from cio_frames.views.wording import many, number
 
-PAGE_ROWS = 20
 DRAWN_ROWS = 500
 _BRIEF_CELLS = 64
 _SHORT_CELL = 26
@@ -75,7 +75,8 @@ def _heading(node: Heading) -> Markup:
     found = [_inline(node.verdict), " "] if node.verdict else []
     if node.about:
         style = css.join(css.MUTED, css.SMALL)
-        found.append(tag("span", node.about, style=style, attributes={"dir": "auto"}))
+        about = node.about if isinstance(node.about, str) else " · ".join(node.about)
+        found.append(tag("span", about, style=style, attributes={"dir": "auto"}))
     return tag("div", tag("strong", node.title, style=css.TITLE), " ", *found, style=css.HEAD)
 
 
@@ -198,7 +199,7 @@ def _folded(node: Fold) -> Markup:
 @_node.register
 def _part(node: Part) -> Markup:
     body = tag("div", drawn(node.body), style=css.join(css.ITEM, css.edge(node.tone)))
-    return _fold(node.title, body, is_open=node.tone == "bad")
+    return _fold(" · ".join(node.title), body, is_open=node.tone == "bad")
 
 
 def _inlines(words: Inline | Sequence[Inline]) -> list[str]:

@@ -25,6 +25,7 @@ from cio_frames.views.document import (
     Table,
 )
 from cio_frames.views.findings import FindingView, sections
+from cio_frames.views.style import Tone
 from cio_frames.views.wording import many, number, percent, size
 
 OPEN_MESSAGES = 2
@@ -103,20 +104,13 @@ def plan(view: PlanView, *, words: Callable[[str], str] = str) -> Document:
 def backfill(views: Sequence[PlanView]) -> Document:
     """Return the report of plans that are sent in order: the whole first, then each plan."""
     badge, sentence = _whole_verdict(views)
-    totals: list[tuple[str, str | int]] = [
-        ("rows", sum(view.rows for view in views)),
-        ("valid", sum(view.valid for view in views)),
-        ("rejected", sum(view.rejected for view in views)),
-        ("size", size(sum(view.bytes for view in views))),
-        ("requests", sum(view.batches for view in views)),
-    ]
     rows = [
         (place, view.call, view.source, view.rows, view.rejected, view.batches, verdict(view)[0])
         for place, view in enumerate(views, 1)
     ]
     parts = [
         Part(
-            f"Plan {place} of {len(views)}: {view.call} · {view.source}",
+            (f"Plan {place} of {len(views)}: {view.call}", view.source),
             list(_body(view, str)),
             verdict(view)[0].tone,
         )
@@ -126,7 +120,7 @@ def backfill(views: Sequence[PlanView]) -> Document:
         Heading("Back-fill", f"{many(len(views), 'plan')}, in order", badge),
         [
             Paragraph(sentence, "lead"),
-            Figures(totals),
+            _figures(views),
             Table(_PLANS, rows, right={0, 3, 4, 5}),
             *parts,
         ],
@@ -219,19 +213,11 @@ def timeline(view: TimelineView) -> Section:
 def _body(view: PlanView, words: Callable[[str], str]) -> Iterator[Node]:
     badge, sentence = verdict(view)
     yield Paragraph(words(sentence), "lead")
-    yield Figures(
-        [
-            ("rows", view.rows),
-            ("valid", view.valid),
-            ("rejected", view.rejected),
-            ("size", size(view.bytes)),
-            ("requests", view.batches),
-        ],
-        bar=[
-            ("valid", view.valid, "dull" if badge.tone == "bad" else "good"),
-            ("rejected", view.rejected, "care"),
-        ],
-    )
+    split: list[tuple[str, int, Tone]] = [
+        ("valid", view.valid, "dull" if badge.tone == "bad" else "good"),
+        ("rejected", view.rejected, "care"),
+    ]
+    yield _figures([view], bar=split)
     if view.times:
         yield timeline(view.times)
     yield from sections(view.findings)
@@ -241,6 +227,18 @@ def _body(view: PlanView, words: Callable[[str], str]) -> Iterator[Node]:
         yield Messages(view.payloads)
     if view.notes:
         yield Section("Notes", [Bullets(view.notes)])
+
+
+def _figures(views: Sequence[PlanView], *, bar: Sequence[tuple[str, int, Tone]] = ()) -> Figures:
+    """Return the numbers that matter most, of one plan or of several."""
+    pairs = (
+        ("rows", sum(view.rows for view in views)),
+        ("valid", sum(view.valid for view in views)),
+        ("rejected", sum(view.rejected for view in views)),
+        ("size", size(sum(view.bytes for view in views))),
+        ("requests", sum(view.batches for view in views)),
+    )
+    return Figures(pairs, bar)
 
 
 def _whole_verdict(views: Sequence[PlanView]) -> tuple[Badge, str]:

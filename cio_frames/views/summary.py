@@ -102,14 +102,14 @@ class RunView:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class StateView:
-    """How a state of rows is shown: a sign, a word, a sentence and a tone."""
+    """How a state of rows is shown: a sign, a word, a tone and a sentence."""
 
     sign: str
     label: str
-    sentence: str
     tone: Tone
+    sentence: str
 
     @property
     def badge(self) -> Badge:
@@ -118,44 +118,26 @@ class StateView:
 
 
 STATES: dict[str, StateView] = {
-    "delivered": StateView(
-        sign="✓", label="delivered", tone="good", sentence="Customer.io accepted the message."
-    ),
+    "delivered": StateView("✓", "delivered", "good", "Customer.io accepted the message."),
     "accepted_unverified": StateView(
-        sign="~",
-        label="accepted, unverified",
-        tone="calm",
-        sentence="Strict mode was off: the answer was 200, the message may have been dropped.",
+        "~", "accepted, unverified", "calm",
+        "Strict mode was off: the answer was 200, the message may have been dropped.",
     ),
     "skipped_done": StateView(
-        sign="=",
-        label="skipped, done before",
-        tone="calm",
-        sentence="An earlier run delivered the same row.",
+        "=", "skipped, done before", "calm", "An earlier run delivered the same row."
     ),
     "rejected_local": StateView(
-        sign="-",
-        label="rejected locally",
-        tone="care",
-        sentence="The checks rejected the row; it was not sent.",
+        "-", "rejected locally", "care", "The checks rejected the row; it was not sent."
     ),
     "rejected_server": StateView(
-        sign="✕",
-        label="rejected by server",
-        tone="bad",
-        sentence="Customer.io refused the message.",
+        "✕", "rejected by server", "bad", "Customer.io refused the message."
     ),
-    "in_doubt": StateView(
-        sign="?", label="in doubt", tone="bad", sentence="Sent, but no answer came back."
-    ),
+    "in_doubt": StateView("?", "in doubt", "bad", "Sent, but no answer came back."),
     "blocked": StateView(
-        sign="‖",
-        label="blocked",
-        tone="care",
-        sentence="Held back: an earlier row of the same person was refused.",
+        "‖", "blocked", "care", "Held back: an earlier row of the same person was refused."
     ),
-    "pending": StateView(sign="…", label="pending", tone="dull", sentence="Not sent."),
-}
+    "pending": StateView("…", "pending", "dull", "Not sent."),
+}  # fmt: skip
 OUTCOMES: dict[Outcome, Badge] = {
     "running": Badge("… running", "calm"),
     "finished": Badge("✓ finished", "good"),
@@ -175,7 +157,7 @@ def document(view: RunView, *, words: Callable[[str], str] = str) -> Document:
         view: The run.
         words: Puts advice in the words of where it is shown.
     """
-    heading = Heading(f"Run: {view.call}", f"{view.run_id} · {view.host}", _verdict(view))
+    heading = Heading(f"Run: {view.call}", (view.run_id, view.host), _verdict(view))
     return Document(heading, list(_body(view, words)))
 
 

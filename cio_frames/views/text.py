@@ -15,6 +15,7 @@ import msgspec
 from cio_frames.views import charts, graph
 from cio_frames.views.characters import cells, one_line, shortened, visible
 from cio_frames.views.document import (
+    PAGE_ROWS,
     Badge,
     Block,
     Bullets,
@@ -42,7 +43,6 @@ from cio_frames.views.document import (
 )
 from cio_frames.views.environment import output, output_of
 
-PAGE_ROWS = 20
 WIDTH = 96
 """Places of a line of words, also where a line has more."""
 
@@ -201,7 +201,7 @@ def single_line(text: str, places: int) -> str:
 def _blocks(nodes: Iterable[Node]) -> Iterator[str]:
     for node in nodes:
         if isinstance(node, Part):
-            yield paragraph(node.title)
+            yield paragraph(joined(*node.title))
             yield from _blocks(node.body)
         elif not (isinstance(node, Fold) and node.is_aside):
             yield _node(node, "")
@@ -216,8 +216,8 @@ def _node(node: Node, indent: str) -> str:
 @_node.register
 def _heading(node: Heading, indent: str) -> str:
     verdict = node.verdict.word if node.verdict else ""
-    about = [node.about] if node.about else []
-    return paragraph(joined(node.title, *about, *filter(None, [mark(verdict)])), indent=indent)
+    about = (node.about,) if isinstance(node.about, str) else node.about
+    return paragraph(joined(*filter(None, (node.title, *about, mark(verdict)))), indent=indent)
 
 
 @_node.register(Paragraph)
