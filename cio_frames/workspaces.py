@@ -28,7 +28,7 @@ def sandbox(
     site_id: str | None = None,
     track_api_key: str | None = None,
     clock: Callable[[], datetime] | None = None,
-) -> "Sandbox":
+) -> "Sandbox[Client]":
     """Make an embedded workspace that answers on this machine as Customer.io does.
 
     Args:
@@ -57,7 +57,7 @@ def sandbox(
     """
     from cio_frames.sandbox import Sandbox
 
-    def client(workspace: Sandbox) -> Client:
+    def client(workspace: Sandbox[Client]) -> Client:
         return connect(
             "us",
             endpoint=workspace.url,

@@ -20,35 +20,20 @@ Role = Literal["field", "body", "context", "integrations", "key"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldMapping:
-    """One place of a message and what fills it.
+    """One place of a message and what fills it."""
 
-    Attributes:
-        name: Column of the prepared frame.
-        path: Place in the message; empty where the value is not written as it is.
-        role: What the place is for.
-        argument: Argument of the verb, for fields.
-        type: What the field takes.
-        expr: Where the values come from, over the table's own columns.
-        column: The one column it reads; none for constants and longer expressions.
-        dtype: Type of the values.
-        nulls: What an empty cell means: leave the place out, or clear it.
-        how: "named", "proposed", "constant", "expression" or "rest".
-        reason: Why, in a few words.
-        json: Whether the values are JSON text already.
-    """
-
-    name: str
-    path: tuple[str, ...]
-    role: Role
-    argument: str | None = None
+    name: str  # column of the prepared frame
+    path: tuple[str, ...]  # place in the message; empty where the value is not written as it is
+    role: Role  # what the place is for
+    argument: str | None = None  # argument of the verb, for fields
     type: FieldType = "any"
-    expr: pl.Expr
-    column: str | None = None
+    expr: pl.Expr  # where the values come from, over the table's own columns
+    column: str | None = None  # the one column it reads; none for constants and longer expressions
     dtype: pl.DataType
-    nulls: Nulls = "omit"
-    how: str = "named"
-    reason: str = ""
-    json: bool = False
+    nulls: Nulls = "omit"  # what an empty cell means: leave the place out, or clear it
+    how: str = "named"  # "named", "proposed", "constant", "expression" or "rest"
+    reason: str = ""  # why, in a few words
+    json: bool = False  # whether the values are JSON text already
 
     @property
     def label(self) -> str:
@@ -83,21 +68,13 @@ class FieldMapping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageMapping:
-    """How the rows of one table become messages of one call.
-
-    Attributes:
-        call: The call.
-        slots: Every place that is filled, fields first.
-        timezone: Zone of times that carry none; without it they are read as UTC.
-        unused: Columns that are not sent.
-        repairs: Codes of the repairs that are applied, in order.
-    """
+    """How the rows of one table become messages of one call."""
 
     call: Call
-    slots: tuple[FieldMapping, ...]
-    timezone: str | None = None
-    unused: tuple[str, ...] = ()
-    repairs: tuple[str, ...] = ()
+    slots: tuple[FieldMapping, ...]  # every place that is filled, fields first
+    timezone: str | None = None  # zone of times that carry none; without it they are read as UTC
+    unused: tuple[str, ...] = ()  # columns that are not sent
+    repairs: tuple[str, ...] = ()  # codes of the repairs that are applied, in order
 
     def find(self, argument: str) -> FieldMapping | None:
         """Return the slot that an argument of the verb fills."""
@@ -133,13 +110,7 @@ class MessageMapping:
     def repaired(
         self, code: str, *, schema: pl.Schema, change: Callable[[FieldMapping], pl.Expr | None]
     ) -> "MessageMapping":
-        """Return this mapping with a repair applied to the slots it is for.
-
-        Args:
-            code: What is repaired.
-            schema: The table's columns, for the types that follow.
-            change: Gives a slot's new expression, or None where it stays.
-        """
+        """Return this mapping with a repair: `change` gives a slot's new expression, or None."""
         slots = tuple(_rewritten(slot, schema=schema, expr=change(slot)) for slot in self.slots)
         return replace(self, slots=slots, repairs=(*self.repairs, code))
 
