@@ -11,9 +11,7 @@ from cio_frames.plan.full_check import HOUR_MS, TRIGGERING
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.spec import LIMITS
 from cio_frames.views.findings import Example, FindingView
-from cio_frames.views.mapping import MappingView
-from cio_frames.views.report import PlanView
-from cio_frames.views.timeline import TimelineView
+from cio_frames.views.report import PlanView, TimelineView
 from cio_frames.views.wording import many
 
 EXAMPLES = 3
@@ -37,7 +35,7 @@ def plan_view(pipeline: Pipeline) -> PlanView:
         rejected=found.rows - found.valid,
         bytes=found.bytes,
         batches=found.batches,
-        mapping=tuple(MappingView(**row) for row in pipeline.mapping.describe()),
+        mapping=pipeline.mapping.describe(),
         findings=tuple(_findings(pipeline)),
         payloads=tuple(_payloads(pipeline)),
         notes=tuple(_notes(pipeline)),

@@ -38,16 +38,16 @@ from cio_frames.sending import (
     StopSignal,
     send,
 )
-from cio_frames.views import summary
+from cio_frames.views import html, summary, text
 from cio_frames.views.displays import Off, ShowProgress, Told, display
-from cio_frames.views.html import NOTHING, Drawn, bundle
+from cio_frames.views.document import EMPTY, Document, Paragraph
 from cio_frames.views.progress import Progress
+from cio_frames.views.render import bundle
 from cio_frames.views.summary import Outcome, ReasonView, RunView
 
 LEAST_S = 0.1
 """Requests per second are not told from less time than this."""
 OUTAGE = "OUTAGE"
-_NO_SUMMARY = Drawn(html=NOTHING, make_text=str)
 _INTERNAL = frozenset({"start", "view"})
 """What plans and the command line ask of a run; completion does not offer it."""
 
@@ -347,7 +347,7 @@ class Run:
     def _show_summary(self) -> None:
         """Put the summary in the display's place; it is drawn only for one that shows it."""
         if self._is_shown:
-            self._progress.finish(self._drawn() if self._is_summed_up else _NO_SUMMARY)
+            self._progress.finish(self._document() if self._is_summed_up else EMPTY)
 
     def view(self) -> RunView:
         """Return what the summary shows."""
@@ -382,9 +382,8 @@ class Run:
         for row in each.iter_rows(named=True):
             yield ReasonView(code=row["code"] or "", rows=row["rows"], sentence=row["error"] or "")
 
-    def _drawn(self) -> Drawn:
-        view = self.view()
-        return Drawn(html=summary.html(view), make_text=lambda: summary.text(view))
+    def _document(self) -> Document:
+        return summary.document(self.view())
 
     def __dir__(self) -> list[str]:
         return sorted(set(super().__dir__()) - _INTERNAL)
@@ -392,11 +391,10 @@ class Run:
     def __repr__(self) -> str:
         if not hasattr(self, "_worker"):  # a traceback shows it before it is made
             return object.__repr__(self)
-        return self._drawn().text
+        return text.render(self._document())
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         if self._progress.is_in_view:
-            line = summary.line(self.view())
-            return bundle(summary.aside(line), line)
-        drawn = self._drawn()
-        return bundle(drawn.html, drawn.text)
+            line = [Paragraph(summary.line(self.view()), "aside")]
+            return {"text/plain": text.drawn(line), "text/html": str(html.drawn(line))}
+        return bundle(self._document())

@@ -45,5 +45,5 @@ def test_payloads_are_a_list_and_a_card():
 
     assert payloads == [payloads[0]]
     assert payloads[0]["userId"] == "u1"
-    assert "&quot;userId&quot;: &quot;u1&quot;" in payloads._repr_mimebundle_()["text/html"]
+    assert "&#34;userId&#34;: &#34;u1&#34;" in payloads._repr_mimebundle_()["text/html"]
     assert payloads._repr_mimebundle_()["text/plain"] == repr(payloads)
