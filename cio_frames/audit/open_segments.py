@@ -73,13 +73,23 @@ def rows_of(disk: FileSystem, directory: Path, part: Part) -> pl.DataFrame:
         AuditCorruptError: If the file is missing, changed or of another run.
     """
     path = Layout(directory).part(part.segment)
+    return decode_part(data_of(disk, directory, part), path=path)
+
+
+def data_of(disk: FileSystem, directory: Path, part: Part) -> bytes:
+    """Return the file of a sealed part, which is what its hash says.
+
+    Raises:
+        AuditCorruptError: If the file is missing, changed or of another run.
+    """
+    path = Layout(directory).part(part.segment)
     try:
         data = disk.read(path)
     except OSError:
         raise _corrupt(path, "missing or not readable") from None
     if digest(data) != part.sha256:
         raise _corrupt(path, "changed after it was written")
-    return decode_part(data, path=path)
+    return data
 
 
 def part_of(segment: OpenSegment, rows: pl.DataFrame, *, data: bytes) -> Part:

@@ -1,18 +1,19 @@
 """Reading the record: of one run, or of all runs of a directory."""
 
-from collections.abc import ItemsView, Iterator, Mapping
+import io
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import polars as pl
 import polars.selectors as cs
 
 from cio_frames.audit import run_file
 from cio_frames.audit.file_system import FileSystem, LocalFileSystem, write_atomic
-from cio_frames.audit.open_segments import RunContents, read_contents
+from cio_frames.audit.open_segments import RunContents, data_of, read_contents
 from cio_frames.audit.recovery import latest_of, problems, tally
-from cio_frames.audit.run_file import Layout, RunFile
+from cio_frames.audit.run_file import Layout, RunFile, segment_of
 from cio_frames.audit.schema import FAILED, PART_SCHEMA, STATES
 from cio_frames.errors import AuditCorruptError, AuditError, translated
 from cio_frames.spec import CALLS
@@ -55,7 +56,7 @@ class Audit:
     def __init__(self, directory: Path | str, *, disk: FileSystem | None = None) -> None:
         self.directory: Path = Path(directory).absolute()
         self._disk = disk or LocalFileSystem()
-        if not self._directories():
+        if not any(self._found()):
             raise AuditError(
                 f"There is no run in {self.directory}. Name the directory that was given to "
                 "send(..., audit=...), or one run in it."
@@ -74,24 +75,30 @@ class Audit:
         """One row per input row of every run, with what became of it."""
         return self._collected(self.scan())
 
-    def scan(self, *, workspace: tuple[str, str] | None = None) -> pl.LazyFrame:
-        """Return `messages` without reading them yet.
-
-        Args:
-            workspace: A surface and its workspace, as in `RunInfo.workspaces`; all if not given.
+    def scan(self) -> pl.LazyFrame:
+        """Return `messages` as a query; its files are read, and compared with their hashes, now.
 
         Raises:
             AuditCorruptError: If a file is missing, changed or of another run.
         """
-        return pl.concat(
-            [
-                frame
-                for directory in self._directories()
-                if workspace is None or workspace in self._workspaces(directory)
-                for frame in self._scan(directory)
-            ]
-            or [PART_SCHEMA.to_frame(eager=False)]
-        )
+        return self._scan(self._contents())
+
+    def sent(self, workspaces: Mapping[str, str]) -> pl.LazyFrame:
+        """Return the rows that were delivered to some workspaces, or are in doubt, as a query.
+
+        Args:
+            workspaces: The workspace of each surface, as in `RunInfo.workspaces`.
+        """
+        groups: dict[tuple[str, ...], list[tuple[Path, RunContents]]] = {}
+        for directory, contents in self._contents():
+            groups.setdefault(_calls(contents.run, workspaces), []).append((directory, contents))
+        is_sent = pl.col("state").is_in(_SENT)
+        frames = [
+            self._scan(runs).filter(is_sent, pl.col("call").is_in(calls))
+            for calls, runs in groups.items()
+            if calls
+        ]
+        return pl.concat([PART_SCHEMA.to_frame(eager=False), *frames])
 
     def failed(self, *, run: str | None = None) -> pl.DataFrame:
         """Return the rows that Customer.io is not known to have, with the reasons.
@@ -158,49 +165,56 @@ class Audit:
     def _collected(self, rows: pl.LazyFrame) -> pl.DataFrame:
         return collected(rows, self.directory)
 
-    def _workspaces(self, directory: Path) -> ItemsView[str, str]:
-        return run_file.read(self._disk, directory).info.workspaces.items()
-
     def _directories(self) -> list[Path]:
+        return list(self._found())
+
+    def _found(self) -> Iterator[Path]:
         if run_file.NAME in self._disk.listdir(self.directory):
-            return [self.directory]
-        under = (self.directory / name for name in self._disk.listdir(self.directory))
-        return [
-            path for path in under if path.is_dir() and run_file.NAME in self._disk.listdir(path)
-        ]
+            yield self.directory
+            return
+        for name in self._disk.listdir(self.directory):
+            path = self.directory / name
+            if path.is_dir() and self._is_run(path):
+                yield path
+
+    def _is_run(self, path: Path) -> bool:
+        """Tell whether a directory is that of a run, even if its run.json is gone."""
+        names = self._disk.listdir(path)
+        if run_file.NAME in names or Layout(path).parts.name not in names:
+            return run_file.NAME in names
+        return any(segment_of(name) is not None for name in self._disk.listdir(Layout(path).parts))
+
+    def _contents(self) -> Iterator[tuple[Path, RunContents]]:
+        return ((path, read_contents(self._disk, path)) for path in self._found())
 
     def _of(self, run: str | None) -> pl.LazyFrame:
         if run is None:
             return self.scan()
         for directory in self._directories():
             if directory.name == run:
-                return pl.concat(list(self._scan(directory)))
+                return self._scan([(directory, read_contents(self._disk, directory))])
         names = ", ".join(directory.name for directory in self._directories())
         raise AuditError(f"There is no run {run!r} in {self.directory}. Runs: {names}.")
 
-    def _scan(self, directory: Path) -> Iterator[pl.LazyFrame]:
-        contents = read_contents(self._disk, directory)
-        frames = [PART_SCHEMA.to_frame(eager=False)]
-        paths = self._paths(directory, contents)
-        if paths:
-            frames.append(pl.scan_parquet(paths, glob=False))
-        run_id = contents.run.info.run_id
-        frames += [segment.settled(run_id).lazy() for segment in contents.open_segments]
-        if contents.run.resumed:
-            yield latest_of(self._collected(pl.concat(frames))).lazy()
-        else:
-            yield from frames
+    def _scan(self, runs: Iterable[tuple[Path, RunContents]]) -> pl.LazyFrame:
+        """Return the rows of runs: all parts in one scan, so that each run costs the same.
 
-    def _paths(self, directory: Path, contents: RunContents) -> list[Path]:
-        layout = Layout(directory)
-        present = set(self._disk.listdir(layout.parts))
-        paths = [layout.part(part.segment) for part in contents.run.parts]
-        for path in paths:
-            if path.name not in present:
-                raise AuditCorruptError(
-                    str(path), problem="missing", hint="Restore it from a copy."
-                )
-        return paths
+        What is scanned are the very bytes whose hash was compared, not the files once more.
+        """
+        parts: list[IO[bytes]] = []
+        frames = [PART_SCHEMA.to_frame()]
+        for directory, contents in runs:
+            run = contents.run
+            sealed = [io.BytesIO(data_of(self._disk, directory, part)) for part in run.parts]
+            opened = [each.settled(run.info.run_id) for each in contents.open_segments]
+            if run.resumed:
+                lazy = [*map(pl.scan_parquet, sealed), *(each.lazy() for each in opened)]
+                frames.append(latest_of(self._collected(pl.concat(lazy))))
+            else:
+                parts += sealed
+                frames += opened
+        known = pl.concat(frames).lazy()
+        return pl.concat([known, pl.scan_parquet(parts)]) if parts else known
 
     def _about(self, directory: Path) -> dict[str, Any]:
         contents = read_contents(self._disk, directory)
@@ -233,6 +247,7 @@ def read(directory: Path | str) -> Audit:
     return Audit(directory)
 
 
+_SENT = ("delivered", "in_doubt")
 _COLUMNS = ("call", "message_id", "payload_hash", "state", "first_attempt_at")
 
 
@@ -251,22 +266,19 @@ def earlier(directory: Path | str, *, workspaces: Mapping[str, str]) -> pl.DataF
         log = Audit(directory)
     except AuditError:
         return pl.DataFrame(schema=dict.fromkeys(_COLUMNS, pl.String))
-    frames = [_sent(log, api, workspace) for api, workspace in workspaces.items()]
     found = (
-        pl.concat(frames)
+        log.sent(workspaces)
+        .select(_COLUMNS)
         .sort(pl.col("state") == "delivered", descending=True, maintain_order=True)
         .unique("message_id", keep="first", maintain_order=True)
     )
     return collected(found, directory)
 
 
-def _sent(log: Audit, api: str, workspace: str) -> pl.LazyFrame:
-    calls = [name for name, call in CALLS.items() if call.api.name == api]
-    return (
-        log.scan(workspace=(api, workspace))
-        .filter(pl.col("call").is_in(calls), pl.col("state").is_in(["delivered", "in_doubt"]))
-        .select(_COLUMNS)
-    )
+def _calls(run: RunFile, workspaces: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the calls that a run sent to one of these workspaces."""
+    same = workspaces.items() & run.info.workspaces.items()
+    return tuple(name for name, call in CALLS.items() if call.api.name in dict(same))
 
 
 _STRICT = "Customer.io accepted it in strict mode"
