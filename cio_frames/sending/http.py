@@ -23,6 +23,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from cio_frames.frames import ThreadPool
+from cio_frames.sending.connections import ConnectionPool
 from cio_frames.spec import APIS
 
 if TYPE_CHECKING:
@@ -158,11 +159,7 @@ class Transport:
 
     async def __aenter__(self) -> Self:
         self._client = self._library.AsyncClient(
-            transport=self._wire.transport,
-            trust_env=not self._wire.loopback,
-            follow_redirects=False,
-            # The engine bounds what is under way. A bound here could only be leaked away.
-            limits=self._library.Limits(max_connections=None, max_keepalive_connections=32),
+            transport=self._wire.transport or self._pool(), trust_env=False, follow_redirects=False
         )
         return self
 
@@ -171,6 +168,10 @@ class Transport:
             await self._client.aclose()
             self._client = None
         self._packers.close()
+
+    def _pool(self) -> ConnectionPool:
+        bases = self._wire.bases.values()
+        return ConnectionPool(self._library, bases, trust_env=not self._wire.loopback)
 
     async def post(self, request: Request) -> Response:
         """Send one request and return what came of it. Trouble of the network never raises."""
