@@ -1,7 +1,7 @@
 """The record of every row of every run, in Parquet."""
 
 from cio_frames.audit.background_writer import BackgroundWriter
-from cio_frames.audit.reader import Audit, collected, earlier, read, write_csv
+from cio_frames.audit.reader import Audit, collected, earlier, read, require_run, write_csv
 from cio_frames.audit.recovery import Recovery, recover
 from cio_frames.audit.run_file import RunInfo, new_run_id
 from cio_frames.audit.schema import FAILED, HASH_CHARACTERS, SETTLED, STATES, UNFINISHED
@@ -23,5 +23,6 @@ __all__ = [
     "new_run_id",
     "read",
     "recover",
+    "require_run",
     "write_csv",
 ]

@@ -63,6 +63,9 @@ def read_contents(disk: FileSystem, directory: Path) -> RunContents:
             # A writer at work may have sealed the file since its name was read.
             if look == _LOOKS - 1:
                 raise _corrupt(Path(str(missing.filename)), "missing") from None
+        except OSError as error:
+            path = Path(str(error.filename or directory))
+            raise _corrupt(path, f"not readable ({error.strerror})") from None
     raise AssertionError
 
 

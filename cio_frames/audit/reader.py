@@ -10,11 +10,11 @@ import polars as pl
 import polars.selectors as cs
 
 from cio_frames.audit import run_file
-from cio_frames.audit.file_system import FileSystem, LocalFileSystem, write_atomic
+from cio_frames.audit.file_system import FileSystem, LocalFileSystem, located, write_atomic
 from cio_frames.audit.open_segments import RunContents, data_of, read_contents
 from cio_frames.audit.recovery import latest_of, problems, tally
 from cio_frames.audit.run_file import Layout, RunFile, segment_of
-from cio_frames.audit.schema import FAILED, PART_SCHEMA, STATES
+from cio_frames.audit.schema import FAILED, PART_SCHEMA, STATES, UNFINISHED
 from cio_frames.errors import AuditCorruptError, AuditError, translated
 from cio_frames.spec import CALLS
 
@@ -54,9 +54,17 @@ class Audit:
     """
 
     def __init__(self, directory: Path | str, *, disk: FileSystem | None = None) -> None:
-        self.directory: Path = Path(directory).absolute()
+        self.directory: Path = located(directory)
         self._disk = disk or LocalFileSystem()
-        if not any(self._found()):
+        try:
+            is_there = any(self._found())
+        except OSError as error:
+            raise AuditCorruptError(
+                str(self.directory),
+                problem=f"the runs in it cannot be listed ({error.strerror})",
+                hint="Make it readable.",
+            ) from None
+        if not is_there:
             raise AuditError(
                 f"There is no run in {self.directory}. Name the directory that was given to "
                 "send(..., audit=...), or one run in it."
@@ -158,7 +166,10 @@ class Audit:
         return self._collected(both.filter(~same)).sort("row", "row_after", nulls_last=True)
 
     def __repr__(self) -> str:
-        runs = self.runs
+        try:
+            runs = self.runs
+        except (AuditError, OSError) as error:
+            return f"<Audit of {self.directory}, which cannot be read: {error}>"
         rows, failed = runs["rows"].sum(), sum(runs[state].sum() for state in FAILED)
         return f"<Audit of {runs.height} runs: {rows:,} rows, {failed:,} of them not delivered>"
 
@@ -262,8 +273,11 @@ def earlier(directory: Path | str, *, workspaces: Mapping[str, str]) -> pl.DataF
         Columns call, message_id, payload_hash, state and first_attempt_at; each message once, as
         delivered if any run delivered it, else as in doubt.
     """
+    where = located(directory)
     try:
-        log = Audit(directory)
+        log = Audit(where)
+    except AuditCorruptError:
+        raise
     except AuditError:
         return pl.DataFrame(schema=dict.fromkeys(_COLUMNS, pl.String))
     found = (
@@ -273,6 +287,30 @@ def earlier(directory: Path | str, *, workspaces: Mapping[str, str]) -> pl.DataF
         .unique("message_id", keep="first", maintain_order=True)
     )
     return collected(found, directory)
+
+
+def require_run(directory: Path | str) -> None:
+    """Raise for a directory that holds runs and is none itself.
+
+    Raises:
+        AuditError: It is one; the error names the runs that can be resumed.
+    """
+    where = located(directory)
+    if run_file.NAME in LocalFileSystem().listdir(where):
+        return
+    try:
+        runs = Audit(where).runs
+    except AuditCorruptError:
+        raise
+    except AuditError:
+        return  # there is no run below either, which is told where the run is read
+    left = runs.filter(pl.sum_horizontal(UNFINISHED) > 0)["run_id"].to_list()
+    todo = (
+        f"Name one of those that can be resumed: {', '.join(left)}."
+        if left
+        else "None of them has anything left to resume."
+    )
+    raise AuditError(f"{where} holds {runs.height} runs, and is not a run itself. {todo}")
 
 
 def _calls(run: RunFile, workspaces: Mapping[str, str]) -> tuple[str, ...]:
@@ -286,8 +324,8 @@ _CARRIED = "It was carried by a request that was refused as a whole. "
 _ENDS: Mapping[str, str] = {
     "delivered": f"{_STRICT}{{answer}}{{moment}}.",
     "accepted_unverified": (
-        "Customer.io answered{answer}{moment}, but strict mode was off: "
-        "it answers so to messages that it drops as well."
+        "Customer.io answered{answer}{moment}, but {unverified}: "
+        "it may answer so to messages that it drops as well."
     ),
     "rejected_local": "It was not sent: {reason}.",
     "rejected_server": "Customer.io refused it{answer}{moment}: {reason}.",
@@ -341,6 +379,7 @@ def _end(record: Mapping[str, Any]) -> str:
         moment=f" {_moment(at)}" if at else "",
         reason=reason.rstrip("."),
         why=f" ({reason.rstrip('.')})" if said else "",
+        unverified="not as it documents a success" if record["code"] else "strict mode was off",
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cio_frames.audit.file_system import TEMPORARY, FileSystem, LocalFileSystem
+from cio_frames.audit.file_system import TEMPORARY, FileSystem, LocalFileSystem, located
 from cio_frames.audit.journal import Part
 from cio_frames.audit.open_segments import (
     OpenSegment,
@@ -46,7 +46,7 @@ def recover(directory: Path | str, *, disk: FileSystem | None = None) -> Recover
         AuditCorruptError: If a file is missing, changed or of another run.
     """
     drive = disk or LocalFileSystem()
-    path = Path(directory).absolute()
+    path = located(directory)
     read_contents(drive, path)
     with closing(Store(drive, Layout(path))) as store:
         run = heal(store)

@@ -151,10 +151,10 @@ def read(disk: FileSystem, directory: Path) -> RunFile:
     path = directory / NAME
     try:
         body = json.loads(disk.read(path))
-        checksum = body.pop("checksum")
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        is_unchanged = body.pop("checksum") == _checksum(body)
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise _corrupt(path, "missing or not readable as a run") from None
-    if checksum != _checksum(body):
+    if not is_unchanged:
         raise _corrupt(path, "changed after it was written")
     if body.pop("format") not in READABLE:
         raise _corrupt(path, "written by another version of cio_frames")

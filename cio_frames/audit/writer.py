@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 import polars as pl
 
 from cio_frames.audit import pseudonyms, run_file
-from cio_frames.audit.file_system import Durability, FileSystem, LocalFileSystem
+from cio_frames.audit.file_system import Durability, FileSystem, LocalFileSystem, located
 from cio_frames.audit.journal import Entry, Journal, Opened
 from cio_frames.audit.open_segments import RUN, with_parts
 from cio_frames.audit.parquet import digest, encode
@@ -105,7 +105,7 @@ class AuditWriter:
             AuditLockedError: If another process writes there.
             AuditError: If the directory cannot be used, or has a run of that name.
         """
-        layout = Layout(Path(audit).absolute() / info.run_id)
+        layout = Layout(located(audit) / info.run_id)
         key = _key(info, key)
         store = Store(disk or LocalFileSystem(durability), layout)
         if run_file.NAME in store.disk.listdir(layout.directory):
@@ -139,7 +139,7 @@ class AuditWriter:
             AuditCorruptError: If a file is missing, changed or of another run.
             AuditError: If the pseudonyms of the run were made with another key.
         """
-        layout = Layout(Path(directory).absolute())
+        layout = Layout(located(directory))
         found = run_file.read(disk or LocalFileSystem(), layout.directory)
         key = _key(found.info, key)
         if key and pseudonyms.fingerprint(key) != found.key_name:

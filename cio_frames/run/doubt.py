@@ -58,5 +58,6 @@ def resent(rows: pl.DataFrame, *, now: datetime, in_doubt: InDoubt | None) -> pl
     if in_doubt is not None:
         return pl.repeat(in_doubt == "resend", rows.height, dtype=pl.Boolean, eager=True)
     window = pl.col("call").replace_strict(dict(AUTOMATIC), return_dtype=pl.Duration("ms"))
-    age = pl.lit(now) - pl.col("first_attempt_at")
+    # A clock that went back makes an age negative; how far it is off counts like an age.
+    age = (pl.lit(now) - pl.col("first_attempt_at")).abs()
     return rows.select((age < window).fill_null(value=False)).to_series()

@@ -9,6 +9,7 @@ import polars as pl
 
 from cio_frames.audit import STATES
 from cio_frames.audit import Audit as Reader
+from cio_frames.errors import AuditError
 from cio_frames.views import history, story, text
 from cio_frames.views.history import RunLine
 from cio_frames.views.html import bundle, join
@@ -73,10 +74,16 @@ class Audit(Reader):
         return Story(told, views=views)
 
     def __str__(self) -> str:
-        return history.text(str(self.directory), _lines(self))
+        try:
+            return history.text(str(self.directory), _lines(self))
+        except (AuditError, OSError):
+            return repr(self)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        lines = _lines(self)
+        try:
+            lines = _lines(self)
+        except (AuditError, OSError):
+            return {"text/plain": repr(self)}
         where = str(self.directory)
         return bundle(history.html(where, lines), history.text(where, lines))
 

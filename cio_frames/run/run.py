@@ -285,7 +285,11 @@ class Run:
             interrupt.add_note(self._note())
             interrupt.run = self  # type: ignore[attr-defined]
             raise interrupt
-        self._worker.result()
+        try:
+            self._worker.result()
+        except CioError as error:
+            error.run = self  # type: ignore[attr-defined]
+            raise
         self._tally.require_balance(complete=self.stopped is None)
         if self.stopped and self.stopped[0] != INTERRUPTED:
             kind = RunInterruptedError if self.stopped[0] == OUTAGE else RunStoppedError
@@ -411,7 +415,7 @@ def run_view(run: Run) -> RunView:
         bytes=counts["bytes"],
         elapsed_s=run.elapsed_s,
         audit=str(run.audit),
-        reasons=tuple(_reasons(run)) if run.is_over else (),
+        reasons=_told_reasons(run) if run.is_over else (),
         pace=_pace(run),
         notes=run.notes,
     )
@@ -428,6 +432,15 @@ def _outcome(run: Run) -> Outcome:
     if run.stopped is None:
         return "finished"
     return "interrupted" if run.stopped[0] == INTERRUPTED else "stopped"
+
+
+def _told_reasons(run: Run) -> tuple[ReasonView, ...]:
+    """Return why rows did not arrive, or why that cannot be read: a summary is always drawn."""
+    try:
+        return tuple(_reasons(run))
+    except (AuditError, OSError) as error:
+        lost = sum(run.counts[state] for state in FAILED)
+        return (ReasonView(code="", rows=lost, sentence=str(error)),) if lost else ()
 
 
 def _reasons(run: Run) -> Iterator[ReasonView]:

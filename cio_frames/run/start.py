@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import polars as pl
 
-from cio_frames.audit import Audit, AuditWriter, RunInfo, earlier, new_run_id, recover
+from cio_frames.audit import Audit, AuditWriter, RunInfo, earlier, new_run_id, recover, require_run
 from cio_frames.errors import AuditError, ChoiceError
 from cio_frames.payloads import ID_ALGORITHM
 from cio_frames.run.choice import SETTLED_SCHEMA, Choice
@@ -85,6 +85,7 @@ def begin(
     ChoiceError.require("pii", pii, get_args(Pii))
     for call in job.calls:
         client.require(call)
+    client.require_network()
     now = clock()
     info = RunInfo(
         run_id=new_run_id(now),
@@ -137,11 +138,14 @@ def take_up(
         clock: Tells the time.
 
     Raises:
-        AuditError: The table or the workspace is not the one of that run.
+        AuditError: The table or the workspace is not the one of that run, or the directory holds
+            several runs.
         ChoiceError: `in_doubt` is none of its words.
     """
     displays.require(progress)
     require_in_doubt(in_doubt)
+    client.require_network()
+    require_run(directory)
     found = recover(directory)
     _require_same(job, client=client, plans=found.run.info.plans, told=found.run.info.workspaces)
     doubtful = found.unfinished.filter(pl.col("state") == "in_doubt")

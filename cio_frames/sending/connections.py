@@ -10,6 +10,7 @@ the place of the network as an argument.
 """
 
 import asyncio
+import os
 import re
 import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 KEPT_CONNECTIONS = 32
 KEPT_SECONDS = 5.0
 
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _READ_BYTES = 64 * 1024
 _TURNS = 3  # of the event loop, in which what has arrived is read
 _ASKING = (b"POST ", b"CONNECT ")
@@ -324,10 +326,11 @@ def _certificates(library: ModuleType, *, trust_env: bool) -> ssl.SSLContext:
     try:
         context: ssl.SSLContext = library.create_ssl_context(trust_env=trust_env)
     except (OSError, ValueError) as error:
+        named = [f"{name}={os.environ[name]}" for name in _CERTIFICATES if os.environ.get(name)]
+        problem = getattr(error, "strerror", None) or type(error).__name__
         raise ConfigError(
-            f"The certificates that hosts are verified with cannot be read "
-            f"({error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__}). "
-            "Correct SSL_CERT_FILE or SSL_CERT_DIR, or unset it."
+            f"The certificates that hosts are verified with cannot be read ({problem}). "
+            f"Correct {' and '.join(named) or 'SSL_CERT_FILE'}, or unset it."
         ) from None
     return context
 

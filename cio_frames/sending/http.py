@@ -110,7 +110,8 @@ def redact(text: str, *, secrets: Iterable[str] = ()) -> str:
         >>> redact("no person ann@example.com\n for key k1", secrets=["k1"])
         'no person [email] for key ***'
     """
-    kept = text[:_SCRUBBED_CHARACTERS]
+    # Half a character, which JSON can hold, could not be written into any record.
+    kept = text[:_SCRUBBED_CHARACTERS].encode("utf-8", "replace").decode()
     for secret in secrets:
         kept = kept.replace(secret, "***")
     kept = _UNSEEN.sub(" ", _ADDRESS.sub("[email]", kept)).strip()
@@ -159,7 +160,9 @@ class Transport:
 
     async def __aenter__(self) -> Self:
         self._client = self._library.AsyncClient(
-            transport=self._wire.transport or self._pool(), trust_env=False, follow_redirects=False
+            transport=self._wire.transport or pool_of(self._wire),
+            trust_env=False,
+            follow_redirects=False,
         )
         return self
 
@@ -168,10 +171,6 @@ class Transport:
             await self._client.aclose()
             self._client = None
         self._packers.close()
-
-    def _pool(self) -> ConnectionPool:
-        bases = self._wire.bases.values()
-        return ConnectionPool(self._library, bases, trust_env=not self._wire.loopback)
 
     async def post(self, request: Request) -> Response:
         """Send one request and return what came of it. Trouble of the network never raises."""
@@ -291,6 +290,15 @@ class Transport:
         user, password = self._wire.basic(request.api)
         secrets = (password, user, _token(user, password))
         return redact(words, secrets=[secret for secret in secrets if secret])
+
+
+def pool_of(wire: TransportConfig) -> ConnectionPool:
+    """Return the connections of a transport that none was given for.
+
+    Raises:
+        ConfigError: A proxy or a file of certificates of the environment cannot be used.
+    """
+    return ConnectionPool(_library(None), wire.bases.values(), trust_env=not wire.loopback)
 
 
 def _token(user: str, password: str) -> str:

@@ -23,7 +23,7 @@ STATES: dict[str, StateView] = {
         sign="~",
         label="accepted, unverified",
         tone="calm",
-        sentence="Strict mode was off: the answer was 200, the message may have been dropped.",
+        sentence="The answer proves nothing: strict mode was off, or it was not the documented one.",
     ),
     "skipped_done": StateView(
         sign="=",

@@ -6,12 +6,16 @@ import json
 import ssl
 
 import httpcore2
+import httpx2
+import polars as pl
 import pytest
 import trustme
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cio_frames.sending import http
+import cio_frames as cio
+from cio_frames.errors import ConfigError
+from cio_frames.sending import connections, http
 from cio_frames.sending.connections import AnswerBytes, AnswerStream
 from cio_frames.sending.http import Request, Transport, TransportConfig
 from tests.sending.test_http import heard, listening, wire
@@ -99,11 +103,11 @@ def test_an_answer_that_is_repeated_is_not_the_next_ones(form, pause, rest):
     """A host that says everything twice is asked on a new connection each time."""
     seen: list[int] = []
     count = 30 if pause is None else 5
-    answers, connections = asked(repeating(form, pause=pause, seen=seen), count=count, rest=rest)
+    answers, opened = asked(repeating(form, pause=pause, seen=seen), count=count, rest=rest)
 
     assert answers == [{"for": number} for number in range(count)]
     assert seen == list(range(count))  # nothing was sent twice
-    assert connections == count
+    assert opened == count
 
 
 @pytest.mark.parametrize("pause", [None, 0.0], ids=["one-packet", "at-once"])
@@ -130,10 +134,10 @@ def test_a_connection_with_nothing_left_over_is_used_again(form):
                 await heard(reader)
                 writer.write(form(b'{"a": 1}'))
 
-    answers, connections = asked(serve, count=5)
+    answers, opened = asked(serve, count=5)
 
     assert answers == [{"a": 1}] * 5
-    assert connections == 1
+    assert opened == 1
 
 
 class Talker:
@@ -187,3 +191,88 @@ def test_exactly_one_answer_is_handed_out(form, body, after, sizes, most):
             taken += stream.take(most)
     assert taken == answer
     assert stream.left == after
+
+
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+@pytest.fixture
+def network(monkeypatch):
+    """Return a setter of the network's variables; the others are unset."""
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    return monkeypatch.setenv
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        pytest.param("HTTPS_PROXY", "ftp://proxy:8080", "HTTPS_PROXY is not the", id="scheme"),
+        pytest.param("HTTPS_PROXY", "http://:8080", "HTTPS_PROXY is not the address", id="no-host"),
+        pytest.param("HTTPS_PROXY", "http://a:b:c", "HTTPS_PROXY is not the address", id="port"),
+        pytest.param("ALL_PROXY", "::nonsense::", "ALL_PROXY is not the address", id="nonsense"),
+        pytest.param(
+            "SSL_CERT_FILE", "/nowhere/cert.pem", "SSL_CERT_FILE=/nowhere", id="no-certificates"
+        ),
+        pytest.param("SSL_CERT_FILE", __file__, "SSL_CERT_FILE", id="junk-certificates"),
+    ],
+)
+def test_a_network_that_is_set_up_wrongly_is_told_before_a_run_begins(
+    network, tmp_path, name, value, told
+):
+    """The variable at fault is named, its value is not, and there is no record of a run."""
+    network(name, value)
+    plan = pl.DataFrame({"id": ["u1"]}).cio.identify(user_id="id")
+
+    with pytest.raises(ConfigError, match=told) as error:
+        plan.send(cio.connect(write_key="k", environ={}), audit=tmp_path, progress=False)
+    assert name == "SSL_CERT_FILE" or value not in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_socks_proxy_needs_its_package(network, tmp_path, monkeypatch):
+    """Without socksio the error says what to install."""
+    network("ALL_PROXY", "socks5://user:secret@127.0.0.1:1080")
+    monkeypatch.setattr(connections, "find_spec", lambda name: None if name == "socksio" else name)
+    plan = pl.DataFrame({"id": ["u1"]}).cio.identify(user_id="id")
+
+    with pytest.raises(ConfigError, match="pip install socksio") as error:
+        plan.send(cio.connect(write_key="k", environ={}), audit=tmp_path, progress=False)
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("status", [b"407 Authentication Required", b"502 Bad Gateway"])
+def test_a_proxy_that_refuses_is_named(network, status):
+    """What a proxy answers instead of leading on was never sent, and says the proxy's words."""
+    heads = []
+
+    async def serve(reader, writer):
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 %b\r\nContent-Length: 0\r\n\r\n" % status)
+        await writer.drain()
+
+    async def work():
+        async with listening(serve) as (port, _):
+            network("HTTPS_PROXY", f"http://user:secret@127.0.0.1:{port}")
+            base = {"pipelines": "https://cdp.customer.io"}
+            async with Transport(TransportConfig(bases=base, basic=lambda _: ("k", ""))) as it:
+                return await it.post(Request(api="pipelines", path="/v1/batch", body=b"{}"))
+
+    answer = asyncio.run(work())
+
+    assert (answer.kind, answer.trouble) == ("never-sent", "PROXY")
+    assert answer.error == f"ProxyError: {status.decode()}"
+    assert heads[0].startswith(b"CONNECT cdp.customer.io:443 HTTP/1.1\r\n")
+
+
+def test_a_host_of_no_proxy_is_reached_directly(network):
+    """NO_PROXY is kept to, as other programs do."""
+    network("HTTPS_PROXY", "http://127.0.0.1:9")
+    network("NO_PROXY", "localhost,.customer.io")
+    proxied = [
+        connections._proxy_of(httpx2.URL(f"https://{host}"), library=httpx2) is not None
+        for host in ("cdp.customer.io", "elsewhere.example")
+    ]
+
+    assert proxied == [False, True]
