@@ -391,15 +391,19 @@ def _article(word: str) -> str:
     return "an" if word[:1] in "aeiou" else "a"
 
 
-_FORMULA = r"^[\s\x00]*[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]|^[\t\r\n]"
+_SIGNS = r"[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
+_FORMULA = rf"^[\s\x00]*{_SIGNS}|^[\t\r\n]"
+_LATER_FORMULA = rf"([;,|\t\r\n][\s\x00\"\']*)({_SIGNS})"
+_LATER_FORMULA_IN_JSON = rf"([;|][\s\x00\"\']*)({_SIGNS})"
 _NESTED = (pl.List, pl.Array, pl.Struct)
 
 
 def write_csv(rows: pl.DataFrame, path: Path | str) -> None:
     """Write `rows` for people who will look at them in a spreadsheet.
 
-    A cell of text, or a column name, that a spreadsheet would take for a formula gets an
-    apostrophe in front. Lists and structures become JSON, bytes become base64.
+    What a spreadsheet would take for a formula gets an apostrophe in front: at the start of a cell
+    of text or of a column name, and after every separator in it, because the spreadsheet may be
+    set to another one than this file has. Lists and structures become JSON, bytes become base64.
 
     Args:
         rows: Any table, such as the rejected rows of a plan with their reasons.
@@ -407,9 +411,13 @@ def write_csv(rows: pl.DataFrame, path: Path | str) -> None:
     """
     nested = [name for name, kind in rows.schema.items() if isinstance(kind, _NESTED)]
     flat = rows.with_columns(*map(_json, nested), cs.binary().bin.encode("base64"))
-    safe = flat.with_columns(_guarded(cs.string() | cs.categorical()))
+    texts = (cs.string() | cs.categorical()) - cs.by_name(nested)
+    safe = flat.with_columns(
+        _guarded(texts, later=_LATER_FORMULA),
+        _guarded(cs.by_name(nested), later=_LATER_FORMULA_IN_JSON),
+    )
     names = pl.DataFrame({"name": rows.columns}, schema={"name": pl.String})
-    safe_names = names.select(_guarded(pl.all())).to_series()
+    safe_names = names.select(_guarded(pl.all(), later=_LATER_FORMULA)).to_series()
     safe = safe.rename(dict(zip(rows.columns, safe_names, strict=True)))
     write_atomic(
         LocalFileSystem(), Path(path).absolute(), safe.write_csv(quote_style="non_numeric").encode()
@@ -422,5 +430,7 @@ def _json(name: str) -> pl.Expr:
     return pl.when(pl.col(name).is_not_null()).then(text).alias(name)
 
 
-def _guarded(text: pl.Expr) -> pl.Expr:
-    return text.cast(pl.String).str.replace(_FORMULA, "'${0}")
+def _guarded(text: pl.Expr, *, later: str) -> pl.Expr:
+    """Return text without formulas; `later` are those after a separator, which no JSON needs."""
+    whole = text.cast(pl.String).str.replace(_FORMULA, "'${0}")
+    return whole.str.replace_all(later, "${1}'${2}")

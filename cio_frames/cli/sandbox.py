@@ -74,5 +74,6 @@ def _connection(workspace: Sandbox) -> list[str]:
                 text.block(f'cio.connect(endpoint="{workspace.url}")'),
             )
         ),
+        "\n".join((text.paragraph("What it holds, in a browser:"), text.block(workspace.page_url))),
         "Ctrl-C ends it.",
     ]

@@ -105,7 +105,7 @@ def rehearse(
     """
     found = identity_preview(pipelines, premise, progress=progress)
     with (
-        sandbox(settings=premise.settings, clock=lambda: premise.now) as workspace,
+        sandbox(settings=premise.settings, clock=lambda: premise.now, page=False) as workspace,
         TemporaryDirectory(prefix="cio-rehearsal-") as folder,
     ):
         if premise.known is not None:
