@@ -157,7 +157,8 @@ class Machine(RuleBasedStateMachine):
         if self._directory.joinpath("run.json").exists():
             left = recover(self._directory).unfinished
             only = left.select("plan", "row", "message_id")
-            recorder, choice = AuditWriter.resume(self._directory, disk=disk), Choice(only=only)
+            recorder = AuditWriter.resume(self._directory, disk=disk)
+            choice = Choice(only=only, key=recorder.id_key)
         else:
             shutil.rmtree(self._directory, ignore_errors=True)
             recorder, choice = AuditWriter.start(self.folder, self._info(), disk=disk), Choice()
@@ -176,7 +177,7 @@ class Machine(RuleBasedStateMachine):
         before = cio.audit(self._directory).messages
         await send(
             job.segments(choice), client=client, tell=recorder, stop=stop, clock=now,
-            retry_limits=RetryLimits(outage_s=600), held=held(job, refused(before)),
+            retry_limits=RetryLimits(outage_s=600), held=held(job, refused(before), key=recorder.id_key),
         )  # fmt: skip
         recorder(RunFinished(at=now.now()))
 

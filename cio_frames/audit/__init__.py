@@ -1,6 +1,7 @@
 """The record of every row of every run, in Parquet."""
 
 from cio_frames.audit.background_writer import BackgroundWriter
+from cio_frames.audit.pseudonyms import keyed_hashes, keyed_ids
 from cio_frames.audit.reader import Audit, collected, earlier, read, require_run, write_csv
 from cio_frames.audit.recovery import Recovery, recover
 from cio_frames.audit.run_file import RunInfo, new_run_id
@@ -20,6 +21,8 @@ __all__ = [
     "RunInfo",
     "collected",
     "earlier",
+    "keyed_hashes",
+    "keyed_ids",
     "new_run_id",
     "read",
     "recover",

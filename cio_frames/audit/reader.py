@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -9,7 +10,7 @@ from typing import IO, Any
 import polars as pl
 import polars.selectors as cs
 
-from cio_frames.audit import run_file
+from cio_frames.audit import pseudonyms, run_file
 from cio_frames.audit.file_system import FileSystem, LocalFileSystem, located, write_atomic
 from cio_frames.audit.open_segments import RunContents, data_of, read_contents
 from cio_frames.audit.recovery import latest_of, problems, tally
@@ -91,22 +92,39 @@ class Audit:
         """
         return self._scan(self._contents())
 
-    def sent(self, workspaces: Mapping[str, str]) -> pl.LazyFrame:
+    def sent(self, workspaces: Mapping[str, str]) -> tuple[pl.LazyFrame, str | None]:
         """Return the rows that were delivered to some workspaces, or are in doubt, as a query.
 
         Args:
             workspaces: The workspace of each surface, as in `RunInfo.workspaces`.
+
+        Returns:
+            The rows, and the key that their message ids and hashes are under, if any of the runs
+            holds them so.
+
+        Raises:
+            AuditError: A run holds them under another key than that of this machine.
         """
-        groups: dict[tuple[str, ...], list[tuple[Path, RunContents]]] = {}
+        groups: dict[tuple[tuple[str, ...], bool], list[tuple[Path, RunContents]]] = {}
+        names: set[str] = set()
         for directory, contents in self._contents():
-            groups.setdefault(_calls(contents.run, workspaces), []).append((directory, contents))
-        is_sent = pl.col("state").is_in(_SENT)
+            run = contents.run
+            if calls := _calls(run, workspaces):
+                is_keyed = run.message_ids == "keyed"
+                groups.setdefault((calls, is_keyed), []).append((directory, contents))
+                names |= {run.key_name or ""} if is_keyed else set()
+        keys = [pseudonyms.key_named(name, where=self.directory) for name in sorted(names)]
+        key = keys[0] if keys else None
         frames = [
-            self._scan(runs).filter(is_sent, pl.col("call").is_in(calls))
-            for calls, runs in groups.items()
-            if calls
+            self._scan(runs)
+            .filter(pl.col("state").is_in(_SENT), pl.col("call").is_in(calls))
+            .with_columns(
+                pseudonyms.keyed_ids(pl.col("message_id"), key=None if is_keyed else key),
+                pseudonyms.keyed_hashes(pl.col("payload_hash"), key=None if is_keyed else key),
+            )
+            for (calls, is_keyed), runs in groups.items()
         ]
-        return pl.concat([PART_SCHEMA.to_frame(eager=False), *frames])
+        return pl.concat([PART_SCHEMA.to_frame(eager=False), *frames]), key
 
     def failed(self, *, run: str | None = None) -> pl.DataFrame:
         """Return the rows that Customer.io is not known to have, with the reasons.
@@ -262,16 +280,26 @@ _SENT = ("delivered", "in_doubt")
 _COLUMNS = ("call", "message_id", "payload_hash", "state", "first_attempt_at")
 
 
-def earlier(directory: Path | str, *, workspaces: Mapping[str, str]) -> pl.DataFrame:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """What earlier runs sent.
+
+    Attributes:
+        rows: Columns call, message_id, payload_hash, state and first_attempt_at; each message once,
+            as delivered if any run delivered it, else as in doubt.
+        key: The key that ids and hashes are under; None if they are held as they are.
+    """
+
+    rows: pl.DataFrame
+    key: str | None = None
+
+
+def earlier(directory: Path | str, *, workspaces: Mapping[str, str]) -> Earlier:
     """Return the messages that earlier runs sent to the same workspace, and their states.
 
     Args:
         directory: The directory of all runs; it need not be there.
         workspaces: The workspace of each surface, as in `RunInfo.workspaces`.
-
-    Returns:
-        Columns call, message_id, payload_hash, state and first_attempt_at; each message once, as
-        delivered if any run delivered it, else as in doubt.
     """
     where = located(directory)
     try:
@@ -279,14 +307,14 @@ def earlier(directory: Path | str, *, workspaces: Mapping[str, str]) -> pl.DataF
     except AuditCorruptError:
         raise
     except AuditError:
-        return pl.DataFrame(schema=dict.fromkeys(_COLUMNS, pl.String))
+        return Earlier(rows=pl.DataFrame(schema=dict.fromkeys(_COLUMNS, pl.String)))
+    sent, key = log.sent(workspaces)
     found = (
-        log.sent(workspaces)
-        .select(_COLUMNS)
+        sent.select(_COLUMNS)
         .sort(pl.col("state") == "delivered", descending=True, maintain_order=True)
         .unique("message_id", keep="first", maintain_order=True)
     )
-    return collected(found, directory)
+    return Earlier(rows=collected(found, directory), key=key)
 
 
 def require_run(directory: Path | str) -> None:

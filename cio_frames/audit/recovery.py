@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from cio_frames.audit import pseudonyms
 from cio_frames.audit.file_system import TEMPORARY, FileSystem, LocalFileSystem, located
 from cio_frames.audit.journal import Part
 from cio_frames.audit.open_segments import (
@@ -34,8 +35,16 @@ from cio_frames.sending.events import RunStopped
 class Recovery:
     """What is known of a run that nobody writes any more."""
 
+    directory: Path
     run: RunFile
     unfinished: pl.DataFrame
+
+    @property
+    def id_key(self) -> str | None:
+        """The key of the message ids of the record; None where they are held as they are."""
+        if self.run.message_ids == "plain":
+            return None
+        return pseudonyms.key_named(self.run.key_name, where=self.directory)
 
 
 def recover(directory: Path | str, *, disk: FileSystem | None = None) -> Recovery:
@@ -50,7 +59,7 @@ def recover(directory: Path | str, *, disk: FileSystem | None = None) -> Recover
     read_contents(drive, path)
     with closing(Store(drive, Layout(path))) as store:
         run = heal(store)
-    return Recovery(run=run, unfinished=unfinished(drive, path, run))
+    return Recovery(directory=path, run=run, unfinished=unfinished(drive, path, run))
 
 
 def heal(store: Store) -> RunFile:

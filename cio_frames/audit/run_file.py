@@ -87,7 +87,8 @@ class RunFile:
         state: "running" until the recorder or a recovery says otherwise.
         versions: Versions of this package and of the libraries that decide the bytes.
         durability: What the record was safe against while it was written.
-        key_name: Fingerprint of the pseudonyms' key.
+        key_name: Fingerprint of the key of pseudonyms and message ids.
+        message_ids: Whether message ids and hashes of payloads are held keyed, or as they are.
         stopped: Code, reason and time of the stop, if there was one.
         resumed: When the run was taken up again.
         parts: The parts, by segment.
@@ -100,6 +101,7 @@ class RunFile:
     durability: Durability
     versions: Mapping[str, str]
     key_name: str | None = None
+    message_ids: Literal["plain", "keyed"] = "plain"
     stopped: Mapping[str, str] | None = None
     resumed: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()

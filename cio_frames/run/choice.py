@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from cio_frames.audit import HASH_CHARACTERS
+from cio_frames.audit import HASH_CHARACTERS, keyed_hashes, keyed_ids
 from cio_frames.errors import AuditError
 from cio_frames.payloads.ids import content
 
@@ -22,11 +22,13 @@ class Choice:
         settled: Messages of earlier runs, with the columns of `SETTLED_SCHEMA`; the state is what
             becomes of the same message now.
         doubted: Ids of messages about people and groups that are in doubt and sent again.
+        key: The key that these ids and hashes are under; None if they are held as they are.
     """
 
     only: pl.DataFrame | None = None
     settled: pl.DataFrame | None = None
     doubted: pl.Series | None = None
+    key: str | None = None
 
     def rows(self, rows: pl.Series, *, plan: int) -> pl.Series | None:
         """Return which of these rows are taken up, None for all."""
@@ -39,7 +41,7 @@ class Choice:
         """Return how many of the rows of a segment are in doubt and sent again all the same."""
         if self.doubted is None or self.doubted.is_empty():
             return 0
-        again = pl.col("message_id").is_in(self.doubted.implode()) & (pl.col("state") == "pending")
+        again = self._recorded.is_in(self.doubted.implode()) & (pl.col("state") == "pending")
         return rows.filter(again).height
 
     def require_same(self, messages: pl.DataFrame, *, plan: int) -> None:
@@ -52,7 +54,7 @@ class Choice:
             return
         known = self.only.filter(pl.col("plan") == plan).select("row", recorded="message_id")
         both = messages.join(known, on="row", how="inner").drop_nulls("recorded")
-        changed = both.filter(pl.col("recorded") != pl.col("message_id"))
+        changed = both.filter(pl.col("recorded") != self._recorded)
         if changed.height:
             raise AuditError(
                 f"Row {changed['row'][0]} is not the row this run was made from: its message has "
@@ -71,10 +73,11 @@ class Choice:
         """
         if self.settled is None or self.settled.is_empty():
             return messages, messages.clear()
-        known = self.settled.rename({"payload_hash": "known_hash"})
-        joined = messages.join(known, on="message_id", how="left", maintain_order="left")
+        known = self.settled.rename({"message_id": "recorded", "payload_hash": "known_hash"})
+        named = messages.with_columns(self._recorded.alias("recorded"))
+        joined = named.join(known, on="recorded", how="left", maintain_order="left")
         fresh = pl.col("state").is_null()
-        changed = _hash("known_hash") != _hash("payload_hash")
+        changed = self._known_hash != self._own_hash
         settled = joined.filter(~fresh).with_columns(
             state=pl.when(changed).then(pl.lit("rejected_local")).otherwise("state"),
             code=pl.when(changed)
@@ -88,14 +91,26 @@ class Choice:
                 )
             ),
         )
-        return joined.filter(fresh).select(messages.columns), settled.drop("known_hash")
+        return joined.filter(fresh).select(messages.columns), settled.drop("known_hash", "recorded")
+
+    @property
+    def _recorded(self) -> pl.Expr:
+        """The ids of messages as the record has them."""
+        return keyed_ids(pl.col("message_id"), key=self.key)
+
+    @property
+    def _known_hash(self) -> pl.Expr:
+        told = keyed_hashes(_told_by_id(where="payload_hash"), key=self.key)
+        return pl.coalesce(pl.col("known_hash").str.head(HASH_CHARACTERS), told)
+
+    @property
+    def _own_hash(self) -> pl.Expr:
+        told = _told_by_id(where="known_hash")
+        own = pl.coalesce(pl.col("payload_hash").str.head(HASH_CHARACTERS), told)
+        return keyed_hashes(own, key=self.key)
 
 
-def _hash(column: str) -> pl.Expr:
-    """Return the hashes of a column; where there is none, the id was made of it and tells it."""
-    other = "payload_hash" if column == "known_hash" else "known_hash"
-    told = pl.when(pl.col(other).is_not_null() & pl.col("state").is_not_null()).then("message_id")
-    return pl.coalesce(
-        pl.col(column).str.head(HASH_CHARACTERS),
-        told.map_elements(content, return_dtype=pl.String, skip_nulls=True),
-    )
+def _told_by_id(*, where: str) -> pl.Expr:
+    """Return the hash that a derived id was made of, where there is the other one to compare."""
+    told = pl.when(pl.col(where).is_not_null() & pl.col("state").is_not_null()).then("message_id")
+    return told.map_elements(content, return_dtype=pl.String, skip_nulls=True)

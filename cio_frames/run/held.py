@@ -15,7 +15,7 @@ def refused(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(holds).select("plan", "row", "message_id").sort("plan", "row")
 
 
-def held(job: Job, refusals: pl.DataFrame) -> dict[int, BlockingRow]:
+def held(job: Job, refusals: pl.DataFrame, *, key: str | None = None) -> dict[int, BlockingRow]:
     """Return who is held back, by the number of the component.
 
     The record does not tell who belongs together, so these rows are planned once more.
@@ -23,12 +23,13 @@ def held(job: Job, refusals: pl.DataFrame) -> dict[int, BlockingRow]:
     Args:
         job: What the run was given to do.
         refusals: The rows that were refused, as `refused` returns them.
+        key: The key that their message ids are under; None if they are held as they are.
     """
     found: dict[int, BlockingRow] = {}
     left = refusals.height
     if not left:
         return found
-    with closing(job.segments(Choice(only=refusals))) as segments:
+    with closing(job.segments(Choice(only=refusals, key=key))) as segments:
         while left > 0 and (segment := next(segments, None)) is not None:
             left -= segment.rows.height
             known = segment.rows.select("component", "row").drop_nulls()

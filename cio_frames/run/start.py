@@ -37,7 +37,8 @@ def choose(audit: Path | str, *, client: Client, in_doubt: InDoubt | None, now: 
         in_doubt: What to do with messages that earlier runs left in doubt.
         now: The present.
     """
-    found = earlier(audit, workspaces=client.workspaces)
+    before = earlier(audit, workspaces=client.workspaces)
+    found = before.rows
     if found.is_empty():
         return Choice()
     doubtful = found.filter(pl.col("state") == "in_doubt")
@@ -47,7 +48,7 @@ def choose(audit: Path | str, *, client: Client, in_doubt: InDoubt | None, now: 
         kept = kept.with_columns(state=pl.lit("skipped_done"))
     done = found.filter(pl.col("state") == "delivered").with_columns(state=pl.lit("skipped_done"))
     settled = pl.concat([done, kept]).select(SETTLED_SCHEMA.names())
-    return Choice(settled=settled, doubted=_overwriting(doubtful.filter(is_resent)))
+    return Choice(settled=settled, doubted=_overwriting(doubtful.filter(is_resent)), key=before.key)
 
 
 def _overwriting(again: pl.DataFrame) -> pl.Series:
@@ -153,13 +154,14 @@ def take_up(
     pending = found.unfinished.filter(pl.col("state") != "in_doubt")
     only = pl.concat([pending, again]).select("plan", "row", "message_id")
     rows = Audit(directory).messages
-    holding = held(job, refused(rows)) if only.height else {}
+    key = found.id_key
+    holding = held(job, refused(rows), key=key) if only.height else {}
     recorder = AuditWriter.resume(directory)
     return Run(
         job,
         client=client,
         recorder=recorder,
-        choice=Choice(only=only, doubted=_overwriting(again)),
+        choice=Choice(only=only, doubted=_overwriting(again), key=key),
         known=_known(rows, only),
         held=holding,
         progress=progress,

@@ -19,8 +19,9 @@ PART = "audit-000001.parquet"
 
 
 @pytest.fixture
-def run(begin, info, make_driver) -> Path:
+def run(begin, info, make_driver, key, monkeypatch) -> Path:
     """The directory of a run in which everything happened."""
+    monkeypatch.setenv("CIO_AUDIT_KEY", key)
     recorder = begin(info=replace(info, workspaces=WORKSPACES))
     make_driver(recorder).whole_run()
     return recorder.directory
@@ -126,7 +127,7 @@ def test_each_earlier_run_costs_the_same(run, begin, info, make_segment, make_dr
         driver.deliver(made.batches[0])
         recorder.close()
         disk = CountingDisk()
-        query = Audit(run.parent, disk=disk).sent(WORKSPACES)
+        query, _ = Audit(run.parent, disk=disk).sent(WORKSPACES)
         work.append((disk.reads, disk.lists))
         queries.append(query.explain(optimized=False).count("\n"))
 
