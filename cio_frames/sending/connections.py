@@ -15,6 +15,7 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 
 KEPT_CONNECTIONS = 32
 KEPT_SECONDS = 5.0
+
+REST_SECONDS = 0.02
+"""How long a connection rests before it is used again, while the host is not known yet."""
+
+RESTS = 5
+"""After how many rests without anything a host is known."""
 
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _READ_BYTES = 64 * 1024
@@ -90,6 +97,22 @@ class AnswerBytes:
         return piece
 
 
+@dataclass(slots=True)
+class Habits:
+    """What was learned about how a host answers.
+
+    A repeat that comes while the next request is under way looks like its answer. So the first
+    connections rest before they are used again, and as soon as a host repeats anything, none is.
+
+    Attributes:
+        is_repeating: Whether it has said something that no request asked for.
+        rests: How often a connection rested and nothing came.
+    """
+
+    is_repeating: bool = False
+    rests: int = 0
+
+
 class AnswerStream:
     """The stream of a connection: one request, one answer, and nothing else in between.
 
@@ -97,9 +120,13 @@ class AnswerStream:
     socket, in the event loop, or in the layer of TLS.
     """
 
-    def __init__(self, inner: "httpcore.AsyncNetworkStream", core: ModuleType) -> None:
+    def __init__(
+        self, inner: "httpcore.AsyncNetworkStream", core: ModuleType, habits: Habits
+    ) -> None:
         self._inner = inner
         self._core = core
+        self._habits = habits
+        self._answered_at = 0.0
         self._answer: AnswerBytes | None = None
         self._reading: asyncio.Task[bytes] | None = None
         self._was_used = False
@@ -108,10 +135,26 @@ class AnswerStream:
     def is_left_over(self) -> bool:
         """Whether something came that no request asked for, or the other side has closed."""
         is_kept = self._answer is not None and bool(self._answer.left)
-        return is_kept or (self._reading is not None and self._reading.done())
+        is_read = self._reading is not None and self._reading.done()
+        if self._was_used and (is_kept or (is_read and _data_of(self._reading))):
+            self._habits.is_repeating = True
+        return is_kept or is_read
 
-    async def settle(self) -> None:
+    async def finish(self) -> None:
         """Look, once an answer is complete, whether anything follows; then keep on looking."""
+        self._answered_at = asyncio.get_running_loop().time()
+        await self._settle()
+
+    async def _rest(self) -> None:
+        """Give a host that is not known yet the time to repeat itself."""
+        left_s = self._answered_at + REST_SECONDS - asyncio.get_running_loop().time()
+        if self._reading is None or self._habits.rests >= RESTS or self._habits.is_repeating:
+            return
+        if left_s > 0:
+            await asyncio.wait({self._reading}, timeout=left_s)
+        self._habits.rests += not self._reading.done()
+
+    async def _settle(self) -> None:
         if self._reading is None:
             self._reading = asyncio.create_task(self._inner.read(_READ_BYTES))
             self._reading.add_done_callback(_retrieve)
@@ -132,8 +175,10 @@ class AnswerStream:
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
         """Write; a request leaves only if nothing has come since the last answer."""
         if buffer.startswith(_ASKING):
-            await self.settle()
-            if self.is_left_over:
+            if self._was_used:
+                await self._rest()
+            await self._settle()
+            if self.is_left_over or (self._was_used and self._habits.is_repeating):
                 await self.aclose()
                 if self._was_used:
                     raise self._core.ConnectionNotAvailable
@@ -157,11 +202,13 @@ class AnswerStream:
         if self.is_left_over:
             raise self._core.ConnectError("The proxy says more than that it is connected.")
         inner = await self._inner.start_tls(ssl_context, server_hostname, timeout)
-        return AnswerStream(inner, self._core)
+        return AnswerStream(inner, self._core, self._habits)
 
     def get_extra_info(self, info: str) -> Any:
         """Return what the pool asks; a connection that is readable between requests is closed."""
-        if info == "is_readable" and self.is_left_over:
+        if info == "is_readable" and (
+            self.is_left_over or (self._was_used and self._habits.is_repeating)
+        ):
             return True
         return self._inner.get_extra_info(info)
 
@@ -182,9 +229,11 @@ class _Network:
     def __init__(self, core: ModuleType) -> None:
         self._core = core
         self._inner = core.AnyIOBackend()
+        self._habits = Habits()
 
     async def connect_tcp(self, *args: Any, **options: Any) -> AnswerStream:
-        return AnswerStream(await self._inner.connect_tcp(*args, **options), self._core)
+        inner = await self._inner.connect_tcp(*args, **options)
+        return AnswerStream(inner, self._core, self._habits)
 
     async def sleep(self, seconds: float) -> None:
         await self._inner.sleep(seconds)
@@ -250,7 +299,7 @@ class ConnectionPool:
                 yield piece
         stream = answer.extensions.get("network_stream")
         if isinstance(stream, AnswerStream):
-            await stream.settle()
+            await stream.finish()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -287,6 +336,13 @@ class ConnectionPool:
             proxy_ssl_context=proxy.ssl_context,
             **options,
         )
+
+
+def _data_of(reading: "asyncio.Task[bytes] | None") -> bytes:
+    """Return what a reading that is done has brought, nothing if the connection ended."""
+    if reading is None or reading.cancelled() or reading.exception() is not None:
+        return b""
+    return reading.result()
 
 
 def _retrieve(reading: "asyncio.Task[bytes]") -> None:

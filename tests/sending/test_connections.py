@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import cio_frames as cio
 from cio_frames.errors import ConfigError
 from cio_frames.sending import connections, http
-from cio_frames.sending.connections import AnswerBytes, AnswerStream
+from cio_frames.sending.connections import AnswerBytes, AnswerStream, Habits
 from cio_frames.sending.http import Request, Transport, TransportConfig
 from tests.sending.test_http import heard, listening, wire
 
@@ -96,8 +96,8 @@ def asked(serve, *, count: int, rest: float = 0.0, tls=None) -> tuple[list[objec
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
 @pytest.mark.parametrize(
     ("pause", "rest"),
-    [(None, 0.0), (0.0, 0.01), (0.005, 0.02)],
-    ids=["one-packet", "at-once", "later"],
+    [(None, 0.0), (0.0, 0.0), (0.005, 0.0), (0.05, 0.1)],
+    ids=["one-packet", "at-once", "later", "at-rest"],
 )
 def test_an_answer_that_is_repeated_is_not_the_next_ones(form, pause, rest):
     """A host that says everything twice is asked on a new connection each time."""
@@ -165,7 +165,7 @@ def test_a_host_that_speaks_first_is_not_believed():
     talker = Talker()
 
     with pytest.raises(httpcore2.ConnectError, match="before it is asked"):
-        asyncio.run(AnswerStream(talker, httpcore2).write(b"POST / HTTP/1.1\r\n\r\n"))
+        asyncio.run(AnswerStream(talker, httpcore2, Habits()).write(b"POST / HTTP/1.1\r\n\r\n"))
     assert (talker.written, talker.is_closed) == ([], True)
 
 
