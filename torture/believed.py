@@ -194,7 +194,7 @@ def clock_back(*, seed: int, rows: int) -> Line:
         rows: How many submissions.
     """
     frame = pl.DataFrame({"email": [f"u{n}@example.com" for n in range(rows)]})
-    plan = frame.cio.form(form_id=cio.lit("news"))
+    plan = cio.frame(frame).form(form_id=cio.lit("news"))
     with bench("T29", "forms, clock set back", seed=seed) as put:
         put.workspace.faults = Faults(failed_after=1.0)
         with _ahead(timedelta(days=2)):

@@ -92,7 +92,7 @@ class Audit:
         """
         return self._scan(self._contents())
 
-    def sent(self, workspaces: Mapping[str, str]) -> tuple[pl.LazyFrame, str | None]:
+    def _sent(self, workspaces: Mapping[str, str]) -> tuple[pl.LazyFrame, str | None]:
         """Return the rows that were delivered to some workspaces, or are in doubt, as a query.
 
         Args:
@@ -308,7 +308,7 @@ def earlier(directory: Path | str, *, workspaces: Mapping[str, str]) -> Earlier:
         raise
     except AuditError:
         return Earlier(rows=pl.DataFrame(schema=dict.fromkeys(_COLUMNS, pl.String)))
-    sent, key = log.sent(workspaces)
+    sent, key = log._sent(workspaces)  # noqa: SLF001 - both are of this module
     found = (
         sent.select(_COLUMNS)
         .sort(pl.col("state") == "delivered", descending=True, maintain_order=True)

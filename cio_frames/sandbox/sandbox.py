@@ -173,11 +173,11 @@ class Sandbox:
         """
         if not self._has_page:
             raise SandboxError("This sandbox has no page. Make one with cio.sandbox().")
-        return f"{self.url}{self.page_path}"
+        return f"{self.url}{self._page_path}"
 
     @property
-    def page_path(self) -> str:
-        """The path of `page_url`, for use in process."""
+    def _page_path(self) -> str:
+        """The path of `page_url`."""
         return f"/page/{self._keys.page_token}"
 
     @property

@@ -37,7 +37,7 @@ def test_the_page_shows_everything_and_why_it_was_dropped(caller):
     """People, events, objects, forms, merges, and the reason of each dropped message."""
     fill(caller)
 
-    page = caller.http.get(caller.sandbox.page_path)
+    page = caller.http.get(caller.sandbox._page_path)
 
     assert page.status_code == 200
     assert page.headers["content-type"] == "text/html; charset=utf-8"
@@ -54,7 +54,7 @@ def test_looking_at_the_page_is_no_request_to_the_workspace(caller):
     fill(caller)
     before = caller.sandbox.counts
 
-    caller.http.get(caller.sandbox.page_path)
+    caller.http.get(caller.sandbox._page_path)
 
     assert caller.sandbox.counts == before
 
@@ -63,7 +63,7 @@ def test_values_on_the_page_are_text(caller):
     """Nothing from the data becomes an element; the page has no script at all."""
     fill(caller)
 
-    page = caller.http.get(caller.sandbox.page_path).text
+    page = caller.http.get(caller.sandbox._page_path).text
 
     assert "<script" not in page
     assert "<img" not in page
@@ -72,7 +72,7 @@ def test_values_on_the_page_are_text(caller):
 
 def test_the_page_forbids_scripts_and_frames(caller):
     """Even if a value slipped through, the browser would not run, load or frame it."""
-    headers = caller.http.get(caller.sandbox.page_path).headers
+    headers = caller.http.get(caller.sandbox._page_path).headers
 
     assert headers["content-security-policy"].startswith("default-src 'none'")
     assert headers["x-frame-options"] == "DENY"
@@ -87,7 +87,7 @@ def test_the_page_is_guarded_like_everything_else(caller):
 
 def test_an_empty_workspace_has_a_page(caller):
     """Before anything comes, every table is empty."""
-    page = caller.http.get(caller.sandbox.page_path).text
+    page = caller.http.get(caller.sandbox._page_path).text
 
     assert page.count("None yet.") == 9
 
@@ -97,7 +97,7 @@ def test_only_the_last_rows_are_shown(caller):
     batch = [{"type": "track", "userId": "u1", "event": f"Event {n}"} for n in range(250)]
     caller.post("/v1/batch", {"batch": batch})
 
-    page = caller.http.get(caller.sandbox.page_path).text
+    page = caller.http.get(caller.sandbox._page_path).text
 
     assert "The last 200 of 250, newest first." in page
     assert "Event 249" in page
@@ -207,7 +207,7 @@ def test_the_page_is_for_who_has_its_address(caller, path):
 
     assert answer.status_code == 404
     assert "ada@example.com" not in answer.text
-    assert Sandbox().page_path != caller.sandbox.page_path
+    assert Sandbox()._page_path != caller.sandbox._page_path
 
 
 def test_a_workspace_can_be_without_a_page():
@@ -215,6 +215,6 @@ def test_a_workspace_can_be_without_a_page():
     with Sandbox(page=False) as sandbox:
         with pytest.raises(SandboxError, match="has no page"):
             _ = sandbox.page_url
-        answer = httpx.get(f"{sandbox.url}{sandbox.page_path}", trust_env=False)
+        answer = httpx.get(f"{sandbox.url}{sandbox._page_path}", trust_env=False)
 
     assert answer.status_code == 404
