@@ -30,7 +30,7 @@ from cio_frames.audit.run_file import RunInfo
 from cio_frames.audit.writer import AuditWriter
 from cio_frames.payloads import Batch, Segment, batches, encode
 from cio_frames.plan.chunks import CHUNK_ROWS
-from cio_frames.run import Choice
+from cio_frames.run import RowSelection
 from cio_frames.sending.events import BatchAttempted, BatchFinished, RunFinished, SegmentPlanned
 from cio_frames.sending.http import Request
 from cio_frames.validation import check, compile_checks
@@ -188,7 +188,7 @@ def measured(rows: int, *, folder: Path) -> tuple[list[Stage], float]:
         event="event", user_id="user_id", timestamp="occurred_at"
     )
     planned(plan, watch)
-    segments = list(plan.pipeline.segments(Choice()))
+    segments = list(plan.pipeline.segments(RowSelection()))
     bodies = packed(segments, watch)
     kept = recorded(segments, watch)
     posted(bodies, watch)

@@ -26,7 +26,7 @@ from cio_frames.audit.segment_progress import plan_of
 from cio_frames.frames import Fingerprint, ThreadPool, map_ahead
 from cio_frames.payloads import Batch, Segment
 from cio_frames.plan.chunks import AT_ONCE, encode_chunks, rows_at_once, segments
-from cio_frames.run import Choice
+from cio_frames.run import RowSelection
 from cio_frames.sending import BatchAttempted, BatchFinished
 
 KEY, RUN = "0" * 64, "unchecked"
@@ -88,7 +88,7 @@ def planned(plan: cio.Plan, folder: Path) -> Iterator[Planned]:
         encode_chunks(pipeline.table, encoding=encoding),
         call=pipeline.mapping.call,
         batch_bytes=pipeline.batch_bytes,
-        choice=Choice(),
+        selection=RowSelection(),
     ):
         rows = plan_of(segment, pii="hmac", key=KEY)
         data = encode(rows, schema=PLAN_SCHEMA, run_id=RUN)

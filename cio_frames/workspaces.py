@@ -29,7 +29,7 @@ def sandbox(
     track_api_key: str | None = None,
     clock: Callable[[], datetime] | None = None,
     page: bool = True,
-) -> "Sandbox":
+) -> "Sandbox[Client]":
     """Make an embedded workspace that answers on this machine as Customer.io does.
 
     Args:
@@ -59,7 +59,7 @@ def sandbox(
     """
     from cio_frames.sandbox import Sandbox
 
-    def client(workspace: Sandbox) -> Client:
+    def client(workspace: Sandbox[Client]) -> Client:
         return connect(
             "us",
             endpoint=workspace.url,

@@ -22,7 +22,7 @@ SHARED = [
 MOST_MODULES = 180
 LATER = {
     "cio_frames.audit.row_states", "cio_frames.cli", "cio_frames.identity.model", "cio_frames.plan.estimate",
-    "cio_frames.plan.identity_preview", "cio_frames.plan.preview", "cio_frames.plan.rehearsal", "cio_frames.sandbox.sandbox",
+    "cio_frames.plan.identity_preview", "cio_frames.plan.rehearsal", "cio_frames.sandbox.sandbox",
 }  # fmt: skip
 """Modules that are loaded when something is sent, previewed or rehearsed."""
 OWN = {

@@ -16,7 +16,7 @@ from cio_frames.frames import ROW
 from cio_frames.payloads import Segment
 from cio_frames.payloads.encode import tree
 from cio_frames.payloads.json import members
-from cio_frames.run import Choice
+from cio_frames.run import RowSelection
 from cio_frames.validation import compile_checks
 
 ROWS = (10_000, 45_000)
@@ -72,7 +72,7 @@ def test_planning_makes_no_call_per_row(tmp_path):
     for rows in ROWS:
         plan = plan_of(rows, tmp_path)
         with counted() as counter:
-            planned = list(plan.pipeline.segments(Choice()))
+            planned = list(plan.pipeline.segments(RowSelection()))
         assert sum(segment.rows.height for segment in planned) == rows
         calls.append(counter.calls)
 
@@ -115,7 +115,9 @@ def test_requests_are_full(tmp_path, rows):
     plan = plan_of(rows, tmp_path)
 
     sizes = [
-        len(batch.body()) for segment in plan.pipeline.segments(Choice()) for batch in full(segment)
+        len(batch.body())
+        for segment in plan.pipeline.segments(RowSelection())
+        for batch in full(segment)
     ]
 
     assert max(sizes) <= plan.pipeline.batch_bytes
@@ -146,7 +148,7 @@ def test_chunks_do_not_change_the_messages(tmp_path):
 
 def test_bytes_are_copied_twice_at_most(tmp_path):
     """From messages to the body of a request, Python holds two copies of the bytes, no more."""
-    (segment,) = plan_of(2_000, tmp_path).pipeline.segments(Choice())
+    (segment,) = plan_of(2_000, tmp_path).pipeline.segments(RowSelection())
     batch = segment.batches[0]
     batch.body()
 
@@ -160,10 +162,10 @@ def test_bytes_are_copied_twice_at_most(tmp_path):
 def test_messages_are_not_copied_into_python(tmp_path):
     """Planning keeps the messages in the engine: what Python holds meanwhile is half of them."""
     plan = plan_of(20_000, tmp_path)
-    list(plan_of(100, tmp_path).pipeline.segments(Choice()))
+    list(plan_of(100, tmp_path).pipeline.segments(RowSelection()))
 
     with allocations() as peak:
-        (segment,) = plan.pipeline.segments(Choice())
+        (segment,) = plan.pipeline.segments(RowSelection())
 
     assert peak() < 0.5 * segment.rows["bytes"].sum()
 

@@ -17,10 +17,11 @@ import polars as pl
 
 import cio_frames as cio
 from cio_frames.audit import AuditWriter, earlier, pseudonyms
+from cio_frames.clock import utc_now
 from cio_frames.errors import AuditCorruptError
 from cio_frames.sandbox import Faults
 from cio_frames.sending import scheduler
-from cio_frames.sending.clock import Clock, utc_now
+from cio_frames.sending.clock import Clock
 from cio_frames.sending.events import RunFinished
 from torture.bench import Line, bench, hurried, require, require_clean
 from torture.checker import Verdict

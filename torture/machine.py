@@ -28,8 +28,8 @@ from hypothesis.stateful import (
 import cio_frames as cio
 from cio_frames.audit import AuditWriter, RunInfo, recover
 from cio_frames.errors import AuditError, AuditLockedError
-from cio_frames.run import Choice
-from cio_frames.run.held import held, refused
+from cio_frames.run import RowSelection
+from cio_frames.run.start import blocked_people, blocking_rows
 from cio_frames.sending import RunFinished, RunStarted, StopSignal, send
 from cio_frames.sending.retry_policy import RetryLimits
 from torture.bench import Line, TortureError
@@ -147,27 +147,30 @@ class Machine(RuleBasedStateMachine):
     ) -> bool:
         """Open the record, send what is left; returns whether the disk ended it."""
         self.host.outcomes = list(outcomes)
-        with contextlib.suppress(Crash, AuditError), self._opened(disk) as (recorder, choice):
+        with contextlib.suppress(Crash, AuditError), self._opened(disk) as (recorder, selection):
             self._refuses_a_second()
-            virtually(lambda: self._sent(recorder, choice, stop or StopSignal()))
+            virtually(lambda: self._sent(recorder, selection, stop or StopSignal()))
         return disk.is_dead
 
     @contextlib.contextmanager
-    def _opened(self, disk: DoomedDrive) -> Iterator[tuple[AuditWriter, Choice]]:
+    def _opened(self, disk: DoomedDrive) -> Iterator[tuple[AuditWriter, RowSelection]]:
         if self._directory.joinpath("run.json").exists():
             left = recover(self._directory).unfinished
             only = left.select("plan", "row", "message_id")
             recorder = AuditWriter.resume(self._directory, disk=disk)
-            choice = Choice(only=only, key=recorder.id_key)
+            selection = RowSelection(only=only, key=recorder.id_key)
         else:
             shutil.rmtree(self._directory, ignore_errors=True)
-            recorder, choice = AuditWriter.start(self.folder, self._info(), disk=disk), Choice()
+            recorder, selection = (
+                AuditWriter.start(self.folder, self._info(), disk=disk),
+                RowSelection(),
+            )
         try:
-            yield recorder, choice
+            yield recorder, selection
         finally:
             recorder._store.close()  # noqa: SLF001 - as the end of a process does
 
-    async def _sent(self, recorder: AuditWriter, choice: Choice, stop: StopSignal) -> None:
+    async def _sent(self, recorder: AuditWriter, selection: RowSelection, stop: StopSignal) -> None:
         client = cio.connect(
             write_key="k1", transport=httpx2.MockTransport(self.host.handle), rate=None, environ={}
         )
@@ -176,8 +179,9 @@ class Machine(RuleBasedStateMachine):
         job = self.given.plan.pipelines.job()
         before = cio.audit(self._directory).messages
         await send(
-            job.segments(choice), client=client, tell=recorder, stop=stop, clock=now,
-            retry_limits=RetryLimits(outage_s=600), held=held(job, refused(before), key=recorder.id_key),
+            job.segments(selection), client=client, tell=recorder, stop=stop, clock=now,
+            retry_limits=RetryLimits(outage_s=600),
+            held=blocked_people(job, blocking_rows(before), key=recorder.id_key),
         )  # fmt: skip
         recorder(RunFinished(at=now.now()))
 

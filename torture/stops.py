@@ -141,7 +141,7 @@ def _forked(run: cio.Run) -> str:
     if pid == 0:
         answer = "nothing"
         try:
-            run._recorder._store.publish_run(run._recorder.run)  # noqa: SLF001 - the child is no user
+            run._writer._store.publish_run(run._writer.run)  # noqa: SLF001 - the child is no user
         except AuditError:
             answer = "AuditError"
         finally:

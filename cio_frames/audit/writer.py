@@ -26,6 +26,7 @@ from cio_frames.audit.recovery import (
 from cio_frames.audit.run_file import Layout, RunFile, RunInfo, State
 from cio_frames.audit.schema import FORMAT, PLAN_SCHEMA, UNFINISHED
 from cio_frames.audit.store import Store
+from cio_frames.clock import utc_now
 from cio_frames.errors import AuditError, engine_errors
 from cio_frames.payloads.batches import Batch, Segment
 from cio_frames.sending.events import (
@@ -47,10 +48,6 @@ _LAZY_RECORDS = 64
 _LAZY_S = 0.2
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _PreparedPlan:
     """A segment's plan, and the file it will be."""
@@ -70,7 +67,7 @@ class AuditWriter:
     """
 
     def __init__(
-        self, store: Store, run: RunFile, *, key: str | None, now: Callable[[], datetime] = _now
+        self, store: Store, run: RunFile, *, key: str | None, now: Callable[[], datetime] = utc_now
     ) -> None:
         self.run: RunFile = run
         self.directory: Path = store.layout.directory
@@ -97,7 +94,7 @@ class AuditWriter:
         durability: Durability = "power",
         disk: FileSystem | None = None,
         key: str | None = None,
-        now: Callable[[], datetime] = _now,
+        now: Callable[[], datetime] = utc_now,
     ) -> Self:
         """Begin the record of a new run in `audit`.
 
@@ -128,7 +125,7 @@ class AuditWriter:
         *,
         disk: FileSystem | None = None,
         key: str | None = None,
-        now: Callable[[], datetime] = _now,
+        now: Callable[[], datetime] = utc_now,
     ) -> Self:
         """Take up the record of a run again, after recovering it if it was not closed.
 

@@ -15,7 +15,6 @@ from cio_frames.checks.check import (
     Repair,
     Scope,
     Severity,
-    utc_now,
 )
 from cio_frames.checks.columns import COLUMN_CHECKS
 from cio_frames.checks.config import Checks, rule
@@ -80,5 +79,4 @@ __all__ = [
     "number_text",
     "rule",
     "text_of",
-    "utc_now",
 ]

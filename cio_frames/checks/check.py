@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
 
@@ -174,11 +174,6 @@ class Check:
     summary: str = ""
     repair: Repair | None = None
     no_repair_because: str = ""
-
-
-def utc_now() -> datetime:
-    """Return the present, in UTC."""
-    return datetime.now(tz=UTC)
 
 
 FOUND_SCHEMA = pl.Schema(

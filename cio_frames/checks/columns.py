@@ -114,12 +114,10 @@ def _judged(
     aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope, *, judge: Judge
 ) -> pl.DataFrame:
     results = []
+    totals = {parts.name: _total(parts) for parts in aggregated.iter_columns()}
     for slot in _columns(scope):
-        measured = {
-            measure.name: _total(aggregated[f"{measure.name} {slot.name}"])
-            for measure in MEASURES
-            if f"{measure.name} {slot.name}" in aggregated.columns
-        }
+        names = {measure.name: f"{measure.name} {slot.name}" for measure in MEASURES}
+        measured = {name: totals[column] for name, column in names.items() if column in totals}
         evidence = judge(measured) if measured.get("rows") else None
         if evidence:
             results.append(about(slot.label, evidence))

@@ -12,8 +12,8 @@ import cio_frames
 from cio_frames.cli import audit, check, demo, sandbox, send
 from cio_frames.cli.exit_codes import Exit, exit_of, exits_table
 from cio_frames.cli.help import Manual
+from cio_frames.cli.hints import cli_advice
 from cio_frames.cli.output import complain
-from cio_frames.cli.wording import spoken
 from cio_frames.errors import CioError
 from cio_frames.views import text
 
@@ -119,5 +119,5 @@ def _message(error: BaseException) -> str:
     if isinstance(error, CycloptsError):
         return f"{error} See `cio-frames --help`."
     if isinstance(error, KeyboardInterrupt):
-        return spoken(" ".join(("Interrupted.", *getattr(error, "__notes__", ()))))
-    return spoken(str(error))
+        return cli_advice(" ".join(("Interrupted.", *getattr(error, "__notes__", ()))))
+    return cli_advice(str(error))

@@ -48,20 +48,20 @@ def audit(
     if explain is not None and explain < 0:
         raise UsageError(f"--explain {explain}: rows are numbered from 0.")
     record = _record(directory, run=run)
-    told: dict[str, Any] = {}
+    answers: dict[str, Any] = {}
     if failed:
-        told["failed"] = record.failed()
+        answers["failed"] = record.failed()
     if explain is not None:
-        told["story"] = record.explain(row=explain)
+        answers["story"] = record.explain(row=explain)
     if verify:
-        told["problems"] = record.verify()
+        answers["problems"] = record.verify()
     if csv is not None:
-        put_rows(csv, told["failed"] if failed else record.messages)
-        told["file"] = str(csv)
-    if not told:
-        told["runs"] = record.runs
-    _tell(told, format=format)
-    return Exit.AUDIT if verify and told["problems"].height else Exit.OK
+        put_rows(csv, answers["failed"] if failed else record.messages)
+        answers["file"] = str(csv)
+    if not answers:
+        answers["runs"] = record.runs
+    _print_answers(answers, format=format)
+    return Exit.AUDIT if verify and answers["problems"].height else Exit.OK
 
 
 def _record(directory: Path, *, run: str | None) -> Audit:
@@ -74,14 +74,14 @@ def _record(directory: Path, *, run: str | None) -> Audit:
     return Audit(directory / run)
 
 
-def _tell(told: dict[str, Any], *, format: str) -> None:  # noqa: A002
+def _print_answers(answers: dict[str, Any], *, format: str) -> None:  # noqa: A002
     if format == "json":
-        say_json({name: _plain(value) for name, value in told.items()})
+        say_json({name: _json_value(value) for name, value in answers.items()})
         return
-    say(*(_BLOCKS[name](value) for name, value in told.items()))
+    say(*(_BLOCKS[name](value) for name, value in answers.items()))
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     return value.to_dicts() if isinstance(value, pl.DataFrame) else value
 
 

@@ -8,10 +8,10 @@ import msgspec
 import polars as pl
 
 from cio_frames.cli.exit_codes import Exit
+from cio_frames.cli.hints import cli_advice
 from cio_frames.cli.options import Fields, Rules
 from cio_frames.cli.output import as_json, put, put_rows, require_written, say, say_html, say_json
 from cio_frames.cli.plan_options import plan_of
-from cio_frames.cli.wording import spoken
 from cio_frames.errors import PlanRefusedError
 from cio_frames.plan import Plan
 from cio_frames.plan.report import plan_view
@@ -54,10 +54,10 @@ def check(
     if rejected is not None:
         put_rows(rejected, plan.rejected)
     if output is None:
-        _say(plan, format, findings=findings)
+        _print_report(plan, format, findings=findings)
     else:
         with writing_to(Output()):
-            put(output, _told(plan, format, findings=findings) + "\n")
+            put(output, _report(plan, format, findings=findings) + "\n")
     return verdict(plan)
 
 
@@ -101,30 +101,30 @@ def verdict(plan: Plan) -> Exit:
 
 def plan_text(plan: Plan) -> str:
     """Return the report of a plan in the words of the command line."""
-    return report.text(_spoken_view(plan), words=spoken)
+    return report.text(_view(plan), words=cli_advice)
 
 
-def _say(plan: Plan, format: str, *, findings: Path | None) -> None:  # noqa: A002
+def _print_report(plan: Plan, format: str, *, findings: Path | None) -> None:  # noqa: A002
     match format:
         case "html":
-            say_html(_told(plan, format, findings=findings))
+            say_html(_report(plan, format, findings=findings))
         case "json":
-            say_json(_plain(plan, findings=findings))
+            say_json(_json_values(plan, findings=findings))
         case _:
             say(plan_text(plan))
 
 
-def _told(plan: Plan, format: str, *, findings: Path | None) -> str:  # noqa: A002
+def _report(plan: Plan, format: str, *, findings: Path | None) -> str:  # noqa: A002
     if format == "html":
-        return _PAGE.format(str(report.html(_spoken_view(plan))))
+        return _PAGE.format(str(report.html(_view(plan))))
     if format == "json":
-        return as_json(_plain(plan, findings=findings))
+        return as_json(_json_values(plan, findings=findings))
     return plan_text(plan)
 
 
-def _plain(plan: Plan, *, findings: Path | None) -> dict[str, Any]:
+def _json_values(plan: Plan, *, findings: Path | None) -> dict[str, Any]:
     """Return the report as plain values."""
-    view = _spoken_view(plan)
+    view = _view(plan)
     listed: dict[str, Any] = (
         {"findings": plan.pipeline.full_check.findings.to_dicts()}
         if findings is None
@@ -143,15 +143,15 @@ def _plain(plan: Plan, *, findings: Path | None) -> dict[str, Any]:
     }
 
 
-def _spoken_view(plan: Plan) -> PlanView:
+def _view(plan: Plan) -> PlanView:
     view = plan_view(plan.pipeline)
-    return replace(view, findings=tuple(map(_spoken_finding, view.findings)))
+    return replace(view, findings=tuple(map(_finding_view, view.findings)))
 
 
-def _spoken_finding(finding: FindingView) -> FindingView:
-    hint, fix = spoken(finding.hint), spoken(finding.fix)
+def _finding_view(finding: FindingView) -> FindingView:
+    hint, fix = cli_advice(finding.hint), cli_advice(finding.fix)
     return replace(
-        finding, sentence=spoken(finding.sentence), hint=hint, fix="" if fix in hint else fix
+        finding, sentence=cli_advice(finding.sentence), hint=hint, fix="" if fix in hint else fix
     )
 
 

@@ -9,8 +9,8 @@ import polars as pl
 from cio_frames.audit import STATES, Audit
 from cio_frames.cli.exit_codes import Exit
 from cio_frames.cli.output import put_rows, say
-from cio_frames.cli.sample import DIRTY, LOADS, Load, mended, plan_for
-from cio_frames.cli.sandbox import holdings
+from cio_frames.cli.sample import DIRTY, LOADS, Load, plan_for, repaired_plan
+from cio_frames.cli.sandbox import contents
 from cio_frames.errors import AccountingError, PlanRefusedError
 from cio_frames.frames import scan
 from cio_frames.plan import Backfill, Plan
@@ -52,7 +52,7 @@ def demo(*, data: Path | None = None, audit: Path = Path("audit/demo")) -> Exit:
     with sandbox() as workspace:
         client = workspace.client()
         plans = [plan_for(load, data=source) for load in LOADS]
-        say(*_foretold(plans))
+        say(*_identity_summary(plans))
         sent = [
             _send(load, plan, data=source, client=client, audit=audit)
             for load, plan in zip(LOADS, plans, strict=True)
@@ -60,20 +60,16 @@ def demo(*, data: Path | None = None, audit: Path = Path("audit/demo")) -> Exit:
         sent.append(_send_dirty(data=source, client=client, audit=audit))
         counts = balance(sent, workspace=workspace)
         say(f"Every row\n{_table(sent)}", text.block(_sum(counts)))
-        say(f"What the workspace now holds\n{holdings(workspace)}")
+        say(f"What the workspace now holds\n{contents(workspace)}")
     say(text.paragraph(f"The record of every row is in {audit}: cio-frames audit {audit}"))
     return Exit.OK if set(counts) <= set(_ENDS) else Exit.ROWS
 
 
-def balance(sent: Sequence[Sent], *, workspace: Sandbox) -> dict[str, int]:
+def balance(sent: Sequence[Sent], *, workspace: Sandbox[Client]) -> dict[str, int]:
     """Return the rows in each state, after comparing four counts made independently.
 
     The rows in the files, the states that the runs counted, the states in the Parquet record, and
     the messages that the workspace took.
-
-    Args:
-        sent: The files that were sent.
-        workspace: Where they were sent to.
 
     Raises:
         AccountingError: The counts differ.
@@ -91,10 +87,12 @@ def balance(sent: Sequence[Sent], *, workspace: Sandbox) -> dict[str, int]:
     return present
 
 
-def _foretold(plans: Sequence[Plan]) -> list[str]:
+def _identity_summary(plans: Sequence[Plan]) -> list[str]:
     """Return what the identity preview says of the clean files together."""
-    told = Backfill(plans).identity(progress=False).summary
-    rows = [(name, number(told[name])) for name in ("creates", "merges", "conflicts", "visitors")]
+    summary = Backfill(plans).identity(progress=False).summary
+    rows = [
+        (name, number(summary[name])) for name in ("creates", "merges", "conflicts", "visitors")
+    ]
     title = "What the identity preview says, before anything is sent"
     return [f"{text.paragraph(title)}\n{text.columns((), rows, right={1}, indent='  ')}"]
 
@@ -108,7 +106,7 @@ def _send(load: Load, plan: Plan, *, data: Path, client: Client, audit: Path) ->
 def _send_dirty(*, data: Path, client: Client, audit: Path) -> Sent:
     first = plan_for(DIRTY, data=data)
     say(_section(text.paragraph(_title(DIRTY)), _refusal(first)))
-    plan, done = mended(data=data)
+    plan, done = repaired_plan(data=data)
     steps = (text.paragraph(step, indent="    ", hanging="      ") for step in done)
     say(_section("  So it is mended:", *steps))
     sent = _sent(DIRTY, plan, data=data, client=client, audit=audit)
@@ -142,7 +140,7 @@ def _figures(sent: Sent) -> str:
         f"{number(counts['delivered'])} delivered",
         f"{many(counts['requests'], 'request')} in {duration(sent.run.elapsed_s)}",
     )
-    return text.block(f"{text.joined(*figures)}\naudit: {_near(sent.run.audit)}")
+    return text.block(f"{text.joined(*figures)}\naudit: {_relative(sent.run.audit)}")
 
 
 def _blocking(plan: Plan) -> Iterator[tuple[str, list[int], str]]:
@@ -213,14 +211,14 @@ def _numbers(sent: Sequence[Sent]) -> tuple[str, ...]:
 
 
 def _sum(counts: dict[str, int]) -> str:
-    told = " + ".join(f"{number(count)} {state}" for state, count in counts.items())
+    summary = " + ".join(f"{number(count)} {state}" for state, count in counts.items())
     total = number(sum(counts.values()))
     return (
-        f"{told} = {total} rows read.\n"
+        f"{summary} = {total} rows read.\n"
         "The files, the runs, the Parquet record and the workspace agree."
     )
 
 
-def _near(path: Path) -> Path:
+def _relative(path: Path) -> Path:
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path

@@ -23,39 +23,39 @@ class Manual:
             return
         _print(console, text.paragraph(f"{panel.title}:"))
         for entry in panel.entries:
-            _print(console, _entry(_label(entry), _told(console, entry)))
+            _print(console, _entry(_label(entry), _description(console, entry)))
         _print(console, "")
 
     def render_usage(self, console: Any, options: Any, usage: Any) -> None:  # noqa: ARG002
         """Print the first line."""
-        told = f"Usage: {_plain(console, usage)}"
-        _print(console, text.paragraph(told, hanging=_INDENT) + "\n")
+        line = f"Usage: {_unwrapped(console, usage)}"
+        _print(console, text.paragraph(line, hanging=_INDENT) + "\n")
 
     def render_description(self, console: Any, options: Any, description: Any) -> None:  # noqa: ARG002
         """Print what a command is for."""
-        paragraphs = _plain(console, description).split("\n\n")
+        paragraphs = _unwrapped(console, description).split("\n\n")
         wrapped = (text.paragraph(" ".join(words.split())) for words in paragraphs)
         _print(console, text.page(wrapped) + "\n")
 
 
-def _entry(label: str, told: str) -> str:
+def _entry(label: str, description: str) -> str:
     """Return a name with its sentences: beside it, or below where there is no place."""
     start = _INDENT + label.ljust(_LABEL_CHARACTERS)
     if len(start) + _LEAST_PLACES > (output().columns or text.WIDTH):
-        below = text.paragraph(told, indent=_INDENT * 3)
+        below = text.paragraph(description, indent=_INDENT * 3)
         return f"{text.paragraph(label, indent=_INDENT, hanging=_INDENT * 2)}\n{below}"
     hanging = " " * (len(_INDENT) + _LABEL_CHARACTERS)
     if len(label) < _LABEL_CHARACTERS:
-        return start + text.paragraph(told, indent=hanging).removeprefix(hanging)
-    return f"{_INDENT}{label}\n{text.paragraph(told, indent=hanging)}"
+        return start + text.paragraph(description, indent=hanging).removeprefix(hanging)
+    return f"{_INDENT}{label}\n{text.paragraph(description, indent=hanging)}"
 
 
 def _label(entry: Any) -> str:
     return ", ".join(entry.display_labels_with_metavar)
 
 
-def _told(console: Any, entry: Any) -> str:
-    parts = [" ".join(_plain(console, entry.description).split())]
+def _description(console: Any, entry: Any) -> str:
+    parts = [" ".join(_unwrapped(console, entry.description).split())]
     if entry.choices:
         parts.append(f"[{' | '.join(entry.choices)}]")
     if entry.default:
@@ -65,7 +65,7 @@ def _told(console: Any, entry: Any) -> str:
     return " ".join(filter(None, parts))
 
 
-def _plain(console: Any, drawn: Any) -> str:
+def _unwrapped(console: Any, drawn: Any) -> str:
     """Return what the console would print, unwrapped."""
     with console.capture() as printed:
         console.print(drawn, markup=False, highlight=False, soft_wrap=True, end="")

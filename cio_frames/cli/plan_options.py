@@ -25,11 +25,6 @@ _TRUTH = {"true": True, "false": False}
 def plan_of(files: Sequence[str], *, fields: Fields, rules: Rules) -> Plan:
     """Return the plan that the options ask for.
 
-    Args:
-        files: Paths or globs of CSV or Parquet files with the same columns.
-        fields: Which column feeds which field.
-        rules: How values are read and checked.
-
     Raises:
         UsageError: Options that do not go together.
         InputFileError: A file cannot be read.
@@ -54,11 +49,6 @@ def plan_of(files: Sequence[str], *, fields: Fields, rules: Rules) -> Plan:
 
 def arguments(fields: Fields, rules: Rules, *, columns: Collection[str]) -> dict[str, Any]:
     """Return the arguments of the verb, those that were given only.
-
-    Args:
-        fields: Which column feeds which field.
-        rules: How values are read and checked.
-        columns: The columns of the table.
 
     Examples:
         >>> given = Fields(call="track", user_id="id", properties="total,plan=tier")

@@ -1,7 +1,7 @@
-"""The sample data: which file becomes which call, in which order, and how the dirty one is mended."""
+"""The sample data: which file becomes which call, in which order, and how the dirty one is repaired."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,130 +15,63 @@ from cio_frames.plan import Plan
 from cio_frames.plan.plan import planned
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Load:
-    """One file and the call its rows become.
-
-    Attributes:
-        file: Name of the file.
-        about: What is in it.
-        call: Name of the call.
-        given: Arguments of the verb.
-    """
+    """One file and the call its rows become."""
 
     file: str
-    about: str
     call: str
-    given: Mapping[str, Any] = field(default_factory=dict)
+    about: str
+    given: Mapping[str, Any]  # the arguments of the verb
+
+
+def _columns(*names: str) -> dict[str, str]:
+    """Return the arguments whose columns are called as they are."""
+    return {name: name for name in names}
 
 
 LOADS: tuple[Load, ...] = (
-    Load(
-        file="people_known.csv",
-        about="the people the workspace has already",
-        call="identify",
-        given={
-            "user_id": pl.coalesce("id", "email"),
-            "anonymous_id": "anonymous_id",
-            "traits": ["email", "created_at"],
-        },
-    ),
+    Load("people_known.csv", "identify", "the people the workspace has already", {
+        "user_id": pl.coalesce("id", "email"), "anonymous_id": "anonymous_id",
+        "traits": ["email", "created_at"],
+    }),
     # Visitors before the people they turn out to be: anonymous events that come later than five
     # minutes after the identify stay anonymous (reference C22).
-    Load(
-        file="events.parquet",
-        about="two years of the shop, visitors too",
-        call="track",
-        given={
-            "event": "event",
-            "user_id": "user_id",
-            "anonymous_id": "anonymous_id",
-            "timestamp": "occurred_at",
-        },
-    ),
-    Load(
-        file="page_views.csv",
-        about="what visitors and customers looked at",
-        call="page",
-        given={
-            "name": "name",
-            "user_id": "user_id",
-            "anonymous_id": "anonymous_id",
-            "timestamp": "timestamp",
-        },
-    ),
-    Load(
-        file="people.csv",
-        about="the customers",
-        call="identify",
-        given={"user_id": "id", "anonymous_id": "anonymous_id"},
-    ),
-    Load(
-        file="companies.csv",
-        about="companies and tasting clubs",
-        call="group",
-        given={"group_id": "group_id", "object_type_id": "object_type_id"},
-    ),
-    Load(
-        file="memberships.csv",
-        about="who belongs to which of them",
-        call="group",
-        given={
-            "group_id": "company_id",
-            "object_type_id": "object_type_id",
-            "user_id": "user_id",
-            "traits": [],
-            "relationship": ["role", "since"],
-        },
-    ),
+    Load("events.parquet", "track", "two years of the shop, visitors too",
+         {**_columns("event", "user_id", "anonymous_id"), "timestamp": "occurred_at"}),
+    Load("page_views.csv", "page", "what visitors and customers looked at",
+         _columns("name", "user_id", "anonymous_id", "timestamp")),
+    Load("people.csv", "identify", "the customers",
+         {"user_id": "id", "anonymous_id": "anonymous_id"}),
+    Load("companies.csv", "group", "companies and tasting clubs",
+         _columns("group_id", "object_type_id")),
+    Load("memberships.csv", "group", "who belongs to which of them", {
+        "group_id": "company_id", **_columns("object_type_id", "user_id"),
+        "traits": [], "relationship": ["role", "since"],
+    }),
     # A merge needs the person that stays to be there (reference 3.4).
-    Load(
-        file="aliases.csv",
-        about="old profiles to merge into people",
-        call="alias",
-        given={"previous_id": "previous_id", "user_id": "user_id"},
-    ),
-    Load(
-        file="events.csv",
-        about="the tills of three stores",
-        call="track",
-        given={"event": "event", "user_id": "user_id", "timestamp": "timestamp"},
-    ),
-    Load(
-        file="screens.csv",
-        about="screens of the app",
-        call="screen",
-        given={"name": "name", "user_id": "user_id", "timestamp": "timestamp"},
-    ),
-    Load(
-        file="form_submissions.csv",
-        about="a newsletter form and a contact form",
-        call="form",
-        given={"form_id": "form_id", "email": "email"},
-    ),
-)
+    Load("aliases.csv", "alias", "old profiles to merge into people",
+         _columns("previous_id", "user_id")),
+    Load("events.csv", "track", "the tills of three stores",
+         _columns("event", "user_id", "timestamp")),
+    Load("screens.csv", "screen", "screens of the app", _columns("name", "user_id", "timestamp")),
+    Load("form_submissions.csv", "form", "a newsletter form and a contact form",
+         _columns("form_id", "email")),
+)  # fmt: skip
 
 _STRICT: Mapping[str, Severity] = {"id.cio": "refuse", "id.nobody": "reject"}
 DIRTY = Load(
-    file="people_dirty.csv",
-    about="three exports pasted under each other, as real ones are",
-    call="identify",
-    given={"user_id": "user_id", "checks": Checks(severity=_STRICT)},
-)
+    "people_dirty.csv", "identify", "three exports pasted under each other, as real ones are",
+    {"user_id": "user_id", "checks": Checks(severity=_STRICT)},
+)  # fmt: skip
 
 _DROPPED = ("Unnamed: 0", "Email", "notes")
 """Columns of the dirty file that nobody wants in the workspace."""
 
 _WANTED = (
-    "email.wrapped",
-    "id.float-text",
-    "id.invisible",
-    "id.padded",
-    "id.swapped",
-    "text.mojibake",
-    "trait.unsubscribed-word",
-    "value.placeholder",
-)
+    "email.wrapped", "id.float-text", "id.invisible", "id.padded", "id.swapped", "text.mojibake",
+    "trait.unsubscribed-word", "value.placeholder",
+)  # fmt: skip
 """Repairs that are not safe by themselves: here the user says that they are meant."""
 
 _ROUNDS = 5
@@ -156,14 +89,11 @@ def plan_for(load: Load, *, data: Path) -> Plan:
     return planned(replace(plan.pipeline, table=table))
 
 
-def mended(*, data: Path) -> tuple[Plan, list[str]]:
+def repaired_plan(*, data: Path) -> tuple[Plan, list[str]]:
     """Return the dirty file's plan so that it can be sent, and what was done to it.
 
     What can be repaired is repaired. What is still refused for single rows costs those rows, what
     is refused for a whole column costs the column.
-
-    Args:
-        data: Directory of the sample data.
     """
     dropped, severity = list(_DROPPED), dict(_STRICT)
     plan, repairs = _repaired(_stripped(dropped, severity, data=data))

@@ -7,6 +7,7 @@ import polars as pl
 from cio_frames.cli.exit_codes import Exit
 from cio_frames.cli.output import say
 from cio_frames.sandbox import Sandbox
+from cio_frames.sending import Client
 from cio_frames.views import text
 from cio_frames.views.wording import number
 from cio_frames.workspaces import sandbox as embedded
@@ -24,19 +25,21 @@ def sandbox(*, port: int = 8099) -> Exit:
         port: Port of 127.0.0.1; 0 takes a free one.
     """
     with embedded(port=port) as workspace:
-        say(*_connection(workspace))
+        say(*_connection_lines(workspace))
         try:
             while True:
                 time.sleep(_SLICE_S)
         except KeyboardInterrupt:
-            say(f"\nWhat it held\n{holdings(workspace)}")
+            say(f"\nWhat it held\n{contents(workspace)}")
     return Exit.OK
 
 
-def holdings(workspace: Sandbox) -> str:
+def contents(workspace: Sandbox[Client]) -> str:
     """Return what a workspace holds, as columns of text."""
     rows = [(name, number(getattr(workspace, name).height), "") for name in _HELD]
-    people = dict(zip(("with an id", "with an e-mail address"), _known(workspace), strict=True))
+    people = dict(
+        zip(("with an id", "with an e-mail address"), _identified(workspace), strict=True)
+    )
     rows[0] = (*rows[0][:2], ", ".join(f"{number(count)} {word}" for word, count in people.items()))
     anonymous = workspace.events["person"].null_count()
     rows[1] = (*rows[1][:2], f"{number(anonymous)} of visitors who are not known")
@@ -45,17 +48,17 @@ def holdings(workspace: Sandbox) -> str:
     why = ", ".join(f"{reason} {number(count)}" for reason, count in reasons)
     rows.append(("dropped messages", number(dropped.height), why))
     failures = workspace.failures["rule"].value_counts(sort=True).iter_rows()
-    told = ", ".join(f"{rule} {number(count)}" for rule, count in failures)
-    rows.append(("without effect", number(workspace.failures.height), told))
+    effects = ", ".join(f"{rule} {number(count)}" for rule, count in failures)
+    rows.append(("without effect", number(workspace.failures.height), effects))
     return text.columns((), rows, right={1}, indent="  ")
 
 
-def _known(workspace: Sandbox) -> tuple[int, ...]:
+def _identified(workspace: Sandbox[Client]) -> tuple[int, ...]:
     held = workspace.people.select(pl.col("id", "email").is_not_null().sum())
     return held.row(0) if held.height else (0, 0)
 
 
-def _connection(workspace: Sandbox) -> list[str]:
+def _connection_lines(workspace: Sandbox[Client]) -> list[str]:
     keys = {
         "CIO_WRITE_KEY": workspace.write_key,
         "CIO_SITE_ID": workspace.site_id,

@@ -11,15 +11,14 @@ import polars as pl
 
 from cio_frames.audit import UNFINISHED, Audit, collected
 from cio_frames.cli.exit_codes import Exit
+from cio_frames.cli.hints import cli_advice
 from cio_frames.cli.options import Fields, Form, Rules, Switch, Target
 from cio_frames.cli.output import ask, say, say_json
 from cio_frames.cli.plan_options import plan_of
-from cio_frames.cli.sandbox import holdings
-from cio_frames.cli.wording import spoken
+from cio_frames.cli.sandbox import contents
 from cio_frames.errors import RunError, UsageError
-from cio_frames.plan import resume as take_up
+from cio_frames.plan import resume as resume_run
 from cio_frames.run import Run
-from cio_frames.run.run import run_view
 from cio_frames.sandbox import Sandbox
 from cio_frames.sending import Client, connect
 from cio_frames.views import summary
@@ -60,11 +59,11 @@ def send(
         repeat: Send again what an earlier run delivered.
     """
     target = target or Target()
-    with _reached(target) as (client, workspace):
+    with _connected(target) as (client, workspace):
         client.require(fields.call)
         plan = plan_of(files, fields=fields, rules=rules or Rules())
         plan.require_sendable()
-        if _is_asked(target):
+        if _needs_confirmation(target):
             confirm(plan.counts["valid"], host=client.endpoint, answers=sys.stdin, asks=sys.stderr)
         run = _sent(
             lambda progress: plan.send(
@@ -77,7 +76,7 @@ def send(
             target=target,
         )
         if workspace is not None and target.format == "text":
-            say(f"What the workspace now holds\n{holdings(workspace)}")
+            say(f"What the workspace now holds\n{contents(workspace)}")
     return Exit.OK if _all_arrived(run) else Exit.ROWS
 
 
@@ -105,13 +104,13 @@ def resume(
     target = target or Target()
     if target.to == "sandbox":
         raise UsageError(_GONE)
-    with _reached(target) as (client, _):
+    with _connected(target) as (client, _):
         client.require(fields.call)
         plan = plan_of(files, fields=fields, rules=rules or Rules())
-        if _is_asked(target):
-            confirm(_left(run), host=client.endpoint, answers=sys.stdin, asks=sys.stderr)
+        if _needs_confirmation(target):
+            confirm(_unfinished_rows(run), host=client.endpoint, answers=sys.stdin, asks=sys.stderr)
         ended = _sent(
-            lambda progress: take_up(
+            lambda progress: resume_run(
                 run, client, plan, in_doubt=target.in_doubt, progress=progress
             ),
             target=target,
@@ -121,12 +120,6 @@ def resume(
 
 def confirm(rows: int, *, host: str, answers: TextIO | None, asks: TextIO) -> None:
     """Have the number of rows typed back.
-
-    Args:
-        rows: How many rows would be sent.
-        host: Where they would go.
-        answers: Where the number is read from; a program without a console has no such place.
-        asks: Where the question is written to.
 
     Raises:
         UsageError: Nobody is there to ask, or the number is another one.
@@ -146,7 +139,7 @@ def confirm(rows: int, *, host: str, answers: TextIO | None, asks: TextIO) -> No
 
 
 @contextmanager
-def _reached(target: Target) -> Iterator[tuple[Client, Sandbox | None]]:
+def _connected(target: Target) -> Iterator[tuple[Client, Sandbox[Client] | None]]:
     """Give a client, and the workspace behind it if it is a throw-away one."""
     rate = target.rate if isinstance(target.rate, float) else None
     strict = not target.no_strict
@@ -171,40 +164,40 @@ def _reached(target: Target) -> Iterator[tuple[Client, Sandbox | None]]:
         yield client, workspace
 
 
-def _is_asked(target: Target) -> bool:
+def _needs_confirmation(target: Target) -> bool:
     """Tell whether rows would leave this machine without a word."""
     return target.to != "sandbox" and target.endpoint is None and not target.yes
 
 
-def _sent(begin: Callable[[ShowProgress], Run], *, target: Target) -> Run:
+def _sent(start: Callable[[ShowProgress], Run], *, target: Target) -> Run:
     """Send, and tell what became of the rows even if the run ends early."""
     shown = None if target.progress == "off" else display(target.progress)
     try:
-        run = begin(shown.update if shown else False)
+        run = start(shown.update if shown else False)
     except (RunError, KeyboardInterrupt) as error:
         ended = getattr(error, "run", None)
         if ended is not None:
-            _tell(ended, format=target.format)
+            _print_outcome(ended, format=target.format)
         raise
     finally:
         if shown is not None:
             shown.close(Drawn(html=NOTHING, make_text=str))
-    _tell(run, format=target.format)
+    _print_outcome(run, format=target.format)
     return run
 
 
-def _tell(run: Run, *, format: Form) -> None:  # noqa: A002 - the option's name
+def _print_outcome(run: Run, *, format: Form) -> None:  # noqa: A002 - the option's name
     if format == "json":
-        say_json(run_view(run))
+        say_json(run.view())
     else:
-        say(summary.text(run_view(run), words=partial(_spoken, audit=run.audit)))
+        say(summary.text(run.view(), words=partial(_advice, audit=run.audit)))
 
 
-def _spoken(words: str, *, audit: Path) -> str:
-    return spoken(words).replace("audit DIR", f"audit {audit}")
+def _advice(words: str, *, audit: Path) -> str:
+    return cli_advice(words).replace("audit DIR", f"audit {audit}")
 
 
-def _left(run: Path) -> int:
+def _unfinished_rows(run: Path) -> int:
     rows = Audit(run).scan().filter(pl.col("state").is_in(UNFINISHED))
     return int(collected(rows.select(pl.len()), run).item())
 

@@ -17,8 +17,7 @@ from cio_frames.identity.identifiers import (
 from cio_frames.identity.merge import Identifiers, merge, resolve_person
 from cio_frames.identity.rules import Change, Rule
 from cio_frames.identity.semantic_events import EFFECTS
-from cio_frames.identity.state import Event, ObjectKey, ObjectRecord, Person, Visitor
-from cio_frames.identity.store import Store
+from cio_frames.identity.state import Event, ObjectKey, ObjectRecord, Person, Store, Visitor
 from cio_frames.spec import FORM_RESERVED, STRIPPED_TRAITS
 
 READ_ONLY: Final = ("cio_id", "_created_in_customerio_at")

@@ -16,6 +16,7 @@ from cio_frames.identity.identifiers import (
     mail_key,
 )
 from cio_frames.identity.preview import Preview
+from cio_frames.values import many
 
 Kind = Literal["anonymous", "id", "email"]
 Outcome = Literal["one", "merged", "apart"]
@@ -84,9 +85,8 @@ def _cluster(preview: Preview, name: str) -> Cluster:
     size = preview.clusters.filter(pl.col("cluster") == name).row(0, named=True)
     people = len(numbers)
     return Cluster(
-        title=f"{size['identifiers']:,} identifiers in {size['rows']:,} "
-        f"{'row' if size['rows'] == 1 else 'rows'}: "
-        f"{people:,} {'person' if people == 1 else 'people'} in the end",
+        title=f"{size['identifiers']:,} identifiers in {many(size['rows'], 'row')}: "
+        f"{many(people, 'person', 'people')} in the end",
         nodes=nodes,
         edges=tuple(_edges(pairs, shown, owners)),
         left=len(ranked) - len(shown),

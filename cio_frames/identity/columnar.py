@@ -13,7 +13,7 @@ import polars as pl
 from cio_frames.identity import rules
 from cio_frames.identity.identifiers import is_mail
 from cio_frames.identity.messages import is_young
-from cio_frames.identity.partition import Partitioned
+from cio_frames.identity.partition import POSITION, Partitioned
 from cio_frames.identity.replay import CHANGES
 from cio_frames.identity.rules import Rule
 
@@ -32,8 +32,8 @@ def people(parts: Partitioned, known: pl.DataFrame | None) -> pl.DataFrame:
         pl.lit(value=False).alias("existed"),
         "places",
     )
-    met = parts.events.filter(pl.col("match").is_null() & pl.col("identify").is_null())
-    first = met.group_by("key").agg(
+    unknown = parts.events.filter(pl.col("match").is_null() & pl.col("identify").is_null())
+    first = unknown.group_by("key").agg(
         pl.col("user").first(),
         pl.struct("plan", "row").first().implode().alias("places"),
     )
@@ -59,7 +59,7 @@ def _known(parts: Partitioned, known: pl.DataFrame) -> pl.DataFrame:
     )
     counted = parts.events.drop_nulls("match").select("match").unique()
     about = about_them.join(counted, on="match", how="full", coalesce=True)
-    numbered = known.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("match"))
+    numbered = known.with_columns(POSITION)
     added = pl.when("is_new").then(pl.concat_list("anonymous")).otherwise([])
     return about.join(numbered, on="match").select(
         _existing().alias("person"), "id", "email", "cio_id",
@@ -78,8 +78,8 @@ def changes(parts: Partitioned, known: pl.DataFrame | None) -> pl.DataFrame:
     created = is_first & pl.col("match").is_null()
     linked = rows.filter(is_first & pl.col("anonymous").is_not_null() & pl.col("is_new"))
     label = _labels(linked, known)
-    met = parts.events.filter(pl.col("match").is_null() & pl.col("identify").is_null())
-    first = met.group_by("key").agg(pl.col("number", "plan", "row", "user").first())
+    unknown = parts.events.filter(pl.col("match").is_null() & pl.col("identify").is_null())
+    first = unknown.group_by("key").agg(pl.col("number", "plan", "row", "user").first())
     return pl.concat([
         _changes(rows.filter(created), rules.CREATED, key=pl.col("user")),
         _changes(rows.filter(~created), rules.UPDATED, key=pl.col("user")),
@@ -124,15 +124,15 @@ def clusters(parts: Partitioned, known: pl.DataFrame | None) -> pl.DataFrame:
         pl.col("numbers").list.len().cast(pl.Int64).alias("rows"),
     )
     if known is not None:
-        theirs = known.select(
-            pl.int_range(pl.len(), dtype=pl.Int64).alias("match"),
+        counted = known.select(
+            POSITION,
             pl.sum_horizontal(
                 pl.col("id").is_not_null(), pl.col("email").is_not_null(),
                 pl.col("anonymous_ids").list.len(),
-            ).alias("theirs"),
+            ).alias("of_export"),
         )  # fmt: skip
-        together = (pl.col("theirs") + pl.col("is_new")).cast(pl.Int64)
-        identifies = identifies.join(theirs, on="match", how="left").with_columns(
+        together = (pl.col("of_export") + pl.col("is_new")).cast(pl.Int64)
+        identifies = identifies.join(counted, on="match", how="left").with_columns(
             pl.coalesce(together, "identifiers").alias("identifiers")
         )
     return identifies.select("cluster", "identifiers", "rows")
@@ -155,7 +155,7 @@ def _labels(linked: pl.DataFrame, known: pl.DataFrame | None) -> pl.DataFrame:
     if known is None:
         return linked.with_columns(pl.col("user").alias("label"))
     names = known.select(
-        pl.int_range(pl.len(), dtype=pl.Int64).alias("match"),
+        POSITION,
         pl.coalesce("id", "email").alias("label"),
     )
     named = linked.join(names, on="match", how="left", maintain_order="left")

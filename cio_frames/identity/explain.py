@@ -7,6 +7,7 @@ import polars as pl
 
 from cio_frames.identity.preview import Preview
 from cio_frames.identity.rules import RULES
+from cio_frames.values import many
 
 SHOWN_ROWS: Final = 5
 SHOWN_STEPS: Final = 60
@@ -89,12 +90,11 @@ def _event_counts(preview: Preview, persons: Sequence[str]) -> Iterator[dict[str
 
 
 def _events(row: Mapping[str, Any], *, calls: Sequence[str]) -> str:
-    noun = "event" if row["events"] == 1 else "events"
     extent = f"row {row['first']:,}" if row["first"] == row["last"] else (
         f"rows {row['first']:,} to {row['last']:,}"
     )  # fmt: skip
     before = f"plan {row['plan']} ({calls[row['plan']]}), " if len(calls) > 1 else ""
-    return f"{before}{extent}".capitalize() + f": {row['events']:,} {noun} of this person."
+    return f"{before}{extent}".capitalize() + f": {many(row['events'], 'event')} of this person."
 
 
 def _endings(

@@ -31,7 +31,7 @@ _ISO: Final = re.compile(
 _ISO_SHORTEST: Final = len("2026-01-31")
 _SECONDS: Final = re.compile(r"\d{1,12}(?:\.\d+)?", re.ASCII)
 _CONVERTIBLE: Final = frozenset({str, dict})
-FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 
 
 class Address(NamedTuple):
@@ -167,7 +167,7 @@ def seconds(value: Any) -> int | None:
         instant = _utc_seconds(value)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         instant = value
-    if instant is None or not FIRST_SECOND <= instant <= LAST_SECOND:
+    if instant is None or not _FIRST_SECOND <= instant <= _LAST_SECOND:
         return None
     return math.floor(instant)
 

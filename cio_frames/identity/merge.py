@@ -8,8 +8,7 @@ from cio_frames.identity import rules
 from cio_frames.identity.identifiers import Address
 from cio_frames.identity.rules import Change, Rule
 from cio_frames.identity.settings import MERGED_EVENTS
-from cio_frames.identity.state import Event, Person, move
-from cio_frames.identity.store import Store
+from cio_frames.identity.state import Event, Person, Store, move
 
 Identifiers = Mapping[Literal["id", "email"], Address]
 Outcome = tuple[Person, list[Change]]

@@ -18,11 +18,11 @@ import polars as pl
 
 from cio_frames.frames import ROW
 from cio_frames.identity.calls import READ_ONLY
-from cio_frames.identity.identifiers import FIRST_SECOND, LAST_SECOND, is_mail, text
+from cio_frames.identity.identifiers import is_mail, text
 from cio_frames.identity.semantic_events import EFFECTS
 from cio_frames.identity.settings import CAMPAIGN, MERGED_EVENTS
 from cio_frames.mapping import FieldMapping, MessageMapping
-from cio_frames.payloads.identifiers import filled, is_written_as_text, text_of
+from cio_frames.mapping.identifiers import filled, is_written_as_text, text_of
 from cio_frames.spec import IDENTIFIERS, IdentifierRole
 
 _TEXTS: Final = (
@@ -160,12 +160,11 @@ def _at(content: Any, path: Sequence[str]) -> Any:
 
 
 def _seconds(mapping: MessageMapping) -> pl.Expr:
-    """Return when it happened in whole Unix seconds, null without a time that can be read."""
+    """Return when it happened in whole Unix seconds, null where the row has no time."""
     slot = mapping.find("timestamp")
     if slot is None:
         return pl.lit(None, pl.Int64)
-    seconds = pl.col(slot.moment).dt.epoch("ms") // 1_000
-    return pl.when(seconds.is_between(FIRST_SECOND, LAST_SECOND)).then(seconds)
+    return pl.col(slot.moment).dt.epoch("ms") // 1_000
 
 
 def _is_json_needed(mapping: MessageMapping) -> pl.Expr:

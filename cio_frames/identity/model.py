@@ -12,8 +12,7 @@ from cio_frames.identity.calls import alias, form, group, identify, page, screen
 from cio_frames.identity.identifiers import Address, mapping, seconds, text
 from cio_frames.identity.rules import FAILED, Change
 from cio_frames.identity.settings import Settings
-from cio_frames.identity.state import Person
-from cio_frames.identity.store import Store
+from cio_frames.identity.state import Person, Store
 
 Rows = list[dict[str, Any]]
 
@@ -125,7 +124,7 @@ class Model:
         return [dict(row) for row in self.store.merges]
 
     def failures(self) -> Rows:
-        """Return attribute failures and messages that did norecord, with the reason."""
+        """Return attribute failures and messages that did nothing, with the reason."""
         return [
             {
                 "number": number,

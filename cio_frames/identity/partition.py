@@ -18,8 +18,11 @@ from cio_frames.identity.identifiers import anonymous_key, cio_key, id_key, mail
 from cio_frames.identity.messages import IdentityColumns, is_recent, is_young
 from cio_frames.identity.settings import Settings
 
-SAID: Final = ("user", "email", "anonymous")
+IDENTIFIERS: Final = ("user", "email", "anonymous")
+"""The columns of an identify that stands alone."""
 MATCH: Final = pl.Int64
+POSITION: Final = pl.int_range(pl.len(), dtype=MATCH).alias("match")
+"""The position of each person in the export."""
 _SUPPRESSES: Final = "User Suppressed"
 
 
@@ -74,8 +77,8 @@ def partition(
     alone = _alone(distinct, keys, known=known, max_rows=max_rows)
     connected_keys = keys.identifies.join(alone, on="identify", how="anti")["key"]
     unclear = events["key"].filter(events["key"].is_in(_unclear(keys.people).implode()))
-    met = _met(pl.concat([connected_keys, keys.refused, unclear]), keys.people)
-    reached = pl.concat([connected_keys, keys.others, met["key"]]).unique()
+    reachable = _reachable(pl.concat([connected_keys, keys.refused, unclear]), keys.people)
+    reached = pl.concat([connected_keys, keys.others, reachable["key"]]).unique()
     owned = _owned(events, keys, alone=alone, reached=reached)
     if settings.event_for_unknown == "drop":
         nobody = pl.col("identify").is_null() & pl.col("match").is_null()
@@ -97,7 +100,7 @@ def partition(
     )
     return Partitioned(
         connected=connected.sort("number"),
-        loaded=None if known is None else known[met["match"].unique().sort()],
+        loaded=None if known is None else known[reachable["match"].unique().sort()],
         identifies=distinct.join(alone, on="identify"),
         events=owned.filter(~pl.col("is_connected")).drop("name", "anonymous", "is_connected"),
         anonymous_events=anonymous.filter(~is_met),
@@ -145,7 +148,7 @@ def _bundled(
 
 def _distinct(identifies: pl.DataFrame) -> pl.DataFrame:
     """Return one line for all identifies that say the same."""
-    return identifies.group_by(SAID).agg(
+    return identifies.group_by(IDENTIFIERS).agg(
         pl.col("number").first().alias("identify"),
         pl.col("number").alias("numbers"),
         pl.struct("plan", "row").alias("places"),
@@ -156,7 +159,7 @@ def _distinct_keys(distinct: pl.DataFrame) -> pl.DataFrame:
     keyed = distinct.select(
         "identify", person_key("user"), mail_key("email"), anonymous_key("anonymous")
     )
-    return _long(keyed, "identify", SAID)
+    return _long(keyed, "identify", IDENTIFIERS)
 
 
 def _long(frame: pl.DataFrame, of: str, columns: tuple[str, ...]) -> pl.DataFrame:
@@ -168,7 +171,7 @@ def _long(frame: pl.DataFrame, of: str, columns: tuple[str, ...]) -> pl.DataFram
 def _people_keys(known: pl.DataFrame | None) -> pl.DataFrame:
     if known is None:
         return pl.DataFrame(schema={"match": MATCH, "key": pl.String})
-    numbered = known.with_columns(pl.int_range(pl.len(), dtype=MATCH).alias("match"))
+    numbered = known.with_columns(POSITION)
     keyed = numbered.select(
         "match", id_key("id"), mail_key("email"), cio_key("cio_id").alias("cio")
     )
@@ -199,7 +202,7 @@ def _alone(
     crowded = distinct.filter(pl.col("numbers").list.len() > max_rows)["identify"]
     free = distinct.filter(
         ~pl.col("identify").is_in(pl.concat([hit, crowded]).unique().implode())
-    ).select("identify", *SAID)
+    ).select("identify", *IDENTIFIERS)
     links = keys.identifies.join(keys.people, on="key")
     new = free.join(links, on="identify", how="anti").select("identify")
     before = keys.identifies.join(keys.early, on="key").filter(pl.col("early") < pl.col("identify"))
@@ -223,32 +226,32 @@ def _as_exported(
         pl.col("key").is_in(_repeated(keys.people).implode())
         | pl.col("key").is_in(keys.refused.implode())
     )["match"]
-    theirs = known.select(
-        pl.int_range(pl.len(), dtype=MATCH).alias("match"),
-        id_key("id").alias("their_id"),
-        mail_key("email").alias("their_mail"),
-        pl.col("anonymous_ids").alias("their_anonymous"),
+    exported = known.select(
+        POSITION,
+        id_key("id").alias("known_id"),
+        mail_key("email").alias("known_mail"),
+        pl.col("anonymous_ids").alias("known_anonymous"),
     )
-    faced = single.filter(~pl.col("match").is_in(unclear.unique().implode())).join(
-        theirs, on="match"
+    compared = single.filter(~pl.col("match").is_in(unclear.unique().implode())).join(
+        exported, on="match"
     ).with_columns(person_key("user").alias("key"), mail_key("email").alias("mail"))  # fmt: skip
-    same_key = (pl.col("key") == pl.col("their_id")) | (pl.col("key") == pl.col("their_mail"))
-    same_mail = pl.col("mail").is_null() | (pl.col("mail") == pl.col("their_mail"))
-    is_theirs = pl.col("their_anonymous").list.contains(pl.col("anonymous"))
-    return faced.filter(same_key.fill_null(value=False), same_mail.fill_null(value=False)).select(
-        "identify", "match", (pl.col("anonymous").is_not_null() & ~is_theirs).alias("is_new")
-    )
+    same_key = (pl.col("key") == pl.col("known_id")) | (pl.col("key") == pl.col("known_mail"))
+    same_mail = pl.col("mail").is_null() | (pl.col("mail") == pl.col("known_mail"))
+    is_theirs = pl.col("known_anonymous").list.contains(pl.col("anonymous"))
+    return compared.filter(
+        same_key.fill_null(value=False), same_mail.fill_null(value=False)
+    ).select("identify", "match", (pl.col("anonymous").is_not_null() & ~is_theirs).alias("is_new"))
 
 
-def _met(touched: pl.Series, people: pl.DataFrame) -> pl.DataFrame:
+def _reachable(touched: pl.Series, people: pl.DataFrame) -> pl.DataFrame:
     """Return the keys of the people of the export that keys lead to, however indirectly."""
     reached = touched.unique()
     while True:
         matches = people.filter(pl.col("key").is_in(reached.implode()))["match"].unique()
-        met = people.filter(pl.col("match").is_in(matches.implode()))
-        wider = pl.concat([reached, met["key"]]).unique()
+        reachable = people.filter(pl.col("match").is_in(matches.implode()))
+        wider = pl.concat([reached, reachable["key"]]).unique()
         if len(wider) == len(reached):
-            return met
+            return reachable
         reached = wider
 
 

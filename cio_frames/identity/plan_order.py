@@ -12,6 +12,7 @@ from typing import Final
 import polars as pl
 
 from cio_frames.identity.preview import Preview
+from cio_frames.values import many
 
 LATE: Final = ("anonymous.attributed-late", "anonymous.too-late")
 UNKNOWN: Final = ("alias.primary-unknown", "alias.previous-unknown")
@@ -107,12 +108,12 @@ def sentences(problems: Sequence[OrderProblem], *, chains: int, unlinked: int) -
     lines = [f"{problem.sentence[0].upper()}{problem.sentence[1:]}" for problem in problems]
     if chains:
         lines.append(
-            f"{_many(chains, 'alias row')} into somebody whom another row has merged away. Write the person "
+            f"{many(chains, 'alias row')} into somebody whom another row has merged away. Write the person "
             "who is left; backfill.advice().chains has them."
         )
     if unlinked:
         lines.append(
-            f"{_many(unlinked, 'anonymous event')} of people who were identified long ago: they stay "
+            f"{many(unlinked, 'anonymous event')} of people who were identified long ago: they stay "
             "anonymous unless the rows carry user_id."
         )
     return lines
@@ -125,7 +126,7 @@ def _late(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
     late = keyed.filter(pl.col("rule").is_in(LATE)).join(by, on="person")
     for plan, other, rows in _pairs(late.filter(pl.col("against") < pl.col("plan"))):
         sentence = (
-            f"{_the(plan, calls)} brings {_many(rows, 'event')} of anonymous visitors after "
+            f"{_the(plan, calls)} brings {many(rows, 'event')} of anonymous visitors after "
             f"{_the(other, calls)} has identified them. Customer.io gives them to the person only "
             "if they arrive within 5 minutes."
         )
@@ -143,7 +144,7 @@ def _aliases(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem
     early = failed.join(by, on="key").filter(pl.col("against") > pl.col("plan"))
     for plan, other, rows in _pairs(early):
         sentence = (
-            f"{_the(plan, calls)} merges people in {_many(rows, 'row')} whom only "
+            f"{_the(plan, calls)} merges people in {many(rows, 'row')} whom only "
             f"{_the(other, calls)} creates: nothing is merged."
         )
         yield OrderProblem("alias-too-early", other, plan, rows, sentence)
@@ -158,7 +159,7 @@ def _again(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
     created = keyed.filter(pl.col("kind") == "created").join(gone, on="key")
     for plan, other, rows in _pairs(created.filter(pl.col("against") < pl.col("plan"))):
         sentence = (
-            f"{_the(plan, calls)} creates {_many(rows, 'person', 'people')} again whom "
+            f"{_the(plan, calls)} creates {many(rows, 'person', 'people')} again whom "
             f"{_the(other, calls)} has merged into others."
         )
         yield OrderProblem("created-again", plan, other, rows, sentence)
@@ -173,13 +174,13 @@ def _bare(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
     dropped = keyed.filter(pl.col("rule").is_in(DROPPED)).join(by_key, on="key")
     for plan, other, rows in _pairs(bare.filter(pl.col("against") > pl.col("plan"))):
         sentence = (
-            f"{_the(plan, calls)} creates {_many(rows, 'person', 'people')} without attributes, "
+            f"{_the(plan, calls)} creates {many(rows, 'person', 'people')} without attributes, "
             f"before {_the(other, calls)} says who they are."
         )
         yield OrderProblem("created-bare", other, plan, rows, sentence)
     for plan, other, rows in _pairs(dropped.filter(pl.col("against") > pl.col("plan"))):
         sentence = (
-            f"{_the(plan, calls)} has {_many(rows, 'row')} about people whom only "
+            f"{_the(plan, calls)} has {many(rows, 'row')} about people whom only "
             f"{_the(other, calls)} creates: they are dropped."
         )
         yield OrderProblem("dropped", other, plan, rows, sentence)
@@ -188,10 +189,6 @@ def _bare(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
 def _pairs(rows: pl.DataFrame) -> Iterator[tuple[int, int, int]]:
     grouped = rows.group_by("plan", "against").len().sort("plan", "against")
     yield from grouped.iter_rows()
-
-
-def _many(count: int, noun: str, plural: str = "") -> str:
-    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def _the(plan: int, calls: Sequence[str]) -> str:

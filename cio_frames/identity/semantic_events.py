@@ -7,8 +7,7 @@ from typing import Any, Final
 from cio_frames.identity import rules
 from cio_frames.identity.identifiers import Address, address, mapping, object_type, text
 from cio_frames.identity.rules import Change
-from cio_frames.identity.state import ObjectKey, Person
-from cio_frames.identity.store import Store
+from cio_frames.identity.state import ObjectKey, Person, Store
 
 Effect = Callable[[Store, Mapping[str, Any]], Iterator[Change]]
 

@@ -13,17 +13,11 @@ LARGEST: Final = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """One point where the sources contradict each other or say nothing.
+    """One point where the sources contradict each other or say nothing."""
 
-    Attributes:
-        setting: The name of the setting that decides it.
-        options: What each value of the setting means, the default first.
-        source: Where the question comes from.
-    """
-
-    setting: str
-    options: Mapping[Any, str]
-    source: str
+    setting: str  # the name of the setting that decides it
+    options: Mapping[Any, str]  # what each value of the setting means, the default first
+    source: str  # where the question comes from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Which column feeds which field of a call."""
 
+from cio_frames.mapping.identifiers import lane_key, linked_keys, numbered, person_key
 from cio_frames.mapping.message_mapping import (
     CREATED,
     FieldMapping,
@@ -23,6 +24,10 @@ __all__ = [
     "Value",
     "computing",
     "dtype_of",
+    "lane_key",
+    "linked_keys",
+    "numbered",
+    "person_key",
     "propose",
     "resolve",
 ]

@@ -19,28 +19,21 @@ Body = Sequence[str] | Mapping[str, Value] | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallArguments:
-    """What a verb was asked for, as the user typed it.
+    """What a verb was asked for, as the user typed it."""
 
-    Attributes:
-        fields: Argument to column name or expression; None where it was left out.
-        body: Columns of traits, properties or form fields; None takes every column left.
-        relationship: Columns of the relationship between person and group.
-        context: Place in the context to column, e.g. `{"page.url": "url"}`.
-        integrations: Destination to column or truth value.
-        key: Columns that the message id is made from instead of the whole payload.
-        nulls: What empty cells mean, for all columns or per column.
-        timezone: Zone of times that carry none.
-        hash: Columns of traits, properties or form fields whose values are sent as their SHA-256.
-    """
-
+    # argument to column name or expression; None where it was left out
     fields: Mapping[str, Value | None]
-    body: Body = None
-    relationship: Body = None
+    body: Body = None  # columns of traits, properties or form fields; None takes every column left
+    relationship: Body = None  # columns of the relationship between person and group
+    # Place in the context to column, e.g. `{"page.url": "url"}`.
     context: Mapping[str, Value] | Sequence[str] | None = None
-    integrations: Mapping[str, Value | bool] | None = None
+    integrations: Mapping[str, Value | bool] | None = None  # destination to column or truth value
+    # columns that the message id is made from instead of the whole payload
     key: str | Sequence[str] | None = None
+    # what empty cells mean, for all columns or per column
     nulls: Nulls | Mapping[str, Nulls] = "omit"
-    timezone: str | None = None
+    timezone: str | None = None  # zone of times that carry none
+    # columns of traits, properties or form fields whose values are sent as their SHA-256
     hash: str | Sequence[str] = ()
 
 
@@ -53,13 +46,6 @@ def resolve(
     proposals: Iterable[Proposal] = (),
 ) -> MessageMapping:
     """Return how rows become messages.
-
-    Args:
-        arguments: What the verb was asked for.
-        call: The call.
-        schema: The table's columns.
-        json_columns: Columns whose text is JSON already.
-        proposals: What to take for fields that were not named.
 
     Raises:
         ColumnNotFoundError: A named column is not in the table.

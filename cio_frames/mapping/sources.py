@@ -19,28 +19,16 @@ Value = str | pl.Expr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where the values of one place come from.
+    """Where the values of one place come from."""
 
-    Attributes:
-        expr: Over the table's own columns.
-        column: The one column it reads; none for constants and longer expressions.
-        dtype: Type of the values.
-        how: "named", "constant" or "expression".
-    """
-
-    expr: pl.Expr
-    column: str | None
+    expr: pl.Expr  # over the table's own columns
+    column: str | None  # the one column it reads; none for constants and longer expressions
     dtype: pl.DataType
-    how: str
+    how: str  # "named", "constant" or "expression"
 
 
 def source(value: Any, *, argument: str, schema: pl.Schema) -> Source:
     """Return where the values come from that an argument asks for.
-
-    Args:
-        value: A column's name or an expression.
-        argument: The argument, for messages.
-        schema: The table's columns.
 
     Raises:
         ColumnNotFoundError: The column is not in the table.
@@ -149,12 +137,6 @@ def hashed(
     There is no key, so that any other system can make the same hash of the same value. A number
     that can be guessed, such as one of a card, can be found again by trying them all; where that
     matters, leave the column out.
-
-    Args:
-        slots: Every place that is filled.
-        columns: The columns to hash.
-        schema: The table's columns.
-        timezone: Zone of times that carry none.
 
     Raises:
         MappingError: A column is not sent as a trait, property or form field, or has no text.

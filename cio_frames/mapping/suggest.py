@@ -15,28 +15,17 @@ ALMOST_ALL = 0.9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A column that looks like a field.
+    """A column that looks like a field."""
 
-    Attributes:
-        argument: Argument of the verb.
-        column: The column.
-        confidence: "high" when name and content agree and no other column is named like it,
-            else "medium".
-        reason: Why, in a few words.
-    """
-
-    argument: str
+    argument: str  # argument of the verb
     column: str
+    # "high" when name and content agree and no other column is named like it, else "medium"
     confidence: str
-    reason: str
+    reason: str  # why, in a few words
 
 
 def propose(sample: pl.DataFrame, *, call: Call) -> list[Proposal]:
     """Propose a column for each field of a call that has an argument.
-
-    Args:
-        sample: The first rows of the table.
-        call: The call.
 
     Returns:
         At most one proposal per argument, and none that takes a column twice.

@@ -10,7 +10,6 @@ from cio_frames.payloads.batches import (
     cut,
 )
 from cio_frames.payloads.encode import MESSAGE_SCHEMA, encode, lanes, order_key, tree
-from cio_frames.payloads.identifiers import lane_key, linked_keys, numbered, person_key
 from cio_frames.payloads.ids import ID_ALGORITHM
 
 __all__ = [
@@ -24,11 +23,7 @@ __all__ = [
     "count_batches",
     "cut",
     "encode",
-    "lane_key",
     "lanes",
-    "linked_keys",
-    "numbered",
     "order_key",
-    "person_key",
     "tree",
 ]

@@ -42,31 +42,18 @@ SEGMENT_SCHEMA = pl.Schema(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """One request's worth of messages.
+    """One request's worth of messages."""
 
-    Attributes:
-        plan: Position of the plan in its back-fill, from 0.
-        segment: Number of the segment the rows belong to, from 0.
-        number: Number of the batch in its segment; the halves of a split keep it.
-        call: Name of the call.
-        path: Path of the request, percent-encoded.
-        batched: Whether the path takes many messages at once.
-        messages: The messages' JSON, in sending order.
-        rows: Row numbers in the plan's table, one per message.
-        message_bytes: Bytes of the messages.
-        lanes: First and last lane the batch touches.
-    """
-
-    plan: int
-    segment: int
-    number: int
-    call: str
-    path: str
-    batched: bool
-    messages: pl.Series
-    rows: pl.Series
-    message_bytes: int
-    lanes: tuple[int, int]
+    plan: int  # position of the plan in its back-fill, from 0
+    segment: int  # number of the segment the rows belong to, from 0
+    number: int  # number of the batch in its segment; the halves of a split keep it
+    call: str  # name of the call
+    path: str  # path of the request, percent-encoded
+    batched: bool  # whether the path takes many messages at once
+    messages: pl.Series  # the messages' JSON, in sending order
+    rows: pl.Series  # row numbers in the plan's table, one per message
+    message_bytes: int  # bytes of the messages
+    lanes: tuple[int, int]  # first and last lane the batch touches
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -100,32 +87,19 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """A slice of a plan's rows: what becomes of each is decided before anything is sent.
+    """A slice of a plan's rows: what becomes of each is decided before anything is sent."""
 
-    Attributes:
-        plan: Position of the plan in its back-fill, from 0.
-        number: Number of the segment in the run, from 0.
-        call: Name of the call.
-        rows: One row per input row of the slice, with the columns of `SEGMENT_SCHEMA`.
-        batches: The requests made from the rows that are sent, in sending order.
-    """
-
-    plan: int
-    number: int
-    call: str
-    rows: pl.DataFrame
-    batches: tuple[Batch, ...]
+    plan: int  # position of the plan in its back-fill, from 0
+    number: int  # number of the segment in the run, from 0
+    call: str  # name of the call
+    rows: pl.DataFrame  # one row per input row of the slice, with the columns of `SEGMENT_SCHEMA`
+    batches: tuple[Batch, ...]  # the requests made from the rows that are sent, in sending order
 
 
 def cut(
     sizes: "npt.NDArray[np.int64]", *, lanes: "npt.NDArray[np.int32]", limit_bytes: int
 ) -> list[tuple[int, int]]:
-    """Cut messages that are sorted by lane into batches.
-
-    Args:
-        sizes: Bytes of each message.
-        lanes: Lane of each message, ascending.
-        limit_bytes: The most bytes that a body may have, with its envelope and commas.
+    """Cut messages that are sorted by lane into batches of at most so many bytes, envelope and all.
 
     Returns:
         Half-open intervals that cover all messages in order. Each body is within the limit
@@ -159,13 +133,7 @@ def _intervals(
 
 
 def count_batches(sizes: pl.Series, *, lanes: pl.Series, limit_bytes: int) -> int:
-    """Return how many requests `batches` makes of messages that may share them.
-
-    Args:
-        sizes: Bytes of each message, in the order of the rows.
-        lanes: Lane of each message.
-        limit_bytes: The most bytes of a body.
-    """
+    """Return how many requests `batches` makes of messages that may share them."""
     order = _sending_order(lanes)
     return len(cut(sizes.to_numpy()[order], lanes=lanes.to_numpy()[order], limit_bytes=limit_bytes))
 
@@ -181,14 +149,6 @@ def batches(
     messages: pl.DataFrame, *, plan: int, segment: int, call: str, batched: bool, limit_bytes: int
 ) -> tuple[tuple[Batch, ...], pl.Series]:
     """Return the requests for the encoded rows of one segment.
-
-    Args:
-        messages: Columns row, lane, path, bytes and message, in the order of the rows.
-        plan: Position of the plan in its back-fill.
-        segment: Number of the segment.
-        call: Name of the call.
-        batched: Whether many messages may share a request.
-        limit_bytes: The most bytes of a body.
 
     Returns:
         The requests, and for each row of `messages` the number of its request.

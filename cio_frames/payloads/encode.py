@@ -12,8 +12,7 @@ import polars as pl
 
 from cio_frames.frames import ROW
 from cio_frames.mapping import FieldMapping, MessageMapping
-from cio_frames.payloads.batches import LANES
-from cio_frames.payloads.identifiers import (
+from cio_frames.mapping.identifiers import (
     is_written_as_text,
     lane_key,
     numbered,
@@ -21,6 +20,7 @@ from cio_frames.payloads.identifiers import (
     person_text,
     text_of,
 )
+from cio_frames.payloads.batches import LANES
 from cio_frames.payloads.ids import digest, ulids
 from cio_frames.payloads.json import Branch, Leaf, Node, expand, members
 from cio_frames.values import json_text
@@ -53,18 +53,10 @@ def encode(
     namespace: str = "",
     components: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
-    """Return one message per row.
+    """Return one message per row: a frame of `MESSAGE_SCHEMA`, in the order of the rows.
 
-    Args:
-        prepared: Rows that passed the checks, with one column per slot.
-        mapping: Where every value goes.
-        namespace: Keeps the ids of one place apart from those of another.
-        components: Columns `key` and `component`, as `numbered` gives them: people who are, or
-            become, one and must keep their order together. People it does not name stand for
-            themselves.
-
-    Returns:
-        A frame of `MESSAGE_SCHEMA`, in the order of the rows.
+    `components` has `key` and `component`, as `numbered` gives them, of people whose order is kept
+    together. People it does not name stand for themselves.
     """
     writer = _pipelines_written if mapping.call.api.envelope else _forms_written
     parts = prepared.select(

@@ -34,11 +34,7 @@ def digest(*texts: pl.Expr, namespace: str, call: str) -> pl.Expr:
 
 
 def ulids(digests: pl.Series, *, times_ms: pl.Series) -> pl.Series:
-    """Return ULID-shaped ids.
-
-    Args:
-        digests: Hexadecimal SHA-256 digests.
-        times_ms: Milliseconds since 1970, null or negative where a row has no usable time.
+    """Return ULID-shaped ids; a time that is null or negative is not usable.
 
     Returns:
         Texts of 26 characters. The time part is the time modulo 2^48, or 48 bits of the digest;

@@ -16,38 +16,23 @@ from cio_frames.values import as_text, decimal_text, exact_as_double, instance_o
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
-    """A value to write.
+    """A value to write."""
 
-    Attributes:
-        values: The column.
-        dtype: Its type.
-        clear: Whether an empty cell is written as null instead of being left out.
-        json: Whether the values are JSON text already.
-        text: Whether the value is written as text whatever its type is.
-        timezone: Zone of times that carry none.
-    """
-
-    values: pl.Expr
-    dtype: pl.DataType
-    clear: bool = False
-    json: bool = False
-    text: bool = False
-    timezone: str | None = None
+    values: pl.Expr  # the column
+    dtype: pl.DataType  # its type
+    clear: bool = False  # whether an empty cell is written as null instead of being left out
+    json: bool = False  # whether the values are JSON text already
+    text: bool = False  # whether the value is written as text whatever its type is
+    timezone: str | None = None  # zone of times that carry none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Branch:
-    """An object to write.
+    """An object to write."""
 
-    Attributes:
-        members: Key to what is written under it.
-        present: Where the object is written; without it, where any member is.
-        clear: Whether null is written where the object is not.
-    """
-
-    members: Mapping[str, "Leaf | Branch"]
-    present: pl.Expr | None = None
-    clear: bool = False
+    members: Mapping[str, "Leaf | Branch"]  # key to what is written under it
+    present: pl.Expr | None = None  # where the object is written; without it, where any member is
+    clear: bool = False  # whether null is written where the object is not
 
 
 Node = Leaf | Branch
@@ -62,12 +47,7 @@ class _Piece:
 
 
 def members(branch: Branch, *, frame: pl.DataFrame) -> pl.Expr:
-    """Return the members of an object without its braces, `""` where there is none.
-
-    Args:
-        branch: What to write.
-        frame: The rows it will be written for; looked at for empty cells only.
-    """
+    """Return the members of an object without its braces, `""` where there is none."""
     leaves = list(_leaves(branch))
     flags = frame.select(
         *(_absent(leaf).any().alias(f"{number}") for number, leaf in enumerate(leaves))

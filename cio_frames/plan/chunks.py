@@ -1,9 +1,10 @@
 """Rows as checked and encoded chunks, and as the segments of a run; nothing of them is kept."""
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import polars as pl
 
@@ -11,7 +12,7 @@ from cio_frames.checks import Check, Scope
 from cio_frames.frames import Table, map_ahead
 from cio_frames.mapping import computing
 from cio_frames.payloads import SEGMENT_SCHEMA, Segment, batches, encode
-from cio_frames.run import Choice
+from cio_frames.run import RowSelection
 from cio_frames.spec import Call
 from cio_frames.validation import BLOCKING, CompiledCheck, check, check_messages, reasons
 
@@ -25,6 +26,8 @@ CHUNK_CELLS = 1_600_000
 AT_ONCE = 2
 """How many chunks are worked on at once: one alone leaves a core idle now and then."""
 
+Result = TypeVar("Result")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoding:
@@ -34,6 +37,8 @@ class Encoding:
     checks: tuple[Check, ...]
     tests: Sequence[CompiledCheck]  # the checks, compiled for the mapping
     namespace: str  # keeps message ids of one place apart from those of another
+    table_findings: pl.DataFrame | None = None  # about rows, which only the whole table shows
+    components: pl.DataFrame | None = None  # who is connected with whom; nobody without
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,26 +66,16 @@ def encode_chunk(
     chunk: pl.DataFrame,
     *,
     encoding: Encoding,
-    prepared: pl.DataFrame | None = None,
-    known: pl.DataFrame | None = None,
-    components: pl.DataFrame | None = None,
+    prepared: pl.DataFrame | None = None,  # the same rows with one column per slot, if at hand
 ) -> EncodedChunk:
-    """Check and encode rows. The result depends on the arguments alone, on whatever engine.
-
-    Args:
-        chunk: Rows of the table, with their numbers.
-        encoding: What decides which messages they become.
-        prepared: The same rows with one column per slot, where they are at hand.
-        known: Findings about rows that only the whole table shows.
-        components: Who is connected with whom; everybody stands alone without.
-    """
+    """Check and encode rows. The result depends on the arguments alone, on whatever engine."""
     scope = encoding.scope
     if prepared is None:
         with computing(scope.mapping):
             prepared = scope.mapping.prepare(chunk)
-    checked = check(prepared, tests=encoding.tests, known=known, raw=chunk)
+    checked = check(prepared, tests=encoding.tests, known=encoding.table_findings, raw=chunk)
     messages = encode(
-        checked.valid, scope.mapping, namespace=encoding.namespace, components=components
+        checked.valid, scope.mapping, namespace=encoding.namespace, components=encoding.components
     )
     late = check_messages(messages, checks=encoding.checks, scope=scope, prepared=prepared)
     refused = late.filter(pl.col("severity").is_in(BLOCKING))["row"]
@@ -95,21 +90,19 @@ def encode_chunk(
     )
 
 
-def encode_chunks(
-    table: Table,
-    *,
-    encoding: Encoding,
-    known: pl.DataFrame | None = None,
-    components: pl.DataFrame | None = None,
-    chunk_rows: int | None = None,
-) -> Generator[EncodedChunk]:
-    """Check and encode a table chunk by chunk, in threads. Close it unless it is read to the end.
-
-    Bytes and ids do not depend on the chunks' size.
-    """
-    encoded = partial(encode_chunk, encoding=encoding, known=known, components=components)
+def map_chunks(
+    table: Table, function: Callable[[pl.DataFrame], Result], *, chunk_rows: int | None = None
+) -> Generator[Result]:
+    """Yield a function of each chunk of a table, in threads. Close it unless it is read to the end."""
     with closing(table.chunks(chunk_rows or rows_at_once(table))) as chunks:
-        yield from map_ahead(encoded, chunks, at_once=AT_ONCE)
+        yield from map_ahead(function, chunks, at_once=AT_ONCE)
+
+
+def encode_chunks(
+    table: Table, *, encoding: Encoding, chunk_rows: int | None = None
+) -> Generator[EncodedChunk]:
+    """Check and encode a table chunk by chunk; bytes and ids do not depend on the chunks' size."""
+    return map_chunks(table, partial(encode_chunk, encoding=encoding), chunk_rows=chunk_rows)
 
 
 def rows_at_once(table: Table) -> int:
@@ -130,7 +123,7 @@ def segments(
     *,
     call: Call,
     batch_bytes: int,
-    choice: Choice,
+    selection: RowSelection,
     plan: int = 0,
     first: int = 0,
 ) -> Generator[Segment]:
@@ -138,14 +131,14 @@ def segments(
     number = first
     for chunk in chunks:
         messages, lost = chunk.messages, chunk.reasons
-        rows = choice.rows(chunk.rows, plan=plan)
+        rows = selection.rows(chunk.rows, plan=plan)
         if rows is not None:
             if rows.is_empty():
                 continue
             taken = pl.col("row").is_in(rows.implode())
             messages, lost = messages.filter(taken), lost.filter(taken)
-            choice.require_same(messages, plan=plan)
-        sent, settled = choice.of_messages(messages)
+            selection.require_same(messages, plan=plan)
+        sent, settled = selection.split_finished(messages)
         requests, numbers = batches(
             sent, plan=plan, segment=number, call=call.name, batched=call.batched,
             limit_bytes=batch_bytes,

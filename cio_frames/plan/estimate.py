@@ -11,8 +11,8 @@ from cio_frames.errors import engine_errors
 from cio_frames.identity.preview import Premise, profiles
 from cio_frames.payloads.batches import ENVELOPE_BYTES
 from cio_frames.plan.full_check import KEPT_MESSAGES
+from cio_frames.plan.identity_preview import preview_counts
 from cio_frames.plan.pipeline import Pipeline, Pipelines, PreviewCounts
-from cio_frames.plan.preview import preview_counts
 from cio_frames.run import Run
 from cio_frames.sending import Client
 from cio_frames.spec import CALLS
@@ -167,19 +167,9 @@ def estimate(
     price_per_profile: float | None,
     progress: ShowProgress,
 ) -> Estimate:
-    """Return what sending plans will take.
-
-    Args:
-        pipelines: The plans, in order.
-        premise: What the identity preview assumes.
-        client: Where they would be sent, for its limits.
-        rate: Requests per second, where there is no client.
-        latency_s: How long an answer takes.
-        price_per_profile: What a new profile costs.
-        progress: How to show how far the preview is.
-    """
+    """Return what sending plans will take."""
     plans = pipelines.checked()
-    found = preview_counts(pipelines, premise, progress=progress)
+    counted = preview_counts(pipelines, premise, progress=progress)
     counts = [plan.counts for plan in plans]
     rows = sum(count["valid"] for count in counts)
     requests = sum(count["batches"] for count in counts)
@@ -197,18 +187,18 @@ def estimate(
         ),
         seconds=seconds,
         bound=bound,
-        new_profiles=found.creates,
-        removed_profiles=_removed(found, premise),
-        objects=found.objects,
-        price=None if price_per_profile is None else found.creates * price_per_profile,
+        new_profiles=counted.creates,
+        removed_profiles=_removed(counted, premise),
+        objects=counted.objects,
+        price=None if price_per_profile is None else counted.creates * price_per_profile,
         compared=premise.known is not None,
     )
 
 
-def _removed(found: PreviewCounts, premise: Premise) -> int:
+def _removed(counted: PreviewCounts, premise: Premise) -> int:
     """Return how many people of the export are gone in the end."""
     before = 0 if premise.known is None else profiles(premise.known)
-    return before + found.creates - found.people
+    return before + counted.creates - counted.people
 
 
 def _body_bytes(plan: Pipeline, count: dict[str, int]) -> int:

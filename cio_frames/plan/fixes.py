@@ -25,38 +25,22 @@ CHANGE_SCHEMA = pl.Schema(
 """The columns of changes: how many rows a repair changed, and a few values before and after."""
 
 
-def repaired(mapping: MessageMapping, check: Check, *, schema: pl.Schema) -> MessageMapping:
-    """Return a mapping with the repair of a check applied.
-
-    Args:
-        mapping: Where every value goes.
-        check: A check that has a repair.
-        schema: The table's columns.
-    """
+def repaired(mapping: MessageMapping, check: Check) -> MessageMapping:
+    """Return a mapping with the repair of a check applied."""
     repair = check.repair
-    if repair is None:
-        return mapping
-    return mapping.repaired(
-        check.code, schema=schema, change=lambda slot: repair.change(slot, mapping)
-    )
+    return mapping if repair is None else mapping.repaired(check.code, change=repair.change)
 
 
 def offered(
     findings: pl.DataFrame, *, checks: Sequence[Check], mapping: MessageMapping
 ) -> dict[str, tuple[Check, int]]:
-    """Return the checks whose findings can be repaired, and how many findings, by code.
-
-    Args:
-        findings: What was found.
-        checks: The checks that apply.
-        mapping: Where every value goes.
-    """
+    """Return the checks whose findings can be repaired, and how many findings, by code."""
     counted: dict[str, dict[str | None, int]] = {}
     for code, column, rows in findings.group_by("code", "column").agg(pl.len()).iter_rows():
         counted.setdefault(code, {})[column] = rows
     offers = {}
     for check in checks:
-        columns = _mended(check, mapping)
+        columns = _repaired_labels(check, mapping)
         rows = sum(
             rows
             for column, rows in counted.get(check.code, {}).items()
@@ -67,7 +51,7 @@ def offered(
     return offers
 
 
-def _mended(check: Check, mapping: MessageMapping) -> frozenset[str]:
+def _repaired_labels(check: Check, mapping: MessageMapping) -> frozenset[str]:
     """Return the columns that the repair of a check would change."""
     repair = check.repair
     if repair is None:
@@ -81,56 +65,53 @@ def _mended(check: Check, mapping: MessageMapping) -> frozenset[str]:
 def changes(
     table: Table, steps: Sequence[MessageMapping], *, checks: Mapping[str, Check]
 ) -> pl.DataFrame:
-    """Return what repairs changed, with the columns of `CHANGE_SCHEMA`.
-
-    Args:
-        table: The rows.
-        steps: The mapping before the first repair, after it, after the second, and so on.
-        checks: The checks that have been repaired, by code.
-    """
-    asked = [
-        (code, one, other)
+    """Return what repairs changed, with the columns of `CHANGE_SCHEMA`."""
+    changed = [
+        (after.repairs[-1], one.label, _changed(table.lazy, before, after, pair=(one, other)))
         for before, after in pairwise(steps)
-        for code in after.repairs[len(before.repairs) :]
-        for one, other in _touched(before, after, check=checks[code])
+        for one, other in _changed_fields(before, after, check=checks[after.repairs[-1]])
     ]
-    if not asked:
+    if not changed:
         return CHANGE_SCHEMA.to_frame()
-    queries = [
-        _changed(table.lazy, one, other, timezone=steps[0].timezone) for _, one, other in asked
-    ]
     with reading(table.label):
-        answers = pl.collect_all(queries)
+        answers = pl.collect_all([query for _, _, query in changed])
     rows = [
-        (code, one.label, *_told(answer))
-        for (code, one, _), answer in zip(asked, answers, strict=True)
+        (code, label, *_masked_answer(answer))
+        for (code, label, _), answer in zip(changed, answers, strict=True)
         if answer.item(0, "rows")
     ]
     return pl.DataFrame(rows, schema=CHANGE_SCHEMA, orient="row")
 
 
-def _touched(
+def _changed_fields(
     before: MessageMapping, after: MessageMapping, *, check: Check
 ) -> Iterator[tuple[FieldMapping, FieldMapping]]:
     for one, other in zip(before.slots, after.slots, strict=True):
-        told = has_text(one.dtype) and has_text(other.dtype)
-        if told and check.repair and check.repair.change(one, before) is not None:
+        have_text = has_text(one.dtype) and has_text(other.dtype)
+        if have_text and check.repair and check.repair.change(one, before) is not None:
             yield one, other
 
 
 def _changed(
-    rows: pl.LazyFrame, one: FieldMapping, other: FieldMapping, *, timezone: str | None
+    rows: pl.LazyFrame,
+    before: MessageMapping,
+    after: MessageMapping,
+    *,
+    pair: tuple[FieldMapping, FieldMapping],
 ) -> pl.LazyFrame:
-    before = one.expr.cast(pl.String) if one.dtype.is_float() else _text(one, timezone=timezone)
-    pairs = rows.select(before.alias("before"), _text(other, timezone=timezone).alias("after"))
+    one, other = pair
+    value = pl.col(one.name)
+    text = value.cast(pl.String) if one.dtype.is_float() else _text(one, before)
+    pairs = before.filled(rows).with_columns(text.alias("before"))
+    pairs = pairs.with_columns(after.steps[-1]).select("before", _text(other, after).alias("after"))
     changed = pairs.filter(pl.col("before").ne_missing(pl.col("after")))
     return changed.select(pl.len().cast(pl.Int64).alias("rows"), pl.all().head(EXAMPLES).implode())
 
 
-def _text(slot: FieldMapping, *, timezone: str | None) -> pl.Expr:
-    return as_text(slot.expr, dtype=slot.dtype, timezone=timezone)
+def _text(slot: FieldMapping, mapping: MessageMapping) -> pl.Expr:
+    return as_text(pl.col(slot.name), dtype=slot.dtype, timezone=mapping.timezone)
 
 
-def _told(answer: pl.DataFrame) -> tuple[object, ...]:
+def _masked_answer(answer: pl.DataFrame) -> tuple[object, ...]:
     rows, before, after = answer.row(0)
     return rows, *([masked(text) for text in texts] for texts in (before, after))

@@ -1,6 +1,6 @@
 """The checks of a whole table, each in one pass: all of them, or those that can forbid sending."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -9,11 +9,17 @@ import polars as pl
 
 from cio_frames.checks import Check, Scope
 from cio_frames.errors import engine_errors
-from cio_frames.frames import ROW, Fingerprint, Table, map_ahead
-from cio_frames.mapping import MessageMapping, computing
-from cio_frames.payloads import count_batches, lane_key, lanes, linked_keys, order_key
-from cio_frames.plan.chunks import AT_ONCE, EncodedChunk, Encoding, encode_chunk, rows_at_once
-from cio_frames.plan.components import LinkKeys, components_of, link_keys
+from cio_frames.frames import ROW, Fingerprint, Table
+from cio_frames.mapping import (
+    MessageMapping,
+    computing,
+    lane_key,
+    linked_keys,
+    numbered,
+    person_key,
+)
+from cio_frames.payloads import count_batches, lanes, order_key
+from cio_frames.plan.chunks import EncodedChunk, Encoding, encode_chunk, map_chunks
 from cio_frames.spec import LIMITS
 from cio_frames.validation import (
     BLOCKING,
@@ -30,6 +36,26 @@ KEPT_MESSAGES = 2_000
 
 TRIGGERING = ("track", "page", "screen")
 HOUR_MS = 3_600_000
+
+_PAIRS = pl.Schema({"key": pl.UInt64, "other": pl.UInt64})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkKeys:
+    """Whom rows address, and who is named together with whom; each once.
+
+    Identifiers are the numbers that `encode` gives them, so that millions take little memory.
+    """
+
+    keys: pl.Series
+    pairs: pl.DataFrame
+
+    @classmethod
+    def joined(cls, parts: Sequence["LinkKeys"]) -> "LinkKeys":
+        """Return the link keys of several parts as one; what stands in two of them stands twice."""
+        keys = [pl.Series("key", dtype=pl.UInt64), *(part.keys for part in parts)]
+        pairs = [_PAIRS.to_frame(), *(part.pairs for part in parts)]
+        return cls(keys=pl.concat(keys), pairs=pl.concat(pairs))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +103,7 @@ def check_before_send(
         prepared, share = sums.share(chunk)
         return share, check(prepared, tests=tests, raw=chunk).findings
 
-    with (
-        closing(table.chunks(rows_at_once(table))) as chunks,
-        closing(map_ahead(part, chunks, at_once=AT_ONCE)) as parts,
-    ):
+    with closing(map_chunks(table, part)) as parts:
         for share, found in parts:
             sums.add(share)
             findings.append(found)
@@ -107,7 +130,7 @@ def check_fully(
 ) -> tuple[FullCheck, LinkKeys | None]:
     """Apply every check, encode every row, and count; return that, and the link keys if wanted.
 
-    Of each row a few numbers are kept until its fate is known, which only the whole table tells.
+    Of each row a few numbers are kept until the whole table tells whether it is sent.
     """
     sums = _Sums(table, scope=encoding.scope, checks=encoding.checks, gather_links=gather_links)
     columns, found = _kept_columns(encoding.scope), _Found()
@@ -120,10 +143,7 @@ def check_fully(
             kept = kept.filter(pl.col("row").is_in(rows.implode()))
         return share, encoded, kept.with_columns(encoded.messages["bytes"])
 
-    with (
-        closing(table.chunks(rows_at_once(table))) as chunks,
-        closing(map_ahead(part, chunks, at_once=AT_ONCE)) as parts,
-    ):
+    with closing(map_chunks(table, part)) as parts:
         for share, encoded, kept in parts:
             sums.add(share)
             found.add(encoded, kept=kept)
@@ -279,3 +299,41 @@ def _hours(kept: Iterable[pl.DataFrame]) -> pl.DataFrame:
 def _refusals(findings: pl.DataFrame) -> pl.DataFrame:
     refused = findings.filter(pl.col("severity") == "refuse")
     return refused.unique("code", maintain_order=True)
+
+
+def link_keys(prepared: pl.DataFrame, mapping: MessageMapping) -> LinkKeys:
+    """Return the link keys of rows. A group's rows address the group, and the person as well."""
+    addressed = [lane_key(mapping)]
+    if mapping.call.name == "group":
+        addressed.append(person_key(mapping))
+    keys = [prepared.select(numbered(key).alias("key")) for key in addressed]
+    pairs = [
+        prepared.select(key=numbered(addressed[0]), other=numbered(other))
+        for other in linked_keys(mapping)
+    ]
+    named = pl.concat([_PAIRS.to_frame(), *pairs]).drop_nulls().unique()
+    return LinkKeys(
+        keys=pl.concat(keys).to_series().drop_nulls().unique(),
+        pairs=named.filter(pl.col("key") != pl.col("other")),
+    )
+
+
+def components_of(links: LinkKeys) -> pl.DataFrame | None:
+    """Return who is connected with whom; None if nobody is."""
+    import numpy as np
+
+    from cio_frames.identity.components import components, joining
+
+    keys = np.sort(links.keys.to_numpy())
+    owners, others = (links.pairs[name].to_numpy() for name in _PAIRS)
+    joins = joining(owners, others, keys=keys)
+    owners, others = owners[joins], others[joins]
+    if not len(owners):
+        return None
+    addressed = keys[np.isin(keys, others)]  # also those that no other pair is of
+    pairs = {
+        "key": np.concatenate([owners, addressed]),
+        "other": np.concatenate([others, addressed]),
+    }
+    connected = components(pl.DataFrame(pairs))
+    return connected if connected.height else None

@@ -1,34 +1,45 @@
-"""Who is who: the identity preview of a plan or a back-fill."""
+"""Who is who: what the rows of plans will have made of a workspace, found from their messages."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import replace
+from time import monotonic
 from typing import Any, Generic, Literal, TypeVar, get_args
 
 import polars as pl
 
-from cio_frames.errors import ChoiceError, IdentityRefusedError
-from cio_frames.frames import Note
+from cio_frames.errors import ChoiceError, IdentityRefusedError, engine_errors
+from cio_frames.frames import AnyTable, Note, fingerprint, read
+from cio_frames.frames.table import reading
+from cio_frames.identity import Settings
 from cio_frames.identity.conflicts import MINOR, kinds
 from cio_frames.identity.explain import explain
-from cio_frames.identity.preview import Premise, Preview
+from cio_frames.identity.known_people import export
+from cio_frames.identity.messages import IdentityColumns, identity_columns
+from cio_frames.identity.model import gc_paused
+from cio_frames.identity.preview import Premise, Preview, preview
+from cio_frames.identity.settings import LARGEST
+from cio_frames.plan.chunks import CHUNK_ROWS
 from cio_frames.plan.identity_report import identity_view
-from cio_frames.plan.pipeline import Pipelines
-from cio_frames.plan.preview import identity_preview
+from cio_frames.plan.pipeline import Pipelines, PreviewCounts
 from cio_frames.views import identity as views
-from cio_frames.views.displays import ShowProgress
-from cio_frames.views.html import Drawn, bundle
+from cio_frames.views.displays import ShowProgress, display
+from cio_frames.views.html import Drawn, bundle, tag
 from cio_frames.views.narrative import narrated
-from cio_frames.views.wording import many
+from cio_frames.views.progress_state import ProgressState
+from cio_frames.views.text import paragraph
+from cio_frames.views.wording import duration, many
 
 OnConflict = Literal["report", "reject", "refuse"]
 CODE = "identity.conflict"
 ROUNDS = 5
 """Leaving rows out can bring up new conflicts; more often than this it never did."""
-_INTERNAL = frozenset({"found", "pipelines", "plan_of", "premise"})
-"""What only this package asks of a preview; completion does not offer it."""
 
 Sent = TypeVar("Sent")
 """A plan or a back-fill."""
+
+SHOWN_FROM_ROWS = 200_000
+"""Smaller plans are previewed before a display would be seen."""
 
 
 def identity(
@@ -41,13 +52,6 @@ def identity(
 ) -> "IdentityPreview[Sent]":
     """Return who is who after these plans.
 
-    Args:
-        pipelines: The plans, in order.
-        premise: What is assumed.
-        on_conflict: What a conflict means for the rows that cause it.
-        progress: How to show how far it is.
-        plan_of: Makes the plan or back-fill to send, without the rows that are left out.
-
     Raises:
         IdentityRefusedError: There are conflicts, and `on_conflict` is "refuse".
         ChoiceError: `on_conflict` is none of the three.
@@ -59,7 +63,7 @@ def identity(
         pipelines = _without(pipelines, _serious(found))
         found = identity_preview(pipelines, premise, progress=progress)
         rounds += 1
-    shown = IdentityPreview(found=found, pipelines=pipelines, premise=premise, plan_of=plan_of)
+    shown = IdentityPreview(found, pipelines, premise, plan_of)
     serious = _serious(found)
     if serious.height and on_conflict != "report":
         raise IdentityRefusedError(_findings(serious), preview=shown)
@@ -105,69 +109,75 @@ def _without(pipelines: Pipelines, serious: pl.DataFrame) -> Pipelines:
     return Pipelines(tuple(left))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class IdentityPreview(Generic[Sent]):
     """Who is who after a plan or a back-fill, before anything is sent."""
 
-    found: Preview
-    pipelines: Pipelines  # without the rows that `on_conflict="reject"` left out
-    premise: Premise
-    plan_of: Callable[[Pipelines], Sent]
+    def __init__(
+        self,
+        found: Preview,
+        pipelines: Pipelines,  # without the rows that `on_conflict="reject"` left out
+        premise: Premise,
+        plan_of: Callable[[Pipelines], Sent],
+    ) -> None:
+        self._found = found
+        self._pipelines = pipelines
+        self._premise = premise
+        self._plan_of = plan_of
 
     @property
     def plan(self) -> Sent:
         """The plan or back-fill to send, without the rows that were left out."""
-        return self.plan_of(self.pipelines)
+        return self._plan_of(self._pipelines)
 
     @property
     def people(self) -> Any:
         """One line per resulting profile, and per visitor who stays anonymous."""
-        return self._native(self.found.people.drop("person"))
+        return self._native(self._found.people.drop("person"))
 
     @property
     def merges(self) -> Any:
         """People that become one, for good."""
-        return self._native(self.found.merges)
+        return self._native(self._found.merges)
 
     @property
     def conflicts(self) -> Any:
         """What does not come out as the rows ask, and what to do about it."""
-        return self._native(self.found.conflicts)
+        return self._native(self._found.conflicts)
 
     @property
     def groups(self) -> Any:
         """Objects, and how many people are related to each."""
-        return self._native(self.found.groups)
+        return self._native(self._found.groups)
 
     @property
     def relationships(self) -> Any:
         """Who is related to which object."""
-        return self._native(self.found.relationships)
+        return self._native(self._found.relationships)
 
     @property
     def attribution(self) -> Any:
         """What becomes of the events of anonymous visitors."""
-        return self._native(self.found.attribution)
+        return self._native(self._found.attribution)
 
     @property
     def clusters(self) -> Any:
         """How many identifiers and rows hang together, largest first."""
-        return self._native(self.found.clusters)
+        return self._native(self._found.clusters)
 
     @property
     def changes(self) -> Any:
         """What every row did to whom, in order; plain events are not among it."""
-        return self._native(self.found.changes)
+        return self._native(self._found.changes)
 
     @property
     def choices(self) -> Any:
         """Which side the preview took where Customer.io's documents are silent or disagree."""
-        return self._native(pl.DataFrame(self.premise.settings.choices(), strict=False))
+        return self._native(pl.DataFrame(self._premise.settings.choices(), strict=False))
 
     @property
     def summary(self) -> dict[str, Any]:
         """The counts."""
-        return dict(self.found.summary)
+        return dict(self._found.summary)
 
     def explain(self, who: str) -> "Drawn":
         """Return one person's story in sentences.
@@ -175,17 +185,104 @@ class IdentityPreview(Generic[Sent]):
         Args:
             who: An id, e-mail, cio_id or anonymous id.
         """
-        return narrated(who, explain(self.found, who, calls=self.pipelines.calls))
-
-    def __dir__(self) -> list[str]:
-        return sorted(set(super().__dir__()) - _INTERNAL)
+        return narrated(who, explain(self._found, who, calls=self._pipelines.calls))
 
     def __repr__(self) -> str:
-        return views.text(identity_view(self.found, self.premise, self.pipelines))
+        return views.text(identity_view(self._found, self._premise, self._pipelines))
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        view = identity_view(self.found, self.premise, self.pipelines)
+        view = identity_view(self._found, self._premise, self._pipelines)
         return bundle(views.html(view), views.text(view))
 
     def _native(self, frame: pl.DataFrame) -> Any:
-        return frame.to_pandas() if self.pipelines.library == "pandas" else frame
+        return frame.to_pandas() if self._pipelines.library == "pandas" else frame
+
+
+def premise_of(
+    pipelines: Pipelines,
+    known: AnyTable | None,
+    *,
+    settings: Settings | None,
+    largest: int = LARGEST,
+) -> Premise:
+    """Return what a preview assumes.
+
+    Raises:
+        MappingError: `known` has no column of identifiers.
+    """
+    return Premise(
+        known=None if known is None else _people_of(known),
+        settings=settings or Settings(),
+        now=pipelines.each[0].clock(),
+        largest=largest,
+    )
+
+
+@engine_errors("the known people were read")
+def _people_of(known: AnyTable) -> pl.DataFrame:
+    """Return an export of people as the model takes it."""
+    table = read(known)
+    with reading(f"{table.label} of known people"):
+        people = table.lazy.collect()
+    return export(people)
+
+
+@engine_errors("the identity preview was made")
+def identity_preview(
+    pipelines: Pipelines, premise: Premise, *, progress: ShowProgress = False
+) -> Preview:
+    """Return what the messages of plans will have made of a workspace."""
+    rows = sum(found.rows for found in pipelines.before_send())
+    began = monotonic()
+    shown = display(progress if rows >= SHOWN_FROM_ROWS or callable(progress) else False)
+    state = ProgressState(label="who is who", total=rows, started_s=began, now_s=began)
+    shown.show(state)
+    with gc_paused():
+        parts: list[IdentityColumns] = []
+        with closing(_identity_columns(pipelines)) as read_so_far:
+            for part, planned in read_so_far:
+                parts.append(part)
+                state = replace(state, planned=planned, now_s=monotonic())
+                shown.update(state)
+        columns = IdentityColumns.joined(parts)
+        del parts
+        found = preview(columns, premise, calls=pipelines.calls)
+    pipelines.previews[_assumed(premise)] = PreviewCounts(
+        creates=found.summary["creates"],
+        people=int(found.summary["people"]),
+        objects=found.groups.height,
+    )
+    took = f"{many(rows, 'row')} in {duration(monotonic() - began)}: who is who is known."
+    shown.close(Drawn(html=tag("p", took), make_text=lambda: paragraph(took)))
+    return found
+
+
+def preview_counts(
+    pipelines: Pipelines, premise: Premise, *, progress: ShowProgress
+) -> PreviewCounts:
+    """Return what the preview comes to, from the last one that assumed the same if there is one."""
+    assumed = _assumed(premise)
+    if assumed not in pipelines.previews:
+        identity_preview(pipelines, premise, progress=progress)
+    return pipelines.previews[assumed]
+
+
+def _assumed(premise: Premise) -> tuple[Settings, int, bool, str]:
+    """Return what tells premises apart; the time of a preview changes none of its counts of people."""
+    known = "" if premise.known is None else fingerprint(read(premise.known))
+    return premise.settings, premise.largest, premise.whole, known
+
+
+def _identity_columns(pipelines: Pipelines) -> Generator[tuple[IdentityColumns, int]]:
+    """Yield what messages say in the order in which they are sent, and the rows read so far."""
+    planned = first = 0
+    components = pipelines.components
+    for place, pipeline in enumerate(pipelines.each):
+        with closing(
+            pipeline.encode_chunks(components=components, chunk_rows=CHUNK_ROWS)
+        ) as chunks:
+            for encoded in chunks:
+                planned += len(encoded.rows)
+                columns = identity_columns(encoded.prepared, encoded.messages, pipeline.mapping)
+                yield IdentityColumns.of(columns, plan=place, first=first), planned
+                first += columns.height

@@ -9,8 +9,8 @@ from cio_frames.errors import MappingError
 from cio_frames.identity import plan_order
 from cio_frames.identity.plan_order import OrderProblem
 from cio_frames.identity.preview import Premise
+from cio_frames.plan.identity_preview import identity_preview
 from cio_frames.plan.pipeline import Pipelines
-from cio_frames.plan.preview import identity_preview
 from cio_frames.views.displays import ShowProgress
 from cio_frames.views.html import bundle
 from cio_frames.views.narrative import narrated
@@ -78,8 +78,8 @@ class Advice:
 def advise(pipelines: Pipelines, premise: Premise, *, progress: ShowProgress = False) -> Advice:
     """Return advice on the order of plans."""
     calls = pipelines.calls
-    found = identity_preview(pipelines, premise, progress=progress)
-    losses = plan_order.order_problems(found, calls=calls)
+    preview = identity_preview(pipelines, premise, progress=progress)
+    losses = plan_order.order_problems(preview, calls=calls)
     wishes, better, left = list(losses), plan_order.advised(len(calls), losses), losses
     for _ in range(ROUNDS):
         if not left or better is None:
@@ -93,8 +93,8 @@ def advise(pipelines: Pipelines, premise: Premise, *, progress: ShowProgress = F
         losses=tuple(losses),
         order=None if left else better,
         torn=plan_order.must_split(wishes),
-        chains=plan_order.alias_chains(found),
-        strays=plan_order.unlinked_events(found),
+        chains=plan_order.alias_chains(preview),
+        strays=plan_order.unlinked_events(preview),
     )
 
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import polars as pl
 
-from cio_frames.checks import CATALOGUE, Check, Checks, Scope, utc_now
+from cio_frames.checks import CATALOGUE, Check, Checks, Scope
+from cio_frames.clock import utc_now
 from cio_frames.errors import engine_errors
 from cio_frames.frames import ROW, Table
-from cio_frames.mapping import MessageMapping, computing
-from cio_frames.payloads import Segment, linked_keys
+from cio_frames.mapping import MessageMapping, computing, linked_keys
+from cio_frames.payloads import Segment
 from cio_frames.plan.chunks import (
     EncodedChunk,
     Encoding,
@@ -23,10 +24,17 @@ from cio_frames.plan.chunks import (
     rows_at_once,
     segments,
 )
-from cio_frames.plan.components import LinkKeys, components_of, link_keys
 from cio_frames.plan.fixes import changes, offered
-from cio_frames.plan.full_check import FullCheck, PreSendCheck, check_before_send, check_fully
-from cio_frames.run import Choice, Job
+from cio_frames.plan.full_check import (
+    FullCheck,
+    LinkKeys,
+    PreSendCheck,
+    check_before_send,
+    check_fully,
+    components_of,
+    link_keys,
+)
+from cio_frames.run import Job, RowSelection
 from cio_frames.spec import LIMITS
 from cio_frames.validation import BLOCKING, check_table, compile_checks
 
@@ -41,7 +49,7 @@ class _Results:
     full: FullCheck | None = None
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Pipeline:
     """One table, and everything that decides which messages it becomes."""
 
@@ -118,18 +126,16 @@ class Pipeline:
         self, *, components: pl.DataFrame | None = None, chunk_rows: int | None = None
     ) -> Generator[EncodedChunk]:
         """Yield the rows chunk by chunk, checked and encoded, with this table's components if not given."""
-        known = self.before_send
-        return encode_chunks(
-            self.table,
-            encoding=self.encoding(),
-            known=known.blocking,
-            components=known.components if components is None else components,
-            chunk_rows=chunk_rows,
+        checked = self.before_send
+        encoding = self.encoding(
+            table_findings=checked.blocking,
+            components=checked.components if components is None else components,
         )
+        return encode_chunks(self.table, encoding=encoding, chunk_rows=chunk_rows)
 
     def segments(
         self,
-        choice: Choice,
+        selection: RowSelection,
         *,
         components: pl.DataFrame | None = None,
         plan: int = 0,
@@ -141,7 +147,7 @@ class Pipeline:
                 chunks,
                 call=self.mapping.call,
                 batch_bytes=self.batch_bytes,
-                choice=choice,
+                selection=selection,
                 plan=plan,
                 first=first,
             )
@@ -155,38 +161,41 @@ class Pipeline:
         full = self._results.full
         if full is not None and len(full.first_messages) >= min(count, full.valid):
             return list(full.first_messages[:count])
-        found: list[str] = []
-        encoding, most = self.encoding(), rows_at_once(self.table)
+        messages: list[str] = []
+        most = rows_at_once(self.table)
         # one row more tells whether there is a second chunk
         with closing(self.table.chunks(most + 1)) as chunks:
-            known, parts = self._first_parts(chunks, most=most)
+            findings, parts = self._first_parts(chunks, most=most)
+            encoding = self.encoding(table_findings=findings)
             for part in parts:
-                encoded = encode_chunk(part, encoding=encoding, known=known)
-                found += encoded.messages["message"].head(count - len(found)).to_list()
-                if len(found) >= count:
+                encoded = encode_chunk(part, encoding=encoding)
+                messages += encoded.messages["message"].head(count - len(messages)).to_list()
+                if len(messages) >= count:
                     break
-        return found
+        return messages
 
     def _first_parts(
         self, chunks: Iterator[pl.DataFrame], *, most: int
     ) -> tuple[pl.DataFrame | None, Iterator[pl.DataFrame]]:
-        """Return what is known to keep rows from being sent, and the rows in small parts."""
+        """Return the findings that keep rows from being sent, and the rows in small parts."""
         first = next(chunks, None)
-        known = self._results.before_send.blocking if self._results.before_send else None
+        findings = self._results.before_send.blocking if self._results.before_send else None
         if first is None:
-            return known, iter(())
-        if known is None and first.height <= most:
+            return findings, iter(())
+        if findings is None and first.height <= most:
             rows = first.drop(ROW)
-            held = replace(self.table, lazy=rows.lazy(), eager=rows)
+            whole = replace(self.table, lazy=rows.lazy(), eager=rows)
             blocking = [item for item in self.applied if item.severity in BLOCKING]
             with computing(self.mapping):
-                known = check_table(held, checks=blocking, scope=self.scope())
+                findings = check_table(whole, checks=blocking, scope=self.scope())
         parts = (
             part for chunk in chain([first], chunks) for part in chunk.iter_slices(PREVIEW_ROWS)
         )
-        return known, parts
+        return findings, parts
 
-    def encoding(self) -> Encoding:
+    def encoding(
+        self, *, table_findings: pl.DataFrame | None = None, components: pl.DataFrame | None = None
+    ) -> Encoding:
         """Return what decides which messages the rows become, as of now."""
         scope = self.scope()
         return Encoding(
@@ -194,6 +203,8 @@ class Pipeline:
             checks=self.applied,
             tests=compile_checks(self.applied, scope=scope, notes=self.table.notes),
             namespace=self.namespace,
+            table_findings=table_findings,
+            components=components,
         )
 
     def scope(self) -> Scope:
@@ -226,13 +237,13 @@ class Pipeline:
     @property
     def counts(self) -> dict[str, int]:
         """Rows read, rows that would be sent and left out, bytes of the messages, requests."""
-        found = self.full_check
+        checked = self.full_check
         return {
-            "rows": found.rows,
-            "valid": found.valid,
-            "rejected": found.rows - found.valid,
-            "bytes": found.bytes,
-            "batches": found.batches,
+            "rows": checked.rows,
+            "valid": checked.valid,
+            "rejected": checked.rows - checked.valid,
+            "bytes": checked.bytes,
+            "batches": checked.batches,
         }
 
     @property
@@ -275,7 +286,7 @@ class PreviewCounts:
     objects: int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Pipelines:
     """One pipeline or several, in the order in which they are sent."""
 
@@ -339,12 +350,12 @@ class Pipelines:
         self._check(Pipeline.check_before_send)
         return tuple(pipeline.before_send for pipeline in self.each)
 
-    def segments(self, choice: Choice) -> Generator[Segment]:
+    def segments(self, selection: RowSelection) -> Generator[Segment]:
         """Yield the segments of all tables, in the order of sending."""
         first, components = 0, self.components
         for place, pipeline in enumerate(self.each):
             with closing(
-                pipeline.segments(choice, components=components, plan=place, first=first)
+                pipeline.segments(selection, components=components, plan=place, first=first)
             ) as found:
                 for segment in found:
                     yield segment
@@ -352,12 +363,12 @@ class Pipelines:
 
     def job(self) -> Job:
         """Return what a run is given to do."""
-        found, numbered = self.before_send(), list(enumerate(self.each))
+        checked, numbered = self.before_send(), list(enumerate(self.each))
         return Job(
             calls=self.calls,
             tables=tuple(pipeline.table for pipeline in self.each),
-            rows=tuple(each.rows for each in found),
-            fingerprints=tuple(each.fingerprint for each in found),
+            rows=tuple(each.rows for each in checked),
+            fingerprints=tuple(each.fingerprint for each in checked),
             segments=self.segments,
             mapping={f"{place} {each.call}": each.mapping.describe() for place, each in numbered},
             decisions={f"{place} {each.call}": each.decisions for place, each in numbered},

@@ -10,6 +10,8 @@ from weakref import WeakValueDictionary
 import msgspec
 import polars as pl
 
+from cio_frames.audit.file_system import Durability
+from cio_frames.audit.pseudonyms import Pii
 from cio_frames.checks import Checks
 from cio_frames.errors import AuditError, ChoiceError, MappingError, PlanRefusedError, RepairError
 from cio_frames.frames import ROW, AnyTable
@@ -18,9 +20,16 @@ from cio_frames.identity.settings import LARGEST
 from cio_frames.plan.fixes import repaired
 from cio_frames.plan.pipeline import Pipeline, Pipelines
 from cio_frames.plan.report import plan_view
-from cio_frames.run import Choice, InDoubt, Job, Run, begin, choose, take_up
-from cio_frames.run.doubt import require_in_doubt
-from cio_frames.run.start import Durability, Pii
+from cio_frames.run import (
+    InDoubt,
+    Job,
+    RowSelection,
+    Run,
+    SendOptions,
+    new_run,
+    resumed_run,
+    select_rows,
+)
 from cio_frames.sending import Client
 from cio_frames.sending.client import RATE
 from cio_frames.validation import as_texts
@@ -90,8 +99,7 @@ class Sendable:
             >>> preview.summary["creates"], preview.conflicts["kind"].to_list()
             (2, ['identifier.taken'])
         """
-        from cio_frames.plan.identity_preview import identity
-        from cio_frames.plan.preview import premise_of
+        from cio_frames.plan.identity_preview import identity, premise_of
 
         premise = premise_of(self.pipelines, known, settings=settings, largest=largest)
         return identity(
@@ -121,7 +129,7 @@ class Sendable:
             >>> people.cio.identify(user_id="id").rehearse(progress=False).identical
             True
         """
-        from cio_frames.plan.preview import premise_of
+        from cio_frames.plan.identity_preview import premise_of
         from cio_frames.plan.rehearsal import rehearse
 
         premise = premise_of(self.pipelines, known, settings=settings)
@@ -157,7 +165,7 @@ class Sendable:
             (1, 2, 0.02)
         """
         from cio_frames.plan.estimate import estimate
-        from cio_frames.plan.preview import premise_of
+        from cio_frames.plan.identity_preview import premise_of
 
         return estimate(
             self.pipelines,
@@ -208,19 +216,12 @@ class Sendable:
             ...     run.counts["delivered"], workspace.people.height
             (2, 2)
         """
-        job, choice = self._prepared(client, audit=audit, repeat=repeat, in_doubt=in_doubt)
-        run = begin(
-            job,
-            client=client,
-            audit=audit,
-            choice=choice,
-            progress=progress,
-            detached=not wait,
-            durability=durability,
-            pii=pii,
-        )
-        _PLANS_BY_RUN[str(run.audit)] = self
-        return run.start().wait() if wait else run.start()
+        options = SendOptions(
+            audit=audit, progress=progress, wait=wait, repeat=repeat, in_doubt=in_doubt,
+            durability=durability, pii=pii,
+        )  # fmt: skip
+        run = self._new_run(client, options, self._prepared(client, options)).start()
+        return run.wait() if wait else run
 
     async def asend(
         self,
@@ -248,36 +249,29 @@ class Sendable:
             PlanRefusedError: Something has to be fixed or allowed first; nothing was sent.
             RunStoppedError: The answers forbid going on; its `run` tells about each row.
         """
-        job, choice = await asyncio.to_thread(
-            self._prepared, client, audit=audit, repeat=repeat, in_doubt=in_doubt
-        )
-        run = begin(
-            job,
-            client=client,
-            audit=audit,
-            choice=choice,
-            progress=progress,
-            detached=True,
-            durability=durability,
-            pii=pii,
-        )
-        _PLANS_BY_RUN[str(run.audit)] = self
-        return await run.start()
+        options = SendOptions(
+            audit=audit, progress=progress, wait=False, repeat=repeat, in_doubt=in_doubt,
+            durability=durability, pii=pii,
+        )  # fmt: skip
+        prepared = await asyncio.to_thread(self._prepared, client, options)
+        return await self._new_run(client, options, prepared).start()
 
     def __dir__(self) -> list[str]:
         return sorted(set(super().__dir__()) - _INTERNAL)
 
-    def _prepared(
-        self, client: Client, *, audit: Path | str, repeat: bool, in_doubt: InDoubt | None
-    ) -> tuple[Job, Choice]:
+    def _prepared(self, client: Client, options: SendOptions) -> tuple[Job, RowSelection]:
         """Return what a run is given to do, and which rows it sends."""
-        require_in_doubt(in_doubt)
         self.require_sendable()
-        job = self.pipelines.job()
-        if repeat:
-            return job, Choice()
         now = self.pipelines.each[0].clock()
-        return job, choose(audit, client=client, in_doubt=in_doubt, now=now)
+        return self.pipelines.job(), select_rows(client, options, now=now)
+
+    def _new_run(
+        self, client: Client, options: SendOptions, prepared: tuple[Job, RowSelection]
+    ) -> Run:
+        job, selection = prepared
+        run = new_run(job, client=client, options=options, selection=selection)
+        _PLANS_BY_RUN[str(run.audit)] = self
+        return run
 
 
 _PLANS_BY_RUN: WeakValueDictionary[str, Sendable] = WeakValueDictionary()
@@ -370,7 +364,7 @@ class Plan(Sendable):
             raise RepairError(code, problem=problem, available=tuple(offered))
         steps = [*pipeline.steps, pipeline.mapping]
         for check in chosen:
-            steps.append(repaired(steps[-1], check, schema=pipeline.table.schema()))
+            steps.append(repaired(steps[-1], check))
         return planned(replace(pipeline, mapping=steps[-1], steps=tuple(steps[:-1])))
 
     @property
@@ -473,13 +467,15 @@ class Backfill(Sendable):
             settings: As for `identity`.
             progress: As for `send`.
         """
+        from cio_frames.plan.identity_preview import premise_of
         from cio_frames.plan.ordering import advise
-        from cio_frames.plan.preview import premise_of
 
         premise = premise_of(self.pipelines, known, settings=settings)
         return advise(self.pipelines, premise, progress=progress)
 
     def __repr__(self) -> str:
+        if not hasattr(self, "pipelines"):  # a traceback shows it before it is made
+            return object.__repr__(self)
         return backfill_report.text([plan_view(each) for each in self.pipelines.checked()])
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
@@ -514,8 +510,8 @@ def backfill(
     joined = Backfill(plans)
     if order == "given":
         return joined
+    from cio_frames.plan.identity_preview import premise_of
     from cio_frames.plan.ordering import in_advised_order
-    from cio_frames.plan.preview import premise_of
 
     premise = premise_of(joined.pipelines, known, settings=None)
     return _backfill_of(in_advised_order(joined.pipelines, premise))
@@ -569,12 +565,8 @@ def resume(
             f"The messages of {directory} are not kept on disk. Pass the plan it was made from: "
             "cio.resume(directory, client, plan)."
         )
-    run = take_up(
-        made_from.pipelines.job(),
-        client=client,
-        directory=directory,
-        in_doubt=in_doubt,
-        progress=progress,
-        detached=not wait,
-    )
-    return run.start().wait() if wait else run.start()
+    options = SendOptions(progress=progress, wait=wait, in_doubt=in_doubt)
+    run = resumed_run(
+        made_from.pipelines.job(), client=client, directory=directory, options=options
+    ).start()
+    return run.wait() if wait else run

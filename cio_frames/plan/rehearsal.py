@@ -12,8 +12,8 @@ from cio_frames.audit import Audit
 from cio_frames.errors import engine_errors
 from cio_frames.identity.preview import Premise, Preview
 from cio_frames.identity.rules import FAILED
+from cio_frames.plan.identity_preview import identity_preview
 from cio_frames.plan.pipeline import Pipelines
-from cio_frames.plan.preview import identity_preview
 from cio_frames.run import Run
 from cio_frames.views import rehearsal as views
 from cio_frames.views.displays import ShowProgress
@@ -23,6 +23,7 @@ from cio_frames.workspaces import sandbox
 
 if TYPE_CHECKING:
     from cio_frames.sandbox import Sandbox
+    from cio_frames.sending import Client
 
 DIFFERENCES: Final = pl.Schema({
     "what": pl.String,
@@ -30,7 +31,7 @@ DIFFERENCES: Final = pl.Schema({
     "predicted": pl.Int64,
     "actual": pl.Int64,
 })  # fmt: skip
-TELLING: Final = tuple(sorted(FAILED - {"rejected"}))
+_FAILURE_KINDS: Final = tuple(sorted(FAILED - {"rejected"}))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -94,16 +95,10 @@ def rehearse(
     The workspace starts from the people of the premise, has its settings, and its clock stands
     still, as that of the preview does. No record is left behind.
 
-    Args:
-        pipelines: The plans, in order.
-        premise: What the preview assumes.
-        send: Sends them, as `Plan.send` does.
-        progress: As for `send`.
-
     Raises:
         PlanRefusedError: Something has to be fixed or allowed first.
     """
-    found = identity_preview(pipelines, premise, progress=progress)
+    preview = identity_preview(pipelines, premise, progress=progress)
     with (
         sandbox(settings=premise.settings, clock=lambda: premise.now, page=False) as workspace,
         TemporaryDirectory(prefix="cio-rehearsal-") as folder,
@@ -113,15 +108,18 @@ def rehearse(
         before = Before(people=_people(workspace), failures=_failures(workspace))
         run = send(workspace.client(), audit=folder, progress=progress)
         refused = Audit(run.audit).messages.filter(pl.col("state") == "rejected_server")
-        sides = [
-            (name, predicted, actual)
-            for name, predicted, actual in _sides(found, premise, workspace, before=before)
-        ]
-        sides.append(("rejected rows", _rejected(found.changes), _places(refused)))
+        sides = list(_sides(preview, premise, workspace, before=before))
+        sides.append(
+            (
+                "rejected rows",
+                _places(preview.changes.filter(pl.col("kind") == "rejected")),
+                _places(refused),
+            )
+        )
         counts = run.counts
     return Rehearsal(
         compared=pl.DataFrame(
-            [(name, told.total(), came.total()) for name, told, came in sides],
+            [(name, predicted.total(), actual.total()) for name, predicted, actual in sides],
             schema={"what": pl.String, "predicted": pl.Int64, "actual": pl.Int64},
             orient="row",
         ),
@@ -136,29 +134,29 @@ def rehearse(
 
 
 def _sides(
-    found: Preview, premise: Premise, workspace: "Sandbox", *, before: Before
+    preview: Preview, premise: Premise, workspace: "Sandbox[Client]", *, before: Before
 ) -> Iterator[tuple[str, Counter[str], Counter[str]]]:
     """Yield each thing to compare, as predicted and as it came."""
     people = _people(workspace)
-    touched = found.people.filter("known")
+    touched = preview.people.filter("known")
     predicted = Counter(map(_person, touched.iter_rows(named=True)))
     # Those of the export whom no row is about stay as they were.
     untouched = (people - predicted) & before.people
     yield "people", predicted, people - untouched
-    yield "people in all", Counter(all=found.summary["people"]), Counter(all=people.total())
+    yield "people in all", Counter(all=preview.summary["people"]), Counter(all=people.total())
     yield (
         "merges",
-        Counter(map(_merge, found.merges.iter_rows(named=True))),
+        Counter(map(_merge, preview.merges.iter_rows(named=True))),
         _merges(workspace, premise),
     )
     yield (
         "objects",
-        _keys(found.groups.filter(pl.col("action") != "delete")),
+        _keys(preview.groups.filter(pl.col("action") != "delete")),
         _keys(workspace.objects),
     )
-    yield "relationships", _relations(found.relationships), _relations(workspace.relationships)
-    yield "anonymous events", _waiting(found.attribution), _nobodys(workspace.events)
-    failed = found.changes.filter(pl.col("kind").is_in(TELLING))
+    yield "relationships", _relations(preview.relationships), _relations(workspace.relationships)
+    yield "anonymous events", _not_linked(preview.attribution), _unattributed(workspace.events)
+    failed = preview.changes.filter(pl.col("kind").is_in(_FAILURE_KINDS))
     yield (
         "failures",
         Counter(failed["rule"].cast(pl.String)),
@@ -180,7 +178,7 @@ def _person(row: dict[str, Any]) -> str:
     return f"{row['id']} / {row['email']} [{visitors}] {row.get('events') or 0} events"
 
 
-def _people(workspace: "Sandbox") -> Counter[str]:
+def _people(workspace: "Sandbox[Client]") -> Counter[str]:
     people = workspace.people
     events = workspace.events.drop_nulls("person").group_by("person").len("events")
     joined = people.join(events, left_on="cio_id", right_on="person", how="left")
@@ -193,7 +191,7 @@ def _merge(row: dict[str, Any]) -> str:
     return f"{removed} into {row['kept']} ({row['why']}, {moved})"
 
 
-def _merges(workspace: "Sandbox", premise: Premise) -> Counter[str]:
+def _merges(workspace: "Sandbox[Client]", premise: Premise) -> Counter[str]:
     given = set() if premise.known is None else set(premise.known["cio_id"].drop_nulls())
     rows = [
         {
@@ -221,25 +219,21 @@ def _relations(rows: pl.DataFrame) -> Counter[str]:
     return Counter(" / ".join(map(str, row)) for row in rows.select(columns).iter_rows())
 
 
-def _waiting(attribution: pl.DataFrame) -> Counter[str]:
-    found: Counter[str] = Counter()
+def _not_linked(attribution: pl.DataFrame) -> Counter[str]:
+    events: Counter[str] = Counter()
     for row in attribution.filter(pl.col("outcome") != "linked").iter_rows(named=True):
-        found[f"{row['anonymous_id']} ({row['outcome']})"] += row["events"]
-    return found
+        events[f"{row['anonymous_id']} ({row['outcome']})"] += row["events"]
+    return events
 
 
-def _nobodys(events: pl.DataFrame) -> Counter[str]:
+def _unattributed(events: pl.DataFrame) -> Counter[str]:
     rows = events.filter(pl.col("person").is_null()).select("anonymous_id", "attribution")
     return Counter(f"{anonymous_id} ({outcome})" for anonymous_id, outcome in rows.iter_rows())
 
 
-def _failures(workspace: "Sandbox") -> Counter[str]:
+def _failures(workspace: "Sandbox[Client]") -> Counter[str]:
     failures = workspace.failures
-    return Counter(failures.filter(pl.col("kind").is_in(TELLING))["rule"])
-
-
-def _rejected(changes: pl.DataFrame) -> Counter[str]:
-    return _places(changes.filter(pl.col("kind") == "rejected"))
+    return Counter(failures.filter(pl.col("kind").is_in(_FAILURE_KINDS))["rule"])
 
 
 def _places(rows: pl.DataFrame) -> Counter[str]:

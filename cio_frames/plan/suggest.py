@@ -34,13 +34,6 @@ def make(
     Where the verb was asked for without any identifier, a mapping is proposed from the names and
     the content of the columns, and the report says what was taken.
 
-    Args:
-        table: The rows.
-        ask: What the verb was asked for.
-        call: Name of the call.
-        checks: Which checks apply.
-        namespace: Keeps message ids of one place apart from those of another.
-
     Raises:
         MappingError: The verb cannot be done with these columns.
     """
@@ -49,7 +42,7 @@ def make(
     asked = {name: value for name, value in ask.fields.items() if value is not None}
     taken = [value for value in asked.values() if isinstance(value, str)]
     proposals = [] if named else propose(_sample(table).drop(taken, strict=False), call=row)
-    with _told_of_index(table.index):
+    with _index_in_errors(table.index):
         mapping = resolve(
             ask,
             call=row,
@@ -63,7 +56,7 @@ def make(
 
 
 @contextmanager
-def _told_of_index(index: tuple[str, ...]) -> Iterator[None]:
+def _index_in_errors(index: tuple[str, ...]) -> Iterator[None]:
     """Have errors about missing columns speak of a pandas index that may be what is meant."""
     try:
         yield

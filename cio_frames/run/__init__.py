@@ -1,22 +1,21 @@
 """One sending of a plan, and what became of every row."""
 
-from cio_frames.run.choice import Choice
-from cio_frames.run.counts import Tally
-from cio_frames.run.doubt import InDoubt
+from cio_frames.run.counts import RunCounts
 from cio_frames.run.history import Audit, read
-from cio_frames.run.job import Job
+from cio_frames.run.job import Job, RowSelection
 from cio_frames.run.run import Run
-from cio_frames.run.start import begin, choose, take_up
+from cio_frames.run.start import InDoubt, SendOptions, new_run, resumed_run, select_rows
 
 __all__ = [
     "Audit",
-    "Choice",
     "InDoubt",
     "Job",
+    "RowSelection",
     "Run",
-    "Tally",
-    "begin",
-    "choose",
+    "RunCounts",
+    "SendOptions",
+    "new_run",
     "read",
-    "take_up",
+    "resumed_run",
+    "select_rows",
 ]

@@ -1,39 +1,135 @@
-"""What a run is given to do: rows from one or several plans, and how to plan them."""
+"""What a run is given to do: rows from one or several plans, how to plan them, and which to send."""
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import polars as pl
+
+from cio_frames.audit import HASH_CHARACTERS, keyed_hashes, keyed_ids
+from cio_frames.errors import AuditError
 from cio_frames.frames import Table
 from cio_frames.payloads import Segment
-from cio_frames.run.choice import Choice
+from cio_frames.payloads.ids import content
+from cio_frames.sending import BlockingRow
+
+FINISHED_SCHEMA = pl.Schema(
+    {"message_id": pl.String, "payload_hash": pl.String, "state": pl.String}
+)
+"""The columns of messages that earlier runs finished."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowSelection:
+    """Which rows a run sends: all, or those that no earlier run has finished."""
+
+    only: pl.DataFrame | None = None
+    """The rows that a resumed run takes up: plan, row, and the message id recorded for it, if any."""
+    finished: pl.DataFrame | None = None
+    """Messages of earlier runs, as `FINISHED_SCHEMA`; `state` is that of the same message now."""
+    resent: pl.Series | None = None
+    """Ids of messages about people and groups that are in doubt and sent again."""
+    key: str | None = None
+    """The key that these ids and hashes are under; None if they are held as they are."""
+    untouched: Mapping[str, int] = field(default_factory=dict)
+    """How many of the other rows of a resumed run are in each state."""
+    blocked: Mapping[int, BlockingRow] = field(default_factory=dict)
+    """People whose messages are not sent, by the number of their component."""
+
+    def rows(self, rows: pl.Series, *, plan: int) -> pl.Series | None:
+        """Return which of these rows are taken up, None for all."""
+        if self.only is None:
+            return None
+        wanted = self.only.filter(pl.col("plan") == plan)["row"]
+        return rows.filter(rows.is_in(wanted.implode()))
+
+    def repeated(self, rows: pl.DataFrame) -> int:
+        """Return how many of the rows of a segment are in doubt and sent again all the same."""
+        if self.resent is None or self.resent.is_empty():
+            return 0
+        again = self._recorded.is_in(self.resent.implode()) & (pl.col("state") == "pending")
+        return rows.filter(again).height
+
+    def require_same(self, messages: pl.DataFrame, *, plan: int) -> None:
+        """Raise if a row that is taken up has become another message.
+
+        Raises:
+            AuditError: The table is not the one the run was made from.
+        """
+        if self.only is None:
+            return
+        known = self.only.filter(pl.col("plan") == plan).select("row", recorded="message_id")
+        both = messages.join(known, on="row", how="inner").drop_nulls("recorded")
+        changed = both.filter(pl.col("recorded") != self._recorded)
+        if changed.height:
+            raise AuditError(
+                f"Row {changed['row'][0]} is not the row this run was made from: its message has "
+                "changed. Send the new table with plan.send(...) and the same audit directory; "
+                "what arrived already is skipped."
+            )
+
+    def split_finished(self, messages: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return the messages to send, and those that earlier runs finished with state, code and error."""
+        if self.finished is None or self.finished.is_empty():
+            return messages, messages.clear()
+        known = self.finished.rename({"message_id": "recorded", "payload_hash": "known_hash"})
+        named = messages.with_columns(self._recorded.alias("recorded"))
+        joined = named.join(known, on="recorded", how="left", maintain_order="left")
+        fresh = pl.col("state").is_null()
+        changed = self._known_hash != self._own_hash
+        finished = joined.filter(~fresh).with_columns(
+            state=pl.when(changed).then(pl.lit("rejected_local")).otherwise("state"),
+            code=pl.when(changed)
+            .then(pl.lit("message.conflict"))
+            .when(pl.col("state") == "in_doubt")
+            .then(pl.lit("IN_DOUBT_BEFORE")),
+            error=pl.when(changed).then(
+                pl.lit(
+                    "An earlier run delivered another message under this id. Name further columns "
+                    "in key=, or send it under another id."
+                )
+            ),
+        )
+        return joined.filter(fresh).select(messages.columns), finished.drop(
+            "known_hash", "recorded"
+        )
+
+    @property
+    def _recorded(self) -> pl.Expr:
+        """The ids of messages as the record has them."""
+        return keyed_ids(pl.col("message_id"), key=self.key)
+
+    @property
+    def _known_hash(self) -> pl.Expr:
+        told = keyed_hashes(_told_by_id(where="payload_hash"), key=self.key)
+        return pl.coalesce(pl.col("known_hash").str.head(HASH_CHARACTERS), told)
+
+    @property
+    def _own_hash(self) -> pl.Expr:
+        told = _told_by_id(where="known_hash")
+        own = pl.coalesce(pl.col("payload_hash").str.head(HASH_CHARACTERS), told)
+        return keyed_hashes(own, key=self.key)
+
+
+def _told_by_id(*, where: str) -> pl.Expr:
+    """Return the hash that a derived id was made of, where there is the other one to compare."""
+    told = pl.when(pl.col(where).is_not_null() & pl.col("state").is_not_null()).then("message_id")
+    return told.map_elements(content, return_dtype=pl.String, skip_nulls=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What a run is given to do.
+    """What a run is given to do."""
 
-    Attributes:
-        calls: The calls, in the order of the plans.
-        tables: The rows, one table per plan.
-        rows: Rows of each table.
-        fingerprints: What tells each table from another one, for the record.
-        segments: Makes the segments of the rows that are chosen, in the order of sending.
-        mapping: Which column feeds which field, per plan, as plain values for the record.
-        decisions: What the user chose: repairs, allowances, changed severities.
-        limits: The limits in force, by name.
-        namespace: What the message ids are made for.
-    """
-
-    calls: tuple[str, ...]
-    tables: tuple[Table, ...]
-    rows: tuple[int, ...]
-    fingerprints: tuple[str, ...]
-    segments: Callable[[Choice], Generator[Segment]]
-    mapping: Mapping[str, Any] = field(default_factory=dict)
-    decisions: Mapping[str, Any] = field(default_factory=dict)
-    limits: Mapping[str, Any] = field(default_factory=dict)
-    namespace: str = ""
+    calls: tuple[str, ...]  # in the order of the plans
+    tables: tuple[Table, ...]  # one per plan
+    rows: tuple[int, ...]  # of each table
+    fingerprints: tuple[str, ...]  # of each table, for the record
+    segments: Callable[[RowSelection], Generator[Segment]]  # in the order of sending
+    mapping: Mapping[str, Any] = field(default_factory=dict)  # per plan, for the record
+    decisions: Mapping[str, Any] = field(default_factory=dict)  # repairs, allowances, severities
+    limits: Mapping[str, Any] = field(default_factory=dict)  # those in force, by name
+    namespace: str = ""  # what the message ids are made for
 
     @property
     def label(self) -> str:

@@ -1,11 +1,10 @@
 """A run: one sending of a plan or a back-fill, and what became of every row."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Self
 
 import polars as pl
@@ -21,16 +20,14 @@ from cio_frames.errors import (
 )
 from cio_frames.frames import ROW
 from cio_frames.payloads import Segment
-from cio_frames.run.choice import Choice
-from cio_frames.run.counts import Tally
-from cio_frames.run.job import Job
+from cio_frames.run.counts import RunCounts
+from cio_frames.run.job import Job, RowSelection
 from cio_frames.run.pace import Pace
 from cio_frames.sending import (
     EXITED,
     FAILURE,
     INTERRUPTED,
     BackgroundLoop,
-    BlockingRow,
     Client,
     Fact,
     PaceControl,
@@ -44,35 +41,23 @@ from cio_frames.sending import (
 from cio_frames.views import summary
 from cio_frames.views.displays import Off, ShowProgress, Told, display
 from cio_frames.views.html import NOTHING, Drawn, bundle
-from cio_frames.views.pace import PaceView
 from cio_frames.views.progress import Progress
 from cio_frames.views.summary import Outcome, ReasonView, RunView
 
-WAIT_S = 0.1
+LEAST_S = 0.1
+"""Requests per second are not told from less time than this."""
 OUTAGE = "OUTAGE"
 _NO_SUMMARY = Drawn(html=NOTHING, make_text=str)
-_INTERNAL = frozenset({"is_over", "job", "pace", "start"})
-"""What plans and displays ask of a run; completion does not offer it."""
+_INTERNAL = frozenset({"start", "view"})
+"""What plans and the command line ask of a run; completion does not offer it."""
 
 
 class Run:
     """One sending. It goes on by itself, in a thread of its own; made by `plan.send`.
 
-    Args:
-        job: What to send.
-        client: Where to send.
-        recorder: Keeps the record.
-        choice: Which rows are sent.
-        known: States of rows that the run does not touch.
-        held: People whose messages are held back, by the number of their component.
-        progress: "auto", False, a kind of display, or a function that gets the states.
-        detached: Whether nobody waits for it, so that a stop button can be pressed.
-        clock: Tells the time.
-
     Attributes:
         run_id: Name of the run.
         audit: The run's directory.
-        pace: How fast it goes.
     """
 
     def __init__(
@@ -80,39 +65,36 @@ class Run:
         job: Job,
         *,
         client: Client,
-        recorder: AuditWriter,
-        choice: Choice,
-        known: Mapping[str, int] = MappingProxyType({}),
-        held: Mapping[int, BlockingRow] = MappingProxyType({}),
+        writer: AuditWriter,
+        selection: RowSelection,
         progress: ShowProgress,
-        detached: bool,
+        detached: bool,  # nobody waits for it, so that a stop button can be pressed
         clock: Callable[[], datetime],
     ) -> None:
         self._job = job
         self._client = client
-        self._recorder = recorder
-        self._choice = choice
-        self._held = held
+        self._writer = writer
+        self._selection = selection
         self._clock = clock
         self._detached = detached
-        self.run_id: str = recorder.run.info.run_id
-        self.audit: Path = recorder.directory
-        self._tally = Tally(rows=sum(job.rows), known=known)
-        self.pace: Pace = Pace()
+        self.run_id: str = writer.run.info.run_id
+        self.audit: Path = writer.directory
+        self._counts = RunCounts(rows=sum(job.rows), known=selection.untouched)
+        self._pace = Pace()
         self._stop = StopSignal()
         self._control = PaceControl()
         shown = display(progress, run=self if detached else None)
-        left = sum(job.rows) - sum(known.values())
+        left = sum(job.rows) - sum(selection.untouched.values())
         self._is_shown = not isinstance(shown, Off)
         self._is_summed_up = not isinstance(shown, Off | Told)
         self._progress = Progress(shown, label=job.label, total=left)
-        self._ledger = BackgroundWriter(recorder)
-        self._worker = BackgroundLoop(
-            self._main, stop=self._stop, name=str(self.audit), left=self._unfinished
-        )
+        self._background_writer = BackgroundWriter(writer)
         self._started = self._ended = clock()
         self._is_over = False
         self._repeated = 0
+        self._worker = BackgroundLoop(
+            self._main, stop=self._stop, name=str(self.audit), left=self._unfinished
+        )
 
     def start(self) -> Self:
         """Begin to send. Returns at once.
@@ -124,12 +106,12 @@ class Run:
         try:
             if self._is_shown:
                 self._progress.start()
-            self._ledger.start()
+            self._background_writer.start()
             self._worker.start()
         except RuntimeError as error:
-            self._ledger.end()
+            self._background_writer.end()
             self._fail()
-            self._recorder.close()
+            self._writer.close()
             raise RunError(
                 f"No thread can be started: {error}. Nothing was sent.", run=self
             ) from None
@@ -141,14 +123,9 @@ class Run:
         return self._worker.done
 
     @property
-    def is_over(self) -> bool:
-        """Whether nothing more will happen: `done` once the display has given way as well."""
-        return self._is_over or self.done
-
-    @property
     def counts(self) -> dict[str, int]:
         """Rows in each state, and rows, requests, retries and bytes in all."""
-        return self._tally.counts()
+        return self._counts.counts()
 
     @property
     def client(self) -> Client:
@@ -156,25 +133,19 @@ class Run:
         return self._client
 
     @property
-    def job(self) -> Job:
-        """What the run was given to do."""
-        return self._job
-
-    @property
     def stopped(self) -> tuple[str, str] | None:
         """Why the run ended early, as a code and a sentence; None if it did not."""
-        fact = self._tally.stopped
-        return (fact.code, fact.reason) if fact else None
+        return self._counts.stopped
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What is worth knowing of the run beside its rows, in sentences."""
-        return self._tally.notes
+        return self._counts.notes
 
     @property
     def elapsed_s(self) -> float:
         """Seconds from the start to the end, or until now."""
-        end = self._ended if self.is_over else self._clock()
+        end = self._ended if self._is_over or self.done else self._clock()
         return (end - self._started).total_seconds()
 
     def failed(self, *, plan: int = 0) -> Any:
@@ -241,7 +212,7 @@ class Run:
         interrupt: KeyboardInterrupt | None = None
         while not self._worker.done:
             try:
-                self._worker.wait(WAIT_S)
+                self._worker.wait()
             except KeyboardInterrupt as error:
                 self._leave(again=interrupt is not None)
                 interrupt = error
@@ -254,7 +225,7 @@ class Run:
         cancelled: asyncio.CancelledError | None = None
         while not self._worker.done:
             try:
-                await asyncio.sleep(WAIT_S / 2)
+                await self._worker.ended()
             except asyncio.CancelledError as error:
                 self._leave(again=cancelled is not None)
                 cancelled = error
@@ -262,7 +233,7 @@ class Run:
 
     def _requests_per_s(self) -> float:
         """Return how many requests left per second so far, at least one."""
-        measured = max(self.counts["requests"] / max(self.elapsed_s, WAIT_S), 1.0)
+        measured = max(self.counts["requests"] / max(self.elapsed_s, LEAST_S), 1.0)
         return min(measured, self._client.rate or measured)
 
     def _hold(self) -> None:
@@ -290,7 +261,7 @@ class Run:
         except CioError as error:
             error.run = self  # type: ignore[attr-defined]
             raise
-        self._tally.require_balance(complete=self.stopped is None)
+        self._counts.require_balance(complete=self.stopped is None)
         if self.stopped and self.stopped[0] != INTERRUPTED:
             kind = RunInterruptedError if self.stopped[0] == OUTAGE else RunStoppedError
             raise kind(f"{self.stopped[1]} {self._note()}", run=self)
@@ -322,13 +293,13 @@ class Run:
     async def _main(self) -> None:
         self._started = self._clock()
         try:
-            with self._recorder:
+            with self._writer:
                 try:
                     await self._sent()
                 except Exception:
                     self._fail()
                     raise
-            self._tally.recorded(self._recorder.run.counts)
+            self._counts.recorded(self._writer.run.counts)
         finally:
             self._is_over = True
             if self._detached:
@@ -336,7 +307,7 @@ class Run:
                     self._show_summary()
 
     async def _sent(self) -> None:
-        async with self._ledger:
+        async with self._background_writer:
             self._tell(RunStarted(run_id=self.run_id, at=self._started))
             with closing(self._segments()) as segments:
                 await send(
@@ -345,7 +316,7 @@ class Run:
                     tell=self._tell,
                     stop=self._stop,
                     control=self._control,
-                    held=self._held,
+                    held=self._selection.blocked,
                 )
             if self._repeated:
                 self._tell(StateRepeated(rows=self._repeated))
@@ -356,23 +327,23 @@ class Run:
         """Have the record say why the run ended, if it can and does not yet."""
         if self.stopped is None:
             fact = RunStopped(code=FAILURE.code, reason=FAILURE.reason, at=self._clock())
-            self._tally(fact)
+            self._counts(fact)
             with suppress(AuditError):
-                self._recorder(fact)
+                self._writer(fact)
 
     def _segments(self) -> Generator[Segment]:
         """Plan the rows, and count those whose repeat can replace newer attributes."""
-        with closing(self._job.segments(self._choice)) as segments:
+        with closing(self._job.segments(self._selection)) as segments:
             for segment in segments:
-                self._repeated += self._choice.repeated(segment.rows)
-                self._recorder.prepare(segment)
+                self._repeated += self._selection.repeated(segment.rows)
+                self._writer.prepare(segment)
                 yield segment
 
     def _tell(self, fact: Fact) -> Awaitable[None] | None:
         """Tell the record first: an attempt waits until it is kept."""
-        kept = self._ledger(fact)
-        self._tally(fact)
-        self.pace(fact)
+        kept = self._background_writer(fact)
+        self._counts(fact)
+        self._pace(fact)
         if self._is_shown:
             self._progress(fact)
         return kept
@@ -382,69 +353,62 @@ class Run:
         if self._is_shown:
             self._progress.finish(self._drawn() if self._is_summed_up else _NO_SUMMARY)
 
+    def view(self) -> RunView:
+        """Return what the summary shows."""
+        counts, pace = self.counts, self._pace.view()
+        is_over = self._is_over or self.done
+        return RunView(
+            run_id=self.run_id,
+            call=self._job.label,
+            host=self._client.endpoint,
+            outcome=self._outcome() if is_over else "running",
+            reason=self.stopped[1] if self.stopped else "",
+            counts={state: counts[state] for state in STATES},
+            requests=counts["requests"],
+            retries=counts["retries"],
+            bytes=counts["bytes"],
+            elapsed_s=self.elapsed_s,
+            audit=str(self.audit),
+            reasons=self._told_reasons() if is_over else (),
+            pace=pace if pace and pace.is_long else None,
+            notes=self.notes,
+        )
+
+    def _outcome(self) -> Outcome:
+        if self.stopped is None:
+            return "finished"
+        return "interrupted" if self.stopped[0] == INTERRUPTED else "stopped"
+
+    def _told_reasons(self) -> tuple[ReasonView, ...]:
+        """Return why rows did not arrive, or why that cannot be read: a summary is always drawn."""
+        try:
+            return tuple(self._reasons())
+        except (AuditError, OSError) as error:
+            lost = sum(self.counts[state] for state in FAILED)
+            return (ReasonView(code="", rows=lost, sentence=str(error)),) if lost else ()
+
+    def _reasons(self) -> Iterator[ReasonView]:
+        failed = Audit(self.audit).scan().filter(pl.col("state").is_in(FAILED))
+        grouped = failed.group_by("code").agg(pl.len().alias("rows"), pl.col("error").first())
+        each = collected(grouped, self.audit).sort("code", nulls_last=True)
+        for row in each.iter_rows(named=True):
+            yield ReasonView(code=row["code"] or "", rows=row["rows"], sentence=row["error"] or "")
+
     def _drawn(self) -> Drawn:
-        view = run_view(self)
+        view = self.view()
         return Drawn(html=summary.html(view), make_text=lambda: summary.text(view))
 
     def __dir__(self) -> list[str]:
         return sorted(set(super().__dir__()) - _INTERNAL)
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_worker"):  # a traceback shows it before it is made
+            return object.__repr__(self)
         return self._drawn().text
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         if self._progress.is_in_view:
-            told = summary.line(run_view(self))
-            return bundle(summary.aside(told), told)
+            line = summary.line(self.view())
+            return bundle(summary.aside(line), line)
         drawn = self._drawn()
         return bundle(drawn.html, drawn.text)
-
-
-def run_view(run: Run) -> RunView:
-    """Return what a run's summary shows."""
-    counts = run.counts
-    return RunView(
-        run_id=run.run_id,
-        call=run.job.label,
-        host=run.client.endpoint,
-        outcome=_outcome(run),
-        reason=run.stopped[1] if run.stopped else "",
-        counts={state: counts[state] for state in STATES},
-        requests=counts["requests"],
-        retries=counts["retries"],
-        bytes=counts["bytes"],
-        elapsed_s=run.elapsed_s,
-        audit=str(run.audit),
-        reasons=_told_reasons(run) if run.is_over else (),
-        pace=_pace(run),
-        notes=run.notes,
-    )
-
-
-def _pace(run: Run) -> PaceView | None:
-    pace = run.pace.view()
-    return pace if pace and pace.is_long else None
-
-
-def _outcome(run: Run) -> Outcome:
-    if not run.is_over:
-        return "running"
-    if run.stopped is None:
-        return "finished"
-    return "interrupted" if run.stopped[0] == INTERRUPTED else "stopped"
-
-
-def _told_reasons(run: Run) -> tuple[ReasonView, ...]:
-    """Return why rows did not arrive, or why that cannot be read: a summary is always drawn."""
-    try:
-        return tuple(_reasons(run))
-    except (AuditError, OSError) as error:
-        lost = sum(run.counts[state] for state in FAILED)
-        return (ReasonView(code="", rows=lost, sentence=str(error)),) if lost else ()
-
-
-def _reasons(run: Run) -> Iterator[ReasonView]:
-    found = Audit(run.audit).scan().filter(pl.col("state").is_in(FAILED))
-    grouped = found.group_by("code").agg(pl.len().alias("rows"), pl.col("error").first())
-    for row in collected(grouped, run.audit).sort("code", nulls_last=True).iter_rows(named=True):
-        yield ReasonView(code=row["code"] or "", rows=row["rows"], sentence=row["error"] or "")

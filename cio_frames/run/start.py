@@ -1,89 +1,134 @@
-"""Begin a run, or take one up again: what earlier runs settled is not sent a second time."""
+"""Start a run, or resume one: what earlier runs finished is not sent a second time.
+
+Messages in doubt were sent without a clear answer. A repeat is harmless as long as Customer.io
+remembers the message id. No source says for how long (reference 3.7); a day is what other services
+of the kind promise at least.
+"""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, get_args
 
 import polars as pl
 
-from cio_frames.audit import Audit, AuditWriter, RunInfo, earlier, new_run_id, recover, require_run
+from cio_frames.audit import (
+    Audit,
+    AuditWriter,
+    Earlier,
+    RunInfo,
+    earlier,
+    new_run_id,
+    recover,
+    require_run,
+)
+from cio_frames.audit.file_system import Durability
+from cio_frames.audit.pseudonyms import Pii
+from cio_frames.clock import utc_now
 from cio_frames.errors import AuditError, ChoiceError
 from cio_frames.payloads import ID_ALGORITHM
-from cio_frames.run.choice import SETTLED_SCHEMA, Choice
-from cio_frames.run.doubt import OVERWRITING, InDoubt, require_in_doubt, resent
-from cio_frames.run.held import held, refused
-from cio_frames.run.job import Job
+from cio_frames.run.job import FINISHED_SCHEMA, Job, RowSelection
 from cio_frames.run.run import Run
-from cio_frames.sending import Client
+from cio_frames.sending import BLOCKING_CALLS, BlockingRow, Client
 from cio_frames.views import displays
 from cio_frames.views.displays import ShowProgress
 
-Durability = Literal["power", "process"]
-Pii = Literal["hmac", "ids", "full"]
+InDoubt = Literal["resend", "skip", "report"]
+"""What to do with messages in doubt: send again, take as arrived, or leave them in doubt."""
+
+REMEMBERED = timedelta(hours=24)
+
+AUTOMATIC: Mapping[str, timedelta] = MappingProxyType(
+    {
+        "track": REMEMBERED,
+        "page": REMEMBERED,
+        "screen": REMEMBERED,
+        "identify": REMEMBERED,
+        "group": REMEMBERED,
+        "alias": REMEMBERED,
+        "form": timedelta(0),
+    }
+)
+"""How long after its first attempt a message is sent again without asking. A form submission has
+no id: a repeat is a second submission, and starts campaigns again (reference 5)."""
+
+STATE_CALLS = ("identify", "group")
+"""Calls that set attributes: repeated, they replace what was written since (reference 3.7)."""
 
 
-def utc_now() -> datetime:
-    """Return the present, in UTC."""
-    return datetime.now(UTC)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendOptions:
+    """How a run is sent, shown and recorded: what `Plan.send` takes besides the client.
 
-
-def choose(audit: Path | str, *, client: Client, in_doubt: InDoubt | None, now: datetime) -> Choice:
-    """Return which messages a new run leaves out, because earlier ones settled them.
-
-    Args:
-        audit: Directory of all runs.
-        client: Where to send.
-        in_doubt: What to do with messages that earlier runs left in doubt.
-        now: The present.
+    Raises:
+        ChoiceError: A word is not one of those that its option takes.
     """
-    before = earlier(audit, workspaces=client.workspaces)
+
+    audit: Path | str = "audit"
+    progress: ShowProgress = "auto"
+    wait: bool = True
+    repeat: bool = False
+    in_doubt: InDoubt | None = None  # without, it depends on the call and on the age
+    durability: Durability = "power"
+    pii: Pii = "hmac"
+
+    def __post_init__(self) -> None:
+        displays.require(self.progress)
+        if self.in_doubt is not None:
+            ChoiceError.require("in_doubt", self.in_doubt, get_args(InDoubt))
+        ChoiceError.require("durability", self.durability, get_args(Durability))
+        ChoiceError.require("pii", self.pii, get_args(Pii))
+
+
+def select_rows(client: Client, options: SendOptions, *, now: datetime) -> RowSelection:
+    """Return which rows a new run sends: not those that earlier runs finished."""
+    before = (
+        Earlier(rows=pl.DataFrame())
+        if options.repeat
+        else earlier(options.audit, workspaces=client.workspaces)
+    )
     found = before.rows
     if found.is_empty():
-        return Choice()
-    doubtful = found.filter(pl.col("state") == "in_doubt")
-    is_resent = resent(doubtful, now=now, in_doubt=in_doubt)
-    kept = doubtful.filter(~is_resent)
-    if in_doubt == "skip":
+        return RowSelection()
+    in_doubt = found.filter(pl.col("state") == "in_doubt")
+    resent = is_resent(in_doubt, now=now, wanted=options.in_doubt)
+    kept = in_doubt.filter(~resent)
+    if options.in_doubt == "skip":
         kept = kept.with_columns(state=pl.lit("skipped_done"))
     done = found.filter(pl.col("state") == "delivered").with_columns(state=pl.lit("skipped_done"))
-    settled = pl.concat([done, kept]).select(SETTLED_SCHEMA.names())
-    return Choice(settled=settled, doubted=_overwriting(doubtful.filter(is_resent)), key=before.key)
+    finished = pl.concat([done, kept]).select(FINISHED_SCHEMA.names())
+    return RowSelection(
+        finished=finished, resent=_state_ids(in_doubt.filter(resent)), key=before.key
+    )
 
 
-def _overwriting(again: pl.DataFrame) -> pl.Series:
+def is_resent(rows: pl.DataFrame, *, now: datetime, wanted: InDoubt | None) -> pl.Series:
+    """Return of each row in doubt whether it is sent again, from call and first_attempt_at."""
+    if wanted is not None:
+        return pl.repeat(wanted == "resend", rows.height, dtype=pl.Boolean, eager=True)
+    window = pl.col("call").replace_strict(dict(AUTOMATIC), return_dtype=pl.Duration("ms"))
+    # A clock that went back makes an age negative; how far it is off counts like an age.
+    age = (pl.lit(now) - pl.col("first_attempt_at")).abs()
+    return rows.select((age < window).fill_null(value=False)).to_series()
+
+
+def _state_ids(resent: pl.DataFrame) -> pl.Series:
     """Return the ids of messages whose repeat can replace newer attributes."""
-    return again.filter(pl.col("call").is_in(OVERWRITING))["message_id"]
+    return resent.filter(pl.col("call").is_in(STATE_CALLS))["message_id"]
 
 
-def begin(
+def new_run(
     job: Job,
     *,
     client: Client,
-    audit: Path | str,
-    choice: Choice,
-    progress: ShowProgress,
-    detached: bool,
-    durability: Durability,
-    pii: Pii,
+    options: SendOptions,
+    selection: RowSelection,
     clock: Callable[[], datetime] = utc_now,
 ) -> Run:
-    """Return a new run that has not started yet, with its record begun.
-
-    Args:
-        job: What to send.
-        client: Where to send.
-        audit: Directory of all runs; this run gets a directory of its own in it.
-        choice: Which rows are sent.
-        progress: "auto", False, a kind of display, or a function that gets the states.
-        detached: Whether nobody waits for it.
-        durability: What the record is safe against: a power cut, or the end of the process.
-        pii: What the record keeps of identifiers.
-        clock: Tells the time.
-    """
-    displays.require(progress)
-    ChoiceError.require("durability", durability, get_args(Durability))
-    ChoiceError.require("pii", pii, get_args(Pii))
+    """Return a new run that has not started yet, with its record begun."""
     for call in job.calls:
         client.require(call)
     client.require_network()
@@ -103,95 +148,91 @@ def begin(
         fingerprint=" ".join(job.fingerprints),
         rows=sum(job.rows),
         plans=tuple(zip(job.calls, job.rows, strict=True)),
-        pii=pii,
+        pii=options.pii,
     )
-    recorder = AuditWriter.start(audit, info, durability=durability)
+    writer = AuditWriter.start(options.audit, info, durability=options.durability)
     return Run(
-        job,
-        client=client,
-        recorder=recorder,
-        choice=choice,
-        progress=progress,
-        detached=detached,
-        clock=clock,
-    )
+        job, client=client, writer=writer, selection=selection, clock=clock,
+        progress=options.progress, detached=not options.wait,
+    )  # fmt: skip
 
 
-def take_up(
+def resumed_run(
     job: Job,
     *,
     client: Client,
     directory: Path | str,
-    in_doubt: InDoubt | None,
-    progress: ShowProgress,
-    detached: bool,
+    options: SendOptions,
     clock: Callable[[], datetime] = utc_now,
 ) -> Run:
-    """Return a run that finishes what another left: it has not started yet.
-
-    Args:
-        job: What the other run was given to do.
-        client: Where to send; the same workspace.
-        directory: The other run's directory.
-        in_doubt: What to do with messages in doubt; None leaves it to the call and the age.
-        progress: "auto", False, a kind of display, or a function that gets the states.
-        detached: Whether nobody waits for it.
-        clock: Tells the time.
+    """Return a run that finishes what the run of `directory` left: it has not started yet.
 
     Raises:
         AuditError: The table or the workspace is not the one of that run, or the directory holds
             several runs.
-        ChoiceError: `in_doubt` is none of its words.
     """
-    displays.require(progress)
-    require_in_doubt(in_doubt)
     client.require_network()
     require_run(directory)
     found = recover(directory)
-    _require_same(job, client=client, plans=found.run.info.plans, told=found.run.info.workspaces)
-    doubtful = found.unfinished.filter(pl.col("state") == "in_doubt")
-    again = doubtful.filter(resent(doubtful, now=clock(), in_doubt=in_doubt))
+    _require_same(job, client=client, info=found.run.info)
+    in_doubt = found.unfinished.filter(pl.col("state") == "in_doubt")
+    resent = in_doubt.filter(is_resent(in_doubt, now=clock(), wanted=options.in_doubt))
     pending = found.unfinished.filter(pl.col("state") != "in_doubt")
-    only = pl.concat([pending, again]).select("plan", "row", "message_id")
+    only = pl.concat([pending, resent]).select("plan", "row", "message_id")
     rows = Audit(directory).messages
+    untouched = rows.join(only, on=["plan", "row"], how="anti")["state"]
     key = found.id_key
-    holding = held(job, refused(rows), key=key) if only.height else {}
-    recorder = AuditWriter.resume(directory)
-    return Run(
-        job,
-        client=client,
-        recorder=recorder,
-        choice=Choice(only=only, doubted=_overwriting(again), key=key),
-        known=_known(rows, only),
-        held=holding,
-        progress=progress,
-        detached=detached,
-        clock=clock,
+    selection = RowSelection(
+        only=only,
+        resent=_state_ids(resent),
+        untouched=dict(untouched.value_counts().iter_rows()),
+        key=key,
+        blocked=blocked_people(job, blocking_rows(rows), key=key) if only.height else {},
     )
+    writer = AuditWriter.resume(directory)
+    return Run(
+        job, client=client, writer=writer, selection=selection, clock=clock,
+        progress=options.progress, detached=not options.wait,
+    )  # fmt: skip
 
 
-def _known(rows: pl.DataFrame, only: pl.DataFrame) -> Mapping[str, int]:
-    """Count the states of the rows that a resumed run does not touch."""
-    rest = rows.join(only, on=["plan", "row"], how="anti")
-    return dict(rest["state"].value_counts().iter_rows())
+def blocking_rows(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of a record that keep what comes after them from being sent, in order."""
+    blocks = (pl.col("state") == "rejected_server") & pl.col("call").is_in(list(BLOCKING_CALLS))
+    return rows.filter(blocks).select("plan", "row", "message_id").sort("plan", "row")
 
 
-def _require_same(
-    job: Job,
-    *,
-    client: Client,
-    plans: tuple[tuple[str, int], ...],
-    told: Mapping[str, str],
-) -> None:
+def blocked_people(
+    job: Job, blocking: pl.DataFrame, *, key: str | None = None
+) -> dict[int, BlockingRow]:
+    """Return who is blocked when a run resumes, by the number of the component.
+
+    The record does not tell who belongs together, so the blocking rows are planned once more.
+    Their message ids are under `key`, if there is one.
+    """
+    found: dict[int, BlockingRow] = {}
+    left = blocking.height
+    if not left:
+        return found
+    with closing(job.segments(RowSelection(only=blocking, key=key))) as segments:
+        while left > 0 and (segment := next(segments, None)) is not None:
+            left -= segment.rows.height
+            known = segment.rows.select("component", "row").drop_nulls()
+            for person, row in known.iter_rows():
+                found.setdefault(person, BlockingRow(plan=segment.plan, row=row, call=segment.call))
+    return found
+
+
+def _require_same(job: Job, *, client: Client, info: RunInfo) -> None:
     given = tuple(zip(job.calls, job.rows, strict=True))
-    if given != plans:
+    if given != info.plans:
         raise AuditError(
-            f"This run was made from {_described(plans)}, not from {_described(given)}. Pass the "
+            f"This run was made from {_described(info.plans)}, not from {_described(given)}. Pass the "
             "plan it was made from, or send the new one with the same audit directory: what "
             "arrived already is skipped."
         )
-    differing = [api for api, name in client.workspaces.items() if told.get(api, name) != name]
-    if differing:
+    recorded = info.workspaces
+    if any(recorded.get(api, name) != name for api, name in client.workspaces.items()):
         raise AuditError(
             "This client sends to another workspace than the run did, or with another key. "
             "Connect with the key of that workspace."

@@ -159,7 +159,7 @@ class Desk:
             number=number,
             at=at,
             method=request.method,
-            path=request.url.path,
+            path=request.scope["path"],  # older starlettes cut the path of an URL at "?" and "#"
             status=answer.status,
             strict=_is_strict(request),
             bytes=len(body.data),

@@ -4,12 +4,13 @@ import atexit
 import os
 import threading
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from typing import Any, Literal, Self
+from datetime import datetime
+from typing import Any, Generic, Literal, Self, TypeVar
 
 import polars as pl
 from starlette.types import ASGIApp
 
+from cio_frames.clock import utc_now
 from cio_frames.errors import SandboxError, translated
 from cio_frames.identity import Model, Settings
 from cio_frames.identity.known_people import export
@@ -33,11 +34,10 @@ def _people_failed(kind: str) -> SandboxError:
     )
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
+ClientT = TypeVar("ClientT")
 
 
-class Sandbox:
+class Sandbox(Generic[ClientT]):
     """A private workspace that answers on the loopback address as Customer.io does.
 
     Nothing leaves this machine. Without `X-Strict-Mode: 1` it answers 200 to a wrong key, to bad
@@ -91,7 +91,7 @@ class Sandbox:
         track_api_key: str | None = None,
         clock: Callable[[], datetime] | None = None,
         page: bool = True,
-        connect: Callable[["Sandbox"], Any] | None = None,
+        connect: Callable[["Sandbox[ClientT]"], ClientT] | None = None,
     ) -> None:
         given = {"write_key": write_key, "site_id": site_id, "track_api_key": track_api_key}
         self._keys = Keys(**{name: value for name, value in given.items() if value is not None})
@@ -103,7 +103,7 @@ class Sandbox:
             rules=Rules(batch_errors=batch_errors, oversize_status=oversize_status),
             bounds=Bounds(),
             region=region,
-            clock=clock or _now,
+            clock=clock or utc_now,
             faults=self._fault_for,
             has_page=page,
         ).app()
@@ -218,7 +218,7 @@ class Sandbox:
         seed = self._faults.seed if isinstance(faults, str) else None
         self._faults = weather(faults, seed=seed)
 
-    def client(self) -> Any:
+    def client(self) -> ClientT:
         """Start if needed, and return a client of this package that sends here.
 
         Raises:

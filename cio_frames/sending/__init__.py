@@ -21,6 +21,7 @@ from cio_frames.sending.events import (
 )
 from cio_frames.sending.run_controls import PaceControl, StopSignal
 from cio_frames.sending.scheduler import FAILURE, INTERRUPTED, send
+from cio_frames.sending.totals import Totals, add
 
 __all__ = [
     "BLOCKING_CALLS",
@@ -46,6 +47,8 @@ __all__ = [
     "State",
     "StateRepeated",
     "StopSignal",
+    "Totals",
+    "add",
     "connect",
     "send",
 ]

@@ -68,6 +68,7 @@ class BackgroundLoop:
         self.name = name
         self._left = left
         self._over = threading.Event()
+        self._when_over: list[Callable[[], object]] = []
         self._result: Any = None
         self._error: BaseException | None = None
         self._process: int | None = None
@@ -128,6 +129,18 @@ class BackgroundLoop:
                 return False
         return True
 
+    async def ended(self) -> None:
+        """Wait for the end, and let other tasks of the caller's loop go on.
+
+        Raises:
+            RunError: As for `wait`.
+        """
+        self._require_own_process()
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+        self._when_over.append(lambda: loop.call_soon_threadsafe(over.set))
+        if not self.done:
+            await over.wait()
+
     def result(self) -> Any:
         """Return what the coroutine returned, or raise what it raised. Waits for the end."""
         self.wait()
@@ -157,6 +170,9 @@ class BackgroundLoop:
         finally:
             _leave(self, left=self._left())
             self._over.set()
+            for notify in self._when_over:
+                with suppress(RuntimeError):  # its loop was closed
+                    notify()
 
     def _require_own_process(self) -> None:
         if self._process is None:

@@ -9,10 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-
-def utc_now() -> datetime:
-    """Return the present instant in UTC."""
-    return datetime.now(UTC)
+from cio_frames.clock import utc_now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """What a value becomes: points in time, texts and hashes."""
 
+from cio_frames.values.counts import many
 from cio_frames.values.dtypes import has_text, instance_of
 from cio_frames.values.hashing import hmac_sha256, sha256
 from cio_frames.values.instants import (
@@ -31,6 +32,7 @@ __all__ = [
     "is_date_only",
     "iso",
     "json_text",
+    "many",
     "out_of_range",
     "sha256",
     "with_instant",

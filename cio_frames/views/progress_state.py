@@ -1,10 +1,10 @@
-"""How far a run is: a pure reducer of the facts of sending."""
+"""How far a run is: its totals, and what a display shows besides."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
-from cio_frames.payloads.batches import Batch, Segment
+from cio_frames.payloads.batches import Batch
 from cio_frames.sending.events import (
     BatchAttempted,
     BatchFact,
@@ -20,6 +20,7 @@ from cio_frames.sending.events import (
     SegmentPlanned,
     StateRepeated,
 )
+from cio_frames.sending.totals import Totals, add
 
 Phase = Literal["checking", "sending", "finishing", "finished"]
 
@@ -29,44 +30,20 @@ _Key = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProgressState:
-    """How far a run is, at one moment.
+class ProgressState(Totals):
+    """How far a run is, at one moment."""
 
-    Attributes:
-        label: What is being sent.
-        total: How many rows there are, if that is known.
-        phase: What the run is doing.
-        planned: Rows that were checked and encoded.
-        counts: Rows whose end is known, by state.
-        requests: Requests that left.
-        retries: How many of them were repeats.
-        doubtful: Rows of each request whose answer was lost and that will be repeated.
-        waiting: Why nothing is sent at the moment.
-        waits_until_s: When that ends.
-        stopped: Why the run stopped early.
-        paused: Whether the user lets nothing leave at the moment.
-        held: The rate that the user asked for, in words.
-        started_s: When the run began.
-        now_s: The moment this is about.
-        marks: When how many rows had been answered, over the last seconds.
-    """
-
-    label: str
-    total: int | None = None
+    label: str  # what is being sent
+    total: int | None = None  # how many rows there are, if that is known
     phase: Phase = "checking"
-    planned: int = 0
-    counts: Mapping[str, int] = field(default_factory=dict)
-    requests: int = 0
-    retries: int = 0
-    doubtful: Mapping[_Key, int] = field(default_factory=dict)
-    waiting: str = ""
+    doubtful: Mapping[_Key, int] = field(default_factory=dict)  # rows of requests to be repeated
+    waiting: str = ""  # why nothing is sent at the moment
     waits_until_s: float = 0.0
-    stopped: str = ""
-    paused: bool = False
-    held: str = ""
+    paused: bool = False  # whether the user lets nothing leave at the moment
+    held: str = ""  # the rate that the user asked for, in words
     started_s: float = 0.0
     now_s: float = 0.0
-    marks: tuple[tuple[float, int], ...] = ()
+    marks: tuple[tuple[float, int], ...] = ()  # when how many rows were answered, lately
 
     @property
     def done(self) -> int:
@@ -106,26 +83,17 @@ class ProgressState:
 
 
 def advance(state: ProgressState, fact: Fact, *, now_s: float) -> ProgressState:
-    """Return the state after a fact.
-
-    Args:
-        state: The state before.
-        fact: What happened.
-        now_s: When it was heard of.
-
-    Returns:
-        The state after; rows are counted exactly once.
-    """
-    state = replace(state, now_s=now_s)
+    """Return the state after a fact that was heard of at `now_s`."""
+    state = add(replace(state, now_s=now_s), fact)
     match fact:
         case BatchAttempted() | BatchRetried() | BatchSplit() | BatchFinished():
             return _after_request(state, fact)
-        case SegmentPlanned(segment=segment):
-            return _after_planning(state, segment)
+        case SegmentPlanned():
+            return _whole(state)
         case Paused(seconds=seconds, why=why):
             return replace(state, waiting=why, waits_until_s=now_s + seconds)
-        case RunStopped(reason=reason):
-            return replace(state, phase="finishing", stopped=reason, waiting="")
+        case RunStopped():
+            return replace(state, phase="finishing", waiting="")
         case RunFinished():
             return replace(state, phase="finished", waiting="")
         case RunStarted() | ClockSkewed() | StateRepeated():
@@ -139,35 +107,22 @@ def _after_request(state: ProgressState, fact: BatchFact) -> ProgressState:
     match fact:
         case BatchAttempted():
             phase: Phase = "finishing" if state.phase == "finishing" else "sending"
-            marks = state.marks or ((state.now_s, 0),)
-            requests = state.requests + 1
-            return replace(state, phase=phase, marks=marks, requests=requests, waiting="")
+            return replace(state, phase=phase, marks=state.marks or ((state.now_s, 0),), waiting="")
         case BatchRetried(batch=batch, after_s=after_s, code=code, in_doubt=in_doubt):
             rows = {_key(batch): len(batch)} if in_doubt else {}
             return replace(
                 state,
-                retries=state.retries + 1,
                 doubtful={**_without(state.doubtful, batch), **rows},
                 waiting=code,
                 waits_until_s=state.now_s + after_s,
             )
         case BatchSplit(batch=batch):
             return replace(state, doubtful=_without(state.doubtful, batch))
-        case BatchFinished(batch=batch, state=end):
-            counts = {**state.counts, end: state.counts.get(end, 0) + len(batch)}
-            after = replace(state, counts=counts, doubtful=_without(state.doubtful, batch))
+        case BatchFinished(batch=batch):
+            after = replace(state, doubtful=_without(state.doubtful, batch))
             return _whole(_marked(after, rows=len(batch)))
         case never:
             assert_never(never)
-
-
-def _after_planning(state: ProgressState, segment: Segment) -> ProgressState:
-    """Return the state after a slice of the rows was checked and encoded."""
-    counts = dict(state.counts)
-    for end, rows in segment.rows["state"].value_counts().iter_rows():
-        if end != "pending":
-            counts[end] = counts.get(end, 0) + rows
-    return _whole(replace(state, counts=counts, planned=state.planned + segment.rows.height))
 
 
 def _whole(state: ProgressState) -> ProgressState:

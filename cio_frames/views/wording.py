@@ -1,5 +1,7 @@
 """Numbers in words, the same in HTML, terminals and progress lines."""
 
+from cio_frames.values import many as many  # noqa: PLC0414 - the views take it from here
+
 INTERRUPT = "Interrupt the kernel to stop; cio.resume(...) goes on from there."
 STEER = (
     "With wait=False: run.stop(), run.pause() and run.slow_down() in another cell. "
@@ -22,16 +24,6 @@ def number(value: int) -> str:
         '1,234,567'
     """
     return f"{value:,}"
-
-
-def many(value: int, noun: str, plural: str = "") -> str:
-    """Return a count with its noun.
-
-    Examples:
-        >>> many(1, "row"), many(2000, "row"), many(2, "retry", "retries")
-        ('1 row', '2,000 rows', '2 retries')
-    """
-    return f"{number(value)} {noun if value == 1 else plural or noun + 's'}"
 
 
 def size(value: int) -> str:

@@ -121,7 +121,7 @@ def test_every_line_of_the_demo_fits(terminal, folder, columns):
 def test_the_keys_of_a_sandbox_can_be_pasted():
     """What `sandbox` says fits, and its commands are whole for a shell."""
     with Sandbox() as served, writing_to(Output(encoding="ascii", columns=40)):
-        said = "\n\n".join(sandbox._connection(served))
+        said = "\n\n".join(sandbox._connection_lines(served))
 
     assert too_long(said, 40) == []
     assert f"export CIO_SITE_ID={served.site_id}" in said.replace("\\\n    ", "")

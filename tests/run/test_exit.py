@@ -14,6 +14,7 @@ import cio_frames as cio
 from benchmarks.inputs import events
 from benchmarks.measure import sink
 from cio_frames.audit import recover
+from tests.conftest import ENDS_AFTER_FORK
 
 ROWS = 60_000
 EXITED = "The program ended before the run did. Resume to go on."
@@ -220,6 +221,7 @@ while not run.done:
     assert "cio.resume(" in stderr
 
 
+@pytest.mark.skipif(not ENDS_AFTER_FORK, reason="polars before 2.1 hangs where a fork ends")
 def test_runs_end_together_and_only_where_they_were_started(url, tmp_path):
     """Each of two runs is said once: a fork of the program says nothing of them."""
     stderr = ended(
@@ -229,11 +231,10 @@ warnings.simplefilter("ignore", DeprecationWarning)
 runs = [begin(folder + "/one"), begin(folder + "/two")]
 for run in runs:
     has_begun(run)
-if hasattr(os, "fork"):
-    child = os.fork()
-    if child == 0:
-        sys.exit(0)
-    os.waitpid(child, 0)
+child = os.fork()
+if child == 0:
+    sys.exit(0)
+os.waitpid(child, 0)
         """,
         tmp_path,
         url=url,

@@ -32,6 +32,7 @@ assert_type(backfill, cio.Backfill)
 
 with cio.sandbox() as workspace:
     client = workspace.client()
+    assert_type(client, cio.Client)
     run = backfill.send(client, audit=Path("audit"), wait=False)
     assert_type(run, cio.Run)
     run.pause()

@@ -12,7 +12,7 @@ import pytest
 import cio_frames as cio
 from cio_frames.audit import SETTLED, recover
 from cio_frames.errors import AuditError
-from cio_frames.run.held import held, refused
+from cio_frames.run.start import blocked_people, blocking_rows
 
 REFUSED = "toaster"  # no kind of device: the workspace refuses it, and no local check looks at it
 PEOPLE = {
@@ -219,6 +219,6 @@ def test_only_refused_rows_of_calls_that_hold_are_looked_up(workspace, tmp_path)
     run = back_fill().send(workspace.client(), audit=tmp_path, progress=False)
     rows = cio.audit(run.audit).messages
 
-    assert refused(rows).select("plan", "row").rows() == [(0, 1), (0, 4)]
-    assert held(None, refused(rows).clear()) == {}
+    assert blocking_rows(rows).select("plan", "row").rows() == [(0, 1), (0, 4)]
+    assert blocked_people(None, blocking_rows(rows).clear()) == {}
     assert recover(run.audit).unfinished["state"].unique().to_list() == ["blocked"]

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import cio_frames as cio
-from cio_frames.run.doubt import AUTOMATIC, resent
+from cio_frames.run.start import AUTOMATIC, is_resent
 from cio_frames.spec import CALLS
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -41,13 +41,13 @@ def rows(call, age):
 )
 def test_the_call_and_the_age_decide(call, age, again):
     """Without a word from the user, events and people are repeated within a day, forms never."""
-    assert resent(rows(call, age), now=NOW, in_doubt=None).to_list() == [again]
+    assert is_resent(rows(call, age), now=NOW, wanted=None).to_list() == [again]
 
 
 @pytest.mark.parametrize(("word", "again"), [("resend", True), ("report", False), ("skip", False)])
 def test_the_users_word_counts_more(word, again):
     """The user may have forms sent again, and keep events from it."""
-    assert resent(rows("form", timedelta(days=9)), now=NOW, in_doubt=word).to_list() == [again]
+    assert is_resent(rows("form", timedelta(days=9)), now=NOW, wanted=word).to_list() == [again]
 
 
 def test_every_call_that_is_sent_has_a_policy():

@@ -36,18 +36,15 @@ _ADVICE: tuple[tuple[str, str], ...] = (
 _COLUMN = re.compile(r"""\b([a-z]+(?:_[a-z]+)*)=(["'])column\2""")
 
 
-def spoken(words: str) -> str:
+def cli_advice(words: str) -> str:
     """Return advice that speaks of the library so that it can be typed in a terminal.
 
-    Args:
-        words: A hint or an error of the library.
-
     Examples:
-        >>> spoken('plan.fix("id.padded") strips it.')
+        >>> cli_advice('plan.fix("id.padded") strips it.')
         '--fix id.padded strips it.'
-        >>> spoken('For a constant, write event=cio.lit("Joined").')
+        >>> cli_advice('For a constant, write event=cio.lit("Joined").')
         'For a constant, write --lit "event=Joined".'
-        >>> spoken('track needs user_id="column".')
+        >>> cli_advice('track needs user_id="column".')
         'track needs --user-id COLUMN.'
     """
     for pattern, advice in _ADVICE:

@@ -4,7 +4,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cio_frames.payloads import numbered
+from cio_frames.mapping import numbered
 from cio_frames.plan.pipeline import Pipelines
 
 names = st.sampled_from("abcdef")

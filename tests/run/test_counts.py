@@ -5,7 +5,7 @@ import pytest
 
 from cio_frames.errors import AccountingError
 from cio_frames.payloads import SEGMENT_SCHEMA, Segment
-from cio_frames.run import Tally
+from cio_frames.run import RunCounts
 from cio_frames.sending import SegmentPlanned
 
 
@@ -19,41 +19,41 @@ def planned(*states):
 
 def test_rows_are_pending_until_something_is_known():
     """Before the first fact all rows are pending, and the states add up."""
-    counts = Tally(rows=5, known={"delivered": 2}).counts()
+    counts = RunCounts(rows=5, known={"delivered": 2}).counts()
 
     assert (counts["delivered"], counts["pending"], counts["rows"]) == (2, 3, 5)
 
 
 def test_what_is_settled_by_planning_is_counted():
     """Rows that are left out or were done before count as soon as they are planned."""
-    tally = Tally(rows=4)
+    counted = RunCounts(rows=4)
 
-    tally(planned("rejected_local", "skipped_done", "skipped_done", "pending"))
+    counted(planned("rejected_local", "skipped_done", "skipped_done", "pending"))
 
-    counts = tally.counts()
+    counts = counted.counts()
     assert (counts["rejected_local"], counts["skipped_done"], counts["pending"]) == (1, 2, 1)
 
 
 def test_a_row_too_many_is_a_fault():
     """States that exceed the rows raise, and the message tells the states."""
-    tally = Tally(rows=1)
-    tally(planned("rejected_local", "rejected_local"))
+    counted = RunCounts(rows=1)
+    counted(planned("rejected_local", "rejected_local"))
 
     with pytest.raises(AccountingError, match="rejected_local 2"):
-        tally.require_balance(complete=False)
+        counted.require_balance(complete=False)
 
 
 def test_a_row_without_an_end_is_a_fault_when_the_run_is_complete():
     """A run that ended by itself leaves no row without a state."""
     with pytest.raises(AccountingError):
-        Tally(rows=1).require_balance(complete=True)
+        RunCounts(rows=1).require_balance(complete=True)
 
 
 def test_the_record_has_the_last_word():
     """A row that an earlier run left in doubt is in doubt, whatever this run made of it."""
-    tally = Tally(rows=1)
-    tally(planned("blocked"))
+    counted = RunCounts(rows=1)
+    counted(planned("blocked"))
 
-    tally.recorded({"in_doubt": 1})
+    counted.recorded({"in_doubt": 1})
 
-    assert (tally.counts()["in_doubt"], tally.counts()["blocked"]) == (1, 0)
+    assert (counted.counts()["in_doubt"], counted.counts()["blocked"]) == (1, 0)

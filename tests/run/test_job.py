@@ -6,7 +6,7 @@ import pytest
 from cio_frames.errors import AuditError
 from cio_frames.payloads import MESSAGE_SCHEMA
 from cio_frames.payloads.ids import ulids
-from cio_frames.run import Choice
+from cio_frames.run import RowSelection
 
 
 def messages(*ids):
@@ -25,7 +25,7 @@ def settled(*rows):
 
 def test_without_earlier_runs_everything_is_sent():
     """A choice that knows of nothing sends every message."""
-    sent, left = Choice().of_messages(messages("A", "B"))
+    sent, left = RowSelection().split_finished(messages("A", "B"))
 
     assert sent["message_id"].to_list() == ["A", "B"]
     assert left.is_empty()
@@ -33,9 +33,9 @@ def test_without_earlier_runs_everything_is_sent():
 
 def test_what_arrived_is_skipped():
     """A message that an earlier run delivered is not sent again, wherever its row is now."""
-    choice = Choice(settled=settled(("B", "b" * 16, "skipped_done")))
+    selection = RowSelection(finished=settled(("B", "b" * 16, "skipped_done")))
 
-    sent, left = choice.of_messages(messages("B", "A"))
+    sent, left = selection.split_finished(messages("B", "A"))
 
     assert sent["message_id"].to_list() == ["A"]
     assert left.select("row", "state", "code").rows() == [(0, "skipped_done", None)]
@@ -43,9 +43,9 @@ def test_what_arrived_is_skipped():
 
 def test_another_message_under_the_same_id_is_a_conflict():
     """An id that delivered other content is rejected, with what to do."""
-    choice = Choice(settled=settled(("A", "f" * 16, "skipped_done")))
+    selection = RowSelection(finished=settled(("A", "f" * 16, "skipped_done")))
 
-    sent, left = choice.of_messages(messages("A"))
+    sent, left = selection.split_finished(messages("A"))
 
     assert sent.is_empty()
     assert left["state"].to_list() == ["rejected_local"]
@@ -55,9 +55,9 @@ def test_another_message_under_the_same_id_is_a_conflict():
 
 def test_what_is_kept_in_doubt_says_so():
     """A message that stays in doubt is neither sent nor lost."""
-    choice = Choice(settled=settled(("A", "a" * 16, "in_doubt")))
+    selection = RowSelection(finished=settled(("A", "a" * 16, "in_doubt")))
 
-    sent, left = choice.of_messages(messages("A"))
+    sent, left = selection.split_finished(messages("A"))
 
     assert sent.is_empty()
     assert left.select("state", "code").rows() == [("in_doubt", "IN_DOUBT_BEFORE")]
@@ -67,8 +67,8 @@ def test_a_resumed_run_takes_up_only_its_rows():
     """Rows of other plans, and rows that are settled, are passed over."""
     only = pl.DataFrame({"plan": [0, 1], "row": [2, 0], "message_id": ["A", "B"]})
 
-    assert Choice(only=only).rows(pl.Series([0, 1, 2, 3]), plan=0).to_list() == [2]
-    assert Choice().rows(pl.Series([0, 1]), plan=0) is None
+    assert RowSelection(only=only).rows(pl.Series([0, 1, 2, 3]), plan=0).to_list() == [2]
+    assert RowSelection().rows(pl.Series([0, 1]), plan=0) is None
 
 
 def test_a_changed_row_is_not_taken_for_the_recorded_one():
@@ -76,7 +76,7 @@ def test_a_changed_row_is_not_taken_for_the_recorded_one():
     only = pl.DataFrame({"plan": [0], "row": [0], "message_id": ["Z"]})
 
     with pytest.raises(AuditError, match="Row 0 is not the row this run was made from"):
-        Choice(only=only).require_same(messages("A"), plan=0)
+        RowSelection(only=only).require_same(messages("A"), plan=0)
 
 
 def test_a_row_without_a_recorded_id_may_be_anything():
@@ -85,7 +85,7 @@ def test_a_row_without_a_recorded_id_may_be_anything():
         {"plan": [0], "row": [0], "message_id": [None]}, schema_overrides={"message_id": pl.String}
     )
 
-    assert Choice(only=only).require_same(messages("A"), plan=0) is None
+    assert RowSelection(only=only).require_same(messages("A"), plan=0) is None
 
 
 DIGEST, OTHER = "00112233445566778899aabbccddeeff", "f" * 32
@@ -107,6 +107,6 @@ def test_a_derived_id_tells_its_content(now, known, code):
     before = settled((DERIVED, known, "delivered")).cast({"payload_hash": pl.String})
     again = messages(DERIVED).with_columns(payload_hash=pl.lit(now, pl.String))
 
-    _, left = Choice(settled=before).of_messages(again)
+    _, left = RowSelection(finished=before).split_finished(again)
 
     assert left["code"].to_list() == [code]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from cio_frames.mapping import FieldMapping, MessageMapping
+from cio_frames.mapping.message_mapping import FieldMapping, MessageMapping
 from cio_frames.spec import IDENTIFIERS, LINKING_CALLS, Identifier
 from cio_frames.values import as_text
 

@@ -131,3 +131,20 @@ def test_the_check_before_sending_says_what_the_report_says(people):
     found = [plan.pipeline.before_send for plan in (fast, full)]
     assert [each.rows for each in found] == [frame.height] * 2
     assert {each.fingerprint for each in found} == {fingerprint(full.pipeline.table)}
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        pytest.param(lambda: cio.Backfill.__new__(cio.Backfill), id="back-fill"),
+        pytest.param(lambda: cio.Run.__new__(cio.Run), id="run"),
+        pytest.param(lambda: pl.DataFrame({"id": ["u1"]}).cio.identify().pipeline, id="pipeline"),
+        pytest.param(lambda: pl.DataFrame({"id": ["u1"]}).cio.identify().pipelines, id="pipelines"),
+    ],
+)
+def test_what_a_traceback_may_show_has_a_repr(made):
+    """Objects that are half made when an error is raised have a repr, and inner ones hide the rows."""
+    shown = repr(made())
+
+    assert "object at" in shown
+    assert "u1" not in shown

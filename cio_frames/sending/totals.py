@@ -1,0 +1,69 @@
+"""What the facts of a run add up to, at every moment: one fold, for its counts and for displays."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar, assert_never
+
+import polars as pl
+
+from cio_frames.sending.events import (
+    BatchAttempted,
+    BatchFinished,
+    BatchRetried,
+    BatchSplit,
+    ClockSkewed,
+    Fact,
+    Paused,
+    RunFinished,
+    RunStarted,
+    RunStopped,
+    SegmentPlanned,
+    StateRepeated,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """Rows by state and what was sent, up to one moment."""
+
+    counts: Mapping[str, int] = field(default_factory=dict)  # rows whose end is known, by state
+    planned: int = 0  # rows that were checked and encoded
+    requests: int = 0
+    retries: int = 0  # requests that were repeats
+    bytes: int = 0  # of the messages in all requests
+    stopped: str = ""  # why the run stopped early, in a sentence
+    stop_code: str = ""  # the same, as a code
+    notes: tuple[str, ...] = ()  # what else is worth knowing, in sentences
+
+
+Some = TypeVar("Some", bound=Totals)
+
+
+def add(totals: Some, fact: Fact) -> Some:
+    """Return the totals after a fact; each row is counted exactly once."""
+    changed: dict[str, Any] = {}
+    match fact:
+        case SegmentPlanned(segment=segment):
+            ended = segment.rows.filter(pl.col("state") != "pending")["state"]
+            changed["planned"] = totals.planned + segment.rows.height
+            changed["counts"] = _sum(totals.counts, dict(ended.value_counts().iter_rows()))
+        case BatchAttempted(batch=batch):
+            changed["requests"] = totals.requests + 1
+            changed["bytes"] = totals.bytes + batch.message_bytes
+        case BatchRetried():
+            changed["retries"] = totals.retries + 1
+        case BatchFinished(batch=batch, state=state):
+            changed["counts"] = _sum(totals.counts, {state: len(batch)})
+        case RunStopped(code=code, reason=reason):
+            changed = {"stopped": reason, "stop_code": code}
+        case ClockSkewed(note=note) | StateRepeated(note=note):
+            changed["notes"] = (*totals.notes, note)
+        case RunStarted() | BatchSplit() | Paused() | RunFinished():
+            pass
+        case never:
+            assert_never(never)
+    return replace(totals, **changed) if changed else totals
+
+
+def _sum(counts: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
+    return {**counts, **{state: counts.get(state, 0) + rows for state, rows in more.items()}}
