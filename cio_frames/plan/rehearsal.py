@@ -113,7 +113,7 @@ def rehearse(
     """
     preview = identity_preview(pipelines, premise, progress=progress)
     with (
-        sandbox(settings=premise.settings, clock=lambda: premise.now) as workspace,
+        sandbox(settings=premise.settings, clock=lambda: premise.now, page=False) as workspace,
         TemporaryDirectory(prefix="cio-rehearsal-") as folder,
     ):
         if premise.known is not None:

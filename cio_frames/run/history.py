@@ -7,6 +7,7 @@ from typing import Any, Self
 import polars as pl
 
 from cio_frames.audit import Audit as Reader
+from cio_frames.errors import AuditError
 from cio_frames.views import history, html, text
 from cio_frames.views.document import Document
 from cio_frames.views.render import bundle
@@ -66,10 +67,16 @@ class Audit(Reader):
         return Story(told, documents=[history.story(record, told=it) for record, it in pairs])
 
     def __str__(self) -> str:
-        return text.render(self._document())
+        try:
+            return text.render(self._document())
+        except (AuditError, OSError):
+            return repr(self)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return bundle(self._document())
+        try:
+            return bundle(self._document())
+        except (AuditError, OSError):
+            return {"text/plain": repr(self)}
 
     def _document(self) -> Document:
         return history.audit(str(self.directory), self.runs.to_dicts())

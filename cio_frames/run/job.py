@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from cio_frames.audit import HASH_CHARACTERS
+from cio_frames.audit import HASH_CHARACTERS, keyed_hashes, keyed_ids
 from cio_frames.errors import AuditError
 from cio_frames.frames import Table
 from cio_frames.payloads import Segment
@@ -29,6 +29,8 @@ class RowSelection:
     """Messages of earlier runs, as `FINISHED_SCHEMA`; `state` is that of the same message now."""
     resent: pl.Series | None = None
     """Ids of messages about people and groups that are in doubt and sent again."""
+    key: str | None = None
+    """The key that these ids and hashes are under; None if they are held as they are."""
     untouched: Mapping[str, int] = field(default_factory=dict)
     """How many of the other rows of a resumed run are in each state."""
     blocked: Mapping[int, BlockingRow] = field(default_factory=dict)
@@ -45,7 +47,7 @@ class RowSelection:
         """Return how many of the rows of a segment are in doubt and sent again all the same."""
         if self.resent is None or self.resent.is_empty():
             return 0
-        again = pl.col("message_id").is_in(self.resent.implode()) & (pl.col("state") == "pending")
+        again = self._recorded.is_in(self.resent.implode()) & (pl.col("state") == "pending")
         return rows.filter(again).height
 
     def require_same(self, messages: pl.DataFrame, *, plan: int) -> None:
@@ -58,7 +60,7 @@ class RowSelection:
             return
         known = self.only.filter(pl.col("plan") == plan).select("row", recorded="message_id")
         both = messages.join(known, on="row", how="inner").drop_nulls("recorded")
-        changed = both.filter(pl.col("recorded") != pl.col("message_id"))
+        changed = both.filter(pl.col("recorded") != self._recorded)
         if changed.height:
             raise AuditError(
                 f"Row {changed['row'][0]} is not the row this run was made from: its message has "
@@ -70,10 +72,11 @@ class RowSelection:
         """Return the messages to send, and those that earlier runs finished with state, code and error."""
         if self.finished is None or self.finished.is_empty():
             return messages, messages.clear()
-        known = self.finished.rename({"payload_hash": "known_hash"})
-        joined = messages.join(known, on="message_id", how="left", maintain_order="left")
+        known = self.finished.rename({"message_id": "recorded", "payload_hash": "known_hash"})
+        named = messages.with_columns(self._recorded.alias("recorded"))
+        joined = named.join(known, on="recorded", how="left", maintain_order="left")
         fresh = pl.col("state").is_null()
-        changed = _hash("known_hash") != _hash("payload_hash")
+        changed = self._known_hash != self._own_hash
         finished = joined.filter(~fresh).with_columns(
             state=pl.when(changed).then(pl.lit("rejected_local")).otherwise("state"),
             code=pl.when(changed)
@@ -87,18 +90,31 @@ class RowSelection:
                 )
             ),
         )
-        return joined.filter(fresh).select(messages.columns), finished.drop("known_hash")
+        return joined.filter(fresh).select(messages.columns), finished.drop(
+            "known_hash", "recorded"
+        )
+
+    @property
+    def _recorded(self) -> pl.Expr:
+        """The ids of messages as the record has them."""
+        return keyed_ids(pl.col("message_id"), key=self.key)
+
+    @property
+    def _known_hash(self) -> pl.Expr:
+        told = keyed_hashes(_told_by_id(where="payload_hash"), key=self.key)
+        return pl.coalesce(pl.col("known_hash").str.head(HASH_CHARACTERS), told)
+
+    @property
+    def _own_hash(self) -> pl.Expr:
+        told = _told_by_id(where="known_hash")
+        own = pl.coalesce(pl.col("payload_hash").str.head(HASH_CHARACTERS), told)
+        return keyed_hashes(own, key=self.key)
 
 
-def _hash(column: str) -> pl.Expr:
-    """Return the hashes of a column; where there is none, the id was made of it and tells it."""
-    other = "payload_hash" if column == "known_hash" else "known_hash"
-    is_told = pl.col(other).is_not_null() & pl.col("state").is_not_null()
-    ids = pl.when(is_told).then("message_id")
-    return pl.coalesce(
-        pl.col(column).str.head(HASH_CHARACTERS),
-        ids.map_elements(content, return_dtype=pl.String, skip_nulls=True),
-    )
+def _told_by_id(*, where: str) -> pl.Expr:
+    """Return the hash that a derived id was made of, where there is the other one to compare."""
+    told = pl.when(pl.col(where).is_not_null() & pl.col("state").is_not_null()).then("message_id")
+    return told.map_elements(content, return_dtype=pl.String, skip_nulls=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

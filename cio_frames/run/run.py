@@ -256,7 +256,11 @@ class Run:
             interrupt.add_note(self._note())
             interrupt.run = self  # type: ignore[attr-defined]
             raise interrupt
-        self._worker.result()
+        try:
+            self._worker.result()
+        except CioError as error:
+            error.run = self  # type: ignore[attr-defined]
+            raise
         self._counts.require_balance(complete=self.stopped is None)
         if self.stopped and self.stopped[0] != INTERRUPTED:
             kind = RunInterruptedError if self.stopped[0] == OUTAGE else RunStoppedError
@@ -365,7 +369,7 @@ class Run:
             bytes=counts["bytes"],
             elapsed_s=self.elapsed_s,
             audit=str(self.audit),
-            reasons=tuple(self._reasons()) if is_over else (),
+            reasons=self._told_reasons() if is_over else (),
             pace=pace if pace and pace.is_long else None,
             notes=self.notes,
         )
@@ -374,6 +378,14 @@ class Run:
         if self.stopped is None:
             return "finished"
         return "interrupted" if self.stopped[0] == INTERRUPTED else "stopped"
+
+    def _told_reasons(self) -> tuple[ReasonView, ...]:
+        """Return why rows did not arrive, or why that cannot be read: a summary is always drawn."""
+        try:
+            return tuple(self._reasons())
+        except (AuditError, OSError) as error:
+            lost = sum(self.counts[state] for state in FAILED)
+            return (ReasonView(code="", rows=lost, sentence=str(error)),) if lost else ()
 
     def _reasons(self) -> Iterator[ReasonView]:
         failed = Audit(self.audit).scan().filter(pl.col("state").is_in(FAILED))

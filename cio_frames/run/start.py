@@ -15,7 +15,16 @@ from typing import Literal, get_args
 
 import polars as pl
 
-from cio_frames.audit import Audit, AuditWriter, RunInfo, earlier, new_run_id, recover
+from cio_frames.audit import (
+    Audit,
+    AuditWriter,
+    Earlier,
+    RunInfo,
+    earlier,
+    new_run_id,
+    recover,
+    require_run,
+)
 from cio_frames.audit.file_system import Durability
 from cio_frames.audit.pseudonyms import Pii
 from cio_frames.clock import utc_now
@@ -76,9 +85,12 @@ class SendOptions:
 
 def select_rows(client: Client, options: SendOptions, *, now: datetime) -> RowSelection:
     """Return which rows a new run sends: not those that earlier runs finished."""
-    found = (
-        pl.DataFrame() if options.repeat else earlier(options.audit, workspaces=client.workspaces)
+    before = (
+        Earlier(rows=pl.DataFrame())
+        if options.repeat
+        else earlier(options.audit, workspaces=client.workspaces)
     )
+    found = before.rows
     if found.is_empty():
         return RowSelection()
     in_doubt = found.filter(pl.col("state") == "in_doubt")
@@ -88,7 +100,9 @@ def select_rows(client: Client, options: SendOptions, *, now: datetime) -> RowSe
         kept = kept.with_columns(state=pl.lit("skipped_done"))
     done = found.filter(pl.col("state") == "delivered").with_columns(state=pl.lit("skipped_done"))
     finished = pl.concat([done, kept]).select(FINISHED_SCHEMA.names())
-    return RowSelection(finished=finished, resent=_state_ids(in_doubt.filter(resent)))
+    return RowSelection(
+        finished=finished, resent=_state_ids(in_doubt.filter(resent)), key=before.key
+    )
 
 
 def is_resent(rows: pl.DataFrame, *, now: datetime, wanted: InDoubt | None) -> pl.Series:
@@ -96,7 +110,8 @@ def is_resent(rows: pl.DataFrame, *, now: datetime, wanted: InDoubt | None) -> p
     if wanted is not None:
         return pl.repeat(wanted == "resend", rows.height, dtype=pl.Boolean, eager=True)
     window = pl.col("call").replace_strict(dict(AUTOMATIC), return_dtype=pl.Duration("ms"))
-    age = pl.lit(now) - pl.col("first_attempt_at")
+    # A clock that went back makes an age negative; how far it is off counts like an age.
+    age = (pl.lit(now) - pl.col("first_attempt_at")).abs()
     return rows.select((age < window).fill_null(value=False)).to_series()
 
 
@@ -116,6 +131,7 @@ def new_run(
     """Return a new run that has not started yet, with its record begun."""
     for call in job.calls:
         client.require(call)
+    client.require_network()
     now = clock()
     info = RunInfo(
         run_id=new_run_id(now),
@@ -152,8 +168,11 @@ def resumed_run(
     """Return a run that finishes what the run of `directory` left: it has not started yet.
 
     Raises:
-        AuditError: The table or the workspace is not the one of that run.
+        AuditError: The table or the workspace is not the one of that run, or the directory holds
+            several runs.
     """
+    client.require_network()
+    require_run(directory)
     found = recover(directory)
     _require_same(job, client=client, info=found.run.info)
     in_doubt = found.unfinished.filter(pl.col("state") == "in_doubt")
@@ -162,11 +181,13 @@ def resumed_run(
     only = pl.concat([pending, resent]).select("plan", "row", "message_id")
     rows = Audit(directory).messages
     untouched = rows.join(only, on=["plan", "row"], how="anti")["state"]
+    key = found.id_key
     selection = RowSelection(
         only=only,
         resent=_state_ids(resent),
         untouched=dict(untouched.value_counts().iter_rows()),
-        blocked=blocked_people(job, blocking_rows(rows)) if only.height else {},
+        key=key,
+        blocked=blocked_people(job, blocking_rows(rows), key=key) if only.height else {},
     )
     writer = AuditWriter.resume(directory)
     return Run(
@@ -181,16 +202,19 @@ def blocking_rows(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(blocks).select("plan", "row", "message_id").sort("plan", "row")
 
 
-def blocked_people(job: Job, blocking: pl.DataFrame) -> dict[int, BlockingRow]:
+def blocked_people(
+    job: Job, blocking: pl.DataFrame, *, key: str | None = None
+) -> dict[int, BlockingRow]:
     """Return who is blocked when a run resumes, by the number of the component.
 
     The record does not tell who belongs together, so the blocking rows are planned once more.
+    Their message ids are under `key`, if there is one.
     """
     found: dict[int, BlockingRow] = {}
     left = blocking.height
     if not left:
         return found
-    with closing(job.segments(RowSelection(only=blocking))) as segments:
+    with closing(job.segments(RowSelection(only=blocking, key=key))) as segments:
         while left > 0 and (segment := next(segments, None)) is not None:
             left -= segment.rows.height
             known = segment.rows.select("component", "row").drop_nulls()

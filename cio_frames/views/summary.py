@@ -121,7 +121,7 @@ STATES: dict[str, StateView] = {
     "delivered": StateView("✓", "delivered", "good", "Customer.io accepted the message."),
     "accepted_unverified": StateView(
         "~", "accepted, unverified", "calm",
-        "Strict mode was off: the answer was 200, the message may have been dropped.",
+        "The answer proves nothing: strict mode was off, or it was not the documented one.",
     ),
     "skipped_done": StateView(
         "=", "skipped, done before", "calm", "An earlier run delivered the same row."
