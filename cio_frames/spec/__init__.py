@@ -1,9 +1,9 @@
 """What Customer.io says, as rows: calls, fields, limits, regions and names, each with its source."""
 
 from cio_frames.spec.apis import APIS, BATCH_PATH, SENDABLE_APIS, Api
-from cio_frames.spec.calls import BATCH_FIELDS, CALLS, Call, CallName
+from cio_frames.spec.calls import BATCH_FIELDS, CALLS, EVENT_CALLS, Call, CallName
 from cio_frames.spec.context import CONTEXT
-from cio_frames.spec.fields import Field, FieldType, folded
+from cio_frames.spec.fields import Field, FieldType, folded, is_other_time, is_time_name
 from cio_frames.spec.identifiers import IDENTIFIERS, LINKING_CALLS, Identifier, IdentifierRole
 from cio_frames.spec.limits import LIMITS, Limit
 from cio_frames.spec.names import (
@@ -25,6 +25,7 @@ __all__ = [
     "BATCH_PATH",
     "CALLS",
     "CONTEXT",
+    "EVENT_CALLS",
     "FLAT_PREFIXES",
     "FORM_RESERVED",
     "HOSTS",
@@ -52,4 +53,6 @@ __all__ = [
     "SemanticEvent",
     "folded",
     "host",
+    "is_other_time",
+    "is_time_name",
 ]

@@ -158,6 +158,7 @@ TABLE: dict[str, tuple[Asked, Asked]] = {
         call("track", {"id": ["u", "u"], "x": [days(8), days(9)]}, **times(1)[2]),
         times(days(8), days(9)),
     ),
+    "time.now": (events("E"), times(days(9))),
     "time.unmapped": (
         events("E", timestamp=[days(9)]),
         call("track", {"id": ["u"], "timestamp": [days(9)]}, user_id="id", event=cio.lit("E"), timestamp="timestamp"),

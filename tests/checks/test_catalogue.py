@@ -239,7 +239,34 @@ CASES: dict[str, list[Case]] = {
         ("track", timed([45_000]), TIMED, 0),
         ("track", timed([OLD]), TIMED, 0),
     ],
+    "time.now": [
+        ("track", column("x", 1), {**BY_ID, "event": cio.lit("E")}, 1),
+        ("page", column("ordered_at", OLD), BY_ID, 1),
+        ("screen", column("x", 1), BY_ID, 1),
+        ("track", column("t", OLD), {**BY_ID, "event": cio.lit("E"), "timestamp": "t"}, 0),
+        ("track", ids(["u"]), {**BY_ID, "event": cio.lit("E"), "timestamp": cio.lit(OLD)}, 0),
+        ("identify", column("ordered_at", OLD), BY_ID, 0),
+        ("group", ids(["g"]), {"group_id": "id"}, 0),
+        ("alias", ids(["a"], b=["b"]), {"previous_id": "id", "user_id": "b"}, 0),
+    ],
     "time.unmapped": [
+        *(
+            ("track", column(name, value), {**BY_ID, "event": cio.lit("E")}, 1)
+            for name, value in [
+                ("ordered_at", "2024-01-02 03:04:05"), ("InvoiceDate", "12/1/2010 8:26"), ("Paid at", OLD),
+                ("when", "2024-01-02"), ("dt", 1_700_000_000), ("ts_ms", 1_700_000_000_000), ("x", OLD),
+                ("epoch", "1700000000"),
+            ]
+        ),
+        *(
+            ("track", column(name, value), {**BY_ID, "event": cio.lit("E")}, 0)
+            for name, value in [
+                ("order", 1_700_000_000), ("order", "1700000000"), ("expires_at", OLD), ("ordered_at", "soon"),
+                ("timestamp", "monday"), ("date", None), ("plan", "pro"),
+            ]
+        ),
+        ("track", ids(["u"], ordered_at=[OLD], shipped_at=[OLD]), {**BY_ID, "event": cio.lit("E")}, 1),
+        ("identify", column("ordered_at", OLD), BY_ID, 0),
         ("track", column("timestamp", OLD), {**BY_ID, "event": cio.lit("E")}, 1),
         ("track", column("occurred_at", OLD), {**BY_ID, "event": cio.lit("E")}, 1),
         ("track", column("timestamp", OLD), {**BY_ID, "event": cio.lit("E"), "timestamp": "timestamp"}, 0),
