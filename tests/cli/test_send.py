@@ -189,18 +189,8 @@ def test_an_interrupt_ends_with_130(cli, people, monkeypatch):
 def test_a_command_that_is_told_to_end_finishes_what_is_under_way(folder, name):
     """Ctrl-C, the end of a job and of a terminal: the record is whole, and what is left is said."""
     events(60_000).drop("tags", "device").write_parquet("events.parquet")
-    options = [
-        "--call",
-        "track",
-        "--event",
-        "event",
-        "--user-id",
-        "user_id",
-        "--rate",
-        "1",
-        "--timestamp",
-        "timestamp",
-    ]
+    options = ["--call", "track", "--event", "event", "--user-id", "user_id", "--rate", "1"]
+    options += ["--timestamp", "occurred_at"]
     with sink(latency_ms=80) as url, subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", "cio_frames.cli", "send", "events.parquet", *options,
          "--endpoint", url, "--progress", "off"],
