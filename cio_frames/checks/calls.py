@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from cio_frames.checks.check import Check, ColumnTest, Repair, Scope, by_call, by_row, by_value
-from cio_frames.checks.fields import blank
+from cio_frames.checks.fields import OBJECT_TYPES, blank
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.spec import LIMITS, SEMANTIC_EVENTS
 from cio_frames.values.patterns import PADDED, UNUSUAL
@@ -64,9 +64,8 @@ def _screen_without_name(scope: Scope) -> pl.Expr | None:
 
 
 def _no_object_type(scope: Scope) -> str | None:
-    untyped = scope.mapping.call.name == "group" and not scope.mapping.find("object_type_id")
-    taken = any(slot.path[1:2] == ("object_type_id",) for slot in scope.mapping.slots)
-    return "every row" if untyped and not taken else None
+    typed = any(slot.path in OBJECT_TYPES for slot in scope.mapping.slots)
+    return "every row" if scope.mapping.call.name == "group" and not typed else None
 
 
 def _incomplete(slot: FieldMapping, scope: Scope) -> pl.Expr | None:

@@ -5,7 +5,7 @@ import re
 import polars as pl
 
 from cio_frames.checks.check import Check, Repair, Scope, by_column, by_row, by_text, by_value
-from cio_frames.checks.fields import IDS, PEOPLE, blank, is_address, is_id, is_text
+from cio_frames.checks.fields import IDS, OBJECT_TYPES, PEOPLE, blank, is_address, is_id, is_text
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.spec import CALLS, LIMITS
 from cio_frames.values import has_text
@@ -102,8 +102,12 @@ def _alias_to_itself(scope: Scope) -> pl.Expr | None:
 
 
 def _object_type(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    is_type = slot.argument == "object_type_id"
-    return ~scope.text(slot).str.contains(r"^[1-9]\d*$") if is_type else None
+    is_type = scope.mapping.call.name == "group" and slot.path in OBJECT_TYPES
+    if is_type and slot.dtype == pl.Null:
+        return pl.col(slot.name).is_null()
+    if not is_type or not has_text(slot.dtype):
+        return None
+    return ~scope.text(slot).str.contains(r"^[1-9]\d*$").fill_null(value=False)
 
 
 def _as_whole(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:

@@ -166,7 +166,10 @@ CASES: dict[str, list[Case]] = {
     "group.type": [
         ("group", ids(["g"] * 4, t=["0", "a", "1.5", "-1"]), {"group_id": "id", "object_type_id": "t"}, 4),
         ("group", ids(["g"], t=[0]), {"group_id": "id", "object_type_id": "t"}, 1),
-        ("group", ids(["g", "g"], t=["1", None]), {"group_id": "id", "object_type_id": "t"}, 0),
+        ("group", ids(["g", "g"], t=["1", None]), {"group_id": "id", "object_type_id": "t"}, 1),
+        ("group", ids(["g", "h"], objectTypeId=["", "2"]), {"group_id": "id"}, 1),
+        ("group", ids(["g"], object_type_id=[None]), {"group_id": "id"}, 1),
+        ("group", ids(["g"], t=[None]), {"group_id": "id", "traits": {"objectTypeId": "t"}}, 1),
         ("group", ids(["g"], t=[12]), {"group_id": "id", "object_type_id": "t"}, 0),
     ],
     "time.unreadable": [
