@@ -5,15 +5,26 @@ from datetime import timedelta
 
 import polars as pl
 
-from cio_frames.checks.check import Check, Repair, Scope, by_value
+from cio_frames.checks.check import Check, Repair, Scope, TableTest, by_value, column_findings
 from cio_frames.checks.fields import UNSUBSCRIBED, blank, is_number, is_plain_text, is_text
 from cio_frames.checks.time_formats import is_other_format
-from cio_frames.mapping import CREATED, FieldMapping, MessageMapping
-from cio_frames.values import is_date_only
+from cio_frames.mapping import ALMOST_ALL, CREATED, FieldMapping, MessageMapping
+from cio_frames.spec import folded
+from cio_frames.values import is_date_only, many
+from cio_frames.values.patterns import BLANK
 
 READ = ("true", "false", "1", "0")
 YES = ("yes", "y", "ja", "j", "oui", "si", "sí", "on", "t", "1.0", "wahr", "vrai")
 NO = ("no", "n", "nein", "non", "off", "f", "0.0", "falsch", "faux")
+PREFERENCES = re.compile(r"traits\.cio_subscription_preferences\.(?:topics|channels)\.")
+REFUSAL = re.compile(
+    r"do(?:n?o)?n?t(?:e?mail|contact|market|send|disturb)|opt(?:ed)?out|^no(?:e?mails?|marketing|newsletter)$|unsubscri"
+)
+CONSENT = re.compile(
+    r"^(?:is|has)?subscribed|accepts?(?:e?mail|marketing|newsletter)|opt(?:ed)?in|^(?:e?mail|marketing|newsletter)?consent"
+    r"|(?:e?mail|newsletter|marketing)(?:consent|permission|allowed|subscription|subscribed|ok)$"
+    r"|^allows?(?:e?mail|marketing)|^(?:mail|contact|email)able$|^newsletter$"
+)
 TIMELIKE = re.compile(
     r"(?:^|_)(?:at|on|date|time|datetime|timestamp|since|until)$|(?<=[a-z])(?:At|On|Date|Time)$"
 )
@@ -25,7 +36,8 @@ TOLERATED = timedelta(days=1)
 
 
 def _is_subscription(slot: FieldMapping) -> bool:
-    return slot.path == UNSUBSCRIBED
+    """Return whether a field subscribes somebody: to everything, or to one topic or channel."""
+    return slot.path == UNSUBSCRIBED or PREFERENCES.match(".".join(slot.path)) is not None
 
 
 def _folded(slot: FieldMapping, scope: Scope) -> pl.Expr:
@@ -35,7 +47,12 @@ def _folded(slot: FieldMapping, scope: Scope) -> pl.Expr:
 def _known_word(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not (_is_subscription(slot) and is_text(slot)):
         return None
-    return _folded(slot, scope).is_in((*YES, *NO))
+    said, sent = _folded(slot, scope), scope.text(slot).str.to_lowercase()
+    return said.is_in((*YES, *NO)) | (said.is_in(READ) & ~sent.is_in(READ))
+
+
+def _empty_word(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+    return blank(scope.text(slot)) if _is_subscription(slot) and is_text(slot) else None
 
 
 def _unknown_word(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
@@ -45,7 +62,7 @@ def _unknown_word(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
         values = pl.col(slot.name)
         return (values != 0) & (values != 1) if slot.dtype.is_numeric() else values.is_not_null()
     said = _folded(slot, scope)
-    return ~said.is_in((*READ, *YES, *NO)) & ~blank(said)
+    return ~said.is_in((*READ, *YES, *NO)) & ~blank(scope.text(slot))
 
 
 def _truth(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
@@ -53,8 +70,68 @@ def _truth(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
         return None
     values = slot.expr.cast(pl.String)
     said = values.str.strip_chars().str.to_lowercase()
-    yes, no = pl.when(said.is_in(YES)).then(pl.lit("true")), pl.lit("false")
-    return yes.when(said.is_in(NO)).then(no).otherwise(values)
+    return (
+        pl.when(said.is_in((*YES, "true", "1"))).then(pl.lit("true"))
+        .when(said.is_in((*NO, "false", "0"))).then(pl.lit("false"))
+        .otherwise(values)
+    )  # fmt: skip
+
+
+def _without_blank(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
+    if not (_is_subscription(slot) and is_text(slot)):
+        return None
+    values = slot.expr.cast(pl.String)
+    return pl.when(~blank(values)).then(values)
+
+
+def _consents(scope: Scope) -> dict[str, tuple[FieldMapping, bool]]:
+    """Return the traits named like a consent to mail, and whether their truth refuses it."""
+    if scope.mapping.call.name != "identify" or any(
+        slot.path == UNSUBSCRIBED for slot in scope.mapping.slots
+    ):
+        return {}
+    named = {}
+    for slot in filter(_is_trait, scope.mapping.slots):
+        name = folded(slot.path[-1])
+        if REFUSAL.search(name):
+            named[slot.name] = (slot, True)
+        elif CONSENT.search(name):
+            named[slot.name] = (slot, False)
+    return named
+
+
+def _said(slot: FieldMapping, scope: Scope, *, refusing: bool) -> pl.Expr | None:
+    """Return how many values are yes or no, and how many of them refuse mail."""
+    if slot.dtype == pl.Boolean or slot.dtype.is_numeric() or is_text(slot):
+        said = _folded(slot, scope)
+        truth, falsehood = said.is_in((*YES, "true", "1")), said.is_in((*NO, "false", "0"))
+        return pl.struct(
+            filled=pl.col(slot.name).count(),
+            judged=(truth | falsehood).sum(),
+            refused=(truth if refusing else falsehood).sum(),
+        ).alias(slot.name)
+    return None
+
+
+def _consent_rows(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    counted = [
+        said
+        for slot, refusing in _consents(scope).values()
+        if (said := _said(slot, scope, refusing=refusing)) is not None
+    ]
+    return rows.select(counted) if counted else None
+
+
+def _unheard(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+    found = []
+    for name, (slot, _) in _consents(scope).items():
+        if name in aggregated.columns:
+            filled, judged, refused = aggregated[name].struct.unnest().sum().row(0)
+            if judged and judged >= filled * ALMOST_ALL:
+                found.append(
+                    (slot.label, f"{many(refused, 'row')} refuse mail here and would be mailable.")
+                )
+    return column_findings(found)
 
 
 def _is_trait(slot: FieldMapping) -> bool:
@@ -112,6 +189,14 @@ TRAIT_CHECKS = (
     Check(
         "trait.unsubscribed-unknown", "reject", by_value(_unknown_word),
         source="SPEC-AUG traits.unsubscribed; reference 2.1",
+    ),
+    Check(
+        "trait.unsubscribed-empty", "reject", by_value(_empty_word, prefilter=BLANK),
+        source="SPEC-AUG traits.unsubscribed; reference 2.1", repair=Repair(_without_blank, safe=True),
+    ),
+    Check(
+        "trait.consent", "warn", TableTest(_consent_rows, _unheard),
+        source="SPEC-AUG traits.unsubscribed; reference 6 (reserved attributes)",
     ),
     Check("trait.milliseconds", "warn", by_value(_milliseconds), source="reference 1.6 (milliseconds are never fixed)"),
     Check(

@@ -199,6 +199,8 @@ TABLE: dict[str, tuple[Asked, Asked]] = {
     ),
     "trait.unsubscribed-word": (trait("JA", name="unsubscribed"), trait("true", name="unsubscribed")),
     "trait.unsubscribed-unknown": (trait("maybe", name="unsubscribed"), trait("1", name="unsubscribed")),
+    "trait.unsubscribed-empty": (trait("", name="unsubscribed"), trait("false", name="unsubscribed")),
+    "trait.consent": (trait(True, name="do_not_email"), trait(True, name="cookie_consent")),
     "trait.milliseconds": (trait(1_700_000_000_000, name="seen_at"), trait(1_700_000_000, name="seen_at")),
     "trait.date-only": (trait("2024-01-02"), trait("2024-01-02T00:00:00Z")),
     "trait.date-written": (trait("3/4/2024"), trait("2024-04-03")),

@@ -302,6 +302,30 @@ CASES: dict[str, list[Case]] = {
         ("track", ids(["u"], event=["User Deleted"]), EVENT, 0),
         ("track", ids(["u"], event=["Order Completed"]), EVENT, 0),
     ],
+    "trait.unsubscribed-empty": [
+        ("identify", ids(["u"] * 6, unsubscribed=["", " ", "NULL", "nan", "-", "\u00a0"]), BY_ID, 6),
+        ("identify", ids(["u"] * 3, unsubscribed=["true", "no", None]), BY_ID, 0),
+        ("identify", column("cio_subscription_preferences.topics.topic_1", ""), BY_ID, 1),
+    ],
+    "trait.consent": [
+        *(
+            ("identify", ids(["u", "v"], **{name: values}), BY_ID, 1)
+            for name, values in [
+                ("do_not_email", [True, False]), ("HasOptedOutOfEmail", ["yes", "no"]), ("subscribed", [1, 0]),
+                ("Accepts Email Marketing", ["yes", "no"]), ("marketing consent", ["ja", None]),
+                ("email_opt_in", ["Y", "N"]), ("dont_email", [True, None]),
+            ]
+        ),
+        ("identify", ids(["u"], do_not_email=[True], unsubscribed=[True]), BY_ID, 0),
+        ("identify", ids(["u"], opt_in_date=["2024-01-02"]), BY_ID, 0),
+        ("identify", ids(["u"], cookie_consent=[True]), BY_ID, 0),
+        ("track", ids(["u"], do_not_email=[True]), {**BY_ID, "event": cio.lit("E")}, 0),
+    ],
+    "trait.unsubscribed-word": [
+        ("identify", ids(["u"] * 4, unsubscribed=[" true", "TRUE\u00a0", " 0 ", "\tFalse"]), BY_ID, 4),
+        ("identify", ids(["u"] * 3, **{"cio_subscription_preferences.topics.topic_1": ["no", "Nein", "off"]}), BY_ID, 3),
+        ("identify", ids(["u"] * 4, unsubscribed=["TRUE", "1", "False", "0"]), BY_ID, 0),
+    ],
     "page.no-url": [
         ("page", ids(["u", "v"], url=["https://x.de", None]), BY_ID, 1),
         ("page", ids(["u", "v"]), BY_ID, 2),
