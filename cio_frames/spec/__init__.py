@@ -9,6 +9,7 @@ from cio_frames.spec.limits import LIMITS, Limit
 from cio_frames.spec.names import (
     FLAT_PREFIXES,
     FORM_RESERVED,
+    OTHER_NAMES,
     OVERRIDE_PROPERTIES,
     RESERVED_PREFIXES,
     RESERVED_TRAITS,
@@ -32,6 +33,7 @@ __all__ = [
     "IDENTIFIERS",
     "LIMITS",
     "LINKING_CALLS",
+    "OTHER_NAMES",
     "OVERRIDE_PROPERTIES",
     "REGION_PATH",
     "RESERVED_PREFIXES",

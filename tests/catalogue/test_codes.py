@@ -174,6 +174,15 @@ TABLE: dict[str, tuple[Asked, Asked]] = {
     "event.padded": (events("E "), events("E e")),
     "event.too-long": (events("é" * 51), events("é" * 50)),
     "event.destructive": (events("User Deleted"), events("user deleted")),
+    "event.nearly": (events("Delete Person"), events("Order Deleted")),
+    "event.field-type": (
+        events("Object Deleted", objectId=["o"], objectTypeId=["2"]), events("Object Deleted", objectId=["o"], objectTypeId=[2]),
+    ),
+    "field.type": (trait(5, name="email"), trait("a@b.co", name="email")),
+    "field.word": (
+        call("identify", {"id": ["u"], "x": ["Server"]}, user_id="id", context={"channel": "x"}),
+        call("identify", {"id": ["u"], "x": ["server"]}, user_id="id", context={"channel": "x"}),
+    ),
     "event.semantic": (events("Application Opened"), events("Application Seen")),
     "event.incomplete": (
         events("Device Created or Updated"),

@@ -326,6 +326,33 @@ CASES: dict[str, list[Case]] = {
         ("identify", ids(["u"] * 3, **{"cio_subscription_preferences.topics.topic_1": ["no", "Nein", "off"]}), BY_ID, 3),
         ("identify", ids(["u"] * 4, unsubscribed=["TRUE", "1", "False", "0"]), BY_ID, 0),
     ],
+    "event.nearly": [
+        ("track", ids(["u"] * 4, event=["Delete Person", "user deleted", "UserDeleted", "object_deleted"]), EVENT, 4),
+        ("track", ids(["u"] * 3, event=["User Deleted", "Order Deleted", "User Deleted Photo"]), EVENT, 0),
+    ],
+    "event.field-type": [
+        ("track", ids(["u"], event=["Object Deleted"], objectTypeId=["2"], objectId=["o"]), EVENT, 1),
+        ("track", ids(["u"], event=["Object Deleted"], objectTypeId=[2], objectId=["o"]), EVENT, 0),
+        ("track", ids(["u"], event=["Order Completed"], objectTypeId=["2"]), EVENT, 0),
+    ],
+    "field.type": [
+        ("identify", column("x", "yes"), {**BY_ID, "context": {"active": "x"}}, 1),
+        ("identify", column("x", "false"), {**BY_ID, "integrations": {"All": "x"}}, 1),
+        ("identify", column("email", 5), BY_ID, 1),
+        ("identify", column("email", ["a@b.co"]), BY_ID, 1),
+        ("identify", column("createdAt", value=True), BY_ID, 1),
+        ("page", column("url", 5), BY_ID, 1),
+        ("page", column("url", "https://x.example"), BY_ID, 0),
+        ("identify", column("createdAt", 1_700_000_000), BY_ID, 0),
+        ("identify", column("x", value=True), {**BY_ID, "context": {"active": "x"}, "integrations": {"All": False}}, 0),
+        ("identify", column("x", 5), BY_ID, 0),
+        ("form", column("x", 5), {"id": "id", "form_id": cio.lit("f")}, 0),
+    ],
+    "field.word": [
+        ("identify", column("x", "Server"), {**BY_ID, "context": {"channel": "x"}}, 1),
+        ("screen", column("x", "iOS"), {**BY_ID, "context": {"device.type": "x"}}, 1),
+        ("screen", column("x", "ios"), {**BY_ID, "context": {"device.type": "x", "channel": cio.lit("mobile")}}, 0),
+    ],
     "page.no-url": [
         ("page", ids(["u", "v"], url=["https://x.de", None]), BY_ID, 1),
         ("page", ids(["u", "v"]), BY_ID, 2),
