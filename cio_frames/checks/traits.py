@@ -9,9 +9,9 @@ from cio_frames.checks.check import Check, Repair, Scope, TableTest, by_value, c
 from cio_frames.checks.fields import UNSUBSCRIBED, blank, is_number, is_plain_text, is_text
 from cio_frames.checks.time_formats import is_other_format
 from cio_frames.mapping import ALMOST_ALL, CREATED, FieldMapping, MessageMapping
-from cio_frames.spec import folded
-from cio_frames.values import is_date_only, many
-from cio_frames.values.patterns import BLANK
+from cio_frames.spec import folded, is_time_name
+from cio_frames.values import EPOCH_UNITS, is_date_only, many
+from cio_frames.values.patterns import BLANK, ISO_TIME
 
 READ = ("true", "false", "1", "0")
 YES = ("yes", "y", "ja", "j", "oui", "si", "sí", "on", "t", "1.0", "wahr", "vrai")
@@ -28,10 +28,11 @@ CONSENT = re.compile(
 TIMELIKE = re.compile(
     r"(?:^|_)(?:at|on|date|time|datetime|timestamp|since|until)$|(?<=[a-z])(?:At|On|Date|Time)$"
 )
-SPACED = r"^\d{4}-\d{2}-\d{2} \d{2}:\d{2}"
+CLOCKED = r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}"
+NO_HOUR = r"T(?:2[4-9]|[3-9])|:[6-9]"
 WRITTEN = r"^\s*\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d{2})(?:\s+\d{1,2}:\d{2}.*)?\s*$"
 DATED = r"^\s*\d{1,4}[./-]\d"
-MILLISECONDS = (10**11, 10**14)
+MILLISECONDS = (10**11, 10**19)
 TOLERATED = timedelta(days=1)
 
 
@@ -143,7 +144,32 @@ def _milliseconds(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     if not timelike or not is_number(slot):
         return None
     values = pl.col(slot.name)
-    return (values >= MILLISECONDS[0]) & (values < MILLISECONDS[1])
+    return (values >= MILLISECONDS[0]) & (values < float(MILLISECONDS[1]))
+
+
+def _counted(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Count the times and the zeros in columns of numbers that are named like times."""
+    counts = [
+        pl.struct(
+            zeros=pl.col(slot.name).is_in((0, -1)).sum(),
+            times=(pl.col(slot.name) >= EPOCH_UNITS[-1].least).sum(),
+        ).alias(slot.name)
+        for slot in scope.mapping.slots
+        if _is_trait(slot) and is_time_name(slot.path[-1]) and is_number(slot)
+    ]
+    return rows.select(counts) if counts else None
+
+
+def _zeros(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+    found = []
+    for slot in scope.mapping.slots:
+        if slot.name in aggregated.columns:
+            zeros, times = aggregated[slot.name].struct.unnest().sum().row(0)
+            if zeros and times:
+                found.append(
+                    (slot.label, f"{many(zeros, 'row')} {'does' if zeros == 1 else 'do'}.")
+                )
+    return column_findings(found)
 
 
 def _date(slot: FieldMapping, _: Scope) -> pl.Expr | None:
@@ -151,15 +177,54 @@ def _date(slot: FieldMapping, _: Scope) -> pl.Expr | None:
         return None
     if slot.dtype == pl.Date:
         return pl.col(slot.name).is_not_null()
-    return is_date_only(pl.col(slot.name)) if is_plain_text(slot) else None
+    values = pl.col(slot.name)
+    return is_date_only(values) & _is_possible(values) if is_plain_text(slot) else None
 
 
 def _is_text_trait(slot: FieldMapping) -> bool:
     return _is_trait(slot) and is_plain_text(slot)
 
 
+def _is_iso(values: pl.Expr) -> pl.Expr:
+    """Return whether Journeys takes a text for a time, by its look."""
+    return values.str.contains(f"(?-u)^(?:{ISO_TIME})$")
+
+
+def _is_possible(values: pl.Expr) -> pl.Expr:
+    """Return whether the day of a text exists, and the hour if there is one."""
+    day = values.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False).is_not_null()
+    return day & ~values.str.contains(NO_HOUR)
+
+
+def _as_iso(values: pl.Expr) -> pl.Expr:
+    """Return texts with the signs that Journeys wants: T, Z, and offsets with their minutes."""
+    return (
+        values.str.replace(r"^(\d{4}-\d{2}-\d{2})[ t](\d{2}:\d{2})", "${1}T${2}")
+        .str.replace(r"(:\d{2}(?:\.\d+)?) ?(?:UTC|GMT|[zZ])$", "${1}Z")
+        .str.replace(r"(:\d{2}(?:\.\d+)?) ([+-]\d{2}(?::?\d{2})?)$", "${1}${2}")
+        .str.replace(r"(:\d{2}(?:\.\d+)?[+-]\d{2})$", "${1}:00")
+    )
+
+
+def _is_misspelt(values: pl.Expr) -> pl.Expr:
+    written = _as_iso(values)
+    return (
+        values.str.contains(CLOCKED)
+        & (written != values)
+        & _is_iso(written)
+        & _is_possible(written)
+    )
+
+
 def _spaced(slot: FieldMapping, _: Scope) -> pl.Expr | None:
-    return pl.col(slot.name).str.contains(SPACED) if _is_text_trait(slot) else None
+    return _is_misspelt(pl.col(slot.name)) if _is_text_trait(slot) else None
+
+
+def _impossible(slot: FieldMapping, _: Scope) -> pl.Expr | None:
+    if not _is_text_trait(slot):
+        return None
+    written = _as_iso(pl.col(slot.name))
+    return _is_iso(written) & ~_is_possible(written)
 
 
 def _written(slot: FieldMapping, _: Scope) -> pl.Expr | None:
@@ -167,8 +232,9 @@ def _written(slot: FieldMapping, _: Scope) -> pl.Expr | None:
 
 
 def _with_t(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    with_t = slot.expr.str.replace(r"^(\d{4}-\d{2}-\d{2}) (\d{2}:\d{2})", "${1}T${2}")
-    return with_t if _is_text_trait(slot) else None
+    if not _is_text_trait(slot):
+        return None
+    return pl.when(_is_misspelt(slot.expr)).then(_as_iso(slot.expr)).otherwise(slot.expr)
 
 
 def _future(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
@@ -199,6 +265,7 @@ TRAIT_CHECKS = (
         source="SPEC-AUG traits.unsubscribed; reference 6 (reserved attributes)",
     ),
     Check("trait.milliseconds", "warn", by_value(_milliseconds), source="reference 1.6 (milliseconds are never fixed)"),
+    Check("trait.time-zero", "warn", TableTest(_counted, _zeros), source="reference 1.6"),
     Check(
         "trait.date-only", "info", by_value(_date, prefilter=DATED),
         source="reference 1.6 (ACT: ISO texts become seconds, also dates alone)",
@@ -206,6 +273,10 @@ TRAIT_CHECKS = (
     Check(
         "trait.time-space", "info", by_value(_spaced, prefilter=DATED),
         source="reference 1.6 (ACT)", repair=Repair(_with_t, safe=True),
+    ),
+    Check(
+        "trait.time-impossible", "warn", by_value(_impossible, prefilter=DATED),
+        source="reference 1.6 (ACT)",
     ),
     Check(
         "trait.date-written", "info", by_value(_written, prefilter=DATED),

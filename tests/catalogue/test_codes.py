@@ -212,6 +212,10 @@ TABLE: dict[str, tuple[Asked, Asked]] = {
     "trait.consent": (trait(True, name="do_not_email"), trait(True, name="cookie_consent")),
     "trait.milliseconds": (trait(1_700_000_000_000, name="seen_at"), trait(1_700_000_000, name="seen_at")),
     "trait.date-only": (trait("2024-01-02"), trait("2024-01-02T00:00:00Z")),
+    "trait.time-impossible": (trait("2024-13-45"), trait("2024-12-31")),
+    "trait.time-zero": (
+        trait(0, 1_700_000_000, name="paid_at"), trait(0, 15, name="response_time"),
+    ),
     "trait.date-written": (trait("3/4/2024"), trait("2024-04-03")),
     "trait.time-space": (trait("2024-01-02 03:04"), trait("2024-01-02T03:04")),
     "trait.created-future": (trait(days(-2), name="created_at"), trait(days(2), name="created_at")),

@@ -353,6 +353,23 @@ CASES: dict[str, list[Case]] = {
         ("screen", column("x", "iOS"), {**BY_ID, "context": {"device.type": "x"}}, 1),
         ("screen", column("x", "ios"), {**BY_ID, "context": {"device.type": "x", "channel": cio.lit("mobile")}}, 0),
     ],
+    "trait.time-space": [
+        *(
+            ("identify", column("x", value), BY_ID, 1)
+            for value in ("2024-08-14 20:36:48+02", "2024-08-14t20:36:48z", "2024-08-14T20:36:48+02", "2024-08-14 20:36 UTC")
+        ),
+        *(
+            ("identify", column("x", value), BY_ID, 0)
+            for value in ("2024-08-14T20:36:48+02:00", "2024-08-14", "2024-13-45 10:00", "2024-08-14 20:36 or so")
+        ),
+    ],
+    "trait.time-impossible": [
+        ("identify", ids(["u"] * 3, x=["2024-13-45", "2024-02-30T10:00:00Z", "2024-01-02 25:00"]), BY_ID, 3),
+        ("identify", ids(["u"] * 2, x=["2024-02-29", "2024-01-02T23:59:59Z"]), BY_ID, 0),
+    ],
+    "trait.milliseconds": [
+        ("identify", ids(["u"] * 3, paid_at=[1_700_000_000_000, 1_700_000_000_000_000, 1_700_000_000]), BY_ID, 2),
+    ],
     "page.no-url": [
         ("page", ids(["u", "v"], url=["https://x.de", None]), BY_ID, 1),
         ("page", ids(["u", "v"]), BY_ID, 2),
