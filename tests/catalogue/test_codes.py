@@ -94,6 +94,9 @@ TABLE: dict[str, tuple[Asked, Asked]] = {
     "id.invisible": (ids("a\u200bb"), ids("ab")),
     "id.too-long": (ids("é" * 76), ids("é" * 75)),
     "id.cio": (ids("cio_1"), ids("cion_1")),
+    "id.cio-bare": (
+        call("identify", {"cio_id": ["03a0"]}, user_id="cio_id"), call("identify", {"cio_id": ["cio_03a0"]}, user_id="cio_id"),
+    ),
     "id.float-text": (ids("123.0"), ids("123.5")),
     "id.scientific": (ids("1.05E+04"), ids("1e5f00")),
     "id.truth-word": (ids("TRUE"), ids("truey")),

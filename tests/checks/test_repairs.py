@@ -144,11 +144,8 @@ def test_safe_repairs_may_be_none():
 )
 def test_a_repaired_time_is_one_for_the_model_too(written, wanted):
     """What the repair of times writes is a time by the rules of the workspace, or is left alone."""
-    plan = (
-        pl.DataFrame({"id": ["u"], "x": [written]})
-        .cio.identify(user_id="id")
-        .fix("trait.time-space")
-    )
+    frame = pl.DataFrame({"id": ["u", "v"], "x": [written, "2024-01-02 03:04"]})
+    plan = frame.cio.identify(user_id="id").fix("trait.time-space")
 
     sent = plan.payloads()[0]["traits"]["x"]
 
