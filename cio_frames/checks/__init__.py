@@ -18,6 +18,7 @@ from cio_frames.checks.check import (
 from cio_frames.checks.columns import COLUMN_CHECKS
 from cio_frames.checks.config import Checks, rule
 from cio_frames.checks.detectors import HIDDEN, masked
+from cio_frames.checks.field_types import FIELD_TYPE_CHECKS
 from cio_frames.checks.id_formats import ID_FORMAT_CHECKS
 from cio_frames.checks.identifiers import EMAIL_CHECKS, IDENTIFIER_CHECKS
 from cio_frames.checks.leading_zeros import ZERO_CHECKS
@@ -44,6 +45,7 @@ CATALOGUE: tuple[Check, ...] = (
     *CALL_CHECKS,
     *SIMILAR_NAME_CHECKS,
     *TRAIT_CHECKS,
+    *FIELD_TYPE_CHECKS,
     *VALUE_CHECKS,
     *TEXT_CHECKS,
     *COLUMN_CHECKS,

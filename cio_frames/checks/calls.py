@@ -6,14 +6,20 @@ from collections.abc import Mapping
 import polars as pl
 
 from cio_frames.checks.check import Check, ColumnTest, Repair, Scope, by_call, by_row, by_value
-from cio_frames.checks.fields import blank
+from cio_frames.checks.fields import OBJECT_TYPES, blank
 from cio_frames.mapping import FieldMapping, MessageMapping
-from cio_frames.spec import LIMITS, SEMANTIC_EVENTS
+from cio_frames.spec import LIMITS, OTHER_NAMES, SEMANTIC_EVENTS
 from cio_frames.values.patterns import PADDED, UNUSUAL
 
 DESTRUCTIVE = tuple(name for name, event in SEMANTIC_EVENTS.items() if event.destructive)
 ACTING = tuple(name for name, event in SEMANTIC_EVENTS.items() if not event.destructive)
 SEMANTIC = rf"^\s*(?:{'|'.join(map(re.escape, SEMANTIC_EVENTS))})\s*$"
+NEARLY = r"(?i)^[\W_]*(?:{})[\W_]*$".format(
+    "|".join(
+        r"[\W_]*".join(map(re.escape, name.split())) for name in (*SEMANTIC_EVENTS, *OTHER_NAMES)
+    )
+)
+"""A name that acts, or another word for one, in any case and with any signs."""
 
 
 def _event(slot: FieldMapping) -> bool:
@@ -45,6 +51,13 @@ def _event_acting(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     return scope.text(slot).str.strip_chars().is_in([*ACTING, *allowed]) if _event(slot) else None
 
 
+def _event_nearly(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+    if not _event(slot):
+        return None
+    name = scope.text(slot)
+    return name.str.contains(NEARLY) & ~name.str.strip_chars().is_in(list(SEMANTIC_EVENTS))
+
+
 def _event_trimmed(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     return slot.expr.cast(pl.String).str.strip_chars() if _event(slot) else None
 
@@ -64,9 +77,8 @@ def _screen_without_name(scope: Scope) -> pl.Expr | None:
 
 
 def _no_object_type(scope: Scope) -> str | None:
-    untyped = scope.mapping.call.name == "group" and not scope.mapping.find("object_type_id")
-    taken = any(slot.path[1:2] == ("object_type_id",) for slot in scope.mapping.slots)
-    return "every row" if untyped and not taken else None
+    typed = any(slot.path in OBJECT_TYPES for slot in scope.mapping.slots)
+    return "every row" if scope.mapping.call.name == "group" and not typed else None
 
 
 def _incomplete(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
@@ -114,6 +126,10 @@ CALL_CHECKS = (
     Check(
         "event.semantic", "warn", by_value(_event_acting, prefilter=SEMANTIC),
         source="SPEC-AUG semantic events; reference 3.6",
+    ),
+    Check(
+        "event.nearly", "warn", by_value(_event_nearly, prefilter=NEARLY),
+        source="SPEC-AUG semantic events; reference C14, N7",
     ),
     Check(
         "event.incomplete", "reject", by_value(_incomplete, prefilter=SEMANTIC),

@@ -9,6 +9,7 @@ from cio_frames.values.patterns import BLANK, PLACEHOLDERS
 PEOPLE = ("user_id", "anonymous_id", "previous_id", "id")
 IDS = (*PEOPLE, "email", "group_id", "form_id")
 EMAIL_PATHS = (("traits", "email"), ("data", "email"))
+OBJECT_TYPES = (("traits", "objectTypeId"), ("traits", "object_type_id"))
 UNSUBSCRIBED = ("traits", "unsubscribed")
 STATE_CALLS = ("identify", "group")
 """Calls that set attributes."""

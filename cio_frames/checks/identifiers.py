@@ -5,9 +5,9 @@ import re
 import polars as pl
 
 from cio_frames.checks.check import Check, Repair, Scope, by_column, by_row, by_text, by_value
-from cio_frames.checks.fields import IDS, PEOPLE, blank, is_address, is_id, is_text
+from cio_frames.checks.fields import IDS, OBJECT_TYPES, PEOPLE, blank, is_address, is_id, is_text
 from cio_frames.mapping import FieldMapping, MessageMapping
-from cio_frames.spec import CALLS, LIMITS
+from cio_frames.spec import CALLS, LIMITS, folded
 from cio_frames.values import has_text
 from cio_frames.values.patterns import BLANK, EMAIL, INVISIBLE, PADDED, UNUSUAL
 
@@ -96,14 +96,25 @@ def _cio_id(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     return scope.text(slot).str.starts_with("cio_") if is_person else None
 
 
+def _bare_cio_id(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+    is_person = (
+        slot.argument in PEOPLE and has_text(slot.dtype) and folded(slot.column or "") == "cioid"
+    )
+    return ~scope.text(slot).str.starts_with("cio_") if is_person else None
+
+
 def _alias_to_itself(scope: Scope) -> pl.Expr | None:
     previous, kept = scope.mapping.find("previous_id"), scope.mapping.find("user_id")
     return scope.text(previous) == scope.text(kept) if previous and kept else None
 
 
 def _object_type(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    is_type = slot.argument == "object_type_id"
-    return ~scope.text(slot).str.contains(r"^[1-9]\d*$") if is_type else None
+    is_type = scope.mapping.call.name == "group" and slot.path in OBJECT_TYPES
+    if is_type and slot.dtype == pl.Null:
+        return pl.col(slot.name).is_null()
+    if not is_type or not has_text(slot.dtype):
+        return None
+    return ~scope.text(slot).str.contains(r"^[1-9]\d*$").fill_null(value=False)
 
 
 def _as_whole(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
@@ -152,6 +163,7 @@ IDENTIFIER_CHECKS = (
     Check("message.no-id", "reject", by_value(_no_message_id), source="reference 2 (messageId), 3.7"),
     Check("id.too-long", "reject", by_value(_too_long), source="TRACK customer limits; reference 6, C31"),
     Check("id.cio", "warn", by_value(_cio_id), source="reference 3.1 (ACT resolver)"),
+    Check("id.cio-bare", "reject", by_value(_bare_cio_id), source="reference 3.1 (ACT resolver)"),
     Check("alias.self", "reject", by_row(_alias_to_itself), source="reference 3.4"),
     Check("group.type", "reject", by_value(_object_type), source="SEED-HTTP objectTypeId; reference C17, 3.5"),
 )  # fmt: skip

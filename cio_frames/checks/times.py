@@ -4,12 +4,20 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from cio_frames.checks.check import Check, Scope, TableTest, by_column, by_value, column_findings
+from cio_frames.checks.check import (
+    Check,
+    Scope,
+    TableTest,
+    by_call,
+    by_column,
+    by_value,
+    column_findings,
+)
 from cio_frames.checks.fields import PEOPLE, blank, is_text
 from cio_frames.checks.time_formats import is_other_format
 from cio_frames.frames import ROW
-from cio_frames.mapping import FieldMapping
-from cio_frames.spec import folded
+from cio_frames.mapping import ALMOST_ALL, UNNAMED, FieldMapping, time_rank
+from cio_frames.spec import EVENT_CALLS
 from cio_frames.values import (
     anywhere,
     epoch_unit,
@@ -17,10 +25,11 @@ from cio_frames.values import (
     has_zone,
     instant,
     is_date_only,
+    is_time,
     out_of_range,
 )
 
-EVENTS = ("track", "page", "screen")
+SAMPLE = 200
 TRIGGERING = timedelta(hours=72)
 TOLERATED = timedelta(days=1)
 MISREAD_UNTIL = datetime(1970, 3, 1, tzinfo=UTC)
@@ -29,7 +38,7 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _is_event_time(slot: FieldMapping, scope: Scope) -> bool:
-    return slot.argument == "timestamp" and scope.mapping.call.name in EVENTS
+    return slot.argument == "timestamp" and scope.mapping.call.name in EVENT_CALLS
 
 
 def _out_of_range(slot: FieldMapping, _: Scope) -> pl.Expr | None:
@@ -151,7 +160,7 @@ def _order(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     people = [
         found for name in PEOPLE if (found := scope.mapping.find(name)) and has_text(found.dtype)
     ]
-    if slot is None or not people or scope.mapping.call.name not in (*EVENTS, "identify"):
+    if slot is None or not people or scope.mapping.call.name not in (*EVENT_CALLS, "identify"):
         return None
     person = pl.coalesce(scope.text(part) for part in people).hash()
     return rows.select(
@@ -171,12 +180,48 @@ def _unordered(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> p
     return column_findings([(slot.label, evidence)])
 
 
-def _unmapped(slot: FieldMapping, scope: Scope) -> str | None:
-    if slot.role != "body" or scope.mapping.find("timestamp") or not slot.column:
+def _now(scope: Scope) -> str | None:
+    is_event = scope.mapping.call.name in EVENT_CALLS
+    return "every row" if is_event and not scope.mapping.find("timestamp") else None
+
+
+def _candidates(scope: Scope) -> dict[str, tuple[FieldMapping, int]]:
+    """Return the columns sent as data that may be the time of the call, and how likely."""
+    if scope.mapping.find("timestamp"):
+        return {}
+    ranked = {
+        slot.name: (slot, time_rank(slot.column, call=scope.mapping.call))
+        for slot in scope.mapping.slots
+        if slot.role == "body" and slot.column
+    }
+    return {name: (slot, rank) for name, (slot, rank) in ranked.items() if rank is not None}
+
+
+def _times_among_data(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Count the times in the first rows of each column that may be the time of the call."""
+    held = {}
+    for name, (slot, rank) in _candidates(scope).items():
+        test = is_time(pl.col(name), dtype=slot.dtype, counts=rank < UNNAMED)
+        if test is not None:
+            held[name] = test
+    if not held:
         return None
-    row = next((row for row in scope.mapping.call.fields if row.argument == "timestamp"), None)
-    names = map(folded, row.synonyms) if row else ()
-    return slot.column if folded(slot.column) in names else None
+    counts = [
+        pl.struct(filled=pl.col(name).count(), times=test.sum()).alias(name)
+        for name, test in held.items()
+    ]
+    return rows.head(SAMPLE).select(counts)
+
+
+def _unmapped(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+    likely = []
+    for name, (slot, rank) in _candidates(scope).items():
+        counted = aggregated[name].struct.unnest().sum() if name in aggregated.columns else None
+        if counted is not None and (filled := counted.item(0, "filled")):
+            share = counted.item(0, "times") / filled
+            likely += [(rank, slot.label)] if share >= ALMOST_ALL else []
+    found = sorted(likely, key=lambda pair: pair[0])[:1]
+    return column_findings((label, "Its values are times.") for _, label in found)
 
 
 TIME_CHECKS = (
@@ -197,5 +242,6 @@ TIME_CHECKS = (
         "time.unsorted", "info", TableTest(_order, _unordered),
         source="reference 3.7; reliability 3.5 (101)",
     ),
-    Check("time.unmapped", "warn", by_column(_unmapped), source="reference 3.8"),
+    Check("time.now", "warn", by_call(_now), source="SPEC-AUG timestamp; reference 1.6, 3.8"),
+    Check("time.unmapped", "warn", TableTest(_times_among_data, _unmapped), source="reference 3.8"),
 )  # fmt: skip

@@ -17,10 +17,12 @@ from cio_frames.cli.output import ask, say, say_json
 from cio_frames.cli.plan_options import plan_of
 from cio_frames.cli.sandbox import contents
 from cio_frames.errors import RunError, UsageError
+from cio_frames.plan import Plan
 from cio_frames.plan import resume as resume_run
 from cio_frames.run import Run
 from cio_frames.sandbox import Sandbox
 from cio_frames.sending import Client, connect
+from cio_frames.spec import EVENT_CALLS
 from cio_frames.views import summary, text
 from cio_frames.views.displays import ShowProgress, display
 from cio_frames.views.document import EMPTY
@@ -63,6 +65,7 @@ def send(
         client.require(fields.call)
         plan = plan_of(files, fields=fields, rules=rules or Rules())
         plan.require_sendable()
+        _warn_of_now(plan)
         if _needs_confirmation(target):
             confirm(plan.counts["valid"], host=client.endpoint, answers=sys.stdin, asks=sys.stderr)
         run = _sent(
@@ -116,6 +119,17 @@ def resume(
             target=target,
         )
     return Exit.OK if _all_arrived(ended) else Exit.ROWS
+
+
+def _warn_of_now(plan: Plan) -> None:
+    """Say on stderr how many events have no time, before anything is sent."""
+    mapping = plan.pipeline.mapping
+    rows = plan.counts["valid"]
+    if mapping.call.name in EVENT_CALLS and mapping.find("timestamp") is None and rows:
+        sys.stderr.write(
+            f"{many(rows, 'event')} would count as happening now and can start campaigns: no "
+            "--timestamp is given.\n"
+        )
 
 
 def confirm(rows: int, *, host: str, answers: TextIO | None, asks: TextIO) -> None:

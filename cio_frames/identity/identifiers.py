@@ -14,16 +14,13 @@ from typing import Any, Final, Literal, NamedTuple
 import polars as pl
 
 from cio_frames.identity.settings import Settings
-from cio_frames.values.patterns import EMAIL_REFERENCE
+from cio_frames.values.patterns import EMAIL_REFERENCE, ISO_TIME
 
 IdentifierKind = Literal["id", "email", "cio_id"]
 
 ID, MAIL, CIO, ANONYMOUS = "i:", "e:", "c:", "a:"
 MAIL_SHAPE: Final = f"(?i-u)^(?:{EMAIL_REFERENCE.pattern})$"
-_ISO: Final = re.compile(
-    r"\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2})?(?:\.\d{1,9})?(?:Z|[+-]\d{2}:?\d{2})?)?",
-    re.ASCII,
-)
+_ISO: Final = re.compile(ISO_TIME, re.ASCII)
 _ISO_SHORTEST: Final = len("2026-01-31")
 _SECONDS: Final = re.compile(r"\d{1,12}(?:\.\d+)?", re.ASCII)
 _CONVERTIBLE: Final = frozenset({str, dict})

@@ -11,10 +11,12 @@ from cio_frames.mapping.message_mapping import (
 )
 from cio_frames.mapping.resolve import Body, CallArguments, resolve
 from cio_frames.mapping.sources import Value
-from cio_frames.mapping.suggest import Proposal, propose
+from cio_frames.mapping.suggest import ALMOST_ALL, UNNAMED, Proposal, propose, time_rank
 
 __all__ = [
+    "ALMOST_ALL",
     "CREATED",
+    "UNNAMED",
     "Body",
     "CallArguments",
     "FieldMapping",
@@ -30,4 +32,5 @@ __all__ = [
     "person_key",
     "propose",
     "resolve",
+    "time_rank",
 ]

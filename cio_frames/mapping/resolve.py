@@ -1,6 +1,6 @@
 """From what a verb was asked for to where every value comes from."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -78,7 +78,9 @@ def resolve(
         extras += maker.tree(
             arguments.relationship, root=root, role="body", argument="relationship"
         )
-    taken = maker.columns_of(chain(fields, extras))
+    if arguments.body is None:
+        fields += _named_like_fields(call, maker=maker, slots=(*fields, *extras))
+    taken = frozenset(_taken(chain(fields, extras), call=call))
     body = _body(arguments.body, call=call, maker=maker, taken=taken, fields=fields)
     zoned = zone(arguments.timezone)
     slots = hashed((*fields, *body, *extras), columns=arguments.hash, schema=schema, timezone=zoned)
@@ -111,6 +113,13 @@ class _FieldMapper:
                 how="proposed", reason=proposal.reason,
             )  # fmt: skip
         return self._slot(value, path=row.path, role="field", argument=argument, type=row.type)
+
+    def place(self, row: Field, *, column: str) -> FieldMapping:
+        """Take for a field the column that is named like its place."""
+        return self._slot(
+            column, path=row.path, role="field", argument=str(row.argument), type=row.type,
+            how="rest", reason="the column is named like this place",
+        )  # fmt: skip
 
     def tree(
         self, body: Any, *, root: tuple[str, ...], role: Role, argument: str, how: str | None = None
@@ -168,6 +177,45 @@ class _FieldMapper:
             reason=reason,
             json=column in self.json_columns,
         )
+
+
+def _named_like_fields(
+    call: Call, *, maker: _FieldMapper, slots: Sequence[FieldMapping]
+) -> list[FieldMapping]:
+    """Take the columns left that are named like an optional place of the call's body."""
+    taken = frozenset(_taken(slots, call=call))
+    filled = {slot.argument for slot in slots}
+    return [
+        maker.place(row, column=name)
+        for row in call.fields
+        if row.column_argument and row.argument not in filled and row.path[0] == call.body
+        if row.required == "never"
+        for name in maker.schema.names()
+        if name not in taken and _place((call.body,), name) == row.path
+    ]
+
+
+def _taken(slots: Iterable[FieldMapping], *, call: Call) -> Iterator[str]:
+    """Yield the columns that are sent in a place of their own, so that they are no data as well.
+
+    An expression takes its only column, and one that is named like what it fills; an address stays
+    a trait, and so does any other column that is a part of something else.
+    """
+    words = {row.argument: frozenset(map(folded, row.synonyms)) for row in call.fields}
+    traits = {
+        folded(word) for row in call.fields if row.path[0] == call.body for word in row.synonyms
+    }
+    for slot in slots:
+        if slot.role == "key":
+            continue
+        if slot.column:
+            yield slot.column
+            continue
+        roots = set(slot.expr.meta.root_names())
+        for name in roots:
+            is_alone = len(roots) == 1 and folded(name) not in traits
+            if is_alone or folded(name) in words.get(slot.argument, frozenset()):
+                yield name
 
 
 def _body(

@@ -7,10 +7,12 @@ import polars as pl
 import polars.selectors as cs
 
 from cio_frames.frames import ROW
-from cio_frames.spec import Call, Field, folded
+from cio_frames.spec import EVENT_CALLS, Call, Field, folded, is_other_time, is_time_name
+from cio_frames.values import is_time
 from cio_frames.values.patterns import EMAIL_COLUMN
 
 ALMOST_ALL = 0.9
+UNNAMED = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,8 @@ def propose(sample: pl.DataFrame, *, call: Call) -> list[Proposal]:
         if proposal is not None:
             proposals.append(proposal)
             free.remove(proposal.column)
+    if not any(proposal.argument == "timestamp" for proposal in proposals):
+        proposals += _by_times(sample, call=call, free=free)
     if not _names_someone(proposals, call=call):
         proposals += _by_addresses(sample, call=call, free=free) or _by_hint(
             sample, call=call, free=free
@@ -62,6 +66,52 @@ def _by_name(row: Field, *, sample: pl.DataFrame, free: Iterable[str]) -> Propos
         confidence="high" if agrees and not rivals else "medium",
         reason=f"its name reads as {row.argument}{beside}; {evidence}",
     )
+
+
+def _by_times(sample: pl.DataFrame, *, call: Call, free: list[str]) -> list[Proposal]:
+    """Propose for the time of an event the column that holds times, whatever its name."""
+    ranks = {name: time_rank(name, call=call) for name in free}
+    likely = {
+        name: rank
+        for name, rank in ranks.items()
+        if rank is not None and _share_of_times(sample[name], counts=rank < UNNAMED) >= ALMOST_ALL
+    }
+    if not likely:
+        return []
+    column, *rivals = sorted(likely, key=likely.__getitem__)
+    free.remove(column)
+    beside = f"; {', '.join(rivals)} {'does' if len(rivals) == 1 else 'do'} too" if rivals else ""
+    return [
+        Proposal(
+            argument="timestamp",
+            column=column,
+            confidence="medium",
+            reason=f"it holds times{beside}; make sure that it is when the event happened",
+        )
+    ]
+
+
+def time_rank(name: str, *, call: Call) -> int | None:
+    """Return how likely a column that holds times is the time of a call, 0 the likeliest; None if not.
+
+    An `UNNAMED` column has another name than times have; numbers in it may be ids or amounts.
+    """
+    row = next((row for row in call.fields if row.argument == "timestamp"), None)
+    if row is None:
+        return None
+    if folded(name) in map(folded, row.synonyms):
+        return 0
+    if call.name not in EVENT_CALLS or is_other_time(name):
+        return None
+    return 1 if is_time_name(name) else UNNAMED
+
+
+def _share_of_times(values: pl.Series, *, counts: bool) -> float:
+    held = is_time(pl.col(values.name), dtype=values.dtype, counts=counts)
+    filled = values.drop_nulls()
+    if held is None or filled.is_empty():
+        return 0.0
+    return float(filled.to_frame().select(held.mean()).item() or 0.0)
 
 
 def _by_addresses(sample: pl.DataFrame, *, call: Call, free: Sequence[str]) -> list[Proposal]:

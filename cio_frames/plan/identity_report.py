@@ -94,8 +94,12 @@ def _verdict(found: Preview) -> tuple[Badge, str]:
     if merges:
         told = f"{many(merges, 'pair')} of people would become one, which cannot be undone."
         return Badge(f"! {many(merges, 'merge')}", "care"), told
-    if not found.summary["creates"] and not found.summary["updates"]:
+    created = found.summary["creates"]
+    if not created and not found.summary["updates"]:
         return Badge("○ nobody", "dull"), "No person is created or changed."
+    if created:
+        told = f"{many(created, 'person', 'people')} would be created, and nobody is merged."
+        return Badge("✓ clear", "good"), told
     return Badge("✓ clear", "good"), "Every row finds its person, and nobody is merged."
 
 

@@ -1,14 +1,15 @@
 """What Customer.io says, as rows: calls, fields, limits, regions and names, each with its source."""
 
 from cio_frames.spec.apis import APIS, BATCH_PATH, SENDABLE_APIS, Api
-from cio_frames.spec.calls import BATCH_FIELDS, CALLS, Call, CallName
+from cio_frames.spec.calls import BATCH_FIELDS, CALLS, EVENT_CALLS, Call, CallName
 from cio_frames.spec.context import CONTEXT
-from cio_frames.spec.fields import Field, FieldType, folded
+from cio_frames.spec.fields import Field, FieldType, folded, is_other_time, is_time_name
 from cio_frames.spec.identifiers import IDENTIFIERS, LINKING_CALLS, Identifier, IdentifierRole
 from cio_frames.spec.limits import LIMITS, Limit
 from cio_frames.spec.names import (
     FLAT_PREFIXES,
     FORM_RESERVED,
+    OTHER_NAMES,
     OVERRIDE_PROPERTIES,
     RESERVED_PREFIXES,
     RESERVED_TRAITS,
@@ -25,12 +26,14 @@ __all__ = [
     "BATCH_PATH",
     "CALLS",
     "CONTEXT",
+    "EVENT_CALLS",
     "FLAT_PREFIXES",
     "FORM_RESERVED",
     "HOSTS",
     "IDENTIFIERS",
     "LIMITS",
     "LINKING_CALLS",
+    "OTHER_NAMES",
     "OVERRIDE_PROPERTIES",
     "REGION_PATH",
     "RESERVED_PREFIXES",
@@ -52,4 +55,6 @@ __all__ = [
     "SemanticEvent",
     "folded",
     "host",
+    "is_other_time",
+    "is_time_name",
 ]

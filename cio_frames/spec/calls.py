@@ -34,6 +34,10 @@ CallName = Literal["identify", "track", "page", "screen", "group", "alias", "for
 """The calls that have a verb, as in `df.cio.<name>`."""
 
 
+EVENT_CALLS = ("track", "page", "screen")
+"""The calls that record when something happened, and can start campaigns."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One call, always an HTTP POST.

@@ -55,6 +55,47 @@ def folded(name: str) -> str:
     return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())
 
 
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\dA-Z_]+|\d+")
+_TIME_ENDS = frozenset({
+    "at", "on", "date", "time", "datetime", "timestamp", "ts", "tstamp", "dt", "dttm", "when", "epoch", "unix",
+    "since", "until", "day",
+})  # fmt: skip
+_TIME_STARTS = frozenset({"date", "datetime", "timestamp", "dt", "ts", "when", "epoch"})
+_UNITS = frozenset(
+    {"s", "sec", "seconds", "ms", "millis", "us", "micros", "ns", "utc", "gmt", "local"}
+)
+_OTHER_TIMES = (
+    "birth", "dob", "expir", "until", "due", "renew", "valid", "next", "deadline", "anniversary", "trial",
+    "signup", "signedup", "registered", "registration", "joined", "member", "updated", "modified", "scheduled",
+    "planned", "estimated", "expected", "departure", "arrival", "checkin", "checkout", "delivery", "enddate", "endsat",
+)  # fmt: skip
+
+
+def is_time_name(name: str) -> bool:
+    """Return whether a column is named like one of times.
+
+    Examples:
+        >>> [is_time_name(name) for name in ("ordered_at", "InvoiceDate", "Paid at", "time_ms")]
+        [True, True, True, True]
+        >>> [is_time_name(name) for name in ("update", "format", "runtime", "plan")]
+        [False, False, False, False]
+    """
+    words = [word.casefold() for word in _WORDS.findall(name)]
+    if len(words) > 1 and words[-1] in _UNITS:
+        words = words[:-1]
+    return bool(words) and (words[-1] in _TIME_ENDS or words[0] in _TIME_STARTS)
+
+
+def is_other_time(name: str) -> bool:
+    """Return whether a column is named like a time that is not when an event happened.
+
+    Examples:
+        >>> [is_other_time(name) for name in ("birthday", "Expires at", "ordered_at")]
+        [True, True, False]
+    """
+    return any(word in folded(name) for word in _OTHER_TIMES)
+
+
 def spellings(words: str) -> tuple[str, ...]:
     """Return how people spell comma-separated plain words as column names.
 

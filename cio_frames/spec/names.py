@@ -151,6 +151,19 @@ FLAT_PREFIXES = ("cio_subscription_preferences.",)
 (SPEC-AUG, identify traits)."""
 
 SEMANTIC_EVENTS: Mapping[str, SemanticEvent] = MappingProxyType({row.name: row for row in _EVENTS})
+OTHER_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "Delete Person": "User Deleted", "Person Deleted": "User Deleted", "Delete User": "User Deleted",
+        "Suppress Person": "User Suppressed", "Person Suppressed": "User Suppressed",
+        "Suppress User": "User Suppressed", "Unsuppress Person": "User Unsuppressed",
+        "Person Unsuppressed": "User Unsuppressed", "Unsuppress User": "User Unsuppressed",
+        "Delete Object": "Object Deleted", "Delete Relationship": "Relationship Deleted",
+        "Delete Device": "Device Deleted",
+    }
+)  # fmt: skip
+"""What pages and people also call events that act, by the name that acts: the first is on two
+official pages, which contradict the specification (reference C14, N7)."""
+
 OVERRIDE_PROPERTIES: Mapping[str, ReservedName] = MappingProxyType(
     {row.name: row for row in _OVERRIDES}
 )

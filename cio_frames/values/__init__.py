@@ -10,6 +10,7 @@ from cio_frames.values.instants import (
     has_zone,
     instant,
     is_date_only,
+    is_time,
     iso,
     with_instant,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "instance_of",
     "instant",
     "is_date_only",
+    "is_time",
     "iso",
     "json_text",
     "many",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -15,6 +16,11 @@ ISO = "%Y-%m-%dT%H:%M:%S%.3fZ"
 _OFFSET = r"(?:[Zz]| UTC|\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)? ?[+-]\d{2}(?::?\d{2})?)$"
 _TIMES = r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}"
 _DATES = r"^\d{4}-\d{2}-\d{2}$"
+_WRITTEN = (
+    r"^(?:\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d{2})|\d{4}[./]\d{1,2}[./]\d{1,2}"
+    r"|(?:[A-Z][a-z]{2,8},? )?(?:\d{1,2}[ -][A-Z][a-z]{2,8}|[A-Z][a-z]{2,8} \d{1,2}),?[ -]\d{4})(?:[ T,]+\d{1,2}:\d{2}.*)?$"
+)
+_COUNTED = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC))
 _LEAP_SECOND = r":\d{2}:6\d"
 
 
@@ -114,6 +120,35 @@ def with_instant(
 def _skipped(somewhere: pl.Expr, *, at: str) -> pl.Expr:
     """Return an expression: true where a value is a moment in another zone, and none in its own."""
     return somewhere.is_not_null() & pl.col(at).is_null()
+
+
+def is_time(values: pl.Expr, *, dtype: pl.DataType, counts: bool = False) -> pl.Expr | None:
+    """Return whether values are times, also as people write them; None for types that hold none.
+
+    With `counts` also numbers, as numbers or as text, that count the time since 1970 to a day
+    from 2000 to 2040, in any unit.
+
+    Examples:
+        >>> import polars as pl
+        >>> frame = pl.DataFrame({"t": ["2024-01-02T03:04", "12/1/2010 8:26", "20240", "a"]})
+        >>> frame.select(is_time(pl.col("t"), dtype=pl.String()))["t"].to_list()
+        [True, True, False, False]
+    """
+    if isinstance(dtype, pl.Datetime | pl.Date):
+        return values.is_not_null()
+    if dtype.is_numeric():
+        return _is_count(values) if counts else None
+    if not _is_text(dtype):
+        return None
+    texts = values.cast(pl.String).str.strip_chars()
+    readable = instant(texts, dtype=pl.String()).is_not_null()
+    written = readable | texts.str.contains(_WRITTEN)
+    return written | _is_count(texts.cast(pl.Float64, strict=False)) if counts else written
+
+
+def _is_count(values: pl.Expr) -> pl.Expr:
+    moments = _from_epoch(values.cast(pl.Int64, strict=False))
+    return moments.is_between(*_COUNTED).fill_null(value=False)
 
 
 def iso(instants: pl.Expr) -> pl.Expr:

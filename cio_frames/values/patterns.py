@@ -23,6 +23,11 @@ INVISIBLE: Final = (
 )
 """One character that cannot be seen."""
 
+ISO_TIME: Final = (
+    r"\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2})?(?:\.\d{1,9})?(?:Z|[+-]\d{2}:?\d{2})?)?"
+)
+"""A text that Journeys takes for a time, as the whole text (reference 1.6)."""
+
 UNUSUAL: Final = r"[^ -~]|[<&{\[]|^\s*[=+\-@]|^\s|\s$"
 """Found in every text with a character that checks of text look for; not in plain words and numbers."""
 

@@ -64,13 +64,18 @@ GROUPS: dict[Severity, tuple[str, Badge]] = {
     "info": ("Good to know", Badge("i info", "dull")),
 }
 _MANY = 4
+NOW = "time.now"
+"""The finding that events have no time: it stands before all others and in the headline."""
 
 
 def sections(findings: Iterable[FindingView]) -> list[Node]:
-    """Return a part per severity, with the most frequent findings first."""
+    """Return what every row needs first, then a part per severity, the most frequent findings first."""
     ordered = sorted(findings, key=lambda finding: (-finding.rows, finding.code))
-    groups = ([each for each in ordered if each.severity == severity] for severity in GROUPS)
-    return [_group(found) for found in groups if found]
+    first = [_item(each) for each in ordered if each.code == NOW]
+    others = [each for each in ordered if each.code != NOW]
+    groups = ([each for each in others if each.severity == severity] for severity in GROUPS)
+    parts = [_group(found) for found in groups if found]
+    return [Section("Decide first: when did it happen?", first), *parts] if first else parts
 
 
 def _group(found: Sequence[FindingView]) -> Node:

@@ -24,7 +24,7 @@ from cio_frames.views.document import (
     Section,
     Table,
 )
-from cio_frames.views.findings import FindingView, sections
+from cio_frames.views.findings import NOW, FindingView, sections
 from cio_frames.views.style import Tone
 from cio_frames.views.wording import many, number, percent, size
 
@@ -129,6 +129,25 @@ def backfill(views: Sequence[PlanView]) -> Document:
 
 def verdict(view: PlanView) -> tuple[Badge, str]:
     """Return the verdict, and a sentence that says what to do."""
+    badge, sentence = _sendable(view)
+    if not view.valid or not is_now(view):
+        return badge, sentence
+    word = "! ready, all as of now" if badge.word == "✓ ready" else badge.word
+    tone: Tone = "care" if badge.tone == "good" else badge.tone
+    return Badge(word, tone), f"{_all_now(view.valid)} {sentence}"
+
+
+def is_now(view: PlanView) -> bool:
+    """Return whether the events of a plan have no time, so that they count as happening now."""
+    return any(finding.code == NOW for finding in view.findings)
+
+
+def _all_now(rows: int) -> str:
+    events = f"All {number(rows)} events" if rows > 1 else "The event"
+    return f"{events} would count as happening now and can start campaigns."
+
+
+def _sendable(view: PlanView) -> tuple[Badge, str]:
     refusals = sum(finding.severity == "refuse" for finding in view.findings)
     if refusals:
         verb = "is" if refusals == 1 else "are"
@@ -250,10 +269,14 @@ def _whole_verdict(views: Sequence[PlanView]) -> tuple[Badge, str]:
         return Badge("✕ refused", "bad"), told
     order = "They are sent in this order; each begins when everything before it has arrived."
     left = sum(view.rejected for view in views)
+    now = sum(view.valid for view in views if is_now(view))
+    if now:
+        order = f"{_all_now(now).replace('All ', '')} {order}"
     if left:
         told = f"{many(left, 'row')} would be left out. {order}"
         return Badge("! ready, not all rows", "care"), told
-    return Badge("✓ ready", "good"), f"Every row would be sent. {order}"
+    badge = Badge("! ready, some as of now", "care") if now else Badge("✓ ready", "good")
+    return badge, f"Every row would be sent. {order}"
 
 
 def _triggering(view: TimelineView) -> tuple[Badge | None, str]:

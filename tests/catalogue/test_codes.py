@@ -94,6 +94,9 @@ TABLE: dict[str, tuple[Asked, Asked]] = {
     "id.invisible": (ids("a\u200bb"), ids("ab")),
     "id.too-long": (ids("é" * 76), ids("é" * 75)),
     "id.cio": (ids("cio_1"), ids("cion_1")),
+    "id.cio-bare": (
+        call("identify", {"cio_id": ["03a0"]}, user_id="cio_id"), call("identify", {"cio_id": ["cio_03a0"]}, user_id="cio_id"),
+    ),
     "id.float-text": (ids("123.0"), ids("123.5")),
     "id.scientific": (ids("1.05E+04"), ids("1e5f00")),
     "id.truth-word": (ids("TRUE"), ids("truey")),
@@ -158,6 +161,7 @@ TABLE: dict[str, tuple[Asked, Asked]] = {
         call("track", {"id": ["u", "u"], "x": [days(8), days(9)]}, **times(1)[2]),
         times(days(8), days(9)),
     ),
+    "time.now": (events("E"), times(days(9))),
     "time.unmapped": (
         events("E", timestamp=[days(9)]),
         call("track", {"id": ["u"], "timestamp": [days(9)]}, user_id="id", event=cio.lit("E"), timestamp="timestamp"),
@@ -173,6 +177,15 @@ TABLE: dict[str, tuple[Asked, Asked]] = {
     "event.padded": (events("E "), events("E e")),
     "event.too-long": (events("é" * 51), events("é" * 50)),
     "event.destructive": (events("User Deleted"), events("user deleted")),
+    "event.nearly": (events("Delete Person"), events("Order Deleted")),
+    "event.field-type": (
+        events("Object Deleted", objectId=["o"], objectTypeId=["2"]), events("Object Deleted", objectId=["o"], objectTypeId=[2]),
+    ),
+    "field.type": (trait(5, name="email"), trait("a@b.co", name="email")),
+    "field.word": (
+        call("identify", {"id": ["u"], "x": ["Server"]}, user_id="id", context={"channel": "x"}),
+        call("identify", {"id": ["u"], "x": ["server"]}, user_id="id", context={"channel": "x"}),
+    ),
     "event.semantic": (events("Application Opened"), events("Application Seen")),
     "event.incomplete": (
         events("Device Created or Updated"),
@@ -198,8 +211,14 @@ TABLE: dict[str, tuple[Asked, Asked]] = {
     ),
     "trait.unsubscribed-word": (trait("JA", name="unsubscribed"), trait("true", name="unsubscribed")),
     "trait.unsubscribed-unknown": (trait("maybe", name="unsubscribed"), trait("1", name="unsubscribed")),
+    "trait.unsubscribed-empty": (trait("", name="unsubscribed"), trait("false", name="unsubscribed")),
+    "trait.consent": (trait(True, name="do_not_email"), trait(True, name="cookie_consent")),
     "trait.milliseconds": (trait(1_700_000_000_000, name="seen_at"), trait(1_700_000_000, name="seen_at")),
     "trait.date-only": (trait("2024-01-02"), trait("2024-01-02T00:00:00Z")),
+    "trait.time-impossible": (trait("2024-13-45"), trait("2024-12-31")),
+    "trait.time-zero": (
+        trait(0, 1_700_000_000, name="paid_at"), trait(0, 15, name="response_time"),
+    ),
     "trait.date-written": (trait("3/4/2024"), trait("2024-04-03")),
     "trait.time-space": (trait("2024-01-02 03:04"), trait("2024-01-02T03:04")),
     "trait.created-future": (trait(days(-2), name="created_at"), trait(days(2), name="created_at")),

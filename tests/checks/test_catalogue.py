@@ -166,7 +166,10 @@ CASES: dict[str, list[Case]] = {
     "group.type": [
         ("group", ids(["g"] * 4, t=["0", "a", "1.5", "-1"]), {"group_id": "id", "object_type_id": "t"}, 4),
         ("group", ids(["g"], t=[0]), {"group_id": "id", "object_type_id": "t"}, 1),
-        ("group", ids(["g", "g"], t=["1", None]), {"group_id": "id", "object_type_id": "t"}, 0),
+        ("group", ids(["g", "g"], t=["1", None]), {"group_id": "id", "object_type_id": "t"}, 1),
+        ("group", ids(["g", "h"], objectTypeId=["", "2"]), {"group_id": "id"}, 1),
+        ("group", ids(["g"], object_type_id=[None]), {"group_id": "id"}, 1),
+        ("group", ids(["g"], t=[None]), {"group_id": "id", "traits": {"objectTypeId": "t"}}, 1),
         ("group", ids(["g"], t=[12]), {"group_id": "id", "object_type_id": "t"}, 0),
     ],
     "time.unreadable": [
@@ -239,7 +242,34 @@ CASES: dict[str, list[Case]] = {
         ("track", timed([45_000]), TIMED, 0),
         ("track", timed([OLD]), TIMED, 0),
     ],
+    "time.now": [
+        ("track", column("x", 1), {**BY_ID, "event": cio.lit("E")}, 1),
+        ("page", column("ordered_at", OLD), BY_ID, 1),
+        ("screen", column("x", 1), BY_ID, 1),
+        ("track", column("t", OLD), {**BY_ID, "event": cio.lit("E"), "timestamp": "t"}, 0),
+        ("track", ids(["u"]), {**BY_ID, "event": cio.lit("E"), "timestamp": cio.lit(OLD)}, 0),
+        ("identify", column("ordered_at", OLD), BY_ID, 0),
+        ("group", ids(["g"]), {"group_id": "id"}, 0),
+        ("alias", ids(["a"], b=["b"]), {"previous_id": "id", "user_id": "b"}, 0),
+    ],
     "time.unmapped": [
+        *(
+            ("track", column(name, value), {**BY_ID, "event": cio.lit("E")}, 1)
+            for name, value in [
+                ("ordered_at", "2024-01-02 03:04:05"), ("InvoiceDate", "12/1/2010 8:26"), ("Paid at", OLD),
+                ("when", "2024-01-02"), ("dt", 1_700_000_000), ("ts_ms", 1_700_000_000_000), ("x", OLD),
+                ("epoch", "1700000000"),
+            ]
+        ),
+        *(
+            ("track", column(name, value), {**BY_ID, "event": cio.lit("E")}, 0)
+            for name, value in [
+                ("order", 1_700_000_000), ("order", "1700000000"), ("expires_at", OLD), ("ordered_at", "soon"),
+                ("timestamp", "monday"), ("date", None), ("plan", "pro"),
+            ]
+        ),
+        ("track", ids(["u"], ordered_at=[OLD], shipped_at=[OLD]), {**BY_ID, "event": cio.lit("E")}, 1),
+        ("identify", column("ordered_at", OLD), BY_ID, 0),
         ("track", column("timestamp", OLD), {**BY_ID, "event": cio.lit("E")}, 1),
         ("track", column("occurred_at", OLD), {**BY_ID, "event": cio.lit("E")}, 1),
         ("track", column("timestamp", OLD), {**BY_ID, "event": cio.lit("E"), "timestamp": "timestamp"}, 0),
@@ -271,6 +301,74 @@ CASES: dict[str, list[Case]] = {
         ("track", ids(["u"], event=["User Deleted"]), {**EVENT, "checks": cio.Checks(allow=["User Deleted"])}, 1),
         ("track", ids(["u"], event=["User Deleted"]), EVENT, 0),
         ("track", ids(["u"], event=["Order Completed"]), EVENT, 0),
+    ],
+    "trait.unsubscribed-empty": [
+        ("identify", ids(["u"] * 6, unsubscribed=["", " ", "NULL", "nan", "-", "\u00a0"]), BY_ID, 6),
+        ("identify", ids(["u"] * 3, unsubscribed=["true", "no", None]), BY_ID, 0),
+        ("identify", column("cio_subscription_preferences.topics.topic_1", ""), BY_ID, 1),
+    ],
+    "trait.consent": [
+        *(
+            ("identify", ids(["u", "v"], **{name: values}), BY_ID, 1)
+            for name, values in [
+                ("do_not_email", [True, False]), ("HasOptedOutOfEmail", ["yes", "no"]), ("subscribed", [1, 0]),
+                ("Accepts Email Marketing", ["yes", "no"]), ("marketing consent", ["ja", None]),
+                ("email_opt_in", ["Y", "N"]), ("dont_email", [True, None]),
+            ]
+        ),
+        ("identify", ids(["u"], do_not_email=[True], unsubscribed=[True]), BY_ID, 0),
+        ("identify", ids(["u"], opt_in_date=["2024-01-02"]), BY_ID, 0),
+        ("identify", ids(["u"], cookie_consent=[True]), BY_ID, 0),
+        ("track", ids(["u"], do_not_email=[True]), {**BY_ID, "event": cio.lit("E")}, 0),
+    ],
+    "trait.unsubscribed-word": [
+        ("identify", ids(["u"] * 4, unsubscribed=[" true", "TRUE\u00a0", " 0 ", "\tFalse"]), BY_ID, 4),
+        ("identify", ids(["u"] * 3, **{"cio_subscription_preferences.topics.topic_1": ["no", "Nein", "off"]}), BY_ID, 3),
+        ("identify", ids(["u"] * 4, unsubscribed=["TRUE", "1", "False", "0"]), BY_ID, 0),
+    ],
+    "event.nearly": [
+        ("track", ids(["u"] * 4, event=["Delete Person", "user deleted", "UserDeleted", "object_deleted"]), EVENT, 4),
+        ("track", ids(["u"] * 3, event=["User Deleted", "Order Deleted", "User Deleted Photo"]), EVENT, 0),
+    ],
+    "event.field-type": [
+        ("track", ids(["u"], event=["Object Deleted"], objectTypeId=["2"], objectId=["o"]), EVENT, 1),
+        ("track", ids(["u"], event=["Object Deleted"], objectTypeId=[2], objectId=["o"]), EVENT, 0),
+        ("track", ids(["u"], event=["Order Completed"], objectTypeId=["2"]), EVENT, 0),
+    ],
+    "field.type": [
+        ("identify", column("x", "yes"), {**BY_ID, "context": {"active": "x"}}, 1),
+        ("identify", column("x", "false"), {**BY_ID, "integrations": {"All": "x"}}, 1),
+        ("identify", column("email", 5), BY_ID, 1),
+        ("identify", column("email", ["a@b.co"]), BY_ID, 1),
+        ("identify", column("createdAt", value=True), BY_ID, 1),
+        ("page", column("url", 5), BY_ID, 1),
+        ("page", column("url", "https://x.example"), BY_ID, 0),
+        ("identify", column("createdAt", 1_700_000_000), BY_ID, 0),
+        ("identify", column("x", value=True), {**BY_ID, "context": {"active": "x"}, "integrations": {"All": False}}, 0),
+        ("identify", column("x", 5), BY_ID, 0),
+        ("form", column("x", 5), {"id": "id", "form_id": cio.lit("f")}, 0),
+    ],
+    "field.word": [
+        ("identify", column("x", "Server"), {**BY_ID, "context": {"channel": "x"}}, 1),
+        ("screen", column("x", "iOS"), {**BY_ID, "context": {"device.type": "x"}}, 1),
+        ("screen", column("x", "ios"), {**BY_ID, "context": {"device.type": "x", "channel": cio.lit("mobile")}}, 0),
+    ],
+    "trait.time-space": [
+        *(
+            ("identify", column("x", value), BY_ID, 1)
+            for value in ("2024-08-14 20:36:48+02", "2024-08-14t20:36:48z", "2024-08-14T20:36:48+02", "2024-08-14 20:36 UTC")
+        ),
+        *(
+            ("identify", column("x", value), BY_ID, 0)
+            for value in ("2024-08-14T20:36:48+02:00", "2024-08-14", "2024-13-45 10:00", "2024-08-14 20:36 or so")
+        ),
+    ],
+    "trait.time-impossible": [
+        ("identify", ids(["u"] * 3, x=["2024-13-45", "2024-02-30T10:00:00Z", "2024-01-02 25:00"]), BY_ID, 3),
+        ("identify", ids(["u"] * 2, x=["2024-02-29", "2024-01-02T23:59:59Z"]), BY_ID, 0),
+    ],
+    "trait.milliseconds": [
+        ("identify", ids(["u"] * 3, paid_at=[1_700_000_000_000, 1_700_000_000_000_000, 1_700_000_000]), BY_ID, 2),
     ],
     "page.no-url": [
         ("page", ids(["u", "v"], url=["https://x.de", None]), BY_ID, 1),

@@ -1,6 +1,7 @@
 """Which checks apply, and how strictly."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import polars as pl
 import pytest
@@ -107,7 +108,8 @@ def test_own_rules_apply_beside_the_catalogue(judge):
 def test_what_is_allowed_is_only_told():
     """An allowed destructive event is no refusal any more, but still a warning."""
     frame = pl.DataFrame({"id": ["u"], "event": ["User Deleted"]})
-    asked = {"user_id": "id", "event": "event"}
+    at = cio.lit(datetime(2024, 1, 1, tzinfo=UTC))
+    asked = {"user_id": "id", "event": "event", "timestamp": at}
 
     refused = frame.cio.track(**asked).findings
     allowed = frame.cio.track(**asked, checks=cio.Checks(allow=["User Deleted"])).findings

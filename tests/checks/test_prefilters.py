@@ -17,7 +17,7 @@ from cio_frames.values.patterns import PLACEHOLDERS
 TELLING = (
     *NOBODY, *PLACEHOLDERS, *SEMANTIC_EVENTS, " User Deleted ", "uSer deleted", "un\u212anown",
     "123.0", "-7", "1e+05", "-1.5E10", "true", "FALSE", "ann@", "a@b.example", "mailto:a@b.example", "<a@b.example>", "'a@b.example' ", "no email", "\u0430nn@b.example",
-    "2024-01-02", "2024-01-02 10:11", " 3/4/2024", "31.12.99  ", '{"a": 1}', "[1, 2]", "=1+1",
+    "2024-01-02", "2024-13-45", "2024-01-02 10:11", " 3/4/2024", "31.12.99  ", '{"a": 1}', "[1, 2]", "=1+1",
     "<b>", "&amp;", "Ã¤", "x\u200b", "\u00a0x", "x ", "4111 1111 1111 1111", "078-05-1120",
     "DE89370400440532013000", "AKIAIOSFODNN7EXAMPLE",
     "756.9217.0769.85", "a\u202eb", "a\x07b", "a\ufffdb",

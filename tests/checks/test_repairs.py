@@ -6,6 +6,7 @@ import pytest
 import cio_frames as cio
 from cio_frames.checks import CATALOGUE
 from cio_frames.errors import RepairError
+from cio_frames.identity.identifiers import converted
 
 REPAIRS = {check.code: check.repair for check in CATALOGUE if check.repair}
 LET_THROUGH = cio.Checks(severity=dict.fromkeys(REPAIRS, "warn"))
@@ -130,3 +131,23 @@ def test_safe_repairs_may_be_none():
 
     assert plan.fix("safe").fixes["code"].to_list() == ["id.padded"]
     assert plan.fix("safe").changes.is_empty()
+
+
+@pytest.mark.parametrize(
+    ("written", "wanted"),
+    [
+        ("2024-08-14 20:36:48+02", "2024-08-14T20:36:48+02:00"),
+        ("2024-08-14t20:36:48.5z", "2024-08-14T20:36:48.5Z"),
+        ("2024-08-14 20:36:48 -0330", "2024-08-14T20:36:48-0330"),
+        ("2024-13-45 10:00", "2024-13-45 10:00"),
+    ],
+)
+def test_a_repaired_time_is_one_for_the_model_too(written, wanted):
+    """What the repair of times writes is a time by the rules of the workspace, or is left alone."""
+    frame = pl.DataFrame({"id": ["u", "v"], "x": [written, "2024-01-02 03:04"]})
+    plan = frame.cio.identify(user_id="id").fix("trait.time-space")
+
+    sent = plan.payloads()[0]["traits"]["x"]
+
+    assert sent == wanted
+    assert isinstance(converted(sent), int) == (written != wanted)

@@ -190,6 +190,7 @@ def test_a_command_that_is_told_to_end_finishes_what_is_under_way(folder, name):
     """Ctrl-C, the end of a job and of a terminal: the record is whole, and what is left is said."""
     events(60_000).drop("tags", "device").write_parquet("events.parquet")
     options = ["--call", "track", "--event", "event", "--user-id", "user_id", "--rate", "1"]
+    options += ["--timestamp", "occurred_at"]
     with sink(latency_ms=80) as url, subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", "cio_frames.cli", "send", "events.parquet", *options,
          "--endpoint", url, "--progress", "off"],
@@ -237,3 +238,12 @@ def test_forms_are_sent_one_by_one(cli, folder, workspace):
 
     assert said.code == 0
     assert workspace.forms["form_id"].to_list() == ["contact"]
+
+
+def test_events_without_a_time_are_counted_before_they_are_sent(cli, folder):
+    """Standard error says how many events count as now, unless a column gives their time."""
+    (folder / "e.csv").write_text("id,at\nu,2024-01-02T03:04:05Z\nv,2024-01-02T03:04:05Z\n")
+    events = ("send", "e.csv", "--call", "page", "--user-id", "id", "--to", "sandbox")
+
+    assert "2 events would count as happening now" in cli(*events).err
+    assert "happening now" not in cli(*events, "--timestamp", "at").err

@@ -240,12 +240,32 @@ def test_a_dict_of_traits_renames():
     }  # fmt: skip
 
 
-def test_columns_of_expressions_count_as_used():
-    """A column that an expression reads is not a trait as well."""
-    mapping = mapped(fields={"user_id": pl.format("{}-{}", "id", "n")})
+@pytest.mark.parametrize(
+    ("expr", "kept", "left"),
+    [
+        (pl.format("{}-{}", "id", "n"), {"n", "email"}, {"id"}),
+        (pl.coalesce("id", "email"), {"n", "email"}, {"id"}),
+        (pl.col("email").str.to_lowercase(), {"n", "email"}, set()),
+        (pl.col("n").cast(pl.String), {"email"}, {"n"}),
+    ],
+)
+def test_columns_inside_expressions_stay_what_they_are(expr, kept, left):
+    """An expression takes its only column and the one named like its field; others stay traits."""
+    traits = {place.removeprefix("traits.") for place in places(mapped(fields={"user_id": expr}))}
 
-    assert "traits.n" not in places(mapping)
-    assert "traits.id" not in places(mapping)
+    assert kept <= traits
+    assert not left & traits
+
+
+@pytest.mark.parametrize("named", [{}, {"user_id": "email"}])
+def test_a_column_named_like_a_place_of_the_call_is_taken(named):
+    """A column objectTypeId is the type of the objects, whatever else the verb names."""
+    schema = {"id": pl.String(), "email": pl.String(), "objectTypeId": pl.Int64()}
+
+    mapping = mapped("group", schema=schema, fields={"group_id": "id", **named})
+
+    assert mapping.find("object_type_id").column == "objectTypeId"
+    assert mapping.unused == ()
 
 
 @pytest.mark.parametrize("column", ["email", "E-Mail", "user_email"])

@@ -59,6 +59,19 @@ PROPOSALS = {
         "track", {"event_name": ONE, "uid": ONE, "occurred at": ["2024", "2025"]},
         {"event": "event_name", "user_id": "uid", "timestamp": "occurred at"},
     ),
+    "times-by-content": (
+        "track", {"user_id": ONE, "event": ONE, "InvoiceDate": ["12/1/2010 8:26", "12/31/2010 9:00"]},
+        {"user_id": "user_id", "event": "event", "timestamp": "InvoiceDate"},
+    ),
+    "the-name-of-times-first": (
+        "track", {"user_id": ONE, "event": ONE, "x": [AT, AT], "Paid at": [AT, AT]},
+        {"user_id": "user_id", "event": "event", "timestamp": "Paid at"},
+    ),
+    "counts-by-name": (
+        "track", {"user_id": ONE, "event": ONE, "order": [1_700_000_000] * 2, "dt": [1_700_000_000] * 2},
+        {"user_id": "user_id", "event": "event", "timestamp": "dt"},
+    ),
+    "no-other-times": ("track", {"user_id": ONE, "event": ONE, "expires_at": [AT, AT]}, {"user_id": "user_id", "event": "event"}),
     "page": (
         "page", {"anonymous_id": ONE, "name": ONE, "url": ONE, "ts": [1, 2]},
         {"anonymous_id": "anonymous_id", "name": "name", "timestamp": "ts"},

@@ -360,3 +360,10 @@ profiles removed   0                                   by merges and deletions, 
 objects            none
 price              at most 12.50 for the new profiles\
 """)
+
+
+def test_the_headline_says_how_many_people_would_be_created():
+    """It says that every row finds its person only where nobody is created."""
+    plan = pl.DataFrame({"id": ["7", "8"]}).cio.identify(user_id="id")
+
+    assert "1 person would be created" in str(plan.identity(known=pl.DataFrame({"id": ["7"]})))

@@ -216,3 +216,19 @@ def test_the_reasons_of_a_mapping_are_shown_where_there_are_any(plan_view, read)
     assert "why" in read(html.drawn(both)).outline
     assert "why" not in read(html.drawn(one)).outline
     assert "why" not in text.drawn(one)
+
+
+def test_events_without_a_time_come_first(plan_view):
+    """That events count as now is in the headline, and before every other finding."""
+    now = replace(
+        plan_view.findings[0], severity="warn", code="time.now", rows=0, sentence="As of now."
+    )
+    view = replace(plan_view, findings=(*plan_view.findings, now))
+    refusals = [item for item in view.findings if item.severity != "refuse"]
+
+    printed = _text(replace(view, findings=tuple(refusals)))
+    others = [printed.index(item.code) for item in refusals if item.code != "time.now"]
+
+    assert "events would count as happening now" in printed[: printed.index("time.now")]
+    assert all(printed.index("time.now") < place for place in others)
+    assert "happening now" not in _text(plan_view)

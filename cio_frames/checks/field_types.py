@@ -1,0 +1,85 @@
+"""Types and words that the specification gives to the fields of a call, and of events that act."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import polars as pl
+
+from cio_frames.checks.check import Check, Scope, by_value
+from cio_frames.checks.fields import IDS, UNSUBSCRIBED, blank, is_text
+from cio_frames.mapping import FieldMapping
+from cio_frames.spec import SEMANTIC_EVENTS, Field
+from cio_frames.values.dtypes import has_text
+
+PREFERENCES = "cio_subscription_preferences"
+
+
+def _field(slot: FieldMapping, scope: Scope) -> Field | None:
+    """Return the row of a field that the user fills, its own or that of any key beside it."""
+    if slot.role == "field" or slot.json or scope.mapping.call.name == "form":
+        return None  # arguments have checks of their own, and all of a form is sent as text
+    if slot.path == UNSUBSCRIBED or PREFERENCES in ".".join(slot.path) or slot.argument in IDS:
+        return None
+    rows = {row.path: row for row in scope.mapping.call.fields}
+    return rows.get(slot.path) or rows.get((*slot.path[:-1], "*"))
+
+
+def _other_type(slot: FieldMapping, row: Field) -> bool:
+    """Return whether no value of a column is of the type of a field."""
+    takes = _TAKES.get(row.type)
+    return takes is not None and slot.dtype != pl.Null and not takes(slot.dtype)
+
+
+def _is_text(dtype: pl.DataType) -> bool:
+    return isinstance(dtype, pl.String | pl.Categorical | pl.Enum)
+
+
+_TAKES: Mapping[str, Callable[[pl.DataType], bool]] = {
+    "text": _is_text,
+    "email": _is_text,
+    "id": has_text,
+    "boolean": lambda dtype: dtype == pl.Boolean,
+    "number": lambda dtype: dtype.is_numeric(),
+    "texts": lambda dtype: isinstance(dtype, pl.List | pl.Array),
+    "time": lambda dtype: has_text(dtype) and dtype not in (pl.Boolean, pl.Time, pl.Duration),
+}
+
+
+def _wrong_type(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+    row = _field(slot, scope)
+    other = row is not None and _other_type(slot, row)
+    return pl.col(slot.name).is_not_null() if other else None
+
+
+def _wrong_word(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+    row = _field(slot, scope)
+    if row is None or not row.enum or not is_text(slot):
+        return None
+    said = scope.text(slot)
+    return ~said.is_in(row.enum) & ~blank(said)
+
+
+def _wrong_of_event(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+    """Return an expression: true where an event that acts has a field of another type or word."""
+    event = scope.mapping.find("event")
+    tests = list(_of_events(slot, scope)) if event and slot.role == "body" else []
+    return pl.any_horizontal(tests) if tests else None
+
+
+def _of_events(slot: FieldMapping, scope: Scope) -> Iterator[pl.Expr]:
+    event = scope.mapping.find("event")
+    for name, semantic in SEMANTIC_EVENTS.items():
+        for row in semantic.fields:
+            if event is None or row.path != slot.path or slot.json:
+                continue
+            named = (scope.text(event).str.strip_chars() == name) & pl.col(slot.name).is_not_null()
+            if _other_type(slot, row):
+                yield named
+            elif row.enum and is_text(slot):
+                yield named & ~scope.text(slot).is_in(row.enum)
+
+
+FIELD_TYPE_CHECKS = (
+    Check("field.type", "warn", by_value(_wrong_type), source="SPEC-AUG: the types of fields"),
+    Check("field.word", "warn", by_value(_wrong_word), source="SPEC-AUG: the words that fields take"),
+    Check("event.field-type", "reject", by_value(_wrong_of_event), source="SPEC-AUG semantic events; reference N8"),
+)  # fmt: skip
