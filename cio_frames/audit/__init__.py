@@ -1,7 +1,7 @@
 """The record of every row of every run, in Parquet."""
 
 from cio_frames.audit.background_writer import BackgroundWriter
-from cio_frames.audit.reader import Audit, collected, earlier, read, write_csv
+from cio_frames.audit.reader import Audit, applied, collected, earlier, read, write_csv
 from cio_frames.audit.recovery import Recovery, recover
 from cio_frames.audit.run_file import RunInfo, new_run_id
 from cio_frames.audit.schema import FAILED, HASH_CHARACTERS, SETTLED, STATES, UNFINISHED
@@ -18,6 +18,7 @@ __all__ = [
     "BackgroundWriter",
     "Recovery",
     "RunInfo",
+    "applied",
     "collected",
     "earlier",
     "new_run_id",

@@ -14,7 +14,9 @@ from cio_frames.audit.open_segments import RunContents, read_contents
 from cio_frames.audit.recovery import latest_of, problems, tally
 from cio_frames.audit.run_file import Layout, RunFile
 from cio_frames.audit.schema import FAILED, PART_SCHEMA, STATES
+from cio_frames.audit.subjects import scheme as subject_scheme
 from cio_frames.errors import AuditCorruptError, AuditError, translated
+from cio_frames.mapping.identifiers import UNKNOWN
 from cio_frames.spec import CALLS
 
 _TOTALS = ("rows", *STATES, "requests", "retries", "bytes")
@@ -183,7 +185,9 @@ class Audit:
         frames = [PART_SCHEMA.to_frame(eager=False)]
         paths = self._paths(directory, contents)
         if paths:
-            frames.append(pl.scan_parquet(paths, glob=False))
+            frames.append(
+                pl.scan_parquet(paths, glob=False, schema=PART_SCHEMA, missing_columns="insert")
+            )
         run_id = contents.run.info.run_id
         frames += [segment.settled(run_id).lazy() for segment in contents.open_segments]
         if contents.run.resumed:
@@ -269,7 +273,58 @@ def _sent(log: Audit, api: str, workspace: str) -> pl.LazyFrame:
     )
 
 
+_APPLIED = ("delivered", "accepted_unverified", "in_doubt")
+_CHANGES = (
+    "run_id", "plan", "row", "call", "person_key", "message_id", "payload_hash", "subjects", "state",
+    "first_attempt_at", "at",
+)  # fmt: skip
+
+
+def applied(
+    directory: Path | str, *, workspaces: Mapping[str, str], scheme: str
+) -> pl.LazyFrame | None:
+    """Return what earlier runs may have changed in the same workspace, in no order.
+
+    Args:
+        directory: The directory of all runs; it need not be there.
+        workspaces: The workspace of each surface, as in `RunInfo.workspaces`.
+        scheme: How subjects are made now; those of runs that made them in another way are unknown.
+
+    Returns:
+        A query with the columns of a record that matter, and `at`, when the message arrived; None if
+        there is no run.
+    """
+    try:
+        log = Audit(directory)
+    except AuditError:
+        return None
+    frames = []
+    for path in log._directories():
+        run = run_file.read(log._disk, path)
+        here = {api for api, name in workspaces.items() if run.info.workspaces.get(api) == name}
+        calls = [name for name, call in CALLS.items() if call.api.name in here]
+        subjects = pl.col("subjects")
+        if subject_scheme(pii=run.info.pii, key_name=run.key_name) != scheme:
+            subjects = pl.when(subjects.is_not_null()).then(pl.lit(UNKNOWN))
+        changing = [name for name, call in CALLS.items() if call.sets_state or name == "form"]
+        is_older = pl.col("subjects").is_null() & pl.col("call").is_in(changing)
+        subjects = pl.when(is_older).then(pl.lit(UNKNOWN)).otherwise(subjects)
+        at = pl.coalesce("finished_at", "first_attempt_at").alias("at")
+        frames += [
+            frame.filter(pl.col("call").is_in(calls), pl.col("state").is_in(_APPLIED))
+            .with_columns(at, subjects.alias("subjects"))
+            .filter(pl.col("at").is_not_null())
+            .select(_CHANGES)
+            for frame in log._scan(path)
+        ]
+    return pl.concat(frames)
+
+
 _STRICT = "Customer.io accepted it in strict mode"
+_AGAIN = (
+    "It went out again under a new id, because {reason}, and something else about the same person or "
+    "object after it. "
+)
 _CARRIED = "It was carried by a request that was refused as a whole. "
 _ENDS: Mapping[str, str] = {
     "delivered": f"{_STRICT}{{answer}}{{moment}}.",
@@ -279,7 +334,7 @@ _ENDS: Mapping[str, str] = {
     ),
     "rejected_local": "It was not sent: {reason}.",
     "rejected_server": "Customer.io refused it{answer}{moment}: {reason}.",
-    "skipped_done": "It was not sent, because an earlier run had delivered the same message.",
+    "skipped_done": "It was not sent, because an earlier run had delivered the same message{since}.",
     "blocked": "It was held back, because an earlier row of the same person was refused{why}.",
     "in_doubt": (
         "No clear answer came{answer}{why}: Customer.io may or may not have it. "
@@ -324,11 +379,16 @@ def _end(record: Mapping[str, Any]) -> str:
     said = [text for text in (record["code"], record["error"]) if text]
     reason = ": ".join(said) or "no reason was given"
     carried = _CARRIED if record["state"] == "blocked" and record["attempts"] else ""
-    return carried + _ENDS[record["state"]].format(
+    since = " and nothing newer about the same person or object followed"
+    again = _AGAIN.format(reason=record["error"]) if record["code"] == "SENT_AGAIN" else ""
+    if again:
+        reason, said = "no reason was given", []
+    return carried + again + _ENDS[record["state"]].format(
         answer=f" with status {status}" if status else "",
         moment=f" {_moment(at)}" if at else "",
         reason=reason.rstrip("."),
         why=f" ({reason.rstrip('.')})" if said else "",
+        since=since if record["subjects"] is not None else "",
     )
 
 

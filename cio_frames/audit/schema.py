@@ -8,11 +8,12 @@ within a run or between rows of one message id, and whole they would double the 
 import polars as pl
 from polars.datatypes import DataTypeClass
 
-FORMAT = 2
+FORMAT = 3
 """Version of the directory layout and of every file in it."""
 
-READABLE = frozenset({1, FORMAT})
-"""Formats that are read; in 1 the lines of journals were not the facts of the run."""
+READABLE = frozenset({1, 2, FORMAT})
+"""Formats that are read; in 1 the lines of journals were not the facts of the run, and up to 2 no row
+had subjects."""
 
 STATES = (
     "delivered",
@@ -47,10 +48,14 @@ _PLANNED: dict[str, pl.DataType | DataTypeClass] = {
     "person_key": pl.String,
     "message_id": pl.String,
     "payload_hash": pl.String,
+    "subjects": pl.String,
     "bytes": pl.Int64,
     "lane": pl.Int32,
     "batch": pl.Int32,
 }
+
+ADDED = frozenset({"subjects"})
+"""Columns that a record of an older format does not have."""
 
 PLAN_SCHEMA = pl.Schema(
     {

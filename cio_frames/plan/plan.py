@@ -262,8 +262,8 @@ class Sendable:
     def _prepared(self, client: Client, options: SendOptions) -> tuple[Job, RowSelection]:
         """Return what a run is given to do, and which rows it sends."""
         self.require_sendable()
-        now = self.pipelines.each[0].clock()
-        return self.pipelines.job(), select_rows(client, options, now=now)
+        job, now = self.pipelines.job(), self.pipelines.each[0].clock()
+        return job, select_rows(job, client, options, now=now)
 
     def _new_run(
         self, client: Client, options: SendOptions, prepared: tuple[Job, RowSelection]

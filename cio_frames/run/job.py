@@ -10,7 +10,8 @@ from cio_frames.audit import HASH_CHARACTERS
 from cio_frames.errors import AuditError
 from cio_frames.frames import Table
 from cio_frames.payloads import Segment
-from cio_frames.payloads.ids import content
+from cio_frames.payloads.ids import contents, renewed, replaced
+from cio_frames.run.state_rows import SENT_AGAIN, StateMessages
 from cio_frames.sending import BlockingRow
 
 FINISHED_SCHEMA = pl.Schema(
@@ -27,6 +28,8 @@ class RowSelection:
     """The rows that a resumed run takes up: plan, row, and the message id recorded for it, if any."""
     finished: pl.DataFrame | None = None
     """Messages of earlier runs, as `FINISHED_SCHEMA`; `state` is that of the same message now."""
+    decided: pl.DataFrame | None = None
+    """What becomes of rows that set a state and were sent before, as `state_rows.DECIDED`."""
     resent: pl.Series | None = None
     """Ids of messages about people and groups that are in doubt and sent again."""
     untouched: Mapping[str, int] = field(default_factory=dict)
@@ -48,6 +51,10 @@ class RowSelection:
         again = pl.col("message_id").is_in(self.resent.implode()) & (pl.col("state") == "pending")
         return rows.filter(again).height
 
+    def sent_again(self, rows: pl.DataFrame) -> int:
+        """Return how many of the rows of a segment are sent again, since something came after them."""
+        return rows.filter(pl.col("code") == SENT_AGAIN).height if self.decided is not None else 0
+
     def require_same(self, messages: pl.DataFrame, *, plan: int) -> None:
         """Raise if a row that is taken up has become another message.
 
@@ -56,9 +63,15 @@ class RowSelection:
         """
         if self.only is None:
             return
-        known = self.only.filter(pl.col("plan") == plan).select("row", recorded="message_id")
+        known = self.only.filter(pl.col("plan") == plan).select(
+            "row", pl.col("message_id").alias("recorded"), pl.col("payload_hash").alias("recorded_hash")
+        )
         both = messages.join(known, on="row", how="inner").drop_nulls("recorded")
-        changed = both.filter(pl.col("recorded") != pl.col("message_id"))
+        both = both.filter(pl.col("recorded") != pl.col("message_id"))
+        recorded = both.select(message_id="recorded", payload_hash="recorded_hash")
+        # A row that sets a state goes out under another id when it is sent again.
+        again = pl.col("subjects").is_not_null() & (pl.col("content") == contents(recorded))
+        changed = both.filter(~again)
         if changed.height:
             raise AuditError(
                 f"Row {changed['row'][0]} is not the row this run was made from: its message has "
@@ -66,15 +79,38 @@ class RowSelection:
                 "what arrived already is skipped."
             )
 
-    def split_finished(self, messages: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def split_finished(
+        self, messages: pl.DataFrame, *, plan: int = 0
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return the messages to send, and those that earlier runs finished with state, code and error."""
+        if self.decided is None or self.decided.is_empty():
+            return self._split_delivered(messages)
+        decided = self.decided.filter(pl.col("plan") == plan).drop("plan")
+        others = messages.join(decided, on="row", how="anti", maintain_order="left")
+        sent, finished = self._split_delivered(others)
+        known = messages.join(decided, on="row", suffix="_earlier", maintain_order="left")
+        found = known.filter(pl.col("state").is_not_null()).drop("token", "message_id_earlier")
+        again = known.filter(pl.col("token").is_not_null()).drop("message_id_earlier", "state")
+        again = renewed(again.drop("token"), tokens=again["token"])
+        same = known.filter(pl.col("message_id_earlier").is_not_null()).drop("token", "state")
+        same = replaced(same.drop("message_id_earlier"), ids=same["message_id_earlier"])
+        return (
+            pl.concat([sent, again, same], how="diagonal").sort("row"),
+            pl.concat([finished, found], how="diagonal").sort("row"),
+        )
+
+    def _split_delivered(self, messages: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return the messages that no earlier run delivered, and those that one did."""
         if self.finished is None or self.finished.is_empty():
             return messages, messages.clear()
         known = self.finished.rename({"payload_hash": "known_hash"})
         joined = messages.join(known, on="message_id", how="left", maintain_order="left")
         fresh = pl.col("state").is_null()
-        changed = _hash("known_hash") != _hash("payload_hash")
-        finished = joined.filter(~fresh).with_columns(
+        finished = joined.filter(~fresh)
+        said = contents(finished)
+        known_to_say = contents(finished.with_columns(payload_hash="known_hash"))
+        changed = pl.lit(said != known_to_say)
+        finished = finished.with_columns(
             state=pl.when(changed).then(pl.lit("rejected_local")).otherwise("state"),
             code=pl.when(changed)
             .then(pl.lit("message.conflict"))
@@ -90,17 +126,6 @@ class RowSelection:
         return joined.filter(fresh).select(messages.columns), finished.drop("known_hash")
 
 
-def _hash(column: str) -> pl.Expr:
-    """Return the hashes of a column; where there is none, the id was made of it and tells it."""
-    other = "payload_hash" if column == "known_hash" else "known_hash"
-    is_told = pl.col(other).is_not_null() & pl.col("state").is_not_null()
-    ids = pl.when(is_told).then("message_id")
-    return pl.coalesce(
-        pl.col(column).str.head(HASH_CHARACTERS),
-        ids.map_elements(content, return_dtype=pl.String, skip_nulls=True),
-    )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """What a run is given to do."""
@@ -110,6 +135,7 @@ class Job:
     rows: tuple[int, ...]  # of each table
     fingerprints: tuple[str, ...]  # of each table, for the record
     segments: Callable[[RowSelection], Generator[Segment]]  # in the order of sending
+    state_messages: StateMessages  # what decides which rows are done
     mapping: Mapping[str, Any] = field(default_factory=dict)  # per plan, for the record
     decisions: Mapping[str, Any] = field(default_factory=dict)  # repairs, allowances, severities
     limits: Mapping[str, Any] = field(default_factory=dict)  # those in force, by name

@@ -15,15 +15,28 @@ from typing import Literal, get_args
 
 import polars as pl
 
-from cio_frames.audit import Audit, AuditWriter, RunInfo, earlier, new_run_id, recover
+from cio_frames.audit import (
+    Audit,
+    AuditWriter,
+    RunInfo,
+    applied,
+    collected,
+    earlier,
+    new_run_id,
+    pseudonyms,
+    recover,
+)
 from cio_frames.audit.file_system import Durability
 from cio_frames.audit.pseudonyms import Pii
+from cio_frames.audit.subjects import scheme
 from cio_frames.clock import utc_now
 from cio_frames.errors import AuditError, ChoiceError
 from cio_frames.payloads import ID_ALGORITHM
 from cio_frames.run.job import FINISHED_SCHEMA, Job, RowSelection
 from cio_frames.run.run import Run
+from cio_frames.run.state_rows import Recorded
 from cio_frames.sending import BLOCKING_CALLS, BlockingRow, Client
+from cio_frames.spec import CALLS
 from cio_frames.views import displays
 from cio_frames.views.displays import ShowProgress
 
@@ -74,13 +87,19 @@ class SendOptions:
         ChoiceError.require("pii", self.pii, get_args(Pii))
 
 
-def select_rows(client: Client, options: SendOptions, *, now: datetime) -> RowSelection:
+def select_rows(
+    job: Job, client: Client, options: SendOptions, *, now: datetime
+) -> RowSelection:
     """Return which rows a new run sends: not those that earlier runs finished."""
+    decided = _decided(
+        job, options.audit, workspaces=client.workspaces, pii=options.pii,
+        in_doubt=options.in_doubt, repeat=options.repeat, now=now,
+    )  # fmt: skip
     found = (
         pl.DataFrame() if options.repeat else earlier(options.audit, workspaces=client.workspaces)
     )
     if found.is_empty():
-        return RowSelection()
+        return RowSelection(decided=decided)
     in_doubt = found.filter(pl.col("state") == "in_doubt")
     resent = is_resent(in_doubt, now=now, wanted=options.in_doubt)
     kept = in_doubt.filter(~resent)
@@ -88,7 +107,50 @@ def select_rows(client: Client, options: SendOptions, *, now: datetime) -> RowSe
         kept = kept.with_columns(state=pl.lit("skipped_done"))
     done = found.filter(pl.col("state") == "delivered").with_columns(state=pl.lit("skipped_done"))
     finished = pl.concat([done, kept]).select(FINISHED_SCHEMA.names())
-    return RowSelection(finished=finished, resent=_state_ids(in_doubt.filter(resent)))
+    return RowSelection(
+        finished=finished, decided=decided, resent=_state_ids(in_doubt.filter(resent))
+    )
+
+
+def _decided(
+    job: Job,
+    directory: Path | str,
+    *,
+    workspaces: Mapping[str, str],
+    pii: Pii,
+    in_doubt: InDoubt | None,
+    repeat: bool,
+    now: datetime,
+) -> pl.DataFrame | None:
+    """Return what becomes of rows that set a state and were sent before; None if there is no such row."""
+    key = pseudonyms.key() if pii == "hmac" else None
+    name = pseudonyms.fingerprint(key) if key else None
+    found = applied(directory, workspaces=workspaces, scheme=scheme(pii=pii, key_name=name))
+    if found is None:
+        return None
+    states = collected(found.filter(pl.col("subjects").is_not_null()), directory)
+    sent = {*states["call"]} & {*job.calls}
+    if not any(call == "track" or CALLS[call].sets_state for call in sent):
+        return None
+
+    def judge(rows: pl.DataFrame) -> pl.DataFrame:
+        doubtful = pl.col("state") == "in_doubt"
+        resent = pl.lit(is_resent(rows, now=now, wanted=in_doubt)) & doubtful
+        left = pl.lit("skipped_done" if in_doubt == "skip" else "in_doubt")
+        return rows.with_columns(
+            keeps=resent | (pl.col("state") == "accepted_unverified"),
+            kept_state=pl.when(pl.col("state") == "delivered")
+            .then(pl.lit("skipped_done"))
+            .when(doubtful & ~resent)
+            .then(left),
+        )
+
+    recorded = Recorded(
+        states=states,
+        events=found.filter(pl.col("subjects").is_null()),
+        pii=pii, key=key, judge=judge,
+    )  # fmt: skip
+    return recorded.decided(job.state_messages, repeat=repeat)
 
 
 def is_resent(rows: pl.DataFrame, *, now: datetime, wanted: InDoubt | None) -> pl.Series:
@@ -159,11 +221,17 @@ def resumed_run(
     in_doubt = found.unfinished.filter(pl.col("state") == "in_doubt")
     resent = in_doubt.filter(is_resent(in_doubt, now=clock(), wanted=options.in_doubt))
     pending = found.unfinished.filter(pl.col("state") != "in_doubt")
-    only = pl.concat([pending, resent]).select("plan", "row", "message_id")
+    only = pl.concat([pending, resent]).select("plan", "row", "message_id", "payload_hash")
     rows = Audit(directory).messages
     untouched = rows.join(only, on=["plan", "row"], how="anti")["state"]
     selection = RowSelection(
         only=only,
+        decided=_decided(
+            job, Path(directory).absolute().parent, workspaces=client.workspaces, pii=found.run.info.pii,
+            in_doubt=options.in_doubt, repeat=False, now=clock(),
+        )
+        if only.height
+        else None,
         resent=_state_ids(resent),
         untouched=dict(untouched.value_counts().iter_rows()),
         blocked=blocked_people(job, blocking_rows(rows)) if only.height else {},
@@ -178,7 +246,7 @@ def resumed_run(
 def blocking_rows(rows: pl.DataFrame) -> pl.DataFrame:
     """Return the rows of a record that keep what comes after them from being sent, in order."""
     blocks = (pl.col("state") == "rejected_server") & pl.col("call").is_in(list(BLOCKING_CALLS))
-    return rows.filter(blocks).select("plan", "row", "message_id").sort("plan", "row")
+    return rows.filter(blocks).select("plan", "row", "message_id", "payload_hash").sort("plan", "row")
 
 
 def blocked_people(job: Job, blocking: pl.DataFrame) -> dict[int, BlockingRow]:

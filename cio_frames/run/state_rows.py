@@ -1,0 +1,305 @@
+"""Which rows that set a state are sent again: all, but those after which nothing has changed.
+
+A repeat of such a row is harmless, one that does not arrive is not. A row is done if an earlier run
+delivered what it says, and nothing else about its subjects arrived since, in the record and in the
+tables at hand. Every other row is sent, under an id that no earlier message had.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from cio_frames.audit.pseudonyms import Pii, pseudonyms
+from cio_frames.audit.subjects import DIGITS, KIND, hashed, numbers
+from cio_frames.mapping.identifiers import ATTRIBUTES, DEVICES, GONE, NAMED, RELATIONS, UNKNOWN
+from cio_frames.payloads.ids import contents
+from cio_frames.spec import LINKING_CALLS
+from cio_frames.values import sha256
+
+StateMessages = Callable[..., Generator[tuple[int, str, pl.DataFrame]]]
+"""Gives plan, call and messages of tables; with `events=True` of all rows, else of those that set a
+state."""
+
+_BASES: Final = (1 << 64) - 1 - KIND
+ANYBODY: Final = _BASES
+"""The subject of rows whose subjects are not known: everybody's."""
+
+FOLLOWS: Final = {
+    ATTRIBUTES: (ATTRIBUTES, GONE),
+    GONE: (ATTRIBUTES, GONE, RELATIONS, DEVICES, NAMED),
+    RELATIONS: (RELATIONS, GONE),
+    DEVICES: (DEVICES, GONE),
+    NAMED: (GONE,),
+}
+"""What undoes what is said of a subject, by the kind of what is said."""
+
+SENT_AGAIN = "SENT_AGAIN"
+"""The code of rows that are sent again under a new id."""
+
+ROUNDS = 100
+"""After so many rounds of rows that take others with them, all that are left are sent."""
+
+DECIDED = pl.Schema({
+    "plan": pl.Int64, "row": pl.Int64, "message_id": pl.String, "token": pl.String,
+    "state": pl.String, "code": pl.String, "error": pl.String,
+})  # fmt: skip
+"""What becomes of rows that are not just sent: the id of an earlier message that they go out under, or
+what a new id is made of, or the state they have already, with code and error."""
+
+_REPEAT = (
+    "A message of the same content arrived under this id before, and something else about the same "
+    "person or object after it: under its own message_id it would be ignored. Give it another one."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What earlier runs may have changed in the workspace."""
+
+    states: pl.DataFrame  # rows with subjects, with the columns of `audit.applied`
+    events: pl.LazyFrame  # the other ones
+    pii: Pii  # how the record of now is kept
+    key: str | None
+    judge: Callable[[pl.DataFrame], pl.DataFrame]  # adds `keeps` and `kept_state` of each row
+
+    def decided(self, messages: StateMessages, *, repeat: bool) -> pl.DataFrame:
+        """Return what becomes of rows that are not just sent, as `DECIDED`.
+
+        With `repeat`, nothing counts as done.
+        """
+        takes_away = bool(self.states["call"].is_in(["track", "alias"]).any())
+        parts = [
+            self._told(rows, plan=plan, call=call)
+            for plan, call, rows in messages(events=takes_away)
+            if rows.height
+        ]
+        if not parts:
+            return DECIDED.to_frame()
+        now = pl.concat(parts)
+        earlier = self.states
+        gone = now.filter(_has_kind(GONE))["person_key"].unique()
+        if takes_away and len(gone):
+            by_them = pl.col("person_key").is_in(gone.implode()) | pl.col("person_key").is_null()
+            earlier = pl.concat([earlier, self.events.filter(by_them).collect()])
+            now = now.filter(pl.col("subjects").is_not_null() | by_them)
+        else:
+            now = now.filter(pl.col("subjects").is_not_null())
+        earlier = self.judge(earlier.sort("at", "run_id", "plan", "row"))
+        earlier = earlier.with_columns(contents(earlier)).with_row_index("position")
+        return _decided(now, earlier, repeat=repeat)
+
+    def _told(self, rows: pl.DataFrame, *, plan: int, call: str) -> pl.DataFrame:
+        """Return rows of a table with subjects as the record has them."""
+        people = pseudonyms(rows["person"], pii=self.pii, key=self.key)
+        return rows.select(
+            pl.lit(plan, pl.Int64).alias("plan"),
+            "row",
+            pl.lit(call).alias("call"),
+            people,
+            "message_id",
+            "content",
+            hashed(rows, people=people, pii=self.pii, key=self.key),
+            "is_given",
+        )
+
+
+def _has_kind(kind: str) -> pl.Expr:
+    """Tell of rows whether they say this of a subject; those that say nobody knows what may."""
+    return pl.col("subjects").str.contains(rf"{kind}(?: |$)") | (pl.col("subjects") == UNKNOWN)
+
+
+def _decided(now: pl.DataFrame, earlier: pl.DataFrame, *, repeat: bool) -> pl.DataFrame:
+    """Return `DECIDED` for rows of tables in order, from the record in order."""
+    last = earlier.group_by("content").agg(
+        pl.col("position", "message_id", "keeps", "kept_state", "at").last()
+    )
+    # Of rows that say the same the last one counts: it is what the earlier ones come to.
+    rows = now.unique("content", keep="last", maintain_order=True).join(
+        last.rename({"message_id": "earlier_id"}), on="content", how="left", maintain_order="left"
+    )
+    if rows["position"].null_count() == rows.height:
+        return DECIDED.to_frame()
+    done, alone = _done(rows, earlier)
+    known = rows.select("content", "earlier_id", "keeps", "kept_state", "at").with_columns(
+        done=pl.lit(value=False) if repeat else done, alone=alone
+    )
+    found = now.join(known, on="content", maintain_order="left").filter(
+        pl.col("earlier_id").is_not_null() & pl.col("subjects").is_not_null()
+    )
+    done_, given = pl.col("done"), pl.col("is_given")
+    kept = ~done_ & pl.col("keeps") & pl.col("alone") & ~given
+    renewed = ~done_ & ~kept & ~given
+    same = given & (pl.col("earlier_id") == pl.col("message_id"))
+    refused = ~done_ & same & ~(pl.col("keeps") & pl.col("alone")) & pl.lit(not repeat)
+    doubted = done_ & (pl.col("kept_state") == "in_doubt")
+    return found.filter(done_ | kept | renewed | refused).select(
+        "plan",
+        "row",
+        pl.when(kept).then("earlier_id").alias("message_id"),
+        pl.when(renewed).then("earlier_id").alias("token"),
+        pl.when(done_).then("kept_state").when(refused).then(pl.lit("rejected_local")).alias("state"),
+        pl.when(renewed)
+        .then(pl.lit(SENT_AGAIN))
+        .when(refused)
+        .then(pl.lit("message.repeat"))
+        .when(doubted)
+        .then(pl.lit("IN_DOUBT_BEFORE"))
+        .alias("code"),
+        pl.when(renewed)
+        .then(pl.lit("an earlier run had sent the same on ") + pl.col("at").dt.strftime(_DATE))
+        .when(refused)
+        .then(pl.lit(_REPEAT))
+        .alias("error"),
+    )
+
+
+_DATE = "%Y-%m-%d at %H:%M:%S UTC"
+
+
+def _done(rows: pl.DataFrame, earlier: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+    """Return of each row whether it is done, and whether it stands alone.
+
+    It stands alone if no other row of the tables is about its subjects, and nothing else arrived
+    after it. `rows` has no two rows of one content, and the position of each in the record.
+    """
+    words, record = _words(rows), _words(earlier)
+    unknown = pl.concat([words, record])["subject"].is_null().any()
+    words, record = (_with_anybody(each, wanted=bool(unknown)) for each in (words, record))
+    words, record = _as_one(words, record, rows=rows, earlier=earlier)
+    events = rows["subjects"].is_null().to_numpy()
+    position = rows["position"].cast(pl.Int64).fill_null(-1).to_numpy()
+    touched = _followed(words).filter(~pl.lit(pl.Series(events)).gather(pl.col("place")))
+    touched = pl.concat([touched, words.with_columns(writes=pl.lit(value=True))])
+    touched = touched.group_by("subject", "place").agg(pl.col("writes").any())
+
+    strangers = earlier.join(rows.select("content"), on="content", how="anti")["position"]
+    foreign = record.filter(pl.col("place").is_in(strangers.implode()))
+    latest = foreign.group_by("subject").agg(pl.col("place").max().cast(pl.Int64).alias("after"))
+    after = np.full(rows.height, -1, np.int64)
+    met = touched.join(latest, on="subject").group_by("place").agg(pl.col("after").max())
+    after[met["place"].to_numpy()] = met["after"].to_numpy()
+
+    is_last = (position > after) | events
+    done = (position >= 0) & is_last & (rows["kept_state"].is_not_null().to_numpy() | events)
+    shared = touched.filter(
+        (pl.len().over("subject") > 1) & pl.col("writes").any().over("subject")
+    ).sort("subject", "place")
+    alone = is_last.copy()
+    alone[shared["place"].to_numpy()] = False
+    return pl.Series(_in_order(done, position, events, shared)), pl.Series(alone)
+
+
+def _in_order(
+    done: "npt.NDArray[np.bool_]",
+    position: "npt.NDArray[np.int64]",
+    events: "npt.NDArray[np.bool_]",
+    shared: pl.DataFrame,
+) -> "npt.NDArray[np.bool_]":
+    """Return which rows stay done: those whose earlier rows are done too, and arrived in this order.
+
+    `shared` are the subjects that several rows touch: subject, place of the row and whether it writes.
+    """
+    place, writes = shared["place"].to_numpy(), shared["writes"].to_numpy()
+    group = shared["subject"].rle_id().to_numpy().astype(np.int64)
+    never = np.int64(len(position) + position.max(initial=0) + 1)
+    span = never + 2
+    first = np.concatenate(([True], group[1:] != group[:-1]))[: len(group)]
+    for _ in range(ROUNDS):
+        arrived = np.where(done, position, never)
+        reached = np.maximum.accumulate(np.where(writes, arrived[place], -1) + group * span)
+        before = np.concatenate(([-1], reached[:-1]))[: len(group)] - group * span
+        late = ~first & (before >= position[place]) & ~events[place] & done[place]
+        if not late.any():
+            return done
+        done = done.copy()
+        done[place[late]] = False
+    return done & events
+
+
+def _words(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return place and subject of what each row says; unknown subjects are null.
+
+    Events say that their person is there.
+    """
+    subjects = rows["subjects"]
+    unknown = rows.select(
+        pl.col("subjects") == UNKNOWN,
+        is_event=pl.col("subjects").is_null(),
+        person=pl.col("person_key"),
+    ).with_row_index("place")
+    events = unknown.filter("is_event")
+    named = events.select("place", subject=_named(events["person"]))
+    others = unknown.filter("subjects").select("place", subject=pl.lit(None, pl.UInt64))
+    return pl.concat([numbers(subjects), named, others])
+
+
+def _named(people: pl.Series) -> pl.Series:
+    """Return the subject of a person of whom nothing is said but that they are there."""
+    is_hashed = people.str.contains(r"^[0-9a-f]{16}$")
+    plain = people.to_frame("person").select(sha256(pl.col("person"))).to_series()
+    digits = people.zip_with(is_hashed.fill_null(value=False), plain).str.head(DIGITS)
+    return (digits + NAMED).str.to_integer(base=16, dtype=pl.UInt64)
+
+
+def _with_anybody(words: pl.DataFrame, *, wanted: bool) -> pl.DataFrame:
+    """Put rows of unknown subjects before and after all others, if there are some."""
+    if not wanted:
+        return words
+    everybody = words.select(
+        "place",
+        subject=pl.when(pl.col("subject").is_null())
+        .then(pl.lit(ANYBODY | int(GONE), pl.UInt64))
+        .otherwise(pl.lit(ANYBODY | int(NAMED), pl.UInt64)),
+    )
+    return pl.concat([words.drop_nulls(), everybody]).unique()
+
+
+def _as_one(
+    words: pl.DataFrame, record: pl.DataFrame, *, rows: pl.DataFrame, earlier: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return subjects under one number for all identifiers that were ever named as one person's."""
+    base, kind = pl.col("subject") & _BASES, pl.col("subject") & KIND
+    linking = [_linked(words, rows), _linked(record, earlier)]
+    links = pl.concat(linking)
+    others = pl.concat([words, record]).join(links, left_on=base, right_on="other", how="anti")
+    alone = others.select(key=base, other=base).unique()
+    named = pl.concat([words, record]).filter(kind > int(ATTRIBUTES)).select(key=base, other=base)
+    from cio_frames.identity.components import components
+
+    found = components(pl.concat([links, alone, named]).unique())
+    if found.is_empty():
+        return words, record
+    return tuple(
+        each.with_columns(key=base)
+        .join(found, on="key", how="left", maintain_order="left")
+        .select("place", subject=pl.coalesce("component", "key") | kind)
+        for each in (words, record)
+    )
+
+
+def _linked(words: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return each two identifiers that a row names as one person's: key and other."""
+    links = rows["call"].is_in(LINKING_CALLS)
+    kind = pl.col("subject") & KIND
+    people = words.filter(
+        pl.lit(links).gather(pl.col("place")) & kind.is_in([int(ATTRIBUTES), int(GONE)])
+        & (pl.col("subject") & _BASES != ANYBODY)
+    ).select("place", other=pl.col("subject") & _BASES)
+    first = people.unique("place", keep="first").rename({"other": "key"})
+    return people.join(first, on="place").select("key", "other").unique()
+
+
+def _followed(words: pl.DataFrame) -> pl.DataFrame:
+    """Return place and subject of whatever undoes what rows say: `writes` is false."""
+    follows = pl.DataFrame(
+        {"kind": [int(kind) for kind in FOLLOWS], "by": [[int(by) for by in each] for each in FOLLOWS.values()]},
+        schema={"kind": pl.UInt64, "by": pl.List(pl.UInt64)},
+    ).explode("by")
+    kinds = words.select("place", base=pl.col("subject") & _BASES, kind=pl.col("subject") & KIND)
+    return kinds.join(follows, on="kind").select(
+        "place", subject=pl.col("base") | pl.col("by"), writes=pl.lit(value=False)
+    )
