@@ -101,7 +101,9 @@ def decode(data: bytes, *, schema: pl.Schema, path: Path | str) -> pl.DataFrame:
         ) from None
     for name in ADDED - set(table.schema.names):
         place = schema.names().index(name)
-        table = table.add_column(place, _arrow(schema).field(name), pa.nulls(len(table), pa.string()))
+        table = table.add_column(
+            place, _arrow(schema).field(name), pa.nulls(len(table), pa.string())
+        )
     if not table.schema.remove_metadata().equals(_arrow(schema)):
         raise AuditCorruptError(
             str(path),

@@ -237,7 +237,7 @@ def read(directory: Path | str) -> Audit:
     return Audit(directory)
 
 
-_COLUMNS = ("call", "message_id", "payload_hash", "state", "first_attempt_at")
+_COLUMNS = ("call", "message_id", "payload_hash", "subjects", "state", "first_attempt_at")
 
 
 def earlier(directory: Path | str, *, workspaces: Mapping[str, str]) -> pl.DataFrame:
@@ -248,7 +248,7 @@ def earlier(directory: Path | str, *, workspaces: Mapping[str, str]) -> pl.DataF
         workspaces: The workspace of each surface, as in `RunInfo.workspaces`.
 
     Returns:
-        Columns call, message_id, payload_hash, state and first_attempt_at; each message once, as
+        Columns call, message_id, payload_hash, subjects, state and first_attempt_at; each message once, as
         delivered if any run delivered it, else as in doubt.
     """
     try:
@@ -299,8 +299,8 @@ def applied(
     except AuditError:
         return None
     frames = []
-    for path in log._directories():
-        run = run_file.read(log._disk, path)
+    for path in log._directories():  # noqa: SLF001 - this module's own
+        run = run_file.read(log._disk, path)  # noqa: SLF001 - this module's own
         here = {api for api, name in workspaces.items() if run.info.workspaces.get(api) == name}
         calls = [name for name, call in CALLS.items() if call.api.name in here]
         subjects = pl.col("subjects")
@@ -315,7 +315,7 @@ def applied(
             .with_columns(at, subjects.alias("subjects"))
             .filter(pl.col("at").is_not_null())
             .select(_CHANGES)
-            for frame in log._scan(path)
+            for frame in log._scan(path)  # noqa: SLF001 - this module's own
         ]
     return pl.concat(frames)
 
@@ -383,12 +383,16 @@ def _end(record: Mapping[str, Any]) -> str:
     again = _AGAIN.format(reason=record["error"]) if record["code"] == "SENT_AGAIN" else ""
     if again:
         reason, said = "no reason was given", []
-    return carried + again + _ENDS[record["state"]].format(
-        answer=f" with status {status}" if status else "",
-        moment=f" {_moment(at)}" if at else "",
-        reason=reason.rstrip("."),
-        why=f" ({reason.rstrip('.')})" if said else "",
-        since=since if record["subjects"] is not None else "",
+    return (
+        carried
+        + again
+        + _ENDS[record["state"]].format(
+            answer=f" with status {status}" if status else "",
+            moment=f" {_moment(at)}" if at else "",
+            reason=reason.rstrip("."),
+            why=f" ({reason.rstrip('.')})" if said else "",
+            since=since if record["subjects"] is not None else "",
+        )
     )
 
 

@@ -37,7 +37,7 @@ def hashed(rows: pl.DataFrame, *, people: pl.Series, pii: Pii, key: str | None) 
     flat = pl.DataFrame({"text": lists.explode(), "person": rows["person"].gather(owners)})
     text = pl.col("text").str.slice(1)
     if pii == "hmac" and key is not None:  # most are the person's own, whose pseudonym is made
-        others = flat.select(pl.when(text != pl.col("person")).then(text).alias("text"))
+        others = flat.select(pl.when(text.ne_missing(pl.col("person"))).then(text).alias("text"))
         made = others.select(hmac_sha256(pl.col("text"), key=key)).to_series()
         digits = made.fill_null(people.gather(owners)) if made.null_count() else made
     else:

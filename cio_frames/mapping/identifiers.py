@@ -8,7 +8,6 @@ from cio_frames.mapping.message_mapping import FieldMapping, MessageMapping
 from cio_frames.spec import IDENTIFIERS, LINKING_CALLS, SEMANTIC_EVENTS, Identifier
 from cio_frames.values import as_text
 
-
 SEPARATOR = "\x1f"
 UNKNOWN = ""
 """The subjects of a row that changes something, and nobody can say what."""

@@ -130,11 +130,12 @@ class Repeats:
         import numpy as np
 
         new = np.sort(states["content"].to_numpy())
-        known = np.zeros(states.height, bool)
+        known = [new[:0]]
         for block in self._seen:
-            found = np.searchsorted(block, states["content"].to_numpy())
-            known |= np.take(block, found, mode="clip") == states["content"].to_numpy()
-        again = states.filter(pl.lit(pl.Series(known)) | ~pl.col("content").is_first_distinct())
+            found = np.take(block, np.searchsorted(block, new), mode="clip")
+            known.append(new[found == new])
+        is_known = pl.col("content").is_in(pl.Series(np.concatenate(known)).implode())
+        again = states.filter(is_known | ~pl.col("content").is_first_distinct())
         while self._seen and len(self._seen[-1]) < 2 * len(new):
             new = np.sort(np.concatenate((self._seen.pop(), new)), kind="stable")
         self._seen.append(new)

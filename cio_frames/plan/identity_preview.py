@@ -279,9 +279,7 @@ def _identity_columns(pipelines: Pipelines) -> Generator[tuple[IdentityColumns, 
     components, repeats = pipelines.components, Repeats()
     for place, pipeline in enumerate(pipelines.each):
         with closing(
-            pipeline.encode_chunks(
-                components=components, chunk_rows=CHUNK_ROWS, repeats=repeats
-            )
+            pipeline.encode_chunks(components=components, chunk_rows=CHUNK_ROWS, repeats=repeats)
         ) as chunks:
             for encoded in chunks:
                 planned += len(encoded.rows)

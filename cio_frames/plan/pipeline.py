@@ -388,9 +388,7 @@ class Pipelines:
             call = pipeline.mapping.call
             if not (events or call.sets_state or call.name == "track"):
                 continue
-            with closing(
-                pipeline.encode_chunks(components=components, repeats=repeats)
-            ) as chunks:
+            with closing(pipeline.encode_chunks(components=components, repeats=repeats)) as chunks:
                 for chunk in chunks:
                     rows = chunk.messages.drop("message", "path", "lane", "component", "bytes")
                     yield place, call.name, rows.filter(pl.lit(events) | sets_state(call))

@@ -6,7 +6,6 @@ from typing import Any
 
 import polars as pl
 
-from cio_frames.audit import HASH_CHARACTERS
 from cio_frames.errors import AuditError
 from cio_frames.frames import Table
 from cio_frames.payloads import Segment
@@ -64,7 +63,9 @@ class RowSelection:
         if self.only is None:
             return
         known = self.only.filter(pl.col("plan") == plan).select(
-            "row", pl.col("message_id").alias("recorded"), pl.col("payload_hash").alias("recorded_hash")
+            "row",
+            pl.col("message_id").alias("recorded"),
+            pl.col("payload_hash").alias("recorded_hash"),
         )
         both = messages.join(known, on="row", how="inner").drop_nulls("recorded")
         both = both.filter(pl.col("recorded") != pl.col("message_id"))
@@ -85,14 +86,17 @@ class RowSelection:
         """Return the messages to send, and those that earlier runs finished with state, code and error."""
         if self.decided is None or self.decided.is_empty():
             return self._split_delivered(messages)
-        decided = self.decided.filter(pl.col("plan") == plan).drop("plan")
+        if messages.is_empty():
+            return messages, messages
+        here = pl.col("row").is_between(messages["row"][0], messages["row"][-1])
+        decided = self.decided.filter((pl.col("plan") == plan) & here).drop("plan")
         others = messages.join(decided, on="row", how="anti", maintain_order="left")
         sent, finished = self._split_delivered(others)
         known = messages.join(decided, on="row", suffix="_earlier", maintain_order="left")
-        found = known.filter(pl.col("state").is_not_null()).drop("token", "message_id_earlier")
-        again = known.filter(pl.col("token").is_not_null()).drop("message_id_earlier", "state")
-        again = renewed(again.drop("token"), tokens=again["token"])
-        same = known.filter(pl.col("message_id_earlier").is_not_null()).drop("token", "state")
+        found = known.filter(pl.col("state").is_not_null()).drop("earlier_id", "message_id_earlier")
+        again = known.filter(pl.col("earlier_id").is_not_null()).drop("message_id_earlier", "state")
+        again = renewed(again.drop("earlier_id"), tokens=again["earlier_id"])
+        same = known.filter(pl.col("message_id_earlier").is_not_null()).drop("earlier_id", "state")
         same = replaced(same.drop("message_id_earlier"), ids=same["message_id_earlier"])
         return (
             pl.concat([sent, again, same], how="diagonal").sort("row"),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, get_args
@@ -87,9 +88,7 @@ class SendOptions:
         ChoiceError.require("pii", self.pii, get_args(Pii))
 
 
-def select_rows(
-    job: Job, client: Client, options: SendOptions, *, now: datetime
-) -> RowSelection:
+def select_rows(job: Job, client: Client, options: SendOptions, *, now: datetime) -> RowSelection:
     """Return which rows a new run sends: not those that earlier runs finished."""
     decided = _decided(
         job, options.audit, workspaces=client.workspaces, pii=options.pii,
@@ -106,7 +105,9 @@ def select_rows(
     if options.in_doubt == "skip":
         kept = kept.with_columns(state=pl.lit("skipped_done"))
     done = found.filter(pl.col("state") == "delivered").with_columns(state=pl.lit("skipped_done"))
-    finished = pl.concat([done, kept]).select(FINISHED_SCHEMA.names())
+    # An id that follows from what a row says belongs to no other message.
+    told = pl.col("subjects").is_null() | pl.col("payload_hash").is_not_null()
+    finished = pl.concat([done, kept]).filter(told).select(FINISHED_SCHEMA.names())
     return RowSelection(
         finished=finished, decided=decided, resent=_state_ids(in_doubt.filter(resent))
     )
@@ -133,24 +134,30 @@ def _decided(
     if not any(call == "track" or CALLS[call].sets_state for call in sent):
         return None
 
-    def judge(rows: pl.DataFrame) -> pl.DataFrame:
-        doubtful = pl.col("state") == "in_doubt"
-        resent = pl.lit(is_resent(rows, now=now, wanted=in_doubt)) & doubtful
-        left = pl.lit("skipped_done" if in_doubt == "skip" else "in_doubt")
-        return rows.with_columns(
-            keeps=resent | (pl.col("state") == "accepted_unverified"),
-            kept_state=pl.when(pl.col("state") == "delivered")
-            .then(pl.lit("skipped_done"))
-            .when(doubtful & ~resent)
-            .then(left),
-        )
-
     recorded = Recorded(
         states=states,
         events=found.filter(pl.col("subjects").is_null()),
-        pii=pii, key=key, judge=judge,
+        pii=pii, key=key, judge=partial(judged, now=now, wanted=in_doubt),
     )  # fmt: skip
     return recorded.decided(job.state_messages, repeat=repeat)
+
+
+def judged(rows: pl.DataFrame, *, now: datetime, wanted: InDoubt | None) -> pl.DataFrame:
+    """Return rows of a record with what they count for when their messages are sent once more.
+
+    Returns:
+        `kept_state` is the state of a message that is not sent again, null if it is; `keeps` is
+        whether it then keeps its id, so that the workspace ignores it if it had arrived.
+    """
+    doubtful = pl.col("state") == "in_doubt"
+    resent = pl.lit(is_resent(rows, now=now, wanted=wanted)) & doubtful
+    return rows.with_columns(
+        keeps=resent | (pl.col("state") == "accepted_unverified"),
+        kept_state=pl.when(pl.col("state") == "delivered")
+        .then(pl.lit("skipped_done"))
+        .when(doubtful & ~resent)
+        .then(pl.lit("skipped_done" if wanted == "skip" else "in_doubt")),
+    )
 
 
 def is_resent(rows: pl.DataFrame, *, now: datetime, wanted: InDoubt | None) -> pl.Series:
@@ -227,8 +234,13 @@ def resumed_run(
     selection = RowSelection(
         only=only,
         decided=_decided(
-            job, Path(directory).absolute().parent, workspaces=client.workspaces, pii=found.run.info.pii,
-            in_doubt=options.in_doubt, repeat=False, now=clock(),
+            job,
+            Path(directory).absolute().parent,
+            workspaces=client.workspaces,
+            pii=found.run.info.pii,
+            in_doubt=options.in_doubt,
+            repeat=False,
+            now=clock(),
         )
         if only.height
         else None,
@@ -246,7 +258,9 @@ def resumed_run(
 def blocking_rows(rows: pl.DataFrame) -> pl.DataFrame:
     """Return the rows of a record that keep what comes after them from being sent, in order."""
     blocks = (pl.col("state") == "rejected_server") & pl.col("call").is_in(list(BLOCKING_CALLS))
-    return rows.filter(blocks).select("plan", "row", "message_id", "payload_hash").sort("plan", "row")
+    return (
+        rows.filter(blocks).select("plan", "row", "message_id", "payload_hash").sort("plan", "row")
+    )
 
 
 def blocked_people(job: Job, blocking: pl.DataFrame) -> dict[int, BlockingRow]:

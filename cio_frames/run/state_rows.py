@@ -44,7 +44,7 @@ ROUNDS = 100
 """After so many rounds of rows that take others with them, all that are left are sent."""
 
 DECIDED = pl.Schema({
-    "plan": pl.Int64, "row": pl.Int64, "message_id": pl.String, "token": pl.String,
+    "plan": pl.Int64, "row": pl.Int64, "message_id": pl.String, "earlier_id": pl.String,
     "state": pl.String, "code": pl.String, "error": pl.String,
 })  # fmt: skip
 """What becomes of rows that are not just sent: the id of an earlier message that they go out under, or
@@ -127,34 +127,34 @@ def _decided(now: pl.DataFrame, earlier: pl.DataFrame, *, repeat: bool) -> pl.Da
     known = rows.select("content", "earlier_id", "keeps", "kept_state", "at").with_columns(
         done=pl.lit(value=False) if repeat else done, alone=alone
     )
-    found = now.join(known, on="content", maintain_order="left").filter(
-        pl.col("earlier_id").is_not_null() & pl.col("subjects").is_not_null()
+    found = now.filter(pl.col("subjects").is_not_null()).join(
+        known.drop_nulls("earlier_id"), on="content", maintain_order="left"
     )
-    done_, given = pl.col("done"), pl.col("is_given")
-    kept = ~done_ & pl.col("keeps") & pl.col("alone") & ~given
-    renewed = ~done_ & ~kept & ~given
-    same = given & (pl.col("earlier_id") == pl.col("message_id"))
-    refused = ~done_ & same & ~(pl.col("keeps") & pl.col("alone")) & pl.lit(not repeat)
-    doubted = done_ & (pl.col("kept_state") == "in_doubt")
-    return found.filter(done_ | kept | renewed | refused).select(
+    is_done, is_given, keeps = pl.col("done"), pl.col("is_given"), pl.col("keeps") & pl.col("alone")
+    is_repeat = is_given & (pl.col("earlier_id") == pl.col("message_id"))
+    finished = found.filter(is_done).select(
         "plan",
         "row",
-        pl.when(kept).then("earlier_id").alias("message_id"),
-        pl.when(renewed).then("earlier_id").alias("token"),
-        pl.when(done_).then("kept_state").when(refused).then(pl.lit("rejected_local")).alias("state"),
-        pl.when(renewed)
-        .then(pl.lit(SENT_AGAIN))
-        .when(refused)
-        .then(pl.lit("message.repeat"))
-        .when(doubted)
-        .then(pl.lit("IN_DOUBT_BEFORE"))
-        .alias("code"),
-        pl.when(renewed)
-        .then(pl.lit("an earlier run had sent the same on ") + pl.col("at").dt.strftime(_DATE))
-        .when(refused)
-        .then(pl.lit(_REPEAT))
-        .alias("error"),
+        state="kept_state",
+        code=pl.when(pl.col("kept_state") == "in_doubt").then(pl.lit("IN_DOUBT_BEFORE")),
     )
+    same = found.filter(~is_done & keeps & ~is_given).select("plan", "row", message_id="earlier_id")
+    again = found.filter(~is_done & ~keeps & ~is_given).select(
+        "plan",
+        "row",
+        "earlier_id",
+        code=pl.lit(SENT_AGAIN),
+        error=pl.lit("an earlier run had sent the same on ") + pl.col("at").dt.strftime(_DATE),
+    )
+    refused = found.filter(~is_done & ~keeps & is_repeat & pl.lit(not repeat)).select(
+        "plan",
+        "row",
+        state=pl.lit("rejected_local"),
+        code=pl.lit("message.repeat"),
+        error=pl.lit(_REPEAT),
+    )
+    parts = [DECIDED.to_frame(), finished, same, again, refused]
+    return pl.concat(parts, how="diagonal").sort("plan", "row")
 
 
 _DATE = "%Y-%m-%d at %H:%M:%S UTC"
@@ -167,21 +167,27 @@ def _done(rows: pl.DataFrame, earlier: pl.DataFrame) -> tuple[pl.Series, pl.Seri
     after it. `rows` has no two rows of one content, and the position of each in the record.
     """
     words, record = _words(rows), _words(earlier)
-    unknown = pl.concat([words, record])["subject"].is_null().any()
-    words, record = (_with_anybody(each, wanted=bool(unknown)) for each in (words, record))
-    words, record = _as_one(words, record, rows=rows, earlier=earlier)
     events = rows["subjects"].is_null().to_numpy()
     position = rows["position"].cast(pl.Int64).fill_null(-1).to_numpy()
+    after = np.full(rows.height, -1, np.int64)
+    strangers = ~earlier["content"].is_in(rows["content"].implode()).to_numpy()
+    if words["subject"].null_count():
+        words, record = _with_anybody(words), _with_anybody(record)
+    else:  # what nobody knows of the record may have been about any row
+        unknown = record.filter(pl.col("subject").is_null())["place"].cast(pl.Int64).to_numpy()
+        after[:] = unknown[strangers[unknown]].max(initial=-1)
+        record = record.drop_nulls()
+        words, record = _shared(words, record, rows=rows, earlier=earlier)
+    words, record = _as_one(words, record, rows=rows, earlier=earlier)
     touched = _followed(words).filter(~pl.lit(pl.Series(events)).gather(pl.col("place")))
     touched = pl.concat([touched, words.with_columns(writes=pl.lit(value=True))])
     touched = touched.group_by("subject", "place").agg(pl.col("writes").any())
 
-    strangers = earlier.join(rows.select("content"), on="content", how="anti")["position"]
-    foreign = record.filter(pl.col("place").is_in(strangers.implode()))
+    foreign = record.filter(pl.lit(pl.Series(strangers)).gather(pl.col("place")))
     latest = foreign.group_by("subject").agg(pl.col("place").max().cast(pl.Int64).alias("after"))
-    after = np.full(rows.height, -1, np.int64)
     met = touched.join(latest, on="subject").group_by("place").agg(pl.col("after").max())
-    after[met["place"].to_numpy()] = met["after"].to_numpy()
+    places = met["place"].to_numpy()
+    after[places] = np.maximum(after[places], met["after"].to_numpy())
 
     is_last = (position > after) | events
     done = (position >= 0) & is_last & (rows["kept_state"].is_not_null().to_numpy() | events)
@@ -191,6 +197,38 @@ def _done(rows: pl.DataFrame, earlier: pl.DataFrame) -> tuple[pl.Series, pl.Seri
     alone = is_last.copy()
     alone[shared["place"].to_numpy()] = False
     return pl.Series(_in_order(done, position, events, shared)), pl.Series(alone)
+
+
+def _shared(
+    words: pl.DataFrame, record: pl.DataFrame, *, rows: pl.DataFrame, earlier: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the subjects of which more than one thing was said: the others are done if they arrived.
+
+    Most rows of most tables are the only ones about their people, now and before.
+    """
+    said = [
+        each.select(
+            base=pl.col("subject") & _BASES,
+            content=pl.lit(source["content"]).gather(pl.col("place")),
+        )
+        for each, source in ((words, rows), (record, earlier))
+    ]
+    pairs = pl.concat(said)
+    bases, contents_ = pairs["base"].to_numpy(), pairs["content"].to_numpy()
+    order = np.argsort(bases)
+    new = np.concatenate(([True], np.diff(bases[order]) != 0))[: len(order)]
+    starts = np.flatnonzero(new)
+    if not len(starts):
+        return words, record
+    sorted_ = contents_[order]
+    several = np.minimum.reduceat(sorted_, starts) != np.maximum.reduceat(sorted_, starts)
+    involved = pl.Series(np.unique(sorted_[np.repeat(several, np.diff(starts, append=len(order)))]))
+
+    def kept(each: pl.DataFrame, contents_: pl.Series) -> pl.DataFrame:
+        is_involved = contents_.is_in(involved.implode())
+        return each.filter(pl.lit(is_involved).gather(pl.col("place")))
+
+    return kept(words, rows["content"]), kept(record, earlier["content"])
 
 
 def _in_order(
@@ -245,16 +283,11 @@ def _named(people: pl.Series) -> pl.Series:
     return (digits + NAMED).str.to_integer(base=16, dtype=pl.UInt64)
 
 
-def _with_anybody(words: pl.DataFrame, *, wanted: bool) -> pl.DataFrame:
-    """Put rows of unknown subjects before and after all others, if there are some."""
-    if not wanted:
-        return words
-    everybody = words.select(
-        "place",
-        subject=pl.when(pl.col("subject").is_null())
-        .then(pl.lit(ANYBODY | int(GONE), pl.UInt64))
-        .otherwise(pl.lit(ANYBODY | int(NAMED), pl.UInt64)),
-    )
+def _with_anybody(words: pl.DataFrame) -> pl.DataFrame:
+    """Have rows of unknown subjects come before or after all others."""
+    is_unknown = pl.col("subject").is_null()
+    kind = pl.when(is_unknown).then(int(GONE)).otherwise(int(NAMED)).cast(pl.UInt64)
+    everybody = words.select("place", subject=pl.lit(ANYBODY, pl.UInt64) | kind)
     return pl.concat([words.drop_nulls(), everybody]).unique()
 
 
@@ -273,12 +306,12 @@ def _as_one(
     found = components(pl.concat([links, alone, named]).unique())
     if found.is_empty():
         return words, record
-    return tuple(
-        each.with_columns(key=base)
-        .join(found, on="key", how="left", maintain_order="left")
-        .select("place", subject=pl.coalesce("component", "key") | kind)
-        for each in (words, record)
-    )
+
+    def joined(each: pl.DataFrame) -> pl.DataFrame:
+        both = each.with_columns(key=base).join(found, on="key", how="left", maintain_order="left")
+        return both.select("place", subject=pl.coalesce("component", "key") | kind)
+
+    return joined(words), joined(record)
 
 
 def _linked(words: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
@@ -286,7 +319,8 @@ def _linked(words: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     links = rows["call"].is_in(LINKING_CALLS)
     kind = pl.col("subject") & KIND
     people = words.filter(
-        pl.lit(links).gather(pl.col("place")) & kind.is_in([int(ATTRIBUTES), int(GONE)])
+        pl.lit(links).gather(pl.col("place"))
+        & kind.is_in([int(ATTRIBUTES), int(GONE)])
         & (pl.col("subject") & _BASES != ANYBODY)
     ).select("place", other=pl.col("subject") & _BASES)
     first = people.unique("place", keep="first").rename({"other": "key"})
@@ -296,7 +330,10 @@ def _linked(words: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
 def _followed(words: pl.DataFrame) -> pl.DataFrame:
     """Return place and subject of whatever undoes what rows say: `writes` is false."""
     follows = pl.DataFrame(
-        {"kind": [int(kind) for kind in FOLLOWS], "by": [[int(by) for by in each] for each in FOLLOWS.values()]},
+        {
+            "kind": [int(kind) for kind in FOLLOWS],
+            "by": [[int(by) for by in each] for each in FOLLOWS.values()],
+        },
         schema={"kind": pl.UInt64, "by": pl.List(pl.UInt64)},
     ).explode("by")
     kinds = words.select("place", base=pl.col("subject") & _BASES, kind=pl.col("subject") & KIND)
