@@ -28,6 +28,7 @@ def sandbox(
     site_id: str | None = None,
     track_api_key: str | None = None,
     clock: Callable[[], datetime] | None = None,
+    page: bool = True,
 ) -> "Sandbox[Client]":
     """Make an embedded workspace that answers on this machine as Customer.io does.
 
@@ -47,6 +48,7 @@ def sandbox(
         site_id: The site id of forms; random if not given.
         track_api_key: The key that belongs to the site id; random if not given.
         clock: Tells the time of arrival, instead of this machine's clock.
+        page: Whether a browser can show what is in the workspace, at `page_url`.
 
     Examples:
         >>> import polars as pl, cio_frames as cio
@@ -80,5 +82,6 @@ def sandbox(
         site_id=site_id,
         track_api_key=track_api_key,
         clock=clock,
+        page=page,
         connect=client,
     )

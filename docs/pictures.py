@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 import cio_frames as cio
-from cio_frames.views import progress_text
+from cio_frames.views import html, progress_state
 from cio_frames.views.progress_state import ProgressState
 from cio_frames.views.wording import CTRL_C
 
@@ -66,7 +66,8 @@ def _moments() -> Iterator[tuple[str, str]]:
     with cio.sandbox(rate=12.0) as workspace:
         back = cio.backfill([mended, replace(events, batch_bytes=200_000)])
         run = back.send(workspace.client(), audit="audit", progress=states.append)
-    yield "progress", str(progress_text.html(states[len(states) * 3 // 5], advice=CTRL_C))
+    moment = progress_state.document(states[len(states) * 3 // 5], advice=CTRL_C)
+    yield "progress", str(html.render(moment))
 
     log = cio.audit("audit")
     story = log.explain(row=log.failed()["row"][0])

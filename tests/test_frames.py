@@ -40,7 +40,7 @@ from cio_frames.errors import (
     UnsupportedFrameError,
 )
 from cio_frames.frames import ROW, Note, Table, fingerprint, parquet, read, scan
-from cio_frames.frames.compressed import refuse_bomb
+from cio_frames.frames.file_content import refuse_bomb
 
 INSTANT = datetime(2024, 3, 1, 12, 30, tzinfo=UTC)
 PEOPLE: Mapping[str, list[Any]] = {

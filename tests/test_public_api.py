@@ -52,7 +52,7 @@ SHOWN = {
     "last late reset_after reset_before seed throttled throttled_with_wait too_large truncated "
     "unauthorized wait_s",
     "workspace": "app client counts dropped events failures faults forms in_process_url load "
-    "map_form merges messages objects people relationships requests reset site_id start stop "
+    "map_form merges messages objects page_url people relationships requests reset site_id start stop "
     "track_api_key url write_key",
 }
 """What each thing that a user meets offers, and nothing else."""

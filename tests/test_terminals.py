@@ -13,8 +13,9 @@ import polars as pl
 import pytest
 
 import cio_frames as cio
+from cio_frames.views.characters import cells
 from cio_frames.views.environment import Output, output, output_of, writing_to
-from cio_frames.views.text import cells, write
+from cio_frames.views.text import write
 
 NAMES = ["Zoë", "Łukasz", "日本語", "Ann — Bär", "\x1b[31m✓", "🎉"]
 PEOPLE = pl.DataFrame({
@@ -127,6 +128,7 @@ def test_marks_and_values_are_written_in_other_ways(things, printed):
     assert r'"email":"stra\u00dfe0@example.com"' in plan
     assert r"\u0438\u043c\u044f" in plan
     assert "OK delivered" in run
+    assert "\\xb7" not in plan + run + printed(things["backfill"], encoding="ascii")
     assert "[U+001B]" in printed(
         PEOPLE[4:].cio.identify(user_id="имя и ещё несколько слов"), encoding="cp437"
     )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from torture import (
     baseline,
+    believed,
     chaos,
     crashes,
     drift,
@@ -138,6 +139,27 @@ def t25(seed: int) -> Iterator[Line]:
         yield from baseline.compared(name, seed=seed, rows=20_000)
 
 
+def t26(seed: int) -> Iterator[Line]:
+    """Hosts that say everything twice."""
+    for pause_s in (None, 0.0, 0.003, 0.015):
+        yield believed.doubled(seed=seed, rows=5_000, pause_s=pause_s)
+
+
+def t27(seed: int) -> Iterator[Line]:
+    """Parts that were changed and saved again."""
+    yield believed.forged(seed=seed)
+
+
+def t28(seed: int) -> Iterator[Line]:
+    """A thousand earlier runs."""
+    yield believed.many_runs(1_000, seed=seed, most_s=2.0)
+
+
+def t29(seed: int) -> Iterator[Line]:
+    """Forms, and a clock that goes back."""
+    yield believed.clock_back(seed=seed, rows=200)
+
+
 def uncaught(seed: int) -> Iterator[str]:
     """Put every wrong sender on the bench and yield those that are not caught."""
     for mutant in mutants.MUTANTS.values():
@@ -148,14 +170,15 @@ def uncaught(seed: int) -> Iterator[str]:
 
 
 TESTS: tuple[Callable[[int], Iterable[Line]], ...] = (
-    t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13, t14, t15, t16, t25,
+    t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13, t14, t15, t16, t25, t26,
+    t27, t28, t29,
 )  # fmt: skip
 
 
 def main() -> None:
     """Run the tests that were asked for."""
     parser = argparse.ArgumentParser(description="Prove that sending loses nothing.")
-    parser.add_argument("tests", nargs="*", help="T1 to T16, T25; all of them by default")
+    parser.add_argument("tests", nargs="*", help="T1 to T16, T25 to T29; all of them by default")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="replays a run")
     given = parser.parse_args()
     os.environ["CIO_AUDIT_KEY"] = AUDIT_KEY

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from cio_frames.audit import journal, recover
+from cio_frames.audit import journal, keyed_ids, pseudonyms, recover
 from cio_frames.sandbox import Faults
 from cio_frames.sending.events import BatchAttempted, BatchFinished, BatchRetried
 from torture.bench import Bench, Line, bench, require, require_clean, summed
@@ -166,7 +166,8 @@ def _phase(path: Path, put: Bench) -> str:
         return ""
     batch = pl.read_parquet(plan).filter(pl.col("batch") == last.batch.batch).sort("position")
     message_id = batch["message_id"][last.batch.start]
-    log = put.workspace.messages.filter(pl.col("message_id") == message_id)
+    ids = keyed_ids(pl.col("message_id"), key=pseudonyms.key())
+    log = put.workspace.messages.filter(ids == message_id)
     came = put.workspace.requests.filter(pl.col("number").is_in(log["request"].implode()))
     return (
         "in flight"

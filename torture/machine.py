@@ -157,10 +157,8 @@ class Machine(RuleBasedStateMachine):
         if self._directory.joinpath("run.json").exists():
             left = recover(self._directory).unfinished
             only = left.select("plan", "row", "message_id")
-            recorder, selection = (
-                AuditWriter.resume(self._directory, disk=disk),
-                RowSelection(only=only),
-            )
+            recorder = AuditWriter.resume(self._directory, disk=disk)
+            selection = RowSelection(only=only, key=recorder.id_key)
         else:
             shutil.rmtree(self._directory, ignore_errors=True)
             recorder, selection = (
@@ -182,7 +180,8 @@ class Machine(RuleBasedStateMachine):
         before = cio.audit(self._directory).messages
         await send(
             job.segments(selection), client=client, tell=recorder, stop=stop, clock=now,
-            retry_limits=RetryLimits(outage_s=600), held=blocked_people(job, blocking_rows(before)),
+            retry_limits=RetryLimits(outage_s=600),
+            held=blocked_people(job, blocking_rows(before), key=recorder.id_key),
         )  # fmt: skip
         recorder(RunFinished(at=now.now()))
 

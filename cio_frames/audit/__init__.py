@@ -1,7 +1,17 @@
 """The record of every row of every run, in Parquet."""
 
 from cio_frames.audit.background_writer import BackgroundWriter
-from cio_frames.audit.reader import Audit, applied, collected, earlier, read, write_csv
+from cio_frames.audit.pseudonyms import keyed_hashes, keyed_ids
+from cio_frames.audit.reader import (
+    Audit,
+    Earlier,
+    applied,
+    collected,
+    earlier,
+    read,
+    require_run,
+    write_csv,
+)
 from cio_frames.audit.recovery import Recovery, recover
 from cio_frames.audit.run_file import RunInfo, new_run_id
 from cio_frames.audit.schema import FAILED, HASH_CHARACTERS, SETTLED, STATES, UNFINISHED
@@ -16,13 +26,17 @@ __all__ = [
     "Audit",
     "AuditWriter",
     "BackgroundWriter",
+    "Earlier",
     "Recovery",
     "RunInfo",
     "applied",
     "collected",
     "earlier",
+    "keyed_hashes",
+    "keyed_ids",
     "new_run_id",
     "read",
     "recover",
+    "require_run",
     "write_csv",
 ]

@@ -25,6 +25,7 @@ else:
 
 Durability = Literal["power", "process"]
 TEMPORARY = ".tmp"
+_SHOWN_CHARACTERS = 80
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
@@ -126,7 +127,12 @@ class LocalFileSystem:
         os.ftruncate(handle, size)
 
     def sync(self, handle: int) -> None:
-        """Return when the file's bytes would survive a power cut."""
+        """Return when the file's bytes would survive a power cut.
+
+        A file that somebody has removed takes bytes that nobody will ever read, so it is refused.
+        """
+        if sys.platform != "win32" and not os.fstat(handle).st_nlink:
+            raise FileNotFoundError(errno.ENOENT, "it was removed while it was written")
         if not self._waits:
             return
         if sys.platform == "darwin":
@@ -159,9 +165,11 @@ class LocalFileSystem:
             os.close(handle)
 
     def read(self, path: Path) -> bytes:
-        """Return the bytes of the file."""
-        handle = os.open(path, os.O_RDONLY | _NO_FOLLOW)
+        """Return the bytes of the file. Anything else, such as a pipe, is not waited for."""
+        handle = os.open(path, os.O_RDONLY | _NO_FOLLOW | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise OSError(errno.EINVAL, "it is not a file")
             return file.read()
 
     def listdir(self, directory: Path) -> list[str]:
@@ -203,6 +211,28 @@ class LocalFileSystem:
         finally:
             os.close(handle)
         return False
+
+
+def located(directory: Path | str) -> Path:
+    """Return the absolute path of a directory for records, which need not be there.
+
+    Raises:
+        AuditError: It is a file, or no directory can have such a name.
+    """
+    try:
+        path = Path(directory).absolute()
+        kind = path.stat().st_mode
+    except FileNotFoundError:
+        return path
+    except (OSError, ValueError, TypeError) as error:
+        problem = error.strerror if isinstance(error, OSError) else str(error)
+        raise AuditError(
+            f"audit={str(directory)[:_SHOWN_CHARACTERS]!r} cannot be a directory: {problem}. "
+            "Name a directory of your own."
+        ) from None
+    if not stat.S_ISDIR(kind):
+        raise AuditError(f"{path} is not a directory. Name a directory of your own for the audit.")
+    return path
 
 
 def _hold(handle: int) -> None:

@@ -63,11 +63,24 @@ def read_contents(disk: FileSystem, directory: Path) -> RunContents:
             # A writer at work may have sealed the file since its name was read.
             if look == _LOOKS - 1:
                 raise _corrupt(Path(str(missing.filename)), "missing") from None
+        except OSError as error:
+            path = Path(str(error.filename or directory))
+            raise _corrupt(path, f"not readable ({error.strerror})") from None
     raise AssertionError
 
 
 def rows_of(disk: FileSystem, directory: Path, part: Part) -> pl.DataFrame:
     """Return the rows of a sealed part.
+
+    Raises:
+        AuditCorruptError: If the file is missing, changed or of another run.
+    """
+    path = Layout(directory).part(part.segment)
+    return decode_part(data_of(disk, directory, part), path=path)
+
+
+def data_of(disk: FileSystem, directory: Path, part: Part) -> bytes:
+    """Return the file of a sealed part, which is what its hash says.
 
     Raises:
         AuditCorruptError: If the file is missing, changed or of another run.
@@ -79,7 +92,7 @@ def rows_of(disk: FileSystem, directory: Path, part: Part) -> pl.DataFrame:
         raise _corrupt(path, "missing or not readable") from None
     if digest(data) != part.sha256:
         raise _corrupt(path, "changed after it was written")
-    return decode_part(data, path=path)
+    return data
 
 
 def part_of(segment: OpenSegment, rows: pl.DataFrame, *, data: bytes) -> Part:

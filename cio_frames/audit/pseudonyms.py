@@ -15,17 +15,17 @@ from typing import Literal
 import platformdirs
 import polars as pl
 
-from cio_frames.audit.schema import HASH_CHARACTERS
+from cio_frames.audit.schema import HASH_CHARACTERS, ID_CHARACTERS
 from cio_frames.config import variable
 from cio_frames.errors import AuditError
 from cio_frames.values import hmac_sha256
+from cio_frames.values.patterns import EMAIL_INSIDE
 
 Pii = Literal["hmac", "ids", "full"]
 KEY_VARIABLE = "CIO_AUDIT_KEY"
 ERROR_CHARACTERS = 300
 _NAMED_CHARACTERS = 3
 _KEY = re.compile(r"[0-9a-f]{64}")
-_EMAIL = r"[^\s@<>\"',;]{1,100}@[^\s@<>\"',;]{1,200}"
 
 
 def key(*, environ: Mapping[str, str] | None = None, directory: Path | None = None) -> str:
@@ -48,7 +48,7 @@ def key(*, environ: Mapping[str, str] | None = None, directory: Path | None = No
         return _required(_key_in(kept.read_text()), where=str(kept))
     except OSError as error:
         told = f"The key of the audit's pseudonyms cannot be kept in {kept}: {error.strerror}. "
-        raise AuditError(told + f'Set {KEY_VARIABLE}, or send with pii="ids".') from None
+        raise AuditError(told + f"Set {KEY_VARIABLE}.") from None
 
 
 def fingerprint(key: str) -> str:
@@ -59,6 +59,27 @@ def fingerprint(key: str) -> str:
         8
     """
     return hmac.digest(key.encode(), b"cio_frames audit key", "sha256").hex()[:8]
+
+
+def key_named(name: str | None, *, where: Path, known: str | None = None) -> str:
+    """Return the key that a record was made with.
+
+    Args:
+        name: Its fingerprint.
+        where: The record.
+        known: The key, if it is not to be looked up.
+
+    Raises:
+        AuditError: It is not the key of this machine.
+    """
+    found = known or key()
+    if fingerprint(found) != name:
+        raise AuditError(
+            f"The pseudonyms and message ids in {where} were made with another key, so what was "
+            f"sent cannot be known again. Set {KEY_VARIABLE} to that one, or send to another "
+            "directory."
+        )
+    return found
 
 
 def pseudonyms(person: pl.Series, *, pii: Pii, key: str | None) -> pl.Series:
@@ -80,11 +101,32 @@ def pseudonyms(person: pl.Series, *, pii: Pii, key: str | None) -> pl.Series:
     return people.join(once, on="person", how="left", maintain_order="left")["person_key"]
 
 
+def keyed_ids(ids: pl.Expr, *, key: str | None) -> pl.Expr:
+    """Return what the record holds in place of message ids; without a key the ids themselves.
+
+    An id is made of its message, so whoever guesses a message could find its id in the record.
+    """
+    if key is None:
+        return ids
+    return hmac_sha256(ids, key=_id_key(key)).str.head(ID_CHARACTERS)
+
+
+def keyed_hashes(hashes: pl.Expr, *, key: str | None) -> pl.Expr:
+    """Return what the record holds in place of hashes of payloads; without a key their start."""
+    short = hashes.str.head(HASH_CHARACTERS)
+    return short if key is None else hmac_sha256(short, key=_id_key(key)).str.head(HASH_CHARACTERS)
+
+
+def _id_key(key: str) -> str:
+    """Return a key for ids, under which nothing has the pseudonym that a person has."""
+    return hmac.digest(key.encode(), b"cio_frames message ids", "sha256").hex()
+
+
 def scrubbed(text: pl.Expr, *, person: pl.Expr) -> pl.Expr:
     """Return `text` without the row's identifier and without e-mail addresses, not too long."""
     named = person.str.len_chars() >= _NAMED_CHARACTERS
     without = pl.when(named).then(text.str.split(person).list.join("<person>")).otherwise(text)
-    return without.str.replace_all(_EMAIL, "<email>").str.head(ERROR_CHARACTERS)
+    return without.str.replace_all(EMAIL_INSIDE, "<email>").str.head(ERROR_CHARACTERS)
 
 
 def _make(kept: Path) -> None:

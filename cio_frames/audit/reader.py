@@ -1,22 +1,25 @@
 """Reading the record: of one run, or of all runs of a directory."""
 
-from collections.abc import ItemsView, Iterator, Mapping
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import polars as pl
 import polars.selectors as cs
 
-from cio_frames.audit import run_file
-from cio_frames.audit.file_system import FileSystem, LocalFileSystem, write_atomic
-from cio_frames.audit.open_segments import RunContents, read_contents
+from cio_frames.audit import pseudonyms, run_file
+from cio_frames.audit.file_system import FileSystem, LocalFileSystem, located, write_atomic
+from cio_frames.audit.open_segments import RunContents, data_of, read_contents
 from cio_frames.audit.recovery import latest_of, problems, tally
-from cio_frames.audit.run_file import Layout, RunFile
-from cio_frames.audit.schema import FAILED, PART_SCHEMA, STATES
+from cio_frames.audit.run_file import Layout, RunFile, segment_of
+from cio_frames.audit.schema import FAILED, PART_SCHEMA, STATES, UNFINISHED
 from cio_frames.audit.subjects import scheme as subject_scheme
 from cio_frames.errors import AuditCorruptError, AuditError, translated
 from cio_frames.mapping.identifiers import UNKNOWN
+from cio_frames.payloads.ids import content
 from cio_frames.spec import CALLS
 
 _TOTALS = ("rows", *STATES, "requests", "retries", "bytes")
@@ -55,9 +58,17 @@ class Audit:
     """
 
     def __init__(self, directory: Path | str, *, disk: FileSystem | None = None) -> None:
-        self.directory: Path = Path(directory).absolute()
+        self.directory: Path = located(directory)
         self._disk = disk or LocalFileSystem()
-        if not self._directories():
+        try:
+            is_there = any(self._found())
+        except OSError as error:
+            raise AuditCorruptError(
+                str(self.directory),
+                problem=f"the runs in it cannot be listed ({error.strerror})",
+                hint="Make it readable.",
+            ) from None
+        if not is_there:
             raise AuditError(
                 f"There is no run in {self.directory}. Name the directory that was given to "
                 "send(..., audit=...), or one run in it."
@@ -76,24 +87,54 @@ class Audit:
         """One row per input row of every run, with what became of it."""
         return self._collected(self.scan())
 
-    def scan(self, *, workspace: tuple[str, str] | None = None) -> pl.LazyFrame:
-        """Return `messages` without reading them yet.
-
-        Args:
-            workspace: A surface and its workspace, as in `RunInfo.workspaces`; all if not given.
+    def scan(self) -> pl.LazyFrame:
+        """Return `messages` as a query; its files are read, and compared with their hashes, now.
 
         Raises:
             AuditCorruptError: If a file is missing, changed or of another run.
         """
-        return pl.concat(
-            [
-                frame
-                for directory in self._directories()
-                if workspace is None or workspace in self._workspaces(directory)
-                for frame in self._scan(directory)
-            ]
-            or [PART_SCHEMA.to_frame(eager=False)]
-        )
+        return self._scan(self._contents())
+
+    def _sent(
+        self, workspaces: Mapping[str, str], *, states: Sequence[str], scheme: str = ""
+    ) -> tuple[pl.LazyFrame, str | None]:
+        """Return the rows that were sent to some workspaces and are in some states, as a query.
+
+        Args:
+            workspaces: The workspace of each surface, as in `RunInfo.workspaces`.
+            states: The states.
+            scheme: How subjects are made; those of runs that made them otherwise are unknown.
+
+        Returns:
+            The rows, and the key that their message ids and hashes are under, if any of the runs
+            holds them so.
+
+        Raises:
+            AuditError: A run holds them under another key than that of this machine.
+        """
+        groups: dict[tuple[tuple[str, ...], bool, bool], list[tuple[Path, RunContents]]] = {}
+        names: set[str] = set()
+        for directory, contents in self._contents():
+            run = contents.run
+            if calls := _calls(run, workspaces):
+                is_keyed = run.message_ids == "keyed"
+                made = subject_scheme(pii=run.info.pii, key_name=run.key_name)
+                group = (calls, is_keyed, made == scheme)
+                groups.setdefault(group, []).append((directory, contents))
+                names |= {run.key_name or ""} if is_keyed else set()
+        keys = [pseudonyms.key_named(name, where=self.directory) for name in sorted(names)]
+        key = keys[0] if keys else None
+        frames = [
+            self._scan(runs)
+            .filter(pl.col("state").is_in(states), pl.col("call").is_in(calls))
+            .with_columns(
+                _subjects(are_known=are_known),
+                pseudonyms.keyed_ids(pl.col("message_id"), key=None if is_keyed else key),
+                pseudonyms.keyed_hashes(_hashes(are_keyed=is_keyed), key=None if is_keyed else key),
+            )
+            for (calls, is_keyed, are_known), runs in groups.items()
+        ]
+        return pl.concat([PART_SCHEMA.to_frame(eager=False), *frames]), key
 
     def failed(self, *, run: str | None = None) -> pl.DataFrame:
         """Return the rows that Customer.io is not known to have, with the reasons.
@@ -153,58 +194,66 @@ class Audit:
         return self._collected(both.filter(~same)).sort("row", "row_after", nulls_last=True)
 
     def __repr__(self) -> str:
-        runs = self.runs
+        try:
+            runs = self.runs
+        except (AuditError, OSError) as error:
+            return f"<Audit of {self.directory}, which cannot be read: {error}>"
         rows, failed = runs["rows"].sum(), sum(runs[state].sum() for state in FAILED)
         return f"<Audit of {runs.height} runs: {rows:,} rows, {failed:,} of them not delivered>"
 
     def _collected(self, rows: pl.LazyFrame) -> pl.DataFrame:
         return collected(rows, self.directory)
 
-    def _workspaces(self, directory: Path) -> ItemsView[str, str]:
-        return run_file.read(self._disk, directory).info.workspaces.items()
-
     def _directories(self) -> list[Path]:
+        return list(self._found())
+
+    def _found(self) -> Iterator[Path]:
         if run_file.NAME in self._disk.listdir(self.directory):
-            return [self.directory]
-        under = (self.directory / name for name in self._disk.listdir(self.directory))
-        return [
-            path for path in under if path.is_dir() and run_file.NAME in self._disk.listdir(path)
-        ]
+            yield self.directory
+            return
+        for name in self._disk.listdir(self.directory):
+            path = self.directory / name
+            if path.is_dir() and self._is_run(path):
+                yield path
+
+    def _is_run(self, path: Path) -> bool:
+        """Tell whether a directory is that of a run, even if its run.json is gone."""
+        names = self._disk.listdir(path)
+        if run_file.NAME in names or Layout(path).parts.name not in names:
+            return run_file.NAME in names
+        return any(segment_of(name) is not None for name in self._disk.listdir(Layout(path).parts))
+
+    def _contents(self) -> Iterator[tuple[Path, RunContents]]:
+        return ((path, read_contents(self._disk, path)) for path in self._found())
 
     def _of(self, run: str | None) -> pl.LazyFrame:
         if run is None:
             return self.scan()
         for directory in self._directories():
             if directory.name == run:
-                return pl.concat(list(self._scan(directory)))
+                return self._scan([(directory, read_contents(self._disk, directory))])
         names = ", ".join(directory.name for directory in self._directories())
         raise AuditError(f"There is no run {run!r} in {self.directory}. Runs: {names}.")
 
-    def _scan(self, directory: Path) -> Iterator[pl.LazyFrame]:
-        contents = read_contents(self._disk, directory)
-        frames = [PART_SCHEMA.to_frame(eager=False)]
-        paths = self._paths(directory, contents)
-        if paths:
-            frames.append(
-                pl.scan_parquet(paths, glob=False, schema=PART_SCHEMA, missing_columns="insert")
-            )
-        run_id = contents.run.info.run_id
-        frames += [segment.settled(run_id).lazy() for segment in contents.open_segments]
-        if contents.run.resumed:
-            yield latest_of(self._collected(pl.concat(frames))).lazy()
-        else:
-            yield from frames
+    def _scan(self, runs: Iterable[tuple[Path, RunContents]]) -> pl.LazyFrame:
+        """Return the rows of runs: all parts in one scan, so that each run costs the same.
 
-    def _paths(self, directory: Path, contents: RunContents) -> list[Path]:
-        layout = Layout(directory)
-        present = set(self._disk.listdir(layout.parts))
-        paths = [layout.part(part.segment) for part in contents.run.parts]
-        for path in paths:
-            if path.name not in present:
-                raise AuditCorruptError(
-                    str(path), problem="missing", hint="Restore it from a copy."
-                )
-        return paths
+        What is scanned are the very bytes whose hash was compared, not the files once more.
+        """
+        parts: list[IO[bytes]] = []
+        frames = [PART_SCHEMA.to_frame()]
+        for directory, contents in runs:
+            run = contents.run
+            sealed = [io.BytesIO(data_of(self._disk, directory, part)) for part in run.parts]
+            opened = [each.settled(run.info.run_id) for each in contents.open_segments]
+            if run.resumed:
+                lazy = [*map(_scanned, sealed), *(each.lazy() for each in opened)]
+                frames.append(latest_of(self._collected(pl.concat(lazy))))
+            else:
+                parts += sealed
+                frames += opened
+        known = pl.concat(frames).lazy()
+        return pl.concat([known, _scanned(parts)]) if parts else known
 
     def _about(self, directory: Path) -> dict[str, Any]:
         contents = read_contents(self._disk, directory)
@@ -237,52 +286,80 @@ def read(directory: Path | str) -> Audit:
     return Audit(directory)
 
 
+_SENT = ("delivered", "in_doubt")
 _COLUMNS = ("call", "message_id", "payload_hash", "subjects", "state", "first_attempt_at")
 
 
-def earlier(directory: Path | str, *, workspaces: Mapping[str, str]) -> pl.DataFrame:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """What earlier runs sent.
+
+    Attributes:
+        rows: Columns call, message_id, payload_hash, subjects, state and first_attempt_at; each
+            message once, as delivered if any run delivered it, else as in doubt.
+        key: The key that ids and hashes are under; None if they are held as they are.
+    """
+
+    rows: pl.DataFrame
+    key: str | None = None
+
+
+def earlier(directory: Path | str, *, workspaces: Mapping[str, str]) -> Earlier:
     """Return the messages that earlier runs sent to the same workspace, and their states.
 
     Args:
         directory: The directory of all runs; it need not be there.
         workspaces: The workspace of each surface, as in `RunInfo.workspaces`.
-
-    Returns:
-        Columns call, message_id, payload_hash, subjects, state and first_attempt_at; each message once, as
-        delivered if any run delivered it, else as in doubt.
     """
+    where = located(directory)
     try:
-        log = Audit(directory)
+        log = Audit(where)
+    except AuditCorruptError:
+        raise
     except AuditError:
-        return pl.DataFrame(schema=dict.fromkeys(_COLUMNS, pl.String))
-    frames = [_sent(log, api, workspace) for api, workspace in workspaces.items()]
+        return Earlier(rows=pl.DataFrame(schema=dict.fromkeys(_COLUMNS, pl.String)))
+    sent, key = log._sent(workspaces, states=_SENT)  # noqa: SLF001 - both are of this module
     found = (
-        pl.concat(frames)
+        sent.select(_COLUMNS)
         .sort(pl.col("state") == "delivered", descending=True, maintain_order=True)
         .unique("message_id", keep="first", maintain_order=True)
     )
-    return collected(found, directory)
+    return Earlier(rows=collected(found, directory), key=key)
 
 
-def _sent(log: Audit, api: str, workspace: str) -> pl.LazyFrame:
-    calls = [name for name, call in CALLS.items() if call.api.name == api]
-    return (
-        log.scan(workspace=(api, workspace))
-        .filter(pl.col("call").is_in(calls), pl.col("state").is_in(["delivered", "in_doubt"]))
-        .select(_COLUMNS)
-    )
+_CHANGING = tuple(name for name, call in CALLS.items() if call.sets_state or name == "form")
+
+
+def _subjects(*, are_known: bool) -> pl.Expr:
+    """Return the subjects of rows; those that an older record does not have are unknown."""
+    subjects = pl.col("subjects")
+    if not are_known:
+        subjects = pl.when(subjects.is_not_null()).then(pl.lit(UNKNOWN))
+    is_older = pl.col("subjects").is_null() & pl.col("call").is_in(_CHANGING)
+    return pl.when(is_older).then(pl.lit(UNKNOWN)).otherwise(subjects).alias("subjects")
+
+
+def _hashes(*, are_keyed: bool) -> pl.Expr:
+    """Return the hashes of payloads; an older record has ids that tell them instead."""
+    hashes = pl.col("payload_hash")
+    if are_keyed:
+        return hashes
+    ids = pl.when(hashes.is_null() & pl.col("call").is_in(_CHANGING)).then("message_id")
+    told = ids.map_elements(content, return_dtype=pl.String, skip_nulls=True)
+    return pl.coalesce(hashes, told).alias("payload_hash")
+
+
+def _scanned(parts: IO[bytes] | list[IO[bytes]]) -> pl.LazyFrame:
+    """Return the rows of parts; those of an older format lack columns."""
+    return pl.scan_parquet(parts, schema=PART_SCHEMA, missing_columns="insert")
 
 
 _APPLIED = ("delivered", "accepted_unverified", "in_doubt")
-_CHANGES = (
-    "run_id", "plan", "row", "call", "person_key", "message_id", "payload_hash", "subjects", "state",
-    "first_attempt_at", "at",
-)  # fmt: skip
 
 
 def applied(
     directory: Path | str, *, workspaces: Mapping[str, str], scheme: str
-) -> pl.LazyFrame | None:
+) -> tuple[pl.LazyFrame, str | None] | None:
     """Return what earlier runs may have changed in the same workspace, in no order.
 
     Args:
@@ -291,36 +368,53 @@ def applied(
         scheme: How subjects are made now; those of runs that made them in another way are unknown.
 
     Returns:
-        A query with the columns of a record that matter, and `at`, when the message arrived; None if
-        there is no run.
+        A query with the columns of a record and `at`, when the message arrived, and the key that ids
+        and hashes are under; None if there is no run.
     """
+    where = located(directory)
     try:
-        log = Audit(directory)
+        log = Audit(where)
+    except AuditCorruptError:
+        raise
     except AuditError:
         return None
-    frames = []
-    for path in log._directories():  # noqa: SLF001 - this module's own
-        run = run_file.read(log._disk, path)  # noqa: SLF001 - this module's own
-        here = {api for api, name in workspaces.items() if run.info.workspaces.get(api) == name}
-        calls = [name for name, call in CALLS.items() if call.api.name in here]
-        subjects = pl.col("subjects")
-        if subject_scheme(pii=run.info.pii, key_name=run.key_name) != scheme:
-            subjects = pl.when(subjects.is_not_null()).then(pl.lit(UNKNOWN))
-        changing = [name for name, call in CALLS.items() if call.sets_state or name == "form"]
-        is_older = pl.col("subjects").is_null() & pl.col("call").is_in(changing)
-        subjects = pl.when(is_older).then(pl.lit(UNKNOWN)).otherwise(subjects)
-        at = pl.coalesce("finished_at", "first_attempt_at").alias("at")
-        frames += [
-            frame.filter(pl.col("call").is_in(calls), pl.col("state").is_in(_APPLIED))
-            .with_columns(at, subjects.alias("subjects"))
-            .filter(pl.col("at").is_not_null())
-            .select(_CHANGES)
-            for frame in log._scan(path)  # noqa: SLF001 - this module's own
-        ]
-    return pl.concat(frames)
+    found, key = log._sent(workspaces, states=_APPLIED, scheme=scheme)  # noqa: SLF001 - of this module
+    at = pl.coalesce("finished_at", "first_attempt_at").alias("at")
+    return found.with_columns(at).filter(pl.col("at").is_not_null()), key
+
+
+def require_run(directory: Path | str) -> None:
+    """Raise for a directory that holds runs and is none itself.
+
+    Raises:
+        AuditError: It is one; the error names the runs that can be resumed.
+    """
+    where = located(directory)
+    if run_file.NAME in LocalFileSystem().listdir(where):
+        return
+    try:
+        runs = Audit(where).runs
+    except AuditCorruptError:
+        raise
+    except AuditError:
+        return  # there is no run below either, which is told where the run is read
+    left = runs.filter(pl.sum_horizontal(UNFINISHED) > 0)["run_id"].to_list()
+    todo = (
+        f"Name one of those that can be resumed: {', '.join(left)}."
+        if left
+        else "None of them has anything left to resume."
+    )
+    raise AuditError(f"{where} holds {runs.height} runs, and is not a run itself. {todo}")
+
+
+def _calls(run: RunFile, workspaces: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the calls that a run sent to one of these workspaces."""
+    same = workspaces.items() & run.info.workspaces.items()
+    return tuple(name for name, call in CALLS.items() if call.api.name in dict(same))
 
 
 _STRICT = "Customer.io accepted it in strict mode"
+_SINCE = " and nothing newer about the same person or object followed"
 _AGAIN = (
     "It went out again under a new id, because {reason}, and something else about the same person or "
     "object after it. "
@@ -329,8 +423,8 @@ _CARRIED = "It was carried by a request that was refused as a whole. "
 _ENDS: Mapping[str, str] = {
     "delivered": f"{_STRICT}{{answer}}{{moment}}.",
     "accepted_unverified": (
-        "Customer.io answered{answer}{moment}, but strict mode was off: "
-        "it answers so to messages that it drops as well."
+        "Customer.io answered{answer}{moment}, but {unverified}: "
+        "it may answer so to messages that it drops as well."
     ),
     "rejected_local": "It was not sent: {reason}.",
     "rejected_server": "Customer.io refused it{answer}{moment}: {reason}.",
@@ -379,20 +473,15 @@ def _end(record: Mapping[str, Any]) -> str:
     said = [text for text in (record["code"], record["error"]) if text]
     reason = ": ".join(said) or "no reason was given"
     carried = _CARRIED if record["state"] == "blocked" and record["attempts"] else ""
-    since = " and nothing newer about the same person or object followed"
-    again = _AGAIN.format(reason=record["error"]) if record["code"] == "SENT_AGAIN" else ""
-    if again:
-        reason, said = "no reason was given", []
-    return (
-        carried
-        + again
-        + _ENDS[record["state"]].format(
-            answer=f" with status {status}" if status else "",
-            moment=f" {_moment(at)}" if at else "",
-            reason=reason.rstrip("."),
-            why=f" ({reason.rstrip('.')})" if said else "",
-            since=since if record["subjects"] is not None else "",
-        )
+    if record["code"] == "SENT_AGAIN":
+        carried, reason, said = _AGAIN.format(reason=reason.partition(": ")[2]), "", []
+    return carried + _ENDS[record["state"]].format(
+        answer=f" with status {status}" if status else "",
+        moment=f" {_moment(at)}" if at else "",
+        reason=reason.rstrip("."),
+        why=f" ({reason.rstrip('.')})" if said else "",
+        since=_SINCE if record["subjects"] is not None else "",
+        unverified="not as it documents a success" if said else "strict mode was off",
     )
 
 
@@ -404,15 +493,19 @@ def _article(word: str) -> str:
     return "an" if word[:1] in "aeiou" else "a"
 
 
-_FORMULA = r"^[\s\x00]*[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]|^[\t\r\n]"
+_SIGNS = r"[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
+_FORMULA = rf"^[\s\x00]*{_SIGNS}|^[\t\r\n]"
+_LATER_FORMULA = rf"([;,|\t\r\n][\s\x00\"\']*)({_SIGNS})"
+_LATER_FORMULA_IN_JSON = rf"([;|][\s\x00\"\']*)({_SIGNS})"
 _NESTED = (pl.List, pl.Array, pl.Struct)
 
 
 def write_csv(rows: pl.DataFrame, path: Path | str) -> None:
     """Write `rows` for people who will look at them in a spreadsheet.
 
-    A cell of text, or a column name, that a spreadsheet would take for a formula gets an
-    apostrophe in front. Lists and structures become JSON, bytes become base64.
+    What a spreadsheet would take for a formula gets an apostrophe in front: at the start of a cell
+    of text or of a column name, and after every separator in it, because the spreadsheet may be
+    set to another one than this file has. Lists and structures become JSON, bytes become base64.
 
     Args:
         rows: Any table, such as the rejected rows of a plan with their reasons.
@@ -420,9 +513,13 @@ def write_csv(rows: pl.DataFrame, path: Path | str) -> None:
     """
     nested = [name for name, kind in rows.schema.items() if isinstance(kind, _NESTED)]
     flat = rows.with_columns(*map(_json, nested), cs.binary().bin.encode("base64"))
-    safe = flat.with_columns(_guarded(cs.string() | cs.categorical()))
+    texts = (cs.string() | cs.categorical()) - cs.by_name(nested)
+    safe = flat.with_columns(
+        _guarded(texts, later=_LATER_FORMULA),
+        _guarded(cs.by_name(nested), later=_LATER_FORMULA_IN_JSON),
+    )
     names = pl.DataFrame({"name": rows.columns}, schema={"name": pl.String})
-    safe_names = names.select(_guarded(pl.all())).to_series()
+    safe_names = names.select(_guarded(pl.all(), later=_LATER_FORMULA)).to_series()
     safe = safe.rename(dict(zip(rows.columns, safe_names, strict=True)))
     write_atomic(
         LocalFileSystem(), Path(path).absolute(), safe.write_csv(quote_style="non_numeric").encode()
@@ -435,5 +532,7 @@ def _json(name: str) -> pl.Expr:
     return pl.when(pl.col(name).is_not_null()).then(text).alias(name)
 
 
-def _guarded(text: pl.Expr) -> pl.Expr:
-    return text.cast(pl.String).str.replace(_FORMULA, "'${0}")
+def _guarded(text: pl.Expr, *, later: str) -> pl.Expr:
+    """Return text without formulas; `later` are those after a separator, which no JSON needs."""
+    whole = text.cast(pl.String).str.replace(_FORMULA, "'${0}")
+    return whole.str.replace_all(later, "${1}'${2}")

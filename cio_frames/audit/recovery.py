@@ -12,7 +12,8 @@ from pathlib import Path
 
 import polars as pl
 
-from cio_frames.audit.file_system import TEMPORARY, FileSystem, LocalFileSystem
+from cio_frames.audit import pseudonyms
+from cio_frames.audit.file_system import TEMPORARY, FileSystem, LocalFileSystem, located
 from cio_frames.audit.journal import Part
 from cio_frames.audit.open_segments import (
     OpenSegment,
@@ -34,8 +35,16 @@ from cio_frames.sending.events import RunStopped
 class Recovery:
     """What is known of a run that nobody writes any more."""
 
+    directory: Path
     run: RunFile
     unfinished: pl.DataFrame
+
+    @property
+    def id_key(self) -> str | None:
+        """The key of the message ids of the record; None where they are held as they are."""
+        if self.run.message_ids == "plain":
+            return None
+        return pseudonyms.key_named(self.run.key_name, where=self.directory)
 
 
 def recover(directory: Path | str, *, disk: FileSystem | None = None) -> Recovery:
@@ -46,11 +55,11 @@ def recover(directory: Path | str, *, disk: FileSystem | None = None) -> Recover
         AuditCorruptError: If a file is missing, changed or of another run.
     """
     drive = disk or LocalFileSystem()
-    path = Path(directory).absolute()
+    path = located(directory)
     read_contents(drive, path)
     with closing(Store(drive, Layout(path))) as store:
         run = heal(store)
-    return Recovery(run=run, unfinished=unfinished(drive, path, run))
+    return Recovery(directory=path, run=run, unfinished=unfinished(drive, path, run))
 
 
 def heal(store: Store) -> RunFile:

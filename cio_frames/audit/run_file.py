@@ -87,7 +87,8 @@ class RunFile:
         state: "running" until the recorder or a recovery says otherwise.
         versions: Versions of this package and of the libraries that decide the bytes.
         durability: What the record was safe against while it was written.
-        key_name: Fingerprint of the pseudonyms' key.
+        key_name: Fingerprint of the key of pseudonyms and message ids.
+        message_ids: Whether message ids and hashes of payloads are held keyed, or as they are.
         stopped: Code, reason and time of the stop, if there was one.
         resumed: When the run was taken up again.
         parts: The parts, by segment.
@@ -100,6 +101,7 @@ class RunFile:
     durability: Durability
     versions: Mapping[str, str]
     key_name: str | None = None
+    message_ids: Literal["plain", "keyed"] = "plain"
     stopped: Mapping[str, str] | None = None
     resumed: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
@@ -151,10 +153,10 @@ def read(disk: FileSystem, directory: Path) -> RunFile:
     path = directory / NAME
     try:
         body = json.loads(disk.read(path))
-        checksum = body.pop("checksum")
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        is_unchanged = body.pop("checksum") == _checksum(body)
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise _corrupt(path, "missing or not readable as a run") from None
-    if checksum != _checksum(body):
+    if not is_unchanged:
         raise _corrupt(path, "changed after it was written")
     if body.pop("format") not in READABLE:
         raise _corrupt(path, "written by another version of cio_frames")

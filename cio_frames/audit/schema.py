@@ -12,8 +12,8 @@ FORMAT = 3
 """Version of the directory layout and of every file in it."""
 
 READABLE = frozenset({1, 2, FORMAT})
-"""Formats that are read; in 1 the lines of journals were not the facts of the run, and up to 2 no row
-had subjects."""
+"""Formats that are read; in 1 the lines of journals were not the facts of the run, and up to 2
+message ids and hashes of payloads were held as they are, and no row had subjects."""
 
 STATES = (
     "delivered",
@@ -40,6 +40,10 @@ FAILED = ("rejected_local", "rejected_server", *UNFINISHED)
 
 HASH_CHARACTERS = 16
 """How many hexadecimal characters of a payload hash or a pseudonym are kept."""
+
+ID_CHARACTERS = 26
+"""How many hexadecimal characters stand for a message id: as many as it has. By them is decided
+what is not sent again, so that two messages must never have the same."""
 
 _PLANNED: dict[str, pl.DataType | DataTypeClass] = {
     "plan": pl.Int32,

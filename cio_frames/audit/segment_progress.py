@@ -9,8 +9,8 @@ import polars as pl
 
 from cio_frames.audit.journal import WHOLE, Entry, Journal, Place
 from cio_frames.audit.open_segments import OpenSegment
-from cio_frames.audit.pseudonyms import Pii, pseudonyms, scrubbed
-from cio_frames.audit.schema import HASH_CHARACTERS, PLAN_SCHEMA, SETTLED
+from cio_frames.audit.pseudonyms import Pii, keyed_hashes, keyed_ids, pseudonyms, scrubbed
+from cio_frames.audit.schema import PLAN_SCHEMA, SETTLED
 from cio_frames.audit.subjects import hashed
 from cio_frames.errors import AuditError
 from cio_frames.payloads.batches import Batch, Segment
@@ -83,8 +83,10 @@ class SegmentProgress:
 _NONE = -1
 
 
-def plan_of(segment: Segment, *, pii: Pii, key: str | None) -> pl.DataFrame:
-    """Return the plan of `segment` as it is kept.
+def plan_of(
+    segment: Segment, *, pii: Pii, key: str | None, id_key: str | None = None
+) -> pl.DataFrame:
+    """Return the plan of `segment` as it is kept, with message ids under `id_key`, if there is one.
 
     Raises:
         AuditError: If a row is there twice, or in a request and not in the segment.
@@ -106,7 +108,8 @@ def plan_of(segment: Segment, *, pii: Pii, key: str | None) -> pl.DataFrame:
         hashed(rows, people=people, pii=pii, key=key),
         error,
         pl.lit(segment.plan).alias("plan"),
-        pl.col("payload_hash").str.head(HASH_CHARACTERS),
+        keyed_ids(pl.col("message_id"), key=id_key),
+        keyed_hashes(pl.col("payload_hash"), key=id_key),
     )
     return told.select(
         pl.col(name).cast(kind) for name, kind in PLAN_SCHEMA.items()

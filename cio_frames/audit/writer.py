@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 import polars as pl
 
 from cio_frames.audit import pseudonyms, run_file
-from cio_frames.audit.file_system import Durability, FileSystem, LocalFileSystem
+from cio_frames.audit.file_system import Durability, FileSystem, LocalFileSystem, located
 from cio_frames.audit.journal import Entry, Journal, Opened
 from cio_frames.audit.open_segments import RUN, with_parts
 from cio_frames.audit.parquet import digest, encode
@@ -103,7 +103,7 @@ class AuditWriter:
             AuditLockedError: If another process writes there.
             AuditError: If the directory cannot be used, or has a run of that name.
         """
-        layout = Layout(Path(audit).absolute() / info.run_id)
+        layout = Layout(located(audit) / info.run_id)
         key = _key(info, key)
         store = Store(disk or LocalFileSystem(durability), layout)
         if run_file.NAME in store.disk.listdir(layout.directory):
@@ -115,6 +115,7 @@ class AuditWriter:
             durability=durability,
             versions=run_file.installed(),
             key_name=pseudonyms.fingerprint(key) if key else None,
+            message_ids="keyed" if key else "plain",
         )
         return cls._opened(store, run, key=key, now=now)
 
@@ -137,14 +138,11 @@ class AuditWriter:
             AuditCorruptError: If a file is missing, changed or of another run.
             AuditError: If the pseudonyms of the run were made with another key.
         """
-        layout = Layout(Path(directory).absolute())
+        layout = Layout(located(directory))
         found = run_file.read(disk or LocalFileSystem(), layout.directory)
         key = _key(found.info, key)
-        if key and pseudonyms.fingerprint(key) != found.key_name:
-            raise AuditError(
-                f"The pseudonyms in {directory} were made with another key. "
-                f"Set {pseudonyms.KEY_VARIABLE} to that one."
-            )
+        if key and found.key_name is not None:
+            pseudonyms.key_named(found.key_name, where=layout.directory, known=key)
         store = Store(disk or LocalFileSystem(found.durability), layout)
         try:
             run = replace(heal(store), state="running")
@@ -161,6 +159,11 @@ class AuditWriter:
         self.record((fact,))
         for segment in self.done():
             self.seal(segment, self.compacted(segment))
+
+    @property
+    def id_key(self) -> str | None:
+        """The key of the message ids of this record; None where they are held as they are."""
+        return self._key if self.run.message_ids == "keyed" else None
 
     def prepare(self, segment: Segment) -> None:
         """Make the plan of a segment ready, on any thread; it is not written before its fact."""
@@ -260,7 +263,7 @@ class AuditWriter:
     def _prepare(self, segment: Segment) -> "_PreparedPlan":
         from cio_frames.audit.segment_progress import plan_of
 
-        plan = plan_of(segment, pii=self.run.info.pii, key=self._key)
+        plan = plan_of(segment, pii=self.run.info.pii, key=self._key, id_key=self.id_key)
         data = encode(plan, schema=PLAN_SCHEMA, run_id=self.run.info.run_id)
         return _PreparedPlan(plan=plan, data=data, sha256=digest(data))
 
@@ -326,4 +329,4 @@ class AuditWriter:
 
 
 def _key(info: RunInfo, key: str | None) -> str | None:
-    return (key or pseudonyms.key()) if info.pii == "hmac" else None
+    return (key or pseudonyms.key()) if info.pii != "full" else None

@@ -1,52 +1,48 @@
 """Every check, as a row."""
 
+from cio_frames.checks.calls import CALL_CHECKS
 from cio_frames.checks.check import (
     SEVERITIES,
     Aggregate,
-    ByCall,
-    ByColumn,
-    ByInputRow,
-    ByMessage,
-    ByRow,
-    ByTable,
-    ByText,
-    ByValue,
     Check,
+    ColumnTest,
+    MessageTest,
+    Predicate,
+    Prefilter,
     Repair,
+    RowTest,
     Scope,
     Severity,
+    TableTest,
 )
 from cio_frames.checks.columns import COLUMN_CHECKS
 from cio_frames.checks.config import Checks, rule
-from cio_frames.checks.contents import CONTENT_CHECKS
-from cio_frames.checks.data import VALUE_CHECKS
 from cio_frames.checks.detectors import HIDDEN, masked
-from cio_frames.checks.emails import EMAIL_CHECKS
-from cio_frames.checks.id_formats import FORENSIC_CHECKS
-from cio_frames.checks.identifiers import IDENTIFIER_CHECKS
+from cio_frames.checks.id_formats import ID_FORMAT_CHECKS
+from cio_frames.checks.identifiers import EMAIL_CHECKS, IDENTIFIER_CHECKS
 from cio_frames.checks.leading_zeros import ZERO_CHECKS
-from cio_frames.checks.names import NAME_CHECKS, SPELLING_CHECKS
-from cio_frames.checks.near_duplicates import VARIANT_CHECKS
-from cio_frames.checks.nested import holding, number_text, text_of
+from cio_frames.checks.look_alikes import LOOK_ALIKE_CHECKS
+from cio_frames.checks.names import NAME_CHECKS, SIMILAR_NAME_CHECKS
 from cio_frames.checks.people import MERGE_CHECKS, PEOPLE_CHECKS
 from cio_frames.checks.sensitive import SENSITIVE_CHECKS
-from cio_frames.checks.texts import TEXT_CHECKS
-from cio_frames.checks.time_formats import TIME_FORM_CHECKS
+from cio_frames.checks.texts import CheckTexts
+from cio_frames.checks.time_formats import TIME_FORMAT_CHECKS
 from cio_frames.checks.times import TIME_CHECKS
 from cio_frames.checks.traits import TRAIT_CHECKS
+from cio_frames.checks.values import TEXT_CHECKS, VALUE_CHECKS
 
 CATALOGUE: tuple[Check, ...] = (
     *IDENTIFIER_CHECKS,
-    *FORENSIC_CHECKS,
+    *ID_FORMAT_CHECKS,
     *ZERO_CHECKS,
     *EMAIL_CHECKS,
-    *VARIANT_CHECKS,
+    *LOOK_ALIKE_CHECKS,
     *PEOPLE_CHECKS,
     *MERGE_CHECKS,
     *TIME_CHECKS,
-    *TIME_FORM_CHECKS,
-    *CONTENT_CHECKS,
-    *SPELLING_CHECKS,
+    *TIME_FORMAT_CHECKS,
+    *CALL_CHECKS,
+    *SIMILAR_NAME_CHECKS,
     *TRAIT_CHECKS,
     *VALUE_CHECKS,
     *TEXT_CHECKS,
@@ -61,22 +57,18 @@ __all__ = [
     "HIDDEN",
     "SEVERITIES",
     "Aggregate",
-    "ByCall",
-    "ByColumn",
-    "ByInputRow",
-    "ByMessage",
-    "ByRow",
-    "ByTable",
-    "ByText",
-    "ByValue",
     "Check",
+    "CheckTexts",
     "Checks",
+    "ColumnTest",
+    "MessageTest",
+    "Predicate",
+    "Prefilter",
     "Repair",
+    "RowTest",
     "Scope",
     "Severity",
-    "holding",
+    "TableTest",
     "masked",
-    "number_text",
     "rule",
-    "text_of",
 ]

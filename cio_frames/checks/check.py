@@ -1,26 +1,31 @@
-"""What a check is: a code, words for people, and an expression that tells the bad rows."""
+"""A check: a code, a severity, and a test that finds the rows, columns or messages that fail."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
 
 import polars as pl
 
-from cio_frames.frames import ROW, collected
+from cio_frames.checks.fields import as_number_text, inner_text
+from cio_frames.checks.texts import CheckTexts, check_texts
+from cio_frames.frames import ROW
 from cio_frames.mapping import FieldMapping, MessageMapping
+from cio_frames.values import as_text
 
+OfValues = Callable[[pl.Expr], pl.Expr]
+Change = Callable[[FieldMapping, MessageMapping], pl.Expr | None]
 Severity = Literal["refuse", "reject", "warn", "info"]
 SEVERITIES: tuple[Severity, ...] = ("refuse", "reject", "warn", "info")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What a check may know beside the value it looks at.
+    """What a check may read beside the value it tests.
 
     Attributes:
-        mapping: Where every value goes.
+        mapping: The source of every field.
         now: The planned time of sending, in UTC.
         allow: Names the user has allowed, such as events that delete people.
         sensitive: Columns that may hold sensitive data, with the reason for each.
@@ -35,68 +40,80 @@ class Scope:
     reference: Mapping[str, pl.Series] = field(default_factory=lambda: MappingProxyType({}))
     message_bytes: int = 32_000
 
+    def text(self, slot: FieldMapping) -> pl.Expr:
+        """Return a field's values as the text they are sent as."""
+        return as_text(pl.col(slot.name), dtype=slot.dtype, timezone=self.mapping.timezone)
+
+    def shown(self, slot: FieldMapping) -> pl.Expr:
+        """Return a field's values as a report shows them."""
+        values = pl.col(slot.name)
+        return values.cast(pl.String) if slot.dtype.is_float() else self.text(slot)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ByValue:
-    """A test of each value of a slot.
+class Prefilter:
+    """A cheap condition that holds wherever a test could fail; only such rows are tested.
 
     Attributes:
-        fails: The test; None where the slot is none of its business.
-        prefilter: As for `ByText`, or a test of the text, true wherever `bad` could be. Every row is
-            tested without one, and where the slot holds no text.
+        column: The prepared column.
+        dtype: Its type; texts in lists and structs are searched one by one.
+        condition: A pattern to find in texts, or a condition on the values. The patterns of a
+            column are searched for at once.
     """
 
-    fails: Callable[[FieldMapping, Scope], pl.Expr | None]
-    prefilter: str | Callable[[pl.Expr], pl.Expr] = ""
+    column: str
+    dtype: pl.DataType
+    condition: str | OfValues
+
+    @property
+    def name(self) -> str:
+        """The column and the condition; equal prefilters have the same name."""
+        condition = self.condition
+        return f"{self.column} {condition if isinstance(condition, str) else condition.__name__}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ByText:
-    """A test of the text in a slot's values, whatever they are nested in.
+class Predicate:
+    """An expression that is true in the rows that fail.
 
     Attributes:
-        slots: Tells which slots it concerns.
-        prefilter: A pattern that is found wherever `bad` could be true; only such rows are tested. All
-            the prefilters of a column are looked for at once.
-        fails: The test.
-        numbers: A test with the part of `prefilter` for columns of numbers; these are passed over
-            without one.
-        shown: The part of the text to show; all of it without.
+        fails: The expression, over the prepared columns.
+        value: The value to show.
+        column: The column it is about, as a report calls it; None for the whole row.
+        prefilter: Which rows to test; all without one.
+        on_input: Whether it reads the user's own columns, before they are mapped.
     """
 
-    slots: Callable[[FieldMapping, Scope], bool]
-    prefilter: str
-    fails: Callable[[pl.Expr], pl.Expr]
-    numbers: Callable[[pl.Expr], pl.Expr] | None = None
-    shown: Callable[[pl.Expr], pl.Expr] | None = None
+    fails: pl.Expr
+    value: pl.Expr = field(default_factory=lambda: pl.lit(None, pl.String))
+    column: str | None = None
+    prefilter: Prefilter | None = None
+    on_input: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ByRow:
-    """A test of each row; `bad` gives None for calls it does not concern."""
+class RowTest:
+    """A test of rows, chunk by chunk: its predicates for a mapping."""
 
-    fails: Callable[[Scope], pl.Expr | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ByColumn:
-    """A test of a column by its name and type alone; `bad` gives the evidence, or None."""
-
-    fails: Callable[[FieldMapping, Scope], str | None]
+    unit: Literal["value", "text", "row", "input_row"]
+    predicates: Callable[[Scope], Iterable[Predicate]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ByCall:
-    """A test of the call as it was asked for; `bad` gives the evidence, or None."""
+class ColumnTest:
+    """A test of the mapping alone: the columns that fail, None for the call, with the evidence."""
 
-    fails: Callable[[Scope], str | None]
+    unit: Literal["column", "call"]
+    failures: Callable[[Scope], Iterable[tuple[FieldMapping | None, str]]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ByMessage:
-    """A test of each encoded message, over the columns that encoding gives."""
+@dataclass(frozen=True, slots=True)
+class MessageTest:
+    """A test of each encoded message, over the columns of the encoder."""
 
     fails: Callable[[Scope], pl.Expr]
+    _: KW_ONLY
+    unit: Literal["message"] = "message"
 
 
 Aggregate = Callable[[pl.LazyFrame, Scope], pl.LazyFrame | None]
@@ -106,74 +123,163 @@ def _as_aggregated(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope)
     return aggregated
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ByTable:
-    """A test that must see the whole table.
+@dataclass(frozen=True, slots=True)
+class TableTest:
+    """A test of the whole table.
 
     Attributes:
-        aggregate: Gives a query over prepared rows whose result is small, or None for tables that
-            it does not concern. It is asked of each part of the table, and all answers are put
-            under each other; checks that share it, the same function, share the answer.
-        finish: Makes the findings of that, asking all rows again where need be: columns row
+        aggregate: Returns a query over prepared rows whose result is small, or None for tables
+            that it does not concern. It is called for each chunk, and the results are concatenated;
+            checks with the same function share them.
+        finish: Makes the findings from the result, reading all rows again if needed: columns row
             (null for the table), column, value and, if there is some, evidence.
     """
 
     aggregate: Aggregate
     finish: Callable[[pl.DataFrame, pl.LazyFrame, Scope], pl.DataFrame] = _as_aggregated
+    _: KW_ONLY
+    unit: Literal["table"] = "table"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ByInputRow:
-    """A test of each row of the user's own table, before anything is mapped."""
-
-    fails: pl.Expr
+Test = RowTest | ColumnTest | MessageTest | TableTest
 
 
-Test = ByValue | ByText | ByRow | ByColumn | ByCall | ByMessage | ByTable | ByInputRow
+def by_value(
+    fails: Callable[[FieldMapping, Scope], pl.Expr | None], *, prefilter: str | OfValues = ""
+) -> RowTest:
+    """Return a test of each value of the fields for which `fails` is not None."""
+
+    def predicates(scope: Scope) -> Iterator[Predicate]:
+        for slot in scope.mapping.slots:
+            bad = fails(slot, scope)
+            if bad is not None:
+                yield Predicate(
+                    fails=bad,
+                    value=scope.shown(slot),
+                    column=slot.label,
+                    prefilter=Prefilter(column=slot.name, dtype=slot.dtype, condition=prefilter)
+                    if prefilter and inner_text(slot) is not None
+                    else None,
+                )
+
+    return RowTest(unit="value", predicates=predicates)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repair:
-    """A change of a column that mends a finding.
+def by_text(
+    fails: OfValues,
+    *,
+    fields: Callable[[FieldMapping], bool],
+    prefilter: str,
+    numbers: OfValues | None = None,
+    value: OfValues = lambda text: text,
+) -> RowTest:
+    """Return a test of the text in the values of fields, lists and structs included.
 
-    Attributes:
-        change: Gives the slot's new expression within its mapping, or None where it stays.
-        safe: Whether it can be undone in thought: no two values become one.
-        sentence: What it does, for the report.
+    Columns of numbers are tested where there is a prefilter for `numbers`.
     """
 
-    change: Callable[[FieldMapping, MessageMapping], pl.Expr | None]
+    def predicates(scope: Scope) -> Iterator[Predicate]:
+        for slot in filter(fields, scope.mapping.slots):
+            text = inner_text(slot)
+            condition: str | OfValues = prefilter
+            if text is None and numbers is not None:
+                text, condition = as_number_text(slot), numbers
+            if text is not None:
+                yield Predicate(
+                    fails=fails(text),
+                    value=value(text),
+                    column=slot.label,
+                    prefilter=Prefilter(column=slot.name, dtype=slot.dtype, condition=condition),
+                )
+
+    return RowTest(unit="text", predicates=predicates)
+
+
+def contains(pattern: str) -> OfValues:
+    """Return a condition on texts: true where the pattern is found."""
+    return lambda text: text.str.contains(pattern)
+
+
+def by_row(fails: Callable[[Scope], pl.Expr | None]) -> RowTest:
+    """Return a test of each row of the calls for which `fails` is not None."""
+
+    def predicates(scope: Scope) -> Iterator[Predicate]:
+        bad = fails(scope)
+        if bad is not None:
+            yield Predicate(fails=bad)
+
+    return RowTest(unit="row", predicates=predicates)
+
+
+def by_input_row(fails: pl.Expr) -> RowTest:
+    """Return a test of each row of the user's own table, before it is mapped."""
+    names = set(fails.meta.root_names())
+    value = pl.col(*names) if len(names) == 1 else pl.lit(None, pl.String)
+    predicate = Predicate(fails=fails, value=value, on_input=True)
+    return RowTest(unit="input_row", predicates=lambda _: (predicate,))
+
+
+def by_column(fails: Callable[[FieldMapping, Scope], str | None]) -> ColumnTest:
+    """Return a test of each column by its name and type; `fails` returns the evidence."""
+    return ColumnTest(
+        unit="column",
+        failures=lambda scope: (
+            (slot, evidence)
+            for slot in scope.mapping.slots
+            if (evidence := fails(slot, scope)) is not None
+        ),
+    )
+
+
+def by_call(fails: Callable[[Scope], str | None]) -> ColumnTest:
+    """Return a test of the call and its arguments; `fails` returns the evidence."""
+    return ColumnTest(
+        unit="call",
+        failures=lambda scope: (
+            (None, evidence) for evidence in (fails(scope),) if evidence is not None
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """A change of a field that fixes a finding.
+
+    Attributes:
+        change: Returns the field's new expression within its mapping, or None to leave it.
+        safe: Whether no two different values become one.
+    """
+
+    change: Change
+    _: KW_ONLY
     safe: bool
-    sentence: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that can be wrong with a table.
+    """One thing that can be wrong with a table. Its texts are in texts.toml.
 
     Attributes:
         code: Stable name, `subject.problem`.
-        severity: What it means for sending.
-        sentence: What is wrong, about `{column}`.
-        hint: What to do next.
-        consequence: What would happen if it were sent.
+        severity: What a finding means for sending.
+        test: Finds what fails.
         source: Where the rule comes from.
-        test: How it is found.
-        summary: What it comes to in all, about `{values}` different values in `{rows}` rows.
-        repair: How it is mended, where that can be done without asking.
-        no_repair_because: Why there is no repair, where there is none.
+        repair: How a finding is fixed, if it can be without a question.
+        own_texts: The texts of a check that is not in texts.toml.
     """
 
     code: str
     severity: Severity
-    sentence: str
-    hint: str
-    consequence: str
-    source: str
     test: Test
-    summary: str = ""
+    _: KW_ONLY
+    source: str
     repair: Repair | None = None
-    no_repair_because: str = ""
+    own_texts: CheckTexts | None = None
+
+    @property
+    def texts(self) -> CheckTexts:
+        """What is shown of the check."""
+        return self.own_texts or check_texts()[self.code]
 
 
 FOUND_SCHEMA = pl.Schema(
@@ -181,37 +287,24 @@ FOUND_SCHEMA = pl.Schema(
 )
 
 
-def found(
+def failing_rows(
     rows: pl.LazyFrame,
     fails: pl.Expr,
     *,
     column: str | None,
     value: pl.Expr,
     evidence: str | None = None,
-) -> pl.DataFrame:
-    """Return the rows for which a test holds.
-
-    Args:
-        rows: The prepared rows.
-        fails: The test.
-        column: The column it is about.
-        value: What to show.
-        evidence: What proves it.
-    """
-    chosen = rows.filter(fails.fill_null(value=False)).select(
+) -> pl.LazyFrame:
+    """Return the findings about the prepared rows for which `fails` is true."""
+    return rows.filter(fails).select(
         pl.col(ROW).alias("row"),
         pl.lit(column, pl.String).alias("column"),
         value.alias("value"),
         pl.lit(evidence, pl.String).alias("evidence"),
     )
-    return collected(chosen)
 
 
-def about(column: str, evidence: str) -> tuple[None, str, str, str]:
-    """Return a finding about a whole column."""
-    return None, column, evidence, evidence
-
-
-def listed(findings: list[tuple[None, str, str, str]]) -> pl.DataFrame:
-    """Return findings about whole columns as a table."""
+def column_findings(evidence: Iterable[tuple[str, str]]) -> pl.DataFrame:
+    """Return findings about whole columns, of pairs of column and evidence."""
+    findings = [(None, column, text, text) for column, text in evidence]
     return pl.DataFrame(findings, schema=FOUND_SCHEMA, orient="row")

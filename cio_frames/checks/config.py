@@ -9,7 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from cio_frames.checks.check import SEVERITIES, ByInputRow, Check, Severity
+from cio_frames.checks.check import SEVERITIES, Check, Severity, by_input_row
+from cio_frames.checks.texts import CheckTexts
 from cio_frames.errors import ChoiceError, MappingError
 from cio_frames.frames import read, scan
 from cio_frames.frames.table import reading
@@ -152,16 +153,14 @@ def rule(
             f"rule({code!r}) takes a polars expression that is true for good rows, e.g. "
             'pl.col("plan").is_in(["free", "pro"]).'
         )
-    return Check(
-        code=code,
-        severity=severity,
+    texts = CheckTexts(
         sentence=sentence or f"The row breaks the rule {code}.",
-        hint=hint,
         consequence="",
-        source="a rule of the user's",
-        test=ByInputRow(fails=~good),
+        hint=hint,
         no_repair_because="a rule of your own says what is wrong, not what would be right",
     )
+    source = "a rule of the user's"
+    return Check(code, severity, by_input_row(~good), source=source, own_texts=texts)
 
 
 @reading("table of known values")

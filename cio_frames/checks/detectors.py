@@ -1,7 +1,7 @@
-"""What sensitive data looks like: a pattern for each kind, and a validator where there is one.
+"""Detectors of sensitive data: a pattern for each kind, and a validator where there is one.
 
-Patterns are cheap and see too much; what they let through is decided by python-stdnum, which
-knows the check digits of each country's numbers.
+Patterns are cheap and match too much; python-stdnum, which has the check digits of each country's
+numbers, decides about the matches.
 """
 
 import re
@@ -82,7 +82,7 @@ SHORTEST_CARD, LONGEST_CARD = 10**13, 10.0**19
 
 
 def has_card_length(values: pl.Expr) -> pl.Expr:
-    """Tell of each number whether it has the digits of a card."""
+    """Return an expression: true where a number has as many digits as a card."""
     return (values >= SHORTEST_CARD) & (values < LONGEST_CARD)
 
 
@@ -99,7 +99,7 @@ class Detector:
     valid: Callable[[str], bool]
 
     def finds(self, text: pl.Expr) -> pl.Expr:
-        """Tell of each text whether it holds such data."""
+        """Return an expression: true where a text holds such data."""
         return text.map_batches(self._flags, return_dtype=pl.Boolean)
 
     def samples(self, text: pl.Expr) -> pl.Expr:

@@ -1,20 +1,22 @@
-"""What programs do to identifiers on the way, and how it shows."""
+"""Identifiers that a program has rewritten: numbers with a point, powers of ten, other scripts."""
 
 import polars as pl
 
 from cio_frames.checks.check import (
     FOUND_SCHEMA,
-    ByTable,
-    ByText,
-    ByValue,
     Check,
     Repair,
     Scope,
-    found,
+    TableTest,
+    by_text,
+    by_value,
+    contains,
+    failing_rows,
 )
-from cio_frames.checks.identifiers import EMAIL, EMAILS, PEOPLE, blank, is_id, is_text, text
-from cio_frames.checks.nested import UNUSUAL
+from cio_frames.checks.fields import EMAIL_PATHS, PEOPLE, blank, is_address, is_id, is_text
+from cio_frames.frames import collected
 from cio_frames.mapping import FieldMapping, MessageMapping
+from cio_frames.values.patterns import EMAIL, UNUSUAL
 
 FLOAT_TEXT = r"^-?\d+\.0+$"
 SCIENTIFIC = r"^-?\d(?:\.\d+)?[eE][+-]?\d{1,3}$"
@@ -31,27 +33,23 @@ def _is_id_text(slot: FieldMapping) -> bool:
     return is_id(slot) and is_text(slot)
 
 
-def _of_id(slot: FieldMapping, _: Scope) -> bool:
-    return _is_id_text(slot)
-
-
 def _negative(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not is_id(slot):
         return None
     if slot.dtype.is_signed_integer() or slot.dtype.is_float():
         return pl.col(slot.name) < 0
-    return text(slot, scope).str.contains(NEGATIVE) if is_text(slot) else None
+    return scope.text(slot).str.contains(NEGATIVE) if is_text(slot) else None
 
 
-def _address_like(slot: FieldMapping, _: Scope) -> bool:
-    return is_text(slot) and (is_id(slot) or slot.path in EMAILS)
+def _is_id_or_address(slot: FieldMapping) -> bool:
+    return _is_id_text(slot) or is_address(slot)
 
 
 def _two_scripts(values: pl.Expr) -> pl.Expr:
     return values.str.contains(LATIN) & values.str.contains(OTHER_SCRIPT)
 
 
-def _named(slot: FieldMapping, _: Scope) -> bool:
+def _is_person(slot: FieldMapping) -> bool:
     return slot.argument in PEOPLE and is_text(slot)
 
 
@@ -63,22 +61,22 @@ def _swapped(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     pair = _pair(scope.mapping)
     if pair is None or slot.name != pair[0].name:
         return None
-    return _crossed(*(text(part, scope) for part in pair))
+    return _crossed(*(scope.text(part) for part in pair))
 
 
 def _crossed(person: pl.Expr, email: pl.Expr) -> pl.Expr:
-    """Tell of each row whether the id is an address, and the address is none."""
+    """Return an expression: true where the id is an address, and the address is not."""
     other = ~email.str.contains("@", literal=True) & ~blank(email)
     return person.str.strip_chars().str.contains(EMAIL) & other
 
 
 def _pair(mapping: MessageMapping) -> tuple[FieldMapping, FieldMapping] | None:
-    """Return the slots of the id and of the address, where they are two columns of text."""
+    """Return the fields of the id and of the address, if they are two columns of text."""
     person = mapping.find("user_id") or mapping.find("id")
-    email = next((slot for slot in mapping.slots if slot.path in EMAILS), None)
+    email = next((slot for slot in mapping.slots if slot.path in EMAIL_PATHS), None)
     if person is None or email is None or not (is_text(person) and is_text(email)):
         return None
-    return None if person.column == email.column else (person, email)
+    return (person, email) if person.column != email.column else None
 
 
 def _swap(slot: FieldMapping, mapping: MessageMapping) -> pl.Expr | None:
@@ -94,11 +92,8 @@ def _without_point(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     if not _is_id_text(slot):
         return None
     values = slot.expr.cast(pl.String)
-    return (
-        pl.when(values.str.contains(FLOAT_TEXT))
-        .then(values.str.replace(r"\.0+$", ""))
-        .otherwise(values)
-    )
+    whole = values.str.replace(r"\.0+$", "")
+    return pl.when(values.str.contains(FLOAT_TEXT)).then(whole).otherwise(values)
 
 
 def _addresses(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
@@ -107,8 +102,8 @@ def _addresses(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     queries = [
         rows.select(
             pl.lit(slot.name).alias("slot"),
-            text(slot, scope).count().alias("all"),
-            text(slot, scope).str.contains(EMAIL).sum().alias("fits"),
+            scope.text(slot).count().alias("all"),
+            scope.text(slot).str.contains(EMAIL).sum().alias("fits"),
         )
         for slot in slots
     ]
@@ -122,82 +117,42 @@ def _exceptions(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> p
     for name, count, fits in counted.rows():
         if 0 < fits < count * MOST:
             slot = next(slot for slot in scope.mapping.slots if slot.name == name)
-            value, told = text(slot, scope), f"{fits:,} of {count:,} are, the others are not."
-            results.append(
-                found(
-                    rows, value.str.contains(EMAIL), column=slot.label, value=value, evidence=told
-                )
-            )
+            value, evidence = scope.text(slot), f"{fits:,} of {count:,} are, the others are not."
+            fails = value.str.contains(EMAIL)
+            query = failing_rows(rows, fails, column=slot.label, value=value, evidence=evidence)
+            results.append(collected(query))
     return pl.concat(results)
 
 
-PROFILES = "{values} in {rows}: one profile too many for each."
-
-FORENSIC_CHECKS = (
+ID_FORMAT_CHECKS = (
     Check(
-        code="id.float-text", severity="reject", test=ByText(slots=_of_id, prefilter=REWRITTEN, fails=lambda v: v.str.contains(FLOAT_TEXT)),
-        sentence="{column} holds whole numbers with a point: 123 became 123.0 on the way.",
-        hint='plan.fix("id.float-text") cuts the point off.', summary=PROFILES,
-        consequence="The id 123.0 is another person than 123.",
+        "id.float-text", "reject", by_text(contains(FLOAT_TEXT), fields=_is_id_text, prefilter=REWRITTEN),
         source="reliability 3.3 (31): pandas and spreadsheets store whole numbers as decimals",
-        repair=Repair(
-            change=_without_point, safe=False, sentence="whole numbers lose their point and zeros"
-        ),
+        repair=Repair(_without_point, safe=False),
     ),
     Check(
-        code="id.scientific", severity="reject", test=ByText(slots=_of_id, prefilter=REWRITTEN, fails=lambda v: v.str.contains(SCIENTIFIC)),
-        sentence="{column} is written as a power of ten, the way a spreadsheet shows long numbers.",
-        hint="Export the column again as text.", summary=PROFILES,
-        consequence="One such value stands for a thousand different ids; a profile would be made for it.",
+        "id.scientific", "reject", by_text(contains(SCIENTIFIC), fields=_is_id_text, prefilter=REWRITTEN),
         source="reliability 3.3 (33, 35)",
-        no_repair_because="the digits that are not shown are lost",
     ),
     Check(
-        code="id.truth-word", severity="reject", test=ByText(slots=_of_id, prefilter=TRUTH, fails=lambda v: v.str.contains(TRUTH)),
-        sentence="{column} is true or false.",
-        hint="Check whether the right column is named.", summary=PROFILES,
-        consequence="Everyone with that value would be merged into one profile of that name.",
+        "id.truth-word", "reject", by_text(contains(TRUTH), fields=_is_id_text, prefilter=TRUTH),
         source="reliability 3.3 (41)",
-        no_repair_because="nothing in the value says who it is about",
     ),
+    Check("id.negative", "warn", by_value(_negative, prefilter=NEGATIVE), source="reliability 3.3 (39)"),
     Check(
-        code="id.negative", severity="warn", test=ByValue(fails=_negative, prefilter=NEGATIVE),
-        sentence="{column} is below zero, as no counted identifier is.",
-        hint="Check whether the number overflowed, or stands for nobody.", summary=PROFILES,
-        consequence="A profile would be made for each.",
-        source="reliability 3.3 (39)",
-        no_repair_because="it may be meant",
-    ),
-    Check(
-        code="id.two-scripts", severity="warn", test=ByText(slots=_address_like, prefilter=UNUSUAL, fails=_two_scripts),
-        sentence="{column} mixes Latin letters with letters of another script that look like them.",
-        hint="Compare it with the identifier it looks like.", summary=PROFILES,
-        consequence="It looks like another person's identifier and is not.",
+        "id.two-scripts", "warn", by_text(_two_scripts, fields=_is_id_or_address, prefilter=UNUSUAL),
         source="reliability 3.3 (48); Unicode TR39",
-        no_repair_because="which of the two was meant cannot be known",
     ),
     Check(
-        code="id.broken-address", severity="warn", test=ByText(slots=_named, prefilter="@", fails=_broken_address),
-        sentence="{column} holds an @ and is no e-mail address, so it counts as an id.",
-        hint="Correct the address.", summary=PROFILES,
-        consequence="A profile is made whose id looks like an address; mail never reaches it.",
+        "id.broken-address", "warn", by_text(_broken_address, fields=_is_person, prefilter="@"),
         source="reference 3.1 (ACT resolver)",
-        no_repair_because="which address was meant cannot be known",
     ),
     Check(
-        code="id.swapped", severity="reject", test=ByValue(fails=_swapped, prefilter="@"),
-        sentence="{column} is an e-mail address and the address is none: the two seem to be swapped.",
-        hint='plan.fix("id.swapped") puts them back.',
-        consequence="The person would be found by address, or made, and get the id as a broken address.",
-        source="reliability 3.3 (50, 51)",
-        repair=Repair(change=_swap, safe=False, sentence="id and address change places where they are swapped"),
+        "id.swapped", "reject", by_value(_swapped, prefilter="@"),
+        source="reliability 3.3 (50, 51)", repair=Repair(_swap, safe=False),
     ),
     Check(
-        code="id.some-addresses", severity="warn", test=ByTable(aggregate=_addresses, finish=_exceptions),
-        sentence="{column} is an e-mail address in a column of ids.",
-        hint="Name the column of addresses for these rows, or look up their ids.",
-        consequence="Customer.io finds these people by address, not by id.",
+        "id.some-addresses", "warn", TableTest(_addresses, _exceptions),
         source="reference 3.1 (ACT resolver); reliability 3.3 (50)",
-        no_repair_because="the id is not in the value",
     ),
 )  # fmt: skip

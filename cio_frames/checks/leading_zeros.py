@@ -1,55 +1,54 @@
-"""Leading zeros: what their loss looks like, and what proves it."""
+"""Leading zeros that identifiers and other texts have lost, and the evidence."""
 
 import polars as pl
 
-from cio_frames.checks.check import FOUND_SCHEMA, ByTable, Check, Scope, about, found, listed
-from cio_frames.checks.id_formats import PROFILES
-from cio_frames.checks.identifiers import PEOPLE, is_id, is_text, text
-from cio_frames.frames import ROW
+from cio_frames.checks.check import (
+    FOUND_SCHEMA,
+    Check,
+    Scope,
+    TableTest,
+    column_findings,
+    failing_rows,
+)
+from cio_frames.checks.fields import PEOPLE, is_id, is_number, is_plain_text, is_text
+from cio_frames.frames import collected
 from cio_frames.mapping import FieldMapping
 
 DIGITS = r"^\d+$"
 MANY = 20
 
 
-def _of_people(slot: FieldMapping) -> bool:
-    return slot.argument in (*PEOPLE, "group_id")
-
-
-def _zero_slots(scope: Scope) -> list[FieldMapping]:
-    return [slot for slot in scope.mapping.slots if _of_people(slot) and _countable(slot)]
-
-
-def _countable(slot: FieldMapping) -> bool:
-    return is_text(slot) or slot.dtype.is_integer() or slot.dtype.is_float()
-
-
-def _id_widths(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Aggregate how wide identifiers made of digits are, and whether zeros lead."""
-    return _widths(rows, scope, slots=_zero_slots(scope))
-
-
-def _data_widths(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Aggregate the same of data as text, such as postal codes."""
-    return _widths(rows, scope, slots=_data_slots(scope))
+def _id_slots(scope: Scope) -> list[FieldMapping]:
+    return [
+        slot
+        for slot in scope.mapping.slots
+        if slot.argument in (*PEOPLE, "group_id") and (is_text(slot) or is_number(slot))
+    ]
 
 
 def _data_slots(scope: Scope) -> list[FieldMapping]:
     return [
         slot
         for slot in scope.mapping.slots
-        if slot.role == "body"
-        and slot.dtype == pl.String
-        and not slot.json
-        and slot.how != "hashed"
+        if slot.role == "body" and is_plain_text(slot) and slot.how != "hashed"
     ]
+
+
+def _id_widths(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Count the identifiers made of digits by width, with and without leading zeros."""
+    return _widths(rows, scope, slots=_id_slots(scope))
+
+
+def _data_widths(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Count data as text, such as postal codes, in the same way."""
+    return _widths(rows, scope, slots=_data_slots(scope))
 
 
 def _widths(rows: pl.LazyFrame, scope: Scope, *, slots: list[FieldMapping]) -> pl.LazyFrame | None:
     queries = [
         rows.select(
             pl.lit(slot.label).alias("column"),
-            text(slot, scope).alias("value"),
+            scope.text(slot).alias("value"),
             pl.lit(value=is_text(slot)).alias("text"),
         )
         .filter(pl.col("value").str.contains(DIGITS))
@@ -87,40 +86,39 @@ def _mixed_zeros(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> 
 def _narrow(
     rows: pl.LazyFrame, scope: Scope, *, column: str, width: int, evidence: str
 ) -> pl.DataFrame:
-    slots = (*_zero_slots(scope), *_data_slots(scope))
-    slot = next(slot for slot in slots if slot.label == column)
-    values = text(slot, scope)
+    slots = (*_id_slots(scope), *_data_slots(scope))
+    values = scope.text(next(slot for slot in slots if slot.label == column))
     narrow = values.str.contains(r"^[1-9]\d*$") & (values.str.len_bytes() < width)
-    return found(rows, narrow, column=column, value=values, evidence=evidence)
+    return collected(failing_rows(rows, narrow, column=column, value=values, evidence=evidence))
 
 
 def _risky_widths(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
-    """Tell of columns of numbers that are not equally wide: text with zeros may have been cut."""
-    results = []
-    for (column,), widths in aggregated.filter(~pl.col("text")).group_by("column"):
-        if widths["rows"].sum() >= MANY and widths["width"].n_unique() > 1:
-            results.append(about(str(column), f"Digits: {_histogram(widths)}."))
-    return listed(results)
+    """Find columns of numbers that are not equally wide: text with zeros may have been cut."""
+    return column_findings(
+        (str(column), f"Digits: {_histogram(widths)}.")
+        for (column,), widths in aggregated.filter(~pl.col("text")).group_by("column")
+        if widths["rows"].sum() >= MANY and widths["width"].n_unique() > 1
+    )
 
 
 def _beside(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Aggregate identifiers that another column, or the reference, has with zeros in front."""
+    """Find identifiers that another column, or the reference, has with zeros in front."""
     queries = [
         _padded_twin(rows, slot, scope, other)
-        for slot in _zero_slots(scope)
+        for slot in _id_slots(scope)
         for other in scope.mapping.slots
         if other.dtype == pl.String and other.name != slot.name and other.column != slot.column
     ]
     queries += [
         _padded_known(rows, slot, scope, known)
-        for slot in _zero_slots(scope)
-        if (known := reference(slot, scope)) is not None
+        for slot in _id_slots(scope)
+        if (known := _reference(slot, scope)) is not None
     ]
     return pl.concat(queries) if queries else None
 
 
-def reference(slot: FieldMapping, scope: Scope) -> pl.Series | None:
-    """Return what is known of the identifiers of a slot."""
+def _reference(slot: FieldMapping, scope: Scope) -> pl.Series | None:
+    """Return the reference for the identifiers of a field."""
     known = scope.reference.get(slot.label)
     return scope.reference.get(slot.argument or "") if known is None else known
 
@@ -128,17 +126,12 @@ def reference(slot: FieldMapping, scope: Scope) -> pl.Series | None:
 def _padded_twin(
     rows: pl.LazyFrame, slot: FieldMapping, scope: Scope, other: FieldMapping
 ) -> pl.LazyFrame:
-    values, twin = text(slot, scope), pl.col(other.name)
-    padding = pl.when(twin.str.starts_with("0")).then(twin)  # empty cells cost no look
+    values, twin = scope.text(slot), pl.col(other.name)
+    padding = pl.when(twin.str.starts_with("0")).then(twin)  # empty cells cost no search
     bare = padding.str.strip_chars_start("0")
     padded = padding.str.contains(r"^0\d+$") & (bare == values) & (values != "")
     evidence = f"Column {other.label!r} of the same row has it with the zeros."
-    return rows.filter(padded).select(
-        pl.col(ROW).alias("row"),
-        pl.lit(slot.label).alias("column"),
-        values.alias("value"),
-        pl.lit(evidence).alias("evidence"),
-    )
+    return failing_rows(rows, padded, column=slot.label, value=values, evidence=evidence)
 
 
 def _padded_known(
@@ -146,71 +139,26 @@ def _padded_known(
 ) -> pl.LazyFrame:
     padded = known.filter(known.str.contains(r"^0\d+$"))
     bare = padded.str.strip_chars_start("0").filter(padded.str.strip_chars_start("0") != "")
-    values = text(slot, scope)
+    values = scope.text(slot)
     lost = values.is_in(bare.implode()) & ~values.is_in(known.implode())
-    return rows.filter(lost).select(
-        pl.col(ROW).alias("row"),
-        pl.lit(slot.label).alias("column"),
-        values.alias("value"),
-        pl.lit("The reference has it with the zeros.").alias("evidence"),
-    )
+    evidence = "The reference has it with the zeros."
+    return failing_rows(rows, lost, column=slot.label, value=values, evidence=evidence)
 
 
 def _unknown(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     queries = [
-        rows.select(
-            pl.col(ROW).alias("row"),
-            pl.lit(slot.label).alias("column"),
-            text(slot, scope).alias("value"),
-        ).filter(~pl.col("value").is_in(known.implode()))
+        failing_rows(rows, ~value.is_in(known.implode()), column=slot.label, value=value)
         for slot in scope.mapping.slots
-        if is_id(slot) and (known := reference(slot, scope)) is not None
+        if is_id(slot) and (known := _reference(slot, scope)) is not None
+        for value in (scope.text(slot),)
     ]
     return pl.concat(queries) if queries else None
 
 
 ZERO_CHECKS = (
-    Check(
-        code="id.zeros-lost", severity="refuse", test=ByTable(aggregate=_beside),
-        sentence="{column} has lost its leading zeros.",
-        hint="Read the column again as text, e.g. with cio.scan or dtype=str.", summary=PROFILES,
-        consequence="The number 7 is another person than 007.",
-        source="reliability 3.3 (36)",
-        no_repair_because="how many zeros there were is known only where the other value is; name that column instead",
-    ),
-    Check(
-        code="id.zeros-mixed", severity="warn", test=ByTable(aggregate=_id_widths, finish=_mixed_zeros),
-        sentence="{column} is shorter than others that keep their leading zeros.",
-        hint="Check whether some of the exports have lost the zeros.", summary=PROFILES,
-        consequence="The number 7 is another person than 007.",
-        source="reliability 3.3 (36)",
-        no_repair_because="whether the zeros belong there cannot be known",
-    ),
-    Check(
-        code="value.zeros-mixed", severity="info",
-        test=ByTable(aggregate=_data_widths, finish=_mixed_zeros),
-        sentence="{column} is shorter than other values that keep their leading zeros.",
-        hint="Check whether some of the exports have lost the zeros, as of postal codes.",
-        summary="{values} in {rows}.",
-        consequence="The value is sent as it is: 1394 is no postal code where 01394 is.",
-        source="reliability 3.3 (36)",
-        no_repair_because="whether the zeros belong there cannot be known",
-    ),
-    Check(
-        code="id.zeros-risk", severity="info", test=ByTable(aggregate=_id_widths, finish=_risky_widths),
-        sentence="{column} holds numbers of several widths; as text they may have had leading zeros.",
-        hint='Pass checks=cio.Checks(reference={"{column}": ids_as_text}) to be sure.',
-        consequence="If zeros are lost, 7 is another person than 007.",
-        source="reliability 3.3 (36)",
-        no_repair_because="numbers do not tell whether there were zeros",
-    ),
-    Check(
-        code="id.unknown", severity="warn", test=ByTable(aggregate=_unknown),
-        sentence="{column} is not in the reference.",
-        hint="Check how the two differ; a new person is a good reason.",
-        summary="{values}, for each of which a new profile would be made.",
-        consequence="A new profile is made.",
-        source="the reference you gave",
-        no_repair_because="it may be new",
-    ),
+    Check("id.zeros-lost", "refuse", TableTest(_beside), source="reliability 3.3 (36)"),
+    Check("id.zeros-mixed", "warn", TableTest(_id_widths, _mixed_zeros), source="reliability 3.3 (36)"),
+    Check("value.zeros-mixed", "info", TableTest(_data_widths, _mixed_zeros), source="reliability 3.3 (36)"),
+    Check("id.zeros-risk", "info", TableTest(_id_widths, _risky_widths), source="reliability 3.3 (36)"),
+    Check("id.unknown", "warn", TableTest(_unknown), source="the reference you gave"),
 )  # fmt: skip

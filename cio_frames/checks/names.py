@@ -1,4 +1,4 @@
-"""Names: of traits, properties, fields, events and forms, and which are nearly the same as others."""
+"""Names of traits, properties, events and forms: reserved, unusable, or similar to others."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,8 +7,17 @@ from functools import partial
 
 import polars as pl
 
-from cio_frames.checks.check import FOUND_SCHEMA, ByCall, ByColumn, ByTable, Check, Scope, found
-from cio_frames.checks.identifiers import text
+from cio_frames.checks.check import (
+    FOUND_SCHEMA,
+    Check,
+    Scope,
+    TableTest,
+    by_call,
+    by_column,
+    failing_rows,
+)
+from cio_frames.checks.fields import STATE_CALLS
+from cio_frames.frames import collected
 from cio_frames.mapping import FieldMapping
 from cio_frames.spec import (
     CALLS,
@@ -22,17 +31,9 @@ from cio_frames.spec import (
     folded,
 )
 
-STATE = ("identify", "group")
 ENVELOPE = (
-    "type",
-    "messageId",
-    "userId",
-    "anonymousId",
-    "sentAt",
-    "receivedAt",
-    "originalTimestamp",
-    "version",
-)
+    "type", "messageId", "userId", "anonymousId", "sentAt", "receivedAt", "originalTimestamp", "version",
+)  # fmt: skip
 ODD = re.compile(r"^[$\s]|\s$|[\x00-\x1f\x7f]|[.]{2}|^[.]|[.]$|[{}<>\"]")
 
 
@@ -44,7 +45,7 @@ def _long_name(slot: FieldMapping, _: Scope) -> str | None:
 
 def _many(scope: Scope) -> str | None:
     count = sum(slot.role == "body" for slot in scope.mapping.slots)
-    many = scope.mapping.call.name in STATE and count > LIMITS["attributes"].value
+    many = scope.mapping.call.name in STATE_CALLS and count > LIMITS["attributes"].value
     return f"{count} attributes" if many else None
 
 
@@ -78,11 +79,11 @@ _MEANT = {
     for row in RESERVED_TRAITS.values()
     if row.settable and row.of == "person"
 }
-"""What the name of a trait is meant as, where Customer.io gives one spelling of it a meaning."""
+"""The traits that Customer.io acts on, by how their names are spelt without case and signs."""
 
 
 def _nearly(slot: FieldMapping, scope: Scope) -> str | None:
-    """Tell of a trait that is named nearly like one with a meaning, which is not there."""
+    """Return what a trait may be meant as, unless a column of that name is there."""
     key = _first_key(slot)
     if scope.mapping.call.name != "identify" or key is None or len(slot.path) > 2:  # noqa: PLR2004
         return None
@@ -95,7 +96,7 @@ def _nearly(slot: FieldMapping, scope: Scope) -> str | None:
 
 
 def _flat(key: str) -> bool:
-    """Tell whether a name sets one topic or channel of a subscription."""
+    """Return whether a name sets one topic or channel of a subscription."""
     return key.startswith(FLAT_PREFIXES)
 
 
@@ -111,7 +112,9 @@ def _odd(slot: FieldMapping, _: Scope) -> str | None:
 
 def _stripped(slot: FieldMapping, scope: Scope) -> str | None:
     row = STRIPPED_TRAITS.get(_first_key(slot) or "")
-    return row.effect if row and scope.mapping.call.name in STATE and not row.settable else None
+    return (
+        row.effect if row and scope.mapping.call.name in STATE_CALLS and not row.settable else None
+    )
 
 
 def _overriding(slot: FieldMapping, scope: Scope) -> str | None:
@@ -133,94 +136,20 @@ def _unused(scope: Scope) -> str | None:
 
 
 NAME_CHECKS = (
+    Check("form.ignored", "warn", by_column(_form_key), source="TRACK forms; reference 5, C29"),
+    Check("name.too-long", "refuse", by_column(_long_name), source="TRACK customer limits; reference 6"),
+    Check("name.too-many", "warn", by_call(_many), source="TRACK customer limits; reference 6"),
+    Check("name.reserved", "warn", by_column(_reserved), source="reference 6 (reserved attributes)"),
     Check(
-        code="form.ignored", severity="warn", test=ByColumn(fails=_form_key),
-        sentence="{column} has a name that forms ignore.",
-        hint="Rename the column.",
-        consequence="The value is not stored.",
-        source="TRACK forms; reference 5, C29",
-        no_repair_because="another name is for you to choose",
-    ),
-    Check(
-        code="name.too-long", severity="refuse", test=ByColumn(fails=_long_name),
-        sentence="{column} has a name longer than 150 bytes.",
-        hint='Rename it: {"short": "{column}"}.',
-        consequence="The workspace does not keep the attribute.",
-        source="TRACK customer limits; reference 6",
-        no_repair_because="another name is for you to choose",
-    ),
-    Check(
-        code="name.too-many", severity="warn", test=ByCall(fails=_many),
-        sentence="More than 300 attributes would be set.",
-        hint="List the columns that are needed.",
-        consequence="The workspace keeps 300 attributes of a person and drops the rest.",
-        source="TRACK customer limits; reference 6",
-        no_repair_because="which columns are needed is for you to say",
-    ),
-    Check(
-        code="name.reserved", severity="warn", test=ByColumn(fails=_reserved),
-        sentence="{column} is a name that Customer.io keeps for itself.",
-        hint='Rename it: {"my_name": "{column}"}, or leave the column out.',
-        consequence="The value is not stored under that name, or changes who the person is.",
-        source="reference 6 (reserved attributes)",
-        no_repair_because="another name is for you to choose",
-    ),
-    Check(
-        code="name.nearly", severity="warn", test=ByColumn(fails=_nearly),
-        sentence="{column} is another name for an attribute that Customer.io acts on.",
-        hint="Rename the column to that name if it is meant.",
-        consequence="It is stored under its own name, and nothing acts on it: no mail goes to an Email.",
+        "name.nearly", "warn", by_column(_nearly),
         source="reference 6 (attribute names are case-sensitive; reserved attributes)",
-        no_repair_because="whether it is meant as that is for you to say",
     ),
-    Check(
-        code="name.stripped", severity="warn", test=ByColumn(fails=_stripped),
-        sentence="{column} is a name that Customer.io reads in its own way and does not store.",
-        hint="Rename the column if it is meant as an attribute.",
-        consequence="It makes or changes a relationship or an object type.",
-        source="reference 3.5, 6 (ACT)",
-        no_repair_because="another name is for you to choose",
-    ),
-    Check(
-        code="name.envelope", severity="info", test=ByColumn(fails=_envelope),
-        sentence="{column} is named like a field of the message, and is sent as data.",
-        hint="Name it in the verb if it is that field.",
-        consequence="It becomes an attribute or property; the message's own field is not changed by it.",
-        source="reference 2 (common envelope); reliability 3.8 (146)",
-        no_repair_because="what the column means is for you to say",
-    ),
-    Check(
-        code="name.odd", severity="info", test=ByColumn(fails=_odd),
-        sentence="{column} has a name that is hard to use in messages.",
-        hint='Rename it: {"my_name": "{column}"}.',
-        consequence="Templates and conditions have trouble with spaces at the ends, signs and empty parts.",
-        source="reliability 3.8 (142)",
-        no_repair_because="another name is for you to choose",
-    ),
-    Check(
-        code="property.override", severity="warn", test=ByColumn(fails=_overriding),
-        sentence="{column} overrides the settings of every message that the event triggers.",
-        hint="Rename the column unless that is meant.",
-        consequence="Messages go to, or come from, the address in this column.",
-        source="TRACK event properties; reference 6",
-        no_repair_because="whether it is meant is for you to say",
-    ),
-    Check(
-        code="mapping.proposed", severity="info", test=ByColumn(fails=_proposed),
-        sentence="{column} was taken without being named.",
-        hint="Name it to make sure.",
-        consequence="If the guess is wrong, so is every message.",
-        source="cio.suggest",
-        no_repair_because="the right column is for you to name",
-    ),
-    Check(
-        code="mapping.unused", severity="info", test=ByCall(fails=_unused),
-        sentence="Some columns are not sent.",
-        hint="Nothing to do unless they are needed.",
-        consequence="Their values stay in the table.",
-        source="the mapping",
-        no_repair_because="there is nothing to repair",
-    ),
+    Check("name.stripped", "warn", by_column(_stripped), source="reference 3.5, 6 (ACT)"),
+    Check("name.envelope", "info", by_column(_envelope), source="reference 2 (common envelope); reliability 3.8 (146)"),
+    Check("name.odd", "info", by_column(_odd), source="reliability 3.8 (142)"),
+    Check("property.override", "warn", by_column(_overriding), source="TRACK event properties; reference 6"),
+    Check("mapping.proposed", "info", by_column(_proposed), source="cio.suggest"),
+    Check("mapping.unused", "info", by_call(_unused), source="the mapping"),
 )  # fmt: skip
 
 
@@ -234,10 +163,10 @@ def _counted(rows: pl.LazyFrame, scope: Scope, *, argument: str) -> pl.LazyFrame
     slot = scope.mapping.find(argument)
     if slot is None or slot.column is None:
         return None
-    return rows.group_by(text(slot, scope).alias("name")).agg(pl.len().alias("rows")).drop_nulls()
+    return rows.group_by(scope.text(slot).alias("name")).agg(pl.len().alias("rows")).drop_nulls()
 
 
-def _spelt_like(
+def _similar(
     aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, argument: str
 ) -> pl.DataFrame:
     slot = scope.mapping.find(argument)
@@ -246,14 +175,14 @@ def _spelt_like(
     near = dict(_near(dict(frequent.rows())))
     if slot is None or not near:
         return FOUND_SCHEMA.to_frame()
-    value = text(slot, scope)
-    rare = found(rows, value.is_in(list(near)), column=slot.label, value=value)
+    value = scope.text(slot)
+    rare = failing_rows(rows, value.is_in(list(near)), column=slot.label, value=value)
     usual = pl.col("value").replace_strict(near, return_dtype=pl.String)
-    return rare.with_columns(pl.format("Most rows say {}.", usual).alias("evidence"))
+    return collected(rare).with_columns(evidence=pl.format("Most rows say {}.", usual))
 
 
 def _near(counts: Mapping[str, int]) -> Iterator[tuple[str, str]]:
-    """Yield each name that is nearly another, more frequent one, with that."""
+    """Yield each name that is similar to a more frequent one, with that one."""
     usual: dict[str, str] = {}
     for name in counts:
         same = usual.setdefault(folded(name), name)
@@ -268,7 +197,7 @@ def _near(counts: Mapping[str, int]) -> Iterator[tuple[str, str]]:
 
 
 def _is_typo(name: str, other: str) -> bool:
-    """Tell whether two names differ in little, and not in a number alone."""
+    """Return whether two names differ in little, and not in a number alone."""
     one, two = folded(name), folded(other)
     if min(len(one), len(two)) < LONG_ENOUGH or abs(len(one) - len(two)) > 1:
         return False
@@ -276,8 +205,8 @@ def _is_typo(name: str, other: str) -> bool:
     return bare_one != bare_two and SequenceMatcher(None, one, two).ratio() >= LIKE
 
 
-def _columns(scope: Scope) -> str | None:
-    """Name the columns that differ in case, white space or punctuation only."""
+def _similar_columns(scope: Scope) -> str | None:
+    """Return the columns whose names differ in case, white space or punctuation only."""
     groups: dict[str, list[str]] = {}
     for slot in scope.mapping.slots:
         if slot.role == "body":
@@ -290,37 +219,17 @@ def _columns(scope: Scope) -> str | None:
 _events = partial(_counted, argument="event")
 _forms = partial(_counted, argument="form_id")
 
-SPELLING_CHECKS = (
+SIMILAR_NAME_CHECKS = (
     Check(
-        code="event.variants", severity="warn",
-        test=ByTable(
-            aggregate=_events,
-            finish=partial(_spelt_like, argument="event"),
-        ),
-        sentence="{column} is nearly the name of another event.",
-        hint="Write each event in one way.",
-        consequence="Each spelling is an event of its own: campaigns and segments know one of them.",
+        "event.variants", "warn", TableTest(_events, partial(_similar, argument="event")),
         source="reference 6 (event names); reliability 3.6 (114)",
-        no_repair_because="whether it is the same event is for you to say",
     ),
     Check(
-        code="form.typo", severity="warn",
-        test=ByTable(
-            aggregate=_forms,
-            finish=partial(_spelt_like, argument="form_id"),
-        ),
-        sentence="{column} is nearly the id of another form.",
-        hint="Correct it, unless there are two forms.",
-        consequence="A form id that is not known makes a new form in the workspace.",
+        "form.typo", "warn", TableTest(_forms, partial(_similar, argument="form_id")),
         source="TRACK forms; reference 5",
-        no_repair_because="whether it is the same form is for you to say",
     ),
     Check(
-        code="name.variants", severity="warn", test=ByCall(fails=_columns),
-        sentence="Columns are named nearly the same.",
-        hint="Keep one of them, or rename the other.",
-        consequence="Names are compared with their case: each becomes an attribute of its own.",
+        "name.variants", "warn", by_call(_similar_columns),
         source="reference 6 (attribute names are case-sensitive); reliability 3.8 (143)",
-        no_repair_because="which column is right cannot be known",
     ),
 )  # fmt: skip

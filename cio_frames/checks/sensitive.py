@@ -1,11 +1,11 @@
-"""Sensitive data: what should not leave the house, until it is dropped, hashed or allowed."""
+"""Sensitive data: refused until it is left out, hashed or allowed."""
 
 import re
 from collections.abc import Iterator
 
 import polars as pl
 
-from cio_frames.checks.check import ByColumn, ByText, Check, Scope
+from cio_frames.checks.check import Check, ColumnTest, RowTest, Scope, by_column, by_text
 from cio_frames.checks.detectors import (
     ANY,
     CARD,
@@ -15,6 +15,7 @@ from cio_frames.checks.detectors import (
     Detector,
     has_card_length,
 )
+from cio_frames.checks.fields import is_body
 from cio_frames.mapping import FieldMapping
 from cio_frames.values import instance_of
 
@@ -37,31 +38,30 @@ IDENTITY = (
     "bank account number", "routing number", "sort code", "card number", "credit card",
     "credit card number", "cc number", "cvv", "cvc",
 )  # fmt: skip
-OPEN_ROLES = ("body", "context", "field")
 
 
-def _looked_at(slot: FieldMapping, _: Scope) -> bool:
-    return slot.role in OPEN_ROLES and slot.how != "hashed"
+def _is_readable(slot: FieldMapping) -> bool:
+    return slot.role in ("body", "context", "field") and slot.how != "hashed"
 
 
-def _found(detector: Detector, *, numbers: bool = False) -> ByText:
-    return ByText(
-        slots=_looked_at,
+def _detected(detector: Detector, *, numbers: bool = False) -> RowTest:
+    return by_text(
+        detector.finds,
+        fields=_is_readable,
         prefilter=ANY,
-        fails=detector.finds,
         numbers=has_card_length if numbers else None,
-        shown=detector.samples,
+        value=detector.samples,
     )
 
 
-def _named(names: tuple[str, ...]) -> ByColumn:
-    def bad(slot: FieldMapping, _: Scope) -> str | None:
-        if slot.role not in ("body", "context") or slot.how in ("hashed", "constant"):
+def _named(names: tuple[str, ...]) -> ColumnTest:
+    def fails(slot: FieldMapping, _: Scope) -> str | None:
+        if not is_body(slot) or slot.how in ("hashed", "constant"):
             return None
-        found = [name for name in _names(slot) if _words(name) in names]
-        return ", ".join(dict.fromkeys(found)) or None
+        similar = [name for name in _names(slot) if _words(name) in names]
+        return ", ".join(dict.fromkeys(similar)) or None
 
-    return ByColumn(fails=bad)
+    return by_column(fails)
 
 
 def _names(slot: FieldMapping) -> Iterator[str]:
@@ -90,61 +90,15 @@ def _words(name: str) -> str:
     return " ".join(re.findall(r"[a-z0-9]+", apart.lower()))
 
 
-DO = (
-    'Leave {column} out, hash it with hash=["{column}"], or allow it with '
-    'checks=cio.Checks(allow_sensitive={"{column}": "the reason"}).'
-)
-NO_REPAIR = "whether it is left out, hashed or allowed is for you to say"
-FOUND = "{values} in {rows}."
-
 SENSITIVE_CHECKS = (
     Check(
-        code="sensitive.card", severity="refuse", test=_found(CARD, numbers=True),
-        sentence="{column} holds card numbers: their check digits are right.",
-        hint=DO, summary=FOUND, no_repair_because=NO_REPAIR,
-        consequence="Card numbers would be stored in the workspace and could be shown in messages.",
+        "sensitive.card", "refuse", _detected(CARD, numbers=True),
         source="SEED-INT (do not send card numbers); ISO/IEC 7812 (Luhn)",
     ),
-    Check(
-        code="sensitive.iban", severity="refuse", test=_found(IBAN),
-        sentence="{column} holds bank account numbers (IBAN).",
-        hint=DO, summary=FOUND, no_repair_because=NO_REPAIR,
-        consequence="Bank accounts would be stored in the workspace and could be shown in messages.",
-        source="SEED-INT (do not send bank accounts); ISO 13616 (mod 97)",
-    ),
-    Check(
-        code="sensitive.national-id", severity="refuse", test=_found(NATIONAL_NUMBER),
-        sentence="{column} holds numbers that a state gives to a person.",
-        hint=DO, summary=FOUND, no_repair_because=NO_REPAIR,
-        consequence="In many places they may not be kept without a reason in law.",
-        source="reliability 3.10; python-stdnum",
-    ),
-    Check(
-        code="sensitive.secret", severity="refuse", test=_found(SECRET),
-        sentence="{column} holds keys, tokens or password hashes.",
-        hint=DO, summary=FOUND, no_repair_because=NO_REPAIR,
-        consequence="Everyone with access to the workspace could use them.",
-        source="DOC attributes (do not send passwords or tokens)",
-    ),
-    Check(
-        code="sensitive.secret-column", severity="refuse", test=_named(SECRETS),
-        sentence="{column} is named like a password or a key.",
-        hint=DO, no_repair_because=NO_REPAIR,
-        consequence="Everyone with access to the workspace could use what is in it.",
-        source="DOC attributes; reliability 3.8",
-    ),
-    Check(
-        code="sensitive.identity-column", severity="refuse", test=_named(IDENTITY),
-        sentence="{column} is named like a number of a state, a bank or a card.",
-        hint=DO, no_repair_because=NO_REPAIR,
-        consequence="Such numbers would be stored in the workspace and could be shown in messages.",
-        source="SEED-INT; reliability 3.10",
-    ),
-    Check(
-        code="sensitive.health-column", severity="refuse", test=_named(HEALTH),
-        sentence="{column} is named like data about health.",
-        hint=DO, no_repair_because=NO_REPAIR,
-        consequence="Data about health would be stored where marketing works with it.",
-        source="SEED-INT (do not send health information)",
-    ),
+    Check("sensitive.iban", "refuse", _detected(IBAN), source="SEED-INT (do not send bank accounts); ISO 13616 (mod 97)"),
+    Check("sensitive.national-id", "refuse", _detected(NATIONAL_NUMBER), source="reliability 3.10; python-stdnum"),
+    Check("sensitive.secret", "refuse", _detected(SECRET), source="DOC attributes (do not send passwords or tokens)"),
+    Check("sensitive.secret-column", "refuse", _named(SECRETS), source="DOC attributes; reliability 3.8"),
+    Check("sensitive.identity-column", "refuse", _named(IDENTITY), source="SEED-INT; reliability 3.10"),
+    Check("sensitive.health-column", "refuse", _named(HEALTH), source="SEED-INT (do not send health information)"),
 )  # fmt: skip

@@ -1,22 +1,23 @@
-"""Times in other forms than ISO 8601: what they are, by how they look and by vote of the column."""
+"""Times in other formats than ISO 8601, recognised by their look and by the whole column."""
 
-from collections.abc import Callable
 from functools import partial
 
 import polars as pl
 
 from cio_frames.checks.check import (
     FOUND_SCHEMA,
-    ByTable,
-    ByValue,
     Check,
+    OfValues,
     Repair,
+    RowTest,
     Scope,
-    about,
-    found,
-    listed,
+    TableTest,
+    by_value,
+    column_findings,
+    failing_rows,
 )
-from cio_frames.checks.identifiers import is_text
+from cio_frames.checks.fields import is_number, is_text
+from cio_frames.frames import collected
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.values import EPOCH_UNITS, epoch_unit, instant, iso
 
@@ -33,12 +34,12 @@ UNIX_DAY = 25_569
 HOURS, MINUTES = 24, 60
 
 
-def in_other_form(slot: FieldMapping) -> pl.Expr:
-    """Tell of each value of a slot of times whether a check of this module speaks about it."""
+def is_other_format(slot: FieldMapping) -> pl.Expr:
+    """Return an expression: true where a check of this module finds a time."""
     if is_text(slot):
         values = _unread(slot)
         return _is_slashed(values) | _is_serial(values) | _is_compact(values) | _is_epoch(values)
-    if slot.dtype.is_integer() or slot.dtype.is_float():
+    if is_number(slot):
         return _is_serial_number(pl.col(slot.name)) | _is_compact_number(pl.col(slot.name))
     return pl.lit(value=False)
 
@@ -48,7 +49,7 @@ def _text(values: pl.Expr) -> pl.Expr:
 
 
 def _unread(slot: FieldMapping) -> pl.Expr:
-    """Return the texts of a slot that cannot be read as a point in time; no other form can."""
+    """Return the texts of a field that cannot be read as a point in time."""
     return _text(pl.when(pl.col(slot.moment).is_null()).then(pl.col(slot.name)))
 
 
@@ -65,10 +66,10 @@ def _moment(*, day: int, month: int) -> pl.Expr:
 DAY_FIRST, MONTH_FIRST = _moment(day=1, month=2), _moment(day=2, month=1)
 
 
-def _slashed(values: pl.Expr, told: pl.Expr) -> pl.Expr:
-    """Return what is told of the parts of each date, which are taken apart once."""
+def _slashed(values: pl.Expr, of_parts: pl.Expr) -> pl.Expr:
+    """Return an expression over the parts of each date, which are extracted once."""
     parts = values.str.extract_groups(SLASHED)
-    return parts.struct.with_fields(told.alias("told")).struct.field("told")
+    return parts.struct.with_fields(of_parts.alias("result")).struct.field("result")
 
 
 def _is_slashed(values: pl.Expr) -> pl.Expr:
@@ -102,18 +103,15 @@ def _is_epoch(values: pl.Expr) -> pl.Expr:
     return values.str.contains(EPOCH) & (number.abs() >= EPOCH_UNITS[-1].least)
 
 
-def _either(
-    of_text: Callable[[pl.Expr], pl.Expr], of_number: Callable[[pl.Expr], pl.Expr] | None
-) -> ByValue:
-    def bad(slot: FieldMapping, _: Scope) -> pl.Expr | None:
+def _in_format(of_text: OfValues, of_number: OfValues | None = None) -> RowTest:
+    def fails(slot: FieldMapping, _: Scope) -> pl.Expr | None:
         if not slot.is_time:
             return None
         if is_text(slot):
             return of_text(_unread(slot))
-        counted = slot.dtype.is_integer() or slot.dtype.is_float()
-        return of_number(pl.col(slot.name)) if counted and of_number else None
+        return of_number(pl.col(slot.name)) if is_number(slot) and of_number else None
 
-    return ByValue(fails=bad)
+    return by_value(fails)
 
 
 def _written(moments: pl.Expr) -> pl.Expr:
@@ -133,30 +131,30 @@ def _epoch_written(values: pl.Expr) -> pl.Expr:
 
 
 def _rewritten(
-    is_form: Callable[[pl.Expr], pl.Expr],
-    written: Callable[[pl.Expr], pl.Expr],
+    matches: OfValues,
+    written: OfValues,
     *,
-    is_number: Callable[[pl.Expr], pl.Expr] | None = None,
-    moment: Callable[[pl.Expr], pl.Expr] | None = None,
-) -> Callable[[FieldMapping, MessageMapping], pl.Expr | None]:
+    matches_number: OfValues | None = None,
+    moment: OfValues | None = None,
+) -> Repair:
     def change(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
         if not slot.is_time:
             return None
         if is_text(slot):
             values = _text(slot.expr)
             text = slot.expr.cast(pl.String)
-            return pl.when(is_form(values)).then(written(values)).otherwise(text)
-        if is_number is None or moment is None or not slot.dtype.is_numeric():
+            return pl.when(matches(values)).then(written(values)).otherwise(text)
+        if matches_number is None or moment is None or not slot.dtype.is_numeric():
             return None
         number = slot.expr
         ms = moment(number).dt.epoch("ms").cast(pl.Float64)
-        return pl.when(is_number(number)).then(ms).otherwise(number.cast(pl.Float64))
+        return pl.when(matches_number(number)).then(ms).otherwise(number.cast(pl.Float64))
 
-    return change
+    return Repair(change, safe=False)
 
 
 def _votes(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Aggregate how many dates can only be read with the day first, with the month first, or both."""
+    """Count the dates that can only be read with the day first, with the month first, or both."""
     queries = []
     for slot in scope.mapping.slots:
         if slot.is_time and is_text(slot):
@@ -196,23 +194,18 @@ def _voted(
                 f"{either:,} could be both."
             )
             value = pl.col(name).cast(pl.String)
-            results.append(
-                found(
-                    rows,
-                    _is_slashed(_text(pl.col(name))),
-                    column=slots[name].label,
-                    value=value,
-                    evidence=evidence,
-                )
-            )
+            fails = _is_slashed(_text(pl.col(name)))
+            label = slots[name].label
+            query = failing_rows(rows, fails, column=label, value=value, evidence=evidence)
+            results.append(collected(query))
     return pl.concat(results)
 
 
 def _units(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Aggregate in how many units the numbers of a column are."""
+    """Count the numbers of each column by their unit."""
     queries = []
     for slot in scope.mapping.slots:
-        if slot.is_time and (slot.dtype.is_integer() or slot.dtype.is_float()):
+        if slot.is_time and is_number(slot):
             values = pl.col(slot.name)
             queries.append(
                 rows.select(values.alias("value"))
@@ -231,97 +224,51 @@ def _mixed_units(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -
         .agg(pl.col("rows").sum(), pl.col("value").first())
         .sort("rows", "unit", descending=[True, False])
     )
-    results = []
-    for (column,), units in counted.group_by("column", maintain_order=True):
-        if units.height > 1:
-            told = ", ".join(
-                f"{rows:,} in {unit} (such as {value})" for _, unit, rows, value in units.rows()
-            )
-            results.append(about(str(column), f"{told}."))
-    return listed(results)
+    return column_findings(
+        (
+            str(column),
+            ", ".join(f"{n:,} in {unit} (such as {value})" for _, unit, n, value in units.rows())
+            + ".",
+        )
+        for (column,), units in counted.group_by("column", maintain_order=True)
+        if units.height > 1
+    )
 
 
-SERIAL_NOTE = "Days since 1900, as spreadsheets count them; old ones of the Mac count from 1904."
-
-TIME_FORM_CHECKS = (
+TIME_FORMAT_CHECKS = (
     Check(
-        code="time.day-first", severity="reject",
-        test=ByTable(aggregate=_votes, finish=partial(_voted, verdict="day")),
-        sentence="{column} is a date with the day first.",
-        hint='plan.fix("time.day-first") reads the whole column that way.',
-        consequence="Customer.io reads no such dates; pandas would take the month first where it can.",
+        "time.day-first", "reject", TableTest(_votes, partial(_voted, verdict="day")),
         source="reliability 3.5 (89); reference 1.6",
-        repair=Repair(
-            change=_rewritten(_is_slashed, lambda v: _written(_slashed(v, DAY_FIRST))), safe=False,
-            sentence="dates are read with the day first",
-        ),
+        repair=_rewritten(_is_slashed, lambda v: _written(_slashed(v, DAY_FIRST))),
     ),
     Check(
-        code="time.month-first", severity="reject",
-        test=ByTable(aggregate=_votes, finish=partial(_voted, verdict="month")),
-        sentence="{column} is a date with the month first.",
-        hint='plan.fix("time.month-first") reads the whole column that way.',
-        consequence="Customer.io reads no such dates.",
+        "time.month-first", "reject", TableTest(_votes, partial(_voted, verdict="month")),
         source="reliability 3.5 (89); reference 1.6",
-        repair=Repair(
-            change=_rewritten(_is_slashed, lambda v: _written(_slashed(v, MONTH_FIRST))), safe=False,
-            sentence="dates are read with the month first",
-        ),
+        repair=_rewritten(_is_slashed, lambda v: _written(_slashed(v, MONTH_FIRST))),
     ),
     Check(
-        code="time.day-or-month", severity="reject",
-        test=ByTable(aggregate=_votes, finish=partial(_voted, verdict="open")),
-        sentence="{column} is a date of which the column does not tell whether day or month is first.",
-        hint="Parse the column with a format that you know is right.",
-        consequence="Read the wrong way, 3 April becomes 4 March.",
+        "time.day-or-month", "reject", TableTest(_votes, partial(_voted, verdict="open")),
         source="reliability 3.5 (89)",
-        no_repair_because="the column holds no date, or as many of either kind, that would tell",
     ),
     Check(
-        code="time.excel-serial", severity="reject", test=_either(_is_serial, _is_serial_number),
-        sentence="{column} looks like a spreadsheet's count of days.",
-        hint=f'plan.fix("time.excel-serial") turns it into a date. {SERIAL_NOTE}',
-        consequence="It cannot be read as a time; as seconds it would be 1 January 1970.",
+        "time.excel-serial", "reject", _in_format(_is_serial, _is_serial_number),
         source="reliability 3.5 (87)",
-        repair=Repair(
-            change=_rewritten(
-                _is_serial, lambda v: _written(_from_serial(v)),
-                is_number=_is_serial_number, moment=_from_serial,
-            ),
-            safe=False, sentence="spreadsheet days become dates, counted from 1900",
+        repair=_rewritten(
+            _is_serial, lambda v: _written(_from_serial(v)), matches_number=_is_serial_number, moment=_from_serial
         ),
     ),
     Check(
-        code="time.compact", severity="reject", test=_either(_is_compact, _is_compact_number),
-        sentence="{column} looks like a date written without separators, such as 20240102.",
-        hint='plan.fix("time.compact") reads it as year, month and day.',
-        consequence="It cannot be read as a time; as seconds it would be August 1970.",
+        "time.compact", "reject", _in_format(_is_compact, _is_compact_number),
         source="reliability 3.5 (88)",
-        repair=Repair(
-            change=_rewritten(
-                _is_compact, lambda v: v.str.to_date("%Y%m%d", strict=False).dt.strftime("%Y-%m-%d"),
-                is_number=_is_compact_number, moment=lambda v: _compact_day(v).cast(pl.Datetime("ms")),
-            ),
-            safe=False, sentence="dates without separators are read as year, month, day",
+        repair=_rewritten(
+            _is_compact, lambda v: v.str.to_date("%Y%m%d", strict=False).dt.strftime("%Y-%m-%d"),
+            matches_number=_is_compact_number, moment=lambda v: _compact_day(v).cast(pl.Datetime("ms")),
         ),
     ),
     Check(
-        code="time.epoch-text", severity="reject", test=_either(_is_epoch, None),
-        sentence="{column} is a count since 1970, written as text.",
-        hint='plan.fix("time.epoch-text") reads it, in the unit that its size tells.',
-        consequence="Customer.io does not read it as a time; milliseconds are never corrected.",
+        "time.epoch-text", "reject", _in_format(_is_epoch),
         source="reference 1.6; reliability 3.5 (82-85)",
-        repair=Repair(
-            change=_rewritten(_is_epoch, _epoch_written), safe=False,
-            sentence="counts since 1970 become times, in the unit that their size tells",
-        ),
+        repair=_rewritten(_is_epoch, _epoch_written),
     ),
-    Check(
-        code="time.epoch-mixed", severity="refuse", test=ByTable(aggregate=_units, finish=_mixed_units),
-        sentence="{column} holds numbers of several units.",
-        hint="Turn the column into datetimes, each part with its own unit.",
-        consequence="Read in one unit, the others would move by decades or centuries.",
-        source="reliability 3.5 (82-85)",
-        no_repair_because="one of the units may be an error of another kind",
-    ),
+    Check("time.epoch-mixed", "refuse", TableTest(_units, _mixed_units), source="reliability 3.5 (82-85)"),
 )  # fmt: skip

@@ -16,13 +16,13 @@ from cio_frames.errors import PlanRefusedError
 from cio_frames.plan import Plan
 from cio_frames.plan.report import plan_view
 from cio_frames.validation import as_texts
-from cio_frames.views import payloads, report, text
+from cio_frames.views import html, report, text
+from cio_frames.views.document import Document, Heading, Messages, Paragraph
 from cio_frames.views.environment import Output, writing_to
 from cio_frames.views.findings import FindingView
 from cio_frames.views.report import PlanView
 
 _PAGE = '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Plan</title>\n{}\n</html>\n'
-_MAPPING = ("field", "comes from", "how", "why")
 
 
 def check(
@@ -86,7 +86,7 @@ def preview(
         raw = [msgspec.Raw(message.encode()) for message in messages]
         say_json({"call": plan.call, "mapping": mapping, "messages": raw})
     else:
-        say(*_preview(plan, messages, mapping=mapping))
+        say(text.render(_preview(plan, messages, mapping=mapping)))
     return Exit.OK if messages or not plan.counts["rejected"] else Exit.ROWS
 
 
@@ -101,7 +101,7 @@ def verdict(plan: Plan) -> Exit:
 
 def plan_text(plan: Plan) -> str:
     """Return the report of a plan in the words of the command line."""
-    return report.text(_view(plan), words=cli_advice)
+    return text.render(_document(plan))
 
 
 def _print_report(plan: Plan, format: str, *, findings: Path | None) -> None:  # noqa: A002
@@ -116,7 +116,7 @@ def _print_report(plan: Plan, format: str, *, findings: Path | None) -> None:  #
 
 def _report(plan: Plan, format: str, *, findings: Path | None) -> str:  # noqa: A002
     if format == "html":
-        return _PAGE.format(str(report.html(_view(plan))))
+        return _PAGE.format(html.render(_document(plan)))
     if format == "json":
         return as_json(_json_values(plan, findings=findings))
     return plan_text(plan)
@@ -143,6 +143,10 @@ def _json_values(plan: Plan, *, findings: Path | None) -> dict[str, Any]:
     }
 
 
+def _document(plan: Plan) -> Document:
+    return report.plan(_view(plan), words=cli_advice)
+
+
 def _view(plan: Plan) -> PlanView:
     view = plan_view(plan.pipeline)
     return replace(view, findings=tuple(map(_finding_view, view.findings)))
@@ -155,13 +159,9 @@ def _finding_view(finding: FindingView) -> FindingView:
     )
 
 
-def _preview(plan: Plan, messages: list[str], *, mapping: list[dict[str, str]]) -> list[str]:
-    rows = [(row["field"], row["column"], row["how"], row["reason"]) for row in mapping]
-    blocks = [
-        text.head(plan.call, plan.pipeline.table.label),
-        "Mapping\n" + text.columns(_MAPPING, rows, indent="  "),
-    ]
-    if not messages:
-        none = "No row can be sent. `cio-frames check` with the same options tells why."
-        return [*blocks, text.paragraph(none)]
-    return [*blocks, payloads.block(messages)]
+def _preview(plan: Plan, messages: list[str], *, mapping: list[dict[str, str]]) -> Document:
+    none = "No row can be sent. `cio-frames check` with the same options tells why."
+    return Document(
+        Heading(plan.call, plan.pipeline.table.label),
+        (report.mapping(mapping), Messages(messages) if messages else Paragraph(none)),
+    )

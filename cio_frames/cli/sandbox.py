@@ -77,5 +77,6 @@ def _connection_lines(workspace: Sandbox[Client]) -> list[str]:
                 text.block(f'cio.connect(endpoint="{workspace.url}")'),
             )
         ),
+        "\n".join((text.paragraph("What it holds, in a browser:"), text.block(workspace.page_url))),
         "Ctrl-C ends it.",
     ]

@@ -21,9 +21,9 @@ from cio_frames.plan import resume as resume_run
 from cio_frames.run import Run
 from cio_frames.sandbox import Sandbox
 from cio_frames.sending import Client, connect
-from cio_frames.views import summary
+from cio_frames.views import summary, text
 from cio_frames.views.displays import ShowProgress, display
-from cio_frames.views.html import NOTHING, Drawn
+from cio_frames.views.document import EMPTY
 from cio_frames.views.wording import many
 from cio_frames.workspaces import sandbox
 
@@ -181,7 +181,7 @@ def _sent(start: Callable[[ShowProgress], Run], *, target: Target) -> Run:
         raise
     finally:
         if shown is not None:
-            shown.close(Drawn(html=NOTHING, make_text=str))
+            shown.close(EMPTY)
     _print_outcome(run, format=target.format)
     return run
 
@@ -190,7 +190,8 @@ def _print_outcome(run: Run, *, format: Form) -> None:  # noqa: A002 - the optio
     if format == "json":
         say_json(run.view())
     else:
-        say(summary.text(run.view(), words=partial(_advice, audit=run.audit)))
+        words = partial(_advice, audit=run.audit)
+        say(text.render(summary.document(run.view(), words=words)))
 
 
 def _advice(words: str, *, audit: Path) -> str:

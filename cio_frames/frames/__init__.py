@@ -1,11 +1,10 @@
-"""Any table, as one polars.LazyFrame: the only door in."""
+"""Read any table as one polars.LazyFrame."""
 
 from cio_frames.frames.column import ROW, Note
 from cio_frames.frames.files import scan
-from cio_frames.frames.fingerprint import Fingerprint, fingerprint
 from cio_frames.frames.read import AnyTable, PandasFrame, read
 from cio_frames.frames.streaming import collected
-from cio_frames.frames.table import Table
+from cio_frames.frames.table import Fingerprint, Table, fingerprint
 from cio_frames.frames.threads import ThreadPool, map_ahead
 
 __all__ = [

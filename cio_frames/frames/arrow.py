@@ -97,10 +97,6 @@ def table_columns(table: pa.Table, names: Sequence[str]) -> list[Column]:
 def column(name: str, array: pa.ChunkedArray) -> Column:
     """Return an Arrow column as polars reads it, with no encoding left that polars does not know.
 
-    Args:
-        name: The column's name.
-        array: The column.
-
     Returns:
         The column; maps, unions, calendar intervals and Arrow JSON are looked at value by value.
 
@@ -149,7 +145,7 @@ def foreign(name: str, kind: str) -> ColumnTypeError:
 
 
 def _same(kind: pa.DataType) -> bool:
-    """Tell whether polars reads the type as it is."""
+    """Return whether polars reads the type as it is."""
     return bool(
         pa.types.is_primitive(kind)
         or pa.types.is_null(kind)
@@ -173,7 +169,7 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def _is_odd(kind: pa.DataType) -> bool:
-    """Tell whether polars has no such type, or would read it as another one."""
+    """Return whether polars has no such type, or would read it as another one."""
     return bool(
         pa.types.is_map(kind)
         or pa.types.is_union(kind)
@@ -217,7 +213,7 @@ def _timestamp(kind: pa.DataType, _name: str) -> pa.DataType:
 
 
 def _known_zone(zone: str) -> bool:
-    """Tell whether polars takes the zone by its name; an offset is better off as UTC."""
+    """Return whether polars takes the zone by its name; an offset is better off as UTC."""
     try:
         pl.Series([], dtype=pl.Datetime("us", zone)).dt.to_string()
     except pl.exceptions.PolarsError:

@@ -1,4 +1,4 @@
-"""One column on its way in: what became of its values, and what must be said about it."""
+"""A column as it was read, with notes on how its values were converted."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ Severity = Literal["info", "warn", "reject"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """One conversion made at the door, or one reason why rows cannot be sent.
+    """One conversion made by a reader, or one reason why rows cannot be sent.
 
     `rows` is filled for severity "reject" only: the value of `column` is null in those rows, so
-    whoever checks the table must leave them out.
+    validation must leave them out.
     """
 
     code: str
@@ -33,7 +33,7 @@ ROW = "__row__"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Column:
-    """A column as the stages after the door see it."""
+    """A column as the later stages get it."""
 
     series: pl.Series
     json: bool = False
@@ -42,7 +42,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """Stands for a value that cannot be sent; `code` says why."""
+    """A value that cannot be sent, with the code of the reason."""
 
     code: str
 
@@ -146,7 +146,7 @@ def _shown(name: object) -> object:
 
 
 def encodable(text: str) -> bool:
-    """Tell whether the text can be written as UTF-8 (a lone surrogate cannot)."""
+    """Return whether the text can be written as UTF-8 (a lone surrogate cannot)."""
     if text.isascii():
         return True
     try:

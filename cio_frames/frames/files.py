@@ -13,8 +13,7 @@ import polars as pl
 from cio_frames.errors import InputFileError
 from cio_frames.frames import csv, parquet
 from cio_frames.frames.column import Note
-from cio_frames.frames.compressed import first_bytes, refuse_bomb
-from cio_frames.frames.file_stamp import FileStamp
+from cio_frames.frames.file_content import FileStamp, first_bytes, refuse_bomb
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

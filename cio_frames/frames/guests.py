@@ -1,4 +1,4 @@
-"""Objects of other libraries that are no table: what to do with each, by the names of its classes."""
+"""Objects of other libraries that are not tables: what to do with each, by the names of its classes."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from cio_frames.errors import UnsupportedFrameError
 _CALL: Final = "Call {} and pass the result."
 _COLUMN: Final = f"It is one column. {_CALL}"
 
-_GUESTS: Final[Sequence[tuple[str, str, str]]] = (
+_HINTS: Final[Sequence[tuple[str, str, str]]] = (
     ("bigframes|cudf|snowflake", ".*", _CALL.format(".to_pandas()")),
     ("daft", ".*", _CALL.format(".to_arrow()")),
     ("dask|dask_expr", ".*", _CALL.format(".compute()")),
@@ -46,7 +46,7 @@ _ROWS: Final[Mapping[str, str]] = {
     "keys": "[dict(row) for row in rows]",  # sqlite3, asyncpg, psycopg2
     "__getitem__": 'polars.DataFrame(rows, schema=["id", ...], orient="row")',
 }
-"""What tells rows from other objects, and how a table is made of a list of them."""
+"""The attributes of rows of other libraries, and how a table is made of a list of them."""
 
 
 def refusal(thing: object) -> UnsupportedFrameError:
@@ -58,13 +58,13 @@ def refusal(thing: object) -> UnsupportedFrameError:
     """
     if isinstance(thing, list | tuple) and thing:
         odd = next((item for item in thing if not isinstance(item, Mapping)), None)
-        told = f"{type(thing).__name__} of {named(type(odd))}"
-        return UnsupportedFrameError(told, hint=_hint_for_list(type(odd)))
+        name = f"{type(thing).__name__} of {named(type(odd))}"
+        return UnsupportedFrameError(name, hint=_hint_for_list(type(odd)))
     return UnsupportedFrameError(named(type(thing)), hint=_hint(thing))
 
 
 def is_read_once(thing: object) -> bool:
-    """Tell whether an object gives its rows only once, as iterators, readers and streams do."""
+    """Return whether an object gives its rows only once, as iterators, readers and streams do."""
     kind = type(thing)
     return hasattr(kind, "__next__") or kind.__name__.endswith(("Reader", "Stream"))
 
@@ -85,7 +85,7 @@ def _hint(thing: object) -> str:
     """Return what to do with an object; empty where nothing is known about it."""
     kind = type(thing)
     for ancestor in kind.__mro__:
-        for library, classes, hint in _GUESTS:
+        for library, classes, hint in _HINTS:
             if _is_of(library, ancestor) and re.fullmatch(classes, ancestor.__name__):
                 return hint
     if thing is None:
@@ -114,5 +114,5 @@ def _hint_for_list(kind: type) -> str:
 
 
 def _is_of(library: str, kind: type) -> bool:
-    """Tell whether a class belongs to a library."""
+    """Return whether a class belongs to a library."""
     return re.match(rf"_?(?:{library})(?:\.|$)", kind.__module__) is not None

@@ -14,7 +14,7 @@ from cio_frames.frames.column import Column, Note, check_names
 
 
 def is_pandas(thing: object) -> bool:
-    """Tell whether this is a pandas frame, without importing pandas."""
+    """Return whether this is a pandas frame, without importing pandas."""
     pandas = sys.modules.get("pandas")
     return pandas is not None and isinstance(thing, pandas.DataFrame)
 
@@ -114,14 +114,14 @@ def index_notes(frame: Any) -> tuple[Note, ...]:
     if not index_names(frame):
         return ()
     names = [name for name in index.names if name is not None]
-    told = f"The index ({', '.join(map(repr, map(str, names)))})" if names else "The index"
+    label = f"The index ({', '.join(map(repr, map(str, names)))})" if names else "The index"
     counted = not names and pandas.api.types.is_integer_dtype(index.dtype)
     return (
         Note(
             code="frame.index-ignored",
             severity="info" if counted else "warn",
             count=len(index),
-            message=f"{told} is not a column and is not sent; df.reset_index() makes it one.",
+            message=f"{label} is not a column and is not sent; df.reset_index() makes it one.",
         ),
     )
 

@@ -19,10 +19,6 @@ DIGITS = 38  # of a decimal column
 def column(name: str, values: Sequence[object]) -> Column:
     """Return the column for values that no library has typed.
 
-    Args:
-        name: The column's name.
-        values: Any Python objects.
-
     Returns:
         A typed column where one type holds every value exactly; ISO 8601 text where dates and
         times are mixed; else JSON text. Values that cannot be sent are null and noted.

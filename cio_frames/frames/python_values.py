@@ -291,7 +291,7 @@ def json_text(value: Any, conversion: Conversion) -> str:
     """Return the JSON of a plain value: keys sorted, null members left out.
 
     What JSON cannot say as it is (infinite numbers, numbers that a reader would round, times
-    without a zone) is written the way typed columns are, and told in `conversion.done`.
+    without a zone) is written the way typed columns are, and noted in `conversion.done`.
     """
     return _ENCODE(_writable(value, conversion)).decode()
 

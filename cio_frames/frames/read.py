@@ -1,4 +1,4 @@
-"""Any table in, one kind of table out."""
+"""Read tables of any library as one kind of table."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
@@ -100,11 +100,7 @@ def _lazy(frame: pl.LazyFrame) -> Table:
     odd = [name for name, dtype in schema.items() if _is_odd(dtype)]
     if not odd:
         return Table(
-            lazy=frame,
-            label=known.label,
-            notes=known.notes,
-            pieces=known.pieces,
-            files=known.files,
+            lazy=frame, label=known.label, notes=known.notes, pieces=known.pieces, files=known.files
         )
     with reading(known.label):
         loaded = collected(frame)
@@ -142,7 +138,7 @@ def _polars_column(series: pl.Series) -> Column:
 
 
 def _is_odd(dtype: pl.DataType | DataTypeClass) -> bool:
-    """Tell whether a polars type says too little about its values to be taken as it is."""
+    """Return whether a polars type says too little about its values to be taken as it is."""
     match dtype:
         case pl.List() | pl.Array():
             return _is_odd(dtype.inner)
@@ -156,11 +152,7 @@ def _pandas(frame: Any) -> Table:
     source = pandas.snapshot(frame)
     notes = pandas.index_notes(source)
     return _table(
-        pandas.columns(source),
-        label="pandas frame",
-        library="pandas",
-        notes=notes,
-        source=source,
+        pandas.columns(source), label="pandas frame", library="pandas", notes=notes, source=source
     )
 
 

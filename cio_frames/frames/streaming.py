@@ -29,7 +29,7 @@ _LOCK = RLock()
 def low_memory() -> Iterator[None]:
     """Let the engine keep little in memory in the queries that start here, one at a time.
 
-    It is told by settings of the whole process, for which it asks when a query starts.
+    The settings are those of the whole process; the engine reads them when a query starts.
     """
     with _LOCK, pl.Config(streaming_chunk_size=MORSEL_ROWS):
         before = os.environ.get(_CSV_SETTING)

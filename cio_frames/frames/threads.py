@@ -57,11 +57,6 @@ class ThreadPool:
     ) -> Future[Done]:
         """Have something done, which sees the context variables of the caller.
 
-        Args:
-            work: What is done.
-            *asked: What it is given.
-            **options: The same, by name.
-
         Returns:
             What becomes of it.
         """
@@ -89,7 +84,7 @@ class ThreadPool:
 
     @property
     def is_busy(self) -> bool:
-        """Whether something is started whose end is not yet told to whoever waits for it."""
+        """Whether something is started of which nobody has the result yet."""
         return bool(self._under_way)
 
     def close(self) -> None:
@@ -138,11 +133,6 @@ def map_ahead(
     """Yield what becomes of each part, in order, while the next ones are worked on in threads.
 
     Parts are taken on the caller's thread, and no more than `at_once` of them are held.
-
-    Args:
-        work: What is done with a part.
-        parts: The parts.
-        at_once: How many parts are worked on at once.
 
     Raises:
         Exception: What `work` or `parts` raise.

@@ -14,16 +14,12 @@ from typing import Any, Final, Literal, NamedTuple
 import polars as pl
 
 from cio_frames.identity.settings import Settings
+from cio_frames.values.patterns import EMAIL_REFERENCE
 
 IdentifierKind = Literal["id", "email", "cio_id"]
 
-EMAIL: Final = re.compile(
-    r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*@"
-    r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]*[a-z0-9])?",
-    re.IGNORECASE | re.ASCII,
-)
 ID, MAIL, CIO, ANONYMOUS = "i:", "e:", "c:", "a:"
-MAIL_SHAPE: Final = f"(?i-u)^(?:{EMAIL.pattern})$"
+MAIL_SHAPE: Final = f"(?i-u)^(?:{EMAIL_REFERENCE.pattern})$"
 _ISO: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2})?(?:\.\d{1,9})?(?:Z|[+-]\d{2}:?\d{2})?)?",
     re.ASCII,
@@ -31,7 +27,7 @@ _ISO: Final = re.compile(
 _ISO_SHORTEST: Final = len("2026-01-31")
 _SECONDS: Final = re.compile(r"\d{1,12}(?:\.\d+)?", re.ASCII)
 _CONVERTIBLE: Final = frozenset({str, dict})
-_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
+FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799
 
 
 class Address(NamedTuple):
@@ -76,7 +72,11 @@ def address(value: Any, *, settings: Settings) -> Address | None:
         return None
     if reference.startswith("cio_"):
         return Address("cio_id", reference[4:])
-    if "@" in reference and "email" in settings.identifiers and EMAIL.fullmatch(reference):
+    if (
+        "@" in reference
+        and "email" in settings.identifiers
+        and EMAIL_REFERENCE.fullmatch(reference)
+    ):
         return Address("email", reference)
     return Address("id", reference)
 
@@ -167,7 +167,7 @@ def seconds(value: Any) -> int | None:
         instant = _utc_seconds(value)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         instant = value
-    if instant is None or not _FIRST_SECOND <= instant <= _LAST_SECOND:
+    if instant is None or not FIRST_SECOND <= instant <= LAST_SECOND:
         return None
     return math.floor(instant)
 

@@ -18,7 +18,7 @@ import polars as pl
 
 from cio_frames.frames import ROW
 from cio_frames.identity.calls import READ_ONLY
-from cio_frames.identity.identifiers import is_mail, text
+from cio_frames.identity.identifiers import FIRST_SECOND, LAST_SECOND, is_mail, text
 from cio_frames.identity.semantic_events import EFFECTS
 from cio_frames.identity.settings import CAMPAIGN, MERGED_EVENTS
 from cio_frames.mapping import FieldMapping, MessageMapping
@@ -160,11 +160,13 @@ def _at(content: Any, path: Sequence[str]) -> Any:
 
 
 def _seconds(mapping: MessageMapping) -> pl.Expr:
-    """Return when it happened in whole Unix seconds, null where the row has no time."""
+    """Return when it happened in whole Unix seconds, null without a time that can be read."""
     slot = mapping.find("timestamp")
     if slot is None:
         return pl.lit(None, pl.Int64)
-    return pl.col(slot.moment).dt.epoch("ms") // 1_000
+    seconds = pl.col(slot.moment).dt.epoch("ms") // 1_000
+    # a number can be a second of the year 0, which is no time when it is read from the JSON
+    return pl.when(seconds.is_between(FIRST_SECOND, LAST_SECOND)).then(seconds)
 
 
 def _is_json_needed(mapping: MessageMapping) -> pl.Expr:

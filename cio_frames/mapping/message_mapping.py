@@ -27,7 +27,7 @@ class FieldMapping:
     role: Role  # what the place is for
     argument: str | None = None  # argument of the verb, for fields
     type: FieldType = "any"
-    expr: pl.Expr  # where the values come from, over the table's own columns
+    expr: pl.Expr  # where the values come from, over the table's own columns; repairs come after it
     column: str | None = None  # the one column it reads; none for constants and longer expressions
     dtype: pl.DataType
     nulls: Nulls = "omit"  # what an empty cell means: leave the place out, or clear it
@@ -75,6 +75,7 @@ class MessageMapping:
     timezone: str | None = None  # zone of times that carry none; without it they are read as UTC
     unused: tuple[str, ...] = ()  # columns that are not sent
     repairs: tuple[str, ...] = ()  # codes of the repairs that are applied, in order
+    steps: tuple[tuple[pl.Expr, ...], ...] = ()  # the same repairs, over the columns of the slots
 
     def find(self, argument: str) -> FieldMapping | None:
         """Return the slot that an argument of the verb fills."""
@@ -87,7 +88,7 @@ class MessageMapping:
         and which of them are `skipped`: they are asked for often, and to read them from texts takes long.
         Dates and times that are `out_of_range` are null.
         """
-        prepared = frame.select(pl.col(ROW), *(slot.expr.alias(slot.name) for slot in self.slots))
+        prepared = self.filled(frame, pl.col(ROW))
         for slot in self.slots:
             outside = out_of_range(pl.col(slot.name), dtype=slot.dtype)
             if outside is not None:
@@ -107,12 +108,36 @@ class MessageMapping:
                 )
         return prepared
 
+    def filled(self, frame: Frame, *others: pl.Expr) -> Frame:
+        """Return the others and one column per slot, named as the slots are.
+
+        Each repair is a step of its own, so that the next one does not compute it again.
+        """
+        filled = frame.select(*others, *(slot.expr.alias(slot.name) for slot in self.slots))
+        for step in self.steps:
+            filled = filled.with_columns(*step)
+        return filled
+
     def repaired(
-        self, code: str, *, schema: pl.Schema, change: Callable[[FieldMapping], pl.Expr | None]
+        self,
+        code: str,
+        *,
+        change: Callable[[FieldMapping, "MessageMapping"], pl.Expr | None],
     ) -> "MessageMapping":
-        """Return this mapping with a repair: `change` gives a slot's new expression, or None."""
-        slots = tuple(_rewritten(slot, schema=schema, expr=change(slot)) for slot in self.slots)
-        return replace(self, slots=slots, repairs=(*self.repairs, code))
+        """Return this mapping with a repair: `change` gives a slot's new values, or None."""
+        columns = tuple(replace(slot, expr=pl.col(slot.name)) for slot in self.slots)
+        over = replace(self, slots=columns)
+        changed = {slot.name: change(slot, over) for slot in columns}
+        schema = {slot.name: slot.dtype for slot in self.slots}
+        return replace(
+            self,
+            slots=tuple(_retyped(slot, changed[slot.name], schema=schema) for slot in self.slots),
+            repairs=(*self.repairs, code),
+            steps=(
+                *self.steps,
+                tuple(expr.alias(name) for name, expr in changed.items() if expr is not None),
+            ),
+        )
 
     def describe(self) -> list[dict[str, str]]:
         """Return the mapping as rows: field, column, how, reason."""
@@ -133,10 +158,10 @@ def dtype_of(expr: pl.Expr, schema: Mapping[str, pl.DataType]) -> pl.DataType:
     return frame.select(expr.alias("value")).collect_schema()["value"]
 
 
-def _rewritten(slot: FieldMapping, *, schema: pl.Schema, expr: pl.Expr | None) -> FieldMapping:
-    if expr is None:
-        return slot
-    return replace(slot, expr=expr, dtype=dtype_of(expr, schema))
+def _retyped(
+    slot: FieldMapping, expr: pl.Expr | None, *, schema: Mapping[str, pl.DataType]
+) -> FieldMapping:
+    return slot if expr is None else replace(slot, dtype=dtype_of(expr, schema))
 
 
 @contextmanager

@@ -58,50 +58,36 @@ def ulids(digests: pl.Series, *, times_ms: pl.Series) -> pl.Series:
     return _text(high, low)
 
 
-def contents(messages: pl.DataFrame) -> pl.Series:
-    """Return the first 64 bits of the digest of what each message says.
-
-    A derived id tells them itself; other messages have a `payload_hash`.
+def content(message_id: str) -> str:
+    """Return the first 16 digits of the digest that a derived id was made of.
 
     Examples:
         >>> import polars as pl
-        >>> ids = ulids(pl.Series(["00112233445566778899" + "0" * 44]), times_ms=pl.Series([1]))
-        >>> hashes = pl.Series([None], dtype=pl.String)
-        >>> f"{contents(pl.DataFrame({'message_id': ids, 'payload_hash': hashes}))[0]:016x}"
+        >>> digest = "00112233445566778899" + "0" * 44
+        >>> content(ulids(pl.Series([digest]), times_ms=pl.Series([1], dtype=pl.Int64))[0])
         '0011223344556677'
     """
-    hashes = messages["payload_hash"].str.head(_CONTENT_CHARACTERS)
-    known = hashes.str.to_integer(base=16, dtype=pl.UInt64, strict=False)
-    if not known.null_count():
-        return known.alias("content")
-    derived = messages.select(pl.when(pl.lit(known.is_null())).then("message_id")).to_series()
-    told = pl.Series(_content_of(derived))
-    return known.zip_with(known.is_not_null(), told).alias("content")
-
-
-def _content_of(ids: pl.Series) -> "Words":
-    """Return the first 64 of the last 80 bits of each id."""
-    import numpy as np
-
-    characters = np.array(ids.fill_null("").to_list(), "S26").view(np.uint8).reshape(-1, 26)
-    digits = np.zeros(256, np.uint64)
-    digits[np.frombuffer(_CROCKFORD.encode(), np.uint8)] = np.arange(32, dtype=np.uint64)
-    found = np.zeros(len(ids), np.uint64)
-    for place in range(_DIGEST_AT, _DIGEST_AT + 12):
-        found = found << np.uint64(5) | digits[characters[:, place]]
-    return found << np.uint64(4) | digits[characters[:, _DIGEST_AT + 12]] >> np.uint64(1)
+    number = 0
+    for character in message_id[-_CONTENT_CHARACTERS:]:
+        number = number << 5 | max(_CROCKFORD.find(character), 0)
+    return f"{number:020x}"[:16]
 
 
 def renewed(messages: pl.DataFrame, *, tokens: pl.Series) -> pl.DataFrame:
     """Return messages under other ids, which are made of the old ones and of the tokens.
 
-    The time in an id stays; what the message says is kept as its `payload_hash`.
+    The time in an id stays.
     """
     made = sha256(pl.concat_str(pl.lit(ID_ALGORITHM), "message_id", tokens, separator=_SEPARATOR))
     no_times = pl.Series([None], dtype=pl.Int64).new_from_index(0, messages.height)
     fresh = ulids(messages.select(made).to_series(), times_ms=no_times)
     ids = messages["message_id"].str.head(_DIGEST_AT) + fresh.str.slice(_DIGEST_AT)
-    return replaced(messages.with_columns(_hexadecimal(messages["content"])), ids=ids)
+    parts = pl.col("message").str.splitn(pl.concat_str(pl.lit('"'), "message_id", pl.lit('"')), 2)
+    quoted = pl.concat_str(pl.lit('"'), ids, pl.lit('"'))
+    first, rest = (parts.struct.field(f"field_{place}") for place in (0, 1))
+    return messages.with_columns(
+        pl.concat_str(first, quoted, rest).alias("message"), ids.alias("message_id")
+    )
 
 
 def renewed_rows(messages: pl.DataFrame, tokens: pl.DataFrame) -> pl.DataFrame:
@@ -111,21 +97,6 @@ def renewed_rows(messages: pl.DataFrame, tokens: pl.DataFrame) -> pl.DataFrame:
     others = both.filter(~is_kept)
     fresh = renewed(others.drop("token"), tokens=others["token"])
     return pl.concat([both.filter(is_kept).drop("token"), fresh]).sort("row")
-
-
-def replaced(messages: pl.DataFrame, *, ids: pl.Series) -> pl.DataFrame:
-    """Return messages under these ids, which are as long as theirs."""
-    parts = pl.col("message").str.splitn(pl.concat_str(pl.lit('"'), "message_id", pl.lit('"')), 2)
-    quoted = pl.concat_str(pl.lit('"'), ids, pl.lit('"'))
-    first, rest = (parts.struct.field(f"field_{place}") for place in (0, 1))
-    return messages.with_columns(
-        pl.concat_str(first, quoted, rest).alias("message"), ids.alias("message_id")
-    )
-
-
-def _hexadecimal(numbers: pl.Series) -> pl.Series:
-    texts = [f"{number:016x}" for number in numbers]
-    return pl.Series("payload_hash", texts, dtype=pl.String)
 
 
 def _words(digests: pl.Series) -> "tuple[Words, Words]":

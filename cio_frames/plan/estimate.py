@@ -16,10 +16,10 @@ from cio_frames.plan.pipeline import Pipeline, Pipelines, PreviewCounts
 from cio_frames.run import Run
 from cio_frames.sending import Client
 from cio_frames.spec import CALLS
-from cio_frames.views import estimate as views
+from cio_frames.views import text
 from cio_frames.views.displays import ShowProgress
-from cio_frames.views.estimate import EstimateView, Line
-from cio_frames.views.html import bundle
+from cio_frames.views.document import Document, Heading, Paragraph, Table
+from cio_frames.views.render import bundle
 from cio_frames.views.wording import duration, many, number, size
 
 BOUNDS: Final = ("the rate of requests", "the time answers take", "this machine")
@@ -66,44 +66,37 @@ class Estimate:
         return Comparison(estimate=self, run=run)
 
     def __repr__(self) -> str:
-        return views.text(self._view())
+        return text.render(self._document())
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        view = self._view()
-        return bundle(views.html(view), views.text(view))
+        return bundle(self._document())
 
-    def _view(self) -> EstimateView:
-        return EstimateView(
-            title="Estimate",
-            source=self.label,
-            lines=tuple(self._lines()),
-            sentence=_premise(compared=self.compared),
-        )
+    def _document(self) -> Document:
+        premise = Paragraph(_premise(compared=self.compared), "lead")
+        table = Table(("what", "estimate", "because"), self._lines())
+        return Document(Heading("Estimate", self.label), (premise, table))
 
-    def _lines(self) -> list[Line]:
+    def _lines(self) -> list[tuple[str, str, str]]:
         at_most = "" if self.compared else "at most "
+        sample = f"from a sample of at most {number(KEPT_MESSAGES)} rows of each plan"
+        visitors = "billable; visitors who stay anonymous are none"
+        objects = f"at most {number(self.objects)} new" if self.objects else "none"
         lines = [
-            Line(what="rows to send", estimate=number(self.rows)),
-            Line(what="requests", estimate=number(self.requests)),
-            Line(what="bytes", estimate=size(self.bytes)),
-            Line(
-                what="bytes, compressed", estimate=f"about {size(self.compressed_bytes)}",
-                why=f"from a sample of at most {number(KEPT_MESSAGES)} rows of each plan",
+            ("rows to send", number(self.rows), ""),
+            ("requests", number(self.requests), ""),
+            ("bytes", size(self.bytes), ""),
+            ("bytes, compressed", f"about {size(self.compressed_bytes)}", sample),
+            ("time", f"about {duration(self.seconds)}", f"set by {self.bound}"),
+            ("new profiles", at_most + number(self.new_profiles), visitors),
+            (
+                "profiles removed",
+                number(self.removed_profiles),
+                "by merges and deletions, for good",
             ),
-            Line(what="time", estimate=f"about {duration(self.seconds)}", why=f"set by {self.bound}"),
-            Line(
-                what="new profiles", estimate=at_most + number(self.new_profiles),
-                why="billable; visitors who stay anonymous are none",
-            ),
-            Line(
-                what="profiles removed", estimate=number(self.removed_profiles),
-                why="by merges and deletions, for good",
-            ),
-            Line(what="objects", estimate=f"at most {number(self.objects)} new" if self.objects else "none"),
-        ]  # fmt: skip
+            ("objects", objects, ""),
+        ]
         if self.price is not None:
-            price = f"{self.price:,.2f} for the new profiles"
-            lines.append(Line(what="price", estimate=at_most + price))
+            lines.append(("price", f"{at_most}{self.price:,.2f} for the new profiles", ""))
         return lines
 
 
@@ -134,26 +127,20 @@ class Comparison:
         return frame.with_columns((pl.col("estimate") / pl.col("actual") - 1).alias("off_by"))
 
     def __repr__(self) -> str:
-        return views.text(self._view())
+        return text.render(self._document())
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        view = self._view()
-        return bundle(views.html(view), views.text(view))
+        return bundle(self._document())
 
-    def _view(self) -> EstimateView:
-        return EstimateView(
-            title="Estimate and outcome",
-            source=f"run {self.run.run_id}",
-            lines=tuple(
-                Line(
-                    what=row["what"],
-                    estimate=_shown(row["what"], row["estimate"]),
-                    actual=_shown(row["what"], row["actual"]),
-                )
-                for row in self.table.iter_rows(named=True)
-            ),
-            sentence=f"{many(self.run.counts['retries'], 'repeat')} of requests in the run.",
-        )
+    def _document(self) -> Document:
+        repeats = f"{many(self.run.counts['retries'], 'repeat')} of requests in the run."
+        lines = [
+            (what, _shown(what, estimate), _shown(what, actual))
+            for what, estimate, actual, _ in self.table.iter_rows()
+        ]
+        table = Table(("what", "estimate", "outcome"), lines)
+        heading = Heading("Estimate and outcome", f"run {self.run.run_id}")
+        return Document(heading, (Paragraph(repeats, "lead"), table))
 
 
 @engine_errors("requests were estimated")

@@ -25,14 +25,10 @@ CHANGE_SCHEMA = pl.Schema(
 """The columns of changes: how many rows a repair changed, and a few values before and after."""
 
 
-def repaired(mapping: MessageMapping, check: Check, *, schema: pl.Schema) -> MessageMapping:
+def repaired(mapping: MessageMapping, check: Check) -> MessageMapping:
     """Return a mapping with the repair of a check applied."""
     repair = check.repair
-    if repair is None:
-        return mapping
-    return mapping.repaired(
-        check.code, schema=schema, change=lambda slot: repair.change(slot, mapping)
-    )
+    return mapping if repair is None else mapping.repaired(check.code, change=repair.change)
 
 
 def offered(
@@ -71,21 +67,17 @@ def changes(
 ) -> pl.DataFrame:
     """Return what repairs changed, with the columns of `CHANGE_SCHEMA`."""
     changed = [
-        (code, one, other)
+        (after.repairs[-1], one.label, _changed(table.lazy, before, after, pair=(one, other)))
         for before, after in pairwise(steps)
-        for code in after.repairs[len(before.repairs) :]
-        for one, other in _changed_fields(before, after, check=checks[code])
+        for one, other in _changed_fields(before, after, check=checks[after.repairs[-1]])
     ]
     if not changed:
         return CHANGE_SCHEMA.to_frame()
-    queries = [
-        _changed(table.lazy, one, other, timezone=steps[0].timezone) for _, one, other in changed
-    ]
     with reading(table.label):
-        answers = pl.collect_all(queries)
+        answers = pl.collect_all([query for _, _, query in changed])
     rows = [
-        (code, one.label, *_masked_answer(answer))
-        for (code, one, _), answer in zip(changed, answers, strict=True)
+        (code, label, *_masked_answer(answer))
+        for (code, label, _), answer in zip(changed, answers, strict=True)
         if answer.item(0, "rows")
     ]
     return pl.DataFrame(rows, schema=CHANGE_SCHEMA, orient="row")
@@ -101,16 +93,23 @@ def _changed_fields(
 
 
 def _changed(
-    rows: pl.LazyFrame, one: FieldMapping, other: FieldMapping, *, timezone: str | None
+    rows: pl.LazyFrame,
+    before: MessageMapping,
+    after: MessageMapping,
+    *,
+    pair: tuple[FieldMapping, FieldMapping],
 ) -> pl.LazyFrame:
-    before = one.expr.cast(pl.String) if one.dtype.is_float() else _text(one, timezone=timezone)
-    pairs = rows.select(before.alias("before"), _text(other, timezone=timezone).alias("after"))
+    one, other = pair
+    value = pl.col(one.name)
+    text = value.cast(pl.String) if one.dtype.is_float() else _text(one, before)
+    pairs = before.filled(rows).with_columns(text.alias("before"))
+    pairs = pairs.with_columns(after.steps[-1]).select("before", _text(other, after).alias("after"))
     changed = pairs.filter(pl.col("before").ne_missing(pl.col("after")))
     return changed.select(pl.len().cast(pl.Int64).alias("rows"), pl.all().head(EXAMPLES).implode())
 
 
-def _text(slot: FieldMapping, *, timezone: str | None) -> pl.Expr:
-    return as_text(slot.expr, dtype=slot.dtype, timezone=timezone)
+def _text(slot: FieldMapping, mapping: MessageMapping) -> pl.Expr:
+    return as_text(pl.col(slot.name), dtype=slot.dtype, timezone=mapping.timezone)
 
 
 def _masked_answer(answer: pl.DataFrame) -> tuple[object, ...]:

@@ -20,14 +20,13 @@ from cio_frames.identity.model import gc_paused
 from cio_frames.identity.preview import Premise, Preview, preview
 from cio_frames.identity.settings import LARGEST
 from cio_frames.plan.chunks import CHUNK_ROWS, Repeats
-from cio_frames.plan.identity_report import identity_view
+from cio_frames.plan.identity_report import identity_document
 from cio_frames.plan.pipeline import Pipelines, PreviewCounts
-from cio_frames.views import identity as views
+from cio_frames.views import text
 from cio_frames.views.displays import ShowProgress, display
-from cio_frames.views.html import Drawn, bundle, tag
-from cio_frames.views.narrative import narrated
+from cio_frames.views.document import Bullets, Document, Heading
 from cio_frames.views.progress_state import ProgressState
-from cio_frames.views.text import paragraph
+from cio_frames.views.render import Rendered, bundle
 from cio_frames.views.wording import duration, many
 
 OnConflict = Literal["report", "reject", "refuse"]
@@ -179,20 +178,23 @@ class IdentityPreview(Generic[Sent]):
         """The counts."""
         return dict(self._found.summary)
 
-    def explain(self, who: str) -> "Drawn":
+    def explain(self, who: str) -> Rendered:
         """Return one person's story in sentences.
 
         Args:
             who: An id, e-mail, cio_id or anonymous id.
         """
-        return narrated(who, explain(self._found, who, calls=self._pipelines.calls))
+        story = Bullets(explain(self._found, who, calls=self._pipelines.calls), numbered=True)
+        return Rendered(Document(Heading(who, "what the rows do to this person"), [story]))
 
     def __repr__(self) -> str:
-        return views.text(identity_view(self._found, self._premise, self._pipelines))
+        return text.render(self._document())
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        view = identity_view(self._found, self._premise, self._pipelines)
-        return bundle(views.html(view), views.text(view))
+        return bundle(self._document())
+
+    def _document(self) -> Document:
+        return identity_document(self._found, self._premise, self._pipelines)
 
     def _native(self, frame: pl.DataFrame) -> Any:
         return frame.to_pandas() if self._pipelines.library == "pandas" else frame
@@ -253,7 +255,7 @@ def identity_preview(
         objects=found.groups.height,
     )
     took = f"{many(rows, 'row')} in {duration(monotonic() - began)}: who is who is known."
-    shown.close(Drawn(html=tag("p", took), make_text=lambda: paragraph(took)))
+    shown.close(Document(Heading(took), ()))
     return found
 
 

@@ -1,6 +1,6 @@
-"""An identity preview as the plain values that its report is drawn from."""
+"""The report of an identity preview: what would happen to people, worst first."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import polars as pl
@@ -11,8 +11,23 @@ from cio_frames.identity.conflicts import MINOR, kinds
 from cio_frames.identity.preview import Premise, Preview
 from cio_frames.identity.results import WHY
 from cio_frames.plan.pipeline import Pipelines
-from cio_frames.views.graph import Edge, GraphView, Node
-from cio_frames.views.identity import ConflictView, IdentityView
+from cio_frames.views.document import (
+    Badge,
+    Bullets,
+    Document,
+    Examples,
+    Figures,
+    Fold,
+    Heading,
+    Item,
+    Node,
+    Paragraph,
+    Pictures,
+    Quoted,
+    Section,
+    Strong,
+    Table,
+)
 from cio_frames.views.wording import many, number
 
 SHOWN_MERGES: Final = 12
@@ -23,42 +38,91 @@ PICTURES: Final = 3
 BANDS: Final = ((1, 1), (2, 2), (3, 3), (4, 9), (10, 99), (100, None))
 
 
-def identity_view(found: Preview, premise: Premise, pipelines: Pipelines) -> IdentityView:
-    """Return what the report of a preview shows."""
-    summary, several = found.summary, len(pipelines.each) > 1
-    return IdentityView(
-        source=" + ".join(f"{each.call} ({each.table.label})" for each in pipelines.each),
-        compared=_compared(premise.known),
-        figures=(
-            ("rows", number(summary["rows"])),
-            ("created", number(summary["creates"])),
-            ("updated", number(summary["updates"])),
-            ("merged", number(summary["merges"])),
-            ("deleted", number(summary["deletes"])),
-            ("still anonymous", number(summary["visitors"])),
-            ("events", number(summary["events"])),
-            ("start campaigns", number(summary["campaign_events"])),
-        ),
-        created=summary["creates"],
-        updated=summary["updates"],
-        visitors=summary["visitors"],
-        conflicts=tuple(_conflicts(found.conflicts, several=several)),
-        merges=tuple(_merges(found.merges, several=several)),
-        merged=found.merges.height,
-        fates=tuple(
-            (WHY[outcome], number(events))
-            for outcome, events in summary["anonymous_events"].items()
-        ),
-        groups=tuple(_objects(found.groups, several=several)),
-        objects=found.groups.height,
-        sizes=tuple(_sizes(found.clusters)),
-        pictures=tuple(_picture(cluster) for cluster in clusters_to_draw(found, most=PICTURES)),
-        advice=tuple(_order(found, pipelines.calls)),
-        choices=tuple(
-            (row["setting"], str(row["value"]), row["meaning"])
-            for row in premise.settings.choices()
-        ),
+def identity_document(found: Preview, premise: Premise, pipelines: Pipelines) -> Document:
+    """Return the report of a preview."""
+    source = " + ".join(f"{each.call} ({each.table.label})" for each in pipelines.each)
+    verdict, _ = _verdict(found)
+    return Document(Heading("Who is who", source, verdict), list(_body(found, premise, pipelines)))
+
+
+def _body(found: Preview, premise: Premise, pipelines: Pipelines) -> Iterator[Node]:
+    several = len(pipelines.each) > 1
+    yield Paragraph(f"{_verdict(found)[1]} {_compared(premise.known)}", "lead")
+    yield _figures(found.summary)
+    advice = _order(found, pipelines.calls)
+    if advice:
+        yield Section("Order", [Bullets(advice)])
+    conflicts = list(_conflicts(found.conflicts, several=several))
+    if conflicts:
+        yield Section("Conflicts", conflicts)
+    if found.merges.height:
+        titles = ("kept", "removed for good", "why", "rows")
+        table = Table(titles, list(_merges(found.merges, several=several)))
+        yield Section(_title("Merges, which cannot be undone", found.merges, SHOWN_MERGES), [table])
+    clusters = clusters_to_draw(found, most=PICTURES)
+    if clusters:
+        yield Section("Who hangs together", [Pictures(clusters)])
+    yield from _visitors_and_objects(found, several=several)
+    sizes = list(_sizes(found.clusters))
+    if sizes:
+        table = Table(("identifiers", "clusters"), sizes)
+        yield Fold("How many identifiers hang together", [table])
+    choices = [
+        (row["setting"], str(row["value"]), row["meaning"]) for row in premise.settings.choices()
+    ]
+    table = Table(("setting", "taken", "meaning"), choices)
+    yield Fold("Where Customer.io's documents disagree", [table], is_aside=True)
+
+
+def _visitors_and_objects(found: Preview, *, several: bool) -> Iterator[Node]:
+    fates = [(WHY[fate], events) for fate, events in found.summary["anonymous_events"].items()]
+    if fates:
+        table = Table(("what becomes of them", "events"), fates, right={1})
+        yield Section("Events of anonymous visitors", [table])
+    if found.groups.height:
+        groups = list(_objects(found.groups, several=several))
+        table = Table(("object", "people", "rows"), groups, right={1})
+        yield Section(_title("Objects", found.groups, SHOWN_OBJECTS), [table])
+
+
+def _verdict(found: Preview) -> tuple[Badge, str]:
+    serious = sum(lines for kind, lines, _ in kinds(found.conflicts) if kind not in MINOR)
+    if serious:
+        word = many(serious, "conflict")
+        return Badge(f"! {word}", "care"), f"{word}: rows that do not come out as they ask."
+    merges = found.merges.height
+    if merges:
+        told = f"{many(merges, 'pair')} of people would become one, which cannot be undone."
+        return Badge(f"! {many(merges, 'merge')}", "care"), told
+    if not found.summary["creates"] and not found.summary["updates"]:
+        return Badge("○ nobody", "dull"), "No person is created or changed."
+    return Badge("✓ clear", "good"), "Every row finds its person, and nobody is merged."
+
+
+def _figures(summary: Mapping[str, Any]) -> Figures:
+    return Figures(
+        [
+            ("rows", summary["rows"]),
+            ("created", summary["creates"]),
+            ("updated", summary["updates"]),
+            ("merged", summary["merges"]),
+            ("deleted", summary["deletes"]),
+            ("still anonymous", summary["visitors"]),
+            ("events", summary["events"]),
+            ("start campaigns", summary["campaign_events"]),
+        ],
+        bar=[
+            ("created", summary["creates"], "good"),
+            ("updated", summary["updates"], "calm"),
+            ("anonymous", summary["visitors"], "dull"),
+        ],
     )
+
+
+def _title(title: str, rows: pl.DataFrame, shown: int) -> str:
+    """Return a title that says if there are more rows than are shown."""
+    left = rows.height > shown
+    return f"{title}, the first {shown} of {number(rows.height)}" if left else title
 
 
 def _compared(known: pl.DataFrame | None) -> str:
@@ -87,22 +151,24 @@ def places(rows: Sequence[dict[str, int]], *, several: bool) -> str:
     return ", ".join(shown) + (f" and {left:,} more" if left > 0 else "")
 
 
-def _conflicts(conflicts: pl.DataFrame, *, several: bool) -> Iterator[ConflictView]:
+def _conflicts(conflicts: pl.DataFrame, *, several: bool) -> Iterator[Item]:
     found = sorted(kinds(conflicts), key=lambda item: item[0] in MINOR)
     for kind, lines, rows in found:
         group = conflicts.filter(pl.col("kind") == kind).sort("count", descending=True)
         first = group.row(0, named=True)
-        yield ConflictView(
-            kind=kind,
-            lines=lines,
-            rows=rows,
-            serious=kind not in MINOR,
-            sentence=first["sentence"],
-            hint=first["hint"],
-            examples=tuple(
-                (row["sentence"], places(row["rows"], several=several))
-                for row in group.head(EXAMPLES).iter_rows(named=True)
-            ),
+        examples = [
+            (row["sentence"], places(row["rows"], several=several))
+            for row in group.head(EXAMPLES).iter_rows(named=True)
+        ]
+        yield Item(
+            badge=Badge("i note", "dull") if kind in MINOR else Badge("! conflict", "care"),
+            name=kind,
+            extent=f"{many(lines, 'case')}, {many(rows, 'row')}",
+            body=[
+                Paragraph(Quoted(first["sentence"])),
+                Paragraph((Strong("Do: "), first["hint"])),
+                Examples(Table(("what would happen", "rows"), examples)),
+            ],
         )
 
 
@@ -116,27 +182,18 @@ def _merges(merges: pl.DataFrame, *, several: bool) -> Iterator[tuple[str, str, 
         )  # fmt: skip
 
 
-def _objects(groups: pl.DataFrame, *, several: bool) -> Iterator[tuple[str, str, str]]:
+def _objects(groups: pl.DataFrame, *, several: bool) -> Iterator[tuple[str, int, str]]:
     largest = groups.sort("people", descending=True, maintain_order=True).head(SHOWN_OBJECTS)
     for row in largest.iter_rows(named=True):
         name = f"{row['object_type_id']}/{row['object_id']}"
-        yield name, number(row["people"]), places(row["rows"], several=several)
+        yield name, row["people"], places(row["rows"], several=several)
 
 
-def _sizes(clusters: pl.DataFrame) -> Iterator[tuple[str, str]]:
+def _sizes(clusters: pl.DataFrame) -> Iterator[tuple[str, int]]:
     for least, most in BANDS:
         size = pl.col("identifiers")
         inside = (size >= least) if most is None else size.is_between(least, most)
         count = clusters.filter(inside).height
         if count:
             name = f"{least} or more" if most is None else str(least)
-            yield name if least == most or most is None else f"{least} to {most}", number(count)
-
-
-def _picture(cluster: Any) -> GraphView:
-    return GraphView(
-        title=cluster.title,
-        nodes=tuple(Node(name=n.name, kind=n.kind, person=n.person) for n in cluster.nodes),
-        edges=tuple(Edge(start=e.start, end=e.end, outcome=e.outcome) for e in cluster.edges),
-        left=cluster.left,
-    )
+            yield name if least == most or most is None else f"{least} to {most}", count

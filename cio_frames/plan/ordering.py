@@ -11,9 +11,10 @@ from cio_frames.identity.plan_order import OrderProblem
 from cio_frames.identity.preview import Premise
 from cio_frames.plan.identity_preview import identity_preview
 from cio_frames.plan.pipeline import Pipelines
+from cio_frames.views import text
 from cio_frames.views.displays import ShowProgress
-from cio_frames.views.html import bundle
-from cio_frames.views.narrative import narrated
+from cio_frames.views.document import Bullets, Document, Heading
+from cio_frames.views.render import bundle
 
 SPLIT: Final = (
     "Split it and give all parts to cio.backfill: events without user_id before the people, events "
@@ -68,11 +69,13 @@ class Advice:
         return f"plan {place} ({self.calls[place]})"
 
     def __repr__(self) -> str:
-        return narrated("Order", self.sentences, about="of the plans").text
+        return text.render(self._document())
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        drawn = narrated("Order", self.sentences, about="of the plans")
-        return bundle(drawn.html, drawn.text)
+        return bundle(self._document())
+
+    def _document(self) -> Document:
+        return Document(Heading("Order", "of the plans"), [Bullets(self.sentences, numbered=True)])
 
 
 def advise(pipelines: Pipelines, premise: Premise, *, progress: ShowProgress = False) -> Advice:

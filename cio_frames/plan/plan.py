@@ -33,10 +33,10 @@ from cio_frames.run import (
 from cio_frames.sending import Client
 from cio_frames.sending.client import RATE
 from cio_frames.validation import as_texts
-from cio_frames.views import backfill as backfill_report
-from cio_frames.views import payloads, report
+from cio_frames.views import html, report, text
 from cio_frames.views.displays import ShowProgress
-from cio_frames.views.html import bundle
+from cio_frames.views.document import Document
+from cio_frames.views.render import bundle
 
 if TYPE_CHECKING:  # loaded when they are asked for: most plans are looked at and sent without
     from cio_frames.plan.estimate import Estimate
@@ -328,7 +328,7 @@ class Plan(Sendable):
         rows = [
             {
                 "code": check.code,
-                "repair": check.repair.sentence,
+                "repair": check.texts.repair,
                 "safe": check.repair.safe,
                 "rows": rows,
             }
@@ -364,7 +364,7 @@ class Plan(Sendable):
             raise RepairError(code, problem=problem, available=tuple(offered))
         steps = [*pipeline.steps, pipeline.mapping]
         for check in chosen:
-            steps.append(repaired(steps[-1], check, schema=pipeline.table.schema()))
+            steps.append(repaired(steps[-1], check))
         return planned(replace(pipeline, mapping=steps[-1], steps=tuple(steps[:-1])))
 
     @property
@@ -389,11 +389,10 @@ class Plan(Sendable):
         return self.pipeline.before_send.refusals.to_dicts()
 
     def __repr__(self) -> str:
-        return report.text(plan_view(self.pipeline))
+        return text.render(report.plan(plan_view(self.pipeline)))
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        view = plan_view(self.pipeline)
-        return bundle(report.html(view), report.text(view))
+        return bundle(report.plan(plan_view(self.pipeline)))
 
     def _native(self, frame: pl.DataFrame) -> Any:
         return frame.to_pandas() if self.pipelines.library == "pandas" else frame
@@ -413,7 +412,8 @@ class Payloads(list[dict[str, Any]]):
         self._title = title
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return bundle(payloads.html(self._messages, title=self._title), repr(self))
+        drawn = html.render(report.payloads(self._messages, title=self._title))
+        return {"text/plain": repr(self), "text/html": str(drawn)}
 
 
 class Backfill(Sendable):
@@ -476,11 +476,13 @@ class Backfill(Sendable):
     def __repr__(self) -> str:
         if not hasattr(self, "pipelines"):  # a traceback shows it before it is made
             return object.__repr__(self)
-        return backfill_report.text([plan_view(each) for each in self.pipelines.checked()])
+        return text.render(self._document())
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        views = [plan_view(each) for each in self.pipelines.checked()]
-        return bundle(backfill_report.html(views), backfill_report.text(views))
+        return bundle(self._document())
+
+    def _document(self) -> Document:
+        return report.backfill([plan_view(each) for each in self.pipelines.checked()])
 
 
 def backfill(

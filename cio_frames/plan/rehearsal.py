@@ -15,16 +15,18 @@ from cio_frames.identity.rules import FAILED
 from cio_frames.plan.identity_preview import identity_preview
 from cio_frames.plan.pipeline import Pipelines
 from cio_frames.run import Run
-from cio_frames.views import rehearsal as views
+from cio_frames.views import text
 from cio_frames.views.displays import ShowProgress
-from cio_frames.views.html import bundle
-from cio_frames.views.rehearsal import Compared, RehearsalView
+from cio_frames.views.document import Badge, Document, Heading, Node, Paragraph, Section, Table
+from cio_frames.views.render import bundle
+from cio_frames.views.wording import many, number
 from cio_frames.workspaces import sandbox
 
 if TYPE_CHECKING:
     from cio_frames.sandbox import Sandbox
     from cio_frames.sending import Client
 
+SHOWN: Final = 20
 DIFFERENCES: Final = pl.Schema({
     "what": pl.String,
     "subject": pl.String,
@@ -56,22 +58,33 @@ class Rehearsal:
         return not self.differences.height
 
     def __repr__(self) -> str:
-        return views.text(self._view())
+        return text.render(self._document())
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        view = self._view()
-        return bundle(views.html(view), views.text(view))
+        return bundle(self._document())
 
-    def _view(self) -> RehearsalView:
-        return RehearsalView(
-            source=self.label,
-            rows=self.counts["rows"],
-            sent=self.counts["rows"] - self.counts["rejected_local"],
-            requests=self.counts["requests"],
-            compared=tuple(Compared(**row) for row in self.compared.iter_rows(named=True)),
-            differences=tuple(self.differences.head(views.SHOWN).iter_rows()),
-            differing=self.differences.height,
+    def _document(self) -> Document:
+        rows, requests = self.counts["rows"], self.counts["requests"]
+        sent = (
+            f"{many(rows - self.counts['rejected_local'], 'row')} of {number(rows)} went in "
+            f"{many(requests, 'request')} to a private workspace on this machine."
         )
+        found = many(self.differences.height, "difference")
+        compared = Table(("what", "predicted", "came"), self.compared.rows(), right={1, 2})
+        if self.identical:
+            told = Paragraph(f"{sent} Everything came as the preview says.", "lead")
+            verdict = Badge("✓ identical", "good")
+            return Document(Heading("Rehearsal", self.label, verdict), (told, compared))
+        told = Paragraph(f"{sent} {found} between the preview and what came.", "lead")
+        heading = Heading("Rehearsal", self.label, Badge(f"✕ {found}", "bad"))
+        return Document(heading, (told, compared, self._differing()))
+
+    def _differing(self) -> Node:
+        shown = self.differences.head(SHOWN)
+        is_whole = shown.height == self.differences.height
+        title = "Differences" if is_whole else f"The first {shown.height} differences"
+        headers = ("what", "which", "predicted", "came")
+        return Section(title, [Table(headers, shown.rows(), right={2, 3})])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +113,7 @@ def rehearse(
     """
     preview = identity_preview(pipelines, premise, progress=progress)
     with (
-        sandbox(settings=premise.settings, clock=lambda: premise.now) as workspace,
+        sandbox(settings=premise.settings, clock=lambda: premise.now, page=False) as workspace,
         TemporaryDirectory(prefix="cio-rehearsal-") as folder,
     ):
         if premise.known is not None:

@@ -11,9 +11,7 @@ from cio_frames.plan.full_check import HOUR_MS, TRIGGERING
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.spec import LIMITS
 from cio_frames.views.findings import Example, FindingView
-from cio_frames.views.mapping import MappingView
-from cio_frames.views.report import PlanView
-from cio_frames.views.timeline import TimelineView
+from cio_frames.views.report import PlanView, TimelineView
 from cio_frames.views.wording import many
 
 EXAMPLES = 3
@@ -37,7 +35,7 @@ def plan_view(pipeline: Pipeline) -> PlanView:
         rejected=found.rows - found.valid,
         bytes=found.bytes,
         batches=found.batches,
-        mapping=tuple(MappingView(**row) for row in pipeline.mapping.describe()),
+        mapping=pipeline.mapping.describe(),
         findings=tuple(_findings(pipeline)),
         payloads=tuple(_payloads(pipeline)),
         notes=tuple(_notes(pipeline)),
@@ -68,7 +66,7 @@ def _findings(pipeline: Pipeline) -> Iterator[FindingView]:
             rows=rows,
             sentence=_sentence(first),
             hint=first["hint"],
-            consequence=check.consequence if check else "",
+            consequence=check.texts.consequence if check else "",
             examples=tuple(_examples(shown, column=column or "")),
             fix=_fix(check, hint=first["hint"]) if code in pipeline.offered else "",
         )
@@ -97,7 +95,7 @@ def _notes(pipeline: Pipeline) -> Iterator[str]:
     for code in pipeline.mapping.repairs:
         check = next(check for check in pipeline.applied if check.code == code)
         if check.repair:
-            yield f"Repaired {code}: {check.repair.sentence}{_changes(pipeline, code)}."
+            yield f"Repaired {code}: {check.texts.repair}{_changes(pipeline, code)}."
 
 
 def _changes(pipeline: Pipeline, code: str) -> str:

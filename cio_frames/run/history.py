@@ -1,42 +1,36 @@
 """The record of runs, as a notebook shows it."""
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import polars as pl
 
-from cio_frames.audit import STATES
 from cio_frames.audit import Audit as Reader
-from cio_frames.views import history, story, text
-from cio_frames.views.history import RunLine
-from cio_frames.views.html import bundle, join
-from cio_frames.views.story import StoryView
-
-_FACTS = (
-    "call", "person_key", "message_id", "payload_hash", "bytes", "lane", "batch", "attempts",
-    "http_status", "code", "error",
-)  # fmt: skip
+from cio_frames.errors import AuditError
+from cio_frames.views import history, html, text
+from cio_frames.views.document import Document
+from cio_frames.views.render import bundle
 
 
 class Story(str):
     """What became of a row, in sentences: a text, which a notebook shows with all that is known."""
 
-    __slots__ = ("_views",)
-    _views: tuple[StoryView, ...]
+    __slots__ = ("_documents",)
+    _documents: tuple[Document, ...]
 
-    def __new__(cls, told: str, *, views: Sequence[StoryView]) -> Self:
+    def __new__(cls, told: str, *, documents: Sequence[Document]) -> Self:
         """Make the text, and keep what a notebook shows of it."""
         made = super().__new__(cls, told)
-        made._views = tuple(views)
+        made._documents = tuple(documents)
         return made
 
     def __str__(self) -> str:
         return text.page([self])
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return bundle(join(story.html(view) for view in self._views), str(self))
+        cards = "".join(str(html.render(document)) for document in self._documents)
+        return {"text/plain": str(self), "text/html": cards}
 
 
 class Audit(Reader):
@@ -69,16 +63,23 @@ class Audit(Reader):
             rows = rows.filter(pl.col("plan") == plan)
         found = self._collected(rows).sort("run_id", "plan").to_dicts()
         paragraphs = told.split("\n\n")
-        views = [_story(item, told=it) for item, it in zip(found, paragraphs, strict=True)]
-        return Story(told, views=views)
+        pairs = zip(found, paragraphs, strict=True)
+        return Story(told, documents=[history.story(record, told=it) for record, it in pairs])
 
     def __str__(self) -> str:
-        return history.text(str(self.directory), _lines(self))
+        try:
+            return text.render(self._document())
+        except (AuditError, OSError):
+            return repr(self)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        lines = _lines(self)
-        where = str(self.directory)
-        return bundle(history.html(where, lines), history.text(where, lines))
+        try:
+            return bundle(self._document())
+        except (AuditError, OSError):
+            return {"text/plain": repr(self)}
+
+    def _document(self) -> Document:
+        return history.audit(str(self.directory), self.runs.to_dicts())
 
 
 def read(directory: Path | str) -> Audit:
@@ -99,35 +100,3 @@ def read(directory: Path | str) -> Audit:
         ['delivered', 'delivered']
     """
     return Audit(directory)
-
-
-def _lines(audit: Reader) -> list[RunLine]:
-    """Return one line per run."""
-    return [
-        RunLine(
-            run_id=row["run_id"],
-            created=f"{row['created']:%Y-%m-%d %H:%M}",
-            endpoint=row["endpoint"],
-            outcome=f"{row['state']} ({row['stopped']})" if row["stopped"] else row["state"],
-            counts={state: row[state] for state in STATES},
-        )
-        for row in audit.runs.iter_rows(named=True)
-    ]
-
-
-def _story(record: Mapping[str, Any], *, told: str) -> StoryView:
-    """Return one row's way as plain values."""
-    facts = [(name, str(record[name])) for name in _FACTS if record[name] is not None]
-    times = {"first sent": record["first_attempt_at"], "ended": record["finished_at"]}
-    facts += [(name, _moment(at)) for name, at in times.items() if at is not None]
-    return StoryView(
-        title=f"Row {record['row']} · {record['call']}",
-        source=f"run {record['run_id']}",
-        state=record["state"],
-        told=told,
-        facts=tuple(facts),
-    )
-
-
-def _moment(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

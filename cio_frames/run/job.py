@@ -6,10 +6,11 @@ from typing import Any
 
 import polars as pl
 
+from cio_frames.audit import HASH_CHARACTERS, keyed_hashes, keyed_ids
 from cio_frames.errors import AuditError
 from cio_frames.frames import Table
 from cio_frames.payloads import Segment
-from cio_frames.payloads.ids import contents, renewed, replaced
+from cio_frames.payloads.ids import content, renewed
 from cio_frames.run.state_rows import SENT_AGAIN, StateMessages
 from cio_frames.sending import BlockingRow
 
@@ -31,6 +32,8 @@ class RowSelection:
     """What becomes of rows that set a state and were sent before, as `state_rows.DECIDED`."""
     resent: pl.Series | None = None
     """Ids of messages about people and groups that are in doubt and sent again."""
+    key: str | None = None
+    """The key that these ids and hashes are under; None if they are held as they are."""
     untouched: Mapping[str, int] = field(default_factory=dict)
     """How many of the other rows of a resumed run are in each state."""
     blocked: Mapping[int, BlockingRow] = field(default_factory=dict)
@@ -47,7 +50,7 @@ class RowSelection:
         """Return how many of the rows of a segment are in doubt and sent again all the same."""
         if self.resent is None or self.resent.is_empty():
             return 0
-        again = pl.col("message_id").is_in(self.resent.implode()) & (pl.col("state") == "pending")
+        again = self._recorded.is_in(self.resent.implode()) & (pl.col("state") == "pending")
         return rows.filter(again).height
 
     def sent_again(self, rows: pl.DataFrame) -> int:
@@ -63,16 +66,14 @@ class RowSelection:
         if self.only is None:
             return
         known = self.only.filter(pl.col("plan") == plan).select(
-            "row",
-            pl.col("message_id").alias("recorded"),
-            pl.col("payload_hash").alias("recorded_hash"),
+            "row", recorded="message_id", recorded_hash="payload_hash"
         )
         both = messages.join(known, on="row", how="inner").drop_nulls("recorded")
-        both = both.filter(pl.col("recorded") != pl.col("message_id"))
-        recorded = both.select(message_id="recorded", payload_hash="recorded_hash")
+        both = both.filter(pl.col("recorded") != self._recorded)
         # A row that sets a state goes out under another id when it is sent again.
-        again = pl.col("subjects").is_not_null() & (pl.col("content") == contents(recorded))
-        changed = both.filter(~again)
+        said = keyed_hashes(pl.col("payload_hash"), key=self.key)
+        is_same = pl.col("subjects").is_not_null() & said.eq_missing(pl.col("recorded_hash"))
+        changed = both.filter(~is_same)
         if changed.height:
             raise AuditError(
                 f"Row {changed['row'][0]} is not the row this run was made from: its message has "
@@ -84,22 +85,23 @@ class RowSelection:
         self, messages: pl.DataFrame, *, plan: int = 0
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return the messages to send, and those that earlier runs finished with state, code and error."""
-        if self.decided is None or self.decided.is_empty():
+        if self.decided is None or self.decided.is_empty() or messages.is_empty():
             return self._split_delivered(messages)
-        if messages.is_empty():
-            return messages, messages
         here = pl.col("row").is_between(messages["row"][0], messages["row"][-1])
         decided = self.decided.filter((pl.col("plan") == plan) & here).drop("plan")
         others = messages.join(decided, on="row", how="anti", maintain_order="left")
         sent, finished = self._split_delivered(others)
-        known = messages.join(decided, on="row", suffix="_earlier", maintain_order="left")
-        found = known.filter(pl.col("state").is_not_null()).drop("earlier_id", "message_id_earlier")
-        again = known.filter(pl.col("earlier_id").is_not_null()).drop("message_id_earlier", "state")
-        again = renewed(again.drop("earlier_id"), tokens=again["earlier_id"])
-        same = known.filter(pl.col("message_id_earlier").is_not_null()).drop("earlier_id", "state")
-        same = replaced(same.drop("message_id_earlier"), ids=same["message_id_earlier"])
+        known = messages.join(decided, on="row", maintain_order="left")
+        found = known.filter(pl.col("state").is_not_null()).drop("earlier_id")
+        left = known.filter(pl.col("state").is_null()).drop("state")
+        is_same = pl.col("earlier_id").is_null()
+        again = left.filter(~is_same)
+        again = renewed(again, tokens=again["earlier_id"])
+        same = left.filter(is_same)
         return (
-            pl.concat([sent, again, same], how="diagonal").sort("row"),
+            pl.concat(
+                [sent, *(part.drop("earlier_id") for part in (again, same))], how="diagonal"
+            ).sort("row"),
             pl.concat([finished, found], how="diagonal").sort("row"),
         )
 
@@ -107,14 +109,12 @@ class RowSelection:
         """Return the messages that no earlier run delivered, and those that one did."""
         if self.finished is None or self.finished.is_empty():
             return messages, messages.clear()
-        known = self.finished.rename({"payload_hash": "known_hash"})
-        joined = messages.join(known, on="message_id", how="left", maintain_order="left")
+        known = self.finished.rename({"message_id": "recorded", "payload_hash": "known_hash"})
+        named = messages.with_columns(self._recorded.alias("recorded"))
+        joined = named.join(known, on="recorded", how="left", maintain_order="left")
         fresh = pl.col("state").is_null()
-        finished = joined.filter(~fresh)
-        said = contents(finished)
-        known_to_say = contents(finished.with_columns(payload_hash="known_hash"))
-        changed = pl.lit(said != known_to_say)
-        finished = finished.with_columns(
+        changed = self._known_hash != self._own_hash
+        finished = joined.filter(~fresh).with_columns(
             state=pl.when(changed).then(pl.lit("rejected_local")).otherwise("state"),
             code=pl.when(changed)
             .then(pl.lit("message.conflict"))
@@ -127,7 +127,31 @@ class RowSelection:
                 )
             ),
         )
-        return joined.filter(fresh).select(messages.columns), finished.drop("known_hash")
+        return joined.filter(fresh).select(messages.columns), finished.drop(
+            "known_hash", "recorded"
+        )
+
+    @property
+    def _recorded(self) -> pl.Expr:
+        """The ids of messages as the record has them."""
+        return keyed_ids(pl.col("message_id"), key=self.key)
+
+    @property
+    def _known_hash(self) -> pl.Expr:
+        told = keyed_hashes(_told_by_id(where="payload_hash"), key=self.key)
+        return pl.coalesce(pl.col("known_hash").str.head(HASH_CHARACTERS), told)
+
+    @property
+    def _own_hash(self) -> pl.Expr:
+        told = _told_by_id(where="known_hash")
+        own = pl.coalesce(pl.col("payload_hash").str.head(HASH_CHARACTERS), told)
+        return keyed_hashes(own, key=self.key)
+
+
+def _told_by_id(*, where: str) -> pl.Expr:
+    """Return the hash that a derived id was made of, where there is the other one to compare."""
+    told = pl.when(pl.col(where).is_not_null() & pl.col("state").is_not_null()).then("message_id")
+    return told.map_elements(content, return_dtype=pl.String, skip_nulls=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

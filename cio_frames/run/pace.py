@@ -5,7 +5,7 @@ from datetime import datetime
 from threading import Lock
 
 from cio_frames.sending import BatchFinished, BatchRetried, Fact, RunStarted
-from cio_frames.views.pace import PaceView
+from cio_frames.views.summary import PaceView
 
 SLICES = 80
 WIDTH_S = 0.25

@@ -39,16 +39,16 @@ from cio_frames.sending import (
     StopSignal,
     send,
 )
-from cio_frames.views import summary
+from cio_frames.views import html, summary, text
 from cio_frames.views.displays import Off, ShowProgress, Told, display
-from cio_frames.views.html import NOTHING, Drawn, bundle
+from cio_frames.views.document import EMPTY, Document, Paragraph
 from cio_frames.views.progress import Progress
+from cio_frames.views.render import bundle
 from cio_frames.views.summary import Outcome, ReasonView, RunView
 
 LEAST_S = 0.1
 """Requests per second are not told from less time than this."""
 OUTAGE = "OUTAGE"
-_NO_SUMMARY = Drawn(html=NOTHING, make_text=str)
 _INTERNAL = frozenset({"start", "view"})
 """What plans and the command line ask of a run; completion does not offer it."""
 
@@ -257,7 +257,11 @@ class Run:
             interrupt.add_note(self._note())
             interrupt.run = self  # type: ignore[attr-defined]
             raise interrupt
-        self._worker.result()
+        try:
+            self._worker.result()
+        except CioError as error:
+            error.run = self  # type: ignore[attr-defined]
+            raise
         self._counts.require_balance(complete=self.stopped is None)
         if self.stopped and self.stopped[0] != INTERRUPTED:
             kind = RunInterruptedError if self.stopped[0] == OUTAGE else RunStoppedError
@@ -351,7 +355,7 @@ class Run:
     def _show_summary(self) -> None:
         """Put the summary in the display's place; it is drawn only for one that shows it."""
         if self._is_shown:
-            self._progress.finish(self._drawn() if self._is_summed_up else _NO_SUMMARY)
+            self._progress.finish(self._document() if self._is_summed_up else EMPTY)
 
     def view(self) -> RunView:
         """Return what the summary shows."""
@@ -369,7 +373,7 @@ class Run:
             bytes=counts["bytes"],
             elapsed_s=self.elapsed_s,
             audit=str(self.audit),
-            reasons=tuple(self._reasons()) if is_over else (),
+            reasons=self._told_reasons() if is_over else (),
             pace=pace if pace and pace.is_long else None,
             notes=self.notes,
         )
@@ -379,6 +383,14 @@ class Run:
             return "finished"
         return "interrupted" if self.stopped[0] == INTERRUPTED else "stopped"
 
+    def _told_reasons(self) -> tuple[ReasonView, ...]:
+        """Return why rows did not arrive, or why that cannot be read: a summary is always drawn."""
+        try:
+            return tuple(self._reasons())
+        except (AuditError, OSError) as error:
+            lost = sum(self.counts[state] for state in FAILED)
+            return (ReasonView(code="", rows=lost, sentence=str(error)),) if lost else ()
+
     def _reasons(self) -> Iterator[ReasonView]:
         failed = Audit(self.audit).scan().filter(pl.col("state").is_in(FAILED))
         grouped = failed.group_by("code").agg(pl.len().alias("rows"), pl.col("error").first())
@@ -386,9 +398,8 @@ class Run:
         for row in each.iter_rows(named=True):
             yield ReasonView(code=row["code"] or "", rows=row["rows"], sentence=row["error"] or "")
 
-    def _drawn(self) -> Drawn:
-        view = self.view()
-        return Drawn(html=summary.html(view), make_text=lambda: summary.text(view))
+    def _document(self) -> Document:
+        return summary.document(self.view())
 
     def __dir__(self) -> list[str]:
         return sorted(set(super().__dir__()) - _INTERNAL)
@@ -396,11 +407,10 @@ class Run:
     def __repr__(self) -> str:
         if not hasattr(self, "_worker"):  # a traceback shows it before it is made
             return object.__repr__(self)
-        return self._drawn().text
+        return text.render(self._document())
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         if self._progress.is_in_view:
-            line = summary.line(self.view())
-            return bundle(summary.aside(line), line)
-        drawn = self._drawn()
-        return bundle(drawn.html, drawn.text)
+            line = [Paragraph(summary.line(self.view()), "aside")]
+            return {"text/plain": text.drawn(line), "text/html": str(html.drawn(line))}
+        return bundle(self._document())

@@ -19,6 +19,7 @@ import polars as pl
 from cio_frames.audit import (
     Audit,
     AuditWriter,
+    Earlier,
     RunInfo,
     applied,
     collected,
@@ -26,6 +27,7 @@ from cio_frames.audit import (
     new_run_id,
     pseudonyms,
     recover,
+    require_run,
 )
 from cio_frames.audit.file_system import Durability
 from cio_frames.audit.pseudonyms import Pii
@@ -94,9 +96,12 @@ def select_rows(job: Job, client: Client, options: SendOptions, *, now: datetime
         job, options.audit, workspaces=client.workspaces, pii=options.pii,
         in_doubt=options.in_doubt, repeat=options.repeat, now=now,
     )  # fmt: skip
-    found = (
-        pl.DataFrame() if options.repeat else earlier(options.audit, workspaces=client.workspaces)
+    before = (
+        Earlier(rows=pl.DataFrame())
+        if options.repeat
+        else earlier(options.audit, workspaces=client.workspaces)
     )
+    found = before.rows
     if found.is_empty():
         return RowSelection(decided=decided)
     in_doubt = found.filter(pl.col("state") == "in_doubt")
@@ -109,7 +114,10 @@ def select_rows(job: Job, client: Client, options: SendOptions, *, now: datetime
     told = pl.col("subjects").is_null() | pl.col("payload_hash").is_not_null()
     finished = pl.concat([done, kept]).filter(told).select(FINISHED_SCHEMA.names())
     return RowSelection(
-        finished=finished, decided=decided, resent=_state_ids(in_doubt.filter(resent))
+        finished=finished,
+        decided=decided,
+        resent=_state_ids(in_doubt.filter(resent)),
+        key=before.key,
     )
 
 
@@ -126,9 +134,10 @@ def _decided(
     """Return what becomes of rows that set a state and were sent before; None if there is no such row."""
     key = pseudonyms.key() if pii == "hmac" else None
     name = pseudonyms.fingerprint(key) if key else None
-    found = applied(directory, workspaces=workspaces, scheme=scheme(pii=pii, key_name=name))
-    if found is None:
+    before = applied(directory, workspaces=workspaces, scheme=scheme(pii=pii, key_name=name))
+    if before is None:
         return None
+    found, id_key = before
     states = collected(found.filter(pl.col("subjects").is_not_null()), directory)
     sent = {*states["call"]} & {*job.calls}
     if not any(call == "track" or CALLS[call].sets_state for call in sent):
@@ -137,7 +146,7 @@ def _decided(
     recorded = Recorded(
         states=states,
         events=found.filter(pl.col("subjects").is_null()),
-        pii=pii, key=key, judge=partial(judged, now=now, wanted=in_doubt),
+        pii=pii, key=key, id_key=id_key, judge=partial(judged, now=now, wanted=in_doubt),
     )  # fmt: skip
     return recorded.decided(job.state_messages, repeat=repeat)
 
@@ -165,7 +174,8 @@ def is_resent(rows: pl.DataFrame, *, now: datetime, wanted: InDoubt | None) -> p
     if wanted is not None:
         return pl.repeat(wanted == "resend", rows.height, dtype=pl.Boolean, eager=True)
     window = pl.col("call").replace_strict(dict(AUTOMATIC), return_dtype=pl.Duration("ms"))
-    age = pl.lit(now) - pl.col("first_attempt_at")
+    # A clock that went back makes an age negative; how far it is off counts like an age.
+    age = (pl.lit(now) - pl.col("first_attempt_at")).abs()
     return rows.select((age < window).fill_null(value=False)).to_series()
 
 
@@ -185,6 +195,7 @@ def new_run(
     """Return a new run that has not started yet, with its record begun."""
     for call in job.calls:
         client.require(call)
+    client.require_network()
     now = clock()
     info = RunInfo(
         run_id=new_run_id(now),
@@ -221,8 +232,11 @@ def resumed_run(
     """Return a run that finishes what the run of `directory` left: it has not started yet.
 
     Raises:
-        AuditError: The table or the workspace is not the one of that run.
+        AuditError: The table or the workspace is not the one of that run, or the directory holds
+            several runs.
     """
+    client.require_network()
+    require_run(directory)
     found = recover(directory)
     _require_same(job, client=client, info=found.run.info)
     in_doubt = found.unfinished.filter(pl.col("state") == "in_doubt")
@@ -231,6 +245,7 @@ def resumed_run(
     only = pl.concat([pending, resent]).select("plan", "row", "message_id", "payload_hash")
     rows = Audit(directory).messages
     untouched = rows.join(only, on=["plan", "row"], how="anti")["state"]
+    key = found.id_key
     selection = RowSelection(
         only=only,
         decided=_decided(
@@ -246,7 +261,8 @@ def resumed_run(
         else None,
         resent=_state_ids(resent),
         untouched=dict(untouched.value_counts().iter_rows()),
-        blocked=blocked_people(job, blocking_rows(rows)) if only.height else {},
+        key=key,
+        blocked=blocked_people(job, blocking_rows(rows), key=key) if only.height else {},
     )
     writer = AuditWriter.resume(directory)
     return Run(
@@ -263,16 +279,19 @@ def blocking_rows(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def blocked_people(job: Job, blocking: pl.DataFrame) -> dict[int, BlockingRow]:
+def blocked_people(
+    job: Job, blocking: pl.DataFrame, *, key: str | None = None
+) -> dict[int, BlockingRow]:
     """Return who is blocked when a run resumes, by the number of the component.
 
     The record does not tell who belongs together, so the blocking rows are planned once more.
+    Their message ids are under `key`, if there is one.
     """
     found: dict[int, BlockingRow] = {}
     left = blocking.height
     if not left:
         return found
-    with closing(job.segments(RowSelection(only=blocking))) as segments:
+    with closing(job.segments(RowSelection(only=blocking, key=key))) as segments:
         while left > 0 and (segment := next(segments, None)) is not None:
             left -= segment.rows.height
             known = segment.rows.select("component", "row").drop_nulls()

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from cio_frames.audit.pseudonyms import Pii, pseudonyms
+from cio_frames.audit.pseudonyms import Pii, keyed_hashes, keyed_ids, pseudonyms
+from cio_frames.audit.schema import HASH_CHARACTERS
 from cio_frames.audit.subjects import DIGITS, KIND, hashed, numbers
 from cio_frames.mapping.identifiers import ATTRIBUTES, DEVICES, GONE, NAMED, RELATIONS, UNKNOWN
-from cio_frames.payloads.ids import contents
 from cio_frames.spec import LINKING_CALLS
 from cio_frames.values import sha256
 
@@ -44,11 +44,11 @@ ROUNDS = 100
 """After so many rounds of rows that take others with them, all that are left are sent."""
 
 DECIDED = pl.Schema({
-    "plan": pl.Int64, "row": pl.Int64, "message_id": pl.String, "earlier_id": pl.String,
+    "plan": pl.Int64, "row": pl.Int64, "earlier_id": pl.String,
     "state": pl.String, "code": pl.String, "error": pl.String,
 })  # fmt: skip
-"""What becomes of rows that are not just sent: the id of an earlier message that they go out under, or
-what a new id is made of, or the state they have already, with code and error."""
+"""What becomes of rows that were sent before: the message id that the record has and that a new one is
+made of, none where the row keeps its own, or the state they have already, with code and error."""
 
 _REPEAT = (
     "A message of the same content arrived under this id before, and something else about the same "
@@ -64,6 +64,7 @@ class Recorded:
     events: pl.LazyFrame  # the other ones
     pii: Pii  # how the record of now is kept
     key: str | None
+    id_key: str | None  # what the message ids and hashes of the record are under
     judge: Callable[[pl.DataFrame], pl.DataFrame]  # adds `keeps` and `kept_state` of each row
 
     def decided(self, messages: StateMessages, *, repeat: bool) -> pl.DataFrame:
@@ -81,27 +82,35 @@ class Recorded:
             return DECIDED.to_frame()
         now = pl.concat(parts)
         earlier = self.states
-        gone = now.filter(_has_kind(GONE))["person_key"].unique()
+        gone = now.filter(_has_kind(GONE))["subjects"]
         if takes_away and len(gone):
-            by_them = pl.col("person_key").is_in(gone.implode()) | pl.col("person_key").is_null()
+            people = gone.str.split(" ").explode().str.head(DIGITS).unique()
+            named = pl.col("person_key").str.head(DIGITS).is_in(people.implode())
+            is_anybody = pl.col("person_key").is_null() | pl.lit(self.pii == "full")
+            by_them = named | is_anybody | pl.lit(UNKNOWN in people)
             earlier = pl.concat([earlier, self.events.filter(by_them).collect()])
             now = now.filter(pl.col("subjects").is_not_null() | by_them)
         else:
             now = now.filter(pl.col("subjects").is_not_null())
         earlier = self.judge(earlier.sort("at", "run_id", "plan", "row"))
-        earlier = earlier.with_columns(contents(earlier)).with_row_index("position")
+        hashes = pl.col("payload_hash").str.head(HASH_CHARACTERS)
+        said = pl.when(pl.col("subjects").is_null()).then("message_id").otherwise(hashes)
+        earlier = earlier.with_columns(said.hash().alias("content")).with_row_index("position")
         return _decided(now, earlier, repeat=repeat)
 
     def _told(self, rows: pl.DataFrame, *, plan: int, call: str) -> pl.DataFrame:
         """Return rows of a table with subjects as the record has them."""
         people = pseudonyms(rows["person"], pii=self.pii, key=self.key)
+        recorded = keyed_ids(pl.col("message_id"), key=self.id_key)
+        hashes = keyed_hashes(pl.col("payload_hash"), key=self.id_key)
+        said = pl.when(pl.col("subjects").is_null()).then(recorded).otherwise(hashes)
         return rows.select(
             pl.lit(plan, pl.Int64).alias("plan"),
             "row",
             pl.lit(call).alias("call"),
             people,
-            "message_id",
-            "content",
+            recorded.alias("message_id"),
+            said.hash().alias("content"),
             hashed(rows, people=people, pii=self.pii, key=self.key),
             "is_given",
         )
@@ -138,7 +147,15 @@ def _decided(now: pl.DataFrame, earlier: pl.DataFrame, *, repeat: bool) -> pl.Da
         state="kept_state",
         code=pl.when(pl.col("kept_state") == "in_doubt").then(pl.lit("IN_DOUBT_BEFORE")),
     )
-    same = found.filter(~is_done & keeps & ~is_given).select("plan", "row", message_id="earlier_id")
+    same = found.filter(~is_done & keeps & ~is_given).select("plan", "row", "content", "earlier_id")
+    # Its id was made of that of the message before it; where there is none, it is the row's own.
+    before = earlier.join(same.select("content", "earlier_id"), on="content").filter(
+        pl.col("message_id") != pl.col("earlier_id")
+    )
+    before = before.group_by("content").agg(pl.col("message_id").last())
+    same = same.join(before, on="content", how="left").select(
+        "plan", "row", earlier_id="message_id"
+    )
     again = found.filter(~is_done & ~keeps & ~is_given).select(
         "plan",
         "row",

@@ -43,6 +43,7 @@ class Desk:
         region: What the region lookup answers.
         clock: Tells the time of arrival.
         faults: Tells what happens to the request of a number.
+        has_page: Whether there is a page of what is in the workspace.
     """
 
     store: Store
@@ -52,6 +53,7 @@ class Desk:
     region: Region
     clock: Callable[[], datetime]
     faults: Callable[[int], Fault | None]
+    has_page: bool = True
 
     def app(self) -> Starlette:
         """Return the ASGI application."""
@@ -65,7 +67,7 @@ class Desk:
             Route(form_path, self._form, methods=["POST"]),
             Route(CALLS["form_action"].path, self._form_action, methods=["POST"]),
             Route(REGION_PATH, self._region, methods=["GET"]),
-            Route("/", self._page, methods=["GET"]),
+            *([Route("/page/{token}", self._page, methods=["GET"])] if self.has_page else []),
         ]
         astray = {HTTPStatus.NOT_FOUND: self._astray, HTTPStatus.METHOD_NOT_ALLOWED: self._astray}
         return Starlette(routes=[*pipelines, *others], exception_handlers=astray)
@@ -114,8 +116,10 @@ class Desk:
 
         return await self._receive(request, answer)
 
-    async def _page(self, _: Request) -> Response:
-        """Show what is in the workspace; looking is no request to it."""
+    async def _page(self, request: Request) -> Response:
+        """Show what is in the workspace to who has its address; looking is no request to it."""
+        if not self.keys.opens_page(request.path_params["token"]):
+            return await self._astray(request, HTTPException(HTTPStatus.NOT_FOUND))
         page = await run_in_threadpool(render, self.store)
         return HTMLResponse(page, headers=HEADERS)
 

@@ -14,10 +14,15 @@ class Keys:
     write_key: str = field(default_factory=lambda: token_hex(16), repr=False)
     site_id: str = field(default_factory=lambda: token_hex(10), repr=False)
     track_api_key: str = field(default_factory=lambda: token_hex(16), repr=False)
+    page_token: str = field(default_factory=lambda: token_hex(16), repr=False)
 
     def opens_pipelines(self, header: str | None) -> bool:
         """Whether an Authorization header holds the write key with a blank password."""
         return _matches(header, f"{self.write_key}:")
+
+    def opens_page(self, token: str) -> bool:
+        """Whether a part of an address is the one of the page, which nobody else is told."""
+        return hmac.compare_digest(token.encode(), self.page_token.encode())
 
     def opens_track(self, header: str | None) -> bool:
         """Whether an Authorization header holds the site id and its API key."""

@@ -61,6 +61,7 @@ class Sandbox(Generic[ClientT]):
         site_id: The site id of forms; random if not given.
         track_api_key: The key that belongs to the site id; random if not given.
         clock: Tells the time of arrival, instead of this machine's clock.
+        page: Whether there is a page at `page_url`.
         connect: Makes a client of this package that sends here.
 
     Examples:
@@ -89,6 +90,7 @@ class Sandbox(Generic[ClientT]):
         site_id: str | None = None,
         track_api_key: str | None = None,
         clock: Callable[[], datetime] | None = None,
+        page: bool = True,
         connect: Callable[["Sandbox[ClientT]"], ClientT] | None = None,
     ) -> None:
         given = {"write_key": write_key, "site_id": site_id, "track_api_key": track_api_key}
@@ -103,7 +105,9 @@ class Sandbox(Generic[ClientT]):
             region=region,
             clock=clock or utc_now,
             faults=self._fault_for,
+            has_page=page,
         ).app()
+        self._has_page = page
         self._port = port
         self._connect = connect
         self._server: Server | None = None
@@ -159,6 +163,22 @@ class Sandbox(Generic[ClientT]):
                 "`sandbox.start()`."
             )
         return f"http://{self._server.host}"
+
+    @property
+    def page_url(self) -> str:
+        """The address of a page that shows what is in the workspace; nobody can guess it.
+
+        Raises:
+            SandboxError: It was not started, or has no page.
+        """
+        if not self._has_page:
+            raise SandboxError("This sandbox has no page. Make one with cio.sandbox().")
+        return f"{self.url}{self._page_path}"
+
+    @property
+    def _page_path(self) -> str:
+        """The path of `page_url`."""
+        return f"/page/{self._keys.page_token}"
 
     @property
     def app(self) -> ASGIApp:

@@ -107,7 +107,9 @@ class BatchProgress:
         self.gzip_refused: tuple[int, int] | None = None
         self.doubt_until: int = 0  # messages before this position may have been applied
         self.refused_until: int = 0  # messages before it were in a request refused as a whole
-        self.in_flight_until = 0  # messages before it are in a request without an answer yet
+        self.in_flight_until = (
+            0  # messages before it were sent, and what became of them is not told
+        )
         self.accepted = self.rejected = 0
         self.probed = False
         self.first_at: float | None = None

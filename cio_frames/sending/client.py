@@ -10,7 +10,14 @@ from urllib.parse import urlsplit
 
 from cio_frames.config import Credentials, SecretKey, base_url, credentials, variable
 from cio_frames.errors import ConfigError, MissingKeyError
-from cio_frames.sending.http import ATTEMPT_SECONDS, Request, Response, Transport, TransportConfig
+from cio_frames.sending.http import (
+    ATTEMPT_SECONDS,
+    Request,
+    Response,
+    Transport,
+    TransportConfig,
+    pool_of,
+)
 from cio_frames.spec import APIS, CALLS, LIMITS, SENDABLE_APIS, Api, Region
 
 RATE = 200.0
@@ -20,7 +27,9 @@ CONCURRENCY = 16
 """The most requests under way at once."""
 
 
-_INTERNAL = frozenset({"post", "request_rate", "require", "session", "workspaces"})
+_INTERNAL = frozenset(
+    {"post", "request_rate", "require", "require_network", "session", "workspaces"}
+)
 """What the sender asks of a client; completion does not offer it."""
 
 
@@ -63,6 +72,15 @@ class Client:
             MissingKeyError: One is not.
         """
         _basic(self._credentials, CALLS[call].api)
+
+    def require_network(self) -> None:
+        """Make sure that the proxies and certificates of the environment can be used.
+
+        Raises:
+            ConfigError: They cannot; the error names the variable.
+        """
+        if self._wire.transport is None:
+            pool_of(self._wire)
 
     @property
     def workspaces(self) -> dict[str, str]:

@@ -33,7 +33,7 @@ def header_instant(value: str | None) -> datetime | None:
     """Return the instant of an HTTP header, or None if it tells none."""
     try:
         instant = parsedate_to_datetime(value or "")
-    except ValueError:
+    except (ValueError, OverflowError, TypeError, IndexError):  # what the parser lets through
         return None
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 

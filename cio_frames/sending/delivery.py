@@ -146,6 +146,7 @@ class Delivery:
                 return False
             case Stop():
                 self._stop(progress, stop, decision)
+                progress.in_flight_until = 0
                 return False
             case Split():
                 self._split(progress, start, stop, split=decision)
@@ -154,6 +155,7 @@ class Delivery:
             case _:
                 self._end(progress, start, stop, end=decision)
                 self._advance(progress, stop, end=decision)
+        progress.in_flight_until = 0
         return True
 
     def _advance(self, progress: BatchProgress, stop: int, *, end: Ended) -> None:
@@ -180,9 +182,11 @@ class Delivery:
             if isinstance(decision, Stop):
                 self._stop(progress, at + 1, decision)
             if not isinstance(decision, Delivered | Unverified | Rejected):
+                progress.in_flight_until = 0
                 break
-            progress.answered(at, at + 1)
             self._end(progress, at, at + 1, end=decision)
+            progress.answered(at, at + 1)
+            progress.in_flight_until = 0
             if not isinstance(decision, Rejected):
                 break
         else:
@@ -211,6 +215,7 @@ class Delivery:
                 return decision
             after_s = decision.after_s
             self._retry(progress, part, stop, retry=decision)
+            progress.in_flight_until = 0
         return None
 
     async def _attempt(
@@ -237,7 +242,6 @@ class Delivery:
                 await kept
             progress.in_flight_until = span[1]
             progress.last = await self.transport.post(request)
-            progress.in_flight_until = 0
             return progress.last
 
     def _decide(
@@ -322,8 +326,10 @@ class Delivery:
         match end:
             case Delivered():
                 self._accepted(progress, start, stop, state="delivered")
-            case Unverified():
-                self._accepted(progress, start, stop, state="accepted_unverified")
+            case Unverified(code=code, error=error):
+                self._accepted(
+                    progress, start, stop, state="accepted_unverified", code=code, error=error
+                )
             case Rejected(code=code, error=error):
                 progress.rejected += 1
                 self._tell_end(
@@ -358,11 +364,20 @@ class Delivery:
                     self._tell_end(progress, border, stop, state="blocked", **told)
                 progress.answered(start, stop)
 
-    def _accepted(self, progress: BatchProgress, start: int, stop: int, *, state: State) -> None:
+    def _accepted(
+        self,
+        progress: BatchProgress,
+        start: int,
+        stop: int,
+        *,
+        state: State,
+        code: str = "",
+        error: str = "",
+    ) -> None:
         progress.accepted += stop - start
         progress.failing_since = None
         self.abort_rules.accepted(progress.batch)
-        self._tell_end(progress, start, stop, state=state)
+        self._tell_end(progress, start, stop, state=state, code=code, error=error)
 
     def _tell_end(
         self,

@@ -23,6 +23,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from cio_frames.frames import ThreadPool
+from cio_frames.sending.connections import ConnectionPool
 from cio_frames.spec import APIS
 
 if TYPE_CHECKING:
@@ -109,7 +110,8 @@ def redact(text: str, *, secrets: Iterable[str] = ()) -> str:
         >>> redact("no person ann@example.com\n for key k1", secrets=["k1"])
         'no person [email] for key ***'
     """
-    kept = text[:_SCRUBBED_CHARACTERS]
+    # Half a character, which JSON can hold, could not be written into any record.
+    kept = text[:_SCRUBBED_CHARACTERS].encode("utf-8", "replace").decode()
     for secret in secrets:
         kept = kept.replace(secret, "***")
     kept = _UNSEEN.sub(" ", _ADDRESS.sub("[email]", kept)).strip()
@@ -158,11 +160,9 @@ class Transport:
 
     async def __aenter__(self) -> Self:
         self._client = self._library.AsyncClient(
-            transport=self._wire.transport,
-            trust_env=not self._wire.loopback,
+            transport=self._wire.transport or pool_of(self._wire),
+            trust_env=False,
             follow_redirects=False,
-            # The engine bounds what is under way. A bound here could only be leaked away.
-            limits=self._library.Limits(max_connections=None, max_keepalive_connections=32),
         )
         return self
 
@@ -290,6 +290,15 @@ class Transport:
         user, password = self._wire.basic(request.api)
         secrets = (password, user, _token(user, password))
         return redact(words, secrets=[secret for secret in secrets if secret])
+
+
+def pool_of(wire: TransportConfig) -> ConnectionPool:
+    """Return the connections of a transport that none was given for.
+
+    Raises:
+        ConfigError: A proxy or a file of certificates of the environment cannot be used.
+    """
+    return ConnectionPool(_library(None), wire.bases.values(), trust_env=not wire.loopback)
 
 
 def _token(user: str, password: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -21,7 +22,10 @@ of Python, and nothing may be decided by it."""
 
 
 class TokenBucket:
-    """Lets a number of requests a second through, and fewer after the host pushed back."""
+    """Lets a number of requests a second through, and fewer after the host pushed back.
+
+    A few may leave at once after a rest, but no second, not even the first, has more than the rate.
+    """
 
     def __init__(self, rate: float | None, *, now: float, burst: int = 10) -> None:
         self.rate = rate
@@ -31,6 +35,7 @@ class TokenBucket:
         self._counted_at = now
         self._paused_until = now
         self._changed_at = now
+        self._left: deque[float] = deque()  # the moments of the last requests, a second's worth
 
     def take(self, now: float) -> float:
         """Take leave for one request.
@@ -47,8 +52,21 @@ class TokenBucket:
         self._counted_at = now
         if self._tokens < 1.0 - _ROUNDING:  # waiting for exactly the missing part must suffice
             return (1.0 - self._tokens) / self.rate
+        if wait_s := self._window_s(now, rate=self.rate):
+            return wait_s
         self._tokens = max(0.0, self._tokens - 1.0)
+        self._left.append(now)
         return 0.0
+
+    def _window_s(self, now: float, *, rate: float) -> float:
+        """Return the seconds until the last second, or what one request takes, has room again."""
+        most, window_s = max(1, int(rate + _ROUNDING)), max(1.0, 1.0 / rate)
+        while len(self._left) > most:
+            self._left.popleft()
+        if len(self._left) < most:
+            return 0.0
+        wait_s = self._left[0] + window_s - now
+        return wait_s if wait_s > _ROUNDING else 0.0
 
     def pause(self, seconds: float, *, now: float) -> None:
         """Let nothing through for some seconds, and no burst after them."""

@@ -7,13 +7,14 @@ silent the row is on the side of not losing and not doubling.
 
 import math
 import random
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from cio_frames.sending.clock import header_instant
 from cio_frames.sending.http import Response
-from cio_frames.spec import CALLS
+from cio_frames.spec import CALLS, Api
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,15 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unverified:
-    """The host said yes without having been asked to check; that proves nothing."""
+    """The host said yes in a way that proves nothing.
+
+    Attributes:
+        code: Why, if it was asked to check and its answer is not the documented one.
+        error: The same in a sentence.
+    """
+
+    code: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +167,7 @@ STATUS_ROWS = (
     StatusRule(first=403, last=403, then="stop",   code="FORBIDDEN",         reason="The key may not do this. Check the key's source and workspace, then resume."),
     StatusRule(first=404, last=405, then="stop",   code="WRONG_PATH",        reason="The host does not know this path. Check the endpoint and any proxy."),
     StatusRule(first=410, last=410, then="stop",   code="WRONG_PATH",        reason="The host does not know this path any more."),
+    StatusRule(first=407, last=407, then="stop",   code="PROXY",             reason="The proxy wants a user name and a password. Write them into HTTPS_PROXY: http://user:password@host:port."),
     StatusRule(first=408, last=408, then="retry",  code="HTTP_408",          reason="The host waited too long for the request."),
     StatusRule(first=413, last=413, then="split",  code="TOO_LARGE",         reason="The host takes less at once than was sent."),
     StatusRule(first=429, last=429, then="retry",  code="THROTTLED",         reason="Too many requests."),
@@ -209,7 +219,7 @@ def decide(
         case "answer" if 200 <= (answer.status or 0) < 300:  # noqa: PLR2004
             last = form or history.repeats >= retry_limits.invalid_responses
             decision = _succeeded(
-                answer, size=size, strict=strict, form=form, last=last, wait_s=wait_s
+                answer, api=CALLS[call].api, size=size, strict=strict, last=last, wait_s=wait_s
             )
         case "answer":
             decision = _failed(answer, size=size, wait_s=wait_s)
@@ -234,14 +244,24 @@ _SETUP = {
 }
 
 
+_PROXY = "The proxy that HTTPS_PROXY or ALL_PROXY names does not lead to Customer.io"
 _UNREACHABLE = (
     "Nothing answers at this host, and nothing has yet. Check host and network, then resume."
 )
 
 
+_PROXY_REFUSALS = re.compile(r"\w+: 4\d\d")
+"""What a proxy says that will not let anything through, however often it is asked."""
+
+
 def _never_sent(
     answer: Response, *, history: AttemptHistory, retry_limits: RetryLimits, wait_s: float
 ) -> Decision:
+    if answer.trouble == "PROXY":
+        refused = _PROXY_REFUSALS.match(answer.error) is not None
+        tries = retry_limits.setup if refused else retry_limits.unreached
+        if history.repeats >= tries and (refused or not history.verified):
+            return Stop(code="PROXY", reason=f"{_PROXY}: {answer.error}. Correct it, then resume.")
     reason = _SETUP.get(answer.trouble)
     if reason and history.repeats >= retry_limits.setup:
         return Stop(code=answer.trouble, reason=reason)
@@ -258,14 +278,17 @@ def _no_answer(answer: Response, *, halve: bool, wait_s: float) -> Decision:
 
 
 def _succeeded(
-    answer: Response, *, size: int, strict: bool, form: bool, last: bool, wait_s: float
+    answer: Response, *, api: Api, size: int, strict: bool, last: bool, wait_s: float
 ) -> Decision:
-    """Decide on a 2xx. It counts only if the body is one that Customer.io sends."""
-    if isinstance(answer.json, Mapping) and answer.error:
+    """Decide on a 2xx. It counts only if status and body are what Customer.io documents."""
+    said = answer.json
+    if isinstance(said, Mapping) and answer.error:
         return _refused(answer, code="REFUSED", size=size)
-    empty = answer.json is None and not answer.error
-    if isinstance(answer.json, Mapping) or (form and empty):
-        return Delivered() if strict or form else Unverified()
+    is_empty = said is None and not answer.error and not api.deduplicates
+    if is_empty or (isinstance(said, Mapping) and not _denies(said)):
+        if said or answer.status not in api.success:
+            return Unverified(code="UNDOCUMENTED_SUCCESS", error=_undocumented(answer))
+        return Delivered() if strict or not api.deduplicates else Unverified()
     if not last:
         return Retry(after_s=wait_s, code="GARBAGE", in_doubt=True)
     return Stop(
@@ -273,6 +296,24 @@ def _succeeded(
         reason=f"HTTP {answer.status}, but what it says is not Customer.io's. Something in "
         "between answers, such as a login page or a proxy.",
         in_doubt=True,
+    )
+
+
+_DENYING = ("error", "errors", "message", "redirect")
+
+
+def _denies(said: Mapping[str, Any]) -> bool:
+    """Tell whether the body of a 2xx says that it is none."""
+    meta = said.get("meta")
+    parts = (said, meta) if isinstance(meta, Mapping) else (said,)
+    return not said.get("success", True) or any(part.get(key) for part in parts for key in _DENYING)
+
+
+def _undocumented(answer: Response) -> str:
+    body = "a body of its own" if answer.json else "no error"
+    return (
+        f"The host answered HTTP {answer.status} with {body}, which is not the success that "
+        "Customer.io documents."
     )
 
 

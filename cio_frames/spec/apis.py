@@ -20,6 +20,8 @@ class Api:
         deduplicates: Whether messages of one id count once, so that one can be sent again.
         texts_only: Whether every value is sent as text.
         gzip: Whether bodies may be compressed.
+        success: The statuses of a success: the one that is documented first, then those that are
+            known as well. All of them come with `{}` or with nothing.
         rate_limit: The limit of `LIMITS` that no chosen rate may pass.
         source: Tags of the API facts this row rests on.
     """
@@ -31,6 +33,7 @@ class Api:
     deduplicates: bool = False
     texts_only: bool = False
     gzip: bool = False
+    success: tuple[int, ...] = (200,)
     rate_limit: str | None = None
     source: str
 
@@ -48,6 +51,7 @@ FORMS = Api(
     name="forms",
     keys=("site_id", "track_api_key"),
     texts_only=True,
+    success=(204, 200),
     rate_limit="track_requests_per_s",
     source="TRACK; SEED-FORMS; C28",
 )

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import polars as pl
 
 from cio_frames.checks import HIDDEN, SEVERITIES, Check, Severity
+from cio_frames.values import many
 
 FINDING_SCHEMA = pl.Schema(
     {
@@ -67,7 +68,7 @@ def concluded(
     rejected: int = 0,
     shares: Mapping[str, float] | None = None,
 ) -> pl.DataFrame:
-    """Return all findings of a table, once all are in: extents told, shares judged, worst first.
+    """Return all findings of a table, once all are in: with summaries and thresholds, worst first.
 
     Args:
         findings: Everything that was found.
@@ -76,9 +77,9 @@ def concluded(
         rejected: Rows that would be left out.
         shares: The largest share of rows that may fail, by code; of all codes under `"*"`.
     """
-    told = _with_extents(findings, checks={check.code: check for check in checks})
-    judged = _judged(told, rows=rows, rejected=rejected, shares=shares or {})
-    return worst_first(pl.concat([hidden(told), judged]))
+    summed = _with_summaries(findings, checks={check.code: check for check in checks})
+    judged = _judged(summed, rows=rows, rejected=rejected, shares=shares or {})
+    return worst_first(pl.concat([hidden(summed), judged]))
 
 
 def worst_first(findings: pl.DataFrame) -> pl.DataFrame:
@@ -87,38 +88,34 @@ def worst_first(findings: pl.DataFrame) -> pl.DataFrame:
     return ordered.match_to_schema(FINDING_SCHEMA)
 
 
-def _with_extents(findings: pl.DataFrame, *, checks: Mapping[str, Check]) -> pl.DataFrame:
+def _with_summaries(findings: pl.DataFrame, *, checks: Mapping[str, Check]) -> pl.DataFrame:
     """Add to each message what the finding comes to in all, such as how many profiles."""
     found = findings["code"].unique()
-    counted = [code for code in found if code in checks and checks[code].summary]
+    counted = [code for code in found if code in checks and checks[code].texts.summary]
     if not counted:
         return findings
-    extents = (
+    summaries = (
         findings.filter(pl.col("code").is_in(counted), pl.col("row").is_not_null())
         .group_by("code", "column", maintain_order=True)
         .agg(pl.len().alias("rows"), pl.col("value").n_unique().alias("values"))
     )
     texts = [
-        checks[row["code"]].summary.format(
-            rows=_many(row["rows"], "row"), values=_many(row["values"], "different value")
+        checks[row["code"]].texts.summary.format(
+            rows=many(row["rows"], "row"), values=many(row["values"], "value", "different values")
         )
-        for row in extents.iter_rows(named=True)
+        for row in summaries.iter_rows(named=True)
     ]
-    extents = extents.select("code", "column", pl.Series("extent", texts, dtype=pl.String))
+    summaries = summaries.select("code", "column", pl.Series("summary", texts, dtype=pl.String))
     about = ["code", "column", "message"]
-    message = pl.concat_str(pl.col("message").cast(pl.String), "extent", separator=" ")
+    message = pl.concat_str(pl.col("message").cast(pl.String), "summary", separator=" ")
     longer = (
         findings.select(about)
         .unique(maintain_order=True)
-        .join(extents, on=["code", "column"], nulls_equal=True)
+        .join(summaries, on=["code", "column"], nulls_equal=True)
         .select(*about, longer=message.cast(FINDING_SCHEMA["message"]))
     )
     joined = findings.join(longer, on=about, how="left", nulls_equal=True, maintain_order="left")
     return joined.with_columns(message=pl.coalesce("longer", "message")).drop("longer")
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}s" if count != 1 else f"1 {noun.removeprefix('different ')}"
 
 
 def _judged(

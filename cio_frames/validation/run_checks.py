@@ -1,26 +1,28 @@
 """Run the checks: on the call, on rows chunk by chunk, on the whole table, and on the messages."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 
 import polars as pl
 
-from cio_frames.checks import Aggregate, ByCall, ByColumn, ByMessage, ByTable, Check, Scope
+from cio_frames.checks import (
+    Aggregate,
+    Check,
+    ColumnTest,
+    MessageTest,
+    Predicate,
+    Prefilter,
+    Scope,
+    TableTest,
+)
 from cio_frames.errors import MappingError, translated
 from cio_frames.frames import ROW, Note, Table
 from cio_frames.frames.column import NOTE_TEXTS
-from cio_frames.mapping import FieldMapping, MessageMapping
-from cio_frames.validation.compiled import (
-    CompiledCheck,
-    Prefilter,
-    any_open,
-    compile_check,
-    filled,
-    leniency,
-)
+from cio_frames.mapping import MessageMapping
+from cio_frames.validation.compiled import CompiledCheck, allowance, any_open, compile_check, filled
 from cio_frames.validation.findings import BLOCKING, FINDING_SCHEMA
-from cio_frames.values import as_text, has_text
+from cio_frames.values import as_text
 
 SHOWN_CHARACTERS = 200
 LARGEST = 3
@@ -53,14 +55,14 @@ def check(
     Args:
         prepared: Rows with one column per slot.
         tests: What `compile_checks` made of the checks.
-        known: Findings about rows that a look at the whole table has made already.
+        known: Findings about rows from the tests of the whole table.
         raw: The same rows with the user's own columns, for the rules on them.
     """
     rows = prepared[ROW]
-    found = [FINDING_SCHEMA.to_frame(), *_asked(prepared, tests, raw=raw)]
+    each = [FINDING_SCHEMA.to_frame(), *_row_findings(prepared, tests, raw=raw)]
     if known is not None and known.height:
-        found.append(known.filter(pl.col("row").is_in(rows.implode())))
-    findings = pl.concat(found)
+        each.append(known.filter(pl.col("row").is_in(rows.implode())))
+    findings = pl.concat(each)
     blocked = findings.filter(pl.col("severity").is_in(BLOCKING))["row"]
     valid = prepared.filter(~pl.col(ROW).is_in(blocked.implode())) if len(blocked) else prepared
     return Checked(rows=rows, valid=valid, findings=findings)
@@ -81,36 +83,42 @@ def check_messages(
         scope: The mapping and what else they may know.
         prepared: The rows the messages were made from, to name their largest columns.
     """
-    found = [FINDING_SCHEMA.to_frame()]
+    findings = [FINDING_SCHEMA.to_frame()]
     for item in checks:
-        if isinstance(item.test, ByMessage):
-            flags = messages.select(item.test.fails(scope)).to_series()
-            if flags.any():
-                bad = messages.filter(flags).select(pl.col("row").alias(ROW), "bytes")
+        if isinstance(item.test, MessageTest):
+            failed = messages.filter(item.test.fails(scope)).select(
+                pl.col("row").alias(ROW), "bytes"
+            )
+            if failed.height:
                 if prepared is not None:
-                    bad = bad.join(prepared, on=ROW, how="left", maintain_order="left")
-                test = compile_check(
-                    item, slot=None, fails=pl.lit(value=True), value=_sizes(bad, scope)
-                )
-                found.append(_findings(bad, test=test))
-    return pl.concat(found)
+                    failed = failed.join(prepared, on=ROW, how="left", maintain_order="left")
+                shown = Predicate(fails=pl.lit(value=True), value=_sizes(failed, scope))
+                findings.append(_findings(failed, test=compile_check(item, shown, scope=scope)))
+    return pl.concat(findings)
 
 
-def _asked(
+def _row_findings(
     prepared: pl.DataFrame, tests: Sequence[CompiledCheck], *, raw: pl.DataFrame | None
 ) -> Iterator[pl.DataFrame]:
-    prefilters = {test.prefilter.name: test.prefilter for test in tests if test.prefilter}
-    opened = dict(_opened(prepared, list(prefilters.values())))
     groups: dict[str, list[CompiledCheck]] = {}
+    prefilters: dict[str, Prefilter] = {}
     for test in tests:
-        key = test.prefilter.name if test.prefilter else "own" if test.own else ""
+        prefilter = test.predicate.prefilter
+        key = prefilter.name if prefilter else _INPUT if test.predicate.on_input else ""
         groups.setdefault(key, []).append(test)
+        if prefilter:
+            prefilters[key] = prefilter
+    frames = {"": prepared, _INPUT: raw, **dict(_prefiltered(prepared, prefilters))}
     for key, group in groups.items():
-        frame = raw if key == "own" else opened.get(key) if key else prepared
+        frame = frames.get(key)
         if frame is not None and frame.height:
-            with translated(_rule_failed, others=True) if key == "own" else nullcontext():
-                found = list(_hits(frame, group))
-            yield from found
+            with translated(_rule_failed, others=True) if key == _INPUT else nullcontext():
+                findings = list(_failed(frame, group))
+            yield from findings
+
+
+_INPUT = "\0input"
+"""Groups the tests of the user's own columns; no prefilter has this name."""
 
 
 def _rule_failed(kind: str) -> MappingError:
@@ -120,29 +128,32 @@ def _rule_failed(kind: str) -> MappingError:
     )
 
 
-def _opened(
-    prepared: pl.DataFrame, prefilters: Sequence[Prefilter]
+def _prefiltered(
+    prepared: pl.DataFrame, prefilters: Mapping[str, Prefilter]
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """Yield the rows that each prefilter lets through."""
     columns: dict[str, list[Prefilter]] = {}
-    for prefilter in prefilters:
+    for prefilter in prefilters.values():
         columns.setdefault(prefilter.column, []).append(prefilter)
     if not columns:
         return
     flags = prepared.select(any_open(own).alias(name) for name, own in columns.items())
     for name, is_open in zip(columns, flags.select(pl.all().any()).row(0), strict=True):
         if is_open:
-            places, worth = flags[name].arg_true(), prepared.select(name).filter(flags[name])
+            positions, open_rows = flags[name].arg_true(), prepared.select(name).filter(flags[name])
             for prefilter in columns[name]:
-                found = worth.select(any_open([prefilter])).to_series()
-                if found.any():
-                    yield prefilter.name, prepared[places.filter(found)]
+                passed = open_rows.select(any_open([prefilter])).to_series()
+                if passed.any():
+                    yield prefilter.name, prepared[positions.filter(passed)]
 
 
-def _hits(frame: pl.DataFrame, tests: Sequence[CompiledCheck]) -> Iterator[pl.DataFrame]:
+def _failed(frame: pl.DataFrame, tests: Sequence[CompiledCheck]) -> Iterator[pl.DataFrame]:
     flags = frame.select(
         pl.col(ROW),
-        *(test.fails.fill_null(value=False).alias(f"{place}") for place, test in enumerate(tests)),
+        *(
+            test.predicate.fails.fill_null(value=False).alias(f"{place}")
+            for place, test in enumerate(tests)
+        ),
     ).drop(ROW)
     for test, column, is_hit in zip(tests, flags, flags.select(pl.all().any()).row(0), strict=True):
         if is_hit:
@@ -150,12 +161,11 @@ def _hits(frame: pl.DataFrame, tests: Sequence[CompiledCheck]) -> Iterator[pl.Da
 
 
 def _findings(failed: pl.DataFrame, *, test: CompiledCheck) -> pl.DataFrame:
-    shown = failed.select(test.value.alias("value")).to_series()
+    shown = failed.select(test.predicate.value.alias("value")).to_series()
     if shown.dtype != pl.String:
-        dtype = shown.dtype
-        told = as_text(pl.col("value"), dtype=dtype) if has_text(dtype) else pl.lit(None, pl.String)
-        shown = shown.to_frame().select(told.alias("value")).to_series()
-    if len(shown) != failed.height:
+        text = as_text(pl.col("value"), dtype=shown.dtype)
+        shown = shown.to_frame().select(text.alias("value")).to_series()
+    if len(shown) != failed.height:  # a constant
         shown = shown.extend_constant(shown[0], failed.height - len(shown))
     return failed.select(
         pl.col(ROW).alias("row"),
@@ -170,9 +180,9 @@ def _findings(failed: pl.DataFrame, *, test: CompiledCheck) -> pl.DataFrame:
 
 def _sizes(rows: pl.DataFrame, scope: Scope) -> pl.Expr:
     """Return each message's size, and its largest columns of text."""
-    told = pl.format("{} bytes", pl.col("bytes"))
+    size = pl.format("{} bytes", pl.col("bytes"))
     long = _longest(rows, scope.mapping)
-    return pl.concat_str(told, long, separator=": ", ignore_nulls=True)
+    return pl.concat_str(size, long, separator=": ", ignore_nulls=True)
 
 
 def _longest(rows: pl.DataFrame, mapping: MessageMapping) -> pl.Expr:
@@ -200,23 +210,19 @@ CHUNK_ROWS = 50_000
 def check_call(
     checks: Sequence[Check], *, scope: Scope, notes: Sequence[Note] = ()
 ) -> pl.DataFrame:
-    """Return the findings that need no rows: about columns, the call, and what the door did."""
+    """Return the findings that need no rows: of columns, of the call, and of the reader."""
     rows = [
-        _about(check, slot, evidence, scope=scope)
-        for check, slot, evidence in _evidence(checks, scope)
+        _column_finding(check, slot.label if slot else None, evidence, scope=scope)
+        for check in checks
+        if isinstance(check.test, ColumnTest)
+        for slot, evidence in check.test.failures(scope)
     ]
-    rows += [_about_note(note) for note in notes if note.severity != "reject"]
+    rows += [_note_finding(note) for note in notes if note.severity != "reject"]
     return pl.DataFrame(rows, schema=FINDING_SCHEMA, orient="row")
 
 
 def check_table(table: Table, *, checks: Sequence[Check], scope: Scope) -> pl.DataFrame:
-    """Return the findings that only a look at the whole table can make.
-
-    Args:
-        table: The rows.
-        checks: The checks that apply; those that look at rows one by one are passed over.
-        scope: The mapping and what else they may know.
-    """
+    """Return the findings that only a look at the whole table can make."""
     aggregates = TableAggregates(table, checks=checks, scope=scope)
     if aggregates:
         with closing(table.chunks(CHUNK_ROWS)) as chunks:
@@ -226,21 +232,13 @@ def check_table(table: Table, *, checks: Sequence[Check], scope: Scope) -> pl.Da
 
 
 class TableAggregates:
-    """What the checks of the whole table compute from it, chunk by chunk.
-
-    It is false where there is nothing to compute.
-
-    Args:
-        table: The rows.
-        checks: The checks that apply; those that look at rows one by one are passed over.
-        scope: The mapping and what else they may know.
-    """
+    """The aggregates of the tests of the whole table, chunk by chunk; false if there are none."""
 
     def __init__(self, table: Table, *, checks: Sequence[Check], scope: Scope) -> None:
         numbered = table.lazy.with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64))
         self._rows = scope.mapping.prepare(numbered)
         self._scope = scope
-        self._asked = [(item, item.test) for item in checks if isinstance(item.test, ByTable)]
+        self._asked = [(item, item.test) for item in checks if isinstance(item.test, TableTest)]
         aggregates = dict.fromkeys(test.aggregate for _, test in self._asked)
         self._parts: dict[Aggregate, list[pl.DataFrame]] = {
             aggregate: []
@@ -284,8 +282,8 @@ def _listed(check: Check, found: pl.DataFrame) -> pl.DataFrame:
         return FINDING_SCHEMA.to_frame()
     evidence = pl.col("evidence") if "evidence" in found.columns else pl.lit(None, pl.String)
     names = found["column"].unique().to_list()
-    sentences = {name: filled(check.sentence, name) for name in names}
-    hints = {name: filled(check.hint, name) for name in names}
+    sentences = {name: filled(check.texts.sentence, name) for name in names}
+    hints = {name: filled(check.texts.hint, name) for name in names}
     sentence = pl.col("column").replace_strict(sentences, return_dtype=pl.String)
     return (
         found.sort("row")
@@ -302,31 +300,21 @@ def _listed(check: Check, found: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _evidence(
-    checks: Sequence[Check], scope: Scope
-) -> Iterator[tuple[Check, FieldMapping | None, str]]:
-    for check in checks:
-        if isinstance(check.test, ByCall):
-            evidence = check.test.fails(scope)
-            if evidence is not None:
-                yield check, None, evidence
-        if isinstance(check.test, ByColumn):
-            for slot in scope.mapping.slots:
-                evidence = check.test.fails(slot, scope)
-                if evidence is not None:
-                    yield check, slot, evidence
-
-
-def _about(
-    check: Check, slot: FieldMapping | None, evidence: str, *, scope: Scope
+def _column_finding(
+    check: Check, column: str | None, evidence: str, *, scope: Scope
 ) -> tuple[object, ...]:
-    column = slot.label if slot else None
-    severity, allowed = leniency(check, column=column, scope=scope)
-    sentence, hint = filled(check.sentence, column) + allowed, filled(check.hint, column)
+    allowed = allowance(check, column=column, scope=scope)
+    severity = "info" if allowed else check.severity
+    sentence, hint = (
+        filled(check.texts.sentence, column) + allowed,
+        filled(check.texts.hint, column),
+    )
     return (None, check.code, severity, column, evidence, sentence, hint)
 
 
-def _about_note(note: Note) -> tuple[object, ...]:
-    counted = note.code in NOTE_TEXTS  # what a file note counts, rows or columns, it says itself
+def _note_finding(note: Note) -> tuple[object, ...]:
+    counted = (
+        note.code in NOTE_TEXTS
+    )  # a note of a file says itself what it counts, rows or columns
     evidence = f"{note.count:,} value{'' if note.count == 1 else 's'}" if counted else ""
     return (None, note.code, note.severity, note.column, evidence, note.message, "")

@@ -5,7 +5,7 @@ from polars.datatypes import DataTypeClass
 
 
 def has_text(dtype: pl.DataType) -> bool:
-    """Tell whether values of a type can be written as one text."""
+    """Return whether values of a type can be written as one text."""
     return (
         dtype.is_numeric() or dtype.is_temporal() or dtype in _TEXTS or isinstance(dtype, pl.Enum)
     )

@@ -45,11 +45,8 @@ EPOCH_UNITS = (
 def instant(values: pl.Expr, *, dtype: pl.DataType, timezone: str | None = None) -> pl.Expr:
     """Return points in time as UTC milliseconds, null where a value cannot be read as one.
 
-    Args:
-        values: The column.
-        dtype: Its type.
-        timezone: Zone of values that carry none; UTC when not given. A local time that a
-            change of clocks skips or repeats is null.
+    Values without a zone are read in `timezone`, else as UTC; a local time that a change of clocks
+    skips or repeats is null.
 
     Examples:
         >>> import polars as pl
@@ -115,7 +112,7 @@ def with_instant(
 
 
 def _skipped(somewhere: pl.Expr, *, at: str) -> pl.Expr:
-    """Tell of each value whether it is a moment in another zone, and none in its own."""
+    """Return an expression: true where a value is a moment in another zone, and none in its own."""
     return somewhere.is_not_null() & pl.col(at).is_null()
 
 
@@ -134,12 +131,12 @@ def epoch_unit(values: pl.Expr) -> pl.Expr:
 
 
 def has_zone(values: pl.Expr) -> pl.Expr:
-    """Tell of each text whether it ends in an offset or in Z."""
+    """Return an expression: true where a text ends in an offset or in Z."""
     return values.str.contains(_OFFSET)
 
 
 def is_date_only(values: pl.Expr) -> pl.Expr:
-    """Tell of each text whether it is a date without a time."""
+    """Return an expression: true where a text is a date without a time."""
     return values.str.contains(_DATES)
 
 

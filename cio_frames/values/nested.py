@@ -1,4 +1,4 @@
-"""What lies inside a value: the parts of lists and structs."""
+"""Conditions on everything inside lists and structs."""
 
 from collections.abc import Callable
 from datetime import date
@@ -15,12 +15,9 @@ _A_DAY = {"ms": 86_400_000, "us": 86_400_000_000}
 def anywhere(
     values: pl.Expr, *, dtype: pl.DataType, test: Callable[[pl.Expr, pl.DataType], pl.Expr | None]
 ) -> pl.Expr | None:
-    """Tell of each value whether a test holds for it or for anything inside it.
+    """Return an expression: true where a test holds for a value or for anything inside it.
 
-    Args:
-        values: The column.
-        dtype: Its type.
-        test: Gives the test for values that hold no others, or None for types it passes over.
+    `test` is called for types that hold no others; it returns None for types it does not concern.
     """
     match dtype:
         case pl.List() | pl.Array():
@@ -39,13 +36,9 @@ def anywhere(
 
 
 def out_of_range(values: pl.Expr, *, dtype: pl.DataType) -> pl.Expr | None:
-    """Tell of each value whether it is, or holds, a date or time outside the years 1 to 9999.
+    """Return an expression: true where a value is, or holds, a time outside the years 1 to 9999.
 
     ISO 8601 has no text for it, and polars panics where it writes a year that is far enough away.
-
-    Args:
-        values: The column.
-        dtype: Its type.
 
     Returns:
         The test; None for types that hold no such times.

@@ -18,11 +18,6 @@ def as_text(values: pl.Expr, *, dtype: pl.DataType, timezone: str | None = None)
     Whole numbers are written without a point, so that `123.0` is `123`; whether that may be
     done to an identifier is for the checks to say, not for this function.
 
-    Args:
-        values: The column.
-        dtype: Its type.
-        timezone: Zone of times that carry none.
-
     Examples:
         >>> import polars as pl
         >>> frame = pl.DataFrame({"id": [123.0, 0.5, None]})
@@ -43,12 +38,7 @@ def as_text(values: pl.Expr, *, dtype: pl.DataType, timezone: str | None = None)
 
 
 def exact_as_double(values: pl.Expr, *, dtype: pl.DataType) -> pl.Expr:
-    """Tell of each integer or decimal whether reading it as a double keeps all its digits.
-
-    Args:
-        values: The column.
-        dtype: Its type.
-    """
+    """Return an expression: true where a double keeps all digits of an integer or decimal."""
     if isinstance(dtype, pl.Decimal):
         digits = decimal_text(values).str.replace_all(r"[-.]", "").str.strip_chars_start("0")
         return digits.str.len_bytes() <= MOST_DIGITS

@@ -5,6 +5,7 @@ and letters without width. Drawn as they are, they would hide what an identifier
 """
 
 import re
+import unicodedata
 
 _HIDDEN = re.compile(
     "["
@@ -50,6 +51,38 @@ def one_line(text: str, *, pictures: bool = True) -> str:
     """
     shown = visible(text, pictures=pictures)
     return _LINES.sub(_picture if pictures else _number, shown)
+
+
+def cells(text: str) -> int:
+    """Return how many places of a terminal a text fills.
+
+    Examples:
+        >>> cells("Ada"), cells("日本")
+        (3, 4)
+    """
+    return len(text) if text.isascii() else sum(_cells(character) for character in text)
+
+
+def shortened(text: str, places: int, *, end: str = "…") -> str:
+    """Return one line of at most so many places.
+
+    Examples:
+        >>> shortened("sending 日本", 11), shortened("short", 11)
+        ('sending 日…', 'short')
+    """
+    line = one_line(text)
+    if cells(line) <= places:
+        return line
+    while line and cells(line + end) > places:
+        line = line[:-1]
+    return (line + end)[:places]
+
+
+def _cells(character: str) -> int:
+    """Return how many places one character fills."""
+    if unicodedata.combining(character) or character in "\u200c\u200d\ufe0f":
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def _picture(match: re.Match[str]) -> str:

@@ -8,7 +8,9 @@ from types import MappingProxyType
 from typing import Any, Literal, Protocol, TextIO, assert_never
 
 from cio_frames.errors import MissingLibraryError
-from cio_frames.views import progress_text
+from cio_frames.views import html, progress_state, text
+from cio_frames.views.characters import cells
+from cio_frames.views.document import Document
 from cio_frames.views.environment import (
     Kind,
     Surroundings,
@@ -17,15 +19,18 @@ from cio_frames.views.environment import (
     output_of,
     writing_to,
 )
-from cio_frames.views.html import Drawn
 from cio_frames.views.progress import Display, Leaves
 from cio_frames.views.progress_state import ProgressState
-from cio_frames.views.text import block, cells, paragraph, single_line, write
-from cio_frames.views.widget import Show, Steered, Widget
+from cio_frames.views.render import Rendered
+from cio_frames.views.style import Tone
+from cio_frames.views.text import block, paragraph, single_line, write
 from cio_frames.views.wording import CTRL_C, INTERRUPT, STEER
 
 ShowProgress = Literal["auto"] | bool | Kind | Callable[[ProgressState], object]
 """How progress is shown: as it fits, not at all, in one way, or by a function."""
+
+Show = Callable[..., Any]
+"""`IPython.display.display`, or what stands for it: returns a handle with `update`."""
 
 _LINE_EVERY_S = 10.0
 _TERMINAL_COLUMNS = 80
@@ -37,6 +42,22 @@ _LIBRARIES = MappingProxyType(
     }
 )
 """What a kind of display needs, and what to install for it."""
+
+
+class Steered(Protocol):
+    """What buttons do to a run."""
+
+    def stop(self) -> None:
+        """Finish what is under way, start nothing else."""
+
+    def pause(self) -> None:
+        """Let nothing more leave for now."""
+
+    def go_on(self) -> None:
+        """End the pause."""
+
+    def slow_down(self) -> None:
+        """Halve the rate."""
 
 
 def require(wanted: object) -> None:
@@ -82,7 +103,7 @@ def _display(kind: Kind, *, run: Steered | None, stream: TextIO) -> Display:
         case "marimo":
             import marimo
 
-            return Marimo(marimo.status.progress_bar, lambda drawn: _append(marimo, drawn))
+            return Marimo(marimo.status.progress_bar, lambda document: _append(marimo, document))
         case "widget":
             from IPython.display import display as show
 
@@ -107,9 +128,9 @@ def _require_library(kind: Kind) -> None:
         raise MissingLibraryError(library, wanted=f'progress="{kind}"', install=install)
 
 
-def _append(marimo: Any, drawn: Drawn) -> None:
+def _append(marimo: Any, document: Document) -> None:
     """Put a finished view under a marimo cell."""
-    marimo.output.append(marimo.Html(str(drawn.html)))
+    marimo.output.append(marimo.Html(str(html.render(document))))
 
 
 class Told:
@@ -128,7 +149,7 @@ class Told:
         """Tell a later state."""
         self._tell(state)
 
-    def close(self, summary: Drawn) -> None:
+    def close(self, summary: Document) -> None:
         """Do nothing: the last state was told, and whoever asked for it has the run."""
 
 
@@ -143,7 +164,7 @@ class Off:
     def update(self, state: ProgressState) -> None:
         """Do nothing."""
 
-    def close(self, summary: Drawn) -> None:
+    def close(self, summary: Document) -> None:
         """Do nothing."""
 
 
@@ -166,12 +187,14 @@ class Terminal:
         """Draw the line over the last one."""
         target = output_of(self._stream)
         with writing_to(target):
-            line = single_line(progress_text.line(state), (target.columns or _TERMINAL_COLUMNS) - 1)
+            line = single_line(
+                progress_state.line(state), (target.columns or _TERMINAL_COLUMNS) - 1
+            )
         blanks = " " * (self._places - cells(line))
         self._places = cells(line)
         write(self._stream, f"\r{line}{blanks}")
 
-    def close(self, summary: Drawn) -> None:
+    def close(self, summary: Document) -> None:
         """Leave the summary in place of the line."""
         write(self._stream, "\r" + " " * self._places + "\r")
         _leave(summary, self._stream)
@@ -201,21 +224,21 @@ class Lines:
         ):
             self._write(state)
 
-    def close(self, summary: Drawn) -> None:
+    def close(self, summary: Document) -> None:
         """Write the summary."""
         _leave(summary, self._stream)
 
     def _write(self, state: ProgressState) -> None:
         self._last = state
         with writing_to(output_of(self._stream)):
-            line = single_line(progress_text.line(state), sys.maxsize)
+            line = single_line(progress_state.line(state), sys.maxsize)
             write(self._stream, block(line, indent="") + "\n")
 
 
-def _leave(summary: Drawn, stream: TextIO) -> None:
+def _leave(summary: Document, stream: TextIO) -> None:
     """Write a summary as it suits the stream."""
     with writing_to(output_of(stream)):
-        write(stream, f"{summary.text}\n")
+        write(stream, f"{text.render(summary)}\n")
 
 
 class Html:
@@ -236,16 +259,13 @@ class Html:
         """Replace the output."""
         self._handle.update(self._drawn(state))
 
-    def close(self, summary: Drawn) -> None:
+    def close(self, summary: Document) -> None:
         """Replace the output by the summary, which stays in the saved notebook."""
-        self._handle.update(summary)
+        self._handle.update(Rendered(summary))
 
-    def _drawn(self, state: ProgressState) -> Drawn:
+    def _drawn(self, state: ProgressState) -> Rendered:
         """Return a state as something that a notebook can show."""
-        return Drawn(
-            html=progress_text.html(state, advice=self._advice),
-            make_text=lambda: progress_text.line(state),
-        )
+        return Rendered(progress_state.document(state, advice=self._advice))
 
 
 class Bar(Protocol):
@@ -263,7 +283,7 @@ class Marimo:
     leaves: Leaves = "nothing"  # the value of a cell takes the place of what was shown before
 
     def __init__(
-        self, bar: Callable[..., AbstractContextManager[Bar]], append: Callable[[Drawn], None]
+        self, bar: Callable[..., AbstractContextManager[Bar]], append: Callable[[Document], None]
     ) -> None:
         self._make = bar
         self._append = append
@@ -275,7 +295,7 @@ class Marimo:
         """Show the bar, on the cell's own thread."""
         self._context = self._make(
             total=_STEPS,
-            title=progress_text.title(state),
+            title=progress_state.title(state),
             show_rate=False,
             show_eta=False,
             remove_on_exit=True,
@@ -286,19 +306,108 @@ class Marimo:
         """Move the bar."""
         if self._bar is None:
             return
-        at = round((progress_text.share(state) or 0.0) * _STEPS)
+        at = round((progress_state.share(state) or 0.0) * _STEPS)
         self._bar.update(
             increment=max(at - self._at, 0),
-            title=progress_text.title(state),
-            subtitle=" · ".join(progress_text.details(state)),
+            title=progress_state.title(state),
+            subtitle=" · ".join(progress_state.details(state)),
         )
         self._at = max(at, self._at)
 
-    def close(self, summary: Drawn) -> None:
+    def close(self, summary: Document) -> None:
         """Remove the bar and show the summary."""
         if self._context is not None:
             self._context.__exit__(None, None, None)
         self._append(summary)
 
 
+class Widget:
+    """An ipywidgets view that gives way to static HTML: a saved notebook cannot show a widget."""
+
+    leaves: Leaves = "output"
+
+    def __init__(self, show: Show, *, run: Steered | None = None) -> None:
+        import ipywidgets
+
+        self._show = show
+        self._handle: Any = None
+        self._run = run
+        self._head, self._report = ipywidgets.HTML(), ipywidgets.HTML()
+        wide = ipywidgets.Layout(width="100%", max_width="920px")
+        self._bar = ipywidgets.FloatProgress(min=0.0, max=1.0, layout=wide)
+        self._box = ipywidgets.VBox([self._head, self._bar, self._report])
+        if run:
+            buttons = (
+                self._button("Stop", self._stopped, tooltip="Finish what is under way, then end"),
+                self._button("Pause", self._paused, tooltip="Send nothing more for now"),
+                self._button("Slower", self._slowed, tooltip="Halve the requests per second"),
+            )
+            self._box.children += (ipywidgets.HBox(buttons),)
+        self._box.add_class("cio-progress")
+        self._advice = "" if run else INTERRUPT
+
+    def show(self, state: ProgressState) -> None:
+        """Show the widget and keep the handle of its output."""
+        self.update(state)
+        self._handle = self._show(self._box, display_id=True)
+
+    def update(self, state: ProgressState) -> None:
+        """Change the widget's values."""
+        self._head.value = str(html.drawn([progress_state.heading(state)]))
+        self._report.value = str(html.drawn(progress_state.report(state, advice=self._advice)))
+        self._bar.value = progress_state.share(state) or 0.0
+        self._bar.bar_style = _BAR_STYLES[progress_state.tone(state)]
+
+    def close(self, summary: Document) -> None:
+        """Replace the widget by the summary and let it go."""
+        self._handle.update(Rendered(summary))
+        for widget in _all(self._box):
+            for part in (widget.layout, getattr(widget, "style", widget), widget):
+                part.close()
+
+    def _button(self, name: str, clicked: Callable[[Any], None], *, tooltip: str) -> Any:
+        """Return a button, with a class that a browser finds it by."""
+        import ipywidgets
+
+        button = ipywidgets.Button(description=name, tooltip=tooltip)
+        button.on_click(clicked)
+        button.add_class(f"cio-{name.lower()}")
+        return button
+
+    def _stopped(self, button: Any) -> None:
+        """Ask the run to stop, once."""
+        button.disabled = True
+        button.description = "Stopping"
+        if self._run:
+            self._run.stop()
+
+    def _paused(self, button: Any) -> None:
+        """Ask the run to pause, and the next time to go on."""
+        if not self._run:
+            return
+        if button.description == "Pause":
+            button.description = "Go on"
+            self._run.pause()
+        else:
+            button.description = "Pause"
+            self._run.go_on()
+
+    def _slowed(self, _: Any) -> None:
+        """Ask the run for half its rate, each time."""
+        if self._run:
+            self._run.slow_down()
+
+
+def _all(widget: Any) -> list[Any]:
+    """Return a widget with everything in it, the innermost first."""
+    return [each for child in getattr(widget, "children", ()) for each in _all(child)] + [widget]
+
+
+_BAR_STYLES: dict[Tone, str] = {
+    "good": "success",
+    "care": "warning",
+    "bad": "danger",
+    "calm": "info",
+    "dull": "",
+}
 _STEPS = 1000

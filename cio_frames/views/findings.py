@@ -1,15 +1,24 @@
 """What the checks found, worst first: what, how often, what it would do, and what to do."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cio_frames.views import charts, components
-from cio_frames.views import style as css
-from cio_frames.views import text as plain
-from cio_frames.views.html import Child, Markup, tag
-from cio_frames.views.style import Tone
-from cio_frames.views.wording import many, number
+from cio_frames.views.document import (
+    Badge,
+    Code,
+    Examples,
+    Fold,
+    Inline,
+    Item,
+    Muted,
+    Node,
+    Paragraph,
+    Section,
+    Strong,
+    Table,
+)
+from cio_frames.views.wording import many
 
 Severity = Literal["refuse", "reject", "warn", "info"]
 
@@ -48,132 +57,58 @@ class FindingView:
     fix: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Group:
-    """How findings of one severity are shown."""
-
-    title: str
-    badge: str
-    tone: Tone
-
-
-GROUPS: dict[Severity, _Group] = {
-    "refuse": _Group(title="Fix before anything can be sent", badge="✕ refuse", tone="bad"),
-    "reject": _Group(title="Rows that would be left out", badge="- reject", tone="care"),
-    "warn": _Group(title="Look at before sending", badge="! warn", tone="calm"),
-    "info": _Group(title="Good to know", badge="i info", tone="dull"),
+GROUPS: dict[Severity, tuple[str, Badge]] = {
+    "refuse": ("Fix before anything can be sent", Badge("✕ refuse", "bad")),
+    "reject": ("Rows that would be left out", Badge("- reject", "care")),
+    "warn": ("Look at before sending", Badge("! warn", "calm")),
+    "info": ("Good to know", Badge("i info", "dull")),
 }
-
-
 _MANY = 4
-_SHORT = 64
 
 
-def html(findings: Iterable[FindingView]) -> list[Markup]:
-    """Return the findings for a notebook, one part per severity."""
-    return [_group(severity, found) for severity, found in _grouped(findings)]
-
-
-def text(findings: Iterable[FindingView]) -> list[str]:
-    """Return the findings for a terminal, one block per severity."""
-    return [_group_text(severity, found) for severity, found in _grouped(findings)]
-
-
-def _grouped(findings: Iterable[FindingView]) -> list[tuple[Severity, list[FindingView]]]:
-    """Return the findings by what to do, the worst and most frequent first."""
+def sections(findings: Iterable[FindingView]) -> list[Node]:
+    """Return a part per severity, with the most frequent findings first."""
     ordered = sorted(findings, key=lambda finding: (-finding.rows, finding.code))
-    groups = [
-        (severity, [finding for finding in ordered if finding.severity == severity])
-        for severity in GROUPS
-    ]
-    return [(severity, found) for severity, found in groups if found]
+    groups = ([each for each in ordered if each.severity == severity] for severity in GROUPS)
+    return [_group(found) for found in groups if found]
 
 
-def _group(severity: Severity, found: list[FindingView]) -> Markup:
+def _group(found: Sequence[FindingView]) -> Node:
     """Return the findings of one severity; many are listed first and read one by one."""
-    group = GROUPS[severity]
+    severity = found[0].severity
+    title, _ = GROUPS[severity]
     if len(found) < _MANY or severity == "refuse":
-        return components.section(group.title, *(_finding(group, finding) for finding in found))
+        return Section(title, [_item(finding) for finding in found])
     most = max(finding.rows for finding in found)
-    lines = [_folded(group, finding, most=most) for finding in found]
+    items = [_item(finding, brief=finding.sentence, most=most) for finding in found]
     if severity == "info":
-        return components.fold(f"{group.title}: {many(len(found), 'finding')}", *lines)
-    return components.section(group.title, *lines)
+        return Fold(f"{title}: {many(len(found), 'finding')}", items)
+    return Section(title, items)
 
 
-def _folded(group: _Group, finding: FindingView, *, most: int) -> Markup:
-    """Return one finding on a line, with a bar as long as its rows are many; the rest folded."""
-    bar = [charts.share(finding.rows, most=most, tone=group.tone)] if most else []
-    told = tag("span", plain.shortened(finding.sentence, _SHORT), style=css.MUTED)
-    line = tag("span", *bar, components.code(finding.code), f" {_extent(finding)} ", told)
-    return components.fold(
-        line,
-        tag("div", *_told(finding), style=css.join(css.ITEM, css.edge(group.tone))),
-        style=css.INNER_FOLD,
-    )
-
-
-def _finding(group: _Group, finding: FindingView) -> Markup:
+def _item(finding: FindingView, *, brief: str = "", most: int = 0) -> Item:
     """Return one finding: what, how often, what it would do, what to do, and the evidence."""
-    badge = components.badge(group.badge, tone=group.tone)
-    return tag(
-        "div",
-        tag("div", badge, components.code(finding.code), f" {_extent(finding)}"),
-        *_told(finding),
-        style=css.join(css.ITEM, css.edge(group.tone)),
+    return Item(
+        badge=GROUPS[finding.severity][1],
+        name=finding.code,
+        extent=many(finding.rows, "row") if finding.rows else "whole table",
+        body=list(_body(finding)),
+        brief=brief,
+        share=(finding.rows, most),
     )
 
 
-def _told(finding: FindingView) -> list[Markup]:
-    """Return what was found, what it would do, what to do about it, and the evidence."""
-    todo: list[Child] = [tag("strong", "Do: "), finding.hint]
+def _body(finding: FindingView) -> Iterable[Node]:
+    yield Paragraph((finding.sentence, f" {finding.consequence}" if finding.consequence else ""))
+    todo: list[Inline] = [Strong("Do: "), finding.hint]
     if finding.fix:
-        todo += [" Repair it with ", components.code(finding.fix), "."]
-    consequence = [" ", finding.consequence] if finding.consequence else []
-    return [
-        components.sentence(finding.sentence, *consequence),
-        *([components.sentence(*todo)] if finding.hint or finding.fix else []),
-        *([_examples(finding)] if finding.examples else []),
-    ]
-
-
-def _examples(finding: FindingView) -> Markup:
-    """Return the evidence."""
-    rows = [
-        (
-            number(item.row),
-            item.column,
-            components.code(item.value) if item.value else components.muted("empty"),
-        )
-        for item in finding.examples
-    ]
-    table = components.grid(("row", "column", "value"), rows, right={0})
-    worst = finding.severity == "refuse"
-    return components.fold(many(len(rows), "example"), table, is_open=worst, style=css.INNER_FOLD)
-
-
-def _extent(finding: FindingView) -> str:
-    """Return how much of the table a finding is about."""
-    return many(finding.rows, "row") if finding.rows else "whole table"
-
-
-def _group_text(severity: Severity, found: list[FindingView]) -> str:
-    """Return the findings of one severity for a terminal."""
-    lines = [GROUPS[severity].title]
-    for finding in found:
-        title = plain.joined(f"[{severity}] {finding.code}", _extent(finding))
-        lines.append(plain.paragraph(title, indent="  ", hanging="    "))
-        told = f"{finding.sentence} {finding.consequence}".strip()
-        lines.append(plain.paragraph(told, indent="    "))
-        todo = f"{finding.hint} {finding.fix}".strip()
-        lines += [plain.paragraph(f"Do: {todo}", indent="    ")] if todo else []
-        lines += [
-            plain.paragraph(_example_line(item), indent="      ", hanging="        ")
+        todo += [" Repair it with ", Code(finding.fix), "."]
+    if finding.hint or finding.fix:
+        yield Paragraph(todo)
+    if finding.examples:
+        rows = [
+            (item.row, item.column, Code(item.value) if item.value else Muted("empty"))
             for item in finding.examples
         ]
-    return "\n".join(lines)
-
-
-def _example_line(item: Example) -> str:
-    row = f"row {number(item.row)}"
-    return f"{row}  {item.column} = {item.value or '(empty)'}" if item.column else row
+        table = Table(("row", "column", "value"), rows, right={0})
+        yield Examples(table, is_open=finding.severity == "refuse")

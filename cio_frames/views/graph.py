@@ -1,20 +1,27 @@
 """A picture of who hangs together with whom: identifiers as chips, rows as lines between them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final
 
-from cio_frames.views.characters import one_line
-from cio_frames.views.html import Markup, join, picture, shape
+from cio_frames.views.characters import cells, one_line, shortened
+from cio_frames.views.markup import Markup, join, picture, shape
 from cio_frames.views.style import ON_TONE, TONES, Style, Tone
-from cio_frames.views.text import cells, shortened
+from cio_frames.views.wording import many
 
-Kind = Literal["anonymous", "id", "email"]
-Outcome = Literal["one", "merged", "apart"]
+if TYPE_CHECKING:
+    from cio_frames.identity.clusters import Cluster, Edge, Kind, Node, Outcome
 
-COLUMNS: Final[tuple[Kind, ...]] = ("anonymous", "id", "email")
-TITLES: Final[Mapping[Kind, str]] = {"anonymous": "anonymous ids", "id": "ids", "email": "e-mails"}
-LINES: Final[Mapping[Outcome, tuple[Tone, str]]] = {
+KEY: Final = (
+    "A number is a person as they are in the end. A line says that rows name both: drawn through, "
+    "they are one person; dashed, they stay apart whatever the rows say."
+)
+COLUMNS: Final[tuple["Kind", ...]] = ("anonymous", "id", "email")
+TITLES: Final[Mapping["Kind", str]] = {
+    "anonymous": "anonymous ids",
+    "id": "ids",
+    "email": "e-mails",
+}
+LINES: Final[Mapping["Outcome", tuple[Tone, str]]] = {
     "one": ("good", ""),
     "merged": ("calm", ""),
     "apart": ("bad", "6 4"),
@@ -26,64 +33,17 @@ FONT: Final = "ui-monospace, Menlo, Consolas, monospace"
 IMAGE: Final = Style("display:block;max-width:100%;height:auto;margin:8px 0")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    """One identifier.
-
-    Attributes:
-        name: The identifier.
-        kind: What it is.
-        person: Number of the person who has it in the end, from 1; 0 for nobody.
-    """
-
-    name: str
-    kind: Kind
-    person: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edge:
-    """Two identifiers that rows name together, by the positions of their nodes.
-
-    Attributes:
-        start: Position of one node.
-        end: Position of the other.
-        outcome: Whether they are one person's in the end, are merged by it, or stay apart.
-    """
-
-    start: int
-    end: int
-    outcome: Outcome = "one"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GraphView:
-    """A cluster as plain values.
-
-    Attributes:
-        title: What it is, in a few words.
-        nodes: Its identifiers, as many as are drawn.
-        edges: What ties them.
-        left: How many identifiers are not drawn.
-    """
-
-    title: str
-    nodes: tuple[Node, ...]
-    edges: tuple[Edge, ...]
-    left: int = 0
-
-
-def html(view: GraphView) -> Markup:
+def draw(cluster: "Cluster") -> Markup:
     """Return the picture as an image."""
-    places = _places(view)
-    rows = max((sum(node.kind == kind for node in view.nodes) for kind in COLUMNS), default=0)
+    places = _places(cluster)
+    rows = max((sum(node.kind == kind for node in cluster.nodes) for kind in COLUMNS), default=0)
     width = 2 * STEP_X + CHIP_WIDTH + 2 * MARGIN
     height = TOP + rows * STEP_Y + MARGIN
     drawing = shape(
         "svg",
         join(_title(kind, number) for number, kind in enumerate(COLUMNS)),
-        join(_line(edge, places) for edge in view.edges),
-        join(_chip(node, place) for node, place in zip(view.nodes, places, strict=True)),
+        join(_line(edge, places) for edge in cluster.edges),
+        join(_chip(node, place) for node, place in zip(cluster.nodes, places, strict=True)),
         attributes={
             "xmlns": "http://www.w3.org/2000/svg",
             "viewBox": f"0 0 {width} {height}",
@@ -91,45 +51,51 @@ def html(view: GraphView) -> Markup:
             "height": f"{height}",
         },
     )
-    return picture(drawing, alt=told(view), style=IMAGE)
+    return picture(drawing, alt=told(cluster), style=IMAGE)
 
 
-def told(view: GraphView) -> str:
+def caption(cluster: "Cluster") -> str:
+    """Return what the picture is of."""
+    left = f" ({many(cluster.left, 'more identifier')} not drawn)" if cluster.left else ""
+    return f"{cluster.title}{left}"
+
+
+def told(cluster: "Cluster") -> str:
     """Return the picture in words."""
-    names = [node.name for node in view.nodes]
+    names = [node.name for node in cluster.nodes]
     words = {"one": "with", "merged": "merged with", "apart": "apart from"}
-    ties = [f"{names[e.start]} {words[e.outcome]} {names[e.end]}" for e in view.edges]
-    more = f" and {view.left:,} more identifiers" if view.left else ""
-    return one_line(f"{view.title}: {'; '.join(ties) or ', '.join(names)}{more}.")
+    ties = [f"{names[e.start]} {words[e.outcome]} {names[e.end]}" for e in cluster.edges]
+    more = f" and {many(cluster.left, 'more identifier')}" if cluster.left else ""
+    return one_line(f"{cluster.title}: {'; '.join(ties) or ', '.join(names)}{more}.")
 
 
-def _places(view: GraphView) -> list[tuple[float, float]]:
+def _places(cluster: "Cluster") -> list[tuple[float, float]]:
     """Return where each node is: a column for each kind, ordered so that few lines cross."""
     order: dict[int, float] = {}
-    middle = [number for number, node in enumerate(view.nodes) if node.kind == "id"]
+    middle = [number for number, node in enumerate(cluster.nodes) if node.kind == "id"]
     order.update({number: float(place) for place, number in enumerate(middle)})
     for kind in ("email", "anonymous"):
-        rest = [number for number, node in enumerate(view.nodes) if node.kind == kind]
-        rest.sort(key=lambda number: (_centre(number, view.edges, order), number))
+        rest = [number for number, node in enumerate(cluster.nodes) if node.kind == kind]
+        rest.sort(key=lambda number: (_centre(number, cluster.edges, order), number))
         order.update({number: float(place) for place, number in enumerate(rest)})
     return [
         (MARGIN + COLUMNS.index(node.kind) * STEP_X, TOP + order[number] * STEP_Y)
-        for number, node in enumerate(view.nodes)
+        for number, node in enumerate(cluster.nodes)
     ]
 
 
-def _centre(number: int, edges: Sequence[Edge], order: Mapping[int, float]) -> float:
+def _centre(number: int, edges: "Sequence[Edge]", order: Mapping[int, float]) -> float:
     """Return the mean place of the neighbours that have one already."""
     ends = [e.end if e.start == number else e.start for e in edges if number in (e.start, e.end)]
     places = [order[end] for end in ends if end in order]
     return sum(places) / len(places) if places else float("inf")
 
 
-def _title(kind: Kind, column: int) -> Markup:
+def _title(kind: "Kind", column: int) -> Markup:
     return _text(TITLES[kind], MARGIN + column * STEP_X, TOP - 16, fill="#808080")
 
 
-def _chip(node: Node, place: tuple[float, float]) -> Markup:
+def _chip(node: "Node", place: tuple[float, float]) -> Markup:
     x, y = place
     tone = PEOPLE_TONES[(node.person - 1) % len(PEOPLE_TONES)] if node.person else "dull"
     number = f"{node.person} · " if node.person else "- "
@@ -144,7 +110,7 @@ def _chip(node: Node, place: tuple[float, float]) -> Markup:
     return join([ground, _text(number + label, x + 8, y + 17, fill=ON_TONE)])
 
 
-def _line(edge: Edge, places: Sequence[tuple[float, float]]) -> Markup:
+def _line(edge: "Edge", places: Sequence[tuple[float, float]]) -> Markup:
     """Return a line from chip to chip; within a column it bows out to the side."""
     (x1, y1), (x2, y2) = sorted((places[edge.start], places[edge.end]))
     tone, dashes = LINES[edge.outcome]

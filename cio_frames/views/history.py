@@ -1,124 +1,103 @@
-"""The record of all runs: what arrived, what did not, and one line per run, the latest first."""
+"""What was recorded: all runs with their counts, and the story of one row."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
-from cio_frames.views import components, table
-from cio_frames.views import style as css
-from cio_frames.views import text as plain
-from cio_frames.views.html import Markup
-from cio_frames.views.states import STATES
-from cio_frames.views.style import Tone
-from cio_frames.views.table import TableView
-from cio_frames.views.wording import many, number
+from cio_frames.views.document import (
+    Badge,
+    Code,
+    Document,
+    Figures,
+    Fold,
+    Heading,
+    Paragraph,
+    Quoted,
+    Table,
+)
+from cio_frames.views.summary import STATES
+from cio_frames.views.wording import many
 
-_TITLES = ("run", "when (UTC)", "to", "end", "rows", "arrived", "left out", "not known")
+_RUNS = ("run", "when (UTC)", "to", "end", "rows", "arrived", "left out", "not known")
 _ARRIVED = ("delivered", "accepted_unverified", "skipped_done")
 _LEFT_OUT = ("rejected_local", "rejected_server")
+_FACTS = (
+    "call", "person_key", "message_id", "payload_hash", "bytes", "lane", "batch", "attempts",
+    "http_status", "code", "error",
+)  # fmt: skip
+_TIMES = {"first sent": "first_attempt_at", "ended": "finished_at"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunLine:
-    """One run of a record.
-
-    Attributes:
-        run_id: Its name.
-        created: When it was made.
-        endpoint: Where it sent to.
-        outcome: How it ended.
-        counts: Rows by state.
-    """
-
-    run_id: str
-    created: str
-    endpoint: str
-    outcome: str
-    counts: Mapping[str, int]
-
-
-def html(directory: str, runs: Sequence[RunLine]) -> Markup:
-    """Return the record for a notebook."""
-    word, tone = _verdict(runs)
-    counts = _sums(runs)
-    return components.card(
-        components.head("Audit", about=directory, verdict=word, tone=tone),
-        components.sentence(_sentence(runs), style=css.LEAD),
-        components.figures(_figures(runs)),
-        components.bar([(look.label, counts[state], look.tone) for state, look in STATES.items()]),
-        table.html(_table(runs)),
-    )
-
-
-def text(directory: str, runs: Sequence[RunLine]) -> str:
-    """Return the record for a terminal."""
-    word, _ = _verdict(runs)
-    blocks = (
-        plain.head(f"Audit: {directory}", verdict=word),
-        plain.paragraph(_sentence(runs)),
-        table.text(_table(runs)),
-    )
-    return plain.page(blocks)
-
-
-def _sums(runs: Sequence[RunLine]) -> dict[str, int]:
-    """Return the rows of all runs by state."""
-    return {state: sum(run.counts.get(state, 0) for run in runs) for state in STATES}
-
-
-def _verdict(runs: Sequence[RunLine]) -> tuple[str, Tone]:
-    """Return how things stand, as a word and a tone."""
-    if any(_unknown(run.counts) for run in runs):
-        return "! rows not known to have arrived", "care"
-    if any(_left_out(run.counts) for run in runs):
-        return "✓ complete, rows left out", "good"
-    return "✓ complete", "good"
-
-
-def _sentence(runs: Sequence[RunLine]) -> str:
-    """Return how things stand, and what to type."""
+def audit(directory: str, runs: Sequence[Mapping[str, Any]]) -> Document:
+    """Return all runs, the latest first: what arrived, what did not."""
+    totals = {state: sum(run[state] for run in runs) for state in STATES}
+    rows, arrived, left_out, unknown = _sums(totals)
     told = f"{many(len(runs), 'run')}, one row kept for every row of every run."
-    if any(_unknown(run.counts) or _left_out(run.counts) for run in runs):
+    if left_out or unknown:
         told += " .failed() has the rows that did not arrive, .explain(row=...) the story of one."
-    return told
-
-
-def _figures(runs: Sequence[RunLine]) -> list[tuple[str, str]]:
-    """Return the sums that matter most."""
-    counts = _sums(runs)
-    return [
-        ("runs", number(len(runs))),
-        ("rows", number(sum(counts.values()))),
-        ("arrived", number(_arrived(counts))),
-        ("left out", number(_left_out(counts))),
-        ("not known", number(_unknown(counts))),
-    ]
-
-
-def _table(runs: Sequence[RunLine]) -> TableView:
-    """Return one line per run, the latest first."""
     lines = [
         (
-            run.run_id,
-            run.created,
-            run.endpoint,
-            run.outcome,
-            sum(run.counts.values()),
-            _arrived(run.counts),
-            _left_out(run.counts),
-            _unknown(run.counts),
+            run["run_id"],
+            f"{run['created']:%Y-%m-%d %H:%M}",
+            run["endpoint"],
+            f"{run['state']} ({run['stopped']})" if run["stopped"] else run["state"],
+            *_sums(run),
         )
-        for run in sorted(runs, key=lambda run: run.run_id, reverse=True)
+        for run in sorted(runs, key=lambda run: str(run["run_id"]), reverse=True)
     ]
-    return TableView(columns=_TITLES, rows=lines, total=len(lines), whole="cio.audit(...).runs")
+    return Document(
+        Heading("Audit", directory, _verdict(left_out=left_out, unknown=unknown)),
+        [
+            Paragraph(told, "lead"),
+            Figures(
+                [
+                    ("runs", len(runs)),
+                    ("rows", rows),
+                    ("arrived", arrived),
+                    ("left out", left_out),
+                    ("not known", unknown),
+                ],
+                bar=[(shown.label, totals[state], shown.tone) for state, shown in STATES.items()],
+            ),
+            Table(_RUNS, lines, right={4, 5, 6, 7}, whole="cio.audit(...).runs"),
+        ],
+    )
 
 
-def _arrived(counts: Mapping[str, int]) -> int:
-    return sum(counts.get(state, 0) for state in _ARRIVED)
+def story(record: Mapping[str, Any], *, told: str) -> Document:
+    """Return what became of one row, in sentences, and what is known about it.
+
+    Args:
+        record: The row of the audit.
+        told: The sentences.
+    """
+    shown = STATES[record["state"]]
+    facts = [(name, Code(str(record[name]))) for name in _FACTS if record[name] is not None]
+    facts += [
+        (name, Code(_moment(record[column])))
+        for name, column in _TIMES.items()
+        if record[column] is not None
+    ]
+    return Document(
+        Heading(f"Row {record['row']} · {record['call']}", f"run {record['run_id']}", shown.badge),
+        [Paragraph(Quoted(told)), Fold("Known about it", [Table(("what", "value"), facts)])],
+    )
 
 
-def _left_out(counts: Mapping[str, int]) -> int:
-    return sum(counts.get(state, 0) for state in _LEFT_OUT)
+def _verdict(*, left_out: int, unknown: int) -> Badge:
+    """Return how things stand."""
+    if unknown:
+        return Badge("! rows not known to have arrived", "care")
+    return Badge("✓ complete, rows left out" if left_out else "✓ complete", "good")
 
 
-def _unknown(counts: Mapping[str, int]) -> int:
-    return sum(counts.values()) - _arrived(counts) - _left_out(counts)
+def _sums(counts: Mapping[str, Any]) -> tuple[int, int, int, int]:
+    """Return rows in all, arrived, left out, and not known to have arrived."""
+    rows = sum(counts[state] for state in STATES)
+    arrived = sum(counts[state] for state in _ARRIVED)
+    left_out = sum(counts[state] for state in _LEFT_OUT)
+    return rows, arrived, left_out, rows - arrived - left_out
+
+
+def _moment(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -1,186 +1,280 @@
-"""Build HTML. The only place that escapes, so that nothing can be escaped twice or not at all.
+"""Documents as HTML for notebooks."""
 
-`tag` takes text and `Markup` and returns `Markup`; text is escaped, `Markup` is not. Only this
-module can make `Markup`, so a string from the data can never become an element or an attribute.
-"""
+from collections.abc import Iterable, Sequence
+from functools import singledispatch
 
-import base64
-import html
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from cio_frames.views import charts, graph
+from cio_frames.views import style as css
+from cio_frames.views.characters import shortened
+from cio_frames.views.document import (
+    PAGE_ROWS,
+    Badge,
+    Block,
+    Bullets,
+    Chart,
+    Code,
+    Document,
+    Examples,
+    Figures,
+    Fold,
+    Heading,
+    Inline,
+    Item,
+    Look,
+    Messages,
+    Meter,
+    Muted,
+    Node,
+    Notice,
+    Paragraph,
+    Part,
+    Pictures,
+    Quoted,
+    Section,
+    Step,
+    Strong,
+    Table,
+    plain,
+    spans,
+)
+from cio_frames.views.markup import Markup, join, tag
+from cio_frames.views.style import Style
+from cio_frames.views.wording import many, number
 
-from cio_frames.views.characters import visible
-from cio_frames.views.style import PLAIN, Style
-
-_ELEMENTS = frozenset({
-    "bdi", "code", "details", "div", "em", "img", "li", "ol", "p", "pre", "progress", "section",
-    "span", "strong", "summary", "table", "tbody", "td", "th", "thead", "tr", "ul",
-})  # fmt: skip
-_ATTRIBUTES = frozenset({"align", "alt", "dir", "max", "open", "scope", "title", "value"})
-_DRAWING = frozenset({"circle", "g", "line", "path", "rect", "svg", "text"})
-_EMPTY = frozenset({"img"})
-_SVG = "data:image/svg+xml;base64,"
-_NO_ATTRIBUTES: Mapping[str, str] = {}
-
-
-class Markup:
-    """HTML made by this module. Turn it into a string with `str`, at the very end."""
-
-    __slots__ = ("_html",)
-
-    def __init__(self, *_: object) -> None:
-        raise TypeError("Markup is made by tag(), join() and picture() only.")
-
-    def __str__(self) -> str:
-        return self._html
-
-    def __format__(self, spec: str) -> str:
-        raise TypeError("Markup does not belong into a format string: pass it to tag().")
-
-    def __repr__(self) -> str:
-        return f"<Markup of {len(self._html)} characters>"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Markup) and other._html == self._html
-
-    def __hash__(self) -> int:
-        return hash(self._html)
-
-    def _repr_html_(self) -> str:
-        return self._html
-
-    _html: str
-
-
-Child = Markup | str
-NOTHING: Markup
+DRAWN_ROWS = 500
+_BRIEF_CELLS = 64
+_SHORT_CELL = 26
+_LONG_CELL = 300
+_LOOKS: dict[Look, Style] = {
+    "plain": css.PARAGRAPH,
+    "lead": css.LEAD,
+    "apart": css.AFTER,
+    "aside": css.join(css.PARAGRAPH, css.SMALL, css.MUTED),
+    "strong": css.join(css.PARAGRAPH, css.STRONG),
+}
 
 
-def tag(
-    name: str,
-    *children: Child,
-    style: Style = PLAIN,
-    attributes: Mapping[str, str] = _NO_ATTRIBUTES,
-) -> Markup:
-    """Return one element.
-
-    Args:
-        name: The element, one of those that untrusted notebooks keep.
-        *children: Text, which is escaped, and markup, which is taken as it is.
-        style: A style of `cio_frames.views.style`.
-        attributes: Further attributes; their values are escaped.
-
-    Returns:
-        The element as markup.
-
-    Raises:
-        ValueError: The element or an attribute is not one that front ends keep.
-
-    Examples:
-        >>> str(tag("td", "<b> & 'c'", attributes={"title": '"'}))
-        '<td title="&quot;">&lt;b&gt; &amp; &#x27;c&#x27;</td>'
-    """
-    if name not in _ELEMENTS:
-        raise ValueError(f"<{name}> is not kept by every front end.")
-    if not _ATTRIBUTES.issuperset(attributes):
-        raise ValueError(f"One of {sorted(attributes)} is not kept by every front end.")
-    declared = {"style": str(style)} if style else {}
-    return _element(name, children, {**declared, **attributes})
+def render(document: Document) -> Markup:
+    """Return a view in its frame."""
+    return tag("div", drawn((document.heading, *document.body)), style=css.CARD)
 
 
-def join(children: Iterable[Child]) -> Markup:
-    """Return the children one after the other.
-
-    Examples:
-        >>> str(join([tag("strong", "a"), " & b"]))
-        '<strong>a</strong> &amp; b'
-    """
-    return _made("".join(_drawn(child) for child in children))
+def drawn(nodes: Iterable[Node]) -> Markup:
+    """Return parts of a view, one after the other."""
+    return join(map(_node, nodes))
 
 
-def shape(name: str, *children: Child, attributes: Mapping[str, str]) -> Markup:
-    """Return one element of a drawing, for `picture`.
-
-    Raises:
-        ValueError: The element is not part of a still drawing.
-    """
-    if name not in _DRAWING:
-        raise ValueError(f"<{name}> is not part of a still drawing.")
-    return _element(name, children, attributes)
+@singledispatch
+def _node(node: Node) -> Markup:
+    """Return one part of a view."""
+    raise NotImplementedError(node)
 
 
-def picture(drawing: Markup, *, alt: str, style: Style = PLAIN) -> Markup:
-    """Return a drawing as an image, which no front end removes and no script can run in.
-
-    Args:
-        drawing: The `svg` element made by `shape`.
-        alt: What the picture says, in words.
-        style: The style of the image.
-
-    Returns:
-        An `img` element that holds the whole drawing.
-    """
-    data = base64.b64encode(str(drawing).encode()).decode()
-    return _element("img", (), {"style": str(style), "alt": alt, "src": _SVG + data})
+@_node.register
+def _heading(node: Heading) -> Markup:
+    found = [_inline(node.verdict), " "] if node.verdict else []
+    if node.about:
+        style = css.join(css.MUTED, css.SMALL)
+        about = node.about if isinstance(node.about, str) else " · ".join(node.about)
+        found.append(tag("span", about, style=style, attributes={"dir": "auto"}))
+    return tag("div", tag("strong", node.title, style=css.TITLE), " ", *found, style=css.HEAD)
 
 
-def bundle(markup: Markup, text: str) -> dict[str, str]:
-    """Return what `_repr_mimebundle_` should: the HTML for notebooks, the text for the rest.
-
-    Examples:
-        >>> bundle(tag("p", "1 < 2"), "1 < 2")
-        {'text/plain': '1 < 2', 'text/html': '<p>1 &lt; 2</p>'}
-    """
-    return {"text/plain": text, "text/html": str(markup)}
+@_node.register
+def _paragraph(node: Paragraph) -> Markup:
+    return tag("p", *_inlines(node.words), style=_LOOKS[node.look])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
-    """A finished view. A notebook shows the HTML, everything else the text.
-
-    Attributes:
-        html: For notebooks.
-        make_text: Makes the text, for the output that it is about to be written to.
-    """
-
-    html: Markup
-    make_text: Callable[[], str]
-
-    @property
-    def text(self) -> str:
-        """The text, for the output of the moment."""
-        return self.make_text()
-
-    def __repr__(self) -> str:
-        return self.text
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        return bundle(self.html, self.text)
+@_node.register
+def _notice(node: Notice) -> Markup:
+    words = tag("p", *_inlines(node.words), style=css.PARAGRAPH)
+    return tag("div", words, style=css.join(css.NOTICE, css.edge(node.tone)))
 
 
-def _element(name: str, children: Iterable[Child], attributes: Mapping[str, str]) -> Markup:
-    """Write one element out."""
-    written = "".join(f' {key}="{_escaped(value)}"' for key, value in attributes.items())
-    if name in _EMPTY:
-        return _made(f"<{name}{written}>")
-    return _made(f"<{name}{written}>{''.join(map(_drawn, children))}</{name}>")
+@_node.register
+def _figures(node: Figures) -> Markup:
+    figures = tag("div", *(_figure(*pair) for pair in node.pairs), style=css.FIGURES)
+    bar = charts.bar(node.bar)
+    return join([figures, bar] if bar else [figures])
 
 
-def _drawn(child: Child) -> str:
-    """Return markup as it is and text escaped."""
-    return str(child) if isinstance(child, Markup) else _escaped(child)
+@_node.register
+def _table(node: Table) -> Markup:
+    if not node.whole:
+        return _grid(node, node.rows)
+    starts = range(0, min(len(node.rows), DRAWN_ROWS), PAGE_ROWS)
+    pages = [_grid(node, node.rows[start : start + PAGE_ROWS]) for start in starts]
+    further = [
+        _fold(f"Rows {number(start + 1)} to {number(min(start + PAGE_ROWS, len(node.rows)))}", page)
+        for start, page in zip(starts[1:], pages[1:], strict=True)
+    ]
+    rest = node.rest(DRAWN_ROWS)
+    after = [tag("p", rest, style=css.AFTER)] if rest else []
+    return join([*(pages[:1] or [_grid(node, ())]), *further, *after])
 
 
-def _escaped(text: str) -> str:
-    """Return text that cannot become anything but text. The one escape function."""
-    return html.escape(visible(text), quote=True)
+@_node.register
+def _examples(node: Examples) -> Markup:
+    count = many(len(node.table.rows), "example")
+    return _fold(count, _node(node.table), is_open=node.is_open, style=css.INNER_FOLD)
 
 
-def _made(markup: str) -> Markup:
-    """Return a string of this module as markup."""
-    made = object.__new__(Markup)
-    made._html = markup
-    return made
+@_node.register
+def _bullets(node: Bullets) -> Markup:
+    items = (tag("li", tag("bdi", item)) for item in node.items)
+    return tag("ol" if node.numbered else "ul", *items, style=css.LIST)
 
 
-NOTHING = _made("")
+@_node.register
+def _step(node: Step) -> Markup:
+    return tag("p", node.why, " ", _inline(Code(node.what)), style=css.PARAGRAPH)
+
+
+@_node.register
+def _block(node: Block) -> Markup:
+    return tag("pre", node.text, style=css.BLOCK)
+
+
+@_node.register
+def _messages(node: Messages) -> Markup:
+    return _fold(node.title(), *(tag("pre", text, style=css.BLOCK) for text in node.texts))
+
+
+@_node.register
+def _chart(node: Chart) -> Markup:
+    right = css.join(css.AXIS_CELL, css.TO_THE_RIGHT)
+    ends = (
+        tag("td", node.first, style=css.AXIS_CELL),
+        tag("td", node.last, style=right, attributes={"align": "right"}),
+    )
+    axis = tag("table", tag("tbody", tag("tr", *ends, style=css.ROW)), style=css.AXIS)
+    said = charts.scale(node)
+    scale = [tag("p", said, style=css.AFTER_CHART)] if said else []
+    return join([charts.columns(node), axis, *scale])
+
+
+@_node.register
+def _pictures(node: Pictures) -> Markup:
+    key = tag("p", graph.KEY, style=css.join(css.PARAGRAPH, css.MUTED, css.SMALL))
+    drawings = (
+        join([tag("p", tag("bdi", graph.caption(each)), style=css.AFTER), graph.draw(each)])
+        for each in node.clusters
+    )
+    return join([key, *drawings])
+
+
+@_node.register
+def _meter(node: Meter) -> Markup:
+    if node.done is None:
+        return tag("div", tag("progress", style=css.METER))
+    return charts.meter(node.done, tone=node.tone, alt=node.alt)
+
+
+@_node.register
+def _item(node: Item) -> Markup:
+    style = css.join(css.ITEM, css.edge(node.badge.tone))
+    name, extent = _inline(Code(node.name)), f" {node.extent}"
+    if not node.brief:
+        line = tag("div", _inline(node.badge), name, extent)
+        return tag("div", line, drawn(node.body), style=style)
+    rows, most = node.share
+    bar = [charts.share(rows, most=most, tone=node.badge.tone)] if most else []
+    brief = tag("span", shortened(node.brief, _BRIEF_CELLS), style=css.MUTED)
+    line = tag("span", *bar, name, f"{extent} ", brief)
+    return _fold(line, tag("div", drawn(node.body), style=style), style=css.INNER_FOLD)
+
+
+@_node.register
+def _section(node: Section) -> Markup:
+    # No heading: it must not enter the notebook's contents.
+    title = tag("div", node.title, style=css.SECTION_TITLE)
+    return tag("section", title, drawn(node.body), style=css.SECTION)
+
+
+@_node.register
+def _folded(node: Fold) -> Markup:
+    return _fold(node.title, drawn(node.body), is_open=node.is_open)
+
+
+@_node.register
+def _part(node: Part) -> Markup:
+    body = tag("div", drawn(node.body), style=css.join(css.ITEM, css.edge(node.tone)))
+    return _fold(" · ".join(node.title), body, is_open=node.tone == "bad")
+
+
+def _inlines(words: Inline | Sequence[Inline]) -> list[str]:
+    return [_inline(word) for word in spans(words)]
+
+
+def _inline(word: Inline) -> str:
+    """Return a piece of a sentence or a cell; plain text stays text, to be escaped."""
+    text = plain(word)
+    match word:
+        case Badge(tone=tone):
+            return tag("strong", text, style=css.badge(tone))
+        case Code():
+            return tag("code", text, style=css.CODE, attributes={"dir": "auto"})
+        case Strong():
+            return tag("strong", text)
+        case Muted():
+            return tag("em", text, style=css.MUTED)
+        case Quoted():
+            return tag("bdi", text)
+        case _:
+            return text
+
+
+def _fold(title: str, *children: str, is_open: bool = False, style: Style = css.FOLD) -> Markup:
+    """Return a part that a reader opens with a click or the keyboard."""
+    summary = tag("summary", title, style=css.FOLD_TITLE)
+    attributes = {"open": "open"} if is_open else {}
+    return tag("details", summary, *children, style=style, attributes=attributes)
+
+
+def _figure(name: str, value: str | int) -> Markup:
+    """Return one number under its name."""
+    head = tag("div", name, style=css.join(css.SMALL, css.MUTED))
+    return tag("div", head, tag("div", plain(value), style=css.FIGURE_VALUE), style=css.FIGURE)
+
+
+def _grid(table: Table, rows: Sequence[Sequence[Inline]]) -> Markup:
+    """Return rows that scroll sideways when they are wider than the page."""
+    bars = _bars(table, rows)
+    head = _row("th", table.headers, [""] * bool(bars), table=table)
+    body = (_row("td", row, bars[place : place + 1], table=table) for place, row in enumerate(rows))
+    drawn_table = tag("table", tag("thead", head), tag("tbody", *body), style=css.TABLE)
+    return tag("div", drawn_table, style=css.SCROLL)
+
+
+def _bars(table: Table, rows: Sequence[Sequence[Inline]]) -> list[str]:
+    """Return a bar for the count of each row, if the table has bars."""
+    if table.bars is None:
+        return []
+    column = min(table.right)
+    counts = [count for row in rows if isinstance(count := row[column], int)]
+    return [charts.share(count, most=max(counts), tone=table.bars) for count in counts]
+
+
+def _row(name: str, cells: Sequence[Inline], bar: list[str], *, table: Table) -> Markup:
+    """Return one row of a table, with a bar beside its count if there is one."""
+    made = [_cell(name, cell, right=place in table.right) for place, cell in enumerate(cells)]
+    if bar:
+        made.insert(min(table.right) + 1, tag(name, *bar, style=_CELLS[name]))
+    return tag("tr", *made, style=css.ROW)
+
+
+def _cell(name: str, value: Inline, *, right: bool) -> Markup:
+    """Return one cell. Alignment is also said as an attribute, for renderers without styles."""
+    style, text = _CELLS[name], plain(value)
+    attributes = {"scope": "col"} if name == "th" else {"dir": "auto"}
+    if right:
+        style, attributes = css.join(style, css.TO_THE_RIGHT), attributes | {"align": "right"}
+    content = _inline(value)
+    if isinstance(value, str | int) and len(text) <= _SHORT_CELL:
+        style = css.join(style, css.ON_ONE_LINE)
+    if isinstance(value, str) and len(text) > _LONG_CELL:
+        content = _fold(f"{text[:80]}… ({number(len(text))} characters)", text)
+    return tag(name, content, style=style, attributes=attributes)
+
+
+_CELLS = {"th": css.HEAD_CELL, "td": css.CELL}

@@ -8,8 +8,8 @@ from typing import Literal, Protocol
 
 from cio_frames.errors import engine_errors
 from cio_frames.sending.events import Fact
+from cio_frames.views.document import Document
 from cio_frames.views.environment import execution
-from cio_frames.views.html import Drawn
 from cio_frames.views.progress_state import ProgressState, advance
 
 Leaves = Literal["nothing", "text", "output"]
@@ -34,7 +34,7 @@ class Display(Protocol):
     def update(self, state: ProgressState) -> None:
         """Show a later state. Called on another thread."""
 
-    def close(self, summary: Drawn) -> None:
+    def close(self, summary: Document) -> None:
         """Give way to the summary. Called once, on the thread that started the run."""
 
 
@@ -124,7 +124,7 @@ class Progress:
         with self._lock:
             self.state = replace(self.state, paused=paused, held=held)
 
-    def finish(self, summary: Drawn) -> None:
+    def finish(self, summary: Document) -> None:
         """Stop drawing and leave the summary in the display's place.
 
         Args:
@@ -141,7 +141,7 @@ class Progress:
         self._draw(lambda: self._display.update(state))
         self._draw(lambda: self._display.close(summary))
 
-    def _finish_again(self, summary: Drawn) -> None:
+    def _finish_again(self, summary: Document) -> None:
         """Replace the output again: a notebook run by a program misses what comes between cells."""
         if self._display.leaves == "output":
             self._draw(lambda: self._display.close(summary))

@@ -1,4 +1,4 @@
-"""How far a run is: its totals, and what a display shows besides."""
+"""How far a run is: its totals, what a display shows besides, and its words."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -22,6 +22,10 @@ from cio_frames.sending.events import (
     StateSentAgain,
 )
 from cio_frames.sending.totals import Totals, add
+from cio_frames.views.document import Badge, Document, Heading, Look, Meter, Paragraph
+from cio_frames.views.style import Tone
+from cio_frames.views.text import joined
+from cio_frames.views.wording import duration, many, number, percent, rate
 
 Phase = Literal["checking", "sending", "finishing", "finished"]
 
@@ -103,6 +107,87 @@ def advance(state: ProgressState, fact: Fact, *, now_s: float) -> ProgressState:
             assert_never(never)
 
 
+def line(state: ProgressState) -> str:
+    """Return the state as one line.
+
+    Examples:
+        >>> line(ProgressState(label="track", total=200, phase="sending", counts={"delivered": 50}))
+        'Sending track 25 % · 50 of 200 rows'
+    """
+    share_done = f" {_percent(state)}" if state.total else ""
+    return joined(title(state) + share_done, *details(state))
+
+
+def title(state: ProgressState) -> str:
+    """Return what the run is doing."""
+    if state.stopped:
+        return f"Stopping {state.label}" if state.phase != "finished" else f"Stopped {state.label}"
+    return f"{'Paused' if state.paused else state.phase.capitalize()} {state.label}"
+
+
+def details(state: ProgressState) -> tuple[str, ...]:
+    """Return how far the run is, how fast, and what is out of the ordinary."""
+    return tuple(
+        told for told in (_extent(state), _speed(state), _left(state), *troubles(state)) if told
+    )
+
+
+def troubles(state: ProgressState) -> tuple[str, ...]:
+    """Return what is out of the ordinary."""
+    told = (
+        f"{number(state.rejected)} rejected" if state.rejected else "",
+        many(state.retries, "retry", "retries") if state.retries else "",
+        f"{number(state.in_doubt)} in doubt" if state.in_doubt else "",
+        state.held,
+        f"waiting {duration(state.wait_s)}: {state.waiting}" if state.wait_s else "",
+        state.stopped,
+    )
+    return tuple(filter(None, told))
+
+
+def share(state: ProgressState) -> float | None:
+    """Return how much is done, from 0 to 1, if the total is known."""
+    if not state.total:
+        return None
+    return min(_seen(state) / state.total, 1.0)
+
+
+def tone(state: ProgressState) -> Tone:
+    """Return how the state looks."""
+    if state.stopped:
+        return "bad"
+    if state.phase == "finished":
+        return "good"
+    return "care" if state.wait_s or state.in_doubt or state.paused else "calm"
+
+
+def document(state: ProgressState, *, advice: str = "") -> Document:
+    """Return the state for the output of a notebook.
+
+    Args:
+        state: The state.
+        advice: A last line, such as how to stop the run.
+    """
+    meter = Meter(share(state), tone(state), _percent(state))
+    return Document(heading(state), (meter, *report(state, advice=advice)))
+
+
+def heading(state: ProgressState) -> Heading:
+    """Return what the run is doing, on one line."""
+    return Heading(title(state), verdict=Badge(_percent(state), tone(state)))
+
+
+def report(state: ProgressState, *, advice: str = "") -> tuple[Paragraph, ...]:
+    """Return the details under the bar."""
+    extent = (_extent(state), _speed(state), _left(state))
+    lines: tuple[tuple[str, Look], ...] = (
+        (" · ".join(filter(None, extent)), "plain"),
+        (" · ".join(troubles(state)), "strong"),
+        (advice, "aside"),
+    )
+    return tuple(Paragraph(words, look) for words, look in lines if words)
+
+
 def _after_request(state: ProgressState, fact: BatchFact) -> ProgressState:
     """Return the state after something happened to a request."""
     match fact:
@@ -148,3 +233,35 @@ def _key(batch: Batch) -> _Key:
 def _without(doubtful: Mapping[_Key, int], batch: Batch) -> dict[_Key, int]:
     """Return the doubtful requests without this one."""
     return {key: rows for key, rows in doubtful.items() if key != _key(batch)}
+
+
+def _seen(state: ProgressState) -> int:
+    """Return the rows that the present phase has behind it."""
+    return state.planned if state.phase == "checking" else state.done
+
+
+def _percent(state: ProgressState) -> str:
+    """Return how much is done, if the total is known."""
+    return percent(_seen(state), state.total or 0)
+
+
+def _extent(state: ProgressState) -> str:
+    """Return how many rows are done, of how many."""
+    seen = _seen(state)
+    if state.total is None:
+        return many(seen, "row")
+    return f"{number(seen)} of {many(state.total, 'row')}"
+
+
+def _speed(state: ProgressState) -> str:
+    """Return how fast rows go."""
+    return (
+        rate(round(state.rows_per_s * 10), seconds=10)
+        if state.rows_per_s and not state.paused
+        else ""
+    )
+
+
+def _left(state: ProgressState) -> str:
+    """Return how long it will take."""
+    return f"about {duration(state.left_s)} left" if state.left_s else ""

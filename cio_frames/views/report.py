@@ -1,22 +1,65 @@
 """The report of a plan: what would be sent, what would not, why, and what to do, worst first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from cio_frames.views import components, findings, mapping, payloads, timeline
-from cio_frames.views import style as css
-from cio_frames.views import text as plain
-from cio_frames.views.findings import FindingView
-from cio_frames.views.html import Markup, join, tag
-from cio_frames.views.mapping import MappingView
+import msgspec
+
+from cio_frames.views.document import (
+    Badge,
+    Block,
+    Bullets,
+    Chart,
+    Code,
+    Document,
+    Figures,
+    Fold,
+    Heading,
+    Layer,
+    Messages,
+    Node,
+    Paragraph,
+    Part,
+    Section,
+    Table,
+)
+from cio_frames.views.findings import FindingView, sections
 from cio_frames.views.style import Tone
-from cio_frames.views.timeline import TimelineView
-from cio_frames.views.wording import many, number, size
+from cio_frames.views.wording import many, number, percent, size
+
+OPEN_MESSAGES = 2
+DRAWN_MESSAGES = 50
+_MAPPING = ("field", "comes from", "how", "why")
+_PLANS = ("", "call", "from", "rows", "left out", "requests", "verdict")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineView:
+    """Rows over time.
+
+    Attributes:
+        first: The earliest moment.
+        last: The latest moment.
+        width: How long one bar is.
+        older: Rows per bar that can start nothing any more, or all rows of a call that never can.
+        recent: Rows per bar that can start campaigns.
+        hours: How old an event may be to start campaigns; None if the call never can.
+        unknown: Rows without a time.
+    """
+
+    first: datetime
+    last: datetime
+    width: timedelta
+    older: tuple[int, ...]
+    recent: tuple[int, ...]
+    hours: int | None = None
+    unknown: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanView:
-    """A plan as plain values.
+    """What the report of a plan shows.
 
     Attributes:
         call: Name of the call.
@@ -26,7 +69,7 @@ class PlanView:
         rejected: Rows that would be left out.
         bytes: Size of all messages.
         batches: How many requests they make.
-        mapping: Where each field comes from.
+        mapping: Where each field comes from: field, column, how and reason.
         findings: What the checks found, in any order.
         payloads: The first messages as JSON text.
         notes: Conversions and choices that were made on the way, one sentence each.
@@ -40,99 +83,186 @@ class PlanView:
     rejected: int
     bytes: int
     batches: int
-    mapping: tuple[MappingView, ...] = ()
+    mapping: Sequence[Mapping[str, str]] = ()
     findings: tuple[FindingView, ...] = ()
     payloads: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     times: TimelineView | None = None
 
 
-def html(view: PlanView) -> Markup:
-    """Return the report for a notebook."""
-    word, tone, _ = verdict(view)
-    title = components.head(f"Plan: {view.call}", about=view.source, verdict=word, tone=tone)
-    return components.card(title, *body(view))
-
-
-def body(view: PlanView) -> list[Markup]:
-    """Return the report without its head."""
-    _, tone, sentence = verdict(view)
-    split: list[tuple[str, int, Tone]] = [
-        ("valid", view.valid, "dull" if tone == "bad" else "good"),
-        ("rejected", view.rejected, "care"),
-    ]
-    return [
-        components.sentence(sentence, style=css.LEAD),
-        components.figures(figures(view)),
-        components.bar(split),
-        *([timeline.html(view.times)] if view.times else []),
-        *findings.html(view.findings),
-        *([mapping.fold(view.mapping)] if view.mapping else []),
-        *([payloads.fold(view.payloads)] if view.payloads else []),
-        *_notes(view.notes),
-    ]
-
-
-def text(view: PlanView, *, words: Callable[[str], str] = str) -> str:
-    """Return the report for a terminal.
+def plan(view: PlanView, *, words: Callable[[str], str] = str) -> Document:
+    """Return the report of a plan.
 
     Args:
         view: The plan.
         words: Puts advice in the words of where it is shown.
     """
-    word, _, sentence = verdict(view)
-    blocks = [
-        plain.head(f"Plan: {view.call}", view.source, verdict=word),
-        plain.paragraph(words(sentence)),
-        plain.columns((), [(name, value) for name, value in figures(view)], right={1}),
-        *([timeline.text(view.times)] if view.times else []),
-        *findings.text(view.findings),
+    heading = Heading(f"Plan: {view.call}", view.source, verdict(view)[0])
+    return Document(heading, list(_body(view, words)))
+
+
+def backfill(views: Sequence[PlanView]) -> Document:
+    """Return the report of plans that are sent in order: the whole first, then each plan."""
+    badge, sentence = _whole_verdict(views)
+    rows = [
+        (place, view.call, view.source, view.rows, view.rejected, view.batches, verdict(view)[0])
+        for place, view in enumerate(views, 1)
     ]
-    blocks += [mapping.text(view.mapping)] if view.mapping else []
-    blocks += [payloads.block(view.payloads)] if view.payloads else []
-    if view.notes:
-        notes = (plain.paragraph(f"- {note}", indent="  ", hanging="    ") for note in view.notes)
-        blocks.append("\n".join(("Notes", *notes)))
-    return plain.page(blocks)
+    parts = [
+        Part(
+            (f"Plan {place} of {len(views)}: {view.call}", view.source),
+            list(_body(view, str)),
+            verdict(view)[0].tone,
+        )
+        for place, view in enumerate(views, 1)
+    ]
+    return Document(
+        Heading("Back-fill", f"{many(len(views), 'plan')}, in order", badge),
+        [
+            Paragraph(sentence, "lead"),
+            _figures(views),
+            Table(_PLANS, rows, right={0, 3, 4, 5}),
+            *parts,
+        ],
+    )
 
 
-def verdict(view: PlanView) -> tuple[str, Tone, str]:
-    """Return the verdict as a word, its tone and a sentence that says what to do."""
+def verdict(view: PlanView) -> tuple[Badge, str]:
+    """Return the verdict, and a sentence that says what to do."""
     refusals = sum(finding.severity == "refuse" for finding in view.findings)
     if refusals:
-        told = f"Nothing can be sent until {many(refusals, 'finding')} {_verb(refusals)} fixed"
-        return "✕ refused", "bad", f"{told} or explicitly allowed."
+        verb = "is" if refusals == 1 else "are"
+        told = f"Nothing can be sent until {many(refusals, 'finding')} {verb} fixed"
+        return Badge("✕ refused", "bad"), f"{told} or explicitly allowed."
     if not view.rows:
-        return "○ empty", "dull", "The table has no rows, so there is nothing to send."
+        return Badge("○ empty", "dull"), "The table has no rows, so there is nothing to send."
     if not view.valid:
-        return "✕ nothing to send", "bad", "Every row would be left out. The reasons are below."
+        return (
+            Badge("✕ nothing to send", "bad"),
+            "Every row would be left out. The reasons are below.",
+        )
     if view.rejected:
         told = f"{many(view.rejected, 'row')} of {number(view.rows)} would be left out"
-        return "! ready, not all rows", "care", f"{told}; plan.rejected has them with reasons."
-    return "✓ ready", "good", "Every row would be sent. Nothing has been sent yet."
+        return Badge(
+            "! ready, not all rows", "care"
+        ), f"{told}; plan.rejected has them with reasons."
+    return Badge("✓ ready", "good"), "Every row would be sent. Nothing has been sent yet."
 
 
-def _verb(count: int) -> str:
-    return "is" if count == 1 else "are"
-
-
-def figures(view: PlanView) -> list[tuple[str, str]]:
-    """Return the numbers that matter most."""
-    return [
-        ("rows", number(view.rows)),
-        ("valid", number(view.valid)),
-        ("rejected", number(view.rejected)),
-        ("size", size(view.bytes)),
-        ("requests", number(view.batches)),
+def mapping(rows: Sequence[Mapping[str, str]]) -> Fold:
+    """Return where each field comes from; the title says if anything was not named by the user."""
+    proposed = sum(row["how"] == "proposed" for row in rows)
+    told = f", {number(proposed)} of them proposed from the columns" if proposed else ""
+    # Nobody asks why if everything was named.
+    titles = _MAPPING if any(row["reason"] for row in rows) else _MAPPING[:-1]
+    lines = [
+        (
+            Code(row["field"]),
+            Code(row["column"]) if row["column"] else "",
+            Badge(row["how"], "calm") if row["how"] == "proposed" else row["how"],
+            row["reason"],
+        )[: len(titles)]
+        for row in rows
     ]
+    return Fold(f"Mapping: {many(len(rows), 'field')}{told}", [Table(titles, lines)])
 
 
-def _notes(notes: tuple[str, ...]) -> list[Markup]:
-    """Return what was chosen or converted on the way."""
-    if not notes:
-        return []
-    return [
-        components.section(
-            "Notes", tag("ul", join(tag("li", note) for note in notes), style=css.LIST)
+def payloads(messages: Sequence[str], *, title: str) -> Document:
+    """Return messages with a line for each value, the first ones open."""
+    folds = [
+        Fold(
+            f"Message {place}, {size(len(message.encode()))}",
+            [Block(msgspec.json.format(message, indent=2))],
+            is_open=place <= OPEN_MESSAGES,
         )
+        for place, message in enumerate(messages[:DRAWN_MESSAGES], 1)
     ]
+    left = len(messages) - len(folds)
+    note = "The values are exactly what is sent; the blanks and line breaks are for reading."
+    return Document(
+        Heading(title, many(len(messages), "message")),
+        [
+            Paragraph(note, "lead"),
+            *folds,
+            *([Paragraph(f"And {many(left, 'more message')}.", "apart")] if left else []),
+        ],
+    )
+
+
+def timeline(view: TimelineView) -> Section:
+    """Return when rows happened, and which of them can still start campaigns."""
+    marked = [place for place, rows in enumerate(view.recent) if rows]
+    badge, triggering = _triggering(view)
+    chart = Chart(
+        layers=[Layer(view.older, "calm"), Layer(view.recent, "care")],
+        first=f"{view.first:%Y-%m-%d}",
+        last=f"{view.last:%Y-%m-%d}",
+        alt=triggering,
+        bar=view.width,
+        mark=marked[0] / len(view.recent) if marked else None,
+    )
+    body: list[Node] = [chart]
+    if badge:
+        body.append(Paragraph((badge, triggering)))
+    if view.unknown:
+        verb = "is" if view.unknown == 1 else "are"
+        body.append(Paragraph(f"{many(view.unknown, 'row')} without a time {verb} not shown."))
+    return Section("When it happened", body)
+
+
+def _body(view: PlanView, words: Callable[[str], str]) -> Iterator[Node]:
+    badge, sentence = verdict(view)
+    yield Paragraph(words(sentence), "lead")
+    split: list[tuple[str, int, Tone]] = [
+        ("valid", view.valid, "dull" if badge.tone == "bad" else "good"),
+        ("rejected", view.rejected, "care"),
+    ]
+    yield _figures([view], bar=split)
+    if view.times:
+        yield timeline(view.times)
+    yield from sections(view.findings)
+    if view.mapping:
+        yield mapping(view.mapping)
+    if view.payloads:
+        yield Messages(view.payloads)
+    if view.notes:
+        yield Section("Notes", [Bullets(view.notes)])
+
+
+def _figures(views: Sequence[PlanView], *, bar: Sequence[tuple[str, int, Tone]] = ()) -> Figures:
+    """Return the numbers that matter most, of one plan or of several."""
+    pairs = (
+        ("rows", sum(view.rows for view in views)),
+        ("valid", sum(view.valid for view in views)),
+        ("rejected", sum(view.rejected for view in views)),
+        ("size", size(sum(view.bytes for view in views))),
+        ("requests", sum(view.batches for view in views)),
+    )
+    return Figures(pairs, bar)
+
+
+def _whole_verdict(views: Sequence[PlanView]) -> tuple[Badge, str]:
+    """Return the verdict on several plans: that of the worst one."""
+    badges = [verdict(view)[0] for view in views]
+    refused = sum(badge.word == "✕ refused" for badge in badges)
+    if refused:
+        told = f"Nothing can be sent: {many(refused, 'plan is', 'plans are')} refused."
+        return Badge("✕ refused", "bad"), told
+    order = "They are sent in this order; each begins when everything before it has arrived."
+    left = sum(view.rejected for view in views)
+    if left:
+        told = f"{many(left, 'row')} would be left out. {order}"
+        return Badge("! ready, not all rows", "care"), told
+    return Badge("✓ ready", "good"), f"Every row would be sent. {order}"
+
+
+def _triggering(view: TimelineView) -> tuple[Badge | None, str]:
+    """Return whether rows can start campaigns, and how many, if the call can start any."""
+    if view.hours is None:
+        return None, ""
+    fresh, rows = sum(view.recent), sum(view.older) + sum(view.recent)
+    if not fresh:
+        return Badge("✓ starts nothing", "good"), f"No row is less than {view.hours} hours old."
+    told = f"{number(fresh)} of {many(rows, 'row')} ({percent(fresh, rows)})"
+    badge = Badge("! can start campaigns", "care")
+    return badge, f"{told} are less than {view.hours} hours old."

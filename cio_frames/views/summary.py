@@ -1,20 +1,33 @@
-"""What became of a run: every row counted, what went wrong, and what to do next."""
+"""What became of a run: every row counted, what went wrong, how fast it was, what to do next."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Literal
 
-from cio_frames.views import charts, components, pace
-from cio_frames.views import style as css
-from cio_frames.views import text as plain
-from cio_frames.views.html import Markup, tag
-from cio_frames.views.pace import PaceView
-from cio_frames.views.states import STATES
+from cio_frames.views.document import (
+    Badge,
+    Chart,
+    Code,
+    Document,
+    Figures,
+    Fold,
+    Heading,
+    Layer,
+    Node,
+    Notice,
+    Paragraph,
+    Quoted,
+    Section,
+    Step,
+    Strong,
+    Table,
+)
 from cio_frames.views.style import Tone
 from cio_frames.views.wording import duration, many, number, percent, rate, size
 
 Outcome = Literal["running", "finished", "stopped", "interrupted", "failed"]
+LEAST_SLICES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +40,34 @@ class ReasonView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PaceView:
+    """Slices of a run's time.
+
+    Attributes:
+        width_s: Seconds of a slice.
+        rows: Rows answered in each slice.
+        waits_s: Mean seconds to an answer in each slice.
+        longest_s: The longest wait for an answer in each slice.
+        retries: Requests repeated in each slice.
+        mean_s: Mean seconds to an answer, over the whole run.
+    """
+
+    width_s: float
+    rows: tuple[int, ...]
+    waits_s: tuple[float, ...]
+    longest_s: tuple[float, ...]
+    retries: tuple[int, ...]
+    mean_s: float
+
+    @property
+    def is_long(self) -> bool:
+        """Whether there is enough of it for a picture."""
+        return len(self.rows) >= LEAST_SLICES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunView:
-    """A run as plain values.
+    """What the summary of a run shows.
 
     Attributes:
         run_id: Name of the run.
@@ -63,69 +102,88 @@ class RunView:
     notes: tuple[str, ...] = ()
 
 
-_OUTCOMES: dict[Outcome, tuple[str, Tone]] = {
-    "running": ("… running", "calm"),
-    "finished": ("✓ finished", "good"),
-    "stopped": ("✕ stopped", "bad"),
-    "interrupted": ("✕ interrupted", "bad"),
-    "failed": ("✕ failed", "bad"),
+@dataclass(frozen=True, slots=True)
+class StateView:
+    """How a state of rows is shown: a sign, a word, a tone and a sentence."""
+
+    sign: str
+    label: str
+    tone: Tone
+    sentence: str
+
+    @property
+    def badge(self) -> Badge:
+        """The sign and the label, on the ground of the tone."""
+        return Badge(f"{self.sign} {self.label}", self.tone)
+
+
+STATES: dict[str, StateView] = {
+    "delivered": StateView("✓", "delivered", "good", "Customer.io accepted the message."),
+    "accepted_unverified": StateView(
+        "~", "accepted, unverified", "calm",
+        "The answer proves nothing: strict mode was off, or it was not the documented one.",
+    ),
+    "skipped_done": StateView(
+        "=", "skipped, done before", "calm", "An earlier run delivered the same row."
+    ),
+    "rejected_local": StateView(
+        "-", "rejected locally", "care", "The checks rejected the row; it was not sent."
+    ),
+    "rejected_server": StateView(
+        "✕", "rejected by server", "bad", "Customer.io refused the message."
+    ),
+    "in_doubt": StateView("?", "in doubt", "bad", "Sent, but no answer came back."),
+    "blocked": StateView(
+        "‖", "blocked", "care", "Held back: an earlier row of the same person was refused."
+    ),
+    "pending": StateView("…", "pending", "dull", "Not sent."),
+}  # fmt: skip
+OUTCOMES: dict[Outcome, Badge] = {
+    "running": Badge("… running", "calm"),
+    "finished": Badge("✓ finished", "good"),
+    "stopped": Badge("✕ stopped", "bad"),
+    "interrupted": Badge("✕ interrupted", "bad"),
+    "failed": Badge("✕ failed", "bad"),
 }
 _NO_CODE = "no code"
 _ANSWERED = ("delivered", "accepted_unverified", "rejected_server")
 _FAILED = ("rejected_local", "rejected_server", "blocked", "in_doubt")
 
 
-def html(view: RunView) -> Markup:
-    """Return the summary for a notebook. It is static: it stays when the notebook is saved."""
-    word, tone = _verdict(view)
-    bars = [(STATES[state].label, count, STATES[state].tone) for state, count in _present(view)]
-    return components.card(
-        components.head(
-            f"Run: {view.call}", about=f"{view.run_id} · {view.host}", verdict=word, tone=tone
-        ),
-        components.sentence(_sentence(view), style=css.LEAD),
-        *_stop_reason(view, tone),
-        *(_notice("Note: ", note, tone="care") for note in view.notes),
-        components.figures(_figures(view)),
-        components.bar(bars),
-        components.grid(("state", "rows", "share", "meaning"), _state_rows(view), right={1, 2}),
-        *_reasons(view.reasons),
-        *([pace.html(view.pace)] if view.pace else []),
-        *_next_steps(view),
-    )
-
-
-def text(view: RunView, *, words: Callable[[str], str] = str) -> str:
-    """Return the summary for a terminal.
+def document(view: RunView, *, words: Callable[[str], str] = str) -> Document:
+    """Return the summary of a run.
 
     Args:
         view: The run.
         words: Puts advice in the words of where it is shown.
     """
-    word, _ = _verdict(view)
-    states = [
-        (plain.mark(f"{_sign(state)} {_label(state)}"), number(count))
-        for state, count in _present(view)
-    ]
-    blocks = [
-        plain.head(f"Run: {view.call}", view.run_id, view.host, verdict=word),
-        plain.paragraph(_sentence(view)),
-        *([plain.paragraph(words(f"Why: {view.reason}"))] if view.reason else []),
-        *(plain.paragraph(words(f"Note: {note}")) for note in view.notes),
-        plain.columns((), states, right={1}),
-        plain.columns((), _figures(view), right={1}),
-    ]
-    if view.reasons:
-        rows = [
-            (item.code or _NO_CODE, number(item.rows), words(item.sentence))
-            for item in _sorted(view.reasons)
-        ]
-        blocks.append(plain.columns(("reason", "rows", "said"), rows, right={1}))
-    blocks += [pace.text(view.pace)] if view.pace else []
-    steps = (
-        f"{plain.paragraph(why)}\n{plain.block(words(what))}" for why, what in next_steps(view)
+    heading = Heading(f"Run: {view.call}", (view.run_id, view.host), _verdict(view))
+    return Document(heading, list(_body(view, words)))
+
+
+def pace(view: PaceView) -> Fold:
+    """Return how fast a run went."""
+    speed, waits = _speed(view), _waits(view)
+    pairs = list(zip(view.rows, view.retries, strict=True))
+    rows = (
+        Layer([0 if retries else rows for rows, retries in pairs], "calm"),
+        Layer([rows if retries else 0 for rows, retries in pairs], "care"),
     )
-    return plain.page([*blocks, "\n".join(steps)])
+    means = zip(view.longest_s, view.waits_s, strict=True)
+    answers = (
+        Layer(view.waits_s, "dull"),
+        Layer([longest - mean for longest, mean in means], "calm"),
+    )
+    end = duration(len(view.rows) * view.width_s)
+    return Fold(
+        "Pace",
+        [
+            Paragraph(speed),
+            Chart(layers=rows, first="start", last=end, alt=speed),
+            Paragraph(waits),
+            Chart(layers=answers, first="start", last=end, alt=waits),
+        ],
+    )
 
 
 def line(view: RunView) -> str:
@@ -139,31 +197,26 @@ def line(view: RunView) -> str:
     return f"Run {view.run_id} of {view.call}: {view.outcome}, shown above. {_sentence(view)}"
 
 
-def aside(told: str) -> Markup:
-    """Return a line that stands back."""
-    return tag("div", told, style=css.join(css.SMALL, css.MUTED))
-
-
-def next_steps(view: RunView) -> list[tuple[str, str]]:
-    """Return what to do next: a sentence and what to type.
+def next_steps(view: RunView) -> list[Step]:
+    """Return what to do next.
 
     Examples:
         >>> view = RunView(run_id="r", call="track", host="h", outcome="finished",
         ...                counts={"delivered": 1, "in_doubt": 0}, audit="audit/r")
         >>> next_steps(view)
-        [('The record of every row is in', 'audit/r')]
+        [Step(why='The record of every row is in', what='audit/r')]
     """
-    steps: list[tuple[str, str]] = []
+    steps: list[Step] = []
     if view.outcome == "running":
         return steps
     if any(view.counts.get(state) for state in _FAILED):
-        steps.append(("The rows that did not arrive, with reasons:", "run.failed()"))
+        steps.append(Step("The rows that did not arrive, with reasons:", "run.failed()"))
     if view.counts.get("blocked") and view.audit:
-        steps.append(("Correct the refused rows, then send what they hold back:", _again(view)))
+        steps.append(Step("Correct the refused rows, then send what they hold back:", _again(view)))
     if view.counts.get("pending") and view.audit:
-        steps.append(("Send the rest, without repeating what arrived:", _resume(view.audit)))
+        steps.append(Step("Send the rest, without repeating what arrived:", _resume(view.audit)))
     if view.audit:
-        steps.append(("The record of every row is in", view.audit))
+        steps.append(Step("The record of every row is in", view.audit))
     return steps
 
 
@@ -175,11 +228,11 @@ def _resume(audit: str) -> str:
     return f"cio.resume({audit!r}, client)"
 
 
-def _verdict(view: RunView) -> tuple[str, Tone]:
-    """Return how the run ended, as a word and a tone."""
+def _verdict(view: RunView) -> Badge:
+    """Return how the run ended."""
     if view.outcome == "finished" and _missing(view):
-        return "! finished, not all rows", "care"
-    return _OUTCOMES[view.outcome]
+        return Badge("! finished, not all rows", "care")
+    return OUTCOMES[view.outcome]
 
 
 def _missing(view: RunView) -> int:
@@ -201,81 +254,68 @@ def _sentence(view: RunView) -> str:
     return f"{number(rows - missing)} of {many(rows, 'row')} arrived; every other one is counted below."
 
 
-def _stop_reason(view: RunView, tone: Tone) -> list[Markup]:
-    """Return why the run ended early."""
-    return [_notice("Why: ", view.reason, tone=tone)] if view.reason else []
+def _body(view: RunView, words: Callable[[str], str]) -> Iterator[Node]:
+    present = [(STATES[state], view.counts[state]) for state in STATES if view.counts.get(state)]
+    rows = sum(view.counts.values())
+    yield Paragraph(_sentence(view), "lead")
+    if view.reason:
+        told = (Strong("Why: "), Quoted(words(view.reason)))
+        yield Notice(told, _verdict(view).tone)
+    for note in view.notes:
+        yield Notice((Strong("Note: "), Quoted(words(note))), "care")
+    yield Figures(
+        _figures(view), bar=[(state.label, count, state.tone) for state, count in present]
+    )
+    states = [
+        (state.badge, count, percent(count, rows), state.sentence) for state, count in present
+    ]
+    yield Table(("state", "rows", "share", "meaning"), states, right={1, 2})
+    if view.reasons:
+        reasons = [
+            (Code(reason.code or _NO_CODE), reason.rows, words(reason.sentence))
+            for reason in sorted(view.reasons, key=lambda reason: (-reason.rows, reason.code))
+        ]
+        table = Table(("code", "rows", "said"), reasons, right={1}, bars="care")
+        yield Section("Why rows did not arrive", [table])
+    if view.pace:
+        yield pace(view.pace)
+    steps = [Step(step.why, words(step.what)) for step in next_steps(view)]
+    if steps:
+        yield Section("Next", steps)
 
 
-def _notice(head: str, words: str, *, tone: Tone) -> Markup:
-    """Return a sentence that stands out."""
-    told = components.sentence(tag("strong", head), tag("bdi", words))
-    return tag("div", told, style=css.join(css.NOTICE, css.edge(tone)))
-
-
-def _figures(view: RunView) -> list[tuple[str, str]]:
+def _figures(view: RunView) -> list[tuple[str, str | int]]:
     """Return the numbers that matter most."""
     answered = sum(view.counts.get(state, 0) for state in _ANSWERED)
     return [
-        ("rows", number(sum(view.counts.values()))),
-        ("requests", number(view.requests)),
-        ("retries", number(view.retries)),
+        ("rows", sum(view.counts.values())),
+        ("requests", view.requests),
+        ("retries", view.retries),
         ("size", size(view.bytes)),
         ("time", duration(view.elapsed_s)),
         ("speed", rate(answered, seconds=view.elapsed_s if answered else 0.0)),
     ]
 
 
-def _present(view: RunView) -> list[tuple[str, int]]:
-    """Return the states that have rows, in the order of `STATES`."""
-    return [(state, view.counts[state]) for state in STATES if view.counts.get(state)]
+def _speed(view: PaceView) -> str:
+    """Return how many rows were answered, in words."""
+    best = rate(max(view.rows), seconds=view.width_s)
+    mean = rate(sum(view.rows), seconds=len(view.rows) * view.width_s)
+    repeated = sum(view.retries)
+    told = f"Rows answered: {mean} on average, {best} at best."
+    if not repeated:
+        return told
+    return f"{told} In the yellow bars {many(repeated, 'request')} had to be repeated."
 
 
-def _state_rows(view: RunView) -> list[tuple[Markup, str, str, str]]:
-    """Return a line for every state that has rows."""
-    rows = sum(view.counts.values())
-    return [
-        (
-            components.badge(f"{_sign(state)} {_label(state)}", tone=STATES[state].tone),
-            number(count),
-            percent(count, rows),
-            STATES[state].sentence,
-        )
-        for state, count in _present(view)
-    ]
+def _waits(view: PaceView) -> str:
+    """Return how long answers took, in words."""
+    return (
+        f"Time to an answer: {_seconds(view.mean_s)} on average (grey), "
+        f"{_seconds(max(view.longest_s))} at most (blue)."
+    )
 
 
-def _sign(state: str) -> str:
-    return STATES[state].sign
-
-
-def _label(state: str) -> str:
-    return STATES[state].label
-
-
-def _sorted(reasons: Iterable[ReasonView]) -> list[ReasonView]:
-    """Return the reasons, the most frequent first."""
-    return sorted(reasons, key=lambda reason: (-reason.rows, reason.code))
-
-
-def _reasons(reasons: tuple[ReasonView, ...]) -> list[Markup]:
-    """Return why rows did not arrive."""
-    if not reasons:
-        return []
-    most = max(item.rows for item in reasons)
-    rows = [
-        (
-            components.code(item.code or _NO_CODE),
-            number(item.rows),
-            charts.share(item.rows, most=most, tone="care"),
-            item.sentence,
-        )
-        for item in _sorted(reasons)
-    ]
-    table = components.grid(("code", "rows", "", "said"), rows, right={1})
-    return [components.section("Why rows did not arrive", table)]
-
-
-def _next_steps(view: RunView) -> list[Markup]:
-    """Return what to do next."""
-    lines = [components.sentence(why, " ", components.code(what)) for why, what in next_steps(view)]
-    return [components.section("Next", *lines)] if lines else []
+def _seconds(seconds: float) -> str:
+    """Return a short time with its unit."""
+    return duration(seconds) if seconds >= 1 else f"{round(seconds * 1000)} ms"

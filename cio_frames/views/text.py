@@ -1,21 +1,52 @@
-"""The same content for terminals and `print`: aligned columns and wrapped sentences, no colours.
+"""Documents as text for terminals and `print`: aligned columns and wrapped sentences, no colours.
 
-Every text of a view is made here, of characters that the output takes, in lines that fit into it.
+Every text is made here, of characters that the output takes, in lines that fit into it.
 """
 
 import json
 import re
-import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import singledispatch
 from itertools import zip_longest
 from typing import TextIO
 
-from cio_frames.views.characters import one_line, visible
+import msgspec
+
+from cio_frames.views import charts, graph
+from cio_frames.views.characters import cells, one_line, shortened, visible
+from cio_frames.views.document import (
+    PAGE_ROWS,
+    Badge,
+    Block,
+    Bullets,
+    Chart,
+    Document,
+    Examples,
+    Figures,
+    Fold,
+    Heading,
+    Inline,
+    Item,
+    Messages,
+    Meter,
+    Muted,
+    Node,
+    Notice,
+    Paragraph,
+    Part,
+    Pictures,
+    Section,
+    Step,
+    Table,
+    plain,
+    spans,
+)
 from cio_frames.views.environment import output, output_of
 
 WIDTH = 96
 """Places of a line of words, also where a line has more."""
 
+_METER = 20
 _LEAST_PLACES = 16
 """Words in a column are not squeezed further; where that is not enough, rows become lists."""
 
@@ -24,22 +55,23 @@ _PICTURE = "␛"
 _MARKS = {"✓": "OK", "✕": "X", "○": "o", "‖": "#", "…": "...", "·": "|"}
 """Our own marks, and what stands for them in an output that does not take them."""
 
+_NAMED = re.compile(r'( *)("(?:[^"\\]|\\.)*":) (.+)')
 _SHELL_WORD = re.compile(r"""(?:--[\w-]+ (?!-))?(?:"[^"]*"|\S)+""")  # with an option its value
+
+
+def render(document: Document) -> str:
+    """Return a view: its parts, an empty line between them."""
+    return page(_blocks((document.heading, *document.body)))
+
+
+def drawn(nodes: Iterable[Node], *, indent: str = "") -> str:
+    """Return parts of a view below each other, every line indented."""
+    return "\n".join(filter(None, (_node(node, indent) for node in nodes)))
 
 
 def page(blocks: Iterable[str]) -> str:
     """Return a whole text: its blocks, an empty line between them."""
     return output().escaped("\n\n".join(filter(None, blocks)))
-
-
-def head(title: str, *about: str, verdict: str = "") -> str:
-    """Return what a text is about, and what was found.
-
-    Examples:
-        >>> print(head("Plan: track", "orders.csv", verdict="✓ ready"))
-        Plan: track · orders.csv · ✓ ready
-    """
-    return paragraph(joined(title, *about, *filter(None, [mark(verdict)])))
 
 
 def joined(*parts: str) -> str:
@@ -161,34 +193,149 @@ def is_fitting(text: str, *, indent: str = "") -> bool:
     return places is None or cells(indent + text) <= places
 
 
-def cells(text: str) -> int:
-    """Return how many places of a terminal a text fills.
-
-    Examples:
-        >>> cells("Ada"), cells("日本")
-        (3, 4)
-    """
-    return len(text) if text.isascii() else sum(_cells(character) for character in text)
-
-
-def shortened(text: str, places: int, *, end: str = "…") -> str:
-    """Return one line of at most so many places.
-
-    Examples:
-        >>> shortened("sending 日本", 11), shortened("short", 11)
-        ('sending 日…', 'short')
-    """
-    line = one_line(text)
-    if cells(line) <= places:
-        return line
-    while line and cells(line + end) > places:
-        line = line[:-1]
-    return (line + end)[:places]
-
-
 def single_line(text: str, places: int) -> str:
     """Return one line for a terminal, for text that is drawn over itself again and again."""
     return shortened(_shown(text), places, end=mark("…"))
+
+
+def _blocks(nodes: Iterable[Node]) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, Part):
+            yield paragraph(joined(*node.title))
+            yield from _blocks(node.body)
+        elif not (isinstance(node, Fold) and node.is_aside):
+            yield _node(node, "")
+
+
+@singledispatch
+def _node(node: Node, indent: str) -> str:
+    """Return one part of a view, every line indented."""
+    raise NotImplementedError(node)
+
+
+@_node.register
+def _heading(node: Heading, indent: str) -> str:
+    verdict = node.verdict.word if node.verdict else ""
+    about = (node.about,) if isinstance(node.about, str) else node.about
+    return paragraph(joined(*filter(None, (node.title, *about, mark(verdict)))), indent=indent)
+
+
+@_node.register(Paragraph)
+@_node.register(Notice)
+def _sentence(node: Paragraph | Notice, indent: str) -> str:
+    words = (
+        f"{mark(word.word)}: " if isinstance(word, Badge) else plain(word)
+        for word in spans(node.words)
+    )
+    return paragraph("".join(words), indent=indent)
+
+
+@_node.register
+def _figures(node: Figures, indent: str) -> str:
+    return columns(
+        (), [(name, plain(value)) for name, value in node.pairs], right={1}, indent=indent
+    )
+
+
+@_node.register
+def _table(node: Table, indent: str) -> str:
+    shown = node.rows[:PAGE_ROWS] if node.whole else node.rows
+    rows = [[_cell(cell) for cell in row] for row in shown]
+    lines = columns(node.headers, rows, right=node.right, indent=indent)
+    rest = node.rest(len(shown))
+    return f"{lines}\n{paragraph(rest, indent=indent)}" if rest else lines
+
+
+@_node.register
+def _examples(node: Examples, indent: str) -> str:
+    return _node(node.table, indent + "  ")
+
+
+@_node.register
+def _bullets(node: Bullets, indent: str) -> str:
+    return "\n".join(
+        paragraph(f"- {item}", indent=indent, hanging=indent + "  ") for item in node.items
+    )
+
+
+@_node.register
+def _step(node: Step, indent: str) -> str:
+    return f"{paragraph(node.why, indent=indent)}\n{block(node.what, indent=indent + '  ')}"
+
+
+@_node.register
+def _block(node: Block, indent: str) -> str:
+    return block(node.text, indent=indent)
+
+
+@_node.register
+def _messages(node: Messages, indent: str) -> str:
+    """Return messages, each on its line if all fit, else with a line for each value."""
+    further = indent + "  "
+    exact = [json_text(text) for text in node.texts]
+    if all(is_fitting(text, indent=further) for text in exact):
+        return "\n".join((indent + node.title(), *(further + text for text in exact)))
+    title = paragraph(node.title("with line breaks for reading"), indent=indent)
+    spread = (msgspec.json.format(text, indent=2).split("\n") for text in exact)
+    return "\n".join((title, *(_json_line(line, further) for lines in spread for line in lines)))
+
+
+@_node.register
+def _chart(node: Chart, indent: str) -> str:
+    places = output().columns
+    beside = f"{indent}{node.first}  {node.last}"
+    chart = charts.narrowed(node, places=None if places is None else places - len(beside))
+    bars = charts.BARS if output().takes(charts.BARS) else charts.PLAIN_BARS
+    line = f"{indent}{node.first} {charts.sparkline(charts.totals(chart), bars)} {node.last}"
+    scale = charts.scale(chart)
+    return f"{line}\n{paragraph(scale, indent=indent)}" if scale else line
+
+
+@_node.register
+def _pictures(node: Pictures, indent: str) -> str:
+    items = tuple(graph.told(cluster) for cluster in node.clusters)
+    return _bullets(Bullets(items), indent)
+
+
+@_node.register
+def _meter(node: Meter, indent: str) -> str:
+    filled = round((node.done or 0.0) * _METER)
+    return f"{indent}[{'#' * filled}{'.' * (_METER - filled)}] {node.alt}"
+
+
+@_node.register
+def _item(node: Item, indent: str) -> str:
+    kind = node.badge.word.partition(" ")[2]
+    line = joined(f"[{kind}] {node.name}", node.extent)
+    title = paragraph(line, indent=indent, hanging=indent + "  ")
+    return f"{title}\n{drawn(node.body, indent=indent + '  ')}"
+
+
+@_node.register(Section)
+@_node.register(Fold)
+def _section(node: Section | Fold, indent: str) -> str:
+    title = paragraph(node.title, indent=indent)
+    return f"{title}\n{drawn(node.body, indent=indent + '  ')}"
+
+
+def _cell(cell: Inline) -> str:
+    """Return a cell in words that the output takes."""
+    match cell:
+        case Badge(word=word):
+            return mark(word)
+        case Muted(text=text):
+            return f"({text})"
+        case _:
+            return plain(cell)
+
+
+def _json_line(line: str, indent: str) -> str:
+    """Return a line of JSON; where it is too long, the value stands below its name."""
+    named = _NAMED.fullmatch(line)
+    if named is None or is_fitting(line, indent=indent):
+        return indent + line
+    blanks, name, value = named.groups()
+    return f"{indent}{blanks}{name}\n{indent}  {blanks}{value}"
 
 
 def _shown(text: str) -> str:
@@ -285,10 +432,3 @@ def _padded(cell: str, width: int, *, to_the_right: bool) -> str:
     """Return a cell filled up with blanks."""
     blanks = " " * (width - cells(cell))
     return blanks + cell if to_the_right else cell + blanks
-
-
-def _cells(character: str) -> int:
-    """Return how many places one character fills."""
-    if unicodedata.combining(character) or character in "\u200c\u200d\ufe0f":
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

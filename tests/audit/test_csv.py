@@ -18,7 +18,7 @@ def read_back(path: Path) -> list[list[str]]:
 @pytest.mark.parametrize(
     "hostile",
     [
-        "=1+1", "+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "\x00=1",
+        "=1+1", "+1", "-2+3", "@SUM(A1)", "\t1", "\r1", "\n1", " =1", "\x00=1",
         "\N{FULLWIDTH EQUALS SIGN}1", "\N{FULLWIDTH COMMERCIAL AT}x", '=HYPERLINK("x")',
     ],
 )  # fmt: skip
@@ -27,6 +27,41 @@ def test_a_formula_becomes_text(tmp_path: Path, hostile: str):
     write_csv(pl.DataFrame({hostile: [hostile]}), tmp_path / "r.csv")
 
     assert read_back(tmp_path / "r.csv") == [["'" + hostile], ["'" + hostile]]
+
+
+@pytest.mark.parametrize("separator", ["\t", "\r", "\n"])
+def test_a_separator_at_the_start_guards_both_sides(tmp_path: Path, separator: str):
+    """A cell that begins with a separator is a formula neither before nor after it."""
+    write_csv(pl.DataFrame({"a": [f"{separator}=1"]}), tmp_path / "r.csv")
+
+    assert read_back(tmp_path / "r.csv")[1] == [f"'{separator}'=1"]
+
+
+@pytest.mark.parametrize(
+    "separator", [";", "\t", "|", ",", "\n", "\r\n", "; ", ';"', ";'", ";\x00"]
+)
+@pytest.mark.parametrize("sign", ["=1+1", "+1", "-1", "@SUM(A1)", "\N{FULLWIDTH EQUALS SIGN}1"])
+def test_a_formula_after_any_separator_becomes_text(tmp_path: Path, separator: str, sign: str):
+    """Opened with another separator, no cell of the file begins with a formula either."""
+    text = f"ada{separator}{sign}{separator}{sign}"
+    write_csv(pl.DataFrame({text: [text], "n": [text]}), tmp_path / "r.csv")
+
+    guarded = f"ada{separator}'{sign}{separator}'{sign}"
+    assert read_back(tmp_path / "r.csv") == [[guarded, "n"], [guarded, guarded]]
+
+
+@pytest.mark.parametrize(
+    ("values", "cell"),
+    [
+        pytest.param([1, -5], "[1,-5]", id="numbers"),
+        pytest.param(["a;=1"], '["a;\'=1"]', id="separator"),
+    ],
+)
+def test_nested_values_stay_json_without_formulas(tmp_path: Path, values: list[object], cell: str):
+    """Numbers below zero in a list are left alone; what follows another separator is not."""
+    write_csv(pl.DataFrame({"list": [values]}), tmp_path / "r.csv")
+
+    assert read_back(tmp_path / "r.csv")[1] == [cell]
 
 
 @pytest.mark.parametrize("harmless", ["ada", "a=b", "1-2", "", "x@y.example", 'he said "=1", loud'])

@@ -64,7 +64,7 @@ def test_a_file_in_place_of_the_directory_is_refused(begin, tmp_path: Path):
     """An audit that is a file is an error that says so."""
     (tmp_path / "audit").write_text("")
 
-    with pytest.raises(AuditError, match="cannot be opened"):
+    with pytest.raises(AuditError, match="is not a directory"):
         begin()
 
 

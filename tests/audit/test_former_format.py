@@ -80,3 +80,13 @@ def test_a_killed_run_is_resumed(directory: Path):
 
     assert _rows(Audit(directory)) == ROWS
     assert Audit(directory).verify().is_empty()
+
+
+def test_the_ids_of_a_former_record_stay_as_they_are(directory: Path, monkeypatch):
+    """Ids that it holds as they are stay so when it is resumed."""
+    monkeypatch.setenv("CIO_AUDIT_KEY", KEY)
+    with AuditWriter.resume(directory, key=KEY) as writer:
+        assert (writer.run.message_ids, writer.id_key) == ("plain", None)
+    assert recover(directory).id_key is None
+    ids = Audit(directory).messages["message_id"].drop_nulls()
+    assert ids.str.starts_with("01HF7YZFPF").all()

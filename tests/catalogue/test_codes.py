@@ -276,7 +276,7 @@ def test_every_code_is_in_the_table():
 @pytest.mark.parametrize("check", CATALOGUE, ids=lambda check: check.code)
 def test_a_check_has_a_repair_or_says_why_not(check):
     """Exactly one of the two, and a repair says what it does."""
-    assert (check.repair is None) == bool(check.no_repair_because)
-    assert check.repair is None or check.repair.sentence
-    assert check.hint
-    assert check.consequence
+    assert (check.repair is None) == bool(check.texts.no_repair_because)
+    assert (check.repair is None) != bool(check.texts.repair)
+    assert check.texts.hint
+    assert check.texts.consequence

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cio_frames.checks import CATALOGUE
-from cio_frames.checks.page import DOOR, LATER, page
+from cio_frames.checks.page import docs, page
 from cio_frames.plan.identity_preview import CODE
 
 ROOT = Path(__file__).parents[2]
@@ -39,10 +39,10 @@ def test_what_the_door_tells_is_on_the_page():
         for code in re.findall(r'code="([a-z]+\.[a-z-]+)"', path.read_text(encoding="utf-8"))
     }
 
-    assert told == set(DOOR)
+    assert told == set(docs()["file_notes"])
 
 
 def test_what_is_found_after_the_checks_is_on_the_page():
     """The codes that come from the preview and the thresholds are explained as well."""
-    assert {CODE, "plan.threshold"} == set(LATER)
-    assert all(f"| `{code}` |" in page() for code in LATER)
+    assert {CODE, "plan.threshold"} == set(docs()["after_checks"])
+    assert all(f"| `{code}` |" in page() for code in docs()["after_checks"])

@@ -426,7 +426,7 @@ def test_every_check_speaks(check: Check):
     assert problem.replace("-", "").isalpha()
     assert check.severity in SEVERITIES
     assert check.source
-    for words in (check.sentence, check.hint, check.consequence):
+    for words in (check.texts.sentence, check.texts.hint, check.texts.consequence):
         assert words.endswith((".", ".)"))
         assert words[0].isupper() or words.startswith(("{column}", "previous_id", "plan."))
 

@@ -87,7 +87,7 @@ def test_without_strict_mode_nothing_is_verified(cli, people):
     said = cli("send", people, *IDENTIFY, "--to", "sandbox", "--no-strict", "--progress", "off")
 
     assert said.code == 0
-    assert "accepted, unverified  3" in said.out
+    assert re.search(r"accepted, unverified +3 ", said.out)
 
 
 def test_a_refused_plan_is_not_sent(cli, people, workspace):
@@ -109,7 +109,7 @@ def test_a_wrong_key_stops_the_run(cli, people, workspace, monkeypatch):
     said = cli("send", people, *IDENTIFY, "--endpoint", workspace.url, "--progress", "off")
 
     assert said.code == 6
-    assert "pending  3" in said.out.replace("… ", "")
+    assert re.search(r"pending +3 ", said.out)
     assert "cio-frames resume" in said.out
     assert "canary-4711" not in said.out + said.err
 

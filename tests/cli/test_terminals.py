@@ -14,8 +14,8 @@ from cio_frames.cli import main, sandbox
 from cio_frames.cli.send import confirm
 from cio_frames.errors import UsageError
 from cio_frames.sandbox import Sandbox
+from cio_frames.views.characters import cells
 from cio_frames.views.environment import Output, writing_to
-from cio_frames.views.text import cells
 
 SAMPLE = Path(__file__).resolve().parents[2] / "sample_data"
 STRANGE = """id,E-Mail,имя и ещё несколько слов

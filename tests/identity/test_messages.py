@@ -144,6 +144,16 @@ def test_times_beyond_what_can_be_written_are_no_times():
     assert columns.sort("row")["at"].to_list() == [0, None]
 
 
+def test_a_number_of_the_year_0_is_no_time():
+    """A number of seconds before the year 1 is written as a time that nobody reads."""
+    frame = pl.DataFrame({"u": ["u1", "u2"], "at": [-62_135_596_801.0, -62_135_596_800.0]})
+    plan = frame.cio.track(event=cio.lit("View"), user_id="u", timestamp="at")
+
+    columns = columns_of_all(frame, plan.pipeline.mapping)
+
+    assert columns.sort("row")["at"].to_list() == [None, -62_135_596_800]
+
+
 def test_only_what_acts_by_more_than_its_identifiers_keeps_its_json():
     """Groups, aliases, forms and odd identifies are read from columns; reserved names are not."""
     frame = pl.DataFrame({"id": ["u1", "u2"], "to": ["u3", "u4"], "objectId": ["g1", None]})

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cio_frames.payloads.ids import contents, digest, ulids
+from cio_frames.payloads.ids import content, digest, ulids
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 AT = datetime(2024, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
@@ -102,7 +102,7 @@ def test_everything_that_is_sent_counts(encoded, change):
     changed = encoded(frame, "identify", user_id="id", **change)
 
     assert ids(plain) != ids(changed)
-    assert contents(plain)[0] == plain["content"][0] != contents(changed)[0]
+    assert content(ids(plain)[0]) != content(ids(changed)[0])
 
 
 def test_given_ids_are_sent_as_they_are(encoded):
@@ -114,10 +114,9 @@ def test_given_ids_are_sent_as_they_are(encoded):
 
     assert ids(found) == ['é "1"', ids(plain)[1], "x"]
     assert found["message"][0].startswith('{"messageId":"é \\"1\\"",')
-    assert found["payload_hash"].is_not_null().to_list() == [True, False, True]
+    assert found["payload_hash"].is_not_null().all()
     assert found["payload_hash"][0] == found["payload_hash"][2]
-    assert len(set(found["content"])) == 1
-    assert contents(found).to_list() == found["content"].to_list()
+    assert found["payload_hash"][0].startswith(content(ids(found)[1]))
 
 
 def test_numbers_are_taken_as_given_ids(encoded):

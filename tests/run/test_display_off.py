@@ -46,7 +46,7 @@ def calls(tmp_path):
 
 
 def _drawing(calls):
-    return {path for path, _ in calls} & {"views/summary.py", "views/html.py"}
+    return {path for path, _ in calls} & {"views/summary.py", "views/text.py", "views/html.py"}
 
 
 def test_a_display_that_is_off_costs_nothing(calls):
@@ -69,9 +69,9 @@ def test_a_function_that_gets_the_states_has_no_summary_made(calls):
 
 
 def test_a_display_that_shows_a_summary_has_it_made(calls):
-    """Log lines end with the summary, whose reasons come from the record."""
+    """Log lines end with the summary as text, whose reasons come from the record; no HTML is made."""
     ran = calls("lines")
 
-    assert _drawing(ran) == {"views/summary.py", "views/html.py"}
+    assert _drawing(ran) == {"views/summary.py", "views/text.py"}
     assert ("audit/reader.py", "collected") in ran
     assert ("views/progress.py", "_draw_on") in ran

@@ -149,6 +149,7 @@ class Record:
             events=self.rows.filter(pl.col("subjects").is_null()).lazy(),
             pii=self.pii,
             key=KEY,
+            id_key=None,
             judge=partial(judged, now=utc_now(), wanted=None),
         )
         finished = self.rows.filter(pl.col("subjects").is_null()).select(FINISHED_SCHEMA.names())

@@ -1,9 +1,11 @@
 """The record as a notebook shows it: a text that reads, and a card that tells more."""
 
+import httpx2
 import polars as pl
 import pytest
 
 import cio_frames as cio
+from cio_frames.errors import AuditCorruptError, RunStoppedError
 
 
 @pytest.fixture
@@ -45,5 +47,36 @@ def test_payloads_are_a_list_and_a_card():
 
     assert payloads == [payloads[0]]
     assert payloads[0]["userId"] == "u1"
-    assert "&quot;userId&quot;: &quot;u1&quot;" in payloads._repr_mimebundle_()["text/html"]
+    assert "&#34;userId&#34;: &#34;u1&#34;" in payloads._repr_mimebundle_()["text/html"]
     assert payloads._repr_mimebundle_()["text/plain"] == repr(payloads)
+
+
+def _refused_run(plan, folder):
+    """Return the run of a plan whose every request is answered with 401."""
+    refusing = httpx2.MockTransport(lambda _: httpx2.Response(401, json={}))
+    client = cio.connect(write_key="k", transport=refusing, environ={})
+    with pytest.raises(RunStoppedError) as stopped:
+        plan.send(client, audit=folder, progress=False)
+    return stopped.value.run
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param(lambda run, to, plan: plan.send(to, audit=run.audit.parent), id="send"),
+        pytest.param(lambda run, to, plan: cio.resume(run.audit, to, plan), id="resume"),
+    ],
+)
+def test_a_part_that_was_saved_again_settles_nothing(tmp_path, way):
+    """Rows that were never sent, and that a changed part calls delivered, are not passed over."""
+    plan = pl.DataFrame({"id": [f"u{n}" for n in range(22)]}).cio.identify(user_id="id")
+    asked = []
+    run = _refused_run(plan, tmp_path)
+    (part,) = (run.audit / "parts").iterdir()
+    pl.read_parquet(part).with_columns(state=pl.lit("delivered")).write_parquet(part)
+    taking = httpx2.MockTransport(lambda it: asked.append(it) or httpx2.Response(200, json={}))
+    client = cio.connect(write_key="k", transport=taking, environ={})
+
+    with pytest.raises(AuditCorruptError, match=f"{part.name}: changed after it was written"):
+        way(run, client, plan)
+    assert not asked

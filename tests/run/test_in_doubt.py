@@ -33,6 +33,10 @@ def rows(call, age):
         pytest.param("alias", timedelta(hours=1), True, id="merge-within-a-day"),
         pytest.param("form", timedelta(0), False, id="form-at-once"),
         pytest.param("form", timedelta(minutes=1), False, id="form"),
+        pytest.param("form", timedelta(minutes=-1), False, id="form-of-the-future"),
+        pytest.param("form", timedelta(days=-400), False, id="form-of-another-year"),
+        pytest.param("track", timedelta(hours=-1), True, id="event-of-the-future"),
+        pytest.param("track", timedelta(hours=-25), False, id="event-of-another-day"),
     ],
 )
 def test_the_call_and_the_age_decide(call, age, again):

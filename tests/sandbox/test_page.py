@@ -37,7 +37,7 @@ def test_the_page_shows_everything_and_why_it_was_dropped(caller):
     """People, events, objects, forms, merges, and the reason of each dropped message."""
     fill(caller)
 
-    page = caller.http.get("/")
+    page = caller.http.get(caller.sandbox._page_path)
 
     assert page.status_code == 200
     assert page.headers["content-type"] == "text/html; charset=utf-8"
@@ -54,7 +54,7 @@ def test_looking_at_the_page_is_no_request_to_the_workspace(caller):
     fill(caller)
     before = caller.sandbox.counts
 
-    caller.http.get("/")
+    caller.http.get(caller.sandbox._page_path)
 
     assert caller.sandbox.counts == before
 
@@ -63,7 +63,7 @@ def test_values_on_the_page_are_text(caller):
     """Nothing from the data becomes an element; the page has no script at all."""
     fill(caller)
 
-    page = caller.http.get("/").text
+    page = caller.http.get(caller.sandbox._page_path).text
 
     assert "<script" not in page
     assert "<img" not in page
@@ -72,7 +72,7 @@ def test_values_on_the_page_are_text(caller):
 
 def test_the_page_forbids_scripts_and_frames(caller):
     """Even if a value slipped through, the browser would not run, load or frame it."""
-    headers = caller.http.get("/").headers
+    headers = caller.http.get(caller.sandbox._page_path).headers
 
     assert headers["content-security-policy"].startswith("default-src 'none'")
     assert headers["x-frame-options"] == "DENY"
@@ -87,7 +87,7 @@ def test_the_page_is_guarded_like_everything_else(caller):
 
 def test_an_empty_workspace_has_a_page(caller):
     """Before anything comes, every table is empty."""
-    page = caller.http.get("/").text
+    page = caller.http.get(caller.sandbox._page_path).text
 
     assert page.count("None yet.") == 9
 
@@ -97,7 +97,7 @@ def test_only_the_last_rows_are_shown(caller):
     batch = [{"type": "track", "userId": "u1", "event": f"Event {n}"} for n in range(250)]
     caller.post("/v1/batch", {"batch": batch})
 
-    page = caller.http.get("/").text
+    page = caller.http.get(caller.sandbox._page_path).text
 
     assert "The last 200 of 250, newest first." in page
     assert "Event 249" in page
@@ -107,7 +107,7 @@ def test_only_the_last_rows_are_shown(caller):
 def test_a_sandbox_that_keeps_counts_shows_requests():
     """Where messages are forgotten, the page has what there is."""
     with Sandbox(keep="counts") as sandbox:
-        page = httpx.get(sandbox.url, trust_env=False).text
+        page = httpx.get(sandbox.page_url, trust_env=False).text
 
     assert "Requests (0)" in page
     assert "People" not in page
@@ -120,7 +120,7 @@ def test_the_page_in_a_real_browser(caller, tmp_path):
 
     seen = subprocess.run(  # noqa: S603 - the browser of this machine, on the loopback address
         [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-         "--no-first-run", f"--user-data-dir={tmp_path}", "--dump-dom", caller.sandbox.url],
+         "--no-first-run", f"--user-data-dir={tmp_path}", "--dump-dom", caller.sandbox.page_url],
         capture_output=True, text=True, timeout=120, check=True,
     ).stdout  # fmt: skip
 
@@ -196,3 +196,25 @@ def test_a_reset_forgets_loaded_people(caller):
     caller.sandbox.reset()
 
     assert caller.sandbox.people.height == 0
+
+
+@pytest.mark.parametrize("path", ["/", "/page", "/page/", "/page/0", "/page/{key}", "/page/%00"])
+def test_the_page_is_for_who_has_its_address(caller, path):
+    """Without the token, which is made anew for each workspace, nothing of the data is shown."""
+    fill(caller)
+
+    answer = caller.http.get(path.format(key=caller.sandbox.write_key))
+
+    assert answer.status_code == 404
+    assert "ada@example.com" not in answer.text
+    assert Sandbox()._page_path != caller.sandbox._page_path
+
+
+def test_a_workspace_can_be_without_a_page():
+    """A rehearsal, whose data nobody is to look at, has no page at all."""
+    with Sandbox(page=False) as sandbox:
+        with pytest.raises(SandboxError, match="has no page"):
+            _ = sandbox.page_url
+        answer = httpx.get(f"{sandbox.url}{sandbox._page_path}", trust_env=False)
+
+    assert answer.status_code == 404

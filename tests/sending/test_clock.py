@@ -37,6 +37,9 @@ def header(at: datetime) -> str:
         pytest.param("", 0.0, id="empty"),
         pytest.param("soon", 0.0, id="garbage"),
         pytest.param("Thu, 99 Jan 2026 12:00:00 GMT", 0.0, id="no-such-day"),
+        pytest.param("1 Jan 99999 00:00:00 GMT", 0.0, id="no-such-year"),
+        pytest.param(f"1 Jan {'9' * 40} 00:00:00 GMT", 0.0, id="no-such-number"),
+        pytest.param("1 Jan 2026 00:00:00 +9999", 0.0, id="no-such-zone"),
     ],
 )
 def test_the_clocks_are_compared(date, ahead_s):

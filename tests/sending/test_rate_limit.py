@@ -26,8 +26,8 @@ def leave_all(bucket, count, *, now=0.0):
     st.floats(0.5, 1_000),
     st.lists(st.floats(0, 2), min_size=1, max_size=60),
 )
-def test_no_window_has_more_than_the_rate_and_a_burst(rate, gaps):
-    """However requests come, any second has at most `rate` and one burst of them."""
+def test_no_second_has_more_than_the_rate(rate, gaps):
+    """However requests come, no second, not even the first, has more than `rate` of them."""
     bucket, now, left = TokenBucket(rate, now=0.0), 0.0, []
     for gap in gaps:
         now += gap
@@ -36,7 +36,13 @@ def test_no_window_has_more_than_the_rate_and_a_burst(rate, gaps):
         left.append(now)
 
     for at in left:
-        assert sum(at <= each < at + 1.0 for each in left) <= rate + 10 + 1
+        assert sum(at <= each < at + 1.0 - 1e-6 for each in left) <= max(1, rate)
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(1.0, 9.0), (0.5, 18.0), (3.0, 3.0)])
+def test_a_low_rate_holds_from_the_first_second(rate, seconds):
+    """Ten requests that are ready at once leave one after the other, or three in a second."""
+    assert leave_all(TokenBucket(rate, now=0.0), 10)[-1] == pytest.approx(seconds)
 
 
 def test_a_steady_stream_runs_at_the_rate():

@@ -219,3 +219,62 @@ def test_a_flag_can_be_set_from_a_signal_handler():
     flag.drain()
 
     assert len(told) == 3
+
+
+@pytest.mark.parametrize("call", ["track", "form"])
+@pytest.mark.parametrize("state", ["delivered", "rejected_server"])
+def test_what_fails_between_answer_and_record_leaves_doubt(call, state):
+    """Rows whose answer came, and whose end could not be recorded, are never called pending."""
+    host = Host(200 if state == "delivered" else 400)
+    facts = []
+
+    def listen(fact):
+        facts.append(fact)
+        if isinstance(fact, BatchFinished) and fact.state == state:
+            raise OSError("no room")
+
+    with pytest.raises(OSError, match="no room"):
+        run([segment(30, call=call)], host, listen=listen)
+
+    ends = {
+        row: fact.state
+        for fact in facts
+        if isinstance(fact, BatchFinished)
+        for row in fact.batch.rows
+    }
+    heard = {row for request in host.requests for row in request.rows}
+    assert heard
+    assert {ends[row] for row in heard} <= {"in_doubt", state}
+    assert {ends[row] for row in ends.keys() - heard} == {"pending"}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({"Date": "1 Jan 99999 00:00:00 GMT"}, id="year"),
+        pytest.param({"Date": f"1 Jan {'9' * 40} 00:00:00 GMT"}, id="number"),
+        pytest.param({"Date": "", "Retry-After": "1 Jan 99999"}, id="retry"),
+    ],
+)
+def test_no_header_of_an_answer_ends_a_run(headers):
+    """Messages that were taken are recorded as delivered, whatever else the answer says."""
+    host = Host()
+
+    def answer(heard):
+        host.applied += heard.rows
+        return httpx2.Response(200, json={}, headers=headers)
+
+    host.answer = answer
+    assert run([segment(30)], host).counts == {"delivered": 30}
+
+
+def test_half_a_character_of_a_server_ends_no_run():
+    """A refusal with a text that no file takes refuses the row, and the others arrive."""
+    said = b'{"meta": {"errors": ["not \\ud800 this"]}}'
+    record = run(
+        [segment(10)],
+        Host(lambda it: 200 if 3 not in it.rows else httpx2.Response(400, content=said)),
+    )
+
+    assert record.rows("rejected_server") == [3]
+    assert record.ends[3].error == "not ? this"

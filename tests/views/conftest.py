@@ -6,7 +6,6 @@ from html.parser import HTMLParser
 import pytest
 
 from cio_frames.views.findings import Example, FindingView
-from cio_frames.views.mapping import MappingView
 from cio_frames.views.report import PlanView
 from cio_frames.views.summary import ReasonView, RunView
 
@@ -174,8 +173,8 @@ def plan_view() -> PlanView:
         bytes=1_843_220,
         batches=5,
         mapping=(
-            MappingView(field="userId", column="id", how="named"),
-            MappingView(field="traits.createdAt", column="made", how="proposed", reason="a time"),
+            {"field": "userId", "column": "id", "how": "named", "reason": ""},
+            {"field": "traits.createdAt", "column": "made", "how": "proposed", "reason": "a time"},
         ),
         findings=(
             FindingView(

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
-from cio_frames.views import charts, pace, timeline
-from cio_frames.views.charts import Series
+from cio_frames.views import charts, html, report, summary, text
+from cio_frames.views.document import Chart, Layer, Node
 from cio_frames.views.environment import Output, writing_to
-from cio_frames.views.pace import PaceView
+from cio_frames.views.report import TimelineView
 from cio_frames.views.style import TONES
-from cio_frames.views.timeline import TimelineView
+from cio_frames.views.summary import PaceView
 
 TIMES = TimelineView(
     first=datetime(2024, 11, 1, tzinfo=UTC),
@@ -36,6 +36,14 @@ PACE = PaceView(
 )
 
 
+def _chart(*layers: Layer) -> Chart:
+    return Chart(layers=layers, first="f", last="l", alt="a")
+
+
+def _html(node: Node) -> str:
+    return str(html.drawn([node]))
+
+
 def _svg(markup: object) -> str:
     return base64.b64decode(re.findall(r"base64,([^\"]+)", str(markup))[0]).decode()
 
@@ -47,7 +55,7 @@ def _heights(markup: object, tone: str) -> list[float]:
 
 def test_bars_are_as_high_as_their_values():
     """The highest bar fills the picture, the others keep their share, and nothing is no bar."""
-    drawn = charts.columns([Series(values=[5, 10, 0], tone="calm")], alt="a")
+    drawn = charts.columns(_chart(Layer([5, 10, 0], "calm")))
 
     assert _heights(drawn, "calm") == [50.0, 100.0]
 
@@ -57,7 +65,7 @@ def test_a_chart_fits_into_a_terminal(columns):
     """Bars are joined until they fit; words and rows are those of the joined bars."""
     view = replace(TIMES, older=tuple(range(80)), recent=(0,) * 80)
     with writing_to(Output(encoding="ascii", columns=columns)):
-        told = timeline.text(view)
+        told = text.drawn([report.timeline(view)])
         lines = told.split("\n")
     days = {30: 28, 40: 10, 80: 4, 200: 2}[columns]
 
@@ -67,7 +75,7 @@ def test_a_chart_fits_into_a_terminal(columns):
 
 def test_a_small_bar_is_still_seen():
     """One row beside a million is a bar that can be seen."""
-    drawn = charts.columns([Series(values=[1_000_000, 1], tone="calm")], alt="a")
+    drawn = charts.columns(_chart(Layer([1_000_000, 1], "calm")))
 
     assert _heights(drawn, "calm")[1] == 3.0
 
@@ -85,8 +93,7 @@ def test_bars_stay_inside_the_picture(layers):
     """Whatever the values, no bar leaves the picture."""
     tones = ("calm", "care")
     drawn = charts.columns(
-        [Series(values=values, tone=tone) for values, tone in zip(layers, tones, strict=False)],
-        alt="a",
+        _chart(*(Layer(values, tone) for values, tone in zip(layers, tones, strict=False)))
     )
 
     for x, y, width, height in re.findall(
@@ -99,7 +106,7 @@ def test_bars_stay_inside_the_picture(layers):
 
 def test_no_words_are_in_a_picture(read):
     """A picture cannot know its ground, so its words stand beside it, and its alt text says all."""
-    drawn = timeline.html(TIMES)
+    drawn = _html(report.timeline(TIMES))
 
     assert "<text" not in _svg(drawn)
     images = [dict(attributes) for tag, attributes in read(drawn).elements if tag == "img"]
@@ -110,7 +117,7 @@ def test_no_words_are_in_a_picture(read):
 
 def test_rows_that_can_start_campaigns_are_marked(read):
     """They have their own tone, a line before them, a badge, and a sentence with their number."""
-    drawn = timeline.html(TIMES)
+    drawn = _html(report.timeline(TIMES))
 
     assert len(_heights(drawn, "care")) == 3
     assert read(drawn).outline == snapshot(
@@ -120,14 +127,15 @@ def test_rows_that_can_start_campaigns_are_marked(read):
             "2024-11-09",
             "One bar is 2 days; the highest stands for 8 rows.",
             "! can start campaigns",
-            "3 of 16 rows (19 %) are less than 72 hours old. 3 rows without a time are not shown.",
+            "3 of 16 rows (19 %) are less than 72 hours old.",
+            "3 rows without a time are not shown.",
         ]
     )
 
 
 def test_old_rows_start_nothing(read):
     """Where every row is old, the chart says so and marks nothing."""
-    drawn = timeline.html(replace(TIMES, recent=(0,) * 5, unknown=0))
+    drawn = _html(report.timeline(replace(TIMES, recent=(0,) * 5, unknown=0)))
 
     assert _heights(drawn, "care") == []
     assert "✓ starts nothing" in read(drawn).outline
@@ -135,25 +143,25 @@ def test_old_rows_start_nothing(read):
 
 def test_a_call_that_starts_nothing_has_no_verdict(read):
     """The rule is about events: people, groups and aliases have no badge."""
-    outline = read(timeline.html(replace(TIMES, hours=None, unknown=0))).outline
+    outline = read(_html(report.timeline(replace(TIMES, hours=None, unknown=0)))).outline
 
     assert outline[-1] == "One bar is 2 days; the highest stands for 8 rows."
 
 
 def test_the_timeline_in_a_terminal():
     """The bars fit on one line of a terminal."""
-    assert timeline.text(TIMES) == snapshot("""\
+    assert text.drawn([report.timeline(TIMES)]) == snapshot("""\
 When it happened
   2024-11-01 ▄ █▂▂ 2024-11-09
-  One bar is 2 days; the highest stands for 8 rows. 3 of 16 rows (19 %) are less than 72 hours
-  old.
+  One bar is 2 days; the highest stands for 8 rows.
+  ! can start campaigns: 3 of 16 rows (19 %) are less than 72 hours old.
   3 rows without a time are not shown.\
 """)
 
 
 def test_the_pace_of_a_run(read):
     """Rows and waits over the run, in words and in bars; trouble has its own tone."""
-    drawn = pace.html(PACE)
+    drawn = _html(summary.pace(PACE))
 
     assert read(drawn).outline == snapshot(
         [
@@ -167,12 +175,13 @@ def test_the_pace_of_a_run(read):
         ]
     )
     assert _heights(drawn, "care") == [50.0]
-    assert pace.text(PACE) == snapshot("""\
+    assert text.drawn([summary.pace(PACE)]) == snapshot("""\
 Pace
-  rows/s   ▂█ ▄
-  answers  ▂▄ █
   Rows answered: 35 rows/s on average, 80 rows/s at best. In the yellow bars 3 requests had to
-  be repeated. Time to an answer: 250 ms on average (grey), 1.5 s at most (blue).\
+  be repeated.
+  start ▂█ ▄ 2.0 s
+  Time to an answer: 250 ms on average (grey), 1.5 s at most (blue).
+  start ▁▃ █ 2.0 s\
 """)
 
 

@@ -13,15 +13,16 @@ import pytest
 from inline_snapshot import snapshot
 
 from cio_frames.errors import MappingError
-from cio_frames.views import progress_text
-from cio_frames.views.displays import Html, Lines, Marimo, Off, Terminal, display
+from cio_frames.views import html as to_html
+from cio_frames.views import progress_state
+from cio_frames.views.displays import Html, Lines, Marimo, Off, Terminal, Widget, display
+from cio_frames.views.document import Document, Heading
 from cio_frames.views.environment import KINDS, Surroundings, choose, look
-from cio_frames.views.html import Drawn, tag
 from cio_frames.views.progress_state import ProgressState
-from cio_frames.views.widget import Widget
+from cio_frames.views.render import Rendered
 from cio_frames.views.wording import INTERRUPT, STEER
 
-SUMMARY = Drawn(html=tag("p", "the end"), make_text=lambda: "the end")
+SUMMARY = Document(Heading("the end"), ())
 STATE = ProgressState(
     label="track",
     total=20_000,
@@ -34,6 +35,11 @@ STATE = ProgressState(
     now_s=10.0,
     marks=((0.0, 0), (10.0, 8_000)),
 )
+
+
+def _drawn(read, state):
+    return read(to_html.render(progress_state.document(state)))
+
 
 MARIMO = Surroundings(marimo=True, kernel=True, widgets=True, tty=True)
 JUPYTER = Surroundings(kernel=True, widgets=True)
@@ -120,13 +126,13 @@ def test_the_place_is_found_out_from_what_is_loaded(modules, environ, expected):
 
 def test_the_line():
     """One line tells how far, how fast, how long, and what is out of the ordinary."""
-    assert progress_text.line(STATE) == snapshot(
+    assert progress_state.line(STATE) == snapshot(
         "Sending track 41 % · 8,219 of 20,000 rows · 800 rows/s · about 15 s left · 219 rejected · 3 retries · 500 in doubt · waiting 2.4 s: rate limited"
     )
-    assert progress_text.line(ProgressState(label="track", planned=7)) == snapshot(
+    assert progress_state.line(ProgressState(label="track", planned=7)) == snapshot(
         "Checking track · 7 rows"
     )
-    assert progress_text.line(replace(STATE, phase="finished", stopped="wrong key")) == snapshot(
+    assert progress_state.line(replace(STATE, phase="finished", stopped="wrong key")) == snapshot(
         "Stopped track 41 % · 8,219 of 20,000 rows · 800 rows/s · 219 rejected · 3 retries · 500 in doubt · waiting 2.4 s: rate limited · wrong key"
     )
 
@@ -142,17 +148,17 @@ def test_the_line():
 )
 def test_the_tone(changed, tone):
     """Trouble is seen at a glance, and said in words beside it."""
-    assert progress_text.tone(replace(STATE, **changed)) == tone
+    assert progress_state.tone(replace(STATE, **changed)) == tone
 
 
 def test_a_pause_is_seen_and_promises_nothing():
     """A paused run says so, shows the rate that was asked for, and tells no time left."""
     paused = replace(STATE, waiting="", doubtful={}, paused=True, held="at most 5 requests/s")
 
-    assert progress_text.line(paused) == snapshot(
+    assert progress_state.line(paused) == snapshot(
         "Paused track 41 % · 8,219 of 20,000 rows · 219 rejected · 3 retries · at most 5 requests/s"
     )
-    assert progress_text.tone(paused) == "care"
+    assert progress_state.tone(paused) == "care"
 
 
 def test_a_terminal_draws_one_line_over_itself(monkeypatch):
@@ -234,10 +240,8 @@ class _Screen:
 
 def test_the_bar_is_as_long_as_what_is_done(read):
     """The bar of plain HTML is a picture that says its share; without a total it only moves."""
-    known = dict(
-        read(progress_text.html(replace(STATE, total=200, counts={"delivered": 50}))).elements
-    )
-    unknown = dict(read(progress_text.html(replace(STATE, total=None))).elements)
+    known = dict(_drawn(read, replace(STATE, total=200, counts={"delivered": 50})).elements)
+    unknown = dict(_drawn(read, replace(STATE, total=None)).elements)
 
     assert dict(known["img"])["alt"] == "25 %"
     assert "progress" in unknown
@@ -257,7 +261,7 @@ def test_html_is_replaced_again_and_again_and_stays_as_the_summary():
     assert "Sending track" in texts[0]
     assert INTERRUPT in texts[0]
     assert "Finishing track" in texts[1]
-    assert screen.shown[-1] is SUMMARY
+    assert screen.shown[-1] == Rendered(SUMMARY)
 
 
 def test_a_widget_shows_the_state_and_gives_way_to_static_html():
@@ -277,7 +281,7 @@ def test_a_widget_shows_the_state_and_gives_way_to_static_html():
     assert (bar.value, bar.bar_style) == (1.0, "info")
     widget.close(SUMMARY)
 
-    assert screen.shown[-1] is SUMMARY
+    assert screen.shown[-1] == Rendered(SUMMARY)
     assert len(screen.shown) == 2
     assert [child.comm for child in (box, head, bar, report)] == [None] * 4
 
@@ -350,8 +354,8 @@ def test_where_there_are_no_buttons_the_words_are_there():
     Html(blocking).show(STATE)
     Html(free, advice=STEER).show(STATE)
 
-    assert "run.pause()" not in str(blocking.shown[0].html)
-    assert "run.pause()" in str(free.shown[0].html)
+    assert "run.pause()" not in blocking.shown[0].html
+    assert "run.pause()" in free.shown[0].html
 
 
 def test_marimo_moves_its_own_bar():

@@ -22,12 +22,12 @@ from cio_frames.sending.events import (
     RunStopped,
     SegmentPlanned,
 )
-from cio_frames.views.html import Drawn, tag
+from cio_frames.views.document import Document, Heading
 from cio_frames.views.progress import UPDATE_S, Progress
 from cio_frames.views.progress_state import ProgressState, advance
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-SUMMARY = Drawn(html=tag("p", "the end"), make_text=lambda: "the end")
+SUMMARY = Document(Heading("the end"), ())
 
 
 def _batch(number: int = 0, *, rows: int = 10) -> Batch:
@@ -228,8 +228,8 @@ class _Watch:
     def update(self, state: ProgressState) -> None:
         self._note("update", state)
 
-    def close(self, summary: Drawn) -> None:
-        self.calls.append((summary.text, self.clock()))
+    def close(self, summary: Document) -> None:
+        self.calls.append((summary.heading.title, self.clock()))
 
     def _note(self, name: str, state: ProgressState) -> None:
         self.calls.append((name, self.clock()))

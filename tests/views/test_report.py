@@ -5,12 +5,21 @@ from dataclasses import replace
 import pytest
 from inline_snapshot import snapshot
 
-from cio_frames.views import findings, mapping, report
+from cio_frames.views import findings, html, report, text
+from cio_frames.views.report import PlanView
+
+
+def _html(view: PlanView) -> str:
+    return html.render(report.plan(view))
+
+
+def _text(view: PlanView) -> str:
+    return text.render(report.plan(view))
 
 
 def test_the_report_in_a_notebook(plan_view, read):
     """The report reads from the verdict over the worst findings down to the details."""
-    assert read(report.html(plan_view)).outline == snapshot(
+    assert read(_html(plan_view)).outline == snapshot(
         [
             "Plan: identify",
             "✕ refused",
@@ -98,7 +107,7 @@ def test_the_report_in_a_notebook(plan_view, read):
 
 def test_the_report_in_a_terminal(plan_view):
     """The text says the same as the HTML, in the same order."""
-    assert report.text(plan_view) == snapshot("""\
+    assert _text(plan_view) == snapshot("""\
 Plan: identify · people.csv · ✕ refused
 
 Nothing can be sent until 1 finding is fixed or explicitly allowed.
@@ -113,7 +122,8 @@ Fix before anything can be sent
   [refuse] sensitive.card · whole table
     Card numbers.
     Do: Drop the column.
-      row 3  note = (empty)
+      row  column  value
+        3  note    (empty)
 
 Rows that would be left out
   [reject] email.invalid · 15 rows
@@ -126,8 +136,9 @@ Rows that would be left out
 Look at before sending
   [warn] id.float · 4,981 rows
     Decimal ids. New people appear.
-    Do: Read as text. plan.fix('id.float')
-      row 1,200  id = 123.0
+    Do: Read as text. Repair it with plan.fix('id.float').
+        row  column  value
+      1,200  id      123.0
 
 Good to know
   [info] time.naive · 5,000 rows
@@ -163,28 +174,28 @@ def test_the_verdict(plan_view, read, changed, word):
     """One word says whether the plan can be sent, in both forms."""
     view = replace(plan_view, **changed)
 
-    assert word in read(report.html(view)).outline
-    assert word in report.text(view)
+    assert word in read(_html(view)).outline
+    assert word in _text(view)
 
 
 def test_a_plan_without_anything_special_is_short(plan_view, read):
     """No empty section is shown."""
     bare = replace(plan_view, findings=(), mapping=(), payloads=(), notes=())
 
-    outline = read(report.html(bare)).outline
+    outline = read(_html(bare)).outline
 
     assert not {"Notes", "Mapping: 2 fields", "Good to know"} & set(outline)
-    assert report.text(bare).count("\n\n") == 2
+    assert _text(bare).count("\n\n") == 2
 
 
 def test_every_finding_is_shown_with_its_evidence(plan_view, read):
     """Code, sentence, consequence, hint, repair and examples of each finding are in both forms."""
-    html, text = read(report.html(plan_view)).text, report.text(plan_view)
+    shown, printed = read(_html(plan_view)).text, _text(plan_view)
 
     for finding in plan_view.findings:
         told = [finding.code, finding.sentence, finding.consequence, finding.hint, finding.fix]
         told += [example.value for example in finding.examples]
-        assert [part for part in told if part not in html or part not in text] == []
+        assert [part for part in told if part not in shown or part not in printed] == []
 
 
 def test_findings_about_the_whole_table_have_no_empty_bars(plan_view, read):
@@ -193,14 +204,15 @@ def test_findings_about_the_whole_table_have_no_empty_bars(plan_view, read):
     found = [replace(finding, code=f"column.{n}") for n in range(5)]
     counted = [replace(item, rows=3) for item in found]
 
-    assert "img" not in dict(read("".join(map(str, findings.html(found)))).elements)
-    assert "img" in dict(read("".join(map(str, findings.html(counted)))).elements)
+    assert "img" not in dict(read(html.drawn(findings.sections(found))).elements)
+    assert "img" in dict(read(html.drawn(findings.sections(counted))).elements)
 
 
 def test_the_reasons_of_a_mapping_are_shown_where_there_are_any(plan_view, read):
     """A mapping that was named in full has no column of reasons."""
     named, proposed = plan_view.mapping
 
-    assert "why" in read(mapping.fold([named, proposed])).outline
-    assert "why" not in read(mapping.fold([named])).outline
-    assert "why" not in mapping.text([named])
+    both, one = [report.mapping([named, proposed])], [report.mapping([named])]
+    assert "why" in read(html.drawn(both)).outline
+    assert "why" not in read(html.drawn(one)).outline
+    assert "why" not in text.drawn(one)

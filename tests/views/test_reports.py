@@ -2,14 +2,15 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from inline_snapshot import snapshot
 
-from cio_frames.views import backfill, findings, history, payloads, report
+from cio_frames.views import findings, history, html, report, text
 from cio_frames.views.findings import FindingView
-from cio_frames.views.history import RunLine
 from cio_frames.views.report import PlanView
+from cio_frames.views.summary import STATES
 
 READY = PlanView(call="identify", source="a.csv", rows=9, valid=9, rejected=0, bytes=90, batches=1)
 
@@ -20,7 +21,7 @@ def _opened(reading) -> list[bool]:
 
 def test_a_back_fill_is_one_report(plan_view, read):
     """One head with the sums, a line per plan, and each plan folded; one that refuses is open."""
-    reading = read(backfill.html([READY, plan_view]))
+    reading = read(html.render(report.backfill([READY, plan_view])))
 
     assert reading.outline[:22] == snapshot(
         [
@@ -65,8 +66,9 @@ def test_a_back_fill_is_one_report(plan_view, read):
 )
 def test_the_verdict_on_a_back_fill_is_that_of_its_worst_plan(views, verdict, read):
     """A back-fill is as ready as the plan that is least so."""
-    assert read(backfill.html(views)).outline[1] == verdict
-    assert backfill.text(views).split("\n")[0].endswith(verdict)
+    whole = report.backfill(views)
+    assert read(html.render(whole)).outline[1] == verdict
+    assert text.render(whole).split("\n")[0].endswith(verdict)
 
 
 def _found(count: int, *, severity: str) -> list[FindingView]:
@@ -87,26 +89,26 @@ def _found(count: int, *, severity: str) -> list[FindingView]:
 )
 def test_many_findings_stay_readable(severity, count, folds, read):
     """What must be done is open; many others are lines that open one by one."""
-    drawn = findings.html(_found(count, severity=severity))
+    drawn = html.drawn(findings.sections(_found(count, severity=severity)))
 
-    assert sum(len(_opened(read(part))) for part in drawn) == folds
+    assert len(_opened(read(drawn))) == folds
 
 
 def test_no_finding_is_lost_in_folds(read):
     """Every code and every hint is in the report, folded or not."""
     found = [*_found(30, severity="warn"), *_found(30, severity="info")]
 
-    text = read(report.html(replace(READY, findings=tuple(found)))).text
+    shown = read(html.render(report.plan(replace(READY, findings=tuple(found))))).text
 
-    assert all(text.count(f"a.b{n}") >= 2 for n in range(30))
-    assert text.count("Do: h") == 60
+    assert all(shown.count(f"a.b{n}") >= 2 for n in range(30))
+    assert shown.count("Do: h") == 60
 
 
 def test_messages_are_spread_out_and_whole(read):
     """What is shown is the message itself with blanks; many are counted, not drawn."""
     messages = [json.dumps({"userId": f"u{n}", "traits": {"a": [1, "é"]}}) for n in range(60)]
 
-    reading = read(payloads.html(messages, title="Messages: identify"))
+    reading = read(html.render(report.payloads(messages, title="Messages: identify")))
 
     blocks = [chunk for chunk in reading.chunks if chunk.startswith("{")]
     assert [json.loads(block) for block in blocks] == [json.loads(m) for m in messages[:50]]
@@ -115,30 +117,35 @@ def test_messages_are_spread_out_and_whole(read):
 
 def test_the_record_of_all_runs(read):
     """The latest run is first; rows that are not known to have arrived decide the verdict."""
+    first = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+    later = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+    none = {**dict.fromkeys(STATES, 0), "endpoint": "h", "stopped": None}
     runs = [
-        RunLine(
-            run_id="r1", created="t1", endpoint="h", outcome="finished", counts={"delivered": 9}
-        ),
-        RunLine(
-            run_id="r2",
-            created="t2",
-            endpoint="h",
-            outcome="stopped (OUTAGE)",
-            counts={"delivered": 1_000, "pending": 7, "rejected_local": 2},
-        ),
-    ]
+        {**none, "run_id": "r1", "created": first, "state": "finished", "delivered": 9},
+        {
+            **none, "run_id": "r2", "created": later, "state": "stopped", "stopped": "OUTAGE",
+            "delivered": 1_000, "pending": 7, "rejected_local": 2,
+        },
+    ]  # fmt: skip
 
-    outline = read(history.html("audit", runs)).outline
+    audit = history.audit("audit", runs)
+    outline = read(html.render(audit)).outline
 
     assert outline[1] == "! rows not known to have arrived"
     assert outline.index("r2") < outline.index("r1")
-    assert history.text("audit", runs) == snapshot("""\
-Audit: audit · ! rows not known to have arrived
+    assert text.render(audit) == snapshot("""\
+Audit · audit · ! rows not known to have arrived
 
 2 runs, one row kept for every row of every run. .failed() has the rows that did not arrive,
 .explain(row=...) the story of one.
 
-run  when (UTC)  to  end                rows  arrived  left out  not known
-r2   t2          h   stopped (OUTAGE)  1,009    1,000         2          7
-r1   t1          h   finished              9        9         0          0\
+runs           2
+rows       1,018
+arrived    1,009
+left out       2
+not known      7
+
+run  when (UTC)        to  end                rows  arrived  left out  not known
+r2   2026-11-22 09:30  h   stopped (OUTAGE)  1,009    1,000         2          7
+r1   2026-11-21 09:30  h   finished              9        9         0          0\
 """)

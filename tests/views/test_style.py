@@ -5,28 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cio_frames.views import (
-    backfill,
-    history,
-    pace,
-    payloads,
-    progress_text,
-    report,
-    story,
-    style,
-    summary,
-    table,
-    timeline,
-)  # fmt: skip
+from cio_frames.views import history, html, progress_state, report, style, summary
+from cio_frames.views.document import Document, Heading, Paragraph, Table
 from cio_frames.views.findings import GROUPS
-from cio_frames.views.history import RunLine
-from cio_frames.views.pace import PaceView
 from cio_frames.views.progress_state import ProgressState
-from cio_frames.views.states import STATES
-from cio_frames.views.story import StoryView
-from cio_frames.views.summary import _OUTCOMES
-from cio_frames.views.table import TableView
-from cio_frames.views.timeline import TimelineView
+from cio_frames.views.report import TimelineView
+from cio_frames.views.summary import OUTCOMES, STATES, PaceView
 
 PAGES = {"light": "#ffffff", "dark": "#111111"}
 INKS = {"light": ("#000000", 0.87), "dark": ("#ffffff", 1.0)}
@@ -119,14 +103,17 @@ def test_no_single_colour_reads_as_text_on_both_pages():
 def test_no_two_meanings_look_alike_without_colour():
     """Every severity, state and outcome differs from the others by its words."""
     for words in (
-        [group.badge for group in GROUPS.values()],
-        [f"{state.sign} {state.label}" for state in STATES.values()],
-        [word for word, _ in _OUTCOMES.values()],
+        [badge.word for _, badge in GROUPS.values()],
+        [state.badge.word for state in STATES.values()],
+        [badge.word for badge in OUTCOMES.values()],
     ):
         assert len(set(words)) == len(words)
 
 
-_RUN = RunLine(run_id="r", created="c", endpoint="e", outcome="finished", counts={"delivered": 9})
+_RUN = {
+    **dict.fromkeys(STATES, 0), "run_id": "r", "created": datetime(2026, 1, 1, tzinfo=UTC),
+    "endpoint": "e", "state": "finished", "stopped": None, "delivered": 9,
+}  # fmt: skip
 _TIMES = TimelineView(
     first=datetime(2026, 1, 1, tzinfo=UTC),
     last=datetime(2026, 2, 1, tzinfo=UTC),
@@ -147,22 +134,29 @@ VIEWS = (
 @pytest.fixture
 def drawn(plan_view, run_view):
     """Every kind of view, drawn."""
-    cells = TableView(columns=("a", "b"), rows=[(1, "x" * 900)] * 50, total=9000)
-    told = StoryView(title="t", source="s", state="in_doubt", told="x", facts=(("a", "b"),))
+    cells = Table(("a", "b"), [(1, "x" * 900)] * 9_000, right={0}, whole="all")
+    names = ("person_key", "message_id", "payload_hash", "lane", "batch", "attempts")
+    others = ("http_status", "code", "error", "first_attempt_at", "finished_at")
+    record = {**dict.fromkeys((*names, *others)), "row": 1, "call": "c", "run_id": "r"}
     state = ProgressState(label="l", total=9, retries=1, stopped="why")
-    return {
-        "report": report.html(plan_view),
-        "summary": summary.html(run_view),
-        "table": table.html(cells),
-        "story": story.html(told),
-        "live": progress_text.html(state, advice="stop"),
-        "backfill": backfill.html([plan_view, plan_view]),
-        "payloads": payloads.html(['{"a":1}'], title="t"),
-        "record": history.html("audit", [_RUN, _RUN]),
-        "timeline": timeline.html(_TIMES),
-        "pace": pace.html(_PACE),
-        "aside": summary.aside("t"),
+    documents = {
+        "report": report.plan(plan_view),
+        "summary": summary.document(run_view),
+        "table": _parts(cells),
+        "story": history.story({**record, "state": "in_doubt", "bytes": 9}, told="x"),
+        "live": progress_state.document(state, advice="stop"),
+        "backfill": report.backfill([plan_view, plan_view]),
+        "payloads": report.payloads(['{"a":1}'], title="t"),
+        "record": history.audit("audit", [_RUN, _RUN]),
+        "timeline": _parts(report.timeline(_TIMES)),
+        "pace": _parts(summary.pace(_PACE)),
+        "aside": _parts(Paragraph("t", "aside")),
     }
+    return {name: html.render(document) for name, document in documents.items()}
+
+
+def _parts(*nodes):
+    return Document(Heading("t"), nodes)
 
 
 @pytest.mark.parametrize("name", VIEWS)

@@ -7,14 +7,21 @@ import pytest
 from inline_snapshot import snapshot
 
 from cio_frames.sending.events import State
-from cio_frames.views import summary
-from cio_frames.views.states import STATES
-from cio_frames.views.summary import next_steps
+from cio_frames.views import html, summary, text
+from cio_frames.views.summary import STATES, RunView, next_steps
+
+
+def _html(view: RunView) -> str:
+    return str(html.render(summary.document(view)))
+
+
+def _text(view: RunView) -> str:
+    return text.render(summary.document(view))
 
 
 def test_the_summary_in_a_notebook(run_view, read):
     """The summary reads from the outcome over the counts to the next steps."""
-    assert read(summary.html(run_view)).outline == snapshot(
+    assert read(_html(run_view)).outline == snapshot(
         [
             "Run: identify",
             "! finished, not all rows",
@@ -73,15 +80,10 @@ def test_the_summary_in_a_notebook(run_view, read):
 
 def test_the_summary_in_a_terminal(run_view):
     """The text says the same as the HTML."""
-    assert summary.text(run_view) == snapshot("""\
+    assert _text(run_view) == snapshot("""\
 Run: identify · run-1 · cdp.customer.io · ! finished, not all rows
 
 90 of 100 rows arrived; every other one is counted below.
-
-✓ delivered           90
-- rejected locally     4
-✕ rejected by server   5
-? in doubt             1
 
 rows            100
 requests          4
@@ -90,14 +92,22 @@ size          12 kB
 time          2.0 s
 speed     48 rows/s
 
-reason      rows  said
-http.400       5  Too long.
-id.missing     4  No id.
+state                 rows  share  meaning
+✓ delivered             90   90 %  Customer.io accepted the message.
+- rejected locally       4    4 %  The checks rejected the row; it was not sent.
+✕ rejected by server     5    5 %  Customer.io refused the message.
+? in doubt               1    1 %  Sent, but no answer came back.
 
-The rows that did not arrive, with reasons:
-  run.failed()
-The record of every row is in
-  audit/run-1\
+Why rows did not arrive
+  code        rows  said
+  http.400       5  Too long.
+  id.missing     4  No id.
+
+Next
+  The rows that did not arrive, with reasons:
+    run.failed()
+  The record of every row is in
+    audit/run-1\
 """)
 
 
@@ -111,9 +121,9 @@ def test_a_state_is_shown_with_its_count(run_view, read, state):
     """A state that has rows appears with their number, in both forms."""
     view = replace(run_view, counts={state: 1234}, reasons=())
 
-    assert f"{STATES[state].sign} {STATES[state].label}" in read(summary.html(view)).outline
-    assert "1,234" in read(summary.html(view)).outline
-    assert STATES[state].label in summary.text(view)
+    assert f"{STATES[state].sign} {STATES[state].label}" in read(_html(view)).outline
+    assert "1,234" in read(_html(view)).outline
+    assert STATES[state].label in _text(view)
 
 
 @pytest.mark.parametrize(
@@ -133,19 +143,19 @@ def test_the_outcome(run_view, read, outcome, counts, word):
     """One word says how the run ended, in both forms."""
     view = replace(run_view, outcome=outcome, counts=counts)
 
-    assert word in read(summary.html(view)).outline
-    assert word in summary.text(view)
+    assert word in read(_html(view)).outline
+    assert word in _text(view)
 
 
 def test_a_stopped_run_says_why_in_red(run_view):
     """The reason of a stop stays in the output, beside a red edge."""
     view = replace(run_view, outcome="stopped", reason="The key is wrong.")
 
-    drawn = str(summary.html(view))
+    drawn = str(_html(view))
 
     assert "The key is wrong." in drawn
     assert "border-left:3px solid #c62f2f" in drawn
-    assert "Why: The key is wrong." in summary.text(view)
+    assert "Why: The key is wrong." in _text(view)
 
 
 @pytest.mark.parametrize(
@@ -174,22 +184,22 @@ def test_what_to_do_next(run_view, counts, outcome, typed):
     """The next steps are what can be typed, and only what makes sense."""
     view = replace(run_view, counts=counts, outcome=outcome)
 
-    assert [what for _, what in next_steps(view)] == typed
-    assert all(f"  {what}" in summary.text(view) for what in typed)
+    assert [step.what for step in next_steps(view)] == typed
+    assert all(f"  {what}" in _text(view) for what in typed)
 
 
 def test_a_note_stands_out(run_view):
     """What else is worth knowing is a sentence of its own, in both forms."""
     view = replace(run_view, notes=("The clock is wrong.",))
 
-    assert "The clock is wrong." in str(summary.html(view))
-    assert "Note: The clock is wrong." in summary.text(view)
-    assert "Note:" not in summary.text(run_view)
+    assert "The clock is wrong." in str(_html(view))
+    assert "Note: The clock is wrong." in _text(view)
+    assert "Note:" not in _text(run_view)
 
 
 def test_an_empty_run_is_no_success_story(run_view, read):
     """A run without rows says so, and divides nothing by nothing."""
     view = replace(run_view, counts={}, reasons=(), elapsed_s=0.0)
 
-    assert "There was no row to send." in read(summary.html(view)).outline
-    assert "There was no row to send." in summary.text(view)
+    assert "There was no row to send." in read(_html(view)).outline
+    assert "There was no row to send." in _text(view)

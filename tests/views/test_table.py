@@ -3,19 +3,19 @@
 import pytest
 from inline_snapshot import snapshot
 
-from cio_frames.views import story, table
-from cio_frames.views.story import StoryView
-from cio_frames.views.table import DRAWN_ROWS, TableView
+from cio_frames.views import history, html, text
+from cio_frames.views.document import Muted, Table
+from cio_frames.views.html import DRAWN_ROWS
 
 
-def _view(rows, *, total=None, columns=("n", "text")):
-    return TableView(columns=columns, rows=rows, total=total or len(rows), whole="run.failed()")
+def _table(rows):
+    return [Table(("n", "text"), rows, right={0}, whole="run.failed()")]
 
 
 @pytest.mark.parametrize("count", [0, 1, 20, 21, 40, 500, 501])
 def test_every_row_is_drawn_or_counted(count, read):
     """Rows are on the first page, in a fold, or counted with the place where they are."""
-    reading = read(table.html(_view([(n, f"w{n}") for n in range(count)])))
+    reading = read(html.drawn(_table([(n, f"w{n}") for n in range(count)])))
 
     drawn = min(count, DRAWN_ROWS)
     assert [f"w{n}" for n in range(drawn)] == [t for t in reading.outline if t.startswith("w")]
@@ -27,60 +27,77 @@ def test_a_long_cell_is_folded_whole(read):
     """A cell of any length is there to its end, under its beginning."""
     long = "".join(f"{n} " for n in range(400))
 
-    reading = read(table.html(_view([(1, long)])))
+    reading = read(html.drawn(_table([(1, long)])))
 
     assert long in reading.chunks
     assert ("details", (("style", "margin:12px 0 0 0"),)) in reading.elements
 
 
-def test_what_is_missing_differs_from_its_word(read):
-    """A missing value does not look like the text null."""
-    missing = read(table.html(_view([(None, "x")]))).elements
-    word = read(table.html(_view([("null", "x")]))).elements
+def test_counts_stand_to_the_right_with_their_bars(read):
+    """A column of counts is aligned so, even where styles are removed, and has bars beside it."""
+    table = Table(("what", "rows"), [("a", 4), ("b", 1_000)], right={1}, bars="care")
 
-    assert [tag for tag, _ in missing].count("em") == 1
-    assert [tag for tag, _ in word].count("em") == 0
-
-
-def test_numbers_stand_to_the_right(read):
-    """A column of numbers is aligned so, even where styles are removed; truth values are none."""
-    reading = read(table.html(_view([(1, True), (None, False)])))
+    reading = read(html.drawn([table]))
 
     cells = [dict(attributes) for tag, attributes in reading.elements if tag == "td"]
-    assert [cell.get("align") for cell in cells] == ["right", None, "right", None]
+    assert [cell.get("align") for cell in cells] == [None, "right", None] * 2
+    images = [dict(attributes) for tag, attributes in reading.elements if tag == "img"]
+    assert [image["alt"] for image in images] == ["4", "1,000"]
+    assert text.drawn([table]).split("\n") == ["what   rows", "a         4", "b     1,000"]
 
 
 def test_a_table_in_a_terminal():
     """The first page is aligned, whatever is in the cells."""
-    rows = [(1, "日本"), (None, "a\nb"), (12345, "\x1b[31m")]
+    rows = [(1, "日本"), (Muted("none"), "a\nb"), *[(12345, "\x1b[31m")] * 4_998]
 
-    assert table.text(_view(rows, total=5000)) == snapshot("""\
+    assert text.drawn(_table(rows)) == snapshot("""\
      n  text
      1  日本
-  null  a␊b
+(none)  a␊b
 12,345  ␛[31m
-And 4,997 more rows; all are in run.failed().\
+12,345  ␛[31m
+12,345  ␛[31m
+12,345  ␛[31m
+12,345  ␛[31m
+12,345  ␛[31m
+12,345  ␛[31m
+12,345  ␛[31m
+12,345  ␛[31m
+12,345  ␛[31m
+12,345  ␛[31m
+12,345  ␛[31m
+12,345  ␛[31m
+12,345  ␛[31m
+12,345  ␛[31m
+12,345  ␛[31m
+12,345  ␛[31m
+12,345  ␛[31m
+And 4,980 more rows; all are in run.failed().\
 """)
 
 
 def test_the_story_of_a_row(read):
     """A story tells what became of the row, in sentences, and what is known under it."""
-    view = StoryView(
-        title="Row 7",
-        source="run-1",
-        state="rejected_server",
-        told="It was sent. It was refused.",
-        facts=(("bytes", "412"),),
-    )
+    never = dict.fromkeys(
+        ("person_key", "message_id", "payload_hash", "lane", "batch", "attempts", "http_status",
+         "code", "error", "first_attempt_at", "finished_at")
+    )  # fmt: skip
+    record = {
+        **never, "row": 7, "call": "track", "run_id": "r1", "state": "rejected_server", "bytes": 412,
+    }  # fmt: skip
 
-    assert read(story.html(view)).outline == [
-        "Row 7",
+    document = history.story(record, told="It was sent. It was refused.")
+
+    assert read(html.render(document)).outline == [
+        "Row 7 · track",
         "✕ rejected by server",
-        "run-1",
+        "run r1",
         "It was sent. It was refused.",
         "Known about it",
         "what",
         "value",
+        "call",
+        "track",
         "bytes",
         "412",
     ]

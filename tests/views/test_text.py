@@ -7,16 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cio_frames.views.characters import cells, shortened
 from cio_frames.views.environment import Output, writing_to
 from cio_frames.views.text import (
     block,
-    cells,
     columns,
     command,
     json_text,
     page,
     paragraph,
-    shortened,
     single_line,
 )
 from cio_frames.views.wording import duration, many, percent, rate, size

@@ -3,11 +3,11 @@
 import pytest
 from polars.exceptions import PanicException
 
-from cio_frames.views.html import Drawn, tag
+from cio_frames.views.document import Document, Heading
 from cio_frames.views.progress import Progress
 from cio_frames.views.progress_state import ProgressState
 
-SUMMARY = Drawn(html=tag("p", "the end"), make_text=lambda: "the end")
+SUMMARY = Document(Heading("the end"), ())
 
 
 class _Screen:
@@ -25,7 +25,7 @@ class _Screen:
     def update(self, _: ProgressState) -> None:
         """Do nothing."""
 
-    def close(self, _: Drawn) -> None:
+    def close(self, _: Document) -> None:
         self.closed += 1
 
 

@@ -6,9 +6,10 @@ import polars as pl
 import pytest
 
 import cio_frames as cio
-from cio_frames.checks import CATALOGUE, ByValue, Check, Checks
-from cio_frames.checks.nested import anywhere
+from cio_frames.checks import CATALOGUE, Check, Checks, CheckTexts
+from cio_frames.checks.check import by_value
 from cio_frames.errors import MappingError
+from cio_frames.values import anywhere
 
 CODES = [check.code for check in CATALOGUE]
 
@@ -81,15 +82,15 @@ def test_changed_severities_decide(judge):
 
 def test_own_rules_apply_beside_the_catalogue(judge):
     """A rule of the user's own is a check like the others."""
-    rule = Check(
-        code="plan.unknown", severity="reject", source="us",
-        sentence="{column} is no plan of ours.", hint="Correct it.", consequence="It is not priced.",
-        test=ByValue(
-            fails=lambda slot, _: ~pl.col(slot.name).is_in(["free", "pro"])
-            if slot.path == ("traits", "plan")
-            else None
-        ),
-    )  # fmt: skip
+    texts = CheckTexts(
+        sentence="{column} is no plan of ours.", hint="Correct it.", consequence="It is not priced."
+    )
+    test = by_value(
+        lambda slot, _: (
+            ~pl.col(slot.name).is_in(["free", "pro"]) if slot.path == ("traits", "plan") else None
+        )
+    )
+    rule = Check("plan.unknown", "reject", test, source="us", own_texts=texts)
 
     found = judge(
         "identify",

@@ -1,9 +1,11 @@
-"""The bytes of a file, compressed or not."""
+"""A file on disk: its bytes, compressed or not, and the stamp that shows when it was changed."""
 
 import gzip
 import zlib
+from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
+from typing import Self
 
 from cio_frames.errors import InputFileError
 
@@ -12,6 +14,34 @@ GZIP = b"\x1f\x8b"
 DEFLATE_MAX = 1032  # no gzip file unpacks to more times its size
 RATIO_MAX = 200  # a table of text compresses to a tenth, seldom to a hundredth
 UNPACKED_MAX_BYTES = 2 * 1024**3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileStamp:
+    """The size of a file and when it was last written, in nanoseconds."""
+
+    path: str
+    bytes: int
+    written_ns: int
+
+    @classmethod
+    def of(cls, path: str) -> Self:
+        """Return the stamp of a file."""
+        status = Path(path).stat()
+        return cls(path=path, bytes=status.st_size, written_ns=status.st_mtime_ns)
+
+    def require_same(self) -> None:
+        """Raise if the file was written to since: rows read now are not those that were checked.
+
+        Raises:
+            InputFileError: The file was changed.
+        """
+        if FileStamp.of(self.path) != self:
+            raise InputFileError(
+                self.path,
+                problem="was changed after it was scanned",
+                hint="Wait until it is written, and scan it again.",
+            )
 
 
 def opened(path: str) -> gzip.GzipFile | BufferedReader:

@@ -1,0 +1,128 @@
+"""Calls: events without a name or that act on the workspace, pages, screens, merges and forms."""
+
+import re
+from collections.abc import Mapping
+
+import polars as pl
+
+from cio_frames.checks.check import Check, ColumnTest, Repair, Scope, by_call, by_row, by_value
+from cio_frames.checks.fields import blank
+from cio_frames.mapping import FieldMapping, MessageMapping
+from cio_frames.spec import LIMITS, SEMANTIC_EVENTS
+from cio_frames.values.patterns import PADDED, UNUSUAL
+
+DESTRUCTIVE = tuple(name for name, event in SEMANTIC_EVENTS.items() if event.destructive)
+ACTING = tuple(name for name, event in SEMANTIC_EVENTS.items() if not event.destructive)
+SEMANTIC = rf"^\s*(?:{'|'.join(map(re.escape, SEMANTIC_EVENTS))})\s*$"
+
+
+def _event(slot: FieldMapping) -> bool:
+    return slot.argument == "event"
+
+
+def _event_missing(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+    if not _event(slot):
+        return None
+    return pl.col(slot.name).is_null() | blank(scope.text(slot))
+
+
+def _event_padded(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+    return scope.text(slot).str.contains(PADDED) if _event(slot) else None
+
+
+def _event_long(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+    limit = LIMITS["event_name_bytes"].value
+    return scope.text(slot).str.len_bytes() > limit if _event(slot) else None
+
+
+def _event_destructive(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+    refused = [name for name in DESTRUCTIVE if name not in scope.allow]
+    return scope.text(slot).str.strip_chars().is_in(refused) if _event(slot) else None
+
+
+def _event_acting(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+    allowed = [name for name in DESTRUCTIVE if name in scope.allow]
+    return scope.text(slot).str.strip_chars().is_in([*ACTING, *allowed]) if _event(slot) else None
+
+
+def _event_trimmed(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
+    return slot.expr.cast(pl.String).str.strip_chars() if _event(slot) else None
+
+
+def _page_without_url(scope: Scope) -> pl.Expr | None:
+    if scope.mapping.call.name != "page":
+        return None
+    url = next((s for s in scope.mapping.slots if s.path == ("properties", "url")), None)
+    return pl.col(url.name).is_null() if url else pl.lit(value=True)
+
+
+def _screen_without_name(scope: Scope) -> pl.Expr | None:
+    if scope.mapping.call.name != "screen":
+        return None
+    name = scope.mapping.find("name")
+    return pl.col(name.name).is_null() if name else pl.lit(value=True)
+
+
+def _no_object_type(scope: Scope) -> str | None:
+    untyped = scope.mapping.call.name == "group" and not scope.mapping.find("object_type_id")
+    taken = any(slot.path[1:2] == ("object_type_id",) for slot in scope.mapping.slots)
+    return "every row" if untyped and not taken else None
+
+
+def _incomplete(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+    """Return an expression: true where an event that acts lacks something it needs."""
+    if not _event(slot):
+        return None
+    filled = {slot.path: pl.col(slot.name).is_not_null() for slot in scope.mapping.slots}
+    names = scope.text(slot).str.strip_chars()
+    tests = [
+        (names == name) & ~pl.all_horizontal(_filled(path, filled) for path in event.requires)
+        for name, event in SEMANTIC_EVENTS.items()
+        if event.requires
+    ]
+    return pl.any_horizontal(tests)
+
+
+def _filled(path: tuple[str, ...], filled: Mapping[tuple[str, ...], pl.Expr]) -> pl.Expr:
+    """Return an expression: true where a place of the message, or one around it, is filled."""
+    around = [filled[path[:depth]] for depth in range(1, len(path) + 1) if path[:depth] in filled]
+    return pl.any_horizontal(around) if around else pl.lit(value=False)
+
+
+def _is_call(name: str) -> ColumnTest:
+    return by_call(lambda scope: "every row" if scope.mapping.call.name == name else None)
+
+
+def _two_people(scope: Scope) -> pl.Expr | None:
+    email, identifier = scope.mapping.find("email"), scope.mapping.find("id")
+    if scope.mapping.call.name != "form" or email is None or identifier is None:
+        return None
+    return pl.col(email.name).is_not_null() & pl.col(identifier.name).is_not_null()
+
+
+CALL_CHECKS = (
+    Check("event.missing", "reject", by_value(_event_missing), source="SPEC-AUG track.event required"),
+    Check(
+        "event.padded", "reject", by_value(_event_padded, prefilter=UNUSUAL),
+        source="reference 6 (event names)", repair=Repair(_event_trimmed, safe=True),
+    ),
+    Check("event.too-long", "reject", by_value(_event_long), source="TRACK event limits; reference C32"),
+    Check(
+        "event.destructive", "refuse", by_value(_event_destructive, prefilter=SEMANTIC),
+        source="SPEC-AUG semantic events; reference 3.6",
+    ),
+    Check(
+        "event.semantic", "warn", by_value(_event_acting, prefilter=SEMANTIC),
+        source="SPEC-AUG semantic events; reference 3.6",
+    ),
+    Check(
+        "event.incomplete", "reject", by_value(_incomplete, prefilter=SEMANTIC),
+        source="SPEC-AUG semantic events; reference 3.6",
+    ),
+    Check("screen.no-name", "warn", by_row(_screen_without_name), source="reference 2.4 (ACT), C15"),
+    Check("group.no-type", "info", by_call(_no_object_type), source="SPEC-SEP traits.objectTypeId; reference C17, 3.5"),
+    Check("page.no-url", "warn", by_row(_page_without_url), source="reference 2.3 (ACT)"),
+    Check("alias.irreversible", "warn", _is_call("alias"), source="reference 3.4, C23"),
+    Check("form.no-time", "info", _is_call("form"), source="TRACK forms; reference 5"),
+    Check("form.two-people", "reject", by_row(_two_people), source="TRACK forms; reference C27"),
+)  # fmt: skip

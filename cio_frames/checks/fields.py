@@ -1,0 +1,101 @@
+"""Which fields a check concerns, and the text in their values."""
+
+import polars as pl
+
+from cio_frames.mapping import FieldMapping
+from cio_frames.values import as_text, instance_of
+from cio_frames.values.patterns import BLANK, PLACEHOLDERS
+
+PEOPLE = ("user_id", "anonymous_id", "previous_id", "id")
+IDS = (*PEOPLE, "email", "group_id", "form_id")
+EMAIL_PATHS = (("traits", "email"), ("data", "email"))
+UNSUBSCRIBED = ("traits", "unsubscribed")
+STATE_CALLS = ("identify", "group")
+"""Calls that set attributes."""
+SEPARATOR = " | "
+
+
+def is_id(slot: FieldMapping) -> bool:
+    """Return whether a field holds an identifier."""
+    return slot.argument in IDS
+
+
+def is_text(slot: FieldMapping) -> bool:
+    """Return whether a field holds text."""
+    return slot.dtype in (pl.String, pl.Categorical) or isinstance(slot.dtype, pl.Enum)
+
+
+def is_plain_text(slot: FieldMapping) -> bool:
+    """Return whether a field holds strings that are not JSON."""
+    return slot.dtype == pl.String and not slot.json
+
+
+def is_number(slot: FieldMapping) -> bool:
+    """Return whether a field holds integers or floats."""
+    return slot.dtype.is_integer() or slot.dtype.is_float()
+
+
+def is_address(slot: FieldMapping) -> bool:
+    """Return whether a field holds e-mail addresses as text."""
+    return slot.path in EMAIL_PATHS and is_text(slot)
+
+
+def is_body(slot: FieldMapping) -> bool:
+    """Return whether a field holds traits, properties or context."""
+    return slot.role in ("body", "context")
+
+
+def blank(values: pl.Expr) -> pl.Expr:
+    """Return an expression: true where a text is a placeholder or white space."""
+    return values.str.contains(BLANK)
+
+
+def is_placeholder(values: pl.Expr) -> pl.Expr:
+    """Return an expression: true where a text is a placeholder as programs spell it."""
+    return values.is_in(_SPELLED)
+
+
+_SPELLED = sorted(
+    {" ", "  ", "   ", "NaN", "NaT", "[object Object]"}
+    | {
+        spelled
+        for word in filter(None, PLACEHOLDERS)
+        for spelled in (word, word.upper(), word.title(), word.capitalize())
+    }
+)
+
+
+def inner_text(slot: FieldMapping) -> pl.Expr | None:
+    """Return all the text in each value of a field as one, or None where its type has none."""
+    return _joined(pl.col(slot.name), slot.dtype)
+
+
+def as_number_text(slot: FieldMapping) -> pl.Expr | None:
+    """Return each number of a field as text, or None where its type holds no numbers."""
+    numeric = slot.dtype.is_numeric()
+    return as_text(pl.col(slot.name), dtype=slot.dtype) if numeric else None
+
+
+def _joined(values: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
+    match dtype:
+        case pl.String():
+            return values
+        case pl.Categorical() | pl.Enum():
+            return values.cast(pl.String)
+        case pl.List() | pl.Array():
+            items = values.arr.to_list() if isinstance(dtype, pl.Array) else values
+            inner = instance_of(dtype.inner)
+            item = _joined(pl.element(), inner)
+            if item is None:
+                return None
+            each = items if inner == pl.String else items.list.eval(item)
+            return each.list.join(SEPARATOR, ignore_nulls=True)
+        case pl.Struct():
+            parts = [
+                _joined(values.struct.field(part.name), instance_of(part.dtype))
+                for part in dtype.fields
+            ]
+            texts = [part for part in parts if part is not None]
+            return pl.concat_str(texts, separator=SEPARATOR, ignore_nulls=True) if texts else None
+        case _:
+            return None

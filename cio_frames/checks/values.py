@@ -1,0 +1,217 @@
+"""Values of traits and properties: what JSON cannot carry, what programs put into texts."""
+
+from collections.abc import Callable, Iterable
+
+import polars as pl
+
+from cio_frames.checks.check import (
+    Change,
+    Check,
+    MessageTest,
+    OfValues,
+    Predicate,
+    Repair,
+    RowTest,
+    Scope,
+    by_column,
+    by_text,
+    by_value,
+    contains,
+)
+from cio_frames.checks.fields import (
+    EMAIL_PATHS,
+    IDS,
+    STATE_CALLS,
+    is_body,
+    is_placeholder,
+    is_plain_text,
+    is_text,
+)
+from cio_frames.mapping import FieldMapping, MessageMapping
+from cio_frames.spec import LIMITS
+from cio_frames.values import anywhere, exact_as_double, has_text
+from cio_frames.values.patterns import PADDED, UNUSUAL
+
+
+def _anywhere(test: Callable[[pl.Expr, pl.DataType], pl.Expr | None]) -> RowTest:
+    """Return a test of each value of the data, also inside lists and structs."""
+    return by_value(
+        lambda slot, _: (
+            anywhere(pl.col(slot.name), dtype=slot.dtype, test=test) if is_body(slot) else None
+        )
+    )
+
+
+def _infinite(values: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
+    return values.is_infinite() if dtype.is_float() else None
+
+
+def _nan(values: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
+    return values.is_nan() if dtype.is_float() else None
+
+
+def _large(values: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
+    counted = dtype.is_integer() or isinstance(dtype, pl.Decimal)
+    return ~exact_as_double(values, dtype=dtype) if counted else None
+
+
+def _unsupported(values: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
+    return values.is_not_null() if isinstance(dtype, pl.Binary | pl.Object) else None
+
+
+def _is_nested(slot: FieldMapping) -> bool:
+    return slot.json or not (has_text(slot.dtype) or slot.dtype == pl.Null)
+
+
+def _field_not_text(slot: FieldMapping, _: Scope) -> str | None:
+    takes_text = slot.role == "field" and slot.type in ("id", "text", "email")
+    is_other = takes_text and slot.argument not in IDS
+    return f"{slot.dtype}" if is_other and _is_nested(slot) else None
+
+
+def _form_not_text(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+    is_field = scope.mapping.call.name == "form" and slot.role == "body"
+    return pl.col(slot.name).is_not_null() if is_field and _is_nested(slot) else None
+
+
+def _too_long(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+    if slot.role != "body" or scope.mapping.call.name not in STATE_CALLS or not is_text(slot):
+        return None
+    return scope.text(slot).str.len_bytes() > LIMITS["value_bytes"].value
+
+
+def _too_large(scope: Scope) -> pl.Expr:
+    return pl.col("bytes") > scope.message_bytes
+
+
+VALUE_CHECKS = (
+    Check("field.not-text", "refuse", by_column(_field_not_text), source="SPEC-AUG: event and name are strings"),
+    Check("form.not-text", "reject", by_value(_form_not_text), source="TRACK forms; reference C28"),
+    Check("number.infinite", "reject", _anywhere(_infinite), source="RFC 8259; reliability 3.4"),
+    Check("number.nan", "info", _anywhere(_nan), source="RFC 8259; reliability 3.1"),
+    Check("number.large", "warn", _anywhere(_large), source="IEEE 754; reliability 3.4"),
+    Check("type.unsupported", "reject", _anywhere(_unsupported), source="reliability 3.7"),
+    Check("value.too-long", "warn", by_value(_too_long), source="TRACK customer limits; reference 6, C33"),
+    Check("message.too-large", "reject", MessageTest(_too_large), source="SPEC-AUG limits; reference C4, C6"),
+)  # fmt: skip
+
+
+_MISREAD = (
+    "äöüßÄÖÜéèêëáàâãåæçñóòôõøúùûíîïÉÈÊÀÁÂÃÇÑØÅÆÓÔŠšŽž\u2019\u2018\u201c\u2013\u2014\u2026€£°·\u00a0"
+)
+CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x{80}-\x{9f}\x{2028}\x{2029}]"
+DIRECTION = r"[\x{200e}\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}]"
+ENTITY = r"&(?:[A-Za-z]{2,8}|#[0-9]{2,5}|#[xX][0-9A-Fa-f]{2,5});"
+MARKUP = r"(?i)<(?:[a-z!/?][^>@]*>|script|img|svg)|\]\((?:javascript|data):|\{\{.*\}\}|\{%.*%\}"
+FORMULA = r"^[\s\x00]*(?:[=@\x{FF1D}\x{FF20}]\S|[+\-\x{FF0B}\x{FF0D}](?:[A-Za-z(]|[^A-Za-z\s][^A-Za-z]*[A-Za-z(]))"
+JSON = r"^\s*(?:\{\s*(?:\"|\})|\[\s*(?:[\[{\"\]]|-?[0-9]|true|false|null))"
+
+
+def _is_read_by_people(slot: FieldMapping) -> bool:
+    """Return whether a field holds the user's data that people read."""
+    named = is_body(slot) or slot.argument in ("event", "name")
+    return named and slot.how not in ("hashed", "constant")
+
+
+def _is_open_text(slot: FieldMapping) -> bool:
+    """Return whether a field holds such data as plain text, which can be repaired."""
+    return _is_read_by_people(slot) and is_plain_text(slot)
+
+
+def _is_data_text(slot: FieldMapping) -> bool:
+    return is_body(slot) and _is_open_text(slot) and slot.path not in EMAIL_PATHS
+
+
+def _misread(character: str) -> str | None:
+    """Return what a character becomes when its UTF-8 is read as Windows-1252."""
+    try:
+        return character.encode().decode("cp1252")
+    except UnicodeDecodeError:
+        return None
+
+
+MOJIBAKE = {wrong: right for right in _MISREAD for wrong in [_misread(right)] if wrong is not None}
+
+
+def _any_text(fails: OfValues) -> RowTest:
+    return by_text(fails, fields=_is_read_by_people, prefilter=UNUSUAL)
+
+
+def _mojibake(scope: Scope) -> Iterable[Predicate]:
+    """Test texts for mojibake, unless it is repaired: the repair may leave some that is meant."""
+    test = _any_text(lambda text: text.str.contains_any(list(MOJIBAKE)))
+    return () if "text.mojibake" in scope.mapping.repairs else test.predicates(scope)
+
+
+def _padded(text: pl.Expr) -> pl.Expr:
+    return text.str.contains(PADDED) & (text.str.strip_chars() != "")
+
+
+def _placeholder(slot: FieldMapping, _: Scope) -> pl.Expr | None:
+    return is_placeholder(pl.col(slot.name)) if _is_data_text(slot) else None
+
+
+def _empty(slot: FieldMapping, _: Scope) -> pl.Expr | None:
+    return pl.col(slot.name) == "" if _is_data_text(slot) else None
+
+
+def _changed(change: OfValues) -> Change:
+    return lambda slot, _: change(slot.expr) if _is_open_text(slot) else None
+
+
+def _without(pattern: str) -> Repair:
+    return Repair(_changed(lambda text: text.str.replace_all(pattern, "")), safe=False)
+
+
+def _from_mojibake(text: pl.Expr) -> pl.Expr:
+    return text.str.replace_many(list(MOJIBAKE), list(MOJIBAKE.values()), leftmost=True)
+
+
+def _is_repairable(slot: FieldMapping) -> bool:
+    return _is_open_text(slot) and slot.role != "field"
+
+
+def _stripped(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
+    return slot.expr.str.strip_chars() if _is_repairable(slot) else None
+
+
+def _without_placeholders(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
+    filled = pl.when(~is_placeholder(slot.expr)).then(slot.expr)
+    return filled if _is_repairable(slot) else None
+
+
+TEXT_CHECKS = (
+    Check(
+        "text.control", "warn", _any_text(contains(CONTROL)),
+        source="reliability 3.6 (105, 106, 109)",
+        repair=_without(CONTROL),
+    ),
+    Check(
+        "text.direction", "warn", _any_text(contains(DIRECTION)),
+        source="reliability 3.6 (107)",
+        repair=_without(DIRECTION),
+    ),
+    Check(
+        "text.mojibake", "warn", RowTest(unit="text", predicates=_mojibake),
+        source="reliability 3.6 (112)",
+        repair=Repair(_changed(_from_mojibake), safe=False),
+    ),
+    Check("text.lost-character", "warn", _any_text(contains("\ufffd")), source="reliability 3.9 (154)"),
+    Check("text.entity", "info", _any_text(contains(ENTITY)), source="reliability 3.6 (113)"),
+    Check("text.markup", "info", _any_text(contains(MARKUP)), source="reliability 3.10 (171)"),
+    Check("text.formula", "info", _any_text(contains(FORMULA)), source="CWE-1236; reliability 3.10 (172)"),
+    Check(
+        "text.json", "info", by_text(contains(JSON), fields=_is_open_text, prefilter=UNUSUAL),
+        source="reliability 3.7 (134)",
+    ),
+    Check(
+        "value.padded", "info", by_text(_padded, fields=_is_data_text, prefilter=UNUSUAL),
+        source="reference 6",
+        repair=Repair(_stripped, safe=False),
+    ),
+    Check(
+        "value.placeholder", "info", by_value(_placeholder),
+        source="reliability 3.2", repair=Repair(_without_placeholders, safe=False),
+    ),
+    Check("value.empty", "info", by_value(_empty), source="reference 6 (null and empty texts); reliability 3.2 (17)"),
+)  # fmt: skip

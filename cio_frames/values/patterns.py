@@ -1,0 +1,43 @@
+"""Patterns of texts: placeholders, white space, invisible characters and e-mail addresses.
+
+There are four patterns of addresses, since their users ask for different things.
+"""
+
+import re
+from typing import Final
+
+PLACEHOLDERS: Final = (
+    "", "nan", "none", "null", "nat", "n/a", "#n/a", "na", "-", ".", "..", "undefined",
+    "[object object]", "<na>",
+)  # fmt: skip
+"""What programs write for an empty cell, in lower case."""
+
+BLANK: Final = rf"(?i)^\s*(?:{'|'.join(map(re.escape, filter(None, PLACEHOLDERS)))})?\s*$"
+"""A placeholder or white space, as the whole text."""
+
+PADDED: Final = r"^\s|\s$"
+"""White space around a text."""
+
+INVISIBLE: Final = (
+    "[\u00a0\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u0000-\u001f\u007f-\u009f]"
+)
+"""One character that cannot be seen."""
+
+UNUSUAL: Final = r"[^ -~]|[<&{\[]|^\s*[=+\-@]|^\s|\s$"
+"""Found in every text with a character that checks of text look for; not in plain words and numbers."""
+
+EMAIL: Final = r"^[^\s@,;<>:\"()\[\]\\]+@(?:[^\s@,;<>:\"()\[\]\\.]+\.)+[^\s@,;<>:\"()\[\]\\.]+$"
+"""An address to which mail can be sent, as the whole text: what the checks accept."""
+
+EMAIL_COLUMN: Final = r"^[^\s@]+@[^\s@]+\.[^\s@]+$"
+"""An address as the whole text, well or badly written: what columns of addresses hold."""
+
+EMAIL_INSIDE: Final = r"[^\s@<>\"',;]{1,100}@[^\s@<>\"',;]{1,200}"
+"""An address anywhere in a text, in linear time: what the audit masks."""
+
+EMAIL_REFERENCE: Final = re.compile(
+    r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*@"
+    r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]*[a-z0-9])?",
+    re.IGNORECASE | re.ASCII,
+)
+"""An identifier that Customer.io takes for an e-mail address (reference 3.1)."""

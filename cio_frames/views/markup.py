@@ -1,0 +1,94 @@
+"""Elements of HTML and of still drawings. The only place that escapes.
+
+Text is escaped exactly once, also text that another library marks as safe; markup of this module is
+taken as it is. A string from the data can never become an element or an attribute.
+"""
+
+import base64
+from collections.abc import Iterable, Mapping
+
+import markupsafe
+
+from cio_frames.views.characters import visible
+from cio_frames.views.style import PLAIN, Style
+
+_ELEMENTS = frozenset({
+    "bdi", "code", "details", "div", "em", "img", "li", "ol", "p", "pre", "progress", "section",
+    "span", "strong", "summary", "table", "tbody", "td", "th", "thead", "tr", "ul",
+})  # fmt: skip
+_ATTRIBUTES = frozenset({"align", "alt", "dir", "max", "open", "scope", "title", "value"})
+_DRAWING = frozenset({"circle", "g", "line", "path", "rect", "svg", "text"})
+_SVG = "data:image/svg+xml;base64,"
+_NO_ATTRIBUTES: Mapping[str, str] = {}
+
+
+class Markup(markupsafe.Markup):
+    """HTML made by this module."""
+
+    __slots__ = ()
+
+
+def tag(
+    name: str,
+    *children: str,
+    style: Style = PLAIN,
+    attributes: Mapping[str, str] = _NO_ATTRIBUTES,
+) -> Markup:
+    """Return one element of those that untrusted notebooks keep.
+
+    Raises:
+        ValueError: The element or an attribute is not one that front ends keep.
+
+    Examples:
+        >>> print(tag("td", "<b> & 'c'", attributes={"title": '"'}))
+        <td title="&#34;">&lt;b&gt; &amp; &#39;c&#39;</td>
+    """
+    if name not in _ELEMENTS:
+        raise ValueError(f"<{name}> is not kept by every front end.")
+    if not _ATTRIBUTES.issuperset(attributes):
+        raise ValueError(f"One of {sorted(attributes)} is not kept by every front end.")
+    declared = {"style": str(style)} if style else {}
+    return _element(name, children, {**declared, **attributes})
+
+
+def join(children: Iterable[str]) -> Markup:
+    """Return the children one after the other.
+
+    Examples:
+        >>> print(join([tag("strong", "a"), " & b"]))
+        <strong>a</strong> &amp; b
+    """
+    return Markup("".join(map(_escaped, children)))
+
+
+def shape(name: str, *children: str, attributes: Mapping[str, str]) -> Markup:
+    """Return one element of a drawing, for `picture`.
+
+    Raises:
+        ValueError: The element is not part of a still drawing.
+    """
+    if name not in _DRAWING:
+        raise ValueError(f"<{name}> is not part of a still drawing.")
+    return _element(name, children, attributes)
+
+
+def picture(drawing: Markup, *, alt: str, style: Style = PLAIN) -> Markup:
+    """Return a drawing as an image, which no front end removes and no script can run in."""
+    data = base64.b64encode(drawing.encode()).decode()
+    attributes = _attributes({"style": str(style), "alt": alt, "src": _SVG + data})
+    return Markup(f"<img{attributes}>")
+
+
+def _element(name: str, children: Iterable[str], attributes: Mapping[str, str]) -> Markup:
+    return Markup(f"<{name}{_attributes(attributes)}>{join(children)}</{name}>")
+
+
+def _attributes(attributes: Mapping[str, str]) -> str:
+    return "".join(f' {key}="{_escaped(value)}"' for key, value in attributes.items())
+
+
+def _escaped(text: str) -> str:
+    """Return markup as it is, and anything else as text. The one escape function."""
+    if type(text) is Markup:
+        return str(text)
+    return str(markupsafe.escape(visible(str(text))))

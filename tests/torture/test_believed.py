@@ -1,0 +1,28 @@
+"""The short form of T26 to T29."""
+
+import pytest
+
+from torture.believed import clock_back, doubled, forged, many_runs
+
+SEED = 20276
+
+
+@pytest.mark.parametrize("pause_s", [None, 0.001], ids=["one-packet", "later"])
+def test_answers_that_are_repeated_cause_no_false_acknowledgement(pause_s):
+    """With a third of the requests failing, what is called delivered was taken."""
+    assert doubled(seed=SEED, rows=300, pause_s=pause_s).verdict.false_ack == 0
+
+
+def test_parts_that_were_saved_again_settle_nothing():
+    """Sending and resuming refuse every changed part, and finish with the right ones."""
+    assert forged(seed=SEED).facts["refused"] >= 2
+
+
+def test_many_earlier_runs_are_looked_up_quickly():
+    """A hundred earlier runs take a fraction of a second, and each message is found once."""
+    assert many_runs(100, seed=SEED, most_s=2.0).facts["found"] == 5
+
+
+def test_no_form_is_submitted_twice_when_the_clock_goes_back():
+    """Submissions in doubt that seem to come from the future are not repeated."""
+    assert clock_back(seed=SEED, rows=20).facts["submissions"] == 20
