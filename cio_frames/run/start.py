@@ -5,12 +5,13 @@ remembers the message id. No source says for how long (reference 3.7); a day is 
 of the kind promise at least.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from time import sleep
 from types import MappingProxyType
 from typing import Literal, get_args
 
@@ -28,12 +29,14 @@ from cio_frames.audit import (
     pseudonyms,
     recover,
     require_run,
+    run_file,
 )
-from cio_frames.audit.file_system import Durability
+from cio_frames.audit.file_system import Durability, LocalFileSystem, located
 from cio_frames.audit.pseudonyms import Pii
+from cio_frames.audit.run_file import Layout
 from cio_frames.audit.subjects import scheme
 from cio_frames.clock import utc_now
-from cio_frames.errors import AuditError, ChoiceError
+from cio_frames.errors import AuditError, AuditLockedError, ChoiceError
 from cio_frames.payloads import ID_ALGORITHM
 from cio_frames.run.job import FINISHED_SCHEMA, Job, RowSelection
 from cio_frames.run.run import Run
@@ -45,6 +48,9 @@ from cio_frames.views.displays import ShowProgress
 
 InDoubt = Literal["resend", "skip", "report"]
 """What to do with messages in doubt: send again, take as arrived, or leave them in doubt."""
+
+LOOK_EVERY_S = 0.05
+"""How often a start looks whether another one is over."""
 
 REMEMBERED = timedelta(hours=24)
 
@@ -88,6 +94,51 @@ class SendOptions:
             ChoiceError.require("in_doubt", self.in_doubt, get_args(InDoubt))
         ChoiceError.require("durability", self.durability, get_args(Durability))
         ChoiceError.require("pii", self.pii, get_args(Pii))
+
+
+@contextmanager
+def starting(job: Job, *, client: Client, directory: Path | str) -> Iterator[None]:
+    """Let no other run start in a directory of records, so that each knows what the others send.
+
+    Raises:
+        AuditLockedError: A run that is under way sends one of the same tables to the same workspace.
+    """
+    disk, where = LocalFileSystem("process"), located(directory)
+    with suppress(OSError):  # if it cannot be made, the record of the run says so
+        disk.make(where, shared=True)
+    held = _held(disk, where / "STARTING")
+    try:
+        _refuse_other_run(job, client=client, disk=disk, directory=where)
+        yield
+    finally:
+        if held is not None:
+            disk.unlock(held)
+
+
+def _held(disk: LocalFileSystem, path: Path) -> int | None:
+    """Return the lock of `path`, as soon as nobody else has it."""
+    while True:
+        try:
+            return disk.lock(path)
+        except AuditLockedError:
+            sleep(LOOK_EVERY_S)
+        except OSError:
+            return None
+
+
+def _refuse_other_run(job: Job, *, client: Client, disk: LocalFileSystem, directory: Path) -> None:
+    """Raise if a run that is under way sends one of these tables."""
+    for name in disk.listdir(directory):
+        layout = Layout(directory / name)
+        if not layout.directory.is_dir() or not disk.is_locked(layout.lock):
+            continue
+        info = run_file.read(disk, layout.directory).info
+        tables = {*(info.fingerprint or "").split()} & {*job.fingerprints}
+        if tables and info.workspaces.items() & client.workspaces.items():
+            raise AuditLockedError(
+                f"Run {info.run_id} in {directory} is sending the same table to the same workspace. "
+                "Wait until it is over, or stop it; then send again: what arrived is skipped."
+            )
 
 
 def select_rows(job: Job, client: Client, options: SendOptions, *, now: datetime) -> RowSelection:

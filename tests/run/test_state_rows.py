@@ -1,5 +1,9 @@
 """A state that comes back arrives: what is sent again, under which id, and what is told of it."""
 
+import asyncio
+from concurrent.futures import Future
+
+import httpx2
 import polars as pl
 import pytest
 
@@ -205,11 +209,53 @@ def test_why_a_row_was_sent_again_is_told(send, tmp_path):
     assert record.verify().is_empty()
 
 
-def test_the_state_of_a_row_in_doubt_keeps_its_id(send, workspace, tmp_path):
-    """Rejected rows do not count as sent, and a run that is resumed finds nothing left."""
-    run = send(people(id=["u1", "u1", "u1"], plan=["free", "pro", "free"]))
+class LosesAnAnswer(httpx2.AsyncHTTPTransport):
+    """Passes requests on, but loses the answer to one of them and has the run end there."""
 
-    again = cio.resume(run.audit, workspace.client(), progress=False)
+    def __init__(self, number):
+        super().__init__()
+        self.run, self.left = Future(), number
 
-    assert again.counts["delivered"] == 3
-    assert again.counts["requests"] == 0
+    async def handle_async_request(self, request):
+        """Pass a request on."""
+        response = await super().handle_async_request(request)
+        self.left -= 1
+        if self.left:
+            return response
+        await response.aread()
+        await response.aclose()
+        (await asyncio.wrap_future(self.run)).stop()
+        raise httpx2.ReadError("the connection is gone")
+
+
+@pytest.fixture
+def row_by_row(monkeypatch):
+    """Have each row be a request of its own."""
+    monkeypatch.setattr(chunks, "CHUNK_ROWS", 1)
+
+
+@pytest.mark.usefixtures("row_by_row")
+@pytest.mark.parametrize("way", ["resume", "send"])
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_a_run_that_was_cut_off_ends_as_the_table_does(number, way, workspace, send, tmp_path):
+    """Whichever answer is lost: what is resumed or sent again ends as it should, and is done then."""
+    plan = people(id=["u1"] * 4, plan=["free", "pro", "free", "gone"])
+    send(people(id=["u1"], plan=["free"]))
+    wire = LosesAnAnswer(number)
+    client = cio.connect(
+        endpoint=workspace.url, write_key=workspace.write_key, transport=wire, gzip=False
+    )
+    first = plan.send(client, audit=tmp_path / "audit", progress=False, wait=False)
+    wire.run.set_result(first)
+    first.wait()
+
+    if way == "resume":
+        again = cio.resume(first.audit, workspace.client(), plan, progress=False)
+        assert again.counts["delivered"] == 4
+        assert workspace.messages.height == 1 + 4 + 1
+    else:
+        again = send(plan)
+
+    assert attributes(workspace) == {"u1": '{"plan":"gone"}'}
+    assert send(plan).counts["requests"] == 0
+    assert cio.audit(tmp_path / "audit").verify().is_empty()
