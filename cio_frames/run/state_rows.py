@@ -101,7 +101,8 @@ class Recorded:
     def _told(self, rows: pl.DataFrame, *, plan: int, call: str) -> pl.DataFrame:
         """Return rows of a table with subjects as the record has them."""
         people = pseudonyms(rows["person"], pii=self.pii, key=self.key)
-        recorded = keyed_ids(pl.col("message_id"), key=self.id_key)
+        by_id = pl.col("subjects").is_null() | pl.col("is_given")  # of other rows it is not needed
+        recorded = keyed_ids(pl.when(by_id).then("message_id"), key=self.id_key)
         hashes = keyed_hashes(pl.col("payload_hash"), key=self.id_key)
         said = pl.when(pl.col("subjects").is_null()).then(recorded).otherwise(hashes)
         return rows.select(
