@@ -96,7 +96,11 @@ class Audit:
         return self._scan(self._contents())
 
     def _sent(
-        self, workspaces: Mapping[str, str], *, states: Sequence[str], scheme: str = ""
+        self,
+        workspaces: Mapping[str, str],
+        *,
+        states: Sequence[str] = ("delivered", "in_doubt"),
+        scheme: str = "",
     ) -> tuple[pl.LazyFrame, str | None]:
         """Return the rows that were sent to some workspaces and are in some states, as a query.
 
@@ -286,7 +290,6 @@ def read(directory: Path | str) -> Audit:
     return Audit(directory)
 
 
-_SENT = ("delivered", "in_doubt")
 _COLUMNS = ("call", "message_id", "payload_hash", "subjects", "state", "first_attempt_at")
 
 
@@ -318,7 +321,7 @@ def earlier(directory: Path | str, *, workspaces: Mapping[str, str]) -> Earlier:
         raise
     except AuditError:
         return Earlier(rows=pl.DataFrame(schema=dict.fromkeys(_COLUMNS, pl.String)))
-    sent, key = log._sent(workspaces, states=_SENT)  # noqa: SLF001 - both are of this module
+    sent, key = log._sent(workspaces)  # noqa: SLF001 - both are of this module
     found = (
         sent.select(_COLUMNS)
         .sort(pl.col("state") == "delivered", descending=True, maintain_order=True)
