@@ -17,7 +17,8 @@ from torture.bench import Bench, Line, bench, require, require_clean
 from torture.inputs import Input
 from torture.life import given_by
 
-ROWS = 900
+ROWS = 2_700
+"""So many that sending them takes several seconds: on a busy machine too, rows are left when a stop takes effect."""
 STOP_S = 3.0
 """How long a stop may take here: what is under way is answered within a third of a second, and a
 notebook takes a while to draw a traceback."""

@@ -138,8 +138,11 @@ class BackgroundLoop:
         self._require_own_process()
         loop, over = asyncio.get_running_loop(), asyncio.Event()
         self._when_over.append(lambda: loop.call_soon_threadsafe(over.set))
-        if not self.done:
-            await over.wait()
+        while (
+            not self.done
+        ):  # a signal that cancels the caller's task does not wake a loop that sleeps
+            with suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), _SLICE_SECONDS)
 
     def result(self) -> Any:
         """Return what the coroutine returned, or raise what it raised. Waits for the end."""

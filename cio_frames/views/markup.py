@@ -7,8 +7,6 @@ taken as it is. A string from the data can never become an element or an attribu
 import base64
 from collections.abc import Iterable, Mapping
 
-import markupsafe
-
 from cio_frames.views.characters import visible
 from cio_frames.views.style import PLAIN, Style
 
@@ -22,7 +20,7 @@ _SVG = "data:image/svg+xml;base64,"
 _NO_ATTRIBUTES: Mapping[str, str] = {}
 
 
-class Markup(markupsafe.Markup):
+class Markup(str):
     """HTML made by this module."""
 
     __slots__ = ()
@@ -91,4 +89,6 @@ def _escaped(text: str) -> str:
     """Return markup as it is, and anything else as text. The one escape function."""
     if type(text) is Markup:
         return str(text)
-    return str(markupsafe.escape(visible(str(text))))
+    from markupsafe import escape  # the first drawing loads it
+
+    return str(escape(visible(str(text))))

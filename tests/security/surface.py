@@ -114,13 +114,17 @@ def things(folder: str) -> dict[str, Any]:
     return made
 
 
+ADDRESSES = {("workspace", "url"), ("workspace", "page_url")}
+"""What a sandbox has only while it is started."""
+
+
 def of_thing(thing: Any, place: str) -> Iterator[Shown]:
     """Yield the drawings of an object, of what completion offers of it, and its pickle."""
     yield "repr", place, repr(thing) + str(thing)
     if hasattr(thing, "_repr_mimebundle_"):
         yield "repr", place, str(thing._repr_mimebundle_())
     for name in dir(thing):
-        if name.startswith("_") or (place, name) == ("workspace", "url"):
+        if name.startswith("_") or (place, name) in ADDRESSES:
             continue
         value = getattr(thing, name)
         yield "repr", f"{place}.{name}", repr(value)

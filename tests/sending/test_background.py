@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import signal
 import subprocess
 import sys
 import textwrap
@@ -30,6 +31,30 @@ def started(work, *, stop=None):
     worker = BackgroundLoop(work, stop=stop or StopSignal())
     worker.start()
     return worker
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="there is no such signal here")
+def test_a_signal_that_cancels_the_waiting_task_is_noticed():
+    """The stop button of a notebook cancels the task from a signal handler, which wakes no loop."""
+    flag = StopSignal()
+    at_last = threading.Timer(5, flag.drain)
+
+    async def waits():
+        worker = started(lambda: until(flag), stop=flag)
+        task = asyncio.current_task()
+        former = signal.signal(signal.SIGALRM, lambda *_: task.cancel())
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        at_last.start()
+        with pytest.raises(asyncio.CancelledError):
+            await worker.ended()
+        signal.signal(signal.SIGALRM, former)
+        return worker.done
+
+    was_done = asyncio.run(waits())
+    at_last.cancel()
+    flag.drain()
+
+    assert not was_done
 
 
 def test_the_result_is_handed_over():
