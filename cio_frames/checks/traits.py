@@ -151,7 +151,7 @@ def _counted(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Count the times and the zeros in columns of numbers that are named like times."""
     counts = [
         pl.struct(
-            zeros=pl.col(slot.name).is_in((0, -1)).sum(),
+            zeros=((pl.col(slot.name) == 0) | (pl.col(slot.name) == -1)).sum(),
             times=(pl.col(slot.name) >= EPOCH_UNITS[-1].least).sum(),
         ).alias(slot.name)
         for slot in scope.mapping.slots

@@ -369,6 +369,7 @@ CASES: dict[str, list[Case]] = {
     ],
     "trait.milliseconds": [
         ("identify", ids(["u"] * 3, paid_at=[1_700_000_000_000, 1_700_000_000_000_000, 1_700_000_000]), BY_ID, 2),
+        ("identify", ids(["u"] * 2, paid_at=[1_700_000_000, 0]), BY_ID, 0),
     ],
     "page.no-url": [
         ("page", ids(["u", "v"], url=["https://x.de", None]), BY_ID, 1),
