@@ -51,8 +51,8 @@ def hashed(rows: pl.DataFrame, *, people: pl.Series, pii: Pii, key: str | None) 
     ).to_series()
     if len(words) == len(given):
         return words
-    offsets = np.concatenate(([0], np.cumsum(sizes)))
-    joined = pa.LargeListArray.from_arrays(offsets, words.to_arrow())
+    offsets = pl.Series(np.concatenate(([0], np.cumsum(sizes))))  # of an array pyarrow asks pandas
+    joined = pa.LargeListArray.from_arrays(offsets.to_arrow(), words.to_arrow())
     series = pl.Series("subjects", joined).list.join(" ", ignore_nulls=True)
     return series.zip_with(given.is_not_null(), pl.Series([None], dtype=pl.String))
 
