@@ -47,7 +47,7 @@ types: .venv/dev.done
 # Tests of how soon an interrupt takes effect run alone, all others with a process per core.
 TIMED := tests/torture/test_interrupts.py
 pytest: .venv/dev.done
-	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 --numprocesses logical --ignore=$(TIMED)
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 --numprocesses logical --dist worksteal --ignore=$(TIMED)
 	$(BIN)/python -m pytest $(TIMED)
 
 # What users install is the wheel: it must work without the checkout beside it.
@@ -67,7 +67,7 @@ test-sdist: package
 	cd build/sdist && PYTHONPATH=. "$(CURDIR)/$(BIN)/python" -m pytest -q $(OTHER_TESTS)
 
 # What needs no browser; SHORT=1 leaves out the slow tests as well.
-OTHER_TESTS := tests --ignore=$(TIMED) --numprocesses logical -m "not browser$(if $(SHORT), and not slow)"
+OTHER_TESTS := tests --ignore=$(TIMED) --numprocesses logical --dist worksteal -m "not browser$(if $(SHORT), and not slow)"
 
 # The kernel of its time goes with the lowest ipywidgets, as hosted notebooks have it: a newer one warns of it.
 test-lowest: .venv/run.done
