@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -30,7 +29,6 @@ from cio_frames.run import (
     new_run,
     resumed_run,
     select_rows,
-    starting,
 )
 from cio_frames.sending import Client
 from cio_frames.sending.client import RATE
@@ -261,25 +259,17 @@ class Sendable:
     def __dir__(self) -> list[str]:
         return sorted(set(super().__dir__()) - _INTERNAL)
 
-    def _prepared(
-        self, client: Client, options: SendOptions
-    ) -> tuple[Job, RowSelection, ExitStack]:
-        """Return what a run is given to do, which rows it sends, and what keeps others from starting."""
+    def _prepared(self, client: Client, options: SendOptions) -> tuple[Job, RowSelection]:
+        """Return what a run is given to do, and which rows it sends."""
         self.require_sendable()
-        job, now = self.pipelines.job(), self.pipelines.each[0].clock()
-        with ExitStack() as held:
-            held.enter_context(starting(job, client=client, directory=options.audit))
-            return job, select_rows(job, client, options, now=now), held.pop_all()
+        now = self.pipelines.each[0].clock()
+        return self.pipelines.job(), select_rows(client, options, now=now)
 
     def _new_run(
-        self,
-        client: Client,
-        options: SendOptions,
-        prepared: tuple[Job, RowSelection, ExitStack],
+        self, client: Client, options: SendOptions, prepared: tuple[Job, RowSelection]
     ) -> Run:
-        job, selection, held = prepared
-        with held:
-            run = new_run(job, client=client, options=options, selection=selection)
+        job, selection = prepared
+        run = new_run(job, client=client, options=options, selection=selection)
         _PLANS_BY_RUN[str(run.audit)] = self
         return run
 

@@ -18,7 +18,6 @@ from cio_frames.sending.events import (
     SegmentPlanned,
     State,
     StateRepeated,
-    StateSentAgain,
 )
 from cio_frames.sending.run_controls import PaceControl, StopSignal
 from cio_frames.sending.scheduler import FAILURE, INTERRUPTED, send
@@ -47,7 +46,6 @@ __all__ = [
     "SegmentPlanned",
     "State",
     "StateRepeated",
-    "StateSentAgain",
     "StopSignal",
     "Totals",
     "add",
