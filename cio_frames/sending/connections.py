@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.request import getproxies, proxy_bypass
@@ -379,10 +380,12 @@ def _needs_tls(urls: Iterable["httpx.URL"]) -> bool:
 
 def _certificates(library: ModuleType, *, trust_env: bool) -> ssl.SSLContext:
     """Return what hosts are verified with."""
+    named = [f"{name}={os.environ[name]}" for name in _CERTIFICATES if os.environ.get(name)]
     try:
+        for name in _CERTIFICATES if trust_env else ():  # older versions pass over a missing file
+            Path(os.environ.get(name) or os.curdir).stat()
         context: ssl.SSLContext = library.create_ssl_context(trust_env=trust_env)
     except (OSError, ValueError) as error:
-        named = [f"{name}={os.environ[name]}" for name in _CERTIFICATES if os.environ.get(name)]
         problem = getattr(error, "strerror", None) or type(error).__name__
         raise ConfigError(
             f"The certificates that hosts are verified with cannot be read ({problem}). "
