@@ -146,10 +146,6 @@ and leaves the others (SPEC-AUG)."""
 RESERVED_PREFIXES = ("cio_", "_")
 """How names begin that Customer.io keeps for itself, as far as its reserved ones show."""
 
-FLAT_PREFIXES = ("cio_subscription_preferences.",)
-"""Keys whose dots are read by Customer.io and do not nest: one topic changes, the others stay
-(SPEC-AUG, identify traits)."""
-
 SEMANTIC_EVENTS: Mapping[str, SemanticEvent] = MappingProxyType({row.name: row for row in _EVENTS})
 OTHER_NAMES: Mapping[str, str] = MappingProxyType(
     {
