@@ -70,6 +70,7 @@ def segment(
             "person": [f"person{row}@example.com" for row in rows],
             "message_id": [f"01HF7YZFPF{row:016d}" for row in rows],
             "payload_hash": [f"{row:032x}" for row in rows],
+            "subjects": [f"0person{row}@example.com" for row in rows],
             "bytes": [100 + row for row in rows],
             "lane": [batch_of.get(row) for row in rows],
             "component": rows,

@@ -2,7 +2,16 @@
 
 from cio_frames.audit.background_writer import BackgroundWriter
 from cio_frames.audit.pseudonyms import keyed_hashes, keyed_ids
-from cio_frames.audit.reader import Audit, Earlier, collected, earlier, read, require_run, write_csv
+from cio_frames.audit.reader import (
+    Audit,
+    Earlier,
+    applied,
+    collected,
+    earlier,
+    read,
+    require_run,
+    write_csv,
+)
 from cio_frames.audit.recovery import Recovery, recover
 from cio_frames.audit.run_file import RunInfo, new_run_id
 from cio_frames.audit.schema import FAILED, HASH_CHARACTERS, SETTLED, STATES, UNFINISHED
@@ -20,6 +29,7 @@ __all__ = [
     "Earlier",
     "Recovery",
     "RunInfo",
+    "applied",
     "collected",
     "earlier",
     "keyed_hashes",

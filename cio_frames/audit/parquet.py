@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from cio_frames.audit.schema import FORMAT, PART_SCHEMA, PLAN_SCHEMA
+from cio_frames.audit.schema import ADDED, FORMAT, PART_SCHEMA, PLAN_SCHEMA
 from cio_frames.errors import AuditCorruptError
 
 if TYPE_CHECKING:
@@ -99,7 +99,12 @@ def decode(data: bytes, *, schema: pl.Schema, path: Path | str) -> pl.DataFrame:
             problem=f"not a complete Parquet file ({type(error).__name__})",
             hint="Restore it from a copy.",
         ) from None
-    if not table.schema.equals(_arrow(schema)):
+    for name in ADDED - set(table.schema.names):
+        place = schema.names().index(name)
+        table = table.add_column(
+            place, _arrow(schema).field(name), pa.nulls(len(table), pa.string())
+        )
+    if not table.schema.remove_metadata().equals(_arrow(schema)):
         raise AuditCorruptError(
             str(path),
             problem="its columns are not those of an audit",

@@ -1,7 +1,7 @@
 """Reading the record: of one run, or of all runs of a directory."""
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,10 @@ from cio_frames.audit.open_segments import RunContents, data_of, read_contents
 from cio_frames.audit.recovery import latest_of, problems, tally
 from cio_frames.audit.run_file import Layout, RunFile, segment_of
 from cio_frames.audit.schema import FAILED, PART_SCHEMA, STATES, UNFINISHED
+from cio_frames.audit.subjects import scheme as subject_scheme
 from cio_frames.errors import AuditCorruptError, AuditError, translated
+from cio_frames.mapping.identifiers import UNKNOWN
+from cio_frames.payloads.ids import content
 from cio_frames.spec import CALLS
 
 _TOTALS = ("rows", *STATES, "requests", "retries", "bytes")
@@ -92,11 +95,19 @@ class Audit:
         """
         return self._scan(self._contents())
 
-    def _sent(self, workspaces: Mapping[str, str]) -> tuple[pl.LazyFrame, str | None]:
-        """Return the rows that were delivered to some workspaces, or are in doubt, as a query.
+    def _sent(
+        self,
+        workspaces: Mapping[str, str],
+        *,
+        states: Sequence[str] = ("delivered", "in_doubt"),
+        scheme: str = "",
+    ) -> tuple[pl.LazyFrame, str | None]:
+        """Return the rows that were sent to some workspaces and are in some states, as a query.
 
         Args:
             workspaces: The workspace of each surface, as in `RunInfo.workspaces`.
+            states: The states.
+            scheme: How subjects are made; those of runs that made them otherwise are unknown.
 
         Returns:
             The rows, and the key that their message ids and hashes are under, if any of the runs
@@ -105,24 +116,27 @@ class Audit:
         Raises:
             AuditError: A run holds them under another key than that of this machine.
         """
-        groups: dict[tuple[tuple[str, ...], bool], list[tuple[Path, RunContents]]] = {}
+        groups: dict[tuple[tuple[str, ...], bool, bool], list[tuple[Path, RunContents]]] = {}
         names: set[str] = set()
         for directory, contents in self._contents():
             run = contents.run
             if calls := _calls(run, workspaces):
                 is_keyed = run.message_ids == "keyed"
-                groups.setdefault((calls, is_keyed), []).append((directory, contents))
+                made = subject_scheme(pii=run.info.pii, key_name=run.key_name)
+                group = (calls, is_keyed, made == scheme)
+                groups.setdefault(group, []).append((directory, contents))
                 names |= {run.key_name or ""} if is_keyed else set()
         keys = [pseudonyms.key_named(name, where=self.directory) for name in sorted(names)]
         key = keys[0] if keys else None
         frames = [
             self._scan(runs)
-            .filter(pl.col("state").is_in(_SENT), pl.col("call").is_in(calls))
+            .filter(pl.col("state").is_in(states), pl.col("call").is_in(calls))
             .with_columns(
+                _subjects(are_known=are_known),
                 pseudonyms.keyed_ids(pl.col("message_id"), key=None if is_keyed else key),
-                pseudonyms.keyed_hashes(pl.col("payload_hash"), key=None if is_keyed else key),
+                pseudonyms.keyed_hashes(_hashes(are_keyed=is_keyed), key=None if is_keyed else key),
             )
-            for (calls, is_keyed), runs in groups.items()
+            for (calls, is_keyed, are_known), runs in groups.items()
         ]
         return pl.concat([PART_SCHEMA.to_frame(eager=False), *frames]), key
 
@@ -237,13 +251,13 @@ class Audit:
             sealed = [io.BytesIO(data_of(self._disk, directory, part)) for part in run.parts]
             opened = [each.settled(run.info.run_id) for each in contents.open_segments]
             if run.resumed:
-                lazy = [*map(pl.scan_parquet, sealed), *(each.lazy() for each in opened)]
+                lazy = [*map(_scanned, sealed), *(each.lazy() for each in opened)]
                 frames.append(latest_of(self._collected(pl.concat(lazy))))
             else:
                 parts += sealed
                 frames += opened
         known = pl.concat(frames).lazy()
-        return pl.concat([known, pl.scan_parquet(parts)]) if parts else known
+        return pl.concat([known, _scanned(parts)]) if parts else known
 
     def _about(self, directory: Path) -> dict[str, Any]:
         contents = read_contents(self._disk, directory)
@@ -276,8 +290,7 @@ def read(directory: Path | str) -> Audit:
     return Audit(directory)
 
 
-_SENT = ("delivered", "in_doubt")
-_COLUMNS = ("call", "message_id", "payload_hash", "state", "first_attempt_at")
+_COLUMNS = ("call", "message_id", "payload_hash", "subjects", "state", "first_attempt_at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,8 +298,8 @@ class Earlier:
     """What earlier runs sent.
 
     Attributes:
-        rows: Columns call, message_id, payload_hash, state and first_attempt_at; each message once,
-            as delivered if any run delivered it, else as in doubt.
+        rows: Columns call, message_id, payload_hash, subjects, state and first_attempt_at; each
+            message once, as delivered if any run delivered it, else as in doubt.
         key: The key that ids and hashes are under; None if they are held as they are.
     """
 
@@ -315,6 +328,62 @@ def earlier(directory: Path | str, *, workspaces: Mapping[str, str]) -> Earlier:
         .unique("message_id", keep="first", maintain_order=True)
     )
     return Earlier(rows=collected(found, directory), key=key)
+
+
+_CHANGING = tuple(name for name, call in CALLS.items() if call.sets_state or name == "form")
+
+
+def _subjects(*, are_known: bool) -> pl.Expr:
+    """Return the subjects of rows; those that an older record does not have are unknown."""
+    subjects = pl.col("subjects")
+    if not are_known:
+        subjects = pl.when(subjects.is_not_null()).then(pl.lit(UNKNOWN))
+    is_older = pl.col("subjects").is_null() & pl.col("call").is_in(_CHANGING)
+    return pl.when(is_older).then(pl.lit(UNKNOWN)).otherwise(subjects).alias("subjects")
+
+
+def _hashes(*, are_keyed: bool) -> pl.Expr:
+    """Return the hashes of payloads; an older record has ids that tell them instead."""
+    hashes = pl.col("payload_hash")
+    if are_keyed:
+        return hashes
+    ids = pl.when(hashes.is_null() & pl.col("call").is_in(_CHANGING)).then("message_id")
+    told = ids.map_elements(content, return_dtype=pl.String, skip_nulls=True)
+    return pl.coalesce(hashes, told).alias("payload_hash")
+
+
+def _scanned(parts: IO[bytes] | list[IO[bytes]]) -> pl.LazyFrame:
+    """Return the rows of parts; those of an older format lack columns."""
+    return pl.scan_parquet(parts, schema=PART_SCHEMA, missing_columns="insert")
+
+
+_APPLIED = ("delivered", "accepted_unverified", "in_doubt")
+
+
+def applied(
+    directory: Path | str, *, workspaces: Mapping[str, str], scheme: str
+) -> tuple[pl.LazyFrame, str | None] | None:
+    """Return what earlier runs may have changed in the same workspace, in no order.
+
+    Args:
+        directory: The directory of all runs; it need not be there.
+        workspaces: The workspace of each surface, as in `RunInfo.workspaces`.
+        scheme: How subjects are made now; those of runs that made them in another way are unknown.
+
+    Returns:
+        A query with the columns of a record and `at`, when the message arrived, and the key that ids
+        and hashes are under; None if there is no run.
+    """
+    where = located(directory)
+    try:
+        log = Audit(where)
+    except AuditCorruptError:
+        raise
+    except AuditError:
+        return None
+    found, key = log._sent(workspaces, states=_APPLIED, scheme=scheme)  # noqa: SLF001 - of this module
+    at = pl.coalesce("finished_at", "first_attempt_at").alias("at")
+    return found.with_columns(at).filter(pl.col("at").is_not_null()), key
 
 
 def require_run(directory: Path | str) -> None:
@@ -348,6 +417,11 @@ def _calls(run: RunFile, workspaces: Mapping[str, str]) -> tuple[str, ...]:
 
 
 _STRICT = "Customer.io accepted it in strict mode"
+_SINCE = " and nothing newer about the same person or object followed"
+_AGAIN = (
+    "It went out again under a new id, because {reason}, and something else about the same person or "
+    "object after it. "
+)
 _CARRIED = "It was carried by a request that was refused as a whole. "
 _ENDS: Mapping[str, str] = {
     "delivered": f"{_STRICT}{{answer}}{{moment}}.",
@@ -357,7 +431,7 @@ _ENDS: Mapping[str, str] = {
     ),
     "rejected_local": "It was not sent: {reason}.",
     "rejected_server": "Customer.io refused it{answer}{moment}: {reason}.",
-    "skipped_done": "It was not sent, because an earlier run had delivered the same message.",
+    "skipped_done": "It was not sent, because an earlier run had delivered the same message{since}.",
     "blocked": "It was held back, because an earlier row of the same person was refused{why}.",
     "in_doubt": (
         "No clear answer came{answer}{why}: Customer.io may or may not have it. "
@@ -402,12 +476,15 @@ def _end(record: Mapping[str, Any]) -> str:
     said = [text for text in (record["code"], record["error"]) if text]
     reason = ": ".join(said) or "no reason was given"
     carried = _CARRIED if record["state"] == "blocked" and record["attempts"] else ""
+    if record["code"] == "SENT_AGAIN":
+        carried, reason, said = _AGAIN.format(reason=reason.partition(": ")[2]), "", []
     return carried + _ENDS[record["state"]].format(
         answer=f" with status {status}" if status else "",
         moment=f" {_moment(at)}" if at else "",
         reason=reason.rstrip("."),
         why=f" ({reason.rstrip('.')})" if said else "",
-        unverified="not as it documents a success" if record["code"] else "strict mode was off",
+        since=_SINCE if record["subjects"] is not None else "",
+        unverified="not as it documents a success" if said else "strict mode was off",
     )
 
 

@@ -13,7 +13,7 @@ FORMAT = 3
 
 READABLE = frozenset({1, 2, FORMAT})
 """Formats that are read; in 1 the lines of journals were not the facts of the run, and up to 2
-message ids and hashes of payloads were held as they are."""
+message ids and hashes of payloads were held as they are, and no row had subjects."""
 
 STATES = (
     "delivered",
@@ -52,10 +52,14 @@ _PLANNED: dict[str, pl.DataType | DataTypeClass] = {
     "person_key": pl.String,
     "message_id": pl.String,
     "payload_hash": pl.String,
+    "subjects": pl.String,
     "bytes": pl.Int64,
     "lane": pl.Int32,
     "batch": pl.Int32,
 }
+
+ADDED = frozenset({"subjects"})
+"""Columns that a record of an older format does not have."""
 
 PLAN_SCHEMA = pl.Schema(
     {

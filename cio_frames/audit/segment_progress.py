@@ -11,6 +11,7 @@ from cio_frames.audit.journal import WHOLE, Entry, Journal, Place
 from cio_frames.audit.open_segments import OpenSegment
 from cio_frames.audit.pseudonyms import Pii, keyed_hashes, keyed_ids, pseudonyms, scrubbed
 from cio_frames.audit.schema import PLAN_SCHEMA, SETTLED
+from cio_frames.audit.subjects import hashed
 from cio_frames.errors import AuditError
 from cio_frames.payloads.batches import Batch, Segment
 from cio_frames.sending.events import BatchFact, BatchFinished
@@ -100,9 +101,11 @@ def plan_of(
     error = pl.col("error")
     if pii != "full" and rows["error"].null_count() < rows.height:
         error = scrubbed(error, person=pl.col("person"))
+    people = pseudonyms(rows["person"], pii=pii, key=key)
     told = rows.with_columns(
         *places,
-        pseudonyms(rows["person"], pii=pii, key=key),
+        people,
+        hashed(rows, people=people, pii=pii, key=key),
         error,
         pl.lit(segment.plan).alias("plan"),
         keyed_ids(pl.col("message_id"), key=id_key),

@@ -39,6 +39,7 @@ from cio_frames.sending.events import (
     RunStopped,
     SegmentPlanned,
     StateRepeated,
+    StateSentAgain,
 )
 
 if TYPE_CHECKING:
@@ -213,7 +214,7 @@ class AuditWriter:
                 self._enter(fact.batch, self._progress(fact.batch).entry(fact))
             case BatchFinished():
                 self._finish(fact)
-            case ClockSkewed(note=note) | StateRepeated(note=note):
+            case ClockSkewed(note=note) | StateRepeated(note=note) | StateSentAgain(note=note):
                 self.run = replace(self.run, notes=(*self.run.notes, note))
             case RunStopped():
                 self._stop(fact)

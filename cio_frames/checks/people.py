@@ -26,7 +26,7 @@ def _messages(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     mapping = scope.mapping
     given = mapping.find("message_id")
     keys = [slot for slot in mapping.slots if slot.role == "key"]
-    everything = [slot for slot in mapping.slots if slot.path]
+    everything = [slot for slot in mapping.slots if slot.path and slot.argument != "message_id"]
     if not mapping.call.api.deduplicates or not everything:
         return None
     whole = _hash(everything)
@@ -38,20 +38,69 @@ def _messages(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     if given is not None:
         named = pl.col(given.name)
         made = pl.when(named.is_not_null()).then(named.hash()).otherwise(made)
-    return rows.select(pl.col(ROW).alias("row"), made.alias("key"))
+    return rows.select(pl.col(ROW).alias("row"), made.alias("key"), whole.alias("whole"))
+
+
+def _identified(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Hash what message ids are derived from, where they do not follow from the whole message."""
+    slots = scope.mapping.slots
+    if any(slot.role == "key" or slot.argument == "message_id" for slot in slots):
+        return _messages(rows, scope)
+    return None
 
 
 def _hash(slots: Sequence[FieldMapping]) -> pl.Expr:
     return pl.struct(pl.col(slot.name) for slot in slots).hash()
 
 
-def _later(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
-    """Return the rows whose key an earlier row has."""
+def _same(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
+    """Return the rows that are the same as an earlier row of their key."""
+    return _told(_later(aggregated).filter(pl.col("whole") == pl.col("first_whole")))
+
+
+def _conflicting(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+    """Return the rows that differ from the first row of their key, with the columns that differ."""
+    later = _later(aggregated).filter(pl.col("whole") != pl.col("first_whole"))
+    if later.is_empty():
+        return FOUND_SCHEMA.to_frame()
+    slots = [slot for slot in scope.mapping.slots if slot.path and slot.argument != "message_id"]
+    names = [slot.name for slot in slots]
+    involved = pl.concat([later["row"], later["first"]]).unique()
+    shown = collected(rows.filter(pl.col(ROW).is_in(involved.implode())).select(ROW, *names))
+    both = (
+        later.select("row", "first")
+        .join(shown, left_on="row", right_on=ROW, maintain_order="left")
+        .join(shown, left_on="first", right_on=ROW, suffix=":first", maintain_order="left")
+    )
+    labels = [
+        pl.when(~pl.col(slot.name).eq_missing(pl.col(f"{slot.name}:first"))).then(
+            pl.lit(slot.label)
+        )
+        for slot in slots
+    ]
+    return both.select(
+        "row",
+        pl.lit(None, pl.String).alias("column"),
+        pl.format("as row {}", "first").alias("value"),
+        pl.concat_str(
+            pl.lit("What differs: "),
+            pl.concat_str(labels, separator=", ", ignore_nulls=True),
+            pl.lit("."),
+        ).alias("evidence"),
+    )
+
+
+def _later(aggregated: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows whose key an earlier row has, with the first such row."""
     ordered = aggregated["key"].sort()
     twice = ordered.filter(ordered == ordered.shift()).unique()
     again = aggregated.filter(pl.col("key").is_in(twice.implode())).sort("row")
-    first = pl.col("row").first().over("key")
-    later = again.with_columns(first.alias("first")).filter(pl.col("row") != pl.col("first"))
+    first = again.select(pl.all().first().over("key").name.prefix("first_"))
+    later = pl.concat([again, first.rename({"first_row": "first"})], how="horizontal")
+    return later.filter(pl.col("row") != pl.col("first"))
+
+
+def _told(later: pl.DataFrame) -> pl.DataFrame:
     return later.select(
         "row",
         pl.lit(None, pl.String).alias("column"),
@@ -67,9 +116,9 @@ def _repeated(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     return rows.filter(person.is_not_null()).select(row=ROW, key=person.hash())
 
 
-def _repeats(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+def _repeats(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
     slot = _person(scope)
-    later = _later(aggregated, rows, scope)
+    later = _told(_later(aggregated))
     label = slot.label if slot else None
     return later.with_columns(pl.lit(label, pl.String).alias("column"))
 
@@ -138,8 +187,12 @@ def _overfilled(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> 
 
 PEOPLE_CHECKS = (
     Check(
-        "message.duplicate", "warn", TableTest(_messages, _later),
+        "message.duplicate", "warn", TableTest(_messages, _same),
         source="reference 3.7 (messageId); reliability 1.5",
+    ),
+    Check(
+        "message.conflict", "reject", TableTest(_identified, _conflicting),
+        source="reference 3.7 (messageId); reliability 1.5 (I5)",
     ),
     Check("id.duplicate", "info", TableTest(_repeated, _repeats), source="reference 3.2"),
     Check(

@@ -1,6 +1,6 @@
 """Which column feeds which field of a call."""
 
-from cio_frames.mapping.identifiers import lane_key, linked_keys, numbered, person_key
+from cio_frames.mapping.identifiers import lane_key, linked_keys, numbered, person_key, subjects
 from cio_frames.mapping.message_mapping import (
     CREATED,
     FieldMapping,
@@ -32,5 +32,6 @@ __all__ = [
     "person_key",
     "propose",
     "resolve",
+    "subjects",
     "time_rank",
 ]

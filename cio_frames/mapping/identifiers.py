@@ -5,8 +5,18 @@ from collections.abc import Iterator
 import polars as pl
 
 from cio_frames.mapping.message_mapping import FieldMapping, MessageMapping
-from cio_frames.spec import IDENTIFIERS, LINKING_CALLS, Identifier
+from cio_frames.spec import IDENTIFIERS, LINKING_CALLS, SEMANTIC_EVENTS, Identifier
 from cio_frames.values import as_text
+
+SEPARATOR = "\x1f"
+UNKNOWN = ""
+"""The subjects of a row that changes something, and nobody can say what."""
+
+ATTRIBUTES, GONE, RELATIONS, DEVICES, NAMED = "01234"
+"""What a message says of a subject: how it is, that it goes or becomes another, whom it is related to,
+which devices it has, or only that it is there."""
+
+_OBJECT_ID, _OBJECT_TYPE = ("properties", "objectId"), ("properties", "objectTypeId")
 
 
 def is_written_as_text(slot: FieldMapping, *, texts_only: bool) -> bool:
@@ -58,3 +68,65 @@ def linked_keys(mapping: MessageMapping) -> list[pl.Expr]:
 def numbered(identifier: pl.Expr) -> pl.Expr:
     """Return a number for each identifier, null where there is none."""
     return pl.when(identifier.is_not_null()).then(identifier.hash())
+
+
+def subjects(mapping: MessageMapping) -> pl.Expr:
+    """Return what each row puts into a state: texts joined by `SEPARATOR`, null for plain events.
+
+    Each text is what is said, as one of the kinds above, and an identifier in lower case.
+    """
+    call = mapping.call.name
+    if call == "track":
+        return _changed_by_event(mapping)
+    if not (mapping.call.sets_state or call in LINKING_CALLS):
+        return pl.lit(None, pl.String)
+    person = pl.lit(RELATIONS) + person_key(mapping)
+    written = _object(mapping)
+    if call == "group":
+        apart = ("object_type_id", "relationship")
+        has_traits = any(s.role == "body" and s.argument not in apart for s in mapping.slots)
+        kind = ATTRIBUTES if has_traits else NAMED
+        return _joined([pl.lit(kind) + text for text in written] + [person])
+    kind = GONE if call == "alias" else ATTRIBUTES
+    people = [slot for row, slot in filled(mapping) if not row.role.startswith("object")]
+    named = [pl.lit(kind) + text_of(slot, mapping).str.to_lowercase() for slot in people]
+    related = [pl.lit(NAMED) + text for text in written]
+    return _joined([*named, *related, *([person] if written else [])])
+
+
+def _joined(texts: list[pl.Expr]) -> pl.Expr:
+    return pl.concat_str(texts, separator=SEPARATOR, ignore_nulls=True)
+
+
+def _object(mapping: MessageMapping) -> list[pl.Expr]:
+    """Return the object that each row names, with its type, if it names one."""
+    slots = {row.role: slot for row, slot in reversed([*filled(mapping)])}
+    if "object" not in slots:
+        return []
+    return [_typed(slots["object"], slots.get("object_type"), mapping)]
+
+
+def _typed(slot: FieldMapping, kind: FieldMapping | None, mapping: MessageMapping) -> pl.Expr:
+    kinds = pl.lit("1") if kind is None else text_of(kind, mapping).fill_null("1")
+    return pl.lit("object ") + kinds + pl.lit(" ") + text_of(slot, mapping).str.to_lowercase()
+
+
+def _changed_by_event(mapping: MessageMapping) -> pl.Expr:
+    """Return what events change whose names act on the workspace."""
+    slot = mapping.find("event")
+    if slot is None:
+        return pl.lit(None, pl.String)
+    kinds = {"person": GONE, "relationship": RELATIONS, "device": DEVICES, "object": GONE}
+    acting = {e.name: e.changes for e in SEMANTIC_EVENTS.values() if e.changes in kinds}
+    changed = text_of(slot, mapping).replace_strict(acting, default=None, return_dtype=pl.String)
+    kind = changed.replace_strict(kinds, default=None, return_dtype=pl.String)
+    places = {slot.path: slot for slot in mapping.slots}
+    about_object = pl.lit(None, pl.String)
+    if _OBJECT_ID in places:
+        about_object = _typed(places[_OBJECT_ID], places.get(_OBJECT_TYPE), mapping)
+    lower, text = person_key(mapping), person_text(mapping)
+    about = pl.when(changed == "object").then(about_object).otherwise(lower)
+    # Whatever comes later for the person is recorded as it is written, not in lower case.
+    written = pl.when((changed != "object") & (text != lower)).then(kind + text)
+    joined = _joined([(kind + about), written])
+    return pl.when(kind.is_not_null()).then(joined)

@@ -28,6 +28,7 @@ SEGMENT_SCHEMA = pl.Schema(
         "person": pl.String,
         "message_id": pl.String,
         "payload_hash": pl.String,
+        "subjects": pl.String,
         "bytes": pl.Int64,
         "lane": pl.Int32,
         "component": pl.UInt64,

@@ -18,6 +18,7 @@ from cio_frames.mapping.identifiers import (
     numbered,
     person_key,
     person_text,
+    subjects,
     text_of,
 )
 from cio_frames.payloads.batches import LANES
@@ -34,11 +35,16 @@ MESSAGE_SCHEMA = pl.Schema(
         "path": pl.String,
         "message_id": pl.String,
         "payload_hash": pl.String,
+        "content": pl.UInt64,
+        "subjects": pl.String,
+        "is_given": pl.Boolean,
         "bytes": pl.Int64,
         "message": pl.String,
     }
 )
-"""The columns of an encoded chunk. Rows with the same `component` are about one person."""
+"""The columns of an encoded chunk. Rows with the same `component` are about one person; an id that
+`is_given` cannot be replaced. `content` are the first bits of the digest of what the message says,
+`subjects` is what `mapping.subjects` gives."""
 
 HASH_CHARACTERS = 32
 NOBODY = 0
@@ -63,6 +69,7 @@ def encode(
         pl.col(ROW).alias("row"),
         person_text(mapping).alias("person"),
         lane_key(mapping).alias("key"),
+        subjects(mapping).alias("subjects"),
         *((person_key(mapping).alias("who"),) if mapping.call.name == "group" else ()),
         _time_ms(mapping).alias("time"),
         _given_id(mapping).alias("given"),
@@ -152,6 +159,9 @@ def _finished(
         _path(ready, mapping=mapping),
         pl.coalesce("given", "derived").alias("message_id"),
         _content(ready).alias("payload_hash"),
+        pl.col("digest").str.head(16).str.to_integer(base=16, dtype=pl.UInt64).alias("content"),
+        "subjects",
+        pl.col("given").is_not_null().alias("is_given"),
         _message(ready, envelope=mapping.call.api.envelope).alias("message"),
     ).select(*MESSAGE_SCHEMA.names()[:-2], _SIZE, "message")
 
@@ -160,8 +170,9 @@ _SIZE = pl.col("message").str.len_bytes().cast(pl.Int64).alias("bytes")
 
 
 def _content(parts: pl.DataFrame) -> pl.Expr:
-    """Return the hash of each message; none where its id is made of that hash."""
-    named = [name for name in ("given", "natural") if parts[name].null_count() < parts.height]
+    """Return the hash of each message that sets a state, or whose id is not made of that hash."""
+    sources = ("given", "natural", "subjects")
+    named = [name for name in sources if parts[name].null_count() < parts.height]
     if not named:
         return pl.lit(None, pl.String)
     content = pl.col("digest").str.head(HASH_CHARACTERS)

@@ -24,6 +24,8 @@ ID_ALGORITHM = "v1"
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIR_BITS, _TEXT_PAIRS, _WORD_BITS = 10, 13, 64
 _CONTENT_CHARACTERS = 16
+_DIGEST_AT = 10
+"""Where in an id the 80 bits of its digest begin."""
 _SEPARATOR = "\x1f"
 
 
@@ -69,6 +71,32 @@ def content(message_id: str) -> str:
     for character in message_id[-_CONTENT_CHARACTERS:]:
         number = number << 5 | max(_CROCKFORD.find(character), 0)
     return f"{number:020x}"[:16]
+
+
+def renewed(messages: pl.DataFrame, *, tokens: pl.Series) -> pl.DataFrame:
+    """Return messages under other ids, which are made of the old ones and of the tokens.
+
+    The time in an id stays.
+    """
+    made = sha256(pl.concat_str(pl.lit(ID_ALGORITHM), "message_id", tokens, separator=_SEPARATOR))
+    no_times = pl.Series([None], dtype=pl.Int64).new_from_index(0, messages.height)
+    fresh = ulids(messages.select(made).to_series(), times_ms=no_times)
+    ids = messages["message_id"].str.head(_DIGEST_AT) + fresh.str.slice(_DIGEST_AT)
+    parts = pl.col("message").str.splitn(pl.concat_str(pl.lit('"'), "message_id", pl.lit('"')), 2)
+    quoted = pl.concat_str(pl.lit('"'), ids, pl.lit('"'))
+    first, rest = (parts.struct.field(f"field_{place}") for place in (0, 1))
+    return messages.with_columns(
+        pl.concat_str(first, quoted, rest).alias("message"), ids.alias("message_id")
+    )
+
+
+def renewed_rows(messages: pl.DataFrame, tokens: pl.DataFrame) -> pl.DataFrame:
+    """Return messages, those that have a line in `tokens` (row and token) under other ids."""
+    both = messages.join(tokens, on="row", how="left", maintain_order="left")
+    is_kept = pl.col("token").is_null()
+    others = both.filter(~is_kept)
+    fresh = renewed(others.drop("token"), tokens=others["token"])
+    return pl.concat([both.filter(is_kept).drop("token"), fresh]).sort("row")
 
 
 def _words(digests: pl.Series) -> "tuple[Words, Words]":

@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 
@@ -12,9 +12,14 @@ from cio_frames.checks import Check, Scope
 from cio_frames.frames import Table, map_ahead
 from cio_frames.mapping import computing
 from cio_frames.payloads import SEGMENT_SCHEMA, Segment, batches, encode
+from cio_frames.payloads.ids import renewed_rows
 from cio_frames.run import RowSelection
 from cio_frames.spec import Call
 from cio_frames.validation import BLOCKING, CompiledCheck, check, check_messages, reasons
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 CHUNK_ROWS = 50_000
 """The most rows of a chunk. Each chunk has costs that do not depend on its size, so smaller ones are
@@ -105,6 +110,51 @@ def encode_chunks(
     return map_chunks(table, partial(encode_chunk, encoding=encoding), chunk_rows=chunk_rows)
 
 
+class Repeats:
+    """Gives rows that say again what an earlier row says ids of their own, where they set a state.
+
+    An earlier row's id would have the workspace ignore them, whatever has changed in between. Ask it
+    of all chunks in the order of the rows.
+    """
+
+    def __init__(self) -> None:
+        self._seen: list[npt.NDArray[np.uint64]] = []  # sorted; each at least twice the next
+        self._times: dict[int, int] = {}
+
+    def renewed(self, messages: pl.DataFrame, *, call: Call) -> pl.DataFrame:
+        """Return messages, the repeats among them under other ids."""
+        is_state = sets_state(call) & ~pl.col("is_given")
+        states = messages.select("row", "content").filter(messages.select(is_state).to_series())
+        if states.is_empty():
+            return messages
+        import numpy as np
+
+        new = np.sort(states["content"].to_numpy())
+        known = [new[:0]]
+        for block in self._seen:
+            found = np.take(block, np.searchsorted(block, new), mode="clip")
+            known.append(new[found == new])
+        is_known = pl.col("content").is_in(pl.Series(np.concatenate(known)).implode())
+        again = states.filter(is_known | ~pl.col("content").is_first_distinct())
+        while self._seen and len(self._seen[-1]) < 2 * len(new):
+            new = np.sort(np.concatenate((self._seen.pop(), new)), kind="stable")
+        self._seen.append(new)
+        if again.is_empty():
+            return messages
+        numbers = [self._next(content) for content in again["content"]]
+        tokens = again.select("row", token=pl.Series(numbers, dtype=pl.Int64).cast(pl.String))
+        return renewed_rows(messages, tokens)
+
+    def _next(self, content: int) -> int:
+        self._times[content] = self._times.get(content, 0) + 1
+        return self._times[content]
+
+
+def sets_state(call: Call) -> pl.Expr:
+    """Tell of each message of a call whether a repeat of it is harmless, and a lost one is not."""
+    return pl.col("subjects").is_not_null() & pl.lit(call.sets_state or call.name == "track")
+
+
 def rows_at_once(table: Table) -> int:
     """Return how many rows of a table make a chunk: fewer where it is wide.
 
@@ -138,7 +188,7 @@ def segments(
             taken = pl.col("row").is_in(rows.implode())
             messages, lost = messages.filter(taken), lost.filter(taken)
             selection.require_same(messages, plan=plan)
-        sent, settled = selection.split_finished(messages)
+        sent, settled = selection.split_finished(messages, plan=plan)
         requests, numbers = batches(
             sent, plan=plan, segment=number, call=call.name, batched=call.batched,
             limit_bytes=batch_bytes,

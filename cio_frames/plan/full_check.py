@@ -18,8 +18,8 @@ from cio_frames.mapping import (
     numbered,
     person_key,
 )
-from cio_frames.payloads import count_batches, lanes, order_key
-from cio_frames.plan.chunks import EncodedChunk, Encoding, encode_chunk, map_chunks
+from cio_frames.payloads import MESSAGE_SCHEMA, count_batches, lanes, order_key
+from cio_frames.plan.chunks import EncodedChunk, Encoding, Repeats, encode_chunk, map_chunks
 from cio_frames.spec import LIMITS
 from cio_frames.validation import (
     BLOCKING,
@@ -209,16 +209,16 @@ class _Found:
     row_findings: list[pl.DataFrame] = field(default_factory=list)
     message_findings: list[pl.DataFrame] = field(default_factory=list)
     kept: list[pl.DataFrame] = field(default_factory=list)
-    first: list[tuple[int, str]] = field(default_factory=list)
+    first: list[pl.DataFrame] = field(default_factory=list)
 
     def add(self, encoded: EncodedChunk, *, kept: pl.DataFrame) -> None:
         """Add what the next chunk leaves; its messages are let go."""
         self.row_findings.append(encoded.row_findings)
         self.message_findings.append(encoded.message_findings)
         self.kept.append(kept)
-        missing = KEPT_MESSAGES - len(self.first)
+        missing = KEPT_MESSAGES - sum(part.height for part in self.first)
         if missing:
-            self.first += encoded.messages.select("row", "message").head(missing).rows()
+            self.first.append(encoded.messages.head(missing))
 
 
 def _kept_columns(scope: Scope) -> list[pl.Expr]:
@@ -258,7 +258,8 @@ def _concluded(
         pl.concat([of_call, table_wide, *found.row_findings, *late]),
         checks=encoding.checks, rows=sums.rows, rejected=sums.rows - valid, shares=shares,
     )  # fmt: skip
-    is_lost = set(lost)
+    first = pl.concat(found.first) if found.first else MESSAGE_SCHEMA.to_frame()
+    first = first.filter(~pl.col("row").is_in(lost.implode()))
     return FullCheck(
         before_send=PreSendCheck(
             rows=sums.rows,
@@ -274,7 +275,7 @@ def _concluded(
         else valid,
         findings=findings,
         reasons=reasons(findings),
-        first_messages=tuple(message for row, message in found.first if row not in is_lost),
+        first_messages=tuple(Repeats().renewed(first, call=scope.mapping.call)["message"]),
         hours=_hours(kept) if scope.mapping.find("timestamp") else None,
     )
 

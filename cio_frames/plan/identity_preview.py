@@ -19,7 +19,7 @@ from cio_frames.identity.messages import IdentityColumns, identity_columns
 from cio_frames.identity.model import gc_paused
 from cio_frames.identity.preview import Premise, Preview, preview
 from cio_frames.identity.settings import LARGEST
-from cio_frames.plan.chunks import CHUNK_ROWS
+from cio_frames.plan.chunks import CHUNK_ROWS, Repeats
 from cio_frames.plan.identity_report import identity_document
 from cio_frames.plan.pipeline import Pipelines, PreviewCounts
 from cio_frames.views import text
@@ -278,10 +278,10 @@ def _assumed(premise: Premise) -> tuple[Settings, int, bool, str]:
 def _identity_columns(pipelines: Pipelines) -> Generator[tuple[IdentityColumns, int]]:
     """Yield what messages say in the order in which they are sent, and the rows read so far."""
     planned = first = 0
-    components = pipelines.components
+    components, repeats = pipelines.components, Repeats()
     for place, pipeline in enumerate(pipelines.each):
         with closing(
-            pipeline.encode_chunks(components=components, chunk_rows=CHUNK_ROWS)
+            pipeline.encode_chunks(components=components, chunk_rows=CHUNK_ROWS, repeats=repeats)
         ) as chunks:
             for encoded in chunks:
                 planned += len(encoded.rows)

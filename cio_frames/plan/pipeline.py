@@ -19,10 +19,12 @@ from cio_frames.payloads import Segment
 from cio_frames.plan.chunks import (
     EncodedChunk,
     Encoding,
+    Repeats,
     encode_chunk,
     encode_chunks,
     rows_at_once,
     segments,
+    sets_state,
 )
 from cio_frames.plan.fixes import changes, offered
 from cio_frames.plan.full_check import (
@@ -123,15 +125,25 @@ class Pipeline:
         return LinkKeys.joined(parts)
 
     def encode_chunks(
-        self, *, components: pl.DataFrame | None = None, chunk_rows: int | None = None
+        self,
+        *,
+        components: pl.DataFrame | None = None,
+        chunk_rows: int | None = None,
+        repeats: Repeats | None = None,
     ) -> Generator[EncodedChunk]:
-        """Yield the rows chunk by chunk, checked and encoded, with this table's components if not given."""
+        """Yield the rows chunk by chunk, checked and encoded, with this table's components if not given.
+
+        `repeats` knows the rows of the tables before this one.
+        """
         checked = self.before_send
         encoding = self.encoding(
             table_findings=checked.blocking,
             components=checked.components if components is None else components,
         )
-        return encode_chunks(self.table, encoding=encoding, chunk_rows=chunk_rows)
+        seen = repeats or Repeats()
+        with closing(encode_chunks(self.table, encoding=encoding, chunk_rows=chunk_rows)) as chunks:
+            for chunk in chunks:
+                yield replace(chunk, messages=seen.renewed(chunk.messages, call=self.mapping.call))
 
     def segments(
         self,
@@ -140,9 +152,10 @@ class Pipeline:
         components: pl.DataFrame | None = None,
         plan: int = 0,
         first: int = 0,
+        repeats: Repeats | None = None,
     ) -> Generator[Segment]:
         """Yield what becomes of each row, and the requests. Close it unless it is read to the end."""
-        with closing(self.encode_chunks(components=components)) as chunks:
+        with closing(self.encode_chunks(components=components, repeats=repeats)) as chunks:
             yield from segments(
                 chunks,
                 call=self.mapping.call,
@@ -166,10 +179,12 @@ class Pipeline:
         # one row more tells whether there is a second chunk
         with closing(self.table.chunks(most + 1)) as chunks:
             findings, parts = self._first_parts(chunks, most=most)
-            encoding = self.encoding(table_findings=findings)
+            encoding, repeats = self.encoding(table_findings=findings), Repeats()
             for part in parts:
                 encoded = encode_chunk(part, encoding=encoding)
-                messages += encoded.messages["message"].head(count - len(messages)).to_list()
+                first = encoded.messages.head(count - len(messages))
+                first = repeats.renewed(first, call=self.mapping.call)
+                messages += first["message"].to_list()
                 if len(messages) >= count:
                     break
         return messages
@@ -352,14 +367,31 @@ class Pipelines:
 
     def segments(self, selection: RowSelection) -> Generator[Segment]:
         """Yield the segments of all tables, in the order of sending."""
-        first, components = 0, self.components
+        first, components, repeats = 0, self.components, Repeats()
         for place, pipeline in enumerate(self.each):
             with closing(
-                pipeline.segments(selection, components=components, plan=place, first=first)
+                pipeline.segments(
+                    selection, components=components, plan=place, first=first, repeats=repeats
+                )
             ) as found:
                 for segment in found:
                     yield segment
                     first = segment.number + 1
+
+    def state_messages(self, *, events: bool) -> Generator[tuple[int, str, pl.DataFrame]]:
+        """Yield plan, call and messages without their text: those that set a state, or all.
+
+        They are needed before anything is sent where earlier runs sent some of them.
+        """
+        components, repeats = self.components, Repeats()
+        for place, pipeline in enumerate(self.each):
+            call = pipeline.mapping.call
+            if not (events or call.sets_state or call.name == "track"):
+                continue
+            with closing(pipeline.encode_chunks(components=components, repeats=repeats)) as chunks:
+                for chunk in chunks:
+                    rows = chunk.messages.drop("message", "path", "lane", "component", "bytes")
+                    yield place, call.name, rows.filter(pl.lit(events) | sets_state(call))
 
     def job(self) -> Job:
         """Return what a run is given to do."""
@@ -370,6 +402,7 @@ class Pipelines:
             rows=tuple(each.rows for each in checked),
             fingerprints=tuple(each.fingerprint for each in checked),
             segments=self.segments,
+            state_messages=self.state_messages,
             mapping={f"{place} {each.call}": each.mapping.describe() for place, each in numbered},
             decisions={f"{place} {each.call}": each.decisions for place, each in numbered},
             limits={

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -29,6 +30,7 @@ from cio_frames.run import (
     new_run,
     resumed_run,
     select_rows,
+    starting,
 )
 from cio_frames.sending import Client
 from cio_frames.sending.client import RATE
@@ -259,17 +261,25 @@ class Sendable:
     def __dir__(self) -> list[str]:
         return sorted(set(super().__dir__()) - _INTERNAL)
 
-    def _prepared(self, client: Client, options: SendOptions) -> tuple[Job, RowSelection]:
-        """Return what a run is given to do, and which rows it sends."""
+    def _prepared(
+        self, client: Client, options: SendOptions
+    ) -> tuple[Job, RowSelection, ExitStack]:
+        """Return what a run is given to do, which rows it sends, and what keeps others from starting."""
         self.require_sendable()
-        now = self.pipelines.each[0].clock()
-        return self.pipelines.job(), select_rows(client, options, now=now)
+        job, now = self.pipelines.job(), self.pipelines.each[0].clock()
+        with ExitStack() as held:
+            held.enter_context(starting(job, client=client, directory=options.audit))
+            return job, select_rows(job, client, options, now=now), held.pop_all()
 
     def _new_run(
-        self, client: Client, options: SendOptions, prepared: tuple[Job, RowSelection]
+        self,
+        client: Client,
+        options: SendOptions,
+        prepared: tuple[Job, RowSelection, ExitStack],
     ) -> Run:
-        job, selection = prepared
-        run = new_run(job, client=client, options=options, selection=selection)
+        job, selection, held = prepared
+        with held:
+            run = new_run(job, client=client, options=options, selection=selection)
         _PLANS_BY_RUN[str(run.audit)] = self
         return run
 

@@ -4,7 +4,7 @@ from cio_frames.run.counts import RunCounts
 from cio_frames.run.history import Audit, read
 from cio_frames.run.job import Job, RowSelection
 from cio_frames.run.run import Run
-from cio_frames.run.start import InDoubt, SendOptions, new_run, resumed_run, select_rows
+from cio_frames.run.start import InDoubt, SendOptions, new_run, resumed_run, select_rows, starting
 
 __all__ = [
     "Audit",
@@ -18,4 +18,5 @@ __all__ = [
     "read",
     "resumed_run",
     "select_rows",
+    "starting",
 ]

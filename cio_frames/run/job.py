@@ -10,7 +10,8 @@ from cio_frames.audit import HASH_CHARACTERS, keyed_hashes, keyed_ids
 from cio_frames.errors import AuditError
 from cio_frames.frames import Table
 from cio_frames.payloads import Segment
-from cio_frames.payloads.ids import content
+from cio_frames.payloads.ids import content, renewed
+from cio_frames.run.state_rows import SENT_AGAIN, StateMessages
 from cio_frames.sending import BlockingRow
 
 FINISHED_SCHEMA = pl.Schema(
@@ -27,6 +28,8 @@ class RowSelection:
     """The rows that a resumed run takes up: plan, row, and the message id recorded for it, if any."""
     finished: pl.DataFrame | None = None
     """Messages of earlier runs, as `FINISHED_SCHEMA`; `state` is that of the same message now."""
+    decided: pl.DataFrame | None = None
+    """What becomes of rows that set a state and were sent before, as `state_rows.DECIDED`."""
     resent: pl.Series | None = None
     """Ids of messages about people and groups that are in doubt and sent again."""
     key: str | None = None
@@ -50,6 +53,10 @@ class RowSelection:
         again = self._recorded.is_in(self.resent.implode()) & (pl.col("state") == "pending")
         return rows.filter(again).height
 
+    def sent_again(self, rows: pl.DataFrame) -> int:
+        """Return how many of the rows of a segment are sent again, since something came after them."""
+        return rows.filter(pl.col("code") == SENT_AGAIN).height if self.decided is not None else 0
+
     def require_same(self, messages: pl.DataFrame, *, plan: int) -> None:
         """Raise if a row that is taken up has become another message.
 
@@ -58,9 +65,15 @@ class RowSelection:
         """
         if self.only is None:
             return
-        known = self.only.filter(pl.col("plan") == plan).select("row", recorded="message_id")
+        known = self.only.filter(pl.col("plan") == plan).select(
+            "row", recorded="message_id", recorded_hash="payload_hash"
+        )
         both = messages.join(known, on="row", how="inner").drop_nulls("recorded")
-        changed = both.filter(pl.col("recorded") != self._recorded)
+        both = both.filter(pl.col("recorded") != self._recorded)
+        # A row that sets a state goes out under another id when it is sent again.
+        said = keyed_hashes(pl.col("payload_hash"), key=self.key)
+        is_same = pl.col("subjects").is_not_null() & said.eq_missing(pl.col("recorded_hash"))
+        changed = both.filter(~is_same)
         if changed.height:
             raise AuditError(
                 f"Row {changed['row'][0]} is not the row this run was made from: its message has "
@@ -68,8 +81,32 @@ class RowSelection:
                 "what arrived already is skipped."
             )
 
-    def split_finished(self, messages: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def split_finished(
+        self, messages: pl.DataFrame, *, plan: int = 0
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return the messages to send, and those that earlier runs finished with state, code and error."""
+        if self.decided is None or self.decided.is_empty() or messages.is_empty():
+            return self._split_delivered(messages)
+        here = pl.col("row").is_between(messages["row"][0], messages["row"][-1])
+        decided = self.decided.filter((pl.col("plan") == plan) & here).drop("plan")
+        others = messages.join(decided, on="row", how="anti", maintain_order="left")
+        sent, finished = self._split_delivered(others)
+        known = messages.join(decided, on="row", maintain_order="left")
+        found = known.filter(pl.col("state").is_not_null()).drop("earlier_id")
+        left = known.filter(pl.col("state").is_null()).drop("state")
+        is_same = pl.col("earlier_id").is_null()
+        again = left.filter(~is_same)
+        again = renewed(again, tokens=again["earlier_id"])
+        same = left.filter(is_same)
+        return (
+            pl.concat(
+                [sent, *(part.drop("earlier_id") for part in (again, same))], how="diagonal"
+            ).sort("row"),
+            pl.concat([finished, found], how="diagonal").sort("row"),
+        )
+
+    def _split_delivered(self, messages: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return the messages that no earlier run delivered, and those that one did."""
         if self.finished is None or self.finished.is_empty():
             return messages, messages.clear()
         known = self.finished.rename({"message_id": "recorded", "payload_hash": "known_hash"})
@@ -126,6 +163,7 @@ class Job:
     rows: tuple[int, ...]  # of each table
     fingerprints: tuple[str, ...]  # of each table, for the record
     segments: Callable[[RowSelection], Generator[Segment]]  # in the order of sending
+    state_messages: StateMessages  # what decides which rows are done
     mapping: Mapping[str, Any] = field(default_factory=dict)  # per plan, for the record
     decisions: Mapping[str, Any] = field(default_factory=dict)  # repairs, allowances, severities
     limits: Mapping[str, Any] = field(default_factory=dict)  # those in force, by name

@@ -35,6 +35,7 @@ from cio_frames.sending import (
     RunStarted,
     RunStopped,
     StateRepeated,
+    StateSentAgain,
     StopSignal,
     send,
 )
@@ -91,7 +92,7 @@ class Run:
         self._background_writer = BackgroundWriter(writer)
         self._started = self._ended = clock()
         self._is_over = False
-        self._repeated = 0
+        self._repeated = self._sent_again = 0
         self._worker = BackgroundLoop(
             self._main, stop=self._stop, name=str(self.audit), left=self._unfinished
         )
@@ -320,6 +321,8 @@ class Run:
                 )
             if self._repeated:
                 self._tell(StateRepeated(rows=self._repeated))
+            if self._sent_again:
+                self._tell(StateSentAgain(rows=self._sent_again))
             self._ended = self._clock()
             self._tell(RunFinished(at=self._ended))
 
@@ -336,6 +339,7 @@ class Run:
         with closing(self._job.segments(self._selection)) as segments:
             for segment in segments:
                 self._repeated += self._selection.repeated(segment.rows)
+                self._sent_again += self._selection.sent_again(segment.rows)
                 self._writer.prepare(segment)
                 yield segment
 

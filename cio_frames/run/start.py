@@ -5,11 +5,13 @@ remembers the message id. No source says for how long (reference 3.7); a day is 
 of the kind promise at least.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
+from time import sleep
 from types import MappingProxyType
 from typing import Literal, get_args
 
@@ -20,24 +22,35 @@ from cio_frames.audit import (
     AuditWriter,
     Earlier,
     RunInfo,
+    applied,
+    collected,
     earlier,
     new_run_id,
+    pseudonyms,
     recover,
     require_run,
+    run_file,
 )
-from cio_frames.audit.file_system import Durability
+from cio_frames.audit.file_system import Durability, LocalFileSystem, located
 from cio_frames.audit.pseudonyms import Pii
+from cio_frames.audit.run_file import Layout
+from cio_frames.audit.subjects import scheme
 from cio_frames.clock import utc_now
-from cio_frames.errors import AuditError, ChoiceError
+from cio_frames.errors import AuditError, AuditLockedError, ChoiceError
 from cio_frames.payloads import ID_ALGORITHM
 from cio_frames.run.job import FINISHED_SCHEMA, Job, RowSelection
 from cio_frames.run.run import Run
+from cio_frames.run.state_rows import Recorded
 from cio_frames.sending import BLOCKING_CALLS, BlockingRow, Client
+from cio_frames.spec import CALLS
 from cio_frames.views import displays
 from cio_frames.views.displays import ShowProgress
 
 InDoubt = Literal["resend", "skip", "report"]
 """What to do with messages in doubt: send again, take as arrived, or leave them in doubt."""
+
+LOOK_EVERY_S = 0.05
+"""How often a start looks whether another one is over."""
 
 REMEMBERED = timedelta(hours=24)
 
@@ -83,8 +96,57 @@ class SendOptions:
         ChoiceError.require("pii", self.pii, get_args(Pii))
 
 
-def select_rows(client: Client, options: SendOptions, *, now: datetime) -> RowSelection:
+@contextmanager
+def starting(job: Job, *, client: Client, directory: Path | str) -> Iterator[None]:
+    """Let no other run start in a directory of records, so that each knows what the others send.
+
+    Raises:
+        AuditLockedError: A run that is under way sends one of the same tables to the same workspace.
+    """
+    disk, where = LocalFileSystem("process"), located(directory)
+    with suppress(OSError):  # if it cannot be made, the record of the run says so
+        disk.make(where, shared=True)
+    held = _held(disk, where / "STARTING")
+    try:
+        _refuse_other_run(job, client=client, disk=disk, directory=where)
+        yield
+    finally:
+        if held is not None:
+            disk.unlock(held)
+
+
+def _held(disk: LocalFileSystem, path: Path) -> int | None:
+    """Return the lock of `path`, as soon as nobody else has it."""
+    while True:
+        try:
+            return disk.lock(path)
+        except AuditLockedError:
+            sleep(LOOK_EVERY_S)
+        except OSError:
+            return None
+
+
+def _refuse_other_run(job: Job, *, client: Client, disk: LocalFileSystem, directory: Path) -> None:
+    """Raise if a run that is under way sends one of these tables."""
+    for name in disk.listdir(directory):
+        layout = Layout(directory / name)
+        if not layout.directory.is_dir() or not disk.is_locked(layout.lock):
+            continue
+        info = run_file.read(disk, layout.directory).info
+        tables = {*(info.fingerprint or "").split()} & {*job.fingerprints}
+        if tables and info.workspaces.items() & client.workspaces.items():
+            raise AuditLockedError(
+                f"Run {info.run_id} in {directory} is sending the same table to the same workspace. "
+                "Wait until it is over, or stop it; then send again: what arrived is skipped."
+            )
+
+
+def select_rows(job: Job, client: Client, options: SendOptions, *, now: datetime) -> RowSelection:
     """Return which rows a new run sends: not those that earlier runs finished."""
+    decided = _decided(
+        job, options.audit, workspaces=client.workspaces, pii=options.pii,
+        in_doubt=options.in_doubt, repeat=options.repeat, now=now,
+    )  # fmt: skip
     before = (
         Earlier(rows=pl.DataFrame())
         if options.repeat
@@ -92,16 +154,69 @@ def select_rows(client: Client, options: SendOptions, *, now: datetime) -> RowSe
     )
     found = before.rows
     if found.is_empty():
-        return RowSelection()
+        return RowSelection(decided=decided)
     in_doubt = found.filter(pl.col("state") == "in_doubt")
     resent = is_resent(in_doubt, now=now, wanted=options.in_doubt)
     kept = in_doubt.filter(~resent)
     if options.in_doubt == "skip":
         kept = kept.with_columns(state=pl.lit("skipped_done"))
     done = found.filter(pl.col("state") == "delivered").with_columns(state=pl.lit("skipped_done"))
-    finished = pl.concat([done, kept]).select(FINISHED_SCHEMA.names())
+    # An id that follows from what a row says belongs to no other message.
+    told = pl.col("subjects").is_null() | pl.col("payload_hash").is_not_null()
+    finished = pl.concat([done, kept]).filter(told).select(FINISHED_SCHEMA.names())
     return RowSelection(
-        finished=finished, resent=_state_ids(in_doubt.filter(resent)), key=before.key
+        finished=finished,
+        decided=decided,
+        resent=_state_ids(in_doubt.filter(resent)),
+        key=before.key,
+    )
+
+
+def _decided(
+    job: Job,
+    directory: Path | str,
+    *,
+    workspaces: Mapping[str, str],
+    pii: Pii,
+    in_doubt: InDoubt | None,
+    repeat: bool,
+    now: datetime,
+) -> pl.DataFrame | None:
+    """Return what becomes of rows that set a state and were sent before; None if there is no such row."""
+    key = pseudonyms.key() if pii == "hmac" else None
+    name = pseudonyms.fingerprint(key) if key else None
+    before = applied(directory, workspaces=workspaces, scheme=scheme(pii=pii, key_name=name))
+    if before is None:
+        return None
+    found, id_key = before
+    states = collected(found.filter(pl.col("subjects").is_not_null()), directory)
+    sent = {*states["call"]} & {*job.calls}
+    if not any(call == "track" or CALLS[call].sets_state for call in sent):
+        return None
+
+    recorded = Recorded(
+        states=states,
+        events=found.filter(pl.col("subjects").is_null()),
+        pii=pii, key=key, id_key=id_key, judge=partial(judged, now=now, wanted=in_doubt),
+    )  # fmt: skip
+    return recorded.decided(job.state_messages, repeat=repeat)
+
+
+def judged(rows: pl.DataFrame, *, now: datetime, wanted: InDoubt | None) -> pl.DataFrame:
+    """Return rows of a record with what they count for when their messages are sent once more.
+
+    Returns:
+        `kept_state` is the state of a message that is not sent again, null if it is; `keeps` is
+        whether it then keeps its id, so that the workspace ignores it if it had arrived.
+    """
+    doubtful = pl.col("state") == "in_doubt"
+    resent = pl.lit(is_resent(rows, now=now, wanted=wanted)) & doubtful
+    return rows.with_columns(
+        keeps=resent | (pl.col("state") == "accepted_unverified"),
+        kept_state=pl.when(pl.col("state") == "delivered")
+        .then(pl.lit("skipped_done"))
+        .when(doubtful & ~resent)
+        .then(pl.lit("skipped_done" if wanted == "skip" else "in_doubt")),
     )
 
 
@@ -178,12 +293,23 @@ def resumed_run(
     in_doubt = found.unfinished.filter(pl.col("state") == "in_doubt")
     resent = in_doubt.filter(is_resent(in_doubt, now=clock(), wanted=options.in_doubt))
     pending = found.unfinished.filter(pl.col("state") != "in_doubt")
-    only = pl.concat([pending, resent]).select("plan", "row", "message_id")
+    only = pl.concat([pending, resent]).select("plan", "row", "message_id", "payload_hash")
     rows = Audit(directory).messages
     untouched = rows.join(only, on=["plan", "row"], how="anti")["state"]
     key = found.id_key
     selection = RowSelection(
         only=only,
+        decided=_decided(
+            job,
+            Path(directory).absolute().parent,
+            workspaces=client.workspaces,
+            pii=found.run.info.pii,
+            in_doubt=options.in_doubt,
+            repeat=False,
+            now=clock(),
+        )
+        if only.height
+        else None,
         resent=_state_ids(resent),
         untouched=dict(untouched.value_counts().iter_rows()),
         key=key,
@@ -199,7 +325,9 @@ def resumed_run(
 def blocking_rows(rows: pl.DataFrame) -> pl.DataFrame:
     """Return the rows of a record that keep what comes after them from being sent, in order."""
     blocks = (pl.col("state") == "rejected_server") & pl.col("call").is_in(list(BLOCKING_CALLS))
-    return rows.filter(blocks).select("plan", "row", "message_id").sort("plan", "row")
+    return (
+        rows.filter(blocks).select("plan", "row", "message_id", "payload_hash").sort("plan", "row")
+    )
 
 
 def blocked_people(

@@ -18,6 +18,7 @@ from cio_frames.sending.events import (
     SegmentPlanned,
     State,
     StateRepeated,
+    StateSentAgain,
 )
 from cio_frames.sending.run_controls import PaceControl, StopSignal
 from cio_frames.sending.scheduler import FAILURE, INTERRUPTED, send
@@ -46,6 +47,7 @@ __all__ = [
     "SegmentPlanned",
     "State",
     "StateRepeated",
+    "StateSentAgain",
     "StopSignal",
     "Totals",
     "add",

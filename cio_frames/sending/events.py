@@ -160,6 +160,25 @@ class StateRepeated(_Fact, frozen=True, kw_only=True):
         )
 
 
+class StateSentAgain(_Fact, frozen=True, kw_only=True):
+    """Rows that an earlier run had delivered were sent again, under other ids. Told once in a run.
+
+    Attributes:
+        rows: How many rows.
+    """
+
+    rows: int
+
+    @property
+    def note(self) -> str:
+        """Why that was done."""
+        told = "1 row was" if self.rows == 1 else f"{self.rows:,} rows were"
+        return (
+            f"{told} sent again under new message ids: an earlier run had sent the same, but "
+            "something else about the same people or objects was sent after it."
+        )
+
+
 class RunStopped(_Fact, frozen=True, kw_only=True):
     """No further request is started. What was not sent stays pending.
 
@@ -190,6 +209,7 @@ Fact = (
     | Paused
     | ClockSkewed
     | StateRepeated
+    | StateSentAgain
     | RunStopped
     | RunFinished
 )

@@ -19,6 +19,7 @@ from cio_frames.sending.events import (
     RunStopped,
     SegmentPlanned,
     StateRepeated,
+    StateSentAgain,
 )
 
 
@@ -56,7 +57,7 @@ def add(totals: Some, fact: Fact) -> Some:
             changed["counts"] = _sum(totals.counts, {state: len(batch)})
         case RunStopped(code=code, reason=reason):
             changed = {"stopped": reason, "stop_code": code}
-        case ClockSkewed(note=note) | StateRepeated(note=note):
+        case ClockSkewed(note=note) | StateRepeated(note=note) | StateSentAgain(note=note):
             changed["notes"] = (*totals.notes, note)
         case RunStarted() | BatchSplit() | Paused() | RunFinished():
             pass

@@ -48,6 +48,8 @@ class Call:
         path: The path on that API's host.
         body: The key that holds the frame's other columns, if the call has one.
         fields: All its fields, no two with the same path.
+        sets_state: Whether it says how a person or an object is: a repeat of it is harmless, one that
+            does not arrive is not (reference 3.7). Some events do so, too: see SEMANTIC_EVENTS.
         source: Tags of the API facts this row rests on.
     """
 
@@ -56,6 +58,7 @@ class Call:
     path: str
     body: Literal["traits", "properties", "data"] | None
     fields: tuple[Field, ...]
+    sets_state: bool = False
     source: str
 
     @property
@@ -165,12 +168,12 @@ BATCH_FIELDS: tuple[Field, ...] = (
 )
 
 _ROWS = (
-    Call(name="identify",    api=PIPELINES,   path="/v1/identify",                 body="traits",     fields=_IDENTIFY,    source="SPEC-AUG; SEED-API"),
+    Call(name="identify",    api=PIPELINES,   path="/v1/identify",                 body="traits",     fields=_IDENTIFY,    sets_state=True, source="SPEC-AUG; SEED-API"),
     Call(name="track",       api=PIPELINES,   path="/v1/track",                    body="properties", fields=_TRACK,       source="SPEC-AUG; SEED-API"),
     Call(name="page",        api=PIPELINES,   path="/v1/page",                     body="properties", fields=_PAGE,        source="SPEC-AUG; SEED-HTTP"),
     Call(name="screen",      api=PIPELINES,   path="/v1/screen",                   body="properties", fields=_SCREEN,      source="SPEC-AUG; SEED-HTTP"),
-    Call(name="group",       api=PIPELINES,   path="/v1/group",                    body="traits",     fields=_GROUP,       source="SPEC-AUG; SEED-HTTP"),
-    Call(name="alias",       api=PIPELINES,   path="/v1/alias",                    body=None,         fields=_ALIAS,       source="SPEC-AUG; SEED-HTTP; C19"),
+    Call(name="group",       api=PIPELINES,   path="/v1/group",                    body="traits",     fields=_GROUP,       sets_state=True, source="SPEC-AUG; SEED-HTTP"),
+    Call(name="alias",       api=PIPELINES,   path="/v1/alias",                    body=None,         fields=_ALIAS,       sets_state=True, source="SPEC-AUG; SEED-HTTP; C19"),
     Call(name="form",        api=FORMS,       path="/api/v1/forms/{form_id}/submit", body="data",  fields=_FORM,        source="TRACK; SEED-FORMS"),
     Call(name="form_action", api=FORM_ACTION, path="/forms/submit_action",         body="data",       fields=_FORM_ACTION, source="SEED-FORMS; WILD"),
 )

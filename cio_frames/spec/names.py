@@ -18,6 +18,7 @@ class SemanticEvent:
         destructive: Whether it takes something away.
         requires: Paths it needs beside `event`; without them nothing happens.
         fields: The fields that have a meaning with this event only.
+        changes: What of the workspace it puts into a state, so that a repeat is harmless.
         source: Tags of the API facts this row rests on.
         note: Where the sources are at odds.
     """
@@ -27,6 +28,7 @@ class SemanticEvent:
     destructive: bool
     requires: tuple[tuple[str, ...], ...]
     fields: tuple[Field, ...] = ()
+    changes: Literal["person", "device", "relationship", "object", "nothing"]
     source: str
     note: str = ""
 
@@ -77,23 +79,23 @@ _CONTENT_FIELDS = (
 )
 
 _EVENTS = (
-    SemanticEvent(name="User Deleted",              destructive=True,  requires=_USER,   source="SPEC-AUG; C14", effect="Deletes the person; later data can create them anew."),
-    SemanticEvent(name="User Suppressed",           destructive=True,  requires=_USER,   source="SPEC-AUG", effect="Deletes the person and ignores their identifiers from then on."),
-    SemanticEvent(name="User Unsuppressed",         destructive=False, requires=_USER,   source="SPEC-AUG", effect="Accepts the person's identifiers again; what was deleted stays deleted."),
-    SemanticEvent(name="Relationship Deleted",      destructive=True,  requires=(*_USER, ("properties", "objectId")),
+    SemanticEvent(name="User Deleted",              destructive=True,  changes="person", requires=_USER,   source="SPEC-AUG; C14", effect="Deletes the person; later data can create them anew."),
+    SemanticEvent(name="User Suppressed",           destructive=True,  changes="person", requires=_USER,   source="SPEC-AUG", effect="Deletes the person and ignores their identifiers from then on."),
+    SemanticEvent(name="User Unsuppressed",         destructive=False, changes="person", requires=_USER,   source="SPEC-AUG", effect="Accepts the person's identifiers again; what was deleted stays deleted."),
+    SemanticEvent(name="Relationship Deleted",      destructive=True,  changes="relationship", requires=(*_USER, ("properties", "objectId")),
                  fields=_OBJECT_FIELDS, source="SPEC-AUG; C17", effect="Ends the relationship of the person with the object."),
-    SemanticEvent(name="Object Deleted",            destructive=True,  requires=(("properties", "objectId"),),
+    SemanticEvent(name="Object Deleted",            destructive=True,  changes="object", requires=(("properties", "objectId"),),
                  fields=_OBJECT_FIELDS, source="SPEC-AUG; ACT; C24", effect="Deletes the object and all its relationships.", note="The schema wants anonymousId and not objectId; the workspace reads the properties only. Any person id passes."),
-    SemanticEvent(name="Device Created or Updated", destructive=False, requires=_DEVICE,
+    SemanticEvent(name="Device Created or Updated", destructive=False, changes="device", requires=_DEVICE,
                  fields=_DEVICE_FIELDS, source="SPEC-AUG; C25", effect="Adds the push device to the person or updates it.", note="A sample puts device in properties; context.device is what is read."),
-    SemanticEvent(name="Device Deleted",            destructive=True,  requires=_DEVICE, fields=_DEVICE_FIELDS, source="SPEC-AUG; C25", effect="Removes the push device from the person."),
-    SemanticEvent(name="Report Delivery Event",     destructive=False, requires=(("properties", "deliveryId"), ("properties", "metric")),
+    SemanticEvent(name="Device Deleted",            destructive=True,  changes="device", requires=_DEVICE, fields=_DEVICE_FIELDS, source="SPEC-AUG; C25", effect="Removes the push device from the person."),
+    SemanticEvent(name="Report Delivery Event",     destructive=False, changes="nothing", requires=(("properties", "deliveryId"), ("properties", "metric")),
                  fields=_DELIVERY_FIELDS, source="SPEC-AUG; TRACK", effect="Counts as a metric of a message, not as an event of a person.", note="The schema requires properties and none of its keys."),
-    SemanticEvent(name="Report Content Event",      destructive=False, requires=(("properties", "actionType"),),
+    SemanticEvent(name="Report Content Event",      destructive=False, changes="nothing", requires=(("properties", "actionType"),),
                  fields=_CONTENT_FIELDS, source="SPEC-AUG; C26", effect="Counts as a view or a click of an anonymous in-app message."),
-    SemanticEvent(name="Application Installed",     destructive=False, requires=(), source="ACT", effect="Adds the push device in context.device; it is not tracked as an event."),
-    SemanticEvent(name="Application Opened",        destructive=False, requires=(), source="ACT", effect="Adds the push device in context.device or updates it; it is not tracked as an event."),
-    SemanticEvent(name="Application Uninstalled",   destructive=True,  requires=(), source="ACT", effect="Removes the push device in context.device; it is not tracked as an event."),
+    SemanticEvent(name="Application Installed",     destructive=False, changes="device", requires=(), source="ACT", effect="Adds the push device in context.device; it is not tracked as an event."),
+    SemanticEvent(name="Application Opened",        destructive=False, changes="device", requires=(), source="ACT", effect="Adds the push device in context.device or updates it; it is not tracked as an event."),
+    SemanticEvent(name="Application Uninstalled",   destructive=True,  changes="device", requires=(), source="ACT", effect="Removes the push device in context.device; it is not tracked as an event."),
 )
 
 _OVERRIDES = (

@@ -19,6 +19,7 @@ from cio_frames.sending.events import (
     RunStopped,
     SegmentPlanned,
     StateRepeated,
+    StateSentAgain,
 )
 from cio_frames.sending.totals import Totals, add
 from cio_frames.views.document import Badge, Document, Heading, Look, Meter, Paragraph
@@ -100,7 +101,7 @@ def advance(state: ProgressState, fact: Fact, *, now_s: float) -> ProgressState:
             return replace(state, phase="finishing", waiting="")
         case RunFinished():
             return replace(state, phase="finished", waiting="")
-        case RunStarted() | ClockSkewed() | StateRepeated():
+        case RunStarted() | ClockSkewed() | StateRepeated() | StateSentAgain():
             return state
         case never:
             assert_never(never)

@@ -123,6 +123,10 @@ TABLE: dict[str, tuple[Asked, Asked]] = {
         call("identify", {"id": ["u"], "m": [None]}, user_id="id", message_id="m"),
     ),
     "message.duplicate": (ids("u", "u", x=[1, 1]), ids("u", "u", x=[1, 2])),
+    "message.conflict": (
+        call("track", {"id": ["u", "u"], "x": [1, 2]}, user_id="id", event=cio.lit("E"), key="id"),
+        call("track", {"id": ["u", "u"], "x": [1, 1]}, user_id="id", event=cio.lit("E"), key="id"),
+    ),
     "message.too-large": (trait("y" * 40_000), trait("y" * 30_000)),
     "person.many-emails": (
         emails("a@b.co", "c@d.co", people=("u", "u")), emails("a@b.co", "A@b.co ", people=("u", "u")),

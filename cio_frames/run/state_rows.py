@@ -1,0 +1,360 @@
+"""Which rows that set a state are sent again: all, but those after which nothing has changed.
+
+A repeat of such a row is harmless, one that does not arrive is not. A row is done if an earlier run
+delivered what it says, and nothing else about its subjects arrived since, in the record and in the
+tables at hand. Every other row is sent, under an id that no earlier message had.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from cio_frames.audit.pseudonyms import Pii, keyed_hashes, keyed_ids, pseudonyms
+from cio_frames.audit.schema import HASH_CHARACTERS
+from cio_frames.audit.subjects import DIGITS, KIND, hashed, numbers
+from cio_frames.mapping.identifiers import ATTRIBUTES, DEVICES, GONE, NAMED, RELATIONS, UNKNOWN
+from cio_frames.spec import LINKING_CALLS
+from cio_frames.values import sha256
+
+StateMessages = Callable[..., Generator[tuple[int, str, pl.DataFrame]]]
+"""Gives plan, call and messages of tables; with `events=True` of all rows, else of those that set a
+state."""
+
+_BASES: Final = (1 << 64) - 1 - KIND
+ANYBODY: Final = _BASES
+"""The subject of rows whose subjects are not known: everybody's."""
+
+FOLLOWS: Final = {
+    ATTRIBUTES: (ATTRIBUTES, GONE),
+    GONE: (ATTRIBUTES, GONE, RELATIONS, DEVICES, NAMED),
+    RELATIONS: (RELATIONS, GONE),
+    DEVICES: (DEVICES, GONE),
+    NAMED: (GONE,),
+}
+"""What undoes what is said of a subject, by the kind of what is said."""
+
+SENT_AGAIN = "SENT_AGAIN"
+"""The code of rows that are sent again under a new id."""
+
+ROUNDS = 100
+"""After so many rounds of rows that take others with them, all that are left are sent."""
+
+DECIDED = pl.Schema({
+    "plan": pl.Int64, "row": pl.Int64, "earlier_id": pl.String,
+    "state": pl.String, "code": pl.String, "error": pl.String,
+})  # fmt: skip
+"""What becomes of rows that were sent before: the message id that the record has and that a new one is
+made of, none where the row keeps its own, or the state they have already, with code and error."""
+
+_REPEAT = (
+    "A message of the same content arrived under this id before, and something else about the same "
+    "person or object after it: under its own message_id it would be ignored. Give it another one."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What earlier runs may have changed in the workspace."""
+
+    states: pl.DataFrame  # rows with subjects, with the columns of `audit.applied`
+    events: pl.LazyFrame  # the other ones
+    pii: Pii  # how the record of now is kept
+    key: str | None
+    id_key: str | None  # what the message ids and hashes of the record are under
+    judge: Callable[[pl.DataFrame], pl.DataFrame]  # adds `keeps` and `kept_state` of each row
+
+    def decided(self, messages: StateMessages, *, repeat: bool) -> pl.DataFrame:
+        """Return what becomes of rows that are not just sent, as `DECIDED`.
+
+        With `repeat`, nothing counts as done.
+        """
+        takes_away = bool(self.states["call"].is_in(["track", "alias"]).any())
+        parts = [
+            self._told(rows, plan=plan, call=call)
+            for plan, call, rows in messages(events=takes_away)
+            if rows.height
+        ]
+        if not parts:
+            return DECIDED.to_frame()
+        now = pl.concat(parts)
+        earlier = self.states
+        gone = now.filter(_has_kind(GONE))["subjects"]
+        if takes_away and len(gone):
+            people = gone.str.split(" ").explode().str.head(DIGITS).unique()
+            named = pl.col("person_key").str.head(DIGITS).is_in(people.implode())
+            is_anybody = pl.col("person_key").is_null() | pl.lit(self.pii == "full")
+            by_them = named | is_anybody | pl.lit(UNKNOWN in people)
+            earlier = pl.concat([earlier, self.events.filter(by_them).collect()])
+            now = now.filter(pl.col("subjects").is_not_null() | by_them)
+        else:
+            now = now.filter(pl.col("subjects").is_not_null())
+        earlier = self.judge(earlier.sort("at", "run_id", "plan", "row"))
+        hashes = pl.col("payload_hash").str.head(HASH_CHARACTERS)
+        said = pl.when(pl.col("subjects").is_null()).then("message_id").otherwise(hashes)
+        earlier = earlier.with_columns(said.hash().alias("content")).with_row_index("position")
+        return _decided(now, earlier, repeat=repeat)
+
+    def _told(self, rows: pl.DataFrame, *, plan: int, call: str) -> pl.DataFrame:
+        """Return rows of a table with subjects as the record has them."""
+        people = pseudonyms(rows["person"], pii=self.pii, key=self.key)
+        by_id = pl.col("subjects").is_null() | pl.col("is_given")  # of other rows it is not needed
+        recorded = keyed_ids(pl.when(by_id).then("message_id"), key=self.id_key)
+        hashes = keyed_hashes(pl.col("payload_hash"), key=self.id_key)
+        said = pl.when(pl.col("subjects").is_null()).then(recorded).otherwise(hashes)
+        return rows.select(
+            pl.lit(plan, pl.Int64).alias("plan"),
+            "row",
+            pl.lit(call).alias("call"),
+            people,
+            recorded.alias("message_id"),
+            said.hash().alias("content"),
+            hashed(rows, people=people, pii=self.pii, key=self.key),
+            "is_given",
+        )
+
+
+def _has_kind(kind: str) -> pl.Expr:
+    """Tell of rows whether they say this of a subject; those that say nobody knows what may."""
+    return pl.col("subjects").str.contains(rf"{kind}(?: |$)") | (pl.col("subjects") == UNKNOWN)
+
+
+def _decided(now: pl.DataFrame, earlier: pl.DataFrame, *, repeat: bool) -> pl.DataFrame:
+    """Return `DECIDED` for rows of tables in order, from the record in order."""
+    last = earlier.group_by("content").agg(
+        pl.col("position", "message_id", "keeps", "kept_state", "at").last()
+    )
+    # Of rows that say the same the last one counts: it is what the earlier ones come to.
+    rows = now.unique("content", keep="last", maintain_order=True).join(
+        last.rename({"message_id": "earlier_id"}), on="content", how="left", maintain_order="left"
+    )
+    if rows["position"].null_count() == rows.height:
+        return DECIDED.to_frame()
+    done, alone = _done(rows, earlier)
+    known = rows.select("content", "earlier_id", "keeps", "kept_state", "at").with_columns(
+        done=pl.lit(value=False) if repeat else done, alone=alone
+    )
+    found = now.filter(pl.col("subjects").is_not_null()).join(
+        known.drop_nulls("earlier_id"), on="content", maintain_order="left"
+    )
+    is_done, is_given, keeps = pl.col("done"), pl.col("is_given"), pl.col("keeps") & pl.col("alone")
+    is_repeat = is_given & (pl.col("earlier_id") == pl.col("message_id"))
+    finished = found.filter(is_done).select(
+        "plan",
+        "row",
+        state="kept_state",
+        code=pl.when(pl.col("kept_state") == "in_doubt").then(pl.lit("IN_DOUBT_BEFORE")),
+    )
+    same = found.filter(~is_done & keeps & ~is_given).select("plan", "row", "content", "earlier_id")
+    # Its id was made of that of the message before it; where there is none, it is the row's own.
+    before = earlier.join(same.select("content", "earlier_id"), on="content").filter(
+        pl.col("message_id") != pl.col("earlier_id")
+    )
+    before = before.group_by("content").agg(pl.col("message_id").last())
+    same = same.join(before, on="content", how="left").select(
+        "plan", "row", earlier_id="message_id"
+    )
+    again = found.filter(~is_done & ~keeps & ~is_given).select(
+        "plan",
+        "row",
+        "earlier_id",
+        code=pl.lit(SENT_AGAIN),
+        error=pl.lit("an earlier run had sent the same on ") + pl.col("at").dt.strftime(_DATE),
+    )
+    refused = found.filter(~is_done & ~keeps & is_repeat & pl.lit(not repeat)).select(
+        "plan",
+        "row",
+        state=pl.lit("rejected_local"),
+        code=pl.lit("message.repeat"),
+        error=pl.lit(_REPEAT),
+    )
+    parts = [DECIDED.to_frame(), finished, same, again, refused]
+    return pl.concat(parts, how="diagonal").sort("plan", "row")
+
+
+_DATE = "%Y-%m-%d at %H:%M:%S UTC"
+
+
+def _done(rows: pl.DataFrame, earlier: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+    """Return of each row whether it is done, and whether it stands alone.
+
+    It stands alone if no other row of the tables is about its subjects, and nothing else arrived
+    after it. `rows` has no two rows of one content, and the position of each in the record.
+    """
+    words, record = _words(rows), _words(earlier)
+    events = rows["subjects"].is_null().to_numpy()
+    position = rows["position"].cast(pl.Int64).fill_null(-1).to_numpy()
+    after = np.full(rows.height, -1, np.int64)
+    strangers = ~earlier["content"].is_in(rows["content"].implode()).to_numpy()
+    if words["subject"].null_count():
+        words, record = _with_anybody(words), _with_anybody(record)
+    else:  # what nobody knows of the record may have been about any row
+        unknown = record.filter(pl.col("subject").is_null())["place"].cast(pl.Int64).to_numpy()
+        after[:] = unknown[strangers[unknown]].max(initial=-1)
+        record = record.drop_nulls()
+        words, record = _shared(words, record, rows=rows, earlier=earlier)
+    words, record = _as_one(words, record, rows=rows, earlier=earlier)
+    touched = _followed(words).filter(~pl.lit(pl.Series(events)).gather(pl.col("place")))
+    touched = pl.concat([touched, words.with_columns(writes=pl.lit(value=True))])
+    touched = touched.group_by("subject", "place").agg(pl.col("writes").any())
+
+    foreign = record.filter(pl.lit(pl.Series(strangers)).gather(pl.col("place")))
+    latest = foreign.group_by("subject").agg(pl.col("place").max().cast(pl.Int64).alias("after"))
+    met = touched.join(latest, on="subject").group_by("place").agg(pl.col("after").max())
+    places = met["place"].to_numpy()
+    after[places] = np.maximum(after[places], met["after"].to_numpy())
+
+    is_last = (position > after) | events
+    done = (position >= 0) & is_last & (rows["kept_state"].is_not_null().to_numpy() | events)
+    shared = touched.filter(
+        (pl.len().over("subject") > 1) & pl.col("writes").any().over("subject")
+    ).sort("subject", "place")
+    alone = is_last.copy()
+    alone[shared["place"].to_numpy()] = False
+    return pl.Series(_in_order(done, position, events, shared)), pl.Series(alone)
+
+
+def _shared(
+    words: pl.DataFrame, record: pl.DataFrame, *, rows: pl.DataFrame, earlier: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the subjects of which more than one thing was said: the others are done if they arrived.
+
+    Most rows of most tables are the only ones about their people, now and before.
+    """
+    said = [
+        each.select(
+            base=pl.col("subject") & _BASES,
+            content=pl.lit(source["content"]).gather(pl.col("place")),
+        )
+        for each, source in ((words, rows), (record, earlier))
+    ]
+    pairs = pl.concat(said)
+    bases, contents_ = pairs["base"].to_numpy(), pairs["content"].to_numpy()
+    order = np.argsort(bases)
+    new = np.concatenate(([True], np.diff(bases[order]) != 0))[: len(order)]
+    starts = np.flatnonzero(new)
+    if not len(starts):
+        return words, record
+    sorted_ = contents_[order]
+    several = np.minimum.reduceat(sorted_, starts) != np.maximum.reduceat(sorted_, starts)
+    involved = pl.Series(np.unique(sorted_[np.repeat(several, np.diff(starts, append=len(order)))]))
+
+    def kept(each: pl.DataFrame, contents_: pl.Series) -> pl.DataFrame:
+        is_involved = contents_.is_in(involved.implode())
+        return each.filter(pl.lit(is_involved).gather(pl.col("place")))
+
+    return kept(words, rows["content"]), kept(record, earlier["content"])
+
+
+def _in_order(
+    done: "npt.NDArray[np.bool_]",
+    position: "npt.NDArray[np.int64]",
+    events: "npt.NDArray[np.bool_]",
+    shared: pl.DataFrame,
+) -> "npt.NDArray[np.bool_]":
+    """Return which rows stay done: those whose earlier rows are done too, and arrived in this order.
+
+    `shared` are the subjects that several rows touch: subject, place of the row and whether it writes.
+    """
+    place, writes = shared["place"].to_numpy(), shared["writes"].to_numpy()
+    group = shared["subject"].rle_id().to_numpy().astype(np.int64)
+    never = np.int64(len(position) + position.max(initial=0) + 1)
+    span = never + 2
+    first = np.concatenate(([True], group[1:] != group[:-1]))[: len(group)]
+    for _ in range(ROUNDS):
+        arrived = np.where(done, position, never)
+        reached = np.maximum.accumulate(np.where(writes, arrived[place], -1) + group * span)
+        before = np.concatenate(([-1], reached[:-1]))[: len(group)] - group * span
+        late = ~first & (before >= position[place]) & ~events[place] & done[place]
+        if not late.any():
+            return done
+        done = done.copy()
+        done[place[late]] = False
+    return done & events
+
+
+def _words(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return place and subject of what each row says; unknown subjects are null.
+
+    Events say that their person is there.
+    """
+    subjects = rows["subjects"]
+    unknown = rows.select(
+        pl.col("subjects") == UNKNOWN,
+        is_event=pl.col("subjects").is_null(),
+        person=pl.col("person_key"),
+    ).with_row_index("place")
+    events = unknown.filter("is_event")
+    named = events.select("place", subject=_named(events["person"]))
+    others = unknown.filter("subjects").select("place", subject=pl.lit(None, pl.UInt64))
+    return pl.concat([numbers(subjects), named, others])
+
+
+def _named(people: pl.Series) -> pl.Series:
+    """Return the subject of a person of whom nothing is said but that they are there."""
+    is_hashed = people.str.contains(r"^[0-9a-f]{16}$")
+    plain = people.to_frame("person").select(sha256(pl.col("person"))).to_series()
+    digits = people.zip_with(is_hashed.fill_null(value=False), plain).str.head(DIGITS)
+    return (digits + NAMED).str.to_integer(base=16, dtype=pl.UInt64)
+
+
+def _with_anybody(words: pl.DataFrame) -> pl.DataFrame:
+    """Have rows of unknown subjects come before or after all others."""
+    is_unknown = pl.col("subject").is_null()
+    kind = pl.when(is_unknown).then(int(GONE)).otherwise(int(NAMED)).cast(pl.UInt64)
+    everybody = words.select("place", subject=pl.lit(ANYBODY, pl.UInt64) | kind)
+    return pl.concat([words.drop_nulls(), everybody]).unique()
+
+
+def _as_one(
+    words: pl.DataFrame, record: pl.DataFrame, *, rows: pl.DataFrame, earlier: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return subjects under one number for all identifiers that were ever named as one person's."""
+    base, kind = pl.col("subject") & _BASES, pl.col("subject") & KIND
+    linking = [_linked(words, rows), _linked(record, earlier)]
+    links = pl.concat(linking)
+    others = pl.concat([words, record]).join(links, left_on=base, right_on="other", how="anti")
+    alone = others.select(key=base, other=base).unique()
+    named = pl.concat([words, record]).filter(kind > int(ATTRIBUTES)).select(key=base, other=base)
+    from cio_frames.identity.components import components
+
+    found = components(pl.concat([links, alone, named]).unique())
+    if found.is_empty():
+        return words, record
+
+    def joined(each: pl.DataFrame) -> pl.DataFrame:
+        both = each.with_columns(key=base).join(found, on="key", how="left", maintain_order="left")
+        return both.select("place", subject=pl.coalesce("component", "key") | kind)
+
+    return joined(words), joined(record)
+
+
+def _linked(words: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return each two identifiers that a row names as one person's: key and other."""
+    links = rows["call"].is_in(LINKING_CALLS)
+    kind = pl.col("subject") & KIND
+    people = words.filter(
+        pl.lit(links).gather(pl.col("place"))
+        & kind.is_in([int(ATTRIBUTES), int(GONE)])
+        & (pl.col("subject") & _BASES != ANYBODY)
+    ).select("place", other=pl.col("subject") & _BASES)
+    first = people.unique("place", keep="first").rename({"other": "key"})
+    return people.join(first, on="place").select("key", "other").unique()
+
+
+def _followed(words: pl.DataFrame) -> pl.DataFrame:
+    """Return place and subject of whatever undoes what rows say: `writes` is false."""
+    follows = pl.DataFrame(
+        {
+            "kind": [int(kind) for kind in FOLLOWS],
+            "by": [[int(by) for by in each] for each in FOLLOWS.values()],
+        },
+        schema={"kind": pl.UInt64, "by": pl.List(pl.UInt64)},
+    ).explode("by")
+    kinds = words.select("place", base=pl.col("subject") & _BASES, kind=pl.col("subject") & KIND)
+    return kinds.join(follows, on="kind").select(
+        "place", subject=pl.col("base") | pl.col("by"), writes=pl.lit(value=False)
+    )

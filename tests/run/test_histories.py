@@ -1,0 +1,204 @@
+"""Whatever tables are sent in whatever order, the workspace is what it is without deduplication."""
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from uuid import uuid4
+
+import msgspec
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import cio_frames as cio
+from cio_frames.audit.schema import PART_SCHEMA
+from cio_frames.audit.segment_progress import plan_of
+from cio_frames.clock import utc_now
+from cio_frames.identity.model import Model
+from cio_frames.plan import chunks
+from cio_frames.run import RowSelection
+from cio_frames.run.job import FINISHED_SCHEMA
+from cio_frames.run.start import judged
+from cio_frames.run.state_rows import Recorded
+
+ALLOWED = cio.Checks(allow=["User Deleted", "Relationship Deleted", "Object Deleted"])
+IDS = ("u1", "u2", "U3")
+MAILS = ("a@example.com", "b@example.com")
+KEY, EPOCH = "0" * 64, datetime(2026, 1, 1, tzinfo=UTC)
+APPLIED = pl.Schema(
+    {
+        **{
+            name: PART_SCHEMA[name]
+            for name in (
+                "run_id", "plan", "row", "call", "person_key", "message_id", "payload_hash",
+                "subjects", "state", "first_attempt_at",
+            )
+        },
+        "at": PART_SCHEMA["finished_at"],
+    }
+)  # fmt: skip
+
+
+def people(rows):
+    """Return people with attributes and addresses."""
+    return cio.frame(pl.DataFrame(rows)).identify(user_id="id", checks=ALLOWED)
+
+
+def merges(rows):
+    """Return merges."""
+    return cio.frame(pl.DataFrame(rows)).alias(user_id="id", previous_id="other", checks=ALLOWED)
+
+
+def members(rows):
+    """Return people of objects, with a role."""
+    return cio.frame(pl.DataFrame(rows)).group(
+        group_id="group", user_id="id", relationship={"role": "role"}, traits=[], checks=ALLOWED
+    )
+
+
+def objects(rows):
+    """Return objects with attributes."""
+    return cio.frame(pl.DataFrame(rows)).group(group_id="group", checks=ALLOWED)
+
+
+def events(rows):
+    """Return events, some of which act on the workspace."""
+    return cio.frame(pl.DataFrame(rows)).track(user_id="id", event="event", checks=ALLOWED)
+
+
+def rows(**columns):
+    """Draw a few rows of columns."""
+    return st.lists(st.fixed_dictionaries(columns), min_size=1, max_size=4)
+
+
+who, value = st.sampled_from(IDS), st.sampled_from(["x", "y"])
+group = st.sampled_from(["g1", "g2"])
+TABLE = st.one_of(
+    st.tuples(st.just(people), rows(id=st.sampled_from([*IDS, MAILS[0]]), plan=value)),
+    st.tuples(
+        st.just(people),
+        rows(id=st.sampled_from(IDS[:2]), email=st.none() | st.sampled_from(MAILS), plan=value),
+    ),
+    st.tuples(st.just(members), rows(group=group, id=who, role=value)),
+    st.tuples(st.just(objects), rows(group=group, size=value)),
+    st.tuples(
+        st.just(events),
+        rows(
+            id=who,
+            event=st.sampled_from(
+                ["User Deleted", "Seen", "Relationship Deleted", "Object Deleted"]
+            ),
+            objectId=group,
+        ),
+    ),
+    st.tuples(
+        st.just(merges),
+        st.lists(
+            st.sampled_from([{"id": "u1", "other": "u2"}, {"id": "U3", "other": "u1"}]), min_size=1
+        ),
+    ),
+)
+
+
+def state(model):
+    """Return how people and objects are, without what only counts their appearances."""
+    found = {name: getattr(model, name)() for name in ("people", "objects", "relationships")}
+    people_ = {each["cio_id"]: (each["id"], each["email"]) for each in found["people"]}
+    return {
+        "people": sorted(str((p["id"], p["email"], p["attributes"])) for p in found["people"]),
+        "objects": sorted(str((o["object_id"], o["attributes"])) for o in found["objects"]),
+        "relationships": sorted(
+            str((r["object_id"], people_.get(r["person"]), r["attributes"]))
+            for r in found["relationships"]
+        ),
+    }
+
+
+def sends(tables):
+    """Return plans to send, each of one table or of several."""
+    for each in tables:
+        plans = [make(rows) for make, rows in each]
+        yield plans[0] if len(plans) == 1 else cio.backfill(plans)
+
+
+def messages_of(plan):
+    """Return messages in the order of sending, without deduplication except for plain events."""
+    for segment in plan.pipelines.segments(RowSelection()):
+        is_event = dict(segment.rows.select("row", pl.col("subjects").is_null()).iter_rows())
+        for batch in segment.batches:
+            for row, text in zip(batch.rows, batch.messages, strict=True):
+                message = msgspec.json.decode(text)
+                if not is_event[row]:
+                    message["messageId"] = str(uuid4())
+                yield message
+
+
+class Record:
+    """Sends plans to a model of the workspace, and keeps what a run's record keeps, in memory."""
+
+    def __init__(self, pii):
+        self.model, self.oracle, self.pii = Model(), Model(), pii
+        self.rows = APPLIED.to_frame()
+        self.runs = 0
+
+    def send(self, plan):
+        """Send a plan and return how many messages left."""
+        job, self.runs = plan.pipelines.job(), self.runs + 1
+        recorded = Recorded(
+            states=self.rows.filter(pl.col("subjects").is_not_null()),
+            events=self.rows.filter(pl.col("subjects").is_null()).lazy(),
+            pii=self.pii,
+            key=KEY,
+            id_key=None,
+            judge=partial(judged, now=utc_now(), wanted=None),
+        )
+        finished = self.rows.filter(pl.col("subjects").is_null()).select(FINISHED_SCHEMA.names())
+        selection = RowSelection(
+            decided=recorded.decided(job.state_messages, repeat=False),
+            finished=finished.unique("message_id").with_columns(state=pl.lit("skipped_done")),
+        )
+        sent, parts = 0, [self.rows]
+        for segment in job.segments(selection):
+            for message in wire(segment):
+                self.model.apply(message, received_at=utc_now())
+                sent += 1
+            kept = plan_of(segment, pii=self.pii, key=KEY).filter(pl.col("state") == "pending")
+            moment = EPOCH + timedelta(seconds=self.runs)
+            parts.append(
+                kept.with_columns(
+                    run_id=pl.lit(f"run{self.runs:04d}"),
+                    state=pl.lit("delivered"),
+                    at=moment,
+                    first_attempt_at=moment,
+                ).select(pl.col(name).cast(kind) for name, kind in APPLIED.items())
+            )
+        self.rows = pl.concat(parts)
+        return sent
+
+
+def wire(segment):
+    """Yield the messages of a segment in the order of sending."""
+    for batch in segment.batches:
+        yield from map(msgspec.json.decode, batch.messages)
+
+
+HISTORY = st.lists(st.lists(TABLE, min_size=1, max_size=2), min_size=2, max_size=6)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(tables=HISTORY, data=st.data(), pii=st.sampled_from(["hmac", "ids", "full"]))
+def test_nothing_that_is_meant_is_swallowed(tables, data, pii):
+    """Tables in any order, some several times, in chunks of any size, whatever the record keeps.
+
+    Sent once more at once, each sends nothing.
+    """
+    again = data.draw(st.lists(st.sampled_from(range(len(tables))), max_size=4))
+    record = Record(pii)
+    for plan in sends([*tables, *(tables[place] for place in again)]):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(chunks, "CHUNK_ROWS", data.draw(st.sampled_from([1, 2, 50_000])))
+            record.send(plan)
+            for message in messages_of(plan):
+                record.oracle.apply(message, received_at=utc_now())
+            assert record.send(plan) == 0
+    assert state(record.model) == state(record.oracle)
