@@ -164,7 +164,8 @@ def many_runs(count: int, *, seed: int, most_s: float) -> Line:
         for number in range(count):
             _record(put.audit, number, workspaces=client.workspaces)
         started = time.perf_counter()
-        found = earlier(put.audit, workspaces=client.workspaces).rows.height
+        before = earlier(put.audit, workspaces=client.workspaces)
+        found = before.rows.height if before else 0
         took_s = time.perf_counter() - started
         run = put.send(given, client)
         line = put.line(given, record=cio.audit(run.audit).messages, took_s=took_s, found=found)

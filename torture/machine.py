@@ -181,7 +181,9 @@ class Machine(RuleBasedStateMachine):
         await send(
             job.segments(selection), client=client, tell=recorder, stop=stop, clock=now,
             retry_limits=RetryLimits(outage_s=600),
-            held=blocked_people(job, blocking_rows(before), key=recorder.id_key),
+            held=blocked_people(
+                job, blocking_rows(before), selection=RowSelection(key=recorder.id_key)
+            ),
         )  # fmt: skip
         recorder(RunFinished(at=now.now()))
 

@@ -5,7 +5,6 @@ from cio_frames.audit.pseudonyms import keyed_hashes, keyed_ids
 from cio_frames.audit.reader import (
     Audit,
     Earlier,
-    applied,
     collected,
     earlier,
     read,
@@ -29,7 +28,6 @@ __all__ = [
     "Earlier",
     "Recovery",
     "RunInfo",
-    "applied",
     "collected",
     "earlier",
     "keyed_hashes",

@@ -1,7 +1,7 @@
 """Reading the record: of one run, or of all runs of a directory."""
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,6 @@ from cio_frames.audit.schema import FAILED, PART_SCHEMA, STATES, UNFINISHED
 from cio_frames.audit.subjects import scheme as subject_scheme
 from cio_frames.errors import AuditCorruptError, AuditError, translated
 from cio_frames.mapping.identifiers import UNKNOWN
-from cio_frames.payloads.ids import content
 from cio_frames.spec import CALLS
 
 _TOTALS = ("rows", *STATES, "requests", "retries", "bytes")
@@ -99,14 +98,12 @@ class Audit:
         self,
         workspaces: Mapping[str, str],
         *,
-        states: Sequence[str] = ("delivered", "in_doubt"),
         scheme: str = "",
     ) -> tuple[pl.LazyFrame, str | None]:
-        """Return the rows that were sent to some workspaces and are in some states, as a query.
+        """Return the rows that were sent to some workspaces, as a query.
 
         Args:
             workspaces: The workspace of each surface, as in `RunInfo.workspaces`.
-            states: The states.
             scheme: How subjects are made; those of runs that made them otherwise are unknown.
 
         Returns:
@@ -130,11 +127,11 @@ class Audit:
         key = keys[0] if keys else None
         frames = [
             self._scan(runs)
-            .filter(pl.col("state").is_in(states), pl.col("call").is_in(calls))
+            .filter(pl.col("state").is_in(_SENT), pl.col("call").is_in(calls))
             .with_columns(
                 _subjects(are_known=are_known),
                 pseudonyms.keyed_ids(pl.col("message_id"), key=None if is_keyed else key),
-                pseudonyms.keyed_hashes(_hashes(are_keyed=is_keyed), key=None if is_keyed else key),
+                pseudonyms.keyed_hashes(pl.col("payload_hash"), key=None if is_keyed else key),
             )
             for (calls, is_keyed, are_known), runs in groups.items()
         ]
@@ -290,29 +287,54 @@ def read(directory: Path | str) -> Audit:
     return Audit(directory)
 
 
-_COLUMNS = ("call", "message_id", "payload_hash", "subjects", "state", "first_attempt_at")
+_COLUMNS = ("call", "message_id", "payload_hash", "state", "first_attempt_at")
+_SENT = ("delivered", "accepted_unverified", "in_doubt")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Earlier:
-    """What earlier runs sent.
+    """What earlier runs sent to a workspace, and may have changed in it.
 
     Attributes:
-        rows: Columns call, message_id, payload_hash, subjects, state and first_attempt_at; each
-            message once, as delivered if any run delivered it, else as in doubt.
+        directory: The directory of the runs.
+        sent: A query with the columns of a record and `at`, when the message arrived.
         key: The key that ids and hashes are under; None if they are held as they are.
     """
 
-    rows: pl.DataFrame
+    directory: Path
+    sent: pl.LazyFrame
     key: str | None = None
 
+    @property
+    def rows(self) -> pl.DataFrame:
+        """The state of each message: delivered if any run delivered it, else in doubt."""
+        known = self.sent.select(_COLUMNS).filter(pl.col("state") != "accepted_unverified")
+        best = known.sort(pl.col("state") == "delivered", descending=True, maintain_order=True)
+        return collected(
+            best.unique("message_id", keep="first", maintain_order=True), self.directory
+        )
 
-def earlier(directory: Path | str, *, workspaces: Mapping[str, str]) -> Earlier:
-    """Return the messages that earlier runs sent to the same workspace, and their states.
+    @property
+    def states(self) -> pl.DataFrame:
+        """The rows that put something into a state."""
+        return collected(self.sent.filter(pl.col("subjects").is_not_null()), self.directory)
+
+    @property
+    def events(self) -> pl.LazyFrame:
+        """A query for the other rows."""
+        return self.sent.filter(pl.col("subjects").is_null())
+
+
+def earlier(
+    directory: Path | str, *, workspaces: Mapping[str, str], scheme: str = "", before: str = ""
+) -> Earlier | None:
+    """Return what earlier runs sent to the same workspace; None if there was no run.
 
     Args:
         directory: The directory of all runs; it need not be there.
         workspaces: The workspace of each surface, as in `RunInfo.workspaces`.
+        scheme: How subjects are made now; those of runs that made them in another way are unknown.
+        before: The id of a run that counts as the present one; without it all runs are earlier.
     """
     where = located(directory)
     try:
@@ -320,14 +342,12 @@ def earlier(directory: Path | str, *, workspaces: Mapping[str, str]) -> Earlier:
     except AuditCorruptError:
         raise
     except AuditError:
-        return Earlier(rows=pl.DataFrame(schema=dict.fromkeys(_COLUMNS, pl.String)))
-    sent, key = log._sent(workspaces)  # noqa: SLF001 - both are of this module
-    found = (
-        sent.select(_COLUMNS)
-        .sort(pl.col("state") == "delivered", descending=True, maintain_order=True)
-        .unique("message_id", keep="first", maintain_order=True)
-    )
-    return Earlier(rows=collected(found, directory), key=key)
+        return None
+    found, key = log._sent(workspaces, scheme=scheme)  # noqa: SLF001 - both are of this module
+    if before:
+        found = found.filter(pl.col("run_id") < before)
+    at = pl.coalesce("finished_at", "first_attempt_at").alias("at")
+    return Earlier(directory=where, sent=found.with_columns(at), key=key)
 
 
 _CHANGING = tuple(name for name, call in CALLS.items() if call.sets_state or name == "form")
@@ -342,48 +362,9 @@ def _subjects(*, are_known: bool) -> pl.Expr:
     return pl.when(is_older).then(pl.lit(UNKNOWN)).otherwise(subjects).alias("subjects")
 
 
-def _hashes(*, are_keyed: bool) -> pl.Expr:
-    """Return the hashes of payloads; an older record has ids that tell them instead."""
-    hashes = pl.col("payload_hash")
-    if are_keyed:
-        return hashes
-    ids = pl.when(hashes.is_null() & pl.col("call").is_in(_CHANGING)).then("message_id")
-    told = ids.map_elements(content, return_dtype=pl.String, skip_nulls=True)
-    return pl.coalesce(hashes, told).alias("payload_hash")
-
-
 def _scanned(parts: IO[bytes] | list[IO[bytes]]) -> pl.LazyFrame:
     """Return the rows of parts; those of an older format lack columns."""
     return pl.scan_parquet(parts, schema=PART_SCHEMA, missing_columns="insert")
-
-
-_APPLIED = ("delivered", "accepted_unverified", "in_doubt")
-
-
-def applied(
-    directory: Path | str, *, workspaces: Mapping[str, str], scheme: str
-) -> tuple[pl.LazyFrame, str | None] | None:
-    """Return what earlier runs may have changed in the same workspace, in no order.
-
-    Args:
-        directory: The directory of all runs; it need not be there.
-        workspaces: The workspace of each surface, as in `RunInfo.workspaces`.
-        scheme: How subjects are made now; those of runs that made them in another way are unknown.
-
-    Returns:
-        A query with the columns of a record and `at`, when the message arrived, and the key that ids
-        and hashes are under; None if there is no run.
-    """
-    where = located(directory)
-    try:
-        log = Audit(where)
-    except AuditCorruptError:
-        raise
-    except AuditError:
-        return None
-    found, key = log._sent(workspaces, states=_APPLIED, scheme=scheme)  # noqa: SLF001 - of this module
-    at = pl.coalesce("finished_at", "first_attempt_at").alias("at")
-    return found.with_columns(at).filter(pl.col("at").is_not_null()), key
 
 
 def require_run(directory: Path | str) -> None:

@@ -4,9 +4,7 @@ A subject is 16 hexadecimal digits: 15 of the keyed hash of an identifier, and o
 it (`cio_frames.mapping`). With `pii="ids"` nothing is kept but that the row has some.
 """
 
-import numpy as np
 import polars as pl
-import pyarrow as pa
 
 from cio_frames.audit.pseudonyms import Pii
 from cio_frames.mapping.identifiers import SEPARATOR, UNKNOWN
@@ -31,30 +29,26 @@ def hashed(rows: pl.DataFrame, *, people: pl.Series, pii: Pii, key: str | None) 
         return rows.select(pl.when(pl.col("subjects").is_not_null()).then(pl.lit(UNKNOWN)))[
             "literal"
         ].alias("subjects")
-    lists = given.str.split(SEPARATOR)
-    sizes = lists.list.len().fill_null(1).to_numpy()
-    owners = np.repeat(np.arange(len(given)), sizes)
-    flat = pl.DataFrame({"text": lists.explode(), "person": rows["person"].gather(owners)})
-    text = pl.col("text").str.slice(1)
+    most = given.str.count_matches(SEPARATOR, literal=True)
+    places = [f"field_{place}" for place in range(1 + int(most.drop_nulls().to_numpy().max()))]
+    split = pl.col("subjects").str.split_exact(SEPARATOR, len(places) - 1)
+    words = rows.select("person", split).unnest("subjects").with_columns(people)
+    said = words.select(_word(pl.col(place), pii=pii, key=key).alias(place) for place in places)
+    joined = pl.concat_str(pl.all(), separator=" ", ignore_nulls=True)
+    is_said = pl.any_horizontal(pl.all().is_not_null())
+    return said.select(pl.when(is_said).then(joined).alias("subjects")).to_series()
+
+
+def _word(said: pl.Expr, *, pii: Pii, key: str | None) -> pl.Expr:
+    """Return what the record has in place of a subject: what is said of it comes last."""
+    text = said.str.slice(1)
     if pii == "hmac" and key is not None:  # most are the person's own, whose pseudonym is made
-        others = flat.select(pl.when(text.ne_missing(pl.col("person"))).then(text).alias("text"))
-        made = others.select(hmac_sha256(pl.col("text"), key=key)).to_series()
-        digits = made.fill_null(people.gather(owners)) if made.null_count() else made
+        other = pl.when(text.ne_missing(pl.col("person"))).then(text)
+        digits = pl.coalesce(hmac_sha256(other, key=key), "person_key")
     else:
-        digits = flat.select(sha256(text)).to_series()
-    words = flat.select(
-        pl.when(pl.col("text") == UNKNOWN)
-        .then(pl.lit(UNKNOWN))
-        .when(pl.col("text").is_not_null())
-        .then(pl.concat_str(digits.str.head(DIGITS), pl.col("text").str.head(1)))
-        .alias("subjects")
-    ).to_series()
-    if len(words) == len(given):
-        return words
-    offsets = pl.Series(np.concatenate(([0], np.cumsum(sizes))))  # of an array pyarrow asks pandas
-    joined = pa.LargeListArray.from_arrays(offsets.to_arrow(), words.to_arrow())
-    series = pl.Series("subjects", joined).list.join(" ", ignore_nulls=True)
-    return series.zip_with(given.is_not_null(), pl.Series([None], dtype=pl.String))
+        digits = sha256(text)
+    word = pl.concat_str(digits.str.head(DIGITS), said.str.head(1))
+    return pl.when(said == UNKNOWN).then(pl.lit(UNKNOWN)).when(said.is_not_null()).then(word)
 
 
 def scheme(*, pii: Pii, key_name: str | None) -> str:

@@ -170,9 +170,8 @@ _SIZE = pl.col("message").str.len_bytes().cast(pl.Int64).alias("bytes")
 
 
 def _content(parts: pl.DataFrame) -> pl.Expr:
-    """Return the hash of each message that sets a state, or whose id is not made of that hash."""
-    sources = ("given", "natural", "subjects")
-    named = [name for name in sources if parts[name].null_count() < parts.height]
+    """Return the hash of each message; none where its id is made of that hash."""
+    named = [name for name in ("given", "natural") if parts[name].null_count() < parts.height]
     if not named:
         return pl.lit(None, pl.String)
     content = pl.col("digest").str.head(HASH_CHARACTERS)

@@ -73,30 +73,33 @@ def content(message_id: str) -> str:
     return f"{number:020x}"[:16]
 
 
-def renewed(messages: pl.DataFrame, *, tokens: pl.Series) -> pl.DataFrame:
-    """Return messages under other ids, which are made of the old ones and of the tokens.
+def renewed(messages: pl.DataFrame, *, seeds: pl.Series) -> pl.DataFrame:
+    """Return messages under other ids, which are made of the old ones and of seeds.
 
-    The time in an id stays.
+    The time in an id stays. What the new id does not tell, the hash of what the message says, is told.
     """
-    made = sha256(pl.concat_str(pl.lit(ID_ALGORITHM), "message_id", tokens, separator=_SEPARATOR))
+    made = sha256(pl.concat_str(pl.lit(ID_ALGORITHM), "message_id", seeds, separator=_SEPARATOR))
     no_times = pl.Series([None], dtype=pl.Int64).new_from_index(0, messages.height)
     fresh = ulids(messages.select(made).to_series(), times_ms=no_times)
     ids = messages["message_id"].str.head(_DIGEST_AT) + fresh.str.slice(_DIGEST_AT)
     parts = pl.col("message").str.splitn(pl.concat_str(pl.lit('"'), "message_id", pl.lit('"')), 2)
     quoted = pl.concat_str(pl.lit('"'), ids, pl.lit('"'))
     first, rest = (parts.struct.field(f"field_{place}") for place in (0, 1))
+    said = pl.Series([f"{number:016x}" for number in messages["content"]], dtype=pl.String)
     return messages.with_columns(
-        pl.concat_str(first, quoted, rest).alias("message"), ids.alias("message_id")
+        pl.concat_str(first, quoted, rest).alias("message"),
+        ids.alias("message_id"),
+        pl.coalesce("payload_hash", said).alias("payload_hash"),
     )
 
 
-def renewed_rows(messages: pl.DataFrame, tokens: pl.DataFrame) -> pl.DataFrame:
-    """Return messages, those that have a line in `tokens` (row and token) under other ids."""
-    both = messages.join(tokens, on="row", how="left", maintain_order="left")
-    is_kept = pl.col("token").is_null()
+def renewed_rows(messages: pl.DataFrame, seeds: pl.DataFrame) -> pl.DataFrame:
+    """Return messages, those that have a line in `seeds` (row and seed) under other ids."""
+    both = messages.join(seeds, on="row", how="left", maintain_order="left")
+    is_kept = pl.col("seed").is_null()
     others = both.filter(~is_kept)
-    fresh = renewed(others.drop("token"), tokens=others["token"])
-    return pl.concat([both.filter(is_kept).drop("token"), fresh]).sort("row")
+    fresh = renewed(others.drop("seed"), seeds=others["seed"])
+    return pl.concat([both.filter(is_kept).drop("seed"), fresh]).sort("row")
 
 
 def _words(digests: pl.Series) -> "tuple[Words, Words]":

@@ -142,8 +142,8 @@ class Repeats:
         if again.is_empty():
             return messages
         numbers = [self._next(content) for content in again["content"]]
-        tokens = again.select("row", token=pl.Series(numbers, dtype=pl.Int64).cast(pl.String))
-        return renewed_rows(messages, tokens)
+        seeds = again.select("row", seed=pl.Series(numbers, dtype=pl.Int64).cast(pl.String))
+        return renewed_rows(messages, seeds)
 
     def _next(self, content: int) -> int:
         self._times[content] = self._times.get(content, 0) + 1
@@ -187,8 +187,8 @@ def segments(
                 continue
             taken = pl.col("row").is_in(rows.implode())
             messages, lost = messages.filter(taken), lost.filter(taken)
-            selection.require_same(messages, plan=plan)
         sent, settled = selection.split_finished(messages, plan=plan)
+        selection.require_same(sent, plan=plan)
         requests, numbers = batches(
             sent, plan=plan, segment=number, call=call.name, batched=call.batched,
             limit_bytes=batch_bytes,

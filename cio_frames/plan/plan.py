@@ -266,6 +266,9 @@ class Sendable:
     ) -> tuple[Job, RowSelection, ExitStack]:
         """Return what a run is given to do, which rows it sends, and what keeps others from starting."""
         self.require_sendable()
+        for pipeline in self.pipelines.each:
+            client.require(pipeline.call)
+        client.require_network()
         job, now = self.pipelines.job(), self.pipelines.each[0].clock()
         with ExitStack() as held:
             held.enter_context(starting(job, client=client, directory=options.audit))

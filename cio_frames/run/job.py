@@ -65,15 +65,9 @@ class RowSelection:
         """
         if self.only is None:
             return
-        known = self.only.filter(pl.col("plan") == plan).select(
-            "row", recorded="message_id", recorded_hash="payload_hash"
-        )
+        known = self.only.filter(pl.col("plan") == plan).select("row", recorded="message_id")
         both = messages.join(known, on="row", how="inner").drop_nulls("recorded")
-        both = both.filter(pl.col("recorded") != self._recorded)
-        # A row that sets a state goes out under another id when it is sent again.
-        said = keyed_hashes(pl.col("payload_hash"), key=self.key)
-        is_same = pl.col("subjects").is_not_null() & said.eq_missing(pl.col("recorded_hash"))
-        changed = both.filter(~is_same)
+        changed = both.filter(pl.col("recorded") != self._recorded)
         if changed.height:
             raise AuditError(
                 f"Row {changed['row'][0]} is not the row this run was made from: its message has "
@@ -92,18 +86,25 @@ class RowSelection:
         others = messages.join(decided, on="row", how="anti", maintain_order="left")
         sent, finished = self._split_delivered(others)
         known = messages.join(decided, on="row", maintain_order="left")
-        found = known.filter(pl.col("state").is_not_null()).drop("earlier_id")
-        left = known.filter(pl.col("state").is_null()).drop("state")
-        is_same = pl.col("earlier_id").is_null()
-        again = left.filter(~is_same)
-        again = renewed(again, tokens=again["earlier_id"])
-        same = left.filter(is_same)
+        found = known.filter(pl.col("state").is_not_null()).drop("seed", "wanted", "seeds")
+        left = known.drop("state")
+        again = left.filter(pl.col("seed").is_not_null())
+        again = renewed(again, seeds=again["seed"]).drop("seed", "wanted", "seeds")
+        same = self._as_recorded(left.filter(pl.col("wanted").is_not_null()))
         return (
-            pl.concat(
-                [sent, *(part.drop("earlier_id") for part in (again, same))], how="diagonal"
-            ).sort("row"),
+            pl.concat([sent, again, same], how="diagonal").sort("row"),
             pl.concat([finished, found], how="diagonal").sort("row"),
         )
+
+    def _as_recorded(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return messages under the ids that are wanted of them, where one of their seeds makes it."""
+        numbers = pl.int_ranges(1, pl.col("seeds").list.len() + 1).cast(pl.List(pl.String))
+        tried = rows.with_columns(pl.concat_list(numbers, "seeds").alias("seed"))
+        tried = tried.explode("seed", empty_as_null=True).drop_nulls("seed")
+        made = pl.concat([rows, renewed(tried, seeds=tried["seed"])])
+        best = made.sort(self._recorded == pl.col("wanted"), descending=True, maintain_order=True)
+        found = best.unique("row", keep="first", maintain_order=True)
+        return found.drop("seed", "wanted", "seeds")
 
     def _split_delivered(self, messages: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return the messages that no earlier run delivered, and those that one did."""

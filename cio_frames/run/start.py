@@ -7,7 +7,7 @@ of the kind promise at least.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -21,9 +21,8 @@ from cio_frames.audit import (
     Audit,
     AuditWriter,
     Earlier,
+    Recovery,
     RunInfo,
-    applied,
-    collected,
     earlier,
     new_run_id,
     pseudonyms,
@@ -143,76 +142,57 @@ def _refuse_other_run(job: Job, *, client: Client, disk: LocalFileSystem, direct
 
 def select_rows(job: Job, client: Client, options: SendOptions, *, now: datetime) -> RowSelection:
     """Return which rows a new run sends: not those that earlier runs finished."""
-    decided = _decided(
-        job, options.audit, workspaces=client.workspaces, pii=options.pii,
-        in_doubt=options.in_doubt, repeat=options.repeat, now=now,
-    )  # fmt: skip
-    before = (
-        Earlier(rows=pl.DataFrame())
-        if options.repeat
-        else earlier(options.audit, workspaces=client.workspaces)
-    )
-    found = before.rows
-    if found.is_empty():
-        return RowSelection(decided=decided)
-    in_doubt = found.filter(pl.col("state") == "in_doubt")
-    resent = is_resent(in_doubt, now=now, wanted=options.in_doubt)
-    kept = in_doubt.filter(~resent)
-    if options.in_doubt == "skip":
-        kept = kept.with_columns(state=pl.lit("skipped_done"))
-    done = found.filter(pl.col("state") == "delivered").with_columns(state=pl.lit("skipped_done"))
-    # An id that follows from what a row says belongs to no other message.
-    told = pl.col("subjects").is_null() | pl.col("payload_hash").is_not_null()
-    finished = pl.concat([done, kept]).filter(told).select(FINISHED_SCHEMA.names())
+    key, scheme = _subject_key(options.pii)
+    before = earlier(options.audit, workspaces=client.workspaces, scheme=scheme)
+    if before is None:
+        return RowSelection()
+    judge = partial(judged, now=now, wanted=options.in_doubt)
+    decided = _decided(job, before, judge=judge, pii=options.pii, key=key, repeat=options.repeat)
+    if options.repeat:
+        return RowSelection(decided=decided, key=before.key)
+    found = judge(before.rows)
+    finished = found.drop("state").rename({"kept_state": "state"}).drop_nulls("state")
+    resent = found.filter(pl.col("kept_state").is_null())
     return RowSelection(
-        finished=finished,
+        finished=finished.select(FINISHED_SCHEMA.names()),
         decided=decided,
-        resent=_state_ids(in_doubt.filter(resent)),
+        resent=_state_ids(resent),
         key=before.key,
     )
 
 
+def _subject_key(pii: Pii) -> tuple[str | None, str]:
+    """Return the key of subjects, and a name for the way they are made."""
+    key = pseudonyms.key() if pii == "hmac" else None
+    return key, scheme(pii=pii, key_name=pseudonyms.fingerprint(key) if key else None)
+
+
 def _decided(
     job: Job,
-    directory: Path | str,
+    before: Earlier,
     *,
-    workspaces: Mapping[str, str],
+    judge: Callable[[pl.DataFrame], pl.DataFrame],
     pii: Pii,
-    in_doubt: InDoubt | None,
-    repeat: bool,
-    now: datetime,
+    key: str | None,
+    repeat: bool = False,
+    taken_up: pl.DataFrame | None = None,
 ) -> pl.DataFrame | None:
     """Return what becomes of rows that set a state and were sent before; None if there is no such row."""
-    key = pseudonyms.key() if pii == "hmac" else None
-    name = pseudonyms.fingerprint(key) if key else None
-    before = applied(directory, workspaces=workspaces, scheme=scheme(pii=pii, key_name=name))
-    if before is None:
-        return None
-    found, id_key = before
-    states = collected(found.filter(pl.col("subjects").is_not_null()), directory)
+    states = before.states
     sent = {*states["call"]} & {*job.calls}
     if not any(call == "track" or CALLS[call].sets_state for call in sent):
         return None
-
     recorded = Recorded(
-        states=states,
-        events=found.filter(pl.col("subjects").is_null()),
-        pii=pii, key=key, id_key=id_key, judge=partial(judged, now=now, wanted=in_doubt),
-    )  # fmt: skip
-    return recorded.decided(job.state_messages, repeat=repeat)
+        states=states, events=before.events, pii=pii, key=key, id_key=before.key, judge=judge
+    )
+    return recorded.decided(job.state_messages, repeat=repeat, taken_up=taken_up)
 
 
 def judged(rows: pl.DataFrame, *, now: datetime, wanted: InDoubt | None) -> pl.DataFrame:
-    """Return rows of a record with what they count for when their messages are sent once more.
-
-    Returns:
-        `kept_state` is the state of a message that is not sent again, null if it is; `keeps` is
-        whether it then keeps its id, so that the workspace ignores it if it had arrived.
-    """
+    """Return rows of a record with the state of each message that is not sent again, as `kept_state`."""
     doubtful = pl.col("state") == "in_doubt"
     resent = pl.lit(is_resent(rows, now=now, wanted=wanted)) & doubtful
     return rows.with_columns(
-        keeps=resent | (pl.col("state") == "accepted_unverified"),
         kept_state=pl.when(pl.col("state") == "delivered")
         .then(pl.lit("skipped_done"))
         .when(doubtful & ~resent)
@@ -244,9 +224,6 @@ def new_run(
     clock: Callable[[], datetime] = utc_now,
 ) -> Run:
     """Return a new run that has not started yet, with its record begun."""
-    for call in job.calls:
-        client.require(call)
-    client.require_network()
     now = clock()
     info = RunInfo(
         run_id=new_run_id(now),
@@ -293,28 +270,29 @@ def resumed_run(
     in_doubt = found.unfinished.filter(pl.col("state") == "in_doubt")
     resent = in_doubt.filter(is_resent(in_doubt, now=clock(), wanted=options.in_doubt))
     pending = found.unfinished.filter(pl.col("state") != "in_doubt")
-    only = pl.concat([pending, resent]).select("plan", "row", "message_id", "payload_hash")
+    only = pl.concat([pending, resent]).select("plan", "row", "message_id")
     rows = Audit(directory).messages
     untouched = rows.join(only, on=["plan", "row"], how="anti")["state"]
-    key = found.id_key
     selection = RowSelection(
         only=only,
-        decided=_decided(
-            job,
-            Path(directory).absolute().parent,
-            workspaces=client.workspaces,
-            pii=found.run.info.pii,
-            in_doubt=options.in_doubt,
-            repeat=False,
-            now=clock(),
-        )
-        if only.height
-        else None,
         resent=_state_ids(resent),
         untouched=dict(untouched.value_counts().iter_rows()),
-        key=key,
-        blocked=blocked_people(job, blocking_rows(rows), key=key) if only.height else {},
+        key=found.id_key,
     )
+    if only.height:
+        blocking = blocking_rows(rows)
+        selection = replace(
+            selection,
+            decided=_as_decided(
+                job,
+                found,
+                client=client,
+                options=options,
+                now=clock(),
+                taken_up=pl.concat([only, blocking]),
+            ),
+        )
+        selection = replace(selection, blocked=blocked_people(job, blocking, selection=selection))
     writer = AuditWriter.resume(directory)
     return Run(
         job, client=client, writer=writer, selection=selection, clock=clock,
@@ -325,24 +303,45 @@ def resumed_run(
 def blocking_rows(rows: pl.DataFrame) -> pl.DataFrame:
     """Return the rows of a record that keep what comes after them from being sent, in order."""
     blocks = (pl.col("state") == "rejected_server") & pl.col("call").is_in(list(BLOCKING_CALLS))
-    return (
-        rows.filter(blocks).select("plan", "row", "message_id", "payload_hash").sort("plan", "row")
+    return rows.filter(blocks).select("plan", "row", "message_id").sort("plan", "row")
+
+
+def _as_decided(
+    job: Job,
+    found: Recovery,
+    *,
+    client: Client,
+    options: SendOptions,
+    now: datetime,
+    taken_up: pl.DataFrame,
+) -> pl.DataFrame | None:
+    """Return what the run that is resumed decided of rows that were sent before it."""
+    info = found.run.info
+    key, scheme = _subject_key(info.pii)
+    before = earlier(
+        found.directory.parent, workspaces=client.workspaces, scheme=scheme, before=info.run_id
     )
+    if (
+        before is None or before.key != found.id_key
+    ):  # it is of an older format, which made no other ids
+        return None
+    judge = partial(judged, now=now, wanted=options.in_doubt)
+    return _decided(job, before, judge=judge, pii=info.pii, key=key, taken_up=taken_up)
 
 
 def blocked_people(
-    job: Job, blocking: pl.DataFrame, *, key: str | None = None
+    job: Job, blocking: pl.DataFrame, *, selection: RowSelection | None = None
 ) -> dict[int, BlockingRow]:
     """Return who is blocked when a run resumes, by the number of the component.
 
     The record does not tell who belongs together, so the blocking rows are planned once more.
-    Their message ids are under `key`, if there is one.
     """
     found: dict[int, BlockingRow] = {}
     left = blocking.height
     if not left:
         return found
-    with closing(job.segments(RowSelection(only=blocking, key=key))) as segments:
+    planned = replace(selection or RowSelection(), only=blocking)
+    with closing(job.segments(planned)) as segments:
         while left > 0 and (segment := next(segments, None)) is not None:
             left -= segment.rows.height
             known = segment.rows.select("component", "row").drop_nulls()

@@ -7,18 +7,19 @@ tables at hand. Every other row is sent, under an id that no earlier message had
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from cio_frames.audit.pseudonyms import Pii, keyed_hashes, keyed_ids, pseudonyms
-from cio_frames.audit.schema import HASH_CHARACTERS
 from cio_frames.audit.subjects import DIGITS, KIND, hashed, numbers
 from cio_frames.mapping.identifiers import ATTRIBUTES, DEVICES, GONE, NAMED, RELATIONS, UNKNOWN
 from cio_frames.spec import LINKING_CALLS
 from cio_frames.values import sha256
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 StateMessages = Callable[..., Generator[tuple[int, str, pl.DataFrame]]]
 """Gives plan, call and messages of tables; with `events=True` of all rows, else of those that set a
@@ -43,12 +44,17 @@ SENT_AGAIN = "SENT_AGAIN"
 ROUNDS = 100
 """After so many rounds of rows that take others with them, all that are left are sent."""
 
-DECIDED = pl.Schema({
-    "plan": pl.Int64, "row": pl.Int64, "earlier_id": pl.String,
-    "state": pl.String, "code": pl.String, "error": pl.String,
-})  # fmt: skip
-"""What becomes of rows that were sent before: the message id that the record has and that a new one is
-made of, none where the row keeps its own, or the state they have already, with code and error."""
+DECIDED = pl.DataFrame(
+    schema={
+        "plan": pl.Int64, "row": pl.Int64, "seed": pl.String, "wanted": pl.String,
+        "seeds": pl.List(pl.String), "state": pl.String, "code": pl.String, "error": pl.String,
+    }
+).schema  # fmt: skip
+"""What becomes of rows that are not just sent or found by their id.
+
+A row gets an id that is made with `seed`, or the id that the record has as `wanted`, which was made
+with one of `seeds`; or it is not sent, and has `state`, code and error.
+"""
 
 _REPEAT = (
     "A message of the same content arrived under this id before, and something else about the same "
@@ -65,16 +71,19 @@ class Recorded:
     pii: Pii  # how the record of now is kept
     key: str | None
     id_key: str | None  # what the message ids and hashes of the record are under
-    judge: Callable[[pl.DataFrame], pl.DataFrame]  # adds `keeps` and `kept_state` of each row
+    judge: Callable[[pl.DataFrame], pl.DataFrame]  # adds `kept_state`
 
-    def decided(self, messages: StateMessages, *, repeat: bool) -> pl.DataFrame:
+    def decided(
+        self, messages: StateMessages, *, repeat: bool, taken_up: pl.DataFrame | None = None
+    ) -> pl.DataFrame:
         """Return what becomes of rows that are not just sent, as `DECIDED`.
 
-        With `repeat`, nothing counts as done.
+        With `repeat`, nothing counts as done. Rows that are `taken_up` (plan, row and message_id) keep
+        the id that they were recorded with.
         """
         takes_away = bool(self.states["call"].is_in(["track", "alias"]).any())
         parts = [
-            self._told(rows, plan=plan, call=call)
+            self._as_recorded(rows, plan=plan, call=call)
             for plan, call, rows in messages(events=takes_away)
             if rows.height
         ]
@@ -93,28 +102,42 @@ class Recorded:
         else:
             now = now.filter(pl.col("subjects").is_not_null())
         earlier = self.judge(earlier.sort("at", "run_id", "plan", "row"))
-        hashes = pl.col("payload_hash").str.head(HASH_CHARACTERS)
-        said = pl.when(pl.col("subjects").is_null()).then("message_id").otherwise(hashes)
-        earlier = earlier.with_columns(said.hash().alias("content")).with_row_index("position")
-        return _decided(now, earlier, repeat=repeat)
+        earlier = _with_content(earlier, now=now).with_row_index("position")
+        return _decided(now, earlier, repeat=repeat, taken_up=taken_up)
 
-    def _told(self, rows: pl.DataFrame, *, plan: int, call: str) -> pl.DataFrame:
-        """Return rows of a table with subjects as the record has them."""
+    def _as_recorded(self, rows: pl.DataFrame, *, plan: int, call: str) -> pl.DataFrame:
+        """Return rows of a table with ids, hashes and subjects as the record has them."""
         people = pseudonyms(rows["person"], pii=self.pii, key=self.key)
-        by_id = pl.col("subjects").is_null() | pl.col("is_given")  # of other rows it is not needed
-        recorded = keyed_ids(pl.when(by_id).then("message_id"), key=self.id_key)
-        hashes = keyed_hashes(pl.col("payload_hash"), key=self.id_key)
-        said = pl.when(pl.col("subjects").is_null()).then(recorded).otherwise(hashes)
+        hashes = pl.lit(None, pl.String)
+        if self.states["payload_hash"].null_count() < self.states.height:
+            said = pl.Series([f"{number:016x}" for number in rows["content"]], dtype=pl.String)
+            hashes = keyed_hashes(pl.lit(said), key=self.id_key)
         return rows.select(
             pl.lit(plan, pl.Int64).alias("plan"),
             "row",
             pl.lit(call).alias("call"),
             people,
-            recorded.alias("message_id"),
-            said.hash().alias("content"),
+            keyed_ids(pl.col("message_id"), key=self.id_key).alias("message_id"),
+            hashes.alias("payload_hash"),
+            "content",
             hashed(rows, people=people, pii=self.pii, key=self.key),
             "is_given",
         )
+
+
+def _with_content(earlier: pl.DataFrame, *, now: pl.DataFrame) -> pl.DataFrame:
+    """Return rows of a record with the content of the row of a table that says the same.
+
+    An id of the record that does not tell what its message says has a hash beside it.
+    """
+    names = {"message_id": "by_id", "payload_hash": "by_hash"}
+    for name, content in names.items():
+        known = now.select(name, pl.col("content").alias(content)).drop_nulls(name).unique(name)
+        earlier = earlier.join(known, on=name, how="left", maintain_order="left")
+    is_hashed = pl.col("payload_hash").is_not_null() & pl.col("subjects").is_not_null()
+    same = pl.when(is_hashed).then("by_hash").otherwise("by_id")
+    other = pl.when(is_hashed).then("payload_hash").otherwise("message_id").hash()
+    return earlier.with_columns(pl.coalesce(same, other).alias("content")).drop(names.values())
 
 
 def _has_kind(kind: str) -> pl.Expr:
@@ -122,68 +145,91 @@ def _has_kind(kind: str) -> pl.Expr:
     return pl.col("subjects").str.contains(rf"{kind}(?: |$)") | (pl.col("subjects") == UNKNOWN)
 
 
-def _decided(now: pl.DataFrame, earlier: pl.DataFrame, *, repeat: bool) -> pl.DataFrame:
+def _decided(
+    now: pl.DataFrame, earlier: pl.DataFrame, *, repeat: bool, taken_up: pl.DataFrame | None
+) -> pl.DataFrame:
     """Return `DECIDED` for rows of tables in order, from the record in order."""
-    last = earlier.group_by("content").agg(
-        pl.col("position", "message_id", "keeps", "kept_state", "at").last()
-    )
+    sent = _sent(earlier)
     # Of rows that say the same the last one counts: it is what the earlier ones come to.
     rows = now.unique("content", keep="last", maintain_order=True).join(
-        last.rename({"message_id": "earlier_id"}), on="content", how="left", maintain_order="left"
+        sent, on="content", how="left", maintain_order="left"
     )
     if rows["position"].null_count() == rows.height:
         return DECIDED.to_frame()
-    done, alone = _done(rows, earlier)
-    known = rows.select("content", "earlier_id", "keeps", "kept_state", "at").with_columns(
-        done=pl.lit(value=False) if repeat else done, alone=alone
+    in_order, done = _done(rows, earlier)
+    known = rows.with_columns(in_order=in_order & pl.lit(not repeat), done=done).filter(
+        pl.col("position").is_not_null() & pl.col("subjects").is_not_null()
     )
-    found = now.filter(pl.col("subjects").is_not_null()).join(
-        known.drop_nulls("earlier_id"), on="content", maintain_order="left"
-    )
-    is_done, is_given, keeps = pl.col("done"), pl.col("is_given"), pl.col("keeps") & pl.col("alone")
-    is_repeat = is_given & (pl.col("earlier_id") == pl.col("message_id"))
-    finished = found.filter(is_done).select(
+    if now.select(_has_kind(GONE).any()).item():  # what one of them takes away, an earlier one gave
+        judged = known.select(*sent.columns, "in_order", "done")
+        known = now.join(judged, on="content", how="inner", maintain_order="left")
+    is_in_order, is_done, is_given = pl.col("in_order"), pl.col("done"), pl.col("is_given")
+    # A row whose own id the record does not have is sent under it, and is new to Customer.io.
+    is_own = pl.col("message_id").is_in(earlier["message_id"].implode())
+    is_latest = pl.col("message_id") == pl.col("latest_id")
+    is_kept = pl.col("kept_state").is_not_null()
+    finished = known.filter(is_in_order & is_done & is_kept & ~is_latest).select(
         "plan",
         "row",
         state="kept_state",
         code=pl.when(pl.col("kept_state") == "in_doubt").then(pl.lit("IN_DOUBT_BEFORE")),
     )
-    same = found.filter(~is_done & keeps & ~is_given).select("plan", "row", "content", "earlier_id")
-    # Its id was made of that of the message before it; where there is none, it is the row's own.
-    before = earlier.join(same.select("content", "earlier_id"), on="content").filter(
-        pl.col("message_id") != pl.col("earlier_id")
+    same = known.filter(is_in_order & ~is_kept & ~is_latest & ~is_given).select(
+        "plan", "row", "seeds", wanted="latest_id"
     )
-    before = before.group_by("content").agg(pl.col("message_id").last())
-    same = same.join(before, on="content", how="left").select(
-        "plan", "row", earlier_id="message_id"
-    )
-    again = found.filter(~is_done & ~keeps & ~is_given).select(
+    again = known.filter(is_own & ~is_given & (~is_in_order | (is_kept & ~is_done))).select(
         "plan",
         "row",
-        "earlier_id",
+        seed="latest_id",
         code=pl.lit(SENT_AGAIN),
         error=pl.lit("an earlier run had sent the same on ") + pl.col("at").dt.strftime(_DATE),
     )
-    refused = found.filter(~is_done & ~keeps & is_repeat & pl.lit(not repeat)).select(
+    refused = known.filter(is_own & is_given & ~is_in_order & pl.lit(not repeat)).select(
         "plan",
         "row",
         state=pl.lit("rejected_local"),
         code=pl.lit("message.repeat"),
         error=pl.lit(_REPEAT),
     )
-    parts = [DECIDED.to_frame(), finished, same, again, refused]
-    return pl.concat(parts, how="diagonal").sort("plan", "row")
+    parts = [finished, same, again, refused]
+    if taken_up is not None:
+        ids = now.select("plan", "row", "content", own="message_id")
+        recorded = taken_up.drop_nulls("message_id").cast({"plan": pl.Int64})
+        recorded = recorded.join(ids, on=["plan", "row"])
+        others = pl.concat(parts, how="diagonal").join(recorded, on=["plan", "row"], how="anti")
+        kept = recorded.filter(pl.col("message_id") != pl.col("own")).join(
+            sent.select("content", "seeds"), on="content", how="left"
+        )
+        parts = [others, kept.select("plan", "row", "seeds", wanted="message_id")]
+    return pl.concat([DECIDED.to_frame(), *parts], how="diagonal").sort("plan", "row")
+
+
+def _sent(earlier: pl.DataFrame) -> pl.DataFrame:
+    """Return what the record has of each content: the id under which it was sent last, and all ids.
+
+    A message arrived when it was sent first under its id, if it arrived at all.
+    """
+    is_delivered = pl.col("state") == "delivered"
+    best = pl.col("kept_state", "at").sort_by(is_delivered, maintain_order=True).last()
+    by_id = earlier.group_by("content", "message_id").agg(pl.col("position").first(), best)
+    by_content = by_id.sort("position").group_by("content", maintain_order=True)
+    return by_content.agg(pl.all().last(), pl.col("message_id").alias("seeds")).rename(
+        {"message_id": "latest_id"}
+    )
 
 
 _DATE = "%Y-%m-%d at %H:%M:%S UTC"
 
 
 def _done(rows: pl.DataFrame, earlier: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
-    """Return of each row whether it is done, and whether it stands alone.
+    """Return of each row whether it arrived in this order, if it arrived, and whether it is done.
 
-    It stands alone if no other row of the tables is about its subjects, and nothing else arrived
-    after it. `rows` has no two rows of one content, and the position of each in the record.
+    Nothing else about its subjects arrived after it, and the rows before it arrived before it. It is
+    not done if one of those is sent once more. `rows` has no two rows of one content, and the position
+    of each in the record.
     """
+    import numpy as np
+
     words, record = _words(rows), _words(earlier)
     events = rows["subjects"].is_null().to_numpy()
     position = rows["position"].cast(pl.Int64).fill_null(-1).to_numpy()
@@ -208,13 +254,13 @@ def _done(rows: pl.DataFrame, earlier: pl.DataFrame) -> tuple[pl.Series, pl.Seri
     after[places] = np.maximum(after[places], met["after"].to_numpy())
 
     is_last = (position > after) | events
-    done = (position >= 0) & is_last & (rows["kept_state"].is_not_null().to_numpy() | events)
     shared = touched.filter(
         (pl.len().over("subject") > 1) & pl.col("writes").any().over("subject")
     ).sort("subject", "place")
-    alone = is_last.copy()
-    alone[shared["place"].to_numpy()] = False
-    return pl.Series(_in_order(done, position, events, shared)), pl.Series(alone)
+    in_order = _in_order((position >= 0) & is_last, position, events, shared)
+    is_kept = rows["kept_state"].is_not_null().to_numpy()
+    done = _in_order(in_order & (is_kept | events), position, events, shared)
+    return pl.Series(in_order), pl.Series(done)
 
 
 def _shared(
@@ -224,6 +270,8 @@ def _shared(
 
     Most rows of most tables are the only ones about their people, now and before.
     """
+    import numpy as np
+
     said = [
         each.select(
             base=pl.col("subject") & _BASES,
@@ -259,6 +307,8 @@ def _in_order(
 
     `shared` are the subjects that several rows touch: subject, place of the row and whether it writes.
     """
+    import numpy as np
+
     place, writes = shared["place"].to_numpy(), shared["writes"].to_numpy()
     group = shared["subject"].rle_id().to_numpy().astype(np.int64)
     never = np.int64(len(position) + position.max(initial=0) + 1)

@@ -65,9 +65,7 @@ def test_what_is_kept_in_doubt_says_so():
 
 def test_a_resumed_run_takes_up_only_its_rows():
     """Rows of other plans, and rows that are settled, are passed over."""
-    only = pl.DataFrame(
-        {"plan": [0, 1], "row": [2, 0], "message_id": ["A", "B"], "payload_hash": None}
-    )
+    only = pl.DataFrame({"plan": [0, 1], "row": [2, 0], "message_id": ["A", "B"]})
 
     assert RowSelection(only=only).rows(pl.Series([0, 1, 2, 3]), plan=0).to_list() == [2]
     assert RowSelection().rows(pl.Series([0, 1]), plan=0) is None
@@ -75,7 +73,7 @@ def test_a_resumed_run_takes_up_only_its_rows():
 
 def test_a_changed_row_is_not_taken_for_the_recorded_one():
     """Resuming with another table is refused, with the row that differs."""
-    only = pl.DataFrame({"plan": [0], "row": [0], "message_id": ["Z"], "payload_hash": ["f" * 16]})
+    only = pl.DataFrame({"plan": [0], "row": [0], "message_id": ["Z"]})
 
     with pytest.raises(AuditError, match="Row 0 is not the row this run was made from"):
         RowSelection(only=only).require_same(messages("A"), plan=0)
@@ -84,8 +82,7 @@ def test_a_changed_row_is_not_taken_for_the_recorded_one():
 def test_a_row_without_a_recorded_id_may_be_anything():
     """Rows that a stopped run never came to have no recorded message yet."""
     only = pl.DataFrame(
-        {"plan": [0], "row": [0], "message_id": [None], "payload_hash": [None]},
-        schema_overrides={"message_id": pl.String, "payload_hash": pl.String},
+        {"plan": [0], "row": [0], "message_id": [None]}, schema_overrides={"message_id": pl.String}
     )
 
     assert RowSelection(only=only).require_same(messages("A"), plan=0) is None

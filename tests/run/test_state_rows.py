@@ -251,8 +251,8 @@ def test_a_run_that_was_cut_off_ends_as_the_table_does(number, way, workspace, s
 
     if way == "resume":
         again = cio.resume(first.audit, workspace.client(), plan, progress=False)
-        assert again.counts["delivered"] == 4
-        assert workspace.messages.height == 1 + 4 + 1
+        assert (again.counts["delivered"], again.counts["skipped_done"]) == (3, 1)
+        assert workspace.messages["message_id"].n_unique() == 1 + 3
     else:
         again = send(plan)
 
