@@ -96,7 +96,7 @@ def _later(aggregated: pl.DataFrame) -> pl.DataFrame:
     twice = ordered.filter(ordered == ordered.shift()).unique()
     again = aggregated.filter(pl.col("key").is_in(twice.implode())).sort("row")
     first = again.select(pl.all().first().over("key").name.prefix("first_"))
-    later = pl.concat([again, first.rename({"first_row": "first"})], how="horizontal")
+    later = again.hstack(first.rename({"first_row": "first"}))
     return later.filter(pl.col("row") != pl.col("first"))
 
 

@@ -93,7 +93,7 @@ class Recorded:
         earlier = self.states
         gone = now.filter(_has_kind(GONE))["subjects"]
         if takes_away and len(gone):
-            people = gone.str.split(" ").explode().str.head(DIGITS).unique()
+            people = gone.str.split(" ").explode(empty_as_null=True).str.head(DIGITS).unique()
             named = pl.col("person_key").str.head(DIGITS).is_in(people.implode())
             is_anybody = pl.col("person_key").is_null() | pl.lit(self.pii == "full")
             by_them = named | is_anybody | pl.lit(UNKNOWN in people)
@@ -403,7 +403,7 @@ def _followed(words: pl.DataFrame) -> pl.DataFrame:
             "by": [[int(by) for by in each] for each in FOLLOWS.values()],
         },
         schema={"kind": pl.UInt64, "by": pl.List(pl.UInt64)},
-    ).explode("by")
+    ).explode("by", empty_as_null=True)
     kinds = words.select("place", base=pl.col("subject") & _BASES, kind=pl.col("subject") & KIND)
     return kinds.join(follows, on="kind").select(
         "place", subject=pl.col("base") | pl.col("by"), writes=pl.lit(value=False)
