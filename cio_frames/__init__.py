@@ -11,6 +11,7 @@ from cio_frames.accessors import Frame, frame, lit, register
 from cio_frames.checks import Checks, rule
 from cio_frames.errors import (
     AccountingError,
+    ArgumentError,
     AuditCorruptError,
     AuditError,
     AuditLockedError,
@@ -54,6 +55,7 @@ __version__: str
 
 __all__ = [
     "AccountingError",
+    "ArgumentError",
     "Audit",
     "AuditCorruptError",
     "AuditError",

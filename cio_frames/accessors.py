@@ -15,7 +15,7 @@ from typing import Any, get_args
 import polars as pl
 
 from cio_frames.checks import Checks
-from cio_frames.errors import MappingError, translated
+from cio_frames.errors import MappingError, checks_arguments, translated
 from cio_frames.frames import AnyTable, read
 from cio_frames.mapping import Body, CallArguments, Nulls, Value
 from cio_frames.plan import Plan, make
@@ -25,6 +25,24 @@ Context = Mapping[str, Value] | Sequence[str] | None
 Integrations = Mapping[str, Value | bool] | None
 NullPolicy = Nulls | Mapping[str, Nulls]
 Key = str | Sequence[str] | None
+
+
+def _advice(call: str, argument: str) -> str:
+    """Return what to type instead of an argument that a verb does not take."""
+    row = CALLS[call]
+    if not argument:
+        first = next(name for field in row.fields if (name := field.column_argument))
+        return f'Name its arguments: {call}({first}="column").'
+    body = "fields" if row.body == "data" else row.body
+    if body is None:
+        return f"help(df.cio.{call}) lists those it takes."
+    return (
+        f'To send a column under that name, write {body}={{"{argument}": "column"}}, or rename the '
+        f"column; without {body}= all columns are sent under their own names."
+    )
+
+
+_verb = checks_arguments(_advice)
 
 _OPTIONS = ("relationship", "context", "integrations", "key", "nulls", "timezone", "hash")
 
@@ -58,6 +76,7 @@ class Frame:
             table, arguments, call=call, checks=given["checks"], namespace=given["namespace"]
         )
 
+    @_verb
     def identify(
         self,
         *,
@@ -104,6 +123,7 @@ class Frame:
         """
         return self._plan("identify", locals())
 
+    @_verb
     def track(
         self,
         *,
@@ -153,6 +173,7 @@ class Frame:
         """
         return self._plan("track", locals())
 
+    @_verb
     def page(
         self,
         *,
@@ -201,6 +222,7 @@ class Frame:
         """
         return self._plan("page", locals())
 
+    @_verb
     def screen(
         self,
         *,
@@ -249,6 +271,7 @@ class Frame:
         """
         return self._plan("screen", locals())
 
+    @_verb
     def group(
         self,
         *,
@@ -303,6 +326,7 @@ class Frame:
         """
         return self._plan("group", locals())
 
+    @_verb
     def alias(
         self,
         *,
@@ -345,6 +369,7 @@ class Frame:
         """
         return self._plan("alias", locals())
 
+    @_verb
     def form(
         self,
         *,

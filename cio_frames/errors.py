@@ -9,6 +9,7 @@ CioError
 │   ├── ColumnNamesError       names that are missing, doubled or not text
 │   └── InputFileError         a file that cannot be read; has `path` and `hint`
 ├── MappingError               the call was asked for in a way that cannot work
+│   ├── ArgumentError          arguments that a function does not take, or lacks; a TypeError too
 │   ├── ColumnNotFoundError    a named column is not in the table
 │   ├── ChoiceError            an argument is none of the words that it takes
 │   ├── NoIdentifierError      nothing says who the rows are about
@@ -32,13 +33,20 @@ CioError
 └── EngineError                polars or pyarrow failed at something that nobody asked for wrongly
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
-from typing import Any
+from functools import wraps
+from inspect import signature
+from itertools import takewhile
+from traceback import walk_tb
+from types import FrameType, TracebackType
+from typing import Any, ParamSpec, TypeVar
 
 __all__ = [
     "AccountingError",
+    "ArgumentError",
     "AuditCorruptError",
     "AuditError",
     "AuditLockedError",
@@ -71,12 +79,35 @@ __all__ = [
 ]
 
 
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
 def __dir__() -> list[str]:
     return __all__
 
 
 class CioError(Exception):
-    """Anything this package raises on purpose."""
+    """Anything this package raises on purpose.
+
+    IPython shows the caller's lines and the sentence, without the lines of this package.
+    """
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows; it asks exceptions for this by name."""
+        shell = sys.modules["IPython"].get_ipython()
+        callers = [*takewhile(lambda entry: not _is_ours(entry[0]), walk_tb(self.__traceback__))]
+        shown = None
+        for frame, line in reversed(callers):
+            shown = TracebackType(shown, frame, frame.f_lasti, line)
+        shown_by: Any = shell.InteractiveTB
+        lines: list[str] = shown_by.structured_traceback(type(self), self, shown, tb_offset=1)
+        return lines
+
+
+def _is_ours(frame: FrameType) -> bool:
+    name: str = frame.f_globals.get("__name__", "")
+    return name.partition(".")[0] == __package__
 
 
 class FrameError(CioError):
@@ -134,6 +165,42 @@ class InputFileError(FrameError):
 
 class MappingError(CioError):
     """The call was asked for in a way that cannot work."""
+
+
+class ArgumentError(MappingError, TypeError):
+    """A function was called with arguments that it does not take, or without one that it needs."""
+
+
+def checks_arguments(
+    advice: Callable[[str, str], str],
+) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]:
+    """Have a function say what to type where its arguments are wrong.
+
+    Args:
+        advice: What to say of a function and of the argument that it does not take, or lacks;
+            empty for arguments that were not named.
+    """
+
+    def decorated(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+        shape, name = signature(function), function.__name__
+
+        @wraps(function)
+        def called(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+            try:
+                shape.bind(*args, **kwargs)
+            except TypeError:
+                strange = next((each for each in kwargs if each not in shape.parameters), "")
+                near = get_close_matches(strange, shape.parameters, n=1)
+                hint = f"Did you mean {near[0]}=?" if near else advice(name, strange)
+                what = f"takes no argument {strange!r}" if strange else "lacks an argument"
+                if not strange and len(args) > 1:  # the first one is self
+                    what = "takes further arguments by name only"
+                raise ArgumentError(f"{name} {what}. {hint}") from None
+            return function(*args, **kwargs)
+
+        return called
+
+    return decorated
 
 
 class ColumnNotFoundError(MappingError):

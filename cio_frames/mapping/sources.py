@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from difflib import get_close_matches
 from typing import Any
 from zoneinfo import available_timezones
@@ -41,9 +42,14 @@ def source(value: Any, *, argument: str, schema: pl.Schema) -> Source:
         is_pattern = value == "*" or value.startswith("^")
         expr = cs.by_name(value).as_expr() if is_pattern else pl.col(value)
         return Source(expr=expr, column=value, dtype=schema[value], how="named")
+    if isinstance(value, int | float | date):
+        raise MappingError(
+            f"{argument}={value!r} is neither a column name nor an expression. "
+            f"For a constant, write cio.lit({value!r})."
+        )
     raise MappingError(
-        f"{argument}={value!r} is neither a column name nor an expression. "
-        f"For a constant, write cio.lit({value!r})."
+        f'{argument} is a {type(value).__name__}, not the name of a column. Write {argument}="column"; values that are '
+        "in no column go into the table first."
     )
 
 

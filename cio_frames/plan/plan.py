@@ -11,10 +11,19 @@ from weakref import WeakValueDictionary
 import msgspec
 import polars as pl
 
+from cio_frames.audit import Audit, require_run
 from cio_frames.audit.file_system import Durability
 from cio_frames.audit.pseudonyms import Pii
 from cio_frames.checks import Checks
-from cio_frames.errors import AuditError, ChoiceError, MappingError, PlanRefusedError, RepairError
+from cio_frames.errors import (
+    ArgumentError,
+    AuditError,
+    ChoiceError,
+    MappingError,
+    PlanRefusedError,
+    RepairError,
+    checks_arguments,
+)
 from cio_frames.frames import ROW, AnyTable
 from cio_frames.identity import Settings
 from cio_frames.identity.settings import LARGEST
@@ -48,6 +57,18 @@ if TYPE_CHECKING:  # loaded when they are asked for: most plans are looked at an
 
 LATENCY_S = 0.15
 """How long a request to Customer.io takes, as far as anybody can say beforehand."""
+
+_CLIENT = (
+    "Name where to send: plan.send(cio.connect()) with the keys of the environment, or "
+    "plan.send(cio.sandbox().client()) to try it."
+)
+_takes_client = checks_arguments(lambda *_: _CLIENT)
+
+
+def _require_client(client: object) -> None:
+    if not isinstance(client, Client):
+        raise ArgumentError(f"A {type(client).__name__} is no client. {_CLIENT}")
+
 
 _INTERNAL = frozenset({"pipeline", "pipelines", "require_sendable"})
 """What only this package asks of plans; completion does not offer it."""
@@ -179,6 +200,7 @@ class Sendable:
             progress=progress,
         )
 
+    @_takes_client
     def send(
         self,
         client: Client,
@@ -225,6 +247,7 @@ class Sendable:
         run = self._new_run(client, options, self._prepared(client, options)).start()
         return run.wait() if wait else run
 
+    @_takes_client
     async def asend(
         self,
         client: Client,
@@ -266,6 +289,7 @@ class Sendable:
     ) -> tuple[Job, RowSelection, ExitStack]:
         """Return what a run is given to do, which rows it sends, and what keeps others from starting."""
         self.require_sendable()
+        _require_client(client)
         for pipeline in self.pipelines.each:
             client.require(pipeline.call)
         client.require_network()
@@ -574,8 +598,11 @@ def resume(
     Raises:
         AuditError: The plan is needed, or is not the one the run was made from.
     """
+    _require_client(client)
     made_from = plan if plan is not None else _PLANS_BY_RUN.get(str(Path(directory).absolute()))
     if made_from is None:
+        require_run(directory)
+        Audit(directory)  # raises where there is none
         raise AuditError(
             f"The messages of {directory} are not kept on disk. Pass the plan it was made from: "
             "cio.resume(directory, client, plan)."

@@ -184,9 +184,11 @@ def connect(
 
 
 def _region(name: str) -> Region:
-    match name:
-        case "us" | "eu":
-            return name
+    match name.strip().lower():
+        case "us":
+            return "us"
+        case "eu":
+            return "eu"
         case _:
             raise ConfigError(
                 'region is "us" or "eu", where the account is: cio.connect("eu"), or CIO_REGION=eu. '
