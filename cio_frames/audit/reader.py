@@ -16,10 +16,12 @@ from cio_frames.audit.open_segments import RunContents, data_of, read_contents
 from cio_frames.audit.recovery import latest_of, problems, tally
 from cio_frames.audit.run_file import Layout, RunFile, segment_of
 from cio_frames.audit.schema import FAILED, PART_SCHEMA, STATES, UNFINISHED
+from cio_frames.audit.subjects import names as subject_names
 from cio_frames.audit.subjects import scheme as subject_scheme
-from cio_frames.errors import AuditCorruptError, AuditError, translated
+from cio_frames.errors import AuditCorruptError, AuditError, MappingError, translated
 from cio_frames.mapping.identifiers import UNKNOWN
 from cio_frames.spec import CALLS
+from cio_frames.values import many
 
 _TOTALS = ("rows", *STATES, "requests", "retries", "bytes")
 
@@ -145,28 +147,97 @@ class Audit:
         """
         return self._collected(self._of(run).filter(pl.col("state").is_in(FAILED)))
 
-    def explain(self, *, row: int, run: str | None = None, plan: int | None = None) -> str:
-        """Tell what became of a row, in sentences: one paragraph per run and plan that has it.
+    def explain(
+        self,
+        *,
+        row: int | None = None,
+        id: str | None = None,  # noqa: A002 - what Customer.io calls it
+        email: str | None = None,
+        run: str | None = None,
+        plan: int | None = None,
+    ) -> str:
+        """Tell what became of a row, or of all rows about a person, in sentences.
 
         Args:
-            row: Number of the row in its table, from 0.
+            row: Number of the row in its table, from 0: one paragraph per run and plan that has it.
+            id: A person's id, as the tables had it.
+            email: A person's e-mail address; rows that name it beside an id are found as well.
             run: One run; all runs if not given.
             plan: Position of the plan in a back-fill; all if not given.
 
         Raises:
-            AuditError: If no run has that row.
+            MappingError: Not exactly one of `row`, `id` and `email` is given.
+            AuditError: No run has such a row, or it keeps no identifiers or keeps them under another
+                key.
         """
-        rows = self._of(run).filter(pl.col("row") == row)
+        found = self._rows_about(row=row, id=id, email=email, run=run, plan=plan)
+        said = self._stories(found)
+        person = id if id is not None else email
+        return "\n\n".join(said if person is None else [_of_all(person, found), *said])
+
+    def _stories(self, rows: pl.DataFrame) -> list[str]:
+        runs = {d.name: run_file.read(self._disk, d) for d in self._directories()}
+        shown = rows.head(_STORIES).to_dicts()
+        return [story(item, run=runs[item["run_id"]]) for item in shown]
+
+    def _rows_about(
+        self,
+        *,
+        row: int | None,
+        id: str | None,  # noqa: A002 - what Customer.io calls it
+        email: str | None,
+        run: str | None,
+        plan: int | None,
+    ) -> pl.DataFrame:
+        """Return the rows that `explain` tells of."""
+        if len([name for name in (row, id, email) if name is not None]) != 1:
+            raise MappingError(
+                'Name one of them: explain(row=7), explain(id="u1") or explain(email="...").'
+            )
+        person = id if id is not None else email
+        rows = self._of(run) if person is None else self._about_person(person, run=run)
+        if row is not None:
+            rows = rows.filter(pl.col("row") == row)
         if plan is not None:
             rows = rows.filter(pl.col("plan") == plan)
-        found = self._collected(rows).sort("run_id", "plan")
+        found = self._collected(rows).sort("run_id", "plan", "row")
         if found.is_empty():
             raise AuditError(
-                f"No run in {self.directory} has a row {row}. Rows are numbered from 0 in the "
+                f"No run in {self.directory} has a row about {person}."
+                if person is not None
+                else f"No run in {self.directory} has a row {row}. Rows are numbered from 0 in the "
                 "order of the table; .runs tells how many each run has."
             )
-        told = {d.name: run_file.read(self._disk, d) for d in self._directories()}
-        return "\n\n".join(story(item, run=told[item["run_id"]]) for item in found.to_dicts())
+        return found
+
+    def _about_person(self, person: str, *, run: str | None) -> pl.LazyFrame:
+        """Return the rows about a person, and those that name them beside another identifier.
+
+        Raises:
+            AuditError: The record keeps no identifiers, or keeps them under another key.
+        """
+        texts = [*dict.fromkeys((person, person.lower()))]
+        frames = []
+        for directory, contents in self._contents():
+            info = contents.run.info
+            if run is not None and info.run_id != run:
+                continue
+            if info.pii == "ids":
+                raise AuditError(
+                    f'Run {info.run_id} keeps no identifiers (pii="ids"), so that nobody can be found '
+                    "in it. Use explain(row=...), or name another run with run=."
+                )
+            key = None
+            if info.pii == "hmac":
+                key = pseudonyms.key_named(contents.run.key_name, where=directory)
+            names = pseudonyms.pseudonyms(pl.Series("person", texts), pii=info.pii, key=key)
+            words = subject_names(texts, pii=info.pii, key=key)
+            is_named = pl.col("subjects").str.contains_any(words).fill_null(value=False)
+            rows = self._scan([(directory, contents)])
+            frames.append(rows.filter(pl.col("person_key").is_in(names.implode()) | is_named))
+        if not frames:
+            return self._of(run)  # which says that there is no such run
+        return pl.concat(frames)
 
     def verify(self) -> pl.DataFrame:
         """Return what is wrong with the record: run_id, file, problem, hint. Empty if it is whole.
@@ -420,6 +491,23 @@ _ENDS: Mapping[str, str] = {
     ),
     "pending": "It has not reached Customer.io{why}. A resume will send it.",
 }
+
+
+_STORIES = 50
+"""How many rows of a person are told one by one."""
+
+
+def _of_all(person: str, rows: pl.DataFrame) -> str:
+    """Return how many rows there are about a person, and what became of them."""
+    states = rows["state"].value_counts(sort=True)
+    counts = ", ".join(
+        f"{count:,} {state.replace('_', ' ')}" for state, count in states.iter_rows()
+    )
+    runs = rows["run_id"].n_unique()
+    said = f"{person}: {many(rows.height, 'row')} in {many(runs, 'run')}: {counts}."
+    if rows.height > _STORIES:
+        said += f" The first {_STORIES} are told here; .scan() has all."
+    return said
 
 
 def story(record: Mapping[str, Any], *, run: RunFile) -> str:

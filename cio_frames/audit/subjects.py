@@ -51,6 +51,13 @@ def _word(said: pl.Expr, *, pii: Pii, key: str | None) -> pl.Expr:
     return pl.when(said == UNKNOWN).then(pl.lit(UNKNOWN)).when(said.is_not_null()).then(word)
 
 
+def names(texts: list[str], *, pii: Pii, key: str | None) -> list[str]:
+    """Return how the record's subjects name identifiers, whatever is said of them."""
+    text = pl.col("text")
+    digits = hmac_sha256(text, key=key) if pii == "hmac" and key is not None else sha256(text)
+    return pl.DataFrame({"text": texts}).select(digits.str.head(DIGITS)).to_series().to_list()
+
+
 def scheme(*, pii: Pii, key_name: str | None) -> str:
     """Return a name for the way subjects are made; only those of one way can be compared."""
     return key_name or pii if pii == "hmac" else pii

@@ -27,6 +27,8 @@ def audit(
     run: str | None = None,
     failed: Switch = False,
     explain: int | None = None,
+    id: str | None = None,  # noqa: A002 - the option's name
+    email: str | None = None,
     verify: Switch = False,
     csv: Path | None = None,
     format: Literal["text", "json"] = "text",  # noqa: A002 - the option's name
@@ -40,6 +42,8 @@ def audit(
         run: One run only.
         failed: The rows that Customer.io is not known to have, with reasons.
         explain: The story of one row, by its number; the first row of a table is 0.
+        id: What became of all rows about the person with this id.
+        email: What became of all rows about the person with this e-mail address.
         verify: Read every file and compare it with its hash; add up all states.
         csv: Write the rows (with --failed: those that failed) to this .csv or .parquet file.
         format: How it is written.
@@ -51,8 +55,10 @@ def audit(
     answers: dict[str, Any] = {}
     if failed:
         answers["failed"] = record.failed()
-    if explain is not None:
-        answers["story"] = record.explain(row=explain)
+    if len({explain, id, email} - {None}) > 1:
+        raise UsageError("Give one of --explain, --id and --email.")
+    if explain is not None or id is not None or email is not None:
+        answers["story"] = record.explain(row=explain, id=id, email=email)
     if verify:
         answers["problems"] = record.verify()
     if csv is not None:
