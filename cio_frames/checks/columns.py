@@ -94,7 +94,7 @@ Verdict = Callable[[Measured], str | None]
 def _judged(
     aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope, *, verdict: Verdict
 ) -> pl.DataFrame:
-    totals = {parts.name: _total(parts) for parts in aggregated.iter_columns()}
+    totals = _totals(aggregated)
     return column_findings(
         (slot.label, evidence)
         for slot in _columns(scope)
@@ -108,9 +108,13 @@ def _measured_of(slot: FieldMapping, totals: Measured) -> Measured:
     return {name: totals[column] for name, column in names.items() if column in totals}
 
 
-def _total(parts: pl.Series) -> Any:
-    """Return the sum of counts, or the different texts."""
-    return set(parts) if parts.dtype == pl.String else parts.sum()
+def _totals(aggregated: pl.DataFrame) -> Measured:
+    """Return the sum of the counts of each column, or its different texts."""
+    texts = aggregated.select(pl.col(pl.String)).to_dict(as_series=False)
+    return {
+        **aggregated.select(pl.exclude(pl.String)).sum().row(0, named=True),
+        **{name: set(values) for name, values in texts.items()},
+    }
 
 
 def _empty(of: Measured) -> str | None:

@@ -110,12 +110,11 @@ def components(pairs: pl.DataFrame) -> pl.DataFrame:
     graph.add_nodes_from(range(len(names)))
     graph.add_edges_from_no_data(_numbered(shared, numbers))
     groups = rx.connected_components(graph)
-    numbered = pl.DataFrame(
-        {
-            "number": [node for group in groups for node in group],
-            "component": [min(group) for group in groups for _ in group],
-        },
-        schema={"number": pl.UInt32, "component": pl.UInt32},
+    members = pl.DataFrame(
+        {"number": map(list, groups)}, schema={"number": pl.List(pl.UInt32)}, strict=False
+    )
+    numbered = members.with_columns(pl.col("number").list.min().alias("component")).explode(
+        "number", empty_as_null=True
     )
     labels = numbers.rename({"number": "component", "key": "label"})
     return (
