@@ -141,12 +141,18 @@ def _padded_twins(rows: pl.LazyFrame, slot: FieldMapping, scope: Scope) -> pl.La
     if not others:
         return None
     values = scope.text(slot)
-    padded = {f"{place}": _is_padded(pl.col(other.name), values) for place, other in enumerate(others)}
-    evidence = [f"Column {other.label!r} of the same row has it with the zeros." for other in others]
+    padded = {
+        f"{place}": _is_padded(pl.col(other.name), values) for place, other in enumerate(others)
+    }
+    evidence = [
+        f"Column {other.label!r} of the same row has it with the zeros." for other in others
+    ]
     return (
         rows.select(pl.col(ROW).alias("row"), values.alias("value"), **padded)
         .filter(pl.any_horizontal(*padded))
-        .unpivot(on=list(padded), index=["row", "value"], variable_name="place", value_name="padded")
+        .unpivot(
+            on=list(padded), index=["row", "value"], variable_name="place", value_name="padded"
+        )
         .filter("padded")
         .select(
             "row",
