@@ -3,7 +3,7 @@
 import sys
 import threading
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -23,7 +23,7 @@ VALUES = (
     [f"word {row}" for row in "abc"],
     [7, 8, 12],
     [0.5, 1.5, 2.25],
-    [datetime(2024, 1, 2)] * 3,
+    [datetime(2024, 1, 2, tzinfo=UTC)] * 3,
 )
 
 

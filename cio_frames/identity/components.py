@@ -15,7 +15,7 @@ from cio_frames.identity.identifiers import (
     mail_key,
     person_key,
 )
-from cio_frames.identity.settings import Settings
+from cio_frames.identity.settings import Settings, links_by_alias
 
 KEYS: Final = ("who", "id", "email", "anonymous", "previous")
 KNOWN: Final = -1
@@ -29,7 +29,7 @@ def named_keys(
     """Return number and `KEYS` of messages: the keys of all identifiers they name."""
     by_email = pl.when(pl.col("plan").is_in(identifies)).then(person_key("email"))
     anonymous = [anonymous_key("anonymous")]
-    if settings.alias_previous == "id-or-anonymous":
+    if links_by_alias(settings):
         anonymous.append(anonymous_key("previous"))
     return messages.select(
         "number",

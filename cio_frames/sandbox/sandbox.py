@@ -100,7 +100,11 @@ class Sandbox(Generic[ClientT]):
         self._desk = Desk(
             store=self._store,
             keys=self._keys,
-            rules=Rules(batch_errors=batch_errors, oversize_status=oversize_status),
+            rules=Rules(
+                batch_errors=batch_errors,
+                oversize_status=oversize_status,
+                empty_user=(settings or Settings()).empty_user,
+            ),
             bounds=Bounds(),
             region=region,
             clock=clock or utc_now,

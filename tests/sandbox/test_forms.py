@@ -179,3 +179,29 @@ def test_action_form_that_cannot_be_read_is_refused(caller, sandbox, form, statu
     """A body that is no web form, or holds a file, or nobody, is refused."""
     assert act(caller, **form).status_code == status
     assert sandbox.people.is_empty()
+
+
+@pytest.mark.parametrize(
+    "origin", ["null", "http://localhost:8000", "https://www.example.com", "http://127.0.0.1:1"]
+)
+@pytest.mark.parametrize("form", [URLENCODED, MULTIPART], ids=["urlencoded", "multipart"])
+def test_action_form_is_posted_by_pages_of_any_origin(caller, sandbox, form, origin):
+    """A page anywhere, or a file, can hold the form; it needs the site id, and reads no answer."""
+    headers = {**form.get("headers", {}), "Origin": origin}
+
+    answer = act(caller, **{**form, "headers": headers})
+    stranger = act(caller, query={"site_id": "guess"}, **{**form, "headers": headers})
+
+    assert answer.status_code == 302
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+    assert stranger.status_code == 400
+    assert sandbox.people["email"].to_list() == ["ada@example.com"]
+
+
+@pytest.mark.parametrize("path", [FORM, "/v1/identify", f"{ACTION}/", "/forms"])
+def test_only_the_action_takes_posts_of_other_origins(caller, sandbox, path):
+    """No other address answers what a web page made a browser send."""
+    answer = caller.post(path, {"data": {"id": "u1"}}, headers={"Origin": "null"})
+
+    assert answer.status_code == 403
+    assert sandbox.counts["requests"] == 0
