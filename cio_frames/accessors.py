@@ -17,16 +17,17 @@ import polars as pl
 from cio_frames.checks import Checks
 from cio_frames.errors import MappingError, translated
 from cio_frames.frames import AnyTable, read
-from cio_frames.mapping import Body, CallArguments, Nulls, Value
+from cio_frames.mapping import Body, CallArguments, Dots, Nulls, Value
 from cio_frames.plan import Plan, make
 from cio_frames.spec import CALLS, CallName
 
-Context = Mapping[str, Value] | Sequence[str] | None
-Integrations = Mapping[str, Value | bool] | None
+Context = Mapping[str, Value] | Sequence[str] | str | None
+Integrations = Mapping[str, Value | bool] | str | None
 NullPolicy = Nulls | Mapping[str, Nulls]
+DotPolicy = Dots | Mapping[str, Dots]
 Key = str | Sequence[str] | None
 
-_OPTIONS = ("relationship", "context", "integrations", "key", "nulls", "timezone", "hash")
+_OPTIONS = ("relationship", "context", "integrations", "key", "nulls", "dots", "timezone", "hash")
 
 
 class Frame:
@@ -70,6 +71,7 @@ class Frame:
         message_id: Value | None = None,
         key: Key = None,
         nulls: NullPolicy = "omit",
+        dots: DotPolicy = "nest",
         timezone: str | None = None,
         hash: str | Sequence[str] = (),  # noqa: A002 - what it does
         checks: Checks | None = None,
@@ -82,12 +84,15 @@ class Frame:
             anonymous_id: What the person was tracked by before; with `user_id`, it links them.
             traits: What is known of the person; see `Frame` for the ways to say it.
             timestamp: Since when the traits hold.
-            context: Place in the context to column, e.g. `{"ip": "address"}`.
-            integrations: Destination to truth value or column.
+            context: Place in the context to column, e.g. `{"ip": "address"}`, or one column of
+                structs.
+            integrations: Destination to truth value or column, or one column of structs.
             message_id: A column whose values are sent as message ids.
             key: Columns the message id is made from, instead of the whole payload.
             nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
                 policy per column.
+            dots: "nest" makes `address.city` a value inside `address`, "keep" leaves the dot in the
+                name; or a policy per column.
             timezone: Zone of times that carry none; without it they are read as UTC.
             hash: Columns whose values are sent as their SHA-256.
             checks: Which checks apply, and how strictly.
@@ -117,6 +122,7 @@ class Frame:
         message_id: Value | None = None,
         key: Key = None,
         nulls: NullPolicy = "omit",
+        dots: DotPolicy = "nest",
         timezone: str | None = None,
         hash: str | Sequence[str] = (),  # noqa: A002 - what it does
         checks: Checks | None = None,
@@ -130,12 +136,15 @@ class Frame:
             anonymous_id: Who did it, before they were known.
             properties: What is known of the event; see `Frame` for the ways to say it.
             timestamp: When it happened; without it, it counts as happening now.
-            context: Place in the context to column, e.g. `{"ip": "address"}`.
-            integrations: Destination to truth value or column.
+            context: Place in the context to column, e.g. `{"ip": "address"}`, or one column of
+                structs.
+            integrations: Destination to truth value or column, or one column of structs.
             message_id: A column whose values are sent as message ids.
             key: Columns the message id is made from, instead of the whole payload.
             nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
                 policy per column.
+            dots: "nest" makes `address.city` a value inside `address`, "keep" leaves the dot in the
+                name; or a policy per column.
             timezone: Zone of times that carry none; without it they are read as UTC.
             hash: Columns whose values are sent as their SHA-256.
             checks: Which checks apply, and how strictly.
@@ -166,6 +175,7 @@ class Frame:
         message_id: Value | None = None,
         key: Key = None,
         nulls: NullPolicy = "omit",
+        dots: DotPolicy = "nest",
         timezone: str | None = None,
         hash: str | Sequence[str] = (),  # noqa: A002 - what it does
         checks: Checks | None = None,
@@ -179,12 +189,15 @@ class Frame:
             anonymous_id: Who saw it, before they were known.
             properties: What is known of the view; Journeys needs `url`. See `Frame`.
             timestamp: When it was seen.
-            context: Place in the context to column, e.g. `{"ip": "address"}`.
-            integrations: Destination to truth value or column.
+            context: Place in the context to column, e.g. `{"ip": "address"}`, or one column of
+                structs.
+            integrations: Destination to truth value or column, or one column of structs.
             message_id: A column whose values are sent as message ids.
             key: Columns the message id is made from, instead of the whole payload.
             nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
                 policy per column.
+            dots: "nest" makes `address.city` a value inside `address`, "keep" leaves the dot in the
+                name; or a policy per column.
             timezone: Zone of times that carry none; without it they are read as UTC.
             hash: Columns whose values are sent as their SHA-256.
             checks: Which checks apply, and how strictly.
@@ -214,6 +227,7 @@ class Frame:
         message_id: Value | None = None,
         key: Key = None,
         nulls: NullPolicy = "omit",
+        dots: DotPolicy = "nest",
         timezone: str | None = None,
         hash: str | Sequence[str] = (),  # noqa: A002 - what it does
         checks: Checks | None = None,
@@ -227,12 +241,15 @@ class Frame:
             anonymous_id: Who saw it, before they were known.
             properties: What is known of the view; see `Frame` for the ways to say it.
             timestamp: When it was seen.
-            context: Place in the context to column, e.g. `{"ip": "address"}`.
-            integrations: Destination to truth value or column.
+            context: Place in the context to column, e.g. `{"ip": "address"}`, or one column of
+                structs.
+            integrations: Destination to truth value or column, or one column of structs.
             message_id: A column whose values are sent as message ids.
             key: Columns the message id is made from, instead of the whole payload.
             nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
                 policy per column.
+            dots: "nest" makes `address.city` a value inside `address`, "keep" leaves the dot in the
+                name; or a policy per column.
             timezone: Zone of times that carry none; without it they are read as UTC.
             hash: Columns whose values are sent as their SHA-256.
             checks: Which checks apply, and how strictly.
@@ -264,6 +281,7 @@ class Frame:
         message_id: Value | None = None,
         key: Key = None,
         nulls: NullPolicy = "omit",
+        dots: DotPolicy = "nest",
         timezone: str | None = None,
         hash: str | Sequence[str] = (),  # noqa: A002 - what it does
         checks: Checks | None = None,
@@ -280,12 +298,15 @@ class Frame:
             traits: What is known of the group; see `Frame` for the ways to say it.
             relationship: What is known of the person's part in it, such as a role.
             timestamp: Since when the traits hold.
-            context: Place in the context to column, e.g. `{"ip": "address"}`.
-            integrations: Destination to truth value or column.
+            context: Place in the context to column, e.g. `{"ip": "address"}`, or one column of
+                structs.
+            integrations: Destination to truth value or column, or one column of structs.
             message_id: A column whose values are sent as message ids.
             key: Columns the message id is made from, instead of the whole payload.
             nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
                 policy per column.
+            dots: "nest" makes `address.city` a value inside `address`, "keep" leaves the dot in the
+                name; or a policy per column.
             timezone: Zone of times that carry none; without it they are read as UTC.
             hash: Columns whose values are sent as their SHA-256.
             checks: Which checks apply, and how strictly.
@@ -324,8 +345,9 @@ class Frame:
             previous_id: The profile that disappears.
             user_id: The profile that stays; it must be there already.
             timestamp: When they were found to be one.
-            context: Place in the context to column, e.g. `{"ip": "address"}`.
-            integrations: Destination to truth value or column.
+            context: Place in the context to column, e.g. `{"ip": "address"}`, or one column of
+                structs.
+            integrations: Destination to truth value or column, or one column of structs.
             message_id: A column whose values are sent as message ids.
             key: Columns the message id is made from, instead of the whole payload.
             nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a

@@ -3,6 +3,7 @@
 from cio_frames.mapping.identifiers import lane_key, linked_keys, numbered, person_key, subjects
 from cio_frames.mapping.message_mapping import (
     CREATED,
+    Dots,
     FieldMapping,
     MessageMapping,
     Nulls,
@@ -19,6 +20,7 @@ __all__ = [
     "UNNAMED",
     "Body",
     "CallArguments",
+    "Dots",
     "FieldMapping",
     "MessageMapping",
     "Nulls",

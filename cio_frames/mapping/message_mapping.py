@@ -14,6 +14,7 @@ from cio_frames.spec import Call, FieldType
 from cio_frames.values import Frame, out_of_range, with_instant
 
 Nulls = Literal["omit", "send"]
+Dots = Literal["nest", "keep"]
 CREATED = (("traits", "created_at"), ("traits", "createdAt"))
 Role = Literal["field", "body", "context", "integrations", "key"]
 
