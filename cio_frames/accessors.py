@@ -115,6 +115,7 @@ class Frame:
         event: Value | None = None,
         user_id: Value | None = None,
         anonymous_id: Value | None = None,
+        group_id: Value | None = None,
         properties: Body = None,
         timestamp: Value | None = None,
         context: Context = None,
@@ -134,6 +135,7 @@ class Frame:
             event: Name of the event; `cio.lit("Order Completed")` for one name for all rows.
             user_id: Who did it: an id or an e-mail address.
             anonymous_id: Who did it, before they were known.
+            group_id: The group that the event is of; a row without a person needs it.
             properties: What is known of the event; see `Frame` for the ways to say it.
             timestamp: When it happened; without it, it counts as happening now.
             context: Place in the context to column, e.g. `{"ip": "address"}`, or one column of

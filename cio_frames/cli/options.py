@@ -70,7 +70,7 @@ class Fields:
         anonymous_id: Who it is about, before they were known.
         event: Name of the event (track).
         name: Name of the page or screen (page, screen).
-        group_id: Id of the company or other object (group).
+        group_id: Id of the company or other object (group, track).
         object_type_id: Kind of object (group).
         previous_id: The profile that disappears (alias).
         form_id: The form (form).

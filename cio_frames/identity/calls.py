@@ -344,9 +344,20 @@ def _record(store: Store, message: Mapping[str, Any], name: str | None) -> Itera
         return _record_known(store, message, name, who)
     anonymous_id = text(message.get("anonymousId"))
     if anonymous_id is None:
-        return (Change(rules.NO_PERSON, subject=message["type"]),)
+        return _record_of_group(store, message, name)
     event = _event(store, message, name, None)
     return store.receive(anonymous_id, event)
+
+
+def _record_of_group(
+    store: Store, message: Mapping[str, Any], name: str | None
+) -> tuple[Change, ...]:
+    """Record a track that names a group and nobody (N9)."""
+    group_id = text(message.get("groupId"))
+    if group_id is None or message["type"] != "track":
+        return (Change(rules.NO_PERSON, subject=message["type"]),)
+    _event(store, message, name, None)
+    return (Change(rules.EVENT_GROUP, key=group_id, subject=name),)
 
 
 def _record_known(

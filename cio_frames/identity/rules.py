@@ -83,6 +83,7 @@ MERGE_OFF = Rule("anonymous.merge-off", "event-unattributed", "Anonymous event m
 
 EVENT = Rule("event.recorded", "event", "{key}: {subject} is recorded.", "reference 2.2, 3.3")
 EVENT_ANONYMOUS = Rule("event.anonymous", "event", "The anonymous visitor {key}: {subject} is recorded.", "reference 3.3")
+EVENT_GROUP = Rule("event.group", "event", "The group {key}: {subject} is recorded for it and for nobody else.", "reference 2.2, N9 (groupId alone)")
 EVENT_UNKNOWN = Rule("event.unknown-person", "ignored", "{key} is unknown: {subject} is dropped.", "reference 3.7 (events for unknown people)")
 EVENT_BLANK = Rule("event.blank", "ignored", "The event has no name: ignored.", "reference section 6 (event name not blank)")
 PAGE_NO_URL = Rule("page.no-url", "ignored", "The page has no properties.url: it does not become a page view.", "reference 2.3")

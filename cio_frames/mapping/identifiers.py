@@ -50,11 +50,15 @@ def person_key(mapping: MessageMapping) -> pl.Expr:
 
 
 def lane_key(mapping: MessageMapping) -> pl.Expr:
-    """Return whose order each row must keep: the person's, or the group's."""
-    if mapping.call.name != "group":
-        return person_key(mapping)
+    """Return whose order each row must keep: the person's, or the group's.
+
+    An event is about its group where it names no person.
+    """
     objects = [slot for row, slot in filled(mapping) if row.role == "object"]
-    return text_of(objects[0], mapping).str.to_lowercase()
+    if mapping.call.name not in ("group", "track") or not objects:
+        return person_key(mapping)
+    group = text_of(objects[0], mapping).str.to_lowercase()
+    return group if mapping.call.name == "group" else pl.coalesce(person_key(mapping), group)
 
 
 def linked_keys(mapping: MessageMapping) -> list[pl.Expr]:

@@ -294,6 +294,26 @@ def test_region_answers_only_track_credentials(caller, sandbox):
     assert bad.status_code == 401
 
 
+def test_a_track_of_a_group_needs_no_person(caller, sandbox):
+    """An event with groupId alone is accepted and recorded, and is nobody's."""
+    message = {"groupId": "g1", "event": "Plan Changed"}
+
+    assert caller.post("/v1/track", message, strict=True).status_code == 200
+    assert sandbox.events.select("name", "person", "anonymous_id", "attribution").rows() == [
+        ("Plan Changed", None, None, "group")
+    ]
+    assert sandbox.people.is_empty()
+    assert sandbox.failures.is_empty()
+
+
+@pytest.mark.parametrize("call", ["page", "screen"])
+def test_only_a_track_can_be_of_a_group(caller, call):
+    """Pages and screens need a person or a visitor."""
+    message = {"groupId": "g1", "name": "Home", "properties": {"url": "https://example.com/"}}
+
+    assert caller.post(f"/v1/{call}", message, strict=True).status_code == 400
+
+
 EMPTY = {"userId": "", "traits": {"email": "ada@example.com"}}
 
 
