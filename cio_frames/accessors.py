@@ -27,7 +27,17 @@ NullPolicy = Nulls | Mapping[str, Nulls]
 DotPolicy = Dots | Mapping[str, Dots]
 Key = str | Sequence[str] | None
 
-_OPTIONS = ("relationship", "context", "integrations", "key", "nulls", "dots", "timezone", "hash")
+_OPTIONS = (
+    "relationship",
+    "context",
+    "integrations",
+    "key",
+    "nulls",
+    "dots",
+    "timezone",
+    "mapping",
+    "hash",
+)
 
 
 class Frame:
@@ -376,6 +386,7 @@ class Frame:
         email: Value | None = None,
         id: Value | None = None,  # noqa: A002 - the API's own name
         fields: Body = None,
+        mapping: Mapping[str, str] | None = None,
         timezone: str | None = None,
         hash: str | Sequence[str] = (),  # noqa: A002 - what it does
         checks: Checks | None = None,
@@ -388,6 +399,8 @@ class Frame:
             email: Who submitted it, by e-mail address.
             id: Who submitted it, by id; one of the two, not both.
             fields: What was submitted, all as text; see `Frame` for the ways to say it.
+            mapping: Field of the form to attribute, as the form is mapped in Customer.io, e.g.
+                `{"email_address": "email"}`: fields are sent under their own names.
             timezone: Zone of times that carry none; without it they are read as UTC.
             hash: Columns whose values are sent as their SHA-256.
             checks: Which checks apply, and how strictly.

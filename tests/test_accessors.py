@@ -33,7 +33,7 @@ OWN = {
     "screen": ["name", "user_id", "anonymous_id", "properties"],
     "group": ["group_id", "user_id", "anonymous_id", "object_type_id", "traits", "relationship"],
     "alias": ["previous_id", "user_id"],
-    "form": ["form_id", "email", "id", "fields"],
+    "form": ["form_id", "email", "id", "fields", "mapping"],
 }
 
 

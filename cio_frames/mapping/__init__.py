@@ -1,6 +1,13 @@
 """Which column feeds which field of a call."""
 
-from cio_frames.mapping.identifiers import lane_key, linked_keys, numbered, person_key, subjects
+from cio_frames.mapping.identifiers import (
+    lane_key,
+    linked_keys,
+    numbered,
+    own_names,
+    person_key,
+    subjects,
+)
 from cio_frames.mapping.message_mapping import (
     CREATED,
     Dots,
@@ -31,6 +38,7 @@ __all__ = [
     "lane_key",
     "linked_keys",
     "numbered",
+    "own_names",
     "person_key",
     "propose",
     "resolve",

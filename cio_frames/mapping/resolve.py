@@ -1,7 +1,7 @@
 """From what a verb was asked for to where every value comes from."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -37,6 +37,8 @@ class CallArguments:
     # what dots in names of traits, properties and form fields mean, for all columns or per column
     dots: Dots | Mapping[str, Dots] = "nest"
     timezone: str | None = None  # zone of times that carry none
+    # field of a form to the attribute that it feeds, as the form is mapped in Customer.io
+    mapping: Mapping[str, str] | None = None
     # columns of traits, properties or form fields whose values are sent as their SHA-256
     hash: str | Sequence[str] = ()
 
@@ -64,16 +66,19 @@ def resolve(
         nulls=_policies(arguments.nulls, argument="nulls", words=("omit", "send"), schema=schema),
         dots=_policies(arguments.dots, argument="dots", words=("nest", "keep"), schema=schema),
     )
-    proposed = {proposal.argument: proposal for proposal in proposals}
+    own = _own_names(arguments.mapping)
+    asked = _asked(arguments.fields, own=own, schema=schema)
+    is_named = asked != arguments.fields
+    proposed = {
+        proposal.argument: proposal
+        for proposal in proposals
+        if not (is_named and proposal.argument in FORM_PEOPLE)
+    }
     fields = [
         slot
         for row in call.fields
-        if row.column_argument
-        if (
-            slot := maker.field(
-                row, arguments.fields.get(str(row.argument)), proposed.get(str(row.argument))
-            )
-        )
+        if (name := row.column_argument)
+        if (slot := maker.field(_renamed(row, own), asked.get(name), proposed.get(name)))
     ]
     extras = [
         *maker.context(arguments.context),
@@ -100,6 +105,39 @@ def resolve(
         timezone=zoned,
         unused=tuple(name for name in schema.names() if name not in used and name != ROW),
     )
+
+
+FORM_PEOPLE = ("email", "id")
+"""The attributes by which a form names its person."""
+
+
+def _own_names(mapping: Any) -> dict[str, str]:
+    """Return which field of a form feeds each attribute that names a person."""
+    is_mapping = isinstance(mapping, Mapping)
+    if mapping is not None and not (
+        is_mapping and all(isinstance(text, str) for pair in mapping.items() for text in pair)
+    ):
+        raise MappingError(
+            f"mapping={mapping!r} is no dict of a form's field to the attribute that it feeds, such "
+            'as {"email_address": "email"}.'
+        )
+    fed = {attribute: name for name, attribute in (mapping or {}).items()}
+    return {attribute: fed[attribute] for attribute in FORM_PEOPLE if attribute in fed}
+
+
+def _asked(
+    fields: Mapping[str, Value | None], *, own: Mapping[str, str], schema: pl.Schema
+) -> Mapping[str, Value | None]:
+    """Return what is asked for, with the columns named like a form's own fields for its person."""
+    if any(fields.get(argument) is not None for argument in FORM_PEOPLE):
+        return fields
+    return {**fields, **{attr: name for attr, name in own.items() if name in schema}}
+
+
+def _renamed(row: Field, own: Mapping[str, str]) -> Field:
+    """Return the place of a form's field under the name that the form has for it."""
+    name = own.get(str(row.argument))
+    return row if name is None else replace(row, path=(*row.path[:-1], name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,8 @@ import polars as pl
 from cio_frames.audit import Audit
 from cio_frames.errors import engine_errors
 from cio_frames.identity.preview import Premise, Preview
-from cio_frames.identity.rules import EVENT_GROUP, FAILED
+from cio_frames.identity.rules import EVENT_GROUP, FAILED, FORM_SUBMITTED
+from cio_frames.mapping import own_names
 from cio_frames.plan.identity_preview import identity_preview
 from cio_frames.plan.pipeline import Pipelines
 from cio_frames.run import Run
@@ -113,7 +114,12 @@ def rehearse(
     """
     preview = identity_preview(pipelines, premise, progress=progress)
     with (
-        sandbox(settings=premise.settings, clock=lambda: premise.now, page=False) as workspace,
+        sandbox(
+            settings=premise.settings,
+            clock=lambda: premise.now,
+            page=False,
+            forms=_mapped_forms(pipelines, preview),
+        ) as workspace,
         TemporaryDirectory(prefix="cio-rehearsal-") as folder,
     ):
         if premise.known is not None:
@@ -144,6 +150,17 @@ def rehearse(
         counts=counts,
         label=pipelines.label,
     )
+
+
+def _mapped_forms(pipelines: Pipelines, preview: Preview) -> dict[str, dict[str, str]]:
+    """Return the forms whose fields are sent under names of their own, as they are mapped."""
+    own = {place: own_names(pipeline.mapping) for place, pipeline in enumerate(pipelines.each)}
+    forms: dict[str, dict[str, str]] = {}
+    submitted = preview.changes.filter(pl.col("rule") == FORM_SUBMITTED.name)
+    for place, form_id in submitted.select("plan", "subject").unique().iter_rows():
+        if own[place]:
+            forms.setdefault(form_id, {}).update(own[place])
+    return forms
 
 
 def _sides(

@@ -75,6 +75,9 @@ ERRORS = {
     "integrations-of-numbers": (
         {"fields": BY_ID, "integrations": "n"}, MappingError, "integrations={place: 'n'}",
     ),
+    "mapping-of-a-form-as-list": (
+        {"fields": BY_ID, "mapping": ["email"]}, MappingError, "no dict of a form's field",
+    ),
     "unknown-dots": ({"fields": BY_ID, "dots": "flat"}, MappingError, '"nest" or "keep"'),
     "dots-of-an-unknown-column": (
         {"fields": BY_ID, "dots": {"nn": "keep"}}, ColumnNotFoundError, "dots='nn'",
