@@ -218,15 +218,14 @@ def test_forms_are_there_before_their_first_submission(tmp_path):
     """A workspace made with a mapped form takes its own field names at once, after a reset too."""
     with cio.sandbox(forms={"newsletter": MAPPING}) as workspace:
         workspace.reset()
-        plan = SENT.cio.form(form_id=cio.lit("newsletter"), mapping=MAPPING)
+        plan = SENT.head(1).cio.form(form_id=cio.lit("newsletter"), mapping=MAPPING)
 
         run = plan.send(workspace.client(), progress=False, audit=tmp_path)
 
-        assert run.counts["delivered"] == plan.counts["valid"]
-        assert workspace.people.select("email", "attributes").rows()[0] == (
-            "ada@example.com",
-            '{"first_name":"Ada"}',
-        )
+        assert run.counts["delivered"] == 1
+        assert workspace.people.select("email", "attributes").rows() == [
+            ("ada@example.com", '{"first_name":"Ada"}')
+        ]
         assert workspace.forms.select("form_id", "refused").rows() == [("newsletter", 0)]
 
 
