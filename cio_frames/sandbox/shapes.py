@@ -84,7 +84,7 @@ class Shape:
             if not any(map(_filled, given)):
                 if empty_user == "email" and "" in given and _named_by_email(message):
                     continue
-                return message.refused("message.invalid", f"{' or '.join(group)} is required")
+                return message.refused("message.invalid", f"{_either(group)} is required")
         return message
 
 
@@ -117,6 +117,12 @@ def _headed(text: msgspec.Raw | bytes, call: str) -> Message:
         return Message(text, call)
     named = head.type if isinstance(head.type, str) else ""
     return Message(text, call or named, head.messageId if isinstance(head.messageId, str) else None)
+
+
+def _either(names: Sequence[str]) -> str:
+    """Return names as an enumeration: `a, b or c`."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _filled(value: Any) -> bool:
