@@ -17,13 +17,14 @@ import polars as pl
 from cio_frames.checks import Checks
 from cio_frames.errors import MappingError, checks_arguments, translated
 from cio_frames.frames import AnyTable, read
-from cio_frames.mapping import Body, CallArguments, Nulls, Value
+from cio_frames.mapping import Body, CallArguments, Dots, Nulls, Value
 from cio_frames.plan import Plan, make
 from cio_frames.spec import CALLS, CallName
 
-Context = Mapping[str, Value] | Sequence[str] | None
-Integrations = Mapping[str, Value | bool] | None
+Context = Mapping[str, Value] | Sequence[str] | str | None
+Integrations = Mapping[str, Value | bool] | str | None
 NullPolicy = Nulls | Mapping[str, Nulls]
+DotPolicy = Dots | Mapping[str, Dots]
 Key = str | Sequence[str] | None
 
 
@@ -44,7 +45,17 @@ def _advice(call: str, argument: str) -> str:
 
 _verb = checks_arguments(_advice)
 
-_OPTIONS = ("relationship", "context", "integrations", "key", "nulls", "timezone", "hash")
+_OPTIONS = (
+    "relationship",
+    "context",
+    "integrations",
+    "key",
+    "nulls",
+    "dots",
+    "timezone",
+    "mapping",
+    "hash",
+)
 
 
 class Frame:
@@ -89,6 +100,7 @@ class Frame:
         message_id: Value | None = None,
         key: Key = None,
         nulls: NullPolicy = "omit",
+        dots: DotPolicy = "nest",
         timezone: str | None = None,
         hash: str | Sequence[str] = (),  # noqa: A002 - what it does
         checks: Checks | None = None,
@@ -101,12 +113,15 @@ class Frame:
             anonymous_id: What the person was tracked by before; with `user_id`, it links them.
             traits: What is known of the person; see `Frame` for the ways to say it.
             timestamp: Since when the traits hold.
-            context: Place in the context to column, e.g. `{"ip": "address"}`.
-            integrations: Destination to truth value or column.
+            context: Place in the context to column, e.g. `{"ip": "address"}`, or one column of
+                structs.
+            integrations: Destination to truth value or column, or one column of structs.
             message_id: A column whose values are sent as message ids.
             key: Columns the message id is made from, instead of the whole payload.
             nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
                 policy per column.
+            dots: "nest" makes `address.city` a value inside `address`, "keep" leaves the dot in the
+                name; or a policy per column.
             timezone: Zone of times that carry none; without it they are read as UTC.
             hash: Columns whose values are sent as their SHA-256.
             checks: Which checks apply, and how strictly.
@@ -130,6 +145,7 @@ class Frame:
         event: Value | None = None,
         user_id: Value | None = None,
         anonymous_id: Value | None = None,
+        group_id: Value | None = None,
         properties: Body = None,
         timestamp: Value | None = None,
         context: Context = None,
@@ -137,6 +153,7 @@ class Frame:
         message_id: Value | None = None,
         key: Key = None,
         nulls: NullPolicy = "omit",
+        dots: DotPolicy = "nest",
         timezone: str | None = None,
         hash: str | Sequence[str] = (),  # noqa: A002 - what it does
         checks: Checks | None = None,
@@ -148,14 +165,18 @@ class Frame:
             event: Name of the event; `cio.lit("Order Completed")` for one name for all rows.
             user_id: Who did it: an id or an e-mail address.
             anonymous_id: Who did it, before they were known.
+            group_id: The group that the event is of; a row without a person needs it.
             properties: What is known of the event; see `Frame` for the ways to say it.
             timestamp: When it happened; without it, it counts as happening now.
-            context: Place in the context to column, e.g. `{"ip": "address"}`.
-            integrations: Destination to truth value or column.
+            context: Place in the context to column, e.g. `{"ip": "address"}`, or one column of
+                structs.
+            integrations: Destination to truth value or column, or one column of structs.
             message_id: A column whose values are sent as message ids.
             key: Columns the message id is made from, instead of the whole payload.
             nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
                 policy per column.
+            dots: "nest" makes `address.city` a value inside `address`, "keep" leaves the dot in the
+                name; or a policy per column.
             timezone: Zone of times that carry none; without it they are read as UTC.
             hash: Columns whose values are sent as their SHA-256.
             checks: Which checks apply, and how strictly.
@@ -187,6 +208,7 @@ class Frame:
         message_id: Value | None = None,
         key: Key = None,
         nulls: NullPolicy = "omit",
+        dots: DotPolicy = "nest",
         timezone: str | None = None,
         hash: str | Sequence[str] = (),  # noqa: A002 - what it does
         checks: Checks | None = None,
@@ -200,12 +222,15 @@ class Frame:
             anonymous_id: Who saw it, before they were known.
             properties: What is known of the view; Journeys needs `url`. See `Frame`.
             timestamp: When it was seen.
-            context: Place in the context to column, e.g. `{"ip": "address"}`.
-            integrations: Destination to truth value or column.
+            context: Place in the context to column, e.g. `{"ip": "address"}`, or one column of
+                structs.
+            integrations: Destination to truth value or column, or one column of structs.
             message_id: A column whose values are sent as message ids.
             key: Columns the message id is made from, instead of the whole payload.
             nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
                 policy per column.
+            dots: "nest" makes `address.city` a value inside `address`, "keep" leaves the dot in the
+                name; or a policy per column.
             timezone: Zone of times that carry none; without it they are read as UTC.
             hash: Columns whose values are sent as their SHA-256.
             checks: Which checks apply, and how strictly.
@@ -236,6 +261,7 @@ class Frame:
         message_id: Value | None = None,
         key: Key = None,
         nulls: NullPolicy = "omit",
+        dots: DotPolicy = "nest",
         timezone: str | None = None,
         hash: str | Sequence[str] = (),  # noqa: A002 - what it does
         checks: Checks | None = None,
@@ -249,12 +275,15 @@ class Frame:
             anonymous_id: Who saw it, before they were known.
             properties: What is known of the view; see `Frame` for the ways to say it.
             timestamp: When it was seen.
-            context: Place in the context to column, e.g. `{"ip": "address"}`.
-            integrations: Destination to truth value or column.
+            context: Place in the context to column, e.g. `{"ip": "address"}`, or one column of
+                structs.
+            integrations: Destination to truth value or column, or one column of structs.
             message_id: A column whose values are sent as message ids.
             key: Columns the message id is made from, instead of the whole payload.
             nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
                 policy per column.
+            dots: "nest" makes `address.city` a value inside `address`, "keep" leaves the dot in the
+                name; or a policy per column.
             timezone: Zone of times that carry none; without it they are read as UTC.
             hash: Columns whose values are sent as their SHA-256.
             checks: Which checks apply, and how strictly.
@@ -287,6 +316,7 @@ class Frame:
         message_id: Value | None = None,
         key: Key = None,
         nulls: NullPolicy = "omit",
+        dots: DotPolicy = "nest",
         timezone: str | None = None,
         hash: str | Sequence[str] = (),  # noqa: A002 - what it does
         checks: Checks | None = None,
@@ -303,12 +333,15 @@ class Frame:
             traits: What is known of the group; see `Frame` for the ways to say it.
             relationship: What is known of the person's part in it, such as a role.
             timestamp: Since when the traits hold.
-            context: Place in the context to column, e.g. `{"ip": "address"}`.
-            integrations: Destination to truth value or column.
+            context: Place in the context to column, e.g. `{"ip": "address"}`, or one column of
+                structs.
+            integrations: Destination to truth value or column, or one column of structs.
             message_id: A column whose values are sent as message ids.
             key: Columns the message id is made from, instead of the whole payload.
             nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
                 policy per column.
+            dots: "nest" makes `address.city` a value inside `address`, "keep" leaves the dot in the
+                name; or a policy per column.
             timezone: Zone of times that carry none; without it they are read as UTC.
             hash: Columns whose values are sent as their SHA-256.
             checks: Which checks apply, and how strictly.
@@ -348,8 +381,9 @@ class Frame:
             previous_id: The profile that disappears.
             user_id: The profile that stays; it must be there already.
             timestamp: When they were found to be one.
-            context: Place in the context to column, e.g. `{"ip": "address"}`.
-            integrations: Destination to truth value or column.
+            context: Place in the context to column, e.g. `{"ip": "address"}`, or one column of
+                structs.
+            integrations: Destination to truth value or column, or one column of structs.
             message_id: A column whose values are sent as message ids.
             key: Columns the message id is made from, instead of the whole payload.
             nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
@@ -377,6 +411,7 @@ class Frame:
         email: Value | None = None,
         id: Value | None = None,  # noqa: A002 - the API's own name
         fields: Body = None,
+        mapping: Mapping[str, str] | None = None,
         timezone: str | None = None,
         hash: str | Sequence[str] = (),  # noqa: A002 - what it does
         checks: Checks | None = None,
@@ -389,6 +424,8 @@ class Frame:
             email: Who submitted it, by e-mail address.
             id: Who submitted it, by id; one of the two, not both.
             fields: What was submitted, all as text; see `Frame` for the ways to say it.
+            mapping: Field of the form to attribute, as the form is mapped in Customer.io, e.g.
+                `{"email_address": "email"}`: fields are sent under their own names.
             timezone: Zone of times that carry none; without it they are read as UTC.
             hash: Columns whose values are sent as their SHA-256.
             checks: Which checks apply, and how strictly.

@@ -1,6 +1,6 @@
 """The two kinds of workspace a plan can be sent to: a real one, and an embedded one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -29,6 +29,7 @@ def sandbox(
     track_api_key: str | None = None,
     clock: Callable[[], datetime] | None = None,
     page: bool = True,
+    forms: Mapping[str, Mapping[str, str]] | None = None,
 ) -> "Sandbox[Client]":
     """Make an embedded workspace that answers on this machine as Customer.io does.
 
@@ -49,6 +50,8 @@ def sandbox(
         track_api_key: The key that belongs to the site id; random if not given.
         clock: Tells the time of arrival, instead of this machine's clock.
         page: Whether a browser can show what is in the workspace, at `page_url`.
+        forms: Forms that are there already, with the attributes that their fields feed, as
+            `{"newsletter": {"email_address": "email"}}`.
 
     Examples:
         >>> import polars as pl, cio_frames as cio
@@ -83,5 +86,6 @@ def sandbox(
         track_api_key=track_api_key,
         clock=clock,
         page=page,
+        forms=forms,
         connect=client,
     )

@@ -7,6 +7,7 @@ import warnings
 
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 
 import cio_frames as cio
@@ -16,8 +17,8 @@ from cio_frames.spec import CALLS
 
 VERBS = [name for name in CALLS if name != "form_action"]
 SHARED = [
-    "timestamp", "context", "integrations", "message_id", "key", "nulls", "timezone", "hash", "checks",
-    "namespace",
+    "timestamp", "context", "integrations", "message_id", "key", "nulls", "dots", "timezone", "hash",
+    "checks", "namespace",
 ]  # fmt: skip
 MOST_MODULES = 180
 LATER = {
@@ -27,12 +28,12 @@ LATER = {
 """Modules that are loaded when something is sent, previewed or rehearsed."""
 OWN = {
     "identify": ["user_id", "anonymous_id", "traits"],
-    "track": ["event", "user_id", "anonymous_id", "properties"],
+    "track": ["event", "user_id", "anonymous_id", "group_id", "properties"],
     "page": ["name", "user_id", "anonymous_id", "properties"],
     "screen": ["name", "user_id", "anonymous_id", "properties"],
     "group": ["group_id", "user_id", "anonymous_id", "object_type_id", "traits", "relationship"],
     "alias": ["previous_id", "user_id"],
-    "form": ["form_id", "email", "id", "fields"],
+    "form": ["form_id", "email", "id", "fields", "mapping"],
 }
 
 
@@ -52,7 +53,7 @@ def test_verbs_are_keyword_only(verb):
     parameters.pop("self")
     shared = ["timezone", "hash", "checks", "namespace"] if verb == "form" else SHARED
 
-    shared = [name for name in shared if name != "hash" or verb != "alias"]
+    shared = [name for name in shared if name not in ("hash", "dots") or verb != "alias"]
 
     assert list(parameters) == [*OWN[verb], *shared]
     assert {each.kind for each in parameters.values()} == {inspect.Parameter.KEYWORD_ONLY}
@@ -210,3 +211,62 @@ def test_expressions_are_taken_as_they_are():
     ).payloads()
 
     assert message["userId"] == "a.b"
+
+
+def test_context_and_integrations_are_sent_from_one_column_each():
+    """Structs, and the dicts of pandas, are the context; an empty cell is none."""
+    rows = {
+        "id": ["u1", "u2"],
+        "ctx": [{"ip": "192.0.2.7", "page": {"url": "https://example.com/"}}, None],
+        "to": [{"All": True, "Slack": False}, None],
+    }
+    kept = []
+    for frame in (pl.DataFrame(rows), pd.DataFrame(rows), pa.table(rows)):
+        plan = cio.frame(frame).identify(user_id="id", context="ctx", integrations="to")
+        kept.append([
+            {name: value for name, value in message.items() if name != "messageId"}
+            for message in plan.payloads()
+        ])  # fmt: skip
+
+    assert kept[0] == [
+        {
+            "type": "identify",
+            "userId": "u1",
+            "context": rows["ctx"][0],
+            "integrations": rows["to"][0],
+        },
+        {"type": "identify", "userId": "u2"},
+    ]
+    assert kept[1:] == [kept[0], kept[0]]
+
+
+def test_words_of_the_context_are_checked_inside_structs():
+    """A channel that Customer.io does not know is told, wherever in the structs it stands."""
+    frame = pl.DataFrame({"id": ["u1"], "ctx": [{"channel": "Server"}]})
+
+    plan = frame.cio.identify(user_id="id", context="ctx")
+
+    assert [(row["code"], row["column"]) for row in plan.findings.to_dicts()] == [
+        ("field.word", "context.channel")
+    ]
+
+
+def test_dots_in_names_nest_and_are_told_unless_they_are_kept():
+    """A nested column is named in one finding; a kept dot is a part of the name, and no finding."""
+    frame = pl.DataFrame({"id": ["u1"], "address.city": ["Oslo"], "address.zip": ["0150"]})
+
+    nested = frame.cio.identify(user_id="id")
+    kept = frame.cio.identify(user_id="id", dots="keep")
+    one = frame.cio.identify(user_id="id", dots={"address.zip": "keep"})
+
+    assert [plan.payloads()[0]["traits"] for plan in (nested, kept, one)] == [
+        {"address": {"city": "Oslo", "zip": "0150"}},
+        {"address.city": "Oslo", "address.zip": "0150"},
+        {"address": {"city": "Oslo"}, "address.zip": "0150"},
+    ]
+    told = nested.findings.filter(pl.col("code") == "column.nested")
+    assert told.select("row", "value").rows() == [(None, "address.city, address.zip")]
+    assert "column.nested" not in kept.findings["code"]
+    assert one.findings.filter(pl.col("code") == "column.nested")["value"].to_list() == [
+        "address.city"
+    ]

@@ -43,11 +43,11 @@ SHOWN = {
     "stopped wait",
     "audit": "diff directory explain failed messages runs scan verify",
     "checks": "allow allow_sensitive ignore reference rules select severity thresholds",
-    "settings": "alias_previous anonymous_age anonymous_merge anonymous_traits attribute_order "
-    "auto_merge choices convert_times dedupe email_trait email_updates event_for_unknown "
-    "form_identifiers group_for_unknown identifiers late_anonymous merged_events "
-    "merged_relationships null_attribute object_types page_without_url taken_identifier "
-    "trim_event_names",
+    "settings": "alias_previous alias_unknown anonymous_age anonymous_merge anonymous_traits "
+    "attribute_order auto_merge choices convert_times dedupe email_trait email_updates empty_user "
+    "event_for_unknown form_identifiers group_for_unknown identifiers late_anonymous "
+    "merged_events merged_relationships null_attribute object_type_place object_types "
+    "page_without_url taken_identifier trim_event_names",
     "faults": "burst doubled drip_s dripping dropped failed failed_after fault_for first hold_s "
     "last late reset_after reset_before seed throttled throttled_with_wait too_large truncated "
     "unauthorized wait_s",

@@ -12,6 +12,7 @@ from cio_frames.checks.check import (
     OfValues,
     Scope,
     TableTest,
+    by_call,
     by_column,
     column_findings,
     contains,
@@ -19,6 +20,7 @@ from cio_frames.checks.check import (
 from cio_frames.checks.fields import UNSUBSCRIBED, is_placeholder, is_plain_text
 from cio_frames.mapping import FieldMapping
 from cio_frames.values import as_text, has_text
+from cio_frames.values.counts import many
 
 LEFT_OVER = re.compile(
     r"^(?:Unnamed: \d+(?:_level_\d+)?|level_\d+|index|column_\d+|__index_level_\d+__|_duplicated_\d+)$"
@@ -29,6 +31,8 @@ TRUTHS = "true false yes no y n ja nein oui non on off t f"
 WORDS = [form for word in TRUTHS.split() for form in (word, word.upper(), word.title())]
 HALF, MOST, SOME = 0.5, 0.8, 0.1
 FEW = 10
+NAMED = 10
+"""How many columns are listed by name."""
 
 
 Measure = Callable[[FieldMapping], pl.Expr | None]
@@ -94,7 +98,7 @@ Verdict = Callable[[Measured], str | None]
 def _judged(
     aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope, *, verdict: Verdict
 ) -> pl.DataFrame:
-    totals = {parts.name: _total(parts) for parts in aggregated.iter_columns()}
+    totals = _totals(aggregated)
     return column_findings(
         (slot.label, evidence)
         for slot in _columns(scope)
@@ -108,9 +112,13 @@ def _measured_of(slot: FieldMapping, totals: Measured) -> Measured:
     return {name: totals[column] for name, column in names.items() if column in totals}
 
 
-def _total(parts: pl.Series) -> Any:
-    """Return the sum of counts, or the different texts."""
-    return set(parts) if parts.dtype == pl.String else parts.sum()
+def _totals(aggregated: pl.DataFrame) -> Measured:
+    """Return the sum of the counts of each column, or its different texts."""
+    texts = aggregated.select(pl.col(pl.String)).to_dict(as_series=False)
+    return {
+        **aggregated.select(pl.exclude(pl.String)).sum().row(0, named=True),
+        **{name: set(values) for name, values in texts.items()},
+    }
 
 
 def _empty(of: Measured) -> str | None:
@@ -162,8 +170,24 @@ def _left_over(slot: FieldMapping, _: Scope) -> str | None:
     return slot.column if is_one else None
 
 
+def _nested(scope: Scope) -> str | None:
+    """Return the columns whose dots make them values inside others."""
+    nested = [
+        slot.column
+        for slot in scope.mapping.slots
+        if slot.role == "body" and slot.column and "." in slot.column
+        if slot.path[-slot.column.count(".") - 1 :] == tuple(slot.column.split("."))
+    ]
+    if not nested:
+        return None
+    listed = ", ".join(nested[:NAMED])
+    more = len(nested) - NAMED
+    return f"{listed} and {many(more, 'other')}" if more > 0 else listed
+
+
 COLUMN_CHECKS = (
     Check("column.left-over", "warn", by_column(_left_over), source="reliability 3.8 (148)"),
+    Check("column.nested", "info", by_call(_nested), source="SPEC-AUG traits; reference 6 (dots in names)"),
     Check("column.empty", "info", _by_measures(_empty), source="reliability 3.1 (10)"),
     Check("column.constant", "info", _by_measures(_constant), source="reliability 3.8 (148)"),
     Check("column.placeholders", "warn", _by_measures(_mostly_placeholders), source="reliability 3.2"),

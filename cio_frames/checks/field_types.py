@@ -12,6 +12,9 @@ from cio_frames.values.dtypes import has_text
 
 PREFERENCES = "cio_subscription_preferences"
 
+EVENT_PATHS = frozenset(row.path for event in SEMANTIC_EVENTS.values() for row in event.fields)
+"""The places that the fields of events that act have."""
+
 
 def _field(slot: FieldMapping, scope: Scope) -> Field | None:
     """Return the row of a field that the user fills, its own or that of any key beside it."""
@@ -60,8 +63,8 @@ def _wrong_word(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
 
 def _wrong_of_event(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     """Return an expression: true where an event that acts has a field of another type or word."""
-    event = scope.mapping.find("event")
-    tests = list(_of_events(slot, scope)) if event and slot.role == "body" else []
+    is_acting = slot.role == "body" and slot.path in EVENT_PATHS
+    tests = list(_of_events(slot, scope)) if is_acting else []
     return pl.any_horizontal(tests) if tests else None
 
 

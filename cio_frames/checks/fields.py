@@ -38,7 +38,7 @@ def is_number(slot: FieldMapping) -> bool:
 
 def is_address(slot: FieldMapping) -> bool:
     """Return whether a field holds e-mail addresses as text."""
-    return slot.path in EMAIL_PATHS and is_text(slot)
+    return (slot.path in EMAIL_PATHS or slot.argument == "email") and is_text(slot)
 
 
 def is_body(slot: FieldMapping) -> bool:

@@ -26,6 +26,7 @@ TRUTH = r"^(?i:true|false)$"
 LATIN = r"[A-Za-z]"
 OTHER_SCRIPT = r"[\p{Cyrillic}\p{Greek}\p{Armenian}\p{Cherokee}\x{FF21}-\x{FF5A}]"
 OWNERS = ("user_id", "anonymous_id", "id")
+PERSON = ("user_id", "id")
 MOST = 0.5
 
 
@@ -58,7 +59,7 @@ def _broken_address(values: pl.Expr) -> pl.Expr:
 
 
 def _swapped(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    pair = _pair(scope.mapping)
+    pair = _pair(scope.mapping) if slot.argument in PERSON else None
     if pair is None or slot.name != pair[0].name:
         return None
     return _crossed(*(scope.text(part) for part in pair))
@@ -72,7 +73,7 @@ def _crossed(person: pl.Expr, email: pl.Expr) -> pl.Expr:
 
 def _pair(mapping: MessageMapping) -> tuple[FieldMapping, FieldMapping] | None:
     """Return the fields of the id and of the address, if they are two columns of text."""
-    person = mapping.find("user_id") or mapping.find("id")
+    person = next(filter(None, map(mapping.find, PERSON)), None)
     email = next((slot for slot in mapping.slots if slot.path in EMAIL_PATHS), None)
     if person is None or email is None or not (is_text(person) and is_text(email)):
         return None
@@ -80,7 +81,8 @@ def _pair(mapping: MessageMapping) -> tuple[FieldMapping, FieldMapping] | None:
 
 
 def _swap(slot: FieldMapping, mapping: MessageMapping) -> pl.Expr | None:
-    pair = _pair(mapping)
+    is_half = slot.argument in PERSON or slot.path in EMAIL_PATHS
+    pair = _pair(mapping) if is_half else None
     if pair is None or slot.name not in (pair[0].name, pair[1].name):
         return None
     crossed = _crossed(*(part.expr.cast(pl.String) for part in pair)).fill_null(value=False)

@@ -11,7 +11,7 @@ from cio_frames.checks.check import (
     failing_rows,
 )
 from cio_frames.checks.fields import PEOPLE, is_id, is_number, is_plain_text, is_text
-from cio_frames.frames import collected
+from cio_frames.frames import ROW, collected
 from cio_frames.mapping import FieldMapping
 
 DIGITS = r"^\d+$"
@@ -45,22 +45,31 @@ def _data_widths(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
 
 
 def _widths(rows: pl.LazyFrame, scope: Scope, *, slots: list[FieldMapping]) -> pl.LazyFrame | None:
-    queries = [
-        rows.select(
-            pl.lit(slot.label).alias("column"),
-            scope.text(slot).alias("value"),
-            pl.lit(value=is_text(slot)).alias("text"),
+    if not slots:
+        return None
+    labels = {slot.name: slot.label for slot in slots}
+    texts = {slot.name: is_text(slot) for slot in slots}
+    kinds = [_kinds(scope.text(slot)).alias(slot.name) for slot in slots]
+    counted = rows.select(kinds).unpivot(variable_name="slot", value_name="kinds")
+    return (
+        counted.explode("kinds", empty_as_null=True)
+        .drop_nulls("kinds")
+        .unnest("kinds")
+        .select(
+            pl.col("slot").replace_strict(labels, return_dtype=pl.String).alias("column"),
+            pl.col("slot").replace_strict(texts, return_dtype=pl.Boolean).alias("text"),
+            (pl.col("kind") // 2).alias("width"),
+            (pl.col("kind") % 2 == 1).alias("zero"),
+            "rows",
         )
-        .filter(pl.col("value").str.contains(DIGITS))
-        .group_by(
-            "column", "text",
-            pl.col("value").str.len_bytes().alias("width"),
-            pl.col("value").str.starts_with("0").alias("zero"),
-        )
-        .agg(pl.len().alias("rows"), pl.col("value").min().alias("value"))
-        for slot in slots
-    ]  # fmt: skip
-    return pl.concat(queries) if queries else None
+    )
+
+
+def _kinds(values: pl.Expr) -> pl.Expr:
+    """Count the texts of digits by twice their width, one more where they begin with a zero."""
+    digits = values.filter(values.str.contains(DIGITS))
+    kind = digits.str.len_bytes() * 2 + digits.str.starts_with("0").cast(pl.UInt32)
+    return kind.alias("kind").value_counts(name="rows").implode()
 
 
 def _histogram(widths: pl.DataFrame) -> str:
@@ -104,10 +113,9 @@ def _risky_widths(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) 
 def _beside(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Find identifiers that another column, or the reference, has with zeros in front."""
     queries = [
-        _padded_twin(rows, slot, scope, other)
+        twins
         for slot in _id_slots(scope)
-        for other in scope.mapping.slots
-        if other.dtype == pl.String and other.name != slot.name and other.column != slot.column
+        if (twins := _padded_twins(rows, slot, scope)) is not None
     ]
     queries += [
         _padded_known(rows, slot, scope, known)
@@ -123,15 +131,42 @@ def _reference(slot: FieldMapping, scope: Scope) -> pl.Series | None:
     return scope.reference.get(slot.argument or "") if known is None else known
 
 
-def _padded_twin(
-    rows: pl.LazyFrame, slot: FieldMapping, scope: Scope, other: FieldMapping
-) -> pl.LazyFrame:
-    values, twin = scope.text(slot), pl.col(other.name)
+def _padded_twins(rows: pl.LazyFrame, slot: FieldMapping, scope: Scope) -> pl.LazyFrame | None:
+    """Find the rows in which another column has the identifier with zeros in front."""
+    others = [
+        other
+        for other in scope.mapping.slots
+        if other.dtype == pl.String and other.name != slot.name and other.column != slot.column
+    ]
+    if not others:
+        return None
+    values = scope.text(slot)
+    padded = {
+        f"{place}": _is_padded(pl.col(other.name), values) for place, other in enumerate(others)
+    }
+    evidence = [
+        f"Column {other.label!r} of the same row has it with the zeros." for other in others
+    ]
+    return (
+        rows.select(pl.col(ROW).alias("row"), values.alias("value"), **padded)
+        .filter(pl.any_horizontal(*padded))
+        .unpivot(
+            on=list(padded), index=["row", "value"], variable_name="place", value_name="padded"
+        )
+        .filter("padded")
+        .select(
+            "row",
+            pl.lit(slot.label).alias("column"),
+            "value",
+            pl.col("place").replace_strict(list(padded), evidence).alias("evidence"),
+        )
+    )
+
+
+def _is_padded(twin: pl.Expr, values: pl.Expr) -> pl.Expr:
     padding = pl.when(twin.str.starts_with("0")).then(twin)  # empty cells cost no search
     bare = padding.str.strip_chars_start("0")
-    padded = padding.str.contains(r"^0\d+$") & (bare == values) & (values != "")
-    evidence = f"Column {other.label!r} of the same row has it with the zeros."
-    return failing_rows(rows, padded, column=slot.label, value=values, evidence=evidence)
+    return padding.str.contains(r"^0\d+$") & (bare == values) & (values != "")
 
 
 def _padded_known(

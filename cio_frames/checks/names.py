@@ -89,10 +89,10 @@ def _nearly(slot: FieldMapping, scope: Scope) -> str | None:
         return None
     meant = _MEANT.get(_plain(key))
     exact = {*RESERVED_TRAITS, *STRIPPED_TRAITS}
-    there = {other.path for other in scope.mapping.slots}
-    if meant is None or key in exact or ("traits", meant) in there:
+    if meant is None or key in exact:
         return None
-    return f"Customer.io knows it as {meant}."
+    is_there = any(other.path == ("traits", meant) for other in scope.mapping.slots)
+    return None if is_there else f"Customer.io knows it as {meant}."
 
 
 def _flat(key: str) -> bool:

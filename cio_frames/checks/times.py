@@ -89,8 +89,9 @@ def _early(slot: FieldMapping, _: Scope) -> pl.Expr | None:
 
 
 def _recent(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    recent = pl.col(slot.moment).is_between(scope.now - TRIGGERING, scope.now + TOLERATED)
-    return recent if _is_event_time(slot, scope) else None
+    if not _is_event_time(slot, scope):
+        return None
+    return pl.col(slot.moment).is_between(scope.now - TRIGGERING, scope.now + TOLERATED)
 
 
 def _naive_column(slot: FieldMapping, scope: Scope) -> str | None:
@@ -124,8 +125,9 @@ def _epoch(slot: FieldMapping, _: Scope) -> pl.Expr | None:
 
 
 def _misread(slot: FieldMapping, _: Scope) -> pl.Expr | None:
-    misread = pl.col(slot.moment).is_between(EARLIEST, MISREAD_UNTIL, closed="left")
-    return misread if slot.is_time else None
+    if not slot.is_time:
+        return None
+    return pl.col(slot.moment).is_between(EARLIEST, MISREAD_UNTIL, closed="left")
 
 
 def _offsets(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:

@@ -16,7 +16,7 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     ),
     (r"""Checks\(reference=\{(["'])(.+?)\1: \w+\}\)""", r'--reference "\2=FILE"'),
     (r"""\bhash=\[(["'])([^"']+)\1\]""", r'--hash "\2"'),
-    (r"""\b(timezone|timestamp|nulls)=(["'])(.+?)\2""", r'--\1 "\3"'),
+    (r"""\b(timezone|timestamp|nulls|dots)=(["'])(.+?)\2""", r'--\1 "\3"'),
     (r"""properties=\{(["'])url\1: (["'])column\2\}""", r"--properties url=COLUMN"),
     (r"""\ballow=\[(["'])([^"']+)\1\]""", r'--allow "\2"'),
     (

@@ -70,7 +70,7 @@ class Fields:
         anonymous_id: Who it is about, before they were known.
         event: Name of the event (track).
         name: Name of the page or screen (page, screen).
-        group_id: Id of the company or other object (group).
+        group_id: Id of the company or other object (group, track).
         object_type_id: Kind of object (group).
         previous_id: The profile that disappears (alias).
         form_id: The form (form).
@@ -120,6 +120,7 @@ class Rules:
     Attributes:
         timezone: Zone of times that carry none, e.g. Europe/Berlin; UTC without it.
         nulls: What an empty cell means: omit or send, or column=send for one column.
+        dots: What dots in names of columns do: nest or keep, or column=keep for one column.
         hash: Columns to send as their SHA-256 only, as a,b.
         namespace: Keeps message ids of one workspace apart from those of another.
         select: Codes of checks to apply, or how they begin; all without it.
@@ -139,6 +140,7 @@ class Rules:
 
     timezone: Words = None
     nulls: Annotated[tuple[str, ...], Parameter(metavar="POLICY..."), _OFF] = ()
+    dots: Annotated[tuple[str, ...], Parameter(metavar="POLICY..."), _OFF] = ()
     hash: Columns = None
     namespace: Annotated[str, Parameter(metavar="TEXT", show_default=False)] = ""
     select: Codes = ()

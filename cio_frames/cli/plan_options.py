@@ -66,7 +66,8 @@ def arguments(fields: Fields, rules: Rules, *, columns: Collection[str]) -> dict
     named["integrations"] = _integrations(_listed(fields.integrations or "")) or None
     named["key"] = _listed(fields.key or "") or None
     named["timezone"] = rules.timezone
-    named["nulls"] = _nulls(rules.nulls)
+    named["nulls"] = _policies(rules.nulls, option="--nulls", shape="column=omit|send")
+    named["dots"] = _policies(rules.dots, option="--dots", shape="column=nest|keep")
     named["hash"] = _listed(rules.hash or "") or None
     return {name: value for name, value in named.items() if value is not None}
 
@@ -148,12 +149,12 @@ def _integrations(entries: Sequence[str]) -> dict[str, str | bool]:
     return {name: _TRUTH.get(value, value) for name, value in parted}
 
 
-def _nulls(policies: Sequence[str]) -> dict[str, str] | str | None:
+def _policies(policies: Sequence[str], *, option: str, shape: str) -> dict[str, str] | str | None:
     whole = [policy for policy in policies if "=" not in policy]
     each = [policy for policy in policies if "=" in policy]
     if not each:
         return whole[-1] if whole else None
-    found = dict(_parted(each, option="--nulls", shape="column=omit|send"))
+    found = dict(_parted(each, option=option, shape=shape))
     return {"*": whole[-1], **found} if whole else found
 
 

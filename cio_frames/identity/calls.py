@@ -17,6 +17,7 @@ from cio_frames.identity.identifiers import (
 from cio_frames.identity.merge import Identifiers, merge, resolve_person
 from cio_frames.identity.rules import Change, Rule
 from cio_frames.identity.semantic_events import EFFECTS
+from cio_frames.identity.settings import links_by_alias
 from cio_frames.identity.state import Event, ObjectKey, ObjectRecord, Person, Store, Visitor
 from cio_frames.spec import FORM_RESERVED, STRIPPED_TRAITS
 
@@ -149,7 +150,8 @@ def group(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
     if refused is not None:
         yield refused
         return
-    key = ObjectKey(object_type(traits), object_id)
+    aside = message if store.settings.object_type_place == "top" else {}
+    key = ObjectKey(object_type(traits, aside), object_id)
     record, change = _upsert(store, key)
     yield change
     if record is None:
@@ -225,6 +227,9 @@ def alias(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
         return
     primary = store.people.find(*who)
     secondary = store.people.find(*previous)
+    if primary is None and _takes_over(store, message, secondary):
+        primary = store.create(who)
+        yield Change(rules.CREATED_BY_ALIAS, person=primary.cio_id, key=str(who))
     if primary is None:
         yield Change(rules.PRIMARY_UNKNOWN, key=str(who), subject=str(previous))
     elif secondary is None:
@@ -242,12 +247,18 @@ def alias(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
         )
 
 
+def _takes_over(store: Store, message: Mapping[str, Any], secondary: Person | None) -> bool:
+    """Return whether an alias creates its person: it goes before the identify (2.6, 3.4)."""
+    is_known = secondary is not None or text(message.get("previousId")) in store.visitors
+    return is_known and store.settings.alias_unknown == "create"
+
+
 def _previous_unknown(
     store: Store, message: Mapping[str, Any], primary: Person
 ) -> Iterator[Change]:
     """A previousId that is nobody's id: nothing, or an anonymous id to link (3.4, C18)."""
     previous = text(message.get("previousId"))
-    if store.settings.alias_previous == "id-or-anonymous" and previous in store.visitors:
+    if links_by_alias(store.settings) and previous in store.visitors:
         yield from store.link(previous, primary)
         return
     yield store.change(rules.SECONDARY_UNKNOWN, primary, subject=repr(previous))
@@ -333,9 +344,20 @@ def _record(store: Store, message: Mapping[str, Any], name: str | None) -> Itera
         return _record_known(store, message, name, who)
     anonymous_id = text(message.get("anonymousId"))
     if anonymous_id is None:
-        return (Change(rules.NO_PERSON, subject=message["type"]),)
+        return _record_of_group(store, message, name)
     event = _event(store, message, name, None)
     return store.receive(anonymous_id, event)
+
+
+def _record_of_group(
+    store: Store, message: Mapping[str, Any], name: str | None
+) -> tuple[Change, ...]:
+    """Record a track that names a group and nobody (N9)."""
+    group_id = text(message.get("groupId"))
+    if group_id is None or message["type"] != "track":
+        return (Change(rules.NO_PERSON, subject=message["type"]),)
+    _event(store, message, name, None)
+    return (Change(rules.EVENT_GROUP, key=group_id, subject=name),)
 
 
 def _record_known(

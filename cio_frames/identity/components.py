@@ -15,7 +15,7 @@ from cio_frames.identity.identifiers import (
     mail_key,
     person_key,
 )
-from cio_frames.identity.settings import Settings
+from cio_frames.identity.settings import Settings, links_by_alias
 
 KEYS: Final = ("who", "id", "email", "anonymous", "previous")
 KNOWN: Final = -1
@@ -29,7 +29,7 @@ def named_keys(
     """Return number and `KEYS` of messages: the keys of all identifiers they name."""
     by_email = pl.when(pl.col("plan").is_in(identifies)).then(person_key("email"))
     anonymous = [anonymous_key("anonymous")]
-    if settings.alias_previous == "id-or-anonymous":
+    if links_by_alias(settings):
         anonymous.append(anonymous_key("previous"))
     return messages.select(
         "number",
@@ -110,12 +110,11 @@ def components(pairs: pl.DataFrame) -> pl.DataFrame:
     graph.add_nodes_from(range(len(names)))
     graph.add_edges_from_no_data(_numbered(shared, numbers))
     groups = rx.connected_components(graph)
-    numbered = pl.DataFrame(
-        {
-            "number": [node for group in groups for node in group],
-            "component": [min(group) for group in groups for _ in group],
-        },
-        schema={"number": pl.UInt32, "component": pl.UInt32},
+    members = pl.DataFrame(
+        {"number": map(list, groups)}, schema={"number": pl.List(pl.UInt32)}, strict=False
+    )
+    numbered = members.with_columns(pl.col("number").list.min().alias("component")).explode(
+        "number", empty_as_null=True
     )
     labels = numbers.rename({"number": "component", "key": "label"})
     return (

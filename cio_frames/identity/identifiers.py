@@ -137,10 +137,16 @@ def mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def object_type(body: Mapping[str, Any]) -> str:
-    """Return the object type: `object_type_id`, then `objectTypeId`, else "1" (2.5, C17)."""
-    value = body.get("object_type_id")
-    return text(body.get("objectTypeId") if value is None else value) or "1"
+OBJECT_TYPES: Final = ("object_type_id", "objectTypeId")
+"""What the type of an object is called, in the order in which it is read."""
+
+
+def object_type(*places: Mapping[str, Any]) -> str:
+    """Return the object type: the first that a place has under its names, else "1" (2.5, C17)."""
+    given = (
+        place[name] for place in places for name in OBJECT_TYPES if place.get(name) is not None
+    )
+    return text(next(given, None)) or "1"
 
 
 def moment(value: Any, *, now: float) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from cio_frames.identity import rules
 from cio_frames.identity.calls import alias, form, group, identify, page, screen, track
-from cio_frames.identity.identifiers import Address, mapping, seconds, text
+from cio_frames.identity.identifiers import OBJECT_TYPES, Address, mapping, seconds, text
 from cio_frames.identity.rules import FAILED, Change
 from cio_frames.identity.settings import Settings
 from cio_frames.identity.state import Person, Store
@@ -154,6 +154,10 @@ class Model:
             return (Change(rules.TYPE_UNKNOWN, subject=repr(call)),)
         if self._is_repeated(message):
             return (Change(rules.DUPLICATE, subject=call),)
+        aside = [name for name in OBJECT_TYPES if name in message]
+        if aside and not (call == "group" and self.settings.object_type_place == "top"):
+            told = (Change(rules.OBJECT_TYPE_ASIDE, subject=name) for name in aside)
+            return (*handler(self.store, message), *told)
         return handler(self.store, message)
 
     def _is_repeated(self, message: Mapping[str, Any]) -> bool:

@@ -83,12 +83,14 @@ MERGE_OFF = Rule("anonymous.merge-off", "event-unattributed", "Anonymous event m
 
 EVENT = Rule("event.recorded", "event", "{key}: {subject} is recorded.", "reference 2.2, 3.3")
 EVENT_ANONYMOUS = Rule("event.anonymous", "event", "The anonymous visitor {key}: {subject} is recorded.", "reference 3.3")
+EVENT_GROUP = Rule("event.group", "event", "The group {key}: {subject} is recorded for it and for nobody else.", "reference 2.2, N9 (groupId alone)")
 EVENT_UNKNOWN = Rule("event.unknown-person", "ignored", "{key} is unknown: {subject} is dropped.", "reference 3.7 (events for unknown people)")
 EVENT_BLANK = Rule("event.blank", "ignored", "The event has no name: ignored.", "reference section 6 (event name not blank)")
 PAGE_NO_URL = Rule("page.no-url", "ignored", "The page has no properties.url: it does not become a page view.", "reference 2.3")
 METRIC = Rule("event.metric", "metric", "{subject} reports a delivery; nobody changes.", "reference 3.6")
 
 MERGED = Rule("alias.merged", "merged", "{subject} is merged into {key} and deleted for good.", "reference 3.4, C23")
+CREATED_BY_ALIAS = Rule("person.created-by-alias", "created", "{key} is new: an alias creates the person.", "reference 2.6, 3.4")
 ALIAS_INCOMPLETE = Rule("alias.incomplete", "ignored", "alias needs userId and previousId: ignored.", "reference 2.6")
 PRIMARY_UNKNOWN = Rule("alias.primary-unknown", "ignored", "{key} does not exist: nothing is merged into it.", "reference 3.4 (primary must exist)")
 SECONDARY_UNKNOWN = Rule("alias.previous-unknown", "ignored", "{subject} is nobody's identifier: there is nothing to merge into {key}.", "reference 3.4, C18")
@@ -99,6 +101,7 @@ OBJECT_UPDATED = Rule("object.updated", "object-updated", "Object {subject} is u
 OBJECT_DELETED = Rule("object.deleted", "object-deleted", "Object {subject} and its relationships are deleted.", "reference 3.5, 3.6, C24")
 OBJECT_UNKNOWN = Rule("object.unknown", "ignored", "Object {subject} does not exist: ignored.", "reference 3.6")
 OBJECT_TYPE_UNKNOWN = Rule("object.type-unknown", "ignored", "The type of object {subject} has not been created in this workspace: ignored.", "reference 3.5")
+OBJECT_TYPE_ASIDE = Rule("object.type-aside", "ignored", "{subject} beside traits and properties is not read: the type of an object stands in them.", "reference 2.5, C17")
 OBJECT_MISSING = Rule("object.missing", "ignored", "Nothing says which object this is about: ignored.", "reference 2.5, 3.6")
 RELATED = Rule("relationship.set", "related", "{key} is related to object {subject}.", "reference 3.5")
 RELATED_ANONYMOUS = Rule("relationship.anonymous", "related", "The anonymous visitor {key} is related to object {subject}.", "reference 3.3 (group with anonymousId)")

@@ -63,11 +63,13 @@ class Settings:
     object_types: frozenset[str] | None = None
 
     alias_previous: Literal["id", "id-or-anonymous"] = "id"
+    alias_unknown: Literal["nothing", "create"] = "nothing"
     anonymous_age: Literal["received", "timestamp"] = "received"
     anonymous_traits: Literal["carry", "stay"] = "carry"
     attribute_order: Literal["timestamp", "arrival"] = "timestamp"
     dedupe: Literal["calls", "events", "off"] = "calls"
     email_trait: Literal["identifies", "attribute"] = "identifies"
+    empty_user: Literal["refused", "email"] = "refused"
     event_for_unknown: Literal["create", "drop"] = "create"
     form_identifiers: Literal["one", "any"] = "one"
     group_for_unknown: Literal["create", "object-only"] = "create"
@@ -75,6 +77,7 @@ class Settings:
     merged_events: Literal["recent", "all"] = "recent"
     merged_relationships: Literal["move", "drop"] = "move"
     null_attribute: Literal["remove", "store", "ignore"] = "remove"
+    object_type_place: Literal["traits", "top"] = "traits"
     page_without_url: Literal["dropped", "named"] = "dropped"
     taken_identifier: Literal["separate", "update", "rekey"] = "separate"
 
@@ -106,6 +109,11 @@ class Settings:
         ]
 
 
+def links_by_alias(settings: Settings) -> bool:
+    """Return whether an alias links its previousId where that is an anonymous id."""
+    return settings.alias_previous == "id-or-anonymous" or settings.alias_unknown == "create"
+
+
 def _choice(setting: str, options: Mapping[str, str], *, source: str) -> Choice:
     return Choice(setting=setting, options=MappingProxyType(dict(options)), source=source)
 
@@ -115,6 +123,11 @@ _ROWS = (
         "id": "previousId is looked up as a person only; an anonymous id there finds nobody",
         "id-or-anonymous": "a previousId that is nobody's id links that anonymous id instead",
     }, source="reference 3.4, C18"),
+    _choice("alias_unknown", {
+        "nothing": "an alias to a userId that is nobody's does nothing",
+        "create": "an alias to a userId that is nobody's creates the person, who takes over what "
+        "previousId has, an anonymous id too",
+    }, source="reference 3.4 (TRACK merge: the kept person must exist) against 2.6 (alias goes before identify)"),
     _choice("anonymous_age", {
         "received": 'the 30 days of an anonymous event count from its receipt ("logged")',
         "timestamp": "the 30 days of an anonymous event count from its own timestamp",
@@ -136,6 +149,10 @@ _ROWS = (
         "identifies": "an identify without userId is about the person with traits.email",
         "attribute": "an identify without userId is anonymous whatever traits.email says",
     }, source="reference 2.1, 3.1, C11"),
+    _choice("empty_user", {
+        "refused": 'an identify with userId "" is invalid, whatever traits.email says',
+        "email": 'an identify with userId "" is about the person with traits.email',
+    }, source="reference 2.1, C11 (SPEC-AUG against the clients)"),
     _choice("event_for_unknown", {
         "create": "an event for an unknown person creates that person",
         "drop": "an event for an unknown person is dropped",
@@ -165,6 +182,10 @@ _ROWS = (
         "store": "null is stored as the value of a person's attribute",
         "ignore": "null leaves a person's attribute as it is",
     }, source="reference section 6 (null, low confidence)"),
+    _choice("object_type_place", {
+        "traits": "a group call has its object type in traits; one beside them is not read",
+        "top": "a group call may have objectTypeId beside its traits as well",
+    }, source="reference 2.5, C17 (ACT against SEED-HTTP)"),
     _choice("page_without_url", {
         "dropped": "a page without properties.url is not recorded",
         "named": "a page without properties.url is recorded under its name",

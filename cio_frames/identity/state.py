@@ -11,7 +11,7 @@ from cio_frames.identity.rules import Change, Rule
 from cio_frames.identity.settings import ANONYMOUS_KEPT, ANONYMOUS_LATE, CAMPAIGN, Settings
 from cio_frames.spec import FLAT_PREFIXES
 
-Attribution = Literal["direct", "linked", "moved", "anonymous", "expired", "late", "off"]
+Attribution = Literal["direct", "group", "linked", "moved", "anonymous", "expired", "late", "off"]
 LONG_AGO: Final = -(10**12)
 EMPTY: Final = (None, "")
 
@@ -415,21 +415,23 @@ class Store:
         timestamp: int,
         properties: dict[str, Any],
     ) -> Event:
-        """Keep an event, of a person or (without one) of an anonymous visitor."""
-        attribution: Attribution = "anonymous" if person is None else "direct"
+        """Keep an event, of a person or (without one) of an anonymous visitor or a group."""
+        anonymous_id = text(message.get("anonymousId"))
+        by_visitor = person is None and anonymous_id is not None
+        nobody: Attribution = "anonymous" if by_visitor else "group"
         event = Event(
             number=self.number,
             type=message["type"],
             name=name,
             person=person,
-            anonymous_id=text(message.get("anonymousId")),
+            anonymous_id=anonymous_id,
             timestamp=timestamp,
             received=self.now,
             properties=properties,
             message_id=text(message.get("messageId")),
             can_trigger=person is not None and triggers(timestamp, associated=self.now),
-            attribution=attribution,
-            by_visitor=person is None,
+            attribution=nobody if person is None else "direct",
+            by_visitor=by_visitor,
             times=self.times,
         )
         self.events.append(event)

@@ -1,8 +1,16 @@
 """Which column feeds which field of a call."""
 
-from cio_frames.mapping.identifiers import lane_key, linked_keys, numbered, person_key, subjects
+from cio_frames.mapping.identifiers import (
+    lane_key,
+    linked_keys,
+    numbered,
+    own_names,
+    person_key,
+    subjects,
+)
 from cio_frames.mapping.message_mapping import (
     CREATED,
+    Dots,
     FieldMapping,
     MessageMapping,
     Nulls,
@@ -19,6 +27,7 @@ __all__ = [
     "UNNAMED",
     "Body",
     "CallArguments",
+    "Dots",
     "FieldMapping",
     "MessageMapping",
     "Nulls",
@@ -29,6 +38,7 @@ __all__ = [
     "lane_key",
     "linked_keys",
     "numbered",
+    "own_names",
     "person_key",
     "propose",
     "resolve",

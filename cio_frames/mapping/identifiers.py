@@ -28,9 +28,20 @@ def is_written_as_text(slot: FieldMapping, *, texts_only: bool) -> bool:
 def filled(mapping: MessageMapping) -> Iterator[tuple[Identifier, FieldMapping]]:
     """Yield the identifiers that a mapping fills, in the order in which they count."""
     slots = {slot.path: slot for slot in mapping.slots if slot.path}
+    if mapping.call.name == "form":  # its fields may have names of their own
+        slots |= {("data", slot.argument): slot for slot in mapping.slots if slot.argument}
     for row in IDENTIFIERS[mapping.call.name]:
         if row.path in slots:
             yield row, slots[row.path]
+
+
+def own_names(mapping: MessageMapping) -> dict[str, str]:
+    """Return which attribute each field of a form feeds that is sent under a name of its own."""
+    return {
+        slot.path[-1]: slot.argument
+        for slot in mapping.slots
+        if slot.argument and slot.path[:1] == ("data",) and slot.path[-1] != slot.argument
+    }
 
 
 def text_of(slot: FieldMapping, mapping: MessageMapping) -> pl.Expr:
@@ -50,11 +61,15 @@ def person_key(mapping: MessageMapping) -> pl.Expr:
 
 
 def lane_key(mapping: MessageMapping) -> pl.Expr:
-    """Return whose order each row must keep: the person's, or the group's."""
-    if mapping.call.name != "group":
-        return person_key(mapping)
+    """Return whose order each row must keep: the person's, or the group's.
+
+    An event is about its group where it names no person.
+    """
     objects = [slot for row, slot in filled(mapping) if row.role == "object"]
-    return text_of(objects[0], mapping).str.to_lowercase()
+    if mapping.call.name not in ("group", "track") or not objects:
+        return person_key(mapping)
+    group = text_of(objects[0], mapping).str.to_lowercase()
+    return group if mapping.call.name == "group" else pl.coalesce(person_key(mapping), group)
 
 
 def linked_keys(mapping: MessageMapping) -> list[pl.Expr]:

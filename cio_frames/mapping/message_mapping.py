@@ -14,6 +14,7 @@ from cio_frames.spec import Call, FieldType
 from cio_frames.values import Frame, out_of_range, with_instant
 
 Nulls = Literal["omit", "send"]
+Dots = Literal["nest", "keep"]
 CREATED = (("traits", "created_at"), ("traits", "createdAt"))
 Role = Literal["field", "body", "context", "integrations", "key"]
 
@@ -89,13 +90,15 @@ class MessageMapping:
         Dates and times that are `out_of_range` are null.
         """
         prepared = self.filled(frame, pl.col(ROW))
+        outside, inside = [], []
         for slot in self.slots:
-            outside = out_of_range(pl.col(slot.name), dtype=slot.dtype)
-            if outside is not None:
-                outside = outside.fill_null(value=False).alias(slot.out_of_range)
-                prepared = prepared.with_columns(outside)
-                inside = pl.when(~pl.col(slot.out_of_range)).then(slot.name)
-                prepared = prepared.with_columns(inside.alias(slot.name))
+            is_outside = out_of_range(pl.col(slot.name), dtype=slot.dtype)
+            if is_outside is not None:
+                outside.append(is_outside.fill_null(value=False).alias(slot.out_of_range))
+                is_inside = ~pl.col(slot.out_of_range)
+                inside.append(pl.when(is_inside).then(slot.name).alias(slot.name))
+        if outside:
+            prepared = prepared.with_columns(outside).with_columns(inside)
         for slot in self.slots:
             if slot.is_time:
                 prepared = with_instant(

@@ -1,7 +1,7 @@
 """From what a verb was asked for to where every value comes from."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -9,10 +9,11 @@ import polars as pl
 
 from cio_frames.errors import FieldConflictError, MappingError, NoIdentifierError
 from cio_frames.frames import ROW
-from cio_frames.mapping.message_mapping import FieldMapping, MessageMapping, Nulls, Role
+from cio_frames.mapping.message_mapping import Dots, FieldMapping, MessageMapping, Nulls, Role
 from cio_frames.mapping.sources import Value, demand, hashed, source, zone
 from cio_frames.mapping.suggest import Proposal
 from cio_frames.spec import FLAT_PREFIXES, Call, Field, folded
+from cio_frames.values import instance_of
 
 Body = Sequence[str] | Mapping[str, Value] | None
 
@@ -25,14 +26,19 @@ class CallArguments:
     fields: Mapping[str, Value | None]
     body: Body = None  # columns of traits, properties or form fields; None takes every column left
     relationship: Body = None  # columns of the relationship between person and group
-    # Place in the context to column, e.g. `{"page.url": "url"}`.
-    context: Mapping[str, Value] | Sequence[str] | None = None
-    integrations: Mapping[str, Value | bool] | None = None  # destination to column or truth value
+    # Place in the context to column, e.g. `{"page.url": "url"}`, or one column of structs.
+    context: Mapping[str, Value] | Sequence[str] | str | None = None
+    # destination to column or truth value, or one column of structs
+    integrations: Mapping[str, Value | bool] | str | None = None
     # columns that the message id is made from instead of the whole payload
     key: str | Sequence[str] | None = None
     # what empty cells mean, for all columns or per column
     nulls: Nulls | Mapping[str, Nulls] = "omit"
+    # what dots in names of traits, properties and form fields mean, for all columns or per column
+    dots: Dots | Mapping[str, Dots] = "nest"
     timezone: str | None = None  # zone of times that carry none
+    # field of a form to the attribute that it feeds, as the form is mapped in Customer.io
+    mapping: Mapping[str, str] | None = None
     # columns of traits, properties or form fields whose values are sent as their SHA-256
     hash: str | Sequence[str] = ()
 
@@ -55,21 +61,27 @@ def resolve(
             time zone.
     """
     maker = _FieldMapper(
-        schema=schema, json_columns=json_columns, nulls=_nulls(arguments.nulls, schema)
+        schema=schema,
+        json_columns=json_columns,
+        nulls=_policies(arguments.nulls, argument="nulls", words=("omit", "send"), schema=schema),
+        dots=_policies(arguments.dots, argument="dots", words=("nest", "keep"), schema=schema),
     )
-    proposed = {proposal.argument: proposal for proposal in proposals}
+    own = _own_names(arguments.mapping)
+    asked = _asked(arguments.fields, own=own, schema=schema)
+    is_named = asked != arguments.fields
+    proposed = {
+        proposal.argument: proposal
+        for proposal in proposals
+        if not (is_named and proposal.argument in FORM_PEOPLE)
+    }
     fields = [
         slot
         for row in call.fields
-        if row.column_argument
-        if (
-            slot := maker.field(
-                row, arguments.fields.get(str(row.argument)), proposed.get(str(row.argument))
-            )
-        )
+        if (name := row.column_argument)
+        if (slot := maker.field(_renamed(row, own), asked.get(name), proposed.get(name)))
     ]
     extras = [
-        *maker.tree(arguments.context, root=("context",), role="context", argument="context"),
+        *maker.context(arguments.context),
         *maker.integrations(arguments.integrations),
         *maker.key(arguments.key),
     ]
@@ -95,11 +107,45 @@ def resolve(
     )
 
 
+FORM_PEOPLE = ("email", "id")
+"""The attributes by which a form names its person."""
+
+
+def _own_names(mapping: Any) -> dict[str, str]:
+    """Return which field of a form feeds each attribute that names a person."""
+    is_mapping = isinstance(mapping, Mapping)
+    if mapping is not None and not (
+        is_mapping and all(isinstance(text, str) for pair in mapping.items() for text in pair)
+    ):
+        raise MappingError(
+            f"mapping={mapping!r} is no dict of a form's field to the attribute that it feeds, such "
+            'as {"email_address": "email"}.'
+        )
+    fed = {attribute: name for name, attribute in (mapping or {}).items()}
+    return {attribute: fed[attribute] for attribute in FORM_PEOPLE if attribute in fed}
+
+
+def _asked(
+    fields: Mapping[str, Value | None], *, own: Mapping[str, str], schema: pl.Schema
+) -> Mapping[str, Value | None]:
+    """Return what is asked for, with the columns named like a form's own fields for its person."""
+    if any(fields.get(argument) is not None for argument in FORM_PEOPLE):
+        return fields
+    return {**fields, **{attr: name for attr, name in own.items() if name in schema}}
+
+
+def _renamed(row: Field, own: Mapping[str, str]) -> Field:
+    """Return the place of a form's field under the name that the form has for it."""
+    name = own.get(str(row.argument))
+    return row if name is None else replace(row, path=(*row.path[:-1], name))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _FieldMapper:
     schema: pl.Schema
     json_columns: frozenset[str]
-    nulls: Mapping[str, Nulls]
+    nulls: Mapping[str, str]
+    dots: Mapping[str, str]
 
     def field(
         self, row: Field, value: Value | None, proposal: Proposal | None
@@ -125,14 +171,51 @@ class _FieldMapper:
         self, body: Any, *, root: tuple[str, ...], role: Role, argument: str, how: str | None = None
     ) -> list[FieldMapping]:
         return [
-            self._slot(value, path=_place(root, place), role=role, argument=argument, how=how)
+            self._slot(
+                value, path=self.path(root, place, column=value), role=role, argument=argument,
+                how=how,
+            )
             for place, value in _entries(body, argument=argument)
+        ]  # fmt: skip
+
+    def path(self, root: tuple[str, ...], name: str, *, column: Any) -> tuple[str, ...]:
+        """Return the path of a name: its dots nest, unless they are kept for that column."""
+        policy = self.dots["*"]
+        if isinstance(column, str):
+            policy = self.dots.get(column, policy)
+        return (*root, name) if policy == "keep" else _place(root, name)
+
+    def context(self, body: Any) -> list[FieldMapping]:
+        if isinstance(body, str):
+            return self._members(body, argument="context")
+        return [
+            self._slot(value, path=_place(("context",), place), role="context", argument="context")
+            for place, value in _entries(body, argument="context")
+        ]
+
+    def _members(self, column: str, *, argument: Role) -> list[FieldMapping]:
+        """Return a place for each value inside a column of structs."""
+        demand(column, argument=argument, schema=self.schema)
+        if column in self.json_columns:
+            return [self._slot(column, path=(argument,), role=argument, argument=argument)]
+        if not isinstance(self.schema[column], pl.Struct):
+            raise MappingError(
+                f"{argument}={column!r} is a column of {self.schema[column]}. One column for all of "
+                f"{argument} holds structs; for one value, write {argument}={{place: {column!r}}}."
+            )
+        depth = None if argument == "context" else 1
+        return [
+            self._slot(expr, path=(argument, *path), role=argument, argument=argument)
+            for path, expr in _fields(pl.col(column), self.schema[column], depth=depth)
         ]
 
     def integrations(self, body: Any) -> list[FieldMapping]:
+        if isinstance(body, str):
+            return self._members(body, argument="integrations")
         if not isinstance(body, Mapping | None):
             raise MappingError(
-                f"integrations={body!r} is no dict of destination to truth value or column."
+                f"integrations={body!r} is no dict of destination to truth value or column, and no "
+                "column of structs."
             )
         return [
             self._slot(
@@ -172,11 +255,29 @@ class _FieldMapper:
             expr=found.expr,
             column=column,
             dtype=found.dtype,
-            nulls=self.nulls.get(column or "", self.nulls["*"]) if role == "body" else "omit",
+            nulls=self._cleared(column) if role == "body" else "omit",
             how=how or found.how,
             reason=reason,
             json=column in self.json_columns,
         )
+
+    def _cleared(self, column: str | None) -> Nulls:
+        policy = self.nulls.get(column or "", self.nulls["*"])
+        return "send" if policy == "send" else "omit"
+
+
+def _fields(
+    values: pl.Expr, dtype: pl.DataType, *, depth: int | None
+) -> Iterator[tuple[tuple[str, ...], pl.Expr]]:
+    """Yield path and values of what stands in structs, those inside them too unless `depth` ends."""
+    if not isinstance(dtype, pl.Struct) or depth == 0:
+        yield (), values
+        return
+    for field in dtype.fields:
+        inside = values.struct.field(field.name)
+        below = None if depth is None else depth - 1
+        for path, expr in _fields(inside, instance_of(field.dtype), depth=below):
+            yield (field.name, *path), expr
 
 
 def _named_like_fields(
@@ -191,7 +292,7 @@ def _named_like_fields(
         if row.column_argument and row.argument not in filled and row.path[0] == call.body
         if row.required == "never"
         for name in maker.schema.names()
-        if name not in taken and _place((call.body,), name) == row.path
+        if name not in taken and maker.path((call.body,), name, column=name) == row.path
     ]
 
 
@@ -235,7 +336,7 @@ def _body(
     rest = [
         name
         for name in maker.schema.names()
-        if name not in taken and name != ROW and _place(root, name) not in own
+        if name not in taken and name != ROW and maker.path(root, name, column=name) not in own
     ]
     slots = maker.tree(rest, root=root, role="body", argument=argument, how="rest")
     return slots + _email_trait(call, fields=fields, slots=slots)
@@ -287,13 +388,17 @@ def _place(root: tuple[str, ...], name: str) -> tuple[str, ...]:
     return (*root, *name.split("."))
 
 
-def _nulls(nulls: Nulls | Mapping[str, Nulls], schema: pl.Schema) -> dict[str, Nulls]:
-    chosen: dict[str, Nulls] = {"*": nulls} if isinstance(nulls, str) else {"*": "omit", **nulls}
+def _policies(
+    given: str | Mapping[str, str], *, argument: str, words: tuple[str, str], schema: pl.Schema
+) -> dict[str, str]:
+    """Return the word for each column that has one, and under "*" that of all others."""
+    default, other = words
+    chosen = {"*": given} if isinstance(given, str) else {"*": default, **given}
     for column, policy in chosen.items():
-        if policy not in ("omit", "send"):
-            raise MappingError(f'nulls takes "omit" or "send", not {policy!r}.')
+        if policy not in words:
+            raise MappingError(f'{argument} takes "{default}" or "{other}", not {policy!r}.')
         if column != "*":
-            demand(column, argument="nulls", schema=schema)
+            demand(column, argument=argument, schema=schema)
     return chosen
 
 

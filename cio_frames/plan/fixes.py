@@ -1,6 +1,6 @@
 """Repairs: a mapping with one more applied, and what they changed, with before and after."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import polars as pl
@@ -40,10 +40,11 @@ def offered(
         counted.setdefault(code, {})[column] = rows
     offers = {}
     for check in checks:
-        columns = _repaired_labels(check, mapping)
+        found = counted.get(check.code, {})
+        columns = _repaired_labels(check, mapping, found=found)
         rows = sum(
             rows
-            for column, rows in counted.get(check.code, {}).items()
+            for column, rows in found.items()
             if columns and (column is None or column in columns)
         )
         if rows:
@@ -51,13 +52,18 @@ def offered(
     return offers
 
 
-def _repaired_labels(check: Check, mapping: MessageMapping) -> frozenset[str]:
-    """Return the columns that the repair of a check would change."""
+def _repaired_labels(
+    check: Check, mapping: MessageMapping, *, found: Collection[str | None]
+) -> frozenset[str]:
+    """Return the columns that the repair of a check would change, of those where it found something."""
     repair = check.repair
-    if repair is None:
+    if repair is None or not found:
         return frozenset()
     return frozenset(
-        slot.label for slot in mapping.slots if repair.change(slot, mapping) is not None
+        slot.label
+        for slot in mapping.slots
+        if None in found or slot.label in found
+        if repair.change(slot, mapping) is not None
     )
 
 

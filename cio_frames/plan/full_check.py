@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from cio_frames.checks import Check, Scope
+from cio_frames.checks import Aggregate, Check, Scope
 from cio_frames.errors import engine_errors
 from cio_frames.frames import ROW, Fingerprint, Table
 from cio_frames.mapping import (
@@ -158,7 +158,7 @@ class _Share:
     """What a chunk adds to what is known of the whole table."""
 
     rows: int
-    aggregates: list[pl.DataFrame]
+    aggregates: Mapping[Aggregate, pl.DataFrame]
     links: LinkKeys | None
 
 

@@ -11,7 +11,8 @@ import polars as pl
 from cio_frames.audit import Audit
 from cio_frames.errors import engine_errors
 from cio_frames.identity.preview import Premise, Preview
-from cio_frames.identity.rules import FAILED
+from cio_frames.identity.rules import EVENT_GROUP, FAILED, FORM_SUBMITTED
+from cio_frames.mapping import own_names
 from cio_frames.plan.identity_preview import identity_preview
 from cio_frames.plan.pipeline import Pipelines
 from cio_frames.run import Run
@@ -113,7 +114,12 @@ def rehearse(
     """
     preview = identity_preview(pipelines, premise, progress=progress)
     with (
-        sandbox(settings=premise.settings, clock=lambda: premise.now, page=False) as workspace,
+        sandbox(
+            settings=premise.settings,
+            clock=lambda: premise.now,
+            page=False,
+            forms=_mapped_forms(pipelines, preview),
+        ) as workspace,
         TemporaryDirectory(prefix="cio-rehearsal-") as folder,
     ):
         if premise.known is not None:
@@ -146,6 +152,17 @@ def rehearse(
     )
 
 
+def _mapped_forms(pipelines: Pipelines, preview: Preview) -> dict[str, dict[str, str]]:
+    """Return the forms whose fields are sent under names of their own, as they are mapped."""
+    own = {place: own_names(pipeline.mapping) for place, pipeline in enumerate(pipelines.each)}
+    forms: dict[str, dict[str, str]] = {}
+    submitted = preview.changes.filter(pl.col("rule") == FORM_SUBMITTED.name)
+    for place, form_id in submitted.select("plan", "subject").unique().iter_rows():
+        if own[place]:
+            forms.setdefault(form_id, {}).update(own[place])
+    return forms
+
+
 def _sides(
     preview: Preview, premise: Premise, workspace: "Sandbox[Client]", *, before: Before
 ) -> Iterator[tuple[str, Counter[str], Counter[str]]]:
@@ -169,6 +186,9 @@ def _sides(
     )
     yield "relationships", _relations(preview.relationships), _relations(workspace.relationships)
     yield "anonymous events", _not_linked(preview.attribution), _unattributed(workspace.events)
+    of_groups = _of_groups(preview.changes), _group_events(workspace.events)
+    if any(of_groups):
+        yield "events of groups", *of_groups
     failed = preview.changes.filter(pl.col("kind").is_in(_FAILURE_KINDS))
     yield (
         "failures",
@@ -232,6 +252,14 @@ def _relations(rows: pl.DataFrame) -> Counter[str]:
     return Counter(" / ".join(map(str, row)) for row in rows.select(columns).iter_rows())
 
 
+def _of_groups(changes: pl.DataFrame) -> Counter[str]:
+    return Counter(changes.filter(pl.col("rule") == EVENT_GROUP.name)["subject"])
+
+
+def _group_events(events: pl.DataFrame) -> Counter[str]:
+    return Counter(events.filter(pl.col("attribution") == "group")["name"])
+
+
 def _not_linked(attribution: pl.DataFrame) -> Counter[str]:
     events: Counter[str] = Counter()
     for row in attribution.filter(pl.col("outcome") != "linked").iter_rows(named=True):
@@ -240,7 +268,8 @@ def _not_linked(attribution: pl.DataFrame) -> Counter[str]:
 
 
 def _unattributed(events: pl.DataFrame) -> Counter[str]:
-    rows = events.filter(pl.col("person").is_null()).select("anonymous_id", "attribution")
+    visitors = events.filter(pl.col("person").is_null(), pl.col("attribution") != "group")
+    rows = visitors.select("anonymous_id", "attribution")
     return Counter(f"{anonymous_id} ({outcome})" for anonymous_id, outcome in rows.iter_rows())
 
 

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
 
 from cio_frames.identity import Change
-from cio_frames.sandbox.shapes import ITEM, SINGLE, JsonObject, Message
+from cio_frames.sandbox.shapes import ITEM, SINGLE, EmptyUser, JsonObject, Message, Shape
 from cio_frames.spec import CALLS, LIMITS
 
 Submit = Callable[[Mapping[str, Any]], Sequence[Change]]
@@ -29,12 +30,14 @@ class Rules:
         batch_bytes: The most that one batch request may have.
         batch_errors: Whether strict mode refuses the whole batch for one bad item, or the item.
         oversize_status: What strict mode answers to too many bytes; the code is not documented.
+        empty_user: Whether an identify with an empty id is about the e-mail among its traits.
     """
 
     message_bytes: int = LIMITS["message_bytes"].value
     batch_bytes: int = LIMITS["batch_bytes_documented"].value
     batch_errors: Literal["whole", "items"] = "whole"
     oversize_status: int = 400
+    empty_user: EmptyUser = "refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,17 +150,17 @@ def _refuse(message: Message, reason: str, detail: str, *, status: int = 400) ->
 
 def _read(call: str, body: bytes, *, rules: Rules) -> list[Message]:
     """Return the messages of a body; one that stands for all where they cannot be told apart."""
+    judge = partial(Shape.judge, message_bytes=rules.message_bytes, empty_user=rules.empty_user)
     try:
         if call != BATCH:
             _decode(body, Any)
-            limit = rules.message_bytes
-            return [SINGLE[call].judge(body, message_bytes=limit, call=call)]
+            return [judge(SINGLE[call], body, call=call)]
         items = _decode(body, Batch).batch
     except _MalformedError as error:
         return [Message(body, call).refused("json.malformed", str(error))]
     except msgspec.ValidationError as error:
         return [Message(body, call).refused("message.invalid", str(error))]
-    judged = [ITEM.judge(item, message_bytes=rules.message_bytes) for item in items]
+    judged = [judge(ITEM, item) for item in items]
     if len(body) <= rules.batch_bytes:
         return judged
     detail = f"{len(body)} bytes, the limit of a batch is {rules.batch_bytes}"

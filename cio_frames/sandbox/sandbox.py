@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Generic, Literal, Self, TypeVar
 
 import polars as pl
@@ -37,6 +38,14 @@ def _people_failed(kind: str) -> SandboxError:
 ClientT = TypeVar("ClientT")
 
 
+def _model(settings: Settings | None, forms: Mapping[str, Mapping[str, str]]) -> Model:
+    """Return an empty workspace with forms that are mapped."""
+    model = Model(settings)
+    for form_id, mapping in forms.items():
+        model.map_form(form_id, mapping)
+    return model
+
+
 class Sandbox(Generic[ClientT]):
     """A private workspace that answers on the loopback address as Customer.io does.
 
@@ -62,6 +71,8 @@ class Sandbox(Generic[ClientT]):
         track_api_key: The key that belongs to the site id; random if not given.
         clock: Tells the time of arrival, instead of this machine's clock.
         page: Whether there is a page at `page_url`.
+        forms: Forms that are there already, with the attributes that their fields feed, as
+            `{"newsletter": {"email_address": "email"}}`.
         connect: Makes a client of this package that sends here.
 
     Examples:
@@ -91,16 +102,21 @@ class Sandbox(Generic[ClientT]):
         track_api_key: str | None = None,
         clock: Callable[[], datetime] | None = None,
         page: bool = True,
+        forms: Mapping[str, Mapping[str, str]] | None = None,
         connect: Callable[["Sandbox[ClientT]"], ClientT] | None = None,
     ) -> None:
         given = {"write_key": write_key, "site_id": site_id, "track_api_key": track_api_key}
         self._keys = Keys(**{name: value for name, value in given.items() if value is not None})
-        self._store = Store(lambda: Model(settings), keep=keep)
+        self._store = Store(partial(_model, settings, dict(forms or {})), keep=keep)
         self._faults = weather(faults, seed=seed)
         self._desk = Desk(
             store=self._store,
             keys=self._keys,
-            rules=Rules(batch_errors=batch_errors, oversize_status=oversize_status),
+            rules=Rules(
+                batch_errors=batch_errors,
+                oversize_status=oversize_status,
+                empty_user=(settings or Settings()).empty_user,
+            ),
             bounds=Bounds(),
             region=region,
             clock=clock or utc_now,

@@ -15,6 +15,8 @@ class JsonObject(msgspec.Struct, gc=False):
     """Any JSON object."""
 
 
+EmptyUser = Literal["refused", "email"]
+
 TYPES: Mapping[str, Any] = MappingProxyType(
     {
         "id": str,
@@ -53,13 +55,21 @@ class Shape:
 
     decode: Callable[[msgspec.Raw | bytes], Any]
 
-    def judge(self, text: msgspec.Raw | bytes, *, message_bytes: int, call: str = "") -> Message:
+    def judge(
+        self,
+        text: msgspec.Raw | bytes,
+        *,
+        message_bytes: int,
+        call: str = "",
+        empty_user: EmptyUser = "refused",
+    ) -> Message:
         """Return the message, with a reason when it breaks its shape or its limit.
 
         Args:
             text: Its JSON, as the bytes that came.
             message_bytes: The most it may have.
             call: The call, where the path names it.
+            empty_user: Whether an identify with an empty id is about the e-mail among its traits.
         """
         if len(text) > message_bytes:
             detail = f"{len(text)} bytes, the limit of a message is {message_bytes}"
@@ -70,9 +80,28 @@ class Shape:
             return _headed(text, call).refused("message.invalid", str(error))
         message = Message(text, found.__struct_config__.tag, found.messageId)
         for group in NEEDS[message.call]:
-            if not any(_filled(getattr(found, name)) for name in group):
-                return message.refused("message.invalid", f"{' or '.join(group)} is required")
+            given = [getattr(found, name) for name in group]
+            if not any(map(_filled, given)):
+                if empty_user == "email" and "" in given and _named_by_email(message):
+                    continue
+                return message.refused("message.invalid", f"{_either(group)} is required")
         return message
+
+
+class _Traits(msgspec.Struct, gc=False):
+    email: Any = None
+
+
+class _Identify(msgspec.Struct, gc=False):
+    traits: _Traits | None = None
+
+
+def _named_by_email(message: Message) -> bool:
+    """Return whether a message is an identify with an e-mail among its traits."""
+    if message.call != "identify":
+        return False
+    traits = msgspec.json.decode(message.text, type=_Identify).traits
+    return traits is not None and isinstance(traits.email, str) and _filled(traits.email)
 
 
 class _Head(msgspec.Struct, gc=False):
@@ -88,6 +117,12 @@ def _headed(text: msgspec.Raw | bytes, call: str) -> Message:
         return Message(text, call)
     named = head.type if isinstance(head.type, str) else ""
     return Message(text, call or named, head.messageId if isinstance(head.messageId, str) else None)
+
+
+def _either(names: Sequence[str]) -> str:
+    """Return names as an enumeration: `a, b or c`."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _filled(value: Any) -> bool:

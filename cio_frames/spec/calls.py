@@ -94,7 +94,7 @@ _TRACK = (
     user_id(ONE_PERSON),
     anonymous_id(ONE_PERSON, note="Ignored when userId is there too (SEED-API)."),
     field("event", "text", "SPEC-AUG; C13; C14", argument="event", required="always", words=_EVENT_WORDS, note="Some names act instead of being tracked: see SEMANTIC_EVENTS."),
-    field("groupId", "id", "SPEC-AUG", note="An event of a group instead of a person; destinations and libraries hardly support it, no argument feeds it."),
+    field("groupId", "id", "SPEC-AUG", argument="group_id", required=ONE_PERSON, note="An event of a group instead of a person; not all destinations take it."),
     PROPERTIES, ANY_PROPERTY,
     *common("track", time_words=EVENT_TIME_WORDS), *CONTEXT,
 )

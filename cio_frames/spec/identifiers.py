@@ -35,6 +35,10 @@ _PERSON = (
     _row("person",      "userId",                "SPEC-AUG; C12", addressed=True),
     _row("anonymous",   "anonymousId",           "SPEC-AUG; C12", addressed=True),
 )
+_TRACK = (
+    *_PERSON,
+    _row("object",      "groupId",               "SPEC-AUG"),
+)
 _OBJECT_TYPE = (
     _row("object_type", "traits.object_type_id", "ACT; C17"),
     _row("object_type", "traits.objectTypeId",   "ACT; C17"),
@@ -63,7 +67,7 @@ _FORM = (
 # fmt: on
 
 IDENTIFIERS: Mapping[str, tuple[Identifier, ...]] = MappingProxyType({
-    "identify": _IDENTIFY, "track": _PERSON, "page": _PERSON, "screen": _PERSON,
+    "identify": _IDENTIFY, "track": _TRACK, "page": _PERSON, "screen": _PERSON,
     "group": _GROUP, "alias": _ALIAS, "form": _FORM,
 })  # fmt: skip
 """The places of each call, those that come first counting before others of the same role."""

@@ -239,36 +239,31 @@ class TableAggregates:
         self._rows = scope.mapping.prepare(numbered)
         self._scope = scope
         self._asked = [(item, item.test) for item in checks if isinstance(item.test, TableTest)]
-        aggregates = dict.fromkeys(test.aggregate for _, test in self._asked)
-        self._parts: dict[Aggregate, list[pl.DataFrame]] = {
-            aggregate: []
-            for aggregate in aggregates
-            if table.schema() and aggregate(self._rows, scope) is not None
-        }
+        self._aggregates = dict.fromkeys(test.aggregate for _, test in self._asked)
+        self._parts: dict[Aggregate, list[pl.DataFrame]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._parts)
+        return bool(self._aggregates)
 
-    def aggregated(self, prepared: pl.DataFrame) -> list[pl.DataFrame]:
+    def aggregated(self, prepared: pl.DataFrame) -> dict[Aggregate, pl.DataFrame]:
         """Return what is aggregated from rows that have one column per slot, on any thread."""
         rows = prepared.lazy()
-        queries = [
-            query
-            for aggregate in self._parts
+        queries = {
+            aggregate: query
+            for aggregate in self._aggregates
             if (query := aggregate(rows, self._scope)) is not None
-        ]
-        return pl.collect_all(queries) if queries else []
+        }
+        found = pl.collect_all(list(queries.values())) if queries else []
+        return dict(zip(queries, found, strict=True))
 
-    def add(self, aggregated: Sequence[pl.DataFrame]) -> None:
+    def add(self, aggregated: Mapping[Aggregate, pl.DataFrame]) -> None:
         """Put what was aggregated from the next rows to the rest."""
-        for parts, part in zip(self._parts.values(), aggregated, strict=True):
-            parts.append(part)
+        for aggregate, part in aggregated.items():
+            self._parts.setdefault(aggregate, []).append(part)
 
     def findings(self) -> pl.DataFrame:
         """Return what was found, with the columns of `FINDING_SCHEMA`."""
-        aggregated = {
-            aggregate: pl.concat(parts) for aggregate, parts in self._parts.items() if parts
-        }
+        aggregated = {aggregate: pl.concat(parts) for aggregate, parts in self._parts.items()}
         found = [
             _listed(item, test.finish(aggregated[test.aggregate], self._rows, self._scope))
             for item, test in self._asked

@@ -245,6 +245,7 @@ TABLE: dict[str, tuple[Asked, Asked]] = {
     "value.placeholder": (trait("#N/A"), trait("#N")),
     "value.empty": (trait(""), trait(None)),
     "value.zeros-mixed": (trait("01394", "1394"), trait("01394", "H3B")),
+    "column.nested": (trait("Oslo", name="address.city"), trait("Oslo", name="address_city")),
     "column.left-over": (trait(0, name="Unnamed: 0"), trait(0, name="unnamed")),
     "column.empty": (trait(None, None), trait(None, "a")),
     "column.constant": (trait("a", "a"), trait("a", None)),

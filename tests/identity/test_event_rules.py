@@ -95,6 +95,16 @@ WINDOWS = {
         [(0 * DAY, track(visitor="x")), (0 * DAY, identify("u1")),
          (0 * DAY, {"type": "alias", "previousId": "x", "userId": "u1"})],
         {"alias_previous": "id-or-anonymous"}, [(ONE, "linked")]),
+    "2.6 alias before its identify does nothing": (
+        [(0 * DAY, track(visitor="x")),
+         (0 * DAY, {"type": "alias", "previousId": "x", "userId": "u1"}),
+         (0 * DAY, identify("u1")), (MINUTE, track(visitor="x"))],
+        {}, [(None, "anonymous"), (None, "anonymous")]),
+    "alias_unknown=create": (
+        [(0 * DAY, track(visitor="x")),
+         (0 * DAY, {"type": "alias", "previousId": "x", "userId": "u1"}),
+         (0 * DAY, identify("u1")), (MINUTE, track(visitor="x"))],
+        {"alias_unknown": "create"}, [(ONE, "linked"), (ONE, "linked")]),
 }  # fmt: skip
 
 

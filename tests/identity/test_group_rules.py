@@ -37,7 +37,6 @@ def run(*messages, **settings):
         pytest.param(group(objectTypeId="2"), "2", id="objectTypeId"),
         pytest.param(group(object_type_id=3, objectTypeId="2"), "3", id="object_type_id first"),
         pytest.param(group(object_type_id=None, objectTypeId="2"), "2", id="null is absent"),
-        pytest.param({**group(), "objectTypeId": "9"}, "1", id="never from the top level"),
     ],
 )
 def test_the_object_type_is_read_from_traits(message, expected):
@@ -46,6 +45,33 @@ def test_the_object_type_is_read_from_traits(message, expected):
 
     assert [row["object_type_id"] for row in model.objects()] == [expected]
     assert told == ["object.created"]
+
+
+@pytest.mark.parametrize("name", ["objectTypeId", "object_type_id"])
+def test_an_object_type_beside_the_traits_is_not_read_and_told(name):
+    """A type at the top of a message is not that of the object, and a failure says so (C17)."""
+    message = {**group(), name: "9"}
+
+    model, told = run(message)
+    other, quiet = run(message, object_type_place="top")
+
+    assert [row["object_type_id"] for row in model.objects()] == ["1"]
+    assert told == ["object.created", "object.type-aside"]
+    assert [(row["rule"], row["subject"]) for row in model.failures()] == [
+        ("object.type-aside", name)
+    ]
+    assert [row["object_type_id"] for row in other.objects()] == ["9"]
+    assert quiet == ["object.created"]
+
+
+def test_an_object_type_beside_the_properties_of_an_event_is_told():
+    """A deletion whose type stands at the top deletes the object of type 1, and a failure says so."""
+    deleted = {**event("Object Deleted", objectId="g1"), "objectTypeId": 2}
+
+    model, told = run(group(objectTypeId="2"), deleted)
+
+    assert told == ["object.unknown", "object.type-aside"]
+    assert len(model.objects()) == 1
     assert model.objects()[0]["attributes"] == {}
 
 

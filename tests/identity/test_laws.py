@@ -78,6 +78,8 @@ settings_ = st.builds(
     late_anonymous=st.sampled_from(["lost", "reidentify"]),
     merged_relationships=st.sampled_from(["move", "drop"]),
     alias_previous=st.sampled_from(["id", "id-or-anonymous"]),
+    alias_unknown=st.sampled_from(["nothing", "create"]),
+    object_type_place=st.sampled_from(["traits", "top"]),
 )
 
 

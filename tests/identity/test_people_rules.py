@@ -190,6 +190,11 @@ SETTINGS = {
         {"taken_identifier": "rekey"}, [identify("u1", email=A), identify("u2", email=A)],
         [("u2", A)]),
     "event_for_unknown=drop": ({"event_for_unknown": "drop"}, [event("u1", "Order")], []),
+    "alias_unknown=create": (
+        {"alias_unknown": "create"},
+        [identify("old", email=A), {"type": "alias", "previousId": "old", "userId": "new"},
+         identify("new", email=A)],
+        [("new", A)]),
     "email_trait=attribute": ({"email_trait": "attribute"}, [identify(None, email=A)], []),
 }  # fmt: skip
 

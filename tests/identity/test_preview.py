@@ -378,6 +378,7 @@ class Dice:
             event_for_unknown=pick(["create", "create", "drop"]),
             late_anonymous=pick(["lost", "reidentify"]),
             alias_previous=pick(["id", "id-or-anonymous"]),
+            alias_unknown=pick(["nothing", "create"]),
             merged_events=pick(["recent", "all"]), dedupe=pick(["calls", "events", "off"]),
             email_trait=pick(["identifies", "attribute"]),
             page_without_url=pick(["dropped", "named"]),

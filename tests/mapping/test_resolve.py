@@ -69,7 +69,19 @@ ERRORS = {
     "a-trait-deep-inside-another": (
         {"fields": BY_ID, "body": {"a.b.c": "n", "a": "email"}}, FieldConflictError, "traits.a would",
     ),
-    "context-as-text": ({"fields": BY_ID, "context": "n"}, MappingError, "neither a list"),
+    "context-of-numbers": ({"fields": BY_ID, "context": "n"}, MappingError, "column of Int64"),
+    "context-of-nothing": ({"fields": BY_ID, "context": "nn"}, ColumnNotFoundError, "context='nn'"),
+    "context-as-number": ({"fields": BY_ID, "context": 3}, MappingError, "neither a list"),
+    "integrations-of-numbers": (
+        {"fields": BY_ID, "integrations": "n"}, MappingError, "integrations={place: 'n'}",
+    ),
+    "mapping-of-a-form-as-list": (
+        {"fields": BY_ID, "mapping": ["email"]}, MappingError, "no dict of a form's field",
+    ),
+    "unknown-dots": ({"fields": BY_ID, "dots": "flat"}, MappingError, '"nest" or "keep"'),
+    "dots-of-an-unknown-column": (
+        {"fields": BY_ID, "dots": {"nn": "keep"}}, ColumnNotFoundError, "dots='nn'",
+    ),
     "unknown-context": ({"fields": BY_ID, "context": {"ip": "ipp"}}, ColumnNotFoundError, "context="),
     "context-inside-context": (
         {"fields": BY_ID, "context": {"page": "n", "page.url": "id"}}, FieldConflictError, "page",
@@ -362,6 +374,41 @@ def test_names_of_forms_do_not_nest():
     mapping = mapped("form", schema=schema, fields={"email": "email", "form_id": cio.lit("f")})
 
     assert mapping.slots[-1].path == ("data", "address.city")
+
+
+def test_dots_are_kept_where_that_is_said():
+    """A dot stays in the name of all columns, or of some; a place of the context nests always."""
+    schema = {"id": pl.String(), "a.b": pl.String(), "c.d": pl.String()}
+    context = {"page.url": "c.d"}
+
+    everywhere = mapped(schema=schema, fields=BY_ID, dots="keep", context=context)
+    some = mapped(schema=schema, fields=BY_ID, dots={"a.b": "keep"})
+    others = mapped(schema=schema, fields=BY_ID, dots={"*": "keep", "c.d": "nest"})
+    renamed = mapped(schema=schema, fields=BY_ID, body={"x.y": "a.b"}, dots="keep")
+
+    assert [slot.path for slot in everywhere.slots[1:]] == [
+        ("traits", "a.b"), ("context", "page", "url"),
+    ]  # fmt: skip
+    assert [slot.path for slot in some.slots[1:]] == [("traits", "a.b"), ("traits", "c", "d")]
+    assert [slot.path for slot in others.slots[1:]] == [("traits", "a.b"), ("traits", "c", "d")]
+    assert [slot.path for slot in renamed.slots[1:]] == [("traits", "x.y")]
+
+
+def test_context_and_integrations_may_be_one_column_each():
+    """Each value inside the structs has its place and its checks, and the column is no trait."""
+    page = pl.Struct({"url": pl.String, "keywords": pl.List(pl.String)})
+    schema = {
+        "id": pl.String(), "n": pl.Int64(), "ctx": pl.Struct({"ip": pl.String, "page": page}),
+        "sent_to": pl.Struct({"All": pl.Boolean, "Slack": pl.Struct({"channel": pl.String})}),
+    }  # fmt: skip
+
+    mapping = mapped(schema=schema, fields=BY_ID, context="ctx", integrations="sent_to")
+
+    assert [slot.path for slot in mapping.slots[1:]] == [
+        ("traits", "n"), ("context", "ip"), ("context", "page", "url"),
+        ("context", "page", "keywords"), ("integrations", "All"), ("integrations", "Slack"),
+    ]  # fmt: skip
+    assert mapping.unused == ()
 
 
 def test_subscription_preferences_stay_flat():

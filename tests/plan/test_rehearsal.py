@@ -193,3 +193,18 @@ def test_a_refused_plan_is_not_rehearsed():
 
     with pytest.raises(PlanRefusedError):
         frame.cio.track(event="e", user_id="u").rehearse(progress=False)
+
+
+def test_events_of_groups_come_as_predicted():
+    """An event with a group alone is nobody's, and one that names a person as well is theirs."""
+    frame = pl.DataFrame({"org": ["g1", "g2", None], "user": [None, "u1", None]})
+    plan = frame.cio.track(event=cio.lit("Plan Changed"), group_id="org", user_id="user")
+
+    rehearsal = plan.rehearse(progress=False)
+
+    assert plan.counts["valid"] == 2
+    assert [message.get("userId") for message in plan.payloads()] == [None, "u1"]
+    assert [message["groupId"] for message in plan.payloads()] == ["g1", "g2"]
+    assert rehearsal.identical
+    assert ("events of groups", 1, 1) in rehearsal.compared.rows()
+    assert ("people in all", 1, 1) in rehearsal.compared.rows()

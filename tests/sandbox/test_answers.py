@@ -4,8 +4,10 @@ import base64
 import gzip
 import json
 
+import httpx
 import pytest
 
+from cio_frames.identity import Settings
 from cio_frames.sandbox import Sandbox
 
 GOOD = {
@@ -290,3 +292,68 @@ def test_region_answers_only_track_credentials(caller, sandbox):
 
     assert good.json() == {"url": sandbox.url, "region": "us", "environment_id": 1}
     assert bad.status_code == 401
+
+
+def test_a_track_of_a_group_needs_no_person(caller, sandbox):
+    """An event with groupId alone is accepted and recorded, and is nobody's."""
+    message = {"groupId": "g1", "event": "Plan Changed"}
+
+    assert caller.post("/v1/track", message, strict=True).status_code == 200
+    assert sandbox.events.select("name", "person", "anonymous_id", "attribution").rows() == [
+        ("Plan Changed", None, None, "group")
+    ]
+    assert sandbox.people.is_empty()
+    assert sandbox.failures.is_empty()
+
+
+@pytest.mark.parametrize("call", ["page", "screen"])
+def test_only_a_track_can_be_of_a_group(caller, call):
+    """Pages and screens need a person or a visitor."""
+    message = {"groupId": "g1", "name": "Home", "properties": {"url": "https://example.com/"}}
+
+    assert caller.post(f"/v1/{call}", message, strict=True).status_code == 400
+
+
+EMPTY = {"userId": "", "traits": {"email": "ada@example.com"}}
+
+
+@pytest.mark.parametrize("batched", [False, True])
+@pytest.mark.parametrize(
+    ("setting", "message", "status"),
+    [
+        pytest.param("refused", EMPTY, 400, id="refused"),
+        pytest.param("email", EMPTY, 200, id="email"),
+        pytest.param("email", EMPTY | {"userId": None, "anonymousId": ""}, 200, id="anonymous"),
+        pytest.param("email", {"traits": EMPTY["traits"]}, 400, id="no-id-at-all"),
+        pytest.param("email", EMPTY | {"traits": {"email": " "}}, 400, id="blank-email"),
+        pytest.param("email", EMPTY | {"traits": {"email": 5}}, 400, id="email-is-no-text"),
+        pytest.param("email", {"userId": ""}, 400, id="no-traits"),
+    ],
+)
+def test_an_empty_user_with_an_email_is_a_setting(setting, message, status, batched):
+    """An identify with userId "" is invalid, or about traits.email where the workspace is set so."""
+    body = {"batch": [as_item("identify", message)]} if batched else message
+    path = "/v1/batch" if batched else "/v1/identify"
+    settings = Settings(empty_user=setting)
+    with Sandbox(settings=settings) as sandbox, httpx.Client(trust_env=False) as http:
+        answer = http.post(
+            f"{sandbox.url}{path}",
+            json=body,
+            auth=(sandbox.write_key, ""),
+            headers={"X-Strict-Mode": "1"},
+        )
+
+        assert answer.status_code == status
+        found = ["ada@example.com"] if status == 200 else []
+        assert sandbox.people["email"].to_list() == found
+
+
+def test_an_object_type_beside_the_traits_is_a_failure(caller, sandbox):
+    """The object gets type 1, and the workspace's failures say that the other was not read."""
+    message = GOOD["group"] | {"objectTypeId": "2"}
+
+    assert caller.post("/v1/group", message, strict=True).status_code == 200
+    assert sandbox.objects["object_type_id"].to_list() == ["1"]
+    assert sandbox.failures.select("rule", "subject").rows() == [
+        ("object.type-aside", "objectTypeId")
+    ]

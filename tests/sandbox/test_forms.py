@@ -1,6 +1,9 @@
 """The life of a form, through the Forms API and through a browser's own post."""
 
+import polars as pl
 import pytest
+
+import cio_frames as cio
 
 FORM = "/api/v1/forms/newsletter/submit"
 ACTION = "/forms/submit_action"
@@ -179,3 +182,66 @@ def test_action_form_that_cannot_be_read_is_refused(caller, sandbox, form, statu
     """A body that is no web form, or holds a file, or nobody, is refused."""
     assert act(caller, **form).status_code == status
     assert sandbox.people.is_empty()
+
+
+@pytest.mark.parametrize(
+    "origin", ["null", "http://localhost:8000", "https://www.example.com", "http://127.0.0.1:1"]
+)
+@pytest.mark.parametrize("form", [URLENCODED, MULTIPART], ids=["urlencoded", "multipart"])
+def test_action_form_is_posted_by_pages_of_any_origin(caller, sandbox, form, origin):
+    """A page anywhere, or a file, can hold the form; it needs the site id, and reads no answer."""
+    headers = {**form.get("headers", {}), "Origin": origin}
+
+    answer = act(caller, **{**form, "headers": headers})
+    stranger = act(caller, query={"site_id": "guess"}, **{**form, "headers": headers})
+
+    assert answer.status_code == 302
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+    assert stranger.status_code == 400
+    assert sandbox.people["email"].to_list() == ["ada@example.com"]
+
+
+@pytest.mark.parametrize("path", [FORM, "/v1/identify", f"{ACTION}/", "/forms"])
+def test_only_the_action_takes_posts_of_other_origins(caller, sandbox, path):
+    """No other address answers what a web page made a browser send."""
+    answer = caller.post(path, {"data": {"id": "u1"}}, headers={"Origin": "null"})
+
+    assert answer.status_code == 403
+    assert sandbox.counts["requests"] == 0
+
+
+SENT = pl.DataFrame({"email_address": ["ada@example.com", "bob"], "First name": ["Ada", "Bob"]})
+MAPPING = {"email_address": "email", "First name": "first_name"}
+
+
+def test_forms_are_there_before_their_first_submission(tmp_path):
+    """A workspace made with a mapped form takes its own field names at once, after a reset too."""
+    with cio.sandbox(forms={"newsletter": MAPPING}) as workspace:
+        workspace.reset()
+        plan = SENT.head(1).cio.form(form_id=cio.lit("newsletter"), mapping=MAPPING)
+
+        run = plan.send(workspace.client(), progress=False, audit=tmp_path)
+
+        assert run.counts["delivered"] == 1
+        assert workspace.people.select("email", "attributes").rows() == [
+            ("ada@example.com", '{"first_name":"Ada"}')
+        ]
+        assert workspace.forms.select("form_id", "refused").rows() == [("newsletter", 0)]
+
+
+@pytest.mark.parametrize("named", [{}, {"email": "email_address"}], ids=["found", "named"])
+def test_a_form_is_sent_under_its_own_field_names(named):
+    """Fields keep their names on the wire, the person is known, and no check calls them wrong."""
+    plan = SENT.head(1).cio.form(form_id=cio.lit("newsletter"), mapping=MAPPING, **named)
+
+    assert plan.payloads() == [{"data": {"email_address": "ada@example.com", "First name": "Ada"}}]
+    assert set(plan.findings["code"]) == {"form.no-time"}
+    assert plan.identity().people["email"].to_list() == ["ada@example.com"]
+    assert plan.rehearse(progress=False).identical
+
+
+def test_an_address_under_its_own_name_is_checked():
+    """What is no address is told, whatever the form calls the field."""
+    plan = SENT.cio.form(form_id=cio.lit("newsletter"), mapping=MAPPING)
+
+    assert ("email.invalid", 1) in plan.findings.select("code", "row").rows()

@@ -42,7 +42,7 @@ def test_the_page_shows_everything_and_why_it_was_dropped(caller):
     assert page.status_code == 200
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     for words in ("ada@example.com", "bo@example.com", "acme", "news", "key.unknown",
-                  "userId or anonymousId is required", "message.invalid"):  # fmt: skip
+                  "userId, anonymousId or groupId is required", "message.invalid"):  # fmt: skip
         assert words in page.text
     assert "People (2)" in page.text
     assert "Merges (1)" in page.text

@@ -87,7 +87,7 @@ def test_times_are_times_and_server_fields_read_only(call):
     ("call", "always", "one_of"),
     [
         ("identify", {"type"}, {"userId", "anonymousId"}),
-        ("track", {"type", "event"}, {"userId", "anonymousId"}),
+        ("track", {"type", "event"}, {"userId", "anonymousId", "groupId"}),
         ("page", {"type"}, {"userId", "anonymousId"}),
         ("screen", {"type"}, {"userId", "anonymousId"}),
         ("group", {"type", "groupId"}, set()),

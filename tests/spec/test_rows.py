@@ -32,7 +32,7 @@ TAG = re.compile(
 
 ARGUMENTS = {
     "identify": {"user_id", "anonymous_id", "traits"},
-    "track": {"event", "user_id", "anonymous_id", "properties"},
+    "track": {"event", "user_id", "anonymous_id", "group_id", "properties"},
     "page": {"name", "user_id", "anonymous_id", "properties"},
     "screen": {"name", "user_id", "anonymous_id", "properties"},
     "group": {"group_id", "user_id", "anonymous_id", "object_type_id", "traits", "relationship"},
