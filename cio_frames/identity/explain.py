@@ -6,6 +6,7 @@ from typing import Any, Final
 import polars as pl
 
 from cio_frames.identity.preview import Preview
+from cio_frames.identity.results import REMOVALS
 from cio_frames.identity.rules import RULES
 from cio_frames.values import many
 
@@ -100,7 +101,9 @@ def _events(row: Mapping[str, Any], *, calls: Sequence[str]) -> str:
 def _endings(
     preview: Preview, who: str, *, persons: Sequence[str], visitors: pl.DataFrame
 ) -> Iterator[str]:
-    people = preview.people.filter(pl.col("person").is_in(list(persons)))
+    people = preview.people.filter(
+        pl.col("person").is_in(list(persons)), ~pl.col("action").is_in(REMOVALS)
+    )
     for row in people.iter_rows(named=True):
         yield f"In the end: {_profile(row)}."
     for row in visitors.iter_rows(named=True):

@@ -111,7 +111,10 @@ def _framed(
         "attribution": results.attribution(replay, parts),
     }  # fmt: skip
     young = replay.campaign_events() + columnar.campaign_events(parts, now=premise.now)
-    summary = _summary(frames, changes=changes, clusters=clusters, rows=rows, young=young)
+    again = results.made_again(changes, premise.known)
+    summary = _summary(
+        frames, changes=changes, clusters=clusters, rows=rows, young=young, again=again
+    )
     summary["people"] = _people_total(parts, replay, premise, people=frames["people"])
     return Preview(
         **frames, summary=summary, changes=changes, clusters=clusters, edges=pairs,
@@ -192,6 +195,7 @@ def _summary(
     clusters: pl.DataFrame,
     rows: int,
     young: int,
+    again: int,
 ) -> dict[str, Any]:
     people, visitors = frames["people"], frames["attribution"]
     actions = dict(people["action"].value_counts().iter_rows())
@@ -202,7 +206,9 @@ def _summary(
         "creates": actions.get("create", 0),
         "updates": actions.get("update", 0),
         "merges": frames["merges"].height,
-        "deletes": done.get("person.deleted", 0),
+        "deletes": actions.get("delete", 0),
+        "suppresses": actions.get("suppress", 0),
+        "created_again": again,
         "conflicts": frames["conflicts"].height,
         "visitors": actions.get("anonymous", 0),
         "events": int(people.filter("known")["events"].sum()),

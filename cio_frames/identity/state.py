@@ -12,6 +12,7 @@ from cio_frames.identity.settings import ANONYMOUS_KEPT, ANONYMOUS_LATE, CAMPAIG
 from cio_frames.spec import FLAT_PREFIXES
 
 Attribution = Literal["direct", "linked", "moved", "anonymous", "expired", "late", "off"]
+Removal = Literal["delete", "suppress"]
 LONG_AGO: Final = -(10**12)
 EMPTY: Final = (None, "")
 
@@ -354,6 +355,7 @@ class Store:
     objects: dict[ObjectKey, ObjectRecord] = field(default_factory=dict)
     forms: dict[str, dict[str, Any]] = field(default_factory=dict)
     merges: list[dict[str, Any]] = field(default_factory=list)
+    removed: list[tuple[Person, Removal]] = field(default_factory=list)  # who was deleted, and how
     failures: list[tuple[int, Change]] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
     number: int = -1  # which message is being applied, counted from 0
@@ -397,14 +399,16 @@ class Store:
             return None
         return Change(rules.CIO_UNKNOWN, key=str(address))
 
-    def delete(self, person: Person) -> Change:
+    def delete(self, person: Person, *, how: Removal = "delete") -> Change:
         """Delete a person with events, relationships and devices (3.6)."""
+        self.removed.append((person, how))
         for event in person.events:
             event.lost = True
         for record in list(person.objects):
             record.unrelate(person)
         self.people.remove(person)
-        return Change(rules.DELETED, person=person.cio_id, key=person.label)
+        email = person.email if person.id is not None else None
+        return Change(rules.DELETED, person=person.cio_id, key=person.label, subject=email)
 
     def record(
         self,

@@ -11,6 +11,7 @@ import polars as pl
 from cio_frames.audit import Audit
 from cio_frames.errors import engine_errors
 from cio_frames.identity.preview import Premise, Preview
+from cio_frames.identity.results import REMOVALS
 from cio_frames.identity.rules import FAILED
 from cio_frames.plan.identity_preview import identity_preview
 from cio_frames.plan.pipeline import Pipelines
@@ -151,7 +152,7 @@ def _sides(
 ) -> Iterator[tuple[str, Counter[str], Counter[str]]]:
     """Yield each thing to compare, as predicted and as it came."""
     people = _people(workspace)
-    touched = preview.people.filter("known")
+    touched = preview.people.filter("known", ~pl.col("action").is_in(REMOVALS))
     predicted = Counter(map(_person, touched.iter_rows(named=True)))
     # Those of the export whom no row is about stay as they were.
     untouched = (people - predicted) & before.people

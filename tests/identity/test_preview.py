@@ -112,6 +112,76 @@ def test_an_automatic_merge_of_existing_people_is_told_as_such(preview_of):
     assert found.summary["people"] == 1
 
 
+@pytest.mark.parametrize("older", ["mail", "id"])
+def test_an_automatic_merge_names_the_survivor_by_what_it_was_called(preview_of, older):
+    """The kept person is named by the identifier it had before it took over the other's."""
+    mail, plain = {"id": None, "email": "a@x.co"}, {"id": "u1", "email": None}
+    lines = [mail, plain] if older == "mail" else [plain, mail]
+    known = {name: [line[name] for line in lines] for name in ("id", "email")}
+    found = preview_of([("identify", [identify("u1", email="a@x.co")])], known=known)
+
+    names = {"mail": "a@x.co", "id": "u1"}
+    gone = names.pop("id" if older == "mail" else "mail")
+    assert found.merges.select("kept", "removed").rows() == [(*names.values(), [gone])]
+
+
+def test_an_alias_names_the_survivor_by_what_it_was_called(preview_of):
+    """A person with an e-mail alone who takes over an id by a merge is named by the e-mail."""
+    found = preview_of([
+        ("identify", [identify("old"), identify(None, email="a@x.co")]),
+        ("alias", [alias("old", "a@x.co")]),
+    ])  # fmt: skip
+
+    assert found.merges.select("kept", "removed").rows() == [("a@x.co", ["old"])]
+
+
+REMOVED = {
+    "of the export": ({"id": ["u1"], "email": ["a@x.co"]}, [track("u1", name="User Deleted")], [("u1", "a@x.co", "delete", [(0, 0)])]),
+    "suppressed": ({"id": ["u1"]}, [track("u1", name="User Suppressed")], [("u1", None, "suppress", [(0, 0)])]),
+    "not in the export": ({"id": ["u2"]}, [track("u1", name="User Deleted")], []),
+    "suppressed and unknown": ({"id": ["u2"]}, [track("m@x.co", name="User Suppressed")], [(None, "m@x.co", "suppress", [(0, 0)])]),
+    "without an export": (None, [track("u1", name="User Deleted")] * 2, [("u1", None, "delete", [(0, 0), (0, 1)])]),
+    "after an event": (
+        None, [track("u1"), track("u1", name="User Deleted"), track("u1", name="User Deleted")],
+        [("u1", None, "delete", [(0, 0), (0, 1)])],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REMOVED)
+def test_people_whom_rows_delete_or_suppress_are_listed(preview_of, case):
+    """Each has a line with the action and the rows; who is not in the export is not deleted."""
+    known, messages, expected = REMOVED[case]
+    found = preview_of([("track", messages)], known=known)
+
+    gone = found.people.filter(pl.col("action").is_in(["delete", "suppress"]))
+    lines = [
+        (row["id"], row["email"], row["action"], places(row["rows"]))
+        for row in gone.iter_rows(named=True)
+    ]
+    assert lines == expected
+    assert found.summary["deletes"] + found.summary["suppresses"] == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("plans", "known", "again"),
+    [
+        ([("track", [track("u1", name="User Deleted"), track("u1")])], {"id": ["u1"]}, 1),
+        ([("track", [track("u1", name="User Deleted"), track("u1")])], None, 1),
+        ([("track", [track("u1", name="User Deleted")]), ("identify", [identify("u1")])], {"id": ["u1"]}, 1),
+        ([("track", [track("u1", name="User Deleted")]), ("identify", [identify("A@x.co")])],
+         {"id": ["u1"], "email": ["a@x.co"]}, 1),
+        ([("track", [track("u1"), track("u1", name="User Deleted")])], None, 0),
+        ([("track", [track("u1", name="User Suppressed"), track("u1")])], {"id": ["u1"]}, 0),
+        ([("track", [track("u1", name="User Deleted"), track("u2")])], {"id": ["u1"]}, 0),
+        ([("track", [track("u1", name="User Deleted"), track("u1")])], {"id": ["u2"]}, 0),
+    ],
+)  # fmt: skip
+def test_people_who_are_deleted_and_made_again_are_counted(preview_of, plans, known, again):
+    """A later row or event about a deleted person makes a new one, under any identifier of the old."""
+    assert preview_of(plans, known=known).summary["created_again"] == again
+
+
 CONFLICTS = {
     "identifier.taken": [("identify", [identify("u1", email="a@x.co"), identify("u2", email="a@x.co")])],
     "identifier.fixed": [("identify", [identify("u1", email="a@x.co"), identify("u1", email="b@x.co")])],
