@@ -7,7 +7,7 @@ import polars as pl
 
 from cio_frames.identity.preview import Preview
 from cio_frames.identity.results import REMOVALS
-from cio_frames.identity.rules import RULES
+from cio_frames.identity.rules import RULES, sentence
 from cio_frames.values import many
 
 SHOWN_ROWS: Final = 5
@@ -79,10 +79,8 @@ def _where(plan: int, rows: Sequence[int], *, calls: Sequence[str]) -> str:
 
 
 def _sentence(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    rule = RULES[row["rule"]]
-    other = names.get(row["other"], row["other"])
-    text = rule.sentence.format(key=row["key"], other=other, subject=row["subject"])
-    return f"{text} [{rule.source}]"
+    people = {name: row[name] for name in ("key", "other", "subject")}
+    return f"{sentence(row['rule'], **people, names=names)} [{RULES[row['rule']].source}]"
 
 
 def _event_counts(preview: Preview, persons: Sequence[str]) -> Iterator[dict[str, Any]]:

@@ -3,6 +3,7 @@
 The numbers in `source` and in the docstrings of this room are sections of the API reference page.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
@@ -124,3 +125,16 @@ FORM_NOT_TEXT = Rule("form.not-text", "rejected", "A value of the form {subject}
 # fmt: on
 
 RULES: Final = {value.name: value for value in list(globals().values()) if isinstance(value, Rule)}
+
+
+def sentence(
+    rule: str, *, key: str | None, other: str | None, subject: str | None, names: Mapping[str, str]
+) -> str:
+    """Return what a change did, with the second person as `names` calls them.
+
+    Examples:
+        >>> sentence("alias.self", key="u1", other=None, subject="U1", names={})
+        'u1 and U1 are the same person already: ignored.'
+    """
+    named = None if other is None else names.get(other, other)
+    return RULES[rule].sentence.format(key=key, other=named, subject=subject)

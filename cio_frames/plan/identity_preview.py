@@ -249,10 +249,12 @@ def identity_preview(
         columns = IdentityColumns.joined(parts)
         del parts
         found = preview(columns, premise, calls=pipelines.calls)
+    pipelines.previews.pop(_assumed(premise), None)  # the last one made is the last of them
     pipelines.previews[_assumed(premise)] = PreviewCounts(
         creates=found.summary["creates"],
         people=int(found.summary["people"]),
         objects=found.groups.height,
+        conflicts={kind: rows for kind, _, rows in kinds(_serious(found))},
     )
     took = f"{many(rows, 'row')} in {duration(monotonic() - began)}: who is who is known."
     shown.close(Document(Heading(took), ()))

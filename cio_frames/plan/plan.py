@@ -128,7 +128,7 @@ class Sendable:
         Examples:
             >>> import polars as pl, cio_frames as cio
             >>> people = pl.DataFrame({"id": ["u1", "u2"], "email": ["a@example.com"] * 2})
-            >>> people.cio.identify(user_id="id").rehearse(progress=False).identical
+            >>> people.cio.identify(user_id="id").rehearse(progress=False).as_predicted
             True
         """
         from cio_frames.plan.identity_preview import premise_of

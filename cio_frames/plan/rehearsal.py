@@ -12,7 +12,7 @@ from cio_frames.audit import Audit
 from cio_frames.errors import engine_errors
 from cio_frames.identity.preview import Premise, Preview
 from cio_frames.identity.results import REMOVALS
-from cio_frames.identity.rules import FAILED
+from cio_frames.identity.rules import FAILED, sentence
 from cio_frames.plan.identity_preview import identity_preview
 from cio_frames.plan.pipeline import Pipelines
 from cio_frames.run import Run
@@ -34,6 +34,7 @@ DIFFERENCES: Final = pl.Schema({
     "predicted": pl.Int64,
     "actual": pl.Int64,
 })  # fmt: skip
+WITHOUT_EFFECT: Final = pl.Schema({"rule": pl.String, "rows": pl.Int64, "sentence": pl.String})
 _FAILURE_KINDS: Final = tuple(sorted(FAILED - {"rejected"}))
 
 
@@ -44,19 +45,27 @@ class Rehearsal:
     Attributes:
         compared: How many there were of each thing, as predicted and as they came.
         differences: Everything that came another way, one line each; empty if nothing did.
+        without_effect: Why rows change nothing, in whole or in part: each rule with how many rows
+            and the first of its sentences.
         counts: What became of the rows.
         label: What was rehearsed.
     """
 
     compared: pl.DataFrame
     differences: pl.DataFrame
+    without_effect: pl.DataFrame
     counts: dict[str, int]
     label: str
 
     @property
-    def identical(self) -> bool:
-        """Whether everything came as predicted."""
+    def as_predicted(self) -> bool:
+        """Whether everything came as predicted, also that rows are without effect."""
         return not self.differences.height
+
+    @property
+    def identical(self) -> bool:
+        """Whether everything came as predicted, and all that was sent has its effect."""
+        return self.as_predicted and not self.without_effect.height
 
     def __repr__(self) -> str:
         return text.render(self._document())
@@ -76,9 +85,23 @@ class Rehearsal:
             told = Paragraph(f"{sent} Everything came as the preview says.", "lead")
             verdict = Badge("✓ identical", "good")
             return Document(Heading("Rehearsal", self.label, verdict), (told, compared))
+        lost = [self._lost()] if self.without_effect.height else []
+        if self.as_predicted:
+            told = Paragraph(
+                f"{sent} Everything came as the preview says, and the preview says that not all "
+                "of it has an effect.",
+                "lead",
+            )
+            verdict = Badge("! as predicted, not all with effect", "care")
+            return Document(Heading("Rehearsal", self.label, verdict), (told, *lost, compared))
         told = Paragraph(f"{sent} {found} between the preview and what came.", "lead")
         heading = Heading("Rehearsal", self.label, Badge(f"✕ {found}", "bad"))
-        return Document(heading, (told, compared, self._differing()))
+        return Document(heading, (told, *lost, compared, self._differing()))
+
+    def _lost(self) -> Node:
+        headers = ("rule", "rows", "the first of them")
+        table = Table(headers, self.without_effect.rows(), right={1})
+        return Section("Without effect, in whole or in part", [table])
 
     def _differing(self) -> Node:
         shown = self.differences.head(SHOWN)
@@ -142,6 +165,7 @@ def rehearse(
             schema=DIFFERENCES,
             orient="row",
         ),
+        without_effect=_without_effect(preview),
         counts=counts,
         label=pipelines.label,
     )
@@ -176,6 +200,24 @@ def _sides(
         Counter(failed["rule"].cast(pl.String)),
         _failures(workspace) - before.failures,
     )
+
+
+def _without_effect(preview: Preview) -> pl.DataFrame:
+    """Return why rows change nothing in whole or in part, the most frequent reason first."""
+    lost = preview.changes.filter(pl.col("kind").is_in(sorted(FAILED)))
+    each = lost.group_by(pl.col("rule").cast(pl.String)).agg(
+        pl.struct("plan", "row").n_unique().alias("rows"),
+        pl.struct("key", "other", "subject").first().alias("first"),
+    )
+    lines = [
+        (
+            row["rule"],
+            row["rows"],
+            sentence(row["rule"], **row["first"], names=preview.names),
+        )
+        for row in each.sort("rows", "rule", descending=[True, False]).iter_rows(named=True)
+    ]
+    return pl.DataFrame(lines, schema=WITHOUT_EFFECT, orient="row")
 
 
 def _differences(

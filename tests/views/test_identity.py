@@ -10,7 +10,7 @@ from inline_snapshot import snapshot
 import cio_frames as cio
 from cio_frames.identity.clusters import Cluster, Edge, Node
 from cio_frames.plan.estimate import Estimate
-from cio_frames.plan.rehearsal import DIFFERENCES, Rehearsal
+from cio_frames.plan.rehearsal import DIFFERENCES, WITHOUT_EFFECT, Rehearsal
 from cio_frames.views import graph
 
 CLUSTER = Cluster(
@@ -62,6 +62,7 @@ def _rehearsal(*differences, label="identify"):
     return Rehearsal(
         compared=compared,
         differences=pl.DataFrame(list(differences), schema=DIFFERENCES, orient="row"),
+        without_effect=WITHOUT_EFFECT.to_frame(),
         counts={"rows": 10, "rejected_local": 1, "requests": 1},
         label=label,
     )
