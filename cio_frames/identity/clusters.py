@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 import polars as pl
 
+from cio_frames.identity import rules
 from cio_frames.identity.identifiers import (
     ANONYMOUS,
     MAIL,
@@ -65,7 +66,8 @@ def clusters_to_draw(preview: Preview, *, most: int) -> list[Cluster]:
 def _conflicted(preview: Preview) -> list[str]:
     """Return clusters with conflicts or merges, those with most of them first."""
     numbers = preview.changes.filter(
-        pl.col("kind").is_in(["attribute-failure", "merged", "auto-merged"])
+        pl.col("kind").is_in(["attribute-failure", "merged", "auto-merged"]),
+        pl.col("rule") != rules.STALE.name,
     ).select("number")
     hit = preview.edges.join(numbers, on="number", how="semi").unique(["number", "cluster"])
     counted = hit.group_by("cluster").len().sort("len", "cluster", descending=[True, False])

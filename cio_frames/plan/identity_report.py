@@ -95,6 +95,10 @@ def _warnings(found: Preview) -> Iterator[tuple[str, str]]:
         word = many(summary["suppresses"], "person", "people")
         told = f"{word} would be suppressed: deleted, and later calls about them are ignored."
         yield f"{summary['suppresses']:,} suppressed", told
+    if summary["opt_outs_ended"]:
+        word = many(summary["opt_outs_ended"], "opt-out")
+        told = f"{word} would end: people who have refused mail or a topic would get it again."
+        yield word, told
     serious = sum(lines for kind, lines, _ in kinds(found.conflicts) if kind not in MINOR)
     merges = found.merges.height
     if serious:
@@ -131,6 +135,10 @@ def _figures(summary: Mapping[str, Any]) -> Figures:
             ("merged", summary["merges"]),
             ("deleted", summary["deletes"]),
             *_present(summary, suppressed="suppresses", dropped="repeated"),
+            *_present(
+                summary,
+                **{"opt-outs ended": "opt_outs_ended", "attributes kept": "attributes_kept"},
+            ),
             ("still anonymous", summary["visitors"]),
             ("events", summary["events"]),
             ("start campaigns", summary["campaign_events"]),

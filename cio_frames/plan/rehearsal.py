@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import polars as pl
 
 from cio_frames.audit import Audit
 from cio_frames.errors import engine_errors
+from cio_frames.identity.opt_outs import ended, opted_out
 from cio_frames.identity.preview import Premise, Preview
 from cio_frames.identity.results import REMOVALS
 from cio_frames.identity.rules import FAILED, sentence
@@ -194,6 +196,11 @@ def _sides(
     )
     yield "relationships", _relations(preview.relationships), _relations(workspace.relationships)
     yield "anonymous events", _not_linked(preview.attribution), _unattributed(workspace.events)
+    yield (
+        "opt-outs ended",
+        Counter(all=preview.summary["opt_outs_ended"]),
+        Counter(all=ended(opted_out(premise.known), _attributes_of(workspace))),
+    )
     failed = preview.changes.filter(pl.col("kind").is_in(_FAILURE_KINDS))
     yield (
         "failures",
@@ -239,6 +246,24 @@ def _people(workspace: "Sandbox[Client]") -> Counter[str]:
     events = workspace.events.drop_nulls("person").group_by("person").len("events")
     joined = people.join(events, left_on="cio_id", right_on="person", how="left")
     return Counter(map(_person, joined.iter_rows(named=True)))
+
+
+def _attributes_of(
+    workspace: "Sandbox[Client]",
+) -> Callable[[str, str], dict[str, Any] | None]:
+    """Return what finds the attributes of a person by an identifier."""
+    found = {
+        (kind, row[kind].lower() if kind == "email" else row[kind]): row["attributes"]
+        for row in workspace.people.iter_rows(named=True)
+        for kind in ("cio_id", "id", "email")
+        if row[kind] is not None
+    }
+
+    def attributes_of(kind: str, value: str) -> dict[str, Any] | None:
+        text = found.get((kind, value.lower() if kind == "email" else value))
+        return None if text is None else dict(msgspec.json.decode(text))
+
+    return attributes_of
 
 
 def _merge(row: dict[str, Any]) -> str:

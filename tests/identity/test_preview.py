@@ -381,6 +381,7 @@ class Dice:
         """Add traits, seldom those that mean more than an attribute."""
         own = str(message["userId"] or "")[1:]
         traits = {"email": self.email() if self.roll.random() < 0.5 else f"m{own}@x.co"}
+        traits |= {"plan": self.roll.choice("abc")} if self.roll.random() < 0.5 else {}
         more = {"id": self.user(), "objectId": "g1", "anonymous_id": "a1", "cio_id": "x"}
         return {"traits": traits | {k: v for k, v in more.items() if self.roll.random() < 0.04}}
 

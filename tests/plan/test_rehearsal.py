@@ -53,9 +53,15 @@ class Dice:
     def identify(self):
         """Return a plan of people."""
         table = self.table(
-            id=self.user, email=self.email, v=self.visitor, n=lambda: self.roll.choice("abc")
-        )
-        return table.cast(pl.String).cio.identify(user_id="id", anonymous_id="v", checks=CHECKS)
+            id=self.user, email=self.email, v=self.visitor, n=lambda: self.roll.choice("abc"),
+            at=lambda: f"2026-0{self.roll.randrange(1, 4)}-01T00:00:00Z",
+            unsubscribed=lambda: self.roll.choice(["true", "false", None]),
+        )  # fmt: skip
+        timed = {"timestamp": "at"} if self.roll.random() < 0.5 else {}
+        return table.cast(pl.String).cio.identify(
+            user_id="id", anonymous_id="v", checks=CHECKS, **timed,
+            nulls={"unsubscribed": self.roll.choice(["omit", "send"])},
+        )  # fmt: skip
 
     def track(self):
         """Return a plan of events, some with reserved names."""
@@ -107,10 +113,11 @@ class Dice:
             {
                 "id": self.roll.choice([f"u{self.roll.randrange(self.pool)}", None]),
                 "email": self.email(), "cio_id": f"k{n}", "anonymous_id": self.visitor(),
+                "unsubscribed": self.roll.choice(["true", None]),
             }
             for n in range(self.roll.randrange(1, 8))
         ]  # fmt: skip
-        names = ("id", "email", "cio_id", "anonymous_id")
+        names = ("id", "email", "cio_id", "anonymous_id", "unsubscribed")
         return pl.DataFrame(lines, schema=dict.fromkeys(names, pl.String))
 
     def settings(self):
