@@ -334,6 +334,44 @@ def test_a_repeated_message_changes_nothing_and_is_told(preview_of):
     ]  # fmt: skip
 
 
+def dated(user, days, **traits):
+    """Build an identify of some days ago."""
+    at = (NOW - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return {**identify(user, **traits), "timestamp": at}
+
+
+KEPT = {
+    "an older row": ([("identify", [dated("u1", 1, plan="a", n=1), dated("u1", 5, plan="b", n=2)])], None, 2, [(0, 1)]),
+    "the same value": ([("identify", [dated("u1", 1, plan="a"), dated("u1", 5, plan="a")])], None, 0, []),
+    "a newer row": ([("identify", [dated("u1", 5, plan="a"), dated("u1", 1, plan="b")])], None, 0, []),
+    "another attribute": ([("identify", [dated("u1", 1, plan="a"), dated("u1", 5, n=1)])], None, 0, []),
+    "another person": ([("identify", [dated("u1", 1, plan="a"), dated("u2", 5, plan="b")])], None, 0, []),
+    "a plan without times before it": (
+        [("identify", [identify("u1", plan="a")]), ("identify", [dated("u1", 1, plan="b")])], None, 1, [(1, 0)],
+    ),
+    "under the e-mail": (
+        [("identify", [dated("u1", 1, plan="a"), dated("a@x.co", 5, plan="b")])],
+        {"id": ["u1"], "email": ["a@x.co"]}, 1, [(0, 1)],
+    ),
+    "a form before it": (
+        [("form", [{"data": {"email": "a@x.co", "plan": "a"}}]), ("identify", [dated("a@x.co", 5, plan="b")])],
+        None, 1, [(1, 0)],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("case", KEPT)
+def test_attributes_that_keep_a_newer_value_are_counted(preview_of, case, whole):
+    """A value of an earlier time has no effect; it is told with its row, unless it is there anyway."""
+    plans, known, count, rows = KEPT[case]
+    found = preview_of(plans, known=known, whole=whole)
+
+    stale = found.conflicts.filter(pl.col("kind") == "attribute.stale")
+    assert found.summary["attributes_kept"] == count
+    assert [place for line in stale["rows"] for place in places(line)] == rows
+
+
 class Dice:
     """Random back-fills in which messages meet now and then."""
 
