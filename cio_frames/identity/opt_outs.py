@@ -49,10 +49,12 @@ def opted_out(known: pl.DataFrame | None) -> list[OptedOut]:
 def _opted_out(known: pl.DataFrame) -> Iterator[OptedOut]:
     if not {"attributes", *CONSENTS} & set(known.columns):
         return
+    said = [pl.col(name).is_not_null() for name in CONSENTS if name in known.columns]
     if known.schema.get("attributes") == pl.String:
-        mentions = pl.col("attributes").str.contains_any(list(CONSENTS)).fill_null(value=False)
-        own = [pl.col(name).is_not_null() for name in CONSENTS if name in known.columns]
-        known = known.filter(pl.any_horizontal(mentions, *own))
+        said.append(pl.col("attributes").str.contains_any(list(CONSENTS)))
+    elif "attributes" in known.columns:
+        said.append(pl.col("attributes").is_not_null())
+    known = known.filter(pl.any_horizontal(said).fill_null(value=False))
     for row in rows(known):
         found = refused(row.get("attributes") or {})
         named = tuple((kind, row[kind]) for kind in _KINDS if row[kind] is not None)
