@@ -112,7 +112,7 @@ class Frame:
             user_id: Who the row is about: an id or an e-mail address.
             anonymous_id: What the person was tracked by before; with `user_id`, it links them.
             traits: What is known of the person; see `Frame` for the ways to say it.
-            timestamp: Since when the traits hold.
+            timestamp: Since when the traits hold; what was edited later stays as it is.
             context: Place in the context to column, e.g. `{"ip": "address"}`, or one column of
                 structs.
             integrations: Destination to truth value or column, or one column of structs.
@@ -332,7 +332,7 @@ class Frame:
                 settings; without it, 1.
             traits: What is known of the group; see `Frame` for the ways to say it.
             relationship: What is known of the person's part in it, such as a role.
-            timestamp: Since when the traits hold.
+            timestamp: Since when the traits hold; what was edited later stays as it is.
             context: Place in the context to column, e.g. `{"ip": "address"}`, or one column of
                 structs.
             integrations: Destination to truth value or column, or one column of structs.

@@ -37,7 +37,7 @@ SHOWN = {
     "estimate": "bound bytes compare compared compressed_bytes label message_bytes new_profiles "
     "objects price removed_profiles requests rows seconds",
     "comparison": "estimate run table",
-    "rehearsal": "compared counts differences identical label",
+    "rehearsal": "as_predicted compared counts differences identical label without_effect",
     "client": "concurrency endpoint gzip rate region strict",
     "run": "audit client counts done elapsed_s failed go_on notes pause rate run_id slow_down stop "
     "stopped wait",

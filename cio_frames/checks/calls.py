@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from cio_frames.checks.check import Check, ColumnTest, Repair, Scope, by_call, by_row, by_value
-from cio_frames.checks.fields import OBJECT_TYPES, blank
+from cio_frames.checks.fields import OBJECT_TYPES, OWNERS, blank
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.spec import LIMITS, OTHER_NAMES, SEMANTIC_EVENTS
 from cio_frames.values.patterns import PADDED, UNUSUAL
@@ -81,6 +81,13 @@ def _no_object_type(scope: Scope) -> str | None:
     return "every row" if scope.mapping.call.name == "group" and not typed else None
 
 
+def _nobody_related(scope: Scope) -> pl.Expr | None:
+    if scope.mapping.call.name != "group":
+        return None
+    people = [slot for name in OWNERS if (slot := scope.mapping.find(name))]
+    return pl.all_horizontal(pl.lit(value=True), *(pl.col(slot.name).is_null() for slot in people))
+
+
 def _incomplete(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     """Return an expression: true where an event that acts lacks something it needs."""
     if not _event(slot):
@@ -137,6 +144,7 @@ CALL_CHECKS = (
     ),
     Check("screen.no-name", "warn", by_row(_screen_without_name), source="reference 2.4 (ACT), C15"),
     Check("group.no-type", "info", by_call(_no_object_type), source="SPEC-SEP traits.objectTypeId; reference C17, 3.5"),
+    Check("group.no-person", "info", by_row(_nobody_related), source="reference 2.5, 3.5 (DOC group-spec)"),
     Check("page.no-url", "warn", by_row(_page_without_url), source="reference 2.3 (ACT)"),
     Check("alias.irreversible", "warn", _is_call("alias"), source="reference 3.4, C23"),
     Check("form.no-time", "info", _is_call("form"), source="TRACK forms; reference 5"),

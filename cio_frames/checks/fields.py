@@ -7,6 +7,8 @@ from cio_frames.values import as_text, instance_of
 from cio_frames.values.patterns import BLANK, PLACEHOLDERS
 
 PEOPLE = ("user_id", "anonymous_id", "previous_id", "id")
+OWNERS = ("user_id", "anonymous_id")
+"""Arguments that say who a call is about, the one that counts first."""
 IDS = (*PEOPLE, "email", "group_id", "form_id")
 EMAIL_PATHS = (("traits", "email"), ("data", "email"))
 OBJECT_TYPES = (("traits", "objectTypeId"), ("traits", "object_type_id"))

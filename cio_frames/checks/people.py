@@ -7,13 +7,13 @@ import polars as pl
 import polars.selectors as cs
 
 from cio_frames.checks.check import FOUND_SCHEMA, Check, Scope, TableTest, failing_rows
-from cio_frames.checks.fields import EMAIL_PATHS, blank, is_text
+from cio_frames.checks.fields import EMAIL_PATHS, OBJECT_TYPES, OWNERS, blank, is_text
 from cio_frames.frames import ROW, collected
 from cio_frames.mapping import FieldMapping
-from cio_frames.spec import LIMITS
+from cio_frames.spec import LIMITS, STRIPPED_TRAITS
 from cio_frames.values import has_text
 
-OWNERS = ("user_id", "anonymous_id")
+LEAST, GREATEST = ":least", ":greatest"
 
 
 def _person(scope: Scope) -> FieldMapping | None:
@@ -112,15 +112,85 @@ def _repeated(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     slot = _person(scope)
     if scope.mapping.call.name != "identify" or slot is None:
         return None
-    person = scope.text(slot)
-    return rows.filter(person.is_not_null()).select(row=ROW, key=person.hash())
+    person, time = scope.text(slot), scope.mapping.find("timestamp")
+    return rows.filter(person.is_not_null()).select(
+        pl.col(ROW).alias("row"), person.hash().alias("key"),
+        *(() if time is None else (pl.col(time.moment).fill_null(scope.now).alias("at"),)),
+    )  # fmt: skip
 
 
 def _repeats(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
-    slot = _person(scope)
-    later = _told(_later(aggregated))
-    label = slot.label if slot else None
-    return later.with_columns(pl.lit(label, pl.String).alias("column"))
+    """Return the rows about people of earlier rows, and where a time decides, which row wins."""
+    slot, later = _person(scope), _later(aggregated)
+    told = _told(later).with_columns(
+        pl.lit(slot.label if slot else None, pl.String).alias("column")
+    )
+    if "at" not in aggregated.columns:
+        return told
+    latest = aggregated.sort("at", "row").group_by("key").agg(pl.col("row").last().alias("wins"))
+    winners = later.select("row", "key").join(latest, on="key", how="left", maintain_order="left")
+    return told.with_columns(
+        pl.format("{}, row {} wins", "value", winners["wins"]).alias("value"),
+        pl.lit("Times decide: of each person the row with the latest time wins.").alias("evidence"),
+    )
+
+
+def _object_traits(scope: Scope) -> list[FieldMapping]:
+    """Return the fields that set attributes of the object itself."""
+    names = frozenset(STRIPPED_TRAITS)
+    return [
+        s for s in scope.mapping.slots if s.role == "body" and s.path and s.path[1] not in names
+    ]
+
+
+def _object(scope: Scope) -> tuple[FieldMapping, pl.Expr] | None:
+    """Return the field that names an object, and the key of the object."""
+    slot = scope.mapping.find("group_id")
+    if scope.mapping.call.name != "group" or slot is None or not has_text(slot.dtype):
+        return None
+    types = [scope.text(s) for s in scope.mapping.slots if s.path in OBJECT_TYPES]
+    return slot, pl.struct(scope.text(slot), *(t.alias(f"{n}") for n, t in enumerate(types))).hash()
+
+
+def _object_values(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Return the least and the greatest hash of each trait of each object; empty cells set none."""
+    found, traits = _object(scope), _object_traits(scope)
+    if found is None or not traits:
+        return None
+    slot, key = found
+    hashed = [
+        pl.when(pl.col(t.name).is_not_null()).then(pl.col(t.name).hash()).alias(t.name)
+        for t in traits
+    ]
+    named = rows.filter(scope.text(slot).is_not_null()).select(key.alias("key"), *hashed)
+    return named.group_by("key").agg(
+        cs.exclude("key").min().name.suffix(LEAST), cs.exclude("key").max().name.suffix(GREATEST)
+    )
+
+
+def _torn(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+    """Return the later rows of objects of which rows set a trait to several values."""
+    found, traits = _object(scope), _object_traits(scope)
+    if found is None:
+        return FOUND_SCHEMA.to_frame()
+    slot, key = found
+    whole = aggregated.group_by("key").agg(cs.ends_with(LEAST).min(), cs.ends_with(GREATEST).max())
+    labels = [
+        pl.when(pl.col(t.name + LEAST) != pl.col(t.name + GREATEST)).then(pl.lit(t.label))
+        for t in traits
+    ]
+    differing = whole.select(
+        "key", pl.concat_str(labels, separator=", ", ignore_nulls=True).alias("what")
+    )
+    several = differing.filter(pl.col("what") != "")
+    if several.is_empty():
+        return FOUND_SCHEMA.to_frame()
+    named = rows.select(pl.col(ROW).alias("row"), key.alias("key"), scope.text(slot).alias("value"))
+    about = collected(named.filter(pl.col("key").is_in(several["key"].implode()))).sort("row")
+    return about.filter(~pl.col("key").is_first_distinct()).join(several, on="key").select(
+        "row", pl.lit(slot.label, pl.String).alias("column"), "value",
+        pl.format("What differs: {}.", "what").alias("evidence"),
+    ).sort("row")  # fmt: skip
 
 
 def _pairs(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
@@ -195,6 +265,7 @@ PEOPLE_CHECKS = (
         source="reference 3.7 (messageId); reliability 1.5 (I5)",
     ),
     Check("id.duplicate", "info", TableTest(_repeated, _repeats), source="reference 3.2"),
+    Check("group.many-values", "info", TableTest(_object_values, _torn), source="reference 2.5, 3.5"),
     Check(
         "person.many-emails", "warn", TableTest(_pairs, partial(_paired, by="person")),
         source="reference 3.1, 3.2; reliability 3.3 (53)",

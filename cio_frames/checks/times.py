@@ -13,7 +13,7 @@ from cio_frames.checks.check import (
     by_value,
     column_findings,
 )
-from cio_frames.checks.fields import PEOPLE, blank, is_text
+from cio_frames.checks.fields import PEOPLE, STATE_CALLS, blank, is_text
 from cio_frames.checks.time_formats import is_other_format
 from cio_frames.frames import ROW
 from cio_frames.mapping import ALMOST_ALL, UNNAMED, FieldMapping, time_rank
@@ -32,6 +32,8 @@ from cio_frames.values import (
 SAMPLE = 200
 TRIGGERING = timedelta(hours=72)
 TOLERATED = timedelta(days=1)
+FRESH = timedelta(hours=1)
+"""How old the time of a change may be that happens now: clocks differ, and an export takes time."""
 MISREAD_UNTIL = datetime(1970, 3, 1, tzinfo=UTC)
 OFFSET = r"\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)? ?([Zz]|[+-]\d{2}:?\d{2})$"
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -92,6 +94,12 @@ def _recent(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not _is_event_time(slot, scope):
         return None
     return pl.col(slot.moment).is_between(scope.now - TRIGGERING, scope.now + TOLERATED)
+
+
+def _stale(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+    if slot.argument != "timestamp" or scope.mapping.call.name not in STATE_CALLS:
+        return None
+    return pl.col(slot.moment) < scope.now - FRESH
 
 
 def _naive_column(slot: FieldMapping, scope: Scope) -> str | None:
@@ -188,8 +196,11 @@ def _now(scope: Scope) -> str | None:
 
 
 def _candidates(scope: Scope) -> dict[str, tuple[FieldMapping, int]]:
-    """Return the columns sent as data that may be the time of the call, and how likely."""
-    if scope.mapping.find("timestamp"):
+    """Return the columns sent as data that may be the time of the call, and how likely.
+
+    A call that sets attributes is better without one: `time.stale` says why.
+    """
+    if scope.mapping.find("timestamp") or scope.mapping.call.name in STATE_CALLS:
         return {}
     ranked = {
         slot.name: (slot, time_rank(slot.column, call=scope.mapping.call))
@@ -234,6 +245,10 @@ TIME_CHECKS = (
     Check("time.future", "reject", by_value(_future), source="reference 3.8; reliability 3.5"),
     Check("time.early", "reject", by_value(_early), source="reference 1.6; reliability 3.5"),
     Check("time.recent", "warn", by_value(_recent), source="reference 3.8 (DOC importing-old-data)"),
+    Check(
+        "time.stale", "warn", by_value(_stale),
+        source="reference 3.7 (ordering); TRACK identify (_timestamp)",
+    ),
     Check("time.naive", "warn", by_column(_naive_column), source="reliability 3.5; reference 4.3"),
     Check("time.naive-text", "warn", by_value(_naive), source="reliability 3.5"),
     Check("time.date-only", "warn", by_value(_date), source="reliability 3.5"),

@@ -13,6 +13,13 @@ from cio_frames.spec import folded, is_time_name
 from cio_frames.values import EPOCH_UNITS, is_date_only, many
 from cio_frames.values.patterns import BLANK, ISO_TIME
 
+WHOLE = frozenset(
+    {
+        "cio_subscription_preferences",
+        "cio_subscription_preferences.topics",
+        "cio_subscription_preferences.channels",
+    }
+)
 READ = ("true", "false", "1", "0")
 YES = ("yes", "y", "ja", "j", "oui", "si", "sí", "on", "t", "1.0", "wahr", "vrai")
 NO = ("no", "n", "nein", "non", "off", "f", "0.0", "falsch", "faux")
@@ -83,6 +90,30 @@ def _without_blank(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
         return None
     values = slot.expr.cast(pl.String)
     return pl.when(~blank(values)).then(values)
+
+
+def _replacing(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+    """Return an expression: true where an object takes the place of all topics or channels."""
+    name = ".".join(slot.path[1:])
+    if scope.mapping.call.name != "identify" or slot.path[:1] != ("traits",) or name not in WHOLE:
+        return None
+    return pl.lit(value=True) if slot.nulls == "send" else pl.col(slot.name).is_not_null()
+
+
+def _resubscribing(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+    """Return an expression: true where somebody who has unsubscribed is subscribed again."""
+    if slot.path not in (UNSUBSCRIBED, ("data", "unsubscribed")):
+        return None
+    values, cleared = pl.col(slot.name), pl.lit(slot.nulls == "send")
+    if slot.dtype == pl.Boolean:
+        said = ~values
+    elif slot.dtype.is_numeric():
+        said = values == 0
+    elif is_text(slot):
+        said = _folded(slot, scope).is_in(("false", "0"))
+    else:
+        said = pl.lit(value=False)
+    return said.fill_null(cleared)
 
 
 def _consents(scope: Scope) -> dict[str, tuple[FieldMapping, bool]]:
@@ -259,6 +290,14 @@ TRAIT_CHECKS = (
     Check(
         "trait.unsubscribed-empty", "reject", by_value(_empty_word, prefilter=BLANK),
         source="SPEC-AUG traits.unsubscribed; reference 2.1", repair=Repair(_without_blank, safe=True),
+    ),
+    Check(
+        "trait.preferences-replaced", "warn", by_value(_replacing),
+        source="SPEC-AUG traits.cio_subscription_preferences; reference 2.1",
+    ),
+    Check(
+        "trait.resubscribed", "warn", by_value(_resubscribing),
+        source="SPEC-AUG traits.unsubscribed; reference 2.1, 6 (null removes)",
     ),
     Check(
         "trait.consent", "warn", TableTest(_consent_rows, _unheard),

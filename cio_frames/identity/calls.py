@@ -47,11 +47,8 @@ def identify(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
     if anonymous_id is not None:
         yield from store.link(anonymous_id, person)
     at = moment(message.get("timestamp"), now=store.now)
-    person.write(
-        _attributes(store, traits, without=_no_attributes(store.settings.identifiers)),
-        at=at,
-        settings=store.settings,
-    )
+    attributes = _attributes(store, traits, without=_no_attributes(store.settings.identifiers))
+    yield from store.write(person, attributes, at=at)
     yield from _read_only(store, person, traits)
     yield from _relate_by_trait(store, person, traits)
 
@@ -290,7 +287,7 @@ def form(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
         yield from store.link(anonymous_id, person)
     taken_out = (*store.settings.identifiers, "anonymous_id")
     attributes = {key: value for key, value in data.items() if key not in taken_out}
-    person.write(attributes, at=int(store.now), settings=store.settings)
+    yield from store.write(person, attributes, at=int(store.now))
     store.record(message, name=form_id, person=person, timestamp=int(store.now), properties=data)
     record["submissions"] += 1
     yield Change(rules.FORM_SUBMITTED, person=person.cio_id, key=str(who), subject=form_id)

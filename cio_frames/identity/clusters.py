@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 import polars as pl
 
+from cio_frames.identity import rules
 from cio_frames.identity.identifiers import (
     ANONYMOUS,
     MAIL,
@@ -16,6 +17,7 @@ from cio_frames.identity.identifiers import (
     mail_key,
 )
 from cio_frames.identity.preview import Preview
+from cio_frames.identity.results import REMOVALS
 from cio_frames.values import many
 
 Kind = Literal["anonymous", "id", "email"]
@@ -64,7 +66,8 @@ def clusters_to_draw(preview: Preview, *, most: int) -> list[Cluster]:
 def _conflicted(preview: Preview) -> list[str]:
     """Return clusters with conflicts or merges, those with most of them first."""
     numbers = preview.changes.filter(
-        pl.col("kind").is_in(["attribute-failure", "merged", "auto-merged"])
+        pl.col("kind").is_in(["attribute-failure", "merged", "auto-merged"]),
+        pl.col("rule") != rules.STALE.name,
     ).select("number")
     hit = preview.edges.join(numbers, on="number", how="semi").unique(["number", "cluster"])
     counted = hit.group_by("cluster").len().sort("len", "cluster", descending=[True, False])
@@ -101,11 +104,12 @@ def _kind(key: str) -> Kind:
 
 def _owners(preview: Preview, keys: Sequence[str]) -> dict[str, str]:
     """Return the person who has each identifier in the end."""
+    people = preview.people.filter(~pl.col("action").is_in(REMOVALS))
     spread = pl.concat([
-        preview.people.select("person", id_key("id").alias("key")),
-        preview.people.select("person", mail_key("email").alias("key")),
-        preview.people.select("person", cio_key("cio_id").alias("key")),
-        preview.people.select("person", pl.col("anonymous_ids").alias("key"))
+        people.select("person", id_key("id").alias("key")),
+        people.select("person", mail_key("email").alias("key")),
+        people.select("person", cio_key("cio_id").alias("key")),
+        people.select("person", pl.col("anonymous_ids").alias("key"))
         .explode("key", empty_as_null=True).with_columns(anonymous_key("key")),
     ]).drop_nulls()  # fmt: skip
     owned = spread.filter(pl.col("key").is_in(keys))

@@ -23,6 +23,7 @@ SHOWN_IDS: Final = 12
 HINTS: Final[Mapping[str, str]] = MappingProxyType({
     "identifier.taken": "Decide whether these are one person: if so, merge them with an alias call before this; if not, correct the e-mail.",
     "identifier.fixed": "Send the row under the person's cio_id (userId 'cio_...'), which may change identifiers, or allow e-mail updates in the workspace (email_updates=True).",
+    "attribute.stale": "Nothing is lost if newer values should stay. Leave the timestamp out if the values of these rows should count.",
     "attribute.read-only": "Leave the column out of the traits.",
     "anonymous.not-reusable": "One device, two people: leave the anonymous id out of the later row.",
     "alias.incomplete": "Fill user_id and previous_id.",
@@ -50,7 +51,7 @@ HINTS: Final[Mapping[str, str]] = MappingProxyType({
 
 MINOR: Final = frozenset(
     {"alias.previous-unknown", "alias.self", "person.not-suppressed", "relationship.unknown",
-     "object.unknown", "attribute.read-only", "person.unknown"}
+     "object.unknown", "attribute.read-only", "attribute.stale", "person.unknown"}
 )  # fmt: skip
 """Kinds that are reported but hold nothing up: what the rows ask for is so already, or harmless."""
 

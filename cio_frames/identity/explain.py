@@ -6,7 +6,8 @@ from typing import Any, Final
 import polars as pl
 
 from cio_frames.identity.preview import Preview
-from cio_frames.identity.rules import RULES
+from cio_frames.identity.results import REMOVALS
+from cio_frames.identity.rules import RULES, sentence
 from cio_frames.values import many
 
 SHOWN_ROWS: Final = 5
@@ -78,10 +79,8 @@ def _where(plan: int, rows: Sequence[int], *, calls: Sequence[str]) -> str:
 
 
 def _sentence(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    rule = RULES[row["rule"]]
-    other = names.get(row["other"], row["other"])
-    text = rule.sentence.format(key=row["key"], other=other, subject=row["subject"])
-    return f"{text} [{rule.source}]"
+    people = {name: row[name] for name in ("key", "other", "subject")}
+    return f"{sentence(row['rule'], **people, names=names)} [{RULES[row['rule']].source}]"
 
 
 def _event_counts(preview: Preview, persons: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -100,7 +99,9 @@ def _events(row: Mapping[str, Any], *, calls: Sequence[str]) -> str:
 def _endings(
     preview: Preview, who: str, *, persons: Sequence[str], visitors: pl.DataFrame
 ) -> Iterator[str]:
-    people = preview.people.filter(pl.col("person").is_in(list(persons)))
+    people = preview.people.filter(
+        pl.col("person").is_in(list(persons)), ~pl.col("action").is_in(REMOVALS)
+    )
     for row in people.iter_rows(named=True):
         yield f"In the end: {_profile(row)}."
     for row in visitors.iter_rows(named=True):

@@ -11,6 +11,8 @@ from cio_frames.values import as_text
 
 TEXTS: Final = ("id", "email", "cio_id", "anonymous_id")
 OTHERS: Final = ("anonymous_ids", "created_at", "attributes")
+CONSENTS: Final = ("unsubscribed", "cio_subscription_preferences")
+"""Attributes that say who wants mail; an export may have them as columns."""
 
 
 def export(people: pl.DataFrame) -> pl.DataFrame:
@@ -32,7 +34,7 @@ def export(people: pl.DataFrame) -> pl.DataFrame:
     }
     several = _several(people, names.get("anonymous_ids"))
     anonymous = pl.concat_list(several, texts.pop("anonymous_id")).list.drop_nulls()
-    kept = [pl.col(names[name]).alias(name) for name in OTHERS[1:] if name in names]
+    kept = [pl.col(names[name]).alias(name) for name in (*OTHERS[1:], *CONSENTS) if name in names]
     return people.select(
         *(values.alias(name) for name, values in texts.items()),
         anonymous.list.unique(maintain_order=True).alias("anonymous_ids"),
@@ -46,7 +48,16 @@ def rows(exported: pl.DataFrame) -> Iterator[dict[str, Any]]:
         attributes = row.get("attributes")
         if isinstance(attributes, str):
             row["attributes"] = msgspec.json.decode(attributes)
+        said = {name: _decoded(row[name]) for name in CONSENTS if row.get(name) is not None}
+        if said:
+            row["attributes"] = said | (row.get("attributes") or {})
         yield row
+
+
+def _decoded(value: Any) -> Any:
+    """Return an object that a table holds as JSON text."""
+    is_object = isinstance(value, str) and value.startswith("{")
+    return msgspec.json.decode(value) if is_object else value
 
 
 def _text(people: pl.DataFrame, name: str) -> pl.Expr:

@@ -124,7 +124,7 @@ def merge(
     store: Store, primary: Person, secondary: Person, *, why: Literal["alias", "auto-merge"]
 ) -> None:
     """Merge `secondary` into `primary` and delete it (3.2a, 3.4)."""
-    keys = [str(key) for key in secondary.addresses()]
+    keys, kept_key = [str(key) for key in secondary.addresses()], primary.label
     store.people.remove(secondary)
     _inherit_identifiers(store, primary, secondary)
     primary.fill(secondary.attributes, stamps=secondary.all_stamps())
@@ -135,7 +135,7 @@ def merge(
     primary.devices = {**(secondary.devices or {}), **(primary.devices or {})} or None
     store.merges.append({
         "kept": primary.cio_id,
-        "kept_key": primary.label,
+        "kept_key": kept_key,
         "removed": secondary.cio_id,
         "removed_keys": keys,
         "removed_existed": secondary.existed,

@@ -8,7 +8,7 @@ and the JSON where more of it matters.
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
@@ -19,6 +19,7 @@ import polars as pl
 from cio_frames.frames import ROW
 from cio_frames.identity.calls import READ_ONLY
 from cio_frames.identity.identifiers import FIRST_SECOND, LAST_SECOND, is_mail, text
+from cio_frames.identity.opt_outs import CONSENT
 from cio_frames.identity.semantic_events import EFFECTS
 from cio_frames.identity.settings import CAMPAIGN, MERGED_EVENTS
 from cio_frames.mapping import FieldMapping, MessageMapping
@@ -31,10 +32,10 @@ _TEXTS: Final = (
 COLUMNS: Final = pl.Schema(
     {"row": pl.Int64, "message_id": pl.String, "kind": pl.String}
     | dict.fromkeys(_TEXTS, pl.String)
-    | {"at": pl.Int64, "text": pl.String}
+    | {"at": pl.Int64, "text": pl.String, "dated": pl.String}
 )
 """What `identity_columns` gives of each message: identifiers, what an event is called, its time in
-Unix seconds, and the JSON where more of it matters."""
+Unix seconds, the JSON where more of it matters, and as `dated` where its attributes and time do."""
 
 _PLACE: Final = {"number": pl.Int64, "plan": pl.Int32, "row": pl.Int64, "message_id": pl.String}
 _IDENTIFY: Final = pl.Schema(_PLACE | dict.fromkeys(("user", "email", "anonymous"), pl.String))
@@ -45,12 +46,13 @@ _OTHER: Final = pl.Schema(
     _PLACE | {name: dtype for name, dtype in COLUMNS.items() if name not in {*_PLACE, "kind"}}
 )
 _KINDS: Final[Mapping[str, pl.Schema]] = MappingProxyType({
-    "identifies": _IDENTIFY, "events": _EVENT, "anonymous_events": _EVENT, "others": _OTHER,
+    "identifies": _IDENTIFY, "dated": _OTHER, "events": _EVENT, "anonymous_events": _EVENT, "others": _OTHER,
 })  # fmt: skip
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({
     "track": ("event",), "page": ("properties", "url"), "screen": ("name",), "form": ("formId",),
 })  # fmt: skip
 """Where a message says what an event, or the form, is called."""
+_KEYED: Final = ("user", "email", "id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,8 @@ class IdentityColumns:
     events: pl.DataFrame  # events of a person
     anonymous_events: pl.DataFrame  # events of somebody anonymous
     others: pl.DataFrame  # all other messages
+    # Identifies that say no more, but for attributes that hold since a time of their own
+    dated: pl.DataFrame
 
     @classmethod
     def of(cls, columns: pl.DataFrame, *, plan: int, first: int) -> "IdentityColumns":
@@ -91,8 +95,27 @@ class IdentityColumns:
         return [getattr(self, kind) for kind in _KINDS]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedAttributes:
+    """What matters of attributes.
+
+    Attributes:
+        dated: Whether a call sets attributes with a time of its own: the later time wins (3.7).
+        opted_out: Identifiers, folded, of people who refuse mail; None where it can be anybody.
+    """
+
+    dated: bool = False
+    opted_out: pl.Series | None = field(default_factory=lambda: pl.Series(dtype=pl.String))
+
+
+NONE_WANTED: Final = WantedAttributes()
+
+
 def identity_columns(
-    prepared: pl.DataFrame, messages: pl.DataFrame, mapping: MessageMapping
+    prepared: pl.DataFrame,
+    messages: pl.DataFrame,
+    mapping: MessageMapping,
+    wanted: WantedAttributes = NONE_WANTED,
 ) -> pl.DataFrame:
     """Return what messages say about who is who, in the order in which they are sent."""
     rows = prepared
@@ -107,8 +130,11 @@ def identity_columns(
     ).hstack(messages.select("lane", "message_id", "message"))
     complete = columns.with_columns(
         pl.lit(None, pl.String).alias("message_id") if is_form else _filled("message_id"),
-        pl.when(pl.col("json") | _is_name_special(mapping.call.name)).then("message").alias("text"),
-    )
+        pl.when(pl.col("json") | _is_name_special(mapping.call.name) | _consents(mapping, wanted))
+        .then("message").alias("text"),
+        pl.when(pl.lit(wanted.dated and mapping.call.name in ("identify", "form")))
+        .then("message").alias("dated"),
+    )  # fmt: skip
     return with_kind(complete.sort("lane", "row"), call=mapping.call.name)
 
 
@@ -181,6 +207,17 @@ def _is_json_needed(mapping: MessageMapping) -> pl.Expr:
     return pl.any_horizontal(needed)
 
 
+def _consents(mapping: MessageMapping, wanted: WantedAttributes) -> pl.Expr:
+    """Return whether a message can end the opt-out of somebody."""
+    writes = any(slot.path[1:] and slot.path[1].startswith(CONSENT) for slot in mapping.slots)
+    if mapping.call.name not in ("identify", "form") or not writes:
+        return pl.lit(value=False)
+    if wanted.opted_out is None:
+        return pl.lit(value=True)
+    named = [pl.col(name).str.to_lowercase().is_in(wanted.opted_out.implode()) for name in _KEYED]
+    return pl.any_horizontal(named).fill_null(value=False)
+
+
 def _is_name_special(call: str) -> pl.Expr:
     """Return whether an event acts by its name, or a page is without the name it is known by."""
     if call == "track":
@@ -197,7 +234,11 @@ def _kind(call: str) -> pl.Expr:
         )
         more = pl.col("id").is_not_null() | pl.col("object").is_not_null()
         simple = alone & is_reference & (same | ~is_mail("user")) & ~more
-        return pl.when(simple).then(pl.lit("identifies")).otherwise(pl.lit("others"))
+        return (
+            pl.when(simple & pl.col("dated").is_null()).then(pl.lit("identifies"))
+            .when(simple).then(pl.lit("dated"))
+            .otherwise(pl.lit("others"))
+        )  # fmt: skip
     if call not in ("track", "page", "screen"):
         return pl.lit("others")
     if call != "screen":
@@ -242,8 +283,9 @@ def decoded(message: str) -> dict[str, Any]:
 
 def message_of(row: Mapping[str, Any], *, call: str) -> dict[str, Any]:
     """Return a message that does to people what the one does that a row stands for."""
-    if row.get("text") is not None:
-        message = decoded(row["text"]) | {"type": call}
+    written = row.get("text") or row.get("dated")
+    if written is not None:
+        message = decoded(written) | {"type": call}
         return message | {"formId": row["name"]} if call == "form" else message
     message = {"type": call}
     for column, path in _WRITTEN[call]:

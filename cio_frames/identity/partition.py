@@ -107,6 +107,42 @@ def partition(
     )
 
 
+def without_dates(
+    columns: IdentityColumns,
+    *,
+    identifies: Sequence[int],
+    known: pl.DataFrame | None,
+    settings: Settings,
+) -> IdentityColumns:
+    """Return messages with each that is alone about its person as one whose time does not matter.
+
+    Of several about one person the time of each decides which attributes stay; those need the model.
+    """
+    dated = columns.dated
+    if dated.is_empty():
+        return columns
+    own = _long(_keyed(dated, "number"), "number", IDENTIFIERS)
+    named = named_keys(columns.others, identifies=identifies, settings=settings)
+    others = [
+        _long(_keyed(columns.identifies, "number"), "number", IDENTIFIERS),
+        _long(named, "number", KEYS),
+    ]
+    mine = own.join(_people_keys(known), on="key").select(
+        "number", pl.format("m:{}", "match").alias("key")
+    )
+    met = pl.concat([own, *others, mine.unique()]).unique()
+    several = _repeated(met)
+    shared = met.filter(pl.col("key").is_in(several.implode()))["number"].unique()
+    is_alone = ~pl.col("number").is_in(shared.implode())
+    alone = dated.filter(is_alone).select(columns.identifies.columns)
+    return replace(
+        columns,
+        identifies=pl.concat([columns.identifies, alone]).sort("number"),
+        others=pl.concat([columns.others, dated.filter(~is_alone)]).sort("number"),
+        dated=dated.clear(),
+    )
+
+
 def all_connected(columns: IdentityColumns, *, known: pl.DataFrame | None) -> Partitioned:
     """Return all messages as connected: everybody goes through the model."""
     nothing = partition(
@@ -156,10 +192,11 @@ def _distinct(identifies: pl.DataFrame) -> pl.DataFrame:
 
 
 def _distinct_keys(distinct: pl.DataFrame) -> pl.DataFrame:
-    keyed = distinct.select(
-        "identify", person_key("user"), mail_key("email"), anonymous_key("anonymous")
-    )
-    return _long(keyed, "identify", IDENTIFIERS)
+    return _long(_keyed(distinct, "identify"), "identify", IDENTIFIERS)
+
+
+def _keyed(identifies: pl.DataFrame, of: str) -> pl.DataFrame:
+    return identifies.select(of, person_key("user"), mail_key("email"), anonymous_key("anonymous"))
 
 
 def _long(frame: pl.DataFrame, of: str, columns: tuple[str, ...]) -> pl.DataFrame:

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import polars as pl
 
-from cio_frames.identity import columnar, conflicts, results, rules
+from cio_frames.identity import columnar, conflicts, opt_outs, results, rules
 from cio_frames.identity.components import edges, known_keys, named_keys, sizes
 from cio_frames.identity.messages import IdentityColumns
-from cio_frames.identity.partition import Partitioned, all_connected, partition
+from cio_frames.identity.partition import Partitioned, all_connected, partition, without_dates
 from cio_frames.identity.replay import CHANGES, Replay
 from cio_frames.identity.settings import LARGEST, Settings
 from cio_frames.spec import LINKING_CALLS
@@ -111,7 +111,12 @@ def _framed(
         "attribution": results.attribution(replay, parts),
     }  # fmt: skip
     young = replay.campaign_events() + columnar.campaign_events(parts, now=premise.now)
-    summary = _summary(frames, changes=changes, clusters=clusters, rows=rows, young=young)
+    again = results.made_again(changes, premise.known)
+    summary = _summary(
+        frames, changes=changes, clusters=clusters, rows=rows, young=young, again=again
+    )
+    summary["attributes_kept"] = replay.model.store.kept
+    summary["opt_outs_ended"] = opt_outs.ended(opt_outs.opted_out(premise.known), replay.attributes)
     summary["people"] = _people_total(parts, replay, premise, people=frames["people"])
     return Preview(
         **frames, summary=summary, changes=changes, clusters=clusters, edges=pairs,
@@ -140,9 +145,12 @@ def _partitioned(
 ) -> Partitioned:
     if premise.whole or set(premise.settings.identifiers) != {"id", "email"}:
         return all_connected(columns, known=premise.known)
+    identifies = _plans_of("identify", calls)
     return partition(
-        columns,
-        identifies=_plans_of("identify", calls),
+        without_dates(
+            columns, identifies=identifies, known=premise.known, settings=premise.settings
+        ),
+        identifies=identifies,
         known=premise.known,
         settings=premise.settings,
         now=premise.now,
@@ -192,6 +200,7 @@ def _summary(
     clusters: pl.DataFrame,
     rows: int,
     young: int,
+    again: int,
 ) -> dict[str, Any]:
     people, visitors = frames["people"], frames["attribution"]
     actions = dict(people["action"].value_counts().iter_rows())
@@ -202,7 +211,9 @@ def _summary(
         "creates": actions.get("create", 0),
         "updates": actions.get("update", 0),
         "merges": frames["merges"].height,
-        "deletes": done.get("person.deleted", 0),
+        "deletes": actions.get("delete", 0),
+        "suppresses": actions.get("suppress", 0),
+        "created_again": again,
         "conflicts": frames["conflicts"].height,
         "visitors": actions.get("anonymous", 0),
         "events": int(people.filter("known")["events"].sum()),

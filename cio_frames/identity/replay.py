@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
 from cio_frames.identity import rules
+from cio_frames.identity.identifiers import IdentifierKind
 from cio_frames.identity.known_people import rows as exported
 from cio_frames.identity.messages import message_of
 from cio_frames.identity.model import Model
@@ -77,6 +78,11 @@ class Replay:
             for change in self.model.apply(content, received_at=self._now, times=times):
                 if change.rule not in KEPT_AS_EVENTS:
                     self._columns.add(number, change)
+
+    def attributes(self, kind: IdentifierKind, value: str) -> Mapping[str, Any] | None:
+        """Return the attributes of whom an identifier leads to in the end, None for nobody."""
+        person = self.model.store.people.find(kind, value)
+        return None if person is None else person.attributes
 
     def place(self, number: int) -> tuple[int, int]:
         """Return plan and row of a message by its number in the model."""

@@ -1,16 +1,18 @@
 """Who is there in the end: profiles, merges, objects, and whose the events are."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import polars as pl
 
 from cio_frames.identity import columnar, rules
 from cio_frames.identity.conflicts import PLACES
+from cio_frames.identity.identifiers import is_mail
 from cio_frames.identity.partition import Partitioned
 from cio_frames.identity.replay import NAMELESS, Replay
-from cio_frames.identity.state import Person
+from cio_frames.identity.semantic_events import DELETION
+from cio_frames.identity.state import Person, Removal
 
 PEOPLE: Final = pl.Schema({
     "id": pl.String(), "email": pl.String(), "cio_id": pl.String(),
@@ -22,6 +24,8 @@ MERGES: Final = pl.Schema({
     "irreversible": pl.Boolean(), "removed_existed": pl.Boolean(),
     "events_moved": pl.Int64(), "events_lost": pl.Int64(), "rows": PLACES,
 })  # fmt: skip
+REMOVALS: Final = get_args(Removal)
+"""What becomes of people who are not there in the end."""
 _PLAN_STEP: Final = 2**31
 EVENT_COUNTS: Final = pl.Schema({
     "person": pl.String(), "plan": pl.Int32(), "events": pl.Int64(),
@@ -83,7 +87,8 @@ def people(
     rows = about.group_by("person").agg(
         pl.struct("plan", "row").unique(maintain_order=True).alias("places")
     )
-    modelled = _profiles(replay).join(rows, on="person", how="left", maintain_order="left")
+    profiles = pl.concat([_profiles(replay), _removed(replay)])
+    modelled = profiles.join(rows, on="person", how="left", maintain_order="left")
     events = counts.group_by("person").agg(pl.col("events").sum())
     everybody = pl.concat([modelled, columnar.people(parts, known)], how="diagonal_relaxed")
     whole = (
@@ -95,13 +100,14 @@ def people(
             pl.col("events").fill_null(0),
             pl.col("places").fill_null([]).alias("rows"),
             pl.lit(value=True).alias("known"),
-            pl.when("existed").then(pl.lit("update")).otherwise(pl.lit("create")).alias("action"),
+            pl.coalesce(
+                "removal", pl.when("existed").then(pl.lit("update")).otherwise(pl.lit("create"))
+            ).alias("action"),
         )
-        .select(PEOPLE.names())
-        .cast(PEOPLE)
     )
-    unidentified = _unidentified(replay, parts, applied).select(PEOPLE.names()).cast(PEOPLE)
-    return _ordered(pl.concat([whole, unidentified]))
+    others = [_named_only(applied, known), _unidentified(replay, parts, applied)]
+    lines = [frame.select(PEOPLE.names()).cast(PEOPLE) for frame in (whole, *others)]
+    return _ordered(pl.concat(lines))
 
 
 def _ordered(people_: pl.DataFrame) -> pl.DataFrame:
@@ -120,10 +126,73 @@ def _ordered(people_: pl.DataFrame) -> pl.DataFrame:
 
 def _profiles(replay: Replay) -> pl.DataFrame:
     """Return everybody who is there in the end."""
-    persons: list[Person] = list(replay.model.store.people.by_cio.values())
+    persons = replay.model.store.people.by_cio.values()
+    return _lines([(person, None) for person in persons], replay)
+
+
+def _removed(replay: Replay) -> pl.DataFrame:
+    """Return everybody who was deleted, with `removal`."""
+    return _lines(replay.model.store.removed, replay)
+
+
+def _named_only(changes: pl.DataFrame, known: pl.DataFrame | None) -> pl.DataFrame:
+    """Return whom rows delete or suppress without a profile that the preview knows.
+
+    Who is not in an export is not there to be deleted; without one, they count as deleted.
+    """
+    deleted = changes.filter(pl.col("rule") == rules.DELETED.name)
+    done = pl.concat([deleted["key"], deleted["subject"]]).drop_nulls().str.to_lowercase()
+    asked = _asks_deletion(known) | (pl.col("rule") == rules.SUPPRESSED.name)
+    found = changes.filter(asked)
+    mail = is_mail("key")
+    named = pl.when(mail).then(pl.col("key").str.to_lowercase()).otherwise("key")
+    return (
+        found.join(deleted, on="number", how="anti")
+        .filter(~pl.col("key").str.to_lowercase().is_in(done.implode()))
+        .group_by(named.alias("key"), maintain_order=True)
+        .agg(pl.col("rule").last(), pl.struct("plan", "row").alias("rows"))
+        .select(
+            pl.when(~mail).then("key").alias("id"), pl.when(mail).then("key").alias("email"),
+            pl.lit(None, pl.String).alias("cio_id"),
+            pl.lit([], pl.List(pl.String)).alias("anonymous_ids"),
+            pl.lit(value=True).alias("known"),
+            pl.when(pl.col("rule") == rules.SUPPRESSED.name).then(pl.lit("suppress"))
+            .otherwise(pl.lit("delete")).alias("action"),
+            pl.lit(0, pl.Int64).alias("events"), "rows",
+            pl.lit(None, pl.String).alias("person"),
+        )
+    )  # fmt: skip
+
+
+def made_again(changes: pl.DataFrame, known: pl.DataFrame | None) -> int:
+    """Return how many people rows create after an earlier row has deleted them."""
+    placed = changes.with_columns(
+        (pl.col("plan").cast(pl.Int64) * _PLAN_STEP + pl.col("row")).alias("at")
+    )
+    deleted = placed.filter(pl.col("rule") == rules.DELETED.name)
+    asked = pl.concat([deleted, placed.filter(_asks_deletion(known))])
+    names = pl.concat([asked.select("at", who="key"), deleted.select("at", who="subject")])
+    gone = (
+        names.drop_nulls().group_by(pl.col("who").str.to_lowercase()).agg(gone=pl.col("at").min())
+    )
+    created = placed.filter(pl.col("kind") == "created").with_columns(
+        pl.col("key").str.to_lowercase().alias("who")
+    )
+    again = created.join(gone, on="who").filter(pl.col("at") > pl.col("gone"))
+    return again["who"].n_unique()
+
+
+def _asks_deletion(known: pl.DataFrame | None) -> pl.Expr:
+    """Return which changes are deletions of somebody who may be there, for all that is known."""
+    if known is not None:
+        return pl.lit(value=False)
+    return (pl.col("rule") == rules.PERSON_UNKNOWN.name) & (pl.col("subject") == DELETION)
+
+
+def _lines(persons: Iterable[tuple[Person, Removal | None]], replay: Replay) -> pl.DataFrame:
     schema = {
         "person": pl.String(), "id": pl.String(), "email": pl.String(), "cio_id": pl.String(),
-        "anonymous_ids": pl.List(pl.String), "existed": pl.Boolean(),
+        "anonymous_ids": pl.List(pl.String), "existed": pl.Boolean(), "removal": pl.String(),
     }  # fmt: skip
     lines = [
         (
@@ -133,8 +202,9 @@ def _profiles(replay: Replay) -> pl.DataFrame:
             person.cio_id if person.cio_id in replay.given else None,
             person.anonymous_ids,
             person.existed,
+            removal,
         )
-        for person in persons
+        for person, removal in persons
     ]
     return pl.DataFrame(lines, schema=schema, orient="row")
 

@@ -3,6 +3,7 @@
 The numbers in `source` and in the docstrings of this room are sections of the API reference page.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
@@ -64,6 +65,7 @@ RECHANGED = Rule("person.identifier-changed", "rekeyed", "The identifier of {key
 TAKEN = Rule("identifier.taken", "attribute-failure", "{subject} belongs to another person ({other}): {key} does not get it, and there is no merge.", "reference 3.2 row 4")
 FIXED = Rule("identifier.fixed", "attribute-failure", "{key} has another value already: {subject} is not set.", "reference 3.1, 3.2 row 5")
 READ_ONLY = Rule("attribute.read-only", "attribute-failure", "{subject} cannot be set.", "reference section 6 (reserved)")
+STALE = Rule("attribute.stale", "attribute-failure", "{key} keeps another value of {subject}, which was set at a later time.", "reference 3.7 (ordering)")
 AUTO_MERGED = Rule("person.auto-merged", "auto-merged", "{key} and {subject} were two people with one identifier each: the younger ({other}) is merged into the older and deleted for good.", "reference 3.2a")
 CIO_UNKNOWN = Rule("cio-id.unknown", "ignored", "{key} is unknown or deleted: dropped.", "reference 3.2 row 6")
 SUPPRESSED_ID = Rule("identifier.suppressed", "ignored", "{key} is suppressed: ignored.", "reference 3.2 row 7")
@@ -127,3 +129,16 @@ FORM_NOT_TEXT = Rule("form.not-text", "rejected", "A value of the form {subject}
 # fmt: on
 
 RULES: Final = {value.name: value for value in list(globals().values()) if isinstance(value, Rule)}
+
+
+def sentence(
+    rule: str, *, key: str | None, other: str | None, subject: str | None, names: Mapping[str, str]
+) -> str:
+    """Return what a change did, with the second person as `names` calls them.
+
+    Examples:
+        >>> sentence("alias.self", key="u1", other=None, subject="U1", names={})
+        'u1 and U1 are the same person already: ignored.'
+    """
+    named = None if other is None else names.get(other, other)
+    return RULES[rule].sentence.format(key=key, other=named, subject=subject)

@@ -32,7 +32,7 @@ def suppress(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
     blocked = [who]
     if person is not None:
         blocked = person.addresses()
-        yield store.delete(person)
+        yield store.delete(person, how="suppress")
     store.people.suppress(blocked)
     yield Change(rules.SUPPRESSED, key=str(who), subject=_listed(blocked))
 
@@ -150,8 +150,9 @@ def _token(message: Mapping[str, Any]) -> str | None:
     return text(mapping(mapping(message.get("context")).get("device")).get("token"))
 
 
+DELETION: Final = "User Deleted"
 EFFECTS: Final[Mapping[str, Effect]] = MappingProxyType({
-    "User Deleted": delete_person,
+    DELETION: delete_person,
     "User Suppressed": suppress,
     "User Unsuppressed": unsuppress,
     "Relationship Deleted": delete_relationship,

@@ -12,6 +12,7 @@ from cio_frames.identity.settings import ANONYMOUS_KEPT, ANONYMOUS_LATE, CAMPAIG
 from cio_frames.spec import FLAT_PREFIXES
 
 Attribution = Literal["direct", "group", "linked", "moved", "anonymous", "expired", "late", "off"]
+Removal = Literal["delete", "suppress"]
 LONG_AGO: Final = -(10**12)
 EMPTY: Final = (None, "")
 
@@ -60,23 +61,28 @@ class Person:
         """The identifier that a reader knows best."""
         return self.id or self.email or f"cio_{self.cio_id}"
 
-    def write(self, attributes: Mapping[str, Any], *, at: int, settings: Settings) -> None:
-        """Set attributes as an identify of time `at` does.
+    def write(self, attributes: Mapping[str, Any], *, at: int, settings: Settings) -> list[str]:
+        """Set attributes as an identify of time `at` does; return those that keep another value.
 
         The later timestamp wins, whatever arrives first (3.7); null removes (section 6).
         """
+        kept = []
         if settings.attribute_order == "timestamp":
             self._prepare_stamps(at)
         for name, value in attributes.items():
-            if value is None and settings.null_attribute != "store":
-                if settings.null_attribute == "remove" and self._wins(name, at, settings=settings):
-                    self._split_stamps()[name] = at
-                    self.attributes.pop(name, None)
-            elif self._wins(name, at, settings=settings):
-                if name.startswith(FLAT_PREFIXES):
-                    self._prefer(name, value)
-                else:
-                    self.attributes[name] = value
+            if value is None and settings.null_attribute == "ignore":
+                continue
+            if not self._wins(name, at, settings=settings):
+                if self._value(name) != value:
+                    kept.append(name)
+            elif value is None and settings.null_attribute == "remove":
+                self._split_stamps()[name] = at
+                self.attributes.pop(name, None)
+            elif name.startswith(FLAT_PREFIXES):
+                self._prefer(name, value)
+            else:
+                self.attributes[name] = value
+        return kept
 
     def fill(self, other: "Mapping[str, Any]", *, stamps: Mapping[str, int]) -> None:
         """Take attributes that are unset or empty here (3.2a, 3.4)."""
@@ -113,6 +119,15 @@ class Person:
             return False
         self.stamps[name] = at
         return True
+
+    def _value(self, name: str) -> Any:
+        """Return the value of an attribute, or of one subscription preference."""
+        if not name.startswith(FLAT_PREFIXES):
+            return self.attributes.get(name)
+        node: Any = self.attributes
+        for part in name.split("."):
+            node = node.get(part) if isinstance(node, dict) else None
+        return node
 
     def _prefer(self, path: str, value: Any) -> None:
         """Set one subscription preference by its dotted path and keep the others (2.1)."""
@@ -354,7 +369,9 @@ class Store:
     objects: dict[ObjectKey, ObjectRecord] = field(default_factory=dict)
     forms: dict[str, dict[str, Any]] = field(default_factory=dict)
     merges: list[dict[str, Any]] = field(default_factory=list)
+    removed: list[tuple[Person, Removal]] = field(default_factory=list)  # who was deleted, and how
     failures: list[tuple[int, Change]] = field(default_factory=list)
+    kept: int = 0  # how many attributes kept their value since it is newer
     seen: set[str] = field(default_factory=set)
     number: int = -1  # which message is being applied, counted from 0
     now: float = 0.0  # when that message was received, in Unix seconds
@@ -397,14 +414,16 @@ class Store:
             return None
         return Change(rules.CIO_UNKNOWN, key=str(address))
 
-    def delete(self, person: Person) -> Change:
+    def delete(self, person: Person, *, how: Removal = "delete") -> Change:
         """Delete a person with events, relationships and devices (3.6)."""
+        self.removed.append((person, how))
         for event in person.events:
             event.lost = True
         for record in list(person.objects):
             record.unrelate(person)
         self.people.remove(person)
-        return Change(rules.DELETED, person=person.cio_id, key=person.label)
+        email = person.email if person.id is not None else None
+        return Change(rules.DELETED, person=person.cio_id, key=person.label, subject=email)
 
     def record(
         self,
@@ -438,6 +457,13 @@ class Store:
         if person is not None:
             person.events.append(event)
         return event
+
+    def write(self, person: Person, attributes: Mapping[str, Any], *, at: int) -> Iterator[Change]:
+        """Set attributes of a person; those with a newer value keep it (3.7)."""
+        kept = person.write(attributes, at=at, settings=self.settings)
+        if kept:
+            self.kept += len(kept)
+            yield self.change(rules.STALE, person, subject=", ".join(sorted(kept)))
 
     def receive(self, anonymous_id: str, event: Event) -> Iterator[Change]:
         """Keep an event for a visitor."""

@@ -13,6 +13,9 @@ from cio_frames.values.patterns import EMAIL_COLUMN
 
 ALMOST_ALL = 0.9
 UNNAMED = 2
+ORDERED_CALLS = ("identify", "group")
+OLDER_THAN_THE_LAST_EDIT = "attributes that were edited after that time keep their values"
+"""What is said of a time for a call that sets attributes: it orders edits (reference 3.7)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +42,7 @@ def propose(sample: pl.DataFrame, *, call: Call) -> list[Proposal]:
             continue
         if call.name == "form" and row.argument == "id" and _names_someone(proposals, call=call):
             continue
-        proposal = _by_name(row, sample=sample, free=free)
+        proposal = _by_name(row, call=call, sample=sample, free=free)
         if proposal is not None:
             proposals.append(proposal)
             free.remove(proposal.column)
@@ -52,7 +55,9 @@ def propose(sample: pl.DataFrame, *, call: Call) -> list[Proposal]:
     return proposals
 
 
-def _by_name(row: Field, *, sample: pl.DataFrame, free: Iterable[str]) -> Proposal | None:
+def _by_name(
+    row: Field, *, call: Call, sample: pl.DataFrame, free: Iterable[str]
+) -> Proposal | None:
     ranks = {folded(word): rank for rank, word in reversed(list(enumerate(row.synonyms)))}
     named = [name for name in free if folded(name) in ranks and not _is_empty(sample[name])]
     if not named:
@@ -60,11 +65,13 @@ def _by_name(row: Field, *, sample: pl.DataFrame, free: Iterable[str]) -> Propos
     column, *rivals = sorted(named, key=lambda name: ranks[folded(name)])
     agrees, evidence = _agrees(sample[column], row=row)
     beside = f", as does that of {', '.join(rivals)}" if rivals else ""
+    is_order = row.argument == "timestamp" and call.name in ORDERED_CALLS
+    told = f"; {OLDER_THAN_THE_LAST_EDIT}" if is_order else ""
     return Proposal(
         argument=str(row.argument),
         column=column,
-        confidence="high" if agrees and not rivals else "medium",
-        reason=f"its name reads as {row.argument}{beside}; {evidence}",
+        confidence="high" if agrees and not rivals and not is_order else "medium",
+        reason=f"its name reads as {row.argument}{beside}; {evidence}{told}",
     )
 
 

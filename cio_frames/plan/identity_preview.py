@@ -15,8 +15,9 @@ from cio_frames.identity import Settings
 from cio_frames.identity.conflicts import MINOR, kinds
 from cio_frames.identity.explain import explain
 from cio_frames.identity.known_people import export
-from cio_frames.identity.messages import IdentityColumns, identity_columns
+from cio_frames.identity.messages import IdentityColumns, WantedAttributes, identity_columns
 from cio_frames.identity.model import gc_paused
+from cio_frames.identity.opt_outs import names, opted_out
 from cio_frames.identity.preview import Premise, Preview, preview
 from cio_frames.identity.settings import LARGEST
 from cio_frames.plan.chunks import CHUNK_ROWS, Repeats
@@ -241,7 +242,8 @@ def identity_preview(
     shown.show(state)
     with gc_paused():
         parts: list[IdentityColumns] = []
-        with closing(_identity_columns(pipelines)) as read_so_far:
+        wanted = _wanted(pipelines, premise)
+        with closing(_identity_columns(pipelines, wanted)) as read_so_far:
             for part, planned in read_so_far:
                 parts.append(part)
                 state = replace(state, planned=planned, now_s=monotonic())
@@ -249,10 +251,12 @@ def identity_preview(
         columns = IdentityColumns.joined(parts)
         del parts
         found = preview(columns, premise, calls=pipelines.calls)
+    pipelines.previews.pop(_assumed(premise), None)  # the last one made is the last of them
     pipelines.previews[_assumed(premise)] = PreviewCounts(
         creates=found.summary["creates"],
         people=int(found.summary["people"]),
         objects=found.groups.height,
+        conflicts={kind: rows for kind, _, rows in kinds(_serious(found))},
     )
     took = f"{many(rows, 'row')} in {duration(monotonic() - began)}: who is who is known."
     shown.close(Document(Heading(took), ()))
@@ -275,7 +279,22 @@ def _assumed(premise: Premise) -> tuple[Settings, int, bool, str]:
     return premise.settings, premise.largest, premise.whole, known
 
 
-def _identity_columns(pipelines: Pipelines) -> Generator[tuple[IdentityColumns, int]]:
+def _wanted(pipelines: Pipelines, premise: Premise) -> WantedAttributes:
+    """Return which attributes matter: those with times, and what ends somebody's opt-out.
+
+    An alias may bring in people whom the row does not name.
+    """
+    dated = any(
+        each.call == "identify" and each.mapping.find("timestamp") for each in pipelines.each
+    )
+    people = opted_out(premise.known)
+    is_anybody = people and "alias" in pipelines.calls
+    return WantedAttributes(dated=dated, opted_out=None if is_anybody else names(people))
+
+
+def _identity_columns(
+    pipelines: Pipelines, wanted: WantedAttributes
+) -> Generator[tuple[IdentityColumns, int]]:
     """Yield what messages say in the order in which they are sent, and the rows read so far."""
     planned = first = 0
     components, repeats = pipelines.components, Repeats()
@@ -285,6 +304,8 @@ def _identity_columns(pipelines: Pipelines) -> Generator[tuple[IdentityColumns, 
         ) as chunks:
             for encoded in chunks:
                 planned += len(encoded.rows)
-                columns = identity_columns(encoded.prepared, encoded.messages, pipeline.mapping)
+                columns = identity_columns(
+                    encoded.prepared, encoded.messages, pipeline.mapping, wanted
+                )
                 yield IdentityColumns.of(columns, plan=place, first=first), planned
                 first += columns.height

@@ -85,15 +85,38 @@ def _visitors_and_objects(found: Preview, *, several: bool) -> Iterator[Node]:
         yield Section(_title("Objects", found.groups, SHOWN_OBJECTS), [table])
 
 
-def _verdict(found: Preview) -> tuple[Badge, str]:
+def _warnings(found: Preview) -> Iterator[tuple[str, str]]:
+    """Yield what a reader has to know first, each as a few words and as a sentence."""
+    summary = found.summary
+    if summary["deletes"]:
+        word = many(summary["deletes"], "person", "people")
+        yield f"{summary['deletes']:,} deleted", f"{word} would be deleted for good."
+    if summary["suppresses"]:
+        word = many(summary["suppresses"], "person", "people")
+        told = f"{word} would be suppressed: deleted, and later calls about them are ignored."
+        yield f"{summary['suppresses']:,} suppressed", told
+    if summary["opt_outs_ended"]:
+        word = many(summary["opt_outs_ended"], "opt-out")
+        told = f"{word} would end: people who have refused mail or a topic would get it again."
+        yield word, told
     serious = sum(lines for kind, lines, _ in kinds(found.conflicts) if kind not in MINOR)
+    merges = found.merges.height
     if serious:
         word = many(serious, "conflict")
-        return Badge(f"! {word}", "care"), f"{word}: rows that do not come out as they ask."
-    merges = found.merges.height
-    if merges:
+        yield word, f"{word}: rows that do not come out as they ask."
+    elif merges:
         told = f"{many(merges, 'pair')} of people would become one, which cannot be undone."
-        return Badge(f"! {many(merges, 'merge')}", "care"), told
+        yield many(merges, "merge"), told
+    if summary["repeated"]:
+        word = many(summary["repeated"], "row")
+        told = f"{word} would be dropped: an earlier row has the same message id."
+        yield f"{summary['repeated']:,} dropped", told
+
+
+def _verdict(found: Preview) -> tuple[Badge, str]:
+    warnings = list(_warnings(found))
+    if warnings:
+        return Badge(f"! {warnings[0][0]}", "care"), " ".join(told for _, told in warnings)
     created = found.summary["creates"]
     if not created and not found.summary["updates"]:
         return Badge("○ nobody", "dull"), "No person is created or changed."
@@ -111,6 +134,11 @@ def _figures(summary: Mapping[str, Any]) -> Figures:
             ("updated", summary["updates"]),
             ("merged", summary["merges"]),
             ("deleted", summary["deletes"]),
+            *_present(summary, suppressed="suppresses", dropped="repeated"),
+            *_present(
+                summary,
+                **{"opt-outs ended": "opt_outs_ended", "attributes kept": "attributes_kept"},
+            ),
             ("still anonymous", summary["visitors"]),
             ("events", summary["events"]),
             ("start campaigns", summary["campaign_events"]),
@@ -121,6 +149,11 @@ def _figures(summary: Mapping[str, Any]) -> Figures:
             ("anonymous", summary["visitors"], "dull"),
         ],
     )
+
+
+def _present(summary: Mapping[str, Any], **names: str) -> Iterator[tuple[str, int]]:
+    """Yield the figures that are not zero."""
+    yield from ((word, summary[name]) for word, name in names.items() if summary[name])
 
 
 def _title(title: str, rows: pl.DataFrame, shown: int) -> str:
@@ -142,7 +175,15 @@ def _order(found: Preview, calls: Sequence[str]) -> list[str]:
     chains = plan_order.alias_chains(found).height
     unlinked = plan_order.unlinked_events(found)
     lines = plan_order.sentences(problems, chains=chains, unlinked=unlinked)
-    return [*lines, "backfill.advice() proposes a better order."] if problems else lines
+    if problems:
+        lines.append("backfill.advice() proposes a better order.")
+    again = found.summary["created_again"]
+    if again:
+        lines.append(
+            f"{many(again, 'person is', 'people are')} deleted and created again by a later row: "
+            "what was known of them is gone, and segments and campaigns take them for new."
+        )
+    return lines
 
 
 def places(rows: Sequence[dict[str, int]], *, several: bool) -> str:

@@ -39,6 +39,7 @@ from cio_frames.plan.full_check import (
 from cio_frames.run import Job, RowSelection
 from cio_frames.spec import LIMITS
 from cio_frames.validation import BLOCKING, check_table, compile_checks
+from cio_frames.values import many
 
 PREVIEW_ROWS = 1_000
 
@@ -294,11 +295,15 @@ class _JointResults:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewCounts:
-    """What an identity preview came to: profiles it creates, profiles and objects in the end."""
+    """What an identity preview came to: profiles it creates, profiles and objects in the end.
+
+    `conflicts` says of each kind of conflict how many rows it concerns.
+    """
 
     creates: int
     people: int
     objects: int
+    conflicts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -393,6 +398,24 @@ class Pipelines:
                     rows = chunk.messages.drop("message", "path", "lane", "component", "bytes")
                     yield place, call.name, rows.filter(pl.lit(events) | sets_state(call))
 
+    def reminders(self) -> tuple[str, ...]:
+        """Return what the last identity preview predicted that a run will not show by its counts."""
+        if not self.previews:
+            return ()
+        conflicts = list(self.previews.values())[-1].conflicts
+        rows = sum(conflicts.values())
+        if not rows:
+            return ()
+        kinds = ", ".join(f"{kind} ({count:,})" for kind, count in conflicts.items())
+        verb = (
+            "does not have the effect it asks" if rows == 1 else "do not have the effect they ask"
+        )
+        told = (
+            f"The identity preview predicted conflicts: {many(rows, 'row')} {verb} for, although "
+            f"Customer.io answers 200: {kinds}."
+        )
+        return (told,)
+
     def job(self) -> Job:
         """Return what a run is given to do."""
         checked, numbered = self.before_send(), list(enumerate(self.each))
@@ -409,6 +432,7 @@ class Pipelines:
                 "message_bytes": self.each[0].message_bytes,
                 "batch_bytes": self.each[0].batch_bytes,
             },
+            notes=self.reminders(),
             namespace=" ".join(dict.fromkeys(pipeline.namespace for pipeline in self.each)),
         )
 

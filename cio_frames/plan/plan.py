@@ -104,7 +104,8 @@ class Sendable:
 
         Args:
             known: An export of the workspace's people: any table with the columns id, email,
-                cio_id and anonymous_id. Without it everybody counts as new.
+                cio_id and anonymous_id. Without it everybody counts as new. With the column
+                unsubscribed (or attributes, as JSON) the opt-outs that end are counted.
             settings: How the workspace is set up; a new one without.
             on_conflict: "report" tells only; "reject" leaves out the rows that cause conflicts
                 (`.plan` of the result sends the rest); "refuse" raises.
@@ -149,7 +150,7 @@ class Sendable:
         Examples:
             >>> import polars as pl, cio_frames as cio
             >>> people = pl.DataFrame({"id": ["u1", "u2"], "email": ["a@example.com"] * 2})
-            >>> people.cio.identify(user_id="id").rehearse(progress=False).identical
+            >>> people.cio.identify(user_id="id").rehearse(progress=False).as_predicted
             True
         """
         from cio_frames.plan.identity_preview import premise_of

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import polars as pl
 
 from cio_frames.audit import Audit
 from cio_frames.errors import engine_errors
+from cio_frames.identity.opt_outs import ended, opted_out
 from cio_frames.identity.preview import Premise, Preview
-from cio_frames.identity.rules import EVENT_GROUP, FAILED, FORM_SUBMITTED
+from cio_frames.identity.results import REMOVALS
+from cio_frames.identity.rules import EVENT_GROUP, FAILED, FORM_SUBMITTED, sentence
 from cio_frames.mapping import own_names
 from cio_frames.plan.identity_preview import identity_preview
 from cio_frames.plan.pipeline import Pipelines
@@ -34,6 +37,7 @@ DIFFERENCES: Final = pl.Schema({
     "predicted": pl.Int64,
     "actual": pl.Int64,
 })  # fmt: skip
+WITHOUT_EFFECT: Final = pl.Schema({"rule": pl.String, "rows": pl.Int64, "sentence": pl.String})
 _FAILURE_KINDS: Final = tuple(sorted(FAILED - {"rejected"}))
 
 
@@ -44,19 +48,27 @@ class Rehearsal:
     Attributes:
         compared: How many there were of each thing, as predicted and as they came.
         differences: Everything that came another way, one line each; empty if nothing did.
+        without_effect: Why rows change nothing, in whole or in part: each rule with how many rows
+            and the first of its sentences.
         counts: What became of the rows.
         label: What was rehearsed.
     """
 
     compared: pl.DataFrame
     differences: pl.DataFrame
+    without_effect: pl.DataFrame
     counts: dict[str, int]
     label: str
 
     @property
-    def identical(self) -> bool:
-        """Whether everything came as predicted."""
+    def as_predicted(self) -> bool:
+        """Whether everything came as predicted, also that rows are without effect."""
         return not self.differences.height
+
+    @property
+    def identical(self) -> bool:
+        """Whether everything came as predicted, and all that was sent has its effect."""
+        return self.as_predicted and not self.without_effect.height
 
     def __repr__(self) -> str:
         return text.render(self._document())
@@ -76,9 +88,23 @@ class Rehearsal:
             told = Paragraph(f"{sent} Everything came as the preview says.", "lead")
             verdict = Badge("✓ identical", "good")
             return Document(Heading("Rehearsal", self.label, verdict), (told, compared))
+        lost = [self._lost()] if self.without_effect.height else []
+        if self.as_predicted:
+            told = Paragraph(
+                f"{sent} Everything came as the preview says, and the preview says that not all "
+                "of it has an effect.",
+                "lead",
+            )
+            verdict = Badge("! as predicted, not all with effect", "care")
+            return Document(Heading("Rehearsal", self.label, verdict), (told, *lost, compared))
         told = Paragraph(f"{sent} {found} between the preview and what came.", "lead")
         heading = Heading("Rehearsal", self.label, Badge(f"✕ {found}", "bad"))
-        return Document(heading, (told, compared, self._differing()))
+        return Document(heading, (told, *lost, compared, self._differing()))
+
+    def _lost(self) -> Node:
+        headers = ("rule", "rows", "the first of them")
+        table = Table(headers, self.without_effect.rows(), right={1})
+        return Section("Without effect, in whole or in part", [table])
 
     def _differing(self) -> Node:
         shown = self.differences.head(SHOWN)
@@ -147,6 +173,7 @@ def rehearse(
             schema=DIFFERENCES,
             orient="row",
         ),
+        without_effect=_without_effect(preview),
         counts=counts,
         label=pipelines.label,
     )
@@ -168,7 +195,7 @@ def _sides(
 ) -> Iterator[tuple[str, Counter[str], Counter[str]]]:
     """Yield each thing to compare, as predicted and as it came."""
     people = _people(workspace)
-    touched = preview.people.filter("known")
+    touched = preview.people.filter("known", ~pl.col("action").is_in(REMOVALS))
     predicted = Counter(map(_person, touched.iter_rows(named=True)))
     # Those of the export whom no row is about stay as they were.
     untouched = (people - predicted) & before.people
@@ -189,12 +216,35 @@ def _sides(
     of_groups = _of_groups(preview.changes), _group_events(workspace.events)
     if any(of_groups):
         yield "events of groups", *of_groups
+    yield (
+        "opt-outs ended",
+        Counter(all=preview.summary["opt_outs_ended"]),
+        Counter(all=ended(opted_out(premise.known), _attributes_of(workspace))),
+    )
     failed = preview.changes.filter(pl.col("kind").is_in(_FAILURE_KINDS))
     yield (
         "failures",
         Counter(failed["rule"].cast(pl.String)),
         _failures(workspace) - before.failures,
     )
+
+
+def _without_effect(preview: Preview) -> pl.DataFrame:
+    """Return why rows change nothing in whole or in part, the most frequent reason first."""
+    lost = preview.changes.filter(pl.col("kind").is_in(sorted(FAILED)))
+    each = lost.group_by(pl.col("rule").cast(pl.String)).agg(
+        pl.struct("plan", "row").n_unique().alias("rows"),
+        pl.struct("key", "other", "subject").first().alias("first"),
+    )
+    lines = [
+        (
+            row["rule"],
+            row["rows"],
+            sentence(row["rule"], **row["first"], names=preview.names),
+        )
+        for row in each.sort("rows", "rule", descending=[True, False]).iter_rows(named=True)
+    ]
+    return pl.DataFrame(lines, schema=WITHOUT_EFFECT, orient="row")
 
 
 def _differences(
@@ -216,6 +266,24 @@ def _people(workspace: "Sandbox[Client]") -> Counter[str]:
     events = workspace.events.drop_nulls("person").group_by("person").len("events")
     joined = people.join(events, left_on="cio_id", right_on="person", how="left")
     return Counter(map(_person, joined.iter_rows(named=True)))
+
+
+def _attributes_of(
+    workspace: "Sandbox[Client]",
+) -> Callable[[str, str], dict[str, Any] | None]:
+    """Return what finds the attributes of a person by an identifier."""
+    found = {
+        (kind, row[kind].lower() if kind == "email" else row[kind]): row["attributes"]
+        for row in workspace.people.iter_rows(named=True)
+        for kind in ("cio_id", "id", "email")
+        if row[kind] is not None
+    }
+
+    def attributes_of(kind: str, value: str) -> dict[str, Any] | None:
+        text = found.get((kind, value.lower() if kind == "email" else value))
+        return None if text is None else dict(msgspec.json.decode(text))
+
+    return attributes_of
 
 
 def _merge(row: dict[str, Any]) -> str:

@@ -169,6 +169,7 @@ class Job:
     decisions: Mapping[str, Any] = field(default_factory=dict)  # repairs, allowances, severities
     limits: Mapping[str, Any] = field(default_factory=dict)  # those in force, by name
     namespace: str = ""  # what the message ids are made for
+    notes: tuple[str, ...] = ()  # what the counts of rows will not show, in sentences
 
     @property
     def label(self) -> str:

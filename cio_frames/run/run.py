@@ -141,7 +141,7 @@ class Run:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is worth knowing of the run beside its rows, in sentences."""
-        return self._counts.notes
+        return (*self._job.notes, *self._counts.notes)
 
     @property
     def elapsed_s(self) -> float:

@@ -170,6 +170,21 @@ TABLE: dict[str, tuple[Asked, Asked]] = {
         events("E", timestamp=[days(9)]),
         call("track", {"id": ["u"], "timestamp": [days(9)]}, user_id="id", event=cio.lit("E"), timestamp="timestamp"),
     ),
+    "time.stale": (
+        call("identify", {"id": ["u"], "x": [days(1)]}, user_id="id", timestamp="x"), times(days(9)),
+    ),
+    "group.many-values": (
+        call("group", {"id": ["g", "g"], "u": ["a", "b"], "x": [1, 2]}, group_id="id", user_id="u"),
+        call("group", {"id": ["g", "h"], "u": ["a", "b"], "x": [1, 2]}, group_id="id", user_id="u"),
+    ),
+    "group.no-person": (
+        call("group", {"id": ["g"]}, group_id="id"), call("group", {"id": ["g"], "u": ["a"]}, group_id="id", user_id="u"),
+    ),
+    "trait.preferences-replaced": (
+        trait({"topics": {"topic_1": True}}, name="cio_subscription_preferences"),
+        trait(True, name="cio_subscription_preferences.topics.topic_1"),
+    ),
+    "trait.resubscribed": (trait(False, name="unsubscribed"), trait(True, name="unsubscribed")),
     "time.day-first": (times("31/01/2024", "01/02/2024"), times("01/31/2024", "01/02/2024")),
     "time.month-first": (times("01/31/2024", "01/02/2024"), times("31/01/2024", "01/02/2024")),
     "time.day-or-month": (times("31/01/2024", "01/31/2024"), times("31/01/2024", "01/02/2024")),

@@ -219,6 +219,15 @@ CASES: dict[str, list[Case]] = {
         ("track", timed([NOW - timedelta(hours=72, seconds=1)]), TIMED, 0),
         ("identify", timed([NOW]), {**BY_ID, "timestamp": "t"}, 0),
     ],
+    "time.stale": [
+        ("identify", timed([OLD, NOW - timedelta(hours=2), NOW, None]), {**BY_ID, "timestamp": "t"}, 2),
+        ("identify", timed(["2025-06-01T00:00:00Z"]), {**BY_ID, "timestamp": "t"}, 1),
+        ("group", timed([OLD]), {"group_id": "id", "timestamp": "t"}, 1),
+        ("identify", timed([OLD]), BY_ID, 0),
+        ("identify", timed([NOW - timedelta(minutes=30)]), {**BY_ID, "timestamp": "t"}, 0),
+        ("track", timed([OLD]), TIMED, 0),
+        ("alias", ids(["a"], b=["b"], t=[OLD]), {"previous_id": "id", "user_id": "b", "timestamp": "t"}, 0),
+    ],
     "time.naive": [
         ("track", timed([local(2024, 1, 1)]), TIMED, 1),
         ("identify", timed([local(2024, 1, 1)]), BY_ID, 1),
@@ -271,10 +280,35 @@ CASES: dict[str, list[Case]] = {
         ("track", ids(["u"], ordered_at=[OLD], shipped_at=[OLD]), {**BY_ID, "event": cio.lit("E")}, 1),
         ("identify", column("ordered_at", OLD), BY_ID, 0),
         ("track", column("timestamp", OLD), {**BY_ID, "event": cio.lit("E")}, 1),
+        ("identify", column("timestamp", OLD), BY_ID, 0),
+        ("group", column("updated_at", OLD), {"group_id": "id"}, 0),
         ("track", column("occurred_at", OLD), {**BY_ID, "event": cio.lit("E")}, 1),
         ("track", column("timestamp", OLD), {**BY_ID, "event": cio.lit("E"), "timestamp": "timestamp"}, 0),
         ("track", column("birthday", OLD), {**BY_ID, "event": cio.lit("E")}, 0),
         ("form", column("timestamp", OLD), {"id": "id", "form_id": cio.lit("f")}, 0),
+    ],
+    "id.duplicate": [
+        ("identify", ids(["u", "v", "u"]), BY_ID, 1),
+        ("identify", ids(["u", "v", "u"], t=[NOW, NOW, OLD]), {**BY_ID, "timestamp": "t"}, 1),
+        ("identify", ids(["u", "U", None]), BY_ID, 0),
+        ("track", ids(["u", "u"]), {**BY_ID, "event": cio.lit("E")}, 0),
+    ],
+    "group.many-values": [
+        ("group", ids(["g", "g", "h"], plan=["a", "b", "c"]), {"group_id": "id"}, 1),
+        ("group", ids(["g"] * 3, plan=[None, "a", "b"]), {"group_id": "id"}, 2),
+        ("group", ids([1, 1], plan=["a", "b"]), {"group_id": "id"}, 1),
+        ("group", ids(["g"] * 2, plan=[None, "a"]), {"group_id": "id"}, 0),
+        ("group", ids(["g"] * 2, plan=["a", "a"], u=["u1", "u2"]), {"group_id": "id", "user_id": "u"}, 0),
+        ("group", ids(["g"] * 2, plan=["a", "b"], t=["1", "2"]), {"group_id": "id", "object_type_id": "t"}, 0),
+        ("group", ids(["g"] * 2, **{"relationshipAttributes.role": ["a", "b"]}), {"group_id": "id"}, 0),
+        ("group", ids([None, None], plan=["a", "b"]), {"group_id": "id"}, 0),
+        ("identify", ids(["u"] * 2, plan=["a", "b"]), BY_ID, 0),
+    ],
+    "group.no-person": [
+        ("group", ids(["g", "h"]), {"group_id": "id"}, 2),
+        ("group", ids(["g"] * 3, u=["u", None, None], v=[None, "v", None]), {"group_id": "id", "user_id": "u", "anonymous_id": "v"}, 1),
+        ("group", ids(["g"], u=["u"]), {"group_id": "id", "user_id": "u"}, 0),
+        ("identify", ids([None]), BY_ID, 0),
     ],
     "event.missing": [
         ("track", ids(["u"] * 3, event=[None, "", "nan"]), EVENT, 3),
@@ -306,6 +340,24 @@ CASES: dict[str, list[Case]] = {
         ("identify", ids(["u"] * 6, unsubscribed=["", " ", "NULL", "nan", "-", "\u00a0"]), BY_ID, 6),
         ("identify", ids(["u"] * 3, unsubscribed=["true", "no", None]), BY_ID, 0),
         ("identify", column("cio_subscription_preferences.topics.topic_1", ""), BY_ID, 1),
+    ],
+    "trait.preferences-replaced": [
+        ("identify", column("cio_subscription_preferences", {"topics": {"topic_1": True}}), BY_ID, 1),
+        ("identify", column("cio_subscription_preferences.topics", {"topic_1": True}), BY_ID, 1),
+        ("identify", column("cio_subscription_preferences", None, pl.String), {**BY_ID, "nulls": "send"}, 1),
+        ("identify", column("cio_subscription_preferences", None, pl.String), BY_ID, 0),
+        ("identify", column("cio_subscription_preferences.topics.topic_1", True), BY_ID, 0),
+        ("track", column("cio_subscription_preferences", {"topics": {"a": True}}), {**BY_ID, "event": cio.lit("E")}, 0),
+    ],
+    "trait.resubscribed": [
+        ("identify", ids(["u"] * 3, unsubscribed=[False, True, None]), BY_ID, 1),
+        ("identify", ids(["u"] * 3, unsubscribed=[0, 1, None]), BY_ID, 1),
+        ("identify", ids(["u"] * 3, unsubscribed=["false", "TRUE", None]), BY_ID, 1),
+        ("identify", ids(["u"] * 2, unsubscribed=[True, None]), {**BY_ID, "nulls": "send"}, 1),
+        ("identify", ids(["u"]), {**BY_ID, "traits": {"unsubscribed": cio.lit(False)}}, 1),
+        ("form", ids(["a@b.co"], unsubscribed=["false"]), {"email": "id", "form_id": cio.lit("f")}, 1),
+        ("identify", ids(["u"] * 2, unsubscribed=["true", "1"]), BY_ID, 0),
+        ("track", ids(["u"], unsubscribed=[False]), {**BY_ID, "event": cio.lit("E")}, 0),
     ],
     "trait.consent": [
         *(
@@ -506,6 +558,30 @@ def test_a_check_finds_its_rows_and_no_others(judge, code, case):
     found = judge(call, data, **asked)
 
     assert found.filter(pl.col("code") == code).height == wanted
+
+
+def test_a_person_named_twice_is_told_which_row_wins(judge):
+    """Where a time is sent, the row with the latest one wins; without one, nothing is said of times."""
+    table = ids(["u", "v", "u", "u"], t=[OLD, NOW, NOW, OLD])
+
+    timed_rows = judge("identify", table, user_id="id", timestamp="t")
+    plain = judge("identify", table, user_id="id")
+
+    found = timed_rows.filter(pl.col("code") == "id.duplicate").sort("row")
+    assert found["value"].to_list() == ["as row 0, row 2 wins", "as row 0, row 2 wins"]
+    assert found["message"].cast(pl.String).str.contains("the row with the latest time wins").all()
+    others = plain.filter(pl.col("code") == "id.duplicate")
+    assert others["value"].to_list() == ["as row 0", "as row 0"]
+
+
+def test_objects_with_several_values_name_the_traits(judge):
+    """The finding names the traits that differ, and the object."""
+    table = ids(["g", "g"], plan=["a", "b"], size=[1, 1])
+
+    found = judge("group", table, group_id="id").filter(pl.col("code") == "group.many-values")
+
+    assert (found["row"].item(), found["value"].item()) == (1, "g")
+    assert "What differs: plan." in str(found["message"].item())
 
 
 def test_the_table_is_complete():

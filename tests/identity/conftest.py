@@ -17,12 +17,16 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 def previewed(plans, *, known=None, settings=None, largest=100, whole=False):
     """Return the preview of plans, each a call with its messages."""
     parts, first = [], 0
+    dated = any(
+        call == "identify" and any("timestamp" in message for message in messages)
+        for call, messages in plans
+    )
     for place, (call, messages) in enumerate(plans):
         if call == "form":  # a submission has no other keys, and its form in the path
             sent = [{"formId": "form-1", "data": message["data"]} for message in messages]
         else:
             sent = messages
-        columns = columns_of(call, sent, whole=whole)
+        columns = columns_of(call, sent, whole=whole, dated=dated)
         parts.append(IdentityColumns.of(columns, plan=place, first=first))
         first += len(messages)
     premise = Premise(

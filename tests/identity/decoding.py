@@ -64,13 +64,15 @@ def needs_text(message, call):
     return call == "identify" and isinstance(traits, dict) and not unsettable.isdisjoint(traits)
 
 
-def columns_of(call, messages, *, whole=False):
+def columns_of(call, messages, *, whole=False, dated=False):
     """Return the identity columns of messages; their rows are their positions."""
+    dated = dated and call in ("identify", "form")
     lines = [
         said(message, call)
         | {
             "row": row,
             "text": json.dumps(message) if whole or needs_text(message, call) else None,
+            "dated": json.dumps(message) if dated else None,
         }
         for row, message in enumerate(messages)
     ]

@@ -112,6 +112,76 @@ def test_an_automatic_merge_of_existing_people_is_told_as_such(preview_of):
     assert found.summary["people"] == 1
 
 
+@pytest.mark.parametrize("older", ["mail", "id"])
+def test_an_automatic_merge_names_the_survivor_by_what_it_was_called(preview_of, older):
+    """The kept person is named by the identifier it had before it took over the other's."""
+    mail, plain = {"id": None, "email": "a@x.co"}, {"id": "u1", "email": None}
+    lines = [mail, plain] if older == "mail" else [plain, mail]
+    known = {name: [line[name] for line in lines] for name in ("id", "email")}
+    found = preview_of([("identify", [identify("u1", email="a@x.co")])], known=known)
+
+    names = {"mail": "a@x.co", "id": "u1"}
+    gone = names.pop("id" if older == "mail" else "mail")
+    assert found.merges.select("kept", "removed").rows() == [(*names.values(), [gone])]
+
+
+def test_an_alias_names_the_survivor_by_what_it_was_called(preview_of):
+    """A person with an e-mail alone who takes over an id by a merge is named by the e-mail."""
+    found = preview_of([
+        ("identify", [identify("old"), identify(None, email="a@x.co")]),
+        ("alias", [alias("old", "a@x.co")]),
+    ])  # fmt: skip
+
+    assert found.merges.select("kept", "removed").rows() == [("a@x.co", ["old"])]
+
+
+REMOVED = {
+    "of the export": ({"id": ["u1"], "email": ["a@x.co"]}, [track("u1", name="User Deleted")], [("u1", "a@x.co", "delete", [(0, 0)])]),
+    "suppressed": ({"id": ["u1"]}, [track("u1", name="User Suppressed")], [("u1", None, "suppress", [(0, 0)])]),
+    "not in the export": ({"id": ["u2"]}, [track("u1", name="User Deleted")], []),
+    "suppressed and unknown": ({"id": ["u2"]}, [track("m@x.co", name="User Suppressed")], [(None, "m@x.co", "suppress", [(0, 0)])]),
+    "without an export": (None, [track("u1", name="User Deleted")] * 2, [("u1", None, "delete", [(0, 0), (0, 1)])]),
+    "after an event": (
+        None, [track("u1"), track("u1", name="User Deleted"), track("u1", name="User Deleted")],
+        [("u1", None, "delete", [(0, 0), (0, 1)])],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REMOVED)
+def test_people_whom_rows_delete_or_suppress_are_listed(preview_of, case):
+    """Each has a line with the action and the rows; who is not in the export is not deleted."""
+    known, messages, expected = REMOVED[case]
+    found = preview_of([("track", messages)], known=known)
+
+    gone = found.people.filter(pl.col("action").is_in(["delete", "suppress"]))
+    lines = [
+        (row["id"], row["email"], row["action"], places(row["rows"]))
+        for row in gone.iter_rows(named=True)
+    ]
+    assert lines == expected
+    assert found.summary["deletes"] + found.summary["suppresses"] == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("plans", "known", "again"),
+    [
+        ([("track", [track("u1", name="User Deleted"), track("u1")])], {"id": ["u1"]}, 1),
+        ([("track", [track("u1", name="User Deleted"), track("u1")])], None, 1),
+        ([("track", [track("u1", name="User Deleted")]), ("identify", [identify("u1")])], {"id": ["u1"]}, 1),
+        ([("track", [track("u1", name="User Deleted")]), ("identify", [identify("A@x.co")])],
+         {"id": ["u1"], "email": ["a@x.co"]}, 1),
+        ([("track", [track("u1"), track("u1", name="User Deleted")])], None, 0),
+        ([("track", [track("u1", name="User Suppressed"), track("u1")])], {"id": ["u1"]}, 0),
+        ([("track", [track("u1", name="User Deleted"), track("u2")])], {"id": ["u1"]}, 0),
+        ([("track", [track("u1", name="User Deleted"), track("u1")])], {"id": ["u2"]}, 0),
+    ],
+)  # fmt: skip
+def test_people_who_are_deleted_and_made_again_are_counted(preview_of, plans, known, again):
+    """A later row or event about a deleted person makes a new one, under any identifier of the old."""
+    assert preview_of(plans, known=known).summary["created_again"] == again
+
+
 CONFLICTS = {
     "identifier.taken": [("identify", [identify("u1", email="a@x.co"), identify("u2", email="a@x.co")])],
     "identifier.fixed": [("identify", [identify("u1", email="a@x.co"), identify("u1", email="b@x.co")])],
@@ -264,6 +334,44 @@ def test_a_repeated_message_changes_nothing_and_is_told(preview_of):
     ]  # fmt: skip
 
 
+def dated(user, days, **traits):
+    """Build an identify of some days ago."""
+    at = (NOW - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return {**identify(user, **traits), "timestamp": at}
+
+
+KEPT = {
+    "an older row": ([("identify", [dated("u1", 1, plan="a", n=1), dated("u1", 5, plan="b", n=2)])], None, 2, [(0, 1)]),
+    "the same value": ([("identify", [dated("u1", 1, plan="a"), dated("u1", 5, plan="a")])], None, 0, []),
+    "a newer row": ([("identify", [dated("u1", 5, plan="a"), dated("u1", 1, plan="b")])], None, 0, []),
+    "another attribute": ([("identify", [dated("u1", 1, plan="a"), dated("u1", 5, n=1)])], None, 0, []),
+    "another person": ([("identify", [dated("u1", 1, plan="a"), dated("u2", 5, plan="b")])], None, 0, []),
+    "a plan without times before it": (
+        [("identify", [identify("u1", plan="a")]), ("identify", [dated("u1", 1, plan="b")])], None, 1, [(1, 0)],
+    ),
+    "under the e-mail": (
+        [("identify", [dated("u1", 1, plan="a"), dated("a@x.co", 5, plan="b")])],
+        {"id": ["u1"], "email": ["a@x.co"]}, 1, [(0, 1)],
+    ),
+    "a form before it": (
+        [("form", [{"data": {"email": "a@x.co", "plan": "a"}}]), ("identify", [dated("a@x.co", 5, plan="b")])],
+        None, 1, [(1, 0)],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("case", KEPT)
+def test_attributes_that_keep_a_newer_value_are_counted(preview_of, case, whole):
+    """A value of an earlier time has no effect; it is told with its row, unless it is there anyway."""
+    plans, known, count, rows = KEPT[case]
+    found = preview_of(plans, known=known, whole=whole)
+
+    stale = found.conflicts.filter(pl.col("kind") == "attribute.stale")
+    assert found.summary["attributes_kept"] == count
+    assert [place for line in stale["rows"] for place in places(line)] == rows
+
+
 class Dice:
     """Random back-fills in which messages meet now and then."""
 
@@ -311,6 +419,7 @@ class Dice:
         """Add traits, seldom those that mean more than an attribute."""
         own = str(message["userId"] or "")[1:]
         traits = {"email": self.email() if self.roll.random() < 0.5 else f"m{own}@x.co"}
+        traits |= {"plan": self.roll.choice("abc")} if self.roll.random() < 0.5 else {}
         more = {"id": self.user(), "objectId": "g1", "anonymous_id": "a1", "cio_id": "x"}
         return {"traits": traits | {k: v for k, v in more.items() if self.roll.random() < 0.04}}
 

@@ -111,6 +111,16 @@ def test_every_call_has_a_table_of_names():
     assert {call for call, _, _ in PROPOSALS.values()} == set(CALLS) - {"form_action"}
 
 
+@pytest.mark.parametrize(("call", "key"), [("identify", "user_id"), ("group", "group_id")])
+def test_a_time_for_a_call_that_sets_attributes_says_what_it_does(call, key):
+    """It is never proposed as a matter of course: edits after that time would win."""
+    found = propose(pl.DataFrame({key: ONE, "timestamp": [AT, AT]}), call=CALLS[call])
+
+    proposal = next(item for item in found if item.argument == "timestamp")
+    assert proposal.confidence == "medium"
+    assert proposal.reason.endswith("attributes that were edited after that time keep their values")
+
+
 REASONS = {
     "sure": ({"user_id": ONE}, "high", "its name reads as user_id; 100% of its first 2 values"),
     "repeats": ({"user_id": ["a", "a"]}, "high", "50% of its first 2 values are distinct"),

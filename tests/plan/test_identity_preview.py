@@ -291,3 +291,29 @@ def test_a_better_order_can_take_several_looks():
     backfill = cio.backfill([aliases, groups, people()], order="advised")
 
     assert [plan.call for plan in backfill.plans] == ["identify", "group", "alias"]
+
+
+@pytest.mark.parametrize("looked", [False, True])
+def test_a_run_reminds_of_the_conflicts_that_a_preview_predicted(looked, tmp_path):
+    """All rows count as delivered, so the summary says what was predicted; without a preview, nothing."""
+    plan = people()
+    if looked:
+        plan.identity()
+    with cio.sandbox() as workspace:
+        run = plan.send(workspace.client(), audit=tmp_path, progress=False)
+
+    assert run.counts["delivered"] == 3
+    assert [note for note in run.notes if "1 row does not have the effect it asks for" in note] == (
+        list(run.notes) if looked else []
+    )
+    assert bool(run.notes) is looked
+    assert ("identifier.taken (1)" in repr(run)) is looked
+
+
+def test_a_run_without_the_rows_in_conflict_reminds_of_nothing(tmp_path):
+    """Conflicts that are left out are none of the plan that is sent."""
+    kept = people().identity(on_conflict="reject").plan
+    with cio.sandbox() as workspace:
+        run = kept.send(workspace.client(), audit=tmp_path, progress=False)
+
+    assert run.notes == ()

@@ -10,7 +10,7 @@ from inline_snapshot import snapshot
 import cio_frames as cio
 from cio_frames.identity.clusters import Cluster, Edge, Node
 from cio_frames.plan.estimate import Estimate
-from cio_frames.plan.rehearsal import DIFFERENCES, Rehearsal
+from cio_frames.plan.rehearsal import DIFFERENCES, WITHOUT_EFFECT, Rehearsal
 from cio_frames.views import graph
 
 CLUSTER = Cluster(
@@ -62,6 +62,7 @@ def _rehearsal(*differences, label="identify"):
     return Rehearsal(
         compared=compared,
         differences=pl.DataFrame(list(differences), schema=DIFFERENCES, orient="row"),
+        without_effect=WITHOUT_EFFECT.to_frame(),
         counts={"rows": 10, "rejected_local": 1, "requests": 1},
         label=label,
     )
@@ -230,6 +231,40 @@ How many identifiers hang together
 def test_the_verdict_is_the_worst_there_is(plans, verdict):
     """Conflicts come before merges, and notes hold nothing up."""
     assert repr(cio.backfill(plans).identity()).splitlines()[0].endswith(verdict)
+
+
+def _acts(names, people):
+    checks = cio.Checks(allow=["User Deleted", "User Suppressed"])
+    return pl.DataFrame({"e": names, "u": people}).cio.track(event="e", user_id="u", checks=checks)
+
+
+def test_deletions_are_the_first_thing_said():
+    """The headline warns of people who are deleted or suppressed, before conflicts."""
+    plans = [
+        _acts(["User Deleted", "User Suppressed"], ["u1", "u2"]),
+        _people(["u3", "u4"], ["a@x.co"] * 2),
+    ]
+    told = " ".join(repr(cio.backfill(plans).identity()).split())
+
+    assert told.split(" · ")[2].startswith("! 1 deleted")
+    assert "1 person would be deleted for good. 1 person would be suppressed: deleted" in told
+    assert "1 conflict: rows that do not come out" in told
+
+
+def test_a_person_who_is_made_again_after_a_deletion_is_told():
+    """The preview tells it where it tells the same of merges."""
+    told = " ".join(repr(_acts(["User Deleted", "View"], ["u1", "u1"]).identity()).split())
+
+    assert "Order - 1 person is deleted and created again by a later row" in told
+
+
+def test_rows_that_would_be_dropped_are_said_first():
+    """The headline counts the rows whose message id an earlier row has."""
+    table = pl.DataFrame({"u": ["u1", "u1"], "m": ["m1", "m1"]})
+    told = repr(table.cio.track(event=cio.lit("E"), user_id="u", message_id="m").identity())
+
+    assert told.splitlines()[0].endswith("! 1 dropped")
+    assert "1 row would be dropped: an earlier row has the same message id." in told
 
 
 def test_a_long_list_says_how_much_there_is():
