@@ -1,5 +1,7 @@
 """Which fields a check concerns, and the text in their values."""
 
+import re
+
 import polars as pl
 
 from cio_frames.mapping import FieldMapping
@@ -44,6 +46,17 @@ def is_address(slot: FieldMapping) -> bool:
 def is_body(slot: FieldMapping) -> bool:
     """Return whether a field holds traits, properties or context."""
     return slot.role in ("body", "context")
+
+
+def name_words(name: str) -> list[str]:
+    """Return the words of a name, in lower case.
+
+    Examples:
+        >>> name_words("creditCard-Number")
+        ['credit', 'card', 'number']
+    """
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
+    return re.findall(r"[a-z0-9]+", apart.lower())
 
 
 def blank(values: pl.Expr) -> pl.Expr:
