@@ -16,17 +16,57 @@ from cio_frames.checks.check import (
     column_findings,
     contains,
 )
-from cio_frames.checks.fields import UNSUBSCRIBED, is_placeholder, is_plain_text
+from cio_frames.checks.fields import UNSUBSCRIBED, is_placeholder, is_plain_text, name_words
 from cio_frames.mapping import FieldMapping
 from cio_frames.values import as_text, has_text
 
 LEFT_OVER = re.compile(
     r"^(?:Unnamed: \d+(?:_level_\d+)?|level_\d+|index|column_\d+|__index_level_\d+__|_duplicated_\d+)$"
 )
-FORMATTED = r"^[-+(]?\s*(?:[$€£¥]|CHF|EUR|USD|GBP)?\s*-?\d{1,3}(?:[.,' ]?\d{3})*(?:[.,]\d+|\.-)?\s*(?:%|[$€£¥]|CHF|EUR|USD|GBP|k|kg|km|cm|m|g|l|h|min)?\)?$"
+_MONEY = r"(?:[$€£¥]|CHF|EUR|USD|GBP)"
+_AMOUNT = r"\d{1,3}(?:[.,' ]?\d{3})*(?:[.,]\d+|\.-)?"
+FORMATTED = rf"^[-+(]?\s*{_MONEY}?\s*-?{_AMOUNT}\s*(?:%|{_MONEY}|k|kg|km|cm|m|g|l|h|min)?\)?$"
+UNIT = r"\d(?:k|kg|km|cm|m|g|l|h|min)$"
+DIALLED = r"^\s*(?:\+|00|\(|0\d)?[\d\s().\-/]{6,}(?:\s*(?i:x|ext\.?)\s*\d+)?\s*$"
+"""A telephone number, as people write them."""
+NOT_DIALLED = rf"[.,]\d{{1,2}}$|{_MONEY}|^\d{{4}}-\d{{2}}-\d{{2}}|^\d{{1,3}}(?:\.\d{{3}})+$|^[1-9]\d?(?: \d{{3}})+$"
+CODES = frozenset(
+    [
+        "phone",
+        "phones",
+        "mobile",
+        "tel",
+        "telephone",
+        "fax",
+        "cell",
+        "whatsapp",
+        "zip",
+        "zipcode",
+        "postal",
+        "postcode",
+        "plz",
+        "sku",
+        "code",
+        "stockcode",
+        "barcode",
+        "ean",
+    ]
+)
+"""Words in the names of columns whose digits are no amount."""
 PLAIN = r"^-?\d+(?:\.\d+)?$"
 TRUTHS = "true false yes no y n ja nein oui non on off t f"
 WORDS = [form for word in TRUTHS.split() for form in (word, word.upper(), word.title())]
+PLAINLY = frozenset({"true", "false", "yes", "ja", "nein", "oui"})
+"""Words that mean true or false without the other beside them; ON is a province, NO a country."""
+OPPOSITES = (
+    ("true", "false"),
+    ("yes", "no"),
+    ("y", "n"),
+    ("ja", "nein"),
+    ("oui", "non"),
+    ("on", "off"),
+    ("t", "f"),
+)
 HALF, MOST, SOME = 0.5, 0.8, 0.1
 FEW = 10
 
@@ -51,8 +91,22 @@ def _filled(slot: FieldMapping) -> pl.Expr:
     return values.fill_nan(None) if slot.dtype.is_float() else values
 
 
+def _dialled(values: pl.Expr) -> pl.Expr:
+    phone = values.str.contains(DIALLED) & ~values.str.contains(PLAIN)
+    return phone & ~values.str.contains(NOT_DIALLED)
+
+
 def _formatted(values: pl.Expr) -> pl.Expr:
-    return values.str.contains(FORMATTED) & ~values.str.contains(PLAIN)
+    return values.str.contains(FORMATTED) & ~values.str.contains(PLAIN) & ~_dialled(values)
+
+
+def _said(slot: FieldMapping) -> pl.Expr | None:
+    """Return the different words for true and false in a column, as one text."""
+    if not is_plain_text(slot):
+        return None
+    values = pl.col(slot.name)
+    said = values.filter(values.is_in(WORDS)).str.to_lowercase()
+    return said.unique().sort().str.join(" ")
 
 
 MEASURES: dict[str, Measure] = {
@@ -63,6 +117,9 @@ MEASURES: dict[str, Measure] = {
     "placeholders": _of_text(is_placeholder),
     "numbers": _of_text(contains(PLAIN)),
     "formatted": _of_text(_formatted),
+    "units": _of_text(lambda values: _formatted(values) & values.str.contains(UNIT)),
+    "dialled": _of_text(_dialled),
+    "said": _said,
     "true": _of_text(lambda values: values.is_in(WORDS)),
     "digit": _of_text(lambda values: values.is_in(["0", "1"])),
 }
@@ -105,7 +162,8 @@ def _judged(
 
 def _measured_of(slot: FieldMapping, totals: Measured) -> Measured:
     names = {name: f"{name} {slot.name}" for name in MEASURES}
-    return {name: totals[column] for name, column in names.items() if column in totals}
+    measured = {name: totals[column] for name, column in names.items() if column in totals}
+    return {**measured, "is_code": bool(CODES & set(name_words(slot.label)))}
 
 
 def _total(parts: pl.Series) -> Any:
@@ -130,21 +188,26 @@ def _mostly_placeholders(of: Measured) -> str | None:
 
 def _numbers_as_text(of: Measured) -> str | None:
     formatted, numbers = of.get("formatted", 0), of.get("numbers", 0)
+    is_code = of["is_code"] or of.get("dialled", 0) > formatted
+    are_units = 0 < of.get("units", 0) < of["filled"] * HALF  # as in 84029g beside 84029
     mostly = formatted and formatted + numbers >= of["filled"] * MOST
+    mostly = mostly and not is_code and not are_units
     return _share(formatted, of, "are numbers with signs around them") if mostly else None
 
 
 def _truth_as_text(of: Measured) -> str | None:
     words, digits = of.get("true", 0), of.get("digit", 0)
-    mostly = words and words + digits >= of["filled"] * MOST
+    said = {word for words in of.get("said", ()) for word in words.split()}
+    is_clear = said & PLAINLY or any(said >= set(pair) for pair in OPPOSITES)
+    mostly = is_clear and words and words + digits >= of["filled"] * MOST
     return _share(words, of, "are words for true and false") if mostly else None
 
 
 def _mixed(of: Measured) -> str | None:
-    if "numbers" not in of:
+    if "numbers" not in of or of["is_code"]:
         return None
     numbers = of["numbers"] + of["formatted"]
-    words = of["filled"] - numbers - of["placeholders"]
+    words = of["filled"] - numbers - of["placeholders"] - of["dialled"]
     both = min(numbers, words) >= max(of["filled"] * SOME, 1) and of["filled"] >= FEW
     return f"{numbers:,} values are numbers, {words:,} are words." if both else None
 

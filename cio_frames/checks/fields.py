@@ -69,6 +69,9 @@ def is_placeholder(values: pl.Expr) -> pl.Expr:
     return values.is_in(_SPELLED)
 
 
+_NAMES = {"Nat", "nat", "NAT", "Nan", "Na"}
+"""First and family names, which no program writes for an empty cell."""
+
 _SPELLED = sorted(
     {" ", "  ", "   ", "NaN", "NaT", "[object Object]"}
     | {
@@ -76,6 +79,7 @@ _SPELLED = sorted(
         for word in filter(None, PLACEHOLDERS)
         for spelled in (word, word.upper(), word.title(), word.capitalize())
     }
+    - _NAMES
 )
 
 

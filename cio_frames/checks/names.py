@@ -92,7 +92,8 @@ def _nearly(slot: FieldMapping, scope: Scope) -> str | None:
     there = {other.path for other in scope.mapping.slots}
     if meant is None or key in exact or ("traits", meant) in there:
         return None
-    return f"Customer.io knows it as {meant}."
+    effect = RESERVED_TRAITS[meant].effect
+    return f"Customer.io knows it as {meant}, which {effect[0].lower()}{effect[1:]}"
 
 
 def _flat(key: str) -> bool:

@@ -91,8 +91,9 @@ def _candidates(values: pl.DataFrame) -> pl.DataFrame:
 def _candidates_of(values: pl.Series) -> Iterator[tuple[object, ...]]:
     """Yield a row of `CANDIDATES` for each number among the sampled texts of a column."""
     is_text = values.dtype == pl.String
-    is_open = values.str.contains(ANY_NUMBER) if is_text else has_card_length(values)
-    opened = values.filter(is_open)
+    column = pl.col(values.name)
+    is_open = column.str.contains(ANY_NUMBER) if is_text else has_card_length(column)
+    opened = values.to_frame().filter(is_open).to_series()
     if opened.is_empty():
         return
     counted = set()
