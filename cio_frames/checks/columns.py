@@ -1,7 +1,7 @@
 """Columns as a whole: empty, constant, left over from an export, or of several kinds at once."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from cio_frames.checks.check import (
     contains,
 )
 from cio_frames.checks.fields import UNSUBSCRIBED, is_placeholder, is_plain_text, name_words
+from cio_frames.frames import collected
 from cio_frames.mapping import FieldMapping
 from cio_frames.values import as_text, has_text
 
@@ -97,7 +98,7 @@ def _dialled(values: pl.Expr) -> pl.Expr:
 
 
 def _formatted(values: pl.Expr) -> pl.Expr:
-    return values.str.contains(FORMATTED) & ~values.str.contains(PLAIN) & ~_dialled(values)
+    return values.str.contains(FORMATTED) & ~values.str.contains(PLAIN)
 
 
 def _said(slot: FieldMapping) -> pl.Expr | None:
@@ -117,12 +118,16 @@ MEASURES: dict[str, Measure] = {
     "placeholders": _of_text(is_placeholder),
     "numbers": _of_text(contains(PLAIN)),
     "formatted": _of_text(_formatted),
-    "units": _of_text(lambda values: _formatted(values) & values.str.contains(UNIT)),
-    "dialled": _of_text(_dialled),
-    "said": _said,
     "true": _of_text(lambda values: values.is_in(WORDS)),
     "digit": _of_text(lambda values: values.is_in(["0", "1"])),
 }
+CLOSER: dict[str, Measure] = {
+    "dialled": _of_text(_dialled),
+    "formatted and dialled": _of_text(lambda values: _formatted(values) & _dialled(values)),
+    "units": _of_text(lambda values: _formatted(values) & values.str.contains(UNIT)),
+    "said": _said,
+}
+"""Measures of the columns alone that the others speak against; these can only take that back."""
 
 
 def _columns(scope: Scope) -> Iterator[FieldMapping]:
@@ -149,21 +154,45 @@ Verdict = Callable[[Measured], str | None]
 
 
 def _judged(
-    aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope, *, verdict: Verdict
+    aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, verdict: Verdict, closer: bool
 ) -> pl.DataFrame:
     totals = {parts.name: _total(parts) for parts in aggregated.iter_columns()}
-    return column_findings(
-        (slot.label, evidence)
+    judged = {
+        slot.name: (slot, of)
         for slot in _columns(scope)
         for of in (_measured_of(slot, totals),)
-        if of.get("rows") and (evidence := verdict(of))
+        if of.get("rows") and verdict(of)
+    }
+    if closer:
+        measured = _closer([slot for slot, _ in judged.values()], rows)
+        for name, (_, of) in judged.items():
+            of.update(measured[name])
+    return column_findings(
+        (slot.label, evidence) for slot, of in judged.values() if (evidence := verdict(of))
     )
+
+
+def _closer(slots: Sequence[FieldMapping], rows: pl.LazyFrame) -> dict[str, Measured]:
+    """Return the measures of a closer look at columns, and whether their names are those of codes."""
+    measures = [
+        expr.alias(f"{name} {slot.name}")
+        for slot in slots
+        for name, measure in CLOSER.items()
+        if (expr := measure(slot)) is not None
+    ]
+    counted = collected(rows.select(measures)).row(0, named=True) if measures else {}
+    return {
+        slot.name: {
+            **{name: counted[f"{name} {slot.name}"] for name in CLOSER if measures},
+            "is_code": bool(CODES & set(name_words(slot.label))),
+        }
+        for slot in slots
+    }
 
 
 def _measured_of(slot: FieldMapping, totals: Measured) -> Measured:
     names = {name: f"{name} {slot.name}" for name in MEASURES}
-    measured = {name: totals[column] for name, column in names.items() if column in totals}
-    return {**measured, "is_code": bool(CODES & set(name_words(slot.label)))}
+    return {name: totals[column] for name, column in names.items() if column in totals}
 
 
 def _total(parts: pl.Series) -> Any:
@@ -187,8 +216,9 @@ def _mostly_placeholders(of: Measured) -> str | None:
 
 
 def _numbers_as_text(of: Measured) -> str | None:
-    formatted, numbers = of.get("formatted", 0), of.get("numbers", 0)
-    is_code = of["is_code"] or of.get("dialled", 0) > formatted
+    numbers = of.get("numbers", 0)
+    formatted = of.get("formatted", 0) - of.get("formatted and dialled", 0)
+    is_code = of.get("is_code") or of.get("dialled", 0) > formatted
     are_units = 0 < of.get("units", 0) < of["filled"] * HALF  # as in 84029g beside 84029
     mostly = formatted and formatted + numbers >= of["filled"] * MOST
     mostly = mostly and not is_code and not are_units
@@ -197,17 +227,17 @@ def _numbers_as_text(of: Measured) -> str | None:
 
 def _truth_as_text(of: Measured) -> str | None:
     words, digits = of.get("true", 0), of.get("digit", 0)
-    said = {word for words in of.get("said", ()) for word in words.split()}
+    said = set(of.get("said", "true").split())
     is_clear = said & PLAINLY or any(said >= set(pair) for pair in OPPOSITES)
     mostly = is_clear and words and words + digits >= of["filled"] * MOST
     return _share(words, of, "are words for true and false") if mostly else None
 
 
 def _mixed(of: Measured) -> str | None:
-    if "numbers" not in of or of["is_code"]:
+    if "numbers" not in of or of.get("is_code"):
         return None
-    numbers = of["numbers"] + of["formatted"]
-    words = of["filled"] - numbers - of["placeholders"] - of["dialled"]
+    numbers = of["numbers"] + of["formatted"] - of.get("formatted and dialled", 0)
+    words = of["filled"] - numbers - of["placeholders"] - of.get("dialled", 0)
     both = min(numbers, words) >= max(of["filled"] * SOME, 1) and of["filled"] >= FEW
     return f"{numbers:,} values are numbers, {words:,} are words." if both else None
 
@@ -216,8 +246,8 @@ def _share(count: int, of: Measured, what: str) -> str:
     return f"{count:,} of {of['filled']:,} values {what}."
 
 
-def _by_measures(verdict: Verdict) -> TableTest:
-    return TableTest(_measured, partial(_judged, verdict=verdict))
+def _by_measures(verdict: Verdict, *, closer: bool = False) -> TableTest:
+    return TableTest(_measured, partial(_judged, verdict=verdict, closer=closer))
 
 
 def _left_over(slot: FieldMapping, _: Scope) -> str | None:
@@ -230,7 +260,7 @@ COLUMN_CHECKS = (
     Check("column.empty", "info", _by_measures(_empty), source="reliability 3.1 (10)"),
     Check("column.constant", "info", _by_measures(_constant), source="reliability 3.8 (148)"),
     Check("column.placeholders", "warn", _by_measures(_mostly_placeholders), source="reliability 3.2"),
-    Check("column.numbers-as-text", "info", _by_measures(_numbers_as_text), source="reliability 3.4 (70-72, 74)"),
-    Check("column.truth-as-text", "info", _by_measures(_truth_as_text), source="reliability 3.4 (73)"),
-    Check("column.mixed-kinds", "info", _by_measures(_mixed), source="reliability 3.3 (37), 3.7 (116)"),
+    Check("column.numbers-as-text", "info", _by_measures(_numbers_as_text, closer=True), source="reliability 3.4 (70-72, 74)"),
+    Check("column.truth-as-text", "info", _by_measures(_truth_as_text, closer=True), source="reliability 3.4 (73)"),
+    Check("column.mixed-kinds", "info", _by_measures(_mixed, closer=True), source="reliability 3.3 (37), 3.7 (116)"),
 )  # fmt: skip
