@@ -255,7 +255,20 @@ def _left_over(slot: FieldMapping, _: Scope) -> str | None:
     return slot.column if is_one else None
 
 
+def _salesforce(slot: FieldMapping, _: Scope) -> str | None:
+    """Return what simple-salesforce says of each record, if that is in the column."""
+    *_, last = (slot.column or "").split(".")
+    fields = {part.name for part in slot.dtype.fields} if isinstance(slot.dtype, pl.Struct) else ()
+    is_whole = last == "attributes" and {"type", "url"} == fields
+    is_part = re.search(r"(?:^|\.)attributes\.(?:type|url)$", slot.column or "")
+    return slot.column if slot.role == "body" and (is_whole or is_part) else None
+
+
 COLUMN_CHECKS = (
+    Check(
+        "column.record-details", "warn", by_column(_salesforce),
+        source="Salesforce REST API: every record carries attributes with its type and url",
+    ),
     Check("column.left-over", "warn", by_column(_left_over), source="reliability 3.8 (148)"),
     Check("column.empty", "info", _by_measures(_empty), source="reliability 3.1 (10)"),
     Check("column.constant", "info", _by_measures(_constant), source="reliability 3.8 (148)"),

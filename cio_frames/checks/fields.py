@@ -6,7 +6,7 @@ import polars as pl
 
 from cio_frames.mapping import FieldMapping
 from cio_frames.values import as_text, instance_of
-from cio_frames.values.patterns import BLANK, PLACEHOLDERS
+from cio_frames.values.patterns import BLANK, PLACEHOLDERS, UNFILLED
 
 PEOPLE = ("user_id", "anonymous_id", "previous_id", "id")
 IDS = (*PEOPLE, "email", "group_id", "form_id")
@@ -66,7 +66,7 @@ def blank(values: pl.Expr) -> pl.Expr:
 
 def is_placeholder(values: pl.Expr) -> pl.Expr:
     """Return an expression: true where a text is a placeholder as programs spell it."""
-    return values.is_in(_SPELLED)
+    return values.is_in(_SPELLED) | values.str.contains(UNFILLED)
 
 
 _NAMES = {"Nat", "nat", "NAT", "Nan", "Na"}

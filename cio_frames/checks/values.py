@@ -30,7 +30,7 @@ from cio_frames.checks.fields import (
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.spec import LIMITS
 from cio_frames.values import anywhere, exact_as_double, has_text
-from cio_frames.values.patterns import PADDED, UNUSUAL
+from cio_frames.values.patterns import PADDED, UNFILLED, UNUSUAL
 
 
 def _anywhere(test: Callable[[pl.Expr, pl.DataType], pl.Expr | None]) -> RowTest:
@@ -145,6 +145,10 @@ def _mojibake(scope: Scope) -> Iterable[Predicate]:
     return () if "text.mojibake" in scope.mapping.repairs else test.predicates(scope)
 
 
+def _is_markup(text: pl.Expr) -> pl.Expr:
+    return text.str.contains(MARKUP) & ~text.str.contains(UNFILLED)
+
+
 def _is_formula(text: pl.Expr) -> pl.Expr:
     return text.str.contains(FORMULA) & ~text.str.contains(NO_FORMULA)
 
@@ -204,7 +208,7 @@ TEXT_CHECKS = (
     ),
     Check("text.lost-character", "warn", _any_text(contains("\ufffd")), source="reliability 3.9 (154)"),
     Check("text.entity", "info", _any_text(contains(ENTITY)), source="reliability 3.6 (113)"),
-    Check("text.markup", "info", _any_text(contains(MARKUP)), source="reliability 3.10 (171)"),
+    Check("text.markup", "info", _any_text(_is_markup), source="reliability 3.10 (171)"),
     Check("text.formula", "info", _any_text(_is_formula), source="CWE-1236; reliability 3.10 (172)"),
     Check(
         "text.json", "info", by_text(contains(JSON), fields=_is_open_text, prefilter=UNUSUAL),
