@@ -257,7 +257,7 @@ def _left_over(slot: FieldMapping, _: Scope) -> str | None:
 
 def _salesforce(slot: FieldMapping, _: Scope) -> str | None:
     """Return what simple-salesforce says of each record, if that is in the column."""
-    *_, last = (slot.column or "").split(".")
+    last = (slot.column or "").split(".")[-1]
     fields = {part.name for part in slot.dtype.fields} if isinstance(slot.dtype, pl.Struct) else ()
     is_whole = last == "attributes" and {"type", "url"} == fields
     is_part = re.search(r"(?:^|\.)attributes\.(?:type|url)$", slot.column or "")
