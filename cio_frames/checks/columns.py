@@ -1,7 +1,7 @@
 """Columns as a whole: empty, constant, left over from an export, or of several kinds at once."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,8 @@ from cio_frames.checks.check import (
     column_findings,
     contains,
 )
-from cio_frames.checks.fields import UNSUBSCRIBED, is_placeholder, is_plain_text
+from cio_frames.checks.fields import UNSUBSCRIBED, is_placeholder, is_plain_text, name_words
+from cio_frames.frames import collected
 from cio_frames.mapping import FieldMapping
 from cio_frames.values import as_text, has_text
 from cio_frames.values.counts import many
@@ -25,10 +26,50 @@ from cio_frames.values.counts import many
 LEFT_OVER = re.compile(
     r"^(?:Unnamed: \d+(?:_level_\d+)?|level_\d+|index|column_\d+|__index_level_\d+__|_duplicated_\d+)$"
 )
-FORMATTED = r"^[-+(]?\s*(?:[$€£¥]|CHF|EUR|USD|GBP)?\s*-?\d{1,3}(?:[.,' ]?\d{3})*(?:[.,]\d+|\.-)?\s*(?:%|[$€£¥]|CHF|EUR|USD|GBP|k|kg|km|cm|m|g|l|h|min)?\)?$"
+_MONEY = r"(?:[$€£¥]|CHF|EUR|USD|GBP)"
+_AMOUNT = r"\d{1,3}(?:[.,' ]?\d{3})*(?:[.,]\d+|\.-)?"
+FORMATTED = rf"^[-+(]?\s*{_MONEY}?\s*-?{_AMOUNT}\s*(?:%|{_MONEY}|k|kg|km|cm|m|g|l|h|min)?\)?$"
+UNIT = r"\d(?:k|kg|km|cm|m|g|l|h|min)$"
+DIALLED = r"^\s*(?:\+|00|\(|0\d)?[\d\s().\-/]{6,}(?:\s*(?i:x|ext\.?)\s*\d+)?\s*$"
+"""A telephone number, as people write them."""
+NOT_DIALLED = rf"[.,]\d{{1,2}}$|{_MONEY}|^\d{{4}}-\d{{2}}-\d{{2}}|^\d{{1,3}}(?:\.\d{{3}})+$|^[1-9]\d?(?: \d{{3}})+$"
+CODES = frozenset(
+    [
+        "phone",
+        "phones",
+        "mobile",
+        "tel",
+        "telephone",
+        "fax",
+        "cell",
+        "whatsapp",
+        "zip",
+        "zipcode",
+        "postal",
+        "postcode",
+        "plz",
+        "sku",
+        "code",
+        "stockcode",
+        "barcode",
+        "ean",
+    ]
+)
+"""Words in the names of columns whose digits are no amount."""
 PLAIN = r"^-?\d+(?:\.\d+)?$"
 TRUTHS = "true false yes no y n ja nein oui non on off t f"
 WORDS = [form for word in TRUTHS.split() for form in (word, word.upper(), word.title())]
+PLAINLY = frozenset({"true", "false", "yes", "ja", "nein", "oui"})
+"""Words that mean true or false without the other beside them; ON is a province, NO a country."""
+OPPOSITES = (
+    ("true", "false"),
+    ("yes", "no"),
+    ("y", "n"),
+    ("ja", "nein"),
+    ("oui", "non"),
+    ("on", "off"),
+    ("t", "f"),
+)
 HALF, MOST, SOME = 0.5, 0.8, 0.1
 FEW = 10
 NAMED = 10
@@ -55,8 +96,22 @@ def _filled(slot: FieldMapping) -> pl.Expr:
     return values.fill_nan(None) if slot.dtype.is_float() else values
 
 
+def _dialled(values: pl.Expr) -> pl.Expr:
+    phone = values.str.contains(DIALLED) & ~values.str.contains(PLAIN)
+    return phone & ~values.str.contains(NOT_DIALLED)
+
+
 def _formatted(values: pl.Expr) -> pl.Expr:
     return values.str.contains(FORMATTED) & ~values.str.contains(PLAIN)
+
+
+def _said(slot: FieldMapping) -> pl.Expr | None:
+    """Return the different words for true and false in a column, as one text."""
+    if not is_plain_text(slot):
+        return None
+    values = pl.col(slot.name)
+    said = values.filter(values.is_in(WORDS)).str.to_lowercase()
+    return said.unique().sort().str.join(" ")
 
 
 MEASURES: dict[str, Measure] = {
@@ -70,6 +125,13 @@ MEASURES: dict[str, Measure] = {
     "true": _of_text(lambda values: values.is_in(WORDS)),
     "digit": _of_text(lambda values: values.is_in(["0", "1"])),
 }
+CLOSER: dict[str, Measure] = {
+    "dialled": _of_text(_dialled),
+    "formatted and dialled": _of_text(lambda values: _formatted(values) & _dialled(values)),
+    "units": _of_text(lambda values: _formatted(values) & values.str.contains(UNIT)),
+    "said": _said,
+}
+"""Measures of the columns alone that the others speak against; these can only take that back."""
 
 
 def _columns(scope: Scope) -> Iterator[FieldMapping]:
@@ -96,15 +158,40 @@ Verdict = Callable[[Measured], str | None]
 
 
 def _judged(
-    aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope, *, verdict: Verdict
+    aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, verdict: Verdict, closer: bool
 ) -> pl.DataFrame:
     totals = _totals(aggregated)
-    return column_findings(
-        (slot.label, evidence)
+    judged = {
+        slot.name: (slot, of)
         for slot in _columns(scope)
         for of in (_measured_of(slot, totals),)
-        if of.get("rows") and (evidence := verdict(of))
+        if of.get("rows") and verdict(of)
+    }
+    if closer:
+        measured = _closer([slot for slot, _ in judged.values()], rows)
+        for name, (_, of) in judged.items():
+            of.update(measured[name])
+    return column_findings(
+        (slot.label, evidence) for slot, of in judged.values() if (evidence := verdict(of))
     )
+
+
+def _closer(slots: Sequence[FieldMapping], rows: pl.LazyFrame) -> dict[str, Measured]:
+    """Return the measures of a closer look at columns, and whether their names are those of codes."""
+    measures = [
+        expr.alias(f"{name} {slot.name}")
+        for slot in slots
+        for name, measure in CLOSER.items()
+        if (expr := measure(slot)) is not None
+    ]
+    counted = collected(rows.select(measures)).row(0, named=True) if measures else {}
+    return {
+        slot.name: {
+            **{name: counted[f"{name} {slot.name}"] for name in CLOSER if measures},
+            "is_code": bool(CODES & set(name_words(slot.label))),
+        }
+        for slot in slots
+    }
 
 
 def _measured_of(slot: FieldMapping, totals: Measured) -> Measured:
@@ -137,22 +224,28 @@ def _mostly_placeholders(of: Measured) -> str | None:
 
 
 def _numbers_as_text(of: Measured) -> str | None:
-    formatted, numbers = of.get("formatted", 0), of.get("numbers", 0)
+    numbers = of.get("numbers", 0)
+    formatted = of.get("formatted", 0) - of.get("formatted and dialled", 0)
+    is_code = of.get("is_code") or of.get("dialled", 0) > formatted
+    are_units = 0 < of.get("units", 0) < of["filled"] * HALF  # as in 84029g beside 84029
     mostly = formatted and formatted + numbers >= of["filled"] * MOST
+    mostly = mostly and not is_code and not are_units
     return _share(formatted, of, "are numbers with signs around them") if mostly else None
 
 
 def _truth_as_text(of: Measured) -> str | None:
     words, digits = of.get("true", 0), of.get("digit", 0)
-    mostly = words and words + digits >= of["filled"] * MOST
+    said = set(of.get("said", "true").split())
+    is_clear = said & PLAINLY or any(said >= set(pair) for pair in OPPOSITES)
+    mostly = is_clear and words and words + digits >= of["filled"] * MOST
     return _share(words, of, "are words for true and false") if mostly else None
 
 
 def _mixed(of: Measured) -> str | None:
-    if "numbers" not in of:
+    if "numbers" not in of or of.get("is_code"):
         return None
-    numbers = of["numbers"] + of["formatted"]
-    words = of["filled"] - numbers - of["placeholders"]
+    numbers = of["numbers"] + of["formatted"] - of.get("formatted and dialled", 0)
+    words = of["filled"] - numbers - of["placeholders"] - of.get("dialled", 0)
     both = min(numbers, words) >= max(of["filled"] * SOME, 1) and of["filled"] >= FEW
     return f"{numbers:,} values are numbers, {words:,} are words." if both else None
 
@@ -161,8 +254,8 @@ def _share(count: int, of: Measured, what: str) -> str:
     return f"{count:,} of {of['filled']:,} values {what}."
 
 
-def _by_measures(verdict: Verdict) -> TableTest:
-    return TableTest(_measured, partial(_judged, verdict=verdict))
+def _by_measures(verdict: Verdict, *, closer: bool = False) -> TableTest:
+    return TableTest(_measured, partial(_judged, verdict=verdict, closer=closer))
 
 
 def _left_over(slot: FieldMapping, _: Scope) -> str | None:
@@ -185,13 +278,26 @@ def _nested(scope: Scope) -> str | None:
     return f"{listed} and {many(more, 'other')}" if more > 0 else listed
 
 
+def _salesforce(slot: FieldMapping, _: Scope) -> str | None:
+    """Return what simple-salesforce says of each record, if that is in the column."""
+    last = (slot.column or "").split(".")[-1]
+    fields = {part.name for part in slot.dtype.fields} if isinstance(slot.dtype, pl.Struct) else ()
+    is_whole = last == "attributes" and {"type", "url"} == fields
+    is_part = re.search(r"(?:^|\.)attributes\.(?:type|url)$", slot.column or "")
+    return slot.column if slot.role == "body" and (is_whole or is_part) else None
+
+
 COLUMN_CHECKS = (
+    Check(
+        "column.record-details", "warn", by_column(_salesforce),
+        source="Salesforce REST API: every record carries attributes with its type and url",
+    ),
     Check("column.left-over", "warn", by_column(_left_over), source="reliability 3.8 (148)"),
     Check("column.nested", "info", by_call(_nested), source="SPEC-AUG traits; reference 6 (dots in names)"),
     Check("column.empty", "info", _by_measures(_empty), source="reliability 3.1 (10)"),
     Check("column.constant", "info", _by_measures(_constant), source="reliability 3.8 (148)"),
     Check("column.placeholders", "warn", _by_measures(_mostly_placeholders), source="reliability 3.2"),
-    Check("column.numbers-as-text", "info", _by_measures(_numbers_as_text), source="reliability 3.4 (70-72, 74)"),
-    Check("column.truth-as-text", "info", _by_measures(_truth_as_text), source="reliability 3.4 (73)"),
-    Check("column.mixed-kinds", "info", _by_measures(_mixed), source="reliability 3.3 (37), 3.7 (116)"),
+    Check("column.numbers-as-text", "info", _by_measures(_numbers_as_text, closer=True), source="reliability 3.4 (70-72, 74)"),
+    Check("column.truth-as-text", "info", _by_measures(_truth_as_text, closer=True), source="reliability 3.4 (73)"),
+    Check("column.mixed-kinds", "info", _by_measures(_mixed, closer=True), source="reliability 3.3 (37), 3.7 (116)"),
 )  # fmt: skip

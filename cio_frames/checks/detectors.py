@@ -41,42 +41,125 @@ _SECRETS = (
 )
 
 
+def _is_validated(module: str, piece: str) -> bool:
+    """Return whether a module of python-stdnum takes a piece; one that raises does not."""
+    validator = import_module(f"stdnum.{module}")
+    try:
+        return bool(validator.is_valid(piece))
+    except Exception:  # noqa: BLE001 - what it raises for a text is for its authors to say
+        return False
+
+
+def _any(_: str) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Number:
-    """A number that a country gives to a person.
+    """A number of a card, of a bank account, or one that a country gives to a person.
 
     Attributes:
         name: What it is called.
         pattern: How it is written.
+        chance: The share of other numbers of the same form that are valid all the same; 1 where
+            there is no check digit, so that the form is all there is to go by.
+        source: Where that share comes from.
         validator: The module of python-stdnum that knows it; none where the pattern is all.
+        issued: Which of the numbers are given out, where the validator does not know.
+        formed: Whether a piece has the form, where the pattern does not tell.
     """
 
     name: str
     pattern: str
+    chance: float
+    source: str
     validator: str = ""
+    issued: re.Pattern[str] | None = None
+    formed: Callable[[str], bool] = _any
+
+    def is_valid(self, piece: str) -> bool:
+        """Return whether a piece that fits the pattern is such a number."""
+        if self.issued is not None:
+            piece = re.sub(r"[ -]", "", piece)
+            if not self.issued.fullmatch(piece):
+                return False
+        return not self.validator or _is_validated(self.validator, piece)
 
 
+def _is_iban_but_for_digits(piece: str) -> bool:
+    """Return whether a piece would be an IBAN with the right check digits."""
+    from stdnum import iban
+
+    bare = piece.replace(" ", "").upper()
+    try:
+        right = f"{bare[:2]}{iban.calc_check_digits(bare)}{bare[4:]}"
+        return bool(iban.is_valid(right, check_country=False))
+    except Exception:  # noqa: BLE001 - as above
+        return False
+
+
+_NO_DIGIT = "none of its digits is a check digit"
+CARDS = (
+    Number(
+        name="card number", pattern=_CARD, chance=1 / 10, validator="luhn", issued=_ISSUED,
+        source="ISO/IEC 7812-1, annex B: one check digit (Luhn)",
+    ),
+)  # fmt: skip
+IBANS = (
+    Number(
+        name="IBAN", pattern=_IBAN, chance=1 / 97, validator="iban", formed=_is_iban_but_for_digits,
+        source="ISO 13616, ISO 7064: remainder of a division by 97",
+    ),
+)  # fmt: skip
 NATIONAL = (
-    Number(name="US Social Security number", pattern=r"[0-9]{3}-[0-9]{2}-[0-9]{4}", validator="us.ssn"),
-    Number(name="UK National Insurance number", pattern=r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]"),
-    Number(name="Italian codice fiscale", pattern=r"[A-Z]{6}[0-9]{2}[A-Z][0-9]{2}[A-Z][0-9]{3}[A-Z]", validator="it.codicefiscale"),
-    Number(name="French NIR", pattern=r"[12] ?[0-9]{2} ?[0-9]{2} ?[0-9][0-9AB] ?[0-9]{3} ?[0-9]{3} ?[0-9]{2}", validator="fr.nir"),
-    Number(name="Spanish DNI", pattern=r"[0-9]{8}-?[A-Z]", validator="es.dni"),
-    Number(name="Spanish NIE", pattern=r"[XYZ][0-9]{7}-?[A-Z]", validator="es.nie"),
-    Number(name="Finnish henkilötunnus", pattern=r"[0-9]{6}[-+A-FU-Y][0-9]{3}[0-9A-Y]", validator="fi.hetu"),
-    Number(name="Swedish personnummer", pattern=r"(?:[0-9]{2})?[0-9]{6}[-+][0-9]{4}", validator="se.personnummer"),
-    Number(name="Swiss AHV number", pattern=r"756\.[0-9]{4}\.[0-9]{4}\.[0-9]{2}", validator="ch.ssn"),
-    Number(name="Belgian national number", pattern=r"[0-9]{2}\.[0-9]{2}\.[0-9]{2}-[0-9]{3}\.[0-9]{2}", validator="be.nn"),
-    Number(name="Brazilian CPF", pattern=r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}", validator="br.cpf"),
-    Number(name="Korean registration number", pattern=r"[0-9]{6}-[0-9]{7}", validator="kr.rrn"),
-    Number(name="Chinese resident identity number", pattern=r"[0-9]{17}[0-9X]", validator="cn.ric"),
-    Number(name="Indian Aadhaar number", pattern=r"[2-9][0-9]{3} [0-9]{4} [0-9]{4}", validator="in_.aadhaar"),
+    Number(name="US Social Security number", pattern=r"[0-9]{3}-[0-9]{2}-[0-9]{4}", validator="us.ssn", chance=1, source=_NO_DIGIT),
+    Number(
+        name="UK National Insurance number", chance=1, source=_NO_DIGIT,
+        pattern=r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]",
+    ),
+    Number(
+        name="Italian codice fiscale", pattern=r"[A-Z]{6}[0-9]{2}[A-Z][0-9]{2}[A-Z][0-9]{3}[A-Z]", validator="it.codicefiscale",
+        chance=1 / 26, source="Decreto 23 dicembre 1976: one check letter",
+    ),
+    Number(
+        name="French NIR", pattern=r"[12] ?[0-9]{2} ?[0-9]{2} ?[0-9][0-9AB] ?[0-9]{3} ?[0-9]{3} ?[0-9]{2}", validator="fr.nir",
+        chance=1 / 97, source="INSEE: 97 minus the remainder of a division by 97",
+    ),
+    Number(name="Spanish DNI", pattern=r"[0-9]{8}-?[A-Z]", validator="es.dni", chance=1 / 23, source="Real Decreto 1553/2005: one of 23 letters"),
+    Number(name="Spanish NIE", pattern=r"[XYZ][0-9]{7}-?[A-Z]", validator="es.nie", chance=1 / 23, source="Real Decreto 1553/2005: one of 23 letters"),
+    Number(
+        name="Finnish henkilötunnus", pattern=r"[0-9]{6}[-+A-FU-Y][0-9]{3}[0-9A-Y]", validator="fi.hetu",
+        chance=1 / 31, source="DVV: remainder of a division by 31",
+    ),
+    Number(
+        name="Swedish personnummer", pattern=r"(?:[0-9]{2})?[0-9]{6}[-+][0-9]{4}", validator="se.personnummer",
+        chance=1 / 10, source="Skatteverket SKV 704: one check digit (Luhn)",
+    ),
+    Number(name="Swiss AHV number", pattern=r"756\.[0-9]{4}\.[0-9]{4}\.[0-9]{2}", validator="ch.ssn", chance=1 / 10, source="BSV: one check digit (EAN-13)"),
+    Number(
+        name="Belgian national number", pattern=r"[0-9]{2}\.[0-9]{2}\.[0-9]{2}-[0-9]{3}\.[0-9]{2}", validator="be.nn",
+        chance=2 / 97, source="Rijksregister: remainder of a division by 97, for each of two centuries",
+    ),
+    Number(
+        name="Brazilian CPF", pattern=r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}", validator="br.cpf",
+        chance=1 / 100, source="Receita Federal: two check digits",
+    ),
+    Number(name="Korean registration number", pattern=r"[0-9]{6}-[0-9]{7}", validator="kr.rrn", chance=1 / 10, source="python-stdnum: one check digit"),
+    Number(
+        name="Chinese resident identity number", pattern=r"[0-9]{17}[0-9X]", validator="cn.ric",
+        chance=1 / 11, source="GB 11643, ISO 7064: one of eleven check digits",
+    ),
+    Number(
+        name="Indian Aadhaar number", pattern=r"[2-9][0-9]{3} [0-9]{4} [0-9]{4}", validator="in_.aadhaar",
+        chance=1 / 10, source="UIDAI: one check digit (Verhoeff)",
+    ),
 )  # fmt: skip
 
 _NATIONAL = "|".join(number.pattern for number in NATIONAL)
-_SECRET = "|".join(_SECRETS)
-ANY = f"{_EDGE}(?:{_CARD}|{_IBAN}|{_NATIONAL}|{_SECRET})"
-"""Found wherever a detector could find something."""
+ANY_SECRET = "|".join(_SECRETS)
+ANY_NUMBER = f"{_EDGE}(?:{_CARD}|{_IBAN}|{_NATIONAL})"
+"""Found wherever there could be a number of a card, a bank account or a person."""
+UUID = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 _END = r"(?![0-9A-Za-z])"
 SHORTEST_CARD, LONGEST_CARD = 10**13, 10.0**19
 
@@ -92,11 +175,11 @@ class Detector:
 
     Attributes:
         pattern: Finds what might be it.
-        valid: Decides.
+        numbers: What it may be; without any, the pattern decides.
     """
 
     pattern: re.Pattern[str]
-    valid: Callable[[str], bool]
+    numbers: tuple[Number, ...] = ()
 
     def finds(self, text: pl.Expr) -> pl.Expr:
         """Return an expression: true where a text holds such data."""
@@ -108,7 +191,21 @@ class Detector:
 
     def pieces(self, text: str) -> Iterator[re.Match[str]]:
         """Yield where such data is in a text."""
-        return (found for found in self.pattern.finditer(text[:LOOKED_AT]) if self.valid(found[1]))
+        if not self.numbers:
+            yield from self.pattern.finditer(text[:LOOKED_AT])
+        end = 0
+        for found, number in self.candidates(text):
+            if found.start() >= end and number.is_valid(found[1]):
+                end = found.end()
+                yield found
+
+    def candidates(self, text: str) -> Iterator[tuple[re.Match[str], Number]]:
+        """Yield the pieces of a text that have the form of a number, with each such number."""
+        bare = UUID.sub(lambda found: "_" * len(found[0]), text[:LOOKED_AT])
+        for found in self.pattern.finditer(bare):
+            for number in self.numbers:
+                if re.fullmatch(number.pattern, found[1]) and number.formed(found[1]):
+                    yield found, number
 
     def _first(self, text: str | None) -> str | None:
         return next((found[1] for found in self.pieces(text or "")), None)
@@ -151,34 +248,12 @@ def masked(text: str | None) -> str | None:
     return text
 
 
-def _is_card(piece: str) -> bool:
-    from stdnum import luhn
-
-    number = re.sub(r"[ -]", "", piece)
-    return bool(_ISSUED.fullmatch(number)) and luhn.is_valid(number)
+def _detector(*numbers: Number) -> Detector:
+    forms = "|".join(number.pattern for number in numbers)
+    return Detector(pattern=re.compile(f"(?<![0-9A-Za-z.])({forms}){_END}"), numbers=numbers)
 
 
-def _is_iban(piece: str) -> bool:
-    from stdnum import iban
-
-    return bool(iban.is_valid(piece))
-
-
-def _is_national(piece: str) -> bool:
-    for number in NATIONAL:
-        if re.fullmatch(number.pattern, piece):
-            if not number.validator:
-                return True
-            if import_module(f"stdnum.{number.validator}").is_valid(piece):
-                return True
-    return False
-
-
-def _detector(pattern: str, *, valid: Callable[[str], bool]) -> Detector:
-    return Detector(pattern=re.compile(f"(?<![0-9A-Za-z.])({pattern}){_END}"), valid=valid)
-
-
-CARD = _detector(_CARD, valid=_is_card)
-IBAN = _detector(_IBAN, valid=_is_iban)
-NATIONAL_NUMBER = _detector(_NATIONAL, valid=_is_national)
-SECRET = Detector(pattern=re.compile(f"({_SECRET})"), valid=lambda _: True)
+CARD = _detector(*CARDS)
+IBAN = _detector(*IBANS)
+NATIONAL_NUMBER = _detector(*NATIONAL)
+SECRET = Detector(pattern=re.compile(f"({ANY_SECRET})"))

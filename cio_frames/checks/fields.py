@@ -1,10 +1,12 @@
 """Which fields a check concerns, and the text in their values."""
 
+import re
+
 import polars as pl
 
 from cio_frames.mapping import FieldMapping
 from cio_frames.values import as_text, instance_of
-from cio_frames.values.patterns import BLANK, PLACEHOLDERS
+from cio_frames.values.patterns import BLANK, PLACEHOLDERS, UNFILLED
 
 PEOPLE = ("user_id", "anonymous_id", "previous_id", "id")
 OWNERS = ("user_id", "anonymous_id")
@@ -48,6 +50,17 @@ def is_body(slot: FieldMapping) -> bool:
     return slot.role in ("body", "context")
 
 
+def name_words(name: str) -> list[str]:
+    """Return the words of a name, in lower case.
+
+    Examples:
+        >>> name_words("creditCard-Number")
+        ['credit', 'card', 'number']
+    """
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
+    return re.findall(r"[a-z0-9]+", apart.lower())
+
+
 def blank(values: pl.Expr) -> pl.Expr:
     """Return an expression: true where a text is a placeholder or white space."""
     return values.str.contains(BLANK)
@@ -55,8 +68,11 @@ def blank(values: pl.Expr) -> pl.Expr:
 
 def is_placeholder(values: pl.Expr) -> pl.Expr:
     """Return an expression: true where a text is a placeholder as programs spell it."""
-    return values.is_in(_SPELLED)
+    return values.is_in(_SPELLED) | values.str.contains(UNFILLED)
 
+
+_NAMES = {"Nat", "nat", "NAT", "Nan", "Na"}
+"""First and family names, which no program writes for an empty cell."""
 
 _SPELLED = sorted(
     {" ", "  ", "   ", "NaN", "NaT", "[object Object]"}
@@ -65,6 +81,7 @@ _SPELLED = sorted(
         for word in filter(None, PLACEHOLDERS)
         for spelled in (word, word.upper(), word.title(), word.capitalize())
     }
+    - _NAMES
 )
 
 

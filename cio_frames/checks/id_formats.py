@@ -16,7 +16,7 @@ from cio_frames.checks.check import (
 from cio_frames.checks.fields import EMAIL_PATHS, PEOPLE, blank, is_address, is_id, is_text
 from cio_frames.frames import collected
 from cio_frames.mapping import FieldMapping, MessageMapping
-from cio_frames.values.patterns import EMAIL, UNUSUAL
+from cio_frames.values.patterns import BLANK, EMAIL, EMAIL_COLUMN, PADDED, UNUSUAL
 
 FLOAT_TEXT = r"^-?\d+\.0+$"
 SCIENTIFIC = r"^-?\d(?:\.\d+)?[eE][+-]?\d{1,3}$"
@@ -126,7 +126,67 @@ def _exceptions(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> p
     return pl.concat(results)
 
 
+FORMS = (
+    r"^[0-9]+$",
+    r"^[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$",
+    EMAIL_COLUMN,
+    r"^[A-Za-z]{1,12}[-_:.]?[0-9]+$",
+    r"^[0-9A-Fa-f]{16,64}$",
+)
+"""Forms of identifiers, of which a column has one if nearly all of its values have it."""
+TOLD = (
+    rf"{BLANK}|{FLOAT_TEXT}|{SCIENTIFIC}|{NEGATIVE}|{TRUTH}|{PADDED}|^=?[\"']|@"
+    r"|(?i)^(?:unknown|guest|anonymous|test)$"
+)
+"""Identifiers of which other checks speak."""
+ENOUGH, FEW, LOOKED_AT = 100, 0.01, 1_000
+COUNTS = pl.Schema(
+    {"slot": pl.String(), "form": pl.String(), "all": pl.Int64(), "fits": pl.Int64()}
+)
+
+
+def _formed(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Count how many ids of each column have the form that its first values have."""
+    texts = [scope.text(slot).alias(slot.name) for slot in scope.mapping.slots if _is_id_text(slot)]
+    return rows.select(texts).map_batches(_form_counts, schema=COUNTS) if texts else None
+
+
+def _form_counts(values: pl.DataFrame) -> pl.DataFrame:
+    counts = []
+    for column in values.iter_columns():
+        filled = column.drop_nulls()
+        first = filled.head(LOOKED_AT)
+        shares = {form: first.str.contains(form).sum() for form in FORMS}
+        form = max(shares, key=lambda form: shares[form])
+        fits = filled.str.contains(form).sum() if shares[form] > len(first) * MOST else 0
+        counts.append((column.name, form, len(filled), fits))
+    return pl.DataFrame(counts, schema=COUNTS, orient="row")
+
+
+def _unlike(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+    """Return the few ids that have not the form of all the others."""
+    results = [FOUND_SCHEMA.to_frame()]
+    slots = {slot.name: slot for slot in scope.mapping.slots}
+    counted = aggregated.filter(pl.col("all") > 0).group_by("slot", maintain_order=True)
+    for name, form, count, fits in counted.agg(
+        pl.col("form").sort_by("fits").last(), pl.col("all").sum(), pl.col("fits").sum()
+    ).rows():
+        is_one_form = (
+            aggregated.filter(pl.col("slot") == name, pl.col("all") > 0)["form"].n_unique() == 1
+        )
+        if is_one_form and count >= ENOUGH and 0 < count - fits <= count * FEW:
+            text = scope.text(slots[name])
+            fails = ~text.str.contains(form) & ~text.str.contains(TOLD)
+            evidence = f"{fits:,} of {count:,} have another form."
+            query = failing_rows(
+                rows, fails, column=slots[name].label, value=text, evidence=evidence
+            )
+            results.append(collected(query))
+    return pl.concat(results)
+
+
 ID_FORMAT_CHECKS = (
+    Check("id.unlike", "warn", TableTest(_formed, _unlike), source="reliability 3.3: totals and notes among ids"),
     Check(
         "id.float-text", "reject", by_text(contains(FLOAT_TEXT), fields=_is_id_text, prefilter=REWRITTEN),
         source="reliability 3.3 (31): pandas and spreadsheets store whole numbers as decimals",

@@ -4,7 +4,16 @@ import re
 
 import polars as pl
 
-from cio_frames.checks.check import Check, Repair, Scope, by_column, by_row, by_text, by_value
+from cio_frames.checks.check import (
+    Check,
+    Repair,
+    Scope,
+    by_column,
+    by_row,
+    by_text,
+    by_value,
+    contains,
+)
 from cio_frames.checks.fields import IDS, OBJECT_TYPES, PEOPLE, blank, is_address, is_id, is_text
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.spec import CALLS, LIMITS, folded
@@ -134,6 +143,28 @@ def _visible(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     return visible.str.strip_chars() if _is_repairable(slot) else None
 
 
+GUARDED = r"^=?\".+\"$|^'.+'$|^'[0-9+=@-]"
+GUARD_BEFORE, GUARD_AFTER = r"^(?:=?[\"'])+", r"[\"']+$"
+
+
+def _is_id_text(slot: FieldMapping) -> bool:
+    return is_id(slot) and is_text(slot)
+
+
+def _unguarded(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
+    if not _is_id_text(slot):
+        return None
+    values = slot.expr.cast(pl.String)
+    bare = values.str.replace(GUARD_BEFORE, "").str.replace(GUARD_AFTER, "")
+    return pl.when(values.str.contains(GUARDED)).then(bare).otherwise(values)
+
+
+def _column_name(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+    if not _is_id_text(slot) or slot.column is None:
+        return None
+    return scope.text(slot).str.strip_chars().str.to_lowercase() == slot.column.strip().lower()
+
+
 def _is_repairable(slot: FieldMapping) -> bool:
     """Return whether repairs of identifiers concern a field: an address is one too, as a trait."""
     return (is_id(slot) and is_text(slot)) or is_address(slot)
@@ -159,6 +190,14 @@ IDENTIFIER_CHECKS = (
     Check(
         "id.invisible", "reject", by_text(_invisible, fields=_is_repairable, prefilter=UNUSUAL),
         source="reliability 3.3", repair=Repair(_visible, safe=False),
+    ),
+    Check(
+        "id.guarded", "reject", by_text(contains(GUARDED), fields=_is_id_text, prefilter=GUARDED),
+        source="RFC 4180; what spreadsheets put around digits to keep them text", repair=Repair(_unguarded, safe=False),
+    ),
+    Check(
+        "id.column-name", "reject", by_value(_column_name),
+        source="reliability 3.2: headers repeated where files are put together",
     ),
     Check("message.no-id", "reject", by_value(_no_message_id), source="reference 2 (messageId), 3.7"),
     Check("id.too-long", "reject", by_value(_too_long), source="TRACK customer limits; reference 6, C31"),

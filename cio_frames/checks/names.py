@@ -91,8 +91,10 @@ def _nearly(slot: FieldMapping, scope: Scope) -> str | None:
     exact = {*RESERVED_TRAITS, *STRIPPED_TRAITS}
     if meant is None or key in exact:
         return None
-    is_there = any(other.path == ("traits", meant) for other in scope.mapping.slots)
-    return None if is_there else f"Customer.io knows it as {meant}."
+    if any(other.path == ("traits", meant) for other in scope.mapping.slots):
+        return None
+    effect = RESERVED_TRAITS[meant].effect
+    return f"Customer.io knows it as {meant}, which {effect[0].lower()}{effect[1:]}"
 
 
 def _flat(key: str) -> bool:

@@ -55,6 +55,8 @@ def _section(check: Check) -> Iterator[str]:
     texts = check.texts
     yield f"### {check.code}\n"
     yield f"**{check.severity}** · {_words(texts.sentence)} {_words(texts.consequence)}\n"
+    if texts.event_consequence:
+        yield f"* Of events: {_words(texts.event_consequence)}"
     yield f"* Do: {_words(texts.hint)}"
     if check.repair:
         kind = "safe" if check.repair.safe else "changes meaning where the guess is wrong"

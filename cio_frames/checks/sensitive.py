@@ -1,21 +1,13 @@
 """Sensitive data: refused until it is left out, hashed or allowed."""
 
-import re
 from collections.abc import Iterator
 
 import polars as pl
 
-from cio_frames.checks.check import Check, ColumnTest, RowTest, Scope, by_column, by_text
-from cio_frames.checks.detectors import (
-    ANY,
-    CARD,
-    IBAN,
-    NATIONAL_NUMBER,
-    SECRET,
-    Detector,
-    has_card_length,
-)
-from cio_frames.checks.fields import is_body
+from cio_frames.checks.check import Check, ColumnTest, Scope, by_column, by_text
+from cio_frames.checks.detectors import ANY_SECRET, CARD, IBAN, NATIONAL_NUMBER, SECRET
+from cio_frames.checks.fields import is_body, name_words
+from cio_frames.checks.number_shares import by_share, is_readable
 from cio_frames.mapping import FieldMapping
 from cio_frames.values import instance_of
 
@@ -40,25 +32,11 @@ IDENTITY = (
 )  # fmt: skip
 
 
-def _is_readable(slot: FieldMapping) -> bool:
-    return slot.role in ("body", "context", "field") and slot.how != "hashed"
-
-
-def _detected(detector: Detector, *, numbers: bool = False) -> RowTest:
-    return by_text(
-        detector.finds,
-        fields=_is_readable,
-        prefilter=ANY,
-        numbers=has_card_length if numbers else None,
-        value=detector.samples,
-    )
-
-
 def _named(names: tuple[str, ...]) -> ColumnTest:
     def fails(slot: FieldMapping, _: Scope) -> str | None:
         if not is_body(slot) or slot.how in ("hashed", "constant"):
             return None
-        similar = [name for name in _names(slot) if _words(name) in names]
+        similar = [name for name in _names(slot) if " ".join(name_words(name)) in names]
         return ", ".join(dict.fromkeys(similar)) or None
 
     return by_column(fails)
@@ -79,25 +57,18 @@ def _fields(dtype: pl.DataType) -> Iterator[str]:
             yield from _fields(instance_of(part.dtype))
 
 
-def _words(name: str) -> str:
-    """Return a name in lower case, its words apart.
-
-    Examples:
-        >>> _words("creditCard-Number")
-        'credit card number'
-    """
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
-    return " ".join(re.findall(r"[a-z0-9]+", apart.lower()))
-
-
 SENSITIVE_CHECKS = (
     Check(
-        "sensitive.card", "refuse", _detected(CARD, numbers=True),
+        "sensitive.card", "refuse", by_share(CARD),
         source="SEED-INT (do not send card numbers); ISO/IEC 7812 (Luhn)",
     ),
-    Check("sensitive.iban", "refuse", _detected(IBAN), source="SEED-INT (do not send bank accounts); ISO 13616 (mod 97)"),
-    Check("sensitive.national-id", "refuse", _detected(NATIONAL_NUMBER), source="reliability 3.10; python-stdnum"),
-    Check("sensitive.secret", "refuse", _detected(SECRET), source="DOC attributes (do not send passwords or tokens)"),
+    Check("sensitive.iban", "refuse", by_share(IBAN), source="SEED-INT (do not send bank accounts); ISO 13616 (mod 97)"),
+    Check("sensitive.national-id", "refuse", by_share(NATIONAL_NUMBER), source="reliability 3.10; python-stdnum"),
+    Check(
+        "sensitive.secret", "refuse",
+        by_text(SECRET.finds, fields=is_readable, prefilter=ANY_SECRET, value=SECRET.samples),
+        source="DOC attributes (do not send passwords or tokens)",
+    ),
     Check("sensitive.secret-column", "refuse", _named(SECRETS), source="DOC attributes; reliability 3.8"),
     Check("sensitive.identity-column", "refuse", _named(IDENTITY), source="SEED-INT; reliability 3.10"),
     Check("sensitive.health-column", "refuse", _named(HEALTH), source="SEED-INT (do not send health information)"),

@@ -5,6 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from cio_frames.spec import EVENT_CALLS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckTexts:
@@ -13,8 +15,10 @@ class CheckTexts:
     Attributes:
         sentence: What is wrong, about `{column}`.
         consequence: What would happen if the row were sent.
+        event_consequence: The same for an event, where the consequence speaks of people.
         hint: What to do next; it may name `{column}`.
-        summary: What all findings amount to, about `{values}` different values in `{rows}` rows.
+        summary: What all findings amount to, about `{values}` different values in `{rows}` rows,
+            each of which would be one of `{profiles}`.
         repair: What the repair does, if there is one.
         no_repair_because: Why there is no repair, if there is none.
     """
@@ -22,9 +26,14 @@ class CheckTexts:
     sentence: str
     consequence: str
     hint: str
+    event_consequence: str = ""
     summary: str = ""
     repair: str = ""
     no_repair_because: str = ""
+
+    def consequence_for(self, call: str) -> str:
+        """Return what would happen if a row were sent with this call."""
+        return (self.event_consequence if call in EVENT_CALLS else "") or self.consequence
 
 
 @cache

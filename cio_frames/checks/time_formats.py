@@ -21,9 +21,7 @@ from cio_frames.frames import collected
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.values import EPOCH_UNITS, epoch_unit, instant, iso
 
-SLASHED = (
-    r"^(\d{1,2})[/.\-](\d{1,2})[/.\-]((?:19|20)\d{2})(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?$"
-)
+SLASHED = r"^(\d{1,2})[/.\-](\d{1,2})[/.\-]((?:19|20)\d{2})(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?(?: *([AaPp])\.?[Mm]\.?)?)?$"
 SERIAL = r"^[2-7]\d{4}(?:\.\d+)?$"
 COMPACT = r"^(?:19|20)\d{6}$"
 EPOCH = r"^-?\d{9,19}(?:\.\d+)?$"
@@ -31,7 +29,7 @@ SERIAL_DAYS = (29_221, 73_051)
 COMPACT_DAYS = (19_000_101, 21_001_231)
 DAY_MS = 86_400_000
 UNIX_DAY = 25_569
-HOURS, MINUTES = 24, 60
+HOURS, MINUTES, NOON = 24, 60, 12
 
 
 def is_other_format(slot: FieldMapping) -> pl.Expr:
@@ -58,6 +56,11 @@ def _moment(*, day: int, month: int) -> pl.Expr:
     year, months, days = (pl.field(f"{group}").str.zfill(2) for group in (3, month, day))
     hour, minute, second = (pl.field(f"{group}").cast(pl.Int64).fill_null(0) for group in (4, 5, 6))
     date = pl.format("{}-{}-{}", year, months, days).str.to_date("%Y-%m-%d", strict=False)
+    half = pl.field("7").str.to_lowercase()
+    hour = (
+        pl.when(half.is_null()).then(hour)
+        .when(hour.is_between(1, NOON)).then(hour % NOON + pl.when(half == "p").then(NOON).otherwise(0))
+    )  # fmt: skip
     clock = (hour < HOURS) & (minute < MINUTES) & (second < MINUTES)
     moment = date.cast(pl.Datetime("ms")) + pl.duration(hours=hour, minutes=minute, seconds=second)
     return pl.when(clock).then(moment)

@@ -259,7 +259,9 @@ def _impossible(slot: FieldMapping, _: Scope) -> pl.Expr | None:
 
 
 def _written(slot: FieldMapping, _: Scope) -> pl.Expr | None:
-    return pl.col(slot.name).str.contains(WRITTEN) if _is_text_trait(slot) else None
+    if not _is_text_trait(slot) or slot.is_time:  # of times their own checks speak
+        return None
+    return pl.col(slot.name).str.contains(WRITTEN)
 
 
 def _with_t(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:

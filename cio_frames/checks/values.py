@@ -30,7 +30,7 @@ from cio_frames.checks.fields import (
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.spec import LIMITS
 from cio_frames.values import anywhere, exact_as_double, has_text
-from cio_frames.values.patterns import PADDED, UNUSUAL
+from cio_frames.values.patterns import PADDED, UNFILLED, UNUSUAL
 
 
 def _anywhere(test: Callable[[pl.Expr, pl.DataType], pl.Expr | None]) -> RowTest:
@@ -104,6 +104,8 @@ DIRECTION = r"[\x{200e}\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}]"
 ENTITY = r"&(?:[A-Za-z]{2,8}|#[0-9]{2,5}|#[xX][0-9A-Fa-f]{2,5});"
 MARKUP = r"(?i)<(?:[a-z!/?][^>@]*>|script|img|svg)|\]\((?:javascript|data):|\{\{.*\}\}|\{%.*%\}"
 FORMULA = r"^[\s\x00]*(?:[=@\x{FF1D}\x{FF20}]\S|[+\-\x{FF0B}\x{FF0D}](?:[A-Za-z(]|[^A-Za-z\s][^A-Za-z]*[A-Za-z(]))"
+NO_FORMULA = r"^\s*[+\-](?:[\d\s().,/\-]+(?:(?i:x|ext\.?)\s*\d+)?|[\d.,]+\s*[\p{L}°%/]+)\s*$"
+"""A telephone number, or a number with its unit: spreadsheets show them and run nothing."""
 JSON = r"^\s*(?:\{\s*(?:\"|\})|\[\s*(?:[\[{\"\]]|-?[0-9]|true|false|null))"
 
 
@@ -141,6 +143,14 @@ def _mojibake(scope: Scope) -> Iterable[Predicate]:
     """Test texts for mojibake, unless it is repaired: the repair may leave some that is meant."""
     test = _any_text(lambda text: text.str.contains_any(list(MOJIBAKE)))
     return () if "text.mojibake" in scope.mapping.repairs else test.predicates(scope)
+
+
+def _is_markup(text: pl.Expr) -> pl.Expr:
+    return text.str.contains(MARKUP) & ~text.str.contains(UNFILLED)
+
+
+def _is_formula(text: pl.Expr) -> pl.Expr:
+    return text.str.contains(FORMULA) & ~text.str.contains(NO_FORMULA)
 
 
 def _padded(text: pl.Expr) -> pl.Expr:
@@ -198,8 +208,8 @@ TEXT_CHECKS = (
     ),
     Check("text.lost-character", "warn", _any_text(contains("\ufffd")), source="reliability 3.9 (154)"),
     Check("text.entity", "info", _any_text(contains(ENTITY)), source="reliability 3.6 (113)"),
-    Check("text.markup", "info", _any_text(contains(MARKUP)), source="reliability 3.10 (171)"),
-    Check("text.formula", "info", _any_text(contains(FORMULA)), source="CWE-1236; reliability 3.10 (172)"),
+    Check("text.markup", "info", _any_text(_is_markup), source="reliability 3.10 (171)"),
+    Check("text.formula", "info", _any_text(_is_formula), source="CWE-1236; reliability 3.10 (172)"),
     Check(
         "text.json", "info", by_text(contains(JSON), fields=_is_open_text, prefilter=UNUSUAL),
         source="reliability 3.7 (134)",

@@ -1,6 +1,7 @@
 """A plan as the plain values that its report is drawn from."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from cio_frames.checks import Check, masked
 from cio_frames.plan.full_check import HOUR_MS, TRIGGERING
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.spec import LIMITS
+from cio_frames.validation import filled
 from cio_frames.views.findings import Example, FindingView
 from cio_frames.views.report import PlanView, TimelineView
 from cio_frames.views.wording import many
@@ -17,6 +19,9 @@ from cio_frames.views.wording import many
 EXAMPLES = 3
 LOOKED_AT = 10_000
 """Findings of a kind among which different examples are looked for."""
+
+MOST_ALONE, LISTED = 3, 20
+"""Columns of one code that are told one by one, and that are listed where there are more."""
 
 SHOWN_PAYLOADS = 2
 _KINDS = ("severity", "code", "column")
@@ -50,26 +55,67 @@ def _payloads(pipeline: Pipeline) -> Iterator[str]:
 
 
 def _findings(pipeline: Pipeline) -> Iterator[FindingView]:
-    checks = {check.code: check for check in pipeline.applied}
     findings = pipeline.full_check.findings
     numbered = findings.drop_nulls("row").group_by(_KINDS, maintain_order=True).head(LOOKED_AT)
     examples = numbered.partition_by(_KINDS, as_dict=True)
     kinds = findings.group_by(_KINDS, maintain_order=True).agg(
         rows=pl.col("row").count(), first=pl.struct("row", "value", "message", "hint").first()
     )
-    for severity, code, column, rows, first in kinds.iter_rows():
-        check = checks.get(code)
-        shown = examples.get((severity, code, column), numbered.clear())
-        yield FindingView(
-            severity=severity,
-            code=code,
-            rows=rows,
-            sentence=_sentence(first),
-            hint=first["hint"],
-            consequence=check.texts.consequence if check else "",
-            examples=tuple(_examples(shown, column=column or "")),
-            fix=_fix(check, hint=first["hint"]) if code in pipeline.offered else "",
-        )
+    for own in kinds.partition_by("severity", "code", maintain_order=True):
+        views = [
+            _finding(pipeline, kind, examples.get(kind[:3], numbered.clear()))
+            for kind in own.iter_rows()
+        ]
+        yield from views if own.height <= MOST_ALONE else _as_one(pipeline, views, own)
+
+
+def _finding(pipeline: Pipeline, kind: tuple[Any, ...], shown: pl.DataFrame) -> FindingView:
+    """Return what is found of one kind: severity, code, column, number of rows and the first of them."""
+    severity, code, column, rows, first = kind
+    check = _check(pipeline, code)
+    return FindingView(
+        severity=severity,
+        code=code,
+        rows=rows,
+        sentence=_sentence(first),
+        hint=first["hint"],
+        consequence=check.texts.consequence_for(pipeline.call) if check else "",
+        examples=tuple(_examples(shown, column=column or "")),
+        fix=_fix(check, hint=first["hint"]) if code in pipeline.offered else "",
+    )
+
+
+def _check(pipeline: Pipeline, code: str) -> Check | None:
+    return next((check for check in pipeline.applied if check.code == code), None)
+
+
+def _as_one(
+    pipeline: Pipeline, views: Sequence[FindingView], kinds: pl.DataFrame
+) -> Iterator[FindingView]:
+    """Yield one finding for those of many columns; of refusals each needs an answer of its own."""
+    first, check = views[0], _check(pipeline, views[0].code)
+    if check is None or first.severity == "refuse":
+        yield from views
+        return
+    findings = pipeline.full_check.findings.filter(pl.col("code") == first.code)
+    rows = findings["row"].drop_nulls().n_unique()
+    names = [name or "the row" for name in kinds["column"].cast(pl.String)]
+    columns = f"each of {len(names):,} columns ({_listed(names)})"
+    examples = [view.examples[0] for view in views if view.examples][:EXAMPLES]
+    sentence = filled(check.texts.sentence, columns)
+    yield replace(
+        first,
+        rows=rows,
+        sentence=f"{sentence[:1].upper()}{sentence[1:]}",
+        hint=filled(check.texts.hint, "the column"),
+        examples=tuple(examples),
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    rest = len(names) - LISTED
+    shown = ", ".join(names[:LISTED])
+    return f"{shown} and {rest:,} more" if rest > 0 else shown
 
 
 def _examples(rows: pl.DataFrame, *, column: str) -> Iterator[Example]:

@@ -1,6 +1,6 @@
 """Apply the checks: which rows can be sent, which cannot, and everything found on the way."""
 
-from cio_frames.validation.compiled import CompiledCheck, compile_checks
+from cio_frames.validation.compiled import CompiledCheck, compile_checks, filled
 from cio_frames.validation.findings import (
     BLOCKING,
     FINDING_SCHEMA,
@@ -31,6 +31,7 @@ __all__ = [
     "check_table",
     "compile_checks",
     "concluded",
+    "filled",
     "reasons",
     "worst_first",
 ]

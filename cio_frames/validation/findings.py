@@ -77,9 +77,30 @@ def concluded(
         rejected: Rows that would be left out.
         shares: The largest share of rows that may fail, by code; of all codes under `"*"`.
     """
+    findings = _without_rejected_repeats(findings)
     summed = _with_summaries(findings, checks={check.code: check for check in checks})
     judged = _judged(summed, rows=rows, rejected=rejected, shares=shares or {})
     return worst_first(pl.concat([hidden(summed), judged]))
+
+
+REPEATED = "id.duplicate"
+
+
+def _without_rejected_repeats(findings: pl.DataFrame) -> pl.DataFrame:
+    """Return findings in which no row repeats, or is repeated by, a row that is left out anyway."""
+    repeats = findings.filter(pl.col("code") == REPEATED)
+    blocking = findings.filter(pl.col("severity").is_in(BLOCKING), pl.col("code") != REPEATED)
+    left_out = blocking["row"].drop_nulls().unique().implode()
+    if repeats.is_empty() or blocking.is_empty():
+        return findings
+    first = pl.col("value").str.extract(r"(\d+)$").cast(pl.Int64)
+    remaining = repeats.filter(~pl.col("row").is_in(left_out)).with_columns(first=first)
+    sent = pl.when(pl.col("first").is_in(left_out)).then(pl.col("row").min().over("first"))
+    later = remaining.with_columns(sent=sent.fill_null(pl.col("first"))).filter(
+        pl.col("row") != pl.col("sent")
+    )
+    told = later.with_columns(value=pl.format("as row {}", "sent")).drop("first", "sent")
+    return pl.concat([findings.filter(pl.col("code") != REPEATED), told])
 
 
 def worst_first(findings: pl.DataFrame) -> pl.DataFrame:
@@ -101,7 +122,9 @@ def _with_summaries(findings: pl.DataFrame, *, checks: Mapping[str, Check]) -> p
     )
     texts = [
         checks[row["code"]].texts.summary.format(
-            rows=many(row["rows"], "row"), values=many(row["values"], "value", "different values")
+            rows=many(row["rows"], "row"),
+            values=many(row["values"], "value", "different values"),
+            profiles=many(row["values"], "profile"),
         )
         for row in summaries.iter_rows(named=True)
     ]

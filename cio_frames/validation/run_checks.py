@@ -265,30 +265,39 @@ class TableAggregates:
         """Return what was found, with the columns of `FINDING_SCHEMA`."""
         aggregated = {aggregate: pl.concat(parts) for aggregate, parts in self._parts.items()}
         found = [
-            _listed(item, test.finish(aggregated[test.aggregate], self._rows, self._scope))
+            _listed(
+                item,
+                test.finish(aggregated[test.aggregate], self._rows, self._scope),
+                scope=self._scope,
+            )
             for item, test in self._asked
             if test.aggregate in aggregated
         ]
         return pl.concat([FINDING_SCHEMA.to_frame(), *found])
 
 
-def _listed(check: Check, found: pl.DataFrame) -> pl.DataFrame:
+def _listed(check: Check, found: pl.DataFrame, *, scope: Scope) -> pl.DataFrame:
     if not found.height:
         return FINDING_SCHEMA.to_frame()
     evidence = pl.col("evidence") if "evidence" in found.columns else pl.lit(None, pl.String)
     names = found["column"].unique().to_list()
     sentences = {name: filled(check.texts.sentence, name) for name in names}
     hints = {name: filled(check.texts.hint, name) for name in names}
+    allowed = {name: allowance(check, column=name, scope=scope) for name in names}
+    severities = {name: "info" if allowed[name] else check.severity for name in names}
     sentence = pl.col("column").replace_strict(sentences, return_dtype=pl.String)
+    allowance_of = pl.col("column").replace_strict(allowed, return_dtype=pl.String)
     return (
         found.sort("row")
         .select(
             pl.col("row").cast(pl.Int64),
             pl.lit(check.code).alias("code"),
-            pl.lit(check.severity).alias("severity"),
+            pl.col("column").replace_strict(severities, return_dtype=pl.String).alias("severity"),
             pl.col("column").cast(pl.String),
             pl.col("value").cast(pl.String).str.head(SHOWN_CHARACTERS),
-            pl.concat_str(sentence, evidence, separator=" ", ignore_nulls=True).alias("message"),
+            (
+                pl.concat_str(sentence, evidence, separator=" ", ignore_nulls=True) + allowance_of
+            ).alias("message"),
             pl.col("column").replace_strict(hints, return_dtype=pl.String).alias("hint"),
         )
         .cast(FINDING_SCHEMA)

@@ -8,11 +8,19 @@ from typing import Final
 
 PLACEHOLDERS: Final = (
     "", "nan", "none", "null", "nat", "n/a", "#n/a", "na", "-", ".", "..", "undefined",
-    "[object object]", "<na>",
+    "[object object]", "<na>", "#ref!", "#value!", "#div/0!", "#name?", "#num!", "#null!", "loading...",
+    "(blank)", "(not set)", r"\n",
 )  # fmt: skip
 """What programs write for an empty cell, in lower case."""
 
-BLANK: Final = rf"(?i)^\s*(?:{'|'.join(map(re.escape, filter(None, PLACEHOLDERS)))})?\s*$"
+_UNFILLED = r"\{\{[^{}]*\}\}|\$\{[^{}]*\}"
+
+UNFILLED: Final = f"^(?:{_UNFILLED})$"
+"""A place of a template that nobody has filled in, as the whole text."""
+
+BLANK: Final = (
+    rf"(?i)^\s*(?:{'|'.join(map(re.escape, filter(None, PLACEHOLDERS)))}|{_UNFILLED})?\s*$"
+)
 """A placeholder or white space, as the whole text."""
 
 PADDED: Final = r"^\s|\s$"

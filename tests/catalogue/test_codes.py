@@ -79,6 +79,7 @@ def days(number: int) -> dt.datetime:
 
 KNOWN = cio.Checks(reference={"user_id": ["007", "u1"]})
 WIDE = {f"a{place}": [1] for place in range(301)}
+HUNDRED = [f"u{place}" for place in range(1_000, 1_100)]
 TWENTY = list(range(1, 21))
 
 TABLE: dict[str, tuple[Asked, Asked]] = {
@@ -92,6 +93,9 @@ TABLE: dict[str, tuple[Asked, Asked]] = {
     "id.nobody": (ids("guest"), ids("guest7")),
     "id.padded": (ids(" u"), ids("a b")),
     "id.invisible": (ids("a\u200bb"), ids("ab")),
+    "id.guarded": (ids('="00123"'), ids("o'hara")),
+    "id.column-name": (ids("ID"), ids("id1")),
+    "id.unlike": (ids(*HUNDRED, "TOTAL"), ids(*HUNDRED, "u7")),
     "id.too-long": (ids("é" * 76), ids("é" * 75)),
     "id.cio": (ids("cio_1"), ids("cion_1")),
     "id.cio-bare": (
@@ -262,6 +266,9 @@ TABLE: dict[str, tuple[Asked, Asked]] = {
     "value.zeros-mixed": (trait("01394", "1394"), trait("01394", "H3B")),
     "column.nested": (trait("Oslo", name="address.city"), trait("Oslo", name="address_city")),
     "column.left-over": (trait(0, name="Unnamed: 0"), trait(0, name="unnamed")),
+    "column.record-details": (
+        trait({"type": "Lead", "url": "/x"}, name="attributes"), trait({"type": "Lead", "size": "x"}, name="attributes"),
+    ),
     "column.empty": (trait(None, None), trait(None, "a")),
     "column.constant": (trait("a", "a"), trait("a", None)),
     "column.placeholders": (trait("nan", "null", "x"), trait("nan", "x", "y")),

@@ -36,7 +36,7 @@ ODD_TEXTS = (
     "1700000000000", "2024-01-02", "2024-01-02 03:04", "2024-01-02T03:04:05+02:00", "ZÃ¼rich", "Ãâ‚¬", "a\x00b",
     "a\u202eb", "&amp;lt;", "<b>x</b>", "=1+1", '{"a":1}', "JA", "nein", "maybe", "true", "$1,234",
     "4111 1111 1111 1111", "DE89370400440532013000", "078-05-1121", "User Deleted", "Order Placed",
-    "order placed", "y" * 200, "👩🏽\u200d🌾",
+    "order placed", '="00123"', "'007", '""x""', "#REF!", "${id}", "01/02/2024 10:11:12 AM", "y" * 200, "👩🏽\u200d🌾",
 )  # fmt: skip
 TEXTS = st.one_of(st.sampled_from(ODD_TEXTS), st.text(max_size=12))
 MOMENTS = st.datetimes(dt.datetime(1960, 1, 1), dt.datetime(2040, 1, 1)).map(  # noqa: DTZ001

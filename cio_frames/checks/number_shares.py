@@ -1,0 +1,210 @@
+"""Columns of numbers of cards, banks and people, judged by the share of their numbers that is valid.
+
+A check digit is right by chance in one number of ten, or of 97: a lone hit among identifiers says
+nothing. In a column of cards nearly all are right.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from functools import partial
+
+import polars as pl
+
+from cio_frames.checks.check import FOUND_SCHEMA, Scope, TableTest, failing_rows
+from cio_frames.checks.detectors import (
+    ANY_NUMBER,
+    CARD,
+    IBAN,
+    NATIONAL_NUMBER,
+    Detector,
+    Number,
+    has_card_length,
+)
+from cio_frames.checks.fields import as_number_text, inner_text, is_id, name_words
+from cio_frames.frames import collected
+from cio_frames.mapping import FieldMapping
+from cio_frames.values import as_text
+
+SAMPLE = 300
+"""Different texts of each column and chunk that are looked at: those with the smallest hashes."""
+
+HALF = 0.5
+UNLIKELY = {"digits": 0.002, "code": 0.02, "spaced": 0.101, "named": 1.0}
+"""Chances up to which valid numbers are no accident, by how they are written: as bare digits, which
+many identifiers are, with letters, with spaces or signs as on a card, or after their name."""
+
+BEFORE = 24
+"""Characters before a number in which its name may stand."""
+
+NAMES = re.compile(
+    r"(?i)\b(?:cards?|visa|master ?card|amex|cc|iban|bank|ssn|social ?security|national|insurance|nino|nir|dni|nie|cpf|hetu|ahv"
+    r"|personnummer|aadhaar|codice ?fiscale|rrn|insee|s[eé]curit[eé])\b"
+)
+IDENTIFIERS = frozenset({"id", "ids", "uuid", "guid", "imei", "meid", "iccid", "rowguid"})
+DETECTORS = (CARD, IBAN, NATIONAL_NUMBER)
+CANDIDATES = pl.Schema(
+    {
+        "slot": pl.String(),
+        "number": pl.String(),
+        "form": pl.String(),
+        "piece": pl.String(),
+        "valid": pl.Boolean(),
+        "cells": pl.Int64(),
+    }
+)
+"""What is kept of a chunk: different numbers, and how many cells are filled, or hold a number
+without a check digit."""
+
+
+def is_readable(slot: FieldMapping) -> bool:
+    """Return whether a field would be sent so that its values can be read."""
+    return slot.role in ("body", "context", "field") and slot.how != "hashed"
+
+
+def _texts(slot: FieldMapping) -> pl.Expr | None:
+    """Return the values to look at: texts, or numbers wide enough for the digits of a card."""
+    if slot.dtype in (pl.Int64, pl.UInt64, pl.Float64):
+        return pl.col(slot.name)
+    return inner_text(slot) if is_readable(slot) else None
+
+
+def _sampled(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Aggregate the different numbers of each column; the same query serves all these checks."""
+    texts = {
+        slot.name: text
+        for slot in filter(is_readable, scope.mapping.slots)
+        if (text := _texts(slot)) is not None
+    }
+    if not texts:
+        return None
+    return rows.select(text.alias(name) for name, text in texts.items()).map_batches(
+        _candidates, schema=CANDIDATES
+    )
+
+
+def _candidates(values: pl.DataFrame) -> pl.DataFrame:
+    found = [row for column in values.iter_columns() for row in _candidates_of(column)]
+    return pl.DataFrame(found, schema=CANDIDATES, orient="row")
+
+
+def _candidates_of(values: pl.Series) -> Iterator[tuple[object, ...]]:
+    """Yield a row of `CANDIDATES` for each number among the sampled texts of a column."""
+    is_text = values.dtype == pl.String
+    column = pl.col(values.name)
+    is_open = column.str.contains(ANY_NUMBER) if is_text else has_card_length(column)
+    opened = values.to_frame().filter(is_open).to_series()
+    if opened.is_empty():
+        return
+    counted = set()
+    for text in _as_texts(_smallest(opened)):
+        for detector in DETECTORS:
+            for found, number in detector.candidates(text):
+                form = _form(found[1], before=text[: found.start(1)][-BEFORE:])
+                yield values.name, number.name, form, found[1], number.is_valid(found[1]), 0
+                counted |= {number} if number.chance == 1 else set()
+    for number in counted:
+        cells = int(opened.str.contains(rf"\b{number.pattern}\b").sum())
+        yield values.name, number.name, "spaced", None, None, cells
+    yield values.name, None, None, None, None, values.count()
+
+
+def _form(piece: str, *, before: str) -> str:
+    """Return how a number is written, a key of `UNLIKELY`."""
+    if NAMES.search(before):
+        return "named"
+    if re.search(r"[ .+-]", piece):
+        return "spaced"
+    return "digits" if piece.isdigit() else "code"
+
+
+def _smallest(values: pl.Series) -> pl.Series:
+    """Return up to `SAMPLE` different values, the same ones however often they are repeated."""
+    different = values.unique()
+    return (
+        different if len(different) <= SAMPLE else different[different.hash().arg_sort()[:SAMPLE]]
+    )
+
+
+def _as_texts(values: pl.Series) -> pl.Series:
+    text = as_text(pl.col(values.name), dtype=values.dtype)
+    return values.to_frame().select(text).to_series()
+
+
+def chance_of(valid: int, tried: int, *, chance: float) -> float:
+    """Return the most that the chance can be of so many valid numbers or more.
+
+    It is Chernoff's bound of the binomial distribution: exact where all are valid.
+
+    Examples:
+        >>> round(chance_of(2, 2, chance=0.1), 4), chance_of(1, 20, chance=0.1)
+        (0.01, 1.0)
+    """
+    share = valid / tried
+    if share <= chance:
+        return 1.0
+    rest = tried - valid
+    logarithm = valid * math.log(chance / share)
+    logarithm += rest * math.log((1 - chance) / (1 - share)) if rest else 0.0
+    return math.exp(logarithm)
+
+
+def _is_told(number: Number, found: pl.DataFrame, slot: FieldMapping, *, filled: int) -> str:
+    """Return what speaks for it that numbers of one name are what they look like; "" if nothing."""
+    for form, allowed in UNLIKELY.items():
+        pieces = found.filter(pl.col("form") == form).drop_nulls("piece").unique("piece")
+        valid, tried = int(pieces["valid"].sum()), pieces.height
+        if not tried or valid < tried * HALF:
+            continue
+        is_named = form == "named" or NAMES.search(" ".join(name_words(slot.label)))
+        most = UNLIKELY["digits"] if _is_identifier(slot) else allowed
+        if number.chance == 1:
+            told = is_named or int(found["cells"].sum()) >= filled * HALF
+        else:
+            told = is_named or chance_of(valid, tried, chance=number.chance) <= most
+        if told:
+            return _evidence(number, valid, tried)
+    return ""
+
+
+def _evidence(number: Number, valid: int, tried: int) -> str:
+    share = f"{valid:,} of {tried:,} different numbers looked at are valid as a {number.name}"
+    if number.chance == 1:
+        return f"{share}."
+    return f"{share}; by chance one in {round(1 / number.chance)} would be."
+
+
+def _is_identifier(slot: FieldMapping) -> bool:
+    return is_id(slot) or bool(IDENTIFIERS & set(name_words(slot.label)))
+
+
+def _judged(
+    aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, detector: Detector
+) -> pl.DataFrame:
+    """Return the cells with valid numbers of the columns that are judged to hold them."""
+    results = [FOUND_SCHEMA.to_frame()]
+    parts = aggregated.partition_by("slot", as_dict=True)
+    for slot in scope.mapping.slots:
+        own = parts.get((slot.name,))
+        evidence = "" if own is None else _told_of(own, slot, detector=detector)
+        text = inner_text(slot)
+        text = as_number_text(slot) if text is None else text
+        if evidence and text is not None:
+            query = failing_rows(
+                rows, detector.finds(text), column=slot.label, value=detector.samples(text), evidence=evidence,
+            )  # fmt: skip
+            results.append(collected(query))
+    return pl.concat(results)
+
+
+def _told_of(found: pl.DataFrame, slot: FieldMapping, *, detector: Detector) -> str:
+    """Return the evidence for the first kind of number that a column is judged to hold."""
+    filled = int(found.filter(pl.col("number").is_null())["cells"].sum())
+    named = ((number, found.filter(pl.col("number") == number.name)) for number in detector.numbers)
+    told = (_is_told(number, part, slot, filled=filled) for number, part in named if part.height)
+    return next(filter(None, told), "")
+
+
+def by_share(detector: Detector) -> TableTest:
+    """Return a test of the columns whose numbers are valid more often than chance would have it."""
+    return TableTest(_sampled, partial(_judged, detector=detector))

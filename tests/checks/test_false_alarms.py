@@ -1,0 +1,153 @@
+"""What real exports hold and no check speaks of, beside what it does speak of."""
+
+import polars as pl
+import pytest
+
+import cio_frames as cio
+
+
+def told(values: list[object], *, name: str = "x", verb: str = "identify") -> set[str]:
+    """Return the codes found about one column of data."""
+    frame = pl.DataFrame({"id": [f"u{place}" for place in range(len(values))], name: values})
+    asked = {"event": cio.lit("E")} if verb == "track" else {}
+    findings = getattr(frame.cio, verb)(user_id="id", **asked).findings
+    return set(findings.filter(pl.col("column") == name)["code"])
+
+
+PHONES = ["+1 555 833 4621", "(555) 123-4567", "5551234567", "555-123-4567", "+14155552671"] * 4
+CODES = ["84029", "22086", "85123", "22752", "21730", "84029g", "15056l", "84997", "22633", "84879"]
+
+
+@pytest.mark.parametrize(
+    ("code", "values", "name"),
+    [
+        ("column.truth-as-text", ["ON"] * 9 + ["QC"], "Province"),
+        ("column.truth-as-text", ["NO"] * 9 + ["SE"], "Country"),
+        ("column.truth-as-text", ["T"] * 9 + ["S"], "size"),
+        ("column.numbers-as-text", PHONES, "x"),
+        ("column.numbers-as-text", ["+14155552671", "+442071838750"] * 5, "x"),
+        ("column.numbers-as-text", ["555 833 462", "555 833 463"] * 5, "x"),
+        ("column.numbers-as-text", CODES, "x"),
+        ("column.numbers-as-text", ["5-60", "10 200", "90 210"] * 4, "Zip Code"),
+        ("column.mixed-kinds", PHONES, "x"),
+        ("column.mixed-kinds", ["90210", "H3B 1A1"] * 6, "postal_code"),
+        ("text.formula", ["+55 (12) 3456-7890", "+1 (555) 833-4621 ext. 12", "-10 cm", "+5 %"], "x"),
+        ("value.placeholder", ["Nat", "Nan", "Na", "Ann"], "first_name"),
+        ("column.placeholders", ["Nat", "Nan", "Na"], "first_name"),
+        ("trait.date-written", ["31/01/2024", "01/02/2024"], "created_at"),
+    ],
+)  # fmt: skip
+def test_ordinary_values_raise_no_alarm(code, values, name):
+    """Provinces, countries, telephone numbers, stock codes and first names are what they are."""
+    assert code not in told(values, name=name)
+
+
+@pytest.mark.parametrize(
+    ("code", "values"),
+    [
+        ("column.truth-as-text", ["ON", "OFF"] * 3),
+        ("column.truth-as-text", ["no", "YES", "No"]),
+        ("column.truth-as-text", ["True"] * 4),
+        ("column.truth-as-text", ["Y", "N", "1"]),
+        ("column.numbers-as-text", ["$1,234.50", "€ 5", "USD 649.23"]),
+        ("column.numbers-as-text", ["12.345", "1.234.567"]),
+        ("column.numbers-as-text", ["5 kg", "10kg"]),
+        ("column.numbers-as-text", ["1 234,50", "12 345 678"]),
+        ("column.mixed-kinds", ["1"] * 5 + ["unknown to us"] * 5),
+        ("column.mixed-kinds", ["2024-01-02"] * 5 + ["20240102"] * 5),
+        ("text.formula", ["=1+1", "ok"]),
+        ("text.formula", ["+SUM(A1:A9)", "ok"]),
+        ("text.formula", ["-2+3+cmd|' /C calc'!A0", "ok"]),
+        ("text.formula", ["@SUM(1)", "+1A1*2B", "ok"]),
+        ("value.placeholder", ["NaT", "nan", "NA", "null"]),
+        ("trait.date-written", ["31/01/2024", "01/02/2024"]),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_still_told(code, values):
+    """What the rules are for is found as before."""
+    assert code in told(values)
+
+
+def test_the_repair_of_placeholders_keeps_first_names():
+    """Emptying words for nothing leaves people called Nat and Nan their names."""
+    frame = pl.DataFrame({"id": ["a", "b", "c"], "first_name": ["Nat", "Nan", "NaN"]})
+
+    plan = frame.cio.identify(user_id="id").fix("value.placeholder")
+
+    assert [message.get("traits") for message in plan.payloads()] == [
+        {"first_name": "Nat"}, {"first_name": "Nan"}, None,
+    ]  # fmt: skip
+
+
+def text_of(frame: pl.DataFrame, verb: str = "identify", **asked: object) -> str:
+    """Return a plan's printed report on one line."""
+    return " ".join(repr(getattr(frame.cio, verb)(user_id="id", **asked)).split())
+
+
+def test_an_event_is_not_told_of_attributes():
+    """A report on events speaks of events and properties, one on people of attributes."""
+    frame = pl.DataFrame(
+        {"id": ["a", "b"], "same": ["x", "x"], "none": [None, None], "Unnamed: 0": [0, 1], "S": [1, 2], "s": [1, 2]}
+    )  # fmt: skip
+    people = text_of(frame)
+    events = text_of(frame, "track", event=cio.lit("E"))
+
+    assert "attribute" in people
+    assert "Every event gets the same value" in events
+    assert "attribute" not in events
+    assert "Everyone" not in events
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("Phone", "phone numbers (E.164)"), ("Created", "signed up"), ("E-Mail", "uses emails")],
+)
+def test_a_name_that_is_nearly_right_is_told_its_own_reason(name, says):
+    """The sentence is about the attribute that is meant, not about another."""
+    report = text_of(pl.DataFrame({"id": ["a"], name: ["x"]}))
+
+    assert says in report
+    assert "no mail goes" not in report
+
+
+def messages(frame: pl.DataFrame, code: str) -> pl.DataFrame:
+    """Return the findings of one code about people."""
+    return frame.cio.identify(user_id="id").findings.filter(pl.col("code") == code)
+
+
+@pytest.mark.parametrize(("ids", "says"), [(["-"] * 35, "35 rows would end up in 1 profile."), (["-", "nan"], "2 rows would end up in 2 profiles.")])  # fmt: skip
+def test_words_for_nothing_are_counted_as_profiles(ids, says):
+    """Rows that share one word would end up in one profile, and that is what is said."""
+    (message,) = set(messages(pl.DataFrame({"id": ids}), "id.placeholder")["message"])
+
+    assert says in message
+
+
+def test_rows_that_are_left_out_repeat_nobody():
+    """A row that is not sent anyway is no repeated person, and the first of them is one that is sent."""
+    frame = pl.DataFrame(
+        {"id": ["-", "-", "u", "u", "v", "v", "v"], "unsubscribed": [None, None, None, None, "maybe", None, None]},
+        schema_overrides={"unsubscribed": pl.String},
+    )  # fmt: skip
+
+    found = messages(frame, "id.duplicate").select("row", "value").rows()
+
+    assert found == [(3, "as row 2"), (6, "as row 5")]
+
+
+def test_one_code_over_many_columns_is_one_line():
+    """320 empty columns are one finding of the report, with the columns in it."""
+    empty = {f"c{place}": [None, None] for place in range(320)}
+    report = text_of(pl.DataFrame({"id": ["a", "b"], **empty}))
+
+    assert report.count("column.empty") == 1
+    assert "Each of 320 columns (c0, c1, c2," in report
+    assert "and 300 more" in report
+
+
+def test_columns_that_refuse_are_told_one_by_one():
+    """Each column of passwords needs an answer of its own."""
+    named = {name: ["x"] for name in ("password", "secret", "api_key", "pwd", "private_key")}
+    report = text_of(pl.DataFrame({"id": ["a"], **named}))
+
+    assert report.count("sensitive.secret-column") == len(named)
