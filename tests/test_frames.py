@@ -1029,8 +1029,10 @@ def test_csv_ids_and_types_are_the_users_word(tmp_path):
 
 
 def test_csv_only_empty_cells_are_missing(tmp_path):
-    """An empty cell is missing; a quoted empty text is a text."""
-    assert values(scanned(tmp_path, 'id,x\n1,\n2,""\n'))["x"] == [None, ""]
+    """An empty cell is missing, in quotes or not, and no type depends on it; other words are text."""
+    table = scanned(tmp_path, '"id","x","n"\n"a","NA","1"\n"","","2"\n"b",,""\n')
+
+    assert table.lazy.collect().rows() == [("a", "NA", 1), (None, None, 2), ("b", None, None)]
 
 
 def test_csv_blank_and_short_rows_are_told(tmp_path):

@@ -21,7 +21,7 @@ from cio_frames.mapping import FieldMapping
 from cio_frames.values import as_text, has_text
 
 LEFT_OVER = re.compile(
-    r"^(?:Unnamed: \d+(?:_level_\d+)?|level_\d+|index|column_\d+|__index_level_\d+__|_duplicated_\d+)$"
+    r"^(?:Unnamed: \d+(?:_level_\d+)?|level_\d+|index|__index_level_\d+__|_duplicated_\d+)$"
 )
 FORMATTED = r"^[-+(]?\s*(?:[$€£¥]|CHF|EUR|USD|GBP)?\s*-?\d{1,3}(?:[.,' ]?\d{3})*(?:[.,]\d+|\.-)?\s*(?:%|[$€£¥]|CHF|EUR|USD|GBP|k|kg|km|cm|m|g|l|h|min)?\)?$"
 PLAIN = r"^-?\d+(?:\.\d+)?$"
