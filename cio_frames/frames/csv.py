@@ -12,7 +12,7 @@ from polars.datatypes import DataTypeClass
 
 from cio_frames.errors import InputFileError
 from cio_frames.frames.column import Note
-from cio_frames.frames.csv_faults import fault, long_record, short_rows
+from cio_frames.frames.csv_faults import beyond_header, fault, short_rows
 from cio_frames.frames.csv_layout import Asked, Layout, layout
 from cio_frames.frames.csv_rows import begins_as_header, is_record, is_repeated, repeated_notes
 from cio_frames.frames.streaming import collected
@@ -136,10 +136,7 @@ def _check_asked(file: Layout, ids: Sequence[str], types: Mapping[str, Dtype]) -
 def _text(files: Sequence[Layout]) -> pl.LazyFrame:
     """Return a lazy frame of the files with every column as text, without what is below the table."""
     ways = {(file.skip, file.quoted, isinstance(file.content, bytes)) for file in files}
-    if len(ways) == 1:
-        frame = _read(files)
-    else:
-        frame = pl.concat([_read([file]) for file in files])
+    frame = _read(files) if len(ways) == 1 else pl.concat([_read([file]) for file in files])
     ends = list(dict.fromkeys(cells for file in files for cells in file.footers))
     return frame.filter(*(~is_record(files[0].names, cells) for cells in ends)) if ends else frame
 
@@ -171,7 +168,9 @@ def _unused(files: Sequence[Layout], settled: Settled) -> list[str]:
     used = [name for name in names if name not in settled.empty]
     for file in files:
         if used and len(file.start.header) < len(file.names):
-            raise long_record(file, width=len(file.start.header))
+            found = beyond_header(file)
+            if found:
+                raise found
     return [] if used else list(names)
 
 

@@ -18,9 +18,11 @@ def short_rows(file: Layout) -> Iterator[Note]:
     found: list[int] = []
     width = len(file.names) - file.start.spare
     with suppress(BrokenRecordError):
-        for record in file.records():
-            if 0 < len(record.cells) < width and record.cells not in file.footers:
-                found.append(record.last)
+        found.extend(
+            record.last
+            for record in file.records()
+            if 0 < len(record.cells) < width and record.cells not in file.footers
+        )
     if found:
         yield Note(
             code="file.short-rows",
@@ -34,14 +36,9 @@ def short_rows(file: Layout) -> Iterator[Note]:
 def fault(files: Sequence[Layout], error: BaseException) -> InputFileError:
     """Return the error for files that cannot be read, with the line, which the engine does not tell."""
     for file in files:
-        try:
-            for record in file.records():
-                if len(record.cells) > len(file.names):
-                    return _long(file, record, width=len(file.names))
-        except BrokenRecordError as broken:
-            return quote_fault(file.path, broken)
-        except InputFileError as told:
-            return told
+        found = _fault(file, width=len(file.names))
+        if found:
+            return found
     return InputFileError(
         files[0].path,
         problem=f"is no CSV that the engine can read ({type(error).__name__})",
@@ -49,10 +46,23 @@ def fault(files: Sequence[Layout], error: BaseException) -> InputFileError:
     )
 
 
-def long_record(file: Layout, *, width: int) -> InputFileError:
-    """Return the error for the first record that has a value beyond so many fields."""
-    record = next(record for record in file.records() if any(record.cells[width:]))
-    return _long(file, record, width=width)
+def beyond_header(file: Layout) -> InputFileError | None:
+    """Return the error for the first record that has a value beyond the header, if there is one."""
+    return _fault(file, width=len(file.start.header), blank=True)
+
+
+def _fault(file: Layout, *, width: int, blank: bool = False) -> InputFileError | None:
+    """Return the error for the first record that has too many fields, which may be `blank`."""
+    try:
+        for record in file.records():
+            more = record.cells[width:]
+            if any(more) if blank else more:
+                return _long(file, record, width=width)
+    except BrokenRecordError as broken:
+        return quote_fault(file.path, broken)
+    except InputFileError as told:
+        return told
+    return None
 
 
 def _long(file: Layout, record: Record, *, width: int) -> InputFileError:

@@ -4,7 +4,7 @@ import codecs
 import re
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from cio_frames.errors import FrameError, InputFileError
 from cio_frames.frames.column import Note, check_names
@@ -42,7 +42,7 @@ class Asked:
     separator: str | None = None
     dialect: Dialect | None = None
     comment: str | None = None
-    start: TableStart = TableStart()
+    start: TableStart = field(default_factory=TableStart)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -346,8 +346,7 @@ def _whole(
     """Return the records up to the first that is broken, and what breaks it."""
     found: list[Record] = []
     try:
-        for record in records(lines, form=form, first=first):
-            found.append(record)
+        found.extend(records(lines, form=form, first=first))
     except BrokenRecordError as broken:
         return found, broken
     return found, None

@@ -27,15 +27,15 @@ class Quotes:
 
 
 def quotes_of(blocks: Iterable[bytes], separator: str) -> Quotes:
-    """Return what the quotes of a file are, block by block.
+    r"""Return what the quotes of a file are, block by block.
 
     Quotes are opening and closing by turns, also where they are doubled. All stand in place if each
     opening one follows a separator, a line end or a quote, and each closing one is followed by one.
 
     Examples:
-        >>> quotes_of([b'id,x\\n1,"a ""b"" c"\\n'], ",")
+        >>> quotes_of([b'id,x\n1,"a ""b"" c"\n'], ",")
         Quotes(in_place=True, quoting=True)
-        >>> quotes_of([b'id,x\\n1,5" pipe\\n'], ",").quoting
+        >>> quotes_of([b'id,x\n1,5" pipe\n'], ",").quoting
         False
     """
     sign = ord(separator)

@@ -63,7 +63,8 @@ def records(lines: Iterable[str], *, form: Form, first: int = 1) -> Generator[Re
     """
     taken: dict[int, str] = {}
     source = _noted(lines, form=form, first=first, taken=taken)
-    reader = csv.reader(source, **_options(form))
+    escape = "\\" if form.dialect == "backslash" else None
+    reader = csv.reader(source, delimiter=form.separator, escapechar=escape, strict=True)
     try:
         for cells in reader:
             yield Record(first=min(taken), last=max(taken), cells=tuple(cells))
@@ -75,11 +76,6 @@ def records(lines: Iterable[str], *, form: Form, first: int = 1) -> Generator[Re
             reason=str(error),
             backslash=any(ESCAPED in line for line in taken.values()),
         ) from error
-
-
-def _options(form: Form) -> dict[str, str | bool]:
-    options: dict[str, str | bool] = {"delimiter": form.separator, "strict": True}
-    return options | {"escapechar": "\\"} if form.dialect == "backslash" else options
 
 
 def _noted(lines: Iterable[str], *, form: Form, first: int, taken: dict[int, str]) -> Iterator[str]:

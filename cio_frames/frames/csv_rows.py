@@ -1,11 +1,13 @@
 """Tests of the rows of a CSV file that was read as text: those that are no rows of its table."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import polars as pl
 
 from cio_frames.frames.column import Note
 from cio_frames.frames.csv_layout import Layout
+from cio_frames.frames.csv_records import BrokenRecordError
 from cio_frames.frames.streaming import collected
 
 _AROUND = '\ufeff"'  # what stands before the name in the second of two files put together
@@ -45,17 +47,20 @@ def repeated_notes(files: Sequence[Layout], text: pl.LazyFrame) -> Iterator[Note
     count = collected(text.select(is_repeated(first.names, first.start.header).sum())).item()
     if not count:
         return
-    wanted = [cell.strip(_AROUND) for cell in first.start.header]
-    lines = (
-        f"{file.path}: line {record.first:,}"
-        for file in files
-        for record in file.records()
-        if [cell.strip(_AROUND) for cell in record.cells] == wanted
-    )
     yield Note(
         code="file.header-repeated",
         severity="warn",
         count=count,
-        message=f"{next(lines, first.path)} is the header once more. "
+        message=f"{_repeated_line(files)} is the header once more. "
         f"{'It was' if count == 1 else f'{count:,} such lines were'} left out.",
     )
+
+
+def _repeated_line(files: Sequence[Layout]) -> str:
+    wanted = [cell.strip(_AROUND) for cell in files[0].start.header]
+    for file in files:
+        with suppress(BrokenRecordError):
+            for record in file.records():
+                if [cell.strip(_AROUND) for cell in record.cells] == wanted:
+                    return f"{file.path}: line {record.first:,}"
+    return f"{files[0].path}: a line"

@@ -8,7 +8,6 @@ from itertools import zip_longest
 from cio_frames.frames.column import Note
 from cio_frames.frames.csv_records import Record
 
-HEADER_ROWS_MAX = 3
 PREAMBLE_MAX = 40
 SAMPLE_RECORDS = 200
 IMPORT_ID = '{"ImportId":'
@@ -126,7 +125,7 @@ def _is_header(record: Record, body: Sequence[Record]) -> bool:
     """Return whether a record can only be the header of what follows it: words above data."""
     kinds = [kind(cell) for cell in record.cells]
     words = [cell.strip() for cell in record.cells if cell.strip()]
-    if len(words) < 2 or set(kinds) - {"text", ""} or len(set(words)) < len(words) or not body:
+    if not words[1:] or set(kinds) - {"text", ""} or len(set(words)) < len(words) or not body:
         return False
     return any(
         word == "text" and _column_kind(body, place) not in ("text", "")
@@ -138,25 +137,23 @@ def _preamble(rows: Sequence[Record]) -> int:
     """Return how many records stand before the header."""
     widest = max((record.filled for record in rows), default=0)
     for place, record in enumerate(rows[:PREAMBLE_MAX]):
-        if record.filled * 2 <= widest or (widest == 3 and record.filled == 1):
+        if record.filled * 2 <= widest:
             continue
-        if not place:
-            return 0
         body = [row for row in rows[place + 1 :] if row.filled * 2 > widest]
-        apart = record.first > rows[place - 1].last + 1
+        apart = place > 0 and record.first > rows[place - 1].last + 1
         marked = all(row.cells[0].startswith("#") for row in rows[:place])
-        sure = apart or marked or _is_header(record, body)
-        return place if sure and rows[0].filled <= 2 and record.filled > 1 else 0
+        if place and _is_second(rows[place - 1], record, rows[place + 1 :]):
+            return place - 1 if place == 1 or marked else 0
+        return place if apart or marked or _is_header(record, body) else 0
     return 0
 
 
 def _header_rows(rows: Sequence[Record]) -> int:
     """Return how many of the first records hold names."""
-    if len(rows) > 2 and all(cell.startswith(IMPORT_ID) for cell in rows[2].cells if cell):
-        return 3
-    if len(rows) > 1 and all(cell.startswith(IMPORT_ID) for cell in rows[1].cells if cell):
-        return 2
-    if len(rows) > 2 and _is_second(rows[0], rows[1], rows[2:]):
+    for place, record in enumerate(rows[1:3], 2):
+        if all(cell.startswith(IMPORT_ID) for cell in record.cells if cell):
+            return place
+    if rows[2:] and _is_second(rows[0], rows[1], rows[2:]):
         return 2
     return 0 if not rows or _is_data(rows[0], rows[1:]) else 1
 
@@ -194,7 +191,7 @@ def _is_data(first: Record, body: Sequence[Record]) -> bool:
 
 def _are_units(body: Sequence[Record]) -> bool:
     """Return whether the first of some rows says the units, or types, of those below."""
-    if len(body) < 3:
+    if not body[2:]:
         return False
     first, others = body[0], body[1:]
     if not all(_UNIT.fullmatch(cell.strip()) for cell in first.cells if cell.strip()):
