@@ -122,15 +122,21 @@ def _is_data_text(slot: FieldMapping) -> bool:
     return is_body(slot) and _is_open_text(slot) and slot.path not in EMAIL_PATHS
 
 
-def _misread(character: str) -> str | None:
-    """Return what a character becomes when its UTF-8 is read as Windows-1252."""
+def _misread(character: str, encoding: str) -> str | None:
+    """Return what a character becomes when its UTF-8 is read in another encoding."""
     try:
-        return character.encode().decode("cp1252")
+        return character.encode().decode(encoding)
     except UnicodeDecodeError:
         return None
 
 
-MOJIBAKE = {wrong: right for right in _MISREAD for wrong in [_misread(right)] if wrong is not None}
+MOJIBAKE = {
+    wrong: right
+    for encoding in ("mac_roman", "cp1252")  # Windows last: what both could mean is its
+    for right in _MISREAD
+    for wrong in [_misread(right, encoding)]
+    if wrong is not None
+}
 
 
 def _any_text(fails: OfValues) -> RowTest:

@@ -1,6 +1,8 @@
 """Files to lazy frames: what they are, whether they are whole, and how to read them."""
 
 import codecs
+import json
+import re
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -76,10 +78,33 @@ MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (b"\x80\x03", "is a pickle", "Pickles run code when read: save the frame as Parquet."),
     (b"\x80\x04", "is a pickle", "Pickles run code when read: save the frame as Parquet."),
     (b"\x80\x05", "is a pickle", "Pickles run code when read: save the frame as Parquet."),
+    (b"%PDF-", "is a PDF file", "Export the table itself, as CSV (UTF-8)."),
+    (b"{\\rtf", "is a document of a word processor", "Save it as plain text, or export it as CSV."),
+    (b"\xd0\xcf\x11\xe0", "is an old Excel file", "Export the sheet as CSV (UTF-8)."),
+    (b"BZh", "is compressed with bzip2", "Unpack it, or use gzip."),
+    (b"\xfd7zXZ", "is compressed with xz", "Unpack it, or use gzip."),
+    (b"7z\xbc\xaf", "is a 7-Zip archive", "Unpack it, or use gzip."),
     (b"SQLite format 3", "is a SQLite database", "Query it with polars.read_database(...).cio."),
     (b"\x28\xb5\x2f\xfd", "is compressed with zstd", "Unpack it, or use gzip."),
     (b"\xff\xfe", "is UTF-16 text", 'Pass encoding="utf-16".'),
     (b"\xfe\xff", "is UTF-16 text", 'Pass encoding="utf-16".'),
+)
+
+HTML = re.compile(
+    rb"\s*(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body|table|script|meta)\b", re.I | re.S
+)
+XML = re.compile(rb"\s*<(?:\?xml|[A-Za-z][\w.:-]*)[\s>]")
+JSON = re.compile(rb"\s*(?:\{\s*(?:\"|\})|\[\s*(?:[\[{]|\]\s*\Z))")
+MESSAGES = (
+    "error",
+    "errors",
+    "message",
+    "error_description",
+    "detail",
+    "title",
+    "meta",
+    "status",
+    "code",
 )
 
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -268,6 +293,7 @@ def _check_start(path: str, kind: str, encoding: str) -> None:
     for magic, problem, hint in MAGIC:
         if head.startswith(magic) and not (magic in UTF_16 and encoding.startswith("utf-16")):
             raise InputFileError(path, problem=problem, hint=hint)
+    _refuse_markup(path, head.removeprefix(codecs.BOM_UTF8))
     if kind == "parquet":
         raise InputFileError(
             path,
@@ -279,3 +305,42 @@ def _check_start(path: str, kind: str, encoding: str) -> None:
             path, problem="is not text", hint='If it is UTF-16, pass encoding="utf-16-le".'
         )
     refuse_bomb(path)
+
+
+def _refuse_markup(path: str, head: bytes) -> None:
+    """Refuse a page or a document that was saved under the name of a table."""
+    if HTML.match(head):
+        title = re.search(rb"<title[^>]*>([^<]{1,80})", head, re.IGNORECASE)
+        named = f" ({title[1].decode(errors='replace').strip()!r})" if title else ""
+        raise InputFileError(
+            path,
+            problem=f"is an HTML page{named}, not a table",
+            hint="Open it in a browser: it may be a page to log in or an error of what exported it. "
+            "If it shows the table, pandas.read_html(path)[0].cio reads it.",
+        )
+    if XML.match(head):
+        raise InputFileError(
+            path, problem="is an XML document, not a table", hint="Export it as CSV (UTF-8)."
+        )
+    if JSON.match(head):
+        raise _json_fault(path, head)
+
+
+def _json_fault(path: str, head: bytes) -> InputFileError:
+    try:
+        body = json.loads(head)
+    except ValueError:
+        body = None
+    if isinstance(body, dict) and any(key.lower() in MESSAGES for key in body):
+        return InputFileError(
+            path,
+            problem=f"is JSON with {', '.join(map(repr, list(body)[:5]))}, not a table: "
+            "the answer of a server that did not export it",
+            hint="Look at what it says, and export it again.",
+        )
+    return InputFileError(
+        path,
+        problem="is JSON, not CSV",
+        hint="Use polars.read_json(path).cio, or polars.scan_ndjson(path).cio if each line is an "
+        "object.",
+    )
