@@ -135,7 +135,7 @@ MOJIBAKE = {
     for encoding in ("mac_roman", "cp1252")  # Windows last: what both could mean is its
     for right in _MISREAD
     for wrong in [_misread(right, encoding)]
-    if wrong is not None
+    if wrong is not None and wrong != "√π"  # which is a root
 }
 
 

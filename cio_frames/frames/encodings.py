@@ -12,14 +12,16 @@ SAMPLE_LINES = 100
 LOOKED_AT_LINES = 20_000
 SHOWN = 3
 SHOWN_CHARACTERS = 30
+FREQUENT = 0.1
+"""What a frequent letter counts: enough to choose between encodings that fit alike."""
 
-_TYPOGRAPHY = "’‘“”„–—…€£°«»§®™·•¿¡\u00a0"
+_TYPOGRAPHY = "\u2019\u2018“”„\u2013—…€£°«»§®™·•¿¡\u00a0"
 _WESTERN = "äöüßéèêëàâçîïôûùœñáíóúìòãõåæøÄÖÜÉÈÊÀÂÇÎÔŒÑÁÍÓÚÃÕÅÆØ" + _TYPOGRAPHY
 _CENTRAL = "ąćęłńóśźżáčďéěíňřšťúůýžľĺŕôäöüßőűășțâîđĄĆĘŁŃÓŚŹŻÁČĎÉĚÍŇŘŠŤÚŮÝŽĽÔÄÖÜŐŰĐ" + _TYPOGRAPHY
 _TURKISH = "çğıöşüâîûÇĞİÖŞÜ" + _TYPOGRAPHY
 _CYRILLIC = "".join(map(chr, range(0x410, 0x450))) + "ёЁіїєґІЇЄҐў№" + _TYPOGRAPHY
 _GREEK = "".join(map(chr, range(0x391, 0x3CA))) + "άέήίόύώϊϋΐΰΆΈΉΊΌΎΏ" + _TYPOGRAPHY
-_HEBREW = "".join(map(chr, range(0x5D0, 0x5EB))) + "׳״" + _TYPOGRAPHY
+_HEBREW = "".join(map(chr, range(0x5D0, 0x5EB))) + "\u05f3״" + _TYPOGRAPHY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,16 +31,18 @@ class Alphabet:
     Attributes:
         name: How readers call it.
         letters: Its characters beyond ASCII.
+        frequent: The most frequent of them, where words are written in them alone.
         leads: Of an encoding with two bytes a character, the first bytes of the common ones.
     """
 
     name: str
     letters: frozenset[str] = frozenset()
+    frequent: str = ""
     leads: range = range(0)
 
 
-def _alphabet(name: str, letters: str) -> Alphabet:
-    return Alphabet(name=name, letters=frozenset(letters))
+def _alphabet(name: str, letters: str, frequent: str = "") -> Alphabet:
+    return Alphabet(name=name, letters=frozenset(letters), frequent=frequent)
 
 
 ALPHABETS: Mapping[str, Alphabet] = {
@@ -48,14 +52,14 @@ ALPHABETS: Mapping[str, Alphabet] = {
     "cp1250": _alphabet("Central European, Windows", _CENTRAL),
     "iso8859_2": _alphabet("Central European, ISO", _CENTRAL),
     "cp1254": _alphabet("Turkish", _TURKISH),
-    "cp1255": _alphabet("Hebrew", _HEBREW),
-    "cp1251": _alphabet("Cyrillic, Windows", _CYRILLIC),
-    "koi8_r": _alphabet("Cyrillic, KOI8", _CYRILLIC),
-    "cp866": _alphabet("Cyrillic, DOS", _CYRILLIC),
-    "mac_cyrillic": _alphabet("Cyrillic, Mac", _CYRILLIC),
-    "cp1253": _alphabet("Greek, Windows", _GREEK),
-    "iso8859_7": _alphabet("Greek, ISO", _GREEK),
-    "mac_greek": _alphabet("Greek, Mac", _GREEK),
+    "cp1255": _alphabet("Hebrew", _HEBREW, "יוהלאתרשבמ"),
+    "cp1251": _alphabet("Cyrillic, Windows", _CYRILLIC, "оеаинтсрвлк"),
+    "koi8_r": _alphabet("Cyrillic, KOI8", _CYRILLIC, "оеаинтсрвлк"),
+    "cp866": _alphabet("Cyrillic, DOS", _CYRILLIC, "оеаинтсрвлк"),
+    "mac_cyrillic": _alphabet("Cyrillic, Mac", _CYRILLIC, "оеаинтсрвлк"),
+    "cp1253": _alphabet("Greek, Windows", _GREEK, "αοιετσνηυρπςάό"),
+    "iso8859_7": _alphabet("Greek, ISO", _GREEK, "αοιετσνηυρπςάό"),
+    "mac_greek": _alphabet("Greek, Mac", _GREEK, "αοιετσνηυρπςάό"),
     "big5": Alphabet(name="Chinese, traditional", leads=range(0xA4, 0xC7)),
     "cp949": Alphabet(name="Korean", leads=range(0xB0, 0xC9)),
     "gb18030": Alphabet(name="Chinese, simplified", leads=range(0xB0, 0xD8)),
@@ -84,16 +88,20 @@ def _score(raw: bytes, encoding: str) -> float:
     except UnicodeDecodeError:
         return -1
     alphabet = ALPHABETS[encoding]
-    found = wrong = 0
-    for place, character in enumerate(text):
-        if character.isascii():
-            continue
-        found += 1
-        if alphabet.leads:
-            wrong += not _is_common(character, encoding, alphabet.leads)
-        else:
-            wrong += character not in alphabet.letters or _is_odd_capital(text, place)
-    return 1 - 2 * wrong / found if found else -1
+    places = [place for place, character in enumerate(text) if not character.isascii()]
+    wrong = sum(_is_wrong(text, place, encoding, alphabet) for place in places)
+    frequent = sum(text[place].lower() in alphabet.frequent for place in places)
+    return 1 - (2 * wrong - FREQUENT * frequent) / len(places) if places else -1
+
+
+def _is_wrong(text: str, place: int, encoding: str, alphabet: Alphabet) -> bool:
+    if alphabet.leads:
+        return not _is_common(text[place], encoding, alphabet.leads)
+    if text[place] not in alphabet.letters or _is_odd_capital(text, place):
+        return True
+    beside = text[max(place - 1, 0) : place] + text[place + 1 : place + 2]
+    latin = any(character.isascii() and character.isalpha() for character in beside)
+    return bool(alphabet.frequent) and text[place].isalpha() and latin
 
 
 def _is_common(character: str, encoding: str, leads: range) -> bool:

@@ -91,9 +91,10 @@ MAGIC: tuple[tuple[bytes, str, str], ...] = (
 )
 
 HTML = re.compile(
-    rb"\s*(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body|table|script|meta)\b", re.I | re.S
+    rb"\s*(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body|table|script|meta)\b",
+    re.IGNORECASE | re.DOTALL,
 )
-XML = re.compile(rb"\s*<(?:\?xml|[A-Za-z][\w.:-]*)[\s>]")
+XML = re.compile(rb"\s*<(?:\?xml\s|Error>)")
 JSON = re.compile(rb"\s*(?:\{\s*(?:\"|\})|\[\s*(?:[\[{]|\]\s*\Z))")
 MESSAGES = (
     "error",
