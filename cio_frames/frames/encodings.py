@@ -99,9 +99,14 @@ def _is_wrong(text: str, place: int, encoding: str, alphabet: Alphabet) -> bool:
         return not _is_common(text[place], encoding, alphabet.leads)
     if text[place] not in alphabet.letters or _is_odd_capital(text, place):
         return True
+    return bool(alphabet.frequent) and text[place].isalpha() and not _is_in_word(text, place)
+
+
+def _is_in_word(text: str, place: int) -> bool:
+    """Return whether letters beyond ASCII stand beside a character, and none of ASCII does."""
     beside = text[max(place - 1, 0) : place] + text[place + 1 : place + 2]
-    latin = any(character.isascii() and character.isalpha() for character in beside)
-    return bool(alphabet.frequent) and text[place].isalpha() and latin
+    letters = [character for character in beside if character.isalpha()]
+    return bool(letters) and not any(character.isascii() for character in letters)
 
 
 def _is_common(character: str, encoding: str, leads: range) -> bool:
