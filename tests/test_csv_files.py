@@ -202,6 +202,8 @@ def test_a_last_row_that_may_be_a_total_is_kept_and_told(tmp_path):
         pytest.param("1,Ann\n2,Bob\n", {"header": True}, ["1", "Ann"], [("2", "Bob")], id="header"),
         pytest.param("a,a\nx,y\n1,2\n", {"header": 2}, ["a - x", "a - y"], [("1", "2")], id="header-rows"),
         pytest.param('#x\nid,name\nu1,Ann\n#y\nu2,"a\n#z"\n', {"comment": "#"}, ["id", "name"], [("u1", "Ann"), ("u2", "a\n#z")], id="comment"),
+        pytest.param("id,n\n#x\nu1,é\n".encode("cp1252"), {"comment": "#", "encoding": "cp1252"}, ["id", "n"], [("u1", "é")], id="comment-recoded"),
+        pytest.param("u1\nu2,Ann\n", {"header": False, "columns": ["id", "name"]}, ["id", "name"], [("u1", None), ("u2", "Ann")], id="short-first-row"),
         pytest.param("id,weight\n,[kg]\nu1,2\nu2,3\nu3,4\n", {"header": 1}, ["id", "weight"], [(None, "[kg]"), ("u1", "2"), ("u2", "3"), ("u3", "4")], id="units-kept"),
         pytest.param("id\nu1,Ann\n", {"header": 1, "columns": ["id", "name"]}, ["id", "name"], [("u1", "Ann")], id="short-header"),
     ],
@@ -336,3 +338,14 @@ def test_misread_text_is_found_and_repaired(wrong, right):
 
     assert "text.mojibake" in set(plan.findings["code"])
     assert plan.fix("text.mojibake").payloads(1)[0]["traits"] == {"name": right}
+
+
+def test_files_with_other_titles_are_one_table(tmp_path):
+    """Files of one layout are read together, whatever stands before their tables."""
+    (tmp_path / "a.csv").write_text("Report of May\n\nid,name\nu1,Ann\n")
+    (tmp_path / "b.csv").write_text('id,name\nu2,5" pipe\nu3,"Bob"\n')
+    (tmp_path / "c.csv").write_text("id,name\nu4,\nTotal rows: 1,\n")
+
+    table = read(scan(tmp_path / "*.csv"))
+
+    assert texts(table)[:4] == [("u1", "Ann"), ("u2", '5" pipe'), ("u3", "Bob"), ("u4", None)]

@@ -135,23 +135,26 @@ def _check_asked(file: Layout, ids: Sequence[str], types: Mapping[str, Dtype]) -
 
 def _text(files: Sequence[Layout]) -> pl.LazyFrame:
     """Return a lazy frame of the files with every column as text, without what is below the table."""
-    ways = {(file.skip, file.quoted, isinstance(file.content, bytes)) for file in files}
+    ways = {
+        (file.skip, file.header, file.quoted, isinstance(file.content, bytes)) for file in files
+    }
     frame = _read(files) if len(ways) == 1 else pl.concat([_read([file]) for file in files])
     ends = list(dict.fromkeys(cells for file in files for cells in file.footers))
     return frame.filter(*(~is_record(files[0].names, cells) for cells in ends)) if ends else frame
 
 
 def _read(files: Sequence[Layout]) -> pl.LazyFrame:
+    first = files[0]
     sources: list[Any] = [file.content for file in files]
     return pl.scan_csv(
         sources,
-        separator=files[0].form.separator,
-        quote_char='"' if files[0].quoted else None,
-        comment_prefix=files[0].form.comment,
-        has_header=False,
-        skip_lines=files[0].skip,
-        schema=dict.fromkeys(files[0].names, pl.String),
-        missing_columns="insert",
+        separator=first.form.separator,
+        quote_char='"' if first.quoted else None,
+        comment_prefix=first.comment,
+        has_header=first.header,
+        skip_lines=first.skip,
+        infer_schema=False,
+        with_column_names=lambda _: list(first.names),
         null_values=[""],
         glob=False,
     )

@@ -56,8 +56,10 @@ class Layout:
         start: Where its table begins.
         names: The names of its columns.
         content: What the engine reads: the file, or its text in UTF-8 and with quotes in place.
-        skip: How many lines of that stand before the first row.
+        skip: How many lines of that are not read.
+        header: Whether the first record after those is none of the rows.
         quoted: Whether its quotes are more than text.
+        comment: What lines of it begin with that are left out.
         footers: Rows below the table.
         notes: What was chosen.
     """
@@ -69,7 +71,9 @@ class Layout:
     names: tuple[str, ...]
     content: str | bytes
     skip: int
+    header: bool
     quoted: bool
+    comment: str | None
     footers: tuple[tuple[str, ...], ...]
     notes: tuple[Note, ...]
 
@@ -90,7 +94,9 @@ class Body:
     form: Form
     content: str | bytes
     skip: int
+    header: bool
     quoted: bool
+    comment: str | None
     last: tuple[Record, ...]
 
 
@@ -123,9 +129,10 @@ def layout(path: str, asked: Asked) -> Layout:
         raise quote_fault(path, broken)
     began = start(path, found, asked.start, first=skip + 1)
     names = _names(path, began, asked.start)
-    body = _body(path, asked, form=form, skip=began.skip)
     rows = [record for record in found if record.first > began.skip]
-    ends = footers(path, body.last, rows=rows, width=len(names))
+    body = _body(path, asked, form=form, began=began, names=names, rows=rows)
+    last = [record for record in body.last if record.first > began.skip]
+    ends = footers(path, last, rows=rows, width=len(names))
     return Layout(
         path=path,
         encoding=asked.encoding,
@@ -134,7 +141,9 @@ def layout(path: str, asked: Asked) -> Layout:
         names=names,
         content=body.content,
         skip=body.skip,
+        header=body.header,
         quoted=body.quoted,
+        comment=body.comment,
         footers=tuple(record.cells for record in ends.left_out),
         notes=(
             *_separator_note(path, chosen, named),
@@ -183,43 +192,64 @@ def _names(path: str, began: Start, asked: TableStart) -> tuple[str, ...]:
     return names
 
 
-def _body(path: str, asked: Asked, *, form: Form, skip: int) -> Body:
-    """Look at every byte below the header, and write anew what the engine would misread."""
+def _body(
+    path: str,
+    asked: Asked,
+    *,
+    form: Form,
+    began: Start,
+    names: Sequence[str],
+    rows: Sequence[Record],
+) -> Body:
+    """Look at every byte of the table, and write anew what the engine would misread."""
     content: str | bytes = path
     if not asked.encoding.startswith("utf-8"):
         content = _recoded(path, asked.encoding)
-    tail = _Tail(skip)
-    if form.dialect == "rfc4180":
+    header = began.above is not None
+    # the engine counts the columns in the first record that it reads
+    if form.dialect == "rfc4180" and (header or (rows and len(rows[0].cells) == len(names))):
+        skip = began.skip if began.above is None else began.above
+        tail = _Tail(skip)
         found = quotes_of(map(tail.seen, blocks_after(content, skip)), form.separator)
         if (found.in_place or not found.quoting) and not (form.comment and found.quoting):
             return Body(
                 form=form,
                 content=content,
                 skip=skip,
+                header=header,
                 quoted=found.quoting,
+                comment=form.comment,
                 last=tail.records(form),
             )
-    return _rewritten(path, asked, form=form, skip=skip)
+    return _rewritten(path, asked, form=form, skip=began.skip, names=names)
 
 
-def _rewritten(path: str, asked: Asked, *, form: Form, skip: int) -> Body:
+def _rewritten(path: str, asked: Asked, *, form: Form, skip: int, names: Sequence[str]) -> Body:
     """Read the records as the csv module does, and write them as RFC 4180 has them.
 
     Raises:
         InputFileError: A quote is out of place.
     """
     last: deque[Record] = deque(maxlen=TAIL_RECORDS)
-    text = bytearray()
+    text = bytearray(quoted(names, form.separator))
     try:
         for record in _rows(path, asked.encoding, form, skip):
             last.append(record)
-            text += quoted(record, form.separator)
+            text += quoted(record.cells, form.separator)
     except BrokenRecordError as broken:
         if asked.dialect is None and form.dialect == "rfc4180" and broken.backslash:
-            return _rewritten(path, asked, form=replace(form, dialect="backslash"), skip=skip)
+            other = replace(form, dialect="backslash")
+            return _rewritten(path, asked, form=other, skip=skip, names=names)
         raise quote_fault(path, broken) from broken
-    plain = replace(form, comment=None)
-    return Body(form=plain, content=bytes(text), skip=0, quoted=True, last=tuple(last))
+    return Body(
+        form=form,
+        content=bytes(text),
+        skip=0,
+        header=True,
+        quoted=True,
+        comment=None,
+        last=tuple(last),
+    )
 
 
 def _rows(path: str, encoding: str, form: Form, skip: int) -> Iterator[Record]:

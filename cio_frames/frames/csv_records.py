@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, get_args
@@ -96,7 +96,7 @@ def _kept_backslashes(form: Form) -> Callable[[str], str]:
     return partial(escape.sub, lambda found: found[0] if found[1] else r"\\")
 
 
-def quoted(record: Record, separator: str) -> bytes:
+def quoted(cells: Sequence[str], separator: str) -> bytes:
     """Return a record as RFC 4180 has it, with every value in quotes."""
-    cells = ('"' + cell.replace('"', '""') + '"' for cell in record.cells)
-    return (separator.join(cells) + "\n").encode()
+    values = ('"' + cell.replace('"', '""') + '"' for cell in cells)
+    return (separator.join(values) + "\n").encode()

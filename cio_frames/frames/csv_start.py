@@ -48,6 +48,8 @@ class Start:
 
     Attributes:
         skip: How many lines stand before its first row.
+        above: How many lines stand before the record over its first row, if that has a cell for
+            each column.
         line: The line of the header, or of the first row where there is none.
         names: Its columns.
         header: The cells of the header as they are in the file; none without a header.
@@ -56,6 +58,7 @@ class Start:
     """
 
     skip: int
+    above: int | None
     line: int
     names: tuple[str, ...]
     header: tuple[str, ...]
@@ -87,8 +90,10 @@ def start(path: str, found: Sequence[Record], asked: TableStart, *, first: int) 
     names = [cell or f"column_{place}" for place, cell in enumerate(cells, 1)]
     unnamed = [name for name, cell in zip(names, cells, strict=True) if not cell]
     line = kept[0].first if kept else first
+    over = (*heads, *units)[-1] if heads else None
     return Start(
-        skip=(*heads, *units)[-1].last if heads else line - 1,
+        skip=over.last if over else line - 1,
+        above=over.first - 1 if over and len(over.cells) == len(names) else None,
         line=line,
         names=tuple(names),
         header=heads[0].cells if count == 1 else (),
