@@ -59,7 +59,7 @@ ALPHABETS: Mapping[str, Alphabet] = {
     "mac_cyrillic": _alphabet("Cyrillic, Mac", _CYRILLIC, "оеаинтсрвлк"),
     "cp1253": _alphabet("Greek, Windows", _GREEK, "αοιετσνηυρπςάό"),
     "iso8859_7": _alphabet("Greek, ISO", _GREEK, "αοιετσνηυρπςάό"),
-    "mac_greek": _alphabet("Greek, Mac", _GREEK, "α"),
+    "mac_greek": _alphabet("Greek, Mac", _GREEK, "αό"),
     "big5": Alphabet(name="Chinese, traditional", leads=range(0xA4, 0xC7)),
     "cp949": Alphabet(name="Korean", leads=range(0xB0, 0xC9)),
     "gb18030": Alphabet(name="Chinese, simplified", leads=range(0xB0, 0xD8)),
