@@ -24,7 +24,7 @@ from cio_frames.values import as_text, has_text
 from cio_frames.values.counts import many
 
 LEFT_OVER = re.compile(
-    r"^(?:Unnamed: \d+(?:_level_\d+)?|level_\d+|index|column_\d+|__index_level_\d+__|_duplicated_\d+)$"
+    r"^(?:Unnamed: \d+(?:_level_\d+)?|level_\d+|index|__index_level_\d+__|_duplicated_\d+)$"
 )
 _MONEY = r"(?:[$€£¥]|CHF|EUR|USD|GBP)"
 _AMOUNT = r"\d{1,3}(?:[.,' ]?\d{3})*(?:[.,]\d+|\.-)?"

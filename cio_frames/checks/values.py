@@ -22,13 +22,14 @@ from cio_frames.checks.fields import (
     EMAIL_PATHS,
     IDS,
     STATE_CALLS,
+    UNSUBSCRIBED,
     is_body,
     is_placeholder,
     is_plain_text,
     is_text,
 )
 from cio_frames.mapping import FieldMapping, MessageMapping
-from cio_frames.spec import LIMITS
+from cio_frames.spec import LIMITS, RESERVED_TRAITS
 from cio_frames.values import anywhere, exact_as_double, has_text
 from cio_frames.values.patterns import PADDED, UNFILLED, UNUSUAL
 
@@ -124,15 +125,21 @@ def _is_data_text(slot: FieldMapping) -> bool:
     return is_body(slot) and _is_open_text(slot) and slot.path not in EMAIL_PATHS
 
 
-def _misread(character: str) -> str | None:
-    """Return what a character becomes when its UTF-8 is read as Windows-1252."""
+def _misread(character: str, encoding: str) -> str | None:
+    """Return what a character becomes when its UTF-8 is read in another encoding."""
     try:
-        return character.encode().decode("cp1252")
+        return character.encode().decode(encoding)
     except UnicodeDecodeError:
         return None
 
 
-MOJIBAKE = {wrong: right for right in _MISREAD for wrong in [_misread(right)] if wrong is not None}
+MOJIBAKE = {
+    wrong: right
+    for encoding in ("mac_roman", "cp1252")  # Windows last: what both could mean is its
+    for right in _MISREAD
+    for wrong in [_misread(right, encoding)]
+    if wrong is not None and wrong != "√π"  # which is a root
+}
 
 
 def _any_text(fails: OfValues) -> RowTest:
@@ -161,8 +168,28 @@ def _placeholder(slot: FieldMapping, _: Scope) -> pl.Expr | None:
     return is_placeholder(pl.col(slot.name)) if _is_data_text(slot) else None
 
 
+def _acts(slot: FieldMapping) -> bool:
+    """Return whether Customer.io acts on a trait of people, beside those with checks of their own."""
+    row = RESERVED_TRAITS.get(slot.path[1]) if len(slot.path) > 1 else None
+    return slot.path[:1] == ("traits",) and row is not None and row.of == "person" and row.settable
+
+
 def _empty(slot: FieldMapping, _: Scope) -> pl.Expr | None:
-    return pl.col(slot.name) == "" if _is_data_text(slot) else None
+    is_told = _is_data_text(slot) and not _acts(slot)
+    return pl.col(slot.name) == "" if is_told else None
+
+
+def _emptied(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+    is_told = _is_data_text(slot) and _acts(slot) and slot.path != UNSUBSCRIBED
+    return scope.text(slot) == "" if is_told else None
+
+
+def _without_empty(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
+    return pl.when(slot.expr != "").then(slot.expr) if _is_repairable(slot) else None
+
+
+def _left_alone(slot: FieldMapping, mapping: MessageMapping) -> pl.Expr | None:
+    return _without_empty(slot, mapping) if _acts(slot) else None
 
 
 def _changed(change: OfValues) -> Change:
@@ -223,5 +250,13 @@ TEXT_CHECKS = (
         "value.placeholder", "info", by_value(_placeholder),
         source="reliability 3.2", repair=Repair(_without_placeholders, safe=False),
     ),
-    Check("value.empty", "info", by_value(_empty), source="reference 6 (null and empty texts); reliability 3.2 (17)"),
+    Check(
+        "value.empty", "info", by_value(_empty),
+        source="reference 6 (null and empty texts); reliability 3.2 (17)",
+        repair=Repair(_without_empty, safe=False),
+    ),
+    Check(
+        "trait.emptied", "warn", by_value(_emptied),
+        source="reference 6 (null and empty texts; reserved attributes)", repair=Repair(_left_alone, safe=False),
+    ),
 )  # fmt: skip

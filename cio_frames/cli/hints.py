@@ -31,7 +31,13 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     (r"""\bplan\.rejected\b""", r"--rejected FILE"),
     (r"""send\(\.\.\., audit=\.\.\.\)""", r"send --audit"),
     (r"""\bNone lifts it""", r'"none" lifts it'),
-    (r"""\bPass encoding=(["'])([^"']+)\1""", r"Pass --encoding \2"),
+    (r"""\b(encoding|dialect)=(["'])([^"']+)\2""", r"--\1 \3"),
+    (r"""\bskip_rows=(\d+)""", r"--skip-rows \1"),
+    (r"""\bheader=True\b""", "--header 1"),
+    (r"""\bheader=(\d)""", r"--header \1"),
+    (r"""(?<=[Pp]ass )(separator|header|columns)=""", r"--\1"),
+    (r"""(?<=[Pp]ass )skip_rows=""", "--skip-rows"),
+    (r"""\bor columns= with\b""", "or --columns with"),
 )
 _COLUMN = re.compile(r"""\b([a-z]+(?:_[a-z]+)*)=(["'])column\2""")
 

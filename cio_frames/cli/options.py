@@ -136,6 +136,12 @@ class Rules:
         ids: Columns of CSV files that are identifiers and stay text, as a,b.
         separator: What parts the cells of CSV files; found out without it.
         encoding: Of CSV files.
+        dialect: How CSV files write a quote inside a quoted value: twice or after a backslash; found
+            out without it.
+        header: How many rows of CSV files hold the names; 0 if none does.
+        skip_rows: How many lines of CSV files stand before their header.
+        columns: Names for all columns of CSV files, as a,b.
+        comment: What the lines of CSV files begin with that are left out, such as "#".
     """
 
     timezone: Words = None
@@ -154,6 +160,11 @@ class Rules:
     ids: Columns = None
     separator: Words = None
     encoding: Annotated[str, Parameter(metavar="NAME")] = "utf-8"
+    dialect: Literal["rfc4180", "backslash"] | None = None
+    header: Annotated[int | None, Parameter(metavar="ROWS")] = None
+    skip_rows: Annotated[int | None, Parameter(metavar="LINES")] = None
+    columns: Columns = None
+    comment: Words = None
 
 
 @Parameter(name="*", group=_WHERE)

@@ -35,6 +35,11 @@ def plan_of(files: Sequence[str], *, fields: Fields, rules: Rules) -> Plan:
         ids=_listed(rules.ids or ""),
         separator=rules.separator,
         encoding=rules.encoding,
+        dialect=rules.dialect,
+        header=rules.header,
+        skip_rows=rules.skip_rows,
+        columns=None if rules.columns is None else _listed(rules.columns),
+        comment=rules.comment,
     )
     given = arguments(fields, rules, columns=rows.collect_schema().names())
     _require_taken(given, call=fields.call)

@@ -1,11 +1,7 @@
 """CSV files: their layout, and one pass over every row, so that none is misread or fails half way."""
 
-import codecs
-import csv
-import io
 import re
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -14,15 +10,16 @@ from typing import Any
 import polars as pl
 from polars.datatypes import DataTypeClass
 
-from cio_frames.errors import FrameError, InputFileError
-from cio_frames.frames.column import Note, check_names
-from cio_frames.frames.file_content import HEAD_BYTES, all_bytes, first_bytes, opened
+from cio_frames.errors import InputFileError
+from cio_frames.frames.column import Note
+from cio_frames.frames.csv_faults import beyond_header, fault, short_rows
+from cio_frames.frames.csv_layout import Asked, Layout, layout
+from cio_frames.frames.csv_rows import begins_as_header, is_record, is_repeated, repeated_notes
 from cio_frames.frames.streaming import collected
 from cio_frames.spec import CALLS, CONTEXT, folded
 
 Dtype = pl.DataType | DataTypeClass
 
-SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 SAMPLE_ROWS = 1_000
 INTEGER = r"^(0|-?[1-9][0-9]{0,17})$"
 DECIMAL = r"^(0|-?[1-9][0-9]*|-?(0|[1-9][0-9]*)\.[0-9]+)$"
@@ -40,50 +37,32 @@ ID_WORDS = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """How a CSV file is laid out."""
-
-    path: str
-    encoding: str
-    separator: str
-    names: tuple[str, ...]
-    notes: tuple[Note, ...]
-
-    @property
-    def signature(self) -> tuple[str, tuple[str, ...]]:
-        """What files that are read together must have in common."""
-        return self.separator, self.names
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
     """What the look at every row found.
 
     `numeric` are the columns kept as text although each value is a number; `blank` counts wholly
-    empty rows, `open_ended` those whose last cell is empty.
+    empty rows, `open_ended` those whose last cell is empty, `repeated` those that begin as the
+    header does; `empty` are the columns without a value.
     """
 
     types: Mapping[str, Dtype]
     numeric: frozenset[str]
+    empty: frozenset[str]
     blank: int
     open_ended: int
+    repeated: int
     misfits: Mapping[str, int]
 
 
 def scan(
-    paths: Sequence[str],
-    *,
-    ids: Sequence[str],
-    types: Mapping[str, Dtype],
-    separator: str | None,
-    encoding: str,
+    paths: Sequence[str], *, ids: Sequence[str], types: Mapping[str, Dtype], asked: Asked
 ) -> tuple[pl.LazyFrame, tuple[Note, ...]]:
     """Return a lazy frame over the files, its types settled over all their rows, and what was chosen.
 
     Raises:
         InputFileError: If the files do not hold one table that can be read to its end.
     """
-    files = [layout(path, encoding=encoding, separator=separator) for path in paths]
+    files = [layout(path, asked) for path in paths]
     first = files[0]
     for file in files:
         if file.signature != first.signature:
@@ -94,15 +73,23 @@ def scan(
             )
     _check_asked(first, ids, types)
     kept = [name for name in first.names if name in ids or is_id(name)]
+    notes: list[Note] = []
     try:
         text = _text(files)
-        settled = _settle(text, kept=kept, types=types)
+        settled = _settle(text, kept=kept, types=types, header=first.start.header)
+        if settled.repeated:
+            notes.extend(repeated_notes(files, text))
+            text = text.filter(~is_repeated(first.names, first.start.header))
+            settled = _settle(text, kept=kept, types=types, header=())
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise fault(files, error) from error
     _check_types(first, settled)
+    spare = _unused(files, settled)
     frame = text.filter(~_is_blank()) if settled.blank else text
-    frame = frame.with_columns(_typed(name, dtype) for name, dtype in settled.types.items())
-    return frame, tuple(_notes(files, settled))
+    frame = frame.drop(spare).with_columns(
+        _typed(name, dtype) for name, dtype in settled.types.items()
+    )
+    return frame, (*_notes(files, settled, spare=spare), *notes)
 
 
 def is_id(name: str) -> bool:
@@ -147,31 +134,56 @@ def _check_asked(file: Layout, ids: Sequence[str], types: Mapping[str, Dtype]) -
 
 
 def _text(files: Sequence[Layout]) -> pl.LazyFrame:
-    """Return a lazy frame of the files with every column as text."""
-    sources: list[Any] = [
-        file.path if file.encoding.startswith("utf-8") else _recoded(file) for file in files
-    ]
+    """Return a lazy frame of the files with every column as text, without what is below the table."""
+    ways = {
+        (file.skip, file.header, file.quoted, isinstance(file.content, bytes)) for file in files
+    }
+    frame = _read(files) if len(ways) == 1 else pl.concat([_read([file]) for file in files])
+    ends = list(dict.fromkeys(cells for file in files for cells in file.footers))
+    return frame.filter(*(~is_record(files[0].names, cells) for cells in ends)) if ends else frame
+
+
+def _read(files: Sequence[Layout]) -> pl.LazyFrame:
+    first = files[0]
+    sources: list[Any] = [file.content for file in files]
     return pl.scan_csv(
         sources,
-        separator=files[0].separator,
+        separator=first.form.separator,
+        quote_char='"' if first.quoted else None,
+        comment_prefix=first.comment,
+        has_header=first.header,
+        skip_lines=first.skip,
         infer_schema=False,
-        with_column_names=lambda _: list(files[0].names),
+        with_column_names=lambda _: list(first.names),
+        null_values=[""],
         glob=False,
     )
 
 
-def _recoded(file: Layout) -> bytes:
-    try:
-        return all_bytes(file.path).decode(file.encoding).encode()
-    except UnicodeDecodeError as error:
-        raise InputFileError(
-            file.path,
-            problem=f"is not {file.encoding} (at byte {error.start:,})",
-            hint="Try another encoding.",
-        ) from error
+def _unused(files: Sequence[Layout], settled: Settled) -> list[str]:
+    """Return the columns without a name that hold nothing: lines that end in a separator.
+
+    Raises:
+        InputFileError: One holds a value, and the header says nothing of it.
+    """
+    spare = min(file.start.spare for file in files)
+    names = files[0].names[len(files[0].names) - spare :] if spare else ()
+    used = [name for name in names if name not in settled.empty]
+    for file in files:
+        if used and len(file.start.header) < len(file.names):
+            found = beyond_header(file)
+            if found:
+                raise found
+    return [] if used else list(names)
 
 
-def _settle(text: pl.LazyFrame, *, kept: Sequence[str], types: Mapping[str, Dtype]) -> Settled:
+def _settle(
+    text: pl.LazyFrame,
+    *,
+    kept: Sequence[str],
+    types: Mapping[str, Dtype],
+    header: Sequence[str],
+) -> Settled:
     """Stream all rows through the tests that a sample of them passes."""
     sample = text.head(SAMPLE_ROWS).collect()
     open_tests = {
@@ -184,6 +196,7 @@ def _settle(text: pl.LazyFrame, *, kept: Sequence[str], types: Mapping[str, Dtyp
     tested = text.select(
         _is_blank().sum().alias("blank"),
         pl.col(sample.columns[-1]).null_count().alias("open"),
+        begins_as_header(sample.columns, header).sum().alias("repeated"),
         *(test.all().alias(f"{kind} {name}") for (name, kind), test in open_tests.items()),
         *(pl.col(name).count().alias(f"count {name}") for name in sample.columns),
         *(_misfits(name, dtype).alias(f"misfits {name}") for name, dtype in types.items()),
@@ -197,8 +210,10 @@ def _settle(text: pl.LazyFrame, *, kept: Sequence[str], types: Mapping[str, Dtyp
     return Settled(
         types={name: KINDS[kind] for name, kind in found.items() if name not in kept} | {**types},
         numeric=frozenset(found).intersection(kept),
+        empty=frozenset(name for name in sample.columns if not row[f"count {name}"]),
         blank=row["blank"],
         open_ended=row["open"],
+        repeated=row["repeated"],
         misfits={name: row[f"misfits {name}"] for name in types},
     )
 
@@ -239,9 +254,16 @@ def _check_types(file: Layout, settled: Settled) -> None:
             )
 
 
-def _notes(files: Sequence[Layout], settled: Settled) -> Iterator[Note]:
+def _notes(files: Sequence[Layout], settled: Settled, *, spare: Sequence[str]) -> Iterator[Note]:
     for file in files:
         yield from file.notes
+    if spare:
+        yield Note(
+            code="file.trailing-separators",
+            count=len(spare),
+            message=f"{files[0].path}: what follows the last separator of each line is empty and was "
+            "left out.",
+        )
     if settled.numeric:
         yield Note(
             code="file.text-columns",
@@ -257,207 +279,6 @@ def _notes(files: Sequence[Layout], settled: Settled) -> Iterator[Note]:
             message=f"{settled.blank:,} wholly empty "
             f"{'row was' if settled.blank == 1 else 'rows were'} left out.",
         )
-    if settled.open_ended > settled.blank:
+    if settled.open_ended > settled.blank and not spare:
         for file in files:
             yield from short_rows(file)
-
-
-def layout(path: str, *, encoding: str, separator: str | None) -> Layout:
-    """Return the layout of a file, from its start.
-
-    Raises:
-        InputFileError: If its header cannot name columns, two separators would fit, or the one
-            that was named is none.
-    """
-    _check_separator(path, separator)
-    raw = first_bytes(path)
-    head = _decoded(path, raw, encoding).removeprefix("\ufeff")
-    if "\r" in head and "\n" not in head:
-        raise InputFileError(
-            path,
-            problem="its lines end in CR alone, which no reader here takes",
-            hint="Save it with LF or CRLF line ends.",
-        )
-    chosen = separator or _separator(path, head, cut=len(raw) >= HEAD_BYTES)
-    header = next(iter(_records(head, chosen)), [])
-    names = [name or f"column_{place}" for place, name in enumerate(header, 1)]
-    check_header(path, names)
-    notes = (*_separator_note(path, chosen, separator), *_unnamed_note(path, names, header))
-    return Layout(path=path, encoding=encoding, separator=chosen, names=tuple(names), notes=notes)
-
-
-def _decoded(path: str, raw: bytes, encoding: str) -> str:
-    """Return the start of a file as text; polars never decodes a header that it need not."""
-    if not encoding.startswith("utf-8"):
-        return raw.decode(encoding, errors="replace")
-    try:
-        return codecs.getincrementaldecoder(encoding)().decode(raw)
-    except UnicodeDecodeError as broken:
-        before = raw[: broken.start]
-        line = raw[before.rfind(b"\n") + 1 :].split(b"\n", 1)[0]
-        raise _encoding_fault(path, before.count(b"\n") + 1, line) from broken
-
-
-def _check_separator(path: str, separator: str | None) -> None:
-    if separator is None or (
-        len(separator) == 1 and separator.isascii() and separator not in '"\r\n'
-    ):
-        return
-    raise InputFileError(
-        path,
-        problem=f"separator={separator!r} cannot part its columns",
-        hint='Pass one character, as in separator=";" or separator="\\t", or leave it out.',
-    )
-
-
-def check_header(path: str, names: Sequence[str]) -> None:
-    """Refuse a file whose columns have no unique names.
-
-    Raises:
-        InputFileError: If a name comes twice or is the package's own, or there is none.
-    """
-    try:
-        check_names(names)
-    except FrameError as error:
-        raise InputFileError(
-            path, problem=str(error).rstrip("."), hint="Name the columns anew in the file."
-        ) from error
-
-
-def _usual(path: str) -> str:
-    return "\t" if re.search(r"\.(tsv|tab)(\.gz)?$", path, re.IGNORECASE) else ","
-
-
-def _separator(path: str, head: str, *, cut: bool) -> str:
-    """Return the separator that cuts every record of the head into as many fields as the header."""
-    fitting = []
-    for sign in SEPARATORS:
-        records = [record for record in _records(head, sign) if record]
-        widths = {len(record) for record in (records[:-1] if cut else records)}
-        if len(widths) == 1 and widths != {1}:
-            fitting.append(sign)
-    if len(fitting) > 1:
-        signs = " and ".join(SEPARATORS[sign] for sign in fitting)
-        raise InputFileError(
-            path, problem=f"both {signs} could separate its columns", hint="Pass separator=."
-        )
-    return fitting[0] if fitting else _likeliest(head, _usual(path))
-
-
-def _likeliest(head: str, usual: str) -> str:
-    """Return the separator of a file whose records are not all equally long."""
-    header = head.split("\n", 1)[0]
-    if usual in header:
-        return usual
-    found = [sign for sign in SEPARATORS if sign in header]
-    return max(found, key=header.count, default=usual)
-
-
-def _records(text: str, separator: str) -> list[list[str]]:
-    """Return the records of a text, up to the first that is not CSV."""
-    records: list[list[str]] = []
-    with suppress(csv.Error):
-        records.extend(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
-    return records
-
-
-def _separator_note(path: str, chosen: str, given: str | None) -> Iterator[Note]:
-    if given is None and chosen != _usual(path):
-        yield Note(
-            code="file.separator",
-            message=f"{path} was read as separated by {SEPARATORS[chosen]}; "
-            "pass separator= to change that.",
-        )
-
-
-def _unnamed_note(path: str, names: Sequence[str], header: Sequence[str]) -> Iterator[Note]:
-    blank = [name for name, given in zip(names, header, strict=True) if not given]
-    if blank:
-        yield Note(
-            code="file.unnamed-column",
-            severity="warn",
-            count=len(blank),
-            message=f"{path} has columns without a name, called {', '.join(blank)} here.",
-        )
-
-
-def short_rows(file: Layout) -> Iterator[Note]:
-    """Yield a note if records have fewer fields than the header: polars fills them up silently."""
-    found: list[int] = []
-    with suppress(csv.Error):
-        for line, width in _widths(file):
-            if 0 < width < len(file.names):
-                found.append(line)
-    if found:
-        yield Note(
-            code="file.short-rows",
-            severity="warn",
-            count=len(found),
-            message=f"{file.path}: {len(found):,} rows have fewer fields than the header (first at "
-            f"line {found[0]:,}); the missing ones count as empty.",
-        )
-
-
-def _widths(file: Layout) -> Generator[tuple[int, int]]:
-    """Yield each record's last line and its number of fields."""
-    with opened(file.path) as raw:
-        if file.encoding.startswith(("utf-16", "utf-32")):
-            text = raw.read().decode(file.encoding)
-            texts: Iterator[str] = iter(io.StringIO(text, newline=""))
-        else:
-            texts = (line.decode(file.encoding) for line in raw)
-        reader = csv.reader(texts, delimiter=file.separator, strict=True)
-        for record in reader:
-            yield reader.line_num, len(record)
-
-
-def fault(files: Sequence[Layout], error: BaseException) -> InputFileError:
-    """Return the error for files that cannot be read, with the line, which polars does not tell."""
-    for file in files:
-        line, width = 0, len(file.names)
-        try:
-            with closing(_widths(file)) as widths:
-                for line, size in widths:
-                    if size > width:
-                        return InputFileError(
-                            file.path,
-                            problem=f"line {line:,} has {size} fields, the header has {width}",
-                            hint="Put values that contain the separator in double quotes.",
-                        )
-        except csv.Error as broken:
-            return _syntax_fault(file.path, line, broken)
-        except UnicodeDecodeError as broken:
-            return _encoding_fault(file.path, line + 1, broken.object)
-    return InputFileError(
-        files[0].path,
-        problem=f"cannot be read as CSV ({type(error).__name__})",
-        hint="Export it again.",
-    )
-
-
-def _syntax_fault(path: str, line: int, broken: csv.Error) -> InputFileError:
-    if "new-line" in str(broken):
-        return InputFileError(
-            path,
-            problem=f"after line {line:,} a line ends in CR, others in LF",
-            hint="Save it with one kind of line ends.",
-        )
-    return InputFileError(
-        path,
-        problem=f"after line {line:,} a double quote is not closed or out of place",
-        hint='Inside a quoted value a double quote is written twice ("").',
-    )
-
-
-def _encoding_fault(path: str, line: int, raw: bytes) -> InputFileError:
-    try:
-        raw.decode("cp1252")
-    except UnicodeDecodeError:
-        fitting = "latin-1"
-    else:
-        fitting = "cp1252"
-    return InputFileError(
-        path,
-        problem=f"line {line:,} is not UTF-8",
-        hint=f'It reads as {fitting}: pass encoding="{fitting}", or save the file as UTF-8.',
-    )

@@ -1,15 +1,18 @@
 """A file on disk: its bytes, compressed or not, and the stamp that shows when it was changed."""
 
+import codecs
 import gzip
 import zlib
+from collections.abc import Generator
 from dataclasses import dataclass
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Self
 
 from cio_frames.errors import InputFileError
 
 HEAD_BYTES = 256 * 1024
+BLOCK_BYTES = 256 * 1024
 GZIP = b"\x1f\x8b"
 DEFLATE_MAX = 1032  # no gzip file unpacks to more times its size
 RATIO_MAX = 200  # a table of text compresses to a tenth, seldom to a hundredth
@@ -49,6 +52,28 @@ def opened(path: str) -> gzip.GzipFile | BufferedReader:
     with Path(path).open("rb") as raw:
         packed = raw.read(2) == GZIP
     return gzip.open(path, "rb") if packed else Path(path).open("rb")
+
+
+def lines_after(content: str | bytes, skip: int) -> Generator[bytes]:
+    """Yield the lines of a file, or of text in memory, after so many of them."""
+    with _after(content, skip) as file:
+        yield from file
+
+
+def blocks_after(content: str | bytes, skip: int) -> Generator[bytes]:
+    """Yield the bytes of a file, or of text in memory, after so many lines, block by block."""
+    with _after(content, skip) as file:
+        while block := file.read(BLOCK_BYTES):
+            yield block
+
+
+def _after(content: str | bytes, skip: int) -> gzip.GzipFile | BufferedReader | BytesIO:
+    file = BytesIO(content) if isinstance(content, bytes) else opened(content)
+    if not skip and file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+        file.seek(0)
+    for _ in range(skip):
+        file.readline()
+    return file
 
 
 def first_bytes(path: str) -> bytes:

@@ -1,6 +1,8 @@
 """Files to lazy frames: what they are, whether they are whole, and how to read them."""
 
 import codecs
+import json
+import re
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +12,12 @@ from pathlib import Path
 
 import polars as pl
 
-from cio_frames.errors import InputFileError
+from cio_frames.errors import ChoiceError, InputFileError
 from cio_frames.frames import csv, parquet
 from cio_frames.frames.column import Note
+from cio_frames.frames.csv_layout import Asked
+from cio_frames.frames.csv_records import DIALECTS, Dialect
+from cio_frames.frames.csv_start import TableStart
 from cio_frames.frames.file_content import FileStamp, first_bytes, refuse_bomb
 
 
@@ -73,10 +78,34 @@ MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (b"\x80\x03", "is a pickle", "Pickles run code when read: save the frame as Parquet."),
     (b"\x80\x04", "is a pickle", "Pickles run code when read: save the frame as Parquet."),
     (b"\x80\x05", "is a pickle", "Pickles run code when read: save the frame as Parquet."),
+    (b"%PDF-", "is a PDF file", "Export the table itself, as CSV (UTF-8)."),
+    (b"{\\rtf", "is a document of a word processor", "Save it as plain text, or export it as CSV."),
+    (b"\xd0\xcf\x11\xe0", "is an old Excel file", "Export the sheet as CSV (UTF-8)."),
+    (b"BZh", "is compressed with bzip2", "Unpack it, or use gzip."),
+    (b"\xfd7zXZ", "is compressed with xz", "Unpack it, or use gzip."),
+    (b"7z\xbc\xaf", "is a 7-Zip archive", "Unpack it, or use gzip."),
     (b"SQLite format 3", "is a SQLite database", "Query it with polars.read_database(...).cio."),
     (b"\x28\xb5\x2f\xfd", "is compressed with zstd", "Unpack it, or use gzip."),
     (b"\xff\xfe", "is UTF-16 text", 'Pass encoding="utf-16".'),
     (b"\xfe\xff", "is UTF-16 text", 'Pass encoding="utf-16".'),
+)
+
+HTML = re.compile(
+    rb"\s*(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body|table|script|meta)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+XML = re.compile(rb"\s*<(?:\?xml\s|Error>)")
+JSON = re.compile(rb"\s*(?:\{\s*(?:\"|\})|\[\s*(?:[\[{]|\]\s*\Z))")
+MESSAGES = (
+    "error",
+    "errors",
+    "message",
+    "error_description",
+    "detail",
+    "title",
+    "meta",
+    "status",
+    "code",
 )
 
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -100,6 +129,11 @@ def scan(
     types: Mapping[str, csv.Dtype] | None = None,
     separator: str | None = None,
     encoding: str = "utf-8",
+    dialect: Dialect | None = None,
+    header: int | None = None,
+    skip_rows: int | None = None,
+    columns: Sequence[str] | None = None,
+    comment: str | None = None,
 ) -> pl.LazyFrame:
     """Open CSV or Parquet files as a lazy frame, with their traps found now and not half way.
 
@@ -109,8 +143,14 @@ def scan(
     times stay text. Columns that look like identifiers stay text whatever they hold: names that
     the API spec lists for an identifier, and names that have zip, postal, postcode, phone, mobile or
     iban in them, or end in id, ids, uid, uuid, guid, key, code, number, no, nr, sku, ean, isbn,
-    ref, reference, account or token. Only an empty cell is missing; `NA`, `None` and `""` are text.
-    Rows that are wholly empty are left out.
+    ref, reference, account or token. Only an empty cell is missing, in quotes (`""`) or not; `NA` and
+    `None` are text. Rows that are wholly empty are left out.
+
+    Every quote is looked at: a file in which one stands elsewhere than around a value or doubled
+    inside one is read as Python's csv module reads it, with quotes escaped by a backslash if it has
+    such, or is refused with the line. Where the table begins and ends is recognised: lines before the
+    header, a header of two or three rows, no header, a row of units, the header once more among the
+    rows, totals and closing lines. Each is told in a note, with its line.
 
     A Parquet file is read piece by piece, however large its row groups are, so that memory stays flat;
     what is derived from the frame is read by polars, which decodes row groups whole.
@@ -128,6 +168,12 @@ def scan(
         types: Types for CSV columns, instead of those found: numbers, booleans or text.
         separator: Of a CSV; without it `,` `;` tab and `|` are tried.
         encoding: Of a CSV. Anything but UTF-8 is converted in memory.
+        dialect: How a CSV writes a quote inside a quoted value: twice (`"rfc4180"`) or after a backslash
+            (`"backslash"`); found out without it. Files of the second kind are converted in memory.
+        header: How many rows of a CSV hold the names of its columns; False or 0 if none does.
+        skip_rows: How many lines of a CSV stand before its header.
+        columns: Names for all columns of a CSV, in place of those of its header.
+        comment: What the lines of a CSV begin with that are left out, such as `#`.
 
     Returns:
         A lazy frame over all rows of all files, in the order of their sorted names.
@@ -142,6 +188,7 @@ def scan(
         ...
         cio_frames.errors.InputFileError: no/such/file-*.csv: no such file. Check the path; relative paths start at the working directory.
     """
+    _check_options(header=header, skip_rows=skip_rows, dialect=dialect, comment=comment)
     paths = _paths(source)
     stamps = tuple(FileStamp.of(path) for path in paths)
     known = _encoding(paths[0], encoding)
@@ -160,12 +207,30 @@ def scan(
     if kinds[paths[0]] == "parquet":
         frame, pieces = parquet.scan(paths, ids=ids, types=types or {})
     else:
-        frame, notes = csv.scan(
-            paths, ids=ids, types=dict(types or {}), separator=separator, encoding=known
+        start = TableStart(
+            header=None if header is None else int(header),
+            skip_rows=skip_rows,
+            columns=None if columns is None else tuple(columns),
         )
+        asked = Asked(
+            encoding=known, separator=separator, dialect=dialect, comment=comment, start=start
+        )
+        frame, notes = csv.scan(paths, ids=ids, types=dict(types or {}), asked=asked)
     more = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
     label = f"{Path(paths[0]).name}{more}"
     return keep(frame, Scanned(label=label, notes=notes, files=stamps, pieces=pieces))
+
+
+def _check_options(
+    *, header: int | None, skip_rows: int | None, dialect: str | None, comment: str | None
+) -> None:
+    if dialect is not None:
+        ChoiceError.require("dialect", dialect, DIALECTS)
+    for name, value in (("header", header), ("skip_rows", skip_rows)):
+        if value is not None and value < 0:
+            raise ChoiceError(name, value, choices=("0", "1", "2"))
+    if comment == "":
+        raise ChoiceError("comment", comment, choices=("#", "//"))
 
 
 def _encoding(path: str, encoding: str) -> str:
@@ -229,6 +294,7 @@ def _check_start(path: str, kind: str, encoding: str) -> None:
     for magic, problem, hint in MAGIC:
         if head.startswith(magic) and not (magic in UTF_16 and encoding.startswith("utf-16")):
             raise InputFileError(path, problem=problem, hint=hint)
+    _refuse_markup(path, head.removeprefix(codecs.BOM_UTF8))
     if kind == "parquet":
         raise InputFileError(
             path,
@@ -240,3 +306,42 @@ def _check_start(path: str, kind: str, encoding: str) -> None:
             path, problem="is not text", hint='If it is UTF-16, pass encoding="utf-16-le".'
         )
     refuse_bomb(path)
+
+
+def _refuse_markup(path: str, head: bytes) -> None:
+    """Refuse a page or a document that was saved under the name of a table."""
+    if HTML.match(head):
+        title = re.search(rb"<title[^>]*>([^<]{1,80})", head, re.IGNORECASE)
+        named = f" ({title[1].decode(errors='replace').strip()!r})" if title else ""
+        raise InputFileError(
+            path,
+            problem=f"is an HTML page{named}, not a table",
+            hint="Open it in a browser: it may be a page to log in or an error of what exported it. "
+            "If it shows the table, pandas.read_html(path)[0].cio reads it.",
+        )
+    if XML.match(head):
+        raise InputFileError(
+            path, problem="is an XML document, not a table", hint="Export it as CSV (UTF-8)."
+        )
+    if JSON.match(head):
+        raise _json_fault(path, head)
+
+
+def _json_fault(path: str, head: bytes) -> InputFileError:
+    try:
+        body = json.loads(head)
+    except ValueError:
+        body = None
+    if isinstance(body, dict) and any(key.lower() in MESSAGES for key in body):
+        return InputFileError(
+            path,
+            problem=f"is JSON with {', '.join(map(repr, list(body)[:5]))}, not a table: "
+            "the answer of a server that did not export it",
+            hint="Look at what it says, and export it again.",
+        )
+    return InputFileError(
+        path,
+        problem="is JSON, not CSV",
+        hint="Use polars.read_json(path).cio, or polars.scan_ndjson(path).cio if each line is an "
+        "object.",
+    )

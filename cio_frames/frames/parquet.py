@@ -7,6 +7,7 @@ import polars as pl
 
 from cio_frames.errors import InputFileError
 from cio_frames.frames import csv
+from cio_frames.frames.csv_layout import check_header
 
 PIECE_ROWS = 125_000
 PIECE_BYTES = 64 << 20
@@ -93,7 +94,7 @@ def _schema(path: str) -> dict[str, pl.DataType]:
         ) from error
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise _damaged(path) from error
-    csv.check_header(path, list(schema))
+    check_header(path, list(schema))
     return dict(schema)
 
 

@@ -263,6 +263,7 @@ TABLE: dict[str, tuple[Asked, Asked]] = {
     "value.padded": (trait("x "), trait("x y")),
     "value.placeholder": (trait("#N/A"), trait("#N")),
     "value.empty": (trait(""), trait(None)),
+    "trait.emptied": (trait("", name="phone"), trait(None, name="phone")),
     "value.zeros-mixed": (trait("01394", "1394"), trait("01394", "H3B")),
     "column.nested": (trait("Oslo", name="address.city"), trait("Oslo", name="address_city")),
     "column.left-over": (trait(0, name="Unnamed: 0"), trait(0, name="unnamed")),
