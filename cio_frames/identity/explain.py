@@ -6,7 +6,7 @@ from typing import Any, Final
 import polars as pl
 
 from cio_frames.identity.preview import Preview
-from cio_frames.identity.rules import RULES
+from cio_frames.identity.rules import RULES, marked
 from cio_frames.values import many
 
 SHOWN_ROWS: Final = 5
@@ -61,9 +61,9 @@ def _steps(
         .unique(maintain_order=True)
         .sort("plan", "row", maintain_order=True)
     )
-    grouped = lines.group_by("plan", "rule", "key", "other", "subject", maintain_order=True).agg(
-        pl.col("row")
-    )
+    grouped = lines.group_by(
+        "plan", "rule", "key", "other", "subject", "open", maintain_order=True
+    ).agg(pl.col("row"))
     for row in grouped.iter_rows(named=True):
         yield f"{_where(row['plan'], row['row'], calls=calls)}: {_sentence(row, preview.names)}"
 
@@ -81,7 +81,7 @@ def _sentence(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
     rule = RULES[row["rule"]]
     other = names.get(row["other"], row["other"])
     text = rule.sentence.format(key=row["key"], other=other, subject=row["subject"])
-    return f"{text} [{rule.source}]"
+    return f"{marked(text, row['open'])} [{rule.source}]"
 
 
 def _event_counts(preview: Preview, persons: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -102,11 +102,12 @@ def _endings(
 ) -> Iterator[str]:
     people = preview.people.filter(pl.col("person").is_in(list(persons)))
     for row in people.iter_rows(named=True):
-        yield f"In the end: {_profile(row)}."
+        yield marked(f"In the end: {_profile(row)}.", row["open"])
     for row in visitors.iter_rows(named=True):
         one = row["events"] == 1
         events = "1 event that is" if one else f"{row['events']:,} events that are"
-        yield f"In the end: the visitor {who} stays anonymous, with {events} nobody's."
+        told = f"In the end: the visitor {who} stays anonymous, with {events} nobody's."
+        yield marked(told, row["open"])
     if not people.height and not visitors.height:
         yield "In the end: there is no such person."
 

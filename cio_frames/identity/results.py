@@ -19,8 +19,8 @@ PEOPLE: Final = pl.Schema({
 })  # fmt: skip
 MERGES: Final = pl.Schema({
     "kept": pl.String(), "removed": pl.List(pl.String), "why": pl.String(),
-    "irreversible": pl.Boolean(), "removed_existed": pl.Boolean(),
-    "events_moved": pl.Int64(), "events_lost": pl.Int64(), "rows": PLACES,
+    "irreversible": pl.Boolean(), "removed_existed": pl.Boolean(), "events_moved": pl.Int64(),
+    "events_later": pl.Int64(), "events_lost": pl.Int64(), "rows": PLACES, "open": pl.String(),
 })  # fmt: skip
 _PLAN_STEP: Final = 2**31
 EVENT_COUNTS: Final = pl.Schema({
@@ -171,8 +171,10 @@ def _merge(row: Mapping[str, Any], replay: Replay) -> dict[str, Any]:
         "irreversible": row["irreversible"],
         "removed_existed": row["removed_existed"],
         "events_moved": row["events_moved"],
+        "events_later": row["events_later"],
         "events_lost": row["events_lost"],
         "rows": [{"plan": plan, "row": number}],
+        "open": row["open"],
     }
 
 

@@ -299,6 +299,7 @@ class PreviewCounts:
     creates: int
     people: int
     objects: int
+    open: str | None  # the open settings that the number of people rests on
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -11,7 +11,7 @@ import polars as pl
 from cio_frames.audit import Audit
 from cio_frames.errors import engine_errors
 from cio_frames.identity.preview import Premise, Preview
-from cio_frames.identity.rules import FAILED
+from cio_frames.identity.rules import FAILED, joined, marked
 from cio_frames.plan.identity_preview import identity_preview
 from cio_frames.plan.pipeline import Pipelines
 from cio_frames.run import Run
@@ -45,12 +45,14 @@ class Rehearsal:
         differences: Everything that came another way, one line each; empty if nothing did.
         counts: What became of the rows.
         label: What was rehearsed.
+        open: The open settings that both rest on, None without one.
     """
 
     compared: pl.DataFrame
     differences: pl.DataFrame
     counts: dict[str, int]
     label: str
+    open: str | None = None
 
     @property
     def identical(self) -> bool:
@@ -72,10 +74,12 @@ class Rehearsal:
         found = many(self.differences.height, "difference")
         compared = Table(("what", "predicted", "came"), self.compared.rows(), right={1, 2})
         if self.identical:
-            told = Paragraph(f"{sent} Everything came as the preview says.", "lead")
+            came = marked("Everything came as the preview says.", self.open)
+            told = Paragraph(f"{sent} {came}", "lead")
             verdict = Badge("✓ identical", "good")
             return Document(Heading("Rehearsal", self.label, verdict), (told, compared))
-        told = Paragraph(f"{sent} {found} between the preview and what came.", "lead")
+        differ = marked(f"{found} between the preview and what came.", self.open)
+        told = Paragraph(f"{sent} {differ}", "lead")
         heading = Heading("Rehearsal", self.label, Badge(f"✕ {found}", "bad"))
         return Document(heading, (told, compared, self._differing()))
 
@@ -143,6 +147,7 @@ def rehearse(
         ),
         counts=counts,
         label=pipelines.label,
+        open=joined(preview.summary["open"]),
     )
 
 
@@ -200,7 +205,8 @@ def _people(workspace: "Sandbox[Client]") -> Counter[str]:
 
 def _merge(row: dict[str, Any]) -> str:
     removed = ", ".join(row["removed"])
-    moved = f"{row['events_moved']} moved, {row['events_lost']} lost"
+    later, lost = row["events_later"], row["events_lost"]
+    moved = f"{row['events_moved']} moved, {later} later, {lost} lost"
     return f"{removed} into {row['kept']} ({row['why']}, {moved})"
 
 
