@@ -10,6 +10,7 @@ from cio_frames.identity.identifiers import identifier_of
 from cio_frames.identity.rules import RULES, joined, marked
 
 TOO_LARGE: Final = "cluster.too-large"
+OTHER_FORM: Final = "identifier.other-form"
 ROWS_PER_IDENTIFIER: Final = 10
 """How many rows a cluster may have for each identifier that it may have."""
 
@@ -46,6 +47,7 @@ HINTS: Final[Mapping[str, str]] = MappingProxyType({
     "form.no-identifier": "Map the form's e-mail field: form(email='column').",
     "form.two-identifiers": "Send either the e-mail or the id.",
     "form.not-text": "Write the value as text.",
+    OTHER_FORM: "Look up in Customer.io which form is right. Read the other table again with ids as text (cio.scan, dtype=str), or repair its ids, for example with plan.fix('id.float-text').",
     TOO_LARGE: "Look whether one value is a placeholder (a till, a tester, 'guest') and leave it out or replace it; if this is one person, raise largest=.",
 })  # fmt: skip
 

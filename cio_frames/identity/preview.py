@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from cio_frames.identity import columnar, conflicts, open_choices, results, rules
+from cio_frames.identity import columnar, conflicts, known_forms, open_choices, results, rules
 from cio_frames.identity.components import edges, known_keys, named_keys, sizes
 from cio_frames.identity.messages import IdentityColumns
 from cio_frames.identity.partition import Partitioned, all_connected, partition
@@ -58,6 +58,7 @@ def preview(columns: IdentityColumns, premise: Premise, *, calls: Sequence[str])
     rows = sum(frame.height for frame in columns.frames())
     columns, repeated, again = _deduplicated(columns, premise, calls=calls)
     parts = _partitioned(columns, premise, calls=calls)
+    written = known_forms.other_forms(columns, premise.known)
     del columns
     replay = Replay(settings=premise.settings, now=premise.now, known=parts.loaded)
     replay.apply(parts.connected, calls=calls)
@@ -65,7 +66,10 @@ def preview(columns: IdentityColumns, premise: Premise, *, calls: Sequence[str])
     applied = open_choices.applied_again(replay.changes(), again)
     columnwise = open_choices.applied_again(columnar.changes(parts, premise.known), again)
     changes = pl.concat([applied, columnwise, repeated]).sort("plan", "row", maintain_order=True)
-    return _framed(parts, replay, premise, changes=changes, applied=applied, pairs=pairs, rows=rows)
+    return _framed(
+        parts, replay, premise, changes=changes, applied=applied, written=written, pairs=pairs,
+        rows=rows,
+    )  # fmt: skip
 
 
 def _edges(parts: Partitioned, premise: Premise, *, calls: Sequence[str]) -> pl.DataFrame:
@@ -90,6 +94,7 @@ def _framed(
     *,
     changes: pl.DataFrame,
     applied: pl.DataFrame,
+    written: pl.DataFrame,
     pairs: pl.DataFrame,
     rows: int,
 ) -> Preview:
@@ -103,6 +108,7 @@ def _framed(
         "people": results.people(replay, parts, premise.known, applied=applied, counts=counts),
         "merges": results.merges(replay),
         "conflicts": pl.concat([
+            written,
             conflicts.too_large(pairs, clusters, places=places, largest=premise.largest),
             conflicts.conflicts_of(open_choices.with_people(changes, replay), names=names),
         ]),

@@ -146,6 +146,8 @@ def _outcome(found: Preview) -> tuple[Badge, str]:
     if created:
         told = f"{many(created, 'person', 'people')} would be created, and nobody is merged."
         return Badge("✓ clear", "good"), told
+    if found.conflicts.height or found.summary["visitors"]:
+        return Badge("✓ clear", "good"), "Nobody is created, and nobody is merged."
     return Badge("✓ clear", "good"), "Every row finds its person, and nobody is merged."
 
 
