@@ -1,10 +1,12 @@
 """What rests on a setting on which the documents disagree is marked with its name."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
 
+from cio_frames.checks.texts import check_texts
 from cio_frames.identity import CHOICES, Settings
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -119,6 +121,19 @@ def test_what_is_settled_is_not_marked(preview_of):
     assert all(
         getattr(found, name)["open"].null_count() == getattr(found, name).height for name in FRAMES
     )
+
+
+def test_checks_name_settings_that_are_there():
+    """What a check says to rest on an open setting is one of the open questions."""
+    told = "\n".join(texts.consequence for texts in check_texts().values())
+    named = {
+        name for found in re.findall(r"Open: ([a-z_, ]+)\.", told) for name in found.split(", ")
+    }
+
+    assert named == {
+        "dedupe", "email_updates", "form_identifiers", "page_without_url", "taken_identifier",
+    }  # fmt: skip
+    assert named < CASES.keys()
 
 
 def test_rows_are_counted_for_each_setting(preview_of):
