@@ -58,10 +58,13 @@ MINOR: Final = frozenset(
 """Kinds that are reported but hold nothing up: what the rows ask for is so already, or harmless."""
 
 
-def conflicts_of(changes: pl.DataFrame, *, names: Mapping[str, str]) -> pl.DataFrame:
+def failures(changes: pl.DataFrame) -> pl.DataFrame:
+    """Return the changes that are reported as conflicts."""
+    return changes.filter(pl.col("rule").is_in([rule for rule in HINTS if rule in RULES]))
+
+
+def conflicts_of(failed: pl.DataFrame, *, names: Mapping[str, str]) -> pl.DataFrame:
     """Return what the model refused to do, one line for each kind and set of identifiers."""
-    reported = [rule for rule in HINTS if rule in RULES]
-    failed = changes.filter(pl.col("rule").is_in(reported))
     grouped = failed.group_by("rule", "key", "other", "subject", maintain_order=True).agg(
         pl.len().cast(pl.Int64).alias("count"),
         pl.struct("plan", "row").alias("rows"),

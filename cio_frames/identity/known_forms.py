@@ -81,11 +81,11 @@ def _written_otherwise(
 def _plainer(column: str, steps: list[str]) -> list[pl.Expr]:
     """Return an id with one difference after the other taken away."""
     bare = pl.col(column).str.replace_all(INVISIBLE, "").str.strip_chars()
-    whole = pl.when(bare.str.contains(r"^-?\d+\.0+$")).then(bare.str.replace(r"\.0+$", ""))
-    whole = whole.otherwise(bare)
-    digits = pl.when(whole.str.contains(r"^0+\d+$")).then(whole.str.replace("^0+", ""))
-    digits = pl.when(digits == "").then(pl.lit("0")).otherwise(digits)
-    short = pl.coalesce(digits, whole)
+    is_decimal = bare.str.contains(r"^-?\d+\.0+$")
+    whole = pl.when(is_decimal).then(bare.str.replace(r"\.0+$", "")).otherwise(bare)
+    digits = whole.str.replace("^0+", "")
+    is_padded = whole.str.contains(r"^0+\d+$") & (digits != "")
+    short = pl.when(is_padded).then(digits).otherwise(whole)
     forms = (bare, whole, short, short.str.to_lowercase())
     return [form.alias(step) for form, step in zip(forms, steps, strict=True)]
 

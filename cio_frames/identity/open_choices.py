@@ -39,17 +39,18 @@ def applied_again(changes: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
     return changes.with_columns(_joined(pl.concat_list("open", again).list.drop_nulls()))
 
 
-def with_people(changes: pl.DataFrame, replay: Replay) -> pl.DataFrame:
-    """Return changes that rest on who their people are as well."""
-    deciding = _spread(changes).filter(pl.col("open").is_in(sorted(OF_NAMING)))
-    of_people = dict(_of_people(deciding, replay).iter_rows())
+def with_people(told: pl.DataFrame, changes: pl.DataFrame, replay: Replay) -> pl.DataFrame:
+    """Return some of the changes, which rest on who their people are as well."""
+    if told.is_empty():
+        return told
     successors = _successors(replay)
-    sides = [
-        pl.col(side).replace(successors)
-        .replace_strict(of_people, default=None, return_dtype=pl.String)
-        for side in SIDES
-    ]  # fmt: skip
-    return changes.with_columns(_joined(pl.concat_list("open", *sides).list.drop_nulls()))
+    ends = [pl.col(side).replace(successors) for side in SIDES]
+    named = pl.concat([told.select(end.alias("person"))["person"] for end in ends]).unique()
+    deciding = _spread(changes).filter(pl.col("open").is_in(sorted(OF_NAMING)))
+    of_people = _of_people(deciding, replay).filter(pl.col("person").is_in(named.implode()))
+    known = dict(of_people.iter_rows())
+    sides = [end.replace_strict(known, default=None, return_dtype=pl.String) for end in ends]
+    return told.with_columns(_joined(pl.concat_list("open", *sides).list.drop_nulls()))
 
 
 def marked(
@@ -115,7 +116,8 @@ def _unlinked(changes: pl.DataFrame) -> pl.DataFrame:
 
 def _merges(merges: pl.DataFrame, replay: Replay, changes: pl.DataFrame) -> pl.DataFrame:
     """Return merges with what the being there of both sides rests on."""
-    done = with_people(changes, replay).filter(pl.col("kind").is_in(["merged", "auto-merged"]))
+    done = changes.filter(pl.col("kind").is_in(["merged", "auto-merged"]))
+    done = with_people(done, changes, replay)
     by_row = done.select("plan", "row", pl.col("open").alias("of_person"))
     place = pl.col("rows").list.first()
     return (

@@ -103,6 +103,7 @@ def _framed(
         "identifiers", "rows", "cluster", descending=[True, True, False]
     )
     names = results.names(replay, changes)
+    failed = open_choices.with_people(conflicts.failures(changes), changes, replay)
     counts = pl.concat([results.event_counts(replay), columnar.event_counts(parts)])
     frames = {
         "people": results.people(replay, parts, premise.known, applied=applied, counts=counts),
@@ -110,7 +111,7 @@ def _framed(
         "conflicts": pl.concat([
             written,
             conflicts.too_large(pairs, clusters, places=places, largest=premise.largest),
-            conflicts.conflicts_of(open_choices.with_people(changes, replay), names=names),
+            conflicts.conflicts_of(failed, names=names),
         ]),
         "groups": results.groups(replay, changes),
         "relationships": results.relationships(replay),
