@@ -35,9 +35,9 @@ SHOWN = {
     "preview": "attribution changes choices clusters conflicts explain groups merges people plan "
     "relationships summary",
     "estimate": "bound bytes compare compared compressed_bytes label message_bytes new_profiles "
-    "objects price removed_profiles requests rows seconds",
+    "objects open price removed_profiles requests rows seconds",
     "comparison": "estimate run table",
-    "rehearsal": "as_predicted compared counts differences identical label without_effect",
+    "rehearsal": "as_predicted compared counts differences identical label open without_effect",
     "client": "concurrency endpoint gzip rate region strict",
     "run": "audit client counts done elapsed_s failed go_on notes pause rate run_id slow_down stop "
     "stopped wait",

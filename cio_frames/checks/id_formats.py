@@ -16,7 +16,7 @@ from cio_frames.checks.check import (
 from cio_frames.checks.fields import EMAIL_PATHS, PEOPLE, blank, is_address, is_id, is_text
 from cio_frames.frames import collected
 from cio_frames.mapping import FieldMapping, MessageMapping
-from cio_frames.values.patterns import BLANK, EMAIL, EMAIL_COLUMN, PADDED, UNUSUAL
+from cio_frames.values.patterns import BLANK, EMAIL, EMAIL_SHAPED, PADDED, UNUSUAL
 
 FLOAT_TEXT = r"^-?\d+\.0+$"
 SCIENTIFIC = r"^-?\d(?:\.\d+)?[eE][+-]?\d{1,3}$"
@@ -129,7 +129,7 @@ def _exceptions(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> p
 FORMS = (
     r"^[0-9]+$",
     r"^[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$",
-    EMAIL_COLUMN,
+    EMAIL_SHAPED,
     r"^[A-Za-z]{1,12}[-_:.]?[0-9]+$",
     r"^[0-9A-Fa-f]{16,64}$",
 )

@@ -15,7 +15,7 @@ from cio_frames.identity.identifiers import (
     text,
 )
 from cio_frames.identity.merge import Identifiers, merge, resolve_person
-from cio_frames.identity.rules import Change, Rule
+from cio_frames.identity.rules import Change, Rule, rest_on
 from cio_frames.identity.semantic_events import EFFECTS
 from cio_frames.identity.settings import links_by_alias
 from cio_frames.identity.state import Event, ObjectKey, ObjectRecord, Person, Store, Visitor
@@ -27,8 +27,19 @@ NO_ATTRIBUTES: Final = (frozenset(STRIPPED_TRAITS) - {"objectId"}) | {"anonymous
 
 
 def identify(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
-    """Apply an identify call (reference 3.1 to 3.3)."""
+    """Apply an identify call (reference 3.1 to 3.3).
+
+    Without userId, whether the e-mail says who it is about is open (C11).
+    """
     traits = mapping(message.get("traits"))
+    is_open = text(message.get("userId")) is None and text(traits.get("email")) is not None
+    settings = ("email_trait",) * is_open
+    yield from rest_on(_identify(store, message, traits), *settings)
+
+
+def _identify(
+    store: Store, message: Mapping[str, Any], traits: Mapping[str, Any]
+) -> Iterator[Change]:
     anonymous_id = text(message.get("anonymousId")) or text(traits.get("anonymous_id"))
     who = _addressed(store, message, traits)
     if who is None:
@@ -58,9 +69,13 @@ def _addressed(
 ) -> Address | None:
     """The person of an identify is userId, else traits.email (3.1, C11)."""
     who = address(message.get("userId"), settings=store.settings)
-    if who is None and store.settings.email_trait == "identifies":
-        return address(traits.get("email"), settings=store.settings)
-    return who
+    if who is not None:
+        return who
+    by_email = address(traits.get("email"), settings=store.settings)
+    if by_email is not None and store.settings.email_trait == "attribute":
+        store.free(by_email, setting="email_trait")
+        return None
+    return by_email
 
 
 def _claims(store: Store, traits: Mapping[str, Any]) -> Identifiers:
@@ -166,11 +181,13 @@ def _relate_somebody(
     if who is not None:
         person = store.people.find(*who)
         if person is None and store.settings.group_for_unknown == "object-only":
+            store.free(who, setting="group_for_unknown")
             yield Change(rules.RELATE_UNKNOWN, key=str(who), subject=str(record.key))
             return
         if person is None:
             person = store.create(who)
-            yield Change(rules.CREATED_BY_GROUP, person=person.cio_id, key=str(who))
+            yield store.absent(rules.CREATED_BY_GROUP, who, person=person.cio_id)
+            record.open[person] = ("group_for_unknown",)
         record.relate(person, attributes)
         yield _related(person, record)
     elif anonymous_id is not None:
@@ -196,7 +213,11 @@ def _upsert(store: Store, key: ObjectKey) -> tuple[ObjectRecord | None, Change]:
 def _related(holder: Person | Visitor, record: ObjectRecord) -> Change:
     if isinstance(holder, Person):
         return Change(
-            rules.RELATED, person=holder.cio_id, key=holder.label, subject=str(record.key)
+            rules.RELATED,
+            person=holder.cio_id,
+            key=holder.label,
+            subject=str(record.key),
+            open=record.open.get(holder, ()),
         )
     return Change(rules.RELATED_ANONYMOUS, key=holder.anonymous_id, subject=str(record.key))
 
@@ -228,19 +249,20 @@ def alias(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
         primary = store.create(who)
         yield Change(rules.CREATED_BY_ALIAS, person=primary.cio_id, key=str(who))
     if primary is None:
-        yield Change(rules.PRIMARY_UNKNOWN, key=str(who), subject=str(previous))
+        yield store.absent(rules.PRIMARY_UNKNOWN, who, subject=str(previous))
     elif secondary is None:
-        yield from _previous_unknown(store, message, primary)
+        unknown = _previous_unknown(store, message, primary)
+        yield from rest_on(unknown, *store.freed.get(previous.key, ()))
     elif secondary is primary:
         yield Change(rules.ALIAS_SELF, person=primary.cio_id, key=str(who), subject=str(previous))
     else:
-        merge(store, primary, secondary, why="alias")
         yield Change(
             rules.MERGED,
             person=primary.cio_id,
             key=str(who),
             other=secondary.cio_id,
             subject=str(previous),
+            open=merge(store, primary, secondary, why="alias"),
         )
 
 
@@ -256,9 +278,12 @@ def _previous_unknown(
     """A previousId that is nobody's id: nothing, or an anonymous id to link (3.4, C18)."""
     previous = text(message.get("previousId"))
     if links_by_alias(store.settings) and previous in store.visitors:
-        yield from store.link(previous, primary)
+        yield from rest_on(store.link(previous, primary), "alias_previous")
         return
-    yield store.change(rules.SECONDARY_UNKNOWN, primary, subject=repr(previous))
+    who = address(previous, settings=store.settings)
+    could_be_anonymous = who is not None and who.kind == "id"
+    unknown = store.change(rules.SECONDARY_UNKNOWN, primary, subject=repr(previous))
+    yield from rest_on([unknown], *("alias_previous",) * could_be_anonymous)
 
 
 def form(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
@@ -267,13 +292,31 @@ def form(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
     record = store.forms.setdefault(form_id, {"mapping": {}, "submissions": 0, "refused": 0})
     data = _mapped(mapping(message.get("data")), record["mapping"])
     problem = _problem(store, data)
+    claims = {
+        kind: Address(kind, data[kind])
+        for kind in store.settings.identifiers
+        if isinstance(data.get(kind), str) and data[kind]
+    }
+    has_two = len(claims) > 1
     if problem is not None:
         record["refused"] += 1
+        for claim in claims.values() if has_two else ():
+            store.free(claim, setting="form_identifiers")
         yield Change(problem, subject=form_id)
         return
-    claims = {
-        kind: Address(kind, data[kind]) for kind in store.settings.identifiers if data.get(kind)
-    }
+    submitted = _submit(store, message, data, claims, form_id=form_id)
+    yield from rest_on(submitted, *("form_identifiers",) * has_two)
+
+
+def _submit(
+    store: Store,
+    message: Mapping[str, Any],
+    data: Mapping[str, Any],
+    claims: Identifiers,
+    *,
+    form_id: str,
+) -> Iterator[Change]:
+    """Apply the fields of a submission to the person that its identifiers mean."""
     for claim in claims.values():
         refused = store.refused(claim)
         if refused is not None:
@@ -288,8 +331,10 @@ def form(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
     taken_out = (*store.settings.identifiers, "anonymous_id")
     attributes = {key: value for key, value in data.items() if key not in taken_out}
     yield from store.write(person, attributes, at=int(store.now))
-    store.record(message, name=form_id, person=person, timestamp=int(store.now), properties=data)
-    record["submissions"] += 1
+    store.record(
+        message, name=form_id, person=person, timestamp=int(store.now), properties=dict(data)
+    )
+    store.forms[form_id]["submissions"] += 1
     yield Change(rules.FORM_SUBMITTED, person=person.cio_id, key=str(who), subject=form_id)
 
 
@@ -326,7 +371,12 @@ def page(store: Store, message: Mapping[str, Any]) -> Iterable[Change]:
     name = text(mapping(message.get("properties")).get("url"))
     if name is None and store.settings.page_without_url == "named":
         name = text(message.get("name"))
-    return (Change(rules.PAGE_NO_URL),) if name is None else _record(store, message, name)
+    if name is None:
+        who = address(message.get("userId"), settings=store.settings)
+        if who is not None and text(message.get("name")) is not None:
+            store.free(who, setting="page_without_url")
+        return (Change(rules.PAGE_NO_URL),)
+    return _record(store, message, name)
 
 
 def screen(store: Store, message: Mapping[str, Any]) -> Iterable[Change]:
@@ -369,9 +419,10 @@ def _record_known(
     person = store.people.find(*who)
     if person is None:
         if store.settings.event_for_unknown == "drop":
+            store.free(who, setting="event_for_unknown")
             return [Change(rules.EVENT_UNKNOWN, key=key, subject=subject)]
         person = store.create(who)
-        changes.append(Change(rules.CREATED_BY_EVENT, person=person.cio_id, key=key))
+        changes.append(store.absent(rules.CREATED_BY_EVENT, who, person=person.cio_id))
     _event(store, message, name, person)
     changes.append(Change(rules.EVENT, person=person.cio_id, key=key, subject=subject))
     return changes

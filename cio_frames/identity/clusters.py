@@ -18,6 +18,7 @@ from cio_frames.identity.identifiers import (
 )
 from cio_frames.identity.preview import Preview
 from cio_frames.identity.results import REMOVALS
+from cio_frames.identity.rules import joined
 from cio_frames.values import many
 
 Kind = Literal["anonymous", "id", "email"]
@@ -87,9 +88,12 @@ def _cluster(preview: Preview, name: str) -> Cluster:
     )
     size = preview.clusters.filter(pl.col("cluster") == name).row(0, named=True)
     people = len(numbers)
+    opens = preview.people.filter(pl.col("person").is_in(list(numbers)))["open"]
+    rests_on = joined(opens)
+    mark = f" (open: {rests_on})" if rests_on else ""
     return Cluster(
         title=f"{size['identifiers']:,} identifiers in {many(size['rows'], 'row')}: "
-        f"{many(people, 'person', 'people')} in the end",
+        f"{many(people, 'person', 'people')} in the end{mark}",
         nodes=nodes,
         edges=tuple(_edges(pairs, shown, owners)),
         left=len(ranked) - len(shown),

@@ -169,4 +169,5 @@ def _changes(
         pl.col("numbers").alias("number"), "plan", "row",
         pl.lit(rule.name).alias("rule"), pl.lit(rule.kind).alias("kind"),
         "person", key.alias("key"), _TEXT.alias("other"), subject.alias("subject"),
+        pl.lit(rule.open, pl.String).alias("open"),
     ).cast(CHANGES)  # fmt: skip

@@ -7,16 +7,17 @@ from typing import Any, Final
 import polars as pl
 
 from cio_frames.identity.identifiers import identifier_of
-from cio_frames.identity.rules import RULES
+from cio_frames.identity.rules import RULES, joined, marked
 
 TOO_LARGE: Final = "cluster.too-large"
+OTHER_FORM: Final = "identifier.other-form"
 ROWS_PER_IDENTIFIER: Final = 10
 """How many rows a cluster may have for each identifier that it may have."""
 
 PLACES: Final = pl.List(pl.Struct({"plan": pl.Int32(), "row": pl.Int64()}))
 CONFLICTS: Final = pl.Schema({
     "kind": pl.String(), "ids": pl.List(pl.String), "count": pl.Int64(), "sentence": pl.String(),
-    "hint": pl.String(), "source": pl.String(), "rows": PLACES,
+    "hint": pl.String(), "source": pl.String(), "rows": PLACES, "open": pl.String(),
 })  # fmt: skip
 SHOWN_IDS: Final = 12
 
@@ -24,6 +25,7 @@ HINTS: Final[Mapping[str, str]] = MappingProxyType({
     "identifier.taken": "Decide whether these are one person: if so, merge them with an alias call before this; if not, correct the e-mail.",
     "identifier.fixed": "Send the row under the person's cio_id (userId 'cio_...'), which may change identifiers, or allow e-mail updates in the workspace (email_updates=True).",
     "attribute.stale": "Nothing is lost if newer values should stay. Leave the timestamp out if the values of these rows should count.",
+    "identifier.replaced": "Decide whether these are one person. If so, send all rows of the person under one identifier; if not, correct the e-mail.",
     "attribute.read-only": "Leave the column out of the traits.",
     "anonymous.not-reusable": "One device, two people: leave the anonymous id out of the later row.",
     "alias.incomplete": "Fill user_id and previous_id.",
@@ -46,6 +48,7 @@ HINTS: Final[Mapping[str, str]] = MappingProxyType({
     "form.no-identifier": "Map the form's e-mail field: form(email='column').",
     "form.two-identifiers": "Send either the e-mail or the id.",
     "form.not-text": "Write the value as text.",
+    OTHER_FORM: "Look up in Customer.io which form is right. Read the other table again with ids as text (cio.scan, dtype=str), or repair its ids, for example with plan.fix('id.float-text').",
     TOO_LARGE: "Look whether one value is a placeholder (a till, a tester, 'guest') and leave it out or replace it; if this is one person, raise largest=.",
 })  # fmt: skip
 
@@ -56,12 +59,17 @@ MINOR: Final = frozenset(
 """Kinds that are reported but hold nothing up: what the rows ask for is so already, or harmless."""
 
 
-def conflicts_of(changes: pl.DataFrame, *, names: Mapping[str, str]) -> pl.DataFrame:
+def failures(changes: pl.DataFrame) -> pl.DataFrame:
+    """Return the changes that are reported as conflicts."""
+    return changes.filter(pl.col("rule").is_in([rule for rule in HINTS if rule in RULES]))
+
+
+def conflicts_of(failed: pl.DataFrame, *, names: Mapping[str, str]) -> pl.DataFrame:
     """Return what the model refused to do, one line for each kind and set of identifiers."""
-    reported = [rule for rule in HINTS if rule in RULES]
-    failed = changes.filter(pl.col("rule").is_in(reported))
     grouped = failed.group_by("rule", "key", "other", "subject", maintain_order=True).agg(
-        pl.len().cast(pl.Int64).alias("count"), pl.struct("plan", "row").alias("rows")
+        pl.len().cast(pl.Int64).alias("count"),
+        pl.struct("plan", "row").alias("rows"),
+        pl.col("open").drop_nulls().unique(),
     )
     lines = [_line(row, names=names) for row in grouped.iter_rows(named=True)]
     return pl.DataFrame(lines, schema=CONFLICTS)
@@ -85,15 +93,18 @@ def too_large(
 def _line(row: Mapping[str, Any], *, names: Mapping[str, str]) -> dict[str, Any]:
     rule = RULES[row["rule"]]
     other = None if row["other"] is None else names[row["other"]]
+    rests_on = joined(row["open"])
+    told = rule.sentence.format(key=row["key"], other=other, subject=row["subject"])
     ids = [value for value in (row["key"], row["subject"], other) if value is not None]
     return {
         "kind": rule.name,
         "ids": list(dict.fromkeys(ids)),
         "count": row["count"],
-        "sentence": rule.sentence.format(key=row["key"], other=other, subject=row["subject"]),
+        "sentence": marked(told, rests_on),
         "hint": HINTS[rule.name],
         "source": rule.source,
         "rows": row["rows"],
+        "open": rests_on,
     }
 
 
@@ -118,6 +129,7 @@ def _large(
         "hint": HINTS[TOO_LARGE],
         "source": "a guard of this package",
         "rows": rows.select("plan", "row").to_dicts(),
+        "open": None,
     }
 
 

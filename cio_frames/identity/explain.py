@@ -7,7 +7,7 @@ import polars as pl
 
 from cio_frames.identity.preview import Preview
 from cio_frames.identity.results import REMOVALS
-from cio_frames.identity.rules import RULES, sentence
+from cio_frames.identity.rules import RULES, marked, sentence
 from cio_frames.values import many
 
 SHOWN_ROWS: Final = 5
@@ -62,9 +62,9 @@ def _steps(
         .unique(maintain_order=True)
         .sort("plan", "row", maintain_order=True)
     )
-    grouped = lines.group_by("plan", "rule", "key", "other", "subject", maintain_order=True).agg(
-        pl.col("row")
-    )
+    grouped = lines.group_by(
+        "plan", "rule", "key", "other", "subject", "open", maintain_order=True
+    ).agg(pl.col("row"))
     for row in grouped.iter_rows(named=True):
         yield f"{_where(row['plan'], row['row'], calls=calls)}: {_sentence(row, preview.names)}"
 
@@ -80,7 +80,8 @@ def _where(plan: int, rows: Sequence[int], *, calls: Sequence[str]) -> str:
 
 def _sentence(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
     people = {name: row[name] for name in ("key", "other", "subject")}
-    return f"{sentence(row['rule'], **people, names=names)} [{RULES[row['rule']].source}]"
+    told = sentence(row["rule"], **people, names=names)
+    return f"{marked(told, row['open'])} [{RULES[row['rule']].source}]"
 
 
 def _event_counts(preview: Preview, persons: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -103,11 +104,12 @@ def _endings(
         pl.col("person").is_in(list(persons)), ~pl.col("action").is_in(REMOVALS)
     )
     for row in people.iter_rows(named=True):
-        yield f"In the end: {_profile(row)}."
+        yield marked(f"In the end: {_profile(row)}.", row["open"])
     for row in visitors.iter_rows(named=True):
         one = row["events"] == 1
         events = "1 event that is" if one else f"{row['events']:,} events that are"
-        yield f"In the end: the visitor {who} stays anonymous, with {events} nobody's."
+        told = f"In the end: the visitor {who} stays anonymous, with {events} nobody's."
+        yield marked(told, row["open"])
     if not people.height and not visitors.height:
         yield "In the end: there is no such person."
 

@@ -14,12 +14,11 @@ from typing import Any, Final, Literal, NamedTuple
 import polars as pl
 
 from cio_frames.identity.settings import Settings
-from cio_frames.values.patterns import EMAIL_REFERENCE, ISO_TIME
+from cio_frames.values.patterns import EMAIL, ISO_TIME, is_email
 
 IdentifierKind = Literal["id", "email", "cio_id"]
 
 ID, MAIL, CIO, ANONYMOUS = "i:", "e:", "c:", "a:"
-MAIL_SHAPE: Final = f"(?i-u)^(?:{EMAIL_REFERENCE.pattern})$"
 _ISO: Final = re.compile(ISO_TIME, re.ASCII)
 _ISO_SHORTEST: Final = len("2026-01-31")
 _SECONDS: Final = re.compile(r"\d{1,12}(?:\.\d+)?", re.ASCII)
@@ -69,11 +68,7 @@ def address(value: Any, *, settings: Settings) -> Address | None:
         return None
     if reference.startswith("cio_"):
         return Address("cio_id", reference[4:])
-    if (
-        "@" in reference
-        and "email" in settings.identifiers
-        and EMAIL_REFERENCE.fullmatch(reference)
-    ):
+    if "@" in reference and "email" in settings.identifiers and is_email(reference):
         return Address("email", reference)
     return Address("id", reference)
 
@@ -99,7 +94,7 @@ def person_key(column: str) -> pl.Expr:
 def is_mail(column: str) -> pl.Expr:
     """Return whether each reference is read as an e-mail."""
     value = pl.col(column)
-    return value.str.contains("@", literal=True) & value.str.contains(MAIL_SHAPE)
+    return value.str.contains("@", literal=True) & value.str.contains(EMAIL)
 
 
 def mail_key(column: str) -> pl.Expr:

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from cio_frames.identity import rules
 from cio_frames.identity.identifiers import Address
-from cio_frames.identity.rules import Change, Rule
+from cio_frames.identity.rules import Change, Rule, joined, rest_on
 from cio_frames.identity.settings import MERGED_EVENTS
 from cio_frames.identity.state import Event, Person, Store, move
 
@@ -43,12 +43,28 @@ def _newcomer(store: Store, who: Address, claim: Address | None, claimed: Person
         person = store.create(who)
         if claim is not None:
             store.people.set_key(person, claim.kind, claim.value)
-        return person, [Change(rules.CREATED, person=person.cio_id, key=str(who))]
-    if claimed.get(who.kind) is None or store.settings.taken_identifier == "rekey":
+        return person, [store.absent(rules.CREATED, who, person=person.cio_id)]
+    if claimed.get(who.kind) is None:
         store.people.set_key(claimed, who.kind, who.value)
         change = Change(rules.REKEYED, person=claimed.cio_id, key=str(who), subject=str(claim))
         return claimed, [change]
-    if store.settings.taken_identifier == "update":
+    person, changes = _taken(store, who, claim, claimed)
+    return person, list(rest_on(changes, "taken_identifier"))
+
+
+def _taken(store: Store, who: Address, claim: Address, claimed: Person) -> Outcome:
+    """A new id with the e-mail of a person who has another one: open (3.1 against N1).
+
+    The tip is about ids: an e-mail is replaced only where e-mails may be changed (3.1).
+    """
+    reading, before = store.settings.taken_identifier, claimed.get(who.kind)
+    if reading == "rekey" and (who.kind == "id" or store.settings.email_updates):
+        store.free(Address(who.kind, before or ""), setting="taken_identifier")
+        store.people.set_key(claimed, who.kind, who.value)
+        change = Change(rules.REPLACED, person=claimed.cio_id, key=str(who), subject=before)
+        return claimed, [change]
+    if reading == "update":
+        store.free(who, setting="taken_identifier")
         return claimed, [_updated(claimed, claim), _failed(rules.FIXED, claimed, who)]
     person = store.create(who)
     return person, [
@@ -62,10 +78,15 @@ def _free_claim(store: Store, person: Person, who: Address, claim: Address) -> O
     if person.get(claim.kind) is None:
         store.people.set_key(person, claim.kind, claim.value)
         return person, [_updated(person, who)]
-    if claim.kind == "email" and store.settings.email_updates:
+    changes = [_updated(person, who), _failed(rules.FIXED, person, claim)]
+    if claim.kind != "email":
+        return person, changes
+    before = Address("email", person.email or "")
+    store.free(before if store.settings.email_updates else claim, setting="email_updates")
+    if store.settings.email_updates:
         store.people.set_key(person, claim.kind, claim.value)
-        return person, [_changed(person, who, claim)]
-    return person, [_updated(person, who), _failed(rules.FIXED, person, claim)]
+        changes = [_changed(person, who, claim)]
+    return person, list(rest_on(changes, "email_updates"))
 
 
 def _two_people(
@@ -81,13 +102,13 @@ def _two_people(
         failed = _failed(rules.TAKEN, addressed, claim, other=claimed)
         return addressed, [_updated(addressed, who), failed]
     older, younger = sorted((addressed, claimed), key=lambda person: person.age)
-    merge(store, older, younger, why="auto-merge")
     change = Change(
         rules.AUTO_MERGED,
         person=older.cio_id,
         key=str(who),
         other=younger.cio_id,
         subject=str(claim),
+        open=merge(store, older, younger, why="auto-merge"),
     )
     return older, [change]
 
@@ -122,14 +143,16 @@ def _failed(rule: Rule, person: Person, claim: Address, *, other: Person | None 
 
 def merge(
     store: Store, primary: Person, secondary: Person, *, why: Literal["alias", "auto-merge"]
-) -> None:
-    """Merge `secondary` into `primary` and delete it (3.2a, 3.4)."""
+) -> tuple[str, ...]:
+    """Merge `secondary` into `primary` and delete it (3.2a, 3.4); return the open settings."""
     keys, kept_key = [str(key) for key in secondary.addresses()], primary.label
     store.people.remove(secondary)
     _inherit_identifiers(store, primary, secondary)
     primary.fill(secondary.attributes, stamps=secondary.all_stamps())
+    older = sum(event.times for event in secondary.events if not _is_recent(store, event))
     moved = _move_events(store, primary, secondary)
     lost = sum(event.times for event in secondary.events) - moved
+    rests_on = _open_settings(older_events=older > 0, relationships=bool(secondary.objects))
     _move_anonymous(store, primary, secondary)
     _move_relationships(store, primary, secondary)
     primary.devices = {**(secondary.devices or {}), **(primary.devices or {})} or None
@@ -141,11 +164,20 @@ def merge(
         "removed_existed": secondary.existed,
         "why": why,
         "irreversible": True,
-        "events_moved": moved,
+        "events_moved": moved + lost - older,
+        "events_later": older - lost,
         "events_lost": lost,
+        "open": joined(rests_on),
         "received_at": datetime.fromtimestamp(store.now, tz=UTC),
         "number": store.number,
     })  # fmt: skip
+    return rests_on
+
+
+def _open_settings(*, older_events: bool, relationships: bool) -> tuple[str, ...]:
+    """Return the open settings that say what a merge moves."""
+    decided = {"merged_events": older_events, "merged_relationships": relationships}
+    return tuple(setting for setting, matters in decided.items() if matters)
 
 
 def _inherit_identifiers(store: Store, primary: Person, secondary: Person) -> None:
@@ -157,10 +189,10 @@ def _inherit_identifiers(store: Store, primary: Person, secondary: Person) -> No
 
 
 def _move_events(store: Store, primary: Person, secondary: Person) -> int:
-    """Move the last 30 days of events, or all as the workspace is set; return how many."""
+    """Move the latest events, or all as the workspace is set; return how many (N2)."""
     moved = 0
     for event in secondary.events:
-        if _is_moved(store, event):
+        if store.settings.merged_events == "all" or _is_recent(store, event):
             move(event, primary)
             moved += event.times
         else:
@@ -168,9 +200,8 @@ def _move_events(store: Store, primary: Person, secondary: Person) -> int:
     return moved
 
 
-def _is_moved(store: Store, event: Event) -> bool:
-    if store.settings.merged_events == "all":
-        return True
+def _is_recent(store: Store, event: Event) -> bool:
+    """Return whether a merge moves an event at once."""
     return store.now - event.timestamp <= MERGED_EVENTS.seconds
 
 
@@ -186,5 +217,7 @@ def _move_relationships(store: Store, primary: Person, secondary: Person) -> Non
     for record in list(secondary.objects):
         if store.settings.merged_relationships == "move":
             record.hand_over(secondary, primary)
+            record.open[primary] = ("merged_relationships", *record.open.get(primary, ()))
         else:
             record.unrelate(secondary)
+            record.short_of = ("merged_relationships",)

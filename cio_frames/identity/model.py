@@ -135,6 +135,7 @@ class Model:
                 "key": change.key,
                 "subject": change.subject,
                 "source": change.source,
+                "open": change.rests_on,
             }
             for number, change in self.store.failures
         ]
@@ -192,7 +193,7 @@ def _load(store: Store, rows: Iterable[Mapping[str, Any]]) -> None:
             visitor = store.visitor(anonymous_id)
             if visitor.owner is None:
                 visitor.owner = person
-                visitor.linked = float("-inf")
+                visitor.linked = visitor.first = float("-inf")
                 person.anonymous_ids += (anonymous_id,)
 
 

@@ -12,13 +12,20 @@ from typing import Final
 import polars as pl
 
 from cio_frames.identity.preview import Preview
+from cio_frames.identity.rules import joined, marked
 from cio_frames.values import many
 
 LATE: Final = ("anonymous.attributed-late", "anonymous.too-late")
 UNKNOWN: Final = ("alias.primary-unknown", "alias.previous-unknown")
 TOO_EARLY: Final = ("person.created-by-event", "person.created-by-group")
 DROPPED: Final = ("event.unknown-person", "relationship.unknown-person")
-IDENTIFIED: Final = ("person.created", "person.updated", "person.rekeyed", "person.auto-merged")
+IDENTIFIED: Final = (
+    "person.created",
+    "person.updated",
+    "person.rekeyed",
+    "identifier.replaced",
+    "person.auto-merged",
+)
 CHAINS: Final = pl.Schema({
     "plan": pl.Int32(), "row": pl.Int64(), "user_id": pl.String(), "instead": pl.String(),
 })  # fmt: skip
@@ -112,10 +119,11 @@ def sentences(problems: Sequence[OrderProblem], *, chains: int, unlinked: int) -
             "who is left; backfill.advice().chains has them."
         )
     if unlinked:
-        lines.append(
+        told = (
             f"{many(unlinked, 'anonymous event')} of people who were identified long ago: they stay "
             "anonymous unless the rows carry user_id."
         )
+        lines.append(marked(told, "late_anonymous"))
     return lines
 
 
@@ -124,13 +132,13 @@ def _late(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
     linked = keyed.filter(pl.col("rule") == "anonymous.linked")
     by = linked.group_by("person").agg(pl.col("plan").min().alias("against"))
     late = keyed.filter(pl.col("rule").is_in(LATE)).join(by, on="person")
-    for plan, other, rows in _pairs(late.filter(pl.col("against") < pl.col("plan"))):
+    for plan, other, rows, rests_on in _pairs(late.filter(pl.col("against") < pl.col("plan"))):
         sentence = (
             f"{_the(plan, calls)} brings {many(rows, 'event')} of anonymous visitors after "
             f"{_the(other, calls)} has identified them. Customer.io gives them to the person only "
             "if they arrive within 5 minutes."
         )
-        yield OrderProblem("late-events", plan, other, rows, sentence)
+        yield OrderProblem("late-events", plan, other, rows, marked(sentence, rests_on))
 
 
 def _aliases(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
@@ -142,12 +150,12 @@ def _aliases(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem
     created = keyed.filter(pl.col("kind") == "created")
     by = created.group_by("key").agg(pl.col("plan").max().alias("against"))
     early = failed.join(by, on="key").filter(pl.col("against") > pl.col("plan"))
-    for plan, other, rows in _pairs(early):
+    for plan, other, rows, rests_on in _pairs(early):
         sentence = (
             f"{_the(plan, calls)} merges people in {many(rows, 'row')} whom only "
             f"{_the(other, calls)} creates: nothing is merged."
         )
-        yield OrderProblem("alias-too-early", other, plan, rows, sentence)
+        yield OrderProblem("alias-too-early", other, plan, rows, marked(sentence, rests_on))
 
 
 def _again(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
@@ -157,12 +165,12 @@ def _again(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
         pl.col("plan").min().alias("against")
     )
     created = keyed.filter(pl.col("kind") == "created").join(gone, on="key")
-    for plan, other, rows in _pairs(created.filter(pl.col("against") < pl.col("plan"))):
+    for plan, other, rows, rests_on in _pairs(created.filter(pl.col("against") < pl.col("plan"))):
         sentence = (
             f"{_the(plan, calls)} creates {many(rows, 'person', 'people')} again whom "
             f"{_the(other, calls)} has merged into others."
         )
-        yield OrderProblem("created-again", plan, other, rows, sentence)
+        yield OrderProblem("created-again", plan, other, rows, marked(sentence, rests_on))
 
 
 def _bare(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
@@ -172,23 +180,25 @@ def _bare(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
     bare = keyed.filter(pl.col("rule").is_in(TOO_EARLY)).join(by_person, on="person")
     by_key = identified.group_by("key").agg(pl.col("plan").min().alias("against"))
     dropped = keyed.filter(pl.col("rule").is_in(DROPPED)).join(by_key, on="key")
-    for plan, other, rows in _pairs(bare.filter(pl.col("against") > pl.col("plan"))):
+    for plan, other, rows, rests_on in _pairs(bare.filter(pl.col("against") > pl.col("plan"))):
         sentence = (
             f"{_the(plan, calls)} creates {many(rows, 'person', 'people')} without attributes, "
             f"before {_the(other, calls)} says who they are."
         )
-        yield OrderProblem("created-bare", other, plan, rows, sentence)
-    for plan, other, rows in _pairs(dropped.filter(pl.col("against") > pl.col("plan"))):
+        yield OrderProblem("created-bare", other, plan, rows, marked(sentence, rests_on))
+    for plan, other, rows, rests_on in _pairs(dropped.filter(pl.col("against") > pl.col("plan"))):
         sentence = (
             f"{_the(plan, calls)} has {many(rows, 'row')} about people whom only "
             f"{_the(other, calls)} creates: they are dropped."
         )
-        yield OrderProblem("dropped", other, plan, rows, sentence)
+        yield OrderProblem("dropped", other, plan, rows, marked(sentence, rests_on))
 
 
-def _pairs(rows: pl.DataFrame) -> Iterator[tuple[int, int, int]]:
-    grouped = rows.group_by("plan", "against").len().sort("plan", "against")
-    yield from grouped.iter_rows()
+def _pairs(rows: pl.DataFrame) -> Iterator[tuple[int, int, int, str | None]]:
+    """Yield each two plans with how many rows there are, and the open settings they rest on."""
+    grouped = rows.group_by("plan", "against").agg(pl.len(), pl.col("open").unique())
+    for plan, against, count, settings in grouped.sort("plan", "against").iter_rows():
+        yield plan, against, count, joined(settings)
 
 
 def _the(plan: int, calls: Sequence[str]) -> str:

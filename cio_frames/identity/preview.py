@@ -7,7 +7,15 @@ from typing import Any, Final
 
 import polars as pl
 
-from cio_frames.identity import columnar, conflicts, opt_outs, results, rules
+from cio_frames.identity import (
+    columnar,
+    conflicts,
+    known_forms,
+    open_choices,
+    opt_outs,
+    results,
+    rules,
+)
 from cio_frames.identity.components import edges, known_keys, named_keys, sizes
 from cio_frames.identity.messages import IdentityColumns
 from cio_frames.identity.partition import Partitioned, all_connected, partition, without_dates
@@ -56,13 +64,20 @@ class Preview:
 def preview(columns: IdentityColumns, premise: Premise, *, calls: Sequence[str]) -> Preview:
     """Return what messages will have made of a workspace."""
     rows = sum(frame.height for frame in columns.frames())
-    columns, repeated = _deduplicated(columns, premise, calls=calls)
+    columns, repeated, again = _deduplicated(columns, premise, calls=calls)
     parts = _partitioned(columns, premise, calls=calls)
+    written = known_forms.other_forms(columns, premise.known)
     del columns
     replay = Replay(settings=premise.settings, now=premise.now, known=parts.loaded)
     replay.apply(parts.connected, calls=calls)
     pairs = _edges(parts, premise, calls=calls)
-    return _framed(parts, replay, premise, repeated=repeated, pairs=pairs, rows=rows)
+    applied = open_choices.applied_again(replay.changes(), again)
+    columnwise = open_choices.applied_again(columnar.changes(parts, premise.known), again)
+    changes = pl.concat([applied, columnwise, repeated]).sort("plan", "row", maintain_order=True)
+    return _framed(
+        parts, replay, premise, changes=changes, applied=applied, written=written, pairs=pairs,
+        rows=rows,
+    )  # fmt: skip
 
 
 def _edges(parts: Partitioned, premise: Premise, *, calls: Sequence[str]) -> pl.DataFrame:
@@ -85,31 +100,32 @@ def _framed(
     replay: Replay,
     premise: Premise,
     *,
-    repeated: pl.DataFrame,
+    changes: pl.DataFrame,
+    applied: pl.DataFrame,
+    written: pl.DataFrame,
     pairs: pl.DataFrame,
     rows: int,
 ) -> Preview:
-    applied = replay.changes()
-    changes = pl.concat([applied, columnar.changes(parts, premise.known), repeated]).sort(
-        "plan", "row", maintain_order=True
-    )
     places = parts.connected.select("number", "plan", "row")
     clusters = pl.concat([sizes(pairs), columnar.clusters(parts, premise.known)]).sort(
         "identifiers", "rows", "cluster", descending=[True, True, False]
     )
     names = results.names(replay, changes)
+    failed = open_choices.with_people(conflicts.failures(changes), changes, replay)
     counts = pl.concat([results.event_counts(replay), columnar.event_counts(parts)])
     frames = {
         "people": results.people(replay, parts, premise.known, applied=applied, counts=counts),
         "merges": results.merges(replay),
         "conflicts": pl.concat([
+            written,
             conflicts.too_large(pairs, clusters, places=places, largest=premise.largest),
-            conflicts.conflicts_of(changes, names=names),
+            conflicts.conflicts_of(failed, names=names),
         ]),
         "groups": results.groups(replay, changes),
         "relationships": results.relationships(replay),
         "attribution": results.attribution(replay, parts),
     }  # fmt: skip
+    frames = open_choices.marked(frames, replay, changes)
     young = replay.campaign_events() + columnar.campaign_events(parts, now=premise.now)
     again = results.made_again(changes, premise.known)
     summary = _summary(
@@ -164,21 +180,21 @@ def _plans_of(call: str, calls: Sequence[str]) -> list[int]:
 
 def _deduplicated(
     columns: IdentityColumns, premise: Premise, *, calls: Sequence[str]
-) -> tuple[IdentityColumns, pl.DataFrame]:
-    """Return the messages whose id is new, and what becomes of the others (3.7)."""
+) -> tuple[IdentityColumns, pl.DataFrame, pl.Series]:
+    """Return the messages to apply, what becomes of the others, and those applied again (3.7)."""
     dedupe = premise.settings.dedupe
     plans = [
         plan
         for plan, call in enumerate(calls)
         if dedupe == "calls" or (dedupe == "events" and call in _EVENTS)
     ]
-    given = pl.concat(
-        frame.select("number", "plan", "row", "message_id").filter(
-            pl.col("plan").is_in(plans), pl.col("message_id").is_not_null()
-        )
+    every = pl.concat(
+        frame.select("number", "plan", "row", "message_id").drop_nulls("message_id")
         for frame in columns.frames()
     ).sort("number")
+    given = every.filter(pl.col("plan").is_in(plans))
     again = given.filter(~pl.col("message_id").is_first_distinct())
+    twice = every.filter(~pl.col("message_id").is_first_distinct())["number"]
     numbers = again["number"].implode()
     fresh = columns.each(
         lambda frame: frame.filter(~pl.col("number").is_in(numbers)).drop("message_id")
@@ -189,8 +205,9 @@ def _deduplicated(
         pl.lit(rules.DUPLICATE.name).alias("rule"), pl.lit(rules.DUPLICATE.kind).alias("kind"),
         *(pl.lit(None, pl.String).alias(name) for name in ("person", "key", "other")),
         pl.col("plan").replace_strict(subjects, return_dtype=pl.String).alias("subject"),
+        pl.lit(rules.DUPLICATE.open, pl.String).alias("open"),
     )  # fmt: skip
-    return fresh, repeated.cast(CHANGES)
+    return fresh, repeated.cast(CHANGES), twice.filter(~twice.is_in(numbers))
 
 
 def _summary(
@@ -224,4 +241,5 @@ def _summary(
         "relationships": frames["relationships"].height,
         "repeated": done.get("message.duplicate", 0),
         "largest_cluster": max(clusters["identifiers"].to_list(), default=0),
+        "open": open_choices.rows(changes),
     }

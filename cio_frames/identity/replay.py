@@ -27,6 +27,7 @@ CHANGES: Final = pl.Schema({
     "number": pl.Int64(), "plan": pl.Int32(), "row": pl.Int64(), "rule": pl.Enum(list(RULES)),
     "kind": pl.Enum(sorted({rule.kind for rule in RULES.values()})),
     "person": pl.String(), "key": pl.String(), "other": pl.String(), "subject": pl.String(),
+    "open": pl.String(),
 })  # fmt: skip
 
 
@@ -40,6 +41,7 @@ class _Columns:
     key: list[str | None] = field(default_factory=list)
     other: list[str | None] = field(default_factory=list)
     subject: list[str | None] = field(default_factory=list)
+    open: list[str | None] = field(default_factory=list)
 
     def add(self, number: int, change: Change) -> None:
         self.number.append(number)
@@ -48,6 +50,7 @@ class _Columns:
         self.key.append(change.key)
         self.other.append(change.other)
         self.subject.append(change.subject)
+        self.open.append(change.rests_on if change.open else change.rule.open)
 
 
 class Replay:
@@ -103,7 +106,7 @@ class Replay:
     def changes(self) -> pl.DataFrame:
         """Return what the messages did, one line per change."""
         columns = self._columns
-        texts = ("person", "key", "other", "subject")
+        texts = ("person", "key", "other", "subject", "open")
         frame = self._messages.drop("last")[columns.number].with_columns(
             pl.Series("rule", columns.rule, dtype=pl.Int64),
             *(pl.Series(name, getattr(columns, name), dtype=pl.String) for name in texts),

@@ -21,8 +21,8 @@ PEOPLE: Final = pl.Schema({
 })  # fmt: skip
 MERGES: Final = pl.Schema({
     "kept": pl.String(), "removed": pl.List(pl.String), "why": pl.String(),
-    "irreversible": pl.Boolean(), "removed_existed": pl.Boolean(),
-    "events_moved": pl.Int64(), "events_lost": pl.Int64(), "rows": PLACES,
+    "irreversible": pl.Boolean(), "removed_existed": pl.Boolean(), "events_moved": pl.Int64(),
+    "events_later": pl.Int64(), "events_lost": pl.Int64(), "rows": PLACES, "open": pl.String(),
 })  # fmt: skip
 REMOVALS: Final = get_args(Removal)
 """What becomes of people who are not there in the end."""
@@ -241,8 +241,10 @@ def _merge(row: Mapping[str, Any], replay: Replay) -> dict[str, Any]:
         "irreversible": row["irreversible"],
         "removed_existed": row["removed_existed"],
         "events_moved": row["events_moved"],
+        "events_later": row["events_later"],
         "events_lost": row["events_lost"],
         "rows": [{"plan": plan, "row": number}],
+        "open": row["open"],
     }
 
 

@@ -1,9 +1,10 @@
 """Every rule of the identity model as a row: what happens, in a sentence, and who says so.
 
-The numbers in `source` and in the docstrings of this room are sections of the API reference page.
+The numbers in `source` and in the docstrings of this room are sections of the API reference page,
+those after an N the lines of its addendum.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
@@ -25,6 +26,7 @@ class Rule:
     kind: Kind  # what kind of change it makes
     sentence: str  # what happened; `{key}`, `{other}` and `{subject}` are filled in by a change
     source: str  # the place in the reference that states it
+    open: str | None = None  # the setting it rests on, where the documents disagree or are silent
 
 
 class Change(NamedTuple):
@@ -36,6 +38,8 @@ class Change(NamedTuple):
     # The `cio_id` of the second person (removed by a merge, holder of an identifier)
     other: str | None = None
     subject: str | None = None  # the attribute, event, object or value it is about
+    # The settings it rests on beside that of its rule, where the documents disagree or are silent
+    open: tuple[str, ...] = ()
 
     @property
     def kind(self) -> Kind:
@@ -48,19 +52,54 @@ class Change(NamedTuple):
         return self.rule.source
 
     @property
+    def rests_on(self) -> str | None:
+        """The names of the open settings it rests on, None if it rests on none."""
+        return joined((*self.open, self.rule.open))
+
+    @property
     def sentence(self) -> str:
-        """What happened, in a sentence."""
-        return self.rule.sentence.format(
+        """What happened, in a sentence that names the open settings it rests on."""
+        told = self.rule.sentence.format(
             key=self.key, other=f"cio_{self.other}", subject=self.subject
         )
+        return marked(told, self.rests_on)
+
+
+def joined(settings: Iterable[str | None]) -> str | None:
+    """Return the names of open settings as one text, None without one.
+
+    Examples:
+        >>> joined(["dedupe", None, "dedupe, alias_previous"]), joined([None])
+        ('alias_previous, dedupe', None)
+    """
+    names = {name for each in settings if each for name in each.split(", ")}
+    return ", ".join(sorted(names)) or None
+
+
+def marked(sentence: str, settings: str | None) -> str:
+    """Return a sentence that names the open settings it rests on.
+
+    Examples:
+        >>> marked("u1 is new.", "event_for_unknown"), marked("u1 is new.", None)
+        ('u1 is new. Open: event_for_unknown.', 'u1 is new.')
+    """
+    return f"{sentence} Open: {settings}." if settings else sentence
+
+
+def rest_on(changes: Iterable[Change], *settings: str) -> Iterable[Change]:
+    """Return changes that rest on open settings, too."""
+    if not settings:
+        return changes
+    return (change._replace(open=(*change.open, *settings)) for change in changes)
 
 
 # fmt: off
 CREATED = Rule("person.created", "created", "{key} is new: a person is created.", "reference 3.2 row 1")
 UPDATED = Rule("person.updated", "updated", "{key} is known: the person is updated.", "reference 3.2 row 2")
-CREATED_BY_EVENT = Rule("person.created-by-event", "created", "{key} is new: an event creates the person.", "reference 3.7 (events for unknown people)")
-CREATED_BY_GROUP = Rule("person.created-by-group", "created", "{key} is new: a relationship creates the person.", "reference 3.5")
+CREATED_BY_EVENT = Rule("person.created-by-event", "created", "{key} is new: an event creates the person.", "reference 3.7 (events for unknown people)", open="event_for_unknown")
+CREATED_BY_GROUP = Rule("person.created-by-group", "created", "{key} is new: a relationship creates the person.", "reference 3.5", open="group_for_unknown")
 REKEYED = Rule("person.rekeyed", "rekeyed", "The person with {subject} exists and gets the identifier {key}; no second person.", "reference 3.2 row 3")
+REPLACED = Rule("identifier.replaced", "rekeyed", "The address of {key} belongs to a person who has the identifier {subject}: that person is updated, and {key} takes the place of {subject}. There is no second person.", "reference N1 (TRACK tip)", open="taken_identifier")
 RECHANGED = Rule("person.identifier-changed", "rekeyed", "The identifier of {key} becomes {subject}.", "reference 3.1 (cio_id, e-mail updates)")
 TAKEN = Rule("identifier.taken", "attribute-failure", "{subject} belongs to another person ({other}): {key} does not get it, and there is no merge.", "reference 3.2 row 4")
 FIXED = Rule("identifier.fixed", "attribute-failure", "{key} has another value already: {subject} is not set.", "reference 3.1, 3.2 row 5")
@@ -71,30 +110,30 @@ CIO_UNKNOWN = Rule("cio-id.unknown", "ignored", "{key} is unknown or deleted: dr
 SUPPRESSED_ID = Rule("identifier.suppressed", "ignored", "{key} is suppressed: ignored.", "reference 3.2 row 7")
 DISABLED_ID = Rule("identifier.disabled", "ignored", "{key} is not a kind of identifier of this workspace: ignored.", "reference 3.1")
 NO_PERSON = Rule("person.missing", "ignored", "Nothing says who this {subject} is about: ignored.", "reference 2.1, 2.2")
-DUPLICATE = Rule("message.duplicate", "ignored", "A message with this id was applied before: ignored.", "reference 3.7 (dedupe)")
+DUPLICATE = Rule("message.duplicate", "ignored", "A message with this id was applied before: ignored.", "reference 3.7 (dedupe)", open="dedupe")
 TYPE_UNKNOWN = Rule("message.type", "ignored", "{subject} is not a call: ignored.", "reference 2 (type)")
 
 ANONYMOUS = Rule("anonymous.updated", "anonymous-updated", "Traits go to the anonymous visitor {subject}, who is not a person yet.", "reference 3.3 (anonymous-only identify)")
 LINKED = Rule("anonymous.linked", "linked", "The anonymous id {subject} now belongs to {key}.", "reference 3.3 (mechanism)")
 NOT_REUSABLE = Rule("anonymous.not-reusable", "attribute-failure", "The anonymous id {subject} belongs to another person ({other}) for good: {key} does not get it.", "reference 3.3 (not reusable)")
-ATTRIBUTED = Rule("anonymous.attributed", "event-attributed", "The anonymous event {subject} is attributed to {key}.", "reference 3.3 (30 days)")
+ATTRIBUTED = Rule("anonymous.attributed", "event-attributed", "The anonymous event {subject} is attributed to {key}.", "reference 3.3 (30 days), N4")
 ATTRIBUTED_LATE = Rule("anonymous.attributed-late", "event-attributed", "{subject} arrived at most 5 minutes after its anonymous id was identified: attributed to {key}.", "reference 3.3 (5 minutes)")
-TOO_OLD = Rule("anonymous.too-old", "event-unattributed", "The anonymous event {subject} is older than 30 days: it is not attributed to {key}.", "reference 3.3 (30 days)")
-TOO_LATE = Rule("anonymous.too-late", "event-unattributed", "{subject} arrived more than 5 minutes after its anonymous id was identified as {key}: it stays anonymous.", "reference 3.3 (5 minutes), C22")
+TOO_OLD = Rule("anonymous.too-old", "event-unattributed", "The anonymous event {subject} is older than 30 days: it is not attributed to {key}.", "reference 3.3 (30 days), N4")
+TOO_LATE = Rule("anonymous.too-late", "event-unattributed", "{subject} arrived more than 5 minutes after its anonymous id was identified as {key}: it stays anonymous.", "reference 3.3 (5 minutes), C22", open="late_anonymous")
 MERGE_OFF = Rule("anonymous.merge-off", "event-unattributed", "Anonymous event merge is off: {subject} stays anonymous.", "reference 3.3 (mechanism)")
 
 EVENT = Rule("event.recorded", "event", "{key}: {subject} is recorded.", "reference 2.2, 3.3")
 EVENT_ANONYMOUS = Rule("event.anonymous", "event", "The anonymous visitor {key}: {subject} is recorded.", "reference 3.3")
 EVENT_GROUP = Rule("event.group", "event", "The group {key}: {subject} is recorded for it and for nobody else.", "reference 2.2, N9 (groupId alone)")
-EVENT_UNKNOWN = Rule("event.unknown-person", "ignored", "{key} is unknown: {subject} is dropped.", "reference 3.7 (events for unknown people)")
+EVENT_UNKNOWN = Rule("event.unknown-person", "ignored", "{key} is unknown: {subject} is dropped.", "reference 3.7 (events for unknown people)", open="event_for_unknown")
 EVENT_BLANK = Rule("event.blank", "ignored", "The event has no name: ignored.", "reference section 6 (event name not blank)")
-PAGE_NO_URL = Rule("page.no-url", "ignored", "The page has no properties.url: it does not become a page view.", "reference 2.3")
+PAGE_NO_URL = Rule("page.no-url", "ignored", "The page has no properties.url: it does not become a page view.", "reference 2.3", open="page_without_url")
 METRIC = Rule("event.metric", "metric", "{subject} reports a delivery; nobody changes.", "reference 3.6")
 
-MERGED = Rule("alias.merged", "merged", "{subject} is merged into {key} and deleted for good.", "reference 3.4, C23")
+MERGED = Rule("alias.merged", "merged", "{subject} is merged into {key} and deleted for good.", "reference 3.4, C23, N3")
 CREATED_BY_ALIAS = Rule("person.created-by-alias", "created", "{key} is new: an alias creates the person.", "reference 2.6, 3.4")
 ALIAS_INCOMPLETE = Rule("alias.incomplete", "ignored", "alias needs userId and previousId: ignored.", "reference 2.6")
-PRIMARY_UNKNOWN = Rule("alias.primary-unknown", "ignored", "{key} does not exist: nothing is merged into it.", "reference 3.4 (primary must exist)")
+PRIMARY_UNKNOWN = Rule("alias.primary-unknown", "ignored", "{key} does not exist: nothing is merged into it.", "reference 3.4 (primary must exist), N3")
 SECONDARY_UNKNOWN = Rule("alias.previous-unknown", "ignored", "{subject} is nobody's identifier: there is nothing to merge into {key}.", "reference 3.4, C18")
 ALIAS_SELF = Rule("alias.self", "ignored", "{key} and {subject} are the same person already: ignored.", "reference 3.4 (inference)")
 
@@ -108,7 +147,7 @@ OBJECT_MISSING = Rule("object.missing", "ignored", "Nothing says which object th
 RELATED = Rule("relationship.set", "related", "{key} is related to object {subject}.", "reference 3.5")
 RELATED_ANONYMOUS = Rule("relationship.anonymous", "related", "The anonymous visitor {key} is related to object {subject}.", "reference 3.3 (group with anonymousId)")
 RELATED_LATER = Rule("relationship.carried", "related", "The relationship of the visitor to object {subject} carries over to {key}.", "reference 3.3 (group with anonymousId)")
-RELATE_UNKNOWN = Rule("relationship.unknown-person", "ignored", "{key} is unknown: object {subject} gets no relationship.", "reference 3.5")
+RELATE_UNKNOWN = Rule("relationship.unknown-person", "ignored", "{key} is unknown: object {subject} gets no relationship.", "reference 3.5", open="group_for_unknown")
 UNRELATED = Rule("relationship.deleted", "unrelated", "{key} is no longer related to object {subject}.", "reference 3.6")
 NOT_RELATED = Rule("relationship.unknown", "ignored", "{key} has no relationship to object {subject}: ignored.", "reference 3.6")
 
@@ -123,7 +162,7 @@ DEVICE_MISSING = Rule("device.no-token", "ignored", "{subject} has no context.de
 
 FORM_SUBMITTED = Rule("form.submitted", "event", "{key} submitted the form {subject}.", "reference 5 (effect)")
 FORM_NO_ID = Rule("form.no-identifier", "rejected", "The form {subject} was sent without email or id: 400, yet the form exists now.", "reference 5 (first submission)")
-FORM_TWO_IDS = Rule("form.two-identifiers", "rejected", "The form {subject} was sent with email and id: 400.", "reference 5, C27")
+FORM_TWO_IDS = Rule("form.two-identifiers", "rejected", "The form {subject} was sent with email and id: 400.", "reference 5, C27", open="form_identifiers")
 FORM_NOT_TEXT = Rule("form.not-text", "rejected", "A value of the form {subject} is not text: 400.", "reference 5, C28")
 
 # fmt: on

@@ -94,7 +94,7 @@ def set_device(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
             yield person
             return
         person = store.create(who)
-        yield Change(rules.CREATED_BY_EVENT, person=person.cio_id, key=str(who))
+        yield store.absent(rules.CREATED_BY_EVENT, who, person=person.cio_id)
     device = mapping(mapping(message.get("context")).get("device"))
     person.devices = {**(person.devices or {}), token: {"platform": text(device.get("type"))}}
     yield store.change(rules.DEVICE_SET, person, subject=token)
@@ -134,7 +134,7 @@ def _person_of(store: Store, message: Mapping[str, Any]) -> Person | Change:
         return refused
     person = store.people.find(*who)
     if person is None:
-        return Change(rules.PERSON_UNKNOWN, key=str(who), subject=message["event"])
+        return store.absent(rules.PERSON_UNKNOWN, who, subject=message["event"])
     return person
 
 

@@ -18,6 +18,7 @@ class Choice:
     setting: str  # the name of the setting that decides it
     options: Mapping[Any, str]  # what each value of the setting means, the default first
     source: str  # where the question comes from
+    settled: bool = False  # whether newer documents have answered it, as the default says
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,7 @@ class Window:
 ANONYMOUS_KEPT: Final = Window(seconds=30 * 86_400, source="reference 3.3 (30 days)")
 ANONYMOUS_LATE: Final = Window(seconds=5 * 60, source="reference 3.3 (5 minutes)")
 CAMPAIGN: Final = Window(seconds=72 * 3_600, source="reference 3.3, 3.8 (72 hours)")
-MERGED_EVENTS: Final = Window(seconds=30 * 86_400, source="reference 3.4 (30 days)")
+MERGED_EVENTS: Final = Window(seconds=29 * 86_400, source="reference N2 (29 days at once)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +43,12 @@ class Settings:
         identifiers: What people are keyed by: `id`, `email` or both (reference 3.1).
         auto_merge: "Multi-identifier profile merge" (3.2a).
         anonymous_merge: Anonymous events move to the person who is identified later (3.3).
-        email_updates: An identify by id may change the e-mail (3.1).
+        email_updates: An identify by id may change the e-mail (3.1, N10).
         convert_times: ISO times in traits and properties become Unix seconds (1.6).
         trim_event_names: Spaces around event names are cut off (section 6).
         object_types: The object types that exist; `None` means any (3.5).
 
-    The other settings are the open questions of `CHOICES`.
+    `email_updates` and the settings that are not in this list are the questions of `CHOICES`.
 
     Examples:
         >>> Settings(auto_merge=False).auto_merge
@@ -74,12 +75,12 @@ class Settings:
     form_identifiers: Literal["one", "any"] = "one"
     group_for_unknown: Literal["create", "object-only"] = "create"
     late_anonymous: Literal["lost", "reidentify"] = "lost"
-    merged_events: Literal["recent", "all"] = "recent"
+    merged_events: Literal["all", "recent"] = "all"
     merged_relationships: Literal["move", "drop"] = "move"
     null_attribute: Literal["remove", "store", "ignore"] = "remove"
     object_type_place: Literal["traits", "top"] = "traits"
     page_without_url: Literal["dropped", "named"] = "dropped"
-    taken_identifier: Literal["separate", "update", "rekey"] = "separate"
+    taken_identifier: Literal["rekey", "update", "separate"] = "rekey"
 
     def __post_init__(self) -> None:
         if not self.identifiers or not set(self.identifiers) <= {"id", "email"}:
@@ -104,6 +105,7 @@ class Settings:
                 "meaning": choice.options[value],
                 "default": value == next(iter(choice.options)),
                 "source": choice.source,
+                "settled": choice.settled,
             }
             for choice in CHOICES.values()
         ]
@@ -114,8 +116,11 @@ def links_by_alias(settings: Settings) -> bool:
     return settings.alias_previous == "id-or-anonymous" or settings.alias_unknown == "create"
 
 
-def _choice(setting: str, options: Mapping[str, str], *, source: str) -> Choice:
-    return Choice(setting=setting, options=MappingProxyType(dict(options)), source=source)
+def _choice(
+    setting: str, options: Mapping[Any, str], *, source: str, settled: bool = False
+) -> Choice:
+    told = MappingProxyType(dict(options))
+    return Choice(setting=setting, options=told, source=source, settled=settled)
 
 
 _ROWS = (
@@ -131,7 +136,7 @@ _ROWS = (
     _choice("anonymous_age", {
         "received": 'the 30 days of an anonymous event count from its receipt ("logged")',
         "timestamp": "the 30 days of an anonymous event count from its own timestamp",
-    }, source="reference 3.3 (windows): the text does not say which"),
+    }, source="reference N4 (TRACK: events logged within the last 30 days)", settled=True),
     _choice("anonymous_traits", {
         "carry": "traits of an anonymous identify fill the gaps of the person identified later",
         "stay": "traits of an anonymous identify never reach a person",
@@ -153,6 +158,10 @@ _ROWS = (
         "refused": 'an identify with userId "" is invalid, whatever traits.email says',
         "email": 'an identify with userId "" is about the person with traits.email',
     }, source="reference 2.1, C11 (SPEC-AUG against the clients)"),
+    _choice("email_updates", {
+        False: "an identify by id does not change the e-mail that the person has",
+        True: "an identify by id changes the e-mail of the person",
+    }, source="reference 3.1 against N10: the default differs between workspaces"),
     _choice("event_for_unknown", {
         "create": "an event for an unknown person creates that person",
         "drop": "an event for an unknown person is dropped",
@@ -170,9 +179,9 @@ _ROWS = (
         "reidentify": "identifying again with the same anonymous id brings late events in",
     }, source="reference 3.3, C22"),
     _choice("merged_events", {
-        "recent": "a merge moves the last 30 days of events, the older ones are lost",
-        "all": "a merge moves all events (the older ones within an hour)",
-    }, source="reference 3.2a against 3.4"),
+        "all": "a merge moves the last 29 days of events at once, and the older ones within an hour",
+        "recent": "a merge moves the last 29 days of events, and the older ones are lost",
+    }, source="reference N2 (merge page: the others can follow) against 3.4 (TRACK)"),
     _choice("merged_relationships", {
         "move": "a merge moves relationships to the kept person",
         "drop": "a merge drops the relationships of the removed person",
@@ -191,10 +200,10 @@ _ROWS = (
         "named": "a page without properties.url is recorded under its name",
     }, source="reference 2.3"),
     _choice("taken_identifier", {
-        "separate": "a new id with the e-mail of a person who has another id: a second person",
-        "update": "a new id with the e-mail of a person who has another id: that person, id kept",
         "rekey": "a new id with the e-mail of a person who has another id: that person, id changed",
-    }, source="reference 3.1 against 3.2 row 3 (TRACK tip)"),
+        "update": "a new id with the e-mail of a person who has another id: that person, id kept",
+        "separate": "a new id with the e-mail of a person who has another id: a second person",
+    }, source="reference N1 (TRACK tip) against 3.1 (identifiers change through cio_id only)"),
 )  # fmt: skip
 
 CHOICES: Final[Mapping[str, Choice]] = MappingProxyType({row.setting: row for row in _ROWS})

@@ -228,6 +228,14 @@ class Event:
     by_visitor: bool  # nobody was named as its person when it arrived
     times: int = 1  # how many events just like it this stands for
     lost: bool = False  # its person was deleted, and the event with it
+    is_brought_late: bool = False  # it has its person because that one was identified again (C22)
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """The open settings that its being there, or its person, rests on."""
+        unnamed = self.type == "page" and text(self.properties.get("url")) is None
+        late = self.attribution == "late" or self.is_brought_late
+        return ("page_without_url",) * unnamed + ("late_anonymous",) * late
 
     def row(self) -> dict[str, Any]:
         """Return the event as a row."""
@@ -275,7 +283,8 @@ class Visitor:
     # Whom the anonymous id belongs to, for good: it stays taken when that person is deleted (3.3:
     # not reusable)
     owner: Person | None = None
-    linked: float = 0.0  # when it was linked to its owner
+    linked: float = 0.0  # when it was linked to its owner, or identified with them again
+    first: float = 0.0  # when it was linked to its owner
     traits: dict[str, Any] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     objects: "dict[ObjectRecord, None]" = field(default_factory=dict)
@@ -308,6 +317,9 @@ class ObjectRecord:
     key: ObjectKey
     attributes: dict[str, Any] = field(default_factory=dict)
     related: dict[Person | Visitor, dict[str, Any]] = field(default_factory=dict)
+    short_of: tuple[str, ...] = ()  # the open settings by which it has lost relationships
+    # The open settings that relationships rest on
+    open: dict[Person | Visitor, tuple[str, ...]] = field(default_factory=dict)
 
     def write(self, attributes: Mapping[str, Any]) -> None:
         """Set attributes of the object; null and "" remove (3.5)."""
@@ -321,14 +333,18 @@ class ObjectRecord:
     def unrelate(self, holder: Person | Visitor) -> bool:
         """Remove a relationship; return whether there was one."""
         holder.objects.pop(self, None)
+        self.open.pop(holder, None)
         return self.related.pop(holder, None) is not None
 
     def hand_over(self, holder: Person | Visitor, successor: Person) -> None:
         """Move a relationship; what the successor has of it already stays."""
         attributes = self.related.get(holder, {})
         kept = self.related.get(successor, {})
+        settings = self.open.get(holder, ())
         self.unrelate(holder)
         self.relate(successor, {**attributes, **kept})
+        if settings:
+            self.open[successor] = (*self.open.get(successor, ()), *settings)
 
     def row(self) -> dict[str, Any]:
         """Return the object as a row."""
@@ -373,6 +389,8 @@ class Store:
     failures: list[tuple[int, Change]] = field(default_factory=list)
     kept: int = 0  # how many attributes kept their value since it is newer
     seen: set[str] = field(default_factory=set)
+    # Identifiers that are nobody's by a rule that rests on an open setting
+    freed: dict[tuple[IdentifierKind, str], tuple[str, ...]] = field(default_factory=dict)
     number: int = -1  # which message is being applied, counted from 0
     now: float = 0.0  # when that message was received, in Unix seconds
     times: int = 1  # how many messages just like it were received together
@@ -469,6 +487,15 @@ class Store:
         """Keep an event for a visitor."""
         return _receive(self.visitor(anonymous_id), event, settings=self.settings)
 
+    def free(self, address: Address, *, setting: str) -> None:
+        """Remember that an open setting has made an identifier nobody's."""
+        self.freed[address.key] = (*self.freed.get(address.key, ()), setting)
+
+    def absent(self, rule: Rule, address: Address, **parts: str | None) -> Change:
+        """Return a change that rests on an identifier being nobody's."""
+        open_settings = self.freed.get(address.key, ())
+        return Change(rule, key=str(address), open=open_settings, **parts)
+
     def change(self, rule: Rule, person: Person, *, subject: str | None = None) -> Change:
         """Return a change of one person."""
         return Change(rule, person=person.cio_id, key=person.label, subject=subject)
@@ -483,6 +510,8 @@ def _link(visitor: Visitor, person: Person, *, now: float, settings: Settings) -
     if visitor.owner is person:
         if settings.late_anonymous == "reidentify":
             visitor.linked = now
+            for event in visitor.events:
+                event.is_brought_late = True
             yield from _attribute(visitor, person, now=now, settings=settings)
         return
     if visitor.owner is not None:
@@ -495,7 +524,7 @@ def _link(visitor: Visitor, person: Person, *, now: float, settings: Settings) -
         )
         return
     visitor.owner = person
-    visitor.linked = now
+    visitor.linked = visitor.first = now
     person.anonymous_ids += (visitor.anonymous_id,)
     yield Change(rules.LINKED, person=person.cio_id, key=person.label, subject=visitor.anonymous_id)
     if settings.anonymous_traits == "carry" and visitor.traits:
@@ -514,6 +543,7 @@ def _receive(visitor: Visitor, event: Event, *, settings: Settings) -> Iterator[
         visitor.events.append(event)
         yield _of_event(rules.MERGE_OFF, event, person)
     elif event.received - visitor.linked <= ANONYMOUS_LATE.seconds:
+        event.is_brought_late = event.received - visitor.first > ANONYMOUS_LATE.seconds
         give(event, person, now=event.received)
         yield _of_event(rules.ATTRIBUTED_LATE, event, person)
     else:
@@ -525,7 +555,7 @@ def _receive(visitor: Visitor, event: Event, *, settings: Settings) -> Iterator[
 def _attribute(
     visitor: Visitor, person: Person, *, now: float, settings: Settings
 ) -> Iterator[Change]:
-    """Move past anonymous events to the person, the last 30 days of them (3.3)."""
+    """Move past anonymous events to the person, the last 30 days of them (3.3, N4)."""
     pending, visitor.events = visitor.events, []
     for event in pending:
         if not settings.anonymous_merge:
@@ -547,4 +577,10 @@ def _counted_from(event: Event, *, settings: Settings) -> float:
 
 
 def _of_event(rule: Rule, event: Event, person: Person) -> Change:
-    return Change(rule, person=person.cio_id, key=person.label, subject=event.name or event.type)
+    return Change(
+        rule,
+        person=person.cio_id,
+        key=person.label,
+        subject=event.name or event.type,
+        open=event.open,
+    )

@@ -9,7 +9,7 @@ import polars.selectors as cs
 from cio_frames.frames import ROW
 from cio_frames.spec import EVENT_CALLS, Call, Field, folded, is_other_time, is_time_name
 from cio_frames.values import is_time
-from cio_frames.values.patterns import EMAIL_COLUMN
+from cio_frames.values.patterns import EMAIL_SHAPED
 
 ALMOST_ALL = 0.9
 UNNAMED = 2
@@ -127,7 +127,7 @@ def _by_addresses(sample: pl.DataFrame, *, call: Call, free: Sequence[str]) -> l
     )
     texts = [name for name in sample.select(cs.string()).columns if name in free]
     for column in texts if argument else ():
-        if _share(sample[column], EMAIL_COLUMN) >= ALMOST_ALL:
+        if _share(sample[column], EMAIL_SHAPED) >= ALMOST_ALL:
             return [
                 Proposal(
                     argument=str(argument),
@@ -191,7 +191,7 @@ def _agrees(values: pl.Series, *, row: Field) -> tuple[bool, str]:
 
 def _agrees_as_id(values: pl.Series) -> tuple[bool, str]:
     filled = values.drop_nulls()
-    if filled.dtype == pl.String and _share(filled, EMAIL_COLUMN) >= ALMOST_ALL:
+    if filled.dtype == pl.String and _share(filled, EMAIL_SHAPED) >= ALMOST_ALL:
         return True, "its values are e-mail addresses"
     share = filled.n_unique() / max(len(filled), 1)
     return True, f"{share:.0%} of its first {len(filled):,} values are distinct"

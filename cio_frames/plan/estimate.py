@@ -45,6 +45,7 @@ class Estimate:
         objects: Objects that are created or updated.
         price: What the new profiles cost, if a price was given.
         compared: Whether an export of the workspace's people was given.
+        open: The open settings that the number of new profiles rests on, None without one.
     """
 
     label: str
@@ -60,6 +61,7 @@ class Estimate:
     objects: int
     price: float | None
     compared: bool
+    open: str | None = None
 
     def compare(self, run: Run) -> "Comparison":
         """Return the estimate beside what a run took."""
@@ -80,6 +82,7 @@ class Estimate:
         at_most = "" if self.compared else "at most "
         sample = f"from a sample of at most {number(KEPT_MESSAGES)} rows of each plan"
         visitors = "billable; visitors who stay anonymous are none"
+        visitors += f". Open: {self.open}" if self.open else ""
         objects = f"at most {number(self.objects)} new" if self.objects else "none"
         lines = [
             ("rows to send", number(self.rows), ""),
@@ -179,6 +182,7 @@ def estimate(
         objects=counted.objects,
         price=None if price_per_profile is None else counted.creates * price_per_profile,
         compared=premise.known is not None,
+        open=counted.open,
     )
 
 

@@ -17,8 +17,10 @@ from cio_frames.identity.explain import explain
 from cio_frames.identity.known_people import export
 from cio_frames.identity.messages import IdentityColumns, WantedAttributes, identity_columns
 from cio_frames.identity.model import gc_paused
+from cio_frames.identity.open_choices import OF_EXISTENCE
 from cio_frames.identity.opt_outs import names, opted_out
 from cio_frames.identity.preview import Premise, Preview, preview
+from cio_frames.identity.rules import joined, marked
 from cio_frames.identity.settings import LARGEST
 from cio_frames.plan.chunks import CHUNK_ROWS, Repeats
 from cio_frames.plan.identity_report import identity_document
@@ -77,10 +79,13 @@ def _serious(found: Preview) -> pl.DataFrame:
 def _findings(serious: pl.DataFrame) -> list[dict[str, str]]:
     """Return one finding for each kind, without the identifiers: errors end up in logs."""
     hints = dict(serious.select("kind", "hint").iter_rows())
+    opens = dict(serious.group_by("kind").agg("open").iter_rows())
     return [
         {
             "code": kind,
-            "message": f"{many(lines, 'conflict')} in {many(rows, 'row')}.",
+            "message": marked(
+                f"{many(lines, 'conflict')} in {many(rows, 'row')}.", joined(opens[kind])
+            ),
             "hint": hints[kind],
         }
         for kind, lines, rows in kinds(serious)
@@ -257,6 +262,7 @@ def identity_preview(
         people=int(found.summary["people"]),
         objects=found.groups.height,
         conflicts={kind: rows for kind, _, rows in kinds(_serious(found))},
+        open=joined(OF_EXISTENCE & found.summary["open"].keys()),
     )
     took = f"{many(rows, 'row')} in {duration(monotonic() - began)}: who is who is known."
     shown.close(Document(Heading(took), ()))

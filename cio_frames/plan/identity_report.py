@@ -1,6 +1,6 @@
 """The report of an identity preview: what would happen to people, worst first."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import polars as pl
@@ -10,6 +10,7 @@ from cio_frames.identity.clusters import clusters_to_draw
 from cio_frames.identity.conflicts import MINOR, kinds
 from cio_frames.identity.preview import Premise, Preview
 from cio_frames.identity.results import WHY
+from cio_frames.identity.rules import joined, marked
 from cio_frames.plan.pipeline import Pipelines
 from cio_frames.views.document import (
     Badge,
@@ -56,32 +57,39 @@ def _body(found: Preview, premise: Premise, pipelines: Pipelines) -> Iterator[No
     if conflicts:
         yield Section("Conflicts", conflicts)
     if found.merges.height:
-        titles = ("kept", "removed for good", "why", "rows")
-        table = Table(titles, list(_merges(found.merges, several=several)))
+        titles = ("kept", "removed for good", "why", "rows", "open")
+        table = _table(titles, list(_merges(found.merges, several=several)))
         yield Section(_title("Merges, which cannot be undone", found.merges, SHOWN_MERGES), [table])
     clusters = clusters_to_draw(found, most=PICTURES)
     if clusters:
         yield Section("Who hangs together", [Pictures(clusters)])
     yield from _visitors_and_objects(found, several=several)
+    yield from _open(found, premise)
     sizes = list(_sizes(found.clusters))
     if sizes:
         table = Table(("identifiers", "clusters"), sizes)
         yield Fold("How many identifiers hang together", [table])
     choices = [
-        (row["setting"], str(row["value"]), row["meaning"]) for row in premise.settings.choices()
+        (row["setting"], str(row["value"]), row["meaning"])
+        for row in premise.settings.choices()
+        if not row["settled"]
     ]
     table = Table(("setting", "taken", "meaning"), choices)
     yield Fold("Where Customer.io's documents disagree", [table], is_aside=True)
 
 
 def _visitors_and_objects(found: Preview, *, several: bool) -> Iterator[Node]:
-    fates = [(WHY[fate], events) for fate, events in found.summary["anonymous_events"].items()]
+    opens = dict(found.attribution.group_by("outcome").agg(pl.col("open").unique()).iter_rows())
+    fates = [
+        (WHY[fate], events, joined(opens[fate]) or "")
+        for fate, events in found.summary["anonymous_events"].items()
+    ]
     if fates:
-        table = Table(("what becomes of them", "events"), fates, right={1})
+        table = _table(("what becomes of them", "events", "open"), fates, right={1})
         yield Section("Events of anonymous visitors", [table])
     if found.groups.height:
         groups = list(_objects(found.groups, several=several))
-        table = Table(("object", "people", "rows"), groups, right={1})
+        table = _table(("object", "people", "rows", "open"), groups, right={1})
         yield Section(_title("Objects", found.groups, SHOWN_OBJECTS), [table])
 
 
@@ -113,7 +121,46 @@ def _warnings(found: Preview) -> Iterator[tuple[str, str]]:
         yield f"{summary['repeated']:,} dropped", told
 
 
+def _table(
+    titles: Sequence[str], rows: Sequence[tuple[Any, ...]], *, right: Collection[int] = ()
+) -> Table:
+    """Return a table whose last column names open settings, without that column if there are none."""
+    if any(row[-1] for row in rows):
+        return Table(titles, rows, right=right)
+    return Table(titles[:-1], [row[:-1] for row in rows], right=right)
+
+
+def _open(found: Preview, premise: Premise) -> Iterator[Node]:
+    """Yield what the open settings mean that something of the preview rests on."""
+    rows = found.summary["open"]
+    taken = [
+        (row["setting"], str(row["value"]), row["meaning"], rows[row["setting"]])
+        for row in premise.settings.choices()
+        if row["setting"] in rows
+    ]
+    if taken:
+        told = (
+            "What is marked with one of these settings may come out another way: Customer.io's "
+            "documents disagree or say nothing. settings=cio.Workspace(...) takes another side."
+        )
+        table = Table(("setting", "taken", "meaning", "rows"), taken, right={3})
+        yield Section("Open", [Paragraph(told), table])
+
+
 def _verdict(found: Preview) -> tuple[Badge, str]:
+    """Return the verdict, which names the open settings and is never clear above one."""
+    badge, told = _outcome(found)
+    rows = found.summary["open"]
+    if not rows:
+        return badge, told
+    names = ", ".join(f"{setting} ({many(count, 'row')})" for setting, count in rows.items())
+    if badge.tone == "good":
+        badge = Badge(f"? {many(len(rows), 'open setting')}", "care")
+    return badge, marked(told, names)
+
+
+def _outcome(found: Preview) -> tuple[Badge, str]:
+    """Return what comes out, as a few words and in sentences."""
     warnings = list(_warnings(found))
     if warnings:
         return Badge(f"! {warnings[0][0]}", "care"), " ".join(told for _, told in warnings)
@@ -123,6 +170,8 @@ def _verdict(found: Preview) -> tuple[Badge, str]:
     if created:
         told = f"{many(created, 'person', 'people')} would be created, and nobody is merged."
         return Badge("✓ clear", "good"), told
+    if found.conflicts.height or found.summary["visitors"]:
+        return Badge("✓ clear", "good"), "Nobody is created, and nobody is merged."
     return Badge("✓ clear", "good"), "Every row finds its person, and nobody is merged."
 
 
@@ -217,21 +266,23 @@ def _conflicts(conflicts: pl.DataFrame, *, several: bool) -> Iterator[Item]:
         )
 
 
-def _merges(merges: pl.DataFrame, *, several: bool) -> Iterator[tuple[str, str, str, str]]:
+def _merges(merges: pl.DataFrame, *, several: bool) -> Iterator[tuple[str, ...]]:
     for row in merges.head(SHOWN_MERGES).iter_rows(named=True):
         why = f"{row['why']}, {many(row['events_moved'], 'event')} moved"
+        if row["events_later"]:
+            why += f", {row['events_later']:,} older can follow"
         lost = f", {row['events_lost']:,} lost" if row["events_lost"] else ""
         yield (
             row["kept"], ", ".join(row["removed"]) or "(no identifier)", why + lost,
-            places(row["rows"], several=several),
+            places(row["rows"], several=several), row["open"] or "",
         )  # fmt: skip
 
 
-def _objects(groups: pl.DataFrame, *, several: bool) -> Iterator[tuple[str, int, str]]:
+def _objects(groups: pl.DataFrame, *, several: bool) -> Iterator[tuple[str, int, str, str]]:
     largest = groups.sort("people", descending=True, maintain_order=True).head(SHOWN_OBJECTS)
     for row in largest.iter_rows(named=True):
         name = f"{row['object_type_id']}/{row['object_id']}"
-        yield name, row["people"], places(row["rows"], several=several)
+        yield name, row["people"], places(row["rows"], several=several), row["open"] or ""
 
 
 def _sizes(clusters: pl.DataFrame) -> Iterator[tuple[str, int]]:

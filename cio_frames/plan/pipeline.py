@@ -303,6 +303,7 @@ class PreviewCounts:
     creates: int
     people: int
     objects: int
+    open: str | None  # the open settings that the number of people rests on
     conflicts: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -14,7 +14,7 @@ from cio_frames.errors import engine_errors
 from cio_frames.identity.opt_outs import ended, opted_out
 from cio_frames.identity.preview import Premise, Preview
 from cio_frames.identity.results import REMOVALS
-from cio_frames.identity.rules import EVENT_GROUP, FAILED, FORM_SUBMITTED, sentence
+from cio_frames.identity.rules import EVENT_GROUP, FAILED, FORM_SUBMITTED, joined, marked, sentence
 from cio_frames.mapping import own_names
 from cio_frames.plan.identity_preview import identity_preview
 from cio_frames.plan.pipeline import Pipelines
@@ -52,6 +52,7 @@ class Rehearsal:
             and the first of its sentences.
         counts: What became of the rows.
         label: What was rehearsed.
+        open: The open settings that both rest on, None without one.
     """
 
     compared: pl.DataFrame
@@ -59,6 +60,7 @@ class Rehearsal:
     without_effect: pl.DataFrame
     counts: dict[str, int]
     label: str
+    open: str | None = None
 
     @property
     def as_predicted(self) -> bool:
@@ -85,19 +87,21 @@ class Rehearsal:
         found = many(self.differences.height, "difference")
         compared = Table(("what", "predicted", "came"), self.compared.rows(), right={1, 2})
         if self.identical:
-            told = Paragraph(f"{sent} Everything came as the preview says.", "lead")
+            came = marked("Everything came as the preview says.", self.open)
+            told = Paragraph(f"{sent} {came}", "lead")
             verdict = Badge("✓ identical", "good")
             return Document(Heading("Rehearsal", self.label, verdict), (told, compared))
         lost = [self._lost()] if self.without_effect.height else []
         if self.as_predicted:
-            told = Paragraph(
-                f"{sent} Everything came as the preview says, and the preview says that not all "
-                "of it has an effect.",
-                "lead",
+            came = (
+                "Everything came as the preview says, and the preview says that not all of it has "
+                "an effect."
             )
+            told = Paragraph(f"{sent} {marked(came, self.open)}", "lead")
             verdict = Badge("! as predicted, not all with effect", "care")
             return Document(Heading("Rehearsal", self.label, verdict), (told, *lost, compared))
-        told = Paragraph(f"{sent} {found} between the preview and what came.", "lead")
+        differ = marked(f"{found} between the preview and what came.", self.open)
+        told = Paragraph(f"{sent} {differ}", "lead")
         heading = Heading("Rehearsal", self.label, Badge(f"✕ {found}", "bad"))
         return Document(heading, (told, *lost, compared, self._differing()))
 
@@ -176,6 +180,7 @@ def rehearse(
         without_effect=_without_effect(preview),
         counts=counts,
         label=pipelines.label,
+        open=joined(preview.summary["open"]),
     )
 
 
@@ -288,7 +293,8 @@ def _attributes_of(
 
 def _merge(row: dict[str, Any]) -> str:
     removed = ", ".join(row["removed"])
-    moved = f"{row['events_moved']} moved, {row['events_lost']} lost"
+    later, lost = row["events_later"], row["events_lost"]
+    moved = f"{row['events_moved']} moved, {later} later, {lost} lost"
     return f"{removed} into {row['kept']} ({row['why']}, {moved})"
 
 

@@ -59,7 +59,7 @@ _TABLES: Final = (
     ("forms", "Forms", "A form appears with its first submission.",
      ("form_id", "submissions", "refused", "mapping")),
     ("merges", "Merges", "People that became one, for good.",
-     ("kept_key", "removed_keys", "why", "events_moved", "events_lost")),
+     ("kept_key", "removed_keys", "why", "events_moved", "events_later", "events_lost", "open")),
     ("dropped", "Dropped", "Messages that were not accepted, and why; the sender may have seen a 200.",
      ("type", "status", "reason", "detail", "message_id")),
     ("failures", "Without effect", "Accepted messages that could not do what they ask, and why.",

@@ -40,11 +40,12 @@ SCHEMAS: Mapping[str, pl.Schema] = {
     }),
     "merges": pl.Schema({
         "kept": TEXT, "kept_key": TEXT, "removed": TEXT, "removed_keys": TEXTS,
-        "why": TEXT, "events_moved": COUNT, "events_lost": COUNT, "received_at": TIME,
+        "why": TEXT, "events_moved": COUNT, "events_later": COUNT, "events_lost": COUNT,
+        "received_at": TIME, "open": TEXT,
     }),
     "failures": pl.Schema({
         "kind": TEXT, "rule": TEXT, "reason": TEXT, "person": TEXT,
-        "key": TEXT, "subject": TEXT, "source": TEXT,
+        "key": TEXT, "subject": TEXT, "source": TEXT, "open": TEXT,
     }),
     "requests": pl.Schema({
         "number": COUNT, "at": TIME, "method": TEXT, "path": TEXT, "status": COUNT,

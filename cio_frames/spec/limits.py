@@ -53,7 +53,7 @@ _ROWS = (
     Limit(name="track_requests_per_s",       value=100,     unit="requests per second", source="TRACK; C5", dated="2026-08-13",
           note="C5: the API reference says 1,000, the overview page 100; the smaller is kept. Forms count here."),
     Limit(name="anonymous_days",             value=30,      unit="days",     source="DOC:journeys/anonymous-events; TRACK", dated="2026-08-13",
-          note="How long anonymous events are kept for a person to be found."),
+          note="How long anonymous events are kept for a person to be found, from when they are logged (N4)."),
     Limit(name="anonymous_trigger_hours",    value=72,      unit="hours",    source="DOC:journeys/anonymous-events; TRACK", dated="2026-08-13",
           note="How soon an anonymous event must find its person to trigger a campaign."),
     Limit(name="anonymous_late_minutes",     value=5,       unit="minutes",  source="DOC:journeys/anonymous-events; TRACK; C22", dated="2026-08-13",
@@ -62,8 +62,8 @@ _ROWS = (
           note="Older events trigger no event campaign."),
     Limit(name="activity_days",              value=30,      unit="days",     source="DOC:importing-old-data; TRACK", dated="2026-08-13",
           note="Older events count in segments and are not shown in the activity log."),
-    Limit(name="merge_days",                 value=29,      unit="days",     source="TRACK; DOC:journeys/merge-people", dated="2026-08-13",
-          note="Younger events of a merged person move at once; 29 or 30 days by the source, the smaller is kept."),
+    Limit(name="merge_days",                 value=29,      unit="days",     source="DOC:journeys/merge-people; TRACK", dated="2026-07-10",
+          note="Younger events of a merged person move at once; the others can follow within an hour. TRACK says 30 days."),
 )
 # fmt: on
 

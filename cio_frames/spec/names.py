@@ -107,9 +107,9 @@ _OVERRIDES = (
 _RESERVED = (
     ReservedName(name="id",                           of="person", settable=False, source="TRACK", effect="Is the person's identifier; userId sets it."),
     ReservedName(name="email",                        of="person", settable=True,  source="TRACK", effect="Is an identifier where the workspace uses emails."),
-    ReservedName(name="phone",                        of="person", settable=True,  source="TRACK", effect="Is an identifier where the workspace uses phone numbers (E.164)."),
+    ReservedName(name="phone",                        of="person", settable=True,  source="TRACK; DOC:journeys/attributes", effect="Is an identifier where the workspace uses phone numbers (E.164)."),
     ReservedName(name="cio_id",                       of="person", settable=False, source="TRACK", effect="Is given by Customer.io and never changes."),
-    ReservedName(name="anonymous_id",                 of="person", settable=False, source="TRACK", effect="Links anonymous events; anonymousId sets it."),
+    ReservedName(name="anonymous_id",                 of="person", settable=True,  source="TRACK; DOC:journeys/attributes", effect="Links anonymous events, as anonymousId does; can be edited."),
     ReservedName(name="created_at",                   of="person", settable=True,  source="TRACK; C7", effect="Is the time the person signed up, in Unix seconds or ISO 8601."),
     ReservedName(name="_created_in_customerio_at",    of="person", settable=False, source="TRACK", effect="Is set by Customer.io and never changes."),
     ReservedName(name="unsubscribed",                 of="person", settable=True,  source="TRACK", effect="Subscribes or unsubscribes the person."),

@@ -516,6 +516,8 @@ CASES: dict[str, list[Case]] = {
         ("group", column("relationship"), {"group_id": "id"}, 1),
         ("identify", column("email", "a@b.co"), BY_ID, 0),
         ("identify", column("relationship"), BY_ID, 0),
+        ("identify", column("anonymous_id", "v1"), BY_ID, 0),
+        ("identify", column("phone", "+4930123456"), BY_ID, 0),
         ("track", column("cio_id"), {**BY_ID, "event": cio.lit("E")}, 0),
     ],
     "name.stripped": [

@@ -135,10 +135,13 @@ def test_only_young_events_trigger_campaigns(age, expected, anonymous):
 
 @pytest.mark.parametrize(("moves", "kept"), [("recent", ["new"]), ("all", ["old", "new"])])
 def test_alias_moves_events_and_they_start_nothing(moves, kept):
-    """A merge moves 30 days of events (or all), none of which starts a campaign (3.4)."""
+    """A merge moves 29 days of events at once and the older ones later, or loses those (N2).
+
+    None of them starts a campaign (3.4).
+    """
     steps = [
         (0 * DAY, identify("u1")),
-        (0 * DAY, track("old", user="u2", timestamp=START - 31 * DAY)),
+        (0 * DAY, track("old", user="u2", timestamp=START - 29 * DAY - MINUTE)),
         (0 * DAY, track("new", user="u2")),
         (0 * DAY, {"type": "alias", "previousId": "u2", "userId": "u1"}),
     ]
@@ -148,7 +151,11 @@ def test_alias_moves_events_and_they_start_nothing(moves, kept):
     assert [event["name"] for event in model.events()] == kept
     assert {event["person"] for event in model.events()} == {ONE}
     assert not any(event["can_trigger_campaigns"] for event in model.events())
-    assert model.merges()[0]["events_lost"] == 2 - len(kept)
+    (merge,) = model.merges()
+    assert merge["events_moved"] == 1
+    assert merge["events_lost"] == 2 - len(kept)
+    assert merge["events_later"] == len(kept) - 1
+    assert merge["open"] == "merged_events"
 
 
 def test_deleting_a_person_deletes_the_events():

@@ -58,9 +58,19 @@ def test_a_story_of_one_plan_has_row_numbers_only(preview_of):
 def test_a_story_names_both_people_of_a_conflict(preview_of):
     """Who holds the e-mail is told by the name a reader knows."""
     rows = [identify("u1", email="a@x.co"), identify("u2", email="a@x.co")]
-    told = explain(preview_of([("identify", rows)]), "u2", calls=["identify"])
+    separate = Settings(taken_identifier="separate")
+    told = explain(preview_of([("identify", rows)], settings=separate), "u2", calls=["identify"])
 
     assert any("belongs to another person (u1)" in line for line in told)
+
+
+def test_a_story_marks_what_rests_on_an_open_setting(preview_of):
+    """Under either id, the step and the end name the setting; steps that are settled do not."""
+    rows = [identify("u1", email="a@x.co"), identify("u2", email="a@x.co")]
+    for who in ("u1", "u2"):
+        told = explain(preview_of([("identify", rows)]), who, calls=["identify"])
+
+        assert [("Open: taken_identifier." in line) for line in told] == [False, True, True]
 
 
 def test_a_story_of_a_visitor_ends_with_what_is_nobodys(preview_of):

@@ -84,7 +84,7 @@ class Oracle:
         if visitor:
             self.link(visitor, person)
 
-    def rewrite(self, kind, who, other, claim):  # noqa: PLR0911 - one return for each rule
+    def rewrite(self, kind, who, other, claim):  # noqa: PLR0911, C901 - one return for each rule
         """Apply the first rule that changes something; tells whether one did."""
         named = self.holders(kind, who)
         claimed = self.holders(other, claim) if claim else []
@@ -93,6 +93,9 @@ class Oracle:
             return True
         if not named and claimed[0][kind] is None:
             claimed[0][kind] = who
+            return True
+        if not named and kind == "id" and self.settings.taken_identifier == "rekey":
+            claimed[0][kind] = who  # the tip: "updates the person", who gets the new id
             return True
         if not named:
             self.add(**{kind: who})
@@ -229,8 +232,8 @@ class Oracle:
             if n == removed and moment < since:
                 n = kept  # the event came when they were one already
             elif n == removed:
-                if NOW.timestamp() - at > 30 * DAY:
-                    return "lost"
+                if NOW.timestamp() - at > 29 * DAY and self.settings.merged_events == "recent":
+                    return "lost"  # else it follows later
                 n = kept
         return "lost" if self.people[n]["gone"] else n
 
@@ -321,6 +324,8 @@ def random_stream(seed):
         auto_merge=dice.random() < 0.7,
         anonymous_merge=dice.random() < 0.8,
         email_updates=dice.random() < 0.3,
+        taken_identifier=dice.choice(["rekey", "rekey", "separate"]),
+        merged_events=dice.choice(["all", "recent"]),
     )
     return settings, stream
 

@@ -82,7 +82,13 @@ CASES = {
         [identify("u1"), identify(A, id="u1")], ["person.rekeyed"], [("u1", A)]),
     "3.2 row 3: the known person has another id": (
         [identify("u1", email=A), identify("u2", email=A)],
-        ["person.created", "identifier.taken"], [("u1", A), ("u2", None)]),
+        ["identifier.replaced"], [("u2", A)]),
+    "N1: ever new ids with one e-mail update one person": (
+        [identify("u1", email=A), identify("u2", email=A), identify("u1", email=A)],
+        ["identifier.replaced"], [("u1", A)]),
+    "N1: the tip is about ids, and an e-mail stays": (
+        [identify("u1", email=A), identify(B, id="u1")],
+        ["person.created", "identifier.taken"], [("u1", A), (None, B)]),
     "3.2 row 4: id of one, e-mail of another": (
         [identify("u1", email=A), identify("u2", email=B), identify("u1", email=B)],
         ["person.updated", "identifier.taken"], [("u1", A), ("u2", B)]),
@@ -186,9 +192,9 @@ SETTINGS = {
     "taken_identifier=update": (
         {"taken_identifier": "update"}, [identify("u1", email=A), identify("u2", email=A)],
         [("u1", A)]),
-    "taken_identifier=rekey": (
-        {"taken_identifier": "rekey"}, [identify("u1", email=A), identify("u2", email=A)],
-        [("u2", A)]),
+    "taken_identifier=separate": (
+        {"taken_identifier": "separate"}, [identify("u1", email=A), identify("u2", email=A)],
+        [("u1", A), ("u2", None)]),
     "event_for_unknown=drop": ({"event_for_unknown": "drop"}, [event("u1", "Order")], []),
     "alias_unknown=create": (
         {"alias_unknown": "create"},

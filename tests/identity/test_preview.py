@@ -95,10 +95,10 @@ def test_merges_tell_what_is_kept_what_is_gone_and_which_row_does_it(preview_of)
 
     assert found.merges.to_dicts() == [{
         "kept": "u1", "removed": ["old", "o@x.co"], "why": "alias", "irreversible": True,
-        "removed_existed": False, "events_moved": 1, "events_lost": 1,
-        "rows": [{"plan": 2, "row": 0}],
+        "removed_existed": False, "events_moved": 1, "events_later": 1, "events_lost": 0,
+        "rows": [{"plan": 2, "row": 0}], "open": "merged_events",
     }]  # fmt: skip
-    assert found.people.select("id", "email", "events").rows() == [("u1", "o@x.co", 1)]
+    assert found.people.select("id", "email", "events").rows() == [("u1", "o@x.co", 2)]
 
 
 def test_an_automatic_merge_of_existing_people_is_told_as_such(preview_of):
@@ -183,7 +183,8 @@ def test_people_who_are_deleted_and_made_again_are_counted(preview_of, plans, kn
 
 
 CONFLICTS = {
-    "identifier.taken": [("identify", [identify("u1", email="a@x.co"), identify("u2", email="a@x.co")])],
+    "identifier.taken": [("identify", [identify("u1", email="a@x.co"), identify("u2", email="b@x.co"), identify("u2", email="a@x.co")])],
+    "identifier.replaced": [("identify", [identify("u1", email="a@x.co"), identify("u2", email="a@x.co")])],
     "identifier.fixed": [("identify", [identify("u1", email="a@x.co"), identify("u1", email="b@x.co")])],
     "anonymous.not-reusable": [("identify", [identify("u1", "v"), identify("u2", "v")])],
     "alias.primary-unknown": [("alias", [alias("u1", "u2")])],
@@ -318,7 +319,8 @@ def test_the_summary_counts_what_the_frames_show(preview_of):
     summary = found.summary
     assert summary["rows"] == 5
     assert summary["creates"] == found.people.filter(pl.col("action") == "create").height == 2
-    assert (summary["deletes"], summary["created_by_events"]) == (1, 1)
+    assert summary["open"] == {"event_for_unknown": 2, "taken_identifier": 2}
+    assert (summary["deletes"], summary["created_by_events"]) == (1, 2)
     assert (summary["events"], summary["campaign_events"]) == (2, 1)
     assert summary["conflicts"] == 1
 

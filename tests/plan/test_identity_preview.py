@@ -34,10 +34,11 @@ def test_a_plan_tells_who_is_who():
     """People, conflicts and counts of a plan, before anything is sent."""
     preview = people().identity()
 
-    assert preview.people["id"].to_list() == ["u1", "u2", "u3"]
-    assert preview.conflicts["kind"].to_list() == ["identifier.taken"]
+    assert preview.people["id"].to_list() == ["u2", "u3"]
+    assert preview.people["open"].to_list() == ["taken_identifier", None]
+    assert preview.conflicts["kind"].to_list() == ["identifier.replaced"]
     assert preview.conflicts["rows"].to_list() == [[{"plan": 0, "row": 1}]]
-    assert preview.summary["creates"] == 3
+    assert preview.summary["creates"] == 2
 
 
 def test_a_backfill_has_one_preview():
@@ -60,7 +61,7 @@ def test_frames_come_back_in_the_users_library(libraries):
         for frame in (found.people, found.merges, found.conflicts, found.groups, found.changes,
                       found.relationships, found.attribution, found.clusters, found.choices):  # fmt: skip
             assert isinstance(frame, kind)
-        assert len(found.people) == 3
+        assert len(found.people) == 2
 
 
 @pytest.mark.parametrize("library", [pl.DataFrame, pd.DataFrame], ids=["polars", "pandas"])
@@ -103,7 +104,8 @@ def test_reject_works_for_backfills():
     aliases = pl.DataFrame({"old": ["u9", "u2"], "new": ["u8", "u1"]})
     backfill = cio.backfill([people(), aliases.cio.alias(previous_id="old", user_id="new")])
 
-    preview = backfill.identity(on_conflict="reject")
+    separate = cio.Workspace(taken_identifier="separate")
+    preview = backfill.identity(on_conflict="reject", settings=separate)
 
     assert isinstance(preview.plan, cio.Backfill)
     assert [plan.counts["rejected"] for plan in preview.plan.plans] == [1, 1]
@@ -112,12 +114,14 @@ def test_reject_works_for_backfills():
 
 def test_refuse_raises_without_naming_anybody():
     """The error counts conflicts by kind, holds the preview, and has no identifier in its text."""
-    with pytest.raises(IdentityRefusedError, match="1 conflict in 1 row") as caught:
+    with pytest.raises(
+        IdentityRefusedError, match=r"1 conflict in 1 row\. Open: taken_identifier"
+    ) as caught:
         people().identity(on_conflict="refuse")
 
     assert "ada" not in str(caught.value)
     assert caught.value.preview.summary["conflicts"] == 1
-    assert caught.value.findings[0]["code"] == "identifier.taken"
+    assert caught.value.findings[0]["code"] == "identifier.replaced"
 
 
 def test_refuse_lets_clean_plans_through():
@@ -151,8 +155,9 @@ def test_the_choices_taken_are_told():
     """Where the documents disagree, the preview says which side it took."""
     choices = people().identity().choices
 
-    assert choices.columns == ["setting", "value", "meaning", "default", "source"]
+    assert choices.columns == ["setting", "value", "meaning", "default", "source", "settled"]
     assert choices["default"].all()
+    assert choices.filter("settled")["setting"].to_list() == ["anonymous_age"]
 
 
 def test_one_person_is_explained():
@@ -160,7 +165,8 @@ def test_one_person_is_explained():
     told = repr(people().identity().explain("ADA@example.com"))
 
     assert "u1 is new: a person is created." in told
-    assert "belongs to another person (u1)" in told
+    assert "u2 takes the place of u1" in told
+    assert "Open: taken_identifier." in told
 
 
 def test_progress_is_shown_for_large_plans_or_whoever_asks():
@@ -188,8 +194,10 @@ def test_the_report_shows_conflicts_merges_and_pictures():
     preview = people().identity()
     shown = preview._repr_mimebundle_()
 
-    assert "identifier.taken" in shown["text/plain"] == repr(preview)
-    assert "identifier.taken" in shown["text/html"]
+    assert "identifier.replaced" in shown["text/plain"] == repr(preview)
+    assert "identifier.replaced" in shown["text/html"]
+    for each in shown.values():
+        assert "Open: taken_identifier" in each
     assert 'src="data:image/svg+xml;base64,' in shown["text/html"]
     assert "<svg" not in shown["text/html"]
     assert "<script" not in shown["text/html"]
@@ -256,14 +264,18 @@ def test_the_report_has_merges_groups_and_sizes():
 
 
 def test_events_that_a_merge_loses_are_shown():
-    """Events older than 30 days do not move, and the report counts them."""
+    """Events older than 29 days follow later, or are lost, and the report counts them."""
     frame = pl.DataFrame({"u": ["u1", "u2"], "at": ["2020-01-01T00:00:00Z"] * 2})
     backfill = cio.backfill([
         frame.cio.track(event=cio.lit("Joined"), user_id="u", timestamp="at"),
         pl.DataFrame({"old": ["u2"], "new": ["u1"]}).cio.alias(previous_id="old", user_id="new"),
     ])  # fmt: skip
 
-    assert "alias, 0 events moved, 1 lost" in repr(backfill.identity())
+    assert "alias, 0 events moved, 1 older can follow" in repr(backfill.identity())
+    recent = backfill.identity(settings=cio.Workspace(merged_events="recent"))
+    assert "alias, 0 events moved, 1 lost" in repr(recent)
+    for preview in (backfill.identity(), recent):
+        assert re.search(r"u1 +u2 .* event_for_unknown, merged_events", repr(preview))
 
 
 def test_a_huge_cluster_is_drawn_in_part():
@@ -288,7 +300,8 @@ def test_a_better_order_can_take_several_looks():
     aliases = frame.cio.alias(previous_id="old", user_id="new")
     groups = pl.DataFrame({"g": ["g"], "u": ["u2"]}).cio.group(group_id="g", user_id="u")
 
-    backfill = cio.backfill([aliases, groups, people()], order="advised")
+    named = people(email=["a@x.co", "b@x.co", "c@x.co"])
+    backfill = cio.backfill([aliases, groups, named], order="advised")
 
     assert [plan.call for plan in backfill.plans] == ["identify", "group", "alias"]
 

@@ -39,10 +39,10 @@ def _backfill():
     """Return people of whom two share an address and two become one, with a visitor and an object."""
     shared = "a@example.com"
     events = pl.DataFrame({"v": ["v1"], "at": ["2026-01-01T00:00:00Z"]})
-    members = pl.DataFrame({"g": ["g1"], "u": ["u1"]})
+    members = pl.DataFrame({"g": ["g1"], "u": ["u2"]})
     return cio.backfill([
         _people(["u1", "u2", "old"], [shared, shared, None]),
-        _merges(["old", "nobody"], ["u1", "u1"]),
+        _merges(["old", "nobody"], ["u2", "u2"]),
         members.cio.group(group_id="g", user_id="u"),
         events.cio.track(event=cio.lit("Viewed"), anonymous_id="v", timestamp="at"),
     ])  # fmt: skip
@@ -82,16 +82,17 @@ def test_who_is_who_in_a_notebook(read):
     """The preview reads from the verdict over the order and the conflicts down to the choices."""
     outline = read(_html(_backfill().identity())).outline
 
-    assert outline[: outline.index("setting")] == snapshot(
+    end = outline.index("Where Customer.io's documents disagree") + 1
+    assert outline[:end] == snapshot(
         [
             "Who is who",
             "! 1 conflict",
             "identify (polars frame) + alias (polars frame) + group (polars frame) + track (polars frame)",
-            "1 conflict: rows that do not come out as they ask. Compared with an empty workspace: pass known= (an export of its people) to be exact.",
+            "1 conflict: rows that do not come out as they ask. Open: alias_previous (1 row), taken_identifier (1 row). Compared with an empty workspace: pass known= (an export of its people) to be exact.",
             "rows",
             "7",
             "created",
-            "2",
+            "1",
             "updated",
             "0",
             "merged",
@@ -106,39 +107,41 @@ def test_who_is_who_in_a_notebook(read):
             "0",
             "Conflicts",
             "! conflict",
-            "identifier.taken",
+            "identifier.replaced",
             "1 case, 1 row",
-            "a@example.com belongs to another person (u1): u2 does not get it, and there is no merge.",
+            "The address of u2 belongs to a person who has the identifier u1: that person is updated, and u2 takes the place of u1. There is no second person. Open: taken_identifier.",
             "Do:",
-            "Decide whether these are one person: if so, merge them with an alias call before this; if not, correct the e-mail.",
+            "Decide whether these are one person. If so, send all rows of the person under one identifier; if not, correct the e-mail.",
             "1 example",
             "what would happen",
             "rows",
-            "a@example.com belongs to another person (u1): u2 does not get it, and there is no merge.",
+            "The address of u2 belongs to a person who has the identifier u1: that person is updated, and u2 takes the place of u1. There is no second person. Open: taken_identifier.",
             "0:1",
             "i note",
             "alias.previous-unknown",
             "1 case, 1 row",
-            "'nobody' is nobody's identifier: there is nothing to merge into u1.",
+            "'nobody' is nobody's identifier: there is nothing to merge into u2. Open: alias_previous, taken_identifier.",
             "Do:",
             "Nothing is lost. If the person should be there, identify them first; an anonymous id is linked by identify, not by alias.",
             "1 example",
             "what would happen",
             "rows",
-            "'nobody' is nobody's identifier: there is nothing to merge into u1.",
+            "'nobody' is nobody's identifier: there is nothing to merge into u2. Open: alias_previous, taken_identifier.",
             "1:1",
             "Merges, which cannot be undone",
             "kept",
             "removed for good",
             "why",
             "rows",
-            "u1",
+            "open",
+            "u2",
             "old",
             "alias, 0 events moved",
             "1:0",
+            "taken_identifier",
             "Who hangs together",
             "A number is a person as they are in the end. A line says that rows name both: drawn through, they are one person; dashed, they stay apart whatever the rows say.",
-            "5 identifiers in 5 rows: 2 people in the end",
+            "5 identifiers in 5 rows: 1 person in the end (open: alias_previous, taken_identifier)",
             "Events of anonymous visitors",
             "what becomes of them",
             "events",
@@ -148,9 +151,25 @@ def test_who_is_who_in_a_notebook(read):
             "object",
             "people",
             "rows",
+            "open",
             "1/g1",
             "1",
             "2:0",
+            "taken_identifier",
+            "Open",
+            "What is marked with one of these settings may come out another way: Customer.io's documents disagree or say nothing. settings=cio.Workspace(...) takes another side.",
+            "setting",
+            "taken",
+            "meaning",
+            "rows",
+            "alias_previous",
+            "id",
+            "previousId is looked up as a person only; an anonymous id there finds nobody",
+            "1",
+            "taken_identifier",
+            "rekey",
+            "a new id with the e-mail of a person who has another id: that person, id changed",
+            "1",
             "How many identifiers hang together",
             "identifiers",
             "clusters",
@@ -167,11 +186,12 @@ def test_who_is_who_in_a_terminal():
 Who is who · identify (polars frame) + alias (polars frame) + group (polars frame) + track
 (polars frame) · ! 1 conflict
 
-1 conflict: rows that do not come out as they ask. Compared with an empty workspace: pass known=
-(an export of its people) to be exact.
+1 conflict: rows that do not come out as they ask. Open: alias_previous (1 row),
+taken_identifier (1 row). Compared with an empty workspace: pass known= (an export of its
+people) to be exact.
 
 rows             7
-created          2
+created          1
 updated          0
 merged           1
 deleted          0
@@ -180,34 +200,43 @@ events           0
 start campaigns  0
 
 Conflicts
-  [conflict] identifier.taken · 1 case, 1 row
-    a@example.com belongs to another person (u1): u2 does not get it, and there is no merge.
-    Do: Decide whether these are one person: if so, merge them with an alias call before this;
-    if not, correct the e-mail.
-      what would happen                                                                         rows
-      a@example.com belongs to another person (u1): u2 does not get it, and there is no merge.  0:1
+  [conflict] identifier.replaced · 1 case, 1 row
+    The address of u2 belongs to a person who has the identifier u1: that person is updated, and
+    u2 takes the place of u1. There is no second person. Open: taken_identifier.
+    Do: Decide whether these are one person. If so, send all rows of the person under one
+    identifier; if not, correct the e-mail.
+      what would happen                                                                                                                                                          rows
+      The address of u2 belongs to a person who has the identifier u1: that person is updated, and u2 takes the place of u1. There is no second person. Open: taken_identifier.  0:1
   [note] alias.previous-unknown · 1 case, 1 row
-    'nobody' is nobody's identifier: there is nothing to merge into u1.
+    'nobody' is nobody's identifier: there is nothing to merge into u2. Open: alias_previous,
+    taken_identifier.
     Do: Nothing is lost. If the person should be there, identify them first; an anonymous id is
     linked by identify, not by alias.
-      what would happen                                                    rows
-      'nobody' is nobody's identifier: there is nothing to merge into u1.  1:1
+      what would happen                                                                                            rows
+      'nobody' is nobody's identifier: there is nothing to merge into u2. Open: alias_previous, taken_identifier.  1:1
 
 Merges, which cannot be undone
-  kept  removed for good  why                    rows
-  u1    old               alias, 0 events moved  1:0
+  kept  removed for good  why                    rows  open
+  u2    old               alias, 0 events moved  1:0   taken_identifier
 
 Who hangs together
-  - 5 identifiers in 5 rows: 2 people in the end: u1 with a@example.com; u2 apart from
-    a@example.com; u1 merged with old; u1 merged with nobody.
+  - 5 identifiers in 5 rows: 1 person in the end (open: alias_previous, taken_identifier): u1
+    apart from a@example.com; u2 with a@example.com; u2 merged with old; u2 merged with nobody.
 
 Events of anonymous visitors
   what becomes of them                         events
   nobody was identified with the anonymous id       1
 
 Objects
-  object  people  rows
-  1/g1         1  2:0
+  object  people  rows  open
+  1/g1         1  2:0   taken_identifier
+
+Open
+  What is marked with one of these settings may come out another way: Customer.io's documents
+  disagree or say nothing. settings=cio.Workspace(...) takes another side.
+  setting           taken  meaning                                                                           rows
+  alias_previous    id     previousId is looked up as a person only; an anonymous id there finds nobody         1
+  taken_identifier  rekey  a new id with the e-mail of a person who has another id: that person, id changed     1
 
 How many identifiers hang together
   identifiers  clusters
@@ -395,6 +424,35 @@ profiles removed   0                                   by merges and deletions, 
 objects            none
 price              at most 12.50 for the new profiles\
 """)
+
+
+@pytest.mark.parametrize(
+    ("users", "verdict"),
+    [
+        pytest.param(["u1"], "✓ clear", id="a person who is there"),
+        pytest.param(["u1", "u9"], "? 1 open setting", id="somebody unknown"),
+    ],
+)
+def test_nothing_open_is_called_clear(users, verdict):
+    """What an event does for somebody unknown is open, and headline and lead say so."""
+    joined = pl.DataFrame({"id": users}).cio.track(event=cio.lit("Joined"), user_id="id")
+
+    preview = joined.identity(known=pl.DataFrame({"id": ["u1"]}))
+
+    assert repr(preview).splitlines()[0].endswith(verdict)
+    for shown in preview._repr_mimebundle_().values():
+        assert ("Open: event_for_unknown (1 row)." in shown) == ("open" in verdict)
+
+
+def test_an_estimate_and_a_rehearsal_name_what_they_rest_on():
+    """New profiles by events are open, and so is that everything comes as predicted."""
+    joined = pl.DataFrame({"id": ["u9"]}).cio.track(event=cio.lit("Joined"), user_id="id")
+    settled = _people(["u1"], ["a@x.co"])
+
+    for told in (joined.estimate(), joined.rehearse()):
+        assert "Open: event_for_unknown" in repr(told)
+    for told in (settled.estimate(), settled.rehearse()):
+        assert "Open:" not in repr(told)
 
 
 def test_the_headline_says_how_many_people_would_be_created():
