@@ -245,12 +245,41 @@ def alias(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
         return
     primary = store.people.find(*who)
     secondary = store.people.find(*previous)
-    if primary is None and _takes_over(store, message, secondary):
-        primary = store.create(who)
-        yield Change(rules.CREATED_BY_ALIAS, person=primary.cio_id, key=str(who))
-    if primary is None:
-        yield store.absent(rules.PRIMARY_UNKNOWN, who, subject=str(previous))
-    elif secondary is None:
+    if primary is not None:
+        yield from _merged(store, message, primary, secondary, who=who, previous=previous)
+        return
+    is_known = secondary is not None or text(message.get("previousId")) in store.visitors
+    unknown: Iterable[Change] = [store.absent(rules.PRIMARY_UNKNOWN, who, subject=str(previous))]
+    if is_known and store.settings.alias_unknown == "create":  # it goes before the identify (2.6)
+        unknown = _created(store, message, secondary, who=who, previous=previous)
+    yield from rest_on(unknown, *("alias_unknown",) * is_known)
+
+
+def _created(
+    store: Store,
+    message: Mapping[str, Any],
+    secondary: Person | None,
+    *,
+    who: Address,
+    previous: Address,
+) -> Iterator[Change]:
+    """Create the person userId, who takes over what previousId has."""
+    primary = store.create(who)
+    yield Change(rules.CREATED_BY_ALIAS, person=primary.cio_id, key=str(who))
+    yield from _merged(store, message, primary, secondary, who=who, previous=previous)
+
+
+def _merged(
+    store: Store,
+    message: Mapping[str, Any],
+    primary: Person,
+    secondary: Person | None,
+    *,
+    who: Address,
+    previous: Address,
+) -> Iterator[Change]:
+    """Merge a person into one that is there."""
+    if secondary is None:
         unknown = _previous_unknown(store, message, primary)
         yield from rest_on(unknown, *store.freed.get(previous.key, ()))
     elif secondary is primary:
@@ -264,12 +293,6 @@ def alias(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
             subject=str(previous),
             open=merge(store, primary, secondary, why="alias"),
         )
-
-
-def _takes_over(store: Store, message: Mapping[str, Any], secondary: Person | None) -> bool:
-    """Return whether an alias creates its person: it goes before the identify (2.6, 3.4)."""
-    is_known = secondary is not None or text(message.get("previousId")) in store.visitors
-    return is_known and store.settings.alias_unknown == "create"
 
 
 def _previous_unknown(

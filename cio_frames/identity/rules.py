@@ -142,7 +142,7 @@ OBJECT_UPDATED = Rule("object.updated", "object-updated", "Object {subject} is u
 OBJECT_DELETED = Rule("object.deleted", "object-deleted", "Object {subject} and its relationships are deleted.", "reference 3.5, 3.6, C24")
 OBJECT_UNKNOWN = Rule("object.unknown", "ignored", "Object {subject} does not exist: ignored.", "reference 3.6")
 OBJECT_TYPE_UNKNOWN = Rule("object.type-unknown", "ignored", "The type of object {subject} has not been created in this workspace: ignored.", "reference 3.5")
-OBJECT_TYPE_ASIDE = Rule("object.type-aside", "ignored", "{subject} beside traits and properties is not read: the type of an object stands in them.", "reference 2.5, C17")
+OBJECT_TYPE_ASIDE = Rule("object.type-aside", "ignored", "{subject} beside traits and properties is not read: the type of an object stands in them.", "reference 2.5, C17", open="object_type_place")
 OBJECT_MISSING = Rule("object.missing", "ignored", "Nothing says which object this is about: ignored.", "reference 2.5, 3.6")
 RELATED = Rule("relationship.set", "related", "{key} is related to object {subject}.", "reference 3.5")
 RELATED_ANONYMOUS = Rule("relationship.anonymous", "related", "The anonymous visitor {key} is related to object {subject}.", "reference 3.3 (group with anonymousId)")

@@ -36,6 +36,7 @@ PEOPLE = [identify("u1"), identify("u2")]
 LINKED = {"id": ["u1"], "anonymous_id": ["v"]}
 CASES = {
     "alias_previous": ([("track", [track(None, "v")]), ("identify", PEOPLE), ("alias", [alias("v", "u1")])], None, FRAMES),
+    "alias_unknown": ([("identify", [identify("u2", email=A)]), ("alias", [alias("u2", "u1")])], None, FRAMES[1:]),
     "dedupe": ([("identify", [{**identify("u1"), "messageId": "m"}, {**identify("u2"), "messageId": "m"}])], None, ("changes",)),
     "email_trait": ([("identify", [identify(None, "v", email=A), identify("u1")])], None, FRAMES),
     "email_updates": ([("identify", [identify("u1", email=A), identify("u1", email=B)])], None, FRAMES),
@@ -49,8 +50,15 @@ CASES = {
     "taken_identifier": ([("identify", [identify("u1", email=A), identify("u2", email=A)]), ("track", [track("u1")]),
                           ("group", [{"userId": "u2", "groupId": "g"}])], None, FRAMES),
 }  # fmt: skip
-SILENT = ("anonymous_traits", "attribute_order", "null_attribute")
-"""Settings that decide about attributes alone, of which a preview says nothing."""
+SILENT = (
+    "anonymous_traits",
+    "attribute_order",
+    "empty_user",
+    "null_attribute",
+    "object_type_place",
+)
+"""Settings that decide about attributes alone, or about messages that no plan makes: a preview says
+nothing of them."""
 
 
 def lines(frame):

@@ -198,8 +198,7 @@ SETTINGS = {
     "event_for_unknown=drop": ({"event_for_unknown": "drop"}, [event("u1", "Order")], []),
     "alias_unknown=create": (
         {"alias_unknown": "create"},
-        [identify("old", email=A), {"type": "alias", "previousId": "old", "userId": "new"},
-         identify("new", email=A)],
+        [identify("old", email=A), {"type": "alias", "previousId": "old", "userId": "new"}],
         [("new", A)]),
     "email_trait=attribute": ({"email_trait": "attribute"}, [identify(None, email=A)], []),
 }  # fmt: skip

@@ -298,7 +298,9 @@ def test_a_better_order_can_take_several_looks():
     """What one order hides the next look finds: a group call would create u2 again after the alias."""
     frame = pl.DataFrame({"old": ["u2"], "new": ["u1"]})
     aliases = frame.cio.alias(previous_id="old", user_id="new")
-    groups = pl.DataFrame({"g": ["g"], "u": ["u2"]}).cio.group(group_id="g", user_id="u")
+    groups = pl.DataFrame({"company": ["g"], "u": ["u2"]}).cio.group(
+        group_id="company", user_id="u"
+    )
 
     named = people(email=["a@x.co", "b@x.co", "c@x.co"])
     backfill = cio.backfill([aliases, groups, named], order="advised")
@@ -320,7 +322,7 @@ def test_a_run_reminds_of_the_conflicts_that_a_preview_predicted(looked, tmp_pat
         list(run.notes) if looked else []
     )
     assert bool(run.notes) is looked
-    assert ("identifier.taken (1)" in repr(run)) is looked
+    assert ("identifier.replaced (1)" in repr(run)) is looked
 
 
 def test_a_run_without_the_rows_in_conflict_reminds_of_nothing(tmp_path):

@@ -32,7 +32,7 @@ def _people(ids, emails):
 
 
 def _merges(old, new):
-    return pl.DataFrame({"old": old, "new": new}).cio.alias(previous_id="old", user_id="new")
+    return pl.DataFrame({"former": old, "new": new}).cio.alias(previous_id="former", user_id="new")
 
 
 def _backfill():
