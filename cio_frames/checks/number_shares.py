@@ -84,16 +84,22 @@ def _sampled(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
 
 
 def _candidates(values: pl.DataFrame) -> pl.DataFrame:
-    found = [row for column in values.iter_columns() for row in _candidates_of(column)]
+    is_open = values.select(_may_hold_numbers(column) for column in values.iter_columns())
+    found = [
+        row
+        for column in values.iter_columns()
+        for row in _candidates_of(column, opened=column.filter(is_open[column.name]))
+    ]
     return pl.DataFrame(found, schema=CANDIDATES, orient="row")
 
 
-def _candidates_of(values: pl.Series) -> Iterator[tuple[object, ...]]:
-    """Yield a row of `CANDIDATES` for each number among the sampled texts of a column."""
-    is_text = values.dtype == pl.String
+def _may_hold_numbers(values: pl.Series) -> pl.Expr:
     column = pl.col(values.name)
-    is_open = column.str.contains(ANY_NUMBER) if is_text else has_card_length(column)
-    opened = values.to_frame().filter(is_open).to_series()
+    return column.str.contains(ANY_NUMBER) if values.dtype == pl.String else has_card_length(column)
+
+
+def _candidates_of(values: pl.Series, *, opened: pl.Series) -> Iterator[tuple[object, ...]]:
+    """Yield a row of `CANDIDATES` for each number among the sampled texts of a column."""
     if opened.is_empty():
         return
     counted = set()

@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
-Bytes = npt.NDArray[np.uint8]
-Flags = npt.NDArray[np.bool_]
+    Bytes = npt.NDArray[np.uint8]
+    Flags = npt.NDArray[np.bool_]
 
 QUOTE, LF, CR = b'"\n\r'
 
@@ -38,6 +40,8 @@ def quotes_of(blocks: Iterable[bytes], separator: str) -> Quotes:
         >>> quotes_of([b'id,x\n1,5" pipe\n'], ",").quoting
         False
     """
+    import numpy as np
+
     sign = ord(separator)
     # a quote is judged once the byte before it and the two after it are known
     before, odd, in_place, quoting = b"\n", 0, True, False
@@ -58,7 +62,7 @@ def quotes_of(blocks: Iterable[bytes], separator: str) -> Quotes:
     return Quotes(in_place=in_place and not odd, quoting=quoting)
 
 
-def _in_place(data: Bytes, is_quote: Flags, *, edge: Flags, inside: Flags) -> bool:
+def _in_place(data: "Bytes", is_quote: "Flags", *, edge: "Flags", inside: "Flags") -> bool:
     """Return whether the quotes of a block stand where they may.
 
     Args:
@@ -67,6 +71,8 @@ def _in_place(data: Bytes, is_quote: Flags, *, edge: Flags, inside: Flags) -> bo
         edge: Which are separators and line ends.
         inside: Which bytes of the block a quoted value goes on after.
     """
+    import numpy as np
+
     here = is_quote[1:-2]
     around = is_quote | edge
     wrong = here & ~np.where(inside, around[:-3], around[2:-1])

@@ -121,7 +121,7 @@ class Sendable:
             >>> people = pl.DataFrame({"id": ["u1", "u2"], "email": ["a@example.com"] * 2})
             >>> preview = people.cio.identify(user_id="id").identity()
             >>> preview.summary["creates"], preview.conflicts["kind"].to_list()
-            (2, ['identifier.taken'])
+            (1, ['identifier.replaced'])
         """
         from cio_frames.plan.identity_preview import identity, premise_of
 
