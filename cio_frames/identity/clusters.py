@@ -92,7 +92,7 @@ def _cluster(preview: Preview, name: str) -> Cluster:
     rests_on = joined(opens)
     mark = f" (open: {rests_on})" if rests_on else ""
     return Cluster(
-        title=f"{size['identifiers']:,} identifiers in {many(size['rows'], 'row')}: "
+        title=f"{many(size['identifiers'], 'identifier')} in {many(size['rows'], 'row')}: "
         f"{many(people, 'person', 'people')} in the end{mark}",
         nodes=nodes,
         edges=tuple(_edges(pairs, shown, owners)),
