@@ -1,7 +1,7 @@
 """Reading the record: of one run, or of all runs of a directory."""
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -97,10 +97,7 @@ class Audit:
         return self._scan(self._contents())
 
     def _sent(
-        self,
-        workspaces: Mapping[str, str],
-        *,
-        scheme: str = "",
+        self, workspaces: Mapping[str, str], *, scheme: str = ""
     ) -> tuple[pl.LazyFrame, str | None]:
         """Return the rows that were sent to some workspaces, as a query.
 
@@ -169,16 +166,25 @@ class Audit:
             MappingError: Not exactly one of `row`, `id` and `email` is given.
             AuditError: No run has such a row, or it keeps no identifiers or keeps them under another
                 key.
+
+        Examples:
+            >>> import polars as pl, cio_frames as cio, tempfile
+            >>> plan = pl.DataFrame({"id": ["u1", "u2"]}).cio.identify(user_id="id")
+            >>> with cio.sandbox() as workspace, tempfile.TemporaryDirectory() as folder:
+            ...     run = plan.send(workspace.client(), audit=folder, progress=False)
+            ...     print(cio.audit(folder).explain(id="u2").splitlines()[0])
+            u2: 1 row in 1 run: 1 delivered.
         """
         found = self._rows_about(row=row, id=id, email=email, run=run, plan=plan)
-        said = self._stories(found)
-        person = id if id is not None else email
-        return "\n\n".join(said if person is None else [_of_all(person, found), *said])
-
-    def _stories(self, rows: pl.DataFrame) -> list[str]:
         runs = {d.name: run_file.read(self._disk, d) for d in self._directories()}
-        shown = rows.head(_STORIES).to_dicts()
-        return [story(item, run=runs[item["run_id"]]) for item in shown]
+        shown = found.head(_STORIES).to_dicts()
+        stories = [(item, story(item, run=runs[item["run_id"]])) for item in shown]
+        person = id if id is not None else email
+        return self._told(stories, head=[] if person is None else [_of_all(person, found)])
+
+    def _told(self, stories: Sequence[tuple[dict[str, Any], str]], *, head: Sequence[str]) -> str:
+        """Return rows with their stories as one text."""
+        return "\n\n".join([*head, *(told for _, told in stories)])
 
     def _rows_about(
         self,

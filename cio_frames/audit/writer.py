@@ -33,13 +33,11 @@ from cio_frames.sending.events import (
     BatchAttempted,
     BatchFinished,
     BatchRetried,
-    ClockSkewed,
     Fact,
+    Noted,
     RunFinished,
     RunStopped,
     SegmentPlanned,
-    StateRepeated,
-    StateSentAgain,
 )
 
 if TYPE_CHECKING:
@@ -214,7 +212,7 @@ class AuditWriter:
                 self._enter(fact.batch, self._progress(fact.batch).entry(fact))
             case BatchFinished():
                 self._finish(fact)
-            case ClockSkewed(note=note) | StateRepeated(note=note) | StateSentAgain(note=note):
+            case Noted(note=note):
                 self.run = replace(self.run, notes=(*self.run.notes, note))
             case RunStopped():
                 self._stop(fact)

@@ -156,10 +156,12 @@ class Model:
         if self._is_repeated(message):
             return (Change(rules.DUPLICATE, subject=call),)
         aside = [name for name in OBJECT_TYPES if name in message]
-        if aside and not (call == "group" and self.settings.object_type_place == "top"):
-            told = (Change(rules.OBJECT_TYPE_ASIDE, subject=name) for name in aside)
-            return (*handler(self.store, message), *told)
-        return handler(self.store, message)
+        if not aside:
+            return handler(self.store, message)
+        if call == "group" and self.settings.object_type_place == "top":
+            return rules.rest_on(handler(self.store, message), "object_type_place")
+        told = (Change(rules.OBJECT_TYPE_ASIDE, subject=name) for name in aside)
+        return (*handler(self.store, message), *told)
 
     def _is_repeated(self, message: Mapping[str, Any]) -> bool:
         """Whether a message with this id was applied before; its reach is a setting (3.7)."""

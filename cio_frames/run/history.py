@@ -44,42 +44,9 @@ class Audit(Reader):
         AuditError: If there is no run.
     """
 
-    def explain(
-        self,
-        *,
-        row: int | None = None,
-        id: str | None = None,  # noqa: A002 - what Customer.io calls it
-        email: str | None = None,
-        run: str | None = None,
-        plan: int | None = None,
-    ) -> str:
-        """Tell what became of a row, or of all rows about a person, in sentences.
-
-        Args:
-            row: Number of the row in its table, from 0: one paragraph per run and plan that has it.
-            id: A person's id, as the tables had it.
-            email: A person's e-mail address; rows that name it beside an id are found as well.
-            run: One run; all runs if not given.
-            plan: Position of the plan in a back-fill; all if not given.
-
-        Raises:
-            MappingError: Not exactly one of `row`, `id` and `email` is given.
-            AuditError: No run has such a row, or it keeps no identifiers or keeps them under another
-                key.
-
-        Examples:
-            >>> import polars as pl, cio_frames as cio, tempfile
-            >>> plan = pl.DataFrame({"id": ["u1", "u2"]}).cio.identify(user_id="id")
-            >>> with cio.sandbox() as workspace, tempfile.TemporaryDirectory() as folder:
-            ...     run = plan.send(workspace.client(), audit=folder, progress=False)
-            ...     print(cio.audit(folder).explain(id="u2").splitlines()[0])
-            u2: 1 row in 1 run: 1 delivered.
-        """
-        told = super().explain(row=row, id=id, email=email, run=run, plan=plan)
-        found = self._rows_about(row=row, id=id, email=email, run=run, plan=plan).to_dicts()
-        paragraphs = told.split("\n\n")[-len(found) :]
-        pairs = zip(found, paragraphs, strict=False)  # of many rows, the first are told
-        return Story(told, documents=[history.story(record, told=it) for record, it in pairs])
+    def _told(self, stories: Sequence[tuple[dict[str, Any], str]], *, head: Sequence[str]) -> str:
+        documents = [history.story(record, told=told) for record, told in stories]
+        return Story(super()._told(stories, head=head), documents=documents)
 
     def __str__(self) -> str:
         try:

@@ -44,12 +44,10 @@ SENT_AGAIN = "SENT_AGAIN"
 ROUNDS = 100
 """After so many rounds of rows that take others with them, all that are left are sent."""
 
-DECIDED = pl.DataFrame(
-    schema={
-        "plan": pl.Int64, "row": pl.Int64, "seed": pl.String, "wanted": pl.String,
-        "seeds": pl.List(pl.String), "state": pl.String, "code": pl.String, "error": pl.String,
-    }
-).schema  # fmt: skip
+DECIDED = pl.Schema({
+    "plan": pl.Int64(), "row": pl.Int64(), "seed": pl.String(), "wanted": pl.String(),
+    "seeds": pl.List(pl.String()), "state": pl.String(), "code": pl.String(), "error": pl.String(),
+})  # fmt: skip
 """What becomes of rows that are not just sent or found by their id.
 
 A row gets an id that is made with `seed`, or the id that the record has as `wanted`, which was made
@@ -66,7 +64,7 @@ _REPEAT = (
 class Recorded:
     """What earlier runs may have changed in the workspace."""
 
-    states: pl.DataFrame  # rows with subjects, with the columns of `audit.applied`
+    states: pl.DataFrame  # rows with subjects, of `audit.Earlier`
     events: pl.LazyFrame  # the other ones
     pii: Pii  # how the record of now is kept
     key: str | None
@@ -157,11 +155,12 @@ def _decided(
     if rows["position"].null_count() == rows.height:
         return DECIDED.to_frame()
     in_order, done = _done(rows, earlier)
-    known = rows.with_columns(in_order=in_order & pl.lit(not repeat), done=done).filter(
+    last = rows.with_columns(in_order=in_order & pl.lit(not repeat), done=done).filter(
         pl.col("position").is_not_null() & pl.col("subjects").is_not_null()
     )
+    known = last
     if now.select(_has_kind(GONE).any()).item():  # what one of them takes away, an earlier one gave
-        judged = known.select(*sent.columns, "in_order", "done")
+        judged = last.select(*sent.columns, "in_order", "done")
         known = now.join(judged, on="content", how="inner", maintain_order="left")
     is_in_order, is_done, is_given = pl.col("in_order"), pl.col("done"), pl.col("is_given")
     # A row whose own id the record does not have is sent under it, and is new to Customer.io.
@@ -174,7 +173,7 @@ def _decided(
         state="kept_state",
         code=pl.when(pl.col("kept_state") == "in_doubt").then(pl.lit("IN_DOUBT_BEFORE")),
     )
-    same = known.filter(is_in_order & ~is_kept & ~is_latest & ~is_given).select(
+    same = last.filter(is_in_order & ~is_kept & ~is_latest & ~is_given).select(
         "plan", "row", "seeds", wanted="latest_id"
     )
     again = known.filter(is_own & ~is_given & (~is_in_order | (is_kept & ~is_done))).select(

@@ -119,8 +119,17 @@ class Paused(_Fact, frozen=True, kw_only=True):
     why: str
 
 
-class ClockSkewed(_Fact, frozen=True, kw_only=True):
-    """This machine's clock differs from the host's. Told once in a run.
+class Noted(_Fact, frozen=True, kw_only=True):
+    """Something worth knowing of the run beside its rows. Told once in a run."""
+
+    @property
+    def note(self) -> str:
+        """What it is, what it means and what to do."""
+        raise NotImplementedError
+
+
+class ClockSkewed(Noted, frozen=True, kw_only=True):
+    """This machine's clock differs from the host's.
 
     Attributes:
         ahead_s: Seconds that this machine is ahead; negative when it is behind.
@@ -139,8 +148,8 @@ class ClockSkewed(_Fact, frozen=True, kw_only=True):
         )
 
 
-class StateRepeated(_Fact, frozen=True, kw_only=True):
-    """People and groups that an earlier run left in doubt were sent again. Told once in a run.
+class StateRepeated(Noted, frozen=True, kw_only=True):
+    """People and groups that an earlier run left in doubt were sent again.
 
     Attributes:
         rows: How many rows.
@@ -160,8 +169,8 @@ class StateRepeated(_Fact, frozen=True, kw_only=True):
         )
 
 
-class StateSentAgain(_Fact, frozen=True, kw_only=True):
-    """Rows that an earlier run had delivered were sent again, under other ids. Told once in a run.
+class StateSentAgain(Noted, frozen=True, kw_only=True):
+    """Rows that an earlier run had delivered were sent again, under other ids.
 
     Attributes:
         rows: How many rows.

@@ -11,15 +11,13 @@ from cio_frames.sending.events import (
     BatchFinished,
     BatchRetried,
     BatchSplit,
-    ClockSkewed,
     Fact,
+    Noted,
     Paused,
     RunFinished,
     RunStarted,
     RunStopped,
     SegmentPlanned,
-    StateRepeated,
-    StateSentAgain,
 )
 
 
@@ -57,7 +55,7 @@ def add(totals: Some, fact: Fact) -> Some:
             changed["counts"] = _sum(totals.counts, {state: len(batch)})
         case RunStopped(code=code, reason=reason):
             changed = {"stopped": reason, "stop_code": code}
-        case ClockSkewed(note=note) | StateRepeated(note=note) | StateSentAgain(note=note):
+        case Noted(note=note):
             changed["notes"] = (*totals.notes, note)
         case RunStarted() | BatchSplit() | Paused() | RunFinished():
             pass

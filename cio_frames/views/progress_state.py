@@ -11,15 +11,13 @@ from cio_frames.sending.events import (
     BatchFinished,
     BatchRetried,
     BatchSplit,
-    ClockSkewed,
     Fact,
+    Noted,
     Paused,
     RunFinished,
     RunStarted,
     RunStopped,
     SegmentPlanned,
-    StateRepeated,
-    StateSentAgain,
 )
 from cio_frames.sending.totals import Totals, add
 from cio_frames.views.document import Badge, Document, Heading, Look, Meter, Paragraph
@@ -101,7 +99,7 @@ def advance(state: ProgressState, fact: Fact, *, now_s: float) -> ProgressState:
             return replace(state, phase="finishing", waiting="")
         case RunFinished():
             return replace(state, phase="finished", waiting="")
-        case RunStarted() | ClockSkewed() | StateRepeated() | StateSentAgain():
+        case RunStarted() | Noted():
             return state
         case never:
             assert_never(never)

@@ -37,6 +37,7 @@ LINKED = {"id": ["u1"], "anonymous_id": ["v"]}
 CASES = {
     "alias_previous": ([("track", [track(None, "v")]), ("identify", PEOPLE), ("alias", [alias("v", "u1")])], None, FRAMES),
     "alias_unknown": ([("identify", [identify("u2", email=A)]), ("alias", [alias("u2", "u1")])], None, FRAMES[1:]),
+    "attribute_order": ([("identify", [{**identify("u1", plan=plan), "timestamp": at} for plan, at in (("b", "2026-02-02T00:00:00Z"), ("a", "2026-02-01T00:00:00Z"))])], None, ("conflicts", "changes")),
     "dedupe": ([("identify", [{**identify("u1"), "messageId": "m"}, {**identify("u2"), "messageId": "m"}])], None, ("changes",)),
     "email_trait": ([("identify", [identify(None, "v", email=A), identify("u1")])], None, FRAMES),
     "email_updates": ([("identify", [identify("u1", email=A), identify("u1", email=B)])], None, FRAMES),
@@ -50,13 +51,7 @@ CASES = {
     "taken_identifier": ([("identify", [identify("u1", email=A), identify("u2", email=A)]), ("track", [track("u1")]),
                           ("group", [{"userId": "u2", "groupId": "g"}])], None, FRAMES),
 }  # fmt: skip
-SILENT = (
-    "anonymous_traits",
-    "attribute_order",
-    "empty_user",
-    "null_attribute",
-    "object_type_place",
-)
+SILENT = ("anonymous_traits", "empty_user", "null_attribute", "object_type_place")
 """Settings that decide about attributes alone, or about messages that no plan makes: a preview says
 nothing of them."""
 
@@ -94,7 +89,7 @@ def test_what_another_side_would_change_is_marked(preview_of, setting):
                 if said not in lines(getattr(other, name)) and setting not in marks
             ]
             assert unmarked == []
-        if setting not in ("dedupe", "page_without_url") or taken == next(
+        if setting not in ("attribute_order", "dedupe", "page_without_url") or taken == next(
             iter(CHOICES[setting].options)
         ):
             assert setting in found.summary["open"]
@@ -139,7 +134,7 @@ def test_checks_name_settings_that_are_there():
     }
 
     assert named == {
-        "dedupe", "email_updates", "form_identifiers", "page_without_url", "taken_identifier",
+        "attribute_order", "dedupe", "email_updates", "form_identifiers", "page_without_url", "taken_identifier",
     }  # fmt: skip
     assert named < CASES.keys()
 

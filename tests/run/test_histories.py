@@ -220,3 +220,16 @@ def test_nothing_that_is_meant_is_swallowed(tables, data, pii):
                 record.oracle.apply(message, received_at=utc_now())
             assert record.send(plan) == 0
     assert state(record.model) == state(record.oracle)
+
+
+@pytest.mark.parametrize("arrives", [False, True])
+def test_a_deletion_in_doubt_is_sent_once_more_and_no_other_under_its_id(arrives):
+    """Of two rows that say the same, the one that was in doubt keeps its id for itself."""
+    record = Record("hmac")
+    names = ["User Deleted", "Seen", "User Deleted"]
+    plan = events([{"id": "u1", "event": name, "objectId": "g1"} for name in names])
+
+    assert record.send(plan, cut=2, arrives=arrives) == 2
+    assert record.send(plan) == 1
+    assert record.model.people() == []
+    assert record.send(plan) == 0

@@ -37,12 +37,6 @@ JSON_TYPES = {
 DEVIATIONS = (
     ("*", "type", "read_only", "each item of a batch needs it (SPEC-SEP)"),
     ("*", "type", "required", "each item of a batch needs it (SPEC-SEP)"),
-    (
-        "track",
-        "groupId",
-        "required",
-        "no argument feeds it: libraries cannot send events of groups",
-    ),
     ("group", "groupId", "required", "C16: the single schema forgot it, the batch schema has it"),
     ("batch", "batch", "type", "a list of objects has no field type"),
     ("batch", "batch", "required", "C19: a batch without it says nothing"),
