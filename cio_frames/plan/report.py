@@ -97,7 +97,9 @@ def _as_one(
     if check is None or first.severity == "refuse":
         yield from views
         return
-    findings = pipeline.full_check.findings.filter(pl.col("code") == first.code)
+    findings = pipeline.full_check.findings.filter(
+        pl.col("code") == first.code, pl.col("severity") == first.severity
+    )
     rows = findings["row"].drop_nulls().n_unique()
     names = [name or "the row" for name in kinds["column"].cast(pl.String)]
     columns = f"each of {len(names):,} columns ({_listed(names)})"

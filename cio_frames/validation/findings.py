@@ -84,6 +84,8 @@ def concluded(
 
 
 REPEATED = "id.duplicate"
+AS_ROW, WINS = r"as row (\d+)", r", row (\d+) wins$"
+"""How a finding says which row it repeats, and where times decide, which row wins."""
 
 
 def _without_rejected_repeats(findings: pl.DataFrame) -> pl.DataFrame:
@@ -93,13 +95,17 @@ def _without_rejected_repeats(findings: pl.DataFrame) -> pl.DataFrame:
     left_out = blocking["row"].drop_nulls().unique().implode()
     if repeats.is_empty() or blocking.is_empty():
         return findings
-    first = pl.col("value").str.extract(r"(\d+)$").cast(pl.Int64)
+    first, wins = (pl.col("value").str.extract(said).cast(pl.Int64) for said in (AS_ROW, WINS))
     remaining = repeats.filter(~pl.col("row").is_in(left_out)).with_columns(first=first)
     sent = pl.when(pl.col("first").is_in(left_out)).then(pl.col("row").min().over("first"))
     later = remaining.with_columns(sent=sent.fill_null(pl.col("first"))).filter(
         pl.col("row") != pl.col("sent")
     )
-    told = later.with_columns(value=pl.format("as row {}", "sent")).drop("first", "sent")
+    value = pl.col("value").str.replace(AS_ROW, pl.format("as row {}", "sent"))
+    without = value.str.replace(WINS, "")
+    told = later.with_columns(
+        value=pl.when(wins.is_in(left_out)).then(without).otherwise(value)
+    ).drop("first", "sent")
     return pl.concat([findings.filter(pl.col("code") != REPEATED), told])
 
 

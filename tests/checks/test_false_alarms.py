@@ -135,6 +135,31 @@ def test_rows_that_are_left_out_repeat_nobody():
     assert found == [(3, "as row 2"), (6, "as row 5")]
 
 
+@pytest.mark.parametrize(
+    ("latest", "found"),
+    [
+        (0, [(1, "as row 0, row 0 wins"), (2, "as row 0, row 0 wins")]),
+        (3, [(1, "as row 0"), (2, "as row 0")]),  # that row is not sent, so it wins nothing
+    ],
+)
+def test_repeats_are_told_with_times_beside_rows_that_are_left_out(latest, found):
+    """Rows that are not sent take no word away from the others: which row wins is still said."""
+    days = [f"2026-01-{3 - row + 9 * (row == latest):02d}T00:00:00Z" for row in range(3)]
+    frame = pl.DataFrame(
+        {
+            "id": ["u", "u", "u", "u", "-"],
+            "unsubscribed": [None, None, None, "maybe", None],
+            "at": [*days, f"2026-01-{20 if latest == 3 else 1}T00:00:00Z", "2026-01-01T00:00:00Z"],
+        }
+    )
+
+    plan = frame.cio.identify(user_id="id", timestamp="at")
+    told = plan.findings.filter(pl.col("code") == "id.duplicate")
+
+    assert plan.counts["rejected"] == 2
+    assert told.select("row", "value").rows() == found
+
+
 def test_one_code_over_many_columns_is_one_line():
     """320 empty columns are one finding of the report, with the columns in it."""
     empty = {f"c{place}": [None, None] for place in range(320)}
