@@ -97,12 +97,19 @@ class RowSelection:
         )
 
     def _as_recorded(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Return messages under the ids that are wanted of them, where one of their seeds makes it."""
+        """Return messages under the ids that are wanted of them, where one of their seeds makes it.
+
+        Where none does, another row that says the same had the id. The workspace would ignore an id
+        that it has seen, so the message gets a new one if the record has its own.
+        """
         numbers = pl.int_ranges(1, pl.col("seeds").list.len() + 1).cast(pl.List(pl.String))
         tried = rows.with_columns(pl.concat_list(numbers, "seeds").alias("seed"))
         tried = tried.explode("seed", empty_as_null=True).drop_nulls("seed")
-        made = pl.concat([rows, renewed(tried, seeds=tried["seed"])])
-        best = made.sort(self._recorded == pl.col("wanted"), descending=True, maintain_order=True)
+        made = pl.concat([rows, renewed(tried, seeds=tried["seed"])], how="diagonal")
+        is_new = pl.col("seed").is_null() & ~self._recorded.is_in(pl.col("seeds"))
+        choice = (self._recorded == pl.col("wanted"), is_new, pl.col("seed") == pl.col("wanted"))
+        ranks = [each.fill_null(value=False) for each in choice]
+        best = made.sort(ranks, descending=True, maintain_order=True)
         found = best.unique("row", keep="first", maintain_order=True)
         return found.drop("seed", "wanted", "seeds")
 

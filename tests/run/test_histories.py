@@ -233,3 +233,18 @@ def test_a_deletion_in_doubt_is_sent_once_more_and_no_other_under_its_id(arrives
     assert record.send(plan) == 1
     assert record.model.people() == []
     assert record.send(plan) == 0
+
+
+@pytest.mark.parametrize("arrives", [False, True])
+def test_a_row_whose_id_only_another_row_can_have_is_sent_under_a_new_one(arrives):
+    """The first of two rows that say the same was in doubt under a new id; the last one arrives."""
+    record = Record("hmac")
+    rows = people([{"id": "u1", "plan": "x"}] * 2)
+    merge = merges([{"id": "u1", "other": "u2"}])
+
+    for plan in (rows, people([{"id": "u1", "plan": "y"}])):
+        record.send(plan)
+    assert record.send(cio.backfill([merge, rows]), cut=1, arrives=arrives) == 1
+    assert record.send(cio.backfill([merge, rows])) == 1
+    assert record.send(cio.backfill([merge, rows])) == 0
+    assert record.model.people()[0]["attributes"] == {"plan": "x"}
