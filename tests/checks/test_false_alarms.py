@@ -149,7 +149,11 @@ def test_repeats_are_told_with_times_beside_rows_that_are_left_out(latest, found
         {
             "id": ["u", "u", "u", "u", "-"],
             "unsubscribed": [None, None, None, "maybe", None],
-            "at": [*days, f"2026-01-{20 if latest == 3 else 1:02d}T00:00:00Z", "2026-01-01T00:00:00Z"],
+            "at": [
+                *days,
+                f"2026-01-{20 if latest == 3 else 1:02d}T00:00:00Z",
+                "2026-01-01T00:00:00Z",
+            ],
         }
     )
 
