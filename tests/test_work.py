@@ -190,7 +190,7 @@ def test_times_written_as_text_are_read_once():
     """
     frame = pl.DataFrame({"id": ["u1"], "event": ["E"], "at": ["2026-01-02 03:04:05"]})
     plan = frame.cio.track(user_id="id", event="event", timestamp="at", timezone="Europe/Berlin")
-    slot = plan.pipeline.mapping.find("timestamp")
+    field = plan.pipeline.mapping.find("timestamp")
     times = [
         test
         for test in compile_checks(plan.pipeline.applied, scope=plan.pipeline.scope())
@@ -201,12 +201,12 @@ def test_times_written_as_text_are_read_once():
     known = {
         test.code
         for test in times
-        if {slot.moment, slot.skipped} & set(roots(test.predicate.fails))
+        if {field.moment, field.skipped} & set(roots(test.predicate.fails))
     }
 
     assert parsing == {"time.unreadable", "time.compact"}
     assert known >= parsing | {"time.future", "time.early", "time.recent", "time.clock-change"}
-    assert slot.moment in roots(
+    assert field.moment in roots(
         members(tree(plan.pipeline.mapping), frame=plan.pipeline.mapping.prepare(numbered(frame)))
     )
 

@@ -22,50 +22,50 @@ NEARLY = r"(?i)^[\W_]*(?:{})[\W_]*$".format(
 """A name that acts, or another word for one, in any case and with any signs."""
 
 
-def _event(slot: FieldMapping) -> bool:
-    return slot.argument == "event"
+def _event(field: FieldMapping) -> bool:
+    return field.argument == "event"
 
 
-def _event_missing(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    if not _event(slot):
+def _event_missing(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    if not _event(field):
         return None
-    return pl.col(slot.name).is_null() | blank(scope.text(slot))
+    return pl.col(field.name).is_null() | blank(scope.text(field))
 
 
-def _event_padded(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    return scope.text(slot).str.contains(PADDED) if _event(slot) else None
+def _event_padded(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    return scope.text(field).str.contains(PADDED) if _event(field) else None
 
 
-def _event_long(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+def _event_long(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     limit = LIMITS["event_name_bytes"].value
-    return scope.text(slot).str.len_bytes() > limit if _event(slot) else None
+    return scope.text(field).str.len_bytes() > limit if _event(field) else None
 
 
-def _event_destructive(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+def _event_destructive(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     refused = [name for name in DESTRUCTIVE if name not in scope.allow]
-    return scope.text(slot).str.strip_chars().is_in(refused) if _event(slot) else None
+    return scope.text(field).str.strip_chars().is_in(refused) if _event(field) else None
 
 
-def _event_acting(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+def _event_acting(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     allowed = [name for name in DESTRUCTIVE if name in scope.allow]
-    return scope.text(slot).str.strip_chars().is_in([*ACTING, *allowed]) if _event(slot) else None
+    return scope.text(field).str.strip_chars().is_in([*ACTING, *allowed]) if _event(field) else None
 
 
-def _event_nearly(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    if not _event(slot):
+def _event_nearly(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    if not _event(field):
         return None
-    name = scope.text(slot)
+    name = scope.text(field)
     return name.str.contains(NEARLY) & ~name.str.strip_chars().is_in(list(SEMANTIC_EVENTS))
 
 
-def _event_trimmed(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    return slot.expr.cast(pl.String).str.strip_chars() if _event(slot) else None
+def _event_trimmed(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
+    return field.expr.cast(pl.String).str.strip_chars() if _event(field) else None
 
 
 def _page_without_url(scope: Scope) -> pl.Expr | None:
     if scope.mapping.call.name != "page":
         return None
-    url = next((s for s in scope.mapping.slots if s.path == ("properties", "url")), None)
+    url = next((s for s in scope.mapping.fields if s.path == ("properties", "url")), None)
     return pl.col(url.name).is_null() if url else pl.lit(value=True)
 
 
@@ -77,23 +77,25 @@ def _screen_without_name(scope: Scope) -> pl.Expr | None:
 
 
 def _no_object_type(scope: Scope) -> str | None:
-    typed = any(slot.path in OBJECT_TYPES for slot in scope.mapping.slots)
+    typed = any(field.path in OBJECT_TYPES for field in scope.mapping.fields)
     return "every row" if scope.mapping.call.name == "group" and not typed else None
 
 
 def _nobody_related(scope: Scope) -> pl.Expr | None:
     if scope.mapping.call.name != "group":
         return None
-    people = [slot for name in OWNERS if (slot := scope.mapping.find(name))]
-    return pl.all_horizontal(pl.lit(value=True), *(pl.col(slot.name).is_null() for slot in people))
+    people = [field for name in OWNERS if (field := scope.mapping.find(name))]
+    return pl.all_horizontal(
+        pl.lit(value=True), *(pl.col(field.name).is_null() for field in people)
+    )
 
 
-def _incomplete(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+def _incomplete(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     """Return an expression: true where an event that acts lacks something it needs."""
-    if not _event(slot):
+    if not _event(field):
         return None
-    filled = {slot.path: pl.col(slot.name).is_not_null() for slot in scope.mapping.slots}
-    names = scope.text(slot).str.strip_chars()
+    filled = {field.path: pl.col(field.name).is_not_null() for field in scope.mapping.fields}
+    names = scope.text(field).str.strip_chars()
     tests = [
         (names == name) & ~pl.all_horizontal(_filled(path, filled) for path in event.requires)
         for name, event in SEMANTIC_EVENTS.items()

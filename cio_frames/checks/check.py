@@ -1,7 +1,8 @@
 """A check: a code, a severity, and a test that finds the rows, columns or messages that fail."""
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
@@ -36,18 +37,20 @@ class Scope:
     mapping: MessageMapping
     now: datetime
     allow: frozenset[str] = frozenset()
-    sensitive: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    reference: Mapping[str, pl.Series] = field(default_factory=lambda: MappingProxyType({}))
+    sensitive: Mapping[str, str] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
+    reference: Mapping[str, pl.Series] = dataclasses.field(
+        default_factory=lambda: MappingProxyType({})
+    )
     message_bytes: int = 32_000
 
-    def text(self, slot: FieldMapping) -> pl.Expr:
+    def text(self, field: FieldMapping) -> pl.Expr:
         """Return a field's values as the text they are sent as."""
-        return as_text(pl.col(slot.name), dtype=slot.dtype, timezone=self.mapping.timezone)
+        return as_text(pl.col(field.name), dtype=field.dtype, timezone=self.mapping.timezone)
 
-    def shown(self, slot: FieldMapping) -> pl.Expr:
+    def shown(self, field: FieldMapping) -> pl.Expr:
         """Return a field's values as a report shows them."""
-        values = pl.col(slot.name)
-        return values.cast(pl.String) if slot.dtype.is_float() else self.text(slot)
+        values = pl.col(field.name)
+        return values.cast(pl.String) if field.dtype.is_float() else self.text(field)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +88,7 @@ class Predicate:
     """
 
     fails: pl.Expr
-    value: pl.Expr = field(default_factory=lambda: pl.lit(None, pl.String))
+    value: pl.Expr = dataclasses.field(default_factory=lambda: pl.lit(None, pl.String))
     column: str | None = None
     prefilter: Prefilter | None = None
     on_input: bool = False
@@ -150,15 +153,15 @@ def by_value(
     """Return a test of each value of the fields for which `fails` is not None."""
 
     def predicates(scope: Scope) -> Iterator[Predicate]:
-        for slot in scope.mapping.slots:
-            bad = fails(slot, scope)
+        for field in scope.mapping.fields:
+            bad = fails(field, scope)
             if bad is not None:
                 yield Predicate(
                     fails=bad,
-                    value=scope.shown(slot),
-                    column=slot.label,
-                    prefilter=Prefilter(column=slot.name, dtype=slot.dtype, condition=prefilter)
-                    if prefilter and inner_text(slot) is not None
+                    value=scope.shown(field),
+                    column=field.label,
+                    prefilter=Prefilter(column=field.name, dtype=field.dtype, condition=prefilter)
+                    if prefilter and inner_text(field) is not None
                     else None,
                 )
 
@@ -179,17 +182,17 @@ def by_text(
     """
 
     def predicates(scope: Scope) -> Iterator[Predicate]:
-        for slot in filter(fields, scope.mapping.slots):
-            text = inner_text(slot)
+        for field in filter(fields, scope.mapping.fields):
+            text = inner_text(field)
             condition: str | OfValues = prefilter
             if text is None and numbers is not None:
-                text, condition = as_number_text(slot), numbers
+                text, condition = as_number_text(field), numbers
             if text is not None:
                 yield Predicate(
                     fails=fails(text),
                     value=value(text),
-                    column=slot.label,
-                    prefilter=Prefilter(column=slot.name, dtype=slot.dtype, condition=condition),
+                    column=field.label,
+                    prefilter=Prefilter(column=field.name, dtype=field.dtype, condition=condition),
                 )
 
     return RowTest(unit="text", predicates=predicates)
@@ -224,9 +227,9 @@ def by_column(fails: Callable[[FieldMapping, Scope], str | None]) -> ColumnTest:
     return ColumnTest(
         unit="column",
         failures=lambda scope: (
-            (slot, evidence)
-            for slot in scope.mapping.slots
-            if (evidence := fails(slot, scope)) is not None
+            (field, evidence)
+            for field in scope.mapping.fields
+            if (evidence := fails(field, scope)) is not None
         ),
     )
 

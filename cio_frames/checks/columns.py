@@ -81,19 +81,19 @@ Measure = Callable[[FieldMapping], pl.Expr | None]
 
 
 def _of_text(condition: OfValues) -> Measure:
-    return lambda slot: condition(pl.col(slot.name)).sum() if is_plain_text(slot) else None
+    return lambda field: condition(pl.col(field.name)).sum() if is_plain_text(field) else None
 
 
-def _extreme(slot: FieldMapping, value: pl.Expr) -> pl.Expr | None:
-    if not has_text(slot.dtype) or slot.dtype == pl.Categorical:
+def _extreme(field: FieldMapping, value: pl.Expr) -> pl.Expr | None:
+    if not has_text(field.dtype) or field.dtype == pl.Categorical:
         return None
-    return as_text(value, dtype=slot.dtype)
+    return as_text(value, dtype=field.dtype)
 
 
-def _filled(slot: FieldMapping) -> pl.Expr:
+def _filled(field: FieldMapping) -> pl.Expr:
     """Return the values of a column, NaN as what it is sent as: nothing."""
-    values = pl.col(slot.name)
-    return values.fill_nan(None) if slot.dtype.is_float() else values
+    values = pl.col(field.name)
+    return values.fill_nan(None) if field.dtype.is_float() else values
 
 
 def _dialled(values: pl.Expr) -> pl.Expr:
@@ -105,20 +105,20 @@ def _formatted(values: pl.Expr) -> pl.Expr:
     return values.str.contains(FORMATTED) & ~values.str.contains(PLAIN)
 
 
-def _said(slot: FieldMapping) -> pl.Expr | None:
+def _said(field: FieldMapping) -> pl.Expr | None:
     """Return the different words for true and false in a column, as one text."""
-    if not is_plain_text(slot):
+    if not is_plain_text(field):
         return None
-    values = pl.col(slot.name)
+    values = pl.col(field.name)
     said = values.filter(values.is_in(WORDS)).str.to_lowercase()
     return said.unique().sort().str.join(" ")
 
 
 MEASURES: dict[str, Measure] = {
     "rows": lambda _: pl.len(),
-    "filled": lambda slot: _filled(slot).count(),
-    "least": lambda slot: _extreme(slot, _filled(slot).min()),
-    "most": lambda slot: _extreme(slot, _filled(slot).max()),
+    "filled": lambda field: _filled(field).count(),
+    "least": lambda field: _extreme(field, _filled(field).min()),
+    "most": lambda field: _extreme(field, _filled(field).max()),
     "placeholders": _of_text(is_placeholder),
     "numbers": _of_text(contains(PLAIN)),
     "formatted": _of_text(_formatted),
@@ -136,19 +136,19 @@ CLOSER: dict[str, Measure] = {
 
 def _columns(scope: Scope) -> Iterator[FieldMapping]:
     return (
-        slot
-        for slot in scope.mapping.slots
-        if slot.role == "body" and slot.column and slot.path != UNSUBSCRIBED
+        field
+        for field in scope.mapping.fields
+        if field.role == "body" and field.column and field.path != UNSUBSCRIBED
     )
 
 
 def _measured(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Aggregate the measures of every column in one row; the same query serves all these checks."""
     measures = [
-        expr.alias(f"{name} {slot.name}")
-        for slot in _columns(scope)
+        expr.alias(f"{name} {field.name}")
+        for field in _columns(scope)
         for name, measure in MEASURES.items()
-        if (expr := measure(slot)) is not None
+        if (expr := measure(field)) is not None
     ]
     return rows.select(measures) if measures else None
 
@@ -162,40 +162,40 @@ def _judged(
 ) -> pl.DataFrame:
     totals = _totals(aggregated)
     judged = {
-        slot.name: (slot, of)
-        for slot in _columns(scope)
-        for of in (_measured_of(slot, totals),)
+        field.name: (field, of)
+        for field in _columns(scope)
+        for of in (_measured_of(field, totals),)
         if of.get("rows") and verdict(of)
     }
     if closer:
-        measured = _closer([slot for slot, _ in judged.values()], rows)
+        measured = _closer([field for field, _ in judged.values()], rows)
         for name, (_, of) in judged.items():
             of.update(measured[name])
     return column_findings(
-        (slot.label, evidence) for slot, of in judged.values() if (evidence := verdict(of))
+        (field.label, evidence) for field, of in judged.values() if (evidence := verdict(of))
     )
 
 
-def _closer(slots: Sequence[FieldMapping], rows: pl.LazyFrame) -> dict[str, Measured]:
+def _closer(fields: Sequence[FieldMapping], rows: pl.LazyFrame) -> dict[str, Measured]:
     """Return the measures of a closer look at columns, and whether their names are those of codes."""
     measures = [
-        expr.alias(f"{name} {slot.name}")
-        for slot in slots
+        expr.alias(f"{name} {field.name}")
+        for field in fields
         for name, measure in CLOSER.items()
-        if (expr := measure(slot)) is not None
+        if (expr := measure(field)) is not None
     ]
     counted = collected(rows.select(measures)).row(0, named=True) if measures else {}
     return {
-        slot.name: {
-            **{name: counted[f"{name} {slot.name}"] for name in CLOSER if measures},
-            "is_code": bool(CODES & set(name_words(slot.label))),
+        field.name: {
+            **{name: counted[f"{name} {field.name}"] for name in CLOSER if measures},
+            "is_code": bool(CODES & set(name_words(field.label))),
         }
-        for slot in slots
+        for field in fields
     }
 
 
-def _measured_of(slot: FieldMapping, totals: Measured) -> Measured:
-    names = {name: f"{name} {slot.name}" for name in MEASURES}
+def _measured_of(field: FieldMapping, totals: Measured) -> Measured:
+    names = {name: f"{name} {field.name}" for name in MEASURES}
     return {name: totals[column] for name, column in names.items() if column in totals}
 
 
@@ -258,18 +258,18 @@ def _by_measures(verdict: Verdict, *, closer: bool = False) -> TableTest:
     return TableTest(_measured, partial(_judged, verdict=verdict, closer=closer))
 
 
-def _left_over(slot: FieldMapping, _: Scope) -> str | None:
-    is_one = slot.role == "body" and slot.column and LEFT_OVER.match(slot.column)
-    return slot.column if is_one else None
+def _left_over(field: FieldMapping, _: Scope) -> str | None:
+    is_one = field.role == "body" and field.column and LEFT_OVER.match(field.column)
+    return field.column if is_one else None
 
 
 def _nested(scope: Scope) -> str | None:
     """Return the columns whose dots make them values inside others."""
     nested = [
-        slot.column
-        for slot in scope.mapping.slots
-        if slot.role == "body" and slot.column and "." in slot.column
-        if slot.path[-slot.column.count(".") - 1 :] == tuple(slot.column.split("."))
+        field.column
+        for field in scope.mapping.fields
+        if field.role == "body" and field.column and "." in field.column
+        if field.path[-field.column.count(".") - 1 :] == tuple(field.column.split("."))
     ]
     if not nested:
         return None
@@ -278,13 +278,15 @@ def _nested(scope: Scope) -> str | None:
     return f"{listed} and {many(more, 'other')}" if more > 0 else listed
 
 
-def _salesforce(slot: FieldMapping, _: Scope) -> str | None:
+def _salesforce(field: FieldMapping, _: Scope) -> str | None:
     """Return what simple-salesforce says of each record, if that is in the column."""
-    last = (slot.column or "").split(".")[-1]
-    fields = {part.name for part in slot.dtype.fields} if isinstance(slot.dtype, pl.Struct) else ()
+    last = (field.column or "").split(".")[-1]
+    fields = (
+        {part.name for part in field.dtype.fields} if isinstance(field.dtype, pl.Struct) else ()
+    )
     is_whole = last == "attributes" and {"type", "url"} == fields
-    is_part = re.search(r"(?:^|\.)attributes\.(?:type|url)$", slot.column or "")
-    return slot.column if slot.role == "body" and (is_whole or is_part) else None
+    is_part = re.search(r"(?:^|\.)attributes\.(?:type|url)$", field.column or "")
+    return field.column if field.role == "body" and (is_whole or is_part) else None
 
 
 COLUMN_CHECKS = (

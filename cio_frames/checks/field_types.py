@@ -16,20 +16,20 @@ EVENT_PATHS = frozenset(row.path for event in SEMANTIC_EVENTS.values() for row i
 """The places that the fields of events that act have."""
 
 
-def _field(slot: FieldMapping, scope: Scope) -> Field | None:
+def _field(field: FieldMapping, scope: Scope) -> Field | None:
     """Return the row of a field that the user fills, its own or that of any key beside it."""
-    if slot.role == "field" or slot.json or scope.mapping.call.name == "form":
+    if field.role == "field" or field.json or scope.mapping.call.name == "form":
         return None  # arguments have checks of their own, and all of a form is sent as text
-    if slot.path == UNSUBSCRIBED or PREFERENCES in ".".join(slot.path) or slot.argument in IDS:
+    if field.path == UNSUBSCRIBED or PREFERENCES in ".".join(field.path) or field.argument in IDS:
         return None
     rows = {row.path: row for row in scope.mapping.call.fields}
-    return rows.get(slot.path) or rows.get((*slot.path[:-1], "*"))
+    return rows.get(field.path) or rows.get((*field.path[:-1], "*"))
 
 
-def _other_type(slot: FieldMapping, row: Field) -> bool:
+def _other_type(field: FieldMapping, row: Field) -> bool:
     """Return whether no value of a column is of the type of a field."""
     takes = _TAKES.get(row.type)
-    return takes is not None and slot.dtype != pl.Null and not takes(slot.dtype)
+    return takes is not None and field.dtype != pl.Null and not takes(field.dtype)
 
 
 def _is_text(dtype: pl.DataType) -> bool:
@@ -47,38 +47,38 @@ _TAKES: Mapping[str, Callable[[pl.DataType], bool]] = {
 }
 
 
-def _wrong_type(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    row = _field(slot, scope)
-    other = row is not None and _other_type(slot, row)
-    return pl.col(slot.name).is_not_null() if other else None
+def _wrong_type(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    row = _field(field, scope)
+    other = row is not None and _other_type(field, row)
+    return pl.col(field.name).is_not_null() if other else None
 
 
-def _wrong_word(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    row = _field(slot, scope)
-    if row is None or not row.enum or not is_text(slot):
+def _wrong_word(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    row = _field(field, scope)
+    if row is None or not row.enum or not is_text(field):
         return None
-    said = scope.text(slot)
+    said = scope.text(field)
     return ~said.is_in(row.enum) & ~blank(said)
 
 
-def _wrong_of_event(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+def _wrong_of_event(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     """Return an expression: true where an event that acts has a field of another type or word."""
-    is_acting = slot.role == "body" and slot.path in EVENT_PATHS
-    tests = list(_of_events(slot, scope)) if is_acting else []
+    is_acting = field.role == "body" and field.path in EVENT_PATHS
+    tests = list(_of_events(field, scope)) if is_acting else []
     return pl.any_horizontal(tests) if tests else None
 
 
-def _of_events(slot: FieldMapping, scope: Scope) -> Iterator[pl.Expr]:
+def _of_events(field: FieldMapping, scope: Scope) -> Iterator[pl.Expr]:
     event = scope.mapping.find("event")
     for name, semantic in SEMANTIC_EVENTS.items():
         for row in semantic.fields:
-            if event is None or row.path != slot.path or slot.json:
+            if event is None or row.path != field.path or field.json:
                 continue
-            named = (scope.text(event).str.strip_chars() == name) & pl.col(slot.name).is_not_null()
-            if _other_type(slot, row):
+            named = (scope.text(event).str.strip_chars() == name) & pl.col(field.name).is_not_null()
+            if _other_type(field, row):
                 yield named
-            elif row.enum and is_text(slot):
-                yield named & ~scope.text(slot).is_in(row.enum)
+            elif row.enum and is_text(field):
+                yield named & ~scope.text(field).is_in(row.enum)
 
 
 FIELD_TYPE_CHECKS = (

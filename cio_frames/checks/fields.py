@@ -20,34 +20,34 @@ STATE_CALLS = ("identify", "group")
 SEPARATOR = " | "
 
 
-def is_id(slot: FieldMapping) -> bool:
+def is_id(field: FieldMapping) -> bool:
     """Return whether a field holds an identifier."""
-    return slot.argument in IDS
+    return field.argument in IDS
 
 
-def is_text(slot: FieldMapping) -> bool:
+def is_text(field: FieldMapping) -> bool:
     """Return whether a field holds text."""
-    return slot.dtype in (pl.String, pl.Categorical) or isinstance(slot.dtype, pl.Enum)
+    return field.dtype in (pl.String, pl.Categorical) or isinstance(field.dtype, pl.Enum)
 
 
-def is_plain_text(slot: FieldMapping) -> bool:
+def is_plain_text(field: FieldMapping) -> bool:
     """Return whether a field holds strings that are not JSON."""
-    return slot.dtype == pl.String and not slot.json
+    return field.dtype == pl.String and not field.json
 
 
-def is_number(slot: FieldMapping) -> bool:
+def is_number(field: FieldMapping) -> bool:
     """Return whether a field holds integers or floats."""
-    return slot.dtype.is_integer() or slot.dtype.is_float()
+    return field.dtype.is_integer() or field.dtype.is_float()
 
 
-def is_address(slot: FieldMapping) -> bool:
+def is_address(field: FieldMapping) -> bool:
     """Return whether a field holds e-mail addresses as text."""
-    return (slot.path in EMAIL_PATHS or slot.argument == "email") and is_text(slot)
+    return (field.path in EMAIL_PATHS or field.argument == "email") and is_text(field)
 
 
-def is_body(slot: FieldMapping) -> bool:
+def is_body(field: FieldMapping) -> bool:
     """Return whether a field holds traits, properties or context."""
-    return slot.role in ("body", "context")
+    return field.role in ("body", "context")
 
 
 def name_words(name: str) -> list[str]:
@@ -85,15 +85,15 @@ _SPELLED = sorted(
 )
 
 
-def inner_text(slot: FieldMapping) -> pl.Expr | None:
+def inner_text(field: FieldMapping) -> pl.Expr | None:
     """Return all the text in each value of a field as one, or None where its type has none."""
-    return _joined(pl.col(slot.name), slot.dtype)
+    return _joined(pl.col(field.name), field.dtype)
 
 
-def as_number_text(slot: FieldMapping) -> pl.Expr | None:
+def as_number_text(field: FieldMapping) -> pl.Expr | None:
     """Return each number of a field as text, or None where its type holds no numbers."""
-    numeric = slot.dtype.is_numeric()
-    return as_text(pl.col(slot.name), dtype=slot.dtype) if numeric else None
+    numeric = field.dtype.is_numeric()
+    return as_text(pl.col(field.name), dtype=field.dtype) if numeric else None
 
 
 def _joined(values: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:

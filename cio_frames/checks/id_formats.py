@@ -30,37 +30,37 @@ PERSON = ("user_id", "id")
 MOST = 0.5
 
 
-def _is_id_text(slot: FieldMapping) -> bool:
-    return is_id(slot) and is_text(slot)
+def _is_id_text(field: FieldMapping) -> bool:
+    return is_id(field) and is_text(field)
 
 
-def _negative(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    if not is_id(slot):
+def _negative(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    if not is_id(field):
         return None
-    if slot.dtype.is_signed_integer() or slot.dtype.is_float():
-        return pl.col(slot.name) < 0
-    return scope.text(slot).str.contains(NEGATIVE) if is_text(slot) else None
+    if field.dtype.is_signed_integer() or field.dtype.is_float():
+        return pl.col(field.name) < 0
+    return scope.text(field).str.contains(NEGATIVE) if is_text(field) else None
 
 
-def _is_id_or_address(slot: FieldMapping) -> bool:
-    return _is_id_text(slot) or is_address(slot)
+def _is_id_or_address(field: FieldMapping) -> bool:
+    return _is_id_text(field) or is_address(field)
 
 
 def _two_scripts(values: pl.Expr) -> pl.Expr:
     return values.str.contains(LATIN) & values.str.contains(OTHER_SCRIPT)
 
 
-def _is_person(slot: FieldMapping) -> bool:
-    return slot.argument in PEOPLE and is_text(slot)
+def _is_person(field: FieldMapping) -> bool:
+    return field.argument in PEOPLE and is_text(field)
 
 
 def _broken_address(values: pl.Expr) -> pl.Expr:
     return values.str.contains("@", literal=True) & ~values.str.strip_chars().str.contains(EMAIL)
 
 
-def _swapped(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    pair = _pair(scope.mapping) if slot.argument in PERSON else None
-    if pair is None or slot.name != pair[0].name:
+def _swapped(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    pair = _pair(scope.mapping) if field.argument in PERSON else None
+    if pair is None or field.name != pair[0].name:
         return None
     return _crossed(*(scope.text(part) for part in pair))
 
@@ -74,40 +74,42 @@ def _crossed(person: pl.Expr, email: pl.Expr) -> pl.Expr:
 def _pair(mapping: MessageMapping) -> tuple[FieldMapping, FieldMapping] | None:
     """Return the fields of the id and of the address, if they are two columns of text."""
     person = next(filter(None, map(mapping.find, PERSON)), None)
-    email = next((slot for slot in mapping.slots if slot.path in EMAIL_PATHS), None)
+    email = next((field for field in mapping.fields if field.path in EMAIL_PATHS), None)
     if person is None or email is None or not (is_text(person) and is_text(email)):
         return None
     return (person, email) if person.column != email.column else None
 
 
-def _swap(slot: FieldMapping, mapping: MessageMapping) -> pl.Expr | None:
-    is_half = slot.argument in PERSON or slot.path in EMAIL_PATHS
+def _swap(field: FieldMapping, mapping: MessageMapping) -> pl.Expr | None:
+    is_half = field.argument in PERSON or field.path in EMAIL_PATHS
     pair = _pair(mapping) if is_half else None
-    if pair is None or slot.name not in (pair[0].name, pair[1].name):
+    if pair is None or field.name not in (pair[0].name, pair[1].name):
         return None
     crossed = _crossed(*(part.expr.cast(pl.String) for part in pair)).fill_null(value=False)
-    other = pair[1] if slot.name == pair[0].name else pair[0]
-    return pl.when(crossed).then(other.expr.cast(pl.String)).otherwise(slot.expr.cast(pl.String))
+    other = pair[1] if field.name == pair[0].name else pair[0]
+    return pl.when(crossed).then(other.expr.cast(pl.String)).otherwise(field.expr.cast(pl.String))
 
 
-def _without_point(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    if not _is_id_text(slot):
+def _without_point(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
+    if not _is_id_text(field):
         return None
-    values = slot.expr.cast(pl.String)
+    values = field.expr.cast(pl.String)
     whole = values.str.replace(r"\.0+$", "")
     return pl.when(values.str.contains(FLOAT_TEXT)).then(whole).otherwise(values)
 
 
 def _addresses(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Aggregate how many ids read as addresses."""
-    slots = [slot for slot in scope.mapping.slots if slot.argument in OWNERS and is_text(slot)]
+    fields = [
+        field for field in scope.mapping.fields if field.argument in OWNERS and is_text(field)
+    ]
     queries = [
         rows.select(
-            pl.lit(slot.name).alias("slot"),
-            scope.text(slot).count().alias("all"),
-            scope.text(slot).str.contains(EMAIL).sum().alias("fits"),
+            pl.lit(field.name).alias("field"),
+            scope.text(field).count().alias("all"),
+            scope.text(field).str.contains(EMAIL).sum().alias("fits"),
         )
-        for slot in slots
+        for field in fields
     ]
     return pl.concat(queries) if queries else None
 
@@ -115,13 +117,13 @@ def _addresses(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
 def _exceptions(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
     """Return the addresses of columns in which most ids are none."""
     results = [FOUND_SCHEMA.to_frame()]
-    counted = aggregated.group_by("slot", maintain_order=True).agg(pl.all().sum())
+    counted = aggregated.group_by("field", maintain_order=True).agg(pl.all().sum())
     for name, count, fits in counted.rows():
         if 0 < fits < count * MOST:
-            slot = next(slot for slot in scope.mapping.slots if slot.name == name)
-            value, evidence = scope.text(slot), f"{fits:,} of {count:,} are, the others are not."
+            field = next(field for field in scope.mapping.fields if field.name == name)
+            value, evidence = scope.text(field), f"{fits:,} of {count:,} are, the others are not."
             fails = value.str.contains(EMAIL)
-            query = failing_rows(rows, fails, column=slot.label, value=value, evidence=evidence)
+            query = failing_rows(rows, fails, column=field.label, value=value, evidence=evidence)
             results.append(collected(query))
     return pl.concat(results)
 
@@ -141,13 +143,15 @@ TOLD = (
 """Identifiers of which other checks speak."""
 ENOUGH, FEW, LOOKED_AT = 100, 0.01, 1_000
 COUNTS = pl.Schema(
-    {"slot": pl.String(), "form": pl.String(), "all": pl.Int64(), "fits": pl.Int64()}
+    {"field": pl.String(), "form": pl.String(), "all": pl.Int64(), "fits": pl.Int64()}
 )
 
 
 def _formed(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Count how many ids of each column have the form that its first values have."""
-    texts = [scope.text(slot).alias(slot.name) for slot in scope.mapping.slots if _is_id_text(slot)]
+    texts = [
+        scope.text(field).alias(field.name) for field in scope.mapping.fields if _is_id_text(field)
+    ]
     return rows.select(texts).map_batches(_form_counts, schema=COUNTS) if texts else None
 
 
@@ -166,20 +170,20 @@ def _form_counts(values: pl.DataFrame) -> pl.DataFrame:
 def _unlike(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
     """Return the few ids that have not the form of all the others."""
     results = [FOUND_SCHEMA.to_frame()]
-    slots = {slot.name: slot for slot in scope.mapping.slots}
-    counted = aggregated.filter(pl.col("all") > 0).group_by("slot", maintain_order=True)
+    fields = {field.name: field for field in scope.mapping.fields}
+    counted = aggregated.filter(pl.col("all") > 0).group_by("field", maintain_order=True)
     for name, form, count, fits in counted.agg(
         pl.col("form").sort_by("fits").last(), pl.col("all").sum(), pl.col("fits").sum()
     ).rows():
         is_one_form = (
-            aggregated.filter(pl.col("slot") == name, pl.col("all") > 0)["form"].n_unique() == 1
+            aggregated.filter(pl.col("field") == name, pl.col("all") > 0)["form"].n_unique() == 1
         )
         if is_one_form and count >= ENOUGH and 0 < count - fits <= count * FEW:
-            text = scope.text(slots[name])
+            text = scope.text(fields[name])
             fails = ~text.str.contains(form) & ~text.str.contains(TOLD)
             evidence = f"{fits:,} of {count:,} have another form."
             query = failing_rows(
-                rows, fails, column=slots[name].label, value=text, evidence=evidence
+                rows, fails, column=fields[name].label, value=text, evidence=evidence
             )
             results.append(collected(query))
     return pl.concat(results)

@@ -27,9 +27,9 @@ EXACT = 2**53
 def _missing(scope: Scope) -> pl.Expr | None:
     tests = []
     for arguments in _needed(scope.mapping.call.name):
-        slots = [slot for name in arguments if (slot := scope.mapping.find(name))]
-        if slots:
-            tests.append(pl.all_horizontal(pl.col(slot.name).is_null() for slot in slots))
+        fields = [field for name in arguments if (field := scope.mapping.find(name))]
+        if fields:
+            tests.append(pl.all_horizontal(pl.col(field.name).is_null() for field in fields))
     return pl.any_horizontal(tests) if tests else None
 
 
@@ -42,44 +42,44 @@ def _needed(call: str) -> list[list[str]]:
     return list(groups.values())
 
 
-def _is_float_id(slot: FieldMapping) -> bool:
-    return is_id(slot) and slot.dtype.is_float()
+def _is_float_id(field: FieldMapping) -> bool:
+    return is_id(field) and field.dtype.is_float()
 
 
-def _float(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    if not _is_float_id(slot) or "id.float" in scope.mapping.repairs:
+def _float(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    if not _is_float_id(field) or "id.float" in scope.mapping.repairs:
         return None
-    values = pl.col(slot.name)
+    values = pl.col(field.name)
     return (values == values.round(0)) & (values.abs() <= EXACT)
 
 
-def _precision_lost(slot: FieldMapping, _: Scope) -> pl.Expr | None:
-    values = pl.col(slot.name)
-    return values.is_finite() & (values.abs() > EXACT) if _is_float_id(slot) else None
+def _precision_lost(field: FieldMapping, _: Scope) -> pl.Expr | None:
+    values = pl.col(field.name)
+    return values.is_finite() & (values.abs() > EXACT) if _is_float_id(field) else None
 
 
-def _fractional(slot: FieldMapping, _: Scope) -> pl.Expr | None:
-    values = pl.col(slot.name)
-    return (values != values.round(0)) | ~values.is_finite() if _is_float_id(slot) else None
+def _fractional(field: FieldMapping, _: Scope) -> pl.Expr | None:
+    values = pl.col(field.name)
+    return (values != values.round(0)) | ~values.is_finite() if _is_float_id(field) else None
 
 
-def _boolean(slot: FieldMapping, _: Scope) -> str | None:
-    return "true and false" if is_id(slot) and slot.dtype == pl.Boolean else None
+def _boolean(field: FieldMapping, _: Scope) -> str | None:
+    return "true and false" if is_id(field) and field.dtype == pl.Boolean else None
 
 
-def _untextual(slot: FieldMapping, _: Scope) -> str | None:
-    wrong = not has_text(slot.dtype) or slot.dtype.is_temporal() or slot.json
-    return f"{slot.dtype}" if is_id(slot) and wrong and slot.dtype != pl.Null else None
+def _untextual(field: FieldMapping, _: Scope) -> str | None:
+    wrong = not has_text(field.dtype) or field.dtype.is_temporal() or field.json
+    return f"{field.dtype}" if is_id(field) and wrong and field.dtype != pl.Null else None
 
 
-def _placeholder(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    return blank(scope.text(slot)) if is_id(slot) and is_text(slot) else None
+def _placeholder(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    return blank(scope.text(field)) if is_id(field) and is_text(field) else None
 
 
-def _nobody(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    if slot.argument not in PEOPLE or not has_text(slot.dtype):
+def _nobody(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    if field.argument not in PEOPLE or not has_text(field.dtype):
         return None
-    return scope.text(slot).str.to_lowercase().is_in(NOBODY)
+    return scope.text(field).str.to_lowercase().is_in(NOBODY)
 
 
 def _padded(values: pl.Expr) -> pl.Expr:
@@ -90,26 +90,26 @@ def _invisible(values: pl.Expr) -> pl.Expr:
     return values.str.strip_chars(" \t\r\n").str.contains(INVISIBLE)
 
 
-def _no_message_id(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    is_message = slot.argument == "message_id" and is_text(slot)
-    return blank(scope.text(slot)) if is_message else None
+def _no_message_id(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    is_message = field.argument == "message_id" and is_text(field)
+    return blank(scope.text(field)) if is_message else None
 
 
-def _too_long(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    size = scope.text(slot).str.len_bytes()
-    return size > LIMITS["id_bytes"].value if is_id(slot) and has_text(slot.dtype) else None
+def _too_long(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    size = scope.text(field).str.len_bytes()
+    return size > LIMITS["id_bytes"].value if is_id(field) and has_text(field.dtype) else None
 
 
-def _cio_id(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    is_person = slot.argument in PEOPLE and is_text(slot)
-    return scope.text(slot).str.starts_with("cio_") if is_person else None
+def _cio_id(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    is_person = field.argument in PEOPLE and is_text(field)
+    return scope.text(field).str.starts_with("cio_") if is_person else None
 
 
-def _bare_cio_id(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+def _bare_cio_id(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     is_person = (
-        slot.argument in PEOPLE and has_text(slot.dtype) and folded(slot.column or "") == "cioid"
+        field.argument in PEOPLE and has_text(field.dtype) and folded(field.column or "") == "cioid"
     )
-    return ~scope.text(slot).str.starts_with("cio_") if is_person else None
+    return ~scope.text(field).str.starts_with("cio_") if is_person else None
 
 
 def _alias_to_itself(scope: Scope) -> pl.Expr | None:
@@ -117,57 +117,57 @@ def _alias_to_itself(scope: Scope) -> pl.Expr | None:
     return scope.text(previous) == scope.text(kept) if previous and kept else None
 
 
-def _object_type(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    is_type = scope.mapping.call.name == "group" and slot.path in OBJECT_TYPES
-    if is_type and slot.dtype == pl.Null:
-        return pl.col(slot.name).is_null()
-    if not is_type or not has_text(slot.dtype):
+def _object_type(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    is_type = scope.mapping.call.name == "group" and field.path in OBJECT_TYPES
+    if is_type and field.dtype == pl.Null:
+        return pl.col(field.name).is_null()
+    if not is_type or not has_text(field.dtype):
         return None
-    return ~scope.text(slot).str.contains(r"^[1-9]\d*$").fill_null(value=False)
+    return ~scope.text(field).str.contains(r"^[1-9]\d*$").fill_null(value=False)
 
 
-def _as_whole(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
+def _as_whole(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     """Leave the column as it is: whole numbers are written without a point anyway.
 
     So the checks for fractions and lost digits still see what they look for.
     """
-    return slot.expr if _is_float_id(slot) else None
+    return field.expr if _is_float_id(field) else None
 
 
-def _stripped(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    return slot.expr.cast(pl.String).str.strip_chars() if _is_repairable(slot) else None
+def _stripped(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
+    return field.expr.cast(pl.String).str.strip_chars() if _is_repairable(field) else None
 
 
-def _visible(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    visible = slot.expr.cast(pl.String).str.replace_all(INVISIBLE, "")
-    return visible.str.strip_chars() if _is_repairable(slot) else None
+def _visible(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
+    visible = field.expr.cast(pl.String).str.replace_all(INVISIBLE, "")
+    return visible.str.strip_chars() if _is_repairable(field) else None
 
 
 GUARDED = r"^=?\".+\"$|^'.+'$|^'[0-9+=@-]"
 GUARD_BEFORE, GUARD_AFTER = r"^(?:=?[\"'])+", r"[\"']+$"
 
 
-def _is_id_text(slot: FieldMapping) -> bool:
-    return is_id(slot) and is_text(slot)
+def _is_id_text(field: FieldMapping) -> bool:
+    return is_id(field) and is_text(field)
 
 
-def _unguarded(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    if not _is_id_text(slot):
+def _unguarded(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
+    if not _is_id_text(field):
         return None
-    values = slot.expr.cast(pl.String)
+    values = field.expr.cast(pl.String)
     bare = values.str.replace(GUARD_BEFORE, "").str.replace(GUARD_AFTER, "")
     return pl.when(values.str.contains(GUARDED)).then(bare).otherwise(values)
 
 
-def _column_name(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    if not _is_id_text(slot) or slot.column is None:
+def _column_name(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    if not _is_id_text(field) or field.column is None:
         return None
-    return scope.text(slot).str.strip_chars().str.to_lowercase() == slot.column.strip().lower()
+    return scope.text(field).str.strip_chars().str.to_lowercase() == field.column.strip().lower()
 
 
-def _is_repairable(slot: FieldMapping) -> bool:
+def _is_repairable(field: FieldMapping) -> bool:
     """Return whether repairs of identifiers concern a field: an address is one too, as a trait."""
-    return (is_id(slot) and is_text(slot)) or is_address(slot)
+    return (is_id(field) and is_text(field)) or is_address(field)
 
 
 IDENTIFIER_CHECKS = (
@@ -218,16 +218,16 @@ NO_ADDRESS = (
 NOTHING = rf"{BLANK}|(?i)^\s*(?:{'|'.join(map(re.escape, NO_ADDRESS))})\s*$"
 
 
-def _no_address(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    return _is_nothing(scope.text(slot)) if is_address(slot) else None
+def _no_address(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    return _is_nothing(scope.text(field)) if is_address(field) else None
 
 
 def _is_nothing(values: pl.Expr) -> pl.Expr:
     return blank(values) | values.str.strip_chars().str.to_lowercase().is_in(NO_ADDRESS)
 
 
-def _wrapped(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    return _is_wrapped(scope.text(slot).str.strip_chars()) if is_address(slot) else None
+def _wrapped(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    return _is_wrapped(scope.text(field).str.strip_chars()) if is_address(field) else None
 
 
 def _is_wrapped(values: pl.Expr) -> pl.Expr:
@@ -238,10 +238,10 @@ def _unwrapped(values: pl.Expr) -> pl.Expr:
     return values.str.replace_all(WRAPPING, "").str.strip_chars()
 
 
-def _invalid(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    if not is_address(slot):
+def _invalid(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    if not is_address(field):
         return None
-    values = scope.text(slot).str.strip_chars()
+    values = scope.text(field).str.strip_chars()
     return ~values.str.contains(EMAIL) & ~_is_nothing(values) & ~_is_wrapped(values)
 
 
@@ -249,15 +249,15 @@ def _is_no_email(values: pl.Expr) -> pl.Expr:
     return ~values.cast(pl.String).str.strip_chars().str.contains(EMAIL)
 
 
-def _without_placeholders(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    values = slot.expr.cast(pl.String)
-    return pl.when(~_is_nothing(values)).then(values) if is_address(slot) else None
+def _without_placeholders(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
+    values = field.expr.cast(pl.String)
+    return pl.when(~_is_nothing(values)).then(values) if is_address(field) else None
 
 
-def _without_wrapping(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    if not is_address(slot):
+def _without_wrapping(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
+    if not is_address(field):
         return None
-    values = slot.expr.cast(pl.String)
+    values = field.expr.cast(pl.String)
     bare = values.str.strip_chars()
     return pl.when(_is_wrapped(bare)).then(_unwrapped(bare)).otherwise(values)
 

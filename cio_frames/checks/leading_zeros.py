@@ -18,46 +18,46 @@ DIGITS = r"^\d+$"
 MANY = 20
 
 
-def _id_slots(scope: Scope) -> list[FieldMapping]:
+def _id_fields(scope: Scope) -> list[FieldMapping]:
     return [
-        slot
-        for slot in scope.mapping.slots
-        if slot.argument in (*PEOPLE, "group_id") and (is_text(slot) or is_number(slot))
+        field
+        for field in scope.mapping.fields
+        if field.argument in (*PEOPLE, "group_id") and (is_text(field) or is_number(field))
     ]
 
 
-def _data_slots(scope: Scope) -> list[FieldMapping]:
+def _data_fields(scope: Scope) -> list[FieldMapping]:
     return [
-        slot
-        for slot in scope.mapping.slots
-        if slot.role == "body" and is_plain_text(slot) and slot.how != "hashed"
+        field
+        for field in scope.mapping.fields
+        if field.role == "body" and is_plain_text(field) and field.how != "hashed"
     ]
 
 
 def _id_widths(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Count the identifiers made of digits by width, with and without leading zeros."""
-    return _widths(rows, scope, slots=_id_slots(scope))
+    return _widths(rows, scope, fields=_id_fields(scope))
 
 
 def _data_widths(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Count data as text, such as postal codes, in the same way."""
-    return _widths(rows, scope, slots=_data_slots(scope))
+    return _widths(rows, scope, fields=_data_fields(scope))
 
 
-def _widths(rows: pl.LazyFrame, scope: Scope, *, slots: list[FieldMapping]) -> pl.LazyFrame | None:
-    if not slots:
+def _widths(rows: pl.LazyFrame, scope: Scope, *, fields: list[FieldMapping]) -> pl.LazyFrame | None:
+    if not fields:
         return None
-    labels = {slot.name: slot.label for slot in slots}
-    texts = {slot.name: is_text(slot) for slot in slots}
-    kinds = [_kinds(scope.text(slot)).alias(slot.name) for slot in slots]
-    counted = rows.select(kinds).unpivot(variable_name="slot", value_name="kinds")
+    labels = {field.name: field.label for field in fields}
+    texts = {field.name: is_text(field) for field in fields}
+    kinds = [_kinds(scope.text(field)).alias(field.name) for field in fields]
+    counted = rows.select(kinds).unpivot(variable_name="field", value_name="kinds")
     return (
         counted.explode("kinds", empty_as_null=True)
         .drop_nulls("kinds")
         .unnest("kinds")
         .select(
-            pl.col("slot").replace_strict(labels, return_dtype=pl.String).alias("column"),
-            pl.col("slot").replace_strict(texts, return_dtype=pl.Boolean).alias("text"),
+            pl.col("field").replace_strict(labels, return_dtype=pl.String).alias("column"),
+            pl.col("field").replace_strict(texts, return_dtype=pl.Boolean).alias("text"),
             (pl.col("kind") // 2).alias("width"),
             (pl.col("kind") % 2 == 1).alias("zero"),
             "rows",
@@ -95,8 +95,8 @@ def _mixed_zeros(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> 
 def _narrow(
     rows: pl.LazyFrame, scope: Scope, *, column: str, width: int, evidence: str
 ) -> pl.DataFrame:
-    slots = (*_id_slots(scope), *_data_slots(scope))
-    values = scope.text(next(slot for slot in slots if slot.label == column))
+    fields = (*_id_fields(scope), *_data_fields(scope))
+    values = scope.text(next(field for field in fields if field.label == column))
     narrow = values.str.contains(r"^[1-9]\d*$") & (values.str.len_bytes() < width)
     return collected(failing_rows(rows, narrow, column=column, value=values, evidence=evidence))
 
@@ -114,33 +114,33 @@ def _beside(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Find identifiers that another column, or the reference, has with zeros in front."""
     queries = [
         twins
-        for slot in _id_slots(scope)
-        if (twins := _padded_twins(rows, slot, scope)) is not None
+        for field in _id_fields(scope)
+        if (twins := _padded_twins(rows, field, scope)) is not None
     ]
     queries += [
-        _padded_known(rows, slot, scope, known)
-        for slot in _id_slots(scope)
-        if (known := _reference(slot, scope)) is not None
+        _padded_known(rows, field, scope, known)
+        for field in _id_fields(scope)
+        if (known := _reference(field, scope)) is not None
     ]
     return pl.concat(queries) if queries else None
 
 
-def _reference(slot: FieldMapping, scope: Scope) -> pl.Series | None:
+def _reference(field: FieldMapping, scope: Scope) -> pl.Series | None:
     """Return the reference for the identifiers of a field."""
-    known = scope.reference.get(slot.label)
-    return scope.reference.get(slot.argument or "") if known is None else known
+    known = scope.reference.get(field.label)
+    return scope.reference.get(field.argument or "") if known is None else known
 
 
-def _padded_twins(rows: pl.LazyFrame, slot: FieldMapping, scope: Scope) -> pl.LazyFrame | None:
+def _padded_twins(rows: pl.LazyFrame, field: FieldMapping, scope: Scope) -> pl.LazyFrame | None:
     """Find the rows in which another column has the identifier with zeros in front."""
     others = [
         other
-        for other in scope.mapping.slots
-        if other.dtype == pl.String and other.name != slot.name and other.column != slot.column
+        for other in scope.mapping.fields
+        if other.dtype == pl.String and other.name != field.name and other.column != field.column
     ]
     if not others:
         return None
-    values = scope.text(slot)
+    values = scope.text(field)
     padded = {
         f"{place}": _is_padded(pl.col(other.name), values) for place, other in enumerate(others)
     }
@@ -156,7 +156,7 @@ def _padded_twins(rows: pl.LazyFrame, slot: FieldMapping, scope: Scope) -> pl.La
         .filter("padded")
         .select(
             "row",
-            pl.lit(slot.label).alias("column"),
+            pl.lit(field.label).alias("column"),
             "value",
             pl.col("place").replace_strict(list(padded), evidence).alias("evidence"),
         )
@@ -170,22 +170,22 @@ def _is_padded(twin: pl.Expr, values: pl.Expr) -> pl.Expr:
 
 
 def _padded_known(
-    rows: pl.LazyFrame, slot: FieldMapping, scope: Scope, known: pl.Series
+    rows: pl.LazyFrame, field: FieldMapping, scope: Scope, known: pl.Series
 ) -> pl.LazyFrame:
     padded = known.filter(known.str.contains(r"^0\d+$"))
     bare = padded.str.strip_chars_start("0").filter(padded.str.strip_chars_start("0") != "")
-    values = scope.text(slot)
+    values = scope.text(field)
     lost = values.is_in(bare.implode()) & ~values.is_in(known.implode())
     evidence = "The reference has it with the zeros."
-    return failing_rows(rows, lost, column=slot.label, value=values, evidence=evidence)
+    return failing_rows(rows, lost, column=field.label, value=values, evidence=evidence)
 
 
 def _unknown(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     queries = [
-        failing_rows(rows, ~value.is_in(known.implode()), column=slot.label, value=value)
-        for slot in scope.mapping.slots
-        if is_id(slot) and (known := _reference(slot, scope)) is not None
-        for value in (scope.text(slot),)
+        failing_rows(rows, ~value.is_in(known.implode()), column=field.label, value=value)
+        for field in scope.mapping.fields
+        if is_id(field) and (known := _reference(field, scope)) is not None
+        for value in (scope.text(field),)
     ]
     return pl.concat(queries) if queries else None
 

@@ -20,7 +20,7 @@ LOOK_ALIKES = dict(
 
 
 def _ids(scope: Scope) -> list[FieldMapping]:
-    return [slot for slot in scope.mapping.slots if is_id(slot) and is_text(slot)]
+    return [field for field in scope.mapping.fields if is_id(field) and is_text(field)]
 
 
 def _spellings(
@@ -28,11 +28,11 @@ def _spellings(
 ) -> pl.LazyFrame | None:
     """Return the keys of values that are `odd`; values with the same key are alike."""
     queries = [
-        rows.select(scope.text(slot).alias("value"))
+        rows.select(scope.text(field).alias("value"))
         .filter(odd(pl.col("value")))
-        .select(pl.lit(slot.label).alias("column"), alike(pl.col("value")).alias("key"))
+        .select(pl.lit(field.label).alias("column"), alike(pl.col("value")).alias("key"))
         .unique()
-        for slot in _ids(scope)
+        for field in _ids(scope)
     ]
     return pl.concat(queries) if queries else None
 
@@ -42,10 +42,10 @@ def _spelt_apart(
 ) -> pl.DataFrame:
     """Return the rows whose value is like another of the column, and not the same."""
     results = [FOUND_SCHEMA.to_frame().drop("evidence")]
-    for slot in _ids(scope):
-        keys = aggregated.filter(pl.col("column") == slot.label)["key"].unique()
+    for field in _ids(scope):
+        keys = aggregated.filter(pl.col("column") == field.label)["key"].unique()
         if len(keys):
-            values = rows.select(row=ROW, column=pl.lit(slot.label), value=scope.text(slot))
+            values = rows.select(row=ROW, column=pl.lit(field.label), value=scope.text(field))
             near = values.with_columns(key=alike(pl.col("value")))
             rivals = collected(near.filter(pl.col("key").is_in(keys.implode())))
             several = pl.col("value").n_unique().over("key") > 1

@@ -37,28 +37,28 @@ ENVELOPE = (
 ODD = re.compile(r"^[$\s]|\s$|[\x00-\x1f\x7f]|[.]{2}|^[.]|[.]$|[{}<>\"]")
 
 
-def _long_name(slot: FieldMapping, _: Scope) -> str | None:
-    name = ".".join(slot.path[1:])
-    over = slot.role == "body" and len(name.encode()) > LIMITS["name_bytes"].value
+def _long_name(field: FieldMapping, _: Scope) -> str | None:
+    name = ".".join(field.path[1:])
+    over = field.role == "body" and len(name.encode()) > LIMITS["name_bytes"].value
     return f"{len(name.encode())} bytes" if over else None
 
 
 def _many(scope: Scope) -> str | None:
-    count = sum(slot.role == "body" for slot in scope.mapping.slots)
+    count = sum(field.role == "body" for field in scope.mapping.fields)
     many = scope.mapping.call.name in STATE_CALLS and count > LIMITS["attributes"].value
     return f"{count} attributes" if many else None
 
 
-def _first_key(slot: FieldMapping) -> str | None:
-    return slot.path[1] if slot.role == "body" and len(slot.path) > 1 else None
+def _first_key(field: FieldMapping) -> str | None:
+    return field.path[1] if field.role == "body" and len(field.path) > 1 else None
 
 
-def _reserved(slot: FieldMapping, scope: Scope) -> str | None:
-    row = RESERVED_TRAITS.get(_first_key(slot) or "")
+def _reserved(field: FieldMapping, scope: Scope) -> str | None:
+    row = RESERVED_TRAITS.get(_first_key(field) or "")
     owner = {"identify": "person", "group": "object"}.get(scope.mapping.call.name)
     if row is not None:
         return row.effect if not row.settable and row.of == owner else None
-    key = _first_key(slot) or ""
+    key = _first_key(field) or ""
     prefixed = owner == "person" and key.startswith(RESERVED_PREFIXES)
     return "Begins as names do that Customer.io keeps." if prefixed and not _flat(key) else None
 
@@ -82,16 +82,16 @@ _MEANT = {
 """The traits that Customer.io acts on, by how their names are spelt without case and signs."""
 
 
-def _nearly(slot: FieldMapping, scope: Scope) -> str | None:
+def _nearly(field: FieldMapping, scope: Scope) -> str | None:
     """Return what a trait may be meant as, unless a column of that name is there."""
-    key = _first_key(slot)
-    if scope.mapping.call.name != "identify" or key is None or len(slot.path) > 2:  # noqa: PLR2004
+    key = _first_key(field)
+    if scope.mapping.call.name != "identify" or key is None or len(field.path) > 2:  # noqa: PLR2004
         return None
     meant = _MEANT.get(_plain(key))
     exact = {*RESERVED_TRAITS, *STRIPPED_TRAITS}
     if meant is None or key in exact:
         return None
-    if any(other.path == ("traits", meant) for other in scope.mapping.slots):
+    if any(other.path == ("traits", meant) for other in scope.mapping.fields):
         return None
     effect = RESERVED_TRAITS[meant].effect
     return f"Customer.io knows it as {meant}, which {effect[0].lower()}{effect[1:]}"
@@ -102,35 +102,35 @@ def _flat(key: str) -> bool:
     return key.startswith(FLAT_PREFIXES)
 
 
-def _envelope(slot: FieldMapping, _: Scope) -> str | None:
-    key = _first_key(slot)
-    return key if key in ENVELOPE and slot.how != "constant" else None
+def _envelope(field: FieldMapping, _: Scope) -> str | None:
+    key = _first_key(field)
+    return key if key in ENVELOPE and field.how != "constant" else None
 
 
-def _odd(slot: FieldMapping, _: Scope) -> str | None:
-    is_odd = slot.role == "body" and any(ODD.search(part) or not part for part in slot.path[1:])
-    return repr(slot.label) if is_odd else None
+def _odd(field: FieldMapping, _: Scope) -> str | None:
+    is_odd = field.role == "body" and any(ODD.search(part) or not part for part in field.path[1:])
+    return repr(field.label) if is_odd else None
 
 
-def _stripped(slot: FieldMapping, scope: Scope) -> str | None:
-    row = STRIPPED_TRAITS.get(_first_key(slot) or "")
+def _stripped(field: FieldMapping, scope: Scope) -> str | None:
+    row = STRIPPED_TRAITS.get(_first_key(field) or "")
     return (
         row.effect if row and scope.mapping.call.name in STATE_CALLS and not row.settable else None
     )
 
 
-def _overriding(slot: FieldMapping, scope: Scope) -> str | None:
-    row = OVERRIDE_PROPERTIES.get(_first_key(slot) or "")
+def _overriding(field: FieldMapping, scope: Scope) -> str | None:
+    row = OVERRIDE_PROPERTIES.get(_first_key(field) or "")
     return row.effect if row and scope.mapping.call.name == "track" else None
 
 
-def _form_key(slot: FieldMapping, scope: Scope) -> str | None:
-    row = FORM_RESERVED.get(_first_key(slot) or "")
+def _form_key(field: FieldMapping, scope: Scope) -> str | None:
+    row = FORM_RESERVED.get(_first_key(field) or "")
     return row.effect if row and scope.mapping.call.name == "form" else None
 
 
-def _proposed(slot: FieldMapping, _: Scope) -> str | None:
-    return slot.reason if slot.how == "proposed" else None
+def _proposed(field: FieldMapping, _: Scope) -> str | None:
+    return field.reason if field.how == "proposed" else None
 
 
 def _unused(scope: Scope) -> str | None:
@@ -162,23 +162,23 @@ LONG_ENOUGH = 5
 
 
 def _counted(rows: pl.LazyFrame, scope: Scope, *, argument: str) -> pl.LazyFrame | None:
-    slot = scope.mapping.find(argument)
-    if slot is None or slot.column is None:
+    field = scope.mapping.find(argument)
+    if field is None or field.column is None:
         return None
-    return rows.group_by(scope.text(slot).alias("name")).agg(pl.len().alias("rows")).drop_nulls()
+    return rows.group_by(scope.text(field).alias("name")).agg(pl.len().alias("rows")).drop_nulls()
 
 
 def _similar(
     aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, argument: str
 ) -> pl.DataFrame:
-    slot = scope.mapping.find(argument)
+    field = scope.mapping.find(argument)
     counted = aggregated.group_by("name").agg(pl.col("rows").sum())
     frequent = counted.sort("rows", "name", descending=[True, False]).head(LISTED)
     near = dict(_near(dict(frequent.rows())))
-    if slot is None or not near:
+    if field is None or not near:
         return FOUND_SCHEMA.to_frame()
-    value = scope.text(slot)
-    rare = failing_rows(rows, value.is_in(list(near)), column=slot.label, value=value)
+    value = scope.text(field)
+    rare = failing_rows(rows, value.is_in(list(near)), column=field.label, value=value)
     usual = pl.col("value").replace_strict(near, return_dtype=pl.String)
     return collected(rare).with_columns(evidence=pl.format("Most rows say {}.", usual))
 
@@ -210,9 +210,9 @@ def _is_typo(name: str, other: str) -> bool:
 def _similar_columns(scope: Scope) -> str | None:
     """Return the columns whose names differ in case, white space or punctuation only."""
     groups: dict[str, list[str]] = {}
-    for slot in scope.mapping.slots:
-        if slot.role == "body":
-            name = ".".join(slot.path[1:])
+    for field in scope.mapping.fields:
+        if field.role == "body":
+            name = ".".join(field.path[1:])
             groups.setdefault(folded(name) or name, []).append(name)
     alike = [" and ".join(map(repr, names)) for names in groups.values() if len(set(names)) > 1]
     return "; ".join(alike) or None

@@ -45,7 +45,7 @@ IDENTIFIERS = frozenset({"id", "ids", "uuid", "guid", "imei", "meid", "iccid", "
 DETECTORS = (CARD, IBAN, NATIONAL_NUMBER)
 CANDIDATES = pl.Schema(
     {
-        "slot": pl.String(),
+        "field": pl.String(),
         "number": pl.String(),
         "form": pl.String(),
         "piece": pl.String(),
@@ -57,24 +57,24 @@ CANDIDATES = pl.Schema(
 without a check digit."""
 
 
-def is_readable(slot: FieldMapping) -> bool:
+def is_readable(field: FieldMapping) -> bool:
     """Return whether a field would be sent so that its values can be read."""
-    return slot.role in ("body", "context", "field") and slot.how != "hashed"
+    return field.role in ("body", "context", "field") and field.how != "hashed"
 
 
-def _texts(slot: FieldMapping) -> pl.Expr | None:
+def _texts(field: FieldMapping) -> pl.Expr | None:
     """Return the values to look at: texts, or numbers wide enough for the digits of a card."""
-    if slot.dtype in (pl.Int64, pl.UInt64, pl.Float64):
-        return pl.col(slot.name)
-    return inner_text(slot) if is_readable(slot) else None
+    if field.dtype in (pl.Int64, pl.UInt64, pl.Float64):
+        return pl.col(field.name)
+    return inner_text(field) if is_readable(field) else None
 
 
 def _sampled(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Aggregate the different numbers of each column; the same query serves all these checks."""
     texts = {
-        slot.name: text
-        for slot in filter(is_readable, scope.mapping.slots)
-        if (text := _texts(slot)) is not None
+        field.name: text
+        for field in filter(is_readable, scope.mapping.fields)
+        if (text := _texts(field)) is not None
     }
     if not texts:
         return None
@@ -155,15 +155,15 @@ def chance_of(valid: int, tried: int, *, chance: float) -> float:
     return math.exp(logarithm)
 
 
-def _is_told(number: Number, found: pl.DataFrame, slot: FieldMapping, *, filled: int) -> str:
+def _is_told(number: Number, found: pl.DataFrame, field: FieldMapping, *, filled: int) -> str:
     """Return what speaks for it that numbers of one name are what they look like; "" if nothing."""
     for form, allowed in UNLIKELY.items():
         pieces = found.filter(pl.col("form") == form).drop_nulls("piece").unique("piece")
         valid, tried = int(pieces["valid"].sum()), pieces.height
         if not tried or valid < tried * HALF:
             continue
-        is_named = form == "named" or NAMES.search(" ".join(name_words(slot.label)))
-        most = UNLIKELY["digits"] if _is_identifier(slot) else allowed
+        is_named = form == "named" or NAMES.search(" ".join(name_words(field.label)))
+        most = UNLIKELY["digits"] if _is_identifier(field) else allowed
         if number.chance == 1:
             told = is_named or int(found["cells"].sum()) >= filled * HALF
         else:
@@ -180,8 +180,8 @@ def _evidence(number: Number, valid: int, tried: int) -> str:
     return f"{share}; by chance one in {round(1 / number.chance)} would be."
 
 
-def _is_identifier(slot: FieldMapping) -> bool:
-    return is_id(slot) or bool(IDENTIFIERS & set(name_words(slot.label)))
+def _is_identifier(field: FieldMapping) -> bool:
+    return is_id(field) or bool(IDENTIFIERS & set(name_words(field.label)))
 
 
 def _judged(
@@ -189,25 +189,25 @@ def _judged(
 ) -> pl.DataFrame:
     """Return the cells with valid numbers of the columns that are judged to hold them."""
     results = [FOUND_SCHEMA.to_frame()]
-    parts = aggregated.partition_by("slot", as_dict=True)
-    for slot in scope.mapping.slots:
-        own = parts.get((slot.name,))
-        evidence = "" if own is None else _told_of(own, slot, detector=detector)
-        text = inner_text(slot)
-        text = as_number_text(slot) if text is None else text
+    parts = aggregated.partition_by("field", as_dict=True)
+    for field in scope.mapping.fields:
+        own = parts.get((field.name,))
+        evidence = "" if own is None else _told_of(own, field, detector=detector)
+        text = inner_text(field)
+        text = as_number_text(field) if text is None else text
         if evidence and text is not None:
             query = failing_rows(
-                rows, detector.finds(text), column=slot.label, value=detector.samples(text), evidence=evidence,
+                rows, detector.finds(text), column=field.label, value=detector.samples(text), evidence=evidence,
             )  # fmt: skip
             results.append(collected(query))
     return pl.concat(results)
 
 
-def _told_of(found: pl.DataFrame, slot: FieldMapping, *, detector: Detector) -> str:
+def _told_of(found: pl.DataFrame, field: FieldMapping, *, detector: Detector) -> str:
     """Return the evidence for the first kind of number that a column is judged to hold."""
     filled = int(found.filter(pl.col("number").is_null())["cells"].sum())
     named = ((number, found.filter(pl.col("number") == number.name)) for number in detector.numbers)
-    told = (_is_told(number, part, slot, filled=filled) for number, part in named if part.height)
+    told = (_is_told(number, part, field, filled=filled) for number, part in named if part.height)
     return next(filter(None, told), "")
 
 

@@ -17,23 +17,27 @@ LEAST, GREATEST = ":least", ":greatest"
 
 
 def _person(scope: Scope) -> FieldMapping | None:
-    slots = [scope.mapping.find(name) for name in OWNERS]
-    return next((slot for slot in slots if slot and has_text(slot.dtype)), None)
+    fields = [scope.mapping.find(name) for name in OWNERS]
+    return next((field for field in fields if field and has_text(field.dtype)), None)
 
 
 def _messages(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Hash what the id of each message is derived from."""
     mapping = scope.mapping
     given = mapping.find("message_id")
-    keys = [slot for slot in mapping.slots if slot.role == "key"]
-    everything = [slot for slot in mapping.slots if slot.path and slot.argument != "message_id"]
+    keys = [field for field in mapping.fields if field.role == "key"]
+    everything = [
+        field for field in mapping.fields if field.path and field.argument != "message_id"
+    ]
     if not mapping.call.api.deduplicates or not everything:
         return None
     whole = _hash(everything)
     made = whole
     if keys:
-        filled = pl.all_horizontal(pl.col(slot.name).is_not_null() for slot in keys)
-        time = [slot for slot in (mapping.find("timestamp"),) if slot]  # an id begins with its time
+        filled = pl.all_horizontal(pl.col(field.name).is_not_null() for field in keys)
+        time = [
+            field for field in (mapping.find("timestamp"),) if field
+        ]  # an id begins with its time
         made = pl.when(filled).then(_hash([*keys, *time])).otherwise(whole)
     if given is not None:
         named = pl.col(given.name)
@@ -43,14 +47,14 @@ def _messages(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
 
 def _identified(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Hash what message ids are derived from, where they do not follow from the whole message."""
-    slots = scope.mapping.slots
-    if any(slot.role == "key" or slot.argument == "message_id" for slot in slots):
+    fields = scope.mapping.fields
+    if any(field.role == "key" or field.argument == "message_id" for field in fields):
         return _messages(rows, scope)
     return None
 
 
-def _hash(slots: Sequence[FieldMapping]) -> pl.Expr:
-    return pl.struct(pl.col(slot.name) for slot in slots).hash()
+def _hash(fields: Sequence[FieldMapping]) -> pl.Expr:
+    return pl.struct(pl.col(field.name) for field in fields).hash()
 
 
 def _same(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
@@ -63,8 +67,10 @@ def _conflicting(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> 
     later = _later(aggregated).filter(pl.col("whole") != pl.col("first_whole"))
     if later.is_empty():
         return FOUND_SCHEMA.to_frame()
-    slots = [slot for slot in scope.mapping.slots if slot.path and slot.argument != "message_id"]
-    names = [slot.name for slot in slots]
+    fields = [
+        field for field in scope.mapping.fields if field.path and field.argument != "message_id"
+    ]
+    names = [field.name for field in fields]
     involved = pl.concat([later["row"], later["first"]]).unique()
     shown = collected(rows.filter(pl.col(ROW).is_in(involved.implode())).select(ROW, *names))
     both = (
@@ -73,10 +79,10 @@ def _conflicting(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> 
         .join(shown, left_on="first", right_on=ROW, suffix=":first", maintain_order="left")
     )
     labels = [
-        pl.when(~pl.col(slot.name).eq_missing(pl.col(f"{slot.name}:first"))).then(
-            pl.lit(slot.label)
+        pl.when(~pl.col(field.name).eq_missing(pl.col(f"{field.name}:first"))).then(
+            pl.lit(field.label)
         )
-        for slot in slots
+        for field in fields
     ]
     return both.select(
         "row",
@@ -109,10 +115,10 @@ def _told(later: pl.DataFrame) -> pl.DataFrame:
 
 
 def _repeated(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    slot = _person(scope)
-    if scope.mapping.call.name != "identify" or slot is None:
+    field = _person(scope)
+    if scope.mapping.call.name != "identify" or field is None:
         return None
-    person, time = scope.text(slot), scope.mapping.find("timestamp")
+    person, time = scope.text(field), scope.mapping.find("timestamp")
     return rows.filter(person.is_not_null()).select(
         pl.col(ROW).alias("row"), person.hash().alias("key"),
         *(() if time is None else (pl.col(time.moment).fill_null(scope.now).alias("at"),)),
@@ -121,9 +127,9 @@ def _repeated(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
 
 def _repeats(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
     """Return the rows about people of earlier rows, and where a time decides, which row wins."""
-    slot, later = _person(scope), _later(aggregated)
+    field, later = _person(scope), _later(aggregated)
     told = _told(later).with_columns(
-        pl.lit(slot.label if slot else None, pl.String).alias("column")
+        pl.lit(field.label if field else None, pl.String).alias("column")
     )
     if "at" not in aggregated.columns:
         return told
@@ -139,17 +145,19 @@ def _object_traits(scope: Scope) -> list[FieldMapping]:
     """Return the fields that set attributes of the object itself."""
     names = frozenset(STRIPPED_TRAITS)
     return [
-        s for s in scope.mapping.slots if s.role == "body" and s.path and s.path[1] not in names
+        s for s in scope.mapping.fields if s.role == "body" and s.path and s.path[1] not in names
     ]
 
 
 def _object(scope: Scope) -> tuple[FieldMapping, pl.Expr] | None:
     """Return the field that names an object, and the key of the object."""
-    slot = scope.mapping.find("group_id")
-    if scope.mapping.call.name != "group" or slot is None or not has_text(slot.dtype):
+    field = scope.mapping.find("group_id")
+    if scope.mapping.call.name != "group" or field is None or not has_text(field.dtype):
         return None
-    types = [scope.text(s) for s in scope.mapping.slots if s.path in OBJECT_TYPES]
-    return slot, pl.struct(scope.text(slot), *(t.alias(f"{n}") for n, t in enumerate(types))).hash()
+    types = [scope.text(s) for s in scope.mapping.fields if s.path in OBJECT_TYPES]
+    return field, pl.struct(
+        scope.text(field), *(t.alias(f"{n}") for n, t in enumerate(types))
+    ).hash()
 
 
 def _object_values(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
@@ -157,12 +165,12 @@ def _object_values(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     found, traits = _object(scope), _object_traits(scope)
     if found is None or not traits:
         return None
-    slot, key = found
+    field, key = found
     hashed = [
         pl.when(pl.col(t.name).is_not_null()).then(pl.col(t.name).hash()).alias(t.name)
         for t in traits
     ]
-    named = rows.filter(scope.text(slot).is_not_null()).select(key.alias("key"), *hashed)
+    named = rows.filter(scope.text(field).is_not_null()).select(key.alias("key"), *hashed)
     return named.group_by("key").agg(
         cs.exclude("key").min().name.suffix(LEAST), cs.exclude("key").max().name.suffix(GREATEST)
     )
@@ -173,7 +181,7 @@ def _torn(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.Data
     found, traits = _object(scope), _object_traits(scope)
     if found is None:
         return FOUND_SCHEMA.to_frame()
-    slot, key = found
+    field, key = found
     whole = aggregated.group_by("key").agg(cs.ends_with(LEAST).min(), cs.ends_with(GREATEST).max())
     labels = [
         pl.when(pl.col(t.name + LEAST) != pl.col(t.name + GREATEST)).then(pl.lit(t.label))
@@ -185,33 +193,35 @@ def _torn(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.Data
     several = differing.filter(pl.col("what") != "")
     if several.is_empty():
         return FOUND_SCHEMA.to_frame()
-    named = rows.select(pl.col(ROW).alias("row"), key.alias("key"), scope.text(slot).alias("value"))
+    named = rows.select(
+        pl.col(ROW).alias("row"), key.alias("key"), scope.text(field).alias("value")
+    )
     about = collected(named.filter(pl.col("key").is_in(several["key"].implode()))).sort("row")
     return about.filter(~pl.col("key").is_first_distinct()).join(several, on="key").select(
-        "row", pl.lit(slot.label, pl.String).alias("column"), "value",
+        "row", pl.lit(field.label, pl.String).alias("column"), "value",
         pl.format("What differs: {}.", "what").alias("evidence"),
     ).sort("row")  # fmt: skip
 
 
 def _pairs(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Return the different pairs of person and address, hashed."""
-    slots = _pair(scope)
-    if slots is None:
+    fields = _pair(scope)
+    if fields is None:
         return None
-    person, email = slots
+    person, email = fields
     pairs = rows.select(
         scope.text(person).alias("person"), _address(email, scope).alias("email")
     ).drop_nulls()
     return pairs.filter(~blank(pl.col("email"))).select(pl.all().hash()).unique()
 
 
-def _address(slot: FieldMapping, scope: Scope) -> pl.Expr:
-    return scope.text(slot).str.strip_chars().str.to_lowercase()
+def _address(field: FieldMapping, scope: Scope) -> pl.Expr:
+    return scope.text(field).str.strip_chars().str.to_lowercase()
 
 
 def _pair(scope: Scope) -> tuple[FieldMapping, FieldMapping] | None:
     person = _person(scope)
-    email = next((slot for slot in scope.mapping.slots if slot.path in EMAIL_PATHS), None)
+    email = next((field for field in scope.mapping.fields if field.path in EMAIL_PATHS), None)
     if scope.mapping.call.name != "identify" or person is None or email is None:
         return None
     return (person, email) if is_text(email) and person.column != email.column else None
@@ -233,12 +243,13 @@ def _paired(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, by: s
 def _attributes(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Return which attributes each person gets, if there are more columns than one can have."""
     person = _person(scope)
-    slots = [slot for slot in scope.mapping.slots if slot.role == "body"]
-    few = len(slots) <= LIMITS["attributes"].value
+    fields = [field for field in scope.mapping.fields if field.role == "body"]
+    few = len(fields) <= LIMITS["attributes"].value
     if scope.mapping.call.name != "identify" or person is None or few:
         return None
     return rows.group_by(scope.text(person).alias("value")).agg(
-        pl.col(ROW).min().alias("row"), *(pl.col(slot.name).is_not_null().any() for slot in slots)
+        pl.col(ROW).min().alias("row"),
+        *(pl.col(field.name).is_not_null().any() for field in fields),
     )
 
 
@@ -281,7 +292,7 @@ PEOPLE_CHECKS = (
 )  # fmt: skip
 
 
-def _alias_slots(scope: Scope) -> tuple[FieldMapping, FieldMapping] | None:
+def _alias_fields(scope: Scope) -> tuple[FieldMapping, FieldMapping] | None:
     previous, kept = scope.mapping.find("previous_id"), scope.mapping.find("user_id")
     if previous is None or kept is None or not (has_text(previous.dtype) and has_text(kept.dtype)):
         return None
@@ -290,10 +301,10 @@ def _alias_slots(scope: Scope) -> tuple[FieldMapping, FieldMapping] | None:
 
 def _merges(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Return who is merged into whom."""
-    slots = _alias_slots(scope)
-    if slots is None:
+    fields = _alias_fields(scope)
+    if fields is None:
         return None
-    previous, kept = (scope.text(slot) for slot in slots)
+    previous, kept = (scope.text(field) for field in fields)
     pairs = rows.select(pl.col(ROW).alias("row"), previous.alias("from"), kept.alias("into"))
     return pairs.drop_nulls().filter(pl.col("from") != pl.col("into"))
 
@@ -333,10 +344,10 @@ def _split(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.Da
 
 
 def _shown(merges: pl.DataFrame, scope: Scope) -> pl.DataFrame:
-    slots = _alias_slots(scope)
+    fields = _alias_fields(scope)
     return merges.select(
         "row",
-        pl.lit(slots[0].label if slots else None, pl.String).alias("column"),
+        pl.lit(fields[0].label if fields else None, pl.String).alias("column"),
         pl.format("{} → {}", "from", "into").alias("value"),
     )
 

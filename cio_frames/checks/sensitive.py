@@ -33,19 +33,19 @@ IDENTITY = (
 
 
 def _named(names: tuple[str, ...]) -> ColumnTest:
-    def fails(slot: FieldMapping, _: Scope) -> str | None:
-        if not is_body(slot) or slot.how in ("hashed", "constant"):
+    def fails(field: FieldMapping, _: Scope) -> str | None:
+        if not is_body(field) or field.how in ("hashed", "constant"):
             return None
-        similar = [name for name in _names(slot) if " ".join(name_words(name)) in names]
+        similar = [name for name in _names(field) if " ".join(name_words(name)) in names]
         return ", ".join(dict.fromkeys(similar)) or None
 
     return by_column(fails)
 
 
-def _names(slot: FieldMapping) -> Iterator[str]:
-    yield slot.label
-    yield slot.path[-1] if slot.path else ""
-    yield from _fields(slot.dtype)
+def _names(field: FieldMapping) -> Iterator[str]:
+    yield field.label
+    yield field.path[-1] if field.path else ""
+    yield from _fields(field.dtype)
 
 
 def _fields(dtype: pl.DataType) -> Iterator[str]:

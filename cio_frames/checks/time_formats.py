@@ -32,13 +32,13 @@ UNIX_DAY = 25_569
 HOURS, MINUTES, NOON = 24, 60, 12
 
 
-def is_other_format(slot: FieldMapping) -> pl.Expr:
+def is_other_format(field: FieldMapping) -> pl.Expr:
     """Return an expression: true where a check of this module finds a time."""
-    if is_text(slot):
-        values = _unread(slot)
+    if is_text(field):
+        values = _unread(field)
         return _is_slashed(values) | _is_serial(values) | _is_compact(values) | _is_epoch(values)
-    if is_number(slot):
-        return _is_serial_number(pl.col(slot.name)) | _is_compact_number(pl.col(slot.name))
+    if is_number(field):
+        return _is_serial_number(pl.col(field.name)) | _is_compact_number(pl.col(field.name))
     return pl.lit(value=False)
 
 
@@ -46,9 +46,9 @@ def _text(values: pl.Expr) -> pl.Expr:
     return values.cast(pl.String).str.strip_chars()
 
 
-def _unread(slot: FieldMapping) -> pl.Expr:
+def _unread(field: FieldMapping) -> pl.Expr:
     """Return the texts of a field that cannot be read as a point in time."""
-    return _text(pl.when(pl.col(slot.moment).is_null()).then(pl.col(slot.name)))
+    return _text(pl.when(pl.col(field.moment).is_null()).then(pl.col(field.name)))
 
 
 def _moment(*, day: int, month: int) -> pl.Expr:
@@ -107,12 +107,12 @@ def _is_epoch(values: pl.Expr) -> pl.Expr:
 
 
 def _in_format(of_text: OfValues, of_number: OfValues | None = None) -> RowTest:
-    def fails(slot: FieldMapping, _: Scope) -> pl.Expr | None:
-        if not slot.is_time:
+    def fails(field: FieldMapping, _: Scope) -> pl.Expr | None:
+        if not field.is_time:
             return None
-        if is_text(slot):
-            return of_text(_unread(slot))
-        return of_number(pl.col(slot.name)) if is_number(slot) and of_number else None
+        if is_text(field):
+            return of_text(_unread(field))
+        return of_number(pl.col(field.name)) if is_number(field) and of_number else None
 
     return by_value(fails)
 
@@ -140,16 +140,16 @@ def _rewritten(
     matches_number: OfValues | None = None,
     moment: OfValues | None = None,
 ) -> Repair:
-    def change(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-        if not slot.is_time:
+    def change(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
+        if not field.is_time:
             return None
-        if is_text(slot):
-            values = _text(slot.expr)
-            text = slot.expr.cast(pl.String)
+        if is_text(field):
+            values = _text(field.expr)
+            text = field.expr.cast(pl.String)
             return pl.when(matches(values)).then(written(values)).otherwise(text)
-        if matches_number is None or moment is None or not slot.dtype.is_numeric():
+        if matches_number is None or moment is None or not field.dtype.is_numeric():
             return None
-        number = slot.expr
+        number = field.expr
         ms = moment(number).dt.epoch("ms").cast(pl.Float64)
         return pl.when(matches_number(number)).then(ms).otherwise(number.cast(pl.Float64))
 
@@ -159,10 +159,10 @@ def _rewritten(
 def _votes(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Count the dates that can only be read with the day first, with the month first, or both."""
     queries = []
-    for slot in scope.mapping.slots:
-        if slot.is_time and is_text(slot):
-            unread = rows.filter(pl.col(slot.moment).is_null())
-            slashed = unread.select(value=_text(pl.col(slot.name))).filter(
+    for field in scope.mapping.fields:
+        if field.is_time and is_text(field):
+            unread = rows.filter(pl.col(field.moment).is_null())
+            slashed = unread.select(value=_text(pl.col(field.name))).filter(
                 pl.col("value").str.contains(SLASHED)
             )
             both = pl.struct(day=DAY_FIRST.is_not_null(), month=MONTH_FIRST.is_not_null())
@@ -171,7 +171,7 @@ def _votes(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
                 slashed.select(_slashed(pl.col("value"), both).alias("read"))
                 .unnest("read")
                 .select(
-                    pl.lit(slot.name).alias("slot"),
+                    pl.lit(field.name).alias("field"),
                     (day & ~month).sum().alias("day"),
                     (month & ~day).sum().alias("month"),
                     (day & month).sum().alias("either"),
@@ -187,9 +187,9 @@ def _verdict(day: int, month: int) -> str:
 def _voted(
     aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, verdict: str
 ) -> pl.DataFrame:
-    slots = {slot.name: slot for slot in scope.mapping.slots}
+    fields = {field.name: field for field in scope.mapping.fields}
     results = [FOUND_SCHEMA.to_frame()]
-    counted = aggregated.group_by("slot", maintain_order=True).agg(pl.all().sum())
+    counted = aggregated.group_by("field", maintain_order=True).agg(pl.all().sum())
     for name, day, month, either in counted.rows():
         if day + month + either and _verdict(day, month) == verdict:
             evidence = (
@@ -198,7 +198,7 @@ def _voted(
             )
             value = pl.col(name).cast(pl.String)
             fails = _is_slashed(_text(pl.col(name)))
-            label = slots[name].label
+            label = fields[name].label
             query = failing_rows(rows, fails, column=label, value=value, evidence=evidence)
             results.append(collected(query))
     return pl.concat(results)
@@ -207,15 +207,15 @@ def _voted(
 def _units(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Count the numbers of each column by their unit."""
     queries = []
-    for slot in scope.mapping.slots:
-        if slot.is_time and is_number(slot):
-            values = pl.col(slot.name)
+    for field in scope.mapping.fields:
+        if field.is_time and is_number(field):
+            values = pl.col(field.name)
             queries.append(
                 rows.select(values.alias("value"))
                 .filter(~_is_serial_number(pl.col("value")) & ~_is_compact_number(pl.col("value")))
                 .group_by(epoch_unit(pl.col("value")).alias("unit"))
                 .agg(pl.len().alias("rows"), pl.col("value").first().cast(pl.String))
-                .select(pl.lit(slot.label).alias("column"), "unit", "rows", "value")
+                .select(pl.lit(field.label).alias("column"), "unit", "rows", "value")
             )
     return pl.concat(queries) if queries else None
 

@@ -39,28 +39,28 @@ OFFSET = r"\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)? ?([Zz]|[+-]\d{2}:?\d{2})$"
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _is_event_time(slot: FieldMapping, scope: Scope) -> bool:
-    return slot.argument == "timestamp" and scope.mapping.call.name in EVENT_CALLS
+def _is_event_time(field: FieldMapping, scope: Scope) -> bool:
+    return field.argument == "timestamp" and scope.mapping.call.name in EVENT_CALLS
 
 
-def _out_of_range(slot: FieldMapping, _: Scope) -> pl.Expr | None:
-    holds_times = out_of_range(pl.col(slot.name), dtype=slot.dtype) is not None
-    return pl.col(slot.out_of_range) if holds_times else None
+def _out_of_range(field: FieldMapping, _: Scope) -> pl.Expr | None:
+    holds_times = out_of_range(pl.col(field.name), dtype=field.dtype) is not None
+    return pl.col(field.out_of_range) if holds_times else None
 
 
-def _unreadable(slot: FieldMapping, _: Scope) -> pl.Expr | None:
-    if not slot.is_time_field:
+def _unreadable(field: FieldMapping, _: Scope) -> pl.Expr | None:
+    if not field.is_time_field:
         return None
-    unread = pl.when(pl.col(slot.moment).is_null()).then(pl.col(slot.name))
-    is_known = pl.col(slot.skipped) | is_other_format(slot)
-    return unread.is_not_null() & ~_empty(slot, unread) & ~is_known
+    unread = pl.when(pl.col(field.moment).is_null()).then(pl.col(field.name))
+    is_known = pl.col(field.skipped) | is_other_format(field)
+    return unread.is_not_null() & ~_empty(field, unread) & ~is_known
 
 
-def _clock_change(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+def _clock_change(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     if scope.mapping.timezone is None:
         return None
-    if slot.is_time_field:
-        return pl.col(slot.skipped)
+    if field.is_time_field:
+        return pl.col(field.skipped)
 
     def skipped(values: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
         if not isinstance(dtype, pl.Datetime):
@@ -68,85 +68,85 @@ def _clock_change(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
         here = instant(values, dtype=dtype, timezone=scope.mapping.timezone)
         return values.is_not_null() & here.is_null()
 
-    return anywhere(pl.col(slot.name), dtype=slot.dtype, test=skipped)
+    return anywhere(pl.col(field.name), dtype=field.dtype, test=skipped)
 
 
-def _empty(slot: FieldMapping, values: pl.Expr) -> pl.Expr:
-    return blank(values.cast(pl.String)) if is_text(slot) else pl.lit(value=False)
+def _empty(field: FieldMapping, values: pl.Expr) -> pl.Expr:
+    return blank(values.cast(pl.String)) if is_text(field) else pl.lit(value=False)
 
 
-def _missing(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    if not _is_event_time(slot, scope):
+def _missing(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    if not _is_event_time(field, scope):
         return None
-    values = pl.col(slot.name)
-    return values.is_null() | _empty(slot, values)
+    values = pl.col(field.name)
+    return values.is_null() | _empty(field, values)
 
 
-def _future(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    return pl.col(slot.moment) > scope.now + TOLERATED if slot.is_time_field else None
+def _future(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    return pl.col(field.moment) > scope.now + TOLERATED if field.is_time_field else None
 
 
-def _early(slot: FieldMapping, _: Scope) -> pl.Expr | None:
-    return pl.col(slot.moment) < EARLIEST if slot.is_time_field else None
+def _early(field: FieldMapping, _: Scope) -> pl.Expr | None:
+    return pl.col(field.moment) < EARLIEST if field.is_time_field else None
 
 
-def _recent(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    if not _is_event_time(slot, scope):
+def _recent(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    if not _is_event_time(field, scope):
         return None
-    return pl.col(slot.moment).is_between(scope.now - TRIGGERING, scope.now + TOLERATED)
+    return pl.col(field.moment).is_between(scope.now - TRIGGERING, scope.now + TOLERATED)
 
 
-def _stale(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    if slot.argument != "timestamp" or scope.mapping.call.name not in STATE_CALLS:
+def _stale(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    if field.argument != "timestamp" or scope.mapping.call.name not in STATE_CALLS:
         return None
-    return pl.col(slot.moment) < scope.now - FRESH
+    return pl.col(field.moment) < scope.now - FRESH
 
 
-def _naive_column(slot: FieldMapping, scope: Scope) -> str | None:
-    naive = isinstance(slot.dtype, pl.Datetime) and slot.dtype.time_zone is None
-    return f"{slot.dtype}" if naive and scope.mapping.timezone is None else None
+def _naive_column(field: FieldMapping, scope: Scope) -> str | None:
+    naive = isinstance(field.dtype, pl.Datetime) and field.dtype.time_zone is None
+    return f"{field.dtype}" if naive and scope.mapping.timezone is None else None
 
 
-def _naive(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    if not (slot.is_time_field and is_text(slot)) or scope.mapping.timezone is not None:
+def _naive(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    if not (field.is_time_field and is_text(field)) or scope.mapping.timezone is not None:
         return None
-    values = _stripped(slot)
-    return pl.col(slot.moment).is_not_null() & ~has_zone(values) & ~is_date_only(values)
+    values = _stripped(field)
+    return pl.col(field.moment).is_not_null() & ~has_zone(values) & ~is_date_only(values)
 
 
-def _stripped(slot: FieldMapping) -> pl.Expr:
-    return pl.col(slot.name).cast(pl.String).str.strip_chars()
+def _stripped(field: FieldMapping) -> pl.Expr:
+    return pl.col(field.name).cast(pl.String).str.strip_chars()
 
 
-def _date(slot: FieldMapping, _: Scope) -> pl.Expr | None:
-    if not slot.is_time_field:
+def _date(field: FieldMapping, _: Scope) -> pl.Expr | None:
+    if not field.is_time_field:
         return None
-    if slot.dtype == pl.Date:
-        return pl.col(slot.name).is_not_null()
-    return is_date_only(_stripped(slot)) if is_text(slot) else None
+    if field.dtype == pl.Date:
+        return pl.col(field.name).is_not_null()
+    return is_date_only(_stripped(field)) if is_text(field) else None
 
 
-def _epoch(slot: FieldMapping, _: Scope) -> pl.Expr | None:
-    if not (slot.is_time_field and slot.dtype.is_numeric()):
+def _epoch(field: FieldMapping, _: Scope) -> pl.Expr | None:
+    if not (field.is_time_field and field.dtype.is_numeric()):
         return None
-    return pl.col(slot.moment).is_not_null() & epoch_unit(pl.col(slot.name)).is_not_null()
+    return pl.col(field.moment).is_not_null() & epoch_unit(pl.col(field.name)).is_not_null()
 
 
-def _misread(slot: FieldMapping, _: Scope) -> pl.Expr | None:
-    if not slot.is_time:
+def _misread(field: FieldMapping, _: Scope) -> pl.Expr | None:
+    if not field.is_time:
         return None
-    return pl.col(slot.moment).is_between(EARLIEST, MISREAD_UNTIL, closed="left")
+    return pl.col(field.moment).is_between(EARLIEST, MISREAD_UNTIL, closed="left")
 
 
 def _offsets(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Count the offsets in columns of text."""
     queries = [
-        rows.select(pl.col(slot.name).cast(pl.String).str.extract(OFFSET).alias("offset"))
+        rows.select(pl.col(field.name).cast(pl.String).str.extract(OFFSET).alias("offset"))
         .drop_nulls()
-        .group_by(pl.lit(slot.label).alias("column"), "offset")
+        .group_by(pl.lit(field.label).alias("column"), "offset")
         .agg(pl.len().alias("rows"))
-        for slot in scope.mapping.slots
-        if slot.is_time and is_text(slot)
+        for field in scope.mapping.fields
+        if field.is_time and is_text(field)
     ]
     return pl.concat(queries) if queries else None
 
@@ -166,28 +166,28 @@ def _several(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl
 
 def _order(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Return the time of each row, with its person."""
-    slot = scope.mapping.find("timestamp")
+    field = scope.mapping.find("timestamp")
     people = [
         found for name in PEOPLE if (found := scope.mapping.find(name)) and has_text(found.dtype)
     ]
-    if slot is None or not people or scope.mapping.call.name not in (*EVENT_CALLS, "identify"):
+    if field is None or not people or scope.mapping.call.name not in (*EVENT_CALLS, "identify"):
         return None
     person = pl.coalesce(scope.text(part) for part in people).hash()
     return rows.select(
-        pl.col(ROW).alias("row"), person.alias("person"), pl.col(slot.moment).alias("at")
+        pl.col(ROW).alias("row"), person.alias("person"), pl.col(field.moment).alias("at")
     ).drop_nulls()
 
 
 def _unordered(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
-    slot = scope.mapping.find("timestamp")
+    field = scope.mapping.find("timestamp")
     ordered = aggregated if aggregated["row"].is_sorted() else aggregated.sort("row")
     late = ordered.clear()
     if not ordered["at"].is_sorted():
         late = ordered.filter(pl.col("at") < pl.col("at").cum_max().shift().over("person"))
-    if slot is None or late.is_empty():
+    if field is None or late.is_empty():
         return column_findings([])
     evidence = f"{late.height:,} rows are, the first is row {late.item(0, 'row')}."
-    return column_findings([(slot.label, evidence)])
+    return column_findings([(field.label, evidence)])
 
 
 def _now(scope: Scope) -> str | None:
@@ -203,18 +203,18 @@ def _candidates(scope: Scope) -> dict[str, tuple[FieldMapping, int]]:
     if scope.mapping.find("timestamp") or scope.mapping.call.name in STATE_CALLS:
         return {}
     ranked = {
-        slot.name: (slot, time_rank(slot.column, call=scope.mapping.call))
-        for slot in scope.mapping.slots
-        if slot.role == "body" and slot.column
+        field.name: (field, time_rank(field.column, call=scope.mapping.call))
+        for field in scope.mapping.fields
+        if field.role == "body" and field.column
     }
-    return {name: (slot, rank) for name, (slot, rank) in ranked.items() if rank is not None}
+    return {name: (field, rank) for name, (field, rank) in ranked.items() if rank is not None}
 
 
 def _times_among_data(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Count the times in the first rows of each column that may be the time of the call."""
     held = {}
-    for name, (slot, rank) in _candidates(scope).items():
-        test = is_time(pl.col(name), dtype=slot.dtype, counts=rank < UNNAMED)
+    for name, (field, rank) in _candidates(scope).items():
+        test = is_time(pl.col(name), dtype=field.dtype, counts=rank < UNNAMED)
         if test is not None:
             held[name] = test
     if not held:
@@ -228,11 +228,11 @@ def _times_among_data(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
 
 def _unmapped(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
     likely = []
-    for name, (slot, rank) in _candidates(scope).items():
+    for name, (field, rank) in _candidates(scope).items():
         counted = aggregated[name].struct.unnest().sum() if name in aggregated.columns else None
         if counted is not None and (filled := counted.item(0, "filled")):
             share = counted.item(0, "times") / filled
-            likely += [(rank, slot.label)] if share >= ALMOST_ALL else []
+            likely += [(rank, field.label)] if share >= ALMOST_ALL else []
     found = sorted(likely, key=lambda pair: pair[0])[:1]
     return column_findings((label, "Its values are times.") for _, label in found)
 

@@ -43,40 +43,40 @@ MILLISECONDS = (10**11, 10**19)
 TOLERATED = timedelta(days=1)
 
 
-def _is_subscription(slot: FieldMapping) -> bool:
+def _is_subscription(field: FieldMapping) -> bool:
     """Return whether a field subscribes somebody: to everything, or to one topic or channel."""
-    return slot.path == UNSUBSCRIBED or PREFERENCES.match(".".join(slot.path)) is not None
+    return field.path == UNSUBSCRIBED or PREFERENCES.match(".".join(field.path)) is not None
 
 
-def _folded(slot: FieldMapping, scope: Scope) -> pl.Expr:
-    return scope.text(slot).str.strip_chars().str.to_lowercase()
+def _folded(field: FieldMapping, scope: Scope) -> pl.Expr:
+    return scope.text(field).str.strip_chars().str.to_lowercase()
 
 
-def _known_word(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    if not (_is_subscription(slot) and is_text(slot)):
+def _known_word(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    if not (_is_subscription(field) and is_text(field)):
         return None
-    said, sent = _folded(slot, scope), scope.text(slot).str.to_lowercase()
+    said, sent = _folded(field, scope), scope.text(field).str.to_lowercase()
     return said.is_in((*YES, *NO)) | (said.is_in(READ) & ~sent.is_in(READ))
 
 
-def _empty_word(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    return blank(scope.text(slot)) if _is_subscription(slot) and is_text(slot) else None
+def _empty_word(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    return blank(scope.text(field)) if _is_subscription(field) and is_text(field) else None
 
 
-def _unknown_word(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    if not _is_subscription(slot) or slot.dtype in (pl.Boolean, pl.Null):
+def _unknown_word(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    if not _is_subscription(field) or field.dtype in (pl.Boolean, pl.Null):
         return None
-    if not is_text(slot):
-        values = pl.col(slot.name)
-        return (values != 0) & (values != 1) if slot.dtype.is_numeric() else values.is_not_null()
-    said = _folded(slot, scope)
-    return ~said.is_in((*READ, *YES, *NO)) & ~blank(scope.text(slot))
+    if not is_text(field):
+        values = pl.col(field.name)
+        return (values != 0) & (values != 1) if field.dtype.is_numeric() else values.is_not_null()
+    said = _folded(field, scope)
+    return ~said.is_in((*READ, *YES, *NO)) & ~blank(scope.text(field))
 
 
-def _truth(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    if not (_is_subscription(slot) and is_text(slot)):
+def _truth(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
+    if not (_is_subscription(field) and is_text(field)):
         return None
-    values = slot.expr.cast(pl.String)
+    values = field.expr.cast(pl.String)
     said = values.str.strip_chars().str.to_lowercase()
     return (
         pl.when(said.is_in((*YES, "true", "1"))).then(pl.lit("true"))
@@ -85,32 +85,32 @@ def _truth(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     )  # fmt: skip
 
 
-def _without_blank(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    if not (_is_subscription(slot) and is_text(slot)):
+def _without_blank(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
+    if not (_is_subscription(field) and is_text(field)):
         return None
-    values = slot.expr.cast(pl.String)
+    values = field.expr.cast(pl.String)
     return pl.when(~blank(values)).then(values)
 
 
-def _replacing(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+def _replacing(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     """Return an expression: true where an object takes the place of all topics or channels."""
-    name = ".".join(slot.path[1:])
-    if scope.mapping.call.name != "identify" or slot.path[:1] != ("traits",) or name not in WHOLE:
+    name = ".".join(field.path[1:])
+    if scope.mapping.call.name != "identify" or field.path[:1] != ("traits",) or name not in WHOLE:
         return None
-    return pl.lit(value=True) if slot.nulls == "send" else pl.col(slot.name).is_not_null()
+    return pl.lit(value=True) if field.nulls == "send" else pl.col(field.name).is_not_null()
 
 
-def _resubscribing(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
+def _resubscribing(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     """Return an expression: true where somebody who has unsubscribed is subscribed again."""
-    if slot.path not in (UNSUBSCRIBED, ("data", "unsubscribed")):
+    if field.path not in (UNSUBSCRIBED, ("data", "unsubscribed")):
         return None
-    values, cleared = pl.col(slot.name), pl.lit(slot.nulls == "send")
-    if slot.dtype == pl.Boolean:
+    values, cleared = pl.col(field.name), pl.lit(field.nulls == "send")
+    if field.dtype == pl.Boolean:
         said = ~values
-    elif slot.dtype.is_numeric():
+    elif field.dtype.is_numeric():
         said = values == 0
-    elif is_text(slot):
-        said = _folded(slot, scope).is_in(("false", "0"))
+    elif is_text(field):
+        said = _folded(field, scope).is_in(("false", "0"))
     else:
         said = pl.lit(value=False)
     return said.fill_null(cleared)
@@ -119,62 +119,62 @@ def _resubscribing(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
 def _consents(scope: Scope) -> dict[str, tuple[FieldMapping, bool]]:
     """Return the traits named like a consent to mail, and whether their truth refuses it."""
     if scope.mapping.call.name != "identify" or any(
-        slot.path == UNSUBSCRIBED for slot in scope.mapping.slots
+        field.path == UNSUBSCRIBED for field in scope.mapping.fields
     ):
         return {}
     named = {}
-    for slot in filter(_is_trait, scope.mapping.slots):
-        name = folded(slot.path[-1])
+    for field in filter(_is_trait, scope.mapping.fields):
+        name = folded(field.path[-1])
         if REFUSAL.search(name):
-            named[slot.name] = (slot, True)
+            named[field.name] = (field, True)
         elif CONSENT.search(name):
-            named[slot.name] = (slot, False)
+            named[field.name] = (field, False)
     return named
 
 
-def _said(slot: FieldMapping, scope: Scope, *, refusing: bool) -> pl.Expr | None:
+def _said(field: FieldMapping, scope: Scope, *, refusing: bool) -> pl.Expr | None:
     """Return how many values are yes or no, and how many of them refuse mail."""
-    if slot.dtype == pl.Boolean or slot.dtype.is_numeric() or is_text(slot):
-        said = _folded(slot, scope)
+    if field.dtype == pl.Boolean or field.dtype.is_numeric() or is_text(field):
+        said = _folded(field, scope)
         truth, falsehood = said.is_in((*YES, "true", "1")), said.is_in((*NO, "false", "0"))
         return pl.struct(
-            filled=pl.col(slot.name).count(),
+            filled=pl.col(field.name).count(),
             judged=(truth | falsehood).sum(),
             refused=(truth if refusing else falsehood).sum(),
-        ).alias(slot.name)
+        ).alias(field.name)
     return None
 
 
 def _consent_rows(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     counted = [
         said
-        for slot, refusing in _consents(scope).values()
-        if (said := _said(slot, scope, refusing=refusing)) is not None
+        for field, refusing in _consents(scope).values()
+        if (said := _said(field, scope, refusing=refusing)) is not None
     ]
     return rows.select(counted) if counted else None
 
 
 def _unheard(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
     found = []
-    for name, (slot, _) in _consents(scope).items():
+    for name, (field, _) in _consents(scope).items():
         if name in aggregated.columns:
             filled, judged, refused = aggregated[name].struct.unnest().sum().row(0)
             if judged and judged >= filled * ALMOST_ALL:
                 found.append(
-                    (slot.label, f"{many(refused, 'row')} refuse mail here and would be mailable.")
+                    (field.label, f"{many(refused, 'row')} refuse mail here and would be mailable.")
                 )
     return column_findings(found)
 
 
-def _is_trait(slot: FieldMapping) -> bool:
-    return slot.role == "body" and bool(slot.path) and slot.how != "constant"
+def _is_trait(field: FieldMapping) -> bool:
+    return field.role == "body" and bool(field.path) and field.how != "constant"
 
 
-def _milliseconds(slot: FieldMapping, _: Scope) -> pl.Expr | None:
-    timelike = _is_trait(slot) and TIMELIKE.search(slot.path[-1])
-    if not timelike or not is_number(slot):
+def _milliseconds(field: FieldMapping, _: Scope) -> pl.Expr | None:
+    timelike = _is_trait(field) and TIMELIKE.search(field.path[-1])
+    if not timelike or not is_number(field):
         return None
-    values = pl.col(slot.name)
+    values = pl.col(field.name)
     return (values >= MILLISECONDS[0]) & (values < float(MILLISECONDS[1]))
 
 
@@ -182,38 +182,38 @@ def _counted(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Count the times and the zeros in columns of numbers that are named like times."""
     counts = [
         pl.struct(
-            zeros=((pl.col(slot.name) == 0) | (pl.col(slot.name) == -1)).sum(),
-            times=(pl.col(slot.name) >= EPOCH_UNITS[-1].least).sum(),
-        ).alias(slot.name)
-        for slot in scope.mapping.slots
-        if _is_trait(slot) and is_time_name(slot.path[-1]) and is_number(slot)
+            zeros=((pl.col(field.name) == 0) | (pl.col(field.name) == -1)).sum(),
+            times=(pl.col(field.name) >= EPOCH_UNITS[-1].least).sum(),
+        ).alias(field.name)
+        for field in scope.mapping.fields
+        if _is_trait(field) and is_time_name(field.path[-1]) and is_number(field)
     ]
     return rows.select(counts) if counts else None
 
 
 def _zeros(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
     found = []
-    for slot in scope.mapping.slots:
-        if slot.name in aggregated.columns:
-            zeros, times = aggregated[slot.name].struct.unnest().sum().row(0)
+    for field in scope.mapping.fields:
+        if field.name in aggregated.columns:
+            zeros, times = aggregated[field.name].struct.unnest().sum().row(0)
             if zeros and times:
                 found.append(
-                    (slot.label, f"{many(zeros, 'row')} {'does' if zeros == 1 else 'do'}.")
+                    (field.label, f"{many(zeros, 'row')} {'does' if zeros == 1 else 'do'}.")
                 )
     return column_findings(found)
 
 
-def _date(slot: FieldMapping, _: Scope) -> pl.Expr | None:
-    if not _is_trait(slot):
+def _date(field: FieldMapping, _: Scope) -> pl.Expr | None:
+    if not _is_trait(field):
         return None
-    if slot.dtype == pl.Date:
-        return pl.col(slot.name).is_not_null()
-    values = pl.col(slot.name)
-    return is_date_only(values) & _is_possible(values) if is_plain_text(slot) else None
+    if field.dtype == pl.Date:
+        return pl.col(field.name).is_not_null()
+    values = pl.col(field.name)
+    return is_date_only(values) & _is_possible(values) if is_plain_text(field) else None
 
 
-def _is_text_trait(slot: FieldMapping) -> bool:
-    return _is_trait(slot) and is_plain_text(slot)
+def _is_text_trait(field: FieldMapping) -> bool:
+    return _is_trait(field) and is_plain_text(field)
 
 
 def _is_iso(values: pl.Expr) -> pl.Expr:
@@ -247,37 +247,37 @@ def _is_misspelt(values: pl.Expr) -> pl.Expr:
     )
 
 
-def _spaced(slot: FieldMapping, _: Scope) -> pl.Expr | None:
-    return _is_misspelt(pl.col(slot.name)) if _is_text_trait(slot) else None
+def _spaced(field: FieldMapping, _: Scope) -> pl.Expr | None:
+    return _is_misspelt(pl.col(field.name)) if _is_text_trait(field) else None
 
 
-def _impossible(slot: FieldMapping, _: Scope) -> pl.Expr | None:
-    if not _is_text_trait(slot):
+def _impossible(field: FieldMapping, _: Scope) -> pl.Expr | None:
+    if not _is_text_trait(field):
         return None
-    written = _as_iso(pl.col(slot.name))
+    written = _as_iso(pl.col(field.name))
     return _is_iso(written) & ~_is_possible(written)
 
 
-def _written(slot: FieldMapping, _: Scope) -> pl.Expr | None:
-    if not _is_text_trait(slot) or slot.is_time:  # of times their own checks speak
+def _written(field: FieldMapping, _: Scope) -> pl.Expr | None:
+    if not _is_text_trait(field) or field.is_time:  # of times their own checks speak
         return None
-    return pl.col(slot.name).str.contains(WRITTEN)
+    return pl.col(field.name).str.contains(WRITTEN)
 
 
-def _with_t(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    if not _is_text_trait(slot):
+def _with_t(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
+    if not _is_text_trait(field):
         return None
-    return pl.when(_is_misspelt(slot.expr)).then(_as_iso(slot.expr)).otherwise(slot.expr)
+    return pl.when(_is_misspelt(field.expr)).then(_as_iso(field.expr)).otherwise(field.expr)
 
 
-def _future(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    return pl.col(slot.moment) > scope.now + TOLERATED if slot.path in CREATED else None
+def _future(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    return pl.col(field.moment) > scope.now + TOLERATED if field.path in CREATED else None
 
 
-def _unread(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    if slot.path not in CREATED or not is_text(slot):
+def _unread(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    if field.path not in CREATED or not is_text(field):
         return None
-    return pl.col(slot.moment).is_null() & ~blank(scope.text(slot)) & ~is_other_format(slot)
+    return pl.col(field.moment).is_null() & ~blank(scope.text(field)) & ~is_other_format(field)
 
 
 TRAIT_CHECKS = (

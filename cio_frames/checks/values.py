@@ -37,8 +37,8 @@ from cio_frames.values.patterns import PADDED, UNFILLED, UNUSUAL
 def _anywhere(test: Callable[[pl.Expr, pl.DataType], pl.Expr | None]) -> RowTest:
     """Return a test of each value of the data, also inside lists and structs."""
     return by_value(
-        lambda slot, _: (
-            anywhere(pl.col(slot.name), dtype=slot.dtype, test=test) if is_body(slot) else None
+        lambda field, _: (
+            anywhere(pl.col(field.name), dtype=field.dtype, test=test) if is_body(field) else None
         )
     )
 
@@ -60,25 +60,25 @@ def _unsupported(values: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
     return values.is_not_null() if isinstance(dtype, pl.Binary | pl.Object) else None
 
 
-def _is_nested(slot: FieldMapping) -> bool:
-    return slot.json or not (has_text(slot.dtype) or slot.dtype == pl.Null)
+def _is_nested(field: FieldMapping) -> bool:
+    return field.json or not (has_text(field.dtype) or field.dtype == pl.Null)
 
 
-def _field_not_text(slot: FieldMapping, _: Scope) -> str | None:
-    takes_text = slot.role == "field" and slot.type in ("id", "text", "email")
-    is_other = takes_text and slot.argument not in IDS
-    return f"{slot.dtype}" if is_other and _is_nested(slot) else None
+def _field_not_text(field: FieldMapping, _: Scope) -> str | None:
+    takes_text = field.role == "field" and field.type in ("id", "text", "email")
+    is_other = takes_text and field.argument not in IDS
+    return f"{field.dtype}" if is_other and _is_nested(field) else None
 
 
-def _form_not_text(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    is_field = scope.mapping.call.name == "form" and slot.role == "body"
-    return pl.col(slot.name).is_not_null() if is_field and _is_nested(slot) else None
+def _form_not_text(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    is_field = scope.mapping.call.name == "form" and field.role == "body"
+    return pl.col(field.name).is_not_null() if is_field and _is_nested(field) else None
 
 
-def _too_long(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    if slot.role != "body" or scope.mapping.call.name not in STATE_CALLS or not is_text(slot):
+def _too_long(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    if field.role != "body" or scope.mapping.call.name not in STATE_CALLS or not is_text(field):
         return None
-    return scope.text(slot).str.len_bytes() > LIMITS["value_bytes"].value
+    return scope.text(field).str.len_bytes() > LIMITS["value_bytes"].value
 
 
 def _too_large(scope: Scope) -> pl.Expr:
@@ -110,19 +110,19 @@ NO_FORMULA = r"^\s*[+\-](?:[\d\s().,/\-]+(?:(?i:x|ext\.?)\s*\d+)?|[\d.,]+\s*[\p{
 JSON = r"^\s*(?:\{\s*(?:\"|\})|\[\s*(?:[\[{\"\]]|-?[0-9]|true|false|null))"
 
 
-def _is_read_by_people(slot: FieldMapping) -> bool:
+def _is_read_by_people(field: FieldMapping) -> bool:
     """Return whether a field holds the user's data that people read."""
-    named = is_body(slot) or slot.argument in ("event", "name")
-    return named and slot.how not in ("hashed", "constant")
+    named = is_body(field) or field.argument in ("event", "name")
+    return named and field.how not in ("hashed", "constant")
 
 
-def _is_open_text(slot: FieldMapping) -> bool:
+def _is_open_text(field: FieldMapping) -> bool:
     """Return whether a field holds such data as plain text, which can be repaired."""
-    return _is_read_by_people(slot) and is_plain_text(slot)
+    return _is_read_by_people(field) and is_plain_text(field)
 
 
-def _is_data_text(slot: FieldMapping) -> bool:
-    return is_body(slot) and _is_open_text(slot) and slot.path not in EMAIL_PATHS
+def _is_data_text(field: FieldMapping) -> bool:
+    return is_body(field) and _is_open_text(field) and field.path not in EMAIL_PATHS
 
 
 def _misread(character: str, encoding: str) -> str | None:
@@ -164,36 +164,36 @@ def _padded(text: pl.Expr) -> pl.Expr:
     return text.str.contains(PADDED) & (text.str.strip_chars() != "")
 
 
-def _placeholder(slot: FieldMapping, _: Scope) -> pl.Expr | None:
-    return is_placeholder(pl.col(slot.name)) if _is_data_text(slot) else None
+def _placeholder(field: FieldMapping, _: Scope) -> pl.Expr | None:
+    return is_placeholder(pl.col(field.name)) if _is_data_text(field) else None
 
 
-def _acts(slot: FieldMapping) -> bool:
+def _acts(field: FieldMapping) -> bool:
     """Return whether Customer.io acts on a trait of people, beside those with checks of their own."""
-    row = RESERVED_TRAITS.get(slot.path[1]) if len(slot.path) > 1 else None
-    return slot.path[:1] == ("traits",) and row is not None and row.of == "person" and row.settable
+    row = RESERVED_TRAITS.get(field.path[1]) if len(field.path) > 1 else None
+    return field.path[:1] == ("traits",) and row is not None and row.of == "person" and row.settable
 
 
-def _empty(slot: FieldMapping, _: Scope) -> pl.Expr | None:
-    is_told = _is_data_text(slot) and not _acts(slot)
-    return pl.col(slot.name) == "" if is_told else None
+def _empty(field: FieldMapping, _: Scope) -> pl.Expr | None:
+    is_told = _is_data_text(field) and not _acts(field)
+    return pl.col(field.name) == "" if is_told else None
 
 
-def _emptied(slot: FieldMapping, scope: Scope) -> pl.Expr | None:
-    is_told = _is_data_text(slot) and _acts(slot) and slot.path != UNSUBSCRIBED
-    return scope.text(slot) == "" if is_told else None
+def _emptied(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    is_told = _is_data_text(field) and _acts(field) and field.path != UNSUBSCRIBED
+    return scope.text(field) == "" if is_told else None
 
 
-def _without_empty(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    return pl.when(slot.expr != "").then(slot.expr) if _is_repairable(slot) else None
+def _without_empty(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
+    return pl.when(field.expr != "").then(field.expr) if _is_repairable(field) else None
 
 
-def _left_alone(slot: FieldMapping, mapping: MessageMapping) -> pl.Expr | None:
-    return _without_empty(slot, mapping) if _acts(slot) else None
+def _left_alone(field: FieldMapping, mapping: MessageMapping) -> pl.Expr | None:
+    return _without_empty(field, mapping) if _acts(field) else None
 
 
 def _changed(change: OfValues) -> Change:
-    return lambda slot, _: change(slot.expr) if _is_open_text(slot) else None
+    return lambda field, _: change(field.expr) if _is_open_text(field) else None
 
 
 def _without(pattern: str) -> Repair:
@@ -204,17 +204,17 @@ def _from_mojibake(text: pl.Expr) -> pl.Expr:
     return text.str.replace_many(list(MOJIBAKE), list(MOJIBAKE.values()), leftmost=True)
 
 
-def _is_repairable(slot: FieldMapping) -> bool:
-    return _is_open_text(slot) and slot.role != "field"
+def _is_repairable(field: FieldMapping) -> bool:
+    return _is_open_text(field) and field.role != "field"
 
 
-def _stripped(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    return slot.expr.str.strip_chars() if _is_repairable(slot) else None
+def _stripped(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
+    return field.expr.str.strip_chars() if _is_repairable(field) else None
 
 
-def _without_placeholders(slot: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    filled = pl.when(~is_placeholder(slot.expr)).then(slot.expr)
-    return filled if _is_repairable(slot) else None
+def _without_placeholders(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
+    filled = pl.when(~is_placeholder(field.expr)).then(field.expr)
+    return filled if _is_repairable(field) else None
 
 
 TEXT_CHECKS = (

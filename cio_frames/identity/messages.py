@@ -5,10 +5,11 @@ anonymous id; an event of a person; an event of somebody anonymous. All others k
 and the JSON where more of it matters.
 """
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
@@ -105,7 +106,9 @@ class WantedAttributes:
     """
 
     dated: bool = False
-    opted_out: pl.Series | None = field(default_factory=lambda: pl.Series(dtype=pl.String))
+    opted_out: pl.Series | None = dataclasses.field(
+        default_factory=lambda: pl.Series(dtype=pl.String)
+    )
 
 
 NONE_WANTED: Final = WantedAttributes()
@@ -146,12 +149,12 @@ def with_kind(columns: pl.DataFrame, *, call: str) -> pl.DataFrame:
 def _named(mapping: MessageMapping, messages: pl.Series) -> Iterator[pl.Expr]:
     """Yield each text column: the first of its places that is filled."""
     places: dict[str, list[pl.Expr]] = {name: [] for name in _TEXTS}
-    for row, slot in filled(mapping):
-        places[_column(row.role)].append(_as_in_message(slot, mapping, messages))
+    for row, field in filled(mapping):
+        places[_column(row.role)].append(_as_in_message(field, mapping, messages))
     name = _NAMES.get(mapping.call.name, ())
-    for slot in mapping.slots:
-        if name and slot.path == name:
-            places["name"].append(_as_in_message(slot, mapping, messages))
+    for field in mapping.fields:
+        if name and field.path == name:
+            places["name"].append(_as_in_message(field, mapping, messages))
     for column, texts in places.items():
         if not texts:
             yield pl.lit(None, pl.String).alias(column)
@@ -165,18 +168,18 @@ def _column(role: IdentifierRole) -> str:
     return "user" if role == "person" else role
 
 
-def _as_in_message(slot: FieldMapping, mapping: MessageMapping, messages: pl.Series) -> pl.Expr:
-    """Return the values of a slot as the text that their JSON is read as."""
+def _as_in_message(field: FieldMapping, mapping: MessageMapping, messages: pl.Series) -> pl.Expr:
+    """Return the values of a field as the text that their JSON is read as."""
     is_text = (
-        is_written_as_text(slot, texts_only=mapping.call.api.texts_only)
-        or slot.argument == "form_id"
+        is_written_as_text(field, texts_only=mapping.call.api.texts_only)
+        or field.argument == "form_id"
     )
-    unlike = slot.dtype.is_float() or slot.dtype.is_nested() or slot.dtype == pl.Boolean
-    if is_text or not (slot.json or unlike or slot.dtype.is_decimal()):
-        return text_of(slot, mapping)
-    values = [_at(decoded(message), slot.path) for message in messages]
+    unlike = field.dtype.is_float() or field.dtype.is_nested() or field.dtype == pl.Boolean
+    if is_text or not (field.json or unlike or field.dtype.is_decimal()):
+        return text_of(field, mapping)
+    values = [_at(decoded(message), field.path) for message in messages]
     texts = [None if value is None else text(value) or "" for value in values]
-    return pl.lit(pl.Series(slot.name, texts, dtype=pl.String))
+    return pl.lit(pl.Series(field.name, texts, dtype=pl.String))
 
 
 def _at(content: Any, path: Sequence[str]) -> Any:
@@ -187,10 +190,10 @@ def _at(content: Any, path: Sequence[str]) -> Any:
 
 def _seconds(mapping: MessageMapping) -> pl.Expr:
     """Return when it happened in whole Unix seconds, null without a time that can be read."""
-    slot = mapping.find("timestamp")
-    if slot is None:
+    field = mapping.find("timestamp")
+    if field is None:
         return pl.lit(None, pl.Int64)
-    seconds = pl.col(slot.moment).dt.epoch("ms") // 1_000
+    seconds = pl.col(field.moment).dt.epoch("ms") // 1_000
     # a number can be a second of the year 0, which is no time when it is read from the JSON
     return pl.when(seconds.is_between(FIRST_SECOND, LAST_SECOND)).then(seconds)
 
@@ -198,18 +201,18 @@ def _seconds(mapping: MessageMapping) -> pl.Expr:
 def _is_json_needed(mapping: MessageMapping) -> pl.Expr:
     """Return whether more matters than the columns: traits nobody may set, fields without text."""
     needed = [pl.lit(value=False)]
-    for slot in mapping.slots:
-        is_given = pl.lit(value=True) if slot.nulls == "send" else pl.col(slot.name).is_not_null()
-        if slot.path[:1] == ("data",):
-            needed.append(is_given if slot.json else is_given & text_of(slot, mapping).is_null())
-        elif slot.path[:1] == ("traits",) and slot.path[1] in READ_ONLY:
+    for field in mapping.fields:
+        is_given = pl.lit(value=True) if field.nulls == "send" else pl.col(field.name).is_not_null()
+        if field.path[:1] == ("data",):
+            needed.append(is_given if field.json else is_given & text_of(field, mapping).is_null())
+        elif field.path[:1] == ("traits",) and field.path[1] in READ_ONLY:
             needed.append(is_given)
     return pl.any_horizontal(needed)
 
 
 def _consents(mapping: MessageMapping, wanted: WantedAttributes) -> pl.Expr:
     """Return whether a message can end the opt-out of somebody."""
-    writes = any(slot.path[1:] and slot.path[1].startswith(CONSENT) for slot in mapping.slots)
+    writes = any(field.path[1:] and field.path[1].startswith(CONSENT) for field in mapping.fields)
     if mapping.call.name not in ("identify", "form") or not writes:
         return pl.lit(value=False)
     if wanted.opted_out is None:

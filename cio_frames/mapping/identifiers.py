@@ -19,39 +19,39 @@ which devices it has, or only that it is there."""
 _OBJECT_ID, _OBJECT_TYPE = ("properties", "objectId"), ("properties", "objectTypeId")
 
 
-def is_written_as_text(slot: FieldMapping, *, texts_only: bool) -> bool:
-    """Whether a message has the values of a slot as text, whatever their type is."""
-    named = slot.role == "field" and slot.type in ("id", "text", "email")
-    return (named or texts_only) and not slot.json
+def is_written_as_text(field: FieldMapping, *, texts_only: bool) -> bool:
+    """Whether a message has the values of a field as text, whatever their type is."""
+    named = field.role == "field" and field.type in ("id", "text", "email")
+    return (named or texts_only) and not field.json
 
 
 def filled(mapping: MessageMapping) -> Iterator[tuple[Identifier, FieldMapping]]:
     """Yield the identifiers that a mapping fills, in the order in which they count."""
-    slots = {slot.path: slot for slot in mapping.slots if slot.path}
+    fields = {field.path: field for field in mapping.fields if field.path}
     if mapping.call.name == "form":  # its fields may have names of their own
-        slots |= {("data", slot.argument): slot for slot in mapping.slots if slot.argument}
+        fields |= {("data", field.argument): field for field in mapping.fields if field.argument}
     for row in IDENTIFIERS[mapping.call.name]:
-        if row.path in slots:
-            yield row, slots[row.path]
+        if row.path in fields:
+            yield row, fields[row.path]
 
 
 def own_names(mapping: MessageMapping) -> dict[str, str]:
     """Return which attribute each field of a form feeds that is sent under a name of its own."""
     return {
-        slot.path[-1]: slot.argument
-        for slot in mapping.slots
-        if slot.argument and slot.path[:1] == ("data",) and slot.path[-1] != slot.argument
+        field.path[-1]: field.argument
+        for field in mapping.fields
+        if field.argument and field.path[:1] == ("data",) and field.path[-1] != field.argument
     }
 
 
-def text_of(slot: FieldMapping, mapping: MessageMapping) -> pl.Expr:
-    """Return the values of a slot as text."""
-    return as_text(pl.col(slot.name), dtype=slot.dtype, timezone=mapping.timezone)
+def text_of(field: FieldMapping, mapping: MessageMapping) -> pl.Expr:
+    """Return the values of a field as text."""
+    return as_text(pl.col(field.name), dtype=field.dtype, timezone=mapping.timezone)
 
 
 def person_text(mapping: MessageMapping) -> pl.Expr:
     """Return whom each row is about, as the row writes it."""
-    texts = [text_of(slot, mapping) for row, slot in filled(mapping) if row.addressed]
+    texts = [text_of(field, mapping) for row, field in filled(mapping) if row.addressed]
     return pl.coalesce(texts) if texts else pl.lit(None, pl.String)
 
 
@@ -65,7 +65,7 @@ def lane_key(mapping: MessageMapping) -> pl.Expr:
 
     An event is about its group where it names no person.
     """
-    objects = [slot for row, slot in filled(mapping) if row.role == "object"]
+    objects = [field for row, field in filled(mapping) if row.role == "object"]
     if mapping.call.name not in ("group", "track") or not objects:
         return person_key(mapping)
     group = text_of(objects[0], mapping).str.to_lowercase()
@@ -76,8 +76,8 @@ def linked_keys(mapping: MessageMapping) -> list[pl.Expr]:
     """Return the other identifiers by which a row ties its person to further ones."""
     if mapping.call.name not in LINKING_CALLS:
         return []
-    people = [slot for row, slot in filled(mapping) if not row.role.startswith("object")]
-    return [text_of(slot, mapping).str.to_lowercase() for slot in people[1:]]
+    people = [field for row, field in filled(mapping) if not row.role.startswith("object")]
+    return [text_of(field, mapping).str.to_lowercase() for field in people[1:]]
 
 
 def numbered(identifier: pl.Expr) -> pl.Expr:
@@ -99,12 +99,12 @@ def subjects(mapping: MessageMapping) -> pl.Expr:
     written = _object(mapping)
     if call == "group":
         apart = ("object_type_id", "relationship")
-        has_traits = any(s.role == "body" and s.argument not in apart for s in mapping.slots)
+        has_traits = any(s.role == "body" and s.argument not in apart for s in mapping.fields)
         kind = ATTRIBUTES if has_traits else NAMED
         return _joined([pl.lit(kind) + text for text in written] + [person])
     kind = GONE if call == "alias" else ATTRIBUTES
-    people = [slot for row, slot in filled(mapping) if not row.role.startswith("object")]
-    named = [pl.lit(kind) + text_of(slot, mapping).str.to_lowercase() for slot in people]
+    people = [field for row, field in filled(mapping) if not row.role.startswith("object")]
+    named = [pl.lit(kind) + text_of(field, mapping).str.to_lowercase() for field in people]
     related = [pl.lit(NAMED) + text for text in written]
     return _joined([*named, *related, *([person] if written else [])])
 
@@ -115,27 +115,27 @@ def _joined(texts: list[pl.Expr]) -> pl.Expr:
 
 def _object(mapping: MessageMapping) -> list[pl.Expr]:
     """Return the object that each row names, with its type, if it names one."""
-    slots = {row.role: slot for row, slot in reversed([*filled(mapping)])}
-    if "object" not in slots:
+    fields = {row.role: field for row, field in reversed([*filled(mapping)])}
+    if "object" not in fields:
         return []
-    return [_typed(slots["object"], slots.get("object_type"), mapping)]
+    return [_typed(fields["object"], fields.get("object_type"), mapping)]
 
 
-def _typed(slot: FieldMapping, kind: FieldMapping | None, mapping: MessageMapping) -> pl.Expr:
+def _typed(field: FieldMapping, kind: FieldMapping | None, mapping: MessageMapping) -> pl.Expr:
     kinds = pl.lit("1") if kind is None else text_of(kind, mapping).fill_null("1")
-    return pl.lit("object ") + kinds + pl.lit(" ") + text_of(slot, mapping).str.to_lowercase()
+    return pl.lit("object ") + kinds + pl.lit(" ") + text_of(field, mapping).str.to_lowercase()
 
 
 def _changed_by_event(mapping: MessageMapping) -> pl.Expr:
     """Return what events change whose names act on the workspace."""
-    slot = mapping.find("event")
-    if slot is None:
+    field = mapping.find("event")
+    if field is None:
         return pl.lit(None, pl.String)
     kinds = {"person": GONE, "relationship": RELATIONS, "device": DEVICES, "object": GONE}
     acting = {e.name: e.changes for e in SEMANTIC_EVENTS.values() if e.changes in kinds}
-    changed = text_of(slot, mapping).replace_strict(acting, default=None, return_dtype=pl.String)
+    changed = text_of(field, mapping).replace_strict(acting, default=None, return_dtype=pl.String)
     kind = changed.replace_strict(kinds, default=None, return_dtype=pl.String)
-    places = {slot.path: slot for slot in mapping.slots}
+    places = {field.path: field for field in mapping.fields}
     about_object = pl.lit(None, pl.String)
     if _OBJECT_ID in places:
         about_object = _typed(places[_OBJECT_ID], places.get(_OBJECT_TYPE), mapping)

@@ -53,7 +53,7 @@ class FieldMapping:
 
     @property
     def moment(self) -> str:
-        """Column of the prepared frame with the points in time of a slot that `is_time`."""
+        """Column of the prepared frame with the points in time of a field that `is_time`."""
         return f"at:{self.name}"
 
     @property
@@ -72,51 +72,51 @@ class MessageMapping:
     """How the rows of one table become messages of one call."""
 
     call: Call
-    slots: tuple[FieldMapping, ...]  # every place that is filled, fields first
+    fields: tuple[FieldMapping, ...]  # every place that is filled, fields first
     timezone: str | None = None  # zone of times that carry none; without it they are read as UTC
     unused: tuple[str, ...] = ()  # columns that are not sent
     repairs: tuple[str, ...] = ()  # codes of the repairs that are applied, in order
-    steps: tuple[tuple[pl.Expr, ...], ...] = ()  # the same repairs, over the columns of the slots
+    steps: tuple[tuple[pl.Expr, ...], ...] = ()  # the same repairs, over the columns of the fields
 
     def find(self, argument: str) -> FieldMapping | None:
-        """Return the slot that an argument of the verb fills."""
-        return next((slot for slot in self.slots if slot.argument == argument), None)
+        """Return the field that an argument of the verb fills."""
+        return next((field for field in self.fields if field.argument == argument), None)
 
     def prepare(self, frame: Frame) -> Frame:
-        """Return the row number and one column per slot, named as the slots are.
+        """Return the row number and one column per field, named as the fields are.
 
-        Beside a slot that `is_time` are its points in time, as its `moment`, null where a value is none,
+        Beside a field that `is_time` are its points in time, as its `moment`, null where a value is none,
         and which of them are `skipped`: they are asked for often, and to read them from texts takes long.
         Dates and times that are `out_of_range` are null.
         """
         prepared = self.filled(frame, pl.col(ROW))
         outside, inside = [], []
-        for slot in self.slots:
-            is_outside = out_of_range(pl.col(slot.name), dtype=slot.dtype)
+        for field in self.fields:
+            is_outside = out_of_range(pl.col(field.name), dtype=field.dtype)
             if is_outside is not None:
-                outside.append(is_outside.fill_null(value=False).alias(slot.out_of_range))
-                is_inside = ~pl.col(slot.out_of_range)
-                inside.append(pl.when(is_inside).then(slot.name).alias(slot.name))
+                outside.append(is_outside.fill_null(value=False).alias(field.out_of_range))
+                is_inside = ~pl.col(field.out_of_range)
+                inside.append(pl.when(is_inside).then(field.name).alias(field.name))
         if outside:
             prepared = prepared.with_columns(outside).with_columns(inside)
-        for slot in self.slots:
-            if slot.is_time:
+        for field in self.fields:
+            if field.is_time:
                 prepared = with_instant(
                     prepared,
-                    slot.name,
-                    name=slot.moment,
-                    skipped=slot.skipped,
-                    dtype=slot.dtype,
+                    field.name,
+                    name=field.moment,
+                    skipped=field.skipped,
+                    dtype=field.dtype,
                     timezone=self.timezone,
                 )
         return prepared
 
     def filled(self, frame: Frame, *others: pl.Expr) -> Frame:
-        """Return the others and one column per slot, named as the slots are.
+        """Return the others and one column per field, named as the fields are.
 
         Each repair is a step of its own, so that the next one does not compute it again.
         """
-        filled = frame.select(*others, *(slot.expr.alias(slot.name) for slot in self.slots))
+        filled = frame.select(*others, *(field.expr.alias(field.name) for field in self.fields))
         for step in self.steps:
             filled = filled.with_columns(*step)
         return filled
@@ -127,14 +127,16 @@ class MessageMapping:
         *,
         change: Callable[[FieldMapping, "MessageMapping"], pl.Expr | None],
     ) -> "MessageMapping":
-        """Return this mapping with a repair: `change` gives a slot's new values, or None."""
-        columns = tuple(replace(slot, expr=pl.col(slot.name)) for slot in self.slots)
-        over = replace(self, slots=columns)
-        changed = {slot.name: change(slot, over) for slot in columns}
-        schema = {slot.name: slot.dtype for slot in self.slots}
+        """Return this mapping with a repair: `change` gives a field's new values, or None."""
+        columns = tuple(replace(field, expr=pl.col(field.name)) for field in self.fields)
+        over = replace(self, fields=columns)
+        changed = {field.name: change(field, over) for field in columns}
+        schema = {field.name: field.dtype for field in self.fields}
         return replace(
             self,
-            slots=tuple(_retyped(slot, changed[slot.name], schema=schema) for slot in self.slots),
+            fields=tuple(
+                _retyped(field, changed[field.name], schema=schema) for field in self.fields
+            ),
             repairs=(*self.repairs, code),
             steps=(
                 *self.steps,
@@ -146,12 +148,12 @@ class MessageMapping:
         """Return the mapping as rows: field, column, how, reason."""
         return [
             {
-                "field": ".".join(slot.path) or slot.argument or slot.name,
-                "column": slot.column or f"({slot.how})",
-                "how": slot.how,
-                "reason": slot.reason,
+                "field": ".".join(field.path) or field.argument or field.name,
+                "column": field.column or f"({field.how})",
+                "how": field.how,
+                "reason": field.reason,
             }
-            for slot in self.slots
+            for field in self.fields
         ]
 
 
@@ -162,9 +164,9 @@ def dtype_of(expr: pl.Expr, schema: Mapping[str, pl.DataType]) -> pl.DataType:
 
 
 def _retyped(
-    slot: FieldMapping, expr: pl.Expr | None, *, schema: Mapping[str, pl.DataType]
+    field: FieldMapping, expr: pl.Expr | None, *, schema: Mapping[str, pl.DataType]
 ) -> FieldMapping:
-    return slot if expr is None else replace(slot, dtype=dtype_of(expr, schema))
+    return field if expr is None else replace(field, dtype=dtype_of(expr, schema))
 
 
 @contextmanager
@@ -175,7 +177,7 @@ def computing(mapping: MessageMapping) -> Iterator[None]:
         MappingError: One of the user's expressions, or a step of their lazy frame, fails.
         FrameError: There are no expressions, so it is the table that cannot be read.
     """
-    has_expressions = any(slot.how == "expression" for slot in mapping.slots)
+    has_expressions = any(field.how == "expression" for field in mapping.fields)
 
     def failed(kind: str) -> CioError:
         if has_expressions:

@@ -74,11 +74,11 @@ def resolve(
         for proposal in proposals
         if not (is_named and proposal.argument in FORM_PEOPLE)
     }
-    fields = [
-        slot
+    named = [
+        field
         for row in call.fields
         if (name := row.column_argument)
-        if (slot := maker.field(_renamed(row, own), asked.get(name), proposed.get(name)))
+        if (field := maker.field(_renamed(row, own), asked.get(name), proposed.get(name)))
     ]
     extras = [
         *maker.context(arguments.context),
@@ -91,17 +91,17 @@ def resolve(
             arguments.relationship, root=root, role="body", argument="relationship"
         )
     if arguments.body is None:
-        fields += _named_like_fields(call, maker=maker, slots=(*fields, *extras))
-    taken = frozenset(_taken(chain(fields, extras), call=call))
-    body = _body(arguments.body, call=call, maker=maker, taken=taken, fields=fields)
+        named += _named_like_fields(call, maker=maker, fields=(*named, *extras))
+    taken = frozenset(_taken(chain(named, extras), call=call))
+    body = _body(arguments.body, call=call, maker=maker, taken=taken, named=named)
     zoned = zone(arguments.timezone)
-    slots = hashed((*fields, *body, *extras), columns=arguments.hash, schema=schema, timezone=zoned)
-    _require(slots, call=call, available=schema.names())
-    _forbid_conflicts(slots)
-    used = maker.columns_of(slots)
+    fields = hashed((*named, *body, *extras), columns=arguments.hash, schema=schema, timezone=zoned)
+    _require(fields, call=call, available=schema.names())
+    _forbid_conflicts(fields)
+    used = maker.columns_of(fields)
     return MessageMapping(
         call=call,
-        slots=slots,
+        fields=fields,
         timezone=zoned,
         unused=tuple(name for name in schema.names() if name not in used and name != ROW),
     )
@@ -154,15 +154,15 @@ class _FieldMapper:
         if value is None and proposal is None:
             return None
         if value is None and proposal is not None:
-            return self._slot(
+            return self._mapped(
                 proposal.column, path=row.path, role="field", argument=argument, type=row.type,
                 how="proposed", reason=proposal.reason,
             )  # fmt: skip
-        return self._slot(value, path=row.path, role="field", argument=argument, type=row.type)
+        return self._mapped(value, path=row.path, role="field", argument=argument, type=row.type)
 
     def place(self, row: Field, *, column: str) -> FieldMapping:
         """Take for a field the column that is named like its place."""
-        return self._slot(
+        return self._mapped(
             column, path=row.path, role="field", argument=str(row.argument), type=row.type,
             how="rest", reason="the column is named like this place",
         )  # fmt: skip
@@ -171,7 +171,7 @@ class _FieldMapper:
         self, body: Any, *, root: tuple[str, ...], role: Role, argument: str, how: str | None = None
     ) -> list[FieldMapping]:
         return [
-            self._slot(
+            self._mapped(
                 value, path=self.path(root, place, column=value), role=role, argument=argument,
                 how=how,
             )
@@ -189,7 +189,9 @@ class _FieldMapper:
         if isinstance(body, str):
             return self._members(body, argument="context")
         return [
-            self._slot(value, path=_place(("context",), place), role="context", argument="context")
+            self._mapped(
+                value, path=_place(("context",), place), role="context", argument="context"
+            )
             for place, value in _entries(body, argument="context")
         ]
 
@@ -197,7 +199,7 @@ class _FieldMapper:
         """Return a place for each value inside a column of structs."""
         demand(column, argument=argument, schema=self.schema)
         if column in self.json_columns:
-            return [self._slot(column, path=(argument,), role=argument, argument=argument)]
+            return [self._mapped(column, path=(argument,), role=argument, argument=argument)]
         if not isinstance(self.schema[column], pl.Struct):
             raise MappingError(
                 f"{argument}={column!r} is a column of {self.schema[column]}. One column for all of "
@@ -205,7 +207,7 @@ class _FieldMapper:
             )
         depth = None if argument == "context" else 1
         return [
-            self._slot(expr, path=(argument, *path), role=argument, argument=argument)
+            self._mapped(expr, path=(argument, *path), role=argument, argument=argument)
             for path, expr in _fields(pl.col(column), self.schema[column], depth=depth)
         ]
 
@@ -218,7 +220,7 @@ class _FieldMapper:
                 "column of structs."
             )
         return [
-            self._slot(
+            self._mapped(
                 pl.lit(value) if isinstance(value, bool) else value,
                 path=("integrations", name), role="integrations", argument="integrations",
             )
@@ -229,17 +231,17 @@ class _FieldMapper:
         names: Any = [key] if isinstance(key, str) else [] if key is None else key
         if isinstance(names, pl.Expr) or not all(isinstance(name, str) for name in names):
             raise MappingError(f"key={key!r} is neither a column name nor a list of them.")
-        return [self._slot(name, path=(), role="key", argument="key") for name in names]
+        return [self._mapped(name, path=(), role="key", argument="key") for name in names]
 
-    def columns_of(self, slots: Iterable[FieldMapping]) -> frozenset[str]:
+    def columns_of(self, fields: Iterable[FieldMapping]) -> frozenset[str]:
         return frozenset(
             name
-            for slot in slots
-            if slot.role != "key"
-            for name in ([slot.column] if slot.column else slot.expr.meta.root_names())
+            for field in fields
+            if field.role != "key"
+            for name in ([field.column] if field.column else field.expr.meta.root_names())
         )
 
-    def _slot(
+    def _mapped(
         self, value: Any, *, path: tuple[str, ...], role: Role, argument: str,
         type: str = "any", how: str | None = None, reason: str = "",  # noqa: A002
     ) -> FieldMapping:  # fmt: skip
@@ -281,11 +283,11 @@ def _fields(
 
 
 def _named_like_fields(
-    call: Call, *, maker: _FieldMapper, slots: Sequence[FieldMapping]
+    call: Call, *, maker: _FieldMapper, fields: Sequence[FieldMapping]
 ) -> list[FieldMapping]:
     """Take the columns left that are named like an optional place of the call's body."""
-    taken = frozenset(_taken(slots, call=call))
-    filled = {slot.argument for slot in slots}
+    taken = frozenset(_taken(fields, call=call))
+    filled = {field.argument for field in fields}
     return [
         maker.place(row, column=name)
         for row in call.fields
@@ -296,7 +298,7 @@ def _named_like_fields(
     ]
 
 
-def _taken(slots: Iterable[FieldMapping], *, call: Call) -> Iterator[str]:
+def _taken(fields: Iterable[FieldMapping], *, call: Call) -> Iterator[str]:
     """Yield the columns that are sent in a place of their own, so that they are no data as well.
 
     An expression takes its only column, and one that is named like what it fills; an address stays
@@ -306,16 +308,16 @@ def _taken(slots: Iterable[FieldMapping], *, call: Call) -> Iterator[str]:
     traits = {
         folded(word) for row in call.fields if row.path[0] == call.body for word in row.synonyms
     }
-    for slot in slots:
-        if slot.role == "key":
+    for field in fields:
+        if field.role == "key":
             continue
-        if slot.column:
-            yield slot.column
+        if field.column:
+            yield field.column
             continue
-        roots = set(slot.expr.meta.root_names())
+        roots = set(field.expr.meta.root_names())
         for name in roots:
             is_alone = len(roots) == 1 and folded(name) not in traits
-            if is_alone or folded(name) in words.get(slot.argument, frozenset()):
+            if is_alone or folded(name) in words.get(field.argument, frozenset()):
                 yield name
 
 
@@ -325,7 +327,7 @@ def _body(
     call: Call,
     maker: _FieldMapper,
     taken: frozenset[str],
-    fields: Sequence[FieldMapping],
+    named: Sequence[FieldMapping],
 ) -> list[FieldMapping]:
     if call.body is None:
         return []
@@ -338,20 +340,20 @@ def _body(
         for name in maker.schema.names()
         if name not in taken and name != ROW and maker.path(root, name, column=name) not in own
     ]
-    slots = maker.tree(rest, root=root, role="body", argument=argument, how="rest")
-    return slots + _email_trait(call, fields=fields, slots=slots)
+    fields = maker.tree(rest, root=root, role="body", argument=argument, how="rest")
+    return fields + _email_trait(call, named=named, fields=fields)
 
 
 def _email_trait(
-    call: Call, *, fields: Sequence[FieldMapping], slots: Sequence[FieldMapping]
+    call: Call, *, named: Sequence[FieldMapping], fields: Sequence[FieldMapping]
 ) -> list[FieldMapping]:
     """Keep the address as a trait when people are identified by it (reference C11)."""
-    person = next((slot for slot in fields if slot.argument == "user_id"), None)
+    person = next((field for field in named if field.argument == "user_id"), None)
     email = next((row for row in call.fields if row.path == ("traits", "email")), None)
     if person is None or person.column is None or email is None:
         return []
     if folded(person.column) not in map(folded, email.synonyms) or any(
-        s.path == email.path for s in slots
+        s.path == email.path for s in fields
     ):
         return []
     return [
@@ -402,8 +404,8 @@ def _policies(
     return chosen
 
 
-def _require(slots: Sequence[FieldMapping], *, call: Call, available: Sequence[str]) -> None:
-    filled = {slot.argument for slot in slots if slot.argument}
+def _require(fields: Sequence[FieldMapping], *, call: Call, available: Sequence[str]) -> None:
+    filled = {field.argument for field in fields if field.argument}
     groups: dict[str, list[str]] = {}
     for row in call.fields:
         if row.argument and row.required.startswith("one-of:"):
@@ -419,18 +421,18 @@ def _require(slots: Sequence[FieldMapping], *, call: Call, available: Sequence[s
             )
 
 
-def _forbid_conflicts(slots: Sequence[FieldMapping]) -> None:
+def _forbid_conflicts(fields: Sequence[FieldMapping]) -> None:
     places: dict[tuple[str, ...], FieldMapping] = {}
-    for slot in slots:
-        if not slot.path:
+    for field in fields:
+        if not field.path:
             continue
-        if slot.path in places:
-            _conflict(places[slot.path], slot)
-        places[slot.path] = slot
-    for path, slot in places.items():
+        if field.path in places:
+            _conflict(places[field.path], field)
+        places[field.path] = field
+    for path, field in places.items():
         for depth in range(1, len(path)):
             if path[:depth] in places:
-                _conflict(places[path[:depth]], slot)
+                _conflict(places[path[:depth]], field)
 
 
 def _conflict(one: FieldMapping, other: FieldMapping) -> None:

@@ -132,13 +132,13 @@ def _nearest_zone(name: str) -> str | None:
 
 
 def hashed(
-    slots: Sequence[FieldMapping],
+    fields: Sequence[FieldMapping],
     *,
     columns: str | Sequence[str],
     schema: pl.Schema,
     timezone: str | None = None,
 ) -> tuple[FieldMapping, ...]:
-    """Return the slots with those of some columns hashed: SHA-256 of the text, in hexadecimal.
+    """Return the fields with those of some columns hashed: SHA-256 of the text, in hexadecimal.
 
     There is no key, so that any other system can make the same hash of the same value. A number
     that can be guessed, such as one of a card, can be found again by trying them all; where that
@@ -152,25 +152,27 @@ def hashed(
     wanted = [columns] if isinstance(columns, str) else list(columns)
     for column in wanted:
         demand(column, argument="hash", schema=schema)
-        if not any(slot.role == "body" and slot.column == column for slot in slots):
+        if not any(field.role == "body" and field.column == column for field in fields):
             raise MappingError(
                 f"hash={column!r} is not sent as a trait, property or form field. Only those can "
                 "be hashed: an identifier would name another person."
             )
     return tuple(
-        _hashed(slot, timezone=timezone) if slot.role == "body" and slot.column in wanted else slot
-        for slot in slots
+        _hashed(field, timezone=timezone)
+        if field.role == "body" and field.column in wanted
+        else field
+        for field in fields
     )
 
 
-def _hashed(slot: FieldMapping, *, timezone: str | None) -> FieldMapping:
-    if not has_text(slot.dtype):
+def _hashed(field: FieldMapping, *, timezone: str | None) -> FieldMapping:
+    if not has_text(field.dtype):
         raise MappingError(
-            f"hash={slot.column!r}: its values are lists or objects, which have no single text."
+            f"hash={field.column!r}: its values are lists or objects, which have no single text."
         )
-    text = as_text(slot.expr, dtype=slot.dtype, timezone=timezone)
+    text = as_text(field.expr, dtype=field.dtype, timezone=timezone)
     return replace(
-        slot,
+        field,
         expr=sha256(text),
         dtype=pl.String(),
         how="hashed",

@@ -83,9 +83,9 @@ def encode(
 def tree(mapping: MessageMapping) -> Branch:
     """Return the message as a tree of what fills it, without its id."""
     root: dict[str, Any] = {}
-    for slot in mapping.slots:
-        if slot.path and slot.path[0] not in _NOT_WRITTEN:
-            _plant(root, slot, timezone=mapping.timezone, texts_only=mapping.call.api.texts_only)
+    for field in mapping.fields:
+        if field.path and field.path[0] not in _NOT_WRITTEN:
+            _plant(root, field, timezone=mapping.timezone, texts_only=mapping.call.api.texts_only)
     if mapping.call.api.envelope:
         root["type"] = Leaf(values=pl.lit(mapping.call.name), dtype=pl.String())
     grown = expand(_branch(root))
@@ -94,21 +94,21 @@ def tree(mapping: MessageMapping) -> Branch:
 
 
 def _plant(
-    root: dict[str, Any], slot: FieldMapping, *, timezone: str | None, texts_only: bool
+    root: dict[str, Any], field: FieldMapping, *, timezone: str | None, texts_only: bool
 ) -> None:
-    *parents, last = slot.path
+    *parents, last = field.path
     for parent in parents:
         root = root.setdefault(parent, {})
-    clear = slot.nulls == "send"
-    if slot.is_time_field:
-        root[last] = Leaf(values=pl.col(slot.moment), dtype=pl.Datetime("ms", "UTC"))
+    clear = field.nulls == "send"
+    if field.is_time_field:
+        root[last] = Leaf(values=pl.col(field.moment), dtype=pl.Datetime("ms", "UTC"))
         return
     root[last] = Leaf(
-        values=pl.col(slot.name),
-        dtype=slot.dtype,
+        values=pl.col(field.name),
+        dtype=field.dtype,
         clear=clear,
-        json=slot.json,
-        text=is_written_as_text(slot, texts_only=texts_only),
+        json=field.json,
+        text=is_written_as_text(field, texts_only=texts_only),
         timezone=timezone,
     )
 
@@ -237,25 +237,25 @@ def _form(mapping: MessageMapping) -> pl.Expr:
 
 
 def _argument_text(mapping: MessageMapping, argument: str) -> pl.Expr:
-    slot = mapping.find(argument)
-    return pl.lit(None, pl.String) if slot is None else text_of(slot, mapping)
+    field = mapping.find(argument)
+    return pl.lit(None, pl.String) if field is None else text_of(field, mapping)
 
 
 def _time_ms(mapping: MessageMapping) -> pl.Expr:
-    slot = mapping.find("timestamp")
-    if slot is None:
+    field = mapping.find("timestamp")
+    if field is None:
         return pl.lit(None, pl.Int64)
-    return pl.col(slot.moment).dt.epoch("ms")
+    return pl.col(field.moment).dt.epoch("ms")
 
 
 def _key_text(mapping: MessageMapping, *, frame: pl.DataFrame) -> pl.Expr:
     """Return the key as text; none where a part of it is empty, since rows would share an id."""
-    slots = [slot for slot in mapping.slots if slot.role == "key"]
-    if not slots:
+    fields = [field for field in mapping.fields if field.role == "key"]
+    if not fields:
         return pl.lit(None, pl.String)
     leaves: dict[str, Node] = {
-        slot.label: Leaf(values=pl.col(slot.name), dtype=slot.dtype, json=slot.json)
-        for slot in slots
+        field.label: Leaf(values=pl.col(field.name), dtype=field.dtype, json=field.json)
+        for field in fields
     }
-    filled = pl.all_horizontal(pl.col(slot.name).is_not_null() for slot in slots)
+    filled = pl.all_horizontal(pl.col(field.name).is_not_null() for field in fields)
     return pl.when(filled).then(members(Branch(members=leaves), frame=frame))

@@ -51,7 +51,7 @@ class EncodedChunk:
     """A chunk after checks and encoding."""
 
     rows: pl.Series  # the row numbers of the chunk
-    prepared: pl.DataFrame  # the rows that passed the checks, one column per slot
+    prepared: pl.DataFrame  # the rows that passed the checks, one column per field
     messages: pl.DataFrame  # of the rows that can be sent, in the order of the rows
     row_findings: pl.DataFrame
     message_findings: pl.DataFrame
@@ -71,7 +71,7 @@ def encode_chunk(
     chunk: pl.DataFrame,
     *,
     encoding: Encoding,
-    prepared: pl.DataFrame | None = None,  # the same rows with one column per slot, if at hand
+    prepared: pl.DataFrame | None = None,  # the same rows with one column per field, if at hand
 ) -> EncodedChunk:
     """Check and encode rows. The result depends on the arguments alone, on whatever engine."""
     scope = encoding.scope

@@ -60,10 +60,10 @@ def _repaired_labels(
     if repair is None or not found:
         return frozenset()
     return frozenset(
-        slot.label
-        for slot in mapping.slots
-        if None in found or slot.label in found
-        if repair.change(slot, mapping) is not None
+        field.label
+        for field in mapping.fields
+        if None in found or field.label in found
+        if repair.change(field, mapping) is not None
     )
 
 
@@ -92,7 +92,7 @@ def changes(
 def _changed_fields(
     before: MessageMapping, after: MessageMapping, *, check: Check
 ) -> Iterator[tuple[FieldMapping, FieldMapping]]:
-    for one, other in zip(before.slots, after.slots, strict=True):
+    for one, other in zip(before.fields, after.fields, strict=True):
         have_text = has_text(one.dtype) and has_text(other.dtype)
         if have_text and check.repair and check.repair.change(one, before) is not None:
             yield one, other
@@ -114,8 +114,8 @@ def _changed(
     return changed.select(pl.len().cast(pl.Int64).alias("rows"), pl.all().head(EXAMPLES).implode())
 
 
-def _text(slot: FieldMapping, mapping: MessageMapping) -> pl.Expr:
-    return as_text(pl.col(slot.name), dtype=slot.dtype, timezone=mapping.timezone)
+def _text(field: FieldMapping, mapping: MessageMapping) -> pl.Expr:
+    return as_text(pl.col(field.name), dtype=field.dtype, timezone=mapping.timezone)
 
 
 def _masked_answer(answer: pl.DataFrame) -> tuple[object, ...]:

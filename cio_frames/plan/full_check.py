@@ -177,7 +177,7 @@ class _Sums:
         self.rows = 0
 
     def share(self, chunk: pl.DataFrame) -> tuple[pl.DataFrame, _Share]:
-        """Return a chunk with one column per slot, and what it adds; any thread may ask."""
+        """Return a chunk with one column per field, and what it adds; any thread may ask."""
         self.fingerprint.add(chunk)
         with computing(self._mapping):
             prepared = self._mapping.prepare(chunk)
@@ -224,10 +224,10 @@ class _Found:
 def _kept_columns(scope: Scope) -> list[pl.Expr]:
     """Return what is kept of each row besides the size of its message."""
     columns = [pl.col(ROW).alias("row"), order_key(lane_key(scope.mapping)).alias("key")]
-    slot = scope.mapping.find("timestamp")
-    if slot is None:
+    field = scope.mapping.find("timestamp")
+    if field is None:
         return columns
-    at = pl.col(slot.moment)
+    at = pl.col(field.moment)
     since = scope.now - timedelta(hours=LIMITS["trigger_hours"].value)
     recent = at >= since if scope.mapping.call.name in TRIGGERING else pl.lit(value=False)
     hour = at.dt.epoch("ms") // HOUR_MS

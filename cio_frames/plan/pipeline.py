@@ -273,7 +273,7 @@ class Pipeline:
             "allow": list(self.checks.allow),
             "allow_sensitive": dict(self.checks.allow_sensitive),
             "thresholds": self.checks.shares(),
-            "hashed": [slot.label for slot in self.mapping.slots if slot.how == "hashed"],
+            "hashed": [field.label for field in self.mapping.fields if field.how == "hashed"],
             "timezone": self.mapping.timezone,
         }
 

@@ -53,7 +53,7 @@ def check(
     """Return which of the prepared rows can be sent, and what was found.
 
     Args:
-        prepared: Rows with one column per slot.
+        prepared: Rows with one column per field.
         tests: What `compile_checks` made of the checks.
         known: Findings about rows from the tests of the whole table.
         raw: The same rows with the user's own columns, for the rules on them.
@@ -186,17 +186,17 @@ def _sizes(rows: pl.DataFrame, scope: Scope) -> pl.Expr:
 
 
 def _longest(rows: pl.DataFrame, mapping: MessageMapping) -> pl.Expr:
-    slots = [
-        slot for slot in mapping.slots if slot.dtype == pl.String and slot.name in rows.columns
+    fields = [
+        field for field in mapping.fields if field.dtype == pl.String and field.name in rows.columns
     ]
-    if not slots:
+    if not fields:
         return pl.lit(None, pl.String)
     sizes = pl.concat_list(
         pl.struct(
-            pl.col(slot.name).str.len_bytes().fill_null(0).cast(pl.Int64).alias("bytes"),
-            pl.lit(slot.label).alias("name"),
+            pl.col(field.name).str.len_bytes().fill_null(0).cast(pl.Int64).alias("bytes"),
+            pl.lit(field.label).alias("name"),
         )
-        for slot in slots
+        for field in fields
     )
     largest = sizes.list.sort(descending=True).list.head(LARGEST)
     return largest.list.eval(
@@ -212,10 +212,10 @@ def check_call(
 ) -> pl.DataFrame:
     """Return the findings that need no rows: of columns, of the call, and of the reader."""
     rows = [
-        _column_finding(check, slot.label if slot else None, evidence, scope=scope)
+        _column_finding(check, field.label if field else None, evidence, scope=scope)
         for check in checks
         if isinstance(check.test, ColumnTest)
-        for slot, evidence in check.test.failures(scope)
+        for field, evidence in check.test.failures(scope)
     ]
     rows += [_note_finding(note) for note in notes if note.severity != "reject"]
     return pl.DataFrame(rows, schema=FINDING_SCHEMA, orient="row")
@@ -246,7 +246,7 @@ class TableAggregates:
         return bool(self._aggregates)
 
     def aggregated(self, prepared: pl.DataFrame) -> dict[Aggregate, pl.DataFrame]:
-        """Return what is aggregated from rows that have one column per slot, on any thread."""
+        """Return what is aggregated from rows that have one column per field, on any thread."""
         rows = prepared.lazy()
         queries = {
             aggregate: query

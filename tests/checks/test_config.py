@@ -87,8 +87,8 @@ def test_own_rules_apply_beside_the_catalogue(judge):
         sentence="{column} is no plan of ours.", hint="Correct it.", consequence="It is not priced."
     )
     test = by_value(
-        lambda slot, _: (
-            ~pl.col(slot.name).is_in(["free", "pro"]) if slot.path == ("traits", "plan") else None
+        lambda field, _: (
+            ~pl.col(field.name).is_in(["free", "pro"]) if field.path == ("traits", "plan") else None
         )
     )
     rule = Check("plan.unknown", "reject", test, source="us", own_texts=texts)

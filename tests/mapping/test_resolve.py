@@ -31,8 +31,8 @@ def mapped(call: str = "identify", *, schema: Any = SCHEMA, **asked: Any) -> Mes
 
 
 def places(mapping: MessageMapping) -> dict[str, str | None]:
-    """Return the place of every slot, and its column."""
-    return {".".join(slot.path) or slot.name: slot.column for slot in mapping.slots}
+    """Return the place of every field, and its column."""
+    return {".".join(field.path) or field.name: field.column for field in mapping.fields}
 
 
 BY_ID = {"user_id": "id"}
@@ -208,11 +208,11 @@ ROW_BY_ROW = {
 def test_expressions_row_by_row_are_taken(expr):
     """An expression that gives each row its own value is taken as it is."""
     mapping = mapped(fields=BY_ID, body={"x": expr})
-    slot = mapping.slots[-1]
+    field = mapping.fields[-1]
 
-    assert slot.path == ("traits", "x")
-    assert slot.column is None
-    assert slot.how == ("expression" if expr.meta.root_names() else "constant")
+    assert field.path == ("traits", "x")
+    assert field.column is None
+    assert field.how == ("expression" if expr.meta.root_names() else "constant")
 
 
 def test_names_that_are_patterns_are_columns():
@@ -301,7 +301,7 @@ def test_otherwise_no_trait_is_added(asked):
     """No trait is made out of an identifier unless its column is named like an address."""
     mapping = mapped(schema={"id": pl.String(), "email": pl.String()}, **asked)
 
-    assert all("keep it as a trait" not in slot.reason for slot in mapping.slots)
+    assert all("keep it as a trait" not in field.reason for field in mapping.fields)
 
 
 def test_events_get_no_email_trait():
@@ -345,7 +345,7 @@ def test_context_and_integrations_go_on_the_message():
         integrations={"All": False, "Google.Ads": "n"},
     )
 
-    assert [slot.path for slot in mapping.slots[1:]] == [
+    assert [field.path for field in mapping.fields[1:]] == [
         ("context", "page", "url"), ("context", "ip"),
         ("integrations", "All"), ("integrations", "Google.Ads"),
     ]  # fmt: skip
@@ -373,7 +373,7 @@ def test_names_of_forms_do_not_nest():
     schema = {"email": pl.String(), "address.city": pl.String()}
     mapping = mapped("form", schema=schema, fields={"email": "email", "form_id": cio.lit("f")})
 
-    assert mapping.slots[-1].path == ("data", "address.city")
+    assert mapping.fields[-1].path == ("data", "address.city")
 
 
 def test_dots_are_kept_where_that_is_said():
@@ -386,12 +386,12 @@ def test_dots_are_kept_where_that_is_said():
     others = mapped(schema=schema, fields=BY_ID, dots={"*": "keep", "c.d": "nest"})
     renamed = mapped(schema=schema, fields=BY_ID, body={"x.y": "a.b"}, dots="keep")
 
-    assert [slot.path for slot in everywhere.slots[1:]] == [
+    assert [field.path for field in everywhere.fields[1:]] == [
         ("traits", "a.b"), ("context", "page", "url"),
     ]  # fmt: skip
-    assert [slot.path for slot in some.slots[1:]] == [("traits", "a.b"), ("traits", "c", "d")]
-    assert [slot.path for slot in others.slots[1:]] == [("traits", "a.b"), ("traits", "c", "d")]
-    assert [slot.path for slot in renamed.slots[1:]] == [("traits", "x.y")]
+    assert [field.path for field in some.fields[1:]] == [("traits", "a.b"), ("traits", "c", "d")]
+    assert [field.path for field in others.fields[1:]] == [("traits", "a.b"), ("traits", "c", "d")]
+    assert [field.path for field in renamed.fields[1:]] == [("traits", "x.y")]
 
 
 def test_context_and_integrations_may_be_one_column_each():
@@ -404,7 +404,7 @@ def test_context_and_integrations_may_be_one_column_each():
 
     mapping = mapped(schema=schema, fields=BY_ID, context="ctx", integrations="sent_to")
 
-    assert [slot.path for slot in mapping.slots[1:]] == [
+    assert [field.path for field in mapping.fields[1:]] == [
         ("traits", "n"), ("context", "ip"), ("context", "page", "url"),
         ("context", "page", "keywords"), ("integrations", "All"), ("integrations", "Slack"),
     ]  # fmt: skip
@@ -416,7 +416,7 @@ def test_subscription_preferences_stay_flat():
     name = "cio_subscription_preferences.topics.topic_1"
     mapping = mapped(schema={"id": pl.String(), name: pl.Boolean()}, fields=BY_ID)
 
-    assert mapping.slots[-1].path == ("traits", name)
+    assert mapping.fields[-1].path == ("traits", name)
 
 
 def test_policies_of_empty_cells_are_per_column():
@@ -424,9 +424,9 @@ def test_policies_of_empty_cells_are_per_column():
     everywhere = mapped(fields=BY_ID, nulls="send")
     some = mapped(fields=BY_ID, nulls={"n": "send"})
 
-    assert {slot.nulls for slot in everywhere.slots if slot.role == "body"} == {"send"}
-    assert [slot.column for slot in some.slots if slot.nulls == "send"] == ["n"]
-    assert everywhere.slots[0].nulls == "omit"
+    assert {field.nulls for field in everywhere.fields if field.role == "body"} == {"send"}
+    assert [field.column for field in some.fields if field.nulls == "send"] == ["n"]
+    assert everywhere.fields[0].nulls == "omit"
 
 
 def test_the_mapping_tells_where_everything_comes_from():
@@ -441,7 +441,7 @@ def test_the_mapping_tells_where_everything_comes_from():
 
 
 def test_preparing_keeps_the_rows():
-    """A prepared frame has the row number and one column per slot, and as many rows as before."""
+    """A prepared frame has the row number and one column per field, and as many rows as before."""
     frame = pl.DataFrame({ROW: [5, 6], "id": ["u", "v"], "n": [1, 2]})
     mapping = mapped(
         schema=frame.schema, fields={"user_id": "id"}, body={"x": cio.lit(1), "n": "n"}

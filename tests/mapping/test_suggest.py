@@ -223,6 +223,6 @@ def test_an_id_that_may_be_the_rows_own_is_proposed_with_a_warning():
     """Where only a column `id` is left for the person, the report says what to make sure of."""
     plan = pl.DataFrame({"event": ["A"], "id": ["u1"]}).cio.track()
 
-    reason = next(row for row in plan.pipeline.mapping.slots if row.label == "id").reason
+    reason = next(row for row in plan.pipeline.mapping.fields if row.label == "id").reason
     assert reason.startswith("no column is named like an identifier of people")
     assert "the person's id and not the row's own" in reason
