@@ -1,5 +1,6 @@
 """Whatever tables are sent in whatever order, the workspace is what it is without deduplication."""
 
+import itertools
 from datetime import timedelta
 from functools import partial
 from uuid import uuid4
@@ -133,6 +134,34 @@ def messages_of(plan):
                 yield message
 
 
+def people_of(row):
+    """Return whom a row names."""
+    return {row[name] for name in ("id", "other", "email") if row.get(name)}
+
+
+def named(table):
+    """Return the people and the objects that a table names."""
+    everything = [row for _, rows in table for row in rows]
+    objects_ = {row[name] for row in everything for name in ("group", "objectId") if name in row}
+    return objects_.union(*map(people_of, everything))
+
+
+def is_repeat(tables):
+    """Return whether the last table was sent before, and nothing of its people and objects since.
+
+    People that any row names as one count as one: what changes one of them changes the others.
+    """
+    *before, last = tables
+    about, links = (
+        named(last),
+        [people_of(row) for each in tables for _, rows in each for row in rows],
+    )
+    for _ in links:
+        about = about.union(*(link for link in links if link & about))
+    since = itertools.takewhile(lambda each: each != last, reversed(before))
+    return last in before and not any(named(each) & about for each in since)
+
+
 class Record:
     """Sends plans to a model of the workspace, and keeps what a run's record keeps, in memory."""
 
@@ -207,8 +236,9 @@ def test_nothing_that_is_meant_is_swallowed(tables, data, pii):
     Some are killed on the way and sent again. Sent once more at once, each sends nothing.
     """
     again = data.draw(st.lists(st.sampled_from(range(len(tables))), max_size=4))
+    sent = [*tables, *(tables[place] for place in again)]
     record = Record(pii)
-    for plan in sends([*tables, *(tables[place] for place in again)]):
+    for count, plan in enumerate(sends(sent), start=1):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(chunks, "CHUNK_ROWS", data.draw(st.sampled_from([1, 2, 50_000])))
             if data.draw(st.booleans()):
@@ -216,7 +246,7 @@ def test_nothing_that_is_meant_is_swallowed(tables, data, pii):
                     plan, cut=data.draw(st.integers(0, 5)), arrives=data.draw(st.booleans())
                 )
             record.send(plan)
-            for message in messages_of(plan):
+            for message in () if is_repeat(sent[:count]) else messages_of(plan):
                 record.oracle.apply(message, received_at=utc_now())
             assert record.send(plan) == 0
     assert state(record.model) == state(record.oracle)
