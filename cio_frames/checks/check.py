@@ -18,6 +18,9 @@ from cio_frames.values import as_text
 OfValues = Callable[[pl.Expr], pl.Expr]
 Change = Callable[[FieldMapping, MessageMapping], pl.Expr | None]
 Severity = Literal["refuse", "reject", "warn", "info"]
+Effect = Literal["ignored", "resubscribes"]
+"""What happens to rows with a finding, where a report counts them in its first sentence."""
+
 SEVERITIES: tuple[Severity, ...] = ("refuse", "reject", "warn", "info")
 
 
@@ -268,6 +271,7 @@ class Check:
         test: Finds what fails.
         source: Where the rule comes from.
         repair: How a finding is fixed, if it can be without a question.
+        effect: What happens to the rows, if the first sentence of a report counts them.
         own_texts: The texts of a check that is not in texts.toml.
     """
 
@@ -277,6 +281,7 @@ class Check:
     _: KW_ONLY
     source: str
     repair: Repair | None = None
+    effect: Effect | None = None
     own_texts: CheckTexts | None = None
 
     @property

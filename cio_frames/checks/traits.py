@@ -300,7 +300,7 @@ TRAIT_CHECKS = (
     ),
     Check(
         "trait.resubscribed", "warn", by_value(_resubscribing),
-        source="SPEC-AUG traits.unsubscribed; reference 2.1, 6 (null removes)",
+        source="SPEC-AUG traits.unsubscribed; reference 2.1, 6 (null removes)", effect="resubscribes",
     ),
     Check(
         "trait.consent", "warn", TableTest(_consent_rows, _unheard),

@@ -133,3 +133,13 @@ def append(picked: Any, added: pl.DataFrame) -> Any:
         name: pandas.Series(added[name].to_list(), index=picked.index) for name in added.columns
     }
     return picked.assign(**columns)
+
+
+def native(frame: pl.DataFrame, *, library: str) -> Any:
+    """Return a frame in the user's library; in pandas, whole numbers stay whole beside missing ones."""
+    if library != "pandas":
+        return frame
+    whole = [
+        each.name for each in frame.iter_columns() if each.dtype.is_integer() and each.null_count()
+    ]
+    return frame.to_pandas().astype(dict.fromkeys(whole, "Int64"))

@@ -6,6 +6,7 @@ from cio_frames.mapping.identifiers import (
     numbered,
     own_names,
     person_key,
+    person_name,
     subjects,
 )
 from cio_frames.mapping.message_mapping import (
@@ -40,6 +41,7 @@ __all__ = [
     "numbered",
     "own_names",
     "person_key",
+    "person_name",
     "propose",
     "resolve",
     "subjects",

@@ -55,6 +55,14 @@ def person_text(mapping: MessageMapping) -> pl.Expr:
     return pl.coalesce(texts) if texts else pl.lit(None, pl.String)
 
 
+def person_name(mapping: MessageMapping) -> pl.Expr:
+    """Return whom each row is about, as Customer.io compares it: addresses without their case."""
+    text = person_text(mapping)
+    return (
+        pl.when(text.str.contains("@", literal=True)).then(text.str.to_lowercase()).otherwise(text)
+    )
+
+
 def person_key(mapping: MessageMapping) -> pl.Expr:
     """Return whom each row is about, in lower case; a group's row keeps another order."""
     return person_text(mapping).str.to_lowercase()

@@ -17,10 +17,11 @@ from cio_frames.mapping import (
     linked_keys,
     numbered,
     person_key,
+    person_name,
 )
 from cio_frames.payloads import MESSAGE_SCHEMA, count_batches, lanes, order_key
 from cio_frames.plan.chunks import EncodedChunk, Encoding, Repeats, encode_chunk, map_chunks
-from cio_frames.spec import LIMITS
+from cio_frames.spec import LIMITS, SEMANTIC_EVENTS
 from cio_frames.validation import (
     BLOCKING,
     TableAggregates,
@@ -35,6 +36,7 @@ KEPT_MESSAGES = 2_000
 """How many of the first messages are kept: for reports, and as the sample of an estimate."""
 
 TRIGGERING = ("track", "page", "screen")
+DELETING = tuple(name for name, event in SEMANTIC_EVENTS.items() if event.destructive)
 HOUR_MS = 3_600_000
 
 _PAIRS = pl.Schema({"key": pl.UInt64, "other": pl.UInt64})
@@ -75,6 +77,9 @@ class FullCheck:
 
     before_send: PreSendCheck
     valid: int
+    people: int  # whom the rows name, as far as they name anybody
+    objects: int
+    deletions: int  # events that delete or suppress
     bytes: int
     batches: int  # exactly as the messages would be cut
     findings: pl.DataFrame  # worst first
@@ -86,6 +91,18 @@ class FullCheck:
     def rows(self) -> int:
         """Rows read."""
         return self.before_send.rows
+
+    @property
+    def undated(self) -> int:
+        """Rows that would be sent without a time."""
+        if self.hours is None:
+            return self.valid
+        return int(self.hours.filter(pl.col("hour").is_null())["rows"].sum())
+
+    @property
+    def recent(self) -> int:
+        """Rows that would be sent and are recent enough to start campaigns."""
+        return 0 if self.hours is None else int(self.hours.filter("recent")["rows"].sum())
 
 
 @engine_errors("the table was checked")
@@ -223,13 +240,22 @@ class _Found:
 
 def _kept_columns(scope: Scope) -> list[pl.Expr]:
     """Return what is kept of each row besides the size of its message."""
-    columns = [pl.col(ROW).alias("row"), order_key(lane_key(scope.mapping)).alias("key")]
-    field = scope.mapping.find("timestamp")
+    mapping = scope.mapping
+    columns = [
+        pl.col(ROW).alias("row"),
+        order_key(lane_key(mapping)).alias("key"),
+        numbered(person_name(mapping)).alias("person"),
+    ]
+    event = mapping.find("event")
+    if event is not None and mapping.call.name == "track":
+        is_deletion = scope.text(event).is_in(DELETING)
+        columns.append(is_deletion.fill_null(value=False).alias("deletion"))
+    field = mapping.find("timestamp")
     if field is None:
         return columns
     at = pl.col(field.moment)
     since = scope.now - timedelta(hours=LIMITS["trigger_hours"].value)
-    recent = at >= since if scope.mapping.call.name in TRIGGERING else pl.lit(value=False)
+    recent = at >= since if mapping.call.name in TRIGGERING else pl.lit(value=False)
     hour = at.dt.epoch("ms") // HOUR_MS
     return [*columns, hour.alias("hour"), recent.fill_null(value=False).alias("recent")]
 
@@ -269,6 +295,9 @@ def _concluded(
             components=components,
         ),
         valid=valid,
+        people=_distinct(kept, "person"),
+        objects=_distinct(kept, "key") if scope.mapping.call.name == "group" else 0,
+        deletions=sum(int(part["deletion"].sum()) for part in kept if "deletion" in part.columns),
         bytes=sum(int(part["bytes"].sum()) for part in kept),
         batches=_batches(kept, components=components, limit_bytes=batch_bytes)
         if scope.mapping.call.batched
@@ -278,6 +307,12 @@ def _concluded(
         first_messages=tuple(Repeats().renewed(first, call=scope.mapping.call)["message"]),
         hours=_hours(kept) if scope.mapping.find("timestamp") else None,
     )
+
+
+def _distinct(kept: Iterable[pl.DataFrame], name: str) -> int:
+    """Return how many different numbers a column of the chunks has."""
+    numbers = pl.concat([pl.Series(dtype=pl.UInt64), *(part[name] for part in kept)])
+    return numbers.drop_nulls().n_unique()
 
 
 def _batches(

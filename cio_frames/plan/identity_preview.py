@@ -10,6 +10,7 @@ import polars as pl
 
 from cio_frames.errors import ChoiceError, IdentityRefusedError, engine_errors
 from cio_frames.frames import AnyTable, Note, fingerprint, read
+from cio_frames.frames.pandas import native
 from cio_frames.frames.table import reading
 from cio_frames.identity import Settings
 from cio_frames.identity.conflicts import MINOR, kinds
@@ -203,7 +204,7 @@ class IdentityPreview(Generic[Sent]):
         return identity_document(self._found, self._premise, self._pipelines)
 
     def _native(self, frame: pl.DataFrame) -> Any:
-        return frame.to_pandas() if self._pipelines.library == "pandas" else frame
+        return native(frame, library=self._pipelines.library)
 
 
 def premise_of(
@@ -261,6 +262,8 @@ def identity_preview(
         creates=found.summary["creates"],
         people=int(found.summary["people"]),
         objects=found.groups.height,
+        summary=found.summary,
+        is_compared=premise.known is not None,
         conflicts={kind: rows for kind, _, rows in kinds(_serious(found))},
         open=joined(OF_EXISTENCE & found.summary["open"].keys()),
     )

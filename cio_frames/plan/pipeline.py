@@ -303,6 +303,8 @@ class PreviewCounts:
     creates: int
     people: int
     objects: int
+    summary: Mapping[str, Any]  # all counts of the preview
+    is_compared: bool  # with an export of the workspace's people
     open: str | None  # the open settings that the number of people rests on
     conflicts: Mapping[str, int] = field(default_factory=dict)
 
@@ -339,6 +341,11 @@ class Pipelines:
     def previews(self) -> dict[Any, PreviewCounts]:
         """What the identity previews made so far came to, by what they assume."""
         return self._results.previews
+
+    @property
+    def last_preview(self) -> PreviewCounts | None:
+        """What the last identity preview came to; None if there was none."""
+        return list(self.previews.values())[-1] if self.previews else None
 
     @property
     def components(self) -> pl.DataFrame | None:
@@ -401,9 +408,9 @@ class Pipelines:
 
     def reminders(self) -> tuple[str, ...]:
         """Return what the last identity preview predicted that a run will not show by its counts."""
-        if not self.previews:
+        if self.last_preview is None:
             return ()
-        conflicts = list(self.previews.values())[-1].conflicts
+        conflicts = self.last_preview.conflicts
         rows = sum(conflicts.values())
         if not rows:
             return ()

@@ -25,11 +25,13 @@ from cio_frames.errors import (
     checks_arguments,
 )
 from cio_frames.frames import ROW, AnyTable
+from cio_frames.frames.pandas import native
 from cio_frames.identity import Settings
 from cio_frames.identity.settings import LARGEST
 from cio_frames.plan.fixes import repaired
+from cio_frames.plan.outcome import outcome
 from cio_frames.plan.pipeline import Pipeline, Pipelines
-from cio_frames.plan.report import plan_view
+from cio_frames.plan.report import plan_view, summary
 from cio_frames.run import (
     InDoubt,
     Job,
@@ -351,7 +353,26 @@ class Plan(Sendable):
         Columns are row, code, severity, column, value, message and hint; row is empty where a
         finding is about the whole table.
         """
-        return self._native(as_texts(self.pipeline.full_check.findings))
+        found = as_texts(self.pipeline.full_check.findings)
+        if self.pipelines.library == "pandas":  # where a missing text would be a NaN
+            found = found.with_columns(pl.col(pl.String).fill_null(""))
+        return self._native(found)
+
+    @property
+    def summary(self) -> Any:
+        """What the checks found, one line for each code and column, worst first.
+
+        Columns are severity, code, columns, rows (0 where a finding is about the whole table),
+        message, consequence, hint, repair (what to type, if there is one), examples (row and
+        value) and page (of the documentation). It is a frame of the user's library.
+
+        Examples:
+            >>> import polars as pl, cio_frames as cio
+            >>> plan = pl.DataFrame({"id": ["u1", "-"]}).cio.identify(user_id="id")
+            >>> plan.summary.select("code", "columns", "rows").rows()
+            [('id.placeholder', ['id'], 1)]
+        """
+        return self._native(summary(self.pipeline))
 
     @property
     def rejected(self) -> Any:
@@ -427,13 +448,13 @@ class Plan(Sendable):
         return self.pipeline.before_send.refusals.to_dicts()
 
     def __repr__(self) -> str:
-        return text.render(report.plan(plan_view(self.pipeline)))
+        return text.render(report.plan(plan_view(self.pipeline, self.pipelines.last_preview)))
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return bundle(report.plan(plan_view(self.pipeline)))
+        return bundle(report.plan(plan_view(self.pipeline, self.pipelines.last_preview)))
 
     def _native(self, frame: pl.DataFrame) -> Any:
-        return frame.to_pandas() if self.pipelines.library == "pandas" else frame
+        return native(frame, library=self.pipelines.library)
 
 
 class Payloads(list[dict[str, Any]]):
@@ -491,6 +512,15 @@ class Backfill(Sendable):
         ]
         return pl.concat(frames)
 
+    @property
+    def summary(self) -> pl.DataFrame:
+        """What the checks found, one line for each code and column, with `plan` in front."""
+        frames = [
+            summary(each).select(pl.lit(place).alias("plan"), pl.all())
+            for place, each in enumerate(self.pipelines.checked())
+        ]
+        return pl.concat(frames)
+
     def advice(
         self,
         known: AnyTable | None = None,
@@ -520,7 +550,9 @@ class Backfill(Sendable):
         return bundle(self._document())
 
     def _document(self) -> Document:
-        return report.backfill([plan_view(each) for each in self.pipelines.checked()])
+        each = self.pipelines.checked()
+        told = outcome(each, self.pipelines.last_preview)
+        return report.backfill([plan_view(pipeline) for pipeline in each], outcome=told)
 
 
 def backfill(

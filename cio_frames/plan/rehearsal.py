@@ -1,9 +1,12 @@
 """Rehearsal: send everything to a private workspace, and hold it against the preview."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from tempfile import TemporaryDirectory
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -20,10 +23,11 @@ from cio_frames.plan.identity_preview import identity_preview
 from cio_frames.plan.pipeline import Pipelines
 from cio_frames.run import Run
 from cio_frames.views import text
-from cio_frames.views.displays import ShowProgress
+from cio_frames.views.displays import ShowProgress, display
 from cio_frames.views.document import Badge, Document, Heading, Node, Paragraph, Section, Table
+from cio_frames.views.progress_state import ProgressState
 from cio_frames.views.render import bundle
-from cio_frames.views.wording import many, number
+from cio_frames.views.wording import duration, many, number
 from cio_frames.workspaces import sandbox
 
 if TYPE_CHECKING:
@@ -115,6 +119,29 @@ class Rehearsal:
         return Section(title, [Table(headers, shown.rows(), right={2, 3})])
 
 
+Side = tuple[str, Counter[str], Counter[str]]
+"""What is compared: as predicted, and as it came."""
+
+
+@contextmanager
+def _one_display(
+    progress: ShowProgress, *, label: str
+) -> Generator[Callable[[ProgressState], None]]:
+    """Give what shows the states of preview and run in one display, as those of a rehearsal."""
+    shown, began, is_shown = display(progress), monotonic(), False
+
+    def update(state: ProgressState) -> None:
+        nonlocal is_shown
+        named = replace(state, label=f"the rehearsal of {label}")
+        (shown.update if is_shown else shown.show)(named)
+        is_shown = True
+
+    yield update
+    if is_shown:
+        took = duration(monotonic() - began)
+        shown.close(Document(Heading(f"Rehearsal ended in {took}: nothing left this machine."), ()))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Before:
     """The workspace before anything was sent: its people, and what the export got wrong."""
@@ -139,30 +166,9 @@ def rehearse(
     Raises:
         PlanRefusedError: Something has to be fixed or allowed first.
     """
-    preview = identity_preview(pipelines, premise, progress=progress)
-    with (
-        sandbox(
-            settings=premise.settings,
-            clock=lambda: premise.now,
-            page=False,
-            forms=_mapped_forms(pipelines, preview),
-        ) as workspace,
-        TemporaryDirectory(prefix="cio-rehearsal-") as folder,
-    ):
-        if premise.known is not None:
-            workspace.load(premise.known)
-        before = Before(people=_people(workspace), failures=_failures(workspace))
-        run = send(workspace.client(), audit=folder, progress=progress)
-        refused = Audit(run.audit).messages.filter(pl.col("state") == "rejected_server")
-        sides = list(_sides(preview, premise, workspace, before=before))
-        sides.append(
-            (
-                "rejected rows",
-                _places(preview.changes.filter(pl.col("kind") == "rejected")),
-                _places(refused),
-            )
-        )
-        counts = run.counts
+    with _one_display(progress, label=pipelines.label) as update:
+        preview = identity_preview(pipelines, premise, progress=update)
+        counts, sides = _sent(pipelines, premise, preview, send=partial(send, progress=update))
     return Rehearsal(
         compared=pl.DataFrame(
             [(name, predicted.total(), actual.total()) for name, predicted, actual in sides],
@@ -181,6 +187,29 @@ def rehearse(
     )
 
 
+def _sent(
+    pipelines: Pipelines, premise: Premise, preview: Preview, *, send: Callable[..., Run]
+) -> tuple[dict[str, int], list[Side]]:
+    """Send plans to a private workspace; return the run's counts, and what is to be compared."""
+    with (
+        sandbox(
+            settings=premise.settings,
+            clock=lambda: premise.now,
+            page=False,
+            forms=_mapped_forms(pipelines, preview),
+        ) as workspace,
+        TemporaryDirectory(prefix="cio-rehearsal-") as folder,
+    ):
+        if premise.known is not None:
+            workspace.load(premise.known)
+        before = Before(people=_people(workspace), failures=_failures(workspace))
+        run = send(workspace.client(), audit=folder)
+        refused = Audit(run.audit).messages.filter(pl.col("state") == "rejected_server")
+        rejected = _places(preview.changes.filter(pl.col("kind") == "rejected"))
+        sides = list(_sides(preview, premise, workspace, before=before))
+        return run.counts, [*sides, ("rejected rows", rejected, _places(refused))]
+
+
 def _mapped_forms(pipelines: Pipelines, preview: Preview) -> dict[str, dict[str, str]]:
     """Return the forms whose fields are sent under names of their own, as they are mapped."""
     own = {place: own_names(pipeline.mapping) for place, pipeline in enumerate(pipelines.each)}
@@ -194,7 +223,7 @@ def _mapped_forms(pipelines: Pipelines, preview: Preview) -> dict[str, dict[str,
 
 def _sides(
     preview: Preview, premise: Premise, workspace: "Sandbox[Client]", *, before: Before
-) -> Iterator[tuple[str, Counter[str], Counter[str]]]:
+) -> Iterator[Side]:
     """Yield each thing to compare, as predicted and as it came."""
     people = _people(workspace)
     touched = preview.people.filter("known", ~pl.col("action").is_in(REMOVALS))

@@ -7,12 +7,14 @@ from typing import Any
 
 import polars as pl
 
-from cio_frames.checks import Check, masked
+from cio_frames.checks import SEVERITIES, Check, masked
 from cio_frames.plan.full_check import HOUR_MS, TRIGGERING
-from cio_frames.plan.pipeline import Pipeline
+from cio_frames.plan.outcome import outcome
+from cio_frames.plan.pipeline import Pipeline, PreviewCounts
 from cio_frames.spec import LIMITS
 from cio_frames.validation import filled
 from cio_frames.views.findings import Example, FindingView
+from cio_frames.views.markup import DOCUMENTATION
 from cio_frames.views.report import PlanView, TimelineView
 from cio_frames.views.wording import many
 
@@ -29,8 +31,16 @@ MOST_BARS = 80
 WIDTHS_H = (1, 2, 3, 6, 12, 24, 48, 168, 336, 672, 2016, 8064, 80640)
 
 
-def plan_view(pipeline: Pipeline) -> PlanView:
-    """Return what a plan's report shows."""
+SUMMARY = pl.Schema({
+    "severity": pl.String(), "code": pl.String(), "columns": pl.List(pl.String()),
+    "rows": pl.Int64(), "message": pl.String(), "consequence": pl.String(), "hint": pl.String(),
+    "repair": pl.String(), "examples": pl.List(pl.Struct({"row": pl.Int64(), "value": pl.String()})),
+    "page": pl.String(),
+})  # fmt: skip
+
+
+def plan_view(pipeline: Pipeline, preview: PreviewCounts | None = None) -> PlanView:
+    """Return what a plan's report shows; `preview` is what its last identity preview came to."""
     found = pipeline.full_check
     return PlanView(
         call=pipeline.call,
@@ -45,6 +55,7 @@ def plan_view(pipeline: Pipeline) -> PlanView:
         payloads=tuple(_payloads(pipeline)),
         notes=tuple(_notes(pipeline)),
         times=timeline(pipeline),
+        outcome=outcome([pipeline], preview),
     )
 
 
@@ -82,6 +93,8 @@ def _finding(pipeline: Pipeline, kind: tuple[Any, ...], shown: pl.DataFrame) -> 
         consequence=check.texts.consequence_for(pipeline.call) if check else "",
         examples=tuple(_examples(shown, column=column or "")),
         fix=_fix(check, hint=first["hint"]) if code in pipeline.offered else "",
+        columns=(column,) if column else (),
+        page=_page(check),
     )
 
 
@@ -110,6 +123,7 @@ def _as_one(
         rows=rows,
         sentence=f"{sentence[:1].upper()}{sentence[1:]}",
         hint=filled(check.texts.hint, "the column"),
+        columns=tuple(kinds["column"].drop_nulls()),
         examples=tuple(examples),
     )
 
@@ -132,6 +146,31 @@ def _sentence(finding: Mapping[str, Any]) -> str:
     if is_shown:
         return message
     return f"{message} {evidence}" if str(evidence).endswith(".") else f"{message} ({evidence})"
+
+
+def _page(check: Check | None) -> str:
+    """Return the page of a check in the documentation; checks of the user's own have none."""
+    if check is None or check.own_texts is not None:
+        return ""
+    return f"checks.html#{check.code.replace('.', '-')}"
+
+
+def summary(pipeline: Pipeline) -> pl.DataFrame:
+    """Return what was found, a line for each code and column, as `SUMMARY`."""
+    lines = [
+        {
+            **{name: getattr(view, name) for name in ("severity", "code", "columns", "rows")},
+            "message": view.sentence,
+            "consequence": view.consequence,
+            "hint": view.hint,
+            "repair": view.fix,
+            "examples": [{"row": each.row, "value": each.value} for each in view.examples],
+            "page": DOCUMENTATION + view.page if view.page else None,
+        }
+        for view in _findings(pipeline)
+    ]
+    order = pl.col("severity").cast(pl.Enum(SEVERITIES))
+    return pl.DataFrame(lines, schema=SUMMARY).sort(order, -pl.col("rows"), maintain_order=True)
 
 
 def _fix(check: Check | None, *, hint: str) -> str:

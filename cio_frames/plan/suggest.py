@@ -10,6 +10,7 @@ import polars as pl
 from cio_frames.checks import Checks
 from cio_frames.errors import ColumnNotFoundError, MappingError, NoIdentifierError, engine_errors
 from cio_frames.frames import AnyTable, PandasFrame, Table, read
+from cio_frames.frames.pandas import native
 from cio_frames.frames.table import reading
 from cio_frames.mapping import CallArguments, propose, resolve
 from cio_frames.plan.pipeline import Pipeline
@@ -111,7 +112,8 @@ def suggest(frame: AnyTable, call: CallName) -> "PandasFrame | pl.DataFrame":
     ]
     schema = dict.fromkeys(("argument", "column", "confidence", "reason"), pl.String)
     found = pl.DataFrame(rows, schema=schema)
-    return found.to_pandas() if table.library == "pandas" else found
+    suggested: pl.DataFrame | PandasFrame = native(found, library=table.library)
+    return suggested
 
 
 def _sample(table: Table) -> pl.DataFrame:

@@ -218,6 +218,7 @@ class Item:
         body: What it is, what to do, and the evidence.
         brief: What it is in a few words, where a notebook folds the rest.
         share: Its rows, and the most rows that one of the others has, for a bar.
+        page: The page of the documentation that tells more about its name.
     """
 
     badge: Badge
@@ -226,6 +227,7 @@ class Item:
     body: "Sequence[Node]"
     brief: str = ""
     share: tuple[int, int] = (0, 0)
+    page: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,8 @@ class FindingView:
         consequence: What would happen in the workspace.
         examples: A few of the values.
         fix: What to type to repair it, if there is a repair.
+        columns: The columns it is about.
+        page: Its page in the documentation; none for a check of the user's own.
     """
 
     severity: Severity
@@ -55,6 +57,8 @@ class FindingView:
     consequence: str = ""
     examples: tuple[Example, ...] = ()
     fix: str = ""
+    columns: tuple[str, ...] = ()
+    page: str = ""
 
 
 GROUPS: dict[Severity, tuple[str, Badge]] = {
@@ -102,6 +106,7 @@ def _item(finding: FindingView, *, brief: str = "", most: int = 0) -> Item:
         body=list(_body(finding)),
         brief=brief,
         share=(finding.rows, most),
+        page=finding.page,
     )
 
 

@@ -36,7 +36,7 @@ from cio_frames.views.document import (
     plain,
     spans,
 )
-from cio_frames.views.markup import Markup, join, tag
+from cio_frames.views.markup import Markup, join, link, tag
 from cio_frames.views.style import Style
 from cio_frames.views.wording import many, number
 
@@ -175,7 +175,7 @@ def _meter(node: Meter) -> Markup:
 @_node.register
 def _item(node: Item) -> Markup:
     style = css.join(css.ITEM, css.edge(node.badge.tone))
-    name, extent = _inline(Code(node.name)), f" {node.extent}"
+    name, extent = _linked(_inline(Code(node.name)), page=node.page), f" {node.extent}"
     if not node.brief:
         line = tag("div", _inline(node.badge), name, extent)
         return tag("div", line, drawn(node.body), style=style)
@@ -184,6 +184,10 @@ def _item(node: Item) -> Markup:
     brief = tag("span", node.brief, style=css.MUTED)
     line = tag("span", *bar, name, f"{extent} ", brief)
     return _fold(line, tag("div", drawn(node.body), style=style), style=css.INNER_FOLD)
+
+
+def _linked(text: str, *, page: str) -> str:
+    return link(text, page=page, style=css.LINK) if page else text
 
 
 @_node.register

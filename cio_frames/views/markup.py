@@ -16,6 +16,7 @@ _ELEMENTS = frozenset({
 })  # fmt: skip
 _ATTRIBUTES = frozenset({"align", "alt", "class", "dir", "max", "open", "scope", "title", "value"})
 _DRAWING = frozenset({"circle", "g", "line", "path", "rect", "svg", "text"})
+DOCUMENTATION = "https://cio-frames.readthedocs.io/"
 _SVG = "data:image/svg+xml;base64,"
 _NO_ATTRIBUTES: Mapping[str, str] = {}
 
@@ -47,6 +48,17 @@ def tag(
         raise ValueError(f"One of {sorted(attributes)} is not kept by every front end.")
     declared = {"style": str(style)} if style else {}
     return _element(name, children, {**declared, **attributes})
+
+
+def link(text: str, *, page: str, style: Style = PLAIN) -> Markup:
+    """Return a link to a page of the documentation, the only place that views link to.
+
+    Examples:
+        >>> print(link("id.float", page="checks.html#id-float"))
+        <a href="https://cio-frames.readthedocs.io/checks.html#id-float">id.float</a>
+    """
+    declared = {"style": str(style)} if style else {}
+    return _element("a", [text], {**declared, "href": DOCUMENTATION + page})
 
 
 def join(children: Iterable[str]) -> Markup:

@@ -74,6 +74,7 @@ class PlanView:
         payloads: The first messages as JSON text.
         notes: Conversions and choices that were made on the way, one sentence each.
         times: When the rows happened, if they say so.
+        outcome: What sending comes to, in a sentence of counts.
     """
 
     call: str
@@ -88,6 +89,7 @@ class PlanView:
     payloads: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     times: TimelineView | None = None
+    outcome: str = ""
 
 
 def plan(view: PlanView, *, words: Callable[[str], str] = str) -> Document:
@@ -101,7 +103,7 @@ def plan(view: PlanView, *, words: Callable[[str], str] = str) -> Document:
     return Document(heading, list(_body(view, words)))
 
 
-def backfill(views: Sequence[PlanView]) -> Document:
+def backfill(views: Sequence[PlanView], *, outcome: str = "") -> Document:
     """Return the report of plans that are sent in order: the whole first, then each plan."""
     badge, sentence = _whole_verdict(views)
     rows = [
@@ -119,9 +121,10 @@ def backfill(views: Sequence[PlanView]) -> Document:
     return Document(
         Heading("Back-fill", f"{many(len(views), 'plan')}, in order", badge),
         [
-            Paragraph(sentence, "lead"),
+            Paragraph(sentence if badge.tone == "bad" else f"{outcome} {sentence}".strip(), "lead"),
             _figures(views),
             Table(_PLANS, rows, right={0, 3, 4, 5}),
+            Paragraph(_volume(views), "apart"),
             *parts,
         ],
     )
@@ -135,6 +138,11 @@ def verdict(view: PlanView) -> tuple[Badge, str]:
     word = "! ready: all events count as now" if badge.word == "✓ ready" else badge.word
     tone: Tone = "care" if badge.tone == "good" else badge.tone
     return Badge(word, tone), f"{_all_now(view.valid)} {sentence}"
+
+
+def lead(view: PlanView, badge: Badge, sentence: str) -> str:
+    """Return what happens when a plan is sent, and its verdict; of a refused plan nothing happens."""
+    return sentence if badge.tone == "bad" else f"{view.outcome} {sentence}".strip()
 
 
 def is_now(view: PlanView) -> bool:
@@ -230,7 +238,7 @@ def timeline(view: TimelineView) -> Section:
 
 def _body(view: PlanView, words: Callable[[str], str]) -> Iterator[Node]:
     badge, sentence = verdict(view)
-    yield Paragraph(words(sentence), "lead")
+    yield Paragraph(words(lead(view, badge, sentence)), "lead")
     split: list[tuple[str, int, Tone]] = [
         ("valid", view.valid, "dull" if badge.tone == "bad" else "good"),
         ("rejected", view.rejected, "care"),
@@ -243,6 +251,8 @@ def _body(view: PlanView, words: Callable[[str], str]) -> Iterator[Node]:
         yield mapping(view.mapping)
     if view.payloads:
         yield Messages(view.payloads)
+    if view.batches:
+        yield Paragraph(_volume([view]), "apart")
     if view.notes:
         yield Section("Notes", [Bullets(view.notes)])
 
@@ -253,10 +263,14 @@ def _figures(views: Sequence[PlanView], *, bar: Sequence[tuple[str, int, Tone]] 
         ("rows", sum(view.rows for view in views)),
         ("valid", sum(view.valid for view in views)),
         ("rejected", sum(view.rejected for view in views)),
-        ("size", size(sum(view.bytes for view in views))),
-        ("requests", sum(view.batches for view in views)),
     )
     return Figures(pairs, bar)
+
+
+def _volume(views: Sequence[PlanView]) -> str:
+    """Return how much is sent."""
+    requests = many(sum(view.batches for view in views), "request")
+    return f"{requests}, {size(sum(view.bytes for view in views))} of messages."
 
 
 def _whole_verdict(views: Sequence[PlanView]) -> tuple[Badge, str]:

@@ -45,6 +45,7 @@ FIGURE = Style("display:inline-block;vertical-align:top;margin:4px 28px 4px 0")
 FIGURE_VALUE = Style("font-size:20px;font-weight:600;line-height:1.3")
 ITEM = Style("padding:8px 0 8px 12px;margin:8px 0 0 0")
 NOTICE = Style("padding:8px 0 8px 12px;margin:0 0 12px 0")
+LINK = Style("color:inherit;text-decoration:underline dotted")
 CODE = Style(
     "font-family:ui-monospace, Menlo, Consolas, monospace;font-size:12px;"
     f"background-color:{WASH};padding:1px 5px;border-radius:4px;white-space:pre-wrap;"

@@ -102,7 +102,9 @@ def test_failed_are_the_rows_that_did_not_arrive(two_runs):
         ),
         pytest.param(9, ["was not sent: id.missing"], id="rejected-locally"),
         pytest.param(4, ["sent 2 times", "accepted it in strict mode with status 200"], id="ok"),
-        pytest.param(13, ["There was no clear answer (net.broken)", "may or may not"], id="in-doubt"),
+        pytest.param(
+            13, ["There was no clear answer (net.broken)", "may or may not"], id="in-doubt"
+        ),
         pytest.param(11, ["It has not been sent", "Resuming the run will send it"], id="pending"),
     ],
 )

@@ -149,7 +149,7 @@ def test_a_report_in_a_file_is_utf8_and_as_wide_as_words_are(terminal, folder):
     terminal(*CHECK, "--output", "report.txt", encoding="ascii", columns=40)
     report = (folder / "report.txt").read_text(encoding="utf-8")
 
-    assert "Plan: identify · straße.csv · ! ready:  in report
+    assert "Plan: identify · straße.csv · ! ready: " in report
     assert "[U+" not in report
     assert max(cells(line) for line in report.splitlines()) > 40
 

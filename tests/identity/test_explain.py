@@ -36,7 +36,7 @@ def test_every_identifier_leads_to_the_whole_explain(preview_of, who):
     assert told[0].startswith("Plan 0 (identify), row 0: u1 is new")
     assert any("old is merged into u1 and permanently deleted" in line for line in told)
     assert told[-1] == (
-        "In the end: a person with id u1, email a@x.co, anonymous ids v1, who is created and gets "
+        "Result: a person with id u1, email a@x.co, anonymous IDs v1, who is created and gets "
         "3 events."
     )
 

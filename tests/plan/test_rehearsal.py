@@ -235,3 +235,20 @@ def test_events_of_groups_come_as_predicted():
     assert rehearsal.identical
     assert ("events of groups", 1, 1) in rehearsal.compared.rows()
     assert ("total people", 1, 1) in rehearsal.compared.rows()
+
+
+def test_a_rehearsal_shows_one_display_and_no_run():
+    """Preview and run are told as those of the rehearsal, and no run is said to have arrived."""
+    states = []
+    pl.DataFrame({"id": ["u1"]}).cio.identify(user_id="id").rehearse(progress=states.append)
+
+    assert {state.label for state in states} == {"the rehearsal of identify"}
+
+
+def test_what_a_rehearsal_leaves_behind_says_that_nothing_left(capsys):
+    """In a terminal the last line is not that of a run, but says that it was a rehearsal."""
+    pl.DataFrame({"id": ["u1"]}).cio.identify(user_id="id").rehearse(progress="lines")
+
+    shown = capsys.readouterr().err
+    assert "nothing left this machine" in shown.splitlines()[-1]
+    assert "Customer.io" not in shown

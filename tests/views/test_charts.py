@@ -111,7 +111,7 @@ def test_no_words_are_in_a_picture(read):
     assert "<text" not in _svg(drawn)
     images = [dict(attributes) for tag, attributes in read(drawn).elements if tag == "img"]
     assert images[0]["alt"] == snapshot(
-        'Each bar is 2 days; the tallest is 8 rows. 3 of 16 events (19 %) are less than 72 hours old.'
+        "Each bar is 2 days; the tallest is 8 rows. 3 of 16 events (19 %) are less than 72 hours old."
     )
 
 
@@ -122,12 +122,12 @@ def test_rows_that_can_start_campaigns_are_marked(read):
     assert len(_heights(drawn, "care")) == 3
     assert read(drawn).outline == snapshot(
         [
-            'When the events happened',
+            "When the events happened",
             "2024-11-01",
             "2024-11-09",
-            'Each bar is 2 days; the tallest is 8 rows.',
+            "Each bar is 2 days; the tallest is 8 rows.",
             "! can start campaigns",
-            '3 of 16 events (19 %) are less than 72 hours old.',
+            "3 of 16 events (19 %) are less than 72 hours old.",
             "3 rows without a time are not shown.",
         ]
     )
@@ -166,10 +166,10 @@ def test_the_pace_of_a_run(read):
     assert read(drawn).outline == snapshot(
         [
             "Pace",
-            'Rows answered: 35 rows/s on average, 80 rows/s at peak. 3 requests had to be repeated.',
+            "Rows answered: 35 rows/s on average, 80 rows/s at peak. 3 requests had to be repeated.",
             "start",
             "2.0 s",
-            'Response time: 250 ms on average, 1.5 s at most.',
+            "Response time: 250 ms on average, 1.5 s at most.",
             "start",
             "2.0 s",
         ]

@@ -319,7 +319,7 @@ def test_empty_parts_are_left_out(read):
 def test_a_picture_says_in_words_what_it_shows():
     """Whoever cannot see it reads it."""
     assert graph.told(CLUSTER) == snapshot(
-        '4 identifiers in 2 rows: u1 linked to a@x.co; u1 merged with old; v1 not linked to u1 and 3 more identifiers.'
+        "4 identifiers in 2 rows: u1 linked to a@x.co; u1 merged with old; v1 not linked to u1 and 3 more identifiers."
     )
 
 

@@ -42,7 +42,7 @@ def test_a_back_fill_is_one_report(plan_view, read):
             "call",
             "from",
             "rows",
-            'excluded',
+            "excluded",
             "requests",
             "verdict",
             "1",
