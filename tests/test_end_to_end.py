@@ -89,14 +89,14 @@ def test_a_wrong_key_stops_at_once_and_loses_nothing(workspace, tmp_path):
 
 
 def test_a_stopped_run_is_resumed_with_the_right_key_only_in_its_workspace(workspace, tmp_path):
-    """A client with another key is another workspace; the rows are sent by a new run."""
+    """A client with another key is a different workspace; the rows are sent by a new run."""
     plan = pl.DataFrame({"id": ["u1"]}).cio.identify(user_id="id")
     with pytest.raises(RunStoppedError) as caught:
         plan.send(
             cio.connect(endpoint=workspace.url, write_key="wrong"), audit=tmp_path, progress=False
         )
 
-    with pytest.raises(AuditError, match="another workspace"):
+    with pytest.raises(AuditError, match="a different workspace"):
         cio.resume(caught.value.run.audit, workspace.client(), progress=False)
 
     run = plan.send(workspace.client(), audit=tmp_path, progress=False)

@@ -313,5 +313,5 @@ def test_geometries_are_refused():
     """A column of geometries, as geopandas has them, is refused with what to do."""
     column = foreign("geopandas.geoseries", "GeoSeries", dtype="geometry")
 
-    with pytest.raises(ColumnTypeError, match=r"'place': .*geopandas.*\.to_wkt\(\)"):
+    with pytest.raises(ColumnTypeError, match=r"'place': .*geometries.*\.to_wkt\(\)"):
         pandas.column("place", column)

@@ -33,9 +33,9 @@ WRONG = {
     "of-an-alias": (lambda: verbs().alias(traits="id"), r"help\(df\.cio\.alias\)"),
     "by-place": (lambda: verbs().identify("id"), r'identify\(user_id="column"\)'),
     "no-client": (lambda: planned().send(), r"plan\.send\(cio\.connect\(\)\)"),
-    "a-key-for-a-client": (lambda: planned().send("key"), "A str is no client"),
-    "a-class-for-a-client": (lambda: cio.resume("audit", cio.Client), "A type is no client"),
-    "a-polars-series": (lambda: verbs().identify(user_id=FRAME["id"]), 'Write user_id="column"'),
+    "a-key-for-a-client": (lambda: planned().send("key"), "A str is not a client"),
+    "a-class-for-a-client": (lambda: cio.resume("audit", cio.Client), "A type is not a client"),
+    "a-polars-series": (lambda: verbs().identify(user_id=FRAME["id"]), 'Pass user_id="column"'),
     "a-pandas-series": (
         lambda: verbs().identify(user_id=pd.Series(["u1"])), "user_id is a Series, not the name",
     ),

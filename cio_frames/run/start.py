@@ -42,6 +42,7 @@ from cio_frames.run.run import Run
 from cio_frames.run.state_rows import Recorded
 from cio_frames.sending import BLOCKING_CALLS, BlockingRow, Client
 from cio_frames.spec import CALLS
+from cio_frames.values import many
 from cio_frames.views import displays
 from cio_frames.views.displays import ShowProgress
 
@@ -367,4 +368,4 @@ def _require_same(job: Job, *, client: Client, info: RunInfo) -> None:
 
 
 def _described(plans: tuple[tuple[str, int], ...]) -> str:
-    return " and ".join(f"{rows:,} rows for {call}" for call, rows in plans)
+    return " and ".join(f"{many(rows, 'row')} for {call}" for call, rows in plans)

@@ -97,7 +97,7 @@ def test_failed_are_the_rows_that_did_not_arrive(two_runs):
     [
         pytest.param(
             0,
-            ["batch 2", "was sent 3 times", "refused it with status 400", "bad: <person>"],
+            ["bytes)", "was sent 3 times", "refused it with status 400", "bad: <person>"],
             id="refused",
         ),
         pytest.param(9, ["was not sent: id.missing"], id="rejected-locally"),

@@ -168,7 +168,7 @@ def test_a_full_disk_keeps_a_request_from_leaving(info, key, make_disk, make_seg
     driver.plan(made)
     disk.fail_at = len(disk.steps)
 
-    with pytest.raises(AuditError, match="Make room"):
+    with pytest.raises(AuditError, match="Free up disk space"):
         driver.attempt(made.batches[0])
 
     assert driver.server.received == set()

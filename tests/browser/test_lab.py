@@ -101,7 +101,7 @@ def test_the_buttons_work(tab: Tab, lab: Lab, cell: str, request: pytest.Fixture
     page.locator(".cio-pause").click()
     progress.get_by_text("Paused identify").wait_for()
     tab.shoot(f"progress_paused_{request.node.callspec.id}", what=progress)
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Resume").click()
     progress.get_by_text("Paused identify").wait_for(state="detached")
     page.locator(".cio-stop").click()
 

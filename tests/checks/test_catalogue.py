@@ -570,7 +570,7 @@ def test_a_person_named_twice_is_told_which_row_wins(judge):
     plain = judge("identify", table, user_id="id")
 
     found = timed_rows.filter(pl.col("code") == "id.duplicate").sort("row")
-    assert found["value"].to_list() == ["as row 0, row 2 wins", "as row 0, row 2 wins"]
+    assert found["value"].to_list() == ["same as row 0, row 2 wins", "same as row 0, row 2 wins"]
     assert (
         found["message"]
         .cast(pl.String)
@@ -578,7 +578,7 @@ def test_a_person_named_twice_is_told_which_row_wins(judge):
         .all()
     )
     others = plain.filter(pl.col("code") == "id.duplicate")
-    assert others["value"].to_list() == ["as row 0", "as row 0"]
+    assert others["value"].to_list() == ["same as row 0", "same as row 0"]
 
 
 def test_objects_with_several_values_name_the_traits(judge):
@@ -588,7 +588,7 @@ def test_objects_with_several_values_name_the_traits(judge):
     found = judge("group", table, group_id="id").filter(pl.col("code") == "group.many-values")
 
     assert (found["row"].item(), found["value"].item()) == (1, "g")
-    assert "What differs: plan." in str(found["message"].item())
+    assert "Different values in: plan." in str(found["message"].item())
 
 
 def test_the_table_is_complete():

@@ -101,7 +101,7 @@ def test_own_rules_apply_beside_the_catalogue(judge):
     )
 
     assert found.select("row", "code", "column", "value", "message").rows() == [
-        (1, "plan.unknown", "plan", "gold", "plan is no plan of ours."),
+        (1, "plan.unknown", "plan", "gold", '"plan" is no plan of ours.'),
     ]  # fmt: skip
 
 

@@ -100,7 +100,11 @@ def test_an_event_is_not_told_of_attributes():
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("Phone", "phone numbers (E.164)"), ("Created", "signed up"), ("E-Mail", "uses emails")],
+    [
+        ("Phone", "phone numbers (E.164)"),
+        ("Created", "signed up"),
+        ("E-Mail", "uses e-mail addresses"),
+    ],
 )
 def test_a_name_that_is_nearly_right_is_told_its_own_reason(name, says):
     """The sentence is about the attribute that is meant, not about another."""
@@ -132,14 +136,17 @@ def test_rows_that_are_left_out_repeat_nobody():
 
     found = messages(frame, "id.duplicate").select("row", "value").rows()
 
-    assert found == [(3, "as row 2"), (6, "as row 5")]
+    assert found == [(3, "same as row 2"), (6, "same as row 5")]
 
 
 @pytest.mark.parametrize(
     ("latest", "found"),
     [
-        (0, [(1, "as row 0, row 0 wins"), (2, "as row 0, row 0 wins")]),
-        (3, [(1, "as row 0"), (2, "as row 0")]),  # that row is not sent, so it wins nothing
+        (0, [(1, "same as row 0, row 0 wins"), (2, "same as row 0, row 0 wins")]),
+        (
+            3,
+            [(1, "same as row 0"), (2, "same as row 0")],
+        ),  # that row is not sent, so it wins nothing
     ],
 )
 def test_repeats_are_told_with_times_beside_rows_that_are_left_out(latest, found):

@@ -29,7 +29,7 @@ SEND = ("send", "people.csv", "--call", "identify", "--user-id", "id")
         ),
         pytest.param((*CHECK, "--fix", "id.float"), 2, "'id.float'", id="nothing-to-repair"),
         pytest.param((*CHECK, "--severity", "a=b"), 2, "refuse, reject", id="unknown-severity"),
-        pytest.param((*CHECK, "--threshold", "few"), 2, "no share", id="no-share"),
+        pytest.param((*CHECK, "--threshold", "few"), 2, "not a share", id="no-share"),
         pytest.param((*CHECK, "--nulls", "x"), 2, "omit", id="unknown-nulls"),
         pytest.param((*CHECK, "--timezone", "Mars"), 2, "time zone", id="unknown-zone"),
         pytest.param((*CHECK, "--output", "no/x"), 2, "cannot be written", id="unwritable-output"),

@@ -67,13 +67,13 @@ ERRORS = {
         {"fields": BY_ID, "body": {"a": "n", "a.b": "email"}}, FieldConflictError, "'n' and 'email'",
     ),
     "a-trait-deep-inside-another": (
-        {"fields": BY_ID, "body": {"a.b.c": "n", "a": "email"}}, FieldConflictError, "traits.a would",
+        {"fields": BY_ID, "body": {"a.b.c": "n", "a": "email"}}, FieldConflictError, "would both be sent as traits.a",
     ),
     "context-of-numbers": ({"fields": BY_ID, "context": "n"}, MappingError, "column of Int64"),
     "context-of-nothing": ({"fields": BY_ID, "context": "nn"}, ColumnNotFoundError, "context='nn'"),
     "context-as-number": ({"fields": BY_ID, "context": 3}, MappingError, "not a list"),
     "integrations-of-numbers": (
-        {"fields": BY_ID, "integrations": "n"}, MappingError, "integrations={place: 'n'}",
+        {"fields": BY_ID, "integrations": "n"}, MappingError, "integrations={field: 'n'}",
     ),
     "mapping-of-a-form-as-list": (
         {"fields": BY_ID, "mapping": ["email"]}, MappingError, "not a dict of form field",
@@ -108,7 +108,7 @@ ERRORS = {
     "zone-as-city": ({"fields": BY_ID, "timezone": "New York"}, MappingError, "'America/New_York'"),
     "zone-of-nowhere": ({"fields": BY_ID, "timezone": "q"}, MappingError, "such as"),
     "zone-empty": ({"fields": BY_ID, "timezone": ""}, MappingError, "such as"),
-    "hash-of-an-id": ({"fields": BY_ID, "hash": "id"}, MappingError, "name another person"),
+    "hash-of-an-id": ({"fields": BY_ID, "hash": "id"}, MappingError, "would be another person"),
     "hash-of-nothing": ({"fields": BY_ID, "hash": ["q"]}, ColumnNotFoundError, "hash='q'"),
     "zone-as-number": ({"fields": BY_ID, "timezone": 2}, MappingError, "timezone=2"),
     "nobody": ({"fields": {}}, NoIdentifierError, 'user_id="column" or anonymous_id="column"'),

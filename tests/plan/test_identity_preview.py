@@ -165,7 +165,7 @@ def test_one_person_is_explained():
     told = repr(people().identity().explain("ADA@example.com"))
 
     assert "u1 is new; a profile is created." in told
-    assert "u2 takes the place of u1" in told
+    assert "u2 replaces u1" in told
     assert "Open: taken_identifier." in told
 
 
@@ -290,7 +290,7 @@ def test_advice_reads_in_a_notebook():
     """Text and HTML of the advice have the same sentences."""
     shown = cio.backfill([people(), events([None], ["v1"])]).advice()._repr_mimebundle_()
 
-    assert "brings 1 event of anonymous visitors" in shown["text/plain"]
+    assert "sends 1 event of anonymous visitors" in shown["text/plain"]
     assert "Send them in this order: plan 1 (track), plan 0 (identify)." in shown["text/html"]
 
 

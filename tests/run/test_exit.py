@@ -298,7 +298,7 @@ has_left(begin())
 
     run = recorded(tmp_path)
     ((told, _),) = said(stderr)
-    assert stderr.startswith("cio_frames: The program has ended; the answers")
+    assert stderr.startswith("cio_frames: The program has ended; waiting for the answers")
     assert told.startswith(sentence(run, EXITED))
     assert 0 < run["in_doubt"] < ROWS == run["in_doubt"] + run["pending"]
 

@@ -144,7 +144,7 @@ def test_a_client_is_drawn_without_keys(draw):
 )
 def test_a_client_cannot_be_taken_along(take):
     """Pickling and copying are refused."""
-    with pytest.raises(TypeError, match="holds keys"):
+    with pytest.raises(TypeError, match="contains keys"):
         take(connect(**KEYS, environ={}))
 
 

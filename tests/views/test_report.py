@@ -31,10 +31,6 @@ def test_the_report_in_a_notebook(plan_view, read):
             "4,981",
             "rejected",
             "19",
-            "size",
-            "1.8 MB",
-            "requests",
-            "5",
             "To fix before anything can be sent",
             "✕ refuse",
             "sensitive.card",
@@ -99,6 +95,7 @@ def test_the_report_in_a_notebook(plan_view, read):
             "a time",
             "First message, exactly as sent",
             '{"type":"identify"}',
+            "5 requests, 1.8 MB of messages.",
             "Notes",
             "Dates were read.",
         ]
@@ -112,11 +109,9 @@ Plan: identify · people.csv · ✕ refused
 
 Nothing can be sent until 1 finding is fixed or explicitly allowed.
 
-rows       5,000
-valid      4,981
-rejected      19
-size      1.8 MB
-requests       5
+rows      5,000
+valid     4,981
+rejected     19
 
 To fix before anything can be sent
   [refuse] sensitive.card · whole table
@@ -152,6 +147,8 @@ Mapping: 2 fields, 1 of them chosen automatically
 
 First message, exactly as sent
   {"type":"identify"}
+
+5 requests, 1.8 MB of messages.
 
 Notes
   - Dates were read.\

@@ -1,0 +1,184 @@
+"""What users read is plain English: phrases that native readers stumbled on do not come back."""
+
+import ast
+import io
+import json
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import cio_frames as cio
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "cio_frames"
+STUMBLES = re.compile(
+    r"\b(?:"
+    r"(?:is|are|was|were) told|about nobody|nobody's|nobody in particular|what bec(?:ame|omes) of|"
+    r"hangs? together|(?:is|are) asked about|who (?:the rows are|it is) about|words? for nothing|"
+    r"go(?:es)? on from there|to go on|come(?:s)? out as|left away|not all rows|would be left out|"
+    r"as many profiles|the door tells|done before|counted below|have it mended|"
+    r"mended?|no person of that|is no (?:number|client|dict|share|encoding|table|host|e-mail)|"
+    r"throw-away|a fault of|if it is meant|takes? no constant|who is who is known|"
+    r"says? of it|stands? for nobody|for (?:you|the user) to say|cannot be taken back"
+    r")\b|(?-i:\bDo: )",
+    re.IGNORECASE,
+)
+
+
+def _of_python(path: Path) -> Iterator[str]:
+    """Yield the texts of a module that are no docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    comments = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in comments:
+            yield node.value
+
+
+def _of_toml(texts: object) -> Iterator[str]:
+    for text in texts.values() if isinstance(texts, dict) else [texts]:
+        yield from _of_toml(text) if isinstance(text, dict) else [str(text)]
+
+
+def _of_notebook(path: Path) -> Iterator[str]:
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        yield "".join(cell["source"])
+
+
+def _texts(path: Path) -> Iterator[str]:
+    match path.suffix:
+        case ".py":
+            yield from _of_python(path)
+        case ".toml":
+            yield from _of_toml(tomllib.loads(path.read_text(encoding="utf-8")))
+        case ".ipynb":
+            yield from _of_notebook(path)
+        case _:
+            yield path.read_text(encoding="utf-8")
+
+
+READ = sorted(
+    [
+        *PACKAGE.rglob("*.py"),
+        *PACKAGE.rglob("*.toml"),
+        *PACKAGE.rglob("*.html"),
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "notebooks").glob("*.ipynb"),
+        ROOT / "README.md",
+    ]
+)
+
+
+@pytest.mark.parametrize("path", READ, ids=lambda path: str(path.relative_to(ROOT)))
+def test_phrases_that_were_stumbled_on_do_not_come_back(path):
+    """Findings, reports, errors, commands, README, docs and notebooks have none of them."""
+    found = {
+        match[0] for text in _texts(path) for match in STUMBLES.finditer(" ".join(text.split()))
+    }
+
+    assert not found
+
+
+@pytest.mark.parametrize(
+    "words", ["Two rows are told.", "**Do:** nothing. Do: it.", "It is no client."]
+)
+def test_the_phrases_are_recognised(words):
+    """The test above finds what it looks for."""
+    assert STUMBLES.search(words)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "profiles",
+        "automations",
+        "people",
+        "campaigns",
+        "segments",
+        "attribute",
+        "dry run",
+        "undo",
+        "rate limit",
+    ],
+)
+def test_the_glossary_has_the_words_that_people_search_for(word):
+    """Customer.io's words and the usual ones each begin an entry of the glossary."""
+    glossary = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+
+    assert re.search(rf"^{word}$", glossary, re.MULTILINE)
+
+
+def test_the_documentation_begins_with_getting_started():
+    """A search for it finds a page of that title, which the contents name first."""
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+
+    assert (
+        (ROOT / "docs" / "getting_started.md")
+        .read_text(encoding="utf-8")
+        .startswith("# Getting started")
+    )
+    assert index.index("getting_started") < index.index("notebooks/*")
+
+
+@pytest.mark.parametrize(
+    ("ids", "said"),
+    [
+        (["-"] * 35, '35 rows would be merged into 1 profile ("-").'),
+        (["-"], '1 row would create 1 profile ("-").'),
+        (["-", "-", "n/a", "n/a"], '4 rows would be merged into 2 profiles ("-", "n/a").'),
+    ],
+)
+def test_rows_with_a_placeholder_are_counted_as_profiles(ids, said):
+    """However many rows have one placeholder, they are one profile; numbers agree with their nouns."""
+    plan = pl.DataFrame({"id": [*ids, "u1"]}).cio.identify(user_id="id")
+    message = plan.findings.filter(pl.col("code") == "id.placeholder")["message"][0]
+
+    assert message == f'"id" contains a placeholder instead of an identifier. {said}'
+
+
+def test_a_report_is_not_set_as_a_formula():
+    """Front ends that draw $...$ as formulas leave reports alone."""
+    plan = pl.DataFrame({"id": ["u1"], "total": ["$900"]}).cio.identify(user_id="id")
+
+    first = plan._repr_mimebundle_()["text/html"].partition(">")[0]
+    assert 'class="mathjax_ignore tex2jax_ignore"' in first
+
+
+def test_the_line_of_a_finding_is_whole():
+    """A line that is opened for the rest says what is wrong in a whole sentence."""
+    people = pl.DataFrame(
+        {
+            "id": ["u1", "u2"],
+            "Accepts Email Marketing": ["no", "yes"],
+            "a": [" x", "y"],
+            "b": ["$5", "$6"],
+            "c": ["nan", "z"],
+            "d": ["x", "x"],
+        }
+    )
+
+    shown = people.cio.identify(user_id="id")._repr_mimebundle_()["text/html"]
+    assert "<summary" in shown
+    assert "…" not in shown
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp437", "utf-8"])
+@pytest.mark.parametrize("column", ["Straße", "Имя", "名前", "✓"])
+def test_an_error_can_be_printed_in_any_console(encoding, column, monkeypatch):
+    """Where standard output lacks characters, errors have their numbers instead of raising."""
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="strict")
+    frame = pl.DataFrame({column: ["u1"]})
+    with pytest.raises(cio.CioError) as caught:
+        frame.cio.identify(user_id=f"{column}2")
+
+    monkeypatch.setattr(sys, "stdout", out)
+    print(caught.value)
+    out.flush()
+
+    written = out.buffer.getvalue().decode(encoding)
+    assert "is not a column of this table" in written
+    assert (column in written) == (column.encode(encoding, "ignore").decode(encoding) == column)
