@@ -31,9 +31,10 @@ STUMBLES = re.compile(
 
 
 def _of_python(path: Path) -> Iterator[str]:
-    """Yield the texts of a module that are no docstrings."""
+    """Yield the texts of a module; docstrings only of the command line, whose help they are."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    comments = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    is_help = path.parent.name == "cli"
+    comments = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr) and not is_help}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in comments:
             yield node.value

@@ -1,4 +1,4 @@
-"""The application: its commands, their examples, and what becomes of errors."""
+"""The application: its commands, their examples, and the outcome of errors."""
 
 import signal
 import sys

@@ -1,4 +1,4 @@
-"""`audit`: what became of every row of every run."""
+"""`audit`: what happened to every row of every run."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ from cio_frames.views.wording import many, number
 
 _SHOWN_ROWS = 20
 _ARRIVED = ("delivered", "accepted_unverified", "skipped_done")
-_RUNS = ("run", "state", "host", "rows", "arrived", "left out", "refused", "outcome unknown")
+_RUNS = ("run", "state", "host", "rows", "arrived", "not sent", "refused", "outcome unknown")
 _FAILED = ("run", "plan", "row", "call", "state", "code", "said")
 
 
@@ -33,19 +33,19 @@ def audit(
     csv: Path | None = None,
     format: Literal["text", "json"] = "text",  # noqa: A002 - the option's name
 ) -> Exit:
-    """Tell what became of the rows of the runs recorded in a directory.
+    """Show what happened to the rows of all runs in a directory.
 
     Without further options: one line per run.
 
     Args:
-        directory: The directory given to `send --audit`, or one run in it.
-        run: One run only.
-        failed: The rows that Customer.io is not known to have, with reasons.
-        explain: The story of one row, by its number; the first row of a table is 0.
-        id: What became of all rows about the person with this id.
-        email: What became of all rows about the person with this e-mail address.
-        verify: Read every file and compare it with its hash; add up all states.
-        csv: Write the rows (with --failed: those that failed) to this .csv or .parquet file.
+        directory: The directory of `send --audit`, or one run in it.
+        run: Only this run.
+        failed: Show the rows that may not have arrived, with reasons.
+        explain: Show what happened to one row, by number; the first row of a table is 0.
+        id: Show what happened to all rows about the person with this ID.
+        email: Show what happened to all rows about the person with this e-mail address.
+        verify: Read every file, compare it with its hash, and check that all states add up.
+        csv: Write the rows (with --failed: only failed ones) to this .csv or .parquet file.
         format: How it is written.
     """
     require_written((csv,))

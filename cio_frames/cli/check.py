@@ -36,16 +36,16 @@ def check(
     findings: Path | None = None,
     rejected: Path | None = None,
 ) -> Exit:
-    """Say which rows can be sent, which cannot, and why. Nothing is sent.
+    """Show which rows can be sent, which cannot, and why. Nothing is sent.
 
     Args:
         files: CSV or Parquet files, or globs; all with the same columns.
-        fields: Which column feeds which field.
+        fields: Which column is sent as which field.
         rules: How values are read and checked.
-        format: How the report is written; json has counts, groups and the list of findings.
+        format: Format of the report; json contains counts, groups and the list of findings.
         output: Write the report to this file.
-        findings: Write every finding to this .csv or .parquet file, instead of into the JSON.
-        rejected: Write the rows that are left out, with reasons, to this .csv or .parquet file.
+        findings: Write every finding to this .csv or .parquet file instead of the JSON.
+        rejected: Write the excluded rows, with reasons, to this .csv or .parquet file.
     """
     require_written((findings, rejected))
     plan = plan_of(files, fields=fields, rules=rules or Rules())
@@ -70,14 +70,14 @@ def preview(
     rows: int = 5,
     format: Literal["text", "json"] = "text",  # noqa: A002 - the option's name
 ) -> Exit:
-    """Show the first messages exactly as they go over the wire, and where each value comes from.
+    """Show the first messages exactly as they would be sent, and where each value comes from.
 
     Args:
         files: CSV or Parquet files, or globs; all with the same columns.
-        fields: Which column feeds which field.
+        fields: Which column is sent as which field.
         rules: How values are read and checked.
-        rows: How many messages.
-        format: How it is written.
+        rows: Number of messages.
+        format: Output format.
     """
     plan = plan_of(files, fields=fields, rules=rules or Rules())
     messages = plan.pipeline.messages(rows)

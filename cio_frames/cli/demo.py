@@ -28,12 +28,12 @@ _ABOUT = (
     "Sends the sample data, file by file, to an embedded workspace. Nothing leaves this machine."
 )
 _ENDS = ("delivered", "rejected_local")
-_TITLES = ("file", "call", "rows", "valid", "left out", "delivered", "other", "time")
+_TITLES = ("file", "call", "rows", "valid", "excluded", "delivered", "other", "time")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """One file on its way: what was read, what was planned, what became of it."""
+    """One file on its way: what was read, planned and sent."""
 
     load: Load
     read: int
@@ -42,13 +42,13 @@ class Sent:
 
 
 def demo(*, data: Path | None = None, audit: Path = Path("audit/demo")) -> Exit:
-    """Send the sample data to a throw-away workspace on this machine, and account for every row.
+    """Send the sample data to a temporary workspace on this machine, and account for every row.
 
     It needs no account, and nothing leaves this machine.
 
     Args:
-        data: Directory of the sample data; without it, that of the package.
-        audit: Directory of the records.
+        data: Directory of the sample data. The default is the one in the package.
+        audit: Directory for the records.
     """
     source = data or FOLDER
     say(text.paragraph(_ABOUT))

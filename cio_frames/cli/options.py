@@ -61,32 +61,32 @@ def _with_columns(options: type[Options]) -> type[Options]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 @_with_columns
 class Fields:
-    """Which column feeds which field.
+    """Which column is sent as which field.
 
     Attributes:
         call: What each row becomes.
-        user_id: Who the row is about: an id or an e-mail address. Without any identifier, columns
-            are proposed, and the report says which.
-        anonymous_id: Who it is about, before they were known.
+        user_id: The person: an ID or an e-mail address. If no identifier is given, columns are
+            chosen automatically, and the report says which.
+        anonymous_id: The anonymous ID of a visitor.
         event: Name of the event (track).
         name: Name of the page or screen (page, screen).
-        group_id: Id of the company or other object (group, track).
-        object_type_id: Kind of object (group).
-        previous_id: The profile that disappears (alias).
+        group_id: ID of the company or other object (group, track).
+        object_type_id: Type of the object (group).
+        previous_id: The profile to be merged and deleted (alias).
         form_id: The form (form).
-        email: Who submitted it, by e-mail address (form).
-        id: Who submitted it, by id (form).
-        traits: Columns to send as traits, as a,b or trait=column; every unused column if left
-            out, none if empty (identify, group).
+        email: E-mail address of the person who submitted the form (form).
+        id: ID of the person who submitted the form (form).
+        traits: Columns to send as traits, as a,b or trait=column. By default all unused columns;
+            none if empty (identify, group).
         properties: The same for properties (track, page, screen).
         fields: The same for form fields (form).
-        relationship: The same for attributes between person and group (group).
-        context: Columns of the context, as place=column, e.g. ip=address.
+        relationship: The same for attributes of the relationship between person and group (group).
+        context: Columns to send in the context, as field=column, such as ip=address.
         integrations: Destinations, as name=true, name=false or name=column.
         timestamp: When it happened.
-        message_id: Values to be sent as message ids.
-        key: Columns the message id is made from, instead of the whole message.
-        lit: A constant instead of a column, as argument=value, e.g. --lit "event=Order Completed".
+        message_id: Values to send as message IDs.
+        key: Columns from which message IDs are derived, instead of the whole message.
+        lit: A constant instead of a column, as argument=value, such as --lit "event=Order Completed".
     """
 
     call: CallName
@@ -118,30 +118,30 @@ class Rules:
     """How values are read and checked.
 
     Attributes:
-        timezone: Zone of times that carry none, e.g. Europe/Berlin; UTC without it.
-        nulls: What an empty cell means: omit or send, or column=send for one column.
-        dots: What dots in names of columns do: nest or keep, or column=keep for one column.
-        hash: Columns to send as their SHA-256 only, as a,b.
-        namespace: Keeps message ids of one workspace apart from those of another.
-        select: Codes of checks to apply, or how they begin; all without it.
-        ignore: Codes of checks to leave out, or how they begin.
-        severity: Another severity for a check, as code=refuse, reject, warn or info.
-        allow: A name that is refused otherwise, e.g. "User Deleted".
-        allow_sensitive: A column that may hold sensitive data, as column=reason; the reason goes
-            into the record.
-        threshold: The largest share of rows that may be left out before nothing is sent, such as
+        timezone: Time zone of times without one, such as Europe/Berlin. The default is UTC.
+        nulls: What to do with empty cells: omit or send, or column=send for one column.
+        dots: What dots in column names do: nest or keep, or column=keep for one column.
+        hash: Columns to send as SHA-256 hashes only, as a,b.
+        namespace: A word that changes all message IDs, to keep workspaces apart.
+        select: Checks to apply, by code or prefix. The default is all.
+        ignore: Checks to skip, by code or prefix.
+        severity: A different severity for a check, as code=refuse, reject, warn or info.
+        allow: A name that is refused by default, such as "User Deleted".
+        allow_sensitive: A column that may contain sensitive data, as column=reason; the reason is
+            stored in the record.
+        threshold: The largest share of rows that may be excluded before the plan is refused, such as
             0.05, or code=share for the rows of one check.
-        reference: What identifiers are known to look like, as column=file.
-        fix: Apply a repair, by the code of its finding; "safe" for all that are safe.
+        reference: Known identifiers to compare with, as column=file.
+        fix: A repair to apply, by the code of its finding, or "safe" for all safe repairs.
         ids: Columns of CSV files that are identifiers and stay text, as a,b.
-        separator: What parts the cells of CSV files; found out without it.
-        encoding: Of CSV files.
-        dialect: How CSV files write a quote inside a quoted value: twice or after a backslash; found
-            out without it.
-        header: How many rows of CSV files hold the names; 0 if none does.
-        skip_rows: How many lines of CSV files stand before their header.
+        separator: Separator of CSV files. By default it is detected.
+        encoding: Encoding of CSV files.
+        dialect: How CSV files write a quote inside a quoted value: twice or after a backslash. By
+            default it is detected.
+        header: Number of header rows in CSV files; 0 if there are none.
+        skip_rows: Number of lines before the header in CSV files.
         columns: Names for all columns of CSV files, as a,b.
-        comment: What the lines of CSV files begin with that are left out, such as "#".
+        comment: Prefix of the lines in CSV files to skip, such as "#".
     """
 
     timezone: Words = None
@@ -173,15 +173,15 @@ class Target:
     """Where rows are sent, and how.
 
     Attributes:
-        to: Customer.io in the US or the EU, or a throw-away workspace on this machine.
-        endpoint: A server on this machine, such as `cio-frames sandbox`, in place of Customer.io.
-        rate: The most requests per second; "none" lifts the limit.
-        no_strict: Do not ask Customer.io to check; rows end as "accepted, unverified".
-        yes: Do not ask before sending to Customer.io.
-        in_doubt: What to do with rows that an earlier run left in doubt; it depends on the call
-            and on their age without it.
-        progress: How progress is shown, on standard error.
-        format: How the outcome is written.
+        to: Customer.io in the US or the EU, or a temporary workspace on this machine.
+        endpoint: A server on this machine, such as `cio-frames sandbox`, instead of Customer.io.
+        rate: Rate limit in requests per second; "none" removes it.
+        no_strict: Turn off strict mode; rows end as "accepted, unverified".
+        yes: Do not ask for confirmation before sending to Customer.io.
+        in_doubt: What to do with rows that an earlier run left in doubt. By default this depends on
+            the call and their age.
+        progress: How to show progress on standard error.
+        format: Output format of the result.
     """
 
     to: Literal["sandbox", "us", "eu"] | None = None

@@ -17,12 +17,12 @@ _HELD = ("people", "events", "objects", "relationships", "forms", "merges")
 
 
 def sandbox(*, port: int = 8099) -> Exit:
-    """Run an embedded Customer.io on this machine until it is interrupted with Ctrl-C.
+    """Run an embedded Customer.io on this machine until you press Ctrl-C.
 
-    It forgets everything when it ends. Its keys are made up anew each time and open nothing else.
+    It forgets everything when it ends. Its keys are new each time and work nowhere else.
 
     Args:
-        port: Port of 127.0.0.1; 0 takes a free one.
+        port: Port of 127.0.0.1; 0 uses a free one.
     """
     with embedded(port=port) as workspace:
         say(*_connection_lines(workspace))

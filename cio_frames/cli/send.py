@@ -1,4 +1,4 @@
-"""`send` and `resume`: to Customer.io, to a server on this machine, or to a throw-away workspace."""
+"""`send` and `resume`: to Customer.io, to a server on this machine, or to a temporary workspace."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -46,19 +46,20 @@ def send(
     audit: Path = Path("audit"),
     repeat: Switch = False,
 ) -> Exit:
-    """Check the rows, send those that can be sent, and record what became of every row.
+    """Check the rows, send those that can be sent, and record the outcome of every row.
 
     Keys come from the environment only: CIO_WRITE_KEY; for forms CIO_SITE_ID and
-    CIO_TRACK_API_KEY. Before anything goes to Customer.io, the number of rows is to be typed back.
-    What an earlier run with the same audit directory delivered is not sent again.
+    CIO_TRACK_API_KEY. Before anything is sent to Customer.io, you confirm the number of rows by
+    typing it.
+    Rows that an earlier run with the same audit directory has delivered are not sent again.
 
     Args:
         files: CSV or Parquet files, or globs; all with the same columns.
-        fields: Which column feeds which field.
-        target: Where rows are sent, and how.
+        fields: Which column is sent as which field.
+        target: Where to send, and how.
         rules: How values are read and checked.
-        audit: Directory of the records of all runs.
-        repeat: Send again what an earlier run delivered.
+        audit: Directory for the records of all runs.
+        repeat: Send rows again that an earlier run has delivered.
     """
     target = target or Target()
     with _connected(target) as (client, workspace):
@@ -92,16 +93,16 @@ def resume(
     target: Target | None = None,
     rules: Rules | None = None,
 ) -> Exit:
-    """Finish what a run left, after a crash, an interrupt or an outage.
+    """Finish a run after a crash, an interrupt or an outage.
 
-    Messages are not kept on disk: give the same files and options as for the run. What arrived is
-    not sent again.
+    Messages are not stored on disk, so pass the same files and options as for the run. Rows that
+    arrived are not sent again.
 
     Args:
-        run: The run's directory, as in audit/20261121T093000000Z-k3f9q2.
+        run: The directory of the run, such as audit/20261121T093000000Z-k3f9q2.
         files: The files of the run.
-        fields: Which column feeds which field.
-        target: Where rows are sent, and how.
+        fields: Which column is sent as which field.
+        target: Where to send, and how.
         rules: How values are read and checked.
     """
     target = target or Target()
@@ -154,7 +155,7 @@ def confirm(rows: int, *, host: str, answers: TextIO | None, asks: TextIO) -> No
 
 @contextmanager
 def _connected(target: Target) -> Iterator[tuple[Client, Sandbox[Client] | None]]:
-    """Give a client, and the workspace behind it if it is a throw-away one."""
+    """Give a client, and the workspace behind it if it is a temporary one."""
     rate = target.rate if isinstance(target.rate, float) else None
     strict = not target.no_strict
     if target.to is None and target.endpoint is None:
@@ -184,7 +185,7 @@ def _needs_confirmation(target: Target) -> bool:
 
 
 def _sent(start: Callable[[ShowProgress], Run], *, target: Target) -> Run:
-    """Send, and tell what became of the rows even if the run ends early."""
+    """Send, and show the outcome of the rows even if the run ends early."""
     shown = None if target.progress == "off" else display(target.progress)
     try:
         run = start(shown.update if shown else False)
