@@ -7,6 +7,7 @@ from cio_frames.views import charts, graph
 from cio_frames.views import style as css
 from cio_frames.views.characters import shortened
 from cio_frames.views.document import (
+    EMPTY,
     PAGE_ROWS,
     Badge,
     Block,
@@ -55,7 +56,9 @@ _LOOKS: dict[Look, Style] = {
 
 
 def render(document: Document) -> Markup:
-    """Return a view in its frame."""
+    """Return a view in its frame; of an empty one nothing."""
+    if document is EMPTY:
+        return join(())
     return tag("div", drawn((document.heading, *document.body)), style=css.CARD)
 
 
