@@ -84,24 +84,26 @@ class SecretKey:
         return "***"
 
     def __reduce_ex__(self, protocol: object) -> Never:
-        raise TypeError("A SecretKey cannot be pickled; read it from the environment over there.")
+        raise TypeError(
+            "A SecretKey cannot be pickled; read it from the environment of the other process."
+        )
 
     def __copy__(self) -> Never:
-        raise TypeError("A SecretKey cannot be copied; pass the same object on.")
+        raise TypeError("A SecretKey cannot be copied; pass on the same object.")
 
     def __deepcopy__(self, memo: object) -> Never:
-        raise TypeError("A SecretKey cannot be copied; pass the same object on.")
+        raise TypeError("A SecretKey cannot be copied; pass on the same object.")
 
 
 def _checked(value: object, *, name: str) -> str:
     """Return the key without blanks around it, or say why it cannot be one."""
     if not isinstance(value, str):
-        raise ConfigError(f"{name} is a string, not {type(value).__name__}.")
+        raise ConfigError(f"{name} must be text, not {type(value).__name__}.")
     key = value.strip()
     if not key or not key.isascii() or not key.isprintable() or ":" in key or " " in key:
         raise ConfigError(
-            f"{name} cannot be a key: a key has visible ASCII characters only, without blanks and "
-            "colons. Copy it again from the integration's settings."
+            f"{name} cannot be a key: keys contain only visible ASCII characters, without spaces and "
+            "colons. Copy it again from the settings of the integration."
         )
     return key
 

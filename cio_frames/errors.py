@@ -93,6 +93,14 @@ class CioError(Exception):
     IPython shows the caller's lines and the sentence, without the lines of this package.
     """
 
+    def __str__(self) -> str:
+        """Return the sentence in characters that standard output has, so that it can be printed."""
+        encoding, told = getattr(sys.stdout, "encoding", None) or "utf-8", super().__str__()
+        try:
+            return told.encode(encoding, "backslashreplace").decode(encoding)
+        except LookupError:
+            return told
+
     def _render_traceback_(self) -> list[str]:
         """Return what IPython shows; it asks exceptions for this by name."""
         shell = sys.modules["IPython"].get_ipython()
@@ -192,9 +200,9 @@ def checks_arguments(
                 strange = next((each for each in kwargs if each not in shape.parameters), "")
                 near = get_close_matches(strange, shape.parameters, n=1)
                 hint = f"Did you mean {near[0]}=?" if near else advice(name, strange)
-                what = f"takes no argument {strange!r}" if strange else "lacks an argument"
+                what = f"has no argument {strange!r}" if strange else "needs another argument"
                 if not strange and len(args) > 1:  # the first one is self
-                    what = "takes further arguments by name only"
+                    what = "takes all further arguments by name"
                 raise ArgumentError(f"{name} {what}. {hint}") from None
             return function(*args, **kwargs)
 
@@ -216,7 +224,7 @@ class ColumnNotFoundError(MappingError):
         hint = f"Did you mean {near!r}?" if near else f"Columns: {', '.join(available) or 'none'}."
         advice = f"{hint} For a constant, write {argument}=cio.lit({column!r})."
         if column in index:
-            advice = "It is in the index: df.reset_index() makes it a column."
+            advice = "It is in the index; df.reset_index() makes it a column."
         super().__init__(f"{argument}={column!r} is not a column of this table. {advice}")
 
 
@@ -236,7 +244,7 @@ class NoIdentifierError(MappingError):
         self.available: tuple[str, ...] = tuple(available)
         named = " or ".join(f'{argument}="column"' for argument in arguments)
         held = ", ".join(index)
-        advice = f" If the index ({held}) holds them: df.reset_index()." if index else ""
+        advice = f" If they are in the index ({held}), call df.reset_index()." if index else ""
         super().__init__(
             f"{call} needs {named}, and no column looks like one. "
             f"Columns: {', '.join(available) or 'none'}.{advice}"
@@ -252,7 +260,7 @@ class ChoiceError(MappingError):
         near = get_close_matches(str(value), choices, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         named = ", ".join(map(repr, choices))
-        super().__init__(f"{argument}={value!r} is not one of {named}.{hint}")
+        super().__init__(f"{argument} must be one of {named} (got {value!r}).{hint}")
 
     @classmethod
     def require(cls, argument: str, value: object, choices: Sequence[str]) -> None:
@@ -267,7 +275,7 @@ class FieldConflictError(MappingError):
     def __init__(self, path: str, *, columns: Sequence[str], hint: str) -> None:
         self.path = path
         self.columns: tuple[str, ...] = tuple(columns)
-        super().__init__(f"{path} would be filled by {' and '.join(map(repr, columns))}. {hint}")
+        super().__init__(f"{' and '.join(map(repr, columns))} would both be sent as {path}. {hint}")
 
 
 class ConfigError(CioError):
@@ -291,7 +299,7 @@ class EndpointError(ConfigError):
 
     def __init__(self, host: str, *, hint: str) -> None:
         self.host = host
-        super().__init__(f"{host!r} is not a host to send to. {hint}")
+        super().__init__(f"{host!r} is not a host that you can send to. {hint}")
 
 
 class PlanRefusedError(CioError):
@@ -300,7 +308,9 @@ class PlanRefusedError(CioError):
     def __init__(self, findings: Sequence[Mapping[str, Any]]) -> None:
         self.findings: tuple[Mapping[str, Any], ...] = tuple(findings)
         lines = [f"  {item['code']}: {item['message']} {item['hint']}" for item in findings]
-        super().__init__("Nothing was sent. This plan is refused:\n" + "\n".join(lines))
+        super().__init__(
+            "Nothing was sent, because this plan cannot be sent as it is:\n" + "\n".join(lines)
+        )
 
 
 class IdentityRefusedError(PlanRefusedError):
@@ -316,7 +326,11 @@ class RepairError(CioError):
 
     def __init__(self, code: str, *, problem: str, available: Sequence[str]) -> None:
         self.code = code
-        offer = f"Repairs of this plan: {', '.join(available)}." if available else "It has none."
+        offer = (
+            f"Available repairs: {', '.join(available)}."
+            if available
+            else "This plan has no repairs."
+        )
         super().__init__(f"{code!r} {problem}. {offer}")
 
 
@@ -363,7 +377,7 @@ class AccountingError(AuditError):
         told = ", ".join(f"{state} {count}" for state, count in counts.items() if count)
         super().__init__(
             f"{rows} rows were read but the states add up to {sum(counts.values())} ({told}). "
-            "This is a fault of cio_frames: keep the audit directory and report it."
+            "This is a bug in cio_frames: keep the audit directory and report it."
         )
 
 
@@ -390,8 +404,8 @@ class EngineError(CioError):
         self.step = step
         self.kind = kind
         super().__init__(
-            f"A library below failed while {step} ({kind}). Update it: pip install --upgrade "
-            "polars pyarrow. If that does not help, it is a fault of cio_frames: keep the table "
+            f"An underlying library failed while {step} ({kind}). Update it: pip install --upgrade "
+            "polars pyarrow. If that does not help, this is a bug in cio_frames: keep the table "
             "and report it."
         )
 

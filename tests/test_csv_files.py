@@ -71,7 +71,7 @@ def test_quotes_are_read_as_the_csv_module_reads_them(tmp_path, content):
             id="far-behind",
         ),
         pytest.param('id,x\nu1,"b\nu2,c\nu3,"d"\n', "after line 1 a double quote", id="not-closed"),
-        pytest.param('id,x\nu1, "a, b"\n', "line 2 .*Take out the space", id="space-before"),
+        pytest.param('id,x\nu1, "a, b"\n', "line 2 .*Remove the space", id="space-before"),
     ],
 )
 def test_a_quote_out_of_place_is_refused_with_its_line(tmp_path, content, words):
@@ -221,7 +221,7 @@ def test_where_the_table_begins_is_the_users_word(tmp_path, content, options, na
         pytest.param("Title\nname,city\nAnn,Rome\nBob,Bonn\n", {}, "line 2 has 2 fields.*pass skip_rows=1", id="title-over-words"),
         pytest.param("a,b\n" + "u1,Ann\n" * 300 + "u2,Bob,x\n", {}, "line 302 has 3 fields.*in double quotes", id="long-row"),
         pytest.param("a,b\n" + "u1,Ann,\n" * 300 + "u2,Bob,x\n", {}, "line 302 has 3 fields", id="value-after-trailing"),
-        pytest.param("\n \n\n", {"skip_rows": 2}, "no line with text", id="no-text"),
+        pytest.param("\n \n\n", {"skip_rows": 2}, "no text where", id="no-text"),
         pytest.param("a,b\n1,2\n", {"columns": ["x"]}, "has 2 columns, and columns= names 1", id="too-few-names"),
         pytest.param("<!DOCTYPE html><html><title>Log in</title>", {}, "is an HTML page .'Log in'.", id="html"),
         pytest.param("\ufeff <table><tr><td>id", {}, "is an HTML page", id="html-table"),

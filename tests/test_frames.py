@@ -767,7 +767,7 @@ def test_arrow_text_that_is_not_utf_8_costs_its_row():
     [
         pytest.param(
             pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]),
-            "one field name twice",
+            "a field name twice",
             id="doubled-field",
         ),
         pytest.param(pa.array(pd.Series(pd.period_range("2024", periods=1, freq="M"))), "pandas.period", id="extension"),
@@ -1168,7 +1168,7 @@ def test_files_that_cannot_be_read_say_why(tmp_path, name, content, words):
         pytest.param("nothing.csv", "no such file", id="missing"),
         pytest.param(".", "is a directory", id="directory"),
         pytest.param("s3://bucket/a.parquet", "is a URL", id="url"),
-        pytest.param([], "no file was named", id="empty-list"),
+        pytest.param([], "no file was given", id="empty-list"),
     ],
 )
 def test_paths_without_a_file_are_refused(source, words):
@@ -1186,7 +1186,7 @@ def test_paths_without_a_file_are_refused(source, words):
             {"types": {"name": pl.Int64}}, "1 values of 'name' are not Int64", id="misfit"
         ),
         pytest.param({"types": {"name": pl.Datetime}}, "number, boolean or text", id="time"),
-        pytest.param({"encoding": "utf-9"}, "is no encoding", id="encoding"),
+        pytest.param({"encoding": "utf-9"}, "is not an encoding", id="encoding"),
         pytest.param({"encoding": "ascii"}, "is not ascii", id="other-encoding"),
     ],
 )
@@ -1374,7 +1374,7 @@ def test_parquet_that_is_cut_off_is_refused(tmp_path, kept):
     """A Parquet file without its end is refused when it is scanned."""
     content = parquet_bytes(tmp_path)
 
-    with pytest.raises(InputFileError, match="cut off or damaged"):
+    with pytest.raises(InputFileError, match="incomplete or damaged"):
         scanned(tmp_path, content[: int(len(content) * kept)], "a.parquet")
 
 

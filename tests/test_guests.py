@@ -296,7 +296,7 @@ def test_an_index_that_holds_the_ids_is_told(index, argument):
         frame.cio.identify(user_id=argument)
     with pytest.raises(ColumnNotFoundError, match=r"df\.reset_index\(\)"):
         frame.cio.identify(user_id=pl.col(argument))
-    with pytest.raises(NoIdentifierError, match=rf"{argument}\) holds them: df\.reset_index\(\)"):
+    with pytest.raises(NoIdentifierError, match=rf"{argument}\), call df\.reset_index\(\)"):
         frame.cio.identify()
     assert frame.reset_index().cio.identify(user_id=argument).counts["valid"] == 1
 

@@ -153,4 +153,4 @@ def test_a_note_of_a_file_counts_what_it_says(tmp_path):
 
     notes = plan.findings.filter(pl.col("code").str.starts_with("file."))
     assert notes["value"].to_list() == ["", ""]
-    assert "1 wholly empty row was left out." in notes["message"].to_list()
+    assert "1 wholly empty row was skipped." in notes["message"].to_list()

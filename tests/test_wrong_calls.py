@@ -60,7 +60,7 @@ def test_arguments_that_are_not_there_are_a_type_error_too():
 
 def test_awaiting_a_send_without_a_client_says_the_same():
     """The error comes before anything is awaited."""
-    with pytest.raises(cio.errors.ArgumentError, match="asend lacks an argument"):
+    with pytest.raises(cio.errors.ArgumentError, match="asend needs another argument"):
         planned().asend()
 
 

@@ -228,10 +228,10 @@ def located(directory: Path | str) -> Path:
         problem = error.strerror if isinstance(error, OSError) else str(error)
         raise AuditError(
             f"audit={str(directory)[:_SHOWN_CHARACTERS]!r} cannot be a directory: {problem}. "
-            "Name a directory of your own."
+            "Choose another directory."
         ) from None
     if not stat.S_ISDIR(kind):
-        raise AuditError(f"{path} is not a directory. Name a directory of your own for the audit.")
+        raise AuditError(f"{path} is not a directory. Choose another directory for the audit.")
     return path
 
 
@@ -247,6 +247,6 @@ def _refuse_foreign(directory: Path) -> None:
     found = directory.lstat()
     if not stat.S_ISDIR(found.st_mode):
         kind = "a link" if stat.S_ISLNK(found.st_mode) else "not a directory"
-        raise AuditError(f"{directory} is {kind}. Name a directory of your own for the audit.")
+        raise AuditError(f"{directory} is {kind}. Choose another directory for the audit.")
     if hasattr(os, "getuid") and found.st_uid != os.getuid():
-        raise AuditError(f"{directory} belongs to another user. Name a directory of your own.")
+        raise AuditError(f"{directory} belongs to another user. Choose another directory.")

@@ -193,5 +193,5 @@ def _damaged(path: Path | str, *, line: int) -> AuditCorruptError:
     return AuditCorruptError(
         str(path),
         problem=f"line {line} was changed after it was written",
-        hint="Restore the file from a copy. Without it, count the rows of this segment as in doubt.",
+        hint="Restore the file from a backup. Without it, count the rows of this segment as in doubt.",
     )

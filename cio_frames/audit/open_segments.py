@@ -175,4 +175,4 @@ def _refuse_entries(disk: FileSystem, path: Path) -> None:
 
 
 def _corrupt(path: Path, problem: str) -> AuditCorruptError:
-    return AuditCorruptError(str(path), problem=problem, hint="Restore it from a copy.")
+    return AuditCorruptError(str(path), problem=problem, hint="Restore it from a backup.")

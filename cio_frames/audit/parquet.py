@@ -97,7 +97,7 @@ def decode(data: bytes, *, schema: pl.Schema, path: Path | str) -> pl.DataFrame:
         raise AuditCorruptError(
             str(path),
             problem=f"not a complete Parquet file ({type(error).__name__})",
-            hint="Restore it from a copy.",
+            hint="Restore it from a backup.",
         ) from None
     for name in ADDED - set(table.schema.names):
         place = schema.names().index(name)

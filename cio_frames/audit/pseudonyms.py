@@ -154,7 +154,7 @@ def _required(key: str | None, *, where: str) -> str:
     """Return the key. What is none is not passed on: a traceback that shows values would have it."""
     if key is None:
         raise AuditError(
-            f"{where} does not hold a key of 64 hexadecimal characters. "
-            'Make one with python -c "import secrets; print(secrets.token_hex(32))".'
+            f"{where} does not contain a key of 64 hexadecimal characters. "
+            'Create one with python -c "import secrets; print(secrets.token_hex(32))".'
         )
     return key

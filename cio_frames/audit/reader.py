@@ -37,7 +37,7 @@ def collected(rows: pl.LazyFrame, directory: Path | str) -> pl.DataFrame:
         return AuditCorruptError(
             str(directory),
             problem=f"a file of the record cannot be read ({kind})",
-            hint="cio.audit(...).verify() tells which; restore it from a copy.",
+            hint="cio.audit(...).verify() shows which one; restore it from a backup.",
         )
 
     with translated(damaged):
@@ -198,7 +198,7 @@ class Audit:
         """Return the rows that `explain` tells of."""
         if len([name for name in (row, id, email) if name is not None]) != 1:
             raise MappingError(
-                'Name one of them: explain(row=7), explain(id="u1") or explain(email="...").'
+                'Pass one of them: explain(row=7), explain(id="u1") or explain(email="...").'
             )
         person = id if id is not None else email
         rows = self._of(run) if person is None else self._about_person(person, run=run)
@@ -212,7 +212,7 @@ class Audit:
                 f"No run in {self.directory} has a row about {person}."
                 if person is not None
                 else f"No run in {self.directory} has a row {row}. Rows are numbered from 0 in the "
-                "order of the table; .runs tells how many each run has."
+                "order of the table; .runs shows how many each run has."
             )
         return found
 
@@ -230,7 +230,7 @@ class Audit:
                 continue
             if info.pii == "ids":
                 raise AuditError(
-                    f'Run {info.run_id} keeps no identifiers (pii="ids"), so that nobody can be found '
+                    f'Run {info.run_id} keeps no identifiers (pii="ids"), so no person can be found '
                     "in it. Use explain(row=...), or name another run with run=."
                 )
             key = None
@@ -461,11 +461,11 @@ def require_run(directory: Path | str) -> None:
         return  # there is no run below either, which is told where the run is read
     left = runs.filter(pl.sum_horizontal(UNFINISHED) > 0)["run_id"].to_list()
     todo = (
-        f"Name one of those that can be resumed: {', '.join(left)}."
+        f"Runs in it that can be resumed: {', '.join(left)}."
         if left
-        else "None of them has anything left to resume."
+        else "None of its runs has anything left to resume."
     )
-    raise AuditError(f"{where} holds {runs.height} runs, and is not a run itself. {todo}")
+    raise AuditError(f"{where} is the audit directory, not a run. {todo}")
 
 
 def _calls(run: RunFile, workspaces: Mapping[str, str]) -> tuple[str, ...]:
@@ -475,27 +475,27 @@ def _calls(run: RunFile, workspaces: Mapping[str, str]) -> tuple[str, ...]:
 
 
 _STRICT = "Customer.io accepted it in strict mode"
-_SINCE = " and nothing newer about the same person or object followed"
+_SINCE = ", and nothing newer about the same person or object followed"
 _AGAIN = (
-    "It went out again under a new id, because {reason}, and something else about the same person or "
-    "object after it. "
+    "It was sent again under a new message ID, because {reason}, followed by something else about the "
+    "same person or object. "
 )
-_CARRIED = "It was carried by a request that was refused as a whole. "
+_CARRIED = "The whole request that contained it was refused. "
 _ENDS: Mapping[str, str] = {
     "delivered": f"{_STRICT}{{answer}}{{moment}}.",
     "accepted_unverified": (
         "Customer.io answered{answer}{moment}, but {unverified}: "
-        "it may answer so to messages that it drops as well."
+        "it may give the same answer for messages that it drops."
     ),
     "rejected_local": "It was not sent: {reason}.",
     "rejected_server": "Customer.io refused it{answer}{moment}: {reason}.",
-    "skipped_done": "It was not sent, because an earlier run had delivered the same message{since}.",
-    "blocked": "It was held back, because an earlier row of the same person was refused{why}.",
+    "skipped_done": "It was not sent because an earlier run had delivered the same message{since}.",
+    "blocked": "It was held back because an earlier row of the same person was refused{why}.",
     "in_doubt": (
-        "No clear answer came{answer}{why}: Customer.io may or may not have it. "
-        "Sending it again is harmless while its message id is remembered."
+        "There was no clear answer{answer}{why}, so Customer.io may or may not have received it. "
+        "Sending it again is safe while Customer.io remembers its message ID."
     ),
-    "pending": "It has not reached Customer.io{why}. A resume will send it.",
+    "pending": "It has not reached Customer.io{why}. Resuming the run will send it.",
 }
 
 
@@ -512,7 +512,7 @@ def _of_all(person: str, rows: pl.DataFrame) -> str:
     runs = rows["run_id"].n_unique()
     said = f"{person}: {many(rows.height, 'row')} in {many(runs, 'run')}: {counts}."
     if rows.height > _STORIES:
-        said += f" The first {_STORIES} are told here; .scan() has all."
+        said += f" The first {_STORIES} are shown here; .scan() returns all of them."
     return said
 
 
@@ -530,16 +530,20 @@ def _planned(record: Mapping[str, Any], run: RunFile) -> str:
     mode = "" if run.info.strict else ", strict mode off"
     plan = f" of plan {record['plan']}" if len(run.info.plans) > 1 else ""
     head = f"Row {record['row']}{plan} of run {record['run_id']} ({run.info.endpoint}{mode})"
-    named = f"message {record['message_id']}" if record["message_id"] else "without a message"
+    named = (
+        f"message {record['message_id']}"
+        if record["message_id"]
+        else "for which no message was built"
+    )
     told = f"{head} is {_article(record['call'])} {record['call']} call, {named}"
     if record["batch"] is None:
         return f"{told}."
-    return f"{told} of {record['bytes']} bytes in batch {record['batch']}, lane {record['lane']}."
+    return f"{told} ({record['bytes']:,} bytes)."
 
 
 def _tried(record: Mapping[str, Any]) -> str:
     if not record["attempts"]:
-        return "No request has carried it." if record["batch"] is not None else ""
+        return "It has not been sent." if record["batch"] is not None else ""
     first = _moment(record["first_attempt_at"])
     if record["attempts"] == 1:
         return f"It was sent once, {first}."
@@ -559,7 +563,7 @@ def _end(record: Mapping[str, Any]) -> str:
         reason=reason.rstrip("."),
         why=f" ({reason.rstrip('.')})" if said else "",
         since=_SINCE if record["subjects"] is not None else "",
-        unverified="not as it documents a success" if said else "strict mode was off",
+        unverified="not in the documented way" if said else "strict mode was off",
     )
 
 

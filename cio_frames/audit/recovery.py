@@ -234,8 +234,8 @@ PROBLEMS = pl.Schema(
 )
 """The columns of what `problems` returns."""
 
-_RESTORE = "Restore it from a copy."
-_REPORT = "Keep the directory and report it: this is a fault of cio_frames."
+_RESTORE = "Restore it from a backup."
+_REPORT = "Keep the directory and report it: this is a bug in cio_frames."
 _REMOVE = "Remove it."
 
 

@@ -138,7 +138,7 @@ def write(disk: FileSystem, directory: Path, content: RunFile) -> None:
         text = json.dumps({**body, "checksum": _checksum(body)}, indent=1, ensure_ascii=False)
     except TypeError as error:
         raise AuditError(
-            f"The description of a run holds plain values only ({error}). "
+            f"The description of a run can contain plain values only ({error}). "
             "Pass text, numbers, lists and dictionaries in RunInfo."
         ) from None
     write_atomic(disk, directory / NAME, text.encode() + b"\n")
@@ -155,7 +155,7 @@ def read(disk: FileSystem, directory: Path) -> RunFile:
         body = json.loads(disk.read(path))
         is_unchanged = body.pop("checksum") == _checksum(body)
     except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        raise _corrupt(path, "missing or not readable as a run") from None
+        raise _corrupt(path, "missing, or not a run") from None
     if not is_unchanged:
         raise _corrupt(path, "changed after it was written")
     if body.pop("format") not in READABLE:
@@ -183,7 +183,7 @@ def _checksum(body: Mapping[str, Any]) -> str:
 
 
 def _corrupt(path: Path, problem: str) -> AuditCorruptError:
-    return AuditCorruptError(str(path), problem=problem, hint="Restore it from a copy.")
+    return AuditCorruptError(str(path), problem=problem, hint="Restore it from a backup.")
 
 
 def _version(package: str) -> str:

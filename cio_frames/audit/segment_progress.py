@@ -54,7 +54,7 @@ class SegmentProgress:
                 return Place(batch.number, start, size)
         raise AuditError(
             f"Batch {batch.number} of segment {self.number} is not a part of what was planned. "
-            "It was not sent. This is a fault of cio_frames: please report it."
+            "It was not sent. This is a bug in cio_frames; please report it."
         )
 
     def note(self, entry: Entry) -> None:
@@ -95,8 +95,8 @@ def plan_of(
     places = _places(segment)
     if places is None:
         raise AuditError(
-            f"Segment {segment.number} does not hold each of its rows once. "
-            "Nothing of it was sent. This is a fault of cio_frames: please report it."
+            f"Segment {segment.number} does not contain each of its rows once. "
+            "Nothing of it was sent. This is a bug in cio_frames; please report it."
         )
     error = pl.col("error")
     if pii != "full" and rows["error"].null_count() < rows.height:

@@ -152,9 +152,9 @@ class Store:
             full = error.errno in DISK_FULL
             if fatal or not full:
                 self._fault = "could not be kept"
-            todo = "Make room" if full else "Look after the disk"
+            todo = "Free up disk space" if full else "Check the disk"
             raise AuditError(
-                f"The record in {self.layout.directory} cannot be {done}: "
+                f"The record in {self.layout.directory} could not be {done}: "
                 f"{error.strerror or type(error).__name__}. {todo}, then resume the run: "
                 "no request has left without its record."
             ) from None

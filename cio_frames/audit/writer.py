@@ -106,7 +106,9 @@ class AuditWriter:
         store = Store(disk or LocalFileSystem(durability), layout)
         if run_file.NAME in store.disk.listdir(layout.directory):
             store.close()
-            raise AuditError(f"{layout.directory} is a run already. Resume it, or name another.")
+            raise AuditError(
+                f"{layout.directory} already contains a run. Resume it, or choose another directory."
+            )
         run = RunFile(
             info=info,
             state="running",
@@ -311,7 +313,7 @@ class AuditWriter:
         if progress is None:
             raise AuditError(
                 f"Segment {batch.segment} is not under way. "
-                "Nothing of it was sent. This is a fault of cio_frames: please report it."
+                "Nothing of it was sent. This is a bug in cio_frames; please report it."
             )
         return progress
 

@@ -215,12 +215,12 @@ def _empty(of: Measured) -> str | None:
 def _constant(of: Measured) -> str | None:
     same = of.get("least") == of.get("most") and len(of.get("least", ())) == 1
     whole = of["rows"] == of["filled"] > 1
-    return f"All {of['rows']:,} rows say the same." if same and whole else None
+    return f"All {of['rows']:,} rows are the same." if same and whole else None
 
 
 def _mostly_placeholders(of: Measured) -> str | None:
     count = of.get("placeholders", 0)
-    return _share(count, of, "are words for nothing") if count > of["filled"] * HALF else None
+    return _share(count, of, "are placeholders") if count > of["filled"] * HALF else None
 
 
 def _numbers_as_text(of: Measured) -> str | None:
@@ -230,7 +230,7 @@ def _numbers_as_text(of: Measured) -> str | None:
     are_units = 0 < of.get("units", 0) < of["filled"] * HALF  # as in 84029g beside 84029
     mostly = formatted and formatted + numbers >= of["filled"] * MOST
     mostly = mostly and not is_code and not are_units
-    return _share(formatted, of, "are numbers with signs around them") if mostly else None
+    return _share(formatted, of, "are numbers written as text") if mostly else None
 
 
 def _truth_as_text(of: Measured) -> str | None:
@@ -238,7 +238,7 @@ def _truth_as_text(of: Measured) -> str | None:
     said = set(of.get("said", "true").split())
     is_clear = said & PLAINLY or any(said >= set(pair) for pair in OPPOSITES)
     mostly = is_clear and words and words + digits >= of["filled"] * MOST
-    return _share(words, of, "are words for true and false") if mostly else None
+    return _share(words, of, "mean true or false") if mostly else None
 
 
 def _mixed(of: Measured) -> str | None:
@@ -247,7 +247,7 @@ def _mixed(of: Measured) -> str | None:
     numbers = of["numbers"] + of["formatted"] - of.get("formatted and dialled", 0)
     words = of["filled"] - numbers - of["placeholders"] - of.get("dialled", 0)
     both = min(numbers, words) >= max(of["filled"] * SOME, 1) and of["filled"] >= FEW
-    return f"{numbers:,} values are numbers, {words:,} are words." if both else None
+    return f"{numbers:,} values look like numbers, {words:,} look like text." if both else None
 
 
 def _share(count: int, of: Measured, what: str) -> str:

@@ -93,31 +93,31 @@ class Checks:
         for pattern in self.select:
             if not any(_matches(code, (pattern,)) for code in codes):
                 raise MappingError(
-                    f"Checks(select={pattern!r}) selects no check.{_nearest(pattern, codes)}"
+                    f"Checks(select={pattern!r}) does not match any check.{_nearest(pattern, codes)}"
                 )
         for code, severity in self.severity.items():
             if severity not in SEVERITIES:
                 raise MappingError(
                     f"Checks(severity={{{code!r}: {severity!r}}}): "
-                    f"a severity is one of {', '.join(SEVERITIES)}."
+                    f"the severity must be one of {', '.join(SEVERITIES)}."
                 )
         self._demand_shares(codes)
         for column, reason in self.allow_sensitive.items():
             if not str(reason or "").strip():
                 raise MappingError(
-                    f"Checks(allow_sensitive={{{column!r}: ...}}) needs the reason as a text: "
-                    "it goes into the record of the run."
+                    f"Checks(allow_sensitive={{{column!r}: ...}}) needs a reason as text, "
+                    "which is stored in the record of the run."
                 )
 
     def _demand_shares(self, codes: Sequence[str]) -> None:
         for code, share in self.shares().items():
             if not 0 <= share <= 1:
                 raise MappingError(
-                    f"Checks(thresholds={{{code!r}: {share!r}}}): a share is between 0 and 1."
+                    f"Checks(thresholds={{{code!r}: {share!r}}}): the share must be between 0 and 1."
                 )
             if code != "*" and code not in codes:
                 raise MappingError(
-                    f"Checks(thresholds={{{code!r}: ...}}) names no check.{_nearest(code, codes)}"
+                    f"Checks(thresholds={{{code!r}: ...}}) does not match any check.{_nearest(code, codes)}"
                 )
 
 
@@ -146,7 +146,9 @@ def rule(
     """
     subject, _, problem = code.partition(".")
     if not (subject and problem):
-        raise MappingError(f"rule({code!r}): a code reads as subject.problem, e.g. plan.unknown.")
+        raise MappingError(
+            f"rule({code!r}): a code has the form subject.problem, such as plan.unknown."
+        )
     ChoiceError.require("severity", severity, SEVERITIES)
     if not isinstance(good, pl.Expr):
         raise MappingError(
@@ -154,10 +156,10 @@ def rule(
             'pl.col("plan").is_in(["free", "pro"]).'
         )
     texts = CheckTexts(
-        sentence=sentence or f"The row breaks the rule {code}.",
+        sentence=sentence or f"The row does not meet the rule {code}.",
         consequence="",
         hint=hint,
-        no_repair_because="a rule of your own says what is wrong, not what would be right",
+        no_repair_because="your own rule says what is wrong, not what would be right",
     )
     source = "a rule of the user's"
     return Check(code, severity, by_input_row(~good), source=source, own_texts=texts)

@@ -121,7 +121,10 @@ def _exceptions(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> p
     for name, count, fits in counted.rows():
         if 0 < fits < count * MOST:
             field = next(field for field in scope.mapping.fields if field.name == name)
-            value, evidence = scope.text(field), f"{fits:,} of {count:,} are, the others are not."
+            value, evidence = (
+                scope.text(field),
+                f"{fits:,} of {count:,} values are addresses, the others are not.",
+            )
             fails = value.str.contains(EMAIL)
             query = failing_rows(rows, fails, column=field.label, value=value, evidence=evidence)
             results.append(collected(query))
@@ -181,7 +184,7 @@ def _unlike(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.Da
         if is_one_form and count >= ENOUGH and 0 < count - fits <= count * FEW:
             text = scope.text(fields[name])
             fails = ~text.str.contains(form) & ~text.str.contains(TOLD)
-            evidence = f"{fits:,} of {count:,} have another form."
+            evidence = f"{fits:,} of {count:,} values have a different form."
             query = failing_rows(
                 rows, fails, column=fields[name].label, value=text, evidence=evidence
             )

@@ -13,6 +13,7 @@ from cio_frames.checks.check import (
 from cio_frames.checks.fields import PEOPLE, is_id, is_number, is_plain_text, is_text
 from cio_frames.frames import ROW, collected
 from cio_frames.mapping import FieldMapping
+from cio_frames.values import many
 
 DIGITS = r"^\d+$"
 MANY = 20
@@ -74,7 +75,7 @@ def _kinds(values: pl.Expr) -> pl.Expr:
 
 def _histogram(widths: pl.DataFrame) -> str:
     counted = widths.group_by("width").agg(pl.col("rows").sum()).sort("width")
-    return ", ".join(f"{rows:,} of {width}" for width, rows in counted.iter_rows())
+    return ", ".join(f"{rows:,} with {many(width, 'digit')}" for width, rows in counted.iter_rows())
 
 
 def _mixed_zeros(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
@@ -87,7 +88,7 @@ def _mixed_zeros(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> 
         width = padded.item(0, "width")
         narrow = widths.filter(~pl.col("zero"), pl.col("width") < width)
         if narrow.height:
-            evidence = f"Digits: {_histogram(widths)}; those of {width} keep their zeros."
+            evidence = f"{_histogram(widths)}; those with {width} digits include leading zeros."
             results.append(_narrow(rows, scope, column=str(column), width=width, evidence=evidence))
     return pl.concat(results)
 
@@ -104,7 +105,7 @@ def _narrow(
 def _risky_widths(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
     """Find columns of numbers that are not equally wide: text with zeros may have been cut."""
     return column_findings(
-        (str(column), f"Digits: {_histogram(widths)}.")
+        (str(column), f"{_histogram(widths)}.")
         for (column,), widths in aggregated.filter(~pl.col("text")).group_by("column")
         if widths["rows"].sum() >= MANY and widths["width"].n_unique() > 1
     )
@@ -145,7 +146,7 @@ def _padded_twins(rows: pl.LazyFrame, field: FieldMapping, scope: Scope) -> pl.L
         f"{place}": _is_padded(pl.col(other.name), values) for place, other in enumerate(others)
     }
     evidence = [
-        f"Column {other.label!r} of the same row has it with the zeros." for other in others
+        f'Column "{other.label}" of the same row has it with the zeros.' for other in others
     ]
     return (
         rows.select(pl.col(ROW).alias("row"), values.alias("value"), **padded)

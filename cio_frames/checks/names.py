@@ -60,7 +60,11 @@ def _reserved(field: FieldMapping, scope: Scope) -> str | None:
         return row.effect if not row.settable and row.of == owner else None
     key = _first_key(field) or ""
     prefixed = owner == "person" and key.startswith(RESERVED_PREFIXES)
-    return "Begins as names do that Customer.io keeps." if prefixed and not _flat(key) else None
+    return (
+        "It starts with a prefix that Customer.io reserves."
+        if prefixed and not _flat(key)
+        else None
+    )
 
 
 def _plain(name: str) -> str:
@@ -94,7 +98,7 @@ def _nearly(field: FieldMapping, scope: Scope) -> str | None:
     if any(other.path == ("traits", meant) for other in scope.mapping.fields):
         return None
     effect = RESERVED_TRAITS[meant].effect
-    return f"Customer.io knows it as {meant}, which {effect[0].lower()}{effect[1:]}"
+    return f'Customer.io only acts on "{meant}", which {effect[0].lower()}{effect[1:]}'
 
 
 def _flat(key: str) -> bool:
@@ -180,7 +184,7 @@ def _similar(
     value = scope.text(field)
     rare = failing_rows(rows, value.is_in(list(near)), column=field.label, value=value)
     usual = pl.col("value").replace_strict(near, return_dtype=pl.String)
-    return collected(rare).with_columns(evidence=pl.format("Most rows say {}.", usual))
+    return collected(rare).with_columns(evidence=pl.format('Most rows have "{}".', usual))
 
 
 def _near(counts: Mapping[str, int]) -> Iterator[tuple[str, str]]:
@@ -214,7 +218,11 @@ def _similar_columns(scope: Scope) -> str | None:
         if field.role == "body":
             name = ".".join(field.path[1:])
             groups.setdefault(folded(name) or name, []).append(name)
-    alike = [" and ".join(map(repr, names)) for names in groups.values() if len(set(names)) > 1]
+    alike = [
+        " and ".join(f'"{name}"' for name in names)
+        for names in groups.values()
+        if len(set(names)) > 1
+    ]
     return "; ".join(alike) or None
 
 

@@ -174,10 +174,10 @@ def _is_told(number: Number, found: pl.DataFrame, field: FieldMapping, *, filled
 
 
 def _evidence(number: Number, valid: int, tried: int) -> str:
-    share = f"{valid:,} of {tried:,} different numbers looked at are valid as a {number.name}"
+    share = f"{number.name}: {valid:,} of {tried:,} different numbers in a sample are valid"
     if number.chance == 1:
         return f"{share}."
-    return f"{share}; by chance one in {round(1 / number.chance)} would be."
+    return f"{share}; by chance, only one in {round(1 / number.chance)} would be."
 
 
 def _is_identifier(field: FieldMapping) -> bool:

@@ -56,14 +56,14 @@ def _section(check: Check) -> Iterator[str]:
     yield f"### {check.code}\n"
     yield f"**{check.severity}** · {_words(texts.sentence)} {_words(texts.consequence)}\n"
     if texts.event_consequence:
-        yield f"* Of events: {_words(texts.event_consequence)}"
-    yield f"* Do: {_words(texts.hint)}"
+        yield f"* For events: {_words(texts.event_consequence)}"
+    yield f"* How to fix: {_words(texts.hint)}"
     if check.repair:
-        kind = "safe" if check.repair.safe else "changes meaning where the guess is wrong"
+        kind = "safe" if check.repair.safe else "changes the meaning if the guess is wrong"
         yield f"* Repair ({kind}): {texts.repair}."
     else:
         yield f"* No repair: {texts.no_repair_because}."
-    yield f"* Looks at: {docs()['looks_at'][check.test.unit]}."
+    yield f"* Checks: {docs()['looks_at'][check.test.unit]}."
     yield f"* Source: {_source(check)}.\n"
     if check.code == "event.incomplete":
         yield from _events()
@@ -72,7 +72,7 @@ def _section(check: Check) -> Iterator[str]:
 def _source(check: Check) -> str:
     """Return where the rule comes from: the API's facts, else what exports do to data."""
     facts = [part for part in check.source.split("; ") if not part.startswith("reliability")]
-    return "; ".join(facts) or "damage that exports and programs do to data"
+    return "; ".join(facts) or "damage that exports and software do to data"
 
 
 def _words(text: str) -> str:
@@ -90,9 +90,9 @@ def _events() -> Iterator[str]:
 
 
 def _file_notes() -> Iterator[str]:
-    yield "## What the door tells\n"
-    yield "Notes on how a table was read; rows with a rejected value are left out.\n"
-    yield "| Code | Severity | What |\n| --- | --- | --- |"
+    yield "## How the table was read\n"
+    yield "Notes from reading a table; rows with a rejected value are excluded.\n"
+    yield "| Code | Severity | Meaning |\n| --- | --- | --- |"
     for code, (severity, words) in NOTE_TEXTS.items():
         yield f"| `{code}` | {severity} | {words} |"
     for code, words in docs()["file_notes"].items():
@@ -101,7 +101,7 @@ def _file_notes() -> Iterator[str]:
 
 def _after_checks() -> Iterator[str]:
     yield "\n## After the checks\n"
-    yield "| Code | Severity | What |\n| --- | --- | --- |"
+    yield "| Code | Severity | Meaning |\n| --- | --- | --- |"
     for code, words in docs()["after_checks"].items():
         yield f"| `{code}` | {AFTER_SEVERITY[code]} | {words} |"
 

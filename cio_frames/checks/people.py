@@ -11,7 +11,7 @@ from cio_frames.checks.fields import EMAIL_PATHS, OBJECT_TYPES, OWNERS, blank, i
 from cio_frames.frames import ROW, collected
 from cio_frames.mapping import FieldMapping
 from cio_frames.spec import LIMITS, STRIPPED_TRAITS
-from cio_frames.values import has_text
+from cio_frames.values import has_text, many
 
 LEAST, GREATEST = ":least", ":greatest"
 
@@ -87,9 +87,9 @@ def _conflicting(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> 
     return both.select(
         "row",
         pl.lit(None, pl.String).alias("column"),
-        pl.format("as row {}", "first").alias("value"),
+        pl.format("same message_id as row {}", "first").alias("value"),
         pl.concat_str(
-            pl.lit("What differs: "),
+            pl.lit("Different columns: "),
             pl.concat_str(labels, separator=", ", ignore_nulls=True),
             pl.lit("."),
         ).alias("evidence"),
@@ -110,7 +110,7 @@ def _told(later: pl.DataFrame) -> pl.DataFrame:
     return later.select(
         "row",
         pl.lit(None, pl.String).alias("column"),
-        pl.format("as row {}", "first").alias("value"),
+        pl.format("same as row {}", "first").alias("value"),
     )
 
 
@@ -137,7 +137,7 @@ def _repeats(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.
     winners = later.select("row", "key").join(latest, on="key", how="left", maintain_order="left")
     return told.with_columns(
         pl.format("{}, row {} wins", "value", winners["wins"]).alias("value"),
-        pl.lit("Times decide: of each person the row with the latest time wins.").alias("evidence"),
+        pl.lit("For each person, the row with the latest timestamp wins.").alias("evidence"),
     )
 
 
@@ -199,7 +199,7 @@ def _torn(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.Data
     about = collected(named.filter(pl.col("key").is_in(several["key"].implode()))).sort("row")
     return about.filter(~pl.col("key").is_first_distinct()).join(several, on="key").select(
         "row", pl.lit(field.label, pl.String).alias("column"), "value",
-        pl.format("What differs: {}.", "what").alias("evidence"),
+        pl.format("Different values in: {}.", "what").alias("evidence"),
     ).sort("row")  # fmt: skip
 
 
@@ -237,7 +237,14 @@ def _paired(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, by: s
     shown = email if by == "person" else person
     filled = keys["person"].is_not_null() & ~blank(keys["email"])
     bad = keys[by].hash().is_in(several.implode()) & filled
-    return collected(failing_rows(rows, bad, column=shown.label, value=scope.text(shown)))
+    count = len(several)
+    evidence = (
+        f"{many(count, 'person appears', 'people appear')} with two or more addresses."
+        if by == "person"
+        else f"{many(count, 'address is', 'addresses are')} used by two or more IDs."
+    )
+    value = scope.text(shown)
+    return collected(failing_rows(rows, bad, column=shown.label, value=value, evidence=evidence))
 
 
 def _attributes(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:

@@ -17,8 +17,7 @@ class CheckTexts:
         consequence: What would happen if the row were sent.
         event_consequence: The same for an event, where the consequence speaks of people.
         hint: What to do next; it may name `{column}`.
-        summary: What all findings amount to, about `{values}` different values in `{rows}` rows,
-            each of which would be one of `{profiles}`.
+        summary: What all findings amount to: `{values}` different values in `{rows}`, or `{merged}`.
         repair: What the repair does, if there is one.
         no_repair_because: Why there is no repair, if there is none.
     """

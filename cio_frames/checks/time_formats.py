@@ -193,8 +193,8 @@ def _voted(
     for name, day, month, either in counted.rows():
         if day + month + either and _verdict(day, month) == verdict:
             evidence = (
-                f"{day:,} of these dates can only have the day first, {month:,} only the month, "
-                f"{either:,} could be both."
+                f"{day:,} of the dates can only be read day first, {month:,} only month first, "
+                f"and {either:,} either way."
             )
             value = pl.col(name).cast(pl.String)
             fails = _is_slashed(_text(pl.col(name)))

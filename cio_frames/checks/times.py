@@ -26,6 +26,7 @@ from cio_frames.values import (
     instant,
     is_date_only,
     is_time,
+    many,
     out_of_range,
 )
 
@@ -186,7 +187,7 @@ def _unordered(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> p
         late = ordered.filter(pl.col("at") < pl.col("at").cum_max().shift().over("person"))
     if field is None or late.is_empty():
         return column_findings([])
-    evidence = f"{late.height:,} rows are, the first is row {late.item(0, 'row')}."
+    evidence = f"{many(late.height, 'row is', 'rows are')} out of order; the first is row {late.item(0, 'row')}."
     return column_findings([(field.label, evidence)])
 
 

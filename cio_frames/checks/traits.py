@@ -161,7 +161,10 @@ def _unheard(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.
             filled, judged, refused = aggregated[name].struct.unnest().sum().row(0)
             if judged and judged >= filled * ALMOST_ALL:
                 found.append(
-                    (field.label, f"{many(refused, 'row')} refuse mail here and would be mailable.")
+                    (
+                        field.label,
+                        f"{many(refused, 'row refuses', 'rows refuse')} e-mail but would still receive it.",
+                    )
                 )
     return column_findings(found)
 
@@ -197,9 +200,7 @@ def _zeros(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.Da
         if field.name in aggregated.columns:
             zeros, times = aggregated[field.name].struct.unnest().sum().row(0)
             if zeros and times:
-                found.append(
-                    (field.label, f"{many(zeros, 'row')} {'does' if zeros == 1 else 'do'}.")
-                )
+                found.append((field.label, f"{many(zeros, 'row has', 'rows have')} 0 or -1."))
     return column_findings(found)
 
 

@@ -17,7 +17,7 @@ from cio_frames.cli.output import complain
 from cio_frames.errors import CioError
 from cio_frames.views import text
 
-_ABOUT = """Plan, check, preview, send and audit tables on their way into Customer.io.
+_ABOUT = """Plan, check, preview, send and audit tables for Customer.io.
 
 Tables are CSV or Parquet files. Keys come from the environment only: CIO_WRITE_KEY; for forms \
 CIO_SITE_ID and CIO_TRACK_API_KEY. Start with `cio-frames demo`, which needs no account."""

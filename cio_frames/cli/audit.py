@@ -16,7 +16,7 @@ from cio_frames.views.wording import many, number
 
 _SHOWN_ROWS = 20
 _ARRIVED = ("delivered", "accepted_unverified", "skipped_done")
-_RUNS = ("run", "state", "host", "rows", "arrived", "left out", "refused", "not known")
+_RUNS = ("run", "state", "host", "rows", "arrived", "left out", "refused", "outcome unknown")
 _FAILED = ("run", "plan", "row", "call", "state", "code", "said")
 
 
@@ -141,7 +141,7 @@ def _story(story: str) -> str:
 def _problems(problems: pl.DataFrame) -> str:
     if problems.is_empty():
         return text.paragraph(
-            "The record is whole: every file is there and unchanged, and all rows add up."
+            "The record is complete: every file is present and unchanged, and all rows add up."
         )
     titles = ("run", "file", "problem", "what to do")
     return text.columns(titles, problems.rows())

@@ -160,7 +160,7 @@ def _finding_view(finding: FindingView) -> FindingView:
 
 
 def _preview(plan: Plan, messages: list[str], *, mapping: list[dict[str, str]]) -> Document:
-    none = "No row can be sent. `cio-frames check` with the same options tells why."
+    none = "No row can be sent. Run `cio-frames check` with the same options to see why."
     return Document(
         Heading(plan.call, plan.pipeline.table.label),
         (report.mapping(mapping), Messages(messages) if messages else Paragraph(none)),

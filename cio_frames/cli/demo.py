@@ -24,7 +24,9 @@ from cio_frames.views import text
 from cio_frames.views.wording import duration, many, number
 from cio_frames.workspaces import sandbox
 
-_ABOUT = "The sample data, file by file, to an embedded workspace. Nothing leaves this machine."
+_ABOUT = (
+    "Sends the sample data, file by file, to an embedded workspace. Nothing leaves this machine."
+)
 _ENDS = ("delivered", "rejected_local")
 _TITLES = ("file", "call", "rows", "valid", "left out", "delivered", "other", "time")
 
@@ -61,7 +63,7 @@ def demo(*, data: Path | None = None, audit: Path = Path("audit/demo")) -> Exit:
         sent.append(_send_dirty(data=source, client=client, audit=audit))
         counts = balance(sent, workspace=workspace)
         say(f"Every row\n{_table(sent)}", text.block(_sum(counts)))
-        say(f"What the workspace now holds\n{contents(workspace)}")
+        say(f"The workspace now contains\n{contents(workspace)}")
     say(text.paragraph(f"The record of every row is in {audit}: cio-frames audit {audit}"))
     return Exit.OK if set(counts) <= set(_ENDS) else Exit.ROWS
 
@@ -84,7 +86,7 @@ def balance(sent: Sequence[Sent], *, workspace: Sandbox[Client]) -> dict[str, in
         raise AccountingError(read, counts=recorded if present != recorded else counted)
     taken = workspace.counts["accepted"]
     if taken != counted["delivered"]:
-        raise AccountingError(counted["delivered"], counts={"taken by the workspace": taken})
+        raise AccountingError(counted["delivered"], counts={"accepted by the workspace": taken})
     return present
 
 
@@ -95,7 +97,7 @@ def _identity_summary(plans: Sequence[Plan]) -> list[str]:
         (name, number(summary[name])) for name in ("creates", "merges", "conflicts", "visitors")
     ]
     rows.append(("open settings", joined(summary["open"]) or "none"))
-    title = "What the identity preview says, before anything is sent"
+    title = "Identity preview, before anything is sent"
     return [f"{text.paragraph(title)}\n{text.columns((), rows, right={1}, indent='  ')}"]
 
 
@@ -110,12 +112,12 @@ def _send_dirty(*, data: Path, client: Client, audit: Path) -> Sent:
     say(_section(text.paragraph(_title(DIRTY)), _refusal(first)))
     plan, done = repaired_plan(data=data)
     steps = (text.paragraph(step, indent="    ", hanging="      ") for step in done)
-    say(_section("  So it is mended:", *steps))
+    say(_section("  It is repaired like this:", *steps))
     sent = _sent(DIRTY, plan, data=data, client=client, audit=audit)
     path = audit / "people_dirty.rejected.csv"
     put_rows(path, pl.DataFrame(plan.rejected))
     say(_section(_figures(sent), _reasons(plan)))
-    say(_section("  Rows left out, by number:", *_left_out(plan)))
+    say(_section("  Rows excluded, by number:", *_left_out(plan)))
     say(text.block(f"The same rows with all columns, for a spreadsheet: {path}"))
     return sent
 
@@ -138,7 +140,7 @@ def _figures(sent: Sent) -> str:
     figures = (
         many(sent.read, "row"),
         f"{number(planned['valid'])} valid",
-        f"{number(planned['rejected'])} left out",
+        f"{number(planned['rejected'])} excluded",
         f"{number(counts['delivered'])} delivered",
         f"{many(counts['requests'], 'request')} in {duration(sent.run.elapsed_s)}",
     )
@@ -160,7 +162,7 @@ def _blocking(plan: Plan) -> Iterator[tuple[str, list[int], str]]:
 
 def _reasons(plan: Plan) -> str:
     """Return why rows are left out; a row can be left out for several reasons."""
-    table = [(f"left out: {code}", number(len(rows)), said) for code, rows, said in _blocking(plan)]
+    table = [(f"excluded: {code}", number(len(rows)), said) for code, rows, said in _blocking(plan)]
     return text.columns((), table, right={1}, indent="  ")
 
 
@@ -186,13 +188,13 @@ def _refusal(plan: Plan) -> str:
             for (severity, code, _), rows in groups
         ]
         others = found.filter(~pl.col("severity").is_in(BLOCKING))["code"].n_unique()
-        rest = f"and {many(others, 'thing')} to look at: cio-frames check has all of them."
+        rest = f"and {many(others, 'thing')} to look at: cio-frames check shows all of them."
         return _section(
-            "  Refused as it is, nothing was sent:",
+            "  Cannot be sent as it is, nothing was sent:",
             text.columns((), rows, right={2}, indent="    "),
             text.paragraph(rest, indent="    "),
         )
-    return "  Nothing forbids sending it."
+    return "  It can be sent as it is."
 
 
 def _table(sent: Sequence[Sent]) -> str:

@@ -14,18 +14,18 @@ class Exit(IntEnum):
 
     Examples:
         >>> int(Exit.REFUSED), Exit.REFUSED.sentence
-        (3, 'The plan is refused until it is fixed. Nothing was sent.')
+        (3, 'The plan must be fixed first. Nothing was sent.')
     """
 
     sentence: str
 
-    OK = 0, "Every row can be sent (check), arrived (send), or it is done."
-    ROWS = 1, "Rows are left out (check), or did not arrive (send)."
-    USAGE = 2, "The options or the mapping cannot work. Nothing was sent."
-    REFUSED = 3, "The plan is refused until it is fixed. Nothing was sent."
+    OK = 0, "Success: every row can be sent (check) or arrived (send)."
+    ROWS = 1, "Some rows are excluded (check) or did not arrive (send)."
+    USAGE = 2, "The options or the mapping are invalid. Nothing was sent."
+    REFUSED = 3, "The plan must be fixed first. Nothing was sent."
     INPUT = 4, "A file cannot be read as a table."
     TARGET = 5, "A key is missing, or the host or port cannot be used."
-    STOPPED = 6, "The run stopped early; the audit has every row."
+    STOPPED = 6, "The run stopped early; the audit contains every row."
     AUDIT = 7, "The record cannot be read, written or trusted."
     INTERRUPTED = 130, "Interrupted; what was sent is in the audit."
 

@@ -12,9 +12,9 @@ Options = TypeVar("Options")
 Doubt = Literal["resend", "skip", "report"]
 Form = Literal["text", "json"]
 
-_WHAT = Group("What feeds what (names of columns; constants with --lit)", sort_key=1)
+_WHAT = Group("Which column is sent as what (constants with --lit)", sort_key=1)
 _HOW = Group("How values are read and checked", sort_key=2)
-_WHERE = Group("Where it goes, and how", sort_key=0)
+_WHERE = Group("Where to send, and how", sort_key=0)
 _OFF = Parameter(negative=(), show_default=False)
 
 Column = Annotated[str | None, Parameter(metavar="COLUMN")]

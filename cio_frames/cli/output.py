@@ -92,11 +92,15 @@ def require_written(paths: Sequence[Path | None]) -> None:
     """
     for path in paths:
         if path is not None and path.suffix not in _WRITTEN:
-            raise UsageError(f"{path}: tables are written as .csv or .parquet. Name it so.")
+            raise UsageError(
+                f"{path}: tables can be written as .csv or .parquet. Use one of these extensions."
+            )
 
 
 def _unwritable(path: Path, error: OSError) -> UsageError:
-    return UsageError(f"{path}: cannot be written ({error.strerror or error}). Name another file.")
+    return UsageError(
+        f"{path}: cannot be written ({error.strerror or error}). Choose another file."
+    )
 
 
 def _write(stream: TextIO, words: str) -> None:

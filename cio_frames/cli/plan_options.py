@@ -117,7 +117,7 @@ def _require_taken(given: Iterable[str], *, call: str) -> None:
         if argument not in taken:
             offered = [name for name in (*COLUMN_ARGUMENTS, *_BODIES) if name in taken]
             raise UsageError(
-                f"{call} has no {option(argument)}. It takes {', '.join(map(option, offered))}."
+                f"{call} has no {option(argument)}. It accepts {', '.join(map(option, offered))}."
             )
 
 
@@ -130,11 +130,11 @@ def _put_constant(
     name = argument.removeprefix("--").replace("-", "_")
     if name not in COLUMN_ARGUMENTS:
         raise UsageError(
-            f"--lit {argument}=...: {argument} takes no constant. It can be one of "
+            f"--lit {argument}=...: {argument} cannot be a constant. These can: "
             f"{', '.join(COLUMN_ARGUMENTS)}, or context.PLACE."
         )
     if named[name] is not None:
-        raise UsageError(f"{option(name)} and --lit {name}=... are both given. Leave one away.")
+        raise UsageError(f"{option(name)} and --lit {name}=... are both given. Leave one out.")
     named[name] = value
 
 
@@ -171,9 +171,11 @@ def _thresholds(entries: Sequence[str]) -> dict[str, float] | float | None:
         try:
             shares[code] = float(share)
         except ValueError:
-            raise UsageError(f"--threshold {entry}: {share!r} is no share such as 0.05.") from None
+            raise UsageError(
+                f"--threshold {entry}: {share!r} is not a share such as 0.05."
+            ) from None
     if "" in shares and len(shares) > 1:
-        raise UsageError("--threshold takes one share of all rows, or code=share, not both.")
+        raise UsageError("--threshold takes one share for all rows, or code=share, but not both.")
     return shares.get("", shares or None)
 
 
@@ -182,7 +184,7 @@ def _parted(entries: Sequence[str], *, option: str, shape: str) -> list[tuple[st
     for entry in entries:
         name, mark, value = entry.partition("=")
         if not name or not mark:
-            raise UsageError(f"{option} {entry!r} is not of the form {shape}.")
+            raise UsageError(f"{option} {entry!r} does not have the form {shape}.")
         found.append((name, value))
     return found
 

@@ -31,15 +31,15 @@ def _columns(*names: str) -> dict[str, str]:
 
 
 LOADS: tuple[Load, ...] = (
-    Load("people_known.csv", "identify", "the people the workspace has already", {
+    Load("people_known.csv", "identify", "the people the workspace already has", {
         "user_id": pl.coalesce("id", "email"), "anonymous_id": "anonymous_id",
         "traits": ["email", "created_at"],
     }),
     # Visitors before the people they turn out to be: anonymous events that come later than five
     # minutes after the identify stay anonymous (reference C22).
-    Load("events.parquet", "track", "two years of the shop, visitors too",
+    Load("events.parquet", "track", "two years of shop events, including visitors",
          {**_columns("event", "user_id", "anonymous_id"), "timestamp": "occurred_at"}),
-    Load("page_views.csv", "page", "what visitors and customers looked at",
+    Load("page_views.csv", "page", "pages that visitors and customers viewed",
          _columns("name", "user_id", "anonymous_id", "timestamp")),
     Load("people.csv", "identify", "the customers",
          {"user_id": "id", "anonymous_id": "anonymous_id"}),
@@ -61,7 +61,7 @@ LOADS: tuple[Load, ...] = (
 
 _STRICT: Mapping[str, Severity] = {"id.cio": "refuse", "id.nobody": "reject"}
 DIRTY = Load(
-    "people_dirty.csv", "identify", "three exports pasted under each other, as real ones are",
+    "people_dirty.csv", "identify", "three exports pasted into one file, as in real life",
     {"user_id": "user_id", "checks": Checks(severity=_STRICT)},
 )  # fmt: skip
 
@@ -109,8 +109,8 @@ def repaired_plan(*, data: Path) -> tuple[Plan, list[str]]:
         plan, repairs = _repaired(_stripped(dropped, severity, data=data))
     lowered = [code for code, level in severity.items() if _STRICT.get(code) != level]
     return plan, [
-        f"Columns left away: {', '.join(dropped)}.",
-        f"Rows left out instead of refusing them all: {', '.join(lowered)}.",
+        f"Columns left out: {', '.join(dropped)}.",
+        f"Rows excluded instead of refusing all of them: {', '.join(lowered)}.",
         *(f"Repaired {code}: {words}." for code, words in repairs.items()),
     ]
 
@@ -143,6 +143,6 @@ def _existing(path: Path, *, data: Path) -> Path:
         return path
     raise InputFileError(
         str(data),
-        problem=f"{path.name} of the sample data is not there",
-        hint="Name the directory of the sample data with --data, or leave --data out.",
+        problem=f"{path.name} of the sample data is missing",
+        hint="Pass the directory of the sample data with --data, or leave out --data.",
     )

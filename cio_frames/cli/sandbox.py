@@ -30,7 +30,7 @@ def sandbox(*, port: int = 8099) -> Exit:
             while True:
                 time.sleep(_SLICE_S)
         except KeyboardInterrupt:
-            say(f"\nWhat it held\n{contents(workspace)}")
+            say(f"\nIt contained\n{contents(workspace)}")
     return Exit.OK
 
 
@@ -42,14 +42,14 @@ def contents(workspace: Sandbox[Client]) -> str:
     )
     rows[0] = (*rows[0][:2], ", ".join(f"{number(count)} {word}" for word, count in people.items()))
     anonymous = workspace.events["person"].null_count()
-    rows[1] = (*rows[1][:2], f"{number(anonymous)} of visitors who are not known")
+    rows[1] = (*rows[1][:2], f"{number(anonymous)} of anonymous visitors")
     dropped = workspace.dropped
     reasons = dropped["reason"].value_counts(sort=True).iter_rows()
     why = ", ".join(f"{reason} {number(count)}" for reason, count in reasons)
     rows.append(("dropped messages", number(dropped.height), why))
     failures = workspace.failures["rule"].value_counts(sort=True).iter_rows()
     effects = ", ".join(f"{rule} {number(count)}" for rule, count in failures)
-    rows.append(("without effect", number(workspace.failures.height), effects))
+    rows.append(("ignored", number(workspace.failures.height), effects))
     return text.columns((), rows, right={1}, indent="  ")
 
 
@@ -69,14 +69,14 @@ def _connection_lines(workspace: Sandbox[Client]) -> list[str]:
     where = f"A private workspace answers on {workspace.url}. Nothing leaves this machine."
     return [
         text.paragraph(where),
-        "\n".join((text.paragraph("Its throw-away keys, for another terminal:"), *exports)),
+        "\n".join((text.paragraph("Its temporary keys, for another terminal:"), *exports)),
         "\n".join(
             (
-                "Then, there:",
+                "Then, in that terminal:",
                 text.command(example),
                 text.block(f'cio.connect(endpoint="{workspace.url}")'),
             )
         ),
-        "\n".join((text.paragraph("What it holds, in a browser:"), text.block(workspace.page_url))),
-        "Ctrl-C ends it.",
+        "\n".join((text.paragraph("Its contents, in a browser:"), text.block(workspace.page_url))),
+        "Ctrl-C stops it.",
     ]

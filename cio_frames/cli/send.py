@@ -33,7 +33,7 @@ _ARRIVED = ("delivered", "accepted_unverified", "skipped_done")
 _NO_TARGET = (
     "Say where to send: --to sandbox, --to us, --to eu, or --endpoint http://127.0.0.1:PORT."
 )
-_GONE = "A throw-away workspace is gone when its run ends: nothing of it can be resumed."
+_GONE = "A temporary workspace disappears when its run ends, so it cannot be resumed."
 
 
 def send(
@@ -79,7 +79,7 @@ def send(
             target=target,
         )
         if workspace is not None and target.format == "text":
-            say(f"What the workspace now holds\n{contents(workspace)}")
+            say(f"The workspace now contains\n{contents(workspace)}")
     return Exit.OK if _all_arrived(run) else Exit.ROWS
 
 
@@ -140,16 +140,16 @@ def confirm(rows: int, *, host: str, answers: TextIO | None, asks: TextIO) -> No
     """
     if answers is None or not answers.isatty():
         raise UsageError(
-            f"Sending {many(rows, 'row')} to {host} is asked about first, and there is no "
-            "terminal to ask on. Nothing was sent. Add --yes if it is meant."
+            f"Sending {many(rows, 'row')} to {host} needs confirmation, but this is not an "
+            "interactive terminal. Nothing was sent. Use --yes to confirm."
         )
     ask(
-        f"This sends {many(rows, 'row')} to {host}. It cannot be taken back.\n"
-        "Type the number of rows to go on:",
+        f"This sends {many(rows, 'row')} to {host}. This cannot be undone.\n"
+        "Type the number of rows to continue:",
         stream=asks,
     )
     if answers.readline().strip().replace(",", "") != str(rows):
-        raise UsageError("That is another number. Nothing was sent.")
+        raise UsageError("The number does not match. Nothing was sent.")
 
 
 @contextmanager
@@ -160,7 +160,7 @@ def _connected(target: Target) -> Iterator[tuple[Client, Sandbox[Client] | None]
     if target.to is None and target.endpoint is None:
         raise UsageError(_NO_TARGET)
     if target.to == "sandbox" and target.endpoint is not None:
-        raise UsageError("--to sandbox and --endpoint are two targets. Leave one away.")
+        raise UsageError("--to sandbox and --endpoint are two targets. Leave one out.")
     if target.to != "sandbox":
         region = target.to or "us"
         yield connect(region, endpoint=target.endpoint, strict=strict, rate=rate), None

@@ -15,8 +15,8 @@ from cio_frames.frames.column import Column, Invalid
 from cio_frames.frames.guests import is_read_once, named, refusal
 
 _ONCE = (
-    "It can be read only once: if it was read before, make it anew. Read it into a table first, "
-    "and pass that: table = pyarrow.table(reader)."
+    "It can be read only once, so create it again if it was read before. Read it into a table "
+    "first, and pass the table: table = pyarrow.table(reader)."
 )
 
 
@@ -139,7 +139,7 @@ def foreign(name: str, kind: str) -> ColumnTypeError:
     """Return the error for a type that means nothing outside the library it comes from."""
     return ColumnTypeError(
         name,
-        problem=f"its type {kind} has no meaning here",
+        problem=f"its type {kind} is not supported",
         hint="Cast it to numbers, text, times, lists or structs first.",
     )
 
@@ -199,7 +199,7 @@ def _struct(kind: pa.DataType, name: str) -> pa.DataType | None:
     names = [kind.field(place).name for place in range(kind.num_fields)]
     if len(set(names)) < len(names):
         raise ColumnTypeError(
-            name, problem="a struct has one field name twice", hint="Rename one of the fields."
+            name, problem="a struct has a field name twice", hint="Rename one of the fields."
         )
     inner = [target(kind.field(place).type, name) for place in range(kind.num_fields)]
     if not inner or None in inner:

@@ -49,12 +49,12 @@ class Invalid:
 
 NOTE_TEXTS: Mapping[str, tuple[Severity, str]] = MappingProxyType(
     {
-        "type.unsupported": ("reject", "values of a type that has no place in JSON"),
-        "type.unreadable": ("reject", "values whose own code raises an error when it is read"),
+        "type.unsupported": ("reject", "values of a type that JSON cannot represent"),
+        "type.unreadable": ("reject", "values that raise an error when they are read"),
         "type.too-deep": ("reject", "values nested more than 20 levels, or containing themselves"),
         "type.too-large": ("reject", "values larger than any message"),
-        "type.duplicate-key": ("reject", "maps that hold one key twice"),
-        "type.key-not-text": ("reject", "dictionaries with keys that are not text"),
+        "type.duplicate-key": ("reject", "maps that contain a key twice"),
+        "type.key-not-text": ("reject", "dictionaries whose keys are not text"),
         "text.bad-unicode": ("reject", "text that is not valid Unicode"),
         "time.out-of-range": (
             "reject",
@@ -63,18 +63,18 @@ NOTE_TEXTS: Mapping[str, tuple[Severity, str]] = MappingProxyType(
         "json.invalid": ("reject", "JSON text that cannot be parsed"),
         "type.text": ("info", "UUIDs, periods or intervals, written as text"),
         "type.set-sorted": ("warn", "sets, sent as sorted lists"),
-        "type.json": ("info", "values of several types, each kept as it is, as JSON"),
+        "type.json": ("info", "values of several types, which are sent unchanged as JSON"),
         "type.big-integers": ("warn", "integers beyond 64 bits: the column became text"),
         "type.big-decimals": ("warn", "decimals beyond 38 digits: the column became text"),
-        "type.mixed-numbers": ("info", "integers and floats: the column became floats"),
+        "type.mixed-numbers": ("info", "both integers and floats: the column became floats"),
         "time.mixed": (
             "warn",
-            "dates, times with and times without a zone: the column became ISO 8601 text",
+            "a mix of dates and times with and without time zone: the column became ISO 8601 text",
         ),
         "time.to-utc": ("info", "times with an offset, converted to UTC"),
         "number.not-finite": ("warn", "infinite numbers inside mixed values, sent as null"),
-        "number.as-text": ("warn", "numbers that a reader would round, written as text"),
-        "time.naive": ("warn", "times without a zone inside mixed values, taken as UTC"),
+        "number.as-text": ("warn", "numbers that most software would round, sent as text"),
+        "time.naive": ("warn", "times without a time zone inside mixed values, taken as UTC"),
     }
 )
 
@@ -120,8 +120,8 @@ def _check_texts(names: list[str]) -> None:
     if twice:
         raise ColumnNamesError(
             twice,
-            problem="Column names that come more than once",
-            hint="Rename or drop all but one of each: which one is meant cannot be guessed.",
+            problem="Column names that appear more than once",
+            hint="Rename or drop all but one of each.",
         )
     broken = [name.encode("utf-8", "replace").decode() for name in names if not encodable(name)]
     if broken:
@@ -131,7 +131,7 @@ def _check_texts(names: list[str]) -> None:
     if ROW in names:
         raise ColumnNamesError(
             [ROW],
-            problem="A column name that this package uses for row numbers",
+            problem="A column name that cio_frames uses for row numbers",
             hint="Rename or drop the column.",
         )
 

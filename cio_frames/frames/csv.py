@@ -250,7 +250,7 @@ def _check_types(file: Layout, settled: Settled) -> None:
             raise InputFileError(
                 file.path,
                 problem=f"{count:,} values of {name!r} are not {settled.types[name]}",
-                hint="Leave the column out of types= and look at its values.",
+                hint="Leave the column out of types= and check its values.",
             )
 
 
@@ -261,8 +261,8 @@ def _notes(files: Sequence[Layout], settled: Settled, *, spare: Sequence[str]) -
         yield Note(
             code="file.trailing-separators",
             count=len(spare),
-            message=f"{files[0].path}: what follows the last separator of each line is empty and was "
-            "left out.",
+            message=f"{files[0].path}: the empty cell after the last separator of each line was "
+            "ignored.",
         )
     if settled.numeric:
         yield Note(
@@ -277,7 +277,7 @@ def _notes(files: Sequence[Layout], settled: Settled, *, spare: Sequence[str]) -
             severity="warn",
             count=settled.blank,
             message=f"{settled.blank:,} wholly empty "
-            f"{'row was' if settled.blank == 1 else 'rows were'} left out.",
+            f"{'row was' if settled.blank == 1 else 'rows were'} skipped.",
         )
     if settled.open_ended > settled.blank and not spare:
         for file in files:

@@ -90,9 +90,9 @@ def _cell(record: Record, place: int) -> str:
 def _note(path: str, record: Record, *, left_out: bool) -> Note:
     shown = _first(record)
     if left_out:
-        told = f"stands below the table and was left out (it begins {shown[:40]!r})."
+        told = f"is below the table and was skipped (it begins {shown[:40]!r})."
     else:
-        told = f"begins {shown!r} and is read as a row: take it out of the file if it is a sum."
+        told = f"begins {shown!r} and was read as a row; remove it from the file if it is a total."
     return Note(
         code="file.footer",
         severity="warn",

@@ -29,7 +29,7 @@ def short_rows(file: Layout) -> Iterator[Note]:
             severity="warn",
             count=len(found),
             message=f"{file.path}: {len(found):,} rows have fewer fields than the header (first at "
-            f"line {found[0]:,}); the missing ones count as empty.",
+            f"line {found[0]:,}); the missing fields are empty.",
         )
 
 
@@ -41,7 +41,7 @@ def fault(files: Sequence[Layout], error: BaseException) -> InputFileError:
             return found
     return InputFileError(
         files[0].path,
-        problem=f"is no CSV that the engine can read ({type(error).__name__})",
+        problem=f"cannot be read as CSV ({type(error).__name__})",
         hint="Read it with pandas.read_csv(path, dtype=str).cio, or save it again as CSV (UTF-8).",
     )
 
@@ -78,7 +78,7 @@ def _advice(file: Layout, record: Record, *, width: int) -> str:
     """Return what to do, by how many other records are as long."""
     separator = file.form.separator
     if any(cell.startswith(' "') for cell in record.cells):
-        return "Take out the space between the separator and the double quote."
+        return "Remove the space between the separator and the double quote."
     others = list(_sample(file))
     longer = sum(any(other.cells[width:]) for other in others)
     if longer * 2 > len(others) and file.start.header:
@@ -89,8 +89,8 @@ def _advice(file: Layout, record: Record, *, width: int) -> str:
             "with header=1 if names are missing."
         )
     return (
-        f"If a value holds the separator {separator!r}, put that value in double quotes; if this "
-        "line is not part of the table, take it out."
+        f"If a value contains the separator {separator!r}, put that value in double quotes; if "
+        "this line is not part of the table, remove it."
     )
 
 

@@ -113,8 +113,8 @@ def layout(path: str, asked: Asked) -> Layout:
     if "\r" in head and "\n" not in head:
         raise InputFileError(
             path,
-            problem="its lines end in CR alone, which no reader here takes",
-            hint="Save it with LF or CRLF line ends.",
+            problem="its lines end in CR alone, which is not supported",
+            hint="Save it with LF or CRLF line endings.",
         )
     lines = lines_of(head)
     cut = len(raw) >= HEAD_BYTES
@@ -155,7 +155,7 @@ def layout(path: str, asked: Asked) -> Layout:
 
 
 def check_header(
-    path: str, names: Sequence[str], *, hint: str = "Name the columns anew in the file."
+    path: str, names: Sequence[str], *, hint: str = "Rename the columns in the file."
 ) -> None:
     """Refuse a file whose columns have no unique names.
 
@@ -173,10 +173,10 @@ def _names(path: str, began: Start, asked: TableStart) -> tuple[str, ...]:
     if not began.names:
         raise InputFileError(
             path,
-            problem="has no line with text where its table should begin",
+            problem="has no text where its table should begin",
             hint="Export it again, or pass another skip_rows=.",
         )
-    hint = "Name the columns anew in the file, or pass columns=."
+    hint = "Rename the columns in the file, or pass columns=."
     if asked.columns is None:
         check_header(path, began.names, hint=hint)
         return began.names
@@ -185,7 +185,7 @@ def _names(path: str, began: Start, asked: TableStart) -> tuple[str, ...]:
         raise InputFileError(
             path,
             problem=f"has {least} columns, and columns= names {len(asked.columns)}",
-            hint="Name each of them, in their order.",
+            hint="List all of them, in order.",
         )
     names = (*asked.columns, *began.names[len(asked.columns) :])
     check_header(path, names, hint=hint)
@@ -275,7 +275,7 @@ def quote_fault(path: str, broken: BrokenRecordError) -> InputFileError:
         return InputFileError(
             path,
             problem=f"after line {broken.first - 1:,} a line ends in CR, others in LF",
-            hint="Save it with one kind of line ends.",
+            hint="Save it with one kind of line ending.",
         )
     if "limit" in broken.reason:
         return InputFileError(
@@ -352,7 +352,7 @@ def _check_separator(path: str, separator: str | None) -> None:
         return
     raise InputFileError(
         path,
-        problem=f"separator={separator!r} cannot part its columns",
+        problem=f"separator={separator!r} cannot separate its columns",
         hint='Pass one character, as in separator=";" or separator="\\t", or leave it out.',
     )
 

@@ -29,7 +29,7 @@ def begins_as_header(names: Sequence[str], header: Sequence[str]) -> pl.Expr:
 
 
 def is_repeated(names: Sequence[str], header: Sequence[str]) -> pl.Expr:
-    """Return whether a row is the header once more."""
+    """Return whether a row repeats the header."""
     pairs = zip(names, header, strict=False)
     return pl.all_horizontal(_says(name, cell) for name, cell in pairs if cell)
 
@@ -51,7 +51,7 @@ def repeated_notes(files: Sequence[Layout], text: pl.LazyFrame) -> Iterator[Note
         code="file.header-repeated",
         severity="warn",
         count=count,
-        message=f"{_repeated_line(files)} is the header once more. "
+        message=f"{_repeated_line(files)} repeats the header. "
         f"{'It was' if count == 1 else f'{count:,} such lines were'} left out.",
     )
 

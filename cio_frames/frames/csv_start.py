@@ -259,7 +259,7 @@ def _header_note(path: str, heads: Sequence[Record], asked: TableStart) -> Itera
         yield Note(
             code="file.no-header",
             severity="warn",
-            message=f"{path} has no header: its first line holds values, and the columns are called "
+            message=f"{path} has no header: its first line contains values, so the columns are called "
             "column_1 and so on. Pass columns= to name them, or header=True if that line is the header.",
         )
     elif len(heads) > 1:
@@ -278,7 +278,7 @@ def _unit_note(path: str, units: Sequence[Record]) -> Iterator[Note]:
             code="file.units",
             severity="warn",
             count=1,
-            message=f"{path}: {_lines(units)} holds units or types, no values, and was left out. "
+            message=f"{path}: {_lines(units)} contains units or types, not values, and was skipped. "
             "Pass header=1 to keep it.",
         )
 

@@ -43,7 +43,7 @@ class FileStamp:
             raise InputFileError(
                 self.path,
                 problem="was changed after it was scanned",
-                hint="Wait until it is written, and scan it again.",
+                hint="Wait until it is complete, and scan it again.",
             )
 
 
@@ -89,7 +89,7 @@ def first_bytes(path: str) -> bytes:
         raise InputFileError(
             path,
             problem=f"cannot be read ({type(error).__name__})",
-            hint="Check the permissions, and that the file is whole.",
+            hint="Check the permissions, and that the file is complete.",
         ) from error
 
 
@@ -120,5 +120,5 @@ def refuse_bomb(path: str, *, unpacked_max_bytes: int = UNPACKED_MAX_BYTES) -> N
                 raise InputFileError(
                     path,
                     problem=f"unpacks to more than {RATIO_MAX} times its size",
-                    hint="If it is meant to, unpack it first.",
+                    hint="If this is expected, unpack it first.",
                 )

@@ -79,7 +79,7 @@ MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (b"\x80\x04", "is a pickle", "Pickles run code when read: save the frame as Parquet."),
     (b"\x80\x05", "is a pickle", "Pickles run code when read: save the frame as Parquet."),
     (b"%PDF-", "is a PDF file", "Export the table itself, as CSV (UTF-8)."),
-    (b"{\\rtf", "is a document of a word processor", "Save it as plain text, or export it as CSV."),
+    (b"{\\rtf", "is a word processor document", "Save it as plain text, or export it as CSV."),
     (b"\xd0\xcf\x11\xe0", "is an old Excel file", "Export the sheet as CSV (UTF-8)."),
     (b"BZh", "is compressed with bzip2", "Unpack it, or use gzip."),
     (b"\xfd7zXZ", "is compressed with xz", "Unpack it, or use gzip."),
@@ -239,7 +239,9 @@ def _encoding(path: str, encoding: str) -> str:
         return codecs.lookup(encoding).name
     except LookupError:
         raise InputFileError(
-            path, problem=f"{encoding!r} is no encoding", hint='Try "utf-8", "cp1252" or "utf-16".'
+            path,
+            problem=f"{encoding!r} is not an encoding",
+            hint='Try "utf-8", "cp1252" or "utf-16".',
         ) from None
 
 
@@ -247,7 +249,7 @@ def _paths(source: Source | Sequence[Source]) -> list[str]:
     if not isinstance(source, str | PathLike):
         found = [path for item in source for path in _paths(item)]
         if not found:
-            raise InputFileError("[]", problem="no file was named", hint="Pass at least one path.")
+            raise InputFileError("[]", problem="no file was given", hint="Pass at least one path.")
         return found
     text = fspath(source)
     if "://" in text:
@@ -258,7 +260,7 @@ def _paths(source: Source | Sequence[Source]) -> list[str]:
         )
     if Path(text).is_dir():
         raise InputFileError(
-            text, problem="is a directory", hint=f"Name the files, as in {text.rstrip('/')}/*.csv."
+            text, problem="is a directory", hint=f"Pass the files, as in {text.rstrip('/')}/*.csv."
         )
     if Path(text).is_file():
         return [text]
@@ -279,7 +281,9 @@ def _kind(path: str) -> str:
         raise InputFileError(
             path,
             problem=f"files of this kind ({last or 'no extension'}) are not scanned",
-            hint=OTHERS.get(last, "Name it .csv, .tsv, .txt, .csv.gz or .parquet if it is one."),
+            hint=OTHERS.get(
+                last, "If it is a table, rename it to .csv, .tsv, .txt, .csv.gz or .parquet."
+            ),
         )
     return KINDS[last]
 
@@ -299,7 +303,7 @@ def _check_start(path: str, kind: str, encoding: str) -> None:
         raise InputFileError(
             path,
             problem="is not a Parquet file",
-            hint="Rename it to what it is, or write it again.",
+            hint="Rename it to match its content, or write it again.",
         )
     if encoding.startswith("utf-8") and head.count(0) * 4 > len(head):
         raise InputFileError(
@@ -316,7 +320,7 @@ def _refuse_markup(path: str, head: bytes) -> None:
         raise InputFileError(
             path,
             problem=f"is an HTML page{named}, not a table",
-            hint="Open it in a browser: it may be a page to log in or an error of what exported it. "
+            hint="Open it in a browser: it may be a login page or an error page. "
             "If it shows the table, pandas.read_html(path)[0].cio reads it.",
         )
     if XML.match(head):
@@ -336,8 +340,8 @@ def _json_fault(path: str, head: bytes) -> InputFileError:
         return InputFileError(
             path,
             problem=f"is JSON with {', '.join(map(repr, list(body)[:5]))}, not a table: "
-            "the answer of a server that did not export it",
-            hint="Look at what it says, and export it again.",
+            "the answer of a server that could not export it",
+            hint="Read what it says, and export the table again.",
         )
     return InputFileError(
         path,

@@ -7,7 +7,7 @@ from typing import Final
 from cio_frames.errors import UnsupportedFrameError
 
 _CALL: Final = "Call {} and pass the result."
-_COLUMN: Final = f"It is one column. {_CALL}"
+_COLUMN: Final = f"It is a single column. {_CALL}"
 
 _HINTS: Final[Sequence[tuple[str, str, str]]] = (
     ("bigframes|cudf|snowflake", ".*", _CALL.format(".to_pandas()")),
@@ -30,7 +30,7 @@ _HINTS: Final[Sequence[tuple[str, str, str]]] = (
     ("pyspark", ".*", _CALL.format(".toPandas()")),
     ("sqlalchemy", "MappingResult", _CALL.format(".all()")),
     ("sqlalchemy", ".*Result", _CALL.format(".mappings().all()")),
-    ("sqlalchemy", "Row", "It is one row: pass [dict(row._mapping)]."),
+    ("sqlalchemy", "Row", "It is a single row; pass [dict(row._mapping)]."),
     ("sqlalchemy", ".*", "Run it first, with polars.read_database(query, connection)."),
     ("vaex", ".*", _CALL.format(".to_arrow_table()")),
     ("xarray", ".*", _CALL.format(".to_dataframe().reset_index()")),
@@ -54,7 +54,7 @@ def refusal(thing: object) -> UnsupportedFrameError:
 
     Examples:
         >>> print(refusal({"id": ["u1"]}))
-        dict is not a table. Make a frame of it: polars.DataFrame(data).
+        dict is not a table. Create a frame from it: polars.DataFrame(data).
     """
     if isinstance(thing, list | tuple) and thing:
         odd = next((item for item in thing if not isinstance(item, Mapping)), None)
@@ -89,17 +89,17 @@ def _hint(thing: object) -> str:
             if _is_of(library, ancestor) and re.fullmatch(classes, ancestor.__name__):
                 return hint
     if thing is None:
-        return "Methods of pandas return None when they are called with inplace=True."
+        return "pandas methods return None when they are called with inplace=True."
     if isinstance(thing, dict):
-        return "Make a frame of it: polars.DataFrame(data)."
+        return "Create a frame from it: polars.DataFrame(data)."
     if isinstance(thing, list | tuple):
-        return "It is empty, so it has no columns. Pass a frame that has some."
+        return "It is empty, so it has no columns. Pass a frame with columns."
     if hasattr(kind, "fetchall"):
         return (
-            "Make a frame of its rows: polars.DataFrame(cursor.fetchall(), "
+            "Create a frame from its rows: polars.DataFrame(cursor.fetchall(), "
             'schema=[column[0] for column in cursor.description], orient="row").'
         )
-    return "Make a list of its rows: list(rows)." if hasattr(kind, "__next__") else ""
+    return "Convert it to a list of rows: list(rows)." if hasattr(kind, "__next__") else ""
 
 
 def _hint_for_list(kind: type) -> str:
@@ -109,7 +109,7 @@ def _hint_for_list(kind: type) -> str:
     if kind is not str:
         for mark, made in _ROWS.items():
             if hasattr(kind, mark):
-                return f"Make a table of the rows: {made}."
+                return f"Convert the rows to a table: {made}."
     return "Every item must be a dictionary."
 
 

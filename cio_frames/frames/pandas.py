@@ -38,7 +38,7 @@ def columns(frame: Any) -> list[Column]:
     if frame.columns.nlevels > 1:
         raise ColumnNamesError(
             [tuple(map(str, name)) for name in frame.columns[:5]],
-            problem="The columns have several levels",
+            problem="The column names have several levels",
             hint='Flatten them: df.columns = ["_".join(name) for name in df.columns].',
         )
     names = check_names(frame.columns)
@@ -58,8 +58,8 @@ def column(name: str, series: Any) -> Column:
     if str(dtype) == "geometry":
         raise ColumnTypeError(
             name,
-            problem="it holds geometries of geopandas, which Customer.io cannot store",
-            hint="Drop it, or make text of it with .to_wkt().",
+            problem="it contains geometries, which Customer.io cannot store",
+            hint="Drop it, or convert it to text with .to_wkt().",
         )
     return _typed(name, series)
 

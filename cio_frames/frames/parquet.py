@@ -90,7 +90,7 @@ def _schema(path: str) -> dict[str, pl.DataType]:
         schema = pl.scan_parquet(path, glob=False).collect_schema()
     except pl.exceptions.DuplicateError as error:
         raise InputFileError(
-            path, problem="has one column name twice", hint="Write it again with unique names."
+            path, problem="has a column name twice", hint="Write it again with unique names."
         ) from error
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise _damaged(path) from error
@@ -113,6 +113,6 @@ def _row_groups(path: str) -> list[tuple[int, int]]:
 def _damaged(path: str) -> InputFileError:
     return InputFileError(
         path,
-        problem="is cut off or damaged: its footer cannot be read",
+        problem="is incomplete or damaged: its footer cannot be read",
         hint="Copy or export it again.",
     )

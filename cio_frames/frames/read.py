@@ -35,7 +35,7 @@ AnyTable = pl.DataFrame | pl.LazyFrame | ArrowStream | Sequence[Mapping[str, Any
 _ODD = (pl.Object, pl.BaseExtension, *((pl.Map,) if hasattr(pl, "Map") else ()))
 """Types that say too little about their values. polars has maps from version 2 on."""
 
-CONVERT_IT = "Turn it into a polars or pandas frame first; if it is one, report this as a fault."
+CONVERT_IT = "Convert it to a polars or pandas frame first; if it is one, report this as a bug."
 
 
 def read(anything: Any) -> Table:
@@ -50,7 +50,7 @@ def read(anything: Any) -> Table:
             (pyarrow, DuckDB, Ibis), a list of dictionaries, or a `Table`.
 
     Returns:
-        The table. Lazy frames stay lazy, unless a column's values must be looked at one by one.
+        The table. Lazy frames stay lazy, unless a column's values must be checked one by one.
 
     Raises:
         UnsupportedFrameError: If it is not a table.
@@ -109,7 +109,7 @@ def _lazy(frame: pl.LazyFrame) -> Table:
         column=odd[0],
         count=loaded.height,
         message=f"The lazy frame was loaded: the values of {', '.join(map(repr, odd))} "
-        "must be looked at one by one.",
+        "must be checked one by one.",
     )
     return _polars(loaded, label=known.label, notes=(*known.notes, note))
 

@@ -76,7 +76,7 @@ class Table:
             [[(0, 'a'), (1, 'b')], [(2, 'c')]]
         """
         if rows < 1:
-            raise ValueError(f"rows={rows}: a chunk has at least one row.")
+            raise ValueError(f"rows={rows}: a chunk must have at least one row.")
         parts = self._slices(rows) if self.eager is not None else self._batches(rows)
         start = 0
         with closing(parts):

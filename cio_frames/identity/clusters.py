@@ -93,7 +93,7 @@ def _cluster(preview: Preview, name: str) -> Cluster:
     mark = f" (open: {rests_on})" if rests_on else ""
     return Cluster(
         title=f"{many(size['identifiers'], 'identifier')} in {many(size['rows'], 'row')}: "
-        f"{many(people, 'person', 'people')} in the end{mark}",
+        f"{many(people, 'profile')}{mark}",
         nodes=nodes,
         edges=tuple(_edges(pairs, shown, owners)),
         left=len(ranked) - len(shown),

@@ -1,4 +1,4 @@
-"""What does not come out as the rows ask: each kind with what to do about it."""
+"""Rows that will not have the effect they ask for: each kind with what to do about it."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -22,34 +22,34 @@ CONFLICTS: Final = pl.Schema({
 SHOWN_IDS: Final = 12
 
 HINTS: Final[Mapping[str, str]] = MappingProxyType({
-    "identifier.taken": "Decide whether these are one person: if so, merge them with an alias call before this; if not, correct the e-mail.",
-    "identifier.fixed": "Send the row under the person's cio_id (userId 'cio_...'), which may change identifiers, or allow e-mail updates in the workspace (email_updates=True).",
-    "attribute.stale": "Nothing is lost if newer values should stay. Leave the timestamp out if the values of these rows should count.",
-    "identifier.replaced": "Decide whether these are one person. If so, send all rows of the person under one identifier; if not, correct the e-mail.",
+    "identifier.taken": "Decide whether they are one person. If so, merge them with an alias call first; if not, correct the e-mail address.",
+    "identifier.fixed": "Address the person by cio_id (userId 'cio_...'), which can change identifiers, or allow e-mail updates in the workspace (email_updates=True).",
+    "attribute.stale": "Nothing to do if the newer values should stay. To overwrite them, leave out the timestamp.",
+    "identifier.replaced": "Decide whether they are one person. If so, use one identifier in all rows of the person; if not, correct the e-mail address.",
     "attribute.read-only": "Leave the column out of the traits.",
-    "anonymous.not-reusable": "One device, two people: leave the anonymous id out of the later row.",
-    "alias.incomplete": "Fill user_id and previous_id.",
-    "alias.primary-unknown": "Identify the person to keep before the alias, in a plan that comes earlier.",
-    "alias.previous-unknown": "Nothing is lost. If the person should be there, identify them first; an anonymous id is linked by identify, not by alias.",
+    "anonymous.not-reusable": "Two people used the same device. Leave the anonymous ID out of the later row.",
+    "alias.incomplete": "Fill in user_id and previous_id.",
+    "alias.primary-unknown": "Identify the person to keep before the alias, in an earlier plan.",
+    "alias.previous-unknown": "Nothing is lost. If the person should exist, identify them first. To link an anonymous ID, use identify, not alias.",
     "alias.self": "Leave the row out.",
-    "cio-id.unknown": "Take cio_ids from a fresh export, or address the person by id or e-mail.",
-    "identifier.suppressed": "Leave the row out, or lift the suppression with a 'User Unsuppressed' event if you may.",
-    "identifier.disabled": "Use an identifier that the workspace is set up for (Workspace(identifiers=...)).",
-    "person.missing": "Say who the row is about.",
-    "person.unknown": "Leave the row out: there is nobody to act on.",
+    "cio-id.unknown": "Use the cio_ids of a recent export, or address the person by ID or e-mail address.",
+    "identifier.suppressed": "Leave the row out, or end the suppression with a 'User Unsuppressed' event if you are allowed to.",
+    "identifier.disabled": "Use an identifier that the workspace is configured for (Workspace(identifiers=...)).",
+    "person.missing": "Add an identifier.",
+    "person.unknown": "Leave the row out: this person does not exist.",
     "person.not-suppressed": "Leave the row out.",
     "event.unknown-person": "Identify the person before the event.",
     "relationship.unknown-person": "Identify the person before the group call.",
     "relationship.unknown": "Leave the row out: there is no such relationship.",
     "object.unknown": "Leave the row out: there is no such object.",
     "object.type-unknown": "Create the object type in Customer.io first, or correct object_type_id.",
-    "object.missing": "Say which object the row is about.",
+    "object.missing": "Add the ID of the object.",
     "device.no-token": "Map the token to context: context={'device.token': 'column'}.",
     "form.no-identifier": "Map the form's e-mail field: form(email='column').",
-    "form.two-identifiers": "Send either the e-mail or the id.",
-    "form.not-text": "Write the value as text.",
-    OTHER_FORM: "Look up in Customer.io which form is right. Read the other table again with ids as text (cio.scan, dtype=str), or repair its ids, for example with plan.fix('id.float-text').",
-    TOO_LARGE: "Look whether one value is a placeholder (a till, a tester, 'guest') and leave it out or replace it; if this is one person, raise largest=.",
+    "form.two-identifiers": "Send either the e-mail address or the ID.",
+    "form.not-text": "Convert the value to text.",
+    OTHER_FORM: "Check in Customer.io which spelling is right. Read the other table again with IDs as text (cio.scan, dtype=str), or repair its IDs, for example with plan.fix('id.float-text').",
+    TOO_LARGE: "Check whether one value is a placeholder (a shared account, a tester, 'guest'). If so, leave it out or replace it; if it is one person, raise largest=.",
 })  # fmt: skip
 
 MINOR: Final = frozenset(
@@ -118,8 +118,8 @@ def _large(
         .select("number").unique().join(places, on="number").sort("plan", "row")
     )  # fmt: skip
     sentence = (
-        f"{identifier_of(hub)} holds {size['identifiers']:,} identifiers in {size['rows']:,} rows "
-        "together: that is hardly one person."
+        f"{identifier_of(hub)} links {size['identifiers']:,} identifiers in {size['rows']:,} rows, "
+        "which is unlikely to be one person."
     )
     return {
         "kind": TOO_LARGE,

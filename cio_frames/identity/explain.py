@@ -19,11 +19,11 @@ def explain(preview: Preview, who: str, *, calls: Sequence[str]) -> list[str]:
     persons = _people(preview, who)
     visitors = preview.people.filter(~pl.col("known"), pl.col("anonymous_ids").list.contains(who))
     if not persons and not visitors.height and not _named(preview.changes, who).height:
-        return [f"No row names {who}, and nobody in the workspace has that identifier."]
+        return [f"No row contains {who}, and no one in the workspace has that identifier."]
     steps = list(_steps(preview, who, persons=persons, calls=calls))
     if len(steps) > SHOWN_STEPS:
         left = len(steps) - SHOWN_STEPS
-        steps = [*steps[:SHOWN_STEPS], f"And {left:,} more steps, all in preview.changes."]
+        steps = [*steps[:SHOWN_STEPS], f"{many(left, 'more step')} in preview.changes."]
     events = [_events(row, calls=calls) for row in _event_counts(preview, persons)]
     return [*steps, *events, *_endings(preview, who, persons=persons, visitors=visitors)]
 
@@ -104,19 +104,18 @@ def _endings(
         pl.col("person").is_in(list(persons)), ~pl.col("action").is_in(REMOVALS)
     )
     for row in people.iter_rows(named=True):
-        yield marked(f"In the end: {_profile(row)}.", row["open"])
+        yield marked(f"Result: {_profile(row)}.", row["open"])
     for row in visitors.iter_rows(named=True):
-        one = row["events"] == 1
-        events = "1 event that is" if one else f"{row['events']:,} events that are"
-        told = f"In the end: the visitor {who} stays anonymous, with {events} nobody's."
+        events = many(row["events"], "event")
+        told = f"Result: the visitor {who} stays anonymous, with {events} that no person gets."
         yield marked(told, row["open"])
     if not people.height and not visitors.height:
-        yield "In the end: there is no such person."
+        yield "Result: there is no such person."
 
 
 def _profile(row: Mapping[str, Any]) -> str:
     parts = [f"{name} {row[name]}" for name in ("id", "email", "cio_id") if row[name]]
     if row["anonymous_ids"]:
-        parts.append(f"anonymous ids {', '.join(row['anonymous_ids'])}")
-    verb = "is created" if row["action"] == "create" else "existed and is updated"
-    return f"a person with {', '.join(parts)}, who {verb} and gets {row['events']:,} events"
+        parts.append(f"anonymous IDs {', '.join(row['anonymous_ids'])}")
+    verb = "is created" if row["action"] == "create" else "already existed and is updated"
+    return f"a person with {', '.join(parts)}, who {verb} and gets {many(row['events'], 'event')}"

@@ -36,8 +36,8 @@ def other_forms(columns: IdentityColumns, known: pl.DataFrame | None) -> pl.Data
         pl.concat_list("value", "known").alias("ids"),
         "count",
         pl.format(
-            "{} is nobody in the export, which has {}: Customer.io takes them for two people. They "
-            "differ in {} only.", _shown("value"), _shown("known"), "how",
+            "{} is not in the export, but {} is; they differ only in {}. To Customer.io, they are two "
+            "different people.", _shown("value"), _shown("known"), "how",
         ).alias("sentence"),
         pl.lit(HINTS[OTHER_FORM]).alias("hint"),
         pl.lit(SOURCE).alias("source"),

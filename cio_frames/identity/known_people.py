@@ -25,7 +25,7 @@ def export(people: pl.DataFrame) -> pl.DataFrame:
     names = {name.strip().lower(): name for name in reversed(people.columns)}
     if not {"id", "email", "cio_id"} & set(names):
         raise MappingError(
-            "known= needs the people of the workspace with at least one of the columns id, email "
+            "known= needs the people of the workspace, with at least one of the columns id, email "
             f"and cio_id. Columns: {', '.join(people.columns) or 'none'}."
         )
     texts = {

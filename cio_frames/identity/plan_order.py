@@ -115,13 +115,13 @@ def sentences(problems: Sequence[OrderProblem], *, chains: int, unlinked: int) -
     lines = [f"{problem.sentence[0].upper()}{problem.sentence[1:]}" for problem in problems]
     if chains:
         lines.append(
-            f"{many(chains, 'alias row')} into somebody whom another row has merged away. Write the person "
-            "who is left; backfill.advice().chains has them."
+            f"{many(chains, 'alias row merges', 'alias rows merge')} into a person whom another row has "
+            "already merged away. Use the remaining person instead; backfill.advice().chains lists them."
         )
     if unlinked:
         told = (
-            f"{many(unlinked, 'anonymous event')} of people who were identified long ago: they stay "
-            "anonymous unless the rows carry user_id."
+            f"{many(unlinked, 'anonymous event belongs', 'anonymous events belong')} to people who were "
+            "identified long ago. Such events stay anonymous unless the rows contain user_id."
         )
         lines.append(marked(told, "late_anonymous"))
     return lines
@@ -134,8 +134,8 @@ def _late(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
     late = keyed.filter(pl.col("rule").is_in(LATE)).join(by, on="person")
     for plan, other, rows, rests_on in _pairs(late.filter(pl.col("against") < pl.col("plan"))):
         sentence = (
-            f"{_the(plan, calls)} brings {many(rows, 'event')} of anonymous visitors after "
-            f"{_the(other, calls)} has identified them. Customer.io gives them to the person only "
+            f"{_the(plan, calls)} sends {many(rows, 'event')} of anonymous visitors after "
+            f"{_the(other, calls)} has identified them. Customer.io attributes them to the person only "
             "if they arrive within 5 minutes."
         )
         yield OrderProblem("late-events", plan, other, rows, marked(sentence, rests_on))
@@ -152,8 +152,8 @@ def _aliases(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem
     early = failed.join(by, on="key").filter(pl.col("against") > pl.col("plan"))
     for plan, other, rows, rests_on in _pairs(early):
         sentence = (
-            f"{_the(plan, calls)} merges people in {many(rows, 'row')} whom only "
-            f"{_the(other, calls)} creates: nothing is merged."
+            f"{_the(plan, calls)} merges people in {many(rows, 'row')} before {_the(other, calls)} "
+            "creates them, so nothing is merged."
         )
         yield OrderProblem("alias-too-early", other, plan, rows, marked(sentence, rests_on))
 
@@ -167,8 +167,8 @@ def _again(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
     created = keyed.filter(pl.col("kind") == "created").join(gone, on="key")
     for plan, other, rows, rests_on in _pairs(created.filter(pl.col("against") < pl.col("plan"))):
         sentence = (
-            f"{_the(plan, calls)} creates {many(rows, 'person', 'people')} again whom "
-            f"{_the(other, calls)} has merged into others."
+            f"{_the(plan, calls)} creates {many(rows, 'person', 'people')} again after "
+            f"{_the(other, calls)} has merged them into others."
         )
         yield OrderProblem("created-again", plan, other, rows, marked(sentence, rests_on))
 
@@ -183,13 +183,13 @@ def _bare(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
     for plan, other, rows, rests_on in _pairs(bare.filter(pl.col("against") > pl.col("plan"))):
         sentence = (
             f"{_the(plan, calls)} creates {many(rows, 'person', 'people')} without attributes, "
-            f"before {_the(other, calls)} says who they are."
+            f"before {_the(other, calls)} identifies them."
         )
         yield OrderProblem("created-bare", other, plan, rows, marked(sentence, rests_on))
     for plan, other, rows, rests_on in _pairs(dropped.filter(pl.col("against") > pl.col("plan"))):
         sentence = (
-            f"{_the(plan, calls)} has {many(rows, 'row')} about people whom only "
-            f"{_the(other, calls)} creates: they are dropped."
+            f"{_the(plan, calls)} sends {many(rows, 'row')} about people before {_the(other, calls)} "
+            "creates them, so these rows are dropped."
         )
         yield OrderProblem("dropped", other, plan, rows, marked(sentence, rests_on))
 

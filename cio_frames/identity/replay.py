@@ -21,7 +21,7 @@ KEPT_AS_EVENTS: Final = frozenset({
 })  # fmt: skip
 """Rules whose changes are kept as events alone."""
 
-NAMELESS: Final = "somebody without id and e-mail"
+NAMELESS: Final = "a person without ID and e-mail address"
 CODES: Final[Mapping[Rule, int]] = {rule: code for code, rule in enumerate(RULES.values())}
 CHANGES: Final = pl.Schema({
     "number": pl.Int64(), "plan": pl.Int32(), "row": pl.Int64(), "rule": pl.Enum(list(RULES)),

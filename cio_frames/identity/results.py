@@ -32,11 +32,11 @@ EVENT_COUNTS: Final = pl.Schema({
     "first": pl.Int64(), "last": pl.Int64(),
 })  # fmt: skip
 WHY: Final[Mapping[str, str]] = MappingProxyType({
-    "linked": "attributed to the person who was identified with the anonymous id",
-    "anonymous": "nobody was identified with the anonymous id",
+    "linked": "attributed to the person who was identified with the anonymous ID",
+    "anonymous": "no person was identified with the anonymous ID",
     "expired": "older than 30 days when the person was identified",
     "late": "arrived more than 5 minutes after the person was identified",
-    "off": "anonymous event merge is off in the workspace",
+    "off": "anonymous event merging is off in the workspace",
 })  # fmt: skip
 _OF_VISITORS: Final = ("anonymous.updated", "relationship.anonymous")
 ATTRIBUTION: Final = pl.Schema({

@@ -125,13 +125,13 @@ def _choice(
 
 _ROWS = (
     _choice("alias_previous", {
-        "id": "previousId is looked up as a person only; an anonymous id there finds nobody",
-        "id-or-anonymous": "a previousId that is nobody's id links that anonymous id instead",
+        "id": "previousId is looked up as a person only; an anonymous ID is not found",
+        "id-or-anonymous": "a previousId that belongs to no person is linked as an anonymous ID instead",
     }, source="reference 3.4, C18"),
     _choice("alias_unknown", {
-        "nothing": "an alias to a userId that is nobody's does nothing",
-        "create": "an alias to a userId that is nobody's creates the person, who takes over what "
-        "previousId has, an anonymous id too",
+        "nothing": "an alias to an unknown userId has no effect",
+        "create": "an alias to an unknown userId creates the person, who takes over everything that "
+        "previousId has, including an anonymous ID",
     }, source="reference 3.4 (TRACK merge: the kept person must exist) against 2.6 (alias goes before identify)"),
     _choice("anonymous_age", {
         "received": 'the 30 days of an anonymous event count from its receipt ("logged")',

@@ -118,7 +118,7 @@ def _own_names(mapping: Any) -> dict[str, str]:
         is_mapping and all(isinstance(text, str) for pair in mapping.items() for text in pair)
     ):
         raise MappingError(
-            f"mapping={mapping!r} is no dict of a form's field to the attribute that it feeds, such "
+            f"mapping={mapping!r} is not a dict of form field to attribute, such "
             'as {"email_address": "email"}.'
         )
     fed = {attribute: name for name, attribute in (mapping or {}).items()}
@@ -164,7 +164,7 @@ class _FieldMapper:
         """Take for a field the column that is named like its place."""
         return self._mapped(
             column, path=row.path, role="field", argument=str(row.argument), type=row.type,
-            how="rest", reason="the column is named like this place",
+            how="rest", reason="the column has the name of this field",
         )  # fmt: skip
 
     def tree(
@@ -202,8 +202,8 @@ class _FieldMapper:
             return [self._mapped(column, path=(argument,), role=argument, argument=argument)]
         if not isinstance(self.schema[column], pl.Struct):
             raise MappingError(
-                f"{argument}={column!r} is a column of {self.schema[column]}. One column for all of "
-                f"{argument} holds structs; for one value, write {argument}={{place: {column!r}}}."
+                f"{argument}={column!r} is a column of {self.schema[column]}. A column for all of "
+                f"{argument} must contain structs; for one value, pass {argument}={{field: {column!r}}}."
             )
         depth = None if argument == "context" else 1
         return [
@@ -216,8 +216,8 @@ class _FieldMapper:
             return self._members(body, argument="integrations")
         if not isinstance(body, Mapping | None):
             raise MappingError(
-                f"integrations={body!r} is no dict of destination to truth value or column, and no "
-                "column of structs."
+                f"integrations={body!r} is not a dict of destination to true, false or column, and "
+                "not a column of structs."
             )
         return [
             self._mapped(
@@ -230,7 +230,7 @@ class _FieldMapper:
     def key(self, key: str | Sequence[str] | None) -> list[FieldMapping]:
         names: Any = [key] if isinstance(key, str) else [] if key is None else key
         if isinstance(names, pl.Expr) or not all(isinstance(name, str) for name in names):
-            raise MappingError(f"key={key!r} is neither a column name nor a list of them.")
+            raise MappingError(f"key={key!r} is not a column name or a list of column names.")
         return [self._mapped(name, path=(), role="key", argument="key") for name in names]
 
     def columns_of(self, fields: Iterable[FieldMapping]) -> frozenset[str]:
@@ -366,7 +366,7 @@ def _email_trait(
             column=person.column,
             dtype=person.dtype,
             how="rest",
-            reason="people named by their address keep it as a trait",
+            reason="people identified by e-mail address also keep it as an attribute",
         )
     ]
 
@@ -379,7 +379,7 @@ def _entries(body: Any, *, argument: str) -> list[tuple[str, Any]]:
     if isinstance(body, Sequence) and not isinstance(body, str):
         return [(str(name), name) for name in body]
     raise MappingError(
-        f"{argument}={body!r} is neither a list of columns nor a dict of place to column."
+        f"{argument}={body!r} is not a list of columns or a dict of field to column."
     )
 
 
@@ -398,7 +398,7 @@ def _policies(
     chosen = {"*": given} if isinstance(given, str) else {"*": default, **given}
     for column, policy in chosen.items():
         if policy not in words:
-            raise MappingError(f'{argument} takes "{default}" or "{other}", not {policy!r}.')
+            raise MappingError(f'{argument} must be "{default}" or "{other}" (got {policy!r}).')
         if column != "*":
             demand(column, argument=argument, schema=schema)
     return chosen
@@ -439,5 +439,5 @@ def _conflict(one: FieldMapping, other: FieldMapping) -> None:
     raise FieldConflictError(
         ".".join(one.path if len(one.path) <= len(other.path) else other.path),
         columns=(one.label, other.label),
-        hint='Name the columns to send with a list, or rename one with {"trait": "column"}.',
+        hint='List the columns to send, or rename one with {"trait": "column"}.',
     )

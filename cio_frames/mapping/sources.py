@@ -44,12 +44,12 @@ def source(value: Any, *, argument: str, schema: pl.Schema) -> Source:
         return Source(expr=expr, column=value, dtype=schema[value], how="named")
     if isinstance(value, int | float | date):
         raise MappingError(
-            f"{argument}={value!r} is neither a column name nor an expression. "
+            f"{argument}={value!r} is not a column name or an expression. "
             f"For a constant, write cio.lit({value!r})."
         )
     raise MappingError(
-        f'{argument} is a {type(value).__name__}, not the name of a column. Write {argument}="column"; values that are '
-        "in no column go into the table first."
+        f'{argument} is a {type(value).__name__}, not the name of a column. Pass {argument}="column"; to send other '
+        "values, add them to the table as a column first."
     )
 
 
@@ -73,13 +73,13 @@ def zone(timezone: Any) -> str | None:
     if timezone is None or (isinstance(timezone, str) and _is_zone(timezone)):
         return timezone
     near = _nearest_zone(str(timezone))
-    hint = f"Did you mean {near!r}?" if near else 'Zones have names such as "Europe/Berlin".'
+    hint = f"Did you mean {near!r}?" if near else 'Time zones have names such as "Europe/Berlin".'
     raise MappingError(f"timezone={timezone!r} is not the name of a time zone. {hint}")
 
 
 def _expression(expr: pl.Expr, *, argument: str, schema: pl.Schema) -> Source:
     if expr.meta.has_multiple_outputs():
-        raise MappingError(f"{argument} takes one column; this expression stands for several.")
+        raise MappingError(f"{argument} takes one column, but this expression returns several.")
     roots = expr.meta.root_names()
     for name in roots:
         demand(name, argument=argument, schema=schema)
@@ -148,14 +148,14 @@ def hashed(
         MappingError: A column is not sent as a trait, property or form field, or has no text.
     """
     if not isinstance(columns, str | Sequence):
-        raise MappingError(f"hash={columns!r} is neither a column nor a list of columns.")
+        raise MappingError(f"hash={columns!r} is not a column or a list of columns.")
     wanted = [columns] if isinstance(columns, str) else list(columns)
     for column in wanted:
         demand(column, argument="hash", schema=schema)
         if not any(field.role == "body" and field.column == column for field in fields):
             raise MappingError(
-                f"hash={column!r} is not sent as a trait, property or form field. Only those can "
-                "be hashed: an identifier would name another person."
+                f"hash={column!r} is not sent as a trait, property or form field. Only these can "
+                "be hashed: a hashed identifier would be another person."
             )
     return tuple(
         _hashed(field, timezone=timezone)

@@ -64,14 +64,14 @@ def _by_name(
         return None
     column, *rivals = sorted(named, key=lambda name: ranks[folded(name)])
     agrees, evidence = _agrees(sample[column], row=row)
-    beside = f", as does that of {', '.join(rivals)}" if rivals else ""
+    beside = f" (as does {', '.join(rivals)})" if rivals else ""
     is_order = row.argument == "timestamp" and call.name in ORDERED_CALLS
     told = f"; {OLDER_THAN_THE_LAST_EDIT}" if is_order else ""
     return Proposal(
         argument=str(row.argument),
         column=column,
         confidence="high" if agrees and not rivals and not is_order else "medium",
-        reason=f"its name reads as {row.argument}{beside}; {evidence}{told}",
+        reason=f"its name looks like {row.argument}{beside}; {evidence}{told}",
     )
 
 
@@ -87,13 +87,13 @@ def _by_times(sample: pl.DataFrame, *, call: Call, free: list[str]) -> list[Prop
         return []
     column, *rivals = sorted(likely, key=likely.__getitem__)
     free.remove(column)
-    beside = f"; {', '.join(rivals)} {'does' if len(rivals) == 1 else 'do'} too" if rivals else ""
+    beside = f" (as {'does' if len(rivals) == 1 else 'do'} {', '.join(rivals)})" if rivals else ""
     return [
         Proposal(
             argument="timestamp",
             column=column,
             confidence="medium",
-            reason=f"it holds times{beside}; make sure that it is when the event happened",
+            reason=f"it contains times{beside}; make sure that it is when the event happened",
         )
     ]
 
@@ -133,7 +133,7 @@ def _by_addresses(sample: pl.DataFrame, *, call: Call, free: Sequence[str]) -> l
                     argument=str(argument),
                     column=column,
                     confidence="medium",
-                    reason="its values are e-mail addresses, and no column is named like an identifier",
+                    reason="it contains e-mail addresses, and no column is named like an identifier",
                 )
             ]
     return []
@@ -148,7 +148,7 @@ def _by_hint(sample: pl.DataFrame, *, call: Call, free: Sequence[str]) -> list[P
     column = next((named[word] for word in _HINTS if word in named), None)
     if not names_person or column is None:
         return []
-    told = f"no column is named like an identifier of people; make sure that it is {_HINTS[folded(column)]}"
+    told = f"no column is named like a person's identifier; make sure that it is {_HINTS[folded(column)]}"
     _, evidence = _agrees_as_id(sample[column])
     return [
         Proposal(
@@ -157,7 +157,7 @@ def _by_hint(sample: pl.DataFrame, *, call: Call, free: Sequence[str]) -> list[P
     ]
 
 
-_NOT_A_NAME, _NOT_THE_ROW = "an id and no name", "the person's id and not the row's own"
+_NOT_A_NAME, _NOT_THE_ROW = "an ID, not a name", "the ID of the person, not of the row"
 _HINTS = {
     "customer": _NOT_A_NAME, "user": _NOT_A_NAME, "person": _NOT_A_NAME, "member": _NOT_A_NAME,
     "id": _NOT_THE_ROW,
@@ -184,7 +184,7 @@ def _agrees(values: pl.Series, *, row: Field) -> tuple[bool, str]:
         temporal = values.dtype.is_temporal()
         return (
             temporal,
-            "its values are times" if temporal else "its values are read as times",
+            "its values are times" if temporal else "its values can be read as times",
         )
     return True, f"its values are {'text' if values.dtype == pl.String else values.dtype}"
 

@@ -22,7 +22,7 @@ from cio_frames.views.document import Document, Heading, Paragraph, Table
 from cio_frames.views.render import bundle
 from cio_frames.views.wording import duration, many, number, size
 
-BOUNDS: Final = ("the rate of requests", "the time answers take", "this machine")
+BOUNDS: Final = ("the rate of requests", "the response time", "this machine")
 CONCURRENCY: Final = 16
 ENCODED_ROWS_PER_S: Final = 150_000
 
@@ -75,13 +75,13 @@ class Estimate:
 
     def _document(self) -> Document:
         premise = Paragraph(_premise(compared=self.compared), "lead")
-        table = Table(("what", "estimate", "because"), self._lines())
+        table = Table(("what", "estimate", "note"), self._lines())
         return Document(Heading("Estimate", self.label), (premise, table))
 
     def _lines(self) -> list[tuple[str, str, str]]:
         at_most = "" if self.compared else "at most "
         sample = f"from a sample of at most {number(KEPT_MESSAGES)} rows of each plan"
-        visitors = "billable; visitors who stay anonymous are none"
+        visitors = "billable; anonymous visitors are not counted"
         visitors += f". Open: {self.open}" if self.open else ""
         objects = f"at most {number(self.objects)} new" if self.objects else "none"
         lines = [
@@ -89,12 +89,12 @@ class Estimate:
             ("requests", number(self.requests), ""),
             ("bytes", size(self.bytes), ""),
             ("bytes, compressed", f"about {size(self.compressed_bytes)}", sample),
-            ("time", f"about {duration(self.seconds)}", f"set by {self.bound}"),
+            ("time", f"about {duration(self.seconds)}", f"limited by {self.bound}"),
             ("new profiles", at_most + number(self.new_profiles), visitors),
             (
                 "profiles removed",
                 number(self.removed_profiles),
-                "by merges and deletions, for good",
+                "by merges and deletions, permanently",
             ),
             ("objects", objects, ""),
         ]
@@ -232,8 +232,8 @@ def _time(
 
 def _premise(*, compared: bool) -> str:
     if compared:
-        return "New profiles are those that the export of the workspace's people does not have."
-    return "Without known= (an export of the workspace's people) everybody counts as new."
+        return "New profiles are people who are not in the export of the workspace."
+    return "Without known= (an export of the workspace's people), everyone counts as new."
 
 
 def _shown(what: str, value: float) -> str:

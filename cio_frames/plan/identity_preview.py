@@ -157,7 +157,7 @@ class IdentityPreview(Generic[Sent]):
 
     @property
     def relationships(self) -> Any:
-        """Who is related to which object."""
+        """Which person is related to which object."""
         return self._native(self._found.relationships)
 
     @property
@@ -267,7 +267,7 @@ def identity_preview(
         conflicts={kind: rows for kind, _, rows in kinds(_serious(found))},
         open=joined(OF_EXISTENCE & found.summary["open"].keys()),
     )
-    took = f"{many(rows, 'row')} in {duration(monotonic() - began)}: who is who is known."
+    took = f"{many(rows, 'row')} in {duration(monotonic() - began)}: identity preview ready."
     shown.close(Document(Heading(took), ()))
     return found
 

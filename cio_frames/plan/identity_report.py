@@ -57,25 +57,25 @@ def _body(found: Preview, premise: Premise, pipelines: Pipelines) -> Iterator[No
     if conflicts:
         yield Section("Conflicts", conflicts)
     if found.merges.height:
-        titles = ("kept", "removed for good", "why", "rows", "open")
+        titles = ("kept", "permanently removed", "why", "rows", "open")
         table = _table(titles, list(_merges(found.merges, several=several)))
         yield Section(_title("Merges, which cannot be undone", found.merges, SHOWN_MERGES), [table])
     clusters = clusters_to_draw(found, most=PICTURES)
     if clusters:
-        yield Section("Who hangs together", [Pictures(clusters)])
+        yield Section("Linked identifiers", [Pictures(clusters)])
     yield from _visitors_and_objects(found, several=several)
     yield from _open(found, premise)
     sizes = list(_sizes(found.clusters))
     if sizes:
-        table = Table(("identifiers", "clusters"), sizes)
-        yield Fold("How many identifiers hang together", [table])
+        table = Table(("identifiers", "groups"), sizes)
+        yield Fold("Identifiers per person", [table])
     choices = [
         (row["setting"], str(row["value"]), row["meaning"])
         for row in premise.settings.choices()
         if not row["settled"]
     ]
-    table = Table(("setting", "taken", "meaning"), choices)
-    yield Fold("Where Customer.io's documents disagree", [table], is_aside=True)
+    table = Table(("setting", "assumed", "meaning"), choices)
+    yield Fold("Assumptions behind this preview", [table], is_aside=True)
 
 
 def _visitors_and_objects(found: Preview, *, several: bool) -> Iterator[Node]:
@@ -85,7 +85,7 @@ def _visitors_and_objects(found: Preview, *, several: bool) -> Iterator[Node]:
         for fate, events in found.summary["anonymous_events"].items()
     ]
     if fates:
-        table = _table(("what becomes of them", "events", "open"), fates, right={1})
+        table = _table(("outcome", "events", "open"), fates, right={1})
         yield Section("Events of anonymous visitors", [table])
     if found.groups.height:
         groups = list(_objects(found.groups, several=several))
@@ -98,26 +98,27 @@ def _warnings(found: Preview) -> Iterator[tuple[str, str]]:
     summary = found.summary
     if summary["deletes"]:
         word = many(summary["deletes"], "person", "people")
-        yield f"{summary['deletes']:,} deleted", f"{word} would be deleted for good."
+        yield f"{summary['deletes']:,} deleted", f"{word} would be permanently deleted."
     if summary["suppresses"]:
         word = many(summary["suppresses"], "person", "people")
-        told = f"{word} would be suppressed: deleted, and later calls about them are ignored."
+        told = f"{word} would be suppressed: deleted, with later calls about them ignored."
         yield f"{summary['suppresses']:,} suppressed", told
     if summary["opt_outs_ended"]:
         word = many(summary["opt_outs_ended"], "opt-out")
-        told = f"{word} would end: people who have refused mail or a topic would get it again."
+        told = f"{word} would end: people who have unsubscribed from e-mail or a topic would receive it again."
         yield word, told
-    serious = sum(lines for kind, lines, _ in kinds(found.conflicts) if kind not in MINOR)
+    serious = [each for each in kinds(found.conflicts) if each[0] not in MINOR]
     merges = found.merges.height
     if serious:
-        word = many(serious, "conflict")
-        yield word, f"{word}: rows that do not come out as they ask."
+        rows = sum(rows for _, _, rows in serious)
+        told = f"{many(rows, 'row')} will not have the effect you asked for."
+        yield many(sum(lines for _, lines, _ in serious), "conflict"), told
     elif merges:
-        told = f"{many(merges, 'pair')} of people would become one, which cannot be undone."
+        told = f"{many(merges, 'pair')} of profiles would be merged, which cannot be undone."
         yield many(merges, "merge"), told
     if summary["repeated"]:
         word = many(summary["repeated"], "row")
-        told = f"{word} would be dropped: an earlier row has the same message id."
+        told = f"{word} would be dropped because an earlier row has the same message ID."
         yield f"{summary['repeated']:,} dropped", told
 
 
@@ -140,10 +141,10 @@ def _open(found: Preview, premise: Premise) -> Iterator[Node]:
     ]
     if taken:
         told = (
-            "What is marked with one of these settings may come out another way: Customer.io's "
-            "documents disagree or say nothing. settings=cio.Workspace(...) takes another side."
+            "Results marked with one of these settings may differ, because Customer.io's "
+            "documentation is contradictory or silent. settings=cio.Workspace(...) changes the assumption."
         )
-        table = Table(("setting", "taken", "meaning", "rows"), taken, right={3})
+        table = Table(("setting", "assumed", "meaning", "rows"), taken, right={3})
         yield Section("Open", [Paragraph(told), table])
 
 
@@ -166,13 +167,13 @@ def _outcome(found: Preview) -> tuple[Badge, str]:
         return Badge(f"! {warnings[0][0]}", "care"), " ".join(told for _, told in warnings)
     created = found.summary["creates"]
     if not created and not found.summary["updates"]:
-        return Badge("○ nobody", "dull"), "No person is created or changed."
+        return Badge("○ no one", "dull"), "No profile is created or changed."
     if created:
-        told = f"{many(created, 'person', 'people')} would be created, and nobody is merged."
+        told = f"{many(created, 'profile')} would be created, and none merged."
         return Badge("✓ clear", "good"), told
     if found.conflicts.height or found.summary["visitors"]:
-        return Badge("✓ clear", "good"), "Nobody is created, and nobody is merged."
-    return Badge("✓ clear", "good"), "Every row finds its person, and nobody is merged."
+        return Badge("✓ clear", "good"), "No profile is created, and none is merged."
+    return Badge("✓ clear", "good"), "Every row matches an existing profile, and none is merged."
 
 
 def _figures(summary: Mapping[str, Any]) -> Figures:
@@ -213,10 +214,8 @@ def _title(title: str, rows: pl.DataFrame, shown: int) -> str:
 
 def _compared(known: pl.DataFrame | None) -> str:
     if known is None:
-        return (
-            "Compared with an empty workspace: pass known= (an export of its people) to be exact."
-        )
-    return f"Compared with the {many(known.height, 'person', 'people')} of the export."
+        return "Compared with an empty workspace. For exact results, pass an export of your people as known=."
+    return f"Compared with the {many(known.height, 'person', 'people')} in the export."
 
 
 def _order(found: Preview, calls: Sequence[str]) -> list[str]:
@@ -229,8 +228,8 @@ def _order(found: Preview, calls: Sequence[str]) -> list[str]:
     again = found.summary["created_again"]
     if again:
         lines.append(
-            f"{many(again, 'person is', 'people are')} deleted and created again by a later row: "
-            "what was known of them is gone, and segments and campaigns take them for new."
+            f"{many(again, 'person is', 'people are')} deleted and created again by a later row. Their "
+            "data is lost, and segments and campaigns treat them as new."
         )
     return lines
 
@@ -260,7 +259,7 @@ def _conflicts(conflicts: pl.DataFrame, *, several: bool) -> Iterator[Item]:
             extent=f"{many(lines, 'case')}, {many(rows, 'row')}",
             body=[
                 Paragraph(Quoted(first["sentence"])),
-                Paragraph((Strong("Do: "), first["hint"])),
+                Paragraph((Strong("How to fix: "), first["hint"])),
                 Examples(Table(("what would happen", "rows"), examples)),
             ],
         )

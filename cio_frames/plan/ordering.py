@@ -17,7 +17,7 @@ from cio_frames.views.document import Bullets, Document, Heading
 from cio_frames.views.render import bundle
 
 SPLIT: Final = (
-    "Split it and give all parts to cio.backfill: events without user_id before the people, events "
+    "Split it and pass all parts to cio.backfill: events without user_id before the people, events "
     "with user_id after them."
 )
 ROUNDS: Final = 4
@@ -57,13 +57,15 @@ class Advice:
 
     def _todo(self) -> list[str]:
         if self.clean:
-            return ["The order is good as it is."]
+            return ["The order is fine as it is."]
         if self.order is None:
             named = ", ".join(self._named(place) for place in self.torn)
-            torn = f"a part of {named} belongs before another plan, and a part after it."
-            return [f"No order loses nothing: {torn} {SPLIT}"]
+            torn = f"part of {named} belongs before another plan, and part of it after."
+            return [f"Every order loses something: {torn} {SPLIT}"]
         named = ", ".join(self._named(place) for place in self.order)
-        return [f"Send them in this order: {named}. cio.backfill(plans, order='advised') does."]
+        return [
+            f"Send them in this order: {named}. cio.backfill(plans, order='advised') does this for you."
+        ]
 
     def _named(self, place: int) -> str:
         return f"plan {place} ({self.calls[place]})"
@@ -110,7 +112,7 @@ def in_advised_order(pipelines: Pipelines, premise: Premise) -> Pipelines:
     advice = advise(pipelines, premise)
     if advice.order is None:
         raise MappingError(
-            f'order="advised": no order of these plans loses nothing. {SPLIT} '
-            "backfill.advice() tells which plan."
+            f'order="advised": every order of these plans loses something. {SPLIT} '
+            "backfill.advice() shows which plan."
         )
     return pipelines.in_order(advice.order)

@@ -416,7 +416,7 @@ class Pipelines:
             return ()
         kinds = ", ".join(f"{kind} ({count:,})" for kind, count in conflicts.items())
         verb = (
-            "does not have the effect it asks" if rows == 1 else "do not have the effect they ask"
+            "will not have the effect it asks" if rows == 1 else "will not have the effect they ask"
         )
         told = (
             f"The identity preview predicted conflicts: {many(rows, 'row')} {verb} for, although "

@@ -61,15 +61,15 @@ LATENCY_S = 0.15
 """How long a request to Customer.io takes, as far as anybody can say beforehand."""
 
 _CLIENT = (
-    "Name where to send: plan.send(cio.connect()) with the keys of the environment, or "
-    "plan.send(cio.sandbox().client()) to try it."
+    "Pass a client: plan.send(cio.connect()) uses the keys in your environment, "
+    "plan.send(cio.sandbox().client()) sends to an embedded workspace."
 )
 _takes_client = checks_arguments(lambda *_: _CLIENT)
 
 
 def _require_client(client: object) -> None:
     if not isinstance(client, Client):
-        raise ArgumentError(f"A {type(client).__name__} is no client. {_CLIENT}")
+        raise ArgumentError(f"A {type(client).__name__} is not a client. {_CLIENT}")
 
 
 _INTERNAL = frozenset({"pipeline", "pipelines", "require_sendable"})
@@ -419,7 +419,7 @@ class Plan(Sendable):
         else:
             chosen = [offered[code]] if code in offered else []
         if not chosen and code != "safe":
-            problem = "is found nowhere in this plan, or cannot be repaired"
+            problem = "was not found in this plan, or cannot be repaired"
             raise RepairError(code, problem=problem, available=tuple(offered))
         steps = [*pipeline.steps, pipeline.mapping]
         for check in chosen:
@@ -637,7 +637,7 @@ def resume(
         require_run(directory)
         Audit(directory)  # raises where there is none
         raise AuditError(
-            f"The messages of {directory} are not kept on disk. Pass the plan it was made from: "
+            f"The messages of {directory} are not kept on disk. Pass the original plan: "
             "cio.resume(directory, client, plan)."
         )
     options = SendOptions(progress=progress, wait=wait, in_doubt=in_doubt)

@@ -85,40 +85,37 @@ class Rehearsal:
     def _document(self) -> Document:
         rows, requests = self.counts["rows"], self.counts["requests"]
         sent = (
-            f"{many(rows - self.counts['rejected_local'], 'row')} of {number(rows)} went in "
+            f"{number(rows - self.counts['rejected_local'])} of {many(rows, 'row')} were sent in "
             f"{many(requests, 'request')} to a private workspace on this machine."
         )
         found = many(self.differences.height, "difference")
-        compared = Table(("what", "predicted", "came"), self.compared.rows(), right={1, 2})
+        compared = Table(("what", "predicted", "actual"), self.compared.rows(), right={1, 2})
         if self.identical:
-            came = marked("Everything came as the preview says.", self.open)
+            came = marked("Everything arrived as predicted.", self.open)
             told = Paragraph(f"{sent} {came}", "lead")
             verdict = Badge("✓ identical", "good")
             return Document(Heading("Rehearsal", self.label, verdict), (told, compared))
         lost = [self._lost()] if self.without_effect.height else []
         if self.as_predicted:
-            came = (
-                "Everything came as the preview says, and the preview says that not all of it has "
-                "an effect."
-            )
+            came = "Everything arrived as predicted, but Customer.io will ignore some of it."
             told = Paragraph(f"{sent} {marked(came, self.open)}", "lead")
-            verdict = Badge("! as predicted, not all with effect", "care")
+            verdict = Badge("! as predicted: some rows ignored", "care")
             return Document(Heading("Rehearsal", self.label, verdict), (told, *lost, compared))
-        differ = marked(f"{found} between the preview and what came.", self.open)
+        differ = marked(f"{found} between the preview and the result.", self.open)
         told = Paragraph(f"{sent} {differ}", "lead")
         heading = Heading("Rehearsal", self.label, Badge(f"✕ {found}", "bad"))
         return Document(heading, (told, *lost, compared, self._differing()))
 
     def _lost(self) -> Node:
-        headers = ("rule", "rows", "the first of them")
+        headers = ("rule", "rows", "first case")
         table = Table(headers, self.without_effect.rows(), right={1})
-        return Section("Without effect, in whole or in part", [table])
+        return Section("Ignored by Customer.io, entirely or in part", [table])
 
     def _differing(self) -> Node:
         shown = self.differences.head(SHOWN)
         is_whole = shown.height == self.differences.height
         title = "Differences" if is_whole else f"The first {shown.height} differences"
-        headers = ("what", "which", "predicted", "came")
+        headers = ("what", "which", "predicted", "actual")
         return Section(title, [Table(headers, shown.rows(), right={2, 3})])
 
 
@@ -234,7 +231,7 @@ def _sides(
     # Those of the export whom no row is about stay as they were.
     untouched = (people - predicted) & before.people
     yield "people", predicted, people - untouched
-    yield "people in all", Counter(all=preview.summary["people"]), Counter(all=people.total())
+    yield "total people", Counter(all=preview.summary["people"]), Counter(all=people.total())
     yield (
         "merges",
         Counter(map(_merge, preview.merges.iter_rows(named=True))),

@@ -142,8 +142,10 @@ def _examples(rows: pl.DataFrame, *, column: str) -> Iterator[Example]:
 def _sentence(finding: Mapping[str, Any]) -> str:
     """Return what a finding says, with the evidence where it is about the whole table."""
     message, evidence = str(finding["message"]), finding["value"]
-    is_told = finding["row"] is not None or not evidence or str(evidence).strip(".") in message
-    return message if is_told else f"{message} ({evidence})"
+    is_shown = finding["row"] is not None or not evidence or str(evidence).strip(".") in message
+    if is_shown:
+        return message
+    return f"{message} {evidence}" if str(evidence).endswith(".") else f"{message} ({evidence})"
 
 
 def _page(check: Check | None) -> str:

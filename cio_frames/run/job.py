@@ -70,9 +70,9 @@ class RowSelection:
         changed = both.filter(pl.col("recorded") != self._recorded)
         if changed.height:
             raise AuditError(
-                f"Row {changed['row'][0]} is not the row this run was made from: its message has "
-                "changed. Send the new table with plan.send(...) and the same audit directory; "
-                "what arrived already is skipped."
+                f"Row {changed['row'][0]} has changed since this run was started. Send the new "
+                "table with plan.send(...) and the same audit directory; what has already arrived "
+                "is skipped."
             )
 
     def split_finished(
@@ -130,8 +130,8 @@ class RowSelection:
             .then(pl.lit("IN_DOUBT_BEFORE")),
             error=pl.when(changed).then(
                 pl.lit(
-                    "An earlier run delivered another message under this id. Name further columns "
-                    "in key=, or send it under another id."
+                    "An earlier run delivered a different message with this ID. Add columns to "
+                    "key=, or use another ID."
                 )
             ),
         )

@@ -115,7 +115,7 @@ class Run:
             self._fail()
             self._writer.close()
             raise RunError(
-                f"No thread can be started: {error}. Nothing was sent.", run=self
+                f"No thread could be started: {error}. Nothing was sent.", run=self
             ) from None
         return self
 
@@ -197,7 +197,7 @@ class Run:
     @rate.setter
     def rate(self, rate: float | None) -> None:
         if rate is not None and not rate > 0:
-            raise ConfigError(f"rate={rate} is not a number of requests per second above 0.")
+            raise ConfigError(f"rate={rate} is not a number of requests per second greater than 0.")
         self._control.rate = rate
         self._hold()
 

@@ -136,7 +136,7 @@ def _refuse_other_run(job: Job, *, client: Client, disk: LocalFileSystem, direct
         if tables and info.workspaces.items() & client.workspaces.items():
             raise AuditLockedError(
                 f"Run {info.run_id} in {directory} is sending the same table to the same workspace. "
-                "Wait until it is over, or stop it; then send again: what arrived is skipped."
+                "Wait until it has ended, or stop it. Then send again; what has arrived is skipped."
             )
 
 
@@ -354,14 +354,14 @@ def _require_same(job: Job, *, client: Client, info: RunInfo) -> None:
     given = tuple(zip(job.calls, job.rows, strict=True))
     if given != info.plans:
         raise AuditError(
-            f"This run was made from {_described(info.plans)}, not from {_described(given)}. Pass the "
-            "plan it was made from, or send the new one with the same audit directory: what "
-            "arrived already is skipped."
+            f"This run was started with {_described(info.plans)}, not with {_described(given)}. Pass the "
+            "original plan, or send the new one with the same audit directory: what "
+            "has already arrived is skipped."
         )
     recorded = info.workspaces
     if any(recorded.get(api, name) != name for api, name in client.workspaces.items()):
         raise AuditError(
-            "This client sends to another workspace than the run did, or with another key. "
+            "This client sends to a different workspace than the run, or uses another key. "
             "Connect with the key of that workspace."
         )
 

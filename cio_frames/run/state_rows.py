@@ -55,8 +55,8 @@ with one of `seeds`; or it is not sent, and has `state`, code and error.
 """
 
 _REPEAT = (
-    "A message of the same content arrived under this id before, and something else about the same "
-    "person or object after it: under its own message_id it would be ignored. Give it another one."
+    "A message with the same ID and content has already arrived, followed by something else about the "
+    "same person or object. Customer.io would ignore it. Use another message_id."
 )
 
 
@@ -181,7 +181,8 @@ def _decided(
         "row",
         seed="latest_id",
         code=pl.lit(SENT_AGAIN),
-        error=pl.lit("an earlier run had sent the same on ") + pl.col("at").dt.strftime(_DATE),
+        error=pl.lit("an earlier run had sent the same content on ")
+        + pl.col("at").dt.strftime(_DATE),
     )
     refused = known.filter(is_own & is_given & ~is_in_order & pl.lit(not repeat)).select(
         "plan",

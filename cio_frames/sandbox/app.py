@@ -112,7 +112,7 @@ class Desk:
         def answer(_: bytes, __: Submit) -> Answer:
             if known:
                 return Answer(status=200, content=content)
-            return Answer(status=401, errors=["the site id and API key are not known"])
+            return Answer(status=401, errors=["the site id and API key are unknown"])
 
         return await self._receive(request, answer)
 

@@ -210,7 +210,7 @@ def weather(faults: FaultProfile | Faults, *, seed: int | None = None) -> Faults
     if isinstance(faults, str):
         if faults not in PROFILES:
             raise SandboxError(
-                f"{faults!r} is not the name of any faults. There are: {', '.join(PROFILES)}; or "
+                f"{faults!r} is not a fault profile. Available: {', '.join(PROFILES)}; or "
                 "pass cio.Faults(...)."
             )
         faults = PROFILES[faults]

@@ -84,7 +84,7 @@ def pipelines(call: str, body: bytes, *, known: bool, strict: bool, rules: Rules
     if not known:
         messages = [message.refused("key.unknown") for message in messages]
         if strict:
-            return Answer(status=401, messages=messages, errors=["the write key is not known"])
+            return Answer(status=401, messages=messages, errors=["the write key is unknown"])
     reasons = {message.reason for message in messages if message.reason}
     if "json.malformed" in reasons:
         return Answer(status=400, messages=messages, errors=errors)
@@ -100,7 +100,7 @@ def form(form_id: str, body: bytes, *, known: bool, submit: Submit) -> Answer:
     """Answer a submission through the Forms API."""
     message = Message(body, "form")
     if not known:
-        return _refuse(message, "key.unknown", "the site id and API key are not known", status=401)
+        return _refuse(message, "key.unknown", "the site id and API key are unknown", status=401)
     try:
         data = _decode(body, Submission).data
     except _MalformedError as error:
@@ -125,7 +125,7 @@ def form_action(
         detail = f"{' and '.join(missing)} must be in the query"
         return _refuse(message, "message.invalid", detail)
     if query["site_id"] != site_id:
-        return _refuse(message, "key.unknown", "the site id is not known")
+        return _refuse(message, "key.unknown", "the site id is unknown")
     if not WEB_ADDRESS.fullmatch(query["success_url"]):
         return _refuse(message, "message.invalid", "success_url must be a full web address")
     answer = _submitted(message, query["form_id"], data, submit=submit)

@@ -48,23 +48,23 @@ class Section:
 
 
 _TABLES: Final = (
-    ("people", "People", "Profiles; visitors who are still anonymous are none.",
+    ("people", "People", "Profiles (anonymous visitors are not counted)",
      ("id", "email", "cio_id", "anonymous_ids", "attributes")),
-    ("events", "Events", "Whose they are, or why they are nobody's.",
+    ("events", "Events", "Who each event belongs to, or why it belongs to no one",
      ("type", "name", "id", "email", "anonymous_id", "timestamp", "attribution", "properties")),
-    ("objects", "Objects", "What group calls made.",
+    ("objects", "Objects", "Created by group calls",
      ("object_type_id", "object_id", "attributes")),
-    ("relationships", "Relationships", "Who is related to which object.",
+    ("relationships", "Relationships", "Which person is related to which object",
      ("object_type_id", "object_id", "id", "email", "anonymous_id", "attributes")),
-    ("forms", "Forms", "A form appears with its first submission.",
+    ("forms", "Forms", "A form appears with its first submission",
      ("form_id", "submissions", "refused", "mapping")),
-    ("merges", "Merges", "People that became one, for good.",
+    ("merges", "Merges", "Profiles that were permanently merged",
      ("kept_key", "removed_keys", "why", "events_moved", "events_later", "events_lost", "open")),
-    ("dropped", "Dropped", "Messages that were not accepted, and why; the sender may have seen a 200.",
+    ("dropped", "Dropped", "Messages that were discarded, with the reason; the sender may have received a 200",
      ("type", "status", "reason", "detail", "message_id")),
-    ("failures", "Without effect", "Accepted messages that could not do what they ask, and why.",
+    ("failures", "Ignored by Customer.io", "Accepted messages that had no effect, with the reason",
      ("kind", "rule", "reason")),
-    ("requests", "Requests", "Every request, with its answer.",
+    ("requests", "Requests", "Every request and its answer",
      ("number", "at", "method", "path", "status", "strict", "items", "dropped", "bytes")),
 )  # fmt: skip
 

@@ -77,7 +77,7 @@ def _parts(body: bytes, content_type: str) -> dict[str, str]:
         found[(part.field_name or b"").decode()] = (part.value or b"").decode()
 
     def refuse(_: File) -> None:
-        raise HTTPException(400, "a form cannot hold files")
+        raise HTTPException(400, "a form cannot contain files")
 
     parse_form({"Content-Type": content_type.encode()}, io.BytesIO(body), keep, refuse)
     return found

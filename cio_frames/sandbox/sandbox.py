@@ -175,7 +175,7 @@ class Sandbox(Generic[ClientT]):
         """
         if self._server is None:
             raise SandboxError(
-                "This sandbox is not started. Use `with cio.sandbox() as sandbox:` or "
+                "This sandbox has not been started. Use `with cio.sandbox() as sandbox:` or "
                 "`sandbox.start()`."
             )
         return f"http://{self._server.host}"
@@ -188,7 +188,7 @@ class Sandbox(Generic[ClientT]):
             SandboxError: It was not started, or has no page.
         """
         if not self._has_page:
-            raise SandboxError("This sandbox has no page. Make one with cio.sandbox().")
+            raise SandboxError("This sandbox has no page. Create one with cio.sandbox().")
         return f"{self.url}{self._page_path}"
 
     @property
@@ -241,9 +241,7 @@ class Sandbox(Generic[ClientT]):
             SandboxError: This sandbox was not made by `cio.sandbox()`.
         """
         if self._connect is None:
-            raise SandboxError(
-                "This sandbox does not know how to make a client. Make it with cio.sandbox()."
-            )
+            raise SandboxError("This sandbox cannot create a client. Create it with cio.sandbox().")
         self.start()
         return self._connect(self)
 
@@ -310,7 +308,7 @@ class Sandbox(Generic[ClientT]):
 
     @property
     def relationships(self) -> pl.DataFrame:
-        """Who is related to which object."""
+        """Which person is related to which object."""
         return self._view("relationships")
 
     @property

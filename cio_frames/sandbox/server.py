@@ -51,7 +51,7 @@ class Server:
             self.stop()
             reason = self._faults[0] if self._faults else None
             raise SandboxError(
-                f"The sandbox did not come up on {self.host}: {reason or 'no answer'}. "
+                f"The sandbox did not start on {self.host}: {reason or 'no answer'}. "
                 "Try another port, or use it in process through `sandbox.app`."
             ) from reason
 
@@ -140,7 +140,7 @@ def _bind(port: int) -> socket.socket:
         listener.close()
         raise SandboxError(
             f"The sandbox cannot listen on {LOOPBACK}:{port}: {str(error).rstrip('.')}. "
-            "Leave `port` away to take a free one."
+            "Leave out `port` to use a free one."
         ) from error
     return listener
 

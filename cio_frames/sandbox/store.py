@@ -109,7 +109,7 @@ class Store:
         """
         if self.counts()["messages"]:
             raise SandboxError(
-                "People are loaded before messages arrive: reset() the sandbox first, or make "
+                "People must be loaded before the first message: reset() the sandbox first, or create "
                 "another one."
             )
         with self._model_lock:

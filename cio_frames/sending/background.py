@@ -25,10 +25,9 @@ from cio_frames.sending.run_controls import StopSignal
 EXIT_SECONDS = 60.0
 """How long the interpreter's exit waits for requests under way."""
 
-EXITED = "The program ended before the run did. Resume to go on."
+EXITED = "The program ended before the run did. Resume the run to send the rest."
 _WAITING = (
-    "The program has ended; the answers to requests under way are waited for. "
-    "Ctrl-C leaves them in doubt."
+    "The program has ended; waiting for the answers to open requests. Ctrl-C leaves them in doubt."
 )
 _QUIET_SECONDS = 1.0  # a wait that is longer is explained
 _SLICE_SECONDS = 0.1  # an interrupt that another thread catches is seen only between waits
@@ -91,7 +90,7 @@ class BackgroundLoop:
             RuntimeError: No thread can be started.
         """
         if self._process is not None:
-            raise RunError("This run was started before.")
+            raise RunError("This run has already been started.")
         self._process = os.getpid()
         context = contextvars.copy_context()
         thread = threading.Thread(
@@ -179,7 +178,7 @@ class BackgroundLoop:
 
     def _require_own_process(self) -> None:
         if self._process is None:
-            raise RunError("This run was not started.")
+            raise RunError("This run has not been started.")
         if self._process != os.getpid():
             raise RunError(
                 f"This run belongs to process {self._process}; this is a fork of it. "

@@ -26,8 +26,8 @@ class BlockingRow:
     def reason(self) -> str:
         """Why, and what to do."""
         return (
-            f"Row {self.row} of plan {self.plan}, the {self.call} of the same person, was refused. "
-            "Correct that row and send again with the same audit directory: only what is missing "
+            f"Row {self.row} of plan {self.plan} ({self.call}) about the same person was refused. "
+            "Correct that row and send again with the same audit directory; only what is missing "
             "is sent."
         )
 

@@ -105,7 +105,9 @@ class Client:
         return sorted(set(object.__dir__(self)) - _INTERNAL)
 
     def __reduce_ex__(self, protocol: object) -> Never:
-        raise TypeError("A Client cannot be pickled or copied: it holds keys. Connect over there.")
+        raise TypeError(
+            "A Client cannot be pickled or copied, because it contains keys. Call cio.connect() in the other process."
+        )
 
 
 def connect(
@@ -191,8 +193,8 @@ def _region(name: str) -> Region:
             return "eu"
         case _:
             raise ConfigError(
-                'region is "us" or "eu", where the account is: cio.connect("eu"), or CIO_REGION=eu. '
-                "What was given is not repeated here: it could be a key, which goes into write_key=."
+                'region must be "us" or "eu", where your account is: cio.connect("eu"), or CIO_REGION=eu. '
+                "The given value is not shown, because it could be a key; pass a key as write_key=."
             )
 
 

@@ -183,7 +183,9 @@ class AnswerStream:
                 await self.aclose()
                 if self._was_used:
                     raise self._core.ConnectionNotAvailable
-                raise self._core.ConnectError("The host speaks, or closes, before it is asked.")
+                raise self._core.ConnectError(
+                    "The host sent data, or closed the connection, before the request."
+                )
             self._answer, self._was_used = AnswerBytes(), True
         await self._inner.write(buffer, timeout)
 
@@ -201,7 +203,7 @@ class AnswerStream:
     ) -> "AnswerStream":
         """Return the same connection with TLS from here on."""
         if self.is_left_over:
-            raise self._core.ConnectError("The proxy says more than that it is connected.")
+            raise self._core.ConnectError("The proxy sent unexpected data after connecting.")
         inner = await self._inner.start_tls(ssl_context, server_hostname, timeout)
         return AnswerStream(inner, self._core, self._habits)
 
@@ -388,7 +390,7 @@ def _certificates(library: ModuleType, *, trust_env: bool) -> ssl.SSLContext:
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or type(error).__name__
         raise ConfigError(
-            f"The certificates that hosts are verified with cannot be read ({problem}). "
+            f"The certificates for verifying hosts cannot be read ({problem}). "
             f"Correct {' and '.join(named) or 'SSL_CERT_FILE'}, or unset it."
         ) from None
     return context
@@ -408,12 +410,12 @@ def _proxy_of(url: "httpx.URL", *, library: ModuleType) -> Any:
         is_host = False
     if not is_host:  # the address is not repeated: it may hold a password
         raise ConfigError(
-            f"{variable} is not the address of a proxy. "
-            "Write http://host:port or socks5://host:port, or unset it."
+            f"{variable} is not a proxy address. "
+            "Use http://host:port or socks5://host:port, or unset it."
         )
     if proxy.url.scheme.startswith("socks") and find_spec("socksio") is None:
         raise ConfigError(
-            f"{variable} names a SOCKS proxy, which needs the package socksio, and it is not "
+            f"{variable} is a SOCKS proxy, which needs the package socksio, and it is not "
             "installed. Run: pip install socksio"
         )
     return proxy

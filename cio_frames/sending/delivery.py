@@ -38,7 +38,7 @@ from cio_frames.spec import CALLS
 
 SYSTEMIC = Stop(
     code="SYSTEMIC_REJECT",
-    reason="Customer.io refuses these rows as a rule, not by exception. See the errors of the "
+    reason="Customer.io refuses most of these rows. See the errors of the "
     "rejected rows, correct the plan and send it again.",
 )
 FORM_HELD = Stop(

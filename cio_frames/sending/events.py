@@ -143,8 +143,8 @@ class ClockSkewed(Noted, frozen=True, kw_only=True):
         way = "ahead of" if self.ahead_s > 0 else "behind"
         return (
             f"This machine's clock is {abs(self.ahead_s) / 60:,.0f} minutes {way} Customer.io's. "
-            "Times that come from it, such as those of the record, are off by that; the "
-            "timestamps of your rows are sent as they are. Set the clock."
+            "The times in the record are off by that much; the timestamps of your rows are not "
+            "affected. Set the clock."
         )
 
 
@@ -164,8 +164,8 @@ class StateRepeated(Noted, frozen=True, kw_only=True):
             f"{self.rows:,} rows about people or groups were"
         )  # fmt: skip
         return (
-            f"{told} in doubt and sent again. If one had arrived, and the same attributes were "
-            "changed by something else since, the row's values are back in their place."
+            f"{told} in doubt and sent again. If one had already arrived and something else has "
+            "changed the same attributes since, the row's values overwrite those changes."
         )
 
 
@@ -183,8 +183,8 @@ class StateSentAgain(Noted, frozen=True, kw_only=True):
         """Why that was done."""
         told = "1 row was" if self.rows == 1 else f"{self.rows:,} rows were"
         return (
-            f"{told} sent again under new message ids: an earlier run had sent the same, but "
-            "something else about the same people or objects was sent after it."
+            f"{told} sent again under new message IDs, because an earlier run had sent the same "
+            "content, followed by something else about the same people or objects."
         )
 
 

@@ -395,7 +395,11 @@ class Throttle:
         if retry.pause_s:
             for each in self._api_states.values():
                 each.bucket.pause(retry.pause_s, now=now)
-            self._tell(Paused(seconds=retry.pause_s, why="Customer.io asks to wait."))
+            self._tell(Paused(seconds=retry.pause_s, why="Customer.io asked to slow down."))
         if self._breaker.failed(now):
             api_state.concurrency.restart()
-            self._tell(Paused(seconds=retry.after_s, why="Too many failures: one try at a time."))
+            self._tell(
+                Paused(
+                    seconds=retry.after_s, why="Too many failures: trying one request at a time."
+                )
+            )

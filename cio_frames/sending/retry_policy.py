@@ -160,21 +160,21 @@ class StatusRule:
 
 # fmt: off
 STATUS_ROWS = (
-    StatusRule(first=300, last=399, then="stop",   code="REDIRECTED",        reason='The host sends requests elsewhere. That usually means the account is in the other region: connect with region="eu" or region="us".'),
-    StatusRule(first=400, last=400, then="refuse", code="REFUSED",           reason="Customer.io refuses the message."),
-    StatusRule(first=422, last=422, then="refuse", code="REFUSED",           reason="Customer.io refuses the message."),
-    StatusRule(first=401, last=401, then="stop",   code="UNAUTHORIZED",      reason="The key is not accepted. Check the key and the region, then resume."),
-    StatusRule(first=403, last=403, then="stop",   code="FORBIDDEN",         reason="The key may not do this. Check the key's source and workspace, then resume."),
-    StatusRule(first=404, last=405, then="stop",   code="WRONG_PATH",        reason="The host does not know this path. Check the endpoint and any proxy."),
-    StatusRule(first=410, last=410, then="stop",   code="WRONG_PATH",        reason="The host does not know this path any more."),
-    StatusRule(first=407, last=407, then="stop",   code="PROXY",             reason="The proxy wants a user name and a password. Write them into HTTPS_PROXY: http://user:password@host:port."),
-    StatusRule(first=408, last=408, then="retry",  code="HTTP_408",          reason="The host waited too long for the request."),
-    StatusRule(first=413, last=413, then="split",  code="TOO_LARGE",         reason="The host takes less at once than was sent."),
+    StatusRule(first=300, last=399, then="stop",   code="REDIRECTED",        reason='The host redirects requests. The account is probably in the other region: connect with region="eu" or region="us".'),
+    StatusRule(first=400, last=400, then="refuse", code="REFUSED",           reason="Customer.io refused the message."),
+    StatusRule(first=422, last=422, then="refuse", code="REFUSED",           reason="Customer.io refused the message."),
+    StatusRule(first=401, last=401, then="stop",   code="UNAUTHORIZED",      reason="The key was not accepted. Check the key and the region, then resume."),
+    StatusRule(first=403, last=403, then="stop",   code="FORBIDDEN",         reason="The key has no permission for this. Check its source and workspace, then resume."),
+    StatusRule(first=404, last=405, then="stop",   code="WRONG_PATH",        reason="This path does not exist on the host. Check the endpoint and any proxy."),
+    StatusRule(first=410, last=410, then="stop",   code="WRONG_PATH",        reason="This path no longer exists on the host."),
+    StatusRule(first=407, last=407, then="stop",   code="PROXY",             reason="The proxy requires a user name and password. Add them to HTTPS_PROXY: http://user:password@host:port."),
+    StatusRule(first=408, last=408, then="retry",  code="HTTP_408",          reason="The host timed out waiting for the request."),
+    StatusRule(first=413, last=413, then="split",  code="TOO_LARGE",         reason="The request was too large for the host."),
     StatusRule(first=429, last=429, then="retry",  code="THROTTLED",         reason="Too many requests."),
     StatusRule(first=501, last=501, then="stop",   code="NOT_SUPPORTED",     reason="The host does not support this. Check the endpoint and any proxy."),
     StatusRule(first=505, last=505, then="stop",   code="NOT_SUPPORTED",     reason="The host does not support this. Check the endpoint and any proxy."),
-    StatusRule(first=500, last=599, then="doubt",  code="SERVER_ERROR",      reason="The host failed."),
-    StatusRule(first=100, last=999, then="stop",   code="UNEXPECTED_STATUS", reason="The host answers in a way that Customer.io does not. Check the endpoint and any proxy."),
+    StatusRule(first=500, last=599, then="doubt",  code="SERVER_ERROR",      reason="The host had an internal error."),
+    StatusRule(first=100, last=999, then="stop",   code="UNEXPECTED_STATUS", reason="The host does not answer like Customer.io. Check the endpoint and any proxy."),
 )
 # fmt: on
 
@@ -239,15 +239,13 @@ def _outage(retry: Retry, *, outage_s: float) -> Stop:
 
 
 _SETUP = {
-    "UNKNOWN_HOST": "The host name cannot be found. Check the network and any proxy.",
-    "TLS": "The host cannot prove that it is Customer.io. Check any proxy that opens TLS.",
+    "UNKNOWN_HOST": "The host name could not be resolved. Check the network and any proxy.",
+    "TLS": "The host could not prove that it is Customer.io. Check any proxy that inspects TLS.",
 }
 
 
-_PROXY = "The proxy that HTTPS_PROXY or ALL_PROXY names does not lead to Customer.io"
-_UNREACHABLE = (
-    "Nothing answers at this host, and nothing has yet. Check host and network, then resume."
-)
+_PROXY = "The proxy in HTTPS_PROXY or ALL_PROXY does not reach Customer.io"
+_UNREACHABLE = "The host has not answered at all. Check the host and the network, then resume."
 
 
 _PROXY_REFUSALS = re.compile(r"\w+: 4\d\d")
@@ -293,8 +291,8 @@ def _succeeded(
         return Retry(after_s=wait_s, code="GARBAGE", in_doubt=True)
     return Stop(
         code="NOT_CUSTOMERIO",
-        reason=f"HTTP {answer.status}, but what it says is not Customer.io's. Something in "
-        "between answers, such as a login page or a proxy.",
+        reason=f"HTTP {answer.status}, but the answer is not from Customer.io. Something in "
+        "between is answering, such as a login page or a proxy.",
         in_doubt=True,
     )
 
@@ -310,10 +308,10 @@ def _denies(said: Mapping[str, Any]) -> bool:
 
 
 def _undocumented(answer: Response) -> str:
-    body = "a body of its own" if answer.json else "no error"
+    body = "an undocumented body" if answer.json else "no error"
     return (
-        f"The host answered HTTP {answer.status} with {body}, which is not the success that "
-        "Customer.io documents."
+        f"The host answered HTTP {answer.status} with {body}, which is not the success "
+        "that Customer.io documents."
     )
 
 
@@ -330,7 +328,7 @@ def _failed(answer: Response, *, size: int, wait_s: float) -> Decision:
         case "retry" | "doubt":
             return _again(answer, row, wait_s=wait_s)
         case "stop":
-            said = f" It says: {answer.error}" if answer.error else ""
+            said = f" It says: {answer.error.rstrip('.')}." if answer.error else ""
             return Stop(code=row.code, reason=f"HTTP {status}. {row.reason}{said}")
 
 

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-ASKED = "The run was asked to stop. Resume to go on."
+ASKED = "You stopped the run. Resume it to send the rest."
 
 
 class _Watched:

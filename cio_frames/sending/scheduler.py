@@ -135,7 +135,9 @@ OPEN_BATCHES = 256
 """How many batches are looked at for one that may start."""
 
 INTERRUPTED = "INTERRUPTED"
-FAILURE = Stop(code="FAILED", reason="The run met an error of its own. Resume to go on.")
+FAILURE = Stop(
+    code="FAILED", reason="The run failed with an internal error. Resume it to send the rest."
+)
 
 
 async def send(
@@ -360,7 +362,7 @@ class _Engine:
             self._leave(batch)
         self._over = True
 
-    @engine_errors("what became of messages was recorded")
+    @engine_errors("the outcome of messages was recorded")
     def _tell(self, fact: Fact) -> Awaitable[None] | None:
         """Tell a fact. The first error of a listener ends the run; later ones are left aside."""
         if self._failure is not None:

@@ -104,7 +104,7 @@ _PAGE = (
     field("name", "text", "SPEC-AUG; SEED-HTTP; C15", argument="name", words="name, page name", note="Journeys shows properties.url, whatever the name says (ACT)."),
     PROPERTIES,
     field("properties.category", "text", "SPEC-AUG; SEED-HTTP", words="category, page category", note="Libraries also send it at the top."),
-    field("properties.url",      "text", "SPEC-AUG; ACT", words="url, page url, href, page location", note="A page without it is no page view in Journeys (ACT)."),
+    field("properties.url",      "text", "SPEC-AUG; ACT", words="url, page url, href, page location", note="Without it, a page is not a page view in Journeys (ACT)."),
     field("properties.title",    "text", "SPEC-AUG", words="title, page title"),
     field("properties.referrer", "text", "SPEC-AUG", words="referrer, referer, page referrer, referrer url"),
     field("properties.path",     "text", "SPEC-AUG", words="path, page path"),
@@ -134,7 +134,7 @@ _GROUP = (
 )
 
 _ALIAS = (
-    field("previousId", "id", "SPEC-AUG; C18; C23", argument="previous_id", required="always", words=_LEFT_WORDS, note="The profile that is merged away for good. An anonymous id is not found here (C18)."),
+    field("previousId", "id", "SPEC-AUG; C18; C23", argument="previous_id", required="always", words=_LEFT_WORDS, note="The profile that is permanently merged away. An anonymous id is not found here (C18)."),
     user_id("always", words=f"{PERSON_WORDS}, {_KEPT_WORDS}", note="The profile that stays; it must exist already (C23)."),
     *common("alias", time_words=MERGE_TIME_WORDS), *CONTEXT,
 )

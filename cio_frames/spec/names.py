@@ -79,8 +79,8 @@ _CONTENT_FIELDS = (
 )
 
 _EVENTS = (
-    SemanticEvent(name="User Deleted",              destructive=True,  changes="person", requires=_USER,   source="SPEC-AUG; C14", effect="Deletes the person; later data can create them anew."),
-    SemanticEvent(name="User Suppressed",           destructive=True,  changes="person", requires=_USER,   source="SPEC-AUG", effect="Deletes the person and ignores their identifiers from then on."),
+    SemanticEvent(name="User Deleted",              destructive=True,  changes="person", requires=_USER,   source="SPEC-AUG; C14", effect="Deletes the person; later data can create them again."),
+    SemanticEvent(name="User Suppressed",           destructive=True,  changes="person", requires=_USER,   source="SPEC-AUG", effect="Deletes the person and ignores their identifiers from now on."),
     SemanticEvent(name="User Unsuppressed",         destructive=False, changes="person", requires=_USER,   source="SPEC-AUG", effect="Accepts the person's identifiers again; what was deleted stays deleted."),
     SemanticEvent(name="Relationship Deleted",      destructive=True,  changes="relationship", requires=(*_USER, ("properties", "objectId")),
                  fields=_OBJECT_FIELDS, source="SPEC-AUG; C17", effect="Ends the relationship of the person with the object."),
@@ -106,18 +106,18 @@ _OVERRIDES = (
 
 _RESERVED = (
     ReservedName(name="id",                           of="person", settable=False, source="TRACK", effect="Is the person's identifier; userId sets it."),
-    ReservedName(name="email",                        of="person", settable=True,  source="TRACK", effect="Is an identifier where the workspace uses emails."),
+    ReservedName(name="email",                        of="person", settable=True,  source="TRACK", effect="Is an identifier where the workspace uses e-mail addresses."),
     ReservedName(name="phone",                        of="person", settable=True,  source="TRACK; DOC:journeys/attributes", effect="Is an identifier where the workspace uses phone numbers (E.164)."),
-    ReservedName(name="cio_id",                       of="person", settable=False, source="TRACK", effect="Is given by Customer.io and never changes."),
+    ReservedName(name="cio_id",                       of="person", settable=False, source="TRACK", effect="Is assigned by Customer.io and never changes."),
     ReservedName(name="anonymous_id",                 of="person", settable=True,  source="TRACK; DOC:journeys/attributes", effect="Links anonymous events, as anonymousId does; can be edited."),
     ReservedName(name="created_at",                   of="person", settable=True,  source="TRACK; C7", effect="Is the time the person signed up, in Unix seconds or ISO 8601."),
     ReservedName(name="_created_in_customerio_at",    of="person", settable=False, source="TRACK", effect="Is set by Customer.io and never changes."),
     ReservedName(name="unsubscribed",                 of="person", settable=True,  source="TRACK", effect="Subscribes or unsubscribes the person."),
     ReservedName(name="cio_subscription_preferences", of="person", settable=True,  source="SPEC-AUG", effect="Replaces the person's topics and channels."),
-    ReservedName(name="cio_relationships",            of="person", settable=False, source="TRACK", effect="Is read as relationships by the Track API; group makes them here."),
+    ReservedName(name="cio_relationships",            of="person", settable=False, source="TRACK", effect="Is read as relationships by the Track API; here, group creates them."),
     ReservedName(name="_timestamp",                   of="person", settable=False, source="TRACK", effect="Orders attribute updates in the Track API; timestamp does here."),
     ReservedName(name="_update",                      of="person", settable=False, source="TRACK", effect="Forbids creating people in the Track API; Pipelines has no such switch."),
-    ReservedName(name="cio_object_id",                of="object", settable=False, source="TRACK", effect="Is given by Customer.io and never changes."),
+    ReservedName(name="cio_object_id",                of="object", settable=False, source="TRACK", effect="Is assigned by Customer.io and never changes."),
     ReservedName(name="object_id",                    of="object", settable=False, source="TRACK", effect="Is the object's identifier; groupId sets it."),
     ReservedName(name="relationship",                 of="object", settable=False, source="TRACK", effect="Cannot be the name of an attribute."),
     ReservedName(name="_relationship",                of="object", settable=False, source="TRACK", effect="Cannot be the name of an attribute."),
@@ -126,7 +126,7 @@ _RESERVED = (
 _STRIPPED = (
     ReservedName(name="createdAt",              of="any", settable=True,  source="ACT; C7", effect="Is kept as created_at, unless that is there too."),
     ReservedName(name="created_at",             of="any", settable=True,  source="ACT; C7", effect="Is kept as created_at; it wins over createdAt."),
-    ReservedName(name="objectId",               of="any", settable=False, source="ACT", effect="On a person it makes a relationship with that object; on an object it is its identifier."),
+    ReservedName(name="objectId",               of="any", settable=False, source="ACT", effect="On a person it creates a relationship with that object; on an object it is its identifier."),
     ReservedName(name="object_type_id",         of="any", settable=False, source="ACT; C17", effect="Is taken as the object's type, before objectTypeId, and not kept."),
     ReservedName(name="objectTypeId",           of="any", settable=True,  source="ACT; C17", effect="Is taken as the object's type and not kept."),
     ReservedName(name="relationshipAttributes", of="any", settable=True,  source="ACT", effect="Becomes attributes of the relationship and is not kept on either side."),

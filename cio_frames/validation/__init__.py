@@ -1,6 +1,6 @@
 """Apply the checks: which rows can be sent, which cannot, and everything found on the way."""
 
-from cio_frames.validation.compiled import CompiledCheck, compile_checks, filled
+from cio_frames.validation.compiled import CompiledCheck, compile_checks, filled, sentence_about
 from cio_frames.validation.findings import (
     BLOCKING,
     FINDING_SCHEMA,
@@ -33,5 +33,6 @@ __all__ = [
     "concluded",
     "filled",
     "reasons",
+    "sentence_about",
     "worst_first",
 ]

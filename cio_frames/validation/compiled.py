@@ -42,7 +42,7 @@ class CompiledCheck:
     @property
     def message(self) -> str:
         """What is wrong."""
-        return filled(self.check.texts.sentence, self.column) + self.allowed
+        return sentence_about(self.check.texts.sentence, self.column) + self.allowed
 
     @property
     def hint(self) -> str:
@@ -79,6 +79,18 @@ def allowance(check: Check, *, column: str | None, scope: Scope) -> str:
 def filled(text: str, column: str | None) -> str:
     """Return a text about a column."""
     return text.replace("{column}", column or "the column")
+
+
+def sentence_about(text: str, column: str | None) -> str:
+    """Return a sentence about a column, whose name stands in quotes.
+
+    Examples:
+        >>> sentence_about("{column} is empty.", "name"), sentence_about("{column} is empty.", None)
+        ('"name" is empty.', 'The column is empty.')
+    """
+    if column is None:
+        text = f"The column{text[8:]}" if text.startswith("{column}") else text
+    return filled(text, column and f'"{column}"')
 
 
 def any_open(prefilters: Sequence[Prefilter]) -> pl.Expr:

@@ -1,6 +1,6 @@
 """Findings: what a check says about a row or a table, and what follows when all are in."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
@@ -83,6 +83,9 @@ def concluded(
     return worst_first(pl.concat([hidden(summed), judged]))
 
 
+NAMED = 3
+"""Values that are listed, not only counted."""
+
 REPEATED = "id.duplicate"
 AS_ROW, WINS = r"as row (\d+)", r", row (\d+) wins$"
 """How a finding says which row it repeats, and where times decide, which row wins."""
@@ -124,13 +127,17 @@ def _with_summaries(findings: pl.DataFrame, *, checks: Mapping[str, Check]) -> p
     summaries = (
         findings.filter(pl.col("code").is_in(counted), pl.col("row").is_not_null())
         .group_by("code", "column", maintain_order=True)
-        .agg(pl.len().alias("rows"), pl.col("value").n_unique().alias("values"))
+        .agg(
+            pl.len().alias("rows"),
+            pl.col("value").n_unique().alias("values"),
+            pl.col("value").drop_nulls().unique(maintain_order=True).head(NAMED + 1).alias("named"),
+        )
     )
     texts = [
         checks[row["code"]].texts.summary.format(
             rows=many(row["rows"], "row"),
             values=many(row["values"], "value", "different values"),
-            profiles=many(row["values"], "profile"),
+            merged=_merged(row["rows"], row["values"], row["named"]),
         )
         for row in summaries.iter_rows(named=True)
     ]
@@ -147,6 +154,23 @@ def _with_summaries(findings: pl.DataFrame, *, checks: Mapping[str, Check]) -> p
     return joined.with_columns(message=pl.coalesce("longer", "message")).drop("longer")
 
 
+def _merged(rows: int, values: int, named: Sequence[str]) -> str:
+    """Return how many profiles rows with a few values would become, and their names if few.
+
+    Examples:
+        >>> _merged(35, 1, ["-"])
+        '35 rows would be merged into 1 profile ("-")'
+        >>> _merged(8, 4, ["0", "1", "2", "3"])
+        '8 rows would be merged into 4 profiles'
+        >>> _merged(1, 1, ["-"])
+        '1 row would create 1 profile ("-")'
+    """
+    verb = "be merged into" if rows > values else "create"
+    quoted = ", ".join(f'"{name}"' for name in named)
+    names = f" ({quoted})" if values <= NAMED else ""
+    return f"{many(rows, 'row')} would {verb} {many(values, 'profile')}{names}"
+
+
 def _judged(
     findings: pl.DataFrame, *, rows: int, rejected: int, shares: Mapping[str, float]
 ) -> pl.DataFrame:
@@ -159,8 +183,8 @@ def _judged(
     refused = [
         (
             None, "plan.threshold", "refuse", None, f"{count:,} of {rows:,} rows",
-            f"{_named(code)} {count / rows:.1%} of the rows, more than the {shares[code]:.1%} allowed.",
-            "Find out why, or raise the share in Checks(thresholds=...).",
+            f"{_named(code)} {count / rows:.1%} of the rows, but only {shares[code]:.1%} are allowed.",
+            "Find out why, or allow more in Checks(thresholds=...).",
         )
         for code, count in failed.items()
         if rows and count / rows > shares[code]
@@ -169,4 +193,4 @@ def _judged(
 
 
 def _named(code: str) -> str:
-    return "The checks would leave out" if code == "*" else f"{code} concerns"
+    return "The checks would exclude" if code == "*" else f"{code} affects"

@@ -20,7 +20,14 @@ from cio_frames.errors import MappingError, translated
 from cio_frames.frames import ROW, Note, Table
 from cio_frames.frames.column import NOTE_TEXTS
 from cio_frames.mapping import MessageMapping
-from cio_frames.validation.compiled import CompiledCheck, allowance, any_open, compile_check, filled
+from cio_frames.validation.compiled import (
+    CompiledCheck,
+    allowance,
+    any_open,
+    compile_check,
+    filled,
+    sentence_about,
+)
 from cio_frames.validation.findings import BLOCKING, FINDING_SCHEMA
 from cio_frames.values import as_text
 
@@ -281,7 +288,7 @@ def _listed(check: Check, found: pl.DataFrame, *, scope: Scope) -> pl.DataFrame:
         return FINDING_SCHEMA.to_frame()
     evidence = pl.col("evidence") if "evidence" in found.columns else pl.lit(None, pl.String)
     names = found["column"].unique().to_list()
-    sentences = {name: filled(check.texts.sentence, name) for name in names}
+    sentences = {name: sentence_about(check.texts.sentence, name) for name in names}
     hints = {name: filled(check.texts.hint, name) for name in names}
     allowed = {name: allowance(check, column=name, scope=scope) for name in names}
     severities = {name: "info" if allowed[name] else check.severity for name in names}
@@ -310,7 +317,7 @@ def _column_finding(
     allowed = allowance(check, column=column, scope=scope)
     severity = "info" if allowed else check.severity
     sentence, hint = (
-        filled(check.texts.sentence, column) + allowed,
+        sentence_about(check.texts.sentence, column) + allowed,
         filled(check.texts.hint, column),
     )
     return (None, check.code, severity, column, evidence, sentence, hint)

@@ -88,7 +88,7 @@ def scale(chart: Chart) -> str:
     if chart.bar is None:
         return ""
     most = round(max(totals(chart), default=0.0))
-    return f"One bar is {_length(chart.bar)}; the highest stands for {many(most, 'row')}."
+    return f"Each bar is {_length(chart.bar)}; the tallest is {many(most, 'row')}."
 
 
 def narrowed(chart: Chart, *, places: int | None) -> Chart:

@@ -339,8 +339,10 @@ class Widget:
         self._box = ipywidgets.VBox([self._head, self._bar, self._report])
         if run:
             buttons = (
-                self._button("Stop", self._stopped, tooltip="Finish what is under way, then end"),
-                self._button("Pause", self._paused, tooltip="Send nothing more for now"),
+                self._button(
+                    "Stop", self._stopped, tooltip="Finish the current requests, then stop"
+                ),
+                self._button("Pause", self._paused, tooltip="Send nothing until you resume"),
                 self._button("Slower", self._slowed, tooltip="Halve the requests per second"),
             )
             self._box.children += (ipywidgets.HBox(buttons),)
@@ -392,7 +394,7 @@ class Widget:
         if not self._run:
             return
         if button.description == "Pause":
-            button.description = "Go on"
+            button.description = "Resume"
             self._run.pause()
         else:
             button.description = "Pause"

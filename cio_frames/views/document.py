@@ -116,7 +116,7 @@ class Table:
     def rest(self, shown: int) -> str:
         """Return how many rows are not shown, and where they are."""
         left = len(self.rows) - shown
-        return f"And {many(left, 'more row')}; all are in {self.whole}." if left > 0 else ""
+        return f"{many(left, 'more row')} in {self.whole}." if left > 0 else ""
 
 
 @dataclass(frozen=True, slots=True)

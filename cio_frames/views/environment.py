@@ -142,7 +142,7 @@ def choose(wanted: object, surroundings: Surroundings) -> Kind:
     if wanted in KINDS:
         return wanted
     if wanted is not True and wanted != "auto":
-        raise MappingError(f"progress={wanted!r} is none of: auto, False, {', '.join(KINDS)}.")
+        raise MappingError(f"progress={wanted!r} is not one of: auto, False, {', '.join(KINDS)}.")
     if surroundings.marimo:
         return "marimo"
     if surroundings.kernel:

@@ -62,9 +62,9 @@ class FindingView:
 
 
 GROUPS: dict[Severity, tuple[str, Badge]] = {
-    "refuse": ("Fix before anything can be sent", Badge("✕ refuse", "bad")),
-    "reject": ("Rows that would be left out", Badge("- reject", "care")),
-    "warn": ("Look at before sending", Badge("! warn", "calm")),
+    "refuse": ("To fix before anything can be sent", Badge("✕ refuse", "bad")),
+    "reject": ("Rows that will be excluded", Badge("- reject", "care")),
+    "warn": ("Check before sending", Badge("! warn", "calm")),
     "info": ("Good to know", Badge("i info", "dull")),
 }
 _MANY = 4
@@ -79,7 +79,7 @@ def sections(findings: Iterable[FindingView]) -> list[Node]:
     others = [each for each in ordered if each.code != NOW]
     groups = ([each for each in others if each.severity == severity] for severity in GROUPS)
     parts = [_group(found) for found in groups if found]
-    return [Section("Decide first: when did it happen?", first), *parts] if first else parts
+    return [Section("Decide first: when did the events happen?", first), *parts] if first else parts
 
 
 def _group(found: Sequence[FindingView]) -> Node:
@@ -89,7 +89,9 @@ def _group(found: Sequence[FindingView]) -> Node:
     if len(found) < _MANY or severity == "refuse":
         return Section(title, [_item(finding) for finding in found])
     most = max(finding.rows for finding in found)
-    items = [_item(finding, brief=finding.sentence, most=most) for finding in found]
+    items = [
+        _item(finding, brief=_first_sentence(finding.sentence), most=most) for finding in found
+    ]
     if severity == "info":
         return Fold(f"{title}: {many(len(found), 'finding')}", items)
     return Section(title, items)
@@ -108,11 +110,21 @@ def _item(finding: FindingView, *, brief: str = "", most: int = 0) -> Item:
     )
 
 
+def _first_sentence(text: str) -> str:
+    """Return a text up to the end of its first sentence.
+
+    Examples:
+        >>> _first_sentence('"x" is empty. 3 rows affected.')
+        '"x" is empty.'
+    """
+    return text.partition(". ")[0].rstrip(".") + "."
+
+
 def _body(finding: FindingView) -> Iterable[Node]:
     yield Paragraph((finding.sentence, f" {finding.consequence}" if finding.consequence else ""))
-    todo: list[Inline] = [Strong("Do: "), finding.hint]
+    todo: list[Inline] = [Strong("How to fix: "), finding.hint]
     if finding.fix:
-        todo += [" Repair it with ", Code(finding.fix), "."]
+        todo += [" To repair it, use ", Code(finding.fix), "."]
     if finding.hint or finding.fix:
         yield Paragraph(todo)
     if finding.examples:

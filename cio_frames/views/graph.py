@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from cio_frames.identity.clusters import Cluster, Edge, Kind, Node, Outcome
 
 KEY: Final = (
-    "A number is a person as they are in the end. A line says that rows name both: drawn through, "
-    "they are one person; dashed, they stay apart whatever the rows say."
+    "Each box is an identifier; equal numbers are the same final profile. Solid line: linked. "
+    "Dashed: a row tried to link them, but Customer.io will refuse."
 )
 COLUMNS: Final[tuple["Kind", ...]] = ("anonymous", "id", "email")
 TITLES: Final[Mapping["Kind", str]] = {
-    "anonymous": "anonymous ids",
-    "id": "ids",
-    "email": "e-mails",
+    "anonymous": "anonymous IDs",
+    "id": "IDs",
+    "email": "e-mail addresses",
 }
 LINES: Final[Mapping["Outcome", tuple[Tone, str]]] = {
     "one": ("good", ""),
@@ -63,7 +63,7 @@ def caption(cluster: "Cluster") -> str:
 def told(cluster: "Cluster") -> str:
     """Return the picture in words."""
     names = [node.name for node in cluster.nodes]
-    words = {"one": "with", "merged": "merged with", "apart": "apart from"}
+    words = {"one": "linked to", "merged": "merged with", "apart": "not linked to"}
     ties = [f"{names[e.start]} {words[e.outcome]} {names[e.end]}" for e in cluster.edges]
     more = f" and {many(cluster.left, 'more identifier')}" if cluster.left else ""
     return one_line(f"{cluster.title}: {'; '.join(ties) or ', '.join(names)}{more}.")

@@ -18,7 +18,7 @@ from cio_frames.views.document import (
 from cio_frames.views.summary import STATES
 from cio_frames.views.wording import many
 
-_RUNS = ("run", "when (UTC)", "to", "end", "rows", "arrived", "left out", "not known")
+_RUNS = ("run", "when (UTC)", "to", "end", "rows", "arrived", "not sent", "outcome unknown")
 _ARRIVED = ("delivered", "accepted_unverified", "skipped_done")
 _LEFT_OUT = ("rejected_local", "rejected_server")
 _FACTS = (
@@ -32,9 +32,9 @@ def audit(directory: str, runs: Sequence[Mapping[str, Any]]) -> Document:
     """Return all runs, the latest first: what arrived, what did not."""
     totals = {state: sum(run[state] for run in runs) for state in STATES}
     rows, arrived, left_out, unknown = _sums(totals)
-    told = f"{many(len(runs), 'run')}, one row kept for every row of every run."
+    told = f"{many(len(runs), 'run')}, with a record of every row."
     if left_out or unknown:
-        told += " .failed() has the rows that did not arrive, .explain(row=...) the story of one."
+        told += " .failed() lists the rows that did not arrive; .explain(row=...) shows what happened to one."
     lines = [
         (
             run["run_id"],
@@ -54,8 +54,8 @@ def audit(directory: str, runs: Sequence[Mapping[str, Any]]) -> Document:
                     ("runs", len(runs)),
                     ("rows", rows),
                     ("arrived", arrived),
-                    ("left out", left_out),
-                    ("not known", unknown),
+                    ("not sent or refused", left_out),
+                    ("outcome unknown", unknown),
                 ],
                 bar=[(shown.label, totals[state], shown.tone) for state, shown in STATES.items()],
             ),
@@ -80,15 +80,15 @@ def story(record: Mapping[str, Any], *, told: str) -> Document:
     ]
     return Document(
         Heading(f"Row {record['row']} · {record['call']}", f"run {record['run_id']}", shown.badge),
-        [Paragraph(Quoted(told)), Fold("Known about it", [Table(("what", "value"), facts)])],
+        [Paragraph(Quoted(told)), Fold("Technical details", [Table(("what", "value"), facts)])],
     )
 
 
 def _verdict(*, left_out: int, unknown: int) -> Badge:
     """Return how things stand."""
     if unknown:
-        return Badge("! rows not known to have arrived", "care")
-    return Badge("✓ complete, rows left out" if left_out else "✓ complete", "good")
+        return Badge("! outcome of some rows unknown", "care")
+    return Badge("✓ complete: some rows not sent" if left_out else "✓ complete", "good")
 
 
 def _sums(counts: Mapping[str, Any]) -> tuple[int, int, int, int]:

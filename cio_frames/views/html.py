@@ -5,7 +5,6 @@ from functools import singledispatch
 
 from cio_frames.views import charts, graph
 from cio_frames.views import style as css
-from cio_frames.views.characters import shortened
 from cio_frames.views.document import (
     EMPTY,
     PAGE_ROWS,
@@ -43,7 +42,9 @@ from cio_frames.views.style import Style
 from cio_frames.views.wording import many, number
 
 DRAWN_ROWS = 500
-_BRIEF_CELLS = 64
+_NO_MATH = "mathjax_ignore tex2jax_ignore"
+"""Classes in which front ends leave $ as it is, instead of drawing what is between two of them as a formula."""
+
 _SHORT_CELL = 26
 _LONG_CELL = 300
 _LOOKS: dict[Look, Style] = {
@@ -59,7 +60,8 @@ def render(document: Document) -> Markup:
     """Return a view in its frame; of an empty one nothing."""
     if document is EMPTY:
         return join(())
-    return tag("div", drawn((document.heading, *document.body)), style=css.CARD)
+    body = drawn((document.heading, *document.body))
+    return tag("div", body, style=css.CARD, attributes={"class": _NO_MATH})
 
 
 def drawn(nodes: Iterable[Node]) -> Markup:
@@ -182,7 +184,7 @@ def _item(node: Item) -> Markup:
         return tag("div", line, drawn(node.body), style=style)
     rows, most = node.share
     bar = [charts.share(rows, most=most, tone=node.badge.tone)] if most else []
-    brief = tag("span", shortened(node.brief, _BRIEF_CELLS), style=css.MUTED)
+    brief = tag("span", node.brief, style=css.MUTED)
     line = tag("span", *bar, name, f"{extent} ", brief)
     return _fold(line, tag("div", drawn(node.body), style=style), style=css.INNER_FOLD)
 

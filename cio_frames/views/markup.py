@@ -14,7 +14,7 @@ _ELEMENTS = frozenset({
     "bdi", "code", "details", "div", "em", "img", "li", "ol", "p", "pre", "progress", "section",
     "span", "strong", "summary", "table", "tbody", "td", "th", "thead", "tr", "ul",
 })  # fmt: skip
-_ATTRIBUTES = frozenset({"align", "alt", "dir", "max", "open", "scope", "title", "value"})
+_ATTRIBUTES = frozenset({"align", "alt", "class", "dir", "max", "open", "scope", "title", "value"})
 _DRAWING = frozenset({"circle", "g", "line", "path", "rect", "svg", "text"})
 DOCUMENTATION = "https://cio-frames.readthedocs.io/"
 _SVG = "data:image/svg+xml;base64,"

@@ -31,7 +31,7 @@ from cio_frames.views.wording import many, number, percent, size
 OPEN_MESSAGES = 2
 DRAWN_MESSAGES = 50
 _MAPPING = ("field", "comes from", "how", "why")
-_PLANS = ("", "call", "from", "rows", "left out", "requests", "verdict")
+_PLANS = ("", "call", "from", "rows", "excluded", "requests", "verdict")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class PlanView:
         source: What the rows come from.
         rows: Rows read.
         valid: Rows that would be sent.
-        rejected: Rows that would be left out.
+        rejected: Rows that will be excluded.
         bytes: Size of all messages.
         batches: How many requests they make.
         mapping: Where each field comes from: field, column, how and reason.
@@ -135,7 +135,7 @@ def verdict(view: PlanView) -> tuple[Badge, str]:
     badge, sentence = _sendable(view)
     if not view.valid or not is_now(view):
         return badge, sentence
-    word = "! ready, all as of now" if badge.word == "✓ ready" else badge.word
+    word = "! ready: all events count as now" if badge.word == "✓ ready" else badge.word
     tone: Tone = "care" if badge.tone == "good" else badge.tone
     return Badge(word, tone), f"{_all_now(view.valid)} {sentence}"
 
@@ -165,22 +165,21 @@ def _sendable(view: PlanView) -> tuple[Badge, str]:
         return Badge("○ empty", "dull"), "The table has no rows, so there is nothing to send."
     if not view.valid:
         return (
-            Badge("✕ nothing to send", "bad"),
-            "Every row would be left out. The reasons are below.",
+            Badge("✕ nothing can be sent", "bad"),
+            "All rows are excluded. The reasons are listed below.",
         )
     if view.rejected:
-        told = f"{many(view.rejected, 'row')} of {number(view.rows)} would be left out"
-        return Badge(
-            "! ready, not all rows", "care"
-        ), f"{told}; plan.rejected has them with reasons."
-    return Badge("✓ ready", "good"), "Every row would be sent. Nothing has been sent yet."
+        told = f"{number(view.rejected)} of {many(view.rows, 'row')} will be excluded"
+        badge = Badge(f"! ready: {many(view.rejected, 'row')} excluded", "care")
+        return badge, f"{told}; plan.rejected contains them with the reasons."
+    return Badge("✓ ready", "good"), "All rows can be sent. Nothing has been sent yet."
 
 
 def mapping(rows: Sequence[Mapping[str, str]]) -> Fold:
     """Return where each field comes from; the title says if anything was not named by the user."""
     proposed = sum(row["how"] == "proposed" for row in rows)
-    told = f", {number(proposed)} of them proposed from the columns" if proposed else ""
-    # Nobody asks why if everything was named.
+    told = f", {number(proposed)} of them chosen automatically" if proposed else ""
+    # If everything was named, there is no reason to show.
     titles = _MAPPING if any(row["reason"] for row in rows) else _MAPPING[:-1]
     lines = [
         (
@@ -205,7 +204,7 @@ def payloads(messages: Sequence[str], *, title: str) -> Document:
         for place, message in enumerate(messages[:DRAWN_MESSAGES], 1)
     ]
     left = len(messages) - len(folds)
-    note = "The values are exactly what is sent; the blanks and line breaks are for reading."
+    note = "These are exactly the values that are sent. Spaces and line breaks are added for readability."
     return Document(
         Heading(title, many(len(messages), "message")),
         [
@@ -234,7 +233,7 @@ def timeline(view: TimelineView) -> Section:
     if view.unknown:
         verb = "is" if view.unknown == 1 else "are"
         body.append(Paragraph(f"{many(view.unknown, 'row')} without a time {verb} not shown."))
-    return Section("When it happened", body)
+    return Section("When the events happened", body)
 
 
 def _body(view: PlanView, words: Callable[[str], str]) -> Iterator[Node]:
@@ -281,16 +280,16 @@ def _whole_verdict(views: Sequence[PlanView]) -> tuple[Badge, str]:
     if refused:
         told = f"Nothing can be sent: {many(refused, 'plan is', 'plans are')} refused."
         return Badge("✕ refused", "bad"), told
-    order = "They are sent in this order; each begins when everything before it has arrived."
+    order = "The plans are sent in this order; each starts when the previous one has arrived."
     left = sum(view.rejected for view in views)
     now = sum(view.valid for view in views if is_now(view))
     if now:
         order = f"{_all_now(now).replace('All ', '')} {order}"
     if left:
-        told = f"{many(left, 'row')} would be left out. {order}"
-        return Badge("! ready, not all rows", "care"), told
-    badge = Badge("! ready, some as of now", "care") if now else Badge("✓ ready", "good")
-    return badge, f"Every row would be sent. {order}"
+        told = f"{many(left, 'row')} will be excluded. {order}"
+        return Badge(f"! ready: {many(left, 'row')} excluded", "care"), told
+    badge = Badge("! ready: some events count as now", "care") if now else Badge("✓ ready", "good")
+    return badge, f"All rows can be sent. {order}"
 
 
 def _triggering(view: TimelineView) -> tuple[Badge | None, str]:
@@ -299,7 +298,8 @@ def _triggering(view: TimelineView) -> tuple[Badge | None, str]:
         return None, ""
     fresh, rows = sum(view.recent), sum(view.older) + sum(view.recent)
     if not fresh:
-        return Badge("✓ starts nothing", "good"), f"No row is less than {view.hours} hours old."
-    told = f"{number(fresh)} of {many(rows, 'row')} ({percent(fresh, rows)})"
+        return Badge("✓ no campaigns", "good"), f"No event is less than {view.hours} hours old."
+    told = f"{number(fresh)} of {many(rows, 'event')} ({percent(fresh, rows)})"
+    verb = "is" if fresh == 1 else "are"
     badge = Badge("! can start campaigns", "care")
-    return badge, f"{told} are less than {view.hours} hours old."
+    return badge, f"{told} {verb} less than {view.hours} hours old."

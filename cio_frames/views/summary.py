@@ -121,20 +121,20 @@ STATES: dict[str, StateView] = {
     "delivered": StateView("✓", "delivered", "good", "Customer.io accepted the message."),
     "accepted_unverified": StateView(
         "~", "accepted, unverified", "calm",
-        "The answer proves nothing: strict mode was off, or it was not the documented one.",
+        "The answer does not prove delivery: strict mode was off, or it was not the documented answer.",
     ),
     "skipped_done": StateView(
-        "=", "skipped, done before", "calm", "An earlier run delivered the same row."
+        "=", "already delivered", "calm", "Already delivered by an earlier run."
     ),
     "rejected_local": StateView(
-        "-", "rejected locally", "care", "The checks rejected the row; it was not sent."
+        "-", "rejected locally", "care", "The checks excluded the row; it was not sent."
     ),
     "rejected_server": StateView(
-        "✕", "rejected by server", "bad", "Customer.io refused the message."
+        "✕", "rejected by Customer.io", "bad", "Customer.io refused the message."
     ),
-    "in_doubt": StateView("?", "in doubt", "bad", "Sent, but no answer came back."),
+    "in_doubt": StateView("?", "in doubt", "bad", "Sent, but no clear answer came back."),
     "blocked": StateView(
-        "‖", "blocked", "care", "Held back: an earlier row of the same person was refused."
+        "‖", "blocked", "care", "Held back because an earlier row of the same person was refused."
     ),
     "pending": StateView("…", "pending", "dull", "Not sent."),
 }  # fmt: skip
@@ -210,12 +210,17 @@ def next_steps(view: RunView) -> list[Step]:
     if view.outcome == "running":
         return steps
     if any(view.counts.get(state) for state in _FAILED):
-        steps.append(Step("The rows that did not arrive, with reasons:", "run.failed()"))
+        steps.append(Step("To see the rows that did not arrive, with reasons:", "run.failed()"))
     if view.counts.get("blocked") and view.audit:
-        steps.append(Step("Correct the refused rows, then send what they hold back:", _again(view)))
+        steps.append(
+            Step(
+                "To send the rows that were held back, correct the refused rows, then:",
+                _again(view),
+            )
+        )
     if view.counts.get("pending") and view.audit:
         steps.append(
-            Step("Send the rest, without repeating what arrived:", resume_line(view.audit))
+            Step("To send the rest without repeating what arrived:", resume_line(view.audit))
         )
     if view.audit:
         steps.append(Step("The record of every row is in", view.audit))
@@ -229,7 +234,7 @@ def _again(view: RunView) -> str:
 def _verdict(view: RunView) -> Badge:
     """Return how the run ended."""
     if view.outcome == "finished" and _missing(view):
-        return Badge("! finished, not all rows", "care")
+        return Badge(f"! finished: {many(_missing(view), 'row')} not sent", "care")
     return OUTCOMES[view.outcome]
 
 
@@ -243,13 +248,15 @@ def _sentence(view: RunView) -> str:
     """Return the outcome in a sentence."""
     rows = sum(view.counts.values())
     if not rows:
-        return "There was no row to send."
+        return "There were no rows to send."
     missing = _missing(view)
     if missing and view.outcome == "running":
         return f"{number(rows - missing)} of {many(rows, 'row')} arrived so far."
     if not missing:
         return f"All {many(rows, 'row')} arrived." if rows > 1 else "The row arrived."
-    return f"{number(rows - missing)} of {many(rows, 'row')} arrived; every other one is counted below."
+    return (
+        f"{number(rows - missing)} of {many(rows, 'row')} arrived; the rest is broken down below."
+    )
 
 
 def _body(view: RunView, words: Callable[[str], str]) -> Iterator[Node]:
@@ -273,7 +280,7 @@ def _body(view: RunView, words: Callable[[str], str]) -> Iterator[Node]:
             (Code(reason.code or _NO_CODE), reason.rows, words(reason.sentence))
             for reason in sorted(view.reasons, key=lambda reason: (-reason.rows, reason.code))
         ]
-        table = Table(("code", "rows", "said"), reasons, right={1}, bars="care")
+        table = Table(("code", "rows", "reason"), reasons, right={1}, bars="care")
         yield Section("Why rows did not arrive", [table])
     if view.pace:
         yield pace(view.pace)
@@ -300,17 +307,17 @@ def _speed(view: PaceView) -> str:
     best = rate(max(view.rows), seconds=view.width_s)
     mean = rate(sum(view.rows), seconds=len(view.rows) * view.width_s)
     repeated = sum(view.retries)
-    told = f"Rows answered: {mean} on average, {best} at best."
+    told = f"Rows answered: {mean} on average, {best} at peak."
     if not repeated:
         return told
-    return f"{told} In the yellow bars {many(repeated, 'request')} had to be repeated."
+    return f"{told} {many(repeated, 'request')} had to be repeated."
 
 
 def _waits(view: PaceView) -> str:
     """Return how long answers took, in words."""
     return (
-        f"Time to an answer: {_seconds(view.mean_s)} on average (grey), "
-        f"{_seconds(max(view.longest_s))} at most (blue)."
+        f"Response time: {_seconds(view.mean_s)} on average, "
+        f"{_seconds(max(view.longest_s))} at most."
     )
 
 

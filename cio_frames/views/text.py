@@ -275,7 +275,7 @@ def _messages(node: Messages, indent: str) -> str:
     exact = [json_text(text) for text in node.texts]
     if all(is_fitting(text, indent=further) for text in exact):
         return "\n".join((indent + node.title(), *(further + text for text in exact)))
-    title = paragraph(node.title("with line breaks for reading"), indent=indent)
+    title = paragraph(node.title("with line breaks for readability"), indent=indent)
     spread = (msgspec.json.format(text, indent=2).split("\n") for text in exact)
     return "\n".join((title, *(_json_line(line, further) for lines in spread for line in lines)))
 

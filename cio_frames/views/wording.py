@@ -2,12 +2,12 @@
 
 from cio_frames.values import many as many  # noqa: PLC0414 - the views take it from here
 
-INTERRUPT = "Interrupt the kernel to stop; cio.resume(...) goes on from there."
+INTERRUPT = "Interrupt the kernel to stop; cio.resume(...) continues from there."
 STEER = (
     "With wait=False: run.stop(), run.pause() and run.slow_down() in another cell. "
-    "Otherwise interrupt the kernel to stop; cio.resume(...) goes on from there."
+    "Otherwise, interrupt the kernel to stop; cio.resume(...) continues from there."
 )
-CTRL_C = "Ctrl-C stops; cio.resume(...) goes on from there."
+CTRL_C = "Ctrl-C stops; cio.resume(...) continues from there."
 
 _UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 _ROUNDED_UP = 0.9995

@@ -102,8 +102,10 @@ def test_failed_are_the_rows_that_did_not_arrive(two_runs):
         ),
         pytest.param(9, ["was not sent: id.missing"], id="rejected-locally"),
         pytest.param(4, ["sent 2 times", "accepted it in strict mode with status 200"], id="ok"),
-        pytest.param(13, ["No clear answer came (net.broken)", "may or may not"], id="in-doubt"),
-        pytest.param(11, ["No request has carried it", "A resume will send it"], id="pending"),
+        pytest.param(
+            13, ["There was no clear answer (net.broken)", "may or may not"], id="in-doubt"
+        ),
+        pytest.param(11, ["It has not been sent", "Resuming the run will send it"], id="pending"),
     ],
 )
 def test_the_story_of_a_row_is_told_in_sentences(run, row, sentences):

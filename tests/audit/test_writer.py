@@ -294,7 +294,7 @@ def test_a_run_is_not_begun_twice(begin):
     """A directory that has a run is not written over."""
     begin().close()
 
-    with pytest.raises(AuditError, match="is a run already"):
+    with pytest.raises(AuditError, match="already contains a run"):
         begin()
 
 

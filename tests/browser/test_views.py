@@ -38,7 +38,7 @@ VIEWS = {
 }
 SEEN = {
     "plan": ("Plan: track", "When it happened", "can start campaigns"),
-    "refused": ("Plan: identify", "Fix before anything can be sent"),
+    "refused": ("Plan: identify", "To fix before anything can be sent"),
     "proposed": ("Mapping:", "proposed"),
     "payloads": ("Messages: track", '"messageId"'),
     "backfill": ("Back-fill", "Plan 2 of 2: track"),

@@ -211,8 +211,7 @@ def test_a_vote_decides_for_the_whole_column():
     plan = frame.cio.track(user_id="id", event=cio.lit("E"), timestamp="at")
 
     assert (
-        "1 of these dates can only have the day first"
-        in found(plan, "time.day-first")["message"][0]
+        "1 of the dates can only be read day first" in found(plan, "time.day-first")["message"][0]
     )
     assert [message["timestamp"][:10] for message in plan.fix("time.day-first").payloads()] == [
         "2024-02-13",

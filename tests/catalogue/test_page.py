@@ -25,7 +25,7 @@ def test_every_code_has_its_section(check):
     section = page().split(f"### {check.code}\n", 1)[1].split("\n### ", 1)[0]
 
     assert f"**{check.severity}**" in section
-    assert "* Do: " in section
+    assert "* How to fix: " in section
     assert "* Repair (" in section or "* No repair: " in section
     assert "{" not in section.replace('{"', "")
 

@@ -571,7 +571,12 @@ def test_a_person_named_twice_is_told_which_row_wins(judge):
 
     found = timed_rows.filter(pl.col("code") == "id.duplicate").sort("row")
     assert found["value"].to_list() == ["as row 0, row 2 wins", "as row 0, row 2 wins"]
-    assert found["message"].cast(pl.String).str.contains("the row with the latest time wins").all()
+    assert (
+        found["message"]
+        .cast(pl.String)
+        .str.contains("the row with the latest timestamp wins")
+        .all()
+    )
     others = plain.filter(pl.col("code") == "id.duplicate")
     assert others["value"].to_list() == ["as row 0", "as row 0"]
 

@@ -115,7 +115,7 @@ def messages(frame: pl.DataFrame, code: str) -> pl.DataFrame:
     return frame.cio.identify(user_id="id").findings.filter(pl.col("code") == code)
 
 
-@pytest.mark.parametrize(("ids", "says"), [(["-"] * 35, "35 rows would end up in 1 profile."), (["-", "nan"], "2 rows would end up in 2 profiles.")])  # fmt: skip
+@pytest.mark.parametrize(("ids", "says"), [(["-"] * 35, '35 rows would be merged into 1 profile ("-").'), (["-", "nan"], '2 rows would create 2 profiles ("-", "nan").')])  # fmt: skip
 def test_words_for_nothing_are_counted_as_profiles(ids, says):
     """Rows that share one word would end up in one profile, and that is what is said."""
     (message,) = set(messages(pl.DataFrame({"id": ids}), "id.placeholder")["message"])

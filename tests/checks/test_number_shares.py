@@ -182,8 +182,8 @@ def test_the_finding_says_what_chance_would_give():
     findings = people(9, x=[a_card(rng) for _ in range(9)]).cio.identify(user_id="id").findings
     message = findings.filter(pl.col("code") == "sensitive.card")["message"][0]
 
-    assert "9 of 9 different numbers looked at are valid as a card number" in message
-    assert "by chance one in 10 would be" in message
+    assert "card number: 9 of 9 different numbers in a sample are valid" in message
+    assert "by chance, only one in 10 would be" in message
 
 
 def test_one_number_in_all_rows_is_one_number():

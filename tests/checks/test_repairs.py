@@ -121,7 +121,7 @@ def test_an_unknown_repair_names_those_there_are():
     """A repair that does not apply is an error that lists what does."""
     plan = pl.DataFrame({"id": [1.0]}).cio.identify(user_id="id")
 
-    with pytest.raises(RepairError, match=r"Repairs of this plan: id\.float"):
+    with pytest.raises(RepairError, match=r"Available repairs: id\.float"):
         plan.fix("id.flot")
 
 

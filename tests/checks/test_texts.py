@@ -11,7 +11,7 @@ from cio_frames.checks.texts import CheckTexts, check_texts, read_texts
 
 PLACEHOLDERS = re.compile(r"\{([a-z_]+)\}")
 ALLOWED = {
-    "sentence": {"column"}, "consequence": set(), "hint": {"column"}, "summary": {"rows", "values", "profiles"},
+    "sentence": {"column"}, "consequence": set(), "hint": {"column"}, "summary": {"rows", "values", "merged"},
     "event_consequence": set(),
     "repair": set(), "no_repair_because": set(),
 }  # fmt: skip

@@ -54,12 +54,12 @@ def test_the_demo_accounts_for_every_row(sent):
 def test_the_demo_shows_the_dirty_file_refused_then_mended(sent):
     """The dirty file is refused with reasons, mended, and its lost rows are listed."""
     _, said, audit = sent
-    refused, _, mended = said.partition("So it is mended:")
+    refused, _, mended = said.partition("It is repaired like this:")
     rejected = pl.read_csv(audit / "people_dirty.rejected.csv", infer_schema=False)
     dirty = cio.audit(audit).runs.sort("created").tail(1)
 
     assert re.search(r"\[refuse\] +id\.cio +2 ", refused)
-    assert "Rows left out instead of refusing them all: id.cio" in mended
+    assert "Rows excluded instead of refusing all of them: id.cio" in mended
     assert "Repaired id.padded" in mended
     assert re.search(r"^ +id\.missing: (\d+, )+", mended, re.MULTILINE)
     assert rejected.height == dirty["rejected_local"].item() > 0
@@ -77,7 +77,7 @@ def test_the_demo_names_the_file_that_is_missing(cli, folder):
     said = cli("demo", "--data", folder)
 
     assert said.code == 4
-    assert "events.parquet of the sample data is not there" in said.err
+    assert "events.parquet of the sample data is missing" in said.err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is another thing elsewhere")
@@ -88,7 +88,7 @@ def test_the_sandbox_serves_until_it_is_interrupted():
         stdout=subprocess.PIPE, text=True,
     ) as program:  # fmt: skip
         assert program.stdout is not None
-        said = "".join(iter(program.stdout.readline, "Ctrl-C ends it.\n"))
+        said = "".join(iter(program.stdout.readline, "Ctrl-C stops it.\n"))
         told = dict(re.findall(r"export (\w+)=(\S+)", said))
         url = re.findall(r"http://127\.0\.0\.1:\d+", said)[0]
         answer = httpx.post(

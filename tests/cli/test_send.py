@@ -79,7 +79,7 @@ def test_a_second_time_nothing_is_sent(cli, people, workspace):
 
     assert [said.code for said in outcomes] == [0, 0, 0]
     assert workspace.counts["messages"] == 6
-    assert "skipped, done before" in outcomes[1].out
+    assert "already delivered" in outcomes[1].out
 
 
 def test_without_strict_mode_nothing_is_verified(cli, people):
@@ -155,7 +155,7 @@ def test_without_a_terminal_nothing_leaves(  # noqa: PLR0917 - fixtures
 
     assert said.code == 2
     assert "cdp.customer.io" in said.err
-    assert "Nothing was sent. Add --yes" in said.err
+    assert "Nothing was sent. Use --yes" in said.err
 
 
 def test_another_number_stops_it(cli, people, monkeypatch):

@@ -149,7 +149,7 @@ def test_a_report_in_a_file_is_utf8_and_as_wide_as_words_are(terminal, folder):
     terminal(*CHECK, "--output", "report.txt", encoding="ascii", columns=40)
     report = (folder / "report.txt").read_text(encoding="utf-8")
 
-    assert "Plan: identify · straße.csv · ! ready, not all rows" in report
+    assert "Plan: identify · straße.csv · ! ready: " in report
     assert "[U+" not in report
     assert max(cells(line) for line in report.splitlines()) > 40
 
@@ -174,8 +174,8 @@ def test_the_question_before_a_send_fits_and_can_be_written():
     confirm(3, host="straße.example", answers=answers, asks=asks)
 
     assert raw.getvalue().decode("ascii") == (
-        "This sends 3 rows to stra\\xdfe.example. It cannot be taken back.\n"
-        "Type the number of rows to go on: "
+        "This sends 3 rows to stra\\xdfe.example. This cannot be undone.\n"
+        "Type the number of rows to continue: "
     )
 
 
@@ -196,6 +196,6 @@ def test_without_a_console_a_command_does_its_work(terminal, monkeypatch, folder
 
     assert main([*SEND]) == 1
     assert main([*CHECK[:2], "--call", "nope"]) == 2
-    with pytest.raises(UsageError, match="no terminal to ask on"):
+    with pytest.raises(UsageError, match="not an interactive terminal"):
         confirm(3, host="eu", answers=None, asks=io.StringIO())
     assert list((folder / "straße").glob("*/run.json"))

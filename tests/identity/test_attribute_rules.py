@@ -99,7 +99,7 @@ def test_a_read_only_attribute_is_a_failure():
 
     (failure,) = model.failures()
     assert (failure["rule"], failure["subject"]) == ("attribute.read-only", "cio_id")
-    assert failure["reason"] == "cio_id cannot be set."
+    assert failure["reason"] == "cio_id is read-only and will be ignored."
 
 
 def test_a_person_that_is_merged_keeps_times_of_inherited_attributes():

@@ -34,9 +34,9 @@ def test_every_identifier_leads_to_the_whole_explain(preview_of, who):
     told = explain(preview_of(MERGED), who, calls=CALLS)
 
     assert told[0].startswith("Plan 0 (identify), row 0: u1 is new")
-    assert any("old is merged into u1 and deleted for good" in line for line in told)
+    assert any("old is merged into u1 and permanently deleted" in line for line in told)
     assert told[-1] == (
-        "In the end: a person with id u1, email a@x.co, anonymous ids v1, who is created and gets "
+        "Result: a person with id u1, email a@x.co, anonymous IDs v1, who is created and gets "
         "3 events."
     )
 
@@ -77,14 +77,14 @@ def test_a_story_of_a_visitor_ends_with_what_is_nobodys(preview_of):
     """A visitor whom nobody identifies has events of nobody."""
     told = explain(preview_of([("track", [track(None, "v1")])]), "v1", calls=["track"])
 
-    assert told == ["In the end: the visitor v1 stays anonymous, with 1 event that is nobody's."]
+    assert told == ["Result: the visitor v1 stays anonymous, with 1 event that no person gets."]
 
 
 def test_a_story_of_nobody_says_so(preview_of):
     """An identifier that no row names has no story."""
     told = explain(preview_of([("identify", [identify("u1")])]), "u7", calls=["identify"])
 
-    assert told == ["No row names u7, and nobody in the workspace has that identifier."]
+    assert told == ["No row contains u7, and no one in the workspace has that identifier."]
 
 
 def test_a_long_story_is_cut(preview_of):
@@ -93,7 +93,7 @@ def test_a_long_story_is_cut(preview_of):
     told = explain(preview_of([("identify", rows)]), "u1", calls=["identify"])
 
     assert len(told) < 70
-    assert any("more steps, all in preview.changes" in line for line in told)
+    assert any("more steps in preview.changes" in line for line in told)
 
 
 def losses(preview_of, plans, **options):

@@ -34,7 +34,7 @@ def test_an_id_in_another_form_is_a_conflict(form, lost_by):
     assert (line["count"], line["rows"]) == (2, [{"plan": 0, "row": 0}, {"plan": 0, "row": 2}])
     assert "! 1 conflict" in repr(preview)
     assert preview.summary["creates"] == 2
-    assert "finds its person" not in repr(preview)
+    assert "matches an existing profile" not in repr(preview)
 
 
 @pytest.mark.parametrize(
@@ -110,5 +110,5 @@ def test_the_headline_says_no_more_than_is_so():
     frame = pl.DataFrame({"u": ["u1", None], "v": ["v1", "v2"]})
     visits = frame.cio.track(event=cio.lit("Visited"), user_id="u", anonymous_id="v")
 
-    assert "Nobody is created, and nobody is merged." in repr(visits.identity(known=known))
-    assert "Every row finds its person" in repr(identified("u1").identity(known=known))
+    assert "No profile is created, and none is merged." in repr(visits.identity(known=known))
+    assert "Every row matches an existing profile" in repr(identified("u1").identity(known=known))

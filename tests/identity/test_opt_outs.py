@@ -68,7 +68,8 @@ def test_an_export_may_have_consent_as_a_column():
 
     assert "! 1 opt-out" in told
     assert (
-        "1 opt-out would end: people who have refused mail or a topic would get it again." in told
+        "1 opt-out would end: people who have unsubscribed from e-mail or a topic would receive it again."
+        in told
     )
 
 

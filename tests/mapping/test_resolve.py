@@ -59,8 +59,8 @@ ERRORS = {
         {"fields": {"user_id": pl.col("box").struct.field("y")}}, MappingError, "does not fit",
     ),
     "unknown-trait": ({"fields": BY_ID, "body": ["emial"]}, ColumnNotFoundError, "'email'"),
-    "traits-as-text": ({"fields": BY_ID, "body": "email"}, MappingError, "neither a list"),
-    "traits-as-number": ({"fields": BY_ID, "body": 3}, MappingError, "neither a list"),
+    "traits-as-text": ({"fields": BY_ID, "body": "email"}, MappingError, "not a list"),
+    "traits-as-number": ({"fields": BY_ID, "body": 3}, MappingError, "not a list"),
     "a-trait-of-a-number": ({"fields": BY_ID, "body": {"x": 3}}, MappingError, "cio.lit(3)"),
     "doubled-trait": ({"fields": BY_ID, "body": ["n", "n"]}, FieldConflictError, "traits.n"),
     "a-trait-inside-another": (
@@ -71,12 +71,12 @@ ERRORS = {
     ),
     "context-of-numbers": ({"fields": BY_ID, "context": "n"}, MappingError, "column of Int64"),
     "context-of-nothing": ({"fields": BY_ID, "context": "nn"}, ColumnNotFoundError, "context='nn'"),
-    "context-as-number": ({"fields": BY_ID, "context": 3}, MappingError, "neither a list"),
+    "context-as-number": ({"fields": BY_ID, "context": 3}, MappingError, "not a list"),
     "integrations-of-numbers": (
         {"fields": BY_ID, "integrations": "n"}, MappingError, "integrations={place: 'n'}",
     ),
     "mapping-of-a-form-as-list": (
-        {"fields": BY_ID, "mapping": ["email"]}, MappingError, "no dict of a form's field",
+        {"fields": BY_ID, "mapping": ["email"]}, MappingError, "not a dict of form field",
     ),
     "unknown-dots": ({"fields": BY_ID, "dots": "flat"}, MappingError, '"nest" or "keep"'),
     "dots-of-an-unknown-column": (
@@ -87,7 +87,7 @@ ERRORS = {
         {"fields": BY_ID, "context": {"page": "n", "page.url": "id"}}, FieldConflictError, "page",
     ),
     "integrations-as-list": (
-        {"fields": BY_ID, "integrations": ["Slack"]}, MappingError, "no dict of destination",
+        {"fields": BY_ID, "integrations": ["Slack"]}, MappingError, "not a dict of destination",
     ),
     "unknown-integration": (
         {"fields": BY_ID, "integrations": {"Slack": "nn"}}, ColumnNotFoundError, "integrations=",

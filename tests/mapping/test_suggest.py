@@ -122,10 +122,10 @@ def test_a_time_for_a_call_that_sets_attributes_says_what_it_does(call, key):
 
 
 REASONS = {
-    "sure": ({"user_id": ONE}, "high", "its name reads as user_id; 100% of its first 2 values"),
+    "sure": ({"user_id": ONE}, "high", "its name looks like user_id; 100% of its first 2 values"),
     "repeats": ({"user_id": ["a", "a"]}, "high", "50% of its first 2 values are distinct"),
     "addresses": ({"user_id": MAIL}, "high", "its values are e-mail addresses"),
-    "rivals": ({"user_id": ONE, "id": ONE}, "medium", "reads as user_id, as does that of id;"),
+    "rivals": ({"user_id": ONE, "id": ONE}, "medium", "looks like user_id (as does id);"),
     "by-content": ({"who": MAIL}, "medium", "no column is named like an identifier"),
 }
 
@@ -224,5 +224,5 @@ def test_an_id_that_may_be_the_rows_own_is_proposed_with_a_warning():
     plan = pl.DataFrame({"event": ["A"], "id": ["u1"]}).cio.track()
 
     reason = next(row for row in plan.pipeline.mapping.fields if row.label == "id").reason
-    assert reason.startswith("no column is named like an identifier of people")
-    assert "the person's id and not the row's own" in reason
+    assert reason.startswith("no column is named like a person's identifier")
+    assert "the ID of the person, not of the row" in reason

@@ -62,12 +62,12 @@ def test_without_an_export_the_number_of_profiles_is_an_upper_bound():
     [
         pytest.param({"rate": 0.5}, 2.0, "the rate of requests", id="few requests a second"),
         pytest.param(
-            {"rate": None, "latency_s": 32.0}, 2.0, "the time answers take", id="slow answers"
+            {"rate": None, "latency_s": 32.0}, 2.0, "the response time", id="slow answers"
         ),
     ],
 )
 def test_the_time_is_set_by_what_is_slowest(options, seconds, bound):
-    """The rate of requests or the time answers take, whichever is slower."""
+    """The rate of requests or the response time, whichever is slower."""
     estimate = people(10).estimate(**options)
 
     assert estimate.seconds == pytest.approx(seconds + options.get("latency_s", 0.15))

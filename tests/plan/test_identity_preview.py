@@ -164,7 +164,7 @@ def test_one_person_is_explained():
     """The story of an address, in sentences."""
     told = repr(people().identity().explain("ADA@example.com"))
 
-    assert "u1 is new: a person is created." in told
+    assert "u1 is new; a profile is created." in told
     assert "u2 takes the place of u1" in told
     assert "Open: taken_identifier." in told
 
@@ -218,7 +218,7 @@ def test_the_advised_order_can_be_taken():
 
     assert [plan.call for plan in backfill.plans] == ["track", "identify"]
     assert backfill.advice().clean
-    assert "good as it is" in repr(backfill.advice())
+    assert "fine as it is" in repr(backfill.advice())
 
 
 def test_a_plan_that_belongs_on_both_sides_must_be_split():
@@ -318,7 +318,7 @@ def test_a_run_reminds_of_the_conflicts_that_a_preview_predicted(looked, tmp_pat
         run = plan.send(workspace.client(), audit=tmp_path, progress=False)
 
     assert run.counts["delivered"] == 3
-    assert [note for note in run.notes if "1 row does not have the effect it asks for" in note] == (
+    assert [note for note in run.notes if "1 row will not have the effect it asks for" in note] == (
         list(run.notes) if looked else []
     )
     assert bool(run.notes) is looked

@@ -171,7 +171,7 @@ def test_identical_is_said_only_where_all_that_was_sent_has_its_effect():
         ("identifier.taken", 1), ("message.duplicate", 1),
     ]  # fmt: skip
     assert "a@example.com belongs to another person (u1)" in told
-    assert "! as predicted, not all with effect" in told
+    assert "! as predicted: some rows ignored" in told
     assert "identical" not in told
 
 
@@ -234,7 +234,7 @@ def test_events_of_groups_come_as_predicted():
     assert [message["groupId"] for message in plan.payloads()] == ["g1", "g2"]
     assert rehearsal.identical
     assert ("events of groups", 1, 1) in rehearsal.compared.rows()
-    assert ("people in all", 1, 1) in rehearsal.compared.rows()
+    assert ("total people", 1, 1) in rehearsal.compared.rows()
 
 
 def test_a_rehearsal_shows_one_display_and_no_run():

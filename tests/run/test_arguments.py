@@ -12,7 +12,7 @@ import cio_frames as cio
         ("in_doubt", "resned", "'resend', 'skip', 'report'. Did you mean 'resend'?"),
         ("durability", "Power", "'power', 'process'. Did you mean 'power'?"),
         ("pii", "none", "'hmac', 'ids', 'full'."),
-        ("progress", "bars", "none of: auto, False"),
+        ("progress", "bars", "not one of: auto, False"),
     ],
 )
 @pytest.mark.parametrize("repeat", [False, True])

@@ -71,7 +71,7 @@ def test_the_story_of_a_blocked_row_names_the_refused_one(workspace, tmp_path):
     told = cio.audit(run.audit).explain(row=3, plan=1)
 
     assert told.startswith("Row 3 of plan 1 of run")
-    assert "No request has carried it." in told
+    assert "It has not been sent." in told
     assert "It was held back, because an earlier row of the same person was refused" in told
     assert "BLOCKED_BY_ROW: Row 1 of plan 0, the identify of the same person, was refused." in told
     assert "bob" not in told
@@ -83,7 +83,7 @@ def test_a_row_that_was_carried_before_it_was_held_back_says_so(workspace, tmp_p
     run = back_fill().send(workspace.client(), audit=tmp_path, progress=False)
     told = cio.audit(run.audit).explain(row=3, plan=0)
 
-    assert "It was carried by a request that was refused as a whole. It was held back" in told
+    assert "The whole request that contained it was refused. It was held back" in told
 
 
 def test_a_resume_holds_the_same_people_back_again(workspace, tmp_path):

@@ -98,7 +98,7 @@ def test_the_folder_above_a_run_names_what_can_be_resumed(tmp_path):
     with pytest.raises(AuditError, match=f"2 runs.*can be resumed: {run.run_id}\\.$"):
         cio.resume(tmp_path, client(lambda _: None), PLAN, progress=False)
     cio.resume(run.audit, client(lambda _: None), PLAN, progress=False)
-    with pytest.raises(AuditError, match="None of them has anything left"):
+    with pytest.raises(AuditError, match="None of its runs has anything left"):
         cio.resume(tmp_path, client(lambda _: None), PLAN, progress=False)
 
 

@@ -17,8 +17,8 @@ from cio_frames.audit import recover
 from tests.conftest import ENDS_AFTER_FORK
 
 ROWS = 60_000
-EXITED = "The program ended before the run did. Resume to go on."
-ASKED = "The run was asked to stop. Resume to go on."
+EXITED = "The program ended before the run did. Resume the run to send the rest."
+ASKED = "You stopped the run. Resume it to send the rest."
 HEAD = f"""
 import asyncio, atexit, os, signal, sys, threading, time
 import cio_frames as cio

@@ -35,7 +35,7 @@ def test_the_record_shows_every_run(audit):
 
     assert shown["text/plain"] == str(audit)
     assert "finished" in shown["text/html"]
-    assert "rows left out" in shown["text/html"]
+    assert "some rows not sent" in shown["text/html"]
     assert "\n" not in repr(audit)
 
 

@@ -75,7 +75,7 @@ def test_a_changed_row_is_not_taken_for_the_recorded_one():
     """Resuming with another table is refused, with the row that differs."""
     only = pl.DataFrame({"plan": [0], "row": [0], "message_id": ["Z"]})
 
-    with pytest.raises(AuditError, match="Row 0 is not the row this run was made from"):
+    with pytest.raises(AuditError, match="Row 0 has changed since this run was started"):
         RowSelection(only=only).require_same(messages("A"), plan=0)
 
 

@@ -204,7 +204,7 @@ def test_why_a_row_was_sent_again_is_told(send, tmp_path):
 
     assert [note.startswith("1 row was sent again") for note in again.notes] == [True]
     record = cio.audit(tmp_path / "audit")
-    assert "went out again under a new id" in record.explain(row=0, run=again.run_id)
+    assert "was sent again under a new message ID" in record.explain(row=0, run=again.run_id)
     assert "nothing newer about the same person" in record.explain(row=0, run=same.run_id)
     assert record.verify().is_empty()
 

@@ -64,7 +64,7 @@ def test_a_paused_run_can_be_stopped(plan, workspace, tmp_path):
 
     run.stop()
 
-    assert run.wait().stopped == ("INTERRUPTED", "The run was asked to stop. Resume to go on.")
+    assert run.wait().stopped == ("INTERRUPTED", "You stopped the run. Resume it to send the rest.")
     assert run.counts["pending"] > 0
 
 

@@ -92,14 +92,14 @@ def test_taken_port_is_a_clear_error():
     """A port that is in use is told by number, with what to do."""
     with Sandbox() as first:
         port = int(first.url.rpartition(":")[2])
-        with pytest.raises(SandboxError, match=rf"127\.0\.0\.1:{port}.*take a free one"):
+        with pytest.raises(SandboxError, match=rf"127\.0\.0\.1:{port}.*use a free one"):
             Sandbox(port=port).start()
 
 
 @pytest.mark.parametrize("port", [-1, 65_536])
 def test_impossible_port_is_a_clear_error(port):
     """A port that cannot be is told like one that is taken."""
-    with pytest.raises(SandboxError, match="take a free one"):
+    with pytest.raises(SandboxError, match="use a free one"):
         Sandbox(port=port).start()
 
 
@@ -349,4 +349,4 @@ def test_a_port_that_is_none_is_refused_in_plain_sentences(port):
 
     assert str(port) in str(caught.value)
     assert ".." not in str(caught.value)
-    assert "Leave `port` away" in str(caught.value)
+    assert "Leave out `port`" in str(caught.value)

@@ -85,5 +85,5 @@ def test_what_a_region_or_a_key_cannot_be_is_said(shown):
     assert 'cio.connect("eu"), or CIO_REGION=eu' in errors["a key as the region"]
     assert "write_key=" in errors["a key as the first argument"]
     assert errors["a broken write key"].startswith("write_key cannot be a key")
-    assert errors["a broken audit key"].startswith("CIO_AUDIT_KEY does not hold a key")
+    assert errors["a broken audit key"].startswith("CIO_AUDIT_KEY does not contain a key")
     assert "write_key cannot be a key" in errors["a broken key, on the command line"]

@@ -209,9 +209,15 @@ def network(monkeypatch):
     ("name", "value", "told"),
     [
         pytest.param("HTTPS_PROXY", "ftp://proxy:8080", "HTTPS_PROXY is not the", id="scheme"),
-        pytest.param("HTTPS_PROXY", "http://:8080", "HTTPS_PROXY is not the address", id="no-host"),
-        pytest.param("HTTPS_PROXY", "http://a:b:c", "HTTPS_PROXY is not the address", id="port"),
-        pytest.param("ALL_PROXY", "::nonsense::", "ALL_PROXY is not the address", id="nonsense"),
+        pytest.param(
+            "HTTPS_PROXY", "http://:8080", "HTTPS_PROXY is not a proxy address", id="no-host"
+        ),
+        pytest.param(
+            "HTTPS_PROXY", "http://a:b:c", "HTTPS_PROXY is not a proxy address", id="port"
+        ),
+        pytest.param(
+            "ALL_PROXY", "::nonsense::", "ALL_PROXY is not a proxy address", id="nonsense"
+        ),
         pytest.param(
             "SSL_CERT_FILE", "/nowhere/cert.pem", "SSL_CERT_FILE=/nowhere", id="no-certificates"
         ),

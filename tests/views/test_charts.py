@@ -70,7 +70,7 @@ def test_a_chart_fits_into_a_terminal(columns):
     days = {30: 28, 40: 10, 80: 4, 200: 2}[columns]
 
     assert all(len(line) <= columns for line in lines)
-    assert f"One bar is {'4 weeks' if days == 28 else f'{days} days'};" in " ".join(told.split())
+    assert f"Each bar is {'4 weeks' if days == 28 else f'{days} days'};" in " ".join(told.split())
 
 
 def test_a_small_bar_is_still_seen():
@@ -111,7 +111,7 @@ def test_no_words_are_in_a_picture(read):
     assert "<text" not in _svg(drawn)
     images = [dict(attributes) for tag, attributes in read(drawn).elements if tag == "img"]
     assert images[0]["alt"] == snapshot(
-        "One bar is 2 days; the highest stands for 8 rows. 3 of 16 rows (19 %) are less than 72 hours old."
+        "Each bar is 2 days; the tallest is 8 rows. 3 of 16 events (19 %) are less than 72 hours old."
     )
 
 
@@ -122,12 +122,12 @@ def test_rows_that_can_start_campaigns_are_marked(read):
     assert len(_heights(drawn, "care")) == 3
     assert read(drawn).outline == snapshot(
         [
-            "When it happened",
+            "When the events happened",
             "2024-11-01",
             "2024-11-09",
-            "One bar is 2 days; the highest stands for 8 rows.",
+            "Each bar is 2 days; the tallest is 8 rows.",
             "! can start campaigns",
-            "3 of 16 rows (19 %) are less than 72 hours old.",
+            "3 of 16 events (19 %) are less than 72 hours old.",
             "3 rows without a time are not shown.",
         ]
     )
@@ -138,23 +138,23 @@ def test_old_rows_start_nothing(read):
     drawn = _html(report.timeline(replace(TIMES, recent=(0,) * 5, unknown=0)))
 
     assert _heights(drawn, "care") == []
-    assert "✓ starts nothing" in read(drawn).outline
+    assert "✓ no campaigns" in read(drawn).outline
 
 
 def test_a_call_that_starts_nothing_has_no_verdict(read):
     """The rule is about events: people, groups and aliases have no badge."""
     outline = read(_html(report.timeline(replace(TIMES, hours=None, unknown=0)))).outline
 
-    assert outline[-1] == "One bar is 2 days; the highest stands for 8 rows."
+    assert outline[-1] == "Each bar is 2 days; the tallest is 8 rows."
 
 
 def test_the_timeline_in_a_terminal():
     """The bars fit on one line of a terminal."""
     assert text.drawn([report.timeline(TIMES)]) == snapshot("""\
-When it happened
+When the events happened
   2024-11-01 ▄ █▂▂ 2024-11-09
-  One bar is 2 days; the highest stands for 8 rows.
-  ! can start campaigns: 3 of 16 rows (19 %) are less than 72 hours old.
+  Each bar is 2 days; the tallest is 8 rows.
+  ! can start campaigns: 3 of 16 events (19 %) are less than 72 hours old.
   3 rows without a time are not shown.\
 """)
 
@@ -166,10 +166,10 @@ def test_the_pace_of_a_run(read):
     assert read(drawn).outline == snapshot(
         [
             "Pace",
-            "Rows answered: 35 rows/s on average, 80 rows/s at best. In the yellow bars 3 requests had to be repeated.",
+            "Rows answered: 35 rows/s on average, 80 rows/s at peak. 3 requests had to be repeated.",
             "start",
             "2.0 s",
-            "Time to an answer: 250 ms on average (grey), 1.5 s at most (blue).",
+            "Response time: 250 ms on average, 1.5 s at most.",
             "start",
             "2.0 s",
         ]
@@ -177,10 +177,9 @@ def test_the_pace_of_a_run(read):
     assert _heights(drawn, "care") == [50.0]
     assert text.drawn([summary.pace(PACE)]) == snapshot("""\
 Pace
-  Rows answered: 35 rows/s on average, 80 rows/s at best. In the yellow bars 3 requests had to
-  be repeated.
+  Rows answered: 35 rows/s on average, 80 rows/s at peak. 3 requests had to be repeated.
   start ▂█ ▄ 2.0 s
-  Time to an answer: 250 ms on average (grey), 1.5 s at most (blue).
+  Response time: 250 ms on average, 1.5 s at most.
   start ▁▃ █ 2.0 s\
 """)
 

@@ -173,7 +173,7 @@ def test_a_terminal_draws_one_line_over_itself(monkeypatch):
 
     assert stream.getvalue() == snapshot(
         """\
-Ctrl-C stops; cio.resume(...) goes on
+Ctrl-C stops; cio.resume(...) continues
 from there.
 \rSending track 41 % · 8,219 of 20,000 r…\rChecking track 0 % · 0 of 4 rows       \r                                \rthe end
 """

@@ -82,7 +82,7 @@ def test_who_is_who_in_a_notebook(read):
     """The preview reads from the verdict over the order and the conflicts down to the choices."""
     outline = read(_html(_backfill().identity())).outline
 
-    end = outline.index("Where Customer.io's documents disagree") + 1
+    end = outline.index("Assumptions behind this preview") + 1
     assert outline[:end] == snapshot(
         [
             "Who is who",
@@ -164,7 +164,7 @@ def test_who_is_who_in_a_notebook(read):
             "rows",
             "alias_previous",
             "id",
-            "previousId is looked up as a person only; an anonymous id there finds nobody",
+            "previousId is looked up as a person only; an anonymous ID is not found",
             "1",
             "taken_identifier",
             "rekey",
@@ -175,7 +175,7 @@ def test_who_is_who_in_a_notebook(read):
             "clusters",
             "4 to 9",
             "1",
-            "Where Customer.io's documents disagree",
+            "Assumptions behind this preview",
         ]
     )
 
@@ -186,9 +186,9 @@ def test_who_is_who_in_a_terminal():
 Who is who · identify (polars frame) + alias (polars frame) + group (polars frame) + track
 (polars frame) · ! 1 conflict
 
-1 conflict: rows that do not come out as they ask. Open: alias_previous (1 row),
-taken_identifier (1 row). Compared with an empty workspace: pass known= (an export of its
-people) to be exact.
+1 row will not have the effect you asked for. Open: alias_previous (1 row), taken_identifier (1
+row). Compared with an empty workspace. For exact results, pass an export of your people as
+known=.
 
 rows             7
 created          1
@@ -201,45 +201,45 @@ start campaigns  0
 
 Conflicts
   [conflict] identifier.replaced · 1 case, 1 row
-    The address of u2 belongs to a person who has the identifier u1: that person is updated, and
-    u2 takes the place of u1. There is no second person. Open: taken_identifier.
-    Do: Decide whether these are one person. If so, send all rows of the person under one
-    identifier; if not, correct the e-mail.
-      what would happen                                                                                                                                                          rows
-      The address of u2 belongs to a person who has the identifier u1: that person is updated, and u2 takes the place of u1. There is no second person. Open: taken_identifier.  0:1
+    The e-mail address of u2 already belongs to the person with the identifier u1. That person
+    is updated, and u2 replaces u1; no second profile is created. Open: taken_identifier.
+    How to fix: Decide whether they are one person. If so, use one identifier in all rows of the
+    person; if not, correct the e-mail address.
+      what would happen                                                                                                                                                                 rows
+      The e-mail address of u2 already belongs to the person with the identifier u1. That person is updated, and u2 replaces u1; no second profile is created. Open: taken_identifier.  0:1
   [note] alias.previous-unknown · 1 case, 1 row
-    'nobody' is nobody's identifier: there is nothing to merge into u2. Open: alias_previous,
+    'nobody' does not exist, so there is nothing to merge into u2. Open: alias_previous,
     taken_identifier.
-    Do: Nothing is lost. If the person should be there, identify them first; an anonymous id is
-    linked by identify, not by alias.
-      what would happen                                                                                            rows
-      'nobody' is nobody's identifier: there is nothing to merge into u2. Open: alias_previous, taken_identifier.  1:1
+    How to fix: Nothing is lost. If the person should exist, identify them first. To link an
+    anonymous ID, use identify, not alias.
+      what would happen                                                                                       rows
+      'nobody' does not exist, so there is nothing to merge into u2. Open: alias_previous, taken_identifier.  1:1
 
 Merges, which cannot be undone
-  kept  removed for good  why                    rows  open
-  u2    old               alias, 0 events moved  1:0   taken_identifier
+  kept  permanently removed  why                    rows  open
+  u2    old                  alias, 0 events moved  1:0   taken_identifier
 
-Who hangs together
-  - 5 identifiers in 5 rows: 1 person in the end (open: alias_previous, taken_identifier): u1
-    apart from a@example.com; u2 with a@example.com; u2 merged with old; u2 merged with nobody.
+Linked identifiers
+  - 5 identifiers in 5 rows: 1 profile (open: alias_previous, taken_identifier): u1 not linked
+    to a@example.com; u2 linked to a@example.com; u2 merged with old; u2 merged with nobody.
 
 Events of anonymous visitors
-  what becomes of them                         events
-  nobody was identified with the anonymous id       1
+  outcome                                         events
+  no person was identified with the anonymous ID       1
 
 Objects
   object  people  rows  open
   1/g1         1  2:0   taken_identifier
 
 Open
-  What is marked with one of these settings may come out another way: Customer.io's documents
-  disagree or say nothing. settings=cio.Workspace(...) takes another side.
-  setting           taken  meaning                                                                           rows
-  alias_previous    id     previousId is looked up as a person only; an anonymous id there finds nobody         1
-  taken_identifier  rekey  a new id with the e-mail of a person who has another id: that person, id changed     1
+  Results marked with one of these settings may differ, because Customer.io's documentation is
+  contradictory or silent. settings=cio.Workspace(...) changes the assumption.
+  setting           assumed  meaning                                                                           rows
+  alias_previous    id       previousId is looked up as a person only; an anonymous ID is not found               1
+  taken_identifier  rekey    a new id with the e-mail of a person who has another id: that person, id changed     1
 
-How many identifiers hang together
-  identifiers  clusters
+Identifiers per person
+  identifiers  groups
   4 to 9       1\
 """)
 
@@ -276,8 +276,8 @@ def test_deletions_are_the_first_thing_said():
     told = " ".join(repr(cio.backfill(plans).identity()).split())
 
     assert told.split(" · ")[2].startswith("! 1 deleted")
-    assert "1 person would be deleted for good. 1 person would be suppressed: deleted" in told
-    assert "1 conflict: rows that do not come out" in told
+    assert "1 person would be permanently deleted. 1 person would be suppressed: deleted" in told
+    assert "1 row will not have the effect you asked for." in told
 
 
 def test_a_person_who_is_made_again_after_a_deletion_is_told():
@@ -293,7 +293,7 @@ def test_rows_that_would_be_dropped_are_said_first():
     told = repr(table.cio.track(event=cio.lit("E"), user_id="u", message_id="m").identity())
 
     assert told.splitlines()[0].endswith("! 1 dropped")
-    assert "1 row would be dropped: an earlier row has the same message id." in told
+    assert "1 row would be dropped because an earlier row has the same message ID." in told
 
 
 def test_a_long_list_says_how_much_there_is():
@@ -319,7 +319,7 @@ def test_empty_parts_are_left_out(read):
 def test_a_picture_says_in_words_what_it_shows():
     """Whoever cannot see it reads it."""
     assert graph.told(CLUSTER) == snapshot(
-        "4 identifiers in 2 rows: u1 with a@x.co; u1 merged with old; v1 apart from u1 and 3 more identifiers."
+        "4 identifiers in 2 rows: u1 linked to a@x.co; u1 merged with old; v1 not linked to u1 and 3 more identifiers."
     )
 
 
@@ -383,25 +383,25 @@ def test_a_rehearsal_in_a_terminal():
     assert repr(_rehearsal()) == snapshot("""\
 Rehearsal · identify · ✓ identical
 
-9 rows of 10 went in 1 request to a private workspace on this machine. Everything came as the
-preview says.
+9 of 10 rows were sent in 1 request to a private workspace on this machine. Everything arrived
+as predicted.
 
-what    predicted  came
-people          9     9\
+what    predicted  actual
+people          9       9\
 """)
     differences = [("people", f"u{number}", 1, 0) for number in range(30)]
     assert repr(_rehearsal(*differences)).split("u1 ")[0] == snapshot("""\
 Rehearsal · identify · ✕ 30 differences
 
-9 rows of 10 went in 1 request to a private workspace on this machine. 30 differences between
-the preview and what came.
+9 of 10 rows were sent in 1 request to a private workspace on this machine. 30 differences
+between the preview and the result.
 
-what    predicted  came
-people          9     9
+what    predicted  actual
+people          9       9
 
 The first 20 differences
-  what    which  predicted  came
-  people  u0             1     0
+  what    which  predicted  actual
+  people  u0             1       0
   people  \
 """)
 
@@ -411,16 +411,16 @@ def test_an_estimate_in_a_terminal():
     assert repr(_estimate(price=12.5, compared=False)) == snapshot("""\
 Estimate · identify
 
-Without known= (an export of the workspace's people) everybody counts as new.
+Without known= (an export of the workspace's people), everyone counts as new.
 
-what               estimate                            because
+what               estimate                            note
 rows to send       9
 requests           3
 bytes              1.0 kB
 bytes, compressed  about 400 B                         from a sample of at most 2,000 rows of each plan
-time               about 2.0 s                         set by this machine
-new profiles       at most 4                           billable; visitors who stay anonymous are none
-profiles removed   0                                   by merges and deletions, for good
+time               about 2.0 s                         limited by this machine
+new profiles       at most 4                           billable; anonymous visitors are not counted
+profiles removed   0                                   by merges and deletions, permanently
 objects            none
 price              at most 12.50 for the new profiles\
 """)
@@ -459,4 +459,4 @@ def test_the_headline_says_how_many_people_would_be_created():
     """It says that every row finds its person only where nobody is created."""
     plan = pl.DataFrame({"id": ["7", "8"]}).cio.identify(user_id="id")
 
-    assert "1 person would be created" in str(plan.identity(known=pl.DataFrame({"id": ["7"]})))
+    assert "1 profile would be created" in str(plan.identity(known=pl.DataFrame({"id": ["7"]})))

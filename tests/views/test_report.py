@@ -35,12 +35,12 @@ def test_the_report_in_a_notebook(plan_view, read):
             "1.8 MB",
             "requests",
             "5",
-            "Fix before anything can be sent",
+            "To fix before anything can be sent",
             "✕ refuse",
             "sensitive.card",
             "whole table",
             "Card numbers.",
-            "Do:",
+            "How to fix:",
             "Drop the column.",
             "1 example",
             "row",
@@ -49,26 +49,26 @@ def test_the_report_in_a_notebook(plan_view, read):
             "3",
             "note",
             "empty",
-            "Rows that would be left out",
+            "Rows that will be excluded",
             "- reject",
             "email.invalid",
             "15 rows",
             "Bad.",
-            "Do:",
+            "How to fix:",
             "Correct it.",
             "- reject",
             "id.missing",
             "4 rows",
             "No id.",
-            "Do:",
+            "How to fix:",
             "Add one.",
-            "Look at before sending",
+            "Check before sending",
             "! warn",
             "id.float",
             "4,981 rows",
             "Decimal ids. New people appear.",
-            "Do:",
-            "Read as text. Repair it with",
+            "How to fix:",
+            "Read as text. To repair it, use",
             "plan.fix('id.float')",
             ".",
             "1 example",
@@ -83,9 +83,9 @@ def test_the_report_in_a_notebook(plan_view, read):
             "time.naive",
             "5,000 rows",
             "No zone.",
-            "Do:",
+            "How to fix:",
             "Say it.",
-            "Mapping: 2 fields, 1 of them proposed from the columns",
+            "Mapping: 2 fields, 1 of them chosen automatically",
             "field",
             "comes from",
             "how",
@@ -118,34 +118,34 @@ rejected      19
 size      1.8 MB
 requests       5
 
-Fix before anything can be sent
+To fix before anything can be sent
   [refuse] sensitive.card · whole table
     Card numbers.
-    Do: Drop the column.
+    How to fix: Drop the column.
       row  column  value
         3  note    (empty)
 
-Rows that would be left out
+Rows that will be excluded
   [reject] email.invalid · 15 rows
     Bad.
-    Do: Correct it.
+    How to fix: Correct it.
   [reject] id.missing · 4 rows
     No id.
-    Do: Add one.
+    How to fix: Add one.
 
-Look at before sending
+Check before sending
   [warn] id.float · 4,981 rows
     Decimal ids. New people appear.
-    Do: Read as text. Repair it with plan.fix('id.float').
+    How to fix: Read as text. To repair it, use plan.fix('id.float').
         row  column  value
       1,200  id      123.0
 
 Good to know
   [info] time.naive · 5,000 rows
     No zone.
-    Do: Say it.
+    How to fix: Say it.
 
-Mapping: 2 fields, 1 of them proposed from the columns
+Mapping: 2 fields, 1 of them chosen automatically
   field             comes from  how       why
   userId            id          named
   traits.createdAt  made        proposed  a time
@@ -162,10 +162,10 @@ Notes
     ("changed", "word"),
     [
         pytest.param({}, "✕ refused", id="refused"),
-        pytest.param({"findings": ()}, "! ready, not all rows", id="some-rejected"),
+        pytest.param({"findings": ()}, "! ready: 19 rows excluded", id="some-rejected"),
         pytest.param({"findings": (), "rejected": 0, "valid": 5000}, "✓ ready", id="ready"),
         pytest.param(
-            {"findings": (), "valid": 0, "rejected": 5000}, "✕ nothing to send", id="none"
+            {"findings": (), "valid": 0, "rejected": 5000}, "✕ nothing can be sent", id="none"
         ),
         pytest.param({"findings": (), "rows": 0, "valid": 0, "rejected": 0}, "○ empty", id="empty"),
     ],

@@ -42,7 +42,7 @@ def test_a_back_fill_is_one_report(plan_view, read):
             "call",
             "from",
             "rows",
-            "left out",
+            "excluded",
             "requests",
             "verdict",
             "1",
@@ -59,7 +59,7 @@ def test_a_back_fill_is_one_report(plan_view, read):
         pytest.param([READY], "✓ ready", id="ready"),
         pytest.param(
             [READY, replace(READY, valid=8, rejected=1)],
-            "! ready, not all rows",
+            "! ready: 1 row excluded",
             id="some-left-out",
         ),
     ],
@@ -131,10 +131,10 @@ def test_the_record_of_all_runs(read):
     audit = history.audit("audit", runs)
     outline = read(html.render(audit)).outline
 
-    assert outline[1] == "! rows not known to have arrived"
+    assert outline[1] == "! outcome of some rows unknown"
     assert outline.index("r2") < outline.index("r1")
     assert text.render(audit) == snapshot("""\
-Audit · audit · ! rows not known to have arrived
+Audit · audit · ! outcome of some rows unknown
 
 2 runs, one row kept for every row of every run. .failed() has the rows that did not arrive,
 .explain(row=...) the story of one.

@@ -24,9 +24,9 @@ def test_the_summary_in_a_notebook(run_view, read):
     assert read(_html(run_view)).outline == snapshot(
         [
             "Run: identify",
-            "! finished, not all rows",
+            "! finished: 10 rows not sent",
             "run-1 · cdp.customer.io",
-            "90 of 100 rows arrived; every other one is counted below.",
+            "90 of 100 rows arrived; the rest is broken down below.",
             "rows",
             "100",
             "requests",
@@ -50,19 +50,19 @@ def test_the_summary_in_a_notebook(run_view, read):
             "- rejected locally",
             "4",
             "4 %",
-            "The checks rejected the row; it was not sent.",
-            "✕ rejected by server",
+            "The checks excluded the row; it was not sent.",
+            "✕ rejected by Customer.io",
             "5",
             "5 %",
             "Customer.io refused the message.",
             "? in doubt",
             "1",
             "1 %",
-            "Sent, but no answer came back.",
+            "Sent, but no clear answer came back.",
             "Why rows did not arrive",
             "code",
             "rows",
-            "said",
+            "reason",
             "http.400",
             "5",
             "Too long.",
@@ -70,7 +70,7 @@ def test_the_summary_in_a_notebook(run_view, read):
             "4",
             "No id.",
             "Next",
-            "The rows that did not arrive, with reasons:",
+            "To see the rows that did not arrive, with reasons:",
             "run.failed()",
             "The record of every row is in",
             "audit/run-1",
@@ -81,9 +81,9 @@ def test_the_summary_in_a_notebook(run_view, read):
 def test_the_summary_in_a_terminal(run_view):
     """The text says the same as the HTML."""
     assert _text(run_view) == snapshot("""\
-Run: identify · run-1 · cdp.customer.io · ! finished, not all rows
+Run: identify · run-1 · cdp.customer.io · ! finished: 10 rows not sent
 
-90 of 100 rows arrived; every other one is counted below.
+90 of 100 rows arrived; the rest is broken down below.
 
 rows            100
 requests          4
@@ -92,19 +92,19 @@ size          12 kB
 time          2.0 s
 speed     48 rows/s
 
-state                 rows  share  meaning
-✓ delivered             90   90 %  Customer.io accepted the message.
-- rejected locally       4    4 %  The checks rejected the row; it was not sent.
-✕ rejected by server     5    5 %  Customer.io refused the message.
-? in doubt               1    1 %  Sent, but no answer came back.
+state                      rows  share  meaning
+✓ delivered                  90   90 %  Customer.io accepted the message.
+- rejected locally            4    4 %  The checks excluded the row; it was not sent.
+✕ rejected by Customer.io     5    5 %  Customer.io refused the message.
+? in doubt                    1    1 %  Sent, but no clear answer came back.
 
 Why rows did not arrive
-  code        rows  said
+  code        rows  reason
   http.400       5  Too long.
   id.missing     4  No id.
 
 Next
-  The rows that did not arrive, with reasons:
+  To see the rows that did not arrive, with reasons:
     run.failed()
   The record of every row is in
     audit/run-1\
@@ -131,7 +131,7 @@ def test_a_state_is_shown_with_its_count(run_view, read, state):
     [
         pytest.param("finished", {"delivered": 2}, "✓ finished", id="finished"),
         pytest.param(
-            "finished", {"delivered": 2, "in_doubt": 1}, "! finished, not all rows", id="partly"
+            "finished", {"delivered": 2, "in_doubt": 1}, "! finished: 1 row not sent", id="partly"
         ),
         pytest.param("stopped", {"pending": 2}, "✕ stopped", id="stopped"),
         pytest.param("interrupted", {"pending": 2}, "✕ interrupted", id="interrupted"),
@@ -201,5 +201,5 @@ def test_an_empty_run_is_no_success_story(run_view, read):
     """A run without rows says so, and divides nothing by nothing."""
     view = replace(run_view, counts={}, reasons=(), elapsed_s=0.0)
 
-    assert "There was no row to send." in read(_html(view)).outline
-    assert "There was no row to send." in _text(view)
+    assert "There were no rows to send." in read(_html(view)).outline
+    assert "There were no rows to send." in _text(view)

@@ -19,7 +19,7 @@ def test_every_row_is_drawn_or_counted(count, read):
 
     drawn = min(count, DRAWN_ROWS)
     assert [f"w{n}" for n in range(drawn)] == [t for t in reading.outline if t.startswith("w")]
-    assert (f"And {count - drawn} more row" in reading.text) == (count > drawn)
+    assert (f"{count - drawn} more row" in reading.text) == (count > drawn)
     assert sum(tag == "details" for tag, _ in reading.elements) == max(-(-drawn // 20) - 1, 0)
 
 
@@ -72,7 +72,7 @@ def test_a_table_in_a_terminal():
 12,345  ␛[31m
 12,345  ␛[31m
 12,345  ␛[31m
-And 4,980 more rows; all are in run.failed().\
+4,980 more rows in run.failed().\
 """)
 
 
@@ -90,10 +90,10 @@ def test_the_story_of_a_row(read):
 
     assert read(html.render(document)).outline == [
         "Row 7 · track",
-        "✕ rejected by server",
+        "✕ rejected by Customer.io",
         "run r1",
         "It was sent. It was refused.",
-        "Known about it",
+        "Technical details",
         "what",
         "value",
         "call",
