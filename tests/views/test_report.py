@@ -30,12 +30,7 @@ def test_the_report_in_a_notebook(plan_view, read):
             "valid",
             "4,981",
             "rejected",
-            "19",
-            "size",
-            "1.8 MB",
-            "requests",
-            "5",
-            "To fix before anything can be sent",
+            "19", "To fix before anything can be sent",
             "✕ refuse",
             "sensitive.card",
             "whole table",
@@ -98,8 +93,7 @@ def test_the_report_in_a_notebook(plan_view, read):
             "proposed",
             "a time",
             "First message, exactly as sent",
-            '{"type":"identify"}',
-            "Notes",
+            '{"type":"identify"}', '5 requests, 1.8 MB of messages.', "Notes",
             "Dates were read.",
         ]
     )
@@ -112,11 +106,9 @@ Plan: identify · people.csv · ✕ refused
 
 Nothing can be sent until 1 finding is fixed or explicitly allowed.
 
-rows       5,000
-valid      4,981
-rejected      19
-size      1.8 MB
-requests       5
+rows      5,000
+valid     4,981
+rejected     19
 
 To fix before anything can be sent
   [refuse] sensitive.card · whole table
@@ -153,6 +145,8 @@ Mapping: 2 fields, 1 of them chosen automatically
 First message, exactly as sent
   {"type":"identify"}
 
+5 requests, 1.8 MB of messages.
+
 Notes
   - Dates were read.\
 """)
@@ -185,7 +179,7 @@ def test_a_plan_without_anything_special_is_short(plan_view, read):
     outline = read(_html(bare)).outline
 
     assert not {"Notes", "Mapping: 2 fields", "Good to know"} & set(outline)
-    assert _text(bare).count("\n\n") == 2
+    assert _text(bare).count("\n\n") == 3
 
 
 def test_every_finding_is_shown_with_its_evidence(plan_view, read):
@@ -219,7 +213,7 @@ def test_the_reasons_of_a_mapping_are_shown_where_there_are_any(plan_view, read)
 
 
 def test_events_without_a_time_come_first(plan_view):
-    """That events count as now is in the headline, and before every other finding."""
+    """That events count as now stands before every other finding, under a title of its own."""
     now = replace(
         plan_view.findings[0], severity="warn", code="time.now", rows=0, sentence="As of now."
     )
@@ -229,6 +223,6 @@ def test_events_without_a_time_come_first(plan_view):
     printed = _text(replace(view, findings=tuple(refusals)))
     others = [printed.index(item.code) for item in refusals if item.code != "time.now"]
 
-    assert "events would count as happening now" in printed[: printed.index("time.now")]
+    assert "Decide first" in printed[: printed.index("time.now")]
     assert all(printed.index("time.now") < place for place in others)
-    assert "happening now" not in _text(plan_view)
+    assert "Decide first" not in _text(plan_view)

@@ -34,20 +34,14 @@ def test_a_back_fill_is_one_report(plan_view, read):
             "valid",
             "4,990",
             "rejected",
-            "19",
-            "size",
-            "1.8 MB",
-            "requests",
-            "6",
-            "call",
+            "19", "call",
             "from",
             "rows",
             "excluded",
             "requests",
             "verdict",
             "1",
-            "identify",
-        ]
+            "identify", 'a.csv', '9', '0', '1']
     )
     assert reading.outline.count("Back-fill") == 1
     assert _opened(reading)[:2] == [False, True]
@@ -101,7 +95,7 @@ def test_no_finding_is_lost_in_folds(read):
     shown = read(html.render(report.plan(replace(READY, findings=tuple(found))))).text
 
     assert all(shown.count(f"a.b{n}") >= 2 for n in range(30))
-    assert shown.count("Do: h") == 60
+    assert shown.count("How to fix: h") == 60
 
 
 def test_messages_are_spread_out_and_whole(read):
@@ -136,16 +130,16 @@ def test_the_record_of_all_runs(read):
     assert text.render(audit) == snapshot("""\
 Audit · audit · ! outcome of some rows unknown
 
-2 runs, one row kept for every row of every run. .failed() has the rows that did not arrive,
-.explain(row=...) the story of one.
+2 runs, with a record of every row. .failed() lists the rows that did not arrive;
+.explain(row=...) shows what happened to one.
 
-runs           2
-rows       1,018
-arrived    1,009
-left out       2
-not known      7
+runs                     2
+rows                 1,018
+arrived              1,009
+not sent or refused      2
+outcome unknown          7
 
-run  when (UTC)        to  end                rows  arrived  left out  not known
-r2   2026-11-22 09:30  h   stopped (OUTAGE)  1,009    1,000         2          7
-r1   2026-11-21 09:30  h   finished              9        9         0          0\
+run  when (UTC)        to  end                rows  arrived  not sent  outcome unknown
+r2   2026-11-22 09:30  h   stopped (OUTAGE)  1,009    1,000         2                7
+r1   2026-11-21 09:30  h   finished              9        9         0                0\
 """)
