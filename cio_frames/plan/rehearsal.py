@@ -132,7 +132,7 @@ def _one_display(
 
     def update(state: ProgressState) -> None:
         nonlocal is_shown
-        named = replace(state, label=f"the rehearsal of {label}")
+        named = replace(state, label=f"the rehearsal of {label}", record="")
         (shown.update if is_shown else shown.show)(named)
         is_shown = True
 

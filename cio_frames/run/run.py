@@ -45,6 +45,7 @@ from cio_frames.views.document import EMPTY, Document, Paragraph
 from cio_frames.views.progress import Progress
 from cio_frames.views.render import bundle
 from cio_frames.views.summary import Outcome, ReasonView, RunView
+from cio_frames.views.wording import resume_line
 
 LEAST_S = 0.1
 """Requests per second are not told from less time than this."""
@@ -88,7 +89,7 @@ class Run:
         left = sum(job.rows) - sum(selection.untouched.values())
         self._is_shown = not isinstance(shown, Off)
         self._is_summed_up = not isinstance(shown, Off | Told)
-        self._progress = Progress(shown, label=job.label, total=left)
+        self._progress = Progress(shown, label=job.label, total=left, record=str(self.audit))
         self._background_writer = BackgroundWriter(writer)
         self._started = self._ended = clock()
         self._is_over = False
@@ -276,11 +277,7 @@ class Run:
         return (
             f"{arrived:,} of {counts['rows']:,} rows arrived; {counts['pending']:,} are pending, "
             f"{counts['in_doubt']:,} in doubt. The record of every row is in {self.audit}."
-            + (
-                f" Finish it with\n    cio.resume({str(self.audit)!r}, client, plan)"
-                if is_left
-                else ""
-            )
+            + (f" Finish it with\n    {resume_line(str(self.audit))}" if is_left else "")
         )
 
     def _unfinished(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol, TextIO, assert_never
 from cio_frames.errors import MissingLibraryError
 from cio_frames.views import html, progress_state, text
 from cio_frames.views.characters import cells
-from cio_frames.views.document import Document
+from cio_frames.views.document import EMPTY, Document, Heading
 from cio_frames.views.environment import (
     Kind,
     Surroundings,
@@ -331,6 +331,7 @@ class Widget:
 
         self._show = show
         self._handle: Any = None
+        self._note: Any = None
         self._run = run
         self._head, self._report = ipywidgets.HTML(), ipywidgets.HTML()
         wide = ipywidgets.Layout(width="100%", max_width="920px")
@@ -352,6 +353,9 @@ class Widget:
         """Show the widget and keep the handle of its output."""
         self.update(state)
         self._handle = self._show(self._box, display_id=True)
+        if note := progress_state.afterwards(state):  # a reopened notebook cannot draw the widget
+            heading = Heading("If this notebook is closed before the run ends")
+            self._note = self._show(Rendered(Document(heading, note)), display_id=True)
 
     def update(self, state: ProgressState) -> None:
         """Change the widget's values."""
@@ -363,6 +367,8 @@ class Widget:
     def close(self, summary: Document) -> None:
         """Replace the widget by the summary and let it go."""
         self._handle.update(Rendered(summary))
+        if self._note is not None:
+            self._note.update(Rendered(EMPTY))
         for widget in _all(self._box):
             for part in (widget.layout, getattr(widget, "style", widget), widget):
                 part.close()

@@ -6,6 +6,7 @@ from functools import singledispatch
 from cio_frames.views import charts, graph
 from cio_frames.views import style as css
 from cio_frames.views.document import (
+    EMPTY,
     PAGE_ROWS,
     Badge,
     Block,
@@ -56,7 +57,9 @@ _LOOKS: dict[Look, Style] = {
 
 
 def render(document: Document) -> Markup:
-    """Return a view in its frame."""
+    """Return a view in its frame; of an empty one nothing."""
+    if document is EMPTY:
+        return join(())
     body = drawn((document.heading, *document.body))
     return tag("div", body, style=css.CARD, attributes={"class": _NO_MATH})
 

@@ -55,6 +55,7 @@ class Progress:
         *,
         label: str,
         total: int | None = None,
+        record: str = "",
         clock: Callable[[], float] = time.monotonic,
         patience_s: float = 2.0,
         execution: Callable[[], int | None] = execution,
@@ -71,7 +72,7 @@ class Progress:
         self._thread: threading.Thread | None = None
         now_s = clock()
         self.state: ProgressState = ProgressState(
-            label=label, total=total, started_s=now_s, now_s=now_s
+            label=label, record=record, total=total, started_s=now_s, now_s=now_s
         )
         self.errors: int = 0
         self._drawn, self._drawn_s = self.state, now_s

@@ -20,10 +20,10 @@ from cio_frames.sending.events import (
     SegmentPlanned,
 )
 from cio_frames.sending.totals import Totals, add
-from cio_frames.views.document import Badge, Document, Heading, Look, Meter, Paragraph
+from cio_frames.views.document import Badge, Document, Heading, Look, Meter, Paragraph, Step
 from cio_frames.views.style import Tone
 from cio_frames.views.text import joined
-from cio_frames.views.wording import duration, many, number, percent, rate
+from cio_frames.views.wording import duration, many, number, percent, rate, resume_line
 
 Phase = Literal["checking", "sending", "finishing", "finished"]
 
@@ -37,6 +37,7 @@ class ProgressState(Totals):
     """How far a run is, at one moment."""
 
     label: str  # what is being sent
+    record: str = ""  # the directory of its record, if that is kept
     total: int | None = None  # how many rows there are, if that is known
     phase: Phase = "checking"
     doubtful: Mapping[_Key, int] = field(default_factory=dict)  # rows of requests to be repeated
@@ -167,7 +168,17 @@ def document(state: ProgressState, *, advice: str = "") -> Document:
         advice: A last line, such as how to stop the run.
     """
     meter = Meter(share(state), tone(state), _percent(state))
-    return Document(heading(state), (meter, *report(state, advice=advice)))
+    return Document(heading(state), (meter, *report(state, advice=advice), *afterwards(state)))
+
+
+def afterwards(state: ProgressState) -> tuple[Step, ...]:
+    """Return how to finish a run whose notebook was closed, with the very line to type."""
+    if not state.record:
+        return ()
+    return (
+        Step("Make the plan again in a new kernel, then send the rest:", resume_line(state.record)),
+        Step("The record of every row is in", state.record),
+    )
 
 
 def heading(state: ProgressState) -> Heading:

@@ -137,7 +137,7 @@ def verdict(view: PlanView) -> tuple[Badge, str]:
         return badge, sentence
     word = "! ready: all events count as now" if badge.word == "✓ ready" else badge.word
     tone: Tone = "care" if badge.tone == "good" else badge.tone
-    return Badge(word, tone), f"{_all_now(view.valid)} {sentence}"
+    return Badge(word, tone), sentence
 
 
 def lead(view: PlanView, badge: Badge, sentence: str) -> str:
@@ -148,11 +148,6 @@ def lead(view: PlanView, badge: Badge, sentence: str) -> str:
 def is_now(view: PlanView) -> bool:
     """Return whether the events of a plan have no time, so that they count as happening now."""
     return any(finding.code == NOW for finding in view.findings)
-
-
-def _all_now(rows: int) -> str:
-    events = f"All {number(rows)} events" if rows > 1 else "The event"
-    return f"{events} would count as happening now and can start campaigns."
 
 
 def _sendable(view: PlanView) -> tuple[Badge, str]:
@@ -169,9 +164,8 @@ def _sendable(view: PlanView) -> tuple[Badge, str]:
             "All rows are excluded. The reasons are listed below.",
         )
     if view.rejected:
-        told = f"{number(view.rejected)} of {many(view.rows, 'row')} will be excluded"
         badge = Badge(f"! ready: {many(view.rejected, 'row')} excluded", "care")
-        return badge, f"{told}; plan.rejected contains them with the reasons."
+        return badge, "plan.rejected contains the excluded rows with the reasons."
     return Badge("✓ ready", "good"), "All rows can be sent. Nothing has been sent yet."
 
 
@@ -283,11 +277,8 @@ def _whole_verdict(views: Sequence[PlanView]) -> tuple[Badge, str]:
     order = "The plans are sent in this order; each starts when the previous one has arrived."
     left = sum(view.rejected for view in views)
     now = sum(view.valid for view in views if is_now(view))
-    if now:
-        order = f"{_all_now(now).replace('All ', '')} {order}"
     if left:
-        told = f"{many(left, 'row')} will be excluded. {order}"
-        return Badge(f"! ready: {many(left, 'row')} excluded", "care"), told
+        return Badge(f"! ready: {many(left, 'row')} excluded", "care"), order
     badge = Badge("! ready: some events count as now", "care") if now else Badge("✓ ready", "good")
     return badge, f"All rows can be sent. {order}"
 

@@ -24,7 +24,7 @@ from cio_frames.views.document import (
     Table,
 )
 from cio_frames.views.style import Tone
-from cio_frames.views.wording import duration, many, number, percent, rate, size
+from cio_frames.views.wording import duration, many, number, percent, rate, resume_line, size
 
 Outcome = Literal["running", "finished", "stopped", "interrupted", "failed"]
 LEAST_SLICES = 4
@@ -219,7 +219,9 @@ def next_steps(view: RunView) -> list[Step]:
             )
         )
     if view.counts.get("pending") and view.audit:
-        steps.append(Step("To send the rest without repeating what arrived:", _resume(view.audit)))
+        steps.append(
+            Step("To send the rest without repeating what arrived:", resume_line(view.audit))
+        )
     if view.audit:
         steps.append(Step("The record of every row is in", view.audit))
     return steps
@@ -227,10 +229,6 @@ def next_steps(view: RunView) -> list[Step]:
 
 def _again(view: RunView) -> str:
     return f"plan.send(client, audit={str(PurePath(view.audit).parent)!r})"
-
-
-def _resume(audit: str) -> str:
-    return f"cio.resume({audit!r}, client)"
 
 
 def _verdict(view: RunView) -> Badge:

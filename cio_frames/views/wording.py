@@ -16,6 +16,16 @@ _SIXTY = 60
 _ALL = 100
 
 
+def resume_line(record: str) -> str:
+    """Return what to type to finish a run; a new kernel does not have its messages without the plan.
+
+    Examples:
+        >>> resume_line("audit/r")
+        "cio.resume('audit/r', client, plan)"
+    """
+    return f"cio.resume({record!r}, client, plan)"
+
+
 def number(value: int) -> str:
     """Return a count with its thousands parted.
 

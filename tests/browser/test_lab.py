@@ -1,5 +1,7 @@
 """What an analyst sees in JupyterLab: while a run goes on, afterwards, and the day after."""
 
+import re
+
 import pytest
 
 from tests.browser.conftest import Lab, Tab
@@ -133,3 +135,21 @@ def test_an_interrupt_ends_a_blocking_cell_cleanly(tab: Tab, lab: Lab):
     tab.outputs().filter(has_text="✕ interrupted").first.wait_for(timeout=15_000)
     tab.outputs().get_by_text("rows arrived;").first.wait_for()
     assert progress.count() == 0
+
+
+def test_a_notebook_that_was_saved_during_a_run_says_how_to_finish_it(tab: Tab, lab: Lab):
+    """Opened the day after without a kernel, the line that sends the rest stands beside the dead bar."""
+    name = lab.notebook("left.ipynb", SLOW, "run = plan.send(client, audit='a', wait=False)")
+    tab.open(name)
+    tab.run_all()
+    tab.page.locator(".cio-progress").get_by_text("rows/s").first.wait_for()
+    tab.command("docmanager:save")
+
+    lab.forget_kernels()
+    tab.open(name)
+
+    text = tab.page.locator(".jp-NotebookPanel:visible .jp-Notebook").inner_text()
+    line = re.search(r"cio\.resume\('(.*?a/\w+-\w+)', client, plan\)", text)
+    assert line is not None
+    assert (lab.root / line[1]).is_dir()
+    tab.shoot("left_during_a_run")

@@ -348,6 +348,23 @@ def test_closing_lets_every_widget_go():
     assert [each.comm for each in (row, *buttons)] == [None] * 4
 
 
+@pytest.mark.parametrize("kind", [Widget, Html])
+def test_what_is_saved_while_a_run_is_under_way_says_how_to_finish_it(kind):
+    """An output without widgets holds the record's place and the line to type, until the end."""
+    screen = _Screen()
+    shown = kind(screen)
+
+    shown.show(replace(STATE, record="audit/r"))
+    saved = screen.shown[-1]
+    assert "cio.resume('audit/r', client, plan)" in str(saved)
+    assert "cio.resume(&#39;audit/r&#39;, client, plan)" in saved.html
+    shown.close(SUMMARY)
+
+    later = screen.shown[screen.shown.index(saved) + 1 :]
+    assert later
+    assert not any("client, plan" in each.html for each in later)
+
+
 def test_where_there_are_no_buttons_the_words_are_there():
     """Plain HTML says what to type in another cell, if nobody waits in this one."""
     blocking, free = _Screen(), _Screen()

@@ -182,7 +182,7 @@ def test_a_plan_without_anything_special_is_short(plan_view, read):
     outline = read(_html(bare)).outline
 
     assert not {"Notes", "Mapping: 2 fields", "Good to know"} & set(outline)
-    assert _text(bare).count("\n\n") == 2
+    assert _text(bare).count("\n\n") == 3
 
 
 def test_every_finding_is_shown_with_its_evidence(plan_view, read):
@@ -216,7 +216,7 @@ def test_the_reasons_of_a_mapping_are_shown_where_there_are_any(plan_view, read)
 
 
 def test_events_without_a_time_come_first(plan_view):
-    """That events count as now is in the headline, and before every other finding."""
+    """That events count as now stands before every other finding, under a title of its own."""
     now = replace(
         plan_view.findings[0], severity="warn", code="time.now", rows=0, sentence="As of now."
     )
@@ -226,6 +226,6 @@ def test_events_without_a_time_come_first(plan_view):
     printed = _text(replace(view, findings=tuple(refusals)))
     others = [printed.index(item.code) for item in refusals if item.code != "time.now"]
 
-    assert "events would count as happening now" in printed[: printed.index("time.now")]
+    assert "Decide first" in printed[: printed.index("time.now")]
     assert all(printed.index("time.now") < place for place in others)
-    assert "happening now" not in _text(plan_view)
+    assert "Decide first" not in _text(plan_view)

@@ -168,7 +168,7 @@ def test_a_stopped_run_says_why_in_red(run_view):
         pytest.param(
             {"pending": 1},
             "stopped",
-            ["cio.resume('audit/run-1', client)", "audit/run-1"],
+            ["cio.resume('audit/run-1', client, plan)", "audit/run-1"],
             id="pending",
         ),
         pytest.param(
