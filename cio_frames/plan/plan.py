@@ -411,7 +411,11 @@ class Plan(Sendable):
         return self._native(self.pipeline.changed)
 
     def payloads(self, count: int = 5) -> list[dict[str, Any]]:
-        """Return the first messages, exactly as they go over the wire.
+        """Return the first messages as they go over the wire.
+
+        One thing differs there: where a message sets a state (a person, group, merge or deletion), a
+        run gives it a `messageId` of its own, unless `message_id` names a column. Customer.io ignores
+        ids that it has seen, and would ignore a state that comes back.
 
         No more of the table is read than that takes. A row that only a look at the whole table
         rejects, such as one link of a circle of aliases, is among them until the plan was checked
