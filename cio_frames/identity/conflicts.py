@@ -25,6 +25,8 @@ HINTS: Final[Mapping[str, str]] = MappingProxyType({
     "identifier.taken": "Decide whether these are one person: if so, merge them with an alias call before this; if not, correct the e-mail.",
     "identifier.fixed": "Send the row under the person's cio_id (userId 'cio_...'), which may change identifiers, or allow e-mail updates in the workspace (email_updates=True).",
     "attribute.stale": "Nothing is lost if newer values should stay. Leave the timestamp out if the values of these rows should count.",
+    "object.stale": "Nothing is lost if newer values should stay. Leave the timestamp out if the values of these rows should count.",
+    "email.refused": "Correct the address, or send the row without it.",
     "identifier.replaced": "Decide whether these are one person. If so, send all rows of the person under one identifier; if not, correct the e-mail.",
     "attribute.read-only": "Leave the column out of the traits.",
     "anonymous.not-reusable": "One device, two people: leave the anonymous id out of the later row.",
@@ -54,7 +56,7 @@ HINTS: Final[Mapping[str, str]] = MappingProxyType({
 
 MINOR: Final = frozenset(
     {"alias.previous-unknown", "alias.self", "person.not-suppressed", "relationship.unknown",
-     "object.unknown", "attribute.read-only", "attribute.stale", "person.unknown"}
+     "object.unknown", "attribute.read-only", "attribute.stale", "object.stale", "person.unknown"}
 )  # fmt: skip
 """Kinds that are reported but hold nothing up: what the rows ask for is so already, or harmless."""
 

@@ -14,7 +14,8 @@ from cio_frames.identity.rules import joined
 from cio_frames.identity.state import Person
 
 OF_EXISTENCE: Final = frozenset({
-    "alias_unknown", "email_trait", "event_for_unknown", "form_identifiers", "group_for_unknown", "taken_identifier",
+    "alias_unknown", "email_trait", "event_for_unknown", "form_identifiers", "group_for_unknown", "invalid_email",
+    "taken_identifier",
 })  # fmt: skip
 """The settings that decide whether there is a person."""
 NAMES: Final = ("id", "email")

@@ -104,6 +104,8 @@ RECHANGED = Rule("person.identifier-changed", "rekeyed", "The identifier of {key
 TAKEN = Rule("identifier.taken", "attribute-failure", "{subject} belongs to another person ({other}): {key} does not get it, and there is no merge.", "reference 3.2 row 4")
 FIXED = Rule("identifier.fixed", "attribute-failure", "{key} has another value already: {subject} is not set.", "reference 3.1, 3.2 row 5")
 READ_ONLY = Rule("attribute.read-only", "attribute-failure", "{subject} cannot be set.", "reference section 6 (reserved)")
+EMAIL_INVALID = Rule("email.refused", "attribute-failure", "{subject} is no e-mail address: {key} does not get it.", "reference section 6", open="invalid_email")
+OBJECT_STALE = Rule("object.stale", "attribute-failure", "{subject} keeps another value, which was set at a later time.", "reference 3.7 (ordering)", open="object_order")
 STALE = Rule("attribute.stale", "attribute-failure", "{key} keeps another value of {subject}, which was set at a later time.", "reference 3.7 (ordering)", open="attribute_order")
 AUTO_MERGED = Rule("person.auto-merged", "auto-merged", "{key} and {subject} were two people with one identifier each: the younger ({other}) is merged into the older and deleted for good.", "reference 3.2a")
 CIO_UNKNOWN = Rule("cio-id.unknown", "ignored", "{key} is unknown or deleted: dropped.", "reference 3.2 row 6")

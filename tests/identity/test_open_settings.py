@@ -44,9 +44,12 @@ CASES = {
     "event_for_unknown": ([("track", [track("u1"), track(None, "v")])], None, FRAMES),
     "form_identifiers": ([("form", [{"data": {"id": "u1", "email": A}}])], None, ("conflicts", "changes")),
     "group_for_unknown": ([("group", [{"userId": "u1", "groupId": "g"}])], None, FRAMES),
+    "invalid_email": ([("identify", [identify("u1", email="nobody"), identify("u2", email="nobody"), identify("u3", email="x y@x.co")]),
+                       ("group", [{"userId": "u1", "groupId": "g"}])], None, FRAMES),
     "late_anonymous": ([("identify", [identify("u1", "v")]), ("track", [track(None, "v")])], LINKED, FRAMES),
     "merged_events": ([("identify", PEOPLE), ("track", [track("u2", days=40), track("u2")]), ("alias", [alias("u2", "u1")])], None, FRAMES),
     "merged_relationships": ([("identify", PEOPLE), ("group", [{"userId": "u2", "groupId": "g"}]), ("alias", [alias("u2", "u1")])], None, FRAMES),
+    "object_order": ([("group", [{"groupId": "g", "traits": {"plan": plan}, "timestamp": at} for plan, at in (("b", "2026-02-02T00:00:00Z"), ("a", "2026-02-01T00:00:00Z"))])], None, FRAMES),
     "page_without_url": ([("identify", PEOPLE), ("page", [{"userId": "u1", "name": "Home"}])], None, ("changes",)),
     "taken_identifier": ([("identify", [identify("u1", email=A), identify("u2", email=A)]), ("track", [track("u1")]),
                           ("group", [{"userId": "u2", "groupId": "g"}])], None, FRAMES),
@@ -134,7 +137,8 @@ def test_checks_name_settings_that_are_there():
     }
 
     assert named == {
-        "attribute_order", "dedupe", "email_updates", "form_identifiers", "page_without_url", "taken_identifier",
+        "attribute_order", "dedupe", "email_updates", "form_identifiers", "object_order", "page_without_url",
+        "taken_identifier",
     }  # fmt: skip
     assert named < CASES.keys()
 
