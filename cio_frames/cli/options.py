@@ -80,9 +80,11 @@ class Fields:
             out, none if empty (identify, group).
         properties: The same for properties (track, page, screen).
         fields: The same for form fields (form).
+        mapping: Field of the form to attribute, as the form is mapped in Customer.io, e.g.
+            email_address=email (form).
         relationship: The same for attributes between person and group (group).
-        context: Columns of the context, as place=column, e.g. ip=address.
-        integrations: Destinations, as name=true, name=false or name=column.
+        context: Columns of the context, as place=column, e.g. ip=address, or one column of structs.
+        integrations: Destinations, as name=true, name=false or name=column, or one column of structs.
         timestamp: When it happened.
         message_id: Values to be sent as message ids.
         key: Columns the message id is made from, instead of the whole message.
@@ -103,6 +105,7 @@ class Fields:
     traits: Columns = None
     properties: Columns = None
     fields: Columns = None
+    mapping: Pairs = ()
     relationship: Columns = None
     context: Columns = None
     integrations: Columns = None
