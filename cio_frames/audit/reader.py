@@ -158,7 +158,8 @@ class Audit:
         """Tell what became of a row, or of all rows about a person, in sentences.
 
         Args:
-            row: Number of the row in its table, from 0: one paragraph per run and plan that has it.
+            row: Number of the row in its table, from 0: one paragraph per run and plan that has it. Of
+                several tables the one that was sent last is meant, unless `run` names another.
             id: A person's id, as the tables had it.
             email: A person's e-mail address; rows that name it beside an id are found as well.
             run: One run; all runs if not given.
@@ -179,10 +180,14 @@ class Audit:
         """
         found = self._rows_about(row=row, id=id, email=email, run=run, plan=plan)
         runs = {d.name: run_file.read(self._disk, d) for d in self._directories()}
+        head = []
+        if row is not None:
+            found, others = _of_latest_table(found, runs)
+            head = [_of_others(row, others)] if others else []
         shown = found.head(_STORIES).to_dicts()
         stories = [(item, story(item, run=runs[item["run_id"]])) for item in shown]
         person = id if id is not None else email
-        return self._told(stories, head=[] if person is None else [_of_all(person, found)])
+        return self._told(stories, head=head if person is None else [_of_all(person, found)])
 
     def _told(self, stories: Sequence[tuple[dict[str, Any], str]], *, head: Sequence[str]) -> str:
         """Return rows with their stories as one text."""
@@ -505,6 +510,24 @@ _ENDS: Mapping[str, str] = {
 
 _STORIES = 50
 """How many rows of a person are told one by one."""
+
+
+def _of_latest_table(
+    rows: pl.DataFrame, runs: Mapping[str, RunFile]
+) -> tuple[pl.DataFrame, list[str]]:
+    """Return the rows of the table that was sent last, and the runs that sent others."""
+    tables = {name: (run.info.fingerprint, run.info.plans) for name, run in runs.items()}
+    last = tables[rows["run_id"].max()]
+    others = [name for name in rows["run_id"].unique().sort() if tables[name] != last]
+    return rows.filter(~pl.col("run_id").is_in(others)), others
+
+
+def _of_others(row: int, runs: Sequence[str]) -> str:
+    """Return which runs have another row of the number."""
+    return (
+        f"Other tables have a row {row} too. Name the run to see it: "
+        f'explain(row={row}, run="{runs[-1]}"){" or another" * (len(runs) > 1)}.'
+    )
 
 
 def _of_all(person: str, rows: pl.DataFrame) -> str:

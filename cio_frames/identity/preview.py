@@ -111,7 +111,9 @@ def _framed(
         "identifiers", "rows", "cluster", descending=[True, True, False]
     )
     names = results.names(replay, changes)
-    failed = open_choices.with_people(conflicts.failures(changes), changes, replay)
+    told = results.removals_of_strangers(applied, premise.known)["number"]  # among the people
+    failures = conflicts.failures(changes).filter(~pl.col("number").is_in(told.implode()))
+    failed = open_choices.with_people(failures, changes, replay)
     counts = pl.concat([results.event_counts(replay), columnar.event_counts(parts)])
     frames = {
         "people": results.people(replay, parts, premise.known, applied=applied, counts=counts),

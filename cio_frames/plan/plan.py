@@ -380,7 +380,8 @@ class Plan(Sendable):
         """Return a new plan with a repair applied.
 
         Args:
-            code: The code of a finding, or "safe" for all repairs that are safe, if there are any.
+            code: The code of a finding, or "safe" for all repairs that are safe. Where there are none,
+                the report of the new plan says so.
 
         Raises:
             RepairError: Nothing of this plan has that code, or it cannot be repaired.
@@ -403,7 +404,11 @@ class Plan(Sendable):
         steps = [*pipeline.steps, pipeline.mapping]
         for check in chosen:
             steps.append(repaired(steps[-1], check))
-        return planned(replace(pipeline, mapping=steps[-1], steps=tuple(steps[:-1])))
+        return planned(
+            replace(
+                pipeline, mapping=steps[-1], steps=tuple(steps[:-1]), found_nothing_safe=not chosen
+            )
+        )
 
     @property
     def changes(self) -> Any:
