@@ -11,7 +11,7 @@ from cio_frames.errors import AuditError
 from cio_frames.frames import Table
 from cio_frames.payloads import Segment
 from cio_frames.payloads.ids import content, renewed, sent_by_run
-from cio_frames.run.state_rows import SENT_AGAIN, StateMessages
+from cio_frames.run.state_rows import CONFLICT, IN_DOUBT_BEFORE, SENT_AGAIN, StateMessages
 from cio_frames.sending import BlockingRow
 
 FINISHED_SCHEMA = pl.Schema(
@@ -147,9 +147,9 @@ class RowSelection:
         finished = joined.filter(~fresh).with_columns(
             state=pl.when(changed).then(pl.lit("rejected_local")).otherwise("state"),
             code=pl.when(changed)
-            .then(pl.lit("message.conflict"))
+            .then(pl.lit(CONFLICT))
             .when(pl.col("state") == "in_doubt")
-            .then(pl.lit("IN_DOUBT_BEFORE")),
+            .then(pl.lit(IN_DOUBT_BEFORE)),
             error=pl.when(changed).then(
                 pl.lit(
                     "An earlier run delivered another message under this id. Name further columns "
