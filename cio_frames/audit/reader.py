@@ -517,7 +517,7 @@ def _of_latest_table(
 ) -> tuple[pl.DataFrame, list[str]]:
     """Return the rows of the table that was sent last, and the runs that sent others."""
     tables = {name: (run.info.fingerprint, run.info.plans) for name, run in runs.items()}
-    last = tables[rows["run_id"].max()]
+    last = tables[str(rows["run_id"].max())]
     others = [name for name in rows["run_id"].unique().sort() if tables[name] != last]
     return rows.filter(~pl.col("run_id").is_in(others)), others
 

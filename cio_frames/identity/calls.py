@@ -353,7 +353,9 @@ def form(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
         record["refused"] += 1
         for claim in claims.values() if has_two else ():
             store.free(claim, setting="form_identifiers")
-        yield Change(problem, subject=form_id)
+        found = (store.people.find(*claim) for claim in claims.values() if has_two)
+        person = next((each.cio_id for each in found if each is not None), None)
+        yield Change(problem, person=person, subject=form_id)
         return
     submitted = _submit(store, message, data, claims, form_id=form_id)
     yield from rest_on(submitted, *("form_identifiers",) * has_two)
@@ -424,9 +426,10 @@ def page(store: Store, message: Mapping[str, Any]) -> Iterable[Change]:
         name = text(message.get("name"))
     if name is None:
         who = address(message.get("userId"), settings=store.settings)
+        person = None if who is None else store.people.find(*who)
         if who is not None and text(message.get("name")) is not None:
             store.free(who, setting="page_without_url")
-        return (Change(rules.PAGE_NO_URL),)
+        return (Change(rules.PAGE_NO_URL, person=None if person is None else person.cio_id),)
     return _record(store, message, name)
 
 

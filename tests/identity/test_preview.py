@@ -193,7 +193,7 @@ CONFLICTS = {
     "alias.incomplete": [("alias", [alias(None, "u1")])],
     "cio-id.unknown": [("identify", [identify("cio_abc")])],
     "person.missing": [("identify", [identify(None)])],
-    "person.unknown": [("track", [track("u1", name="User Deleted")])],
+    "person.unknown": [("track", [track("u1", name="Relationship Deleted")])],
     "identifier.suppressed": [("track", [track("u1", name="User Suppressed"), track("u1")])],
     "form.no-identifier": [("form", [{"data": {"name": "Ada"}}])],
     "form.two-identifiers": [("form", [{"data": {"id": "u1", "email": "a@x.co"}}])],
