@@ -20,6 +20,7 @@ from cio_frames.errors import (
     PlanRefusedError,
     RunStoppedError,
 )
+from cio_frames.payloads.ids import of_run
 
 SAMPLES = Path(__file__).parents[1] / "sample_data"
 STATES = (
@@ -63,15 +64,17 @@ def test_every_call_arrives(workspace, tmp_path, call):
 
 
 def test_every_library_arrives_as_the_same_messages(frame_of, tmp_path, workspace):
-    """Whatever built the frame, the workspace gets the same message ids."""
+    """Whatever built the frame, the workspace gets the same message ids, but for those of the run."""
     frame = frame_of({"id": ["u1", "u2"], "plan": ["pro", None]})
     reference = pl.DataFrame({"id": ["u1", "u2"], "plan": ["pro", None]})
 
-    cio.frame(frame).identify(user_id="id").send(workspace.client(), audit=tmp_path, progress=False)
+    plan = cio.frame(frame).identify(user_id="id")
+    run = plan.send(workspace.client(), audit=tmp_path, progress=False)
 
     expected = [message["messageId"] for message in reference.cio.identify(user_id="id").payloads()]
     # the order of two people is the order of their lanes, which depends on the version of polars
-    assert sorted(workspace.messages["message_id"]) == sorted(expected)
+    sent = of_run(workspace.messages["message_id"], seed=run.run_id)
+    assert sorted(sent) == sorted(expected)
 
 
 def test_a_wrong_key_stops_at_once_and_loses_nothing(workspace, tmp_path):

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -98,7 +98,7 @@ class Audit:
 
     def _sent(
         self, workspaces: Mapping[str, str], *, scheme: str = ""
-    ) -> tuple[pl.LazyFrame, str | None]:
+    ) -> tuple[pl.LazyFrame, str | None, dict[str, str]]:
         """Return the rows that were sent to some workspaces, as a query.
 
         Args:
@@ -106,16 +106,18 @@ class Audit:
             scheme: How subjects are made; those of runs that made them otherwise are unknown.
 
         Returns:
-            The rows, and the key that their message ids and hashes are under, if any of the runs
-            holds them so.
+            The rows, the key that their message ids and hashes are under, if any of the runs
+            holds them so, and how each run made its ids.
 
         Raises:
             AuditError: A run holds them under another key than that of this machine.
         """
         groups: dict[tuple[tuple[str, ...], bool, bool], list[tuple[Path, RunContents]]] = {}
         names: set[str] = set()
+        algorithms: dict[str, str] = {}
         for directory, contents in self._contents():
             run = contents.run
+            algorithms[run.info.run_id] = run.info.id_algorithm
             if calls := _calls(run, workspaces):
                 is_keyed = run.message_ids == "keyed"
                 made = subject_scheme(pii=run.info.pii, key_name=run.key_name)
@@ -134,7 +136,7 @@ class Audit:
             )
             for (calls, is_keyed, are_known), runs in groups.items()
         ]
-        return pl.concat([PART_SCHEMA.to_frame(eager=False), *frames]), key
+        return pl.concat([PART_SCHEMA.to_frame(eager=False), *frames]), key, algorithms
 
     def failed(self, *, run: str | None = None) -> pl.DataFrame:
         """Return the rows that Customer.io is not known to have, with the reasons.
@@ -156,7 +158,8 @@ class Audit:
         """Tell what became of a row, or of all rows about a person, in sentences.
 
         Args:
-            row: Number of the row in its table, from 0: one paragraph per run and plan that has it.
+            row: Number of the row in its table, from 0: one paragraph per run and plan that has it. Of
+                several tables the one that was sent last is meant, unless `run` names another.
             id: A person's id, as the tables had it.
             email: A person's e-mail address; rows that name it beside an id are found as well.
             run: One run; all runs if not given.
@@ -177,10 +180,14 @@ class Audit:
         """
         found = self._rows_about(row=row, id=id, email=email, run=run, plan=plan)
         runs = {d.name: run_file.read(self._disk, d) for d in self._directories()}
+        head = []
+        if row is not None:
+            found, others = _of_latest_table(found, runs)
+            head = [_of_others(row, others)] if others else []
         shown = found.head(_STORIES).to_dicts()
         stories = [(item, story(item, run=runs[item["run_id"]])) for item in shown]
         person = id if id is not None else email
-        return self._told(stories, head=[] if person is None else [_of_all(person, found)])
+        return self._told(stories, head=head if person is None else [_of_all(person, found)])
 
     def _told(self, stories: Sequence[tuple[dict[str, Any], str]], *, head: Sequence[str]) -> str:
         """Return rows with their stories as one text."""
@@ -364,7 +371,7 @@ def read(directory: Path | str) -> Audit:
     return Audit(directory)
 
 
-_COLUMNS = ("call", "message_id", "payload_hash", "state", "first_attempt_at")
+_COLUMNS = ("run_id", "call", "message_id", "payload_hash", "state", "first_attempt_at")
 _SENT = ("delivered", "accepted_unverified", "in_doubt")
 
 
@@ -376,15 +383,17 @@ class Earlier:
         directory: The directory of the runs.
         sent: A query with the columns of a record and `at`, when the message arrived.
         key: The key that ids and hashes are under; None if they are held as they are.
+        algorithms: How each run made its message ids.
     """
 
     directory: Path
     sent: pl.LazyFrame
     key: str | None = None
+    algorithms: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> pl.DataFrame:
-        """The state of each message: delivered if any run delivered it, else in doubt."""
+        """The state of each message: delivered if any run delivered it, else in doubt since the first."""
         known = self.sent.select(_COLUMNS).filter(pl.col("state") != "accepted_unverified")
         best = known.sort(pl.col("state") == "delivered", descending=True, maintain_order=True)
         return collected(
@@ -420,11 +429,11 @@ def earlier(
         raise
     except AuditError:
         return None
-    found, key = log._sent(workspaces, scheme=scheme)  # noqa: SLF001 - both are of this module
+    found, key, algorithms = log._sent(workspaces, scheme=scheme)  # noqa: SLF001 - both are of this module
     if before:
         found = found.filter(pl.col("run_id") < before)
     at = pl.coalesce("finished_at", "first_attempt_at").alias("at")
-    return Earlier(directory=where, sent=found.with_columns(at), key=key)
+    return Earlier(directory=where, sent=found.with_columns(at), key=key, algorithms=algorithms)
 
 
 _CHANGING = tuple(name for name, call in CALLS.items() if call.sets_state or name == "form")
@@ -501,6 +510,24 @@ _ENDS: Mapping[str, str] = {
 
 _STORIES = 50
 """How many rows of a person are told one by one."""
+
+
+def _of_latest_table(
+    rows: pl.DataFrame, runs: Mapping[str, RunFile]
+) -> tuple[pl.DataFrame, list[str]]:
+    """Return the rows of the table that was sent last, and the runs that sent others."""
+    tables = {name: (run.info.fingerprint, run.info.plans) for name, run in runs.items()}
+    last = tables[str(rows["run_id"].max())]
+    others = [name for name in rows["run_id"].unique().sort() if tables[name] != last]
+    return rows.filter(~pl.col("run_id").is_in(others)), others
+
+
+def _of_others(row: int, runs: Sequence[str]) -> str:
+    """Return which runs have another row of the number."""
+    return (
+        f"Other tables have a row {row} too. Name the run to see it: "
+        f'explain(row={row}, run="{runs[-1]}"){" or another" * (len(runs) > 1)}.'
+    )
 
 
 def _of_all(person: str, rows: pl.DataFrame) -> str:

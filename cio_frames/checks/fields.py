@@ -27,7 +27,12 @@ def is_id(field: FieldMapping) -> bool:
 
 def is_text(field: FieldMapping) -> bool:
     """Return whether a field holds text."""
-    return field.dtype in (pl.String, pl.Categorical) or isinstance(field.dtype, pl.Enum)
+    return is_text_type(field.dtype)
+
+
+def is_text_type(dtype: pl.DataType) -> bool:
+    """Return whether values of a type are texts."""
+    return dtype in (pl.String, pl.Categorical) or isinstance(dtype, pl.Enum)
 
 
 def is_plain_text(field: FieldMapping) -> bool:

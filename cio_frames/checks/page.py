@@ -21,7 +21,14 @@ def docs() -> dict[str, Any]:
 
 def page() -> str:
     """Return the page of all codes, in Markdown."""
-    parts = (docs()["intro"], *_contents(), *_sections(), *_file_notes(), *_after_checks())
+    parts = (
+        docs()["intro"],
+        *_contents(),
+        *_sections(),
+        *_file_notes(),
+        *_after_checks(),
+        *_record(),
+    )
     return "\n".join(parts) + "\n"
 
 
@@ -104,6 +111,14 @@ def _after_checks() -> Iterator[str]:
     yield "| Code | Severity | Meaning |\n| --- | --- | --- |"
     for code, words in docs()["after_checks"].items():
         yield f"| `{code}` | {AFTER_SEVERITY[code]} | {words} |"
+
+
+def _record() -> Iterator[str]:
+    yield "\n## In the record\n"
+    yield "What a run decides of a row because of what earlier runs sent.\n"
+    yield "| Code | What |\n| --- | --- |"
+    for code, words in docs()["record"].items():
+        yield f"| `{code}` | {words} |"
 
 
 if __name__ == "__main__":

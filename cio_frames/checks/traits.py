@@ -1,12 +1,21 @@
 """Traits that Customer.io acts on, and times among the data."""
 
 import re
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from typing import cast
 
 import polars as pl
 
 from cio_frames.checks.check import Check, Repair, Scope, TableTest, by_value, column_findings
-from cio_frames.checks.fields import UNSUBSCRIBED, blank, is_number, is_plain_text, is_text
+from cio_frames.checks.fields import (
+    UNSUBSCRIBED,
+    blank,
+    is_number,
+    is_plain_text,
+    is_text,
+    is_text_type,
+)
 from cio_frames.checks.time_formats import is_other_format
 from cio_frames.mapping import ALMOST_ALL, CREATED, FieldMapping, MessageMapping
 from cio_frames.spec import folded, is_time_name
@@ -48,29 +57,65 @@ def _is_subscription(field: FieldMapping) -> bool:
     return field.path == UNSUBSCRIBED or PREFERENCES.match(".".join(field.path)) is not None
 
 
-def _folded(field: FieldMapping, scope: Scope) -> pl.Expr:
-    return scope.text(field).str.strip_chars().str.to_lowercase()
+def _folded(values: pl.Expr) -> pl.Expr:
+    return values.str.strip_chars().str.to_lowercase()
 
 
-def _known_word(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    if not (_is_subscription(field) and is_text(field)):
-        return None
-    said, sent = _folded(field, scope), scope.text(field).str.to_lowercase()
-    return said.is_in((*YES, *NO)) | (said.is_in(READ) & ~sent.is_in(READ))
+def _subscriptions(field: FieldMapping) -> Iterator[tuple[pl.Expr, pl.DataType]]:
+    """Yield what subscribes somebody, with its type: a field, or topics and channels inside a struct."""
+    if not _is_subscription(field):
+        yield from _inside(pl.col(field.name), field.dtype, path=field.path)
+    else:
+        yield pl.col(field.name), field.dtype
 
 
-def _empty_word(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    return blank(scope.text(field)) if _is_subscription(field) and is_text(field) else None
+def _inside(
+    values: pl.Expr, dtype: pl.DataType, *, path: tuple[str, ...]
+) -> Iterator[tuple[pl.Expr, pl.DataType]]:
+    if PREFERENCES.match(".".join(path)):
+        yield values, dtype
+    elif isinstance(dtype, pl.Struct) and ".".join(path[1:]) in WHOLE:
+        for member in dtype.fields:
+            kind = cast("pl.DataType", member.dtype)
+            yield from _inside(values.struct.field(member.name), kind, path=(*path, member.name))
 
 
-def _unknown_word(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    if not _is_subscription(field) or field.dtype in (pl.Boolean, pl.Null):
-        return None
-    if not is_text(field):
-        values = pl.col(field.name)
-        return (values != 0) & (values != 1) if field.dtype.is_numeric() else values.is_not_null()
-    said = _folded(field, scope)
-    return ~said.is_in((*READ, *YES, *NO)) & ~blank(scope.text(field))
+def _any_of(found: Iterable[pl.Expr]) -> pl.Expr | None:
+    every = list(found)
+    return pl.any_horizontal(every) if every else None
+
+
+def _known_word(field: FieldMapping, _: Scope) -> pl.Expr | None:
+    return _any_of(
+        _folded(texts).is_in((*YES, *NO))
+        | (_folded(texts).is_in(READ) & ~texts.str.to_lowercase().is_in(READ))
+        for values, dtype in _subscriptions(field)
+        if is_text_type(dtype)
+        for texts in (values.cast(pl.String),)
+    )
+
+
+def _empty_word(field: FieldMapping, _: Scope) -> pl.Expr | None:
+    return _any_of(
+        blank(values.cast(pl.String))
+        for values, dtype in _subscriptions(field)
+        if is_text_type(dtype)
+    )
+
+
+def _unknown_word(field: FieldMapping, _: Scope) -> pl.Expr | None:
+    return _any_of(
+        _is_unknown(values, dtype)
+        for values, dtype in _subscriptions(field)
+        if dtype not in (pl.Boolean, pl.Null)
+    )
+
+
+def _is_unknown(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    if not is_text_type(dtype):
+        return (values != 0) & (values != 1) if dtype.is_numeric() else values.is_not_null()
+    texts = values.cast(pl.String)
+    return ~_folded(texts).is_in((*READ, *YES, *NO)) & ~blank(texts)
 
 
 def _truth(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
@@ -110,7 +155,7 @@ def _resubscribing(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     elif field.dtype.is_numeric():
         said = values == 0
     elif is_text(field):
-        said = _folded(field, scope).is_in(("false", "0"))
+        said = _folded(scope.text(field)).is_in(("false", "0"))
     else:
         said = pl.lit(value=False)
     return said.fill_null(cleared)
@@ -135,7 +180,7 @@ def _consents(scope: Scope) -> dict[str, tuple[FieldMapping, bool]]:
 def _said(field: FieldMapping, scope: Scope, *, refusing: bool) -> pl.Expr | None:
     """Return how many values are yes or no, and how many of them refuse mail."""
     if field.dtype == pl.Boolean or field.dtype.is_numeric() or is_text(field):
-        said = _folded(field, scope)
+        said = _folded(scope.text(field))
         truth, falsehood = said.is_in((*YES, "true", "1")), said.is_in((*NO, "false", "0"))
         return pl.struct(
             filled=pl.col(field.name).count(),

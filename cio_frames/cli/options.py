@@ -81,8 +81,12 @@ class Fields:
         properties: The same for properties (track, page, screen).
         fields: The same for form fields (form).
         relationship: The same for attributes of the relationship between person and group (group).
-        context: Columns to send in the context, as field=column, such as ip=address.
-        integrations: Destinations, as name=true, name=false or name=column.
+        mapping: Fields of the form and the attributes they are mapped to in Customer.io, such as
+            email_address=email (form).
+        context: Columns to send in the context, as field=column, such as ip=address, or one column
+            of structs.
+        integrations: Destinations, as name=true, name=false or name=column, or one column of
+            structs.
         timestamp: When it happened.
         message_id: Values to send as message IDs.
         key: Columns from which message IDs are derived, instead of the whole message.
@@ -103,6 +107,7 @@ class Fields:
     traits: Columns = None
     properties: Columns = None
     fields: Columns = None
+    mapping: Pairs = ()
     relationship: Columns = None
     context: Columns = None
     integrations: Columns = None

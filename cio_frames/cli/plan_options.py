@@ -41,7 +41,7 @@ def plan_of(files: Sequence[str], *, fields: Fields, rules: Rules) -> Plan:
         columns=None if rules.columns is None else _listed(rules.columns),
         comment=rules.comment,
     )
-    given = arguments(fields, rules, columns=rows.collect_schema().names())
+    given = arguments(fields, rules, columns=rows.collect_schema())
     _require_taken(given, call=fields.call)
     verb = getattr(frame(rows), fields.call)
     plan: Plan = verb(**given, checks=checks(rules), namespace=rules.namespace)
@@ -52,12 +52,14 @@ def plan_of(files: Sequence[str], *, fields: Fields, rules: Rules) -> Plan:
     return planned(replace(plan.pipeline, table=table))
 
 
-def arguments(fields: Fields, rules: Rules, *, columns: Collection[str]) -> dict[str, Any]:
+def arguments(
+    fields: Fields, rules: Rules, *, columns: Mapping[str, pl.DataType]
+) -> dict[str, Any]:
     """Return the arguments of the verb, those that were given only.
 
     Examples:
         >>> given = Fields(call="track", user_id="id", properties="total,plan=tier")
-        >>> arguments(given, Rules(), columns=["id", "total", "tier"])
+        >>> arguments(given, Rules(), columns=dict.fromkeys(("id", "total", "tier"), pl.String()))
         {'user_id': 'id', 'properties': {'total': 'total', 'plan': 'tier'}}
     """
     named: dict[str, Any] = {name: getattr(fields, name) for name in COLUMN_ARGUMENTS}
@@ -67,14 +69,23 @@ def arguments(fields: Fields, rules: Rules, *, columns: Collection[str]) -> dict
     context = _places(_listed(fields.context or ""), columns=columns)
     for argument, value in _parted(fields.lit, option="--lit", shape="argument=value"):
         _put_constant(argument, lit(value), named=named, context=context)
-    named["context"] = context or None
-    named["integrations"] = _integrations(_listed(fields.integrations or "")) or None
+    named["context"] = _whole(fields.context, columns=columns) or context or None
+    named["integrations"] = _whole(fields.integrations, columns=columns) or (
+        _integrations(_listed(fields.integrations or "")) or None
+    )
+    own_names = _parted(fields.mapping, option="--mapping", shape="field=attribute")
+    named["mapping"] = dict(own_names) or None
     named["key"] = _listed(fields.key or "") or None
     named["timezone"] = rules.timezone
     named["nulls"] = _policies(rules.nulls, option="--nulls", shape="column=omit|send")
     named["dots"] = _policies(rules.dots, option="--dots", shape="column=nest|keep")
     named["hash"] = _listed(rules.hash or "") or None
     return {name: value for name, value in named.items() if value is not None}
+
+
+def _whole(given: str | None, *, columns: Mapping[str, pl.DataType]) -> str | None:
+    """Return the column of structs that fills all of a place, None if it is not one that is named."""
+    return given if isinstance(columns.get(given or ""), pl.Struct) else None
 
 
 def checks(rules: Rules) -> Checks:

@@ -20,6 +20,7 @@ from cio_frames.identity.semantic_events import EFFECTS
 from cio_frames.identity.settings import links_by_alias
 from cio_frames.identity.state import Event, ObjectKey, ObjectRecord, Person, Store, Visitor
 from cio_frames.spec import FORM_RESERVED, STRIPPED_TRAITS
+from cio_frames.values.patterns import is_email
 
 READ_ONLY: Final = ("cio_id", "_created_in_customerio_at")
 # objectId makes a relationship and is stored as an attribute, too (3.5: "the latter three").
@@ -53,7 +54,12 @@ def _identify(
     if refused is not None:
         yield refused
         return
-    person, changes = resolve_person(store, who, claims)
+    email = claims.get("email")
+    is_open = email is not None and email.key != who.key and not is_email(email.value)
+    if email is not None and is_open:
+        person, changes = _resolved_by_other_text(store, who, claims, email)
+    else:
+        person, changes = resolve_person(store, who, claims)
     yield from changes
     if anonymous_id is not None:
         yield from store.link(anonymous_id, person)
@@ -62,6 +68,22 @@ def _identify(
     yield from store.write(person, attributes, at=at)
     yield from _read_only(store, person, traits)
     yield from _relate_by_trait(store, person, traits)
+
+
+def _resolved_by_other_text(
+    store: Store, who: Address, claims: Identifiers, email: Address
+) -> tuple[Person, Iterable[Change]]:
+    """Resolve a person whose traits.email is no e-mail address: whether it is set is open."""
+    holder = store.people.find(*email)
+    before = None if holder is None else holder.id
+    is_set = store.settings.invalid_email == "stored"
+    taken = {kind: claim for kind, claim in claims.items() if is_set or claim is not email}
+    person, changes = resolve_person(store, who, taken)
+    if holder is not None and before is not None and holder.id != before:
+        store.free(Address("id", before), setting="invalid_email")
+    if not is_set:
+        changes.append(store.change(rules.EMAIL_INVALID, person, subject=str(email)))
+    return person, rest_on(changes, "invalid_email")
 
 
 def _addressed(
@@ -165,10 +187,16 @@ def group(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
     aside = message if store.settings.object_type_place == "top" else {}
     key = ObjectKey(object_type(traits, aside), object_id)
     record, change = _upsert(store, key)
-    yield change
     if record is None:
+        yield change
         return
-    record.write(_attributes(store, traits, without=STRIPPED_TRAITS))
+    attributes = _attributes(store, traits, without=STRIPPED_TRAITS)
+    at = moment(message.get("timestamp"), now=store.now)
+    newer = record.write(attributes, at=at, settings=store.settings)
+    yield from rest_on([change], *("object_order",) * bool(newer))
+    if newer and store.settings.object_order == "timestamp":
+        store.kept += len(newer)
+        yield Change(rules.OBJECT_STALE, subject=f"{', '.join(sorted(newer))} of object {key}")
     yield from _relate_somebody(store, record, message, who)
 
 
@@ -325,7 +353,9 @@ def form(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
         record["refused"] += 1
         for claim in claims.values() if has_two else ():
             store.free(claim, setting="form_identifiers")
-        yield Change(problem, subject=form_id)
+        found = (store.people.find(*claim) for claim in claims.values() if has_two)
+        person = next((each.cio_id for each in found if each is not None), None)
+        yield Change(problem, person=person, subject=form_id)
         return
     submitted = _submit(store, message, data, claims, form_id=form_id)
     yield from rest_on(submitted, *("form_identifiers",) * has_two)
@@ -396,9 +426,10 @@ def page(store: Store, message: Mapping[str, Any]) -> Iterable[Change]:
         name = text(message.get("name"))
     if name is None:
         who = address(message.get("userId"), settings=store.settings)
+        person = None if who is None else store.people.find(*who)
         if who is not None and text(message.get("name")) is not None:
             store.free(who, setting="page_without_url")
-        return (Change(rules.PAGE_NO_URL),)
+        return (Change(rules.PAGE_NO_URL, person=None if person is None else person.cio_id),)
     return _record(store, message, name)
 
 

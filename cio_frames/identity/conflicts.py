@@ -24,6 +24,8 @@ SHOWN_IDS: Final = 12
 HINTS: Final[Mapping[str, str]] = MappingProxyType({
     "identifier.taken": "Decide whether they are one person. If so, merge them with an alias call first; if not, correct the e-mail address.",
     "identifier.fixed": "Address the person by cio_id (userId 'cio_...'), which can change identifiers, or allow e-mail updates in the workspace (email_updates=True).",
+    "object.stale": "Nothing to do if the newer values should stay. To overwrite them, leave out the timestamp.",
+    "email.refused": "Correct the address, or leave it out of the row.",
     "attribute.stale": "Nothing to do if the newer values should stay. To overwrite them, leave out the timestamp.",
     "identifier.replaced": "Decide whether they are one person. If so, use one identifier in all rows of the person; if not, correct the e-mail address.",
     "attribute.read-only": "Leave the column out of the traits.",
@@ -54,7 +56,7 @@ HINTS: Final[Mapping[str, str]] = MappingProxyType({
 
 MINOR: Final = frozenset(
     {"alias.previous-unknown", "alias.self", "person.not-suppressed", "relationship.unknown",
-     "object.unknown", "attribute.read-only", "attribute.stale", "person.unknown"}
+     "object.unknown", "attribute.read-only", "attribute.stale", "object.stale", "person.unknown"}
 )  # fmt: skip
 """Kinds that are reported but hold nothing up: what the rows ask for is so already, or harmless."""
 

@@ -135,7 +135,7 @@ def identity_columns(
         pl.lit(None, pl.String).alias("message_id") if is_form else _filled("message_id"),
         pl.when(pl.col("json") | _is_name_special(mapping.call.name) | _consents(mapping, wanted))
         .then("message").alias("text"),
-        pl.when(pl.lit(wanted.dated and mapping.call.name in ("identify", "form")))
+        pl.when(pl.lit(wanted.dated and mapping.call.name in ("identify", "form", "group")))
         .then("message").alias("dated"),
     )  # fmt: skip
     return with_kind(complete.sort("lane", "row"), call=mapping.call.name)
@@ -235,7 +235,9 @@ def _kind(call: str) -> pl.Expr:
         same = pl.col("email").is_null() | (
             pl.col("email").str.to_lowercase() == user.str.to_lowercase()
         )
-        more = pl.col("id").is_not_null() | pl.col("object").is_not_null()
+        # whether a text that is no address is set as one is open
+        is_address = pl.col("email").is_null() | is_mail("email")
+        more = pl.col("id").is_not_null() | pl.col("object").is_not_null() | ~is_address
         simple = alone & is_reference & (same | ~is_mail("user")) & ~more
         return (
             pl.when(simple & pl.col("dated").is_null()).then(pl.lit("identifies"))

@@ -9,18 +9,21 @@ from typing import Final
 
 import polars as pl
 
-from cio_frames.identity.replay import Replay
+from cio_frames.identity import rules
+from cio_frames.identity.replay import CHANGES, Replay
+from cio_frames.identity.results import WHY
 from cio_frames.identity.rules import joined
-from cio_frames.identity.state import Person
+from cio_frames.identity.state import ObjectKey, Person
 
 OF_EXISTENCE: Final = frozenset({
-    "alias_unknown", "email_trait", "event_for_unknown", "form_identifiers", "group_for_unknown", "taken_identifier",
+    "alias_unknown", "email_trait", "event_for_unknown", "form_identifiers", "group_for_unknown", "invalid_email",
+    "taken_identifier",
 })  # fmt: skip
 """The settings that decide whether there is a person."""
 NAMES: Final = ("id", "email")
 SIDES: Final = ("person", "other")
 """The people that a change names."""
-OF_NAMING: Final = OF_EXISTENCE | {"email_updates"}
+OF_NAMING: Final = OF_EXISTENCE | {"dedupe", "email_updates"}
 """The settings that decide what a person is called."""
 _SETTINGS: Final = pl.col("open").list.unique().list.sort().list.join(", ")
 
@@ -37,6 +40,55 @@ def applied_again(changes: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
         return changes
     again = pl.when(pl.col("number").is_in(numbers.implode())).then(pl.lit("dedupe"))
     return changes.with_columns(_joined(pl.concat_list("open", again).list.drop_nulls()))
+
+
+def of_ignored(ignored: pl.DataFrame, people: pl.DataFrame) -> pl.DataFrame:
+    """Return a change for each person, visitor and object that ignored messages name (3.7).
+
+    They would have got what such a message says.
+    """
+    names = ignored.unpivot(
+        ["user", "email", "id", "previous", "anonymous"], index="number", value_name="name"
+    )
+    keys = pl.concat([
+        people.select("person", name="id"),
+        people.select("person", name=pl.col("email").str.to_lowercase()),
+        people.select("person", name="cio_" + pl.col("cio_id")),
+        people.select("person", name="anonymous_ids").explode("name", empty_as_null=True),
+    ]).drop_nulls()  # fmt: skip
+    mails = names.with_columns(pl.col("name").str.to_lowercase())
+    both = pl.concat([names, mails]).join(keys, on="name")
+    found = both.group_by("person").agg(pl.col("number").min())
+    visitors = ignored.select(key="anonymous").drop_nulls().unique()
+    objects = ignored.drop_nulls("object").select(
+        pl.struct(pl.col("object_type").fill_null("1"), "object")
+        .map_elements(lambda key: str(ObjectKey(*key.values())), return_dtype=pl.String)
+        .alias("subject")
+    )
+    lines = (
+        (found, rules.DUPLICATE),
+        (visitors, rules.ANONYMOUS),
+        (objects.unique(), rules.RELATE_UNKNOWN),
+    )
+    every = [
+        frame.with_columns(
+            rule=pl.lit(rule.name, CHANGES["rule"]), kind=pl.lit(rule.kind, CHANGES["kind"]),
+            open=pl.lit("dedupe"),
+        )
+        for frame, rule in lines
+    ]  # fmt: skip
+    return pl.concat([CHANGES.to_frame(), *every], how="diagonal")
+
+
+def created_after(changes: pl.DataFrame, ignored: pl.DataFrame) -> pl.DataFrame:
+    """Return changes, those that create somebody marked whom an earlier ignored message names."""
+    first = ignored.drop_nulls("person").select("person", pl.col("number").alias("first"))
+    both = changes.join(first, on="person", how="left", maintain_order="left")
+    is_open = (pl.col("kind") == "created") & (pl.col("first") < pl.col("number"))
+    dedupe = pl.when(is_open).then(pl.lit("dedupe"))
+    return both.with_columns(_joined(pl.concat_list("open", dedupe).list.drop_nulls())).drop(
+        "first"
+    )
 
 
 def with_people(told: pl.DataFrame, changes: pl.DataFrame, replay: Replay) -> pl.DataFrame:
@@ -166,7 +218,12 @@ def _links(replay: Replay, changes: pl.DataFrame) -> pl.DataFrame:
         schema=dict.fromkeys(("anonymous_id", "outcome", "open"), pl.String),
         orient="row",
     )
-    both = pl.concat([linked, events, _unlinked(changes)])
+    ignored = changes.filter(pl.col("rule") == rules.ANONYMOUS.name, pl.col("open") == "dedupe")
+    named = ignored.select(pl.col("key").alias("anonymous_id")).join(
+        pl.DataFrame({"outcome": [*WHY]}), how="cross"
+    )
+    named = named.with_columns(pl.lit("dedupe").alias("open"))
+    both = pl.concat([linked, events, named, _unlinked(changes)])
     grouped = both.group_by("anonymous_id", "outcome").agg("open").with_columns(_SETTINGS)
     return grouped.rename({"open": "own"})
 

@@ -24,6 +24,12 @@ from cio_frames.identity.settings import LARGEST, Settings
 from cio_frames.spec import LINKING_CALLS
 
 _EVENTS: Final = ("track", "page", "screen")
+NAMES: Final = pl.Schema(
+    dict.fromkeys(
+        ("user", "email", "id", "anonymous", "previous", "object", "object_type"), pl.String()
+    )
+)
+"""The columns of messages that name somebody or something."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +70,7 @@ class Preview:
 def preview(columns: IdentityColumns, premise: Premise, *, calls: Sequence[str]) -> Preview:
     """Return what messages will have made of a workspace."""
     rows = sum(frame.height for frame in columns.frames())
-    columns, repeated, again = _deduplicated(columns, premise, calls=calls)
+    columns, repeated, again, ignored = _deduplicated(columns, premise, calls=calls)
     parts = _partitioned(columns, premise, calls=calls)
     written = known_forms.other_forms(columns, premise.known)
     del columns
@@ -76,7 +82,7 @@ def preview(columns: IdentityColumns, premise: Premise, *, calls: Sequence[str])
     changes = pl.concat([applied, columnwise, repeated]).sort("plan", "row", maintain_order=True)
     return _framed(
         parts, replay, premise, changes=changes, applied=applied, written=written, pairs=pairs,
-        rows=rows,
+        ignored=ignored, rows=rows,
     )  # fmt: skip
 
 
@@ -104,6 +110,7 @@ def _framed(
     applied: pl.DataFrame,
     written: pl.DataFrame,
     pairs: pl.DataFrame,
+    ignored: pl.DataFrame,
     rows: int,
 ) -> Preview:
     places = parts.connected.select("number", "plan", "row")
@@ -111,10 +118,19 @@ def _framed(
         "identifiers", "rows", "cluster", descending=[True, True, False]
     )
     names = results.names(replay, changes)
-    failed = open_choices.with_people(conflicts.failures(changes), changes, replay)
+    told = results.removals_of_strangers(applied, premise.known)["number"]  # among the people
+    failures = conflicts.failures(changes).filter(~pl.col("number").is_in(told.implode()))
     counts = pl.concat([results.event_counts(replay), columnar.event_counts(parts)])
+    people = results.people(replay, parts, premise.known, applied=applied, counts=counts)
+    if ignored.height:
+        named = open_choices.of_ignored(ignored, people)
+        changes = open_choices.created_after(changes, named)
+        deciding = pl.concat([changes, named])
+    else:
+        deciding = changes
+    failed = open_choices.with_people(failures, deciding, replay)
     frames = {
-        "people": results.people(replay, parts, premise.known, applied=applied, counts=counts),
+        "people": people,
         "merges": results.merges(replay),
         "conflicts": pl.concat([
             written,
@@ -125,7 +141,7 @@ def _framed(
         "relationships": results.relationships(replay),
         "attribution": results.attribution(replay, parts),
     }  # fmt: skip
-    frames = open_choices.marked(frames, replay, changes)
+    frames = open_choices.marked(frames, replay, deciding)
     young = replay.campaign_events() + columnar.campaign_events(parts, now=premise.now)
     again = results.made_again(changes, premise.known)
     summary = _summary(
@@ -180,8 +196,8 @@ def _plans_of(call: str, calls: Sequence[str]) -> list[int]:
 
 def _deduplicated(
     columns: IdentityColumns, premise: Premise, *, calls: Sequence[str]
-) -> tuple[IdentityColumns, pl.DataFrame, pl.Series]:
-    """Return the messages to apply, what becomes of the others, and those applied again (3.7)."""
+) -> tuple[IdentityColumns, pl.DataFrame, pl.Series, pl.DataFrame]:
+    """Return the messages to apply, what becomes of the others, those applied again, and the others (3.7)."""
     dedupe = premise.settings.dedupe
     plans = [
         plan
@@ -196,6 +212,13 @@ def _deduplicated(
     again = given.filter(~pl.col("message_id").is_first_distinct())
     twice = every.filter(~pl.col("message_id").is_first_distinct())["number"]
     numbers = again["number"].implode()
+    ignored = pl.concat(
+        [
+            pl.DataFrame(schema={"number": pl.Int64, **NAMES}),
+            *(_named(frame, numbers) for frame in columns.frames()),
+        ],
+        how="diagonal",
+    )
     fresh = columns.each(
         lambda frame: frame.filter(~pl.col("number").is_in(numbers)).drop("message_id")
     )
@@ -207,7 +230,13 @@ def _deduplicated(
         pl.col("plan").replace_strict(subjects, return_dtype=pl.String).alias("subject"),
         pl.lit(rules.DUPLICATE.open, pl.String).alias("open"),
     )  # fmt: skip
-    return fresh, repeated.cast(CHANGES), twice.filter(~twice.is_in(numbers))
+    return fresh, repeated.cast(CHANGES), twice.filter(~twice.is_in(numbers)), ignored
+
+
+def _named(frame: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
+    """Return whom and what some messages name."""
+    named = frame.filter(pl.col("number").is_in(numbers))
+    return named.select("number", *(name for name in NAMES if name in frame.columns))
 
 
 def _summary(

@@ -140,15 +140,10 @@ def _named_only(changes: pl.DataFrame, known: pl.DataFrame | None) -> pl.DataFra
 
     Who is not in an export is not there to be deleted; without one, they count as deleted.
     """
-    deleted = changes.filter(pl.col("rule") == rules.DELETED.name)
-    done = pl.concat([deleted["key"], deleted["subject"]]).drop_nulls().str.to_lowercase()
-    asked = _asks_deletion(known) | (pl.col("rule") == rules.SUPPRESSED.name)
-    found = changes.filter(asked)
     mail = is_mail("key")
     named = pl.when(mail).then(pl.col("key").str.to_lowercase()).otherwise("key")
     return (
-        found.join(deleted, on="number", how="anti")
-        .filter(~pl.col("key").str.to_lowercase().is_in(done.implode()))
+        removals_of_strangers(changes, known)
         .group_by(named.alias("key"), maintain_order=True)
         .agg(pl.col("rule").last(), pl.struct("plan", "row").alias("rows"))
         .select(
@@ -162,6 +157,18 @@ def _named_only(changes: pl.DataFrame, known: pl.DataFrame | None) -> pl.DataFra
             pl.lit(None, pl.String).alias("person"),
         )
     )  # fmt: skip
+
+
+def removals_of_strangers(changes: pl.DataFrame, known: pl.DataFrame | None) -> pl.DataFrame:
+    """Return the changes that delete or suppress somebody whose profile the preview does not know."""
+    deleted = changes.filter(pl.col("rule") == rules.DELETED.name)
+    done = pl.concat([deleted["key"], deleted["subject"]]).drop_nulls().str.to_lowercase()
+    asked = _asks_deletion(known) | (pl.col("rule") == rules.SUPPRESSED.name)
+    return (
+        changes.filter(asked)
+        .join(deleted, on="number", how="anti")
+        .filter(~pl.col("key").str.to_lowercase().is_in(done.implode()))
+    )
 
 
 def made_again(changes: pl.DataFrame, known: pl.DataFrame | None) -> int:

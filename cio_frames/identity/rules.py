@@ -104,6 +104,8 @@ RECHANGED = Rule("person.identifier-changed", "rekeyed", "The identifier of {key
 TAKEN = Rule("identifier.taken", "attribute-failure", "{subject} already belongs to another person ({other}), so it is not set for {key}, and the two are not merged.", "reference 3.2 row 4")
 FIXED = Rule("identifier.fixed", "attribute-failure", "{key} already has a different value; {subject} will be ignored.", "reference 3.1, 3.2 row 5")
 READ_ONLY = Rule("attribute.read-only", "attribute-failure", "{subject} is read-only and will be ignored.", "reference section 6 (reserved)")
+EMAIL_INVALID = Rule("email.refused", "attribute-failure", "{subject} is not a valid e-mail address, so it is not set for {key}.", "reference section 6", open="invalid_email")
+OBJECT_STALE = Rule("object.stale", "attribute-failure", "{subject} keeps its current value, which was set at a later time.", "reference 3.7 (ordering)", open="object_order")
 STALE = Rule("attribute.stale", "attribute-failure", "{key} keeps its current value of {subject}, which was set at a later time.", "reference 3.7 (ordering)", open="attribute_order")
 AUTO_MERGED = Rule("person.auto-merged", "auto-merged", "{key} and {subject} were two people with one identifier each; the newer profile ({other}) is merged into the older one and permanently deleted.", "reference 3.2a")
 CIO_UNKNOWN = Rule("cio-id.unknown", "ignored", "{key} does not exist or was deleted, so the message is dropped.", "reference 3.2 row 6")

@@ -74,10 +74,12 @@ class Settings:
     event_for_unknown: Literal["create", "drop"] = "create"
     form_identifiers: Literal["one", "any"] = "one"
     group_for_unknown: Literal["create", "object-only"] = "create"
+    invalid_email: Literal["stored", "refused"] = "stored"
     late_anonymous: Literal["lost", "reidentify"] = "lost"
     merged_events: Literal["all", "recent"] = "all"
     merged_relationships: Literal["move", "drop"] = "move"
     null_attribute: Literal["remove", "store", "ignore"] = "remove"
+    object_order: Literal["arrival", "timestamp"] = "arrival"
     object_type_place: Literal["traits", "top"] = "traits"
     page_without_url: Literal["dropped", "named"] = "dropped"
     taken_identifier: Literal["rekey", "update", "separate"] = "rekey"
@@ -174,6 +176,10 @@ _ROWS = (
         "create": "a group call for an unknown person creates that person",
         "object-only": "a group call for an unknown person updates the object alone",
     }, source="reference 3.5: not stated"),
+    _choice("invalid_email", {
+        "stored": "a traits.email that is no e-mail address is the person's e-mail all the same",
+        "refused": "a traits.email that is no e-mail address is not set",
+    }, source="reference section 6 (no rule is published) against the app, which checks addresses (RFC 5322)"),
     _choice("late_anonymous", {
         "lost": "anonymous events more than 5 minutes after the identify stay anonymous",
         "reidentify": "identifying again with the same anonymous id brings late events in",
@@ -191,6 +197,10 @@ _ROWS = (
         "store": "null is stored as the value of a person's attribute",
         "ignore": "null leaves a person's attribute as it is",
     }, source="reference section 6 (null, low confidence)"),
+    _choice("object_order", {
+        "arrival": "of two group calls, the one processed last sets an attribute of the object",
+        "timestamp": "of two group calls, the one with the later timestamp sets an attribute of the object",
+    }, source="reference 3.7 (ordering): TRACK has a timestamp for people and none for objects"),
     _choice("object_type_place", {
         "traits": "a group call has its object type in traits; one beside them is not read",
         "top": "a group call may have objectTypeId beside its traits as well",

@@ -320,10 +320,28 @@ class ObjectRecord:
     short_of: tuple[str, ...] = ()  # the open settings by which it has lost relationships
     # The open settings that relationships rest on
     open: dict[Person | Visitor, tuple[str, ...]] = field(default_factory=dict)
+    stamps: dict[str, int] = field(default_factory=dict)  # when each attribute was written
 
-    def write(self, attributes: Mapping[str, Any]) -> None:
-        """Set attributes of the object; null and "" remove (3.5)."""
-        _write(self.attributes, attributes)
+    def write(self, attributes: Mapping[str, Any], *, at: int, settings: Settings) -> list[str]:
+        """Set attributes of the object; null and "" remove (3.5).
+
+        Returns:
+            Those that have another value of a later time, which they keep if times count (3.7).
+        """
+        newer = [
+            name
+            for name, value in attributes.items()
+            if self.stamps.get(name, LONG_AGO) > at
+            and self.attributes.get(name) != (None if value in EMPTY else value)
+        ]
+        keeps = newer if settings.object_order == "timestamp" else ()
+        _write(
+            self.attributes,
+            {name: value for name, value in attributes.items() if name not in keeps},
+        )
+        for name in attributes:
+            self.stamps[name] = max(at, self.stamps.get(name, LONG_AGO))
+        return newer
 
     def relate(self, holder: Person | Visitor, attributes: Mapping[str, Any]) -> None:
         """Relate somebody to the object, or update that relationship; null and "" remove."""

@@ -10,12 +10,13 @@ from cio_frames.payloads.batches import (
     cut,
 )
 from cio_frames.payloads.encode import MESSAGE_SCHEMA, encode, lanes, order_key, tree
-from cio_frames.payloads.ids import ID_ALGORITHM
+from cio_frames.payloads.ids import ID_ALGORITHM, RUN_ALGORITHM
 
 __all__ = [
     "ID_ALGORITHM",
     "LANES",
     "MESSAGE_SCHEMA",
+    "RUN_ALGORITHM",
     "SEGMENT_SCHEMA",
     "Batch",
     "Segment",

@@ -5,7 +5,8 @@ An id has the shape of a ULID, because the destination only recognises repeats o
 comes from a hash, so nothing depends on the clock or on chance.
 """
 
-from functools import cache
+from functools import cache, lru_cache
+from hashlib import sha256 as sha256_of
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -21,9 +22,14 @@ if TYPE_CHECKING:
 ID_ALGORITHM = "v1"
 """Changes when the same row would get another id; part of what is hashed."""
 
+RUN_ALGORITHM = f"{ID_ALGORITHM}-run"
+"""How ids are made where messages that set a state go out under ids that are their run's own."""
+
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIR_BITS, _TEXT_PAIRS, _WORD_BITS = 10, 13, 64
 _CONTENT_CHARACTERS = 16
+_RUN_CHARACTERS = 10
+"""How many characters of an id a run makes its own: 50 bits tell two runs apart."""
 _DIGEST_AT = 10
 """Where in an id the 80 bits of its digest begin."""
 _SEPARATOR = "\x1f"
@@ -82,15 +88,66 @@ def renewed(messages: pl.DataFrame, *, seeds: pl.Series) -> pl.DataFrame:
     no_times = pl.Series([None], dtype=pl.Int64).new_from_index(0, messages.height)
     fresh = ulids(messages.select(made).to_series(), times_ms=no_times)
     ids = messages["message_id"].str.head(_DIGEST_AT) + fresh.str.slice(_DIGEST_AT)
-    parts = pl.col("message").str.splitn(pl.concat_str(pl.lit('"'), "message_id", pl.lit('"')), 2)
-    quoted = pl.concat_str(pl.lit('"'), ids, pl.lit('"'))
-    first, rest = (parts.struct.field(f"field_{place}") for place in (0, 1))
     said = pl.Series([f"{number:016x}" for number in messages["content"]], dtype=pl.String)
     return messages.with_columns(
-        pl.concat_str(first, quoted, rest).alias("message"),
+        _under(ids),
         ids.alias("message_id"),
         pl.coalesce("payload_hash", said).alias("payload_hash"),
     )
+
+
+def _under(ids: pl.Series) -> pl.Expr:
+    """Return the texts of messages with other ids in them."""
+    parts = pl.col("message").str.splitn(pl.concat_str(pl.lit('"'), "message_id", pl.lit('"')), 2)
+    first, rest = (parts.struct.field(f"field_{place}") for place in (0, 1))
+    return pl.concat_str(first, pl.lit('"'), ids, pl.lit('"'), rest).alias("message")
+
+
+def of_run(ids: pl.Series, *, seed: str) -> pl.Series:
+    """Return derived ids as a run sends them, which no other run does; of those, the derived ones.
+
+    The time in an id stays. Different ids stay different.
+
+    Examples:
+        >>> import polars as pl
+        >>> sent = of_run(pl.Series(["0" * 26]), seed="20261121T093000000Z-k3f9q2")
+        >>> sent.to_list(), of_run(sent, seed="20261121T093000000Z-k3f9q2").to_list()
+        (['0000000000000000YDN7B2837D'], ['00000000000000000000000000'])
+    """
+    import numpy as np
+
+    told = np.frombuffer(ids.str.join("").item().encode(), np.uint8).reshape(len(ids), -1).copy()
+    for place, others in enumerate(_exchanged(seed), start=-_RUN_CHARACTERS):
+        told[:, place] = others[told[:, place]]
+    return pl.Series(ids.name, told.view(f"S{told.shape[1]}").reshape(-1)).cast(pl.String)
+
+
+@lru_cache(maxsize=16)
+def _exchanged(seed: str) -> "npt.NDArray[np.uint8]":
+    """Return for each of the last characters of an id which one takes the place of which."""
+    import numpy as np
+
+    alphabet = np.frombuffer(_CROCKFORD.encode(), np.uint8)
+    own = np.frombuffer(sha256_of(seed.encode()).digest(), np.uint8)[:_RUN_CHARACTERS, None]
+    others = np.zeros((_RUN_CHARACTERS, 1 << 8), np.uint8)
+    others[:, alphabet] = alphabet[(np.arange(len(alphabet)) ^ own) % len(alphabet)]
+    return others
+
+
+def sent_by_run(messages: pl.DataFrame, *, seeds: pl.DataFrame) -> pl.DataFrame:
+    """Return messages, those that have a line in `seeds` (row and seed) with other ids in their text.
+
+    `message_id` stays the derived one, by which the message is known again whatever run sent it.
+    """
+    names = seeds["seed"].unique().to_list()
+    if len(names) == 1 and names[0] is not None and seeds.height == messages.height:
+        return messages.with_columns(_under(of_run(messages["message_id"], seed=names[0])))
+    both = messages.join(seeds, on="row", how="left", maintain_order="left")
+    parts = [
+        part if seed is None else part.with_columns(_under(of_run(part["message_id"], seed=seed)))
+        for (seed,), part in both.group_by("seed", maintain_order=True)
+    ]
+    return pl.concat(parts).drop("seed").sort("row") if parts else messages
 
 
 def renewed_rows(messages: pl.DataFrame, seeds: pl.DataFrame) -> pl.DataFrame:

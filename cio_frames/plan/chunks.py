@@ -189,8 +189,9 @@ def segments(
             messages, lost = messages.filter(taken), lost.filter(taken)
         sent, settled = selection.split_finished(messages, plan=plan)
         selection.require_same(sent, plan=plan)
+        states = sets_state(call) & ~pl.col("is_given")
         requests, numbers = batches(
-            sent, plan=plan, segment=number, call=call.name, batched=call.batched,
+            selection.on_wire(sent, states=states), plan=plan, segment=number, call=call.name, batched=call.batched,
             limit_bytes=batch_bytes,
         )  # fmt: skip
         rows_of = _rows(sent.with_columns(numbers), settled=settled, lost=lost, call=call.name)

@@ -294,7 +294,8 @@ def _wanted(pipelines: Pipelines, premise: Premise) -> WantedAttributes:
     An alias may bring in people whom the row does not name.
     """
     dated = any(
-        each.call == "identify" and each.mapping.find("timestamp") for each in pipelines.each
+        each.call in ("identify", "group") and each.mapping.find("timestamp")
+        for each in pipelines.each
     )
     people = opted_out(premise.known)
     is_anybody = people and "alias" in pipelines.calls

@@ -62,6 +62,7 @@ class Pipeline:
     namespace: str = ""  # keeps message ids of one place apart from those of another
     clock: Callable[[], datetime] = utc_now  # tells the planned time of sending
     steps: tuple[MessageMapping, ...] = ()  # the mapping as it was before each repair
+    found_nothing_safe: bool = False  # whether safe repairs were asked for and there was none
     message_bytes: int = LIMITS["message_bytes"].value
     batch_bytes: int = LIMITS["batch_bytes"].value
     _results: _Results = field(default_factory=_Results, init=False, repr=False)

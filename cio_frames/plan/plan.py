@@ -401,7 +401,8 @@ class Plan(Sendable):
         """Return a new plan with a repair applied.
 
         Args:
-            code: The code of a finding, or "safe" for all repairs that are safe, if there are any.
+            code: The code of a finding, or "safe" for all repairs that are safe. Where there are none,
+                the report of the new plan says so.
 
         Raises:
             RepairError: Nothing of this plan has that code, or it cannot be repaired.
@@ -424,7 +425,11 @@ class Plan(Sendable):
         steps = [*pipeline.steps, pipeline.mapping]
         for check in chosen:
             steps.append(repaired(steps[-1], check))
-        return planned(replace(pipeline, mapping=steps[-1], steps=tuple(steps[:-1])))
+        return planned(
+            replace(
+                pipeline, mapping=steps[-1], steps=tuple(steps[:-1]), found_nothing_safe=not chosen
+            )
+        )
 
     @property
     def changes(self) -> Any:
@@ -432,7 +437,11 @@ class Plan(Sendable):
         return self._native(self.pipeline.changed)
 
     def payloads(self, count: int = 5) -> list[dict[str, Any]]:
-        """Return the first messages, exactly as they go over the wire.
+        """Return the first messages as they go over the wire.
+
+        One thing differs there: where a message sets a state (a person, group, merge or deletion), a
+        run gives it a `messageId` of its own, unless `message_id` names a column. Customer.io ignores
+        ids that it has seen, and would ignore a state that comes back.
 
         No more of the table is read than that takes. A row that only a look at the whole table
         rejects, such as one link of a circle of aliases, is among them until the plan was checked

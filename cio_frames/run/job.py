@@ -10,8 +10,8 @@ from cio_frames.audit import HASH_CHARACTERS, keyed_hashes, keyed_ids
 from cio_frames.errors import AuditError
 from cio_frames.frames import Table
 from cio_frames.payloads import Segment
-from cio_frames.payloads.ids import content, renewed
-from cio_frames.run.state_rows import SENT_AGAIN, StateMessages
+from cio_frames.payloads.ids import content, renewed, sent_by_run
+from cio_frames.run.state_rows import CONFLICT, IN_DOUBT_BEFORE, SENT_AGAIN, StateMessages
 from cio_frames.sending import BlockingRow
 
 FINISHED_SCHEMA = pl.Schema(
@@ -36,6 +36,10 @@ class RowSelection:
     """The key that these ids and hashes are under; None if they are held as they are."""
     untouched: Mapping[str, int] = field(default_factory=dict)
     """How many of the other rows of a resumed run are in each state."""
+    seed: str | None = None
+    """What messages that set a state get the ids from under which they go out; None for their own."""
+    doubted: pl.DataFrame | None = None
+    """Those in doubt, which keep the id under which they went out: message_id and seed."""
     blocked: Mapping[int, BlockingRow] = field(default_factory=dict)
     """People whose messages are not sent, by the number of their component."""
 
@@ -96,6 +100,24 @@ class RowSelection:
             pl.concat([finished, found], how="diagonal").sort("row"),
         )
 
+    def on_wire(self, messages: pl.DataFrame, *, states: pl.Expr) -> pl.DataFrame:
+        """Return messages as they are sent, those that set a state under ids of their run's own.
+
+        Without a record of an earlier run they would have the id of that run, and be ignored although
+        something may have changed since.
+        """
+        if self.seed is None:
+            return messages
+        rows = messages.filter(states).select("row", recorded=self._recorded)
+        if rows.is_empty():
+            return messages
+        if self.doubted is None or self.doubted.is_empty():
+            return sent_by_run(messages, seeds=rows.select("row", seed=pl.lit(self.seed)))
+        known = self.doubted.select(pl.col("message_id").alias("recorded"), "seed", first=True)
+        first = rows.join(known, on="recorded", how="left")
+        seed = pl.when(pl.col("first").is_null()).then(pl.lit(self.seed)).otherwise("seed")
+        return sent_by_run(messages, seeds=first.select("row", seed.alias("seed")))
+
     def _as_recorded(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return messages under the ids that are wanted of them, where one of their seeds makes it.
 
@@ -125,9 +147,9 @@ class RowSelection:
         finished = joined.filter(~fresh).with_columns(
             state=pl.when(changed).then(pl.lit("rejected_local")).otherwise("state"),
             code=pl.when(changed)
-            .then(pl.lit("message.conflict"))
+            .then(pl.lit(CONFLICT))
             .when(pl.col("state") == "in_doubt")
-            .then(pl.lit("IN_DOUBT_BEFORE")),
+            .then(pl.lit(IN_DOUBT_BEFORE)),
             error=pl.when(changed).then(
                 pl.lit(
                     "An earlier run delivered a different message with this ID. Add columns to "

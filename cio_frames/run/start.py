@@ -36,7 +36,7 @@ from cio_frames.audit.run_file import Layout
 from cio_frames.audit.subjects import scheme
 from cio_frames.clock import utc_now
 from cio_frames.errors import AuditError, AuditLockedError, ChoiceError
-from cio_frames.payloads import ID_ALGORITHM
+from cio_frames.payloads import RUN_ALGORITHM
 from cio_frames.run.job import FINISHED_SCHEMA, Job, RowSelection
 from cio_frames.run.run import Run
 from cio_frames.run.state_rows import Recorded
@@ -149,17 +149,30 @@ def select_rows(job: Job, client: Client, options: SendOptions, *, now: datetime
         return RowSelection()
     judge = partial(judged, now=now, wanted=options.in_doubt)
     decided = _decided(job, before, judge=judge, pii=options.pii, key=key, repeat=options.repeat)
+    rows = before.rows
+    doubted = in_doubt(rows, algorithms=before.algorithms)
     if options.repeat:
-        return RowSelection(decided=decided, key=before.key)
-    found = judge(before.rows)
+        return RowSelection(decided=decided, doubted=doubted, key=before.key)
+    found = judge(rows)
     finished = found.drop("state").rename({"kept_state": "state"}).drop_nulls("state")
     resent = found.filter(pl.col("kept_state").is_null())
     return RowSelection(
         finished=finished.select(FINISHED_SCHEMA.names()),
         decided=decided,
         resent=_state_ids(resent),
+        doubted=doubted,
         key=before.key,
     )
+
+
+def in_doubt(rows: pl.DataFrame, *, algorithms: Mapping[str, str]) -> pl.DataFrame:
+    """Return the messages in doubt, and the seed of the ids under which they went out first.
+
+    A repeat under the same id is ignored if the first one arrived.
+    """
+    seeded = [run for run, algorithm in algorithms.items() if algorithm == RUN_ALGORITHM]
+    seed = pl.when(pl.col("run_id").is_in(seeded)).then("run_id").alias("seed")
+    return rows.filter(pl.col("state") == "in_doubt").select("message_id", seed)
 
 
 def _subject_key(pii: Pii) -> tuple[str | None, str]:
@@ -234,7 +247,7 @@ def new_run(
         strict=client.strict,
         workspaces=client.workspaces,
         namespace=job.namespace,
-        id_algorithm=ID_ALGORITHM,
+        id_algorithm=RUN_ALGORITHM,
         limits=job.limits,
         mapping=job.mapping,
         decisions=job.decisions,
@@ -243,6 +256,7 @@ def new_run(
         plans=tuple(zip(job.calls, job.rows, strict=True)),
         pii=options.pii,
     )
+    selection = replace(selection, seed=info.run_id)
     writer = AuditWriter.start(options.audit, info, durability=options.durability)
     return Run(
         job, client=client, writer=writer, selection=selection, clock=clock,
@@ -274,25 +288,20 @@ def resumed_run(
     only = pl.concat([pending, resent]).select("plan", "row", "message_id")
     rows = Audit(directory).messages
     untouched = rows.join(only, on=["plan", "row"], how="anti")["state"]
+    info = found.run.info
     selection = RowSelection(
         only=only,
         resent=_state_ids(resent),
         untouched=dict(untouched.value_counts().iter_rows()),
+        seed=info.run_id if info.id_algorithm == RUN_ALGORITHM else None,
         key=found.id_key,
     )
     if only.height:
         blocking = blocking_rows(rows)
-        selection = replace(
-            selection,
-            decided=_as_decided(
-                job,
-                found,
-                client=client,
-                options=options,
-                now=clock(),
-                taken_up=pl.concat([only, blocking]),
-            ),
-        )
+        selection = _as_decided(
+            selection, job, found, client=client, options=options, now=clock(),
+            taken_up=pl.concat([only, blocking]),
+        )  # fmt: skip
         selection = replace(selection, blocked=blocked_people(job, blocking, selection=selection))
     writer = AuditWriter.resume(directory)
     return Run(
@@ -308,6 +317,7 @@ def blocking_rows(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _as_decided(
+    selection: RowSelection,
     job: Job,
     found: Recovery,
     *,
@@ -315,8 +325,8 @@ def _as_decided(
     options: SendOptions,
     now: datetime,
     taken_up: pl.DataFrame,
-) -> pl.DataFrame | None:
-    """Return what the run that is resumed decided of rows that were sent before it."""
+) -> RowSelection:
+    """Return a selection with what the run that is resumed decided of rows that were sent before it."""
     info = found.run.info
     key, scheme = _subject_key(info.pii)
     before = earlier(
@@ -325,9 +335,13 @@ def _as_decided(
     if (
         before is None or before.key != found.id_key
     ):  # it is of an older format, which made no other ids
-        return None
+        return selection
     judge = partial(judged, now=now, wanted=options.in_doubt)
-    return _decided(job, before, judge=judge, pii=info.pii, key=key, taken_up=taken_up)
+    return replace(
+        selection,
+        decided=_decided(job, before, judge=judge, pii=info.pii, key=key, taken_up=taken_up),
+        doubted=in_doubt(before.rows, algorithms=before.algorithms),
+    )
 
 
 def blocked_people(

@@ -38,8 +38,10 @@ FOLLOWS: Final = {
 }
 """What undoes what is said of a subject, by the kind of what is said."""
 
-SENT_AGAIN = "SENT_AGAIN"
-"""The code of rows that are sent again under a new id."""
+SENT_AGAIN, IN_DOUBT_BEFORE = "SENT_AGAIN", "IN_DOUBT_BEFORE"
+"""The codes of rows that are sent again under a new id, and of those that stay in doubt."""
+CONFLICT, REPEAT = "message.conflict", "message.repeat"
+"""The codes of rows that are rejected because of what an earlier run sent."""
 
 ROUNDS = 100
 """After so many rounds of rows that take others with them, all that are left are sent."""
@@ -171,7 +173,7 @@ def _decided(
         "plan",
         "row",
         state="kept_state",
-        code=pl.when(pl.col("kept_state") == "in_doubt").then(pl.lit("IN_DOUBT_BEFORE")),
+        code=pl.when(pl.col("kept_state") == "in_doubt").then(pl.lit(IN_DOUBT_BEFORE)),
     )
     same = last.filter(is_in_order & ~is_kept & ~is_latest & ~is_given).select(
         "plan", "row", "seeds", wanted="latest_id"
@@ -188,7 +190,7 @@ def _decided(
         "plan",
         "row",
         state=pl.lit("rejected_local"),
-        code=pl.lit("message.repeat"),
+        code=pl.lit(REPEAT),
         error=pl.lit(_REPEAT),
     )
     parts = [finished, same, again, refused]

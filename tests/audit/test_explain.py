@@ -94,3 +94,19 @@ def test_the_command_line_tells_the_same(audit, capsys):
     assert main(["audit", str(audit), "--email", "ada@example.com"]) == 0
     assert "2 rows in 2 runs" in capsys.readouterr().out
     assert main(["audit", str(audit), "--id", "u1", "--explain", "0"]) == 2
+
+
+def test_rows_of_different_tables_are_not_mixed(tmp_path):
+    """A number means the row of the table that was sent last; the others are named."""
+    with cio.sandbox() as workspace:
+        for plan in (EVENTS.cio.track(user_id="id", event="event"), *[PEOPLE.cio.identify(user_id="id")] * 2):  # fmt: skip
+            plan.send(workspace.client(), audit=tmp_path, progress=False)
+    log = cio.audit(tmp_path)
+    first = log.runs["run_id"].sort()[0]
+
+    head, *told = log.explain(row=0).split("\n\n")
+
+    assert f'explain(row=0, run="{first}")' in head
+    assert ["identify" in text for text in told] == [True, True]
+    assert "track" in log.explain(row=0, run=first)
+    assert "track" in log.explain(row=2)

@@ -127,7 +127,7 @@ def test_each_earlier_run_costs_the_same(run, begin, info, make_segment, make_dr
         driver.deliver(made.batches[0])
         recorder.close()
         disk = CountingDisk()
-        query, _ = Audit(run.parent, disk=disk)._sent(WORKSPACES)
+        query, *_ = Audit(run.parent, disk=disk)._sent(WORKSPACES)
         work.append((disk.reads, disk.lists))
         queries.append(query.explain(optimized=False).count("\n"))
 

@@ -8,6 +8,7 @@ import pytest
 from cio_frames.checks import CATALOGUE
 from cio_frames.checks.page import docs, page
 from cio_frames.plan.identity_preview import CODE
+from cio_frames.run.state_rows import CONFLICT, IN_DOUBT_BEFORE, REPEAT, SENT_AGAIN
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,3 +47,8 @@ def test_what_is_found_after_the_checks_is_on_the_page():
     """The codes that come from the preview and the thresholds are explained as well."""
     assert {CODE, "plan.threshold"} == set(docs()["after_checks"])
     assert all(f"| `{code}` |" in page() for code in docs()["after_checks"])
+
+
+def test_codes_that_a_run_gives_by_itself_are_explained():
+    """What the record says of rows that earlier runs sent stands on the page."""
+    assert {*docs()["record"]} == {SENT_AGAIN, IN_DOUBT_BEFORE, CONFLICT, REPEAT}

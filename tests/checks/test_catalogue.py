@@ -338,6 +338,7 @@ CASES: dict[str, list[Case]] = {
     ],
     "trait.unsubscribed-empty": [
         ("identify", ids(["u"] * 6, unsubscribed=["", " ", "NULL", "nan", "-", "\u00a0"]), BY_ID, 6),
+        ("identify", ids(["u"] * 2, cio_subscription_preferences=[{"channels": {"sms": word}} for word in ("", "true")]), BY_ID, 1),
         ("identify", ids(["u"] * 3, unsubscribed=["true", "no", None]), BY_ID, 0),
         ("identify", column("cio_subscription_preferences.topics.topic_1", ""), BY_ID, 1),
     ],
@@ -376,6 +377,11 @@ CASES: dict[str, list[Case]] = {
     "trait.unsubscribed-word": [
         ("identify", ids(["u"] * 4, unsubscribed=[" true", "TRUE\u00a0", " 0 ", "\tFalse"]), BY_ID, 4),
         ("identify", ids(["u"] * 3, **{"cio_subscription_preferences.topics.topic_1": ["no", "Nein", "off"]}), BY_ID, 3),
+        ("identify", ids(["u"] * 3, cio_subscription_preferences=[{"topics": {"topic_1": word}} for word in ("no", "Nein", "off")]), BY_ID, 3),
+        ("identify", ids(["u"] * 2, **{"cio_subscription_preferences.topics": [{"topic_1": "true", "topic_2": "ja"}, None]}), BY_ID, 1),
+        ("identify", ids(["u"], cio_subscription_preferences=[{"topics": {"topic_1": "true"}, "channels": {"sms": False}}]), BY_ID, 0),
+        ("identify", ids(["u"], cio_subscription_preferences=[{"note": "no"}]), BY_ID, 0),
+        ("identify", ids(["u"], other=[{"topics": {"topic_1": "no"}}]), BY_ID, 0),
         ("identify", ids(["u"] * 4, unsubscribed=["TRUE", "1", "False", "0"]), BY_ID, 0),
     ],
     "event.nearly": [

@@ -151,3 +151,14 @@ def test_a_repaired_time_is_one_for_the_model_too(written, wanted):
 
     assert sent == wanted
     assert isinstance(converted(sent), int) == (written != wanted)
+
+
+def test_that_nothing_is_safe_to_repair_is_told():
+    """The plan stays as it is, and its report says so; where something is repaired, it does not."""
+    clean = pl.DataFrame({"id": ["u1"], "plan": ["x"]}).cio.identify(user_id="id")
+    padded = pl.DataFrame({"id": ["u1"], "unsubscribed": [" "]}).cio.identify(user_id="id")
+
+    assert "changed nothing" in repr(clean.fix("safe"))
+    assert clean.fix("safe").payloads() == clean.payloads()
+    assert "changed nothing" not in repr(clean)
+    assert "changed nothing" not in repr(padded.fix("safe"))

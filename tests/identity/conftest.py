@@ -18,7 +18,7 @@ def previewed(plans, *, known=None, settings=None, largest=100, whole=False):
     """Return the preview of plans, each a call with its messages."""
     parts, first = [], 0
     dated = any(
-        call == "identify" and any("timestamp" in message for message in messages)
+        call in ("identify", "group") and any("timestamp" in message for message in messages)
         for call, messages in plans
     )
     for place, (call, messages) in enumerate(plans):

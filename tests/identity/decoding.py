@@ -66,7 +66,7 @@ def needs_text(message, call):
 
 def columns_of(call, messages, *, whole=False, dated=False):
     """Return the identity columns of messages; their rows are their positions."""
-    dated = dated and call in ("identify", "form")
+    dated = dated and call in ("identify", "form", "group")
     lines = [
         said(message, call)
         | {

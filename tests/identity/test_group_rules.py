@@ -224,3 +224,23 @@ def test_a_refused_form_exists_and_works_once_mapped():
     assert [change.kind for change in changes] == ["created", "event"]
     assert model.forms()[0]["submissions"] == 1
     assert model.forms()[0]["refused"] == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "plan", "told"),
+    [
+        ({}, "old", ["object.updated"]),
+        ({"object_order": "timestamp"}, "new", ["object.updated", "object.stale"]),
+    ],
+)
+def test_whether_older_attributes_replace_newer_ones_is_a_setting(settings, plan, told):
+    """No source has a time for attributes of objects; whichever side is taken, it is marked (3.7)."""
+    times = {"new": "2026-02-02T00:00:00Z", "old": "2026-02-01T00:00:00Z"}
+    messages = [group(plan=value, size=1) | {"timestamp": at} for value, at in times.items()]
+    model = Model(Settings(**settings))
+    for message in messages:
+        changes = model.apply(message, received_at=NOW)
+
+    assert model.objects()[0]["attributes"] == {"plan": plan, "size": 1}
+    assert [change.rule.name for change in changes] == told
+    assert [change.rests_on for change in changes] == ["object_order"] * len(told)

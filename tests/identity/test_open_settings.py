@@ -38,16 +38,22 @@ CASES = {
     "alias_previous": ([("track", [track(None, "v")]), ("identify", PEOPLE), ("alias", [alias("v", "u1")])], None, FRAMES),
     "alias_unknown": ([("identify", [identify("u2", email=A)]), ("alias", [alias("u2", "u1")])], None, FRAMES[1:]),
     "attribute_order": ([("identify", [{**identify("u1", plan=plan), "timestamp": at} for plan, at in (("b", "2026-02-02T00:00:00Z"), ("a", "2026-02-01T00:00:00Z"))])], None, ("conflicts", "changes")),
-    "dedupe": ([("identify", [{**identify("u1"), "messageId": "m"}, {**identify("u2"), "messageId": "m"}])], None, ("changes",)),
+    "dedupe": ([("track", [track(None, "v")]),
+                ("identify", [{**identify("u1"), "messageId": "m"}, {**identify("u2", "v", email=A), "messageId": "m"}]),
+                ("track", [track("u2"), track(None, "w"), {**track("u1"), "messageId": "n"}, {**track("u1", days=2), "messageId": "n"}]),
+                ("group", [{"userId": "u2", "groupId": "g"}, {"userId": "u1", "groupId": "g", "messageId": "m"}, {"userId": "u1", "groupId": "h"}])], None, FRAMES),
     "email_trait": ([("identify", [identify(None, "v", email=A), identify("u1")])], None, FRAMES),
     "email_updates": ([("identify", [identify("u1", email=A), identify("u1", email=B)])], None, FRAMES),
     "event_for_unknown": ([("track", [track("u1"), track(None, "v")])], None, FRAMES),
-    "form_identifiers": ([("form", [{"data": {"id": "u1", "email": A}}])], None, ("conflicts", "changes")),
+    "form_identifiers": ([("identify", [identify("u1")]), ("form", [{"data": {"id": "u1", "email": A}}])], None, FRAMES),
     "group_for_unknown": ([("group", [{"userId": "u1", "groupId": "g"}])], None, FRAMES),
+    "invalid_email": ([("identify", [identify("u1", email="nobody"), identify("u2", email="nobody"), identify("u3", email="x y@x.co")]),
+                       ("group", [{"userId": "u1", "groupId": "g"}])], None, FRAMES),
     "late_anonymous": ([("identify", [identify("u1", "v")]), ("track", [track(None, "v")])], LINKED, FRAMES),
     "merged_events": ([("identify", PEOPLE), ("track", [track("u2", days=40), track("u2")]), ("alias", [alias("u2", "u1")])], None, FRAMES),
     "merged_relationships": ([("identify", PEOPLE), ("group", [{"userId": "u2", "groupId": "g"}]), ("alias", [alias("u2", "u1")])], None, FRAMES),
-    "page_without_url": ([("identify", PEOPLE), ("page", [{"userId": "u1", "name": "Home"}])], None, ("changes",)),
+    "object_order": ([("group", [{"groupId": "g", "traits": {"plan": plan}, "timestamp": at} for plan, at in (("b", "2026-02-02T00:00:00Z"), ("a", "2026-02-01T00:00:00Z"))])], None, FRAMES),
+    "page_without_url": ([("identify", PEOPLE), ("page", [{"userId": "u1", "name": "Home"}])], None, FRAMES),
     "taken_identifier": ([("identify", [identify("u1", email=A), identify("u2", email=A)]), ("track", [track("u1")]),
                           ("group", [{"userId": "u2", "groupId": "g"}])], None, FRAMES),
 }  # fmt: skip
@@ -134,7 +140,8 @@ def test_checks_name_settings_that_are_there():
     }
 
     assert named == {
-        "attribute_order", "dedupe", "email_updates", "form_identifiers", "page_without_url", "taken_identifier",
+        "attribute_order", "dedupe", "email_updates", "form_identifiers", "object_order", "page_without_url",
+        "taken_identifier",
     }  # fmt: skip
     assert named < CASES.keys()
 

@@ -287,3 +287,23 @@ def test_a_time_without_offset_is_refused():
     """The model knows no local time, so it does not guess one."""
     with pytest.raises(ValueError, match="offset"):
         Model().apply(identify("u1"), received_at=datetime(2026, 1, 1))  # noqa: DTZ001
+
+
+@pytest.mark.parametrize(
+    ("side", "email", "told"),
+    [
+        ("stored", "nobody", ["person.created"]),
+        ("refused", None, ["person.created", "email.refused"]),
+    ],
+)
+def test_whether_an_invalid_address_is_set_is_open(side, email, told):
+    """The API publishes no rule for addresses, the app checks them: both sides are marked."""
+    model = Model(Settings(invalid_email=side))
+    message = {"type": "identify", "userId": "u1", "traits": {"email": "nobody", "plan": "x"}}
+
+    changes = model.apply(message, received_at=NOW)
+
+    assert [(row["email"], row["attributes"]) for row in model.people()] == [(email, {"plan": "x"})]
+    assert [(change.rule.name, change.rests_on) for change in changes] == [
+        (name, "invalid_email") for name in told
+    ]

@@ -193,7 +193,7 @@ CONFLICTS = {
     "alias.incomplete": [("alias", [alias(None, "u1")])],
     "cio-id.unknown": [("identify", [identify("cio_abc")])],
     "person.missing": [("identify", [identify(None)])],
-    "person.unknown": [("track", [track("u1", name="User Deleted")])],
+    "person.unknown": [("track", [track("u1", name="Relationship Deleted")])],
     "identifier.suppressed": [("track", [track("u1", name="User Suppressed"), track("u1")])],
     "form.no-identifier": [("form", [{"data": {"name": "Ada"}}])],
     "form.two-identifiers": [("form", [{"data": {"id": "u1", "email": "a@x.co"}}])],
@@ -538,3 +538,15 @@ def test_values_of_strange_types_go_through_the_model(preview_of):
     ]  # fmt: skip
 
     assert comparable(preview_of(plans)) == comparable(preview_of(plans, whole=True))
+
+
+def test_a_deletion_of_somebody_unknown_is_told_once(preview_of):
+    """Without an export they are listed as deleted; with one that lacks them, as unknown."""
+    plans = [("track", [{"userId": "u1", "event": "User Deleted"}])]
+
+    alone, compared = preview_of(plans), preview_of(plans, known={"id": ["u2"]})
+
+    assert alone.people.select("id", "action").rows() == [("u1", "delete")]
+    assert alone.conflicts.is_empty()
+    assert compared.conflicts["kind"].to_list() == ["person.unknown"]
+    assert "delete" not in compared.people["action"]

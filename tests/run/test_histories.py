@@ -1,6 +1,7 @@
 """Whatever tables are sent in whatever order, the workspace is what it is without deduplication."""
 
 import itertools
+from copy import deepcopy
 from datetime import timedelta
 from functools import partial
 from uuid import uuid4
@@ -16,10 +17,11 @@ from cio_frames.audit.schema import PART_SCHEMA
 from cio_frames.audit.segment_progress import plan_of
 from cio_frames.clock import utc_now
 from cio_frames.identity.model import Model
+from cio_frames.payloads import RUN_ALGORITHM
 from cio_frames.plan import chunks
 from cio_frames.run import RowSelection
 from cio_frames.run.job import FINISHED_SCHEMA
-from cio_frames.run.start import judged
+from cio_frames.run.start import in_doubt, judged
 from cio_frames.run.state_rows import Recorded
 
 ALLOWED = cio.Checks(allow=["User Deleted", "Relationship Deleted", "Object Deleted"])
@@ -165,10 +167,10 @@ def is_repeat(tables):
 class Record:
     """Sends plans to a model of the workspace, and keeps what a run's record keeps, in memory."""
 
-    def __init__(self, pii):
-        self.model, self.oracle, self.pii = Model(), Model(), pii
+    def __init__(self, pii, *, name="", model=None):
+        self.model, self.oracle, self.pii = model or Model(), Model(), pii
         self.rows = APPLIED.to_frame()
-        self.runs = 0
+        self.runs, self.name = 0, name
 
     def send(self, plan, *, cut=None, arrives=False):
         """Send a plan and return how many messages left.
@@ -176,6 +178,7 @@ class Record:
         After `cut` messages the sender is killed; whether the next one `arrives`, it does not know.
         """
         job, self.runs = plan.pipelines.job(), self.runs + 1
+        run = f"run{self.runs:04d}{self.name}"
         recorded = Recorded(
             states=self.rows.filter(pl.col("subjects").is_not_null()),
             events=self.rows.filter(pl.col("subjects").is_null()).lazy(),
@@ -190,6 +193,10 @@ class Record:
         selection = RowSelection(
             decided=recorded.decided(job.state_messages, repeat=False),
             finished=finished.unique("message_id"),
+            doubted=in_doubt(
+                self.best(), algorithms=dict.fromkeys(self.rows["run_id"], RUN_ALGORITHM)
+            ),
+            seed=run,
         )
         sent, parts = 0, [self.rows]
         for segment in job.segments(selection):
@@ -207,7 +214,7 @@ class Record:
             moment = utc_now() + timedelta(seconds=self.runs)
             parts.append(
                 kept.with_columns(
-                    run_id=pl.lit(f"run{self.runs:04d}"),
+                    run_id=pl.lit(run),
                     state=pl.col("row").replace_strict(states, default="", return_dtype=pl.String),
                     at=moment,
                     first_attempt_at=moment,
@@ -217,6 +224,11 @@ class Record:
                 break
         self.rows = pl.concat(parts)
         return sent
+
+    def best(self):
+        """Return the state of each message, as `audit.Earlier` does."""
+        best = self.rows.sort(pl.col("state") == "delivered", descending=True, maintain_order=True)
+        return best.unique("message_id", keep="first", maintain_order=True)
 
 
 def wire(segment):
@@ -250,6 +262,28 @@ def test_nothing_that_is_meant_is_swallowed(tables, data, pii):
                 record.oracle.apply(message, received_at=utc_now())
             assert record.send(plan) == 0
     assert state(record.model) == state(record.oracle)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(tables=HISTORY, data=st.data(), pii=st.sampled_from(["hmac", "ids", "full"]))
+def test_what_is_sent_without_a_record_arrives(tables, data, pii):
+    """Somebody else, with another record, sends one of the tables again: all that sets a state arrives.
+
+    Events count once. A sender who is killed on the way and sends again ends as the table does.
+    """
+    plans, record = list(sends(tables)), Record(pii)
+    for plan in plans:
+        record.send(plan)
+    for name in ("b", "c"):
+        plan, other = data.draw(st.sampled_from(plans)), Record(pii, name=name, model=record.model)
+        oracle = deepcopy(record.model)
+        if data.draw(st.booleans()):
+            other.send(plan, cut=data.draw(st.integers(0, 5)), arrives=data.draw(st.booleans()))
+        other.send(plan)
+        for message in messages_of(plan):
+            oracle.apply(message, received_at=utc_now())
+        assert state(record.model) == state(oracle)
+        assert other.send(plan) == 0
 
 
 @pytest.mark.parametrize("arrives", [False, True])

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 import cio_frames as cio
+from cio_frames.payloads.ids import of_run
 from cio_frames.plan import chunks
 
 ALLOWED = cio.Checks(allow=["User Deleted", "Relationship Deleted", "Object Deleted"])
@@ -105,9 +106,10 @@ def test_a_state_comes_back_within_a_table(rows, workspace, send, monkeypatch):
 
     ids = [message["messageId"] for message in plan.payloads(4)]
     assert len(set(ids)) == 4
-    assert send(plan).counts["delivered"] == 4
+    run = send(plan)
+    assert run.counts["delivered"] == 4
     assert attributes(workspace)["u1"] == '{"plan":"free"}'
-    assert workspace.messages["message_id"].sort().to_list() == sorted(ids)
+    assert of_run(workspace.messages["message_id"], seed=run.run_id).sort().to_list() == sorted(ids)
     assert send(plan).counts["requests"] == 0
     assert plan.rehearse(progress=False).identical
 
@@ -164,11 +166,53 @@ def test_without_subjects_a_table_that_is_sent_again_is_done(pii, send):
     assert turned.counts["delivered"] == (1 if pii == "ids" else 0)
 
 
-def test_with_another_record_a_row_arrives_under_its_own_id(workspace, send):
-    """A record that does not know of the row sends it."""
-    send(people(id=["u1"], plan=["x"]))
+def test_with_another_record_a_state_that_returns_arrives(workspace, send):
+    """Somebody else sends the same, after something has changed: Customer.io does not ignore it."""
+    for folder, value in (("one", "x"), ("one", "y"), ("other", "x")):
+        run = send(people(id=["u1"], plan=[value]), folder=folder)
 
-    assert send(people(id=["u1"], plan=["x"]), folder="other").counts["delivered"] == 1
+    assert run.counts["delivered"] == 1
+    assert attributes(workspace) == {"u1": '{"plan":"x"}'}
+
+
+def test_with_another_record_events_count_once(workspace, send):
+    """The id of an event is the same whoever sends it; that of a deletion is not."""
+    for folder in ("one", "other"):
+        send(people(id=["u1"], plan=[folder]), folder=folder)
+        send(events("Seen", "User Deleted"), folder=folder)
+
+    twice = workspace.messages.filter(pl.col("message_id").is_duplicated())
+    assert twice["json"].str.contains("Seen").to_list() == [True, True]
+    assert workspace.people.is_empty()
+
+
+@pytest.mark.parametrize("way", ["resume", "send"])
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_is_in_doubt_keeps_its_id(way, times, workspace, send, tmp_path):
+    """Whoever sends a message in doubt once more, it goes out as it did first, and counts once."""
+    plan = people(id=["u1"], plan=["x"])
+    first = None
+    for _ in range(times):
+        wire = LosesAnAnswer(1)
+        client = cio.connect(
+            endpoint=workspace.url, write_key=workspace.write_key, transport=wire, gzip=False
+        )
+        options = {"progress": False, "wait": False}
+        if first and way == "resume":
+            run = cio.resume(first.audit, client, plan, **options)
+        else:
+            run = first = plan.send(client, audit=tmp_path / "audit", **options)
+        wire.run.set_result(run)
+        run.wait()
+        assert run.counts["in_doubt"] == 1
+
+    if way == "resume":
+        cio.resume(first.audit, workspace.client(), plan, progress=False)
+    else:
+        send(plan)
+
+    assert workspace.messages.height == times + 1
+    assert workspace.messages["message_id"].n_unique() == 1
 
 
 def test_an_id_that_was_given_is_not_replaced(send):
