@@ -66,13 +66,38 @@ def blank(values: pl.Expr) -> pl.Expr:
     return values.str.contains(BLANK)
 
 
-def is_placeholder(values: pl.Expr) -> pl.Expr:
+def is_placeholder(field: FieldMapping, values: pl.Expr) -> pl.Expr:
     """Return an expression: true where a text is a placeholder as programs spell it."""
-    return values.is_in(_SPELLED) | values.str.contains(UNFILLED)
+    spelled = [word for word in _SPELLED if word != _FAMILY] if _names_people(field) else _SPELLED
+    return values.is_in(spelled) | values.str.contains(UNFILLED)
 
 
 _NAMES = {"Nat", "nat", "NAT", "Nan", "Na"}
 """First and family names, which no program writes for an empty cell."""
+
+_FAMILY = "Null"
+"""A family name, which some programs write for an empty cell as well."""
+
+_NAME_WORDS = frozenset(
+    {
+        "name",
+        "firstname",
+        "lastname",
+        "surname",
+        "vorname",
+        "nachname",
+        "nom",
+        "prenom",
+        "nome",
+        "apellido",
+    }
+)
+
+
+def _names_people(field: FieldMapping) -> bool:
+    """Return whether a field is named like one of people's names."""
+    return not _NAME_WORDS.isdisjoint(name_words(field.label))
+
 
 _SPELLED = sorted(
     {" ", "  ", "   ", "NaN", "NaT", "[object Object]"}

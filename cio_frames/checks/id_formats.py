@@ -134,6 +134,8 @@ FORMS = (
     EMAIL_SHAPED,
     r"^[A-Za-z]{1,12}[-_:.]?[0-9]+$",
     r"^[0-9A-Fa-f]{16,64}$",
+    r"^[A-Za-z]{1,12}[-_](?:[A-Za-z0-9]+[-_])*[A-Za-z0-9]{6,}$",
+    r"^[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?$",
 )
 """Forms of identifiers, of which a column has one if nearly all of its values have it."""
 TOLD = (

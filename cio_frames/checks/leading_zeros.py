@@ -10,12 +10,14 @@ from cio_frames.checks.check import (
     column_findings,
     failing_rows,
 )
-from cio_frames.checks.fields import PEOPLE, is_id, is_number, is_plain_text, is_text
+from cio_frames.checks.fields import PEOPLE, is_id, is_number, is_plain_text, is_text, name_words
 from cio_frames.frames import ROW, collected
 from cio_frames.mapping import FieldMapping
 
 DIGITS = r"^\d+$"
 MANY = 20
+FREE_CODES = frozenset({"sku", "stock", "stockcode", "item", "part", "product", "article", "style"})
+"""Words in the names of columns whose codes are of any width, with zeros in front or without."""
 
 
 def _id_fields(scope: Scope) -> list[FieldMapping]:
@@ -31,6 +33,7 @@ def _data_fields(scope: Scope) -> list[FieldMapping]:
         field
         for field in scope.mapping.fields
         if field.role == "body" and is_plain_text(field) and field.how != "hashed"
+        if FREE_CODES.isdisjoint(name_words(field.label))
     ]
 
 

@@ -66,7 +66,9 @@ def amplitude_events() -> Export:
             "app": "400123",
             "device_id": lambda p: p.uuid(),
             "user_id": lambda p: p.pick("", f"u{p.place}", f"u{p.place}"),
-            "client_event_time": lambda p: f"{p.at:%Y-%m-%d %H:%M:%S}.{p.dice.randrange(1000):03}000",
+            "client_event_time": lambda p: (
+                f"{p.at:%Y-%m-%d %H:%M:%S}.{p.dice.randrange(1000):03}000"
+            ),
             "event_id": lambda p: p.place + 1,
             "session_id": lambda p: int(p.at.timestamp() * 1000),
             "event_type": lambda p: p.pick("session_start", "Order Completed"),

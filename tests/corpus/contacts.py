@@ -112,7 +112,9 @@ def hubspot_contacts() -> Export:
             "Phone Number": lambda p: p.pick("", "+44 20 7946 0123", "020 7946 0456"),
             "Contact owner": lambda p: p.pick("Kim Staff", "Ola Staff", ""),
             "Lead Status": lambda p: p.pick("", "NEW", "OPEN"),
-            "Marketing contact status": lambda p: p.pick("Marketing contact", "Non-marketing contact"),
+            "Marketing contact status": lambda p: p.pick(
+                "Marketing contact", "Non-marketing contact"
+            ),
             "Create Date": lambda p: f"{p.at:%Y-%m-%d %H:%M}",
             "Last Activity Date": lambda p: p.pick("", f"{p.later():%Y-%m-%d %H:%M}"),
             "Associated Company": lambda p: p.pick("", "Acme", "May & Sons"),
@@ -143,7 +145,9 @@ def hubspot_deals() -> Export:
             "Deal Stage": lambda p: p.pick("Closed won", "Appointment scheduled"),
             "Close Date": lambda p: f"{p.later():%Y-%m-%d %H:%M}",
             "Create Date": lambda p: f"{p.at:%Y-%m-%d %H:%M}",
-            "Deal owner": lambda p: p.pick("Kim Staff (kim@example.org)", "Ola Staff (ola@example.org)"),
+            "Deal owner": lambda p: p.pick(
+                "Kim Staff (kim@example.org)", "Ola Staff (ola@example.org)"
+            ),
             "Amount": lambda p: p.pick("", p.money()),
             "Associated Contact IDs": lambda p: str(51_001 + p.place),
             "Associated Contact": lambda p: f"{p.name} ({p.email})",

@@ -56,7 +56,18 @@ class Export:
 
 FIRST = "Ann Ben Nat May True Null José Zoë Łucja Ümit Per Ai Na Noor Chloé Sean Ida Otto Rosa Kim".split()
 LAST = "Lee O'Brien Null Nowak Gómez Öz Berg May Smith-Jones Sato Rossi Meyer True Dupont Hall Ray".split()
-CITIES = ("Rome", "Bonn", "São Paulo", "Oslo", "Toronto", "New York", "Kraków", "Lyon", "Leeds", "Osaka")
+CITIES = (
+    "Rome",
+    "Bonn",
+    "São Paulo",
+    "Oslo",
+    "Toronto",
+    "New York",
+    "Kraków",
+    "Lyon",
+    "Leeds",
+    "Osaka",
+)
 DOMAINS = ("example.com", "example.org", "mail.example.net")  # fmt: skip
 START = datetime(2024, 3, 1, 7, 30)
 

@@ -14,7 +14,6 @@ from cio_frames.errors import InputFileError
 from cio_frames.frames import read
 from tests.corpus.export import Columns, Export, Grid
 
-REFUSES = {code for code in ()}
 TRUTHS = {"true": True, "false": False}
 
 
@@ -34,6 +33,7 @@ class Judged:
         lines: How many lines the report has above the mapping.
         wrong: Proposals that are wrong, and right ones that are not made.
         right: How many proposals are right, none where none is possible counted too.
+        is_warned: Whether the report says more than what is good to know.
     """
 
     export: Export
@@ -47,6 +47,7 @@ class Judged:
     lines: int = 0
     wrong: tuple[str, ...] = ()
     right: int = 0
+    is_warned: bool = True
 
 
 def judge(export: Export) -> Judged:
@@ -89,6 +90,7 @@ def _judged(export: Export, frame: pl.LazyFrame) -> Judged:
     return Judged(
         export=export, cells=cells, refused=", ".join(sorted(refusing)), false=told, noise=_by_code(noise),
         missed=_by_code(missed), groups=len(shown), lines=_lines(plan), wrong=wrong, right=2 - len(wrong),
+        is_warned=not set(plan.findings["severity"]) <= {"info"},
     )  # fmt: skip
 
 
@@ -111,7 +113,10 @@ def _lines(plan: cio.Plan) -> int:
 
 def _is_noise(code: str, column: str, *, grid: Grid) -> bool:
     """Return whether a finding is true and of no use: that a column is read, empty, or constant."""
-    if code == "file.text-columns":
+    if code in (
+        "file.text-columns",
+        "column.placeholders",
+    ):  # of the second value.placeholder tells
         return True
     if code not in ("column.empty", "column.constant") or column not in grid.names:
         return False
@@ -147,7 +152,9 @@ def _same(value: object, cell: str) -> bool:
         return not cell
     if isinstance(value, bool):
         return TRUTHS.get(cell.lower()) is value
-    if isinstance(value, int | float):
+    if isinstance(value, int):
+        return int(cell) == value
+    if isinstance(value, float):
         return float(cell) == value
     return value == cell
 

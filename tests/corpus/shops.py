@@ -87,7 +87,9 @@ def shopify_orders() -> Export:
             "Source": "web",
         }
     )
-    items = [place for place, name in enumerate(made.names) if name.startswith(("Lineitem", "Vendor"))]
+    items = [
+        place for place, name in enumerate(made.names) if name.startswith(("Lineitem", "Vendor"))
+    ]
     kept = {*items, 0, 1, made.names.index("Created at")}
     rows = []
     for place, row in enumerate(made.rows):

@@ -120,7 +120,12 @@ def wide_panel() -> Export:
     """A panel of 320 columns, nearly all of them empty."""
     asked = {f"Q{place}": (lambda p: p.pick("", "1", "2", "3")) for place in range(12)}
     grid = generated(
-        {"unique_id": lambda p: f"p{p.place}", **asked, **{f"Q{place}": "" for place in range(12, 320)}}, rows=60
+        {
+            "unique_id": lambda p: f"p{p.place}",
+            **asked,
+            **{f"Q{place}": "" for place in range(12, 320)},
+        },
+        rows=60,
     )
     return Export(
         source="Panel", file="panel.csv", content=written(grid), grid=grid,
