@@ -35,6 +35,18 @@ CODES = ["84029", "22086", "85123", "22752", "21730", "84029g", "15056l", "84997
         ("value.placeholder", ["Nat", "Nan", "Na", "Ann"], "first_name"),
         ("column.placeholders", ["Nat", "Nan", "Na"], "first_name"),
         ("trait.date-written", ["31/01/2024", "01/02/2024"], "created_at"),
+        ("column.mixed-kinds", ["536365", "C536379"] * 6, "InvoiceNo"),
+        ("column.mixed-kinds", ["3.10", "3.9.2"] * 6, "app_version"),
+        ("column.mixed-kinds", ["7 1/2", "9"] * 6, "shoe"),
+        ("text.formula", ["+1 for gift wrap", "-- other", "@ann.1", '="00123"'], "x"),
+        ("value.placeholder", ["Null", "Ann"], "Last Name"),
+        ("column.placeholders", ["Null", "Null"], "surname"),
+        ("value.zeros-mixed", ["0085123", "22086", "71053"], "Lineitem sku"),
+        ("value.guarded", ["'90s music", "'tis", '"123"'], "x"),
+        ("trait.phone-form", ["+12125550142", None, ""], "phone"),
+        ("trait.phone-form", ["(212) 555-0142"], "Telephone"),
+        ("column.stray-text", [*map(str, range(30)), "12a"], "order no"),
+        ("column.stray-text", [*map(str, range(30)), "N/A"], "x"),
     ],
 )  # fmt: skip
 def test_ordinary_values_raise_no_alarm(code, values, name):
@@ -61,6 +73,10 @@ def test_ordinary_values_raise_no_alarm(code, values, name):
         ("text.formula", ["@SUM(1)", "+1A1*2B", "ok"]),
         ("value.placeholder", ["NaT", "nan", "NA", "null"]),
         ("trait.date-written", ["31/01/2024", "01/02/2024"]),
+        ("value.placeholder", ["Null", "Ann"]),
+        ("value.zeros-mixed", ["00501", "02139", "90210", "501"]),
+        ("value.guarded", ["'6123450000001", "'+1 (212) 555-0142", '="00123"']),
+        ("column.stray-text", [*map(str, range(30)), "twelve"]),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_still_told(code, values):
@@ -180,3 +196,41 @@ def test_columns_that_refuse_are_told_one_by_one():
     report = text_of(pl.DataFrame({"id": ["a"], **named}))
 
     assert report.count("sensitive.secret-column") == len(named)
+
+
+def test_the_repair_of_guarded_digits_takes_off_the_signs_alone():
+    """What a spreadsheet put around digits goes, and texts that begin with an apostrophe stay."""
+    frame = pl.DataFrame({"id": ["a", "b", "c"], "zip": ["'02139", '="00501"', "'tis"]})
+
+    plan = frame.cio.identify(user_id="id").fix("value.guarded")
+
+    assert [message["traits"]["zip"] for message in plan.payloads()] == ["02139", "00501", "'tis"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["SUBSCRIBED", "UNSUBSCRIBED", "NEVER_SUBSCRIBED"], True),
+        (["subscribed", "opted out"], True),
+        (["weekly", "monthly"], False),
+    ],
+)
+def test_consents_in_the_words_of_mail_programs_are_told(words, said):
+    """A consent is known by its name and its words, whatever program wrote them."""
+    assert ("trait.consent" in told(words, name="Email Marketing Consent")) == said
+
+
+def test_a_time_of_events_that_is_not_named_is_told_once():
+    """Without timestamp= the column that holds the times is told as that, and not as a date as well."""
+    days = ["31.01.2024 10:00", "01.02.2024 11:00"] * 10
+
+    assert told(days, name="when", verb="track") == {"time.unmapped"}
+
+
+def test_a_row_that_is_left_out_is_no_message_twice():
+    """Of rows that are not sent anyway it is not said that they are the same."""
+    frame = pl.DataFrame({"id": ["nan", "nan", "u", "u"]})
+
+    found = frame.cio.identify(user_id="id").findings.filter(pl.col("code") == "message.duplicate")
+
+    assert found["row"].to_list() == [3]

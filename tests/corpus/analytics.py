@@ -2,7 +2,6 @@
 
 import json
 
-import cio_frames as cio
 from tests.corpus.export import Export, generated, written
 
 

@@ -5,7 +5,7 @@ import io
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 Columns = tuple[str, ...]
@@ -54,8 +54,14 @@ class Export:
     time: Columns = ()
 
 
-FIRST = "Ann Ben Nat May True Null José Zoë Łucja Ümit Per Ai Na Noor Chloé Sean Ida Otto Rosa Kim".split()
-LAST = "Lee O'Brien Null Nowak Gómez Öz Berg May Smith-Jones Sato Rossi Meyer True Dupont Hall Ray".split()
+FIRST = (
+    "Ann", "Ben", "Nat", "May", "True", "Null", "José", "Zoë", "Łucja", "Ümit", "Per", "Ai", "Na", "Noor", "Chloé", "Sean", "Ida",
+    "Otto", "Rosa", "Kim",
+)  # fmt: skip
+LAST = (
+    "Lee", "O'Brien", "Null", "Nowak", "Gómez", "Öz", "Berg", "May", "Smith-Jones", "Sato", "Rossi", "Meyer", "True", "Dupont",
+    "Hall", "Ray",
+)  # fmt: skip
 CITIES = (
     "Rome",
     "Bonn",
@@ -69,7 +75,7 @@ CITIES = (
     "Osaka",
 )
 DOMAINS = ("example.com", "example.org", "mail.example.net")  # fmt: skip
-START = datetime(2024, 3, 1, 7, 30)
+START = datetime(2024, 3, 1, 7, 30, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ def qualtrics() -> Export:
             "UserLanguage": lambda p: p.pick("EN", "NO"),
             "Q1": lambda p: p.pick("Very satisfied", "Satisfied", "No"),
             "Q2_1": lambda p: p.pick("", "4", "5"),
-            "Q3_TEXT": lambda p: p.pick("", "Good, thanks.\nMay I have more?", "-"),
+            "Q3_TEXT": lambda p: p.pick("", "Good, thanks.\nMay I have more?", "Fine", "-"),
         }
     )
     questions = [f"Question, {name}?" for name in grid.names]

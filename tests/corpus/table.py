@@ -19,7 +19,6 @@ proposed for the person and the time with the right ones. The people are invente
 * **agrees**: the file is read as the table that it holds, or refused in the right words if it holds none.
 * **groups**: findings as the report shows them, one for a code over many columns. **false** ones are not true, or warn of
   nothing; **noise** is true and of no use: a column that is empty or constant, say; **missed** should be there.
-* **lines**: of the text report above the mapping.
 * **proposals**: right of two, the person and the time. None is right where no column fits.
 """
 
@@ -76,10 +75,10 @@ def summed(files: Sequence[Judged]) -> Sums:
 def page(files: Sequence[Judged]) -> str:
     """Return the page of the documentation: what is measured, the sums, and a row for each file."""
     sums = summed(files)
-    head = ("file", "cells", "agrees", "groups", "false", "noise", "missed", "lines", "proposals")
+    head = ("file", "cells", "agrees", "groups", "false", "noise", "missed", "proposals")
     total = (
         f"**all {sums.files}**", f"{sums.cells:,}", f"{sums.files - sums.disagree - sums.refused} of {sums.files}",
-        f"{sums.groups}", f"{sums.false} ({sums.false_share:.1%})", f"{sums.noise}", f"{sums.missed}", "",
+        f"{sums.groups}", f"{sums.false} ({sums.false_share:.1%})", f"{sums.noise}", f"{sums.missed}",
         f"{sums.right} of {sums.right + sums.wrong}",
     )  # fmt: skip
     rows = [_row(file) for file in files]
@@ -89,20 +88,20 @@ def page(files: Sequence[Judged]) -> str:
         for what in _told(file)
     ]
     left = "\n## What does not agree\n\n" + "\n".join(told) + "\n" if told else ""
-    summary = f"\nFalse refusals: {sums.refused}. The longest report of a file without a warning has {sums.longest} lines.\n"
+    summary = f"\nFalse refusals: {sums.refused}. False findings: {sums.false_share:.1%}.\n"
     return f"{TITLE.format(files=sums.files)}{summary}\n{_table([head, total, *rows])}{left}"
 
 
 def _row(file: Judged) -> tuple[str, ...]:
     agrees = "no" if file.differing or file.refused else "yes" if file.export.grid else "refused"
-    if file.export.grid is None or not file.lines:
-        return (file.export.source, "", agrees, "", "", "", f"{len(file.missed) or ''}", "", "")
-    counts = (file.groups, len(file.false), len(file.noise), len(file.missed), file.lines)
-    groups, false, noise, missed, lines = (str(count or "") for count in counts)
+    counts = (file.groups, len(file.false), len(file.noise), len(file.missed))
     return (
-        f"{file.export.source}: {file.export.file}", f"{file.cells:,}", agrees, groups, false, noise, missed, lines,
-        f"{file.right} of 2",
-    )  # fmt: skip
+        f"{file.export.source}: {file.export.file}",
+        f"{file.cells:,}" if file.cells else "",
+        agrees,
+        *(str(count or "") for count in counts),
+        f"{file.right} of 2" if file.lines else "",
+    )
 
 
 def _told(file: Judged) -> Iterable[str]:
