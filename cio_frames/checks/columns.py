@@ -8,18 +8,18 @@ from typing import Any
 import polars as pl
 
 from cio_frames.checks.check import (
-    FOUND_SCHEMA,
     Check,
     OfValues,
     Scope,
+    Suspect,
     TableTest,
     by_call,
     by_column,
     column_findings,
     contains,
-    failing_rows,
+    failing_cells,
 )
-from cio_frames.checks.fields import UNSUBSCRIBED, is_placeholder, is_plain_text, name_words
+from cio_frames.checks.fields import is_placeholder, is_plain_text, is_subscription, name_words
 from cio_frames.frames import collected
 from cio_frames.frames.csv import is_id as names_identifier
 from cio_frames.mapping import FieldMapping
@@ -35,7 +35,7 @@ FORMATTED = rf"^[-+(]?\s*{_MONEY}?\s*-?{_AMOUNT}\s*(?:%|{_MONEY}|k|kg|km|cm|m|g|
 UNIT = r"\d(?:k|kg|km|cm|m|g|l|h|min)$"
 DIALLED = r"^\s*(?:\+|00|\(|0\d)?[\d\s().\-/]{6,}(?:\s*(?i:x|ext\.?)\s*\d+)?\s*$"
 """A telephone number, as people write them."""
-NOT_DIALLED = rf"[.,]\d{{1,2}}$|{_MONEY}|^\d{{4}}-\d{{2}}-\d{{2}}|^\d{{1,3}}(?:\.\d{{3}})+$|^[1-9]\d?(?: \d{{3}})+$"
+NOT_DIALLED = rf"[.,]\d{{1,2}}\)?$|{_MONEY}|^\d{{4}}-\d{{2}}-\d{{2}}|^\d{{1,3}}(?:\.\d{{3}})+$|^[1-9]\d?(?: \d{{3}})+$"
 CODES = frozenset(
     [
         "phone",
@@ -155,7 +155,7 @@ def _columns(scope: Scope) -> Iterator[FieldMapping]:
     return (
         field
         for field in scope.mapping.fields
-        if field.role == "body" and field.column and field.path != UNSUBSCRIBED
+        if field.role == "body" and field.column and not is_subscription(field)
     )
 
 
@@ -276,7 +276,7 @@ def _mixed(of: Measured) -> str | None:
 def _stray(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
     """Return the few cells for which a column of numbers is text."""
     totals = _totals(aggregated)
-    results = [FOUND_SCHEMA.to_frame()]
+    suspects = []
     for field in _columns(scope):
         of = _measured_of(field, totals)
         numbers = of.get("numbers", 0)
@@ -286,9 +286,8 @@ def _stray(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.Dat
         values = pl.col(field.name)
         stray = ~values.str.contains(PLAIN) & ~is_placeholder(field, values)
         evidence = f"{numbers:,} of {of['filled']:,} values are numbers."
-        query = failing_rows(rows, stray, column=field.label, value=values, evidence=evidence)
-        results.append(collected(query))
-    return pl.concat(results)
+        suspects.append(Suspect(column=field.label, fails=stray, value=values, evidence=evidence))
+    return failing_cells(rows, suspects)
 
 
 def _share(count: int, of: Measured, what: str) -> str:

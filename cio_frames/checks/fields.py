@@ -15,6 +15,7 @@ IDS = (*PEOPLE, "email", "group_id", "form_id")
 EMAIL_PATHS = (("traits", "email"), ("data", "email"))
 OBJECT_TYPES = (("traits", "objectTypeId"), ("traits", "object_type_id"))
 UNSUBSCRIBED = ("traits", "unsubscribed")
+PREFERENCES = re.compile(r"traits\.cio_subscription_preferences\.(?:topics|channels)\.")
 STATE_CALLS = ("identify", "group")
 """Calls that set attributes."""
 SEPARATOR = " | "
@@ -43,6 +44,11 @@ def is_number(field: FieldMapping) -> bool:
 def is_address(field: FieldMapping) -> bool:
     """Return whether a field holds e-mail addresses as text."""
     return (field.path in EMAIL_PATHS or field.argument == "email") and is_text(field)
+
+
+def is_subscription(field: FieldMapping) -> bool:
+    """Return whether a field subscribes somebody: to everything, or to one topic or channel."""
+    return field.path == UNSUBSCRIBED or PREFERENCES.match(".".join(field.path)) is not None
 
 
 def is_body(field: FieldMapping) -> bool:

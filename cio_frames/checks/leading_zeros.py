@@ -3,15 +3,16 @@
 import polars as pl
 
 from cio_frames.checks.check import (
-    FOUND_SCHEMA,
     Check,
     Scope,
+    Suspect,
     TableTest,
     column_findings,
+    failing_cells,
     failing_rows,
 )
 from cio_frames.checks.fields import PEOPLE, is_id, is_number, is_plain_text, is_text, name_words
-from cio_frames.frames import ROW, collected
+from cio_frames.frames import ROW
 from cio_frames.mapping import FieldMapping
 
 DIGITS = r"^\d+$"
@@ -82,26 +83,21 @@ def _histogram(widths: pl.DataFrame) -> str:
 
 def _mixed_zeros(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
     """Find numbers narrower than the width at which others of the column keep their zeros."""
-    results = [FOUND_SCHEMA.to_frame()]
-    for (column,), widths in aggregated.filter("text").group_by("column"):
+    suspects = []
+    fields = {field.label: field for field in (*_data_fields(scope), *_id_fields(scope))}
+    for (column,), widths in aggregated.filter("text").group_by("column", maintain_order=True):
         padded = widths.filter("zero").group_by("width").agg(pl.col("rows").sum())
         if padded.height != 1:
             continue
         width = padded.item(0, "width")
-        narrow = widths.filter(~pl.col("zero"), pl.col("width") < width)
-        if narrow.height:
+        if widths.filter(~pl.col("zero"), pl.col("width") < width).height:
+            values = scope.text(fields[str(column)])
+            narrow = values.str.contains(r"^[1-9]\d*$") & (values.str.len_bytes() < width)
             evidence = f"Digits: {_histogram(widths)}; those of {width} keep their zeros."
-            results.append(_narrow(rows, scope, column=str(column), width=width, evidence=evidence))
-    return pl.concat(results)
-
-
-def _narrow(
-    rows: pl.LazyFrame, scope: Scope, *, column: str, width: int, evidence: str
-) -> pl.DataFrame:
-    fields = (*_id_fields(scope), *_data_fields(scope))
-    values = scope.text(next(field for field in fields if field.label == column))
-    narrow = values.str.contains(r"^[1-9]\d*$") & (values.str.len_bytes() < width)
-    return collected(failing_rows(rows, narrow, column=column, value=values, evidence=evidence))
+            suspects.append(
+                Suspect(column=str(column), fails=narrow, value=values, evidence=evidence)
+            )
+    return failing_cells(rows, suspects)
 
 
 def _risky_widths(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:

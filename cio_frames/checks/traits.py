@@ -6,7 +6,14 @@ from datetime import timedelta
 import polars as pl
 
 from cio_frames.checks.check import Check, Repair, Scope, TableTest, by_value, column_findings
-from cio_frames.checks.fields import UNSUBSCRIBED, blank, is_number, is_plain_text, is_text
+from cio_frames.checks.fields import (
+    UNSUBSCRIBED,
+    blank,
+    is_number,
+    is_plain_text,
+    is_subscription,
+    is_text,
+)
 from cio_frames.checks.time_formats import is_other_format
 from cio_frames.mapping import (
     ALMOST_ALL,
@@ -37,7 +44,6 @@ UNSUBSCRIBED_WORDS = (
 """Words for and against mail in exports of consents."""
 YES = ("yes", "y", "ja", "j", "oui", "si", "sí", "on", "t", "1.0", "wahr", "vrai")
 NO = ("no", "n", "nein", "non", "off", "f", "0.0", "falsch", "faux")
-PREFERENCES = re.compile(r"traits\.cio_subscription_preferences\.(?:topics|channels)\.")
 REFUSAL = re.compile(
     r"do(?:n?o)?n?t(?:e?mail|contact|market|send|disturb)|opt(?:ed)?out|^no(?:e?mails?|marketing|newsletter)$|unsubscri"
 )
@@ -57,28 +63,23 @@ MILLISECONDS = (10**11, 10**19)
 TOLERATED = timedelta(days=1)
 
 
-def _is_subscription(field: FieldMapping) -> bool:
-    """Return whether a field subscribes somebody: to everything, or to one topic or channel."""
-    return field.path == UNSUBSCRIBED or PREFERENCES.match(".".join(field.path)) is not None
-
-
 def _folded(field: FieldMapping, scope: Scope) -> pl.Expr:
     return scope.text(field).str.strip_chars().str.to_lowercase()
 
 
 def _known_word(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    if not (_is_subscription(field) and is_text(field)):
+    if not (is_subscription(field) and is_text(field)):
         return None
     said, sent = _folded(field, scope), scope.text(field).str.to_lowercase()
     return said.is_in((*YES, *NO)) | (said.is_in(READ) & ~sent.is_in(READ))
 
 
 def _empty_word(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    return blank(scope.text(field)) if _is_subscription(field) and is_text(field) else None
+    return blank(scope.text(field)) if is_subscription(field) and is_text(field) else None
 
 
 def _unknown_word(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    if not _is_subscription(field) or field.dtype in (pl.Boolean, pl.Null):
+    if not is_subscription(field) or field.dtype in (pl.Boolean, pl.Null):
         return None
     if not is_text(field):
         values = pl.col(field.name)
@@ -88,7 +89,7 @@ def _unknown_word(field: FieldMapping, scope: Scope) -> pl.Expr | None:
 
 
 def _truth(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    if not (_is_subscription(field) and is_text(field)):
+    if not (is_subscription(field) and is_text(field)):
         return None
     values = field.expr.cast(pl.String)
     said = values.str.strip_chars().str.to_lowercase()
@@ -100,7 +101,7 @@ def _truth(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
 
 
 def _without_blank(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    if not (_is_subscription(field) and is_text(field)):
+    if not (is_subscription(field) and is_text(field)):
         return None
     values = field.expr.cast(pl.String)
     return pl.when(~blank(values)).then(values)
@@ -267,7 +268,7 @@ def _spaced(field: FieldMapping, _: Scope) -> pl.Expr | None:
 
 
 def _impossible(field: FieldMapping, _: Scope) -> pl.Expr | None:
-    if not _is_text_trait(field):
+    if not _is_text_trait(field) or field.path in CREATED:  # of which trait.created-unread speaks
         return None
     written = _as_iso(pl.col(field.name))
     return _is_iso(written) & ~_is_possible(written)

@@ -234,3 +234,49 @@ def test_a_row_that_is_left_out_is_no_message_twice():
     found = frame.cio.identify(user_id="id").findings.filter(pl.col("code") == "message.duplicate")
 
     assert found["row"].to_list() == [3]
+
+
+def found_of(frame: pl.DataFrame, **asked: object) -> set[tuple[str, str | None]]:
+    """Return the codes and columns that are found about people."""
+    findings = frame.cio.identify(**asked).findings
+    return set(findings.select("code", "column").rows())
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "code"),
+    [
+        ("email", ["Ann <ann@x.example>", "bob@x.example", "cy@x.example"], "email.invalid"),
+        ("email", ["mailto:ann@x.example", "bob@x.example", "cy@x.example"], "email.wrapped"),
+    ],
+)
+def test_an_address_that_is_the_id_too_is_told_once(column, values, code):
+    """What is wrong with an address is told of the address, and not once more of the id it is."""
+    assert found_of(pl.DataFrame({column: values}), user_id=column) == {(code, column)}
+
+
+def test_the_repair_of_an_address_repairs_the_id_that_it_is():
+    """Person and address stay one when something around the address is taken off."""
+    frame = pl.DataFrame({"email": ["mailto:ann@x.example", "bob@x.example"]})
+
+    sent = frame.cio.identify(user_id="email").fix("email.wrapped").payloads()
+
+    assert [(m["userId"], m["traits"]["email"]) for m in sent] == [
+        ("ann@x.example", "ann@x.example"), ("bob@x.example", "bob@x.example"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "code"),
+    [
+        ("created_at", ["0000-00-00", "2024-01-02T10:00:00Z"], "trait.created-unread"),
+        ("cio_subscription_preferences.topics.topic_1", ["yes", "no"], "trait.unsubscribed-word"),
+        ("debit", ["(123.45)", "(20.00)", "(1,234.00)"], "column.numbers-as-text"),
+    ],
+)
+def test_one_cause_is_told_by_one_code(name, values, code):
+    """The check that knows the column best speaks, and it alone."""
+    found = found_of(
+        pl.DataFrame({"id": [f"u{n}" for n in range(len(values))], name: values}), user_id="id"
+    )
+
+    assert {each for each, column in found if column == name} == {code}

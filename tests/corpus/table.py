@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from tests.corpus import analytics, awkward, contacts, shops, surveys
+from tests.corpus import analytics, awkward, contacts, harder, shops, surveys
 from tests.corpus.export import Export
 from tests.corpus.judge import Judged, judge
 
@@ -46,7 +46,7 @@ class Sums:
 
 
 MAKERS: tuple[Callable[[], Export], ...] = (
-    *shops.EXPORTS, *contacts.EXPORTS, *analytics.EXPORTS, *surveys.EXPORTS, *awkward.EXPORTS,
+    *shops.EXPORTS, *contacts.EXPORTS, *analytics.EXPORTS, *surveys.EXPORTS, *awkward.EXPORTS, *harder.EXPORTS,
 )  # fmt: skip
 
 
