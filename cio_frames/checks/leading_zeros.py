@@ -1,5 +1,7 @@
 """Leading zeros that identifiers and other texts have lost, and the evidence."""
 
+from collections import Counter
+
 import polars as pl
 
 from cio_frames.checks.check import (
@@ -76,36 +78,47 @@ def _kinds(values: pl.Expr) -> pl.Expr:
     return kind.alias("kind").value_counts(name="rows").implode()
 
 
-def _histogram(widths: pl.DataFrame) -> str:
-    counted = widths.group_by("width").agg(pl.col("rows").sum()).sort("width")
-    return ", ".join(f"{rows:,} of {width}" for width, rows in counted.iter_rows())
+Widths = Counter[tuple[int, bool]]
+"""Values of digits by their width and whether they begin with a zero."""
+
+
+def _by_column(aggregated: pl.DataFrame) -> dict[str, Widths]:
+    counted: dict[str, Widths] = {}
+    for column, width, zero, rows in aggregated.select("column", "width", "zero", "rows").rows():
+        counted.setdefault(column, Counter())[width, zero] += rows
+    return counted
+
+
+def _histogram(widths: Widths) -> str:
+    counted: Counter[int] = Counter()
+    for (width, _), rows in sorted(widths.items()):
+        counted[width] += rows
+    return ", ".join(f"{rows:,} of {width}" for width, rows in counted.items())
 
 
 def _mixed_zeros(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
     """Find numbers narrower than the width at which others of the column keep their zeros."""
     suspects = []
     fields = {field.label: field for field in (*_data_fields(scope), *_id_fields(scope))}
-    for (column,), widths in aggregated.filter("text").group_by("column", maintain_order=True):
-        padded = widths.filter("zero").group_by("width").agg(pl.col("rows").sum())
-        if padded.height != 1:
+    for column, widths in _by_column(aggregated.filter("text")).items():
+        kept = {width for width, zero in widths if zero}
+        if len(kept) != 1:
             continue
-        width = padded.item(0, "width")
-        if widths.filter(~pl.col("zero"), pl.col("width") < width).height:
-            values = scope.text(fields[str(column)])
+        width = kept.pop()
+        if any(other < width for other, zero in widths if not zero):
+            values = scope.text(fields[column])
             narrow = values.str.contains(r"^[1-9]\d*$") & (values.str.len_bytes() < width)
             evidence = f"Digits: {_histogram(widths)}; those of {width} keep their zeros."
-            suspects.append(
-                Suspect(column=str(column), fails=narrow, value=values, evidence=evidence)
-            )
+            suspects.append(Suspect(column=column, fails=narrow, value=values, evidence=evidence))
     return failing_cells(rows, suspects)
 
 
 def _risky_widths(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
     """Find columns of numbers that are not equally wide: text with zeros may have been cut."""
     return column_findings(
-        (str(column), f"Digits: {_histogram(widths)}.")
-        for (column,), widths in aggregated.filter(~pl.col("text")).group_by("column")
-        if widths["rows"].sum() >= MANY and widths["width"].n_unique() > 1
+        (column, f"Digits: {_histogram(widths)}.")
+        for column, widths in _by_column(aggregated.filter(~pl.col("text"))).items()
+        if widths.total() >= MANY and len({width for width, _ in widths}) > 1
     )
 
 

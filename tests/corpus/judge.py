@@ -89,7 +89,7 @@ def _judged(export: Export, frame: pl.LazyFrame) -> Judged:
     wrong = tuple(_wrong(export, frame))
     return Judged(
         export=export, cells=cells, refused=", ".join(sorted(refusing)), false=told, noise=_by_code(noise),
-        missed=_by_code(missed), groups=len(shown), lines=_lines(plan), wrong=wrong, right=2 - len(wrong),
+        missed=_by_code(missed), groups=len(shown), lines=_lines(plan), wrong=wrong, right=_judged_proposals(export) - len(wrong),
         is_warned=not set(plan.findings["severity"]) <= {"info"},
     )  # fmt: skip
 
@@ -157,6 +157,11 @@ def _same(value: object, cell: str) -> bool:
     if isinstance(value, float):
         return float(cell) == value
     return value == cell
+
+
+def _judged_proposals(export: Export) -> int:
+    """Return how many proposals are judged: the time only of events."""
+    return 2 if export.call == "track" else 1
 
 
 def _wrong(export: Export, frame: pl.LazyFrame) -> Iterator[str]:

@@ -19,7 +19,7 @@ proposed for the person and the time with the right ones. The people are invente
 * **agrees**: the file is read as the table that it holds, or refused in the right words if it holds none.
 * **groups**: findings as the report shows them, one for a code over many columns. **false** ones are not true, or warn of
   nothing; **noise** is true and of no use: a column that is empty or constant, say; **missed** should be there.
-* **proposals**: right of two, the person and the time. None is right where no column fits.
+* **proposals**: how many are right, of the person and, for events, of the time. None is right where no column fits.
 """
 
 
@@ -100,7 +100,7 @@ def _row(file: Judged) -> tuple[str, ...]:
         f"{file.cells:,}" if file.cells else "",
         agrees,
         *(str(count or "") for count in counts),
-        f"{file.right} of 2" if file.lines else "",
+        f"{file.right} of {file.right + len(file.wrong)}" if file.lines else "",
     )
 
 
