@@ -1,11 +1,14 @@
 """What becomes of files as analysts have them, and that the page says so."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from tests.corpus.export import Grid
 from tests.corpus.judge import Judged, judge
+from tests.corpus.shops import stripe_customers
 from tests.corpus.table import MAKERS, SCREEN, page, summed
 
 PAGE = Path(__file__).parents[2] / "docs" / "corpus.md"
@@ -25,7 +28,7 @@ def judged(place: int) -> Judged:
     return judge(MAKERS[place]())
 
 
-@pytest.mark.parametrize("place", PLACES, ids=[make().source.replace(" ", "-") for make in MAKERS])
+@pytest.mark.parametrize("place", PLACES, ids=[f"{e.source}-{e.file}" for e in (make() for make in MAKERS)])  # fmt: skip
 def test_a_file_is_read_and_told_of_as_an_analyst_wants(place):
     """The table is the one of the file, nothing is refused that is good, nothing needed is missed."""
     file = judged(place)
@@ -58,11 +61,6 @@ def test_the_page_is_current():
 
 def test_a_table_that_differs_is_noticed():
     """The comparison of cells finds a value, a row and a name that are not those of the file."""
-    from dataclasses import replace
-
-    from tests.corpus.export import Grid
-    from tests.corpus.shops import stripe_customers
-
     good = stripe_customers()
     assert good.grid is not None
     names, rows = good.grid.names, good.grid.rows
