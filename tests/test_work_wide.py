@@ -93,6 +93,25 @@ def test_queries_do_not_grow_with_columns(works):
     assert many == few
 
 
+def test_columns_with_cells_that_fail_are_read_in_one_pass():
+    """Postal codes that lost zeros, and numbers with a stray word, cost no pass for each column."""
+    zips = ["02139", "2139", *["90210"] * 28]
+    scores = ["seven", *map(str, range(10, 39))]
+    steps = []
+    for columns in (2, 20):
+        frame = pl.DataFrame({"id": [f"u{row}" for row in range(30)]}).with_columns(
+            *(pl.Series(f"zip {place}", zips) for place in range(columns)),
+            *(pl.Series(f"score {place}", scores) for place in range(columns)),
+        )
+        with counted() as work:
+            found = frame.cio.identify(user_id="id").findings
+        assert set(found["code"]) == {"value.zeros-mixed", "column.stray-text"}
+        assert found.height == 2 * columns
+        steps.append(work.steps)
+
+    assert steps[0] == steps[1]
+
+
 def test_components_take_no_step_per_link():
     """A chain of aliases, each merged into the next, is one component at no cost per link."""
     lines = []

@@ -11,7 +11,7 @@ import polars as pl
 
 from cio_frames.checks.fields import as_number_text, inner_text
 from cio_frames.checks.texts import CheckTexts, check_texts
-from cio_frames.frames import ROW
+from cio_frames.frames import ROW, collected
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.values import as_text
 
@@ -309,6 +309,37 @@ def failing_rows(
         pl.lit(column, pl.String).alias("column"),
         value.alias("value"),
         pl.lit(evidence, pl.String).alias("evidence"),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspect:
+    """A column some of whose values fail: where, the values to show, and the evidence."""
+
+    column: str
+    fails: pl.Expr
+    value: pl.Expr
+    evidence: str
+
+
+def failing_cells(rows: pl.LazyFrame, suspects: Iterable[Suspect]) -> pl.DataFrame:
+    """Return the findings about the prepared rows for several columns, in one pass."""
+    found = {f"{place}": suspect for place, suspect in enumerate(suspects)}
+    if not found:
+        return FOUND_SCHEMA.to_frame()
+    cells = [pl.when(each.fails).then(each.value).alias(place) for place, each in found.items()]
+    failing = rows.select(pl.col(ROW).alias("row"), *cells).unpivot(
+        index="row", variable_name="place", value_name="value"
+    )
+    return collected(failing.drop_nulls("value")).select(
+        "row",
+        pl.col("place")
+        .replace_strict(list(found), [s.column for s in found.values()])
+        .alias("column"),
+        "value",
+        pl.col("place")
+        .replace_strict(list(found), [s.evidence for s in found.values()])
+        .alias("evidence"),
     )
 
 

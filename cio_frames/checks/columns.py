@@ -11,14 +11,17 @@ from cio_frames.checks.check import (
     Check,
     OfValues,
     Scope,
+    Suspect,
     TableTest,
     by_call,
     by_column,
     column_findings,
     contains,
+    failing_cells,
 )
-from cio_frames.checks.fields import UNSUBSCRIBED, is_placeholder, is_plain_text, name_words
+from cio_frames.checks.fields import is_placeholder, is_plain_text, is_subscription, name_words
 from cio_frames.frames import collected
+from cio_frames.frames.csv import is_id as names_identifier
 from cio_frames.mapping import FieldMapping
 from cio_frames.values import as_text, has_text
 from cio_frames.values.counts import many
@@ -32,7 +35,7 @@ FORMATTED = rf"^[-+(]?\s*{_MONEY}?\s*-?{_AMOUNT}\s*(?:%|{_MONEY}|k|kg|km|cm|m|g|
 UNIT = r"\d(?:k|kg|km|cm|m|g|l|h|min)$"
 DIALLED = r"^\s*(?:\+|00|\(|0\d)?[\d\s().\-/]{6,}(?:\s*(?i:x|ext\.?)\s*\d+)?\s*$"
 """A telephone number, as people write them."""
-NOT_DIALLED = rf"[.,]\d{{1,2}}$|{_MONEY}|^\d{{4}}-\d{{2}}-\d{{2}}|^\d{{1,3}}(?:\.\d{{3}})+$|^[1-9]\d?(?: \d{{3}})+$"
+NOT_DIALLED = rf"[.,]\d{{1,2}}\)?$|{_MONEY}|^\d{{4}}-\d{{2}}-\d{{2}}|^\d{{1,3}}(?:\.\d{{3}})+$|^[1-9]\d?(?: \d{{3}})+$"
 CODES = frozenset(
     [
         "phone",
@@ -56,6 +59,7 @@ CODES = frozenset(
     ]
 )
 """Words in the names of columns whose digits are no amount."""
+DATE = r"^\d{4}[./-]\d{1,2}[./-]\d{1,2}|^\d{1,2}[./-]\d{1,2}[./-]\d{2,4}"
 PLAIN = r"^-?\d+(?:\.\d+)?$"
 TRUTHS = "true false yes no y n ja nein oui non on off t f"
 WORDS = [form for word in TRUTHS.split() for form in (word, word.upper(), word.title())]
@@ -72,6 +76,8 @@ OPPOSITES = (
 )
 HALF, MOST, SOME = 0.5, 0.8, 0.1
 FEW = 10
+ENOUGH, STRAY = 20, 0.01
+"""Numbers from which on a column is one of numbers, and the share of other cells that are a mistake."""
 NAMED = 10
 """How many columns are listed by name."""
 
@@ -101,6 +107,12 @@ def _dialled(values: pl.Expr) -> pl.Expr:
     return phone & ~values.str.contains(NOT_DIALLED)
 
 
+def _wordless(values: pl.Expr) -> pl.Expr:
+    """Return whether a text is neither a plain number nor a word or date: versions, fractions, ranges."""
+    has_word = values.str.contains(r"\p{L}") | values.str.contains(DATE)
+    return ~has_word & ~values.str.contains(PLAIN) & ~_formatted(values) & ~_dialled(values)
+
+
 def _formatted(values: pl.Expr) -> pl.Expr:
     return values.str.contains(FORMATTED) & ~values.str.contains(PLAIN)
 
@@ -114,12 +126,16 @@ def _said(field: FieldMapping) -> pl.Expr | None:
     return said.unique().sort().str.join(" ")
 
 
+def _placeholders(field: FieldMapping) -> pl.Expr | None:
+    return is_placeholder(field, pl.col(field.name)).sum() if is_plain_text(field) else None
+
+
 MEASURES: dict[str, Measure] = {
     "rows": lambda _: pl.len(),
     "filled": lambda field: _filled(field).count(),
     "least": lambda field: _extreme(field, _filled(field).min()),
     "most": lambda field: _extreme(field, _filled(field).max()),
-    "placeholders": _of_text(is_placeholder),
+    "placeholders": _placeholders,
     "numbers": _of_text(contains(PLAIN)),
     "formatted": _of_text(_formatted),
     "true": _of_text(lambda values: values.is_in(WORDS)),
@@ -130,6 +146,7 @@ CLOSER: dict[str, Measure] = {
     "formatted and dialled": _of_text(lambda values: _formatted(values) & _dialled(values)),
     "units": _of_text(lambda values: _formatted(values) & values.str.contains(UNIT)),
     "said": _said,
+    "wordless": _of_text(_wordless),
 }
 """Measures of the columns alone that the others speak against; these can only take that back."""
 
@@ -138,7 +155,7 @@ def _columns(scope: Scope) -> Iterator[FieldMapping]:
     return (
         field
         for field in scope.mapping.fields
-        if field.role == "body" and field.column and field.path != UNSUBSCRIBED
+        if field.role == "body" and field.column and not is_subscription(field)
     )
 
 
@@ -188,10 +205,15 @@ def _closer(fields: Sequence[FieldMapping], rows: pl.LazyFrame) -> dict[str, Mea
     return {
         field.name: {
             **{name: counted[f"{name} {field.name}"] for name in CLOSER if measures},
-            "is_code": bool(CODES & set(name_words(field.label))),
+            "is_code": _is_code(field),
         }
         for field in fields
     }
+
+
+def _is_code(field: FieldMapping) -> bool:
+    """Return whether a column is named like one of codes or identifiers, whose digits are no amount."""
+    return bool(CODES & set(name_words(field.label))) or names_identifier(field.label)
 
 
 def _measured_of(field: FieldMapping, totals: Measured) -> Measured:
@@ -246,8 +268,26 @@ def _mixed(of: Measured) -> str | None:
         return None
     numbers = of["numbers"] + of["formatted"] - of.get("formatted and dialled", 0)
     words = of["filled"] - numbers - of["placeholders"] - of.get("dialled", 0)
+    words -= of.get("wordless", 0)
     both = min(numbers, words) >= max(of["filled"] * SOME, 1) and of["filled"] >= FEW
     return f"{numbers:,} values look like numbers, {words:,} look like text." if both else None
+
+
+def _stray(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+    """Return the few cells for which a column of numbers is text."""
+    totals = _totals(aggregated)
+    suspects = []
+    for field in _columns(scope):
+        of = _measured_of(field, totals)
+        numbers = of.get("numbers", 0)
+        others = of["filled"] - numbers - of.get("placeholders", 0)
+        if numbers < ENOUGH or not 0 < others <= max(of["filled"] * STRAY, 1) or _is_code(field):
+            continue
+        values = pl.col(field.name)
+        stray = ~values.str.contains(PLAIN) & ~is_placeholder(field, values)
+        evidence = f"{numbers:,} of {of['filled']:,} values are numbers."
+        suspects.append(Suspect(column=field.label, fails=stray, value=values, evidence=evidence))
+    return failing_cells(rows, suspects)
 
 
 def _share(count: int, of: Measured, what: str) -> str:
@@ -301,5 +341,6 @@ COLUMN_CHECKS = (
     Check("column.placeholders", "warn", _by_measures(_mostly_placeholders), source="reliability 3.2"),
     Check("column.numbers-as-text", "info", _by_measures(_numbers_as_text, closer=True), source="reliability 3.4 (70-72, 74)"),
     Check("column.truth-as-text", "info", _by_measures(_truth_as_text, closer=True), source="reliability 3.4 (73)"),
+    Check("column.stray-text", "warn", TableTest(_measured, _stray), source="reliability 3.3 (37), 3.4"),
     Check("column.mixed-kinds", "info", _by_measures(_mixed, closer=True), source="reliability 3.3 (37), 3.7 (116)"),
 )  # fmt: skip

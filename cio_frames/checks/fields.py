@@ -15,6 +15,7 @@ IDS = (*PEOPLE, "email", "group_id", "form_id")
 EMAIL_PATHS = (("traits", "email"), ("data", "email"))
 OBJECT_TYPES = (("traits", "objectTypeId"), ("traits", "object_type_id"))
 UNSUBSCRIBED = ("traits", "unsubscribed")
+PREFERENCES = re.compile(r"traits\.cio_subscription_preferences\.(?:topics|channels)\.")
 STATE_CALLS = ("identify", "group")
 """Calls that set attributes."""
 SEPARATOR = " | "
@@ -50,6 +51,11 @@ def is_address(field: FieldMapping) -> bool:
     return (field.path in EMAIL_PATHS or field.argument == "email") and is_text(field)
 
 
+def is_subscription(field: FieldMapping) -> bool:
+    """Return whether a field subscribes somebody: to everything, or to one topic or channel."""
+    return field.path == UNSUBSCRIBED or PREFERENCES.match(".".join(field.path)) is not None
+
+
 def is_body(field: FieldMapping) -> bool:
     """Return whether a field holds traits, properties or context."""
     return field.role in ("body", "context")
@@ -71,13 +77,38 @@ def blank(values: pl.Expr) -> pl.Expr:
     return values.str.contains(BLANK)
 
 
-def is_placeholder(values: pl.Expr) -> pl.Expr:
+def is_placeholder(field: FieldMapping, values: pl.Expr) -> pl.Expr:
     """Return an expression: true where a text is a placeholder as programs spell it."""
-    return values.is_in(_SPELLED) | values.str.contains(UNFILLED)
+    spelled = [word for word in _SPELLED if word != _FAMILY] if _names_people(field) else _SPELLED
+    return values.is_in(spelled) | values.str.contains(UNFILLED)
 
 
 _NAMES = {"Nat", "nat", "NAT", "Nan", "Na"}
 """First and family names, which no program writes for an empty cell."""
+
+_FAMILY = "Null"
+"""A family name, which some programs write for an empty cell as well."""
+
+_NAME_WORDS = frozenset(
+    {
+        "name",
+        "firstname",
+        "lastname",
+        "surname",
+        "vorname",
+        "nachname",
+        "nom",
+        "prenom",
+        "nome",
+        "apellido",
+    }
+)
+
+
+def _names_people(field: FieldMapping) -> bool:
+    """Return whether a field is named like one of people's names."""
+    return not _NAME_WORDS.isdisjoint(name_words(field.label))
+
 
 _SPELLED = sorted(
     {" ", "  ", "   ", "NaN", "NaT", "[object Object]"}

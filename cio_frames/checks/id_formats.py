@@ -1,11 +1,15 @@
 """Identifiers that a program has rewritten: numbers with a point, powers of ten, other scripts."""
 
+from collections.abc import Iterable
+
 import polars as pl
 
 from cio_frames.checks.check import (
     FOUND_SCHEMA,
     Check,
+    Predicate,
     Repair,
+    RowTest,
     Scope,
     TableTest,
     by_text,
@@ -56,6 +60,17 @@ def _is_person(field: FieldMapping) -> bool:
 
 def _broken_address(values: pl.Expr) -> pl.Expr:
     return values.str.contains("@", literal=True) & ~values.str.strip_chars().str.contains(EMAIL)
+
+
+def _broken_addresses(scope: Scope) -> Iterable[Predicate]:
+    """Test ids, but for columns that are sent as addresses too: of those the checks of addresses speak."""
+    told = {field.column for field in scope.mapping.fields if is_address(field) and field.column}
+    test = by_text(
+        _broken_address,
+        fields=lambda field: _is_person(field) and field.column not in told,
+        prefilter="@",
+    )
+    return test.predicates(scope)
 
 
 def _swapped(field: FieldMapping, scope: Scope) -> pl.Expr | None:
@@ -137,6 +152,8 @@ FORMS = (
     EMAIL_SHAPED,
     r"^[A-Za-z]{1,12}[-_:.]?[0-9]+$",
     r"^[0-9A-Fa-f]{16,64}$",
+    r"^[A-Za-z]{1,12}[-_](?:[A-Za-z0-9]+[-_])*[A-Za-z0-9]{6,}$",
+    r"^[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?$",
 )
 """Forms of identifiers, of which a column has one if nearly all of its values have it."""
 TOLD = (
@@ -213,7 +230,7 @@ ID_FORMAT_CHECKS = (
         source="reliability 3.3 (48); Unicode TR39",
     ),
     Check(
-        "id.broken-address", "warn", by_text(_broken_address, fields=_is_person, prefilter="@"),
+        "id.broken-address", "warn", RowTest(unit="text", predicates=_broken_addresses),
         source="reference 3.1 (ACT resolver)",
     ),
     Check(

@@ -254,8 +254,9 @@ def _without_placeholders(field: FieldMapping, _: MessageMapping) -> pl.Expr | N
     return pl.when(~_is_nothing(values)).then(values) if is_address(field) else None
 
 
-def _without_wrapping(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    if not is_address(field):
+def _without_wrapping(field: FieldMapping, mapping: MessageMapping) -> pl.Expr | None:
+    columns = {other.column for other in mapping.fields if is_address(other) and other.column}
+    if not (is_address(field) or (_is_id_text(field) and field.column in columns)):
         return None
     values = field.expr.cast(pl.String)
     bare = values.str.strip_chars()

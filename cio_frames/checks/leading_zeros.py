@@ -1,22 +1,27 @@
 """Leading zeros that identifiers and other texts have lost, and the evidence."""
 
+from collections import Counter
+
 import polars as pl
 
 from cio_frames.checks.check import (
-    FOUND_SCHEMA,
     Check,
     Scope,
+    Suspect,
     TableTest,
     column_findings,
+    failing_cells,
     failing_rows,
 )
-from cio_frames.checks.fields import PEOPLE, is_id, is_number, is_plain_text, is_text
-from cio_frames.frames import ROW, collected
+from cio_frames.checks.fields import PEOPLE, is_id, is_number, is_plain_text, is_text, name_words
+from cio_frames.frames import ROW
 from cio_frames.mapping import FieldMapping
 from cio_frames.values import many
 
 DIGITS = r"^\d+$"
 MANY = 20
+FREE_CODES = frozenset({"sku", "stock", "stockcode", "item", "part", "product", "article", "style"})
+"""Words in the names of columns whose codes are of any width, with zeros in front or without."""
 
 
 def _id_fields(scope: Scope) -> list[FieldMapping]:
@@ -32,6 +37,7 @@ def _data_fields(scope: Scope) -> list[FieldMapping]:
         field
         for field in scope.mapping.fields
         if field.role == "body" and is_plain_text(field) and field.how != "hashed"
+        if FREE_CODES.isdisjoint(name_words(field.label))
     ]
 
 
@@ -73,41 +79,47 @@ def _kinds(values: pl.Expr) -> pl.Expr:
     return kind.alias("kind").value_counts(name="rows").implode()
 
 
-def _histogram(widths: pl.DataFrame) -> str:
-    counted = widths.group_by("width").agg(pl.col("rows").sum()).sort("width")
-    return ", ".join(f"{rows:,} with {many(width, 'digit')}" for width, rows in counted.iter_rows())
+Widths = Counter[tuple[int, bool]]
+"""Values of digits by their width and whether they begin with a zero."""
+
+
+def _by_column(aggregated: pl.DataFrame) -> dict[str, Widths]:
+    counted: dict[str, Widths] = {}
+    for column, width, zero, rows in aggregated.select("column", "width", "zero", "rows").rows():
+        counted.setdefault(column, Counter())[width, zero] += rows
+    return counted
+
+
+def _histogram(widths: Widths) -> str:
+    counted: Counter[int] = Counter()
+    for (width, _), rows in sorted(widths.items()):
+        counted[width] += rows
+    return ", ".join(f"{rows:,} with {many(width, 'digit')}" for width, rows in counted.items())
 
 
 def _mixed_zeros(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
     """Find numbers narrower than the width at which others of the column keep their zeros."""
-    results = [FOUND_SCHEMA.to_frame()]
-    for (column,), widths in aggregated.filter("text").group_by("column"):
-        padded = widths.filter("zero").group_by("width").agg(pl.col("rows").sum())
-        if padded.height != 1:
+    suspects = []
+    fields = {field.label: field for field in (*_data_fields(scope), *_id_fields(scope))}
+    for column, widths in _by_column(aggregated.filter("text")).items():
+        kept = {width for width, zero in widths if zero}
+        if len(kept) != 1:
             continue
-        width = padded.item(0, "width")
-        narrow = widths.filter(~pl.col("zero"), pl.col("width") < width)
-        if narrow.height:
+        width = kept.pop()
+        if any(other < width for other, zero in widths if not zero):
+            values = scope.text(fields[column])
+            narrow = values.str.contains(r"^[1-9]\d*$") & (values.str.len_bytes() < width)
             evidence = f"{_histogram(widths)}; those with {width} digits include leading zeros."
-            results.append(_narrow(rows, scope, column=str(column), width=width, evidence=evidence))
-    return pl.concat(results)
-
-
-def _narrow(
-    rows: pl.LazyFrame, scope: Scope, *, column: str, width: int, evidence: str
-) -> pl.DataFrame:
-    fields = (*_id_fields(scope), *_data_fields(scope))
-    values = scope.text(next(field for field in fields if field.label == column))
-    narrow = values.str.contains(r"^[1-9]\d*$") & (values.str.len_bytes() < width)
-    return collected(failing_rows(rows, narrow, column=column, value=values, evidence=evidence))
+            suspects.append(Suspect(column=column, fails=narrow, value=values, evidence=evidence))
+    return failing_cells(rows, suspects)
 
 
 def _risky_widths(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
     """Find columns of numbers that are not equally wide: text with zeros may have been cut."""
     return column_findings(
-        (str(column), f"{_histogram(widths)}.")
-        for (column,), widths in aggregated.filter(~pl.col("text")).group_by("column")
-        if widths["rows"].sum() >= MANY and widths["width"].n_unique() > 1
+        (column, f"{_histogram(widths)}.")
+        for column, widths in _by_column(aggregated.filter(~pl.col("text"))).items()
+        if widths.total() >= MANY and len({width for width, _ in widths}) > 1
     )
 
 

@@ -9,19 +9,29 @@ import polars as pl
 
 from cio_frames.checks.check import Check, Repair, Scope, TableTest, by_value, column_findings
 from cio_frames.checks.fields import (
+    PREFERENCES,
     UNSUBSCRIBED,
     blank,
     is_number,
     is_plain_text,
+    is_subscription,
     is_text,
     is_text_type,
 )
 from cio_frames.checks.time_formats import is_other_format
-from cio_frames.mapping import ALMOST_ALL, CREATED, FieldMapping, MessageMapping
-from cio_frames.spec import folded, is_time_name
+from cio_frames.mapping import (
+    ALMOST_ALL,
+    CREATED,
+    UNNAMED,
+    FieldMapping,
+    MessageMapping,
+    time_rank,
+)
+from cio_frames.spec import EVENT_CALLS, folded, is_time_name
 from cio_frames.values import EPOCH_UNITS, is_date_only, many
 from cio_frames.values.patterns import BLANK, ISO_TIME
 
+PHONE = ("traits", "phone")
 WHOLE = frozenset(
     {
         "cio_subscription_preferences",
@@ -30,9 +40,14 @@ WHOLE = frozenset(
     }
 )
 READ = ("true", "false", "1", "0")
+SUBSCRIBED = ("subscribed", "opted in", "opted_in", "opted-in", "granted", "consented")
+UNSUBSCRIBED_WORDS = (
+    "unsubscribed", "never_subscribed", "never subscribed", "not subscribed", "opted out", "opted_out",
+    "opted-out", "denied", "revoked", "withdrawn",
+)  # fmt: skip
+"""Words for and against mail in exports of consents."""
 YES = ("yes", "y", "ja", "j", "oui", "si", "sí", "on", "t", "1.0", "wahr", "vrai")
 NO = ("no", "n", "nein", "non", "off", "f", "0.0", "falsch", "faux")
-PREFERENCES = re.compile(r"traits\.cio_subscription_preferences\.(?:topics|channels)\.")
 REFUSAL = re.compile(
     r"do(?:n?o)?n?t(?:e?mail|contact|market|send|disturb)|opt(?:ed)?out|^no(?:e?mails?|marketing|newsletter)$|unsubscri"
 )
@@ -52,18 +67,13 @@ MILLISECONDS = (10**11, 10**19)
 TOLERATED = timedelta(days=1)
 
 
-def _is_subscription(field: FieldMapping) -> bool:
-    """Return whether a field subscribes somebody: to everything, or to one topic or channel."""
-    return field.path == UNSUBSCRIBED or PREFERENCES.match(".".join(field.path)) is not None
-
-
 def _folded(values: pl.Expr) -> pl.Expr:
     return values.str.strip_chars().str.to_lowercase()
 
 
 def _subscriptions(field: FieldMapping) -> Iterator[tuple[pl.Expr, pl.DataType]]:
     """Yield what subscribes somebody, with its type: a field, or topics and channels inside a struct."""
-    if not _is_subscription(field):
+    if not is_subscription(field):
         yield from _inside(pl.col(field.name), field.dtype, path=field.path)
     else:
         yield pl.col(field.name), field.dtype
@@ -119,7 +129,7 @@ def _is_unknown(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 
 def _truth(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    if not (_is_subscription(field) and is_text(field)):
+    if not (is_subscription(field) and is_text(field)):
         return None
     values = field.expr.cast(pl.String)
     said = values.str.strip_chars().str.to_lowercase()
@@ -131,7 +141,7 @@ def _truth(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
 
 
 def _without_blank(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    if not (_is_subscription(field) and is_text(field)):
+    if not (is_subscription(field) and is_text(field)):
         return None
     values = field.expr.cast(pl.String)
     return pl.when(~blank(values)).then(values)
@@ -181,7 +191,8 @@ def _said(field: FieldMapping, scope: Scope, *, refusing: bool) -> pl.Expr | Non
     """Return how many values are yes or no, and how many of them refuse mail."""
     if field.dtype == pl.Boolean or field.dtype.is_numeric() or is_text(field):
         said = _folded(scope.text(field))
-        truth, falsehood = said.is_in((*YES, "true", "1")), said.is_in((*NO, "false", "0"))
+        truth = said.is_in((*YES, *SUBSCRIBED, "true", "1"))
+        falsehood = said.is_in((*NO, *UNSUBSCRIBED_WORDS, "false", "0"))
         return pl.struct(
             filled=pl.col(field.name).count(),
             judged=(truth | falsehood).sum(),
@@ -298,15 +309,24 @@ def _spaced(field: FieldMapping, _: Scope) -> pl.Expr | None:
 
 
 def _impossible(field: FieldMapping, _: Scope) -> pl.Expr | None:
-    if not _is_text_trait(field):
+    if not _is_text_trait(field) or field.path in CREATED:  # of which trait.created-unread speaks
         return None
     written = _as_iso(pl.col(field.name))
     return _is_iso(written) & ~_is_possible(written)
 
 
-def _written(field: FieldMapping, _: Scope) -> pl.Expr | None:
-    if not _is_text_trait(field) or field.is_time:  # of times their own checks speak
-        return None
+def _is_told_as_time(field: FieldMapping, scope: Scope) -> bool:
+    """Return whether a column is named like the time of an event that has none: time.unmapped tells it."""
+    call = scope.mapping.call
+    if call.name not in EVENT_CALLS or scope.mapping.find("timestamp") or not field.column:
+        return False
+    rank = time_rank(field.column, call=call)
+    return rank is not None and rank < UNNAMED
+
+
+def _written(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    if not _is_text_trait(field) or field.is_time or _is_told_as_time(field, scope):
+        return None  # of times their own checks speak
     return pl.col(field.name).str.contains(WRITTEN)
 
 
@@ -314,6 +334,17 @@ def _with_t(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     if not _is_text_trait(field):
         return None
     return pl.when(_is_misspelt(field.expr)).then(_as_iso(field.expr)).otherwise(field.expr)
+
+
+E164 = r"^\+[1-9]\d{6,14}$"
+
+
+def _unreached(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    if field.path != PHONE or not (is_text(field) or is_number(field)):
+        return None
+    said = scope.text(field)
+    is_guarded = said.str.contains(r"^=?[\"']")  # value.guarded tells it
+    return ~said.str.contains(E164) & ~blank(said) & ~is_guarded
 
 
 def _future(field: FieldMapping, scope: Scope) -> pl.Expr | None:
@@ -351,6 +382,7 @@ TRAIT_CHECKS = (
         "trait.consent", "warn", TableTest(_consent_rows, _unheard),
         source="SPEC-AUG traits.unsubscribed; reference 6 (reserved attributes)",
     ),
+    Check("trait.phone-form", "warn", by_value(_unreached), source="DOC:journeys/attributes (phone: E.164); ITU-T E.164"),
     Check("trait.milliseconds", "warn", by_value(_milliseconds), source="reference 1.6 (milliseconds are never fixed)"),
     Check("trait.time-zero", "warn", TableTest(_counted, _zeros), source="reference 1.6"),
     Check(

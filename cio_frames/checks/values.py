@@ -105,8 +105,14 @@ DIRECTION = r"[\x{200e}\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}]"
 ENTITY = r"&(?:[A-Za-z]{2,8}|#[0-9]{2,5}|#[xX][0-9A-Fa-f]{2,5});"
 MARKUP = r"(?i)<(?:[a-z!/?][^>@]*>|script|img|svg)|\]\((?:javascript|data):|\{\{.*\}\}|\{%.*%\}"
 FORMULA = r"^[\s\x00]*(?:[=@\x{FF1D}\x{FF20}]\S|[+\-\x{FF0B}\x{FF0D}](?:[A-Za-z(]|[^A-Za-z\s][^A-Za-z]*[A-Za-z(]))"
-NO_FORMULA = r"^\s*[+\-](?:[\d\s().,/\-]+(?:(?i:x|ext\.?)\s*\d+)?|[\d.,]+\s*[\p{L}°%/]+)\s*$"
-"""A telephone number, or a number with its unit: spreadsheets show them and run nothing."""
+_WORDS = r"[\p{L}\d.,:;'\x{2019}?%&\-]*"
+_PROSE = rf"[+\-]*{_WORDS}\s(?:\s|{_WORDS})*"
+NO_FORMULA = (
+    r"^\s*(?:[+\-](?:[\d\s().,/\-]+(?:(?i:x|ext\.?)\s*\d+)?|[\d.,]+\s*[\p{L}°%/]+)"
+    rf"|{_PROSE}|@[\w.\-]+)\s*$"
+)
+"""A telephone number, a number with its unit, words after a sign, or the name of an account: spreadsheets
+show them and run nothing."""
 JSON = r"^\s*(?:\{\s*(?:\"|\})|\[\s*(?:[\[{\"\]]|-?[0-9]|true|false|null))"
 
 
@@ -157,7 +163,19 @@ def _is_markup(text: pl.Expr) -> pl.Expr:
 
 
 def _is_formula(text: pl.Expr) -> pl.Expr:
-    return text.str.contains(FORMULA) & ~text.str.contains(NO_FORMULA)
+    harmless = text.str.contains(NO_FORMULA) | text.str.contains(GUARDED)
+    return text.str.contains(FORMULA) & ~harmless
+
+
+GUARDED = r"^=\"[^\"]*\"$|^'[+\-=(]?\d[\d\s().\-]*$"
+GUARD = r"^(?:=\"|')|\"$"
+
+
+def _unguarded(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
+    if not _is_repairable(field):
+        return None
+    bare = field.expr.str.replace_all(GUARD, "")
+    return pl.when(field.expr.str.contains(GUARDED)).then(bare).otherwise(field.expr)
 
 
 def _padded(text: pl.Expr) -> pl.Expr:
@@ -165,7 +183,7 @@ def _padded(text: pl.Expr) -> pl.Expr:
 
 
 def _placeholder(field: FieldMapping, _: Scope) -> pl.Expr | None:
-    return is_placeholder(pl.col(field.name)) if _is_data_text(field) else None
+    return is_placeholder(field, pl.col(field.name)) if _is_data_text(field) else None
 
 
 def _acts(field: FieldMapping) -> bool:
@@ -213,7 +231,7 @@ def _stripped(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
 
 
 def _without_placeholders(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    filled = pl.when(~is_placeholder(field.expr)).then(field.expr)
+    filled = pl.when(~is_placeholder(field, field.expr)).then(field.expr)
     return filled if _is_repairable(field) else None
 
 
@@ -240,6 +258,11 @@ TEXT_CHECKS = (
     Check(
         "text.json", "info", by_text(contains(JSON), fields=_is_open_text, prefilter=UNUSUAL),
         source="reliability 3.7 (134)",
+    ),
+    Check(
+        "value.guarded", "warn", by_text(contains(GUARDED), fields=_is_data_text, prefilter=GUARDED),
+        source="RFC 4180; what shops put before digits to keep them text in spreadsheets",
+        repair=Repair(_unguarded, safe=False),
     ),
     Check(
         "value.padded", "info", by_text(_padded, fields=_is_data_text, prefilter=UNUSUAL),

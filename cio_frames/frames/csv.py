@@ -271,13 +271,13 @@ def _notes(files: Sequence[Layout], settled: Settled, *, spare: Sequence[str]) -
             message="Read as text although each value is a number, because the names say "
             f"identifier: {', '.join(sorted(settled.numeric))}.",
         )
-    if settled.blank:
+    blank = settled.blank - sum(file.blank for file in files)
+    if blank > 0:
         yield Note(
             code="file.blank-rows",
             severity="warn",
-            count=settled.blank,
-            message=f"{settled.blank:,} wholly empty "
-            f"{'row was' if settled.blank == 1 else 'rows were'} skipped.",
+            count=blank,
+            message=f"{blank:,} wholly empty {'row was' if blank == 1 else 'rows were'} skipped.",
         )
     if settled.open_ended > settled.blank and not spare:
         for file in files:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from cio_frames.frames.column import Note
 from cio_frames.frames.csv_records import Record
@@ -28,6 +29,8 @@ class End:
 
     left_out: tuple[Record, ...] = ()
     notes: tuple[Note, ...] = ()
+    blank: int = 0
+    """Blank lines around what was left out, which are nothing to tell of."""
 
 
 def footers(path: str, last: Sequence[Record], *, rows: Sequence[Record], width: int) -> End:
@@ -41,18 +44,23 @@ def footers(path: str, last: Sequence[Record], *, rows: Sequence[Record], width:
     """
     found: list[Record] = []
     doubtful: list[Record] = []
+    apart = _apart(last, width)
     for record in reversed([record for record in last if record.filled]):
         cells = {other.cells for other in (*found, *doubtful, record)}
         body = [row for row in rows if row.filled and row.cells not in cells]
-        if _is_closing(record, width) or _is_total(record, body, width):
+        if record in apart or _is_closing(record, width) or _is_total(record, body, width):
             found.insert(0, record)
         elif _says_total(record) and not doubtful:
             doubtful.insert(0, record)
             break
         else:
             break
+    below = [place for place, record in enumerate(last, 1) if record.filled and record not in found]
     return End(
         left_out=tuple(found),
+        blank=sum(not record.filled for record in last[below[-1] if below else 0 :])
+        if found
+        else 0,
         notes=(
             *(_note(path, record, left_out=True) for record in found),
             *(_note(path, record, left_out=False) for record in doubtful),
@@ -60,13 +68,27 @@ def footers(path: str, last: Sequence[Record], *, rows: Sequence[Record], width:
     )
 
 
+def _apart(last: Sequence[Record], width: int) -> Sequence[Record]:
+    """Return the lines of one cell that a blank line parts from the table; none where rows follow it too."""
+    begins = [
+        place
+        for place, (before, record) in enumerate(pairwise(last), 1)
+        if record.filled and (not before.filled or record.first > before.last + 1)
+    ]
+    block = [record for record in last[begins[-1] :] if record.filled] if begins else []
+    return block if block and all(_is_alone(record, width) for record in block) else ()
+
+
+def _is_alone(record: Record, width: int) -> bool:
+    return record.filled == 1 and width >= WIDE and bool(record.cells[0].strip())
+
+
 def _first(record: Record) -> str:
     return next((cell.strip() for cell in record.cells if cell.strip()), "")
 
 
 def _is_closing(record: Record, width: int) -> bool:
-    alone = record.filled == 1 and width >= WIDE and bool(record.cells[0].strip())
-    return alone and CLOSING.fullmatch(_first(record)) is not None
+    return _is_alone(record, width) and CLOSING.fullmatch(_first(record)) is not None
 
 
 def _says_total(record: Record) -> bool:

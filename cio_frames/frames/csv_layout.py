@@ -61,6 +61,7 @@ class Layout:
         quoted: Whether its quotes are more than text.
         comment: What lines of it begin with that are left out.
         footers: Rows below the table.
+        blank: How many blank lines are around those.
         notes: What was chosen.
     """
 
@@ -75,6 +76,7 @@ class Layout:
     quoted: bool
     comment: str | None
     footers: tuple[tuple[str, ...], ...]
+    blank: int
     notes: tuple[Note, ...]
 
     @property
@@ -145,6 +147,7 @@ def layout(path: str, asked: Asked) -> Layout:
         quoted=body.quoted,
         comment=body.comment,
         footers=tuple(record.cells for record in ends.left_out),
+        blank=ends.blank,
         notes=(
             *_separator_note(path, chosen, named),
             *_dialect_note(path, body.form, asked),

@@ -191,7 +191,14 @@ def _is_data(first: Record, body: Sequence[Record]) -> bool:
             return True
         if of == below and (of == "time" or (of == "number" and place == 0)):
             return True
-    return False
+    return sum(_recurs(cell, place, first, body) for place, cell in enumerate(first.cells)) > 1
+
+
+def _recurs(cell: str, place: int, first: Record, body: Sequence[Record]) -> bool:
+    """Return whether a cell of the first record is one of several values of its column."""
+    rows = [row.cells for row in body if len(row.cells) > place and row.cells != first.cells]
+    values = {cells[place] for cells in rows} - {""}
+    return cell in values and len(values) > 1
 
 
 def _are_units(body: Sequence[Record]) -> bool:

@@ -77,7 +77,7 @@ def concluded(
         rejected: Rows that would be left out.
         shares: The largest share of rows that may fail, by code; of all codes under `"*"`.
     """
-    findings = _without_rejected_repeats(findings)
+    findings = _without_rejected_repeats(_without_rejected_twins(findings))
     summed = _with_summaries(findings, checks={check.code: check for check in checks})
     judged = _judged(summed, rows=rows, rejected=rejected, shares=shares or {})
     return worst_first(pl.concat([hidden(summed), judged]))
@@ -87,8 +87,16 @@ NAMED = 3
 """Values that are listed, not only counted."""
 
 REPEATED = "id.duplicate"
+TWIN = "message.duplicate"
 AS_ROW, WINS = r"as row (\d+)", r", row (\d+) wins$"
 """How a finding says which row it repeats, and where times decide, which row wins."""
+
+
+def _without_rejected_twins(findings: pl.DataFrame) -> pl.DataFrame:
+    """Return findings in which no row that is left out anyway is told to be the same as another."""
+    left_out = findings.filter(pl.col("severity").is_in(BLOCKING))["row"].drop_nulls().unique()
+    is_told = (pl.col("code") == TWIN) & pl.col("row").is_in(left_out.implode())
+    return findings.filter(~is_told.fill_null(value=False)) if len(left_out) else findings
 
 
 def _without_rejected_repeats(findings: pl.DataFrame) -> pl.DataFrame:

@@ -35,6 +35,18 @@ CODES = ["84029", "22086", "85123", "22752", "21730", "84029g", "15056l", "84997
         ("value.placeholder", ["Nat", "Nan", "Na", "Ann"], "first_name"),
         ("column.placeholders", ["Nat", "Nan", "Na"], "first_name"),
         ("trait.date-written", ["31/01/2024", "01/02/2024"], "created_at"),
+        ("column.mixed-kinds", ["536365", "C536379"] * 6, "InvoiceNo"),
+        ("column.mixed-kinds", ["3.10", "3.9.2"] * 6, "app_version"),
+        ("column.mixed-kinds", ["7 1/2", "9"] * 6, "shoe"),
+        ("text.formula", ["+1 for gift wrap", "-- other", "@ann.1", '="00123"'], "x"),
+        ("value.placeholder", ["Null", "Ann"], "Last Name"),
+        ("column.placeholders", ["Null", "Null"], "surname"),
+        ("value.zeros-mixed", ["0085123", "22086", "71053"], "Lineitem sku"),
+        ("value.guarded", ["'90s music", "'tis", '"123"'], "x"),
+        ("trait.phone-form", ["+12125550142", None, ""], "phone"),
+        ("trait.phone-form", ["(212) 555-0142"], "Telephone"),
+        ("column.stray-text", [*map(str, range(30)), "12a"], "order no"),
+        ("column.stray-text", [*map(str, range(30)), "N/A"], "x"),
     ],
 )  # fmt: skip
 def test_ordinary_values_raise_no_alarm(code, values, name):
@@ -61,6 +73,10 @@ def test_ordinary_values_raise_no_alarm(code, values, name):
         ("text.formula", ["@SUM(1)", "+1A1*2B", "ok"]),
         ("value.placeholder", ["NaT", "nan", "NA", "null"]),
         ("trait.date-written", ["31/01/2024", "01/02/2024"]),
+        ("value.placeholder", ["Null", "Ann"]),
+        ("value.zeros-mixed", ["00501", "02139", "90210", "501"]),
+        ("value.guarded", ["'6123450000001", "'+1 (212) 555-0142", '="00123"']),
+        ("column.stray-text", [*map(str, range(30)), "twelve"]),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_still_told(code, values):
@@ -187,3 +203,87 @@ def test_columns_that_refuse_are_told_one_by_one():
     report = text_of(pl.DataFrame({"id": ["a"], **named}))
 
     assert report.count("sensitive.secret-column") == len(named)
+
+
+def test_the_repair_of_guarded_digits_takes_off_the_signs_alone():
+    """What a spreadsheet put around digits goes, and texts that begin with an apostrophe stay."""
+    frame = pl.DataFrame({"id": ["a", "b", "c"], "zip": ["'02139", '="00501"', "'tis"]})
+
+    plan = frame.cio.identify(user_id="id").fix("value.guarded")
+
+    assert [message["traits"]["zip"] for message in plan.payloads()] == ["02139", "00501", "'tis"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["SUBSCRIBED", "UNSUBSCRIBED", "NEVER_SUBSCRIBED"], True),
+        (["subscribed", "opted out"], True),
+        (["weekly", "monthly"], False),
+    ],
+)
+def test_consents_in_the_words_of_mail_programs_are_told(words, said):
+    """A consent is known by its name and its words, whatever program wrote them."""
+    assert ("trait.consent" in told(words, name="Email Marketing Consent")) == said
+
+
+def test_a_time_of_events_that_is_not_named_is_told_once():
+    """Without timestamp= the column that holds the times is told as that, and not as a date as well."""
+    days = ["31.01.2024 10:00", "01.02.2024 11:00"] * 10
+
+    assert told(days, name="when", verb="track") == {"time.unmapped"}
+
+
+def test_a_row_that_is_left_out_is_no_message_twice():
+    """Of rows that are not sent anyway it is not said that they are the same."""
+    frame = pl.DataFrame({"id": ["nan", "nan", "u", "u"]})
+
+    found = frame.cio.identify(user_id="id").findings.filter(pl.col("code") == "message.duplicate")
+
+    assert found["row"].to_list() == [3]
+
+
+def found_of(frame: pl.DataFrame, **asked: object) -> set[tuple[str, str | None]]:
+    """Return the codes and columns that are found about people."""
+    findings = frame.cio.identify(**asked).findings
+    return set(findings.select("code", "column").rows())
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "code"),
+    [
+        ("email", ["Ann <ann@x.example>", "bob@x.example", "cy@x.example"], "email.invalid"),
+        ("email", ["mailto:ann@x.example", "bob@x.example", "cy@x.example"], "email.wrapped"),
+    ],
+)
+def test_an_address_that_is_the_id_too_is_told_once(column, values, code):
+    """What is wrong with an address is told of the address, and not once more of the id it is."""
+    assert found_of(pl.DataFrame({column: values}), user_id=column) == {(code, column)}
+
+
+def test_the_repair_of_an_address_repairs_the_id_that_it_is():
+    """Person and address stay one when something around the address is taken off."""
+    frame = pl.DataFrame({"email": ["mailto:ann@x.example", "bob@x.example"]})
+
+    sent = frame.cio.identify(user_id="email").fix("email.wrapped").payloads()
+
+    assert [(m["userId"], m["traits"]["email"]) for m in sent] == [
+        ("ann@x.example", "ann@x.example"), ("bob@x.example", "bob@x.example"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "code"),
+    [
+        ("created_at", ["0000-00-00", "2024-01-02T10:00:00Z"], "trait.created-unread"),
+        ("cio_subscription_preferences.topics.topic_1", ["yes", "no"], "trait.unsubscribed-word"),
+        ("debit", ["(123.45)", "(20.00)", "(1,234.00)"], "column.numbers-as-text"),
+    ],
+)
+def test_one_cause_is_told_by_one_code(name, values, code):
+    """The check that knows the column best speaks, and it alone."""
+    found = found_of(
+        pl.DataFrame({"id": [f"u{n}" for n in range(len(values))], name: values}), user_id="id"
+    )
+
+    assert {each for each, column in found if column == name} == {code}
