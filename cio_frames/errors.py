@@ -260,7 +260,7 @@ class ChoiceError(MappingError):
         near = get_close_matches(str(value), choices, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         named = ", ".join(map(repr, choices))
-        super().__init__(f"{argument} must be one of {named} (got {value!r}).{hint}")
+        super().__init__(f"{argument}={value!r} is not one of {named}.{hint}")
 
     @classmethod
     def require(cls, argument: str, value: object, choices: Sequence[str]) -> None:

@@ -23,7 +23,7 @@ SEND = ("send", "people.csv", "--call", "identify", "--user-id", "id")
         pytest.param((*CHECK, "--traits", "nope"), 2, "'nope' is not a column", id="unknown-trait"),
         pytest.param(TRACK, 2, "--event COLUMN", id="no-event"),
         pytest.param((*TRACK, "--lit", "event"), 2, "argument=value", id="constant-without-value"),
-        pytest.param((*TRACK, "--lit", "evnt=x"), 2, "takes no constant", id="unknown-constant"),
+        pytest.param((*TRACK, "--lit", "evnt=x"), 2, "cannot be a constant", id="unknown-constant"),
         pytest.param(
             (*TRACK, "--event", "plan", "--lit", "event=x"), 2, "both given", id="given-twice"
         ),
@@ -46,7 +46,7 @@ SEND = ("send", "people.csv", "--call", "identify", "--user-id", "id")
         ),
         pytest.param((*SEND, "--to", "sandbox", "--rate", "0"), 5, "rate", id="rate-of-zero"),
         pytest.param((*SEND, "--to", "sandbox", "--rate", "x"), 2, "--rate", id="no-rate"),
-        pytest.param(("resume", "r", *SEND[1:], "--to", "sandbox"), 2, "gone", id="resume-sandbox"),
+        pytest.param(("resume", "r", *SEND[1:], "--to", "sandbox"), 2, "disappears", id="resume-sandbox"),
         pytest.param(("audit", "nowhere"), 7, "no run", id="no-audit"),
         pytest.param(("audit", ".", "--explain", "-1"), 2, "from 0", id="negative-row"),
         pytest.param(("sandbox", "--port", "99999"), 5, "99999", id="no-such-port"),

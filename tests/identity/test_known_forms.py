@@ -30,7 +30,7 @@ def test_an_id_in_another_form_is_a_conflict(form, lost_by):
     (line,) = preview.conflicts.to_dicts()
     assert line["kind"] == "identifier.other-form"
     assert line["ids"] == list(pair)
-    assert f"differ only in {form} only" in line["sentence"]
+    assert f"differ only in {form}" in line["sentence"]
     assert (line["count"], line["rows"]) == (2, [{"plan": 0, "row": 0}, {"plan": 0, "row": 2}])
     assert "! 1 conflict" in repr(preview)
     assert preview.summary["creates"] == 2

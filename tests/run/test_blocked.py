@@ -72,8 +72,8 @@ def test_the_story_of_a_blocked_row_names_the_refused_one(workspace, tmp_path):
 
     assert told.startswith("Row 3 of plan 1 of run")
     assert "It has not been sent." in told
-    assert "It was held back, because an earlier row of the same person was refused" in told
-    assert "BLOCKED_BY_ROW: Row 1 of plan 0, the identify of the same person, was refused." in told
+    assert "It was held back because an earlier row of the same person was refused" in told
+    assert "BLOCKED_BY_ROW: Row 1 of plan 0 (identify) about the same person was refused." in told
     assert "bob" not in told
     assert "Row 1 of plan 0" in repr(run)
 
