@@ -668,7 +668,7 @@ def coded(items, kind):
         pytest.param(pa.array([VIEWED, None, []], pa.list_view(pa.list_view(pa.string()))), [VIEWED, None, []], id="list-view-of-list-view"),
         pytest.param(pa.array([{"a": ["x"]}, None], pa.struct({"a": pa.list_view(pa.string())})), [{"a": ["x"]}, None], id="struct-of-list-view"),
         pytest.param(coded([["x"], ["y", "z"]], pa.list_view(pa.string())), [["y", "z"], None, ["x"]], id="dictionary-of-list-view"),
-        pytest.param(coded([[("a", 1)], [("b", 2)]], pa.map_(pa.string(), pa.int64())), [{"b": 2}, None, {"a": 1}], id="dictionary-of-map"),
+        pytest.param(coded([[("a", 1)], [("a", 2)]], pa.map_(pa.string(), pa.int64())), [{"a": 2}, None, {"a": 1}], id="dictionary-of-map"),
         pytest.param(coded([{"a": 1}, {"a": 2}], pa.struct({"a": pa.int64()})), [{"a": 2}, None, {"a": 1}], id="dictionary-of-struct"),
         pytest.param(pa.RunEndEncodedArray.from_arrays(pa.array([2, 3], pa.int32()), pa.array([["x"], None], pa.list_view(pa.string()))), [["x"], ["x"], None], id="run-end-of-list-view"),
         pytest.param(pa.array([[1, 2], None], pa.list_(pa.int64(), 2)), [[1, 2], None], id="fixed-list"),

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from cio_frames.checks.check import (
+    FOUND_SCHEMA,
     Check,
     OfValues,
     Scope,
@@ -16,9 +17,10 @@ from cio_frames.checks.check import (
     by_column,
     column_findings,
     contains,
+    failing_rows,
 )
 from cio_frames.checks.fields import UNSUBSCRIBED, is_placeholder, is_plain_text, name_words
-from cio_frames.frames import collected
+from cio_frames.frames import collected, is_id_name
 from cio_frames.mapping import FieldMapping
 from cio_frames.values import as_text, has_text
 from cio_frames.values.counts import many
@@ -72,6 +74,8 @@ OPPOSITES = (
 )
 HALF, MOST, SOME = 0.5, 0.8, 0.1
 FEW = 10
+STRAYS = 3
+"""How many cells that are no number are told one by one."""
 NAMED = 10
 """How many columns are listed by name."""
 
@@ -229,8 +233,35 @@ def _numbers_as_text(of: Measured) -> str | None:
     is_code = of.get("is_code") or of.get("dialled", 0) > formatted
     are_units = 0 < of.get("units", 0) < of["filled"] * HALF  # as in 84029g beside 84029
     mostly = formatted and formatted + numbers >= of["filled"] * MOST
-    mostly = mostly and not is_code and not are_units
+    mostly = mostly and not is_code and not are_units and not _strays(of)
     return _share(formatted, of, "are numbers with signs around them") if mostly else None
+
+
+def _strays(of: Measured) -> int:
+    """Return how many cells make text of a column of numbers; 0 if they are more than a few."""
+    strays: int = of["filled"] - of.get("numbers", of["filled"])
+    is_few = 0 < strays <= STRAYS and strays < of["filled"] * SOME and of["filled"] >= FEW
+    return strays if is_few else 0
+
+
+def _stray_cells(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+    """Return the cells that make text of columns of numbers, which are no codes by their names."""
+    totals, found = _totals(aggregated), [FOUND_SCHEMA.to_frame()]
+    for field in _columns(scope):
+        of = _measured_of(field, totals)
+        if not (of.get("rows") and _strays(of)) or _is_code(field):
+            continue
+        value = pl.col(field.name)
+        evidence = f"{of['numbers']:,} of {of['filled']:,} values are numbers."
+        is_stray = value.is_not_null() & ~contains(PLAIN)(value)
+        query = failing_rows(rows, is_stray, column=field.label, value=value, evidence=evidence)
+        found.append(collected(query))
+    return pl.concat(found)
+
+
+def _is_code(field: FieldMapping) -> bool:
+    """Return whether a name says that digits in the column are no amount."""
+    return bool(CODES & set(name_words(field.label))) or is_id_name(field.label)
 
 
 def _truth_as_text(of: Measured) -> str | None:
@@ -301,5 +332,6 @@ COLUMN_CHECKS = (
     Check("column.placeholders", "warn", _by_measures(_mostly_placeholders), source="reliability 3.2"),
     Check("column.numbers-as-text", "info", _by_measures(_numbers_as_text, closer=True), source="reliability 3.4 (70-72, 74)"),
     Check("column.truth-as-text", "info", _by_measures(_truth_as_text, closer=True), source="reliability 3.4 (73)"),
+    Check("column.stray", "info", TableTest(_measured, _stray_cells), source="reliability 3.4 (70-72, 74)"),
     Check("column.mixed-kinds", "info", _by_measures(_mixed, closer=True), source="reliability 3.3 (37), 3.7 (116)"),
 )  # fmt: skip

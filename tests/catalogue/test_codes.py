@@ -275,6 +275,7 @@ TABLE: dict[str, tuple[Asked, Asked]] = {
     "column.placeholders": (trait("nan", "null", "x"), trait("nan", "x", "y")),
     "column.numbers-as-text": (trait("$1,234", "€ 5"), trait("1394", "H3B")),
     "column.truth-as-text": (trait("JA", "NEIN"), trait("JA", "JANE")),
+    "column.stray": (trait(*["1"] * 10, "a"), trait(*["1"] * 10, *["a"] * 4)),
     "column.mixed-kinds": (trait(*["1"] * 5, *["a"] * 5), trait(*["1"] * 5, *["1a"] * 0, *["2"] * 5)),
     "name.too-long": (trait(1, name="y" * 151), trait(1, name="y" * 150)),
     "name.too-many": (ids("u", **WIDE), ids("u", **dict(list(WIDE.items())[:300]))),
