@@ -1,7 +1,7 @@
 """A CSV file says the same whether pandas or `cio.scan` has read it, as far as the types allow."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pandas as pd
 import pytest
@@ -13,22 +13,25 @@ ROWS = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column of a file, and where the readers differ in what is found.
-
-    Attributes:
-        cells: Its cells, repeated until the file has enough rows.
-        name: Its name.
-        differs: The codes that `pd.read_csv` has more (`+`) or less (`-`) than `cio.scan`.
-        because: Which type forces that.
-        text_differs, text_because: The same for `pd.read_csv(dtype=str)`.
-    """
+    """A column of a file: its cells, repeated until the file has enough rows, and its name."""
 
     cells: Sequence[str]
     name: str = "x"
-    differs: Sequence[str] = ()
-    because: str = ""
-    text_differs: Sequence[str] = ()
-    text_because: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """What pandas' types force.
+
+    Attributes:
+        because: How.
+        more: Codes that are found through pandas only.
+        less: Codes that are found through `cio.scan` only.
+    """
+
+    because: str
+    more: frozenset[str] = frozenset()
+    less: frozenset[str] = frozenset()
 
 
 COLUMNS: Mapping[str, Column] = {
@@ -100,6 +103,33 @@ COLUMNS: Mapping[str, Column] = {
     "mails as ids": Column(cells=[f"u{row}@example.com" for row in range(ROWS)], name="user_id"),
     "index": Column(cells=["0", "1", "2"], name="Unnamed: 0"),
 }  # fmt: skip
+MISSING = "pandas reads these words as missing, unless keep_default_na=False is passed"
+AS_TEXT = "dtype=str makes text of what the file's types make numbers or booleans"
+AS_FLOATS = "pandas makes floats of integers with gaps, and of exponents"
+PLACEHOLDER = frozenset({"value.placeholder", "column.placeholders"})
+DEFAULT: Mapping[str, Difference] = {
+    "NaN": Difference(because=MISSING, less=PLACEHOLDER),
+    "NA": Difference(because=MISSING, less=PLACEHOLDER),
+    "None": Difference(because=MISSING, less=PLACEHOLDER),
+    "placeholders": Difference(because=MISSING, less=PLACEHOLDER),
+    "placeholders among numbers": Difference(because=MISSING, less=frozenset({"value.placeholder", "column.stray"})),
+    "infinite": Difference(because="pandas reads inf as a number", more=frozenset({"number.infinite"}), less=frozenset({"column.mixed-kinds"})),
+    "ids with gaps": Difference(because=AS_FLOATS, more=frozenset({"id.float"})),
+    "ids beyond floats": Difference(because=AS_FLOATS, more=frozenset({"id.float"})),
+    "ids of exponents": Difference(because=AS_FLOATS, more=frozenset({"id.float"}), less=frozenset({"id.scientific"})),
+    "ids and placeholders": Difference(because=MISSING, more=frozenset({"id.missing"}), less=frozenset({"id.placeholder"})),
+}  # fmt: skip
+"""Where `pd.read_csv` must differ."""
+TEXT: Mapping[str, Difference] = {
+    **{name: difference for name, difference in DEFAULT.items() if difference.because == MISSING},
+    "18 digits": Difference(because=AS_TEXT, less=frozenset({"number.large"})),
+    "booleans": Difference(because=AS_TEXT, more=frozenset({"column.truth-as-text"})),
+    "booleans in capitals": Difference(because=AS_TEXT, more=frozenset({"column.truth-as-text"})),
+    "seconds": Difference(because=AS_TEXT, more=frozenset({"time.epoch-text"})),
+    "seconds and blanks": Difference(because=AS_TEXT, more=frozenset({"time.epoch-text"})),
+    "milliseconds": Difference(because=AS_TEXT, more=frozenset({"time.epoch-text"}), less=frozenset({"trait.milliseconds"})),
+}  # fmt: skip
+"""Where `pd.read_csv(dtype=str)` must differ."""
 READER_NOTES = ("file.", "frame.", "type.")
 """What these codes say is about a reader, not about the table."""
 
@@ -118,7 +148,9 @@ def written(column, folder):
 def found(frame):
     """Return the codes, severities, columns and rows that a plan finds, and what it can repair."""
     plan = frame.cio.identify(user_id="user_id")
-    findings = plan.findings if isinstance(plan.findings, pd.DataFrame) else plan.findings.to_pandas()
+    findings = (
+        plan.findings if isinstance(plan.findings, pd.DataFrame) else plan.findings.to_pandas()
+    )
     kept = findings[~findings["code"].str.startswith(READER_NOTES)]
     fixes = plan.fixes if isinstance(plan.fixes, pd.DataFrame) else plan.fixes.to_pandas()
     codes = {
@@ -126,3 +158,18 @@ def found(frame):
         for row in kept.itertuples()
     }
     return codes | {(code, "repair", "") for code in fixes["code"]}
+
+
+@pytest.mark.parametrize(
+    ("options", "differences"),
+    [pytest.param({}, DEFAULT, id="default"), pytest.param({"dtype": str}, TEXT, id="text")],
+)
+@pytest.mark.parametrize("name", COLUMNS)
+def test_pandas_and_scan_find_the_same(name, options, differences, tmp_path):
+    """Codes, severities, rows and repairs are the same, but for what a type forces."""
+    path = written(COLUMNS[name], tmp_path)
+    scanned, read = found(cio.scan(path)), found(pd.read_csv(path, **options))
+    forced = differences.get(name, Difference(because=""))
+
+    assert {code for code, *_ in read - scanned} == forced.more
+    assert {code for code, *_ in scanned - read} == forced.less
