@@ -361,6 +361,7 @@ def test_files_with_other_titles_are_one_table(tmp_path):
         pytest.param("score", ["1.0", "2.0", "10.0"], pl.Float64, id="one-place"),
         pytest.param("score", ["1", "2.5", "0.25"], pl.Float64, id="no-zero-at-the-end"),
         pytest.param("count", ["10", "20", "100"], pl.Int64, id="integers"),
+        pytest.param("build", [*["3"] * 1_500, "3.1", "3.10"], pl.String, id="versions-late"),
     ],
 )
 def test_a_column_is_numbers_where_they_give_the_text_back(name, cells, dtype, tmp_path):

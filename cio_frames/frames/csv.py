@@ -203,7 +203,7 @@ def _settle(
         *(
             _is_uneven(name).alias(f"uneven {name}")
             for name, kind in open_tests
-            if kind == "decimal"
+            if kind == "decimal" and (name, "integer") not in open_tests
         ),
         *(pl.col(name).count().alias(f"count {name}") for name in sample.columns),
         *(_misfits(name, dtype).alias(f"misfits {name}") for name, dtype in types.items()),
@@ -214,7 +214,13 @@ def _settle(
         for name in sample.columns
         if row[f"count {name}"] and any(row.get(f"{kind} {name}") for kind in KINDS)
     }
-    uneven = {name for name, kind in found.items() if kind == "decimal" and row[f"uneven {name}"]}
+    decimals = [name for name, kind in found.items() if kind == "decimal"]
+    late = [name for name in decimals if f"uneven {name}" not in row]  # integers in the sample
+    if late:
+        row |= collected(
+            text.select(_is_uneven(name).alias(f"uneven {name}") for name in late)
+        ).row(0, named=True)
+    uneven = {name for name in decimals if row[f"uneven {name}"]}
     as_text = uneven.union(kept)
     return Settled(
         types={name: KINDS[kind] for name, kind in found.items() if name not in as_text}
@@ -249,10 +255,10 @@ def _is_uneven(name: str) -> pl.Expr:
     Prices (9.90, 10.00) all have as many places: their zeros say nothing.
     """
     column = pl.col(name)
-    places = column.str.len_bytes() - column.str.find(".", literal=True)
-    ends_in_zero = (column.str.ends_with("0") & places.is_not_null()).any()
-    are_even = (places.min() == places.max()) & (places.is_not_null() | (column == "0")).all()
-    return ends_in_zero & ~are_even
+    places = (column.str.len_bytes() - column.str.find(".", literal=True)).fill_null(0)
+    told = pl.when(column != "0").then(places)
+    ends_in_zero = column.str.ends_with("0") & column.str.contains(".", literal=True)
+    return ends_in_zero.any() & (told.min() != told.max())
 
 
 def _misfits(name: str, dtype: Dtype) -> pl.Expr:
