@@ -352,3 +352,46 @@ def test_files_with_other_titles_are_one_table(tmp_path):
     table = read(scan(tmp_path / "*.csv"))
 
     assert texts(table)[:4] == [("u1", "Ann"), ("u2", '5" pipe'), ("u3", "Bob"), ("u4", None)]
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "dtype"),
+    [
+        pytest.param("build", ["3.1", "3.10", "3.9"], pl.String, id="versions"),
+        pytest.param("app_version", ["3.10", "3.11"], pl.String, id="versions-by-name"),
+        pytest.param("price", ["9.90", "10.00", "-0.50", "0"], pl.Float64, id="prices"),
+        pytest.param("price", ["9.90", "10", "10.50"], pl.String, id="prices-of-two-writings"),
+        pytest.param("score", ["1.0", "2.0", "10.0"], pl.Float64, id="one-place"),
+        pytest.param("score", ["1", "2.5", "0.25"], pl.Float64, id="no-zero-at-the-end"),
+        pytest.param("count", ["10", "20", "100"], pl.Int64, id="integers"),
+        pytest.param("build", [*["3"] * 1_500, "3.1", "3.10"], pl.String, id="versions-late"),
+    ],
+)
+def test_a_column_is_numbers_where_they_give_the_text_back(name, cells, dtype, tmp_path):
+    """Decimals become numbers only if a zero at their end says nothing, and else it is told."""
+    path = tmp_path / "a.csv"
+    path.write_text(
+        "\n".join([f"id,{name}", *(f"u{row},{cell}" for row, cell in enumerate(cells))])
+    )
+    table = read(cio.scan(path))
+
+    assert table.schema()[name] == dtype
+    told = [note.message for note in table.notes if note.code == "file.uneven-decimals"]
+    assert len(told) == (dtype == pl.String and name != "app_version")
+    assert all(f": {name}." in message for message in told)
+    assert read(cio.scan(path, types={name: pl.Float64})).schema()[name] == pl.Float64
+
+
+@pytest.mark.parametrize("stray", ["abc", "1E5", "$5", " 5", "12 or so"])
+def test_a_cell_that_makes_text_of_numbers_is_told(stray, tmp_path):
+    """The one cell is named by its row and what is in it, and not in a column of codes."""
+    path = tmp_path / "a.csv"
+    cells = [*(str(3 * row) for row in range(1_500)), stray, "7"]
+    rows = [f"u{row},{cell},{cell}" for row, cell in enumerate(cells)]
+    path.write_text("\n".join(["id,amount,order_number", *rows]))
+
+    found = cio.scan(path).cio.identify(user_id="id").findings
+    told = found.filter(pl.col("code") == "column.stray-text").select("row", "column", "value")
+
+    assert told.rows() == [(1_500, "amount", stray)]
+    assert "column.numbers-as-text" not in found["code"]

@@ -1,5 +1,7 @@
 """What polars, pyarrow and functions of the user raise reaches the user as an error of the package."""
 
+import contextlib
+import itertools
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping
@@ -115,6 +117,30 @@ def assert_typed(ask: Callable[[], object], *kinds: type[CioError]) -> None:
 def test_a_query_that_fails_is_a_frame_error_wherever_it_is_run(error, ask):
     """A user's lazy frame that panics or fails is a FrameError in all that a plan can do."""
     assert_typed(lambda: ask(lazy(error).cio.identify(user_id="id")), FrameError)
+
+
+@pytest.mark.parametrize("ask", OF_A_PLAN.values(), ids=OF_A_PLAN)
+@pytest.mark.parametrize("error", RAISED.values(), ids=RAISED)
+def test_a_query_that_fails_while_it_is_loaded_is_a_frame_error(error, ask):
+    """A query without a certain order, which is loaded once, is told in the same way."""
+    assert_typed(lambda: ask(lazy(error).unique().cio.identify(user_id="id")), FrameError)
+
+
+@pytest.mark.parametrize("ask", OF_A_PLAN.values(), ids=OF_A_PLAN)
+def test_a_query_that_fails_in_a_later_pass_is_a_frame_error(ask):
+    """A function that fails when the table is read once more is told wherever that happens."""
+    calls = itertools.count()
+
+    def fail(rows: pl.DataFrame) -> pl.DataFrame:
+        if next(calls):
+            raise RAISED["panic"]
+        return rows
+
+    people = PEOPLE.lazy().map_batches(fail, schema=PEOPLE.schema)
+    plan = people.cio.identify(user_id="id", traits={"n": pl.col("n") + 1})
+    with contextlib.suppress(FrameError):
+        ask(plan)
+    assert_typed(lambda: send(plan), FrameError)
 
 
 @pytest.mark.parametrize("ask", OF_A_PLAN.values(), ids=OF_A_PLAN)

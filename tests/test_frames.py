@@ -646,6 +646,13 @@ UNION = pa.UnionArray.from_sparse(
     pa.array([0, 1], pa.int8()), [pa.array([1, 2]), pa.array(["a", "b"])]
 )
 
+VIEWED = [["x"], None, ["y", "z"], [], ["v" * 40]]
+
+
+def coded(items, kind):
+    """Return the second of two values, nothing, and the first, as a dictionary array."""
+    return pa.DictionaryArray.from_arrays(pa.array([1, None, 0], pa.int8()), pa.array(items, kind))
+
 
 @pytest.mark.parametrize(
     ("array", "expected"),
@@ -656,6 +663,14 @@ UNION = pa.UnionArray.from_sparse(
         pytest.param(pa.array(["a", None], pa.string_view()), ["a", None], id="string-view"),
         pytest.param(pa.array([[1], None], pa.large_list(pa.int64())), [[1], None], id="large-list"),
         pytest.param(pa.array([[1], None], pa.list_view(pa.int64())), [[1], None], id="list-view"),
+        pytest.param(pa.array(VIEWED, pa.list_view(pa.string())), VIEWED, id="list-view-of-text"),
+        pytest.param(pa.array(VIEWED, pa.large_list_view(pa.string_view())).slice(1), VIEWED[1:], id="large-list-view"),
+        pytest.param(pa.array([VIEWED, None, []], pa.list_view(pa.list_view(pa.string()))), [VIEWED, None, []], id="list-view-of-list-view"),
+        pytest.param(pa.array([{"a": ["x"]}, None], pa.struct({"a": pa.list_view(pa.string())})), [{"a": ["x"]}, None], id="struct-of-list-view"),
+        pytest.param(coded([["x"], ["y", "z"]], pa.list_view(pa.string())), [["y", "z"], None, ["x"]], id="dictionary-of-list-view"),
+        pytest.param(coded([[("a", 1)], [("a", 2)]], pa.map_(pa.string(), pa.int64())), [{"a": 2}, None, {"a": 1}], id="dictionary-of-map"),
+        pytest.param(coded([{"a": 1}, {"a": 2}], pa.struct({"a": pa.int64()})), [{"a": 2}, None, {"a": 1}], id="dictionary-of-struct"),
+        pytest.param(pa.RunEndEncodedArray.from_arrays(pa.array([2, 3], pa.int32()), pa.array([["x"], None], pa.list_view(pa.string()))), [["x"], ["x"], None], id="run-end-of-list-view"),
         pytest.param(pa.array([[1, 2], None], pa.list_(pa.int64(), 2)), [[1, 2], None], id="fixed-list"),
         pytest.param(pa.array([["a"]], pa.list_(pa.dictionary(pa.int8(), pa.string()))), [["a"]], id="list-of-dictionary"),
         pytest.param(pa.array([{"a": "x"}], pa.struct({"a": pa.dictionary(pa.int8(), pa.string())})), [{"a": "x"}], id="struct-of-dictionary"),

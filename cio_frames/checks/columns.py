@@ -76,7 +76,7 @@ OPPOSITES = (
 )
 HALF, MOST, SOME = 0.5, 0.8, 0.1
 FEW = 10
-ENOUGH, STRAY = 20, 0.01
+ENOUGH, STRAY = 10, 0.01
 """Numbers from which on a column is one of numbers, and the share of other cells that are a mistake."""
 NAMED = 10
 """How many columns are listed by name."""
@@ -251,7 +251,7 @@ def _numbers_as_text(of: Measured) -> str | None:
     is_code = of.get("is_code") or of.get("dialled", 0) > formatted
     are_units = 0 < of.get("units", 0) < of["filled"] * HALF  # as in 84029g beside 84029
     mostly = formatted and formatted + numbers >= of["filled"] * MOST
-    mostly = mostly and not is_code and not are_units
+    mostly = mostly and not is_code and not are_units and not _has_strays(of)
     return _share(formatted, of, "are numbers written as text") if mostly else None
 
 
@@ -273,19 +273,24 @@ def _mixed(of: Measured) -> str | None:
     return f"{numbers:,} values look like numbers, {words:,} look like text." if both else None
 
 
+def _has_strays(of: Measured) -> bool:
+    """Return whether a column is of numbers but for a few cells; words for nothing have their own code."""
+    numbers = of.get("numbers", 0)
+    others = of["filled"] - numbers - of.get("placeholders", 0)
+    return bool(numbers >= ENOUGH and 0 < others <= max(of["filled"] * STRAY, 1))
+
+
 def _stray(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
     """Return the few cells for which a column of numbers is text."""
     totals = _totals(aggregated)
     suspects = []
     for field in _columns(scope):
         of = _measured_of(field, totals)
-        numbers = of.get("numbers", 0)
-        others = of["filled"] - numbers - of.get("placeholders", 0)
-        if numbers < ENOUGH or not 0 < others <= max(of["filled"] * STRAY, 1) or _is_code(field):
+        if not _has_strays(of) or _is_code(field):
             continue
         values = pl.col(field.name)
         stray = ~values.str.contains(PLAIN) & ~is_placeholder(field, values)
-        evidence = f"{numbers:,} of {of['filled']:,} values are numbers."
+        evidence = f"{of['numbers']:,} of {of['filled']:,} values are numbers."
         suspects.append(Suspect(column=field.label, fails=stray, value=values, evidence=evidence))
     return failing_cells(rows, suspects)
 

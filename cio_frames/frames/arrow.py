@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute
 
 from cio_frames.errors import ColumnTypeError, FrameReadError, StreamConsumedError
 from cio_frames.frames import python_columns
@@ -103,6 +104,7 @@ def column(name: str, array: pa.ChunkedArray) -> Column:
     Raises:
         ColumnTypeError: If the type means nothing outside its own library, or the data is broken.
     """
+    array = _without_view(array)
     wanted = target(array.type, name)
     if not _valid(array):
         return python_columns.column(name, _decoded(name, array))
@@ -116,6 +118,22 @@ def column(name: str, array: pa.ChunkedArray) -> Column:
     ):  # there is no such cast, or a value does not fit
         return python_columns.column(name, python(array))
     return Column(series=pl.Series(name, pl.from_arrow(cast)))
+
+
+def _without_view(array: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a list view as a list: pyarrow's own cast loses the rows after a null."""
+    if not _is_list_view(array.type):
+        return array
+    kind = pa.large_list(array.type.value_type)
+    return pa.chunked_array([_listed_out(chunk) for chunk in array.chunks], kind)
+
+
+def _listed_out(view: pa.Array) -> pa.Array:
+    lengths = pl.Series(pa.compute.list_value_length(view).to_pylist(), dtype=pl.Int64)
+    offsets = pl.concat([pl.Series([0], dtype=pl.Int64), lengths.fill_null(0).cum_sum()])
+    return pa.LargeListArray.from_arrays(
+        pa.array(offsets.to_numpy()), view.flatten(), mask=view.is_null()
+    )
 
 
 def cast_to(array: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
@@ -168,11 +186,16 @@ def _is_list(kind: pa.DataType) -> bool:
     return isinstance(kind, pa.ListType | pa.LargeListType | pa.ListViewType | pa.LargeListViewType)
 
 
+def _is_list_view(kind: pa.DataType) -> bool:
+    return isinstance(kind, pa.ListViewType | pa.LargeListViewType)
+
+
 def _is_odd(kind: pa.DataType) -> bool:
     """Return whether polars has no such type, or would read it as another one."""
     return bool(
         pa.types.is_map(kind)
         or pa.types.is_union(kind)
+        or _is_list_view(kind)
         or pa.types.is_interval(kind)
         or (
             pa.types.is_decimal(kind) and (kind.scale < 0 or kind.precision > python_columns.DIGITS)
@@ -337,6 +360,8 @@ def _json(text: str, _kind: pa.DataType) -> object:
 CONVERSIONS: Sequence[
     tuple[Callable[[pa.DataType], bool], Callable[[Any, pa.DataType], object]]
 ] = (
+    (pa.types.is_dictionary, lambda value, kind: _thing(value, kind.value_type)),
+    (pa.types.is_run_end_encoded, lambda value, kind: _thing(value, kind.value_type)),
     (pa.types.is_map, _map),
     (pa.types.is_interval, _iso),
     (lambda kind: _is_list(kind) or pa.types.is_fixed_size_list(kind), _things),

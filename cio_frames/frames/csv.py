@@ -29,7 +29,7 @@ KINDS: Mapping[str, Dtype] = {"integer": pl.Int64, "decimal": pl.Float64, "boole
 
 ID_ENDINGS = frozenset(
     {"id", "ids", "uid", "uuid", "guid", "key", "code", "number", "no", "nr", "sku", "ean", "isbn"}
-    | {"ref", "reference", "account", "token"}
+    | {"ref", "reference", "account", "token", "version"}
 )
 ID_WORDS = frozenset(
     {"zip", "zipcode", "postal", "postcode", "phone", "telephone", "mobile", "iban"}
@@ -40,13 +40,15 @@ ID_WORDS = frozenset(
 class Settled:
     """What the look at every row found.
 
-    `numeric` are the columns kept as text although each value is a number; `blank` counts wholly
+    `numeric` are the columns kept as text although each value is a number, because of their names,
+    `uneven` because their decimals would not give the text back; `blank` counts wholly
     empty rows, `open_ended` those whose last cell is empty, `repeated` those that begin as the
     header does; `empty` are the columns without a value.
     """
 
     types: Mapping[str, Dtype]
     numeric: frozenset[str]
+    uneven: frozenset[str]
     empty: frozenset[str]
     blank: int
     open_ended: int
@@ -198,6 +200,11 @@ def _settle(
         pl.col(sample.columns[-1]).null_count().alias("open"),
         begins_as_header(sample.columns, header).sum().alias("repeated"),
         *(test.all().alias(f"{kind} {name}") for (name, kind), test in open_tests.items()),
+        *(
+            _is_uneven(name).alias(f"uneven {name}")
+            for name, kind in open_tests
+            if kind == "decimal" and (name, "integer") not in open_tests
+        ),
         *(pl.col(name).count().alias(f"count {name}") for name in sample.columns),
         *(_misfits(name, dtype).alias(f"misfits {name}") for name, dtype in types.items()),
     )
@@ -207,9 +214,19 @@ def _settle(
         for name in sample.columns
         if row[f"count {name}"] and any(row.get(f"{kind} {name}") for kind in KINDS)
     }
+    decimals = [name for name, kind in found.items() if kind == "decimal"]
+    late = [name for name in decimals if f"uneven {name}" not in row]  # integers in the sample
+    if late:
+        row |= collected(
+            text.select(_is_uneven(name).alias(f"uneven {name}") for name in late)
+        ).row(0, named=True)
+    uneven = {name for name in decimals if row[f"uneven {name}"]}
+    as_text = uneven.union(kept)
     return Settled(
-        types={name: KINDS[kind] for name, kind in found.items() if name not in kept} | {**types},
+        types={name: KINDS[kind] for name, kind in found.items() if name not in as_text}
+        | {**types},
         numeric=frozenset(found).intersection(kept),
+        uneven=frozenset(uneven.difference(kept)),
         empty=frozenset(name for name in sample.columns if not row[f"count {name}"]),
         blank=row["blank"],
         open_ended=row["open"],
@@ -230,6 +247,18 @@ def _tests(name: str) -> dict[str, pl.Expr]:
         "decimal": column.str.contains(DECIMAL) & short,
         "boolean": column.str.contains(BOOLEAN),
     }
+
+
+def _is_uneven(name: str) -> pl.Expr:
+    """Tell whether some decimals would lose a zero that says something, as in 3.1 beside 3.10.
+
+    Prices (9.90, 10.00) all have as many places: their zeros say nothing.
+    """
+    column = pl.col(name)
+    places = (column.str.len_bytes() - column.str.find(".", literal=True)).fill_null(0)
+    told = pl.when(column != "0").then(places)
+    ends_in_zero = column.str.ends_with("0") & column.str.contains(".", literal=True)
+    return ends_in_zero.any() & (told.min() != told.max())
 
 
 def _misfits(name: str, dtype: Dtype) -> pl.Expr:
@@ -270,6 +299,14 @@ def _notes(files: Sequence[Layout], settled: Settled, *, spare: Sequence[str]) -
             count=len(settled.numeric),
             message="Read as text although each value is a number, because the names say "
             f"identifier: {', '.join(sorted(settled.numeric))}.",
+        )
+    if settled.uneven:
+        yield Note(
+            code="file.uneven-decimals",
+            count=len(settled.uneven),
+            message="Read as text although each value is a number, because numbers would not give the "
+            "text back (3.10 would become 3.1): "
+            f"{', '.join(sorted(settled.uneven))}. Pass types= to read them as numbers.",
         )
     blank = settled.blank - sum(file.blank for file in files)
     if blank > 0:

@@ -139,11 +139,12 @@ def scan(
 
     A CSV file is streamed through once here, to settle the types over all rows; its rows are not
     kept. A column becomes a number or a boolean only if every value of it survives that: `007`,
-    `1E5`, and integers of more than 18 or decimals of more than 15 digits stay text. Dates and
-    times stay text. Columns that look like identifiers stay text whatever they hold: names that
+    `1E5`, and integers of more than 18 or decimals of more than 15 digits stay text, and so do
+    decimals of which a zero at the end says something (`3.1` beside `3.10`); where all have as many
+    places (`9.90`, `10.00`) they are numbers. Dates and times stay text. Columns that look like identifiers stay text whatever they hold: names that
     the API spec lists for an identifier, and names that have zip, postal, postcode, phone, mobile or
     iban in them, or end in id, ids, uid, uuid, guid, key, code, number, no, nr, sku, ean, isbn,
-    ref, reference, account or token. Only an empty cell is missing, in quotes (`""`) or not; `NA` and
+    ref, reference, account, token or version. Only an empty cell is missing, in quotes (`""`) or not; `NA` and
     `None` are text. Rows that are wholly empty are left out.
 
     Every quote is looked at: a file in which one stands elsewhere than around a value or doubled

@@ -12,6 +12,7 @@ from cio_frames.frames import pandas, python_columns
 from cio_frames.frames.column import Column, Note, check_names
 from cio_frames.frames.files import scanned_of
 from cio_frames.frames.guests import refusal
+from cio_frames.frames.order import Order, order_of
 from cio_frames.frames.streaming import collected
 from cio_frames.frames.table import Table, reading
 
@@ -50,7 +51,8 @@ def read(anything: Any) -> Table:
             (pyarrow, DuckDB, Ibis), a list of dictionaries, or a `Table`.
 
     Returns:
-        The table. Lazy frames stay lazy, unless a column's values must be checked one by one.
+        The table. Lazy frames stay lazy, unless a column's values must be looked at one by one or
+        the query may give its rows in another order each time.
 
     Raises:
         UnsupportedFrameError: If it is not a table.
@@ -98,18 +100,25 @@ def _lazy(frame: pl.LazyFrame) -> Table:
         schema = frame.collect_schema()
     check_names(schema)
     odd = [name for name, dtype in schema.items() if _is_odd(dtype)]
-    if not odd:
+    order = Order(is_certain=True, asks_python=False) if known.files else order_of(frame)
+    if not odd and order.is_certain:
         return Table(
-            lazy=frame, label=known.label, notes=known.notes, pieces=known.pieces, files=known.files
-        )
+            lazy=frame, label=known.label, notes=known.notes, pieces=known.pieces, files=known.files,
+            asks_python=order.asks_python,
+        )  # fmt: skip
     with reading(known.label):
         loaded = collected(frame)
+    why = (
+        f"the values of {', '.join(map(repr, odd))} must be looked at one by one"
+        if odd
+        else "its query has a step that may give another order each time (such as group_by, join, "
+        "unique or sort), and rows are known by their place"
+    )
     note = Note(
         code="frame.loaded",
-        column=odd[0],
+        column=odd[0] if odd else None,
         count=loaded.height,
-        message=f"The lazy frame was loaded: the values of {', '.join(map(repr, odd))} "
-        "must be checked one by one.",
+        message=f"The lazy frame was loaded: {why}.",
     )
     return _polars(loaded, label=known.label, notes=(*known.notes, note))
 

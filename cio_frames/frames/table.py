@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 from polars.datatypes import DataTypeClass
@@ -13,14 +13,25 @@ from polars.datatypes import DataTypeClass
 from cio_frames.errors import FrameError, translated
 from cio_frames.frames.column import ROW, Note
 from cio_frames.frames.file_content import FileStamp
+from cio_frames.frames.order import RowOrder
 from cio_frames.frames.pandas import append
 from cio_frames.frames.streaming import collected, stream
 from cio_frames.frames.threads import map_ahead
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 FORM = 2
 """Raised where the same table gets another fingerprint than before."""
 
 RUN_IT_ALONE = "Run frame.collect() to see the step that fails."
+
+_REORDERED = Note(
+    code="frame.loaded",
+    message="The lazy frame gave its rows in another order when it was read again, so it was loaded "
+    "once. Row numbers are those of the first reading.",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -31,7 +42,9 @@ class Table:
     values are JSON already. `eager` is the same data where it is in memory anyway, `source` the
     user's own frame, from which rows are handed back. `pieces` are the same rows once more, in
     order, in frames that can be read one by one; `files` are those that they come from. `index` are
-    the names that the levels of a pandas index would have as columns.
+    the names that the levels of a pandas index would have as columns. `asks_python` says that
+    functions of the user take part in the query, which may give another order each time it is read;
+    `order` is then that of the pass that judged the rows.
     """
 
     lazy: pl.LazyFrame = field(repr=False)
@@ -44,6 +57,13 @@ class Table:
     source: Any = field(default=None, repr=False)
     pieces: tuple[pl.LazyFrame, ...] = field(default=(), repr=False)
     files: tuple[FileStamp, ...] = ()
+    order: RowOrder = field(default_factory=RowOrder, repr=False)
+    asks_python: bool = False
+
+    @property
+    def told(self) -> tuple[Note, ...]:
+        """The notes of the reader, and that the rows came in another order when they were read again."""
+        return (*self.notes, *([_REORDERED] if self.order.loaded is not None else []))
 
     def schema(self) -> pl.Schema:
         """Return the columns and their types, without row numbers."""
@@ -77,13 +97,42 @@ class Table:
         """
         if rows < 1:
             raise ValueError(f"rows={rows}: a chunk must have at least one row.")
-        parts = self._slices(rows) if self.eager is not None else self._batches(rows)
+        parts = self._slices(rows) if self.eager is not None else self._same(rows)
         start = 0
         with closing(parts):
             for part in parts:
                 numbers = pl.int_range(start, start + part.height, dtype=pl.Int64, eager=True)
                 yield part.select(numbers.alias(ROW), pl.all())
                 start += part.height
+
+    def numbered(self) -> pl.LazyFrame:
+        """Return the rows with their numbers, in a query that notices another order.
+
+        Only functions of the user are suspected here: to look at each row, all columns are read.
+        """
+        loaded = self.order.loaded
+        rows = self.lazy if loaded is None else loaded.lazy()
+        rows = rows.with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64))
+        if loaded is not None or not self.asks_python:
+            return rows
+        return rows.map_batches(
+            self._noticed, predicate_pushdown=False, projection_pushdown=False,
+            slice_pushdown=False, streamable=True,
+        )  # fmt: skip
+
+    def restored(self) -> pl.DataFrame:
+        """Load a lazy table, its rows in the order of the pass that judged them.
+
+        Raises:
+            FrameError: The query gives other rows each time, or fails.
+        """
+        if self.order.loaded is not None:
+            return self.order.loaded
+        with reading(self.label):
+            found = collected(self.lazy)
+            return self.order.restore(
+                found, row_hashes(found, plain_schema(self.schema())), label=self.label
+            )
 
     def pick(self, rows: Sequence[int] | pl.Series, extra: pl.DataFrame | None = None) -> Any:
         """Return those input rows as the user gave them, in the order asked.
@@ -114,6 +163,37 @@ class Table:
         if self.eager is not None:
             # polars 2.0.0 panics where it computes with structs that are in several pieces
             yield from (part.rechunk() for part in self.eager.iter_slices(rows))
+
+    def _same(self, rows: int) -> Generator[pl.DataFrame]:
+        """Yield the frames of a lazy table in the order of the first pass, whatever order they come in."""
+        start = 0
+        if self.order.loaded is None:
+            with closing(self._batches(rows)) as parts:
+                for part in parts:
+                    if not self._holds(part, start):
+                        break
+                    yield part
+                    start += part.height
+                else:
+                    if self.order.is_whole(start):
+                        return
+        yield from self.restored()[start:].iter_slices(rows)
+
+    def _holds(self, part: pl.DataFrame, start: int) -> bool:
+        """Return whether rows are those that had these numbers in the first pass."""
+        if not self.order.is_known:
+            return True
+        numbers = pl.int_range(start, start + part.height, dtype=pl.Int64, eager=True)
+        return self._are(part, numbers)
+
+    def _are(self, part: pl.DataFrame, numbers: pl.Series) -> bool:
+        hashes = row_hashes(part, plain_schema(self.schema()))
+        return self.order.holds(hashes, numbers.to_numpy())
+
+    def _noticed(self, part: pl.DataFrame) -> pl.DataFrame:
+        if self.order.is_known and not self.order.differs:
+            self._are(part.drop(ROW), part[ROW])
+        return part
 
     def _batches(self, rows: int) -> Generator[pl.DataFrame]:
         """Stream the lazy frame, cutting its batches to the size asked for."""
@@ -158,8 +238,13 @@ class Table:
         if self.source is not None:
             return pl.DataFrame(self.source)[numbers.to_numpy()]
         with reading(self.label):
-            numbered = self.lazy.with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64))
-            found = collected(numbered.filter(pl.col(ROW).is_in(numbers.unique().implode())))
+            found = collected(self.numbered().filter(pl.col(ROW).is_in(numbers.unique().implode())))
+        if self.order.is_known and not (
+            found.height == numbers.n_unique() and self._are(found.drop(ROW), found[ROW])
+        ):
+            restored = self.restored()
+            found = restored.select(pl.int_range(pl.len(), dtype=pl.Int64).alias(ROW), pl.all())
+            found = found.filter(pl.col(ROW).is_in(numbers.implode()))
         if found.height < numbers.n_unique():
             raise IndexError("A row number is outside the table.")
         return numbers.to_frame().join(found, on=ROW, how="left", maintain_order="left").drop(ROW)
@@ -209,6 +294,7 @@ class Fingerprint:
 
     Args:
         schema: The table's columns, without row numbers.
+        order: What remembers the order of the rows, if that is wanted.
 
     Examples:
         >>> from cio_frames.frames import read
@@ -222,8 +308,9 @@ class Fingerprint:
         True
     """
 
-    def __init__(self, schema: pl.Schema) -> None:
-        self._schema = pl.Schema({name: _plain(dtype) for name, dtype in schema.items()})
+    def __init__(self, schema: pl.Schema, order: RowOrder | None = None) -> None:
+        self._schema = plain_schema(schema)
+        self._order = order
         self._filled: set[str] = set()
         self._lock = Lock()
         self._total = 0
@@ -231,9 +318,10 @@ class Fingerprint:
 
     def add(self, chunk: pl.DataFrame) -> None:
         """Add rows, with their numbers."""
-        # what no microseconds can say is null: such a row is never sent
-        plain = chunk.drop(ROW).cast(self._schema, strict=False)
+        plain = _as_plain(chunk.drop(ROW), self._schema)
         hashes = plain.hash_rows(seed=0).to_numpy()
+        if self._order is not None and chunk.height:
+            self._order.add(chunk.item(0, ROW), hashes)
         filled = [column.name for column in plain if column.null_count() < chunk.height]
         places = chunk[ROW].cast(pl.UInt64).to_numpy()
         added = int((hashes * (2 * places + 1)).sum())  # numpy's numbers of 64 bits wrap around
@@ -251,6 +339,21 @@ class Fingerprint:
         )
         text = f"{columns}\n{self._rows}\n{self._total}"
         return f"{FORM}:{pl.__version__}:{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+
+
+def plain_schema(schema: pl.Schema) -> pl.Schema:
+    """Return the types that the same columns have in every library."""
+    return pl.Schema({name: _plain(dtype) for name, dtype in schema.items()})
+
+
+def row_hashes(rows: pl.DataFrame, schema: pl.Schema) -> "npt.NDArray[np.uint64]":
+    """Return a number for each row, the same wherever the row is the same."""
+    return _as_plain(rows, schema).hash_rows(seed=0).to_numpy()
+
+
+def _as_plain(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    # what no microseconds can say is null: such a row is never sent
+    return rows.cast(schema, strict=False)
 
 
 def fingerprint(table: Table) -> str:

@@ -86,6 +86,9 @@ class FullCheck:
     reasons: pl.DataFrame  # row, code and error of each row that would not be sent
     first_messages: tuple[str, ...]  # at most `KEPT_MESSAGES`
     hours: pl.DataFrame | None  # hour, recent, rows; None without a timestamp
+    is_reordered: bool = (
+        False  # whether the findings tell that the rows came in another order later
+    )
 
     @property
     def rows(self) -> int:
@@ -189,7 +192,8 @@ class _Sums:
         self._aggregates = TableAggregates(table, checks=list(checks), scope=scope)
         self._is_linked = bool(linked_keys(scope.mapping))
         self._gathers = gather_links or self._is_linked
-        self.fingerprint = Fingerprint(table.schema())
+        self._order = table.order if table.asks_python else None
+        self.fingerprint = Fingerprint(table.schema(), self._order)
         self.links: list[LinkKeys] = []
         self.rows = 0
 
@@ -210,7 +214,9 @@ class _Sums:
             self.links.append(share.links)
 
     def findings(self) -> pl.DataFrame:
-        """Return what only the whole table shows."""
+        """Return what only the whole table shows, once every chunk was added."""
+        if self._order is not None:
+            self._order.close()
         with computing(self._mapping):
             return self._aggregates.findings()
 

@@ -38,7 +38,7 @@ from cio_frames.plan.full_check import (
 )
 from cio_frames.run import Job, RowSelection
 from cio_frames.spec import LIMITS
-from cio_frames.validation import BLOCKING, check_table, compile_checks
+from cio_frames.validation import BLOCKING, check_call, check_table, compile_checks
 from cio_frames.values import many
 
 PREVIEW_ROWS = 1_000
@@ -77,8 +77,13 @@ class Pipeline:
         """What all checks find, in one pass."""
         if self._results.full is None:
             self.check_fully(gather_links=False)
-        assert self._results.full is not None  # noqa: S101 - the pass has filled it
-        return self._results.full
+        full = self._results.full
+        assert full is not None  # noqa: S101 - the pass has filled it
+        if len(self.table.told) > len(self.table.notes) and not full.is_reordered:
+            told = check_call((), scope=self.scope(), notes=self.table.told[-1:])
+            full = replace(full, findings=pl.concat([full.findings, told]), is_reordered=True)
+            self._results.full = full
+        return full
 
     @property
     def before_send(self) -> PreSendCheck:
@@ -201,7 +206,7 @@ class Pipeline:
             return findings, iter(())
         if findings is None and first.height <= most:
             rows = first.drop(ROW)
-            whole = replace(self.table, lazy=rows.lazy(), eager=rows)
+            whole = replace(self.table, lazy=rows.lazy(), eager=rows, asks_python=False)
             blocking = [item for item in self.applied if item.severity in BLOCKING]
             with computing(self.mapping):
                 findings = check_table(whole, checks=blocking, scope=self.scope())

@@ -242,8 +242,7 @@ class TableAggregates:
     """The aggregates of the tests of the whole table, chunk by chunk; false if there are none."""
 
     def __init__(self, table: Table, *, checks: Sequence[Check], scope: Scope) -> None:
-        numbered = table.lazy.with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64))
-        self._rows = scope.mapping.prepare(numbered)
+        self._table = table
         self._scope = scope
         self._asked = [(item, item.test) for item in checks if isinstance(item.test, TableTest)]
         self._aggregates = dict.fromkeys(test.aggregate for _, test in self._asked)
@@ -270,17 +269,24 @@ class TableAggregates:
 
     def findings(self) -> pl.DataFrame:
         """Return what was found, with the columns of `FINDING_SCHEMA`."""
+        found = self._found()
+        if self._table.order.differs:  # what was found now is of other rows than what was before
+            self._table.restored()
+            found = self._found()
+        return pl.concat([FINDING_SCHEMA.to_frame(), *found])
+
+    def _found(self) -> list[pl.DataFrame]:
         aggregated = {aggregate: pl.concat(parts) for aggregate, parts in self._parts.items()}
-        found = [
+        rows = self._scope.mapping.prepare(self._table.numbered())
+        return [
             _listed(
                 item,
-                test.finish(aggregated[test.aggregate], self._rows, self._scope),
+                test.finish(aggregated[test.aggregate], rows, self._scope),
                 scope=self._scope,
             )
             for item, test in self._asked
             if test.aggregate in aggregated
         ]
-        return pl.concat([FINDING_SCHEMA.to_frame(), *found])
 
 
 def _listed(check: Check, found: pl.DataFrame, *, scope: Scope) -> pl.DataFrame:
