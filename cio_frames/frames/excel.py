@@ -140,6 +140,7 @@ def _typed(cells: pl.DataFrame) -> pl.DataFrame:
 
     A workbook has no integers: an identifier 123 is the number 123.0 in it.
     """
+    cells = cells.with_columns(cs.string().replace("", None))  # an empty cell, whatever its formula
     floats, times = cells.select(cs.float()), cells.select(cs.datetime())
     whole = (cs.float().round() == cs.float()).all() & (cs.float().abs() < WIDEST).all()
     midnight = (cs.datetime().dt.time() == time()).all()

@@ -55,15 +55,20 @@ def _write(reader: Any, file: BinaryIO) -> None:
 
 
 def _schema(path: str, content: str) -> dict[str, pl.DataType]:
+    import pyarrow as pa
+
     try:
+        with pa.memory_map(content) as file, pa.ipc.open_file(file) as reader:
+            names = reader.schema.names  # polars takes one of two columns with the same name
         schema = pl.scan_ipc(content, glob=False).collect_schema()
-    except pl.exceptions.DuplicateError as error:
-        raise InputFileError(
-            path, problem="has one column name twice", hint="Write it again with unique names."
-        ) from error
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+    except (
+        pa.ArrowException,
+        pl.exceptions.PolarsError,
+        pl.exceptions.PanicException,
+        OSError,
+    ) as error:
         raise _damaged(path) from error
-    check_header(path, list(schema))
+    check_header(path, names)
     return dict(schema)
 
 

@@ -1,6 +1,7 @@
 """Parquet files: read piece by piece, so that memory does not depend on how a file was written."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from io import BytesIO
 from math import ceil
 from types import MappingProxyType
 from typing import Any
@@ -140,7 +141,7 @@ def _row_groups(path: str, remote: Remote | None) -> list[tuple[int, int]]:
     import pyarrow.parquet as pq
 
     try:
-        about = pq.read_metadata(remote.opened() if remote else path)
+        about = pq.read_metadata(BytesIO(remote.footer()) if remote else path)
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path) from error
     groups = [about.row_group(number) for number in range(about.num_row_groups)]

@@ -19,6 +19,7 @@ from cio_frames.frames.file_content import BLOCK_BYTES
 BUCKETS = ("s3", "gs", "az", "abfs", "abfss")
 WEB = ("https", "http")
 TIMEOUT_SECONDS = 60
+RETRY: Any = {"max_retries": 3}
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 GLOB = re.compile(r"[*?\[]")
 _CLIENT = ("allow_http", "allow_invalid_certificates", "proxy_url", "timeout", "connect_timeout")
@@ -102,11 +103,15 @@ class Remote:
             blocks = obstore.get(self.store, self.key).stream()
             return copy(self.url, lambda file: file.writelines(blocks))
 
-    def opened(self) -> Any:
-        """Return the object as a file that can be read from any place."""
+    def footer(self) -> bytes:
+        """Return the end of a Parquet file, which says what is in it."""
         import obstore
 
-        return obstore.open_reader(self.store, self.key)
+        with _faults(self.url):
+            size = obstore.head(self.store, self.key)["size"]
+            last = bytes(obstore.get_range(self.store, self.key, start=max(size - 8, 0), end=size))
+            start = max(size - 8 - int.from_bytes(last[:4], "little"), 0)
+            return bytes(obstore.get_range(self.store, self.key, start=start, end=size))
 
 
 def shown(url: str) -> str:
@@ -207,7 +212,9 @@ def _store(root: str, url: str, options: Mapping[str, str]) -> Any:
         if name.lower().removeprefix("aws_") not in _CLIENT
     }
     try:
-        return from_url(root, client_options=client or None, config=config or None)
+        return from_url(
+            root, client_options=client or None, config=config or None, retry_config=RETRY
+        )
     except (BaseError, ValueError) as error:
         raise InputFileError(
             url,
@@ -228,7 +235,7 @@ def _listed(store: Any, key: str, url: str) -> Iterator[str]:
 def _matches(key: str, pattern: str) -> bool:
     """Return whether a name fits a glob; `*` does not go over a slash, `**` does."""
     if "**" in pattern:
-        return fnmatchcase(key, pattern.replace("**/", "*"))
+        return fnmatchcase(key, pattern.replace("**/", "*").replace("**", "*"))
     ours, theirs = pattern.split("/"), key.split("/")
     return len(ours) == len(theirs) and all(map(fnmatchcase, theirs, ours))
 
