@@ -142,6 +142,7 @@ class Rules:
         skip_rows: How many lines of CSV files stand before their header.
         columns: Names for all columns of CSV files, as a,b.
         comment: What the lines of CSV files begin with that are left out, such as "#".
+        sheet: The sheet of workbooks, by its name; needed where several have cells.
     """
 
     timezone: Words = None
@@ -165,6 +166,7 @@ class Rules:
     skip_rows: Annotated[int | None, Parameter(metavar="LINES")] = None
     columns: Columns = None
     comment: Words = None
+    sheet: Words = None
 
 
 @Parameter(name="*", group=_WHERE)

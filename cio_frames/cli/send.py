@@ -53,7 +53,8 @@ def send(
     What an earlier run with the same audit directory delivered is not sent again.
 
     Args:
-        files: CSV or Parquet files, or globs; all with the same columns.
+        files: Tables: CSV, JSON, Excel, Arrow or Parquet files, globs or addresses, all with the same
+            columns.
         fields: Which column feeds which field.
         target: Where rows are sent, and how.
         rules: How values are read and checked.

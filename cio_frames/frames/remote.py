@@ -117,10 +117,14 @@ class Remote:
 def shown(url: str) -> str:
     """Return an address without user, password, query and fragment: each may be a credential.
 
+    A path is returned as it is.
+
     Examples:
         >>> shown("https://ann:secret@example.com/people.csv?signature=1")
         'https://example.com/people.csv'
     """
+    if not is_address(url):
+        return url
     parts = urlsplit(url)
     is_container = parts.scheme in ("abfs", "abfss")  # container@account
     host = parts.netloc if is_container else parts.netloc.rpartition("@")[2]
