@@ -2,8 +2,6 @@
 
 import datetime as dt
 import io
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -261,20 +259,3 @@ def test_sheets_that_hold_no_table_are_refused(tmp_path):
         scan(path, sheet="Twice")
     with pytest.raises(InputFileError, match="no cells in any sheet"):
         scan(xlsx(tmp_path / "b.xlsx", {"Empty": []}))
-
-
-def test_without_the_extra_it_says_what_to_install(tmp_path):
-    """A workbook without fastexcel is a typed error with the command to type."""
-    path = xlsx(tmp_path / "a.xlsx", {"S": [["id"], ["u1"]]})
-    code = f"""
-import sys
-sys.modules["fastexcel"] = None
-import cio_frames as cio
-try:
-    cio.scan({str(path)!r})
-except cio.MissingLibraryError as error:
-    print(error)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
-
-    assert done.stdout.strip().endswith('Run: pip install "cio-frames[excel]"')
