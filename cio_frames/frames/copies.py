@@ -1,14 +1,17 @@
 """Copies of tables in a folder of this process: unpacked, fetched or rewritten once, then left alone."""
 
+import atexit
+import os
+import shutil
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import BinaryIO
 
 from cio_frames.errors import InputFileError
@@ -19,18 +22,21 @@ from cio_frames.frames.file_content import (
     UNPACKED_MAX_BYTES,
 )
 
+SIZES = ("file_size", "compress_size")
 _NUMBERS = count(1)
 
 
 @cache
-def _folder() -> TemporaryDirectory[str]:
+def _folder() -> str:
     """Return the folder, which nobody else can read and which goes when the process ends."""
-    return TemporaryDirectory(prefix="cio_frames-")
+    folder, owner = mkdtemp(prefix="cio_frames-"), os.getpid()
+    atexit.register(lambda: os.getpid() == owner and shutil.rmtree(folder, ignore_errors=True))
+    return folder
 
 
 def copy(name: str, write: Callable[[BinaryIO], object]) -> str:
     """Return the path of a new file of that name, written by a function."""
-    place = Path(_folder().name, str(next(_NUMBERS)))
+    place = Path(_folder(), str(next(_NUMBERS)))
     place.mkdir()
     path = place / Path(name).name
     with path.open("wb") as file:
@@ -75,14 +81,24 @@ def _only_member(path: str, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
         raise InputFileError(
             path, problem=holds, hint="Unpack it, and scan the files that hold the table."
         )
-    size = members[0].file_size
-    if size > UNPACKED_MAX_BYTES and size > RATIO_MAX * members[0].compress_size:
+    refuse_zip_bomb(path, members)
+    return members[0]
+
+
+def refuse_zip_bomb(path: str, members: Iterable[zipfile.ZipInfo]) -> None:
+    """Refuse a small archive that unpacks to gigabytes.
+
+    Raises:
+        InputFileError: If it does.
+    """
+    listed = list(members)
+    size, packed = (sum(getattr(each, name) for each in listed) for name in SIZES)
+    if size > UNPACKED_MAX_BYTES and size > RATIO_MAX * packed:
         raise InputFileError(
             path,
             problem=f"unpacks to more than {RATIO_MAX} times its size",
             hint="If it is meant to, unpack it first.",
         )
-    return members[0]
 
 
 def _pour(read: Callable[[int], bytes], file: BinaryIO) -> None:

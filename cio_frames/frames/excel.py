@@ -2,6 +2,7 @@
 
 import logging
 import re
+import zipfile
 from collections.abc import Iterator, Sequence
 from datetime import date, time
 from difflib import get_close_matches
@@ -13,6 +14,7 @@ import polars.selectors as cs
 
 from cio_frames.errors import InputFileError, MissingLibraryError
 from cio_frames.frames.column import Note
+from cio_frames.frames.copies import refuse_zip_bomb
 from cio_frames.frames.csv_end import TAIL_RECORDS, footers
 from cio_frames.frames.csv_layout import check_header
 from cio_frames.frames.csv_records import Record
@@ -216,6 +218,9 @@ def _book(path: str) -> Any:
         raise MissingLibraryError(
             "fastexcel", wanted="Reading a workbook", install='"cio-frames[excel]"'
         ) from None
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as parts:
+            refuse_zip_bomb(path, parts.infolist())
     logging.getLogger("fastexcel").setLevel(logging.ERROR)  # it warns of columns that are empty
     try:
         return fastexcel.read_excel(path)

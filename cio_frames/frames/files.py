@@ -441,6 +441,7 @@ def _check_start(path: str, kind: str, encoding: str) -> None:
     if not head:
         raise InputFileError(path, problem="is empty", hint="Export it again.")
     if head.startswith(OWN_MAGIC.get(kind, ())):
+        refuse_bomb(path)
         return
     for magic, problem, hint in MAGIC:
         if head.startswith(magic) and not (magic in UTF_16 and encoding.startswith("utf-16")):

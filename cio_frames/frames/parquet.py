@@ -11,7 +11,7 @@ import polars as pl
 from cio_frames.errors import InputFileError
 from cio_frames.frames import csv
 from cio_frames.frames.csv_layout import check_header
-from cio_frames.frames.remote import Remote
+from cio_frames.frames.remote import Remote, is_address
 
 PIECE_ROWS = 125_000
 PIECE_BYTES = 64 << 20
@@ -131,7 +131,7 @@ def _schema(path: str, lazy: pl.LazyFrame) -> dict[str, pl.DataType]:
             path, problem="has one column name twice", hint="Write it again with unique names."
         ) from error
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        raise _damaged(path) from error
+        raise _damaged(path) from (None if is_address(path) else error)
     check_header(path, list(schema))
     return dict(schema)
 

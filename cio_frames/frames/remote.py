@@ -5,12 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
 from urllib.parse import SplitResult, urlsplit
-from urllib.request import urlopen
 
 from cio_frames.errors import InputFileError, MissingLibraryError
 from cio_frames.frames.copies import copy
@@ -137,6 +134,10 @@ def downloaded(url: str) -> str:
     Raises:
         InputFileError: It gives nothing, or would be read without encryption.
     """
+    from http.client import HTTPException  # slow to import
+    from urllib.error import HTTPError
+    from urllib.request import urlopen
+
     address = shown(url)
     _check(urlsplit(url), address)
     try:
@@ -147,6 +148,7 @@ def downloaded(url: str) -> str:
                 address, lambda file: file.writelines(iter(lambda: answer.read(BLOCK_BYTES), b""))
             )
     except HTTPError as error:
+        error.close()
         raise InputFileError(
             address,
             problem=f"is answered with HTTP {error.code}",

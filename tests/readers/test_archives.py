@@ -1,6 +1,8 @@
 """ZIP archives with one file, and Arrow IPC files of both formats."""
 
 import io
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -80,6 +82,33 @@ def test_damaged_and_protected_archives_are_told(tmp_path):
     path.write_bytes(flagged)
     with pytest.raises(InputFileError, match="protected by a password"):
         scan(path)
+
+
+def test_bombs_are_refused(tmp_path, monkeypatch):
+    """An archive, or a workbook, that unpacks to hundreds of times its size is refused unread."""
+    monkeypatch.setattr("cio_frames.frames.copies.UNPACKED_MAX_BYTES", 1_000_000)
+    for name in ("bomb.zip", "bomb.xlsx"):
+        zipped(tmp_path / name, {"a.csv": b"id,x\n" + b"0" * 2_000_000})
+        with pytest.raises(InputFileError, match="unpacks to more than 200 times"):
+            scan(tmp_path / name)
+
+
+def test_copies_are_gone_when_the_process_ends(tmp_path):
+    """What was unpacked lies in a folder that only its owner can read, and not for longer."""
+    path = zipped(tmp_path / "export.zip", {"a.csv": b"id\nu1\n"})
+    code = (
+        "import cio_frames as cio, os, stat\n"
+        f"cio.scan({str(path)!r})\n"
+        "from cio_frames.frames.copies import _folder\n"
+        "print(_folder(), len(os.listdir(_folder())), stat.S_IMODE(os.stat(_folder()).st_mode) == 0o700)"
+    )
+    done = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+    )
+
+    folder, count, is_private = done.stdout.split()
+    assert (count, is_private, done.stderr) == ("1", "True", "")
+    assert not Path(folder).exists()
 
 
 def test_notes_about_a_file_in_an_archive_name_the_archive(tmp_path):
