@@ -1218,7 +1218,7 @@ def test_files_with_different_columns_are_refused(tmp_path):
         scan(tmp_path / "*.csv")
     with pytest.raises(InputFileError, match=r"2\.parquet: its columns differ.*\(id\)"):
         scan(tmp_path / "*.parquet")
-    with pytest.raises(InputFileError, match=r"1\.parquet: is parquet, but"):
+    with pytest.raises(InputFileError, match=r"1\.parquet: is a Parquet file, but"):
         scan([tmp_path / "1.csv", tmp_path / "1.parquet"])
 
 
@@ -1337,7 +1337,7 @@ def test_a_file_that_goes_while_it_is_read_says_so(tmp_path):
     ("options", "words"),
     [
         pytest.param({"ids": ["uid"]}, "no column 'uid'", id="ids"),
-        pytest.param({"types": {"id": pl.String}}, "has its own types", id="types"),
+        pytest.param({"types": {"id": pl.String}}, "types of its own", id="types"),
     ],
 )
 def test_parquet_keeps_its_own_types(tmp_path, options, words):

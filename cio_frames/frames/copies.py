@@ -29,9 +29,14 @@ _NUMBERS = count(1)
 @cache
 def _folder() -> str:
     """Return the folder, which nobody else can read and which goes when the process ends."""
-    folder, owner = mkdtemp(prefix="cio_frames-"), os.getpid()
-    atexit.register(lambda: os.getpid() == owner and shutil.rmtree(folder, ignore_errors=True))
+    folder = mkdtemp(prefix="cio_frames-")
+    atexit.register(_remove, folder, os.getpid())
     return folder
+
+
+def _remove(folder: str, owner: int) -> None:
+    if os.getpid() == owner:  # not in a child that was forked
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def copy(name: str, write: Callable[[BinaryIO], object]) -> str:

@@ -14,6 +14,7 @@ import xlwt
 from msoffcrypto.format.ooxml import OOXMLFile
 
 import cio_frames as cio
+from cio_frames.cli import main
 from cio_frames.errors import InputFileError
 from cio_frames.frames import Table, read, scan
 
@@ -259,3 +260,14 @@ def test_sheets_that_hold_no_table_are_refused(tmp_path):
         scan(path, sheet="Twice")
     with pytest.raises(InputFileError, match="no cells in any sheet"):
         scan(xlsx(tmp_path / "b.xlsx", {"Empty": []}))
+
+
+def test_the_command_line_takes_a_sheet(tmp_path, capsys):
+    """`check people.xlsx --sheet People` reads that sheet; without it the sheets are listed in its words."""
+    path = xlsx(tmp_path / "a.xlsx", {"People": PEOPLE, "Old": PEOPLE})
+    words = ["check", str(path), "--call", "identify", "--user-id", "customer_id"]
+
+    assert main(words) == 4
+    assert "Pass --sheet People" in capsys.readouterr().err
+    assert main([*words, "--sheet", "People", "--timezone", "UTC"]) == 0
+    assert "a.xlsx" in capsys.readouterr().out
