@@ -1,7 +1,7 @@
 """What the values of a JSON file are, place by place: the types of its columns, and a strict decoder."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 import msgspec
@@ -14,6 +14,8 @@ Dtype = pl.DataType | DataTypeClass
 
 DEPTH_MAX = 20
 KEYS_MAX = 1_000  # of an object inside a row; one with more is a map, no struct
+
+BIG_INTEGERS = "type.big-integers"
 
 EXACT = 2**53
 Exact = Annotated[int, msgspec.Meta(ge=-EXACT, le=EXACT)]
@@ -159,15 +161,15 @@ class Shape:
         """Yield a note for each place that became text although not all of it is."""
         if self.is_text:
             places = ", ".join(dict.fromkeys(self.kinds.values()))
-            yield Note(
-                code="type.big-integers"
-                if set(self.kinds) <= {"integer", "long", "big"}
-                else "file.mixed-values",
+            told = Note(
+                code="file.mixed-values",
                 severity="warn",
                 column=name.partition(".")[0],
                 message=f"{path}: {name!r} holds {self._words()} (first in {places}). "
                 "All its values are read as text.",
             )
+            are_whole = set(self.kinds) <= {"integer", "long", "big"}
+            yield replace(told, code=BIG_INTEGERS) if are_whole else told
             return
         for key, shape in self.fields.items():
             yield from shape.notes(path, f"{name}.{key}" if name else key)
