@@ -229,7 +229,7 @@ def test_where_the_table_begins_is_the_users_word(tmp_path, content, options, na
         pytest.param("<!DOCTYPE html><html><title>Log in</title>", {}, "is an HTML page .'Log in'.", id="html"),
         pytest.param("\ufeff <table><tr><td>id", {}, "is an HTML page", id="html-table"),
         pytest.param('{"error": "no such export", "status": 404}', {}, "JSON with 'error', 'status'.*server", id="json-error"),
-        pytest.param('[{"id": "u1"}]', {}, "is JSON, not CSV.*read_json", id="json"),
+        pytest.param('[{"id": "u1"}]', {}, "is JSON, not CSV. Rename", id="json"),
         pytest.param("<?xml version='1.0'?><Error/>", {}, "is an XML document", id="xml"),
         pytest.param(b"%PDF-1.7", {}, "is a PDF file", id="pdf"),
         pytest.param("id,όνομα\n1,Γιώργος\n".encode("cp1253"), {}, "'όνομα Γιώργος' as encoding=\"cp1253\"", id="greek"),

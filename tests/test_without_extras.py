@@ -9,7 +9,10 @@ from importlib.metadata import metadata, requires
 import pytest
 from packaging.requirements import Requirement
 
-OPTIONAL = ("IPython", "httpx2", "ipywidgets", "isal", "marimo", "pandas", "polars_hash")
+OPTIONAL = (
+    "IPython", "deltalake", "fastexcel", "httpx2", "ipywidgets", "isal", "marimo", "obstore", "pandas",
+    "polars_hash", "pyiceberg",
+)  # fmt: skip
 MOST_DISTRIBUTIONS = 31  # one of them, colorama, on Windows only
 
 WITHOUT = """
@@ -142,6 +145,31 @@ print(type(display(True, surroundings=cell)).__name__)
     assert run(code, missing=("ipywidgets",)) == "Html"
 
 
+@pytest.mark.parametrize(
+    ("source", "library", "extra"),
+    [
+        pytest.param("people.xlsx", "fastexcel", "excel", id="excel"),
+        pytest.param("s3://bucket/people.csv", "obstore", "cloud", id="cloud"),
+    ],
+)
+def test_a_source_that_needs_an_extra_says_which(tmp_path, source, library, extra):
+    """A workbook or a bucket without its library is a typed error with the command to type."""
+    (tmp_path / "people.xlsx").write_bytes(b"PK\x03\x04")
+    code = f"""
+import os, cio_frames as cio
+os.chdir({str(tmp_path)!r})
+try:
+    cio.scan({source!r})
+except cio.MissingLibraryError as error:
+    print(error.library, error)
+"""
+
+    said = run(code)
+
+    assert said.startswith(f"{library} ")
+    assert said.endswith(f'Run: pip install "cio-frames[{extra}]"')
+
+
 def test_pandas_frames_need_nothing_but_pandas():
     """A pandas frame is planned, and its findings come back as pandas, without the other extras."""
     code = """
@@ -179,6 +207,7 @@ def test_an_installation_stays_small():
 
     assert {"polars", "pyarrow", "httpx", "h11"} <= found
     assert found.isdisjoint({"ipython", "ipywidgets", "isal", "pandas", "polars-hash"})
+    assert found.isdisjoint({"deltalake", "fastexcel", "obstore", "pyiceberg"})
     assert len(found) <= MOST_DISTRIBUTIONS, sorted(found)
 
 

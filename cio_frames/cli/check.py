@@ -39,7 +39,8 @@ def check(
     """Show which rows can be sent, which cannot, and why. Nothing is sent.
 
     Args:
-        files: CSV or Parquet files, or globs; all with the same columns.
+        files: Tables: CSV, JSON, Excel, Arrow or Parquet files, globs or addresses; all with the same
+            columns.
         fields: Which column is sent as which field.
         rules: How values are read and checked.
         format: Format of the report; json contains counts, groups and the list of findings.
@@ -73,7 +74,8 @@ def preview(
     """Show the first messages exactly as they would be sent, and where each value comes from.
 
     Args:
-        files: CSV or Parquet files, or globs; all with the same columns.
+        files: Tables: CSV, JSON, Excel, Arrow or Parquet files, globs or addresses; all with the same
+            columns.
         fields: Which column is sent as which field.
         rules: How values are read and checked.
         rows: Number of messages.

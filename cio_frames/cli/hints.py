@@ -31,7 +31,7 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     (r"""\bplan\.rejected\b""", r"--rejected FILE"),
     (r"""send\(\.\.\., audit=\.\.\.\)""", r"send --audit"),
     (r"""\bNone lifts it""", r'"none" lifts it'),
-    (r"""\b(encoding|dialect)=(["'])([^"']+)\2""", r"--\1 \3"),
+    (r"""\b(encoding|dialect|sheet)=(["'])([^"']+)\2""", r"--\1 \3"),
     (r"""\bskip_rows=(\d+)""", r"--skip-rows \1"),
     (r"""\bheader=True\b""", "--header 1"),
     (r"""\bheader=(\d)""", r"--header \1"),

@@ -147,6 +147,7 @@ class Rules:
         skip_rows: Number of lines before the header in CSV files.
         columns: Names for all columns of CSV files, as a,b.
         comment: Prefix of the lines in CSV files to skip, such as "#".
+        sheet: Name of the sheet to read from a workbook; required if several sheets contain cells.
     """
 
     timezone: Words = None
@@ -170,6 +171,7 @@ class Rules:
     skip_rows: Annotated[int | None, Parameter(metavar="LINES")] = None
     columns: Columns = None
     comment: Words = None
+    sheet: Words = None
 
 
 @Parameter(name="*", group=_WHERE)

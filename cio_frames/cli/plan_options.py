@@ -14,6 +14,7 @@ from cio_frames.checks import Checks, Severity
 from cio_frames.cli.options import COLUMN_ARGUMENTS, Fields, Rules
 from cio_frames.errors import UsageError
 from cio_frames.frames import scan
+from cio_frames.frames.remote import shown
 from cio_frames.plan import Plan
 from cio_frames.plan.plan import planned
 
@@ -40,6 +41,7 @@ def plan_of(files: Sequence[str], *, fields: Fields, rules: Rules) -> Plan:
         skip_rows=rules.skip_rows,
         columns=None if rules.columns is None else _listed(rules.columns),
         comment=rules.comment,
+        sheet=rules.sheet,
     )
     given = arguments(fields, rules, columns=rows.collect_schema())
     _require_taken(given, call=fields.call)
@@ -47,7 +49,7 @@ def plan_of(files: Sequence[str], *, fields: Fields, rules: Rules) -> Plan:
     plan: Plan = verb(**given, checks=checks(rules), namespace=rules.namespace)
     for code in rules.fix:
         plan = plan.fix(code)
-    label = ", ".join(Path(file).name for file in files)
+    label = ", ".join(Path(shown(file)).name for file in files)
     table = replace(plan.pipeline.table, label=label)
     return planned(replace(plan.pipeline, table=table))
 

@@ -54,7 +54,8 @@ def send(
     Rows that an earlier run with the same audit directory has delivered are not sent again.
 
     Args:
-        files: CSV or Parquet files, or globs; all with the same columns.
+        files: Tables: CSV, JSON, Excel, Arrow or Parquet files, globs or addresses; all with the same
+            columns.
         fields: Which column is sent as which field.
         target: Where to send, and how.
         rules: How values are read and checked.

@@ -13,12 +13,22 @@ from pathlib import Path
 import polars as pl
 
 from cio_frames.errors import ChoiceError, InputFileError
-from cio_frames.frames import csv, parquet
+from cio_frames.frames import csv, excel, ipc, json_lines, parquet
 from cio_frames.frames.column import Note
+from cio_frames.frames.copies import errors_named, notes_named, unpacked
 from cio_frames.frames.csv_layout import Asked
 from cio_frames.frames.csv_records import DIALECTS, Dialect
 from cio_frames.frames.csv_start import TableStart
 from cio_frames.frames.file_content import FileStamp, first_bytes, refuse_bomb
+from cio_frames.frames.remote import (
+    Remote,
+    RemoteStamp,
+    downloaded,
+    found,
+    is_address,
+    is_bucket,
+    shown,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +45,7 @@ class Scanned:
 
     label: str = "polars lazy frame"
     notes: tuple[Note, ...] = ()
-    files: tuple[FileStamp, ...] = ()
+    files: tuple[FileStamp | RemoteStamp, ...] = ()
     pieces: tuple[pl.LazyFrame, ...] = ()
 
 
@@ -67,20 +77,56 @@ KINDS: Mapping[str, str] = {
     ".txt": "csv",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".json": "json",
+    ".xlsx": "excel",
+    ".xlsm": "excel",
+    ".xlsb": "excel",
+    ".xls": "excel",
+    ".ods": "excel",
+    ".arrow": "ipc",
+    ".feather": "ipc",
+    ".ipc": "ipc",
+    ".arrows": "ipc",
 }
+
+KIND_NAMES: Mapping[str, str] = {
+    "csv": "a CSV file",
+    "parquet": "a Parquet file",
+    "json": "a JSON file",
+    "excel": "a workbook",
+    "ipc": "an Arrow file",
+}
+
+OWN_MAGIC: Mapping[str, tuple[bytes, ...]] = {
+    "parquet": (b"PAR1",),
+    "excel": (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"),
+    "ipc": (b"ARROW1", b"\xff\xff\xff\xff"),
+}
+"""How a file of a kind begins, where all of them begin so."""
 
 MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (b"PAR1", "is a Parquet file", "Rename it to .parquet."),
     (b"PARE", "is an encrypted Parquet file", "Decrypt it first."),
-    (b"PK\x03\x04", "is a ZIP or Excel file", "Unpack it, or export the sheet as CSV (UTF-8)."),
-    (b"ARROW1", "is an Arrow or Feather file", "Use polars.scan_ipc(path).cio."),
+    (b"PK\x03\x04", "is a ZIP or Excel file", "Rename it to .zip, .xlsx or .ods."),
+    (b"ARROW1", "is an Arrow or Feather file", "Rename it to .arrow."),
+    (
+        b"FEA1",
+        "is a Feather file of version 1",
+        "Write it again, with pandas.DataFrame.to_feather.",
+    ),
     (b"\x80\x02", "is a pickle", "Pickles run code when read: save the frame as Parquet."),
     (b"\x80\x03", "is a pickle", "Pickles run code when read: save the frame as Parquet."),
     (b"\x80\x04", "is a pickle", "Pickles run code when read: save the frame as Parquet."),
     (b"\x80\x05", "is a pickle", "Pickles run code when read: save the frame as Parquet."),
     (b"%PDF-", "is a PDF file", "Export the table itself, as CSV (UTF-8)."),
     (b"{\\rtf", "is a word processor document", "Save it as plain text, or export it as CSV."),
-    (b"\xd0\xcf\x11\xe0", "is an old Excel file", "Export the sheet as CSV (UTF-8)."),
+    (
+        b"\xd0\xcf\x11\xe0",
+        "is an Excel file",
+        "Rename it to .xls, or to .xlsx if it has a password.",
+    ),
     (b"BZh", "is compressed with bzip2", "Unpack it, or use gzip."),
     (b"\xfd7zXZ", "is compressed with xz", "Unpack it, or use gzip."),
     (b"7z\xbc\xaf", "is a 7-Zip archive", "Unpack it, or use gzip."),
@@ -113,12 +159,6 @@ UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 OTHERS: Mapping[str, str] = {
     ".pkl": "Pickles run code when read: save the frame as Parquet.",
     ".pickle": "Pickles run code when read: save the frame as Parquet.",
-    ".ndjson": "Use polars.scan_ndjson(path).cio.",
-    ".jsonl": "Use polars.scan_ndjson(path).cio.",
-    ".json": "Use polars.read_json(path).cio.",
-    ".xlsx": "Export the sheet as CSV (UTF-8), or use pandas.read_excel(path, dtype=str).cio.",
-    ".arrow": "Use polars.scan_ipc(path).cio.",
-    ".feather": "Use polars.scan_ipc(path).cio.",
 }
 
 
@@ -134,8 +174,10 @@ def scan(
     skip_rows: int | None = None,
     columns: Sequence[str] | None = None,
     comment: str | None = None,
+    sheet: str | None = None,
+    storage_options: Mapping[str, str] | None = None,
 ) -> pl.LazyFrame:
-    """Open CSV or Parquet files as a lazy frame, with their traps found now and not half way.
+    """Open CSV, JSON, Parquet, Arrow or Excel files as a lazy frame, with their traps found now and not half way.
 
     A CSV file is streamed through once here, to settle the types over all rows; its rows are not
     kept. A column becomes a number or a boolean only if every value of it survives that: `007`,
@@ -156,6 +198,16 @@ def scan(
     A Parquet file is read piece by piece, however large its row groups are, so that memory stays flat;
     what is derived from the frame is read by polars, which decodes row groups whole.
 
+    JSON Lines, and arrays of objects (`.jsonl`, `.ndjson`, `.json`), are looked at line by line: a key
+    that only the last one has is a column, and values of several types in one place become text, with
+    a note. Objects inside rows are structs, which `frame.unnest("properties")` makes columns of.
+
+    Of a workbook one sheet is read, with the table recognised as in a CSV file. Its whole numbers are
+    integers, its days dates. Cells with errors such as `#N/A` are empty, with a note.
+
+    What lies in a bucket or on the web is read from a copy in a folder of this process, and Parquet
+    files in buckets where they are. Passwords and queries in addresses are shown nowhere.
+
     A file must not be written to while its frame is in use: what is sent is what was checked. A read
     that finds another size or time of writing raises InputFileError.
 
@@ -163,9 +215,11 @@ def scan(
     very frame is read; frames derived from it do not carry them.
 
     Args:
-        source: A path, a glob, or a list of them: `.csv`, `.tsv`, `.txt` (each also `.gz`),
-            `.parquet`. The files must have the same columns.
-        ids: More columns to read as text; of a Parquet file, integers only.
+        source: A path, a glob, or a list of them: `.csv`, `.tsv`, `.txt`, `.jsonl`, `.ndjson`,
+            `.json` (each also `.gz`), `.parquet`, `.arrow`, `.feather`, `.xlsx`, `.xls`, `.ods`, or a
+            `.zip` with one of them in it; at an `s3://`, `gs://`, `az://` or `https://` address too.
+            The files must have the same columns, but for JSON.
+        ids: More columns to read as text; of files with types, integers only.
         types: Types for CSV columns, instead of those found: numbers, booleans or text.
         separator: Of a CSV; without it `,` `;` tab and `|` are tried.
         encoding: Of a CSV. Anything but UTF-8 is converted in memory.
@@ -173,8 +227,12 @@ def scan(
             (`"backslash"`); found out without it. Files of the second kind are converted in memory.
         header: How many rows of a CSV hold the names of its columns; False or 0 if none does.
         skip_rows: How many lines of a CSV stand before its header.
-        columns: Names for all columns of a CSV, in place of those of its header.
+        columns: Names for all columns of a CSV, in place of those of its header. This, `header` and
+            `skip_rows` apply to a workbook too.
         comment: What the lines of a CSV begin with that are left out, such as `#`.
+        sheet: The sheet of a workbook, by its name; only needed where several have cells.
+        storage_options: How a bucket is reached, in the words of polars; without it the environment
+            says so (`AWS_ACCESS_KEY_ID` ...).
 
     Returns:
         A lazy frame over all rows of all files, in the order of their sorted names.
@@ -182,6 +240,7 @@ def scan(
     Raises:
         InputFileError: If a file is missing, empty, cut off, of another kind than its name says,
             or does not hold one table.
+        MissingLibraryError: If it needs an extra: `cio-frames[excel]`, `cio-frames[cloud]`.
 
     Examples:
         >>> scan("no/such/file-*.csv")
@@ -190,36 +249,138 @@ def scan(
         cio_frames.errors.InputFileError: no/such/file-*.csv: no such file. Check the path; relative paths start at the working directory.
     """
     _check_options(header=header, skip_rows=skip_rows, dialect=dialect, comment=comment)
-    paths = _paths(source)
-    stamps = tuple(FileStamp.of(path) for path in paths)
-    known = _encoding(paths[0], encoding)
-    kinds = {path: _kind(path) for path in paths}
-    odd = [path for path in paths if kinds[path] != kinds[paths[0]]]
-    if odd:
+    files = _files(source, storage_options)
+    names = {file.path: file.name for file in files if file.path != file.name}
+    start = TableStart(
+        header=None if header is None else int(header),
+        skip_rows=skip_rows,
+        columns=None if columns is None else tuple(columns),
+    )
+    with errors_named(names):
+        asked = Asked(
+            encoding=_encoding(files[0].path, encoding),
+            separator=separator,
+            dialect=dialect,
+            comment=comment,
+            start=start,
+        )
+        frame, notes, pieces = _read(files, ids=ids, types=types or {}, sheet=sheet, asked=asked)
+    more = f" and {len(files) - 1:,} more" if len(files) > 1 else ""
+    scanned = Scanned(
+        label=f"{Path(files[0].name).name}{more}",
+        notes=notes_named(notes, names),
+        files=tuple(file.stamp for file in files if file.stamp),
+        pieces=pieces,
+    )
+    return keep(frame, scanned)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """A file to read.
+
+    Attributes:
+        path: Where it lies: itself, or a copy of it.
+        name: What it is called.
+        stamp: What shows that it was changed; none of a copy.
+        remote: The object, where no copy was made.
+    """
+
+    path: str
+    name: str
+    stamp: FileStamp | RemoteStamp | None = None
+    remote: Remote | None = None
+
+
+def _files(
+    source: Source | Sequence[Source], options: Mapping[str, str] | None
+) -> tuple[_File, ...]:
+    if not isinstance(source, str | PathLike):
+        files = tuple(file for item in source for file in _files(item, options))
+        if not files:
+            raise InputFileError("[]", problem="no file was named", hint="Pass at least one path.")
+        return files
+    text = fspath(source)
+    if not is_address(text):
+        return tuple(
+            _File(path=_unzipped(path), name=path, stamp=FileStamp.of(path))
+            for path in _paths(text)
+        )
+    if not is_bucket(text):
+        return (_File(path=_unzipped(downloaded(text)), name=shown(text)),)
+    return tuple(map(_of_bucket, found(text, options)))
+
+
+def _of_bucket(remote: Remote) -> _File:
+    """Return an object: Parquet files are read where they are, all others are copied."""
+    if _kind(remote.url) == "parquet":
+        return _File(path=remote.url, name=remote.url, stamp=remote.stamp(), remote=remote)
+    return _File(path=_unzipped(remote.fetched()), name=remote.url)
+
+
+def _unzipped(path: str) -> str:
+    return unpacked(path) if path.lower().endswith(".zip") else path
+
+
+_Read = tuple[pl.LazyFrame, tuple[Note, ...], tuple[pl.LazyFrame, ...]]
+
+
+def _read(
+    files: Sequence[_File],
+    *,
+    ids: Sequence[str],
+    types: Mapping[str, csv.Dtype],
+    sheet: str | None,
+    asked: Asked,
+) -> _Read:
+    """Return a lazy frame over files of one kind, notes, and the frame in pieces."""
+    paths = [file.path for file in files]
+    kind = _one_kind(paths)
+    for file in files:
+        if file.remote is None:
+            _check_start(file.path, kind, asked.encoding)
+    _check_applies(paths[0], kind, types=types, sheet=sheet)
+    match kind:
+        case "parquet":
+            remotes = {file.path: file.remote for file in files if file.remote}
+            frame, pieces = parquet.scan(paths, ids=ids, remotes=remotes)
+            return frame, (), pieces
+        case "ipc":
+            return ipc.scan(paths, ids=ids), (), ()
+        case "json":
+            return *json_lines.scan(paths, ids=ids, encoding=asked.encoding), ()
+        case "excel":
+            return *excel.scan(paths, ids=ids, sheet=sheet, asked=asked.start), ()
+    return *csv.scan(paths, ids=ids, types=dict(types), asked=asked), ()
+
+
+def _check_applies(
+    path: str, kind: str, *, types: Mapping[str, csv.Dtype], sheet: str | None
+) -> None:
+    """Refuse arguments that say nothing about files of a kind."""
+    if types and kind != "csv":
         raise InputFileError(
-            odd[0],
-            problem=f"is {kinds[odd[0]]}, but {paths[0]} is {kinds[paths[0]]}",
+            path,
+            problem=f"is {KIND_NAMES[kind]}, which has types of its own: types= does not apply",
+            hint="Use cio.scan(path).cast({...}).",
+        )
+    if sheet is not None and kind != "excel":
+        raise InputFileError(
+            path, problem="is no workbook, so sheet= does not apply", hint="Leave it out."
+        )
+
+
+def _one_kind(paths: Sequence[str]) -> str:
+    kinds = {path: _kind(path) for path in paths}
+    first = kinds[paths[0]]
+    odd = next((path for path in paths if kinds[path] != first), None)
+    if odd is not None:
+        raise InputFileError(
+            odd,
+            problem=f"is {KIND_NAMES[kinds[odd]]}, but {paths[0]} is {KIND_NAMES[first]}",
             hint="Scan files of one kind at a time.",
         )
-    for path in paths:
-        _check_start(path, kinds[path], known)
-    notes: tuple[Note, ...] = ()
-    pieces: tuple[pl.LazyFrame, ...] = ()
-    if kinds[paths[0]] == "parquet":
-        frame, pieces = parquet.scan(paths, ids=ids, types=types or {})
-    else:
-        start = TableStart(
-            header=None if header is None else int(header),
-            skip_rows=skip_rows,
-            columns=None if columns is None else tuple(columns),
-        )
-        asked = Asked(
-            encoding=known, separator=separator, dialect=dialect, comment=comment, start=start
-        )
-        frame, notes = csv.scan(paths, ids=ids, types=dict(types or {}), asked=asked)
-    more = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
-    label = f"{Path(paths[0]).name}{more}"
-    return keep(frame, Scanned(label=label, notes=notes, files=stamps, pieces=pieces))
+    return first
 
 
 def _check_options(
@@ -246,33 +407,21 @@ def _encoding(path: str, encoding: str) -> str:
         ) from None
 
 
-def _paths(source: Source | Sequence[Source]) -> list[str]:
-    if not isinstance(source, str | PathLike):
-        found = [path for item in source for path in _paths(item)]
-        if not found:
-            raise InputFileError("[]", problem="no file was given", hint="Pass at least one path.")
-        return found
-    text = fspath(source)
-    if "://" in text:
-        raise InputFileError(
-            text,
-            problem="is a URL, and only local files are scanned",
-            hint="Use polars.scan_parquet(url).cio or polars.scan_csv(url, infer_schema=False).cio.",
-        )
+def _paths(text: str) -> list[str]:
     if Path(text).is_dir():
         raise InputFileError(
             text, problem="is a directory", hint=f"Pass the files, as in {text.rstrip('/')}/*.csv."
         )
     if Path(text).is_file():
         return [text]
-    found = sorted(path for path in glob(text, recursive=True) if Path(path).is_file())  # noqa: PTH207 - takes absolute patterns
-    if not found:
+    listed = sorted(path for path in glob(text, recursive=True) if Path(path).is_file())  # noqa: PTH207 - takes absolute patterns
+    if not listed:
         raise InputFileError(
             text,
             problem="no such file",
             hint="Check the path; relative paths start at the working directory.",
         )
-    return found
+    return listed
 
 
 def _kind(path: str) -> str:
@@ -283,7 +432,8 @@ def _kind(path: str) -> str:
             path,
             problem=f"files of this kind ({last or 'no extension'}) are not scanned",
             hint=OTHERS.get(
-                last, "If it is a table, rename it to .csv, .tsv, .txt, .csv.gz or .parquet."
+                last,
+                "If it is a table, rename it to .csv, .tsv, .jsonl, .json, .xlsx, .arrow or .parquet.",
             ),
         )
     return KINDS[last]
@@ -294,16 +444,20 @@ def _check_start(path: str, kind: str, encoding: str) -> None:
     head = first_bytes(path)
     if not head:
         raise InputFileError(path, problem="is empty", hint="Export it again.")
-    if kind == "parquet" and head.startswith(b"PAR1"):
+    if head.startswith(OWN_MAGIC.get(kind, ())):
+        refuse_bomb(path)
         return
     for magic, problem, hint in MAGIC:
         if head.startswith(magic) and not (magic in UTF_16 and encoding.startswith("utf-16")):
             raise InputFileError(path, problem=problem, hint=hint)
-    _refuse_markup(path, head.removeprefix(codecs.BOM_UTF8))
-    if kind == "parquet":
+    text = head.removeprefix(codecs.BOM_UTF8)
+    _refuse_markup(path, text)
+    if kind == "csv" and JSON.match(text):
+        raise _json_fault(path, text)
+    if kind in OWN_MAGIC:
         raise InputFileError(
             path,
-            problem="is not a Parquet file",
+            problem=f"is not {KIND_NAMES[kind]}",
             hint="Rename it to match its content, or write it again.",
         )
     if encoding.startswith("utf-8") and head.count(0) * 4 > len(head):
@@ -328,8 +482,6 @@ def _refuse_markup(path: str, head: bytes) -> None:
         raise InputFileError(
             path, problem="is an XML document, not a table", hint="Export it as CSV (UTF-8)."
         )
-    if JSON.match(head):
-        raise _json_fault(path, head)
 
 
 def _json_fault(path: str, head: bytes) -> InputFileError:
@@ -347,6 +499,5 @@ def _json_fault(path: str, head: bytes) -> InputFileError:
     return InputFileError(
         path,
         problem="is JSON, not CSV",
-        hint="Use polars.read_json(path).cio, or polars.scan_ndjson(path).cio if each line is an "
-        "object.",
+        hint="Rename it to .json.",
     )

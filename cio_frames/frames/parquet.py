@@ -1,13 +1,17 @@
 """Parquet files: read piece by piece, so that memory does not depend on how a file was written."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from io import BytesIO
 from math import ceil
+from types import MappingProxyType
+from typing import Any
 
 import polars as pl
 
 from cio_frames.errors import InputFileError
 from cio_frames.frames import csv
 from cio_frames.frames.csv_layout import check_header
+from cio_frames.frames.remote import Remote, is_address
 
 PIECE_ROWS = 125_000
 PIECE_BYTES = 64 << 20
@@ -20,40 +24,74 @@ SMALL_ROWS = 50_000
 
 
 def scan(
-    paths: Sequence[str], *, ids: Sequence[str], types: Mapping[str, object]
+    paths: Sequence[str],
+    *,
+    ids: Sequence[str],
+    remotes: Mapping[str, Remote] = MappingProxyType({}),
 ) -> tuple[pl.LazyFrame, tuple[pl.LazyFrame, ...]]:
     """Return a lazy frame over the files, and the same in pieces.
+
+    Args:
+        paths: Where they are.
+        ids: Columns that are text, although they are integers.
+        remotes: Those that are in a bucket.
 
     Raises:
         InputFileError: If a file is damaged, or the files do not have the same columns.
     """
-    if types:
-        raise InputFileError(
-            paths[0],
-            problem="Parquet has its own types, so types= does not apply",
-            hint="Use cio.scan(path).cast({...}).",
-        )
-    schemas = {path: _schema(path) for path in paths}
-    first = schemas[paths[0]]
+    lazies = {path: _lazy(path, remotes.get(path)) for path in paths}
+    schemas = {path: _schema(path, lazy) for path, lazy in lazies.items()}
+    texts = id_texts(paths[0], require_same_schema(schemas), ids)
+    options = next((remote.options for remote in remotes.values()), None)
+    frame = pl.scan_parquet(list(paths), glob=False, storage_options=_plain(options))
+    pieces = (
+        lazy.slice(start, rows).with_columns(texts)
+        for path, lazy in lazies.items()
+        for start, rows in cuts(_row_groups(path, remotes.get(path)))
+    )
+    return frame.with_columns(texts), tuple(pieces)
+
+
+def _lazy(path: str, remote: Remote | None) -> pl.LazyFrame:
+    options = _plain(remote.options if remote else None)
+    return pl.scan_parquet(path, glob=False, storage_options=options)
+
+
+def _plain(options: Mapping[str, str] | None) -> Any:
+    """Return the options of a bucket as polars takes them."""
+    return dict(options) if options else None
+
+
+def require_same_schema(
+    schemas: Mapping[str, Mapping[str, pl.DataType]],
+) -> Mapping[str, pl.DataType]:
+    """Return the one schema of all files.
+
+    Raises:
+        InputFileError: One has other columns than the first.
+    """
+    one, first = next(iter(schemas.items()))
     for path, schema in schemas.items():
         if schema != first:
             differing = sorted({name for name, _ in schema.items() ^ first.items()})
             raise InputFileError(
                 path,
-                problem=f"its columns differ from {paths[0]} ({', '.join(differing) or 'order'})",
+                problem=f"its columns differ from {one} ({', '.join(differing) or 'order'})",
                 hint="Scan the files one by one, or write them with one schema.",
             )
+    return first
+
+
+def id_texts(path: str, schema: Mapping[str, pl.DataType], ids: Sequence[str]) -> list[pl.Expr]:
+    """Return the identifiers that are integers as text.
+
+    Raises:
+        InputFileError: A name is none of the columns.
+    """
     for name in ids:
-        if name not in first:
-            raise csv.unknown_column(paths[0], name, list(first))
-    texts = [pl.col(name).cast(pl.String) for name in ids if first[name].is_integer()]
-    frame = pl.scan_parquet(list(paths), glob=False).with_columns(texts)
-    pieces = (
-        pl.scan_parquet(path, glob=False).slice(start, rows).with_columns(texts)
-        for path in paths
-        for start, rows in cuts(_row_groups(path))
-    )
-    return frame, tuple(pieces)
+        if name not in schema:
+            raise csv.unknown_column(path, name, list(schema))
+    return [pl.col(name).cast(pl.String) for name in ids if schema[name].is_integer()]
 
 
 def cuts(groups: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
@@ -85,25 +123,25 @@ def cuts(groups: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
         yield start, held
 
 
-def _schema(path: str) -> dict[str, pl.DataType]:
+def _schema(path: str, lazy: pl.LazyFrame) -> dict[str, pl.DataType]:
     try:
-        schema = pl.scan_parquet(path, glob=False).collect_schema()
+        schema = lazy.collect_schema()
     except pl.exceptions.DuplicateError as error:
         raise InputFileError(
             path, problem="has a column name twice", hint="Write it again with unique names."
         ) from error
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        raise _damaged(path) from error
+        raise _damaged(path) from (None if is_address(path) else error)
     check_header(path, list(schema))
     return dict(schema)
 
 
-def _row_groups(path: str) -> list[tuple[int, int]]:
+def _row_groups(path: str, remote: Remote | None) -> list[tuple[int, int]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        about = pq.read_metadata(path)
+        about = pq.read_metadata(BytesIO(remote.footer()) if remote else path)
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path) from error
     groups = [about.row_group(number) for number in range(about.num_row_groups)]

@@ -15,6 +15,7 @@ from cio_frames.frames.column import ROW, Note
 from cio_frames.frames.file_content import FileStamp
 from cio_frames.frames.order import RowOrder
 from cio_frames.frames.pandas import append
+from cio_frames.frames.remote import RemoteStamp
 from cio_frames.frames.streaming import collected, stream
 from cio_frames.frames.threads import map_ahead
 
@@ -56,7 +57,7 @@ class Table:
     eager: pl.DataFrame | None = field(default=None, repr=False)
     source: Any = field(default=None, repr=False)
     pieces: tuple[pl.LazyFrame, ...] = field(default=(), repr=False)
-    files: tuple[FileStamp, ...] = ()
+    files: tuple[FileStamp | RemoteStamp, ...] = ()
     order: RowOrder = field(default_factory=RowOrder, repr=False)
     asks_python: bool = False
 

@@ -38,7 +38,7 @@ SEND = ("send", "people.csv", "--call", "identify", "--user-id", "id")
         pytest.param(("check", "x*.csv", "--call", "identify"), 4, "x*.csv", id="empty-glob"),
         pytest.param(("check", "zero.csv", "--call", "identify"), 4, "empty", id="empty-file"),
         pytest.param(("check", "twice.csv", "--call", "identify"), 4, "'id'", id="doubled-column"),
-        pytest.param(("check", "a.xlsx", "--call", "identify"), 4, "CSV", id="excel"),
+        pytest.param(("check", "a.xlsx", "--call", "identify"), 4, "workbook", id="excel"),
         pytest.param(SEND, 2, "--to sandbox", id="no-target"),
         pytest.param((*SEND, "--to", "us"), 5, "CIO_WRITE_KEY", id="no-key"),
         pytest.param(
