@@ -18,9 +18,8 @@ from cio_frames.checks.check import (
 )
 from cio_frames.checks.fields import STATE_CALLS
 from cio_frames.frames import collected
-from cio_frames.mapping import FieldMapping
+from cio_frames.mapping import FieldMapping, meant_trait
 from cio_frames.spec import (
-    CALLS,
     FLAT_PREFIXES,
     FORM_RESERVED,
     LIMITS,
@@ -63,31 +62,12 @@ def _reserved(field: FieldMapping, scope: Scope) -> str | None:
     return "Begins as names do that Customer.io keeps." if prefixed and not _flat(key) else None
 
 
-def _plain(name: str) -> str:
-    """Return a name without case, spaces and signs."""
-    return re.sub(r"[^a-z0-9]", "", name.casefold())
-
-
-_SPELLED = {"createdAt": "created_at"}
-_MEANT = {
-    _plain(word): _SPELLED.get(field.path[1], field.path[1])
-    for field in CALLS["identify"].fields
-    if field.path[0] == "traits" and field.synonyms
-    for word in field.synonyms
-} | {
-    _plain(row.name): row.name
-    for row in RESERVED_TRAITS.values()
-    if row.settable and row.of == "person"
-}
-"""The traits that Customer.io acts on, by how their names are spelt without case and signs."""
-
-
 def _nearly(field: FieldMapping, scope: Scope) -> str | None:
     """Return what a trait may be meant as, unless a column of that name is there."""
     key = _first_key(field)
     if scope.mapping.call.name != "identify" or key is None or len(field.path) > 2:  # noqa: PLR2004
         return None
-    meant = _MEANT.get(_plain(key))
+    meant = meant_trait(key)
     exact = {*RESERVED_TRAITS, *STRIPPED_TRAITS}
     if meant is None or key in exact:
         return None

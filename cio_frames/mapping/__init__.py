@@ -17,9 +17,13 @@ from cio_frames.mapping.message_mapping import (
     computing,
     dtype_of,
 )
+from cio_frames.mapping.people import ALMOST_ALL
+from cio_frames.mapping.proposal import Proposal
 from cio_frames.mapping.resolve import Body, CallArguments, resolve
 from cio_frames.mapping.sources import Value
-from cio_frames.mapping.suggest import ALMOST_ALL, UNNAMED, Proposal, propose, time_rank
+from cio_frames.mapping.suggest import propose, propose_traits
+from cio_frames.mapping.times import UNNAMED, time_rank
+from cio_frames.mapping.well_known import meant_trait
 
 __all__ = [
     "ALMOST_ALL",
@@ -36,11 +40,13 @@ __all__ = [
     "computing",
     "dtype_of",
     "lane_key",
+    "meant_trait",
     "linked_keys",
     "numbered",
     "own_names",
     "person_key",
     "propose",
+    "propose_traits",
     "resolve",
     "subjects",
     "time_rank",

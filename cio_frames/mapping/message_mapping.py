@@ -34,6 +34,7 @@ class FieldMapping:
     nulls: Nulls = "omit"  # what an empty cell means: leave the place out, or clear it
     how: str = "named"  # "named", "proposed", "constant", "expression" or "rest"
     reason: str = ""  # why, in a few words
+    rivals: tuple[str, ...] = ()  # other columns that could as well be meant, of a proposed one
     json: bool = False  # whether the values are JSON text already
 
     @property
