@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any, Literal
 
@@ -84,6 +84,22 @@ class Table:
                 numbers = pl.int_range(start, start + part.height, dtype=pl.Int64, eager=True)
                 yield part.select(numbers.alias(ROW), pl.all())
                 start += part.height
+
+    def without(self, names: Sequence[str]) -> "Table":
+        """Return the table without some of its columns, also where rows are handed back."""
+        source = self.source
+        if source is not None:
+            is_pandas = self.library == "pandas"
+            source = source.drop(columns=list(names)) if is_pandas else pl.DataFrame(source).drop(names)
+        return replace(
+            self,
+            lazy=self.lazy.drop(names),
+            eager=None if self.eager is None else self.eager.drop(names),
+            source=source,
+            pieces=tuple(piece.drop(names) for piece in self.pieces),
+            json_columns=self.json_columns - set(names),
+            notes=tuple(note for note in self.notes if note.column not in names),
+        )
 
     def pick(self, rows: Sequence[int] | pl.Series, extra: pl.DataFrame | None = None) -> Any:
         """Return those input rows as the user gave them, in the order asked.

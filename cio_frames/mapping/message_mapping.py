@@ -68,6 +68,11 @@ class FieldMapping:
         return f"skipped:{self.name}"
 
 
+def _stay(_field: FieldMapping, _mapping: "MessageMapping") -> tuple[str, ...] | None:
+    """Leave every field at its place."""
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageMapping:
     """How the rows of one table become messages of one call."""
@@ -127,8 +132,9 @@ class MessageMapping:
         code: str,
         *,
         change: Callable[[FieldMapping, "MessageMapping"], pl.Expr | None],
+        place: Callable[[FieldMapping, "MessageMapping"], tuple[str, ...] | None] = _stay,
     ) -> "MessageMapping":
-        """Return this mapping with a repair: `change` gives a field's new values, or None."""
+        """Return this mapping with a repair: new values of a field, a new path, or None for either."""
         columns = tuple(replace(field, expr=pl.col(field.name)) for field in self.fields)
         over = replace(self, fields=columns)
         changed = {field.name: change(field, over) for field in columns}
@@ -136,7 +142,12 @@ class MessageMapping:
         return replace(
             self,
             fields=tuple(
-                _retyped(field, changed[field.name], schema=schema) for field in self.fields
+                _retyped(
+                    replace(field, path=place(field, self) or field.path),
+                    changed[field.name],
+                    schema=schema,
+                )
+                for field in self.fields
             ),
             repairs=(*self.repairs, code),
             steps=(

@@ -30,6 +30,7 @@ _UNSURE: dict[Kind, str] = {
     "role": "make sure that it is an id and no name",
     "own": "make sure that it is the person's id and not the row's own",
 }
+_SEVERAL = "make sure that no cell names several people"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,16 +93,16 @@ def _person_column(values: pl.Series, *, exact: dict[str, int]) -> PersonColumn 
     meanings = [says(word) for word in words]
     if (filled == 0 and len(values)) or "staff" in meanings or _is_no_identifier(values):
         return None
-    share = _addresses(values)
-    if share >= (HALF if "email" in meanings else ALMOST_ALL):
+    key = folded(name)
+    kind = _kind(key, words=words, meanings=meanings, exact=exact)
+    share = share_of_addresses(values)
+    if kind != "id" and share >= (HALF if "email" in meanings else ALMOST_ALL):
         doubt = "" if share >= ALMOST_ALL else f"{1 - share:.0%} of its values are no addresses"
         rank = _address_rank(meanings)
         return PersonColumn(column=name, kind="address", rank=rank, filled=filled, doubt=doubt)
-    key = folded(name)
-    kind = _kind(key, words=words, meanings=meanings, exact=exact)
     if kind is None or (kind != "own" and _is_prose(values)):
         return None
-    doubt = _DOUBTS.get(key, _UNSURE.get(kind, ""))
+    doubt = _DOUBTS.get(key, _SEVERAL if words[-1] == "ids" else _UNSURE.get(kind, ""))
     rank = -1 if "unique" in words else exact.get(key, len(exact))
     return PersonColumn(column=name, kind=kind, rank=rank, filled=filled, doubt=doubt)
 
@@ -148,7 +149,8 @@ def _repeats(values: pl.Series) -> bool:
     return given.n_unique() < ALMOST_ALL * len(given)
 
 
-def _addresses(values: pl.Series) -> float:
+def share_of_addresses(values: pl.Series) -> float:
+    """Return the share of values that look like addresses."""
     return _share(values, EMAIL_SHAPED)
 
 

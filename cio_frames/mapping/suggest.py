@@ -6,11 +6,13 @@ import polars as pl
 
 from cio_frames.frames import ROW
 from cio_frames.mapping.people import (
+    ALMOST_ALL,
     HALF,
     PersonColumn,
     is_certain,
     person_columns,
     rivals_of,
+    share_of_addresses,
 )
 from cio_frames.mapping.proposal import Proposal, beside
 from cio_frames.mapping.times import propose_time
@@ -138,6 +140,8 @@ def _evidence(values: pl.Series, *, row: Field) -> str:
 
 
 def _distinct(values: pl.Series) -> str:
+    if share_of_addresses(values) >= ALMOST_ALL:
+        return "its values are e-mail addresses"
     filled = values.drop_nulls()
     share = filled.n_unique() / max(len(filled), 1)
     return f"{share:.0%} of its first {len(filled):,} values are distinct"

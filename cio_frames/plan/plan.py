@@ -27,6 +27,7 @@ from cio_frames.errors import (
 from cio_frames.frames import ROW, AnyTable
 from cio_frames.identity import Settings
 from cio_frames.identity.settings import LARGEST
+from cio_frames.plan.corrected import Corrected, corrected_table
 from cio_frames.plan.fixes import repaired
 from cio_frames.plan.pipeline import Pipeline, Pipelines
 from cio_frames.plan.report import plan_view
@@ -404,6 +405,33 @@ class Plan(Sendable):
         for check in chosen:
             steps.append(repaired(steps[-1], check))
         return planned(replace(pipeline, mapping=steps[-1], steps=tuple(steps[:-1])))
+
+    def corrected(self, rows: Corrected) -> "Plan":
+        """Return a new plan for rows that were left out and have been corrected since.
+
+        The call, its arguments, the checks and the repairs are the same. Each column gets the type
+        that it had, whatever a spreadsheet made of it; columns that the table did not have, and the
+        reasons, are left out. Rows are numbered as in the corrected table, in reports and in the
+        record.
+
+        Args:
+            rows: The corrected rows: a frame, or the path of a CSV or Parquet file such as
+                `cio-frames check --rejected` writes.
+
+        Raises:
+            FrameError: A column that is sent is missing, or a value does not fit its column.
+
+        Examples:
+            >>> import polars as pl, cio_frames as cio
+            >>> people = pl.DataFrame({"id": ["u1", None], "email": ["a@example.com"] * 2})
+            >>> plan = people.cio.identify(user_id="id")
+            >>> rows = plan.rejected.with_columns(id=pl.lit("u2"))
+            >>> plan.corrected(rows).payloads()[0]["userId"]
+            'u2'
+        """
+        pipeline = self.pipeline
+        table = corrected_table(rows, table=pipeline.table, mapping=pipeline.mapping)
+        return planned(replace(pipeline, table=table))
 
     @property
     def changes(self) -> Any:

@@ -149,11 +149,17 @@ def _notes(pipeline: Pipeline) -> Iterator[str]:
 def _changes(pipeline: Pipeline, code: str) -> str:
     """Return what a repair changed, with an example of before and after."""
     told = [
-        f"{many(row['rows'], 'row')} of {row['column']}, e.g. {_shown(row['before'])} became "
-        f"{_shown(row['after'])}"
+        f"{_where(row)}{_shown(row['before'])} became {_shown(row['after'])}"
         for row in pipeline.changed.filter(pl.col("code") == code).iter_rows(named=True)
     ]
     return f" ({'; '.join(told)})" if told else ""
+
+
+def _where(change: Mapping[str, Any]) -> str:
+    """Return where values changed; a column that is sent under another name is told by its names."""
+    if change["rows"] is None:
+        return ""
+    return f"{many(change['rows'], 'row')} of {change['column']}, e.g. "
 
 
 def _shown(values: Sequence[str | None]) -> str:

@@ -100,20 +100,21 @@ def test_fixing_floats_hides_no_other_loss(judge):
 
 
 def test_repairs_that_join_values_are_not_safe():
-    """A repair of identifiers that can make one out of two is not counted as safe."""
+    """A repair of identifiers that can make one out of two, or two out of one, is not counted as safe."""
     unsafe = {code for code, repair in REPAIRS.items() if not repair.safe}
 
-    assert {"id.padded", "id.invisible"} <= unsafe
-    assert "id.float" not in unsafe
+    assert {"id.padded", "id.invisible", "id.float", "id.float-text"} <= unsafe
 
 
 def test_safe_repairs_come_together():
     """`fix("safe")` does every safe repair that there is something for, and no other."""
-    frame = pl.DataFrame({"id": [1.0], "event": ["E "]})
+    frame = pl.DataFrame({"id": ["u", "nan"], "event": ["E ", "F"], "a": "v"})
 
-    fixed = frame.cio.track(user_id="id", event="event").fix("safe")
+    plan = frame.cio.track(user_id="id", anonymous_id="a", event="event")
+    fixed = plan.fix("safe")
 
-    assert fixed.payloads()[0]["userId"] == "1"
+    assert set(fixed.pipeline.mapping.repairs) == {"id.placeholder", "event.padded"}
+    assert "userId" not in fixed.payloads()[1]
     assert fixed.payloads()[0]["event"] == "E"
 
 
