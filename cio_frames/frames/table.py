@@ -90,7 +90,9 @@ class Table:
         source = self.source
         if source is not None:
             is_pandas = self.library == "pandas"
-            source = source.drop(columns=list(names)) if is_pandas else pl.DataFrame(source).drop(names)
+            source = (
+                source.drop(columns=list(names)) if is_pandas else pl.DataFrame(source).drop(names)
+            )
         return replace(
             self,
             lazy=self.lazy.drop(names),

@@ -1,6 +1,6 @@
 """Which columns may name the person of a row, the likeliest first, and what speaks against each."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -56,9 +56,7 @@ def person_columns(
     """Return the columns that may name the person, the likeliest first."""
     exact = {folded(word): rank for rank, word in reversed(list(enumerate(synonyms)))}
     found = [
-        column
-        for name in free
-        if (column := _person_column(sample[name], exact=exact)) is not None
+        column for name in free if (column := _person_column(sample[name], exact=exact)) is not None
     ]
     order = _ORDER[call.name in EVENT_CALLS or call.name == "form"]
     repeats = any(_repeats(sample[column.column]) for column in found if column.kind == "address")
@@ -108,7 +106,7 @@ def _person_column(values: pl.Series, *, exact: dict[str, int]) -> PersonColumn 
 
 
 def _kind(
-    key: str, *, words: tuple[str, ...], meanings: list[str | None], exact: dict[str, int]
+    key: str, *, words: tuple[str, ...], meanings: Sequence[str | None], exact: dict[str, int]
 ) -> Kind | None:
     if key in _OWN_NAMES:
         return "own"
@@ -123,13 +121,13 @@ def _kind(
     return _named_before(meanings[1:]) if meanings[0] == "id" else None
 
 
-def _named_before(meanings: list[str | None]) -> Kind | None:
+def _named_before(meanings: Sequence[str | None]) -> Kind | None:
     """Return whether the word nearest to that for an id, apart from neutral ones, is for people."""
     nearest = next((word for word in meanings if word != "neutral"), "thing")
     return "id" if nearest in ("person", "user") else None
 
 
-def _address_rank(meanings: list[str | None]) -> float:
+def _address_rank(meanings: Sequence[str | None]) -> float:
     """Return the rank of addresses: a customer's, plain ones, a user's, others, those of no person."""
     told = {word for word in meanings if word not in ("neutral", "email")}
     if "email" not in meanings and not told & {"person", "user"}:

@@ -10,8 +10,8 @@ import polars as pl
 from cio_frames.errors import FieldConflictError, MappingError, NoIdentifierError
 from cio_frames.frames import ROW
 from cio_frames.mapping.message_mapping import Dots, FieldMapping, MessageMapping, Nulls, Role
-from cio_frames.mapping.sources import Value, demand, hashed, source, zone
 from cio_frames.mapping.proposal import Proposal
+from cio_frames.mapping.sources import Value, demand, hashed, source, zone
 from cio_frames.spec import FLAT_PREFIXES, Call, Field, folded
 from cio_frames.values import instance_of
 

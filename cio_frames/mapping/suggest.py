@@ -52,7 +52,12 @@ def propose_traits(sample: pl.DataFrame, *, call: Call, taken: Iterable[str]) ->
     meant: dict[str, list[str]] = {}
     for name in sample.columns:
         trait = meant_trait(name)
-        if trait and trait not in sample.columns and name not in taken and not _is_empty(sample[name]):
+        if (
+            trait
+            and trait not in sample.columns
+            and name not in taken
+            and not _is_empty(sample[name])
+        ):
             meant.setdefault(trait, []).append(name)
     return [
         Proposal(

@@ -6,7 +6,14 @@ import polars as pl
 
 from cio_frames.mapping.people import ALMOST_ALL, HALF
 from cio_frames.mapping.proposal import Proposal, beside
-from cio_frames.spec import EVENT_CALLS, Call, folded, is_other_time, is_time_name, is_transport_time
+from cio_frames.spec import (
+    EVENT_CALLS,
+    Call,
+    folded,
+    is_other_time,
+    is_time_name,
+    is_transport_time,
+)
 from cio_frames.values import is_time
 
 UNNAMED = 2
@@ -18,7 +25,9 @@ OLDER_THAN_THE_LAST_EDIT = "attributes that were edited after that time keep the
 def propose_time(sample: pl.DataFrame, *, call: Call, free: Sequence[str]) -> Proposal | None:
     """Propose the column that holds the time of a call: one that is named like it, or any of times."""
     ranks = {name: rank for name in free if (rank := time_rank(name, call=call)) is not None}
-    shares = {name: share_of_times(sample[name], named=rank < UNNAMED) for name, rank in ranks.items()}
+    shares = {
+        name: share_of_times(sample[name], named=rank < UNNAMED) for name, rank in ranks.items()
+    }
     order = _synonyms(call)
     likely = [name for name, rank in ranks.items() if _is_likely(sample[name], rank, shares[name])]
     if not likely:
@@ -49,13 +58,13 @@ def _may_be_time(values: pl.Series) -> bool:
     return values.dtype.is_numeric() or values.dtype.is_temporal() or values.dtype == pl.Null
 
 
-def _proposal(
-    values: pl.Series, *, call: Call, rank: int, rivals: tuple[str, ...]
-) -> Proposal:
+def _proposal(values: pl.Series, *, call: Call, rank: int, rivals: tuple[str, ...]) -> Proposal:
     is_order = call.name in ORDERED_CALLS
     temporal = values.dtype.is_temporal()
     if rank == 0:
-        reason = f"its name reads as timestamp; its values are {'' if temporal else 'read as '}times"
+        reason = (
+            f"its name reads as timestamp; its values are {'' if temporal else 'read as '}times"
+        )
     else:
         reason = "it holds times; make sure that it is when the event happened"
     told = f"; {OLDER_THAN_THE_LAST_EDIT}" if is_order else ""

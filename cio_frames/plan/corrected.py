@@ -27,7 +27,9 @@ def corrected_table(rows: Corrected, *, table: Table, mapping: MessageMapping) -
     _require_sent(mapping, have=have)
     with reading(given.label):
         frame = given.lazy.select(name for name in wanted if name in have).collect()
-    missing = [pl.lit(None, dtype).alias(name) for name, dtype in wanted.items() if name not in have]
+    missing = [
+        pl.lit(None, dtype).alias(name) for name, dtype in wanted.items() if name not in have
+    ]
     typed = [_typed(values, wanted[values.name]) for values in frame]
     whole = pl.DataFrame(typed).with_columns(missing).select(wanted.names())
     return Table(
@@ -88,20 +90,15 @@ def _typed(values: pl.Series, dtype: pl.DataType) -> pl.Series:
 
 
 def _cast(values: pl.Series, dtype: pl.DataType) -> pl.Series:
+    texts = values.str
     if values.dtype != pl.String:
         return values.cast(dtype)
-    match dtype:
-        case pl.Datetime():
-            return values.str.to_datetime(time_unit=dtype.time_unit, time_zone=dtype.time_zone)
-        case pl.Date():
-            return values.str.to_date()
-        case pl.Time():
-            return values.str.to_time()
-        case pl.Boolean():
-            return values.str.to_lowercase().replace_strict(_BOOLEANS, return_dtype=dtype)
-        case pl.Binary():
-            return values.str.decode("base64")
-        case pl.List() | pl.Array() | pl.Struct():
-            return values.str.json_decode(dtype)
-        case _:
-            return values.cast(dtype)
+    if isinstance(dtype, pl.Datetime):
+        return texts.to_datetime(time_unit=dtype.time_unit, time_zone=dtype.time_zone)
+    if isinstance(dtype, pl.Date | pl.Time):
+        return texts.strptime(dtype)
+    if isinstance(dtype, pl.Boolean):
+        return texts.to_lowercase().replace_strict(_BOOLEANS, return_dtype=dtype)
+    if isinstance(dtype, pl.Binary):
+        return texts.decode("base64")
+    return texts.json_decode(dtype) if dtype.is_nested() else values.cast(dtype)

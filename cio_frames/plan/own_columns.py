@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import polars as pl
@@ -46,7 +47,7 @@ def own_columns(table: Table) -> list[str]:
     if not reasons and not all(ours.values()):
         return []
     with reading(table.label):
-        sample = table.lazy.select(*reasons, *sum(ours.values(), [])).head(SAMPLE_ROWS).collect()
+        sample = table.lazy.select(*reasons, *chain(*ours.values())).head(SAMPLE_ROWS).collect()
     found = [name for name in reasons if _are_reasons(sample[name])]
     return found + (_of_runs(sample, ours) if all(ours.values()) else [])
 

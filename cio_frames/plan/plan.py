@@ -30,7 +30,7 @@ from cio_frames.identity.settings import LARGEST
 from cio_frames.plan.corrected import Corrected, corrected_table
 from cio_frames.plan.fixes import repaired
 from cio_frames.plan.pipeline import Pipeline, Pipelines
-from cio_frames.plan.report import plan_view
+from cio_frames.plan.report import findings_of, plan_view, with_other_forms
 from cio_frames.run import (
     InDoubt,
     Job,
@@ -512,12 +512,15 @@ class Backfill(Sendable):
 
     @property
     def findings(self) -> pl.DataFrame:
-        """What the checks found, with `plan`, the position of the plan, in front."""
+        """What the checks found, with `plan`, the position of the plan, in front.
+
+        `id.other-form` is found of the plans together: ids that another plan has in another form.
+        """
         frames = [
             as_texts(each.full_check.findings).select(pl.lit(place).alias("plan"), pl.all())
             for place, each in enumerate(self.pipelines.checked())
         ]
-        return pl.concat(frames)
+        return pl.concat([*frames, findings_of(self.pipelines.other_forms)])
 
     def advice(
         self,
@@ -548,7 +551,8 @@ class Backfill(Sendable):
         return bundle(self._document())
 
     def _document(self) -> Document:
-        return report.backfill([plan_view(each) for each in self.pipelines.checked()])
+        views = [plan_view(each) for each in self.pipelines.checked()]
+        return report.backfill(with_other_forms(views, self.pipelines.other_forms))
 
 
 def backfill(

@@ -1,6 +1,6 @@
 """A plan as the plain values that its report is drawn from."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,9 +9,10 @@ import polars as pl
 
 from cio_frames.checks import Check, masked
 from cio_frames.plan.full_check import HOUR_MS, TRIGGERING
+from cio_frames.plan.other_forms import CODE, OtherForm
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.spec import LIMITS
-from cio_frames.validation import filled
+from cio_frames.validation import FINDING_SCHEMA, filled
 from cio_frames.views.findings import Example, FindingView
 from cio_frames.views.report import PlanView, TimelineView
 from cio_frames.views.wording import many
@@ -45,6 +46,36 @@ def plan_view(pipeline: Pipeline) -> PlanView:
         payloads=tuple(_payloads(pipeline)),
         notes=tuple(_notes(pipeline)),
         times=timeline(pipeline),
+    )
+
+
+def findings_of(forms: Iterable[OtherForm]) -> pl.DataFrame:
+    """Return as findings the ids that another plan of a back-fill has in another form."""
+    rows = [
+        (each.plan, None, CODE, "warn", each.column, each.examples[0][0], each.message, each.hint)
+        for each in forms
+    ]
+    schema = {"plan": pl.Int32, **dict.fromkeys(FINDING_SCHEMA, pl.String), "row": pl.Int64}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def with_other_forms(views: Sequence[PlanView], forms: Sequence[OtherForm]) -> list[PlanView]:
+    """Return the reports of plans with the ids that another of them has in another form."""
+    return [
+        replace(
+            view,
+            findings=(
+                *map(_other_form, (form for form in forms if form.plan == place)),
+                *view.findings,
+            ),
+        )
+        for place, view in enumerate(views)
+    ]
+
+
+def _other_form(form: OtherForm) -> FindingView:
+    return FindingView(
+        severity="warn", code=CODE, rows=form.rows, sentence=form.message, hint=form.hint
     )
 
 

@@ -80,7 +80,9 @@ def words_of(name: str) -> tuple[str, ...]:
     bare = "".join(
         sign for sign in unicodedata.normalize("NFKD", name) if not unicodedata.combining(sign)
     )
-    plain = re.sub(r"(?i)\be[-_ ]?mail", "email", re.sub(r"IDs\b", "Ids", bare)).replace("#", " number ")
+    plain = re.sub(r"(?i)\be[-_ ]?mail", "email", re.sub(r"IDs\b", "Ids", bare)).replace(
+        "#", " number "
+    )
     parts = [word.casefold() for word in _WORD.findall(plain)]
     return tuple(part for word in parts for part in _parted(word))
 

@@ -60,7 +60,9 @@ _TIME_ENDS = frozenset({
     "at", "on", "date", "time", "datetime", "timestamp", "ts", "tstamp", "dt", "dttm", "when", "epoch", "unix",
     "since", "until", "day", "datum", "zeitpunkt", "zeit", "am", "fecha", "hora", "horodatage", "le",
 })  # fmt: skip
-_TIME_STARTS = frozenset({"date", "datetime", "timestamp", "dt", "ts", "when", "epoch", "datum", "fecha"})
+_TIME_STARTS = frozenset(
+    {"date", "datetime", "timestamp", "dt", "ts", "when", "epoch", "datum", "fecha"}
+)
 _UNITS = frozenset(
     {"s", "sec", "seconds", "ms", "millis", "us", "micros", "ns", "utc", "gmt", "local"}
 )
@@ -99,6 +101,7 @@ def is_other_time(name: str) -> bool:
         [True, True, False]
     """
     return any(word in folded(name) for word in _OTHER_TIMES)
+
 
 def is_transport_time(name: str) -> bool:
     """Return whether a column is named like the time when a message was carried, not made.

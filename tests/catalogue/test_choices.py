@@ -160,11 +160,13 @@ def test_repairs_say_what_they_changed():
 
 def test_safe_repairs_leave_the_others_alone():
     """`fix("safe")` applies what makes no two values one and splits nobody, and nothing else."""
-    frame = pl.DataFrame({"id": [1.0, 2.0], "a": ["nan", "v"], "city": ["ZÃ¼rich", "Bern"]})
+    frame = pl.DataFrame(
+        {"id": [1.0, 2.0], "email": ["nan", "b@x.co"], "city": ["ZÃ¼rich", "Bern"]}
+    )
 
-    fixed = frame.cio.identify(user_id="id", anonymous_id="a").fix("safe")
+    fixed = frame.cio.identify(user_id="id").fix("safe")
 
-    assert fixed.pipeline.mapping.repairs == ("id.placeholder",)
+    assert fixed.pipeline.mapping.repairs == ("email.placeholder",)
     assert {"id.float", "text.mojibake"} <= fixed.pipeline.offered.keys()
 
 

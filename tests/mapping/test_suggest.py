@@ -254,7 +254,13 @@ def test_traits_that_customer_io_acts_on_are_proposed_and_one_word_accepts_them(
     }  # fmt: skip
     assert {"email", "created_at", "phone"} == fixed.payloads()[0]["traits"].keys()
     assert {"E-Mail", "Created", "Phone"} == plan.payloads()[0]["traits"].keys()
-    assert ("name.nearly", "E-Mail", None, ["traits.E-Mail"], ["traits.email"]) in fixed.changes.rows()
+    assert (
+        "name.nearly",
+        "E-Mail",
+        None,
+        ["traits.E-Mail"],
+        ["traits.email"],
+    ) in fixed.changes.rows()
     assert "'traits.E-Mail' became 'traits.email'" in repr(fixed)
     assert "name.nearly" not in fixed.findings["code"].to_list()
     assert "name.nearly" not in plan.fix("safe").pipeline.mapping.repairs

@@ -18,7 +18,6 @@ PEOPLE = {
 }
 
 
-
 def codes(plan):
     """Return the codes that a plan found."""
     return pl.DataFrame(plan.findings)["code"].to_list()
