@@ -44,7 +44,7 @@ def _leave(namespace: dict[str, object]) -> None:
 
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(doctest_optionflags=ELLIPSIS), SkipParser()],
-    patterns=["README.md"],
+    patterns=["README.md", "docs/corrected.md"],
     setup=_enter,
     teardown=_leave,
 ).pytest()

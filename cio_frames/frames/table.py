@@ -85,8 +85,17 @@ class Table:
                 yield part.select(numbers.alias(ROW), pl.all())
                 start += part.height
 
-    def without(self, names: Sequence[str]) -> "Table":
-        """Return the table without some of its columns, also where rows are handed back."""
+    def without_reasons(self, names: Sequence[str]) -> "Table":
+        """Return the table without columns that tell why rows of an earlier plan or run were not sent.
+
+        They are not handed back either.
+        """
+        listed = ", ".join(map(repr, names))
+        note = Note(
+            code="frame.own-columns",
+            message=f"Columns of an earlier plan or run are left out: {listed}. They tell why rows "
+            "were not sent.",
+        )
         source = self.source
         if source is not None:
             is_pandas = self.library == "pandas"
@@ -100,7 +109,7 @@ class Table:
             source=source,
             pieces=tuple(piece.drop(names) for piece in self.pieces),
             json_columns=self.json_columns - set(names),
-            notes=tuple(note for note in self.notes if note.column not in names),
+            notes=(*(each for each in self.notes if each.column not in names), note),
         )
 
     def pick(self, rows: Sequence[int] | pl.Series, extra: pl.DataFrame | None = None) -> Any:

@@ -1,45 +1,37 @@
 """Columns that this package has added to rows that come back: why they were not sent."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 import polars as pl
 
 from cio_frames.audit import FAILED
-from cio_frames.checks import CATALOGUE
-from cio_frames.frames import Note, Table
+from cio_frames.checks import CATALOGUE, Checks
+from cio_frames.frames import Table
+from cio_frames.frames.column import NOTE_TEXTS
 from cio_frames.frames.table import reading
 from cio_frames.mapping import CallArguments
 
-CODE = "frame.own-columns"
 SAMPLE_ROWS = 1_000
 OF_RUNS = ("row", "state", "code", "error")
 """What `run.failed()` adds, always together."""
 OF_PLANS = "reasons"
 """What `plan.rejected` adds."""
-_CODES = frozenset(check.code for check in CATALOGUE)
+_CODES = frozenset({*(check.code for check in CATALOGUE), *NOTE_TEXTS, "identity.conflict"})
 
 
-def without_own_columns(table: Table, arguments: CallArguments) -> Table:
+def without_own_columns(table: Table, arguments: CallArguments, *, checks: Checks) -> Table:
     """Return a table without the columns that this package added, unless one of them is asked for."""
     if arguments.body is not None:  # nothing is sent that nobody named
         return table
     asked = set(_named(arguments))
-    names = [name for name in own_columns(table) if name not in asked]
-    if not names:
-        return table
-    listed = ", ".join(map(repr, names))
-    note = Note(
-        code=CODE,
-        message=f"{listed} of an earlier plan or run tell why rows were not sent. They are left out.",
-    )
-    rest = table.without(names)
-    return replace(rest, notes=(*rest.notes, note))
+    codes = _CODES | {check.code for check in checks.rules}
+    names = [name for name in own_columns(table, codes=codes) if name not in asked]
+    return table.without_reasons(names) if names else table
 
 
-def own_columns(table: Table) -> list[str]:
+def own_columns(table: Table, *, codes: frozenset[str]) -> list[str]:
     """Return the columns that `plan.rejected` and `run.failed()` add, known by name and content."""
     names = table.schema().names()
     reasons = [name for name in names if name.rstrip("_") == OF_PLANS]
@@ -48,7 +40,7 @@ def own_columns(table: Table) -> list[str]:
         return []
     with reading(table.label):
         sample = table.lazy.select(*reasons, *chain(*ours.values())).head(SAMPLE_ROWS).collect()
-    found = [name for name in reasons if _are_reasons(sample[name])]
+    found = [name for name in reasons if _are_reasons(sample[name], codes)]
     return found + (_of_runs(sample, ours) if all(ours.values()) else [])
 
 
@@ -65,11 +57,11 @@ def _are_within(values: pl.Series, known: Iterable[str]) -> bool:
     return len(given) > 0 and bool(given.is_in(list(known)).all())
 
 
-def _are_reasons(values: pl.Series) -> bool:
-    """Return whether each value is codes of checks; a rule of the user's own has another code."""
+def _are_reasons(values: pl.Series, codes: frozenset[str]) -> bool:
+    """Return whether each value is codes, at least one of which is known: rules of then may be gone."""
     given = values.drop_nulls().cast(pl.String, strict=False)
     is_code = given.str.contains(r"^[\w.-]+\.[\w-]+( [\w.-]+\.[\w-]+)*$")
-    known = given.str.split(" ").explode().is_in(list(_CODES))
+    known = given.str.split(" ").explode().is_in(list(codes))
     return len(given) > 0 and bool(is_code.all()) and bool(known.any())
 
 

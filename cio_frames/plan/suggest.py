@@ -39,7 +39,7 @@ def make(
         MappingError: The verb cannot be done with these columns.
     """
     row = CALLS[call]
-    table = without_own_columns(table, ask)
+    table = without_own_columns(table, ask, checks=checks or Checks())
     named = any(ask.fields.get(argument) is not None for argument in WHO)
     asked = {name: value for name, value in ask.fields.items() if value is not None}
     taken = [value for value in asked.values() if isinstance(value, str)]
