@@ -23,6 +23,7 @@ _OWN_NAMES = frozenset({"id", "ids", "uuid", "guid", "recordid", "uniqueid"})
 _DOUBTS = {
     "distinctid": "make sure that it names known people and not devices",
     "externalreference": "make sure that it is the person's id",
+    "clientid": "make sure that it is a customer and no app or browser",
     "respondentid": "make sure that it is the person's id and not that of the answers",
 }
 """Names, folded, that mean people in most exports and something else in some."""

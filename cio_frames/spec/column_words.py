@@ -37,14 +37,14 @@ _ROWS = (
     _row("person", "customer customers cust contact contacts recipient subscriber member person people profile respondent attendee "
          "invitee participant registrant requester requestor reporter buyer purchaser shopper payer lead leads donor donator student "
          "learner patient client clients patron volunteer applicant candidate parent traveler passenger tenant borrower "
-         "kunde kunden kundin empfanger teilnehmer mitglied mitglieds abonnent besteller kaufer kontakt interessent "
+         "klant klanten kunde kunden kundin empfanger teilnehmer mitglied mitglieds abonnent besteller kaufer kontakt interessent "
          "cliente clientes destinataire abonne membre participante adherent acheteur destinatario suscriptor comprador miembro"),
     _row("user", "user users username login benutzer nutzer utilisateur usuario"),
     _row("staff", "owner rep representative agent agents sender staff assignee assigned submitter host organizer organiser author "
          "creator by manager admin administrator seller salesperson salesman vendor supplier merchant employee teammate instructor "
-         "teacher trainer coach driver operator approver reviewer collaborator reply replyto referrer referred support advisor "
+         "teacher trainer coach driver operator approver reviewer collaborator reply replyto referrer referred affiliate support advisor "
          "consultant reports supervisor cashier courier bearbeiter verkaufer betreuer mitarbeiter ansprechpartner absender lieferant "
-         "trainerin berater conseiller vendeur expediteur responsable fournisseur vendedor remitente proveedor agente"),
+         "trainerin berater conseiller vendeur expediteur responsable fournisseur vendedor remitente proveedor agente verkoper"),
     _row("visitor", "anonymous anon visitor device devices browser cookie guest domain network pseudo session sessions client_session"),
     _row("thing", "order orders response event events transaction txn trans message ticket tickets charge invoice campaign product products "
          "payment subscription subscriptions form survey submission entry import list company companies account accounts organization "
@@ -53,10 +53,10 @@ _ROWS = (
          "opportunity quote refund shipment tracking booking reservation appointment meeting call "
          "bestellung bestell auftrag auftrags rechnung rechnungs artikel firma firmen commande facture produit societe entreprise "
          "pedido factura producto empresa"),
-    _row("id", "id ids no nr num number nummer key uuid guid uid identifier code ref numero n identifiant kennung identificador codigo"),
+    _row("id", "id ids no nr num number nummer key uuid guid uid identifier code ref numero n identifiant kennung identificador codigo codice"),
     _row("email", "email emails mail mails courriel correo mailadresse emailadresse emailaddress mailaddress"),
     _row("neutral", "unique primary external record own main the of de du des del der die das la le les el los d l associated address "
-         "addr adresse direccion electronico electronique work my your"),
+         "addr adresse direccion electronico electronique indirizzo work my your"),
 )  # fmt: skip
 
 _SAYS: Mapping[str, Names] = MappingProxyType(

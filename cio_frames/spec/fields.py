@@ -70,7 +70,7 @@ _OTHER_TIMES = (
     "birth", "dob", "expir", "until", "due", "renew", "valid", "next", "deadline", "anniversary", "trial",
     "signup", "signedup", "registered", "registration", "joined", "member", "updated", "modified", "scheduled",
     "planned", "estimated", "expected", "departure", "arrival", "checkin", "checkout", "delivery", "enddate", "endsat",
-    "geburt", "naissance", "nacimiento", "lieferdatum", "livraison", "entrega", "previous", "firsttouch",
+    "geburt", "geboorte", "nascita", "naissance", "nacimiento", "lieferdatum", "livraison", "entrega", "previous", "firsttouch",
 )  # fmt: skip
 _TRANSPORT = frozenset({
     "received", "sent", "upload", "uploaded", "load", "loaded", "ingested", "processing", "server", "etl", "synced",
