@@ -86,5 +86,7 @@ def _examples(page: str, enter: Callable[[dict[str, object]], None]) -> Sybil:
 
 
 pytest_collect_file = (
-    _examples("README.md", _enter) + _examples("docs/sources.md", _enter_sources)
+    _examples("README.md", _enter)
+    + _examples("docs/corrected.md", _enter)
+    + _examples("docs/sources.md", _enter_sources)
 ).pytest()

@@ -28,14 +28,14 @@ REFERENCE = (ROOT / "docs" / "reference.md").read_text()
 
 SHOWN = {
     "verbs": "alias form group identify page screen track",
-    "plan": "asend call changes checks counts estimate findings fix fixes identity payloads "
+    "plan": "asend call changes checks corrected counts estimate findings fix fixes identity payloads "
     "refusals rehearse rejected send",
     "backfill": "advice asend counts estimate findings identity plans rehearse send",
     "advice": "calls chains clean losses order sentences strays torn",
     "preview": "attribution changes choices clusters conflicts explain groups merges people plan "
     "relationships summary",
     "estimate": "bound bytes compare compared compressed_bytes label message_bytes new_profiles "
-    "objects open price removed_profiles requests rows seconds",
+    "objects open other_forms price removed_profiles requests rows seconds",
     "comparison": "estimate run table",
     "rehearsal": "as_predicted compared counts differences identical label open without_effect",
     "client": "concurrency endpoint gzip rate region strict",

@@ -627,12 +627,23 @@ def write_csv(rows: pl.DataFrame, path: Path | str) -> None:
         _guarded(texts, later=_LATER_FORMULA),
         _guarded(cs.by_name(nested), later=_LATER_FORMULA_IN_JSON),
     )
-    names = pl.DataFrame({"name": rows.columns}, schema={"name": pl.String})
-    safe_names = names.select(_guarded(pl.all(), later=_LATER_FORMULA)).to_series()
-    safe = safe.rename(dict(zip(rows.columns, safe_names, strict=True)))
+    safe = safe.rename({name: safe_name for safe_name, name in guarded_names(rows.columns).items()})
     write_atomic(
         LocalFileSystem(), Path(path).absolute(), safe.write_csv(quote_style="non_numeric").encode()
     )
+
+
+def guarded_names(names: Sequence[str]) -> dict[str, str]:
+    """Return column names by what `write_csv` makes of them."""
+    frame = pl.DataFrame({"name": names}, schema={"name": pl.String})
+    safe = frame.select(_guarded(pl.all(), later=_LATER_FORMULA)).to_series()
+    return dict(zip(safe, names, strict=True))
+
+
+def unguarded(text: pl.Expr) -> pl.Expr:
+    """Return text as it was before `write_csv` guarded it."""
+    whole = text.str.replace(rf"^'([\s\x00]*{_SIGNS}|[\t\r\n])", "${1}")
+    return whole.str.replace_all(rf"([;,|\t\r\n][\s\x00\"\']*)'({_SIGNS})", "${1}${2}")
 
 
 def _json(name: str) -> pl.Expr:

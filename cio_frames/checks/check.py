@@ -17,6 +17,7 @@ from cio_frames.values import as_text
 
 OfValues = Callable[[pl.Expr], pl.Expr]
 Change = Callable[[FieldMapping, MessageMapping], pl.Expr | None]
+Place = Callable[[FieldMapping, MessageMapping], tuple[str, ...] | None]
 Severity = Literal["refuse", "reject", "warn", "info"]
 Effect = Literal["ignored", "resubscribes"]
 """What happens to rows with a finding, where a report counts them in its first sentence."""
@@ -253,12 +254,18 @@ class Repair:
 
     Attributes:
         change: Returns the field's new expression within its mapping, or None to leave it.
-        safe: Whether no two different values become one.
+        place: Returns the field's new path within its mapping, or None to leave it.
+        safe: Whether no two different values become one, and no person is split or joined.
     """
 
-    change: Change
+    change: Change = lambda field, mapping: None  # noqa: ARG005
     _: KW_ONLY
+    place: Place = lambda field, mapping: None  # noqa: ARG005
     safe: bool
+
+    def concerns(self, field: FieldMapping, mapping: MessageMapping) -> bool:
+        """Return whether it changes the values or the path of a field."""
+        return self.change(field, mapping) is not None or self.place(field, mapping) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,7 +175,7 @@ IDENTIFIER_CHECKS = (
     Check(
         "id.float", "refuse", by_value(_float),
         source="reliability: pandas stores whole numbers with empty cells as decimals",
-        repair=Repair(_as_whole, safe=True),
+        repair=Repair(_as_whole, safe=False),
     ),
     Check("id.precision-lost", "refuse", by_value(_precision_lost), source="IEEE 754 doubles hold 53 bits"),
     Check("id.fractional", "reject", by_value(_fractional), source="reliability 3.3"),

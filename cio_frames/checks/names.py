@@ -10,6 +10,7 @@ import polars as pl
 from cio_frames.checks.check import (
     FOUND_SCHEMA,
     Check,
+    Repair,
     Scope,
     TableTest,
     by_call,
@@ -18,9 +19,8 @@ from cio_frames.checks.check import (
 )
 from cio_frames.checks.fields import STATE_CALLS
 from cio_frames.frames import collected
-from cio_frames.mapping import FieldMapping
+from cio_frames.mapping import FieldMapping, MessageMapping, meant_trait
 from cio_frames.spec import (
-    CALLS,
     FLAT_PREFIXES,
     FORM_RESERVED,
     LIMITS,
@@ -67,38 +67,40 @@ def _reserved(field: FieldMapping, scope: Scope) -> str | None:
     )
 
 
-def _plain(name: str) -> str:
-    """Return a name without case, spaces and signs."""
-    return re.sub(r"[^a-z0-9]", "", name.casefold())
-
-
-_SPELLED = {"createdAt": "created_at"}
-_MEANT = {
-    _plain(word): _SPELLED.get(field.path[1], field.path[1])
-    for field in CALLS["identify"].fields
-    if field.path[0] == "traits" and field.synonyms
-    for word in field.synonyms
-} | {
-    _plain(row.name): row.name
-    for row in RESERVED_TRAITS.values()
-    if row.settable and row.of == "person"
-}
-"""The traits that Customer.io acts on, by how their names are spelt without case and signs."""
-
-
 def _nearly(field: FieldMapping, scope: Scope) -> str | None:
     """Return what a trait may be meant as, unless a column of that name is there."""
-    key = _first_key(field)
-    if scope.mapping.call.name != "identify" or key is None or len(field.path) > 2:  # noqa: PLR2004
-        return None
-    meant = _MEANT.get(_plain(key))
-    exact = {*RESERVED_TRAITS, *STRIPPED_TRAITS}
-    if meant is None or key in exact:
-        return None
-    if any(other.path == ("traits", meant) for other in scope.mapping.fields):
+    meant = _meant(field, scope.mapping)
+    if meant is None:
         return None
     effect = RESERVED_TRAITS[meant].effect
     return f'Customer.io only acts on "{meant}", which {effect[0].lower()}{effect[1:]}'
+
+
+def _meant(field: FieldMapping, mapping: MessageMapping) -> str | None:
+    """Return the attribute that a trait is named nearly like, unless that is filled."""
+    key = _first_key(field)
+    if mapping.call.name != "identify" or key is None or len(field.path) > 2:  # noqa: PLR2004
+        return None
+    meant = meant_trait(key)
+    if meant is None or key in {*RESERVED_TRAITS, *STRIPPED_TRAITS}:
+        return None
+    is_filled = any(other.path in _PATHS[meant] for other in mapping.fields)
+    return None if is_filled else meant
+
+
+def _renamed(field: FieldMapping, mapping: MessageMapping) -> tuple[str, ...] | None:
+    """Return the path of the attribute that is meant, for the first column that is meant as it."""
+    meant = _meant(field, mapping)
+    if meant is None:
+        return None
+    first = next(other for other in mapping.fields if _meant(other, mapping) == meant)
+    return ("traits", meant) if first.name == field.name else None
+
+
+_PATHS = {
+    name: (("traits", name), *((("traits", "createdAt"),) if name == "created_at" else ()))
+    for name in RESERVED_TRAITS
+}
 
 
 def _flat(key: str) -> bool:
@@ -134,7 +136,11 @@ def _form_key(field: FieldMapping, scope: Scope) -> str | None:
 
 
 def _proposed(field: FieldMapping, _: Scope) -> str | None:
-    return field.reason if field.how == "proposed" else None
+    return field.reason if field.how == "proposed" and not field.rivals else None
+
+
+def _rivalled(field: FieldMapping, _: Scope) -> str | None:
+    return field.reason if field.rivals else None
 
 
 def _unused(scope: Scope) -> str | None:
@@ -149,11 +155,13 @@ NAME_CHECKS = (
     Check(
         "name.nearly", "warn", by_column(_nearly),
         source="reference 6 (attribute names are case-sensitive; reserved attributes)",
+        repair=Repair(place=_renamed, safe=False),
     ),
     Check("name.stripped", "warn", by_column(_stripped), source="reference 3.5, 6 (ACT)"),
     Check("name.envelope", "info", by_column(_envelope), source="reference 2 (common envelope); reliability 3.8 (146)"),
     Check("name.odd", "info", by_column(_odd), source="reliability 3.8 (142)"),
     Check("property.override", "warn", by_column(_overriding), source="TRACK event properties; reference 6"),
+    Check("mapping.rivals", "warn", by_column(_rivalled), source="cio.suggest"),
     Check("mapping.proposed", "info", by_column(_proposed), source="cio.suggest"),
     Check("mapping.unused", "info", by_call(_unused), source="the mapping"),
 )  # fmt: skip

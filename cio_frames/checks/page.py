@@ -10,7 +10,11 @@ from cio_frames.checks.texts import read_texts
 from cio_frames.frames.column import NOTE_TEXTS
 from cio_frames.spec import SEMANTIC_EVENTS
 
-AFTER_SEVERITY = {"identity.conflict": "reject or refuse", "plan.threshold": "refuse"}
+AFTER_SEVERITY = {
+    "identity.conflict": "reject or refuse",
+    "id.other-form": "warn",
+    "plan.threshold": "refuse",
+}
 
 
 def docs() -> dict[str, Any]:

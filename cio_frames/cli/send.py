@@ -45,6 +45,7 @@ def send(
     rules: Rules | None = None,
     audit: Path = Path("audit"),
     repeat: Switch = False,
+    corrected: Path | None = None,
 ) -> Exit:
     """Check the rows, send those that can be sent, and record the outcome of every row.
 
@@ -61,11 +62,15 @@ def send(
         rules: How values are read and checked.
         audit: Directory for the records of all runs.
         repeat: Send rows again that an earlier run has delivered.
+        corrected: Send only the rows of this file, with the columns, types and repairs of the
+            others. It is the file that --rejected wrote, corrected.
     """
     target = target or Target()
     with _connected(target) as (client, workspace):
         client.require(fields.call)
         plan = plan_of(files, fields=fields, rules=rules or Rules())
+        if corrected is not None:
+            plan = plan.corrected(corrected)
         plan.require_sendable()
         _warn_of_now(plan)
         if _needs_confirmation(target):

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -134,6 +134,34 @@ class Table:
             return self.order.restore(
                 found, row_hashes(found, plain_schema(self.schema())), label=self.label
             )
+
+    def without_reasons(self, names: Sequence[str]) -> "Table":
+        """Return the table without columns that tell why rows of an earlier plan or run were not sent.
+
+        They are not handed back either.
+        """
+        listed = ", ".join(map(repr, names))
+        note = Note(
+            code="frame.own-columns",
+            message=f"Columns that say why rows of an earlier plan or run were not sent are not sent: "
+            f"{listed}.",
+        )
+        source = self.source
+        if source is not None:
+            is_pandas = self.library == "pandas"
+            source = (
+                source.drop(columns=list(names)) if is_pandas else pl.DataFrame(source).drop(names)
+            )
+        return replace(
+            self,
+            lazy=self.lazy.drop(names),
+            eager=None if self.eager is None else self.eager.drop(names),
+            source=source,
+            pieces=tuple(piece.drop(names) for piece in self.pieces),
+            json_columns=self.json_columns - set(names),
+            notes=(*(each for each in self.notes if each.column not in names), note),
+            order=RowOrder(),
+        )
 
     def pick(self, rows: Sequence[int] | pl.Series, extra: pl.DataFrame | None = None) -> Any:
         """Return those input rows as the user gave them, in the order asked.

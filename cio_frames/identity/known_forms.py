@@ -13,6 +13,19 @@ REFERENCES: Final = ("user", "previous", "id")
 """The columns of messages that can hold ids."""
 FORMS: Final = ("white space", "a decimal point", "leading zeros", "case")
 """What can differ, in the order in which it is taken away."""
+REPAIRS: Final = {
+    FORMS[
+        0
+    ]: 'Take the white space away where it is: plan.fix("id.padded"), or plan.fix("id.invisible").',
+    FORMS[
+        1
+    ]: 'Write whole numbers without a point where there is one: plan.fix("id.float"), or plan.fix("id.float-text").',
+    FORMS[
+        2
+    ]: 'Read the column as text where its zeros are lost (cio.scan, or dtype=str), or give them back, e.g. user_id=pl.col("id").cast(pl.String).str.zfill(4).',
+    FORMS[3]: "Write the ids of both plans in the same case.",
+}
+"""How the forms become one. It joins people who were two, so it is for the user to decide."""
 SOURCE: Final = "reference 3.1 (ids are compared as they are)"
 
 
@@ -65,29 +78,28 @@ def _written_otherwise(
 
     Ids that differ in case alone are two people if rows name both.
     """
-    steps = [f"step {number}" for number in range(len(FORMS))]
-    own = missing.with_columns(_plainer("value", steps))
-    theirs = exported.with_columns(_plainer("known", steps))
-    pairs = own.join(theirs, on=steps[-1])
-    how = pl.coalesce(
-        pl.when(pl.col(step) == pl.col(f"{step}_right")).then(pl.lit(form))
-        for step, form in zip(steps[:-1], FORMS[:-1], strict=True)
-    ).fill_null(FORMS[-1])
-    found = pairs.with_columns(how.alias("how")).select("value", "known", "how")
+    own = missing.with_columns(plainer("value")[-1].alias("plain"))
+    theirs = exported.with_columns(plainer("known")[-1].alias("plain"))
+    pairs = own.join(theirs, on="plain")
+    found = pairs.select("value", "known", differing("value", "known").alias("how"))
     both = pl.col("known").is_in(given["value"].unique().implode())
     return found.filter((pl.col("how") != FORMS[-1]) | ~both)
 
 
-def _plainer(column: str, steps: list[str]) -> list[pl.Expr]:
+def differing(one: str, other: str) -> pl.Expr:
+    """Return in what two ids differ, of those that are one without all differences."""
+    steps = zip(plainer(one)[:-1], plainer(other)[:-1], FORMS[:-1], strict=True)
+    return pl.coalesce(
+        pl.when(mine == theirs).then(pl.lit(form)) for mine, theirs, form in steps
+    ).fill_null(FORMS[-1])
+
+
+def plainer(column: str) -> tuple[pl.Expr, ...]:
     """Return an id with one difference after the other taken away."""
     bare = pl.col(column).str.replace_all(INVISIBLE, "").str.strip_chars()
-    is_decimal = bare.str.contains(r"^-?\d+\.0+$")
-    whole = pl.when(is_decimal).then(bare.str.replace(r"\.0+$", "")).otherwise(bare)
-    digits = whole.str.replace("^0+", "")
-    is_padded = whole.str.contains(r"^0+\d+$") & (digits != "")
-    short = pl.when(is_padded).then(digits).otherwise(whole)
-    forms = (bare, whole, short, short.str.to_lowercase())
-    return [form.alias(step) for form, step in zip(forms, steps, strict=True)]
+    whole = bare.str.replace(r"^(-?\d+)\.0+$", "${1}")
+    short = whole.str.replace(r"^0+([1-9]\d*)$", "${1}")
+    return bare, whole, short, short.str.to_lowercase()
 
 
 def _bare(missing: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:

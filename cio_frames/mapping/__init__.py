@@ -5,6 +5,7 @@ from cio_frames.mapping.identifiers import (
     linked_keys,
     numbered,
     own_names,
+    person_ids,
     person_key,
     person_name,
     subjects,
@@ -18,9 +19,13 @@ from cio_frames.mapping.message_mapping import (
     computing,
     dtype_of,
 )
+from cio_frames.mapping.people import ALMOST_ALL
+from cio_frames.mapping.proposal import Proposal
 from cio_frames.mapping.resolve import Body, CallArguments, resolve
 from cio_frames.mapping.sources import Value
-from cio_frames.mapping.suggest import ALMOST_ALL, UNNAMED, Proposal, propose, time_rank
+from cio_frames.mapping.suggest import propose, propose_traits
+from cio_frames.mapping.times import UNNAMED, time_rank
+from cio_frames.mapping.well_known import meant_trait
 
 __all__ = [
     "ALMOST_ALL",
@@ -38,11 +43,14 @@ __all__ = [
     "dtype_of",
     "lane_key",
     "linked_keys",
+    "meant_trait",
     "numbered",
     "own_names",
+    "person_ids",
     "person_key",
     "person_name",
     "propose",
+    "propose_traits",
     "resolve",
     "subjects",
     "time_rank",

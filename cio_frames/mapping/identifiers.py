@@ -49,6 +49,13 @@ def text_of(field: FieldMapping, mapping: MessageMapping) -> pl.Expr:
     return as_text(pl.col(field.name), dtype=field.dtype, timezone=mapping.timezone)
 
 
+def person_ids(mapping: MessageMapping) -> Iterator[pl.Expr]:
+    """Yield the ids of people that each row names, as it writes them."""
+    for row, field in filled(mapping):
+        if row.role in ("person", "previous", "id"):
+            yield text_of(field, mapping)
+
+
 def person_text(mapping: MessageMapping) -> pl.Expr:
     """Return whom each row is about, as the row writes it."""
     texts = [text_of(field, mapping) for row, field in filled(mapping) if row.addressed]

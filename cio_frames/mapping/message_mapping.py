@@ -34,6 +34,7 @@ class FieldMapping:
     nulls: Nulls = "omit"  # what an empty cell means: leave the place out, or clear it
     how: str = "named"  # "named", "proposed", "constant", "expression" or "rest"
     reason: str = ""  # why, in a few words
+    rivals: tuple[str, ...] = ()  # other columns that could as well be meant, of a proposed one
     json: bool = False  # whether the values are JSON text already
 
     @property
@@ -65,6 +66,11 @@ class FieldMapping:
     def skipped(self) -> str:
         """Column of the prepared frame that tells which of them a change of clocks makes undefined."""
         return f"skipped:{self.name}"
+
+
+def _stay(_field: FieldMapping, _mapping: "MessageMapping") -> tuple[str, ...] | None:
+    """Leave every field at its place."""
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +132,9 @@ class MessageMapping:
         code: str,
         *,
         change: Callable[[FieldMapping, "MessageMapping"], pl.Expr | None],
+        place: Callable[[FieldMapping, "MessageMapping"], tuple[str, ...] | None] = _stay,
     ) -> "MessageMapping":
-        """Return this mapping with a repair: `change` gives a field's new values, or None."""
+        """Return this mapping with a repair: new values of a field, a new path, or None for either."""
         columns = tuple(replace(field, expr=pl.col(field.name)) for field in self.fields)
         over = replace(self, fields=columns)
         changed = {field.name: change(field, over) for field in columns}
@@ -135,7 +142,12 @@ class MessageMapping:
         return replace(
             self,
             fields=tuple(
-                _retyped(field, changed[field.name], schema=schema) for field in self.fields
+                _retyped(
+                    replace(field, path=place(field, self) or field.path),
+                    changed[field.name],
+                    schema=schema,
+                )
+                for field in self.fields
             ),
             repairs=(*self.repairs, code),
             steps=(

@@ -10,8 +10,8 @@ import polars as pl
 from cio_frames.errors import FieldConflictError, MappingError, NoIdentifierError
 from cio_frames.frames import ROW
 from cio_frames.mapping.message_mapping import Dots, FieldMapping, MessageMapping, Nulls, Role
+from cio_frames.mapping.proposal import Proposal
 from cio_frames.mapping.sources import Value, demand, hashed, source, zone
-from cio_frames.mapping.suggest import Proposal
 from cio_frames.spec import FLAT_PREFIXES, Call, Field, folded
 from cio_frames.values import instance_of
 
@@ -156,7 +156,7 @@ class _FieldMapper:
         if value is None and proposal is not None:
             return self._mapped(
                 proposal.column, path=row.path, role="field", argument=argument, type=row.type,
-                how="proposed", reason=proposal.reason,
+                how="proposed", reason=proposal.reason, rivals=proposal.rivals,
             )  # fmt: skip
         return self._mapped(value, path=row.path, role="field", argument=argument, type=row.type)
 
@@ -244,6 +244,7 @@ class _FieldMapper:
     def _mapped(
         self, value: Any, *, path: tuple[str, ...], role: Role, argument: str,
         type: str = "any", how: str | None = None, reason: str = "",  # noqa: A002
+        rivals: tuple[str, ...] = (),
     ) -> FieldMapping:  # fmt: skip
         found = source(value, argument=argument, schema=self.schema)
         column = found.column
@@ -260,6 +261,7 @@ class _FieldMapper:
             nulls=self._cleared(column) if role == "body" else "omit",
             how=how or found.how,
             reason=reason,
+            rivals=rivals,
             json=column in self.json_columns,
         )
 

@@ -1,32 +1,26 @@
 """Which column looks like which field, with the reason for each proposal."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import polars as pl
-import polars.selectors as cs
 
 from cio_frames.frames import ROW
-from cio_frames.spec import EVENT_CALLS, Call, Field, folded, is_other_time, is_time_name
-from cio_frames.values import is_time
-from cio_frames.values.patterns import EMAIL_SHAPED
+from cio_frames.mapping.people import (
+    ALMOST_ALL,
+    HALF,
+    PersonColumn,
+    is_certain,
+    person_columns,
+    rivals_of,
+    share_of_addresses,
+)
+from cio_frames.mapping.proposal import Proposal, beside
+from cio_frames.mapping.times import propose_time
+from cio_frames.mapping.well_known import meant_trait
+from cio_frames.spec import RESERVED_TRAITS, Call, Field, folded
 
-ALMOST_ALL = 0.9
-UNNAMED = 2
-ORDERED_CALLS = ("identify", "group")
-OLDER_THAN_THE_LAST_EDIT = "attributes that were edited after that time keep their values"
-"""What is said of a time for a call that sets attributes: it orders edits (reference 3.7)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
-    """A column that looks like a field."""
-
-    argument: str  # argument of the verb
-    column: str
-    # "high" when name and content agree and no other column is named like it, else "medium"
-    confidence: str
-    reason: str  # why, in a few words
+OF_PEOPLE = ("user_id", "email", "id")
+"""The arguments that name a person in more ways than a list of names can tell."""
 
 
 def propose(sample: pl.DataFrame, *, call: Call) -> list[Proposal]:
@@ -37,171 +31,125 @@ def propose(sample: pl.DataFrame, *, call: Call) -> list[Proposal]:
     """
     proposals: list[Proposal] = []
     free = [name for name in sample.columns if name != ROW]
+    by_name = call.name == "alias"  # which of two people stays is said by names alone
     for row in call.fields:
-        if row.column_argument is None or row.argument == "message_id":
+        if row.column_argument is None or row.argument in ("message_id", "timestamp"):
             continue
-        if call.name == "form" and row.argument == "id" and _names_someone(proposals, call=call):
+        if row.argument in OF_PEOPLE and not by_name:
             continue
-        proposal = _by_name(row, call=call, sample=sample, free=free)
-        if proposal is not None:
-            proposals.append(proposal)
-            free.remove(proposal.column)
-    if not any(proposal.argument == "timestamp" for proposal in proposals):
-        proposals += _by_times(sample, call=call, free=free)
-    if not _names_someone(proposals, call=call):
-        proposals += _by_addresses(sample, call=call, free=free) or _by_hint(
-            sample, call=call, free=free
+        _take(_by_name(row, sample=sample, free=free), proposals, free)
+    if not by_name:
+        _take(_person(sample, call=call, free=free, proposals=proposals), proposals, free)
+    _take(propose_time(sample, call=call, free=free), proposals, free)
+    order = [row.argument for row in call.fields]
+    return sorted(proposals, key=lambda proposal: order.index(proposal.argument))
+
+
+def propose_traits(sample: pl.DataFrame, *, call: Call, taken: Iterable[str]) -> list[Proposal]:
+    """Propose the columns that are named nearly like an attribute that Customer.io acts on."""
+    if call.name != "identify":
+        return []
+    meant: dict[str, list[str]] = {}
+    for name in sample.columns:
+        trait = meant_trait(name)
+        if (
+            trait
+            and trait not in sample.columns
+            and name not in taken
+            and not _is_empty(sample[name])
+        ):
+            meant.setdefault(trait, []).append(name)
+    return [
+        Proposal(
+            argument=f"traits.{trait}",
+            column=column,
+            confidence="medium",
+            reason=f'Customer.io acts on {trait} only; plan.fix("name.nearly") sends {column} under '
+            f"that name{beside(tuple(rivals))}",
+            rivals=tuple(rivals),
         )
-    return proposals
+        for trait, (column, *rivals) in meant.items()
+        if trait in RESERVED_TRAITS
+    ]
 
 
-def _by_name(
-    row: Field, *, call: Call, sample: pl.DataFrame, free: Iterable[str]
-) -> Proposal | None:
+def _take(proposal: Proposal | None, proposals: list[Proposal], free: list[str]) -> None:
+    if proposal is not None:
+        proposals.append(proposal)
+        free.remove(proposal.column)
+
+
+def _by_name(row: Field, *, sample: pl.DataFrame, free: Iterable[str]) -> Proposal | None:
     ranks = {folded(word): rank for rank, word in reversed(list(enumerate(row.synonyms)))}
     named = [name for name in free if folded(name) in ranks and not _is_empty(sample[name])]
     if not named:
         return None
-    column, *rivals = sorted(named, key=lambda name: ranks[folded(name)])
-    agrees, evidence = _agrees(sample[column], row=row)
-    beside = f" (as does {', '.join(rivals)})" if rivals else ""
-    is_order = row.argument == "timestamp" and call.name in ORDERED_CALLS
-    told = f"; {OLDER_THAN_THE_LAST_EDIT}" if is_order else ""
+    column, *others = sorted(named, key=lambda name: ranks[folded(name)])
+    rivals = tuple(others)
     return Proposal(
         argument=str(row.argument),
         column=column,
-        confidence="high" if agrees and not rivals and not is_order else "medium",
-        reason=f"its name looks like {row.argument}{beside}; {evidence}{told}",
+        confidence="high" if not rivals and folded(column) != "id" else "medium",
+        reason=f"its name reads as {row.argument}; {_evidence(sample[column], row=row)}{beside(rivals)}",
+        rivals=rivals,
     )
 
 
-def _by_times(sample: pl.DataFrame, *, call: Call, free: list[str]) -> list[Proposal]:
-    """Propose for the time of an event the column that holds times, whatever its name."""
-    ranks = {name: time_rank(name, call=call) for name in free}
-    likely = {
-        name: rank
-        for name, rank in ranks.items()
-        if rank is not None and _share_of_times(sample[name], counts=rank < UNNAMED) >= ALMOST_ALL
-    }
-    if not likely:
-        return []
-    column, *rivals = sorted(likely, key=likely.__getitem__)
-    free.remove(column)
-    beside = f" (as {'does' if len(rivals) == 1 else 'do'} {', '.join(rivals)})" if rivals else ""
-    return [
-        Proposal(
-            argument="timestamp",
-            column=column,
-            confidence="medium",
-            reason=f"it contains times{beside}; make sure that it is when the event happened",
-        )
-    ]
-
-
-def time_rank(name: str, *, call: Call) -> int | None:
-    """Return how likely a column that holds times is the time of a call, 0 the likeliest; None if not.
-
-    An `UNNAMED` column has another name than times have; numbers in it may be ids or amounts.
-    """
-    row = next((row for row in call.fields if row.argument == "timestamp"), None)
-    if row is None:
+def _person(
+    sample: pl.DataFrame, *, call: Call, free: Sequence[str], proposals: Sequence[Proposal]
+) -> Proposal | None:
+    """Propose the column of the person; where a visitor or a group is named, a doubtful one is not."""
+    rows = {row.argument: row for row in call.fields if row.argument in OF_PEOPLE}
+    if not rows:
         return None
-    if folded(name) in map(folded, row.synonyms):
-        return 0
-    if call.name not in EVENT_CALLS or is_other_time(name):
+    words = rows.get("user_id") or rows["id"]
+    found = person_columns(sample, call=call, synonyms=words.synonyms, free=free)
+    is_named = any(proposal.argument in ("anonymous_id", "group_id") for proposal in proposals)
+    if call.name == "form":  # exactly one of the two, rather the address
+        found.sort(key=lambda column: column.kind != "address")
+    if call.name == "group":
+        found = [column for column in found if column.kind == "id"]
+    if is_named:
+        found = [column for column in found if column.kind in ("id", "address")]
+    if not found:
         return None
-    return 1 if is_time_name(name) else UNNAMED
-
-
-def _share_of_times(values: pl.Series, *, counts: bool) -> float:
-    held = is_time(pl.col(values.name), dtype=values.dtype, counts=counts)
-    filled = values.drop_nulls()
-    if held is None or filled.is_empty():
-        return 0.0
-    return float(filled.to_frame().select(held.mean()).item() or 0.0)
-
-
-def _by_addresses(sample: pl.DataFrame, *, call: Call, free: Sequence[str]) -> list[Proposal]:
-    argument = next(
-        (row.argument for row in call.fields if row.argument in ("email", "user_id")), None
-    )
-    texts = [name for name in sample.select(cs.string()).columns if name in free]
-    for column in texts if argument else ():
-        if _share(sample[column], EMAIL_SHAPED) >= ALMOST_ALL:
-            return [
-                Proposal(
-                    argument=str(argument),
-                    column=column,
-                    confidence="medium",
-                    reason="it contains e-mail addresses, and no column is named like an identifier",
-                )
-            ]
-    return []
-
-
-def _by_hint(sample: pl.DataFrame, *, call: Call, free: Sequence[str]) -> list[Proposal]:
-    """Propose for the person what may also be something else: a name, or the number of the row."""
-    names_person = any(
-        row.argument == "user_id" and row.required.startswith("one-of:") for row in call.fields
-    )
-    named = {folded(name): name for name in reversed(free) if not _is_empty(sample[name])}
-    column = next((named[word] for word in _HINTS if word in named), None)
-    if not names_person or column is None:
-        return []
-    told = f"no column is named like a person's identifier; make sure that it is {_HINTS[folded(column)]}"
-    _, evidence = _agrees_as_id(sample[column])
-    return [
-        Proposal(
-            argument="user_id", column=column, confidence="medium", reason=f"{told}; {evidence}"
-        )
-    ]
-
-
-_NOT_A_NAME, _NOT_THE_ROW = "an ID, not a name", "the ID of the person, not of the row"
-_HINTS = {
-    "customer": _NOT_A_NAME, "user": _NOT_A_NAME, "person": _NOT_A_NAME, "member": _NOT_A_NAME,
-    "id": _NOT_THE_ROW,
-}  # fmt: skip
-"""Names, folded, that hint at a person, the likeliest first, and what else they could mean."""
-
-
-def _names_someone(proposals: Iterable[Proposal], *, call: Call) -> bool:
-    found = {proposal.argument for proposal in proposals}
-    required = {
-        row.argument
-        for row in call.fields
-        if row.required.startswith("one-of:") or row.required == "always"
-    }
-    return bool(
-        found & required & {"user_id", "anonymous_id", "group_id", "email", "id", "previous_id"}
+    chosen = found[0]
+    argument = "user_id"
+    if call.name == "form":
+        argument = "email" if chosen.kind == "address" else "id"
+    rivals = tuple(rivals_of(chosen, found, call=call))
+    return Proposal(
+        argument=argument,
+        column=chosen.column,
+        confidence="high" if is_certain(chosen) and not rivals else "medium",
+        reason=_reason(chosen, sample[chosen.column], argument=argument) + beside(rivals),
+        rivals=rivals,
     )
 
 
-def _agrees(values: pl.Series, *, row: Field) -> tuple[bool, str]:
+def _reason(chosen: PersonColumn, values: pl.Series, *, argument: str) -> str:
+    how = {
+        "id": f"its name reads as {argument}; {_distinct(values)}",
+        "address": "its values are e-mail addresses, and no column is named like an identifier",
+        "role": f"no column is named like an identifier of people; {_distinct(values)}",
+        "own": f"no column is named like an identifier of people; {_distinct(values)}",
+    }[chosen.kind]
+    empty = f"{1 - chosen.filled:.0%} of its cells are empty" if chosen.filled < HALF else ""
+    return "; ".join(filter(None, (how, empty, chosen.doubt)))
+
+
+def _evidence(values: pl.Series, *, row: Field) -> str:
     if row.type in ("id", "email"):
-        return _agrees_as_id(values)
-    if row.type == "time":
-        temporal = values.dtype.is_temporal()
-        return (
-            temporal,
-            "its values are times" if temporal else "its values can be read as times",
-        )
-    return True, f"its values are {'text' if values.dtype == pl.String else values.dtype}"
+        return _distinct(values)
+    return f"its values are {'text' if values.dtype == pl.String else values.dtype}"
 
 
-def _agrees_as_id(values: pl.Series) -> tuple[bool, str]:
+def _distinct(values: pl.Series) -> str:
+    if share_of_addresses(values) >= ALMOST_ALL:
+        return "its values are e-mail addresses"
     filled = values.drop_nulls()
-    if filled.dtype == pl.String and _share(filled, EMAIL_SHAPED) >= ALMOST_ALL:
-        return True, "its values are e-mail addresses"
     share = filled.n_unique() / max(len(filled), 1)
-    return True, f"{share:.0%} of its first {len(filled):,} values are distinct"
-
-
-def _share(values: pl.Series, pattern: str) -> float:
-    filled = values.drop_nulls()
-    if filled.is_empty():
-        return 0.0
-    return float(filled.str.contains(pattern).mean() or 0.0)  # type: ignore[arg-type]
+    return f"{share:.0%} of its first {len(filled):,} values are distinct"
 
 
 def _is_empty(values: pl.Series) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import polars as pl
 
 from cio_frames.errors import engine_errors
+from cio_frames.identity.conflicts import OTHER_FORM
 from cio_frames.identity.preview import Premise, profiles
 from cio_frames.payloads.batches import ENVELOPE_BYTES
 from cio_frames.plan.full_check import KEPT_MESSAGES
@@ -46,6 +47,7 @@ class Estimate:
         price: What the new profiles cost, if a price was given.
         compared: Whether an export of the workspace's people was given.
         open: The open settings that the number of new profiles rests on, None without one.
+        other_forms: Rows whose ids the export has in another form, such as without leading zeros.
     """
 
     label: str
@@ -62,6 +64,7 @@ class Estimate:
     price: float | None
     compared: bool
     open: str | None = None
+    other_forms: int = 0
 
     def compare(self, run: Run) -> "Comparison":
         """Return the estimate beside what a run took."""
@@ -83,6 +86,11 @@ class Estimate:
         sample = f"from a sample of at most {number(KEPT_MESSAGES)} rows of each plan"
         visitors = "billable; anonymous visitors are not counted"
         visitors += f". Open: {self.open}" if self.open else ""
+        if self.other_forms:
+            visitors += (
+                f". {many(self.other_forms, 'row')} name people of the export by ids in another form "
+                "and make new ones: see .identity(known=...).conflicts"
+            )
         objects = f"at most {number(self.objects)} new" if self.objects else "none"
         lines = [
             ("rows to send", number(self.rows), ""),
@@ -183,6 +191,7 @@ def estimate(
         price=None if price_per_profile is None else counted.creates * price_per_profile,
         compared=premise.known is not None,
         open=counted.open,
+        other_forms=counted.conflicts.get(OTHER_FORM, 0),
     )
 
 

@@ -22,13 +22,18 @@ CHANGE_SCHEMA = pl.Schema(
         "after": pl.List(pl.String()),
     }
 )
-"""The columns of changes: how many rows a repair changed, and a few values before and after."""
+"""The columns of changes: how many rows a repair changed, and a few values before and after.
+
+Where a column is sent under another name, these are the two names, and the rows are not counted.
+"""
 
 
 def repaired(mapping: MessageMapping, check: Check) -> MessageMapping:
     """Return a mapping with the repair of a check applied."""
     repair = check.repair
-    return mapping if repair is None else mapping.repaired(check.code, change=repair.change)
+    if repair is None:
+        return mapping
+    return mapping.repaired(check.code, change=repair.change, place=repair.place)
 
 
 def offered(
@@ -63,7 +68,7 @@ def _repaired_labels(
         field.label
         for field in mapping.fields
         if None in found or field.label in found
-        if repair.change(field, mapping) is not None
+        if repair.concerns(field, mapping)
     )
 
 
@@ -77,8 +82,14 @@ def changes(
         for before, after in pairwise(steps)
         for one, other in _changed_fields(before, after, check=checks[after.repairs[-1]])
     ]
+    renamed = [
+        (after.repairs[-1], one.label, None, [".".join(one.path)], [".".join(other.path)])
+        for before, after in pairwise(steps)
+        for one, other in zip(before.fields, after.fields, strict=True)
+        if one.path != other.path
+    ]
     if not changed:
-        return CHANGE_SCHEMA.to_frame()
+        return pl.DataFrame(renamed, schema=CHANGE_SCHEMA, orient="row")
     with reading(table.label):
         answers = pl.collect_all([query for _, _, query in changed])
     rows = [
@@ -86,7 +97,7 @@ def changes(
         for (code, label, _), answer in zip(changed, answers, strict=True)
         if answer.item(0, "rows")
     ]
-    return pl.DataFrame(rows, schema=CHANGE_SCHEMA, orient="row")
+    return pl.DataFrame([*renamed, *rows], schema=CHANGE_SCHEMA, orient="row")
 
 
 def _changed_fields(

@@ -36,6 +36,7 @@ from cio_frames.plan.full_check import (
     components_of,
     link_keys,
 )
+from cio_frames.plan.other_forms import OtherForm, other_forms
 from cio_frames.run import Job, RowSelection
 from cio_frames.spec import LIMITS
 from cio_frames.validation import BLOCKING, check_call, check_table, compile_checks
@@ -297,6 +298,7 @@ class _JointResults:
     components: pl.DataFrame | None = None
     are_connected: bool = False  # whether the components are known
     previews: dict[Any, "PreviewCounts"] = field(default_factory=dict)
+    other_forms: list[OtherForm] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -429,6 +431,14 @@ class Pipelines:
             f"Customer.io answers 200: {kinds}."
         )
         return (told,)
+
+    @property
+    def other_forms(self) -> list[OtherForm]:
+        """Ids that only another plan has, in another form: found in one pass over the ids."""
+        if self._results.other_forms is None:
+            parts = [(each.table, each.mapping) for each in self.each]
+            self._results.other_forms = other_forms(parts) if len(parts) > 1 else []
+        return self._results.other_forms
 
     def job(self) -> Job:
         """Return what a run is given to do."""

@@ -28,10 +28,11 @@ from cio_frames.frames import ROW, AnyTable
 from cio_frames.frames.pandas import native
 from cio_frames.identity import Settings
 from cio_frames.identity.settings import LARGEST
+from cio_frames.plan.corrected import Corrected, corrected_table
 from cio_frames.plan.fixes import repaired
 from cio_frames.plan.outcome import outcome
 from cio_frames.plan.pipeline import Pipeline, Pipelines
-from cio_frames.plan.report import plan_view, summary
+from cio_frames.plan.report import findings_of, plan_view, summary, with_other_forms
 from cio_frames.run import (
     InDoubt,
     Job,
@@ -431,6 +432,33 @@ class Plan(Sendable):
             )
         )
 
+    def corrected(self, rows: Corrected) -> "Plan":
+        """Return a new plan for rows that were left out and have been corrected since.
+
+        The call, its arguments, the checks and the repairs are the same. Each column gets the type
+        that it had, whatever a spreadsheet made of it; columns that the table did not have, and the
+        reasons, are left out. Rows are numbered as in the corrected table, in reports and in the
+        record.
+
+        Args:
+            rows: The corrected rows: a frame, or the path of a CSV or Parquet file such as
+                `cio-frames check --rejected` writes.
+
+        Raises:
+            FrameError: A column that is sent is missing, or a value does not fit its column.
+
+        Examples:
+            >>> import polars as pl, cio_frames as cio
+            >>> people = pl.DataFrame({"id": ["u1", None], "email": ["a@example.com"] * 2})
+            >>> plan = people.cio.identify(user_id="id")
+            >>> rows = plan.rejected.with_columns(id=pl.lit("u2"))
+            >>> plan.corrected(rows).payloads()[0]["userId"]
+            'u2'
+        """
+        pipeline = self.pipeline
+        table = corrected_table(rows, table=pipeline.table, mapping=pipeline.mapping)
+        return planned(replace(pipeline, table=table))
+
     @property
     def changes(self) -> Any:
         """What the repairs changed, with code, column, rows, and a few values before and after."""
@@ -514,12 +542,15 @@ class Backfill(Sendable):
 
     @property
     def findings(self) -> pl.DataFrame:
-        """What the checks found, with `plan`, the position of the plan, in front."""
+        """What the checks found, with `plan`, the position of the plan, in front.
+
+        `id.other-form` is found of the plans together: ids that another plan has in another form.
+        """
         frames = [
             as_texts(each.full_check.findings).select(pl.lit(place).alias("plan"), pl.all())
             for place, each in enumerate(self.pipelines.checked())
         ]
-        return pl.concat(frames)
+        return pl.concat([*frames, findings_of(self.pipelines.other_forms)])
 
     @property
     def summary(self) -> pl.DataFrame:
@@ -561,7 +592,8 @@ class Backfill(Sendable):
     def _document(self) -> Document:
         each = self.pipelines.checked()
         told = outcome(each, self.pipelines.last_preview)
-        return report.backfill([plan_view(pipeline) for pipeline in each], outcome=told)
+        views = with_other_forms([*map(plan_view, each)], self.pipelines.other_forms)
+        return report.backfill(views, outcome=told)
 
 
 def backfill(

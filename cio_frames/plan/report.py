@@ -1,6 +1,6 @@
 """A plan as the plain values that its report is drawn from."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,10 +9,11 @@ import polars as pl
 
 from cio_frames.checks import SEVERITIES, Check, masked
 from cio_frames.plan.full_check import HOUR_MS, TRIGGERING
+from cio_frames.plan.other_forms import CODE, OtherForm
 from cio_frames.plan.outcome import outcome
 from cio_frames.plan.pipeline import Pipeline, PreviewCounts
 from cio_frames.spec import LIMITS
-from cio_frames.validation import filled
+from cio_frames.validation import FINDING_SCHEMA, filled
 from cio_frames.views.findings import Example, FindingView
 from cio_frames.views.markup import DOCUMENTATION
 from cio_frames.views.report import PlanView, TimelineView
@@ -56,6 +57,36 @@ def plan_view(pipeline: Pipeline, preview: PreviewCounts | None = None) -> PlanV
         notes=tuple(_notes(pipeline)),
         times=timeline(pipeline),
         outcome=outcome([pipeline], preview),
+    )
+
+
+def findings_of(forms: Iterable[OtherForm]) -> pl.DataFrame:
+    """Return as findings the ids that another plan of a back-fill has in another form."""
+    rows = [
+        (each.plan, None, CODE, "warn", each.column, each.examples[0][0], each.message, each.hint)
+        for each in forms
+    ]
+    schema = {"plan": pl.Int32, **dict.fromkeys(FINDING_SCHEMA, pl.String), "row": pl.Int64}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def with_other_forms(views: Sequence[PlanView], forms: Sequence[OtherForm]) -> list[PlanView]:
+    """Return the reports of plans with the ids that another of them has in another form."""
+    return [
+        replace(
+            view,
+            findings=(
+                *map(_other_form, (form for form in forms if form.plan == place)),
+                *view.findings,
+            ),
+        )
+        for place, view in enumerate(views)
+    ]
+
+
+def _other_form(form: OtherForm) -> FindingView:
+    return FindingView(
+        severity="warn", code=CODE, rows=form.rows, sentence=form.message, hint=form.hint
     )
 
 
@@ -192,11 +223,17 @@ def _notes(pipeline: Pipeline) -> Iterator[str]:
 def _changes(pipeline: Pipeline, code: str) -> str:
     """Return what a repair changed, with an example of before and after."""
     told = [
-        f"{many(row['rows'], 'row')} of {row['column']}, e.g. {_shown(row['before'])} became "
-        f"{_shown(row['after'])}"
+        f"{_where(row)}{_shown(row['before'])} became {_shown(row['after'])}"
         for row in pipeline.changed.filter(pl.col("code") == code).iter_rows(named=True)
     ]
     return f" ({'; '.join(told)})" if told else ""
+
+
+def _where(change: Mapping[str, Any]) -> str:
+    """Return where values changed; a column that is sent under another name is told by its names."""
+    if change["rows"] is None:
+        return ""
+    return f"{many(change['rows'], 'row')} of {change['column']}, e.g. "
 
 
 def _shown(values: Sequence[str | None]) -> str:

@@ -12,7 +12,8 @@ from cio_frames.errors import ColumnNotFoundError, MappingError, NoIdentifierErr
 from cio_frames.frames import AnyTable, PandasFrame, Table, read
 from cio_frames.frames.pandas import native
 from cio_frames.frames.table import reading
-from cio_frames.mapping import CallArguments, propose, resolve
+from cio_frames.mapping import CallArguments, propose, propose_traits, resolve
+from cio_frames.plan.own_columns import without_own_columns
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.plan.plan import Plan, planned
 from cio_frames.spec import CALLS, Call, CallName
@@ -39,6 +40,7 @@ def make(
         MappingError: The verb cannot be done with these columns.
     """
     row = CALLS[call]
+    table = without_own_columns(table, ask, checks=checks or Checks())
     named = any(ask.fields.get(argument) is not None for argument in WHO)
     asked = {name: value for name, value in ask.fields.items() if value is not None}
     taken = [value for value in asked.values() if isinstance(value, str)]
@@ -84,6 +86,9 @@ def suggest(frame: AnyTable, call: CallName) -> pl.DataFrame: ...
 def suggest(frame: AnyTable, call: CallName) -> "PandasFrame | pl.DataFrame":
     """Propose which column feeds which argument of a call, with the reason for each.
 
+    Columns of people that are named nearly like an attribute that Customer.io acts on, such as
+    `E-Mail`, are proposed for it as `traits.email`; `plan.fix("name.nearly")` takes these proposals.
+
     Args:
         frame: Any table.
         call: Name of the call, e.g. "track".
@@ -100,7 +105,10 @@ def suggest(frame: AnyTable, call: CallName) -> "PandasFrame | pl.DataFrame":
         >>> cio.suggest(people, "identify")["argument"].to_list()
         ['user_id']
     """
-    table = read(frame)
+    table, row = read(frame), _call(call)
+    sample = _sample(table)
+    proposals = propose(sample, call=row)
+    taken = {proposal.column for proposal in proposals}
     rows = [
         {
             "argument": proposal.argument,
@@ -108,7 +116,7 @@ def suggest(frame: AnyTable, call: CallName) -> "PandasFrame | pl.DataFrame":
             "confidence": proposal.confidence,
             "reason": proposal.reason,
         }
-        for proposal in propose(_sample(table), call=_call(call))
+        for proposal in (*proposals, *propose_traits(sample, call=row, taken=taken))
     ]
     schema = dict.fromkeys(("argument", "column", "confidence", "reason"), pl.String)
     found = pl.DataFrame(rows, schema=schema)

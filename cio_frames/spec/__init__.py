@@ -2,8 +2,16 @@
 
 from cio_frames.spec.apis import APIS, BATCH_PATH, SENDABLE_APIS, Api
 from cio_frames.spec.calls import BATCH_FIELDS, CALLS, EVENT_CALLS, Call, CallName
+from cio_frames.spec.column_words import says, words_of
 from cio_frames.spec.context import CONTEXT
-from cio_frames.spec.fields import Field, FieldType, folded, is_other_time, is_time_name
+from cio_frames.spec.fields import (
+    Field,
+    FieldType,
+    folded,
+    is_other_time,
+    is_time_name,
+    is_transport_time,
+)
 from cio_frames.spec.identifiers import IDENTIFIERS, LINKING_CALLS, Identifier, IdentifierRole
 from cio_frames.spec.limits import LIMITS, Limit
 from cio_frames.spec.names import (
@@ -57,4 +65,7 @@ __all__ = [
     "host",
     "is_other_time",
     "is_time_name",
+    "is_transport_time",
+    "says",
+    "words_of",
 ]

@@ -8,10 +8,12 @@ from typing import Literal
 from cio_frames.spec.apis import FORM_ACTION, FORMS, PIPELINES, Api
 from cio_frames.spec.context import CONTEXT, MOBILE_CONTEXT, WEB_CONTEXT
 from cio_frames.spec.fields import (
+    ANONYMOUS_WORDS,
     ANY_PROPERTY,
     ANY_TRAIT,
     CHANNELS,
     CREATED_AT,
+    DEVICE_WORDS,
     EMAIL,
     EMAIL_WORDS,
     EVENT_TIME_WORDS,
@@ -67,10 +69,14 @@ class Call:
         return self.api.batch_path is not None
 
 
-_EVENT_WORDS = "event text, event, event name, event type, event action, action, activity"
+_EVENT_WORDS = (
+    "event text, event name, event, metric name, event type name, event type, event action, action, "
+    "activity"
+)
+_VISITOR_WORDS = f"{ANONYMOUS_WORDS}, {DEVICE_WORDS}"
 _GROUP_WORDS = (
     "group id, object id, account id, company id, organization id, organisation id, org id, "
-    "team id, tenant id, workspace id, group, id"
+    "team id, tenant id, workspace id, group, record id, id"
 )
 _LEFT_WORDS = (
     "previous id, previous user id, old id, old user id, former id, duplicate id, secondary id, "
@@ -92,7 +98,7 @@ _IDENTIFY = (
 
 _TRACK = (
     user_id(ONE_PERSON),
-    anonymous_id(ONE_PERSON, note="Ignored when userId is there too (SEED-API)."),
+    anonymous_id(ONE_PERSON, words=_VISITOR_WORDS, note="Ignored when userId is there too (SEED-API)."),
     field("event", "text", "SPEC-AUG; C13; C14", argument="event", required="always", words=_EVENT_WORDS, note="Some names act instead of being tracked: see SEMANTIC_EVENTS."),
     field("groupId", "id", "SPEC-AUG", argument="group_id", required=ONE_PERSON, note="An event of a group instead of a person; not all destinations take it."),
     PROPERTIES, ANY_PROPERTY,
@@ -100,7 +106,7 @@ _TRACK = (
 )
 
 _PAGE = (
-    user_id(ONE_PERSON), anonymous_id(ONE_PERSON),
+    user_id(ONE_PERSON), anonymous_id(ONE_PERSON, words=_VISITOR_WORDS),
     field("name", "text", "SPEC-AUG; SEED-HTTP; C15", argument="name", words="name, page name", note="Journeys shows properties.url, whatever the name says (ACT)."),
     PROPERTIES,
     field("properties.category", "text", "SPEC-AUG; SEED-HTTP", words="category, page category", note="Libraries also send it at the top."),
@@ -114,7 +120,7 @@ _PAGE = (
 )
 
 _SCREEN = (
-    user_id(ONE_PERSON), anonymous_id(ONE_PERSON),
+    user_id(ONE_PERSON), anonymous_id(ONE_PERSON, words=_VISITOR_WORDS),
     field("name", "text", "SPEC-AUG; SEED-HTTP; C15", argument="name", words="name, screen name, screen, view name", note="What Journeys shows (ACT)."),
     PROPERTIES, ANY_PROPERTY,
     *common("screen", time_words=EVENT_TIME_WORDS), *MOBILE_CONTEXT,

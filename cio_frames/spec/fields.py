@@ -58,9 +58,11 @@ def folded(name: str) -> str:
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\dA-Z_]+|\d+")
 _TIME_ENDS = frozenset({
     "at", "on", "date", "time", "datetime", "timestamp", "ts", "tstamp", "dt", "dttm", "when", "epoch", "unix",
-    "since", "until", "day",
+    "since", "until", "day", "datum", "zeitpunkt", "zeit", "am", "fecha", "hora", "horodatage", "le",
 })  # fmt: skip
-_TIME_STARTS = frozenset({"date", "datetime", "timestamp", "dt", "ts", "when", "epoch"})
+_TIME_STARTS = frozenset(
+    {"date", "datetime", "timestamp", "dt", "ts", "when", "epoch", "datum", "fecha"}
+)
 _UNITS = frozenset(
     {"s", "sec", "seconds", "ms", "millis", "us", "micros", "ns", "utc", "gmt", "local"}
 )
@@ -68,7 +70,12 @@ _OTHER_TIMES = (
     "birth", "dob", "expir", "until", "due", "renew", "valid", "next", "deadline", "anniversary", "trial",
     "signup", "signedup", "registered", "registration", "joined", "member", "updated", "modified", "scheduled",
     "planned", "estimated", "expected", "departure", "arrival", "checkin", "checkout", "delivery", "enddate", "endsat",
+    "geburt", "geboorte", "nascita", "naissance", "nacimiento", "lieferdatum", "livraison", "entrega", "previous", "firsttouch",
 )  # fmt: skip
+_TRANSPORT = frozenset({
+    "received", "sent", "upload", "uploaded", "load", "loaded", "ingested", "processing", "server", "etl", "synced",
+    "exported", "imported", "uuid", "inserted",
+})  # fmt: skip
 
 
 def is_time_name(name: str) -> bool:
@@ -94,6 +101,16 @@ def is_other_time(name: str) -> bool:
         [True, True, False]
     """
     return any(word in folded(name) for word in _OTHER_TIMES)
+
+
+def is_transport_time(name: str) -> bool:
+    """Return whether a column is named like the time when a message was carried, not made.
+
+    Examples:
+        >>> [is_transport_time(name) for name in ("received_at", "etl_tstamp", "ordered_at")]
+        [True, True, False]
+    """
+    return any(word.casefold() in _TRANSPORT for word in _WORDS.findall(name))
 
 
 def spellings(words: str) -> tuple[str, ...]:
@@ -140,12 +157,15 @@ def field(
 PERSON_WORDS = (
     "user id, uid, customer id, cust id, external id, external user id, member id, contact id, "
     "subscriber id, profile id, person id, customer number, customer no, user uuid, user guid, "
-    "customer uuid, user key, customer key, user identifier, customer identifier, crm id"
+    "customer uuid, user key, customer key, user identifier, customer identifier, crm id, "
+    "distinct id, external reference"
 )
 ANONYMOUS_WORDS = (
     "anonymous id, anon id, ajs anonymous id, anonymous user id, visitor id, cookie id, guest id, "
-    "user pseudo id, browser id"
+    "user pseudo id, browser id, domain userid"
 )
+DEVICE_WORDS = "device id"
+"""What names a visitor in exports of events; in those of people it is one device of theirs."""
 EMAIL_WORDS = (
     "email, email address, mail, user email, customer email, contact email, member email, "
     "primary email, email addr, email id"
@@ -174,9 +194,9 @@ def user_id(required: str, *, words: str = PERSON_WORDS, note: str = "") -> Fiel
                  note=note or "Also an email address. A value that begins with cio_ or looks like an email is read as such (ACT).")
 
 
-def anonymous_id(required: str, *, note: str = "") -> Field:
+def anonymous_id(required: str, *, words: str = ANONYMOUS_WORDS, note: str = "") -> Field:
     """Return the row of `anonymousId`."""
-    return field("anonymousId", "id", "SPEC-AUG; C12", argument="anonymous_id", required=required, words=ANONYMOUS_WORDS, note=note)
+    return field("anonymousId", "id", "SPEC-AUG; C12", argument="anonymous_id", required=required, words=words, note=note)
 
 
 def common(call: str, *, time_words: str) -> tuple[Field, ...]:

@@ -43,6 +43,7 @@ class ReservedName:
         settable: Whether sending it has the effect its name promises.
         effect: What happens to it, in a sentence.
         source: Tags of the API facts this row rests on.
+        synonyms: Column names that mean it beside its own.
     """
 
     name: str
@@ -50,6 +51,7 @@ class ReservedName:
     settable: bool
     effect: str
     source: str
+    synonyms: tuple[str, ...] = ()
 
 
 _USER = (("userId",),)
@@ -107,7 +109,7 @@ _OVERRIDES = (
 _RESERVED = (
     ReservedName(name="id",                           of="person", settable=False, source="TRACK", effect="Is the person's identifier; userId sets it."),
     ReservedName(name="email",                        of="person", settable=True,  source="TRACK", effect="Is an identifier where the workspace uses e-mail addresses."),
-    ReservedName(name="phone",                        of="person", settable=True,  source="TRACK; DOC:journeys/attributes", effect="Is an identifier where the workspace uses phone numbers (E.164)."),
+    ReservedName(name="phone",                        of="person", settable=True,  source="TRACK; DOC:journeys/attributes", effect="Is an identifier where the workspace uses phone numbers (E.164).", synonyms=("phone number",)),
     ReservedName(name="cio_id",                       of="person", settable=False, source="TRACK", effect="Is assigned by Customer.io and never changes."),
     ReservedName(name="anonymous_id",                 of="person", settable=True,  source="TRACK; DOC:journeys/attributes", effect="Links anonymous events, as anonymousId does; can be edited."),
     ReservedName(name="created_at",                   of="person", settable=True,  source="TRACK; C7", effect="Is the time the person signed up, in Unix seconds or ISO 8601."),

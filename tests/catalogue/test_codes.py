@@ -289,6 +289,9 @@ TABLE: dict[str, tuple[Asked, Asked]] = {
     "name.variants": (ids("u", Plan=["a"], plan=["b"]), ids("u", plans=["a"], plan=["b"])),
     "property.override": (events("E", recipient=["a@b.co"]), events("E", recipients=["a@b.co"])),
     "mapping.proposed": (call("identify", {"user_id": ["u"]}), ids("u")),
+    "mapping.rivals": (
+        call("identify", {"user_id": ["u"], "customer_id": ["c"]}), call("identify", {"user_id": ["u"]}),
+    ),
     "mapping.unused": (
         call("identify", {"id": ["u"], "x": [1], "y": [1]}, user_id="id", traits=["x"]), ids("u", x=[1]),
     ),

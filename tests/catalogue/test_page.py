@@ -45,7 +45,7 @@ def test_what_the_door_tells_is_on_the_page():
 
 def test_what_is_found_after_the_checks_is_on_the_page():
     """The codes that come from the preview and the thresholds are explained as well."""
-    assert {CODE, "plan.threshold"} == set(docs()["after_checks"])
+    assert {CODE, "id.other-form", "plan.threshold"} == set(docs()["after_checks"])
     assert all(f"| `{code}` |" in page() for code in docs()["after_checks"])
 
 

@@ -545,6 +545,10 @@ CASES: dict[str, list[Case]] = {
         ("identify", ids(["u"]), {}, 1),
         ("identify", ids(["u"]), BY_ID, 0),
     ],
+    "mapping.rivals": [
+        ("identify", ids(["u"], customer_id=["c"]), {}, 1),
+        ("identify", ids(["u"]), {}, 0),
+    ],
     "mapping.unused": [
         ("identify", column("x"), {**BY_ID, "body": []}, 1),
         ("identify", column("x"), BY_ID, 0),

@@ -40,6 +40,23 @@ def test_rows_arrive_at_an_endpoint(cli, people, workspace):
     ]  # fmt: skip
 
 
+def test_corrected_rows_are_sent_with_the_options_of_the_others(cli, mixed, workspace, tmp_path):
+    """What --rejected wrote, corrected, is sent alone, in the words of the first command."""
+    left = tmp_path / "left.csv"
+    cli("check", mixed, *IDENTIFY, "--rejected", left)
+    rows = left.read_text().splitlines()
+    assert [row.count("id.") for row in rows] == [0, 1, 1]
+    left.write_text("\n".join([rows[0], re.sub("^(?:[^,]*),", '"0042",', rows[1])]) + "\n")
+
+    said = cli(
+        "send", mixed, *IDENTIFY, "--corrected", left, "--endpoint", workspace.url, "--progress", "off"
+    )  # fmt: skip
+
+    assert said.code == 0
+    assert workspace.people["id"].to_list() == ["0042"]
+    assert "reasons" not in str(workspace.people.to_dicts())
+
+
 def test_rows_left_out_end_with_1(cli, mixed, workspace):
     """A run that leaves rows out ends with 1 and says how to see them."""
     said = cli("send", mixed, *IDENTIFY, "--endpoint", workspace.url, "--progress", "off")

@@ -125,7 +125,7 @@ REASONS = {
     "sure": ({"user_id": ONE}, "high", "its name looks like user_id; 100% of its first 2 values"),
     "repeats": ({"user_id": ["a", "a"]}, "high", "50% of its first 2 values are distinct"),
     "addresses": ({"user_id": MAIL}, "high", "its values are e-mail addresses"),
-    "rivals": ({"user_id": ONE, "id": ONE}, "medium", "looks like user_id (as does id);"),
+    "rivals": ({"user_id": ONE, "id": ONE}, "medium", "; it could also be id"),
     "by-content": ({"who": MAIL}, "medium", "no column is named like an identifier"),
 }
 
@@ -224,5 +224,72 @@ def test_an_id_that_may_be_the_rows_own_is_proposed_with_a_warning():
     plan = pl.DataFrame({"event": ["A"], "id": ["u1"]}).cio.track()
 
     reason = next(row for row in plan.pipeline.mapping.fields if row.label == "id").reason
-    assert reason.startswith("no column is named like a person's identifier")
-    assert "the ID of the person, not of the row" in reason
+    assert reason.startswith("no column is named like an identifier of people")
+    assert "the person's id and not the row's own" in reason
+
+
+def test_a_proposal_with_a_rival_is_a_warning():
+    """Where two columns could be meant, the plan warns and names both; where one could, it tells."""
+    people = pl.DataFrame({"user_id": ["u1"], "customer_id": ["c1"]})
+    found = people.cio.identify().findings
+
+    rivals = found.filter(pl.col("code") == "mapping.rivals").to_dicts()
+    assert [(row["severity"], row["column"]) for row in rivals] == [("warn", "user_id")]
+    assert "customer_id" in rivals[0]["value"] + rivals[0]["message"]
+    assert "mapping.proposed" not in found["code"].to_list()
+
+
+def test_traits_that_customer_io_acts_on_are_proposed_and_one_word_accepts_them():
+    """Columns named nearly like such a trait are sent under its name after one repair."""
+    people = pl.DataFrame(
+        {"id": ["u1"], "E-Mail": ["ada@example.com"], "Created": ["2024-01-02"], "Phone": ["+491"]}
+    )
+    suggested = cio.suggest(people, "identify")
+    plan = people.cio.identify(user_id="id")
+    fixed = plan.fix("name.nearly")
+
+    traits = suggested.filter(pl.col("argument").str.starts_with("traits."))
+    assert dict(traits.select("argument", "column").iter_rows()) == {
+        "traits.email": "E-Mail", "traits.created_at": "Created", "traits.phone": "Phone",
+    }  # fmt: skip
+    assert {"email", "created_at", "phone"} == fixed.payloads()[0]["traits"].keys()
+    assert {"E-Mail", "Created", "Phone"} == plan.payloads()[0]["traits"].keys()
+    assert (
+        "name.nearly",
+        "E-Mail",
+        None,
+        ["traits.E-Mail"],
+        ["traits.email"],
+    ) in fixed.changes.rows()
+    assert "'traits.E-Mail' became 'traits.email'" in repr(fixed)
+    assert "name.nearly" not in fixed.findings["code"].to_list()
+    assert "name.nearly" not in plan.fix("safe").pipeline.mapping.repairs
+
+
+def test_of_two_columns_that_mean_one_trait_the_first_is_taken():
+    """A repair never fills one place twice."""
+    people = pl.DataFrame({"id": ["u1"], "Mail": ["a@b.co"], "Email address": ["c@d.co"]})
+
+    fixed = people.cio.identify(user_id="id").fix("name.nearly")
+
+    assert fixed.payloads()[0]["traits"] == {"email": "a@b.co", "Email address": "c@d.co"}
+
+
+ROWS_OWN = {
+    "repeating addresses": ("identify", {"id": [1, 2, 3], "email": [*MAIL, MAIL[0]]}, "email"),
+    "a response": ("identify", {"Response ID": ONE, "Email": MAIL}, "Email"),
+    "an agent": ("track", {"event": ONE, "Agent ID": ONE, "Customer": ["c1", "c2"]}, "Customer"),
+    "two bad addresses": ("identify", {"E-Mail": ["n/a", *MAIL, "c@d.co"]}, "E-Mail"),
+}
+
+
+@pytest.mark.parametrize(("call", "data", "person"), ROWS_OWN.values(), ids=ROWS_OWN)
+def test_the_person_is_neither_the_row_nor_somebody_of_our_own(call, data, person):
+    """An id of the row, or one of staff, does not name the person; addresses may have bad values."""
+    assert proposed(data, call)["user_id"] == person
+
+
+@pytest.mark.parametrize("call", ["identify", "track"])
+def test_nobody_is_proposed_where_only_staff_is_named(call):
+    """Addresses of our own side alone are no people of the rows."""
+    assert "user_id" not in proposed({"Owner Email": MAIL, "sender": MAIL, "n": [1, 2]}, call)

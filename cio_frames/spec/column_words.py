@@ -1,0 +1,106 @@
+"""The words of column names that tell whom or what a column names, as rows.
+
+Words are lower case, without accents and with umlauts as in `words_of`; compounds that are usual in
+German stand beside the parts they are made of.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+Names = Literal["person", "user", "staff", "visitor", "thing", "id", "email", "neutral"]
+"""What a word says: a customer of any kind, a user, somebody on our own side, a browser or device, what
+is no person, that an identifier follows or stands before, that addresses do, or nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnWords:
+    """Words that say the same of a column.
+
+    Attributes:
+        names: What they say.
+        words: The words.
+    """
+
+    names: Names
+    words: frozenset[str]
+
+
+def _row(names: Names, words: str) -> ColumnWords:
+    return ColumnWords(names=names, words=frozenset(words.split()))
+
+
+_ROWS = (
+    _row("person", "customer customers cust contact contacts recipient subscriber member person people profile respondent attendee "
+         "invitee participant registrant requester requestor reporter buyer purchaser shopper payer lead leads donor donator student "
+         "learner patient client clients patron volunteer applicant candidate parent traveler passenger tenant borrower "
+         "klant klanten kunde kunden kundin empfanger teilnehmer mitglied mitglieds abonnent besteller kaufer kontakt interessent "
+         "cliente clientes destinataire abonne membre participante adherent acheteur destinatario suscriptor comprador miembro"),
+    _row("user", "user users username login benutzer nutzer utilisateur usuario"),
+    _row("staff", "owner rep representative agent agents sender staff assignee assigned submitter host organizer organiser author "
+         "creator by manager admin administrator seller salesperson salesman vendor supplier merchant employee teammate instructor "
+         "teacher trainer coach driver operator approver reviewer collaborator reply replyto referrer referred affiliate support advisor "
+         "consultant reports supervisor cashier courier bearbeiter verkaufer betreuer mitarbeiter ansprechpartner absender lieferant "
+         "trainerin berater conseiller vendeur expediteur responsable fournisseur vendedor remitente proveedor agente verkoper"),
+    _row("visitor", "anonymous anon visitor device devices browser cookie guest domain network pseudo session sessions client_session"),
+    _row("thing", "order orders response event events transaction txn trans message ticket tickets charge invoice campaign product products "
+         "payment subscription subscriptions form survey submission entry import list company companies account accounts organization "
+         "organisation org deal deals activity conversation request plan item lineitem sku variant store location team group workspace "
+         "project course enrollment collector case issue batch insert log line shop site app card bank tax vat api template metric "
+         "opportunity quote refund shipment tracking booking reservation appointment meeting call "
+         "bestellung bestell auftrag auftrags rechnung rechnungs artikel firma firmen commande facture produit societe entreprise "
+         "pedido factura producto empresa"),
+    _row("id", "id ids no nr num number nummer key uuid guid uid identifier code ref numero n identifiant kennung identificador codigo codice"),
+    _row("email", "email emails mail mails courriel correo mailadresse emailadresse emailaddress mailaddress"),
+    _row("neutral", "unique primary external record own main the of de du des del der die das la le les el los d l associated address "
+         "addr adresse direccion electronico electronique indirizzo work my your"),
+)  # fmt: skip
+
+_SAYS: Mapping[str, Names] = MappingProxyType(
+    {word: row.names for row in reversed(_ROWS) for word in row.words}
+)
+_ENDINGS = sorted(
+    next(row.words for row in _ROWS if row.names == "id") - {"n", "ref"}, key=len, reverse=True
+)
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\dA-Z_]+|\d+")
+
+
+def words_of(name: str) -> tuple[str, ...]:
+    """Return the words of a column name, in lower case and without accents.
+
+    Examples:
+        >>> words_of("recipientEmail"), words_of("Numéro client"), words_of("Associated Contact IDs")
+        (('recipient', 'email'), ('numero', 'client'), ('associated', 'contact', 'ids'))
+        >>> words_of("Kundennr."), words_of("Order #"), words_of("E-Mail-Adresse")
+        (('kunden', 'nr'), ('order', 'number'), ('email', 'adresse'))
+    """
+    bare = "".join(
+        sign for sign in unicodedata.normalize("NFKD", name) if not unicodedata.combining(sign)
+    )
+    plain = re.sub(r"(?i)\be[-_ ]?mail", "email", re.sub(r"IDs\b", "Ids", bare)).replace(
+        "#", " number "
+    )
+    parts = [word.casefold() for word in _WORD.findall(plain)]
+    return tuple(part for word in parts for part in _parted(word))
+
+
+def _parted(word: str) -> tuple[str, ...]:
+    """Return a compound such as userid as its parts, if it is one of a person or thing and an id."""
+    if word in _SAYS:
+        return (word,)
+    ends = (end for end in _ENDINGS if word.endswith(end) and word[: -len(end)] in _SAYS)
+    end = next(ends, "")
+    return (word[: -len(end)], end) if end else (word,)
+
+
+def says(word: str) -> Names | None:
+    """Return what a word of a column name says, None if it is unknown.
+
+    Examples:
+        >>> says("kunden"), says("owner"), says("colour")
+        ('person', 'staff', None)
+    """
+    return _SAYS.get(word)
