@@ -71,7 +71,7 @@ def preview(
     rows: int = 5,
     format: Literal["text", "json"] = "text",  # noqa: A002 - the option's name
 ) -> Exit:
-    """Show the first messages exactly as they would be sent, and where each value comes from.
+    """Show the first messages as they would be sent, and where each value comes from.
 
     Args:
         files: Tables: CSV, JSON, Excel, Arrow or Parquet files, globs or addresses; all with the same

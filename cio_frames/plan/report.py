@@ -57,6 +57,7 @@ def plan_view(pipeline: Pipeline, preview: PreviewCounts | None = None) -> PlanV
         notes=tuple(_notes(pipeline)),
         times=timeline(pipeline),
         outcome=outcome([pipeline], preview),
+        ids_are_final=not pipeline.mapping.call.sets_state,
     )
 
 

@@ -152,12 +152,14 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """JSON texts, exactly as they are sent."""
+    """JSON texts as they are sent; a run may give them message ids of its own."""
 
     texts: Sequence[str]
+    ids_are_final: bool = True
 
-    def title(self, how: str = "exactly as sent") -> str:
+    def title(self, how: str = "") -> str:
         """Return what they are."""
+        how = how or ("exactly as sent" if self.ids_are_final else "as sent, except messageId")
         count = "message" if len(self.texts) == 1 else many(len(self.texts), "message")
         return f"First {count}, {how}"
 

@@ -75,6 +75,7 @@ class PlanView:
         notes: Conversions and choices that were made on the way, one sentence each.
         times: When the rows happened, if they say so.
         outcome: What sending comes to, in a sentence of counts.
+        ids_are_final: Whether messages keep their ids, whichever run sends them.
     """
 
     call: str
@@ -90,6 +91,7 @@ class PlanView:
     notes: tuple[str, ...] = ()
     times: TimelineView | None = None
     outcome: str = ""
+    ids_are_final: bool = True
 
 
 def plan(view: PlanView, *, words: Callable[[str], str] = str) -> Document:
@@ -198,7 +200,10 @@ def payloads(messages: Sequence[str], *, title: str) -> Document:
         for place, message in enumerate(messages[:DRAWN_MESSAGES], 1)
     ]
     left = len(messages) - len(folds)
-    note = "These are exactly the values that are sent. Spaces and line breaks are added for readability."
+    note = (
+        "These are the values that are sent; each run gives people, groups and merges message IDs of "
+        "its own. Spaces and line breaks are added for readability."
+    )
     return Document(
         Heading(title, many(len(messages), "message")),
         [
@@ -244,7 +249,7 @@ def _body(view: PlanView, words: Callable[[str], str]) -> Iterator[Node]:
     if view.mapping:
         yield mapping(view.mapping)
     if view.payloads:
-        yield Messages(view.payloads)
+        yield Messages(view.payloads, ids_are_final=view.ids_are_final)
     if view.batches:
         yield Paragraph(_volume([view]), "apart")
     if view.notes:
