@@ -89,7 +89,9 @@ class Run:
         left = sum(job.rows) - sum(selection.untouched.values())
         self._is_shown = not isinstance(shown, Off)
         self._is_summed_up = not isinstance(shown, Off | Told)
-        self._progress = Progress(shown, label=job.label, total=left, record=str(self.audit))
+        self._progress = Progress(
+            shown, label=job.label, total=left, record=str(self.audit), plans=len(job.calls)
+        )
         self._background_writer = BackgroundWriter(writer)
         self._started = self._ended = clock()
         self._is_over = False

@@ -56,6 +56,7 @@ class Progress:
         label: str,
         total: int | None = None,
         record: str = "",
+        plans: int = 1,
         clock: Callable[[], float] = time.monotonic,
         patience_s: float = 2.0,
         execution: Callable[[], int | None] = execution,
@@ -72,7 +73,7 @@ class Progress:
         self._thread: threading.Thread | None = None
         now_s = clock()
         self.state: ProgressState = ProgressState(
-            label=label, record=record, total=total, started_s=now_s, now_s=now_s
+            label=label, record=record, total=total, plans=plans, started_s=now_s, now_s=now_s
         )
         self.errors: int = 0
         self._drawn, self._drawn_s = self.state, now_s

@@ -28,6 +28,7 @@ from cio_frames.views.wording import duration, many, number, percent, rate, resu
 Phase = Literal["checking", "sending", "finishing", "finished"]
 
 _WINDOW_S = 10.0
+_SETTLED_S = 2.0
 
 _Key = tuple[int, int, int, int]
 
@@ -39,6 +40,8 @@ class ProgressState(Totals):
     label: str  # what is being sent
     record: str = ""  # the directory of its record, if that is kept
     total: int | None = None  # how many rows there are, if that is known
+    plans: int = 1  # how many tables are sent, one after the other
+    plan: int = 0  # the one that is being sent, from 0
     phase: Phase = "checking"
     doubtful: Mapping[_Key, int] = field(default_factory=dict)  # rows of requests to be repeated
     waiting: str = ""  # why nothing is sent at the moment
@@ -78,6 +81,8 @@ class ProgressState(Totals):
         speed = self.rows_per_s
         if self.total is None or self.phase != "sending" or self.paused or not speed:
             return None
+        if self.marks[-1][0] - self.marks[0][0] < _SETTLED_S:
+            return None  # the first answers say little about the others
         return max(self.total - self.done, 0) / speed
 
     @property
@@ -121,7 +126,8 @@ def title(state: ProgressState) -> str:
     """Return what the run is doing."""
     if state.stopped:
         return f"Stopping {state.label}" if state.phase != "finished" else f"Stopped {state.label}"
-    return f"{'Paused' if state.paused else state.phase.capitalize()} {state.label}"
+    place = f" (plan {state.plan + 1} of {state.plans})" if state.plans > 1 else ""
+    return f"{'Paused' if state.paused else state.phase.capitalize()} {state.label}{place}"
 
 
 def details(state: ProgressState) -> tuple[str, ...]:
@@ -200,9 +206,10 @@ def report(state: ProgressState, *, advice: str = "") -> tuple[Paragraph, ...]:
 def _after_request(state: ProgressState, fact: BatchFact) -> ProgressState:
     """Return the state after something happened to a request."""
     match fact:
-        case BatchAttempted():
+        case BatchAttempted(batch=batch):
             phase: Phase = "finishing" if state.phase == "finishing" else "sending"
-            return replace(state, phase=phase, marks=state.marks or ((state.now_s, 0),), waiting="")
+            marks = state.marks or ((state.now_s, 0),)
+            return replace(state, phase=phase, marks=marks, waiting="", plan=batch.plan)
         case BatchRetried(batch=batch, after_s=after_s, code=code, in_doubt=in_doubt):
             rows = {_key(batch): len(batch)} if in_doubt else {}
             return replace(

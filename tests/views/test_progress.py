@@ -1,5 +1,6 @@
 """Progress: a pure reducer of facts, drawn at most four times a second, harmless to the run."""
 
+import dataclasses
 import threading
 import time
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from cio_frames.sending.events import (
 )
 from cio_frames.views.document import Document, Heading
 from cio_frames.views.progress import UPDATE_S, Progress
-from cio_frames.views.progress_state import ProgressState, advance
+from cio_frames.views.progress_state import ProgressState, advance, line
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 SUMMARY = Document(Heading("the end"), ())
@@ -203,6 +204,26 @@ def test_speed_is_that_of_the_last_seconds():
     assert state.rows_per_s == pytest.approx(10, rel=0.01)
     assert state.left_s == pytest.approx((1000 - state.done) / 10, rel=0.01)
     assert len(state.marks) < 15
+
+
+@pytest.mark.parametrize(("seconds", "is_told"), [(0.5, False), (1.9, False), (2.5, True)])
+def test_no_time_is_promised_in_the_first_seconds(seconds, is_told):
+    """The first answers are faster or slower than the rest: the time left is told after two seconds."""
+    state = advance(ProgressState(label="l", total=1000), _attempted(_batch(0)), now_s=0.0)
+    state = advance(state, _finished(_batch(1, rows=10)), now_s=seconds)
+
+    assert (state.left_s is not None) == is_told
+
+
+def test_a_back_fill_says_which_plan_is_being_sent():
+    """Where several tables are sent one after the other, the line names the place of the present one."""
+    state = ProgressState(label="identify + track", total=1000, plans=2)
+    second = dataclasses.replace(_batch(0), plan=1)
+
+    first, then = (advance(state, _attempted(batch), now_s=0.0) for batch in (_batch(0), second))
+
+    assert line(first).startswith("Sending identify + track (plan 1 of 2) 0 %")
+    assert line(then).startswith("Sending identify + track (plan 2 of 2) 0 %")
 
 
 def test_nothing_is_promised_before_anything_arrived():
