@@ -5,8 +5,10 @@ import shlex
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from doctest import ELLIPSIS
 from pathlib import Path
+from unittest import SkipTest
 
 import polars as pl
 import pytest
@@ -120,6 +122,21 @@ def _examples(page: str, enter: Callable[[dict[str, object]], None]) -> Sybil:
         setup=enter,
         teardown=_leave,
     )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Run the earlier examples of a page first, where they are not asked for or another process has them."""
+    example = getattr(item, "example", None)
+    if not isinstance(example, Example):
+        return
+    done = example.namespace.setdefault("_done", set())
+    for earlier in example.document.examples():
+        if earlier.start < example.start and earlier.start not in done:
+            with suppress(SkipTest):
+                earlier.evaluate()
+            done.add(earlier.start)
+    done.add(example.start)
 
 
 pytest_collect_file = SybilCollection(
