@@ -1,17 +1,20 @@
-"""Run the examples of the README and of the page about sources as tests, in a folder of their own."""
+"""Run the examples of the README and of pages of the documentation as tests, in a folder of their own."""
 
 import os
+import shlex
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from doctest import ELLIPSIS
 from pathlib import Path
+from unittest import SkipTest
 
 import polars as pl
 import pytest
 from hypothesis import settings
-from sybil import Sybil
-from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+from sybil import Example, Sybil
+from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
 from sybil.sybil import SybilCollection
 
 ROOT = Path(__file__).parent
@@ -77,13 +80,63 @@ def _enter_sources(namespace: dict[str, object]) -> None:
     write_sources(Path.cwd())
 
 
+def _enter_recipes(namespace: dict[str, object]) -> None:
+    """Begin a page whose recipes stand alone, each after the two imports that it begins with."""
+    import cio_frames as cio
+
+    _enter(namespace)
+    write_people(Path.cwd())
+    namespace.update(cio=cio, pl=pl)
+
+
+def write_people(folder: Path) -> None:
+    """Write the files that a reader of these pages has: people, orders, and an export of the workspace."""
+    orders = pl.DataFrame({"customer_id": ["0041"], "ordered_at": ["2025-07-01T09:30:00Z"]})
+    orders.write_csv(folder / "orders.csv")
+    people = pl.DataFrame({"customer_id": ["0041", " 0042", None], "plan": ["pro", "free", "pro"]})
+    people.write_csv(folder / "people.csv")
+    pl.DataFrame({"id": ["0041"], "email": ["ada@example.com"]}).write_csv(folder / "export.csv")
+
+
+def _run_commands(example: Example) -> str | None:
+    """Run the commands of a block; each ends with 0, or with the code that a comment names."""
+    from cio_frames.cli import main
+
+    for line in str(example.parsed).replace("\\\n", " ").splitlines():
+        command, _, expected = line.partition("  # exit code ")
+        program, *words = shlex.split(command)
+        code = main(words) if program == "cio-frames" else f"{program} is not cio-frames"
+        if str(code) != (expected or "0"):
+            return f"{command}: {code}"
+    return None
+
+
 def _examples(page: str, enter: Callable[[dict[str, object]], None]) -> Sybil:
     return Sybil(
-        parsers=[PythonCodeBlockParser(doctest_optionflags=ELLIPSIS), SkipParser()],
+        parsers=[
+            PythonCodeBlockParser(doctest_optionflags=ELLIPSIS),
+            CodeBlockParser(language="sh", evaluator=_run_commands),
+            SkipParser(),
+        ],
         patterns=[page],
         setup=enter,
         teardown=_leave,
     )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Run the earlier examples of a page first, where they are not asked for or another process has them."""
+    example = getattr(item, "example", None)
+    if not isinstance(example, Example):
+        return
+    done = example.namespace.setdefault("_done", set())
+    for earlier in example.document.examples():
+        if earlier.start < example.start and earlier.start not in done:
+            with suppress(SkipTest):
+                earlier.evaluate()
+            done.add(earlier.start)
+    done.add(example.start)
 
 
 pytest_collect_file = SybilCollection(
@@ -91,5 +144,8 @@ pytest_collect_file = SybilCollection(
         _examples("README.md", _enter),
         _examples("docs/corrected.md", _enter),
         _examples("docs/sources.md", _enter_sources),
+        _examples("docs/cookbook.md", _enter_recipes),
+        _examples("docs/getting_started.md", _enter_recipes),
+        _examples("docs/troubleshooting.md", _enter_recipes),
     ]
 ).pytest()

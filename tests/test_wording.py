@@ -113,6 +113,29 @@ def test_the_glossary_has_the_words_that_people_search_for(word):
     assert re.search(rf"^{word}$", glossary, re.MULTILINE)
 
 
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [
+        ("getting started", "getting_started"),
+        ("dry run", "cookbook"),
+        ("undo", "cookbook"),
+        ("rate limit", "cookbook"),
+        ("429", "troubleshooting"),
+        ("401", "troubleshooting"),
+        ("unicodeencodeerror", "troubleshooting"),
+        ("databricks", "front-ends"),
+    ],
+)
+def test_a_search_finds_a_heading(words, page):
+    """What people search for stands in a heading of a page that is in the contents."""
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    contents = (ROOT / "docs" / "index.md").read_text(encoding="utf-8").splitlines()
+
+    headings = [line.lower() for line in text.splitlines() if line.startswith("#")]
+    assert any(words in heading for heading in headings)
+    assert page in contents
+
+
 def test_the_documentation_begins_with_getting_started():
     """A search for it finds a page of that title, which the contents name first."""
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")

@@ -177,8 +177,8 @@ _ROWS = (
         "object-only": "a group call for an unknown person updates the object alone",
     }, source="reference 3.5: not stated"),
     _choice("invalid_email", {
-        "stored": "a traits.email that is no e-mail address is the person's e-mail all the same",
-        "refused": "a traits.email that is no e-mail address is not set",
+        "stored": "a traits.email that is not an e-mail address is the person's e-mail all the same",
+        "refused": "a traits.email that is not an e-mail address is not set",
     }, source="reference section 6 (no rule is published) against the app, which checks addresses (RFC 5322)"),
     _choice("late_anonymous", {
         "lost": "anonymous events more than 5 minutes after the identify stay anonymous",

@@ -118,7 +118,7 @@ def layouts() -> list[Export]:
         tame("bars and \\N of a database", nulls, content=written(nulls, separator="|"), told={"file.separator": ("",), "value.placeholder": ("plan",), "column.placeholders": ("plan",)}),
         tame("a title above", grid, content=f"{REPORT}\nMade on 2024-05-01\n\n".encode() + written(grid), told={"file.preamble": ("",)}),
         tame("a total below", grid, content=written(grid, after="Total,,,,9999.00\n"), told={"file.footer": ("",)}),
-        tame("rows counted below", grid, content=written(grid, after="(240 rows)\n"), told={"file.footer": ("",)}),
+        tame("rows counted at the end", grid, content=written(grid, after="(240 rows)\n"), told={"file.footer": ("",)}),
         tame("two files in one", many, content=written(grid) + written(Grid(grid.names, many.rows[240:])), told={"file.header-repeated": ("",)}),
         tame("rows that come again", twice, told={"message.duplicate": ("",), "id.duplicate": ("user_id",)}),
         tame("no header", unnamed, content=written(grid, header=False), told={"file.no-header": ("",)}, person=()),
