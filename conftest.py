@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+from sybil.sybil import SybilCollection
 
 ROOT = Path(__file__).parent
 
@@ -85,8 +86,10 @@ def _examples(page: str, enter: Callable[[dict[str, object]], None]) -> Sybil:
     )
 
 
-pytest_collect_file = (
-    _examples("README.md", _enter)
-    + _examples("docs/corrected.md", _enter)
-    + _examples("docs/sources.md", _enter_sources)
+pytest_collect_file = SybilCollection(
+    [
+        _examples("README.md", _enter),
+        _examples("docs/corrected.md", _enter),
+        _examples("docs/sources.md", _enter_sources),
+    ]
 ).pytest()
