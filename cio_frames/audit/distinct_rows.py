@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable
 import polars as pl
 
 from cio_frames.audit.run_file import RunFile
+from cio_frames.audit.schema import STATES
 
 _RUNS = pl.Schema({"run_id": pl.String, "order": pl.UInt32, "workspace": pl.UInt32})
 _SOURCES = pl.Schema({"run_id": pl.String, "plan": pl.Int32, "source": pl.UInt32})
@@ -20,17 +21,22 @@ def distinct_rows(rows: pl.LazyFrame, runs: Iterable[RunFile]) -> pl.LazyFrame:
     earlier one had delivered it. What was sent to two workspaces counts in both.
     """
     about, known = _sources(runs)
-    placed = rows.select(COLUMNS).join(about.lazy(), on="run_id")
+    message = pl.when(pl.col("message_id").is_not_null()).then(pl.col("message_id").hash())
+    small = message.alias("message_id"), pl.col("state").cast(pl.Enum(STATES))
+    placed = rows.select(COLUMNS).with_columns(small).join(about.lazy(), on="run_id")
     placed = placed.join(known.lazy(), on=["run_id", "plan"], how="left")
     unknown = pl.when(pl.col("source").is_null()).then(pl.struct("run_id", "plan"))
     place = ("source", unknown.alias("unknown"), "row")
-    by_table = placed.group_by(place).agg(*_latest("order", "workspace", "message_id"))
+    by_table = (
+        placed.sort("order").group_by(place).agg(*_latest("order", "workspace", "message_id"))
+    )
     nth = pl.int_range(pl.len()).over("order", "message_id")  # rows of one run are never the same
-    named = by_table.filter(pl.col("message_id").is_not_null()).with_columns(nth=nth)
-    by_message = named.group_by("workspace", "message_id", "nth").agg(*_latest())
-    nameless = by_table.filter(pl.col("message_id").is_null())
+    is_named = pl.col("message_id").is_not_null()
+    named = by_table.filter(is_named).with_columns(nth=nth)
+    by_message = named.sort("order").group_by("workspace", "message_id", "nth").agg(*_latest())
+    nameless = by_table.filter(~is_named)
     states = pl.concat([by_message.select("state"), nameless.select("state")])
-    return states.group_by("state").agg(rows=pl.len())
+    return states.group_by(pl.col("state").cast(pl.String)).agg(rows=pl.len())
 
 
 def _sources(runs: Iterable[RunFile]) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -56,8 +62,8 @@ def _sources(runs: Iterable[RunFile]) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def _latest(*others: str) -> list[pl.Expr]:
-    """Return the state of the latest of several records of a row, and its other columns."""
-    state = pl.col("state").sort_by("order").last()
+    """Return the state of the last of several records of a row, and its other columns."""
+    state = pl.col("state").last()
     was_delivered = (state == "skipped_done") & (pl.col("state") == "delivered").any()
-    shown = pl.when(was_delivered).then(pl.lit("delivered")).otherwise(state).alias("state")
-    return [*(pl.col(name).sort_by("order").last() for name in others), shown]
+    shown = pl.when(was_delivered).then(pl.lit("delivered", pl.Enum(STATES))).otherwise(state)
+    return [*(pl.col(name).last() for name in others), shown.alias("state")]
