@@ -17,7 +17,7 @@ CioError
 ├── ConfigError                keys, region or host
 │   ├── MissingKeyError        a key is needed and none was given
 │   └── EndpointError          a host that is not allowed
-├── PlanRefusedError           findings that forbid sending; has `findings`
+├── PlanRefusedError           findings forbid sending, or leave out every row; has `findings`
 │   └── IdentityRefusedError   people would be confused; has `preview`
 ├── RepairError                a repair that does not exist or does not apply
 ├── UsageError                 options of a command that do not go together
@@ -78,6 +78,9 @@ __all__ = [
     "UsageError",
 ]
 
+
+MOST_REASONS = 3
+"""How many codes a sentence names."""
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -303,14 +306,35 @@ class EndpointError(ConfigError):
 
 
 class PlanRefusedError(CioError):
-    """Findings forbid sending."""
+    """Findings forbid sending, or leave out every row."""
 
-    def __init__(self, findings: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        findings: Sequence[Mapping[str, Any]],
+        *,
+        rows: int = 0,
+        reasons: Mapping[str, int] | None = None,
+    ) -> None:
         self.findings: tuple[Mapping[str, Any], ...] = tuple(findings)
+        if reasons is not None:
+            super().__init__(_nothing_to_send(rows, reasons))
+            return
         lines = [f"  {item['code']}: {item['message']} {item['hint']}" for item in findings]
         super().__init__(
             "Nothing was sent, because this plan cannot be sent as it is:\n" + "\n".join(lines)
         )
+
+
+def _nothing_to_send(rows: int, reasons: Mapping[str, int]) -> str:
+    """Return why none of the rows can be sent; `reasons` has the rows of each code, most first."""
+    named = [f"{code} ({count:,})" for code, count in reasons.items()]
+    more = len(named) - MOST_REASONS
+    shown = [*named[:MOST_REASONS], *([f"{more} more"] if more > 0 else [])]
+    which = "the only row" if rows == 1 else f"none of the {rows:,} rows"
+    return (
+        f"Nothing was sent, because {which} can{'not' if rows == 1 else ''} be sent: "
+        f"{', '.join(shown)}. See plan.summary for how to fix this, and plan.rejected for the rows."
+    )
 
 
 class IdentityRefusedError(PlanRefusedError):

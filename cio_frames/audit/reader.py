@@ -11,6 +11,7 @@ import polars as pl
 import polars.selectors as cs
 
 from cio_frames.audit import pseudonyms, run_file
+from cio_frames.audit.distinct_rows import distinct_rows
 from cio_frames.audit.file_system import FileSystem, LocalFileSystem, located, write_atomic
 from cio_frames.audit.open_segments import RunContents, data_of, read_contents
 from cio_frames.audit.recovery import latest_of, problems, tally
@@ -278,12 +279,21 @@ class Audit:
         ).eq_missing(pl.col("payload_hash_after"))
         return self._collected(both.filter(~same)).sort("row", "row_after", nulls_last=True)
 
+    def _totals(self, runs: pl.DataFrame) -> dict[str, int]:
+        """Return the rows in each state; a row of several runs counts once. One run is not read."""
+        if runs.height == 1:
+            return {state: runs[state].item() for state in STATES}
+        files = [run_file.read(self._disk, directory) for directory in self._directories()]
+        found = self._collected(distinct_rows(self.scan(), files))
+        return dict.fromkeys(STATES, 0) | dict(found.iter_rows())
+
     def __repr__(self) -> str:
         try:
             runs = self.runs
+            totals = self._totals(runs)
         except (AuditError, OSError) as error:
             return f"<Audit of {self.directory}, which cannot be read: {error}>"
-        rows, failed = runs["rows"].sum(), sum(runs[state].sum() for state in FAILED)
+        rows, failed = sum(totals.values()), sum(totals[state] for state in FAILED)
         return f"<Audit of {runs.height} runs: {rows:,} rows, {failed:,} of them not delivered>"
 
     def _collected(self, rows: pl.LazyFrame) -> pl.DataFrame:

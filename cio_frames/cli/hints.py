@@ -29,6 +29,7 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     (r"""use cio\.sandbox\(\)\.client\(\)""", r"use --to sandbox"),
     (r"""\brun\.failed\(\)""", r"cio-frames audit DIR --failed"),
     (r"""\bplan\.rejected\b""", r"--rejected FILE"),
+    (r"""\bplan\.summary\b""", r"cio-frames check"),
     (r"""send\(\.\.\., audit=\.\.\.\)""", r"send --audit"),
     (r"""\bNone lifts it""", r'"none" lifts it'),
     (r"""\b(encoding|dialect|sheet)=(["'])([^"']+)\2""", r"--\1 \3"),

@@ -35,6 +35,9 @@ from cio_frames.validation import (
 KEPT_MESSAGES = 2_000
 """How many of the first messages are kept: for reports, and as the sample of an estimate."""
 
+FIRST_ROWS = 1_000
+"""How many of the first rows are kept to see whether any can be sent."""
+
 TRIGGERING = ("track", "page", "screen")
 DELETING = tuple(name for name, event in SEMANTIC_EVENTS.items() if event.destructive)
 HOUR_MS = 3_600_000
@@ -69,6 +72,7 @@ class PreSendCheck:
     refusals: pl.DataFrame  # findings that forbid sending, one of each code
     fingerprint: str
     components: pl.DataFrame | None  # who is connected with whom by this table's rows, if anybody
+    first_rows: pl.DataFrame = field(default_factory=pl.DataFrame)  # at most `FIRST_ROWS`, as read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,16 +121,18 @@ def check_before_send(
     strict = [item for item in blocking if item.severity == "refuse"]
     tests = compile_checks(strict, scope=scope)
     sums = _Sums(table, scope=scope, checks=blocking, gather_links=gather_links)
-    findings = [check_call(strict, scope=scope)]
+    findings, first = [check_call(strict, scope=scope)], pl.DataFrame()
 
-    def part(chunk: pl.DataFrame) -> tuple[_Share, pl.DataFrame]:
+    def part(chunk: pl.DataFrame) -> tuple[_Share, pl.DataFrame, pl.DataFrame]:
         prepared, share = sums.share(chunk)
-        return share, check(prepared, tests=tests, raw=chunk).findings
+        found = check(prepared, tests=tests, raw=chunk).findings
+        return share, found, chunk.filter(pl.col(ROW) < FIRST_ROWS)
 
     with closing(map_chunks(table, part)) as parts:
-        for share, found in parts:
+        for share, found, head in parts:
             sums.add(share)
             findings.append(found)
+            first = first if first.height else head
     table_wide = sums.findings()
     found = concluded(pl.concat([*findings, table_wide]), checks=strict, rows=sums.rows)
     checked = PreSendCheck(
@@ -135,6 +141,7 @@ def check_before_send(
         refusals=_refusals(found),
         fingerprint=sums.fingerprint.text,
         components=sums.components(),
+        first_rows=first,
     )
     return checked, LinkKeys.joined(sums.links) if gather_links else None
 

@@ -39,7 +39,7 @@ from cio_frames.plan.full_check import (
 from cio_frames.plan.other_forms import OtherForm, other_forms
 from cio_frames.run import Job, RowSelection
 from cio_frames.spec import LIMITS
-from cio_frames.validation import BLOCKING, check_call, check_table, compile_checks
+from cio_frames.validation import BLOCKING, as_texts, check_call, check_table, compile_checks
 from cio_frames.values import many
 
 PREVIEW_ROWS = 1_000
@@ -196,6 +196,18 @@ class Pipeline:
                 if len(messages) >= count:
                     break
         return messages
+
+    @property
+    def can_send(self) -> bool:
+        """Whether any row can be sent. Where one of the first can, no row is read for it."""
+        if self._results.full is not None:
+            return self._results.full.valid > 0
+        checked = self.before_send
+        if not checked.rows:
+            return False
+        encoding = self.encoding(table_findings=checked.blocking)
+        encoded = encode_chunk(checked.first_rows, encoding=encoding)
+        return encoded.messages.height > 0 or bool(self.messages(1))
 
     def _first_parts(
         self, chunks: Iterator[pl.DataFrame], *, most: int
@@ -385,6 +397,18 @@ class Pipelines:
         """Return what must be known of each table before sending."""
         self._check(Pipeline.check_before_send)
         return tuple(pipeline.before_send for pipeline in self.each)
+
+    def exclusions(self) -> tuple[list[dict[str, Any]], dict[str, int]]:
+        """Return one finding of each code that leaves out rows, and its rows, most first."""
+        excludes = pl.col("severity").is_in(BLOCKING) & pl.col("row").is_not_null()
+        frames = [
+            as_texts(each.full_check.findings.filter(excludes)).with_columns(plan=pl.lit(place))
+            for place, each in enumerate(self.checked())
+        ]
+        found = pl.concat(frames).unique(["plan", "row", "code"], maintain_order=True)
+        rows = found["code"].value_counts().sort("count", "code", descending=[True, False])
+        first = found.drop("plan").unique("code", maintain_order=True)
+        return first.to_dicts(), dict(rows.iter_rows())
 
     def segments(self, selection: RowSelection) -> Generator[Segment]:
         """Yield the segments of all tables, in the order of sending."""

@@ -84,7 +84,7 @@ class Sendable:
     pipelines: Pipelines
 
     def require_sendable(self) -> None:
-        """Raise if findings forbid sending.
+        """Raise if findings forbid sending, or if there are rows and none of them can be sent.
 
         Raises:
             PlanRefusedError: Something has to be fixed or allowed first.
@@ -93,6 +93,10 @@ class Sendable:
         refused = [item for each in found for item in each.refusals.to_dicts()]
         if refused:
             raise PlanRefusedError(refused)
+        rows = sum(each.rows for each in found)
+        if rows and not any(each.can_send for each in self.pipelines.each):
+            findings, reasons = self.pipelines.exclusions()
+            raise PlanRefusedError(findings, rows=rows, reasons=reasons)
 
     def identity(
         self,

@@ -61,7 +61,8 @@ class Audit(Reader):
             return {"text/plain": repr(self)}
 
     def _document(self) -> Document:
-        return history.audit(str(self.directory), self.runs.to_dicts())
+        runs = self.runs
+        return history.audit(str(self.directory), runs.to_dicts(), totals=self._totals(runs))
 
 
 def read(directory: Path | str) -> Audit:

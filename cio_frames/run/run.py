@@ -50,6 +50,7 @@ from cio_frames.views.wording import resume_line
 LEAST_S = 0.1
 """Requests per second are not told from less time than this."""
 OUTAGE = "OUTAGE"
+ABOVE = "The summary above says why, and how to send the rest."
 _INTERNAL = frozenset({"start", "view"})
 """What plans and the command line ask of a run; completion does not offer it."""
 
@@ -268,7 +269,10 @@ class Run:
         self._counts.require_balance(complete=self.stopped is None)
         if self.stopped and self.stopped[0] != INTERRUPTED:
             kind = RunInterruptedError if self.stopped[0] == OUTAGE else RunStoppedError
-            raise kind(f"{self.stopped[1]} {self._note()}", run=self)
+            told = f"{self.stopped[1]} {self._note()}"
+            if self._is_summed_up and self._progress.is_read:
+                told = f"The run stopped early ({self.stopped[0]}). {ABOVE}"
+            raise kind(told, run=self)
         return self
 
     def _note(self) -> str:

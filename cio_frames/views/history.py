@@ -28,11 +28,20 @@ _FACTS = (
 _TIMES = {"first sent": "first_attempt_at", "ended": "finished_at"}
 
 
-def audit(directory: str, runs: Sequence[Mapping[str, Any]]) -> Document:
-    """Return all runs, the latest first: what arrived, what did not."""
-    totals = {state: sum(run[state] for run in runs) for state in STATES}
+def audit(
+    directory: str, runs: Sequence[Mapping[str, Any]], *, totals: Mapping[str, int]
+) -> Document:
+    """Return all runs, the latest first: what arrived, what did not.
+
+    Args:
+        directory: Where the runs are.
+        runs: Each run with its rows in each state.
+        totals: The rows in each state, each once although several runs have it.
+    """
     rows, arrived, left_out, unknown = _sums(totals)
     told = f"{many(len(runs), 'run')}, with a record of every row."
+    if rows < sum(_sums(run)[0] for run in runs):
+        told += " The totals count a row of several runs once, as the last one left it."
     if left_out or unknown:
         told += " .failed() lists the rows that did not arrive; .explain(row=...) shows what happened to one."
     lines = [

@@ -99,6 +99,11 @@ class Progress:
             and self._shown_in == self._execution()
         )
 
+    @property
+    def is_read(self) -> bool:
+        """Whether what the display leaves stands right above what is written next."""
+        return self.is_in_view or (self._display.leaves == "text" and not self.errors)
+
     def show(self) -> None:
         """Show the display once, without drawing it any further."""
         self._shown_in = self._execution()

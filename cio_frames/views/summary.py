@@ -218,7 +218,10 @@ def next_steps(view: RunView) -> list[Step]:
                 _again(view),
             )
         )
-    if view.counts.get("pending") and view.audit:
+    is_left = view.counts.get("pending") or (
+        view.outcome == "stopped" and view.counts.get("in_doubt")
+    )
+    if is_left and view.audit:
         steps.append(
             Step("To send the rest without repeating what arrived:", resume_line(view.audit))
         )

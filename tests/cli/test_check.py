@@ -222,12 +222,14 @@ def test_nulls_are_sent_for_one_column(cli, people):
 
 
 def test_severity_can_be_raised(cli, people):
-    """A severity that is raised changes the outcome."""
-    (people.parent / "guests.csv").write_text("id,plan\nguest,pro\n")
+    """A severity that is raised changes the outcome; a plan without a row to send must be fixed."""
+    (people.parent / "guests.csv").write_text("id,plan\nguest,pro\nu1,pro\n")
+    (people.parent / "guest.csv").write_text("id,plan\nguest,pro\n")
     options = ("guests.csv", "--call", "identify", "--user-id", "id")
 
     assert cli("check", *options).code == 0
     assert cli("check", *options, "--severity", "id.nobody=reject").code == 1
+    assert cli("check", "guest.csv", *options[1:], "--severity", "id.nobody=reject").code == 3
 
 
 @pytest.mark.parametrize("threshold", ["0.5", "id.missing=0.1"])

@@ -49,7 +49,8 @@ def _mapping(words: str) -> list[dict[str, str]]:
 
 def _audit(words: str) -> Document:
     run = {"run_id": words, "created": words, "endpoint": words, "state": words, "stopped": words}
-    return history.audit(words, [{**dict.fromkeys(STATES, 1), **run, "created": _Moment(words)}])
+    runs = [{**dict.fromkeys(STATES, 1), **run, "created": _Moment(words)}]
+    return history.audit(words, runs, totals=dict.fromkeys(STATES, 1))
 
 
 class _Moment(str):

@@ -128,7 +128,8 @@ def test_the_record_of_all_runs(read):
         },
     ]  # fmt: skip
 
-    audit = history.audit("audit", runs)
+    totals = {state: sum(run[state] for run in runs) for state in STATES}
+    audit = history.audit("audit", runs, totals=totals)
     outline = read(html.render(audit)).outline
 
     assert outline[1] == "! outcome of some rows unknown"

@@ -147,7 +147,7 @@ def drawn(plan_view, run_view):
         "live": progress_state.document(state, advice="stop"),
         "backfill": report.backfill([plan_view, plan_view]),
         "payloads": report.payloads(['{"a":1}'], title="t"),
-        "record": history.audit("audit", [_RUN, _RUN]),
+        "record": history.audit("audit", [_RUN, _RUN], totals=_RUN),
         "timeline": _parts(report.timeline(_TIMES)),
         "pace": _parts(summary.pace(_PACE)),
         "aside": _parts(Paragraph("t", "aside")),
