@@ -101,9 +101,9 @@ class FullCheck:
 
     @property
     def undated(self) -> int:
-        """Rows that would be sent without a time."""
+        """Rows that would be sent without a time; of deletions none matters."""
         if self.hours is None:
-            return self.valid
+            return self.valid - self.deletions
         return int(self.hours.filter(pl.col("hour").is_null())["rows"].sum())
 
     @property
@@ -260,9 +260,10 @@ def _kept_columns(scope: Scope) -> list[pl.Expr]:
         numbered(person_name(mapping)).alias("person"),
     ]
     event = mapping.find("event")
+    is_deletion = pl.lit(value=False)
     if event is not None and mapping.call.name == "track":
-        is_deletion = scope.text(event).is_in(DELETING)
-        columns.append(is_deletion.fill_null(value=False).alias("deletion"))
+        is_deletion = scope.text(event).is_in(DELETING).fill_null(value=False)
+        columns.append(is_deletion.alias("deletion"))
     field = mapping.find("timestamp")
     if field is None:
         return columns
@@ -270,7 +271,8 @@ def _kept_columns(scope: Scope) -> list[pl.Expr]:
     since = scope.now - timedelta(hours=LIMITS["trigger_hours"].value)
     recent = at >= since if mapping.call.name in TRIGGERING else pl.lit(value=False)
     hour = at.dt.epoch("ms") // HOUR_MS
-    return [*columns, hour.alias("hour"), recent.fill_null(value=False).alias("recent")]
+    recent = recent.fill_null(value=False) & ~is_deletion
+    return [*columns, hour.alias("hour"), recent.alias("recent")]
 
 
 def _concluded(

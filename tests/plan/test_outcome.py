@@ -61,6 +61,10 @@ def first_sentence(plan):
             ),
         ),
         (
+            lambda: events(["User Deleted"], [NEW]),
+            "1 event of 1 person; 1 event deletes or suppresses, which cannot be undone; no campaigns",
+        ),
+        (
             lambda: pl.DataFrame({"g": ["g1", "g1"], "id": ["u1", "u2"]}).cio.group(
                 group_id="g", user_id="id"
             ),
