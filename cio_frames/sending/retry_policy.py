@@ -163,7 +163,7 @@ STATUS_ROWS = (
     StatusRule(first=300, last=399, then="stop",   code="REDIRECTED",        reason='The host redirects requests. The account is probably in the other region: connect with region="eu" or region="us".'),
     StatusRule(first=400, last=400, then="refuse", code="REFUSED",           reason="Customer.io refused the message."),
     StatusRule(first=422, last=422, then="refuse", code="REFUSED",           reason="Customer.io refused the message."),
-    StatusRule(first=401, last=401, then="stop",   code="UNAUTHORIZED",      reason="The key was not accepted. Check the key and the region, then resume."),
+    StatusRule(first=401, last=401, then="stop",   code="UNAUTHORIZED",      reason="The key was not accepted. Check the key and the region. Then send the plan again with the right key, or resume with the same one."),
     StatusRule(first=403, last=403, then="stop",   code="FORBIDDEN",         reason="The key has no permission for this. Check its source and workspace, then resume."),
     StatusRule(first=404, last=405, then="stop",   code="WRONG_PATH",        reason="This path does not exist on the host. Check the endpoint and any proxy."),
     StatusRule(first=410, last=410, then="stop",   code="WRONG_PATH",        reason="This path no longer exists on the host."),
