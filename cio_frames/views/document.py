@@ -41,6 +41,12 @@ class Code(Span):
     __slots__ = ()
 
 
+class Command(Code):
+    """Text to be typed, which one click selects where the front end lets it."""
+
+    __slots__ = ()
+
+
 class Strong(Span):
     """Text that stands out."""
 

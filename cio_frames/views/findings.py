@@ -1,5 +1,6 @@
 """What the checks found, worst first: what, how often, what it would do, and what to do."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -7,6 +8,7 @@ from typing import Literal
 from cio_frames.views.document import (
     Badge,
     Code,
+    Command,
     Examples,
     Fold,
     Inline,
@@ -68,6 +70,7 @@ GROUPS: dict[Severity, tuple[str, Badge]] = {
     "info": ("Good to know", Badge("i info", "dull")),
 }
 _MANY = 4
+_REPAIR = re.compile(r"""(plan\.fix\((?:"[^"]*"|'[^']*')\))""")
 NOW = "time.now"
 """The finding that events have no time: it stands before all others and in the headline."""
 
@@ -122,9 +125,11 @@ def _first_sentence(text: str) -> str:
 
 def _body(finding: FindingView) -> Iterable[Node]:
     yield Paragraph((finding.sentence, f" {finding.consequence}" if finding.consequence else ""))
-    todo: list[Inline] = [Strong("How to fix: "), finding.hint]
+    pieces = enumerate(_REPAIR.split(finding.hint))
+    hint = [Command(piece) if place % 2 else piece for place, piece in pieces]
+    todo: list[Inline] = [Strong("How to fix: "), *hint]
     if finding.fix:
-        todo += [" To repair it, use ", Code(finding.fix), "."]
+        todo += [" To repair it, use ", Command(finding.fix), "."]
     if finding.hint or finding.fix:
         yield Paragraph(todo)
     if finding.examples:

@@ -13,6 +13,7 @@ from cio_frames.views.document import (
     Bullets,
     Chart,
     Code,
+    Command,
     Document,
     Examples,
     Figures,
@@ -132,7 +133,7 @@ def _bullets(node: Bullets) -> Markup:
 
 @_node.register
 def _step(node: Step) -> Markup:
-    return tag("p", node.why, " ", _inline(Code(node.what)), style=css.PARAGRAPH)
+    return tag("p", node.why, " ", _inline(Command(node.what)), style=css.PARAGRAPH)
 
 
 @_node.register
@@ -222,7 +223,8 @@ def _inline(word: Inline) -> str:
         case Badge(tone=tone):
             return tag("strong", text, style=css.badge(tone))
         case Code():
-            return tag("code", text, style=css.CODE, attributes={"dir": "auto"})
+            look = css.COMMAND if isinstance(word, Command) else css.CODE
+            return tag("code", text, style=look, attributes={"dir": "auto"})
         case Strong():
             return tag("strong", text)
         case Muted():

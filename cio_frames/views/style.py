@@ -51,6 +51,7 @@ CODE = Style(
     f"background-color:{WASH};padding:1px 5px;border-radius:4px;white-space:pre-wrap;"
     "overflow-wrap:break-word"
 )
+COMMAND = Style(f"{CODE};user-select:all")
 BLOCK = Style(
     "font-family:ui-monospace, Menlo, Consolas, monospace;font-size:12px;line-height:1.5;"
     f"background-color:{WASH};padding:8px 12px;border-radius:4px;margin:8px 0 0 0;"

@@ -1,7 +1,11 @@
 """Every view in light and dark, in a notebook that is not trusted and whose data is hostile."""
 
+from typing import Any
+
+import polars as pl
 import pytest
 
+import cio_frames  # noqa: F401 - gives frames their accessor
 from tests.browser.conftest import Lab, Tab
 
 pytestmark = pytest.mark.browser
@@ -100,3 +104,18 @@ def test_a_narrow_window_needs_no_sideways_scrolling(tab: Tab, gallery: str):
         wide = card.first.evaluate("node => node.scrollWidth - node.clientWidth")
         assert wide <= 1
     tab.shoot("narrow")
+
+
+def test_one_click_selects_a_repair(chromium: Any):
+    """A click on what is to be typed selects all of it, and a click on a code nothing."""
+    plan = pl.DataFrame({"id": [1.0, 2.0]}).cio.identify(user_id="id")
+    page = chromium.new_page()
+    page.set_content(plan._repr_mimebundle_()["text/html"])
+
+    for text, selected in {'plan.fix("id.float")': 'plan.fix("id.float")', "userId": ""}.items():
+        found = page.locator("code", has_text=text).first
+        found.evaluate("element => { for (let e = element; e; e = e.parentElement) e.open = true }")
+        found.click()
+        assert page.evaluate("getSelection().toString()").strip() == selected
+        page.evaluate("getSelection().removeAllRanges()")
+    page.close()

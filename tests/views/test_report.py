@@ -229,3 +229,19 @@ def test_events_without_a_time_come_first(plan_view):
     assert "Decide first" in printed[: printed.index("time.now")]
     assert all(printed.index("time.now") < place for place in others)
     assert "Decide first" not in _text(plan_view)
+
+
+def test_however_many_findings_there_are_all_are_shown(plan_view):
+    """No finding is cut off: three hundred of each severity are all there, with their repairs."""
+    many = tuple(
+        findings.FindingView(
+            severity=severity, code=f"x.{severity}-{number}", rows=1, sentence="S.", hint="",
+            fix=f'plan.fix("x.{severity}-{number}")',
+        )
+        for severity in findings.GROUPS
+        for number in range(300)
+    )  # fmt: skip
+    view = replace(plan_view, findings=many)
+
+    for drawn in (str(_html(view)).replace("&#34;", '"').replace("&quot;", '"'), _text(view)):
+        assert [each.fix for each in many if each.fix not in drawn] == []

@@ -47,6 +47,10 @@ KEPT = {
 }
 """The declarations in use that JupyterLab's sanitizer keeps, with the values it keeps them for."""
 
+EXTRA = {"user-select": "all"}
+"""Declarations that it removes from notebooks that somebody else ran, where nothing is lost but a
+convenience: what is to be typed is selected by dragging there, as all other text is."""
+
 
 def _luminance(colour: str) -> float:
     channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
@@ -167,8 +171,18 @@ def test_every_declaration_is_kept_by_an_untrusted_notebook(name, drawn, read):
 
     assert declarations
     assert [
-        item for item in declarations if not re.fullmatch(KEPT.get(item[0], "-"), item[1])
+        item for item in declarations if not re.fullmatch((KEPT | EXTRA).get(item[0], "-"), item[1])
     ] == []
+
+
+def test_one_click_selects_what_is_to_be_typed_and_nothing_else(drawn, read):
+    """Repairs and next steps are selected whole; codes, columns and values are selected as text is."""
+    elements = read(drawn["report"]).elements
+    selected = [dict(a) for _, a in elements if "user-select" in dict(a).get("style", "")]
+    codes = [dict(a) for tag, a in elements if tag == "code"]
+
+    assert len(selected) == 1 < len(codes)
+    assert selected[0]["style"] == style.COMMAND
 
 
 @pytest.mark.parametrize("name", VIEWS)
