@@ -60,8 +60,9 @@ package: .venv/dev.done
 	cd build && PYTHONPATH="$(CURDIR)/build/wheel" "$(CURDIR)/$(BIN)/python" -c "$(TRY_WHEEL)"
 	cd build && PYTHONPATH="$(CURDIR)/build/wheel" "$(CURDIR)/$(BIN)/python" -m cio_frames.cli demo --audit wheel/audit > wheel/demo.txt
 
-# What needs no browser; SHORT=1 leaves out the slow tests as well.
-OTHER_TESTS := tests --ignore=$(TIMED) --numprocesses logical --dist worksteal -m "not browser$(if $(SHORT), and not slow)"
+# What needs no browser; SHORT=1 leaves out the slow tests as well, and those that no version of a library decides.
+OF_OUR_OWN := tests/corpus tests/torture tests/test_wording.py
+OTHER_TESTS := tests --ignore=$(TIMED) $(if $(SHORT),$(OF_OUR_OWN:%=--ignore=%)) --numprocesses logical --dist worksteal -m "not browser$(if $(SHORT), and not slow)"
 
 # From the source distribution, since whoever packages the project builds from it with versions of their own.
 # The kernel of its time goes with the lowest ipywidgets, as hosted notebooks have it: a newer one warns of it.

@@ -157,7 +157,7 @@ def test_resume_needs_the_plan_once_it_is_gone(workspace, tmp_path):
     del plan
     gc.collect()
 
-    with pytest.raises(AuditError, match="Pass the plan"):
+    with pytest.raises(AuditError, match="Pass the original plan"):
         cio.resume(directory, workspace.client())
 
 

@@ -759,7 +759,7 @@ FOREIGN = pa.table(
 )
 def test_unregistered_extension_types_are_refused(frame):
     """Numbers that only their own library can explain are not taken for numbers."""
-    with pytest.raises(ColumnTypeError, match=r"foo\.bar has no meaning"):
+    with pytest.raises(ColumnTypeError, match=r"foo\.bar is not supported"):
         read(frame)
 
 
@@ -1183,7 +1183,7 @@ def test_files_that_cannot_be_read_say_why(tmp_path, name, content, words):
         pytest.param("nothing.csv", "no such file", id="missing"),
         pytest.param(".", "is a directory", id="directory"),
         pytest.param("ftp://host/a.parquet", "not read from ftp", id="url"),
-        pytest.param([], "no file was given", id="empty-list"),
+        pytest.param([], "no file was named", id="empty-list"),
     ],
 )
 def test_paths_without_a_file_are_refused(source, words):

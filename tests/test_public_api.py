@@ -29,8 +29,8 @@ REFERENCE = (ROOT / "docs" / "reference.md").read_text()
 SHOWN = {
     "verbs": "alias form group identify page screen track",
     "plan": "asend call changes checks corrected counts estimate findings fix fixes identity payloads "
-    "refusals rehearse rejected send",
-    "backfill": "advice asend counts estimate findings identity plans rehearse send",
+    "refusals rehearse rejected send summary",
+    "backfill": "advice asend counts estimate findings identity plans rehearse send summary",
     "advice": "calls chains clean losses order sentences strays torn",
     "preview": "attribution changes choices clusters conflicts explain groups merges people plan "
     "relationships summary",
@@ -45,8 +45,8 @@ SHOWN = {
     "checks": "allow allow_sensitive ignore reference rules select severity thresholds",
     "settings": "alias_previous alias_unknown anonymous_age anonymous_merge anonymous_traits "
     "attribute_order auto_merge choices convert_times dedupe email_trait email_updates empty_user "
-    "event_for_unknown form_identifiers group_for_unknown identifiers late_anonymous "
-    "merged_events merged_relationships null_attribute object_type_place object_types "
+    "event_for_unknown form_identifiers group_for_unknown identifiers invalid_email late_anonymous "
+    "merged_events merged_relationships null_attribute object_order object_type_place object_types "
     "page_without_url taken_identifier trim_event_names",
     "faults": "burst doubled drip_s dripping dropped failed failed_after fault_for first hold_s "
     "last late reset_after reset_before seed throttled throttled_with_wait too_large truncated "

@@ -111,7 +111,7 @@ def test_findings_show_the_value_in_part():
     first = found.row(0, named=True)
     assert first["value"] == "x" * SHOWN_CHARACTERS
     assert first["column"] == "who"
-    assert first["message"].startswith("who is longer")
+    assert first["message"].startswith('"who" is longer')
 
 
 @pytest.mark.parametrize("value", [[b"x"], {"a": [b"x"]}], ids=["list", "struct"])

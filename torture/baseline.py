@@ -58,7 +58,7 @@ def _sdk(put: Bench, given: Input, *, seconds: float) -> Line:
         except subprocess.TimeoutExpired:
             process.kill()
     refused = json.loads(told or "{}")
-    log = arrivals(put.workspace.messages)
+    log = arrivals(put.workspace.messages, given)
     return Line(
         test=put.test,
         what=put.what,

@@ -90,12 +90,13 @@ def summed(lines: Sequence[Line], *, what: str, **facts: Any) -> Line:
 
 @dataclass
 class Bench:
-    """A workspace with faults, and a folder for the record."""
+    """A workspace with faults, and a folder for the record, which is all of it or a part."""
 
     test: str
     what: str
     seed: int
     workspace: Any
+    folder: Path
     audit: Path
     started: float = field(default_factory=time.monotonic)
     kills: int = 0
@@ -128,7 +129,8 @@ class Bench:
 
     def line(self, given: Input, *, record: pl.DataFrame | None = None, **facts: Any) -> Line:
         """Return the line of the table for what was sent, by the record of all runs or a given one."""
-        log = inputs.arrivals(self.workspace.messages)
+        runs = sorted(path.parent.name for path in self.folder.rglob("run.json"))
+        log = inputs.arrivals(self.workspace.messages, given, runs=runs)
         record = cio.audit(self.audit).messages if record is None else record
         verdict = check(given.rows, record=record, arrivals=log)
         return Line(
@@ -152,7 +154,8 @@ def bench(
     """Put up a workspace and a folder, and take them down again."""
     workspace = cio.sandbox(faults=faults, seed=seed, **options)
     with tempfile.TemporaryDirectory(prefix="torture-") as folder, workspace:
-        yield Bench(test=test, what=what, seed=seed, workspace=workspace, audit=Path(folder))
+        path = Path(folder)
+        yield Bench(test=test, what=what, seed=seed, workspace=workspace, folder=path, audit=path)
 
 
 @contextlib.contextmanager

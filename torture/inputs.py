@@ -1,7 +1,7 @@
 """Rows whose truth is known beforehand: who they are about, in which order, and which are bad."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 import cio_frames as cio
+from cio_frames.payloads.ids import of_run
 from cio_frames.plan.plan import planned
 from torture.checker import ARRIVALS, ROWS
 
@@ -73,12 +74,15 @@ class Input:
         )
 
     @cached_property
+    def texts(self) -> dict[int | None, str]:
+        """What is planned to be sent of each row, by its number."""
+        plans = (plan.pipeline.messages(self.frame.height) for plan in self.plan.plans)
+        return {key_of(text): text for texts in plans for text in texts}
+
+    @cached_property
     def rows(self) -> pl.DataFrame:
         """What the checker is told of the rows."""
-        texts = [
-            text for plan in self.plan.plans for text in plan.pipeline.messages(self.frame.height)
-        ]
-        hashes = {key_of(text): sha256(text.encode()).hexdigest() for text in texts}
+        hashes = {key: sha256(text.encode()).hexdigest() for key, text in self.texts.items()}
         places = [
             piece.select(
                 pl.lit(place).alias("plan"),
@@ -148,15 +152,58 @@ def people(
     )
 
 
-def arrivals(log: pl.DataFrame) -> pl.DataFrame:
-    """Return what the checker is told of a sandbox's `messages`."""
-    return log.select(
-        key=pl.col("json").map_elements(key_of, return_dtype=pl.Int64),
+def arrivals(log: pl.DataFrame, given: Input, *, runs: Sequence[str] = ()) -> pl.DataFrame:
+    """Return what the checker is told of a sandbox's `messages`.
+
+    Ids stay those that came. The hash of a message that sets a state is that of what it would say
+    under the id that was planned, if it came under the one that one of the runs makes of that.
+
+    Args:
+        log: The messages.
+        given: What was to be sent.
+        runs: The ids of the runs that may have sent it.
+    """
+    told = log.with_columns(key=pl.col("json").map_elements(key_of, return_dtype=pl.Int64))
+    return told.select(
+        key="key",
         number="number",
         message_id="message_id",
-        payload_sha="payload_sha",
+        payload_sha=_as_planned(told, given, runs=runs),
         applied=pl.col("reason").is_null(),
     ).match_to_schema(ARRIVALS)
+
+
+def _as_planned(told: pl.DataFrame, given: Input, *, runs: Sequence[str]) -> pl.Series:
+    """Return the hashes of messages, as if no run made ids of its own.
+
+    A message that sets a state and came under its planned id, or one that no run makes, hashes to
+    what is not planned.
+    """
+    states = {key: own for key, text in given.texts.items() if (own := _state_id(text))}
+    ids = [states.get(key) for key in told["key"]]
+    known = pl.Series("message_id", sorted({own for own in ids if own}), pl.String)
+    made: dict[str, set[str]] = {own: set() for own in known}
+    for run in runs if len(known) else ():
+        for own, sent in zip(known, of_run(known, seed=run), strict=True):
+            made[own].add(sent)
+    columns = (told["message_id"], told["json"], told["payload_sha"])
+    hashes = []
+    for own, came, text, sha in zip(ids, *columns, strict=True):
+        if own and came in made[own]:
+            planned_text = text.replace(f'"messageId":"{came}"', f'"messageId":"{own}"', 1)
+            hashes.append(sha256(planned_text.encode()).hexdigest())
+        else:
+            hashes.append(f"not under an id of a run: {sha}" if own else sha)
+    return pl.Series(hashes, dtype=pl.String)
+
+
+def _state_id(text: str) -> str | None:
+    """Return the id of a message that sets a state; None of one that does not."""
+    message = _DECODER.decode(text)
+    return message.messageId if message.type in STATE_TYPES else None
+
+
+STATE_TYPES = ("identify", "group", "alias")
 
 
 class _Properties(msgspec.Struct):
@@ -164,6 +211,8 @@ class _Properties(msgspec.Struct):
 
 
 class _Message(msgspec.Struct):
+    type: str = ""
+    messageId: str | None = None  # noqa: N815 - as the destination calls it
     properties: _Properties | None = None
     traits: _Properties | None = None
 

@@ -102,7 +102,7 @@ def refuse_zip_bomb(path: str, members: Iterable[zipfile.ZipInfo]) -> None:
         raise InputFileError(
             path,
             problem=f"unpacks to more than {RATIO_MAX} times its size",
-            hint="If it is meant to, unpack it first.",
+            hint="If this is expected, unpack it first.",
         )
 
 

@@ -90,7 +90,7 @@ def _by_name(row: Field, *, sample: pl.DataFrame, free: Iterable[str]) -> Propos
         argument=str(row.argument),
         column=column,
         confidence="high" if not rivals and folded(column) != "id" else "medium",
-        reason=f"its name reads as {row.argument}; {_evidence(sample[column], row=row)}{beside(rivals)}",
+        reason=f"its name looks like {row.argument}; {_evidence(sample[column], row=row)}{beside(rivals)}",
         rivals=rivals,
     )
 
@@ -129,7 +129,7 @@ def _person(
 
 def _reason(chosen: PersonColumn, values: pl.Series, *, argument: str) -> str:
     how = {
-        "id": f"its name reads as {argument}; {_distinct(values)}",
+        "id": f"its name looks like {argument}; {_distinct(values)}",
         "address": "its values are e-mail addresses, and no column is named like an identifier",
         "role": f"no column is named like an identifier of people; {_distinct(values)}",
         "own": f"no column is named like an identifier of people; {_distinct(values)}",

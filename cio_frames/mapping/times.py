@@ -63,7 +63,7 @@ def _proposal(values: pl.Series, *, call: Call, rank: int, rivals: tuple[str, ..
     temporal = values.dtype.is_temporal()
     if rank == 0:
         reason = (
-            f"its name reads as timestamp; its values are {'' if temporal else 'read as '}times"
+            f"its name looks like timestamp; its values are {'' if temporal else 'read as '}times"
         )
     else:
         reason = "it holds times; make sure that it is when the event happened"

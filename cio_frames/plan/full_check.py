@@ -21,6 +21,7 @@ from cio_frames.mapping import (
 )
 from cio_frames.payloads import MESSAGE_SCHEMA, count_batches, lanes, order_key
 from cio_frames.plan.chunks import EncodedChunk, Encoding, Repeats, encode_chunk, map_chunks
+from cio_frames.plan.other_forms import IdCounts, counted_ids
 from cio_frames.spec import LIMITS, SEMANTIC_EVENTS
 from cio_frames.validation import (
     BLOCKING,
@@ -90,6 +91,7 @@ class FullCheck:
     reasons: pl.DataFrame  # row, code and error of each row that would not be sent
     first_messages: tuple[str, ...]  # at most `KEPT_MESSAGES`
     hours: pl.DataFrame | None  # hour, recent, rows; None without a timestamp
+    ids: IdCounts | None  # the different ids, if they were asked for
     is_reordered: bool = (
         False  # whether the findings tell that the rows came in another order later
     )
@@ -154,12 +156,16 @@ def check_fully(
     batch_bytes: int,
     shares: Mapping[str, float],
     gather_links: bool,
+    gather_ids: bool,
 ) -> tuple[FullCheck, LinkKeys | None]:
     """Apply every check, encode every row, and count; return that, and the link keys if wanted.
 
     Of each row a few numbers are kept until the whole table tells whether it is sent.
     """
-    sums = _Sums(table, scope=encoding.scope, checks=encoding.checks, gather_links=gather_links)
+    sums = _Sums(
+        table, scope=encoding.scope, checks=encoding.checks, gather_links=gather_links,
+        gather_ids=gather_ids,
+    )  # fmt: skip
     columns, found = _kept_columns(encoding.scope), _Found()
 
     def part(chunk: pl.DataFrame) -> tuple[_Share, EncodedChunk, pl.DataFrame]:
@@ -187,14 +193,16 @@ class _Share:
     rows: int
     aggregates: Mapping[Aggregate, pl.DataFrame]
     links: LinkKeys | None
+    ids: pl.DataFrame | None
 
 
 class _Sums:
     """What both checks add up over a table: aggregates, link keys, rows and fingerprint."""
 
     def __init__(
-        self, table: Table, *, scope: Scope, checks: Iterable[Check], gather_links: bool
-    ) -> None:
+        self, table: Table, *, scope: Scope, checks: Iterable[Check], gather_links: bool,
+        gather_ids: bool = False,
+    ) -> None:  # fmt: skip
         self._mapping: MessageMapping = scope.mapping
         self._aggregates = TableAggregates(table, checks=list(checks), scope=scope)
         self._is_linked = bool(linked_keys(scope.mapping))
@@ -202,6 +210,7 @@ class _Sums:
         self._order = table.order if table.asks_python else None
         self.fingerprint = Fingerprint(table.schema(), self._order)
         self.links: list[LinkKeys] = []
+        self.ids = IdCounts() if gather_ids else None
         self.rows = 0
 
     def share(self, chunk: pl.DataFrame) -> tuple[pl.DataFrame, _Share]:
@@ -211,7 +220,8 @@ class _Sums:
             prepared = self._mapping.prepare(chunk)
             aggregates = self._aggregates.aggregated(prepared)
             links = link_keys(prepared, self._mapping) if self._gathers else None
-        return prepared, _Share(rows=chunk.height, aggregates=aggregates, links=links)
+            ids = None if self.ids is None else counted_ids(prepared, self._mapping)
+        return prepared, _Share(rows=chunk.height, aggregates=aggregates, links=links, ids=ids)
 
     def add(self, share: _Share) -> None:
         """Add what the next chunk adds."""
@@ -219,6 +229,8 @@ class _Sums:
         self._aggregates.add(share.aggregates)
         if share.links is not None:
             self.links.append(share.links)
+        if self.ids is not None and share.ids is not None:
+            self.ids.add(share.ids)
 
     def findings(self) -> pl.DataFrame:
         """Return what only the whole table shows, once every chunk was added."""
@@ -321,6 +333,7 @@ def _concluded(
         reasons=reasons(findings),
         first_messages=tuple(Repeats().renewed(first, call=scope.mapping.call)["message"]),
         hours=_hours(kept) if scope.mapping.find("timestamp") else None,
+        ids=sums.ids,
     )
 
 

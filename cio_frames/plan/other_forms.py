@@ -1,6 +1,6 @@
 """Ids of a back-fill's plans that differ only in how they are written, so that one person becomes two."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -18,7 +18,7 @@ EXAMPLES = 3
 MOST_IDS = 1_000_000
 """More different ids of all plans are compared by a sample of them, the same of each plan."""
 
-_IDS = pl.Schema({"value": pl.String, "plan": pl.Int64, "rows": pl.Int64})
+_IDS = pl.Schema({"value": pl.String, "rows": pl.Int64})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,16 +52,70 @@ class OtherForm:
         return REPAIRS[self.how]
 
 
-@engine_errors("the ids of the plans were compared")
-def other_forms(parts: Sequence[tuple[Table, MessageMapping]]) -> list[OtherForm]:
-    """Return the ids of each plan that only another plan has, in another form, the most first.
+class IdCounts:
+    """The different ids of a table with their rows, or of so many ids one where there are too many.
 
-    Each table is read once, its columns of ids only.
+    Attributes:
+        share: How many ids each stands for.
     """
-    ids, share = _ids(parts)
-    people = [place for place, (_, mapping) in enumerate(parts) if mapping.call.name == "identify"]
+
+    def __init__(self) -> None:
+        self.share: int = 1
+        self._kept = [_IDS.to_frame()]
+        self._height, self._limit = 0, MOST_IDS
+
+    def add(self, counted: pl.DataFrame) -> None:
+        """Add the ids of a chunk, as `counted_ids` gives them."""
+        self._kept.append(_sampled(counted, self.share))
+        self._height += self._kept[-1].height
+        while self._height > self._limit:
+            self._kept = [self.counts(self.share)]
+            self._height = self._kept[0].height
+            if self._height > MOST_IDS:
+                self.share *= 2
+                self._kept = [_sampled(self._kept[0], self.share)]
+                self._height = self._kept[0].height
+            self._limit = max(MOST_IDS, 2 * self._height)
+
+    def counts(self, share: int) -> pl.DataFrame:
+        """Return the ids and their rows; of so many ids one."""
+        joined = pl.concat(self._kept).group_by("value").agg(pl.col("rows").sum())
+        return _sampled(joined, share)
+
+
+def counted_ids(prepared: pl.DataFrame, mapping: MessageMapping) -> pl.DataFrame:
+    """Return the ids of prepared rows and how many rows name each.
+
+    Addresses are left out: they are compared without case and spaces anyway.
+    """
+    texts = [prepared.select(text.alias("value")) for text in person_ids(mapping)]
+    values = pl.concat([_IDS.to_frame().select("value"), *texts]).drop_nulls()
+    ids = values.filter(~pl.col("value").str.contains(EMAIL))
+    return ids.group_by("value").agg(rows=pl.len().cast(pl.Int64))
+
+
+def read_ids(table: Table, mapping: MessageMapping) -> IdCounts:
+    """Return the ids of a table, in a pass over its columns of ids only."""
+    counts = IdCounts()
+    if not list(person_ids(mapping)):
+        return counts
+    own = mapping
+    if not mapping.steps:  # a repair may look at other columns
+        named = {name for text in person_ids(mapping) for name in text.meta.root_names()}
+        own = replace(mapping, fields=tuple(f for f in mapping.fields if f.name in named))
+    with closing(table.chunks()) as chunks, computing(mapping):
+        for chunk in chunks:
+            counts.add(counted_ids(own.filled(chunk), mapping))
+    return counts
+
+
+@engine_errors("the ids of the plans were compared")
+def other_forms(mappings: Sequence[MessageMapping], counts: Sequence[IdCounts]) -> list[OtherForm]:
+    """Return the ids of each plan that only another plan has, in another form, the most first."""
+    ids, share = _ids(counts)
+    people = [place for place, each in enumerate(mappings) if each.call.name == "identify"]
     found = _differing(ids, people=people or [0])
-    columns = [_label(mapping) for _, mapping in parts]
+    columns = [_label(mapping) for mapping in mappings]
     groups = found.group_by("plan", "of", "how", maintain_order=True).agg(
         ids=pl.col("value").n_unique(),
         rows=pl.col("rows").sum(),
@@ -117,29 +171,17 @@ def _differing(ids: pl.DataFrame, *, people: Sequence[int]) -> pl.DataFrame:
     )
 
 
-def _ids(parts: Sequence[tuple[Table, MessageMapping]]) -> tuple[pl.DataFrame, float]:
+def _ids(each: Sequence[IdCounts]) -> tuple[pl.DataFrame, int]:
     """Return the different ids of each plan with their rows, and how many ids each stands for."""
-    share, height, limit = 1, 0, MOST_IDS
-    kept = [_IDS.to_frame()]
-    for place, (table, mapping) in enumerate(parts):
-        for values in _values(table, mapping):
-            counted = values.group_by("value").agg(rows=pl.len().cast(pl.Int64))
-            part = counted.select("value", pl.lit(place, pl.Int64).alias("plan"), "rows")
-            kept.append(_sampled(part, share))
-            height += kept[-1].height
-            while height > limit:
-                kept = [_joined(kept)]
-                height = kept[0].height
-                if height > MOST_IDS:
-                    share *= 2
-                    kept = [_sampled(kept[0], share)]
-                    height = kept[0].height
-                limit = max(MOST_IDS, 2 * height)
-    return _joined(kept), share
-
-
-def _joined(kept: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    return pl.concat(kept).group_by("value", "plan").agg(pl.col("rows").sum())
+    share = max(counts.share for counts in each)
+    while True:
+        parts = [
+            counts.counts(share).select("value", pl.lit(place, pl.Int64).alias("plan"), "rows")
+            for place, counts in enumerate(each)
+        ]
+        if sum(part.height for part in parts) <= MOST_IDS:
+            return pl.concat(parts), share
+        share *= 2
 
 
 def _sampled(ids: pl.DataFrame, share: int) -> pl.DataFrame:
@@ -148,23 +190,6 @@ def _sampled(ids: pl.DataFrame, share: int) -> pl.DataFrame:
         return ids
     middle = pl.col("value").str.strip_chars(" \t\u00a0\u200b\ufeff0.").str.to_lowercase()
     return ids.filter(middle.hash() % share == 0)
-
-
-def _values(table: Table, mapping: MessageMapping) -> Iterator[pl.DataFrame]:
-    """Yield the ids of rows, addresses left out: those are compared without case and spaces anyway."""
-    if not list(person_ids(mapping)):
-        return
-    own = mapping
-    if not mapping.steps:  # a repair may look at other columns
-        named = {name for text in person_ids(mapping) for name in text.meta.root_names()}
-        own = replace(mapping, fields=tuple(f for f in mapping.fields if f.name in named))
-    chunks = table.chunks()
-    with closing(chunks), computing(mapping):
-        for chunk in chunks:
-            prepared = own.filled(chunk)
-            texts = [prepared.select(text.alias("value")) for text in person_ids(mapping)]
-            values = pl.concat(texts).drop_nulls()
-            yield values.filter(~pl.col("value").str.contains(EMAIL))
 
 
 def _label(mapping: MessageMapping) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from typing import Any
 
@@ -36,7 +36,7 @@ from cio_frames.plan.full_check import (
     components_of,
     link_keys,
 )
-from cio_frames.plan.other_forms import OtherForm, other_forms
+from cio_frames.plan.other_forms import OtherForm, other_forms, read_ids
 from cio_frames.run import Job, RowSelection
 from cio_frames.spec import LIMITS
 from cio_frames.validation import BLOCKING, as_texts, check_call, check_table, compile_checks
@@ -94,7 +94,7 @@ class Pipeline:
         assert self._results.before_send is not None  # noqa: S101 - the pass has filled it
         return self._results.before_send
 
-    def check_fully(self, *, gather_links: bool) -> LinkKeys | None:
+    def check_fully(self, *, gather_links: bool, gather_ids: bool = False) -> LinkKeys | None:
         """Run the full check unless it has run; return the link keys if it gathered them."""
         if self._results.full is not None:
             return None
@@ -104,6 +104,7 @@ class Pipeline:
             batch_bytes=self.batch_bytes,
             shares=self.checks.shares(),
             gather_links=gather_links,
+            gather_ids=gather_ids,
         )
         self._results.full, self._results.before_send = full, full.before_send
         return links
@@ -390,7 +391,7 @@ class Pipelines:
 
     def checked(self) -> tuple[Pipeline, ...]:
         """Return the pipelines, each fully checked."""
-        self._check(Pipeline.check_fully)
+        self._check(partial(Pipeline.check_fully, gather_ids=len(self.each) > 1))
         return self.each
 
     def before_send(self) -> tuple[PreSendCheck, ...]:
@@ -458,11 +459,14 @@ class Pipelines:
 
     @property
     def other_forms(self) -> list[OtherForm]:
-        """Ids that only another plan has, in another form: found in one pass over the ids."""
-        if self._results.other_forms is None:
-            parts = [(each.table, each.mapping) for each in self.each]
-            self._results.other_forms = other_forms(parts) if len(parts) > 1 else []
-        return self._results.other_forms
+        """Ids that only another plan has, in another form."""
+        if self._results.other_forms is None and len(self.each) > 1:
+            mappings = [each.mapping for each in self.checked()]
+            counts = [
+                each.full_check.ids or read_ids(each.table, each.mapping) for each in self.each
+            ]
+            self._results.other_forms = other_forms(mappings, counts)
+        return self._results.other_forms or []
 
     def job(self) -> Job:
         """Return what a run is given to do."""

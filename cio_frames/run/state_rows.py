@@ -160,16 +160,19 @@ def _decided(
     last = rows.with_columns(in_order=in_order & pl.lit(not repeat), done=done).filter(
         pl.col("position").is_not_null() & pl.col("subjects").is_not_null()
     )
-    known = last
-    if now.select(_has_kind(GONE).any()).item():  # what one of them takes away, an earlier one gave
-        judged = last.select(*sent.columns, "in_order", "done")
-        known = now.join(judged, on="content", how="inner", maintain_order="left")
+    # Where the last one is done, so are the others: sent now, they would come after what followed it.
+    repeats = now.filter(pl.col("content").is_duplicated()).join(
+        last.select(*sent.columns, "in_order", "done"), on="content"
+    )
+    every = pl.concat([last.join(repeats, on="content", how="anti"), repeats], how="diagonal")
+    is_any_gone = now.select(_has_kind(GONE).any()).item()
+    known = every if is_any_gone else last  # what one of them takes away, an earlier one gave
     is_in_order, is_done, is_given = pl.col("in_order"), pl.col("done"), pl.col("is_given")
     # A row whose own id the record does not have is sent under it, and is new to Customer.io.
     is_own = pl.col("message_id").is_in(earlier["message_id"].implode())
     is_latest = pl.col("message_id") == pl.col("latest_id")
     is_kept = pl.col("kept_state").is_not_null()
-    finished = known.filter(is_in_order & is_done & is_kept & ~is_latest).select(
+    finished = every.filter(is_in_order & is_done & is_kept & ~is_latest).select(
         "plan",
         "row",
         state="kept_state",

@@ -38,14 +38,11 @@ from cio_frames.views.document import (
     plain,
     spans,
 )
-from cio_frames.views.markup import Markup, join, link, tag
+from cio_frames.views.markup import Markup, frame, join, link, tag
 from cio_frames.views.style import Style
 from cio_frames.views.wording import many, number
 
 DRAWN_ROWS = 500
-_NO_MATH = "mathjax_ignore tex2jax_ignore"
-"""Classes in which front ends leave $ as it is, instead of drawing what is between two of them as a formula."""
-
 _SHORT_CELL = 26
 _LONG_CELL = 300
 _LOOKS: dict[Look, Style] = {
@@ -62,7 +59,7 @@ def render(document: Document) -> Markup:
     if document is EMPTY:
         return join(())
     body = drawn((document.heading, *document.body))
-    return tag("div", body, style=css.CARD, attributes={"class": _NO_MATH})
+    return frame(body, style=css.CARD)
 
 
 def drawn(nodes: Iterable[Node]) -> Markup:

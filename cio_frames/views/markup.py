@@ -14,11 +14,13 @@ _ELEMENTS = frozenset({
     "bdi", "code", "details", "div", "em", "img", "li", "ol", "p", "pre", "progress", "section",
     "span", "strong", "summary", "table", "tbody", "td", "th", "thead", "tr", "ul",
 })  # fmt: skip
-_ATTRIBUTES = frozenset({"align", "alt", "class", "dir", "max", "open", "scope", "title", "value"})
+_ATTRIBUTES = frozenset({"align", "alt", "dir", "max", "open", "scope", "title", "value"})
 _DRAWING = frozenset({"circle", "g", "line", "path", "rect", "svg", "text"})
 DOCUMENTATION = "https://cio-frames.readthedocs.io/"
 _SVG = "data:image/svg+xml;base64,"
 _NO_ATTRIBUTES: Mapping[str, str] = {}
+_NO_MATH = "mathjax_ignore tex2jax_ignore"
+"""Classes in which front ends leave $ as it is, instead of drawing what is between two of them as a formula."""
 
 
 class Markup(str):
@@ -48,6 +50,17 @@ def tag(
         raise ValueError(f"One of {sorted(attributes)} is not kept by every front end.")
     declared = {"style": str(style)} if style else {}
     return _element(name, children, {**declared, **attributes})
+
+
+def frame(*children: str, style: Style = PLAIN) -> Markup:
+    """Return the block around a view, in which no front end draws formulas. Nothing else has a class.
+
+    Examples:
+        >>> print(frame("$1 and $2"))
+        <div class="mathjax_ignore tex2jax_ignore">$1 and $2</div>
+    """
+    declared = {"style": str(style)} if style else {}
+    return _element("div", children, {**declared, "class": _NO_MATH})
 
 
 def link(text: str, *, page: str, style: Style = PLAIN) -> Markup:

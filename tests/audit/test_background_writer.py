@@ -107,7 +107,7 @@ def test_a_request_does_not_wait_for_the_plan_of_another_segment(begin):
 @pytest.mark.parametrize(
     ("trouble", "raised", "words"),
     [
-        pytest.param(OSError(errno.EIO, "broken"), AuditError, "cannot be written", id="disk"),
+        pytest.param(OSError(errno.EIO, "broken"), AuditError, "could not be written", id="disk"),
         pytest.param(PanicException("broken"), EngineError, "PanicException", id="engine"),
     ],
 )

@@ -54,7 +54,7 @@ def test_a_link_in_place_of_a_file_is_refused(begin, info, tmp_path: Path):
     directory.mkdir(parents=True)
     (directory / "LOCK").symlink_to(target)
 
-    with pytest.raises(AuditError, match="cannot be opened"):
+    with pytest.raises(AuditError, match="could not be opened"):
         begin()
 
     assert target.read_text() == "mine"

@@ -202,7 +202,7 @@ def test_a_failed_sync_ends_the_record(info, key, make_disk, make_segment, make_
     made = make_segment(0, first=0, sizes=(3, 1))
     driver.plan(made)
     disk.failure, disk.fail_at = errno.EIO, len(disk.steps) + 1
-    with pytest.raises(AuditError, match="cannot be synced"):
+    with pytest.raises(AuditError, match="could not be synced"):
         driver.attempt(made.batches[0])
 
     with pytest.raises(AuditError, match="could not be kept"):

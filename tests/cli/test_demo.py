@@ -68,7 +68,9 @@ def test_the_demo_shows_the_dirty_file_refused_then_mended(sent):
 
 def test_the_demo_foretells_who_is_who(sent):
     """Where plans have an identity preview, its counts are shown before anything is sent."""
-    assert ("What the identity preview says" in sent[1]) is hasattr(cio.Backfill, "identity")
+    assert ("Identity preview, before anything is sent" in sent[1]) is hasattr(
+        cio.Backfill, "identity"
+    )
 
 
 def test_the_demo_names_the_file_that_is_missing(cli, folder):

@@ -17,6 +17,7 @@ OTHER_NAMES = {"thresholds": "threshold"}
 NOT_TEXT = {
     "checks": "each of its parts is an option",
     "rules": "rules are functions",
+    "storage_options": "the environment says how a bucket is reached; a command line is no place for keys",
     "types": "types are those of polars; --ids keeps columns as text",
     "source": "the files that the command names",
 }

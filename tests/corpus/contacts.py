@@ -36,7 +36,10 @@ def mailchimp_audience() -> Export:
     return Export(
         source="Mailchimp", file="subscribed_members_export.csv", content=written(grid, all_quoted=True), grid=grid,
         asked={"user_id": "Email Address"},
-        told={"trait.time-space": ("OPTIN_TIME", "CONFIRM_TIME", "LAST_CHANGED")},
+        told={
+            "name.nearly": ("Phone Number",),
+            "trait.time-space": ("OPTIN_TIME", "CONFIRM_TIME", "LAST_CHANGED"),
+        },
         person=("Email Address",),
     )  # fmt: skip
 
@@ -93,6 +96,7 @@ def klaviyo_list() -> Export:
         source="Klaviyo", file="list_members.csv", content=written(grid), grid=grid,
         asked={"user_id": "Email"},
         told={
+            "name.nearly": ("Phone Number",),
             "trait.consent": ("Email Marketing Consent",),
             "text.json": ("Email Suppressions",),
             "trait.time-space": ("Date Added", "Last Open"),
@@ -127,7 +131,7 @@ def hubspot_contacts() -> Export:
         source="HubSpot", file="hubspot-contacts.csv", content=written(grid, all_quoted=True), grid=grid,
         asked={"user_id": "Record ID"},
         told={
-            "name.nearly": ("Email",),
+            "name.nearly": ("Email", "Phone Number"),
             "trait.consent": ("Unsubscribed from all email",),
             "column.truth-as-text": ("Unsubscribed from all email",),
             "trait.time-space": ("Create Date", "Last Activity Date"),

@@ -170,7 +170,7 @@ def test_identical_is_said_only_where_all_that_was_sent_has_its_effect():
     assert found.without_effect.select("rule", "rows").rows() == [
         ("identifier.taken", 1), ("message.duplicate", 1),
     ]  # fmt: skip
-    assert "a@example.com belongs to another person (u1)" in told
+    assert "a@example.com already belongs to another person (u1)" in told
     assert "! as predicted: some rows ignored" in told
     assert "identical" not in told
 

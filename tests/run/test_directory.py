@@ -82,7 +82,7 @@ def test_a_strange_run_json_is_refused_and_not_waited_for(tmp_path, damage):
         lambda: PLAN.send(client(lambda _: None), audit=tmp_path, progress=False),
         lambda: cio.resume(run.audit, client(lambda _: None), PLAN, progress=False),
     ):
-        with pytest.raises(AuditCorruptError, match=r"run\.json: missing or not readable"):
+        with pytest.raises(AuditCorruptError, match=r"run\.json: missing, or not a run"):
             ask()
     assert "cannot be read" in repr(audit)
     assert "cannot be read" in str(audit)
@@ -95,7 +95,10 @@ def test_the_folder_above_a_run_names_what_can_be_resumed(tmp_path):
     run = refused(tmp_path)
     PLAN.send(client(lambda _: None), audit=tmp_path, progress=False)
 
-    with pytest.raises(AuditError, match=f"2 runs.*can be resumed: {run.run_id}\\.$"):
+    assert cio.audit(tmp_path).runs.height == 2
+    with pytest.raises(
+        AuditError, match=f"the audit directory, not a run.*can be resumed: {run.run_id}\\.$"
+    ):
         cio.resume(tmp_path, client(lambda _: None), PLAN, progress=False)
     cio.resume(run.audit, client(lambda _: None), PLAN, progress=False)
     with pytest.raises(AuditError, match="None of its runs has anything left"):

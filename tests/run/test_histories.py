@@ -264,7 +264,7 @@ def test_nothing_that_is_meant_is_swallowed(tables, data, pii):
     assert state(record.model) == state(record.oracle)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(tables=HISTORY, data=st.data(), pii=st.sampled_from(["hmac", "ids", "full"]))
 def test_what_is_sent_without_a_record_arrives(tables, data, pii):
     """Somebody else, with another record, sends one of the tables again: all that sets a state arrives.
@@ -312,3 +312,17 @@ def test_a_row_whose_id_only_another_row_can_have_is_sent_under_a_new_one(arrive
     assert record.send(cio.backfill([merge, rows])) == 1
     assert record.send(cio.backfill([merge, rows])) == 0
     assert record.model.people()[0]["attributes"] == {"plan": "x"}
+
+
+def test_more_rows_that_say_what_is_done_already_do_not_come_after_what_followed_it():
+    """What was said once and is said three times now is as done as it was: the others still follow it."""
+    record = Record("hmac")
+    known = people([{"id": name, "plan": "w"} for name in ("u1", "U3")])
+    linked = merges([{"id": "U3", "other": "u1"}])
+    both = people([{"id": "u1", "plan": "x"}, {"id": "U3", "plan": "y"}])
+    record.send(cio.backfill([known, linked, both]))
+
+    more = cio.backfill([people([{"id": "u1", "plan": "x"}] * 2), both])
+
+    assert record.send(more) == 0
+    assert record.model.people()[0]["attributes"] == {"plan": "y"}

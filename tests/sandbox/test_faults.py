@@ -83,7 +83,7 @@ def test_shares_that_are_none_are_refused(shares):
 
 def test_an_unknown_name_is_told_with_those_there_are():
     """A typing error in the name of a profile lists the profiles."""
-    with pytest.raises(SandboxError, match=r"'flakey' is not the name.*flaky, storm"):
+    with pytest.raises(SandboxError, match=r"'flakey' is not a fault profile.*flaky, storm"):
         Sandbox(faults="flakey")
 
 

@@ -122,7 +122,7 @@ def test_given_port_and_keys_are_used():
 
 def test_url_of_a_stopped_sandbox_is_an_error():
     """Without a server there is no address, and the error says how to get one."""
-    with pytest.raises(SandboxError, match="not started"):
+    with pytest.raises(SandboxError, match="has not been started"):
         _ = Sandbox().url
 
 

@@ -142,10 +142,10 @@ def test_a_worker_starts_once():
         return None
 
     worker = BackgroundLoop(work, stop=StopSignal())
-    with pytest.raises(RunError, match="not started"):
+    with pytest.raises(RunError, match="has not been started"):
         worker.wait(0)
     worker.start()
-    with pytest.raises(RunError, match="before"):
+    with pytest.raises(RunError, match="already been started"):
         worker.start()
     assert worker.wait(60)
 

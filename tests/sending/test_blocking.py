@@ -106,7 +106,7 @@ def test_the_reason_names_the_row_and_what_to_do():
     end = record.ends[11]
 
     assert (end.code, end.status, end.attempts) == (BLOCKED, None, 0)
-    assert "Row 0 of plan 0, the identify of the same person, was refused." in end.error
+    assert "Row 0 of plan 0 (identify) about the same person was refused." in end.error
     assert "send again" in end.error
 
 

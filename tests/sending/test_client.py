@@ -207,4 +207,4 @@ def test_no_fact_has_a_key():
     record = run([segment(20)], Host(said))
 
     assert_no_key(repr(record.facts))
-    assert record.ends[0].error.endswith("It says: unknown key ***")
+    assert record.ends[0].error.endswith("It says: unknown key ***.")

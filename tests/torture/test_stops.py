@@ -15,7 +15,7 @@ def test_a_revoked_key_stops_the_run_and_a_resume_completes_it():
 
 
 def test_two_records_of_one_table_do_no_harm():
-    """The same rows from two runs at once are copies that their message ids make harmless."""
+    """The same rows from two runs at once: events are copies, and each run sets every state once."""
     assert two_audits(seed=SEED, rows=600).verdict.duplicated_raw >= 600
 
 
