@@ -6,7 +6,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -239,3 +239,28 @@ def points(count: int, *, seed: int, most: int) -> list[int]:
         np.arange(first[-1] + 1, most), count - len(first), replace=False
     )
     return [*first, *sorted(int(at) for at in rest)]
+
+
+def resume_unplanned(*, seed: int, rows: int = 1_000) -> Line:
+    """Let a second run end before it has planned a row: its resume skips what the first delivered (T11).
+
+    Args:
+        seed: Decides the rows.
+        rows: How many rows.
+    """
+    frame = people(rows, people=rows // 10, seed=seed, parts=4)
+    given = Input(frame=frame, batch_bytes=6_000, parts=4)
+    with hurried(), bench("T11", "resume of nothing planned", seed=seed) as put:
+        put.workspace.faults = Faults(unauthorized=1.0, first=26)
+        first = put.send(given)
+        put.workspace.faults, runs, at = "none", [first.audit], 0
+        while len(runs) == 1:
+            at += 1
+            with failing(at, failure=errno.ENOSPC), suppress(AuditError):
+                put.send(given)
+            runs = sorted(path.parent for path in put.audit.glob("*/run.json"))
+        run = put.resume(given, runs[-1])
+        line = put.line(given, skipped=run.counts["skipped_done"])
+    require_clean(line)
+    require(line.facts["skipped"] == first.counts["delivered"] > 0, line, "what arrived is skipped")
+    return line

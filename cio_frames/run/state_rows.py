@@ -165,8 +165,9 @@ def _decided(
         last.select(*sent.columns, "in_order", "done"), on="content"
     )
     every = pl.concat([last.join(repeats, on="content", how="anti"), repeats], how="diagonal")
-    is_any_gone = now.select(_has_kind(GONE).any()).item()
-    known = every if is_any_gone else last  # what one of them takes away, an earlier one gave
+    # What one of them takes away, an earlier one gave; whom one of them renames, an earlier one made.
+    links = pl.col("call").is_in(LINKING_CALLS) & pl.col("subjects").str.contains(" ", literal=True)
+    known = every if now.select((_has_kind(GONE) | links).any()).item() else last
     is_in_order, is_done, is_given = pl.col("in_order"), pl.col("done"), pl.col("is_given")
     # A row whose own id the record does not have is sent under it, and is new to Customer.io.
     is_own = pl.col("message_id").is_in(earlier["message_id"].implode())

@@ -4,7 +4,15 @@ import errno
 
 import pytest
 
-from torture.stops import full_disk, points, resume_refused, revoked, second_writer, two_audits
+from torture.stops import (
+    full_disk,
+    points,
+    resume_refused,
+    resume_unplanned,
+    revoked,
+    second_writer,
+    two_audits,
+)
 
 SEED = 20269
 
@@ -34,3 +42,8 @@ def test_a_failing_disk_loses_nothing(failure):
 def test_a_resume_that_fails_can_be_tried_again():
     """When there is no room for a resume, it lets go of the record, and a later one completes."""
     assert resume_refused(seed=SEED).facts["refused"] > 0
+
+
+def test_a_resume_of_a_run_that_planned_nothing_skips_what_arrived_before_it():
+    """A second run that ends before its first row and is resumed sends nothing that the first delivered."""
+    assert resume_unplanned(seed=SEED).facts["skipped"] > 0
