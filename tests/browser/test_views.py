@@ -41,7 +41,7 @@ VIEWS = {
     "story": "cio.audit('views').explain(row=1)",
 }
 SEEN = {
-    "plan": ("Plan: track", "When it happened", "can start campaigns"),
+    "plan": ("Plan: track", "When the events happened", "can start campaigns"),
     "refused": ("Plan: identify", "To fix before anything can be sent"),
     "proposed": ("Mapping:", "proposed"),
     "payloads": ("Messages: track", '"messageId"'),
