@@ -43,7 +43,7 @@ VIEWS = {
 SEEN = {
     "plan": ("Plan: track", "When the events happened", "can start campaigns"),
     "refused": ("Plan: identify", "To fix before anything can be sent"),
-    "proposed": ("Mapping:", "proposed"),
+    "proposed": ("Mapping:", "chosen automatically"),
     "payloads": ("Messages: track", '"messageId"'),
     "backfill": ("Back-fill", "Plan 2 of 2: track"),
     "identity": ("Who is who",),
