@@ -240,7 +240,6 @@ def wire(segment):
 HISTORY = st.lists(st.lists(TABLE, min_size=1, max_size=2), min_size=2, max_size=6)
 
 
-@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(tables=HISTORY, data=st.data(), pii=st.sampled_from(["hmac", "ids", "full"]))
 def test_nothing_that_is_meant_is_swallowed(tables, data, pii):
@@ -265,7 +264,6 @@ def test_nothing_that_is_meant_is_swallowed(tables, data, pii):
     assert state(record.model) == state(record.oracle)
 
 
-@pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(tables=HISTORY, data=st.data(), pii=st.sampled_from(["hmac", "ids", "full"]))
 def test_what_is_sent_without_a_record_arrives(tables, data, pii):
