@@ -51,7 +51,6 @@ class RunInfo:
         workspaces: What tells the workspace from others, by surface; no key can be read from it.
         namespace: What the derived message ids are made for.
         id_algorithm: Version of the way message ids are derived.
-        repeat: Whether rows are sent again that an earlier run delivered.
         limits: The limits in force, by name.
         mapping: Which column feeds which field, per plan.
         decisions: What the user chose: repairs, overrides, warnings they sent in spite of.
@@ -70,7 +69,6 @@ class RunInfo:
     workspaces: Mapping[str, str] = field(default_factory=dict)
     namespace: str = ""
     id_algorithm: str = ""
-    repeat: bool = False
     limits: Mapping[str, Any] = field(default_factory=dict)
     mapping: Mapping[str, Any] = field(default_factory=dict)
     decisions: Mapping[str, Any] = field(default_factory=dict)
