@@ -190,7 +190,7 @@ def _refusal(plan: Plan) -> str:
         others = found.filter(~pl.col("severity").is_in(BLOCKING))["code"].n_unique()
         rest = f"and {many(others, 'thing')} to look at: cio-frames check shows all of them."
         return _section(
-            "  Cannot be sent as it is, nothing was sent:",
+            "  Refused, so nothing was sent:",
             text.columns((), rows, right={2}, indent="    "),
             text.paragraph(rest, indent="    "),
         )
