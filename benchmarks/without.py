@@ -50,9 +50,12 @@ def ready(path: str) -> Callable[..., pl.DataFrame]:
     """Return what stands for the encoder where its messages lie ready: they are mapped, not read."""
 
     def encode(prepared: pl.DataFrame, *_: Any, **__: Any) -> pl.DataFrame:
-        number = prepared[ROW][0] // chunks.CHUNK_ROWS
+        number, start = divmod(prepared[ROW][0], chunks.CHUNK_ROWS)
         with pa.memory_map(str(_folder(path) / f"{number}.arrow")) as file:
             messages: Any = pl.from_arrow(pa.ipc.open_file(file).read_all(), rechunk=False)
+        messages = messages.slice(
+            start, prepared.height
+        )  # the first rows are looked at by themselves
         assert messages["row"].equals(prepared[ROW], check_names=False)
         return pl.DataFrame(messages)
 
