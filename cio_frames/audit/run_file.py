@@ -51,6 +51,7 @@ class RunInfo:
         workspaces: What tells the workspace from others, by surface; no key can be read from it.
         namespace: What the derived message ids are made for.
         id_algorithm: Version of the way message ids are derived.
+        repeat: Whether rows are sent again that an earlier run delivered.
         limits: The limits in force, by name.
         mapping: Which column feeds which field, per plan.
         decisions: What the user chose: repairs, overrides, warnings they sent in spite of.
@@ -69,6 +70,7 @@ class RunInfo:
     workspaces: Mapping[str, str] = field(default_factory=dict)
     namespace: str = ""
     id_algorithm: str = ""
+    repeat: bool = False
     limits: Mapping[str, Any] = field(default_factory=dict)
     mapping: Mapping[str, Any] = field(default_factory=dict)
     decisions: Mapping[str, Any] = field(default_factory=dict)
@@ -171,6 +173,7 @@ def read(disk: FileSystem, directory: Path) -> RunFile:
 def _parsed(body: dict[str, Any]) -> RunFile:
     body["plans"] = tuple((call, rows) for call, rows in body["plans"])
     body["created"] = datetime.fromisoformat(body["created"])
+    body.setdefault("repeat", False)  # records of former versions do not say so
     described = {name: body.pop(name) for name in RunInfo.__dataclass_fields__}
     body["parts"] = tuple(Part(**part) for part in body["parts"])
     body["resumed"] = tuple(body["resumed"])

@@ -248,6 +248,7 @@ def new_run(
         workspaces=client.workspaces,
         namespace=job.namespace,
         id_algorithm=RUN_ALGORITHM,
+        repeat=options.repeat,
         limits=job.limits,
         mapping=job.mapping,
         decisions=job.decisions,
@@ -340,11 +341,13 @@ def _as_decided(
     # Rows that the run had not planned yet may have arrived before it; those it had planned had not.
     known = judge(before.rows).drop("state").rename({"kept_state": "state"}).drop_nulls("state")
     is_planned = pl.col("message_id").is_in(taken_up["message_id"].drop_nulls().implode())
-    finished = known.filter(~is_planned).select(FINISHED_SCHEMA.names())
+    finished = None if info.repeat else known.filter(~is_planned).select(FINISHED_SCHEMA.names())
     return replace(
         selection,
         finished=finished,
-        decided=_decided(job, before, judge=judge, pii=info.pii, key=key, taken_up=taken_up),
+        decided=_decided(
+            job, before, judge=judge, pii=info.pii, key=key, repeat=info.repeat, taken_up=taken_up
+        ),
         doubted=in_doubt(before.rows, algorithms=before.algorithms),
     )
 

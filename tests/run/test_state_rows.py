@@ -303,3 +303,26 @@ def test_a_run_that_was_cut_off_ends_as_the_table_does(number, way, workspace, s
     assert attributes(workspace) == {"u1": '{"plan":"gone"}'}
     assert send(plan).counts["requests"] == 0
     assert cio.audit(tmp_path / "audit").verify().is_empty()
+
+
+@pytest.mark.usefixtures("row_by_row")
+@pytest.mark.parametrize("repeat", [False, True])
+def test_a_resume_goes_on_as_its_run_was_asked_to(repeat, workspace, send, tmp_path):
+    """Rows that a run had not planned yet are sent again where it was to repeat them, and else not."""
+    names = [f"u{row}" for row in range(40)]
+    plan = people(id=names, plan=["free"] * 40)
+    send(people(id=names[1:], plan=["free"] * 39))
+    wire = LosesAnAnswer(1)
+    client = cio.connect(
+        endpoint=workspace.url, write_key=workspace.write_key, transport=wire, gzip=False
+    )
+    first = plan.send(client, audit=tmp_path / "audit", repeat=repeat, progress=False, wait=False)
+    wire.run.set_result(first)
+    first.wait()
+    assert first.counts["pending"] > 0
+
+    again = cio.resume(first.audit, workspace.client(), plan, progress=False)
+
+    done = again.counts["delivered"] + again.counts["skipped_done"]
+    assert done == 40
+    assert (again.counts["skipped_done"] == 0) == repeat
