@@ -123,7 +123,7 @@ def backfill(views: Sequence[PlanView], *, outcome: str = "") -> Document:
     return Document(
         Heading("Back-fill", f"{many(len(views), 'plan')}, in order", badge),
         [
-            Paragraph(sentence if badge.tone == "bad" else f"{outcome} {sentence}".strip(), "lead"),
+            Paragraph(_lead(outcome, badge, sentence), "lead"),
             _figures(views),
             Table(_PLANS, rows, right={0, 3, 4, 5}),
             Paragraph(_volume(views), "apart"),
@@ -142,9 +142,9 @@ def verdict(view: PlanView) -> tuple[Badge, str]:
     return Badge(word, tone), sentence
 
 
-def lead(view: PlanView, badge: Badge, sentence: str) -> str:
-    """Return what happens when a plan is sent, and its verdict; of a refused plan nothing happens."""
-    return sentence if badge.tone == "bad" else f"{view.outcome} {sentence}".strip()
+def _lead(outcome: str, badge: Badge, sentence: str) -> str:
+    """Return what happens on sending, and the verdict; where nothing can be sent, nothing happens."""
+    return sentence if badge.tone == "bad" else f"{outcome} {sentence}".strip()
 
 
 def is_now(view: PlanView) -> bool:
@@ -237,7 +237,7 @@ def timeline(view: TimelineView) -> Section:
 
 def _body(view: PlanView, words: Callable[[str], str]) -> Iterator[Node]:
     badge, sentence = verdict(view)
-    yield Paragraph(words(lead(view, badge, sentence)), "lead")
+    yield Paragraph(words(_lead(view.outcome, badge, sentence)), "lead")
     split: list[tuple[str, int, Tone]] = [
         ("valid", view.valid, "dull" if badge.tone == "bad" else "good"),
         ("rejected", view.rejected, "care"),
