@@ -20,8 +20,7 @@ from cio_frames.checks.check import (
     failing_cells,
 )
 from cio_frames.checks.fields import is_placeholder, is_plain_text, is_subscription, name_words
-from cio_frames.frames import collected
-from cio_frames.frames.csv import is_id as names_identifier
+from cio_frames.frames import collected, is_id_name
 from cio_frames.mapping import FieldMapping
 from cio_frames.values import as_text, has_text
 from cio_frames.values.counts import many
@@ -213,7 +212,7 @@ def _closer(fields: Sequence[FieldMapping], rows: pl.LazyFrame) -> dict[str, Mea
 
 def _is_code(field: FieldMapping) -> bool:
     """Return whether a column is named like one of codes or identifiers, whose digits are no amount."""
-    return bool(CODES & set(name_words(field.label))) or names_identifier(field.label)
+    return bool(CODES & set(name_words(field.label))) or is_id_name(field.label)
 
 
 def _measured_of(field: FieldMapping, totals: Measured) -> Measured:
