@@ -127,7 +127,7 @@ CERTAIN: Mapping[str, Callable[[pl.LazyFrame], pl.LazyFrame]] = {
     "unique": lambda rows: rows.unique(maintain_order=True),
     "sort": lambda rows: rows.sort("id", maintain_order=True),
     "concat": lambda rows: pl.concat([rows, rows]),
-    "explode": lambda rows: rows.with_columns(pl.col("email").str.split("@")).explode("email"),
+    "explode": lambda rows: rows.with_columns(pl.col("email").str.split("@")).explode("email", empty_as_null=True),
 }  # fmt: skip
 UNCERTAIN: Mapping[str, Callable[[pl.LazyFrame], pl.LazyFrame]] = {
     "group_by": lambda rows: rows.group_by("id").agg(pl.len()).filter(pl.col("len") > 0),

@@ -232,11 +232,11 @@ class Table:
                 waiting.append(batch)
                 if sum(frame.height for frame in waiting) < rows:
                     continue
-                joined = pl.concat(waiting, rechunk=True)
+                joined = pl.concat(waiting).rechunk()
                 whole = joined.height // rows * rows
                 yield from joined.head(whole).iter_slices(rows)
                 waiting = [joined[whole:]]
-            rest = pl.concat(waiting, rechunk=True) if waiting else pl.DataFrame()
+            rest = pl.concat(waiting).rechunk() if waiting else pl.DataFrame()
             if rest.height:
                 yield rest
 

@@ -61,7 +61,7 @@ def _are_reasons(values: pl.Series, codes: frozenset[str]) -> bool:
     """Return whether each value is codes, at least one of which is known: rules of then may be gone."""
     given = values.drop_nulls().cast(pl.String, strict=False)
     is_code = given.str.contains(r"^[\w.-]+\.[\w-]+( [\w.-]+\.[\w-]+)*$")
-    known = given.str.split(" ").explode().is_in(list(codes))
+    known = given.str.split(" ").explode(empty_as_null=True).is_in(list(codes))
     return len(given) > 0 and bool(is_code.all()) and bool(known.any())
 
 

@@ -4,6 +4,7 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, Protocol, TextIO, assert_never
 
@@ -321,6 +322,21 @@ class Marimo:
         self._append(summary)
 
 
+@dataclass(frozen=True)
+class WidgetView:
+    """A widget in an output that can be replaced: shown by itself, one of ipywidgets 7 cannot."""
+
+    widget: Any
+    state: ProgressState
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
+        return {
+            "text/plain": progress_state.line(self.state),
+            "application/vnd.jupyter.widget-view+json": view,
+        }
+
+
 class Widget:
     """An ipywidgets view that gives way to static HTML: a saved notebook cannot show a widget."""
 
@@ -352,7 +368,7 @@ class Widget:
     def show(self, state: ProgressState) -> None:
         """Show the widget and keep the handle of its output."""
         self.update(state)
-        self._handle = self._show(self._box, display_id=True)
+        self._handle = self._show(WidgetView(self._box, state), display_id=True)
         if note := progress_state.afterwards(state):  # a reopened notebook cannot draw the widget
             heading = Heading("If this notebook is closed before the run ends")
             self._note = self._show(Rendered(Document(heading, note)), display_id=True)

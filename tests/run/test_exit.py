@@ -340,7 +340,7 @@ def send():
         assert (run["delivered"], stderr) == (ROWS, "")
     else:
         assert (run["pending"], run["why"]["code"]) == (ROWS, "FAILED")
-        assert stderr.startswith("No thread can be started: ")
+        assert stderr.startswith("No thread could be started: ")
 
 
 @pytest.mark.parametrize("kept", ["it", "error"])

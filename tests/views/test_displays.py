@@ -270,7 +270,7 @@ def test_a_widget_shows_the_state_and_gives_way_to_static_html():
     widget = Widget(screen)
 
     widget.show(STATE)
-    box = screen.shown[0]
+    box = screen.shown[0].widget
     head, bar, report = box.children
     assert bar.value == pytest.approx(0.41095)
     assert bar.bar_style == "warning"
@@ -293,7 +293,7 @@ def test_a_widget_takes_no_markup_from_data():
 
     widget.show(replace(STATE, label="<b>", waiting="<img src=x onerror=alert(1)>"))
 
-    values = [child.value for child in screen.shown[0].children if hasattr(child, "value")]
+    values = [child.value for child in screen.shown[0].widget.children if hasattr(child, "value")]
     assert "<b>" not in values[0]
     assert "<img" not in str(values)
 
@@ -322,7 +322,7 @@ def test_buttons_are_there_only_if_a_click_arrives():
     run, screen, without = _Run(), _Screen(), _Screen()
     Widget(screen, run=run).show(STATE)
     Widget(without).show(STATE)
-    stop, pause, slower = screen.shown[0].children[-1].children
+    stop, pause, slower = screen.shown[0].widget.children[-1].children
 
     for button in (slower, pause, pause, stop):
         button.click()
@@ -330,9 +330,9 @@ def test_buttons_are_there_only_if_a_click_arrives():
     assert run.asked == ["slow down", "pause", "go on", "stop"]
     assert (stop.disabled, stop.description) == (True, "Stopping")
     assert pause.description == "Pause"
-    assert INTERRUPT not in screen.shown[0].children[2].value
-    assert not any(isinstance(child, ipywidgets.HBox) for child in without.shown[0].children)
-    assert INTERRUPT in without.shown[0].children[2].value
+    assert INTERRUPT not in screen.shown[0].widget.children[2].value
+    assert not any(isinstance(child, ipywidgets.HBox) for child in without.shown[0].widget.children)
+    assert INTERRUPT in without.shown[0].widget.children[2].value
 
 
 def test_closing_lets_every_widget_go():
@@ -340,7 +340,7 @@ def test_closing_lets_every_widget_go():
     screen = _Screen()
     widget = Widget(screen, run=_Run())
     widget.show(STATE)
-    row = screen.shown[0].children[-1]
+    row = screen.shown[0].widget.children[-1]
     buttons = row.children
 
     widget.close(SUMMARY)
