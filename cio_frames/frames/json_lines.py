@@ -209,7 +209,7 @@ def _line_fault(file: _Lines, line: bytes, number: int, error: Exception) -> Inp
         return _fault(
             file.path, "is one object over several lines, not a table", "Export it again."
         )
-    if isinstance(error, UnicodeDecodeError):
+    if not _is_utf8(line):  # libraries say so in ways of their own
         return _fault(
             file.path, f"{file.unit} {number:,} is not UTF-8", "Pass its encoding=, such as cp1252."
         )
@@ -225,6 +225,14 @@ def _line_fault(file: _Lines, line: bytes, number: int, error: Exception) -> Inp
             "Each line must be one object. For objects over several lines: jq -c . file > new.jsonl"
         )
     return _fault(file.path, f"{file.unit} {number:,} is not JSON ({_reason(error)})", hint)
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _one_object(file: _Lines) -> dict[str, Any] | None:

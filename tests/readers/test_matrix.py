@@ -4,6 +4,7 @@ import datetime as dt
 import decimal
 import json
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,10 +110,10 @@ def delta(folder: Path, rows: pa.Table) -> pl.LazyFrame:
 
 def iceberg(folder: Path, rows: pa.Table) -> pl.LazyFrame:
     """Return an Iceberg table."""
-    catalog = InMemoryCatalog("tests", warehouse=str(folder))
-    catalog.create_namespace("shop")
-    made = catalog.create_table("shop.people", schema=rows.schema)
-    made.append(rows)
+    with closing(InMemoryCatalog("tests", warehouse=str(folder))) as catalog:
+        catalog.create_namespace("shop")
+        made = catalog.create_table("shop.people", schema=rows.schema)
+        made.append(rows)
     return pl.scan_iceberg(made)
 
 
