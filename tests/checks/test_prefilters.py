@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cio_frames as cio
@@ -49,7 +49,8 @@ def found(prepared: pl.DataFrame, tests: list[CompiledCheck]) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize("call", ["track", "identify"])
-@given(rows=st.lists(st.tuples(texts, texts, texts), min_size=1, max_size=20))
+@settings(max_examples=30)  # of more rows: each costs the compiling of all checks
+@given(rows=st.lists(st.tuples(texts, texts, texts), min_size=20, max_size=80))
 def test_a_prefilter_hides_nothing(call, rows):
     """With all prefilters open, the checks find what they find with them, not more and not less."""
     frame = pl.DataFrame(
