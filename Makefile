@@ -44,10 +44,12 @@ types: .venv/dev.done
 	$(BIN)/mypy
 	PATH="$(CURDIR)/$(BIN):$$PATH" basedpyright --verifytypes cio_frames --ignoreexternal
 
-# Tests of how soon an interrupt takes effect run alone, all others with a process per core.
+# Tests of how soon an interrupt takes effect run alone, all others with two processes more than there are
+# cores, since many wait: for answers, kernels and the ends of programs.
 TIMED := tests/torture/test_interrupts.py
+AT_ONCE := --numprocesses $(shell python3 -c "import os; print((os.cpu_count() or 1) + 2)") --dist worksteal
 pytest: .venv/dev.done
-	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 --numprocesses logical --dist worksteal --ignore=$(TIMED)
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 $(AT_ONCE) --ignore=$(TIMED)
 	$(BIN)/python -m pytest $(TIMED)
 
 # What users install is the wheel: it must work without the checkout beside it.
@@ -60,9 +62,10 @@ package: .venv/dev.done
 	cd build && PYTHONPATH="$(CURDIR)/build/wheel" "$(CURDIR)/$(BIN)/python" -c "$(TRY_WHEEL)"
 	cd build && PYTHONPATH="$(CURDIR)/build/wheel" "$(CURDIR)/$(BIN)/python" -m cio_frames.cli demo --audit wheel/audit > wheel/demo.txt
 
-# What needs no browser; SHORT=1 leaves out the slow tests as well, and those that no version of a library decides.
+# What needs no browser; SHORT=1 leaves out the slow tests as well, those that no version of a library decides,
+# and two of three cases of a test.
 OF_OUR_OWN := tests/corpus tests/torture tests/test_wording.py
-OTHER_TESTS := tests --ignore=$(TIMED) $(if $(SHORT),$(OF_OUR_OWN:%=--ignore=%)) --numprocesses logical --dist worksteal -m "not browser$(if $(SHORT), and not slow)"
+OTHER_TESTS := tests --ignore=$(TIMED) $(if $(SHORT),$(OF_OUR_OWN:%=--ignore=%)) $(AT_ONCE) -m "not browser$(if $(SHORT), and not slow)" $(if $(SHORT),--every 3)
 
 # From the source distribution, since whoever packages the project builds from it with versions of their own.
 # The kernel of its time goes with the lowest ipywidgets, as hosted notebooks have it: a newer one warns of it.
@@ -93,9 +96,9 @@ test-python-%: .venv/run.done
 # Users need no compiler: there are wheels of everything, also without glibc. docs/installing.md tells of the exceptions.
 PLATFORMS := aarch64-apple-darwin aarch64-unknown-linux-musl x86_64-pc-windows-msvc x86_64-unknown-linux-musl
 platforms: .uv/done
-	@for platform in $(PLATFORMS); do for python in 3.11 3.12 3.13; do \
-		$(UV) pip compile --quiet --only-binary :all: --extra notebook --python-version $$python --python-platform $$platform pyproject.toml > /dev/null \
-			&& echo "Python $$python on $$platform: wheels of everything" || exit 1; done; done
+	@for platform in $(PLATFORMS); do for python in 3.11 3.12 3.13; do echo $$python $$platform; done; done | xargs -P 6 -L 1 sh -c \
+		'$(UV) pip compile --quiet --only-binary :all: --extra notebook --python-version $$0 --python-platform $$1 pyproject.toml > /dev/null \
+			&& echo "Python $$0 on $$1: wheels of everything"'
 
 # The site is made of a copy, where README, notebooks and pages lie side by side and may leave files.
 docs: .venv/dev.done

@@ -1,6 +1,7 @@
 """Fixtures that several rooms share."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -41,11 +42,26 @@ SLOW = tuple(
 """What takes most of the time, as the beginnings of the names of tests."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that take most of the time, so that short runs can leave them out."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of short runs."""
+    parser.addoption(
+        "--every", type=int, default=1, help="of the cases of a test, run every so-manieth"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that take most of the time, and leave out cases as far as it was asked for."""
+    cases: Counter[str] = Counter()
+    kept, left_out = [], []
     for item in items:
         if item.nodeid.startswith(SLOW):
             item.add_marker("slow")
+        name = item.nodeid.partition("[")[0]
+        (left_out if cases[name] % config.getoption("--every") else kept).append(item)
+        cases[name] += 1
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
 
 
 @pytest.fixture

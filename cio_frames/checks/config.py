@@ -65,14 +65,18 @@ class Checks:
         """
         known = (*catalogue, *self.rules)
         self._demand([check.code for check in known])
-        chosen = [
-            check
-            for check in known
-            if _matches(check.code, self.select or ("",)) and not _matches(check.code, self.ignore)
-        ]
+        if self.select or self.ignore:
+            known = tuple(
+                check
+                for check in known
+                if _matches(check.code, self.select or ("",))
+                and not _matches(check.code, self.ignore)
+            )
         return tuple(
-            replace(check, severity=self.severity.get(check.code, check.severity))
-            for check in chosen
+            replace(check, severity=self.severity[check.code])
+            if check.code in self.severity
+            else check
+            for check in known
         )
 
     def shares(self) -> dict[str, float]:

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 FieldType = Literal["id", "text", "email", "time", "boolean", "number", "object", "texts", "any"]
@@ -43,6 +44,7 @@ class Field:
         return None if self.type == "object" or self.path[-1] == "*" else self.argument
 
 
+@lru_cache(maxsize=8_192)  # the words of the fields are asked for by every plan
 def folded(name: str) -> str:
     """Return a column name without case, spaces and punctuation, to compare it by.
 
