@@ -467,7 +467,7 @@ def require_run(directory: Path | str) -> None:
     """Raise for a directory that holds runs and is none itself.
 
     Raises:
-        AuditError: It is one; the error names the runs that can be resumed.
+        AuditError: It is one; the error names the runs that can be resumed, and what to type.
     """
     where = located(directory)
     if run_file.NAME in LocalFileSystem().listdir(where):
@@ -478,9 +478,10 @@ def require_run(directory: Path | str) -> None:
         raise
     except AuditError:
         return  # there is no run below either, which is told where the run is read
-    left = runs.filter(pl.sum_horizontal(UNFINISHED) > 0)["run_id"].to_list()
+    left = runs.filter(pl.sum_horizontal(UNFINISHED) > 0)["run_id"].sort(descending=True).to_list()
     todo = (
-        f"Runs in it that can be resumed: {', '.join(left)}."
+        f"Runs in it that can be resumed: {', '.join(left)}. Finish the latest with\n"
+        f"    cio.resume({str(where / left[0])!r}, client, plan)"
         if left
         else "None of its runs has anything left to resume."
     )

@@ -74,6 +74,14 @@ class Lab:
         nbformat.write(notebook, self.root / name)
         return name
 
+    def let_fail(self, name: str, *, cell: int) -> None:
+        """Let the later cells of a notebook run although this one raises."""
+        import nbformat
+
+        notebook = self.saved(name)
+        notebook.cells[cell].metadata["tags"] = ["raises-exception"]
+        nbformat.write(notebook, self.root / name)
+
     def saved(self, name: str) -> Any:
         """Read a notebook as it lies on the disk."""
         import nbformat
