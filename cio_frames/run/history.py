@@ -73,12 +73,14 @@ class Audit(Reader):
 
     def _to_finish(self, runs: pl.DataFrame) -> list[Step]:
         """Return the lines that finish the latest runs which ended before all their rows were sent."""
-        ended = runs.with_columns(where=pl.Series(map(str, self._directories()))).filter(
+        where = {path.name: str(path) for path in self._directories()}
+        ended = runs.filter(
             pl.col("state") != "running", pl.sum_horizontal("pending", "in_doubt") > 0
         )
         return [
-            Step(f"Run {run} was not finished. Make its plan again, then:", resume_line(where))
-            for run, where in ended.top_k(SHOWN_RUNS, by="run_id").select("run_id", "where").rows()
+            Step(f"Run {run} was not finished. Make its plan again, then:", resume_line(where[run]))
+            for run in ended["run_id"].sort(descending=True).head(SHOWN_RUNS)
+            if run in where
         ]
 
 
