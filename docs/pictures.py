@@ -15,9 +15,10 @@ from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 import cio_frames as cio
+from cio_frames.plan.plan import planned
 from cio_frames.views import html, progress_state
 from cio_frames.views.progress_state import ProgressState
-from cio_frames.views.wording import CTRL_C
+from cio_frames.views.wording import INTERRUPT
 
 ROOT = Path(__file__).parents[1]
 STATIC = ROOT / "docs" / "_static"
@@ -55,7 +56,7 @@ def _moments() -> Iterator[tuple[str, str]]:
 
     people = cio.scan("sample_data/people.csv")
     known = pl.read_csv("sample_data/people_known.csv", infer_schema=False)
-    some = people.filter(pl.col("id").is_in(["10257", "10541", "11714", "14561", "14630"]))
+    some = people.filter(pl.col("id").is_in(["10541", "11714", "14561"]))
     yield "identity", _html(some.cio.identify(user_id="id").identity(known))
 
     mended = plan.fix("id.float-text").fix("time.day-first")
@@ -64,19 +65,23 @@ def _moments() -> Iterator[tuple[str, str]]:
     )
     states: list[ProgressState] = []
     with cio.sandbox(rate=12.0) as workspace:
-        back = cio.backfill([mended, replace(events, batch_bytes=200_000)])
+        back = cio.backfill([mended, planned(replace(events.pipeline, batch_bytes=200_000))])
         run = back.send(workspace.client(), audit="audit", progress=states.append)
-    moment = progress_state.document(states[len(states) * 3 // 5], advice=CTRL_C)
-    yield "progress", str(html.render(moment))
+    moment = progress_state.document(states[len(states) * 3 // 5], advice=INTERRUPT)
+    yield "progress", _short(str(html.render(moment)))
 
     log = cio.audit("audit")
-    story = log.explain(row=log.failed()["row"][0])
+    story = log.explain(row=log.failed()["row"][0], plan=0)
     yield "run", _html(run) + _html(story)
 
 
 def _html(view: object) -> str:
-    """Return what a notebook would show of a view, with paths as short as they were typed."""
-    shown = str(view._repr_mimebundle_()["text/html"])  # type: ignore[attr-defined]
+    """Return what a notebook would show of a view."""
+    return _short(str(view._repr_mimebundle_()["text/html"]))  # type: ignore[attr-defined]
+
+
+def _short(shown: str) -> str:
+    """Return a view with paths as short as they were typed."""
     return shown.replace(f"{Path.cwd()}/", "")
 
 

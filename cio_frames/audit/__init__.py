@@ -7,10 +7,8 @@ from cio_frames.audit.reader import (
     Earlier,
     collected,
     earlier,
-    guarded_names,
     read,
     require_run,
-    unguarded,
     write_csv,
 )
 from cio_frames.audit.recovery import Recovery, recover
@@ -32,13 +30,11 @@ __all__ = [
     "RunInfo",
     "collected",
     "earlier",
-    "guarded_names",
     "keyed_hashes",
     "keyed_ids",
     "new_run_id",
     "read",
     "recover",
     "require_run",
-    "unguarded",
     "write_csv",
 ]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import polars as pl
-import polars.selectors as cs
 
 from cio_frames.audit import pseudonyms, run_file
 from cio_frames.audit.distinct_rows import distinct_rows
@@ -22,6 +21,7 @@ from cio_frames.audit.subjects import scheme as subject_scheme
 from cio_frames.errors import AuditCorruptError, AuditError, MappingError, translated
 from cio_frames.mapping.identifiers import UNKNOWN
 from cio_frames.spec import CALLS
+from cio_frames.spreadsheet import csv
 from cio_frames.values import many
 
 _TOTALS = ("rows", *STATES, "requests", "retries", "bytes")
@@ -467,7 +467,7 @@ def require_run(directory: Path | str) -> None:
     """Raise for a directory that holds runs and is none itself.
 
     Raises:
-        AuditError: It is one; the error names the runs that can be resumed.
+        AuditError: It is one; the error names the runs that can be resumed, and what to type.
     """
     where = located(directory)
     if run_file.NAME in LocalFileSystem().listdir(where):
@@ -478,9 +478,10 @@ def require_run(directory: Path | str) -> None:
         raise
     except AuditError:
         return  # there is no run below either, which is told where the run is read
-    left = runs.filter(pl.sum_horizontal(UNFINISHED) > 0)["run_id"].to_list()
+    left = runs.filter(pl.sum_horizontal(UNFINISHED) > 0)["run_id"].sort(descending=True).to_list()
     todo = (
-        f"Runs in it that can be resumed: {', '.join(left)}."
+        f"Runs in it that can be resumed: {', '.join(left)}. Finish the latest with\n"
+        f"    cio.resume({str(where / left[0])!r}, client, plan)"
         if left
         else "None of its runs has anything left to resume."
     )
@@ -612,57 +613,6 @@ def _article(word: str) -> str:
     return "an" if word[:1] in "aeiou" else "a"
 
 
-_SIGNS = r"[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
-_FORMULA = rf"^[\s\x00]*{_SIGNS}|^[\t\r\n]"
-_LATER_FORMULA = rf"([;,|\t\r\n][\s\x00\"\']*)({_SIGNS})"
-_LATER_FORMULA_IN_JSON = rf"([;|][\s\x00\"\']*)({_SIGNS})"
-_NESTED = (pl.List, pl.Array, pl.Struct)
-
-
 def write_csv(rows: pl.DataFrame, path: Path | str) -> None:
-    """Write `rows` for people who will look at them in a spreadsheet.
-
-    What a spreadsheet would take for a formula gets an apostrophe in front: at the start of a cell
-    of text or of a column name, and after every separator in it, because the spreadsheet may be
-    set to another one than this file has. Lists and structures become JSON, bytes become base64.
-
-    Args:
-        rows: Any table, such as the rejected rows of a plan with their reasons.
-        path: Where to write; a file that is there is replaced.
-    """
-    nested = [name for name, kind in rows.schema.items() if isinstance(kind, _NESTED)]
-    flat = rows.with_columns(*map(_json, nested), cs.binary().bin.encode("base64"))
-    texts = (cs.string() | cs.categorical()) - cs.by_name(nested)
-    safe = flat.with_columns(
-        _guarded(texts, later=_LATER_FORMULA),
-        _guarded(cs.by_name(nested), later=_LATER_FORMULA_IN_JSON),
-    )
-    safe = safe.rename({name: safe_name for safe_name, name in guarded_names(rows.columns).items()})
-    write_atomic(
-        LocalFileSystem(), Path(path).absolute(), safe.write_csv(quote_style="non_numeric").encode()
-    )
-
-
-def guarded_names(names: Sequence[str]) -> dict[str, str]:
-    """Return column names by what `write_csv` makes of them."""
-    frame = pl.DataFrame({"name": names}, schema={"name": pl.String})
-    safe = frame.select(_guarded(pl.all(), later=_LATER_FORMULA)).to_series()
-    return dict(zip(safe, names, strict=True))
-
-
-def unguarded(text: pl.Expr) -> pl.Expr:
-    """Return text as it was before `write_csv` guarded it."""
-    whole = text.str.replace(rf"^'([\s\x00]*{_SIGNS}|[\t\r\n])", "${1}")
-    return whole.str.replace_all(rf"([;,|\t\r\n][\s\x00\"\']*)'({_SIGNS})", "${1}${2}")
-
-
-def _json(name: str) -> pl.Expr:
-    wrapped = pl.struct(pl.col(name).alias("v")).struct.json_encode()
-    text = wrapped.str.strip_prefix('{"v":').str.strip_suffix("}")
-    return pl.when(pl.col(name).is_not_null()).then(text).alias(name)
-
-
-def _guarded(text: pl.Expr, *, later: str) -> pl.Expr:
-    """Return text without formulas; `later` are those after a separator, which no JSON needs."""
-    whole = text.cast(pl.String).str.replace(_FORMULA, "'${0}")
-    return whole.str.replace_all(later, "${1}'${2}")
+    """Write `rows` as `spreadsheet.csv` has them; a file that is there is replaced."""
+    write_atomic(LocalFileSystem(), Path(path).absolute(), csv(rows).encode())

@@ -19,7 +19,7 @@ from cio_frames.views import text
 
 _ABOUT = """Plan, check, preview, send and audit tables for Customer.io.
 
-Tables are CSV or Parquet files. Keys come from the environment only: CIO_WRITE_KEY; for forms \
+Tables are CSV, JSON, Excel, Arrow or Parquet files. Keys come from the environment only: CIO_WRITE_KEY; for forms \
 CIO_SITE_ID and CIO_TRACK_API_KEY. Start with `cio-frames demo`, which needs no account."""
 
 _ENDS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]

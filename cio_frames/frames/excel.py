@@ -123,7 +123,7 @@ def _chosen(path: str, book: Any, sheet: str | None) -> tuple[str, list[Note]]:
         raise _fault(
             path,
             f"has {len(filled):,} sheets with cells: {', '.join(map(repr, filled))}",
-            f"Pass sheet={filled[0]!r}, or the one that is meant.",
+            f"Pass sheet={filled[0]!r}, or the name of another one.",
         )
     others = [repr(name) for name in names if name not in filled]
     told = f"{path}: the sheet {filled[0]!r} is read; {', '.join(others)} are empty or hidden."

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import polars as pl
 
-from cio_frames.audit import guarded_names, unguarded
 from cio_frames.errors import FrameError
 from cio_frames.frames import AnyTable, Table, read, scan
 from cio_frames.frames.table import reading
 from cio_frames.mapping import MessageMapping
+from cio_frames.spreadsheet import guarded_names, unguarded
 
 Corrected = AnyTable | str | PathLike[str]
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}

@@ -682,8 +682,8 @@ def resume(
         require_run(directory)
         Audit(directory)  # raises where there is none
         raise AuditError(
-            f"The messages of {directory} are not kept on disk. Pass the original plan: "
-            "cio.resume(directory, client, plan)."
+            f"The messages of {directory} are not kept on disk. Pass the original plan:\n"
+            f"    cio.resume({str(directory)!r}, client, plan)"
         )
     options = SendOptions(progress=progress, wait=wait, in_doubt=in_doubt)
     run = resumed_run(

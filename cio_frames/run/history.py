@@ -1,14 +1,20 @@
 """The record of runs, as a notebook shows it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
+
+import polars as pl
 
 from cio_frames.audit import Audit as Reader
 from cio_frames.errors import AuditError
 from cio_frames.views import history, html, text
-from cio_frames.views.document import Document
+from cio_frames.views.document import Document, Step
 from cio_frames.views.render import bundle
+from cio_frames.views.wording import resume_line
+
+SHOWN_RUNS: Final = 3
 
 
 class Story(str):
@@ -62,7 +68,20 @@ class Audit(Reader):
 
     def _document(self) -> Document:
         runs = self.runs
-        return history.audit(str(self.directory), runs.to_dicts(), totals=self._totals(runs))
+        shown = history.audit(str(self.directory), runs.to_dicts(), totals=self._totals(runs))
+        return replace(shown, body=[*shown.body, *self._to_finish(runs)])
+
+    def _to_finish(self, runs: pl.DataFrame) -> list[Step]:
+        """Return the lines that finish the latest runs which ended before all their rows were sent."""
+        where = {path.name: str(path) for path in self._directories()}
+        ended = runs.filter(
+            pl.col("state") != "running", pl.sum_horizontal("pending", "in_doubt") > 0
+        )
+        return [
+            Step(f"Run {run} was not finished. Make its plan again, then:", resume_line(where[run]))
+            for run in ended["run_id"].sort(descending=True).head(SHOWN_RUNS)
+            if run in where
+        ]
 
 
 def read(directory: Path | str) -> Audit:

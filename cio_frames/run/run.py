@@ -157,7 +157,7 @@ class Run:
         """Return the rows that Customer.io is not known to have, as the user gave them.
 
         Args:
-            plan: Position of the plan in a back-fill.
+            plan: Position of the plan in a back-fill, from 0: each plan has columns of its own.
 
         Returns:
             A frame of the user's library: all columns of the rows, plus row (its number, as

@@ -21,7 +21,7 @@ from cio_frames.sandbox.breakage import Broken, answered
 from cio_frames.sandbox.faults import Fault
 from cio_frames.sandbox.intake import Answer, Rules, Submit
 from cio_frames.sandbox.keys import Keys
-from cio_frames.sandbox.page import HEADERS, render
+from cio_frames.sandbox.page import HEADERS, download, render
 from cio_frames.sandbox.reading import Body, Bounds
 from cio_frames.sandbox.store import Arrival, Store
 from cio_frames.spec import BATCH_PATH, CALLS, REGION_PATH, Region
@@ -67,7 +67,11 @@ class Desk:
             Route(form_path, self._form, methods=["POST"]),
             Route(CALLS["form_action"].path, self._form_action, methods=["POST"]),
             Route(REGION_PATH, self._region, methods=["GET"]),
-            *([Route("/page/{token}", self._page, methods=["GET"])] if self.has_page else []),
+            *(
+                [Route("/page/{token}", self._page, methods=["GET", "POST"])]
+                if self.has_page
+                else []
+            ),
         ]
         astray = {HTTPStatus.NOT_FOUND: self._astray, HTTPStatus.METHOD_NOT_ALLOWED: self._astray}
         return Starlette(routes=[*pipelines, *others], exception_handlers=astray)
@@ -117,11 +121,25 @@ class Desk:
         return await self._receive(request, answer)
 
     async def _page(self, request: Request) -> Response:
-        """Show what is in the workspace to who has its address; looking is no request to it."""
+        """Show what is in the workspace to who has its address; looking is no request to it.
+
+        What is searched for is posted, so that no address in the history of the browser holds it.
+        """
         if not self.keys.opens_page(request.path_params["token"]):
             return await self._astray(request, HTTPException(HTTPStatus.NOT_FOUND))
-        page = await run_in_threadpool(render, self.store)
-        return HTMLResponse(page, headers=HEADERS)
+        asked: dict[str, str] = {}
+        if request.method == "POST":
+            body = await reading.read(request, bounds=self.bounds)
+            asked = reading.fields(body.data, request.headers.get("content-type", ""))
+        search, name = asked.get("search", "").strip(), asked.get("download")
+        if name is None:
+            page = await run_in_threadpool(render, self.store, search=search)
+            return HTMLResponse(page, headers=HEADERS)
+        file = await run_in_threadpool(download, self.store, name, search=search)
+        if file is None:
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "this page has no such file")
+        saved = HEADERS | {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(file, headers=saved, media_type="application/octet-stream")
 
     async def _astray(self, request: Request, error: Exception) -> Response:
         """Answer a request to a path or with a method that does not exist."""

@@ -1,25 +1,30 @@
 """The sandbox's web page: what is in the workspace, and what was dropped and why."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import polars as pl
+import polars.selectors as cs
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cio_frames.sandbox.store import Store
+from cio_frames.sandbox.tables import JSON
+from cio_frames.spreadsheet import csv
 
 SHOWN_ROWS: Final = 200
 SHOWN_CHARACTERS: Final = 300
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""Nothing may run, load or frame this page, whatever is in the data."""
+"""Nothing may run, load or frame this page, whatever is in the data. It posts to itself only, which takes an Origin."""
 
 _TEMPLATE: Final = Environment(
     loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
@@ -35,8 +40,10 @@ class Section:
         title: Its title.
         about: What its rows are, in a sentence.
         columns: The columns that are shown.
-        rows: The last rows as text, newest first.
+        rows: The last rows that are found, as text, newest first.
+        found: How many rows contain what is searched for.
         total: How many rows there are.
+        is_cut: Whether a value is too long to be shown whole.
     """
 
     name: str
@@ -44,7 +51,9 @@ class Section:
     about: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    found: int
     total: int
+    is_cut: bool
 
 
 _TABLES: Final = (
@@ -69,44 +78,87 @@ _TABLES: Final = (
 )  # fmt: skip
 
 
-def render(store: Store) -> str:
-    """Return the page of a workspace, as it is now.
+_COLUMNS: Final = {name: columns for name, _, _, columns in _TABLES}
+
+
+def render(store: Store, *, search: str = "") -> str:
+    """Return the page of a workspace, as it is now, with the rows that contain a text."""
+    sections = [
+        _section(_frame(store, name), name=name, title=title, about=about, search=search)
+        for name, title, about, _ in _TABLES
+        if name in _shown(store)
+    ]
+    return _TEMPLATE.render(sections=sections, counts=store.counts(), search=search)
+
+
+def download(store: Store, name: str, *, search: str = "") -> str | None:
+    """Return the rows of a table that contain a text, newest first, or None if there is no such file.
 
     Args:
         store: What arrived, and what became of it.
+        name: The file, such as `people.csv` or `people.json`.
+        search: The text.
     """
-    shown = ("requests",) if store.keeps_counts_only else tuple(row[0] for row in _TABLES)
-    sections = [
-        _section(_frame(store, name), name=name, title=title, about=about, columns=columns)
-        for name, title, about, columns in _TABLES
-        if name in shown
-    ]
-    return _TEMPLATE.render(sections=sections, counts=store.counts())
+    table, _, kind = name.rpartition(".")
+    if table not in _shown(store) or kind not in _WRITERS:
+        return None
+    return _WRITERS[kind](_found(_frame(store, table), search).reverse())
+
+
+def _shown(store: Store) -> tuple[str, ...]:
+    return ("requests",) if store.keeps_counts_only else tuple(_COLUMNS)
 
 
 def _frame(store: Store, name: str) -> pl.DataFrame:
     if name == "dropped":
-        return store.messages().filter(pl.col("reason").is_not_null())
-    return store.requests() if name == "requests" else store.view(name)
+        frame = store.messages().filter(pl.col("reason").is_not_null())
+    else:
+        frame = store.requests() if name == "requests" else store.view(name)
+    return frame.select(_COLUMNS[name])
 
 
-def _section(
-    frame: pl.DataFrame, *, name: str, title: str, about: str, columns: tuple[str, ...]
-) -> Section:
-    last = frame.select(columns).tail(SHOWN_ROWS).reverse()
+def _section(frame: pl.DataFrame, *, name: str, title: str, about: str, search: str) -> Section:
+    found = _found(frame, search)
+    texts = _texts(found.tail(SHOWN_ROWS).reverse())
+    is_long = pl.all().str.len_chars() > SHOWN_CHARACTERS
+    shown = texts.with_columns(
+        pl.when(is_long).then(pl.all().str.head(SHOWN_CHARACTERS) + "…").otherwise(pl.all())
+    )
     return Section(
         name=name,
         title=title,
         about=about,
-        columns=columns,
-        rows=tuple(tuple(map(_text, row)) for row in last.iter_rows()),
+        columns=_COLUMNS[name],
+        rows=tuple(shown.iter_rows()),
+        found=found.height,
         total=frame.height,
+        is_cut=not shown.equals(texts),
     )
 
 
-def _text(value: object) -> str:
-    """Return a value as one cell shows it."""
-    if value is None:
-        return ""
-    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
+def _found(frame: pl.DataFrame, search: str) -> pl.DataFrame:
+    """Return the rows in which a cell, as the page shows it, contains a text in upper or lower case."""
+    if not search:
+        return frame
+    contains = pl.all().str.to_lowercase().str.contains(search.lower(), literal=True)
+    return frame.filter(_texts(frame).select(pl.any_horizontal(contains)).to_series())
+
+
+def _texts(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the cells as text."""
+    times = cs.datetime().dt.strftime("%Y-%m-%d %H:%M:%S%.3f UTC")
+    texts = frame.with_columns(times, cs.list().list.join(", "))
+    return texts.select(pl.all().cast(pl.String).fill_null(""))
+
+
+def _json(rows: pl.DataFrame) -> str:
+    """Return rows as an array of objects, in which JSON is no text."""
+    nested = [name for name in rows.columns if name in JSON]
+    objects = (
+        row | {name: msgspec.Raw(row[name]) for name in nested}
+        for row in rows.iter_rows(named=True)
+    )
+    return msgspec.json.encode(list(objects)).decode()
+
+
+_WRITERS: Final[dict[str, Callable[[pl.DataFrame], str]]] = {"csv": csv, "json": _json}

@@ -182,7 +182,9 @@ class Sandbox(Generic[ClientT]):
 
     @property
     def page_url(self) -> str:
-        """The address of a page that shows what is in the workspace; nobody can guess it.
+        """The address of a page that shows what is in the workspace, to search and to download.
+
+        Nobody can guess it, and it is only answered on this machine.
 
         Raises:
             SandboxError: It was not started, or has no page.

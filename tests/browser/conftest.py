@@ -74,6 +74,14 @@ class Lab:
         nbformat.write(notebook, self.root / name)
         return name
 
+    def let_fail(self, name: str, *, cell: int) -> None:
+        """Let the later cells of a notebook run although this one raises."""
+        import nbformat
+
+        notebook = self.saved(name)
+        notebook.cells[cell].metadata["tags"] = ["raises-exception"]
+        nbformat.write(notebook, self.root / name)
+
     def saved(self, name: str) -> Any:
         """Read a notebook as it lies on the disk."""
         import nbformat
@@ -98,20 +106,22 @@ def _environment(home: Path) -> dict[str, str]:
     return {**os.environ, **own, "HOME": str(home), "JUPYTER_NO_CONFIG": "1"}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _wait_until_up(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
+def wait_until_up(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    """Wait until a server answers, or fail with what it wrote."""
     end = time.monotonic() + START_S
     while True:
         try:
             urllib.request.urlopen(address, timeout=1).close()  # noqa: S310
         except (urllib.error.URLError, OSError):
             if process.poll() is not None or time.monotonic() > end:
-                pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
+                pytest.fail(f"The server did not start:\n{log.read_text()[-3000:]}")
             time.sleep(0.2)
         else:
             return
@@ -134,7 +144,7 @@ def lab(equipment: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
     ignore = shutil.ignore_patterns("audit*", ".ipynb_checkpoints", "__pycache__")
     for folder in ("notebooks", "sample_data"):
         shutil.copytree(ROOT / folder, root / folder, ignore=ignore)
-    port, token, log = _free_port(), secrets.token_hex(16), home / "lab.log"
+    port, token, log = free_port(), secrets.token_hex(16), home / "lab.log"
     command = [
         sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
         f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}",
@@ -145,7 +155,7 @@ def lab(equipment: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
     with log.open("wb") as out:
         process = subprocess.Popen(command, env=_environment(home), stdout=out, stderr=out)  # noqa: S603
     try:
-        _wait_until_up(process, f"{url}/api?token={token}", log)
+        wait_until_up(process, f"{url}/api?token={token}", log)
         lab = Lab(url=url, token=token, root=root)
         yield lab
         lab.forget_kernels()

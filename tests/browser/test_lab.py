@@ -1,9 +1,12 @@
 """What an analyst sees in JupyterLab: while a run goes on, afterwards, and the day after."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 
+import cio_frames as cio
 from tests.browser.conftest import Lab, Tab
 
 pytestmark = pytest.mark.browser
@@ -160,3 +163,52 @@ def test_a_notebook_that_was_saved_during_a_run_says_how_to_finish_it(tab: Tab, 
     assert line is not None
     assert (lab.root / line[1]).is_dir()
     tab.shoot("left_during_a_run")
+
+
+KILLED = """\
+import os, re, signal
+import polars as pl
+from dataclasses import replace
+import cio_frames as cio
+from cio_frames.plan.plan import planned
+
+client = cio.connect(endpoint="{url}", write_key="{key}", rate=50)
+people = pl.DataFrame({{"id": [f"u{{n}}" for n in range(3000)]}})
+plan = planned(replace(people.cio.identify(user_id="id").pipeline, batch_bytes=5_000))
+"""
+KILL = """
+run = plan.send(client, audit="killed", progress=False, wait=False)
+while not run.counts["delivered"]: pass
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+LINE = """re.search(r"cio\\.resume\\('.*', client, plan\\)", str(record))[0]"""
+
+
+def test_a_killed_run_is_finished_with_the_line_of_its_card(tab: Tab, lab: Lab):
+    """The record's card and the error of the folder above name the line, and the line sends the rest."""
+    with cio.sandbox() as workspace:
+        setup = KILLED.format(url=workspace.url, key=workspace.write_key)
+        subprocess.run([sys.executable, "-c", setup + KILL], cwd=lab.root, check=False)  # noqa: S603
+        before = workspace.people.height
+        name = lab.notebook(
+            "killed.ipynb",
+            setup,
+            "record = cio.audit('killed')\nrecord",
+            "cio.resume('killed', client, plan)",
+            f"eval({LINE})",
+        )
+        lab.let_fail(name, cell=2)
+        tab.open(name)
+        tab.run_all()
+        tab.until_done(4)
+        tab.command("docmanager:save")
+        after = workspace.people.height
+
+        texts = [output.inner_text() for output in tab.outputs().all()]
+        line = re.search(r"cio\.resume\('.*killed/\w+-\w+', client, plan\)", texts[0])
+        assert line is not None
+        assert line[0] in texts[1].replace("\n", "")
+        assert "is the audit directory, not a run" in texts[1]
+        assert "✓ finished" in "".join(texts[2:])
+        assert 0 < before < after == 3000
+        tab.shoot("killed")

@@ -97,10 +97,14 @@ def test_the_folder_above_a_run_names_what_can_be_resumed(tmp_path):
 
     assert cio.audit(tmp_path).runs.height == 2
     with pytest.raises(
-        AuditError, match=f"the audit directory, not a run.*can be resumed: {run.run_id}\\.$"
-    ):
+        AuditError, match=f"the audit directory, not a run.*can be resumed: {run.run_id}\\."
+    ) as raised:
         cio.resume(tmp_path, client(lambda _: None), PLAN, progress=False)
+    line = f"cio.resume({str(run.audit)!r}, client, plan)"
+    assert line in str(raised.value)
+    assert str(cio.audit(tmp_path)).count(line.partition(",")[0]) == 1
     cio.resume(run.audit, client(lambda _: None), PLAN, progress=False)
+    assert line.partition(",")[0] not in str(cio.audit(tmp_path))
     with pytest.raises(AuditError, match="None of its runs has anything left"):
         cio.resume(tmp_path, client(lambda _: None), PLAN, progress=False)
 

@@ -1,5 +1,7 @@
 """The page of a sandbox, and people who are there from the start."""
 
+import csv
+import io
 import re
 import shutil
 import subprocess
@@ -101,7 +103,86 @@ def test_only_the_last_rows_are_shown(caller):
 
     assert "The last 200 of 250, newest first." in page
     assert "Event 249" in page
-    assert '<td dir="auto">Event 49</td>' not in page
+    assert ">Event 49</td>" not in page
+
+
+def test_a_search_finds_rows_of_all_tables_and_ages(caller):
+    """Upper and lower case are alike, and old rows that are not shown otherwise are found."""
+    batch = [{"type": "track", "userId": "u1", "event": f"Event {n}"} for n in range(350)]
+    caller.post("/v1/batch", {"batch": [{"type": "identify", "userId": "u1"}, *batch]})
+
+    page = caller.http.post(caller.sandbox._page_path, data={"search": " EVENT 123 "}).text
+
+    assert "1 of 350 contain “EVENT 123”." in page
+    assert ">Event 123</td>" in page
+    assert "Events (1)" in page
+    assert "People (0)" in page
+
+
+def test_what_is_searched_for_is_text_and_stays_out_of_addresses(caller):
+    """It is posted, is no pattern, and comes back escaped."""
+    fill(caller)
+
+    page = caller.http.post(caller.sandbox._page_path, data={"search": "<script>.*"}).text
+    found = caller.http.post(caller.sandbox._page_path, data={"search": "<script>"}).text
+
+    assert "<script" not in page + found
+    assert "People (0)" in page
+    assert "People (1)" in found
+    assert 'method="get"' not in page.lower()
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_a_table_can_be_downloaded(caller, kind):
+    """A file has the columns of the page and all rows that are found, with whole values."""
+    batch = [
+        {"type": "identify", "userId": f"u{n}", "traits": {"note": "x" * 400}} for n in range(250)
+    ]
+    caller.post("/v1/batch", {"batch": batch})
+    page = caller.http.get(caller.sandbox._page_path).text
+
+    asked = {"search": "u", "download": f"people.{kind}"}
+    answer = caller.http.post(caller.sandbox._page_path, data=asked)
+
+    assert answer.headers["content-disposition"] == f'attachment; filename="people.{kind}"'
+    people = answer.json() if kind == "json" else list(csv.DictReader(io.StringIO(answer.text)))
+    assert [person["id"] for person in people] == [f"u{n}" for n in reversed(range(250))]
+    attributes = people[0]["attributes"]
+    assert attributes in ({"note": "x" * 400}, f'{{"note":"{"x" * 400}"}}')
+    assert "Values that end in “…” are longer." in page
+
+
+def test_a_downloaded_table_runs_nothing_in_a_spreadsheet(caller):
+    """A cell that would be a formula begins with an apostrophe."""
+    caller.post("/v1/track", {"userId": "u1", "event": "=HYPERLINK(1)"})
+
+    answer = caller.http.post(caller.sandbox._page_path, data={"download": "events.csv"})
+
+    assert [row["name"] for row in csv.DictReader(io.StringIO(answer.text))] == ["'=HYPERLINK(1)"]
+
+
+@pytest.mark.parametrize("name", ["people", "people.html", "nobody.csv", "../people.csv", ".csv"])
+def test_there_are_no_other_files(caller, name):
+    """A name that the page does not offer is refused, and never becomes part of a header."""
+    answer = caller.http.post(caller.sandbox._page_path, data={"download": name})
+
+    assert answer.status_code == 400
+    assert "content-disposition" not in answer.headers
+
+
+def test_searching_and_downloading_need_the_address_and_the_origin(caller):
+    """Another origin, or another token, gets nothing, and no search counts as a request."""
+    fill(caller)
+    before = caller.sandbox.counts
+    asked = {"download": "people.csv"}
+    path = caller.sandbox._page_path
+
+    for origin in ("https://evil.example", "null"):
+        answer = caller.http.post(path, data=asked, headers={"origin": origin})
+        assert answer.status_code == 403
+    assert caller.http.post(path, data=asked).status_code == 200
+    assert caller.sandbox.counts == before
+    assert caller.http.post("/page/0", data=asked).status_code == 404
 
 
 def test_a_sandbox_that_keeps_counts_shows_requests():
@@ -109,8 +190,12 @@ def test_a_sandbox_that_keeps_counts_shows_requests():
     with Sandbox(keep="counts") as sandbox:
         page = httpx.get(sandbox.page_url, trust_env=False).text
 
+        asked = {"download": "people.csv"}
+        refused = httpx.post(sandbox.page_url, data=asked, trust_env=False)
+
     assert "Requests (0)" in page
     assert "People" not in page
+    assert refused.status_code == 400
 
 
 @pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="there is no Chromium to look with")
