@@ -394,7 +394,7 @@ LATER: dict[str, Export] = {
         columns="transaction_id=key | invoice_id=key | subscription_id=key | account_code=keys | account_email=mails | date=sql | modified_at=sql | type | status | amount=num | currency | ip_address",
     ),
     "Twilio messages": Export(
-        call="track", person="To", time="SentDate | DateSent | DateCreated", never="Sid | AccountSid | From | MessagingServiceSid",
+        call="track", time="SentDate | DateSent | DateCreated", never="To | Sid | AccountSid | From | MessagingServiceSid",
         columns="From=word | To=phone | Body | Status | SentDate=iso | ApiVersion | NumSegments=row | ErrorCode=empty | AccountSid=word | Sid=key | Direction | Price=num | MessagingServiceSid=word",
     ),
     "German newsletter": Export(
@@ -424,5 +424,48 @@ LATER: dict[str, Export] = {
     "Spanish bookings": Export(
         call="track", person="ID del huésped | Correo del huésped", time="Fecha de reserva", never="ID de reserva | Localizador | Empleado | Correo del empleado | Fecha de entrada",
         columns="ID de reserva=id | Localizador=key | Fecha de reserva=de | Fecha de entrada=de | ID del huésped=ids | Correo del huésped=mails | Empleado=name | Correo del empleado=staff | Importe=num",
+    ),
+}  # fmt: skip
+
+LAST: dict[str, Export] = {
+    "PrestaShop orders, Italian": Export(
+        call="track", person="ID cliente | Email cliente", time="Data ordine | Data", never="ID ordine | Riferimento | Corriere | Data consegna",
+        columns="ID ordine=id | Riferimento=key | ID cliente=ids | Email cliente=mails | Totale=num | Pagamento | Stato | Corriere | Data ordine=de | Data consegna=de",
+    ),
+    "Course registrations, Dutch": Export(
+        call="track", person="Deelnemer e-mail | Deelnemersnummer", time="Inschrijfdatum", never="Cursuscode | Docent | Docent e-mail | Factuurnummer",
+        columns="Cursuscode=word | Cursus | Inschrijfdatum=de | Deelnemersnummer=ids | Deelnemer=name | Deelnemer e-mail=mails | Docent=name | Docent e-mail=staff | Factuurnummer=id",
+    ),
+    "Newsletter, Polish": Export(
+        call="identify", person="Identyfikator subskrybenta | Adres email", never="Data zapisu | Opiekun | Email opiekuna | Telefon",
+        columns="Identyfikator subskrybenta=id | Adres email=mail | Imię | Nazwisko | Data zapisu=de | Opiekun=name | Email opiekuna=staff | Telefon=phone",
+    ),
+    "Marketplace orders, Portuguese": Export(
+        call="track", person="ID do comprador | E-mail do comprador", time="Data da compra", never="Número do pedido | ID do vendedor | E-mail do vendedor | Código do produto | Data de entrega",
+        columns="Número do pedido=id | Data da compra=de | ID do comprador=ids | E-mail do comprador=mails | ID do vendedor=keys | E-mail do vendedor=staff | Código do produto=key | Valor=num | Data de entrega=de",
+    ),
+    "Clinic appointments, French": Export(
+        call="track", person="Identifiant patient | E-mail du patient", time="Date du rendez-vous", never="N° de rendez-vous | Praticien | E-mail du praticien",
+        columns="N° de rendez-vous=id | Date du rendez-vous=de | Identifiant patient=ids | E-mail du patient=mails | Praticien=name | E-mail du praticien=staff | Statut",
+    ),
+    "Fitness members, Spanish": Export(
+        call="identify", person="Número de socio | Correo", never="Entrenador | Correo del entrenador | Fecha de alta | DNI",
+        columns="Número de socio=id | Nombre | Apellidos | Correo=mail | Teléfono=phone | DNI=key | Fecha de alta=de | Entrenador=name | Correo del entrenador=staff",
+    ),
+    "Donations, German": Export(
+        call="track", person="Spendernummer | E-Mail Spender | Spender-ID", time="Spendendatum", never="Spendenquittung Nr. | Kampagne | IBAN | Sachbearbeiter",
+        columns="Spendendatum=de | Betrag=num | Spendernummer=ids | E-Mail Spender=mails | Spendenquittung Nr.=id | Kampagne | Sachbearbeiter=name",
+    ),
+    "Klaviyo in a warehouse": Export(
+        call="track", person="PERSON_ID | PERSON_EMAIL", time="EVENT_DATETIME | DATETIME", event="METRIC_NAME | EVENT_NAME", never="EVENT_ID | METRIC_ID | FLOW_ID | CAMPAIGN_ID | _FIVETRAN_SYNCED",
+        columns="EVENT_ID=key | EVENT_NAME=event | METRIC_ID=word | PERSON_ID=keys | PERSON_EMAIL=mails | FLOW_ID=empty | CAMPAIGN_ID=empty | DATETIME=sql | _FIVETRAN_SYNCED=sql",
+    ),
+    "Chargebee invoices": Export(
+        call="track", person="Customer Id | Customer Email", time="Invoice Date | Paid On", never="Invoice Number | Subscription Id | PO Number | Due Date",
+        columns="Invoice Number=key | Subscription Id=key | Customer Id=keys | Customer Email=mails | PO Number=empty | Invoice Date=sql | Due Date=sql | Paid On=empty | Amount=num | Status",
+    ),
+    "Twilio SendGrid contacts": Export(
+        call="identify", person="EMAIL | CONTACT_ID", never="ALTERNATE_EMAILS | CREATED_AT | UPDATED_AT | PHONE_NUMBER_ID",
+        columns="EMAIL=mail | FIRST_NAME | LAST_NAME | ALTERNATE_EMAILS=empty | CITY | PHONE_NUMBER_ID=empty | CONTACT_ID=key | CREATED_AT=iso | UPDATED_AT=iso",
     ),
 }  # fmt: skip
