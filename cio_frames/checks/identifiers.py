@@ -143,8 +143,12 @@ def _visible(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     return visible.str.strip_chars() if _is_repairable(field) else None
 
 
-GUARDED = r"^=?\".+\"$|^'.+'$|^'[0-9+=@-]"
-GUARD_BEFORE, GUARD_AFTER = r"^(?:=?[\"'])+", r"[\"']+$"
+_QUOTE, _SINGLE = r"[\"“”„«»]", r"['‘’`´]"
+GUARDED = rf"^(?:=T?\(?)?{_QUOTE}.+{_QUOTE}\)?$|^{_SINGLE}.+{_SINGLE}$|^{_SINGLE}[0-9+=@-]"
+GUARD_BEFORE, GUARD_AFTER = (
+    rf"^(?:(?:=T?\(?)?(?:{_QUOTE}|{_SINGLE}))+",
+    rf"(?:{_QUOTE}|{_SINGLE})+\)?$",
+)
 
 
 def _is_id_text(field: FieldMapping) -> bool:

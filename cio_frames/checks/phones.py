@@ -13,7 +13,7 @@ from cio_frames.values import as_text
 
 PHONE = ("traits", "phone")
 E164 = r"^\+[1-9]\d{6,14}$"
-GUARDED = r"^=?[\"']"
+GUARDED = r"^=?T?\(?[\"'‘’`´“”„]"
 """Signs before a number of which value.guarded tells."""
 FOUND = pl.Schema({"row": pl.Int64(), "value": pl.String(), "problem": pl.String()})
 

@@ -162,13 +162,17 @@ def _is_markup(text: pl.Expr) -> pl.Expr:
     return text.str.contains(MARKUP) & ~text.str.contains(UNFILLED)
 
 
+def _is_json(text: pl.Expr) -> pl.Expr:
+    return text.str.contains(JSON) & ~text.str.contains(UNFILLED)
+
+
 def _is_formula(text: pl.Expr) -> pl.Expr:
     harmless = text.str.contains(NO_FORMULA) | text.str.contains(GUARDED)
     return text.str.contains(FORMULA) & ~harmless
 
 
-GUARDED = r"^=\"[^\"]*\"$|^'[+\-=(]?\d[\d\s().\-]*$"
-GUARD = r"^(?:=\"|')|\"$"
+GUARDED = r"^=T?\(?\"[^\"]*\"\)?$|^['‘’`´][+\-=(]?\d[\d\s().\-]*$"
+GUARD = r"^(?:=T?\(?\"|['‘’`´])|\"\)?$"
 
 
 def _unguarded(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
@@ -256,7 +260,7 @@ TEXT_CHECKS = (
     Check("text.markup", "info", _any_text(_is_markup), source="reliability 3.10 (171)"),
     Check("text.formula", "info", _any_text(_is_formula), source="CWE-1236; reliability 3.10 (172)"),
     Check(
-        "text.json", "info", by_text(contains(JSON), fields=_is_open_text, prefilter=UNUSUAL),
+        "text.json", "info", by_text(_is_json, fields=_is_open_text, prefilter=UNUSUAL),
         source="reliability 3.7 (134)",
     ),
     Check(

@@ -213,9 +213,7 @@ def _store(root: str, url: str, options: Mapping[str, str]) -> Any:
         ) from None
     named = {_PREFIX.sub("", name.lower()): name for name in options}
     client: Any = {name: options[named[name]] for name in _CLIENT if name in named}
-    config: Any = {
-        name: options[name] for bare, name in named.items() if bare not in _CLIENT
-    }
+    config: Any = {name: options[name] for bare, name in named.items() if bare not in _CLIENT}
     try:
         return from_url(
             root, client_options=client or None, config=config or None, retry_config=RETRY

@@ -209,7 +209,9 @@ def test_the_command_line_reads_them_by_the_environment(store, name, monkeypatch
     for key, value in options.items():
         monkeypatch.setenv(key.upper(), value)
 
-    code = main(["check", f"{root}/{name}", "--call", "identify", "--user-id", "id", "--format", "json"])
+    code = main(
+        ["check", f"{root}/{name}", "--call", "identify", "--user-id", "id", "--format", "json"]
+    )
 
     assert code == 0
     assert json.loads(capsys.readouterr().out)["counts"]["valid"] == 2
