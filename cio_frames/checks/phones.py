@@ -4,16 +4,17 @@ from functools import partial
 
 import polars as pl
 
-from cio_frames.checks.check import FOUND_SCHEMA, Check, Repair, Scope, TableTest
+from cio_frames.checks.check import FOUND_SCHEMA, Check, Repair, Scope, Severity, TableTest
 from cio_frames.checks.fields import blank, is_number, is_text
 from cio_frames.checks.phone_numbers import can_read_numbers, read_numbers
 from cio_frames.frames import ROW
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.values import as_text
+from cio_frames.values.patterns import DOUBLE_QUOTE, SINGLE_QUOTE
 
 PHONE = ("traits", "phone")
 E164 = r"^\+[1-9]\d{6,14}$"
-GUARDED = r"^=?T?\(?[\"'‘’`´“”„]"
+GUARDED = rf"^=?T?\(?(?:{DOUBLE_QUOTE}|{SINGLE_QUOTE})"
 """Signs before a number of which value.guarded tells."""
 FOUND = pl.Schema({"row": pl.Int64(), "value": pl.String(), "problem": pl.String()})
 
@@ -82,7 +83,9 @@ def _rewritten(field: FieldMapping, mapping: MessageMapping) -> pl.Expr | None:
     return pl.coalesce(numbers, said)
 
 
-def _phone_check(code: str, severity: str, *, source: str, repair: Repair | None = None) -> Check:
+def _phone_check(
+    code: str, severity: Severity, *, source: str, repair: Repair | None = None
+) -> Check:
     return Check(
         code, severity, TableTest(_judged, partial(_told, code=code)), source=source, repair=repair
     )

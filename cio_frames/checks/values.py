@@ -31,7 +31,7 @@ from cio_frames.checks.fields import (
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.spec import LIMITS, RESERVED_TRAITS
 from cio_frames.values import anywhere, exact_as_double, has_text
-from cio_frames.values.patterns import PADDED, UNFILLED, UNUSUAL
+from cio_frames.values.patterns import PADDED, SINGLE_QUOTE, UNFILLED, UNUSUAL
 
 
 def _anywhere(test: Callable[[pl.Expr, pl.DataType], pl.Expr | None]) -> RowTest:
@@ -171,8 +171,8 @@ def _is_formula(text: pl.Expr) -> pl.Expr:
     return text.str.contains(FORMULA) & ~harmless
 
 
-GUARDED = r"^=T?\(?\"[^\"]*\"\)?$|^['‘’`´][+\-=(]?\d[\d\s().\-]*$"
-GUARD = r"^(?:=T?\(?\"|['‘’`´])|\"\)?$"
+GUARDED = rf"^=T?\(?\"[^\"]*\"\)?$|^{SINGLE_QUOTE}[+\-=(]?\d[\d\s().\-]*$"
+GUARD = rf"^(?:=T?\(?\"|{SINGLE_QUOTE})|\"\)?$"
 
 
 def _unguarded(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:

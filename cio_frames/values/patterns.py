@@ -28,6 +28,10 @@ BLANK: Final = (
 )
 """A placeholder or white space, as the whole text."""
 
+SINGLE_QUOTE: Final = r"['`\x{B4}\x{2018}\x{2019}]"
+DOUBLE_QUOTE: Final = r"[\"\x{AB}\x{BB}\x{201C}-\x{201E}]"
+"""Quotes as programs and people write them, one of them."""
+
 PADDED: Final = r"^\s|\s$"
 """White space around a text."""
 
