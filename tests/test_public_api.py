@@ -42,7 +42,7 @@ SHOWN = {
     "run": "audit client counts done elapsed_s failed go_on notes pause rate run_id slow_down stop "
     "stopped wait",
     "audit": "diff directory explain failed messages runs scan verify",
-    "checks": "allow allow_sensitive ignore reference rules select severity thresholds",
+    "checks": "allow allow_sensitive ignore phone_region reference rules select severity thresholds",
     "settings": "alias_previous alias_unknown anonymous_age anonymous_merge anonymous_traits "
     "attribute_order auto_merge choices convert_times dedupe email_trait email_updates empty_user "
     "event_for_unknown form_identifiers group_for_unknown identifiers invalid_email late_anonymous "

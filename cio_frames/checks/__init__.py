@@ -26,6 +26,8 @@ from cio_frames.checks.leading_zeros import ZERO_CHECKS
 from cio_frames.checks.look_alikes import LOOK_ALIKE_CHECKS
 from cio_frames.checks.names import NAME_CHECKS, SIMILAR_NAME_CHECKS
 from cio_frames.checks.people import MERGE_CHECKS, PEOPLE_CHECKS
+from cio_frames.checks.phone_numbers import known_region
+from cio_frames.checks.phones import PHONE_CHECKS
 from cio_frames.checks.sensitive import SENSITIVE_CHECKS
 from cio_frames.checks.texts import CheckTexts
 from cio_frames.checks.time_formats import TIME_FORMAT_CHECKS
@@ -46,6 +48,7 @@ CATALOGUE: tuple[Check, ...] = (
     *CALL_CHECKS,
     *SIMILAR_NAME_CHECKS,
     *TRAIT_CHECKS,
+    *PHONE_CHECKS,
     *FIELD_TYPE_CHECKS,
     *VALUE_CHECKS,
     *TEXT_CHECKS,
@@ -73,6 +76,7 @@ __all__ = [
     "Scope",
     "Severity",
     "TableTest",
+    "known_region",
     "masked",
     "rule",
 ]

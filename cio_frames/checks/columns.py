@@ -22,12 +22,13 @@ from cio_frames.checks.check import (
 from cio_frames.checks.fields import is_placeholder, is_plain_text, is_subscription, name_words
 from cio_frames.frames import collected, is_id_name
 from cio_frames.mapping import FieldMapping
-from cio_frames.values import as_text, has_text
+from cio_frames.values import as_text, has_text, instance_of
 from cio_frames.values.counts import many
 
 LEFT_OVER = re.compile(
     r"^(?:Unnamed: \d+(?:_level_\d+)?|level_\d+|index|__index_level_\d+__|_duplicated_\d+)$"
 )
+DETAIL = re.compile(r"((?:^|_)attributes_)(?:type|url)$")
 _MONEY = r"(?:[$€£¥]|CHF|EUR|USD|GBP)"
 _AMOUNT = r"\d{1,3}(?:[.,' ]?\d{3})*(?:[.,]\d+|\.-)?"
 FORMATTED = rf"^[-+(]?\s*{_MONEY}?\s*-?{_AMOUNT}\s*(?:%|{_MONEY}|k|kg|km|cm|m|g|l|h|min)?\)?$"
@@ -322,15 +323,28 @@ def _nested(scope: Scope) -> str | None:
     return f"{listed} and {many(more, 'other')}" if more > 0 else listed
 
 
-def _salesforce(field: FieldMapping, _: Scope) -> str | None:
+def _salesforce(field: FieldMapping, scope: Scope) -> str | None:
     """Return what simple-salesforce says of each record, if that is in the column."""
-    last = (field.column or "").split(".")[-1]
-    fields = (
-        {part.name for part in field.dtype.fields} if isinstance(field.dtype, pl.Struct) else ()
+    name = field.column or ""
+    is_part = re.search(r"(?:^|\.)attributes\.(?:type|url)$", name) or (
+        DETAIL.search(name)
+        and {DETAIL.sub(rf"\1{part}", name) for part in ("type", "url")}
+        <= {other.column for other in scope.mapping.fields}
     )
-    is_whole = last == "attributes" and {"type", "url"} == fields
-    is_part = re.search(r"(?:^|\.)attributes\.(?:type|url)$", field.column or "")
-    return field.column if field.role == "body" and (is_whole or is_part) else None
+    is_whole = _has_details(name.split(".")[-1], field.dtype)
+    return name if field.role == "body" and (is_whole or is_part) else None
+
+
+def _has_details(name: str, dtype: pl.DataType) -> bool:
+    """Return whether a value, or a record inside it, has the type and the address of a record."""
+    if isinstance(dtype, pl.List | pl.Array):
+        return _has_details(name, instance_of(dtype.inner))
+    if not isinstance(dtype, pl.Struct):
+        return False
+    is_detail = name == "attributes" and {part.name for part in dtype.fields} == {"type", "url"}
+    return is_detail or any(
+        _has_details(part.name, instance_of(part.dtype)) for part in dtype.fields
+    )
 
 
 COLUMN_CHECKS = (

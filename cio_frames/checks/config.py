@@ -39,6 +39,8 @@ class Checks:
             into the record of the run.
         reference: What identifiers are known to look like, by column or argument: a list, a
             series, a frame with one column or one of that name, or the path of a file.
+        phone_region: The country of phone numbers without a country code, such as "DE"; needs the
+            extra `cio-frames[phones]`.
         rules: Further checks of the user's own; `cio.rule` makes them.
 
     Examples:
@@ -54,6 +56,7 @@ class Checks:
     allow: Sequence[str] = ()
     allow_sensitive: Mapping[str, str] = field(default_factory=_none)
     reference: Mapping[str, Any] = field(default_factory=_none)
+    phone_region: str | None = None
     rules: Sequence[Check] = ()
 
     def of(self, catalogue: Sequence[Check]) -> tuple[Check, ...]:

@@ -18,7 +18,15 @@ from cio_frames.checks.fields import IDS, OBJECT_TYPES, PEOPLE, blank, is_addres
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.spec import CALLS, LIMITS, folded
 from cio_frames.values import has_text
-from cio_frames.values.patterns import BLANK, EMAIL, INVISIBLE, PADDED, UNUSUAL
+from cio_frames.values.patterns import (
+    BLANK,
+    DOUBLE_QUOTE,
+    EMAIL,
+    INVISIBLE,
+    PADDED,
+    SINGLE_QUOTE,
+    UNUSUAL,
+)
 
 NOBODY = ("0", "unknown", "guest", "anonymous", "test", "00000000-0000-0000-0000-000000000000")
 EXACT = 2**53
@@ -143,8 +151,12 @@ def _visible(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     return visible.str.strip_chars() if _is_repairable(field) else None
 
 
-GUARDED = r"^=?\".+\"$|^'.+'$|^'[0-9+=@-]"
-GUARD_BEFORE, GUARD_AFTER = r"^(?:=?[\"'])+", r"[\"']+$"
+GUARDED = (
+    rf"^(?:=T?\(?)?{DOUBLE_QUOTE}.+{DOUBLE_QUOTE}\)?$|^{SINGLE_QUOTE}.+{SINGLE_QUOTE}$"
+    rf"|^{SINGLE_QUOTE}[0-9+=@-]"
+)
+GUARD_BEFORE = rf"^(?:(?:=T?\(?)?(?:{DOUBLE_QUOTE}|{SINGLE_QUOTE}))+"
+GUARD_AFTER = rf"(?:{DOUBLE_QUOTE}|{SINGLE_QUOTE})+\)?$"
 
 
 def _is_id_text(field: FieldMapping) -> bool:

@@ -21,7 +21,11 @@ from cio_frames.frames import collected
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.values import EPOCH_UNITS, epoch_unit, instant, iso
 
-SLASHED = r"^(\d{1,2})[/.\-](\d{1,2})[/.\-]((?:19|20)\d{2})(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?(?: *([AaPp])\.?[Mm]\.?)?)?$"
+SLASHED = (
+    r"^(\d{1,2})[/.\-](\d{1,2})[/.\-]((?:19|20)\d{2})"
+    r"(?:,?[\sT]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,3})\d*)?)?(?:\s*([AaPp])\.?[Mm]\.?|\s*Uhr)?)?$"
+)
+"""Day, month, year, hour, minute, second, its fraction, and the half of the day."""
 SERIAL = r"^[2-7]\d{4}(?:\.\d+)?$"
 COMPACT = r"^(?:19|20)\d{6}$"
 EPOCH = r"^-?\d{9,19}(?:\.\d+)?$"
@@ -56,13 +60,16 @@ def _moment(*, day: int, month: int) -> pl.Expr:
     year, months, days = (pl.field(f"{group}").str.zfill(2) for group in (3, month, day))
     hour, minute, second = (pl.field(f"{group}").cast(pl.Int64).fill_null(0) for group in (4, 5, 6))
     date = pl.format("{}-{}-{}", year, months, days).str.to_date("%Y-%m-%d", strict=False)
-    half = pl.field("7").str.to_lowercase()
+    fraction = pl.field("7").str.pad_end(3, "0").cast(pl.Int64).fill_null(0)
+    half = pl.field("8").str.to_lowercase()
     hour = (
         pl.when(half.is_null()).then(hour)
         .when(hour.is_between(1, NOON)).then(hour % NOON + pl.when(half == "p").then(NOON).otherwise(0))
     )  # fmt: skip
     clock = (hour < HOURS) & (minute < MINUTES) & (second < MINUTES)
-    moment = date.cast(pl.Datetime("ms")) + pl.duration(hours=hour, minutes=minute, seconds=second)
+    moment = date.cast(pl.Datetime("ms")) + pl.duration(
+        hours=hour, minutes=minute, seconds=second, milliseconds=fraction
+    )
     return pl.when(clock).then(moment)
 
 

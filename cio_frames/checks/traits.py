@@ -31,7 +31,6 @@ from cio_frames.spec import EVENT_CALLS, folded, is_time_name
 from cio_frames.values import EPOCH_UNITS, is_date_only, many
 from cio_frames.values.patterns import BLANK, ISO_TIME
 
-PHONE = ("traits", "phone")
 WHOLE = frozenset(
     {
         "cio_subscription_preferences",
@@ -61,7 +60,7 @@ TIMELIKE = re.compile(
 )
 CLOCKED = r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}"
 NO_HOUR = r"T(?:2[4-9]|[3-9])|:[6-9]"
-WRITTEN = r"^\s*\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d{2})(?:\s+\d{1,2}:\d{2}.*)?\s*$"
+WRITTEN = r"^\s*\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d{2})(?:,?\s+\d{1,2}:\d{2}.*)?\s*$"
 DATED = r"^\s*\d{1,4}[./-]\d"
 MILLISECONDS = (10**11, 10**19)
 TOLERATED = timedelta(days=1)
@@ -336,17 +335,6 @@ def _with_t(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     return pl.when(_is_misspelt(field.expr)).then(_as_iso(field.expr)).otherwise(field.expr)
 
 
-E164 = r"^\+[1-9]\d{6,14}$"
-
-
-def _unreached(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    if field.path != PHONE or not (is_text(field) or is_number(field)):
-        return None
-    said = scope.text(field)
-    is_guarded = said.str.contains(r"^=?[\"']")  # value.guarded tells it
-    return ~said.str.contains(E164) & ~blank(said) & ~is_guarded
-
-
 def _future(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     return pl.col(field.moment) > scope.now + TOLERATED if field.path in CREATED else None
 
@@ -382,7 +370,6 @@ TRAIT_CHECKS = (
         "trait.consent", "warn", TableTest(_consent_rows, _unheard),
         source="SPEC-AUG traits.unsubscribed; reference 6 (reserved attributes)",
     ),
-    Check("trait.phone-form", "warn", by_value(_unreached), source="DOC:journeys/attributes (phone: E.164); ITU-T E.164"),
     Check("trait.milliseconds", "warn", by_value(_milliseconds), source="reference 1.6 (milliseconds are never fixed)"),
     Check("trait.time-zero", "warn", TableTest(_counted, _zeros), source="reference 1.6"),
     Check(

@@ -31,7 +31,7 @@ from cio_frames.checks.fields import (
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.spec import LIMITS, RESERVED_TRAITS
 from cio_frames.values import anywhere, exact_as_double, has_text
-from cio_frames.values.patterns import PADDED, UNFILLED, UNUSUAL
+from cio_frames.values.patterns import PADDED, SINGLE_QUOTE, UNFILLED, UNUSUAL
 
 
 def _anywhere(test: Callable[[pl.Expr, pl.DataType], pl.Expr | None]) -> RowTest:
@@ -162,13 +162,17 @@ def _is_markup(text: pl.Expr) -> pl.Expr:
     return text.str.contains(MARKUP) & ~text.str.contains(UNFILLED)
 
 
+def _is_json(text: pl.Expr) -> pl.Expr:
+    return text.str.contains(JSON) & ~text.str.contains(UNFILLED)
+
+
 def _is_formula(text: pl.Expr) -> pl.Expr:
     harmless = text.str.contains(NO_FORMULA) | text.str.contains(GUARDED)
     return text.str.contains(FORMULA) & ~harmless
 
 
-GUARDED = r"^=\"[^\"]*\"$|^'[+\-=(]?\d[\d\s().\-]*$"
-GUARD = r"^(?:=\"|')|\"$"
+GUARDED = rf"^=T?\(?\"[^\"]*\"\)?$|^{SINGLE_QUOTE}[+\-=(]?\d[\d\s().\-]*$"
+GUARD = rf"^(?:=T?\(?\"|{SINGLE_QUOTE})|\"\)?$"
 
 
 def _unguarded(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
@@ -256,7 +260,7 @@ TEXT_CHECKS = (
     Check("text.markup", "info", _any_text(_is_markup), source="reliability 3.10 (171)"),
     Check("text.formula", "info", _any_text(_is_formula), source="CWE-1236; reliability 3.10 (172)"),
     Check(
-        "text.json", "info", by_text(contains(JSON), fields=_is_open_text, prefilter=UNUSUAL),
+        "text.json", "info", by_text(_is_json, fields=_is_open_text, prefilter=UNUSUAL),
         source="reliability 3.7 (134)",
     ),
     Check(

@@ -137,6 +137,7 @@ class Rules:
         threshold: The largest share of rows that may be excluded before the plan is refused, such as
             0.05, or code=share for the rows of one check.
         reference: Known identifiers to compare with, as column=file.
+        phone_region: Country of phone numbers without a country code, such as DE.
         fix: A repair to apply, by the code of its finding, or "safe" for all safe repairs.
         ids: Columns of CSV files that are identifiers and stay text, as a,b.
         separator: Separator of CSV files. By default it is detected.
@@ -162,6 +163,7 @@ class Rules:
     allow_sensitive: Pairs = ()
     threshold: Annotated[tuple[str, ...], Parameter(metavar="SHARE..."), _OFF] = ()
     reference: Pairs = ()
+    phone_region: Words = None
     fix: Codes = ()
     ids: Columns = None
     separator: Words = None

@@ -111,6 +111,7 @@ def checks(rules: Rules) -> Checks:
             _parted(rules.allow_sensitive, option="--allow-sensitive", shape="column=reason")
         ),
         reference=dict(_parted(rules.reference, option="--reference", shape="column=file")),
+        phone_region=rules.phone_region,
     )
 
 

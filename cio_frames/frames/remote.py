@@ -21,6 +21,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 GLOB = re.compile(r"[*?\[]")
 _CLIENT = ("allow_http", "allow_invalid_certificates", "proxy_url", "timeout", "connect_timeout")
 """Options of the connection; all others are of the store."""
+_PREFIX = re.compile(r"^(?:aws|azure|google)_")
 
 
 def is_address(source: str) -> bool:
@@ -210,13 +211,9 @@ def _store(root: str, url: str, options: Mapping[str, str]) -> Any:
         raise MissingLibraryError(
             "obstore", wanted=f"Reading {scheme}:// addresses", install='"cio-frames[cloud]"'
         ) from None
-    named = {name.lower().removeprefix("aws_"): value for name, value in options.items()}
-    client: Any = {name: named[name] for name in _CLIENT if name in named}
-    config: Any = {
-        name: value
-        for name, value in options.items()
-        if name.lower().removeprefix("aws_") not in _CLIENT
-    }
+    named = {_PREFIX.sub("", name.lower()): name for name in options}
+    client: Any = {name: options[named[name]] for name in _CLIENT if name in named}
+    config: Any = {name: options[name] for bare, name in named.items() if bare not in _CLIENT}
     try:
         return from_url(
             root, client_options=client or None, config=config or None, retry_config=RETRY

@@ -80,6 +80,7 @@ class MessageMapping:
     call: Call
     fields: tuple[FieldMapping, ...]  # every place that is filled, fields first
     timezone: str | None = None  # zone of times that carry none; without it they are read as UTC
+    phone_region: str | None = None  # country of phone numbers that name none
     unused: tuple[str, ...] = ()  # columns that are not sent
     repairs: tuple[str, ...] = ()  # codes of the repairs that are applied, in order
     steps: tuple[tuple[pl.Expr, ...], ...] = ()  # the same repairs, over the columns of the fields

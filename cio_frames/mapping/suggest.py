@@ -17,7 +17,7 @@ from cio_frames.mapping.people import (
 from cio_frames.mapping.proposal import Proposal, beside
 from cio_frames.mapping.times import propose_time
 from cio_frames.mapping.well_known import meant_trait
-from cio_frames.spec import RESERVED_TRAITS, Call, Field, folded
+from cio_frames.spec import RESERVED_TRAITS, Call, Field, folded, words_of
 
 OF_PEOPLE = ("user_id", "email", "id")
 """The arguments that name a person in more ways than a list of names can tell."""
@@ -41,6 +41,7 @@ def propose(sample: pl.DataFrame, *, call: Call) -> list[Proposal]:
     if not by_name:
         _take(_person(sample, call=call, free=free, proposals=proposals), proposals, free)
     _take(propose_time(sample, call=call, free=free), proposals, free)
+    proposals = _without_devices(proposals, sample=sample)
     order = [row.argument for row in call.fields]
     return sorted(proposals, key=lambda proposal: order.index(proposal.argument))
 
@@ -73,6 +74,18 @@ def propose_traits(sample: pl.DataFrame, *, call: Call, taken: Iterable[str]) ->
     ]
 
 
+def _without_devices(proposals: list[Proposal], *, sample: pl.DataFrame) -> list[Proposal]:
+    """Return proposals without a device where nearly every row names a person: it may be shared."""
+    person = next((each.column for each in proposals if each.argument == "user_id"), None)
+    if person is None or sample[person].count() < ALMOST_ALL * len(sample):
+        return proposals
+    return [
+        each
+        for each in proposals
+        if each.argument != "anonymous_id" or "device" not in words_of(each.column)
+    ]
+
+
 def _take(proposal: Proposal | None, proposals: list[Proposal], free: list[str]) -> None:
     if proposal is not None:
         proposals.append(proposal)
@@ -81,18 +94,29 @@ def _take(proposal: Proposal | None, proposals: list[Proposal], free: list[str])
 
 def _by_name(row: Field, *, sample: pl.DataFrame, free: Iterable[str]) -> Proposal | None:
     ranks = {folded(word): rank for rank, word in reversed(list(enumerate(row.synonyms)))}
-    named = [name for name in free if folded(name) in ranks and not _is_empty(sample[name])]
+    given = [name for name in free if not _is_empty(sample[name])]
+    named = [name for name in given if folded(name) in ranks]
+    is_exact = bool(named)
+    if row.argument == "event" and not named:
+        named = [name for name in given if _names_events(sample[name])]
     if not named:
         return None
-    column, *others = sorted(named, key=lambda name: ranks[folded(name)])
+    column, *others = sorted(named, key=lambda name: ranks.get(folded(name), 0))
     rivals = tuple(others)
     return Proposal(
         argument=str(row.argument),
         column=column,
-        confidence="high" if not rivals and folded(column) != "id" else "medium",
+        confidence="high" if is_exact and not rivals and folded(column) != "id" else "medium",
         reason=f"its name looks like {row.argument}; {_evidence(sample[column], row=row)}{beside(rivals)}",
         rivals=rivals,
     )
+
+
+def _names_events(values: pl.Series) -> bool:
+    """Return whether a column is called the name of an event, whatever else, and its values repeat."""
+    *before, last = words_of(values.name) or ("",)
+    is_called = last == "name" and not {"event", "events"}.isdisjoint(before)
+    return is_called and values.dtype == pl.String and values.n_unique() <= HALF * len(values)
 
 
 def _person(

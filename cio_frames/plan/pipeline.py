@@ -295,6 +295,7 @@ class Pipeline:
             "thresholds": self.checks.shares(),
             "hashed": [field.label for field in self.mapping.fields if field.how == "hashed"],
             "timezone": self.mapping.timezone,
+            "phone_region": self.mapping.phone_region,
         }
 
     @cached_property

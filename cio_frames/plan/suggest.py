@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import overload
 
 import polars as pl
 
-from cio_frames.checks import Checks
+from cio_frames.checks import Checks, known_region
 from cio_frames.errors import ColumnNotFoundError, MappingError, NoIdentifierError, engine_errors
 from cio_frames.frames import AnyTable, PandasFrame, Table, read
 from cio_frames.frames.pandas import native
@@ -39,8 +40,8 @@ def make(
     Raises:
         MappingError: The verb cannot be done with these columns.
     """
-    row = CALLS[call]
-    table = without_own_columns(table, ask, checks=checks or Checks())
+    row, checks = CALLS[call], checks or Checks()
+    table = without_own_columns(table, ask, checks=checks)
     named = any(ask.fields.get(argument) is not None for argument in WHO)
     asked = {name: value for name, value in ask.fields.items() if value is not None}
     taken = [value for value in asked.values() if isinstance(value, str)]
@@ -53,9 +54,9 @@ def make(
             json_columns=table.json_columns,
             proposals=[proposal for proposal in proposals if proposal.argument not in asked],
         )
-    return planned(
-        Pipeline(table=table, mapping=mapping, checks=checks or Checks(), namespace=namespace)
-    )
+    if checks.phone_region is not None:
+        mapping = replace(mapping, phone_region=known_region(checks.phone_region))
+    return planned(Pipeline(table=table, mapping=mapping, checks=checks, namespace=namespace))
 
 
 @contextmanager

@@ -38,13 +38,17 @@ _ROWS = (
          "invitee participant registrant requester requestor reporter buyer purchaser shopper payer lead leads donor donator student "
          "learner patient client clients patron volunteer applicant candidate parent traveler passenger tenant borrower "
          "klant klanten kunde kunden kundin empfanger teilnehmer mitglied mitglieds abonnent besteller kaufer kontakt interessent "
-         "cliente clientes destinataire abonne membre participante adherent acheteur destinatario suscriptor comprador miembro"),
-    _row("user", "user users username login benutzer nutzer utilisateur usuario"),
+         "cliente clientes clienti destinataire abonne membre participante adherent acheteur destinatario suscriptor comprador miembro "
+         "huesped contacto contato contatto assinante inscrito iscritto partecipante acquirente deelnemer ontvanger abonnee koper klient "
+         "klienta klientow kontaktu odbiorca odbiorcy uczestnik uczestnika subskrybent subskrybenta"),
+    _row("user", "user users username login benutzer nutzer utilisateur usuario utilizador utente gebruiker uzytkownik uzytkownika"),
     _row("staff", "owner rep representative agent agents sender staff assignee assigned submitter host organizer organiser author "
          "creator by manager admin administrator seller salesperson salesman vendor supplier merchant employee teammate instructor "
          "teacher trainer coach driver operator approver reviewer collaborator reply replyto referrer referred affiliate support advisor "
          "consultant reports supervisor cashier courier bearbeiter verkaufer betreuer mitarbeiter ansprechpartner absender lieferant "
-         "trainerin berater conseiller vendeur expediteur responsable fournisseur vendedor remitente proveedor agente verkoper"),
+         "trainerin berater conseiller vendeur expediteur responsable fournisseur vendedor remitente proveedor agente verkoper "
+         "empleado empleada vendedora funcionario atendente fornecedor venditore dipendente fornitore medewerker leverancier beheerder "
+         "sprzedawca sprzedawcy opiekun opiekuna pracownik pracownika dostawca"),
     _row("visitor", "anonymous anon visitor device devices browser cookie guest domain network pseudo session sessions client_session"),
     _row("thing", "order orders response event events transaction txn trans message ticket tickets charge invoice campaign product products "
          "payment subscription subscriptions form survey submission entry import list company companies account accounts organization "
@@ -52,11 +56,12 @@ _ROWS = (
          "project course enrollment collector case issue batch insert log line shop site app card bank tax vat api template metric "
          "opportunity quote refund shipment tracking booking reservation appointment meeting call "
          "bestellung bestell auftrag auftrags rechnung rechnungs artikel firma firmen commande facture produit societe entreprise "
-         "pedido factura producto empresa"),
-    _row("id", "id ids no nr num number nummer key uuid guid uid identifier code ref numero n identifiant kennung identificador codigo codice"),
-    _row("email", "email emails mail mails courriel correo mailadresse emailadresse emailaddress mailaddress"),
+         "pedido factura producto empresa reserva encomenda fatura produto ordine fattura prodotto azienda prenotazione bestelling factuur "
+         "bedrijf zamowienie zamowienia faktura faktury produkt produktu firmy"),
+    _row("id", "id ids no nr num number nummer key uuid guid uid identifier code ref numero n identifiant kennung identificador codigo codice identificativo numer identyfikator kod"),
+    _row("email", "email emails mail mails courriel correo mailadresse emailadresse emailaddress mailaddress emailadres mailadres correio"),
     _row("neutral", "unique primary external record own main the of de du des del der die das la le les el los d l associated address "
-         "addr adresse direccion electronico electronique indirizzo work my your"),
+         "addr adresse direccion electronico electronique eletronico indirizzo adres do dos da di della van het work my your"),
 )  # fmt: skip
 
 _SAYS: Mapping[str, Names] = MappingProxyType(

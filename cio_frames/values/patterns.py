@@ -9,19 +9,28 @@ from typing import Final
 PLACEHOLDERS: Final = (
     "", "nan", "none", "null", "nat", "n/a", "#n/a", "na", "-", ".", "..", "undefined",
     "[object object]", "<na>", "#ref!", "#value!", "#div/0!", "#name?", "#num!", "#null!", "loading...",
-    "(blank)", "(not set)", r"\n",
+    "(blank)", "(not set)", "(not provided)", r"\n", "n.a.", "--", "---",
 )  # fmt: skip
 """What programs write for an empty cell, in lower case."""
 
-_UNFILLED = r"\{\{[^{}]*\}\}|\$\{[^{}]*\}"
+_UNFILLED = (
+    r"\{\{[^{}]*\}\}|\$\{[^{}]*\}|\*\|[^|]+\|\*|%%[^%]+%%|%[A-Za-z][A-Za-z_.]*%|<%[^%]*%>|\[\[[A-Za-z][^\[\]]*\]\]"
+    r"|#(?-i:[¡¿]?\p{Lu}[\p{Lu}/0-9_]*[!?])|#N/A N/A|#NV"
+    r"|[(\[<](?i:null|none|nil|nan|n/a|empty|undefined)[)\]>]"
+)
 
 UNFILLED: Final = f"^(?:{_UNFILLED})$"
-"""A place of a template that nobody has filled in, as the whole text."""
+"""A place of a template that nobody has filled in, an error of a spreadsheet in any language, or a word
+for nothing in brackets, as the whole text."""
 
 BLANK: Final = (
     rf"(?i)^\s*(?:{'|'.join(map(re.escape, filter(None, PLACEHOLDERS)))}|{_UNFILLED})?\s*$"
 )
 """A placeholder or white space, as the whole text."""
+
+SINGLE_QUOTE: Final = r"['`\x{B4}\x{2018}\x{2019}]"
+DOUBLE_QUOTE: Final = r"[\"\x{AB}\x{BB}\x{201C}-\x{201E}]"
+"""Quotes as programs and people write them, one of them."""
 
 PADDED: Final = r"^\s|\s$"
 """White space around a text."""

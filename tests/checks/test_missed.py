@@ -6,6 +6,7 @@ import pytest
 import cio_frames as cio
 
 WORDS = ("#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!", "Loading...", "(blank)", "(not set)", r"\N", "{{customer.id}}", "${user_id}")  # fmt: skip
+RELATIVES = ("#SPILL!", "#WERT!", "#¡REF!", "#¿NOMBRE?", "#ИМЯ?", "#N/A N/A", "(null)", "<empty>", "[none]", "(not provided)", "--", "n.a.", "*|EMAIL|*", "%%id%%", "%user_id%", "<%= id %>", "[[id]]", "{{ x.y | default: '' }}")  # fmt: skip
 
 
 def people(**columns: list[object]) -> cio.Plan:
@@ -18,20 +19,21 @@ def found(plan: cio.Plan, code: str) -> list[int | None]:
     return plan.findings.filter(pl.col("code") == code)["row"].to_list()
 
 
-@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("word", [*WORDS, *RELATIVES])
 def test_words_for_nothing_are_known_in_ids_and_values(word):
     """What spreadsheets, databases and templates write for nothing is no id and no value."""
     plan = people(id=[word, "u"], plan=["pro", word])
 
     assert found(plan, "id.placeholder") == [0]
     assert found(plan, "value.placeholder") == [1]
-    assert found(plan, "text.markup") == []
+    assert found(plan, "text.markup") == found(plan, "text.json") == []
     assert plan.fix("value.placeholder").payloads()[0].get("traits") is None
 
 
 def test_values_like_those_words_stay():
     """A text that only begins like a word for nothing is none."""
-    plan = people(id=["#REFUND", "u"], plan=["Loading dock", "${x} and more"])
+    words = ["#REFUND", "Loading dock", "${x} and more", "#yes!", "#GO team!", "100%", "50% to 60%", "(none left)", "[1]", "5%-10%", "-->", "<b>"]  # fmt: skip
+    plan = people(id=words, plan=words)
 
     assert found(plan, "id.placeholder") == found(plan, "value.placeholder") == []
 
@@ -44,14 +46,29 @@ def test_values_like_those_words_stay():
         ('"123"', "123"),
         ("'u7'", "u7"),
         ('""x""', "x"),
+        ("\u20196123", "6123"),
+        ("`6123", "6123"),
+        ("\u201c00123\u201d", "00123"),
+        ("\u201800123\u2019", "00123"),
+        ('=T("00123")', "00123"),
+        ('=("00123")', "00123"),
     ],
 )
 def test_guards_around_identifiers_are_taken_off(guarded, bare):
     """Signs with which spreadsheets keep digits as text are told and repaired."""
-    plan = people(id=[guarded, "o'hara", "'tis"])
+    plan = people(id=[guarded, "o'hara", "'tis", "\u2019n Roll", "f(x)", "(7)"])
 
     assert found(plan, "id.guarded") == [0]
     assert plan.fix("id.guarded").payloads()[0]["userId"] == bare
+
+
+@pytest.mark.parametrize("guarded", ['="00123"', "'00123", "\u201900123", '=T("00123")'])  # fmt: skip
+def test_guards_around_values_are_taken_off(guarded):
+    """The same signs around digits among the attributes, and not around words."""
+    plan = people(id=["u", "v", "w"], zip=[guarded, "'tis", '"quoted"'])
+
+    assert found(plan, "value.guarded") == [0]
+    assert plan.fix("value.guarded").payloads()[0]["traits"] == {"zip": "00123"}
 
 
 def test_the_columns_own_name_is_no_identifier():
@@ -96,6 +113,19 @@ def test_details_of_salesforce_records_are_told():
     assert set(columns) == {"attributes", "Owner.attributes.type"}
 
 
+def test_details_inside_records_are_told():
+    """Records inside records have details too, in lists and in flattened columns; other attributes do not."""
+    details = {"type": "Lead", "url": "/services/data/v59.0/sobjects/Lead/1"}
+    plan = people(
+        id=["a"], Account=[{"attributes": details, "Name": "x"}], Tasks=[{"records": [{"attributes": details}]}],
+        Owner_attributes_type=["User"], Owner_attributes_url=["/x"], attributes_type=["blue"], attributes=[{"type": "x"}],
+    )  # fmt: skip
+
+    columns = plan.findings.filter(pl.col("code") == "column.record-details")["column"]
+
+    assert set(columns) == {"Account", "Tasks", "Owner_attributes_type", "Owner_attributes_url"}
+
+
 @pytest.mark.parametrize(
     ("text", "moment"),
     [
@@ -104,6 +134,10 @@ def test_details_of_salesforce_records_are_told():
         ("1/13/2024 12:11:12 PM", "2024-01-13T12:11:12.000Z"),
         ("01/13/2024 1:11:12 p.m.", "2024-01-13T13:11:12.000Z"),
         ("01/13/2024 13:11:12", "2024-01-13T13:11:12.000Z"),
+        ("1/13/2024, 10:11:12\u202fPM", "2024-01-13T22:11:12.000Z"),
+        ("01/13/2024\u00a010:11:12.5", "2024-01-13T10:11:12.500Z"),
+        ("01/13/2024 10:11:12.123456 AM", "2024-01-13T10:11:12.123Z"),
+        ("01/13/2024, 10:11 Uhr", "2024-01-13T10:11:00.000Z"),
     ],
 )
 def test_times_before_and_after_noon_are_repaired(text, moment):

@@ -323,3 +323,149 @@ UNSEEN: dict[str, Export] = {
         columns="product_id=id | name | sku=key | price=num | supplier_id=keys | supplier_email=staff | stock=row | updated_at=sql",
     ),
 }  # fmt: skip
+
+LATER: dict[str, Export] = {
+    "Stripe invoices": Export(
+        call="track", person="Customer | Customer Email", time="Date (UTC) | Finalized At (UTC)", never="id | Number | Charge | Subscription | Due Date (UTC)",
+        columns="id=key | Amount Due=num | Charge=key | Closed=bool | Currency | Customer=keys | Date (UTC)=sql | Due Date (UTC)=empty | Number=key | Paid=bool | Subscription=key | Total=num | Finalized At (UTC)=sql | Customer Name=name | Customer Email=mails",
+    ),
+    "Shopify abandoned checkouts": Export(
+        call="track", person="customer_id | email", time="created_at | abandoned_at", never="id | token | cart_token | user_id | location_id",
+        columns="id=id | token=key | cart_token=key | email=mails | created_at=iso | updated_at=iso | abandoned_at=iso | customer_id=ids | user_id=empty | location_id=empty | total_price=num | abandoned_checkout_url=url",
+    ),
+    "HubSpot form submissions": Export(
+        call="form", person="Email", event="Form ID | Form name", never="Contact owner | Conversion Page",
+        columns="Conversion Date=sql | Form name=event | Form ID=word | Conversion Page=url | Email=mails | First Name | Last Name | Contact owner=name",
+    ),
+    "Salesforce campaign members": Export(
+        call="track", person="ContactId | LeadId | Email | LeadOrContactId", time="FirstRespondedDate | CreatedDate", never="Id | CampaignId | CreatedById",
+        columns="Id=key | CampaignId=word | LeadId=empty | ContactId=keys | Status | HasResponded=bool | CreatedDate=iso | CreatedById=keys | FirstRespondedDate=empty | Email=mails | LeadOrContactId=keys",
+    ),
+    "GA4 sheet of users": Export(
+        call="track", person="Effective user ID | User ID", time="Date + hour (YYYYMMDDHH) | Date", event="Event name", never="Event count | Stream ID | Transaction ID",
+        columns="Event name=event | Date=day | Effective user ID=keys | Transaction ID=key | Stream ID=word | Event count=row | Total revenue=num",
+    ),
+    "Mixpanel in a warehouse": Export(
+        call="track", person="mp_user_id | mp_distinct_id | distinct_id | mp_device_id", time="mp_event_time | time", event="mp_event_name | event_name", never="mp_insert_id | mp_mp_api_timestamp_ms",
+        columns="mp_event_name=event | mp_distinct_id=keys | mp_user_id=keys | mp_device_id=keys | mp_insert_id=key | time=sql | mp_mp_api_timestamp_ms=ms | mp_country_code",
+    ),
+    "Braze Currents": Export(
+        call="track", person="external_user_id | user_id | EXTERNAL_USER_ID", time="time | TIME", event="event_name | name", never="id | device_id | app_id | app_group_id | campaign_id",
+        columns="id=key | user_id=keys | external_user_id=keys | device_id=keys | app_group_id=word | app_id=word | time=epoch | timezone | name=event | platform | campaign_id=empty | properties",
+    ),
+    "Mailchimp opens": Export(
+        call="track", person="Email Address | Email", time="Timestamp", event="Action", never="Campaign Title | Unique Id | List ID",
+        columns="Email Address=mails | Campaign Title | List ID=word | Action=event | Timestamp=sql | Unique Id=key | URL=url",
+    ),
+    "Intercom events": Export(
+        call="track", person="user_id | email | intercom_user_id", time="created_at", event="event_name", never="id | admin_id | admin_email",
+        columns="id=key | event_name=event | created_at=epoch | user_id=keys | email=mails | intercom_user_id=keys | admin_id=word | admin_email=staff | metadata",
+    ),
+    "Zendesk satisfaction": Export(
+        call="track", person="Requester ID | Requester email", time="Rated at | Ticket solved at", never="Rating ID | Ticket ID | Assignee ID | Assignee email | Group ID",
+        columns="Rating ID=id | Ticket ID=id | Ticket group | Group ID=word | Assignee ID=ids | Assignee email=staff | Requester ID=ids | Requester email=mails | Rated at=sql | Score | Comment",
+    ),
+    "WooCommerce subscriptions": Export(
+        call="track", person="customer_id | billing_email | customer_user", time="start_date | date_created", never="subscription_id | order_key | next_payment_date | end_date",
+        columns="subscription_id=id | subscription_status | customer_id=ids | start_date=sql | next_payment_date=sql | end_date=empty | billing_period | order_key=key | order_total=num | billing_first_name | billing_email=mails | billing_phone=phone",
+    ),
+    "Magento orders": Export(
+        call="track", person="customer_id | customer_email", time="created_at", never="entity_id | increment_id | quote_id | store_id | shipping_address_id | updated_at",
+        columns="entity_id=id | increment_id=key | store_id=word | quote_id=id | customer_id=ids | customer_email=mails | customer_group_id=word | shipping_address_id=id | grand_total=num | status | created_at=sql | updated_at=sql",
+    ),
+    "Jotform": Export(
+        call="form", person="E-mail | Email", event="Form ID", never="Submission ID | Submission IP | Assigned to",
+        columns="Submission Date=sql | Full Name=name | E-mail=mails | Phone Number=phone | Appointment | Submission IP | Submission ID=id | Form ID=word | Assigned to=staff | Last Update Date=empty",
+    ),
+    "Pipedrive deals": Export(
+        call="track", person="Deal - Contact person | Person - ID | Person - Email - Work", time="Deal - Deal created | Deal - Won time", never="Deal - ID | Deal - Owner | Deal - Creator | Deal - Organization | Organization - ID",
+        columns="Deal - ID=id | Deal - Title | Deal - Creator=name | Deal - Owner=name | Deal - Value=num | Deal - Organization=word | Organization - ID=ids | Person - ID=ids | Person - Email - Work=mails | Deal - Stage | Deal - Deal created=sql | Deal - Won time=empty",
+    ),
+    "Airtable members": Export(
+        call="identify", person="Record ID | Email | Member ID", never="Created By | Last Modified By | Coach Email | Company (linked)",
+        columns="Name=name | Email=mail | Member ID=key | Record ID=key | Company (linked) | Coach Email=staff | Created By=staff | Last Modified By=staff | Created=iso | Last Modified=iso",
+    ),
+    "Notion database": Export(
+        call="identify", person="Email", never="Owner | Created by | Page ID | Created time",
+        columns="Name=name | Status | Email=mail | Owner=name | Company | Created by=name | Created time=us | Page ID=key | Tags",
+    ),
+    "Recurly transactions": Export(
+        call="track", person="account_code | customer_code | account_email", time="date | transaction_date", event="", never="transaction_id | invoice_id | subscription_id | modified_at | ip_address",
+        columns="transaction_id=key | invoice_id=key | subscription_id=key | account_code=keys | account_email=mails | date=sql | modified_at=sql | type | status | amount=num | currency | ip_address",
+    ),
+    "Twilio messages": Export(
+        call="track", time="SentDate | DateSent | DateCreated", never="To | Sid | AccountSid | From | MessagingServiceSid",
+        columns="From=word | To=phone | Body | Status | SentDate=iso | ApiVersion | NumSegments=row | ErrorCode=empty | AccountSid=word | Sid=key | Direction | Price=num | MessagingServiceSid=word",
+    ),
+    "German newsletter": Export(
+        call="identify", person="Empfänger-ID | E-Mail-Adresse", never="Listen-ID | Absender | Anmeldedatum",
+        columns="Empfänger-ID=id | Anrede | Vorname | Nachname | E-Mail-Adresse=mail | Listen-ID=word | Absender=staff | Anmeldedatum=de | Öffnungen=row | Abgemeldet=bool",
+    ),
+    "French orders": Export(
+        call="track", person="Identifiant client | E-mail client", time="Date de commande | Date de la commande", never="N° de commande | N° de facture | Vendeur | Date de livraison",
+        columns="N° de commande=id | Date de commande=de | Statut | Identifiant client=ids | E-mail client=mails | N° de facture=id | Vendeur=name | Montant TTC=num | Date de livraison=de",
+    ),
+    "Portuguese customers": Export(
+        call="identify", person="Código do cliente | E-mail", never="Vendedor | E-mail do vendedor | Data de nascimento | CPF",
+        columns="Código do cliente=id | Nome=name | E-mail=mail | E-mail do vendedor=staff | Telefone=phone | CPF=key | Data de nascimento=de | Data de cadastro=de | Cidade | Vendedor=name",
+    ),
+    "Dutch orders": Export(
+        call="track", person="Klantnummer | E-mailadres", time="Besteldatum", never="Ordernummer | Factuurnummer | Verkoper | Leverdatum",
+        columns="Ordernummer=id | Besteldatum=de | Klantnummer=ids | E-mailadres=mails | Factuurnummer=id | Verkoper=name | Totaalbedrag=num | Leverdatum=de",
+    ),
+    "Polish orders": Export(
+        call="track", person="Numer klienta | Adres e-mail", time="Data zamówienia", never="Numer zamówienia | Sprzedawca | Data dostawy",
+        columns="Numer zamówienia=id | Data zamówienia=de | Numer klienta=ids | Adres e-mail=mails | Produkt | Ilość=row | Kwota=num | Sprzedawca=name | Data dostawy=de",
+    ),
+    "Italian customers": Export(
+        call="identify", person="Codice cliente | Indirizzo e-mail", never="Agente | E-mail agente | Data di nascita | Partita IVA | Codice fiscale",
+        columns="Codice cliente=id | Nome | Cognome | Indirizzo e-mail=mail | E-mail agente=staff | Telefono=phone | Codice fiscale=key | Partita IVA=id | Data di nascita=de | Agente=name",
+    ),
+    "Spanish bookings": Export(
+        call="track", person="ID del huésped | Correo del huésped", time="Fecha de reserva", never="ID de reserva | Localizador | Empleado | Correo del empleado | Fecha de entrada",
+        columns="ID de reserva=id | Localizador=key | Fecha de reserva=de | Fecha de entrada=de | ID del huésped=ids | Correo del huésped=mails | Empleado=name | Correo del empleado=staff | Importe=num",
+    ),
+}  # fmt: skip
+
+LAST: dict[str, Export] = {
+    "PrestaShop orders, Italian": Export(
+        call="track", person="ID cliente | Email cliente", time="Data ordine | Data", never="ID ordine | Riferimento | Corriere | Data consegna",
+        columns="ID ordine=id | Riferimento=key | ID cliente=ids | Email cliente=mails | Totale=num | Pagamento | Stato | Corriere | Data ordine=de | Data consegna=de",
+    ),
+    "Course registrations, Dutch": Export(
+        call="track", person="Deelnemer e-mail | Deelnemersnummer", time="Inschrijfdatum", never="Cursuscode | Docent | Docent e-mail | Factuurnummer",
+        columns="Cursuscode=word | Cursus | Inschrijfdatum=de | Deelnemersnummer=ids | Deelnemer=name | Deelnemer e-mail=mails | Docent=name | Docent e-mail=staff | Factuurnummer=id",
+    ),
+    "Newsletter, Polish": Export(
+        call="identify", person="Identyfikator subskrybenta | Adres email", never="Data zapisu | Opiekun | Email opiekuna | Telefon",
+        columns="Identyfikator subskrybenta=id | Adres email=mail | Imię | Nazwisko | Data zapisu=de | Opiekun=name | Email opiekuna=staff | Telefon=phone",
+    ),
+    "Marketplace orders, Portuguese": Export(
+        call="track", person="ID do comprador | E-mail do comprador", time="Data da compra", never="Número do pedido | ID do vendedor | E-mail do vendedor | Código do produto | Data de entrega",
+        columns="Número do pedido=id | Data da compra=de | ID do comprador=ids | E-mail do comprador=mails | ID do vendedor=keys | E-mail do vendedor=staff | Código do produto=key | Valor=num | Data de entrega=de",
+    ),
+    "Clinic appointments, French": Export(
+        call="track", person="Identifiant patient | E-mail du patient", time="Date du rendez-vous", never="N° de rendez-vous | Praticien | E-mail du praticien",
+        columns="N° de rendez-vous=id | Date du rendez-vous=de | Identifiant patient=ids | E-mail du patient=mails | Praticien=name | E-mail du praticien=staff | Statut",
+    ),
+    "Fitness members, Spanish": Export(
+        call="identify", person="Número de socio | Correo", never="Entrenador | Correo del entrenador | Fecha de alta | DNI",
+        columns="Número de socio=id | Nombre | Apellidos | Correo=mail | Teléfono=phone | DNI=key | Fecha de alta=de | Entrenador=name | Correo del entrenador=staff",
+    ),
+    "Donations, German": Export(
+        call="track", person="Spendernummer | E-Mail Spender | Spender-ID", time="Spendendatum", never="Spendenquittung Nr. | Kampagne | IBAN | Sachbearbeiter",
+        columns="Spendendatum=de | Betrag=num | Spendernummer=ids | E-Mail Spender=mails | Spendenquittung Nr.=id | Kampagne | Sachbearbeiter=name",
+    ),
+    "Klaviyo in a warehouse": Export(
+        call="track", person="PERSON_ID | PERSON_EMAIL", time="EVENT_DATETIME | DATETIME", event="METRIC_NAME | EVENT_NAME", never="EVENT_ID | METRIC_ID | FLOW_ID | CAMPAIGN_ID | _FIVETRAN_SYNCED",
+        columns="EVENT_ID=key | EVENT_NAME=event | METRIC_ID=word | PERSON_ID=keys | PERSON_EMAIL=mails | FLOW_ID=empty | CAMPAIGN_ID=empty | DATETIME=sql | _FIVETRAN_SYNCED=sql",
+    ),
+    "Chargebee invoices": Export(
+        call="track", person="Customer Id | Customer Email", time="Invoice Date | Paid On", never="Invoice Number | Subscription Id | PO Number | Due Date",
+        columns="Invoice Number=key | Subscription Id=key | Customer Id=keys | Customer Email=mails | PO Number=empty | Invoice Date=sql | Due Date=sql | Paid On=empty | Amount=num | Status",
+    ),
+    "Twilio SendGrid contacts": Export(
+        call="identify", person="EMAIL | CONTACT_ID", never="ALTERNATE_EMAILS | CREATED_AT | UPDATED_AT | PHONE_NUMBER_ID",
+        columns="EMAIL=mail | FIRST_NAME | LAST_NAME | ALTERNATE_EMAILS=empty | CITY | PHONE_NUMBER_ID=empty | CONTACT_ID=key | CREATED_AT=iso | UPDATED_AT=iso",
+    ),
+}  # fmt: skip

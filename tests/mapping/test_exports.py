@@ -1,4 +1,4 @@
-"""Proposals for sixty exports of real products: right, wrong, and none though a column fits."""
+"""Proposals for exports of real products: right, wrong, and none though a column fits."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ import pytest
 
 from cio_frames.mapping import Proposal, propose
 from cio_frames.spec import CALLS
-from tests.mapping.exports import SEEN, UNSEEN, Export
+from tests.mapping.exports import LAST, LATER, SEEN, UNSEEN, Export
 
 ROOT = Path(__file__).parents[2]
 ASPECTS = {
@@ -55,14 +55,15 @@ def table(counts: Counter[tuple[str, str]]) -> str:
     return "\n".join(lines)
 
 
-MISSED = {"seen": 0, "unseen": 1}
-"""The one that is missed names its event in a column `event_table_name`."""
+GROUPS = {"seen": SEEN, "unseen": UNSEEN, "later": LATER, "last": LAST}
+MISSED = {"seen": 0, "unseen": 0, "later": 1, "last": 0}
+"""The one that is missed names its event in a column `name`."""
 
 
 @pytest.mark.parametrize("name", MISSED)
 def test_proposals_for_exports_are_right_or_none(name):
     """No proposal is wrong, whatever its confidence, and no column that fits is missed but one."""
-    counts, faults = score({"seen": SEEN, "unseen": UNSEEN}[name])
+    counts, faults = score(GROUPS[name])
     print(f"\n{table(counts)}\n" + "\n".join(faults))
 
     assert not [fault for fault in faults if " wrong " in fault]
@@ -72,15 +73,15 @@ def test_proposals_for_exports_are_right_or_none(name):
 @pytest.mark.parametrize("name", MISSED)
 def test_the_score_in_the_documents_is_that_of_today(name):
     """The page about proposals shows what the proposals come to."""
-    counts, _ = score({"seen": SEEN, "unseen": UNSEEN}[name])
+    counts, _ = score(GROUPS[name])
 
     assert table(counts) in (ROOT / "docs" / "proposals.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", {**SEEN, **UNSEEN})
+@pytest.mark.parametrize("name", {**SEEN, **UNSEEN, **LATER, **LAST})
 def test_proposals_that_are_sure_have_no_rival(name):
     """Whatever could be meant as well is named in the reason and makes a proposal less sure."""
-    export = {**SEEN, **UNSEEN}[name]
+    export = {**SEEN, **UNSEEN, **LATER, **LAST}[name]
     for proposal in propose(export.frame(), call=CALLS[export.call]):
         assert proposal.confidence == "medium" or not proposal.rivals
         assert all(rival in proposal.reason for rival in proposal.rivals)

@@ -1,0 +1,102 @@
+"""The telephone numbers that people are reached by: written as Customer.io wants them, and in use."""
+
+from functools import partial
+
+import polars as pl
+
+from cio_frames.checks.check import FOUND_SCHEMA, Check, Repair, Scope, Severity, TableTest
+from cio_frames.checks.fields import blank, is_number, is_text
+from cio_frames.checks.phone_numbers import can_read_numbers, read_numbers
+from cio_frames.frames import ROW
+from cio_frames.mapping import FieldMapping, MessageMapping
+from cio_frames.values import as_text
+from cio_frames.values.patterns import DOUBLE_QUOTE, SINGLE_QUOTE
+
+PHONE = ("traits", "phone")
+E164 = r"^\+[1-9]\d{6,14}$"
+GUARDED = rf"^=?T?\(?(?:{DOUBLE_QUOTE}|{SINGLE_QUOTE})"
+"""Signs before a number of which value.guarded tells."""
+FOUND = pl.Schema({"row": pl.Int64(), "value": pl.String(), "problem": pl.String()})
+
+
+def _is_phone(field: FieldMapping) -> bool:
+    return field.path == PHONE and (is_text(field) or is_number(field))
+
+
+def _phone(scope: Scope) -> FieldMapping | None:
+    return next(filter(_is_phone, scope.mapping.fields), None)
+
+
+def _judged(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Return the numbers that have a problem, each with the code that tells it."""
+    field = _phone(scope)
+    if field is None:
+        return None
+    said = scope.text(field)
+    given = rows.select(row=pl.col(ROW).cast(pl.Int64), value=said)
+    asked = given.filter(~blank(pl.col("value")) & ~pl.col("value").str.contains(GUARDED))
+    problems = partial(_with_problems, region=scope.mapping.phone_region)
+    return asked.map_batches(problems, schema=FOUND)
+
+
+def _with_problems(given: pl.DataFrame, *, region: str | None) -> pl.DataFrame:
+    said = pl.col("value")
+    is_form = said.str.contains(E164)
+    if not can_read_numbers():
+        return given.filter(~is_form).with_columns(problem=pl.lit("trait.phone-form"))
+    read = given.hstack(read_numbers(given["value"], region=region))
+    number = pl.col("number")
+    problem = (
+        pl.when(number.is_null() & is_form).then(pl.lit("trait.phone-unknown"))
+        .when(number.is_null()).then(pl.lit("trait.phone-form"))
+        .when(number != said).then(pl.lit("trait.phone-written"))
+        .when(~pl.col("is_mobile")).then(pl.lit("trait.phone-fixed"))
+    )  # fmt: skip
+    return read.select("row", "value", problem=problem).drop_nulls("problem")
+
+
+def _told(found: pl.DataFrame, _: pl.LazyFrame, scope: Scope, *, code: str) -> pl.DataFrame:
+    field = _phone(scope)
+    label = field.label if field else None
+    return (
+        found.filter(pl.col("problem") == code)
+        .select(
+            "row",
+            pl.lit(label, pl.String).alias("column"),
+            "value",
+            pl.lit(None, pl.String).alias("evidence"),
+        )
+        .match_to_schema(FOUND_SCHEMA)
+    )
+
+
+def _rewritten(field: FieldMapping, mapping: MessageMapping) -> pl.Expr | None:
+    """Return numbers in E.164 form, and everything else as it is."""
+    if not (_is_phone(field) and can_read_numbers()):
+        return None
+    said = as_text(field.expr, dtype=field.dtype)
+    numbers = said.map_batches(
+        lambda texts: read_numbers(texts, region=mapping.phone_region)["number"],
+        return_dtype=pl.String,
+        is_elementwise=True,
+    )
+    return pl.coalesce(numbers, said)
+
+
+def _phone_check(
+    code: str, severity: Severity, *, source: str, repair: Repair | None = None
+) -> Check:
+    return Check(
+        code, severity, TableTest(_judged, partial(_told, code=code)), source=source, repair=repair
+    )
+
+
+PHONE_CHECKS = (
+    _phone_check("trait.phone-form", "warn", source="DOC:journeys/attributes (phone: E.164); ITU-T E.164"),
+    _phone_check(
+        "trait.phone-written", "warn", source="DOC:journeys/attributes (phone: E.164); ITU-T E.164; phonenumbers",
+        repair=Repair(_rewritten, safe=False),
+    ),
+    _phone_check("trait.phone-unknown", "warn", source="ITU-T E.164; the numbering plans in phonenumbers"),
+    _phone_check("trait.phone-fixed", "info", source="the numbering plans in phonenumbers"),
+)  # fmt: skip
