@@ -17,7 +17,7 @@ from cio_frames.identity import (
     rules,
 )
 from cio_frames.identity.components import edges, known_keys, named_keys, sizes
-from cio_frames.identity.messages import IdentityColumns
+from cio_frames.identity.messages import MESSAGE_ID, IdentityColumns
 from cio_frames.identity.partition import Partitioned, all_connected, partition, without_dates
 from cio_frames.identity.replay import CHANGES, Replay
 from cio_frames.identity.settings import LARGEST, Settings
@@ -204,13 +204,10 @@ def _deduplicated(
         for plan, call in enumerate(calls)
         if dedupe == "calls" or (dedupe == "events" and call in _EVENTS)
     ]
-    every = pl.concat(
-        frame.select("number", "plan", "row", "message_id").drop_nulls("message_id")
-        for frame in columns.frames()
-    ).sort("number")
-    given = every.filter(pl.col("plan").is_in(plans))
-    again = given.filter(~pl.col("message_id").is_first_distinct())
-    twice = every.filter(~pl.col("message_id").is_first_distinct())["number"]
+    repeats = _repeats(columns)
+    given = repeats.filter(pl.col("plan").is_in(plans))
+    again = given.filter(~pl.struct(MESSAGE_ID).is_first_distinct())
+    twice = repeats.filter(~pl.struct(MESSAGE_ID).is_first_distinct())["number"]
     numbers = again["number"].implode()
     ignored = pl.concat(
         [
@@ -219,9 +216,8 @@ def _deduplicated(
         ],
         how="diagonal",
     )
-    fresh = columns.each(
-        lambda frame: frame.filter(~pl.col("number").is_in(numbers)).drop("message_id")
-    )
+    is_fresh = ~pl.col("number").is_in(numbers) if again.height else pl.lit(value=True)
+    fresh = columns.each(lambda frame: frame.filter(is_fresh).drop(MESSAGE_ID))
     subjects = dict(enumerate(calls))
     repeated = again.select(
         "number", "plan", "row",
@@ -231,6 +227,16 @@ def _deduplicated(
         pl.lit(rules.DUPLICATE.open, pl.String).alias("open"),
     )  # fmt: skip
     return fresh, repeated.cast(CHANGES), twice.filter(~twice.is_in(numbers)), ignored
+
+
+def _repeats(columns: IdentityColumns) -> pl.DataFrame:
+    """Return the messages whose ids occur more than once, in order."""
+    first, *_ = MESSAGE_ID
+    ids = pl.concat([frame[first] for frame in columns.frames()]).drop_nulls()
+    again = ids.filter(ids.is_duplicated()).unique().implode()
+    place = ("number", "plan", "row", *MESSAGE_ID)
+    every = [frame.filter(pl.col(first).is_in(again)).select(place) for frame in columns.frames()]
+    return pl.concat(every).sort("number")
 
 
 def _named(frame: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
