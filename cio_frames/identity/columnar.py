@@ -24,15 +24,22 @@ def people(parts: Partitioned, known: pl.DataFrame | None) -> pl.DataFrame:
     """Return the people of messages that stand alone: person, identifiers, `existed` and places."""
     mail = is_mail("user")
     identifies = _each_once(parts)
-    created = identifies.filter(pl.col("match").is_null()).select(
-        _created().alias("person"),
-        pl.when(~mail).then("user").alias("id"),
-        pl.when(mail).then("user").otherwise("email").alias("email"),
-        _TEXT.alias("cio_id"),
-        pl.concat_list("anonymous").list.drop_nulls().alias("anonymous_ids"),
-        pl.lit(value=False).alias("existed"),
-        "places",
-    )
+    is_visitor = pl.col("anonymous").is_not_null()
+    none = pl.lit([], pl.List(pl.String))
+    created = [
+        identifies.filter(pl.col("match").is_null(), has_visitor).select(
+            _created().alias("person"),
+            pl.when(~mail).then("user").alias("id"),
+            pl.when(mail).then("user").otherwise("email").alias("email"),
+            _TEXT.alias("cio_id"),
+            anonymous_ids.alias("anonymous_ids"),
+            pl.lit(value=False).alias("existed"),
+            "places",
+        )
+        for has_visitor, anonymous_ids in (
+            (is_visitor, _as_list(pl.col("anonymous"))), (~is_visitor, none),
+        )
+    ]  # fmt: skip
     first = _unknown(parts).group_by("key").agg(
         pl.col("user").first(),
         pl.struct("plan", "row").first().implode().alias("places"),
@@ -46,7 +53,7 @@ def people(parts: Partitioned, known: pl.DataFrame | None) -> pl.DataFrame:
         pl.lit(value=False).alias("existed"),
         "places",
     )
-    every = [created, by_event]
+    every = [*created, by_event]
     if known is not None:
         every.append(_known(parts, identifies, known))
     return pl.concat(every)
@@ -61,12 +68,15 @@ def _each_once(parts: Partitioned) -> pl.DataFrame:
     single = rows.filter(~pl.col("identify").is_in(several)).with_columns(
         pl.concat_list(place).alias("places")
     )
-    if not several.list.len().item():
-        return single
     repeated = rows.filter(pl.col("identify").is_in(several))
     places = repeated.group_by("identify", maintain_order=True).agg(place.alias("places"))
     first = repeated.filter(is_first).join(places, on="identify", maintain_order="left")
     return pl.concat([single, first])
+
+
+def _as_list(values: pl.Expr) -> pl.Expr:
+    """Return each value as a list of one, without a copy."""
+    return values.reshape((-1, 1)).arr.to_list()
 
 
 def _unknown(parts: Partitioned) -> pl.DataFrame:
@@ -92,20 +102,20 @@ def _known(parts: Partitioned, identifies: pl.DataFrame, known: pl.DataFrame) ->
     )  # fmt: skip
 
 
-def changes(parts: Partitioned, known: pl.DataFrame | None) -> pl.DataFrame:
-    """Return what messages that stand alone did, one line per change."""
-    rows = parts.identifies.with_columns(_owner().alias("person"))
+def changes(parts: Partitioned, known: pl.DataFrame | None) -> pl.LazyFrame:
+    """Return what messages that stand alone did, one line per change: worked out where it is wanted."""
+    rows = parts.identifies.lazy().with_columns(_owner().alias("person"))
     is_first = pl.col("number") == pl.col("identify")
     created = is_first & pl.col("match").is_null()
     linked = rows.filter(is_first & pl.col("anonymous").is_not_null() & pl.col("is_new"))
     label = _labels(linked, known)
-    first = _unknown(parts).group_by("key").agg(pl.col("number", "plan", "row", "user").first())
+    by_event = _unknown(parts).group_by("key").agg(pl.col("number", "plan", "row", "user").first())
     return pl.concat([
         _changes(rows.filter(created), rules.CREATED, key=pl.col("user")),
         _changes(rows.filter(~created), rules.UPDATED, key=pl.col("user")),
         _changes(label, rules.LINKED, key=pl.col("label"), subject=pl.col("anonymous")),
         _changes(
-            first.with_columns(("k" + pl.col("key")).alias("person")),
+            by_event.lazy().with_columns(("k" + pl.col("key")).alias("person")),
             rules.CREATED_BY_EVENT,
             key=pl.col("user"),
         ),
@@ -134,12 +144,13 @@ def campaign_events(parts: Partitioned, *, now: datetime) -> int:
     return int(parts.events.select(is_young(now)).to_series().sum())
 
 
-def clusters(parts: Partitioned, known: pl.DataFrame | None) -> pl.DataFrame:
+def clusters(parts: Partitioned, known: pl.DataFrame | None) -> pl.LazyFrame:
     """Return how many identifiers and rows each identify that stands alone connects."""
     mail_too = pl.col("email").is_not_null() & ~is_mail("user")
     is_first = pl.col("number") == pl.col("identify")
-    again = parts.identifies.filter(~is_first).group_by("identify").agg(pl.len().alias("again"))
-    identifies = parts.identifies.filter(is_first).join(again, on="identify", how="left").select(
+    rows = parts.identifies.lazy()
+    again = rows.filter(~is_first).group_by("identify").agg(pl.len().alias("again"))
+    identifies = rows.filter(is_first).join(again, on="identify", how="left").select(
         "match",
         "is_new",
         pl.col("user").alias("cluster"),
@@ -147,7 +158,7 @@ def clusters(parts: Partitioned, known: pl.DataFrame | None) -> pl.DataFrame:
         (1 + pl.col("again").fill_null(0)).cast(pl.Int64).alias("rows"),
     )  # fmt: skip
     if known is not None:
-        counted = known.select(
+        counted = known.lazy().select(
             POSITION,
             pl.sum_horizontal(
                 pl.col("id").is_not_null(), pl.col("email").is_not_null(),
@@ -173,11 +184,11 @@ def _owner() -> pl.Expr:
     return pl.when(pl.col("match").is_null()).then(_created()).otherwise(_existing())
 
 
-def _labels(linked: pl.DataFrame, known: pl.DataFrame | None) -> pl.DataFrame:
+def _labels(linked: pl.LazyFrame, known: pl.DataFrame | None) -> pl.LazyFrame:
     """Return linked rows with the identifier that a reader knows best."""
     if known is None:
         return linked.with_columns(pl.col("user").alias("label"))
-    names = known.select(
+    names = known.lazy().select(
         POSITION,
         pl.coalesce("id", "email").alias("label"),
     )
@@ -186,8 +197,8 @@ def _labels(linked: pl.DataFrame, known: pl.DataFrame | None) -> pl.DataFrame:
 
 
 def _changes(
-    rows: pl.DataFrame, rule: Rule, *, key: pl.Expr, subject: pl.Expr = _TEXT
-) -> pl.DataFrame:
+    rows: pl.LazyFrame, rule: Rule, *, key: pl.Expr, subject: pl.Expr = _TEXT
+) -> pl.LazyFrame:
     return rows.select(
         "number", "plan", "row",
         pl.lit(rule.name).alias("rule"), pl.lit(rule.kind).alias("kind"),
