@@ -209,7 +209,7 @@ def _lines(persons: Iterable[tuple[Person, Removal | None]], replay: Replay) -> 
             person.id,
             person.email,
             person.cio_id if person.cio_id in replay.given else None,
-            person.anonymous_ids,
+            tuple(person.anonymous_ids),
             person.existed,
             removal,
         )
