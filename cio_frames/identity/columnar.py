@@ -40,9 +40,13 @@ def people(parts: Partitioned, known: pl.DataFrame | None) -> pl.DataFrame:
             (is_visitor, _as_list(pl.col("anonymous"))), (~is_visitor, none),
         )
     ]  # fmt: skip
-    first = _unknown(parts).group_by("key").agg(
-        pl.col("user").first(),
-        pl.struct("plan", "row").first().implode().alias("places"),
+    first = (
+        _unknown(parts)
+        .group_by("key")
+        .agg(
+            pl.col("user").first(),
+            pl.struct("plan", "row").first().implode().alias("places"),
+        )
     )
     by_event = first.select(
         ("k" + pl.col("key")).alias("person"),
@@ -87,9 +91,7 @@ def _unknown(parts: Partitioned) -> pl.DataFrame:
 
 def _known(parts: Partitioned, identifies: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     """Return the people of the export whom messages that stand alone are about."""
-    about_them = identifies.drop_nulls("match").select(
-        "match", "anonymous", "is_new", "places"
-    )
+    about_them = identifies.drop_nulls("match").select("match", "anonymous", "is_new", "places")
     counted = parts.events.drop_nulls("match").select("match").unique()
     about = about_them.join(counted, on="match", how="full", coalesce=True)
     numbered = known.with_columns(POSITION)

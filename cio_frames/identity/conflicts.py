@@ -86,9 +86,7 @@ def too_large(
     edges: pl.DataFrame, sizes: pl.LazyFrame, *, places: pl.DataFrame, largest: int
 ) -> pl.DataFrame:
     """Return the clusters that are too large to be one person."""
-    is_over = (pl.col("identifiers") > largest) | (
-        pl.col("rows") > ROWS_PER_IDENTIFIER * largest
-    )
+    is_over = (pl.col("identifiers") > largest) | (pl.col("rows") > ROWS_PER_IDENTIFIER * largest)
     over = largest_first(sizes.filter(is_over).collect())
     members = edges.filter(pl.col("cluster").is_in(over["cluster"].implode()))
     lines = [

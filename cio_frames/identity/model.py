@@ -196,7 +196,7 @@ def _load(store: Store, rows: Iterable[Mapping[str, Any]]) -> None:
             if visitor.owner is None:
                 visitor.linked_to = person
                 visitor.linked = visitor.first = float("-inf")
-                person.anonymous_ids += (anonymous_id,)
+                person.add_anonymous(anonymous_id)
 
 
 def _profile(store: Store, row: Mapping[str, Any], *, born: float) -> Person:

@@ -143,9 +143,7 @@ def without_dates(
     others = [_long(columns.identifies, "number", NUMBERS), _numbers(named)]
     mine = own.join(_people_keys(known), on="key").select("number", key="match").unique()
     met = pl.concat([own, *others]).unique()
-    shared = [
-        each.filter(pl.col("key").is_duplicated())["number"] for each in (met, mine)
-    ]
+    shared = [each.filter(pl.col("key").is_duplicated())["number"] for each in (met, mine)]
     is_alone = ~pl.col("number").is_in(pl.concat(shared).unique().implode())
     alone = dated.filter(is_alone).select(columns.identifies.columns)
     return replace(

@@ -12,10 +12,8 @@ from cio_frames.identity.settings import MERGED_EVENTS
 class Dated(Protocol):
     """What stands for some events of one time."""
 
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def times(self) -> int: ...
+    timestamp: int
+    times: int
 
 
 Kept = TypeVar("Kept", bound=Dated)
@@ -34,8 +32,8 @@ class PersonEvents(Generic[Kept]):
     older: list[Kept] = field(default_factory=list)
     recent_times: int = 0
     older_times: int = 0
-    _oldest: float = math.inf  # of the recent ones
-    _newest: float = -math.inf  # of the older ones
+    oldest: float = math.inf  # of the recent ones
+    newest: float = -math.inf  # of the older ones
 
     def add(self, event: Kept) -> None:
         """Add an event; its age is asked by `sort_out`."""
@@ -46,34 +44,34 @@ class PersonEvents(Generic[Kept]):
 
     def sort_out(self, now: float) -> None:
         """Tell apart which events are older than a merge moves at once (N2)."""
-        if _is_recent(self._oldest, now) and not _is_recent(self._newest, now):
+        if _is_recent(self.oldest, now) and not _is_recent(self.newest, now):
             new, self.fresh = self.fresh, []
         else:
             new = [*self]
             self.fresh, self.recent, self.older = [], [], []
             self.recent_times = self.older_times = 0
-            self._oldest, self._newest = math.inf, -math.inf
+            self.oldest, self.newest = math.inf, -math.inf
         for event in new:
             if _is_recent(event.timestamp, now):
                 self.recent.append(event)
                 self.recent_times += event.times
-                self._oldest = min(self._oldest, event.timestamp)
+                self.oldest = min(self.oldest, event.timestamp)
             else:
                 self.older.append(event)
                 self.older_times += event.times
-                self._newest = max(self._newest, event.timestamp)
+                self.newest = max(self.newest, event.timestamp)
 
     def take_recent(self, other: "PersonEvents[Kept]") -> None:
         """Take the recent events of somebody who is gone."""
         self.recent = _both(self.recent, other.recent)
         self.recent_times += other.recent_times
-        self._oldest = min(self._oldest, other._oldest)
+        self.oldest = min(self.oldest, other.oldest)
 
     def take_older(self, other: "PersonEvents[Kept]") -> None:
         """Take the older events of somebody who is gone."""
         self.older = _both(self.older, other.older)
         self.older_times += other.older_times
-        self._newest = max(self._newest, other._newest)
+        self.newest = max(self.newest, other.newest)
 
 
 def _is_recent(timestamp: float, now: float) -> bool:

@@ -230,8 +230,8 @@ def _fold(key: str) -> str:
 
 def _last(key: str, successors: dict[str, str]) -> str | None:
     """Return whom somebody who was merged away has become in the end."""
-    seen: list[str] = []
+    seen: dict[str, str] = {}
     while key in successors and key not in seen:
-        seen.append(key)
-        key = _fold(successors[key])
-    return successors[seen[-1]] if seen else None
+        seen[key] = key = successors[key]
+        key = _fold(key)
+    return seen.popitem()[1] if seen else None

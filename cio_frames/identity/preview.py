@@ -308,6 +308,8 @@ def _summary(
         "objects": frames["groups"].height,
         "relationships": frames["relationships"].height,
         "repeated": done.get("message.duplicate", 0),
-        "largest_cluster": clusters.select(pl.col("identifiers").max().fill_null(0)).collect().item(),
+        "largest_cluster": clusters.select(pl.col("identifiers").max().fill_null(0))
+        .collect()
+        .item(),
         "open": open_choices.rows(changes),
     }

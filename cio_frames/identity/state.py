@@ -33,7 +33,7 @@ class Person:
     stamp: int = LONG_AGO
     # When each attribute was written, once they differ; also of removed ones
     stamps: dict[str, int] | None = None
-    anonymous_ids: tuple[str, ...] | deque[str] = ()
+    anonymous_ids: tuple[str, ...] | deque[str] = ()  # a deque after merges: both ends grow
     events: "PersonEvents[Event]" = field(default_factory=PersonEvents)
     objects: "dict[ObjectRecord, None]" = field(default_factory=dict)
     devices: dict[str, dict[str, Any]] | None = None
@@ -44,6 +44,13 @@ class Person:
         if kind == "id":
             return self.id
         return self.email if kind == "email" else self.cio_id
+
+    def add_anonymous(self, anonymous_id: str) -> None:
+        """Add an anonymous id."""
+        if isinstance(self.anonymous_ids, deque):
+            self.anonymous_ids.append(anonymous_id)
+        else:
+            self.anonymous_ids += (anonymous_id,)
 
     def addresses(self) -> list[Address]:
         """Return every identifier that is set."""
@@ -575,7 +582,7 @@ def _link(visitor: Visitor, person: Person, *, now: float, settings: Settings) -
         return
     visitor.linked_to = person
     visitor.linked = visitor.first = now
-    person.anonymous_ids += (visitor.anonymous_id,)
+    person.add_anonymous(visitor.anonymous_id)
     yield Change(rules.LINKED, person=person.cio_id, key=person.label, subject=visitor.anonymous_id)
     if settings.anonymous_traits == "carry" and visitor.traits:
         person.fill(visitor.traits, stamps={})
