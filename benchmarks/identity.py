@@ -53,10 +53,13 @@ def events(rows: int) -> pl.DataFrame:
     )
 
 
-def on_disk(frame: pl.DataFrame, path: Path) -> pl.LazyFrame:
-    """Return a table as a user reads it from a file."""
-    frame.write_parquet(path)
-    return cio.scan(path)
+def on_disk(rows: int, *, folder: Path) -> list[pl.LazyFrame]:
+    """Return the tables as a user reads them; files of an earlier run stay, so that no table is in memory."""
+    paths = [folder / f"{make.__name__}-{rows}.parquet" for make in (people, events)]
+    for path, make in zip(paths, (people, events), strict=True):
+        if not path.exists():
+            make(rows).write_parquet(path)
+    return [cio.scan(path) for path in paths]
 
 
 def pairs(rows: int) -> pl.DataFrame:
@@ -82,10 +85,7 @@ def beside_peers(rows: int, *, folder: Path, python: str) -> None:
 
 def main(rows: int, *, folder: Path, parquet: bool) -> None:
     """Preview a back-fill and print what it took."""
-    tables = [people(rows), events(rows)]
-    if parquet:
-        paths = [folder / f"{name}.parquet" for name in ("people", "events")]
-        tables = [on_disk(tables.pop(0), path) for path in paths]
+    tables = on_disk(rows, folder=folder) if parquet else [people(rows), events(rows)]
     backfill = cio.backfill(
         [
             cio.frame(tables[0]).identify(user_id="id", anonymous_id="anonymous_id"),
