@@ -1,12 +1,13 @@
 """The clusters that are worth a picture: the largest, and those with most conflicts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import polars as pl
 
 from cio_frames.identity import rules
+from cio_frames.identity.conflicts import largest_first
 from cio_frames.identity.identifiers import (
     ANONYMOUS,
     MAIL,
@@ -58,15 +59,17 @@ class Cluster:
 
 def clusters_to_draw(preview: Preview, *, most: int) -> list[Cluster]:
     """Return the clusters to draw: the most conflicted first, then the largest."""
-    worth = preview.clusters.filter(pl.col("cluster").is_in(preview.edges["cluster"].implode()))
+    is_linked = pl.col("cluster").is_in(preview.edges["cluster"].unique().implode())
+    worth = largest_first(preview.sizes.filter(is_linked).collect())
     conflicted = _conflicted(preview)
     named = [*conflicted[: most - 1], *worth["cluster"].head(most)] if most > 1 else conflicted[:1]
-    return [_cluster(preview, name) for name in list(dict.fromkeys(named))[:most]]
+    sizes = dict(zip(worth["cluster"], worth.iter_rows(named=True), strict=True))
+    return [_cluster(preview, sizes[name]) for name in list(dict.fromkeys(named))[:most]]
 
 
 def _conflicted(preview: Preview) -> list[str]:
     """Return clusters with conflicts or merges, those with most of them first."""
-    numbers = preview.changes.filter(
+    numbers = preview.notable.filter(
         pl.col("kind").is_in(["attribute-failure", "merged", "auto-merged"]),
         pl.col("rule") != rules.STALE.name,
     ).select("number")
@@ -75,8 +78,8 @@ def _conflicted(preview: Preview) -> list[str]:
     return counted["cluster"].to_list()
 
 
-def _cluster(preview: Preview, name: str) -> Cluster:
-    pairs = preview.edges.filter(pl.col("cluster") == name)
+def _cluster(preview: Preview, size: Mapping[str, Any]) -> Cluster:
+    pairs = preview.edges.filter(pl.col("cluster") == size["cluster"])
     names = pl.concat([pairs["key"], pairs["other"].alias("key")]).drop_nulls()
     ranked = names.value_counts(sort=True).sort("count", "key", descending=[True, False])["key"]
     shown = ranked.head(DRAWN).to_list()
@@ -86,7 +89,6 @@ def _cluster(preview: Preview, name: str) -> Cluster:
         Node(name=identifier_of(key), kind=_kind(key), person=numbers.get(owners.get(key, ""), 0))
         for key in shown
     )
-    size = preview.clusters.filter(pl.col("cluster") == name).row(0, named=True)
     people = len(numbers)
     opens = preview.people.filter(pl.col("person").is_in(list(numbers)))["open"]
     rests_on = joined(opens)

@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 
 from cio_frames.identity import rules
-from cio_frames.identity.identifiers import is_mail
+from cio_frames.identity.identifiers import is_mail, person_key
 from cio_frames.identity.messages import is_young
 from cio_frames.identity.partition import POSITION, Partitioned
 from cio_frames.identity.replay import CHANGES
@@ -23,19 +23,30 @@ _TEXT: Final = pl.lit(None, pl.String)
 def people(parts: Partitioned, known: pl.DataFrame | None) -> pl.DataFrame:
     """Return the people of messages that stand alone: person, identifiers, `existed` and places."""
     mail = is_mail("user")
-    created = parts.identifies.filter(pl.col("match").is_null()).select(
-        _created().alias("person"),
-        pl.when(~mail).then("user").alias("id"),
-        pl.when(mail).then("user").otherwise("email").alias("email"),
-        _TEXT.alias("cio_id"),
-        pl.concat_list("anonymous").list.drop_nulls().alias("anonymous_ids"),
-        pl.lit(value=False).alias("existed"),
-        "places",
-    )
-    unknown = parts.events.filter(pl.col("match").is_null() & pl.col("identify").is_null())
-    first = unknown.group_by("key").agg(
-        pl.col("user").first(),
-        pl.struct("plan", "row").first().implode().alias("places"),
+    identifies = _each_once(parts)
+    is_visitor = pl.col("anonymous").is_not_null()
+    none = pl.lit([], pl.List(pl.String))
+    created = [
+        identifies.filter(pl.col("match").is_null(), has_visitor).select(
+            _created().alias("person"),
+            pl.when(~mail).then("user").alias("id"),
+            pl.when(mail).then("user").otherwise("email").alias("email"),
+            _TEXT.alias("cio_id"),
+            anonymous_ids.alias("anonymous_ids"),
+            pl.lit(value=False).alias("existed"),
+            "places",
+        )
+        for has_visitor, anonymous_ids in (
+            (is_visitor, _as_list(pl.col("anonymous"))), (~is_visitor, none),
+        )
+    ]  # fmt: skip
+    first = (
+        _unknown(parts)
+        .group_by("key")
+        .agg(
+            pl.col("user").first(),
+            pl.struct("plan", "row").first().implode().alias("places"),
+        )
     )
     by_event = first.select(
         ("k" + pl.col("key")).alias("person"),
@@ -46,17 +57,41 @@ def people(parts: Partitioned, known: pl.DataFrame | None) -> pl.DataFrame:
         pl.lit(value=False).alias("existed"),
         "places",
     )
-    every = [created, by_event]
+    every = [*created, by_event]
     if known is not None:
-        every.append(_known(parts, known))
+        every.append(_known(parts, identifies, known))
     return pl.concat(every)
 
 
-def _known(parts: Partitioned, known: pl.DataFrame) -> pl.DataFrame:
-    """Return the people of the export whom messages that stand alone are about."""
-    about_them = parts.identifies.drop_nulls("match").select(
-        "match", "anonymous", "is_new", "places"
+def _each_once(parts: Partitioned) -> pl.DataFrame:
+    """Return the identifies that say something new, with the `places` of all that say the same."""
+    place = pl.struct("plan", "row")
+    rows = parts.identifies
+    is_first = pl.col("number") == pl.col("identify")
+    several = rows.filter(~is_first)["identify"].unique().implode()
+    single = rows.filter(~pl.col("identify").is_in(several)).with_columns(
+        pl.concat_list(place).alias("places")
     )
+    repeated = rows.filter(pl.col("identify").is_in(several))
+    places = repeated.group_by("identify", maintain_order=True).agg(place.alias("places"))
+    first = repeated.filter(is_first).join(places, on="identify", maintain_order="left")
+    return pl.concat([single, first])
+
+
+def _as_list(values: pl.Expr) -> pl.Expr:
+    """Return each value as a list of one, without a copy."""
+    return values.reshape((-1, 1)).arr.to_list()
+
+
+def _unknown(parts: Partitioned) -> pl.DataFrame:
+    """Return the events of people whom nobody knows, each with the key of its person."""
+    unknown = parts.events.filter(pl.col("match").is_null() & pl.col("identify").is_null())
+    return unknown.with_columns(person_key("user").alias("key"))
+
+
+def _known(parts: Partitioned, identifies: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Return the people of the export whom messages that stand alone are about."""
+    about_them = identifies.drop_nulls("match").select("match", "anonymous", "is_new", "places")
     counted = parts.events.drop_nulls("match").select("match").unique()
     about = about_them.join(counted, on="match", how="full", coalesce=True)
     numbered = known.with_columns(POSITION)
@@ -69,25 +104,20 @@ def _known(parts: Partitioned, known: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def changes(parts: Partitioned, known: pl.DataFrame | None) -> pl.DataFrame:
-    """Return what messages that stand alone did, one line per change."""
-    rows = parts.identifies.explode("numbers", "places", empty_as_null=False).with_columns(
-        pl.col("places").struct.unnest(), _owner().alias("person")
-    )
-    is_first = pl.col("numbers") == pl.col("identify")
+def changes(parts: Partitioned, known: pl.DataFrame | None) -> pl.LazyFrame:
+    """Return what messages that stand alone did, one line per change: worked out where it is wanted."""
+    rows = parts.identifies.lazy().with_columns(_owner().alias("person"))
+    is_first = pl.col("number") == pl.col("identify")
     created = is_first & pl.col("match").is_null()
     linked = rows.filter(is_first & pl.col("anonymous").is_not_null() & pl.col("is_new"))
     label = _labels(linked, known)
-    unknown = parts.events.filter(pl.col("match").is_null() & pl.col("identify").is_null())
-    first = unknown.group_by("key").agg(pl.col("number", "plan", "row", "user").first())
+    by_event = _unknown(parts).group_by("key").agg(pl.col("number", "plan", "row", "user").first())
     return pl.concat([
         _changes(rows.filter(created), rules.CREATED, key=pl.col("user")),
         _changes(rows.filter(~created), rules.UPDATED, key=pl.col("user")),
         _changes(label, rules.LINKED, key=pl.col("label"), subject=pl.col("anonymous")),
         _changes(
-            first.with_columns(
-                pl.col("number").alias("numbers"), ("k" + pl.col("key")).alias("person")
-            ),
+            by_event.lazy().with_columns(("k" + pl.col("key")).alias("person")),
             rules.CREATED_BY_EVENT,
             key=pl.col("user"),
         ),
@@ -96,16 +126,19 @@ def changes(parts: Partitioned, known: pl.DataFrame | None) -> pl.DataFrame:
 
 def event_counts(parts: Partitioned) -> pl.DataFrame:
     """Return the events of each person by plan, with the first and the last of their rows."""
-    owner = (
-        pl.when(pl.col("match").is_not_null()).then(_existing())
-        .when(pl.col("identify").is_not_null()).then(_created())
-        .otherwise("k" + pl.col("key"))
-    )  # fmt: skip
-    return parts.events.group_by(owner.alias("person"), "plan").agg(
+    counted = [
         pl.len().cast(pl.Int64).alias("events"),
         pl.col("row").min().alias("first"),
         pl.col("row").max().alias("last"),
-    )
+    ]
+    is_somebodys = pl.col("match").is_not_null() | pl.col("identify").is_not_null()
+    somebodys = parts.events.filter(is_somebodys).group_by("match", "identify", "plan")
+    unknown = _unknown(parts).group_by("key", "plan").agg(counted)
+    columns = ("plan", "events", "first", "last")
+    return pl.concat([
+        somebodys.agg(counted).select(_owner().alias("person"), *columns),
+        unknown.select(("k" + pl.col("key")).alias("person"), *columns),
+    ])  # fmt: skip
 
 
 def campaign_events(parts: Partitioned, *, now: datetime) -> int:
@@ -113,18 +146,21 @@ def campaign_events(parts: Partitioned, *, now: datetime) -> int:
     return int(parts.events.select(is_young(now)).to_series().sum())
 
 
-def clusters(parts: Partitioned, known: pl.DataFrame | None) -> pl.DataFrame:
+def clusters(parts: Partitioned, known: pl.DataFrame | None) -> pl.LazyFrame:
     """Return how many identifiers and rows each identify that stands alone connects."""
     mail_too = pl.col("email").is_not_null() & ~is_mail("user")
-    identifies = parts.identifies.select(
+    is_first = pl.col("number") == pl.col("identify")
+    rows = parts.identifies.lazy()
+    again = rows.filter(~is_first).group_by("identify").agg(pl.len().alias("again"))
+    identifies = rows.filter(is_first).join(again, on="identify", how="left").select(
         "match",
         "is_new",
         pl.col("user").alias("cluster"),
         (1 + mail_too.cast(pl.Int64) + pl.col("anonymous").is_not_null()).alias("identifiers"),
-        pl.col("numbers").list.len().cast(pl.Int64).alias("rows"),
-    )
+        (1 + pl.col("again").fill_null(0)).cast(pl.Int64).alias("rows"),
+    )  # fmt: skip
     if known is not None:
-        counted = known.select(
+        counted = known.lazy().select(
             POSITION,
             pl.sum_horizontal(
                 pl.col("id").is_not_null(), pl.col("email").is_not_null(),
@@ -150,11 +186,11 @@ def _owner() -> pl.Expr:
     return pl.when(pl.col("match").is_null()).then(_created()).otherwise(_existing())
 
 
-def _labels(linked: pl.DataFrame, known: pl.DataFrame | None) -> pl.DataFrame:
+def _labels(linked: pl.LazyFrame, known: pl.DataFrame | None) -> pl.LazyFrame:
     """Return linked rows with the identifier that a reader knows best."""
     if known is None:
         return linked.with_columns(pl.col("user").alias("label"))
-    names = known.select(
+    names = known.lazy().select(
         POSITION,
         pl.coalesce("id", "email").alias("label"),
     )
@@ -163,10 +199,10 @@ def _labels(linked: pl.DataFrame, known: pl.DataFrame | None) -> pl.DataFrame:
 
 
 def _changes(
-    rows: pl.DataFrame, rule: Rule, *, key: pl.Expr, subject: pl.Expr = _TEXT
-) -> pl.DataFrame:
+    rows: pl.LazyFrame, rule: Rule, *, key: pl.Expr, subject: pl.Expr = _TEXT
+) -> pl.LazyFrame:
     return rows.select(
-        pl.col("numbers").alias("number"), "plan", "row",
+        "number", "plan", "row",
         pl.lit(rule.name).alias("rule"), pl.lit(rule.kind).alias("kind"),
         "person", key.alias("key"), _TEXT.alias("other"), subject.alias("subject"),
         pl.lit(rule.open, pl.String).alias("open"),

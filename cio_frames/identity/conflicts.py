@@ -77,13 +77,17 @@ def conflicts_of(failed: pl.DataFrame, *, names: Mapping[str, str]) -> pl.DataFr
     return pl.DataFrame(lines, schema=CONFLICTS)
 
 
+def largest_first(sizes: pl.DataFrame) -> pl.DataFrame:
+    """Return clusters, the largest first."""
+    return sizes.sort("identifiers", "rows", "cluster", descending=[True, True, False])
+
+
 def too_large(
-    edges: pl.DataFrame, sizes: pl.DataFrame, *, places: pl.DataFrame, largest: int
+    edges: pl.DataFrame, sizes: pl.LazyFrame, *, places: pl.DataFrame, largest: int
 ) -> pl.DataFrame:
     """Return the clusters that are too large to be one person."""
-    over = sizes.filter(
-        (pl.col("identifiers") > largest) | (pl.col("rows") > ROWS_PER_IDENTIFIER * largest)
-    )
+    is_over = (pl.col("identifiers") > largest) | (pl.col("rows") > ROWS_PER_IDENTIFIER * largest)
+    over = largest_first(sizes.filter(is_over).collect())
     members = edges.filter(pl.col("cluster").is_in(over["cluster"].implode()))
     lines = [
         _large(row, members.filter(pl.col("cluster") == row["cluster"]), places=places)

@@ -1,5 +1,6 @@
 """Which person an identify is about, which identifiers they have then, and merges of two people."""
 
+from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, Literal
@@ -7,8 +8,7 @@ from typing import Final, Literal
 from cio_frames.identity import rules
 from cio_frames.identity.identifiers import Address
 from cio_frames.identity.rules import Change, Rule, joined, rest_on
-from cio_frames.identity.settings import MERGED_EVENTS
-from cio_frames.identity.state import Event, Person, Store, move
+from cio_frames.identity.state import Person, Store
 
 Identifiers = Mapping[Literal["id", "email"], Address]
 Outcome = tuple[Person, list[Change]]
@@ -149,11 +149,12 @@ def merge(
     store.people.remove(secondary)
     _inherit_identifiers(store, primary, secondary)
     primary.fill(secondary.attributes, stamps=secondary.all_stamps())
-    older = sum(event.times for event in secondary.events if not _is_recent(store, event))
-    moved = _move_events(store, primary, secondary)
-    lost = sum(event.times for event in secondary.events) - moved
+    secondary.events.sort_out(store.now)
+    older = secondary.events.older_times
+    lost = _move_events(store, primary, secondary)
     rests_on = _open_settings(older_events=older > 0, relationships=bool(secondary.objects))
-    _move_anonymous(store, primary, secondary)
+    _move_anonymous(primary, secondary)
+    secondary.successor = primary
     _move_relationships(store, primary, secondary)
     primary.devices = {**(secondary.devices or {}), **(primary.devices or {})} or None
     store.merges.append({
@@ -164,7 +165,7 @@ def merge(
         "removed_existed": secondary.existed,
         "why": why,
         "irreversible": True,
-        "events_moved": moved + lost - older,
+        "events_moved": secondary.events.recent_times,
         "events_later": older - lost,
         "events_lost": lost,
         "open": joined(rests_on),
@@ -189,27 +190,25 @@ def _inherit_identifiers(store: Store, primary: Person, secondary: Person) -> No
 
 
 def _move_events(store: Store, primary: Person, secondary: Person) -> int:
-    """Move the latest events, or all as the workspace is set; return how many (N2)."""
-    moved = 0
-    for event in secondary.events:
-        if store.settings.merged_events == "all" or _is_recent(store, event):
-            move(event, primary)
-            moved += event.times
-        else:
-            event.lost = True
-    return moved
+    """Move the latest events, or all as the workspace is set; return how many are lost (N2)."""
+    primary.events.take_recent(secondary.events)
+    if store.settings.merged_events == "all":
+        primary.events.take_older(secondary.events)
+        return 0
+    for event in secondary.events.older:
+        event.lost = True
+    return secondary.events.older_times
 
 
-def _is_recent(store: Store, event: Event) -> bool:
-    """Return whether a merge moves an event at once."""
-    return store.now - event.timestamp <= MERGED_EVENTS.seconds
-
-
-def _move_anonymous(store: Store, primary: Person, secondary: Person) -> None:
+def _move_anonymous(primary: Person, secondary: Person) -> None:
     """Keep the anonymous ids with the person that is kept: nobody else can have them (3.3)."""
-    for anonymous_id in secondary.anonymous_ids:
-        store.visitors[anonymous_id].owner = primary
-    primary.anonymous_ids += secondary.anonymous_ids
+    mine, theirs = primary.anonymous_ids, secondary.anonymous_ids
+    if len(theirs) <= len(mine):
+        primary.anonymous_ids = kept = mine if isinstance(mine, deque) else deque(mine)
+        kept.extend(theirs)
+    else:
+        primary.anonymous_ids = kept = theirs if isinstance(theirs, deque) else deque(theirs)
+        kept.extendleft(reversed(mine))
 
 
 def _move_relationships(store: Store, primary: Person, secondary: Person) -> None:

@@ -19,7 +19,17 @@ import polars as pl
 
 from cio_frames.frames import ROW
 from cio_frames.identity.calls import READ_ONLY
-from cio_frames.identity.identifiers import FIRST_SECOND, LAST_SECOND, is_mail, text
+from cio_frames.identity.identifiers import (
+    ANONYMOUS,
+    FIRST_SECOND,
+    ID,
+    LAST_SECOND,
+    MAIL,
+    is_mail,
+    number,
+    person_number,
+    text,
+)
 from cio_frames.identity.opt_outs import CONSENT
 from cio_frames.identity.semantic_events import EFFECTS
 from cio_frames.identity.settings import CAMPAIGN, MERGED_EVENTS
@@ -38,10 +48,22 @@ COLUMNS: Final = pl.Schema(
 """What `identity_columns` gives of each message: identifiers, what an event is called, its time in
 Unix seconds, the JSON where more of it matters, and as `dated` where its attributes and time do."""
 
-_PLACE: Final = {"number": pl.Int64, "plan": pl.Int32, "row": pl.Int64, "message_id": pl.String}
-_IDENTIFY: Final = pl.Schema(_PLACE | dict.fromkeys(("user", "email", "anonymous"), pl.String))
+NUMBERS: Final = ("who", "mail", "visitor")
+"""The columns of an identify with the numbers of user, e-mail and anonymous id."""
+MESSAGE_ID: Final = ("message_id", "message_id_too")
+"""The columns with the two numbers by which the id of a message is known."""
+_PLACE: Final = {
+    "number": pl.Int64, "plan": pl.Int32, "row": pl.Int64, **dict.fromkeys(MESSAGE_ID, pl.UInt64),
+}  # fmt: skip
+_IDENTIFY: Final = pl.Schema(
+    _PLACE
+    | dict.fromkeys(("user", "email", "anonymous"), pl.String)
+    | dict.fromkeys(NUMBERS, pl.UInt64)
+)
 _EVENT: Final = pl.Schema(
-    _PLACE | dict.fromkeys(("user", "anonymous", "name"), pl.String) | {"at": pl.Int64}
+    _PLACE
+    | dict.fromkeys(("user", "anonymous", "name"), pl.String)
+    | {"at": pl.Int64, "key": pl.UInt64}
 )
 _OTHER: Final = pl.Schema(
     _PLACE | {name: dtype for name, dtype in COLUMNS.items() if name not in {*_PLACE, "kind"}}
@@ -73,11 +95,15 @@ class IdentityColumns:
         numbered = columns.with_columns(
             pl.int_range(first, first + pl.len(), dtype=pl.Int64).alias("number"),
             pl.lit(plan, pl.Int32).alias("plan"),
+            *_message_id_numbers(),
         )
-        return cls(**{
-            kind: numbered.filter(pl.col("kind") == kind).select(schema.names())
-            for kind, schema in _KINDS.items()
-        })  # fmt: skip
+        kinds = {kind: numbered.filter(pl.col("kind") == kind) for kind in _KINDS}
+        kinds["identifies"] = with_numbers(kinds["identifies"])
+        kinds["events"] = kinds["events"].with_columns(key=_person(kinds["events"]))
+        kinds["anonymous_events"] = kinds["anonymous_events"].with_columns(
+            key=number(pl.col("anonymous"), ANONYMOUS)
+        )
+        return cls(**{kind: kinds[kind].select(schema.names()) for kind, schema in _KINDS.items()})
 
     @classmethod
     def joined(cls, parts: "Sequence[IdentityColumns]") -> "IdentityColumns":
@@ -139,6 +165,30 @@ def identity_columns(
         .then("message").alias("dated"),
     )  # fmt: skip
     return with_kind(complete.sort("lane", "row"), call=mapping.call.name)
+
+
+def with_numbers(identifies: pl.DataFrame) -> pl.DataFrame:
+    """Return identifies with `NUMBERS`; an e-mail that is the user as well has none of its own."""
+    numbered = identifies.with_columns(
+        who=_person(identifies),
+        mail=number(pl.col("email").str.to_lowercase(), MAIL),
+        visitor=number(pl.col("anonymous"), ANONYMOUS),
+    )
+    return numbered.with_columns(mail=pl.when(pl.col("mail") != pl.col("who")).then("mail"))
+
+
+def _person(messages: pl.DataFrame) -> pl.Expr:
+    """Return the numbers of users, which are no cio_ids; where none has an @, all are ids."""
+    if messages["user"].str.contains("@", literal=True).any():
+        return person_number("user")
+    return number(pl.col("user"), ID)
+
+
+def _message_id_numbers() -> Iterator[pl.Expr]:
+    """Yield what a message id is known by: two numbers, which take less memory and are as distinct."""
+    values = pl.col("message_id")
+    for seed, name in enumerate(MESSAGE_ID):
+        yield pl.when(values.is_not_null()).then(values.hash(seed)).alias(name)
 
 
 def with_kind(columns: pl.DataFrame, *, call: str) -> pl.DataFrame:

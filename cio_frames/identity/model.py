@@ -194,9 +194,9 @@ def _load(store: Store, rows: Iterable[Mapping[str, Any]]) -> None:
         for anonymous_id in _anonymous_ids(row):
             visitor = store.visitor(anonymous_id)
             if visitor.owner is None:
-                visitor.owner = person
+                visitor.linked_to = person
                 visitor.linked = visitor.first = float("-inf")
-                person.anonymous_ids += (anonymous_id,)
+                person.add_anonymous(anonymous_id)
 
 
 def _profile(store: Store, row: Mapping[str, Any], *, born: float) -> Person:

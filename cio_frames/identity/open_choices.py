@@ -5,7 +5,7 @@ that person, a line that names a person on those of the person.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 import polars as pl
 
@@ -14,6 +14,8 @@ from cio_frames.identity.replay import CHANGES, Replay
 from cio_frames.identity.results import WHY
 from cio_frames.identity.rules import joined
 from cio_frames.identity.state import ObjectKey, Person
+
+Changes = TypeVar("Changes", pl.DataFrame, pl.LazyFrame)
 
 OF_EXISTENCE: Final = frozenset({
     "alias_unknown", "email_trait", "event_for_unknown", "form_identifiers", "group_for_unknown", "invalid_email",
@@ -34,7 +36,7 @@ def rows(changes: pl.DataFrame) -> dict[str, int]:
     return dict(sorted(spread.group_by("open").len().iter_rows()))
 
 
-def applied_again(changes: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
+def applied_again(changes: Changes, numbers: pl.Series) -> Changes:
     """Return changes with those of messages marked whose ids occurred before (3.7)."""
     if numbers.is_empty():
         return changes
@@ -47,6 +49,8 @@ def of_ignored(ignored: pl.DataFrame, people: pl.DataFrame) -> pl.DataFrame:
 
     They would have got what such a message says.
     """
+    if ignored.is_empty():
+        return CHANGES.to_frame()
     names = ignored.unpivot(
         ["user", "email", "id", "previous", "anonymous"], index="number", value_name="name"
     )
@@ -80,9 +84,9 @@ def of_ignored(ignored: pl.DataFrame, people: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([CHANGES.to_frame(), *every], how="diagonal")
 
 
-def created_after(changes: pl.DataFrame, ignored: pl.DataFrame) -> pl.DataFrame:
+def created_after(changes: pl.LazyFrame, ignored: pl.DataFrame) -> pl.LazyFrame:
     """Return changes, those that create somebody marked whom an earlier ignored message names."""
-    first = ignored.drop_nulls("person").select("person", pl.col("number").alias("first"))
+    first = ignored.lazy().drop_nulls("person").select("person", pl.col("number").alias("first"))
     both = changes.join(first, on="person", how="left", maintain_order="left")
     is_open = (pl.col("kind") == "created") & (pl.col("first") < pl.col("number"))
     dedupe = pl.when(is_open).then(pl.lit("dedupe"))

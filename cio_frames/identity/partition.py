@@ -14,8 +14,24 @@ from typing import Final
 import polars as pl
 
 from cio_frames.identity.components import KEYS, named_keys
-from cio_frames.identity.identifiers import anonymous_key, cio_key, id_key, mail_key, person_key
-from cio_frames.identity.messages import IdentityColumns, is_recent, is_young
+from cio_frames.identity.identifiers import (
+    ANONYMOUS,
+    CIO,
+    ID,
+    MAIL,
+    id_key,
+    key_number,
+    mail_key,
+    number,
+    person_key,
+)
+from cio_frames.identity.messages import (
+    NUMBERS,
+    IdentityColumns,
+    is_recent,
+    is_young,
+    with_numbers,
+)
 from cio_frames.identity.settings import Settings
 
 IDENTIFIERS: Final = ("user", "email", "anonymous")
@@ -32,9 +48,9 @@ class Partitioned:
 
     connected: pl.DataFrame  # messages that need the model, in order
     loaded: pl.DataFrame | None  # the people of the export whom connected messages can meet
-    # What the other identifies say, one line for all that say the same: user, email, anonymous,
-    # identify (the number of the first), numbers and places of all of them, match (the position of
-    # the person in the export), and is_new (whether the anonymous id is)
+    # The other identifies: number, plan, row, user, email, anonymous, identify (the number of the
+    # first that says the same), match (the position of the person in the export), and is_new
+    # (whether the anonymous id is)
     identifies: pl.DataFrame
     # The other events of people, each with identify, or match, or neither for somebody new
     events: pl.DataFrame
@@ -43,13 +59,16 @@ class Partitioned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Keys:
-    """Whose key is whose."""
+    """Whose key is whose; keys are numbers.
 
-    identifies: pl.DataFrame  # columns identify and key
-    people: pl.DataFrame  # columns match and key
+    Two identifiers that share a number only look as if they met, so the model applies them. Where a
+    number tells whose an event is, the identifiers themselves are compared.
+    """
+
+    identifies: pl.DataFrame  # columns identify, key and name, which is the identifier
+    people: pl.DataFrame  # columns match, key and name
     others: pl.Series  # keys of messages of other kinds
     refused: pl.Series  # these, and keys of anonymous events
-    early: pl.DataFrame  # columns key and early, the number of the first event of a key
 
 
 def partition(
@@ -62,48 +81,46 @@ def partition(
     max_rows: int,
 ) -> Partitioned:
     """Return which messages stand alone."""
-    distinct = _distinct(columns.identifies)
-    anonymous = columns.anonymous_events.with_columns(anonymous_key("anonymous").alias("key"))
-    events = columns.events.with_columns(person_key("user").alias("key"))
+    rows = _with_first(columns.identifies)
+    first = rows.filter(pl.col("number") == pl.col("identify"))
     named = named_keys(columns.others, identifies=identifies, settings=settings)
-    of_others = _long(named, "number", KEYS)["key"]
+    of_others = _numbers(named)["key"]
     keys = _Keys(
-        identifies=_distinct_keys(distinct),
+        identifies=_identifies_keys(first),
         people=_people_keys(known),
         others=of_others,
-        refused=pl.concat([of_others, anonymous["key"]]).unique(),
-        early=events.group_by("key").agg(pl.col("number").min().alias("early")),
+        refused=pl.concat([of_others, columns.anonymous_events["key"]]).unique(),
     )
-    alone = _alone(distinct, keys, known=known, max_rows=max_rows)
-    connected_keys = keys.identifies.join(alone, on="identify", how="anti")["key"]
+    events = _owned(columns.events, keys)
+    left, matched = _sorted_out(rows, first, keys, events, known=known, max_rows=max_rows)
+    is_left = pl.col("identify").is_in(left.implode())
+    connected_keys = keys.identifies.filter(is_left)["key"]
     unclear = events["key"].filter(events["key"].is_in(_unclear(keys.people).implode()))
     reachable = _reachable(pl.concat([connected_keys, keys.refused, unclear]), keys.people)
     reached = pl.concat([connected_keys, keys.others, reachable["key"]]).unique()
-    owned = _owned(events, keys, alone=alone, reached=reached)
+    is_connected = pl.col("key").is_in(reached.implode())
     if settings.event_for_unknown == "drop":
-        nobody = pl.col("identify").is_null() & pl.col("match").is_null()
-        owned = owned.with_columns(pl.col("is_connected") | nobody)
+        is_connected |= pl.col("identify").is_null() & pl.col("match").is_null()
     somebodys = pl.concat([keys.identifies["key"], keys.people["key"], keys.others])
-    is_met = pl.col("key").is_in(somebodys.unique().implode())
-    left = distinct.join(alone, on="identify", how="anti").explode("numbers", empty_as_null=False)[
-        "numbers"
-    ]
-    connected_events = owned.filter("is_connected").select(columns.events.columns)
+    is_met = columns.anonymous_events["key"].is_in(somebodys.implode())
     connected = pl.concat(
         [
             columns.others,
-            columns.identifies.filter(pl.col("number").is_in(left.implode())),
-            _bundled(connected_events, others=columns.others, settings=settings, now=now),
-            anonymous.filter(is_met).select(columns.anonymous_events.columns),
+            rows.filter(is_left).drop("identify", *NUMBERS),
+            _bundled(
+                events.filter(is_connected).drop("identify", "match", "key"),
+                others=columns.others, settings=settings, now=now,
+            ),
+            columns.anonymous_events.filter(is_met).drop("key"),
         ],
         how="diagonal",
-    )
+    )  # fmt: skip
     return Partitioned(
         connected=connected.sort("number"),
         loaded=None if known is None else known[reachable["match"].unique().sort()],
-        identifies=distinct.join(alone, on="identify"),
-        events=owned.filter(~pl.col("is_connected")).drop("name", "anonymous", "is_connected"),
-        anonymous_events=anonymous.filter(~is_met),
+        identifies=_with_match(rows.filter(~is_left).drop(NUMBERS), matched),
+        events=events.filter(~is_connected).drop("name", "anonymous", "key"),
+        anonymous_events=columns.anonymous_events.filter(~is_met),
     )
 
 
@@ -118,28 +135,22 @@ def without_dates(
 
     Of several about one person the time of each decides which attributes stay; those need the model.
     """
-    dated = columns.dated
-    if dated.is_empty():
+    if columns.dated.is_empty():
         return columns
-    own = _long(_keyed(dated, "number"), "number", IDENTIFIERS)
+    dated = with_numbers(columns.dated)
+    own = _long(dated, "number", NUMBERS)
     named = named_keys(columns.others, identifies=identifies, settings=settings)
-    others = [
-        _long(_keyed(columns.identifies, "number"), "number", IDENTIFIERS),
-        _long(named, "number", KEYS),
-    ]
-    mine = own.join(_people_keys(known), on="key").select(
-        "number", pl.format("m:{}", "match").alias("key")
-    )
-    met = pl.concat([own, *others, mine.unique()]).unique()
-    several = _repeated(met)
-    shared = met.filter(pl.col("key").is_in(several.implode()))["number"].unique()
-    is_alone = ~pl.col("number").is_in(shared.implode())
+    others = [_long(columns.identifies, "number", NUMBERS), _numbers(named)]
+    mine = own.join(_people_keys(known), on="key").select("number", key="match").unique()
+    met = pl.concat([own, *others]).unique()
+    shared = [each.filter(pl.col("key").is_duplicated())["number"] for each in (met, mine)]
+    is_alone = ~pl.col("number").is_in(pl.concat(shared).unique().implode())
     alone = dated.filter(is_alone).select(columns.identifies.columns)
     return replace(
         columns,
         identifies=pl.concat([columns.identifies, alone]).sort("number"),
-        others=pl.concat([columns.others, dated.filter(~is_alone)]).sort("number"),
-        dated=dated.clear(),
+        others=pl.concat([columns.others, columns.dated.filter(~is_alone)]).sort("number"),
+        dated=columns.dated.clear(),
     )
 
 
@@ -182,21 +193,28 @@ def _bundled(
     )
 
 
-def _distinct(identifies: pl.DataFrame) -> pl.DataFrame:
-    """Return one line for all identifies that say the same."""
-    return identifies.group_by(IDENTIFIERS).agg(
-        pl.col("number").first().alias("identify"),
-        pl.col("number").alias("numbers"),
-        pl.struct("plan", "row").alias("places"),
-    )  # fmt: skip
+def _with_first(identifies: pl.DataFrame) -> pl.DataFrame:
+    """Return identifies with the number of the first that says the same."""
+    same = identifies.filter(pl.col("who").is_duplicated()).select(
+        "number", pl.col("number").first().over(IDENTIFIERS).alias("identify")
+    )
+    again = same.filter(pl.col("number") != pl.col("identify"))
+    return identifies.join(again, on="number", how="left", maintain_order="left").with_columns(
+        pl.coalesce("identify", "number").alias("identify")
+    )
 
 
-def _distinct_keys(distinct: pl.DataFrame) -> pl.DataFrame:
-    return _long(_keyed(distinct, "identify"), "identify", IDENTIFIERS)
+def _identifies_keys(first: pl.DataFrame) -> pl.DataFrame:
+    each = [
+        first.select("identify", pl.col(key).alias("key"), pl.col(name).alias("name"))
+        for key, name in zip(NUMBERS, IDENTIFIERS, strict=True)
+    ]
+    return pl.concat(each).drop_nulls("key")
 
 
-def _keyed(identifies: pl.DataFrame, of: str) -> pl.DataFrame:
-    return identifies.select(of, person_key("user"), mail_key("email"), anonymous_key("anonymous"))
+def _numbers(named: pl.DataFrame) -> pl.DataFrame:
+    """Return the keys that messages name as numbers, each once."""
+    return _long(named.with_columns(key_number(name).alias(name) for name in KEYS), "number", KEYS)
 
 
 def _long(frame: pl.DataFrame, of: str, columns: tuple[str, ...]) -> pl.DataFrame:
@@ -207,19 +225,24 @@ def _long(frame: pl.DataFrame, of: str, columns: tuple[str, ...]) -> pl.DataFram
 
 def _people_keys(known: pl.DataFrame | None) -> pl.DataFrame:
     if known is None:
-        return pl.DataFrame(schema={"match": MATCH, "key": pl.String})
+        return pl.DataFrame(schema={"match": MATCH, "key": pl.UInt64, "name": pl.String})
     numbered = known.with_columns(POSITION)
-    keyed = numbered.select(
-        "match", id_key("id"), mail_key("email"), cio_key("cio_id").alias("cio")
-    )
-    spread = numbered.select("match", "anonymous_ids").explode("anonymous_ids", empty_as_null=True)
-    anonymous = spread.select("match", anonymous_key("anonymous_ids").alias("key")).drop_nulls()
-    return pl.concat([_long(keyed, "match", ("id", "email", "cio")), anonymous]).unique()
+    spread = numbered.explode("anonymous_ids", empty_as_null=True)
+    lowered = pl.col("email").str.to_lowercase()
+    each = [
+        numbered.select("match", key=number(pl.col("id"), ID), name="id"),
+        numbered.select("match", key=number(lowered, MAIL), name="email"),
+        numbered.select("match", key=number(pl.col("cio_id"), CIO), name="cio_id"),
+        spread.select(
+            "match", key=number(pl.col("anonymous_ids"), ANONYMOUS), name="anonymous_ids"
+        ),
+    ]
+    return pl.concat(each).drop_nulls("key").unique(["match", "key"], maintain_order=True)
 
 
 def _repeated(keys: pl.DataFrame) -> pl.Series:
     """Return the keys that are there more than once."""
-    return keys.group_by("key").len().filter(pl.col("len") > 1)["key"]
+    return keys["key"].filter(keys["key"].is_duplicated()).unique()
 
 
 def _unclear(people: pl.DataFrame) -> pl.Series:
@@ -228,27 +251,31 @@ def _unclear(people: pl.DataFrame) -> pl.Series:
     return people.filter(pl.col("match").is_in(shared.implode()))["key"]
 
 
-def _alone(
-    distinct: pl.DataFrame, keys: _Keys, *, known: pl.DataFrame | None, max_rows: int
-) -> pl.DataFrame:
-    """Return the identifies that meet nobody else: identify, match and is_new."""
-    shared = _repeated(keys.identifies)
-    hit = keys.identifies.filter(
-        pl.col("key").is_in(shared.implode()) | pl.col("key").is_in(keys.refused.implode())
-    )["identify"]
-    crowded = distinct.filter(pl.col("numbers").list.len() > max_rows)["identify"]
-    free = distinct.filter(
-        ~pl.col("identify").is_in(pl.concat([hit, crowded]).unique().implode())
-    ).select("identify", *IDENTIFIERS)
-    links = keys.identifies.join(keys.people, on="key")
-    new = free.join(links, on="identify", how="anti").select("identify")
-    before = keys.identifies.join(keys.early, on="key").filter(pl.col("early") < pl.col("identify"))
-    created = new.join(before, on="identify", how="anti").select(
-        "identify", pl.lit(None, MATCH).alias("match"), pl.lit(value=True).alias("is_new")
-    )
+def _sorted_out(
+    rows: pl.DataFrame,
+    first: pl.DataFrame,
+    keys: _Keys,
+    events: pl.DataFrame,
+    *,
+    known: pl.DataFrame | None,
+    max_rows: int,
+) -> tuple[pl.Series, pl.DataFrame | None]:
+    """Return the identifies that meet somebody, and identify, match and is_new of people who are known."""
+    shared = keys.identifies["key"].is_duplicated()
+    hit = keys.identifies.filter(shared | keys.identifies["key"].is_in(keys.refused.implode()))
+    repeated = rows.filter(pl.col("number") != pl.col("identify")).group_by("identify").len()
+    crowded = repeated.filter(pl.col("len") >= max_rows)  # the first is not among them
+    early = events.filter(pl.col("number") < pl.col("identify"))["identify"].unique()
+    met = pl.concat([hit["identify"], crowded["identify"]]).unique()
     if known is None:
-        return created
-    return pl.concat([created, _as_exported(free, links, keys, known=known)])
+        return pl.concat([met, early]).unique(), None
+    free = first.filter(~pl.col("identify").is_in(met.implode()))
+    links = keys.identifies.join(keys.people.select("match", "key"), on="key")
+    matched = _as_exported(free, links, keys, known=known)
+    of_export = links["identify"].unique()
+    other = of_export.filter(~of_export.is_in(matched["identify"].implode()))
+    before = early.filter(~early.is_in(of_export.implode()))
+    return pl.concat([met, other, before]).unique(), matched
 
 
 def _as_exported(
@@ -258,7 +285,7 @@ def _as_exported(
     pairs = links.select("identify", "match").unique()
     single = pairs.filter(
         pl.col("identify").is_unique(), pl.col("match").is_unique()
-    ).join(free, on="identify")  # fmt: skip
+    ).join(free.select("identify", *IDENTIFIERS), on="identify")  # fmt: skip
     unclear = keys.people.filter(
         pl.col("key").is_in(_repeated(keys.people).implode())
         | pl.col("key").is_in(keys.refused.implode())
@@ -280,25 +307,45 @@ def _as_exported(
     ).select("identify", "match", (pl.col("anonymous").is_not_null() & ~is_theirs).alias("is_new"))
 
 
+def _with_match(rows: pl.DataFrame, matched: pl.DataFrame | None) -> pl.DataFrame:
+    if matched is None:
+        return rows.with_columns(
+            pl.lit(None, MATCH).alias("match"), pl.lit(value=True).alias("is_new")
+        )
+    joined = rows.join(matched, on="identify", how="left", maintain_order="left")
+    return joined.with_columns(pl.col("is_new").fill_null(value=True))
+
+
 def _reachable(touched: pl.Series, people: pl.DataFrame) -> pl.DataFrame:
     """Return the keys of the people of the export that keys lead to, however indirectly."""
     reached = touched.unique()
-    while True:
+    while not people.is_empty():
         matches = people.filter(pl.col("key").is_in(reached.implode()))["match"].unique()
         reachable = people.filter(pl.col("match").is_in(matches.implode()))
         wider = pl.concat([reached, reachable["key"]]).unique()
         if len(wider) == len(reached):
             return reachable
         reached = wider
+    return people
 
 
-def _owned(
-    events: pl.DataFrame, keys: _Keys, *, alone: pl.DataFrame, reached: pl.Series
-) -> pl.DataFrame:
-    """Return the events with whose they are, and whether only the model can tell."""
-    identifies = keys.identifies.join(alone.select("identify"), on="identify", how="semi")
-    return (
-        events.join(identifies, on="key", how="left", maintain_order="left")
-        .join(keys.people.unique("key"), on="key", how="left", maintain_order="left")
-        .with_columns(pl.col("key").is_in(reached.implode()).alias("is_connected"))
-    )
+def _owned(events: pl.DataFrame, keys: _Keys) -> pl.DataFrame:
+    """Return the events with whose they are: identify, if it is of one only, and match."""
+    single = keys.identifies.filter(~pl.col("key").is_duplicated())
+    owned = events
+    for whose, of in (("identify", single), ("match", keys.people.unique("key"))):
+        if of.is_empty():
+            owned = owned.with_columns(pl.lit(None, pl.Int64).alias(whose))
+            continue
+        owned = owned.join(
+            of.rename({"name": "theirs"}), on="key", how="left", maintain_order="left"
+        )
+        owned = owned.with_columns(pl.when(_is_same("user", "theirs")).then(whose).alias(whose))
+        owned = owned.drop("theirs")
+    return owned
+
+
+def _is_same(one: str, other: str) -> pl.Expr:
+    """Return whether two identifiers of one number are the same indeed."""
+    mine, theirs = pl.col(one), pl.col(other)
+    return (mine == theirs) | (mine.str.to_lowercase() == theirs.str.to_lowercase())

@@ -44,9 +44,7 @@ class OrderProblem:
 
 def order_problems(preview: Preview, *, calls: Sequence[str]) -> list[OrderProblem]:
     """Return what the order of the plans loses, most rows first."""
-    keyed = preview.changes.with_columns(
-        _folded("key").alias("key"), _folded("subject").alias("subject")
-    )
+    keyed = _keyed(preview)
     every = [
         *_late(keyed, calls),
         *_aliases(keyed, calls),
@@ -56,10 +54,22 @@ def order_problems(preview: Preview, *, calls: Sequence[str]) -> list[OrderProbl
     return sorted(every, key=lambda problem: -problem.rows)
 
 
+def _keyed(preview: Preview) -> pl.DataFrame:
+    """Return the changes of messages that meet others, and of those that name the same people."""
+    folded = [_folded("key").alias("key"), _folded("subject").alias("subject")]
+    notable = preview.notable.with_columns(folded)
+    lost = notable.filter(pl.col("rule").is_in([*UNKNOWN, *DROPPED, "alias.merged"]))
+    named = pl.concat([lost["key"], lost["subject"], lost["subject"].str.strip_chars("'\"")])
+    if lost.is_empty():
+        return notable
+    plain = preview.plain.with_columns(folded).filter(pl.col("key").is_in(named.unique().implode()))
+    return pl.concat([notable.lazy(), plain]).collect()
+
+
 def unlinked_events(preview: Preview) -> int:
     """Return how many anonymous events belong to people who were identified before all plans."""
-    linked = preview.changes.filter(pl.col("rule") == "anonymous.linked")["person"]
-    late = preview.changes.filter(pl.col("rule").is_in(LATE))
+    linked = preview.notable.filter(pl.col("rule") == "anonymous.linked")["person"]
+    late = preview.notable.filter(pl.col("rule").is_in(LATE))
     return late.filter(~pl.col("person").is_in(linked.implode())).height
 
 
@@ -68,9 +78,9 @@ def alias_chains(preview: Preview) -> pl.DataFrame:
 
     Columns are plan, row, user_id as it is, and the id to write instead.
     """
-    merged = preview.changes.filter(pl.col("rule") == "alias.merged")
+    merged = preview.notable.filter(pl.col("rule") == "alias.merged")
     successors = {_fold(row["subject"]): row["key"] for row in merged.iter_rows(named=True)}
-    failed = preview.changes.filter(pl.col("rule") == "alias.primary-unknown")
+    failed = preview.notable.filter(pl.col("rule") == "alias.primary-unknown")
     lines = []
     for row in failed.iter_rows(named=True):
         successor = _last(_fold(row["key"]), successors)
@@ -220,8 +230,8 @@ def _fold(key: str) -> str:
 
 def _last(key: str, successors: dict[str, str]) -> str | None:
     """Return whom somebody who was merged away has become in the end."""
-    seen: list[str] = []
+    seen: dict[str, str] = {}
     while key in successors and key not in seen:
-        seen.append(key)
-        key = _fold(successors[key])
-    return successors[seen[-1]] if seen else None
+        seen[key] = key = successors[key]
+        key = _fold(key)
+    return seen.popitem()[1] if seen else None

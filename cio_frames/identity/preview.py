@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final
 
 import polars as pl
@@ -17,7 +18,7 @@ from cio_frames.identity import (
     rules,
 )
 from cio_frames.identity.components import edges, known_keys, named_keys, sizes
-from cio_frames.identity.messages import IdentityColumns
+from cio_frames.identity.messages import MESSAGE_ID, IdentityColumns
 from cio_frames.identity.partition import Partitioned, all_connected, partition, without_dates
 from cio_frames.identity.replay import CHANGES, Replay
 from cio_frames.identity.settings import LARGEST, Settings
@@ -44,9 +45,12 @@ class Premise:
     whole: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Preview:
-    """What will have happened."""
+    """What will have happened.
+
+    What only who asks for it needs, and what has a line for each row, is worked out then.
+    """
 
     people: pl.DataFrame  # one line per resulting profile, and per visitor who stays anonymous
     merges: pl.DataFrame  # people that become one, for good
@@ -55,9 +59,10 @@ class Preview:
     relationships: pl.DataFrame  # who is related to which object
     attribution: pl.DataFrame  # what becomes of the events of anonymous visitors
     summary: dict[str, Any]  # the counts
-    # What every message did, by plan and row; events of people are not among it
-    changes: pl.DataFrame
-    clusters: pl.DataFrame  # how many identifiers and rows are connected, largest first
+    # What messages did, by plan and row: those that meet others, and what rests on an open setting
+    notable: pl.DataFrame
+    plain: pl.LazyFrame  # what the other messages did; events of people are not among it
+    sizes: pl.LazyFrame  # how many identifiers and rows are connected, by cluster
     # Keys that one message names, with their cluster; only of messages that meet others
     edges: pl.DataFrame
     # Events of each person by plan, with the first and the last of their rows
@@ -65,6 +70,17 @@ class Preview:
     # The key of each person that was removed by a merge, and of whom it became
     merged_into: Mapping[str, str]
     names: Mapping[str, str]  # what a user calls people that changes name by their key
+
+    @cached_property
+    def changes(self) -> pl.DataFrame:
+        """What every message did, by plan and row; events of people are not among it."""
+        every = pl.concat([self.notable.lazy(), self.plain])
+        return every.sort("plan", "row", maintain_order=True).collect()
+
+    @cached_property
+    def clusters(self) -> pl.DataFrame:
+        """How many identifiers and rows are connected, largest first."""
+        return conflicts.largest_first(self.sizes.collect())
 
 
 def preview(columns: IdentityColumns, premise: Premise, *, calls: Sequence[str]) -> Preview:
@@ -78,11 +94,9 @@ def preview(columns: IdentityColumns, premise: Premise, *, calls: Sequence[str])
     replay.apply(parts.connected, calls=calls)
     pairs = _edges(parts, premise, calls=calls)
     applied = open_choices.applied_again(replay.changes(), again)
-    columnwise = open_choices.applied_again(columnar.changes(parts, premise.known), again)
-    changes = pl.concat([applied, columnwise, repeated]).sort("plan", "row", maintain_order=True)
     return _framed(
-        parts, replay, premise, changes=changes, applied=applied, written=written, pairs=pairs,
-        ignored=ignored, rows=rows,
+        parts, replay, premise, applied=applied, repeated=repeated, again=again,
+        written=written, pairs=pairs, ignored=ignored, rows=rows,
     )  # fmt: skip
 
 
@@ -106,28 +120,27 @@ def _framed(
     replay: Replay,
     premise: Premise,
     *,
-    changes: pl.DataFrame,
     applied: pl.DataFrame,
+    repeated: pl.DataFrame,
+    again: pl.Series,
     written: pl.DataFrame,
     pairs: pl.DataFrame,
     ignored: pl.DataFrame,
     rows: int,
 ) -> Preview:
     places = parts.connected.select("number", "plan", "row")
-    clusters = pl.concat([sizes(pairs), columnar.clusters(parts, premise.known)]).sort(
-        "identifiers", "rows", "cluster", descending=[True, True, False]
-    )
-    names = results.names(replay, changes)
-    told = results.removals_of_strangers(applied, premise.known)["number"]  # among the people
-    failures = conflicts.failures(changes).filter(~pl.col("number").is_in(told.implode()))
+    clusters = pl.concat([sizes(pairs).lazy(), columnar.clusters(parts, premise.known)])
+    names = results.names(replay, applied)
     counts = pl.concat([results.event_counts(replay), columnar.event_counts(parts)])
     people = results.people(replay, parts, premise.known, applied=applied, counts=counts)
-    if ignored.height:
-        named = open_choices.of_ignored(ignored, people)
-        changes = open_choices.created_after(changes, named)
-        deciding = pl.concat([changes, named])
-    else:
-        deciding = changes
+    told = results.removals_of_strangers(applied, premise.known)["number"]  # among the people
+    named = open_choices.of_ignored(ignored, people)
+    notable, plain = _changes(
+        pl.concat([applied, repeated]), columnar.changes(parts, premise.known),
+        again=again, named=named,
+    )  # fmt: skip
+    failures = conflicts.failures(notable).filter(~pl.col("number").is_in(told.implode()))
+    deciding = pl.concat([notable, named])
     failed = open_choices.with_people(failures, deciding, replay)
     frames = {
         "people": people,
@@ -137,23 +150,43 @@ def _framed(
             conflicts.too_large(pairs, clusters, places=places, largest=premise.largest),
             conflicts.conflicts_of(failed, names=names),
         ]),
-        "groups": results.groups(replay, changes),
+        "groups": results.groups(replay, notable),
         "relationships": results.relationships(replay),
         "attribution": results.attribution(replay, parts),
     }  # fmt: skip
+    del people
     frames = open_choices.marked(frames, replay, deciding)
     young = replay.campaign_events() + columnar.campaign_events(parts, now=premise.now)
-    again = results.made_again(changes, premise.known)
+    created_again = results.made_again(notable, plain, premise.known)
     summary = _summary(
-        frames, changes=changes, clusters=clusters, rows=rows, young=young, again=again
+        frames, changes=notable, clusters=clusters, rows=rows, young=young, again=created_again
     )
     summary["attributes_kept"] = replay.model.store.kept
     summary["opt_outs_ended"] = opt_outs.ended(opt_outs.opted_out(premise.known), replay.attributes)
     summary["people"] = _people_total(parts, replay, premise, people=frames["people"])
     return Preview(
-        **frames, summary=summary, changes=changes, clusters=clusters, edges=pairs,
+        **frames, summary=summary, notable=notable, plain=plain, sizes=clusters, edges=pairs,
         event_counts=counts, merged_into=results.merged_into(replay), names=names,
     )  # fmt: skip
+
+
+def _changes(
+    applied: pl.DataFrame, columnwise: pl.LazyFrame, *, again: pl.Series, named: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.LazyFrame]:
+    """Return the changes of messages that meet others or rest on open settings, and the others.
+
+    Those of the model are marked for repeated ids before; `named` is whom ignored messages name.
+    """
+    columnwise = open_choices.applied_again(columnwise, again)
+    both = applied.lazy()
+    if named.height:
+        both, columnwise = (
+            open_choices.created_after(changes, named) for changes in (both, columnwise)
+        )
+    is_open = pl.col("open").is_not_null()
+    notable = pl.concat([both, columnwise.filter(is_open)])
+    sorted_ = notable.sort("plan", "row", maintain_order=True).collect()
+    return sorted_, columnwise.filter(~is_open)
 
 
 def _people_total(
@@ -204,13 +237,10 @@ def _deduplicated(
         for plan, call in enumerate(calls)
         if dedupe == "calls" or (dedupe == "events" and call in _EVENTS)
     ]
-    every = pl.concat(
-        frame.select("number", "plan", "row", "message_id").drop_nulls("message_id")
-        for frame in columns.frames()
-    ).sort("number")
-    given = every.filter(pl.col("plan").is_in(plans))
-    again = given.filter(~pl.col("message_id").is_first_distinct())
-    twice = every.filter(~pl.col("message_id").is_first_distinct())["number"]
+    repeats = _repeats(columns)
+    given = repeats.filter(pl.col("plan").is_in(plans))
+    again = given.filter(~pl.struct(MESSAGE_ID).is_first_distinct())
+    twice = repeats.filter(~pl.struct(MESSAGE_ID).is_first_distinct())["number"]
     numbers = again["number"].implode()
     ignored = pl.concat(
         [
@@ -219,9 +249,8 @@ def _deduplicated(
         ],
         how="diagonal",
     )
-    fresh = columns.each(
-        lambda frame: frame.filter(~pl.col("number").is_in(numbers)).drop("message_id")
-    )
+    is_fresh = ~pl.col("number").is_in(numbers) if again.height else pl.lit(value=True)
+    fresh = columns.each(lambda frame: frame.filter(is_fresh).drop(MESSAGE_ID))
     subjects = dict(enumerate(calls))
     repeated = again.select(
         "number", "plan", "row",
@@ -231,6 +260,16 @@ def _deduplicated(
         pl.lit(rules.DUPLICATE.open, pl.String).alias("open"),
     )  # fmt: skip
     return fresh, repeated.cast(CHANGES), twice.filter(~twice.is_in(numbers)), ignored
+
+
+def _repeats(columns: IdentityColumns) -> pl.DataFrame:
+    """Return the messages whose ids occur more than once, in order."""
+    first, *_ = MESSAGE_ID
+    ids = pl.concat([frame[first] for frame in columns.frames()]).drop_nulls()
+    again = ids.filter(ids.is_duplicated()).unique().implode()
+    place = ("number", "plan", "row", *MESSAGE_ID)
+    every = [frame.filter(pl.col(first).is_in(again)).select(place) for frame in columns.frames()]
+    return pl.concat(every).sort("number")
 
 
 def _named(frame: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
@@ -243,7 +282,7 @@ def _summary(
     frames: Mapping[str, pl.DataFrame],
     *,
     changes: pl.DataFrame,
-    clusters: pl.DataFrame,
+    clusters: pl.LazyFrame,
     rows: int,
     young: int,
     again: int,
@@ -269,6 +308,8 @@ def _summary(
         "objects": frames["groups"].height,
         "relationships": frames["relationships"].height,
         "repeated": done.get("message.duplicate", 0),
-        "largest_cluster": max(clusters["identifiers"].to_list(), default=0),
+        "largest_cluster": clusters.select(pl.col("identifiers").max().fill_null(0))
+        .collect()
+        .item(),
         "open": open_choices.rows(changes),
     }

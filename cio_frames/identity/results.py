@@ -27,6 +27,8 @@ MERGES: Final = pl.Schema({
 REMOVALS: Final = get_args(Removal)
 """What becomes of people who are not there in the end."""
 _PLAN_STEP: Final = 2**31
+_AT: Final = pl.col("plan").cast(pl.Int64) * _PLAN_STEP + pl.col("row")
+"""Where a row stands among those of all plans."""
 EVENT_COUNTS: Final = pl.Schema({
     "person": pl.String(), "plan": pl.Int32(), "events": pl.Int64(),
     "first": pl.Int64(), "last": pl.Int64(),
@@ -171,22 +173,22 @@ def removals_of_strangers(changes: pl.DataFrame, known: pl.DataFrame | None) -> 
     )
 
 
-def made_again(changes: pl.DataFrame, known: pl.DataFrame | None) -> int:
+def made_again(notable: pl.DataFrame, plain: pl.LazyFrame, known: pl.DataFrame | None) -> int:
     """Return how many people rows create after an earlier row has deleted them."""
-    placed = changes.with_columns(
-        (pl.col("plan").cast(pl.Int64) * _PLAN_STEP + pl.col("row")).alias("at")
-    )
+    placed = notable.with_columns(_AT.alias("at"))
     deleted = placed.filter(pl.col("rule") == rules.DELETED.name)
     asked = pl.concat([deleted, placed.filter(_asks_deletion(known))])
     names = pl.concat([asked.select("at", who="key"), deleted.select("at", who="subject")])
     gone = (
         names.drop_nulls().group_by(pl.col("who").str.to_lowercase()).agg(gone=pl.col("at").min())
     )
-    created = placed.filter(pl.col("kind") == "created").with_columns(
-        pl.col("key").str.to_lowercase().alias("who")
-    )
-    again = created.join(gone, on="who").filter(pl.col("at") > pl.col("gone"))
-    return again["who"].n_unique()
+    if gone.is_empty():
+        return 0
+    created = pl.concat([notable.lazy(), plain]).filter(pl.col("kind") == "created").select(
+        _AT.alias("at"), pl.col("key").str.to_lowercase().alias("who")
+    )  # fmt: skip
+    again = created.join(gone.lazy(), on="who").filter(pl.col("at") > pl.col("gone"))
+    return int(again.select(pl.col("who").n_unique()).collect().item())
 
 
 def _asks_deletion(known: pl.DataFrame | None) -> pl.Expr:
@@ -207,7 +209,7 @@ def _lines(persons: Iterable[tuple[Person, Removal | None]], replay: Replay) -> 
             person.id,
             person.email,
             person.cio_id if person.cio_id in replay.given else None,
-            person.anonymous_ids,
+            tuple(person.anonymous_ids),
             person.existed,
             removal,
         )

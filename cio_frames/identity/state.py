@@ -1,5 +1,6 @@
 """What a workspace holds: people, anonymous visitors, events and objects, and steps that rules share."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -7,6 +8,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from cio_frames.identity import rules
 from cio_frames.identity.identifiers import Address, IdentifierKind, text
+from cio_frames.identity.person_events import PersonEvents
 from cio_frames.identity.rules import Change, Rule
 from cio_frames.identity.settings import ANONYMOUS_KEPT, ANONYMOUS_LATE, CAMPAIGN, Settings
 from cio_frames.spec import FLAT_PREFIXES
@@ -31,16 +33,24 @@ class Person:
     stamp: int = LONG_AGO
     # When each attribute was written, once they differ; also of removed ones
     stamps: dict[str, int] | None = None
-    anonymous_ids: tuple[str, ...] = ()
-    events: "list[Event]" = field(default_factory=list)
+    anonymous_ids: tuple[str, ...] | deque[str] = ()  # a deque after merges: both ends grow
+    events: "PersonEvents[Event]" = field(default_factory=PersonEvents)
     objects: "dict[ObjectRecord, None]" = field(default_factory=dict)
     devices: dict[str, dict[str, Any]] | None = None
+    successor: "Person | None" = None  # whom they were merged into
 
     def get(self, kind: IdentifierKind) -> str | None:
         """Return the person's identifier of one kind."""
         if kind == "id":
             return self.id
         return self.email if kind == "email" else self.cio_id
+
+    def add_anonymous(self, anonymous_id: str) -> None:
+        """Add an anonymous id."""
+        if isinstance(self.anonymous_ids, deque):
+            self.anonymous_ids.append(anonymous_id)
+        else:
+            self.anonymous_ids += (anonymous_id,)
 
     def addresses(self) -> list[Address]:
         """Return every identifier that is set."""
@@ -139,6 +149,18 @@ class Person:
         node[last] = value
 
 
+def survivor(person: Person | None) -> Person | None:
+    """Return whom somebody has become by merges; what was passed on the way is remembered."""
+    if person is None or person.successor is None:
+        return person
+    last = person.successor
+    while last.successor is not None:
+        last = last.successor
+    while person is not last and person.successor is not None:
+        person.successor, person = last, person.successor
+    return last
+
+
 class People:
     """All profiles of a workspace and the identifiers that lead to them."""
 
@@ -217,18 +239,38 @@ class Event:
     number: int  # which message it came with, counted from 0
     type: str
     name: str | None
-    person: Person | None
+    owner: Person | None  # whose it was before any merge
     anonymous_id: str | None
     timestamp: int
     received: float
     properties: dict[str, Any]
     message_id: str | None
-    can_trigger: bool
-    attribution: Attribution  # how it got to its person, or why it has none
+    triggered: bool  # whether it could start campaigns before any merge
+    fate: Attribution  # how it got to its owner, or why it has none
     by_visitor: bool  # nobody was named as its person when it arrived
     times: int = 1  # how many events just like it this stands for
     lost: bool = False  # its person was deleted, and the event with it
     is_brought_late: bool = False  # it has its person because that one was identified again (C22)
+
+    @property
+    def person(self) -> Person | None:
+        """Whose it is."""
+        return survivor(self.owner)
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether a merge has handed it to another person: it starts no campaigns then (3.4)."""
+        return self.owner is not None and self.owner.successor is not None
+
+    @property
+    def can_trigger(self) -> bool:
+        """Whether it can start campaigns."""
+        return self.triggered and not self.is_moved
+
+    @property
+    def attribution(self) -> Attribution:
+        """How it got to its person, or why it has none."""
+        return "moved" if self.is_moved else self.fate
 
     @property
     def open(self) -> tuple[str, ...]:
@@ -261,18 +303,10 @@ def triggers(timestamp: int, *, associated: float) -> bool:
 
 def give(event: Event, person: Person, *, now: float) -> None:
     """Attribute an anonymous event to the person it belongs to (3.3)."""
-    event.person = person
-    event.attribution = "linked"
-    event.can_trigger = triggers(event.timestamp, associated=now)
-    person.events.append(event)
-
-
-def move(event: Event, person: Person) -> None:
-    """Hand an event to the person that is kept by a merge; it starts no campaigns (3.4)."""
-    event.person = person
-    event.attribution = "moved"
-    event.can_trigger = False
-    person.events.append(event)
+    event.owner = person
+    event.fate = "linked"
+    event.triggered = triggers(event.timestamp, associated=now)
+    person.events.add(event)
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -282,12 +316,17 @@ class Visitor:
     anonymous_id: str
     # Whom the anonymous id belongs to, for good: it stays taken when that person is deleted (3.3:
     # not reusable)
-    owner: Person | None = None
+    linked_to: Person | None = None
     linked: float = 0.0  # when it was linked to its owner, or identified with them again
     first: float = 0.0  # when it was linked to its owner
     traits: dict[str, Any] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     objects: "dict[ObjectRecord, None]" = field(default_factory=dict)
+
+    @property
+    def owner(self) -> Person | None:
+        """Whose the anonymous id is, after all merges."""
+        return survivor(self.linked_to)
 
     def row(self) -> dict[str, Any]:
         """Return the visitor as a row."""
@@ -478,20 +517,20 @@ class Store:
             number=self.number,
             type=message["type"],
             name=name,
-            person=person,
+            owner=person,
             anonymous_id=anonymous_id,
             timestamp=timestamp,
             received=self.now,
             properties=properties,
             message_id=text(message.get("messageId")),
-            can_trigger=person is not None and triggers(timestamp, associated=self.now),
-            attribution=nobody if person is None else "direct",
+            triggered=person is not None and triggers(timestamp, associated=self.now),
+            fate=nobody if person is None else "direct",
             by_visitor=by_visitor,
             times=self.times,
         )
         self.events.append(event)
         if person is not None:
-            person.events.append(event)
+            person.events.add(event)
         return event
 
     def write(self, person: Person, attributes: Mapping[str, Any], *, at: int) -> Iterator[Change]:
@@ -541,9 +580,9 @@ def _link(visitor: Visitor, person: Person, *, now: float, settings: Settings) -
             subject=visitor.anonymous_id,
         )
         return
-    visitor.owner = person
+    visitor.linked_to = person
     visitor.linked = visitor.first = now
-    person.anonymous_ids += (visitor.anonymous_id,)
+    person.add_anonymous(visitor.anonymous_id)
     yield Change(rules.LINKED, person=person.cio_id, key=person.label, subject=visitor.anonymous_id)
     if settings.anonymous_traits == "carry" and visitor.traits:
         person.fill(visitor.traits, stamps={})
@@ -557,7 +596,7 @@ def _receive(visitor: Visitor, event: Event, *, settings: Settings) -> Iterator[
     if person is None or not person.alive:
         visitor.events.append(event)
     elif not settings.anonymous_merge:
-        event.attribution = "off"
+        event.fate = "off"
         visitor.events.append(event)
         yield _of_event(rules.MERGE_OFF, event, person)
     elif event.received - visitor.linked <= ANONYMOUS_LATE.seconds:
@@ -565,7 +604,7 @@ def _receive(visitor: Visitor, event: Event, *, settings: Settings) -> Iterator[
         give(event, person, now=event.received)
         yield _of_event(rules.ATTRIBUTED_LATE, event, person)
     else:
-        event.attribution = "late"
+        event.fate = "late"
         visitor.events.append(event)
         yield _of_event(rules.TOO_LATE, event, person)
 
@@ -577,14 +616,14 @@ def _attribute(
     pending, visitor.events = visitor.events, []
     for event in pending:
         if not settings.anonymous_merge:
-            event.attribution = "off"
+            event.fate = "off"
             visitor.events.append(event)
             yield _of_event(rules.MERGE_OFF, event, person)
         elif now - _counted_from(event, settings=settings) <= ANONYMOUS_KEPT.seconds:
             give(event, person, now=now)
             yield _of_event(rules.ATTRIBUTED, event, person)
         else:
-            event.attribution = "expired"
+            event.fate = "expired"
             visitor.events.append(event)
             yield _of_event(rules.TOO_OLD, event, person)
 

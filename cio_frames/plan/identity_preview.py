@@ -29,6 +29,7 @@ from cio_frames.plan.pipeline import Pipelines, PreviewCounts
 from cio_frames.views import text
 from cio_frames.views.displays import ShowProgress, display
 from cio_frames.views.document import Bullets, Document, Heading
+from cio_frames.views.progress import Display
 from cio_frames.views.progress_state import ProgressState
 from cio_frames.views.render import Rendered, bundle
 from cio_frames.views.wording import duration, many
@@ -247,16 +248,8 @@ def identity_preview(
     state = ProgressState(label="who is who", total=rows, started_s=began, now_s=began)
     shown.show(state)
     with gc_paused():
-        parts: list[IdentityColumns] = []
-        wanted = _wanted(pipelines, premise)
-        with closing(_identity_columns(pipelines, wanted)) as read_so_far:
-            for part, planned in read_so_far:
-                parts.append(part)
-                state = replace(state, planned=planned, now_s=monotonic())
-                shown.update(state)
-        columns = IdentityColumns.joined(parts)
-        del parts
-        found = preview(columns, premise, calls=pipelines.calls)
+        # held by nobody else, so that its memory is free as soon as it is used
+        found = preview(_columns(pipelines, premise, shown, state), premise, calls=pipelines.calls)
     pipelines.previews.pop(_assumed(premise), None)  # the last one made is the last of them
     pipelines.previews[_assumed(premise)] = PreviewCounts(
         creates=found.summary["creates"],
@@ -270,6 +263,18 @@ def identity_preview(
     took = f"{many(rows, 'row')} in {duration(monotonic() - began)}: identity preview ready."
     shown.close(Document(Heading(took), ()))
     return found
+
+
+def _columns(
+    pipelines: Pipelines, premise: Premise, shown: Display, state: ProgressState
+) -> IdentityColumns:
+    """Return what all messages say about who is who, and show how far it is read."""
+    parts: list[IdentityColumns] = []
+    with closing(_identity_columns(pipelines, _wanted(pipelines, premise))) as read_so_far:
+        for part, planned in read_so_far:
+            parts.append(part)
+            shown.update(replace(state, planned=planned, now_s=monotonic()))
+    return IdentityColumns.joined(parts)
 
 
 def preview_counts(

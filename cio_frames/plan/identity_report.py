@@ -65,7 +65,7 @@ def _body(found: Preview, premise: Premise, pipelines: Pipelines) -> Iterator[No
         yield Section("Linked identifiers", [Pictures(clusters)])
     yield from _visitors_and_objects(found, several=several)
     yield from _open(found, premise)
-    sizes = list(_sizes(found.clusters))
+    sizes = list(_sizes(found.sizes))
     if sizes:
         table = Table(("identifiers", "groups"), sizes)
         yield Fold("Identifiers per person", [table])
@@ -284,11 +284,12 @@ def _objects(groups: pl.DataFrame, *, several: bool) -> Iterator[tuple[str, int,
         yield name, row["people"], places(row["rows"], several=several), row["open"] or ""
 
 
-def _sizes(clusters: pl.DataFrame) -> Iterator[tuple[str, int]]:
+def _sizes(sizes: pl.LazyFrame) -> Iterator[tuple[str, int]]:
+    counted = sizes.group_by("identifiers").agg(pl.len().alias("clusters")).collect()
     for least, most in BANDS:
         size = pl.col("identifiers")
         inside = (size >= least) if most is None else size.is_between(least, most)
-        count = clusters.filter(inside).height
+        count = int(counted.filter(inside)["clusters"].sum())
         if count:
             name = f"{least} or more" if most is None else str(least)
             yield name if least == most or most is None else f"{least} to {most}", count
