@@ -1,5 +1,6 @@
 """Python values to a column as Arrow infers it, where that is exactly what looking at each would give."""
 
+import sys
 from collections.abc import Sequence
 from itertools import chain
 from types import NoneType
@@ -23,6 +24,8 @@ def inferred(name: str, values: Sequence[object], *, levels: int, parts: int) ->
         levels: How deep values may be nested.
         parts: How many parts a value may have.
     """
+    if "pandas" not in sys.modules:
+        return None  # pyarrow would load it; without it, few have columns of Python objects
     if {int, float} <= set(map(type, values)):
         return None  # the reader tells how many numbers of a column become floats
     truths = _truths(values, levels=levels, parts=parts)
