@@ -11,8 +11,9 @@ import pyarrow as pa
 import pytest
 
 import cio_frames as cio
-from cio_frames.accessors import Frame, register
+from cio_frames.accessors import Frame
 from cio_frames.frames import read
+from cio_frames.registration import register
 from cio_frames.spec import CALLS
 
 VERBS = [name for name in CALLS if name != "form_action"]

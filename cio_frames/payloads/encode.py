@@ -85,7 +85,9 @@ def sizes(prepared: pl.DataFrame, mapping: MessageMapping) -> pl.DataFrame:
     """Return row and bytes of each message that `encode` would write, without ids or whole texts."""
     envelope = mapping.call.api.envelope
     writer = _pipelines_written if envelope else _forms_written
-    before, after = (part.str.len_bytes().cast(pl.Int64) for part in writer(mapping, frame=prepared))
+    before, after = (
+        part.str.len_bytes().cast(pl.Int64) for part in writer(mapping, frame=prepared)
+    )
     total = 2 + before + after  # with the braces
     if envelope:
         given, derived = _given_id(mapping), 2 + ID_CHARACTERS

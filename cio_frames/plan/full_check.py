@@ -252,9 +252,7 @@ class _ChunkFound:
     kept: pl.DataFrame  # a few numbers of each of them
 
 
-def _chunk_found(
-    prepared: pl.DataFrame, *, encoding: Encoding, raw: pl.DataFrame
-) -> _ChunkFound:
+def _chunk_found(prepared: pl.DataFrame, *, encoding: Encoding, raw: pl.DataFrame) -> _ChunkFound:
     scope = encoding.scope
     checked = check(prepared, tests=encoding.tests, raw=raw)
     messages, sent = sizes(checked.valid, scope.mapping), checked.valid
@@ -264,9 +262,7 @@ def _chunk_found(
     if late.height:
         sent = sent.filter(~pl.col(ROW).is_in(refused))
         kept = kept.filter(~pl.col("row").is_in(refused))
-    return _ChunkFound(
-        row_findings=checked.findings, message_findings=late, sent=sent, kept=kept
-    )
+    return _ChunkFound(row_findings=checked.findings, message_findings=late, sent=sent, kept=kept)
 
 
 @dataclass(slots=True)

@@ -187,9 +187,10 @@ class Pipeline:
         messages: list[str] = []
         most, repeats = rows_at_once(self.table), Repeats()
         # one row more tells whether there is a second chunk
-        with closing(self.table.chunks(most + 1)) as chunks, closing(
-            self._encoded_from_first(chunks, most=most)
-        ) as parts:
+        with (
+            closing(self.table.chunks(most + 1)) as chunks,
+            closing(self._encoded_from_first(chunks, most=most)) as parts,
+        ):
             for encoded in parts:
                 first = encoded.messages.head(count - len(messages))
                 first = repeats.renewed(first, call=self.mapping.call)

@@ -1,6 +1,6 @@
 """Object columns that Arrow infers are those that looking at each value gives."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import numpy as np
@@ -19,7 +19,7 @@ NAN = float("nan")
 EDGE = 2**53
 SCALARS = st.sampled_from([
     None, NAN, True, False, 0, 1, -7, EDGE, EDGE + 1, -EDGE - 1, 2**63 - 1, 2**63, 2**64, 0.5, -0.0, 1e300, float("inf"),
-    "", "a", "é", "2024-01-02", "\ud800", b"b", Decimal("1.50"), date(2024, 1, 2), datetime(2024, 1, 2), np.int64(3), np.float32(0.1),
+    "", "a", "é", "2024-01-02", "\ud800", b"b", Decimal("1.50"), date(2024, 1, 2), datetime(2024, 1, 2, tzinfo=UTC), np.int64(3), np.float32(0.1),
     np.float64(0.25), np.str_("n"), np.bool_(True), np.array([1, 2]), pd.NaT, pd.NA, pd.Timestamp("2024-01-02"), {1, 2}, object,
 ])  # fmt: skip
 COMMON = st.sampled_from([None, NAN, True, 1, 2, 2.5, EDGE + 1, "a", "b"])
@@ -31,9 +31,11 @@ def nested(leaves, keys):
     """Make leaves, lists and dictionaries of them."""
     return st.recursive(
         leaves,
-        lambda inner: st.lists(inner, max_size=3)
-        | st.dictionaries(keys, inner, max_size=3)
-        | st.tuples(inner, inner),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(keys, inner, max_size=3)
+            | st.tuples(inner, inner)
+        ),
         max_leaves=6,
     )
 
