@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 
@@ -24,7 +24,7 @@ def register() -> None:
         (pl.LazyFrame, pl.api.register_lazyframe_namespace),
     ):
         if not hasattr(kind, "cio"):
-            decorate("cio")(_accessor)
+            decorate("cio")(cast("type[Frame]", _accessor))
     pandas = sys.modules.get("pandas")
     if pandas is not None and hasattr(pandas, "api"):
         _on_pandas(pandas)

@@ -67,8 +67,10 @@ def _truths(values: Sequence[object], *, levels: int, parts: int) -> int | None:
 
 
 def _containers(level: Sequence[Any]) -> tuple[list[dict[str, Any]], list[Sequence[Any]]]:
-    dicts = [value for value in level if type(value) is dict]
-    lists = [value for value in level if type(value) is list or type(value) is tuple]
+    dicts: list[dict[str, Any]] = [value for value in level if type(value) is dict]
+    lists: list[Sequence[Any]] = [
+        value for value in level if type(value) is list or type(value) is tuple
+    ]
     return dicts, lists
 
 
