@@ -1,14 +1,14 @@
 """Plan, check, preview, rehearse, send and audit tables on their way into Customer.io.
 
-Importing this registers `.cio` on pandas and polars frames.
+Importing this registers `.cio` on pandas and polars frames. The rest is loaded when it is used.
 """
 
-from typing import TYPE_CHECKING
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-import cio_frames.sandbox  # noqa: F401 - before its name becomes that of the function, for good
 from cio_frames import errors
-from cio_frames.accessors import Frame, frame, lit, register
-from cio_frames.checks import Checks, rule
 from cio_frames.errors import (
     AccountingError,
     ArgumentError,
@@ -41,15 +41,20 @@ from cio_frames.errors import (
     StreamConsumedError,
     UnsupportedFrameError,
 )
-from cio_frames.frames import scan
-from cio_frames.identity import Settings as Workspace
-from cio_frames.plan import Backfill, Plan, backfill, resume, suggest
-from cio_frames.run import Audit, Run
-from cio_frames.run import read as audit
-from cio_frames.samples import samples
-from cio_frames.sandbox import Faults
-from cio_frames.sending import Client, connect
-from cio_frames.workspaces import sandbox
+from cio_frames.registration import register
+
+if TYPE_CHECKING:
+    from cio_frames.accessors import Frame, frame, lit
+    from cio_frames.checks import Checks, rule
+    from cio_frames.frames import scan
+    from cio_frames.identity import Settings as Workspace
+    from cio_frames.plan import Backfill, Plan, backfill, resume, suggest
+    from cio_frames.run import Audit, Run
+    from cio_frames.run import read as audit
+    from cio_frames.samples import samples
+    from cio_frames.sandbox import Faults
+    from cio_frames.sending import Client, connect
+    from cio_frames.workspaces import sandbox
 
 __version__: str
 
@@ -115,11 +120,55 @@ def __dir__() -> list[str]:
     return [*(name for name in __all__ if name not in vars(errors)), "__version__"]
 
 
-if not TYPE_CHECKING:  # type checkers would take every misspelled name for a text
+_PLACES = {
+    "Audit": ("cio_frames.run", "Audit"),
+    "Backfill": ("cio_frames.plan", "Backfill"),
+    "Checks": ("cio_frames.checks", "Checks"),
+    "Client": ("cio_frames.sending", "Client"),
+    "Faults": ("cio_frames.sandbox", "Faults"),
+    "Frame": ("cio_frames.accessors", "Frame"),
+    "Plan": ("cio_frames.plan", "Plan"),
+    "Run": ("cio_frames.run", "Run"),
+    "Workspace": ("cio_frames.identity", "Settings"),
+    "audit": ("cio_frames.run", "read"),
+    "backfill": ("cio_frames.plan", "backfill"),
+    "connect": ("cio_frames.sending", "connect"),
+    "frame": ("cio_frames.accessors", "frame"),
+    "lit": ("cio_frames.accessors", "lit"),
+    "resume": ("cio_frames.plan", "resume"),
+    "rule": ("cio_frames.checks", "rule"),
+    "samples": ("cio_frames.samples", "samples"),
+    "sandbox": ("cio_frames.workspaces", "sandbox"),
+    "scan": ("cio_frames.frames", "scan"),
+    "suggest": ("cio_frames.plan", "suggest"),
+}
+"""Where each name is defined, and its name there."""
 
-    def __getattr__(name: str) -> str:
+
+class _Package(ModuleType):
+    """This package: names are loaded when they are asked for, and functions stay functions.
+
+    A room such as `cio_frames.audit` has the name of a function; importing the room does not replace it.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in _PLACES or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+if not TYPE_CHECKING:  # type checkers would take every misspelled name for something
+
+    def __getattr__(name: str) -> Any:
         if name == "__version__":
             from importlib.metadata import version
 
             return version("cio-frames")
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name not in _PLACES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module, own_name = _PLACES[name]
+        value = getattr(import_module(module), own_name)
+        globals()[name] = value
+        return value
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,15 +1,7 @@
-"""`df.cio` and `cio.frame(...)`: a verb for each call, and each verb one sentence.
+"""`df.cio` and `cio.frame(...)`: a verb for each call, and each verb one sentence."""
 
-pandas is not loaded for people who do not use it: where it is not there yet, `.cio` is registered
-as soon as it is.
-"""
-
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
+from collections.abc import Mapping, Sequence
 from inspect import signature
-from types import ModuleType
 from typing import Any, get_args
 
 import polars as pl
@@ -494,69 +486,3 @@ def _no_constant(value: Any, kind: str) -> MappingError:
         f"cio.lit(...) takes a text, a number, a time or a list of one kind, not this "
         f"{type(value).__name__} ({kind})."
     )
-
-
-def register() -> None:
-    """Put `.cio` on the frames of polars, and of pandas once it is loaded."""
-    for kind, decorate in (
-        (pl.DataFrame, pl.api.register_dataframe_namespace),
-        (pl.LazyFrame, pl.api.register_lazyframe_namespace),
-    ):
-        if not hasattr(kind, "cio"):
-            decorate("cio")(Frame)
-    pandas = sys.modules.get("pandas")
-    if pandas is not None and hasattr(pandas, "api"):
-        _on_pandas(pandas)
-    elif not any(isinstance(finder, _AfterPandas) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _AfterPandas())
-
-
-def _on_pandas(pandas: Any) -> None:
-    if not hasattr(pandas.DataFrame, "cio"):
-        pandas.api.extensions.register_dataframe_accessor("cio")(Frame)
-
-
-class _AfterPandas(MetaPathFinder):
-    """Finds pandas where the others find it, and registers `.cio` after it has run.
-
-    Many libraries only ask whether pandas could be found, so the finder stays until it has run.
-    """
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if name != "pandas":
-            return None
-        others = [finder for finder in sys.meta_path if finder is not self]
-        found = next(
-            (spec for finder in others if (spec := finder.find_spec(name, path, target))), None
-        )
-        if found is not None and found.loader is not None:
-            found.loader = _Announcing(found.loader, self._registered)
-        return found
-
-    def _registered(self, pandas: ModuleType) -> None:
-        _on_pandas(pandas)
-        if self in sys.meta_path:
-            sys.meta_path.remove(self)
-
-
-class _Announcing(Loader):
-    """Loads a module as its own loader does, steps back, then tells."""
-
-    def __init__(self, loader: Loader, tell: Callable[[Any], None]) -> None:
-        self._loader = loader
-        self._tell = tell
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        self._loader.exec_module(module)
-        module.__loader__ = self._loader
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
-        self._tell(module)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)

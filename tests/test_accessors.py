@@ -11,8 +11,9 @@ import pyarrow as pa
 import pytest
 
 import cio_frames as cio
-from cio_frames.accessors import Frame, register
+from cio_frames.accessors import Frame
 from cio_frames.frames import read
+from cio_frames.registration import register
 from cio_frames.spec import CALLS
 
 VERBS = [name for name in CALLS if name != "form_action"]
@@ -130,19 +131,43 @@ LOADED = """
 import sys, polars
 before = set(sys.modules)
 import cio_frames
+{}
 print(*sorted(set(sys.modules) - before))
 """
 
 
+def loaded(code=""):
+    """Return the modules of this package and the other libraries that an import and code load."""
+    names = run(LOADED.format(code)).split()
+    others = {name.partition(".")[0] for name in names} - {"cio_frames", *sys.stdlib_module_names}
+    return [name for name in names if name.startswith("cio_frames")], others
+
+
 def test_importing_loads_nothing_that_is_not_used():
-    """A fresh import loads two small libraries beside polars, and what makes and checks a plan."""
-    loaded = run(LOADED).split()
-    own = [name for name in loaded if name.startswith("cio_frames")]
-    others = {name.partition(".")[0] for name in loaded} - {"cio_frames", *sys.stdlib_module_names}
+    """A fresh import loads what registers the accessors, and the errors."""
+    assert loaded() == (["cio_frames", "cio_frames.errors", "cio_frames.registration"], set())
+
+
+def test_a_plan_loads_nothing_that_it_does_not_use():
+    """A first plan loads two small libraries beside polars, and what makes and checks a plan."""
+    own, others = loaded("polars.DataFrame({'id': ['u1']}).cio.identify(user_id='id')")
 
     assert others - {"typing_extensions"} == {"msgspec", "platformdirs"}  # msgspec takes it along
     assert len(own) <= MOST_MODULES, own
     assert set(own) & LATER == set()
+
+
+@pytest.mark.parametrize("name", ["audit", "samples", "sandbox"])
+def test_a_function_is_not_replaced_by_the_room_of_its_name(name):
+    """Whichever is loaded first, the package's name stays the function's."""
+    room = f"import cio_frames as cio, cio_frames.{name}\n"
+    told = f"print(callable(cio.{name}), '{name}' in dir(cio))"
+
+    assert (
+        run(room + told)
+        == run(f"import cio_frames as cio; cio.{name}\n{room}{told}")
+        == "True True"
+    )
 
 
 AFTER = "print(pd.DataFrame({'id': ['u']}).cio.identify(user_id='id').counts['valid'])"

@@ -15,7 +15,9 @@ from benchmarks.measure import sink
 from cio_frames.frames import ROW
 from cio_frames.payloads import Segment
 from cio_frames.payloads.encode import tree
+from cio_frames.payloads.ids import ulids
 from cio_frames.payloads.json import members
+from cio_frames.plan.full_check import KEPT_MESSAGES
 from cio_frames.run import RowSelection
 from cio_frames.validation import compile_checks
 
@@ -94,6 +96,36 @@ def test_sending_makes_no_call_per_row(tmp_path):
 
     print(f"{slope(*calls):.3f} calls per further row")
     assert slope(*calls) < CALLS_PER_ROW
+
+
+def test_a_report_writes_the_first_messages_alone(tmp_path, monkeypatch):
+    """Of the others it takes the size, which is that of the written message, and derives no id."""
+    plan, written = plan_of(20_000, tmp_path), []
+    expected = sum(chunk.messages["bytes"].sum() for chunk in plan.pipeline.encode_chunks())
+    monkeypatch.setattr(
+        sys.modules["cio_frames.payloads.encode"],
+        "ulids",
+        lambda digests, **options: written.append(len(digests)) or ulids(digests, **options),
+    )
+
+    assert plan.counts["bytes"] == expected
+    assert sum(written) == KEPT_MESSAGES
+
+
+def test_rejected_rows_before_the_first_message_take_no_call_each(tmp_path):
+    """The first messages of a table that rejects all rows but the last are found in whole chunks."""
+    calls = []
+    for rows in ROWS:
+        path = tmp_path / f"last-{rows}.parquet"
+        is_last = pl.int_range(pl.len()) == rows - 1
+        frame = events(rows).with_columns(user_id=pl.when(is_last).then("user_id"))
+        frame.write_parquet(path)
+        plan = cio.scan(path).cio.track(event="event", user_id="user_id", timestamp="occurred_at")
+        with counted() as counter:
+            assert len(plan.payloads(5)) == 1
+        calls.append(counter.calls)
+
+    assert slope(*calls) < CALLS_PER_ROW / 10
 
 
 def test_a_loop_over_rows_would_be_noticed():

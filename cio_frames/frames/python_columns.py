@@ -10,9 +10,17 @@ import polars as pl
 from polars.datatypes import DataTypeClass
 
 from cio_frames.frames.column import Column, Invalid, Note, note
-from cio_frames.frames.python_values import EXACT, Conversion, json_text, plain, readers
+from cio_frames.frames.inferred import KEYS, inferred
+from cio_frames.frames.python_values import (
+    EXACT,
+    LEVELS,
+    PARTS,
+    Conversion,
+    json_text,
+    plain,
+    readers,
+)
 
-KEYS = 100  # dictionaries with more keys than this, taken together, are no struct
 DIGITS = 38  # of a decimal column
 
 
@@ -24,8 +32,13 @@ def column(name: str, values: Sequence[object]) -> Column:
         times are mixed; else JSON text. Values that cannot be sent are null and noted.
     """
     quick = _quick(name, values)
-    if quick is not None:
-        return Column(series=quick)
+    if quick is None:
+        quick = inferred(name, values, levels=LEVELS, parts=PARTS)
+    return walked(name, values) if quick is None else Column(series=quick)
+
+
+def walked(name: str, values: Sequence[object]) -> Column:
+    """Return the column for values by looking at each."""
     reader = _Reader(name)
     plains = [reader.read(row, value) for row, value in enumerate(values)]
     return _resolve(name, plains, reader)

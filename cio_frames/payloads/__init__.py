@@ -9,7 +9,7 @@ from cio_frames.payloads.batches import (
     count_batches,
     cut,
 )
-from cio_frames.payloads.encode import MESSAGE_SCHEMA, encode, lanes, order_key, tree
+from cio_frames.payloads.encode import MESSAGE_SCHEMA, encode, lanes, order_key, sizes, tree
 from cio_frames.payloads.ids import ID_ALGORITHM, RUN_ALGORITHM
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "encode",
     "lanes",
     "order_key",
+    "sizes",
     "tree",
 ]

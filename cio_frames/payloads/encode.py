@@ -22,7 +22,7 @@ from cio_frames.mapping.identifiers import (
     text_of,
 )
 from cio_frames.payloads.batches import LANES
-from cio_frames.payloads.ids import digest, ulids
+from cio_frames.payloads.ids import ID_CHARACTERS, digest, ulids
 from cio_frames.payloads.json import Branch, Leaf, Node, expand, members
 from cio_frames.values import json_text
 
@@ -49,6 +49,7 @@ MESSAGE_SCHEMA = pl.Schema(
 HASH_CHARACTERS = 32
 NOBODY = 0
 """The number of rows without an identifier: they keep their order among themselves."""
+_LABEL = '"messageId":'
 _NOT_WRITTEN = ("messageId", "formId")
 
 
@@ -78,6 +79,22 @@ def encode(
         *writer(mapping, frame=prepared),
     )
     return _finished(parts, mapping=mapping, namespace=namespace, components=components)
+
+
+def sizes(prepared: pl.DataFrame, mapping: MessageMapping) -> pl.DataFrame:
+    """Return row and bytes of each message that `encode` would write, without ids or whole texts."""
+    envelope = mapping.call.api.envelope
+    writer = _pipelines_written if envelope else _forms_written
+    before, after = (
+        part.str.len_bytes().cast(pl.Int64) for part in writer(mapping, frame=prepared)
+    )
+    total = 2 + before + after  # with the braces
+    if envelope:
+        given, derived = _given_id(mapping), 2 + ID_CHARACTERS
+        written = pl.when(given.is_not_null()).then(json_text(given).str.len_bytes())
+        total += len(_LABEL) + 1 + (before > 0).cast(pl.Int64)  # with the commas
+        total += written.cast(pl.Int64).fill_null(derived)
+    return prepared.select(pl.col(ROW).alias("row"), total.alias("bytes"))
 
 
 def tree(mapping: MessageMapping) -> Branch:
@@ -186,9 +203,8 @@ def _message(parts: pl.DataFrame, *, envelope: bool) -> pl.Expr:
         given = pl.col("given")
         quoted = pl.when(given.is_not_null()).then(json_text(given)).otherwise(quoted)
     comma = pl.when(pl.col("before") != "").then(pl.lit(",")).otherwise(pl.lit(""))
-    label = pl.lit('"messageId":')
     return pl.concat_str(
-        pl.lit("{"), "before", comma, label, quoted, pl.lit(","), "after", pl.lit("}")
+        pl.lit("{"), "before", comma, pl.lit(_LABEL), quoted, pl.lit(","), "after", pl.lit("}")
     )
 
 

@@ -27,6 +27,7 @@ RUN_ALGORITHM = f"{ID_ALGORITHM}-run"
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIR_BITS, _TEXT_PAIRS, _WORD_BITS = 10, 13, 64
+ID_CHARACTERS = 2 * _TEXT_PAIRS
 _CONTENT_CHARACTERS = 16
 _RUN_CHARACTERS = 10
 """How many characters of an id a run makes its own: 50 bits tell two runs apart."""
@@ -191,4 +192,4 @@ def _text(high: "Words", low: "Words") -> pl.Series:
         else:
             bits = low >> np.uint64(shift)
         pairs[:, place] = characters[bits & np.uint64(len(characters) - 1)]
-    return pl.Series(pairs.view("S26").reshape(-1)).cast(pl.String)
+    return pl.Series(pairs.view(f"S{ID_CHARACTERS}").reshape(-1)).cast(pl.String)

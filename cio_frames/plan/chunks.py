@@ -67,17 +67,11 @@ class EncodedChunk:
         return reasons(self.findings)
 
 
-def encode_chunk(
-    chunk: pl.DataFrame,
-    *,
-    encoding: Encoding,
-    prepared: pl.DataFrame | None = None,  # the same rows with one column per field, if at hand
-) -> EncodedChunk:
+def encode_chunk(chunk: pl.DataFrame, *, encoding: Encoding) -> EncodedChunk:
     """Check and encode rows. The result depends on the arguments alone, on whatever engine."""
     scope = encoding.scope
-    if prepared is None:
-        with computing(scope.mapping):
-            prepared = scope.mapping.prepare(chunk)
+    with computing(scope.mapping):
+        prepared = scope.mapping.prepare(chunk)
     checked = check(prepared, tests=encoding.tests, known=encoding.table_findings, raw=chunk)
     messages = encode(
         checked.valid, scope.mapping, namespace=encoding.namespace, components=encoding.components

@@ -19,8 +19,8 @@ from cio_frames.mapping import (
     person_key,
     person_name,
 )
-from cio_frames.payloads import MESSAGE_SCHEMA, count_batches, lanes, order_key
-from cio_frames.plan.chunks import EncodedChunk, Encoding, Repeats, encode_chunk, map_chunks
+from cio_frames.payloads import MESSAGE_SCHEMA, count_batches, encode, lanes, order_key, sizes
+from cio_frames.plan.chunks import Encoding, Repeats, map_chunks
 from cio_frames.plan.other_forms import IdCounts, counted_ids
 from cio_frames.spec import LIMITS, SEMANTIC_EVENTS
 from cio_frames.validation import (
@@ -28,6 +28,7 @@ from cio_frames.validation import (
     TableAggregates,
     check,
     check_call,
+    check_messages,
     compile_checks,
     concluded,
     reasons,
@@ -158,28 +159,25 @@ def check_fully(
     gather_links: bool,
     gather_ids: bool,
 ) -> tuple[FullCheck, LinkKeys | None]:
-    """Apply every check, encode every row, and count; return that, and the link keys if wanted.
+    """Apply every check, measure every message, and count; return that, and the link keys if wanted.
 
-    Of each row a few numbers are kept until the whole table tells whether it is sent.
+    Of each row a few numbers are kept until the whole table tells whether it is sent. Only the first
+    messages are written with their ids.
     """
     sums = _Sums(
         table, scope=encoding.scope, checks=encoding.checks, gather_links=gather_links,
         gather_ids=gather_ids,
     )  # fmt: skip
-    columns, found = _kept_columns(encoding.scope), _Found()
+    found = _Found(encoding)
 
-    def part(chunk: pl.DataFrame) -> tuple[_Share, EncodedChunk, pl.DataFrame]:
+    def part(chunk: pl.DataFrame) -> tuple[_Share, _ChunkFound]:
         prepared, share = sums.share(chunk)
-        encoded = encode_chunk(chunk, encoding=encoding, prepared=prepared)
-        kept, rows = prepared.select(columns), encoded.messages["row"]
-        if len(rows) < kept.height:
-            kept = kept.filter(pl.col("row").is_in(rows.implode()))
-        return share, encoded, kept.with_columns(encoded.messages["bytes"])
+        return share, _chunk_found(prepared, encoding=encoding, raw=chunk)
 
     with closing(map_chunks(table, part)) as parts:
-        for share, encoded, kept in parts:
+        for share, of_chunk in parts:
             sums.add(share)
-            found.add(encoded, kept=kept)
+            found.add(of_chunk)
     full = _concluded(
         found, sums, table=table, encoding=encoding, shares=shares, batch_bytes=batch_bytes
     )
@@ -244,23 +242,48 @@ class _Sums:
         return components_of(LinkKeys.joined(self.links)) if self._is_linked else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ChunkFound:
+    """What the checks of rows and messages find in a chunk, and its rows that can be sent."""
+
+    row_findings: pl.DataFrame
+    message_findings: pl.DataFrame
+    sent: pl.DataFrame  # the prepared rows
+    kept: pl.DataFrame  # a few numbers of each of them
+
+
+def _chunk_found(prepared: pl.DataFrame, *, encoding: Encoding, raw: pl.DataFrame) -> _ChunkFound:
+    scope = encoding.scope
+    checked = check(prepared, tests=encoding.tests, raw=raw)
+    messages, sent = sizes(checked.valid, scope.mapping), checked.valid
+    late = check_messages(messages, checks=encoding.checks, scope=scope, prepared=prepared)
+    kept = sent.select(*_kept_columns(scope), messages["bytes"])
+    refused = late.filter(pl.col("severity").is_in(BLOCKING))["row"].implode()
+    if late.height:
+        sent = sent.filter(~pl.col(ROW).is_in(refused))
+        kept = kept.filter(~pl.col("row").is_in(refused))
+    return _ChunkFound(row_findings=checked.findings, message_findings=late, sent=sent, kept=kept)
+
+
 @dataclass(slots=True)
 class _Found:
     """What the chunks of a full check leave: findings, the first messages, numbers of each row."""
 
+    encoding: Encoding
     row_findings: list[pl.DataFrame] = field(default_factory=list)
     message_findings: list[pl.DataFrame] = field(default_factory=list)
     kept: list[pl.DataFrame] = field(default_factory=list)
     first: list[pl.DataFrame] = field(default_factory=list)
 
-    def add(self, encoded: EncodedChunk, *, kept: pl.DataFrame) -> None:
-        """Add what the next chunk leaves; its messages are let go."""
-        self.row_findings.append(encoded.row_findings)
-        self.message_findings.append(encoded.message_findings)
-        self.kept.append(kept)
+    def add(self, found: _ChunkFound) -> None:
+        """Add what the next chunk leaves; its rows are let go."""
+        self.row_findings.append(found.row_findings)
+        self.message_findings.append(found.message_findings)
+        self.kept.append(found.kept)
         missing = KEPT_MESSAGES - sum(part.height for part in self.first)
-        if missing:
-            self.first.append(encoded.messages.head(missing))
+        if missing and found.sent.height:
+            mapping, namespace = self.encoding.scope.mapping, self.encoding.namespace
+            self.first.append(encode(found.sent.head(missing), mapping, namespace=namespace))
 
 
 def _kept_columns(scope: Scope) -> list[pl.Expr]:

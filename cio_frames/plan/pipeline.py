@@ -13,10 +13,11 @@ import polars as pl
 from cio_frames.checks import CATALOGUE, Check, Checks, Scope
 from cio_frames.clock import utc_now
 from cio_frames.errors import engine_errors
-from cio_frames.frames import ROW, Table
+from cio_frames.frames import ROW, Table, map_ahead
 from cio_frames.mapping import MessageMapping, computing, linked_keys
 from cio_frames.payloads import Segment
 from cio_frames.plan.chunks import (
+    AT_ONCE,
     EncodedChunk,
     Encoding,
     Repeats,
@@ -184,13 +185,13 @@ class Pipeline:
         if full is not None and len(full.first_messages) >= min(count, full.valid):
             return list(full.first_messages[:count])
         messages: list[str] = []
-        most = rows_at_once(self.table)
+        most, repeats = rows_at_once(self.table), Repeats()
         # one row more tells whether there is a second chunk
-        with closing(self.table.chunks(most + 1)) as chunks:
-            findings, parts = self._first_parts(chunks, most=most)
-            encoding, repeats = self.encoding(table_findings=findings), Repeats()
-            for part in parts:
-                encoded = encode_chunk(part, encoding=encoding)
+        with (
+            closing(self.table.chunks(most + 1)) as chunks,
+            closing(self._encoded_from_first(chunks, most=most)) as parts,
+        ):
+            for encoded in parts:
                 first = encoded.messages.head(count - len(messages))
                 first = repeats.renewed(first, call=self.mapping.call)
                 messages += first["message"].to_list()
@@ -210,24 +211,27 @@ class Pipeline:
         encoded = encode_chunk(checked.first_rows, encoding=encoding)
         return encoded.messages.height > 0 or bool(self.messages(1))
 
-    def _first_parts(
+    def _encoded_from_first(
         self, chunks: Iterator[pl.DataFrame], *, most: int
-    ) -> tuple[pl.DataFrame | None, Iterator[pl.DataFrame]]:
-        """Return the findings that keep rows from being sent, and the rows in small parts."""
+    ) -> Generator[EncodedChunk]:
+        """Yield the first rows, checked for what keeps them from being sent and encoded, then the rest."""
         first = next(chunks, None)
-        findings = self._results.before_send.blocking if self._results.before_send else None
         if first is None:
-            return findings, iter(())
+            return
+        findings = self._results.before_send.blocking if self._results.before_send else None
         if findings is None and first.height <= most:
             rows = first.drop(ROW)
             whole = replace(self.table, lazy=rows.lazy(), eager=rows, asks_python=False)
             blocking = [item for item in self.applied if item.severity in BLOCKING]
             with computing(self.mapping):
                 findings = check_table(whole, checks=blocking, scope=self.scope())
-        parts = (
-            part for chunk in chain([first], chunks) for part in chunk.iter_slices(PREVIEW_ROWS)
-        )
-        return findings, parts
+        encoding = self.encoding(table_findings=findings)
+        tests = [test for test in encoding.tests if test.severity in BLOCKING]
+        encode = partial(encode_chunk, encoding=replace(encoding, tests=tests))
+        yield encode(first.head(PREVIEW_ROWS))
+        rest = chain([first[PREVIEW_ROWS:]], chunks)
+        with closing(map_ahead(encode, rest, at_once=AT_ONCE)) as parts:
+            yield from parts
 
     def encoding(
         self, *, table_findings: pl.DataFrame | None = None, components: pl.DataFrame | None = None

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cio_frames.frames import ROW
+from cio_frames.payloads import encode, sizes
 from cio_frames.payloads.ids import content, digest, ulids
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -179,3 +181,24 @@ def test_the_digest_is_sha_256():
     wanted = hashlib.sha256(b"v1\x1fns\x1ftrack\x1fpayload").hexdigest()
 
     assert frame.select(digest(pl.col("t"), namespace="ns", call="track")).item() == wanted
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments"),
+    [
+        ("track", {"event": "what", "user_id": "id", "message_id": "given"}),
+        ("track", {"event": "what", "user_id": "id"}),
+        ("form", {"form_id": "what", "email": "mail"}),
+    ],
+)
+def test_sizes_are_those_of_written_messages(verb, arguments):
+    """They are known without the ids, given ones with signs to escape included."""
+    frame = pl.DataFrame({
+        "id": ["u1", "u2", "u3"], "what": "É", "mail": "a@example.com", "given": [None, 'a "quoted" id', "é"], "n": [1.0, None, 2.5],
+    })  # fmt: skip
+    pipeline = getattr(frame.cio, verb)(**arguments).pipeline
+    prepared = pipeline.mapping.prepare(frame.with_row_index(ROW).cast({ROW: pl.Int64}))
+
+    written = encode(prepared, pipeline.mapping).select("row", "bytes")
+
+    assert sizes(prepared, pipeline.mapping).equals(written)
