@@ -3,7 +3,6 @@
 import sqlite3
 from collections import namedtuple
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import make_dataclass
 from typing import Any
 
@@ -250,7 +249,7 @@ def test_what_is_no_table_is_told_how_to_become_one(make, words):
 
 def test_rows_of_sqlite_are_told_how_to_become_a_table():
     """A cursor, rows as tuples and rows with names are refused, and the advice works."""
-    with closing(sqlite3.connect(":memory:")) as connection:
+    with sqlite3.connect(":memory:") as connection:
         cursor = connection.execute("select 'u1' as id")
         connection.row_factory = sqlite3.Row
         rows = connection.execute("select 'u1' as id").fetchall()

@@ -150,9 +150,9 @@ def _candidates(dialled: pl.DataFrame, *, region: str | None) -> Iterator[pl.Dat
     yield (
         dialled.with_columns(digits.str.replace(rf"^(?:\+|(?:{abroad}))", "+"))
         .filter(digits.str.starts_with("+"))
-        .select("place", digits.str.extract_groups(rf"^\+(?<code>{codes})(?<rest>[0-9]+)$"))
+        .select("place", digits.str.extract_groups(rf"^\+(?<prefix>{codes})(?<rest>[0-9]+)$"))
         .unnest("digits")
-        .select("place", pl.col("code").cast(pl.Int64), "rest")
+        .select("place", pl.col("prefix").cast(pl.Int64).alias("code"), "rest")
         .drop_nulls()
     )
     if own:
