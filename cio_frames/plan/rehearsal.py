@@ -1,7 +1,6 @@
 """Rehearsal: send everything to a private workspace, and hold it against the preview."""
 
-from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,7 +8,6 @@ from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 import polars as pl
 
 from cio_frames.audit import Audit
@@ -31,10 +29,10 @@ from cio_frames.views.wording import duration, many, number
 from cio_frames.workspaces import sandbox
 
 if TYPE_CHECKING:
-    from cio_frames.sandbox import Sandbox
-    from cio_frames.sending import Client
+    from cio_frames.sandbox.outcome import Outcome
 
 SHOWN: Final = 20
+_TALLY: Final = pl.Schema({"subject": pl.String, "count": pl.Int64})
 DIFFERENCES: Final = pl.Schema({
     "what": pl.String,
     "subject": pl.String,
@@ -119,8 +117,24 @@ class Rehearsal:
         return Section(title, [Table(headers, shown.rows(), right={2, 3})])
 
 
-Side = tuple[str, Counter[str], Counter[str]]
-"""What is compared: as predicted, and as it came."""
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What is compared, as predicted and as it came: frames of columns `subject` and `count`."""
+
+    what: str
+    predicted: pl.DataFrame
+    actual: pl.DataFrame
+
+    def totals(self) -> tuple[str, int, int]:
+        """Return how many there are on either side."""
+        return self.what, int(self.predicted["count"].sum()), int(self.actual["count"].sum())
+
+    def differences(self) -> pl.DataFrame:
+        """Return the subjects that are not there as often as predicted."""
+        both = _both(self.predicted, self.actual).filter(pl.col("count") != pl.col("other"))
+        return both.sort("subject").select(
+            pl.lit(self.what).alias("what"), "subject", predicted="count", actual="other"
+        )
 
 
 @contextmanager
@@ -133,6 +147,8 @@ def _one_display(
     def update(state: ProgressState) -> None:
         nonlocal is_shown
         named = replace(state, label=f"the rehearsal of {label}", record="")
+        if named.phase == "finished":  # what came is still to be compared
+            named = replace(named, phase="finishing")
         (shown.update if is_shown else shown.show)(named)
         is_shown = True
 
@@ -140,14 +156,6 @@ def _one_display(
     if is_shown:
         took = duration(monotonic() - began)
         shown.close(Document(Heading(f"Rehearsal ended in {took}: nothing left this machine."), ()))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Before:
-    """The workspace before anything was sent: its people, and what the export got wrong."""
-
-    people: Counter[str]
-    failures: Counter[str]
 
 
 @engine_errors("the plan was rehearsed")
@@ -168,46 +176,60 @@ def rehearse(
     """
     with _one_display(progress, label=pipelines.label) as update:
         preview = identity_preview(pipelines, premise, progress=update)
-        counts, sides = _sent(pipelines, premise, preview, send=partial(send, progress=update))
+        predicted, without_effect = _predicted(preview), _without_effect(preview)
+        forms, opens = _mapped_forms(pipelines, preview), joined(preview.summary["open"])
+        del preview  # what is not compared is not needed while everything is sent
+        counts, actual = _sent(premise, predicted, forms, send=partial(send, progress=update))
+    sides = [Side(what, side, actual[what]) for what, side in predicted.items() if what in actual]
     return Rehearsal(
         compared=pl.DataFrame(
-            [(name, predicted.total(), actual.total()) for name, predicted, actual in sides],
+            [side.totals() for side in sides],
             schema={"what": pl.String, "predicted": pl.Int64, "actual": pl.Int64},
             orient="row",
         ),
-        differences=pl.DataFrame(
-            [line for side in sides for line in _differences(*side)],
-            schema=DIFFERENCES,
-            orient="row",
-        ),
-        without_effect=_without_effect(preview),
+        differences=pl.concat([side.differences() for side in sides]).cast(DIFFERENCES),
+        without_effect=without_effect,
         counts=counts,
         label=pipelines.label,
-        open=joined(preview.summary["open"]),
+        open=opens,
     )
 
 
 def _sent(
-    pipelines: Pipelines, premise: Premise, preview: Preview, *, send: Callable[..., Run]
-) -> tuple[dict[str, int], list[Side]]:
-    """Send plans to a private workspace; return the run's counts, and what is to be compared."""
+    premise: Premise,
+    predicted: Mapping[str, pl.DataFrame],
+    forms: Mapping[str, Mapping[str, str]],
+    *,
+    send: Callable[..., Run],
+) -> tuple[dict[str, int], dict[str, pl.DataFrame]]:
+    """Send plans to a private workspace; return the run's counts, and what came of it."""
     with (
         sandbox(
-            settings=premise.settings,
-            clock=lambda: premise.now,
-            page=False,
-            forms=_mapped_forms(pipelines, preview),
+            settings=premise.settings, clock=lambda: premise.now, page=False, forms=forms
         ) as workspace,
         TemporaryDirectory(prefix="cio-rehearsal-") as folder,
     ):
         if premise.known is not None:
             workspace.load(premise.known)
-        before = Before(people=_people(workspace), failures=_failures(workspace))
+        before = workspace.outcome()
+        people, failures = _people(before.people), _failures(before.failures)
         run = send(workspace.client(), audit=folder)
-        refused = Audit(run.audit).messages.filter(pl.col("state") == "rejected_server")
-        rejected = _places(preview.changes.filter(pl.col("kind") == "rejected"))
-        sides = list(_sides(preview, premise, workspace, before=before))
-        return run.counts, [*sides, ("rejected rows", rejected, _places(refused))]
+        actual = _actual(workspace.outcome(), premise)
+        # Those of the export whom no row is about stay as they were.
+        untouched = _least(_less(actual["people"], predicted["people"]), people)
+        actual["people"] = _less(actual["people"], untouched)
+        actual["failures"] = _less(actual["failures"], failures)
+        actual["rejected rows"] = _places(_refused(run))
+        of_groups = "events of groups"
+        if predicted[of_groups].is_empty() and actual[of_groups].is_empty():
+            del actual[of_groups]
+        return run.counts, actual
+
+
+def _refused(run: Run) -> pl.DataFrame:
+    """Return the places of the rows that the workspace has refused."""
+    refused = Audit(run.audit).scan().filter(pl.col("state") == "rejected_server")
+    return refused.select("plan", "row").collect()
 
 
 def _mapped_forms(pipelines: Pipelines, preview: Preview) -> dict[str, dict[str, str]]:
@@ -221,43 +243,40 @@ def _mapped_forms(pipelines: Pipelines, preview: Preview) -> dict[str, dict[str,
     return forms
 
 
-def _sides(
-    preview: Preview, premise: Premise, workspace: "Sandbox[Client]", *, before: Before
-) -> Iterator[Side]:
-    """Yield each thing to compare, as predicted and as it came."""
-    people = _people(workspace)
+def _predicted(preview: Preview) -> dict[str, pl.DataFrame]:
+    """Return how often each thing is there as the preview says."""
+    changes = preview.changes
+    of_groups = changes.filter(pl.col("rule") == EVENT_GROUP.name)
     touched = preview.people.filter("known", ~pl.col("action").is_in(REMOVALS))
-    predicted = Counter(map(_person, touched.iter_rows(named=True)))
-    # Those of the export whom no row is about stay as they were.
-    untouched = (people - predicted) & before.people
-    yield "people", predicted, people - untouched
-    yield "total people", Counter(all=preview.summary["people"]), Counter(all=people.total())
-    yield (
-        "merges",
-        Counter(map(_merge, preview.merges.iter_rows(named=True))),
-        _merges(workspace, premise),
-    )
-    yield (
-        "objects",
-        _keys(preview.groups.filter(pl.col("action") != "delete")),
-        _keys(workspace.objects),
-    )
-    yield "relationships", _relations(preview.relationships), _relations(workspace.relationships)
-    yield "anonymous events", _not_linked(preview.attribution), _unattributed(workspace.events)
-    of_groups = _of_groups(preview.changes), _group_events(workspace.events)
-    if any(of_groups):
-        yield "events of groups", *of_groups
-    yield (
-        "opt-outs ended",
-        Counter(all=preview.summary["opt_outs_ended"]),
-        Counter(all=ended(opted_out(premise.known), _attributes_of(workspace))),
-    )
-    failed = preview.changes.filter(pl.col("kind").is_in(_FAILURE_KINDS))
-    yield (
-        "failures",
-        Counter(failed["rule"].cast(pl.String)),
-        _failures(workspace) - before.failures,
-    )
+    unlinked = preview.attribution.filter(pl.col("outcome") != "linked")
+    return {
+        "people": _people(touched),
+        "total people": _all(preview.summary["people"]),
+        "merges": _merges(preview.merges),
+        "objects": _objects(preview.groups.filter(pl.col("action") != "delete")),
+        "relationships": _relations(preview.relationships),
+        "anonymous events": _visits(unlinked.rename({"outcome": "attribution"})),
+        "events of groups": _tally(of_groups.select("subject")),
+        "opt-outs ended": _all(preview.summary["opt_outs_ended"]),
+        "failures": _failures(changes),
+        "rejected rows": _places(changes.filter(pl.col("kind") == "rejected")),
+    }
+
+
+def _actual(came: "Outcome", premise: Premise) -> dict[str, pl.DataFrame]:
+    """Return how often each thing is there in a workspace."""
+    given = set() if premise.known is None else set(premise.known["cio_id"].drop_nulls())
+    return {
+        "people": _people(came.people),
+        "total people": _all(came.people.height),
+        "merges": _merges(_as_previewed(came.merges, given=given)),
+        "objects": _objects(came.objects),
+        "relationships": _relations(came.relationships),
+        "anonymous events": _visits(came.unattributed),
+        "events of groups": _tally(came.group_events),
+        "opt-outs ended": _all(ended(opted_out(premise.known), came.attributes_of)),
+        "failures": _failures(came.failures),
+    }
 
 
 def _without_effect(preview: Preview) -> pl.DataFrame:
@@ -278,107 +297,86 @@ def _without_effect(preview: Preview) -> pl.DataFrame:
     return pl.DataFrame(lines, schema=WITHOUT_EFFECT, orient="row")
 
 
-def _differences(
-    what: str, predicted: Counter[str], actual: Counter[str]
-) -> Iterator[tuple[str, str, int, int]]:
-    for subject in sorted(predicted | actual):
-        if predicted[subject] != actual[subject]:
-            yield what, subject, predicted[subject], actual[subject]
+def _people(people: pl.DataFrame) -> pl.DataFrame:
+    """Return everybody with everything that a preview tells of a person."""
+    visitors = pl.col("anonymous_ids").list.sort().list.join(", ")
+    named = pl.format("{} / {} [{}] {} events", _said("id"), _said("email"), visitors, "events")
+    return _tally(people.select(subject=named))
 
 
-def _person(row: dict[str, Any]) -> str:
-    """Return everything of a person that a preview tells, as text."""
-    visitors = ", ".join(sorted(row["anonymous_ids"]))
-    return f"{row['id']} / {row['email']} [{visitors}] {row.get('events') or 0} events"
+def _merges(rows: pl.DataFrame) -> pl.DataFrame:
+    moved = "{} moved, {} later, {} lost"
+    counts = ("events_moved", "events_later", "events_lost")
+    removed = pl.col("removed").list.join(", ")
+    told = pl.format(f"{{}} into {{}} ({{}}, {moved})", removed, _said("kept"), "why", *counts)
+    return _tally(rows.select(subject=told))
 
 
-def _people(workspace: "Sandbox[Client]") -> Counter[str]:
-    people = workspace.people
-    events = workspace.events.drop_nulls("person").group_by("person").len("events")
-    joined = people.join(events, left_on="cio_id", right_on="person", how="left")
-    return Counter(map(_person, joined.iter_rows(named=True)))
-
-
-def _attributes_of(
-    workspace: "Sandbox[Client]",
-) -> Callable[[str, str], dict[str, Any] | None]:
-    """Return what finds the attributes of a person by an identifier."""
-    found = {
-        (kind, row[kind].lower() if kind == "email" else row[kind]): row["attributes"]
-        for row in workspace.people.iter_rows(named=True)
-        for kind in ("cio_id", "id", "email")
-        if row[kind] is not None
-    }
-
-    def attributes_of(kind: str, value: str) -> dict[str, Any] | None:
-        text = found.get((kind, value.lower() if kind == "email" else value))
-        return None if text is None else dict(msgspec.json.decode(text))
-
-    return attributes_of
-
-
-def _merge(row: dict[str, Any]) -> str:
-    removed = ", ".join(row["removed"])
-    later, lost = row["events_later"], row["events_lost"]
-    moved = f"{row['events_moved']} moved, {later} later, {lost} lost"
-    return f"{removed} into {row['kept']} ({row['why']}, {moved})"
-
-
-def _merges(workspace: "Sandbox[Client]", premise: Premise) -> Counter[str]:
-    given = set() if premise.known is None else set(premise.known["cio_id"].drop_nulls())
-    rows = [
-        {
-            **row,
-            "kept": row["kept_key"],
-            "removed": [
-                key
-                for key in row["removed_keys"]
-                if key != f"cio_{row['removed']}" or row["removed"] in given
-            ],
-        }
-        for row in workspace.merges.iter_rows(named=True)
+def _as_previewed(merges: pl.DataFrame, *, given: Collection[str]) -> pl.DataFrame:
+    """Return the merges of a workspace without the cio_ids that no export gave."""
+    removed = [
+        [key for key in keys if key != f"cio_{cio_id}" or cio_id in given]
+        for cio_id, keys in merges.select("removed", "removed_keys").iter_rows()
     ]
-    return Counter(map(_merge, rows))
-
-
-def _keys(objects: pl.DataFrame) -> Counter[str]:
-    return Counter(
-        "/".join(row) for row in objects.select("object_type_id", "object_id").iter_rows()
+    return merges.with_columns(
+        pl.Series("removed", removed, dtype=pl.List(pl.String)), kept="kept_key"
     )
 
 
-def _relations(rows: pl.DataFrame) -> Counter[str]:
+def _objects(objects: pl.DataFrame) -> pl.DataFrame:
+    return _tally(objects.select(subject=pl.format("{}/{}", "object_type_id", "object_id")))
+
+
+def _relations(rows: pl.DataFrame) -> pl.DataFrame:
     columns = ("object_type_id", "object_id", "id", "email", "anonymous_id")
-    return Counter(" / ".join(map(str, row)) for row in rows.select(columns).iter_rows())
+    return _tally(rows.select(subject=pl.concat_str(map(_said, columns), separator=" / ")))
 
 
-def _of_groups(changes: pl.DataFrame) -> Counter[str]:
-    return Counter(changes.filter(pl.col("rule") == EVENT_GROUP.name)["subject"])
+def _visits(events: pl.DataFrame) -> pl.DataFrame:
+    """Return the events of nobody by visitor, and why they are nobody's."""
+    subject = pl.format("{} ({})", _said("anonymous_id"), "attribution")
+    return _tally(events.select(count=pl.col("events").cast(pl.Int64), subject=subject))
 
 
-def _group_events(events: pl.DataFrame) -> Counter[str]:
-    return Counter(events.filter(pl.col("attribution") == "group")["name"])
+def _failures(rules: pl.DataFrame) -> pl.DataFrame:
+    """Return the rules by which things failed, of columns `kind` and `rule`."""
+    failed = rules.filter(pl.col("kind").is_in(_FAILURE_KINDS))
+    return _tally(failed.select(subject=pl.col("rule").cast(pl.String)))
 
 
-def _not_linked(attribution: pl.DataFrame) -> Counter[str]:
-    events: Counter[str] = Counter()
-    for row in attribution.filter(pl.col("outcome") != "linked").iter_rows(named=True):
-        events[f"{row['anonymous_id']} ({row['outcome']})"] += row["events"]
-    return events
+def _places(rows: pl.DataFrame) -> pl.DataFrame:
+    return _tally(rows.select(subject=pl.format("plan {}, row {}", "plan", "row")))
 
 
-def _unattributed(events: pl.DataFrame) -> Counter[str]:
-    visitors = events.filter(pl.col("person").is_null(), pl.col("attribution") != "group")
-    rows = visitors.select("anonymous_id", "attribution")
-    return Counter(f"{anonymous_id} ({outcome})" for anonymous_id, outcome in rows.iter_rows())
+def _all(count: int) -> pl.DataFrame:
+    return pl.DataFrame({"subject": ["all"], "count": [count]}, schema=_TALLY)
 
 
-def _failures(workspace: "Sandbox[Client]") -> Counter[str]:
-    failures = workspace.failures
-    return Counter(failures.filter(pl.col("kind").is_in(_FAILURE_KINDS))["rule"])
+def _said(name: str) -> pl.Expr:
+    return pl.col(name).fill_null("None")
 
 
-def _places(rows: pl.DataFrame) -> Counter[str]:
-    return Counter(
-        f"plan {plan}, row {row}" for plan, row in rows.select("plan", "row").iter_rows()
+def _tally(subjects: pl.DataFrame) -> pl.DataFrame:
+    """Return how often each subject is there; a line without a count is there once."""
+    counted = subjects if "count" in subjects.columns else subjects.with_columns(count=pl.lit(1))
+    return (
+        counted.group_by("subject").agg(pl.col("count").sum()).select(_TALLY.names()).cast(_TALLY)
     )
+
+
+def _both(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
+    """Return how often each subject is there in one, and as `other` in the other."""
+    found = one.join(other.rename({"count": "other"}), on="subject", how="full", coalesce=True)
+    return found.with_columns(pl.col("count", "other").fill_null(0))
+
+
+def _less(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
+    """Return how much more often each subject is there in one."""
+    more = _both(one, other).select("subject", count=pl.col("count") - pl.col("other"))
+    return more.filter(pl.col("count") > 0)
+
+
+def _least(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
+    """Return how often each subject is there in both."""
+    shared = one.join(other.rename({"count": "other"}), on="subject")
+    return shared.select("subject", count=pl.min_horizontal("count", "other"))

@@ -14,7 +14,8 @@ from cio_frames.errors import SandboxError
 from cio_frames.identity import Change, Model
 from cio_frames.identity.known_people import rows as export_rows
 from cio_frames.identity.model import gc_paused
-from cio_frames.sandbox import tables
+from cio_frames.sandbox import outcome, tables
+from cio_frames.sandbox.outcome import Outcome
 from cio_frames.sandbox.shapes import Message
 
 Keep = Literal["all", "counts"]
@@ -66,7 +67,9 @@ class Store:
     def clear(self) -> None:
         """Forget everything and count requests from one again."""
         with self._model_lock, self._log_lock:
-            self._model = self._make_model()
+            self._model: Model | None = self._make_model()  # None where an outcome has used it up
+            self._loaded: list[pl.DataFrame] = []
+            self._is_touched = False  # whether the model has more than people who were loaded
             self._views: dict[str, pl.DataFrame] = {}
             self._applied = 0
             self._numbers = 0
@@ -99,6 +102,7 @@ class Store:
         with self._model_lock:
             model = self._current()
             self._views.clear()
+            self._is_touched = True
             return model.apply(message, received_at=at)
 
     def load(self, people: pl.DataFrame) -> None:
@@ -114,7 +118,9 @@ class Store:
             )
         with self._model_lock:
             self._views.clear()
-            self._model.load(export_rows(people))
+            if self._model is not None:
+                self._model.load(export_rows(people))
+            self._loaded.append(people)
 
     def map_form(self, form_id: str, mapping: Mapping[str, str]) -> None:
         """Let the fields of a form that exists feed other attributes.
@@ -131,6 +137,7 @@ class Store:
                     f"submission; forms so far: {', '.join(map(repr, known)) or 'none'}."
                 )
             self._views.clear()
+            self._is_touched = True
             model.map_form(form_id, mapping)
 
     def counts(self) -> dict[str, int]:
@@ -161,18 +168,42 @@ class Store:
                 self._views[name] = _view(model, name)
             return self._views[name]
 
+    def outcome(self) -> Outcome:
+        """Return who and what is there, without attributes.
+
+        Of many messages that arrived without faults the model applies only those that meet others,
+        unless it has applied messages already.
+        """
+        self._check_kept("outcome")
+        with self._model_lock, gc_paused():
+            with self._log_lock:
+                has_faults = any(request.fault for request in self._requests)
+                arrived = _accepted(self._arrivals)
+            if self._is_touched or has_faults:
+                return outcome.of_model(self._current())
+            model = self._model or self._beginning()
+            self._model = None if arrived else model
+            return outcome.of_messages(model, arrived, apply=_apply)
+
     def _current(self) -> Model:
         """Return the model after everything that has arrived; the caller holds its lock."""
         with self._log_lock:
-            fresh = self._arrivals[self._applied :]
+            fresh = _accepted(self._arrivals[self._applied :])
             self._applied = len(self._arrivals)
+        self._model = model = self._model or self._beginning()
         if fresh:
             self._views.clear()
-        for arrival, messages in fresh:
-            for message in messages:
-                if message.reason is None and message.form is None:
-                    self._model.apply(_decoded(message), received_at=arrival.at)
-        return self._model
+            self._is_touched = True
+        for message, at in fresh:
+            _apply(model, message, at)
+        return model
+
+    def _beginning(self) -> Model:
+        """Return a model with the people who were loaded."""
+        model = self._make_model()
+        for people in self._loaded:
+            model.load(export_rows(people))
+        return model
 
     def _check_kept(self, name: str) -> None:
         if self._keep == "counts":
@@ -189,6 +220,22 @@ def _view(model: Model, name: str) -> pl.DataFrame:
     if name in ("events", "relationships"):
         return tables.named(name, rows, people=tables.people(model.people()))
     return tables.frame(name, rows)
+
+
+def _accepted(
+    arrivals: Sequence[tuple[Arrival, Sequence[Message]]],
+) -> list[tuple[Message, datetime]]:
+    """Return the messages to apply, and when each arrived; forms were applied at once."""
+    return [
+        (message, arrival.at)
+        for arrival, messages in arrivals
+        for message in messages
+        if message.reason is None and message.form is None
+    ]
+
+
+def _apply(model: Model, message: Message, at: datetime) -> None:
+    model.apply(_decoded(message), received_at=at)
 
 
 def _decoded(message: Message) -> dict[str, Any]:

@@ -252,3 +252,20 @@ def test_what_a_rehearsal_leaves_behind_says_that_nothing_left(capsys):
     shown = capsys.readouterr().err
     assert "nothing left this machine" in shown.splitlines()[-1]
     assert "Customer.io" not in shown
+
+
+def test_a_large_rehearsal_compares_what_the_model_has_not_applied():
+    """Where most rows meet no others, they and those that do come as predicted."""
+    people = pl.select(n=pl.int_range(1_500)).select(
+        id=pl.format("u{}", "n"), email=pl.format("m{}@example.com", pl.min_horizontal("n", 1_490))
+    )
+    events = pl.DataFrame({"user": [f"u{n % 700}" for n in range(1_500)], "n": range(1_500)})
+    backfill = cio.backfill([
+        people.cio.identify(user_id="id"), events.cio.track(event=cio.lit("View"), user_id="user"),
+    ])  # fmt: skip
+
+    found = backfill.rehearse(progress=False, settings=cio.Workspace(taken_identifier="separate"))
+
+    assert found.as_predicted, found
+    assert found.compared.rows()[:2] == [("people", 1_500, 1_500), ("total people", 1_500, 1_500)]
+    assert found.without_effect.select("rule", "rows").rows() == [("identifier.taken", 9)]
