@@ -39,6 +39,7 @@ from cio_frames.plan.full_check import (
 )
 from cio_frames.plan.other_forms import OtherForm, other_forms, read_ids
 from cio_frames.run import Job, RowSelection
+from cio_frames.sending import Client
 from cio_frames.spec import LIMITS
 from cio_frames.validation import BLOCKING, as_texts, check_call, check_table, compile_checks
 from cio_frames.values import many
@@ -317,6 +318,7 @@ class _JointResults:
     are_connected: bool = False  # whether the components are known
     previews: dict[Any, "PreviewCounts"] = field(default_factory=dict)
     other_forms: list[OtherForm] | None = None
+    client: Client | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -372,6 +374,15 @@ class Pipelines:
     def last_preview(self) -> PreviewCounts | None:
         """What the last identity preview came to; None if there was none."""
         return list(self.previews.values())[-1] if self.previews else None
+
+    @property
+    def client(self) -> Client | None:
+        """The last client that the plans were given, to send or to estimate with."""
+        return self._results.client
+
+    def given(self, client: Client) -> None:
+        """Take note of a client, for the next report."""
+        self._results.client = client
 
     @property
     def components(self) -> pl.DataFrame | None:

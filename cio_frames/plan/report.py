@@ -12,6 +12,7 @@ from cio_frames.plan.full_check import HOUR_MS, TRIGGERING
 from cio_frames.plan.other_forms import CODE, OtherForm
 from cio_frames.plan.outcome import outcome
 from cio_frames.plan.pipeline import Pipeline, PreviewCounts
+from cio_frames.sending import Client
 from cio_frames.spec import LIMITS
 from cio_frames.validation import FINDING_SCHEMA, filled
 from cio_frames.views.findings import Example, FindingView
@@ -40,8 +41,10 @@ SUMMARY = pl.Schema({
 })  # fmt: skip
 
 
-def plan_view(pipeline: Pipeline, preview: PreviewCounts | None = None) -> PlanView:
-    """Return what a plan's report shows; `preview` is what its last identity preview came to."""
+def plan_view(
+    pipeline: Pipeline, preview: PreviewCounts | None = None, *, client: Client | None = None
+) -> PlanView:
+    """Return what a plan's report shows; `preview` and `client` are the last ones, as for `outcome`."""
     found = pipeline.full_check
     return PlanView(
         call=pipeline.call,
@@ -56,7 +59,7 @@ def plan_view(pipeline: Pipeline, preview: PreviewCounts | None = None) -> PlanV
         payloads=tuple(_payloads(pipeline)),
         notes=tuple(_notes(pipeline)),
         times=timeline(pipeline),
-        outcome=outcome([pipeline], preview),
+        outcome=outcome([pipeline], preview, client=client),
         ids_are_final=not pipeline.mapping.call.sets_state,
     )
 
