@@ -10,7 +10,7 @@ from cyclopts import App, CycloptsError
 
 import cio_frames
 from cio_frames.cli import audit, check, demo, sandbox, send
-from cio_frames.cli.exit_codes import EndedError, Exit, exit_of, exits_table
+from cio_frames.cli.exit_codes import Exit, exit_of, exits_table
 from cio_frames.cli.help import Manual
 from cio_frames.cli.hints import cli_advice
 from cio_frames.cli.output import complain
@@ -75,9 +75,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             result = _app()(
                 words, print_error=False, exit_on_error=False, result_action="return_value"
             )
-    except EndedError as ended:
-        complain(ended.end.sentence)
-        return ended.end
     except (CioError, CycloptsError, KeyboardInterrupt) as error:
         complain(_message(error))
         return exit_of(error) or Exit.USAGE

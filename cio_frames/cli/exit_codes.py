@@ -37,14 +37,6 @@ class Exit(IntEnum):
         return made
 
 
-class EndedError(Exception):
-    """A command ended early, and standard output tells why already."""
-
-    def __init__(self, end: Exit) -> None:
-        self.end = end
-        super().__init__(end.sentence)
-
-
 _EXITS: tuple[tuple[type[BaseException], Exit], ...] = (
     (CycloptsError, Exit.USAGE),
     (errors.UsageError, Exit.USAGE),

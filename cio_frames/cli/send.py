@@ -10,7 +10,7 @@ from typing import TextIO
 import polars as pl
 
 from cio_frames.audit import UNFINISHED, Audit, collected
-from cio_frames.cli.exit_codes import EndedError, Exit, exit_of
+from cio_frames.cli.exit_codes import Exit
 from cio_frames.cli.hints import cli_advice
 from cio_frames.cli.options import Fields, Form, Rules, Switch, Target
 from cio_frames.cli.output import ask, say, say_json
@@ -205,11 +205,15 @@ def _sent(start: Callable[[ShowProgress], Run], *, target: Target) -> Run:
     try:
         run = start(shown.update if shown else False)
     except (RunError, KeyboardInterrupt) as error:
-        ended, end = getattr(error, "run", None), exit_of(error)
-        if ended is None or end is None:
+        ended = getattr(error, "run", None)
+        if ended is None:
             raise
         _print_outcome(ended, format=target.format)
-        raise EndedError(end) from error
+        if isinstance(error, KeyboardInterrupt) or ended.stopped is None:
+            raise
+        code, reason = ended.stopped  # its outcome has told why
+        told = str(error).replace(reason, f"The run stopped early ({code}).")
+        raise RunError(told, run=ended) from error
     finally:
         if shown is not None:
             shown.close(EMPTY)
