@@ -27,7 +27,7 @@ from cio_frames.plan.chunks import (
     segments,
     sets_state,
 )
-from cio_frames.plan.fixes import changes, offered
+from cio_frames.plan.fixes import after_repair, changes, offered
 from cio_frames.plan.full_check import (
     FullCheck,
     LinkKeys,
@@ -274,6 +274,26 @@ class Pipeline:
         """What the repairs changed, with the columns of `CHANGE_SCHEMA`."""
         checks = {check.code: check for check in self.applied}
         return changes(self.table, (*self.steps, self.mapping), checks=checks)
+
+    def after_repair(
+        self, check: Check, *, column: str, rows: Sequence[int]
+    ) -> dict[int, str | None]:
+        """Return what rows among the first ones would be sent as in a column, were a check repaired."""
+        shown = [row for row in rows if row < self._first_rows.height]
+        if not shown:
+            return {}
+        values = after_repair(self._first_rows[shown], self.mapping, check, column=column)
+        return dict(zip(shown, values, strict=False))
+
+    @cached_property
+    def _first_rows(self) -> pl.DataFrame:
+        """Rows as they were read, for examples: all that are in memory, else the first ones."""
+        if self.table.eager is not None:
+            return self.table.eager
+        if self.table.asks_python:  # it may be slow to read anything again
+            return pl.DataFrame()
+        with closing(self.table.chunks(PREVIEW_ROWS)) as chunks:
+            return next(chunks, pl.DataFrame())
 
     @property
     def counts(self) -> dict[str, int]:

@@ -106,6 +106,86 @@ def test_a_narrow_window_needs_no_sideways_scrolling(tab: Tab, gallery: str):
     tab.shoot("narrow")
 
 
+LONG = """\
+from cio_frames.views.document import Document, Heading, Table
+from cio_frames.views.render import Rendered
+
+rows = [(f"u{n}", n * 7 % 1200) for n in range(1200)]
+Rendered(Document(Heading("People"), [Table(("id", "rows"), rows, right={1}, whole="people")]))
+"""
+PADDED = """\
+import polars as pl
+import cio_frames as cio
+
+pl.DataFrame({"id": [" u1", "u2"], **{f"c{n}": [n, n * 1000] for n in range(19)}}).cio.identify(user_id="id")
+"""
+
+
+def _open_folds(output: Any) -> None:
+    output.evaluate("node => { for (const each of node.querySelectorAll('details')) each.open = true }")
+
+
+def test_a_card_is_worked_with_where_scripts_run(tab: Tab, lab: Lab):
+    """In a notebook that was just run, a repair is copied, findings are saved, a long table is searched and sorted."""
+    tab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    name = lab.notebook("work.ipynb", PADDED, LONG)
+    tab.open(name)
+    tab.run_all()
+    tab.until_done(2)
+    card, people = tab.every_output(2)
+    _open_folds(card)
+    _open_folds(people)
+
+    repair = card.locator("code", has_text='plan.fix("id.padded")')
+    repair.locator("xpath=following-sibling::button[1]").click()
+    assert tab.page.evaluate("navigator.clipboard.readText()") == 'plan.fix("id.padded")'
+
+    with tab.page.expect_download() as download:
+        card.get_by_text("Save this list").click()
+    assert download.value.suggested_filename == "findings.csv"
+    assert "id.padded" in download.value.path().read_text()
+
+    part = people.locator(".cio-rows")
+    assert part.locator("tbody tr").count() == 500
+    part.locator("input").fill("u117")
+    seen = [row for row in part.locator("tbody tr").all() if row.is_visible()]
+    assert [row.locator("td").first.inner_text() for row in seen] == ["u117"]
+    part.locator("input").fill("")
+    head = part.locator("th").first
+    sorted_by = []
+    for head in (part.locator("th").nth(1), part.locator("th").nth(1), part.locator("th").first):
+        head.click()
+        sorted_by.append(part.locator("tbody tr").first.inner_text().split())
+    assert sorted_by == [["u0", "0"], ["u171", "1,197"], ["u0", "0"]]
+
+    fields = card.locator(".cio-rows")
+    fields.locator("th").first.click()
+    assert fields.locator("tbody tr").count() == 20
+    sorted_fields = fields.locator("tbody tr td:first-child").all_inner_texts()
+    assert sorted_fields[:4] == ["traits.c0", "traits.c1", "traits.c2", "traits.c3"]
+    tab.shoot("worked_with", what=card)
+    assert tab.outside == []
+
+
+def test_a_card_is_whole_where_no_script_runs(tab: Tab, lab: Lab):
+    """In a notebook that somebody else ran there are no buttons, all rows, and the lines to type."""
+    name = lab.notebook("foreign.ipynb", PADDED)
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(lab.root / name, 4)
+    NotebookClient(notebook, kernel_name="python3", timeout=60).execute()
+    nbformat.write(notebook, lab.root / name)
+    tab.open(name)
+    (card,) = tab.every_output(1)
+    _open_folds(card)
+
+    assert card.locator("button, input, script").count() == 0
+    assert card.locator("tbody tr td:first-child").filter(has_text="traits.").count() == 19
+    assert card.get_by_text("Save this list").get_attribute("href") is None
+    assert "plan.findings.write_csv(" in card.inner_text()
+
+
 def test_one_click_selects_a_repair(chromium: Any):
     """A click on what is to be typed selects all of it, and a click on a code nothing."""
     plan = pl.DataFrame({"id": [1.0, 2.0]}).cio.identify(user_id="id")
