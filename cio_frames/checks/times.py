@@ -95,9 +95,9 @@ def _early(field: FieldMapping, _: Scope) -> pl.Expr | None:
 def _recent(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not _is_event_time(field, scope):
         return None
-    return pl.col(field.moment).is_between(
-        scope.now - TRIGGERING, scope.now + TOLERATED
-    ) & ~acts(scope)
+    return pl.col(field.moment).is_between(scope.now - TRIGGERING, scope.now + TOLERATED) & ~acts(
+        scope
+    )
 
 
 def _stale(field: FieldMapping, scope: Scope) -> pl.Expr | None:
@@ -203,7 +203,7 @@ def _recorded(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
 
 def _now(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
     rows, recorded = aggregated["rows"].sum(), aggregated["recorded"].sum()
-    extent = "every row" if recorded >= rows else many(recorded, "row")
+    extent = "every row" if recorded >= rows else many(int(recorded), "row")
     found = [(None, None, extent, None)] if recorded else []
     return pl.DataFrame(found, schema=FOUND_SCHEMA, orient="row")
 

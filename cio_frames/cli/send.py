@@ -145,9 +145,7 @@ def _warn_of_now(plan: Plan) -> None:
         )
 
 
-def confirm(
-    rows: int, *, host: str, answers: TextIO | None, asks: TextIO, told: str = ""
-) -> None:
+def confirm(rows: int, *, host: str, answers: TextIO | None, asks: TextIO, told: str = "") -> None:
     """Have the number of rows typed back, once it was `told` what sending comes to.
 
     Raises:

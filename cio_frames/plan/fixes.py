@@ -111,13 +111,12 @@ def _changed_fields(
 
 @engine_errors("examples were repaired")
 def after_repair(
-    rows: pl.DataFrame, mapping: MessageMapping, check: Check, *, column: str
+    rows: pl.DataFrame, before: MessageMapping, after: MessageMapping, *, check: Check, column: str
 ) -> list[str | None]:
     """Return what a column of input rows is sent as once a check is repaired; empty if it stays."""
-    after = repaired(mapping, check)
-    for one, other in _changed_fields(mapping, after, check=check):
+    for one, other in _changed_fields(before, after, check=check):
         if one.label == column:
-            pairs = _pairs(rows.lazy(), mapping, after, pair=(one, other)).collect()
+            pairs = _pairs(rows.lazy(), before, after, pair=(one, other)).collect()
             return [masked(text) for text in pairs["after"]]
     return []
 

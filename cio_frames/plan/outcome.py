@@ -35,7 +35,10 @@ def destination(client: Client) -> str:
 
 
 def outcome(
-    pipelines: Sequence[Pipeline], preview: PreviewCounts | None = None, *, client: Client | None = None
+    pipelines: Sequence[Pipeline],
+    preview: PreviewCounts | None = None,
+    *,
+    client: Client | None = None,
 ) -> str:
     """Return what sending comes to: where, people, objects and events, and what needs a second look.
 

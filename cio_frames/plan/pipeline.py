@@ -27,7 +27,7 @@ from cio_frames.plan.chunks import (
     segments,
     sets_state,
 )
-from cio_frames.plan.fixes import after_repair, changes, offered
+from cio_frames.plan.fixes import after_repair, changes, offered, repaired
 from cio_frames.plan.full_check import (
     FullCheck,
     LinkKeys,
@@ -282,8 +282,18 @@ class Pipeline:
         shown = [row for row in rows if row < self._first_rows.height]
         if not shown:
             return {}
-        values = after_repair(self._first_rows[shown], self.mapping, check, column=column)
+        if check.code not in self._repaired:
+            self._repaired[check.code] = repaired(self.mapping, check)
+        after = self._repaired[check.code]
+        values = after_repair(
+            self._first_rows[shown], self.mapping, after, check=check, column=column
+        )
         return dict(zip(shown, values, strict=False))
+
+    @cached_property
+    def _repaired(self) -> dict[str, MessageMapping]:
+        """The mapping after each repair that was asked for: to make one takes long in a wide table."""
+        return {}
 
     @cached_property
     def _first_rows(self) -> pl.DataFrame:

@@ -136,7 +136,8 @@ def _findings(pipeline: Pipeline) -> Iterator[FindingView]:
             _finding(pipeline, kind, examples.get(kind[:3], numbered.clear()))
             for kind in own.iter_rows()
         ]
-        yield from views if own.height <= MOST_ALONE else _as_one(pipeline, views, own)
+        told = views if own.height <= MOST_ALONE else _as_one(pipeline, views, own)
+        yield from (_with_repair(pipeline, view) for view in told)
 
 
 def _finding(pipeline: Pipeline, kind: tuple[Any, ...], shown: pl.DataFrame) -> FindingView:
@@ -144,9 +145,6 @@ def _finding(pipeline: Pipeline, kind: tuple[Any, ...], shown: pl.DataFrame) -> 
     severity, code, column, rows, first = kind
     check = _check(pipeline, code)
     is_offered = code in pipeline.offered
-    examples = tuple(_examples(shown, column=column or ""))
-    if check and is_offered and column:
-        examples = _with_repair(pipeline, check, examples)
     return FindingView(
         severity=severity,
         code=code,
@@ -154,7 +152,7 @@ def _finding(pipeline: Pipeline, kind: tuple[Any, ...], shown: pl.DataFrame) -> 
         sentence=_sentence(first),
         hint=first["hint"],
         consequence=check.texts.consequence_for(pipeline.call) if check else "",
-        examples=examples,
+        examples=tuple(_examples(shown, column=column or "")),
         fix=_fix(check, hint=first["hint"]) if is_offered else "",
         columns=(column,) if column else (),
         page=_page(check),
@@ -202,18 +200,24 @@ def _examples(rows: pl.DataFrame, *, column: str) -> Iterator[Example]:
         yield Example(row=row["row"], column=column, value=row["value"] or "")
 
 
-def _with_repair(
-    pipeline: Pipeline, check: Check, examples: tuple[Example, ...]
-) -> tuple[Example, ...]:
-    """Return examples with what their values would be sent as after the repair."""
-    rows = [each.row for each in examples if HIDDEN not in each.value]  # the rest stays hidden
-    if not rows:
-        return examples
-    values = pipeline.after_repair(check, column=examples[0].column, rows=rows)
-    return tuple(
-        replace(each, repaired=values[each.row] or "") if each.row in values else each
-        for each in examples
+def _with_repair(pipeline: Pipeline, view: FindingView) -> FindingView:
+    """Return a finding whose examples have what they would be sent as after the repair."""
+    if view.code not in pipeline.offered:
+        return view
+    check, _ = pipeline.offered[view.code]
+    values: dict[tuple[str, int], str | None] = {}
+    for column in {each.column for each in view.examples}:
+        own = [each for each in view.examples if each.column == column]
+        rows = [each.row for each in own if HIDDEN not in each.value]  # the rest stays hidden
+        after = pipeline.after_repair(check, column=column, rows=rows)
+        values |= {(column, row): value for row, value in after.items()}
+    examples = (
+        replace(each, repaired=values[each.column, each.row] or "")
+        if (each.column, each.row) in values
+        else each
+        for each in view.examples
     )
+    return replace(view, examples=tuple(examples))
 
 
 def _sentence(finding: Mapping[str, Any]) -> str:

@@ -29,7 +29,8 @@
     search.style = small;
     search.oninput = () => {
       const wanted = search.value.toLowerCase();
-      for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
+      const holds = cell => cell.textContent.toLowerCase().includes(wanted);
+      for (const row of rows) row.hidden = ![...row.cells].some(holds);
       for (const body of bodies.slice(1)) {
         const page = body.closest("details");
         page.hidden = [...body.rows].every(row => row.hidden);

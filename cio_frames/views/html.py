@@ -33,6 +33,7 @@ from cio_frames.views.document import (
     Quoted,
     Saved,
     Section,
+    Span,
     Step,
     Strong,
     Table,
@@ -230,14 +231,18 @@ def _inline(word: Inline) -> str:
             return tag("code", text, style=look, attributes={"dir": "auto"})
         case Saved(name=name, content=content):
             return download(text, name=name, content=content, style=css.LINK)
-        case Strong():
-            return tag("strong", text)
-        case Muted():
-            return tag("em", text, style=css.MUTED)
-        case Quoted():
-            return tag("bdi", text)
+        case Strong() | Muted() | Quoted():
+            name, style = _SPANS[type(word)]
+            return tag(name, text, style=style)
         case _:
             return text
+
+
+_SPANS: dict[type[Span], tuple[str, Style]] = {
+    Strong: ("strong", css.PLAIN),
+    Muted: ("em", css.MUTED),
+    Quoted: ("bdi", css.PLAIN),
+}
 
 
 def _fold(title: str, *children: str, is_open: bool = False, style: Style = css.FOLD) -> Markup:

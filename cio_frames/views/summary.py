@@ -294,7 +294,11 @@ def _body(view: RunView, words: Callable[[str], str]) -> Iterator[Node]:
 
 def _told(reason: ReasonView, *, view: RunView, words: Callable[[str], str]) -> str:
     """Return why rows did not arrive; what stopped the whole run is said once, above."""
-    return "See above: it stopped the run." if reason.sentence == view.reason else words(reason.sentence)
+    return (
+        "See above: it stopped the run."
+        if reason.sentence == view.reason
+        else words(reason.sentence)
+    )
 
 
 def _figures(view: RunView) -> list[tuple[str, str | int]]:

@@ -132,11 +132,19 @@ def test_a_wrong_key_stops_the_run(cli, people, workspace, monkeypatch):
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_the_reason_of_a_stop_is_said_once(cli, people, workspace, monkeypatch, form):  # noqa: PLR0917
+def test_the_reason_of_a_stop_is_said_once(cli, people, workspace, monkeypatch, form):
     """The outcome tells why a run stopped; the last line on standard error says how to finish it."""
     monkeypatch.setenv("CIO_WRITE_KEY", "wrong")
     said = cli(
-        "send", people, *IDENTIFY, "--endpoint", workspace.url, "--progress", "off", "--format", form
+        "send",
+        people,
+        *IDENTIFY,
+        "--endpoint",
+        workspace.url,
+        "--progress",
+        "off",
+        "--format",
+        form,
     )
 
     assert "The key was not accepted" in said.out

@@ -74,7 +74,7 @@ def first_sentence(plan):
             "3 events of 1 person; no campaigns",
         ),
         (
-            lambda: pl.DataFrame({"email": ["a@x.org"]}).cio.form(form_id="f", email="email"),
+            lambda: pl.DataFrame({"email": ["a@x.org"]}).cio.form(form_id=cio.lit("f"), email="email"),
             (
                 "1 form submission of 1 person; "
                 "1 event counted as happening now, which can start campaigns"
@@ -127,7 +127,8 @@ def test_a_backfill_counts_over_all_its_plans():
 
 
 @pytest.mark.parametrize(
-    ("region", "told"), [("eu", "Customer.io EU"), ("us", "Customer.io US"), (None, "127.0.0.1:9 on this machine")]
+    ("region", "told"),
+    [("eu", "Customer.io EU"), ("us", "Customer.io US"), (None, "127.0.0.1:9 on this machine")],
 )
 def test_a_plan_that_was_given_a_client_names_the_destination(region, told):
     """Once a plan was given a client, its sentence says where sending goes, also in a back-fill."""

@@ -216,7 +216,9 @@ def test_no_time_is_promised_in_the_first_seconds(seconds, is_told):
     assert (state.left_s is not None) == is_told
 
 
-@pytest.mark.parametrize(("answers", "every_s", "is_told"), [(3, 1.0, False), (4, 1.0, True), (3, 4.0, True)])
+@pytest.mark.parametrize(
+    ("answers", "every_s", "is_told"), [(3, 1.0, False), (4, 1.0, True), (3, 4.0, True)]
+)
 def test_no_time_is_promised_after_few_answers(answers, every_s, is_told):
     """Many requests are under way when the first are answered: fewer than four tell nothing for ten seconds."""
     state = advance(ProgressState(label="l", total=1000), _attempted(_batch(0)), now_s=0.0)
@@ -255,7 +257,9 @@ def test_a_run_says_that_it_waits_for_its_own_limit(requests_per_s, limit, told)
 def test_a_wait_that_the_host_asks_for_is_told_apart_from_the_own_limit():
     """After an answer 429 the display names Customer.io, and not the limit of the client."""
     state = advance(
-        _sending(100, limit=100.0), Paused(seconds=5.0, why="Customer.io asked to slow down."), now_s=4.1
+        _sending(100, limit=100.0),
+        Paused(seconds=5.0, why="Customer.io asked to slow down."),
+        now_s=4.1,
     )
 
     assert "waiting 5.0 s: Customer.io asked to slow down." in line(state)
