@@ -45,6 +45,8 @@ from cio_frames.validation import BLOCKING, as_texts, check_call, check_table, c
 from cio_frames.values import many
 
 PREVIEW_ROWS = 1_000
+MOST_REPAIRED = 300
+"""Fields of a mapping up to which repairs are tried on examples; it takes the square of their number."""
 
 
 @dataclass(slots=True)
@@ -279,6 +281,8 @@ class Pipeline:
         self, check: Check, *, column: str, rows: Sequence[int]
     ) -> dict[int, str | None]:
         """Return what rows among the first ones would be sent as in a column, were a check repaired."""
+        if len(self.mapping.fields) > MOST_REPAIRED:
+            return {}
         shown = [row for row in rows if row < self._first_rows.height]
         if not shown:
             return {}
