@@ -7,7 +7,6 @@ from typing import Any
 
 import polars as pl
 
-from cio_frames.audit import csv_text
 from cio_frames.checks import HIDDEN, SEVERITIES, Check, masked
 from cio_frames.plan.full_check import HOUR_MS, TRIGGERING
 from cio_frames.plan.other_forms import CODE, OtherForm
@@ -15,6 +14,7 @@ from cio_frames.plan.outcome import outcome
 from cio_frames.plan.pipeline import Pipeline, PreviewCounts
 from cio_frames.sending import Client
 from cio_frames.spec import LIMITS
+from cio_frames.spreadsheet import csv
 from cio_frames.validation import FINDING_SCHEMA, filled
 from cio_frames.views.findings import Example, FindingView
 from cio_frames.views.markup import DOCUMENTATION
@@ -73,7 +73,7 @@ def plan_view(
 
 def _saved(findings: Sequence[FindingView]) -> str:
     """Return the findings as the text of a CSV file; what the report does not show is not in it."""
-    text = csv_text(_summarized(findings).select(SAVED)) if findings else ""
+    text = csv(_summarized(findings).select(SAVED)) if findings else ""
     return text if len(text) <= MOST_SAVED else ""
 
 
