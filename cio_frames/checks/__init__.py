@@ -1,6 +1,6 @@
 """Every check, as a row."""
 
-from cio_frames.checks.calls import CALL_CHECKS
+from cio_frames.checks.calls import CALL_CHECKS, acts
 from cio_frames.checks.check import (
     SEVERITIES,
     Aggregate,
@@ -76,6 +76,7 @@ __all__ = [
     "Scope",
     "Severity",
     "TableTest",
+    "acts",
     "known_region",
     "masked",
     "rule",

@@ -22,6 +22,14 @@ NEARLY = r"(?i)^[\W_]*(?:{})[\W_]*$".format(
 """A name that acts, or another word for one, in any case and with any signs."""
 
 
+def acts(scope: Scope) -> pl.Expr:
+    """Return an expression: true where an event acts instead of being recorded, so it starts nothing."""
+    event = scope.mapping.find("event")
+    if event is None or scope.mapping.call.name != "track":
+        return pl.lit(value=False)
+    return scope.text(event).str.strip_chars().is_in(list(SEMANTIC_EVENTS)).fill_null(value=False)
+
+
 def _event(field: FieldMapping) -> bool:
     return field.argument == "event"
 

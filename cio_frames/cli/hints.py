@@ -29,6 +29,7 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     (r"""Pass cio\.connect\(\w+=\.\.\.\) or set (\w+)""", r"Set \1 in the environment"),
     (r"""use cio\.sandbox\(\)\.client\(\)""", r"use --to sandbox"),
     (r"""\brun\.failed\(\)""", r"cio-frames audit DIR --failed"),
+    (r"""\bplan\.(findings|rejected)\.write_csv\("([^"]+)"\)""", r"cio-frames check --\1 \2"),
     (r"""\bplan\.rejected\b""", r"--rejected FILE"),
     (r"""\bplan\.summary\b""", r"cio-frames check"),
     (r"""send\(\.\.\., audit=\.\.\.\)""", r"send --audit"),

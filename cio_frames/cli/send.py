@@ -19,6 +19,7 @@ from cio_frames.cli.sandbox import contents
 from cio_frames.errors import RunError, UsageError
 from cio_frames.plan import Plan
 from cio_frames.plan import resume as resume_run
+from cio_frames.plan.outcome import outcome
 from cio_frames.run import Run
 from cio_frames.sandbox import Sandbox
 from cio_frames.sending import Client, connect
@@ -74,7 +75,13 @@ def send(
         plan.require_sendable()
         _warn_of_now(plan)
         if _needs_confirmation(target):
-            confirm(plan.counts["valid"], host=client.endpoint, answers=sys.stdin, asks=sys.stderr)
+            confirm(
+                plan.counts["valid"],
+                host=client.endpoint,
+                answers=sys.stdin,
+                asks=sys.stderr,
+                told=outcome([plan.pipeline], client=client),
+            )
         run = _sent(
             lambda progress: plan.send(
                 client,
@@ -130,8 +137,7 @@ def resume(
 
 def _warn_of_now(plan: Plan) -> None:
     """Say on stderr how many events have no time, before anything is sent."""
-    mapping = plan.pipeline.mapping
-    rows = plan.counts["valid"]
+    mapping, rows = plan.pipeline.mapping, plan.pipeline.full_check.undated
     if mapping.call.name in EVENT_CALLS and mapping.find("timestamp") is None and rows:
         sys.stderr.write(
             f"{many(rows, 'event')} would count as happening now and can start campaigns: no "
@@ -139,8 +145,8 @@ def _warn_of_now(plan: Plan) -> None:
         )
 
 
-def confirm(rows: int, *, host: str, answers: TextIO | None, asks: TextIO) -> None:
-    """Have the number of rows typed back.
+def confirm(rows: int, *, host: str, answers: TextIO | None, asks: TextIO, told: str = "") -> None:
+    """Have the number of rows typed back, once it was `told` what sending comes to.
 
     Raises:
         UsageError: Nobody is there to ask, or the number is another one.
@@ -150,11 +156,12 @@ def confirm(rows: int, *, host: str, answers: TextIO | None, asks: TextIO) -> No
             f"Sending {many(rows, 'row')} to {host} needs confirmation, but this is not an "
             "interactive terminal. Nothing was sent. Use --yes to confirm."
         )
-    ask(
-        f"This sends {many(rows, 'row')} to {host}. This cannot be undone.\n"
+    lines = (
+        f"This sends {many(rows, 'row')} to {host}. This cannot be undone.",
+        told,
         "Type the number of rows to continue:",
-        stream=asks,
     )
+    ask("\n".join(filter(None, lines)), stream=asks)
     if answers.readline().strip().replace(",", "") != str(rows):
         raise UsageError("The number does not match. Nothing was sent.")
 
@@ -197,9 +204,14 @@ def _sent(start: Callable[[ShowProgress], Run], *, target: Target) -> Run:
         run = start(shown.update if shown else False)
     except (RunError, KeyboardInterrupt) as error:
         ended = getattr(error, "run", None)
-        if ended is not None:
-            _print_outcome(ended, format=target.format)
-        raise
+        if ended is None:
+            raise
+        _print_outcome(ended, format=target.format)
+        if isinstance(error, KeyboardInterrupt) or ended.stopped is None:
+            raise
+        code, reason = ended.stopped  # its outcome has told why
+        told = str(error).replace(reason, f"The run stopped early ({code}).")
+        raise RunError(told, run=ended) from error
     finally:
         if shown is not None:
             shown.close(EMPTY)

@@ -109,6 +109,18 @@ def _changed_fields(
             yield one, other
 
 
+@engine_errors("examples were repaired")
+def after_repair(
+    rows: pl.DataFrame, before: MessageMapping, after: MessageMapping, *, check: Check, column: str
+) -> list[str | None]:
+    """Return what a column of input rows is sent as once a check is repaired; empty if it stays."""
+    for one, other in _changed_fields(before, after, check=check):
+        if one.label == column:
+            pairs = _pairs(rows.lazy(), before, after, pair=(one, other)).collect()
+            return [masked(text) for text in pairs["after"]]
+    return []
+
+
 def _changed(
     rows: pl.LazyFrame,
     before: MessageMapping,
@@ -116,13 +128,24 @@ def _changed(
     *,
     pair: tuple[FieldMapping, FieldMapping],
 ) -> pl.LazyFrame:
+    pairs = _pairs(rows, before, after, pair=pair)
+    changed = pairs.filter(pl.col("before").ne_missing(pl.col("after")))
+    return changed.select(pl.len().cast(pl.Int64).alias("rows"), pl.all().head(EXAMPLES).implode())
+
+
+def _pairs(
+    rows: pl.LazyFrame,
+    before: MessageMapping,
+    after: MessageMapping,
+    *,
+    pair: tuple[FieldMapping, FieldMapping],
+) -> pl.LazyFrame:
+    """Return the values of a field before and after a repair, as texts."""
     one, other = pair
     value = pl.col(one.name)
     text = value.cast(pl.String) if one.dtype.is_float() else _text(one, before)
     pairs = before.filled(rows).with_columns(text.alias("before"))
-    pairs = pairs.with_columns(after.steps[-1]).select("before", _text(other, after).alias("after"))
-    changed = pairs.filter(pl.col("before").ne_missing(pl.col("after")))
-    return changed.select(pl.len().cast(pl.Int64).alias("rows"), pl.all().head(EXAMPLES).implode())
+    return pairs.with_columns(after.steps[-1]).select("before", _text(other, after).alias("after"))
 
 
 def _text(field: FieldMapping, mapping: MessageMapping) -> pl.Expr:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from cio_frames.checks import Aggregate, Check, Scope
+from cio_frames.checks import Aggregate, Check, Scope, acts
 from cio_frames.errors import engine_errors
 from cio_frames.frames import ROW, Fingerprint, Table
 from cio_frames.mapping import (
@@ -40,7 +40,7 @@ KEPT_MESSAGES = 2_000
 FIRST_ROWS = 1_000
 """How many of the first rows are kept to see whether any can be sent."""
 
-TRIGGERING = ("track", "page", "screen")
+TRIGGERING = ("track", "page", "screen", "form")
 DELETING = tuple(name for name, event in SEMANTIC_EVENTS.items() if event.destructive)
 HOUR_MS = 3_600_000
 
@@ -86,6 +86,7 @@ class FullCheck:
     people: int  # whom the rows name, as far as they name anybody
     objects: int
     deletions: int  # events that delete or suppress
+    undated: int  # events that would be sent without a time; to those that act it does not matter
     bytes: int
     batches: int  # exactly as the messages would be cut
     findings: pl.DataFrame  # worst first
@@ -101,13 +102,6 @@ class FullCheck:
     def rows(self) -> int:
         """Rows read."""
         return self.before_send.rows
-
-    @property
-    def undated(self) -> int:
-        """Rows that would be sent without a time; of deletions none matters."""
-        if self.hours is None:
-            return self.valid - self.deletions
-        return int(self.hours.filter(pl.col("hour").is_null())["rows"].sum())
 
     @property
     def recent(self) -> int:
@@ -295,19 +289,19 @@ def _kept_columns(scope: Scope) -> list[pl.Expr]:
         numbered(person_name(mapping)).alias("person"),
     ]
     event = mapping.find("event")
-    is_deletion = pl.lit(value=False)
     if event is not None and mapping.call.name == "track":
         is_deletion = scope.text(event).is_in(DELETING).fill_null(value=False)
         columns.append(is_deletion.alias("deletion"))
-    field = mapping.find("timestamp")
+    is_recorded, field = ~acts(scope), mapping.find("timestamp")
     if field is None:
-        return columns
+        return [*columns, is_recorded.alias("undated")]
     at = pl.col(field.moment)
     since = scope.now - timedelta(hours=LIMITS["trigger_hours"].value)
     recent = at >= since if mapping.call.name in TRIGGERING else pl.lit(value=False)
     hour = at.dt.epoch("ms") // HOUR_MS
-    recent = recent.fill_null(value=False) & ~is_deletion
-    return [*columns, hour.alias("hour"), recent.alias("recent")]
+    recent = recent.fill_null(value=False) & is_recorded
+    undated = at.is_null() & is_recorded
+    return [*columns, undated.alias("undated"), hour.alias("hour"), recent.alias("recent")]
 
 
 def _concluded(
@@ -347,7 +341,8 @@ def _concluded(
         valid=valid,
         people=_distinct(kept, "person"),
         objects=_distinct(kept, "key") if scope.mapping.call.name == "group" else 0,
-        deletions=sum(int(part["deletion"].sum()) for part in kept if "deletion" in part.columns),
+        deletions=_total(kept, "deletion"),
+        undated=_total(kept, "undated"),
         bytes=sum(int(part["bytes"].sum()) for part in kept),
         batches=_batches(kept, components=components, limit_bytes=batch_bytes)
         if scope.mapping.call.batched
@@ -358,6 +353,11 @@ def _concluded(
         hours=_hours(kept) if scope.mapping.find("timestamp") else None,
         ids=sums.ids,
     )
+
+
+def _total(kept: Iterable[pl.DataFrame], name: str) -> int:
+    """Return in how many rows of the chunks a column is true; 0 where they have no such column."""
+    return sum(int(part[name].sum()) for part in kept if name in part.columns)
 
 
 def _distinct(kept: Iterable[pl.DataFrame], name: str) -> int:

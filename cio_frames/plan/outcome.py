@@ -8,7 +8,8 @@ import polars as pl
 from cio_frames.checks import Effect
 from cio_frames.plan.full_check import TRIGGERING
 from cio_frames.plan.pipeline import Pipeline, PreviewCounts
-from cio_frames.spec import LIMITS
+from cio_frames.sending import Client
+from cio_frames.spec import HOSTS, LIMITS
 from cio_frames.values import many
 
 EVENTS: Final = {
@@ -23,11 +24,26 @@ PREVIEWED: Final = {
 RECENT: Final = f"less than {LIMITS['trigger_hours'].value} hours old"
 
 
-def outcome(pipelines: Sequence[Pipeline], preview: PreviewCounts | None = None) -> str:
-    """Return what sending comes to: people, objects and events, and what needs a second look.
+def destination(client: Client) -> str:
+    """Return where a client sends, as a sentence names it."""
+    is_customer_io = any(row.host == client.endpoint for row in HOSTS)
+    return (
+        f"Customer.io {client.region.upper()}"
+        if is_customer_io
+        else f"{client.endpoint} on this machine"
+    )
+
+
+def outcome(
+    pipelines: Sequence[Pipeline],
+    preview: PreviewCounts | None = None,
+    *,
+    client: Client | None = None,
+) -> str:
+    """Return what sending comes to: where, people, objects and events, and what needs a second look.
 
     `preview` is what the last identity preview of the same pipelines came to; without one nobody
-    knows who is new.
+    knows who is new. `client` is the last one that the plan was given, if there was one.
     """
     sent = [pipeline for pipeline in pipelines if pipeline.full_check.valid]
     if not sent:
@@ -37,7 +53,7 @@ def outcome(pipelines: Sequence[Pipeline], preview: PreviewCounts | None = None)
     if excluded:
         parts.insert(1, f"{many(excluded, 'row')} excluded")
     text = "; ".join(parts)
-    return f"{text[:1].upper()}{text[1:]}."
+    return f"To {destination(client)}: {text}." if client else f"{text[:1].upper()}{text[1:]}."
 
 
 def _subjects(pipelines: Sequence[Pipeline], preview: PreviewCounts | None) -> Iterator[str]:

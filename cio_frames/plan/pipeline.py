@@ -27,7 +27,7 @@ from cio_frames.plan.chunks import (
     segments,
     sets_state,
 )
-from cio_frames.plan.fixes import changes, offered
+from cio_frames.plan.fixes import after_repair, changes, offered, repaired
 from cio_frames.plan.full_check import (
     FullCheck,
     LinkKeys,
@@ -39,11 +39,14 @@ from cio_frames.plan.full_check import (
 )
 from cio_frames.plan.other_forms import OtherForm, other_forms, read_ids
 from cio_frames.run import Job, RowSelection
+from cio_frames.sending import Client
 from cio_frames.spec import LIMITS
 from cio_frames.validation import BLOCKING, as_texts, check_call, check_table, compile_checks
 from cio_frames.values import many
 
 PREVIEW_ROWS = 1_000
+MOST_REPAIRED = 300
+"""Fields of a mapping up to which repairs are tried on examples; it takes the square of their number."""
 
 
 @dataclass(slots=True)
@@ -274,6 +277,38 @@ class Pipeline:
         checks = {check.code: check for check in self.applied}
         return changes(self.table, (*self.steps, self.mapping), checks=checks)
 
+    def after_repair(
+        self, check: Check, *, column: str, rows: Sequence[int]
+    ) -> dict[int, str | None]:
+        """Return what rows among the first ones would be sent as in a column, were a check repaired."""
+        if len(self.mapping.fields) > MOST_REPAIRED:
+            return {}
+        shown = [row for row in rows if row < self._first_rows.height]
+        if not shown:
+            return {}
+        if check.code not in self._repaired:
+            self._repaired[check.code] = repaired(self.mapping, check)
+        after = self._repaired[check.code]
+        values = after_repair(
+            self._first_rows[shown], self.mapping, after, check=check, column=column
+        )
+        return dict(zip(shown, values, strict=False))
+
+    @cached_property
+    def _repaired(self) -> dict[str, MessageMapping]:
+        """The mapping after each repair that was asked for: to make one takes long in a wide table."""
+        return {}
+
+    @cached_property
+    def _first_rows(self) -> pl.DataFrame:
+        """Rows as they were read, for examples: all that are in memory, else the first ones."""
+        if self.table.eager is not None:
+            return self.table.eager
+        if self.table.asks_python:  # it may be slow to read anything again
+            return pl.DataFrame()
+        with closing(self.table.chunks(PREVIEW_ROWS)) as chunks:
+            return next(chunks, pl.DataFrame())
+
     @property
     def counts(self) -> dict[str, int]:
         """Rows read, rows that would be sent and left out, bytes of the messages, requests."""
@@ -317,6 +352,7 @@ class _JointResults:
     are_connected: bool = False  # whether the components are known
     previews: dict[Any, "PreviewCounts"] = field(default_factory=dict)
     other_forms: list[OtherForm] | None = None
+    client: Client | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -372,6 +408,15 @@ class Pipelines:
     def last_preview(self) -> PreviewCounts | None:
         """What the last identity preview came to; None if there was none."""
         return list(self.previews.values())[-1] if self.previews else None
+
+    @property
+    def client(self) -> Client | None:
+        """The last client that the plans were given, to send or to estimate with."""
+        return self._results.client
+
+    def given(self, client: Client) -> None:
+        """Take note of a client, for the next report."""
+        self._results.client = client
 
     @property
     def components(self) -> pl.DataFrame | None:

@@ -164,7 +164,12 @@ class Sendable:
         from cio_frames.plan.rehearsal import rehearse
 
         premise = premise_of(self.pipelines, known, settings=settings)
-        return rehearse(self.pipelines, premise, send=self.send, progress=progress)
+
+        def send(client: Client, **chosen: Any) -> Run:
+            options = SendOptions(**chosen)
+            return self._sent(client, options, self._prepared(client, options))
+
+        return rehearse(self.pipelines, premise, send=send, progress=progress)
 
     def estimate(
         self,
@@ -198,6 +203,8 @@ class Sendable:
         from cio_frames.plan.estimate import estimate
         from cio_frames.plan.identity_preview import premise_of
 
+        if client is not None:
+            self.pipelines.given(client)
         return estimate(
             self.pipelines,
             premise_of(self.pipelines, known, settings=settings),
@@ -252,8 +259,9 @@ class Sendable:
             audit=audit, progress=progress, wait=wait, repeat=repeat, in_doubt=in_doubt,
             durability=durability, pii=pii,
         )  # fmt: skip
-        run = self._new_run(client, options, self._prepared(client, options)).start()
-        return run.wait() if wait else run
+        prepared = self._prepared(client, options)
+        self.pipelines.given(client)
+        return self._sent(client, options, prepared)
 
     @_takes_client
     async def asend(
@@ -287,6 +295,7 @@ class Sendable:
             durability=durability, pii=pii,
         )  # fmt: skip
         prepared = await asyncio.to_thread(self._prepared, client, options)
+        self.pipelines.given(client)
         return await self._new_run(client, options, prepared).start()
 
     def __dir__(self) -> list[str]:
@@ -305,6 +314,15 @@ class Sendable:
         with ExitStack() as held:
             held.enter_context(starting(job, client=client, directory=options.audit))
             return job, select_rows(job, client, options, now=now), held.pop_all()
+
+    def _sent(
+        self,
+        client: Client,
+        options: SendOptions,
+        prepared: tuple[Job, RowSelection, ExitStack],
+    ) -> Run:
+        run = self._new_run(client, options, prepared).start()
+        return run.wait() if options.wait else run
 
     def _new_run(
         self,
@@ -489,10 +507,14 @@ class Plan(Sendable):
         return self.pipeline.before_send.refusals.to_dicts()
 
     def __repr__(self) -> str:
-        return text.render(report.plan(plan_view(self.pipeline, self.pipelines.last_preview)))
+        return text.render(self._document())
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return bundle(report.plan(plan_view(self.pipeline, self.pipelines.last_preview)))
+        return bundle(self._document())
+
+    def _document(self) -> Document:
+        known = self.pipelines
+        return report.plan(plan_view(self.pipeline, known.last_preview, client=known.client))
 
     def _native(self, frame: pl.DataFrame) -> Any:
         return native(frame, library=self.pipelines.library)
@@ -595,7 +617,7 @@ class Backfill(Sendable):
 
     def _document(self) -> Document:
         each = self.pipelines.checked()
-        told = outcome(each, self.pipelines.last_preview)
+        told = outcome(each, self.pipelines.last_preview, client=self.pipelines.client)
         views = with_other_forms([*map(plan_view, each)], self.pipelines.other_forms)
         return report.backfill(views, outcome=told)
 

@@ -7,12 +7,14 @@ from typing import Any
 
 import polars as pl
 
-from cio_frames.checks import SEVERITIES, Check, masked
+from cio_frames.checks import HIDDEN, SEVERITIES, Check, masked
 from cio_frames.plan.full_check import HOUR_MS, TRIGGERING
 from cio_frames.plan.other_forms import CODE, OtherForm
 from cio_frames.plan.outcome import outcome
 from cio_frames.plan.pipeline import Pipeline, PreviewCounts
+from cio_frames.sending import Client
 from cio_frames.spec import LIMITS
+from cio_frames.spreadsheet import csv
 from cio_frames.validation import FINDING_SCHEMA, filled
 from cio_frames.views.findings import Example, FindingView
 from cio_frames.views.markup import DOCUMENTATION
@@ -20,6 +22,10 @@ from cio_frames.views.report import PlanView, TimelineView
 from cio_frames.views.wording import many
 
 EXAMPLES = 3
+MOST_SAVED = 50_000
+"""Characters of a list of findings up to which a report holds it as a file too."""
+
+SAVED = ("severity", "code", "columns", "rows", "message", "repair", "examples")
 LOOKED_AT = 10_000
 """Findings of a kind among which different examples are looked for."""
 
@@ -40,9 +46,11 @@ SUMMARY = pl.Schema({
 })  # fmt: skip
 
 
-def plan_view(pipeline: Pipeline, preview: PreviewCounts | None = None) -> PlanView:
-    """Return what a plan's report shows; `preview` is what its last identity preview came to."""
-    found = pipeline.full_check
+def plan_view(
+    pipeline: Pipeline, preview: PreviewCounts | None = None, *, client: Client | None = None
+) -> PlanView:
+    """Return what a plan's report shows; `preview` and `client` are the last ones, as for `outcome`."""
+    found, findings = pipeline.full_check, tuple(_findings(pipeline))
     return PlanView(
         call=pipeline.call,
         source=pipeline.table.label,
@@ -52,13 +60,32 @@ def plan_view(pipeline: Pipeline, preview: PreviewCounts | None = None) -> PlanV
         bytes=found.bytes,
         batches=found.batches,
         mapping=pipeline.mapping.describe(),
-        findings=tuple(_findings(pipeline)),
+        findings=findings,
         payloads=tuple(_payloads(pipeline)),
         notes=tuple(_notes(pipeline)),
         times=timeline(pipeline),
-        outcome=outcome([pipeline], preview),
+        outcome=outcome([pipeline], preview, client=client),
+        saved=_saved(findings),
+        saving=tuple(_saving(pipeline)),
         ids_are_final=not pipeline.mapping.call.sets_state,
     )
+
+
+def _saved(findings: Sequence[FindingView]) -> str:
+    """Return the findings as the text of a CSV file; what the report does not show is not in it."""
+    text = csv(_summarized(findings).select(SAVED)) if findings else ""
+    return text if len(text) <= MOST_SAVED else ""
+
+
+def _saving(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+    """Yield what to type to save every finding, and the excluded rows."""
+    write = 'to_csv("{}", index=False)' if pipeline.table.library == "pandas" else 'write_csv("{}")'
+    found = pipeline.full_check
+    if found.findings.height:
+        yield "Every finding, with its row:", f"plan.findings.{write.format('findings.csv')}"
+    if found.valid < found.rows:
+        told = "The excluded rows, with the reasons:"
+        yield told, f"plan.rejected.{write.format('rejected.csv')}"
 
 
 def findings_of(forms: Iterable[OtherForm]) -> pl.DataFrame:
@@ -109,13 +136,15 @@ def _findings(pipeline: Pipeline) -> Iterator[FindingView]:
             _finding(pipeline, kind, examples.get(kind[:3], numbered.clear()))
             for kind in own.iter_rows()
         ]
-        yield from views if own.height <= MOST_ALONE else _as_one(pipeline, views, own)
+        told = views if own.height <= MOST_ALONE else _as_one(pipeline, views, own)
+        yield from (_with_repair(pipeline, view) for view in told)
 
 
 def _finding(pipeline: Pipeline, kind: tuple[Any, ...], shown: pl.DataFrame) -> FindingView:
     """Return what is found of one kind: severity, code, column, number of rows and the first of them."""
     severity, code, column, rows, first = kind
     check = _check(pipeline, code)
+    is_offered = code in pipeline.offered
     return FindingView(
         severity=severity,
         code=code,
@@ -124,7 +153,7 @@ def _finding(pipeline: Pipeline, kind: tuple[Any, ...], shown: pl.DataFrame) -> 
         hint=first["hint"],
         consequence=check.texts.consequence_for(pipeline.call) if check else "",
         examples=tuple(_examples(shown, column=column or "")),
-        fix=_fix(check, hint=first["hint"]) if code in pipeline.offered else "",
+        fix=_fix(check, hint=first["hint"]) if is_offered else "",
         columns=(column,) if column else (),
         page=_page(check),
     )
@@ -171,6 +200,26 @@ def _examples(rows: pl.DataFrame, *, column: str) -> Iterator[Example]:
         yield Example(row=row["row"], column=column, value=row["value"] or "")
 
 
+def _with_repair(pipeline: Pipeline, view: FindingView) -> FindingView:
+    """Return a finding whose examples have what they would be sent as after the repair."""
+    if view.code not in pipeline.offered:
+        return view
+    check, _ = pipeline.offered[view.code]
+    values: dict[tuple[str, int], str | None] = {}
+    for column in {each.column for each in view.examples}:
+        own = [each for each in view.examples if each.column == column]
+        rows = [each.row for each in own if HIDDEN not in each.value]  # the rest stays hidden
+        after = pipeline.after_repair(check, column=column, rows=rows)
+        values |= {(column, row): value for row, value in after.items()}
+    examples = (
+        replace(each, repaired=values[each.column, each.row] or "")
+        if (each.column, each.row) in values
+        else each
+        for each in view.examples
+    )
+    return replace(view, examples=tuple(examples))
+
+
 def _sentence(finding: Mapping[str, Any]) -> str:
     """Return what a finding says, with the evidence where it is about the whole table."""
     message, evidence = str(finding["message"]), finding["value"]
@@ -189,6 +238,10 @@ def _page(check: Check | None) -> str:
 
 def summary(pipeline: Pipeline) -> pl.DataFrame:
     """Return what was found, a line for each code and column, as `SUMMARY`."""
+    return _summarized(_findings(pipeline))
+
+
+def _summarized(findings: Iterable[FindingView]) -> pl.DataFrame:
     lines = [
         {
             **{name: getattr(view, name) for name in ("severity", "code", "columns", "rows")},
@@ -199,7 +252,7 @@ def summary(pipeline: Pipeline) -> pl.DataFrame:
             "examples": [{"row": each.row, "value": each.value} for each in view.examples],
             "page": DOCUMENTATION + view.page if view.page else None,
         }
-        for view in _findings(pipeline)
+        for view in findings
     ]
     order = pl.col("severity").cast(pl.Enum(SEVERITIES))
     return pl.DataFrame(lines, schema=SUMMARY).sort(order, -pl.col("rows"), maintain_order=True)

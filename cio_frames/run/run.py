@@ -91,8 +91,9 @@ class Run:
         self._is_shown = not isinstance(shown, Off)
         self._is_summed_up = not isinstance(shown, Off | Told)
         self._progress = Progress(
-            shown, label=job.label, total=left, record=str(self.audit), plans=len(job.calls)
-        )
+            shown, label=job.label, total=left, record=str(self.audit), plans=len(job.calls),
+            limit=client.rate,
+        )  # fmt: skip
         self._background_writer = BackgroundWriter(writer)
         self._started = self._ended = clock()
         self._is_over = False

@@ -65,6 +65,14 @@ class Quoted(Span):
     __slots__ = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Saved(Span):
+    """Text that saves a CSV file, where the front end lets it."""
+
+    name: str
+    content: str
+
+
 Inline = str | int | Badge | Span
 
 

@@ -27,11 +27,15 @@ Severity = Literal["refuse", "reject", "warn", "info"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """One value that a finding is about, masked already if it is sensitive."""
+    """One value that a finding is about, masked already if it is sensitive.
+
+    `repaired` is what it would be sent as after the repair that is offered, if that is known.
+    """
 
     row: int
     column: str
     value: str
+    repaired: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,9 +137,21 @@ def _body(finding: FindingView) -> Iterable[Node]:
     if finding.hint or finding.fix:
         yield Paragraph(todo)
     if finding.examples:
+        places = 4 if any(item.repaired is not None for item in finding.examples) else 3
         rows = [
-            (item.row, item.column, Code(item.value) if item.value else Muted("empty"))
+            (item.row, item.column, _value(item.value), _repaired(item.repaired))[:places]
             for item in finding.examples
         ]
-        table = Table(("row", "column", "value"), rows, right={0})
+        table = Table(("row", "column", "value", "after the repair")[:places], rows, right={0})
         yield Examples(table, is_open=finding.severity == "refuse")
+
+
+def _value(text: str) -> Inline:
+    return Code(text) if text else Muted("empty")
+
+
+def _repaired(text: str | None) -> Inline:
+    """Return what a value becomes, or that it is not known."""
+    if text is None:
+        return Muted("not computed")
+    return Code(text) if text else Muted("empty cell")

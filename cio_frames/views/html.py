@@ -31,18 +31,23 @@ from cio_frames.views.document import (
     Part,
     Pictures,
     Quoted,
+    Saved,
     Section,
+    Span,
     Step,
     Strong,
     Table,
     plain,
     spans,
 )
-from cio_frames.views.markup import Markup, frame, join, link, tag
+from cio_frames.views.markup import Markup, download, frame, join, link, long_table, tag
 from cio_frames.views.style import Style
 from cio_frames.views.wording import many, number
 
 DRAWN_ROWS = 500
+SEARCHED_ROWS = 15
+"""Rows of a table up to which it is read as it is, without search and sorting."""
+
 _SHORT_CELL = 26
 _LONG_CELL = 300
 _LOOKS: dict[Look, Style] = {
@@ -104,7 +109,8 @@ def _figures(node: Figures) -> Markup:
 @_node.register
 def _table(node: Table) -> Markup:
     if not node.whole:
-        return _grid(node, node.rows)
+        grid = _grid(node, node.rows)
+        return long_table(grid) if len(node.rows) > SEARCHED_ROWS else grid
     starts = range(0, min(len(node.rows), DRAWN_ROWS), PAGE_ROWS)
     pages = [_grid(node, node.rows[start : start + PAGE_ROWS]) for start in starts]
     further = [
@@ -113,7 +119,8 @@ def _table(node: Table) -> Markup:
     ]
     rest = node.rest(DRAWN_ROWS)
     after = [tag("p", rest, style=css.AFTER)] if rest else []
-    return join([*(pages[:1] or [_grid(node, ())]), *further, *after])
+    found = [*(pages[:1] or [_grid(node, ())]), *further]
+    return join([long_table(*found) if len(node.rows) > SEARCHED_ROWS else join(found), *after])
 
 
 @_node.register
@@ -222,14 +229,20 @@ def _inline(word: Inline) -> str:
         case Code():
             look = css.COMMAND if isinstance(word, Command) else css.CODE
             return tag("code", text, style=look, attributes={"dir": "auto"})
-        case Strong():
-            return tag("strong", text)
-        case Muted():
-            return tag("em", text, style=css.MUTED)
-        case Quoted():
-            return tag("bdi", text)
+        case Saved(name=name, content=content):
+            return download(text, name=name, content=content, style=css.LINK)
+        case Strong() | Muted() | Quoted():
+            name, style = _SPANS[type(word)]
+            return tag(name, text, style=style)
         case _:
             return text
+
+
+_SPANS: dict[type[Span], tuple[str, Style]] = {
+    Strong: ("strong", css.PLAIN),
+    Muted: ("em", css.MUTED),
+    Quoted: ("bdi", css.PLAIN),
+}
 
 
 def _fold(title: str, *children: str, is_open: bool = False, style: Style = css.FOLD) -> Markup:

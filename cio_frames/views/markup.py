@@ -6,6 +6,8 @@ taken as it is. A string from the data can never become an element or an attribu
 
 import base64
 from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
 
 from cio_frames.views.characters import visible
 from cio_frames.views.style import PLAIN, Style
@@ -18,6 +20,11 @@ _ATTRIBUTES = frozenset({"align", "alt", "dir", "max", "open", "scope", "title",
 _DRAWING = frozenset({"circle", "g", "line", "path", "rect", "svg", "text"})
 DOCUMENTATION = "https://cio-frames.readthedocs.io/"
 _SVG = "data:image/svg+xml;base64,"
+_CSV = "data:text/csv;base64,"
+_ROWS = "cio-rows"
+_HELPED = (f'class="{_ROWS}"', "user-select")
+"""What the script of a card looks for: long tables, and what is to be typed."""
+
 _NO_ATTRIBUTES: Mapping[str, str] = {}
 _NO_MATH = "mathjax_ignore tex2jax_ignore"
 """Classes in which front ends leave $ as it is, instead of drawing what is between two of them as a formula."""
@@ -53,14 +60,28 @@ def tag(
 
 
 def frame(*children: str, style: Style = PLAIN) -> Markup:
-    """Return the block around a view, in which no front end draws formulas. Nothing else has a class.
+    """Return the block around a view, in which no front end draws formulas, with its script if it has use.
 
     Examples:
         >>> print(frame("$1 and $2"))
         <div class="mathjax_ignore tex2jax_ignore">$1 and $2</div>
     """
     declared = {"style": str(style)} if style else {}
-    return _element("div", children, {**declared, "class": _NO_MATH})
+    helped = [_script()] if any(mark in child for mark in _HELPED for child in children) else []
+    return _element("div", [*children, *helped], {**declared, "class": _NO_MATH})
+
+
+def long_table(*children: str) -> Markup:
+    """Return the block around a long table, which is searched and sorted where scripts run."""
+    return _element("div", children, {"class": _ROWS})
+
+
+@cache
+def _script() -> Markup:
+    """Return the script of cards, the same in all: no word of the data is in it."""
+    text = Path(__file__).with_name("card.js").read_text(encoding="utf-8")
+    lines = [line.strip() for line in text.splitlines() if not line.startswith("//")]
+    return Markup(f"<script>{' '.join(filter(None, lines))}</script>")
 
 
 def link(text: str, *, page: str, style: Style = PLAIN) -> Markup:
@@ -72,6 +93,20 @@ def link(text: str, *, page: str, style: Style = PLAIN) -> Markup:
     """
     declared = {"style": str(style)} if style else {}
     return _element("a", [text], {**declared, "href": DOCUMENTATION + page})
+
+
+def download(text: str, *, name: str, content: str, style: Style = PLAIN) -> Markup:
+    """Return a link that saves a CSV file, which lies in the link itself.
+
+    Notebooks that somebody else ran lose the address: there it is plain text.
+
+    Examples:
+        >>> print(download("save", name="a.csv", content="x"))
+        <a download="a.csv" href="data:text/csv;base64,eA==">save</a>
+    """
+    declared = {"style": str(style)} if style else {}
+    data = base64.b64encode(content.encode()).decode()
+    return _element("a", [text], {**declared, "download": name, "href": _CSV + data})
 
 
 def join(children: Iterable[str]) -> Markup:

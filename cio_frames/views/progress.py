@@ -57,6 +57,7 @@ class Progress:
         total: int | None = None,
         record: str = "",
         plans: int = 1,
+        limit: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         patience_s: float = 2.0,
         execution: Callable[[], int | None] = execution,
@@ -73,8 +74,9 @@ class Progress:
         self._thread: threading.Thread | None = None
         now_s = clock()
         self.state: ProgressState = ProgressState(
-            label=label, record=record, total=total, plans=plans, started_s=now_s, now_s=now_s
-        )
+            label=label, record=record, total=total, plans=plans, limit=limit, started_s=now_s,
+            now_s=now_s,
+        )  # fmt: skip
         self.errors: int = 0
         self._drawn, self._drawn_s = self.state, now_s
 

@@ -29,6 +29,10 @@ Phase = Literal["checking", "sending", "finishing", "finished"]
 
 _WINDOW_S = 10.0
 _SETTLED_S = 2.0
+_SETTLED_ANSWERS = 4
+_SAMPLE_S = 0.25
+_AT_LIMIT = 0.8
+"""The share of the most requests per second from which the limit counts as what holds a run up."""
 
 _Key = tuple[int, int, int, int]
 
@@ -48,9 +52,11 @@ class ProgressState(Totals):
     waits_until_s: float = 0.0
     paused: bool = False  # whether the user lets nothing leave at the moment
     held: str = ""  # the rate that the user asked for, in words
+    limit: float | None = None  # the most requests per second that the client sends
     started_s: float = 0.0
     now_s: float = 0.0
     marks: tuple[tuple[float, int], ...] = ()  # when how many rows were answered, lately
+    left: tuple[tuple[float, int], ...] = ()  # when how many requests had left, lately
 
     @property
     def done(self) -> int:
@@ -81,9 +87,22 @@ class ProgressState(Totals):
         speed = self.rows_per_s
         if self.total is None or self.phase != "sending" or self.paused or not speed:
             return None
-        if self.marks[-1][0] - self.marks[0][0] < _SETTLED_S:
+        span_s = self.marks[-1][0] - self.marks[0][0]
+        is_few = len(self.marks) <= _SETTLED_ANSWERS and span_s < _WINDOW_S
+        if span_s < _SETTLED_S or is_few:
             return None  # the first answers say little about the others
         return max(self.total - self.done, 0) / speed
+
+    @property
+    def is_at_limit(self) -> bool:
+        """Whether requests leave as fast as the client lets them, so that its limit sets the pace."""
+        if not self.limit or self.phase != "sending" or self.paused or self.wait_s or not self.left:
+            return False
+        (since, before), (until, after) = self.left[0], self.left[-1]
+        span_s, gap_s = until - since, 1 / self.limit
+        is_going = self.now_s - until <= gap_s + _SETTLED_S
+        is_settled = span_s >= max(_SETTLED_S / 2, gap_s)
+        return is_going and is_settled and after - before >= _AT_LIMIT * self.limit * span_s
 
     @property
     def wait_s(self) -> float:
@@ -145,6 +164,7 @@ def troubles(state: ProgressState) -> tuple[str, ...]:
         f"{number(state.in_doubt)} in doubt" if state.in_doubt else "",
         state.held,
         f"waiting {duration(state.wait_s)}: {state.waiting}" if state.wait_s else "",
+        _limit(state) if state.is_at_limit else "",
         state.stopped,
     )
     return tuple(filter(None, told))
@@ -209,7 +229,8 @@ def _after_request(state: ProgressState, fact: BatchFact) -> ProgressState:
         case BatchAttempted(batch=batch):
             phase: Phase = "finishing" if state.phase == "finishing" else "sending"
             marks = state.marks or ((state.now_s, 0),)
-            return replace(state, phase=phase, marks=marks, waiting="", plan=batch.plan)
+            after = _departed(state)
+            return replace(after, phase=phase, marks=marks, waiting="", plan=batch.plan)
         case BatchRetried(batch=batch, after_s=after_s, code=code, in_doubt=in_doubt):
             rows = {_key(batch): len(batch)} if in_doubt else {}
             return replace(
@@ -239,6 +260,26 @@ def _marked(state: ProgressState, *, rows: int) -> ProgressState:
     marks = (*state.marks, (state.now_s, answered))
     first = next(i for i, (at, _) in enumerate(marks) if at >= state.now_s - _WINDOW_S)
     return replace(state, marks=marks[max(first - 1, 0) :])
+
+
+def _departed(state: ProgressState) -> ProgressState:
+    """Return the state with the request that leaves now in its window; few moments are kept of many."""
+    kept = state.left[:-1] if _is_near(state.left, now_s=state.now_s) else state.left
+    left = (*kept, (state.now_s, state.requests))
+    window_s = max(_SETTLED_S, 3 / state.limit if state.limit else 0.0)
+    first = next(i for i, (at, _) in enumerate(left) if at >= state.now_s - window_s)
+    return replace(state, left=left[max(first - 1, 0) :])
+
+
+def _is_near(left: tuple[tuple[float, int], ...], *, now_s: float) -> bool:
+    """Return whether the last moment but one is so recent that the last one can be replaced."""
+    return len(left) > 1 and now_s - left[-2][0] < _SAMPLE_S
+
+
+def _limit(state: ProgressState) -> str:
+    """Return that the run waits for its own limit, which nothing outside of it asked for."""
+    requests = "1 request" if state.limit == 1 else f"{state.limit:,g} requests"
+    return f"waiting: {requests} a second is the client's limit"
 
 
 def _key(batch: Batch) -> _Key:

@@ -21,7 +21,9 @@ from cio_frames.views.document import (
     Node,
     Paragraph,
     Part,
+    Saved,
     Section,
+    Step,
     Table,
 )
 from cio_frames.views.findings import NOW, FindingView, sections
@@ -75,6 +77,8 @@ class PlanView:
         notes: Conversions and choices that were made on the way, one sentence each.
         times: When the rows happened, if they say so.
         outcome: What sending comes to, in a sentence of counts.
+        saved: The findings as they are shown, as the text of a CSV file.
+        saving: How all of them and the excluded rows are saved: why, and what to type.
         ids_are_final: Whether messages keep their ids, whichever run sends them.
     """
 
@@ -91,6 +95,8 @@ class PlanView:
     notes: tuple[str, ...] = ()
     times: TimelineView | None = None
     outcome: str = ""
+    saved: str = ""
+    saving: tuple[tuple[str, str], ...] = ()
     ids_are_final: bool = True
 
 
@@ -246,6 +252,8 @@ def _body(view: PlanView, words: Callable[[str], str]) -> Iterator[Node]:
     if view.times:
         yield timeline(view.times)
     yield from sections(view.findings)
+    if view.saved or view.saving:
+        yield _saving(view, words)
     if view.mapping:
         yield mapping(view.mapping)
     if view.payloads:
@@ -254,6 +262,14 @@ def _body(view: PlanView, words: Callable[[str], str]) -> Iterator[Node]:
         yield Paragraph(_volume([view]), "apart")
     if view.notes:
         yield Section("Notes", [Bullets(view.notes)])
+
+
+def _saving(view: PlanView, words: Callable[[str], str]) -> Fold:
+    """Return how to keep findings and excluded rows; a report holds no row that it does not show."""
+    kept = Saved("Save this list as findings.csv", "findings.csv", view.saved)
+    link = [Paragraph((kept, " (a link in trusted notebooks)"))] if view.saved else []
+    steps = [Step(why, words(what)) for why, what in view.saving]
+    return Fold("Save as CSV", [*link, *steps], is_aside=True)
 
 
 def _figures(views: Sequence[PlanView], *, bar: Sequence[tuple[str, int, Tone]] = ()) -> Figures:

@@ -280,7 +280,7 @@ def _body(view: RunView, words: Callable[[str], str]) -> Iterator[Node]:
     yield Table(("state", "rows", "share", "meaning"), states, right={1, 2})
     if view.reasons:
         reasons = [
-            (Code(reason.code or _NO_CODE), reason.rows, words(reason.sentence))
+            (Code(reason.code or _NO_CODE), reason.rows, _told(reason, view=view, words=words))
             for reason in sorted(view.reasons, key=lambda reason: (-reason.rows, reason.code))
         ]
         table = Table(("code", "rows", "reason"), reasons, right={1}, bars="care")
@@ -290,6 +290,15 @@ def _body(view: RunView, words: Callable[[str], str]) -> Iterator[Node]:
     steps = [Step(step.why, words(step.what)) for step in next_steps(view)]
     if steps:
         yield Section("Next", steps)
+
+
+def _told(reason: ReasonView, *, view: RunView, words: Callable[[str], str]) -> str:
+    """Return why rows did not arrive; what stopped the whole run is said once, above."""
+    return (
+        "See above: it stopped the run."
+        if reason.sentence == view.reason
+        else words(reason.sentence)
+    )
 
 
 def _figures(view: RunView) -> list[tuple[str, str | int]]:

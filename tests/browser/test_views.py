@@ -6,6 +6,8 @@ import polars as pl
 import pytest
 
 import cio_frames  # noqa: F401 - gives frames their accessor
+from cio_frames.views import html
+from cio_frames.views.document import Document, Heading, Table
 from tests.browser.conftest import Lab, Tab
 
 pytestmark = pytest.mark.browser
@@ -104,6 +106,96 @@ def test_a_narrow_window_needs_no_sideways_scrolling(tab: Tab, gallery: str):
         wide = card.first.evaluate("node => node.scrollWidth - node.clientWidth")
         assert wide <= 1
     tab.shoot("narrow")
+
+
+PADDED = """\
+import polars as pl
+import cio_frames as cio
+
+pl.DataFrame({"id": [" u1", "u2"], **{f"c{n}": [n, n * 1000] for n in range(19)}}).cio.identify(user_id="id")
+"""
+
+
+def _open_folds(output: Any) -> None:
+    output.evaluate(
+        "node => { for (const each of node.querySelectorAll('details')) each.open = true }"
+    )
+
+
+def test_a_card_is_worked_with_where_scripts_run(tab: Tab, lab: Lab):
+    """In a notebook that was just run, a button copies a repair, and a link saves the findings."""
+    tab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    tab.open(lab.notebook("work.ipynb", PADDED))
+    tab.run_all()
+    tab.until_done(1)
+    (card,) = tab.every_output(1)
+    _open_folds(card)
+
+    repair = card.locator("code", has_text='plan.fix("id.padded")')
+    repair.locator("xpath=following-sibling::button[1]").click()
+    assert tab.page.evaluate("navigator.clipboard.readText()") == 'plan.fix("id.padded")'
+
+    with tab.page.expect_download() as download:
+        card.get_by_text("Save this list").click()
+    assert download.value.suggested_filename == "findings.csv"
+    assert "id.padded" in download.value.path().read_text()
+    tab.shoot("worked_with", what=card)
+    assert tab.outside == []
+
+
+@pytest.mark.parametrize(("rows", "whole"), [(1200, "people"), (60, "")])
+def test_a_long_table_is_searched_and_sorted(chromium: Any, rows: int, whole: str):
+    """Search shows the rows with a cell that holds the text, in all pages; a title sorts by its column."""
+    lines = [(f"u{n}", n * 7 % rows * 1000) for n in range(rows)]
+    table = Table(("id", "count"), lines, right={1}, whole=whole)
+    page = chromium.new_page()
+    page.set_content(str(html.render(Document(Heading("People"), [table]))))
+    drawn = page.locator("tbody tr")
+    assert drawn.count() == min(rows, html.DRAWN_ROWS)
+
+    page.locator("input").fill("U47")
+    seen = [row.locator("td").first.inner_text() for row in drawn.all() if row.is_visible()]
+    assert seen == [
+        f"u{n}" for n in range(html.DRAWN_ROWS) if f"u{n}".startswith("u47") and n < rows
+    ]
+    page.locator("input").fill("")
+    first = []
+    for place in (1, 1, 0):
+        page.locator("th").nth(place).click()
+        first.append(drawn.first.inner_text().split())
+    greatest = max(lines[: html.DRAWN_ROWS], key=lambda line: line[1])
+    assert first == [["u0", "0"], [greatest[0], f"{greatest[1]:,}"], ["u0", "0"]]
+    page.close()
+
+
+@pytest.mark.parametrize(("rows", "fields"), [(15, 0), (16, 1)])
+def test_a_short_table_needs_no_search(chromium: Any, rows: int, fields: int):
+    """A table that is read at a glance has no field to search."""
+    table = Table(("id",), [(f"u{n}",) for n in range(rows)])
+    page = chromium.new_page()
+    page.set_content(str(html.render(Document(Heading("People"), [table]))))
+
+    assert page.locator("input").count() == fields
+    page.close()
+
+
+def test_a_card_is_whole_where_no_script_runs(tab: Tab, lab: Lab):
+    """In a notebook that somebody else ran there are no buttons, all rows, and the lines to type."""
+    name = lab.notebook("foreign.ipynb", PADDED)
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(lab.root / name, 4)
+    NotebookClient(notebook, kernel_name="python3", timeout=60).execute()
+    nbformat.write(notebook, lab.root / name)
+    tab.open(name)
+    (card,) = tab.every_output(1)
+    _open_folds(card)
+
+    assert card.locator("button, input, script").count() == 0
+    assert card.locator("tbody tr td:first-child").filter(has_text="traits.").count() == 19
+    assert card.get_by_text("Save this list").get_attribute("href") is None
+    assert "plan.findings.write_csv(" in card.inner_text()
 
 
 def test_one_click_selects_a_repair(chromium: Any):

@@ -252,6 +252,10 @@ CASES: dict[str, list[Case]] = {
         ("track", timed([OLD]), TIMED, 0),
     ],
     "time.now": [
+        ("track", ids(["u"]), {**BY_ID, "event": cio.lit("User Deleted")}, 0),
+        ("track", ids(["u"]), {**BY_ID, "event": cio.lit("Application Opened")}, 0),
+        ("track", ids(["u", "u"], e=["Report Delivery Event", "E"]), {**BY_ID, "event": "e"}, 1),
+        ("track", ids(["u"], e=["User Unsuppressed"]), {**BY_ID, "event": "e"}, 0),
         ("track", column("x", 1), {**BY_ID, "event": cio.lit("E")}, 1),
         ("page", column("ordered_at", OLD), BY_ID, 1),
         ("screen", column("x", 1), BY_ID, 1),
@@ -262,6 +266,7 @@ CASES: dict[str, list[Case]] = {
         ("alias", ids(["a"], b=["b"]), {"previous_id": "id", "user_id": "b"}, 0),
     ],
     "time.unmapped": [
+        ("track", column("ordered_at", OLD), {**BY_ID, "event": cio.lit("User Deleted")}, 0),
         *(
             ("track", column(name, value), {**BY_ID, "event": cio.lit("E")}, 1)
             for name, value in [

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 import cio_frames as cio
+from cio_frames.views import markup
 
 
 def test_a_clean_file_ends_with_0(cli, people):
@@ -106,7 +107,7 @@ def test_html_is_a_page(cli, folder):
     page = (folder / "x.html").read_text()
     assert said.out == ""
     assert page.startswith("<!doctype html>")
-    assert "<script>" not in page
+    assert "<script>" not in page.replace(str(markup._script()), "", 1)
     assert "&lt;script&gt;" in page
 
 

@@ -131,6 +131,39 @@ def test_a_wrong_key_stops_the_run(cli, people, workspace, monkeypatch):
     assert "canary-4711" not in said.out + said.err
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_reason_of_a_stop_is_said_once(cli, people, workspace, monkeypatch, form):
+    """The outcome tells why a run stopped; the last line on standard error says how to finish it."""
+    monkeypatch.setenv("CIO_WRITE_KEY", "wrong")
+    said = cli(
+        "send",
+        people,
+        *IDENTIFY,
+        "--endpoint",
+        workspace.url,
+        "--progress",
+        "off",
+        "--format",
+        form,
+    )
+
+    assert "The key was not accepted" in said.out
+    assert said.out.count("The key was not accepted") == 1 or form == "json"
+    assert "The key was not accepted" not in said.err
+    assert said.err.startswith("cio-frames: The run stopped early (UNAUTHORIZED). 0 of 3 rows")
+    assert "cio-frames resume" in said.err
+
+
+def test_deletions_need_no_time(cli, people, workspace):
+    """Events that act instead of being recorded are not told to count as happening now."""
+    said = cli(
+        "send", people, "--call", "track", "--user-id", "id", "--lit", "event=User Deleted",
+        "--allow", "User Deleted", "--endpoint", workspace.url, "--progress", "off",
+    )  # fmt: skip
+
+    assert (said.code, said.err) == (0, "")
+
+
 def test_resume_finishes_what_a_run_left(cli, people, folder, monkeypatch):
     """A run that a wrong key stopped is finished once the workspace knows the key."""
     monkeypatch.setenv("CIO_WRITE_KEY", "later-known")
@@ -183,6 +216,7 @@ def test_another_number_stops_it(cli, people, monkeypatch):
 
     assert said.code == 2
     assert "This sends 3 rows to cdp-eu.customer.io." in said.err
+    assert "To Customer.io EU: 3 people created or updated." in said.err
     assert "Nothing was sent." in said.err
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import cio_frames as cio
 from cio_frames.errors import IdentityRefusedError, MappingError
+from cio_frames.views import markup
 
 PEOPLE = {
     "id": ["u1", "u2", "u3"],
@@ -200,7 +201,7 @@ def test_the_report_shows_conflicts_merges_and_pictures():
         assert "Open: taken_identifier" in each
     assert 'src="data:image/svg+xml;base64,' in shown["text/html"]
     assert "<svg" not in shown["text/html"]
-    assert "<script" not in shown["text/html"]
+    assert "<script" not in shown["text/html"].replace(str(markup._script()), "", 1)
 
 
 def test_an_order_that_loses_something_is_told_in_the_report():

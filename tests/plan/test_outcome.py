@@ -1,5 +1,7 @@
 """The first sentence of a report says what sending comes to."""
 
+import tempfile
+
 import polars as pl
 import pytest
 
@@ -61,6 +63,24 @@ def first_sentence(plan):
             ),
         ),
         (
+            lambda: events(["User Deleted", *["Application Opened"] * 2], [UNKNOWN] * 3),
+            (
+                "3 events of 1 person; "
+                "1 event deletes or suppresses, which cannot be undone; no campaigns"
+            ),
+        ),
+        (
+            lambda: events(["Application Opened", "Application Installed", "a"], [NEW, NEW, OLD]),
+            "3 events of 1 person; no campaigns",
+        ),
+        (
+            lambda: pl.DataFrame({"email": ["a@x.org"]}).cio.form(form_id=cio.lit("f"), email="email"),
+            (
+                "1 form submission of 1 person; "
+                "1 event counted as happening now, which can start campaigns"
+            ),
+        ),
+        (
             lambda: events(["User Deleted"], [NEW]),
             "1 event of 1 person; 1 event deletes or suppresses, which cannot be undone; no campaigns",
         ),
@@ -104,6 +124,30 @@ def test_a_backfill_counts_over_all_its_plans():
     assert first_sentence(whole) == (
         "1 person created or updated and 1 event of 1 person; 1 row excluded; no campaigns"
     )
+
+
+@pytest.mark.parametrize(
+    ("region", "told"),
+    [("eu", "Customer.io EU"), ("us", "Customer.io US"), (None, "127.0.0.1:9 on this machine")],
+)
+def test_a_plan_that_was_given_a_client_names_the_destination(region, told):
+    """Once a plan was given a client, its sentence says where sending goes, also in a back-fill."""
+    client = cio.connect(region, write_key="k", endpoint=None if region else "http://127.0.0.1:9")
+    for plan in (people(id=["u1"]), cio.backfill([people(id=["u1"])])):
+        assert "To " not in first_sentence(plan)
+        plan.estimate(client)
+        assert first_sentence(plan).startswith(f"To {told}: 1 person: ")
+
+
+def test_a_send_names_the_destination_and_a_rehearsal_does_not():
+    """What was sent is told with its destination; the private workspace of a rehearsal is none."""
+    plan = people(id=["u1"])
+    plan.rehearse(progress=False)
+    assert "To " not in first_sentence(plan)
+    with cio.sandbox() as workspace, tempfile.TemporaryDirectory() as folder:
+        client = workspace.client()
+        plan.send(client, audit=folder, progress=False)
+    assert first_sentence(plan).startswith(f"To {client.endpoint} on this machine: ")
 
 
 def test_nothing_is_promised_of_a_refused_plan():

@@ -116,6 +116,7 @@ class Reading(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.elements: list[tuple[str, tuple[tuple[str, str | None], ...]]] = []
         self.chunks: list[str] = []
+        self.scripts: list[str] = []
         self.other: list[str] = []
         self.feed(html)
         self.close()
@@ -135,8 +136,9 @@ class Reading(HTMLParser):
         self.elements.append((tag, tuple(attrs)))
 
     def handle_data(self, data: str) -> None:
-        """Keep a piece of text."""
-        self.chunks.append(data)
+        """Keep a piece of text, and apart from it a script, which nobody reads."""
+        is_script = bool(self.elements) and self.elements[-1][0] == "script"
+        (self.scripts if is_script and self.cdata_elem else self.chunks).append(data)
 
     def handle_comment(self, data: str) -> None:
         """Keep a comment."""

@@ -210,9 +210,68 @@ def test_speed_is_that_of_the_last_seconds():
 def test_no_time_is_promised_in_the_first_seconds(seconds, is_told):
     """The first answers are faster or slower than the rest: the time left is told after two seconds."""
     state = advance(ProgressState(label="l", total=1000), _attempted(_batch(0)), now_s=0.0)
-    state = advance(state, _finished(_batch(1, rows=10)), now_s=seconds)
+    for number in range(1, 5):
+        state = advance(state, _finished(_batch(number, rows=10)), now_s=seconds)
 
     assert (state.left_s is not None) == is_told
+
+
+@pytest.mark.parametrize(
+    ("answers", "every_s", "is_told"), [(3, 1.0, False), (4, 1.0, True), (3, 4.0, True)]
+)
+def test_no_time_is_promised_after_few_answers(answers, every_s, is_told):
+    """Many requests are under way when the first are answered: fewer than four tell nothing for ten seconds."""
+    state = advance(ProgressState(label="l", total=1000), _attempted(_batch(0)), now_s=0.0)
+    for number in range(1, answers + 1):
+        state = advance(state, _finished(_batch(number, rows=10)), now_s=number * every_s)
+
+    assert (state.left_s is not None) == is_told
+
+
+def _sending(requests_per_s: float, *, limit: float | None, seconds: float = 4.0) -> ProgressState:
+    """Return the state after requests have left evenly."""
+    state = ProgressState(label="l", total=9_999_999, limit=limit)
+    for number in range(int(requests_per_s * seconds) + 1):
+        state = advance(state, _attempted(_batch(number)), now_s=number / requests_per_s)
+    return state
+
+
+@pytest.mark.parametrize(
+    ("requests_per_s", "limit", "told"),
+    [
+        pytest.param(100, 100.0, "waiting: 100 requests a second is the client's limit", id="at"),
+        pytest.param(1, 1.0, "waiting: 1 request a second is the client's limit", id="slow"),
+        pytest.param(0.5, 0.5, "waiting: 0.5 requests a second is the client's limit", id="slower"),
+        pytest.param(50, 100.0, "", id="host-is-slower"),
+        pytest.param(100, None, "", id="no-limit"),
+    ],
+)
+def test_a_run_says_that_it_waits_for_its_own_limit(requests_per_s, limit, told):
+    """Where requests leave as fast as the client lets them, the display says that its limit is why."""
+    state = _sending(requests_per_s, limit=limit, seconds=max(4.0, 4 / requests_per_s))
+
+    assert line(state).partition("waiting")[1:] == told.partition("waiting")[1:]
+    assert len(state.left) < 30
+
+
+def test_a_wait_that_the_host_asks_for_is_told_apart_from_the_own_limit():
+    """After an answer 429 the display names Customer.io, and not the limit of the client."""
+    state = advance(
+        _sending(100, limit=100.0),
+        Paused(seconds=5.0, why="Customer.io asked to slow down."),
+        now_s=4.1,
+    )
+
+    assert "waiting 5.0 s: Customer.io asked to slow down." in line(state)
+    assert "limit" not in line(state)
+
+
+def test_the_own_limit_is_told_once_there_is_a_second_of_it_and_not_while_nothing_leaves():
+    """A burst at the start is no wait, nor is a host that does not answer."""
+    early = _sending(100, limit=100.0, seconds=0.5)
+    stuck = dataclasses.replace(_sending(100, limit=100.0), now_s=30.0)
+
+    assert [state.is_at_limit for state in (early, stuck)] == [False, False]
 
 
 def test_a_back_fill_says_which_plan_is_being_sent():

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cio_frames.views import history, html, progress_state, report, style, summary
+from cio_frames.views import history, html, markup, progress_state, report, style, summary
 from cio_frames.views.document import Document, Heading, Paragraph, Table
 from cio_frames.views.findings import GROUPS
 from cio_frames.views.progress_state import ProgressState
@@ -187,12 +187,12 @@ def test_one_click_selects_what_is_to_be_typed_and_nothing_else(drawn, read):
 
 @pytest.mark.parametrize("name", VIEWS)
 def test_views_need_nothing_from_elsewhere(name, drawn, read):
-    """No style sheet, script, link or address from outside; pictures hold their own content."""
+    """No style sheet, link or address from outside, one script of ours; pictures hold their own content."""
     reading = read(drawn[name])
 
-    assert {tag for tag, _ in reading.elements}.isdisjoint(
-        {"style", "script", "link", "a", "iframe"}
-    )
+    assert {tag for tag, _ in reading.elements}.isdisjoint({"style", "link", "a", "iframe"})
+    assert reading.scripts == [own for own in read(markup._script()).scripts if reading.scripts]
+    assert all(not attributes for tag, attributes in reading.elements if tag == "script")
     assert not re.search(
         r"https?:|//|url\(|var\(|@import", re.sub(r"base64,[^\"]*", "", str(drawn[name]))
     )
