@@ -108,7 +108,7 @@ def _stale(field: FieldMapping, scope: Scope) -> pl.Expr | None:
 
 def _naive_column(field: FieldMapping, scope: Scope) -> str | None:
     naive = isinstance(field.dtype, pl.Datetime) and field.dtype.time_zone is None
-    return f"{field.dtype}" if naive and scope.mapping.timezone is None else None
+    return "a column of times" if naive and scope.mapping.timezone is None else None
 
 
 def _naive(field: FieldMapping, scope: Scope) -> pl.Expr | None:

@@ -254,8 +254,7 @@ def _preamble_note(path: str, rows: Sequence[Record], kept: Sequence[Record]) ->
             severity="warn",
             count=len(rows),
             message=f"{path}: {_lines(rows)} before the table, which begins on line {kept[0].first:,}, "
-            f"{'was' if len(rows) == 1 else 'were'} left out. Pass skip_rows= to say where it "
-            "begins.",
+            f"{'was' if len(rows) == 1 else 'were'} left out. Pass skip_rows= if that is wrong.",
         )
 
 

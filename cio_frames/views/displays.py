@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -104,7 +105,11 @@ def _display(kind: Kind, *, run: Steered | None, stream: TextIO) -> Display:
         case "marimo":
             import marimo
 
-            return Marimo(marimo.status.progress_bar, lambda document: _append(marimo, document))
+            return Marimo(
+                marimo.status.progress_bar,
+                lambda document: _append(marimo, document),
+                thread=marimo.Thread,
+            )
         case "widget":
             from IPython.display import display as show
 
@@ -279,13 +284,18 @@ class Bar(Protocol):
 
 
 class Marimo:
-    """marimo's own bar: it shows neither ipywidgets nor output made on another thread."""
+    """marimo's own bar: it shows neither ipywidgets nor output made on a thread that is not its own."""
 
     leaves: Leaves = "nothing"  # the value of a cell takes the place of what was shown before
 
     def __init__(
-        self, bar: Callable[..., AbstractContextManager[Bar]], append: Callable[[Document], None]
+        self,
+        bar: Callable[..., AbstractContextManager[Bar]],
+        append: Callable[[Document], None],
+        *,
+        thread: type[threading.Thread] = threading.Thread,
     ) -> None:
+        self.thread = thread
         self._make = bar
         self._append = append
         self._context: AbstractContextManager[Bar] | None = None

@@ -88,7 +88,8 @@ class Progress:
     def start(self) -> None:
         """Show the display and have it drawn from now on."""
         self.show()
-        self._thread = threading.Thread(target=self._draw_on, name="cio-progress", daemon=True)
+        thread = getattr(self._display, "thread", threading.Thread)  # marimo shows only its own
+        self._thread = thread(target=self._draw_on, name="cio-progress", daemon=True)
         self._thread.start()
 
     @property

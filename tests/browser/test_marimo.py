@@ -63,7 +63,7 @@ def app_url(equipment: None, tmp_path: Path) -> Iterator[str]:
 
 
 def test_a_run_in_marimo(chromium: Any, app_url: str):
-    """The report is there, marimo's bar stands while a run goes on, and the summary takes its place."""
+    """The report is there, marimo's bar moves while a run goes on, and the summary takes its place."""
     page = chromium.new_page()
     page.set_default_timeout(60_000)
     outside: list[str] = []
@@ -73,7 +73,7 @@ def test_a_run_in_marimo(chromium: Any, app_url: str):
     page.goto(app_url)
     page.get_by_text("Plan: identify").first.wait_for()
     bar = page.locator("marimo-progress")
-    bar.get_by_text("identify").wait_for()
+    bar.get_by_text("rows/s").wait_for()
     page.get_by_text("All 1,500 rows arrived.").wait_for()
 
     assert bar.count() == 0
