@@ -99,9 +99,9 @@ def _runs(runs: pl.DataFrame) -> str:
             row["endpoint"],
             number(row["rows"]),
             number(sum(row[state] for state in _ARRIVED)),
-            number(row["rejected_local"]),
+            number(row["rejected_local"] + row["blocked"] + row["pending"]),
             number(row["rejected_server"]),
-            number(row["in_doubt"] + row["blocked"] + row["pending"]),
+            number(row["in_doubt"]),
         )
         for row in runs.iter_rows(named=True)
     ]

@@ -28,7 +28,7 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     (r"""choose region="us" or region="eu\"""", r"give --to us or --to eu"),
     (r"""Pass cio\.connect\(\w+=\.\.\.\) or set (\w+)""", r"Set \1 in the environment"),
     (r"""use cio\.sandbox\(\)\.client\(\)""", r"use --to sandbox"),
-    (r"""\brun\.failed\(\)""", r"cio-frames audit DIR --failed"),
+    (r"""\brun\.failed\((?:plan=0)?\)""", r"cio-frames audit DIR --failed"),
     (r"""\bplan\.(findings|rejected)\.write_csv\("([^"]+)"\)""", r"cio-frames check --\1 \2"),
     (r"""\bplan\.rejected\b""", r"--rejected FILE"),
     (r"""\bplan\.summary\b""", r"cio-frames check"),

@@ -380,6 +380,7 @@ class Run:
             reasons=self._told_reasons() if is_over else (),
             pace=pace if pace and pace.is_long else None,
             notes=self.notes,
+            plans=len(self._job.calls),
         )
 
     def _outcome(self) -> Outcome:

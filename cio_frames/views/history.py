@@ -20,7 +20,7 @@ from cio_frames.views.wording import many
 
 _RUNS = ("run", "when (UTC)", "to", "end", "rows", "arrived", "not sent", "outcome unknown")
 _ARRIVED = ("delivered", "accepted_unverified", "skipped_done")
-_LEFT_OUT = ("rejected_local", "rejected_server")
+_LEFT_OUT = ("rejected_local", "rejected_server", "blocked", "pending")
 _FACTS = (
     "call", "person_key", "message_id", "payload_hash", "bytes", "lane", "batch", "attempts",
     "http_status", "code", "error",
@@ -55,7 +55,7 @@ def audit(
         for run in sorted(runs, key=lambda run: str(run["run_id"]), reverse=True)
     ]
     return Document(
-        Heading("Audit", directory, _verdict(left_out=left_out, unknown=unknown)),
+        Heading("Audit", directory, _verdict(totals)),
         [
             Paragraph(told, "lead"),
             Figures(
@@ -93,10 +93,13 @@ def story(record: Mapping[str, Any], *, told: str) -> Document:
     )
 
 
-def _verdict(*, left_out: int, unknown: int) -> Badge:
+def _verdict(totals: Mapping[str, int]) -> Badge:
     """Return how things stand."""
+    _, _, left_out, unknown = _sums(totals)
     if unknown:
         return Badge("! outcome of some rows unknown", "care")
+    if totals["pending"]:
+        return Badge("… some rows not sent yet", "care")
     return Badge("✓ complete: some rows not sent" if left_out else "✓ complete", "good")
 
 

@@ -84,6 +84,7 @@ class RunView:
         reasons: Why rows did not arrive, in any order.
         pace: How fast it went, if it took long enough to tell.
         notes: What else is worth knowing, in sentences.
+        plans: How many plans were sent.
     """
 
     run_id: str
@@ -100,6 +101,7 @@ class RunView:
     reasons: tuple[ReasonView, ...] = field(default=())
     pace: PaceView | None = None
     notes: tuple[str, ...] = ()
+    plans: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +212,11 @@ def next_steps(view: RunView) -> list[Step]:
     if view.outcome == "running":
         return steps
     if any(view.counts.get(state) for state in _FAILED):
-        steps.append(Step("To see the rows that did not arrive, with reasons:", "run.failed()"))
+        several = view.plans > 1
+        told = (
+            f"To see the rows{' of a plan' if several else ''} that did not arrive, with reasons:"
+        )
+        steps.append(Step(told, "run.failed(plan=0)" if several else "run.failed()"))
     if view.counts.get("blocked") and view.audit:
         steps.append(
             Step(

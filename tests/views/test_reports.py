@@ -116,7 +116,7 @@ def test_messages_are_spread_out_and_whole(read):
 
 
 def test_the_record_of_all_runs(read):
-    """The latest run is first; rows that are not known to have arrived decide the verdict."""
+    """The latest run is first; rows that are not sent yet or in doubt decide the verdict."""
     first = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
     later = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
     none = {**dict.fromkeys(STATES, 0), "endpoint": "h", "stopped": None}
@@ -132,10 +132,10 @@ def test_the_record_of_all_runs(read):
     audit = history.audit("audit", runs, totals=totals)
     outline = read(html.render(audit)).outline
 
-    assert outline[1] == "! outcome of some rows unknown"
+    assert outline[1] == "… some rows not sent yet"
     assert outline.index("r2") < outline.index("r1")
     assert text.render(audit) == snapshot("""\
-Audit · audit · ! outcome of some rows unknown
+Audit · audit · … some rows not sent yet
 
 2 runs, with a record of every row. .failed() lists the rows that did not arrive;
 .explain(row=...) shows what happened to one.
@@ -143,10 +143,12 @@ Audit · audit · ! outcome of some rows unknown
 runs                     2
 rows                 1,018
 arrived              1,009
-not sent or refused      2
-outcome unknown          7
+not sent or refused      9
+outcome unknown          0
 
 run  when (UTC)        to  end                rows  arrived  not sent  outcome unknown
-r2   2026-11-22 09:30  h   stopped (OUTAGE)  1,009    1,000         2                7
+r2   2026-11-22 09:30  h   stopped (OUTAGE)  1,009    1,000         9                0
 r1   2026-11-21 09:30  h   finished              9        9         0                0\
 """)
+    doubtful = text.render(history.audit("audit", runs, totals=totals | {"in_doubt": 1}))
+    assert doubtful.startswith("Audit · audit · ! outcome of some rows unknown")
