@@ -57,7 +57,7 @@ def _body(found: Preview, premise: Premise, pipelines: Pipelines) -> Iterator[No
     if conflicts:
         yield Section("Conflicts", conflicts)
     if found.merges.height:
-        titles = ("kept", "permanently removed", "why", "rows", "open")
+        titles = ("kept", "permanently removed", "why", "from rows", "open")
         table = _table(titles, list(_merges(found.merges, several=several)))
         yield Section(_title("Merges, which cannot be undone", found.merges, SHOWN_MERGES), [table])
     clusters = clusters_to_draw(found, most=PICTURES)
@@ -89,7 +89,7 @@ def _visitors_and_objects(found: Preview, *, several: bool) -> Iterator[Node]:
         yield Section("Events of anonymous visitors", [table])
     if found.groups.height:
         groups = list(_objects(found.groups, several=several))
-        table = _table(("object", "people", "rows", "open"), groups, right={1})
+        table = _table(("object", "people", "from rows", "open"), groups, right={1})
         yield Section(_title("Objects", found.groups, SHOWN_OBJECTS), [table])
 
 
@@ -260,7 +260,7 @@ def _conflicts(conflicts: pl.DataFrame, *, several: bool) -> Iterator[Item]:
             body=[
                 Paragraph(Quoted(first["sentence"])),
                 Paragraph((Strong("How to fix: "), first["hint"])),
-                Examples(Table(("what would happen", "rows"), examples)),
+                Examples(Table(("what would happen", "from rows"), examples)),
             ],
         )
 

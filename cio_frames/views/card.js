@@ -3,7 +3,7 @@
   const card = script && script.parentElement;
   if (!card) return;
   const made = (name, own) => Object.assign(document.createElement(name), own);
-  const small = "font:inherit;font-size:12px;margin:0 8px;cursor:pointer";
+  const small = "font:inherit;font-size:12px;margin:0 8px;padding:0 6px;cursor:pointer;color:inherit;background:none;border:1px solid;border-radius:4px;opacity:.75";
 
   for (const code of card.querySelectorAll('code[style*="user-select"]')) {
     const button = made("button", {type: "button", textContent: "Copy"});

@@ -115,7 +115,7 @@ def test_who_is_who_in_a_notebook(read):
             "Decide whether they are one person. If so, use one identifier in all rows of the person; if not, correct the e-mail address.",
             "1 example",
             "what would happen",
-            "rows",
+            "from rows",
             "The e-mail address of u2 already belongs to the person with the identifier u1. That person is updated, and u2 replaces u1; no second profile is created. Open: taken_identifier.",
             "0:1",
             "i note",
@@ -126,14 +126,14 @@ def test_who_is_who_in_a_notebook(read):
             "Nothing is lost. If the person should exist, identify them first. To link an anonymous ID, use identify, not alias.",
             "1 example",
             "what would happen",
-            "rows",
+            "from rows",
             "'nobody' does not exist, so there is nothing to merge into u2. Open: alias_previous, taken_identifier.",
             "1:1",
             "Merges, which cannot be undone",
             "kept",
             "permanently removed",
             "why",
-            "rows",
+            "from rows",
             "open",
             "u2",
             "old",
@@ -151,7 +151,7 @@ def test_who_is_who_in_a_notebook(read):
             "Objects",
             "object",
             "people",
-            "rows",
+            "from rows",
             "open",
             "1/g1",
             "1",
@@ -206,19 +206,19 @@ Conflicts
     is updated, and u2 replaces u1; no second profile is created. Open: taken_identifier.
     How to fix: Decide whether they are one person. If so, use one identifier in all rows of the
     person; if not, correct the e-mail address.
-      what would happen                                                                                                                                                                 rows
+      what would happen                                                                                                                                                                 from rows
       The e-mail address of u2 already belongs to the person with the identifier u1. That person is updated, and u2 replaces u1; no second profile is created. Open: taken_identifier.  0:1
   [note] alias.previous-unknown · 1 case, 1 row
     'nobody' does not exist, so there is nothing to merge into u2. Open: alias_previous,
     taken_identifier.
     How to fix: Nothing is lost. If the person should exist, identify them first. To link an
     anonymous ID, use identify, not alias.
-      what would happen                                                                                       rows
+      what would happen                                                                                       from rows
       'nobody' does not exist, so there is nothing to merge into u2. Open: alias_previous, taken_identifier.  1:1
 
 Merges, which cannot be undone
-  kept  permanently removed  why                    rows  open
-  u2    old                  alias, 0 events moved  1:0   taken_identifier
+  kept  permanently removed  why                    from rows  open
+  u2    old                  alias, 0 events moved  1:0        taken_identifier
 
 Linked identifiers
   - 5 identifiers in 5 rows: 1 profile (open: alias_previous, taken_identifier): u1 not linked
@@ -229,8 +229,8 @@ Events of anonymous visitors
   no person was identified with the anonymous ID       1
 
 Objects
-  object  people  rows  open
-  1/g1         1  2:0   taken_identifier
+  object  people  from rows  open
+  1/g1         1  2:0        taken_identifier
 
 Open
   Results marked with one of these settings may differ, because Customer.io's documentation is
