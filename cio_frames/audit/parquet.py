@@ -111,7 +111,9 @@ def _arrow_column(column: pl.Series) -> "pa.Array":
     if column[0] is None:
         return pa.nulls(len(column), pa.string())
     places = pl.repeat(0, len(column), dtype=pl.Int32, eager=True)
-    return pa.DictionaryArray.from_arrays(places.to_arrow(), pa.array([column[0]]))
+    # made of a list, it would have pyarrow load pandas
+    same = column.head(1).to_arrow(compat_level=pl.CompatLevel.oldest())
+    return pa.DictionaryArray.from_arrays(places.to_arrow(), same)
 
 
 def _is_constant(column: pl.Series) -> bool:
@@ -141,20 +143,18 @@ def decode(data: bytes, *, schema: pl.Schema, path: Path | str) -> pl.DataFrame:
             problem=f"not a complete Parquet file ({type(error).__name__})",
             hint="Restore it from a backup.",
         ) from None
-    for name in schema:
-        if name in constants or (name in ADDED and name not in table.column_names):
-            field = _arrow(schema).field(name)
-            same = pa.scalar(constants.get(name), field.type)
-            place = schema.names().index(name)
-            table = table.add_column(place, field, pa.repeat(same, len(table)))
-    if not table.schema.remove_metadata().equals(_arrow(schema)):
+    missing = constants.keys() | (ADDED - set(table.column_names))
+    kept = pl.Schema({name: kind for name, kind in schema.items() if name not in missing})
+    if not table.schema.remove_metadata().equals(_arrow(kept)):
         raise AuditCorruptError(
             str(path),
             problem="its columns are not those of an audit",
             hint="Remove the file if it does not belong here.",
         )
-    frame: Any = pl.from_arrow(table, schema=schema)
-    return frame if isinstance(frame, pl.DataFrame) else pl.DataFrame()
+    frame: Any = pl.from_arrow(table, schema=kept)
+    values = frame if isinstance(frame, pl.DataFrame) else kept.to_frame()
+    same = (pl.lit(constants.get(name), schema[name]).alias(name) for name in missing)
+    return values.with_columns(*same).select(schema.names())
 
 
 def decode_part(data: bytes, *, path: Path | str) -> pl.DataFrame:
