@@ -45,9 +45,7 @@ def row_states(plan: pl.DataFrame, entries: Iterable[Entry], *, run_id: str) -> 
         for name in ("code", "error"):
             said = known[f"said_{name}"]
             known[name] = said.zip_with(said.is_not_null(), plan[name])
-    return pl.DataFrame(
-        [known[name].cast(kind).alias(name) for name, kind in PART_SCHEMA.items()]
-    )
+    return pl.DataFrame([known[name].cast(kind).alias(name) for name, kind in PART_SCHEMA.items()])
 
 
 class _RowStates:

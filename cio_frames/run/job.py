@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    Numbers = npt.NDArray[np.uint64] | npt.NDArray[np.int64]
+    Hashes = npt.NDArray[np.uint64]
+    Places = npt.NDArray[np.intp]
 
 FINISHED_SCHEMA = pl.Schema(
     {"message_id": pl.String, "payload_hash": pl.String, "state": pl.String}
@@ -48,7 +49,7 @@ class RowSelection:
     """Those in doubt, which keep the id under which they went out: message_id and seed."""
     blocked: Mapping[int, BlockingRow] = field(default_factory=dict)
     """People whose messages are not sent, by the number of their component."""
-    _places: "list[tuple[Numbers, Numbers]]" = field(
+    _places: "list[tuple[Hashes, Places]]" = field(
         default_factory=list, init=False, repr=False, compare=False
     )
     """Of `finished`, once it is asked for: the hashes of the ids in order, and where each stands."""
@@ -181,15 +182,15 @@ class RowSelection:
         import numpy as np
 
         if not self._places:
-            numbers = finished["message_id"].hash().to_numpy()
-            places = np.argsort(numbers)
-            self._places.append((numbers[places], places))
-        numbers, places = self._places[0]
+            unsorted = finished["message_id"].hash().to_numpy()
+            order = np.argsort(unsorted)
+            self._places.append((unsorted[order], order))
+        hashes, places = self._places[0]
         asked = np.unique(ids.hash().to_numpy())
-        starts, ends = (np.searchsorted(numbers, asked, side=side) for side in ("left", "right"))
-        counts = ends - starts
+        starts = np.searchsorted(hashes, asked)
+        counts = np.searchsorted(hashes, asked, side="right") - starts
         shifts = np.repeat(starts - np.cumsum(counts) + counts, counts)
-        return finished[places[shifts + np.arange(counts.sum())]]
+        return finished.select(pl.all().gather(places[shifts + np.arange(counts.sum())]))
 
     @property
     def _recorded(self) -> pl.Expr:
