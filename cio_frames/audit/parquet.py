@@ -1,7 +1,7 @@
 """Tables to Parquet bytes and back: small, and readable by any tool."""
 
 import hashlib
-import io
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +13,18 @@ from cio_frames.errors import AuditCorruptError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_DICTIONARY = ("run_id", "call", "lane", "batch", "state", "code", "error")
-_MOMENTS = ("http_status", "first_attempt_at", "finished_at")
+_CONSTANTS = "cio_frames.constants"
+_ONE_GROUP = 1_000_000
+_TEXTS = ("run_id", "call", "state", "code", "error")
+_REPEATED = (*_TEXTS, "lane", "batch", "http_status", "first_attempt_at", "finished_at")
 _ENCODINGS = {
     "plan": "DELTA_BINARY_PACKED",
     "row": "DELTA_BINARY_PACKED",
     "bytes": "DELTA_BINARY_PACKED",
     "attempts": "DELTA_BINARY_PACKED",
-    "message_id": "DELTA_BYTE_ARRAY",
-    "payload_hash": "DELTA_BYTE_ARRAY",
-    "person_key": "DELTA_BYTE_ARRAY",
+    "message_id": "DELTA_LENGTH_BYTE_ARRAY",
+    "payload_hash": "DELTA_LENGTH_BYTE_ARRAY",
+    "person_key": "DELTA_LENGTH_BYTE_ARRAY",
 }
 
 
@@ -44,42 +46,83 @@ def encode(frame: pl.DataFrame, *, schema: pl.Schema, run_id: str) -> bytes:
     """
     import pyarrow as pa
 
+    write = _plan if schema is PLAN_SCHEMA else _part
+    about = {"cio_frames.format": str(FORMAT), "cio_frames.run_id": run_id}
     try:
-        return _encoded(frame.select(schema.names()), schema=schema, run_id=run_id)
+        return write(frame.select(schema.names()), about=about)
     finally:
         # Arrow's allocator keeps what a thread has used, and parts are made on many threads.
         pa.default_memory_pool().release_unused()
 
 
-def _encoded(frame: pl.DataFrame, *, schema: pl.Schema, run_id: str) -> bytes:
-    import pyarrow.parquet as pq
+def _plan(frame: pl.DataFrame, *, about: dict[str, str]) -> bytes:
+    """Return a plan: what is the same in all rows is written once, beside them."""
+    constant = [column.name for column in frame if _is_constant(column)]
+    values = json.dumps({name: frame[name][0] for name in constant})
+    table = frame.drop(constant).to_arrow(compat_level=pl.CompatLevel.oldest())
+    return _written(
+        table,
+        about={**about, _CONSTANTS: values},
+        compression="none",
+        use_dictionary=[name for name in _TEXTS if name in table.column_names],
+        write_statistics=False,
+    )
 
-    table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
-    about = {"cio_frames.format": str(FORMAT), "cio_frames.run_id": run_id}
-    table = table.cast(_arrow(schema)).replace_schema_metadata(about)
-    sink = io.BytesIO()
-    repeated = [name for name in (*_DICTIONARY, *_MOMENTS) if name in schema]
-    if schema is PLAN_SCHEMA:
-        pq.write_table(
-            table, sink, compression="none", use_dictionary=repeated, write_statistics=False
-        )
-        return sink.getvalue()
-    encodings = {name: how for name, how in _ENCODINGS.items() if name in schema}
+
+def _part(frame: pl.DataFrame, *, about: dict[str, str]) -> bytes:
+    import pyarrow as pa
+
+    columns = {name: _arrow_column(frame[name]) for name in frame.columns}
+    repeated, encodings = [*_REPEATED], dict(_ENCODINGS)
     if _repeats(frame["person_key"]):
         repeated.append("person_key")
         del encodings["person_key"]
-    plain = [n for n in schema if n not in repeated and n not in encodings]
-    pq.write_table(
-        table,
-        sink,
+    plain = [name for name in columns if name not in repeated and name not in encodings]
+    return _written(
+        pa.table(columns),
+        about=about,
         compression="zstd",
         compression_level=1,
         use_dictionary=repeated,
         column_encoding=encodings | dict.fromkeys(plain, "PLAIN"),
         write_statistics=["plan", "row", "state"],
-        row_group_size=1_000_000,
     )
-    return sink.getvalue()
+
+
+def _written(table: "pa.Table", *, about: dict[str, str], **options: Any) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()  # each piece that Python's own would take is copied once more
+    # Without Arrow's own schema every tool reads plain strings, however the table has them.
+    with pq.ParquetWriter(sink, table.schema, store_schema=False, **options) as writer:
+        writer.write_table(table, row_group_size=_ONE_GROUP)
+        writer.add_key_value_metadata(about)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
+def _arrow_column(column: pl.Series) -> "pa.Array":
+    """Return a column for Parquet; a text that is the same in all rows is there once."""
+    import pyarrow as pa
+
+    if not _is_constant(column):
+        return column.to_arrow(compat_level=pl.CompatLevel.oldest())
+    if column[0] is None:
+        return pa.nulls(len(column), pa.string())
+    places = pl.repeat(0, len(column), dtype=pl.Int32, eager=True)
+    # made of a list, it would have pyarrow load pandas
+    same = column.head(1).to_arrow(compat_level=pl.CompatLevel.oldest())
+    return pa.DictionaryArray.from_arrays(places.to_arrow(), same)
+
+
+def _is_constant(column: pl.Series) -> bool:
+    """Tell whether a text is the same in all rows, as most but ids and pseudonyms are."""
+    if column.dtype != pl.String or column.is_empty():
+        return False
+    if column.null_count():
+        return column.null_count() == len(column)
+    return bool(column[0] == column[-1] and (column == column[0]).all())
 
 
 def decode(data: bytes, *, schema: pl.Schema, path: Path | str) -> pl.DataFrame:
@@ -93,25 +136,25 @@ def decode(data: bytes, *, schema: pl.Schema, path: Path | str) -> pl.DataFrame:
 
     try:
         table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+        constants = json.loads((table.schema.metadata or {}).get(_CONSTANTS.encode(), "{}"))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise AuditCorruptError(
             str(path),
             problem=f"not a complete Parquet file ({type(error).__name__})",
             hint="Restore it from a backup.",
         ) from None
-    for name in ADDED - set(table.schema.names):
-        place = schema.names().index(name)
-        table = table.add_column(
-            place, _arrow(schema).field(name), pa.nulls(len(table), pa.string())
-        )
-    if not table.schema.remove_metadata().equals(_arrow(schema)):
+    missing = constants.keys() | (ADDED - set(table.column_names))
+    kept = pl.Schema({name: kind for name, kind in schema.items() if name not in missing})
+    if not table.schema.remove_metadata().equals(_arrow(kept)):
         raise AuditCorruptError(
             str(path),
             problem="its columns are not those of an audit",
             hint="Remove the file if it does not belong here.",
         )
-    frame: Any = pl.from_arrow(table, schema=schema)
-    return frame if isinstance(frame, pl.DataFrame) else pl.DataFrame()
+    frame: Any = pl.from_arrow(table, schema=kept)
+    values = frame if isinstance(frame, pl.DataFrame) else kept.to_frame()
+    same = (pl.lit(constants.get(name), schema[name]).alias(name) for name in missing)
+    return values.with_columns(*same).select(schema.names())
 
 
 def decode_part(data: bytes, *, path: Path | str) -> pl.DataFrame:

@@ -36,18 +36,16 @@ def row_states(plan: pl.DataFrame, entries: Iterable[Entry], *, run_id: str) -> 
     book = _RowStates(plan)
     for entry in entries:
         book.apply(entry)
-    columns = [pl.Series(name, values, strict=False) for name, values in book.columns().items()]
-    told = plan.with_columns(
-        pl.lit(run_id).alias("run_id"),
-        *columns,
-    )
-    return told.with_columns(
-        pl.coalesce(pl.col("said_code"), pl.col("code")).alias("code"),
-        pl.coalesce(pl.col("said_error"), pl.col("error")).alias("error"),
-    ).select(
-        pl.col(name).cast(kind)
-        for name, kind in PART_SCHEMA.items()
-    )  # fmt: skip
+    known = {
+        **{column.name: column for column in plan},
+        **book.columns(),
+        "run_id": pl.Series([run_id]).new_from_index(0, plan.height),
+    }
+    if book.has_reasons:
+        for name in ("code", "error"):
+            said = known[f"said_{name}"]
+            known[name] = said.zip_with(said.is_not_null(), plan[name])
+    return pl.DataFrame([known[name].cast(kind).alias(name) for name, kind in PART_SCHEMA.items()])
 
 
 class _RowStates:
@@ -96,25 +94,32 @@ class _RowStates:
             case BatchFinished():
                 self._finish(rows, entry)
 
-    def columns(self) -> dict[str, Any]:
+    @property
+    def has_reasons(self) -> bool:
+        """Whether an answer had words of its own for anything."""
+        return bool(self._reasons)
+
+    def columns(self) -> dict[str, pl.Series]:
         """Return the columns for every row of the plan, null where nothing is known."""
         unsettled = ~_IS_SETTLED[self._state]
         self._state[unsettled & (self._waiting | self._doubted)] = _IN_DOUBT
-        codes = [code or None for code, _ in self._reasons]
-        errors = [error or None for _, error in self._reasons]
-        names = pl.Series(STATES).gather(self._spread(self._state, _PENDING))
-        attempted = self._spread(self._first, _NONE)
-        reasons = self._optional(self._reason)
-        is_sent = pl.Series(self._spread(np.ones(len(self._state), np.int8), 0) == 1)
-        return {
-            "state": names.zip_with(is_sent, self._planned),
-            "attempts": self._spread(self._attempts, 0),
+        states = pl.Series(STATES).gather(self._spread(self._state, _PENDING))
+        if len(self._places) < len(self._planned):
+            is_sent = pl.Series(self._spread(np.ones(len(self._state), bool), missing=False))
+            states = states.zip_with(is_sent, self._planned)
+        found = {
+            "state": states,
+            "attempts": pl.Series(self._spread(self._attempts, 0)),
             "http_status": self._optional(self._status),
-            "said_code": pl.Series(codes, dtype=pl.String).gather(reasons),
-            "said_error": pl.Series(errors, dtype=pl.String).gather(reasons),
-            "first_attempt_at": _moments(attempted),
+            "first_attempt_at": _moments(self._spread(self._first, _NONE)),
             "finished_at": _moments(self._spread(self._last, _NONE)),
         }
+        if self.has_reasons:
+            reasons = self._optional(self._reason)
+            for name, said in zip(("code", "error"), zip(*self._reasons, strict=True), strict=True):
+                texts = pl.Series([each or None for each in said], dtype=pl.String)
+                found[f"said_{name}"] = texts.gather(reasons)
+        return found
 
     def _finish(self, rows: slice, entry: BatchFinished[Place]) -> None:
         number = _NUMBER[entry.state]

@@ -8,12 +8,13 @@ within a run or between rows of one message id, and whole they would double the 
 import polars as pl
 from polars.datatypes import DataTypeClass
 
-FORMAT = 3
+FORMAT = 4
 """Version of the directory layout and of every file in it."""
 
-READABLE = frozenset({1, 2, FORMAT})
+READABLE = frozenset({1, 2, 3, FORMAT})
 """Formats that are read; in 1 the lines of journals were not the facts of the run, and up to 2
-message ids and hashes of payloads were held as they are, and no row had subjects."""
+message ids and hashes of payloads were held as they are, and no row had subjects; up to 3 a plan
+had every column, and not only those that differ between rows."""
 
 STATES = (
     "delivered",

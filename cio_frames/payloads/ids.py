@@ -120,7 +120,7 @@ def of_run(ids: pl.Series, *, seed: str) -> pl.Series:
     told = np.frombuffer(ids.str.join("").item().encode(), np.uint8).reshape(len(ids), -1).copy()
     for place, others in enumerate(_exchanged(seed), start=-_RUN_CHARACTERS):
         told[:, place] = others[told[:, place]]
-    return pl.Series(ids.name, told.view(f"S{told.shape[1]}").reshape(-1)).cast(pl.String)
+    return _texts(told).alias(ids.name)
 
 
 @lru_cache(maxsize=16)
@@ -192,4 +192,11 @@ def _text(high: "Words", low: "Words") -> pl.Series:
         else:
             bits = low >> np.uint64(shift)
         pairs[:, place] = characters[bits & np.uint64(len(characters) - 1)]
-    return pl.Series(pairs.view(f"S{ID_CHARACTERS}").reshape(-1)).cast(pl.String)
+    return _texts(pairs.view(np.uint8))
+
+
+def _texts(characters: "npt.NDArray[np.uint8]") -> pl.Series:
+    """Return each row of ASCII characters as a text, without a Python object for each."""
+    if not len(characters):
+        return pl.Series(dtype=pl.String)
+    return pl.Series(characters).cast(pl.List(pl.UInt8)).cast(pl.Binary).cast(pl.String)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -13,6 +13,13 @@ from cio_frames.payloads import Segment
 from cio_frames.payloads.ids import content, renewed, sent_by_run
 from cio_frames.run.state_rows import CONFLICT, IN_DOUBT_BEFORE, SENT_AGAIN, StateMessages
 from cio_frames.sending import BlockingRow
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Hashes = npt.NDArray[np.uint64]
+    Places = npt.NDArray[np.intp]
 
 FINISHED_SCHEMA = pl.Schema(
     {"message_id": pl.String, "payload_hash": pl.String, "state": pl.String}
@@ -42,6 +49,10 @@ class RowSelection:
     """Those in doubt, which keep the id under which they went out: message_id and seed."""
     blocked: Mapping[int, BlockingRow] = field(default_factory=dict)
     """People whose messages are not sent, by the number of their component."""
+    _places: "list[tuple[Hashes, Places]]" = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
+    """Of `finished`, once it is asked for: the hashes of the ids in order, and where each stands."""
 
     def rows(self, rows: pl.Series, *, plan: int) -> pl.Series | None:
         """Return which of these rows are taken up, None for all."""
@@ -139,8 +150,10 @@ class RowSelection:
         """Return the messages that no earlier run delivered, and those that one did."""
         if self.finished is None or self.finished.is_empty():
             return messages, messages.clear()
-        known = self.finished.rename({"message_id": "recorded", "payload_hash": "known_hash"})
         named = messages.with_columns(self._recorded.alias("recorded"))
+        known = self._finished_among(self.finished, named["recorded"]).rename(
+            {"message_id": "recorded", "payload_hash": "known_hash"}
+        )
         joined = named.join(known, on="recorded", how="left", maintain_order="left")
         fresh = pl.col("state").is_null()
         changed = self._known_hash != self._own_hash
@@ -160,6 +173,24 @@ class RowSelection:
         return joined.filter(fresh).select(messages.columns), finished.drop(
             "known_hash", "recorded"
         )
+
+    def _finished_among(self, finished: pl.DataFrame, ids: pl.Series) -> pl.DataFrame:
+        """Return the finished messages with one of these ids.
+
+        A join would put all of them into a table of its own, for each chunk.
+        """
+        import numpy as np
+
+        if not self._places:
+            unsorted = finished["message_id"].hash().to_numpy()
+            order = np.argsort(unsorted)
+            self._places.append((unsorted[order], order))
+        hashes, places = self._places[0]
+        asked = np.unique(ids.hash().to_numpy())
+        starts = np.searchsorted(hashes, asked)
+        counts = np.searchsorted(hashes, asked, side="right") - starts
+        shifts = np.repeat(starts - np.cumsum(counts) + counts, counts)
+        return finished.select(pl.all().gather(places[shifts + np.arange(counts.sum())]))
 
     @property
     def _recorded(self) -> pl.Expr:

@@ -103,7 +103,10 @@ class Recorded:
             now = now.filter(pl.col("subjects").is_not_null())
         earlier = self.judge(earlier.sort("at", "run_id", "plan", "row"))
         earlier = _with_content(earlier, now=now).with_row_index("position")
-        return _decided(now, earlier, repeat=repeat, taken_up=taken_up)
+        undoes = bool(now.select((_has_kind(GONE) | _links()).any()).item())
+        if taken_up is None and not repeat:
+            now, earlier = _open(now, earlier)
+        return _decided(now, earlier, undoes=undoes, repeat=repeat, taken_up=taken_up)
 
     def _as_recorded(self, rows: pl.DataFrame, *, plan: int, call: str) -> pl.DataFrame:
         """Return rows of a table with ids, hashes and subjects as the record has them."""
@@ -140,15 +143,48 @@ def _with_content(earlier: pl.DataFrame, *, now: pl.DataFrame) -> pl.DataFrame:
     return earlier.with_columns(pl.coalesce(same, other).alias("content")).drop(names.values())
 
 
+def _open(now: pl.DataFrame, earlier: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the rows of tables and of a record without those that are done at first sight.
+
+    Of most rows the record has the same, once, under the same id, and neither says anything else about
+    their subjects: they are done, and found by their id.
+    """
+    words, record = _words(now), _words(earlier)
+    if words["subject"].null_count() or record["subject"].null_count():
+        return now, earlier
+    same = now.select("content", own="message_id").filter(
+        pl.col("content").is_unique() & ~now["is_given"]
+    )
+    known = earlier.filter(pl.col("content").is_unique()).join(same, on="content")
+    is_done = (pl.col("kept_state") == "skipped_done") & (pl.col("message_id") == pl.col("own"))
+    done = known.filter(is_done)["content"]
+    several = _several(words, record, rows=now, earlier=earlier)
+    left = ~pl.col("content").is_in(done.filter(~done.is_in(several.implode())).implode())
+    return now.filter(left), earlier.filter(left)
+
+
+def _links() -> pl.Expr:
+    """Tell of rows whether they name several identifiers as one person's."""
+    return pl.col("call").is_in(LINKING_CALLS) & pl.col("subjects").str.contains(" ", literal=True)
+
+
 def _has_kind(kind: str) -> pl.Expr:
     """Tell of rows whether they say this of a subject; those that say nobody knows what may."""
     return pl.col("subjects").str.contains(rf"{kind}(?: |$)") | (pl.col("subjects") == UNKNOWN)
 
 
 def _decided(
-    now: pl.DataFrame, earlier: pl.DataFrame, *, repeat: bool, taken_up: pl.DataFrame | None
+    now: pl.DataFrame,
+    earlier: pl.DataFrame,
+    *,
+    undoes: bool,
+    repeat: bool,
+    taken_up: pl.DataFrame | None,
 ) -> pl.DataFrame:
-    """Return `DECIDED` for rows of tables in order, from the record in order."""
+    """Return `DECIDED` for rows of tables in order, from the record in order.
+
+    `undoes` says whether any row takes something away, or renames somebody.
+    """
     sent = _sent(earlier)
     # Of rows that say the same the last one counts: it is what the earlier ones come to.
     rows = now.unique("content", keep="last", maintain_order=True).join(
@@ -166,8 +202,7 @@ def _decided(
     )
     every = pl.concat([last.join(repeats, on="content", how="anti"), repeats], how="diagonal")
     # What one of them takes away, an earlier one gave; whom one of them renames, an earlier one made.
-    links = pl.col("call").is_in(LINKING_CALLS) & pl.col("subjects").str.contains(" ", literal=True)
-    known = every if now.select((_has_kind(GONE) | links).any()).item() else last
+    known = every if undoes else last
     is_in_order, is_done, is_given = pl.col("in_order"), pl.col("done"), pl.col("is_given")
     # A row whose own id the record does not have is sent under it, and is new to Customer.io.
     is_own = pl.col("message_id").is_in(earlier["message_id"].implode())
@@ -276,6 +311,19 @@ def _shared(
 
     Most rows of most tables are the only ones about their people, now and before.
     """
+    involved = _several(words, record, rows=rows, earlier=earlier)
+
+    def kept(each: pl.DataFrame, contents_: pl.Series) -> pl.DataFrame:
+        is_involved = contents_.is_in(involved.implode())
+        return each.filter(pl.lit(is_involved).gather(pl.col("place")))
+
+    return kept(words, rows["content"]), kept(record, earlier["content"])
+
+
+def _several(
+    words: pl.DataFrame, record: pl.DataFrame, *, rows: pl.DataFrame, earlier: pl.DataFrame
+) -> pl.Series:
+    """Return what is said of subjects of which more than one thing is said, as contents."""
     import numpy as np
 
     said = [
@@ -291,16 +339,10 @@ def _shared(
     new = np.concatenate(([True], np.diff(bases[order]) != 0))[: len(order)]
     starts = np.flatnonzero(new)
     if not len(starts):
-        return words, record
+        return pairs["content"].clear()
     sorted_ = contents_[order]
     several = np.minimum.reduceat(sorted_, starts) != np.maximum.reduceat(sorted_, starts)
-    involved = pl.Series(np.unique(sorted_[np.repeat(several, np.diff(starts, append=len(order)))]))
-
-    def kept(each: pl.DataFrame, contents_: pl.Series) -> pl.DataFrame:
-        is_involved = contents_.is_in(involved.implode())
-        return each.filter(pl.lit(is_involved).gather(pl.col("place")))
-
-    return kept(words, rows["content"]), kept(record, earlier["content"])
+    return pl.Series(np.unique(sorted_[np.repeat(several, np.diff(starts, append=len(order)))]))
 
 
 def _in_order(

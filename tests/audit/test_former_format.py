@@ -13,6 +13,9 @@ import pytest
 from cio_frames.audit import Audit, AuditWriter, recover
 from torture.told import KEY, RUN_ID
 
+FORMER = Path(__file__).with_name("format_3") / RUN_ID
+"""A run of format 3, killed in the same way: its plan has all columns in all rows."""
+
 SAMPLE = Path(__file__).with_name("format_1") / RUN_ID
 ROWS = [
     (0, "delivered", 1, 200, None, 5, 10),
@@ -90,3 +93,19 @@ def test_the_ids_of_a_former_record_stay_as_they_are(directory: Path, monkeypatc
     assert recover(directory).id_key is None
     ids = Audit(directory).messages["message_id"].drop_nulls()
     assert ids.str.starts_with("01HF7YZFPF").all()
+
+
+def test_a_killed_run_of_format_3_is_read_and_recovered(tmp_path: Path):
+    """Its plan is read as it was written, and recovery makes a whole record of it."""
+    directory = copytree(FORMER, tmp_path / RUN_ID)
+    states = ["delivered"] * 5 + ["rejected_local", "pending", "in_doubt"]
+    states += ["delivered", "delivered", "rejected_local"]
+
+    before = Audit(directory).messages.sort("row")
+    found = recover(directory)
+
+    assert before["state"].to_list() == states
+    assert before.null_count().select("person_key", "message_id", "subjects").row(0) == (0, 0, 0)
+    assert found.unfinished["row"].to_list() == [6, 7]
+    assert Audit(directory).messages.sort("row").equals(before)
+    assert Audit(directory).verify().is_empty()

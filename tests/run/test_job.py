@@ -41,6 +41,16 @@ def test_what_arrived_is_skipped():
     assert left.select("row", "state", "code").rows() == [(0, "skipped_done", None)]
 
 
+def test_a_chunk_is_compared_with_what_it_names_only():
+    """Of all that earlier runs finished, a chunk takes the messages with its own ids, however often."""
+    finished = settled(*((f"{number}", "a" * 16, "skipped_done") for number in range(1_000)))
+    selection = RowSelection(finished=pl.concat([finished, finished.head(1)]))
+
+    found = selection._finished_among(selection.finished, pl.Series(["7", "x", "0", "7"]))
+
+    assert sorted(found["message_id"]) == ["0", "0", "7"]
+
+
 def test_another_message_under_the_same_id_is_a_conflict():
     """An id that delivered other content is rejected, with what to do."""
     selection = RowSelection(finished=settled(("A", "f" * 16, "skipped_done")))

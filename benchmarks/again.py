@@ -1,0 +1,66 @@
+"""The same table sent twice with one record: what it costs to know that everything has arrived.
+
+`python -m benchmarks.again` sends a million people and a million events twice, then looks up a table
+among many earlier runs.
+"""
+
+import argparse
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
+
+import polars as pl
+
+import cio_frames as cio
+from benchmarks.inputs import events_file
+from benchmarks.measure import sink
+from benchmarks.variants import variant_file
+
+ROWS_OF_A_RUN = 50
+
+
+def plan_of(path: Path) -> cio.Plan:
+    """Return the plan of a file of events, or of people where it has no event."""
+    table = cio.frame(cio.scan(path))
+    if "event" in pl.read_parquet_schema(path):
+        return table.track(event="event", user_id="user_id", timestamp="occurred_at")
+    return table.identify(user_id="user_id")
+
+
+def spent(plan: cio.Plan, client: cio.Client, *, folder: Path) -> tuple[float, float]:
+    """Return the processor seconds of a run, and the seconds until its first request or its end."""
+    began, worked = time.perf_counter(), time.process_time()
+    run = plan.send(client, audit=folder, progress=False, wait=False, durability="process")
+    while not (run.counts["requests"] or run.done):
+        time.sleep(0.001)
+    first = time.perf_counter() - began
+    run.wait()
+    return time.process_time() - worked, first
+
+
+def main(rows: int, runs: int, *, folder: Path) -> None:
+    """Print what each sending took."""
+    files = {
+        "events": events_file(folder, rows), "people": variant_file(folder, "people", rows),
+    }  # fmt: skip
+    with sink() as url, TemporaryDirectory() as audit:
+        client = cio.connect(endpoint=url, write_key="benchmark", rate=None)
+        for name, path in files.items():
+            for which in ("first", "second"):
+                worked, _ = spent(plan_of(path), client, folder=Path(audit) / name)
+                print(f"{name}, the {which} time: {worked / rows * 1e6:.1f} cpu s a million")
+        for run in range(runs + 1):
+            ids = [f"{run}-{row}" for row in range(ROWS_OF_A_RUN)]
+            plan = cio.frame(pl.DataFrame({"id": ids})).identify(user_id="id")
+            worked, first = spent(plan, client, folder=Path(audit) / "runs")
+        print(f"after {runs} runs: first request after {first:.2f} s, {worked:.2f} cpu s")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--runs", type=int, default=1_000)
+    parser.add_argument("--folder", type=Path, default=Path(gettempdir()) / "cio_frames-benchmarks")
+    asked = parser.parse_args()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    main(asked.rows, asked.runs, folder=asked.folder)
