@@ -427,20 +427,47 @@ def _as_one(
         both = each.with_columns(key=base).join(found, on="key", how="left", maintain_order="left")
         return both.select("place", subject=pl.coalesce("component", "key") | kind)
 
-    return joined(words), joined(record)
+    # Who was renamed is made anew by whatever names them, also if it sets no attribute.
+    sets = [_named_together(*each) for each in ((words, rows), (record, earlier))]
+    several = _of_several(pl.concat(sets), found)
+    told = joined(record)
+    anew = told.filter(base.is_in(several.implode())).select(
+        "place", subject=base | int(ATTRIBUTES)
+    )
+    return joined(words), pl.concat([told, anew]).unique()
+
+
+def _of_several(sets: pl.DataFrame, components: pl.DataFrame) -> pl.Series:
+    """Return the components in which rows name different sets of identifiers as one person's."""
+    each = sets.join(components, on="key").group_by("component").agg(pl.col("others").n_unique())
+    return each.filter(pl.col("others") > 1)["component"]
+
+
+def _named_together(words: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the sets of identifiers that rows name as one person's: `key`, the first, and `others`."""
+    other = pl.col("other")
+    sets = _people(words, rows).group_by("place").agg(
+        key=other.first(), several=other.n_unique() > 1, others=other.unique().sort()
+    )  # fmt: skip
+    return sets.filter("several").select("key", pl.col("others").hash()).unique()
 
 
 def _linked(words: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     """Return each two identifiers that a row names as one person's: key and other."""
+    people = _people(words, rows)
+    first = people.unique("place", keep="first").rename({"other": "key"})
+    return people.join(first, on="place").select("key", "other").unique()
+
+
+def _people(words: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the identifiers of people that each row sets attributes of or takes away: place and other."""
     links = rows["call"].is_in(LINKING_CALLS)
     kind = pl.col("subject") & KIND
-    people = words.filter(
+    return words.filter(
         pl.lit(links).gather(pl.col("place"))
         & kind.is_in([int(ATTRIBUTES), int(GONE)])
         & (pl.col("subject") & _BASES != ANYBODY)
     ).select("place", other=pl.col("subject") & _BASES)
-    first = people.unique("place", keep="first").rename({"other": "key"})
-    return people.join(first, on="place").select("key", "other").unique()
 
 
 def _followed(words: pl.DataFrame) -> pl.DataFrame:

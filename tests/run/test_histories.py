@@ -326,3 +326,19 @@ def test_more_rows_that_say_what_is_done_already_do_not_come_after_what_followed
 
     assert record.send(more) == 0
     assert record.model.people()[0]["attributes"] == {"plan": "y"}
+
+
+def test_who_was_renamed_and_is_named_again_gets_what_the_first_table_says():
+    """A membership makes anew whom an e-mail address had renamed; the table that says more is sent again."""
+    record = Record("hmac")
+    shared = [
+        {"id": name, "email": "a@example.com", "plan": "x"} for name in ("u1", "u2")
+    ]  # the second takes the place of the first
+    record.send(people(shared))
+    record.send(members([{"group": "g1", "id": "u1", "role": "x"}]))
+
+    assert record.send(people(shared)) == 2
+    assert {each["id"]: each["attributes"] for each in record.model.people()} == {
+        "u1": {"plan": "x"},
+        "u2": {"plan": "x"},
+    }
