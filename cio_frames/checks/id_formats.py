@@ -181,7 +181,9 @@ def _form_counts(values: pl.DataFrame) -> pl.DataFrame:
         filled = column.drop_nulls()
         first = filled.head(LOOKED_AT)
         text = pl.col(column.name)
-        counted = first.to_frame().select(text.str.contains(form).sum().alias(form) for form in FORMS)
+        counted = first.to_frame().select(
+            text.str.contains(form).sum().alias(form) for form in FORMS
+        )
         shares = counted.row(0, named=True)
         form = max(shares, key=lambda form: shares[form])
         fits = filled.str.contains(form).sum() if shares[form] > len(first) * MOST else 0

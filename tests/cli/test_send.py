@@ -40,6 +40,27 @@ def test_rows_arrive_at_an_endpoint(cli, people, workspace):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("call", "checks"), [("identify", 0), ("track", 1)])
+def test_all_rows_are_checked_only_where_they_are_counted(cli, people, workspace, call, checks):
+    """The report of all rows is made where events without a time have to be counted, else not."""
+    made = []
+
+    def note(frame, event, _argument):
+        if event == "call" and frame.f_code.co_name == "_concluded":
+            made.append(frame)
+
+    words = ("--call", call, "--user-id", "id", *(("--lit", "event=Seen") if checks else ()))
+    sys.setprofile(note)
+    try:
+        said = cli("send", people, *words, "--endpoint", workspace.url, "--progress", "off")
+    finally:
+        sys.setprofile(None)
+
+    assert said.code == 0
+    assert ("would count as happening now" in said.err) == bool(checks)
+    assert len(made) == checks
+
+
 def test_corrected_rows_are_sent_with_the_options_of_the_others(cli, mixed, workspace, tmp_path):
     """What --rejected wrote, corrected, is sent alone, in the words of the first command."""
     left = tmp_path / "left.csv"
