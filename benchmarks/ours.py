@@ -50,15 +50,7 @@ def command(path: str, url: str) -> None:
     from cio_frames.cli import main as run
 
     os.environ["CIO_WRITE_KEY"] = "benchmark"
-    words = [
-        "--call",
-        "identify",
-        "--user-id",
-        "user_id",
-        "--endpoint",
-        url,
-        "--audit",
-        str(kept()),
-    ]
+    asked = ["--call", "identify", "--user-id", "user_id"]
+    there = ["--endpoint", url, "--audit", str(kept())]
     with redirect_stdout(sys.stderr):
-        assert run(["send", path, *words]) == 0
+        assert run(["send", path, *asked, *there]) == 0
