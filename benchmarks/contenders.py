@@ -177,12 +177,19 @@ def least(path: str, url: str) -> int:
     return 0
 
 
+def csv_to_json_alone(path: str, _: str) -> int:
+    """How fast polars alone reads a CSV file and writes its JSON."""
+    table = pl.read_csv(path)
+    return 0 if table.select(pl.struct(pl.all()).struct.json_encode()).height else 1
+
+
 CONTENDERS = {
     "sdk": lambda path, url: sdk(path, url, best=False),
     "sdk-best": lambda path, url: sdk(path, url, best=True),
     "handwritten": handwritten,
     "to_json": to_json,
     "json-alone": json_alone,
+    "csv-to-json-alone": csv_to_json_alone,
     "least": least,
 }
 
@@ -194,6 +201,8 @@ def main(name: str, path: str, url: str) -> None:
 
         if name == "ours-latency":
             ours.latency(path, url)
+        elif name == "ours-command":
+            ours.command(path, url)
         else:
             ours.main(path, url, gzip=name != "ours-plain", lazy=name == "ours-lazy")
         return

@@ -1,5 +1,8 @@
 """cio_frames: all checks, deterministic ids, gzip, and the audit of every row."""
 
+import os
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -40,3 +43,14 @@ def latency(path: str, url: str) -> None:
     )
     run = plan.send(client, audit=kept(), progress=False)
     assert run.counts["delivered"] == run.counts["rows"], run.counts
+
+
+def command(path: str, url: str) -> None:
+    """Send a file of people by the command line, rate limit included."""
+    from cio_frames.cli import main as run
+
+    os.environ["CIO_WRITE_KEY"] = "benchmark"
+    asked = ["--call", "identify", "--user-id", "user_id"]
+    there = ["--endpoint", url, "--audit", str(kept())]
+    with redirect_stdout(sys.stderr):
+        assert run(["send", path, *asked, *there]) == 0

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 import cio_frames as cio
+from benchmarks.measure import sink
 from cio_frames.accessors import Frame
 from cio_frames.frames import read
 from cio_frames.registration import register
@@ -155,6 +156,36 @@ def test_a_plan_loads_nothing_that_it_does_not_use():
     assert others - {"typing_extensions"} == {"msgspec", "platformdirs"}  # msgspec takes it along
     assert len(own) <= MOST_MODULES, own
     assert set(own) & LATER == set()
+
+
+FIRST_SEND = """
+frame = polars.DataFrame({{'id': ['u1', 'u2'], 'email': ['ada@example.com', 'bob@example.com']}})
+client = cio_frames.connect(endpoint={url!r}, write_key='k')
+assert frame.cio.identify(user_id='id').send(client, audit={audit!r}, progress=False).counts['delivered'] == 2
+"""
+NOT_SENT_WITH = {
+    "cyclopts", "jinja2", "pandas", "phonenumbers", "rustworkx", "starlette", "uvicorn",
+}  # fmt: skip
+
+
+def test_a_first_send_loads_nothing_that_it_does_not_use(tmp_path):
+    """A first send loads no server, no command line, no graphs and no model of identities."""
+    with sink() as url:
+        own, others = loaded(FIRST_SEND.format(url=url, audit=str(tmp_path)))
+
+    assert others & NOT_SENT_WITH == set()
+    assert len(own) <= MOST_MODULES, own
+    assert set(own) & (LATER - {"cio_frames.audit.row_states"}) == set()
+
+
+def test_a_command_loads_no_other():
+    """The command line loads no other command and no server to send."""
+    own, others = loaded("from cio_frames.cli import main; main(['send'])")
+
+    assert "cio_frames.cli.send" in own
+    others_of = {f"cio_frames.cli.{name}" for name in ("audit", "check", "demo", "sandbox")}
+    assert set(own) & others_of == set()
+    assert others & (NOT_SENT_WITH - {"cyclopts"}) == set()
 
 
 @pytest.mark.parametrize("name", ["audit", "samples", "sandbox"])

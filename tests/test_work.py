@@ -128,6 +128,29 @@ def test_rejected_rows_before_the_first_message_take_no_call_each(tmp_path):
     assert slope(*calls) < CALLS_PER_ROW / 10
 
 
+QUERIES = 80
+
+
+def test_a_small_plan_asks_the_engine_little():
+    """The report of one row takes few queries: none is made about what is empty."""
+    frame, queries = pl.DataFrame({"id": ["u1"], "email": ["a@x.co"], "plan": ["x"]}), []
+
+    def note(_frame, event, called):
+        if event == "c_call" and called.__name__ in ("collect", "collect_all"):
+            queries.append(called)
+
+    threading.setprofile(note)
+    sys.setprofile(note)
+    try:
+        counts = frame.cio.identify(user_id="id").counts
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+
+    assert counts["valid"] == 1
+    assert 10 < len(queries) <= QUERIES
+
+
 def test_a_loop_over_rows_would_be_noticed():
     """The guard has teeth: one call per row is more than it allows."""
     calls = []

@@ -223,10 +223,9 @@ def _measured_of(field: FieldMapping, totals: Measured) -> Measured:
 
 def _totals(aggregated: pl.DataFrame) -> Measured:
     """Return the sum of the counts of each column, or its different texts."""
-    texts = aggregated.select(pl.col(pl.String)).to_dict(as_series=False)
     return {
-        **aggregated.select(pl.exclude(pl.String)).sum().row(0, named=True),
-        **{name: set(values) for name, values in texts.items()},
+        column.name: set(column) if column.dtype == pl.String else column.sum()
+        for column in aggregated.iter_columns()
     }
 
 

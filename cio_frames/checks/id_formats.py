@@ -180,7 +180,11 @@ def _form_counts(values: pl.DataFrame) -> pl.DataFrame:
     for column in values.iter_columns():
         filled = column.drop_nulls()
         first = filled.head(LOOKED_AT)
-        shares = {form: first.str.contains(form).sum() for form in FORMS}
+        text = pl.col(column.name)
+        counted = first.to_frame().select(
+            text.str.contains(form).sum().alias(form) for form in FORMS
+        )
+        shares = counted.row(0, named=True)
         form = max(shares, key=lambda form: shares[form])
         fits = filled.str.contains(form).sum() if shares[form] > len(first) * MOST else 0
         counts.append((column.name, form, len(filled), fits))
@@ -190,6 +194,8 @@ def _form_counts(values: pl.DataFrame) -> pl.DataFrame:
 def _unlike(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
     """Return the few ids that have not the form of all the others."""
     results = [FOUND_SCHEMA.to_frame()]
+    if aggregated["all"].sum() < ENOUGH:
+        return results[0]
     fields = {field.name: field for field in scope.mapping.fields}
     counted = aggregated.filter(pl.col("all") > 0).group_by("field", maintain_order=True)
     for name, form, count, fits in counted.agg(

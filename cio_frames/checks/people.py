@@ -229,7 +229,8 @@ def _pair(scope: Scope) -> tuple[FieldMapping, FieldMapping] | None:
 
 def _paired(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, by: str) -> pl.DataFrame:
     """Return the rows of people with several addresses, or of addresses with several people."""
-    several = aggregated.unique().filter(pl.col(by).is_duplicated())[by].unique()
+    pairs = aggregated.lazy().unique().filter(pl.col(by).is_duplicated())
+    several = pairs.select(pl.col(by).unique()).collect().to_series()
     person, email = _pair(scope) or (None, None)
     if person is None or email is None or several.is_empty():
         return FOUND_SCHEMA.to_frame()

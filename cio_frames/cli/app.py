@@ -3,13 +3,13 @@
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 
 from cyclopts import App, CycloptsError
 
 import cio_frames
-from cio_frames.cli import audit, check, demo, sandbox, send
 from cio_frames.cli.exit_codes import Exit, exit_of, exits_table
 from cio_frames.cli.help import Manual
 from cio_frames.cli.hints import cli_advice
@@ -24,40 +24,41 @@ CIO_SITE_ID and CIO_TRACK_API_KEY. Start with `cio-frames demo`, which needs no 
 
 _ENDS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
-_COMMANDS: tuple[tuple[Callable[..., Exit], str], ...] = (
+_COMMANDS = (
     (
-        check.check,
+        "check:check",
         """cio-frames check people.csv --call identify --user-id id
 cio-frames check people.csv --call identify --fix safe --rejected left.csv
 cio-frames check "events/*.parquet" --call track --event name --format json""",
     ),
     (
-        check.preview,
+        "check:preview",
         """cio-frames preview orders.csv --call track --user-id id --timestamp ordered_at \
 --lit "event=Order Completed" --properties "total,plan=tier"
 cio-frames preview people.csv --call identify --rows 1 --format json""",
     ),
     (
-        send.send,
+        "send:send",
         """cio-frames send people.csv --call identify --user-id id --to sandbox
 cio-frames send people.csv --call identify --user-id id --endpoint http://127.0.0.1:8099
 cio-frames send people.csv --call identify --user-id id --to eu --audit audit""",
     ),
     (
-        send.resume,
+        "send:resume",
         """cio-frames resume audit/20261121T093000000Z-k3f9q2 people.csv \
 --call identify --user-id id --to eu""",
     ),
     (
-        audit.audit,
+        "audit:audit",
         """cio-frames audit audit
 cio-frames audit audit --failed --csv failed.csv
 cio-frames audit audit --run 20261121T093000000Z-k3f9q2 --explain 17
 cio-frames audit audit --verify""",
     ),
-    (sandbox.sandbox, "cio-frames sandbox\ncio-frames sandbox --port 0"),
-    (demo.demo, "cio-frames demo\ncio-frames demo --data sample_data --audit audit/demo"),
+    ("sandbox:sandbox", "cio-frames sandbox\ncio-frames sandbox --port 0"),
+    ("demo:demo", "cio-frames demo\ncio-frames demo --data sample_data --audit audit/demo"),
 )
+"""Module and function of each command, and its examples."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else list(argv)
     try:
         with _ending():
-            result = _app()(
+            result = _app(words)(
                 words, print_error=False, exit_on_error=False, result_action="return_value"
             )
     except (CioError, CycloptsError, KeyboardInterrupt) as error:
@@ -95,7 +96,8 @@ def _ending() -> Iterator[None]:
             signal.signal(end, signal.SIG_DFL)
 
 
-def _app() -> App:
+def _app(words: Sequence[str]) -> App:
+    """Return the application with the command that the words name, or with all if they name none."""
     app = App(
         name="cio-frames",
         help=_ABOUT,
@@ -105,8 +107,11 @@ def _app() -> App:
         version=lambda: f"cio-frames {cio_frames.__version__}",
         suppress_keyboard_interrupt=False,
     )
-    for place, (command, examples) in enumerate(_COMMANDS):
-        app.command(command, help_epilogue=_epilogue(examples), sort_key=place)
+    named = [row for row in _COMMANDS if words[:1] == [row[0].partition(":")[2]]]
+    for place, (command, examples) in enumerate(named or _COMMANDS):
+        module, _, name = command.partition(":")
+        function = getattr(import_module(f"cio_frames.cli.{module}"), name)
+        app.command(function, help_epilogue=_epilogue(examples), sort_key=place)
     return app
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import polars as pl
 
@@ -15,20 +15,20 @@ from cio_frames.cli.hints import cli_advice
 from cio_frames.cli.options import Fields, Form, Rules, Switch, Target
 from cio_frames.cli.output import ask, say, say_json
 from cio_frames.cli.plan_options import plan_of
-from cio_frames.cli.sandbox import contents
 from cio_frames.errors import RunError, UsageError
 from cio_frames.plan import Plan
 from cio_frames.plan import resume as resume_run
 from cio_frames.plan.outcome import outcome
 from cio_frames.run import Run
-from cio_frames.sandbox import Sandbox
 from cio_frames.sending import Client, connect
 from cio_frames.spec import EVENT_CALLS
 from cio_frames.views import summary, text
 from cio_frames.views.displays import ShowProgress, display
 from cio_frames.views.document import EMPTY
 from cio_frames.views.wording import many
-from cio_frames.workspaces import sandbox
+
+if TYPE_CHECKING:
+    from cio_frames.sandbox import Sandbox
 
 _ARRIVED = ("delivered", "accepted_unverified", "skipped_done")
 _NO_TARGET = (
@@ -93,6 +93,8 @@ def send(
             target=target,
         )
         if workspace is not None and target.format == "text":
+            from cio_frames.cli.sandbox import contents
+
             say(f"The workspace now contains\n{contents(workspace)}")
     return Exit.OK if _all_arrived(run) else Exit.ROWS
 
@@ -137,8 +139,10 @@ def resume(
 
 def _warn_of_now(plan: Plan) -> None:
     """Say on stderr how many events have no time, before anything is sent."""
-    mapping, rows = plan.pipeline.mapping, plan.pipeline.full_check.undated
-    if mapping.call.name in EVENT_CALLS and mapping.find("timestamp") is None and rows:
+    mapping = plan.pipeline.mapping
+    if mapping.call.name not in EVENT_CALLS or mapping.find("timestamp") is not None:
+        return  # all rows are checked only where there is something to count
+    if rows := plan.pipeline.full_check.undated:
         sys.stderr.write(
             f"{many(rows, 'event')} would count as happening now and can start campaigns: no "
             "--timestamp is given.\n"
@@ -167,7 +171,7 @@ def confirm(rows: int, *, host: str, answers: TextIO | None, asks: TextIO, told:
 
 
 @contextmanager
-def _connected(target: Target) -> Iterator[tuple[Client, Sandbox[Client] | None]]:
+def _connected(target: Target) -> Iterator["tuple[Client, Sandbox[Client] | None]"]:
     """Give a client, and the workspace behind it if it is a temporary one."""
     rate = target.rate if isinstance(target.rate, float) else None
     strict = not target.no_strict
@@ -179,6 +183,8 @@ def _connected(target: Target) -> Iterator[tuple[Client, Sandbox[Client] | None]
         region = target.to or "us"
         yield connect(region, endpoint=target.endpoint, strict=strict, rate=rate), None
         return
+    from cio_frames.workspaces import sandbox  # a server, which most commands do without
+
     with sandbox() as workspace:
         client = connect(
             "us",

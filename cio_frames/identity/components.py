@@ -6,7 +6,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import rustworkx as rx
 
 from cio_frames.identity.identifiers import (
     anonymous_key,
@@ -106,6 +105,8 @@ def components(pairs: pl.DataFrame) -> pl.DataFrame:
     shared = edges.filter(pl.Series(joins)).sort("key", "other")
     names = pl.concat([shared["key"], shared["other"].alias("key")]).unique().sort()
     numbers = pl.DataFrame({"key": names}).with_row_index("number")
+    import rustworkx as rx  # most tables name nobody twice
+
     graph = rx.PyGraph()
     graph.add_nodes_from(range(len(names)))
     graph.add_edges_from_no_data(_numbered(shared, numbers))

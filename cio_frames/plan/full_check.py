@@ -398,10 +398,10 @@ def link_keys(prepared: pl.DataFrame, mapping: MessageMapping) -> LinkKeys:
         prepared.select(key=numbered(addressed[0]), other=numbered(other))
         for other in linked_keys(mapping)
     ]
-    named = pl.concat([_PAIRS.to_frame(), *pairs]).drop_nulls().unique()
+    named = pl.concat([_PAIRS.to_frame(), *pairs]).lazy().drop_nulls().unique()
     return LinkKeys(
         keys=pl.concat(keys).to_series().drop_nulls().unique(),
-        pairs=named.filter(pl.col("key") != pl.col("other")),
+        pairs=named.filter(pl.col("key") != pl.col("other")).collect(),
     )
 
 

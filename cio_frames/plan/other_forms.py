@@ -8,7 +8,6 @@ import polars as pl
 
 from cio_frames.errors import engine_errors
 from cio_frames.frames import Table
-from cio_frames.identity.known_forms import FORMS, REPAIRS, differing, plainer
 from cio_frames.mapping import MessageMapping, computing, person_ids
 from cio_frames.values import many
 from cio_frames.values.patterns import EMAIL
@@ -27,7 +26,7 @@ class OtherForm:
 
     plan: int  # whose ids are nobody
     of: int  # the plan that has the people
-    how: str  # in what they differ, one of `FORMS`
+    how: str  # in what they differ, one of `identity.known_forms.FORMS`
     column: str
     ids: int
     rows: int
@@ -49,6 +48,8 @@ class OtherForm:
     @property
     def hint(self) -> str:
         """What to do."""
+        from cio_frames.identity.known_forms import REPAIRS
+
         return REPAIRS[self.how]
 
 
@@ -149,6 +150,8 @@ def _differing(ids: pl.DataFrame, *, people: Sequence[int]) -> pl.DataFrame:
         given = given.filter(pl.col("since").is_null())
     if given.is_empty():  # mostly everybody is known, and no id is looked at closely
         return given.with_columns(of=pl.lit(None, pl.Int64), known="value", how="value")
+    from cio_frames.identity.known_forms import FORMS, differing, plainer  # for back-fills alone
+
     plain = planned.select("plan", known="value", plain=plainer("value")[-1])
     forms = plain.group_by("plan", "plain").agg(forms=pl.len())
     apart = forms.filter(pl.col("forms") > 1)["plain"].unique()

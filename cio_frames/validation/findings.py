@@ -78,6 +78,8 @@ def concluded(
         rejected: Rows that would be left out.
         shares: The largest share of rows that may fail, by code; of all codes under `"*"`.
     """
+    if findings.is_empty() and not shares:
+        return findings
     findings = _without_rejected_repeats(_without_rejected_twins(findings))
     summed = _with_summaries(findings, checks={check.code: check for check in checks})
     judged = _judged(summed, rows=rows, rejected=rejected, shares=shares or {})

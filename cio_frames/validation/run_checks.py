@@ -276,7 +276,11 @@ class TableAggregates:
         return pl.concat([FINDING_SCHEMA.to_frame(), *found])
 
     def _found(self) -> list[pl.DataFrame]:
-        aggregated = {aggregate: pl.concat(parts) for aggregate, parts in self._parts.items()}
+        aggregated = {
+            aggregate: whole
+            for aggregate, parts in self._parts.items()
+            if (whole := pl.concat(parts)).height  # no check finds anything in nothing
+        }
         rows = self._scope.mapping.prepare(self._table.numbered())
         return [
             _listed(

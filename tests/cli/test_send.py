@@ -16,6 +16,7 @@ from benchmarks.inputs import events
 from benchmarks.measure import sink, totals
 from cio_frames.cli.send import confirm
 from cio_frames.errors import UsageError
+from cio_frames.plan.full_check import check_fully
 from cio_frames.sandbox import Sandbox
 
 IDENTIFY = ("--call", "identify", "--user-id", "id")
@@ -38,6 +39,27 @@ def test_rows_arrive_at_an_endpoint(cli, people, workspace):
     assert workspace.people["email"].sort().to_list() == [
         "ada@example.com", "bob@example.com", "eve@example.com",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "checks"), [("identify", 0), ("track", 1)])
+def test_all_rows_are_checked_only_where_they_are_counted(cli, people, workspace, call, checks):
+    """The report of all rows is made where events without a time have to be counted, else not."""
+    made = []
+
+    def note(frame, event, _argument):
+        if event == "call" and frame.f_code is check_fully.__wrapped__.__code__:
+            made.append(event)
+
+    words = ("--call", call, "--user-id", "id", *(("--lit", "event=Seen") if checks else ()))
+    sys.setprofile(note)
+    try:
+        said = cli("send", people, *words, "--endpoint", workspace.url, "--progress", "off")
+    finally:
+        sys.setprofile(None)
+
+    assert said.code == 0
+    assert ("would count as happening now" in said.err) == bool(checks)
+    assert len(made) == checks
 
 
 def test_corrected_rows_are_sent_with_the_options_of_the_others(cli, mixed, workspace, tmp_path):
