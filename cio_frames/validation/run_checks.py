@@ -238,6 +238,10 @@ def check_table(table: Table, *, checks: Sequence[Check], scope: Scope) -> pl.Da
     return aggregates.findings()
 
 
+LONG = 500_000
+"""Rows from which on results of chunks are reduced; then whenever they are twice as long again."""
+
+
 class TableAggregates:
     """The aggregates of the tests of the whole table, chunk by chunk; false if there are none."""
 
@@ -246,7 +250,11 @@ class TableAggregates:
         self._scope = scope
         self._asked = [(item, item.test) for item in checks if isinstance(item.test, TableTest)]
         self._aggregates = dict.fromkeys(test.aggregate for _, test in self._asked)
+        self._reductions = {
+            test.aggregate: test.reduce for _, test in self._asked if test.reduce is not None
+        }
         self._parts: dict[Aggregate, list[pl.DataFrame]] = {}
+        self._longest: dict[Aggregate, int] = {}
 
     def __bool__(self) -> bool:
         return bool(self._aggregates)
@@ -262,10 +270,23 @@ class TableAggregates:
         found = pl.collect_all(list(queries.values())) if queries else []
         return dict(zip(queries, found, strict=True))
 
+    def can_block(self, aggregated: Mapping[Aggregate, pl.DataFrame]) -> bool:
+        """Return whether the whole table may keep rows from being sent that this was aggregated from."""
+        blocking = (test for item, test in self._asked if item.severity in BLOCKING)
+        return any(
+            test.aggregate in aggregated and aggregated[test.aggregate].height for test in blocking
+        )
+
     def add(self, aggregated: Mapping[Aggregate, pl.DataFrame]) -> None:
         """Put what was aggregated from the next rows to the rest."""
         for aggregate, part in aggregated.items():
-            self._parts.setdefault(aggregate, []).append(part)
+            parts = self._parts.setdefault(aggregate, [])
+            parts.append(part)
+            longest = self._longest.get(aggregate, LONG)
+            if aggregate in self._reductions and sum(map(len, parts)) > longest:
+                reduced = self._reductions[aggregate](pl.concat(parts))
+                self._parts[aggregate] = [reduced]
+                self._longest[aggregate] = max(LONG, 2 * len(reduced))
 
     def findings(self) -> pl.DataFrame:
         """Return what was found, with the columns of `FINDING_SCHEMA`."""
