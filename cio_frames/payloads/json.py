@@ -55,6 +55,7 @@ class _Piece:
     always: bool
 
 
+_TEXTS = pl.List(pl.String)
 _MOMENT_BYTES = len('"2024-01-02T03:04:05.678Z"')
 _FOUR_DIGITS = (datetime(1000, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
 """Between these each written moment has as many bytes."""
@@ -83,10 +84,13 @@ def size(branch: Branch, *, frame: pl.DataFrame) -> pl.Expr:
 def _told(leaf: Leaf) -> pl.Expr | None:
     """Return whether the written length of a whole column follows from its values, if it can."""
     values, dtype = leaf.values, leaf.dtype
-    if leaf.json:
+    if leaf.json or (leaf.text and dtype != pl.String):
         return None
-    if dtype == pl.String:
-        return values.str.join("").map_batches(_has_no_escapes, return_dtype=pl.Boolean, returns_scalar=True)
+    if dtype in (pl.String, _TEXTS):
+        texts = values if dtype == pl.String else values.explode()
+        return texts.str.join("").map_batches(
+            _has_no_escapes, return_dtype=pl.Boolean, returns_scalar=True
+        )
     if isinstance(dtype, pl.Datetime):
         at = instant(values, dtype=dtype, timezone=leaf.timezone)
         return at.is_between(*_FOUR_DIGITS).all()
@@ -112,16 +116,26 @@ def _size(node: Node, *, quick: set[int]) -> pl.Expr:
     if isinstance(node, Branch):
         inside = _members_size(node, quick=quick)
         size = pl.when(inside > 0 if node.present is None else node.present).then(inside + 2)
-    elif id(node) not in quick:
-        value, is_plain = _value(node)
-        text = json_text(value) if is_plain else value
-        size = pl.when(value.is_not_null()).then(text.str.len_bytes().cast(pl.Int64))
-    elif node.dtype == pl.String:
-        size = node.values.str.len_bytes().cast(pl.Int64) + 2
+    elif id(node) in quick:
+        size = _quick_size(node)
+    elif node.dtype in _SMALL_INTEGERS and not node.text:
+        size = node.values.cast(pl.String).str.len_bytes().cast(pl.Int64)
     else:
-        is_written = instant(node.values, dtype=node.dtype, timezone=node.timezone).is_not_null()
-        size = pl.when(is_written).then(pl.lit(_MOMENT_BYTES, pl.Int64))
+        value, is_plain = _value(node)
+        text = pl.when(value.is_not_null()).then(json_text(value)) if is_plain else value
+        size = text.str.len_bytes().cast(pl.Int64)
     return size.fill_null(len("null")) if node.clear else size
+
+
+def _quick_size(leaf: Leaf) -> pl.Expr:
+    if leaf.dtype == pl.String:
+        return leaf.values.str.len_bytes().cast(pl.Int64) + 2
+    if leaf.dtype == _TEXTS:
+        each = pl.element().str.len_bytes().cast(pl.Int64) + len('"",')
+        items = leaf.values.list.eval(each.fill_null(len("null,")))
+        return (items.list.sum() - 1).clip(0) + 2
+    is_written = instant(leaf.values, dtype=leaf.dtype, timezone=leaf.timezone).is_not_null()
+    return pl.when(is_written).then(pl.lit(_MOMENT_BYTES, pl.Int64))
 
 
 def expand(node: Node) -> Node:
