@@ -29,7 +29,7 @@ from cio_frames.validation.compiled import (
     sentence_about,
 )
 from cio_frames.validation.findings import BLOCKING, FINDING_SCHEMA
-from cio_frames.values import as_text
+from cio_frames.values import as_text, few_texts
 
 SHOWN_CHARACTERS = 200
 LARGEST = 3
@@ -107,21 +107,47 @@ def check_messages(
 def _row_findings(
     prepared: pl.DataFrame, tests: Sequence[CompiledCheck], *, raw: pl.DataFrame | None
 ) -> Iterator[pl.DataFrame]:
+    few = _few(prepared)
     groups: dict[str, list[CompiledCheck]] = {}
     prefilters: dict[str, Prefilter] = {}
-    for test in tests:
+    for test in _open(tests, few=few):
         prefilter = test.predicate.prefilter
         key = prefilter.name if prefilter else _INPUT if test.predicate.on_input else ""
         groups.setdefault(key, []).append(test)
         if prefilter:
             prefilters[key] = prefilter
-    frames = {"": prepared, _INPUT: raw, **dict(_prefiltered(prepared, prefilters))}
+    frames = {"": prepared, _INPUT: raw, **dict(_prefiltered(prepared, prefilters, few=few))}
     for key, group in groups.items():
         frame = frames.get(key)
         if frame is not None and frame.height:
             with translated(_rule_failed, others=True) if key == _INPUT else nullcontext():
                 findings = list(_failed(frame, group))
             yield from findings
+
+
+def _few(prepared: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Return the different values of the columns that have few."""
+    found = ((column.name, few_texts(column)) for column in prepared.iter_columns())
+    return {name: values.to_frame() for name, values in found if values is not None}
+
+
+def _open(
+    tests: Sequence[CompiledCheck], *, few: Mapping[str, pl.DataFrame]
+) -> list[CompiledCheck]:
+    """Return the tests without those of one column of which no different value fails."""
+    of_column: dict[str, list[CompiledCheck]] = {}
+    for test in tests:
+        predicate = test.predicate
+        names = set(predicate.fails.meta.root_names())
+        if len(names) == 1 and not (predicate.prefilter or predicate.on_input):
+            of_column.setdefault(names.pop(), []).append(test)
+    passed: set[int] = set()
+    for name, values in few.items():
+        own = of_column.get(name, [])
+        fails = [test.predicate.fails.any().alias(f"{place}") for place, test in enumerate(own)]
+        hits = values.select(fails).row(0) if own else ()
+        passed |= {id(test) for test, is_hit in zip(own, hits, strict=True) if not is_hit}
+    return [test for test in tests if id(test) not in passed]
 
 
 _INPUT = "\0input"
@@ -136,7 +162,7 @@ def _rule_failed(kind: str) -> MappingError:
 
 
 def _prefiltered(
-    prepared: pl.DataFrame, prefilters: Mapping[str, Prefilter]
+    prepared: pl.DataFrame, prefilters: Mapping[str, Prefilter], *, few: Mapping[str, pl.DataFrame]
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """Yield the rows that each prefilter lets through."""
     columns: dict[str, list[Prefilter]] = {}
@@ -144,6 +170,11 @@ def _prefiltered(
         columns.setdefault(prefilter.column, []).append(prefilter)
     if not columns:
         return
+    columns = {
+        name: own
+        for name, own in columns.items()
+        if name not in few or few[name].select(any_open(own).any()).item()
+    }
     flags = prepared.select(any_open(own).alias(name) for name, own in columns.items())
     for name, is_open in zip(columns, flags.select(pl.all().any()).row(0), strict=True):
         if is_open:

@@ -2,6 +2,7 @@
 
 from cio_frames.values.counts import many
 from cio_frames.values.dtypes import has_text, instance_of
+from cio_frames.values.few import few_texts
 from cio_frames.values.hashing import hmac_sha256, sha256
 from cio_frames.values.instants import (
     EPOCH_UNITS,
@@ -24,6 +25,7 @@ __all__ = [
     "as_text",
     "decimal_text",
     "epoch_unit",
+    "few_texts",
     "exact_as_double",
     "has_text",
     "has_zone",
