@@ -115,7 +115,11 @@ PARTS = 8
 def _twice(aggregated: pl.DataFrame) -> pl.Series:
     """Return the keys that several rows have."""
     is_number = aggregated["key"].dtype == pl.UInt64
-    parts = [pl.col("key") % PARTS == part for part in range(PARTS)] if is_number else [pl.lit(value=True)]
+    parts = (
+        [pl.col("key") % PARTS == part for part in range(PARTS)]
+        if is_number
+        else [pl.lit(value=True)]
+    )
     found = []
     for part in parts:
         ordered = aggregated.select(pl.col("key").filter(part).sort()).to_series()

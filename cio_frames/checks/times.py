@@ -200,9 +200,11 @@ def _reduced(aggregated: pl.DataFrame) -> pl.DataFrame:
     latest = ordered.group_by("person").agg(
         pl.col("row").last(), pl.col("at").max(), late=pl.lit(0, pl.UInt64)
     )
-    counted = told.select("row", pl.lit(None, pl.UInt64).alias("person"), at=None, late=pl.col("late").sum())
+    counted = told.select(
+        "row", pl.lit(None, pl.UInt64).alias("person"), at=None, late=pl.col("late").sum()
+    )
     parts = (latest.sort("row"), counted.head(1))
-    return pl.concat(part.select(aggregated.columns).cast(dict(aggregated.schema)) for part in parts)
+    return pl.concat(part.select(aggregated.columns).cast(aggregated.schema) for part in parts)
 
 
 def _unordered(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:

@@ -75,10 +75,10 @@ def members(branch: Branch, *, frame: pl.DataFrame) -> pl.Expr:
 
 def size(branch: Branch, *, frame: pl.DataFrame) -> pl.Expr:
     """Return how many bytes `members` takes, writing only what tells no length by itself."""
-    leaves = [leaf for leaf in _leaves(branch) if _told(leaf) is not None]
-    flags = frame.select(_told(leaf).alias(f"{place}") for place, leaf in enumerate(leaves))
-    quick = dict(zip(map(id, leaves), flags.row(0), strict=True)) if leaves else {}
-    return _members_size(branch, quick={key for key, is_quick in quick.items() if is_quick})
+    told = {id(leaf): flag for leaf in _leaves(branch) if (flag := _told(leaf)) is not None}
+    flags = frame.select(flag.alias(f"{place}") for place, flag in told.items())
+    quick = {place for place in told if flags[f"{place}"].item()}
+    return _members_size(branch, quick=quick)
 
 
 def _told(leaf: Leaf) -> pl.Expr | None:
@@ -115,7 +115,9 @@ def _size(node: Node, *, quick: set[int]) -> pl.Expr:
     """Return how many bytes the value of a member takes; null where the member is left out."""
     if isinstance(node, Branch):
         inside = _members_size(node, quick=quick)
-        size = pl.when(inside > 0 if node.present is None else node.present).then(inside + 2)
+        size: pl.Expr = pl.when(inside > 0 if node.present is None else node.present).then(
+            inside + 2
+        )
     elif id(node) in quick:
         size = _quick_size(node)
     elif node.dtype in _SMALL_INTEGERS and not node.text:

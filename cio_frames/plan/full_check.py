@@ -168,8 +168,8 @@ def check_fully(
         prepared, share = sums.share(chunk)
         of_chunk = _chunk_found(prepared, encoding=encoding, raw=chunk)
         if sums.is_settled(share):
-            kept = _counted(of_chunk.kept, scope=encoding.scope, batch_bytes=batch_bytes)
-            of_chunk = replace(of_chunk, kept=kept)
+            counts = _counted(of_chunk.kept, scope=encoding.scope, batch_bytes=batch_bytes)
+            of_chunk = replace(of_chunk, kept=of_chunk.kept.clear(), counts=counts)
         return share, of_chunk
 
     with closing(map_chunks(table, part)) as parts:
@@ -252,7 +252,8 @@ class _ChunkFound:
     row_findings: pl.DataFrame
     message_findings: pl.DataFrame
     sent: pl.DataFrame  # the prepared rows
-    kept: "pl.DataFrame | _Counts"  # a few numbers of each of them, or what they come to
+    kept: pl.DataFrame  # a few numbers of each of them
+    counts: "_Counts | None" = None  # what they come to, if nothing can change it
 
 
 def _chunk_found(prepared: pl.DataFrame, *, encoding: Encoding, raw: pl.DataFrame) -> _ChunkFound:
@@ -322,15 +323,14 @@ class _Found:
         """Add what the next chunk leaves; its rows are let go."""
         self.row_findings.append(found.row_findings)
         self.message_findings.append(found.message_findings)
-        if isinstance(found.kept, _Counts):
-            self.count(found.kept)
-        else:
+        if found.counts is None:
             self.kept.append(found.kept)
+        else:
+            self.count(found.counts)
         missing = KEPT_MESSAGES - sum(part.height for part in self.first)
         if missing and found.sent.height:
             mapping, namespace = self.encoding.scope.mapping, self.encoding.namespace
             self.first.append(encode(found.sent.head(missing), mapping, namespace=namespace))
-
 
     def count(self, counts: _Counts) -> None:
         """Add what the rows of a chunk come to."""

@@ -168,13 +168,13 @@ def _prefiltered(
     columns: dict[str, list[Prefilter]] = {}
     for prefilter in prefilters.values():
         columns.setdefault(prefilter.column, []).append(prefilter)
-    if not columns:
-        return
     columns = {
         name: own
         for name, own in columns.items()
         if name not in few or few[name].select(any_open(own).any()).item()
     }
+    if not columns:
+        return
     flags = prepared.select(any_open(own).alias(name) for name, own in columns.items())
     for name, is_open in zip(columns, flags.select(pl.all().any()).row(0), strict=True):
         if is_open:
