@@ -12,14 +12,18 @@ import pytest
 import cio_frames as cio
 from benchmarks.inputs import events
 from benchmarks.measure import sink
+from cio_frames.checks.times import _order
 from cio_frames.frames import ROW
 from cio_frames.payloads import Segment
+from cio_frames.payloads import json as payloads_json
 from cio_frames.payloads.encode import tree
 from cio_frames.payloads.ids import ulids
 from cio_frames.payloads.json import members
+from cio_frames.plan import full_check
 from cio_frames.plan.full_check import KEPT_MESSAGES
 from cio_frames.run import RowSelection
-from cio_frames.validation import compile_checks
+from cio_frames.validation import compile_checks, run_checks
+from cio_frames.values import json_text
 
 ROWS = (10_000, 45_000)
 CALLS_PER_ROW = 0.6
@@ -278,6 +282,56 @@ def test_a_warning_about_every_row_is_small():
     assert found.height == rows
     assert found.rechunk().estimated_size() < 50 * rows
     assert set(plan.findings.drop("row").schema.dtypes()) == {pl.String}
+
+
+def test_a_report_keeps_no_number_of_a_row_that_nothing_can_change(tmp_path, monkeypatch):
+    """Of rows whose outcome is settled with their chunk, sums are kept, and people once."""
+    found, add = [], full_check._Found.add
+    monkeypatch.setattr(
+        full_check._Found, "add", lambda self, part: found.append(self) or add(self, part)
+    )
+    plan = plan_of(120_000, tmp_path)
+
+    assert plan.counts["valid"] == 120_000
+    assert len(found) > 1
+    assert not sum(part.height for part in found[-1].kept)
+    assert len(found[-1].people) == plan.pipeline.full_check.people
+
+
+@pytest.mark.parametrize("is_sorted", [True, False])
+def test_of_times_the_latest_of_each_person_is_kept(monkeypatch, is_sorted):
+    """Whether rows are out of order is told without the times of all rows, and told the same."""
+    rows = events(6_000) if is_sorted else events(6_000).sample(fraction=1, shuffle=True, seed=1)
+    columns = {"event": "event", "user_id": "user_id", "timestamp": "occurred_at"}
+    told, longest = rows.cio.track(**columns).findings, []
+    monkeypatch.setattr(run_checks, "LONG", 100)
+    monkeypatch.setattr("cio_frames.plan.chunks.CHUNK_ROWS", 500)
+    add = run_checks.TableAggregates.add
+
+    def noted(self, part):
+        add(self, part)
+        longest.append(sum(map(len, self._parts[_order])))
+
+    monkeypatch.setattr(run_checks.TableAggregates, "add", noted)
+
+    assert rows.cio.track(**columns).findings.equals(told)
+    assert longest[-1] <= 2 * rows["user_id"].n_unique() + 501
+
+
+def test_the_size_of_plain_texts_and_times_is_taken_without_writing_them(monkeypatch):
+    """Only what tells no length by itself is written: texts with quotes, and numbers with points."""
+    written = []
+    monkeypatch.setattr(
+        payloads_json, "json_text", lambda values: written.append(values) or json_text(values)
+    )
+    rows = events(100)
+    columns = {"event": "event", "user_id": "user_id", "timestamp": "occurred_at"}
+
+    assert rows.cio.track(**columns).counts["valid"] == 100
+    assert not written
+    quoted = rows.with_columns(currency=pl.lit('"EUR"'))
+    assert quoted.cio.track(**columns).counts["valid"] == 100
+    assert len(written) == 1
 
 
 def roots(expression):

@@ -137,13 +137,16 @@ class TableTest:
     Attributes:
         aggregate: Returns a query over prepared rows whose result is small, or None for tables
             that it does not concern. It is called for each chunk, and the results are concatenated;
-            checks with the same function share them.
+            checks with the same function share them. Of a chunk whose result is empty no row fails.
         finish: Makes the findings from the result, reading all rows again if needed: columns row
             (null for the table), column, value and, if there is some, evidence.
+        reduce: Returns the results of the first chunks without what the rest of the table needs not,
+            once they are long. Checks with the same aggregate have the same.
     """
 
     aggregate: Aggregate
     finish: Callable[[pl.DataFrame, pl.LazyFrame, Scope], pl.DataFrame] = _as_aggregated
+    reduce: Callable[[pl.DataFrame], pl.DataFrame] | None = None
     _: KW_ONLY
     unit: Literal["table"] = "table"
 

@@ -1,7 +1,8 @@
 """Columns as a whole: empty, constant, left over from an export, or of several kinds at once."""
 
+import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,7 +23,7 @@ from cio_frames.checks.check import (
 from cio_frames.checks.fields import is_placeholder, is_plain_text, is_subscription, name_words
 from cio_frames.frames import collected, is_id_name
 from cio_frames.mapping import FieldMapping
-from cio_frames.values import as_text, has_text, instance_of
+from cio_frames.values import as_text, few_texts, has_text, instance_of
 from cio_frames.values.counts import many
 
 LEFT_OVER = re.compile(
@@ -126,21 +127,20 @@ def _said(field: FieldMapping) -> pl.Expr | None:
     return said.unique().sort().str.join(" ")
 
 
-def _placeholders(field: FieldMapping) -> pl.Expr | None:
-    return is_placeholder(field, pl.col(field.name)).sum() if is_plain_text(field) else None
-
-
 MEASURES: dict[str, Measure] = {
     "rows": lambda _: pl.len(),
     "filled": lambda field: _filled(field).count(),
     "least": lambda field: _extreme(field, _filled(field).min()),
     "most": lambda field: _extreme(field, _filled(field).max()),
-    "placeholders": _placeholders,
-    "numbers": _of_text(contains(PLAIN)),
-    "formatted": _of_text(_formatted),
-    "true": _of_text(lambda values: values.is_in(WORDS)),
-    "digit": _of_text(lambda values: values.is_in(["0", "1"])),
 }
+CONDITIONS: dict[str, Callable[[FieldMapping, pl.Expr], pl.Expr]] = {
+    "placeholders": is_placeholder,
+    "numbers": lambda _, values: contains(PLAIN)(values),
+    "formatted": lambda _, values: _formatted(values),
+    "true": lambda _, values: values.is_in(WORDS),
+    "digit": lambda _, values: values.is_in(["0", "1"]),
+}
+"""What is counted in columns of text."""
 CLOSER: dict[str, Measure] = {
     "dialled": _of_text(_dialled),
     "formatted and dialled": _of_text(lambda values: _formatted(values) & _dialled(values)),
@@ -161,13 +161,53 @@ def _columns(scope: Scope) -> Iterator[FieldMapping]:
 
 def _measured(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Aggregate the measures of every column in one row; the same query serves all these checks."""
+    columns = list(_columns(scope))
     measures = [
         expr.alias(f"{name} {field.name}")
-        for field in _columns(scope)
+        for field in columns
         for name, measure in MEASURES.items()
         if (expr := measure(field)) is not None
     ]
-    return rows.select(measures) if measures else None
+    texts = {
+        field.name: [
+            condition(field, pl.col(field.name)).alias(f"{name} {field.name}")
+            for name, condition in CONDITIONS.items()
+        ]
+        for field in columns
+        if is_plain_text(field)
+    }
+    if not texts:
+        return rows.select(measures) if measures else None
+    sums = [condition.sum() for conditions in texts.values() for condition in conditions]
+    return rows.select(field.name for field in columns).map_batches(
+        partial(_summed, measures=measures, texts=texts),
+        schema=rows.select(*measures, *sums).collect_schema(),
+    )
+
+
+def _summed(
+    rows: pl.DataFrame, *, measures: Sequence[pl.Expr], texts: Mapping[str, Sequence[pl.Expr]]
+) -> pl.DataFrame:
+    """Return the measures; conditions on a column of few different texts are tested on each once."""
+    parts, sums = [], []
+    for name, conditions in texts.items():
+        if few_texts(rows[name]) is None:
+            sums += [condition.sum() for condition in conditions]
+            continue
+        counted = rows.group_by(name).agg(pl.len().alias(_ROWS))
+        parts.append(
+            counted.select(
+                pl.col(_ROWS).filter(condition).sum().alias(condition.meta.output_name())
+                for condition in conditions
+            )
+        )
+    parts.append(rows.select(*measures, *sums))
+    order = [expr.meta.output_name() for expr in (*measures, *itertools.chain(*texts.values()))]
+    return pl.concat(parts, how="horizontal").select(order)
+
+
+_ROWS = "\0rows"
+"""How many rows have a text; no column has this name."""
 
 
 Measured = dict[str, Any]
@@ -217,7 +257,7 @@ def _is_code(field: FieldMapping) -> bool:
 
 
 def _measured_of(field: FieldMapping, totals: Measured) -> Measured:
-    names = {name: f"{name} {field.name}" for name in MEASURES}
+    names = {name: f"{name} {field.name}" for name in (*MEASURES, *CONDITIONS)}
     return {name: totals[column] for name, column in names.items() if column in totals}
 
 

@@ -42,7 +42,8 @@ def _messages(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     if given is not None:
         named = pl.col(given.name)
         made = pl.when(named.is_not_null()).then(named.hash()).otherwise(made)
-    return rows.select(pl.col(ROW).alias("row"), made.alias("key"), whole.alias("whole"))
+    own = {} if made is whole else {"whole": whole}
+    return rows.select(pl.col(ROW).cast(pl.get_index_type()).alias("row"), made.alias("key"), **own)
 
 
 def _identified(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
@@ -59,7 +60,10 @@ def _hash(fields: Sequence[FieldMapping]) -> pl.Expr:
 
 def _same(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
     """Return the rows that are the same as an earlier row of their key."""
-    return _told(_later(aggregated).filter(pl.col("whole") == pl.col("first_whole")))
+    later = _later(aggregated)
+    if "whole" in later.columns:
+        later = later.filter(pl.col("whole") == pl.col("first_whole"))
+    return _told(later)
 
 
 def _conflicting(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
@@ -98,12 +102,29 @@ def _conflicting(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> 
 
 def _later(aggregated: pl.DataFrame) -> pl.DataFrame:
     """Return the rows whose key an earlier row has, with the first such row."""
-    ordered = aggregated["key"].sort()
-    twice = ordered.filter(ordered == ordered.shift()).unique()
-    again = aggregated.filter(pl.col("key").is_in(twice.implode())).sort("row")
+    again = aggregated.filter(pl.col("key").is_in(_twice(aggregated).implode())).sort("row")
     first = again.select(pl.all().first().over("key").name.prefix("first_"))
     later = again.hstack(first.rename({"first_row": "first"}))
     return later.filter(pl.col("row") != pl.col("first"))
+
+
+PARTS = 8
+"""In how many parts keys are sorted, each while the others take no memory."""
+
+
+def _twice(aggregated: pl.DataFrame) -> pl.Series:
+    """Return the keys that several rows have."""
+    is_number = aggregated["key"].dtype == pl.UInt64
+    parts = (
+        [pl.col("key") % PARTS == part for part in range(PARTS)]
+        if is_number
+        else [pl.lit(value=True)]
+    )
+    found = []
+    for part in parts:
+        ordered = aggregated.select(pl.col("key").filter(part).sort()).to_series()
+        found.append(ordered.filter(ordered == ordered.shift()).unique())
+    return pl.concat(found)
 
 
 def _told(later: pl.DataFrame) -> pl.DataFrame:

@@ -23,7 +23,7 @@ from cio_frames.mapping.identifiers import (
 )
 from cio_frames.payloads.batches import LANES
 from cio_frames.payloads.ids import ID_CHARACTERS, digest, ulids
-from cio_frames.payloads.json import Branch, Leaf, Node, expand, members
+from cio_frames.payloads.json import Branch, Leaf, Node, expand, members, size
 from cio_frames.values import json_text
 
 MESSAGE_SCHEMA = pl.Schema(
@@ -65,7 +65,7 @@ def encode(
     `components` has `key` and `component`, as `numbered` gives them, of people whose order is kept
     together. People it does not name stand for themselves.
     """
-    writer = _pipelines_written if mapping.call.api.envelope else _forms_written
+    before, after = (members(part, frame=prepared) for part in _parts(mapping))
     parts = prepared.select(
         pl.col(ROW).alias("row"),
         person_text(mapping).alias("person"),
@@ -76,7 +76,8 @@ def encode(
         _given_id(mapping).alias("given"),
         _key_text(mapping, frame=prepared).alias("natural"),
         _form(mapping).alias("form"),
-        *writer(mapping, frame=prepared),
+        before.alias("before"),
+        after.alias("after"),
     )
     return _finished(parts, mapping=mapping, namespace=namespace, components=components)
 
@@ -84,10 +85,7 @@ def encode(
 def sizes(prepared: pl.DataFrame, mapping: MessageMapping) -> pl.DataFrame:
     """Return row and bytes of each message that `encode` would write, without ids or whole texts."""
     envelope = mapping.call.api.envelope
-    writer = _pipelines_written if envelope else _forms_written
-    before, after = (
-        part.str.len_bytes().cast(pl.Int64) for part in writer(mapping, frame=prepared)
-    )
+    before, after = (size(part, frame=prepared) for part in _parts(mapping))
     total = 2 + before + after  # with the braces
     if envelope:
         given, derived = _given_id(mapping), 2 + ID_CHARACTERS
@@ -138,18 +136,12 @@ def _branch(members_: MappingType[str, Any]) -> Branch:
     return Branch(members=nodes)
 
 
-def _pipelines_written(mapping: MessageMapping, *, frame: pl.DataFrame) -> list[pl.Expr]:
-    whole = tree(mapping).members
-    before = Branch(members={key: node for key, node in whole.items() if key < "messageId"})
-    after = Branch(members={key: node for key, node in whole.items() if key > "messageId"})
-    return [
-        members(before, frame=frame).alias("before"),
-        members(after, frame=frame).alias("after"),
-    ]
-
-
-def _forms_written(mapping: MessageMapping, *, frame: pl.DataFrame) -> list[pl.Expr]:
-    return [pl.lit("").alias("before"), members(tree(mapping), frame=frame).alias("after")]
+def _parts(mapping: MessageMapping) -> tuple[Branch, Branch]:
+    """Return what is written before and after the message id; all is after it where there is none."""
+    whole, envelope = tree(mapping).members, mapping.call.api.envelope
+    before = {key: node for key, node in whole.items() if envelope and key < "messageId"}
+    after = {key: node for key, node in whole.items() if key not in before}
+    return Branch(members=before), Branch(members=after)
 
 
 def _finished(

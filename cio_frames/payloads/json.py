@@ -8,10 +8,19 @@ column takes depends on its content only; the bytes are the same either way. Key
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import polars as pl
 
-from cio_frames.values import as_text, decimal_text, exact_as_double, instance_of, instant, iso
+from cio_frames.values import (
+    as_text,
+    decimal_text,
+    exact_as_double,
+    instance_of,
+    instant,
+    iso,
+    json_text,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +55,14 @@ class _Piece:
     always: bool
 
 
+_TEXTS = pl.List(pl.String)
+_MOMENT_BYTES = len('"2024-01-02T03:04:05.678Z"')
+_FOUR_DIGITS = (datetime(1000, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
+"""Between these each written moment has as many bytes."""
+_ESCAPED = bytes(range(0x20)) + b'"\\\x7f'
+"""What may be written in other bytes; the rest of a text is written as it is."""
+
+
 def members(branch: Branch, *, frame: pl.DataFrame) -> pl.Expr:
     """Return the members of an object without its braces, `""` where there is none."""
     leaves = list(_leaves(branch))
@@ -54,6 +71,73 @@ def members(branch: Branch, *, frame: pl.DataFrame) -> pl.Expr:
     ).row(0) if leaves else ()  # fmt: skip
     full = {id(leaf) for leaf, absent in zip(leaves, flags, strict=True) if not absent}
     return _members(branch, full=full)
+
+
+def size(branch: Branch, *, frame: pl.DataFrame) -> pl.Expr:
+    """Return how many bytes `members` takes, writing only what tells no length by itself."""
+    told = {id(leaf): flag for leaf in _leaves(branch) if (flag := _told(leaf)) is not None}
+    flags = frame.select(flag.alias(f"{place}") for place, flag in told.items())
+    quick = {place for place in told if flags[f"{place}"].item()}
+    return _members_size(branch, quick=quick)
+
+
+def _told(leaf: Leaf) -> pl.Expr | None:
+    """Return whether the written length of a whole column follows from its values, if it can."""
+    values, dtype = leaf.values, leaf.dtype
+    if leaf.json or (leaf.text and dtype != pl.String):
+        return None
+    if dtype in (pl.String, _TEXTS):
+        texts = values if dtype == pl.String else values.explode()
+        return texts.str.join("").map_batches(
+            _has_no_escapes, return_dtype=pl.Boolean, returns_scalar=True
+        )
+    if isinstance(dtype, pl.Datetime):
+        at = instant(values, dtype=dtype, timezone=leaf.timezone)
+        return at.is_between(*_FOUR_DIGITS).all()
+    return None
+
+
+def _has_no_escapes(joined: pl.Series) -> pl.Series:
+    text = joined.cast(pl.Binary)[0]
+    return pl.Series([len(text.translate(None, _ESCAPED)) == len(text)])
+
+
+def _members_size(branch: Branch, *, quick: set[int]) -> pl.Expr:
+    around = len(":,")
+    sizes = [
+        _size(member, quick=quick) + (around + len(json.dumps(key, ensure_ascii=False).encode()))
+        for key, member in branch.members.items()
+    ]
+    return (pl.sum_horizontal(sizes) - 1).clip(0) if sizes else pl.lit(0, pl.Int64)
+
+
+def _size(node: Node, *, quick: set[int]) -> pl.Expr:
+    """Return how many bytes the value of a member takes; null where the member is left out."""
+    if isinstance(node, Branch):
+        inside = _members_size(node, quick=quick)
+        size: pl.Expr = pl.when(inside > 0 if node.present is None else node.present).then(
+            inside + 2
+        )
+    elif id(node) in quick:
+        size = _quick_size(node)
+    elif node.dtype in _SMALL_INTEGERS and not node.text:
+        size = node.values.cast(pl.String).str.len_bytes().cast(pl.Int64)
+    else:
+        value, is_plain = _value(node)
+        text = pl.when(value.is_not_null()).then(json_text(value)) if is_plain else value
+        size = text.str.len_bytes().cast(pl.Int64)
+    return size.fill_null(len("null")) if node.clear else size
+
+
+def _quick_size(leaf: Leaf) -> pl.Expr:
+    if leaf.dtype == pl.String:
+        return leaf.values.str.len_bytes().cast(pl.Int64) + 2
+    if leaf.dtype == _TEXTS:
+        each = pl.element().str.len_bytes().cast(pl.Int64) + len('"",')
+        items = leaf.values.list.eval(each.fill_null(len("null,")))
+        return (items.list.sum() - 1).clip(0) + 2
+    is_written = instant(leaf.values, dtype=leaf.dtype, timezone=leaf.timezone).is_not_null()
+    return pl.when(is_written).then(pl.lit(_MOMENT_BYTES, pl.Int64))
 
 
 def expand(node: Node) -> Node:

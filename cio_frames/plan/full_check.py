@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import polars as pl
@@ -155,8 +155,8 @@ def check_fully(
 ) -> tuple[FullCheck, LinkKeys | None]:
     """Apply every check, measure every message, and count; return that, and the link keys if wanted.
 
-    Of each row a few numbers are kept until the whole table tells whether it is sent. Only the first
-    messages are written with their ids.
+    Where the whole table can still tell that rows of a chunk are not sent, or who is connected with
+    whom, a few numbers of each are kept until then. Only the first messages are written with their ids.
     """
     sums = _Sums(
         table, scope=encoding.scope, checks=encoding.checks, gather_links=gather_links,
@@ -166,7 +166,11 @@ def check_fully(
 
     def part(chunk: pl.DataFrame) -> tuple[_Share, _ChunkFound]:
         prepared, share = sums.share(chunk)
-        return share, _chunk_found(prepared, encoding=encoding, raw=chunk)
+        of_chunk = _chunk_found(prepared, encoding=encoding, raw=chunk)
+        if sums.is_settled(share):
+            counts = _counted(of_chunk.kept, scope=encoding.scope, batch_bytes=batch_bytes)
+            of_chunk = replace(of_chunk, kept=of_chunk.kept.clear(), counts=counts)
+        return share, of_chunk
 
     with closing(map_chunks(table, part)) as parts:
         for share, of_chunk in parts:
@@ -215,6 +219,11 @@ class _Sums:
             ids = None if self.ids is None else counted_ids(prepared, self._mapping)
         return prepared, _Share(rows=chunk.height, aggregates=aggregates, links=links, ids=ids)
 
+    def is_settled(self, share: _Share) -> bool:
+        """Return whether the rest of the table changes nothing about the rows of a chunk."""
+        can_change = self._is_linked or self._order is not None
+        return not (can_change or self._aggregates.can_block(share.aggregates))
+
     def add(self, share: _Share) -> None:
         """Add what the next chunk adds."""
         self.rows += share.rows
@@ -244,6 +253,7 @@ class _ChunkFound:
     message_findings: pl.DataFrame
     sent: pl.DataFrame  # the prepared rows
     kept: pl.DataFrame  # a few numbers of each of them
+    counts: "_Counts | None" = None  # what they come to, if nothing can change it
 
 
 def _chunk_found(prepared: pl.DataFrame, *, encoding: Encoding, raw: pl.DataFrame) -> _ChunkFound:
@@ -259,6 +269,43 @@ def _chunk_found(prepared: pl.DataFrame, *, encoding: Encoding, raw: pl.DataFram
     return _ChunkFound(row_findings=checked.findings, message_findings=late, sent=sent, kept=kept)
 
 
+_NONE = pl.Series(dtype=pl.UInt64)
+MERGED = 1_000_000
+"""From how many numbers on those of several chunks are made different ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counts:
+    """What the rows of a chunk that can be sent come to."""
+
+    valid: int
+    bytes: int
+    batches: int
+    deletions: int
+    undated: int
+    hours: pl.DataFrame | None
+    people: pl.Series  # different numbers
+    objects: pl.Series
+
+
+class _Distinct:
+    """The different numbers of all chunks, each kept about once."""
+
+    def __init__(self) -> None:
+        self._parts = [_NONE]
+        self._most = MERGED
+
+    def add(self, numbers: pl.Series) -> None:
+        """Add numbers."""
+        self._parts.append(numbers)
+        if sum(map(len, self._parts)) > self._most:
+            self._most = max(MERGED, 2 * len(self))
+
+    def __len__(self) -> int:
+        self._parts = [pl.concat(self._parts).unique()]
+        return len(self._parts[0])
+
+
 @dataclass(slots=True)
 class _Found:
     """What the chunks of a full check leave: findings, the first messages, numbers of each row."""
@@ -267,17 +314,29 @@ class _Found:
     row_findings: list[pl.DataFrame] = field(default_factory=list)
     message_findings: list[pl.DataFrame] = field(default_factory=list)
     kept: list[pl.DataFrame] = field(default_factory=list)
+    counts: list[_Counts] = field(default_factory=list)
+    people: _Distinct = field(default_factory=_Distinct)
+    objects: _Distinct = field(default_factory=_Distinct)
     first: list[pl.DataFrame] = field(default_factory=list)
 
     def add(self, found: _ChunkFound) -> None:
         """Add what the next chunk leaves; its rows are let go."""
         self.row_findings.append(found.row_findings)
         self.message_findings.append(found.message_findings)
-        self.kept.append(found.kept)
+        if found.counts is None:
+            self.kept.append(found.kept)
+        else:
+            self.count(found.counts)
         missing = KEPT_MESSAGES - sum(part.height for part in self.first)
         if missing and found.sent.height:
             mapping, namespace = self.encoding.scope.mapping, self.encoding.namespace
             self.first.append(encode(found.sent.head(missing), mapping, namespace=namespace))
+
+    def count(self, counts: _Counts) -> None:
+        """Add what the rows of a chunk come to."""
+        self.people.add(counts.people)
+        self.objects.add(counts.objects)
+        self.counts.append(replace(counts, people=_NONE, objects=_NONE))
 
 
 def _kept_columns(scope: Scope) -> list[pl.Expr]:
@@ -322,7 +381,10 @@ def _concluded(
     if len(lost):
         is_kept = ~pl.col("row").is_in(lost.implode())
         kept, late = ([part.filter(is_kept) for part in parts] for parts in (kept, late))
-    valid = sum(part.height for part in kept)
+    for part in kept:
+        found.count(_counted(part, scope=scope, batch_bytes=batch_bytes, components=components))
+    counts = found.counts
+    valid = sum(each.valid for each in counts)
     of_call = check_call(encoding.checks, scope=scope, notes=table.notes)
     findings = concluded(
         pl.concat([of_call, table_wide, *found.row_findings, *late]),
@@ -339,45 +401,48 @@ def _concluded(
             components=components,
         ),
         valid=valid,
-        people=_distinct(kept, "person"),
-        objects=_distinct(kept, "key") if scope.mapping.call.name == "group" else 0,
-        deletions=_total(kept, "deletion"),
-        undated=_total(kept, "undated"),
-        bytes=sum(int(part["bytes"].sum()) for part in kept),
-        batches=_batches(kept, components=components, limit_bytes=batch_bytes)
-        if scope.mapping.call.batched
-        else valid,
+        people=len(found.people),
+        objects=len(found.objects),
+        deletions=sum(each.deletions for each in counts),
+        undated=sum(each.undated for each in counts),
+        bytes=sum(each.bytes for each in counts),
+        batches=sum(each.batches for each in counts),
         findings=findings,
         reasons=reasons(findings),
         first_messages=tuple(Repeats().renewed(first, call=scope.mapping.call)["message"]),
-        hours=_hours(kept) if scope.mapping.find("timestamp") else None,
+        hours=_hours([each.hours for each in counts if each.hours is not None])
+        if scope.mapping.find("timestamp")
+        else None,
         ids=sums.ids,
     )
 
 
-def _total(kept: Iterable[pl.DataFrame], name: str) -> int:
-    """Return in how many rows of the chunks a column is true; 0 where they have no such column."""
-    return sum(int(part[name].sum()) for part in kept if name in part.columns)
-
-
-def _distinct(kept: Iterable[pl.DataFrame], name: str) -> int:
-    """Return how many different numbers a column of the chunks has."""
-    numbers = pl.concat([pl.Series(dtype=pl.UInt64), *(part[name] for part in kept)])
-    return numbers.drop_nulls().n_unique()
-
-
-def _batches(
-    kept: Iterable[pl.DataFrame], *, components: pl.DataFrame | None, limit_bytes: int
-) -> int:
-    """Return how many requests the chunks make: each is cut by itself, as it is when it is sent."""
-    return sum(
-        count_batches(part["bytes"], lanes=lanes(part["key"], components), limit_bytes=limit_bytes)
-        for part in kept
+def _counted(
+    kept: pl.DataFrame,
+    *,
+    scope: Scope,
+    batch_bytes: int,
+    components: pl.DataFrame | None = None,
+) -> _Counts:
+    """Return what rows come to; those of a chunk are cut by themselves, as they are when sent."""
+    call, batches = scope.mapping.call, kept.height
+    if call.batched:
+        shared = lanes(kept["key"], components)
+        batches = count_batches(kept["bytes"], lanes=shared, limit_bytes=batch_bytes)
+    is_dated = "hour" in kept.columns
+    return _Counts(
+        valid=kept.height,
+        bytes=int(kept["bytes"].sum()),
+        batches=batches,
+        deletions=int(kept["deletion"].sum()) if "deletion" in kept.columns else 0,
+        undated=int(kept["undated"].sum()),
+        hours=kept.group_by("hour", "recent").agg(rows=pl.len()) if is_dated else None,
+        people=kept["person"].drop_nulls().unique(),
+        objects=kept["key"].drop_nulls().unique() if call.name == "group" else _NONE,
     )
 
 
-def _hours(kept: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    counted = [part.group_by("hour", "recent").agg(rows=pl.len()) for part in kept]
+def _hours(counted: Sequence[pl.DataFrame]) -> pl.DataFrame:
     schema = pl.Schema({"hour": pl.Int64, "recent": pl.Boolean, "rows": pl.get_index_type()})
     whole = pl.concat([schema.to_frame(), *counted])
     return whole.group_by("hour", "recent").agg(pl.col("rows").sum())

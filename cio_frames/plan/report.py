@@ -26,6 +26,8 @@ MOST_SAVED = 50_000
 """Characters of a list of findings up to which a report holds it as a file too."""
 
 SAVED = ("severity", "code", "columns", "rows", "message", "repair", "examples")
+PART = 200_000
+"""How many findings are looked through at once."""
 LOOKED_AT = 10_000
 """Findings of a kind among which different examples are looked for."""
 
@@ -126,10 +128,20 @@ def _payloads(pipeline: Pipeline) -> Iterator[str]:
 
 def _findings(pipeline: Pipeline) -> Iterator[FindingView]:
     findings = pipeline.full_check.findings
-    numbered = findings.drop_nulls("row").group_by(_KINDS, maintain_order=True).head(LOOKED_AT)
+    heads, counted = [], []
+    for part in findings.iter_slices(PART):  # so that no copy of millions of findings is made
+        heads.append(part.drop_nulls("row").group_by(_KINDS, maintain_order=True).head(LOOKED_AT))
+        first = pl.struct("row", "value", "message", "hint").first()
+        kinds_of = part.group_by(_KINDS, maintain_order=True)
+        counted.append(kinds_of.agg(rows=pl.col("row").count(), first=first))
+    if not counted:
+        return
+    numbered = pl.concat(heads).group_by(_KINDS, maintain_order=True).head(LOOKED_AT)
     examples = numbered.partition_by(_KINDS, as_dict=True)
-    kinds = findings.group_by(_KINDS, maintain_order=True).agg(
-        rows=pl.col("row").count(), first=pl.struct("row", "value", "message", "hint").first()
+    kinds = (
+        pl.concat(counted)
+        .group_by(_KINDS, maintain_order=True)
+        .agg(rows=pl.col("rows").sum(), first=pl.col("first").first())
     )
     for own in kinds.partition_by("severity", "code", maintain_order=True):
         views = [

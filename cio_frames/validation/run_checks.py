@@ -29,7 +29,7 @@ from cio_frames.validation.compiled import (
     sentence_about,
 )
 from cio_frames.validation.findings import BLOCKING, FINDING_SCHEMA
-from cio_frames.values import as_text
+from cio_frames.values import as_text, few_texts
 
 SHOWN_CHARACTERS = 200
 LARGEST = 3
@@ -107,21 +107,47 @@ def check_messages(
 def _row_findings(
     prepared: pl.DataFrame, tests: Sequence[CompiledCheck], *, raw: pl.DataFrame | None
 ) -> Iterator[pl.DataFrame]:
+    few = _few(prepared)
     groups: dict[str, list[CompiledCheck]] = {}
     prefilters: dict[str, Prefilter] = {}
-    for test in tests:
+    for test in _open(tests, few=few):
         prefilter = test.predicate.prefilter
         key = prefilter.name if prefilter else _INPUT if test.predicate.on_input else ""
         groups.setdefault(key, []).append(test)
         if prefilter:
             prefilters[key] = prefilter
-    frames = {"": prepared, _INPUT: raw, **dict(_prefiltered(prepared, prefilters))}
+    frames = {"": prepared, _INPUT: raw, **dict(_prefiltered(prepared, prefilters, few=few))}
     for key, group in groups.items():
         frame = frames.get(key)
         if frame is not None and frame.height:
             with translated(_rule_failed, others=True) if key == _INPUT else nullcontext():
                 findings = list(_failed(frame, group))
             yield from findings
+
+
+def _few(prepared: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Return the different values of the columns that have few."""
+    found = ((column.name, few_texts(column)) for column in prepared.iter_columns())
+    return {name: values.to_frame() for name, values in found if values is not None}
+
+
+def _open(
+    tests: Sequence[CompiledCheck], *, few: Mapping[str, pl.DataFrame]
+) -> list[CompiledCheck]:
+    """Return the tests without those of one column of which no different value fails."""
+    of_column: dict[str, list[CompiledCheck]] = {}
+    for test in tests:
+        predicate = test.predicate
+        names = set(predicate.fails.meta.root_names())
+        if len(names) == 1 and not (predicate.prefilter or predicate.on_input):
+            of_column.setdefault(names.pop(), []).append(test)
+    passed: set[int] = set()
+    for name, values in few.items():
+        own = of_column.get(name, [])
+        fails = [test.predicate.fails.any().alias(f"{place}") for place, test in enumerate(own)]
+        hits = values.select(fails).row(0) if own else ()
+        passed |= {id(test) for test, is_hit in zip(own, hits, strict=True) if not is_hit}
+    return [test for test in tests if id(test) not in passed]
 
 
 _INPUT = "\0input"
@@ -136,12 +162,17 @@ def _rule_failed(kind: str) -> MappingError:
 
 
 def _prefiltered(
-    prepared: pl.DataFrame, prefilters: Mapping[str, Prefilter]
+    prepared: pl.DataFrame, prefilters: Mapping[str, Prefilter], *, few: Mapping[str, pl.DataFrame]
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """Yield the rows that each prefilter lets through."""
     columns: dict[str, list[Prefilter]] = {}
     for prefilter in prefilters.values():
         columns.setdefault(prefilter.column, []).append(prefilter)
+    columns = {
+        name: own
+        for name, own in columns.items()
+        if name not in few or few[name].select(any_open(own).any()).item()
+    }
     if not columns:
         return
     flags = prepared.select(any_open(own).alias(name) for name, own in columns.items())
@@ -238,6 +269,10 @@ def check_table(table: Table, *, checks: Sequence[Check], scope: Scope) -> pl.Da
     return aggregates.findings()
 
 
+LONG = 500_000
+"""Rows from which on results of chunks are reduced; then whenever they are twice as long again."""
+
+
 class TableAggregates:
     """The aggregates of the tests of the whole table, chunk by chunk; false if there are none."""
 
@@ -246,7 +281,11 @@ class TableAggregates:
         self._scope = scope
         self._asked = [(item, item.test) for item in checks if isinstance(item.test, TableTest)]
         self._aggregates = dict.fromkeys(test.aggregate for _, test in self._asked)
+        self._reductions = {
+            test.aggregate: test.reduce for _, test in self._asked if test.reduce is not None
+        }
         self._parts: dict[Aggregate, list[pl.DataFrame]] = {}
+        self._longest: dict[Aggregate, int] = {}
 
     def __bool__(self) -> bool:
         return bool(self._aggregates)
@@ -262,10 +301,23 @@ class TableAggregates:
         found = pl.collect_all(list(queries.values())) if queries else []
         return dict(zip(queries, found, strict=True))
 
+    def can_block(self, aggregated: Mapping[Aggregate, pl.DataFrame]) -> bool:
+        """Return whether the whole table may keep rows from being sent that this was aggregated from."""
+        blocking = (test for item, test in self._asked if item.severity in BLOCKING)
+        return any(
+            test.aggregate in aggregated and aggregated[test.aggregate].height for test in blocking
+        )
+
     def add(self, aggregated: Mapping[Aggregate, pl.DataFrame]) -> None:
         """Put what was aggregated from the next rows to the rest."""
         for aggregate, part in aggregated.items():
-            self._parts.setdefault(aggregate, []).append(part)
+            parts = self._parts.setdefault(aggregate, [])
+            parts.append(part)
+            longest = self._longest.get(aggregate, LONG)
+            if aggregate in self._reductions and sum(map(len, parts)) > longest:
+                reduced = self._reductions[aggregate](pl.concat(parts))
+                self._parts[aggregate] = [reduced]
+                self._longest[aggregate] = max(LONG, 2 * len(reduced))
 
     def findings(self) -> pl.DataFrame:
         """Return what was found, with the columns of `FINDING_SCHEMA`."""

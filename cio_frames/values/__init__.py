@@ -2,6 +2,7 @@
 
 from cio_frames.values.counts import many
 from cio_frames.values.dtypes import has_text, instance_of
+from cio_frames.values.few import few_texts
 from cio_frames.values.hashing import hmac_sha256, sha256
 from cio_frames.values.instants import (
     EPOCH_UNITS,
@@ -25,6 +26,7 @@ __all__ = [
     "decimal_text",
     "epoch_unit",
     "exact_as_double",
+    "few_texts",
     "has_text",
     "has_zone",
     "hmac_sha256",
