@@ -181,6 +181,18 @@ def is_content_needed(
     return needed if len(needed) == prepared.height else needed.new_from_index(0, prepared.height)
 
 
+def names_by_id_alone(mapping: MessageMapping) -> bool:
+    """Whether messages identify people by user ids and set attributes, and can do nothing else."""
+    named = [(row.role, field.json) for row, field in filled(mapping)]
+    others = [field for field in mapping.fields if field.path not in (("userId",), ("timestamp",))]
+    return (
+        mapping.call.name == "identify"
+        and named == [("person", False)]
+        and all(field.path[:1] == ("traits",) and len(field.path) > 1 for field in others)
+        and not any(field.role == "key" or field.path[1] in READ_ONLY for field in others)
+    )
+
+
 def with_numbers(identifies: pl.DataFrame) -> pl.DataFrame:
     """Return identifies with `NUMBERS`; an e-mail that is the user as well has none of its own."""
     numbered = identifies.with_columns(

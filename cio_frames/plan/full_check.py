@@ -85,6 +85,7 @@ class FullCheck:
     valid: int
     people: int  # whom the rows name, as far as they name anybody
     objects: int
+    unclear: int  # identifies whose person is not told by an id alone: by an address, a cio_id
     deletions: int  # events that delete or suppress
     undated: int  # events that would be sent without a time; to those that act it does not matter
     bytes: int
@@ -288,6 +289,10 @@ def _kept_columns(scope: Scope) -> list[pl.Expr]:
         order_key(lane_key(mapping)).alias("key"),
         numbered(person_name(mapping)).alias("person"),
     ]
+    if mapping.call.name == "identify":
+        text = person_name(mapping)
+        is_id = (text != "") & ~text.str.contains("@", literal=True) & ~text.str.starts_with("cio_")
+        columns.append((~is_id).fill_null(value=True).alias("unclear"))
     event = mapping.find("event")
     if event is not None and mapping.call.name == "track":
         is_deletion = scope.text(event).is_in(DELETING).fill_null(value=False)
@@ -341,6 +346,7 @@ def _concluded(
         valid=valid,
         people=_distinct(kept, "person"),
         objects=_distinct(kept, "key") if scope.mapping.call.name == "group" else 0,
+        unclear=_total(kept, "unclear"),
         deletions=_total(kept, "deletion"),
         undated=_total(kept, "undated"),
         bytes=sum(int(part["bytes"].sum()) for part in kept),
