@@ -115,7 +115,9 @@ def most_bytes(prepared: pl.DataFrame, mapping: MessageMapping) -> int | None:
             most += _MOST_OF_NUMBER
         else:
             return None
-    longest = prepared.select(text.alias(f"{place}") for place, text in enumerate(texts)).row(0)
+    longest = prepared.select(pl.lit(0), *(text.alias(f"{n}") for n, text in enumerate(texts))).row(
+        0
+    )
     return most + names + sum(_MOST_OF_CHARACTER * (length or 0) + len('""') for length in longest)
 
 
@@ -130,7 +132,7 @@ def _leaves(branch: Branch, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[
 def contents(prepared: pl.DataFrame, mapping: MessageMapping) -> pl.Series:
     """Return what each message says: its JSON without an id. Derived ids differ where these do."""
     writer = _pipelines_written if mapping.call.api.envelope else _forms_written
-    written = prepared.select(writer(mapping, frame=prepared))
+    written = prepared.select(ROW, *writer(mapping, frame=prepared))  # parts may be constants
     comma = pl.when((pl.col("before") != "") & (pl.col("after") != "")).then(pl.lit(","))
     parts = ("before", comma.otherwise(pl.lit("")), "after")
     return written.select(pl.concat_str(pl.lit("{"), *parts, pl.lit("}"))).to_series()
