@@ -161,10 +161,36 @@ def identity_columns(
         pl.lit(None, pl.String).alias("message_id") if is_form else _filled("message_id"),
         pl.when(pl.col("json") | _is_name_special(mapping.call.name) | _consents(mapping, wanted))
         .then("message").alias("text"),
-        pl.when(pl.lit(wanted.dated and mapping.call.name in ("identify", "form", "group")))
-        .then("message").alias("dated"),
+        pl.when(pl.lit(_dates(mapping, wanted))).then("message").alias("dated"),
     )  # fmt: skip
     return with_kind(complete.sort("lane", "row"), call=mapping.call.name)
+
+
+def is_content_needed(
+    prepared: pl.DataFrame, mapping: MessageMapping, wanted: WantedAttributes = NONE_WANTED
+) -> pl.Series:
+    """Return of which rows `identity_columns` takes more than the columns say from the message."""
+    named_by = [field for fields in _places(mapping).values() for field in fields]
+    if _dates(mapping, wanted) or not all(_is_text_known(field, mapping) for field in named_by):
+        return pl.repeat(value=True, n=prepared.height, dtype=pl.Boolean, eager=True)
+    named = prepared.select(
+        *_named(mapping, pl.Series(dtype=pl.String)), _is_json_needed(mapping).alias("json")
+    )
+    special = _is_name_special(mapping.call.name) | _consents(mapping, wanted)
+    needed = named.select(pl.col("json") | special).to_series()
+    return needed if len(needed) == prepared.height else needed.new_from_index(0, prepared.height)
+
+
+def names_by_id_alone(mapping: MessageMapping) -> bool:
+    """Whether messages identify people by user ids and set attributes, and can do nothing else."""
+    named = [(row.role, field.json) for row, field in filled(mapping)]
+    others = [field for field in mapping.fields if field.path not in (("userId",), ("timestamp",))]
+    return (
+        mapping.call.name == "identify"
+        and named == [("person", False)]
+        and all(field.path[:1] == ("traits",) and len(field.path) > 1 for field in others)
+        and not any(field.role == "key" or field.path[1] in READ_ONLY for field in others)
+    )
 
 
 def with_numbers(identifies: pl.DataFrame) -> pl.DataFrame:
@@ -191,6 +217,11 @@ def _message_id_numbers() -> Iterator[pl.Expr]:
         yield pl.when(values.is_not_null()).then(values.hash(seed)).alias(name)
 
 
+def _dates(mapping: MessageMapping, wanted: WantedAttributes) -> bool:
+    """Whether the time of each message matters: it tells which attributes stay."""
+    return wanted.dated and mapping.call.name in ("identify", "form", "group")
+
+
 def with_kind(columns: pl.DataFrame, *, call: str) -> pl.DataFrame:
     """Return the columns of messages of one call with the kind of each."""
     return columns.with_columns(_kind(call).alias("kind")).select(COLUMNS.names())
@@ -198,14 +229,8 @@ def with_kind(columns: pl.DataFrame, *, call: str) -> pl.DataFrame:
 
 def _named(mapping: MessageMapping, messages: pl.Series) -> Iterator[pl.Expr]:
     """Yield each text column: the first of its places that is filled."""
-    places: dict[str, list[pl.Expr]] = {name: [] for name in _TEXTS}
-    for row, field in filled(mapping):
-        places[_column(row.role)].append(_as_in_message(field, mapping, messages))
-    name = _NAMES.get(mapping.call.name, ())
-    for field in mapping.fields:
-        if name and field.path == name:
-            places["name"].append(_as_in_message(field, mapping, messages))
-    for column, texts in places.items():
+    for column, fields in _places(mapping).items():
+        texts = [_as_in_message(field, mapping, messages) for field in fields]
         if not texts:
             yield pl.lit(None, pl.String).alias(column)
         elif column == "object_type":  # of two, an empty one counts as well
@@ -214,22 +239,37 @@ def _named(mapping: MessageMapping, messages: pl.Series) -> Iterator[pl.Expr]:
             yield pl.coalesce(map(_not_empty, texts)).alias(column)
 
 
+def _places(mapping: MessageMapping) -> dict[str, list[FieldMapping]]:
+    """Return which fields feed each text column."""
+    places: dict[str, list[FieldMapping]] = {name: [] for name in _TEXTS}
+    for row, field in filled(mapping):
+        places[_column(row.role)].append(field)
+    name = _NAMES.get(mapping.call.name, ())
+    places["name"] += [field for field in mapping.fields if name and field.path == name]
+    return places
+
+
 def _column(role: IdentifierRole) -> str:
     return "user" if role == "person" else role
 
 
 def _as_in_message(field: FieldMapping, mapping: MessageMapping, messages: pl.Series) -> pl.Expr:
     """Return the values of a field as the text that their JSON is read as."""
+    if _is_text_known(field, mapping):
+        return text_of(field, mapping)
+    values = [_at(decoded(message), field.path) for message in messages]
+    texts = [None if value is None else text(value) or "" for value in values]
+    return pl.lit(pl.Series(field.name, texts, dtype=pl.String))
+
+
+def _is_text_known(field: FieldMapping, mapping: MessageMapping) -> bool:
+    """Whether a message has the values of a field as the text that its column gives."""
     is_text = (
         is_written_as_text(field, texts_only=mapping.call.api.texts_only)
         or field.argument == "form_id"
     )
     unlike = field.dtype.is_float() or field.dtype.is_nested() or field.dtype == pl.Boolean
-    if is_text or not (field.json or unlike or field.dtype.is_decimal()):
-        return text_of(field, mapping)
-    values = [_at(decoded(message), field.path) for message in messages]
-    texts = [None if value is None else text(value) or "" for value in values]
-    return pl.lit(pl.Series(field.name, texts, dtype=pl.String))
+    return is_text or not (field.json or unlike or field.dtype.is_decimal())
 
 
 def _at(content: Any, path: Sequence[str]) -> Any:

@@ -141,15 +141,12 @@ def _people(people: pl.DataFrame, replay: Replay, changes: pl.DataFrame) -> pl.D
     sides = [_spread(changes.select(pl.col(side).alias("person"), "open")) for side in SIDES]
     of_people = _of_people(pl.concat([*sides, events]), replay).rename({"open": "of_person"})
     of_visitors = _of_visitors(changes).rename({"open": "of_visitor"})
-    return (
-        people.with_columns(
-            pl.when(~pl.col("known")).then(pl.col("anonymous_ids").list.first()).alias("visitor")
-        )
-        .join(of_people, on="person", how="left", maintain_order="left")
-        .join(of_visitors, on="visitor", how="left", maintain_order="left")
-        .with_columns(pl.coalesce("of_person", "of_visitor").alias("open"))
-        .drop("visitor", "of_person", "of_visitor")
+    visitor = pl.when(~pl.col("known")).then(pl.col("anonymous_ids").list.first()).alias("visitor")
+    who = people.select("person", visitor)
+    rests = who.join(of_people, on="person", how="left", maintain_order="left").join(
+        of_visitors, on="visitor", how="left", maintain_order="left"
     )
+    return people.with_columns(rests.select(pl.coalesce("of_person", "of_visitor").alias("open")))
 
 
 def _of_visitors(changes: pl.DataFrame) -> pl.DataFrame:

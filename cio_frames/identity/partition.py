@@ -93,6 +93,7 @@ def partition(
     )
     events = _owned(columns.events, keys)
     left, matched = _sorted_out(rows, first, keys, events, known=known, max_rows=max_rows)
+    del first
     is_left = pl.col("identify").is_in(left.implode())
     connected_keys = keys.identifies.filter(is_left)["key"]
     unclear = events["key"].filter(events["key"].is_in(_unclear(keys.people).implode()))
@@ -103,6 +104,7 @@ def partition(
         is_connected |= pl.col("identify").is_null() & pl.col("match").is_null()
     somebodys = pl.concat([keys.identifies["key"], keys.people["key"], keys.others])
     is_met = columns.anonymous_events["key"].is_in(somebodys.implode())
+    del keys, somebodys
     connected = pl.concat(
         [
             columns.others,
@@ -199,8 +201,9 @@ def _with_first(identifies: pl.DataFrame) -> pl.DataFrame:
         "number", pl.col("number").first().over(IDENTIFIERS).alias("identify")
     )
     again = same.filter(pl.col("number") != pl.col("identify"))
-    return identifies.join(again, on="number", how="left", maintain_order="left").with_columns(
-        pl.coalesce("identify", "number").alias("identify")
+    found = identifies.select("number").join(again, on="number", how="left", maintain_order="left")
+    return identifies.with_columns(
+        found.select(pl.coalesce("identify", "number").alias("identify"))
     )
 
 
@@ -312,8 +315,10 @@ def _with_match(rows: pl.DataFrame, matched: pl.DataFrame | None) -> pl.DataFram
         return rows.with_columns(
             pl.lit(None, MATCH).alias("match"), pl.lit(value=True).alias("is_new")
         )
-    joined = rows.join(matched, on="identify", how="left", maintain_order="left")
-    return joined.with_columns(pl.col("is_new").fill_null(value=True))
+    found = rows.select("identify").join(matched, on="identify", how="left", maintain_order="left")
+    return rows.with_columns(
+        found.select("match", pl.col("is_new").fill_null(value=True)).get_columns()
+    )
 
 
 def _reachable(touched: pl.Series, people: pl.DataFrame) -> pl.DataFrame:
@@ -332,17 +337,17 @@ def _reachable(touched: pl.Series, people: pl.DataFrame) -> pl.DataFrame:
 def _owned(events: pl.DataFrame, keys: _Keys) -> pl.DataFrame:
     """Return the events with whose they are: identify, if it is of one only, and match."""
     single = keys.identifies.filter(~pl.col("key").is_duplicated())
-    owned = events
-    for whose, of in (("identify", single), ("match", keys.people.unique("key"))):
-        if of.is_empty():
-            owned = owned.with_columns(pl.lit(None, pl.Int64).alias(whose))
-            continue
-        owned = owned.join(
-            of.rename({"name": "theirs"}), on="key", how="left", maintain_order="left"
-        )
-        owned = owned.with_columns(pl.when(_is_same("user", "theirs")).then(whose).alias(whose))
-        owned = owned.drop("theirs")
-    return owned
+    return events.with_columns(
+        _whose(events, single, "identify"), _whose(events, keys.people.unique("key"), "match")
+    )
+
+
+def _whose(events: pl.DataFrame, of: pl.DataFrame, whose: str) -> pl.Series:
+    """Return of each event whose it is; the other columns of many events are not copied for it."""
+    if of.is_empty():
+        return pl.Series(whose, [None], dtype=pl.Int64).new_from_index(0, events.height)
+    found = events.select("key", "user").join(of, on="key", how="left", maintain_order="left")
+    return found.select(pl.when(_is_same("user", "name")).then(whose).alias(whose)).to_series()
 
 
 def _is_same(one: str, other: str) -> pl.Expr:

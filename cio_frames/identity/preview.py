@@ -249,8 +249,9 @@ def _deduplicated(
         ],
         how="diagonal",
     )
-    is_fresh = ~pl.col("number").is_in(numbers) if again.height else pl.lit(value=True)
-    fresh = columns.each(lambda frame: frame.filter(is_fresh).drop(MESSAGE_ID))
+    fresh = columns.each(lambda frame: frame.drop(MESSAGE_ID))
+    if again.height:
+        fresh = fresh.each(lambda frame: frame.filter(~pl.col("number").is_in(numbers)))
     subjects = dict(enumerate(calls))
     repeated = again.select(
         "number", "plan", "row",

@@ -93,20 +93,20 @@ def people(
     modelled = profiles.join(rows, on="person", how="left", maintain_order="left")
     events = counts.group_by("person").agg(pl.col("events").sum())
     everybody = pl.concat([modelled, columnar.people(parts, known)], how="diagonal_relaxed")
-    whole = (
-        everybody.join(events, on="person", how="left", maintain_order="left")
-        .filter(
-            ~pl.col("existed") | pl.col("places").is_not_null() | pl.col("events").is_not_null()
-        )
-        .with_columns(
-            pl.col("events").fill_null(0),
-            pl.col("places").fill_null([]).alias("rows"),
-            pl.lit(value=True).alias("known"),
-            pl.coalesce(
-                "removal", pl.when("existed").then(pl.lit("update")).otherwise(pl.lit("create"))
-            ).alias("action"),
-        )
+    own = everybody.select("person").join(events, on="person", how="left", maintain_order="left")
+    whole = everybody.with_columns(own["events"])
+    if known is not None:
+        is_about = pl.any_horizontal(pl.col("places", "events").is_not_null())
+        whole = whole.filter(~pl.col("existed") | is_about)
+    whole = whole.with_columns(
+        pl.col("events").fill_null(0),
+        pl.col("places").fill_null([]).alias("rows"),
+        pl.lit(value=True).alias("known"),
+        pl.coalesce(
+            "removal", pl.when("existed").then(pl.lit("update")).otherwise(pl.lit("create"))
+        ).alias("action"),
     )
+    del everybody
     others = [_named_only(applied, known), _unidentified(replay, parts, applied)]
     lines = [frame.select(PEOPLE.names()).cast(PEOPLE) for frame in (whole, *others)]
     return _ordered(pl.concat(lines))
@@ -122,8 +122,10 @@ def _ordered(people_: pl.DataFrame) -> pl.DataFrame:
         )
     )
     unplaced = pl.col("rows").list.len() == 0
-    by_id = placed.filter(unplaced).sort("at", "id", "email", nulls_last=True)
-    return pl.concat([placed.filter(~unplaced), by_id]).sort("at", maintain_order=True).drop("at")
+    if placed.select(unplaced.any()).item():
+        by_id = placed.filter(unplaced).sort("at", "id", "email", nulls_last=True)
+        placed = pl.concat([placed.filter(~unplaced), by_id])
+    return placed.sort("at", maintain_order=True).drop("at")
 
 
 def _profiles(replay: Replay) -> pl.DataFrame:

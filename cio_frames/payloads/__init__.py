@@ -9,7 +9,16 @@ from cio_frames.payloads.batches import (
     count_batches,
     cut,
 )
-from cio_frames.payloads.encode import MESSAGE_SCHEMA, encode, lanes, order_key, sizes, tree
+from cio_frames.payloads.encode import (
+    MESSAGE_SCHEMA,
+    contents,
+    encode,
+    lanes,
+    most_bytes,
+    order_key,
+    sizes,
+    tree,
+)
 from cio_frames.payloads.ids import ID_ALGORITHM, RUN_ALGORITHM
 
 __all__ = [
@@ -21,10 +30,12 @@ __all__ = [
     "Batch",
     "Segment",
     "batches",
+    "contents",
     "count_batches",
     "cut",
     "encode",
     "lanes",
+    "most_bytes",
     "order_key",
     "sizes",
     "tree",

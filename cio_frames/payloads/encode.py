@@ -4,6 +4,7 @@ Keys are sorted, so the message id has its place in the middle of the message: w
 and after it is written first, the id is made from both, and the three are joined.
 """
 
+from collections.abc import Iterator
 from collections.abc import Mapping as MappingType
 from typing import Any
 from urllib.parse import quote
@@ -50,6 +51,12 @@ HASH_CHARACTERS = 32
 NOBODY = 0
 """The number of rows without an identifier: they keep their order among themselves."""
 _LABEL = '"messageId":'
+_OF_TEXTS = (pl.String, pl.Categorical, pl.Enum)
+_MOST_AROUND = len('{"messageId":"",}') + ID_CHARACTERS
+_MOST_OF_CHARACTER = len(r"\u0000")
+"""The most bytes that a byte of a text is written as."""
+_MOST_OF_NUMBER = 400
+"""The most bytes of a number or time; a large float is written with all its digits."""
 _NOT_WRITTEN = ("messageId", "formId")
 
 
@@ -93,6 +100,40 @@ def sizes(prepared: pl.DataFrame, mapping: MessageMapping) -> pl.DataFrame:
         total += len(_LABEL) + 1 + (before > 0).cast(pl.Int64)  # with the commas
         total += written.cast(pl.Int64).fill_null(derived)
     return prepared.select(pl.col(ROW).alias("row"), total.alias("bytes"))
+
+
+def most_bytes(prepared: pl.DataFrame, mapping: MessageMapping) -> int | None:
+    """Return how many bytes no message of these rows is over; None where only writing them tells."""
+    names, texts, most = 0, [], _MOST_AROUND
+    for path, leaf in _leaves(tree(mapping)):
+        names += sum(_MOST_OF_CHARACTER * len(key.encode()) + len('"":{},') for key in path)
+        if leaf.dtype in _OF_TEXTS:
+            texts.append(leaf.values.cast(pl.String).str.len_bytes().max())
+        elif leaf.dtype.is_numeric() or leaf.dtype.is_temporal() or leaf.dtype == pl.Boolean:
+            most += _MOST_OF_NUMBER
+        else:
+            return None
+    longest = prepared.select(pl.lit(0), *(text.alias(f"{n}") for n, text in enumerate(texts))).row(
+        0
+    )
+    return most + names + sum(_MOST_OF_CHARACTER * (length or 0) + len('""') for length in longest)
+
+
+def _leaves(branch: Branch, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Leaf]]:
+    for key, node in branch.members.items():
+        if isinstance(node, Leaf):
+            yield (*path, key), node
+        else:
+            yield from _leaves(node, (*path, key))
+
+
+def contents(prepared: pl.DataFrame, mapping: MessageMapping) -> pl.Series:
+    """Return what each message says: its JSON without an id. Derived ids differ where these do."""
+    writer = _pipelines_written if mapping.call.api.envelope else _forms_written
+    written = prepared.select(ROW, *writer(mapping, frame=prepared))  # parts may be constants
+    comma = pl.when((pl.col("before") != "") & (pl.col("after") != "")).then(pl.lit(","))
+    parts = ("before", comma.otherwise(pl.lit("")), "after")
+    return written.select(pl.concat_str(pl.lit("{"), *parts, pl.lit("}"))).to_series()
 
 
 def tree(mapping: MessageMapping) -> Branch:

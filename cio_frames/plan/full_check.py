@@ -85,6 +85,7 @@ class FullCheck:
     valid: int
     people: int  # whom the rows name, as far as they name anybody
     objects: int
+    unclear: int  # identifies whose person is not told by an id alone: by an address, a cio_id
     deletions: int  # events that delete or suppress
     undated: int  # events that would be sent without a time; to those that act it does not matter
     bytes: int
@@ -281,6 +282,7 @@ class _Counts:
     valid: int
     bytes: int
     batches: int
+    unclear: int
     deletions: int
     undated: int
     hours: pl.DataFrame | None
@@ -347,6 +349,10 @@ def _kept_columns(scope: Scope) -> list[pl.Expr]:
         order_key(lane_key(mapping)).alias("key"),
         numbered(person_name(mapping)).alias("person"),
     ]
+    if mapping.call.name == "identify":
+        text = person_name(mapping)
+        is_id = (text != "") & ~text.str.contains("@", literal=True) & ~text.str.starts_with("cio_")
+        columns.append((~is_id).fill_null(value=True).alias("unclear"))
     event = mapping.find("event")
     if event is not None and mapping.call.name == "track":
         is_deletion = scope.text(event).is_in(DELETING).fill_null(value=False)
@@ -403,6 +409,7 @@ def _concluded(
         valid=valid,
         people=len(found.people),
         objects=len(found.objects),
+        unclear=sum(each.unclear for each in counts),
         deletions=sum(each.deletions for each in counts),
         undated=sum(each.undated for each in counts),
         bytes=sum(each.bytes for each in counts),
@@ -434,12 +441,18 @@ def _counted(
         valid=kept.height,
         bytes=int(kept["bytes"].sum()),
         batches=batches,
-        deletions=int(kept["deletion"].sum()) if "deletion" in kept.columns else 0,
+        unclear=_total(kept, "unclear"),
+        deletions=_total(kept, "deletion"),
         undated=int(kept["undated"].sum()),
         hours=kept.group_by("hour", "recent").agg(rows=pl.len()) if is_dated else None,
         people=kept["person"].drop_nulls().unique(),
         objects=kept["key"].drop_nulls().unique() if call.name == "group" else _NONE,
     )
+
+
+def _total(kept: pl.DataFrame, name: str) -> int:
+    """Return how many of the rows are so, none where it was not looked for."""
+    return int(kept[name].sum()) if name in kept.columns else 0
 
 
 def _hours(counted: Sequence[pl.DataFrame]) -> pl.DataFrame:

@@ -1,6 +1,6 @@
 """Who is who: what the rows of plans will have made of a workspace, found from their messages."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from time import monotonic
@@ -16,14 +16,14 @@ from cio_frames.identity import Settings
 from cio_frames.identity.conflicts import MINOR, kinds
 from cio_frames.identity.explain import explain
 from cio_frames.identity.known_people import export
-from cio_frames.identity.messages import IdentityColumns, WantedAttributes, identity_columns
+from cio_frames.identity.messages import IdentityColumns, WantedAttributes
 from cio_frames.identity.model import gc_paused
 from cio_frames.identity.open_choices import OF_EXISTENCE
 from cio_frames.identity.opt_outs import names, opted_out
 from cio_frames.identity.preview import Premise, Preview, preview
 from cio_frames.identity.rules import joined, marked
 from cio_frames.identity.settings import LARGEST
-from cio_frames.plan.chunks import CHUNK_ROWS, Repeats
+from cio_frames.plan.identity_parts import identity_parts
 from cio_frames.plan.identity_report import identity_document
 from cio_frames.plan.pipeline import Pipelines, PreviewCounts
 from cio_frames.views import text
@@ -270,7 +270,7 @@ def _columns(
 ) -> IdentityColumns:
     """Return what all messages say about who is who, and show how far it is read."""
     parts: list[IdentityColumns] = []
-    with closing(_identity_columns(pipelines, _wanted(pipelines, premise))) as read_so_far:
+    with closing(identity_parts(pipelines, _wanted(pipelines, premise))) as read_so_far:
         for part, planned in read_so_far:
             parts.append(part)
             shown.update(replace(state, planned=planned, now_s=monotonic()))
@@ -305,22 +305,3 @@ def _wanted(pipelines: Pipelines, premise: Premise) -> WantedAttributes:
     people = opted_out(premise.known)
     is_anybody = people and "alias" in pipelines.calls
     return WantedAttributes(dated=dated, opted_out=None if is_anybody else names(people))
-
-
-def _identity_columns(
-    pipelines: Pipelines, wanted: WantedAttributes
-) -> Generator[tuple[IdentityColumns, int]]:
-    """Yield what messages say in the order in which they are sent, and the rows read so far."""
-    planned = first = 0
-    components, repeats = pipelines.components, Repeats()
-    for place, pipeline in enumerate(pipelines.each):
-        with closing(
-            pipeline.encode_chunks(components=components, chunk_rows=CHUNK_ROWS, repeats=repeats)
-        ) as chunks:
-            for encoded in chunks:
-                planned += len(encoded.rows)
-                columns = identity_columns(
-                    encoded.prepared, encoded.messages, pipeline.mapping, wanted
-                )
-                yield IdentityColumns.of(columns, plan=place, first=first), planned
-                first += columns.height

@@ -98,6 +98,14 @@ class Pipeline:
         assert self._results.before_send is not None  # noqa: S101 - the pass has filled it
         return self._results.before_send
 
+    @property
+    def rejected(self) -> pl.Series | None:
+        """Rows that would not be sent, as the full check found them; None before it has run."""
+        full = self._results.full
+        if full is None or self.table.asks_python:  # it may give its rows in another order now
+            return None
+        return full.reasons["row"]
+
     def check_fully(self, *, gather_links: bool, gather_ids: bool = False) -> LinkKeys | None:
         """Run the full check unless it has run; return the link keys if it gathered them."""
         if self._results.full is not None:

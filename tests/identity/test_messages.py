@@ -12,9 +12,14 @@ from hypothesis import strategies as st
 
 import cio_frames as cio
 from cio_frames.frames import ROW
-from cio_frames.identity.messages import COLUMNS, IdentityColumns, identity_columns
+from cio_frames.identity.messages import (
+    COLUMNS,
+    IdentityColumns,
+    identity_columns,
+    is_content_needed,
+)
 from cio_frames.mapping import CallArguments, resolve
-from cio_frames.payloads import encode
+from cio_frames.payloads import contents, encode, most_bytes
 from cio_frames.spec import CALLS
 from tests.identity.decoding import needs_text, said
 
@@ -101,12 +106,21 @@ def test_columns_say_what_the_messages_say(call, data):
     frame, mapping = data.draw(sent(call))
     prepared = mapping.prepare(frame)
     messages = encode(prepared, mapping)
+    most = most_bytes(prepared, mapping)
+    assert most is None or most >= messages["bytes"].max()
+    for content, message in zip(contents(prepared, mapping), messages["message"], strict=True):
+        whole = json.loads(message)
+        whole.pop("messageId", None)
+        assert json.loads(content) == whole
     left_out = data.draw(st.integers(0, messages.height - 1))
     messages = messages.filter(pl.col("row") >= left_out)
 
     columns = identity_columns(prepared, messages, mapping)
 
     assert columns.schema == COLUMNS
+    rows = prepared.filter(pl.col(ROW) >= left_out)
+    needed = pl.when(is_content_needed(rows, mapping)).then("message").alias("message")
+    assert columns.equals(identity_columns(prepared, messages.with_columns(needed), mapping))
     assert columns["row"].to_list() == messages.sort("lane", "row")["row"].to_list()
     texts = dict(messages.select("row", "message").iter_rows())
     for row in columns.iter_rows(named=True):

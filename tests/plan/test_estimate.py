@@ -2,6 +2,8 @@
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import cio_frames as cio
 
@@ -111,3 +113,44 @@ def test_a_comparison_reads_in_a_notebook(tmp_path):
 
     assert "outcome" in shown["text/plain"]
     assert "outcome" in shown["text/html"]
+
+
+PLAIN = ["u1", "U1", " u2", "7", "cio"]
+UNCLEAR = ["a@b.co", "A@b.co", "A@b", "a@b", "cio_9", "", None]
+OTHERS = ["plan", "email", "id", "cio_id", "anonymous_id", "object_type_id"]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    ids=st.lists(st.sampled_from(PLAIN + UNCLEAR) | st.sampled_from(PLAIN), min_size=1, max_size=8),
+    numbers=st.booleans(),
+    other=st.sampled_from(OTHERS) | st.just("plan"),
+)
+def test_an_estimate_counts_the_people_that_a_preview_counts(ids, numbers, other):
+    """Where ids alone tell who is who no preview is made, and the figures are those of one."""
+    users = [len(each or "") for each in ids] if numbers else ids
+    frame = pl.DataFrame({"user": users, other: [f"{each}x" for each in ids]})
+    plan = frame.cio.identify(user_id="user", checks=cio.Checks(ignore=["id"]))
+
+    estimate = plan.estimate()
+    is_told = other == "plan" and (numbers or not set(ids) & set(UNCLEAR))
+    assert (plan.pipelines.last_preview is None) >= is_told
+    found = plan.identity()
+
+    counted = plan.pipelines.last_preview
+    assert estimate.new_profiles == found.summary["creates"]
+    assert (estimate.removed_profiles, estimate.objects) == (0, found.groups.height)
+    assert estimate.open == counted.open
+
+
+def test_an_estimate_reads_no_row_again_where_ids_alone_tell_who_is_who():
+    """Events, links and an export take a preview."""
+    known = pl.DataFrame({"id": ["u1"]})
+    plan, linked = people(), pl.DataFrame({"id": ["u1"], "email": ["a@b.co"]}).cio.identify()
+
+    plan.estimate()
+    linked.estimate()
+
+    assert (plan.pipelines.last_preview, plan.estimate().new_profiles) == (None, 300)
+    assert linked.pipelines.last_preview is not None
+    assert plan.estimate(known=known).new_profiles == 299

@@ -333,3 +333,44 @@ def test_a_run_without_the_rows_in_conflict_reminds_of_nothing(tmp_path):
         run = kept.send(workspace.client(), audit=tmp_path, progress=False)
 
     assert run.notes == ()
+
+
+class Counted:
+    """Counts the rows that a rule of the user's own is applied to."""
+
+    def __init__(self):
+        self.rows = 0
+
+    def checks(self, severity):
+        """Return checks with a rule that no row fails."""
+
+        def note(values):
+            self.rows += len(values)
+            return values != ""
+
+        good = pl.col("id").map_batches(note, return_dtype=pl.Boolean)
+        return cio.Checks(rules=[cio.rule("own.counted", good, severity=severity)])
+
+
+def test_rows_are_not_checked_again_after_the_report():
+    """A preview applies the checks once; after the report it takes its word for each row."""
+    counted = Counted()
+    frame = pl.DataFrame({"id": ["u1", "u2", None]})
+    plan = frame.cio.identify(user_id="id", checks=counted.checks("reject"))
+
+    first = plan.identity().summary
+    alone = counted.rows
+    repr(plan)
+    counted.rows = 0
+
+    assert plan.identity().summary == first
+    assert (alone, counted.rows) == (3, 0)
+
+
+def test_warnings_are_not_looked_for():
+    """Only what rejects a row matters to a preview."""
+    counted = Counted()
+    frame = pl.DataFrame({"id": ["u1", "u2"]})
+    frame.cio.identify(user_id="id", checks=counted.checks("warn")).identity()
+
+    assert counted.rows == 0
