@@ -129,8 +129,8 @@ def _leaves(branch: Branch, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[
 
 def contents(prepared: pl.DataFrame, mapping: MessageMapping) -> pl.Series:
     """Return what each message says: its JSON without an id. Derived ids differ where these do."""
-    writer = _pipelines_written if mapping.call.api.envelope else _forms_written
-    written = prepared.select(ROW, *writer(mapping, frame=prepared))  # parts may be constants
+    before, after = (members(part, frame=prepared) for part in _parts(mapping))
+    written = prepared.select(ROW, before.alias("before"), after.alias("after"))  # maybe constants
     comma = pl.when((pl.col("before") != "") & (pl.col("after") != "")).then(pl.lit(","))
     parts = ("before", comma.otherwise(pl.lit("")), "after")
     return written.select(pl.concat_str(pl.lit("{"), *parts, pl.lit("}"))).to_series()
