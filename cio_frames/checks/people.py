@@ -102,19 +102,23 @@ def _conflicting(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> 
 
 def _later(aggregated: pl.DataFrame) -> pl.DataFrame:
     """Return the rows whose key an earlier row has, with the first such row."""
-    again = aggregated.filter(pl.col("key").is_in(_twice(aggregated).implode())).sort("row")
+    twice = _twice(aggregated)
+    if twice.is_empty():
+        first_too = {f"first_{name}": kind for name, kind in aggregated.schema.items()}
+        return pl.DataFrame(schema=aggregated.schema | first_too).rename({"first_row": "first"})
+    again = aggregated.filter(pl.col("key").is_in(twice.implode())).sort("row")
     first = again.select(pl.all().first().over("key").name.prefix("first_"))
     later = again.hstack(first.rename({"first_row": "first"}))
     return later.filter(pl.col("row") != pl.col("first"))
 
 
-PARTS = 8
-"""In how many parts keys are sorted, each while the others take no memory."""
+PARTS, MANY = 8, 1_000_000
+"""In how many parts keys are sorted, each while the others take no memory, where there are many."""
 
 
 def _twice(aggregated: pl.DataFrame) -> pl.Series:
     """Return the keys that several rows have."""
-    is_number = aggregated["key"].dtype == pl.UInt64
+    is_number = aggregated["key"].dtype == pl.UInt64 and aggregated.height > MANY
     parts = (
         [pl.col("key") % PARTS == part for part in range(PARTS)]
         if is_number

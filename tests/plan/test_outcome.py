@@ -136,7 +136,7 @@ def test_a_plan_that_was_given_a_client_names_the_destination(region, told):
     for plan in (people(id=["u1"]), cio.backfill([people(id=["u1"])])):
         assert "To " not in first_sentence(plan)
         plan.estimate(client)
-        assert first_sentence(plan).startswith(f"To {told}: 1 person: ")
+        assert first_sentence(plan).startswith(f"To {told}: 1 person")
 
 
 def test_a_send_names_the_destination_and_a_rehearsal_does_not():

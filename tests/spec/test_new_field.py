@@ -48,7 +48,7 @@ def folder(tmp_path):
 
 def test_a_row_without_its_argument_is_refused_at_import(folder):
     """A row whose argument no verb takes fails at import, and the error says where to add it."""
-    done = run(folder, "import cio_frames")
+    done = run(folder, "import cio_frames.accessors")
 
     assert done.returncode == 1
     assert "sentAt of identify" in done.stderr
