@@ -203,7 +203,7 @@ def _summed(
         )
     parts.append(rows.select(*measures, *sums))
     order = [expr.meta.output_name() for expr in (*measures, *itertools.chain(*texts.values()))]
-    return pl.concat(parts, how="horizontal").select(order)
+    return pl.DataFrame([*itertools.chain(*parts)]).select(order)
 
 
 _ROWS = "\0rows"

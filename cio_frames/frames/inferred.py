@@ -61,6 +61,8 @@ def _truths(values: Sequence[object], *, levels: int, parts: int) -> int | None:
         most += largest
         if len(keys) > KEYS or set(map(type, keys)) - {str} or most > parts:
             return None
+        if "\0" in "".join(keys):
+            return None  # the name of a field ends there
         members = chain.from_iterable(map(dict.values, dicts))
         level = list(chain(members, chain.from_iterable(lists)))
     return None

@@ -87,7 +87,7 @@ def _told(leaf: Leaf) -> pl.Expr | None:
     if leaf.json or (leaf.text and dtype != pl.String):
         return None
     if dtype in (pl.String, _TEXTS):
-        texts = values if dtype == pl.String else values.explode()
+        texts = values if dtype == pl.String else values.explode(empty_as_null=False)
         return texts.str.join("").map_batches(
             _has_no_escapes, return_dtype=pl.Boolean, returns_scalar=True
         )
