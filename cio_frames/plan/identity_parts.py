@@ -118,7 +118,7 @@ class _Reader:
         is_needed = is_content_needed(sent, mapping, self.wanted)
         is_plain = self._is_plain(sent)
         said = _at(sent, is_needed | is_plain, mapping)
-        keys = sent.select(order_key(lane_key(mapping))).to_series()
+        keys = sent.select(ROW, key=order_key(lane_key(mapping)))["key"]  # it may be a constant
         return pl.DataFrame(
             {"row": sent[ROW], "lane": lanes(keys, self.encoding.components), "said": said}
         ).select(

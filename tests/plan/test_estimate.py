@@ -2,7 +2,7 @@
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import cio_frames as cio
@@ -126,6 +126,7 @@ OTHERS = ["plan", "email", "id", "cio_id", "anonymous_id", "object_type_id"]
     numbers=st.booleans(),
     other=st.sampled_from(OTHERS) | st.just("plan"),
 )
+@example(ids=[None, None], numbers=False, other="plan")
 def test_an_estimate_counts_the_people_that_a_preview_counts(ids, numbers, other):
     """Where ids alone tell who is who no preview is made, and the figures are those of one."""
     users = [len(each or "") for each in ids] if numbers else ids
