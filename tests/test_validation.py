@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cio_frames as cio
-from cio_frames.plan import Plan
+from cio_frames.plan import Plan, chunks
 from cio_frames.plan.plan import planned
 
 NOW = datetime(2026, 1, 15, tzinfo=UTC)
@@ -154,3 +154,32 @@ def test_a_note_of_a_file_counts_what_it_says(tmp_path):
     notes = plan.findings.filter(pl.col("code").str.starts_with("file."))
     assert notes["value"].to_list() == ["", ""]
     assert "1 wholly empty row was skipped." in notes["message"].to_list()
+
+
+MET_LATER = {
+    "message.conflict": lambda: pl.DataFrame(
+        {"id": [f"u{n}" for n in range(6)], "m": [*"abcdea"], "x": [*"uvwxyz"]}
+    ).cio.identify(user_id="id", message_id="m"),
+    "alias.cycle": lambda: pl.DataFrame(
+        {"old": ["a", "c", "e", "b", "g"], "new": ["b", "d", "f", "a", "h"]}
+    ).cio.alias(user_id="new", previous_id="old"),
+    "time.day-first": lambda: pl.DataFrame(
+        {"id": ["u1", "u2", "u3", "u4"], "t": ["2024-01-01", "01/02/2024", "2024-01-02", "31/01/2024"]}
+    ).cio.track(user_id="id", event=cio.lit("E"), timestamp="t"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rows", [1, 2, 50_000])
+@pytest.mark.parametrize("code", MET_LATER)
+def test_rows_that_only_the_whole_table_rejects_are_not_counted(code, rows, monkeypatch):
+    """Counts are those of the rows that are sent, wherever in the table the reason stands."""
+    monkeypatch.setattr(chunks, "CHUNK_ROWS", rows)
+    plan = MET_LATER[code]()
+
+    counts = plan.counts
+
+    assert code in plan.findings["code"]
+    assert counts["rejected"] == plan.rejected.height > 0
+    assert counts["valid"] == counts["rows"] - counts["rejected"]
+    messages = plan.pipeline.messages(counts["rows"])
+    assert (counts["valid"], counts["bytes"]) == (len(messages), sum(map(len, messages)))

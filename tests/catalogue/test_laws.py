@@ -8,12 +8,15 @@ from typing import Any
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 import cio_frames as cio
 from cio_frames.checks import CATALOGUE
+from cio_frames.plan import chunks
 from cio_frames.plan.plan import planned
+from cio_frames.validation import as_texts
 
 NOW = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
 EXAMPLES = int(os.environ.get("CIO_FRAMES_DIFFERENTIAL_EXAMPLES", "40"))
@@ -150,3 +153,45 @@ def test_whatever_keeps_a_row_back_is_told(table: pa.Table, verb: str):
 
     assert sent | set(found["row"]) == set(range(table.num_rows))
     assert not sent & set(found["row"])
+
+
+def in_chunks(plan: cio.Plan, rows: int) -> tuple[dict[str, int], pl.DataFrame]:
+    """Return the counts and findings of a plan that reads so many rows at once."""
+    again = planned(replace(plan.pipeline))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunks, "CHUNK_ROWS", rows)
+        counts = {name: count for name, count in again.counts.items() if name != "batches"}
+    return counts, as_texts(again.pipeline.full_check.findings)
+
+
+@settings(LAW, max_examples=EXAMPLES // 2)
+@given(table=tables(), verb=st.sampled_from(sorted(ASKED)))
+def test_counts_and_findings_do_not_depend_on_chunks(table: pa.Table, verb: str):
+    """What is kept of a chunk tells all that the rest of the table can still change about it."""
+    twice = pa.concat_tables([table, table])  # rows of different chunks that say the same
+    plan = plan_now(pl.DataFrame(twice), verb)
+
+    counts, findings = in_chunks(plan, 50_000)
+    counts_too, findings_too = in_chunks(plan, 2)
+
+    assert counts_too == counts
+    assert findings_too.equals(findings)
+
+
+@pytest.mark.parametrize("verb", ["identify", "track"])
+def test_values_that_repeat_are_judged_like_others(verb: str):
+    """Where a chunk has few different texts each is tested once, and nothing else is found."""
+    count = 12_000
+    texts = [ODD_TEXTS[place % len(ODD_TEXTS)] for place in range(count)]
+    frame = pl.DataFrame(dict.fromkeys(COLUMNS, texts)).with_columns(
+        id=pl.format("u{}", pl.int_range(count)), y=pl.col("y").reverse()
+    )
+    asked = {"user_id": "id"} | ({"event": "x", "timestamp": "y"} if verb == "track" else {})
+    plan = getattr(frame.cio, verb)(**asked)
+
+    counts, findings = in_chunks(plan, count)
+    counts_too, findings_too = in_chunks(plan, count // 2)  # as many as make no text one of few
+
+    assert findings["code"].n_unique() > 20
+    assert counts_too == counts
+    assert findings_too.equals(findings)
