@@ -234,15 +234,22 @@ def _decided(
     )
     parts = [finished, same, again, refused]
     if taken_up is not None:
-        ids = now.select("plan", "row", "content", own="message_id")
-        recorded = taken_up.drop_nulls("message_id").cast({"plan": pl.Int64})
-        recorded = recorded.join(ids, on=["plan", "row"])
-        others = pl.concat(parts, how="diagonal").join(recorded, on=["plan", "row"], how="anti")
-        kept = recorded.filter(pl.col("message_id") != pl.col("own")).join(
-            sent.select("content", "seeds"), on="content", how="left"
-        )
-        parts = [others, kept.select("plan", "row", "seeds", wanted="message_id")]
+        parts = _taken_up(taken_up, now=now, sent=sent, decided=parts)
     return pl.concat([DECIDED.to_frame(), *parts], how="diagonal").sort("plan", "row")
+
+
+def _taken_up(
+    taken_up: pl.DataFrame, *, now: pl.DataFrame, sent: pl.DataFrame, decided: list[pl.DataFrame]
+) -> list[pl.DataFrame]:
+    """Return what was decided of the other rows, and the ids that rows of a resumed run keep."""
+    ids = now.select("plan", "row", "content", own="message_id")
+    recorded = taken_up.drop_nulls("message_id").cast({"plan": pl.Int64})
+    recorded = recorded.join(ids, on=["plan", "row"])
+    others = pl.concat(decided, how="diagonal").join(recorded, on=["plan", "row"], how="anti")
+    kept = recorded.filter(pl.col("message_id") != pl.col("own")).join(
+        sent.select("content", "seeds"), on="content", how="left"
+    )
+    return [others, kept.select("plan", "row", "seeds", wanted="message_id")]
 
 
 def _sent(earlier: pl.DataFrame) -> pl.DataFrame:
