@@ -74,7 +74,7 @@ test-lowest: .venv/run.done
 	$(UV) build --quiet --sdist --no-build-isolation --python $(BIN)/python --out-dir build/sdist .
 	tar -xzf build/sdist/*.tar.gz -C build/sdist --strip-components=1
 	$(UV) venv --quiet --clear --python $(PYTHON) build/env/lowest
-	$(UV) pip compile --quiet pyproject.toml --all-extras --no-deps --resolution lowest-direct --python build/env/lowest -o build/env/lowest.txt
+	$(UV) pip compile --quiet pyproject.toml --extra all --no-deps --resolution lowest-direct --python build/env/lowest -o build/env/lowest.txt
 	$(UV) pip install --quiet --python build/env/lowest -r build/env/lowest.txt --group build --group test 'ipykernel<6.18' -e build/sdist
 	cd build/sdist && "$(CURDIR)/build/env/lowest/bin/python" -m pytest -q $(OTHER_TESTS)
 
