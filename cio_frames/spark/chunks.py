@@ -1,0 +1,65 @@
+"""A function of polars frames over the partitions of a Spark frame, on the executors."""
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+_TYPES = {
+    pl.Int64(): ("bigint", pa.int64()),
+    pl.Float64(): ("double", pa.float64()),
+    pl.Boolean(): ("boolean", pa.bool_()),
+    pl.String(): ("string", pa.string()),
+    pl.Binary(): ("binary", pa.binary()),
+}
+"""What a result may hold, as Spark's SQL and Arrow name it."""
+
+OfPartition = Callable[[Iterator[pa.Table]], Iterable[pl.DataFrame]]
+"""Makes frames from the rows of one partition, which come in chunks and are not kept."""
+
+
+def map_chunks(
+    frame: "DataFrame", function: OfPartition, *, schema: pl.Schema, rows: int
+) -> "DataFrame":
+    """Return what a function makes of each partition, as a Spark frame that nobody has asked yet.
+
+    Args:
+        frame: The rows.
+        function: What is done on the executors. It must be picklable; whatever it holds travels
+            with it.
+        schema: The columns of its results.
+        rows: How many rows make a chunk.
+    """
+    columns = ", ".join(f"`{name}` {_TYPES[dtype][0]}" for name, dtype in schema.items())
+    mapped = partial(_mapped, function=function, schema=schema, rows=rows)
+    with warnings.catch_warnings():
+        # Spark warns of new versions of pandas, which have no part in this.
+        warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")
+        return frame.mapInArrow(mapped, columns)
+
+
+def _mapped(
+    batches: Iterator[pa.RecordBatch], *, function: OfPartition, schema: pl.Schema, rows: int
+) -> Iterator[pa.RecordBatch]:
+    wanted = pa.schema([(name, _TYPES[dtype][1]) for name, dtype in schema.items()])
+    for result in function(chunks_of(batches, rows=rows)):
+        yield from result.match_to_schema(schema).to_arrow().cast(wanted).to_batches()
+
+
+def chunks_of(batches: Iterable[pa.RecordBatch], *, rows: int) -> Iterator[pa.Table]:
+    """Yield batches as tables of exactly so many rows, the last one shorter."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        while (known := sum(each.num_rows for each in waiting)) >= rows:
+            whole = pa.Table.from_batches(waiting)
+            yield whole.slice(0, rows)
+            waiting = whole.slice(rows, known - rows).to_batches() if known > rows else []
+    if any(each.num_rows for each in waiting):
+        yield pa.Table.from_batches(waiting)

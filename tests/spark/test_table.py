@@ -1,0 +1,68 @@
+"""Rows of Spark frames, and functions over their chunks."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from cio_frames.errors import ColumnNamesError, ColumnNotFoundError
+from cio_frames.frames import ROW
+from cio_frames.spark import is_spark, map_chunks, read_spark
+from cio_frames.spark.chunks import chunks_of
+
+
+def test_rows_are_numbered_from_0_through_all_partitions(spark: Any) -> None:
+    """Each row has a number of its own, from 0 on, which is the same in every job."""
+    frame = spark.range(1_000).repartition(5)
+    table = read_spark(frame)
+    once, again = (dict(map(tuple, table.frame.select("id", ROW).collect())) for _ in range(2))
+    assert is_spark(frame)
+    assert sorted(once.values()) == list(range(1_000))
+    assert once == again
+    assert table.rows == 1_000
+
+
+def test_order_by_tells_the_order(spark: Any) -> None:
+    """Rows are numbered in the order of the columns that are named."""
+    table = read_spark(spark.range(100).repartition(4), order_by=("id",))
+    assert all(row["id"] == row[ROW] for row in table.frame.collect())
+
+
+@pytest.mark.parametrize(
+    ("columns", "order_by", "error"),
+    [("id as __row__", (), ColumnNamesError), ("id", ("at",), ColumnNotFoundError)],
+)
+def test_a_wrong_call_raises(spark: Any, columns: str, order_by: Any, error: Any) -> None:
+    """A name that is taken, and a column that is missing, are told."""
+    with pytest.raises(error):
+        read_spark(spark.range(3).selectExpr(columns), order_by=order_by)
+
+
+def _sizes(chunks: Iterator[pa.Table]) -> Iterable[pl.DataFrame]:
+    yield pl.DataFrame({"rows": [chunk.num_rows for chunk in chunks]}, schema={"rows": pl.Int64})
+
+
+def test_a_function_gets_the_chunks_of_each_partition(spark: Any) -> None:
+    """A function of chunks runs on each partition, and its results are rows of Spark."""
+    frame = spark.range(0, 1_000, 1, 2)
+    found = map_chunks(frame, _sizes, schema=pl.Schema({"rows": pl.Int64()}), rows=300)
+    assert sorted(row["rows"] for row in found.collect()) == [200, 200, 300, 300]
+
+
+@pytest.mark.parametrize(
+    ("batches", "rows", "sizes"),
+    [
+        ([], 3, []),
+        ([0], 3, []),
+        ([1, 1], 3, [2]),
+        ([7], 3, [3, 3, 1]),
+        ([2, 2, 2], 3, [3, 3]),
+        ([5, 0, 4], 4, [4, 4, 1]),
+    ],
+)
+def test_batches_are_cut_to_chunks(batches: list[int], rows: int, sizes: list[int]) -> None:
+    """However many rows a batch has, chunks have as many as asked for, and the last the rest."""
+    made = [pa.RecordBatch.from_pydict({"n": list(range(size))}) for size in batches]
+    assert [chunk.num_rows for chunk in chunks_of(iter(made), rows=rows)] == sizes
