@@ -1,5 +1,6 @@
 """A cluster on this machine: two executors of one core each. Without Java its tests skip."""
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -31,7 +32,6 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     )
     place = tmp_path_factory.mktemp("spark")
     settings = {
-        "spark.pyspark.python": sys.executable,
         "spark.ui.enabled": "false",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
@@ -43,6 +43,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         "spark.eventLog.dir": (place / "events").as_uri(),
     }
     (place / "events").mkdir()
+    os.environ["PYSPARK_PYTHON"] = sys.executable  # else executors take the first python3
     builder = sql.SparkSession.builder.master("local-cluster[2,1,1024]").appName("cio_frames")
     for name, value in settings.items():
         builder = builder.config(name, value)
