@@ -64,5 +64,5 @@ def test_a_function_gets_the_chunks_of_each_partition(spark: Any) -> None:
 )
 def test_batches_are_cut_to_chunks(batches: list[int], rows: int, sizes: list[int]) -> None:
     """However many rows a batch has, chunks have as many as asked for, and the last the rest."""
-    made = [pa.RecordBatch.from_pydict({"n": list(range(size))}) for size in batches]
+    made = [pa.record_batch({"n": pa.array(range(size), pa.int64())}) for size in batches]
     assert [chunk.num_rows for chunk in chunks_of(iter(made), rows=rows)] == sizes
