@@ -20,7 +20,6 @@ from cio_frames.plan.apply import restored, reviewed
 from cio_frames.plan.approval import approval_key, require_approval
 from cio_frames.plan.approval import approve as approved
 from cio_frames.plan.saved_plan import SavedPlan, read_plan, saved_plan
-from cio_frames.plan.saved_report import saved_document
 from cio_frames.views import html, text
 
 Repeated = Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)]
@@ -65,7 +64,7 @@ def plan(
                 made.pipelines, client=client, known=people, expires=until, reading=reading(rules)
             )
     saved.write(out)
-    say(text.render(saved_document(saved)), f"Saved as {out}.")
+    say(text.render(saved.document()), f"Saved as {out}.")
     return verdict(made)
 
 
@@ -98,13 +97,13 @@ def show(
 def _report(saved: SavedPlan, format: str) -> str:  # noqa: A002 - the option's name
     match format:
         case "html":
-            return PAGE.format(html.render(saved_document(saved)))
+            return PAGE.format(html.render(saved.document()))
         case "markdown":
             return saved.markdown()
         case "json":
             return as_json(saved.values())
         case _:
-            return text.render(saved_document(saved))
+            return text.render(saved.document())
 
 
 def approve(file: Path | None = None, /, *, key: Switch = False) -> Exit:

@@ -34,6 +34,7 @@ from cio_frames.sending import Client
 from cio_frames.validation import BLOCKING
 from cio_frames.validation.compiled import sentence_about
 from cio_frames.views import markdown, text
+from cio_frames.views.document import Document
 from cio_frames.views.render import bundle
 
 FORMAT: Final = 1
@@ -85,13 +86,17 @@ class SavedPlan:
 
     def markdown(self) -> str:
         """Return the report as Markdown, for a pull request."""
-        return markdown.render(saved_document(self))
+        return markdown.render(self.document())
+
+    def document(self) -> Document:
+        """Return the report, for the command line to draw."""
+        return saved_document(self.values(), digest=self.digest)
 
     def __repr__(self) -> str:
-        return text.render(saved_document(self))
+        return text.render(self.document())
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return bundle(saved_document(self))
+        return bundle(self.document())
 
     def values(self) -> dict[str, Any]:
         """Return the content as JSON has it."""

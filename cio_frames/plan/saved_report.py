@@ -1,7 +1,8 @@
 """The report of a saved plan, for whoever reviews it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from cio_frames.plan.plain_values import CONSTANT
 from cio_frames.views.document import (
@@ -20,9 +21,6 @@ from cio_frames.views.document import (
 )
 from cio_frames.views.wording import duration, many, number, size
 
-if TYPE_CHECKING:
-    from cio_frames.plan.saved_plan import SavedPlan
-
 PEOPLE: Final = (
     "creates", "updates", "merges", "deletes", "suppresses", "conflicts", "opt_outs_ended", "campaign_events",
     "objects", "relationships",
@@ -30,49 +28,49 @@ PEOPLE: Final = (
 """Counts of the identity preview that a reviewer sees, where they are not 0."""
 
 
-def saved_document(saved: "SavedPlan") -> Document:
-    """Return the report of a saved plan."""
-    calls = " + ".join(plan["call"] for plan in saved.plans)
-    refused = any(row["severity"] == "refuse" for plan in saved.plans for row in plan["findings"])
+def saved_document(saved: Mapping[str, Any], *, digest: str) -> Document:
+    """Return the report of a saved plan, from the values of its file."""
+    calls = " + ".join(plan["call"] for plan in saved["plans"])
+    refused = any(
+        row["severity"] == "refuse" for plan in saved["plans"] for row in plan["findings"]
+    )
     verdict = Badge("✕ cannot be sent", "bad") if refused else Badge("✓ can be applied", "good")
-    return Document(Heading("Saved plan", calls, verdict), list(_body(saved)))
+    return Document(Heading("Saved plan", calls, verdict), list(_body(saved, digest)))
 
 
-def _body(saved: "SavedPlan") -> Iterator[Node]:
-    yield Paragraph(saved.outcome or "No row would be sent.", "lead")
-    yield Table(("what", "reviewed"), list(_facts(saved)))
+def _body(saved: Mapping[str, Any], digest: str) -> Iterator[Node]:
+    yield Paragraph(saved["outcome"] or "No row would be sent.", "lead")
+    yield Table(("what", "reviewed"), list(_facts(saved, digest)))
     people = [
-        (name.replace("_", " "), saved.identity[name])
+        (name.replace("_", " "), saved["identity"][name])
         for name in PEOPLE
-        if saved.identity.get(name)
+        if saved["identity"].get(name)
     ]
     compared = (
-        "an export of the workspace" if saved.identity["is_compared"] else "an empty workspace"
+        "an export of the workspace" if saved["identity"]["is_compared"] else "an empty workspace"
     )
     if people:
         yield Section("Who is who", [Paragraph(f"Compared with {compared}."), Figures(people)])
-    found = saved.estimate
+    found = saved["estimate"]
     told = (
         f"{many(found['requests'], 'request')}, {size(found['bytes'])} ({size(found['compressed_bytes'])} on the wire), "
         f"about {duration(found['seconds'])}."
     )
     yield Section("Estimate", [Paragraph(told)])
-    for place, plan in enumerate(saved.plans):
+    for place, plan in enumerate(saved["plans"]):
         title = (f"{place + 1}. {plan['call']}", plan["table"])
         yield Part(title, list(_plan(plan)), "calm")
 
 
-def _facts(saved: "SavedPlan") -> Iterator[tuple[Any, ...]]:
-    where = saved.destination
+def _facts(saved: Mapping[str, Any], digest: str) -> Iterator[tuple[Any, ...]]:
+    where = saved["destination"]
     yield "destination", f"{where['endpoint']} ({where['region']})" if where else "any workspace"
-    yield (
-        "saved",
-        f"{saved.created:%Y-%m-%d %H:%M} UTC by {saved.author['user']} on {saved.author['machine']}",
-    )
-    yield "expires", "never" if saved.expires is None else f"{saved.expires:%Y-%m-%d %H:%M} UTC"
-    yield "versions", ", ".join(f"{name} {version}" for name, version in saved.versions.items())
-    yield "sha256", Code(saved.digest)
-    for approval in saved.approvals:
+    author = saved["author"]
+    yield "saved", f"{_minute(saved['created'])} by {author['user']} on {author['machine']}"
+    yield "expires", _minute(saved["expires"]) if saved["expires"] else "never"
+    yield "versions", ", ".join(f"{name} {version}" for name, version in saved["versions"].items())
+    yield "sha256", Code(digest)
+    for approval in saved["approvals"]:
         yield "signed by", Code(f"{approval['key']} at {approval['at']}")
 
 
@@ -122,3 +120,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_shown(each) for each in value)
     return str(value)
+
+
+def _minute(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
