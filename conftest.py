@@ -30,6 +30,7 @@ def _no_key_of_the_user() -> Iterator[None]:
     """Keep the user's own keys, folders and terminal out of the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CIO_AUDIT_KEY", "11" * 32)
+        patch.setenv("CIO_APPROVAL_KEY", "ERERERERERERERERERERERERERERERERERERERERERE=")
         for name in ("CIO_WRITE_KEY", "CIO_SITE_ID", "CIO_TRACK_API_KEY", "CIO_REGION", "COLUMNS"):
             patch.delenv(name, raising=False)
         yield
@@ -147,6 +148,7 @@ pytest_collect_file = SybilCollection(
         _examples("docs/sources.md", _enter_sources),
         _examples("docs/cookbook.md", _enter_recipes),
         _examples("docs/getting_started.md", _enter_recipes),
+        _examples("docs/review.md", _enter_recipes),
         _examples("docs/troubleshooting.md", _enter_recipes),
     ]
 ).pytest()

@@ -32,12 +32,14 @@ from cio_frames.errors import (
     MissingKeyError,
     MissingLibraryError,
     NoIdentifierError,
+    PlanChangedError,
     PlanRefusedError,
     RepairError,
     RunError,
     RunInterruptedError,
     RunStoppedError,
     SandboxError,
+    SavedPlanError,
     StreamConsumedError,
     UnsupportedFrameError,
 )
@@ -49,6 +51,9 @@ if TYPE_CHECKING:
     from cio_frames.frames import scan
     from cio_frames.identity import Settings as Workspace
     from cio_frames.plan import Backfill, Plan, backfill, resume, suggest
+    from cio_frames.plan.apply import apply
+    from cio_frames.plan.approval import approval_key, approve
+    from cio_frames.plan.saved_plan import SavedPlan, read_plan
     from cio_frames.run import Audit, Run
     from cio_frames.run import read as audit
     from cio_frames.samples import samples
@@ -88,6 +93,7 @@ __all__ = [
     "MissingLibraryError",
     "NoIdentifierError",
     "Plan",
+    "PlanChangedError",
     "PlanRefusedError",
     "RepairError",
     "Run",
@@ -95,15 +101,21 @@ __all__ = [
     "RunInterruptedError",
     "RunStoppedError",
     "SandboxError",
+    "SavedPlan",
+    "SavedPlanError",
     "StreamConsumedError",
     "UnsupportedFrameError",
     "Workspace",
+    "apply",
+    "approval_key",
+    "approve",
     "audit",
     "backfill",
     "connect",
     "errors",
     "frame",
     "lit",
+    "read_plan",
     "resume",
     "rule",
     "samples",
@@ -129,12 +141,17 @@ _PLACES = {
     "Frame": ("cio_frames.accessors", "Frame"),
     "Plan": ("cio_frames.plan", "Plan"),
     "Run": ("cio_frames.run", "Run"),
+    "SavedPlan": ("cio_frames.plan.saved_plan", "SavedPlan"),
     "Workspace": ("cio_frames.identity", "Settings"),
+    "apply": ("cio_frames.plan.apply", "apply"),
+    "approval_key": ("cio_frames.plan.approval", "approval_key"),
+    "approve": ("cio_frames.plan.approval", "approve"),
     "audit": ("cio_frames.run", "read"),
     "backfill": ("cio_frames.plan", "backfill"),
     "connect": ("cio_frames.sending", "connect"),
     "frame": ("cio_frames.accessors", "frame"),
     "lit": ("cio_frames.accessors", "lit"),
+    "read_plan": ("cio_frames.plan.saved_plan", "read_plan"),
     "resume": ("cio_frames.plan", "resume"),
     "rule": ("cio_frames.checks", "rule"),
     "samples": ("cio_frames.samples", "samples"),

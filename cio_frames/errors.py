@@ -67,12 +67,14 @@ __all__ = [
     "MissingKeyError",
     "MissingLibraryError",
     "NoIdentifierError",
+    "PlanChangedError",
     "PlanRefusedError",
     "RepairError",
     "RunError",
     "RunInterruptedError",
     "RunStoppedError",
     "SandboxError",
+    "SavedPlanError",
     "StreamConsumedError",
     "UnsupportedFrameError",
     "UsageError",
@@ -81,6 +83,9 @@ __all__ = [
 
 MOST_REASONS = 3
 """How many codes a sentence names."""
+
+MOST_DIFFERENCES, MOST_CHARACTERS = 12, 60
+"""How many differences from a saved plan are listed, and how much of each value."""
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -343,6 +348,37 @@ class IdentityRefusedError(PlanRefusedError):
     def __init__(self, findings: Sequence[Mapping[str, Any]], *, preview: Any) -> None:
         self.preview = preview
         super().__init__(findings)
+
+
+class SavedPlanError(CioError):
+    """A saved plan cannot be read, is too old, or was not approved."""
+
+    def __init__(self, path: str, *, problem: str, hint: str) -> None:
+        self.path = path
+        super().__init__(f"{path}: {problem}. {hint}")
+
+
+class PlanChangedError(SavedPlanError):
+    """What would be sent is not what was reviewed. `differences` has what, reviewed and now."""
+
+    def __init__(self, path: str, *, differences: Sequence[tuple[str, Any, Any]]) -> None:
+        self.differences: tuple[tuple[str, Any, Any], ...] = tuple(differences)
+        shown = self.differences[:MOST_DIFFERENCES]
+        lines = [f"  {what}: reviewed {_brief(old)}, now {_brief(new)}" for what, old, new in shown]
+        more = len(self.differences) - len(shown)
+        lines += [f"  and {more} more"] if more else []
+        super().__init__(
+            path,
+            problem="nothing was sent, because this is not what was reviewed",
+            hint="\n".join(
+                ["Save the plan again and have it reviewed, or undo the change:", *lines]
+            ),
+        )
+
+
+def _brief(value: Any) -> str:
+    text = "nothing" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
 
 
 class RepairError(CioError):

@@ -29,8 +29,8 @@ REFERENCE = (ROOT / "docs" / "reference.md").read_text()
 SHOWN = {
     "verbs": "alias form group identify page screen track",
     "plan": "asend call changes checks corrected counts estimate findings fix fixes identity payloads "
-    "refusals rehearse rejected send summary",
-    "backfill": "advice asend counts estimate findings identity plans rehearse send summary",
+    "refusals rehearse rejected save send summary",
+    "backfill": "advice asend counts estimate findings identity plans rehearse save send summary",
     "advice": "calls chains clean losses order sentences strays torn",
     "preview": "attribution changes choices clusters conflicts explain groups merges people plan "
     "relationships summary",
@@ -75,8 +75,9 @@ def test_the_names_are_sorted():
 def test_the_package_lists_what_a_user_types():
     """`dir` gives the verbs' classes, the functions, `errors` and the version, and no rooms."""
     assert " ".join(dir(cio)) == (
-        "Audit Backfill Checks Client Faults Frame Plan Run Workspace __version__ audit backfill "
-        "connect errors frame lit resume rule samples sandbox scan suggest"
+        "Audit Backfill Checks Client Faults Frame Plan Run SavedPlan Workspace __version__ apply "
+        "approval_key approve audit backfill connect errors frame lit read_plan resume rule samples "
+        "sandbox scan suggest"
     )
 
 

@@ -49,6 +49,22 @@ cio-frames send people.csv --call identify --user-id id --to eu --audit audit"""
 --call identify --user-id id --to eu""",
     ),
     (
+        "saved_plans:plan",
+        """cio-frames plan orders.parquet --call track --event name --user-id id --to eu --out july.cioplan
+cio-frames plan people.csv --call identify --user-id id --out people.cioplan --expires never""",
+    ),
+    (
+        "saved_plans:show",
+        "cio-frames show july.cioplan\ncio-frames show july.cioplan --format markdown",
+    ),
+    ("saved_plans:approve", "cio-frames approve july.cioplan\ncio-frames approve --key"),
+    (
+        "saved_plans:apply",
+        """cio-frames apply july.cioplan orders.parquet --to eu
+cio-frames apply july.cioplan orders.parquet --to eu --approved-by ed25519:KEY --yes
+cio-frames apply nightly.cioplan people.csv --to eu --yes --only-if "rejected<1%" --only-if "creates<=500\"""",
+    ),
+    (
         "audit:audit",
         """cio-frames audit audit
 cio-frames audit audit --failed --csv failed.csv

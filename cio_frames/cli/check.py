@@ -22,7 +22,7 @@ from cio_frames.views.environment import Output, writing_to
 from cio_frames.views.findings import FindingView
 from cio_frames.views.report import PlanView
 
-_PAGE = '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Plan</title>\n{}\n</html>\n'
+PAGE = '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Plan</title>\n{}\n</html>\n'
 
 
 def check(
@@ -118,7 +118,7 @@ def _print_report(plan: Plan, format: str, *, findings: Path | None) -> None:  #
 
 def _report(plan: Plan, format: str, *, findings: Path | None) -> str:  # noqa: A002
     if format == "html":
-        return _PAGE.format(html.render(_document(plan)))
+        return PAGE.format(html.render(_document(plan)))
     if format == "json":
         return as_json(_json_values(plan, findings=findings))
     return plan_text(plan)

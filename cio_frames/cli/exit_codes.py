@@ -27,6 +27,10 @@ class Exit(IntEnum):
     TARGET = 5, "A key is missing, or the host or port cannot be used."
     STOPPED = 6, "The run stopped early; the audit contains every row."
     AUDIT = 7, "The record cannot be read, written or trusted."
+    CHANGED = (
+        8,
+        "This is not the plan that was reviewed. Nothing was sent.",
+    )
     INTERRUPTED = 130, "Interrupted; what was sent is in the audit."
 
     def __new__(cls, code: int, sentence: str) -> Self:
@@ -45,6 +49,8 @@ _EXITS: tuple[tuple[type[BaseException], Exit], ...] = (
     (errors.MappingError, Exit.USAGE),
     (errors.RepairError, Exit.USAGE),
     (errors.PlanRefusedError, Exit.REFUSED),
+    (errors.PlanChangedError, Exit.CHANGED),
+    (errors.SavedPlanError, Exit.REFUSED),
     (errors.ConfigError, Exit.TARGET),
     (errors.SandboxError, Exit.TARGET),
     (errors.RunError, Exit.STOPPED),

@@ -31,18 +31,7 @@ def plan_of(files: Sequence[str], *, fields: Fields, rules: Rules) -> Plan:
         InputFileError: A file cannot be read.
         MappingError: A column is missing.
     """
-    rows = scan(
-        list(files),
-        ids=_listed(rules.ids or ""),
-        separator=rules.separator,
-        encoding=rules.encoding,
-        dialect=rules.dialect,
-        header=rules.header,
-        skip_rows=rules.skip_rows,
-        columns=None if rules.columns is None else _listed(rules.columns),
-        comment=rules.comment,
-        sheet=rules.sheet,
-    )
+    rows = scan(list(files), **reading(rules))
     given = arguments(fields, rules, columns=rows.collect_schema())
     _require_taken(given, call=fields.call)
     verb = getattr(frame(rows), fields.call)
@@ -52,6 +41,16 @@ def plan_of(files: Sequence[str], *, fields: Fields, rules: Rules) -> Plan:
     label = ", ".join(Path(shown(file)).name for file in files)
     table = replace(plan.pipeline.table, label=label)
     return planned(replace(plan.pipeline, table=table))
+
+
+def reading(rules: Rules) -> dict[str, Any]:
+    """Return how files are read: the options of `scan`."""
+    named = ("separator", "encoding", "dialect", "header", "skip_rows", "comment", "sheet")
+    return {
+        **{name: getattr(rules, name) for name in named},
+        "ids": _listed(rules.ids or ""),
+        "columns": None if rules.columns is None else _listed(rules.columns),
+    }
 
 
 def arguments(

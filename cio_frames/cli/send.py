@@ -67,14 +67,14 @@ def send(
             others. It is the file that --rejected wrote, corrected.
     """
     target = target or Target()
-    with _connected(target) as (client, workspace):
+    with connected(target) as (client, workspace):
         client.require(fields.call)
         plan = plan_of(files, fields=fields, rules=rules or Rules())
         if corrected is not None:
             plan = plan.corrected(corrected)
         plan.require_sendable()
         _warn_of_now(plan)
-        if _needs_confirmation(target):
+        if needs_confirmation(target):
             confirm(
                 plan.counts["valid"],
                 host=client.endpoint,
@@ -82,7 +82,7 @@ def send(
                 asks=sys.stderr,
                 told=outcome([plan.pipeline], client=client),
             )
-        run = _sent(
+        run = sent(
             lambda progress: plan.send(
                 client,
                 audit=audit,
@@ -96,7 +96,7 @@ def send(
             from cio_frames.cli.sandbox import contents
 
             say(f"The workspace now contains\n{contents(workspace)}")
-    return Exit.OK if _all_arrived(run) else Exit.ROWS
+    return Exit.OK if all_arrived(run) else Exit.ROWS
 
 
 def resume(
@@ -123,18 +123,18 @@ def resume(
     target = target or Target()
     if target.to == "sandbox":
         raise UsageError(_GONE)
-    with _connected(target) as (client, _):
+    with connected(target) as (client, _):
         client.require(fields.call)
         plan = plan_of(files, fields=fields, rules=rules or Rules())
-        if _needs_confirmation(target):
+        if needs_confirmation(target):
             confirm(_unfinished_rows(run), host=client.endpoint, answers=sys.stdin, asks=sys.stderr)
-        ended = _sent(
+        ended = sent(
             lambda progress: resume_run(
                 run, client, plan, in_doubt=target.in_doubt, progress=progress
             ),
             target=target,
         )
-    return Exit.OK if _all_arrived(ended) else Exit.ROWS
+    return Exit.OK if all_arrived(ended) else Exit.ROWS
 
 
 def _warn_of_now(plan: Plan) -> None:
@@ -171,7 +171,7 @@ def confirm(rows: int, *, host: str, answers: TextIO | None, asks: TextIO, told:
 
 
 @contextmanager
-def _connected(target: Target) -> Iterator["tuple[Client, Sandbox[Client] | None]"]:
+def connected(target: Target) -> Iterator["tuple[Client, Sandbox[Client] | None]"]:
     """Give a client, and the workspace behind it if it is a temporary one."""
     rate = target.rate if isinstance(target.rate, float) else None
     strict = not target.no_strict
@@ -198,12 +198,12 @@ def _connected(target: Target) -> Iterator["tuple[Client, Sandbox[Client] | None
         yield client, workspace
 
 
-def _needs_confirmation(target: Target) -> bool:
+def needs_confirmation(target: Target) -> bool:
     """Tell whether rows would leave this machine without a word."""
     return target.to != "sandbox" and target.endpoint is None and not target.yes
 
 
-def _sent(start: Callable[[ShowProgress], Run], *, target: Target) -> Run:
+def sent(start: Callable[[ShowProgress], Run], *, target: Target) -> Run:
     """Send, and show the outcome of the rows even if the run ends early."""
     shown = None if target.progress == "off" else display(target.progress)
     try:
@@ -242,6 +242,7 @@ def _unfinished_rows(run: Path) -> int:
     return int(collected(rows.select(pl.len()), run).item())
 
 
-def _all_arrived(run: Run) -> bool:
+def all_arrived(run: Run) -> bool:
+    """Return whether Customer.io has every row."""
     counts = run.counts
     return sum(counts[state] for state in _ARRIVED) == counts["rows"]

@@ -14,7 +14,7 @@ from cio_frames.checks import CATALOGUE, Check, Checks, Scope
 from cio_frames.clock import utc_now
 from cio_frames.errors import engine_errors
 from cio_frames.frames import ROW, Table, map_ahead
-from cio_frames.mapping import MessageMapping, computing, linked_keys
+from cio_frames.mapping import CallArguments, MessageMapping, computing, linked_keys
 from cio_frames.payloads import Segment
 from cio_frames.plan.chunks import (
     AT_ONCE,
@@ -68,6 +68,7 @@ class Pipeline:
     clock: Callable[[], datetime] = utc_now  # tells the planned time of sending
     steps: tuple[MessageMapping, ...] = ()  # the mapping as it was before each repair
     found_nothing_safe: bool = False  # whether safe repairs were asked for and there was none
+    arguments: CallArguments | None = None  # what the verb was asked for, as the user typed it
     message_bytes: int = LIMITS["message_bytes"].value
     batch_bytes: int = LIMITS["batch_bytes"].value
     _results: _Results = field(default_factory=_Results, init=False, repr=False)
@@ -361,6 +362,7 @@ class _JointResults:
     previews: dict[Any, "PreviewCounts"] = field(default_factory=dict)
     other_forms: list[OtherForm] | None = None
     client: Client | None = None
+    reviewed: str = ""  # the saved plan that is applied, in a sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -421,6 +423,10 @@ class Pipelines:
     def client(self) -> Client | None:
         """The last client that the plans were given, to send or to estimate with."""
         return self._results.client
+
+    def apply(self, reviewed: str) -> None:
+        """Take note of the saved plan that is applied, for the record of the run."""
+        self._results.reviewed = reviewed
 
     def given(self, client: Client) -> None:
         """Take note of a client, for the next report."""
@@ -498,13 +504,14 @@ class Pipelines:
                     yield place, call.name, rows.filter(pl.lit(events) | sets_state(call))
 
     def reminders(self) -> tuple[str, ...]:
-        """Return what the last identity preview predicted that a run will not show by its counts."""
+        """Return which saved plan is applied, and what the last identity preview predicted."""
+        applied = (self._results.reviewed,) if self._results.reviewed else ()
         if self.last_preview is None:
-            return ()
+            return applied
         conflicts = self.last_preview.conflicts
         rows = sum(conflicts.values())
         if not rows:
-            return ()
+            return applied
         kinds = ", ".join(f"{kind} ({count:,})" for kind, count in conflicts.items())
         verb = (
             "will not have the effect it asks" if rows == 1 else "will not have the effect they ask"
@@ -513,7 +520,7 @@ class Pipelines:
             f"The identity preview predicted conflicts: {many(rows, 'row')} {verb} for, although "
             f"Customer.io answers 200: {kinds}."
         )
-        return (told,)
+        return (*applied, told)
 
     @property
     def other_forms(self) -> list[OtherForm]:

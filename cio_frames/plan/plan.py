@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakValueDictionary
@@ -57,6 +58,7 @@ if TYPE_CHECKING:  # loaded when they are asked for: most plans are looked at an
     from cio_frames.plan.identity_preview import IdentityPreview, OnConflict
     from cio_frames.plan.ordering import Advice
     from cio_frames.plan.rehearsal import Rehearsal
+    from cio_frames.plan.saved_plan import SavedPlan
 
 LATENCY_S = 0.15
 """How long a request to Customer.io takes, as far as anybody can say beforehand."""
@@ -214,6 +216,45 @@ class Sendable:
             price_per_profile=price_per_profile,
             progress=progress,
         )
+
+    def save(
+        self,
+        path: Path | str,
+        *,
+        client: Client | None = None,
+        known: AnyTable | None = None,
+        settings: Settings | None = None,
+        expires: timedelta | None = timedelta(days=7),
+    ) -> "SavedPlan":
+        """Write the plan to a file that others review, approve and `cio.apply`.
+
+        It holds the mapping, repairs, checks with reasons, counts, findings by code, the outcome of the identity
+        preview, the estimate, and hashes of the table and of its messages; no value of the table.
+
+        Args:
+            path: The file, such as "july.cioplan".
+            client: Where it is to be sent; with it, the plan can be applied to that workspace only.
+            known: As for `identity`.
+            settings: As for `identity`.
+            expires: How long it may be applied; None for ever.
+
+        Raises:
+            SavedPlanError: The file cannot be written.
+
+        Examples:
+            >>> import polars as pl, cio_frames as cio, tempfile
+            >>> plan = pl.DataFrame({"id": ["u1", "u2"]}).cio.identify(user_id="id")
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     plan.save(f"{folder}/people.cioplan").plans[0]["counts"]["valid"]
+            2
+        """
+        from cio_frames.plan.saved_plan import saved_plan
+
+        saved = saved_plan(
+            self.pipelines, client=client, known=known, settings=settings, expires=expires
+        )
+        saved.write(path)
+        return saved
 
     @_takes_client
     def send(

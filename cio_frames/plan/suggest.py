@@ -56,7 +56,9 @@ def make(
         )
     if checks.phone_region is not None:
         mapping = replace(mapping, phone_region=known_region(checks.phone_region))
-    return planned(Pipeline(table=table, mapping=mapping, checks=checks, namespace=namespace))
+    return planned(
+        Pipeline(table=table, mapping=mapping, checks=checks, namespace=namespace, arguments=ask)
+    )
 
 
 @contextmanager

@@ -1,0 +1,181 @@
+"""`plan`, `show`, `approve` and `apply`: a plan in a file, reviewed before it is sent."""
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+import polars as pl
+from cyclopts import Parameter
+
+from cio_frames.cli.check import PAGE, verdict
+from cio_frames.cli.exit_codes import Exit
+from cio_frames.cli.options import Fields, Rules, Switch, Target
+from cio_frames.cli.output import as_json, put, say, say_html, say_json
+from cio_frames.cli.plan_options import plan_of, reading
+from cio_frames.cli.send import all_arrived, confirm, connected, needs_confirmation, sent
+from cio_frames.errors import UsageError
+from cio_frames.frames import scan
+from cio_frames.plan.apply import restored, reviewed
+from cio_frames.plan.approval import approval_key, require_approval
+from cio_frames.plan.approval import approve as approved
+from cio_frames.plan.saved_plan import SavedPlan, read_plan, saved_plan
+from cio_frames.views import html, text
+
+Repeated = Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)]
+
+
+def plan(
+    files: list[str],
+    /,
+    *,
+    fields: Fields,
+    out: Path,
+    target: Target | None = None,
+    rules: Rules | None = None,
+    known: str | None = None,
+    expires: Annotated[float | Literal["never"], Parameter(metavar="DAYS", show_choices=False)] = 7,
+) -> Exit:
+    """Save a plan for review: what would be sent, without any value of the table. Nothing is sent.
+
+    Args:
+        files: Tables: CSV, JSON, Excel, Arrow or Parquet files, globs or addresses; all with the same
+            columns.
+        fields: Which column is sent as which field.
+        out: The file to write, such as july.cioplan.
+        target: Where the plan may be sent; anywhere if not given.
+        rules: How values are read and checked.
+        known: An export of the workspace's people to compare with.
+        expires: Days for which the plan can be applied; "never" for no limit.
+    """
+    rules, target = rules or Rules(), target or Target()
+    made = plan_of(files, fields=fields, rules=rules)
+    people = None if known is None else scan(known)
+    until = None if expires == "never" else timedelta(days=float(expires))
+    if target.to is None and target.endpoint is None:
+        saved = saved_plan(made.pipelines, known=people, expires=until, reading=reading(rules))
+    else:
+        if target.to == "sandbox":
+            raise UsageError(
+                "A temporary workspace is gone before the plan is applied. Leave --to out."
+            )
+        with connected(target) as (client, _):
+            saved = saved_plan(
+                made.pipelines, client=client, known=people, expires=until, reading=reading(rules)
+            )
+    saved.write(out)
+    say(text.render(saved.document()), f"Saved as {out}.")
+    return verdict(made)
+
+
+def show(
+    file: Path,
+    /,
+    *,
+    format: Literal["text", "json", "html", "markdown"] = "text",  # noqa: A002 - the option's name
+    output: Path | None = None,
+) -> Exit:
+    """Show a saved plan: as text, as a page, or as Markdown for a pull request.
+
+    Args:
+        file: The plan that `cio-frames plan` or plan.save(...) wrote.
+        format: Format of the report.
+        output: Write the report to this file.
+    """
+    saved = read_plan(file)
+    if format == "json" and output is None:
+        say_json(saved.values())
+    elif format == "html" and output is None:
+        say_html(_report(saved, format))
+    elif output is None:
+        say(_report(saved, format))
+    else:
+        put(output, _report(saved, format))
+    return Exit.OK
+
+
+def _report(saved: SavedPlan, format: str) -> str:  # noqa: A002 - the option's name
+    match format:
+        case "html":
+            return PAGE.format(html.render(saved.document()))
+        case "markdown":
+            return saved.markdown()
+        case "json":
+            return as_json(saved.values())
+        case _:
+            return text.render(saved.document())
+
+
+def approve(file: Path | None = None, /, *, key: Switch = False) -> Exit:
+    """Sign a saved plan with your own key, which is made the first time.
+
+    Args:
+        file: The plan.
+        key: Print your public key, which --approved-by takes; nothing is signed.
+    """
+    if key or file is None:
+        say(approval_key())
+        return Exit.OK
+    saved = approved(file)
+    say(f"{file} is approved by {saved.approvals[-1]['key']}.")
+    return Exit.OK
+
+
+def apply(
+    file: Path,
+    tables: list[str],
+    /,
+    *,
+    target: Target | None = None,
+    known: str | None = None,
+    approved_by: Repeated = (),
+    only_if: Repeated = (),
+    audit: Path = Path("audit"),
+    repeat: Switch = False,
+) -> Exit:
+    """Send a saved plan, if table, messages and destination are as they were reviewed.
+
+    Args:
+        file: The plan.
+        tables: Its files; of several plans, one for each, in order.
+        target: Where to send, and how.
+        known: An export of the workspace's people, if the plan was compared with one.
+        approved_by: Public key of somebody who may approve; one of them must have signed the plan.
+        only_if: A condition such as "rejected<1%" or "creates<=500" instead of the same rows, for
+            jobs whose table is another one each time.
+        audit: Directory for the records of all runs.
+        repeat: Send rows again that an earlier run has delivered.
+    """
+    target, saved = target or Target(), read_plan(file)
+    require_approval(file, saved, approved_by=approved_by)
+    people = None if known is None else scan(known)
+    with connected(target) as (client, _):
+        ready = reviewed(
+            file,
+            restored(file, saved, _tables(saved, tables)),
+            client,
+            known=people,
+            approved_by=approved_by,
+            only_if=only_if,
+        )
+        ready.require_sendable()
+        if needs_confirmation(target):
+            confirm(
+                ready.pipelines.counts["valid"], host=client.endpoint, answers=sys.stdin,
+                asks=sys.stderr, told=saved.outcome,
+            )  # fmt: skip
+        run = sent(
+            lambda progress: ready.send(
+                client, audit=audit, progress=progress, repeat=repeat, in_doubt=target.in_doubt
+            ),
+            target=target,
+        )
+    return Exit.OK if all_arrived(run) else Exit.ROWS
+
+
+def _tables(saved: SavedPlan, files: list[str]) -> list[pl.LazyFrame]:
+    """Return the files of each plan, read as they were for the review."""
+    options = saved.reading or {}
+    if len(saved.plans) == 1:
+        return [scan(files, **options)]
+    return [scan(file, **options) for file in files]
