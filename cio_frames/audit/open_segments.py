@@ -106,7 +106,7 @@ def part_of(segment: OpenSegment, rows: pl.DataFrame, *, data: bytes) -> Part:
         counts={state: counts[state] for state in STATES if state in counts},
         requests=sum(isinstance(entry, BatchAttempted) for entry in segment.entries),
         retries=sum(isinstance(entry, BatchRetried) for entry in segment.entries),
-        sent_bytes=int(rows.filter(pl.col("attempts") > 0)["bytes"].sum()),
+        sent_bytes=rows.select(pl.col("bytes").filter(pl.col("attempts") > 0).sum()).item(),
     )
 
 

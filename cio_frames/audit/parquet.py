@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _CONSTANTS = "cio_frames.constants"
 _ONE_GROUP = 1_000_000
+_AT_ONCE = 65_536
 _TEXTS = ("run_id", "call", "state", "code", "error")
 _REPEATED = (*_TEXTS, "lane", "batch", "http_status", "first_attempt_at", "finished_at")
 _ENCODINGS = {
@@ -46,10 +47,11 @@ def encode(frame: pl.DataFrame, *, schema: pl.Schema, run_id: str) -> bytes:
     """
     import pyarrow as pa
 
-    write = _plan if schema is PLAN_SCHEMA else _part
     about = {"cio_frames.format": str(FORMAT), "cio_frames.run_id": run_id}
+    if schema is PLAN_SCHEMA:  # its part gives back what both have used
+        return _plan(frame.select(schema.names()), about=about)
     try:
-        return write(frame.select(schema.names()), about=about)
+        return _part(frame.select(schema.names()), about=about)
     finally:
         # Arrow's allocator keeps what a thread has used, and parts are made on many threads.
         pa.default_memory_pool().release_unused()
@@ -95,7 +97,9 @@ def _written(table: "pa.Table", *, about: dict[str, str], **options: Any) -> byt
 
     sink = pa.BufferOutputStream()  # each piece that Python's own would take is copied once more
     # Without Arrow's own schema every tool reads plain strings, however the table has them.
-    with pq.ParquetWriter(sink, table.schema, store_schema=False, **options) as writer:
+    with pq.ParquetWriter(
+        sink, table.schema, store_schema=False, write_batch_size=_AT_ONCE, **options
+    ) as writer:
         writer.write_table(table, row_group_size=_ONE_GROUP)
         writer.add_key_value_metadata(about)
     data: bytes = sink.getvalue().to_pybytes()
