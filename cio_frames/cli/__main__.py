@@ -2,6 +2,6 @@
 
 import sys
 
-from cio_frames.cli.app import main
+from cio_frames.cli import main
 
 sys.exit(main())

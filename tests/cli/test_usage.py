@@ -1,6 +1,9 @@
 """Commands that cannot work end with the documented code and one clear sentence."""
 
+import gc
 import io
+import subprocess
+import sys
 
 import pytest
 
@@ -84,3 +87,33 @@ def test_exit_codes_are_stable():
     """Scripts rely on the codes, and each has a sentence of its own."""
     assert [end.value for end in Exit] == [0, 1, 2, 3, 4, 5, 6, 7, 8, 130]
     assert len({end.sentence for end in Exit}) == len(Exit)
+
+
+PROGRAM = """
+import atexit, gc, sys
+atexit.register(lambda: print(gc.get_freeze_count() > 10_000))  # runs after those that are registered later
+sys.argv = ["cio-frames", "--version"]
+from cio_frames.cli import main
+print("cyclopts" in sys.modules)
+main()
+print(gc.get_threshold()[0] > 10_000)
+"""
+
+
+def test_the_program_looks_for_less_garbage():
+    """As a program it is loaded and ends without garbage being looked for in what it has loaded."""
+    told = subprocess.run(  # noqa: S603 - this program
+        [sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True
+    ).stdout.split("\n")
+
+    assert told[0] == "False"
+    assert told[2:4] == ["True", "True"]
+
+
+def test_a_call_from_python_leaves_the_collector_alone(cli):
+    """Within somebody else's process nothing is changed for good."""
+    before = gc.get_threshold(), gc.get_freeze_count()
+
+    cli("--version")
+
+    assert (gc.get_threshold(), gc.get_freeze_count()) == before
