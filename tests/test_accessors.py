@@ -178,6 +178,30 @@ def test_a_first_send_loads_nothing_that_it_does_not_use(tmp_path):
     assert set(own) & (LATER - {"cio_frames.audit.row_states"}) == set()
 
 
+MOST_DATACLASSES = 140
+
+COUNTED = """
+import dataclasses
+made = []
+process = dataclasses._process_class
+def counted(kind, *a, **k):
+    made.extend([kind] * kind.__module__.startswith("cio_frames."))
+    return process(kind, *a, **k)
+dataclasses._process_class = counted
+import polars, cio_frames
+{}
+print(len(made))
+"""
+
+
+def test_a_first_send_makes_few_dataclasses(tmp_path):
+    """To make one takes half a millisecond: what views and answers are made of is none."""
+    with sink() as url:
+        made = int(run(COUNTED.format(FIRST_SEND.format(url=url, audit=str(tmp_path)))))
+
+    assert 50 < made <= MOST_DATACLASSES
+
+
 def test_a_command_loads_no_other():
     """The command line loads no other command and no server to send."""
     own, others = loaded("from cio_frames.cli import main; main(['send'])")

@@ -219,7 +219,7 @@ class Pipeline:
         checked = self.before_send
         if not checked.rows:
             return False
-        encoding = self.encoding(table_findings=checked.blocking)
+        encoding = self.encoding(table_findings=checked.blocking, only_blocking=True)
         encoded = encode_chunk(checked.first_rows, encoding=encoding)
         return encoded.messages.height > 0 or bool(self.messages(1))
 
@@ -237,23 +237,28 @@ class Pipeline:
             blocking = [item for item in self.applied if item.severity in BLOCKING]
             with computing(self.mapping):
                 findings = check_table(whole, checks=blocking, scope=self.scope())
-        encoding = self.encoding(table_findings=findings)
-        tests = [test for test in encoding.tests if test.severity in BLOCKING]
-        encode = partial(encode_chunk, encoding=replace(encoding, tests=tests))
+        encoding = self.encoding(table_findings=findings, only_blocking=True)
+        encode = partial(encode_chunk, encoding=encoding)
         yield encode(first.head(PREVIEW_ROWS))
         rest = chain([first[PREVIEW_ROWS:]], chunks)
         with closing(map_ahead(encode, rest, at_once=AT_ONCE)) as parts:
             yield from parts
 
     def encoding(
-        self, *, table_findings: pl.DataFrame | None = None, components: pl.DataFrame | None = None
+        self,
+        *,
+        table_findings: pl.DataFrame | None = None,
+        components: pl.DataFrame | None = None,
+        only_blocking: bool = False,
     ) -> Encoding:
-        """Return what decides which messages the rows become, as of now."""
+        """Return what decides which messages the rows become, as of now; if asked, without mere warnings."""
         scope = self.scope()
+        wanted = [item for item in self.applied if not only_blocking or item.severity in BLOCKING]
+        tests = compile_checks(wanted, scope=scope, notes=self.table.notes)
         return Encoding(
             scope=scope,
             checks=self.applied,
-            tests=compile_checks(self.applied, scope=scope, notes=self.table.notes),
+            tests=[test for test in tests if not only_blocking or test.severity in BLOCKING],
             namespace=self.namespace,
             table_findings=table_findings,
             components=components,

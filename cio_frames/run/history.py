@@ -1,10 +1,10 @@
 """The record of runs, as a notebook shows it."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Self
 
+import msgspec
 import polars as pl
 
 from cio_frames.audit import Audit as Reader
@@ -69,7 +69,7 @@ class Audit(Reader):
     def _document(self) -> Document:
         runs = self.runs
         shown = history.audit(str(self.directory), runs.to_dicts(), totals=self._totals(runs))
-        return replace(shown, body=[*shown.body, *self._to_finish(runs)])
+        return msgspec.structs.replace(shown, body=[*shown.body, *self._to_finish(runs)])
 
     def _to_finish(self, runs: pl.DataFrame) -> list[Step]:
         """Return the lines that finish the latest runs which ended before all their rows were sent."""

@@ -9,21 +9,20 @@ import math
 import random
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 from cio_frames.sending.clock import header_instant
 from cio_frames.sending.http import Response
 from cio_frames.spec import CALLS, Api
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivered:
+class Delivered(msgspec.Struct, frozen=True, kw_only=True):
     """The messages were checked and taken."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unverified:
+class Unverified(msgspec.Struct, frozen=True, kw_only=True):
     """The host said yes in a way that proves nothing.
 
     Attributes:
@@ -35,16 +34,14 @@ class Unverified:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected:
+class Rejected(msgspec.Struct, frozen=True, kw_only=True):
     """This single message is refused, for good."""
 
     code: str
     error: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Split:
+class Split(msgspec.Struct, frozen=True, kw_only=True):
     """The request is refused as a whole; parts of it may be fine.
 
     Attributes:
@@ -58,8 +55,7 @@ class Split:
     in_doubt: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
+class Retry(msgspec.Struct, frozen=True, kw_only=True):
     """The same bytes are sent again.
 
     Attributes:
@@ -77,16 +73,14 @@ class Retry:
     slow_down: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InDoubt:
+class InDoubt(msgspec.Struct, frozen=True, kw_only=True):
     """Nobody knows whether it was applied, and sending it twice would do harm."""
 
     code: str
     error: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
+class Stop(msgspec.Struct, frozen=True, kw_only=True):
     """The run must not go on: whatever is sent next would fare alike."""
 
     code: str
@@ -97,8 +91,7 @@ class Stop:
 Decision = Delivered | Unverified | Rejected | Split | Retry | InDoubt | Stop
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryLimits:
+class RetryLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How long a run waits for better times.
 
     Attributes:
@@ -118,8 +111,7 @@ class RetryLimits:
     backoff_s: float = 30.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptHistory:
+class AttemptHistory(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of the attempts so far.
 
     Attributes:
@@ -138,8 +130,7 @@ class AttemptHistory:
 Action = Literal["refuse", "split", "retry", "doubt", "stop"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatusRule:
+class StatusRule(msgspec.Struct, frozen=True, kw_only=True):
     """What an HTTP status leads to. The first row that covers a status holds.
 
     Attributes:

@@ -5,8 +5,9 @@ that stand out from both. Every word and number stands beside it, as text.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import timedelta
+
+import msgspec
 
 from cio_frames.views import style as css
 from cio_frames.views.document import Chart, Layer
@@ -102,7 +103,7 @@ def narrowed(chart: Chart, *, places: int | None) -> Chart:
         )
         for layer in chart.layers
     ]
-    return replace(chart, layers=layers, bar=chart.bar and chart.bar * at_once)
+    return msgspec.structs.replace(chart, layers=layers, bar=chart.bar and chart.bar * at_once)
 
 
 def sparkline(values: Sequence[float], bars: str = BARS) -> str:

@@ -4,9 +4,10 @@ Strings are plain text, from anywhere; nothing in a document is escaped or wrapp
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from cio_frames.views.style import Tone
 from cio_frames.views.wording import many, number
@@ -20,53 +21,40 @@ PAGE_ROWS = 20
 Look = Literal["plain", "lead", "apart", "aside", "strong"]
 
 
-@dataclass(frozen=True, slots=True)
-class Badge:
+class Badge(msgspec.Struct, frozen=True):
     """A word on coloured ground; the word alone says it too."""
 
     word: str
     tone: Tone
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(msgspec.Struct, frozen=True):
     """Text within a sentence or a cell."""
 
     text: str
 
 
-class Code(Span):
+class Code(Span, frozen=True):
     """Text as it would be typed, or as it stands in the data."""
 
-    __slots__ = ()
 
-
-class Command(Code):
+class Command(Code, frozen=True):
     """Text to be typed, which one click selects where the front end lets it."""
 
-    __slots__ = ()
 
-
-class Strong(Span):
+class Strong(Span, frozen=True):
     """Text that stands out."""
 
-    __slots__ = ()
 
-
-class Muted(Span):
+class Muted(Span, frozen=True):
     """A word that stands for a value that is not there."""
 
-    __slots__ = ()
 
-
-class Quoted(Span):
+class Quoted(Span, frozen=True):
     """Text with words of the data or of a server in it, which may run in another direction."""
 
-    __slots__ = ()
 
-
-@dataclass(frozen=True, slots=True)
-class Saved(Span):
+class Saved(Span, frozen=True):
     """Text that saves a CSV file, where the front end lets it."""
 
     name: str
@@ -76,8 +64,7 @@ class Saved(Span):
 Inline = str | int | Badge | Span
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(msgspec.Struct, frozen=True):
     """What a view is about, in one piece or several, and what was found."""
 
     title: str
@@ -85,32 +72,28 @@ class Heading:
     verdict: Badge | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Paragraph:
+class Paragraph(msgspec.Struct, frozen=True):
     """A sentence or several."""
 
     words: Inline | Sequence[Inline]
     look: Look = "plain"
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(msgspec.Struct, frozen=True):
     """A sentence that must not be missed."""
 
     words: Sequence[Inline]
     tone: Tone
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(msgspec.Struct, frozen=True):
     """The numbers that matter most, and a bar whose parts are as long as their counts."""
 
     pairs: Sequence[tuple[str, str | int]]
     bar: Sequence[tuple[str, int, Tone]] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """Rows of cells.
 
     Attributes:
@@ -133,39 +116,34 @@ class Table:
         return f"{many(left, 'more row')} in {self.whole}." if left > 0 else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Examples:
+class Examples(msgspec.Struct, frozen=True):
     """A few cases, as a table that a notebook folds."""
 
     table: Table
     is_open: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Bullets:
+class Bullets(msgspec.Struct, frozen=True):
     """Sentences, each on its own."""
 
     items: Sequence[str]
     numbered: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """Something to do next: why, and what to type."""
 
     why: str
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(msgspec.Struct, frozen=True):
     """Text that keeps its own lines."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Messages:
+class Messages(msgspec.Struct, frozen=True):
     """JSON texts as they are sent; a run may give them message ids of its own."""
 
     texts: Sequence[str]
@@ -178,16 +156,14 @@ class Messages:
         return f"First {count}, {how}"
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(msgspec.Struct, frozen=True):
     """One layer of the bars of a chart: a value per bar."""
 
     values: Sequence[float]
     tone: Tone
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chart:
+class Chart(msgspec.Struct, frozen=True, kw_only=True):
     """Bars over time.
 
     Attributes:
@@ -207,15 +183,13 @@ class Chart:
     mark: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Pictures:
+class Pictures(msgspec.Struct, frozen=True):
     """Who hangs together with whom."""
 
     clusters: "Sequence[Cluster]"
 
 
-@dataclass(frozen=True, slots=True)
-class Meter:
+class Meter(msgspec.Struct, frozen=True):
     """How much of a whole is done, from 0 to 1, if that is known; and the same in words."""
 
     done: float | None
@@ -223,8 +197,7 @@ class Meter:
     alt: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class Item(msgspec.Struct, frozen=True, kw_only=True):
     """One of many things that were found.
 
     Attributes:
@@ -246,16 +219,14 @@ class Item:
     page: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(msgspec.Struct, frozen=True):
     """A titled part."""
 
     title: str
     body: "Sequence[Node]"
 
 
-@dataclass(frozen=True, slots=True)
-class Fold:
+class Fold(msgspec.Struct, frozen=True):
     """A titled part that a reader of a notebook opens.
 
     Attributes:
@@ -271,8 +242,7 @@ class Fold:
     is_aside: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """A whole report within a report, with a title of several pieces; a notebook folds it."""
 
     title: tuple[str, ...]
@@ -286,8 +256,7 @@ Node = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(msgspec.Struct, frozen=True):
     """A whole view."""
 
     heading: Heading
