@@ -5,7 +5,7 @@
 # make docs   builds the site in build/docs/html, notebooks run
 # make pictures   draws the pictures of the README
 # make torture  kills, cuts and confuses the sending in full size, and prints one table
-# make bench    measures side by side with what a user would pick instead
+# make bench    measures side by side with what a user would pick instead; SHORT=1 takes a twentieth of the rows
 # All build .venv first: exactly the files whose hashes stand in requirements/, whatever else the registry has.
 
 PYTHON ?= python3
@@ -30,12 +30,13 @@ lint: .venv/dev.done
 	$(BIN)/codespell
 	$(BIN)/validate-pyproject pyproject.toml
 	$(BIN)/zizmor --offline --quiet .github
-	$(call complete,requirements/run.txt,--group build)
-	$(call complete,requirements/dev.txt,--all-extras --group dev)
+	$(call complete,requirements/run.txt,pyproject.toml --group build)
+	$(call complete,requirements/dev.txt,pyproject.toml --all-extras --group dev)
+	$(call complete,requirements/peers.txt,--group peers)
 
 # A list is complete if resolving the project together with its pins adds no package and changes no pin, on any platform.
 define complete
-	@$(UV) pip compile --quiet $(UNIVERSAL) pyproject.toml $(2) $(1) > build/complete.txt
+	@$(UV) pip compile --quiet $(UNIVERSAL) $(2) $(1) > build/complete.txt
 	@grep == $(1) | sed 's/ \\$$//' | diff - build/complete.txt \
 		&& echo "$(1) is complete" || { echo "$(1) does not lock the lines above: run make lock"; exit 1; }
 endef
@@ -119,8 +120,19 @@ pictures: .venv/dev.done
 torture: .venv/dev.done
 	$(BIN)/python -m torture
 
-bench: .venv/dev.done
-	$(BIN)/python -m benchmarks --write
+# Twenty-five minutes; SHORT=1 takes three with a twentieth of the rows, once, and writes nothing.
+bench: .venv/dev.done build/env/peers/done
+	$(BIN)/python -m benchmarks $(if $(SHORT),--rows 50000 --times 1,--write)
+
+# Those that are measured beside this package are in an environment of their own; one of them is for Node.
+build/env/peers/done: .venv/run.done requirements/peers.txt requirements/npm/package-lock.json
+	@echo "Installing what is measured beside this package ..."
+	@$(UV) venv --quiet --clear --python $(BIN)/python build/env/peers
+	@$(UV) pip install --python build/env/peers $(LOCKED) -r requirements/peers.txt
+	@cp requirements/npm/package*.json build/env/peers
+	@if command -v npm >/dev/null; then cd build/env/peers && npm ci --ignore-scripts --no-audit --no-fund --silent; \
+		else echo "There is no npm here: mixpanel-import is not measured."; fi
+	@touch $@
 
 # The lists hold for every platform and Python from 3.11 on. No address is in them: they install from any mirror.
 UNIVERSAL := --universal --python-version 3.11 --no-header --no-annotate
@@ -129,6 +141,8 @@ lock: .uv/done
 	echo uv | $(LOCK) - --output-file requirements/uv.txt
 	$(LOCK) pyproject.toml --group build --output-file requirements/run.txt
 	$(LOCK) pyproject.toml --all-extras --group dev --output-file requirements/dev.txt
+	$(LOCK) --group peers --output-file requirements/peers.txt
+	if command -v npm >/dev/null; then cd requirements/npm && npm update --package-lock-only --omit-lockfile-registry-resolved; fi
 
 sample-data: .venv/run.done
 	$(BIN)/python sample_data/generate.py

@@ -1,7 +1,6 @@
 """The same table sent twice with one record: what it costs to know that everything has arrived.
 
-`python -m benchmarks.again` sends a million people and a million events twice, then looks up a table
-among many earlier runs.
+`python -m benchmarks.again` sends a million people and a million events twice.
 """
 
 import argparse
@@ -15,8 +14,6 @@ import cio_frames as cio
 from benchmarks.inputs import events_file
 from benchmarks.measure import sink
 from benchmarks.variants import variant_file
-
-ROWS_OF_A_RUN = 50
 
 
 def plan_of(path: Path) -> cio.Plan:
@@ -38,7 +35,7 @@ def spent(plan: cio.Plan, client: cio.Client, *, folder: Path) -> tuple[float, f
     return time.process_time() - worked, first
 
 
-def main(rows: int, runs: int, *, folder: Path) -> None:
+def main(rows: int, *, folder: Path) -> None:
     """Print what each sending took."""
     files = {
         "events": events_file(folder, rows), "people": variant_file(folder, "people", rows),
@@ -49,18 +46,12 @@ def main(rows: int, runs: int, *, folder: Path) -> None:
             for which in ("first", "second"):
                 worked, _ = spent(plan_of(path), client, folder=Path(audit) / name)
                 print(f"{name}, the {which} time: {worked / rows * 1e6:.1f} cpu s a million")
-        for run in range(runs + 1):
-            ids = [f"{run}-{row}" for row in range(ROWS_OF_A_RUN)]
-            plan = cio.frame(pl.DataFrame({"id": ids})).identify(user_id="id")
-            worked, first = spent(plan, client, folder=Path(audit) / "runs")
-        print(f"after {runs} runs: first request after {first:.2f} s, {worked:.2f} cpu s")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--runs", type=int, default=1_000)
     parser.add_argument("--folder", type=Path, default=Path(gettempdir()) / "cio_frames-benchmarks")
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
-    main(asked.rows, asked.runs, folder=asked.folder)
+    main(asked.rows, folder=asked.folder)

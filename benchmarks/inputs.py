@@ -62,6 +62,12 @@ def events_file(folder: Path, rows: int) -> Path:
     return written("benchmarks.inputs", str(rows), path=path)
 
 
+def lines_file(folder: Path, rows: int) -> Path:
+    """Return the same events as a file of JSON lines."""
+    path = folder / f"events-{rows}.jsonl"
+    return written("benchmarks.inputs", str(rows), path=path)
+
+
 def written(module: str, *asked: str, path: Path) -> Path:
     """Have a module write a file in a process of its own, unless it is there.
 
@@ -74,11 +80,15 @@ def written(module: str, *asked: str, path: Path) -> Path:
 
 
 def main(rows: int, path: Path) -> None:
-    """Write so many events to a Parquet file."""
+    """Write so many events to a file."""
     parts = [
         events(min(CHUNK_ROWS, rows - start), start=start) for start in range(0, rows, CHUNK_ROWS)
     ]
-    pl.concat(parts).write_parquet(path, row_group_size=100_000)
+    table = pl.concat(parts)
+    if path.suffix == ".jsonl":
+        table.write_ndjson(path)
+    else:
+        table.write_parquet(path, row_group_size=100_000)
 
 
 if __name__ == "__main__":

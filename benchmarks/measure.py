@@ -6,13 +6,34 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
+from threading import TIMEOUT_MAX, Timer
 
 AS_INSTALLED = {"PYTHONDONTWRITEBYTECODE": ""}
 """What is installed is compiled once, not at every start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """One run of a command.
+
+    Attributes:
+        wall_s: Seconds from start to end of the process, start-up included.
+        cpu_s: Seconds of processor time, of all threads.
+        rss_mb: Peak resident memory.
+        ok: Whether the process ended well.
+        said: What it measured itself.
+    """
+
+    wall_s: float
+    cpu_s: float
+    rss_mb: float
+    ok: bool
+    said: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,35 +87,56 @@ def totals(url: str) -> dict[str, int]:
         return counted
 
 
-def measure(name: str, *, path: str, rows: int, url: str, module: str) -> Measured:
-    """Run one contender on one file."""
-    before = totals(url)
+def run(
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    most_s: float | None = None,
+) -> Process:
+    """Run a command, for so many seconds at most; return what it took, and what its last line of JSON said."""
     # A pipe that nobody empties would stop a contender that warns of each row.
     with TemporaryFile() as answer, TemporaryFile() as told, TemporaryDirectory() as left:
         began = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", module, name, path, url],
+            command,
             stdout=answer,
             stderr=told,
-            env=os.environ | AS_INSTALLED | {"TMPDIR": left},
+            env=os.environ | AS_INSTALLED | {"TMPDIR": left, **(env or {})},
         )
+        patience = Timer(most_s or TIMEOUT_MAX, process.kill)
+        patience.daemon = True
+        patience.start()
         _, status, usage = os.wait4(process.pid, 0)
+        patience.cancel()
         wall_s = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             told.seek(0)
             sys.stderr.write(told.read().decode()[-2_000:])
         answer.seek(0)
-        lost = json.loads(answer.read() or b"{}").get("refused", 0)
+        said = (answer.read().splitlines() or [b"{}"])[-1] if process.returncode == 0 else b"{}"
+    return Process(
+        wall_s=wall_s,
+        cpu_s=usage.ru_utime + usage.ru_stime,
+        rss_mb=usage.ru_maxrss / 1024,
+        ok=process.returncode == 0,
+        said=json.loads(said),
+    )
+
+
+def measure(name: str, *, path: str, rows: int, url: str, module: str) -> Measured:
+    """Run one contender on one file."""
+    before = totals(url)
+    process = run([sys.executable, "-m", module, name, path, url])
     after = totals(url)
     return Measured(
         name=name,
         rows=rows,
-        wall_s=wall_s,
-        cpu_s=usage.ru_utime + usage.ru_stime,
-        rss_mb=usage.ru_maxrss / 1024,
+        wall_s=process.wall_s,
+        cpu_s=process.cpu_s,
+        rss_mb=process.rss_mb,
         requests=after["requests"] - before["requests"],
         bytes=after["bytes"] - before["bytes"],
-        lost=lost,
-        ok=process.returncode == 0,
+        lost=int(process.said.get("refused", 0)),
+        ok=process.ok,
     )

@@ -4,6 +4,7 @@ import os
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
+from runpy import run_module
 from tempfile import mkdtemp
 
 import polars as pl
@@ -46,11 +47,14 @@ def latency(path: str, url: str) -> None:
 
 
 def command(path: str, url: str) -> None:
-    """Send a file of people by the command line, rate limit included."""
-    from cio_frames.cli import main as run
-
+    """Send a file of people by the command line, rate limit included, as its program starts."""
     os.environ["CIO_WRITE_KEY"] = "benchmark"
     asked = ["--call", "identify", "--user-id", "user_id"]
     there = ["--endpoint", url, "--audit", str(kept())]
+    sys.argv = ["cio-frames", "send", path, *asked, *there]
     with redirect_stdout(sys.stderr):
-        assert run(["send", path, *asked, *there]) == 0
+        try:
+            run_module("cio_frames.cli", run_name="__main__")
+        except SystemExit as ended:
+            if ended.code:
+                raise

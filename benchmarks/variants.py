@@ -71,39 +71,54 @@ def flat(rows: int) -> pl.DataFrame:
     )
 
 
+def warning(rows: int) -> pl.DataFrame:
+    """Return events that all have a text that was decoded wrongly."""
+    return events(rows).with_columns(pl.col("currency") + " fÃ¼r")
+
+
+def rejected(rows: int) -> pl.DataFrame:
+    """Return events of which only the last has a person."""
+    last = pl.int_range(rows) == rows - 1
+    return events(rows).with_columns(pl.when(last).then("user_id").alias("user_id"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
     """A shape of table.
 
     Attributes:
         make: Makes so many rows of it.
-        rows: The most rows it is measured with.
+        is_large: Whether it is measured with the largest tables too.
         suffix: What kind of file it is in.
     """
 
     make: Callable[[int], pl.DataFrame]
-    rows: int = 1_000_000
+    is_large: bool = False
     suffix: str = ".parquet"
 
 
 VARIANTS = {
-    "csv": Variant(make=flat, rows=5_000_000, suffix=".csv"),
-    "people": Variant(make=people, rows=5_000_000),
+    "csv": Variant(make=flat, is_large=True, suffix=".csv"),
+    "people": Variant(make=people, is_large=True),
     "wide": Variant(make=wide),
     "nested": Variant(make=nested),
     "sparse": Variant(make=sparse),
 }
 
 
+UNSENT = {"warning": Variant(make=warning), "rejected": Variant(make=rejected)}
+"""Tables that are only looked at before a send."""
+
+
 def variant_file(folder: Path, name: str, rows: int) -> Path:
     """Return a file of one variant, written unless it is there."""
-    path = folder / f"{name}-{rows}{VARIANTS[name].suffix}"
+    path = folder / f"{name}-{rows}{(VARIANTS | UNSENT)[name].suffix}"
     return written("benchmarks.variants", name, str(rows), path=path)
 
 
 def main(name: str, rows: int, path: Path) -> None:
     """Write the file of one variant."""
-    made = VARIANTS[name].make(rows)
+    made = (VARIANTS | UNSENT)[name].make(rows)
     if path.suffix == ".csv":
         made.write_csv(path)
     else:

@@ -1,13 +1,21 @@
 """What the benchmark compares is comparable."""
 
+import sys
+from math import isnan
 from pathlib import Path
 
 import pytest
 
+import cio_frames as cio
 from benchmarks import ours, without
+from benchmarks.aims import QUIET, ROWS, TABLES, Asked, Figure, Row, measured, medians
+from benchmarks.contenders import CONTENDERS
 from benchmarks.inputs import events_file
-from benchmarks.measure import sink, totals
+from benchmarks.measure import run, sink, totals
+from benchmarks.peers import PEERS
 from benchmarks.unchecked import unchecked
+from benchmarks.variants import variant_file
+from benchmarks.works import WORKS
 from cio_frames.plan import chunks
 
 
@@ -47,3 +55,71 @@ def test_what_costs_nothing_sends_the_same(
 
     assert found == whole
     assert found["requests"] > 0
+
+
+@pytest.mark.parametrize("name", WORKS)
+def test_what_is_waited_for_is_done(name: str, tmp_path: Path):
+    """Each work does what it is named for: its own assertions hold, with whatever it makes first."""
+    rows = 3 if name in ("wide_report", "earlier_runs") else 500
+
+    said = WORKS[name](rows, tmp_path)()
+
+    assert all(figure >= 0 for figure in (said or {}).values())
+
+
+def test_what_the_table_names_is_there():
+    """Each row has a work or a contender, an aim or a peer, and each peer a table and a way to run it."""
+    for row in ROWS:
+        assert row.sends or row.work in WORKS
+        assert row.aims or row.peers
+    peers = {peer for row in ROWS for peer in row.peers if not row.sends}
+    senders = {peer for row in ROWS for peer in row.peers if row.sends}
+
+    assert peers == TABLES.keys() == PEERS.keys() | {"mixpanel-import"}
+    assert senders <= CONTENDERS.keys()
+
+
+def test_every_row_of_the_table_for_reports_is_as_it_is_named(tmp_path: Path):
+    """Of the one table all rows warn; of the other only the last can be sent."""
+
+    def plan_of(name: str) -> cio.Plan:
+        table = cio.scan(variant_file(tmp_path, name, 300))
+        return cio.frame(table).track(event="event", user_id="user_id", timestamp="occurred_at")
+
+    findings, counts = plan_of("warning").findings, plan_of("rejected").counts
+
+    assert findings["row"].n_unique() == 300
+    assert "warn" in findings["severity"]
+    assert counts["valid"] == 1
+
+
+def test_a_missed_aim_says_what_stands_in_the_way():
+    """An aim is a bound from above, or from below where more is better."""
+    slow = Figure(what="a", measured=2.0, unit="s", aim=1.0, in_the_way="reading")
+    more = Figure(what="a", measured=2.0, unit="x", aim=1.0, is_floor=True)
+    failed = Figure(what="a", measured=float("nan"), unit="s", aim=1.0)
+
+    assert slow.verdict == "no: reading"
+    assert more.verdict == "yes"
+    assert failed.verdict == "no"
+    assert Figure(what="a", measured=2.0, unit="s").verdict == ""
+
+
+def test_a_peer_that_is_not_installed_is_said_to_be(tmp_path: Path):
+    """Without the environment of the peers this package is measured, and a word stands for each of them."""
+    row = Row(what="objects", work="objects", rows=50, aims={"us_a_row": 2}, peers=("orjson",))
+    asked = Asked(rows=100, times=1, folder=tmp_path, peers=tmp_path / "nowhere")
+
+    (figure,) = measured(asked, [row])
+
+    assert figure.measured > 0
+    assert figure.beside.endswith("orjson is not installed")
+
+
+def test_what_takes_too_long_is_stopped_and_has_no_figure():
+    """A peer is not waited for for ever, and what failed counts as nothing."""
+    stopped = run([sys.executable, "-c", "import time; time.sleep(60)"], env=QUIET, most_s=0.2)
+
+    assert not stopped.ok
+    assert stopped.wall_s < 30
+    assert isnan(medians([stopped], rows=1)["s"])
