@@ -17,10 +17,17 @@ from cio_frames.identity import (
     results,
     rules,
 )
-from cio_frames.identity.components import edges, known_keys, named_keys, sizes
+from cio_frames.identity.components import edges, known_keys, named_keys, repeated_numbers, sizes
 from cio_frames.identity.messages import MESSAGE_ID, IdentityColumns
-from cio_frames.identity.partition import Partitioned, all_connected, partition, without_dates
+from cio_frames.identity.partition import (
+    Alone,
+    Partitioned,
+    all_connected,
+    partition,
+    without_dates,
+)
 from cio_frames.identity.replay import CHANGES, Replay
+from cio_frames.identity.rules import Rule
 from cio_frames.identity.settings import LARGEST, Settings
 from cio_frames.spec import LINKING_CALLS
 
@@ -52,7 +59,11 @@ class Preview:
     What only who asks for it needs, and what has a line for each row, is worked out then.
     """
 
-    people: pl.DataFrame  # one line per resulting profile, and per visitor who stays anonymous
+    # The people and visitors of messages that meet others, each with a line as in `people`
+    met: pl.DataFrame
+    alone: Alone  # the messages that meet no others
+    known: pl.DataFrame | None  # the people that are there before
+    of_people: open_choices.OfPeople  # the open settings that people rest on
     merges: pl.DataFrame  # people that become one, for good
     conflicts: pl.DataFrame  # what does not come out as the rows ask
     groups: pl.DataFrame  # objects, with how many people are related to each
@@ -65,11 +76,21 @@ class Preview:
     sizes: pl.LazyFrame  # how many identifiers and rows are connected, by cluster
     # Keys that one message names, with their cluster; only of messages that meet others
     edges: pl.DataFrame
-    # Events of each person by plan, with the first and the last of their rows
-    event_counts: pl.DataFrame
+    met_counts: pl.DataFrame  # the events of `met`, as in `event_counts`
     # The key of each person that was removed by a merge, and of whom it became
     merged_into: Mapping[str, str]
     names: Mapping[str, str]  # what a user calls people that changes name by their key
+
+    @cached_property
+    def people(self) -> pl.DataFrame:
+        """One line per resulting profile, and per visitor who stays anonymous, by their first rows."""
+        others = self.of_people.marked(results.alone(self.alone, self.known))
+        return results.ordered(pl.concat([self.met, others]))
+
+    @cached_property
+    def event_counts(self) -> pl.DataFrame:
+        """The events of each person by plan, with the first and the last of their rows."""
+        return pl.concat([self.met_counts, columnar.event_counts(self.alone)])
 
     @cached_property
     def changes(self) -> pl.DataFrame:
@@ -92,20 +113,50 @@ def preview(columns: IdentityColumns, premise: Premise, *, calls: Sequence[str])
     del columns
     replay = Replay(settings=premise.settings, now=premise.now, known=parts.loaded)
     replay.apply(parts.connected, calls=calls)
-    pairs = _edges(parts, premise, calls=calls)
-    applied = open_choices.applied_again(replay.changes(), again)
-    return _framed(
-        parts, replay, premise, applied=applied, repeated=repeated, again=again,
-        written=written, pairs=pairs, ignored=ignored, rows=rows,
+    visits = columnar.visits(parts, calls=calls, settings=premise.settings, now=premise.now)
+    changes = pl.concat([replay.changes(), columnar.visited_changes(parts, visits)])
+    done = _Applied(
+        parts=parts, replay=replay, visits=visits, edges=_edges(parts, premise, calls=calls),
+        changes=open_choices.applied_again(changes, again), again=again, repeated=repeated,
+        ignored=ignored, written=written, rows=rows,
     )  # fmt: skip
+    return _framed(done, premise)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Applied:
+    """Messages that were applied, and what they did."""
+
+    parts: Partitioned
+    replay: Replay
+    visits: pl.DataFrame  # the events of visitors of new people, as `columnar.visits` gives them
+    edges: pl.DataFrame  # the keys that messages link which meet others
+    changes: pl.DataFrame  # what these messages did
+    again: pl.Series  # the numbers of messages that were applied although their ids occur before
+    repeated: pl.DataFrame  # the changes of messages that were not
+    ignored: pl.DataFrame  # whom and what these name
+    written: pl.DataFrame  # conflicts of ids that the export has in another form
+    rows: int
+
+    def places(self) -> pl.DataFrame:
+        """Return plan and row of the messages that meet others."""
+        met = (self.parts.connected, self.parts.visited.identifies.collect())
+        return pl.concat(frame.select("number", "plan", "row") for frame in met)
+
+    def young(self, now: datetime) -> int:
+        """Return how many events of people are young enough to start campaigns."""
+        alone = (self.parts.alone, self.parts.visited)
+        counted = [columnar.campaign_events(each, now=now) for each in alone]
+        return self.replay.campaign_events() + int(self.visits["young"].sum()) + sum(counted)
 
 
 def _edges(parts: Partitioned, premise: Premise, *, calls: Sequence[str]) -> pl.DataFrame:
     """Return the keys that messages link which meet others, or that the export links."""
     linking = [plan for plan, call in enumerate(calls) if call in LINKING_CALLS]
+    connected = parts.connected.filter(pl.col("plan").is_in(linking))
     named = [
         named_keys(
-            parts.connected.filter(pl.col("plan").is_in(linking)),
+            pl.concat([connected, parts.visited.identifies.collect()], how="diagonal"),
             identifies=_plans_of("identify", calls),
             settings=premise.settings,
         )
@@ -115,87 +166,82 @@ def _edges(parts: Partitioned, premise: Premise, *, calls: Sequence[str]) -> pl.
     return edges(pl.concat(named))
 
 
-def _framed(
-    parts: Partitioned,
-    replay: Replay,
-    premise: Premise,
-    *,
-    applied: pl.DataFrame,
-    repeated: pl.DataFrame,
-    again: pl.Series,
-    written: pl.DataFrame,
-    pairs: pl.DataFrame,
-    ignored: pl.DataFrame,
-    rows: int,
-) -> Preview:
-    places = parts.connected.select("number", "plan", "row")
-    clusters = pl.concat([sizes(pairs).lazy(), columnar.clusters(parts, premise.known)])
-    names = results.names(replay, applied)
-    counts = pl.concat([results.event_counts(replay), columnar.event_counts(parts)])
-    people = results.people(replay, parts, premise.known, applied=applied, counts=counts)
-    told = results.removals_of_strangers(applied, premise.known)["number"]  # among the people
-    named = open_choices.of_ignored(ignored, people)
+def _framed(done: _Applied, premise: Premise) -> Preview:
+    parts, replay, known = done.parts, done.replay, premise.known
+    clusters = pl.concat([sizes(done.edges).lazy(), columnar.clusters(parts.alone, known)])
+    names = results.names(replay, done.changes)
+    counts = pl.concat([results.event_counts(replay), columnar.visited_counts(parts, done.visits)])
+    met = results.met(replay, parts, known, applied=done.changes, counts=counts)
+    told = results.removals_of_strangers(done.changes, known)["number"]  # among the people
+    named = open_choices.of_ignored(
+        done.ignored, lambda: pl.concat([met, results.alone(parts.alone, known)])
+    )
     notable, plain = _changes(
-        pl.concat([applied, repeated]), columnar.changes(parts, premise.known),
-        again=again, named=named,
+        pl.concat([done.changes, done.repeated]), columnar.changes(parts.alone, known),
+        again=done.again, named=named,
     )  # fmt: skip
     failures = conflicts.failures(notable).filter(~pl.col("number").is_in(told.implode()))
     deciding = pl.concat([notable, named])
     failed = open_choices.with_people(failures, deciding, replay)
+    of_people = open_choices.of_people(replay, deciding)
+    met = of_people.marked(met)
+    too_large = conflicts.too_large(
+        done.edges, clusters, places=done.places(), largest=premise.largest
+    )
+    refused = conflicts.conflicts_of(failed, names=names)
     frames = {
-        "people": people,
         "merges": results.merges(replay),
-        "conflicts": pl.concat([
-            written,
-            conflicts.too_large(pairs, clusters, places=places, largest=premise.largest),
-            conflicts.conflicts_of(failed, names=names),
-        ]),
+        "conflicts": pl.concat([done.written, too_large, refused]),
         "groups": results.groups(replay, notable),
         "relationships": results.relationships(replay),
-        "attribution": results.attribution(replay, parts),
-    }  # fmt: skip
-    del people
-    frames = open_choices.marked(frames, replay, deciding)
-    young = replay.campaign_events() + columnar.campaign_events(parts, now=premise.now)
-    created_again = results.made_again(notable, plain, premise.known)
+        "attribution": results.attribution(replay, parts, done.visits),
+    }
+    frames = open_choices.marked(frames, replay, deciding, people=met)
+    others = columnar.counts(parts.alone)
     summary = _summary(
-        frames, changes=notable, clusters=clusters, rows=rows, young=young, again=created_again
-    )
+        frames, met=met, others=others, changes=notable, clusters=clusters, rows=done.rows,
+        young=done.young(premise.now), again=results.made_again(notable, plain, known),
+    )  # fmt: skip
     summary["attributes_kept"] = replay.model.store.kept
-    summary["opt_outs_ended"] = opt_outs.ended(opt_outs.opted_out(premise.known), replay.attributes)
-    summary["people"] = _people_total(parts, replay, premise, people=frames["people"])
+    summary["opt_outs_ended"] = opt_outs.ended(opt_outs.opted_out(known), replay.attributes)
+    summary["people"] = _people_total(parts, replay, premise, others=others)
     return Preview(
-        **frames, summary=summary, notable=notable, plain=plain, sizes=clusters, edges=pairs,
-        event_counts=counts, merged_into=results.merged_into(replay), names=names,
+        **frames, met=met, alone=parts.alone, known=known, of_people=of_people, summary=summary,
+        notable=notable, plain=plain, sizes=clusters, edges=done.edges, met_counts=counts,
+        merged_into=results.merged_into(replay), names=names,
     )  # fmt: skip
 
 
 def _changes(
-    applied: pl.DataFrame, columnwise: pl.LazyFrame, *, again: pl.Series, named: pl.DataFrame
+    applied: pl.DataFrame,
+    columnwise: Mapping[Rule, pl.LazyFrame],
+    *,
+    again: pl.Series,
+    named: pl.DataFrame,
 ) -> tuple[pl.DataFrame, pl.LazyFrame]:
     """Return the changes of messages that meet others or rest on open settings, and the others.
 
     Those of the model are marked for repeated ids before; `named` is whom ignored messages name.
     """
-    columnwise = open_choices.applied_again(columnwise, again)
-    both = applied.lazy()
+    both, is_marked = applied.lazy(), named.height or len(again)
+    settled = [each for rule, each in columnwise.items() if not (rule.open or is_marked)]
+    others = [each for rule, each in columnwise.items() if rule.open or is_marked]
+    plain = open_choices.applied_again(pl.concat([CHANGES.to_frame().lazy(), *others]), again)
     if named.height:
-        both, columnwise = (
-            open_choices.created_after(changes, named) for changes in (both, columnwise)
-        )
+        both, plain = (open_choices.created_after(changes, named) for changes in (both, plain))
     is_open = pl.col("open").is_not_null()
-    notable = pl.concat([both, columnwise.filter(is_open)])
+    notable = pl.concat([both, plain.filter(is_open)])
     sorted_ = notable.sort("plan", "row", maintain_order=True).collect()
-    return sorted_, columnwise.filter(~is_open)
+    return sorted_, pl.concat([*settled, plain.filter(~is_open)])
 
 
 def _people_total(
-    parts: Partitioned, replay: Replay, premise: Premise, *, people: pl.DataFrame
+    parts: Partitioned, replay: Replay, premise: Premise, *, others: columnar.Counts
 ) -> int:
     """Return how many people there are in the end, with those of the export no row is about."""
     modelled = len(replay.model.store.people.by_cio)
-    created = people.filter(pl.col("person").str.contains("^[nk]"), pl.col("action") == "create")
-    return modelled + created.height + profiles(premise.known) - profiles(parts.loaded)
+    created = others.creates + columnar.counts(parts.visited).creates
+    return modelled + created + profiles(premise.known) - profiles(parts.loaded)
 
 
 def profiles(known: pl.DataFrame | None) -> int:
@@ -266,8 +312,7 @@ def _deduplicated(
 def _repeats(columns: IdentityColumns) -> pl.DataFrame:
     """Return the messages whose ids occur more than once, in order."""
     first, *_ = MESSAGE_ID
-    ids = pl.concat([frame[first] for frame in columns.frames()]).drop_nulls()
-    again = ids.filter(ids.is_duplicated()).unique().implode()
+    again = repeated_numbers(pl.concat([frame[first] for frame in columns.frames()])).implode()
     place = ("number", "plan", "row", *MESSAGE_ID)
     every = [frame.filter(pl.col(first).is_in(again)).select(place) for frame in columns.frames()]
     return pl.concat(every).sort("number")
@@ -282,27 +327,28 @@ def _named(frame: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
 def _summary(
     frames: Mapping[str, pl.DataFrame],
     *,
+    met: pl.DataFrame,
+    others: columnar.Counts,
     changes: pl.DataFrame,
     clusters: pl.LazyFrame,
     rows: int,
     young: int,
     again: int,
 ) -> dict[str, Any]:
-    people, visitors = frames["people"], frames["attribution"]
-    actions = dict(people["action"].value_counts().iter_rows())
+    actions = dict(met["action"].value_counts().iter_rows())
     done = dict(changes["rule"].value_counts().iter_rows())
-    outcomes = visitors.group_by("outcome").agg(pl.col("events").sum())
+    outcomes = frames["attribution"].group_by("outcome").agg(pl.col("events").sum())
     return {
         "rows": rows,
-        "creates": actions.get("create", 0),
-        "updates": actions.get("update", 0),
+        "creates": actions.get("create", 0) + others.creates,
+        "updates": actions.get("update", 0) + others.updates,
         "merges": frames["merges"].height,
         "deletes": actions.get("delete", 0),
         "suppresses": actions.get("suppress", 0),
         "created_again": again,
         "conflicts": frames["conflicts"].height,
         "visitors": actions.get("anonymous", 0),
-        "events": int(people.filter("known")["events"].sum()),
+        "events": int(met.filter("known")["events"].sum()) + others.events,
         "created_by_events": done.get("person.created-by-event", 0),
         "anonymous_events": dict(sorted(outcomes.iter_rows())),
         "campaign_events": young,
@@ -310,7 +356,7 @@ def _summary(
         "relationships": frames["relationships"].height,
         "repeated": done.get("message.duplicate", 0),
         "largest_cluster": clusters.select(pl.col("identifiers").max().fill_null(0))
-        .collect()
+        .collect(engine="streaming")
         .item(),
         "open": open_choices.rows(changes),
     }
