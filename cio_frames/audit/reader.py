@@ -10,8 +10,10 @@ from typing import IO, Any
 import polars as pl
 
 from cio_frames.audit import pseudonyms, run_file
+from cio_frames.audit.attempts import with_attempts
 from cio_frames.audit.distinct_rows import distinct_rows
 from cio_frames.audit.file_system import FileSystem, LocalFileSystem, located, write_atomic
+from cio_frames.audit.object_store import opened
 from cio_frames.audit.open_segments import RunContents, data_of, read_contents
 from cio_frames.audit.recovery import latest_of, problems, tally
 from cio_frames.audit.run_file import Layout, RunFile, segment_of
@@ -60,8 +62,8 @@ class Audit:
     """
 
     def __init__(self, directory: Path | str, *, disk: FileSystem | None = None) -> None:
-        self.directory: Path = located(directory)
-        self._disk = disk or LocalFileSystem()
+        found, self.directory = opened(directory)
+        self._disk = disk or found
         try:
             is_there = any(self._found())
         except OSError as error:
@@ -308,25 +310,31 @@ class Audit:
             return
         for name in self._disk.listdir(self.directory):
             path = self.directory / name
-            if path.is_dir() and self._is_run(path):
+            if self._is_run(path):
                 yield path
 
     def _is_run(self, path: Path) -> bool:
         """Tell whether a directory is that of a run, even if its run.json is gone."""
-        names = self._disk.listdir(path)
+        try:
+            names = self._disk.listdir(path)
+        except NotADirectoryError:
+            return False
         if run_file.NAME in names or Layout(path).parts.name not in names:
             return run_file.NAME in names
         return any(segment_of(name) is not None for name in self._disk.listdir(Layout(path).parts))
 
     def _contents(self) -> Iterator[tuple[Path, RunContents]]:
-        return ((path, read_contents(self._disk, path)) for path in self._found())
+        return ((path, self._held(path)) for path in self._found())
+
+    def _held(self, path: Path) -> RunContents:
+        return with_attempts(self._disk, path, read_contents(self._disk, path))
 
     def _of(self, run: str | None) -> pl.LazyFrame:
         if run is None:
             return self.scan()
         for directory in self._directories():
             if directory.name == run:
-                return self._scan([(directory, read_contents(self._disk, directory))])
+                return self._scan([(directory, self._held(directory))])
         names = ", ".join(directory.name for directory in self._directories())
         raise AuditError(f"There is no run {run!r} in {self.directory}. Runs: {names}.")
 
@@ -351,7 +359,7 @@ class Audit:
         return pl.concat([known, _scanned(parts)]) if parts else known
 
     def _about(self, directory: Path) -> dict[str, Any]:
-        contents = read_contents(self._disk, directory)
+        contents = self._held(directory)
         run = contents.run
         counts = tally(self._disk, directory, run, open_segments=contents.open_segments)
         state: str = run.state
@@ -469,8 +477,8 @@ def require_run(directory: Path | str) -> None:
     Raises:
         AuditError: It is one; the error names the runs that can be resumed, and what to type.
     """
-    where = located(directory)
-    if run_file.NAME in LocalFileSystem().listdir(where):
+    disk, where = opened(directory)
+    if run_file.NAME in disk.listdir(where):
         return
     try:
         runs = Audit(where).runs

@@ -30,7 +30,8 @@ from cio_frames.audit import (
     require_run,
     run_file,
 )
-from cio_frames.audit.file_system import Durability, LocalFileSystem, located
+from cio_frames.audit.file_system import Durability, FileSystem
+from cio_frames.audit.object_store import opened
 from cio_frames.audit.pseudonyms import Pii
 from cio_frames.audit.run_file import Layout
 from cio_frames.audit.subjects import scheme
@@ -48,6 +49,9 @@ from cio_frames.views.displays import ShowProgress
 
 InDoubt = Literal["resend", "skip", "report"]
 """What to do with messages in doubt: send again, take as arrived, or leave them in doubt."""
+
+SPARK = "spark"
+"""Among the decisions of a run: how its work was divided on Spark."""
 
 LOOK_EVERY_S = 0.05
 """How often a start looks whether another one is over."""
@@ -103,7 +107,7 @@ def starting(job: Job, *, client: Client, directory: Path | str) -> Iterator[Non
     Raises:
         AuditLockedError: A run that is under way sends one of the same tables to the same workspace.
     """
-    disk, where = LocalFileSystem("process"), located(directory)
+    disk, where = opened(directory, durability="process")
     with suppress(OSError):  # if it cannot be made, the record of the run says so
         disk.make(where, shared=True)
     held = _held(disk, where / "STARTING")
@@ -115,7 +119,7 @@ def starting(job: Job, *, client: Client, directory: Path | str) -> Iterator[Non
             disk.unlock(held)
 
 
-def _held(disk: LocalFileSystem, path: Path) -> int | None:
+def _held(disk: FileSystem, path: Path) -> int | None:
     """Return the lock of `path`, as soon as nobody else has it."""
     while True:
         try:
@@ -126,11 +130,11 @@ def _held(disk: LocalFileSystem, path: Path) -> int | None:
             return None
 
 
-def _refuse_other_run(job: Job, *, client: Client, disk: LocalFileSystem, directory: Path) -> None:
+def _refuse_other_run(job: Job, *, client: Client, disk: FileSystem, directory: Path) -> None:
     """Raise if a run that is under way sends one of these tables."""
     for name in disk.listdir(directory):
         layout = Layout(directory / name)
-        if not layout.directory.is_dir() or not disk.is_locked(layout.lock):
+        if not disk.is_locked(layout.lock):
             continue
         info = run_file.read(disk, layout.directory).info
         tables = {*(info.fingerprint or "").split()} & {*job.fingerprints}
@@ -281,6 +285,7 @@ def resumed_run(
     """
     client.require_network()
     require_run(directory)
+    _require_local(directory)
     found = recover(directory)
     _require_same(job, client=client, info=found.run.info)
     in_doubt = found.unfinished.filter(pl.col("state") == "in_doubt")
@@ -309,6 +314,16 @@ def resumed_run(
         job, client=client, writer=writer, selection=selection, clock=clock,
         progress=options.progress, detached=not options.wait,
     )  # fmt: skip
+
+
+def _require_local(directory: Path | str) -> None:
+    """Raise for a run whose rows are on a cluster: only there it can be taken up."""
+    disk, where = opened(directory)
+    if SPARK in run_file.read(disk, where).info.decisions:
+        raise AuditError(
+            f"The run in {where} was made on Spark. Make the same plan of the Spark frame again, and "
+            f"pass it: cio.resume({str(where)!r}, client, plan)."
+        )
 
 
 def blocking_rows(rows: pl.DataFrame) -> pl.DataFrame:
