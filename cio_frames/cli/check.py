@@ -1,15 +1,18 @@
 """`check` and `preview`: what would be sent, and what would not."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import polars as pl
+from cyclopts import Parameter
 
 from cio_frames.cli.exit_codes import Exit
 from cio_frames.cli.hints import cli_advice
-from cio_frames.cli.options import Fields, Rules
+from cio_frames.cli.known import preview_with, reader
+from cio_frames.cli.options import Fields, KnownPeople, Rules
 from cio_frames.cli.output import as_json, put, put_rows, require_written, say, say_html, say_json
 from cio_frames.cli.plan_options import plan_of
 from cio_frames.errors import PlanRefusedError
@@ -35,6 +38,8 @@ def check(
     output: Path | None = None,
     findings: Path | None = None,
     rejected: Path | None = None,
+    known: KnownPeople = None,
+    endpoint: Annotated[str | None, Parameter(metavar="URL")] = None,
 ) -> Exit:
     """Show which rows can be sent, which cannot, and why. Nothing is sent.
 
@@ -47,9 +52,14 @@ def check(
         output: Write the report to this file.
         findings: Write every finding to this .csv or .parquet file instead of the JSON.
         rejected: Write the excluded rows, with reasons, to this .csv or .parquet file.
+        known: The people whom the workspace has, so that the report says who is new: a file with an
+            export, or "workspace" to read them with the key in CIO_APP_API_KEY, or "export:110" to
+            take up an export that was started before.
+        endpoint: A server on this machine whose workspace is read, instead of Customer.io's in CIO_REGION.
     """
     require_written((findings, rejected))
     plan = plan_of(files, fields=fields, rules=rules or Rules())
+    preview_with(plan, known, client=partial(reader, endpoint=endpoint))
     if findings is not None:
         put_rows(findings, as_texts(plan.pipeline.full_check.findings))
     if rejected is not None:
@@ -126,7 +136,7 @@ def _report(plan: Plan, format: str, *, findings: Path | None) -> str:  # noqa: 
 
 def _json_values(plan: Plan, *, findings: Path | None) -> dict[str, Any]:
     """Return the report as plain values."""
-    view = _view(plan)
+    view, preview = _view(plan), plan.pipelines.last_preview
     listed: dict[str, Any] = (
         {"findings": plan.pipeline.full_check.findings.to_dicts()}
         if findings is None
@@ -137,6 +147,7 @@ def _json_values(plan: Plan, *, findings: Path | None) -> dict[str, Any]:
         "source": view.source,
         "verdict": verdict(plan).name.lower(),
         "counts": plan.counts,
+        **({} if preview is None else {"identity": preview.summary}),
         "mapping": plan.pipeline.mapping.describe(),
         "groups": view.findings,
         "fixes": pl.DataFrame(plan.fixes).to_dicts(),
@@ -150,7 +161,7 @@ def _document(plan: Plan) -> Document:
 
 
 def _view(plan: Plan) -> PlanView:
-    view = plan_view(plan.pipeline)
+    view = plan_view(plan.pipeline, plan.pipelines.last_preview)
     return replace(view, findings=tuple(map(_finding_view, view.findings)))
 
 

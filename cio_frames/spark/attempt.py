@@ -31,13 +31,14 @@ from cio_frames.plan.full_check import PreSendCheck, components_of
 from cio_frames.plan.pipeline import Pipeline, Pipelines
 from cio_frames.run import InDoubt, Job, RowSelection, Run
 from cio_frames.run.start import STATE_CALLS, blocked_people, blocking_rows, is_resent, judged
-from cio_frames.sending import Client, ClientSettings
+from cio_frames.sending import Client
 from cio_frames.sending.http import Request, Response, Transport
 from cio_frames.sending.rate_limit import THROTTLED
 from cio_frames.sending.retry_policy import retry_after
 from cio_frames.spark.lease import Claim, Lease, Renewal
 from cio_frames.spark.rate import PACE_FILE, Followed, Pace, first_share
 from cio_frames.validation import FINDING_SCHEMA
+from cio_frames.workspaces.client import ClientSettings
 
 COMPONENT, FINDINGS, EARLIER = "__component__", "__findings__", "__earlier__"
 """Columns beside the user's: who the rows of one person are, what the whole table shows of a row, and

@@ -25,9 +25,9 @@ from cio_frames.frames import ROW, read
 from cio_frames.mapping import CallArguments
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.plan.suggest import WHO, make
-from cio_frames.sending import Client, connect
 from cio_frames.spark.table import PLACE_BITS
 from cio_frames.spec import CALLS, EVENT_CALLS, CallName
+from cio_frames.workspaces.client import Client, connect
 
 if TYPE_CHECKING:
     from pyspark.sql import Row

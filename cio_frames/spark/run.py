@@ -33,7 +33,7 @@ from cio_frames.plan.pipeline import Pipeline
 from cio_frames.run import Audit, SendOptions
 from cio_frames.run.run import OUTAGE
 from cio_frames.run.start import SPARK
-from cio_frames.sending import FAILURE, INTERRUPTED, Client, RunStopped, Totals
+from cio_frames.sending import FAILURE, INTERRUPTED, RunStopped, Totals
 from cio_frames.sending.run_controls import ASKED, PaceControl
 from cio_frames.spark.attempt import FINDINGS, RESULT, SEPARATOR, PlanSettings, Work, deliver
 from cio_frames.spark.chunks import map_chunks
@@ -50,6 +50,7 @@ from cio_frames.views.progress import Progress
 from cio_frames.views.render import bundle
 from cio_frames.views.summary import Outcome, ReasonView, RunView
 from cio_frames.views.wording import resume_line
+from cio_frames.workspaces.client import Client
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
