@@ -202,7 +202,7 @@ def test_a_function_is_not_replaced_by_the_room_of_its_name(name):
 
 
 AFTER = "print(pd.DataFrame({'id': ['u']}).cio.identify(user_id='id').counts['valid'])"
-FINDERS = "print(sum('AfterPandas' in type(f).__name__ for f in sys.meta_path))"
+FINDERS = "print(sum(getattr(f, 'name', '') == 'pandas' for f in sys.meta_path))"
 
 
 @pytest.mark.parametrize(
