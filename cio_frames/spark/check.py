@@ -1,7 +1,7 @@
 """The full check of a Spark frame: one pass where the rows are, whose sums make the report."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -69,26 +69,37 @@ STATES_AT_ONCE = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SparkCheck:
-    """What all checks found in a Spark frame.
+class Concluded:
+    """What follows from what all executors told.
 
     Attributes:
         full: The same as of a local table; its findings are the first of each kind.
-        rows: The rows, with what the whole table shows of each.
-        of_rows: What the whole table shows of rows; None if that is nothing.
-        settings: What executors are given.
         summaries: What the findings of a code and column come to in all.
         of_table: The findings that name no row.
         changed: What the repairs changed.
     """
 
     full: FullCheck
+    summaries: pl.DataFrame
+    of_table: pl.DataFrame
+    changed: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SparkCheck:
+    """What all checks found in a Spark frame.
+
+    Attributes:
+        rows: The rows, with what the whole table shows of each.
+        of_rows: What the whole table shows of rows; None if that is nothing.
+        settings: What executors are given.
+        concluded: What follows from what they told.
+    """
+
     rows: "DataFrame"
     of_rows: "DataFrame | None"
     settings: PlanSettings
-    summaries: pl.DataFrame = field(repr=False)
-    of_table: pl.DataFrame = field(repr=False)
-    changed: pl.DataFrame = field(repr=False)
+    concluded: Concluded
 
 
 @engine_errors("the table was checked")
@@ -99,26 +110,61 @@ def check_fully(table: SparkTable, pipeline: Pipeline) -> SparkCheck:
     whole = table_findings(table, pipeline)
     known, blocking = _settled(table, whole.rows, settings=settings)
     rows = table.frame if known is None else _with_findings(table, known)
-    found = _Sums.of(rows, table=table, settings=settings)
-    concluded = _concluded(found, of_table=whole.of_table, rows=table.rows, pipeline=pipeline)
-    sample_blocking = pl.concat([blocking, whole.of_table.filter(_is_blocking())])
-    full = _full_check(
-        found, concluded.kinds, table=table, pipeline=pipeline, blocking=sample_blocking,
-        fingerprint=whole.fingerprint,
+    concluded = conclude(
+        _answers(rows, table=table, settings=settings), pipeline=pipeline, rows=table.rows,
+        of_table=whole.of_table, blocking=blocking, fingerprint=whole.fingerprint,
     )  # fmt: skip
     return SparkCheck(
-        full=full,
         rows=rows,
         of_rows=None if known is None else known[0],
         settings=settings,
-        summaries=concluded.summaries,
-        of_table=concluded.of_table,
-        changed=_changed(found, pipeline),
+        concluded=concluded,
     )
 
 
-def _is_blocking() -> pl.Expr:
-    return pl.col("severity").is_in(BLOCKING)
+def _answers(rows: "DataFrame", *, table: SparkTable, settings: PlanSettings) -> pl.DataFrame:
+    """Have the executors judge the rows, each of them once, and return what they tell."""
+    told = map_chunks(
+        rows, partial(add_up, settings=settings), schema=STATE_SCHEMA,
+        rows=rows_at_once(table.sample),
+    )  # fmt: skip
+    together = told.repartition("kind", "number")
+    return pl.DataFrame(
+        to_arrow(map_chunks(together, count_once, schema=STATE_SCHEMA, rows=STATES_AT_ONCE))
+    )
+
+
+def conclude(
+    answers: pl.DataFrame, *, pipeline: Pipeline, rows: int, of_table: pl.DataFrame,
+    blocking: pl.DataFrame, fingerprint: str,
+) -> Concluded:  # fmt: skip
+    """Return what follows once all is in.
+
+    Args:
+        answers: What `count_once` told, of all partitions.
+        pipeline: The pipeline of the first rows.
+        rows: Rows read.
+        of_table: Findings of the whole table that name no row.
+        blocking: Those that keep some of the first rows from being sent.
+        fingerprint: The fingerprint of the table.
+    """
+    found = _Sums.of(answers)
+    summaries = _summaries(found, pipeline=pipeline)
+    ordered = _of_table(found, of_table, rows=rows, summaries=summaries, pipeline=pipeline)
+    of_rows = replace(found.kinds, kinds=_longer(found.kinds.kinds, summaries))
+    own = found_kinds(ordered, excluded=pl.Series(dtype=pl.Int64), checks=pipeline.applied)
+    kinds = FindingKinds.joined([own, of_rows])
+    findings = _first_of_each(kinds)
+    before = PreSendCheck(
+        rows=rows,
+        blocking=pl.concat([blocking, of_table.filter(pl.col("severity").is_in(BLOCKING))]),
+        refusals=refusals_of(findings),
+        fingerprint=fingerprint,
+        components=None,  # who is connected decides where rows go, not what is said of them
+    )
+    full = _full_check(found, kinds, findings=findings, before=before, pipeline=pipeline)
+    changed = _changed(found, pipeline)
+    return Concluded(full=full, summaries=summaries, of_table=ordered, changed=changed)
 
 
 def _settled(
@@ -156,24 +202,11 @@ class _Sums:
     distinct: Mapping[str, int]
 
     @classmethod
-    def of(cls, rows: "DataFrame", *, table: SparkTable, settings: PlanSettings) -> "_Sums":
-        """Have the executors judge the rows, each of them once."""
-        told = map_chunks(
-            rows, partial(add_up, settings=settings), schema=STATE_SCHEMA,
-            rows=rows_at_once(table.sample),
-        )  # fmt: skip
-        together = told.repartition("kind", "number")
-        answers = to_arrow(
-            map_chunks(together, count_once, schema=STATE_SCHEMA, rows=STATES_AT_ONCE)
-        )
-        return cls.read(pl.DataFrame(answers).match_to_schema(STATE_SCHEMA))
-
-    @classmethod
-    def read(cls, answers: pl.DataFrame) -> "_Sums":
+    def of(cls, answers: pl.DataFrame) -> "_Sums":
         """Return what the answers of executors say."""
         frames: dict[str, list[pl.DataFrame]] = {name: [] for name in PARTS}
         distinct: dict[str, int] = {}
-        for kind, number, state in answers.iter_rows():
+        for kind, number, state in answers.match_to_schema(STATE_SCHEMA).iter_rows():
             if state is None:
                 distinct[kind] = distinct.get(kind, 0) + number
             else:
@@ -187,25 +220,21 @@ class _Sums:
         )
         return cls(parts=parts, kinds=FindingKinds.joined([part]), distinct=distinct)
 
+    @property
+    def notes(self) -> pl.DataFrame:
+        """What readers noted, with the values of all chunks counted."""
+        whole = self.parts["notes"].group_by("code", "column", "severity", maintain_order=True)
+        return whole.agg(pl.col("count").sum())
+
     def total(self, name: str) -> int:
         """Return a sum over all rows that would be sent."""
         return int(self.parts["counts"][name].sum())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Concluded:
-    """What follows once all is in: kinds with all words, the findings without rows, summaries."""
-
-    kinds: FindingKinds
-    of_table: pl.DataFrame
-    summaries: pl.DataFrame
-
-
-def _concluded(
-    found: _Sums, *, of_table: pl.DataFrame, rows: int, pipeline: Pipeline
-) -> _Concluded:
-    """Do for sums what `concluded` does for all findings of a local table."""
-    summaries = _summaries(found, pipeline=pipeline)
+def _of_table(
+    found: _Sums, of_table: pl.DataFrame, *, rows: int, summaries: pl.DataFrame, pipeline: Pipeline
+) -> pl.DataFrame:
+    """Return the findings that name no row, worst first: of the call, the reader, the whole table."""
     shares, rejected = pipeline.checks.shares(), rows - found.total("valid")
     failed = {
         code: rejected
@@ -214,22 +243,13 @@ def _concluded(
         for code in shares
     }
     notes = [each for each in pipeline.table.notes if each.code not in NOTE_TEXTS]
-    of_reader = found.parts["notes"].group_by("code", "column", maintain_order=True)
-    notes += [
-        note(code, column, count=count)
-        for code, column, count in of_reader.agg(pl.col("count").sum()).iter_rows()
-    ]
+    of_reader = found.notes.select("code", "column", "count")
+    notes += [note(code, column, count=count) for code, column, count in of_reader.iter_rows()]
     of_call = check_call(pipeline.applied, scope=pipeline.scope(), notes=notes)
     sensitive = found.kinds.kinds.filter(pl.col("code").str.starts_with(SENSITIVE))["column"]
     whole = with_summaries(pl.concat([of_call, of_table]), _as_findings(summaries))
     told = hidden(whole, columns=sensitive.drop_nulls().unique().to_list())
-    refused = judged(failed, rows=rows, shares=shares)
-    ordered = worst_first(pl.concat([told, refused]))
-    of_rows = replace(found.kinds, kinds=_longer(found.kinds.kinds, summaries))
-    own = found_kinds(ordered, excluded=pl.Series(dtype=pl.Int64), checks=pipeline.applied)
-    return _Concluded(
-        kinds=FindingKinds.joined([own, of_rows]), of_table=ordered, summaries=summaries
-    )
+    return worst_first(pl.concat([told, judged(failed, rows=rows, shares=shares)]))
 
 
 def _as_findings(summaries: pl.DataFrame) -> pl.DataFrame:
@@ -261,11 +281,8 @@ def _summaries(found: _Sums, *, pipeline: Pipeline) -> pl.DataFrame:
         if code in checks
     ]  # fmt: skip
     summaries = pl.DataFrame(lines, schema=SUMMARY_SCHEMA, orient="row")
-    unread = [
-        (code, column, counted_rows(count))
-        for code, column, count in rows.iter_rows()
-        if code in NOTE_TEXTS
-    ]
+    of_reader = found.notes.filter(severity="reject").select("code", "column", "count")
+    unread = [(code, column, counted_rows(count)) for code, column, count in of_reader.iter_rows()]
     schema = dict.fromkeys(("code", "column", "summary"), pl.String)
     told = summarized(summaries, checks=checks).cast(pl.String)
     return pl.concat([told, pl.DataFrame(unread, schema=schema, orient="row")])
@@ -275,19 +292,10 @@ def _full_check(
     found: _Sums,
     kinds: FindingKinds,
     *,
-    table: SparkTable,
+    findings: pl.DataFrame,
+    before: PreSendCheck,
     pipeline: Pipeline,
-    blocking: pl.DataFrame,
-    fingerprint: str,
 ) -> FullCheck:
-    findings = _first_of_each(kinds)
-    before = PreSendCheck(
-        rows=table.rows,
-        blocking=blocking,
-        refusals=refusals_of(findings),
-        fingerprint=fingerprint,
-        components=None,  # who is connected with whom decides where rows go, not what is said of them
-    )
     return FullCheck(
         before_send=before,
         valid=found.total("valid"),
@@ -343,11 +351,11 @@ def findings_of(check: SparkCheck, table: SparkTable) -> "DataFrame":
     """Return all findings, worst first, as a Spark frame that nobody has asked yet."""
     of_rows = map_chunks(
         check.rows,
-        partial(find, settings=check.settings, summaries=check.summaries),
+        partial(find, settings=check.settings, summaries=check.concluded.summaries),
         schema=FINDING_TEXTS,
         rows=rows_at_once(table.sample),
     )
-    session, of_table = table.frame.sparkSession, as_texts(check.of_table)
+    session, of_table = table.frame.sparkSession, as_texts(check.concluded.of_table)
     whole = session.createDataFrame(of_table.select(FINDING_TEXTS.names()).rows(), of_rows.schema)
     order = "array_position(array('refuse', 'reject', 'warn', 'info'), severity) AS __order__"
     ordered = whole.union(of_rows).selectExpr("*", order).orderBy("__order__", "code", "row")

@@ -57,7 +57,7 @@ class SparkPipeline(Pipeline):
         """What all checks find where the rows are."""
         if self._checked.found is None:
             self._checked.found = check_fully(self.spark, self)
-            full = self._checked.found.full
+            full = self._checked.found.concluded.full
             self._results.full, self._results.before_send = full, full.before_send
         return self._checked.found
 
@@ -73,7 +73,7 @@ class SparkPipeline(Pipeline):
     @property
     def changed(self) -> pl.DataFrame:
         """What the repairs changed in all rows."""
-        return self.check.changed
+        return self.check.concluded.changed
 
     def messages(self, count: int) -> list[str]:
         """Return the JSON text of the first messages: of the first rows if these are enough of them."""
