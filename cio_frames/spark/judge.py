@@ -154,7 +154,10 @@ class _Sums:
             self._add("notes", pl.DataFrame([line], schema=PARTS["notes"]))
         if pipeline.steps:
             changed = judge.settings.pipeline(judged.rows.drop(ROW)).changed
-            self._add("changes", changed.select(pl.lit(judged.rows[ROW][0], pl.Int64).alias("row"), pl.all()))
+            self._add(
+                "changes",
+                changed.select(pl.lit(judged.rows[ROW][0], pl.Int64).alias("row"), pl.all()),
+            )
         yield from self._values(findings.filter(pl.col("code").is_in(judge.summed)))
         for name, numbers in ((PEOPLE, counts.people), (OBJECTS, counts.objects)):
             yield _numbers(name, numbers)

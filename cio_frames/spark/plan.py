@@ -1,7 +1,7 @@
 """The plan of a Spark frame: that of any table, with the rows looked at where they are."""
 
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -95,8 +95,12 @@ class SparkPipeline(Pipeline):
             rows=min(rows_at_once(self.table), max(count, self.table.rows())),
         )
         first = pl.DataFrame(to_arrow(made.orderBy("row").limit(count)))
-        bits = pl.col("component", "content").reinterpret(signed=False)
-        messages = first.with_columns(bits).match_to_schema(MESSAGE_SCHEMA, integer_cast="forbid")
+        messages = first.select(
+            pl.col(name).reinterpret(signed=False)
+            if dtype == pl.UInt64
+            else pl.col(name).cast(dtype)
+            for name, dtype in MESSAGE_SCHEMA.items()
+        )
         return Repeats().renewed(messages, call=self.mapping.call)["message"].to_list()
 
     def link_keys(self) -> NoReturn:
@@ -260,14 +264,6 @@ class SparkPlan(TablePlan):
 
 def plan_of_spark(table: SparkTable, pipeline: Pipeline) -> SparkPlan:
     """Return the plan of a Spark frame, made as that of its first rows was."""
-    made = SparkPipeline(
-        table=pipeline.table,
-        mapping=pipeline.mapping,
-        checks=pipeline.checks,
-        namespace=pipeline.namespace,
-        clock=pipeline.clock,
-        message_bytes=pipeline.message_bytes,
-        batch_bytes=pipeline.batch_bytes,
-        spark=table,
-    )
+    given = {each.name: getattr(pipeline, each.name) for each in fields(pipeline) if each.init}
+    made = SparkPipeline(**given, spark=table)
     return SparkPlan(Pipelines((made,)))

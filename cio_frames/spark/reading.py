@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Self
+from typing import Any, Self
 
 import polars as pl
 import pyarrow as pa
@@ -80,7 +80,7 @@ def read_chunk(chunk: pa.Table, schema: pl.Schema) -> tuple[pl.DataFrame, tuple[
     numbers = pl.Series(ROW, chunk.column(ROW), dtype=pl.Int64)
     table = read(chunk.select(schema.names()))
     rows = collected(table.lazy)
-    changed = [name for name, dtype in schema.items() if rows.schema[name] not in (dtype, pl.Null)]
+    changed = [name for name, dtype in schema.items() if not _fits(rows.schema[name], dtype)]
     if changed:
         raise FrameError(
             f"Values of {', '.join(map(repr, changed))} are of another type than in the first rows. "
@@ -96,6 +96,23 @@ def read_chunk(chunk: pa.Table, schema: pl.Schema) -> tuple[pl.DataFrame, tuple[
         if note.code in NOTE_TEXTS
     )
     return rows.cast(schema).insert_column(0, numbers), notes
+
+
+def _fits(dtype: pl.DataType, wanted: pl.DataType) -> bool:
+    """Return whether values are of a type, in whatever time zone: Spark names one in two ways."""
+    return dtype == pl.Null or _in_utc(dtype) == _in_utc(wanted)
+
+
+def _in_utc(dtype: Any) -> Any:
+    match dtype:
+        case pl.Datetime():
+            return pl.Datetime(dtype.time_unit, dtype.time_zone and "UTC")
+        case pl.List():
+            return pl.List(_in_utc(dtype.inner))
+        case pl.Struct():
+            return pl.Struct({each.name: _in_utc(each.dtype) for each in dtype.fields})
+        case _:
+            return dtype
 
 
 def known_findings(chunk: pa.Table) -> pl.DataFrame | None:
