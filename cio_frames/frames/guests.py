@@ -27,7 +27,11 @@ _HINTS: Final[Sequence[tuple[str, str, str]]] = (
     ("pyarrow", ".*Dataset|Scanner", _CALL.format(".to_table()")),
     ("pyarrow", "ParquetFile", _CALL.format(".read()")),
     (r"pyspark\.pandas", ".*", _CALL.format(".to_spark()")),
-    ("pyspark", ".*", "Plan it with cio.frame(df); elsewhere, call .toPandas() and pass the result."),
+    (
+        "pyspark",
+        ".*",
+        "Plan it with cio.frame(df); elsewhere, call .toPandas() and pass the result.",
+    ),
     ("sqlalchemy", "MappingResult", _CALL.format(".all()")),
     ("sqlalchemy", ".*Result", _CALL.format(".mappings().all()")),
     ("sqlalchemy", "Row", "It is a single row; pass [dict(row._mapping)]."),
