@@ -12,7 +12,7 @@ import time
 import polars as pl
 
 import cio_frames as cio
-from benchmarks.rehearsal import people
+from benchmarks.variants import people
 
 PEOPLE = 1_000_000
 

@@ -139,5 +139,6 @@ def keys_for(keys: Credentials, api: Api) -> tuple[str, str]:
 
 
 def key_of(keys: Credentials, name: str) -> str | None:
+    """Return a key by its name, None where it is missing."""
     key: SecretKey | str | None = getattr(keys, name)
     return key.reveal() if isinstance(key, SecretKey) else key

@@ -3,13 +3,23 @@
 from typing import TYPE_CHECKING, Any
 
 from cio_frames.errors import MissingLibraryError
+from cio_frames.frames.guests import is_spark
 from cio_frames.spark.chunks import map_chunks
-from cio_frames.spark.table import SparkTable, is_spark, read_spark
+from cio_frames.spark.plan import SparkPlan, plan_of_spark
+from cio_frames.spark.table import SparkTable, read_spark
 
 if TYPE_CHECKING:
     from cio_frames.spark.data_source import CustomerIO
 
-__all__ = ["CustomerIO", "SparkTable", "is_spark", "map_chunks", "read_spark"]
+__all__ = [
+    "CustomerIO",
+    "SparkPlan",
+    "SparkTable",
+    "is_spark",
+    "map_chunks",
+    "plan_of_spark",
+    "read_spark",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -41,21 +41,26 @@ def reasons(findings: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def hidden(findings: pl.DataFrame) -> pl.DataFrame:
+def hidden(findings: pl.DataFrame, *, columns: Sequence[str] = ()) -> pl.DataFrame:
     """Return findings without the values of cells that hold sensitive data.
 
     The findings about such data show a masked part of it already; other findings about the same
     cell, or about its whole column, would show the rest.
+
+    Args:
+        findings: The findings.
+        columns: Columns that are known to hold such data in other rows.
     """
     sensitive = pl.col("code").cat.starts_with(SENSITIVE)
     cells = findings.filter(sensitive).select("row", "column").unique()
-    if not cells.height:
+    if not cells.height and not columns:
         return findings
     marked = findings.join(
         cells.with_columns(pl.lit(value=True).alias("marked")),
         on=["row", "column"], how="left", maintain_order="left",
     )  # fmt: skip
-    whole = pl.col("row").is_null() & pl.col("column").is_in(cells["column"].implode())
+    names = [*cells["column"].drop_nulls().cast(pl.String).unique(), *columns]
+    whole = pl.col("row").is_null() & pl.col("column").cast(pl.String).is_in(names)
     hide = ~sensitive & (pl.col("marked").is_not_null() | whole)
     value = pl.when(hide & pl.col("value").is_not_null()).then(pl.lit(HIDDEN)).otherwise("value")
     return marked.with_columns(value.alias("value")).drop("marked")
@@ -80,14 +85,30 @@ def concluded(
     """
     if findings.is_empty() and not shares:
         return findings
-    findings = _without_rejected_repeats(_without_rejected_twins(findings))
+    findings = _without_rejected_repeats(without_rejected_twins(findings))
     summed = _with_summaries(findings, checks={check.code: check for check in checks})
-    judged = _judged(summed, rows=rows, rejected=rejected, shares=shares or {})
-    return worst_first(pl.concat([hidden(summed), judged]))
+    numbered = summed.filter(pl.col("row").is_not_null())
+    failed = {
+        code: rejected if code == "*" else numbered.filter(pl.col("code") == code)["row"].n_unique()
+        for code in shares or {}
+    }
+    refused = judged(failed, rows=rows, shares=shares or {})
+    return worst_first(pl.concat([hidden(summed), refused]))
 
 
 NAMED = 3
 """Values that are listed, not only counted."""
+
+SUMMARY_SCHEMA = pl.Schema(
+    {
+        "code": FINDING_SCHEMA["code"],
+        "column": FINDING_SCHEMA["column"],
+        "rows": pl.Int64(),
+        "values": pl.Int64(),
+        "named": pl.List(pl.String()),
+    }
+)
+"""What findings come to in all, by code and column: rows, different values, and the first of them."""
 
 REPEATED = "id.duplicate"
 TWIN = "message.duplicate"
@@ -95,7 +116,7 @@ AS_ROW, WINS = r"as row (\d+)", r", row (\d+) wins$"
 """How a finding says which row it repeats, and where times decide, which row wins."""
 
 
-def _without_rejected_twins(findings: pl.DataFrame) -> pl.DataFrame:
+def without_rejected_twins(findings: pl.DataFrame) -> pl.DataFrame:
     """Return findings in which no row that is left out anyway is told to be the same as another."""
     left_out = findings.filter(pl.col("severity").is_in(BLOCKING))["row"].drop_nulls().unique()
     is_told = (pl.col("code") == TWIN) & pl.col("row").is_in(left_out.implode())
@@ -166,7 +187,18 @@ def _with_summaries(findings: pl.DataFrame, *, checks: Mapping[str, Check]) -> p
             pl.col("value").n_unique().alias("values"),
             pl.col("value").drop_nulls().unique(maintain_order=True).head(NAMED + 1).alias("named"),
         )
+        .cast(SUMMARY_SCHEMA)
     )
+    return with_summaries(findings, summarized(summaries, checks=checks))
+
+
+def summarized(summaries: pl.DataFrame, *, checks: Mapping[str, Check]) -> pl.DataFrame:
+    """Return code, column and a `summary` that tells what the findings come to in all.
+
+    Args:
+        summaries: What they come to, with the columns of `SUMMARY_SCHEMA`.
+        checks: The checks that apply, by code.
+    """
     texts = [
         checks[row["code"]].texts.summary.format(
             rows=many(row["rows"], "row"),
@@ -175,16 +207,22 @@ def _with_summaries(findings: pl.DataFrame, *, checks: Mapping[str, Check]) -> p
         )
         for row in summaries.iter_rows(named=True)
     ]
-    summaries = summaries.select("code", "column", pl.Series("summary", texts, dtype=pl.String))
-    about = ["code", "column", "message"]
+    return summaries.select("code", "column", pl.Series("summary", texts, dtype=pl.String))
+
+
+def with_summaries(findings: pl.DataFrame, summaries: pl.DataFrame) -> pl.DataFrame:
+    """Return findings whose messages end with their `summary`, as `summarized` gives it."""
     message = pl.concat_str(pl.col("message").cast(pl.String), "summary", separator=" ")
     longer = (
-        findings.select(about)
+        findings.select("code", "column", "message")
         .unique(maintain_order=True)
         .join(summaries, on=["code", "column"], nulls_equal=True)
-        .select(*about, longer=message.cast(FINDING_SCHEMA["message"]))
+        .select("code", "column", "message", longer=message.cast(FINDING_SCHEMA["message"]))
     )
-    joined = findings.join(longer, on=about, how="left", nulls_equal=True, maintain_order="left")
+    joined = findings.join(
+        longer, on=["code", "column", "message"], how="left", nulls_equal=True,
+        maintain_order="left",
+    )  # fmt: skip
     return joined.with_columns(message=pl.coalesce("longer", "message")).drop("longer")
 
 
@@ -205,15 +243,8 @@ def _merged(rows: int, values: int, named: Sequence[str]) -> str:
     return f"{many(rows, 'row')} would {verb} {many(values, 'profile')}{names}"
 
 
-def _judged(
-    findings: pl.DataFrame, *, rows: int, rejected: int, shares: Mapping[str, float]
-) -> pl.DataFrame:
-    """Return a refusal for each share of rows that is larger than the user allows."""
-    numbered = findings.filter(pl.col("row").is_not_null())
-    failed = {
-        code: rejected if code == "*" else numbered.filter(pl.col("code") == code)["row"].n_unique()
-        for code in shares
-    }
+def judged(failed: Mapping[str, int], *, rows: int, shares: Mapping[str, float]) -> pl.DataFrame:
+    """Return a refusal for each code whose share of failing rows is larger than the user allows."""
     refused = [
         (
             None, "plan.threshold", "refuse", None, f"{count:,} of {rows:,} rows",
