@@ -90,7 +90,7 @@ def _cluster(preview: Preview, size: Mapping[str, Any]) -> Cluster:
         for key in shown
     )
     people = len(numbers)
-    opens = preview.people.filter(pl.col("person").is_in(list(numbers)))["open"]
+    opens = preview.met.filter(pl.col("person").is_in(list(numbers)))["open"]
     rests_on = joined(opens)
     mark = f" (open: {rests_on})" if rests_on else ""
     return Cluster(
@@ -110,7 +110,7 @@ def _kind(key: str) -> Kind:
 
 def _owners(preview: Preview, keys: Sequence[str]) -> dict[str, str]:
     """Return the person who has each identifier in the end."""
-    people = preview.people.filter(~pl.col("action").is_in(REMOVALS))
+    people = preview.met.filter(~pl.col("action").is_in(REMOVALS))
     spread = pl.concat([
         people.select("person", id_key("id").alias("key")),
         people.select("person", mail_key("email").alias("key")),

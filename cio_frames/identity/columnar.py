@@ -2,28 +2,52 @@
 
 The rules that apply to them are few: an identify creates or updates its person and links a new
 anonymous id (reference 3.2 rows 1 and 2, 3.3); an event is recorded, and creates a person whom
-nobody knows (3.7); an event of a visitor waits for somebody to be identified (3.3).
+nobody knows (3.7); an event of a visitor waits for somebody to be identified, and is theirs if it is
+young enough or comes just after (3.3).
 """
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import polars as pl
 
 from cio_frames.identity import rules
 from cio_frames.identity.identifiers import is_mail, person_key
-from cio_frames.identity.messages import is_young
-from cio_frames.identity.partition import POSITION, Partitioned
+from cio_frames.identity.messages import WHITE_SPACE, is_logged, is_young
+from cio_frames.identity.partition import POSITION, Alone, Partitioned
 from cio_frames.identity.replay import CHANGES
 from cio_frames.identity.rules import Rule
+from cio_frames.identity.settings import Settings
 
 _TEXT: Final = pl.lit(None, pl.String)
+_COUNTS: Final = ("person", "plan", "events", "first", "last")
 
 
-def people(parts: Partitioned, known: pl.DataFrame | None) -> pl.DataFrame:
+class Counts(NamedTuple):
+    """How many people messages that stand alone create and update, and how many events they get."""
+
+    creates: int
+    updates: int
+    events: int
+
+
+def counts(alone: Alone) -> Counts:
+    """Return what `people` comes to, without a line for anybody."""
+    matches = pl.concat([alone.identifies["match"], alone.events["match"]]).drop_nulls()
+    is_first = pl.col("number") == pl.col("identify")
+    identified = alone.identifies.select((is_first & pl.col("match").is_null()).sum()).item()
+    return Counts(
+        creates=identified + _unknown(alone)["key"].n_unique(),
+        updates=matches.n_unique(),
+        events=alone.events.height,
+    )
+
+
+def people(alone: Alone, known: pl.DataFrame | None) -> pl.DataFrame:
     """Return the people of messages that stand alone: person, identifiers, `existed` and places."""
     mail = is_mail("user")
-    identifies = _each_once(parts)
+    identifies = _each_once(alone)
     is_visitor = pl.col("anonymous").is_not_null()
     none = pl.lit([], pl.List(pl.String))
     created = [
@@ -41,7 +65,7 @@ def people(parts: Partitioned, known: pl.DataFrame | None) -> pl.DataFrame:
         )
     ]  # fmt: skip
     first = (
-        _unknown(parts)
+        _unknown(alone)
         .group_by("key")
         .agg(
             pl.col("user").first(),
@@ -59,14 +83,14 @@ def people(parts: Partitioned, known: pl.DataFrame | None) -> pl.DataFrame:
     )
     every = [*created, by_event]
     if known is not None:
-        every.append(_known(parts, identifies, known))
+        every.append(_known(alone, identifies, known))
     return pl.concat(every)
 
 
-def _each_once(parts: Partitioned) -> pl.DataFrame:
+def _each_once(alone: Alone) -> pl.DataFrame:
     """Return the identifies that say something new, with the `places` of all that say the same."""
     place = pl.struct("plan", "row")
-    rows = parts.identifies
+    rows = alone.identifies
     is_first = pl.col("number") == pl.col("identify")
     several = rows.filter(~is_first)["identify"].unique().implode()
     single = rows.filter(~pl.col("identify").is_in(several)).with_columns(
@@ -83,16 +107,16 @@ def _as_list(values: pl.Expr) -> pl.Expr:
     return values.reshape((-1, 1)).arr.to_list()
 
 
-def _unknown(parts: Partitioned) -> pl.DataFrame:
+def _unknown(alone: Alone) -> pl.DataFrame:
     """Return the events of people whom nobody knows, each with the key of its person."""
-    unknown = parts.events.filter(pl.col("match").is_null() & pl.col("identify").is_null())
+    unknown = alone.events.filter(pl.col("match").is_null() & pl.col("identify").is_null())
     return unknown.with_columns(person_key("user").alias("key"))
 
 
-def _known(parts: Partitioned, identifies: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+def _known(alone: Alone, identifies: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     """Return the people of the export whom messages that stand alone are about."""
     about_them = identifies.drop_nulls("match").select("match", "anonymous", "is_new", "places")
-    counted = parts.events.drop_nulls("match").select("match").unique()
+    counted = alone.events.drop_nulls("match").select("match").unique()
     about = about_them.join(counted, on="match", how="full", coalesce=True)
     numbered = known.with_columns(POSITION)
     added = pl.when("is_new").then(pl.concat_list("anonymous")).otherwise([])
@@ -104,14 +128,14 @@ def _known(parts: Partitioned, identifies: pl.DataFrame, known: pl.DataFrame) ->
     )  # fmt: skip
 
 
-def changes(parts: Partitioned, known: pl.DataFrame | None) -> pl.LazyFrame:
+def changes(alone: Alone, known: pl.DataFrame | None) -> pl.LazyFrame:
     """Return what messages that stand alone did, one line per change: worked out where it is wanted."""
-    rows = parts.identifies.lazy().with_columns(_owner().alias("person"))
+    rows = alone.identifies.lazy().with_columns(_owner().alias("person"))
     is_first = pl.col("number") == pl.col("identify")
     created = is_first & pl.col("match").is_null()
     linked = rows.filter(is_first & pl.col("anonymous").is_not_null() & pl.col("is_new"))
     label = _labels(linked, known)
-    by_event = _unknown(parts).group_by("key").agg(pl.col("number", "plan", "row", "user").first())
+    by_event = _unknown(alone).group_by("key").agg(pl.col("number", "plan", "row", "user").first())
     return pl.concat([
         _changes(rows.filter(created), rules.CREATED, key=pl.col("user")),
         _changes(rows.filter(~created), rules.UPDATED, key=pl.col("user")),
@@ -124,33 +148,91 @@ def changes(parts: Partitioned, known: pl.DataFrame | None) -> pl.LazyFrame:
     ])  # fmt: skip
 
 
-def event_counts(parts: Partitioned) -> pl.DataFrame:
+def event_counts(alone: Alone) -> pl.DataFrame:
     """Return the events of each person by plan, with the first and the last of their rows."""
-    counted = [
+    is_somebodys = pl.col("match").is_not_null() | pl.col("identify").is_not_null()
+    somebodys = alone.events.filter(is_somebodys).group_by("match", "identify", "plan")
+    unknown = _unknown(alone).group_by("key", "plan").agg(_counted())
+    return pl.concat([
+        somebodys.agg(_counted()).select(_owner().alias("person"), *_COUNTS[1:]),
+        unknown.select(("k" + pl.col("key")).alias("person"), *_COUNTS[1:]),
+    ])  # fmt: skip
+
+
+def _counted() -> list[pl.Expr]:
+    return [
         pl.len().cast(pl.Int64).alias("events"),
         pl.col("row").min().alias("first"),
         pl.col("row").max().alias("last"),
     ]
-    is_somebodys = pl.col("match").is_not_null() | pl.col("identify").is_not_null()
-    somebodys = parts.events.filter(is_somebodys).group_by("match", "identify", "plan")
-    unknown = _unknown(parts).group_by("key", "plan").agg(counted)
-    columns = ("plan", "events", "first", "last")
-    return pl.concat([
-        somebodys.agg(counted).select(_owner().alias("person"), *columns),
-        unknown.select(("k" + pl.col("key")).alias("person"), *columns),
-    ])  # fmt: skip
 
 
-def campaign_events(parts: Partitioned, *, now: datetime) -> int:
+def campaign_events(alone: Alone, *, now: datetime) -> int:
     """Return how many events of people are young enough to start campaigns."""
-    return int(parts.events.select(is_young(now)).to_series().sum())
+    return int(alone.events.select(is_young(now)).to_series().sum())
 
 
-def clusters(parts: Partitioned, known: pl.DataFrame | None) -> pl.LazyFrame:
+def visits(
+    parts: Partitioned, *, calls: Sequence[str], settings: Settings, now: datetime
+) -> pl.DataFrame:
+    """Return the events of the visitors of new people: their places, person and `outcome`.
+
+    `subject` is what the event is called.
+    """
+    of = parts.visited.identifies.filter(pl.col("number") == pl.col("identify"))
+    mail = is_mail("user")
+    owners = of.select(
+        "identify",
+        _created().alias("person"),
+        pl.col("user").alias("label"),
+        pl.when(~mail).then("user").alias("id"),
+        pl.when(mail).then("user").otherwise("email").alias("email"),
+    )
+    # all messages arrive at one time, so that one after the identify is never too late
+    is_late = pl.col("number") > pl.col("identify")
+    is_kept = is_late | (is_logged(now) if settings.anonymous_age == "timestamp" else True)
+    called = pl.coalesce("name", pl.col("plan").replace_strict(dict(enumerate(calls))))
+    if settings.trim_event_names:
+        is_track = pl.col("plan").is_in(
+            [plan for plan, call in enumerate(calls) if call == "track"]
+        )
+        called = pl.when(is_track).then(called.str.strip_chars(WHITE_SPACE)).otherwise(called)
+    return parts.visits.join(owners, on="identify", maintain_order="left").select(
+        "number", "plan", "row", "person", "label", "id", "email",
+        pl.col("anonymous").alias("anonymous_id"),
+        called.alias("subject"),
+        is_late.alias("is_late"),
+        pl.when(is_kept).then(pl.lit("linked")).otherwise(pl.lit("expired")).alias("outcome"),
+        (is_kept & is_young(now)).alias("young"),
+    )  # fmt: skip
+
+
+def visited_changes(parts: Partitioned, visits: pl.DataFrame) -> pl.DataFrame:
+    """Return what new people are and what happens with events of their visitors, in order."""
+    late = _changes(
+        visits.lazy().filter("is_late"), rules.ATTRIBUTED_LATE, key=pl.col("label"), subject=pl.col("subject")
+    )  # fmt: skip
+    every = pl.concat([changes(parts.visited, None), late])
+    return every.sort("number", maintain_order=True).collect()
+
+
+def visited_counts(parts: Partitioned, visits: pl.DataFrame) -> pl.DataFrame:
+    """Return the events of new people whose visitors act, as `event_counts` does."""
+    linked = visits.filter(pl.col("outcome") == "linked")
+    both = pl.concat([
+        event_counts(parts.visited),
+        linked.group_by("person", "plan").agg(_counted()).select(_COUNTS),
+    ])  # fmt: skip
+    return both.group_by("person", "plan", maintain_order=True).agg(
+        pl.col("events").sum(), pl.col("first").min(), pl.col("last").max()
+    )
+
+
+def clusters(alone: Alone, known: pl.DataFrame | None) -> pl.LazyFrame:
     """Return how many identifiers and rows each identify that stands alone connects."""
     mail_too = pl.col("email").is_not_null() & ~is_mail("user")
     is_first = pl.col("number") == pl.col("identify")
-    rows = parts.identifies.lazy()
+    rows = alone.identifies.lazy()
     again = rows.filter(~is_first).group_by("identify").agg(pl.len().alias("again"))
     identifies = rows.filter(is_first).join(again, on="identify", how="left").select(
         "match",

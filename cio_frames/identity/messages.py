@@ -32,7 +32,7 @@ from cio_frames.identity.identifiers import (
 )
 from cio_frames.identity.opt_outs import CONSENT
 from cio_frames.identity.semantic_events import EFFECTS
-from cio_frames.identity.settings import CAMPAIGN, MERGED_EVENTS
+from cio_frames.identity.settings import ANONYMOUS_KEPT, CAMPAIGN, MERGED_EVENTS
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.mapping.identifiers import filled, is_written_as_text, text_of
 from cio_frames.spec import IDENTIFIERS, IdentifierRole
@@ -76,6 +76,8 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({
 })  # fmt: skip
 """Where a message says what an event, or the form, is called."""
 _KEYED: Final = ("user", "email", "id")
+WHITE_SPACE: Final = "".join(filter(str.isspace, map(chr, range(0x3001))))
+"""All white space that `str.strip` takes away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -362,6 +364,11 @@ def is_young(now: datetime) -> pl.Expr:
 def is_recent(now: datetime) -> pl.Expr:
     """Return whether a merge would move each event (3.4)."""
     return _is_within(MERGED_EVENTS.seconds, now).alias("recent")
+
+
+def is_logged(now: datetime) -> pl.Expr:
+    """Return whether each anonymous event is young enough for who is identified now (3.3, N4)."""
+    return _is_within(ANONYMOUS_KEPT.seconds, now).alias("logged")
 
 
 def _is_within(seconds: int, now: datetime) -> pl.Expr:

@@ -4,8 +4,8 @@ Each change has the settings that decided it. A line about a person rests on tho
 that person, a line that names a person on those of the person.
 """
 
-from collections.abc import Mapping
-from typing import Final, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple, TypeVar
 
 import polars as pl
 
@@ -44,13 +44,14 @@ def applied_again(changes: Changes, numbers: pl.Series) -> Changes:
     return changes.with_columns(_joined(pl.concat_list("open", again).list.drop_nulls()))
 
 
-def of_ignored(ignored: pl.DataFrame, people: pl.DataFrame) -> pl.DataFrame:
+def of_ignored(ignored: pl.DataFrame, everybody: Callable[[], pl.DataFrame]) -> pl.DataFrame:
     """Return a change for each person, visitor and object that ignored messages name (3.7).
 
     They would have got what such a message says.
     """
     if ignored.is_empty():
         return CHANGES.to_frame()
+    people = everybody()
     names = ignored.unpivot(
         ["user", "email", "id", "previous", "anonymous"], index="number", value_name="name"
     )
@@ -103,22 +104,46 @@ def with_people(told: pl.DataFrame, changes: pl.DataFrame, replay: Replay) -> pl
     ends = [pl.col(side).replace(successors) for side in SIDES]
     named = pl.concat([told.select(end.alias("person"))["person"] for end in ends]).unique()
     deciding = _spread(changes).filter(pl.col("open").is_in(sorted(OF_NAMING)))
-    of_people = _of_people(deciding, replay).filter(pl.col("person").is_in(named.implode()))
-    known = dict(of_people.iter_rows())
+    theirs = _of_people(deciding, replay).filter(pl.col("person").is_in(named.implode()))
+    known = dict(theirs.iter_rows())
     sides = [end.replace_strict(known, default=None, return_dtype=pl.String) for end in ends]
     return told.with_columns(_joined(pl.concat_list("open", *sides).list.drop_nulls()))
 
 
+class OfPeople(NamedTuple):
+    """What people and visitors rest on."""
+
+    people: pl.DataFrame  # columns person and of_person
+    visitors: pl.DataFrame  # columns visitor and of_visitor
+
+    def marked(self, people: pl.DataFrame) -> pl.DataFrame:
+        """Return people and visitors with the column `open`."""
+        visitor = pl.when(~pl.col("known")).then(pl.col("anonymous_ids").list.first())
+        who = people.select("person", visitor.alias("visitor"))
+        rests = who.join(self.people, on="person", how="left", maintain_order="left").join(
+            self.visitors, on="visitor", how="left", maintain_order="left"
+        )
+        return people.with_columns(
+            rests.select(pl.coalesce("of_person", "of_visitor").alias("open"))
+        )
+
+
 def marked(
-    frames: Mapping[str, pl.DataFrame], replay: Replay, changes: pl.DataFrame
+    frames: Mapping[str, pl.DataFrame],
+    replay: Replay,
+    changes: pl.DataFrame,
+    *,
+    people: pl.DataFrame,
 ) -> dict[str, pl.DataFrame]:
-    """Return the frames of a preview with the column `open`: the settings that a line rests on."""
-    people = _people(frames["people"], replay, changes)
+    """Return frames of a preview with the column `open`: the settings that a line rests on.
+
+    They name nobody else than `people`, who have that column.
+    """
     named = people.filter("known").select(*NAMES, _of_naming().alias("of_person"))
+    named = named.drop_nulls("of_person")
     related = _with(frames["relationships"], _relationships(replay), named=named)
     return {
         **frames,
-        "people": people,
         "merges": _merges(frames["merges"], replay, changes),
         "relationships": related,
         "groups": _groups(frames["groups"], related, replay, changes),
@@ -126,8 +151,8 @@ def marked(
     }
 
 
-def _people(people: pl.DataFrame, replay: Replay, changes: pl.DataFrame) -> pl.DataFrame:
-    """Return people and visitors with what their changes and their events rest on."""
+def of_people(replay: Replay, changes: pl.DataFrame) -> OfPeople:
+    """Return what people and visitors rest on by their changes and their events."""
     events = pl.DataFrame(
         [
             (event.person.cio_id, setting)
@@ -139,14 +164,11 @@ def _people(people: pl.DataFrame, replay: Replay, changes: pl.DataFrame) -> pl.D
         orient="row",
     )
     sides = [_spread(changes.select(pl.col(side).alias("person"), "open")) for side in SIDES]
-    of_people = _of_people(pl.concat([*sides, events]), replay).rename({"open": "of_person"})
-    of_visitors = _of_visitors(changes).rename({"open": "of_visitor"})
-    visitor = pl.when(~pl.col("known")).then(pl.col("anonymous_ids").list.first()).alias("visitor")
-    who = people.select("person", visitor)
-    rests = who.join(of_people, on="person", how="left", maintain_order="left").join(
-        of_visitors, on="visitor", how="left", maintain_order="left"
+    both = _of_people(pl.concat([*sides, events]), replay)
+    return OfPeople(
+        people=both.rename({"open": "of_person"}),
+        visitors=_of_visitors(changes).rename({"open": "of_visitor"}),
     )
-    return people.with_columns(rests.select(pl.coalesce("of_person", "of_visitor").alias("open")))
 
 
 def _of_visitors(changes: pl.DataFrame) -> pl.DataFrame:

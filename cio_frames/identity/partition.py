@@ -43,17 +43,32 @@ _SUPPRESSES: Final = "User Suppressed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alone:
+    """Messages that need no model."""
+
+    # Identifies: number, plan, row, user, email, anonymous, identify (the number of the first that
+    # says the same), match (the position of the person in the export), and is_new (whether the
+    # anonymous id is)
+    identifies: pl.DataFrame
+    # Events of people, each with identify, or match, or neither for somebody new
+    events: pl.DataFrame
+
+    def filter(self, is_wanted: pl.Expr) -> "Alone":
+        """Return the messages of some people."""
+        return Alone(
+            identifies=self.identifies.filter(is_wanted), events=self.events.filter(is_wanted)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Partitioned:
     """Messages by what they need."""
 
     connected: pl.DataFrame  # messages that need the model, in order
     loaded: pl.DataFrame | None  # the people of the export whom connected messages can meet
-    # The other identifies: number, plan, row, user, email, anonymous, identify (the number of the
-    # first that says the same), match (the position of the person in the export), and is_new
-    # (whether the anonymous id is)
-    identifies: pl.DataFrame
-    # The other events of people, each with identify, or match, or neither for somebody new
-    events: pl.DataFrame
+    alone: Alone  # of people whom no other message names
+    visited: Alone  # of people who are new and named otherwise by events of their visitors only
+    visits: pl.DataFrame  # these events, each with identify
     anonymous_events: pl.DataFrame  # events of somebody anonymous whom no row identifies
 
 
@@ -68,7 +83,8 @@ class _Keys:
     identifies: pl.DataFrame  # columns identify, key and name, which is the identifier
     people: pl.DataFrame  # columns match, key and name
     others: pl.Series  # keys of messages of other kinds
-    refused: pl.Series  # these, and keys of anonymous events
+    refused: pl.Series  # these, and keys of anonymous events that are no visits
+    visited: pl.Series  # the identifies with an anonymous id that anonymous events have
 
 
 def partition(
@@ -85,11 +101,14 @@ def partition(
     first = rows.filter(pl.col("number") == pl.col("identify"))
     named = named_keys(columns.others, identifies=identifies, settings=settings)
     of_others = _numbers(named)["key"]
+    visits = _visits(columns.anonymous_events, first, settings=settings)
+    is_visit = pl.col("identify").is_not_null()
     keys = _Keys(
         identifies=_identifies_keys(first),
         people=_people_keys(known),
         others=of_others,
-        refused=pl.concat([of_others, columns.anonymous_events["key"]]).unique(),
+        refused=pl.concat([of_others, visits.filter(~is_visit)["key"]]).unique(),
+        visited=visits["identify"].drop_nulls().unique(),
     )
     events = _owned(columns.events, keys)
     left, matched = _sorted_out(rows, first, keys, events, known=known, max_rows=max_rows)
@@ -103,7 +122,8 @@ def partition(
     if settings.event_for_unknown == "drop":
         is_connected |= pl.col("identify").is_null() & pl.col("match").is_null()
     somebodys = pl.concat([keys.identifies["key"], keys.people["key"], keys.others])
-    is_met = columns.anonymous_events["key"].is_in(somebodys.implode())
+    is_met = is_left.fill_null(value=False) | (~is_visit & pl.col("key").is_in(somebodys.implode()))
+    is_visited = pl.col("identify").is_in(keys.visited.implode()).fill_null(value=False)
     del keys, somebodys
     connected = pl.concat(
         [
@@ -113,16 +133,21 @@ def partition(
                 events.filter(is_connected).drop("identify", "match", "key"),
                 others=columns.others, settings=settings, now=now,
             ),
-            columns.anonymous_events.filter(is_met).drop("key"),
+            visits.filter(is_met).drop("key", "identify"),
         ],
         how="diagonal",
     )  # fmt: skip
+    free = Alone(
+        identifies=_with_match(rows.filter(~is_left).drop(NUMBERS), matched),
+        events=events.filter(~is_connected).drop("name", "anonymous", "key"),
+    )
     return Partitioned(
         connected=connected.sort("number"),
         loaded=None if known is None else known[reachable["match"].unique().sort()],
-        identifies=_with_match(rows.filter(~is_left).drop(NUMBERS), matched),
-        events=events.filter(~is_connected).drop("name", "anonymous", "key"),
-        anonymous_events=columns.anonymous_events.filter(~is_met),
+        alone=free.filter(~is_visited),
+        visited=free.filter(is_visited),
+        visits=visits.filter(is_visit & ~is_left),
+        anonymous_events=visits.filter(~is_visit & ~is_met).drop("identify"),
     )
 
 
@@ -276,7 +301,9 @@ def _sorted_out(
     links = keys.identifies.join(keys.people.select("match", "key"), on="key")
     matched = _as_exported(free, links, keys, known=known)
     of_export = links["identify"].unique()
-    other = of_export.filter(~of_export.is_in(matched["identify"].implode()))
+    other = of_export.filter(
+        ~of_export.is_in(matched["identify"].implode()) | of_export.is_in(keys.visited.implode())
+    )
     before = early.filter(~early.is_in(of_export.implode()))
     return pl.concat([met, other, before]).unique(), matched
 
@@ -332,6 +359,24 @@ def _reachable(touched: pl.Series, people: pl.DataFrame) -> pl.DataFrame:
             return reachable
         reached = wider
     return people
+
+
+def _visits(events: pl.DataFrame, first: pl.DataFrame, *, settings: Settings) -> pl.DataFrame:
+    """Return anonymous events with the one identify that names their anonymous id, null for none.
+
+    Where it also counts in which order they come and how often, none has any: the model tells.
+    """
+    of = first.select("identify", key="visitor", name="anonymous").drop_nulls("key")
+    if not settings.anonymous_merge or settings.late_anonymous == "reidentify":
+        of = of.clear()
+    single = of.filter(~pl.col("key").is_duplicated())
+    found = events.select("key", "anonymous").join(
+        single, on="key", how="left", maintain_order="left"
+    )
+    is_same = pl.col("anonymous") == pl.col("name")
+    return events.with_columns(
+        found.select(pl.when(is_same).then("identify").alias("identify")).to_series()
+    )
 
 
 def _owned(events: pl.DataFrame, keys: _Keys) -> pl.DataFrame:

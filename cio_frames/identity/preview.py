@@ -19,7 +19,13 @@ from cio_frames.identity import (
 )
 from cio_frames.identity.components import edges, known_keys, named_keys, sizes
 from cio_frames.identity.messages import MESSAGE_ID, IdentityColumns
-from cio_frames.identity.partition import Partitioned, all_connected, partition, without_dates
+from cio_frames.identity.partition import (
+    Alone,
+    Partitioned,
+    all_connected,
+    partition,
+    without_dates,
+)
 from cio_frames.identity.replay import CHANGES, Replay
 from cio_frames.identity.settings import LARGEST, Settings
 from cio_frames.spec import LINKING_CALLS
@@ -52,7 +58,11 @@ class Preview:
     What only who asks for it needs, and what has a line for each row, is worked out then.
     """
 
-    people: pl.DataFrame  # one line per resulting profile, and per visitor who stays anonymous
+    # The people and visitors of messages that meet others, each with a line as in `people`
+    met: pl.DataFrame
+    alone: Alone  # the messages that meet no others
+    known: pl.DataFrame | None  # the people that are there before
+    of_people: open_choices.OfPeople  # the open settings that people rest on
     merges: pl.DataFrame  # people that become one, for good
     conflicts: pl.DataFrame  # what does not come out as the rows ask
     groups: pl.DataFrame  # objects, with how many people are related to each
@@ -65,11 +75,21 @@ class Preview:
     sizes: pl.LazyFrame  # how many identifiers and rows are connected, by cluster
     # Keys that one message names, with their cluster; only of messages that meet others
     edges: pl.DataFrame
-    # Events of each person by plan, with the first and the last of their rows
-    event_counts: pl.DataFrame
+    met_counts: pl.DataFrame  # the events of `met`, as in `event_counts`
     # The key of each person that was removed by a merge, and of whom it became
     merged_into: Mapping[str, str]
     names: Mapping[str, str]  # what a user calls people that changes name by their key
+
+    @cached_property
+    def people(self) -> pl.DataFrame:
+        """One line per resulting profile, and per visitor who stays anonymous, by their first rows."""
+        others = self.of_people.marked(results.alone(self.alone, self.known))
+        return results.ordered(pl.concat([self.met, others]))
+
+    @cached_property
+    def event_counts(self) -> pl.DataFrame:
+        """The events of each person by plan, with the first and the last of their rows."""
+        return pl.concat([self.met_counts, columnar.event_counts(self.alone)])
 
     @cached_property
     def changes(self) -> pl.DataFrame:
@@ -93,10 +113,11 @@ def preview(columns: IdentityColumns, premise: Premise, *, calls: Sequence[str])
     replay = Replay(settings=premise.settings, now=premise.now, known=parts.loaded)
     replay.apply(parts.connected, calls=calls)
     pairs = _edges(parts, premise, calls=calls)
-    applied = open_choices.applied_again(replay.changes(), again)
+    visits = columnar.visits(parts, calls=calls, settings=premise.settings, now=premise.now)
+    done = pl.concat([replay.changes(), columnar.visited_changes(parts, visits)])
     return _framed(
-        parts, replay, premise, applied=applied, repeated=repeated, again=again,
-        written=written, pairs=pairs, ignored=ignored, rows=rows,
+        parts, replay, premise, applied=open_choices.applied_again(done, again), visits=visits,
+        repeated=repeated, again=again, written=written, pairs=pairs, ignored=ignored, rows=rows,
     )  # fmt: skip
 
 
@@ -105,7 +126,10 @@ def _edges(parts: Partitioned, premise: Premise, *, calls: Sequence[str]) -> pl.
     linking = [plan for plan, call in enumerate(calls) if call in LINKING_CALLS]
     named = [
         named_keys(
-            parts.connected.filter(pl.col("plan").is_in(linking)),
+            pl.concat(
+                [parts.connected.filter(pl.col("plan").is_in(linking)), parts.visited.identifies],
+                how="diagonal",
+            ),
             identifies=_plans_of("identify", calls),
             settings=premise.settings,
         )
@@ -121,6 +145,7 @@ def _framed(
     premise: Premise,
     *,
     applied: pl.DataFrame,
+    visits: pl.DataFrame,
     repeated: pl.DataFrame,
     again: pl.Series,
     written: pl.DataFrame,
@@ -128,22 +153,29 @@ def _framed(
     ignored: pl.DataFrame,
     rows: int,
 ) -> Preview:
-    places = parts.connected.select("number", "plan", "row")
-    clusters = pl.concat([sizes(pairs).lazy(), columnar.clusters(parts, premise.known)])
+    known = premise.known
+    places = pl.concat(
+        frame.select("number", "plan", "row")
+        for frame in (parts.connected, parts.visited.identifies)
+    )
+    clusters = pl.concat([sizes(pairs).lazy(), columnar.clusters(parts.alone, known)])
     names = results.names(replay, applied)
-    counts = pl.concat([results.event_counts(replay), columnar.event_counts(parts)])
-    people = results.people(replay, parts, premise.known, applied=applied, counts=counts)
-    told = results.removals_of_strangers(applied, premise.known)["number"]  # among the people
-    named = open_choices.of_ignored(ignored, people)
+    counts = pl.concat([results.event_counts(replay), columnar.visited_counts(parts, visits)])
+    met = results.met(replay, parts, known, applied=applied, counts=counts)
+    told = results.removals_of_strangers(applied, known)["number"]  # among the people
+    named = open_choices.of_ignored(
+        ignored, lambda: pl.concat([met, results.alone(parts.alone, known)])
+    )
     notable, plain = _changes(
-        pl.concat([applied, repeated]), columnar.changes(parts, premise.known),
+        pl.concat([applied, repeated]), columnar.changes(parts.alone, known),
         again=again, named=named,
     )  # fmt: skip
     failures = conflicts.failures(notable).filter(~pl.col("number").is_in(told.implode()))
     deciding = pl.concat([notable, named])
     failed = open_choices.with_people(failures, deciding, replay)
+    of_people = open_choices.of_people(replay, deciding)
+    met = of_people.marked(met)
     frames = {
-        "people": people,
         "merges": results.merges(replay),
         "conflicts": pl.concat([
             written,
@@ -152,21 +184,25 @@ def _framed(
         ]),
         "groups": results.groups(replay, notable),
         "relationships": results.relationships(replay),
-        "attribution": results.attribution(replay, parts),
+        "attribution": results.attribution(replay, parts, visits),
     }  # fmt: skip
-    del people
-    frames = open_choices.marked(frames, replay, deciding)
-    young = replay.campaign_events() + columnar.campaign_events(parts, now=premise.now)
-    created_again = results.made_again(notable, plain, premise.known)
+    frames = open_choices.marked(frames, replay, deciding, people=met)
+    others = columnar.counts(parts.alone)
+    campaigns = [
+        replay.campaign_events(), int(visits["young"].sum()),
+        *(columnar.campaign_events(each, now=premise.now) for each in (parts.alone, parts.visited)),
+    ]  # fmt: skip
     summary = _summary(
-        frames, changes=notable, clusters=clusters, rows=rows, young=young, again=created_again
-    )
+        frames, met=met, others=others, changes=notable, clusters=clusters, rows=rows,
+        young=sum(campaigns), again=results.made_again(notable, plain, known),
+    )  # fmt: skip
     summary["attributes_kept"] = replay.model.store.kept
-    summary["opt_outs_ended"] = opt_outs.ended(opt_outs.opted_out(premise.known), replay.attributes)
-    summary["people"] = _people_total(parts, replay, premise, people=frames["people"])
+    summary["opt_outs_ended"] = opt_outs.ended(opt_outs.opted_out(known), replay.attributes)
+    summary["people"] = _people_total(parts, replay, premise, others=others)
     return Preview(
-        **frames, summary=summary, notable=notable, plain=plain, sizes=clusters, edges=pairs,
-        event_counts=counts, merged_into=results.merged_into(replay), names=names,
+        **frames, met=met, alone=parts.alone, known=known, of_people=of_people, summary=summary,
+        notable=notable, plain=plain, sizes=clusters, edges=pairs, met_counts=counts,
+        merged_into=results.merged_into(replay), names=names,
     )  # fmt: skip
 
 
@@ -190,12 +226,12 @@ def _changes(
 
 
 def _people_total(
-    parts: Partitioned, replay: Replay, premise: Premise, *, people: pl.DataFrame
+    parts: Partitioned, replay: Replay, premise: Premise, *, others: columnar.Counts
 ) -> int:
     """Return how many people there are in the end, with those of the export no row is about."""
     modelled = len(replay.model.store.people.by_cio)
-    created = people.filter(pl.col("person").str.contains("^[nk]"), pl.col("action") == "create")
-    return modelled + created.height + profiles(premise.known) - profiles(parts.loaded)
+    created = others.creates + columnar.counts(parts.visited).creates
+    return modelled + created + profiles(premise.known) - profiles(parts.loaded)
 
 
 def profiles(known: pl.DataFrame | None) -> int:
@@ -282,27 +318,28 @@ def _named(frame: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
 def _summary(
     frames: Mapping[str, pl.DataFrame],
     *,
+    met: pl.DataFrame,
+    others: columnar.Counts,
     changes: pl.DataFrame,
     clusters: pl.LazyFrame,
     rows: int,
     young: int,
     again: int,
 ) -> dict[str, Any]:
-    people, visitors = frames["people"], frames["attribution"]
-    actions = dict(people["action"].value_counts().iter_rows())
+    actions = dict(met["action"].value_counts().iter_rows())
     done = dict(changes["rule"].value_counts().iter_rows())
-    outcomes = visitors.group_by("outcome").agg(pl.col("events").sum())
+    outcomes = frames["attribution"].group_by("outcome").agg(pl.col("events").sum())
     return {
         "rows": rows,
-        "creates": actions.get("create", 0),
-        "updates": actions.get("update", 0),
+        "creates": actions.get("create", 0) + others.creates,
+        "updates": actions.get("update", 0) + others.updates,
         "merges": frames["merges"].height,
         "deletes": actions.get("delete", 0),
         "suppresses": actions.get("suppress", 0),
         "created_again": again,
         "conflicts": frames["conflicts"].height,
         "visitors": actions.get("anonymous", 0),
-        "events": int(people.filter("known")["events"].sum()),
+        "events": int(met.filter("known")["events"].sum()) + others.events,
         "created_by_events": done.get("person.created-by-event", 0),
         "anonymous_events": dict(sorted(outcomes.iter_rows())),
         "campaign_events": young,

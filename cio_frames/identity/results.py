@@ -9,7 +9,7 @@ import polars as pl
 from cio_frames.identity import columnar, rules
 from cio_frames.identity.conflicts import PLACES
 from cio_frames.identity.identifiers import is_mail
-from cio_frames.identity.partition import Partitioned
+from cio_frames.identity.partition import Alone, Partitioned
 from cio_frames.identity.replay import NAMELESS, Replay
 from cio_frames.identity.semantic_events import DELETION
 from cio_frames.identity.state import Person, Removal
@@ -75,7 +75,7 @@ def names(replay: Replay, changes: pl.DataFrame) -> dict[str, str]:
     return {key: NAMELESS if name in made_up else name for key, name in labels.items()}
 
 
-def people(
+def met(
     replay: Replay,
     parts: Partitioned,
     known: pl.DataFrame | None,
@@ -83,36 +83,52 @@ def people(
     applied: pl.DataFrame,
     counts: pl.DataFrame,
 ) -> pl.DataFrame:
-    """Return the people and visitors that rows are about, in the order of their first rows."""
+    """Return the people and visitors that rows are about which meet others, as in `people`."""
     successors = merged_into(replay)
     about = applied.drop_nulls("person").with_columns(pl.col("person").replace(successors))
     rows = about.group_by("person").agg(
         pl.struct("plan", "row").unique(maintain_order=True).alias("places")
     )
-    profiles = pl.concat([_profiles(replay), _removed(replay)])
-    modelled = profiles.join(rows, on="person", how="left", maintain_order="left")
-    events = counts.group_by("person").agg(pl.col("events").sum())
-    everybody = pl.concat([modelled, columnar.people(parts, known)], how="diagonal_relaxed")
-    own = everybody.select("person").join(events, on="person", how="left", maintain_order="left")
-    whole = everybody.with_columns(own["events"])
+    visited = columnar.people(parts.visited, None).drop("places")
+    profiles = pl.concat([_profiles(replay), _removed(replay), visited], how="diagonal_relaxed")
+    whole = _complete(
+        profiles.join(rows, on="person", how="left", maintain_order="left"), counts=counts
+    )
     if known is not None:
         is_about = pl.any_horizontal(pl.col("places", "events").is_not_null())
         whole = whole.filter(~pl.col("existed") | is_about)
-    whole = whole.with_columns(
+    others = [_named_only(applied, known), _unidentified(replay, parts, applied)]
+    return pl.concat(
+        frame.select(PEOPLE.names()).cast(PEOPLE) for frame in (_filled(whole), *others)
+    )
+
+
+def alone(messages: Alone, known: pl.DataFrame | None) -> pl.DataFrame:
+    """Return the people that rows are about which meet no others, as in `people`."""
+    found = columnar.people(messages, known).with_columns(pl.lit(None, pl.String).alias("removal"))
+    return _filled(_complete(found, counts=columnar.event_counts(messages)))
+
+
+def _complete(profiles: pl.DataFrame, *, counts: pl.DataFrame) -> pl.DataFrame:
+    """Return profiles with how many events each has, null for none."""
+    events = counts.group_by("person").agg(pl.col("events").sum())
+    own = profiles.select("person").join(events, on="person", how="left", maintain_order="left")
+    return profiles.with_columns(own["events"])
+
+
+def _filled(profiles: pl.DataFrame) -> pl.DataFrame:
+    """Return profiles as people."""
+    return profiles.with_columns(
         pl.col("events").fill_null(0),
         pl.col("places").fill_null([]).alias("rows"),
         pl.lit(value=True).alias("known"),
         pl.coalesce(
             "removal", pl.when("existed").then(pl.lit("update")).otherwise(pl.lit("create"))
         ).alias("action"),
-    )
-    del everybody
-    others = [_named_only(applied, known), _unidentified(replay, parts, applied)]
-    lines = [frame.select(PEOPLE.names()).cast(PEOPLE) for frame in (whole, *others)]
-    return _ordered(pl.concat(lines))
+    ).select(PEOPLE.names()).cast(PEOPLE)  # fmt: skip
 
 
-def _ordered(people_: pl.DataFrame) -> pl.DataFrame:
+def ordered(people_: pl.DataFrame) -> pl.DataFrame:
     """Return people in the order of their first rows, visitors last."""
     first = pl.col("rows").list.first()
     place = first.struct["plan"].cast(pl.Int64) * _PLAN_STEP + first.struct["row"]
@@ -259,7 +275,7 @@ def _merge(row: Mapping[str, Any], replay: Replay) -> dict[str, Any]:
     }
 
 
-def attribution(replay: Replay, parts: Partitioned) -> pl.DataFrame:
+def attribution(replay: Replay, parts: Partitioned, visits: pl.DataFrame) -> pl.DataFrame:
     """Return what becomes of anonymous events: one line per anonymous id, outcome and person."""
     lines = []
     for event in replay.events():
@@ -279,7 +295,8 @@ def attribution(replay: Replay, parts: Partitioned) -> pl.DataFrame:
         pl.lit(None, pl.String).alias("id"), pl.lit(None, pl.String).alias("email"),
         pl.lit(value=False).alias("young"), "plan", "row",
     )  # fmt: skip
-    frame = pl.concat([pl.DataFrame(lines, schema=schema, orient="row"), unlinked])
+    applied = pl.DataFrame(lines, schema=schema, orient="row")
+    frame = pl.concat([applied, visits.select(schema.keys()), unlinked])
     grouped = (
         frame.sort("plan", "row")
         .group_by("anonymous_id", "outcome", "id", "email", maintain_order=True)
