@@ -34,14 +34,16 @@ class Counts(NamedTuple):
 
 def counts(alone: Alone) -> Counts:
     """Return what `people` comes to, without a line for anybody."""
-    matches = pl.concat([alone.identifies["match"], alone.events["match"]]).drop_nulls()
     is_first = pl.col("number") == pl.col("identify")
-    identified = alone.identifies.select((is_first & pl.col("match").is_null()).sum()).item()
-    return Counts(
-        creates=identified + _unknown(alone)["key"].n_unique(),
-        updates=matches.n_unique(),
-        events=alone.events.height,
-    )
+    matches = pl.concat([alone.identifies.select("match"), alone.events.select("match")])
+    counted = pl.collect_all([
+        alone.identifies.select((is_first & pl.col("match").is_null()).sum()),
+        _unknown(alone).select(pl.col("key").n_unique()),
+        matches.drop_nulls().select(pl.col("match").n_unique()),
+        alone.events.select(pl.len()),
+    ])  # fmt: skip
+    identified, unknown, updates, events = (frame.item() for frame in counted)
+    return Counts(creates=identified + unknown, updates=updates, events=events)
 
 
 def people(alone: Alone, known: pl.DataFrame | None) -> pl.DataFrame:
@@ -71,6 +73,7 @@ def people(alone: Alone, known: pl.DataFrame | None) -> pl.DataFrame:
             pl.col("user").first(),
             pl.struct("plan", "row").first().implode().alias("places"),
         )
+        .collect()
     )
     by_event = first.select(
         ("k" + pl.col("key")).alias("person"),
@@ -90,7 +93,7 @@ def people(alone: Alone, known: pl.DataFrame | None) -> pl.DataFrame:
 def _each_once(alone: Alone) -> pl.DataFrame:
     """Return the identifies that say something new, with the `places` of all that say the same."""
     place = pl.struct("plan", "row")
-    rows = alone.identifies
+    rows = alone.identifies.collect()
     is_first = pl.col("number") == pl.col("identify")
     several = rows.filter(~is_first)["identify"].unique().implode()
     single = rows.filter(~pl.col("identify").is_in(several)).with_columns(
@@ -107,7 +110,7 @@ def _as_list(values: pl.Expr) -> pl.Expr:
     return values.reshape((-1, 1)).arr.to_list()
 
 
-def _unknown(alone: Alone) -> pl.DataFrame:
+def _unknown(alone: Alone) -> pl.LazyFrame:
     """Return the events of people whom nobody knows, each with the key of its person."""
     unknown = alone.events.filter(pl.col("match").is_null() & pl.col("identify").is_null())
     return unknown.with_columns(person_key("user").alias("key"))
@@ -116,7 +119,7 @@ def _unknown(alone: Alone) -> pl.DataFrame:
 def _known(alone: Alone, identifies: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     """Return the people of the export whom messages that stand alone are about."""
     about_them = identifies.drop_nulls("match").select("match", "anonymous", "is_new", "places")
-    counted = alone.events.drop_nulls("match").select("match").unique()
+    counted = alone.events.drop_nulls("match").select("match").unique().collect()
     about = about_them.join(counted, on="match", how="full", coalesce=True)
     numbered = known.with_columns(POSITION)
     added = pl.when("is_new").then(pl.concat_list("anonymous")).otherwise([])
@@ -128,24 +131,24 @@ def _known(alone: Alone, identifies: pl.DataFrame, known: pl.DataFrame) -> pl.Da
     )  # fmt: skip
 
 
-def changes(alone: Alone, known: pl.DataFrame | None) -> pl.LazyFrame:
-    """Return what messages that stand alone did, one line per change: worked out where it is wanted."""
-    rows = alone.identifies.lazy().with_columns(_owner().alias("person"))
+def changes(alone: Alone, known: pl.DataFrame | None) -> dict[Rule, pl.LazyFrame]:
+    """Return what messages that stand alone did by rule, one line per change: for whom it may concern."""
+    rows = alone.identifies.with_columns(_owner().alias("person"))
     is_first = pl.col("number") == pl.col("identify")
     created = is_first & pl.col("match").is_null()
     linked = rows.filter(is_first & pl.col("anonymous").is_not_null() & pl.col("is_new"))
     label = _labels(linked, known)
     by_event = _unknown(alone).group_by("key").agg(pl.col("number", "plan", "row", "user").first())
-    return pl.concat([
-        _changes(rows.filter(created), rules.CREATED, key=pl.col("user")),
-        _changes(rows.filter(~created), rules.UPDATED, key=pl.col("user")),
-        _changes(label, rules.LINKED, key=pl.col("label"), subject=pl.col("anonymous")),
-        _changes(
-            by_event.lazy().with_columns(("k" + pl.col("key")).alias("person")),
-            rules.CREATED_BY_EVENT,
-            key=pl.col("user"),
+    unknown = by_event.with_columns(("k" + pl.col("key")).alias("person"))
+    user = pl.col("user")
+    return {
+        rules.CREATED: _changes(rows.filter(created), rules.CREATED, key=user),
+        rules.UPDATED: _changes(rows.filter(~created), rules.UPDATED, key=user),
+        rules.LINKED: _changes(
+            label, rules.LINKED, key=pl.col("label"), subject=pl.col("anonymous")
         ),
-    ])  # fmt: skip
+        rules.CREATED_BY_EVENT: _changes(unknown, rules.CREATED_BY_EVENT, key=user),
+    }
 
 
 def event_counts(alone: Alone) -> pl.DataFrame:
@@ -153,10 +156,11 @@ def event_counts(alone: Alone) -> pl.DataFrame:
     is_somebodys = pl.col("match").is_not_null() | pl.col("identify").is_not_null()
     somebodys = alone.events.filter(is_somebodys).group_by("match", "identify", "plan")
     unknown = _unknown(alone).group_by("key", "plan").agg(_counted())
-    return pl.concat([
+    both = pl.concat([
         somebodys.agg(_counted()).select(_owner().alias("person"), *_COUNTS[1:]),
         unknown.select(("k" + pl.col("key")).alias("person"), *_COUNTS[1:]),
     ])  # fmt: skip
+    return both.collect()
 
 
 def _counted() -> list[pl.Expr]:
@@ -169,7 +173,7 @@ def _counted() -> list[pl.Expr]:
 
 def campaign_events(alone: Alone, *, now: datetime) -> int:
     """Return how many events of people are young enough to start campaigns."""
-    return int(alone.events.select(is_young(now)).to_series().sum())
+    return int(alone.events.select(is_young(now).sum()).collect().item())
 
 
 def visits(
@@ -179,7 +183,7 @@ def visits(
 
     `subject` is what the event is called.
     """
-    of = parts.visited.identifies.filter(pl.col("number") == pl.col("identify"))
+    of = parts.visited.identifies.filter(pl.col("number") == pl.col("identify")).collect()
     mail = is_mail("user")
     owners = of.select(
         "identify",
@@ -212,7 +216,7 @@ def visited_changes(parts: Partitioned, visits: pl.DataFrame) -> pl.DataFrame:
     late = _changes(
         visits.lazy().filter("is_late"), rules.ATTRIBUTED_LATE, key=pl.col("label"), subject=pl.col("subject")
     )  # fmt: skip
-    every = pl.concat([changes(parts.visited, None), late])
+    every = pl.concat([*changes(parts.visited, None).values(), late])
     return every.sort("number", maintain_order=True).collect()
 
 
@@ -230,17 +234,19 @@ def visited_counts(parts: Partitioned, visits: pl.DataFrame) -> pl.DataFrame:
 
 def clusters(alone: Alone, known: pl.DataFrame | None) -> pl.LazyFrame:
     """Return how many identifiers and rows each identify that stands alone connects."""
-    mail_too = pl.col("email").is_not_null() & ~is_mail("user")
     is_first = pl.col("number") == pl.col("identify")
-    rows = alone.identifies.lazy()
-    again = rows.filter(~is_first).group_by("identify").agg(pl.len().alias("again"))
-    identifies = rows.filter(is_first).join(again, on="identify", how="left").select(
+    again = alone.identifies.filter(~is_first).select("identify").collect()["identify"]
+    times = pl.lit(1)
+    if len(again):  # most say nothing twice
+        identify, more = again.value_counts().get_columns()
+        times += pl.col("identify").replace_strict(identify, more, default=0)
+    identifies = alone.identifies.filter(is_first).select(
         "match",
         "is_new",
         pl.col("user").alias("cluster"),
-        (1 + mail_too.cast(pl.Int64) + pl.col("anonymous").is_not_null()).alias("identifiers"),
-        (1 + pl.col("again").fill_null(0)).cast(pl.Int64).alias("rows"),
-    )  # fmt: skip
+        pl.col("identifiers").cast(pl.Int64),
+        times.cast(pl.Int64).alias("rows"),
+    )
     if known is not None:
         counted = known.lazy().select(
             POSITION,

@@ -126,6 +126,19 @@ def components(pairs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def repeated(numbers: pl.Series) -> pl.Series:
+    """Return the numbers that are there more than once, each once: sorted, as that takes least memory.
+
+    Examples:
+        >>> import polars as pl
+        >>> repeated(pl.Series([3, 1, None, 3, 3, None])).to_list()
+        [3]
+    """
+    sorted_ = np.sort(numbers.drop_nulls().to_numpy())
+    again = sorted_[1:][sorted_[1:] == sorted_[:-1]]
+    return pl.Series(numbers.name, np.unique(again), dtype=numbers.dtype)
+
+
 def joining(owners: Numbers, others: Numbers, *, keys: Numbers) -> npt.NDArray[np.bool_]:
     """Return whether each pair can connect two keys: `other` has several owners, or is a key.
 
@@ -141,10 +154,22 @@ def joining(owners: Numbers, others: Numbers, *, keys: Numbers) -> npt.NDArray[n
     order = np.argsort(others)
     owners, others = owners[order], others[order]
     again = (others[1:] == others[:-1]) & (owners[1:] != owners[:-1])
-    is_key = np.take(keys, np.searchsorted(keys, others), mode="clip") == others
     joins = np.empty(len(others), bool)
-    joins[order] = is_key | np.isin(others, others[1:][again])
+    joins[order] = are_among(others, keys) | are_among(others, others[1:][again])
     return joins
+
+
+def are_among(numbers: Numbers, sorted_: Numbers) -> npt.NDArray[np.bool_]:
+    """Return which numbers are among sorted ones, without a copy of both that is sorted again.
+
+    Examples:
+        >>> are_among(np.array([3, 9, 4], np.uint64), np.array([3, 4, 4], np.uint64)).tolist()
+        [True, False, True]
+    """
+    if not len(sorted_):
+        return np.zeros(len(numbers), bool)
+    nearest = np.take(sorted_, np.searchsorted(sorted_, numbers), mode="clip")
+    return np.equal(nearest, numbers)
 
 
 def _numbered(edges: pl.DataFrame, numbers: pl.DataFrame) -> Sequence[tuple[int, int]]:

@@ -87,7 +87,7 @@ def too_large(
 ) -> pl.DataFrame:
     """Return the clusters that are too large to be one person."""
     is_over = (pl.col("identifiers") > largest) | (pl.col("rows") > ROWS_PER_IDENTIFIER * largest)
-    over = largest_first(sizes.filter(is_over).collect())
+    over = largest_first(sizes.filter(is_over).collect(engine="streaming"))
     members = edges.filter(pl.col("cluster").is_in(over["cluster"].implode()))
     lines = [
         _large(row, members.filter(pl.col("cluster") == row["cluster"]), places=places)

@@ -207,9 +207,14 @@ def with_numbers(identifies: pl.DataFrame) -> pl.DataFrame:
 
 def _person(messages: pl.DataFrame) -> pl.Expr:
     """Return the numbers of users, which are no cio_ids; where none has an @, all are ids."""
-    if messages["user"].str.contains("@", literal=True).any():
+    if _has_sign(messages["user"]):
         return person_number("user")
     return number(pl.col("user"), ID)
+
+
+def _has_sign(users: pl.Series) -> bool:
+    """Whether any user has an @, without which none is an address."""
+    return bool(users.str.contains("@", literal=True).any())
 
 
 def _message_id_numbers() -> Iterator[pl.Expr]:
@@ -226,7 +231,8 @@ def _dates(mapping: MessageMapping, wanted: WantedAttributes) -> bool:
 
 def with_kind(columns: pl.DataFrame, *, call: str) -> pl.DataFrame:
     """Return the columns of messages of one call with the kind of each."""
-    return columns.with_columns(_kind(call).alias("kind")).select(COLUMNS.names())
+    kind = _kind(call, mails=_has_sign(columns["user"]))
+    return columns.with_columns(kind.alias("kind")).select(COLUMNS.names())
 
 
 def _named(mapping: MessageMapping, messages: pl.Series) -> Iterator[pl.Expr]:
@@ -320,17 +326,19 @@ def _is_name_special(call: str) -> pl.Expr:
     return pl.col("name").is_null() if call == "page" else pl.lit(value=False)
 
 
-def _kind(call: str) -> pl.Expr:
+def _kind(call: str, *, mails: bool) -> pl.Expr:
+    """Return the kind of each message; `mails` is whether any user can be an address."""
     user, alone = pl.col("user"), pl.col("text").is_null()
     is_reference = user.is_not_null() & ~user.str.starts_with("cio_")
     if call == "identify":
-        same = pl.col("email").is_null() | (
-            pl.col("email").str.to_lowercase() == user.str.to_lowercase()
-        )
+        same = pl.lit(value=True)
+        if mails:
+            same = pl.col("email").str.to_lowercase() == user.str.to_lowercase()
+            same = pl.col("email").is_null() | same | ~is_mail("user")
         # whether a text that is no address is set as one is open
         is_address = pl.col("email").is_null() | is_mail("email")
         more = pl.col("id").is_not_null() | pl.col("object").is_not_null() | ~is_address
-        simple = alone & is_reference & (same | ~is_mail("user")) & ~more
+        simple = alone & is_reference & same & ~more
         return (
             pl.when(simple & pl.col("dated").is_null()).then(pl.lit("identifies"))
             .when(simple).then(pl.lit("dated"))

@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from cio_frames.identity.components import KEYS, named_keys
+from cio_frames.identity.components import KEYS, named_keys, repeated
 from cio_frames.identity.identifiers import (
     ANONYMOUS,
     CIO,
@@ -40,24 +40,19 @@ MATCH: Final = pl.Int64
 POSITION: Final = pl.int_range(pl.len(), dtype=MATCH).alias("match")
 """The position of each person in the export."""
 _SUPPRESSES: Final = "User Suppressed"
+_IS_FIRST: Final = pl.col("number") == pl.col("identify")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alone:
-    """Messages that need no model."""
+    """Messages that need no model; those of one person among many are not copied."""
 
     # Identifies: number, plan, row, user, email, anonymous, identify (the number of the first that
-    # says the same), match (the position of the person in the export), and is_new (whether the
-    # anonymous id is)
-    identifies: pl.DataFrame
+    # says the same), match (the position of the person in the export), is_new (whether the
+    # anonymous id is), and identifiers (how many there are)
+    identifies: pl.LazyFrame
     # Events of people, each with identify, or match, or neither for somebody new
-    events: pl.DataFrame
-
-    def filter(self, is_wanted: pl.Expr) -> "Alone":
-        """Return the messages of some people."""
-        return Alone(
-            identifies=self.identifies.filter(is_wanted), events=self.events.filter(is_wanted)
-        )
+    events: pl.LazyFrame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +75,37 @@ class _Keys:
     number tells whose an event is, the identifiers themselves are compared.
     """
 
-    identifies: pl.DataFrame  # columns identify, key and name, which is the identifier
-    people: pl.DataFrame  # columns match, key and name
+    identifies: pl.DataFrame  # with `identify`, the number of the first that says the same
+    shared: pl.Series  # keys of several identifies that say different things
+    people: pl.DataFrame  # columns match, key and name, which is the identifier
     others: pl.Series  # keys of messages of other kinds
-    refused: pl.Series  # these, and keys of anonymous events that are no visits
-    visited: pl.Series  # the identifies with an anonymous id that anonymous events have
+
+    @classmethod
+    def of(cls, identifies: pl.DataFrame, *, people: pl.DataFrame, others: pl.DataFrame) -> "_Keys":
+        """Return the keys of all messages."""
+        first = identifies.lazy().filter(_IS_FIRST)
+        keys = [first.select(name).collect().to_series().drop_nulls() for name in NUMBERS]
+        return cls(
+            identifies=identifies,
+            shared=repeated(pl.concat([key.alias("key") for key in keys])),
+            people=people,
+            others=_numbers(others)["key"],
+        )
+
+    def named(self, keys: pl.Series) -> pl.DataFrame:
+        """Return identify, key and name of the identifies that have one of some keys."""
+        wanted = keys.implode()
+        each = [
+            self.identifies.lazy()
+            .filter(_IS_FIRST & pl.col(key).is_in(wanted))
+            .select("identify", key=key, name=name)
+            for key, name in zip(NUMBERS, IDENTIFIERS, strict=True)
+        ]
+        return pl.concat(each).collect()
+
+    def owners(self, keys: pl.Series) -> pl.DataFrame:
+        """Return identify, key and name of whom some keys have to themselves."""
+        return self.named(keys.unique()).filter(~pl.col("key").is_in(self.shared.implode()))
 
 
 def partition(
@@ -98,37 +119,29 @@ def partition(
 ) -> Partitioned:
     """Return which messages stand alone."""
     rows = _with_first(columns.identifies)
-    first = rows.filter(pl.col("number") == pl.col("identify"))
-    named = named_keys(columns.others, identifies=identifies, settings=settings)
-    of_others = _numbers(named)["key"]
-    visits = _visits(columns.anonymous_events, first, settings=settings)
-    is_visit = pl.col("identify").is_not_null()
-    keys = _Keys(
-        identifies=_identifies_keys(first),
-        people=_people_keys(known),
-        others=of_others,
-        refused=pl.concat([of_others, visits.filter(~is_visit)["key"]]).unique(),
-        visited=visits["identify"].drop_nulls().unique(),
-    )
+    others = named_keys(columns.others, identifies=identifies, settings=settings)
+    keys = _Keys.of(rows, people=_people_keys(known), others=others)
+    visits = _visits(columns.anonymous_events, keys, settings=settings)
+    strangers = visits.filter(pl.col("identify").is_null())["key"].unique()
     events = _owned(columns.events, keys)
-    left, matched = _sorted_out(rows, first, keys, events, known=known, max_rows=max_rows)
-    del first
-    is_left = pl.col("identify").is_in(left.implode())
-    connected_keys = keys.identifies.filter(is_left)["key"]
+    met, matched = _sorted_out(
+        keys, events, visits, strangers=strangers, known=known, max_rows=max_rows
+    )
+    is_left = pl.col("identify").is_in(met.implode()).fill_null(value=False)
+    left = rows.filter(is_left)
+    own = pl.concat([left[name].drop_nulls().alias("key") for name in NUMBERS])
     unclear = events["key"].filter(events["key"].is_in(_unclear(keys.people).implode()))
-    reachable = _reachable(pl.concat([connected_keys, keys.refused, unclear]), keys.people)
-    reached = pl.concat([connected_keys, keys.others, reachable["key"]]).unique()
-    is_connected = pl.col("key").is_in(reached.implode())
+    reachable = _reachable(pl.concat([own, keys.others, strangers, unclear]), keys.people)
+    reached = pl.concat([own, keys.others, reachable["key"]]).unique()
+    is_connected = pl.col("key").is_in(reached.implode()).fill_null(value=False)
     if settings.event_for_unknown == "drop":
         is_connected |= pl.col("identify").is_null() & pl.col("match").is_null()
-    somebodys = pl.concat([keys.identifies["key"], keys.people["key"], keys.others])
-    is_met = is_left.fill_null(value=False) | (~is_visit & pl.col("key").is_in(somebodys.implode()))
-    is_visited = pl.col("identify").is_in(keys.visited.implode()).fill_null(value=False)
-    del keys, somebodys
+    somebodys = pl.concat([keys.named(strangers)["key"], keys.people["key"], keys.others])
+    is_met = is_left | (pl.col("identify").is_null() & pl.col("key").is_in(somebodys.implode()))
     connected = pl.concat(
         [
             columns.others,
-            rows.filter(is_left).drop("identify", *NUMBERS),
+            left.drop("identify", *NUMBERS),
             _bundled(
                 events.filter(is_connected).drop("identify", "match", "key"),
                 others=columns.others, settings=settings, now=now,
@@ -137,18 +150,32 @@ def partition(
         ],
         how="diagonal",
     )  # fmt: skip
-    free = Alone(
-        identifies=_with_match(rows.filter(~is_left).drop(NUMBERS), matched),
-        events=events.filter(~is_connected).drop("name", "anonymous", "key"),
+    visits = visits.filter(~is_met)
+    is_visited = pl.col("identify").is_in(visits["identify"].drop_nulls().unique().implode())
+    identified = _parted(_with_match(_counted(rows), matched), is_left, is_visited)
+    acted = _parted(events.drop("name", "anonymous"), is_connected, is_visited)
+    alone, visited = (
+        Alone(identifies=rows_, events=events_.drop("key"))
+        for rows_, events_ in zip(identified, acted, strict=True)
     )
     return Partitioned(
         connected=connected.sort("number"),
         loaded=None if known is None else known[reachable["match"].unique().sort()],
-        alone=free.filter(~is_visited),
-        visited=free.filter(is_visited),
-        visits=visits.filter(is_visit & ~is_left),
-        anonymous_events=visits.filter(~is_visit & ~is_met).drop("identify"),
+        alone=alone,
+        visited=visited,
+        visits=visits.drop_nulls("identify"),
+        anonymous_events=visits.filter(pl.col("identify").is_null()).drop("identify"),
     )
+
+
+def _parted(
+    messages: pl.DataFrame, is_connected: pl.Expr, is_visited: pl.Expr
+) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Return messages of those alone, who are most and not copied, and of the visited."""
+    is_free, of_visited = ~is_connected, is_visited.fill_null(value=False)
+    parted = messages.with_columns((is_free & ~of_visited).alias("is_alone"))
+    alone = parted.lazy().filter("is_alone").drop("is_alone")
+    return alone, messages.filter(is_free & of_visited).lazy()
 
 
 def without_dates(
@@ -222,22 +249,14 @@ def _bundled(
 
 def _with_first(identifies: pl.DataFrame) -> pl.DataFrame:
     """Return identifies with the number of the first that says the same."""
-    same = identifies.filter(pl.col("who").is_duplicated()).select(
+    same = identifies.filter(pl.col("who").is_in(repeated(identifies["who"]).implode())).select(
         "number", pl.col("number").first().over(IDENTIFIERS).alias("identify")
     )
-    again = same.filter(pl.col("number") != pl.col("identify"))
+    again = same.filter(~_IS_FIRST)
     found = identifies.select("number").join(again, on="number", how="left", maintain_order="left")
     return identifies.with_columns(
         found.select(pl.coalesce("identify", "number").alias("identify"))
     )
-
-
-def _identifies_keys(first: pl.DataFrame) -> pl.DataFrame:
-    each = [
-        first.select("identify", pl.col(key).alias("key"), pl.col(name).alias("name"))
-        for key, name in zip(NUMBERS, IDENTIFIERS, strict=True)
-    ]
-    return pl.concat(each).drop_nulls("key")
 
 
 def _numbers(named: pl.DataFrame) -> pl.DataFrame:
@@ -268,57 +287,58 @@ def _people_keys(known: pl.DataFrame | None) -> pl.DataFrame:
     return pl.concat(each).drop_nulls("key").unique(["match", "key"], maintain_order=True)
 
 
-def _repeated(keys: pl.DataFrame) -> pl.Series:
-    """Return the keys that are there more than once."""
-    return keys["key"].filter(keys["key"].is_duplicated()).unique()
-
-
 def _unclear(people: pl.DataFrame) -> pl.Series:
     """Return the keys of people of the export who share an identifier with another line of it."""
-    shared = people.filter(pl.col("key").is_in(_repeated(people).implode()))["match"].unique()
+    shared = people.filter(pl.col("key").is_in(repeated(people["key"]).implode()))["match"].unique()
     return people.filter(pl.col("match").is_in(shared.implode()))["key"]
 
 
 def _sorted_out(
-    rows: pl.DataFrame,
-    first: pl.DataFrame,
     keys: _Keys,
     events: pl.DataFrame,
+    visits: pl.DataFrame,
     *,
+    strangers: pl.Series,
     known: pl.DataFrame | None,
     max_rows: int,
 ) -> tuple[pl.Series, pl.DataFrame | None]:
     """Return the identifies that meet somebody, and identify, match and is_new of people who are known."""
-    shared = keys.identifies["key"].is_duplicated()
-    hit = keys.identifies.filter(shared | keys.identifies["key"].is_in(keys.refused.implode()))
-    repeated = rows.filter(pl.col("number") != pl.col("identify")).group_by("identify").len()
-    crowded = repeated.filter(pl.col("len") >= max_rows)  # the first is not among them
+    rows, refused = keys.identifies, pl.concat([keys.others, strangers]).unique()
+    hit = keys.named(pl.concat([keys.shared, refused]))["identify"]
+    again = rows.filter(~_IS_FIRST).group_by("identify").len()
+    crowded = again.filter(pl.col("len") >= max_rows)  # the first is not among them
     early = events.filter(pl.col("number") < pl.col("identify"))["identify"].unique()
-    met = pl.concat([hit["identify"], crowded["identify"]]).unique()
+    met = pl.concat([hit, crowded["identify"]]).unique()
     if known is None:
         return pl.concat([met, early]).unique(), None
-    free = first.filter(~pl.col("identify").is_in(met.implode()))
-    links = keys.identifies.join(keys.people.select("match", "key"), on="key")
-    matched = _as_exported(free, links, keys, known=known)
+    free = rows.filter(_IS_FIRST & ~pl.col("identify").is_in(met.implode()))
+    links = keys.named(keys.people["key"]).join(keys.people.select("match", "key"), on="key")
+    matched = _as_exported(free, links, keys.people, refused=refused, known=known)
     of_export = links["identify"].unique()
+    visited = visits["identify"].drop_nulls().implode()
     other = of_export.filter(
-        ~of_export.is_in(matched["identify"].implode()) | of_export.is_in(keys.visited.implode())
+        ~of_export.is_in(matched["identify"].implode()) | of_export.is_in(visited)
     )
     before = early.filter(~early.is_in(of_export.implode()))
     return pl.concat([met, other, before]).unique(), matched
 
 
 def _as_exported(
-    free: pl.DataFrame, links: pl.DataFrame, keys: _Keys, *, known: pl.DataFrame
+    free: pl.DataFrame,
+    links: pl.DataFrame,
+    people: pl.DataFrame,
+    *,
+    refused: pl.Series,
+    known: pl.DataFrame,
 ) -> pl.DataFrame:
     """Return the identifies that say of one person of the export what the export says already."""
     pairs = links.select("identify", "match").unique()
     single = pairs.filter(
         pl.col("identify").is_unique(), pl.col("match").is_unique()
     ).join(free.select("identify", *IDENTIFIERS), on="identify")  # fmt: skip
-    unclear = keys.people.filter(
-        pl.col("key").is_in(_repeated(keys.people).implode())
-        | pl.col("key").is_in(keys.refused.implode())
+    unclear = people.filter(
+        pl.col("key").is_in(repeated(people["key"]).implode())
+        | pl.col("key").is_in(refused.implode())
     )["match"]
     exported = known.select(
         POSITION,
@@ -335,6 +355,13 @@ def _as_exported(
     return compared.filter(
         same_key.fill_null(value=False), same_mail.fill_null(value=False)
     ).select("identify", "match", (pl.col("anonymous").is_not_null() & ~is_theirs).alias("is_new"))
+
+
+def _counted(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return identifies with how many identifiers each has in place of their numbers."""
+    numbers = [pl.col(name).is_not_null() for name in NUMBERS]
+    counted = rows.select(pl.sum_horizontal(numbers).cast(pl.UInt8).alias("identifiers"))
+    return rows.drop(NUMBERS).with_columns(counted.to_series())
 
 
 def _with_match(rows: pl.DataFrame, matched: pl.DataFrame | None) -> pl.DataFrame:
@@ -361,38 +388,32 @@ def _reachable(touched: pl.Series, people: pl.DataFrame) -> pl.DataFrame:
     return people
 
 
-def _visits(events: pl.DataFrame, first: pl.DataFrame, *, settings: Settings) -> pl.DataFrame:
+def _visits(events: pl.DataFrame, keys: _Keys, *, settings: Settings) -> pl.DataFrame:
     """Return anonymous events with the one identify that names their anonymous id, null for none.
 
     Where it also counts in which order they come and how often, none has any: the model tells.
     """
-    of = first.select("identify", key="visitor", name="anonymous").drop_nulls("key")
+    of = keys.owners(events["key"])
     if not settings.anonymous_merge or settings.late_anonymous == "reidentify":
         of = of.clear()
-    single = of.filter(~pl.col("key").is_duplicated())
-    found = events.select("key", "anonymous").join(
-        single, on="key", how="left", maintain_order="left"
-    )
-    is_same = pl.col("anonymous") == pl.col("name")
-    return events.with_columns(
-        found.select(pl.when(is_same).then("identify").alias("identify")).to_series()
-    )
+    return events.with_columns(_whose(events, of, "identify", by="anonymous"))
 
 
 def _owned(events: pl.DataFrame, keys: _Keys) -> pl.DataFrame:
     """Return the events with whose they are: identify, if it is of one only, and match."""
-    single = keys.identifies.filter(~pl.col("key").is_duplicated())
     return events.with_columns(
-        _whose(events, single, "identify"), _whose(events, keys.people.unique("key"), "match")
+        _whose(events, keys.owners(events["key"]), "identify"),
+        _whose(events, keys.people.unique("key"), "match"),
     )
 
 
-def _whose(events: pl.DataFrame, of: pl.DataFrame, whose: str) -> pl.Series:
+def _whose(events: pl.DataFrame, of: pl.DataFrame, whose: str, *, by: str = "user") -> pl.Series:
     """Return of each event whose it is; the other columns of many events are not copied for it."""
     if of.is_empty():
         return pl.Series(whose, [None], dtype=pl.Int64).new_from_index(0, events.height)
-    found = events.select("key", "user").join(of, on="key", how="left", maintain_order="left")
-    return found.select(pl.when(_is_same("user", "name")).then(whose).alias(whose)).to_series()
+    found = events.select("key", by).join(of, on="key", how="left", maintain_order="left")
+    is_same = _is_same(by, "name") if by == "user" else pl.col(by) == pl.col("name")
+    return found.select(pl.when(is_same).then(whose).alias(whose)).to_series()
 
 
 def _is_same(one: str, other: str) -> pl.Expr:

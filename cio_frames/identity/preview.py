@@ -17,7 +17,7 @@ from cio_frames.identity import (
     results,
     rules,
 )
-from cio_frames.identity.components import edges, known_keys, named_keys, sizes
+from cio_frames.identity.components import edges, known_keys, named_keys, repeated, sizes
 from cio_frames.identity.messages import MESSAGE_ID, IdentityColumns
 from cio_frames.identity.partition import (
     Alone,
@@ -27,6 +27,7 @@ from cio_frames.identity.partition import (
     without_dates,
 )
 from cio_frames.identity.replay import CHANGES, Replay
+from cio_frames.identity.rules import Rule
 from cio_frames.identity.settings import LARGEST, Settings
 from cio_frames.spec import LINKING_CALLS
 
@@ -127,7 +128,10 @@ def _edges(parts: Partitioned, premise: Premise, *, calls: Sequence[str]) -> pl.
     named = [
         named_keys(
             pl.concat(
-                [parts.connected.filter(pl.col("plan").is_in(linking)), parts.visited.identifies],
+                [
+                    parts.connected.filter(pl.col("plan").is_in(linking)),
+                    parts.visited.identifies.collect(),
+                ],
                 how="diagonal",
             ),
             identifies=_plans_of("identify", calls),
@@ -156,7 +160,7 @@ def _framed(
     known = premise.known
     places = pl.concat(
         frame.select("number", "plan", "row")
-        for frame in (parts.connected, parts.visited.identifies)
+        for frame in (parts.connected, parts.visited.identifies.collect())
     )
     clusters = pl.concat([sizes(pairs).lazy(), columnar.clusters(parts.alone, known)])
     names = results.names(replay, applied)
@@ -207,22 +211,26 @@ def _framed(
 
 
 def _changes(
-    applied: pl.DataFrame, columnwise: pl.LazyFrame, *, again: pl.Series, named: pl.DataFrame
+    applied: pl.DataFrame,
+    columnwise: Mapping[Rule, pl.LazyFrame],
+    *,
+    again: pl.Series,
+    named: pl.DataFrame,
 ) -> tuple[pl.DataFrame, pl.LazyFrame]:
     """Return the changes of messages that meet others or rest on open settings, and the others.
 
     Those of the model are marked for repeated ids before; `named` is whom ignored messages name.
     """
-    columnwise = open_choices.applied_again(columnwise, again)
-    both = applied.lazy()
+    both, is_marked = applied.lazy(), named.height or len(again)
+    settled = [each for rule, each in columnwise.items() if not (rule.open or is_marked)]
+    others = [each for rule, each in columnwise.items() if rule.open or is_marked]
+    plain = open_choices.applied_again(pl.concat([CHANGES.to_frame().lazy(), *others]), again)
     if named.height:
-        both, columnwise = (
-            open_choices.created_after(changes, named) for changes in (both, columnwise)
-        )
+        both, plain = (open_choices.created_after(changes, named) for changes in (both, plain))
     is_open = pl.col("open").is_not_null()
-    notable = pl.concat([both, columnwise.filter(is_open)])
+    notable = pl.concat([both, plain.filter(is_open)])
     sorted_ = notable.sort("plan", "row", maintain_order=True).collect()
-    return sorted_, columnwise.filter(~is_open)
+    return sorted_, pl.concat([*settled, plain.filter(~is_open)])
 
 
 def _people_total(
@@ -302,8 +310,7 @@ def _deduplicated(
 def _repeats(columns: IdentityColumns) -> pl.DataFrame:
     """Return the messages whose ids occur more than once, in order."""
     first, *_ = MESSAGE_ID
-    ids = pl.concat([frame[first] for frame in columns.frames()]).drop_nulls()
-    again = ids.filter(ids.is_duplicated()).unique().implode()
+    again = repeated(pl.concat([frame[first] for frame in columns.frames()])).implode()
     place = ("number", "plan", "row", *MESSAGE_ID)
     every = [frame.filter(pl.col(first).is_in(again)).select(place) for frame in columns.frames()]
     return pl.concat(every).sort("number")
@@ -347,7 +354,7 @@ def _summary(
         "relationships": frames["relationships"].height,
         "repeated": done.get("message.duplicate", 0),
         "largest_cluster": clusters.select(pl.col("identifiers").max().fill_null(0))
-        .collect()
+        .collect(engine="streaming")
         .item(),
         "open": open_choices.rows(changes),
     }

@@ -471,14 +471,13 @@ def link_keys(prepared: pl.DataFrame, mapping: MessageMapping) -> LinkKeys:
     addressed = [lane_key(mapping)]
     if mapping.call.name == "group":
         addressed.append(person_key(mapping))
-    keys = [prepared.select(numbered(key).alias("key")) for key in addressed]
-    pairs = [
-        prepared.select(key=numbered(addressed[0]), other=numbered(other))
-        for other in linked_keys(mapping)
-    ]
+    both = [*addressed, *linked_keys(mapping)]
+    numbers = prepared.select(numbered(key).alias(str(n)) for n, key in enumerate(both))
+    keys, others = numbers.get_columns()[: len(addressed)], numbers.get_columns()[len(addressed) :]
+    pairs = [pl.DataFrame({"key": keys[0], "other": other}) for other in others]
     named = pl.concat([_PAIRS.to_frame(), *pairs]).lazy().drop_nulls().unique()
     return LinkKeys(
-        keys=pl.concat(keys).to_series().drop_nulls().unique(),
+        keys=pl.concat(key.alias("key") for key in keys).drop_nulls().unique(),
         pairs=named.filter(pl.col("key") != pl.col("other")).collect(),
     )
 
@@ -487,7 +486,7 @@ def components_of(links: LinkKeys) -> pl.DataFrame | None:
     """Return who is connected with whom; None if nobody is."""
     import numpy as np
 
-    from cio_frames.identity.components import components, joining
+    from cio_frames.identity.components import are_among, components, joining
 
     keys = np.sort(links.keys.to_numpy())
     owners, others = (links.pairs[name].to_numpy() for name in _PAIRS)
@@ -495,7 +494,7 @@ def components_of(links: LinkKeys) -> pl.DataFrame | None:
     owners, others = owners[joins], others[joins]
     if not len(owners):
         return None
-    addressed = keys[np.isin(keys, others)]  # also those that no other pair is of
+    addressed = keys[are_among(keys, np.sort(others))]  # also those that no other pair is of
     pairs = {
         "key": np.concatenate([owners, addressed]),
         "other": np.concatenate([others, addressed]),
