@@ -126,12 +126,12 @@ def components(pairs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def repeated(numbers: pl.Series) -> pl.Series:
+def repeated_numbers(numbers: pl.Series) -> pl.Series:
     """Return the numbers that are there more than once, each once: sorted, as that takes least memory.
 
     Examples:
         >>> import polars as pl
-        >>> repeated(pl.Series([3, 1, None, 3, 3, None])).to_list()
+        >>> repeated_numbers(pl.Series([3, 1, None, 3, 3, None])).to_list()
         [3]
     """
     sorted_ = np.sort(numbers.drop_nulls().to_numpy())

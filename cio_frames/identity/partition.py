@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from cio_frames.identity.components import KEYS, named_keys, repeated
+from cio_frames.identity.components import KEYS, named_keys, repeated_numbers
 from cio_frames.identity.identifiers import (
     ANONYMOUS,
     CIO,
@@ -87,7 +87,7 @@ class _Keys:
         keys = [first.select(name).collect().to_series().drop_nulls() for name in NUMBERS]
         return cls(
             identifies=identifies,
-            shared=repeated(pl.concat([key.alias("key") for key in keys])),
+            shared=repeated_numbers(pl.concat([key.alias("key") for key in keys])),
             people=people,
             others=_numbers(others)["key"],
         )
@@ -138,18 +138,14 @@ def partition(
         is_connected |= pl.col("identify").is_null() & pl.col("match").is_null()
     somebodys = pl.concat([keys.named(strangers)["key"], keys.people["key"], keys.others])
     is_met = is_left | (pl.col("identify").is_null() & pl.col("key").is_in(somebodys.implode()))
-    connected = pl.concat(
-        [
-            columns.others,
-            left.drop("identify", *NUMBERS),
-            _bundled(
-                events.filter(is_connected).drop("identify", "match", "key"),
-                others=columns.others, settings=settings, now=now,
-            ),
-            visits.filter(is_met).drop("key", "identify"),
-        ],
-        how="diagonal",
+    acting = _bundled(
+        events.filter(is_connected).drop("identify", "match", "key"),
+        others=columns.others, settings=settings, now=now,
     )  # fmt: skip
+    connected = [
+        columns.others, left.drop("identify", *NUMBERS), acting,
+        visits.filter(is_met).drop("key", "identify"),
+    ]  # fmt: skip
     visits = visits.filter(~is_met)
     is_visited = pl.col("identify").is_in(visits["identify"].drop_nulls().unique().implode())
     identified = _parted(_with_match(_counted(rows), matched), is_left, is_visited)
@@ -159,7 +155,7 @@ def partition(
         for rows_, events_ in zip(identified, acted, strict=True)
     )
     return Partitioned(
-        connected=connected.sort("number"),
+        connected=pl.concat(connected, how="diagonal").sort("number"),
         loaded=None if known is None else known[reachable["match"].unique().sort()],
         alone=alone,
         visited=visited,
@@ -249,9 +245,9 @@ def _bundled(
 
 def _with_first(identifies: pl.DataFrame) -> pl.DataFrame:
     """Return identifies with the number of the first that says the same."""
-    same = identifies.filter(pl.col("who").is_in(repeated(identifies["who"]).implode())).select(
-        "number", pl.col("number").first().over(IDENTIFIERS).alias("identify")
-    )
+    same = identifies.filter(
+        pl.col("who").is_in(repeated_numbers(identifies["who"]).implode())
+    ).select("number", pl.col("number").first().over(IDENTIFIERS).alias("identify"))
     again = same.filter(~_IS_FIRST)
     found = identifies.select("number").join(again, on="number", how="left", maintain_order="left")
     return identifies.with_columns(
@@ -289,7 +285,9 @@ def _people_keys(known: pl.DataFrame | None) -> pl.DataFrame:
 
 def _unclear(people: pl.DataFrame) -> pl.Series:
     """Return the keys of people of the export who share an identifier with another line of it."""
-    shared = people.filter(pl.col("key").is_in(repeated(people["key"]).implode()))["match"].unique()
+    shared = people.filter(pl.col("key").is_in(repeated_numbers(people["key"]).implode()))[
+        "match"
+    ].unique()
     return people.filter(pl.col("match").is_in(shared.implode()))["key"]
 
 
@@ -337,7 +335,7 @@ def _as_exported(
         pl.col("identify").is_unique(), pl.col("match").is_unique()
     ).join(free.select("identify", *IDENTIFIERS), on="identify")  # fmt: skip
     unclear = people.filter(
-        pl.col("key").is_in(repeated(people["key"]).implode())
+        pl.col("key").is_in(repeated_numbers(people["key"]).implode())
         | pl.col("key").is_in(refused.implode())
     )["match"]
     exported = known.select(

@@ -17,7 +17,7 @@ from cio_frames.identity import (
     results,
     rules,
 )
-from cio_frames.identity.components import edges, known_keys, named_keys, repeated, sizes
+from cio_frames.identity.components import edges, known_keys, named_keys, repeated_numbers, sizes
 from cio_frames.identity.messages import MESSAGE_ID, IdentityColumns
 from cio_frames.identity.partition import (
     Alone,
@@ -113,27 +113,50 @@ def preview(columns: IdentityColumns, premise: Premise, *, calls: Sequence[str])
     del columns
     replay = Replay(settings=premise.settings, now=premise.now, known=parts.loaded)
     replay.apply(parts.connected, calls=calls)
-    pairs = _edges(parts, premise, calls=calls)
     visits = columnar.visits(parts, calls=calls, settings=premise.settings, now=premise.now)
-    done = pl.concat([replay.changes(), columnar.visited_changes(parts, visits)])
-    return _framed(
-        parts, replay, premise, applied=open_choices.applied_again(done, again), visits=visits,
-        repeated=repeated, again=again, written=written, pairs=pairs, ignored=ignored, rows=rows,
+    changes = pl.concat([replay.changes(), columnar.visited_changes(parts, visits)])
+    done = _Applied(
+        parts=parts, replay=replay, visits=visits, edges=_edges(parts, premise, calls=calls),
+        changes=open_choices.applied_again(changes, again), again=again, repeated=repeated,
+        ignored=ignored, written=written, rows=rows,
     )  # fmt: skip
+    return _framed(done, premise)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Applied:
+    """Messages that were applied, and what they did."""
+
+    parts: Partitioned
+    replay: Replay
+    visits: pl.DataFrame  # the events of visitors of new people, as `columnar.visits` gives them
+    edges: pl.DataFrame  # the keys that messages link which meet others
+    changes: pl.DataFrame  # what these messages did
+    again: pl.Series  # the numbers of messages that were applied although their ids occur before
+    repeated: pl.DataFrame  # the changes of messages that were not
+    ignored: pl.DataFrame  # whom and what these name
+    written: pl.DataFrame  # conflicts of ids that the export has in another form
+    rows: int
+
+    def places(self) -> pl.DataFrame:
+        """Return plan and row of the messages that meet others."""
+        met = (self.parts.connected, self.parts.visited.identifies.collect())
+        return pl.concat(frame.select("number", "plan", "row") for frame in met)
+
+    def young(self, now: datetime) -> int:
+        """Return how many events of people are young enough to start campaigns."""
+        alone = (self.parts.alone, self.parts.visited)
+        counted = [columnar.campaign_events(each, now=now) for each in alone]
+        return self.replay.campaign_events() + int(self.visits["young"].sum()) + sum(counted)
 
 
 def _edges(parts: Partitioned, premise: Premise, *, calls: Sequence[str]) -> pl.DataFrame:
     """Return the keys that messages link which meet others, or that the export links."""
     linking = [plan for plan, call in enumerate(calls) if call in LINKING_CALLS]
+    connected = parts.connected.filter(pl.col("plan").is_in(linking))
     named = [
         named_keys(
-            pl.concat(
-                [
-                    parts.connected.filter(pl.col("plan").is_in(linking)),
-                    parts.visited.identifies.collect(),
-                ],
-                how="diagonal",
-            ),
+            pl.concat([connected, parts.visited.identifies.collect()], how="diagonal"),
             identifies=_plans_of("identify", calls),
             settings=premise.settings,
         )
@@ -143,69 +166,48 @@ def _edges(parts: Partitioned, premise: Premise, *, calls: Sequence[str]) -> pl.
     return edges(pl.concat(named))
 
 
-def _framed(
-    parts: Partitioned,
-    replay: Replay,
-    premise: Premise,
-    *,
-    applied: pl.DataFrame,
-    visits: pl.DataFrame,
-    repeated: pl.DataFrame,
-    again: pl.Series,
-    written: pl.DataFrame,
-    pairs: pl.DataFrame,
-    ignored: pl.DataFrame,
-    rows: int,
-) -> Preview:
-    known = premise.known
-    places = pl.concat(
-        frame.select("number", "plan", "row")
-        for frame in (parts.connected, parts.visited.identifies.collect())
-    )
-    clusters = pl.concat([sizes(pairs).lazy(), columnar.clusters(parts.alone, known)])
-    names = results.names(replay, applied)
-    counts = pl.concat([results.event_counts(replay), columnar.visited_counts(parts, visits)])
-    met = results.met(replay, parts, known, applied=applied, counts=counts)
-    told = results.removals_of_strangers(applied, known)["number"]  # among the people
+def _framed(done: _Applied, premise: Premise) -> Preview:
+    parts, replay, known = done.parts, done.replay, premise.known
+    clusters = pl.concat([sizes(done.edges).lazy(), columnar.clusters(parts.alone, known)])
+    names = results.names(replay, done.changes)
+    counts = pl.concat([results.event_counts(replay), columnar.visited_counts(parts, done.visits)])
+    met = results.met(replay, parts, known, applied=done.changes, counts=counts)
+    told = results.removals_of_strangers(done.changes, known)["number"]  # among the people
     named = open_choices.of_ignored(
-        ignored, lambda: pl.concat([met, results.alone(parts.alone, known)])
+        done.ignored, lambda: pl.concat([met, results.alone(parts.alone, known)])
     )
     notable, plain = _changes(
-        pl.concat([applied, repeated]), columnar.changes(parts.alone, known),
-        again=again, named=named,
+        pl.concat([done.changes, done.repeated]), columnar.changes(parts.alone, known),
+        again=done.again, named=named,
     )  # fmt: skip
     failures = conflicts.failures(notable).filter(~pl.col("number").is_in(told.implode()))
     deciding = pl.concat([notable, named])
     failed = open_choices.with_people(failures, deciding, replay)
     of_people = open_choices.of_people(replay, deciding)
     met = of_people.marked(met)
+    too_large = conflicts.too_large(
+        done.edges, clusters, places=done.places(), largest=premise.largest
+    )
+    refused = conflicts.conflicts_of(failed, names=names)
     frames = {
         "merges": results.merges(replay),
-        "conflicts": pl.concat([
-            written,
-            conflicts.too_large(pairs, clusters, places=places, largest=premise.largest),
-            conflicts.conflicts_of(failed, names=names),
-        ]),
+        "conflicts": pl.concat([done.written, too_large, refused]),
         "groups": results.groups(replay, notable),
         "relationships": results.relationships(replay),
-        "attribution": results.attribution(replay, parts, visits),
-    }  # fmt: skip
+        "attribution": results.attribution(replay, parts, done.visits),
+    }
     frames = open_choices.marked(frames, replay, deciding, people=met)
     others = columnar.counts(parts.alone)
-    campaigns = [
-        replay.campaign_events(), int(visits["young"].sum()),
-        *(columnar.campaign_events(each, now=premise.now) for each in (parts.alone, parts.visited)),
-    ]  # fmt: skip
     summary = _summary(
-        frames, met=met, others=others, changes=notable, clusters=clusters, rows=rows,
-        young=sum(campaigns), again=results.made_again(notable, plain, known),
+        frames, met=met, others=others, changes=notable, clusters=clusters, rows=done.rows,
+        young=done.young(premise.now), again=results.made_again(notable, plain, known),
     )  # fmt: skip
     summary["attributes_kept"] = replay.model.store.kept
     summary["opt_outs_ended"] = opt_outs.ended(opt_outs.opted_out(known), replay.attributes)
     summary["people"] = _people_total(parts, replay, premise, others=others)
     return Preview(
         **frames, met=met, alone=parts.alone, known=known, of_people=of_people, summary=summary,
-        notable=notable, plain=plain, sizes=clusters, edges=pairs, met_counts=counts,
+        notable=notable, plain=plain, sizes=clusters, edges=done.edges, met_counts=counts,
         merged_into=results.merged_into(replay), names=names,
     )  # fmt: skip
 
@@ -310,7 +312,7 @@ def _deduplicated(
 def _repeats(columns: IdentityColumns) -> pl.DataFrame:
     """Return the messages whose ids occur more than once, in order."""
     first, *_ = MESSAGE_ID
-    again = repeated(pl.concat([frame[first] for frame in columns.frames()])).implode()
+    again = repeated_numbers(pl.concat([frame[first] for frame in columns.frames()])).implode()
     place = ("number", "plan", "row", *MESSAGE_ID)
     every = [frame.filter(pl.col(first).is_in(again)).select(place) for frame in columns.frames()]
     return pl.concat(every).sort("number")
