@@ -2,12 +2,14 @@
 
 import sys
 from collections import Counter
+from contextlib import contextmanager
 
 import pytest
 
-from cio_frames.identity import person_events, state
+from cio_frames.identity import Settings, columnar, components, person_events, state
 from cio_frames.identity.model import Model
 from tests.identity.conftest import NOW
+from tests.identity.test_preview import comparable
 
 OURS = (person_events.__file__, state.__file__)
 
@@ -69,22 +71,83 @@ def plain(rows):
     ]
 
 
-def test_nobody_is_modelled_whom_nothing_meets(preview_of):
-    """The model makes a person only for people whom rows confuse."""
-    made = Counter()
+@contextmanager
+def counted():
+    """Count the calls of each function."""
+    calls = Counter()
 
     def count(frame, event, _):
-        made[frame.f_code] += event == "call"
+        calls[frame.f_code] += event == "call"
 
-    confused = ("identify", [{"userId": "x1", "traits": {"email": "m1@x.co"}}])
     sys.setprofile(count)
     try:
-        found = preview_of([*plain(300), confused])
+        yield calls
     finally:
         sys.setprofile(None)
 
+
+def test_nobody_is_modelled_whom_nothing_meets(preview_of):
+    """The model makes a person only for people whom rows confuse."""
+    confused = ("identify", [{"userId": "x1", "traits": {"email": "m1@x.co"}}])
+    with counted() as made:
+        found = preview_of([*plain(300), confused])
+
     assert found.summary["creates"] == 300
     assert made[state.People.create.__code__] == 1
+
+
+def visits(rows, *, days):
+    """Return events of visitors, a part of them of nobody, with names of any kind and age."""
+    names = ("View", " Spaced\u3000", "\x1fView", "View")
+    return [
+        {"anonymousId": f"a{n}", "event": names[n % 4], "timestamp": f"2026-02-{days:02}"}
+        for n in range(0, 2 * rows, 3)
+    ]
+
+
+@pytest.mark.parametrize("age", ["received", "timestamp"])
+@pytest.mark.parametrize("trims", [True, False], ids=["trimmed", "as it is"])
+def test_events_of_visitors_need_no_model_for_people_whom_nothing_else_meets(
+    preview_of, age, trims
+):
+    """They are linked before and after the identify, old or new, as the model does it one by one."""
+    settings = Settings(anonymous_age=age, trim_event_names=trims)
+    plans = [
+        ("track", [*visits(100, days=28), *visits(100, days=1)]),
+        ("screen", [{"anonymousId": "a3"}, {"anonymousId": "a6", "name": " Home "}]),
+        *plain(100), ("identify", plain(20)[0][1]), ("track", visits(100, days=27)),
+        ("page", [{"anonymousId": "a3", "properties": {"url": " https://x.co "}}]),
+        ("screen", [{"anonymousId": "a3"}, {"anonymousId": "a6", "name": " Home "}]),
+    ]  # fmt: skip
+    with counted() as made:
+        found = preview_of(plans, settings=settings)
+
+    assert made[Model.apply.__code__] == 0
+    assert {*found.summary["anonymous_events"]} >= {"linked", "anonymous"}
+    assert comparable(found) == comparable(preview_of(plans, settings=settings, whole=True))
+
+
+def test_people_who_meet_nobody_have_a_line_once_somebody_asks(preview_of):
+    """A preview counts them; their lines are made when they are asked for, and once."""
+    with counted() as made:
+        found = preview_of(plain(300))
+        assert found.summary["creates"] == 300
+        assert made[columnar.people.__code__] == 1  # of those whose visitors act: nobody
+        assert found.people.height == found.people.height == 300
+
+    assert found.met.is_empty()
+    assert made[columnar.people.__code__] == 2
+
+
+def test_keys_that_occur_twice_are_found_by_sorting_each_once(preview_of):
+    """Message ids, users and keys are sorted once each, however many plans there are."""
+    made = Counter()
+    for plans in (1, 4):
+        with counted() as calls:
+            preview_of(plain(50) * plans)
+        made[plans] = calls[components.repeated_numbers.__code__]
+
+    assert made[1] == made[4] <= 4
 
 
 def test_what_plain_rows_did_is_worked_out_when_it_is_asked_for(preview_of):

@@ -1,10 +1,14 @@
 """Who is connected with whom: whoever shares an identifier keeps their order together."""
 
+import threading
+from collections import Counter
+
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cio_frames.mapping import numbered
+from cio_frames.plan.full_check import link_keys
 from cio_frames.plan.pipeline import Pipelines
 
 names = st.sampled_from("abcdef")
@@ -57,3 +61,22 @@ def test_people_of_whom_each_has_an_address_of_their_own_are_not_connected():
     plan = people.cio.identify(user_id="id")
 
     assert plan.pipelines.components is None
+
+
+def test_each_identifier_of_a_row_is_numbered_once():
+    """However many identifiers a row links, the one that it is about is numbered for all of them together."""
+    people = pl.DataFrame({"id": ["u1"], "device": ["a1"], "email": ["a@example.com"]})
+    plan = people.cio.identify(user_id="id", anonymous_id="device", traits={"email": "email"})
+    made = Counter()
+
+    def count(frame, event, _):
+        made[frame.f_code] += event == "call"
+
+    threading.setprofile(count)
+    try:
+        Pipelines((plan.pipeline,)).before_send()
+    finally:
+        threading.setprofile(None)
+
+    assert made[link_keys.__code__] == 1
+    assert made[numbered.__code__] == 3
