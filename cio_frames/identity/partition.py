@@ -405,10 +405,12 @@ def _owned(events: pl.DataFrame, keys: _Keys) -> pl.DataFrame:
     )
 
 
-def _whose(events: pl.DataFrame, of: pl.DataFrame, whose: str, *, by: str = "user") -> pl.Series:
+def _whose(
+    events: pl.DataFrame, of: pl.DataFrame, whose: str, *, by: str = "user"
+) -> pl.Series | pl.Expr:
     """Return of each event whose it is; the other columns of many events are not copied for it."""
     if of.is_empty():
-        return pl.Series(whose, [None], dtype=pl.Int64).new_from_index(0, events.height)
+        return pl.lit(None, pl.Int64).alias(whose)
     found = events.select("key", by).join(of, on="key", how="left", maintain_order="left")
     is_same = _is_same(by, "name") if by == "user" else pl.col(by) == pl.col("name")
     return found.select(pl.when(is_same).then(whose).alias(whose)).to_series()
