@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cio_frames import errors
 from cio_frames.errors import (
+    AccessRefusedError,
     AccountingError,
     ArgumentError,
     AuditCorruptError,
@@ -23,6 +24,7 @@ from cio_frames.errors import (
     ConfigError,
     EndpointError,
     EngineError,
+    ExportError,
     FieldConflictError,
     FrameError,
     FrameReadError,
@@ -42,6 +44,7 @@ from cio_frames.errors import (
     SavedPlanError,
     StreamConsumedError,
     UnsupportedFrameError,
+    WorkspaceReadError,
 )
 from cio_frames.registration import register
 
@@ -58,12 +61,12 @@ if TYPE_CHECKING:
     from cio_frames.run import read as audit
     from cio_frames.samples import samples
     from cio_frames.sandbox import Faults
-    from cio_frames.sending import Client, connect
-    from cio_frames.workspaces import sandbox
+    from cio_frames.workspaces import Client, connect, sandbox
 
 __version__: str
 
 __all__ = [
+    "AccessRefusedError",
     "AccountingError",
     "ArgumentError",
     "Audit",
@@ -81,6 +84,7 @@ __all__ = [
     "ConfigError",
     "EndpointError",
     "EngineError",
+    "ExportError",
     "Faults",
     "FieldConflictError",
     "Frame",
@@ -106,6 +110,7 @@ __all__ = [
     "StreamConsumedError",
     "UnsupportedFrameError",
     "Workspace",
+    "WorkspaceReadError",
     "apply",
     "approval_key",
     "approve",
@@ -136,7 +141,7 @@ _PLACES = {
     "Audit": ("cio_frames.run", "Audit"),
     "Backfill": ("cio_frames.plan", "Backfill"),
     "Checks": ("cio_frames.checks", "Checks"),
-    "Client": ("cio_frames.sending", "Client"),
+    "Client": ("cio_frames.workspaces", "Client"),
     "Faults": ("cio_frames.sandbox", "Faults"),
     "Frame": ("cio_frames.accessors", "Frame"),
     "Plan": ("cio_frames.plan", "Plan"),
@@ -148,7 +153,7 @@ _PLACES = {
     "approve": ("cio_frames.plan.approval", "approve"),
     "audit": ("cio_frames.run", "read"),
     "backfill": ("cio_frames.plan", "backfill"),
-    "connect": ("cio_frames.sending", "connect"),
+    "connect": ("cio_frames.workspaces", "connect"),
     "frame": ("cio_frames.accessors", "frame"),
     "lit": ("cio_frames.accessors", "lit"),
     "read_plan": ("cio_frames.plan.saved_plan", "read_plan"),

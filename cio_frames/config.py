@@ -110,17 +110,19 @@ def _checked(value: object, *, name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """What proves to Customer.io who is sending.
+    """What proves to Customer.io who is asking.
 
     Attributes:
         write_key: Key of the Pipelines source.
         site_id: Public name of the workspace, for forms.
         track_api_key: Track API key that belongs to `site_id`.
+        app_api_key: App API key, which reads what the workspace holds.
     """
 
     write_key: SecretKey | None = None
     site_id: str | None = field(default=None, repr=False)
     track_api_key: SecretKey | None = None
+    app_api_key: SecretKey | None = None
 
 
 def credentials(
@@ -128,6 +130,7 @@ def credentials(
     write_key: str | SecretKey | None = None,
     site_id: str | None = None,
     track_api_key: str | SecretKey | None = None,
+    app_api_key: str | SecretKey | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Credentials:
     """Collect keys from the arguments, else from the environment.
@@ -136,11 +139,12 @@ def credentials(
         write_key: Pipelines write key, else `CIO_WRITE_KEY`.
         site_id: Site ID for forms, else `CIO_SITE_ID`.
         track_api_key: Track API key for forms, else `CIO_TRACK_API_KEY`.
+        app_api_key: App API key for reading the workspace, else `CIO_APP_API_KEY`.
         environ: What is read instead of the environment.
 
     Examples:
         >>> credentials(environ={"CIO_WRITE_KEY": "k1"})
-        Credentials(write_key=***, track_api_key=None)
+        Credentials(write_key=***, track_api_key=None, app_api_key=None)
     """
     read = partial(variable, environ=environ)
     site = site_id or read("CIO_SITE_ID")
@@ -148,6 +152,7 @@ def credentials(
         write_key=_secret("write_key", write_key or read("CIO_WRITE_KEY")),
         site_id=_checked(site, name="site_id") if site else None,
         track_api_key=_secret("track_api_key", track_api_key or read("CIO_TRACK_API_KEY")),
+        app_api_key=_secret("app_api_key", app_api_key or read("CIO_APP_API_KEY")),
     )
 
 
@@ -162,7 +167,7 @@ def base_url(region: str, api: str, *, endpoint: str | None = None) -> str:
 
     Args:
         region: `us` or `eu`.
-        api: `pipelines`, `forms` or `form-action`.
+        api: `pipelines`, `forms`, `form-action` or `app`.
         endpoint: A server on this machine that takes the place of all hosts.
 
     Raises:

@@ -17,6 +17,9 @@ CioError
 ├── ConfigError                keys, region or host
 │   ├── MissingKeyError        a key is needed and none was given
 │   └── EndpointError          a host that is not allowed
+├── WorkspaceReadError         people or events could not be read from Customer.io; has `status`, `export`
+│   ├── AccessRefusedError     the App API key is not accepted, or may not read this
+│   └── ExportError            an export has failed or is unknown, or its file cannot be read
 ├── PlanRefusedError           findings forbid sending, or leave out every row; has `findings`
 │   └── IdentityRefusedError   people would be confused; has `preview`
 ├── RepairError                a repair that does not exist or does not apply
@@ -45,6 +48,7 @@ from types import FrameType, TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 __all__ = [
+    "AccessRefusedError",
     "AccountingError",
     "ArgumentError",
     "AuditCorruptError",
@@ -58,6 +62,7 @@ __all__ = [
     "ConfigError",
     "EndpointError",
     "EngineError",
+    "ExportError",
     "FieldConflictError",
     "FrameError",
     "FrameReadError",
@@ -78,6 +83,7 @@ __all__ = [
     "StreamConsumedError",
     "UnsupportedFrameError",
     "UsageError",
+    "WorkspaceReadError",
 ]
 
 
@@ -308,6 +314,37 @@ class EndpointError(ConfigError):
     def __init__(self, host: str, *, hint: str) -> None:
         self.host = host
         super().__init__(f"{host!r} is not a host that you can send to. {hint}")
+
+
+class WorkspaceReadError(CioError):
+    """People or events could not be read from Customer.io.
+
+    Attributes:
+        status: The HTTP status of the answer; None if there was none.
+        export: The id of the export that was under way, to take it up again; None without one.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        host: str,
+        problem: str,
+        hint: str,
+        status: int | None = None,
+        export: int | None = None,
+    ) -> None:
+        self.status = status
+        self.export = export
+        super().__init__(f"{what} could not be read from {host}: {problem} {hint}")
+
+
+class AccessRefusedError(WorkspaceReadError):
+    """The App API key is not accepted, or may not read this."""
+
+
+class ExportError(WorkspaceReadError):
+    """An export has failed or is unknown, or its file cannot be read."""
 
 
 class PlanRefusedError(CioError):

@@ -18,11 +18,10 @@ from cio_frames.plan import Backfill, Plan
 from cio_frames.run import Run
 from cio_frames.samples import FOLDER
 from cio_frames.sandbox import Sandbox
-from cio_frames.sending import Client
 from cio_frames.validation import BLOCKING
 from cio_frames.views import text
 from cio_frames.views.wording import duration, many, number
-from cio_frames.workspaces import sandbox
+from cio_frames.workspaces import Client, sandbox
 
 _ABOUT = (
     "Sends the sample data, file by file, to an embedded workspace. Nothing leaves this machine."

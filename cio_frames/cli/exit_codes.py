@@ -53,6 +53,7 @@ _EXITS: tuple[tuple[type[BaseException], Exit], ...] = (
     (errors.SavedPlanError, Exit.REFUSED),
     (errors.ConfigError, Exit.TARGET),
     (errors.SandboxError, Exit.TARGET),
+    (errors.WorkspaceReadError, Exit.TARGET),
     (errors.RunError, Exit.STOPPED),
     (errors.AuditError, Exit.AUDIT),
     (errors.CioError, Exit.USAGE),

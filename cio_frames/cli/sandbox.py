@@ -7,9 +7,9 @@ import polars as pl
 from cio_frames.cli.exit_codes import Exit
 from cio_frames.cli.output import say
 from cio_frames.sandbox import Sandbox
-from cio_frames.sending import Client
 from cio_frames.views import text
 from cio_frames.views.wording import number
+from cio_frames.workspaces import Client
 from cio_frames.workspaces import sandbox as embedded
 
 _SLICE_S = 0.2  # an interrupt that another thread catches is seen only between waits
@@ -63,6 +63,7 @@ def _connection_lines(workspace: Sandbox[Client]) -> list[str]:
         "CIO_WRITE_KEY": workspace.write_key,
         "CIO_SITE_ID": workspace.site_id,
         "CIO_TRACK_API_KEY": workspace.track_api_key,
+        "CIO_APP_API_KEY": workspace.app_api_key,
     }
     exports = (text.command(f"export {name}={value}") for name, value in keys.items())
     example = f"cio-frames send people.csv --call identify --user-id id --endpoint {workspace.url}"

@@ -20,12 +20,12 @@ from cio_frames.plan import Plan
 from cio_frames.plan import resume as resume_run
 from cio_frames.plan.outcome import outcome
 from cio_frames.run import Run
-from cio_frames.sending import Client, connect
 from cio_frames.spec import EVENT_CALLS
 from cio_frames.views import summary, text
 from cio_frames.views.displays import ShowProgress, display
 from cio_frames.views.document import EMPTY
 from cio_frames.views.wording import many
+from cio_frames.workspaces import Client, connect
 
 if TYPE_CHECKING:
     from cio_frames.sandbox import Sandbox
@@ -192,6 +192,7 @@ def connected(target: Target) -> Iterator["tuple[Client, Sandbox[Client] | None]
             write_key=workspace.write_key,
             site_id=workspace.site_id,
             track_api_key=workspace.track_api_key,
+            app_api_key=workspace.app_api_key,
             strict=strict,
             rate=rate,
         )

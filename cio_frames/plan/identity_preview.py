@@ -9,13 +9,11 @@ from typing import Any, Generic, Literal, TypeVar, get_args
 import polars as pl
 
 from cio_frames.errors import ChoiceError, IdentityRefusedError, engine_errors
-from cio_frames.frames import AnyTable, Note, fingerprint, read
+from cio_frames.frames import Note, fingerprint, read
 from cio_frames.frames.pandas import native
-from cio_frames.frames.table import reading
 from cio_frames.identity import Settings
 from cio_frames.identity.conflicts import MINOR, kinds
 from cio_frames.identity.explain import explain
-from cio_frames.identity.known_people import export
 from cio_frames.identity.messages import IdentityColumns, WantedAttributes
 from cio_frames.identity.model import gc_paused
 from cio_frames.identity.open_choices import OF_EXISTENCE
@@ -25,6 +23,7 @@ from cio_frames.identity.rules import joined, marked
 from cio_frames.identity.settings import LARGEST
 from cio_frames.plan.identity_parts import identity_parts
 from cio_frames.plan.identity_report import identity_document
+from cio_frames.plan.known import Known, known_people
 from cio_frames.plan.pipeline import Pipelines, PreviewCounts
 from cio_frames.views import text
 from cio_frames.views.displays import ShowProgress, display
@@ -210,31 +209,24 @@ class IdentityPreview(Generic[Sent]):
 
 def premise_of(
     pipelines: Pipelines,
-    known: AnyTable | None,
+    known: Known | None,
     *,
     settings: Settings | None,
+    progress: ShowProgress,
     largest: int = LARGEST,
 ) -> Premise:
     """Return what a preview assumes.
 
     Raises:
         MappingError: `known` has no column of identifiers.
+        WorkspaceReadError: `known` is a client, and the people cannot be read.
     """
     return Premise(
-        known=None if known is None else _people_of(known),
+        known=None if known is None else known_people(known, pipelines, progress=progress),
         settings=settings or Settings(),
         now=pipelines.each[0].clock(),
         largest=largest,
     )
-
-
-@engine_errors("the known people were read")
-def _people_of(known: AnyTable) -> pl.DataFrame:
-    """Return an export of people as the model takes it."""
-    table = read(known)
-    with reading(f"{table.label} of known people"):
-        people = table.lazy.collect()
-    return export(people)
 
 
 @engine_errors("the identity preview was made")

@@ -368,6 +368,7 @@ class _JointResults:
     other_forms: list[OtherForm] | None = None
     client: Client | None = None
     reviewed: str = ""  # the saved plan that is applied, in a sentence
+    known: dict[Client, pl.DataFrame] = field(default_factory=dict)  # the people that each has read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -418,6 +419,11 @@ class Pipelines:
     def previews(self) -> dict[Any, PreviewCounts]:
         """What the identity previews made so far came to, by what they assume."""
         return self._results.previews
+
+    @property
+    def known(self) -> dict[Client, pl.DataFrame]:
+        """The people that clients have read for these plans."""
+        return self._results.known
 
     @property
     def last_preview(self) -> PreviewCounts | None:

@@ -25,7 +25,7 @@ from cio_frames.errors import (
     RepairError,
     checks_arguments,
 )
-from cio_frames.frames import ROW, AnyTable
+from cio_frames.frames import ROW
 from cio_frames.frames.pandas import native
 from cio_frames.identity import Settings
 from cio_frames.identity.settings import LARGEST
@@ -56,6 +56,7 @@ from cio_frames.views.render import bundle
 if TYPE_CHECKING:  # loaded when they are asked for: most plans are looked at and sent without
     from cio_frames.plan.estimate import Estimate
     from cio_frames.plan.identity_preview import IdentityPreview, OnConflict
+    from cio_frames.plan.known import Known
     from cio_frames.plan.ordering import Advice
     from cio_frames.plan.rehearsal import Rehearsal
     from cio_frames.plan.saved_plan import SavedPlan
@@ -102,7 +103,7 @@ class Sendable:
 
     def identity(
         self,
-        known: AnyTable | None = None,
+        known: "Known | None" = None,
         *,
         settings: Settings | None = None,
         on_conflict: "OnConflict" = "report",
@@ -114,7 +115,9 @@ class Sendable:
         Args:
             known: An export of the workspace's people: any table with the columns id, email,
                 cio_id and anonymous_id. Without it everybody counts as new. With the column
-                unsubscribed (or attributes, as JSON) the opt-outs that end are counted.
+                unsubscribed (or attributes, as JSON) the opt-outs that end are counted. A client
+                with an App API key reads them itself, once for this plan; to read them again,
+                pass `client.people()`.
             settings: How the workspace is set up; a new one without.
             on_conflict: "report" tells only; "reject" leaves out the rows that cause conflicts
                 (`.plan` of the result sends the rest); "refuse" raises.
@@ -124,6 +127,7 @@ class Sendable:
         Raises:
             IdentityRefusedError: There are conflicts, and `on_conflict` is "refuse".
             MappingError: `known` has no column of identifiers.
+            WorkspaceReadError: `known` is a client, and the people cannot be read.
 
         Examples:
             >>> import polars as pl, cio_frames as cio
@@ -134,14 +138,16 @@ class Sendable:
         """
         from cio_frames.plan.identity_preview import identity, premise_of
 
-        premise = premise_of(self.pipelines, known, settings=settings, largest=largest)
+        premise = premise_of(
+            self.pipelines, known, settings=settings, progress=progress, largest=largest
+        )
         return identity(
             self.pipelines, premise, on_conflict=on_conflict, progress=progress, plan_of=plan_of
         )
 
     def rehearse(
         self,
-        known: AnyTable | None = None,
+        known: "Known | None" = None,
         *,
         settings: Settings | None = None,
         progress: ShowProgress = "auto",
@@ -165,7 +171,7 @@ class Sendable:
         from cio_frames.plan.identity_preview import premise_of
         from cio_frames.plan.rehearsal import rehearse
 
-        premise = premise_of(self.pipelines, known, settings=settings)
+        premise = premise_of(self.pipelines, known, settings=settings, progress=progress)
 
         def send(client: Client, **chosen: Any) -> Run:
             options = SendOptions(**chosen)
@@ -177,7 +183,7 @@ class Sendable:
         self,
         client: Client | None = None,
         *,
-        known: AnyTable | None = None,
+        known: "Known | None" = None,
         settings: Settings | None = None,
         rate: float | None = RATE,
         latency_s: float = LATENCY_S,
@@ -209,7 +215,7 @@ class Sendable:
             self.pipelines.given(client)
         return estimate(
             self.pipelines,
-            premise_of(self.pipelines, known, settings=settings),
+            premise_of(self.pipelines, known, settings=settings, progress=progress),
             client=client,
             rate=rate,
             latency_s=latency_s,
@@ -630,7 +636,7 @@ class Backfill(Sendable):
 
     def advice(
         self,
-        known: AnyTable | None = None,
+        known: "Known | None" = None,
         *,
         settings: Settings | None = None,
         progress: ShowProgress = "auto",
@@ -645,7 +651,7 @@ class Backfill(Sendable):
         from cio_frames.plan.identity_preview import premise_of
         from cio_frames.plan.ordering import advise
 
-        premise = premise_of(self.pipelines, known, settings=settings)
+        premise = premise_of(self.pipelines, known, settings=settings, progress=progress)
         return advise(self.pipelines, premise, progress=progress)
 
     def __repr__(self) -> str:
@@ -667,14 +673,14 @@ def backfill(
     plans: Sequence[Plan],
     *,
     order: Literal["given", "advised"] = "given",
-    known: AnyTable | None = None,
+    known: "Known | None" = None,
 ) -> Backfill:
     """Join several plans into one that is sent in order.
 
     Args:
         plans: The plans, in the order in which they are sent.
         order: "given" keeps that order; "advised" takes the one that `advice()` proposes.
-        known: An export of the workspace's people, for the advice.
+        known: An export of the workspace's people, or a client that reads them, for the advice.
 
     Raises:
         MappingError: There is no plan, `order` is neither of the two, or no order loses nothing.
@@ -693,7 +699,7 @@ def backfill(
     from cio_frames.plan.identity_preview import premise_of
     from cio_frames.plan.ordering import in_advised_order
 
-    premise = premise_of(joined.pipelines, known, settings=None)
+    premise = premise_of(joined.pipelines, known, settings=None, progress="auto")
     return _backfill_of(in_advised_order(joined.pipelines, premise))
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from cio_frames.sandbox import intake, reading
+from cio_frames.sandbox.app_api import FILE_PATH, AppApi, Asked
 from cio_frames.sandbox.breakage import Broken, answered
 from cio_frames.sandbox.faults import Fault
 from cio_frames.sandbox.intake import Answer, Rules, Submit
@@ -24,7 +25,7 @@ from cio_frames.sandbox.keys import Keys
 from cio_frames.sandbox.page import HEADERS, download, render
 from cio_frames.sandbox.reading import Body, Bounds
 from cio_frames.sandbox.store import Arrival, Store
-from cio_frames.spec import BATCH_PATH, CALLS, REGION_PATH, Region
+from cio_frames.spec import BATCH_PATH, CALLS, OPERATIONS, REGION_PATH, Operation, Region
 
 CLIENT_LEFT = 499
 ENVIRONMENT_ID = 1
@@ -39,6 +40,7 @@ class Desk:
         store: Where everything that arrives is kept.
         keys: What opens the workspace.
         rules: Limits and choices of the answers.
+        app_api: Answers what is asked about people.
         bounds: Limits of reading.
         region: What the region lookup answers.
         clock: Tells the time of arrival.
@@ -49,6 +51,7 @@ class Desk:
     store: Store
     keys: Keys
     rules: Rules
+    app_api: AppApi
     bounds: Bounds
     region: Region
     clock: Callable[[], datetime]
@@ -64,6 +67,8 @@ class Desk:
             for path, call in (calls | {BATCH_PATH: intake.BATCH}).items()
         ]
         others = [
+            *map(self._operation, OPERATIONS.values()),
+            Route(FILE_PATH, self._file, methods=["GET"]),
             Route(form_path, self._form, methods=["POST"]),
             Route(CALLS["form_action"].path, self._form_action, methods=["POST"]),
             Route(REGION_PATH, self._region, methods=["GET"]),
@@ -104,6 +109,34 @@ class Desk:
             return intake.form_action(data, query, site_id=site_id, submit=submit)
 
         return await self._receive(request, answer)
+
+    def _operation(self, row: Operation) -> Route:
+        """Return the route of a request of the App API; an identifier may have any character."""
+        path = row.path.replace("{customer_id}", "{customer_id:path}")
+        return Route(path, partial(self._app, operation=row.name), methods=[row.method])
+
+    async def _app(self, request: Request, *, operation: str) -> Response:
+        asked = Asked(
+            parameters=request.path_params,
+            query=request.query_params,
+            body=b"",
+            host=request.headers["host"],
+            known=self.keys.opens_app(request.headers.get("authorization")),
+        )
+
+        def answer(body: bytes, _: Submit) -> Answer:
+            return self.app_api.answer(operation, replace(asked, body=body))
+
+        return await self._receive(request, answer, told=True)
+
+    async def _file(self, request: Request) -> Response:
+        known = self.keys.opens_app(request.headers.get("authorization"))
+        token = request.path_params["token"]
+
+        def answer(_: bytes, __: Submit) -> Answer:
+            return self.app_api.file(token, known=known)
+
+        return await self._receive(request, answer, told=True)
 
     async def _region(self, request: Request) -> Response:
         known = self.keys.opens_track(request.headers.get("authorization"))
@@ -150,9 +183,19 @@ class Desk:
         return await self._receive(request, answer)
 
     async def _receive(
-        self, request: Request, decide: Callable[[bytes, Submit], Answer]
+        self,
+        request: Request,
+        decide: Callable[[bytes, Submit], Answer],
+        *,
+        told: bool = False,
     ) -> Response:
-        """Read a request, decide on it, log it. Messages count in the order in which they end."""
+        """Read a request, decide on it, log it. Messages count in the order in which they end.
+
+        Args:
+            request: The request.
+            decide: Gives the answer to a body.
+            told: Whether a fault is told in any case, also without strict mode.
+        """
         started = time.perf_counter()
         number = self.store.number()
         fault = self.faults(number)
@@ -166,7 +209,7 @@ class Desk:
                 partial(decide, body.data),
                 fault,
                 submit=partial(self.store.submit, at=at),
-                strict=_is_strict(request),
+                strict=told or _is_strict(request),
             )
         except HTTPException as error:
             answer = Answer(status=error.status_code, errors=[error.detail])
@@ -206,6 +249,8 @@ def _response(answer: Answer, *, headers: dict[str, str]) -> Response:
         return RedirectResponse(answer.location, status_code=answer.status)
     if answer.status == HTTPStatus.NO_CONTENT:
         return Response(status_code=answer.status)
+    if answer.file is not None:
+        return Response(answer.file, status_code=answer.status, media_type="text/csv")
     content = {"meta": {"errors": answer.errors}} if answer.errors else answer.content
     body = msgspec.json.encode(content) + b"\n"
     return Response(body, status_code=answer.status, headers=headers, media_type=JSON)

@@ -49,6 +49,7 @@ class Answer:
     errors: Sequence[str] = ()
     location: str | None = None
     content: Mapping[str, Any] = field(default_factory=dict)
+    file: bytes | None = None
 
 
 class Batch(msgspec.Struct, gc=False):

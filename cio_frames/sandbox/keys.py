@@ -14,6 +14,7 @@ class Keys:
     write_key: str = field(default_factory=lambda: token_hex(16), repr=False)
     site_id: str = field(default_factory=lambda: token_hex(10), repr=False)
     track_api_key: str = field(default_factory=lambda: token_hex(16), repr=False)
+    app_api_key: str = field(default_factory=lambda: token_hex(16), repr=False)
     page_token: str = field(default_factory=lambda: token_hex(16), repr=False)
 
     def opens_pipelines(self, header: str | None) -> bool:
@@ -27,6 +28,12 @@ class Keys:
     def opens_track(self, header: str | None) -> bool:
         """Whether an Authorization header holds the site id and its API key."""
         return _matches(header, f"{self.site_id}:{self.track_api_key}")
+
+    def opens_app(self, header: str | None) -> bool:
+        """Whether an Authorization header holds the App API key as a token."""
+        scheme, _, value = (header or "").partition(" ")
+        is_same = hmac.compare_digest(value.strip().encode(), self.app_api_key.encode())
+        return is_same and scheme.lower() == "bearer"
 
 
 def _matches(header: str | None, expected: str) -> bool:

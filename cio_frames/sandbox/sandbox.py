@@ -16,6 +16,7 @@ from cio_frames.errors import SandboxError, translated
 from cio_frames.identity import Model, Settings
 from cio_frames.identity.known_people import export
 from cio_frames.sandbox.app import Desk
+from cio_frames.sandbox.app_api import AppApi, AppRules
 from cio_frames.sandbox.faults import Fault, FaultProfile, Faults, weather
 from cio_frames.sandbox.guard import Guard
 from cio_frames.sandbox.intake import Rules
@@ -73,10 +74,15 @@ class Sandbox(Generic[ClientT]):
         write_key: The key of the Pipelines calls; random if not given.
         site_id: The site id of forms; random if not given.
         track_api_key: The key that belongs to the site id; random if not given.
+        app_api_key: The key with which people are read; random if not given.
         clock: Tells the time of arrival, instead of this machine's clock.
         page: Whether there is a page at `page_url`.
         forms: Forms that are there already, with the attributes that their fields feed, as
             `{"newsletter": {"email_address": "email"}}`.
+        app_rate: How many requests of the App API are answered in a second; None for all.
+        export_s: How long an export of people takes; that is not documented.
+        link_s: How long the link to its file can be used.
+        link_needs_key: Whether that link can be used with the key only; that is not documented.
         connect: Makes a client of this package that sends here.
 
     Examples:
@@ -104,15 +110,29 @@ class Sandbox(Generic[ClientT]):
         write_key: str | None = None,
         site_id: str | None = None,
         track_api_key: str | None = None,
+        app_api_key: str | None = None,
         clock: Callable[[], datetime] | None = None,
         page: bool = True,
         forms: Mapping[str, Mapping[str, str]] | None = None,
+        app_rate: float | None = 10.0,
+        export_s: float = 0.0,
+        link_s: float = 900.0,
+        link_needs_key: bool = False,
         connect: Callable[["Sandbox[ClientT]"], ClientT] | None = None,
     ) -> None:
-        given = {"write_key": write_key, "site_id": site_id, "track_api_key": track_api_key}
+        given = {
+            "write_key": write_key,
+            "site_id": site_id,
+            "track_api_key": track_api_key,
+            "app_api_key": app_api_key,
+        }
         self._keys = Keys(**{name: value for name, value in given.items() if value is not None})
         self._store = Store(partial(_model, settings, dict(forms or {})), keep=keep)
         self._faults = weather(faults, seed=seed)
+        app_rules = AppRules(
+            rate=app_rate, export_s=export_s, link_s=link_s, link_needs_key=link_needs_key
+        )
+        self._app_api = AppApi(self._store, app_rules, clock=clock or utc_now)
         self._desk = Desk(
             store=self._store,
             keys=self._keys,
@@ -121,6 +141,7 @@ class Sandbox(Generic[ClientT]):
                 oversize_status=oversize_status,
                 empty_user=(settings or Settings()).empty_user,
             ),
+            app_api=self._app_api,
             bounds=Bounds(),
             region=region,
             clock=clock or utc_now,
@@ -234,6 +255,11 @@ class Sandbox(Generic[ClientT]):
         return self._keys.track_api_key
 
     @property
+    def app_api_key(self) -> str:
+        """The key with which people are read."""
+        return self._keys.app_api_key
+
+    @property
     def faults(self) -> Faults:
         """What goes wrong. It can be changed at any time, by name too, and keeps its seed."""
         return self._faults
@@ -258,6 +284,7 @@ class Sandbox(Generic[ClientT]):
         """Forget everything that arrived, and all people, events, objects and forms."""
         self._check_process()
         self._store.clear()
+        self._app_api.clear()
 
     def load(self, people: Any) -> None:
         """Start from an export of people, who are there before anything arrives.

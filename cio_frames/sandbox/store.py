@@ -5,7 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 import polars as pl
@@ -19,6 +19,7 @@ from cio_frames.sandbox.outcome import Outcome
 from cio_frames.sandbox.shapes import Message
 
 Keep = Literal["all", "counts"]
+Answer = TypeVar("Answer")
 COUNTS = ("requests", "messages", "accepted", "dropped")
 
 
@@ -167,6 +168,12 @@ class Store:
             if name not in self._views:
                 self._views[name] = _view(model, name)
             return self._views[name]
+
+    def ask(self, question: Callable[[Model], Answer]) -> Answer:
+        """Return what a question finds in the model after everything that has arrived."""
+        self._check_kept("people")
+        with self._model_lock, gc_paused():
+            return question(self._current())
 
     def outcome(self) -> Outcome:
         """Return who and what is there, without attributes.

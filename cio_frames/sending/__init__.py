@@ -2,7 +2,7 @@
 
 from cio_frames.sending.background import EXITED, BackgroundLoop
 from cio_frames.sending.blocking import BLOCKING_CALLS, BlockingRow
-from cio_frames.sending.client import Client, connect
+from cio_frames.sending.client import Client
 from cio_frames.sending.events import (
     BatchAttempted,
     BatchFinished,
@@ -51,6 +51,5 @@ __all__ = [
     "StopSignal",
     "Totals",
     "add",
-    "connect",
     "send",
 ]

@@ -1,24 +1,15 @@
 """A client: where to send, with which keys, how fast."""
 
 import hashlib
-import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Never
-from urllib.parse import urlsplit
+from typing import Never
 
-from cio_frames.config import Credentials, SecretKey, base_url, credentials, variable
-from cio_frames.errors import ConfigError, MissingKeyError
-from cio_frames.sending.http import (
-    ATTEMPT_SECONDS,
-    Request,
-    Response,
-    Transport,
-    TransportConfig,
-    pool_of,
-)
-from cio_frames.spec import APIS, CALLS, LIMITS, SENDABLE_APIS, Api, Region
+from cio_frames.config import Credentials, SecretKey
+from cio_frames.errors import MissingKeyError
+from cio_frames.sending.http import Request, Response, Transport, TransportConfig, pool_of
+from cio_frames.spec import APIS, CALLS, LIMITS, SENDABLE_APIS, Api
 
 RATE = 200.0
 """Requests per second that are not exceeded: a fifth of what Pipelines documents."""
@@ -28,14 +19,23 @@ CONCURRENCY = 16
 
 
 _INTERNAL = frozenset(
-    {"post", "request_rate", "require", "require_network", "session", "workspaces"}
+    {
+        "base",
+        "post",
+        "request_rate",
+        "require",
+        "require_network",
+        "require_reading",
+        "session",
+        "workspaces",
+    }
 )
 """What the sender asks of a client; completion does not offer it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Client:
-    """Where a run sends to. Made by `connect`; holds no connection of its own.
+    """Where a run sends to; holds no connection of its own.
 
     Attributes:
         region: `us` or `eu`.
@@ -65,13 +65,27 @@ class Client:
         async with self.session() as transport:
             return await transport.post(batch_request)
 
+    def base(self, api: str) -> str:
+        """Return the address that requests to one surface start with."""
+        return self._wire.bases[api]
+
     def require(self, call: str) -> None:
         """Make sure that the keys for a call are there.
 
         Raises:
             MissingKeyError: One is not.
         """
-        _basic(self._credentials, CALLS[call].api)
+        keys_for(self._credentials, CALLS[call].api)
+
+    def require_reading(self) -> None:
+        """Make sure that the key is there with which a workspace is read.
+
+        Raises:
+            MissingKeyError: It is not.
+        """
+        for api in APIS.values():
+            if api.reads:
+                keys_for(self._credentials, api)
 
     def require_network(self) -> None:
         """Make sure that the proxies and certificates of the environment can be used.
@@ -110,100 +124,12 @@ class Client:
         )
 
 
-def connect(
-    region: Region | None = None,
-    *,
-    write_key: str | SecretKey | None = None,
-    site_id: str | None = None,
-    track_api_key: str | SecretKey | None = None,
-    endpoint: str | None = None,
-    strict: bool = True,
-    rate: float | None = RATE,
-    gzip: bool = True,
-    transport: Any = None,
-    attempt_s: float = ATTEMPT_SECONDS,
-    environ: Mapping[str, str] | None = None,
-) -> Client:
-    """Make a client for one workspace. Nothing is sent.
-
-    Args:
-        region: "us" or "eu", where the account is; else `CIO_REGION`, else "us".
-        write_key: Key of the Pipelines source, else `CIO_WRITE_KEY`.
-        site_id: Site ID, needed for forms; else `CIO_SITE_ID`.
-        track_api_key: Track API key, needed for forms; else `CIO_TRACK_API_KEY`.
-        endpoint: A server on this machine that is used in place of Customer.io.
-        strict: Whether Customer.io is asked to check what it gets.
-        rate: Most requests per second; None lifts the limit.
-        gzip: Whether bodies are compressed.
-        transport: A transport of httpx that takes the place of the network.
-        attempt_s: Total seconds of one attempt of a request.
-        environ: What is read instead of the environment of this process.
+def keys_for(keys: Credentials, api: Api) -> tuple[str, str]:
+    """Return user name and password for an API, or its token and nothing. Source: API facts 1.2.
 
     Raises:
-        MissingKeyError: There is no key at all.
-        EndpointError: The endpoint is not on this machine.
-        ConfigError: Region, key or rate cannot be used.
-
-    Examples:
-        >>> connect("eu", write_key="k1")
-        Client(region='eu', endpoint='cdp-eu.customer.io', strict=True, gzip=True, rate=200.0, concurrency=16)
+        MissingKeyError: One of its keys is missing.
     """
-    try:
-        place = _region(region or variable("CIO_REGION", environ=environ) or "us")
-        keys = credentials(
-            write_key=write_key, site_id=site_id, track_api_key=track_api_key, environ=environ
-        )
-        bases = {api.name: base_url(place, api.name, endpoint=endpoint) for api in SENDABLE_APIS}
-        loopback = endpoint is not None
-    except ConfigError as error:
-        raise error.with_traceback(None) from None  # the frames below hold keys
-    finally:
-        # A traceback that shows the values of variables must not show these.
-        del region, write_key, site_id, track_api_key, endpoint, environ
-    if rate is not None and not (rate > 0 and math.isfinite(rate)):
-        raise ConfigError(f"rate={rate} is not a number of requests per second; None lifts it.")
-    if keys.write_key is None and keys.track_api_key is None:
-        raise MissingKeyError("write_key", variable="CIO_WRITE_KEY")
-    wire = TransportConfig(
-        bases=bases,
-        basic=_basic_of(keys),
-        loopback=loopback,
-        strict=strict,
-        gzip=gzip,
-        attempt_s=attempt_s,
-        transport=transport,
-    )
-    host = urlsplit(bases[SENDABLE_APIS[0].name]).netloc
-    return Client(
-        region=place,
-        endpoint=host,
-        strict=strict,
-        gzip=gzip,
-        rate=rate,
-        _wire=wire,
-        _credentials=keys,
-    )
-
-
-def _region(name: str) -> Region:
-    match name.strip().lower():
-        case "us":
-            return "us"
-        case "eu":
-            return "eu"
-        case _:
-            raise ConfigError(
-                'region must be "us" or "eu", where your account is: cio.connect("eu"), or CIO_REGION=eu. '
-                "The given value is not shown, because it could be a key; pass a key as write_key=."
-            )
-
-
-def _basic_of(keys: Credentials) -> Callable[[str], tuple[str, str]]:
-    return lambda api: _basic(keys, APIS[api])
-
-
-def _basic(keys: Credentials, api: Api) -> tuple[str, str]:
-    """Return user name and password for an API. Source: API facts 1.2."""
     for name in api.keys:
         if _key(keys, name) is None:
             raise MissingKeyError(name, variable=f"CIO_{name.upper()}")

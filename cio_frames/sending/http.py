@@ -14,7 +14,8 @@ import socket
 import ssl
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module, metadata
@@ -24,13 +25,16 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from cio_frames.frames import ThreadPool
 from cio_frames.sending.connections import ConnectionPool
-from cio_frames.spec import APIS
+from cio_frames.spec import APIS, Api
 
 if TYPE_CHECKING:
     import httpx
 
 ERROR_CHARACTERS = 300
 """How much of a server's words is kept."""
+
+ANSWER_BYTES = 64 * 1024
+"""How much of an answer is read where it only says whether something was taken."""
 
 NetworkError = Literal[
     "", "CONNECT", "UNKNOWN_HOST", "TLS", "PROXY", "POOL", "TIMEOUT", "RESET", "PROTOCOL"
@@ -40,12 +44,14 @@ NetworkError = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One POST."""
+    """One request: a POST, unless it says otherwise."""
 
     api: str
-    path: str
-    body: bytes = field(repr=False)
+    path: str = field(repr=False)  # it can name a person
+    body: bytes = field(default=b"", repr=False)
+    method: Literal["GET", "POST"] = "POST"
     plain: bool = False
+    most_bytes: int = ANSWER_BYTES  # how much of the answer is read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,9 +124,6 @@ def redact(text: str, *, secrets: Iterable[str] = ()) -> str:
     return kept if len(kept) <= ERROR_CHARACTERS else kept[: ERROR_CHARACTERS - 1] + "…"
 
 
-ANSWER_BYTES = 64 * 1024
-"""How much of an answer is read."""
-
 ATTEMPT_SECONDS = 60.0
 """The total time of one attempt, however slowly the answer drips."""
 
@@ -143,7 +146,7 @@ class TransportConfig:
 
 
 class Transport:
-    """Posts requests over connections that are kept open until the `async with` ends."""
+    """Makes requests over connections that are kept open until the `async with` ends."""
 
     def __init__(
         self, wire: TransportConfig, *, monotonic: Callable[[], float] = time.monotonic
@@ -155,14 +158,14 @@ class Transport:
         self._timeout = timeout.as_dict()
         self._urls: dict[str, httpx.URL] = {}
         self._client: httpx.AsyncClient | None = None
+        self._network: Any = None
         self._packers = ThreadPool(os.cpu_count() or 1)
         self._fast_gzip = _fast_gzip()
 
     async def __aenter__(self) -> Self:
+        self._network = self._wire.transport or pool_of(self._wire)
         self._client = self._library.AsyncClient(
-            transport=self._wire.transport or pool_of(self._wire),
-            trust_env=False,
-            follow_redirects=False,
+            transport=self._network, trust_env=False, follow_redirects=False
         )
         return self
 
@@ -191,6 +194,74 @@ class Transport:
             parts = self._read(seen, request=request)
         return Response(**parts, compressed=compressed, elapsed_s=self._monotonic() - started)
 
+    async def fetch(self, address: str, *, api: str, take: Callable[[bytes], object]) -> Response:
+        """Give a file to a function, piece by piece, and return what came of it.
+
+        An attempt may take as long as it likes, as long as something comes. The key goes along only
+        to the API's own host.
+
+        Args:
+            address: Where the file is, as an API has said.
+            api: The API that has said it.
+            take: Is given the bytes of a success. What it raises is raised.
+        """
+        request = Request(api=api, path="", method="GET")
+        url = self._library.URL(address)
+        is_own = f"{url.scheme}://{url.netloc.decode()}" == self._wire.bases[api]
+        headers = self._headers(request, compressed=False)
+        if not is_own:
+            del headers["Authorization"]
+        seen: dict[str, Any] = {}
+        asked = self._library.Request(
+            "GET", url, headers=headers, extensions={"timeout": self._timeout}
+        )
+        started = self._monotonic()
+        try:
+            async with self._network_of(url, is_own=is_own) as network:
+                await self._poured(asked, network=network, seen=seen, take=take)
+        except (self._library.HTTPError, OSError) as error:
+            parts = self._troubled(error, seen=seen, request=request)
+        except Exception as error:  # noqa: BLE001
+            raise error.with_traceback(None) from None  # as in `post`
+        else:
+            parts = self._read(seen, request=request)
+        return Response(**parts, elapsed_s=self._monotonic() - started)
+
+    @asynccontextmanager
+    async def _network_of(self, url: "httpx.URL", *, is_own: bool) -> AsyncIterator[Any]:
+        """Give connections to a host, those of the API's own where it is there."""
+        if is_own or self._wire.transport:
+            yield self._network
+            return
+        origin = f"{url.scheme}://{url.netloc.decode()}"
+        pool = ConnectionPool(self._library, [origin], trust_env=not self._wire.loopback)
+        try:
+            yield pool
+        finally:
+            await pool.aclose()
+
+    async def _poured(
+        self,
+        asked: "httpx.Request",
+        *,
+        network: Any,
+        seen: dict[str, Any],
+        take: Callable[[bytes], object],
+    ) -> None:
+        """Give the body of a success to a function; fill `seen` with the rest, and with other bodies."""
+        response = await network.handle_async_request(asked)
+        try:
+            seen["status"] = response.status_code
+            content = bytearray()
+            async for piece in response.stream:
+                if 200 <= response.status_code < 300:  # noqa: PLR2004
+                    take(piece)
+                elif len(content) < ANSWER_BYTES:
+                    content += piece
+            seen["content"] = bytes(content)
+        finally:
+            await response.aclose()
+
     async def _exchange(
         self, request: Request, *, body: bytes, headers: "httpx.Headers", seen: dict[str, Any]
     ) -> None:
@@ -200,9 +271,16 @@ class Transport:
         url = self._urls.get(address) or self._urls.setdefault(address, self._library.URL(address))
         # Made here, not by the client, which would merge its defaults into every request.
         asked = self._library.Request(
-            "POST", url, headers=headers, content=body, extensions={"timeout": self._timeout}
+            request.method,
+            url,
+            headers=headers,
+            content=body,
+            extensions={"timeout": self._timeout},
         )
-        response = await self._client.send(asked, stream=True)
+        if APIS[request.api].reads:  # past the client, which logs the address: it can name a person
+            response = await self._network.handle_async_request(asked)
+        else:
+            response = await self._client.send(asked, stream=True)
         try:
             seen["status"] = response.status_code
             seen["retry_after"] = response.headers.get("retry-after")
@@ -211,7 +289,7 @@ class Transport:
             stream: Any = response.stream  # as it came: an answer is never inflated
             async for piece in stream:
                 content += piece
-                if len(content) > ANSWER_BYTES:
+                if len(content) > request.most_bytes:
                     break
             seen["content"] = bytes(content)
         finally:
@@ -231,16 +309,17 @@ class Transport:
 
     def _headers(self, request: Request, *, compressed: bool) -> "httpx.Headers":
         """Return the headers in a type that masks the key when it is drawn."""
+        api = APIS[request.api]
         headers: httpx.Headers = self._library.Headers(
             {
-                "Authorization": f"Basic {_token(*self._wire.basic(request.api))}",
+                "Authorization": _authorization(api, *self._wire.basic(api.name)),
                 "Content-Type": "application/json",
                 "Accept": "application/json",
                 "Accept-Encoding": "identity",
                 "User-Agent": f"cio_frames/{_version()}",
             }
         )
-        if self._wire.strict:
+        if self._wire.strict and not api.reads:
             headers["X-Strict-Mode"] = "1"
         if compressed:
             headers["Content-Encoding"] = "gzip"
@@ -269,8 +348,8 @@ class Transport:
         """Return the answer's parts, with the body as JSON or as a few scrubbed words."""
         content: bytes = seen.pop("content", b"")
         body, words = None, ""
-        if len(content) > ANSWER_BYTES:
-            words = "the answer is longer than 64 KB"
+        if len(content) > request.most_bytes:
+            words = f"the answer is longer than {request.most_bytes // 1024:,} KB"
         elif content:
             try:
                 body = json.loads(content)
@@ -299,6 +378,11 @@ def pool_of(wire: TransportConfig) -> ConnectionPool:
         ConfigError: A proxy or a file of certificates of the environment cannot be used.
     """
     return ConnectionPool(_library(None), wire.bases.values(), trust_env=not wire.loopback)
+
+
+def _authorization(api: Api, user: str, password: str) -> str:
+    """Return what proves to an API who asks."""
+    return f"Bearer {user}" if api.auth == "bearer" else f"Basic {_token(user, password)}"
 
 
 def _token(user: str, password: str) -> str:

@@ -221,6 +221,46 @@ def decide(
     return decision
 
 
+def decide_read(
+    answer: Response,
+    *,
+    history: AttemptHistory,
+    retry_limits: RetryLimits,
+    is_file: bool = False,
+    chance: Callable[[], float] = random.random,
+) -> Delivered | Rejected | Retry | Stop:
+    """Decide what follows the answer to a request that only reads, and can always be repeated.
+
+    Args:
+        answer: What came back.
+        history: What is known of the attempts so far.
+        retry_limits: How long to wait for better times.
+        is_file: Whether the answer is a file of any form, and no JSON.
+        chance: A number from 0 up to 1, for the length of a wait.
+    """
+    wait_s = backoff(history.attempt, retry_limits=retry_limits, chance=chance)
+    decision: Decision
+    match answer.kind:
+        case "never-sent":
+            decision = _never_sent(
+                answer, history=history, retry_limits=retry_limits, wait_s=wait_s
+            )
+        case "no-answer":
+            decision = Retry(after_s=wait_s, code=answer.trouble, in_doubt=False)
+        case "answer" if 200 <= (answer.status or 0) < 300:  # noqa: PLR2004
+            if is_file or isinstance(answer.json, Mapping):
+                return Delivered()
+            last = history.repeats >= retry_limits.invalid_responses
+            again = Retry(after_s=wait_s, code="GARBAGE", in_doubt=False)
+            decision = _not_customerio(answer, in_doubt=False) if last else again
+        case "answer":
+            decision = _failed(answer, size=1, wait_s=wait_s)
+    if isinstance(decision, Retry) and history.outage_s > retry_limits.outage_s:
+        return _outage(decision, outage_s=history.outage_s)
+    assert isinstance(decision, Rejected | Retry | Stop), "one request is not parted"  # noqa: S101
+    return decision
+
+
 def _outage(retry: Retry, *, outage_s: float) -> Stop:
     reason = (
         f"A request has failed for {outage_s / 60:.0f} minutes ({retry.code}). "
@@ -280,11 +320,15 @@ def _succeeded(
         return Delivered() if strict or not api.deduplicates else Unverified()
     if not last:
         return Retry(after_s=wait_s, code="GARBAGE", in_doubt=True)
+    return _not_customerio(answer, in_doubt=True)
+
+
+def _not_customerio(answer: Response, *, in_doubt: bool) -> Stop:
     return Stop(
         code="NOT_CUSTOMERIO",
         reason=f"HTTP {answer.status}, but the answer is not from Customer.io. Something in "
         "between is answering, such as a login page or a proxy.",
-        in_doubt=True,
+        in_doubt=in_doubt,
     )
 
 

@@ -1,6 +1,7 @@
 """What Customer.io says, as rows: calls, fields, limits, regions and names, each with its source."""
 
-from cio_frames.spec.apis import APIS, BATCH_PATH, SENDABLE_APIS, Api
+from cio_frames.spec.apis import APIS, BATCH_PATH, KEYED_APIS, SENDABLE_APIS, Api
+from cio_frames.spec.app_api import OPERATIONS, Operation, PersonIdType
 from cio_frames.spec.calls import BATCH_FIELDS, CALLS, EVENT_CALLS, Call, CallName
 from cio_frames.spec.column_words import says, words_of
 from cio_frames.spec.context import CONTEXT
@@ -39,8 +40,10 @@ __all__ = [
     "FORM_RESERVED",
     "HOSTS",
     "IDENTIFIERS",
+    "KEYED_APIS",
     "LIMITS",
     "LINKING_CALLS",
+    "OPERATIONS",
     "OTHER_NAMES",
     "OVERRIDE_PROPERTIES",
     "REGION_PATH",
@@ -58,6 +61,8 @@ __all__ = [
     "Identifier",
     "IdentifierRole",
     "Limit",
+    "Operation",
+    "PersonIdType",
     "Region",
     "ReservedName",
     "SemanticEvent",

@@ -1,8 +1,9 @@
-"""The APIs that take data: how each is authorised, what it wraps messages in, and what it promises."""
+"""The APIs: how each is authorised, what it wraps messages in, and what it promises."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 BATCH_PATH = "/v1/batch"
 
@@ -14,7 +15,9 @@ class Api:
     Attributes:
         name: Its name, as in records of runs.
         keys: The credentials that are its user name and its password, the first of which names the
-            workspace; none where the package sends nothing to it.
+            workspace; none where the package asks nothing of it.
+        auth: How they travel: as user name and password, or the first of them as a token.
+        reads: Whether the package reads from it what a workspace holds, and sends nothing to it.
         envelope: Whether a message says its type and its id.
         batch_path: Where many messages go in one request; None where each goes alone.
         deduplicates: Whether messages of one id count once, so that one can be sent again.
@@ -28,6 +31,8 @@ class Api:
 
     name: str
     keys: tuple[str, ...] = ()
+    auth: Literal["basic", "bearer"] = "basic"
+    reads: bool = False
     envelope: bool = False
     batch_path: str | None = None
     deduplicates: bool = False
@@ -56,9 +61,19 @@ FORMS = Api(
     source="TRACK; SEED-FORMS; C28",
 )
 FORM_ACTION = Api(name="form-action", texts_only=True, source="SEED-FORMS; WILD")
+APP = Api(
+    name="app",
+    keys=("app_api_key",),
+    auth="bearer",
+    reads=True,
+    rate_limit="app_requests_per_s",
+    source="APP",
+)
 
 APIS: Mapping[str, Api] = MappingProxyType(
-    {row.name: row for row in (PIPELINES, FORMS, FORM_ACTION)}
+    {row.name: row for row in (PIPELINES, FORMS, FORM_ACTION, APP)}
 )
-SENDABLE_APIS: tuple[Api, ...] = tuple(row for row in APIS.values() if row.keys)
+KEYED_APIS: tuple[Api, ...] = tuple(row for row in APIS.values() if row.keys)
+"""Those that the package asks anything of."""
+SENDABLE_APIS: tuple[Api, ...] = tuple(row for row in KEYED_APIS if not row.reads)
 """Those that the package sends to."""

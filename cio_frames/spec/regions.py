@@ -33,6 +33,8 @@ HOSTS: tuple[Host, ...] = (
     Host(region="eu", api="forms",       host="track-eu.customer.io",    source="TRACK; WILD"),
     Host(region="us", api="form-action", host="customerioforms.com",     source="SEED-FORMS"),
     Host(region="eu", api="form-action", host="eu.customerioforms.com",  source="WILD"),
+    Host(region="us", api="app",         host="api.customer.io",         source="APP; NODE"),
+    Host(region="eu", api="app",         host="api-eu.customer.io",      source="APP; NODE"),
 )
 # fmt: on
 
@@ -45,7 +47,7 @@ def host(region: str, api: str) -> str:
 
     Args:
         region: `us` or `eu`.
-        api: `pipelines`, `forms` or `form-action`.
+        api: `pipelines`, `forms`, `form-action` or `app`.
 
     Raises:
         ConfigError: There is no such host.

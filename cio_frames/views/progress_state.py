@@ -25,7 +25,7 @@ from cio_frames.views.style import Tone
 from cio_frames.views.text import joined
 from cio_frames.views.wording import duration, many, number, percent, rate, resume_line
 
-Phase = Literal["checking", "sending", "finishing", "finished"]
+Phase = Literal["reading", "checking", "sending", "finishing", "finished"]
 
 _WINDOW_S = 10.0
 _SETTLED_S = 2.0
@@ -294,7 +294,7 @@ def _without(doubtful: Mapping[_Key, int], batch: Batch) -> dict[_Key, int]:
 
 def _seen(state: ProgressState) -> int:
     """Return the rows that the present phase has behind it."""
-    return state.planned if state.phase == "checking" else state.done
+    return state.planned if state.phase in ("reading", "checking") else state.done
 
 
 def _percent(state: ProgressState) -> str:

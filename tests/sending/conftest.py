@@ -14,7 +14,6 @@ import polars as pl
 
 from cio_frames.payloads.batches import Batch, Segment
 from cio_frames.sending.blocking import BlockingRow
-from cio_frames.sending.client import Client, connect
 from cio_frames.sending.clock import Clock
 from cio_frames.sending.events import (
     BatchAttempted,
@@ -27,6 +26,7 @@ from cio_frames.sending.events import (
 from cio_frames.sending.retry_policy import RetryLimits
 from cio_frames.sending.run_controls import PaceControl, StopSignal
 from cio_frames.sending.scheduler import send
+from cio_frames.workspaces import Client, connect
 from torture.virtual import virtually
 
 WRITE_KEY = "CANARYwritekey"

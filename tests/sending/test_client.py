@@ -11,8 +11,8 @@ import httpx2
 import pytest
 
 from cio_frames.errors import ConfigError, EndpointError, MissingKeyError
-from cio_frames.sending.client import connect
 from cio_frames.sending.http import Request
+from cio_frames.workspaces import connect
 from tests.sending.conftest import TRACK_KEY, WRITE_KEY, Host, run, segment, virtually
 
 KEYS = {"write_key": WRITE_KEY, "site_id": "s1", "track_api_key": TRACK_KEY}

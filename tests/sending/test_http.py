@@ -12,8 +12,8 @@ import httpx
 import httpx2
 import pytest
 
-from cio_frames.sending.client import connect
 from cio_frames.sending.http import ANSWER_BYTES, Request, Transport, TransportConfig
+from cio_frames.workspaces import connect
 from tests.sending.conftest import virtually
 
 LIBRARIES = pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])

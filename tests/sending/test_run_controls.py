@@ -5,12 +5,12 @@ import threading
 
 import pytest
 
-from cio_frames.sending.client import connect
 from cio_frames.sending.clock import Clock
 from cio_frames.sending.events import BatchRetried
 from cio_frames.sending.rate_limit import Throttle, TokenBucket
 from cio_frames.sending.retry_policy import RetryLimits
 from cio_frames.sending.run_controls import PaceControl
+from cio_frames.workspaces import connect
 from tests.sending.conftest import Host, run, segment, virtual_clock, virtually
 
 
