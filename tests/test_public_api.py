@@ -38,7 +38,7 @@ SHOWN = {
     "objects open other_forms price removed_profiles requests rows seconds",
     "comparison": "estimate run table",
     "rehearsal": "as_predicted compared counts differences identical label open without_effect",
-    "client": "concurrency endpoint gzip rate region strict",
+    "client": "activities attributes concurrency endpoint exports gzip people rate region strict",
     "run": "audit client counts done elapsed_s failed go_on notes pause rate run_id slow_down stop "
     "stopped wait",
     "audit": "diff directory explain failed messages runs scan verify",
@@ -51,7 +51,7 @@ SHOWN = {
     "faults": "burst doubled drip_s dripping dropped failed failed_after fault_for first hold_s "
     "last late reset_after reset_before seed throttled throttled_with_wait too_large truncated "
     "unauthorized wait_s",
-    "workspace": "app client counts dropped events failures faults forms in_process_url load "
+    "workspace": "app app_api_key client counts dropped events failures faults forms in_process_url load "
     "map_form merges messages objects page_url people relationships requests reset site_id start stop "
     "track_api_key url write_key",
 }

@@ -20,7 +20,7 @@ from cio_frames.views import text
 _ABOUT = """Plan, check, preview, send and audit tables for Customer.io.
 
 Tables are CSV, JSON, Excel, Arrow or Parquet files. Keys come from the environment only: CIO_WRITE_KEY; for forms \
-CIO_SITE_ID and CIO_TRACK_API_KEY. Start with `cio-frames demo`, which needs no account."""
+CIO_SITE_ID and CIO_TRACK_API_KEY; to read the workspace CIO_APP_API_KEY. Start with `cio-frames demo`, which needs no account."""
 
 _ENDS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -29,7 +29,8 @@ _COMMANDS = (
         "check:check",
         """cio-frames check people.csv --call identify --user-id id
 cio-frames check people.csv --call identify --fix safe --rejected left.csv
-cio-frames check "events/*.parquet" --call track --event name --format json""",
+cio-frames check "events/*.parquet" --call track --event name --format json
+cio-frames check people.csv --call identify --user-id id --known workspace""",
     ),
     (
         "check:preview",

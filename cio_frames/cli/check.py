@@ -1,18 +1,21 @@
 """`check` and `preview`: what would be sent, and what would not."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import polars as pl
+from cyclopts import Parameter
 
 from cio_frames.cli.exit_codes import Exit
 from cio_frames.cli.hints import cli_advice
-from cio_frames.cli.options import Fields, Rules
+from cio_frames.cli.known import preview_with
+from cio_frames.cli.options import Fields, KnownPeople, Rules
 from cio_frames.cli.output import as_json, put, put_rows, require_written, say, say_html, say_json
 from cio_frames.cli.plan_options import plan_of
-from cio_frames.errors import PlanRefusedError
+from cio_frames.errors import MissingKeyError, PlanRefusedError
 from cio_frames.plan import Plan
 from cio_frames.plan.report import plan_view
 from cio_frames.validation import as_texts
@@ -21,6 +24,7 @@ from cio_frames.views.document import Document, Heading, Messages, Paragraph
 from cio_frames.views.environment import Output, writing_to
 from cio_frames.views.findings import FindingView
 from cio_frames.views.report import PlanView
+from cio_frames.workspaces import Client, connect
 
 PAGE = '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Plan</title>\n{}\n</html>\n'
 
@@ -35,6 +39,8 @@ def check(
     output: Path | None = None,
     findings: Path | None = None,
     rejected: Path | None = None,
+    known: KnownPeople = None,
+    endpoint: Annotated[str | None, Parameter(metavar="URL")] = None,
 ) -> Exit:
     """Show which rows can be sent, which cannot, and why. Nothing is sent.
 
@@ -47,9 +53,14 @@ def check(
         output: Write the report to this file.
         findings: Write every finding to this .csv or .parquet file instead of the JSON.
         rejected: Write the excluded rows, with reasons, to this .csv or .parquet file.
+        known: The people whom the workspace has, so that the report says who is new: a file with an
+            export, or "workspace" to read them with the key in CIO_APP_API_KEY, or "export:110" to
+            take up an export that was started before.
+        endpoint: A server on this machine whose workspace is read, instead of Customer.io's in CIO_REGION.
     """
     require_written((findings, rejected))
     plan = plan_of(files, fields=fields, rules=rules or Rules())
+    preview_with(plan, known, client=partial(_reader, endpoint))
     if findings is not None:
         put_rows(findings, as_texts(plan.pipeline.full_check.findings))
     if rejected is not None:
@@ -92,6 +103,14 @@ def preview(
     return Exit.OK if messages or not plan.counts["rejected"] else Exit.ROWS
 
 
+def _reader(endpoint: str | None) -> Client:
+    """Return a client that reads the workspace, whichever other keys there are."""
+    try:
+        return connect(endpoint=endpoint)
+    except MissingKeyError:
+        raise MissingKeyError("app_api_key", variable="CIO_APP_API_KEY") from None
+
+
 def verdict(plan: Plan) -> Exit:
     """Return what a plan's checks mean for the exit code."""
     try:
@@ -126,7 +145,7 @@ def _report(plan: Plan, format: str, *, findings: Path | None) -> str:  # noqa: 
 
 def _json_values(plan: Plan, *, findings: Path | None) -> dict[str, Any]:
     """Return the report as plain values."""
-    view = _view(plan)
+    view, preview = _view(plan), plan.pipelines.last_preview
     listed: dict[str, Any] = (
         {"findings": plan.pipeline.full_check.findings.to_dicts()}
         if findings is None
@@ -137,6 +156,7 @@ def _json_values(plan: Plan, *, findings: Path | None) -> dict[str, Any]:
         "source": view.source,
         "verdict": verdict(plan).name.lower(),
         "counts": plan.counts,
+        **({} if preview is None else {"identity": preview.summary}),
         "mapping": plan.pipeline.mapping.describe(),
         "groups": view.findings,
         "fixes": pl.DataFrame(plan.fixes).to_dicts(),
@@ -150,7 +170,7 @@ def _document(plan: Plan) -> Document:
 
 
 def _view(plan: Plan) -> PlanView:
-    view = plan_view(plan.pipeline)
+    view = plan_view(plan.pipeline, plan.pipelines.last_preview)
     return replace(view, findings=tuple(map(_finding_view, view.findings)))
 
 

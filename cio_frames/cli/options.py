@@ -36,6 +36,10 @@ Switch = Annotated[bool, _OFF]
 """An option that is there or not."""
 
 
+KnownPeople = Annotated[str | None, Parameter(metavar="FILE|workspace")]
+"""The option that says who is in the workspace."""
+
+
 COLUMN_ARGUMENTS: tuple[str, ...] = tuple(
     dict.fromkeys(
         field.column_argument

@@ -12,7 +12,8 @@ import polars as pl
 from cio_frames.audit import UNFINISHED, Audit, collected
 from cio_frames.cli.exit_codes import Exit
 from cio_frames.cli.hints import cli_advice
-from cio_frames.cli.options import Fields, Form, Rules, Switch, Target
+from cio_frames.cli.known import preview_with
+from cio_frames.cli.options import Fields, Form, KnownPeople, Rules, Switch, Target
 from cio_frames.cli.output import ask, say, say_json
 from cio_frames.cli.plan_options import plan_of
 from cio_frames.errors import RunError, UsageError
@@ -47,6 +48,7 @@ def send(
     audit: Path = Path("audit"),
     repeat: Switch = False,
     corrected: Path | None = None,
+    known: KnownPeople = None,
 ) -> Exit:
     """Check the rows, send those that can be sent, and record the outcome of every row.
 
@@ -65,6 +67,9 @@ def send(
         repeat: Send rows again that an earlier run has delivered.
         corrected: Send only the rows of this file, with the columns, types and repairs of the
             others. It is the file that --rejected wrote, corrected.
+        known: The people whom the workspace has, so that the report says who is new: a file with an
+            export, or "workspace" to read them with the key in CIO_APP_API_KEY, or "export:110" to
+            take up an export that was started before.
     """
     target = target or Target()
     with connected(target) as (client, workspace):
@@ -74,14 +79,19 @@ def send(
             plan = plan.corrected(corrected)
         plan.require_sendable()
         _warn_of_now(plan)
+        shows = False if target.progress == "off" else target.progress
+        preview_with(plan, known, client=lambda: client, progress=shows)
+        preview = plan.pipelines.last_preview
         if needs_confirmation(target):
             confirm(
                 plan.counts["valid"],
                 host=client.endpoint,
                 answers=sys.stdin,
                 asks=sys.stderr,
-                told=outcome([plan.pipeline], client=client),
+                told=outcome([plan.pipeline], preview, client=client),
             )
+        elif preview is not None:
+            sys.stderr.write(outcome([plan.pipeline], preview, client=client) + "\n")
         run = sent(
             lambda progress: plan.send(
                 client,

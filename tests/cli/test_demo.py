@@ -104,5 +104,5 @@ def test_the_sandbox_serves_until_it_is_interrupted():
 
     assert answer.status_code == 200
     assert program.returncode == 0
-    assert set(told) == {"CIO_WRITE_KEY", "CIO_SITE_ID", "CIO_TRACK_API_KEY"}
+    assert set(told) == {"CIO_WRITE_KEY", "CIO_SITE_ID", "CIO_TRACK_API_KEY", "CIO_APP_API_KEY"}
     assert "people            1  1 with an id, 1 with an e-mail address" in rest

@@ -151,7 +151,13 @@ def sent(*, progress: Any = False) -> object:
         return plan.send(workspace.client(), audit=folder, progress=progress)
 
 
-NO_KEY = {"CIO_WRITE_KEY": None, "CIO_TRACK_API_KEY": None}
+def read_with_wrong_key() -> object:
+    """Ask a workspace of this machine for its people, with the key of the environment."""
+    with cio.sandbox() as workspace:
+        return cio.connect(endpoint=workspace.url).people(progress=False)
+
+
+NO_KEY = {"CIO_WRITE_KEY": None, "CIO_TRACK_API_KEY": None, "CIO_APP_API_KEY": None}
 MISTAKES: Mapping[str, tuple[Mapping[str, str | None], Callable[[], object]]] = {
     "no key": (NO_KEY, cio.connect),
     "no site id": (
@@ -160,6 +166,9 @@ MISTAKES: Mapping[str, tuple[Mapping[str, str | None], Callable[[], object]]] = 
     ),
     "a broken write key": ({"CIO_WRITE_KEY": "{key} x"}, cio.connect),
     "a broken track key": ({"CIO_TRACK_API_KEY": "{key}:x"}, cio.connect),
+    "a broken app key": ({"CIO_APP_API_KEY": "{key} x"}, cio.connect),
+    "no app key": ({"CIO_APP_API_KEY": None}, lambda: cio.connect().people()),
+    "a refused app key": ({}, read_with_wrong_key),
     "a broken site id": ({"CIO_SITE_ID": "{key} x"}, cio.connect),
     "a key as the region": ({"CIO_REGION": "{key}"}, cio.connect),
     "a key as the first argument": ({}, lambda: cio.connect(os.environ["CIO_WRITE_KEY"])),

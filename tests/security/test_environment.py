@@ -18,6 +18,7 @@ CANARIES = {
     "CIO_WRITE_KEY": "CANARYwrite/key+1",
     "CIO_SITE_ID": "CANARYsite2",
     "CIO_TRACK_API_KEY": "CANARYtrack/key+3",
+    "CIO_APP_API_KEY": "CANARYapp/key+5",
     "CIO_AUDIT_KEY": "c0ffee" * 10 + "0001",
     "CIO_REGION": "eu",
     "SOMETHING_ELSE": "CANARYelse4",
@@ -67,10 +68,10 @@ def test_everything_is_looked_at(shown):
 
     assert set(places) == set(KINDS)
     assert places["help"] >= modules - {"cio_frames.cli.__main__"} | {"cio-frames send"}
-    assert {"cio_frames.sending.client.Client", "cio_frames.run.history.read"} <= places[
+    assert {"cio_frames.workspaces.client.Client", "cio_frames.run.history.read"} <= places[
         "signature"
     ]
-    assert {"cio_frames.sending.client.connect", "cio_frames.views.environment.look"} <= places[
+    assert {"cio_frames.workspaces.client.connect", "cio_frames.views.environment.look"} <= places[
         "default"
     ]
     assert {"client", "plan", "run.counts", "preview.people", "workspace"} <= places["repr"]

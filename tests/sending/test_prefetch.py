@@ -8,10 +8,10 @@ from dataclasses import fields
 import pytest
 
 from cio_frames.payloads.batches import Segment
-from cio_frames.sending.client import Client
 from cio_frames.sending.http import Transport
 from cio_frames.sending.run_controls import StopSignal
 from cio_frames.sending.scheduler import SegmentPrefetch, send
+from cio_frames.workspaces import Client
 from tests.sending.conftest import Host, client_of, segment
 
 PATIENCE_S = 60

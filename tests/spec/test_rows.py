@@ -19,6 +19,7 @@ from cio_frames.spec import (
     IDENTIFIERS,
     LIMITS,
     LINKING_CALLS,
+    OPERATIONS,
     OVERRIDE_PROPERTIES,
     RESERVED_TRAITS,
     SEMANTIC_EVENTS,
@@ -27,7 +28,7 @@ from cio_frames.spec import (
 )
 
 TAG = re.compile(
-    r"SPEC-AUG|SPEC-SEP|SEED-(API|HTTP|FORMS|INT)|TRACK|ACT|PY|GO|NODE|NODE-CDP|WILD|DOC:\S+|C\d{1,2}"
+    r"SPEC-AUG|APP|SPEC-SEP|SEED-(API|HTTP|FORMS|INT)|TRACK|ACT|PY|GO|NODE|NODE-CDP|WILD|DOC:\S+|C\d{1,2}"
 )
 
 ARGUMENTS = {
@@ -125,6 +126,7 @@ ROWS = {
     **{f"call {row.name}": row for row in CALLS.values()},
     **{f"limit {row.name}": row for row in LIMITS.values()},
     **{f"host {row.host}": row for row in HOSTS},
+    **{f"operation {row.name}": row for row in OPERATIONS.values()},
     **{f"event {row.name}": row for row in SEMANTIC_EVENTS.values()},
     **{
         f"name {row.of} {row.name}": row
@@ -134,7 +136,7 @@ ROWS = {
 }
 
 
-@pytest.mark.parametrize("kind", ["call", "limit", "host", "event", "name", *TABLES])
+@pytest.mark.parametrize("kind", ["call", "limit", "host", "operation", "event", "name", *TABLES])
 def test_every_row_has_known_sources(kind):
     """Each fact carries the tags it rests on, in one spelling, and none twice."""
     rows = {name: row for name, row in ROWS.items() if name.startswith(f"{kind} ")}
@@ -167,6 +169,7 @@ def _is_frozen(value):
     [
         CALLS,
         LIMITS,
+        OPERATIONS,
         SEMANTIC_EVENTS,
         OVERRIDE_PROPERTIES,
         RESERVED_TRAITS,
@@ -191,6 +194,7 @@ def test_all_is_sorted_and_complete():
     assert spec.__all__ == constants + classes + functions
     modules = {
         "apis",
+        "app_api",
         "calls",
         "column_words",
         "context",
@@ -232,11 +236,24 @@ def test_every_call_with_a_verb_has_identifiers():
 
 
 def test_an_api_names_what_there_is():
-    """The keys of an API are credentials, what limits its rate is a limit, and it has hosts and calls."""
+    """The keys of an API are credentials, what limits its rate is a limit, and it has hosts.
+
+    What is sent to has calls; what is read from has a key that is a token, and operations.
+    """
     for name, api in APIS.items():
         assert name == api.name
         assert set(api.keys) <= {item.name for item in fields(Credentials)}
         assert api.rate_limit is None or api.rate_limit in LIMITS
         assert {row.region for row in HOSTS if row.api == name} == {"us", "eu"}
-        assert api in [call.api for call in CALLS.values()]
+        assert (api in [call.api for call in CALLS.values()]) != api.reads
+        assert (api.auth == "bearer") == api.reads
+        assert len(api.keys) == 1 or not api.reads
         assert all(map(TAG.fullmatch, api.source.split("; ")))
+
+
+def test_an_operation_reads():
+    """Its path begins with the version, what it asks for at most is a limit, and no other asks the same."""
+    assert len({(row.method, row.path) for row in OPERATIONS.values()}) == len(OPERATIONS)
+    for row in OPERATIONS.values():
+        assert re.fullmatch(r"/v1(/(\w+|\{(customer|export)_id\}))+", row.path)
+        assert row.most is None or row.most in LIMITS
