@@ -219,6 +219,8 @@ class Transport:
         try:
             async with self._network_of(url, is_own=is_own) as network:
                 await self._poured(asked, network=network, seen=seen, take=take)
+            if not is_own:  # what another host says can repeat the signature of the link
+                del seen["content"]
         except (self._library.HTTPError, OSError) as error:
             parts = self._troubled(error, seen=seen, request=request)
         except Exception as error:  # noqa: BLE001
