@@ -213,7 +213,7 @@ class Exporting:
                 total=total if isinstance(total, int) else 0,
                 description=str(found.get("description") or ""),
             )
-        raise self._reader.unexpected(WHAT, dict(answer), export=self._export)
+        raise self._reader.unexpected(WHAT, answer, export=self._export)
 
     def _progress(self, *, rows: int = 0, waits_s: float = 0.0, why: str = "") -> ExportProgress:
         return ExportProgress(

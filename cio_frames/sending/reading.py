@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from cio_frames.errors import AccessRefusedError, WorkspaceReadError
+from cio_frames.errors import AccessRefusedError, CioError, WorkspaceReadError
 from cio_frames.sending.background import BackgroundLoop
 from cio_frames.sending.client import Client
 from cio_frames.sending.clock import Clock
@@ -221,7 +221,8 @@ class Reader:
             case 400 | 422:
                 problem, hint = f"the request is refused{said}.", "Correct what was asked for."
             case _:
-                reason = decision.reason if isinstance(decision, Stop) else decision.error
+                told = f"Customer.io says: {answer.error.rstrip('.')}."
+                reason = decision.reason if isinstance(decision, Stop) else told
                 problem = _ADVICE.sub(lambda found: "." if found[0][0] == "," else "", reason)
                 hint = _AGAIN_HINT
         kind = AccessRefusedError if status in _ACCESS else WorkspaceReadError
@@ -230,14 +231,14 @@ class Reader:
         return kind(what, host=self.host, problem=problem, hint=hint, status=status, export=export)
 
     def unexpected(
-        self, what: str, answer: object, *, export: int | None = None
+        self, what: str, answer: Mapping[str, Any], *, export: int | None = None
     ) -> WorkspaceReadError:
-        """Return as an error that an answer is not of the documented form; `answer` is shown."""
-        shown = str(answer)
+        """Return as an error that an answer is not of the documented form, with the names in it."""
+        names = ", ".join(sorted(answer))
         return WorkspaceReadError(
             what,
             host=self.host,
-            problem=f"the answer is not of the documented form: {shown[:_SHOWN]}.",
+            problem=f"the answer is not of the documented form; it has {names[:_SHOWN] or 'nothing'}.",
             hint="Update cio_frames. If that does not help, report this sentence.",
             export=export,
         )
@@ -291,7 +292,10 @@ def apart(
         worker.abandon()
         worker.wait()
         raise
-    result: Read = worker.result()
+    try:
+        result: Read = worker.result()
+    except CioError as error:
+        raise error.with_traceback(None) from None  # the frames below hold what a host has said
     return result
 
 

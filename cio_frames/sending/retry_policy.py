@@ -248,8 +248,10 @@ def decide_read(
         case "no-answer":
             decision = Retry(after_s=wait_s, code=answer.trouble, in_doubt=False)
         case "answer" if 200 <= (answer.status or 0) < 300:  # noqa: PLR2004
-            if is_file or isinstance(answer.json, Mapping):
+            if is_file or (isinstance(answer.json, Mapping) and not answer.error):
                 return Delivered()
+            if answer.json is not None and answer.error:
+                return Rejected(code="REFUSED", error=answer.error)
             last = history.repeats >= retry_limits.invalid_responses
             again = Retry(after_s=wait_s, code="GARBAGE", in_doubt=False)
             decision = _not_customerio(answer, in_doubt=False) if last else again

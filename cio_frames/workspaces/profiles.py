@@ -118,7 +118,7 @@ def _rows(
     rows = answer.get(name)
     if isinstance(rows, list) and all(isinstance(row, Mapping) for row in rows):
         return rows
-    raise reader.unexpected(what, sorted(answer))
+    raise reader.unexpected(what, answer)
 
 
 def _profile(customer: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,11 +23,12 @@ from cio_frames.errors import CioError, RunError
 
 WRITE_KEY = "CANARYwrite/key+1"
 TRACK_KEY = "CANARYtrack/key+2"
+APP_KEY = "CANARYapp/key+3"
 SITE_ID = "site1"
 BASIC = [f"{WRITE_KEY}:", f"{SITE_ID}:{TRACK_KEY}"]
 KEY_FORMS = [
     form
-    for secret in (WRITE_KEY, TRACK_KEY, *BASIC)
+    for secret in (WRITE_KEY, TRACK_KEY, APP_KEY, f"Bearer {APP_KEY}", *BASIC)
     for form in (
         secret,
         secret[::-1],
@@ -198,6 +199,47 @@ def test_a_notebook_traceback_has_no_key(runs, host):
 
     assert "Error" in told
     assert leaks(told) == []
+
+
+READS = {
+    "people": lambda client: client.people(progress=False),
+    "exports": lambda client: client.exports(),
+    "attributes": lambda client: client.attributes(["u1"]),
+    "activities": lambda client: client.activities("u1"),
+    "known": lambda client: PEOPLE.cio.identify(user_id="id").identity(known=client),
+}
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, "fault"])
+@pytest.mark.parametrize("read", READS)
+def test_no_app_key_leaks_where_a_workspace_is_read(read, status, tmp_path):
+    """A host that repeats the key is not repeated: not in errors, tracebacks, logs and notebooks."""
+    said = f"unknown key {APP_KEY}, Bearer {APP_KEY}"
+    answer = httpx2.Response(
+        status if status != "fault" else 200, json={"meta": {"error": said}, "exports": [said]},
+        headers={"x-said": APP_KEY},
+    )  # fmt: skip
+    handler = breaking(RuntimeError) if status == "fault" else lambda _: answer
+    seen = Seen.__new__(Seen)
+    out, logged, seen.error = io.StringIO(), io.StringIO(), None
+    root, told = logging.getLogger(), logging.StreamHandler(logged)
+    level = root.level
+    client = cio.connect(
+        app_api_key=APP_KEY, transport=httpx2.MockTransport(handler), environ={}
+    )  # fmt: skip
+    root.addHandler(told)
+    root.setLevel(logging.DEBUG)
+    with redirect_stdout(out), redirect_stderr(out):
+        try:
+            READS[read](client)
+        except Exception as error:  # noqa: BLE001 - looked at below
+            seen.error = error
+    root.setLevel(level)
+    root.removeHandler(told)
+
+    assert isinstance(seen.error, RuntimeError if status == "fault" else CioError)
+    texts = [traced(seen), in_a_notebook(seen), out.getvalue(), logged.getvalue(), repr(client)]
+    assert leaks("\n".join([*texts, repr(_pickled(client)), repr(_pickled(seen.error))])) == []
 
 
 def test_a_missing_or_malformed_key_is_not_repeated(tmp_path):
