@@ -1,0 +1,71 @@
+"""Read the people of a workspace and preview a table against them: seconds, and peak memory.
+
+Run it as `python -m benchmarks.people [people]`. An embedded workspace holds the people in a process
+of its own; another one reads them with an App API key, and previews as many rows, a tenth of them new.
+"""
+
+import resource
+import subprocess
+import sys
+import time
+
+import polars as pl
+
+import cio_frames as cio
+from benchmarks.rehearsal import people
+
+PEOPLE = 1_000_000
+
+
+def serve(count: int) -> None:
+    """Hold people, say where they are, and wait until nobody reads any more."""
+    with cio.sandbox() as workspace:
+        workspace.load(people(count).with_columns(attributes=pl.lit('{"plan":"pro","score":7}')))
+        print(workspace.url, workspace.app_api_key, flush=True)
+        sys.stdin.read()
+
+
+def read(count: int, *, url: str, key: str) -> None:
+    """Read people, preview rows against them, and print what it took."""
+    began = time.perf_counter()
+    client = cio.connect(endpoint=url, app_api_key=key, environ={})
+    known = client.people(attributes=["plan", "score"], progress=False)
+    exported, read_mb = time.perf_counter() - began, peak()
+    assert known.height == count
+    del known
+    rows = people(count + count // 10).tail(count)
+    plan = cio.frame(rows).identify(user_id="id")
+    began = time.perf_counter()
+    found = plan.identity(known=client, progress=False)
+    previewed = time.perf_counter() - began
+    assert found.summary["creates"] == count // 10
+    print("| people | export s | its peak MB | export and preview s | peak MB |")
+    print("|---|---|---|---|---|")
+    print(f"| {count:,} | {exported:.1f} | {read_mb:,.0f} | {previewed:.1f} | {peak():,.0f} |")
+
+
+def peak() -> float:
+    """Return the most memory that this process has had, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main(count: int) -> None:
+    """Hold and read people in two processes."""
+    command = [sys.executable, "-m", "benchmarks.people", str(count)]
+    with subprocess.Popen(
+        [*command, "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        subprocess.run([*command, *server.stdout.readline().split()], check=True)
+        server.communicate("")
+
+
+if __name__ == "__main__":
+    size = int(sys.argv[1]) if len(sys.argv) > 1 else PEOPLE
+    match sys.argv[2:]:
+        case ["serve"]:
+            serve(size)
+        case [address, secret]:
+            read(size, url=address, key=secret)
+        case _:
+            main(size)
