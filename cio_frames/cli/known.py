@@ -25,7 +25,7 @@ def preview_with(
         progress: As for `send`.
 
     Raises:
-        UsageError: The id of an export is no number.
+        UsageError: The id of an export is not a number.
     """
     if known is not None:
         plan.identity(_people(known, client=client, progress=progress), progress=progress)

@@ -85,7 +85,10 @@ class Exporting:
         self._total: int | None = None
 
     async def start(self, *, filters: Mapping[str, Any], attributes: Sequence[str]) -> int:
-        """Start an export and return its id."""
+        """Start an export and return its id.
+
+        An attempt whose answer is lost may have started one as well, which does no harm.
+        """
         body = {"filters": filters, "attributes": list(attributes)}
         answer = await self._reader.ask("exportPeopleData", what=WHAT, body=body)
         return self._read(answer).id

@@ -9,6 +9,11 @@ What it leaves open: which columns the file of an export has besides those that 
 how an empty cell, an object or a quote is written in it; which filter covers everybody; how long an
 export takes; whether its link can be used without the key; what a page says after which there is no
 other. Whoever relies on one of these says what is assumed.
+
+Where it disagrees with itself: the text of `exportPeopleData` has an export downloaded at its own
+path, but `downloadExport` gives the link. A cio_id has the prefix `cio_` in `listActivities`, and none
+in any example. A filter has one property, but samples have several. `timestamps`, the times at which
+attributes were set, are given and called deprecated. Attributes are stored as texts, whatever was sent.
 """
 
 from collections.abc import Mapping
