@@ -11,11 +11,11 @@ from cyclopts import Parameter
 
 from cio_frames.cli.exit_codes import Exit
 from cio_frames.cli.hints import cli_advice
-from cio_frames.cli.known import preview_with
+from cio_frames.cli.known import preview_with, reader
 from cio_frames.cli.options import Fields, KnownPeople, Rules
 from cio_frames.cli.output import as_json, put, put_rows, require_written, say, say_html, say_json
 from cio_frames.cli.plan_options import plan_of
-from cio_frames.errors import MissingKeyError, PlanRefusedError
+from cio_frames.errors import PlanRefusedError
 from cio_frames.plan import Plan
 from cio_frames.plan.report import plan_view
 from cio_frames.validation import as_texts
@@ -24,7 +24,6 @@ from cio_frames.views.document import Document, Heading, Messages, Paragraph
 from cio_frames.views.environment import Output, writing_to
 from cio_frames.views.findings import FindingView
 from cio_frames.views.report import PlanView
-from cio_frames.workspaces import Client, connect
 
 PAGE = '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Plan</title>\n{}\n</html>\n'
 
@@ -60,7 +59,7 @@ def check(
     """
     require_written((findings, rejected))
     plan = plan_of(files, fields=fields, rules=rules or Rules())
-    preview_with(plan, known, client=partial(_reader, endpoint))
+    preview_with(plan, known, client=partial(reader, endpoint=endpoint))
     if findings is not None:
         put_rows(findings, as_texts(plan.pipeline.full_check.findings))
     if rejected is not None:
@@ -101,14 +100,6 @@ def preview(
     else:
         say(text.render(_preview(plan, messages, mapping=mapping)))
     return Exit.OK if messages or not plan.counts["rejected"] else Exit.ROWS
-
-
-def _reader(endpoint: str | None) -> Client:
-    """Return a client that reads the workspace, whichever other keys there are."""
-    try:
-        return connect(endpoint=endpoint)
-    except MissingKeyError:
-        raise MissingKeyError("app_api_key", variable="CIO_APP_API_KEY") from None
 
 
 def verdict(plan: Plan) -> Exit:

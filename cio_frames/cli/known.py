@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
-from cio_frames.errors import UsageError
+from cio_frames.errors import MissingKeyError, UsageError
 from cio_frames.frames import scan
 from cio_frames.plan import Plan
 from cio_frames.plan.known import Known
+from cio_frames.spec import Region
 from cio_frames.views.displays import ShowProgress
-from cio_frames.workspaces import Client
+from cio_frames.workspaces import Client, connect
 
 WORKSPACE = "workspace"
 EXPORT = "export:"
@@ -27,11 +28,33 @@ def preview_with(
     Raises:
         UsageError: The id of an export is not a number.
     """
-    if known is not None:
-        plan.identity(_people(known, client=client, progress=progress), progress=progress)
+    people = people_of(known, client=client, progress=progress)
+    if people is not None:
+        plan.identity(people, progress=progress)
 
 
-def _people(known: str, *, client: Callable[[], Client], progress: ShowProgress) -> Known:
+def reader(region: Region | None = None, *, endpoint: str | None = None) -> Client:
+    """Return a client that reads the workspace, whichever other keys there are.
+
+    Args:
+        region: Where the account is; else CIO_REGION.
+        endpoint: A server on this machine instead of Customer.io.
+
+    Raises:
+        MissingKeyError: There is no App API key.
+    """
+    try:
+        return connect(region, endpoint=endpoint)
+    except MissingKeyError:
+        raise MissingKeyError("app_api_key", variable="CIO_APP_API_KEY") from None
+
+
+def people_of(
+    known: str | None, *, client: Callable[[], Client], progress: ShowProgress = "auto"
+) -> Known | None:
+    """Return what the option names, None where it is not given; the arguments of `preview_with`."""
+    if known is None:
+        return None
     if known == WORKSPACE:
         return client()
     if not known.startswith(EXPORT):

@@ -2,6 +2,7 @@
 
 import sys
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,7 +11,8 @@ from cyclopts import Parameter
 
 from cio_frames.cli.check import PAGE, verdict
 from cio_frames.cli.exit_codes import Exit
-from cio_frames.cli.options import Fields, Rules, Switch, Target
+from cio_frames.cli.known import people_of, reader
+from cio_frames.cli.options import Fields, KnownPeople, Rules, Switch, Target
 from cio_frames.cli.output import as_json, put, say, say_html, say_json
 from cio_frames.cli.plan_options import plan_of, reading
 from cio_frames.cli.send import all_arrived, confirm, connected, needs_confirmation, sent
@@ -33,7 +35,7 @@ def plan(
     out: Path,
     target: Target | None = None,
     rules: Rules | None = None,
-    known: str | None = None,
+    known: KnownPeople = None,
     expires: Annotated[float | Literal["never"], Parameter(metavar="DAYS", show_choices=False)] = 7,
 ) -> Exit:
     """Save a plan for review: what would be sent, without any value of the table. Nothing is sent.
@@ -45,12 +47,15 @@ def plan(
         out: The file to write, such as july.cioplan.
         target: Where the plan may be sent; anywhere if not given.
         rules: How values are read and checked.
-        known: An export of the workspace's people to compare with.
+        known: The people of the workspace to compare with: a file with an export, or "workspace" to
+            read them with the key in CIO_APP_API_KEY, or "export:110" to take up an export that was
+            started before.
         expires: Days for which the plan can be applied; "never" for no limit.
     """
     rules, target = rules or Rules(), target or Target()
     made = plan_of(files, fields=fields, rules=rules)
-    people = None if known is None else scan(known)
+    region = None if target.to == "sandbox" else target.to
+    people = people_of(known, client=partial(reader, region, endpoint=target.endpoint))
     until = None if expires == "never" else timedelta(days=float(expires))
     if target.to is None and target.endpoint is None:
         saved = saved_plan(made.pipelines, known=people, expires=until, reading=reading(rules))
@@ -127,7 +132,7 @@ def apply(
     /,
     *,
     target: Target | None = None,
-    known: str | None = None,
+    known: KnownPeople = None,
     approved_by: Repeated = (),
     only_if: Repeated = (),
     audit: Path = Path("audit"),
@@ -139,7 +144,8 @@ def apply(
         file: The plan.
         tables: Its files; of several plans, one for each, in order.
         target: Where to send, and how.
-        known: An export of the workspace's people, if the plan was compared with one.
+        known: The people of the workspace, if the plan was compared with them: a file, or "workspace"
+            to read them now.
         approved_by: Public key of somebody who may approve; one of them must have signed the plan.
         only_if: A condition such as "rejected<1%" or "creates<=500" instead of the same rows, for
             jobs whose table is another one each time.
@@ -148,13 +154,12 @@ def apply(
     """
     target, saved = target or Target(), read_plan(file)
     require_approval(file, saved, approved_by=approved_by)
-    people = None if known is None else scan(known)
     with connected(target) as (client, _):
         ready = reviewed(
             file,
             restored(file, saved, _tables(saved, tables)),
             client,
-            known=people,
+            known=people_of(known, client=lambda: client),
             approved_by=approved_by,
             only_if=only_if,
         )

@@ -11,6 +11,7 @@ from cio_frames.frames import AnyTable, read
 from cio_frames.identity import Settings
 from cio_frames.plan.approval import require_approval
 from cio_frames.plan.identity_preview import identity_preview, premise_of
+from cio_frames.plan.known import Known
 from cio_frames.plan.pipeline import Pipelines
 from cio_frames.plan.plain_values import NotRestorableError, arguments_of, checks_of
 from cio_frames.plan.plan import Backfill, Plan, Sendable
@@ -38,7 +39,7 @@ def apply(
     table: AnyTable | Sendable | Sequence[AnyTable],
     client: Client,
     *,
-    known: AnyTable | None = None,
+    known: Known | None = None,
     settings: Settings | None = None,
     approved_by: Sequence[str] = (),
     only_if: str | Sequence[str] = (),
@@ -51,7 +52,7 @@ def apply(
         table: The table, or the plan that was saved; of a back-fill the tables in their order, or the back-fill. The
             plan itself is needed where its arguments have expressions, or its checks rules of your own.
         client: Where to send. It must be the workspace that the plan was saved for.
-        known: An export of the workspace's people, as for `plan.identity`; the preview must come out as reviewed.
+        known: An export of the workspace's people, or a client that reads them now, as for `plan.identity`; the preview must come out as reviewed.
         settings: As for `plan.identity`.
         approved_by: Public keys of people; one of them must have approved the plan with `cio.approve`.
         only_if: For scheduled jobs, whose table is another one each time: conditions such as "rejected<1%",
@@ -92,7 +93,7 @@ def reviewed(
     table: AnyTable | Sendable | Sequence[AnyTable],
     client: Client,
     *,
-    known: AnyTable | None = None,
+    known: Known | None = None,
     settings: Settings | None = None,
     approved_by: Sequence[str] = (),
     only_if: str | Sequence[str] = (),
@@ -102,6 +103,7 @@ def reviewed(
     plan = restored(path, saved, table)
     _require_current(path, saved, plan)
     key = require_approval(path, saved, approved_by=approved_by)
+    plan.pipelines.known.clear()  # a client reads the workspace as it is now
     conditions = [only_if] if isinstance(only_if, str) else list(only_if)
     found = [
         *differences(saved, plan.pipelines, client=client, same_table=not conditions),
@@ -190,7 +192,7 @@ def differences(
 def _of_people(
     saved: SavedPlan,
     pipelines: Pipelines,
-    known: AnyTable | None,
+    known: Known | None,
     *,
     settings: Settings | None,
     same_table: bool,
@@ -198,7 +200,9 @@ def _of_people(
     """Yield what the identity preview finds otherwise, if both were compared with an export, or none was."""
     if not same_table or saved.identity["is_compared"] != (known is not None):
         return
-    found = identity_preview(pipelines, premise_of(pipelines, known, settings=settings)).summary
+    found = identity_preview(
+        pipelines, premise_of(pipelines, known, settings=settings, progress="auto")
+    ).summary
     for name in saved.identity.keys() - {"is_compared", _OF_TIME}:
         yield from _unlike(f"identity preview: {name}", saved.identity[name], found[name])
 
@@ -219,13 +223,15 @@ def _unlike(name: str, reviewed: Any, now: Any) -> Iterator[Difference]:
 
 
 def _broken(
-    text: str, pipelines: Pipelines, known: AnyTable | None, settings: Settings | None
+    text: str, pipelines: Pipelines, known: Known | None, settings: Settings | None
 ) -> Iterator[Difference]:
     """Yield a condition that does not hold."""
     parsed = _CONDITION.fullmatch(text)
     counts: dict[str, Any] = {**pipelines.counts, "campaigns": sum(map(campaigns, pipelines.each))}
     if parsed and parsed[1] not in counts:
-        found = identity_preview(pipelines, premise_of(pipelines, known, settings=settings))
+        found = identity_preview(
+            pipelines, premise_of(pipelines, known, settings=settings, progress="auto")
+        )
         counts = {**found.summary, **counts}
     if parsed is None or not isinstance(counts.get(parsed[1]), int):
         names = ", ".join(name for name, value in counts.items() if isinstance(value, int))

@@ -228,7 +228,7 @@ class Sendable:
         path: Path | str,
         *,
         client: Client | None = None,
-        known: AnyTable | None = None,
+        known: "Known | None" = None,
         settings: Settings | None = None,
         expires: timedelta | None = timedelta(days=7),
     ) -> "SavedPlan":

@@ -20,11 +20,11 @@ import polars as pl
 
 from cio_frames.audit.file_system import LocalFileSystem, write_atomic
 from cio_frames.errors import SavedPlanError
-from cio_frames.frames import AnyTable
 from cio_frames.identity import Settings
 from cio_frames.plan.estimate import estimate
 from cio_frames.plan.full_check import TRIGGERING
 from cio_frames.plan.identity_preview import identity_preview, premise_of
+from cio_frames.plan.known import Known
 from cio_frames.plan.outcome import outcome
 from cio_frames.plan.pipeline import Pipeline, Pipelines
 from cio_frames.plan.plain_values import arguments_values, checks_values
@@ -183,7 +183,7 @@ def saved_plan(
     pipelines: Pipelines,
     *,
     client: Client | None = None,
-    known: AnyTable | None = None,
+    known: Known | None = None,
     settings: Settings | None = None,
     expires: timedelta | None = EXPIRES,
     reading: Mapping[str, Any] | None = None,
@@ -191,7 +191,7 @@ def saved_plan(
     """Return everything about plans that a reviewer, and later `apply`, needs to know."""
     if client is not None:
         pipelines.given(client)
-    premise = premise_of(pipelines, known, settings=settings)
+    premise = premise_of(pipelines, known, settings=settings, progress="auto")
     preview = identity_preview(pipelines, premise)
     found = estimate(
         pipelines, premise, client=client, rate=client.rate if client else None, latency_s=0.1,

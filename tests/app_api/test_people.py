@@ -20,6 +20,7 @@ from cio_frames.errors import (
     ChoiceError,
     ExportError,
     MissingKeyError,
+    PlanChangedError,
     WorkspaceReadError,
 )
 from cio_frames.identity.known_people import export as as_known
@@ -340,6 +341,22 @@ class TestKnown:
         plan = self.rows.to_pandas().cio.identify(user_id="id")
 
         assert isinstance(plan.identity(known=workspace.client()).people, pandas.DataFrame)
+
+    def test_a_saved_plan_is_held_against_the_workspace_of_now(self, workspace, tmp_path):
+        """It is applied while the same people are there, and refused when others are."""
+        client, plan, path = workspace.client(), self.plan(), tmp_path / "people.cioplan"
+        plan.save(path, known=client)
+        options = {"known": client, "audit": tmp_path / "audit", "progress": False}
+        pl.DataFrame({"id": ["7"]}).cio.identify(user_id="id").send(
+            client, audit=tmp_path / "audit", progress=False
+        )
+        for table in (plan, self.rows):
+            with pytest.raises(PlanChangedError, match="creates"):
+                cio.apply(path, table, client, **options)
+
+        workspace.reset()
+        workspace.load(PEOPLE)
+        assert cio.apply(path, plan, client, **options).counts["delivered"] == 4
 
     def test_what_cannot_be_read_raises(self, workspace):
         """Nothing is previewed as if nobody was there."""

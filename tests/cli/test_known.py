@@ -69,3 +69,16 @@ def test_advice_can_be_typed(cli, people, workspace):
     assert (unknown.code, "there is no export 9" in unknown.err) == (5, True)
     assert "client." not in unknown.err
     assert (strange.code, "such as export:110" in strange.err) == (2, True)
+
+
+def test_a_saved_plan_is_compared_with_the_workspace(cli, people, workspace):
+    """It is saved and applied with `--known workspace`, and refused when somebody else is there."""
+    where = ("--endpoint", workspace.url, "--known", "workspace")
+    saved = cli("plan", people, *CHECK, "--out", "p.cioplan", *where)
+    applied = cli("apply", "p.cioplan", people, *where)
+    again = cli("apply", "p.cioplan", people, *where, "--repeat")
+
+    assert (saved.code, "2 new (billable), 1 updated" in saved.out) == (0, True)
+    assert applied.code == 0
+    assert again.code != 0
+    assert "creates" in again.err
