@@ -12,9 +12,18 @@ import time
 import polars as pl
 
 import cio_frames as cio
-from benchmarks.variants import people
 
 PEOPLE = 1_000_000
+
+
+def people(count: int) -> pl.DataFrame:
+    """Return people of whom no two share an identifier."""
+    number = pl.int_range(count, dtype=pl.Int64)
+    return pl.select(
+        pl.format("user-{}", number).alias("id"),
+        pl.format("user{}@example.com", number).alias("email"),
+        pl.format("City {}", number % 100).alias("city"),
+    )
 
 
 def serve(count: int) -> None:
