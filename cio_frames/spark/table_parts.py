@@ -134,10 +134,9 @@ def _is_of_table(check: Check) -> bool:
     return isinstance(check.test, TableTest)
 
 
-def rows_of(chunk: pa.Table) -> pl.DataFrame:
+def rows_of(chunk: pa.Table, schema: pl.Schema) -> pl.DataFrame:
     """Return rows that Spark has as they are read from any other table, after their numbers."""
-    rest = chunk.drop_columns([ROW])
-    rows = collected(read(rest).lazy) if rest.num_columns else pl.DataFrame()
+    rows = collected(read(chunk.select(schema.names())).lazy).cast(schema)
     return rows.insert_column(0, pl.Series(ROW, chunk[ROW], dtype=pl.Int64))
 
 
@@ -157,7 +156,7 @@ def gather(chunks: Iterator[pa.Table], *, work: TableWork) -> Iterator[pl.DataFr
     """Yield the parts of aggregates of one partition, with the columns of `PARTS`."""
     gathered, fingerprint = _Gathered(work), Fingerprint(work.schema)
     for chunk in chunks:
-        rows = rows_of(chunk)
+        rows = rows_of(chunk, work.schema)
         fingerprint.add(rows)
         yield from gathered.add(work.prepared(rows))
     yield from gathered.rest()
@@ -388,7 +387,7 @@ def look_again(
     gathered = {number: unpacked(state) for number, state in states.items()}
     counted: dict[int, pl.DataFrame] = {}
     for chunk in chunks:
-        rows = work.prepared(rows_of(chunk)).lazy()
+        rows = work.prepared(rows_of(chunk, work.schema)).lazy()
         for number, state in gathered.items():
             finish = work.test(number).finish
             if isinstance(finish, CloserLook):
@@ -406,7 +405,7 @@ def keyed(
 ) -> Iterator[pl.DataFrame]:
     """Yield all rows that have a key, for tests that look at some keys again, of `KEYED`."""
     for chunk in chunks:
-        rows = work.prepared(rows_of(chunk)).lazy()
+        rows = work.prepared(rows_of(chunk, work.schema)).lazy()
         for number in tests:
             finish = work.test(number).finish
             if isinstance(finish, OfKeys):
@@ -457,7 +456,7 @@ def links(
 ) -> Iterator[pl.DataFrame]:
     """Yield who is merged into whom, with the columns of `LINKS`."""
     for chunk in chunks:
-        prepared = work.prepared(rows_of(chunk))
+        prepared = work.prepared(rows_of(chunk, work.schema))
         yield from aggregate_rows(prepared, [aggregate], scope=work.scope).values()
 
 
