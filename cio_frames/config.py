@@ -2,6 +2,7 @@
 
 import hmac
 import os
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -93,6 +94,42 @@ class SecretKey:
 
     def __deepcopy__(self, memo: object) -> Never:
         raise TypeError("A SecretKey cannot be copied; pass on the same object.")
+
+
+class MaskedText:
+    """A secret that travels to another process of the same run.
+
+    It can be pickled, as a pad and what the pad makes of it, so that whoever searches plans, logs and
+    files for the secret does not find it. This hides it from readers, not from whoever has the pickle.
+
+    Args:
+        text: The secret.
+
+    Examples:
+        >>> MaskedText("k1"), MaskedText("k1").reveal()
+        (***, 'k1')
+    """
+
+    __slots__ = ("_masked", "_pad")
+
+    def __init__(self, text: str) -> None:
+        clear = text.encode()
+        self._pad = secrets.token_bytes(len(clear))
+        self._masked = _joined(clear, self._pad)
+
+    def reveal(self) -> str:
+        """Return the secret itself, to be used and forgotten."""
+        return _joined(self._masked, self._pad).decode()
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __format__(self, spec: str) -> str:
+        return "***"
+
+
+def _joined(one: bytes, other: bytes) -> bytes:
+    return bytes(first ^ second for first, second in zip(one, other, strict=True))
 
 
 def _checked(value: object, *, name: str) -> str:

@@ -143,21 +143,21 @@ def sent_by_run(messages: pl.DataFrame, *, seeds: pl.DataFrame) -> pl.DataFrame:
     names = seeds["seed"].unique().to_list()
     if len(names) == 1 and names[0] is not None and seeds.height == messages.height:
         return messages.with_columns(_under(of_run(messages["message_id"], seed=names[0])))
-    both = messages.join(seeds, on="row", how="left", maintain_order="left")
+    both = messages.join(seeds, on="row", how="left", maintain_order="left").with_row_index("place")
     parts = [
         part if seed is None else part.with_columns(_under(of_run(part["message_id"], seed=seed)))
         for (seed,), part in both.group_by("seed", maintain_order=True)
     ]
-    return pl.concat(parts).drop("seed").sort("row") if parts else messages
+    return pl.concat(parts).sort("place").drop("seed", "place") if parts else messages
 
 
 def renewed_rows(messages: pl.DataFrame, seeds: pl.DataFrame) -> pl.DataFrame:
     """Return messages, those that have a line in `seeds` (row and seed) under other ids."""
-    both = messages.join(seeds, on="row", how="left", maintain_order="left")
+    both = messages.join(seeds, on="row", how="left", maintain_order="left").with_row_index("place")
     is_kept = pl.col("seed").is_null()
     others = both.filter(~is_kept)
     fresh = renewed(others.drop("seed"), seeds=others["seed"])
-    return pl.concat([both.filter(is_kept).drop("seed"), fresh]).sort("row")
+    return pl.concat([both.filter(is_kept).drop("seed"), fresh]).sort("place").drop("place")
 
 
 def _words(digests: pl.Series) -> "tuple[Words, Words]":

@@ -196,12 +196,18 @@ def segments(
 def _rows(
     sent: pl.DataFrame, *, settled: pl.DataFrame, lost: pl.DataFrame, call: str
 ) -> pl.DataFrame:
-    """Return one row for each row of a chunk, with the columns of `SEGMENT_SCHEMA`."""
+    """Return one row for each row of a chunk, in the order of their numbers, as `SEGMENT_SCHEMA`.
+
+    Messages are sent in the order in which they come, which is another one where a table is in order
+    of time.
+    """
     rows = sent.drop("path", "message").with_columns(pl.lit("pending").alias("state"))
     if lost.height or settled.height:
         left_out = lost.with_columns(pl.lit("rejected_local").alias("state"))
         others = [left_out, settled.drop("path", "message")]
-        rows = pl.concat([rows, *others], how="diagonal").sort("row")
+        rows = pl.concat([rows, *others], how="diagonal")
+    if not rows["row"].is_sorted():
+        rows = rows.sort("row")
     rows = rows.with_columns(pl.lit(call).alias("call"))
     return rows.select(
         (pl.col(name) if name in rows.columns else pl.lit(None)).cast(dtype).alias(name)

@@ -99,6 +99,12 @@ class Pipeline:
         assert self._results.before_send is not None  # noqa: S101 - the pass has filled it
         return self._results.before_send
 
+    def checked_as(self, before_send: PreSendCheck) -> "Pipeline":
+        """Return the pipeline with what must be known before sending, found elsewhere."""
+        made = replace(self)
+        made._results.before_send = before_send
+        return made
+
     @property
     def rejected(self) -> pl.Series | None:
         """Rows that would not be sent, as the full check found them; None before it has run."""

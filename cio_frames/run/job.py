@@ -96,7 +96,8 @@ class RowSelection:
         """Return the messages to send, and those that earlier runs finished with state, code and error."""
         if self.decided is None or self.decided.is_empty() or messages.is_empty():
             return self._split_delivered(messages)
-        here = pl.col("row").is_between(messages["row"][0], messages["row"][-1])
+        here = pl.col("row").is_between(messages["row"].min(), messages["row"].max())
+        places = messages.select("row").with_row_index("place")
         decided = self.decided.filter((pl.col("plan") == plan) & here).drop("plan")
         others = messages.join(decided, on="row", how="anti", maintain_order="left")
         sent, finished = self._split_delivered(others)
@@ -106,8 +107,9 @@ class RowSelection:
         again = left.filter(pl.col("seed").is_not_null())
         again = renewed(again, seeds=again["seed"]).drop("seed", "wanted", "seeds")
         same = self._as_recorded(left.filter(pl.col("wanted").is_not_null()))
+        taken = pl.concat([sent, again, same], how="diagonal")
         return (
-            pl.concat([sent, again, same], how="diagonal").sort("row"),
+            taken.join(places, on="row", how="left").sort("place").drop("place"),
             pl.concat([finished, found], how="diagonal").sort("row"),
         )
 

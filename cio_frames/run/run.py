@@ -51,7 +51,7 @@ LEAST_S = 0.1
 """Requests per second are not told from less time than this."""
 OUTAGE = "OUTAGE"
 ABOVE = "The summary above says why, and how to send the rest."
-_INTERNAL = frozenset({"start", "view"})
+_INTERNAL = frozenset({"control", "start", "view"})
 """What plans and the command line ask of a run; completion does not offer it."""
 
 
@@ -137,6 +137,11 @@ class Run:
     def client(self) -> Client:
         """Where the run sends to."""
         return self._client
+
+    @property
+    def control(self) -> PaceControl:
+        """What asks the run for another pace."""
+        return self._control
 
     @property
     def stopped(self) -> tuple[str, str] | None:

@@ -2,7 +2,7 @@
 
 from cio_frames.sending.background import EXITED, BackgroundLoop
 from cio_frames.sending.blocking import BLOCKING_CALLS, BlockingRow
-from cio_frames.sending.client import Client, connect
+from cio_frames.sending.client import Client, ClientSettings, connect
 from cio_frames.sending.events import (
     BatchAttempted,
     BatchFinished,
@@ -36,6 +36,7 @@ __all__ = [
     "BatchSplit",
     "BlockingRow",
     "Client",
+    "ClientSettings",
     "ClockSkewed",
     "Fact",
     "Listener",

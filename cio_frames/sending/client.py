@@ -4,11 +4,18 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Never
 from urllib.parse import urlsplit
 
-from cio_frames.config import Credentials, SecretKey, base_url, credentials, variable
+from cio_frames.config import (
+    Credentials,
+    MaskedText,
+    SecretKey,
+    base_url,
+    credentials,
+    variable,
+)
 from cio_frames.errors import ConfigError, MissingKeyError
 from cio_frames.sending.http import (
     ATTEMPT_SECONDS,
@@ -28,9 +35,41 @@ CONCURRENCY = 16
 
 
 _INTERNAL = frozenset(
-    {"post", "request_rate", "require", "require_network", "session", "workspaces"}
+    {"post", "request_rate", "require", "require_network", "session", "settings", "workspaces"}
 )
 """What the sender asks of a client; completion does not offer it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClientSettings:
+    """What makes the same client in another process of a run. It can be pickled; its keys are masked."""
+
+    region: Region
+    endpoint: str | None
+    strict: bool
+    gzip: bool
+    rate: float | None
+    concurrency: int
+    attempt_s: float
+    write_key: MaskedText | None
+    site_id: MaskedText | None
+    track_api_key: MaskedText | None
+
+    def client(self) -> "Client":
+        """Return the client."""
+        made = connect(
+            self.region,
+            write_key=self.write_key and self.write_key.reveal(),
+            site_id=self.site_id and self.site_id.reveal(),
+            track_api_key=self.track_api_key and self.track_api_key.reveal(),
+            endpoint=self.endpoint,
+            strict=self.strict,
+            rate=self.rate,
+            gzip=self.gzip,
+            attempt_s=self.attempt_s,
+            environ={},
+        )
+        return replace(made, concurrency=self.concurrency)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -100,6 +139,36 @@ class Client:
         if self.rate is None or limit is None:
             return self.rate
         return min(self.rate, float(LIMITS[limit].value))
+
+    def settings(self) -> ClientSettings:
+        """Return what makes the same client in another process.
+
+        Raises:
+            ConfigError: It sends through a transport of its own, which other processes do not have.
+        """
+        if self._wire.transport is not None:
+            raise ConfigError(
+                "A client with transport= sends from this process only. Connect without it, or with "
+                "endpoint= for a server on this machine."
+            )
+        keys, base = self._credentials, self._wire.bases[SENDABLE_APIS[0].name]
+        masked = {
+            name: MaskedText(key)
+            for name in ("write_key", "site_id", "track_api_key")
+            if (key := _key(keys, name))
+        }
+        return ClientSettings(
+            region=_region(self.region),
+            endpoint=base if self._wire.loopback else None,
+            strict=self.strict,
+            gzip=self.gzip,
+            rate=self.rate,
+            concurrency=self.concurrency,
+            attempt_s=self._wire.attempt_s,
+            write_key=masked.get("write_key"),
+            site_id=masked.get("site_id"),
+            track_api_key=masked.get("track_api_key"),
+        )
 
     def __dir__(self) -> list[str]:
         return sorted(set(object.__dir__(self)) - _INTERNAL)

@@ -262,6 +262,11 @@ class Throttle:
         """Return what was learned about a surface."""
         return self._api_states[api]
 
+    def limit(self, api: str) -> int:
+        """Return how many requests to a surface may be under way now."""
+        learned, wanted = self._api_states[api].limit, self._control.concurrency
+        return learned if wanted is None else min(learned, max(1, wanted))
+
     @property
     def running_s(self) -> float:
         """The time, which stands still while the user's pause holds requests up."""

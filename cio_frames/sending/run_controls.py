@@ -94,6 +94,18 @@ class PaceControl(_Watched):
         super().__init__()
         self._paused = False
         self._rate: float | None = None
+        self._concurrency: int | None = None
+
+    @property
+    def concurrency(self) -> int | None:
+        """Most requests under way at once, beside the client's own limit; None for no limit."""
+        return self._concurrency
+
+    @concurrency.setter
+    def concurrency(self, concurrency: int | None) -> None:
+        with self._lock:
+            self._concurrency = concurrency
+            self._notify()
 
     @property
     def paused(self) -> bool:

@@ -290,7 +290,7 @@ class _Engine:
 
     def _start(self) -> None:
         while head := self._lanes.head:
-            limit = self._throttle.api_state(CALLS[head.call].api.name).limit
+            limit = self._throttle.limit(CALLS[head.call].api.name)
             batch = self._lanes.ready() if len(self._running) < limit else None
             if batch is None:
                 return

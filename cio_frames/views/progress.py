@@ -8,9 +8,10 @@ from typing import Literal, Protocol
 
 from cio_frames.errors import engine_errors
 from cio_frames.sending.events import Fact
+from cio_frames.sending.totals import Totals
 from cio_frames.views.document import Document
 from cio_frames.views.environment import execution
-from cio_frames.views.progress_state import ProgressState, advance
+from cio_frames.views.progress_state import ProgressState, advance, summed
 
 Leaves = Literal["nothing", "text", "output"]
 
@@ -84,6 +85,11 @@ class Progress:
         """Take note of a fact."""
         with self._lock:
             self.state = advance(self.state, fact, now_s=self._clock())
+
+    def add_up(self, totals: Totals) -> None:
+        """Take note of totals that others have added up."""
+        with self._lock:
+            self.state = summed(self.state, totals, now_s=self._clock())
 
     def start(self) -> None:
         """Show the display and have it drawn from now on."""

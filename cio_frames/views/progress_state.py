@@ -1,7 +1,7 @@
 """How far a run is: its totals, what a display shows besides, and its words."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal, assert_never
 
 from cio_frames.payloads.batches import Batch
@@ -128,6 +128,24 @@ def advance(state: ProgressState, fact: Fact, *, now_s: float) -> ProgressState:
             return state
         case never:
             assert_never(never)
+
+
+def summed(state: ProgressState, totals: Totals, *, now_s: float) -> ProgressState:
+    """Return the state after totals were read that others had added up.
+
+    Examples:
+        >>> state = ProgressState(label="track", total=4)
+        >>> summed(state, Totals(counts={"delivered": 3}, requests=1), now_s=1.0).phase
+        'sending'
+    """
+    known = {each.name: getattr(totals, each.name) for each in fields(Totals)}
+    after = replace(state, **known, now_s=now_s)
+    if totals.requests > state.requests:
+        marks = state.marks or ((now_s, 0),)
+        after = _departed(replace(after, phase="sending", marks=marks))
+    if after.done > state.done and after.marks:
+        after = _marked(after, rows=after.done - state.done)
+    return _whole(after)
 
 
 def line(state: ProgressState) -> str:

@@ -1,0 +1,449 @@
+"""One attempt of a task at a partition: a local run over its rows, with a record of its own."""
+
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, Self
+
+import msgspec
+import polars as pl
+import pyarrow as pa
+
+from cio_frames.audit import AuditWriter, RunInfo
+from cio_frames.audit.file_system import Durability
+from cio_frames.audit.object_store import opened
+from cio_frames.audit.schema import SETTLED
+from cio_frames.checks import Checks
+from cio_frames.clock import utc_now
+from cio_frames.config import MaskedText
+from cio_frames.errors import FrameError, RunError, RunInterruptedError, RunStoppedError
+from cio_frames.frames import ROW, Note, Table, collected, read
+from cio_frames.mapping import MessageMapping, linked_keys
+from cio_frames.payloads import RUN_ALGORITHM
+from cio_frames.plan.full_check import PreSendCheck, components_of
+from cio_frames.plan.pipeline import Pipeline, Pipelines
+from cio_frames.run import InDoubt, Job, RowSelection, Run
+from cio_frames.run.start import STATE_CALLS, blocked_people, blocking_rows, is_resent
+from cio_frames.sending import Client, ClientSettings
+from cio_frames.sending.http import Request, Response, Transport
+from cio_frames.sending.rate_limit import THROTTLED
+from cio_frames.sending.retry_policy import retry_after
+from cio_frames.spark.lease import Lease, Renewal
+from cio_frames.spark.partitions import attempts, rows_of
+from cio_frames.spark.rate import FILE, Followed, Pace, first_share
+from cio_frames.validation import FINDING_SCHEMA
+
+COMPONENT, FINDINGS = "__component__", "__findings__"
+"""Columns beside the user's: who the rows of one person are, and what the whole table shows of a row."""
+
+RESULT = pl.Schema(
+    {
+        "partition": pl.Int64(),
+        "attempt": pl.String(),
+        "rows": pl.Int64(),
+        "code": pl.String(),
+        "reason": pl.String(),
+        "notes": pl.String(),
+    }
+)
+"""What an attempt gives back: its place, how many rows it had, and why it stopped early."""
+
+SEPARATOR = "\n"
+"""Between the notes of an attempt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanSettings:
+    """What makes the pipeline of the plan on an executor."""
+
+    mapping: MessageMapping
+    checks: Checks
+    namespace: str
+    now: datetime
+    message_bytes: int
+    batch_bytes: int
+    schema: pl.Schema  # of the table as it is read here
+    json_columns: frozenset[str]
+
+    @classmethod
+    def of(cls, pipeline: Pipeline) -> Self:
+        """Return the settings of a pipeline."""
+        return cls(
+            mapping=pipeline.mapping,
+            checks=pipeline.checks,
+            namespace=pipeline.namespace,
+            now=pipeline.clock(),
+            message_bytes=pipeline.message_bytes,
+            batch_bytes=pipeline.batch_bytes,
+            schema=pipeline.table.schema(),
+            json_columns=pipeline.table.json_columns,
+        )
+
+    def pipeline(self, table: Table) -> Pipeline:
+        """Return the pipeline for a table of this machine."""
+        return Pipeline(
+            table=table,
+            mapping=self.mapping,
+            checks=self.checks,
+            namespace=self.namespace,
+            clock=lambda: self.now,
+            message_bytes=self.message_bytes,
+            batch_bytes=self.batch_bytes,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What all attempts of a run are given. It travels to the executors; its keys are masked."""
+
+    directory: str
+    info: RunInfo
+    plan: PlanSettings
+    client: ClientSettings
+    key: MaskedText | None  # of the pseudonyms and message ids in the record
+    in_doubt: InDoubt | None
+    durability: Durability
+    slots: int
+    lease_s: float
+
+
+def deliver(chunks: Iterator[pa.Table], *, work: Work) -> Iterator[pl.DataFrame]:
+    """Send the rows of a partition, as far as no earlier attempt did; yield what is to be told of it."""
+    from pyspark import TaskContext
+
+    context = TaskContext.get()
+    assert context is not None, "An attempt is made by a task."  # noqa: S101
+    yield from delivered(chunks, work=work, partition=context.partitionId())
+
+
+def delivered(chunks: Iterable[pa.Table], *, work: Work, partition: int) -> Iterator[pl.DataFrame]:
+    """Do what `deliver` does for the partition of this number."""
+    attempt = _Attempt(work, partition=partition)
+    if attempt.pace is not None and attempt.pace.stop:
+        return
+    with spooled(chunks, plan=work.plan) as table:
+        if table.count:
+            yield attempt.made(table)
+
+
+class _Attempt:
+    """An attempt at one partition."""
+
+    def __init__(self, work: Work, *, partition: int) -> None:
+        self._work = work
+        self._partition = partition
+        self._disk, self._run = opened(work.directory, durability=work.durability)
+        self._lax, _ = opened(work.directory, durability="process")  # for what need not survive
+        self._sender: Run | None = None
+        self._throttled, self._pause_s = 0, 0.0
+
+    @property
+    def pace(self) -> Pace | None:
+        """What the driver wrote last, if anything."""
+        with suppress(OSError):
+            return msgspec.json.decode(self._lax.read(self._run / FILE), type=Pace)
+        return None
+
+    def made(self, table: "SpooledTable") -> pl.DataFrame:
+        """Send what is left of the partition, and return what is to be told of it."""
+        known = attempts(self._disk, self._run, self._partition)
+        lease = Lease(
+            self._lax,
+            self._run,
+            scope=f"{self._partition:06d}",
+            known=max((int(path.name.split("-")[0]) for path in known), default=0),
+            lease_s=self._work.lease_s,
+            tell=self._told,
+        )
+        stopped: tuple[str, str] | None = None
+        try:
+            if lease.acquire(still_wanted=self._is_wanted):
+                stopped = self._sent(table, lease)
+        finally:
+            lease.end()
+        code, reason = stopped or (None, None)
+        notes = SEPARATOR.join(self._sender.notes) if self._sender else ""
+        name = lease.claim.name if self._sender else ""
+        told = (self._partition, name, table.count, code, reason, notes)
+        return pl.DataFrame([told], schema=RESULT, orient="row")
+
+    def _is_wanted(self) -> bool:
+        pace = self.pace
+        return pace is None or not pace.stop
+
+    def _told(self) -> Renewal:
+        sender = self._sender
+        return Renewal(
+            counter=0,
+            counts={} if sender is None else sender.counts,
+            throttled=self._throttled,
+            pause_s=self._pause_s,
+            stopped=None if sender is None else sender.stopped,
+        )
+
+    def _heard(self, answer: Response) -> None:
+        """Take note of an answer that asks to slow down."""
+        if answer.status == THROTTLED:
+            self._pause_s = retry_after(answer.retry_after, date=answer.date) or 0.0
+            self._throttled += 1
+
+    def _sent(self, table: "SpooledTable", lease: Lease) -> tuple[str, str] | None:
+        """Send under a lease; return why that ended early, if it did.
+
+        Raises:
+            RunError: Another attempt has taken over.
+        """
+        work = self._work
+        pipeline = work.plan.pipeline(table)
+        pipeline = pipeline.checked_as(_given_check(pipeline, table))
+        job = Pipelines((pipeline,)).job()
+        before = rows_of(self._disk, self._run, self._partition, run_id=work.info.run_id)
+        client = _fenced(work.client.client(), may_send=lease.may_send, heard=self._heard)
+        key = work.key.reveal() if work.key else None
+        selection = _selection(job, table, before, work=work, key=key)
+        writer = AuditWriter.start(
+            self._run / "partitions" / f"{self._partition:06d}",
+            replace(work.info, run_id=lease.claim.name, plans=(), rows=table.count),
+            durability=work.durability,
+            disk=self._disk,
+            key=key,
+        )
+        self._sender = run = Run(
+            job, client=client, writer=writer, selection=selection, clock=utc_now, progress=False,
+            detached=False,
+        )  # fmt: skip
+        limit = client.request_rate(pipeline.mapping.call.api.name)
+        first = first_share(rate=limit, concurrency=client.concurrency, slots=work.slots)
+        followed = Followed(name=lease.name, first=first)
+        self._follow(followed, run)
+        stopped = None
+        with _every(lease.renew_s, lambda: self._renewed(lease, followed, run)):
+            try:
+                stopped = run.start().wait().stopped
+            except (RunStoppedError, RunInterruptedError):
+                stopped = run.stopped
+        if lease.is_lost:
+            raise RunError(f"Another attempt at partition {self._partition} has taken over.")
+        return stopped
+
+    def _renewed(self, lease: Lease, followed: Followed, run: Run) -> None:
+        """Renew the claim, and do what others ask for."""
+        if not lease.renew():
+            run.stop()
+        self._follow(followed, run)
+
+    def _follow(self, followed: Followed, run: Run) -> None:
+        pace = self.pace
+        if pace is not None and pace.stop:
+            run.stop()
+        share, control = followed.share(pace, now=time.monotonic()), run.control
+        if control.rate != share.rate:
+            control.rate = share.rate
+        control.concurrency = share.concurrency
+        control.paused = share.concurrency == 0
+
+
+def _given_check(pipeline: Pipeline, table: "SpooledTable") -> PreSendCheck:
+    """Return what is known of the whole table, and who is connected with whom in this partition."""
+    is_linked = bool(linked_keys(pipeline.mapping))
+    return PreSendCheck(
+        rows=table.count,
+        blocking=table.findings,
+        refusals=FINDING_SCHEMA.to_frame(),
+        fingerprint="",
+        components=components_of(pipeline.link_keys()) if is_linked else None,
+    )
+
+
+def _selection(
+    job: Job, table: "SpooledTable", before: pl.DataFrame, *, work: Work, key: str | None
+) -> RowSelection:
+    """Return which rows are sent: those that earlier attempts left, as a resumed run takes them up."""
+    seed = work.info.run_id if work.info.id_algorithm == RUN_ALGORITHM else None
+    if before.is_empty():
+        return RowSelection(seed=seed)
+    in_doubt = before.filter(pl.col("state") == "in_doubt")
+    resent = in_doubt.filter(is_resent(in_doubt, now=utc_now(), wanted=work.in_doubt))
+    kept = before.filter(pl.col("state").is_in([*SETTLED, "in_doubt"])).join(
+        resent, on="row", how="anti"
+    )
+    ids = before.select("row", "message_id")
+    only = table.numbers.to_frame("row").join(kept, on="row", how="anti").join(
+        ids, on="row", how="left"
+    )  # fmt: skip
+    selection = RowSelection(
+        only=only.select(pl.lit(0, pl.Int32).alias("plan"), "row", "message_id"),
+        resent=resent.filter(pl.col("call").is_in(STATE_CALLS))["message_id"],
+        untouched=dict(kept["state"].value_counts().iter_rows()),
+        seed=seed,
+        key=key,
+    )
+    blocked = blocked_people(job, blocking_rows(before), selection=selection)
+    return replace(selection, blocked=blocked)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _FencedClient(Client):
+    """A client that lets nothing leave once somebody else may have taken over."""
+
+    _may_send: Callable[[], bool] = field(repr=False)
+    _heard: Callable[[Response], None] = field(repr=False)
+
+    def session(self, *, monotonic: Callable[[], float] = time.monotonic) -> Transport:
+        """Return a transport that asks before each request."""
+        return _FencedTransport(
+            self._wire, monotonic=monotonic, may_send=self._may_send, heard=self._heard
+        )
+
+
+class _FencedTransport(Transport):
+    """A transport that asks before each request whether it may leave."""
+
+    def __init__(
+        self, *args: Any, may_send: Callable[[], bool], heard: Callable[[Response], None], **kw: Any
+    ) -> None:
+        super().__init__(*args, **kw)
+        self._may_send = may_send
+        self._heard = heard
+
+    async def post(self, request: Request) -> Response:
+        """Send one request if it may leave."""
+        if not self._may_send():
+            return Response(kind="never-sent", error="another attempt may have taken over")
+        answer = await super().post(request)
+        self._heard(answer)
+        return answer
+
+
+def _fenced(
+    client: Client, *, may_send: Callable[[], bool], heard: Callable[[Response], None]
+) -> Client:
+    names = [name for name in Client.__dataclass_fields__]
+    return _FencedClient(
+        **{name: getattr(client, name) for name in names}, _may_send=may_send, _heard=heard
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SpooledTable(Table):
+    """The rows of a partition in a file of this machine. They keep the numbers that Spark gave them."""
+
+    reader: pa.ipc.RecordBatchFileReader = field(repr=False)
+    numbers: pl.Series = field(repr=False)
+    findings: pl.DataFrame = field(repr=False)
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(self.numbers)
+
+    def rows(self) -> int:
+        """Return how many rows there are."""
+        return self.count
+
+    def chunks(self, rows: int = 50_000) -> Generator[pl.DataFrame]:
+        """Yield the rows with their numbers, as they were written, in frames of at most so many rows."""
+        for place in range(self.reader.num_record_batches):
+            frame = pl.DataFrame(pa.Table.from_batches([self.reader.get_batch(place)]))
+            yield from (part.rechunk() for part in frame.iter_slices(rows))
+
+
+@contextmanager
+def spooled(chunks: Iterable[pa.Table], *, plan: PlanSettings) -> Iterator[SpooledTable]:
+    """Write rows to a file that has no name, so that it is gone whatever ends this process."""
+    numbers: list[pl.Series] = []
+    notes: list[Note] = []
+    findings: list[pl.DataFrame] = []
+    with _nameless() as file:
+        writer: pa.ipc.RecordBatchFileWriter | None = None
+        for chunk in chunks:
+            rows = _read_chunk(chunk, plan=plan, notes=notes, findings=findings)
+            numbers.append(rows[ROW])
+            table = rows.rechunk().to_arrow(compat_level=pl.CompatLevel.newest())
+            writer = writer or pa.ipc.new_file(file, table.schema)
+            writer.write_table(table)
+        if writer is None:
+            writer = pa.ipc.new_file(file, pa.schema([]))
+        writer.close()
+        file.flush()
+        file.seek(0)
+        empty = plan.schema.to_frame()
+        yield SpooledTable(
+            lazy=empty.lazy(),
+            eager=empty,
+            label="partition",
+            json_columns=plan.json_columns,
+            notes=tuple(notes),
+            reader=pa.ipc.open_file(file),
+            numbers=pl.concat([pl.Series("row", [], pl.Int64), *numbers]).rename("row"),
+            findings=pl.concat([FINDING_SCHEMA.to_frame(), *findings]),
+        )
+
+
+def _read_chunk(
+    chunk: pa.Table, *, plan: PlanSettings, notes: list[Note], findings: list[pl.DataFrame]
+) -> pl.DataFrame:
+    """Return rows as any Arrow table is read, and put aside what is found of them."""
+    numbers = pl.Series(ROW, chunk.column(ROW), dtype=pl.Int64)
+    if FINDINGS in chunk.column_names:
+        found = pl.DataFrame(chunk.select([ROW, FINDINGS])).rename({ROW: "row"})
+        flat = found.drop_nulls().explode(FINDINGS, empty_as_null=False).unnest(FINDINGS)
+        findings.append(flat.select(FINDING_SCHEMA.names()).cast(dict(FINDING_SCHEMA)))
+    own = [name for name in chunk.column_names if name not in {ROW, COMPONENT, FINDINGS}]
+    table = read(chunk.select(own))
+    for note in table.notes:
+        if note.severity == "reject":
+            notes.append(replace(note, rows=tuple(numbers.gather(list(note.rows)))))
+    rows = collected(table.lazy)
+    if rows.schema != plan.schema:
+        rows = _as_planned(rows, plan.schema)
+    return rows.insert_column(0, numbers)
+
+
+def _as_planned(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    """Return rows with the types of the first ones: Spark names time zones in two ways, for example.
+
+    Raises:
+        FrameError: A value does not fit.
+    """
+    try:
+        return rows.select(schema.names()).cast(dict(schema))
+    except pl.exceptions.PolarsError:
+        changed = [name for name in schema if rows.schema.get(name) != schema[name]]
+        raise FrameError(
+            f"Values of {', '.join(map(repr, changed))} are of another type than in the first rows. "
+            "Cast these columns to text, numbers or times before the plan is made."
+        ) from None
+
+
+@contextmanager
+def _nameless() -> Iterator[IO[bytes]]:
+    """Give a file without a name, where the executor keeps what it need not keep in memory."""
+    places = [place for place in os.environ.get("SPARK_LOCAL_DIRS", "").split(",") if place]
+    where = next((place for place in places if Path(place).is_dir()), None)
+    with tempfile.TemporaryFile(dir=where) as file:
+        yield file
+
+
+@contextmanager
+def _every(seconds: float, do: Callable[[], None]) -> Iterator[None]:
+    """Do something again and again on a thread, until the block is left."""
+    over = threading.Event()
+
+    def again() -> None:
+        while not over.wait(seconds):
+            do()
+
+    thread = threading.Thread(target=again, name="cio-lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -1,0 +1,155 @@
+"""The record of a run on Spark: begun and concluded by the driver, from what attempts recorded.
+
+While attempts send, each keeps a record of its own. At the end they are merged into parts with one
+record per row, partition by partition, and run.json lists them: only then are they there for readers.
+"""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from cio_frames.audit import RunInfo, pseudonyms, run_file
+from cio_frames.audit.file_system import Durability, FileSystem, LocalFileSystem
+from cio_frames.audit.journal import Opened, Part
+from cio_frames.audit.open_segments import RUN, OpenSegment, part_of, with_parts
+from cio_frames.audit.parquet import encode
+from cio_frames.audit.recovery import Compacted, clear, conclude, write_part
+from cio_frames.audit.run_file import Layout, RunFile, State
+from cio_frames.audit.schema import FORMAT, PART_SCHEMA, PLAN_SCHEMA, UNFINISHED
+from cio_frames.audit.store import Store
+from cio_frames.errors import AccountingError
+from cio_frames.sending import RunStopped
+from cio_frames.spark.partitions import DIRECTORY, merged, partitions
+
+PART_ROWS = 250_000
+"""The most rows of a part."""
+
+
+class SparkRecord:
+    """The record of a run while its driver is at work."""
+
+    def __init__(self, store: Store, run: RunFile) -> None:
+        self.run: RunFile = run
+        self.directory: Path = store.layout.directory
+        self._store = store
+        head = Opened(format=FORMAT, run=run.info.run_id, segment=RUN)
+        store.journal(store.layout.run_journal, head)
+        store.publish_run(run)
+
+    @classmethod
+    def begin(
+        cls,
+        disk: FileSystem,
+        directory: Path,
+        info: RunInfo,
+        *,
+        durability: Durability,
+        key: str | None,
+        notes: tuple[str, ...],
+    ) -> Self:
+        """Begin the record of a new run."""
+        run = RunFile(
+            info=info,
+            state="running",
+            durability=durability,
+            versions=run_file.installed(),
+            key_name=pseudonyms.fingerprint(key) if key else None,
+            message_ids="keyed" if key else "plain",
+            notes=notes,
+        )
+        return cls(Store(disk, Layout(directory)), run)
+
+    @classmethod
+    def take_up(cls, disk: FileSystem, directory: Path) -> Self:
+        """Take up the record of a run that ended before its rows did.
+
+        Raises:
+            AuditCorruptError: There is no run, or it was changed.
+            AuditLockedError: It is still being written.
+        """
+        run = run_file.read(disk, directory)
+        return cls(Store(disk, Layout(directory)), replace(run, state="running", stopped=None))
+
+    def commit(
+        self, *, state: State, stopped: RunStopped | None, notes: tuple[str, ...]
+    ) -> dict[str, int]:
+        """Merge what all attempts recorded, and end the record; returns its counts.
+
+        Raises:
+            AccountingError: A row is there twice.
+        """
+        info, store = self.run.info, self._store
+        first = 1 + max((part.segment for part in self.run.parts), default=-1)
+        parts = [
+            write_part(store, made)
+            for made in _compacted(store.disk, self.directory, info=info, first=first)
+        ]
+        run = with_parts(replace(self.run, notes=notes), parts)
+        self.run = conclude(store, run, state=state, stopped=stopped)
+        listed = {store.layout.part(part.segment).name for part in parts}
+        for name in store.disk.listdir(store.layout.parts):
+            if name not in listed:
+                store.drop(store.layout.parts / name)
+        if not any(self.run.counts[state] for state in UNFINISHED):
+            _remove(store.disk, self.directory / DIRECTORY)
+        clear(store)
+        return dict(self.run.counts)
+
+    def close(self) -> None:
+        """Let others have the record."""
+        self._store.close()
+
+
+def _compacted(
+    disk: FileSystem, directory: Path, *, info: RunInfo, first: int
+) -> Iterator[Compacted]:
+    """Yield the parts of a run, of all its rows, each once; one partition is in memory at a time."""
+    total = info.rows or 0
+    seen, segment, count = np.zeros(total, bool), first, 0
+    for partition in partitions(disk, directory):
+        rows, sums = merged(disk, directory, partition, run_id=info.run_id)
+        seen[rows["row"].to_numpy()] = True
+        count += rows.height
+        for piece in rows.sort("row").iter_slices(PART_ROWS):
+            yield _part(piece, segment=segment, sums=sums, run_id=info.run_id)
+            segment, sums = segment + 1, dict.fromkeys(sums, 0)
+    if count != np.count_nonzero(seen):
+        raise AccountingError(total, counts={"recorded": count})
+    call = info.plans[0][0]
+    for piece in _pending(seen, call=call):
+        yield _part(piece, segment=segment, sums={}, run_id=info.run_id)
+        segment += 1
+
+
+def _part(rows: pl.DataFrame, *, segment: int, sums: dict[str, int], run_id: str) -> Compacted:
+    data = encode(rows, schema=PART_SCHEMA, run_id=run_id)
+    none = OpenSegment(segment=segment, plan=PLAN_SCHEMA.to_frame(), entries=())
+    listed = part_of(none, rows, data=data)
+    told = {name: getattr(listed, name) for name in Part.__struct_fields__} | sums
+    return Compacted(part=Part(**told), data=data)
+
+
+def _pending(seen: npt.NDArray[np.bool_], *, call: str) -> Iterator[pl.DataFrame]:
+    """Yield a record of each row that no attempt came to."""
+    missing = pl.Series("row", np.flatnonzero(~seen), pl.Int64)
+    for start in range(0, len(missing), PART_ROWS):
+        rows = missing.slice(start, PART_ROWS).to_frame()
+        told = rows.with_columns(
+            pl.lit(0, pl.Int32).alias("plan"),
+            pl.lit(call).alias("call"),
+            pl.lit(0, pl.Int32).alias("attempts"),
+            pl.lit("pending").alias("state"),
+        )
+        yield pl.concat([PART_SCHEMA.to_frame(), told], how="diagonal")
+
+
+def _remove(disk: FileSystem, directory: Path) -> None:
+    """Remove a directory with all that is in it."""
+    if isinstance(disk, LocalFileSystem):
+        shutil.rmtree(directory, ignore_errors=True)

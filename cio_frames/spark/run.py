@@ -1,0 +1,704 @@
+"""A run on Spark: one job whose tasks send, the driver that divides the limit, and the record of all rows."""
+
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import msgspec
+import polars as pl
+
+from cio_frames.audit import FAILED, STATES, UNFINISHED, RunInfo, new_run_id, pseudonyms, run_file
+from cio_frames.audit.file_system import FileSystem, write_atomic
+from cio_frames.audit.object_store import opened
+from cio_frames.clock import utc_now
+from cio_frames.config import MaskedText
+from cio_frames.errors import (
+    AuditError,
+    AuditLockedError,
+    CioError,
+    RunError,
+    RunInterruptedError,
+    RunStoppedError,
+)
+from cio_frames.frames import ROW
+from cio_frames.payloads import RUN_ALGORITHM
+from cio_frames.plan.pipeline import Pipeline
+from cio_frames.run import Audit, SendOptions
+from cio_frames.run.run import OUTAGE
+from cio_frames.sending import FAILURE, INTERRUPTED, Client, RunStopped, Totals
+from cio_frames.sending.run_controls import ASKED, PaceControl
+from cio_frames.spark import rate
+from cio_frames.spark.attempt import FINDINGS, RESULT, SEPARATOR, PlanSettings, Work, deliver
+from cio_frames.spark.chunks import map_chunks
+from cio_frames.spark.lease import DIRECTORY, LEASE_S, Claim, Lease, Renewal, read
+from cio_frames.spark.record import SparkRecord
+from cio_frames.spark.table import SparkTable
+from cio_frames.validation import BLOCKING
+from cio_frames.views import html, summary, text
+from cio_frames.views.displays import Off, Told, display
+from cio_frames.views.document import EMPTY, Document, Paragraph
+from cio_frames.views.progress import Progress
+from cio_frames.views.render import bundle
+from cio_frames.views.summary import Outcome, ReasonView, RunView
+from cio_frames.views.wording import resume_line
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+CHUNK_ROWS = 50_000
+"""How many rows an executor has in memory at once."""
+
+TASK_ROWS = 250_000
+"""The most rows of a partition, as far as people allow: an attempt that is made again reads so many."""
+
+STOP_S = 30.0
+"""How long a run that is asked to stop waits for requests under way, before Spark ends its tasks."""
+
+DRIVER = "driver"
+"""The scope of the driver's own claim."""
+
+FENCED = (
+    "Spark may start a task twice (spark.speculation is on). The second attempt waited until the first "
+    "one had ended or was dead, so no two sent the same rows at the same time."
+)
+
+_INTERNAL = frozenset({"start", "view"})
+
+
+class SparkPlan(Protocol):
+    """What is asked of a plan."""
+
+    @property
+    def table(self) -> SparkTable:
+        """The rows."""
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """What decides which messages they become, with the first rows as its table."""
+
+
+class InOrder(Protocol):
+    """Puts rows into partitions in which they are sent."""
+
+    def __call__(self, table: SparkTable, pipeline: Pipeline, *, partitions: int) -> "DataFrame":
+        """Return the rows, those of one person in one partition and in the order of sending."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SparkOptions:
+    """How the work of a run is divided.
+
+    Attributes:
+        partitions: Into how many tasks; without, it depends on rows and slots.
+        slots: The most tasks that can run at once; asked of Spark where it tells.
+        lease_s: After how long without a sign an attempt counts as dead.
+        in_order: Puts rows into partitions.
+        findings: What the whole table shows, as a Spark frame with `row` and the columns of findings.
+    """
+
+    partitions: int | None = None
+    slots: int | None = None
+    lease_s: float = LEASE_S
+    in_order: InOrder
+    findings: "DataFrame | None" = None
+
+
+def start(
+    plan: SparkPlan, client: Client, *, options: SendOptions, spark: SparkOptions
+) -> "SparkRun":
+    """Begin a run: its record, and a job on a thread of its own.
+
+    Raises:
+        AuditError: An earlier run in this directory sent the same table, or the record cannot be kept.
+    """
+    now = utc_now()
+    disk, place = opened(options.audit, durability=options.durability)
+    pipeline, table = plan.pipeline, plan.table
+    slots = spark.slots or _slots(table.frame.sparkSession)
+    number = spark.partitions or max(1, min(2 * slots, table.rows), -(-table.rows // TASK_ROWS))
+    info = RunInfo(
+        run_id=new_run_id(now),
+        created=now,
+        region=client.region,
+        endpoint=client.endpoint,
+        strict=client.strict,
+        workspaces=client.workspaces,
+        namespace=pipeline.namespace,
+        id_algorithm=RUN_ALGORITHM,
+        repeat=options.repeat,
+        limits={"message_bytes": pipeline.message_bytes, "batch_bytes": pipeline.batch_bytes},
+        mapping={f"0 {pipeline.call}": pipeline.mapping.describe()},
+        decisions={
+            f"0 {pipeline.call}": pipeline.decisions,
+            "spark": {"partitions": number, "order_by": list(table.order_by)},
+        },
+        rows=table.rows,
+        plans=((pipeline.call, table.rows),),
+        pii=options.pii,
+    )
+    key = pseudonyms.key() if options.pii != "full" else None
+    notes = (rate.NOTE, *((FENCED,) if _speculates(table.frame.sparkSession) else ()))
+    disk.make(place, shared=True)
+    record = SparkRecord.begin(
+        disk, place / info.run_id, info, durability=options.durability, key=key, notes=notes
+    )
+    return SparkRun(
+        plan, client=client, record=record, disk=disk, options=options, spark=spark, slots=slots,
+        partitions=number, key=key,
+    ).start()  # fmt: skip
+
+
+def resume(
+    directory: Path | str,
+    plan: SparkPlan,
+    client: Client,
+    *,
+    options: SendOptions,
+    spark: SparkOptions,
+) -> "SparkRun":
+    """Finish what a run left.
+
+    Raises:
+        AuditError: The plan or the workspace is another one.
+        AuditLockedError: The driver of the run is still at work.
+    """
+    disk, place = opened(directory, durability=options.durability)
+    run = run_file.read(disk, place)
+    made = run.info.decisions.get("spark")
+    if made is None:
+        raise AuditError(
+            f"{place} is the record of a run that was not made on Spark. Resume it with the plan that "
+            "it was made from."
+        )
+    _require_same(plan, client, run.info)
+    key = pseudonyms.key_named(run.key_name, where=place) if run.key_name else None
+    guard = _guard(disk, place, spark.lease_s)
+    record = SparkRecord.take_up(disk, place)
+    return SparkRun(
+        plan, client=client, record=record, disk=disk, options=options, spark=spark,
+        slots=spark.slots or _slots(plan.table.frame.sparkSession), partitions=made["partitions"],
+        key=key, guard=guard,
+    ).start()  # fmt: skip
+
+
+def _guard(disk: FileSystem, place: Path, lease_s: float) -> Lease:
+    """Return the claim of a driver, once no other one can be at work.
+
+    Raises:
+        AuditLockedError: Another one is.
+    """
+    guard = Lease(disk, place, scope=DRIVER, lease_s=lease_s)
+    ends_at = time.monotonic() + 2 * lease_s
+    if not guard.acquire(still_wanted=lambda: time.monotonic() < ends_at):
+        raise AuditLockedError(
+            f"The run in {place} is being sent by another driver. Stop that one, or wait for its end."
+        )
+    return guard
+
+
+def _require_same(plan: SparkPlan, client: Client, info: RunInfo) -> None:
+    given = ((plan.pipeline.call, plan.table.rows),)
+    if given != info.plans:
+        (call, rows), (now, count) = info.plans[0], given[0]
+        raise AuditError(
+            f"This run was started with {rows:,} rows for {call}, not with {count:,} for {now}. Pass "
+            "the original plan."
+        )
+    if any(info.workspaces.get(api, name) != name for api, name in client.workspaces.items()):
+        raise AuditError(
+            "This client sends to a different workspace than the run, or uses another key. Connect "
+            "with the key of that workspace."
+        )
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What attempts told so far: the latest one of each partition, and whether any can still send."""
+
+    counts: dict[str, tuple[Claim, dict[str, int]]] = field(default_factory=dict)
+    open: dict[str, dict[Claim, int]] = field(default_factory=dict)  # counts of claims, by scope
+    stopped: tuple[str, str] | None = None
+
+    def take(self, scope: str, claim: Claim, renewal: Renewal) -> None:
+        """Take note of what one attempt wrote."""
+        latest = self.counts.get(scope)
+        if renewal.counts and (latest is None or claim >= latest[0]):
+            self.counts[scope] = claim, renewal.counts
+        if renewal.stopped is not None and renewal.stopped[0] != INTERRUPTED:
+            self.stopped = self.stopped or renewal.stopped
+
+    def totals(self, *, rows: int) -> dict[str, int]:
+        """Return the sums over all partitions; rows that nobody came to are pending."""
+        sums = dict.fromkeys((*STATES, "requests", "retries", "bytes"), 0)
+        for _, counts in self.counts.values():
+            for name in sums:
+                sums[name] += counts.get(name, 0)
+        known = sum(sums[state] for state in STATES if state != "pending")
+        return {"rows": rows, **sums, "pending": rows - known}
+
+
+class SparkRun:
+    """One sending on Spark. It goes on by itself; made by `plan.send`.
+
+    Attributes:
+        run_id: Name of the run.
+        audit: The run's directory.
+    """
+
+    def __init__(
+        self,
+        plan: SparkPlan,
+        *,
+        client: Client,
+        record: SparkRecord,
+        disk: FileSystem,
+        options: SendOptions,
+        spark: SparkOptions,
+        slots: int,
+        partitions: int,
+        key: str | None,
+        guard: Lease | None = None,
+    ) -> None:
+        self._plan = plan
+        self._client = client
+        self._record = record
+        self._disk, self._options, self._spark = disk, options, spark
+        self._lax, _ = opened(record.directory, durability="process")
+        self._partitions = partitions
+        self.run_id: str = record.run.info.run_id
+        self.audit: Path = record.directory
+        info = record.run.info
+        self._work = Work(
+            directory=str(record.directory),
+            info=info,
+            plan=PlanSettings.of(plan.pipeline),
+            client=client.settings(),
+            key=MaskedText(key) if key else None,
+            in_doubt=options.in_doubt,
+            durability=options.durability,
+            slots=slots,
+            lease_s=spark.lease_s,
+        )
+        self._guard = guard or Lease(self._lax, self.audit, scope=DRIVER, lease_s=spark.lease_s)
+        self._limit = client.request_rate(plan.pipeline.mapping.call.api.name)
+        self._division = rate.Division(
+            rate=self._limit, concurrency=client.concurrency, now=time.monotonic()
+        )
+        self._control = PaceControl()
+        self._heard = _Heard()
+        self._lock = threading.Lock()
+        self._stop = ""
+        self._stopped: tuple[str, str] | None = None
+        self._error: BaseException | None = None
+        self._final: dict[str, int] | None = None
+        self._notes: tuple[str, ...] = record.run.notes
+        self._over = threading.Event()
+        self._started = self._ended = utc_now()
+        detached = not options.wait
+        shown = display(options.progress, run=self if detached else None)
+        self._is_shown = not isinstance(shown, Off)
+        self._is_summed_up = not isinstance(shown, Off | Told)
+        self._progress = Progress(
+            shown,
+            label=plan.pipeline.call,
+            total=info.rows,
+            record=str(self.audit),
+            limit=client.rate,
+        )
+
+    def start(self) -> Self:
+        """Begin to send. Returns at once."""
+        if self._is_shown:
+            self._progress.start()
+        threading.Thread(target=self._main, name="cio-spark", daemon=True).start()
+        return self
+
+    @property
+    def done(self) -> bool:
+        """Whether the run is over."""
+        return self._over.is_set()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows in each state, and rows, requests, retries and bytes in all."""
+        if self._final is not None:
+            return self._final
+        with self._lock:
+            return self._heard.totals(rows=self._rows)
+
+    @property
+    def client(self) -> Client:
+        """Where the run sends to."""
+        return self._client
+
+    @property
+    def stopped(self) -> tuple[str, str] | None:
+        """Why the run ended early, as a code and a sentence; None if it did not."""
+        return self._stopped
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth knowing of the run beside its rows, in sentences."""
+        return self._notes
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds from the start to the end, or until now."""
+        return ((self._ended if self.done else utc_now()) - self._started).total_seconds()
+
+    @property
+    def _rows(self) -> int:
+        return self._record.run.info.rows or 0
+
+    def failed(self) -> "DataFrame":
+        """Return the rows that Customer.io is not known to have.
+
+        Returns:
+            A Spark frame: all columns of the rows, plus row, state, code and error.
+        """
+        frame = self._plan.table.frame
+        states = ", ".join(f"'{state}'" for state in FAILED)
+        lost = (
+            frame.sparkSession.read.parquet(_spark_path(self.audit / "parts"))
+            .where(f"state IN ({states})")
+            .selectExpr(f"row AS `{ROW}`", "row", "state", "code", "error")
+        )
+        return frame.join(lost, ROW).drop(ROW)
+
+    def stop(self) -> None:
+        """Ask the run to end: requests under way are finished, nothing else is started."""
+        self._stop = self._stop or ASKED
+        threading.Thread(target=self._cancel_late, name="cio-stop", daemon=True).start()
+
+    def pause(self) -> None:
+        """Let nothing more leave until `go_on`; requests under way are finished."""
+        self._control.paused = True
+        self._progress.hold(paused=True, held="")
+
+    def go_on(self) -> None:
+        """End a pause."""
+        self._control.paused = False
+        self._progress.hold(paused=False, held="")
+
+    def slow_down(self) -> None:
+        """Halve the requests per second, each time it is called."""
+        measured = max(self.counts["requests"] / max(self.elapsed_s, 0.1), 1.0)
+        self._control.slow_down(current=min(measured, self._limit or measured))
+        self._progress.hold(
+            paused=self._control.paused, held=f"at most {self._control.rate:.3g} requests/s"
+        )
+
+    def wait(self) -> Self:
+        """Wait until the run is over.
+
+        Raises:
+            RunStoppedError: The answers forbid going on. `run` tells what became of each row.
+            RunInterruptedError: An outage outlasted the patience of the run.
+            RunError: Spark could not finish the job.
+            KeyboardInterrupt: The user interrupted; the rows that were sent are recorded.
+        """
+        interrupt: KeyboardInterrupt | None = None
+        while not self._over.is_set():
+            try:
+                self._over.wait(0.1)
+            except KeyboardInterrupt as error:
+                self.stop()
+                if interrupt is not None:
+                    self._cancel()
+                interrupt = error
+        self._show_summary()
+        if interrupt is not None:
+            interrupt.add_note(self._note())
+            raise interrupt
+        if self._error is not None:
+            raise self._raised(self._error)
+        if self._stopped is not None and self._stopped[0] != INTERRUPTED:
+            kind = RunInterruptedError if self._stopped[0] == OUTAGE else RunStoppedError
+            raise kind(f"{self._stopped[1]} {self._note()}", run=self)
+        return self
+
+    def _raised(self, error: BaseException) -> BaseException:
+        if isinstance(error, CioError):
+            return error
+        told = f"Spark could not finish the job ({type(error).__name__}). {self._note()}"
+        made = RunError(told, run=self)
+        made.__cause__ = error
+        return made
+
+    def _note(self) -> str:
+        counts = self.counts
+        arrived = counts["delivered"] + counts["accepted_unverified"] + counts["skipped_done"]
+        told = (
+            f"{arrived:,} of {counts['rows']:,} rows arrived; {counts['pending']:,} are pending, "
+            f"{counts['in_doubt']:,} in doubt. The record of every row is in {self.audit}."
+        )
+        if not any(counts[state] for state in UNFINISHED):
+            return told
+        return f"{told} Finish it with\n    {resume_line(str(self.audit))}"
+
+    def _main(self) -> None:
+        try:
+            self._sent()
+        except BaseException as error:  # noqa: BLE001 - it is raised again where it is waited for
+            self._error = self._error or error
+        finally:
+            self._ended = utc_now()
+            self._record.close()
+            self._guard.end()
+            self._over.set()
+            if not self._options.wait:
+                with suppress(CioError):
+                    self._show_summary()
+
+    def _sent(self) -> None:
+        self._guard.acquire()
+        monitor, over = None, threading.Event()
+        monitor = threading.Thread(target=self._watch, args=(over,), name="cio-pace", daemon=True)
+        self._tick()
+        monitor.start()
+        try:
+            results = self._job()
+        except Exception as error:  # noqa: BLE001 - what it left is recorded before it is raised
+            self._error, results = error, []
+            self._stop = self._stop or FAILURE.reason
+            self._cancel()
+        self._outlast()
+        over.set()
+        monitor.join()
+        self._tick()
+        self._conclude(results)
+
+    def _job(self) -> Sequence[Any]:
+        """Run the job, and return what its tasks gave back."""
+        table, spark = self._plan.table, self._spark
+        session = table.frame.sparkSession
+        self._tag(session)
+        frame = spark.in_order(
+            _with_findings(table, spark.findings), self._plan.pipeline, partitions=self._partitions
+        )
+        made = map_chunks(frame, partial(deliver, work=self._work), schema=RESULT, rows=CHUNK_ROWS)
+        return made.collect()
+
+    def _conclude(self, results: Sequence[Any]) -> None:
+        """Merge what attempts recorded."""
+        told = [(row["code"], row["reason"]) for row in results if row["code"]]
+        others = [each for each in told if each[0] != INTERRUPTED]
+        self._stopped = next(iter(others), None) or self._heard.stopped
+        if self._stopped is None and self._stop:
+            code = INTERRUPTED if self._error is None else FAILURE.code
+            self._stopped = code, self._stop
+        noted = [note for row in results for note in (row["notes"] or "").split(SEPARATOR) if note]
+        self._notes = (
+            *self._notes,
+            *dict.fromkeys(note for note in noted if note not in self._notes),
+        )
+        stopped = None
+        if self._stopped is not None:
+            stopped = RunStopped(code=self._stopped[0], reason=self._stopped[1], at=utc_now())
+        state = "finished" if stopped is None else "stopped"
+        self._final = self._record.commit(state=state, stopped=stopped, notes=self._notes)
+        if self._is_shown:
+            self._progress.add_up(self._totals(self._final))
+
+    def _watch(self, over: threading.Event) -> None:
+        """Read what attempts write and tell them their share, until the run is over."""
+        while not over.wait(self._guard.renew_s):
+            with suppress(OSError):
+                self._tick()
+
+    def _tick(self) -> None:
+        if not self._guard.renew():
+            self._stop = self._stop or "Another driver has taken over the run."
+        found = self._renewals()
+        with self._lock:
+            for name, renewal in found.items():
+                scope, _, claim = name.partition("-")
+                self._heard.take(scope, Claim.named(claim), renewal)
+            stop = self._stop or (self._heard.stopped[1] if self._heard.stopped else "")
+        pace = self._division.pace(found, now=time.monotonic(), stop=stop)
+        pace = self._steered(pace)
+        write_atomic(self._lax, self.audit / rate.FILE, msgspec.json.encode(pace))
+        for name, renewal in found.items():
+            if renewal.ended:
+                self._lax.remove(self.audit / DIRECTORY / name)
+        if self._is_shown:
+            self._progress.add_up(self._totals(self.counts))
+
+    def _renewals(self) -> dict[str, Renewal]:
+        """Return what the attempts wrote last, by the names of their claims."""
+        place, found = self.audit / DIRECTORY, {}
+        for name in self._lax.listdir(place):
+            if not name.startswith(DRIVER) and not name.endswith(".tmp"):
+                with suppress(FileNotFoundError):
+                    found[name] = read(self._lax, place / name)
+        return found
+
+    def _steered(self, pace: rate.Pace) -> rate.Pace:
+        """Return what attempts are told, with what the user asked for."""
+        control = self._control
+        if control.paused:
+            return msgspec.structs.replace(pace, pause_s=rate.PAUSED_S)
+        if control.rate is None:
+            return pace
+        most = control.rate / max(1, len(pace.shares))
+        shares = {
+            name: rate.Share(most if each.rate is None else min(each.rate, most), each.concurrency)
+            for name, each in pace.shares.items()
+        }
+        return msgspec.structs.replace(pace, shares=shares)
+
+    def _outlast(self) -> None:
+        """Wait until no attempt can send any more: all have ended, or their leases have lapsed."""
+        since: dict[str, tuple[int, float]] = {}
+        while True:
+            now, found = time.monotonic(), self._renewals()
+            latest: dict[str, str] = {}
+            for name in sorted(found):
+                latest[name.partition("-")[0]] = name
+            open_ = {name for name in latest.values() if not found[name].ended}
+            if self._error is None:
+                open_ = {name for name in open_ if not self._is_over(name)}
+            since = {
+                name: since[name]
+                if name in since and since[name][0] == found[name].counter
+                else (found[name].counter, now)
+                for name in open_
+            }
+            if all(now - at >= self._spark.lease_s for _, at in since.values()):
+                return
+            time.sleep(self._guard.renew_s)
+
+    def _is_over(self, name: str) -> bool:
+        """Tell whether a later attempt at the same partition has ended already."""
+        scope, _, claim = name.partition("-")
+        with self._lock:
+            latest = self._heard.counts.get(scope)
+        return latest is not None and latest[0] > Claim.named(claim)
+
+    def _totals(self, counts: dict[str, int]) -> Totals:
+        known = {state: counts[state] for state in STATES if state != "pending"}
+        return Totals(
+            counts=known, planned=sum(known.values()), requests=counts["requests"],
+            retries=counts["retries"], bytes=counts["bytes"],
+            stopped=self._stop or (self._stopped[1] if self._stopped else ""),
+            stop_code=self._stopped[0] if self._stopped else "", notes=self._notes,
+        )  # fmt: skip
+
+    def _tag(self, session: "SparkSession") -> None:
+        """Give the job a name by which it is cancelled."""
+        if _is_connect(session):
+            session.addTag(self.run_id)
+        else:
+            about = f"cio_frames sends {self._plan.pipeline.call}: {self.run_id}"
+            session.sparkContext.setJobGroup(self.run_id, about, interruptOnCancel=True)
+
+    def _cancel(self) -> None:
+        """Have Spark end the tasks."""
+        session = self._plan.table.frame.sparkSession
+        with suppress(Exception):  # the session may be gone
+            if _is_connect(session):
+                session.interruptTag(self.run_id)
+            else:
+                session.sparkContext.cancelJobGroup(self.run_id)
+
+    def _cancel_late(self) -> None:
+        if not self._over.wait(STOP_S):
+            self._cancel()
+
+    def _show_summary(self) -> None:
+        if self._is_shown:
+            self._progress.finish(self._document() if self._is_summed_up else EMPTY)
+
+    def view(self) -> RunView:
+        """Return what the summary shows."""
+        counts = self.counts
+        return RunView(
+            run_id=self.run_id,
+            call=self._plan.pipeline.call,
+            host=self._client.endpoint,
+            outcome=self._outcome() if self.done else "running",
+            reason=self._stopped[1] if self._stopped else "",
+            counts={state: counts[state] for state in STATES},
+            requests=counts["requests"],
+            retries=counts["retries"],
+            bytes=counts["bytes"],
+            elapsed_s=self.elapsed_s,
+            audit=str(self.audit),
+            reasons=self._reasons() if self.done else (),
+            notes=self.notes,
+        )
+
+    def _outcome(self) -> Outcome:
+        if self._stopped is None:
+            return "finished"
+        return "interrupted" if self._stopped[0] == INTERRUPTED else "stopped"
+
+    def _reasons(self) -> tuple[ReasonView, ...]:
+        """Return why rows did not arrive, or why that cannot be read."""
+        lost = sum(self.counts[state] for state in FAILED)
+        if not lost:
+            return ()
+        try:
+            found = Audit(self.audit).scan().filter(pl.col("state").is_in(FAILED))
+            grouped = found.group_by("code").agg(pl.len().alias("rows"), pl.col("error").first())
+            each = grouped.collect().sort("code", nulls_last=True).rows()
+        except (AuditError, OSError) as error:
+            return (ReasonView(code="", rows=lost, sentence=str(error)),)
+        return tuple(
+            ReasonView(code=code or "", rows=rows, sentence=error or "")
+            for code, rows, error in each
+        )
+
+    def _document(self) -> Document:
+        return summary.document(self.view())
+
+    def __dir__(self) -> list[str]:
+        return sorted(set(super().__dir__()) - _INTERNAL)
+
+    def __repr__(self) -> str:
+        if not hasattr(self, "_progress"):  # a traceback shows it before it is made
+            return object.__repr__(self)
+        return text.render(self._document())
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        if self._progress.is_in_view:
+            line = [Paragraph(summary.line(self.view()), "aside")]
+            return {"text/plain": text.drawn(line), "text/html": str(html.drawn(line))}
+        return bundle(self._document())
+
+
+def _with_findings(table: SparkTable, findings: "DataFrame | None") -> SparkTable:
+    """Return the table with what the whole of it shows about rows as a column."""
+    if findings is None:
+        return table
+    severities = ", ".join(f"'{severity}'" for severity in BLOCKING)
+    each = findings.where(f"row IS NOT NULL AND severity IN ({severities})").selectExpr(
+        f"row AS `{ROW}`", "struct(code, severity, column, value, message, hint) AS finding"
+    )
+    listed = each.groupBy(ROW).agg({"finding": "collect_list"})
+    named = listed.withColumnRenamed("collect_list(finding)", FINDINGS)
+    return replace(table, frame=table.frame.join(named, ROW, "left"))
+
+
+def _is_connect(session: Any) -> bool:
+    return "connect" in type(session).__module__
+
+
+def _slots(session: Any) -> int:
+    """Return the most tasks that can run at once."""
+    if _is_connect(session):
+        return int(session.conf.get("spark.default.parallelism", "0") or 0) or 64
+    return int(session.sparkContext.defaultParallelism)
+
+
+def _speculates(session: Any) -> bool:
+    return str(session.conf.get("spark.speculation", "false")).lower() == "true"
+
+
+def _spark_path(path: Path) -> str:
+    return path.as_uri()
