@@ -9,11 +9,12 @@ import contextlib
 import errno
 import json
 import os
+import re
 import socket
 import stat
 import sys
 import time
-from pathlib import Path
+from pathlib import Path, PosixPath
 from typing import Literal, Protocol
 
 from cio_frames.errors import AuditError, AuditLockedError
@@ -213,14 +214,49 @@ class LocalFileSystem:
         return False
 
 
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/+(.*)", re.IGNORECASE | re.DOTALL)
+_MOUNTED = {"file": "/", "dbfs": "/dbfs/"}
+"""Where this machine has what an address names."""
+
+
+class RemotePath(PosixPath):
+    """A path in a store that is no disk of this machine. It is drawn as its address.
+
+    Examples:
+        >>> str(RemotePath("s3a:/bucket") / "audit")
+        's3a://bucket/audit'
+    """
+
+    def __str__(self) -> str:
+        return super().__str__().replace(":/", "://", 1)
+
+
+def _addressed(directory: Path | str) -> Path | None:
+    """Return the path of an address; None of what is no address."""
+    found = _ADDRESS.fullmatch(str(directory))
+    if found is None or Path(directory).exists():
+        return None
+    scheme, rest = found[1].lower(), found[2]
+    if scheme == "dbfs" and rest.startswith("Volumes/"):
+        return Path("/") / rest
+    mount = _MOUNTED.get(scheme)
+    return RemotePath(f"{scheme}:", rest) if mount is None else Path(mount) / rest
+
+
 def located(directory: Path | str) -> Path:
     """Return the absolute path of a directory for records, which need not be there.
+
+    An address such as `s3a://bucket/audit` is a `RemotePath`.
 
     Raises:
         AuditError: It is a file, or no directory can have such a name.
     """
+    if isinstance(directory, RemotePath):
+        return directory
     try:
-        path = Path(directory).absolute()
+        path = _addressed(directory) or Path(directory).absolute()
+        if isinstance(path, RemotePath):
+            return path
         kind = path.stat().st_mode
     except FileNotFoundError:
         return path

@@ -12,6 +12,7 @@ import polars as pl
 from cio_frames.audit import pseudonyms, run_file
 from cio_frames.audit.distinct_rows import distinct_rows
 from cio_frames.audit.file_system import FileSystem, LocalFileSystem, located, write_atomic
+from cio_frames.audit.object_store import opened
 from cio_frames.audit.open_segments import RunContents, data_of, read_contents
 from cio_frames.audit.recovery import latest_of, problems, tally
 from cio_frames.audit.run_file import Layout, RunFile, segment_of
@@ -60,8 +61,8 @@ class Audit:
     """
 
     def __init__(self, directory: Path | str, *, disk: FileSystem | None = None) -> None:
-        self.directory: Path = located(directory)
-        self._disk = disk or LocalFileSystem()
+        found, self.directory = opened(directory)
+        self._disk = disk or found
         try:
             is_there = any(self._found())
         except OSError as error:
@@ -308,12 +309,15 @@ class Audit:
             return
         for name in self._disk.listdir(self.directory):
             path = self.directory / name
-            if path.is_dir() and self._is_run(path):
+            if self._is_run(path):
                 yield path
 
     def _is_run(self, path: Path) -> bool:
         """Tell whether a directory is that of a run, even if its run.json is gone."""
-        names = self._disk.listdir(path)
+        try:
+            names = self._disk.listdir(path)
+        except NotADirectoryError:
+            return False
         if run_file.NAME in names or Layout(path).parts.name not in names:
             return run_file.NAME in names
         return any(segment_of(name) is not None for name in self._disk.listdir(Layout(path).parts))
@@ -469,8 +473,8 @@ def require_run(directory: Path | str) -> None:
     Raises:
         AuditError: It is one; the error names the runs that can be resumed, and what to type.
     """
-    where = located(directory)
-    if run_file.NAME in LocalFileSystem().listdir(where):
+    disk, where = opened(directory)
+    if run_file.NAME in disk.listdir(where):
         return
     try:
         runs = Audit(where).runs

@@ -13,8 +13,9 @@ from pathlib import Path
 import polars as pl
 
 from cio_frames.audit import pseudonyms
-from cio_frames.audit.file_system import TEMPORARY, FileSystem, LocalFileSystem, located
+from cio_frames.audit.file_system import TEMPORARY, FileSystem
 from cio_frames.audit.journal import Part
+from cio_frames.audit.object_store import opened
 from cio_frames.audit.open_segments import (
     OpenSegment,
     RunContents,
@@ -54,8 +55,8 @@ def recover(directory: Path | str, *, disk: FileSystem | None = None) -> Recover
         AuditLockedError: If the run is still being written.
         AuditCorruptError: If a file is missing, changed or of another run.
     """
-    drive = disk or LocalFileSystem()
-    path = located(directory)
+    found, path = opened(directory)
+    drive = disk or found
     read_contents(drive, path)
     with closing(Store(drive, Layout(path))) as store:
         run = heal(store)

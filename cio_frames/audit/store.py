@@ -52,6 +52,8 @@ class Store:
 
     def keep_reserve(self) -> None:
         """Set aside the room that outcomes need when the disk is full."""
+        if not getattr(self.disk, "fills_up", True):
+            return
         if self.layout.reserve.name not in self.disk.listdir(self.layout.directory):
             with self._failing("prepared"):
                 write_atomic(self.disk, self.layout.reserve, bytes(RESERVE_BYTES))

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Self
 import polars as pl
 
 from cio_frames.audit import pseudonyms, run_file
-from cio_frames.audit.file_system import Durability, FileSystem, LocalFileSystem, located
+from cio_frames.audit.file_system import Durability, FileSystem, located
 from cio_frames.audit.journal import Entry, Journal, Opened
+from cio_frames.audit.object_store import opened
 from cio_frames.audit.open_segments import RUN, with_parts
 from cio_frames.audit.parquet import digest, encode
 from cio_frames.audit.recovery import (
@@ -101,9 +102,12 @@ class AuditWriter:
             AuditLockedError: If another process writes there.
             AuditError: If the directory cannot be used, or has a run of that name.
         """
-        layout = Layout(located(audit) / info.run_id)
+        found, place = (
+            opened(audit, durability=durability) if disk is None else (disk, located(audit))
+        )
+        layout = Layout(place / info.run_id)
         key = _key(info, key)
-        store = Store(disk or LocalFileSystem(durability), layout)
+        store = Store(found, layout)
         if run_file.NAME in store.disk.listdir(layout.directory):
             store.close()
             raise AuditError(
@@ -138,12 +142,15 @@ class AuditWriter:
             AuditCorruptError: If a file is missing, changed or of another run.
             AuditError: If the pseudonyms of the run were made with another key.
         """
-        layout = Layout(located(directory))
-        found = run_file.read(disk or LocalFileSystem(), layout.directory)
+        drive, place = opened(directory) if disk is None else (disk, located(directory))
+        layout = Layout(place)
+        found = run_file.read(drive, layout.directory)
         key = _key(found.info, key)
         if key and found.key_name is not None:
             pseudonyms.key_named(found.key_name, where=layout.directory, known=key)
-        store = Store(disk or LocalFileSystem(found.durability), layout)
+        if disk is None:
+            drive, _ = opened(directory, durability=found.durability)
+        store = Store(drive, layout)
         try:
             run = replace(heal(store), state="running")
         except BaseException:

@@ -30,7 +30,8 @@ from cio_frames.audit import (
     require_run,
     run_file,
 )
-from cio_frames.audit.file_system import Durability, LocalFileSystem, located
+from cio_frames.audit.file_system import Durability, FileSystem
+from cio_frames.audit.object_store import opened
 from cio_frames.audit.pseudonyms import Pii
 from cio_frames.audit.run_file import Layout
 from cio_frames.audit.subjects import scheme
@@ -103,7 +104,7 @@ def starting(job: Job, *, client: Client, directory: Path | str) -> Iterator[Non
     Raises:
         AuditLockedError: A run that is under way sends one of the same tables to the same workspace.
     """
-    disk, where = LocalFileSystem("process"), located(directory)
+    disk, where = opened(directory, durability="process")
     with suppress(OSError):  # if it cannot be made, the record of the run says so
         disk.make(where, shared=True)
     held = _held(disk, where / "STARTING")
@@ -115,7 +116,7 @@ def starting(job: Job, *, client: Client, directory: Path | str) -> Iterator[Non
             disk.unlock(held)
 
 
-def _held(disk: LocalFileSystem, path: Path) -> int | None:
+def _held(disk: FileSystem, path: Path) -> int | None:
     """Return the lock of `path`, as soon as nobody else has it."""
     while True:
         try:
@@ -126,11 +127,11 @@ def _held(disk: LocalFileSystem, path: Path) -> int | None:
             return None
 
 
-def _refuse_other_run(job: Job, *, client: Client, disk: LocalFileSystem, directory: Path) -> None:
+def _refuse_other_run(job: Job, *, client: Client, disk: FileSystem, directory: Path) -> None:
     """Raise if a run that is under way sends one of these tables."""
     for name in disk.listdir(directory):
         layout = Layout(directory / name)
-        if not layout.directory.is_dir() or not disk.is_locked(layout.lock):
+        if not disk.is_locked(layout.lock):
             continue
         info = run_file.read(disk, layout.directory).info
         tables = {*(info.fingerprint or "").split()} & {*job.fingerprints}

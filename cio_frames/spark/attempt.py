@@ -324,10 +324,8 @@ class _FencedTransport(Transport):
 def _fenced(
     client: Client, *, may_send: Callable[[], bool], heard: Callable[[Response], None]
 ) -> Client:
-    names = [name for name in Client.__dataclass_fields__]
-    return _FencedClient(
-        **{name: getattr(client, name) for name in names}, _may_send=may_send, _heard=heard
-    )
+    known = {name: getattr(client, name) for name in Client.__dataclass_fields__}
+    return _FencedClient(**known, _may_send=may_send, _heard=heard)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -397,9 +395,11 @@ def _read_chunk(
         findings.append(flat.select(FINDING_SCHEMA.names()).cast(dict(FINDING_SCHEMA)))
     own = [name for name in chunk.column_names if name not in {ROW, COMPONENT, FINDINGS}]
     table = read(chunk.select(own))
-    for note in table.notes:
-        if note.severity == "reject":
-            notes.append(replace(note, rows=tuple(numbers.gather(list(note.rows)))))
+    notes += [
+        replace(note, rows=tuple(numbers.gather(list(note.rows))))
+        for note in table.notes
+        if note.severity == "reject"
+    ]
     rows = collected(table.lazy)
     if rows.schema != plan.schema:
         rows = _as_planned(rows, plan.schema)

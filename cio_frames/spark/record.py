@@ -4,7 +4,6 @@ While attempts send, each keeps a record of its own. At the end they are merged 
 record per row, partition by partition, and run.json lists them: only then are they there for readers.
 """
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +14,9 @@ import numpy.typing as npt
 import polars as pl
 
 from cio_frames.audit import RunInfo, pseudonyms, run_file
-from cio_frames.audit.file_system import Durability, FileSystem, LocalFileSystem
+from cio_frames.audit.file_system import Durability, FileSystem
 from cio_frames.audit.journal import Opened, Part
+from cio_frames.audit.object_store import remove_all
 from cio_frames.audit.open_segments import RUN, OpenSegment, part_of, with_parts
 from cio_frames.audit.parquet import encode
 from cio_frames.audit.recovery import Compacted, clear, conclude, write_part
@@ -97,7 +97,7 @@ class SparkRecord:
             if name not in listed:
                 store.drop(store.layout.parts / name)
         if not any(self.run.counts[state] for state in UNFINISHED):
-            _remove(store.disk, self.directory / DIRECTORY)
+            remove_all(store.disk, self.directory / DIRECTORY)
         clear(store)
         return dict(self.run.counts)
 
@@ -147,9 +147,3 @@ def _pending(seen: npt.NDArray[np.bool_], *, call: str) -> Iterator[pl.DataFrame
             pl.lit("pending").alias("state"),
         )
         yield pl.concat([PART_SCHEMA.to_frame(), told], how="diagonal")
-
-
-def _remove(disk: FileSystem, directory: Path) -> None:
-    """Remove a directory with all that is in it."""
-    if isinstance(disk, LocalFileSystem):
-        shutil.rmtree(directory, ignore_errors=True)
