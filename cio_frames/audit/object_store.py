@@ -8,7 +8,7 @@ name. Nothing is locked: whoever writes there has a directory of its own.
 import errno
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,9 @@ APPENDED = ".wal"
 _PIECE = re.compile(r"(.*\.wal)\.\d{6}")
 _FLAT = frozenset({"s3", "gcs", "abfs"})
 """Stores in which a directory is no more than the beginning of names."""
+
+_ONE_REQUEST = "allow_delayed_open=true"
+"""Has Arrow put a small object in S3 with one request, not with three. Older versions do not know it."""
 
 _SAME_AS = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
 
@@ -61,11 +64,12 @@ def _store(address: str) -> "tuple[ArrowFileSystem, str]":
 
     scheme, rest = address.split("://", 1)
     name = f"{_SAME_AS.get(scheme, scheme)}://{rest}"
-    try:
-        store, path = fs.FileSystem.from_uri(name)
-    except (pa.ArrowException, OSError, ValueError):
-        return _fsspec(scheme, name)
-    return store, path
+    quick = f"{name}{'&' if '?' in name else '?'}{_ONE_REQUEST}"
+    for uri in (quick, name) if name.startswith("s3://") else (name,):
+        with suppress(pa.ArrowException, OSError, ValueError):
+            store, path = fs.FileSystem.from_uri(uri)
+            return store, path
+    return _fsspec(scheme, name)
 
 
 def _fsspec(scheme: str, address: str) -> "tuple[ArrowFileSystem, str]":

@@ -129,7 +129,7 @@ def test_a_run_is_recorded_in_a_bucket(s3: str) -> None:
     one = cio.audit(str(run.audit))
     assert set(one.messages["state"]) == {"delivered"}
     assert recover(str(run.audit)).unfinished.is_empty()
-    assert "delivered" in one.explain(row=3)
+    assert "accepted it" in one.explain(row=3)
 
 
 @pytest.mark.parametrize(

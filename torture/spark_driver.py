@@ -1,0 +1,110 @@
+"""A driver of Spark that sends a table, or takes up what earlier drivers left: `python -m torture.spark_driver ORDER`."""
+
+import json
+import os
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cio_frames as cio
+from cio_frames.errors import RunError
+from cio_frames.plan.pipeline import Pipeline
+from cio_frames.run import SendOptions
+from cio_frames.spark import SparkTable, read_spark
+from cio_frames.spark.run import SparkOptions, SparkRun, resume, start
+
+FAILED = 3
+"""How a driver ends whose job failed."""
+
+SETTINGS = {
+    "spark.ui.enabled": "false",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.memory": "1g",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.task.maxFailures": "50",
+    "spark.stage.maxConsecutiveAttempts": "100",
+    "spark.deploy.maxExecutorRetries": "-1",
+    "spark.speculation": "true",
+    "spark.speculation.interval": "200ms",
+    "spark.speculation.multiplier": "1.2",
+    "spark.speculation.quantile": "0.2",
+    "spark.speculation.minTaskRuntime": "2s",
+    "spark.eventLog.enabled": "true",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Events:
+    """A plan of events."""
+
+    table: SparkTable
+    pipeline: Pipeline
+
+
+def session(order: dict[str, Any]) -> Any:
+    """Return a session on a cluster of this machine."""
+    from pyspark.sql import SparkSession
+
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    folder = Path(order["folder"])
+    (folder / "events").mkdir(exist_ok=True)
+    places = {
+        "spark.local.dir": str(folder / "local"),
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        "spark.eventLog.dir": (folder / "events").as_uri(),
+        "spark.sql.shuffle.partitions": str(order["partitions"]),
+    }
+    builder = SparkSession.builder.master(order["master"]).appName("torture")
+    for name, value in (SETTINGS | places).items():
+        builder = builder.config(name, value)
+    made = builder.getOrCreate()
+    made.sparkContext.setLogLevel("ERROR")
+    return made
+
+
+def by_person(table: SparkTable, pipeline: Pipeline, *, partitions: int) -> Any:
+    """Put the rows of a person into one partition, in their order."""
+    del pipeline
+    return table.frame.repartition(partitions, "user_id").sortWithinPartitions("__row__")
+
+
+def sent(order: dict[str, Any]) -> SparkRun:
+    """Send what an order describes, or what earlier drivers left of it."""
+    table = read_spark(session(order).read.parquet(order["table"]), order_by=("n",))
+    plan = cio.frame(table.sample.eager).track(
+        event="event", user_id="user_id", timestamp="at", properties=["n"]
+    )
+    pipeline = replace(plan.pipeline, batch_bytes=order["batch_bytes"])
+    client = cio.connect(
+        endpoint=order["url"], write_key=order["write_key"], rate=None, attempt_s=10.0, environ={}
+    )
+    audit = Path(order["audit"])
+    options = SendOptions(audit=audit, progress=False, durability="process", wait=False)
+    spark = SparkOptions(
+        partitions=order["partitions"], lease_s=order["lease_s"], in_order=by_person
+    )
+    runs = sorted(path.parent for path in audit.glob("*/run.json"))
+    events = Events(table=table, pipeline=pipeline)
+    if runs:
+        return resume(runs[-1], events, client, options=options, spark=spark)
+    return start(events, client, options=options, spark=spark)
+
+
+def main() -> None:
+    """Do what an order says; end with `FAILED` where rows are left."""
+    order = json.loads(Path(sys.argv[1]).read_text())
+    run = sent(order)
+    sys.stdout.write(f"SENDING {run.run_id}\n")
+    sys.stdout.flush()
+    try:
+        run.wait()
+    except RunError as error:
+        sys.stdout.write(f"{error}\n")
+        sys.exit(FAILED)
+    sys.stdout.write(f"{run}\n")
+
+
+if __name__ == "__main__":
+    main()
