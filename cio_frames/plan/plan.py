@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload, runtime_checkable
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -711,6 +711,20 @@ def _backfill_of(pipelines: Pipelines) -> Backfill:
     return Backfill([planned(pipeline) for pipeline in pipelines.each])
 
 
+ResumedRun_co = TypeVar("ResumedRun_co", covariant=True)
+
+
+@runtime_checkable
+class Resumable(Protocol[ResumedRun_co]):
+    """A plan that sends elsewhere than on this machine, and takes up there what a run left."""
+
+    def resumed(
+        self, directory: Path | str, client: Client, *, options: SendOptions
+    ) -> ResumedRun_co:
+        """Finish what the run of this directory left."""
+
+
+@overload
 def resume(
     directory: Path | str,
     client: Client,
@@ -719,7 +733,30 @@ def resume(
     in_doubt: InDoubt | None = None,
     progress: ShowProgress = "auto",
     wait: bool = True,
-) -> Run:
+) -> Run: ...
+
+
+@overload
+def resume(
+    directory: Path | str,
+    client: Client,
+    plan: Resumable[ResumedRun_co],
+    *,
+    in_doubt: InDoubt | None = None,
+    progress: ShowProgress = "auto",
+    wait: bool = True,
+) -> ResumedRun_co: ...
+
+
+def resume(
+    directory: Path | str,
+    client: Client,
+    plan: Sendable | Resumable[ResumedRun_co] | None = None,
+    *,
+    in_doubt: InDoubt | None = None,
+    progress: ShowProgress = "auto",
+    wait: bool = True,
+) -> Run | ResumedRun_co:
     """Finish what a run left: after a crash, an interrupt or an outage.
 
     What arrived is not sent again. What is pending is sent; what is in doubt follows a policy by
@@ -740,6 +777,9 @@ def resume(
         AuditError: The plan is needed, or is not the one the run was made from.
     """
     _require_client(client)
+    options = SendOptions(progress=progress, wait=wait, in_doubt=in_doubt)
+    if isinstance(plan, Resumable):
+        return plan.resumed(directory, client, options=options)
     made_from = plan if plan is not None else _PLANS_BY_RUN.get(str(Path(directory).absolute()))
     if made_from is None:
         require_run(directory)
@@ -748,7 +788,6 @@ def resume(
             f"The messages of {directory} are not kept on disk. Pass the original plan:\n"
             f"    cio.resume({str(directory)!r}, client, plan)"
         )
-    options = SendOptions(progress=progress, wait=wait, in_doubt=in_doubt)
     run = resumed_run(
         made_from.pipelines.job(), client=client, directory=directory, options=options
     ).start()

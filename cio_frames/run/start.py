@@ -50,6 +50,9 @@ from cio_frames.views.displays import ShowProgress
 InDoubt = Literal["resend", "skip", "report"]
 """What to do with messages in doubt: send again, take as arrived, or leave them in doubt."""
 
+SPARK = "spark"
+"""Among the decisions of a run: how its work was divided on Spark."""
+
 LOOK_EVERY_S = 0.05
 """How often a start looks whether another one is over."""
 
@@ -282,6 +285,7 @@ def resumed_run(
     """
     client.require_network()
     require_run(directory)
+    _require_local(directory)
     found = recover(directory)
     _require_same(job, client=client, info=found.run.info)
     in_doubt = found.unfinished.filter(pl.col("state") == "in_doubt")
@@ -310,6 +314,16 @@ def resumed_run(
         job, client=client, writer=writer, selection=selection, clock=clock,
         progress=options.progress, detached=not options.wait,
     )  # fmt: skip
+
+
+def _require_local(directory: Path | str) -> None:
+    """Raise for a run whose rows are on a cluster: only there it can be taken up."""
+    disk, where = opened(directory)
+    if SPARK in run_file.read(disk, where).info.decisions:
+        raise AuditError(
+            f"The run in {where} was made on Spark. Make the same plan of the Spark frame again, and "
+            f"pass it: cio.resume({str(where)!r}, client, plan)."
+        )
 
 
 def blocking_rows(rows: pl.DataFrame) -> pl.DataFrame:

@@ -59,9 +59,9 @@ class ClientSettings:
         """Return the client."""
         made = connect(
             self.region,
-            write_key=self.write_key and self.write_key.reveal(),
-            site_id=self.site_id and self.site_id.reveal(),
-            track_api_key=self.track_api_key and self.track_api_key.reveal(),
+            write_key=self.write_key.reveal() if self.write_key else None,
+            site_id=self.site_id.reveal() if self.site_id else None,
+            track_api_key=self.track_api_key.reveal() if self.track_api_key else None,
             endpoint=self.endpoint,
             strict=self.strict,
             rate=self.rate,

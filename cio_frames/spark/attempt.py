@@ -392,7 +392,7 @@ def _read_chunk(
     if FINDINGS in chunk.column_names:
         found = pl.DataFrame(chunk.select([ROW, FINDINGS])).rename({ROW: "row"})
         flat = found.drop_nulls().explode(FINDINGS, empty_as_null=False).unnest(FINDINGS)
-        findings.append(flat.select(FINDING_SCHEMA.names()).cast(dict(FINDING_SCHEMA)))
+        findings.append(flat.select(FINDING_SCHEMA.names()).cast(FINDING_SCHEMA))
     own = [name for name in chunk.column_names if name not in {ROW, COMPONENT, FINDINGS}]
     table = read(chunk.select(own))
     notes += [
@@ -413,7 +413,7 @@ def _as_planned(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
         FrameError: A value does not fit.
     """
     try:
-        return rows.select(schema.names()).cast(dict(schema))
+        return rows.select(schema.names()).cast(schema)
     except pl.exceptions.PolarsError:
         changed = [name for name in schema if rows.schema.get(name) != schema[name]]
         raise FrameError(

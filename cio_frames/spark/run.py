@@ -15,6 +15,7 @@ import polars as pl
 from cio_frames.audit import FAILED, STATES, UNFINISHED, RunInfo, new_run_id, pseudonyms, run_file
 from cio_frames.audit.file_system import FileSystem, write_atomic
 from cio_frames.audit.object_store import opened
+from cio_frames.audit.run_file import State
 from cio_frames.clock import utc_now
 from cio_frames.config import MaskedText
 from cio_frames.errors import (
@@ -30,6 +31,7 @@ from cio_frames.payloads import RUN_ALGORITHM
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.run import Audit, SendOptions
 from cio_frames.run.run import OUTAGE
+from cio_frames.run.start import SPARK
 from cio_frames.sending import FAILURE, INTERRUPTED, Client, RunStopped, Totals
 from cio_frames.sending.run_controls import ASKED, PaceControl
 from cio_frames.spark import rate
@@ -135,7 +137,7 @@ def start(
         mapping={f"0 {pipeline.call}": pipeline.mapping.describe()},
         decisions={
             f"0 {pipeline.call}": pipeline.decisions,
-            "spark": {"partitions": number, "order_by": list(table.order_by)},
+            SPARK: {"partitions": number, "order_by": list(table.order_by)},
         },
         rows=table.rows,
         plans=((pipeline.call, table.rows),),
@@ -169,7 +171,7 @@ def resume(
     """
     disk, place = opened(directory, durability=options.durability)
     run = run_file.read(disk, place)
-    made = run.info.decisions.get("spark")
+    made = run.info.decisions.get(SPARK)
     if made is None:
         raise AuditError(
             f"{place} is the record of a run that was not made on Spark. Resume it with the plan that "
@@ -500,7 +502,7 @@ class SparkRun:
         stopped = None
         if self._stopped is not None:
             stopped = RunStopped(code=self._stopped[0], reason=self._stopped[1], at=utc_now())
-        state = "finished" if stopped is None else "stopped"
+        state: State = "finished" if stopped is None else "stopped"
         self._final = self._record.commit(state=state, stopped=stopped, notes=self._notes)
         if self._is_shown:
             self._progress.add_up(self._totals(self._final))
