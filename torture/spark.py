@@ -149,6 +149,7 @@ def killed(
             partitions=partitions, master=master, lease_s=lease_s, wait_s=wait_s,
         )  # fmt: skip
         bench.write_table()
+        bench.arrived.touch()
         with _server(bench) as url:
             order = bench.order(url)
             while _life(bench, order, chance, kills=kills, drivers=drivers, every_s=every_s):
@@ -165,18 +166,17 @@ def _life(
     """Let one driver live until it ends or is killed; returns whether another one is needed."""
     told = bench.folder / "driver.log"
     with told.open("ab") as log:
-        start = log.tell()
         driver = subprocess.Popen(  # noqa: S603 - this very program
             [sys.executable, "-m", "torture.spark_driver", str(order)],
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     try:
-        deadline = time.monotonic() + LIFE_S
+        deadline, before = time.monotonic() + LIFE_S, bench.arrived.stat().st_size
         while driver.poll() is None:
             if time.monotonic() > deadline:
                 raise TortureError(f"T30 seed {bench.seed}: a driver hangs\n{_end_of(told)}")
             time.sleep(chance.uniform(0.2, 1.8) * every_s)
-            if b"SENDING" in told.read_bytes()[start:] and driver.poll() is None:
+            if bench.arrived.stat().st_size > before and driver.poll() is None:
                 _kill_one(bench, driver.pid, chance, kills=kills, drivers=drivers)
     finally:
         _end_all(driver.pid)

@@ -15,7 +15,7 @@ import msgspec
 import polars as pl
 import pyarrow as pa
 
-from cio_frames.audit import AuditWriter, RunInfo
+from cio_frames.audit import AuditWriter, RunInfo, keyed_ids
 from cio_frames.audit.file_system import Durability
 from cio_frames.audit.object_store import opened
 from cio_frames.audit.schema import SETTLED
@@ -29,7 +29,7 @@ from cio_frames.payloads import RUN_ALGORITHM
 from cio_frames.plan.full_check import PreSendCheck, components_of
 from cio_frames.plan.pipeline import Pipeline, Pipelines
 from cio_frames.run import InDoubt, Job, RowSelection, Run
-from cio_frames.run.start import STATE_CALLS, blocked_people, blocking_rows, is_resent
+from cio_frames.run.start import STATE_CALLS, blocked_people, blocking_rows, is_resent, judged
 from cio_frames.sending import Client, ClientSettings
 from cio_frames.sending.http import Request, Response, Transport
 from cio_frames.sending.rate_limit import THROTTLED
@@ -39,8 +39,22 @@ from cio_frames.spark.partitions import attempts, rows_of
 from cio_frames.spark.rate import FILE, Followed, Pace, first_share
 from cio_frames.validation import FINDING_SCHEMA
 
-COMPONENT, FINDINGS = "__component__", "__findings__"
-"""Columns beside the user's: who the rows of one person are, and what the whole table shows of a row."""
+COMPONENT, FINDINGS, EARLIER = "__component__", "__findings__", "__earlier__"
+"""Columns beside the user's: who the rows of one person are, what the whole table shows of a row, and
+what earlier runs recorded of its message."""
+
+EARLIER_SCHEMA = pl.Schema(
+    {
+        "row": pl.Int64(),
+        "payload_hash": pl.String(),
+        "state": pl.String(),
+        "call": pl.String(),
+        "first_attempt_at": pl.Datetime("ms", "UTC"),
+    }
+)
+"""What earlier runs recorded of the messages of rows."""
+
+_NO_ROW = pl.Series("row", dtype=pl.Int64)
 
 RESULT = pl.Schema(
     {
@@ -85,10 +99,11 @@ class PlanSettings:
             json_columns=pipeline.table.json_columns,
         )
 
-    def pipeline(self, table: Table) -> Pipeline:
-        """Return the pipeline for a table of this machine."""
+    def pipeline(self, table: Table | None = None) -> Pipeline:
+        """Return the pipeline for a table of this machine; for one without rows, if none is given."""
+        empty = self.schema.to_frame()
         return Pipeline(
-            table=table,
+            table=table or Table(lazy=empty.lazy(), eager=empty, json_columns=self.json_columns),
             mapping=self.mapping,
             checks=self.checks,
             namespace=self.namespace,
@@ -266,8 +281,9 @@ def _selection(
 ) -> RowSelection:
     """Return which rows are sent: those that earlier attempts left, as a resumed run takes them up."""
     seed = work.info.run_id if work.info.id_algorithm == RUN_ALGORITHM else None
+    finished = None if work.info.repeat else _finished(job, table, work=work, key=key)
     if before.is_empty():
-        return RowSelection(seed=seed)
+        return RowSelection(seed=seed, key=key, finished=finished)
     in_doubt = before.filter(pl.col("state") == "in_doubt")
     resent = in_doubt.filter(is_resent(in_doubt, now=utc_now(), wanted=work.in_doubt))
     kept = before.filter(pl.col("state").is_in([*SETTLED, "in_doubt"])).join(
@@ -283,9 +299,30 @@ def _selection(
         untouched=dict(kept["state"].value_counts().iter_rows()),
         seed=seed,
         key=key,
+        finished=finished,
     )
     blocked = blocked_people(job, blocking_rows(before), selection=selection)
     return replace(selection, blocked=blocked)
+
+
+def _finished(
+    job: Job, table: "SpooledTable", *, work: Work, key: str | None
+) -> pl.DataFrame | None:
+    """Return the messages that an earlier run delivered, or left in doubt and that are not sent again."""
+    if table.earlier.is_empty():
+        return None
+    best = table.earlier.sort(pl.col("state") == "delivered", descending=True).unique(
+        "row", keep="first"
+    )
+    found = judged(best, now=utc_now(), wanted=work.in_doubt).filter(
+        pl.col("kept_state").is_not_null()
+    )
+    names = pl.concat(
+        messages.select("row", keyed_ids(pl.col("message_id"), key=key).alias("message_id"))
+        for _, _, messages in job.state_messages(events=True)
+    )
+    kept = found.join(names, on="row").unique("message_id")
+    return kept.select("message_id", "payload_hash", state="kept_state")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -335,6 +372,7 @@ class SpooledTable(Table):
     reader: pa.ipc.RecordBatchFileReader = field(repr=False)
     numbers: pl.Series = field(repr=False)
     findings: pl.DataFrame = field(repr=False)
+    earlier: pl.DataFrame = field(repr=False)
 
     @property
     def count(self) -> int:
@@ -355,14 +393,18 @@ class SpooledTable(Table):
 @contextmanager
 def spooled(chunks: Iterable[pa.Table], *, plan: PlanSettings) -> Iterator[SpooledTable]:
     """Write rows to a file that has no name, so that it is gone whatever ends this process."""
-    numbers: list[pl.Series] = []
+    numbers, findings, earlier = [_NO_ROW], [FINDING_SCHEMA.to_frame()], [EARLIER_SCHEMA.to_frame()]
     notes: list[Note] = []
-    findings: list[pl.DataFrame] = []
     with _nameless() as file:
         writer: pa.ipc.RecordBatchFileWriter | None = None
         for chunk in chunks:
-            rows = _read_chunk(chunk, plan=plan, notes=notes, findings=findings)
-            numbers.append(rows[ROW])
+            rows, noted = read_chunk(chunk, plan=plan)
+            notes += noted
+            if (found := _told_beside(chunk, FINDINGS)) is not None:
+                findings.append(found.select(FINDING_SCHEMA.names()).cast(FINDING_SCHEMA))
+            if (found := _told_beside(chunk, EARLIER)) is not None:
+                earlier.append(found.select(EARLIER_SCHEMA.names()).cast(EARLIER_SCHEMA))
+            numbers.append(rows[ROW].rename("row"))
             table = rows.rechunk().to_arrow(compat_level=pl.CompatLevel.newest())
             writer = writer or pa.ipc.new_file(file, table.schema)
             writer.write_table(table)
@@ -379,23 +421,21 @@ def spooled(chunks: Iterable[pa.Table], *, plan: PlanSettings) -> Iterator[Spool
             json_columns=plan.json_columns,
             notes=tuple(notes),
             reader=pa.ipc.open_file(file),
-            numbers=pl.concat([pl.Series("row", [], pl.Int64), *numbers]).rename("row"),
-            findings=pl.concat([FINDING_SCHEMA.to_frame(), *findings]),
+            numbers=pl.concat(numbers),
+            findings=pl.concat(findings),
+            earlier=pl.concat(earlier),
         )
 
 
-def _read_chunk(
-    chunk: pa.Table, *, plan: PlanSettings, notes: list[Note], findings: list[pl.DataFrame]
-) -> pl.DataFrame:
-    """Return rows as any Arrow table is read, and put aside what is found of them."""
+def read_chunk(chunk: pa.Table, *, plan: PlanSettings) -> tuple[pl.DataFrame, list[Note]]:
+    """Return rows after their numbers, as any Arrow table is read, and notes of what cannot be sent.
+
+    Raises:
+        FrameError: A value does not fit the type that its column has in the first rows.
+    """
     numbers = pl.Series(ROW, chunk.column(ROW), dtype=pl.Int64)
-    if FINDINGS in chunk.column_names:
-        found = pl.DataFrame(chunk.select([ROW, FINDINGS])).rename({ROW: "row"})
-        flat = found.drop_nulls().explode(FINDINGS, empty_as_null=False).unnest(FINDINGS)
-        findings.append(flat.select(FINDING_SCHEMA.names()).cast(FINDING_SCHEMA))
-    own = [name for name in chunk.column_names if name not in {ROW, COMPONENT, FINDINGS}]
-    table = read(chunk.select(own))
-    notes += [
+    table = read(chunk.select(plan.schema.names()))
+    notes = [
         replace(note, rows=tuple(numbers.gather(list(note.rows))))
         for note in table.notes
         if note.severity == "reject"
@@ -403,7 +443,15 @@ def _read_chunk(
     rows = collected(table.lazy)
     if rows.schema != plan.schema:
         rows = _as_planned(rows, plan.schema)
-    return rows.insert_column(0, numbers)
+    return rows.insert_column(0, numbers), notes
+
+
+def _told_beside(chunk: pa.Table, column: str) -> pl.DataFrame | None:
+    """Return what a column beside the user's tells of rows, one line for each thing; None without it."""
+    if column not in chunk.column_names:
+        return None
+    told = pl.DataFrame(chunk.select([ROW, column])).rename({ROW: "row"}).drop_nulls()
+    return told.explode(column, empty_as_null=False).unnest(column)
 
 
 def _as_planned(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:

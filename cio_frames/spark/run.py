@@ -15,7 +15,7 @@ import polars as pl
 from cio_frames.audit import FAILED, STATES, UNFINISHED, RunInfo, new_run_id, pseudonyms, run_file
 from cio_frames.audit.file_system import FileSystem, write_atomic
 from cio_frames.audit.object_store import opened
-from cio_frames.audit.run_file import State
+from cio_frames.audit.run_file import RunFile, State
 from cio_frames.clock import utc_now
 from cio_frames.config import MaskedText
 from cio_frames.errors import (
@@ -37,6 +37,7 @@ from cio_frames.sending.run_controls import ASKED, PaceControl
 from cio_frames.spark import rate
 from cio_frames.spark.attempt import FINDINGS, RESULT, SEPARATOR, PlanSettings, Work, deliver
 from cio_frames.spark.chunks import map_chunks
+from cio_frames.spark.earlier import STATES_SENT, earlier_runs, spark_path, with_earlier
 from cio_frames.spark.lease import DIRECTORY, LEASE_S, Claim, Lease, Renewal, read
 from cio_frames.spark.record import SparkRecord
 from cio_frames.spark.table import SparkTable
@@ -145,14 +146,15 @@ def start(
     )
     key = pseudonyms.key() if options.pii != "full" else None
     notes = (rate.NOTE, *((FENCED,) if _speculates(table.frame.sparkSession) else ()))
+    earlier = _earlier(disk, place, plan, client, run_id=info.run_id, repeat=options.repeat)
     disk.make(place, shared=True)
     record = SparkRecord.begin(
         disk, place / info.run_id, info, durability=options.durability, key=key, notes=notes
     )
+    work = _work(plan, client, record, options=options, spark=spark, key=key)
     return SparkRun(
-        plan, client=client, record=record, disk=disk, options=options, spark=spark, slots=slots,
-        partitions=number, key=key,
-    ).start()  # fmt: skip
+        plan, client=client, record=record, options=options, spark=spark, work=work, earlier=earlier
+    ).start()
 
 
 def resume(
@@ -171,21 +173,57 @@ def resume(
     """
     disk, place = opened(directory, durability=options.durability)
     run = run_file.read(disk, place)
-    made = run.info.decisions.get(SPARK)
-    if made is None:
+    if SPARK not in run.info.decisions:
         raise AuditError(
             f"{place} is the record of a run that was not made on Spark. Resume it with the plan that "
             "it was made from."
         )
     _require_same(plan, client, run.info)
     key = pseudonyms.key_named(run.key_name, where=place) if run.key_name else None
+    earlier = _earlier(
+        disk, place.parent, plan, client, run_id=run.info.run_id, repeat=run.info.repeat
+    )
     guard = _guard(disk, place, spark.lease_s)
     record = SparkRecord.take_up(disk, place)
+    work = _work(plan, client, record, options=options, spark=spark, key=key)
     return SparkRun(
-        plan, client=client, record=record, disk=disk, options=options, spark=spark,
-        slots=spark.slots or _slots(plan.table.frame.sparkSession), partitions=made["partitions"],
-        key=key, guard=guard,
+        plan, client=client, record=record, options=options, spark=spark, work=work, earlier=earlier,
+        guard=guard,
     ).start()  # fmt: skip
+
+
+def _work(
+    plan: SparkPlan,
+    client: Client,
+    record: SparkRecord,
+    *,
+    options: SendOptions,
+    spark: SparkOptions,
+    key: str | None,
+) -> Work:
+    """Return what attempts are given."""
+    return Work(
+        directory=str(record.directory),
+        info=record.run.info,
+        plan=PlanSettings.of(plan.pipeline),
+        client=client.settings(),
+        key=MaskedText(key) if key else None,
+        in_doubt=options.in_doubt,
+        durability=options.durability,
+        slots=spark.slots or _slots(plan.table.frame.sparkSession),
+        lease_s=spark.lease_s,
+    )
+
+
+def _earlier(
+    disk: FileSystem, audit: Path, plan: SparkPlan, client: Client, *, run_id: str, repeat: bool
+) -> list[tuple[Path, RunFile]]:
+    """Return the runs whose deliveries are not sent again."""
+    if repeat:
+        return []
+    return earlier_runs(
+        disk, audit, workspaces=client.workspaces, call=plan.pipeline.call, before=run_id
+    )
 
 
 def _guard(disk: FileSystem, place: Path, lease_s: float) -> Lease:
@@ -258,34 +296,19 @@ class SparkRun:
         *,
         client: Client,
         record: SparkRecord,
-        disk: FileSystem,
         options: SendOptions,
         spark: SparkOptions,
-        slots: int,
-        partitions: int,
-        key: str | None,
+        work: Work,
+        earlier: Sequence[tuple[Path, RunFile]],
         guard: Lease | None = None,
     ) -> None:
         self._plan = plan
         self._client = client
         self._record = record
-        self._disk, self._options, self._spark = disk, options, spark
+        self._options, self._spark, self._work, self._earlier = options, spark, work, earlier
         self._lax, _ = opened(record.directory, durability="process")
-        self._partitions = partitions
         self.run_id: str = record.run.info.run_id
         self.audit: Path = record.directory
-        info = record.run.info
-        self._work = Work(
-            directory=str(record.directory),
-            info=info,
-            plan=PlanSettings.of(plan.pipeline),
-            client=client.settings(),
-            key=MaskedText(key) if key else None,
-            in_doubt=options.in_doubt,
-            durability=options.durability,
-            slots=slots,
-            lease_s=spark.lease_s,
-        )
         self._guard = guard or Lease(self._lax, self.audit, scope=DRIVER, lease_s=spark.lease_s)
         self._limit = client.request_rate(plan.pipeline.mapping.call.api.name)
         self._division = rate.Division(
@@ -298,17 +321,18 @@ class SparkRun:
         self._stopped: tuple[str, str] | None = None
         self._error: BaseException | None = None
         self._final: dict[str, int] | None = None
-        self._notes: tuple[str, ...] = record.run.notes
+        self._notes = record.run.notes
+        if earlier and plan.pipeline.mapping.call.sets_state:
+            self._notes = (*self._notes, STATES_SENT)
         self._over = threading.Event()
         self._started = self._ended = utc_now()
-        detached = not options.wait
-        shown = display(options.progress, run=self if detached else None)
+        shown = display(options.progress, run=None if options.wait else self)
         self._is_shown = not isinstance(shown, Off)
         self._is_summed_up = not isinstance(shown, Off | Told)
         self._progress = Progress(
             shown,
             label=plan.pipeline.call,
-            total=info.rows,
+            total=self._rows,
             record=str(self.audit),
             limit=client.rate,
         )
@@ -366,7 +390,7 @@ class SparkRun:
         frame = self._plan.table.frame
         states = ", ".join(f"'{state}'" for state in FAILED)
         lost = (
-            frame.sparkSession.read.parquet(_spark_path(self.audit / "parts"))
+            frame.sparkSession.read.parquet(spark_path(self.audit / "parts"))
             .where(f"state IN ({states})")
             .selectExpr(f"row AS `{ROW}`", "row", "state", "code", "error")
         )
@@ -480,9 +504,12 @@ class SparkRun:
         table, spark = self._plan.table, self._spark
         session = table.frame.sparkSession
         self._tag(session)
-        frame = spark.in_order(
-            _with_findings(table, spark.findings), self._plan.pipeline, partitions=self._partitions
-        )
+        if self._earlier:
+            known = with_earlier(table, self._work.plan, self._earlier, key=self._work.key)
+            table = replace(table, frame=known)
+        table = _with_findings(table, spark.findings)
+        number = self._record.run.info.decisions[SPARK]["partitions"]
+        frame = spark.in_order(table, self._plan.pipeline, partitions=number)
         made = map_chunks(frame, partial(deliver, work=self._work), schema=RESULT, rows=CHUNK_ROWS)
         return made.collect()
 
@@ -700,7 +727,3 @@ def _slots(session: Any) -> int:
 
 def _speculates(session: Any) -> bool:
     return str(session.conf.get("spark.speculation", "false")).lower() == "true"
-
-
-def _spark_path(path: Path) -> str:
-    return path.as_uri()
