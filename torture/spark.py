@@ -32,6 +32,9 @@ from torture.table import drawn
 KINDS = {"executor": "CoarseGrainedExecutorBackend", "worker": "pyspark.daemon"}
 """What is killed, by a word of its command line."""
 
+FEW_ROWS = 100_000
+"""Fewer rows are one file."""
+
 LIFE_S = 1_800.0
 """After so long a driver is taken to hang."""
 
@@ -52,6 +55,11 @@ class Bench:
     kills: Counter[str] = field(default_factory=Counter)
 
     @property
+    def files(self) -> int:
+        """Of how many files the table is. Of one file Spark keeps the order by itself."""
+        return 1 if self.rows < FEW_ROWS else 8
+
+    @property
     def arrived(self) -> Path:
         """The file of the server."""
         return self.folder / "arrived"
@@ -64,7 +72,7 @@ class Bench:
     def write_table(self) -> None:
         """Write the table as several files."""
         (self.folder / "table").mkdir()
-        step = -(-self.rows // 8)
+        step = -(-self.rows // self.files)
         for first in range(0, self.rows, step):
             n = pl.int_range(first, min(first + step, self.rows), dtype=pl.Int64)
             pl.select(
@@ -80,7 +88,7 @@ class Bench:
         told = {
             "url": url, "write_key": self.write_key, "folder": str(self.folder),
             "table": str(self.folder / "table"), "audit": str(self.audit), "master": self.master,
-            "partitions": self.partitions, "lease_s": self.lease_s,
+            "order_by": ["n"] if self.files > 1 else [], "partitions": self.partitions, "lease_s": self.lease_s,
             "batch_bytes": 20_000 if self.wait_s else 475_000,
         }  # fmt: skip
         path.write_text(json.dumps(told))

@@ -72,7 +72,7 @@ def by_person(table: SparkTable, pipeline: Pipeline, *, partitions: int) -> Any:
 
 def sent(order: dict[str, Any]) -> SparkRun:
     """Send what an order describes, or what earlier drivers left of it."""
-    table = read_spark(session(order).read.parquet(order["table"]), order_by=("n",))
+    table = read_spark(session(order).read.parquet(order["table"]), order_by=order["order_by"])
     plan = cio.frame(table.sample.lazy).track(
         event="event", user_id="user_id", timestamp="at", properties=["n"]
     )

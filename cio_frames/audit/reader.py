@@ -10,6 +10,7 @@ from typing import IO, Any
 import polars as pl
 
 from cio_frames.audit import pseudonyms, run_file
+from cio_frames.audit.attempts import with_attempts
 from cio_frames.audit.distinct_rows import distinct_rows
 from cio_frames.audit.file_system import FileSystem, LocalFileSystem, located, write_atomic
 from cio_frames.audit.object_store import opened
@@ -323,14 +324,17 @@ class Audit:
         return any(segment_of(name) is not None for name in self._disk.listdir(Layout(path).parts))
 
     def _contents(self) -> Iterator[tuple[Path, RunContents]]:
-        return ((path, read_contents(self._disk, path)) for path in self._found())
+        return ((path, self._held(path)) for path in self._found())
+
+    def _held(self, path: Path) -> RunContents:
+        return with_attempts(self._disk, path, read_contents(self._disk, path))
 
     def _of(self, run: str | None) -> pl.LazyFrame:
         if run is None:
             return self.scan()
         for directory in self._directories():
             if directory.name == run:
-                return self._scan([(directory, read_contents(self._disk, directory))])
+                return self._scan([(directory, self._held(directory))])
         names = ", ".join(directory.name for directory in self._directories())
         raise AuditError(f"There is no run {run!r} in {self.directory}. Runs: {names}.")
 
@@ -355,7 +359,7 @@ class Audit:
         return pl.concat([known, _scanned(parts)]) if parts else known
 
     def _about(self, directory: Path) -> dict[str, Any]:
-        contents = read_contents(self._disk, directory)
+        contents = self._held(directory)
         run = contents.run
         counts = tally(self._disk, directory, run, open_segments=contents.open_segments)
         state: str = run.state

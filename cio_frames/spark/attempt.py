@@ -16,6 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from cio_frames.audit import AuditWriter, RunInfo, keyed_ids
+from cio_frames.audit.attempts import attempts, rows_of
 from cio_frames.audit.file_system import Durability
 from cio_frames.audit.object_store import opened
 from cio_frames.audit.schema import SETTLED
@@ -35,7 +36,6 @@ from cio_frames.sending.http import Request, Response, Transport
 from cio_frames.sending.rate_limit import THROTTLED
 from cio_frames.sending.retry_policy import retry_after
 from cio_frames.spark.lease import Lease, Renewal
-from cio_frames.spark.partitions import attempts, rows_of
 from cio_frames.spark.rate import FILE, Followed, Pace, first_share
 from cio_frames.validation import FINDING_SCHEMA
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from cio_frames.audit import RunInfo, pseudonyms, run_file
+from cio_frames.audit.attempts import DIRECTORY, merged, partitions
 from cio_frames.audit.file_system import Durability, FileSystem
 from cio_frames.audit.journal import Opened, Part
 from cio_frames.audit.object_store import remove_all
@@ -25,7 +26,6 @@ from cio_frames.audit.schema import FORMAT, PART_SCHEMA, PLAN_SCHEMA, UNFINISHED
 from cio_frames.audit.store import Store
 from cio_frames.errors import AccountingError
 from cio_frames.sending import RunStopped
-from cio_frames.spark.partitions import DIRECTORY, merged, partitions
 
 PART_ROWS = 250_000
 """The most rows of a part."""
@@ -121,8 +121,7 @@ def _compacted(
             segment, sums = segment + 1, dict.fromkeys(sums, 0)
     if count != np.count_nonzero(seen):
         raise AccountingError(total, counts={"recorded": count})
-    call = info.plans[0][0]
-    for piece in _pending(seen, call=call):
+    for piece in _pending(seen, info=info):
         yield _part(piece, segment=segment, sums={}, run_id=info.run_id)
         segment += 1
 
@@ -135,14 +134,15 @@ def _part(rows: pl.DataFrame, *, segment: int, sums: dict[str, int], run_id: str
     return Compacted(part=Part(**told), data=data)
 
 
-def _pending(seen: npt.NDArray[np.bool_], *, call: str) -> Iterator[pl.DataFrame]:
+def _pending(seen: npt.NDArray[np.bool_], *, info: RunInfo) -> Iterator[pl.DataFrame]:
     """Yield a record of each row that no attempt came to."""
     missing = pl.Series("row", np.flatnonzero(~seen), pl.Int64)
     for start in range(0, len(missing), PART_ROWS):
         rows = missing.slice(start, PART_ROWS).to_frame()
         told = rows.with_columns(
             pl.lit(0, pl.Int32).alias("plan"),
-            pl.lit(call).alias("call"),
+            pl.lit(info.plans[0][0]).alias("call"),
+            pl.lit(info.run_id).alias("run_id"),
             pl.lit(0, pl.Int32).alias("attempts"),
             pl.lit("pending").alias("state"),
         )

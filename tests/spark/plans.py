@@ -1,14 +1,25 @@
 """A plan on Spark for tests of sending, and a table of events whose truth is known."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
 import cio_frames as cio
+from cio_frames.audit import RunInfo
+from cio_frames.clock import utc_now
+from cio_frames.config import MaskedText
+from cio_frames.payloads import RUN_ALGORITHM
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.spark import SparkTable, read_spark
+from cio_frames.spark.attempt import PlanSettings, Work
+
+RUN = "20260601T000000000Z-abcdef"
+KEY = "11" * 32
+"""The key of pseudonyms and ids in the record: that of the environment of all tests."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +54,41 @@ def by_person(table: SparkTable, pipeline: Pipeline, *, partitions: int) -> Any:
     return table.frame.repartition(partitions, "user_id").sortWithinPartitions("__row__")
 
 
-def local_plan(frame: Any) -> Pipeline:
-    """Return the pipeline of events in a polars frame."""
-    plan = cio.frame(frame).track(
-        event="event", user_id="user_id", timestamp="at", properties=["n"]
-    )
+def local_plan(frame: pl.DataFrame, *, call: str = "track") -> Pipeline:
+    """Return the pipeline of a polars frame."""
+    if call == "identify":
+        plan = cio.frame(frame).identify(
+            user_id="user_id", traits=["n"], context={"device.type": "device"}
+        )
+    else:
+        plan = cio.frame(frame).track(
+            event="event", user_id="user_id", timestamp="at", properties=["n"]
+        )
     return plan.pipeline
+
+
+def work_of(
+    client: cio.Client, folder: Path, frame: pl.DataFrame, *, call: str = "track", **others: int
+) -> Work:
+    """Return what attempts at partitions of a table are given."""
+    pipeline = replace(local_plan(frame, call=call), **others)
+    info = RunInfo(
+        run_id=RUN, created=utc_now(), region="us", endpoint=client.endpoint, strict=True,
+        workspaces=client.workspaces, id_algorithm=RUN_ALGORITHM, rows=frame.height,
+        plans=((call, frame.height),), decisions={"spark": {"partitions": 3}},
+    )  # fmt: skip
+    return Work(
+        directory=str(folder), info=info, plan=PlanSettings.of(pipeline), client=client.settings(),
+        key=MaskedText(KEY), in_doubt=None, durability="process", slots=1, lease_s=0.8,
+    )  # fmt: skip
+
+
+def chunks_of(frame: pl.DataFrame, *, first: int = 1, step: int = 2) -> list[pa.Table]:
+    """Return rows as Spark gives them, under numbers of this step."""
+    numbered = frame.with_row_index("place").select(
+        (first + step * pl.col("place").cast(pl.Int64)).alias("__row__"), pl.exclude("place")
+    )
+    return [part.to_arrow() for part in numbered.iter_slices(400)]
 
 
 def local_events(rows: int, *, people: int = 20) -> pl.DataFrame:

@@ -4,7 +4,6 @@ import pickle
 import threading
 import time
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -13,42 +12,16 @@ import pyarrow as pa
 import pytest
 
 import cio_frames as cio
-from cio_frames.audit import RunInfo
+from cio_frames.audit.attempts import rows_of
 from cio_frames.audit.file_system import LocalFileSystem
-from cio_frames.clock import utc_now
-from cio_frames.config import MaskedText
 from cio_frames.errors import RunError
-from cio_frames.payloads import RUN_ALGORITHM
 from cio_frames.sandbox import Faults
-from cio_frames.spark.attempt import PlanSettings, Work, delivered
+from cio_frames.spark.attempt import delivered
 from cio_frames.spark.lease import Renewal
-from cio_frames.spark.partitions import rows_of
 from cio_frames.spark.rate import FILE, Pace
-from tests.spark.plans import local_events, local_plan
-
-RUN = "20260601T000000000Z-abcdef"
-
+from tests.spark.plans import KEY, RUN, chunks_of, local_events, work_of
 
 cloudpickle = pytest.importorskip("pyspark.cloudpickle")
-
-
-def _work(client: cio.Client, folder: Path, frame: pl.DataFrame, **others: int) -> Work:
-    pipeline = replace(local_plan(frame), **others)
-    info = RunInfo(
-        run_id=RUN, created=utc_now(), region="us", endpoint=client.endpoint, strict=True,
-        id_algorithm=RUN_ALGORITHM, rows=frame.height, plans=(("track", frame.height),),
-    )  # fmt: skip
-    return Work(
-        directory=str(folder), info=info, plan=PlanSettings.of(pipeline), client=client.settings(),
-        key=MaskedText("11" * 32), in_doubt=None, durability="process", slots=1, lease_s=0.8,
-    )  # fmt: skip
-
-
-def _chunks(frame: pl.DataFrame, *, first: int = 1, step: int = 2) -> list[pa.Table]:
-    numbered = frame.with_row_index("place").select(
-        (first + step * pl.col("place").cast(pl.Int64)).alias("__row__"), pl.exclude("place")
-    )
-    return [part.to_arrow() for part in numbered.iter_slices(400)]
 
 
 def _rows(folder: Path) -> pl.DataFrame:
@@ -59,9 +32,9 @@ def test_rows_keep_their_numbers_and_are_not_sent_twice(tmp_path: Path) -> None:
     """A second attempt finds what the first one delivered, and sends nothing."""
     frame = local_events(1_000)
     with cio.sandbox() as workspace:
-        work = _work(workspace.client(), tmp_path, frame)
+        work = work_of(workspace.client(), tmp_path, frame)
         for _ in range(2):
-            (told,) = delivered(_chunks(frame), work=work, partition=3)
+            (told,) = delivered(chunks_of(frame), work=work, partition=3)
             assert told["rows"].item() == 1_000
         assert workspace.messages.height == 1_000
     record = _rows(tmp_path)
@@ -79,10 +52,10 @@ def test_a_stopped_attempt_leaves_rows_that_a_later_one_sends(tmp_path: Path) ->
     """What an attempt that was asked to stop has not sent is pending, and sent by the next, once."""
     frame = local_events(4_000)
     with cio.sandbox(faults=Faults(late=1.0, hold_s=0.05)) as workspace:
-        work = _work(workspace.client(), tmp_path, frame, batch_bytes=3_000)
+        work = work_of(workspace.client(), tmp_path, frame, batch_bytes=3_000)
         timer = threading.Timer(1.0, _stop, [tmp_path], {"reason": "enough"})
         timer.start()
-        (told,) = delivered(_chunks(frame), work=work, partition=3)
+        (told,) = delivered(chunks_of(frame), work=work, partition=3)
         timer.join()
         assert told["code"].item() == "INTERRUPTED"
         first = Counter(_rows(tmp_path)["state"])
@@ -90,7 +63,7 @@ def test_a_stopped_attempt_leaves_rows_that_a_later_one_sends(tmp_path: Path) ->
         assert sum(first.values()) < 4_000 or first["pending"]
         (tmp_path / FILE).unlink()
         workspace.faults = Faults()
-        (told,) = delivered(_chunks(frame), work=work, partition=3)
+        (told,) = delivered(chunks_of(frame), work=work, partition=3)
         assert told["code"].item() is None
         numbers = workspace.messages["message_id"]
     assert Counter(_rows(tmp_path)["state"]) == {"delivered": 4_000}
@@ -102,7 +75,7 @@ def test_an_attempt_after_a_stop_begins_nothing(tmp_path: Path) -> None:
     _stop(tmp_path, reason="enough")
     frame = local_events(10)
     with cio.sandbox() as workspace:
-        work = _work(workspace.client(), tmp_path, frame)
+        work = work_of(workspace.client(), tmp_path, frame)
         assert list(delivered(iter([]), work=work, partition=3)) == []
         assert workspace.messages.is_empty()
 
@@ -116,11 +89,11 @@ def test_an_attempt_whose_claim_is_outdone_stops(tmp_path: Path) -> None:
         path.write_bytes(msgspec.json.encode(Renewal(counter=1)))
 
     with cio.sandbox(faults=Faults(late=1.0, hold_s=0.05)) as workspace:
-        work = _work(workspace.client(), tmp_path, frame, batch_bytes=3_000)
+        work = work_of(workspace.client(), tmp_path, frame, batch_bytes=3_000)
         timer = threading.Timer(1.0, outdone)
         timer.start()
         with pytest.raises(RunError, match="taken over"):
-            list(delivered(_chunks(frame), work=work, partition=3))
+            list(delivered(chunks_of(frame), work=work, partition=3))
         came = workspace.messages.height
         assert 0 < came < 4_000
         time.sleep(0.3)
@@ -132,10 +105,10 @@ def test_a_second_attempt_waits_for_the_first(tmp_path: Path) -> None:
     frame = local_events(1_000)
     told: list[pl.DataFrame] = []
     with cio.sandbox(faults=Faults(late=1.0, hold_s=0.02)) as workspace:
-        work = _work(workspace.client(), tmp_path, frame, batch_bytes=3_000)
+        work = work_of(workspace.client(), tmp_path, frame, batch_bytes=3_000)
 
         def attempt() -> None:
-            told.extend(delivered(_chunks(frame), work=work, partition=3))
+            told.extend(delivered(chunks_of(frame), work=work, partition=3))
 
         both = [threading.Thread(target=attempt) for _ in range(2)]
         both[0].start()
@@ -153,8 +126,8 @@ def test_rows_leave_in_the_order_in_which_they_come(tmp_path: Path) -> None:
     """Rows that are in order of time are sent so, although their numbers go down."""
     frame = local_events(1_000)
     with cio.sandbox() as workspace:
-        work = _work(workspace.client(), tmp_path, frame)
-        list(delivered(_chunks(frame, first=5_000, step=-2), work=work, partition=3))
+        work = work_of(workspace.client(), tmp_path, frame)
+        list(delivered(chunks_of(frame, first=5_000, step=-2), work=work, partition=3))
         came = workspace.messages.sort("number")
     told = came.select(
         n=pl.col("json").str.json_path_match("$.properties.n").cast(pl.Int64),
@@ -172,10 +145,10 @@ def test_findings_of_the_whole_table_keep_rows_from_being_sent(tmp_path: Path) -
         "code": "row.duplicate", "severity": "reject", "column": "n", "value": "3",
         "message": "it is there twice", "hint": "leave one out",
     }  # fmt: skip
-    chunk = _chunks(frame)[0]
+    chunk = chunks_of(frame)[0]
     marked = pa.array([None, None, [finding], *([None] * 7)])
     with cio.sandbox() as workspace:
-        work = _work(workspace.client(), tmp_path, frame)
+        work = work_of(workspace.client(), tmp_path, frame)
         list(delivered([chunk.append_column("__findings__", marked)], work=work, partition=3))
         assert workspace.messages.height == 9
     lost = _rows(tmp_path).filter(pl.col("state") != "delivered")
@@ -187,11 +160,11 @@ def test_findings_of_the_whole_table_keep_rows_from_being_sent(tmp_path: Path) -
 def test_no_key_stands_in_what_travels(tmp_path: Path) -> None:
     """Neither the write key nor the key of the record is in what is sent to executors, nor drawn."""
     client = cio.connect(endpoint="http://127.0.0.1:9", write_key="cio_live_canary", environ={})
-    work = _work(client, tmp_path, local_events(1))
+    work = work_of(client, tmp_path, local_events(1))
     pickled = cloudpickle.dumps(work)
-    for secret in ("cio_live_canary", "11" * 32):
+    for secret in ("cio_live_canary", KEY):
         assert secret.encode() not in pickled
         assert secret not in repr(work)
-    same = pickle.loads(pickled)
+    same = pickle.loads(pickled)  # noqa: S301 - made here
     assert same.client.client().workspaces == client.workspaces
-    assert same.key.reveal() == "11" * 32
+    assert same.key.reveal() == KEY

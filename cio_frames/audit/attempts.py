@@ -1,6 +1,11 @@
-"""What all attempts at a partition recorded, as one record per row."""
+"""What all attempts at a partition recorded, as one record per row.
+
+A run on Spark has no record of its own while it goes on: each attempt of a task at a partition keeps
+one, in `partitions/<partition>/<attempt>`. The driver merges them when the run ends.
+"""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -8,13 +13,41 @@ import polars as pl
 from cio_frames.audit import run_file
 from cio_frames.audit.file_system import FileSystem
 from cio_frames.audit.journal import Part
-from cio_frames.audit.open_segments import part_of, read_contents
+from cio_frames.audit.open_segments import OpenSegment, RunContents, part_of, read_contents
 from cio_frames.audit.open_segments import rows_of as rows_of_part
 from cio_frames.audit.recovery import latest_of
-from cio_frames.audit.schema import PART_SCHEMA
+from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA
 
 DIRECTORY = "partitions"
 """Where in the directory of a run the attempts are, by partition."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergedSegment(OpenSegment):
+    """The rows of a partition, while no part has them."""
+
+    rows: pl.DataFrame
+
+    def settled(self, run_id: str) -> pl.DataFrame:
+        """Return what is known of each row."""
+        return self.rows.with_columns(run_id=pl.lit(run_id))
+
+
+def with_attempts(disk: FileSystem, directory: Path, contents: RunContents) -> RunContents:
+    """Return what a directory holds, with what attempts recorded that nobody has merged yet."""
+    run = contents.run
+    if run.state != "running" or DIRECTORY not in disk.listdir(directory):
+        return contents
+    segments = tuple(
+        MergedSegment(
+            segment=partition,
+            plan=PLAN_SCHEMA.to_frame(),
+            entries=(),
+            rows=rows_of(disk, directory, partition, run_id=run.info.run_id),
+        )
+        for partition in partitions(disk, directory)
+    )
+    return replace(contents, run=replace(run, parts=()), open_segments=segments)
 
 
 def partitions(disk: FileSystem, run: Path) -> list[int]:

@@ -1,0 +1,107 @@
+"""The record of a run on Spark, without Spark: what attempts recorded, merged by the driver."""
+
+from collections import Counter
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import cio_frames as cio
+from cio_frames.audit.object_store import opened
+from cio_frames.clock import utc_now
+from cio_frames.errors import AuditError
+from cio_frames.sandbox import Faults
+from cio_frames.sending import RunStopped
+from cio_frames.spark.attempt import delivered
+from cio_frames.spark.record import SparkRecord
+from tests.spark.plans import KEY, RUN, chunks_of, local_events, work_of
+
+ROWS = 900
+
+
+def _begun(folder: Path, client: cio.Client, frame: pl.DataFrame) -> SparkRecord:
+    work = work_of(client, folder / RUN, frame)
+    disk, place = opened(folder / RUN, durability="process")
+    return SparkRecord.begin(
+        disk, place, work.info, durability="process", key=KEY, notes=("a note",)
+    )
+
+
+def test_partitions_become_parts(tmp_path: Path) -> None:
+    """At the end each row has one record, and the directories of attempts are gone."""
+    frame = local_events(ROWS)
+    with cio.sandbox() as workspace:
+        record = _begun(tmp_path, workspace.client(), frame)
+        work = work_of(workspace.client(), tmp_path / RUN, frame)
+        for partition in range(3):
+            chunks = chunks_of(frame[partition::3], first=partition, step=3)
+            list(delivered(chunks, work=work, partition=partition))
+            before = cio.audit(tmp_path)
+            assert before.messages.height == (partition + 1) * ROWS // 3
+        counts = record.commit(state="finished", stopped=None, notes=("a note", "another"))
+        record.close()
+    assert counts["rows"] == counts["delivered"] == ROWS
+    found = cio.audit(tmp_path)
+    assert found.verify().is_empty()
+    assert found.messages["row"].sort().to_list() == list(range(ROWS))
+    assert found.runs["state"].item() == "finished"
+    assert not (tmp_path / RUN / "partitions").exists()
+
+
+def test_rows_that_nobody_came_to_are_pending(tmp_path: Path) -> None:
+    """Where a run stops early, rows of partitions without an attempt are pending, and a later run takes over."""
+    frame = local_events(ROWS)
+    with cio.sandbox() as workspace:
+        record = _begun(tmp_path, workspace.client(), frame)
+        work = work_of(workspace.client(), tmp_path / RUN, frame)
+        list(delivered(chunks_of(frame[::3], first=0, step=3), work=work, partition=0))
+        stopped = RunStopped(code="INTERRUPTED", reason="You stopped the run.", at=utc_now())
+        record.commit(state="stopped", stopped=stopped, notes=())
+        record.close()
+        found = cio.audit(tmp_path)
+        assert found.verify().is_empty()
+        assert Counter(found.messages["state"]) == {"delivered": 300, "pending": 600}
+        with pytest.raises(AuditError, match="on Spark"):
+            cio.resume(tmp_path / RUN, workspace.client(), cio.frame(frame).track(
+                event="event", user_id="user_id", timestamp="at", properties=["n"]
+            ))  # fmt: skip
+        again = SparkRecord.take_up(opened(tmp_path / RUN)[0], tmp_path / RUN)
+        for partition in range(3):
+            chunks = chunks_of(frame[partition::3], first=partition, step=3)
+            list(delivered(chunks, work=work, partition=partition))
+        counts = again.commit(state="finished", stopped=None, notes=())
+        again.close()
+        assert workspace.messages.height == ROWS
+    assert counts["delivered"] == ROWS
+    found = cio.audit(tmp_path)
+    assert found.verify().is_empty()
+    assert found.messages.height == ROWS
+
+
+def test_rejected_people_stay_blocked(tmp_path: Path) -> None:
+    """Who was held back by a refused row is held back by a later attempt too."""
+    frame = pl.DataFrame(
+        {
+            "user_id": ["u1", "u2", "u1", "u2"] * 5,
+            "device": ["toaster", None, None, None] + [None] * 16,
+            "n": range(20),
+        }
+    )
+    with cio.sandbox(faults=Faults()) as workspace:
+        work = work_of(workspace.client(), tmp_path / RUN, frame, call="identify")
+        record = SparkRecord.begin(
+            opened(tmp_path / RUN)[0],
+            tmp_path / RUN,
+            work.info,
+            durability="process",
+            key=KEY,
+            notes=(),
+        )
+        for _ in range(2):
+            list(delivered(chunks_of(frame, first=0, step=1), work=work, partition=0))
+        record.commit(state="finished", stopped=None, notes=())
+        record.close()
+    states = cio.audit(tmp_path).messages.sort("row")["state"].to_list()
+    assert states[0] == "rejected_server"
+    assert set(states[2::4]) | set(states[4::4]) == {"blocked"}
+    assert set(states[1::2]) == {"delivered"}
