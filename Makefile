@@ -5,6 +5,7 @@
 # make docs   builds the site in build/docs/html, notebooks run
 # make pictures   draws the pictures of the README
 # make torture  kills, cuts and confuses the sending in full size, and prints one table
+# make spark    kills executors and drivers of a cluster on this machine while a table is sent
 # make bench    measures side by side with what a user would pick instead; SHORT=1 takes a twentieth of the rows
 # All build .venv first: exactly the files whose hashes stand in requirements/, whatever else the registry has.
 
@@ -15,7 +16,7 @@ UV := .uv/bin/uv
 LOCKED := --quiet --no-deps --require-hashes
 TRY_WHEEL = import cio_frames as cio, polars as pl; assert 'build/wheel' in cio.__file__, cio.__file__; print(pl.DataFrame({'id': ['u1']}).cio.identify(user_id='id').counts)
 
-.PHONY: demo test lint types pytest package test-lowest test-newest test-pythons platforms docs pictures torture bench lock sample-data clean
+.PHONY: demo test lint types pytest package test-lowest test-newest test-pythons platforms docs pictures torture spark bench lock sample-data clean
 
 demo: .venv/run.done
 	$(BIN)/cio-frames demo
@@ -119,6 +120,9 @@ pictures: .venv/dev.done
 
 torture: .venv/dev.done
 	$(BIN)/python -m torture
+
+spark: .venv/dev.done
+	$(BIN)/python -m torture.spark
 
 # Twenty-five minutes; SHORT=1 takes three with a twentieth of the rows, once, and writes nothing.
 bench: .venv/dev.done build/env/peers/done

@@ -36,7 +36,7 @@ from cio_frames.sending.http import Request, Response, Transport
 from cio_frames.sending.rate_limit import THROTTLED
 from cio_frames.sending.retry_policy import retry_after
 from cio_frames.spark.lease import Lease, Renewal
-from cio_frames.spark.rate import FILE, Followed, Pace, first_share
+from cio_frames.spark.rate import PACE_FILE, Followed, Pace, first_share
 from cio_frames.validation import FINDING_SCHEMA
 
 COMPONENT, FINDINGS, EARLIER = "__component__", "__findings__", "__earlier__"
@@ -162,7 +162,7 @@ class _Attempt:
     def pace(self) -> Pace | None:
         """What the driver wrote last, if anything."""
         with suppress(OSError):
-            return msgspec.json.decode(self._lax.read(self._run / FILE), type=Pace)
+            return msgspec.json.decode(self._lax.read(self._run / PACE_FILE), type=Pace)
         return None
 
     def made(self, table: "SpooledTable") -> pl.DataFrame:

@@ -23,9 +23,9 @@ HEARD_S = 5.0
 PAUSED_S = 3_600.0
 """What a pause without an end is told as; it ends as soon as the driver says something else."""
 
-FILE = "pace.json"
+PACE_FILE = "pace.json"
 
-NOTE = (
+DIVIDED = (
     "The limit of the client was divided among the tasks that ran at the same time: each had an equal "
     "part of the requests per second and of the requests under way, and when Customer.io asked one task "
     "to slow down, all did within seconds."

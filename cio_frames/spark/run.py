@@ -14,7 +14,7 @@ import polars as pl
 
 from cio_frames.audit import FAILED, STATES, UNFINISHED, RunInfo, new_run_id, pseudonyms, run_file
 from cio_frames.audit.file_system import FileSystem, write_atomic
-from cio_frames.audit.object_store import opened
+from cio_frames.audit.object_store import opened, remove_all
 from cio_frames.audit.run_file import RunFile, State
 from cio_frames.clock import utc_now
 from cio_frames.config import MaskedText
@@ -22,6 +22,7 @@ from cio_frames.errors import (
     AuditError,
     AuditLockedError,
     CioError,
+    ConfigError,
     RunError,
     RunInterruptedError,
     RunStoppedError,
@@ -34,11 +35,11 @@ from cio_frames.run.run import OUTAGE
 from cio_frames.run.start import SPARK
 from cio_frames.sending import FAILURE, INTERRUPTED, Client, RunStopped, Totals
 from cio_frames.sending.run_controls import ASKED, PaceControl
-from cio_frames.spark import rate
 from cio_frames.spark.attempt import FINDINGS, RESULT, SEPARATOR, PlanSettings, Work, deliver
 from cio_frames.spark.chunks import map_chunks
 from cio_frames.spark.earlier import STATES_SENT, earlier_runs, spark_path, with_earlier
 from cio_frames.spark.lease import DIRECTORY, LEASE_S, Claim, Lease, Renewal, read
+from cio_frames.spark.rate import DIVIDED, PACE_FILE, PAUSED_S, Division, Pace, Share
 from cio_frames.spark.record import SparkRecord
 from cio_frames.spark.table import SparkTable
 from cio_frames.validation import BLOCKING
@@ -64,6 +65,9 @@ STOP_S = 30.0
 
 DRIVER = "driver"
 """The scope of the driver's own claim."""
+
+ENDED = "The run has ended."
+"""What tasks are told that Spark starts, or does not end, after the record was concluded."""
 
 FENCED = (
     "Spark may start a task twice (spark.speculation is on). The second attempt waited until the first "
@@ -145,7 +149,7 @@ def start(
         pii=options.pii,
     )
     key = pseudonyms.key() if options.pii != "full" else None
-    notes = (rate.NOTE, *((FENCED,) if _speculates(table.frame.sparkSession) else ()))
+    notes = (DIVIDED, *((FENCED,) if _speculates(table.frame.sparkSession) else ()))
     earlier = _earlier(disk, place, plan, client, run_id=info.run_id, repeat=options.repeat)
     disk.make(place, shared=True)
     record = SparkRecord.begin(
@@ -311,7 +315,7 @@ class SparkRun:
         self.audit: Path = record.directory
         self._guard = guard or Lease(self._lax, self.audit, scope=DRIVER, lease_s=spark.lease_s)
         self._limit = client.request_rate(plan.pipeline.mapping.call.api.name)
-        self._division = rate.Division(
+        self._division = Division(
             rate=self._limit, concurrency=client.concurrency, now=time.monotonic()
         )
         self._control = PaceControl()
@@ -404,20 +408,41 @@ class SparkRun:
     def pause(self) -> None:
         """Let nothing more leave until `go_on`; requests under way are finished."""
         self._control.paused = True
-        self._progress.hold(paused=True, held="")
+        self._hold()
 
     def go_on(self) -> None:
         """End a pause."""
         self._control.paused = False
-        self._progress.hold(paused=False, held="")
+        self._hold()
 
     def slow_down(self) -> None:
         """Halve the requests per second, each time it is called."""
         measured = max(self.counts["requests"] / max(self.elapsed_s, 0.1), 1.0)
         self._control.slow_down(current=min(measured, self._limit or measured))
-        self._progress.hold(
-            paused=self._control.paused, held=f"at most {self._control.rate:.3g} requests/s"
-        )
+        self._hold()
+
+    def _hold(self) -> None:
+        """Show what was asked of the pace."""
+        most = self._control.rate
+        slow = f"at most {most:.3g} requests/s" if most is not None else ""
+        self._progress.hold(paused=self._control.paused, held=slow)
+
+    @property
+    def rate(self) -> float | None:
+        """Most requests per second of all tasks, None for no limit. Set it to go slower or faster.
+
+        It never goes beyond the rate of the client.
+        """
+        return self._client.rate if self._control.rate is None else self._control.rate
+
+    @rate.setter
+    def rate(self, wanted: float | None) -> None:
+        if wanted is not None and not wanted > 0:
+            raise ConfigError(
+                f"rate={wanted} is not a number of requests per second greater than 0."
+            )
+        self._control.rate = wanted
+        self._hold()
 
     def wait(self) -> Self:
         """Wait until the run is over.
@@ -530,7 +555,10 @@ class SparkRun:
         if self._stopped is not None:
             stopped = RunStopped(code=self._stopped[0], reason=self._stopped[1], at=utc_now())
         state: State = "finished" if stopped is None else "stopped"
+        ended = Pace(counter=0, stop=ENDED)
+        write_atomic(self._lax, self.audit / PACE_FILE, msgspec.json.encode(ended))
         self._final = self._record.commit(state=state, stopped=stopped, notes=self._notes)
+        remove_all(self._lax, self.audit / DIRECTORY)
         if self._is_shown:
             self._progress.add_up(self._totals(self._final))
 
@@ -551,7 +579,7 @@ class SparkRun:
             stop = self._stop or (self._heard.stopped[1] if self._heard.stopped else "")
         pace = self._division.pace(found, now=time.monotonic(), stop=stop)
         pace = self._steered(pace)
-        write_atomic(self._lax, self.audit / rate.FILE, msgspec.json.encode(pace))
+        write_atomic(self._lax, self.audit / PACE_FILE, msgspec.json.encode(pace))
         for name, renewal in found.items():
             if renewal.ended:
                 self._lax.remove(self.audit / DIRECTORY / name)
@@ -567,16 +595,16 @@ class SparkRun:
                     found[name] = read(self._lax, place / name)
         return found
 
-    def _steered(self, pace: rate.Pace) -> rate.Pace:
+    def _steered(self, pace: Pace) -> Pace:
         """Return what attempts are told, with what the user asked for."""
         control = self._control
         if control.paused:
-            return msgspec.structs.replace(pace, pause_s=rate.PAUSED_S)
+            return msgspec.structs.replace(pace, pause_s=PAUSED_S)
         if control.rate is None:
             return pace
         most = control.rate / max(1, len(pace.shares))
         shares = {
-            name: rate.Share(most if each.rate is None else min(each.rate, most), each.concurrency)
+            name: Share(most if each.rate is None else min(each.rate, most), each.concurrency)
             for name, each in pace.shares.items()
         }
         return msgspec.structs.replace(pace, shares=shares)

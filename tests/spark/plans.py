@@ -40,13 +40,13 @@ def events(spark: Any, *, rows: int, people: int = 50, partitions: int = 3) -> A
     )
 
 
-def plan_of(frame: Any) -> SparkEvents:
+def plan_of(frame: Any, **others: int) -> SparkEvents:
     """Return the plan that sends them."""
     table = read_spark(frame)
     plan = cio.frame(table.sample.eager).track(
         event="event", user_id="user_id", timestamp="at", properties=["n"]
     )
-    return SparkEvents(table=table, pipeline=plan.pipeline)
+    return SparkEvents(table=table, pipeline=replace(plan.pipeline, **others))
 
 
 def by_person(table: SparkTable, pipeline: Pipeline, *, partitions: int) -> Any:

@@ -18,7 +18,7 @@ from cio_frames.errors import RunError
 from cio_frames.sandbox import Faults
 from cio_frames.spark.attempt import delivered
 from cio_frames.spark.lease import Renewal
-from cio_frames.spark.rate import FILE, Pace
+from cio_frames.spark.rate import PACE_FILE, Pace
 from tests.spark.plans import KEY, RUN, chunks_of, local_events, work_of
 
 cloudpickle = pytest.importorskip("pyspark.cloudpickle")
@@ -45,7 +45,7 @@ def test_rows_keep_their_numbers_and_are_not_sent_twice(tmp_path: Path) -> None:
 
 
 def _stop(folder: Path, *, reason: str) -> None:
-    (folder / FILE).write_bytes(msgspec.json.encode(Pace(counter=1, stop=reason)))
+    (folder / PACE_FILE).write_bytes(msgspec.json.encode(Pace(counter=1, stop=reason)))
 
 
 def test_a_stopped_attempt_leaves_rows_that_a_later_one_sends(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_stopped_attempt_leaves_rows_that_a_later_one_sends(tmp_path: Path) ->
         first = Counter(_rows(tmp_path)["state"])
         assert 0 < first["delivered"] < 4_000
         assert sum(first.values()) < 4_000 or first["pending"]
-        (tmp_path / FILE).unlink()
+        (tmp_path / PACE_FILE).unlink()
         workspace.faults = Faults()
         (told,) = delivered(chunks_of(frame), work=work, partition=3)
         assert told["code"].item() is None
