@@ -79,7 +79,7 @@ def work_of(
     )  # fmt: skip
     return Work(
         directory=str(folder), info=info, plan=PlanSettings.of(pipeline), client=client.settings(),
-        key=MaskedText(KEY), in_doubt=None, durability="process", slots=1, lease_s=0.8,
+        key=MaskedText(KEY), in_doubt=None, durability="process", slots=1, lease_s=3.0,
     )  # fmt: skip
 
 

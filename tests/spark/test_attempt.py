@@ -4,7 +4,10 @@ import pickle
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -44,6 +47,21 @@ def test_rows_keep_their_numbers_and_are_not_sent_twice(tmp_path: Path) -> None:
     assert len(list((tmp_path / "partitions/000003").iterdir())) == 2
 
 
+@contextmanager
+def _once_some_arrived(workspace: Any, do: Callable[[], None]) -> Iterator[None]:
+    """Do something on a thread as soon as the first messages have arrived."""
+
+    def wait() -> None:
+        while workspace.messages.is_empty():
+            time.sleep(0.02)
+        do()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    yield
+    thread.join()
+
+
 def _stop(folder: Path, *, reason: str) -> None:
     (folder / PACE_FILE).write_bytes(msgspec.json.encode(Pace(counter=1, stop=reason)))
 
@@ -51,12 +69,10 @@ def _stop(folder: Path, *, reason: str) -> None:
 def test_a_stopped_attempt_leaves_rows_that_a_later_one_sends(tmp_path: Path) -> None:
     """What an attempt that was asked to stop has not sent is pending, and sent by the next, once."""
     frame = local_events(4_000)
-    with cio.sandbox(faults=Faults(late=1.0, hold_s=0.05)) as workspace:
+    with cio.sandbox(faults=Faults(late=1.0, hold_s=0.2)) as workspace:
         work = work_of(workspace.client(), tmp_path, frame, batch_bytes=3_000)
-        timer = threading.Timer(1.0, _stop, [tmp_path], {"reason": "enough"})
-        timer.start()
-        (told,) = delivered(chunks_of(frame), work=work, partition=3)
-        timer.join()
+        with _once_some_arrived(workspace, lambda: _stop(tmp_path, reason="enough")):
+            (told,) = delivered(chunks_of(frame), work=work, partition=3)
         assert told["code"].item() == "INTERRUPTED"
         first = Counter(_rows(tmp_path)["state"])
         assert 0 < first["delivered"] < 4_000
@@ -88,11 +104,12 @@ def test_an_attempt_whose_claim_is_outdone_stops(tmp_path: Path) -> None:
         path = tmp_path / "alive" / "000003-000009-zz"
         path.write_bytes(msgspec.json.encode(Renewal(counter=1)))
 
-    with cio.sandbox(faults=Faults(late=1.0, hold_s=0.05)) as workspace:
+    with cio.sandbox(faults=Faults(late=1.0, hold_s=0.2)) as workspace:
         work = work_of(workspace.client(), tmp_path, frame, batch_bytes=3_000)
-        timer = threading.Timer(1.0, outdone)
-        timer.start()
-        with pytest.raises(RunError, match="taken over"):
+        with (
+            _once_some_arrived(workspace, outdone),
+            pytest.raises(RunError, match="taken over"),
+        ):
             list(delivered(chunks_of(frame), work=work, partition=3))
         came = workspace.messages.height
         assert 0 < came < 4_000
