@@ -278,8 +278,11 @@ def _require_no_key(bench: Bench) -> None:
         for path in place.rglob("*")
         if path.is_file() and path.stat().st_mtime >= started
     ]
-    for path in (bench.folder / "driver.log", *logs):
-        if bench.write_key.encode() in path.read_bytes():
+    texts = {path: path.read_bytes() for path in (bench.folder / "driver.log", *logs)}
+    if not any(b"SparkListenerJobStart" in text for text in texts.values()):
+        raise TortureError(f"T30 seed {bench.seed}: there is no event log to look through")
+    for path, text in texts.items():
+        if bench.write_key.encode() in text:
             raise TortureError(f"T30 seed {bench.seed}: the key stands in {path}")
 
 

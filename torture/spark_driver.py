@@ -32,6 +32,7 @@ SETTINGS = {
     "spark.speculation.quantile": "0.2",
     "spark.speculation.minTaskRuntime": "2s",
     "spark.eventLog.enabled": "true",
+    "spark.eventLog.compress": "false",
 }
 
 

@@ -35,7 +35,7 @@ from cio_frames.sending import Client, ClientSettings
 from cio_frames.sending.http import Request, Response, Transport
 from cio_frames.sending.rate_limit import THROTTLED
 from cio_frames.sending.retry_policy import retry_after
-from cio_frames.spark.lease import Lease, Renewal
+from cio_frames.spark.lease import Claim, Lease, Renewal
 from cio_frames.spark.rate import PACE_FILE, Followed, Pace, first_share
 from cio_frames.validation import FINDING_SCHEMA
 
@@ -156,6 +156,7 @@ class _Attempt:
         self._disk, self._run = opened(work.directory, durability=work.durability)
         self._lax, _ = opened(work.directory, durability="process")  # for what need not survive
         self._sender: Run | None = None
+        self._followed: Followed | None = None
         self._throttled, self._pause_s = 0, 0.0
 
     @property
@@ -167,19 +168,19 @@ class _Attempt:
 
     def made(self, table: "SpooledTable") -> pl.DataFrame:
         """Send what is left of the partition, and return what is to be told of it."""
-        known = attempts(self._disk, self._run, self._partition)
         lease = Lease(
             self._lax,
             self._run,
             scope=f"{self._partition:06d}",
-            known=max((int(path.name.split("-")[0]) for path in known), default=0),
+            known=self._latest,
             lease_s=self._work.lease_s,
             tell=self._told,
         )
         stopped: tuple[str, str] | None = None
         try:
             if lease.acquire(still_wanted=self._is_wanted):
-                stopped = self._sent(table, lease)
+                with _every(lease.renew_s, lambda: self._renewed(lease)):
+                    stopped = self._sent(table, lease)
         finally:
             lease.end()
         code, reason = stopped or (None, None)
@@ -187,6 +188,11 @@ class _Attempt:
         name = lease.claim.name if self._sender else ""
         told = (self._partition, name, table.count, code, reason, notes)
         return pl.DataFrame([told], schema=RESULT, orient="row")
+
+    def _latest(self) -> int:
+        """Return the highest epoch of attempts that were made at this partition."""
+        made = attempts(self._disk, self._run, self._partition)
+        return max((Claim.named(path.name).epoch for path in made), default=0)
 
     def _is_wanted(self) -> bool:
         pace = self.pace
@@ -229,7 +235,7 @@ class _Attempt:
             disk=self._disk,
             key=key,
         )
-        self._sender = run = Run(
+        run = Run(
             job, client=client, writer=writer, selection=selection, clock=utc_now, progress=False,
             detached=False,
         )  # fmt: skip
@@ -237,21 +243,22 @@ class _Attempt:
         first = first_share(rate=limit, concurrency=client.concurrency, slots=work.slots)
         followed = Followed(name=lease.name, first=first)
         self._follow(followed, run)
-        stopped = None
-        with _every(lease.renew_s, lambda: self._renewed(lease, followed, run)):
-            try:
-                stopped = run.start().wait().stopped
-            except (RunStoppedError, RunInterruptedError):
-                stopped = run.stopped
+        self._sender, self._followed = run, followed
+        try:
+            stopped = run.start().wait().stopped
+        except (RunStoppedError, RunInterruptedError):
+            stopped = run.stopped
         if lease.is_lost:
             raise RunError(f"Another attempt at partition {self._partition} has taken over.")
         return stopped
 
-    def _renewed(self, lease: Lease, followed: Followed, run: Run) -> None:
+    def _renewed(self, lease: Lease) -> None:
         """Renew the claim, and do what others ask for."""
-        if not lease.renew():
-            run.stop()
-        self._follow(followed, run)
+        is_held = lease.renew()
+        if self._sender is not None and self._followed is not None:
+            if not is_held:
+                self._sender.stop()
+            self._follow(self._followed, self._sender)
 
     def _follow(self, followed: Followed, run: Run) -> None:
         pace = self.pace

@@ -159,7 +159,7 @@ class Lease:
         disk: The shared store.
         run: The directory of the run.
         scope: What is claimed, such as the number of a partition.
-        known: The highest epoch of attempts that have no claim any more.
+        known: Gives the highest epoch of attempts, of which some may have no claim any more.
         lease_s: The time of a lease.
         tell: Gives what a renewal tells besides its count.
         monotonic: A clock.
@@ -172,7 +172,7 @@ class Lease:
         run: Path,
         *,
         scope: str,
-        known: int = 0,
+        known: Callable[[], int] = lambda: 0,
         lease_s: float = LEASE_S,
         tell: Callable[[], Renewal] = lambda: Renewal(counter=0),
         monotonic: Callable[[], float] = time.monotonic,
@@ -185,7 +185,8 @@ class Lease:
         self._monotonic = monotonic
         self._sleep = sleep
         self._counter = 0
-        self._rules = LeaseRules(token=secrets.token_hex(4), lease_s=lease_s, known=known)
+        self._rules = LeaseRules(token=secrets.token_hex(4), lease_s=lease_s)
+        self._known = known
         self.renew_s: float = min(RENEW_S, lease_s / 8)
 
     @property
@@ -241,6 +242,8 @@ class Lease:
             self._write(self._tell())
         found = claims(self._disk, self._place, scope=self._scope)
         others = {claim: told for claim, told in found.items() if claim != own}
+        if own is None:  # asked after the claims: who has taken one back has left a record before
+            self._rules.known = self._known()
         step = self._rules.look(others, now=self._monotonic(), began=began)
         if step == "withdraw" and own is not None:
             self._disk.remove(self._place / f"{self._scope}-{own.name}")
