@@ -208,3 +208,26 @@ def test_no_fact_has_a_key():
 
     assert_no_key(repr(record.facts))
     assert record.ends[0].error.endswith("It says: unknown key ***.")
+
+
+def test_settings_make_the_same_client_elsewhere():
+    """What travels to another process makes the same client there, and shows no key in any form."""
+    client = connect(
+        "eu", **KEYS, endpoint="http://127.0.0.1:9", strict=False, rate=7.0, gzip=False, attempt_s=3.0,
+        environ={},
+    )  # fmt: skip
+    settings = client.settings()
+    travelled = pickle.dumps(settings)
+    same = pickle.loads(travelled).client()  # noqa: S301 - made here
+    for name in ("region", "endpoint", "strict", "gzip", "rate", "concurrency", "workspaces"):
+        assert getattr(same, name) == getattr(client, name)
+    assert same._wire.attempt_s == 3.0
+    assert same._wire.basic("forms") == client._wire.basic("forms")
+    assert_no_key(repr(settings) + f"{settings.write_key}" + travelled.decode("latin-1"))
+
+
+def test_a_transport_of_its_own_does_not_travel():
+    """A client that sends through an object of this process says so."""
+    client = connect(write_key=WRITE_KEY, transport=httpx.MockTransport(lambda _: None), environ={})
+    with pytest.raises(ConfigError, match="transport="):
+        client.settings()

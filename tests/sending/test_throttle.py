@@ -53,6 +53,23 @@ def test_a_success_opens_the_way_for_more_than_one():
     assert after > 4
 
 
+def test_a_run_keeps_to_the_requests_that_it_is_asked_for():
+    """However many at once a host takes, no more are under way than was asked for, but one."""
+
+    async def work(throttle):
+        await wide(throttle)
+        limits = [throttle.limit("pipelines")]
+        for most in (3, 1, 0):
+            throttle._control.concurrency = most
+            limits.append(throttle.limit("pipelines"))
+        return limits
+
+    limits, _ = flowing(work)
+
+    assert limits[0] > 4
+    assert limits[1:] == [3, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("answer", "decision"),
     [
