@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -74,3 +74,28 @@ def libraries() -> Mapping[str, FrameOf]:
 def frame_of(request: pytest.FixtureRequest) -> FrameOf:
     """Make a frame of each library in turn from a dictionary of columns."""
     return LIBRARIES[request.param]
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """An S3 on this machine with a bucket; Arrow finds it by the environment."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    moto.start()
+    host, port = moto.get_host_and_port()
+    client = boto3.client(
+        "s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1",
+        aws_access_key_id="key", aws_secret_access_key="secret",
+    )  # fmt: skip
+    client.create_bucket(Bucket="lake")
+    client.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "key")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        yield "s3a://lake"
+    moto.stop()
+    moto._server.server_close()

@@ -1,12 +1,9 @@
 """A record in stores that many machines share: the same record, with no append, no rename and no locks."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import polars as pl
 import pytest
-from moto.server import ThreadedMotoServer
 from pyarrow import fs
 
 import cio_frames as cio
@@ -14,28 +11,6 @@ from cio_frames.audit import recover
 from cio_frames.audit.file_system import LocalFileSystem, RemotePath, located, write_atomic
 from cio_frames.audit.object_store import ObjectStore, opened
 from cio_frames.errors import AuditError, MissingLibraryError
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    """An S3 on this machine with a bucket; Arrow finds it by the environment."""
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    client = boto3.client(
-        "s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1",
-        aws_access_key_id="key", aws_secret_access_key="secret",
-    )  # fmt: skip
-    client.create_bucket(Bucket="lake")
-    client.close()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "key")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        yield "s3a://lake"
-    moto.stop()
-    moto._server.server_close()
 
 
 @pytest.fixture(params=["local", "mock", "s3"])

@@ -19,33 +19,43 @@ from tests.spark.plans import KEY, RUN, chunks_of, local_events, work_of
 ROWS = 900
 
 
-def _begun(folder: Path, client: cio.Client, frame: pl.DataFrame) -> SparkRecord:
-    work = work_of(client, folder / RUN, frame)
-    disk, place = opened(folder / RUN, durability="process")
+def _begun(folder: Path | str, client: cio.Client, frame: pl.DataFrame) -> SparkRecord:
+    disk, place = opened(f"{folder}/{RUN}", durability="process")
+    work = work_of(client, place, frame)
     return SparkRecord.begin(
         disk, place, work.info, durability="process", key=KEY, notes=("a note",)
     )
 
 
-def test_partitions_become_parts(tmp_path: Path) -> None:
+@pytest.fixture(params=["path", "s3"])
+def audit(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A directory of records, on a disk and in a bucket."""
+    if request.param == "path":
+        return str(tmp_path)
+    return f"{request.getfixturevalue('s3')}/{tmp_path.name}"
+
+
+def test_partitions_become_parts(audit: str) -> None:
     """At the end each row has one record, and the directories of attempts are gone."""
     frame = local_events(ROWS)
     with cio.sandbox() as workspace:
-        record = _begun(tmp_path, workspace.client(), frame)
-        work = work_of(workspace.client(), tmp_path / RUN, frame)
+        record = _begun(audit, workspace.client(), frame)
+        work = work_of(workspace.client(), record.directory, frame)
         for partition in range(3):
             chunks = chunks_of(frame[partition::3], first=partition, step=3)
             list(delivered(chunks, work=work, partition=partition))
-            before = cio.audit(tmp_path)
+            before = cio.audit(audit)
             assert before.messages.height == (partition + 1) * ROWS // 3
         counts = record.commit(state="finished", stopped=None, notes=("a note", "another"))
         record.close()
+        assert workspace.messages.height == ROWS
     assert counts["rows"] == counts["delivered"] == ROWS
-    found = cio.audit(tmp_path)
+    found = cio.audit(audit)
     assert found.verify().is_empty()
     assert found.messages["row"].sort().to_list() == list(range(ROWS))
     assert found.runs["state"].item() == "finished"
-    assert not (tmp_path / RUN / "partitions").exists()
+    disk, place = opened(f"{audit}/{RUN}")
+    assert disk.listdir(place / "partitions") == []
 
 
 def test_rows_that_nobody_came_to_are_pending(tmp_path: Path) -> None:
