@@ -150,7 +150,7 @@ def start(
     )
     key = pseudonyms.key() if options.pii != "full" else None
     notes = (DIVIDED, *((FENCED,) if _speculates(table.frame.sparkSession) else ()))
-    earlier = _earlier(disk, place, plan, client, run_id=info.run_id, repeat=options.repeat)
+    earlier = _earlier(place, plan, client, run_id=info.run_id, repeat=options.repeat)
     disk.make(place, shared=True)
     record = SparkRecord.begin(
         disk, place / info.run_id, info, durability=options.durability, key=key, notes=notes
@@ -184,9 +184,7 @@ def resume(
         )
     _require_same(plan, client, run.info)
     key = pseudonyms.key_named(run.key_name, where=place) if run.key_name else None
-    earlier = _earlier(
-        disk, place.parent, plan, client, run_id=run.info.run_id, repeat=run.info.repeat
-    )
+    earlier = _earlier(place.parent, plan, client, run_id=run.info.run_id, repeat=run.info.repeat)
     guard = _guard(disk, place, spark.lease_s)
     record = SparkRecord.take_up(disk, place)
     work = _work(plan, client, record, options=options, spark=spark, key=key)
@@ -220,11 +218,12 @@ def _work(
 
 
 def _earlier(
-    disk: FileSystem, audit: Path, plan: SparkPlan, client: Client, *, run_id: str, repeat: bool
+    audit: Path, plan: SparkPlan, client: Client, *, run_id: str, repeat: bool
 ) -> list[tuple[Path, RunFile]]:
     """Return the runs whose deliveries are not sent again."""
     if repeat:
         return []
+    disk, _ = opened(audit)
     return earlier_runs(
         disk, audit, workspaces=client.workspaces, call=plan.pipeline.call, before=run_id
     )
