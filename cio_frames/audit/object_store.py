@@ -260,7 +260,21 @@ class ObjectStore:
         return data
 
     def _put(self, name: str, data: bytes | bytearray) -> None:
-        with _as_os_errors(), self._store.open_output_stream(name) as stream:
+        """Put an object in place at once; where the store cannot replace a file so, as it can."""
+        with _as_os_errors():
+            if self._store.type_name in _FLAT:
+                self._write(name, data)
+                return
+            temporary = name + TEMPORARY
+            self._write(temporary, data)
+            try:
+                self._store.move(temporary, name)
+            except OSError:  # Hadoop does not rename to what is there
+                self._write(name, data)
+                self._store.delete_file(temporary)
+
+    def _write(self, name: str, data: bytes | bytearray) -> None:
+        with self._store.open_output_stream(name) as stream:
             stream.write(bytes(data))
 
 

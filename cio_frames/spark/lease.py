@@ -10,6 +10,7 @@ A claimant writes its claim and then looks at the counts of the others; a holder
 then looks for higher claims. So one of the two always sees the other.
 """
 
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -30,6 +31,10 @@ RENEW_S = 1.0
 
 DIRECTORY = "alive"
 """Where in the directory of a run the claims are."""
+
+
+_NAME = re.compile(r"(\w+)-(\d{6,}-\w+)")
+_UNREADABLE = -1
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -257,15 +262,26 @@ class Lease:
 
 def claims(disk: FileSystem, place: Path, *, scope: str) -> dict[Claim, Renewal]:
     """Return all claims of one scope."""
+    found = read_claims(disk, place, where=lambda each: each == scope)
+    return {claim: told for (_, claim), told in found.items()}
+
+
+def read_claims(
+    disk: FileSystem, place: Path, *, where: Callable[[str], bool]
+) -> dict[tuple[str, Claim], Renewal]:
+    """Return the claims of some scopes, by scope and claim."""
     found = {}
     for name in disk.listdir(place):
-        kind, _, claim = name.partition("-")
-        if kind == scope and not claim.endswith(".tmp"):
+        parts = _NAME.fullmatch(name)
+        if parts is not None and where(parts[1]):
             with suppress(FileNotFoundError):  # it was withdrawn since
-                found[Claim.named(claim)] = read(disk, place / name)
+                found[parts[1], Claim.named(parts[2])] = _read(disk, place / name)
     return found
 
 
-def read(disk: FileSystem, path: Path) -> Renewal:
-    """Return what stands in a claim."""
-    return msgspec.json.decode(disk.read(path), type=Renewal)
+def _read(disk: FileSystem, path: Path) -> Renewal:
+    """Return what stands in a claim; what is being written at the moment counts as another count."""
+    try:
+        return msgspec.json.decode(disk.read(path), type=Renewal)
+    except msgspec.DecodeError:
+        return Renewal(counter=_UNREADABLE)

@@ -38,7 +38,7 @@ from cio_frames.sending.run_controls import ASKED, PaceControl
 from cio_frames.spark.attempt import FINDINGS, RESULT, SEPARATOR, PlanSettings, Work, deliver
 from cio_frames.spark.chunks import map_chunks
 from cio_frames.spark.earlier import STATES_SENT, earlier_runs, spark_path, with_earlier
-from cio_frames.spark.lease import DIRECTORY, LEASE_S, Claim, Lease, Renewal, read
+from cio_frames.spark.lease import DIRECTORY, LEASE_S, Claim, Lease, Renewal, read_claims
 from cio_frames.spark.rate import DIVIDED, PACE_FILE, PAUSED_S, Division, Pace, Share
 from cio_frames.spark.record import SparkRecord
 from cio_frames.spark.table import SparkTable
@@ -587,12 +587,8 @@ class SparkRun:
 
     def _renewals(self) -> dict[str, Renewal]:
         """Return what the attempts wrote last, by the names of their claims."""
-        place, found = self.audit / DIRECTORY, {}
-        for name in self._lax.listdir(place):
-            if not name.startswith(DRIVER) and not name.endswith(".tmp"):
-                with suppress(FileNotFoundError):
-                    found[name] = read(self._lax, place / name)
-        return found
+        found = read_claims(self._lax, self.audit / DIRECTORY, where=lambda scope: scope != DRIVER)
+        return {f"{scope}-{claim.name}": told for (scope, claim), told in found.items()}
 
     def _steered(self, pace: Pace) -> Pace:
         """Return what attempts are told, with what the user asked for."""

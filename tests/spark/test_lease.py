@@ -126,6 +126,14 @@ def test_a_lease_on_a_disk(tmp_path: Path) -> None:
     assert third.claim.epoch == 3
 
 
+def test_what_is_no_claim_is_passed_over(tmp_path: Path) -> None:
+    """Files of others are no claims, and a claim that is half written counts as one that has changed."""
+    for name in ("000001-000001-a.tmp", ".nfs0001", "000002-000001-b", "000001-000004-c"):
+        (tmp_path / name).write_bytes(b"{")
+    found = claims(LocalFileSystem(), tmp_path, scope="000001")
+    assert found == {Claim(4, "c"): Renewal(counter=-1)}
+
+
 def test_a_renewal_is_small_and_can_be_read() -> None:
     """What is not said is not written."""
     told = Renewal(counter=3)
