@@ -102,7 +102,7 @@ class Pipeline:
     def checked_as(self, before_send: PreSendCheck) -> "Pipeline":
         """Return the pipeline with what must be known before sending, found elsewhere."""
         made = replace(self)
-        made._results.before_send = before_send  # noqa: SLF001 - of its own kind
+        made._results.before_send = before_send  # noqa: SLF001 - it is another of these
         return made
 
     @property
