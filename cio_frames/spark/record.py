@@ -19,13 +19,16 @@ from cio_frames.audit.file_system import Durability, FileSystem
 from cio_frames.audit.journal import Opened, Part
 from cio_frames.audit.object_store import remove_all
 from cio_frames.audit.open_segments import RUN, OpenSegment, part_of, with_parts
+from cio_frames.audit.open_segments import rows_of as rows_of_part
 from cio_frames.audit.parquet import encode
 from cio_frames.audit.recovery import Compacted, clear, conclude, write_part
 from cio_frames.audit.run_file import Layout, RunFile, State
-from cio_frames.audit.schema import FORMAT, PART_SCHEMA, PLAN_SCHEMA, UNFINISHED
+from cio_frames.audit.schema import FAILED, FORMAT, PART_SCHEMA, PLAN_SCHEMA, UNFINISHED
 from cio_frames.audit.store import Store
 from cio_frames.errors import AccountingError
 from cio_frames.sending import RunStopped
+
+_LOST = pl.Schema({"code": pl.String(), "rows": pl.Int64(), "error": pl.String()})
 
 PART_ROWS = 250_000
 """The most rows of a part."""
@@ -100,6 +103,17 @@ class SparkRecord:
             remove_all(store.disk, self.directory / DIRECTORY)
         clear(store)
         return dict(self.run.counts)
+
+    def lost(self) -> pl.DataFrame:
+        """Return code, rows and error of the rows that did not arrive; one part is in memory at a time."""
+        sums = [pl.DataFrame(schema=_LOST)]
+        for part in self.run.parts:
+            if any(part.counts.get(state) for state in FAILED):
+                rows = rows_of_part(self._store.disk, self.directory, part)
+                failed = rows.filter(pl.col("state").is_in(FAILED)).group_by("code")
+                sums.append(failed.agg(rows=pl.len().cast(pl.Int64), error=pl.col("error").first()))
+        each = pl.concat(sums).group_by("code", maintain_order=True)
+        return each.agg(pl.col("rows").sum(), pl.col("error").first()).sort("code", nulls_last=True)
 
     def close(self) -> None:
         """Let others have the record."""

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import msgspec
-import polars as pl
 
 from cio_frames.audit import FAILED, STATES, UNFINISHED, RunInfo, new_run_id, pseudonyms, run_file
 from cio_frames.audit.file_system import FileSystem, write_atomic
@@ -30,7 +29,7 @@ from cio_frames.errors import (
 from cio_frames.frames import ROW
 from cio_frames.payloads import RUN_ALGORITHM
 from cio_frames.plan.pipeline import Pipeline
-from cio_frames.run import Audit, SendOptions
+from cio_frames.run import SendOptions
 from cio_frames.run.run import OUTAGE
 from cio_frames.run.start import SPARK
 from cio_frames.sending import FAILURE, INTERRUPTED, RunStopped, Totals
@@ -697,14 +696,12 @@ class SparkRun:
         if not lost:
             return ()
         try:
-            found = Audit(self.audit).scan().filter(pl.col("state").is_in(FAILED))
-            grouped = found.group_by("code").agg(pl.len().alias("rows"), pl.col("error").first())
-            each = grouped.collect().sort("code", nulls_last=True).rows()
+            found = self._record.lost()
         except (AuditError, OSError) as error:
             return (ReasonView(code="", rows=lost, sentence=str(error)),)
         return tuple(
             ReasonView(code=code or "", rows=rows, sentence=error or "")
-            for code, rows, error in each
+            for code, rows, error in found.rows()
         )
 
     def _document(self) -> Document:

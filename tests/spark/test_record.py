@@ -110,7 +110,10 @@ def test_rejected_people_stay_blocked(tmp_path: Path) -> None:
         for _ in range(2):
             list(delivered(chunks_of(frame, first=0, step=1), work=work, partition=0))
         record.commit(state="finished", stopped=None, notes=())
+        lost = record.lost().select("code", "rows").rows()
         record.close()
+    assert sorted(rows for _, rows in lost) == [1, 9]
+    assert "BLOCKED_BY_ROW" in dict(lost)
     states = cio.audit(tmp_path).messages.sort("row")["state"].to_list()
     assert states[0] == "rejected_server"
     assert set(states[2::4]) | set(states[4::4]) == {"blocked"}
