@@ -13,6 +13,7 @@ CioError
 │   ├── ColumnNotFoundError    a named column is not in the table
 │   ├── ChoiceError            an argument is none of the words that it takes
 │   ├── NoIdentifierError      nothing says who the rows are about
+│   ├── RowOrderError          a state depends on the order of rows, and nothing tells it
 │   └── FieldConflictError     two columns would fill one place of the message
 ├── ConfigError                keys, region or host
 │   ├── MissingKeyError        a key is needed and none was given
@@ -70,6 +71,7 @@ __all__ = [
     "PlanChangedError",
     "PlanRefusedError",
     "RepairError",
+    "RowOrderError",
     "RunError",
     "RunInterruptedError",
     "RunStoppedError",
@@ -275,6 +277,23 @@ class ChoiceError(MappingError):
         """Raise unless a value is one of the choices."""
         if value not in choices:
             raise cls(argument, value, choices=choices)
+
+
+class RowOrderError(MappingError):
+    """A state depends on the order of rows, and nothing tells it. `rows` are two of them."""
+
+    def __init__(self, call: str, *, cases: int, rows: tuple[int, int], has_time: bool) -> None:
+        self.call = call
+        self.rows = rows
+        first, last = rows
+        more = f" There are {cases - 1:,} more such cases." if cases > 1 else ""
+        timed = " have the same time or none," if has_time else ""
+        other = "" if has_time or call == "form" else ' For a time, write timestamp="column".'
+        super().__init__(
+            f"{call}: rows {first} and {last} are about one person or object,{timed} and nothing "
+            f"tells which comes first, since Spark keeps no order of rows.{more} Name the columns "
+            f'that tell it: cio.frame(df, order_by="column").{other}'
+        )
 
 
 class FieldConflictError(MappingError):

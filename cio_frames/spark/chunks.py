@@ -10,6 +10,7 @@ import pyarrow as pa
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+    from pyspark.sql.types import StructType
 
 _TYPES = {
     pl.Int64(): ("bigint", pa.int64()),
@@ -38,10 +39,19 @@ def map_chunks(
     """
     columns = ", ".join(f"`{name}` {_TYPES[dtype][0]}" for name, dtype in schema.items())
     mapped = partial(_mapped, function=function, schema=schema, rows=rows)
+    return in_arrow(frame, mapped, columns)
+
+
+def in_arrow(
+    frame: "DataFrame",
+    function: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]],
+    schema: "StructType | str",
+) -> "DataFrame":
+    """Return what a function makes of the Arrow batches of each partition."""
     with warnings.catch_warnings():
         # Spark warns of new versions of pandas, which have no part in this.
         warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")
-        return frame.mapInArrow(mapped, columns)
+        return frame.mapInArrow(function, schema)
 
 
 def _mapped(

@@ -6,7 +6,7 @@ MapReduce and Beyond (2014): each identifier is tied to the smallest one that it
 sides in turn, until each knows the smallest of all.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -82,15 +82,17 @@ def of_identifiers(mapping: MessageMapping, *others: str) -> MessageMapping:
 
 def with_columns_of(frame: "DataFrame", mapping: MessageMapping, *others: str) -> "DataFrame":
     """Return the columns of a frame that a mapping reads, the row numbers, and SQL expressions."""
-    read_columns = columns_of(mapping)
-    return frame.selectExpr(
-        f"`{ROW}`", *others, *(quoted(name) for name in frame.columns if name in read_columns)
-    )
+    columns = map(quoted, columns_of(mapping, frame.columns))
+    return frame.selectExpr(f"`{ROW}`", *columns, *others)
 
 
-def columns_of(mapping: MessageMapping) -> frozenset[str]:
-    """Return the columns of a table that a mapping reads."""
-    return frozenset(name for field in mapping.fields for name in field.expr.meta.root_names())
+def columns_of(mapping: MessageMapping, available: Sequence[str]) -> list[str]:
+    """Return the columns that a mapping reads: all where it has an expression, which may name any."""
+    own = [name for name in available if name != ROW]
+    if any(field.how == "expression" for field in mapping.fields):
+        return own
+    used = {name for field in mapping.fields for name in field.expr.meta.root_names()}
+    return [name for name in own if name in used]
 
 
 def quoted(name: str) -> str:
@@ -164,7 +166,9 @@ def _connected_at_once(chunks: Iterator[pa.Table]) -> Iterable[pl.DataFrame]:
         edges = pl.DataFrame(chunk).select("high", "low").select(back)
         nodes = pl.concat([edges["high"], edges["low"]]).unique()
         pairs = edges.rename({"high": "key", "low": "other"})
-        alone = pl.DataFrame({"key": nodes, "other": nodes})  # each counts, as one that rows address
+        alone = pl.DataFrame(
+            {"key": nodes, "other": nodes}
+        )  # each counts, as one that rows address
         yield local_components(pl.concat([pairs, alone])).select(signed(pl.all()))
 
 

@@ -1,6 +1,7 @@
 """Components of identifiers on Spark, beside those of a local plan."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
@@ -45,7 +46,7 @@ def shapes() -> dict[str, list[tuple[int, int]]]:
     zigzag = [place // 2 if place % 2 else size - place // 2 for place in range(size)]
     return {
         "chain": [(place, place + 1) for place in range(size)],
-        "zigzag": list(zip(zigzag, zigzag[1:], strict=False)),
+        "zigzag": list(pairwise(zigzag)),
         "hub below": [(0, place) for place in range(1, size)],
         "hub above": [(size, place) for place in range(size)],
         "cycle": [(place, (place + 1) % size) for place in range(size)],
