@@ -164,6 +164,7 @@ def test_an_interrupt_in_a_foreign_engine_stays_one():
         ("pyspark.pandas.frame", "DataFrame", r"pyspark DataFrame .*\.to_pandas\(\)"),
         ("ibis.expr.types.strings", "StringColumn", r"ibis StringColumn .*\.as_table\(\)"),
         ("daft.dataframe.dataframe", "DataFrame", r"daft DataFrame .*\.to_arrow\(\)"),
+        ("ray.data.dataset", "MaterializedDataset", r"ray .* \.to_pandas\(\) .*write_parquet"),
         ("cudf.core.dataframe", "DataFrame", r"cudf DataFrame .*\.to_pandas\(\)"),
         ("snowflake.snowpark.dataframe", "DataFrame", r"snowflake DataFrame .*\.to_pandas\(\)"),
         ("xarray.core.dataset", "Dataset", r"xarray Dataset .*\.to_dataframe\(\)\.reset_index\(\)"),
@@ -315,3 +316,85 @@ def test_geometries_are_refused():
 
     with pytest.raises(ColumnTypeError, match=r"'place': .*geometries.*\.to_wkt\(\)"):
         pandas.column("place", column)
+
+
+ROWS = [(f"u{n:02}", f"plan {n % 3}") for n in range(36)]
+USERS = pd.DataFrame(ROWS, columns=["id", "plan"])
+
+
+def users_of(library: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return the table of users as a library has it; it is skipped where it is not installed."""
+    monkeypatch.setenv("MODIN_ENGINE", "python")
+    monkeypatch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    module = pytest.importorskip(library)
+    match library:
+        case "duckdb":
+            return module.connect().from_df(USERS)
+        case "ibis":
+            return module.memtable(USERS)
+        case "daft":
+            return module.from_pandas(USERS)
+        case "modin.pandas":
+            return module.DataFrame(USERS)
+        case "dask.dataframe":
+            return module.from_pandas(USERS, npartitions=12)
+        case _:
+            start = pytest.importorskip("ray").init
+            start(
+                num_cpus=1,
+                include_dashboard=False,
+                log_to_driver=False,
+                _node_ip_address="127.0.0.1",
+            )
+            return module.from_pandas(USERS)
+
+
+def sent_of(table: Any) -> list[tuple[str, str]]:
+    """Return whom a plan of a table is about, and which plan each of them has."""
+    plan = cio.frame(table).identify(user_id="id")
+    return [(each["userId"], each["traits"]["plan"]) for each in plan.payloads(len(ROWS))]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("library", ["duckdb", "ibis", "daft"])
+def test_tables_with_an_arrow_stream_are_taken(library, monkeypatch):
+    """DuckDB, Ibis and Daft give their rows through Arrow, so nothing is to be done."""
+    table = users_of(library, monkeypatch)
+
+    assert sorted(sent_of(table)) == ROWS
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("library", "advice", "small", "write"),
+    [
+        ("modin.pandas", ".modin.to_pandas()", lambda table: table.modin.to_pandas(), None),
+        (
+            "dask.dataframe",
+            '.to_parquet("folder", write_index=False, name_function="{:06}.parquet".format)',
+            lambda table: table.compute(),
+            lambda table, folder: table.to_parquet(
+                folder, write_index=False, name_function="{:06}.parquet".format
+            ),
+        ),
+        (
+            "ray.data",
+            '.write_parquet("folder")',
+            lambda table: table.to_pandas(),
+            lambda table, folder: table.write_parquet(folder),
+        ),
+    ],
+)
+def test_what_is_said_of_a_library_makes_a_table(  # noqa: PLR0917 - fixtures and cases
+    library, advice, small, write, monkeypatch, tmp_path
+):
+    """The error about a table of Modin, Dask or Ray says what to call, and that gives all rows in order."""
+    table = users_of(library, monkeypatch)
+
+    with pytest.raises(UnsupportedFrameError) as caught:
+        cio.frame(table).identify(user_id="id")
+    assert advice in str(caught.value)
+    assert sent_of(small(table)) == ROWS
+    if write is not None:
+        write(table, str(tmp_path))
+        assert sent_of(cio.scan(tmp_path / "*.parquet")) == ROWS

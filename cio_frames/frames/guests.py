@@ -7,11 +7,15 @@ from typing import Final
 from cio_frames.errors import UnsupportedFrameError
 
 _CALL: Final = "Call {} and pass the result."
+_FILES: Final = ' If it does not fit into memory, call .{}, and pass cio.scan("folder/*.parquet").'
+# Without these arguments its index is sent as a trait, and part 10 stands before part 2.
+_DASK: Final = 'to_parquet("folder", write_index=False, name_function="{:06}.parquet".format)'
 _COLUMN: Final = f"It is a single column. {_CALL}"
 
 _HINTS: Final[Sequence[tuple[str, str, str]]] = (
     ("bigframes|cudf|snowflake", ".*", _CALL.format(".to_pandas()")),
-    ("daft", ".*", _CALL.format(".to_arrow()")),
+    ("daft", ".*", _CALL.format(".to_arrow()") + _FILES.format('write_parquet("folder")')),
+    ("dask|dask_expr", "DataFrame", _CALL.format(".compute()") + _FILES.format(_DASK)),
     ("dask|dask_expr", ".*", _CALL.format(".compute()")),
     ("google", "QueryJob|RowIterator", _CALL.format(".to_arrow()")),
     ("ibis", ".*Column", _COLUMN.format(".as_table()")),
@@ -28,6 +32,7 @@ _HINTS: Final[Sequence[tuple[str, str, str]]] = (
     ("pyarrow", "ParquetFile", _CALL.format(".read()")),
     (r"pyspark\.pandas", ".*", _CALL.format(".to_pandas()")),
     ("pyspark", ".*", _CALL.format(".toPandas()")),
+    ("ray", ".*Dataset", _CALL.format(".to_pandas()") + _FILES.format('write_parquet("folder")')),
     ("sqlalchemy", "MappingResult", _CALL.format(".all()")),
     ("sqlalchemy", ".*Result", _CALL.format(".mappings().all()")),
     ("sqlalchemy", "Row", "It is a single row; pass [dict(row._mapping)]."),

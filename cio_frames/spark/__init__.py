@@ -1,6 +1,25 @@
 """Tables of Apache Spark: the same plan, with the work done where the rows are."""
 
+from typing import TYPE_CHECKING, Any
+
+from cio_frames.errors import MissingLibraryError
 from cio_frames.spark.chunks import map_chunks
 from cio_frames.spark.table import SparkTable, is_spark, read_spark
 
-__all__ = ["SparkTable", "is_spark", "map_chunks", "read_spark"]
+if TYPE_CHECKING:
+    from cio_frames.spark.data_source import CustomerIO
+
+__all__ = ["CustomerIO", "SparkTable", "is_spark", "map_chunks", "read_spark"]
+
+
+def __getattr__(name: str) -> Any:
+    """Return the data source once it is asked for: it needs a version of pyspark that not all have."""
+    if name != "CustomerIO":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        from cio_frames.spark.data_source import CustomerIO
+    except ImportError:
+        raise MissingLibraryError(
+            "pyspark 4 or later", wanted='format("customerio")', install="'pyspark>=4'"
+        ) from None
+    return CustomerIO

@@ -1,0 +1,388 @@
+"""`df.write.format("customerio")`: rows of Spark are sent where a job or SQL can only write.
+
+This module needs pyspark 4 or later; `cio_frames.spark` imports it when `CustomerIO` is asked for.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from inspect import signature
+from itertools import islice
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, get_args
+
+import polars as pl
+import pyarrow as pa
+from pyspark.sql import datasource
+from pyspark.sql.datasource import DataSource, WriterCommitMessage
+from pyspark.sql.pandas.types import to_arrow_schema
+
+from cio_frames.checks import Checks
+from cio_frames.config import variable
+from cio_frames.errors import ArgumentError, ConfigError
+from cio_frames.frames import ROW, read
+from cio_frames.mapping import CallArguments
+from cio_frames.plan.pipeline import Pipeline
+from cio_frames.plan.suggest import WHO, make
+from cio_frames.sending import Client, connect
+from cio_frames.spark.table import PLACE_BITS
+from cio_frames.spec import CALLS, EVENT_CALLS, CallName
+
+if TYPE_CHECKING:
+    from pyspark.sql import Row
+
+    # The base class of writers; that of Arrow batches is missing in the first versions of pyspark 4.
+    from pyspark.sql.datasource import DataSourceArrowWriter as BaseWriter
+    from pyspark.sql.types import StructType
+else:
+    BaseWriter = getattr(datasource, "DataSourceArrowWriter", datasource.DataSourceWriter)
+
+ROWS_AT_ONCE: Final = 10_000
+"""How many of Spark's rows become one batch where it gives no batches."""
+
+_KEYS: Final = frozenset(
+    {"writekey", "trackapikey", "apikey", "siteid", "password", "token", "secret"}
+)
+"""Names of options that would hold a key."""
+
+_KEY_VARIABLES: Final = ("CIO_WRITE_KEY", "CIO_TRACK_API_KEY")
+_LISTS: Final = frozenset({"traits", "properties", "fields", "relationship", "key", "hash"})
+_OF_RUNS: Final = (
+    "call", "audit", "ordered", "region", "endpoint", "strict", "rate", "gzip", "namespace", "allow",
+)  # fmt: skip
+_CONSTANT: Final = re.compile(r"lit\((.*)\)", re.DOTALL)
+
+ORDER: Final = (
+    "Partitions are sent at the same time, so {call} rows about one person could arrive in any order. "
+    "Put all rows of a person into one partition, sort them there, and say so: "
+    'df.repartition("user_id").sortWithinPartitions("at").write.format("customerio")'
+    '.option("ordered", "true"). Or use cio.frame(df).{call}(...).send(client), which does this itself, '
+    "also where rows name a person by several identifiers."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteJob:
+    """What is to be sent, and where to; the driver has it before any row is read.
+
+    Attributes:
+        pipeline: What decides which messages the rows become. Its table has the columns and no rows.
+        client: Where they are sent to.
+        audit: The directory of the record, which driver and executors share.
+    """
+
+    pipeline: Pipeline
+    client: Client
+    audit: str
+
+
+class Delivery(Protocol):
+    """How the rows of a job are sent and recorded. It travels to the executors, and so does its work."""
+
+    def begin(self, job: WriteJob) -> Any:
+        """Begin the record on the driver; return what the tasks are given."""
+
+    def deliver(self, chunks: Iterator[pa.Table], *, work: Any) -> Iterable[pl.DataFrame]:
+        """Send the rows of one partition on an executor; they have numbers. Return what to tell of it."""
+
+    def commit(self, work: Any, told: Sequence[Mapping[str, Any]]) -> None:
+        """Complete the record on the driver, once all partitions were sent."""
+
+    def abort(self, work: Any, told: Sequence[Mapping[str, Any]]) -> None:
+        """Leave a record that can be resumed, after a task failed."""
+
+
+@dataclass
+class Told(WriterCommitMessage):
+    """What a task tells the driver of its partition."""
+
+    results: list[dict[str, Any]]
+
+
+class CustomerIO(DataSource):
+    """Sends rows to Customer.io as Spark writes a table.
+
+    Options are the arguments of the verbs in camel case, and `call` names the verb. A text names a
+    column, `lit(text)` is a constant. Lists are written with commas or as JSON, dictionaries as JSON.
+    Further options: `audit` (the directory of the record, on a store that all executors reach),
+    `region`, `endpoint`, `strict`, `rate`, `gzip`, `namespace`, `allow` and `ordered`. Keys are read from
+    the environment of the driver, where Spark was started: `CIO_WRITE_KEY`, and for forms `CIO_SITE_ID`
+    and `CIO_TRACK_API_KEY`. As options they would stand in plans and logs, so they are refused.
+
+    A writer sees one partition at a time, and no row before it sends the first. Therefore:
+
+    * Columns must be named; none is proposed.
+    * Each row is checked. What only the whole table shows, such as an id that occurs twice, is looked for
+      within each partition.
+    * Rows about one person must be in one partition, in the order in which they are to be sent. Events
+      with a timestamp are recorded by it, in whatever order they arrive. All other calls, and `allow`,
+      need `ordered` = "true", with which you say that you saw to it. If rows name a person by several
+      identifiers, no single column does that: use `cio.frame(df)`, which connects them.
+    * Rows are numbered by partition and place. A frame that gives other rows when a task is run again,
+      as one with rand() does, must be written to a table first.
+
+    `cio.frame(df).track(...)` has none of these limits, and shows a report before it sends.
+
+    Examples:
+        >>> spark.dataSource.register(CustomerIO)  # doctest: +SKIP
+        >>> (  # doctest: +SKIP
+        ...     df.write.format("customerio")
+        ...     .option("call", "track")
+        ...     .option("event", "event")
+        ...     .option("userId", "user_id")
+        ...     .option("timestamp", "at")
+        ...     .option("audit", "/Volumes/main/cio/audit")
+        ...     .mode("append")
+        ...     .save()
+        ... )
+    """
+
+    delivery: ClassVar[Delivery]
+    """What sends the rows."""
+
+    @classmethod
+    def name(cls) -> str:
+        """Return the name of the format."""
+        return "customerio"
+
+    def writer(self, schema: "StructType", overwrite: bool) -> "Writer":  # noqa: FBT001 - Spark's own
+        """Return what tasks send with.
+
+        Raises:
+            ArgumentError: An option is unknown, missing or unreadable, or the mode is not "append".
+            ConfigError: An option holds a key, or the environment has none.
+            MappingError: The call cannot be made from these columns.
+        """
+        if overwrite:
+            raise ArgumentError(
+                'mode("overwrite") is not possible: nothing that was sent can be taken back. Write '
+                'mode("append").'
+            )
+        columns = _arrow_schema(schema)
+        job = write_job(dict(self.options), columns)
+        return Writer(self.delivery, self.delivery.begin(job), columns)
+
+
+class Writer(BaseWriter):
+    """Sends the partitions of one table."""
+
+    def __init__(self, delivery: Delivery, work: Any, columns: pa.Schema) -> None:
+        self._delivery, self._work, self._columns = delivery, work, columns
+
+    def write(self, iterator: "Iterator[pa.RecordBatch | Row]") -> Told:
+        """Send the rows of one partition."""
+        from pyspark import TaskContext
+
+        context = TaskContext.get()
+        assert context is not None, "Spark writes in a task."  # noqa: S101
+        chunks = numbered(self._batches(iterator), partition=context.partitionId())
+        told = self._delivery.deliver(chunks, work=self._work)
+        return Told(results=[row for frame in told for row in frame.to_dicts()])
+
+    def commit(self, messages: list[WriterCommitMessage | None]) -> None:
+        """Complete the record."""
+        self._delivery.commit(self._work, _results(messages))
+
+    def abort(self, messages: list[WriterCommitMessage | None]) -> None:
+        """Leave a record that can be resumed."""
+        self._delivery.abort(self._work, _results(messages))
+
+    def _batches(self, given: "Iterator[pa.RecordBatch | Row]") -> Iterator[pa.Table]:
+        """Yield what Spark gives as tables: batches, or rows of its own in the first versions of 4."""
+        if hasattr(datasource, "DataSourceArrowWriter"):
+            yield from (pa.Table.from_batches([batch]) for batch in given)
+            return
+        yield from tables_of(given, self._columns)
+
+
+def _arrow_schema(schema: "StructType") -> pa.Schema:
+    """Return the columns as Arrow has them. Newer versions of pyspark want to be told a zone for times."""
+    has_zone = "timezone" in signature(to_arrow_schema).parameters
+    return to_arrow_schema(schema, **({"timezone": "UTC"} if has_zone else {}))
+
+
+def tables_of(rows: "Iterator[Row]", columns: pa.Schema) -> Iterator[pa.Table]:
+    """Yield Spark's own rows as tables."""
+    while part := [row.asDict(recursive=True) for row in islice(rows, ROWS_AT_ONCE)]:
+        yield pa.Table.from_pylist(part, schema=columns)
+
+
+def numbered(tables: Iterable[pa.Table], *, partition: int) -> Iterator[pa.Table]:
+    """Yield tables whose rows have numbers: those of the partition, then those of the place in it."""
+    start = partition << PLACE_BITS
+    for table in tables:
+        numbers = pa.array(range(start, start + table.num_rows), pa.int64())
+        start += table.num_rows
+        yield table.add_column(0, ROW, numbers)
+
+
+def _results(messages: Iterable[WriterCommitMessage | None]) -> list[dict[str, Any]]:
+    """Return what tasks told; those that failed told nothing."""
+    return [row for told in messages if isinstance(told, Told) for row in told.results]
+
+
+def write_job(options: Mapping[str, str], columns: pa.Schema) -> WriteJob:
+    """Return what options ask for.
+
+    Args:
+        options: The options of a writer, in any case.
+        columns: The columns of the table.
+    """
+    given = {name.lower(): value for name, value in options.items()}
+    _refuse_keys(given)
+    call = given.get("call", "")
+    if call not in get_args(CallName):
+        raise ArgumentError(f"The option call must be one of {', '.join(get_args(CallName))}.")
+    names = option_names(call)
+    for name in given:
+        if name not in names:
+            near = get_close_matches(name, names, n=1)
+            hint = (
+                f"Did you mean {names[near[0]]!r}?"
+                if near
+                else f"It has: {', '.join(names.values())}."
+            )
+            raise ArgumentError(f'format("customerio") has no option {name!r} for {call}. {hint}')
+    if not given.get("audit"):
+        raise ArgumentError(
+            "The option audit is missing: the directory of the record, on a store that all executors "
+            "reach, such as /Volumes/main/cio/audit or s3a://bucket/audit."
+        )
+    asked = {names[name]: value for name, value in given.items()}
+    client = _client(asked)
+    client.require(call)
+    return WriteJob(pipeline=_pipeline(call, asked, columns), client=client, audit=asked["audit"])
+
+
+def option_names(call: str) -> dict[str, str]:
+    """Return the options of a call as they are written, by their names in lower case."""
+    return {name.lower(): name for name in (*map(_camel, arguments_of(call)), *_OF_RUNS)}
+
+
+def arguments_of(call: str) -> list[str]:
+    """Return the arguments of a verb that an option can stand for."""
+    row = CALLS[call]
+    fields = [name for field in row.fields if (name := field.column_argument)]
+    body = "fields" if row.body == "data" else row.body
+    policies = ["timezone"]
+    if call == "form":
+        policies += ["mapping"]
+    else:
+        policies += ["context", "integrations", "key", "nulls"]
+    if call == "group":
+        policies += ["relationship"]
+    if body is not None:
+        policies += [body, "hash", *(["dots"] if call != "form" else [])]
+    return [*fields, *policies]
+
+
+def _refuse_keys(options: Mapping[str, str]) -> None:
+    """Raise if an option is a key, by its name or its value."""
+    keys = [key for name in _KEY_VARIABLES if (key := variable(name))]
+    for name, value in options.items():
+        if name.replace("_", "") in _KEYS or any(key in value for key in keys):
+            raise ConfigError(
+                f"The option {name!r} holds a key. Options stand in plans and logs, so this key may be "
+                "in them now: make a new one. Set CIO_WRITE_KEY, or CIO_SITE_ID and CIO_TRACK_API_KEY "
+                "for forms, in the environment where Spark is started."
+            )
+
+
+def _client(options: Mapping[str, str]) -> Client:
+    rate = options.get("rate")
+    given = {name: options[name] for name in ("region", "endpoint") if name in options}
+    settings: dict[str, Any] = {
+        **given,
+        **{name: _flag(options, name) for name in ("strict", "gzip") if name in options},
+    }
+    if rate is not None:
+        settings["rate"] = None if rate.lower() == "none" else _number(rate)
+    return connect(**settings)
+
+
+def _pipeline(call: str, options: Mapping[str, str], columns: pa.Schema) -> Pipeline:
+    """Return the pipeline for a table that has these columns."""
+    row = CALLS[call]
+    body = "fields" if row.body == "data" else row.body
+    names = {argument: _camel(argument) for argument in arguments_of(call)}
+    fields = [name for field in row.fields if (name := field.column_argument)]
+    given = {
+        argument: _read(argument, options[name])
+        for argument, name in names.items()
+        if argument not in fields and name in options
+    }
+    arguments = CallArguments(
+        fields={name: _column(options.get(names[name])) for name in fields},
+        body=given.pop(body, None) if body else None,
+        **given,
+    )
+    who = [name for name in fields if name in WHO]
+    if all(arguments.fields[name] is None for name in who):
+        listed = ", ".join(names[name] for name in who)
+        raise ArgumentError(
+            f"Nothing tells who the rows of {call} are about. Set one of: {listed}."
+        )
+    allow = _listed(options["allow"]) if "allow" in options else []
+    table = read(columns.empty_table())
+    plan = make(
+        table,
+        arguments,
+        call=call,
+        checks=Checks(allow=allow),
+        namespace=options.get("namespace", ""),
+    )
+    is_recorded = call in EVENT_CALLS and plan.pipeline.mapping.find("timestamp") is not None
+    if not (_flag(options, "ordered") or (is_recorded and not allow)):
+        raise ArgumentError(ORDER.format(call=call))
+    return plan.pipeline
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def _column(value: str | None) -> str | pl.Expr | None:
+    """Return a column's name, or a constant."""
+    constant = _CONSTANT.fullmatch(value) if value else None
+    return pl.lit(constant[1]) if constant else value or None
+
+
+def _read(argument: str, value: str) -> Any:
+    """Return an argument that is no column: a list, a dictionary or a word."""
+    if value.lstrip().startswith(("{", "[")):
+        return _json(argument, value)
+    return _listed(value) if argument in _LISTS else value
+
+
+def _json(argument: str, value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ArgumentError(
+            f"The option {_camel(argument)} is not JSON, though it begins with a bracket. Write "
+            '{"name": "column"}, or names with commas between them.'
+        ) from None
+
+
+def _listed(value: str) -> list[str]:
+    if value.lstrip().startswith("["):
+        return list(_json("list", value))
+    return [part for text in value.split(",") if (part := text.strip())]
+
+
+def _flag(options: Mapping[str, str], name: str) -> bool:
+    value = options.get(name, "false").lower()
+    if value not in ("true", "false"):
+        raise ArgumentError(f"The option {name} must be true or false.")
+    return value == "true"
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ArgumentError(
+            "The option rate must be a number of requests per second, or none."
+        ) from None
