@@ -55,7 +55,7 @@ def components(table: SparkTable, pipeline: Pipeline) -> "DataFrame | None":
     if not linked_keys(pipeline.mapping):
         return None
     mapping = of_identifiers(pipeline.mapping)
-    rows = with_columns_of(table.frame, mapping)
+    rows = with_columns_of(table, mapping)
     named_together = partial(_named, mapping=mapping)
     chunk_rows = rows_at_once(table.sample)
     named = map_chunks(rows, named_together, schema=_NAMED, rows=chunk_rows).distinct().persist()
@@ -80,19 +80,18 @@ def of_identifiers(mapping: MessageMapping, *others: str) -> MessageMapping:
     return replace(mapping, fields=tuple(each for each in mapping.fields if each.name in kept))
 
 
-def with_columns_of(frame: "DataFrame", mapping: MessageMapping, *others: str) -> "DataFrame":
-    """Return the columns of a frame that a mapping reads, the row numbers, and SQL expressions."""
-    columns = map(quoted, columns_of(mapping, frame.columns))
-    return frame.selectExpr(f"`{ROW}`", *columns, *others)
+def with_columns_of(table: SparkTable, mapping: MessageMapping, *others: str) -> "DataFrame":
+    """Return the columns of a table that a mapping reads, the row numbers, and SQL expressions."""
+    columns = map(quoted, columns_of(mapping, table.sample.schema().names()))
+    return table.frame.selectExpr(f"`{ROW}`", *columns, *others)
 
 
 def columns_of(mapping: MessageMapping, available: Sequence[str]) -> list[str]:
     """Return the columns that a mapping reads: all where it has an expression, which may name any."""
-    own = [name for name in available if name != ROW]
     if any(field.how == "expression" for field in mapping.fields):
-        return own
+        return list(available)
     used = {name for field in mapping.fields for name in field.expr.meta.root_names()}
-    return [name for name in own if name in used]
+    return [name for name in available if name in used]
 
 
 def quoted(name: str) -> str:

@@ -198,8 +198,9 @@ class Writer(BaseWriter):
 
 def _arrow_schema(schema: "StructType") -> pa.Schema:
     """Return the columns as Arrow has them. Newer versions of pyspark want to be told a zone for times."""
-    has_zone = "timezone" in signature(to_arrow_schema).parameters
-    return to_arrow_schema(schema, **({"timezone": "UTC"} if has_zone else {}))
+    if "timezone" in signature(to_arrow_schema).parameters:
+        return to_arrow_schema(schema, timezone="UTC")
+    return to_arrow_schema(schema)
 
 
 def tables_of(rows: "Iterator[Row]", columns: pa.Schema) -> Iterator[pa.Table]:

@@ -113,9 +113,9 @@ def require_order(table: SparkTable, pipeline: Pipeline, *, components: "DataFra
         return
     if components is not None:
         found = found.join(components, on="key", how="left")
-        found = found.withColumn("key", found["component"])
+    whose = "key" if components is None else "coalesce(component, key) AS key"
     told_apart = found.where("key IS NOT NULL").selectExpr(
-        "key", "at", "sets", "said", "said AS other", "row", "row AS last"
+        whose, "at", "sets", "said", "said AS other", "row", "row AS last"
     )
     most = {"sets": "max", "said": "min", "other": "max", "row": "min", "last": "max"}
     groups = told_apart.groupBy("key", "at").agg(most)
@@ -133,10 +133,10 @@ def require_order(table: SparkTable, pipeline: Pipeline, *, components: "DataFra
 
 def _decisive_rows(table: SparkTable, mapping: MessageMapping) -> "DataFrame":
     """Return whom each row is about, when, a hash of all that is sent of it, and whether it sets a state."""
-    columns = [quoted(name) for name in columns_of(mapping, table.frame.columns)]
+    columns = [quoted(name) for name in columns_of(mapping, table.sample.schema().names())]
     said = f"xxhash64(to_json(struct({', '.join(columns)})))" if columns else "0L"
     few = of_identifiers(mapping, "timestamp", "event")
-    rows = with_columns_of(table.frame, few, f"{said} AS `{_SAID}`")
+    rows = with_columns_of(table, few, f"{said} AS `{_SAID}`")
     decisive = partial(_decisive, mapping=few)
     return map_chunks(rows, decisive, schema=_DECISIVE, rows=rows_at_once(table.sample))
 
@@ -164,16 +164,16 @@ def _marked(table: SparkTable, mapping: MessageMapping) -> "DataFrame":
     few = of_identifiers(mapping, *([] if table.order_by else ["timestamp"]))
     more = [StructField(name, LongType()) for name in (_KEY, _AT)]
     chunk_rows, given = rows_at_once(table.sample), table.frame.schema.fields
-    marking = partial(_with_marks, mapping=few, rows=chunk_rows)
+    columns = columns_of(few, table.sample.schema().names())
+    marking = partial(_with_marks, mapping=few, columns=columns, rows=chunk_rows)
     return in_arrow(table.frame, marking, StructType([*given, *more]))
 
 
 def _with_marks(
-    batches: Iterator[pa.RecordBatch], *, mapping: MessageMapping, rows: int
+    batches: Iterator[pa.RecordBatch], *, mapping: MessageMapping, columns: list[str], rows: int
 ) -> Iterator[pa.RecordBatch]:
     for chunk in chunks_of(batches, rows=rows):
-        used = columns_of(mapping, chunk.column_names)
-        found = prepared(chunk.select([ROW, *used]), mapping)
+        found = prepared(chunk.select([ROW, *columns]), mapping)
         marks = found.select(pl.col(ROW), *_marks(mapping, key=_KEY, at=_AT))
         marked = chunk
         for name in (_KEY, _AT):

@@ -131,6 +131,17 @@ def test_states_whose_order_nothing_tells_are_refused(
     assert ordered.order_of("a") == [0, 3]
 
 
+@pytest.mark.parametrize("alone", [True, False], ids=["connected", "beside them"])
+def test_states_of_what_is_connected_are_refused(spark: Any, *, alone: bool) -> None:
+    """Rows count as about one person where others connect them, and where nobody does."""
+    linked = [("a", "v", "p", None, 0), ("b", "v", "p", None, 1)]
+    twice = [("c", "w", "p", None, 2), ("c", "w", "q", None, 3)]
+    rows = linked if alone else [("a", "v", "p", START, 0), ("b", "v", "p", None, 1), *twice]
+    named = {"user_id": "user", "anonymous_id": "visitor", "traits": ["plan"]}
+    with pytest.raises(RowOrderError, match="identify: rows"):
+        Sent(spark, rows, "identify", timestamp="at", **named)
+
+
 @pytest.mark.parametrize("minutes", [[1, 2, 1], [None, 2, None]])
 def test_states_of_one_time_are_refused(spark: Any, minutes: Any) -> None:
     """Of two rows about one person at one time, or without any, nothing tells which comes first."""
