@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any
 
 import msgspec
 import polars as pl
@@ -20,12 +19,11 @@ from cio_frames.audit.attempts import attempts, rows_of
 from cio_frames.audit.file_system import Durability
 from cio_frames.audit.object_store import opened
 from cio_frames.audit.schema import SETTLED
-from cio_frames.checks import Checks
 from cio_frames.clock import utc_now
 from cio_frames.config import MaskedText
-from cio_frames.errors import FrameError, RunError, RunInterruptedError, RunStoppedError
-from cio_frames.frames import ROW, Note, Table, collected, read
-from cio_frames.mapping import MessageMapping, linked_keys
+from cio_frames.errors import RunError, RunInterruptedError, RunStoppedError
+from cio_frames.frames import ROW, Note, Table
+from cio_frames.mapping import linked_keys
 from cio_frames.payloads import RUN_ALGORITHM
 from cio_frames.plan.full_check import PreSendCheck, components_of
 from cio_frames.plan.pipeline import Pipeline, Pipelines
@@ -37,6 +35,7 @@ from cio_frames.sending.rate_limit import THROTTLED
 from cio_frames.sending.retry_policy import retry_after
 from cio_frames.spark.lease import Claim, Lease, Renewal
 from cio_frames.spark.rate import PACE_FILE, Followed, Pace, first_share
+from cio_frames.spark.reading import PlanSettings, known_findings, read_chunk
 from cio_frames.validation import FINDING_SCHEMA
 from cio_frames.workspaces.client import ClientSettings
 
@@ -71,47 +70,6 @@ RESULT = pl.Schema(
 
 SEPARATOR = "\n"
 """Between the notes of an attempt."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanSettings:
-    """What makes the pipeline of the plan on an executor."""
-
-    mapping: MessageMapping
-    checks: Checks
-    namespace: str
-    now: datetime
-    message_bytes: int
-    batch_bytes: int
-    schema: pl.Schema  # of the table as it is read here
-    json_columns: frozenset[str]
-
-    @classmethod
-    def of(cls, pipeline: Pipeline) -> Self:
-        """Return the settings of a pipeline."""
-        return cls(
-            mapping=pipeline.mapping,
-            checks=pipeline.checks,
-            namespace=pipeline.namespace,
-            now=pipeline.clock(),
-            message_bytes=pipeline.message_bytes,
-            batch_bytes=pipeline.batch_bytes,
-            schema=pipeline.table.schema(),
-            json_columns=pipeline.table.json_columns,
-        )
-
-    def pipeline(self, table: Table | None = None) -> Pipeline:
-        """Return the pipeline for a table of this machine; for one without rows, if none is given."""
-        empty = self.schema.to_frame()
-        return Pipeline(
-            table=table or Table(lazy=empty.lazy(), eager=empty, json_columns=self.json_columns),
-            mapping=self.mapping,
-            checks=self.checks,
-            namespace=self.namespace,
-            clock=lambda: self.now,
-            message_bytes=self.message_bytes,
-            batch_bytes=self.batch_bytes,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,8 +180,8 @@ class _Attempt:
             RunError: Another attempt has taken over.
         """
         work = self._work
-        pipeline = work.plan.pipeline(table)
-        pipeline = pipeline.checked_as(_given_check(pipeline, table))
+        pipeline = work.plan.of_table(table)
+        pipeline = pipeline.checked_as(given_check(pipeline, table))
         job = Pipelines((pipeline,)).job()
         before = rows_of(self._disk, self._run, self._partition, run_id=work.info.run_id)
         client = _fenced(work.client.client(), may_send=lease.may_send, heard=self._heard)
@@ -272,7 +230,7 @@ class _Attempt:
         control.paused = share.concurrency == 0
 
 
-def _given_check(pipeline: Pipeline, table: "SpooledTable") -> PreSendCheck:
+def given_check(pipeline: Pipeline, table: "SpooledTable") -> PreSendCheck:
     """Return what is known of the whole table, and who is connected with whom in this partition."""
     is_linked = bool(linked_keys(pipeline.mapping))
     return PreSendCheck(
@@ -406,10 +364,10 @@ def spooled(chunks: Iterable[pa.Table], *, plan: PlanSettings) -> Iterator[Spool
     with _nameless() as file:
         writer: pa.ipc.RecordBatchFileWriter | None = None
         for chunk in chunks:
-            rows, noted = read_chunk(chunk, plan=plan)
-            notes += noted
-            if (found := _told_beside(chunk, FINDINGS)) is not None:
-                findings.append(found.select(FINDING_SCHEMA.names()).cast(FINDING_SCHEMA))
+            rows, noted = read_chunk(chunk, plan.schema)
+            notes += (note for note in noted if note.severity == "reject")
+            if (known := known_findings(chunk)) is not None:
+                findings.append(known.select(FINDING_SCHEMA.names()))
             if (found := _told_beside(chunk, EARLIER)) is not None:
                 earlier.append(found.select(EARLIER_SCHEMA.names()).cast(EARLIER_SCHEMA))
             numbers.append(rows[ROW].rename("row"))
@@ -435,47 +393,12 @@ def spooled(chunks: Iterable[pa.Table], *, plan: PlanSettings) -> Iterator[Spool
         )
 
 
-def read_chunk(chunk: pa.Table, *, plan: PlanSettings) -> tuple[pl.DataFrame, list[Note]]:
-    """Return rows after their numbers, as any Arrow table is read, and notes of what cannot be sent.
-
-    Raises:
-        FrameError: A value does not fit the type that its column has in the first rows.
-    """
-    numbers = pl.Series(ROW, chunk.column(ROW), dtype=pl.Int64)
-    table = read(chunk.select(plan.schema.names()))
-    notes = [
-        replace(note, rows=tuple(numbers.gather(list(note.rows))))
-        for note in table.notes
-        if note.severity == "reject"
-    ]
-    rows = collected(table.lazy)
-    if rows.schema != plan.schema:
-        rows = _as_planned(rows, plan.schema)
-    return rows.insert_column(0, numbers), notes
-
-
 def _told_beside(chunk: pa.Table, column: str) -> pl.DataFrame | None:
     """Return what a column beside the user's tells of rows, one line for each thing; None without it."""
     if column not in chunk.column_names:
         return None
     told = pl.DataFrame(chunk.select([ROW, column])).rename({ROW: "row"}).drop_nulls()
     return told.explode(column, empty_as_null=False).unnest(column)
-
-
-def _as_planned(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
-    """Return rows with the types of the first ones: Spark names time zones in two ways, for example.
-
-    Raises:
-        FrameError: A value does not fit.
-    """
-    try:
-        return rows.select(schema.names()).cast(schema)
-    except pl.exceptions.PolarsError:
-        changed = [name for name in schema if rows.schema.get(name) != schema[name]]
-        raise FrameError(
-            f"Values of {', '.join(map(repr, changed))} are of another type than in the first rows. "
-            "Cast these columns to text, numbers or times before the plan is made."
-        ) from None
 
 
 @contextmanager

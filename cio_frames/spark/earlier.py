@@ -14,16 +14,15 @@ from cio_frames.audit.run_file import Layout, RunFile
 from cio_frames.config import MaskedText
 from cio_frames.errors import AuditError
 from cio_frames.frames import ROW
-from cio_frames.plan.chunks import encode_chunk, sets_state
-from cio_frames.spark.attempt import EARLIER, PlanSettings, read_chunk
+from cio_frames.plan.chunks import CHUNK_ROWS, encode_chunk, sets_state
+from cio_frames.spark.attempt import EARLIER
 from cio_frames.spark.chunks import map_chunks
+from cio_frames.spark.reading import PlanSettings, read_chunk
 from cio_frames.spark.table import SparkTable
 from cio_frames.spec import CALLS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-CHUNK_ROWS = 50_000
 
 STATES_SENT = (
     "Rows that set a state were all sent again, although an earlier run in the same directory may have "
@@ -113,7 +112,7 @@ def _named(
     encoding = pipeline.encoding()
     clear = key.reveal() if key else None
     for chunk in chunks:
-        rows, _ = read_chunk(chunk, plan=plan)
+        rows, _ = read_chunk(chunk, plan.schema)
         messages = encode_chunk(rows, encoding=encoding).messages
         events = messages.filter(~sets_state(pipeline.mapping.call))
         yield events.select(

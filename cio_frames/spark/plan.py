@@ -1,7 +1,7 @@
 """The plan of a Spark frame: that of any table, with the rows looked at where they are."""
 
 from collections.abc import Generator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -11,15 +11,18 @@ import polars as pl
 from cio_frames.audit.file_system import Durability
 from cio_frames.audit.pseudonyms import Pii
 from cio_frames.errors import ArgumentError, checks_arguments, engine_errors
+from cio_frames.frames import ROW, Table, read
+from cio_frames.identity import Settings
 from cio_frames.payloads import MESSAGE_SCHEMA
 from cio_frames.plan.chunks import Repeats, rows_at_once
 from cio_frames.plan.pipeline import Pipeline, Pipelines, PreviewCounts
-from cio_frames.plan.plan import LATENCY_S
+from cio_frames.plan.plan import LATENCY_S, Plan, planned
 from cio_frames.plan.table_plan import TablePlan
 from cio_frames.run import InDoubt, SendOptions
 from cio_frames.sending.client import RATE
 from cio_frames.spark.check import SparkCheck, check_fully, findings_of, of_sample, rejected_of
 from cio_frames.spark.chunks import map_chunks
+from cio_frames.spark.components import components, quoted
 from cio_frames.spark.judge import SENT_SCHEMA, first_sent
 from cio_frames.spark.reading import PlanSettings
 from cio_frames.spark.table import SparkTable, to_arrow
@@ -30,11 +33,11 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from cio_frames.plan.estimate import Estimate
+    from cio_frames.plan.rehearsal import Rehearsal
+    from cio_frames.spark.identity import SparkIdentityPreview
 
-_SAMPLE = (
-    "Take a part of the rows that is small enough for this machine, with all rows of each person, and "
-    "make a plan of it: cio.frame(df.where(...).toPandas())."
-)
+TASK_ROWS = 250_000
+"""About how many rows one task previews."""
 _CLIENT = "Pass a client: plan.send(cio.connect()) uses the keys in your environment."
 
 
@@ -191,21 +194,60 @@ class SparkPlan(TablePlan):
             preview=at_most,
         )
 
-    def identity(self, *_: object, **__: object) -> NoReturn:
-        """Refuse: no preview is made on Spark.
+    def identity(self, *, settings: Settings | None = None) -> "SparkIdentityPreview":
+        """Show how many people the rows create, merge and confuse, found where the rows are.
+
+        People are counted and not listed, and the workspace is taken to be empty. To compare with an export, or
+        to see people, take a sample.
+
+        Args:
+            settings: How the workspace is set up; a new one without.
 
         Raises:
-            ArgumentError: Always; it says what to do instead.
+            ArgumentError: The call is about objects, whose rows name the same people.
+            RowOrderError: A state depends on the order of rows, and nothing tells it.
         """
-        raise ArgumentError(f"The plan of a Spark frame has no identity preview. {_SAMPLE}")
+        from cio_frames.spark.identity import preview, require_separable
 
-    def rehearse(self, *_: object, **__: object) -> NoReturn:
-        """Refuse: an embedded workspace is too small for what Spark is used for.
+        require_separable(self.pipeline.mapping)
+        return preview(
+            self._in_partitions(), plan=PlanSettings.of(self.pipeline),
+            settings=settings or Settings(), label=f"{self.call} ({self.table.sample.label})",
+        )  # fmt: skip
+
+    def sample(self, rows: int = 10_000) -> "Plan":
+        """Return a plan of this machine for some rows, with all rows of each person and of whoever is linked.
+
+        It has everything that other plans have: `identity(known=export)`, `rehearse()`, `findings`.
+
+        Args:
+            rows: About how many rows; those of the last person are all there.
+        """
+        from cio_frames.spark.identity import sample
+
+        found = sample(self._in_partitions(), most=rows)
+        table = read(to_arrow(found.orderBy(ROW).select(*_names(self.table.sample))))
+        taken = fields(Pipeline)
+        given = {each.name: getattr(self.pipeline, each.name) for each in taken if each.init}
+        return planned(Pipeline(**{**given, "table": table}))
+
+    def rehearse(self, *, rows: int = 10_000, progress: ShowProgress = "auto") -> "Rehearsal":
+        """Send a sample to a private embedded workspace, and compare with the preview.
+
+        Args:
+            rows: About how many rows the sample has, as for `sample`.
+            progress: As for `send`.
 
         Raises:
-            ArgumentError: Always; it says what to do instead.
+            PlanRefusedError: Something has to be fixed or allowed first.
         """
-        raise ArgumentError(f"The plan of a Spark frame is not rehearsed. {_SAMPLE}")
+        return self.sample(rows).rehearse(progress=progress)
+
+    def _in_partitions(self) -> "DataFrame":
+        """Return the rows as they would be sent, with what the whole table shows of each."""
+        checked, count = self.pipeline.check, max(1, -(-self.table.rows // TASK_ROWS))
+        rows = replace(self.table, frame=checked.rows)
+        return _in_order(rows, self.pipeline, partitions=count)
 
     @checks_arguments(lambda *_: _CLIENT)
     def send(
@@ -256,9 +298,12 @@ class SparkPlan(TablePlan):
         return run.wait() if wait else run
 
 
+def _names(table: Table) -> list[str]:
+    return [quoted(name) for name in table.schema().names()]
+
+
 def _in_order(table: SparkTable, pipeline: Pipeline, *, partitions: int) -> "DataFrame":
     """Return the rows in the partitions and in the order in which they are sent."""
-    from cio_frames.spark.components import components
     from cio_frames.spark.order import in_order
 
     found = components(table, pipeline)

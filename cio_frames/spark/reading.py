@@ -52,7 +52,10 @@ class PlanSettings:
     def pipeline(self, rows: pl.DataFrame | None = None) -> Pipeline:
         """Return the pipeline of rows in memory; of none without."""
         eager = self.schema.to_frame() if rows is None else rows
-        table = Table(lazy=eager.lazy(), eager=eager, json_columns=self.json_columns)
+        return self.of_table(Table(lazy=eager.lazy(), eager=eager, json_columns=self.json_columns))
+
+    def of_table(self, table: Table) -> Pipeline:
+        """Return the pipeline of a table of this machine."""
         return Pipeline(
             table=table,
             mapping=self.mapping,

@@ -28,17 +28,19 @@ from cio_frames.errors import (
 )
 from cio_frames.frames import ROW
 from cio_frames.payloads import RUN_ALGORITHM
+from cio_frames.plan.chunks import CHUNK_ROWS
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.run import SendOptions
 from cio_frames.run.run import OUTAGE
 from cio_frames.run.start import SPARK
 from cio_frames.sending import FAILURE, INTERRUPTED, RunStopped, Totals
 from cio_frames.sending.run_controls import ASKED, PaceControl
-from cio_frames.spark.attempt import FINDINGS, RESULT, SEPARATOR, PlanSettings, Work, deliver
+from cio_frames.spark.attempt import RESULT, SEPARATOR, Work, deliver
 from cio_frames.spark.chunks import map_chunks
 from cio_frames.spark.earlier import STATES_SENT, earlier_runs, spark_path, with_earlier
 from cio_frames.spark.lease import DIRECTORY, LEASE_S, Claim, Lease, Renewal, read_claims
 from cio_frames.spark.rate import DIVIDED, PACE_FILE, PAUSED_S, Division, Pace, Share
+from cio_frames.spark.reading import FINDINGS, PlanSettings
 from cio_frames.spark.record import SparkRecord
 from cio_frames.spark.table import SparkTable
 from cio_frames.validation import BLOCKING
@@ -53,9 +55,6 @@ from cio_frames.workspaces.client import Client
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-CHUNK_ROWS = 50_000
-"""How many rows an executor has in memory at once."""
 
 TASK_ROWS = 250_000
 """The most rows of a partition, as far as people allow: an attempt that is made again reads so many."""

@@ -1,0 +1,200 @@
+"""Who is who after a Spark plan: counts and conflicts, found where the rows are.
+
+All rows that name somebody lie in one partition, so each partition is previewed by itself, as a plan of this
+machine is, and what the previews come to is added up.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import polars as pl
+import pyarrow as pa
+
+from cio_frames.errors import ArgumentError, engine_errors
+from cio_frames.frames import ROW
+from cio_frames.identity import Settings
+from cio_frames.identity.preview import Premise
+from cio_frames.mapping import MessageMapping
+from cio_frames.plan.chunks import CHUNK_ROWS
+from cio_frames.plan.identity_preview import identity_preview
+from cio_frames.plan.pipeline import Pipelines
+from cio_frames.spark.attempt import given_check, spooled
+from cio_frames.spark.chunks import map_chunks
+from cio_frames.spark.order import COMPONENT
+from cio_frames.spark.reading import PlanSettings
+from cio_frames.views import text
+from cio_frames.views.document import Badge, Document, Figures, Heading, Paragraph, Section, Table
+from cio_frames.views.render import bundle
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+TOLD: Final = pl.Schema(
+    {
+        "what": pl.String(),
+        "kind": pl.String(),
+        "sentence": pl.String(),
+        "hint": pl.String(),
+        "open": pl.String(),
+        "count": pl.Int64(),
+        "rows": pl.String(),
+    }
+)
+"""What a partition tells: its summary as JSON, and a line for each conflict."""
+
+SUMMARY, CONFLICT = "summary", "conflict"
+HASH: Final = f"{ROW}hash"
+LARGEST: Final = "largest_cluster"
+"""The one count of a preview that is no sum."""
+
+_MOST_KINDS: Final = 50
+
+
+class SparkIdentityPreview:
+    """Who is who after a Spark plan, before anything is sent. People are counted, not listed.
+
+    The workspace is taken to be empty: everybody is new.
+    """
+
+    def __init__(self, told: "DataFrame", *, label: str) -> None:
+        self._told = told
+        self._label = label
+        rows = told.where(f"what = '{SUMMARY}'").select("sentence").collect()
+        self._summary = added(msgspec.json.decode(row["sentence"]) for row in rows)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The counts, as those of a local preview."""
+        return dict(self._summary)
+
+    @property
+    def conflicts(self) -> "DataFrame":
+        """What does not come out as the rows ask, as a Spark frame.
+
+        Columns are kind, sentence, hint, open, count and rows (the numbers of the rows).
+        """
+        found = self._told.where(f"what = '{CONFLICT}'")
+        return found.selectExpr(
+            "kind",
+            "sentence",
+            "hint",
+            "open",
+            "`count`",
+            "from_json(`rows`, 'array<bigint>') AS `rows`",
+        )
+
+    def kinds(self) -> list[tuple[str, int, int, str]]:
+        """Return each kind of conflict: how many there are, in how many rows, and what to do."""
+        counted = self.conflicts.selectExpr("kind", "hint", "size(`rows`) AS size")
+        grouped = counted.groupBy("kind").agg({"*": "count", "size": "sum", "hint": "max"})
+        found = grouped.limit(_MOST_KINDS).collect()
+        kinds = [
+            (row["kind"], row["count(1)"], row["sum(size)"], row["max(hint)"]) for row in found
+        ]
+        return sorted(kinds, key=lambda kind: (-kind[2], kind[0]))
+
+    def __repr__(self) -> str:
+        return text.render(self._document())
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return bundle(self._document())
+
+    def _document(self) -> Document:
+        found = self.kinds()
+        verdict = Badge("! conflicts", "care") if found else Badge("✓ no conflicts", "good")
+        figures = [
+            (name.replace("_", " "), value)
+            for name, value in self._summary.items()
+            if _is_told(value)
+        ]
+        lead = "Compared with an empty workspace. Each person was previewed where their rows are."
+        body: list[Any] = [Paragraph(lead, "lead"), Figures(figures)]
+        if found:
+            rows = [(kind, count, rows, hint) for kind, count, rows, hint in found]
+            body.append(
+                Section(
+                    "Conflicts",
+                    [Table(("kind", "conflicts", "rows", "what to do"), rows, right={1, 2})],
+                )
+            )
+        return Document(Heading("Who is who", self._label, verdict), body)
+
+
+def _is_told(value: object) -> bool:
+    return isinstance(value, int) and value != 0
+
+
+def added(summaries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the sums of what several previews counted.
+
+    Examples:
+        >>> added([{"creates": 2, "largest_cluster": 3}, {"creates": 1, "largest_cluster": 2}])
+        {'creates': 3, 'largest_cluster': 3}
+    """
+    sums: dict[str, Any] = {}
+    for summary in summaries:
+        for name, value in summary.items():
+            if isinstance(value, Mapping):
+                sums[name] = added([sums.get(name, {}), value])
+            elif name == LARGEST:
+                sums[name] = max(sums.get(name, 0), value)
+            else:
+                sums[name] = sums.get(name, 0) + value
+    return sums
+
+
+def require_separable(mapping: MessageMapping) -> None:
+    """Raise if rows of several partitions can be about one person.
+
+    Raises:
+        ArgumentError: The call is about objects, whose rows name the same people.
+    """
+    if mapping.call.name == "group" or mapping.find("group_id") is not None:
+        raise ArgumentError(
+            "The identity preview of a Spark frame counts people by their rows, and rows of several objects "
+            "name the same people. Preview a sample of them: plan.sample(10_000).identity()."
+        )
+
+
+@engine_errors("the identity preview was made")
+def preview(
+    rows: "DataFrame", *, plan: PlanSettings, settings: Settings, label: str
+) -> SparkIdentityPreview:
+    """Return who is who after these rows, which lie in the order and the partitions of sending."""
+    told = map_chunks(
+        rows, partial(previewed, plan=plan, settings=settings), schema=TOLD, rows=CHUNK_ROWS
+    ).persist()
+    return SparkIdentityPreview(told, label=label)
+
+
+def previewed(
+    chunks: Iterator[pa.Table], *, plan: PlanSettings, settings: Settings
+) -> Iterator[pl.DataFrame]:
+    """Yield what the preview of one partition tells."""
+    with spooled(chunks, plan=plan) as table:
+        if not table.count:
+            return
+        pipeline = plan.of_table(table)
+        pipelines = Pipelines((pipeline.checked_as(given_check(pipeline, table)),))
+        found = identity_preview(pipelines, Premise(settings=settings, now=plan.now))
+        counts = msgspec.json.encode(found.summary).decode()
+        yield pl.DataFrame([{"what": SUMMARY, "sentence": counts}], schema=TOLD)
+        numbers = pl.col("rows").list.eval(pl.element().struct.field("row").cast(pl.String))
+        yield found.conflicts.select(
+            pl.lit(CONFLICT).alias("what"), "kind", "sentence", "hint", "open", "count",
+            pl.format("[{}]", numbers.list.join(",")).alias("rows"),
+        )  # fmt: skip
+
+
+def sample(rows: "DataFrame", *, most: int) -> "DataFrame":
+    """Return the rows of whole components, about so many: of those with the smallest hashes."""
+    hashed = rows.selectExpr("*", f"hash(`{COMPONENT}`) AS `{HASH}`")
+    sizes = hashed.groupBy(HASH).count().orderBy(HASH).limit(most).collect()
+    totals = accumulate(row["count"] for row in sizes)
+    last = next((place for place, total in enumerate(totals) if total >= most), len(sizes) - 1)
+    if last < 0:
+        return rows
+    return hashed.where(f"`{HASH}` <= {sizes[last][HASH]}").drop(HASH)
