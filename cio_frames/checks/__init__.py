@@ -5,9 +5,11 @@ from cio_frames.checks.check import (
     SEVERITIES,
     Aggregate,
     Check,
+    CloserLook,
     ColumnTest,
     Effect,
     MessageTest,
+    OfKeys,
     Predicate,
     Prefilter,
     Repair,
@@ -25,7 +27,7 @@ from cio_frames.checks.identifiers import EMAIL_CHECKS, IDENTIFIER_CHECKS
 from cio_frames.checks.leading_zeros import ZERO_CHECKS
 from cio_frames.checks.look_alikes import LOOK_ALIKE_CHECKS
 from cio_frames.checks.names import NAME_CHECKS, SIMILAR_NAME_CHECKS
-from cio_frames.checks.people import MERGE_CHECKS, PEOPLE_CHECKS
+from cio_frames.checks.people import MERGE_CHECKS, PEOPLE_CHECKS, OfLinks
 from cio_frames.checks.phone_numbers import known_region
 from cio_frames.checks.phones import PHONE_CHECKS
 from cio_frames.checks.sensitive import SENSITIVE_CHECKS
@@ -66,9 +68,12 @@ __all__ = [
     "Check",
     "CheckTexts",
     "Checks",
+    "CloserLook",
     "ColumnTest",
     "Effect",
     "MessageTest",
+    "OfKeys",
+    "OfLinks",
     "Predicate",
     "Prefilter",
     "Repair",

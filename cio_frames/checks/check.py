@@ -1,9 +1,10 @@
 """A check: a code, a severity, and a test that finds the rows, columns or messages that fail."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Literal
 
@@ -139,16 +140,136 @@ class TableTest:
             that it does not concern. It is called for each chunk, and the results are concatenated;
             checks with the same function share them. Of a chunk whose result is empty no row fails.
         finish: Makes the findings from the result, reading all rows again if needed: columns row
-            (null for the table), column, value and, if there is some, evidence.
+            (null for the table), column, value and, if there is some, evidence. What it finds of a
+            row depends on the result and that row alone, unless it is `OfKeys` or `CloserLook`.
         reduce: Returns the results of the first chunks without what the rest of the table needs not,
             once they are long. Checks with the same aggregate have the same.
+        by: The column of a result that grows with the rows: results are judged apart, those with the
+            same value together. "row" where each row is judged by itself. Without it a result stays
+            small, and `reduce` makes one as small of the results of any chunks that lie together.
+        settle: Returns the little that is left to judge once all results of some values of `by` are
+            together, where `finish` needs that of all values; of what is left it returns the same.
     """
 
     aggregate: Aggregate
     finish: Callable[[pl.DataFrame, pl.LazyFrame, Scope], pl.DataFrame] = _as_aggregated
     reduce: Callable[[pl.DataFrame], pl.DataFrame] | None = None
     _: KW_ONLY
+    by: str = ""
+    settle: Callable[[pl.DataFrame], pl.DataFrame] | None = None
     unit: Literal["table"] = "table"
+
+
+def summed(*by: str) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    """Return what reduces counts to their sums, for each value of some columns."""
+    return partial(_summed, by=by)
+
+
+def _summed(aggregated: pl.DataFrame, *, by: Sequence[str]) -> pl.DataFrame:
+    if by:
+        return aggregated.group_by(by, maintain_order=True).agg(pl.all().sum())
+    sums = [
+        pl.struct(pl.col(name).struct.field(part.name).sum() for part in dtype.fields).alias(name)
+        if isinstance(dtype, pl.Struct)
+        else pl.col(name).sum()
+        for name, dtype in aggregated.schema.items()
+    ]
+    return aggregated.select(sums).cast(aggregated.schema)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyedRows:
+    """How rows are told that belong to a key, and what is shown of them.
+
+    Attributes:
+        key: The key, a hash.
+        where: The rows that have one.
+        column: The column they are told about.
+        value: The value to show.
+    """
+
+    key: pl.Expr
+    where: pl.Expr
+    column: str | None
+    value: pl.Expr
+
+    def of(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """Return row, key, column and value of the prepared rows."""
+        return rows.filter(self.where).select(*self._columns())
+
+    def among(self, rows: pl.LazyFrame, keys: pl.Series) -> pl.LazyFrame:
+        """Return the same of the rows of some keys."""
+        own = pl.col(_KEY)
+        keyed = rows.filter(self.where).with_columns(self.key.alias(_KEY))
+        return keyed.filter(own.is_in(keys.implode())).select(*self._columns(own))
+
+    def _columns(self, key: pl.Expr | None = None) -> list[pl.Expr]:
+        return [
+            pl.col(ROW).alias("row"),
+            (self.key if key is None else key).alias("key"),
+            pl.lit(self.column, pl.String).alias("column"),
+            self.value.cast(pl.String).alias("value"),
+        ]
+
+
+_KEY = "\0key"
+"""The key of a row beside its fields; no column has this name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfKeys:
+    """What finishes a test that looks again at the rows of some keys, at each key by itself.
+
+    Attributes:
+        suspects: Returns the keys in question, each once, and `what` there is to say of them.
+        rows: Returns how rows are told that belong to a key.
+        tell: Makes the findings from row, key, column, value and what of all rows of some keys, in
+            the order of the rows.
+        evidence: Says how many keys are in question, if that is all the evidence.
+    """
+
+    suspects: Callable[[pl.DataFrame, Scope], pl.DataFrame]
+    rows: Callable[[Scope], Iterable[KeyedRows]]
+    tell: Callable[[pl.DataFrame, Scope], pl.DataFrame]
+    evidence: Callable[[int], str] | None = None
+
+    def __call__(self, aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+        """Return the findings."""
+        suspects = self.suspects(aggregated, scope)
+        if suspects.is_empty():
+            return FOUND_SCHEMA.to_frame()
+        queries = [keyed.among(rows, suspects["key"]) for keyed in self.rows(scope)]
+        about = collected(pl.concat(queries)).sort("row", maintain_order=True)
+        whole = about.join(suspects, on="key", maintain_order="left")
+        return self.told(whole, scope, keys=suspects.height)
+
+    def told(self, about: pl.DataFrame, scope: Scope, *, keys: int) -> pl.DataFrame:
+        """Return the findings about rows of some keys, of so many in all."""
+        found = self.tell(about, scope)
+        if self.evidence is None:
+            return found
+        return found.with_columns(pl.lit(self.evidence(keys)).alias("evidence"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloserLook:
+    """What finishes a test that counts once more, in the columns that the first counts speak against.
+
+    Attributes:
+        look: Returns what to count in all rows, in one row; nothing if no column is in question.
+        reduce: Makes one row of the counts of several chunks.
+        judge: Makes the findings from the first counts and the second ones, if there are some.
+    """
+
+    look: Callable[[pl.DataFrame, Scope], Sequence[pl.Expr]]
+    reduce: Callable[[pl.DataFrame], pl.DataFrame]
+    judge: Callable[[pl.DataFrame, pl.DataFrame, Scope], pl.DataFrame]
+
+    def __call__(self, aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+        """Return the findings."""
+        counts = self.look(aggregated, scope)
+        looked = collected(rows.select(counts)) if counts else pl.DataFrame()
+        return self.judge(aggregated, looked, scope)
 
 
 Test = RowTest | ColumnTest | MessageTest | TableTest

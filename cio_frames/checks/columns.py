@@ -7,9 +7,11 @@ from functools import partial
 from typing import Any
 
 import polars as pl
+import polars.selectors as cs
 
 from cio_frames.checks.check import (
     Check,
+    CloserLook,
     OfValues,
     Scope,
     Suspect,
@@ -21,7 +23,7 @@ from cio_frames.checks.check import (
     failing_cells,
 )
 from cio_frames.checks.fields import is_placeholder, is_plain_text, is_subscription, name_words
-from cio_frames.frames import collected, is_id_name
+from cio_frames.frames import is_id_name
 from cio_frames.mapping import FieldMapping
 from cio_frames.values import as_text, few_texts, has_text, instance_of
 from cio_frames.values.counts import many
@@ -214,41 +216,57 @@ Measured = dict[str, Any]
 Verdict = Callable[[Measured], str | None]
 
 
-def _judged(
-    aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, verdict: Verdict, closer: bool
-) -> pl.DataFrame:
+def _suspicious(
+    aggregated: pl.DataFrame, scope: Scope, *, verdict: Verdict
+) -> dict[str, tuple[FieldMapping, Measured]]:
+    """Return the columns that their measures speak against, with these."""
     totals = _totals(aggregated)
-    judged = {
+    return {
         field.name: (field, of)
         for field in _columns(scope)
         for of in (_measured_of(field, totals),)
         if of.get("rows") and verdict(of)
     }
-    if closer:
-        measured = _closer([field for field, _ in judged.values()], rows)
-        for name, (_, of) in judged.items():
-            of.update(measured[name])
+
+
+def _told(
+    aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope, *, verdict: Verdict
+) -> pl.DataFrame:
+    judged = _suspicious(aggregated, scope, verdict=verdict)
+    return column_findings((field.label, verdict(of) or "") for field, of in judged.values())
+
+
+def _judged(
+    aggregated: pl.DataFrame, looked: pl.DataFrame, scope: Scope, *, verdict: Verdict
+) -> pl.DataFrame:
+    judged, counted = _suspicious(aggregated, scope, verdict=verdict), _totals(looked)
+    for name, (field, of) in judged.items():
+        of.update({each: counted[f"{each} {name}"] for each in CLOSER if counted})
+        of["is_code"] = _is_code(field)
     return column_findings(
         (field.label, evidence) for field, of in judged.values() if (evidence := verdict(of))
     )
 
 
-def _closer(fields: Sequence[FieldMapping], rows: pl.LazyFrame) -> dict[str, Measured]:
-    """Return the measures of a closer look at columns, and whether their names are those of codes."""
-    measures = [
+def _closer(aggregated: pl.DataFrame, scope: Scope, *, verdict: Verdict) -> list[pl.Expr]:
+    """Return the measures of a closer look at the columns in question."""
+    judged = _suspicious(aggregated, scope, verdict=verdict)
+    return [
         expr.alias(f"{name} {field.name}")
-        for field in fields
+        for field, _ in judged.values()
         for name, measure in CLOSER.items()
         if (expr := measure(field)) is not None
     ]
-    counted = collected(rows.select(measures)).row(0, named=True) if measures else {}
-    return {
-        field.name: {
-            **{name: counted[f"{name} {field.name}"] for name in CLOSER if measures},
-            "is_code": _is_code(field),
-        }
-        for field in fields
-    }
+
+
+def _looked_at(looked: pl.DataFrame) -> pl.DataFrame:
+    """Return the sum of each count, and the different words of each column."""
+    return looked.select(
+        pl.col(name).str.split(" ").explode(empty_as_null=True).unique().sort().str.join(" ")
+        if dtype == pl.String
+        else pl.col(name).sum()
+        for name, dtype in looked.schema.items()
+    )
 
 
 def _is_code(field: FieldMapping) -> bool:
@@ -267,6 +285,16 @@ def _totals(aggregated: pl.DataFrame) -> Measured:
         column.name: set(column) if column.dtype == pl.String else column.sum()
         for column in aggregated.iter_columns()
     }
+
+
+def _totalled(aggregated: pl.DataFrame) -> pl.DataFrame:
+    """Return as much in two rows: the sums, and of texts the least and the greatest."""
+    texts, numbers = cs.string(), ~cs.string()
+    sums = aggregated.select(texts.min(), numbers.sum())
+    rest = aggregated.select(texts.max(), numbers.sum() * 0)
+    return pl.concat(
+        part.select(aggregated.columns).cast(aggregated.schema) for part in (sums, rest)
+    )
 
 
 def _empty(of: Measured) -> str | None:
@@ -296,7 +324,7 @@ def _numbers_as_text(of: Measured) -> str | None:
 
 def _truth_as_text(of: Measured) -> str | None:
     words, digits = of.get("true", 0), of.get("digit", 0)
-    said = set(of.get("said", "true").split())
+    said = set(" ".join(of.get("said", {"true"})).split())
     is_clear = said & PLAINLY or any(said >= set(pair) for pair in OPPOSITES)
     mostly = is_clear and words and words + digits >= of["filled"] * MOST
     return _share(words, of, "mean true or false") if mostly else None
@@ -338,8 +366,17 @@ def _share(count: int, of: Measured, what: str) -> str:
     return f"{count:,} of {of['filled']:,} values {what}."
 
 
-def _by_measures(verdict: Verdict, *, closer: bool = False) -> TableTest:
-    return TableTest(_measured, partial(_judged, verdict=verdict, closer=closer))
+def _by_measures(verdict: Verdict) -> TableTest:
+    return TableTest(_measured, partial(_told, verdict=verdict), _totalled)
+
+
+def _by_closer_measures(verdict: Verdict) -> TableTest:
+    closer = CloserLook(
+        look=partial(_closer, verdict=verdict),
+        reduce=_looked_at,
+        judge=partial(_judged, verdict=verdict),
+    )
+    return TableTest(_measured, closer, _totalled)
 
 
 def _left_over(field: FieldMapping, _: Scope) -> str | None:
@@ -396,8 +433,8 @@ COLUMN_CHECKS = (
     Check("column.empty", "info", _by_measures(_empty), source="reliability 3.1 (10)"),
     Check("column.constant", "info", _by_measures(_constant), source="reliability 3.8 (148)"),
     Check("column.placeholders", "warn", _by_measures(_mostly_placeholders), source="reliability 3.2"),
-    Check("column.numbers-as-text", "info", _by_measures(_numbers_as_text, closer=True), source="reliability 3.4 (70-72, 74)"),
-    Check("column.truth-as-text", "info", _by_measures(_truth_as_text, closer=True), source="reliability 3.4 (73)"),
-    Check("column.stray-text", "warn", TableTest(_measured, _stray), source="reliability 3.3 (37), 3.4"),
-    Check("column.mixed-kinds", "info", _by_measures(_mixed, closer=True), source="reliability 3.3 (37), 3.7 (116)"),
+    Check("column.numbers-as-text", "info", _by_closer_measures(_numbers_as_text), source="reliability 3.4 (70-72, 74)"),
+    Check("column.truth-as-text", "info", _by_closer_measures(_truth_as_text), source="reliability 3.4 (73)"),
+    Check("column.stray-text", "warn", TableTest(_measured, _stray, _totalled), source="reliability 3.3 (37), 3.4"),
+    Check("column.mixed-kinds", "info", _by_closer_measures(_mixed), source="reliability 3.3 (37), 3.7 (116)"),
 )  # fmt: skip

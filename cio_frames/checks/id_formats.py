@@ -16,6 +16,7 @@ from cio_frames.checks.check import (
     by_value,
     contains,
     failing_rows,
+    summed,
 )
 from cio_frames.checks.fields import EMAIL_PATHS, PEOPLE, blank, is_address, is_id, is_text
 from cio_frames.frames import collected
@@ -202,7 +203,7 @@ def _unlike(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.Da
         pl.col("form").sort_by("fits").last(), pl.col("all").sum(), pl.col("fits").sum()
     ).rows():
         is_one_form = (
-            aggregated.filter(pl.col("field") == name, pl.col("all") > 0)["form"].n_unique() == 1
+            aggregated.filter(pl.col("field") == name, pl.col("fits") > 0)["form"].n_unique() == 1
         )
         if is_one_form and count >= ENOUGH and 0 < count - fits <= count * FEW:
             text = scope.text(fields[name])
@@ -216,7 +217,7 @@ def _unlike(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.Da
 
 
 ID_FORMAT_CHECKS = (
-    Check("id.unlike", "warn", TableTest(_formed, _unlike), source="reliability 3.3: totals and notes among ids"),
+    Check("id.unlike", "warn", TableTest(_formed, _unlike, summed("field", "form")), source="reliability 3.3: totals and notes among ids"),
     Check(
         "id.float-text", "reject", by_text(contains(FLOAT_TEXT), fields=_is_id_text, prefilter=REWRITTEN),
         source="reliability 3.3 (31): pandas and spreadsheets store whole numbers as decimals",
@@ -244,7 +245,7 @@ ID_FORMAT_CHECKS = (
         source="reliability 3.3 (50, 51)", repair=Repair(_swap, safe=False),
     ),
     Check(
-        "id.some-addresses", "warn", TableTest(_addresses, _exceptions),
+        "id.some-addresses", "warn", TableTest(_addresses, _exceptions, summed("field")),
         source="reference 3.1 (ACT resolver); reliability 3.3 (50)",
     ),
 )  # fmt: skip

@@ -12,6 +12,7 @@ from cio_frames.checks.check import (
     column_findings,
     failing_cells,
     failing_rows,
+    summed,
 )
 from cio_frames.checks.fields import PEOPLE, is_id, is_number, is_plain_text, is_text, name_words
 from cio_frames.frames import ROW
@@ -203,10 +204,12 @@ def _unknown(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     return pl.concat(queries) if queries else None
 
 
+_by_width = summed("column", "text", "width", "zero")
+
 ZERO_CHECKS = (
-    Check("id.zeros-lost", "refuse", TableTest(_beside), source="reliability 3.3 (36)"),
-    Check("id.zeros-mixed", "warn", TableTest(_id_widths, _mixed_zeros), source="reliability 3.3 (36)"),
-    Check("value.zeros-mixed", "info", TableTest(_data_widths, _mixed_zeros), source="reliability 3.3 (36)"),
-    Check("id.zeros-risk", "info", TableTest(_id_widths, _risky_widths), source="reliability 3.3 (36)"),
-    Check("id.unknown", "warn", TableTest(_unknown), source="the reference you gave"),
+    Check("id.zeros-lost", "refuse", TableTest(_beside, by="row"), source="reliability 3.3 (36)"),
+    Check("id.zeros-mixed", "warn", TableTest(_id_widths, _mixed_zeros, _by_width), source="reliability 3.3 (36)"),
+    Check("value.zeros-mixed", "info", TableTest(_data_widths, _mixed_zeros, _by_width), source="reliability 3.3 (36)"),
+    Check("id.zeros-risk", "info", TableTest(_id_widths, _risky_widths, _by_width), source="reliability 3.3 (36)"),
+    Check("id.unknown", "warn", TableTest(_unknown, by="row"), source="the reference you gave"),
 )  # fmt: skip

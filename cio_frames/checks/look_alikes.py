@@ -1,12 +1,12 @@
 """Identifiers that look alike: they differ in case, in Unicode form, or in look-alike letters."""
 
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import polars as pl
 
-from cio_frames.checks.check import FOUND_SCHEMA, Check, OfValues, Scope, TableTest
+from cio_frames.checks.check import Check, KeyedRows, OfKeys, OfValues, Scope, TableTest
 from cio_frames.checks.fields import is_id, is_text
-from cio_frames.frames import ROW, collected
 from cio_frames.mapping import FieldMapping
 
 LOOK_ALIKES = dict(
@@ -26,31 +26,37 @@ def _ids(scope: Scope) -> list[FieldMapping]:
 def _spellings(
     rows: pl.LazyFrame, scope: Scope, *, alike: OfValues, odd: OfValues
 ) -> pl.LazyFrame | None:
-    """Return the keys of values that are `odd`; values with the same key are alike."""
+    """Return the keys of values that are `odd`; values of a column with the same key are alike."""
     queries = [
         rows.select(scope.text(field).alias("value"))
         .filter(odd(pl.col("value")))
-        .select(pl.lit(field.label).alias("column"), alike(pl.col("value")).alias("key"))
+        .select(_key(pl.col("value"), place, alike=alike).alias("key"))
         .unique()
-        for field in _ids(scope)
+        for place, field in enumerate(_ids(scope))
     ]
     return pl.concat(queries) if queries else None
 
 
-def _spelt_apart(
-    aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, alike: OfValues
-) -> pl.DataFrame:
+def _key(values: pl.Expr, place: int, *, alike: OfValues) -> pl.Expr:
+    """Return a hash of what values that are alike have in common, another one in each column."""
+    return alike(values).hash(place)
+
+
+def _of_spellings(scope: Scope, *, alike: OfValues) -> Iterator[KeyedRows]:
+    for place, field in enumerate(_ids(scope)):
+        value = scope.text(field)
+        key = _key(value, place, alike=alike)
+        yield KeyedRows(key=key, where=value.is_not_null(), column=field.label, value=value)
+
+
+def _odd_keys(aggregated: pl.DataFrame, _scope: Scope) -> pl.DataFrame:
+    return aggregated.select(pl.col("key").unique())
+
+
+def _spelt_apart(about: pl.DataFrame, _scope: Scope) -> pl.DataFrame:
     """Return the rows whose value is like another of the column, and not the same."""
-    results = [FOUND_SCHEMA.to_frame().drop("evidence")]
-    for field in _ids(scope):
-        keys = aggregated.filter(pl.col("column") == field.label)["key"].unique()
-        if len(keys):
-            values = rows.select(row=ROW, column=pl.lit(field.label), value=scope.text(field))
-            near = values.with_columns(key=alike(pl.col("value")))
-            rivals = collected(near.filter(pl.col("key").is_in(keys.implode())))
-            several = pl.col("value").n_unique().over("key") > 1
-            results.append(rivals.filter(several).drop("key"))
-    return pl.concat(results)
+    several = pl.col("value").n_unique().over("key") > 1
+    return about.filter(several).select("row", "column", "value")
 
 
 def _lower(values: pl.Expr) -> pl.Expr:
@@ -71,19 +77,25 @@ def _is_foreign(values: pl.Expr) -> pl.Expr:
     return values.str.len_bytes() != values.str.len_chars()
 
 
-def _by_case(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
-    apart = _spelt_apart(aggregated, rows, scope, alike=_lower)
+def _by_case(about: pl.DataFrame, scope: Scope) -> pl.DataFrame:
+    apart = _spelt_apart(about, scope)
     return apart.filter(~pl.col("value").str.contains("@", literal=True))
+
+
+def _test(
+    alike: OfValues, *, odd: OfValues, tell: Callable[[pl.DataFrame, Scope], pl.DataFrame]
+) -> TableTest:
+    spelt = OfKeys(suspects=_odd_keys, rows=partial(_of_spellings, alike=alike), tell=tell)
+    return TableTest(partial(_spellings, alike=alike, odd=odd), spelt, by="key")
 
 
 LOOK_ALIKE_CHECKS = (
     Check(
-        "id.case-variants", "warn", TableTest(partial(_spellings, alike=_lower, odd=_has_case), _by_case),
+        "id.case-variants", "warn", _test(_lower, odd=_has_case, tell=_by_case),
         source="reference 3.1 (id is case-sensitive); reliability 3.3 (46)",
     ),
     Check(
-        "id.look-alikes", "warn",
-        TableTest(partial(_spellings, alike=_skeleton, odd=_is_foreign), partial(_spelt_apart, alike=_skeleton)),
+        "id.look-alikes", "warn", _test(_skeleton, odd=_is_foreign, tell=_spelt_apart),
         source="reliability 3.3 (47, 48); Unicode TR15, TR39",
     ),
 )  # fmt: skip

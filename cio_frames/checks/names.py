@@ -180,13 +180,17 @@ def _counted(rows: pl.LazyFrame, scope: Scope, *, argument: str) -> pl.LazyFrame
     return rows.group_by(scope.text(field).alias("name")).agg(pl.len().alias("rows")).drop_nulls()
 
 
+def _frequent(aggregated: pl.DataFrame) -> pl.DataFrame:
+    """Return the most frequent names, and how many rows have each."""
+    counted = aggregated.group_by("name").agg(pl.col("rows").sum())
+    return counted.sort("rows", "name", descending=[True, False]).head(LISTED)
+
+
 def _similar(
     aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, argument: str
 ) -> pl.DataFrame:
     field = scope.mapping.find(argument)
-    counted = aggregated.group_by("name").agg(pl.col("rows").sum())
-    frequent = counted.sort("rows", "name", descending=[True, False]).head(LISTED)
-    near = dict(_near(dict(frequent.rows())))
+    near = dict(_near(dict(_frequent(aggregated).rows())))
     if field is None or not near:
         return FOUND_SCHEMA.to_frame()
     value = scope.text(field)
@@ -239,11 +243,11 @@ _forms = partial(_counted, argument="form_id")
 
 SIMILAR_NAME_CHECKS = (
     Check(
-        "event.variants", "warn", TableTest(_events, partial(_similar, argument="event")),
+        "event.variants", "warn", TableTest(_events, partial(_similar, argument="event"), by="name", settle=_frequent),
         source="reference 6 (event names); reliability 3.6 (114)",
     ),
     Check(
-        "form.typo", "warn", TableTest(_forms, partial(_similar, argument="form_id")),
+        "form.typo", "warn", TableTest(_forms, partial(_similar, argument="form_id"), by="name", settle=_frequent),
         source="TRACK forms; reference 5",
     ),
     Check(

@@ -27,7 +27,7 @@ from cio_frames.mapping import FieldMapping
 from cio_frames.values import as_text
 
 SAMPLE = 300
-"""Different texts of each column and chunk that are looked at: those with the smallest hashes."""
+"""Different texts of each column that are looked at: those with the smallest hashes."""
 
 HALF = 0.5
 UNLIKELY = {"digits": 0.002, "code": 0.02, "spaced": 0.101, "named": 1.0}
@@ -50,11 +50,12 @@ CANDIDATES = pl.Schema(
         "form": pl.String(),
         "piece": pl.String(),
         "valid": pl.Boolean(),
+        "hash": pl.UInt64(),
         "cells": pl.Int64(),
     }
 )
-"""What is kept of a chunk: different numbers, and how many cells are filled, or hold a number
-without a check digit."""
+"""What is kept of a chunk: different numbers, with a hash of the text they stand in, and how many
+cells are filled, or hold a number without a check digit."""
 
 
 def is_readable(field: FieldMapping) -> bool:
@@ -102,17 +103,28 @@ def _candidates_of(values: pl.Series, *, opened: pl.Series) -> Iterator[tuple[ob
     """Yield a row of `CANDIDATES` for each number among the sampled texts of a column."""
     if opened.is_empty():
         return
-    counted = set()
-    for text in _as_texts(_smallest(opened)):
+    counted, sample = set(), _smallest(opened)
+    for text, hashed in zip(_as_texts(sample), sample.hash(), strict=True):
         for detector in DETECTORS:
             for found, number in detector.candidates(text):
                 form = _form(found[1], before=text[: found.start(1)][-BEFORE:])
-                yield values.name, number.name, form, found[1], number.is_valid(found[1]), 0
+                is_valid = number.is_valid(found[1])
+                yield values.name, number.name, form, found[1], is_valid, hashed, 0
                 counted |= {number} if number.chance == 1 else set()
     for number in counted:
         cells = int(opened.str.contains(rf"\b{number.pattern}\b").sum())
-        yield values.name, number.name, "spaced", None, None, cells
-    yield values.name, None, None, None, None, values.count()
+        yield values.name, number.name, "spaced", None, None, None, cells
+    yield values.name, None, None, None, None, None, values.count()
+
+
+def _smallest_of(aggregated: pl.DataFrame) -> pl.DataFrame:
+    """Return the numbers in the sample of the whole table, and the sums of the cells."""
+    hashed, cells = pl.col("hash").is_not_null(), pl.col("hash").is_null()
+    place = pl.col("hash").rank("dense").over("field")
+    numbers = aggregated.filter(hashed).filter(place <= SAMPLE).unique(maintain_order=True)
+    about = [name for name in CANDIDATES if name != "cells"]
+    counted = aggregated.filter(cells).group_by(about, maintain_order=True)
+    return pl.concat([numbers, counted.agg(pl.col("cells").sum()).select(numbers.columns)])
 
 
 def _form(piece: str, *, before: str) -> str:
@@ -189,7 +201,7 @@ def _judged(
 ) -> pl.DataFrame:
     """Return the cells with valid numbers of the columns that are judged to hold them."""
     results = [FOUND_SCHEMA.to_frame()]
-    parts = aggregated.partition_by("field", as_dict=True)
+    parts = _smallest_of(aggregated).partition_by("field", as_dict=True)
     for field in scope.mapping.fields:
         own = parts.get((field.name,))
         evidence = "" if own is None else _told_of(own, field, detector=detector)
@@ -213,4 +225,4 @@ def _told_of(found: pl.DataFrame, field: FieldMapping, *, detector: Detector) ->
 
 def by_share(detector: Detector) -> TableTest:
     """Return a test of the columns whose numbers are valid more often than chance would have it."""
-    return TableTest(_sampled, partial(_judged, detector=detector))
+    return TableTest(_sampled, partial(_judged, detector=detector), _smallest_of)

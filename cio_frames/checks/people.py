@@ -1,14 +1,21 @@
 """People across rows: repeated, with several addresses, over the limits, or merged in cycles."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import polars as pl
 import polars.selectors as cs
 
-from cio_frames.checks.check import FOUND_SCHEMA, Check, Scope, TableTest, failing_rows
+from cio_frames.checks.check import (
+    Check,
+    KeyedRows,
+    OfKeys,
+    Scope,
+    TableTest,
+)
 from cio_frames.checks.fields import EMAIL_PATHS, OBJECT_TYPES, OWNERS, blank, is_text
-from cio_frames.frames import ROW, collected
+from cio_frames.frames import ROW
 from cio_frames.mapping import FieldMapping
 from cio_frames.spec import LIMITS, STRIPPED_TRAITS
 from cio_frames.values import has_text, many
@@ -23,15 +30,31 @@ def _person(scope: Scope) -> FieldMapping | None:
 
 def _messages(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Hash what the id of each message is derived from."""
+    if not scope.mapping.call.api.deduplicates or not _contents(scope):
+        return None
+    whole, made = _hash(_contents(scope)), _message_key(scope)
+    own = {"whole": whole} if _is_identified(scope) else {}
+    return rows.select(pl.col(ROW).cast(pl.get_index_type()).alias("row"), made.alias("key"), **own)
+
+
+def _contents(scope: Scope) -> list[FieldMapping]:
+    """Return the fields that make a message, without its id."""
+    fields = scope.mapping.fields
+    return [field for field in fields if field.path and field.argument != "message_id"]
+
+
+def _is_identified(scope: Scope) -> bool:
+    """Return whether message ids do not follow from the whole message alone."""
+    fields = scope.mapping.fields
+    return any(field.role == "key" or field.argument == "message_id" for field in fields)
+
+
+def _message_key(scope: Scope) -> pl.Expr:
+    """Return a hash of what the id of each message is derived from."""
     mapping = scope.mapping
     given = mapping.find("message_id")
     keys = [field for field in mapping.fields if field.role == "key"]
-    everything = [
-        field for field in mapping.fields if field.path and field.argument != "message_id"
-    ]
-    if not mapping.call.api.deduplicates or not everything:
-        return None
-    whole = _hash(everything)
+    whole = _hash(_contents(scope))
     made = whole
     if keys:
         filled = pl.all_horizontal(pl.col(field.name).is_not_null() for field in keys)
@@ -42,16 +65,12 @@ def _messages(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     if given is not None:
         named = pl.col(given.name)
         made = pl.when(named.is_not_null()).then(named.hash()).otherwise(made)
-    own = {} if made is whole else {"whole": whole}
-    return rows.select(pl.col(ROW).cast(pl.get_index_type()).alias("row"), made.alias("key"), **own)
+    return made
 
 
 def _identified(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Hash what message ids are derived from, where they do not follow from the whole message."""
-    fields = scope.mapping.fields
-    if any(field.role == "key" or field.argument == "message_id" for field in fields):
-        return _messages(rows, scope)
-    return None
+    return _messages(rows, scope) if _is_identified(scope) else None
 
 
 def _hash(fields: Sequence[FieldMapping]) -> pl.Expr:
@@ -66,29 +85,36 @@ def _same(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.Da
     return _told(later)
 
 
-def _conflicting(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
-    """Return the rows that differ from the first row of their key, with the columns that differ."""
+def _disputed(aggregated: pl.DataFrame, _scope: Scope) -> pl.DataFrame:
+    """Return the keys of which a later row differs from the first."""
     later = _later(aggregated).filter(pl.col("whole") != pl.col("first_whole"))
-    if later.is_empty():
-        return FOUND_SCHEMA.to_frame()
-    fields = [
-        field for field in scope.mapping.fields if field.path and field.argument != "message_id"
-    ]
-    names = [field.name for field in fields]
-    involved = pl.concat([later["row"], later["first"]]).unique()
-    shown = collected(rows.filter(pl.col(ROW).is_in(involved.implode())).select(ROW, *names))
-    both = (
-        later.select("row", "first")
-        .join(shown, left_on="row", right_on=ROW, maintain_order="left")
-        .join(shown, left_on="first", right_on=ROW, suffix=":first", maintain_order="left")
+    return later.select(pl.col("key").unique())
+
+
+def _contents_of_keys(scope: Scope) -> Iterator[KeyedRows]:
+    """Yield how a row is told by the key of its message; its value are hashes of all fields."""
+    hashes = [_hash([field]).cast(pl.String) for field in _contents(scope)]
+    yield KeyedRows(
+        key=_message_key(scope),
+        where=pl.lit(value=True),
+        column=None,
+        value=pl.concat_str(hashes, separator=" "),
     )
+
+
+def _conflicting(about: pl.DataFrame, scope: Scope) -> pl.DataFrame:
+    """Return the rows that differ from the first row of their key, with the columns that differ."""
+    first = about.select(pl.col("row", "value").first().over("key"))
+    later = about.with_columns(first=first["row"], same=first["value"]).filter(
+        pl.col("value") != pl.col("same")
+    )
+    hashes = (pl.col(name).str.split(" ") for name in ("value", "same"))
+    own, other = (later.select(each).to_series() for each in hashes)
     labels = [
-        pl.when(~pl.col(field.name).eq_missing(pl.col(f"{field.name}:first"))).then(
-            pl.lit(field.label)
-        )
-        for field in fields
+        pl.when(own.list.get(place) != other.list.get(place)).then(pl.lit(field.label))
+        for place, field in enumerate(_contents(scope))
     ]
-    return both.select(
+    return later.select(
         "row",
         pl.lit(None, pl.String).alias("column"),
         pl.format("same message_id as row {}", "first").alias("value"),
@@ -201,31 +227,29 @@ def _object_values(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     )
 
 
-def _torn(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
-    """Return the later rows of objects of which rows set a trait to several values."""
-    found, traits = _object(scope), _object_traits(scope)
-    if found is None:
-        return FOUND_SCHEMA.to_frame()
-    field, key = found
+def _torn(aggregated: pl.DataFrame, scope: Scope) -> pl.DataFrame:
+    """Return the objects of which rows set a trait to several values, and the traits."""
     whole = aggregated.group_by("key").agg(cs.ends_with(LEAST).min(), cs.ends_with(GREATEST).max())
     labels = [
         pl.when(pl.col(t.name + LEAST) != pl.col(t.name + GREATEST)).then(pl.lit(t.label))
-        for t in traits
+        for t in _object_traits(scope)
     ]
-    differing = whole.select(
-        "key", pl.concat_str(labels, separator=", ", ignore_nulls=True).alias("what")
+    what = pl.concat_str(labels, separator=", ", ignore_nulls=True)
+    return whole.select("key", what.alias("what")).filter(pl.col("what") != "")
+
+
+def _of_objects(scope: Scope) -> Iterator[KeyedRows]:
+    found = _object(scope)
+    if found is not None:
+        field, key = found
+        named = scope.text(field)
+        yield KeyedRows(key=key, where=named.is_not_null(), column=field.label, value=named)
+
+
+def _later_of_objects(about: pl.DataFrame, _scope: Scope) -> pl.DataFrame:
+    return about.filter(~pl.col("key").is_first_distinct()).select(
+        "row", "column", "value", pl.format("Different values in: {}.", "what").alias("evidence")
     )
-    several = differing.filter(pl.col("what") != "")
-    if several.is_empty():
-        return FOUND_SCHEMA.to_frame()
-    named = rows.select(
-        pl.col(ROW).alias("row"), key.alias("key"), scope.text(field).alias("value")
-    )
-    about = collected(named.filter(pl.col("key").is_in(several["key"].implode()))).sort("row")
-    return about.filter(~pl.col("key").is_first_distinct()).join(several, on="key").select(
-        "row", pl.lit(field.label, pl.String).alias("column"), "value",
-        pl.format("Different values in: {}.", "what").alias("evidence"),
-    ).sort("row")  # fmt: skip
 
 
 def _pairs(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
@@ -252,25 +276,45 @@ def _pair(scope: Scope) -> tuple[FieldMapping, FieldMapping] | None:
     return (person, email) if is_text(email) and person.column != email.column else None
 
 
-def _paired(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, by: str) -> pl.DataFrame:
-    """Return the rows of people with several addresses, or of addresses with several people."""
+def _several(aggregated: pl.DataFrame, _scope: Scope, *, by: str) -> pl.DataFrame:
+    """Return the people with several addresses, or the addresses with several people."""
     pairs = aggregated.lazy().unique().filter(pl.col(by).is_duplicated())
-    several = pairs.select(pl.col(by).unique()).collect().to_series()
+    return pairs.select(pl.col(by).unique().alias("key")).collect()
+
+
+def _of_pairs(scope: Scope, *, by: str) -> Iterator[KeyedRows]:
     person, email = _pair(scope) or (None, None)
-    if person is None or email is None or several.is_empty():
-        return FOUND_SCHEMA.to_frame()
-    keys = {"person": scope.text(person), "email": _address(email, scope)}
-    shown = email if by == "person" else person
-    filled = keys["person"].is_not_null() & ~blank(keys["email"])
-    bad = keys[by].hash().is_in(several.implode()) & filled
-    count = len(several)
-    evidence = (
-        f"{many(count, 'person appears', 'people appear')} with two or more addresses."
-        if by == "person"
-        else f"{many(count, 'address is', 'addresses are')} used by two or more IDs."
+    if person is not None and email is not None:
+        named, address = scope.text(person), _address(email, scope)
+        shown = email if by == "person" else person
+        yield KeyedRows(
+            key=(named if by == "person" else address).hash(),
+            where=named.is_not_null() & ~blank(address),
+            column=shown.label,
+            value=scope.text(shown),
+        )
+
+
+def _all_rows(about: pl.DataFrame, _scope: Scope) -> pl.DataFrame:
+    return about.select("row", "column", "value")
+
+
+def _paired(by: str) -> OfKeys:
+    """Return what tells the rows of people with several addresses, or addresses with several people."""
+    return OfKeys(
+        suspects=partial(_several, by=by),
+        rows=partial(_of_pairs, by=by),
+        tell=_all_rows,
+        evidence=_with_addresses if by == "person" else _of_people,
     )
-    value = scope.text(shown)
-    return collected(failing_rows(rows, bad, column=shown.label, value=value, evidence=evidence))
+
+
+def _with_addresses(count: int) -> str:
+    return f"{many(count, 'person appears', 'people appear')} with two or more addresses."
+
+
+def _of_people(count: int) -> str:
+    return f"{many(count, 'address is', 'addresses are')} used by two or more IDs."
 
 
 def _attributes(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
@@ -301,25 +345,29 @@ def _overfilled(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> 
 
 PEOPLE_CHECKS = (
     Check(
-        "message.duplicate", "warn", TableTest(_messages, _same),
+        "message.duplicate", "warn", TableTest(_messages, _same, by="key"),
         source="reference 3.7 (messageId); reliability 1.5",
     ),
     Check(
-        "message.conflict", "reject", TableTest(_identified, _conflicting),
+        "message.conflict", "reject", TableTest(_identified, OfKeys(suspects=_disputed, rows=_contents_of_keys, tell=_conflicting), by="key"),
         source="reference 3.7 (messageId); reliability 1.5 (I5)",
     ),
-    Check("id.duplicate", "info", TableTest(_repeated, _repeats), source="reference 3.2"),
-    Check("group.many-values", "info", TableTest(_object_values, _torn), source="reference 2.5, 3.5"),
+    Check("id.duplicate", "info", TableTest(_repeated, _repeats, by="key"), source="reference 3.2"),
     Check(
-        "person.many-emails", "warn", TableTest(_pairs, partial(_paired, by="person")),
+        "group.many-values", "info",
+        TableTest(_object_values, OfKeys(suspects=_torn, rows=_of_objects, tell=_later_of_objects), by="key"),
+        source="reference 2.5, 3.5",
+    ),
+    Check(
+        "person.many-emails", "warn", TableTest(_pairs, _paired("person"), by="person"),
         source="reference 3.1, 3.2; reliability 3.3 (53)", effect="ignored",
     ),
     Check(
-        "person.shared-email", "warn", TableTest(_pairs, partial(_paired, by="email")),
+        "person.shared-email", "warn", TableTest(_pairs, _paired("email"), by="email"),
         source="reference 3.2, 3.2a; reliability 3.3 (54)",
     ),
     Check(
-        "person.too-many", "warn", TableTest(_attributes, _overfilled),
+        "person.too-many", "warn", TableTest(_attributes, _overfilled, by="value"),
         source="TRACK customer limits; reference 6; reliability 3.8 (145)",
     ),
 )  # fmt: skip
@@ -361,13 +409,25 @@ def _in_cycles(aggregated: pl.DataFrame) -> pl.Series:
     return pl.Series([cycles[one] == cycles[other] for one, other, _ in edges], dtype=pl.Boolean)
 
 
-def _chained(
-    aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope, *, circular: bool
-) -> pl.DataFrame:
-    """Return the merges into a person who is merged into another."""
-    links = aggregated.join(aggregated, left_on="into", right_on="from", how="semi")
-    inside = _in_cycles(links)
-    return _shown(links.filter(inside if circular else ~inside), scope)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfLinks:
+    """What finishes a test of the merges into a person who is merged into another.
+
+    Attributes:
+        circular: Whether it tells those that are part of a cycle, or the others.
+    """
+
+    circular: bool
+
+    def __call__(self, aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+        """Return the findings."""
+        links = aggregated.join(aggregated, left_on="into", right_on="from", how="semi")
+        inside = _in_cycles(links)
+        return self.told(links.filter(inside if self.circular else ~inside), scope)
+
+    def told(self, merges: pl.DataFrame, scope: Scope) -> pl.DataFrame:
+        """Return the findings about merges that were found to be so."""
+        return _shown(merges, scope)
 
 
 def _split(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
@@ -387,14 +447,14 @@ def _shown(merges: pl.DataFrame, scope: Scope) -> pl.DataFrame:
 
 MERGE_CHECKS = (
     Check(
-        "alias.cycle", "reject", TableTest(_merges, partial(_chained, circular=True)),
+        "alias.cycle", "reject", TableTest(_merges, OfLinks(circular=True), by="from"),
         source="reference 3.4; reliability 3.3 (56)",
     ),
     Check(
-        "alias.chain", "warn", TableTest(_merges, partial(_chained, circular=False)),
+        "alias.chain", "warn", TableTest(_merges, OfLinks(circular=False), by="from"),
         source="reference 3.4, 3.7; reliability 3.3 (57)",
     ),
     Check(
-        "alias.split", "warn", TableTest(_merges, _split), source="reference 3.4", effect="ignored",
+        "alias.split", "warn", TableTest(_merges, _split, by="from"), source="reference 3.4", effect="ignored",
     ),
 )  # fmt: skip

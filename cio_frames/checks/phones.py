@@ -87,7 +87,11 @@ def _phone_check(
     code: str, severity: Severity, *, source: str, repair: Repair | None = None
 ) -> Check:
     return Check(
-        code, severity, TableTest(_judged, partial(_told, code=code)), source=source, repair=repair
+        code,
+        severity,
+        TableTest(_judged, partial(_told, code=code), by="row"),
+        source=source,
+        repair=repair,
     )
 
 

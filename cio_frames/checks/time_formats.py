@@ -15,6 +15,7 @@ from cio_frames.checks.check import (
     by_value,
     column_findings,
     failing_rows,
+    summed,
 )
 from cio_frames.checks.fields import is_number, is_text
 from cio_frames.frames import collected
@@ -227,12 +228,15 @@ def _units(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     return pl.concat(queries) if queries else None
 
 
+def _counted_units(aggregated: pl.DataFrame) -> pl.DataFrame:
+    return aggregated.group_by("column", "unit", maintain_order=True).agg(
+        pl.col("rows").sum(), pl.col("value").first()
+    )
+
+
 def _mixed_units(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
     counted = (
-        aggregated.drop_nulls("unit")
-        .group_by("column", "unit", maintain_order=True)
-        .agg(pl.col("rows").sum(), pl.col("value").first())
-        .sort("rows", "unit", descending=[True, False])
+        _counted_units(aggregated).drop_nulls("unit").sort("rows", "unit", descending=[True, False])
     )
     return column_findings(
         (
@@ -247,17 +251,17 @@ def _mixed_units(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -
 
 TIME_FORMAT_CHECKS = (
     Check(
-        "time.day-first", "reject", TableTest(_votes, partial(_voted, verdict="day")),
+        "time.day-first", "reject", TableTest(_votes, partial(_voted, verdict="day"), summed("field")),
         source="reliability 3.5 (89); reference 1.6",
         repair=_rewritten(_is_slashed, lambda v: _written(_slashed(v, DAY_FIRST))),
     ),
     Check(
-        "time.month-first", "reject", TableTest(_votes, partial(_voted, verdict="month")),
+        "time.month-first", "reject", TableTest(_votes, partial(_voted, verdict="month"), summed("field")),
         source="reliability 3.5 (89); reference 1.6",
         repair=_rewritten(_is_slashed, lambda v: _written(_slashed(v, MONTH_FIRST))),
     ),
     Check(
-        "time.day-or-month", "reject", TableTest(_votes, partial(_voted, verdict="open")),
+        "time.day-or-month", "reject", TableTest(_votes, partial(_voted, verdict="open"), summed("field")),
         source="reliability 3.5 (89)",
     ),
     Check(
@@ -280,5 +284,5 @@ TIME_FORMAT_CHECKS = (
         source="reference 1.6; reliability 3.5 (82-85)",
         repair=_rewritten(_is_epoch, _epoch_written),
     ),
-    Check("time.epoch-mixed", "refuse", TableTest(_units, _mixed_units), source="reliability 3.5 (82-85)"),
+    Check("time.epoch-mixed", "refuse", TableTest(_units, _mixed_units, _counted_units), source="reliability 3.5 (82-85)"),
 )  # fmt: skip

@@ -13,6 +13,7 @@ from cio_frames.checks.check import (
     by_column,
     by_value,
     column_findings,
+    summed,
 )
 from cio_frames.checks.fields import PEOPLE, STATE_CALLS, blank, is_text
 from cio_frames.checks.time_formats import is_other_format
@@ -31,7 +32,8 @@ from cio_frames.values import (
     out_of_range,
 )
 
-SAMPLE = 200
+SAMPLE, SAMPLED = 200, 50_000
+"""How many of so many rows are looked at for times."""
 TRIGGERING = timedelta(hours=72)
 TOLERATED = timedelta(days=1)
 FRESH = timedelta(hours=1)
@@ -201,15 +203,20 @@ def _reduced(aggregated: pl.DataFrame) -> pl.DataFrame:
         pl.col("row").last(), pl.col("at").max(), late=pl.lit(0, pl.UInt64)
     )
     counted = told.select(
-        "row", pl.lit(None, pl.UInt64).alias("person"), at=None, late=pl.col("late").sum()
-    )
-    parts = (latest.sort("row"), counted.head(1))
+        pl.col("row").min(), person=None, at=None, late=pl.col("late").sum()
+    ).filter(pl.col("late") > 0)
+    parts = (latest.sort("row"), counted)
     return pl.concat(part.select(aggregated.columns).cast(aggregated.schema) for part in parts)
+
+
+def _late(aggregated: pl.DataFrame) -> pl.DataFrame:
+    """Return how many rows were late, and the first, in one row; none if there was none."""
+    return _reduced(aggregated).filter(pl.col("late") > 0)
 
 
 def _unordered(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
     field = scope.mapping.find("timestamp")
-    late = _reduced(aggregated).filter(pl.col("late") > 0)
+    late = _late(aggregated)
     if field is None or late.is_empty():
         return column_findings([])
     first, count = late.select("row", "late").row(0)
@@ -247,7 +254,7 @@ def _candidates(scope: Scope) -> dict[str, tuple[FieldMapping, int]]:
 
 
 def _times_among_data(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Count the times in the first rows of each column that may be the time of the call."""
+    """Count the times in a sample of each column that may be the time of the call."""
     held = {}
     recorded = ~acts(scope)
     for name, (field, rank) in _candidates(scope).items():
@@ -262,7 +269,7 @@ def _times_among_data(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
         ).alias(name)
         for name, test in held.items()
     ]
-    return rows.head(SAMPLE).select(counts)
+    return rows.filter(pl.col(ROW) % SAMPLED < SAMPLE).select(counts)
 
 
 def _unmapped(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
@@ -293,14 +300,14 @@ TIME_CHECKS = (
     Check("time.date-only", "warn", by_value(_date), source="reliability 3.5"),
     Check("time.epoch", "warn", by_value(_epoch), source="reference 1.6; reliability 3.5"),
     Check("time.misread-unit", "warn", by_value(_misread), source="reliability 3.5 (86)"),
-    Check("time.offsets", "info", TableTest(_offsets, _several), source="reliability 3.5 (78, 93)"),
+    Check("time.offsets", "info", TableTest(_offsets, _several, summed("column", "offset")), source="reliability 3.5 (78, 93)"),
     Check(
-        "time.unsorted", "info", TableTest(_order, _unordered, _reduced),
+        "time.unsorted", "info", TableTest(_order, _unordered, _reduced, by="person", settle=_late),
         source="reference 3.7; reliability 3.5 (101)",
     ),
     Check(
-        "time.now", "warn", TableTest(_recorded, _now),
+        "time.now", "warn", TableTest(_recorded, _now, summed()),
         source="SPEC-AUG timestamp; reference 1.6, 3.6, 3.8",
     ),
-    Check("time.unmapped", "warn", TableTest(_times_among_data, _unmapped), source="reference 3.8"),
+    Check("time.unmapped", "warn", TableTest(_times_among_data, _unmapped, summed()), source="reference 3.8"),
 )  # fmt: skip

@@ -7,7 +7,15 @@ from typing import cast
 
 import polars as pl
 
-from cio_frames.checks.check import Check, Repair, Scope, TableTest, by_value, column_findings
+from cio_frames.checks.check import (
+    Check,
+    Repair,
+    Scope,
+    TableTest,
+    by_value,
+    column_findings,
+    summed,
+)
 from cio_frames.checks.fields import (
     PREFERENCES,
     UNSUBSCRIBED,
@@ -367,11 +375,11 @@ TRAIT_CHECKS = (
         source="SPEC-AUG traits.unsubscribed; reference 2.1, 6 (null removes)", effect="resubscribes",
     ),
     Check(
-        "trait.consent", "warn", TableTest(_consent_rows, _unheard),
+        "trait.consent", "warn", TableTest(_consent_rows, _unheard, summed()),
         source="SPEC-AUG traits.unsubscribed; reference 6 (reserved attributes)",
     ),
     Check("trait.milliseconds", "warn", by_value(_milliseconds), source="reference 1.6 (milliseconds are never fixed)"),
-    Check("trait.time-zero", "warn", TableTest(_counted, _zeros), source="reference 1.6"),
+    Check("trait.time-zero", "warn", TableTest(_counted, _zeros, summed()), source="reference 1.6"),
     Check(
         "trait.date-only", "info", by_value(_date, prefilter=DATED),
         source="reference 1.6 (ACT: ISO texts become seconds, also dates alone)",

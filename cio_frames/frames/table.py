@@ -312,6 +312,21 @@ def _beside(numbers: pl.Series, extra: pl.DataFrame, taken: Sequence[str]) -> pl
     return joined.drop(ROW).rename(names)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FingerprintPart:
+    """What is added up of some rows of a table, wherever they are read.
+
+    Attributes:
+        total: The sum of their hashes, of 64 bits.
+        rows: How many they are.
+        filled: The columns that have a value in any of them.
+    """
+
+    total: int
+    rows: int
+    filled: frozenset[str]
+
+
 class Fingerprint:
     """Adds up the fingerprint of a table, chunk by chunk, in any order and on any threads.
 
@@ -347,17 +362,34 @@ class Fingerprint:
 
     def add(self, chunk: pl.DataFrame) -> None:
         """Add rows, with their numbers."""
-        plain = _as_plain(chunk.drop(ROW), self._schema)
-        hashes = plain.hash_rows(seed=0).to_numpy()
+        part, hashes = self._part(chunk)
         if self._order is not None and chunk.height:
             self._order.add(chunk.item(0, ROW), hashes)
+        self.merge(part)
+
+    def merge(self, part: "FingerprintPart") -> None:
+        """Add what another fingerprint of rows of the same table has added up."""
+        with self._lock:
+            self._total = (self._total + part.total) % (1 << 64)
+            self._rows += part.rows
+            self._filled.update(part.filled)
+
+    @property
+    def part(self) -> "FingerprintPart":
+        """What it has added up so far."""
+        with self._lock:
+            return FingerprintPart(
+                total=self._total, rows=self._rows, filled=frozenset(self._filled)
+            )
+
+    def _part(self, chunk: pl.DataFrame) -> tuple["FingerprintPart", "npt.NDArray[np.uint64]"]:
+        plain = _as_plain(chunk.drop(ROW), self._schema)
+        hashes = plain.hash_rows(seed=0).to_numpy()
         filled = [column.name for column in plain if column.null_count() < chunk.height]
         places = chunk[ROW].cast(pl.UInt64).to_numpy()
         added = int((hashes * (2 * places + 1)).sum())  # numpy's numbers of 64 bits wrap around
-        with self._lock:
-            self._total = (self._total + added) % (1 << 64)
-            self._rows += chunk.height
-            self._filled.update(filled)
+        part = FingerprintPart(total=added, rows=chunk.height, filled=frozenset(filled))
+        return part, hashes
 
     @property
     def text(self) -> str:

@@ -12,6 +12,8 @@ from cio_frames.validation.findings import (
 from cio_frames.validation.run_checks import (
     Checked,
     TableAggregates,
+    aggregate_rows,
+    as_findings,
     check,
     check_call,
     check_messages,
@@ -24,6 +26,8 @@ __all__ = [
     "Checked",
     "CompiledCheck",
     "TableAggregates",
+    "aggregate_rows",
+    "as_findings",
     "as_texts",
     "check",
     "check_call",

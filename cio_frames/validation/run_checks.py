@@ -1,6 +1,6 @@
 """Run the checks: on the call, on rows chunk by chunk, on the whole table, and on the messages."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 
@@ -292,14 +292,7 @@ class TableAggregates:
 
     def aggregated(self, prepared: pl.DataFrame) -> dict[Aggregate, pl.DataFrame]:
         """Return what is aggregated from rows that have one column per field, on any thread."""
-        rows = prepared.lazy()
-        queries = {
-            aggregate: query
-            for aggregate in self._aggregates
-            if (query := aggregate(rows, self._scope)) is not None
-        }
-        found = pl.collect_all(list(queries.values())) if queries else []
-        return dict(zip(queries, found, strict=True))
+        return aggregate_rows(prepared, self._aggregates, scope=self._scope)
 
     def can_block(self, aggregated: Mapping[Aggregate, pl.DataFrame]) -> bool:
         """Return whether the whole table may keep rows from being sent that this was aggregated from."""
@@ -335,7 +328,7 @@ class TableAggregates:
         }
         rows = self._scope.mapping.prepare(self._table.numbered())
         return [
-            _listed(
+            as_findings(
                 item,
                 test.finish(aggregated[test.aggregate], rows, self._scope),
                 scope=self._scope,
@@ -345,7 +338,22 @@ class TableAggregates:
         ]
 
 
-def _listed(check: Check, found: pl.DataFrame, *, scope: Scope) -> pl.DataFrame:
+def aggregate_rows(
+    prepared: pl.DataFrame, aggregates: Iterable[Aggregate], *, scope: Scope
+) -> dict[Aggregate, pl.DataFrame]:
+    """Return what is aggregated from rows that have one column per field, of those it concerns."""
+    rows = prepared.lazy()
+    queries = {
+        aggregate: query
+        for aggregate in aggregates
+        if (query := aggregate(rows, scope)) is not None
+    }
+    found = pl.collect_all(list(queries.values())) if queries else []
+    return dict(zip(queries, found, strict=True))
+
+
+def as_findings(check: Check, found: pl.DataFrame, *, scope: Scope) -> pl.DataFrame:
+    """Return what a test of the whole table found, with the columns of `FINDING_SCHEMA`."""
     if not found.height:
         return FINDING_SCHEMA.to_frame()
     evidence = pl.col("evidence") if "evidence" in found.columns else pl.lit(None, pl.String)
