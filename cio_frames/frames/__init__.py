@@ -5,13 +5,14 @@ from cio_frames.frames.csv import is_id as is_id_name
 from cio_frames.frames.files import scan
 from cio_frames.frames.read import AnyTable, PandasFrame, read
 from cio_frames.frames.streaming import collected
-from cio_frames.frames.table import Fingerprint, Table, fingerprint
+from cio_frames.frames.table import Fingerprint, FingerprintPart, Table, fingerprint
 from cio_frames.frames.threads import ThreadPool, map_ahead
 
 __all__ = [
     "ROW",
     "AnyTable",
     "Fingerprint",
+    "FingerprintPart",
     "Note",
     "PandasFrame",
     "Table",
