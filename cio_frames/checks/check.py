@@ -141,7 +141,7 @@ class TableTest:
             checks with the same function share them. Of a chunk whose result is empty no row fails.
         finish: Makes the findings from the result, reading all rows again if needed: columns row
             (null for the table), column, value and, if there is some, evidence. What it finds of a
-            row depends on the result and that row alone, unless it is `OfKeys` or `CloserLook`.
+            row depends on the result and that row alone, unless it is `OfKeys`, `OfLinks` or `CloserLook`.
         reduce: Returns the results of the first chunks without what the rest of the table needs not,
             once they are long. Checks with the same aggregate have the same.
         by: The column of a result that grows with the rows: results are judged apart, those with the

@@ -54,7 +54,7 @@ CANDIDATES = pl.Schema(
         "cells": pl.Int64(),
     }
 )
-"""What is kept of a chunk: different numbers, with a hash of the text they stand in, and how many
+"""What is kept of a chunk: a hash of each text looked at, the different numbers in it, and how many
 cells are filled, or hold a number without a check digit."""
 
 
@@ -105,6 +105,7 @@ def _candidates_of(values: pl.Series, *, opened: pl.Series) -> Iterator[tuple[ob
         return
     counted, sample = set(), _smallest(opened)
     for text, hashed in zip(_as_texts(sample), sample.hash(), strict=True):
+        yield values.name, None, None, None, None, hashed, 0  # has a place in the sample
         for detector in DETECTORS:
             for found, number in detector.candidates(text):
                 form = _form(found[1], before=text[: found.start(1)][-BEFORE:])

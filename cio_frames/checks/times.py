@@ -228,7 +228,8 @@ def _recorded(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Count the rows of calls without a time, and those that are recorded as events."""
     if scope.mapping.call.name not in EVENT_CALLS or scope.mapping.find("timestamp"):
         return None
-    return rows.select(pl.len().alias("rows"), (~acts(scope)).sum().alias("recorded"))
+    recorded = rows.select(ROW, recorded=~acts(scope))  # of each row, also where it is a constant
+    return recorded.select(pl.len().alias("rows"), pl.col("recorded").sum())
 
 
 def _now(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:

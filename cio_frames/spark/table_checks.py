@@ -49,8 +49,9 @@ PARTS_AT_ONCE = 64
 MOST_ROWS = (1 << 32) - 2
 """Rows that polars counts in one frame."""
 
-ROUNDS = 10
-"""How often links at the ends of chains are left out before the rest is looked at for cycles."""
+FEW_LINKS, ROUNDS = 100_000, 10
+"""Links of chains up to which the driver looks for cycles in all of them, and how often those at the
+ends of chains are left out where they are more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +80,9 @@ def table_findings(
     """Return what only the whole table shows, the same as of a local table.
 
     The driver gets what stays small: sums, samples, the names that are most frequent, and of merges
-    those that are part of a cycle, lie between two, or in the middle of a chain of more than 20.
-    All rows of one key come together in one executor, with 16 to 40 bytes for each.
+    into people who are merged again the first 100,000; of more only those that are part of a cycle,
+    lie between two, or in the middle of a chain of more than 20. All rows of one key come together in
+    one executor, with 16 to 40 bytes for each.
 
     Args:
         table: The rows.
@@ -116,7 +118,14 @@ class _Pass:
         self._of_table = [FINDING_SCHEMA.to_frame()]
 
     def findings(self) -> TableFindings:
-        """Return all of it."""
+        """Return all of it; what Spark kept for it is let go."""
+        try:
+            return self._findings()
+        finally:
+            for each in self._kept:
+                each.unpersist()
+
+    def _findings(self) -> TableFindings:
         merged = self._merged()
         states = _states(merged)
         found, again = judged(self._work, states)
@@ -127,8 +136,6 @@ class _Pass:
         self._tell_links()
         rows = reduce(_union, self._found).persist()
         rows.count()
-        for each in self._kept:
-            each.unpersist()
         fingerprint = fingerprint_of(states.get(OF_FINGERPRINT, []), schema=self._work.schema)
         return TableFindings(
             rows=rows, of_table=pl.concat(self._of_table), fingerprint=fingerprint.text
@@ -200,18 +207,16 @@ class _Pass:
             self._found.append(map_chunks(columns, told, schema=FINDINGS, rows=chunk_rows))
 
     def _core(self, chained: "DataFrame") -> pl.DataFrame:
-        """Return the links that may be part of a cycle: others lead from them, and to them."""
-        before, count = chained, chained.count()
+        """Return the links that may be part of a cycle; of many, those that others lead to and from."""
+        inner, count = chained, chained.count()
         for _ in range(ROUNDS):
-            ends = before.selectExpr("`into` AS `from`").distinct()
-            inner = before.join(ends, on="from", how="left_semi")
-            inner = self._keep(inner.join(_starts(inner), on="into", how="left_semi"))
-            left = inner.count()
-            if left in (0, count):
-                count = left
+            if count <= FEW_LINKS:
                 break
-            before, count = inner, left
-        rows = before.select(*LINKS.names()).collect() if count else []
+            inner, before = self._keep(_between(inner)), count
+            count = inner.count()
+            if count == before:
+                break
+        rows = inner.select(*LINKS.names()).collect()
         return pl.DataFrame(list(map(tuple, rows)), schema=LINKS, orient="row")
 
     def _of_rows(self, function: OfPartition, *, schema: pl.Schema) -> "DataFrame":
@@ -233,6 +238,18 @@ class _Pass:
 def _starts(merges: "DataFrame") -> "DataFrame":
     """Return who is merged into others, by the name of the column that is joined."""
     return merges.selectExpr("`from` AS `into`").distinct()
+
+
+def _between(merges: "DataFrame") -> "DataFrame":
+    """Return the links of people who are merged into, into people who are merged again."""
+    ends = merges.selectExpr("*", "explode(array(true, false)) AS `starts`")
+    people = ends.selectExpr("*", "IF(`starts`, `from`, `into`) AS `person`")
+    of_person = "OVER (PARTITION BY `person`)"
+    both = people.selectExpr(
+        "*", f"min(`starts`) {of_person} <> max(`starts`) {of_person} AS `is_between`"
+    )
+    each = both.groupBy(*LINKS.names()).agg({"is_between": "min"})
+    return each.where("`min(is_between)`").select(*LINKS.names())
 
 
 def _union(one: "DataFrame", other: "DataFrame") -> "DataFrame":

@@ -42,7 +42,7 @@ LINKS = pl.Schema({"row": pl.Int64(), "from": pl.String(), "into": pl.String()})
 OF_ROWS, OF_FINGERPRINT = -1, -2
 """The splits of findings that are told already, and of fingerprints."""
 
-GATHERED_ROWS = 1_000_000
+GATHERED_ROWS = 500_000
 """Rows of an aggregate from which on a partition gives them away, in buckets."""
 REDUCED_PARTS = 64
 """Parts of an aggregate from which on a partition makes one of them."""

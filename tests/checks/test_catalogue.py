@@ -606,6 +606,23 @@ def test_objects_with_several_values_name_the_traits(judge):
     assert "Different values in: plan." in str(found["message"].item())
 
 
+@pytest.mark.parametrize(
+    ("call", "data", "extent"),
+    [
+        ("page", {"id": ["u", "v"]}, "every row"),
+        ("track", {"id": ["u", "v"], "event": ["E", "F"]}, "every row"),
+        ("track", {"id": ["u", "v"], "event": ["E", "User Deleted"]}, "1 row"),
+    ],
+)
+def test_events_without_a_time_are_counted(judge, call, data, extent):
+    """All rows are counted whose events would be recorded as of now, also where the event is no column."""
+    asked = {"event": "event"} if call == "track" else {}
+
+    found = judge(call, data, user_id="id", **asked).filter(pl.col("code") == "time.now")
+
+    assert found["value"].to_list() == [extent]
+
+
 def test_the_table_is_complete():
     """Every check of this table has a case that it finds and one that it does not."""
     assert set(CASES) <= {check.code for check in CATALOGUE}
