@@ -37,12 +37,13 @@ def repaired(mapping: MessageMapping, check: Check) -> MessageMapping:
 
 
 def offered(
-    findings: pl.DataFrame, *, checks: Sequence[Check], mapping: MessageMapping
+    kinds: pl.DataFrame, *, checks: Sequence[Check], mapping: MessageMapping
 ) -> dict[str, tuple[Check, int]]:
     """Return the checks whose findings can be repaired, and how many findings, by code."""
     counted: dict[str, dict[str | None, int]] = {}
-    for code, column, rows in findings.group_by("code", "column").agg(pl.len()).iter_rows():
-        counted.setdefault(code, {})[column] = rows
+    for code, column, found in kinds.select("code", "column", "findings").iter_rows():
+        of_code = counted.setdefault(code, {})
+        of_code[column] = of_code.get(column, 0) + found
     offers = {}
     for check in checks:
         found = counted.get(check.code, {})

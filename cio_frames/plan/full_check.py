@@ -21,6 +21,7 @@ from cio_frames.mapping import (
 )
 from cio_frames.payloads import MESSAGE_SCHEMA, count_batches, encode, lanes, order_key, sizes
 from cio_frames.plan.chunks import Encoding, Repeats, map_chunks
+from cio_frames.plan.finding_kinds import FindingKinds
 from cio_frames.plan.other_forms import IdCounts, counted_ids
 from cio_frames.spec import LIMITS, SEMANTIC_EVENTS
 from cio_frames.validation import (
@@ -91,6 +92,7 @@ class FullCheck:
     bytes: int
     batches: int  # exactly as the messages would be cut
     findings: pl.DataFrame  # worst first
+    kinds: FindingKinds  # the same, by kind
     reasons: pl.DataFrame  # row, code and error of each row that would not be sent
     first_messages: tuple[str, ...]  # at most `KEPT_MESSAGES`
     hours: pl.DataFrame | None  # hour, recent, rows; None without a timestamp
@@ -136,7 +138,7 @@ def check_before_send(
     checked = PreSendCheck(
         rows=sums.rows,
         blocking=table_wide,
-        refusals=_refusals(found),
+        refusals=refusals_of(found),
         fingerprint=sums.fingerprint.text,
         components=sums.components(),
         first_rows=first,
@@ -165,11 +167,11 @@ def check_fully(
     )  # fmt: skip
     found = _Found(encoding)
 
-    def part(chunk: pl.DataFrame) -> tuple[_Share, _ChunkFound]:
+    def part(chunk: pl.DataFrame) -> tuple[_Share, ChunkFound]:
         prepared, share = sums.share(chunk)
-        of_chunk = _chunk_found(prepared, encoding=encoding, raw=chunk)
+        of_chunk = chunk_found(prepared, encoding=encoding, raw=chunk)
         if sums.is_settled(share):
-            counts = _counted(of_chunk.kept, scope=encoding.scope, batch_bytes=batch_bytes)
+            counts = counted(of_chunk.kept, scope=encoding.scope, batch_bytes=batch_bytes)
             of_chunk = replace(of_chunk, kept=of_chunk.kept.clear(), counts=counts)
         return share, of_chunk
 
@@ -247,19 +249,20 @@ class _Sums:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _ChunkFound:
+class ChunkFound:
     """What the checks of rows and messages find in a chunk, and its rows that can be sent."""
 
     row_findings: pl.DataFrame
     message_findings: pl.DataFrame
     sent: pl.DataFrame  # the prepared rows
     kept: pl.DataFrame  # a few numbers of each of them
-    counts: "_Counts | None" = None  # what they come to, if nothing can change it
+    counts: "Counts | None" = None  # what they come to, if nothing can change it
 
 
-def _chunk_found(prepared: pl.DataFrame, *, encoding: Encoding, raw: pl.DataFrame) -> _ChunkFound:
+def chunk_found(prepared: pl.DataFrame, *, encoding: Encoding, raw: pl.DataFrame) -> ChunkFound:
+    """Check the prepared rows of a chunk and measure their messages."""
     scope = encoding.scope
-    checked = check(prepared, tests=encoding.tests, raw=raw)
+    checked = check(prepared, tests=encoding.tests, known=encoding.table_findings, raw=raw)
     messages, sent = sizes(checked.valid, scope.mapping), checked.valid
     late = check_messages(messages, checks=encoding.checks, scope=scope, prepared=prepared)
     kept = sent.select(*_kept_columns(scope), messages["bytes"])
@@ -267,7 +270,7 @@ def _chunk_found(prepared: pl.DataFrame, *, encoding: Encoding, raw: pl.DataFram
     if late.height:
         sent = sent.filter(~pl.col(ROW).is_in(refused))
         kept = kept.filter(~pl.col("row").is_in(refused))
-    return _ChunkFound(row_findings=checked.findings, message_findings=late, sent=sent, kept=kept)
+    return ChunkFound(row_findings=checked.findings, message_findings=late, sent=sent, kept=kept)
 
 
 _NONE = pl.Series(dtype=pl.UInt64)
@@ -276,7 +279,7 @@ MERGED = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Counts:
+class Counts:
     """What the rows of a chunk that can be sent come to."""
 
     valid: int
@@ -290,7 +293,7 @@ class _Counts:
     objects: pl.Series
 
 
-class _Distinct:
+class Distinct:
     """The different numbers of all chunks, each kept about once."""
 
     def __init__(self) -> None:
@@ -316,12 +319,12 @@ class _Found:
     row_findings: list[pl.DataFrame] = field(default_factory=list)
     message_findings: list[pl.DataFrame] = field(default_factory=list)
     kept: list[pl.DataFrame] = field(default_factory=list)
-    counts: list[_Counts] = field(default_factory=list)
-    people: _Distinct = field(default_factory=_Distinct)
-    objects: _Distinct = field(default_factory=_Distinct)
+    counts: list[Counts] = field(default_factory=list)
+    people: Distinct = field(default_factory=Distinct)
+    objects: Distinct = field(default_factory=Distinct)
     first: list[pl.DataFrame] = field(default_factory=list)
 
-    def add(self, found: _ChunkFound) -> None:
+    def add(self, found: ChunkFound) -> None:
         """Add what the next chunk leaves; its rows are let go."""
         self.row_findings.append(found.row_findings)
         self.message_findings.append(found.message_findings)
@@ -334,7 +337,7 @@ class _Found:
             mapping, namespace = self.encoding.scope.mapping, self.encoding.namespace
             self.first.append(encode(found.sent.head(missing), mapping, namespace=namespace))
 
-    def count(self, counts: _Counts) -> None:
+    def count(self, counts: Counts) -> None:
         """Add what the rows of a chunk come to."""
         self.people.add(counts.people)
         self.objects.add(counts.objects)
@@ -388,7 +391,7 @@ def _concluded(
         is_kept = ~pl.col("row").is_in(lost.implode())
         kept, late = ([part.filter(is_kept) for part in parts] for parts in (kept, late))
     for part in kept:
-        found.count(_counted(part, scope=scope, batch_bytes=batch_bytes, components=components))
+        found.count(counted(part, scope=scope, batch_bytes=batch_bytes, components=components))
     counts = found.counts
     valid = sum(each.valid for each in counts)
     of_call = check_call(encoding.checks, scope=scope, notes=table.notes)
@@ -398,11 +401,12 @@ def _concluded(
     )  # fmt: skip
     first = pl.concat(found.first) if found.first else MESSAGE_SCHEMA.to_frame()
     first = first.filter(~pl.col("row").is_in(lost.implode()))
+    excluded = reasons(findings)
     return FullCheck(
         before_send=PreSendCheck(
             rows=sums.rows,
             blocking=blocking,
-            refusals=_refusals(findings),
+            refusals=refusals_of(findings),
             fingerprint=sums.fingerprint.text,
             components=components,
         ),
@@ -415,29 +419,30 @@ def _concluded(
         bytes=sum(each.bytes for each in counts),
         batches=sum(each.batches for each in counts),
         findings=findings,
-        reasons=reasons(findings),
+        kinds=found_kinds(findings, excluded=excluded["row"], checks=encoding.checks),
+        reasons=excluded,
         first_messages=tuple(Repeats().renewed(first, call=scope.mapping.call)["message"]),
-        hours=_hours([each.hours for each in counts if each.hours is not None])
+        hours=summed_hours([each.hours for each in counts if each.hours is not None])
         if scope.mapping.find("timestamp")
         else None,
         ids=sums.ids,
     )
 
 
-def _counted(
+def counted(
     kept: pl.DataFrame,
     *,
     scope: Scope,
     batch_bytes: int,
     components: pl.DataFrame | None = None,
-) -> _Counts:
+) -> Counts:
     """Return what rows come to; those of a chunk are cut by themselves, as they are when sent."""
     call, batches = scope.mapping.call, kept.height
     if call.batched:
         shared = lanes(kept["key"], components)
         batches = count_batches(kept["bytes"], lanes=shared, limit_bytes=batch_bytes)
     is_dated = "hour" in kept.columns
-    return _Counts(
+    return Counts(
         valid=kept.height,
         bytes=int(kept["bytes"].sum()),
         batches=batches,
@@ -455,13 +460,23 @@ def _total(kept: pl.DataFrame, name: str) -> int:
     return int(kept[name].sum()) if name in kept.columns else 0
 
 
-def _hours(counted: Sequence[pl.DataFrame]) -> pl.DataFrame:
+def summed_hours(counted: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return the rows of each hour, of what chunks counted."""
     schema = pl.Schema({"hour": pl.Int64, "recent": pl.Boolean, "rows": pl.get_index_type()})
     whole = pl.concat([schema.to_frame(), *counted])
     return whole.group_by("hour", "recent").agg(pl.col("rows").sum())
 
 
-def _refusals(findings: pl.DataFrame) -> pl.DataFrame:
+def found_kinds(
+    findings: pl.DataFrame, *, excluded: pl.Series, checks: Iterable[Check]
+) -> FindingKinds:
+    """Return the kinds of findings, worst first; `excluded` are the rows that would not be sent."""
+    effects = {check.code: check.effect for check in checks if check.effect is not None}
+    return FindingKinds.of(findings, excluded=excluded, effects=effects)
+
+
+def refusals_of(findings: pl.DataFrame) -> pl.DataFrame:
+    """Return the first finding of each code that forbids sending."""
     refused = findings.filter(pl.col("severity") == "refuse")
     return refused.unique("code", maintain_order=True)
 

@@ -3,9 +3,6 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-import polars as pl
-
-from cio_frames.checks import Effect
 from cio_frames.plan.full_check import TRIGGERING
 from cio_frames.plan.pipeline import Pipeline, PreviewCounts
 from cio_frames.sending import Client
@@ -86,13 +83,14 @@ def _warnings(pipelines: Sequence[Pipeline], preview: PreviewCounts | None) -> I
     if deletions:
         acts = many(deletions, "event deletes or suppresses", "events delete or suppress")
         yield f"{acts}, which cannot be undone"
-    ended = sum(_affected(pipeline, "resubscribes") for pipeline in pipelines)
+    ended = sum(each.full_check.kinds.affected.get("resubscribes", 0) for each in pipelines)
     if ended:
         yield f"{many(ended, 'row')} can subscribe people again"
     if preview is not None:
         ignored, certainty = sum(preview.conflicts.values()), "will"
     else:
-        ignored, certainty = sum(_affected(each, "ignored") for each in pipelines), "may"
+        ignored = sum(each.full_check.kinds.affected.get("ignored", 0) for each in pipelines)
+        certainty = "may"
     if ignored:
         yield f"{many(ignored, 'row')} with changes that Customer.io {certainty} ignore"
 
@@ -110,11 +108,3 @@ def _campaigns(pipelines: Sequence[Pipeline]) -> Iterator[str]:
         yield f"{many(recent, 'event')} {RECENT}, which can start campaigns"
     if not undated and not recent:
         yield "no campaigns"
-
-
-def _affected(pipeline: Pipeline, effect: Effect) -> int:
-    """Return how many of the rows that would be sent have findings of this effect."""
-    codes = [check.code for check in pipeline.applied if check.effect == effect]
-    found = pipeline.full_check.findings.filter(pl.col("code").is_in(codes))
-    excluded = pipeline.full_check.reasons["row"].implode()
-    return found.filter(~pl.col("row").is_in(excluded))["row"].drop_nulls().n_unique()

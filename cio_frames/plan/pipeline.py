@@ -35,13 +35,14 @@ from cio_frames.plan.full_check import (
     check_before_send,
     check_fully,
     components_of,
+    found_kinds,
     link_keys,
 )
 from cio_frames.plan.other_forms import OtherForm, other_forms, read_ids
 from cio_frames.run import Job, RowSelection
 from cio_frames.sending import Client
 from cio_frames.spec import LIMITS
-from cio_frames.validation import BLOCKING, as_texts, check_call, check_table, compile_checks
+from cio_frames.validation import BLOCKING, check_call, check_table, compile_checks
 from cio_frames.values import many
 
 PREVIEW_ROWS = 1_000
@@ -87,7 +88,9 @@ class Pipeline:
         assert full is not None  # noqa: S101 - the pass has filled it
         if len(self.table.told) > len(self.table.notes) and not full.is_reordered:
             told = check_call((), scope=self.scope(), notes=self.table.told[-1:])
-            full = replace(full, findings=pl.concat([full.findings, told]), is_reordered=True)
+            findings = pl.concat([full.findings, told])
+            kinds = found_kinds(findings, excluded=full.reasons["row"], checks=self.applied)
+            full = replace(full, findings=findings, kinds=kinds, is_reordered=True)
             self._results.full = full
         return full
 
@@ -283,7 +286,7 @@ class Pipeline:
     @cached_property
     def offered(self) -> dict[str, tuple[Check, int]]:
         """The checks whose findings can be repaired, and how many findings, by code."""
-        return offered(self.full_check.findings, checks=self.applied, mapping=self.mapping)
+        return offered(self.full_check.kinds.kinds, checks=self.applied, mapping=self.mapping)
 
     @cached_property
     def changed(self) -> pl.DataFrame:
@@ -470,15 +473,18 @@ class Pipelines:
 
     def exclusions(self) -> tuple[list[dict[str, Any]], dict[str, int]]:
         """Return one finding of each code that leaves out rows, and its rows, most first."""
-        excludes = pl.col("severity").is_in(BLOCKING) & pl.col("row").is_not_null()
-        frames = [
-            as_texts(each.full_check.findings.filter(excludes)).with_columns(plan=pl.lit(place))
-            for place, each in enumerate(self.checked())
-        ]
-        found = pl.concat(frames).unique(["plan", "row", "code"], maintain_order=True)
-        rows = found["code"].value_counts().sort("count", "code", descending=[True, False])
-        first = found.drop("plan").unique("code", maintain_order=True)
-        return first.to_dicts(), dict(rows.iter_rows())
+        first: dict[str, dict[str, Any]] = {}
+        rows: dict[str, int] = {}
+        for found in (each.full_check.kinds for each in self.checked()):
+            excluding = found.kinds.filter(pl.col("severity").is_in(BLOCKING), pl.col("rows") > 0)
+            for kind in excluding.iter_rows(named=True):
+                names = {name: kind[name] for name in ("severity", "code", "column")}
+                first.setdefault(kind["code"], {**kind["first"], **names})
+            for severity, code in excluding.select("severity", "code").unique().iter_rows():
+                rows[code] = rows.get(code, 0) + found.rows_of(code, severity=severity)
+        return list(first.values()), dict(
+            sorted(rows.items(), key=lambda item: (-item[1], item[0]))
+        )
 
     def segments(self, selection: RowSelection) -> Generator[Segment]:
         """Yield the segments of all tables, in the order of sending."""

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from cio_frames.checks import HIDDEN, SEVERITIES, Check, masked
+from cio_frames.plan.finding_kinds import EXAMPLES
 from cio_frames.plan.full_check import HOUR_MS, TRIGGERING
 from cio_frames.plan.other_forms import CODE, OtherForm
 from cio_frames.plan.outcome import outcome
@@ -21,21 +22,15 @@ from cio_frames.views.markup import DOCUMENTATION
 from cio_frames.views.report import PlanView, TimelineView
 from cio_frames.views.wording import many
 
-EXAMPLES = 3
 MOST_SAVED = 50_000
 """Characters of a list of findings up to which a report holds it as a file too."""
 
 SAVED = ("severity", "code", "columns", "rows", "message", "repair", "examples")
-PART = 200_000
-"""How many findings are looked through at once."""
-LOOKED_AT = 10_000
-"""Findings of a kind among which different examples are looked for."""
 
 MOST_ALONE, LISTED = 3, 20
 """Columns of one code that are told one by one, and that are listed where there are more."""
 
 SHOWN_PAYLOADS = 2
-_KINDS = ("severity", "code", "column")
 MOST_BARS = 80
 WIDTHS_H = (1, 2, 3, 6, 12, 24, 48, 168, 336, 672, 2016, 8064, 80640)
 
@@ -83,7 +78,7 @@ def _saving(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     """Yield what to type to save every finding, and the excluded rows."""
     write = 'to_csv("{}", index=False)' if pipeline.table.library == "pandas" else 'write_csv("{}")'
     found = pipeline.full_check
-    if found.findings.height:
+    if found.kinds.kinds.height:
         yield "Every finding, with its row:", f"plan.findings.{write.format('findings.csv')}"
     if found.valid < found.rows:
         told = "The excluded rows, with the reasons:"
@@ -127,44 +122,29 @@ def _payloads(pipeline: Pipeline) -> Iterator[str]:
 
 
 def _findings(pipeline: Pipeline) -> Iterator[FindingView]:
-    findings = pipeline.full_check.findings
-    heads, counted = [], []
-    for part in findings.iter_slices(PART):  # so that no copy of millions of findings is made
-        heads.append(part.drop_nulls("row").group_by(_KINDS, maintain_order=True).head(LOOKED_AT))
-        first = pl.struct("row", "value", "message", "hint").first()
-        kinds_of = part.group_by(_KINDS, maintain_order=True)
-        counted.append(kinds_of.agg(rows=pl.col("row").count(), first=first))
-    if not counted:
-        return
-    numbered = pl.concat(heads).group_by(_KINDS, maintain_order=True).head(LOOKED_AT)
-    examples = numbered.partition_by(_KINDS, as_dict=True)
-    kinds = (
-        pl.concat(counted)
-        .group_by(_KINDS, maintain_order=True)
-        .agg(rows=pl.col("rows").sum(), first=pl.col("first").first())
-    )
+    kinds = pipeline.full_check.kinds.kinds
     for own in kinds.partition_by("severity", "code", maintain_order=True):
-        views = [
-            _finding(pipeline, kind, examples.get(kind[:3], numbered.clear()))
-            for kind in own.iter_rows()
-        ]
+        views = [_finding(pipeline, kind) for kind in own.iter_rows(named=True)]
         told = views if own.height <= MOST_ALONE else _as_one(pipeline, views, own)
         yield from (_with_repair(pipeline, view) for view in told)
 
 
-def _finding(pipeline: Pipeline, kind: tuple[Any, ...], shown: pl.DataFrame) -> FindingView:
-    """Return what is found of one kind: severity, code, column, number of rows and the first of them."""
-    severity, code, column, rows, first = kind
+def _finding(pipeline: Pipeline, kind: Mapping[str, Any]) -> FindingView:
+    """Return what is found of one kind, a row of `KIND_SCHEMA`."""
+    code, column, first = kind["code"], kind["column"], kind["first"]
     check = _check(pipeline, code)
     is_offered = code in pipeline.offered
     return FindingView(
-        severity=severity,
+        severity=kind["severity"],
         code=code,
-        rows=rows,
+        rows=kind["rows"],
         sentence=_sentence(first),
         hint=first["hint"],
         consequence=check.texts.consequence_for(pipeline.call) if check else "",
-        examples=tuple(_examples(shown, column=column or "")),
+        examples=tuple(
+            Example(row=each["row"], column=column or "", value=each["value"] or "")
+            for each in kind["examples"] or ()
+        ),
         fix=_fix(check, hint=first["hint"]) if is_offered else "",
         columns=(column,) if column else (),
         page=_page(check),
@@ -183,11 +163,8 @@ def _as_one(
     if check is None or first.severity == "refuse":
         yield from views
         return
-    findings = pipeline.full_check.findings.filter(
-        pl.col("code") == first.code, pl.col("severity") == first.severity
-    )
-    rows = findings["row"].drop_nulls().n_unique()
-    names = [name or "the row" for name in kinds["column"].cast(pl.String)]
+    rows = pipeline.full_check.kinds.rows_of(first.code, severity=first.severity)
+    names = [name or "the row" for name in kinds["column"]]
     columns = f"each of {len(names):,} columns ({_listed(names)})"
     examples = [view.examples[0] for view in views if view.examples][:EXAMPLES]
     sentence = filled(check.texts.sentence, columns)
@@ -205,11 +182,6 @@ def _listed(names: Sequence[str]) -> str:
     rest = len(names) - LISTED
     shown = ", ".join(names[:LISTED])
     return f"{shown} and {rest:,} more" if rest > 0 else shown
-
-
-def _examples(rows: pl.DataFrame, *, column: str) -> Iterator[Example]:
-    for row in rows.unique("value", maintain_order=True).head(EXAMPLES).iter_rows(named=True):
-        yield Example(row=row["row"], column=column, value=row["value"] or "")
 
 
 def _with_repair(pipeline: Pipeline, view: FindingView) -> FindingView:

@@ -1,12 +1,24 @@
 """Apply the checks: which rows can be sent, which cannot, and everything found on the way."""
 
-from cio_frames.validation.compiled import CompiledCheck, compile_checks, filled, sentence_about
+from cio_frames.validation.compiled import (
+    CompiledCheck,
+    compile_checks,
+    filled,
+    reader_check,
+    sentence_about,
+)
 from cio_frames.validation.findings import (
     BLOCKING,
     FINDING_SCHEMA,
+    SUMMARY_SCHEMA,
     as_texts,
     concluded,
+    hidden,
+    judged,
     reasons,
+    summarized,
+    with_summaries,
+    without_rejected_twins,
     worst_first,
 )
 from cio_frames.validation.run_checks import (
@@ -23,6 +35,7 @@ from cio_frames.validation.run_checks import (
 __all__ = [
     "BLOCKING",
     "FINDING_SCHEMA",
+    "SUMMARY_SCHEMA",
     "Checked",
     "CompiledCheck",
     "TableAggregates",
@@ -36,7 +49,13 @@ __all__ = [
     "compile_checks",
     "concluded",
     "filled",
+    "hidden",
+    "judged",
+    "reader_check",
     "reasons",
     "sentence_about",
+    "summarized",
+    "with_summaries",
+    "without_rejected_twins",
     "worst_first",
 ]

@@ -60,7 +60,7 @@ def compile_checks(
         if isinstance(check.test, RowTest)
         for predicate in check.test.predicates(scope)
     ]
-    return compiled + [_of_note(note) for note in notes if note.severity == "reject"]
+    return compiled + [reader_check(note) for note in notes if note.severity == "reject"]
 
 
 def compile_check(check: Check, predicate: Predicate, *, scope: Scope) -> CompiledCheck:
@@ -110,7 +110,8 @@ def _contains(pattern: str, values: pl.Expr, dtype: pl.DataType) -> pl.Expr | No
     return values.cast(pl.String).str.contains(pattern) if is_text else None
 
 
-def _of_note(note: Note) -> CompiledCheck:
+def reader_check(note: Note) -> CompiledCheck:
+    """Return a note of the reader about values that cannot be sent, as a test of rows."""
     texts = CheckTexts(
         sentence=note.message, consequence="", hint="Change the value, or leave the column out."
     )

@@ -80,14 +80,30 @@ def concluded(
     """
     if findings.is_empty() and not shares:
         return findings
-    findings = _without_rejected_repeats(_without_rejected_twins(findings))
+    findings = _without_rejected_repeats(without_rejected_twins(findings))
     summed = _with_summaries(findings, checks={check.code: check for check in checks})
-    judged = _judged(summed, rows=rows, rejected=rejected, shares=shares or {})
-    return worst_first(pl.concat([hidden(summed), judged]))
+    numbered = summed.filter(pl.col("row").is_not_null())
+    failed = {
+        code: rejected if code == "*" else numbered.filter(pl.col("code") == code)["row"].n_unique()
+        for code in shares or {}
+    }
+    refused = judged(failed, rows=rows, shares=shares or {})
+    return worst_first(pl.concat([hidden(summed), refused]))
 
 
 NAMED = 3
 """Values that are listed, not only counted."""
+
+SUMMARY_SCHEMA = pl.Schema(
+    {
+        "code": FINDING_SCHEMA["code"],
+        "column": FINDING_SCHEMA["column"],
+        "rows": pl.Int64(),
+        "values": pl.Int64(),
+        "named": pl.List(pl.String()),
+    }
+)
+"""What findings come to in all, by code and column: rows, different values, and the first of them."""
 
 REPEATED = "id.duplicate"
 TWIN = "message.duplicate"
@@ -95,7 +111,7 @@ AS_ROW, WINS = r"as row (\d+)", r", row (\d+) wins$"
 """How a finding says which row it repeats, and where times decide, which row wins."""
 
 
-def _without_rejected_twins(findings: pl.DataFrame) -> pl.DataFrame:
+def without_rejected_twins(findings: pl.DataFrame) -> pl.DataFrame:
     """Return findings in which no row that is left out anyway is told to be the same as another."""
     left_out = findings.filter(pl.col("severity").is_in(BLOCKING))["row"].drop_nulls().unique()
     is_told = (pl.col("code") == TWIN) & pl.col("row").is_in(left_out.implode())
@@ -166,7 +182,22 @@ def _with_summaries(findings: pl.DataFrame, *, checks: Mapping[str, Check]) -> p
             pl.col("value").n_unique().alias("values"),
             pl.col("value").drop_nulls().unique(maintain_order=True).head(NAMED + 1).alias("named"),
         )
+        .cast(SUMMARY_SCHEMA)
     )
+    about = findings.select("code", "column", "message").unique(maintain_order=True)
+    return with_summaries(findings, summarized(about, summaries, checks=checks))
+
+
+def summarized(
+    about: pl.DataFrame, summaries: pl.DataFrame, *, checks: Mapping[str, Check]
+) -> pl.DataFrame:
+    """Return code, column and message with the `longer` message that tells what all of them come to.
+
+    Args:
+        about: The codes, columns and messages of the findings.
+        summaries: What they come to, with the columns of `SUMMARY_SCHEMA`.
+        checks: The checks that apply, by code.
+    """
     texts = [
         checks[row["code"]].texts.summary.format(
             rows=many(row["rows"], "row"),
@@ -175,16 +206,19 @@ def _with_summaries(findings: pl.DataFrame, *, checks: Mapping[str, Check]) -> p
         )
         for row in summaries.iter_rows(named=True)
     ]
-    summaries = summaries.select("code", "column", pl.Series("summary", texts, dtype=pl.String))
-    about = ["code", "column", "message"]
+    told = summaries.select("code", "column", pl.Series("summary", texts, dtype=pl.String))
     message = pl.concat_str(pl.col("message").cast(pl.String), "summary", separator=" ")
-    longer = (
-        findings.select(about)
-        .unique(maintain_order=True)
-        .join(summaries, on=["code", "column"], nulls_equal=True)
-        .select(*about, longer=message.cast(FINDING_SCHEMA["message"]))
+    return about.join(told, on=["code", "column"], nulls_equal=True).select(
+        "code", "column", "message", longer=message.cast(FINDING_SCHEMA["message"])
     )
-    joined = findings.join(longer, on=about, how="left", nulls_equal=True, maintain_order="left")
+
+
+def with_summaries(findings: pl.DataFrame, longer: pl.DataFrame) -> pl.DataFrame:
+    """Return findings with the longer messages that `summarized` gives."""
+    joined = findings.join(
+        longer, on=["code", "column", "message"], how="left", nulls_equal=True,
+        maintain_order="left",
+    )  # fmt: skip
     return joined.with_columns(message=pl.coalesce("longer", "message")).drop("longer")
 
 
@@ -205,15 +239,8 @@ def _merged(rows: int, values: int, named: Sequence[str]) -> str:
     return f"{many(rows, 'row')} would {verb} {many(values, 'profile')}{names}"
 
 
-def _judged(
-    findings: pl.DataFrame, *, rows: int, rejected: int, shares: Mapping[str, float]
-) -> pl.DataFrame:
-    """Return a refusal for each share of rows that is larger than the user allows."""
-    numbered = findings.filter(pl.col("row").is_not_null())
-    failed = {
-        code: rejected if code == "*" else numbered.filter(pl.col("code") == code)["row"].n_unique()
-        for code in shares
-    }
+def judged(failed: Mapping[str, int], *, rows: int, shares: Mapping[str, float]) -> pl.DataFrame:
+    """Return a refusal for each code whose share of failing rows is larger than the user allows."""
     refused = [
         (
             None, "plan.threshold", "refuse", None, f"{count:,} of {rows:,} rows",
