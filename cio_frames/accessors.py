@@ -2,16 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from inspect import signature
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, get_args, overload
 
 import polars as pl
 
 from cio_frames.checks import Checks
-from cio_frames.errors import MappingError, checks_arguments, translated
+from cio_frames.errors import ArgumentError, MappingError, checks_arguments, translated
 from cio_frames.frames import AnyTable, read
+from cio_frames.frames.guests import is_spark
 from cio_frames.mapping import Body, CallArguments, Dots, Nulls, Value
 from cio_frames.plan import Plan, make
+from cio_frames.plan.table_plan import TablePlan
 from cio_frames.spec import CALLS, CallName
+
+if TYPE_CHECKING:
+    from cio_frames.spark import SparkPlan
 
 Context = Mapping[str, Value] | Sequence[str] | str | None
 Integrations = Mapping[str, Value | bool] | str | None
@@ -50,7 +55,21 @@ _OPTIONS = (
 )
 
 
-class Frame:
+class SparkFrame(Protocol):
+    """A frame of Spark, of a classic session or of Spark Connect."""
+
+    @property
+    def sparkSession(self) -> Any:  # noqa: N802 - Spark's own name
+        """The session."""
+
+    def selectExpr(self, *_: Any) -> Any:  # noqa: N802 - Spark's own name
+        """Return SQL expressions over the columns."""
+
+
+PlanOf = TypeVar("PlanOf", bound=TablePlan)
+
+
+class Frame(Generic[PlanOf]):
     """A table on its way to Customer.io: a verb for each call, each of which returns a plan.
 
     No verb sends anything. A text names a column; a constant is `cio.lit("value")`; a polars
@@ -60,13 +79,14 @@ class Frame:
     proposes columns, and its report says which.
     """
 
-    def __init__(self, frame: AnyTable) -> None:
+    def __init__(self, frame: AnyTable | SparkFrame, *, order_by: Sequence[str] = ()) -> None:
         self._frame = frame
+        self._order_by = (order_by,) if isinstance(order_by, str) else tuple(order_by)
 
     def __repr__(self) -> str:
         return "Customer.io verbs: identify, track, page, screen, group, alias, form"
 
-    def _plan(self, call: CallName, given: Mapping[str, Any]) -> Plan:
+    def _plan(self, call: CallName, given: Mapping[str, Any]) -> PlanOf:
         """Return the plan for what a verb was given, by the names of its arguments."""
         row = CALLS[call]
         arguments = CallArguments(
@@ -74,10 +94,23 @@ class Frame:
             body=given.get("fields" if row.body == "data" else row.body or ""),
             **{name: given[name] for name in _OPTIONS if name in given},
         )
-        table = read(self._frame)
-        return make(
-            table, arguments, call=call, checks=given["checks"], namespace=given["namespace"]
-        )
+        options = {name: given[name] for name in ("checks", "namespace")}
+        if is_spark(self._frame):
+            return cast("PlanOf", self._spark_plan(arguments, call=call, **options))
+        if self._order_by:
+            raise ArgumentError(
+                "order_by= is for Spark frames; rows of other tables have an order. Sort the table first."
+            )
+        return cast("PlanOf", make(read(self._frame), arguments, call=call, **options))
+
+    def _spark_plan(
+        self, arguments: CallArguments, *, call: CallName, **options: Any
+    ) -> "SparkPlan":
+        """Return the plan of a Spark frame."""
+        from cio_frames.spark import plan_of_spark, read_spark
+
+        table = read_spark(self._frame, order_by=self._order_by)
+        return plan_of_spark(table, make(table.sample, arguments, call=call, **options).pipeline)
 
     @_verb
     def identify(
@@ -97,7 +130,7 @@ class Frame:
         hash: str | Sequence[str] = (),  # noqa: A002 - what it does
         checks: Checks | None = None,
         namespace: str = "",
-    ) -> Plan:
+    ) -> PlanOf:
         """Plan to add or update one person per row.
 
         Args:
@@ -150,7 +183,7 @@ class Frame:
         hash: str | Sequence[str] = (),  # noqa: A002 - what it does
         checks: Checks | None = None,
         namespace: str = "",
-    ) -> Plan:
+    ) -> PlanOf:
         """Plan to record one event per row.
 
         Args:
@@ -205,7 +238,7 @@ class Frame:
         hash: str | Sequence[str] = (),  # noqa: A002 - what it does
         checks: Checks | None = None,
         namespace: str = "",
-    ) -> Plan:
+    ) -> PlanOf:
         """Plan to record one page view per row.
 
         Args:
@@ -258,7 +291,7 @@ class Frame:
         hash: str | Sequence[str] = (),  # noqa: A002 - what it does
         checks: Checks | None = None,
         namespace: str = "",
-    ) -> Plan:
+    ) -> PlanOf:
         """Plan to record one view of an app's screen per row.
 
         Args:
@@ -313,7 +346,7 @@ class Frame:
         hash: str | Sequence[str] = (),  # noqa: A002 - what it does
         checks: Checks | None = None,
         namespace: str = "",
-    ) -> Plan:
+    ) -> PlanOf:
         """Plan to add or update one group per row, and to relate a person to it.
 
         Args:
@@ -366,7 +399,7 @@ class Frame:
         timezone: str | None = None,
         checks: Checks | None = None,
         namespace: str = "",
-    ) -> Plan:
+    ) -> PlanOf:
         """Plan to merge one profile into another per row, for good.
 
         Args:
@@ -408,7 +441,7 @@ class Frame:
         hash: str | Sequence[str] = (),  # noqa: A002 - what it does
         checks: Checks | None = None,
         namespace: str = "",
-    ) -> Plan:
+    ) -> PlanOf:
         """Plan to submit one form per row. A submission always counts as happening now.
 
         Args:
@@ -450,19 +483,29 @@ def _require_arguments() -> None:
 _require_arguments()
 
 
-def frame(anything: AnyTable) -> Frame:
+@overload
+def frame(anything: SparkFrame, *, order_by: str | Sequence[str] = ()) -> "Frame[SparkPlan]": ...
+
+
+@overload
+def frame(anything: AnyTable) -> Frame[Plan]: ...
+
+
+def frame(anything: Any, *, order_by: str | Sequence[str] = ()) -> Frame[Any]:
     """Return the verbs for any table; the typed form of `df.cio`.
 
     Args:
-        anything: A pandas or polars frame, a polars lazy frame, a list of dictionaries, or
-            anything with an Arrow stream, such as a pyarrow table, a DuckDB relation or Ibis.
+        anything: A pandas or polars frame, a polars lazy frame, a list of dictionaries, a Spark frame,
+            or anything with an Arrow stream, such as a pyarrow table, a DuckDB relation or Ibis.
+        order_by: Columns that tell the order of the rows of a Spark frame. Without them it is the order
+            in which Spark reads them, which it promises for nothing but a file.
 
     Examples:
         >>> import pyarrow as pa, cio_frames as cio
         >>> cio.frame(pa.table({"id": ["u1"]})).identify(user_id="id").counts["valid"]
         1
     """
-    return Frame(anything)
+    return Frame(anything, order_by=order_by)
 
 
 def lit(value: Any) -> pl.Expr:

@@ -1,11 +1,11 @@
-"""`.cio` on the frames of polars and pandas, without loading what it offers before it is used.
+"""`.cio` on the frames of polars, pandas and Spark, without loading what it offers before it is used.
 
-pandas is not loaded for people who do not use it: where it is not there yet, `.cio` is registered
-as soon as it is.
+pandas and pyspark are not loaded for people who do not use them: where one is not there yet, `.cio` is
+registered as soon as it is.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -24,15 +24,18 @@ def register() -> None:
         (pl.LazyFrame, pl.api.register_lazyframe_namespace),
     ):
         if not hasattr(kind, "cio"):
-            decorate("cio")(cast("type[Frame]", _accessor))
-    pandas = sys.modules.get("pandas")
-    if pandas is not None and hasattr(pandas, "api"):
-        _on_pandas(pandas)
-    elif not any(isinstance(finder, _AfterPandas) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _AfterPandas())
+            decorate("cio")(cast("type[Frame[Any]]", _accessor))
+    for name, decorate_loaded in _LATER.items():
+        module = sys.modules.get(name)
+        if module is not None and hasattr(module, "DataFrame"):
+            decorate_loaded(module)
+        elif not any(
+            isinstance(finder, _After) and finder.name == name for finder in sys.meta_path
+        ):
+            sys.meta_path.insert(0, _After(name))
 
 
-def _accessor(table: Any) -> "Frame":
+def _accessor(table: Any) -> "Frame[Any]":
     """Return the verbs for a frame."""
     from cio_frames.accessors import Frame
 
@@ -44,16 +47,33 @@ def _on_pandas(pandas: Any) -> None:
         pandas.api.extensions.register_dataframe_accessor("cio")(_accessor)
 
 
-class _AfterPandas(MetaPathFinder):
-    """Finds pandas where the others find it, and registers `.cio` after it has run.
+def _on_spark(module: Any) -> None:
+    """Register on the frames of Spark; those of Spark Connect are of the same class from version 4 on."""
+    if not hasattr(module.DataFrame, "cio"):
+        module.DataFrame.cio = property(_accessor)
 
-    Many libraries only ask whether pandas could be found, so the finder stays until it has run.
+
+_LATER: Mapping[str, Callable[[Any], None]] = {
+    "pandas": _on_pandas,
+    "pyspark.sql.dataframe": _on_spark,
+    "pyspark.sql.connect.dataframe": _on_spark,
+}
+"""What is registered on frames of modules that may not be loaded yet."""
+
+
+class _After(MetaPathFinder):
+    """Finds a module where the others find it, and registers `.cio` after it has run.
+
+    Many libraries only ask whether a module could be found, so the finder stays until it has run.
     """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name != "pandas":
+        if name != self.name:
             return None
         others = [finder for finder in sys.meta_path if finder is not self]
         found = next(
@@ -63,8 +83,8 @@ class _AfterPandas(MetaPathFinder):
             found.loader = _Announcing(found.loader, self._registered)
         return found
 
-    def _registered(self, pandas: ModuleType) -> None:
-        _on_pandas(pandas)
+    def _registered(self, module: ModuleType) -> None:
+        _LATER[self.name](module)
         if self in sys.meta_path:
             sys.meta_path.remove(self)
 

@@ -13,6 +13,7 @@ import pytest
 import cio_frames as cio
 from benchmarks.measure import sink
 from cio_frames.accessors import Frame
+from cio_frames.errors import ArgumentError
 from cio_frames.frames import read
 from cio_frames.registration import register
 from cio_frames.spec import CALLS
@@ -226,7 +227,7 @@ def test_a_function_is_not_replaced_by_the_room_of_its_name(name):
 
 
 AFTER = "print(pd.DataFrame({'id': ['u']}).cio.identify(user_id='id').counts['valid'])"
-FINDERS = "print(sum('AfterPandas' in type(f).__name__ for f in sys.meta_path))"
+FINDERS = "print(sum(getattr(f, 'name', '') == 'pandas' for f in sys.meta_path))"
 
 
 @pytest.mark.parametrize(
@@ -252,6 +253,24 @@ FINDERS = "print(sum('AfterPandas' in type(f).__name__ for f in sys.meta_path))"
 def test_pandas_gets_the_accessor_whenever_it_comes(code):
     """In whatever order the two are imported, `.cio` is there and no import hook stays behind."""
     assert run(f"{code}; {AFTER}; {FINDERS}").split() == ["1", "0"]
+
+
+def test_frames_of_spark_get_the_accessor_once_pyspark_is_loaded():
+    """`.cio` is on Spark's frames in whatever order the two are imported, and pyspark is not loaded for it."""
+    pytest.importorskip("pyspark")
+    has_it = "print('cio' in dir(pyspark.sql.DataFrame))"
+
+    assert run("import cio_frames, sys; print('pyspark' in sys.modules)") == "False"
+    assert run(f"import cio_frames, pyspark.sql; {has_it}") == "True"
+    assert run(f"import pyspark.sql, cio_frames; {has_it}") == "True"
+
+
+def test_an_order_is_for_spark_frames():
+    """Rows of other tables have an order, so `order_by` is refused for them."""
+    verbs = cio.frame(pl.DataFrame({"id": ["u1"]}), order_by="id")
+
+    with pytest.raises(ArgumentError, match="Sort the table first"):
+        verbs.identify(user_id="id")
 
 
 def test_pandas_keeps_its_own_loader():

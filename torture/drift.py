@@ -73,10 +73,11 @@ def _renamed(frame: pl.DataFrame) -> cio.Plan:
 def _of_library(make: Callable[[pl.DataFrame], Any]) -> Callable[[pl.DataFrame], cio.Plan]:
     def call(frame: pl.DataFrame) -> cio.Plan:
         known = frame.with_columns(pl.format("u{}", "component").alias("user"))
-        return cio.frame(make(known)).track(
+        plan: cio.Plan = cio.frame(make(known)).track(
             event=cio.lit("Torture"), user_id="user", timestamp="at", properties=["n", "amount"],
             context={"device.type": "device"},
         )  # fmt: skip
+        return plan
 
     return call
 

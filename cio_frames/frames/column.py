@@ -81,12 +81,22 @@ NOTE_TEXTS: Mapping[str, tuple[Severity, str]] = MappingProxyType(
 
 def note(code: str, column: str, *, count: int, rows: tuple[int, ...] = ()) -> Note:
     """Return the note for a code of `NOTE_TEXTS`."""
-    severity, words = NOTE_TEXTS[code]
-    message = f"Column {column!r} has {words} ({count:,} {'row' if count == 1 else 'rows'})."
+    severity, _ = NOTE_TEXTS[code]
+    message = f"{sentence_of(code, column)} {counted_rows(count)}"
     kept = rows if severity == "reject" else ()
     return Note(
         code=code, message=message, severity=severity, column=column, count=count, rows=kept
     )
+
+
+def sentence_of(code: str, column: str) -> str:
+    """Return what the note for a code of `NOTE_TEXTS` says, without the rows."""
+    return f"Column {column!r} has {NOTE_TEXTS[code][1]}"
+
+
+def counted_rows(count: int) -> str:
+    """Return the end of the note."""
+    return f"({count:,} {'row' if count == 1 else 'rows'})."
 
 
 def check_names(names: Iterable[object]) -> list[str]:

@@ -26,8 +26,12 @@ _HINTS: Final[Sequence[tuple[str, str, str]]] = (
     ("pyarrow", ".*Array", _COLUMN.format('pyarrow.table({"name": column})')),
     ("pyarrow", ".*Dataset|Scanner", _CALL.format(".to_table()")),
     ("pyarrow", "ParquetFile", _CALL.format(".read()")),
-    (r"pyspark\.pandas", ".*", _CALL.format(".to_pandas()")),
-    ("pyspark", ".*", _CALL.format(".toPandas()")),
+    (r"pyspark\.pandas", ".*", _CALL.format(".to_spark()")),
+    (
+        "pyspark",
+        ".*",
+        "Plan it with cio.frame(df); elsewhere, call .toPandas() and pass the result.",
+    ),
     ("sqlalchemy", "MappingResult", _CALL.format(".all()")),
     ("sqlalchemy", ".*Result", _CALL.format(".mappings().all()")),
     ("sqlalchemy", "Row", "It is a single row; pass [dict(row._mapping)]."),
@@ -61,6 +65,20 @@ def refusal(thing: object) -> UnsupportedFrameError:
         name = f"{type(thing).__name__} of {named(type(odd))}"
         return UnsupportedFrameError(name, hint=_hint_for_list(type(odd)))
     return UnsupportedFrameError(named(type(thing)), hint=_hint(thing))
+
+
+def is_spark(thing: object) -> bool:
+    """Return whether something is a frame of Spark, of a classic session or of Spark Connect.
+
+    Examples:
+        >>> import polars
+        >>> is_spark(polars.DataFrame())
+        False
+    """
+    return any(
+        kind.__name__ == "DataFrame" and kind.__module__.startswith("pyspark.sql.")
+        for kind in type(thing).__mro__
+    )
 
 
 def is_read_once(thing: object) -> bool:

@@ -49,7 +49,7 @@ class Table:
     """
 
     lazy: pl.LazyFrame = field(repr=False)
-    library: Literal["pandas", "polars"] = "polars"
+    library: Literal["pandas", "polars", "spark"] = "polars"
     label: str = "polars frame"
     json_columns: frozenset[str] = frozenset()
     notes: tuple[Note, ...] = ()

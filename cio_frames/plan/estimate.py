@@ -165,11 +165,16 @@ def estimate(
     rate: float | None,
     latency_s: float,
     price_per_profile: float | None,
-    progress: ShowProgress,
+    progress: ShowProgress = False,
+    preview: PreviewCounts | None = None,
 ) -> Estimate:
-    """Return what sending plans will take."""
+    """Return what sending plans will take; `preview` is what an identity preview would come to at most."""
     plans = pipelines.checked()
-    counted = _counted(pipelines, premise) or preview_counts(pipelines, premise, progress=progress)
+    counted = (
+        _counted(pipelines, premise)
+        or preview
+        or preview_counts(pipelines, premise, progress=progress)
+    )
     counts = [plan.counts for plan in plans]
     rows = sum(count["valid"] for count in counts)
     requests = sum(count["batches"] for count in counts)

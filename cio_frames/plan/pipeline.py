@@ -12,7 +12,7 @@ import polars as pl
 
 from cio_frames.checks import CATALOGUE, Check, Checks, Scope
 from cio_frames.clock import utc_now
-from cio_frames.errors import engine_errors
+from cio_frames.errors import PlanRefusedError, engine_errors
 from cio_frames.frames import ROW, Table, map_ahead
 from cio_frames.mapping import CallArguments, MessageMapping, computing, linked_keys
 from cio_frames.payloads import Segment
@@ -101,6 +101,12 @@ class Pipeline:
             self.check_before_send(gather_links=False)
         assert self._results.before_send is not None  # noqa: S101 - the pass has filled it
         return self._results.before_send
+
+    def checked_as(self, before_send: PreSendCheck) -> "Pipeline":
+        """Return the pipeline with what must be known before sending, found elsewhere."""
+        made = replace(self)
+        made._results.before_send = before_send  # noqa: SLF001 - it is another of these
+        return made
 
     @property
     def rejected(self) -> pl.Series | None:
@@ -463,15 +469,31 @@ class Pipelines:
 
     def checked(self) -> tuple[Pipeline, ...]:
         """Return the pipelines, each fully checked."""
-        self._check(partial(Pipeline.check_fully, gather_ids=len(self.each) > 1))
+        several = len(self.each) > 1
+        self._check(lambda each, **given: each.check_fully(gather_ids=several, **given))
         return self.each
 
     def before_send(self) -> tuple[PreSendCheck, ...]:
         """Return what must be known of each table before sending."""
-        self._check(Pipeline.check_before_send)
+        self._check(lambda each, **given: each.check_before_send(**given))
         return tuple(pipeline.before_send for pipeline in self.each)
 
-    def exclusions(self) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    def require_sendable(self) -> None:
+        """Raise if findings forbid sending, or if there are rows and none of them can be sent.
+
+        Raises:
+            PlanRefusedError: Something has to be fixed or allowed first.
+        """
+        found = self.before_send()
+        refused = [item for each in found for item in each.refusals.to_dicts()]
+        if refused:
+            raise PlanRefusedError(refused)
+        rows = sum(each.rows for each in found)
+        if rows and not any(each.can_send for each in self.each):
+            findings, reasons = self._exclusions()
+            raise PlanRefusedError(findings, rows=rows, reasons=reasons)
+
+    def _exclusions(self) -> tuple[list[dict[str, Any]], dict[str, int]]:
         """Return one finding of each code that leaves out rows, and its rows, most first."""
         first: dict[str, dict[str, Any]] = {}
         rows: dict[str, int] = {}

@@ -25,6 +25,13 @@ from cio_frames.views.wording import many
 MOST_SAVED = 50_000
 """Characters of a list of findings up to which a report holds it as a file too."""
 
+WRITES = {
+    "pandas": 'to_csv("{}", index=False)',
+    "polars": 'write_csv("{}")',
+    "spark": 'write.csv("{}", header=True)',
+}
+"""How a frame of each library is saved."""
+
 SAVED = ("severity", "code", "columns", "rows", "message", "repair", "examples")
 
 MOST_ALONE, LISTED = 3, 20
@@ -76,7 +83,7 @@ def _saved(findings: Sequence[FindingView]) -> str:
 
 def _saving(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     """Yield what to type to save every finding, and the excluded rows."""
-    write = 'to_csv("{}", index=False)' if pipeline.table.library == "pandas" else 'write_csv("{}")'
+    write = WRITES[pipeline.table.library]
     found = pipeline.full_check
     if found.kinds.kinds.height:
         yield "Every finding, with its row:", f"plan.findings.{write.format('findings.csv')}"

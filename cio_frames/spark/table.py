@@ -1,14 +1,15 @@
 """A Spark frame whose rows are numbered, and its first rows read as any other table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from cio_frames.errors import ColumnNotFoundError
-from cio_frames.frames import ROW, Table, read
+from cio_frames.frames import ROW, Note, Table, read
 from cio_frames.frames.column import check_names
+from cio_frames.spark.types import quoted, reading, require_types
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -25,26 +26,19 @@ class SparkTable:
     """A user's Spark frame. Its rows are numbered from 0, in the order of its partitions.
 
     Attributes:
-        frame: The user's columns and `__row__`. Spark keeps it, so that a row has the same number in
-            every job.
+        frame: `__row__` and the user's columns as they are read: maps are structs or JSON. Spark keeps
+            it, so that a row has the same number in every job.
+        given: The same with the columns as the user has them.
         sample: The first rows.
         rows: How many rows there are.
         order_by: The columns that tell the order of the rows; empty if nothing does.
     """
 
     frame: "DataFrame" = field(repr=False)
+    given: "DataFrame" = field(repr=False)
     sample: Table
     rows: int
     order_by: tuple[str, ...] = ()
-
-
-def is_spark(thing: object) -> bool:
-    """Return whether something is a frame of Spark, of a classic session or of Spark Connect."""
-    kinds = type(thing).__mro__
-    return any(
-        kind.__name__ == "DataFrame" and kind.__module__.startswith("pyspark.sql.")
-        for kind in kinds
-    )
 
 
 def read_spark(frame: Any, *, order_by: Sequence[str] = ()) -> SparkTable:
@@ -57,9 +51,11 @@ def read_spark(frame: Any, *, order_by: Sequence[str] = ()) -> SparkTable:
 
     Raises:
         ColumnNamesError: Names are doubled, or `__row__`.
+        ColumnTypeError: A column has a type that says nothing outside Spark.
         ColumnNotFoundError: A column of `order_by` is missing.
     """
     check_names(frame.columns)
+    require_types(frame.schema)
     for name in order_by:
         if name not in frame.columns:
             raise ColumnNotFoundError(name, argument="order_by", available=tuple(frame.columns))
@@ -71,19 +67,37 @@ def read_spark(frame: Any, *, order_by: Sequence[str] = ()) -> SparkTable:
     starts, total = {}, 0
     for part in sorted(sizes):
         starts[part], total = total, total + sizes[part]
-    sample = numbered.drop(ROW).limit(SAMPLE_ROWS)
+    given = _counted_from(numbered, starts=starts)
+    read_as = reading(frame, of=numbered)
+    read_rows = given.selectExpr(quoted(ROW), *read_as.columns)
     return SparkTable(
-        frame=_counted_from(numbered, starts=starts),
-        sample=read(_arrow(sample)),
+        frame=read_rows,
+        given=given,
+        sample=_sample(read_rows, json=read_as.json),
         rows=total,
         order_by=tuple(order_by),
+    )
+
+
+def _sample(rows: "DataFrame", *, json: frozenset[str]) -> Table:
+    """Return the first rows, read as any other table."""
+    found = to_arrow(rows.where(f"{quoted(ROW)} < {SAMPLE_ROWS}")).sort_by(ROW)
+    table = read(found.drop_columns([ROW]))
+    listed = ", ".join(map(repr, sorted(json)))
+    told = Note(code="frame.json", message=f"Columns with maps are sent as JSON: {listed}.")
+    return replace(
+        table,
+        library="spark",
+        label="Spark frame",
+        json_columns=table.json_columns | json,
+        notes=(*table.notes, *((told,) if json else ())),
     )
 
 
 def _counted_from(numbered: "DataFrame", *, starts: dict[int, int]) -> "DataFrame":
     """Return rows numbered through all partitions, each of which has its own first number."""
     own = [name for name in numbered.columns if name != ROW]
-    names = [f"`{name.replace('`', '``')}`" for name in own]
+    names = [quoted(name) for name in own]
     if not starts:
         return numbered
     pairs = ", ".join(f"{part}L, {start}L" for part, start in starts.items())
@@ -92,7 +106,7 @@ def _counted_from(numbered: "DataFrame", *, starts: dict[int, int]) -> "DataFram
     return numbered.selectExpr(row, *names)
 
 
-def _arrow(frame: "DataFrame") -> pa.Table:
+def to_arrow(frame: "DataFrame") -> pa.Table:
     """Return the rows of a small frame."""
     if hasattr(type(frame), "toArrow"):
         return frame.toArrow()

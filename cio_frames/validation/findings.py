@@ -41,21 +41,26 @@ def reasons(findings: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def hidden(findings: pl.DataFrame) -> pl.DataFrame:
+def hidden(findings: pl.DataFrame, *, columns: Sequence[str] = ()) -> pl.DataFrame:
     """Return findings without the values of cells that hold sensitive data.
 
     The findings about such data show a masked part of it already; other findings about the same
     cell, or about its whole column, would show the rest.
+
+    Args:
+        findings: The findings.
+        columns: Columns that are known to hold such data in other rows.
     """
     sensitive = pl.col("code").cat.starts_with(SENSITIVE)
     cells = findings.filter(sensitive).select("row", "column").unique()
-    if not cells.height:
+    if not cells.height and not columns:
         return findings
     marked = findings.join(
         cells.with_columns(pl.lit(value=True).alias("marked")),
         on=["row", "column"], how="left", maintain_order="left",
     )  # fmt: skip
-    whole = pl.col("row").is_null() & pl.col("column").is_in(cells["column"].implode())
+    names = [*cells["column"].drop_nulls().cast(pl.String).unique(), *columns]
+    whole = pl.col("row").is_null() & pl.col("column").cast(pl.String).is_in(names)
     hide = ~sensitive & (pl.col("marked").is_not_null() | whole)
     value = pl.when(hide & pl.col("value").is_not_null()).then(pl.lit(HIDDEN)).otherwise("value")
     return marked.with_columns(value.alias("value")).drop("marked")
@@ -184,17 +189,13 @@ def _with_summaries(findings: pl.DataFrame, *, checks: Mapping[str, Check]) -> p
         )
         .cast(SUMMARY_SCHEMA)
     )
-    about = findings.select("code", "column", "message").unique(maintain_order=True)
-    return with_summaries(findings, summarized(about, summaries, checks=checks))
+    return with_summaries(findings, summarized(summaries, checks=checks))
 
 
-def summarized(
-    about: pl.DataFrame, summaries: pl.DataFrame, *, checks: Mapping[str, Check]
-) -> pl.DataFrame:
-    """Return code, column and message with the `longer` message that tells what all of them come to.
+def summarized(summaries: pl.DataFrame, *, checks: Mapping[str, Check]) -> pl.DataFrame:
+    """Return code, column and a `summary` that tells what the findings come to in all.
 
     Args:
-        about: The codes, columns and messages of the findings.
         summaries: What they come to, with the columns of `SUMMARY_SCHEMA`.
         checks: The checks that apply, by code.
     """
@@ -206,15 +207,18 @@ def summarized(
         )
         for row in summaries.iter_rows(named=True)
     ]
-    told = summaries.select("code", "column", pl.Series("summary", texts, dtype=pl.String))
+    return summaries.select("code", "column", pl.Series("summary", texts, dtype=pl.String))
+
+
+def with_summaries(findings: pl.DataFrame, summaries: pl.DataFrame) -> pl.DataFrame:
+    """Return findings whose messages end with their `summary`, as `summarized` gives it."""
     message = pl.concat_str(pl.col("message").cast(pl.String), "summary", separator=" ")
-    return about.join(told, on=["code", "column"], nulls_equal=True).select(
-        "code", "column", "message", longer=message.cast(FINDING_SCHEMA["message"])
+    longer = (
+        findings.select("code", "column", "message")
+        .unique(maintain_order=True)
+        .join(summaries, on=["code", "column"], nulls_equal=True)
+        .select("code", "column", "message", longer=message.cast(FINDING_SCHEMA["message"]))
     )
-
-
-def with_summaries(findings: pl.DataFrame, longer: pl.DataFrame) -> pl.DataFrame:
-    """Return findings with the longer messages that `summarized` gives."""
     joined = findings.join(
         longer, on=["code", "column", "message"], how="left", nulls_equal=True,
         maintain_order="left",

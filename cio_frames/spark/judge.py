@@ -1,0 +1,288 @@
+"""What the checks find in the chunks of a partition, added up on the executor; rows are let go."""
+
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import msgspec
+import polars as pl
+import pyarrow as pa
+
+from cio_frames.frames import ROW, Note
+from cio_frames.mapping import computing, numbered
+from cio_frames.payloads import MESSAGE_SCHEMA
+from cio_frames.plan.chunks import Encoding, encode_chunk
+from cio_frames.plan.finding_kinds import CODE_SCHEMA, KIND_SCHEMA, FindingKinds
+from cio_frames.plan.fixes import CHANGE_SCHEMA
+from cio_frames.plan.full_check import ChunkFound, Distinct, chunk_found, counted, found_kinds
+from cio_frames.plan.pipeline import Pipeline
+from cio_frames.spark.reading import PlanSettings, known_findings, read_chunk
+from cio_frames.validation import (
+    BLOCKING,
+    FINDING_SCHEMA,
+    as_texts,
+    hidden,
+    reader_check,
+    reasons,
+    with_summaries,
+    without_rejected_twins,
+    worst_first,
+)
+from cio_frames.validation.findings import NAMED
+
+STATE_SCHEMA = pl.Schema({"kind": pl.String(), "number": pl.Int64(), "state": pl.Binary()})
+"""What an executor tells of its rows: numbers that are counted once each, and small frames."""
+
+FINDING_TEXTS = pl.Schema({**dict.fromkeys(FINDING_SCHEMA, pl.String()), "row": pl.Int64()})
+REASON_SCHEMA = pl.Schema({ROW: pl.Int64(), "reasons": pl.String()})
+SENT_SCHEMA = pl.Schema(
+    {**MESSAGE_SCHEMA, "component": pl.Int64(), "content": pl.Int64(), "lane": pl.Int64()}
+)
+"""The columns of messages, as Spark has them."""
+
+COUNTED = ("valid", "bytes", "batches", "unclear", "deletions", "undated")
+PARTS: Mapping[str, pl.Schema] = {
+    "kinds": KIND_SCHEMA,
+    "codes": CODE_SCHEMA,
+    "affected": pl.Schema({"effect": pl.String(), "rows": pl.Int64()}),
+    "named": pl.Schema(
+        {"code": pl.String(), "column": pl.String(), "row": pl.Int64(), "value": pl.String()}
+    ),
+    "notes": pl.Schema(
+        {"code": pl.String(), "column": pl.String(), "severity": pl.String(), "count": pl.Int64()}
+    ),
+    "counts": pl.Schema(dict.fromkeys(COUNTED, pl.Int64())),
+    "hours": pl.Schema({"hour": pl.Int64(), "recent": pl.Boolean(), "rows": pl.Int64()}),
+    "changes": pl.Schema({"row": pl.Int64(), **CHANGE_SCHEMA}),
+}
+"""The small frames that are told, by name."""
+
+PEOPLE, OBJECTS = "people", "objects"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """What the checks say of chunks, on an executor."""
+
+    settings: PlanSettings
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """The pipeline of the plan."""
+        return self.settings.pipeline()
+
+    @cached_property
+    def encoding(self) -> Encoding:
+        """What decides which messages rows become."""
+        return self.pipeline.encoding()
+
+    @cached_property
+    def summed(self) -> list[str]:
+        """The codes whose different values are counted."""
+        return [check.code for check in self.pipeline.applied if check.texts.summary]
+
+    def read(self, chunk: pa.Table) -> tuple[pl.DataFrame, Encoding, tuple[Note, ...]]:
+        """Return the rows of a chunk, how they are encoded, and what their reader noted."""
+        rows, notes = read_chunk(chunk, self.settings.schema)
+        unread = [reader_check(note) for note in notes if note.severity == "reject"]
+        encoding = replace(
+            self.encoding,
+            tests=[*self.encoding.tests, *unread],
+            table_findings=known_findings(chunk),
+        )
+        return rows, encoding, notes
+
+    def judged(self, chunk: pa.Table) -> "Judged":
+        """Return what is found in a chunk."""
+        rows, encoding, notes = self.read(chunk)
+        with computing(encoding.scope.mapping):
+            prepared = encoding.scope.mapping.prepare(rows)
+        found = chunk_found(prepared, encoding=encoding, raw=rows)
+        known = encoding.table_findings
+        known = FINDING_SCHEMA.to_frame() if known is None else known
+        own = found.row_findings.head(found.row_findings.height - known.height)
+        findings = without_rejected_twins(pl.concat([known, own, found.message_findings]))
+        return Judged(rows=rows, found=found, findings=findings, notes=notes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A chunk and what is found in it."""
+
+    rows: pl.DataFrame
+    found: ChunkFound
+    findings: pl.DataFrame
+    notes: tuple[Note, ...]
+
+    @property
+    def told(self) -> pl.DataFrame:
+        """The findings, worst first, without what is sensitive."""
+        return worst_first(hidden(self.findings))
+
+
+def add_up(chunks: Iterator[pa.Table], *, settings: PlanSettings) -> Iterator[pl.DataFrame]:
+    """Yield what the chunks of a partition come to, as `STATE_SCHEMA`."""
+    judge, sums = Judge(settings=settings), _Sums()
+    for chunk in chunks:
+        yield from sums.added(judge, judge.judged(chunk))
+    yield from (_state(name, packed(frame)) for name, frame in sums.frames().items())
+
+
+class _Sums:
+    """What the chunks of a partition come to so far."""
+
+    def __init__(self) -> None:
+        self._kinds: list[FindingKinds] = []
+        self._parts: dict[str, list[pl.DataFrame]] = {}
+
+    def added(self, judge: Judge, judged: Judged) -> Iterator[pl.DataFrame]:
+        """Add a chunk, and yield its numbers that are counted once each."""
+        pipeline, findings = judge.pipeline, judged.findings
+        counts = counted(
+            judged.found.kept, scope=judge.encoding.scope, batch_bytes=pipeline.batch_bytes
+        )
+        sums = {name: getattr(counts, name) for name in COUNTED}
+        self._add("counts", pl.DataFrame([sums], schema=PARTS["counts"]))
+        if counts.hours is not None:
+            self._add("hours", counts.hours.cast(PARTS["hours"]))
+        excluded = reasons(findings)["row"]
+        kinds = found_kinds(judged.told, excluded=excluded, checks=pipeline.applied)
+        self._kinds = [FindingKinds.joined([*self._kinds, kinds])]
+        for note in judged.notes:
+            line = {name: getattr(note, name) for name in PARTS["notes"]}
+            self._add("notes", pl.DataFrame([line], schema=PARTS["notes"]))
+        if pipeline.steps:
+            changed = judge.settings.pipeline(judged.rows.drop(ROW)).changed
+            self._add(
+                "changes",
+                changed.select(pl.lit(judged.rows[ROW][0], pl.Int64).alias("row"), pl.all()),
+            )
+        yield from self._values(findings.filter(pl.col("code").is_in(judge.summed)))
+        for name, numbers in ((PEOPLE, counts.people), (OBJECTS, counts.objects)):
+            yield _numbers(name, numbers)
+
+    def frames(self) -> dict[str, pl.DataFrame]:
+        """Return all that does not grow with the rows, by name."""
+        whole = FindingKinds.joined(self._kinds)
+        affected = pl.DataFrame(list(whole.affected.items()), PARTS["affected"], orient="row")
+        named = first_named(pl.concat([PARTS["named"].to_frame(), *self._parts.pop("named", [])]))
+        parts = {name: pl.concat(parts) for name, parts in self._parts.items()}
+        return {
+            **parts, "kinds": whole.kinds, "codes": whole.codes, "affected": affected,
+            "named": named,
+        }  # fmt: skip
+
+    def _values(self, findings: pl.DataFrame) -> Iterator[pl.DataFrame]:
+        """Yield numbers of the different values of findings, and keep the first of them."""
+        about = findings.filter(pl.col("row").is_not_null()).select(
+            pl.col("code", "column").cast(pl.String), "row", "value"
+        )
+        self._add("named", first_named(about.drop_nulls("value")))
+        for (code, column), own in about.group_by("code", "column", maintain_order=True):
+            values = own.select(numbered(pl.col("value")).fill_null(0).unique()).to_series()
+            yield _numbers(values_of(str(code), column and str(column)), values)
+
+    def _add(self, name: str, part: pl.DataFrame) -> None:
+        self._parts.setdefault(name, []).append(part)
+
+
+def first_named(values: pl.DataFrame) -> pl.DataFrame:
+    """Return the first different values of each code and column, and one more than are listed."""
+    ordered = values.sort("row", maintain_order=True)
+    different = ordered.unique(["code", "column", "value"], keep="first", maintain_order=True)
+    return different.group_by("code", "column", maintain_order=True).head(NAMED + 1)
+
+
+def values_of(code: str, column: str | None) -> str:
+    """Return the kind of the numbers of the values that a code has in a column."""
+    return msgspec.json.encode((code, column)).decode()
+
+
+def _numbers(kind: str, numbers: pl.Series) -> pl.DataFrame:
+    signed = numbers.cast(pl.UInt64).reinterpret(signed=True).rename("number").to_frame()
+    return signed.select(
+        pl.lit(kind).alias("kind"), "number", pl.lit(None, pl.Binary).alias("state")
+    )
+
+
+def _state(name: str, state: bytes) -> pl.DataFrame:
+    return pl.DataFrame([(name, None, state)], schema=STATE_SCHEMA, orient="row")
+
+
+def packed(frame: pl.DataFrame) -> bytes:
+    """Return a small frame as bytes."""
+    file = io.BytesIO()
+    frame.write_ipc(file)
+    return file.getvalue()
+
+
+def unpacked(state: bytes) -> pl.DataFrame:
+    """Return a small frame from its bytes."""
+    return pl.read_ipc(io.BytesIO(state))
+
+
+def count_once(chunks: Iterator[pa.Table]) -> Iterator[pl.DataFrame]:
+    """Yield how many numbers of each kind there are, of all that has one kind and number; the rest stays."""
+    distinct: dict[str, Distinct] = {}
+    for chunk in chunks:
+        told = pl.DataFrame(chunk).match_to_schema(STATE_SCHEMA)
+        yield told.filter(pl.col("number").is_null())
+        for (kind,), own in told.drop_nulls("number").group_by("kind"):
+            numbers = own["number"].reinterpret(signed=False)
+            distinct.setdefault(str(kind), Distinct()).add(numbers)
+    counts = [(kind, len(numbers), None) for kind, numbers in distinct.items()]
+    yield pl.DataFrame(counts, schema=STATE_SCHEMA, orient="row")
+
+
+def find(
+    chunks: Iterator[pa.Table], *, settings: PlanSettings, summaries: pl.DataFrame
+) -> Iterator[pl.DataFrame]:
+    """Yield the findings about rows, whose messages end with what they come to in all."""
+    judge = Judge(settings=settings)
+    for chunk in chunks:
+        findings = with_summaries(judge.judged(chunk).findings, summaries.cast(_ABOUT))
+        yield as_texts(hidden(findings))
+
+
+_ABOUT = pl.Schema(
+    {**{name: FINDING_SCHEMA[name] for name in ("code", "column")}, "summary": pl.String()}
+)
+
+
+def reject(chunks: Iterator[pa.Table], *, settings: PlanSettings) -> Iterator[pl.DataFrame]:
+    """Yield the rows that would not be sent, with the codes why."""
+    judge = Judge(settings=settings)
+    for chunk in chunks:
+        lost = reasons(judge.judged(chunk).told)
+        yield lost.select(pl.col("row").alias(ROW), pl.col("code").alias("reasons"))
+
+
+def blocked(
+    chunks: Iterator[pa.Table], *, settings: PlanSettings, but: str
+) -> Iterator[pl.DataFrame]:
+    """Yield the rows that findings keep from being sent, whatever those of one code say."""
+    judge = Judge(settings=settings)
+    for chunk in chunks:
+        found = judge.judged(chunk).findings
+        blocking = found.filter(pl.col("severity").is_in(BLOCKING), pl.col("code") != but)
+        yield blocking.select("row").unique()
+
+
+def first_sent(
+    chunks: Iterator[pa.Table], *, settings: PlanSettings, count: int
+) -> Iterator[pl.DataFrame]:
+    """Yield the first messages of a partition, reading no more rows than it takes."""
+    judge, missing = Judge(settings=settings), count
+    for chunk in chunks:
+        rows, encoding, _ = judge.read(chunk)
+        tests = [test for test in encoding.tests if test.severity in BLOCKING]
+        sent = encode_chunk(rows, encoding=replace(encoding, tests=tests)).messages.head(missing)
+        bits = (
+            pl.col("component", "content").reinterpret(signed=True),
+            pl.col("lane").cast(pl.Int64),
+        )
+        yield sent.with_columns(*bits)
+        missing -= sent.height
+        if not missing:
+            return

@@ -1,0 +1,269 @@
+"""The plan of a Spark frame: that of any table, with the rows looked at where they are."""
+
+from collections.abc import Generator
+from dataclasses import dataclass, field, fields
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import polars as pl
+
+from cio_frames.audit.file_system import Durability
+from cio_frames.audit.pseudonyms import Pii
+from cio_frames.errors import ArgumentError, checks_arguments, engine_errors
+from cio_frames.payloads import MESSAGE_SCHEMA
+from cio_frames.plan.chunks import Repeats, rows_at_once
+from cio_frames.plan.pipeline import Pipeline, Pipelines, PreviewCounts
+from cio_frames.plan.plan import LATENCY_S
+from cio_frames.plan.table_plan import TablePlan
+from cio_frames.run import InDoubt, SendOptions
+from cio_frames.sending import Client
+from cio_frames.sending.client import RATE
+from cio_frames.spark.check import SparkCheck, check_fully, findings_of, of_sample, rejected_of
+from cio_frames.spark.chunks import map_chunks
+from cio_frames.spark.judge import SENT_SCHEMA, first_sent
+from cio_frames.spark.reading import PlanSettings
+from cio_frames.spark.table import SparkTable, to_arrow
+from cio_frames.views.displays import ShowProgress
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from cio_frames.plan.estimate import Estimate
+
+_SAMPLE = (
+    "Take a part of the rows that is small enough for this machine, with all rows of each person, and "
+    "make a plan of it: cio.frame(df.where(...).toPandas())."
+)
+_CLIENT = "Pass a client: plan.send(cio.connect()) uses the keys in your environment."
+
+
+@dataclass(slots=True)
+class _Checked:
+    """What a check has found, once it has run."""
+
+    found: SparkCheck | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class SparkPipeline(Pipeline):
+    """A Spark frame on its way to messages. Its `table` are the first rows, which tell names and types."""
+
+    spark: SparkTable
+    _checked: _Checked = field(default_factory=_Checked, init=False, repr=False)
+
+    @property
+    def check(self) -> SparkCheck:
+        """What all checks find where the rows are."""
+        if self._checked.found is None:
+            self._checked.found = check_fully(self.spark, self)
+            full = self._checked.found.concluded.full
+            self._results.full, self._results.before_send = full, full.before_send
+        return self._checked.found
+
+    def check_fully(self, *, gather_links: bool, gather_ids: bool = False) -> None:
+        """Run the full check unless it has run."""
+        del gather_links, gather_ids  # components are found elsewhere
+        _ = self.check
+
+    def check_before_send(self, *, gather_links: bool) -> None:
+        """Run the full check: to read all rows takes longer than all checks of them."""
+        self.check_fully(gather_links=gather_links)
+
+    @property
+    def changed(self) -> pl.DataFrame:
+        """What the repairs changed in all rows."""
+        return self.check.concluded.changed
+
+    def messages(self, count: int) -> list[str]:
+        """Return the JSON text of the first messages: of the first rows if these are enough of them."""
+        before = None if self._results.full is None else self._results.full.before_send
+        found = of_sample(self, before).messages(count)
+        if len(found) >= count or self.spark.rows <= self.table.rows():
+            return found
+        return self._sent(count)
+
+    @engine_errors("the first messages were made")
+    def _sent(self, count: int) -> list[str]:
+        """Have each partition make its first messages, and return the first of all."""
+        found = self._checked.found
+        rows = self.spark.frame if found is None else found.rows
+        made = map_chunks(
+            rows,
+            partial(first_sent, settings=PlanSettings.of(self), count=count),
+            schema=SENT_SCHEMA,
+            rows=min(rows_at_once(self.table), max(count, self.table.rows())),
+        )
+        first = pl.DataFrame(to_arrow(made.orderBy("row").limit(count)))
+        messages = first.select(
+            pl.col(name).reinterpret(signed=False)
+            if dtype == pl.UInt64
+            else pl.col(name).cast(dtype)
+            for name, dtype in MESSAGE_SCHEMA.items()
+        )
+        return Repeats().renewed(messages, call=self.mapping.call)["message"].to_list()
+
+    def link_keys(self) -> NoReturn:
+        """Refuse: whom the rows name is found where they are."""
+        _refuse("whom its rows name", "Use plan.counts and plan.summary.")
+
+    def encode_chunks(self, **_: Any) -> Generator[Any]:
+        """Refuse: rows are encoded where they are."""
+        _refuse("the messages of all its rows", "Use plan.payloads(n), or plan.send(client).")
+
+
+def _refuse(what: str, hint: str) -> NoReturn:
+    raise ArgumentError(f"The plan of a Spark frame does not give {what} to this machine. {hint}")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SparkPlan(TablePlan):
+    """What would be sent for a Spark frame. Nothing leaves before `send`.
+
+    Nothing but sums, examples and the first rows comes to this machine.
+
+    Attributes:
+        checks: Which checks apply.
+    """
+
+    @property
+    def pipeline(self) -> SparkPipeline:
+        """The frame on its way to messages."""
+        (pipeline,) = self.pipelines.each
+        assert isinstance(pipeline, SparkPipeline)  # noqa: S101 - made so
+        return pipeline
+
+    @property
+    def table(self) -> SparkTable:
+        """The rows."""
+        return self.pipeline.spark
+
+    @property
+    def findings(self) -> "DataFrame":
+        """Everything the checks found, worst first, as a Spark frame that is not computed yet.
+
+        Columns are row, code, severity, column, value, message and hint; row is empty where a
+        finding is about the whole table. Rows are numbered from 0 in the order of the frame.
+        """
+        return findings_of(self.pipeline.check, self.table)
+
+    @property
+    def rejected(self) -> "DataFrame":
+        """The rows that would not be sent, all their columns, plus `reasons`, as a Spark frame."""
+        return rejected_of(self.pipeline.check, self.table)
+
+    def estimate(
+        self,
+        client: Client | None = None,
+        *,
+        rate: float | None = RATE,
+        latency_s: float = LATENCY_S,
+        price_per_profile: float | None = None,
+    ) -> "Estimate":
+        """Tell what sending will take: requests, bytes, time, new profiles and their price.
+
+        Everybody counts as new. Where rows name people by more than an id, some of those counted may be
+        one person.
+
+        Args:
+            client: Where it would go, for its limits.
+            rate: Most requests per second, where there is no client.
+            latency_s: How long Customer.io takes to answer.
+            price_per_profile: What a new profile costs.
+        """
+        from cio_frames.plan.estimate import estimate
+        from cio_frames.plan.identity_preview import premise_of
+
+        if client is not None:
+            self.pipelines.given(client)
+        full = self.pipeline.full_check
+        at_most = PreviewCounts(
+            creates=full.people, people=full.people, objects=full.objects, summary={},
+            is_compared=False, open=None,
+        )  # fmt: skip
+        return estimate(
+            self.pipelines,
+            premise_of(self.pipelines, None, settings=None),
+            client=client,
+            rate=rate,
+            latency_s=latency_s,
+            price_per_profile=price_per_profile,
+            preview=at_most,
+        )
+
+    def identity(self, *_: object, **__: object) -> NoReturn:
+        """Refuse: no preview is made on Spark.
+
+        Raises:
+            ArgumentError: Always; it says what to do instead.
+        """
+        raise ArgumentError(f"The plan of a Spark frame has no identity preview. {_SAMPLE}")
+
+    def rehearse(self, *_: object, **__: object) -> NoReturn:
+        """Refuse: an embedded workspace is too small for what Spark is used for.
+
+        Raises:
+            ArgumentError: Always; it says what to do instead.
+        """
+        raise ArgumentError(f"The plan of a Spark frame is not rehearsed. {_SAMPLE}")
+
+    @checks_arguments(lambda *_: _CLIENT)
+    def send(
+        self,
+        client: Client,
+        *,
+        audit: Path | str = "audit",
+        progress: ShowProgress = "auto",
+        wait: bool = True,
+        repeat: bool = False,
+        in_doubt: InDoubt | None = None,
+        durability: Durability = "power",
+        pii: Pii = "hmac",
+    ) -> Any:
+        """Check, send from where the rows are, show progress, and record what became of every row.
+
+        Args:
+            client: Where to send: `cio.connect(...)`.
+            audit: Directory of the records of all runs, where all executors can write.
+            progress: "auto", False, a kind of display, or a function that gets the states.
+            wait: Whether to wait for the end; without, `run.wait()` and `run.stop()` do.
+            repeat: Whether to send again what an earlier run in `audit` delivered.
+            in_doubt: What to do with messages that an earlier run left in doubt: "resend",
+                "skip", "report"; without, it depends on the call and on their age.
+            durability: What the record is safe against: a "power" cut, or the end of the
+                "process".
+            pii: What the record keeps of identifiers: keyed hashes ("hmac"), nothing but row
+                numbers and message ids ("ids"), or themselves ("full").
+
+        Raises:
+            PlanRefusedError: Something has to be fixed or allowed first; nothing was sent.
+            RunStoppedError: The answers forbid going on; its `run` tells about each row.
+        """
+        options = SendOptions(
+            audit=audit, progress=progress, wait=wait, repeat=repeat, in_doubt=in_doubt,
+            durability=durability, pii=pii,
+        )  # fmt: skip
+        self.pipelines.require_sendable()
+        if not isinstance(client, Client):
+            raise ArgumentError(f"A {type(client).__name__} is not a client. {_CLIENT}")
+        client.require(self.call)
+        client.require_network()
+        self.pipelines.given(client)
+        from cio_frames.spark.components import (  # type: ignore[import-not-found,unused-ignore]
+            in_order,
+        )
+        from cio_frames.spark.run import (  # type: ignore[import-not-found,unused-ignore]
+            SparkOptions,
+            start,
+        )
+
+        spark = SparkOptions(in_order=in_order, findings=self.pipeline.check.of_rows)
+        run = start(self, client, options=options, spark=spark)
+        return run.wait() if wait else run
+
+
+def plan_of_spark(table: SparkTable, pipeline: Pipeline) -> SparkPlan:
+    """Return the plan of a Spark frame, made as that of its first rows was."""
+    given = {each.name: getattr(pipeline, each.name) for each in fields(pipeline) if each.init}
+    made = SparkPipeline(**given, spark=table)
+    return SparkPlan(Pipelines((made,)))

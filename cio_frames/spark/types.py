@@ -1,0 +1,141 @@
+"""Types of Spark columns: those that Arrow has no word for, and what is read instead or typed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cio_frames.errors import ColumnTypeError
+from cio_frames.frames.inferred import KEYS
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+KNOWN = frozenset(
+    {
+        "BinaryType", "BooleanType", "ByteType", "CharType", "DateType", "DayTimeIntervalType",
+        "DecimalType", "DoubleType", "FloatType", "IntegerType", "LongType", "NullType", "ShortType",
+        "StringType", "TimeType", "TimestampNTZType", "TimestampType", "VarcharType",
+    }
+)  # fmt: skip
+"""Types of single values that Arrow has too, by the names of their classes."""
+
+_TO_TEXT = "CAST({name} AS STRING) AS {name}"
+_VECTOR = "pyspark.ml.functions.vector_to_array makes an array of a vector"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How columns are read that Arrow would give as maps.
+
+    Attributes:
+        columns: An SQL expression for each column, in order.
+        json: The columns that are read as JSON text.
+    """
+
+    columns: tuple[str, ...]
+    json: frozenset[str]
+
+
+def quoted(name: str) -> str:
+    """Return a column's name as SQL has it.
+
+    Examples:
+        >>> quoted("a`b")
+        '`a``b`'
+    """
+    return f"`{name.replace('`', '``')}`"
+
+
+def require_types(schema: Any) -> None:
+    """Raise if the type of a column says nothing outside Spark; no row is read.
+
+    Raises:
+        ColumnTypeError: A column has such a type, or a map whose keys are not text.
+    """
+    for column in schema.fields:
+        for kind in _within(column.dataType):
+            _require(column.name, kind)
+
+
+def _require(name: str, kind: Any) -> None:
+    own = type(kind).__name__
+    if own == "MapType":
+        key = type(kind.keyType).__name__
+        if key not in {"StringType", "CharType", "VarcharType"}:
+            raise ColumnTypeError(
+                name,
+                problem=f"it has maps whose keys are {kind.keyType.simpleString()}, not text",
+                hint=f"Cast the keys: CAST({quoted(name)} AS "
+                f"{_with_text_keys(kind)}) AS {quoted(name)}.",
+            )
+    elif own not in KNOWN and own not in {"ArrayType", "StructType"}:
+        is_own = any(base.__name__ == "UserDefinedType" for base in type(kind).__mro__)
+        cast = _TO_TEXT.format(name=quoted(name))
+        hint = f"Take its parts first: {_VECTOR}." if is_own else f"Select it as text: {cast}."
+        raise ColumnTypeError(
+            name, problem=f"its type {kind.simpleString()} is not supported", hint=hint
+        )
+
+
+def _with_text_keys(kind: Any) -> str:
+    return f"MAP<STRING, {kind.valueType.simpleString().upper()}>"
+
+
+def _within(kind: Any) -> Iterator[Any]:
+    """Yield a type and all types in it."""
+    yield kind
+    for inner in _parts(kind):
+        yield from _within(inner)
+
+
+def _parts(kind: Any) -> Sequence[Any]:
+    match type(kind).__name__:
+        case "ArrayType":
+            return (kind.elementType,)
+        case "MapType":
+            return (kind.keyType, kind.valueType)
+        case "StructType":
+            return tuple(field.dataType for field in kind.fields)
+        case _:
+            return ()
+
+
+def reading(frame: "DataFrame", *, of: "DataFrame") -> Reading:
+    """Return how the columns of a frame are read, so that each chunk of it has the same types.
+
+    A map becomes a struct of all keys that there are, as in any other table. Where these are too many,
+    or the map is part of another value, it is JSON.
+
+    Args:
+        frame: The user's frame.
+        of: The same rows, which Spark keeps: their keys are looked at.
+    """
+    columns, json = [], set()
+    for column in frame.schema.fields:
+        name = quoted(column.name)
+        kinds = [type(kind).__name__ for kind in _within(column.dataType)]
+        is_empty = any(
+            type(kind).__name__ == "StructType" and not kind.fields
+            for kind in _within(column.dataType)
+        )
+        keys = _keys(of, name) if kinds[0] == "MapType" and kinds.count("MapType") == 1 else []
+        if 0 < len(keys) <= KEYS and not is_empty:
+            members = ", ".join(f"{text}, try_element_at({name}, {text})" for text in keys)
+            columns.append(f"IF({name} IS NULL, NULL, named_struct({members})) AS {name}")
+        elif "MapType" in kinds or is_empty:
+            columns.append(f"to_json({name}) AS {name}")
+            json.add(column.name)
+        else:
+            columns.append(name)
+    return Reading(columns=tuple(columns), json=frozenset(json))
+
+
+def _keys(rows: "DataFrame", name: str) -> list[str]:
+    """Return the keys of a column of maps as SQL has them, at most one more than a struct may have."""
+    keys = rows.selectExpr(f"explode(map_keys({name})) AS key").distinct().limit(KEYS + 1)
+    return [_text(row["key"]) for row in sorted(keys.collect())]
+
+
+def _text(key: str) -> str:
+    escaped = key.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

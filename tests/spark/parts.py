@@ -1,0 +1,124 @@
+"""A table judged in parts as Spark has it judged, without Spark; and what both kinds of plans say."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+from pyspark import cloudpickle
+
+from cio_frames.frames import ROW
+from cio_frames.frames.arrow import DECISIONS
+from cio_frames.plan.full_check import FullCheck
+from cio_frames.plan.pipeline import Pipeline
+from cio_frames.plan.report import plan_view
+from cio_frames.spark.check import Concluded, conclude
+from cio_frames.spark.judge import FINDING_TEXTS, add_up, count_once, find, reject
+from cio_frames.spark.reading import FINDINGS, PlanSettings
+from cio_frames.validation import BLOCKING, FINDING_SCHEMA, as_texts, check_table
+
+PARTS = 3
+CHUNK_ROWS = 2
+BY_EACH = (
+    "rows",
+    "valid",
+    "bytes",
+    "people",
+    "objects",
+    "unclear",
+    "deletions",
+    "undated",
+    "recent",
+)
+"""What a full check counts; requests are cut within a partition, so there may be more of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InParts:
+    """A table that was judged in parts."""
+
+    pipeline: Pipeline
+    concluded: Concluded
+    findings: pl.DataFrame
+    rejected: pl.DataFrame
+
+
+def is_of_spark(table: pa.Table) -> bool:
+    """Return whether Spark would give such columns; it gives no maps, unions and calendar intervals."""
+    is_odd, _ = DECISIONS[0]
+    return not any(is_odd(kind) for kind in table.schema.types) and table.num_columns > 0
+
+
+def in_parts(table: pa.Table, pipeline: Pipeline) -> InParts:
+    """Judge a table in three partitions of chunks of two rows, as executors do."""
+    settings: PlanSettings = cloudpickle.loads(cloudpickle.dumps(PlanSettings.of(pipeline)))
+    known = check_table(pipeline.table, checks=pipeline.applied, scope=pipeline.scope())
+    of_rows = known.filter(pl.col("row").is_not_null())
+    whole = _numbered(table, of_rows)
+    answers = pl.concat(
+        [told for part in _parts(whole) for told in add_up(_chunks(part), settings=settings)]
+    )
+    counted = pl.concat(count_once(iter([answers.to_arrow()])))
+    concluded = conclude(
+        counted,
+        pipeline=pipeline,
+        rows=table.num_rows,
+        of_table=known.filter(pl.col("row").is_null()),
+        blocking=of_rows.filter(pl.col("severity").is_in(BLOCKING)),
+        fingerprint="",
+    )
+    found = [
+        each
+        for part in _parts(whole)
+        for each in find(_chunks(part), settings=settings, summaries=concluded.summaries)
+    ]
+    lost = [each for part in _parts(whole) for each in reject(_chunks(part), settings=settings)]
+    return InParts(
+        pipeline=pipeline,
+        concluded=concluded,
+        findings=pl.concat([as_texts(concluded.of_table), *found]).match_to_schema(FINDING_TEXTS),
+        rejected=pl.concat([pl.DataFrame(schema={ROW: pl.Int64, "reasons": pl.String}), *lost]),
+    )
+
+
+def _numbered(table: pa.Table, known: pl.DataFrame) -> pa.Table:
+    numbers = pa.array(range(table.num_rows), pa.int64())
+    texts = as_texts(known).select(FINDING_SCHEMA.names())
+    of_row = texts.group_by("row").agg(pl.struct(pl.all().exclude("row")).alias(FINDINGS))
+    joined = pl.DataFrame({"row": pl.Series(range(table.num_rows), dtype=pl.Int64)}).join(
+        of_row, on="row", how="left", maintain_order="left"
+    )
+    return table.append_column(ROW, numbers).append_column(FINDINGS, joined[FINDINGS].to_arrow())
+
+
+def _parts(table: pa.Table) -> list[pa.Table]:
+    size = -(-table.num_rows // PARTS) or 1
+    return [table.slice(start, size) for start in range(0, PARTS * size, size)]
+
+
+def _chunks(part: pa.Table) -> Iterator[pa.Table]:
+    return (part.slice(start, CHUNK_ROWS) for start in range(0, part.num_rows, CHUNK_ROWS))
+
+
+def told(full: FullCheck) -> dict[str, Any]:
+    """Return what a full check says, to compare."""
+    kinds = full.kinds
+    return {
+        **{name: getattr(full, name) for name in BY_EACH},
+        "kinds": kinds.kinds.to_dicts(),
+        "codes": sorted(kinds.codes.rows(), key=repr),
+        "affected": {effect: rows for effect, rows in kinds.affected.items() if rows},
+        "refusals": sorted(as_texts(full.before_send.refusals).rows(), key=repr),
+        "hours": None if full.hours is None else sorted(full.hours.rows(), key=repr),
+    }
+
+
+def rows_of(frame: pl.DataFrame) -> list[tuple[Any, ...]]:
+    """Return the rows of a frame in one order."""
+    return sorted(frame.rows(), key=repr)
+
+
+def view_of(pipeline: Pipeline) -> Any:
+    """Return what a report shows, but where rows come from, how they are saved, and requests."""
+    return replace(plan_view(pipeline), source="", saving=(), batches=0)
