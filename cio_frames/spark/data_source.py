@@ -25,6 +25,7 @@ from cio_frames.frames import ROW, read
 from cio_frames.mapping import CallArguments
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.plan.suggest import WHO, make
+from cio_frames.spark.delivery import TaskDelivery, WriteJob
 from cio_frames.spark.table import PLACE_BITS
 from cio_frames.spec import CALLS, EVENT_CALLS, CallName
 from cio_frames.workspaces.client import Client, connect
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 else:
     BaseWriter = getattr(datasource, "DataSourceArrowWriter", datasource.DataSourceWriter)
 
+TASKS: Final = 16
+"""The most tasks that are taken to run at once."""
+
 ROWS_AT_ONCE: Final = 10_000
 """How many of Spark's rows become one batch where it gives no batches."""
 
@@ -50,6 +54,7 @@ _KEY_VARIABLES: Final = ("CIO_WRITE_KEY", "CIO_TRACK_API_KEY")
 _LISTS: Final = frozenset({"traits", "properties", "fields", "relationship", "key", "hash"})
 _OF_RUNS: Final = (
     "call", "audit", "ordered", "region", "endpoint", "strict", "rate", "gzip", "namespace", "allow",
+    "tasks", "resume",
 )  # fmt: skip
 _CONSTANT: Final = re.compile(r"lit\((.*)\)", re.DOTALL)
 
@@ -60,21 +65,6 @@ ORDER: Final = (
     '.option("ordered", "true"). Or use cio.frame(df).{call}(...).send(client), which does this itself, '
     "also where rows name a person by several identifiers."
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class WriteJob:
-    """What is to be sent, and where to; the driver has it before any row is read.
-
-    Attributes:
-        pipeline: What decides which messages the rows become. Its table has the columns and no rows.
-        client: Where they are sent to.
-        audit: The directory of the record, which driver and executors share.
-    """
-
-    pipeline: Pipeline
-    client: Client
-    audit: str
 
 
 class Delivery(Protocol):
@@ -106,8 +96,9 @@ class CustomerIO(DataSource):
     Options are the arguments of the verbs in camel case, and `call` names the verb. A text names a
     column, `lit(text)` is a constant. Lists are written with commas or as JSON, dictionaries as JSON.
     Further options: `audit` (the directory of the record, on a store that all executors reach),
-    `region`, `endpoint`, `strict`, `rate`, `gzip`, `namespace`, `allow` and `ordered`. Keys are read from
-    the environment of the driver, where Spark was started: `CIO_WRITE_KEY`, and for forms `CIO_SITE_ID`
+    `region`, `endpoint`, `strict`, `rate`, `gzip`, `namespace`, `allow` and `ordered`; `tasks`, the most
+    tasks that run at once, each of which has an equal share of the rate; and `resume`, the id of a run in
+    `audit` that failed, to send what is left of the same frame. Keys are read from the environment of the driver, where Spark was started: `CIO_WRITE_KEY`, and for forms `CIO_SITE_ID`
     and `CIO_TRACK_API_KEY`. As options they would stand in plans and logs, so they are refused.
 
     A writer sees one partition at a time, and no row before it sends the first. Therefore:
@@ -138,7 +129,7 @@ class CustomerIO(DataSource):
         ... )
     """
 
-    delivery: ClassVar[Delivery]
+    delivery: ClassVar[Delivery] = TaskDelivery()
     """What sends the rows."""
 
     @classmethod
@@ -253,7 +244,10 @@ def write_job(options: Mapping[str, str], columns: pa.Schema) -> WriteJob:
     asked = {names[name]: value for name, value in given.items()}
     client = _client(asked)
     client.require(call)
-    return WriteJob(pipeline=_pipeline(call, asked, columns), client=client, audit=asked["audit"])
+    return WriteJob(
+        pipeline=_pipeline(call, asked, columns), client=client, audit=asked["audit"],
+        tasks=max(1, int(_number(asked.get("tasks", f"{TASKS}")))), resume=asked.get("resume"),
+    )  # fmt: skip
 
 
 def option_names(call: str) -> dict[str, str]:

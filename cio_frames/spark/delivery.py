@@ -5,7 +5,7 @@ is there while tasks send: each task keeps to the share of one of as many as the
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
@@ -17,16 +17,36 @@ from cio_frames.audit.run_file import State
 from cio_frames.clock import utc_now
 from cio_frames.config import MaskedText
 from cio_frames.payloads import RUN_ALGORITHM
+from cio_frames.plan.pipeline import Pipeline
 from cio_frames.run.start import SPARK
 from cio_frames.sending import INTERRUPTED, RunStopped
 from cio_frames.spark.attempt import Work, deliver
-from cio_frames.spark.data_source import WriteJob
 from cio_frames.spark.lease import LEASE_S
 from cio_frames.spark.rate import SHARED
 from cio_frames.spark.reading import PlanSettings
 from cio_frames.spark.record import SparkRecord
+from cio_frames.workspaces.client import Client
 
 ABORTED: Final = "A task failed, so Spark ended the job."
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteJob:
+    """What is to be sent, and where to; the driver has it before any row is read.
+
+    Attributes:
+        pipeline: What decides which messages the rows become. Its table has the columns and no rows.
+        client: Where they are sent to.
+        audit: The directory of the record, which driver and executors share.
+        tasks: The most tasks that run at once.
+        resume: The id of a run in `audit` whose rest is sent; None for a new one.
+    """
+
+    pipeline: Pipeline
+    client: Client
+    audit: str
+    tasks: int
+    resume: str | None = None
 
 
 class TaskDelivery:
@@ -47,7 +67,10 @@ class TaskDelivery:
                 workspaces=client.workspaces,
                 namespace=pipeline.namespace,
                 id_algorithm=RUN_ALGORITHM,
-                limits={"message_bytes": pipeline.message_bytes, "batch_bytes": pipeline.batch_bytes},
+                limits={
+                    "message_bytes": pipeline.message_bytes,
+                    "batch_bytes": pipeline.batch_bytes,
+                },
                 mapping={f"0 {pipeline.call}": pipeline.mapping.describe()},
                 decisions={f"0 {pipeline.call}": pipeline.decisions, SPARK: {"writer": True}},
                 plans=((pipeline.call, 0),),
@@ -95,7 +118,11 @@ def _conclude(
     try:
         record.count({row["partition"]: row["rows"] for row in told})
         state: State = "finished" if stopped is None else "stopped"
-        why = None if stopped is None else RunStopped(code=stopped[0], reason=stopped[1], at=utc_now())
+        why = (
+            None
+            if stopped is None
+            else RunStopped(code=stopped[0], reason=stopped[1], at=utc_now())
+        )
         record.commit(state=state, stopped=why, notes=record.run.notes)
     finally:
         record.close()

@@ -31,6 +31,11 @@ DIVIDED = (
     "to slow down, all did within seconds."
 )
 
+SHARED = (
+    "The limit of the client was shared by as many tasks as the option tasks says can run at once, whether "
+    "or not so many did."
+)
+
 
 class Share(msgspec.Struct, frozen=True, array_like=True):
     """What one task may do. With no request under way allowed it waits."""

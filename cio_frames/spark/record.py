@@ -4,7 +4,7 @@ While attempts send, each keeps a record of its own. At the end they are merged 
 record per row, partition by partition, and run.json lists them: only then are they there for readers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -27,8 +27,11 @@ from cio_frames.audit.schema import FAILED, FORMAT, PART_SCHEMA, PLAN_SCHEMA, UN
 from cio_frames.audit.store import Store
 from cio_frames.errors import AccountingError
 from cio_frames.sending import RunStopped
+from cio_frames.spark.table import PLACE_BITS
 
 _LOST = pl.Schema({"code": pl.String(), "rows": pl.Int64(), "error": pl.String()})
+
+_PLACE = (1 << PLACE_BITS) - 1
 
 PART_ROWS = 250_000
 """The most rows of a part."""
@@ -41,6 +44,7 @@ class SparkRecord:
         self.run: RunFile = run
         self.directory: Path = store.layout.directory
         self._store = store
+        self._starts: dict[int, int] | None = None
         head = Opened(format=FORMAT, run=run.info.run_id, segment=RUN)
         store.journal(store.layout.run_journal, head)
         store.publish_run(run)
@@ -79,6 +83,32 @@ class SparkRecord:
         run = run_file.read(disk, directory)
         return cls(Store(disk, Layout(directory)), replace(run, state="running", stopped=None))
 
+    def count(self, rows: Mapping[int, int]) -> None:
+        """Number the rows through all partitions; each has numbered its own by number and place.
+
+        Args:
+            rows: How many rows each partition has. Of one that is missing, those that were recorded count.
+        """
+        disk, starts, total = self._store.disk, {}, 0
+        for partition in partitions(disk, self.directory):
+            starts[partition] = total
+            total += rows.get(partition) or self._recorded(partition)
+        info = self.run.info
+        self._starts = starts
+        self.run = replace(
+            self.run, info=replace(info, rows=total, plans=((info.plans[0][0], total),))
+        )
+
+    def _recorded(self, partition: int) -> int:
+        """Return how many rows of a partition are known from its attempts."""
+        rows, _ = merged(self._store.disk, self.directory, partition, run_id=self.run_id)
+        return int(rows.select((pl.col("row") & _PLACE).max() + 1).item() or 0)
+
+    @property
+    def run_id(self) -> str:
+        """The name of the run."""
+        return self.run.info.run_id
+
     def commit(
         self, *, state: State, stopped: RunStopped | None, notes: tuple[str, ...]
     ) -> dict[str, int]:
@@ -91,7 +121,9 @@ class SparkRecord:
         first = 1 + max((part.segment for part in self.run.parts), default=-1)
         parts = [
             write_part(store, made)
-            for made in _compacted(store.disk, self.directory, info=info, first=first)
+            for made in _compacted(
+                store.disk, self.directory, info=info, first=first, starts=self._starts
+            )
         ]
         run = with_parts(replace(self.run, notes=notes), parts)
         self.run = conclude(store, run, state=state, stopped=stopped)
@@ -121,13 +153,20 @@ class SparkRecord:
 
 
 def _compacted(
-    disk: FileSystem, directory: Path, *, info: RunInfo, first: int
+    disk: FileSystem,
+    directory: Path,
+    *,
+    info: RunInfo,
+    first: int,
+    starts: Mapping[int, int] | None,
 ) -> Iterator[Compacted]:
     """Yield the parts of a run, of all its rows, each once; one partition is in memory at a time."""
     total = info.rows or 0
     seen, segment, count = np.zeros(total, bool), first, 0
     for partition in partitions(disk, directory):
         rows, sums = merged(disk, directory, partition, run_id=info.run_id)
+        if starts is not None:
+            rows = rows.with_columns((pl.col("row") & _PLACE) + starts[partition])
         seen[rows["row"].to_numpy()] = True
         count += rows.height
         for piece in rows.sort("row").iter_slices(PART_ROWS):
