@@ -23,6 +23,7 @@ from cio_frames.plan.full_check import (
 )
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.spark.chunks import map_chunks
+from cio_frames.spark.failures import spark_failures
 from cio_frames.spark.judge import (
     FINDING_TEXTS,
     OBJECTS,
@@ -102,6 +103,7 @@ class SparkCheck:
     concluded: Concluded
 
 
+@spark_failures("the table was checked")
 @engine_errors("the table was checked")
 def check_fully(table: SparkTable, pipeline: Pipeline) -> SparkCheck:
     """Apply every check where the rows are, and count."""

@@ -22,6 +22,7 @@ from cio_frames.plan.chunks import rows_at_once
 from cio_frames.plan.full_check import link_keys
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.spark.chunks import map_chunks
+from cio_frames.spark.failures import spark_failures
 from cio_frames.spark.table import SparkTable
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ FIRST_ROUNDS: Final = 2
 """How many rounds are one query at first; then twice as many, as plans of kept rows grow inside each other."""
 
 
+@spark_failures("identifiers were connected")
 def components(table: SparkTable, pipeline: Pipeline) -> "DataFrame | None":
     """Return who is connected with whom by the rows of a table; None if nobody is.
 

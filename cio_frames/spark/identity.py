@@ -23,6 +23,7 @@ from cio_frames.plan.identity_preview import identity_preview
 from cio_frames.plan.pipeline import Pipelines
 from cio_frames.spark.attempt import given_check, spooled
 from cio_frames.spark.chunks import map_chunks
+from cio_frames.spark.failures import spark_failures
 from cio_frames.spark.order import COMPONENT
 from cio_frames.spark.reading import PlanSettings
 from cio_frames.views import text
@@ -159,6 +160,7 @@ def require_separable(mapping: MessageMapping) -> None:
         )
 
 
+@spark_failures("the identity preview was made")
 @engine_errors("the identity preview was made")
 def preview(
     rows: "DataFrame", *, plan: PlanSettings, settings: Settings, label: str
@@ -189,6 +191,7 @@ def previewed(
         )  # fmt: skip
 
 
+@spark_failures("a sample was taken")
 def sample(rows: "DataFrame", *, most: int) -> "DataFrame":
     """Return the rows of whole components, about so many: of those with the smallest hashes."""
     hashed = rows.selectExpr("*", f"hash(`{COMPONENT}`) AS `{HASH}`")

@@ -34,6 +34,7 @@ from cio_frames.spark.components import (
     signed,
     with_columns_of,
 )
+from cio_frames.spark.failures import spark_failures
 from cio_frames.spark.table import SparkTable
 from cio_frames.spec import EVENT_CALLS
 
@@ -52,6 +53,7 @@ _DECISIVE: Final = pl.Schema(
 )
 
 
+@spark_failures("rows were put in order")
 def in_order(
     table: SparkTable,
     pipeline: Pipeline,

@@ -23,6 +23,7 @@ from cio_frames.sending.client import RATE
 from cio_frames.spark.check import SparkCheck, check_fully, findings_of, of_sample, rejected_of
 from cio_frames.spark.chunks import map_chunks
 from cio_frames.spark.components import components, quoted
+from cio_frames.spark.failures import spark_failures
 from cio_frames.spark.judge import SENT_SCHEMA, first_sent
 from cio_frames.spark.reading import PlanSettings
 from cio_frames.spark.table import SparkTable, to_arrow
@@ -86,6 +87,7 @@ class SparkPipeline(Pipeline):
             return found
         return self._sent(count)
 
+    @spark_failures("the first messages were made")
     @engine_errors("the first messages were made")
     def _sent(self, count: int) -> list[str]:
         """Have each partition make its first messages, and return the first of all."""

@@ -9,6 +9,7 @@ import pyarrow as pa
 from cio_frames.errors import ColumnNotFoundError
 from cio_frames.frames import ROW, Note, Table, read
 from cio_frames.frames.column import check_names
+from cio_frames.spark.failures import spark_failures
 from cio_frames.spark.types import quoted, reading, require_types
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class SparkTable:
     order_by: tuple[str, ...] = ()
 
 
+@spark_failures("the frame was read")
 def read_spark(frame: Any, *, order_by: Sequence[str] = ()) -> SparkTable:
     """Return a Spark frame with numbered rows. Spark counts the rows of each partition.
 

@@ -1,0 +1,51 @@
+"""What Spark raises, as errors of this package."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from cio_frames import errors
+from cio_frames.errors import CioError, EngineError, FrameError
+
+_FOREIGN: Final = ("pyspark", "py4j", "grpc")
+_RAISED: Final = re.compile(
+    r"cio_frames\.errors\.(\w+): (.+?)(?:\n\s*(?:at |JVM |\n)|\Z)", re.DOTALL
+)
+"""An error of this package that was raised on an executor, in the text of what Spark raises."""
+
+
+@contextmanager
+def spark_failures(step: str) -> Iterator[None]:
+    """Raise errors of this package for what Spark raises, without its text, which may hold values.
+
+    Args:
+        step: What is done meanwhile, to end the sentence "failed while ...".
+
+    Raises:
+        CioError: The kind that was raised on an executor, if it was one of this package.
+        FrameError: Spark failed otherwise.
+    """
+    try:
+        yield
+    except CioError:
+        raise
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in _FOREIGN:
+            raise
+        raise _error_of(error, step) from None
+
+
+def _error_of(error: Exception, step: str) -> CioError:
+    found = _RAISED.search(str(error))
+    kind = getattr(errors, found[1], None) if found else None
+    if found is not None and isinstance(kind, type) and issubclass(kind, CioError):
+        made = kind.__new__(kind)
+        Exception.__init__(made, found[2].strip())
+        return made
+    if found is not None:
+        return EngineError(found[2].strip(), kind=found[1])
+    return FrameError(
+        f"Spark failed while {step} ({type(error).__name__}). The log of Spark says why; "
+        "df.count() shows whether the frame itself can be computed."
+    )
