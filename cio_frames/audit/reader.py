@@ -62,7 +62,8 @@ class Audit:
     """
 
     def __init__(self, directory: Path | str, *, disk: FileSystem | None = None) -> None:
-        found, self.directory = opened(directory)
+        found, place = opened(directory)
+        self.directory: Path = place
         self._disk: FileSystem = disk or found
         try:
             is_there = any(self._found())
