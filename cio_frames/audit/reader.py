@@ -62,8 +62,9 @@ class Audit:
     """
 
     def __init__(self, directory: Path | str, *, disk: FileSystem | None = None) -> None:
-        found, self.directory = opened(directory)
-        self._disk = disk or found
+        found, place = opened(directory)
+        self.directory: Path = place
+        self._disk: FileSystem = disk or found
         try:
             is_there = any(self._found())
         except OSError as error:
