@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cio_frames.plan.estimate import Estimate
     from cio_frames.plan.rehearsal import Rehearsal
     from cio_frames.spark.identity import SparkIdentityPreview
+    from cio_frames.spark.run import SparkOptions, SparkRun
 
 TASK_ROWS = 250_000
 """About how many rows one task previews."""
@@ -263,7 +264,7 @@ class SparkPlan(TablePlan):
         in_doubt: InDoubt | None = None,
         durability: Durability = "power",
         pii: Pii = "hmac",
-    ) -> Any:
+    ) -> "SparkRun":
         """Check, send from where the rows are, show progress, and record what became of every row.
 
         Args:
@@ -293,11 +294,23 @@ class SparkPlan(TablePlan):
         client.require(self.call)
         client.require_network()
         self.pipelines.given(client)
-        from cio_frames.spark.run import SparkOptions, start
+        from cio_frames.spark.run import start
 
-        spark = SparkOptions(in_order=_in_order, findings=self.pipeline.check.of_rows)
-        run = start(self, client, options=options, spark=spark)
+        run = start(self, client, options=options, spark=self._division())
         return run.wait() if wait else run
+
+    def resumed(self, directory: Path | str, client: Client, *, options: SendOptions) -> "SparkRun":
+        """Finish what a run of this plan left; `cio.resume` asks for it."""
+        from cio_frames.spark.run import resume
+
+        run = resume(directory, self, client, options=options, spark=self._division())
+        return run.wait() if options.wait else run
+
+    def _division(self) -> "SparkOptions":
+        """Return how the work of a run is divided."""
+        from cio_frames.spark.run import SparkOptions
+
+        return SparkOptions(in_order=_in_order, findings=self.pipeline.check.of_rows)
 
 
 def _names(table: Table) -> list[str]:

@@ -60,8 +60,8 @@ def _blocks(nodes: Iterable[Node], *, level: int) -> Iterator[str]:
                 yield f"{'#' * (level + 1)} {_text(' · '.join(title))}"
                 yield from _blocks(body, level=level + 1)
             case Fold(title, body):
-                inner = "\n\n".join(_blocks(body, level=level + 1))
-                yield f"<details><summary>{_text(title)}</summary>\n\n{inner}\n\n</details>"
+                yield f"**{_text(title)}**"
+                yield from _blocks(body, level=level + 1)
             case Item():
                 yield f"**{_text(node.badge.word)} {_code(node.name)}** · {_text(node.extent)}"
                 yield from _blocks(node.body, level=level + 1)

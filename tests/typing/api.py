@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 
 import cio_frames as cio
+from cio_frames.frames.read import ArrowStream
 
 people = pd.DataFrame({"id": ["u1"], "email": ["ada@example.com"]})
 
@@ -51,8 +52,9 @@ assert_type(cio.audit("audit").explain(row=1), str)
 assert_type(cio.suggest(people, "track"), pd.DataFrame)
 assert_type(cio.suggest(pl.DataFrame({"id": ["u1"]}), "track"), pl.DataFrame)
 assert_type(cio.suggest(pl.LazyFrame({"id": ["u1"]}), "identify"), pl.DataFrame)
-assert_type(cio.frame([{"id": "u1"}]), cio.Frame)
-assert_type(cio.frame(pa.table({"id": ["u1"]})), cio.Frame)
+assert_type(cio.frame([{"id": "u1"}]), cio.Frame[cio.Plan])
+arrow: ArrowStream = pa.table({"id": ["u1"]})  # pyarrow has no types of its own
+assert_type(cio.frame(arrow), cio.Frame[cio.Plan])
 assert_type(plan.identity(known=people).summary, dict[str, Any])
 plan.rehearse(known=[{"id": "u1"}], progress=lambda state: print(state.total))
 plan.estimate(known=events, progress="lines")
