@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -124,6 +125,15 @@ def _examples(page: str, enter: Callable[[dict[str, object]], None]) -> Sybil:
         setup=enter,
         teardown=_leave,
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the notebook about Spark where there is no Java for it."""
+    for item in items:
+        if item.path.name == "08_spark.ipynb" and shutil.which("java") is None:
+            item.add_marker(
+                pytest.mark.skip("Java is missing: apt-get install default-jre-headless")
+            )
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,5 +1,7 @@
 """How the site is made: Sphinx, with the notebooks run and the reference taken from docstrings."""
 
+import shutil
+
 from sphinx.application import Sphinx
 
 import cio_frames
@@ -21,7 +23,8 @@ default_role = "code"
 myst_heading_anchors = 3
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 120
+nb_execution_timeout = 300
+nb_execution_excludepatterns = [] if shutil.which("java") else ["**/08_spark*"]  # Spark needs Java
 nb_merge_streams = True
 nb_ipywidgets_js: dict[
     str, dict[str, str]
