@@ -62,7 +62,8 @@ if TYPE_CHECKING:
     from cio_frames.run import read as audit
     from cio_frames.samples import samples
     from cio_frames.sandbox import Faults
-    from cio_frames.workspaces import Client, connect, sandbox
+    from cio_frames.workspaces import Client, connect
+    from cio_frames.workspaces.embedded import sandbox
 
 __version__: str
 
@@ -162,7 +163,7 @@ _PLACES = {
     "resume": ("cio_frames.plan", "resume"),
     "rule": ("cio_frames.checks", "rule"),
     "samples": ("cio_frames.samples", "samples"),
-    "sandbox": ("cio_frames.workspaces", "sandbox"),
+    "sandbox": ("cio_frames.workspaces.embedded", "sandbox"),
     "scan": ("cio_frames.frames", "scan"),
     "suggest": ("cio_frames.plan", "suggest"),
 }

@@ -34,9 +34,9 @@ class MergedSegment(OpenSegment):
 
 
 def with_attempts(disk: FileSystem, directory: Path, contents: RunContents) -> RunContents:
-    """Return what a directory holds, with what attempts recorded that nobody has merged yet."""
+    """Return what the directory of a run that goes on holds, with what its attempts recorded."""
     run = contents.run
-    if run.state != "running" or DIRECTORY not in disk.listdir(directory):
+    if DIRECTORY not in disk.listdir(directory):
         return contents
     segments = tuple(
         MergedSegment(

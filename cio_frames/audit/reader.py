@@ -10,7 +10,6 @@ from typing import IO, Any
 import polars as pl
 
 from cio_frames.audit import pseudonyms, run_file
-from cio_frames.audit.attempts import with_attempts
 from cio_frames.audit.distinct_rows import distinct_rows
 from cio_frames.audit.file_system import FileSystem, LocalFileSystem, located, write_atomic
 from cio_frames.audit.object_store import opened
@@ -328,7 +327,11 @@ class Audit:
         return ((path, self._held(path)) for path in self._found())
 
     def _held(self, path: Path) -> RunContents:
-        return with_attempts(self._disk, path, read_contents(self._disk, path))
+        contents = read_contents(self._disk, path)
+        if contents.run.state != "running":
+            return contents
+
+        return with_attempts(self._disk, path, contents)
 
     def _of(self, run: str | None) -> pl.LazyFrame:
         if run is None:

@@ -21,7 +21,8 @@ from cio_frames.sandbox import Sandbox
 from cio_frames.validation import BLOCKING
 from cio_frames.views import text
 from cio_frames.views.wording import duration, many, number
-from cio_frames.workspaces import Client, sandbox
+from cio_frames.workspaces import Client
+from cio_frames.workspaces.embedded import sandbox
 
 _ABOUT = (
     "Sends the sample data, file by file, to an embedded workspace. Nothing leaves this machine."

@@ -10,7 +10,7 @@ from cio_frames.sandbox import Sandbox
 from cio_frames.views import text
 from cio_frames.views.wording import number
 from cio_frames.workspaces import Client
-from cio_frames.workspaces import sandbox as embedded
+from cio_frames.workspaces.embedded import sandbox as embedded
 
 _SLICE_S = 0.2  # an interrupt that another thread catches is seen only between waits
 _HELD = ("people", "events", "objects", "relationships", "forms", "merges")

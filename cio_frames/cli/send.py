@@ -193,7 +193,7 @@ def connected(target: Target) -> Iterator["tuple[Client, Sandbox[Client] | None]
         region = target.to or "us"
         yield connect(region, endpoint=target.endpoint, strict=strict, rate=rate), None
         return
-    from cio_frames.workspaces import sandbox  # a server, which most commands do without
+    from cio_frames.workspaces.embedded import sandbox  # a server, which most commands do without
 
     with sandbox() as workspace:
         client = connect(

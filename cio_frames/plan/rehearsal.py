@@ -26,7 +26,7 @@ from cio_frames.views.document import Badge, Document, Heading, Node, Paragraph,
 from cio_frames.views.progress_state import ProgressState
 from cio_frames.views.render import bundle
 from cio_frames.views.wording import duration, many, number
-from cio_frames.workspaces import sandbox
+from cio_frames.workspaces.embedded import sandbox
 
 if TYPE_CHECKING:
     from cio_frames.sandbox.outcome import Outcome

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cio_frames.workspaces import sandbox
+from cio_frames.workspaces.embedded import sandbox
 
 
 @pytest.fixture
