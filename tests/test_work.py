@@ -143,17 +143,6 @@ def test_whether_anything_can_be_sent_is_not_asked_of_mere_warnings():
     assert 0 < 2 * len(asked) < len(tests)
 
 
-def test_whether_anything_can_be_sent_is_not_asked_of_mere_warnings():
-    """What decides which rows are sent is a part of the checks; only that is looked for before a send."""
-    plan = pl.DataFrame({"id": ["u1"], "email": ["a@x.co"]}).cio.identify(user_id="id")
-
-    tests = {test.code: test.severity for test in plan.pipeline.encoding().tests}
-    asked = {test.code for test in plan.pipeline.encoding(only_blocking=True).tests}
-
-    assert asked == {code for code, severity in tests.items() if severity in BLOCKING}
-    assert 0 < 2 * len(asked) < len(tests)
-
-
 QUERIES = 80
 
 

@@ -330,6 +330,7 @@ class Audit:
         contents = read_contents(self._disk, path)
         if contents.run.state != "running":
             return contents
+        from cio_frames.audit.attempts import with_attempts
 
         return with_attempts(self._disk, path, contents)
 

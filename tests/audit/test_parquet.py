@@ -10,7 +10,6 @@ import pytest
 
 from cio_frames.audit.parquet import decode_plan, encode
 from cio_frames.audit.row_states import row_states
-from cio_frames.audit.row_states import row_states
 from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA
 from cio_frames.audit.segment_progress import plan_of
 from torture.told import KEY, segment
@@ -63,8 +62,7 @@ def test_the_record_loads_no_pandas():
         "import sys\n"
         "from cio_frames.audit.parquet import decode_plan, encode\n"
         "from cio_frames.audit.row_states import row_states\n"
-        "from cio_frames.audit.row_states import row_states
-from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA\n"
+        "from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA\n"
         "from tests.audit.test_parquet import planned\n"
         "assert 'pandas' not in sys.modules\n"
         "plan = decode_plan(encode(planned(), schema=PLAN_SCHEMA, run_id='run'), path='plan')\n"
@@ -72,30 +70,6 @@ from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA\n"
         "sys.exit('pandas' in sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)  # noqa: S603 - a script of this test
-
-
-class Pool:
-    """Counts how often memory is given back."""
-
-    def __init__(self):
-        self.times = 0
-
-    def release_unused(self):
-        """Take note."""
-        self.times += 1
-
-
-def test_memory_is_given_back_once_for_a_segment(monkeypatch):
-    """To give it back takes longer than to write a plan, whose part follows soon: the part does it for both."""
-    pool = Pool()
-    monkeypatch.setattr("pyarrow.default_memory_pool", lambda: pool)
-    plan = planned()
-
-    encode(plan, schema=PLAN_SCHEMA, run_id="run")
-    after_plan = pool.times
-    encode(row_states(plan, (), run_id="run"), schema=PART_SCHEMA, run_id="run")
-
-    assert (after_plan, pool.times) == (0, 1)
 
 
 class Pool:
