@@ -5,7 +5,7 @@
 # make docs   builds the site in build/docs/html, notebooks run
 # make pictures   draws the pictures of the README
 # make torture  kills, cuts and confuses the sending in full size, and prints one table
-# make spark    kills executors and drivers of a cluster on this machine while a table is sent
+# make spark    runs every test on a cluster on this machine, then kills its executors and drivers while a table is sent
 # make bench    measures side by side with what a user would pick instead; SHORT=1 takes a twentieth of the rows
 # All build .venv first: exactly the files whose hashes stand in requirements/, whatever else the registry has.
 
@@ -48,14 +48,14 @@ types: .venv/dev.done
 
 # Tests of how soon an interrupt takes effect run alone, all others with two processes more than there are
 # cores, since many wait: for answers, kernels and the ends of programs.
-# Those of Spark run one after another too: they share a cluster.
+# Those of Spark run one after another too: they share a cluster. The slow ones have a target of their own.
 TIMED := tests/torture/test_interrupts.py
 SPARK := tests/spark
 AT_ONCE := --numprocesses $(shell python3 -c "import os; print((os.cpu_count() or 1) + 2)") --dist worksteal
 pytest: .venv/dev.done
 	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 $(AT_ONCE) --ignore=$(TIMED) --ignore=$(SPARK)
 	$(BIN)/python -m pytest $(TIMED)
-	$(BIN)/python -m pytest $(SPARK)
+	$(BIN)/python -m pytest $(SPARK) -m "not slow"
 
 # What users install is the wheel: it must work without the checkout beside it.
 package: .venv/dev.done
@@ -122,6 +122,7 @@ torture: .venv/dev.done
 	$(BIN)/python -m torture
 
 spark: .venv/dev.done
+	$(BIN)/python -m pytest $(SPARK)
 	$(BIN)/python -m torture.spark
 
 # Twenty-five minutes; SHORT=1 takes three with a twentieth of the rows, once, and writes nothing.

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import cio_frames as cio
-from cio_frames.errors import ArgumentError, ColumnTypeError
+from cio_frames.errors import ColumnTypeError
 from cio_frames.frames import ROW
 from cio_frames.plan.pipeline import Pipelines
 from cio_frames.spark import SparkPlan
@@ -239,12 +239,9 @@ def test_a_type_of_the_user_is_refused(spark: Any) -> None:
         frame.cio.identify(user_id="x")
 
 
-@pytest.mark.parametrize("ask", [SparkPlan.identity, SparkPlan.rehearse])
-def test_what_is_not_offered_says_what_is(spark: Any, ask: Any) -> None:
-    """An identity preview and a rehearsal are refused with what to do instead."""
+def test_a_backfill_takes_no_plan_of_spark(spark: Any) -> None:
+    """Plans of Spark are sent one after the other; a back-fill says that it takes others."""
     plan = spark.range(2).selectExpr("concat('u', id) AS id").cio.identify(user_id="id")
 
-    with pytest.raises(ArgumentError, match="toPandas"):
-        ask(plan)
     with pytest.raises(cio.MappingError, match="SparkPlan"):
         cio.backfill([plan])
