@@ -181,7 +181,7 @@ def resume(
             f"{place} is the record of a run that was not made on Spark. Resume it with the plan that "
             "it was made from."
         )
-    _require_same(plan, client, run.info)
+    _require_same(plan, client, run)
     key = pseudonyms.key_named(run.key_name, where=place) if run.key_name else None
     earlier = _earlier(place.parent, plan, client, run_id=run.info.run_id, repeat=run.info.repeat)
     guard = _guard(disk, place, spark.lease_s)
@@ -243,12 +243,18 @@ def _guard(disk: FileSystem, place: Path, lease_s: float) -> Lease:
     return guard
 
 
-def _require_same(plan: SparkPlan, client: Client, info: RunInfo) -> None:
+def _require_same(plan: SparkPlan, client: Client, run: RunFile) -> None:
+    info, made, now = run.info, run.versions.get("polars"), run_file.installed()["polars"]
+    if made != now:  # identifiers have other numbers, and rows lie in other partitions
+        raise AuditError(
+            f"This run was started with polars {made}, not with {now}. Install that version on the driver "
+            "and on all executors, then resume."
+        )
     given = ((plan.pipeline.call, plan.table.rows),)
     if given != info.plans:
-        (call, rows), (now, count) = info.plans[0], given[0]
+        (call, rows), (other, count) = info.plans[0], given[0]
         raise AuditError(
-            f"This run was started with {rows:,} rows for {call}, not with {count:,} for {now}. Pass "
+            f"This run was started with {rows:,} rows for {call}, not with {count:,} for {other}. Pass "
             "the original plan."
         )
     if any(info.workspaces.get(api, name) != name for api, name in client.workspaces.items()):

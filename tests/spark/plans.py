@@ -15,7 +15,8 @@ from cio_frames.config import MaskedText
 from cio_frames.payloads import RUN_ALGORITHM
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.spark import SparkTable, read_spark
-from cio_frames.spark.attempt import PlanSettings, Work
+from cio_frames.spark.attempt import Work
+from cio_frames.spark.reading import PlanSettings
 
 RUN = "20260601T000000000Z-abcdef"
 KEY = "11" * 32

@@ -1,20 +1,25 @@
 """The record of a run on Spark, without Spark: what attempts recorded, merged by the driver."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
 
 import cio_frames as cio
+from cio_frames.audit import run_file
 from cio_frames.audit.object_store import opened
 from cio_frames.clock import utc_now
 from cio_frames.errors import AuditError
+from cio_frames.run import SendOptions
 from cio_frames.sandbox import Faults
 from cio_frames.sending import RunStopped
 from cio_frames.spark.attempt import delivered
 from cio_frames.spark.record import SparkRecord
-from tests.spark.plans import KEY, RUN, chunks_of, local_events, work_of
+from cio_frames.spark.run import SparkOptions, resume
+from tests.spark.plans import KEY, RUN, by_person, chunks_of, local_events, local_plan, work_of
 
 ROWS = 900
 
@@ -118,3 +123,23 @@ def test_rejected_people_stay_blocked(tmp_path: Path) -> None:
     assert states[0] == "rejected_server"
     assert set(states[2::4]) | set(states[4::4]) == {"blocked"}
     assert set(states[1::2]) == {"delivered"}
+
+
+def test_a_run_of_another_polars_is_not_resumed(tmp_path: Path) -> None:
+    """With another version of polars rows lie in other partitions, so the version is asked for."""
+    frame = local_events(4)
+    plan = SimpleNamespace(pipeline=local_plan(frame), table=SimpleNamespace(rows=4))
+    with cio.sandbox() as workspace:
+        record = _begun(tmp_path, workspace.client(), frame)
+        record.close()
+        disk, place = opened(f"{tmp_path}/{RUN}")
+        run = run_file.read(disk, place)
+        run_file.write(disk, place, replace(run, versions={**run.versions, "polars": "1.0.0"}))
+        with pytest.raises(AuditError, match=r"started with polars 1\.0\.0, not with .* Install"):
+            resume(
+                place,
+                plan,
+                workspace.client(),
+                options=SendOptions(audit=tmp_path, progress=False),
+                spark=SparkOptions(in_order=by_person),
+            )
