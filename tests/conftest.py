@@ -33,16 +33,7 @@ SLOW = tuple(
         "identity/test_messages.py", "identity/test_preview.py::test_shortcuts",
         "plan/test_components.py", "plan/test_passes.py", "plan/test_rehearsal.py",
         "run/test_exit.py::test_an_iterator", "run/test_histories.py", "run/test_exit.py::test_a_run_that_breaks",
-        "sandbox/test_faults.py", "spark/test_components.py::test_nothing", "spark/test_components.py::test_repairs",
-        "spark/test_components.py::test_spark_connects_as_a_local_plan_does[alias",
-        "spark/test_components.py::test_spark_connects_as_a_local_plan_does[form",
-        "spark/test_components.py::test_stars", "spark/test_order.py::test_every", "spark/test_order.py::test_states",
-        "spark/test_order.py::test_what", "spark/test_order.py::test_where", "spark/test_plan.py::test_each",
-        "spark/test_plan.py::test_events", "spark/test_plan.py::test_repeats",
-        "spark/test_table_checks.py::test_of_many", *(
-            f"spark/test_table_checks.py::test_spark_finds_what_a_local_table_shows[{name}"
-            for name in ("events", "forms", "merges", "nothing", "objects", "undated")
-        ), "security/test_environment.py", "security/test_source.py",
+        "sandbox/test_faults.py", "security/test_environment.py", "security/test_source.py",
         "sending/test_scheduler.py::test_prescribed", "test_accessors.py::test_pandas",
         "test_benchmarks.py", "test_public_api.py", "test_validation.py",
         "test_without_extras.py", "torture/", "views/test_html.py", "views/test_marimo.py",

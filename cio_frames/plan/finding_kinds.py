@@ -63,7 +63,11 @@ class FindingKinds:
             excluded: The rows that would not be sent.
             effects: What happens to rows with a finding, by code.
         """
-        kinds = joined_kinds([_kinds(part) for part in findings.iter_slices(PART)])
+        if findings.is_empty():
+            nothing = KIND_SCHEMA.to_frame()
+            return cls(kinds=nothing, codes=CODE_SCHEMA.to_frame(), affected={})
+        parts = [_kinds(part) for part in findings.iter_slices(PART)]
+        kinds = parts[0] if len(parts) == 1 else joined_kinds(parts)
         return cls(
             kinds=kinds,
             codes=_codes(findings, kinds),
@@ -122,6 +126,8 @@ def _with_examples(counted: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
 
 def _codes(findings: pl.DataFrame, kinds: pl.DataFrame) -> pl.DataFrame:
     """Return the rows of each code; where it is found in one column, these are those of its kind."""
+    if kinds.height == len(set(kinds.select("severity", "code").iter_rows())):
+        return kinds.select(CODE_SCHEMA.names())
     alone = kinds.group_by("severity", "code", maintain_order=True).agg(
         columns=pl.len(), rows=pl.col("rows").sum()
     )

@@ -5,15 +5,12 @@ Strings are plain text, from anywhere; nothing in a document is escaped or wrapp
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 import msgspec
 
 from cio_frames.views.style import Tone
 from cio_frames.views.wording import many, number
-
-if TYPE_CHECKING:
-    from cio_frames.identity.clusters import Cluster
 
 PAGE_ROWS = 20
 """Rows of a long table that are shown at first."""
@@ -186,7 +183,7 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
 class Pictures(msgspec.Struct, frozen=True):
     """Who hangs together with whom."""
 
-    clusters: "Sequence[Cluster]"
+    clusters: Sequence[Any]  # of `identity.clusters`, which is loaded where there are some
 
 
 class Meter(msgspec.Struct, frozen=True):

@@ -75,6 +75,7 @@ def found_in(spark: Any, edges: Iterable[tuple[int, int]], *, few: int = 0) -> d
     return dict(rows)
 
 
+@pytest.mark.slow
 def test_stars_end_at_the_smallest_number(spark: Any) -> None:
     """Chains, cycles, hubs and combs come to the smallest number that each is connected with."""
     apart = [
@@ -85,6 +86,7 @@ def test_stars_end_at_the_smallest_number(spark: Any) -> None:
     assert found_in(spark, apart) == smallest(apart)
 
 
+@pytest.mark.slow
 @FEW
 @given(graphs=st.lists(st.lists(st.tuples(NUMBERS, NUMBERS), max_size=4), max_size=20), small=PAIRS)
 def test_stars_of_any_numbers(spark: Any, graphs: Any, small: Any) -> None:
@@ -149,6 +151,7 @@ def test_spark_connects_as_a_local_plan_does(spark: Any, call: str, graphs: Any)
     assert {key: label for key, label in on_spark.items() if key in addressed} == local
 
 
+@pytest.mark.slow
 def test_repairs_and_constants_take_part(spark: Any) -> None:
     """Identifiers count as they are sent: after repairs, and where they are constants."""
     frame = pl.DataFrame(
@@ -174,6 +177,7 @@ def test_a_call_that_names_one_identifier_connects_nobody(spark: Any) -> None:
     assert not jobs.getJobIdsForGroup("none")
 
 
+@pytest.mark.slow
 def test_nothing_of_the_rounds_is_kept(spark: Any) -> None:
     """Of what the rounds keep nothing stays, but the components until they are released."""
     kept = spark.sparkContext._jsc.sc().getPersistentRDDs().size()

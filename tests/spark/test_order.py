@@ -96,6 +96,7 @@ def test_a_partition_is_a_function_of_the_component(spark: Any) -> None:
     assert first == second
 
 
+@pytest.mark.slow
 def test_what_is_connected_goes_together(spark: Any) -> None:
     """Rows of several identifiers of one person are in one partition, in one order."""
     chain = [
@@ -109,6 +110,7 @@ def test_what_is_connected_goes_together(spark: Any) -> None:
     assert [row["n"] for row in sent.rows] == [*range(59, -1, -1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "named", "words"),
     [
@@ -131,6 +133,7 @@ def test_states_whose_order_nothing_tells_are_refused(
     assert ordered.order_of("a") == [0, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alone", [True, False], ids=["connected", "beside them"])
 def test_states_of_what_is_connected_are_refused(spark: Any, *, alone: bool) -> None:
     """Rows count as about one person where others connect them, and where nobody does."""
@@ -142,6 +145,7 @@ def test_states_of_what_is_connected_are_refused(spark: Any, *, alone: bool) -> 
         Sent(spark, rows, "identify", timestamp="at", **named)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("minutes", [[1, 2, 1], [None, 2, None]])
 def test_states_of_one_time_are_refused(spark: Any, minutes: Any) -> None:
     """Of two rows about one person at one time, or without any, nothing tells which comes first."""
@@ -153,6 +157,7 @@ def test_states_of_one_time_are_refused(spark: Any, minutes: Any) -> None:
     assert "'a'" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "named", "rows"),
     [
@@ -182,6 +187,7 @@ def test_a_taken_name_is_refused(spark: Any) -> None:
 PEOPLE = st.sampled_from(["", "a", "b", "A", "c@x.org"])
 
 
+@pytest.mark.slow
 @settings(
     max_examples=2, deadline=None, phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),

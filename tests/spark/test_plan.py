@@ -109,6 +109,7 @@ def test_people_are_told_of_as_by_a_local_plan(spark: Any, tmp_path: Path) -> No
     assert plan.fix("safe").changes.equals(local.fix("safe").changes)
 
 
+@pytest.mark.slow
 def test_events_are_told_of_as_by_a_local_plan(spark: Any, tmp_path: Path) -> None:
     """Times, deletions, and rows that the whole table rejects are those of a local plan."""
     asked = {"event": "what", "user_id": "who", "timestamp": "at"}
@@ -130,6 +131,7 @@ def test_messages_beyond_the_first_rows_are_made_where_the_rows_are(spark: Any) 
     assert len(plan.payloads(20)) == 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("others", [(), ((3, "x.y", "reject", "id", None, "lost", ""),)])
 def test_repeats_of_rows_that_are_left_out(spark: Any, others: Any) -> None:
     """A row that repeats one that is left out is told to repeat the first that stays, or nothing."""
@@ -191,6 +193,7 @@ SENT = {
 """What a local plan sends of the same values; bytes are rejected, and nothing is left out."""
 
 
+@pytest.mark.slow
 def test_each_type_is_sent_as_by_a_local_plan(spark: Any) -> None:
     """A type of Spark is sent as the same Arrow type is, in every chunk alike."""
     columns = [f"{expression} AS `{name}`" for name, expression in TYPES.items()]

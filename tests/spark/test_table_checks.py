@@ -294,6 +294,7 @@ def on_spark(spark: Any, frame: pl.DataFrame) -> Any:
     return reduce(lambda one, other: one.unionAll(other), parts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_spark_finds_what_a_local_table_shows(spark: Any, case: str) -> None:
     """Over several partitions findings, their words and the fingerprint are those of one local table."""
@@ -308,6 +309,7 @@ def test_spark_finds_what_a_local_table_shows(spark: Any, case: str) -> None:
     assert found.fingerprint == fingerprint(pipeline.table)
 
 
+@pytest.mark.slow
 def test_of_many_merges_those_in_no_cycle_are_left_out_first(
     spark: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
