@@ -50,12 +50,11 @@ types: .venv/dev.done
 # cores, since many wait: for answers, kernels and the ends of programs.
 # Those of Spark run one after another too: they share a cluster. The slow ones have a target of their own.
 TIMED := tests/torture/test_interrupts.py
-SPARK := tests/spark
 AT_ONCE := --numprocesses $(shell python3 -c "import os; print((os.cpu_count() or 1) + 2)") --dist worksteal
 pytest: .venv/dev.done
-	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 $(AT_ONCE) --ignore=$(TIMED) --ignore=$(SPARK)
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 $(AT_ONCE) --ignore=$(TIMED) -m "not spark"
 	$(BIN)/python -m pytest $(TIMED)
-	$(BIN)/python -m pytest $(SPARK) -m "not slow"
+	$(BIN)/python -m pytest tests/spark -m "spark and not slow"
 
 # What users install is the wheel: it must work without the checkout beside it.
 package: .venv/dev.done
@@ -70,7 +69,7 @@ package: .venv/dev.done
 # What needs no browser; SHORT=1 leaves out the slow tests as well, those that no version of a library decides,
 # and two of three cases of a test.
 OF_OUR_OWN := tests/corpus tests/torture tests/test_wording.py
-OTHER_TESTS := tests --ignore=$(TIMED) --ignore=$(SPARK) $(if $(SHORT),$(OF_OUR_OWN:%=--ignore=%)) $(AT_ONCE) -m "not browser$(if $(SHORT), and not slow)" $(if $(SHORT),--every 3)
+OTHER_TESTS := tests --ignore=$(TIMED) --ignore=tests/spark $(if $(SHORT),$(OF_OUR_OWN:%=--ignore=%)) $(AT_ONCE) -m "not browser$(if $(SHORT), and not slow)" $(if $(SHORT),--every 3)
 
 # From the source distribution, since whoever packages the project builds from it with versions of their own.
 # The kernel of its time goes with the lowest ipywidgets, as hosted notebooks have it: a newer one warns of it.
@@ -122,7 +121,7 @@ torture: .venv/dev.done
 	$(BIN)/python -m torture
 
 spark: .venv/dev.done
-	$(BIN)/python -m pytest $(SPARK)
+	$(BIN)/python -m pytest tests/spark
 	$(BIN)/python -m torture.spark
 
 # Twenty-five minutes; SHORT=1 takes three with a twentieth of the rows, once, and writes nothing.

@@ -137,6 +137,7 @@ def of_spark(spark: Any, frame: pl.DataFrame, plan: Any) -> dict[int, int]:
     return pairs
 
 
+@pytest.mark.slow
 @FEW
 @given(graphs=st.lists(ROWS, min_size=30, max_size=60))
 @pytest.mark.parametrize("call", ["identify", "alias", "form"])

@@ -245,6 +245,7 @@ def test_a_written_table_is_sent_once_and_committed(spark: Any, tmp_path: Path) 
     assert (tmp_path / "audit" / "committed").read_text() == "track 500"
 
 
+@pytest.mark.slow
 def test_a_task_that_fails_aborts(spark: Any, tmp_path: Path) -> None:
     """After a task failed for good, the record is left to be resumed and not completed."""
     rows = events(spark).selectExpr("if(id = 'u400', 'bad', id) AS id", "event", "at", "plan")

@@ -84,6 +84,7 @@ def require_same(plan: SparkPlan, local: cio.Plan) -> None:
     )
 
 
+@pytest.mark.slow
 def test_people_are_told_of_as_by_a_local_plan(spark: Any, tmp_path: Path) -> None:
     """Counts, findings, examples, rejected rows, payloads, ids and repairs are those of a local plan."""
     with jobs(spark, "read") as reading:
