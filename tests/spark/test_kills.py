@@ -6,7 +6,7 @@ import pytest
 
 from torture.spark import killed
 
-pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark")]
+pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.xdist_group("spark")]
 
 
 def test_nothing_is_lost_or_doubled() -> None:
