@@ -98,6 +98,7 @@ def test_objects_are_previewed_as_a_sample() -> None:
         require_separable(plan.pipeline.mapping)
 
 
+@pytest.mark.slow
 def test_a_preview_and_a_rehearsal_on_spark(spark: Any) -> None:
     """The counts and conflicts are those of a local plan, and a sample has all rows of its people."""
     table = pl.DataFrame(
