@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +63,11 @@ def handwritten_message(row: dict[str, Any]) -> bytes:
     return orjson.dumps(message)
 
 
-def handwritten_bodies(path: str) -> Iterator[bytes]:
-    """Yield full batches."""
+def handwritten_bodies(rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    """Yield full batches of rows."""
     held: list[bytes] = []
     size = 0
-    for row in rows_of(path):
+    for row in rows:
         text = handwritten_message(row)
         if size + len(text) + 1 > BATCH_BYTES:
             yield b'{"batch":[' + b",".join(held) + b"]}"
@@ -94,7 +94,7 @@ def handwritten(path: str, url: str) -> int:
         gate = asyncio.Semaphore(16)
         options: dict[str, Any] = {"base_url": url, "auth": (KEY, ""), "timeout": 30}
         async with httpx.AsyncClient(**options) as client, asyncio.TaskGroup() as group:
-            for body in handwritten_bodies(path):
+            for body in handwritten_bodies(rows_of(path)):
                 await gate.acquire()
                 group.create_task(post(client, body, gate))
 

@@ -12,12 +12,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
-from benchmarks.contenders import BATCH_BYTES, KEY, handwritten_message
+from benchmarks.contenders import KEY, handwritten_bodies
 from benchmarks.inputs import events
 from benchmarks.measure import AS_INSTALLED, sink, totals
 
@@ -83,24 +83,10 @@ def _in_batches(url: str) -> Callable[[Iterator[Any]], None]:
         session = requests.Session()
         session.auth = (KEY, "")
         session.headers["Content-Type"] = "application/json"
-        for body in _bodies(row.asDict(recursive=True) for row in rows):
+        for body in handwritten_bodies(row.asDict(recursive=True) for row in rows):
             session.post(f"{url}/v1/batch", data=body, timeout=30).raise_for_status()
 
     return send
-
-
-def _bodies(rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
-    held: list[bytes] = []
-    size = 0
-    for row in rows:
-        text = handwritten_message(row)
-        if size + len(text) + 1 > BATCH_BYTES:
-            yield b'{"batch":[' + b",".join(held) + b"]}"
-            held, size = [], 0
-        held.append(text)
-        size += len(text) + 1
-    if held:
-        yield b'{"batch":[' + b",".join(held) + b"]}"
 
 
 def local(path: str, url: str) -> int:

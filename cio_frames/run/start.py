@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from time import sleep
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import polars as pl
 
@@ -233,6 +233,26 @@ def _state_ids(resent: pl.DataFrame) -> pl.Series:
     return resent.filter(pl.col("call").is_in(STATE_CALLS))["message_id"]
 
 
+def new_info(client: Client, *, at: datetime, **about: Any) -> RunInfo:
+    """Return the description of a new run to the workspace of a client.
+
+    Args:
+        client: Where to send.
+        at: When the run was made.
+        about: What else is known of it, by the names of `RunInfo`.
+    """
+    return RunInfo(
+        run_id=new_run_id(at),
+        created=at,
+        region=client.region,
+        endpoint=client.endpoint,
+        strict=client.strict,
+        workspaces=client.workspaces,
+        id_algorithm=RUN_ALGORITHM,
+        **about,
+    )
+
+
 def new_run(
     job: Job,
     *,
@@ -242,16 +262,10 @@ def new_run(
     clock: Callable[[], datetime] = utc_now,
 ) -> Run:
     """Return a new run that has not started yet, with its record begun."""
-    now = clock()
-    info = RunInfo(
-        run_id=new_run_id(now),
-        created=now,
-        region=client.region,
-        endpoint=client.endpoint,
-        strict=client.strict,
-        workspaces=client.workspaces,
+    info = new_info(
+        client,
+        at=clock(),
         namespace=job.namespace,
-        id_algorithm=RUN_ALGORITHM,
         repeat=options.repeat,
         limits=job.limits,
         mapping=job.mapping,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 import pyarrow as pa
 
-from cio_frames.frames import ROW, collected, read
+from cio_frames.frames import ROW
 from cio_frames.identity.components import components as local_components
 from cio_frames.mapping import MessageMapping, computing, linked_keys
 from cio_frames.mapping.identifiers import filled
@@ -23,7 +23,9 @@ from cio_frames.plan.full_check import link_keys
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.spark.chunks import map_chunks
 from cio_frames.spark.failures import spark_failures
+from cio_frames.spark.reading import read_chunk
 from cio_frames.spark.table import SparkTable
+from cio_frames.spark.types import quoted
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -58,7 +60,7 @@ def components(table: SparkTable, pipeline: Pipeline) -> "DataFrame | None":
         return None
     mapping = of_identifiers(pipeline.mapping)
     rows = with_columns_of(table, mapping)
-    named_together = partial(_named, mapping=mapping)
+    named_together = partial(_named, mapping=mapping, schema=table.sample.schema())
     chunk_rows = rows_at_once(table.sample)
     named = map_chunks(rows, named_together, schema=_NAMED, rows=chunk_rows).distinct().persist()
     edges = _edges(named).persist()
@@ -96,17 +98,16 @@ def columns_of(mapping: MessageMapping, available: Sequence[str]) -> list[str]:
     return [name for name in available if name in used]
 
 
-def quoted(name: str) -> str:
-    """Return a column's name as SQL has it."""
-    return f"`{name.replace('`', '``')}`"
+def prepared(chunk: pa.Table, mapping: MessageMapping, schema: pl.Schema) -> pl.DataFrame:
+    """Return the row number and one column per field of rows that Spark has.
 
-
-def prepared(chunk: pa.Table, mapping: MessageMapping) -> pl.DataFrame:
-    """Return the row number and one column per field of rows that Spark has."""
-    numbers = pl.Series(ROW, chunk[ROW])
-    rest = chunk.drop_columns([ROW])
-    rows = collected(read(rest).lazy) if rest.num_columns else pl.DataFrame()
-    rows = rows.insert_column(0, numbers)
+    Args:
+        chunk: The rows; columns that are in no schema are passed over.
+        mapping: What the fields are made of.
+        schema: The types of the table's columns.
+    """
+    own = pl.Schema({name: schema[name] for name in chunk.column_names if name in schema})
+    rows = read_chunk(chunk, own)[0] if own else pl.DataFrame(chunk.select([ROW]))
     with computing(mapping):
         return mapping.prepare(rows)
 
@@ -116,11 +117,13 @@ def signed(number: pl.Expr) -> pl.Expr:
     return number.reinterpret(signed=True)
 
 
-def _named(chunks: Iterator[pa.Table], *, mapping: MessageMapping) -> Iterable[pl.DataFrame]:
+def _named(
+    chunks: Iterator[pa.Table], *, mapping: MessageMapping, schema: pl.Schema
+) -> Iterable[pl.DataFrame]:
     """Yield the identifiers that rows of each chunk address, alone and with each other one named."""
     ordered = signed(pl.all() ^ pl.lit(_FIRST_BIT, pl.UInt64))  # so that order is kept
     for chunk in chunks:
-        links = link_keys(prepared(chunk, mapping), mapping)
+        links = link_keys(prepared(chunk, mapping, schema), mapping)
         alone = links.keys.to_frame("key").with_columns(other=pl.lit(None, pl.UInt64))
         yield pl.concat([alone, links.pairs]).select(ordered)
 

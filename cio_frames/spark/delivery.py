@@ -11,14 +11,15 @@ from typing import Any, Final
 import polars as pl
 import pyarrow as pa
 
-from cio_frames.audit import RunInfo, new_run_id, pseudonyms, run_file
+from cio_frames.audit import pseudonyms, run_file
+from cio_frames.audit.attempts import DIRECTORY
 from cio_frames.audit.object_store import opened
 from cio_frames.audit.run_file import State
 from cio_frames.clock import utc_now
 from cio_frames.config import MaskedText
-from cio_frames.payloads import RUN_ALGORITHM
+from cio_frames.errors import AuditError
 from cio_frames.plan.pipeline import Pipeline
-from cio_frames.run.start import SPARK
+from cio_frames.run.start import SPARK, new_info
 from cio_frames.sending import INTERRUPTED, RunStopped
 from cio_frames.spark.attempt import Work, deliver
 from cio_frames.spark.lease import LEASE_S
@@ -53,20 +54,19 @@ class TaskDelivery:
     """Sends and records the rows of a job; see `data_source.Delivery`."""
 
     def begin(self, job: WriteJob) -> Work:
-        """Begin the record of a new run, or take up that of one that ended early."""
+        """Begin the record of a new run, or take up that of one that ended early.
+
+        Raises:
+            AuditError: The run has nothing left to send.
+        """
         disk, place = opened(job.audit)
-        pipeline, client, now = job.pipeline, job.client, utc_now()
+        pipeline, client = job.pipeline, job.client
         key: str | None = pseudonyms.key()
         if job.resume is None:
-            info = RunInfo(
-                run_id=new_run_id(now),
-                created=now,
-                region=client.region,
-                endpoint=client.endpoint,
-                strict=client.strict,
-                workspaces=client.workspaces,
+            info = new_info(
+                client,
+                at=utc_now(),
                 namespace=pipeline.namespace,
-                id_algorithm=RUN_ALGORITHM,
                 limits={
                     "message_bytes": pipeline.message_bytes,
                     "batch_bytes": pipeline.batch_bytes,
@@ -81,6 +81,10 @@ class TaskDelivery:
             )
         else:
             known = run_file.read(disk, place / job.resume)
+            if known.state != "running" and not disk.listdir(place / job.resume / DIRECTORY):
+                raise AuditError(
+                    f"Run {job.resume} has nothing left to send. Leave the option resume out."
+                )
             key = pseudonyms.key_named(known.key_name, where=place) if known.key_name else None
             record = SparkRecord.take_up(disk, place / job.resume)
         record.close()

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from cio_frames import errors
-from cio_frames.errors import CioError, EngineError, FrameError
+from cio_frames.errors import CioError, FrameError
 
 _FOREIGN: Final = ("pyspark", "py4j", "grpc")
 _RAISED: Final = re.compile(
@@ -43,8 +43,6 @@ def _error_of(error: Exception, step: str) -> CioError:
         made = kind.__new__(kind)
         Exception.__init__(made, found[2].strip())
         return made
-    if found is not None:
-        return EngineError(found[2].strip(), kind=found[1])
     return FrameError(
         f"Spark failed while {step} ({type(error).__name__}). The log of Spark says why; "
         "df.count() shows whether the frame itself can be computed."

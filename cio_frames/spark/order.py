@@ -30,12 +30,12 @@ from cio_frames.spark.components import (
     columns_of,
     of_identifiers,
     prepared,
-    quoted,
     signed,
     with_columns_of,
 )
 from cio_frames.spark.failures import spark_failures
 from cio_frames.spark.table import SparkTable
+from cio_frames.spark.types import quoted
 from cio_frames.spec import EVENT_CALLS
 
 if TYPE_CHECKING:
@@ -53,7 +53,6 @@ _DECISIVE: Final = pl.Schema(
 )
 
 
-@spark_failures("rows were put in order")
 def in_order(
     table: SparkTable,
     pipeline: Pipeline,
@@ -67,6 +66,8 @@ def in_order(
     the same table gives the same partitions on every run, whatever the cluster, with one version of
     polars: that numbers the identifiers. Rows that name nobody are spread over all.
 
+    Ask `require_order` first.
+
     Args:
         table: The rows.
         pipeline: The pipeline of their sample.
@@ -75,17 +76,8 @@ def in_order(
 
     Returns:
         All columns of the table, and `__component__`.
-
-    Raises:
-        RowOrderError: A state depends on the order of rows, and nothing tells it.
-        ColumnNamesError: A column is called `__component__`.
     """
     frame = table.frame
-    if COMPONENT in frame.columns:
-        raise ColumnNamesError(
-            [COMPONENT], problem="The name is taken", hint="Rename the column before sending."
-        )
-    require_order(table, pipeline, components=components)
     marked = _marked(table, pipeline.mapping)
     whose = f"`{_KEY}`"
     if components is not None:
@@ -99,14 +91,20 @@ def in_order(
     return placed.drop(_KEY, _AT)
 
 
+@spark_failures("the order of rows was looked at")
 def require_order(table: SparkTable, pipeline: Pipeline, *, components: "DataFrame | None") -> None:
-    """Raise if a state depends on the order of rows, and nothing tells it.
+    """Raise if rows cannot be put in order: a state depends on it, and nothing tells it.
 
     Only calls whose rows can set a state are read for it, and only without `order_by`.
 
     Raises:
         RowOrderError: Rows about one person differ, and nothing tells which comes first.
+        ColumnNamesError: A column is called `__component__`.
     """
+    if COMPONENT in table.frame.columns:
+        raise ColumnNamesError(
+            [COMPONENT], problem="The name is taken", hint="Rename the column before sending."
+        )
     call, mapping = pipeline.mapping.call, pipeline.mapping
     if table.order_by or call.name in EVENT_CALLS[1:]:  # pages and screens set no state
         return
@@ -139,14 +137,16 @@ def _decisive_rows(table: SparkTable, mapping: MessageMapping) -> "DataFrame":
     said = f"xxhash64(to_json(struct({', '.join(columns)})))" if columns else "0L"
     few = of_identifiers(mapping, "timestamp", "event")
     rows = with_columns_of(table, few, f"{said} AS `{_SAID}`")
-    decisive = partial(_decisive, mapping=few)
+    decisive = partial(_decisive, mapping=few, schema=table.sample.schema())
     return map_chunks(rows, decisive, schema=_DECISIVE, rows=rows_at_once(table.sample))
 
 
-def _decisive(chunks: Iterator[pa.Table], *, mapping: MessageMapping) -> Iterable[pl.DataFrame]:
+def _decisive(
+    chunks: Iterator[pa.Table], *, mapping: MessageMapping, schema: pl.Schema
+) -> Iterable[pl.DataFrame]:
     for chunk in chunks:
         said = pl.Series("said", chunk[_SAID])
-        rows = prepared(chunk.drop_columns([_SAID]), mapping)
+        rows = prepared(chunk, mapping, schema)
         sets = subjects(mapping).is_not_null().cast(pl.Int64)
         marks = _marks(mapping, key="key", at="at")
         yield rows.select(pl.col(ROW).alias("row"), *marks, said, sets.alias("sets"))
@@ -166,16 +166,17 @@ def _marked(table: SparkTable, mapping: MessageMapping) -> "DataFrame":
     few = of_identifiers(mapping, *([] if table.order_by else ["timestamp"]))
     more = [StructField(name, LongType()) for name in (_KEY, _AT)]
     chunk_rows, given = rows_at_once(table.sample), table.frame.schema.fields
-    columns = columns_of(few, table.sample.schema().names())
-    marking = partial(_with_marks, mapping=few, columns=columns, rows=chunk_rows)
+    whole = table.sample.schema()
+    schema = pl.Schema({name: whole[name] for name in columns_of(few, whole.names())})
+    marking = partial(_with_marks, mapping=few, schema=schema, rows=chunk_rows)
     return in_arrow(table.frame, marking, StructType([*given, *more]))
 
 
 def _with_marks(
-    batches: Iterator[pa.RecordBatch], *, mapping: MessageMapping, columns: list[str], rows: int
+    batches: Iterator[pa.RecordBatch], *, mapping: MessageMapping, schema: pl.Schema, rows: int
 ) -> Iterator[pa.RecordBatch]:
     for chunk in chunks_of(batches, rows=rows):
-        found = prepared(chunk.select([ROW, *columns]), mapping)
+        found = prepared(chunk, mapping, schema)
         marks = found.select(pl.col(ROW), *_marks(mapping, key=_KEY, at=_AT))
         marked = chunk
         for name in (_KEY, _AT):

@@ -22,11 +22,13 @@ from cio_frames.run import InDoubt, SendOptions
 from cio_frames.sending.client import RATE
 from cio_frames.spark.check import SparkCheck, check_fully, findings_of, of_sample, rejected_of
 from cio_frames.spark.chunks import map_chunks
-from cio_frames.spark.components import components, quoted
+from cio_frames.spark.components import components
 from cio_frames.spark.failures import spark_failures
 from cio_frames.spark.judge import SENT_SCHEMA, first_sent
+from cio_frames.spark.order import in_order, require_order
 from cio_frames.spark.reading import PlanSettings
 from cio_frames.spark.table import SparkTable, to_arrow
+from cio_frames.spark.types import quoted
 from cio_frames.views.displays import ShowProgress
 from cio_frames.workspaces.client import Client
 
@@ -40,6 +42,10 @@ if TYPE_CHECKING:
 
 TASK_ROWS = 250_000
 """About how many rows one task previews."""
+_SAMPLE = (
+    "An export, and what else a plan of this machine takes, go with a sample: "
+    "plan.sample(10_000).identity(known=export)."
+)
 _CLIENT = "Pass a client: plan.send(cio.connect()) uses the keys in your environment."
 
 
@@ -158,6 +164,7 @@ class SparkPlan(TablePlan):
         """The rows that would not be sent, all their columns, plus `reasons`, as a Spark frame."""
         return rejected_of(self.pipeline.check, self.table)
 
+    @checks_arguments(lambda *_: _SAMPLE)
     def estimate(
         self,
         client: Client | None = None,
@@ -197,6 +204,7 @@ class SparkPlan(TablePlan):
             preview=at_most,
         )
 
+    @checks_arguments(lambda *_: _SAMPLE)
     def identity(self, *, settings: Settings | None = None) -> "SparkIdentityPreview":
         """Show how many people the rows create, merge and confuse, found where the rows are.
 
@@ -234,6 +242,7 @@ class SparkPlan(TablePlan):
         given = {each.name: getattr(self.pipeline, each.name) for each in taken if each.init}
         return planned(Pipeline(**{**given, "table": table}))
 
+    @checks_arguments(lambda *_: _SAMPLE)
     def rehearse(self, *, rows: int = 10_000, progress: ShowProgress = "auto") -> "Rehearsal":
         """Send a sample to a private embedded workspace, and compare with the preview.
 
@@ -249,8 +258,10 @@ class SparkPlan(TablePlan):
     def _in_partitions(self) -> "DataFrame":
         """Return the rows as they would be sent, with what the whole table shows of each."""
         checked, count = self.pipeline.check, max(1, -(-self.table.rows // TASK_ROWS))
+        found = components(self.table, self.pipeline)
+        require_order(self.table, self.pipeline, components=found)
         rows = replace(self.table, frame=checked.rows)
-        return _in_order(rows, self.pipeline, partitions=count)
+        return in_order(rows, self.pipeline, partitions=count, components=found)
 
     @checks_arguments(lambda *_: _CLIENT)
     def send(
@@ -282,6 +293,7 @@ class SparkPlan(TablePlan):
 
         Raises:
             PlanRefusedError: Something has to be fixed or allowed first; nothing was sent.
+            RowOrderError: A state depends on the order of rows, and nothing tells it; nothing was sent.
             RunStoppedError: The answers forbid going on; its `run` tells about each row.
         """
         options = SendOptions(
@@ -296,33 +308,29 @@ class SparkPlan(TablePlan):
         self.pipelines.given(client)
         from cio_frames.spark.run import start
 
-        run = start(self, client, options=options, spark=self._division())
+        found = components(self.table, self.pipeline)
+        require_order(self.table, self.pipeline, components=found)
+        run = start(self, client, options=options, spark=self._division(found))
         return run.wait() if wait else run
 
     def resumed(self, directory: Path | str, client: Client, *, options: SendOptions) -> "SparkRun":
         """Finish what a run of this plan left; `cio.resume` asks for it."""
         from cio_frames.spark.run import resume
 
-        run = resume(directory, self, client, options=options, spark=self._division())
+        found = components(self.table, self.pipeline)
+        run = resume(directory, self, client, options=options, spark=self._division(found))
         return run.wait() if options.wait else run
 
-    def _division(self) -> "SparkOptions":
-        """Return how the work of a run is divided."""
+    def _division(self, components: "DataFrame | None") -> "SparkOptions":
+        """Return how the work of a run is divided, for the components of its rows."""
         from cio_frames.spark.run import SparkOptions
 
-        return SparkOptions(in_order=_in_order, findings=self.pipeline.check.of_rows)
+        placed = partial(in_order, components=components)
+        return SparkOptions(in_order=placed, findings=self.pipeline.check.of_rows)
 
 
 def _names(table: Table) -> list[str]:
     return [quoted(name) for name in table.schema().names()]
-
-
-def _in_order(table: SparkTable, pipeline: Pipeline, *, partitions: int) -> "DataFrame":
-    """Return the rows in the partitions and in the order in which they are sent."""
-    from cio_frames.spark.order import in_order
-
-    found = components(table, pipeline)
-    return in_order(table, pipeline, partitions=partitions, components=found)
 
 
 def plan_of_spark(table: SparkTable, pipeline: Pipeline) -> SparkPlan:

@@ -114,6 +114,8 @@ class SparkRecord:
     ) -> dict[str, int]:
         """Merge what all attempts recorded, and end the record; returns its counts.
 
+        What attempts recorded is kept as long as the run can be resumed.
+
         Raises:
             AccountingError: A row is there twice.
         """
@@ -131,7 +133,7 @@ class SparkRecord:
         for name in store.disk.listdir(store.layout.parts):
             if name not in listed:
                 store.drop(store.layout.parts / name)
-        if not any(self.run.counts[state] for state in UNFINISHED):
+        if state == "finished" and not any(self.run.counts[state] for state in UNFINISHED):
             remove_all(store.disk, self.directory / DIRECTORY)
         clear(store)
         return dict(self.run.counts)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import msgspec
 
-from cio_frames.audit import FAILED, STATES, UNFINISHED, RunInfo, new_run_id, pseudonyms, run_file
+from cio_frames.audit import FAILED, STATES, UNFINISHED, pseudonyms, run_file
 from cio_frames.audit.file_system import FileSystem, write_atomic
 from cio_frames.audit.object_store import opened, remove_all
 from cio_frames.audit.run_file import RunFile, State
@@ -27,12 +27,11 @@ from cio_frames.errors import (
     RunStoppedError,
 )
 from cio_frames.frames import ROW
-from cio_frames.payloads import RUN_ALGORITHM
 from cio_frames.plan.chunks import CHUNK_ROWS
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.run import SendOptions
 from cio_frames.run.run import OUTAGE
-from cio_frames.run.start import SPARK
+from cio_frames.run.start import SPARK, new_info
 from cio_frames.sending import FAILURE, INTERRUPTED, RunStopped, Totals
 from cio_frames.sending.run_controls import ASKED, PaceControl
 from cio_frames.spark.attempt import RESULT, SEPARATOR, Work, deliver
@@ -122,20 +121,14 @@ def start(
     Raises:
         AuditError: An earlier run in this directory sent the same table, or the record cannot be kept.
     """
-    now = utc_now()
     disk, place = opened(options.audit, durability=options.durability)
     pipeline, table = plan.pipeline, plan.table
     slots = spark.slots or _slots(table.frame.sparkSession)
     number = spark.partitions or max(1, min(2 * slots, table.rows), -(-table.rows // TASK_ROWS))
-    info = RunInfo(
-        run_id=new_run_id(now),
-        created=now,
-        region=client.region,
-        endpoint=client.endpoint,
-        strict=client.strict,
-        workspaces=client.workspaces,
+    info = new_info(
+        client,
+        at=utc_now(),
         namespace=pipeline.namespace,
-        id_algorithm=RUN_ALGORITHM,
         repeat=options.repeat,
         limits={"message_bytes": pipeline.message_bytes, "batch_bytes": pipeline.batch_bytes},
         mapping={f"0 {pipeline.call}": pipeline.mapping.describe()},
@@ -143,6 +136,7 @@ def start(
             f"0 {pipeline.call}": pipeline.decisions,
             SPARK: {"partitions": number, "order_by": list(table.order_by)},
         },
+        fingerprint=pipeline.before_send.fingerprint,
         rows=table.rows,
         plans=((pipeline.call, table.rows),),
         pii=options.pii,
@@ -256,6 +250,11 @@ def _require_same(plan: SparkPlan, client: Client, run: RunFile) -> None:
         raise AuditError(
             f"This run was started with {rows:,} rows for {call}, not with {count:,} for {other}. Pass "
             "the original plan."
+        )
+    if info.fingerprint != plan.pipeline.before_send.fingerprint:
+        raise AuditError(
+            "The rows are not those that this run was started with, or Spark gives them in another order now. Pass "
+            "the same table; if its order is not certain, start with cio.frame(df, order_by=...)."
         )
     if any(info.workspaces.get(api, name) != name for api, name in client.workspaces.items()):
         raise AuditError(

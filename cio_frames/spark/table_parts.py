@@ -10,8 +10,9 @@ import polars as pl
 import pyarrow as pa
 
 from cio_frames.checks import Aggregate, Check, CloserLook, OfKeys, OfLinks, Scope, TableTest
-from cio_frames.frames import ROW, Fingerprint, FingerprintPart, collected, read
+from cio_frames.frames import ROW, Fingerprint, FingerprintPart, collected
 from cio_frames.mapping import computing
+from cio_frames.spark.reading import read_chunk
 from cio_frames.validation import FINDING_SCHEMA, aggregate_rows, as_findings, as_texts
 
 PARTS = pl.Schema(
@@ -134,12 +135,6 @@ def _is_of_table(check: Check) -> bool:
     return isinstance(check.test, TableTest)
 
 
-def rows_of(chunk: pa.Table, schema: pl.Schema) -> pl.DataFrame:
-    """Return rows that Spark has as they are read from any other table, after their numbers."""
-    rows = collected(read(chunk.select(schema.names())).lazy).cast(schema)
-    return rows.insert_column(0, pl.Series(ROW, chunk[ROW], dtype=pl.Int64))
-
-
 def packed(frame: pl.DataFrame) -> bytes:
     """Return a frame as bytes."""
     target = io.BytesIO()
@@ -156,7 +151,7 @@ def gather(chunks: Iterator[pa.Table], *, work: TableWork) -> Iterator[pl.DataFr
     """Yield the parts of aggregates of one partition, with the columns of `PARTS`."""
     gathered, fingerprint = _Gathered(work), Fingerprint(work.schema)
     for chunk in chunks:
-        rows = rows_of(chunk, work.schema)
+        rows, _ = read_chunk(chunk, work.schema)
         fingerprint.add(rows)
         yield from gathered.add(work.prepared(rows))
     yield from gathered.rest()
@@ -387,7 +382,7 @@ def look_again(
     gathered = {number: unpacked(state) for number, state in states.items()}
     counted: dict[int, pl.DataFrame] = {}
     for chunk in chunks:
-        rows = work.prepared(rows_of(chunk, work.schema)).lazy()
+        rows = work.prepared(read_chunk(chunk, work.schema)[0]).lazy()
         for number, state in gathered.items():
             finish = work.test(number).finish
             if isinstance(finish, CloserLook):
@@ -405,7 +400,7 @@ def keyed(
 ) -> Iterator[pl.DataFrame]:
     """Yield all rows that have a key, for tests that look at some keys again, of `KEYED`."""
     for chunk in chunks:
-        rows = work.prepared(rows_of(chunk, work.schema)).lazy()
+        rows = work.prepared(read_chunk(chunk, work.schema)[0]).lazy()
         for number in tests:
             finish = work.test(number).finish
             if isinstance(finish, OfKeys):
@@ -456,7 +451,7 @@ def links(
 ) -> Iterator[pl.DataFrame]:
     """Yield who is merged into whom, with the columns of `LINKS`."""
     for chunk in chunks:
-        prepared = work.prepared(rows_of(chunk, work.schema))
+        prepared = work.prepared(read_chunk(chunk, work.schema)[0])
         yield from aggregate_rows(prepared, [aggregate], scope=work.scope).values()
 
 

@@ -216,10 +216,18 @@ def cio_source(options: dict[str, str]) -> Any:
     return Source(options)
 
 
-def write(spark: Any, frame: Any, audit: Path, *, mode: str = "append", **options: str) -> None:
+def write(
+    spark: Any,
+    frame: Any,
+    audit: Path,
+    *,
+    mode: str = "append",
+    source: Any = Source,
+    **options: str,
+) -> None:
     """Write a frame as a job does, with a key in the environment of Spark's driver."""
     spark.sparkContext.environment["CIO_WRITE_KEY"] = KEY
-    spark.dataSource.register(Source)
+    spark.dataSource.register(source)
     del spark.sparkContext.environment["CIO_WRITE_KEY"]
     writer = frame.write.format("customerio").mode(mode)
     for name, value in {**TRACK, "audit": str(audit), **options}.items():
@@ -261,3 +269,23 @@ def test_spark_shows_the_words_of_an_error(spark: Any, tmp_path: Path) -> None:
         with pytest.raises(Exception, match=words):
             write(spark, events(spark), tmp_path / "audit", **options)
     assert not (tmp_path / "audit").exists()
+
+
+def test_what_is_written_arrives_and_is_on_record(spark: Any, tmp_path: Path) -> None:
+    """A job sends each row once and leaves a record like that of any run, which has nothing left to resume."""
+    rows = spark.range(0, 500, 1, 3).selectExpr(
+        "concat('u', id) AS id",
+        "'e' AS event",
+        "TIMESTAMP '2026-01-01 00:00:00' AS at",
+        "'p' AS plan",
+    )
+    with cio.sandbox(write_key=KEY) as workspace:
+        asked = {"source": data_source.CustomerIO, "endpoint": workspace.url}
+        write(spark, rows, tmp_path, **asked)
+        assert workspace.messages.height == 500
+        found = cio.audit(tmp_path)
+        assert found.verify().is_empty()
+        assert found.runs.select("state", "delivered").rows() == [("finished", 500)]
+        assert found.messages["row"].sort().to_list() == list(range(500))
+        with pytest.raises(Exception, match="nothing left to send"):
+            write(spark, rows, tmp_path, **asked, resume=found.runs["run_id"].item())

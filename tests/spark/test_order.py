@@ -15,7 +15,7 @@ from cio_frames.mapping import lane_key, numbered
 from cio_frames.plan.full_check import components_of
 from cio_frames.spark import read_spark
 from cio_frames.spark.components import components
-from cio_frames.spark.order import COMPONENT, in_order
+from cio_frames.spark.order import COMPONENT, in_order, require_order
 
 COLUMNS = "user string, visitor string, plan string, at timestamp, n bigint"
 START = dt.datetime(2024, 5, 1, tzinfo=dt.UTC)
@@ -43,6 +43,7 @@ class Sent:
         self.plan = getattr(cio.frame(self.table.sample), call)(**named)
         connected = components(self.table, self.plan.pipeline)
         try:
+            require_order(self.table, self.plan.pipeline, components=connected)
             self.frame = in_order(
                 self.table, self.plan.pipeline, partitions=partitions, components=connected
             )
@@ -181,7 +182,7 @@ def test_a_taken_name_is_refused(spark: Any) -> None:
     table = read_spark(frame)
     plan = cio.frame(table.sample).identify(user_id="user")
     with pytest.raises(ColumnNamesError):
-        in_order(table, plan.pipeline, partitions=2, components=None)
+        require_order(table, plan.pipeline, components=None)
 
 
 PEOPLE = st.sampled_from(["", "a", "b", "A", "c@x.org"])

@@ -19,6 +19,7 @@ from cio_frames.sending import RunStopped
 from cio_frames.spark.attempt import delivered
 from cio_frames.spark.record import SparkRecord
 from cio_frames.spark.run import SparkOptions, resume
+from cio_frames.spark.table import PLACE_BITS
 from tests.spark.plans import KEY, RUN, by_person, chunks_of, local_events, local_plan, work_of
 
 ROWS = 900
@@ -143,3 +144,23 @@ def test_a_run_of_another_polars_is_not_resumed(tmp_path: Path) -> None:
                 options=SendOptions(audit=tmp_path, progress=False),
                 spark=SparkOptions(in_order=by_person),
             )
+
+
+def test_rows_of_a_writer_are_numbered_through_all_partitions(audit: str) -> None:
+    """Tasks number their rows by partition and place; in the end they count from 0, whatever was told of them."""
+    frame = local_events(ROWS)
+    with cio.sandbox() as workspace:
+        record = _begun(audit, workspace.client(), frame)
+        work = work_of(workspace.client(), record.directory, frame)
+        for partition in range(3):
+            first = partition << PLACE_BITS
+            chunks = chunks_of(frame[partition::3], first=first, step=1)
+            list(delivered(chunks, work=work, partition=partition))
+        record.count({0: ROWS // 3, 2: ROWS // 3})  # the second one has told nothing
+        counts = record.commit(state="finished", stopped=None, notes=())
+        record.close()
+    assert counts["rows"] == counts["delivered"] == ROWS
+    found = cio.audit(audit)
+    assert found.verify().is_empty()
+    assert found.messages["row"].sort().to_list() == list(range(ROWS))
+    assert found.explain(row=ROWS - 1).startswith(f"Row {ROWS - 1} ")

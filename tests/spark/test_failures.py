@@ -1,0 +1,64 @@
+"""What Spark raises becomes an error of this package."""
+
+from typing import Any
+
+import pytest
+
+from cio_frames.errors import CioError, FrameError, MappingError
+from cio_frames.spark.failures import spark_failures
+
+ON_EXECUTOR = """
+  An exception was thrown from the Python worker. Please see the stack trace below.
+Traceback (most recent call last):
+  File "/somewhere/pyspark/worker.py", line 1, in main
+{}
+
+\tat org.apache.spark.api.python.BasePythonRunner
+"""
+
+
+def raised(text: str, *, module: str = "pyspark.errors.exceptions.captured") -> Exception:
+    """Return an exception as Spark makes it."""
+    kind: Any = type("PythonException", (Exception,), {"__module__": module})
+    made: Exception = kind(text)
+    return made
+
+
+def told(error: Exception) -> CioError:
+    """Return what a user gets."""
+    with pytest.raises(CioError) as found, spark_failures("the table was checked"):
+        raise error
+    return found.value
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "sentence"),
+    [
+        ("cio_frames.errors.FrameError: Values of 'a' are odd. Cast it.", FrameError, "Values of 'a' are odd. Cast it."),
+        ("cio_frames.errors.ColumnNotFoundError: There is no column 'x'.", MappingError, "There is no column 'x'."),
+        ("polars.exceptions.ComputeError: secret value", FrameError, "Spark failed while the table was checked"),
+        ("cio_frames.errors.Strange: secret", FrameError, "Spark failed while the table was checked"),
+    ],
+)  # fmt: skip
+def test_an_error_of_an_executor_keeps_its_kind_and_sentence(
+    line: str, kind: type[CioError], sentence: str
+) -> None:
+    """What this package raised on an executor is raised again; other texts, which may hold values, are not shown."""
+    found = told(raised(ON_EXECUTOR.format(line)))
+    assert isinstance(found, kind)
+    assert sentence in str(found)
+    assert "secret" not in str(found)
+    assert "Traceback" not in str(found)
+    assert found.__cause__ is None
+
+
+@pytest.mark.parametrize("module", ["py4j.protocol", "grpc._channel", "pyspark.errors"])
+def test_failures_of_every_layer_are_translated(module: str) -> None:
+    """The bridge to Java and that of Spark Connect fail in ways of their own."""
+    assert isinstance(told(raised("no connection", module=module)), FrameError)
+
+
+def test_other_exceptions_are_left_alone() -> None:
+    """What is no failure of Spark is not dressed up as one."""
+    with pytest.raises(ZeroDivisionError), spark_failures("the table was checked"):
+        raise ZeroDivisionError
