@@ -101,8 +101,6 @@ def _may_hold_numbers(values: pl.Series) -> pl.Expr:
 
 def _candidates_of(values: pl.Series, *, opened: pl.Series) -> Iterator[tuple[object, ...]]:
     """Yield a row of `CANDIDATES` for each number among the sampled texts of a column."""
-    if opened.is_empty():
-        return
     counted, sample = set(), _smallest(opened)
     for text, hashed in zip(_as_texts(sample), sample.hash(), strict=True):
         yield values.name, None, None, None, None, hashed, 0  # has a place in the sample

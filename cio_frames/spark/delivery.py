@@ -12,7 +12,6 @@ import polars as pl
 import pyarrow as pa
 
 from cio_frames.audit import pseudonyms, run_file
-from cio_frames.audit.attempts import DIRECTORY
 from cio_frames.audit.object_store import opened
 from cio_frames.audit.run_file import State
 from cio_frames.clock import utc_now
@@ -25,7 +24,7 @@ from cio_frames.spark.attempt import Work, deliver
 from cio_frames.spark.lease import LEASE_S
 from cio_frames.spark.rate import SHARED
 from cio_frames.spark.reading import PlanSettings
-from cio_frames.spark.record import SparkRecord
+from cio_frames.spark.record import SparkRecord, has_rest
 from cio_frames.workspaces.client import Client
 
 ABORTED: Final = "A task failed, so Spark ended the job."
@@ -81,7 +80,7 @@ class TaskDelivery:
             )
         else:
             known = run_file.read(disk, place / job.resume)
-            if known.state != "running" and not disk.listdir(place / job.resume / DIRECTORY):
+            if not has_rest(known):
                 raise AuditError(
                     f"Run {job.resume} has nothing left to send. Leave the option resume out."
                 )

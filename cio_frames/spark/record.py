@@ -37,6 +37,11 @@ PART_ROWS = 250_000
 """The most rows of a part."""
 
 
+def has_rest(run: RunFile) -> bool:
+    """Return whether a run that is over left anything to send; what its attempts recorded is there then."""
+    return run.state != "finished" or any(run.counts.get(state) for state in UNFINISHED)
+
+
 class SparkRecord:
     """The record of a run while its driver is at work."""
 
@@ -45,9 +50,13 @@ class SparkRecord:
         self.directory: Path = store.layout.directory
         self._store = store
         self._starts: dict[int, int] | None = None
-        head = Opened(format=FORMAT, run=run.info.run_id, segment=RUN)
-        store.journal(store.layout.run_journal, head)
-        store.publish_run(run)
+
+    def publish(self) -> Self:
+        """Write that the run is at work."""
+        head = Opened(format=FORMAT, run=self.run_id, segment=RUN)
+        self._store.journal(self._store.layout.run_journal, head)
+        self._store.publish_run(self.run)
+        return self
 
     @classmethod
     def begin(
@@ -70,18 +79,21 @@ class SparkRecord:
             message_ids="keyed" if key else "plain",
             notes=notes,
         )
-        return cls(Store(disk, Layout(directory)), run)
+        return cls(Store(disk, Layout(directory)), run).publish()
 
     @classmethod
     def take_up(cls, disk: FileSystem, directory: Path) -> Self:
-        """Take up the record of a run that ended before its rows did.
+        """Take up the record of a run that ended before its rows did; of another one nothing is changed.
 
         Raises:
             AuditCorruptError: There is no run, or it was changed.
             AuditLockedError: It is still being written.
         """
         run = run_file.read(disk, directory)
-        return cls(Store(disk, Layout(directory)), replace(run, state="running", stopped=None))
+        store = Store(disk, Layout(directory))
+        if not has_rest(run):
+            return cls(store, run)
+        return cls(store, replace(run, state="running", stopped=None)).publish()
 
     def count(self, rows: Mapping[int, int]) -> None:
         """Number the rows through all partitions; each has numbered its own by number and place.
@@ -133,7 +145,7 @@ class SparkRecord:
         for name in store.disk.listdir(store.layout.parts):
             if name not in listed:
                 store.drop(store.layout.parts / name)
-        if state == "finished" and not any(self.run.counts[state] for state in UNFINISHED):
+        if not has_rest(self.run):
             remove_all(store.disk, self.directory / DIRECTORY)
         clear(store)
         return dict(self.run.counts)

@@ -40,7 +40,7 @@ from cio_frames.spark.earlier import STATES_SENT, earlier_runs, spark_path, with
 from cio_frames.spark.lease import DIRECTORY, LEASE_S, Claim, Lease, Renewal, read_claims
 from cio_frames.spark.rate import DIVIDED, PACE_FILE, PAUSED_S, Division, Pace, Share
 from cio_frames.spark.reading import FINDINGS, PlanSettings
-from cio_frames.spark.record import SparkRecord
+from cio_frames.spark.record import SparkRecord, has_rest
 from cio_frames.spark.table import SparkTable
 from cio_frames.validation import BLOCKING
 from cio_frames.views import html, summary, text
@@ -162,7 +162,7 @@ def resume(
     options: SendOptions,
     spark: SparkOptions,
 ) -> "SparkRun":
-    """Finish what a run left.
+    """Finish what a run left; nothing is sent if that is nothing.
 
     Raises:
         AuditError: The plan or the workspace is another one.
@@ -183,7 +183,7 @@ def resume(
     work = _work(plan, client, record, options=options, spark=spark, key=key)
     return SparkRun(
         plan, client=client, record=record, options=options, spark=spark, work=work, earlier=earlier,
-        guard=guard,
+        guard=guard, has_rest=has_rest(run),
     ).start()  # fmt: skip
 
 
@@ -308,8 +308,10 @@ class SparkRun:
         work: Work,
         earlier: Sequence[tuple[Path, RunFile]],
         guard: Lease | None = None,
+        has_rest: bool = True,
     ) -> None:
         self._plan = plan
+        self._has_rest = has_rest
         self._client = client
         self._record = record
         self._options, self._spark, self._work, self._earlier = options, spark, work, earlier
@@ -497,7 +499,10 @@ class SparkRun:
 
     def _main(self) -> None:
         try:
-            self._sent()
+            if self._has_rest:
+                self._sent()
+            else:
+                self._final = dict(self._record.run.counts)
         except BaseException as error:  # noqa: BLE001 - it is raised again where it is waited for
             self._error = self._error or error
         finally:

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import cio_frames as cio
@@ -148,6 +148,12 @@ MORE: dict[str, dict[str, Any]] = {
     verb=st.sampled_from(sorted(MORE)),
     partitions=st.integers(1, 4),
     chunk_rows=st.integers(1, 4),
+)
+@example(
+    table=pa.table({"id": ["1", "2", "3"], "email": ["", "", ""], "x": ["", "", "078-05-1121"]}),
+    verb="form",
+    partitions=1,
+    chunk_rows=1,
 )
 def test_any_rows_may_lie_in_any_partition(
     table: pa.Table, verb: str, partitions: int, chunk_rows: int

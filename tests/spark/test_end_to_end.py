@@ -1,0 +1,49 @@
+"""From a Spark frame to an audited run, as a user types it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cio_frames as cio
+from cio_frames.errors import ArgumentError, RowOrderError
+from cio_frames.spark.plan import SparkPlan
+
+ORDERS = (
+    "concat('u', id % 40) AS customer", "TIMESTAMP '2026-01-01 00:00:00' + make_interval(0, 0, 0, 0, 0, 0, id) AS at",
+    "id AS number", "if(id % 100 = 7, NULL, concat('o', id)) AS order",
+)  # fmt: skip
+
+
+def test_a_frame_of_spark_is_planned_sent_and_audited(spark: Any, tmp_path: Path) -> None:
+    """What is planned arrives, is on record, and is not sent again when it is resumed."""
+    orders = (
+        spark.range(0, 600, 1, 3).selectExpr(*ORDERS).where("`order` IS NOT NULL OR number = 7")
+    )
+    plan = orders.cio.track(
+        event=cio.lit("Ordered"), user_id="customer", timestamp="at", properties=["number", "order"]
+    )
+    assert isinstance(plan, SparkPlan)
+    assert plan.counts["valid"] == plan.counts["rows"] == 595
+    with cio.sandbox() as workspace:
+        client = workspace.client()
+        run = plan.send(client, audit=tmp_path, progress=False)
+        assert run.counts["delivered"] == 595
+        found = cio.audit(tmp_path)
+        assert found.verify().is_empty()
+        assert run.failed().count() == 0
+        assert "15 rows in 1 run: 15 delivered." in found.explain(id="u8")
+        again = cio.resume(run.audit, client, plan, progress=False)
+        assert again.counts["delivered"] == 595
+        assert workspace.messages.height == 595
+
+
+def test_what_is_not_offered_is_told_before_anything_is_done(spark: Any, tmp_path: Path) -> None:
+    """An export is for a sample, and states without an order are refused before a record is begun."""
+    people = spark.range(0, 20, 1, 2).selectExpr("concat('u', id % 5) AS id", "id AS score")
+    plan = cio.frame(people).identify(user_id="id")
+    with pytest.raises(ArgumentError, match=r"plan\.sample\(10_000\)\.identity\(known=export\)"):
+        plan.identity(known=[{"id": "u1"}])  # type: ignore[call-arg]
+    with cio.sandbox() as workspace, pytest.raises(RowOrderError, match="order_by"):
+        plan.send(workspace.client(), audit=tmp_path / "audit", progress=False)
+    assert not (tmp_path / "audit").exists()
