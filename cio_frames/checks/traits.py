@@ -69,7 +69,7 @@ TIMELIKE = re.compile(
 CLOCKED = r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}"
 NO_HOUR = r"T(?:2[4-9]|[3-9])|:[6-9]"
 WRITTEN = r"^\s*\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d{2})(?:,?\s+\d{1,2}:\d{2}.*)?\s*$"
-DATED = r"^\s*\d{1,4}[./-]\d"
+DATED = r"^\s*\d{1,4}[./-]\d{1,2}[./-]\d"
 MILLISECONDS = (10**11, 10**19)
 TOLERATED = timedelta(days=1)
 

@@ -184,14 +184,16 @@ def is_content_needed(
 
 
 def names_by_id_alone(mapping: MessageMapping) -> bool:
-    """Whether messages identify people by user ids and set attributes, and can do nothing else."""
+    """Whether messages name people by user ids, and set attributes or are events that do not act."""
     named = [(row.role, field.json) for row, field in filled(mapping)]
     others = [field for field in mapping.fields if field.path not in (("userId",), ("timestamp",))]
-    return (
-        mapping.call.name == "identify"
-        and named == [("person", False)]
-        and all(field.path[:1] == ("traits",) and len(field.path) > 1 for field in others)
-        and not any(field.role == "key" or field.path[1] in READ_ONLY for field in others)
+    if named != [("person", False)] or any(field.role == "key" for field in others):
+        return False
+    if mapping.call.name == "track":
+        return all(field.path[0] in ("event", "properties") for field in others)
+    return mapping.call.name == "identify" and all(
+        field.path[0] == "traits" and len(field.path) > 1 and field.path[1] not in READ_ONLY
+        for field in others
     )
 
 

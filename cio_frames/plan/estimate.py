@@ -210,9 +210,11 @@ def _counted(pipelines: Pipelines, premise: Premise) -> PreviewCounts | None:
     if not names_by_id_alone(first.mapping) or first.full_check.unclear:
         return None
     people = first.full_check.people
+    created_by_events = first.call == "track" and people
     return PreviewCounts(
-        creates=people, people=people, objects=0, summary={}, is_compared=False, open=None
-    )
+        creates=people, people=people, objects=0, summary={}, is_compared=False,
+        open="event_for_unknown" if created_by_events else None,
+    )  # fmt: skip
 
 
 def _removed(counted: PreviewCounts, premise: Premise) -> int:

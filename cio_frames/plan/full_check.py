@@ -86,7 +86,7 @@ class FullCheck:
     valid: int
     people: int  # whom the rows name, as far as they name anybody
     objects: int
-    unclear: int  # identifies whose person is not told by an id alone: by an address, a cio_id
+    unclear: int  # identifies and events whose person no id tells, or events that act
     deletions: int  # events that delete or suppress
     undated: int  # events that would be sent without a time; to those that act it does not matter
     bytes: int
@@ -352,10 +352,10 @@ def _kept_columns(scope: Scope) -> list[pl.Expr]:
         order_key(lane_key(mapping)).alias("key"),
         numbered(person_name(mapping)).alias("person"),
     ]
-    if mapping.call.name == "identify":
+    if mapping.call.name in ("identify", "track"):
         text = person_name(mapping)
         is_id = (text != "") & ~text.str.contains("@", literal=True) & ~text.str.starts_with("cio_")
-        columns.append((~is_id).fill_null(value=True).alias("unclear"))
+        columns.append((~is_id.fill_null(value=False) | acts(scope)).alias("unclear"))
     event = mapping.find("event")
     if event is not None and mapping.call.name == "track":
         is_deletion = scope.text(event).is_in(DELETING).fill_null(value=False)

@@ -144,14 +144,43 @@ def test_an_estimate_counts_the_people_that_a_preview_counts(ids, numbers, other
     assert estimate.open == counted.open
 
 
+NAMES = ["Joined", "joined ", "", None, "User Deleted", " User Deleted", "Object Deleted"]
+NAMES += ["Report Delivery Event", "Relationship Deleted", "User Suppressed", "Device Deleted"]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    ids=st.lists(st.sampled_from(PLAIN + UNCLEAR) | st.sampled_from(PLAIN), min_size=1, max_size=8),
+    names=st.lists(st.sampled_from(NAMES) | st.just("Joined"), min_size=8, max_size=8),
+    other=st.sampled_from([*OTHERS, "objectId", "objectTypeId", "device"]),
+)
+def test_an_estimate_counts_the_people_of_events_that_a_preview_counts(ids, names, other):
+    """Events by ids need no preview either, unless one of them acts."""
+    frame = pl.DataFrame({"user": ids, "event": names[: len(ids)], other: "x"})
+    checks = cio.Checks(ignore=["id", "event"])
+    plan = frame.cio.track(event="event", user_id="user", timestamp=None, checks=checks)
+
+    estimate = plan.estimate()
+    is_told = not set(ids) & set(UNCLEAR) and set(frame["event"]) <= {"Joined", "joined "}
+    assert (plan.pipelines.last_preview is None) >= is_told
+    found = plan.identity()
+
+    counted = plan.pipelines.last_preview
+    assert estimate.new_profiles == found.summary["creates"]
+    assert (estimate.removed_profiles, estimate.objects) == (0, found.groups.height)
+    assert estimate.open == counted.open
+
+
 def test_an_estimate_reads_no_row_again_where_ids_alone_tell_who_is_who():
-    """Events, links and an export take a preview."""
+    """Links and an export take a preview."""
     known = pl.DataFrame({"id": ["u1"]})
     plan, linked = people(), pl.DataFrame({"id": ["u1"], "email": ["a@b.co"]}).cio.identify()
+    events = pl.DataFrame({"id": ["u1", "u2", "u1"]}).cio.track(event=cio.lit("X"), user_id="id")
 
     plan.estimate()
     linked.estimate()
 
     assert (plan.pipelines.last_preview, plan.estimate().new_profiles) == (None, 300)
+    assert (events.estimate().new_profiles, events.pipelines.last_preview) == (2, None)
     assert linked.pipelines.last_preview is not None
     assert plan.estimate(known=known).new_profiles == 299
