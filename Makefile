@@ -49,13 +49,14 @@ types: .venv/dev.done
 # Tests of how soon an interrupt takes effect run alone, all others with two processes more than there are
 # cores, since many wait: for answers, kernels and the ends of programs.
 # Those of Spark run one after another too: they share a cluster. The slow ones have a target of their own, and the
-# notebook about Spark is run by make docs.
+# notebook about Spark is run by make docs. What runs notebooks takes seconds to load, so only they load it.
 TIMED := tests/torture/test_interrupts.py
 AT_ONCE := --numprocesses $(shell python3 -c "import os; print((os.cpu_count() or 1) + 2)") --dist worksteal
 pytest: .venv/dev.done
-	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 $(AT_ONCE) --ignore=$(TIMED) --ignore=notebooks/08_spark.ipynb -m "not spark"
-	$(BIN)/python -m pytest $(TIMED)
-	$(BIN)/python -m pytest tests/spark -m "spark and not slow"
+	$(BIN)/python -m pytest -p no:nbmake $(AT_ONCE) --ignore=$(TIMED) --ignore=notebooks -m "not spark"
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 $(AT_ONCE) --ignore=notebooks/08_spark.ipynb notebooks
+	$(BIN)/python -m pytest -p no:nbmake $(TIMED)
+	$(BIN)/python -m pytest -p no:nbmake tests/spark -m "spark and not slow"
 
 # What users install is the wheel: it must work without the checkout beside it.
 package: .venv/dev.done
@@ -70,7 +71,7 @@ package: .venv/dev.done
 # What needs no browser; SHORT=1 leaves out the slow tests as well, those that no version of a library decides,
 # and three of four cases of a test.
 OF_OUR_OWN := tests/corpus tests/torture tests/test_wording.py
-OTHER_TESTS := tests --ignore=$(TIMED) --ignore=tests/spark $(if $(SHORT),$(OF_OUR_OWN:%=--ignore=%)) $(AT_ONCE) -m "not browser$(if $(SHORT), and not slow)" $(if $(SHORT),--every 4)
+OTHER_TESTS := tests -p no:nbmake --ignore=$(TIMED) --ignore=tests/spark $(if $(SHORT),$(OF_OUR_OWN:%=--ignore=%)) $(AT_ONCE) -m "not browser$(if $(SHORT), and not slow)" $(if $(SHORT),--every 4)
 
 # From the source distribution, since whoever packages the project builds from it with versions of their own.
 # The kernel of its time goes with the lowest ipywidgets, as hosted notebooks have it: a newer one warns of it.
