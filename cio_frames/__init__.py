@@ -12,6 +12,7 @@ from cio_frames import errors
 from cio_frames.errors import (
     AccessRefusedError,
     AccountingError,
+    AllowanceError,
     ArgumentError,
     AuditCorruptError,
     AuditError,
@@ -70,6 +71,7 @@ __version__: str
 __all__ = [
     "AccessRefusedError",
     "AccountingError",
+    "AllowanceError",
     "ArgumentError",
     "Audit",
     "AuditCorruptError",

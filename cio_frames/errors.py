@@ -22,7 +22,8 @@ CioError
 │   ├── AccessRefusedError     the App API key is not accepted, or may not read this
 │   └── ExportError            an export has failed or is unknown, or its file cannot be read
 ├── PlanRefusedError           findings forbid sending, or leave out every row; has `findings`
-│   └── IdentityRefusedError   people would be confused; has `preview`
+│   ├── IdentityRefusedError   people would be confused; has `preview`
+│   └── AllowanceError         sending does more than `allow=` says; has `needed` and `allowed`
 ├── RepairError                a repair that does not exist or does not apply
 ├── UsageError                 options of a command that do not go together
 ├── MissingLibraryError        something was asked for that needs a library which is not installed
@@ -51,6 +52,7 @@ from typing import Any, ParamSpec, TypeVar
 __all__ = [
     "AccessRefusedError",
     "AccountingError",
+    "AllowanceError",
     "ArgumentError",
     "AuditCorruptError",
     "AuditError",
@@ -375,8 +377,12 @@ class PlanRefusedError(CioError):
         *,
         rows: int = 0,
         reasons: Mapping[str, int] | None = None,
+        message: str = "",
     ) -> None:
         self.findings: tuple[Mapping[str, Any], ...] = tuple(findings)
+        if message:
+            super().__init__(message)
+            return
         if reasons is not None:
             super().__init__(_nothing_to_send(rows, reasons))
             return
@@ -404,6 +410,39 @@ class IdentityRefusedError(PlanRefusedError):
     def __init__(self, findings: Sequence[Mapping[str, Any]], *, preview: Any) -> None:
         self.preview = preview
         super().__init__(findings)
+
+
+class AllowanceError(PlanRefusedError):
+    """Sending starts more campaigns, or ends, deletes or merges more, than was allowed. Nothing was sent.
+
+    Attributes:
+        needed: How many there are of each kind, if there are any.
+        allowed: How many of each kind were allowed.
+    """
+
+    def __init__(
+        self,
+        needed: Mapping[str, int],
+        *,
+        allowed: Mapping[str, int],
+        sentences: Mapping[str, str],
+        call: str,
+    ) -> None:
+        self.needed: dict[str, int] = dict(needed)
+        self.allowed: dict[str, int] = dict(allowed)
+        lines = [
+            f"  {kind}: {sentences[kind]} ({self.allowed.get(kind, 0):,} allowed)"
+            for kind in self.needed
+        ]
+        message = "\n".join(
+            (
+                "Nothing was sent, because it does more than was allowed:",
+                *lines,
+                "If that is meant, say so:",
+                f"    {call}",
+            )
+        )
+        super().__init__((), message=message)
 
 
 class SavedPlanError(CioError):

@@ -34,6 +34,7 @@ class Scope:
         mapping: The source of every field.
         now: The planned time of sending, in UTC.
         allow: Names the user has allowed, such as events that delete people.
+        triggers: Names of events that start campaigns however old they are.
         sensitive: Columns that may hold sensitive data, with the reason for each.
         reference: Values that an identifier is known to have, by column.
         message_bytes: The most bytes a message may have.
@@ -42,6 +43,7 @@ class Scope:
     mapping: MessageMapping
     now: datetime
     allow: frozenset[str] = frozenset()
+    triggers: frozenset[str] = frozenset()
     sensitive: Mapping[str, str] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
     reference: Mapping[str, pl.Series] = dataclasses.field(
         default_factory=lambda: MappingProxyType({})

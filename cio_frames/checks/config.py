@@ -35,6 +35,8 @@ class Checks:
         thresholds: The largest share of rows, from 0 to 1, that may fail before the whole plan is
             refused: for each code, or one share of all rows that would be left out.
         allow: Names that are refused unless they are listed, such as `"User Deleted"`.
+        triggers: Names of events, pages, screens and forms that start campaigns however old they are,
+            such as those of a campaign that looks at past events; they need an allowance to be sent.
         allow_sensitive: Columns that may hold sensitive data, each with the reason, which goes
             into the record of the run.
         reference: What identifiers are known to look like, by column or argument: a list, a
@@ -54,6 +56,7 @@ class Checks:
     severity: Mapping[str, Severity] = field(default_factory=_none)
     thresholds: Mapping[str, float] | float | None = None
     allow: Sequence[str] = ()
+    triggers: Sequence[str] = ()
     allow_sensitive: Mapping[str, str] = field(default_factory=_none)
     reference: Mapping[str, Any] = field(default_factory=_none)
     phone_region: str | None = None
@@ -109,6 +112,10 @@ class Checks:
                     f"the severity must be one of {', '.join(SEVERITIES)}."
                 )
         self._demand_shares(codes)
+        if isinstance(self.triggers, str):
+            raise MappingError(
+                f"Checks(triggers=...) takes a list of names: triggers=[{self.triggers!r}]."
+            )
         for column, reason in self.allow_sensitive.items():
             if not str(reason or "").strip():
                 raise MappingError(

@@ -105,13 +105,25 @@ def checks(rules: Rules) -> Checks:
         ignore=rules.ignore,
         severity=cast(Mapping[str, Severity], levels),
         thresholds=_thresholds(rules.threshold),
-        allow=rules.allow,
+        allow=tuple(name for name in rules.allow if "=" not in name),
+        triggers=rules.trigger,
         allow_sensitive=dict(
             _parted(rules.allow_sensitive, option="--allow-sensitive", shape="column=reason")
         ),
         reference=dict(_parted(rules.reference, option="--reference", shape="column=file")),
         phone_region=rules.phone_region,
     )
+
+
+def allowances(entries: Sequence[str]) -> dict[str, str]:
+    """Return the numbers among the entries of --allow, by what they allow; names have no sign in them.
+
+    Examples:
+        >>> allowances(["User Deleted", "campaigns=37"])
+        {'campaigns': '37'}
+    """
+    numbers = [entry for entry in entries if "=" in entry]
+    return dict(_parted(numbers, option="--allow", shape="campaigns=37"))
 
 
 def option(argument: str) -> str:

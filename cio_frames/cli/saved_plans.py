@@ -12,15 +12,23 @@ from cyclopts import Parameter
 from cio_frames.cli.check import PAGE, verdict
 from cio_frames.cli.exit_codes import Exit
 from cio_frames.cli.known import people_of, reader
-from cio_frames.cli.options import Fields, KnownPeople, Rules, Switch, Target
+from cio_frames.cli.options import Fields, KnownPeople, Pairs, Rules, Switch, Target
 from cio_frames.cli.output import as_json, put, say, say_html, say_json
-from cio_frames.cli.plan_options import plan_of, reading
-from cio_frames.cli.send import all_arrived, confirm, connected, needs_confirmation, sent
+from cio_frames.cli.plan_options import allowances, plan_of, reading
+from cio_frames.cli.send import (
+    all_arrived,
+    confirm,
+    confirm_allowances,
+    connected,
+    needs_confirmation,
+    sent,
+)
 from cio_frames.errors import UsageError
 from cio_frames.frames import scan
 from cio_frames.plan.apply import restored, reviewed
 from cio_frames.plan.approval import approval_key, require_approval
 from cio_frames.plan.approval import approve as approved
+from cio_frames.plan.plan import allowed
 from cio_frames.plan.saved_plan import SavedPlan, read_plan, saved_plan
 from cio_frames.views import html, text
 
@@ -135,6 +143,7 @@ def apply(
     known: KnownPeople = None,
     approved_by: Repeated = (),
     only_if: Repeated = (),
+    allow: Pairs = (),
     audit: Path = Path("audit"),
     repeat: Switch = False,
 ) -> Exit:
@@ -149,10 +158,13 @@ def apply(
         approved_by: Public key of somebody who may approve; one of them must have signed the plan.
         only_if: A condition such as "rejected<1%" or "creates<=500" instead of the same rows, for
             jobs whose table is another one each time.
+        allow: How much may happen in Customer.io, such as campaigns=37, opt_outs=3, deletions=1 or
+            merges=2.
         audit: Directory for the records of all runs.
         repeat: Send rows again that an earlier run has delivered.
     """
     target, saved = target or Target(), read_plan(file)
+    numbers = allowed(allowances(allow) or None)
     require_approval(file, saved, approved_by=approved_by)
     with connected(target) as (client, _):
         ready = reviewed(
@@ -169,9 +181,14 @@ def apply(
                 ready.pipelines.counts["valid"], host=client.endpoint, answers=sys.stdin,
                 asks=sys.stderr, told=saved.outcome,
             )  # fmt: skip
+            shows = False if target.progress == "off" else target.progress
+            numbers = confirm_allowances(
+                ready.pipelines, numbers or {}, progress=shows, answers=sys.stdin, asks=sys.stderr
+            )
         run = sent(
             lambda progress: ready.send(
-                client, audit=audit, progress=progress, repeat=repeat, in_doubt=target.in_doubt
+                client, audit=audit, progress=progress, repeat=repeat, in_doubt=target.in_doubt,
+                allow=numbers,
             ),
             target=target,
         )

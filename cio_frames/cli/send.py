@@ -1,7 +1,7 @@
 """`send` and `resume`: to Customer.io, to a server on this machine, or to a temporary workspace."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,13 +15,16 @@ from cio_frames.cli.hints import cli_advice
 from cio_frames.cli.known import preview_with
 from cio_frames.cli.options import Fields, Form, KnownPeople, Rules, Switch, Target
 from cio_frames.cli.output import ask, say, say_json
-from cio_frames.cli.plan_options import plan_of
+from cio_frames.cli.plan_options import allowances, plan_of
 from cio_frames.errors import RunError, UsageError
 from cio_frames.plan import Plan
 from cio_frames.plan import resume as resume_run
-from cio_frames.plan.outcome import outcome
+from cio_frames.plan.outcome import needs, outcome
+from cio_frames.plan.pipeline import Pipelines
+from cio_frames.plan.plan import allowed
 from cio_frames.run import Run
 from cio_frames.spec import EVENT_CALLS
+from cio_frames.values.number_words import number_of
 from cio_frames.views import summary, text
 from cio_frames.views.displays import ShowProgress, display
 from cio_frames.views.document import EMPTY
@@ -54,7 +57,7 @@ def send(
 
     Keys come from the environment only: CIO_WRITE_KEY; for forms CIO_SITE_ID and
     CIO_TRACK_API_KEY. Before anything is sent to Customer.io, you confirm the number of rows by
-    typing it.
+    typing it, and so each number of campaigns, opt-outs, deletions and merges that can follow.
     Rows that an earlier run with the same audit directory has delivered are not sent again.
 
     Args:
@@ -71,10 +74,11 @@ def send(
             export, or "workspace" to read them with the key in CIO_APP_API_KEY, or "export:110" to
             take up an export that was started before.
     """
-    target = target or Target()
+    target, rules = target or Target(), rules or Rules()
+    allow = allowed(allowances(rules.allow) or None)
     with connected(target) as (client, workspace):
         client.require(fields.call)
-        plan = plan_of(files, fields=fields, rules=rules or Rules())
+        plan = plan_of(files, fields=fields, rules=rules)
         if corrected is not None:
             plan = plan.corrected(corrected)
         plan.require_sendable()
@@ -90,6 +94,9 @@ def send(
                 asks=sys.stderr,
                 told=outcome([plan.pipeline], preview, client=client),
             )
+            allow = confirm_allowances(
+                plan.pipelines, allow or {}, progress=shows, answers=sys.stdin, asks=sys.stderr
+            )
         elif preview is not None:
             sys.stderr.write(outcome([plan.pipeline], preview, client=client) + "\n")
         run = sent(
@@ -99,6 +106,7 @@ def send(
                 progress=progress,
                 repeat=repeat,
                 in_doubt=target.in_doubt,
+                allow=allow,
             ),
             target=target,
         )
@@ -152,7 +160,7 @@ def _warn_of_now(plan: Plan) -> None:
     mapping = plan.pipeline.mapping
     if mapping.call.name not in EVENT_CALLS or mapping.find("timestamp") is not None:
         return  # all rows are checked only where there is something to count
-    if rows := plan.pipeline.full_check.undated:
+    if rows := plan.pipeline.full_check.allowances.undated:
         sys.stderr.write(
             f"{many(rows, 'event')} would count as happening now and can start campaigns: no "
             "--timestamp is given.\n"
@@ -175,8 +183,36 @@ def confirm(rows: int, *, host: str, answers: TextIO | None, asks: TextIO, told:
         told,
         "Type the number of rows to continue:",
     )
-    ask("\n".join(filter(None, lines)), stream=asks)
-    if answers.readline().strip().replace(",", "") != str(rows):
+    _typed("\n".join(filter(None, lines)), rows, answers=answers, asks=asks)
+
+
+def confirm_allowances(
+    pipelines: Pipelines,
+    allow: Mapping[str, int],
+    *,
+    progress: ShowProgress,
+    answers: TextIO,
+    asks: TextIO,
+) -> dict[str, int]:
+    """Have each number typed back that needs an allowance beyond what the options allow; return all of them.
+
+    Raises:
+        UsageError: The number is another one.
+    """
+    from cio_frames.plan.allowances import merge_preview
+
+    found = needs(pipelines.checked(), merge_preview(pipelines, progress=progress))
+    beyond = {kind: count for kind, count in found.counts.items() if count > allow.get(kind, 0)}
+    for kind, count in beyond.items():
+        name = kind.replace("_", "-")
+        question = f"{found.sentences[kind]}.\nType the number of {name} to continue:"
+        _typed(question, count, answers=answers, asks=asks)
+    return {**allow, **beyond}
+
+
+def _typed(question: str, number: int, *, answers: TextIO, asks: TextIO) -> None:
+    ask(question, stream=asks)
+    if number_of(answers.readline()) != number:
         raise UsageError("The number does not match. Nothing was sent.")
 
 

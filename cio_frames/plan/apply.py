@@ -12,6 +12,7 @@ from cio_frames.identity import Settings
 from cio_frames.plan.approval import require_approval
 from cio_frames.plan.identity_preview import identity_preview, premise_of
 from cio_frames.plan.known import Known
+from cio_frames.plan.outcome import needs
 from cio_frames.plan.pipeline import Pipelines
 from cio_frames.plan.plain_values import NotRestorableError, arguments_of, checks_of
 from cio_frames.plan.plan import Backfill, Plan, Sendable
@@ -58,12 +59,13 @@ def apply(
         only_if: For scheduled jobs, whose table is another one each time: conditions such as "rejected<1%",
             "creates<=500", "rows>1000" instead of the same rows. Mapping, repairs, checks and destination must
             still be as reviewed.
-        options: As for `plan.send`: audit, progress, wait, repeat, in_doubt, durability, pii.
+        options: As for `plan.send`: audit, progress, wait, repeat, in_doubt, durability, pii, allow.
 
     Raises:
         SavedPlanError: The file is no plan, has expired, or lacks an approval.
         PlanChangedError: Something differs from what was reviewed, or a condition does not hold.
         PlanRefusedError: Findings forbid sending.
+        AllowanceError: More would happen than `allow` says.
 
     Examples:
         >>> import polars as pl, cio_frames as cio, tempfile
@@ -222,12 +224,18 @@ def _unlike(name: str, reviewed: Any, now: Any) -> Iterator[Difference]:
         yield name, reviewed, now
 
 
+def _of_allowances(pipelines: Pipelines) -> dict[str, int]:
+    """Return what needs an allowance; merges are those of the identity preview."""
+    counts = needs(pipelines.checked()).counts
+    return {name: counts.get(name, 0) for name in ("campaigns", "opt_outs", "deletions")}
+
+
 def _broken(
     text: str, pipelines: Pipelines, known: Known | None, settings: Settings | None
 ) -> Iterator[Difference]:
     """Yield a condition that does not hold."""
     parsed = _CONDITION.fullmatch(text)
-    counts: dict[str, Any] = {**pipelines.counts, "campaigns": sum(map(campaigns, pipelines.each))}
+    counts: dict[str, Any] = {**pipelines.counts, **_of_allowances(pipelines)}
     if parsed and parsed[1] not in counts:
         found = identity_preview(
             pipelines, premise_of(pipelines, known, settings=settings, progress="auto")

@@ -1,8 +1,9 @@
 """What sending will take: requests, bytes, time, new profiles, money; afterwards, what it took."""
 
+import json
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import polars as pl
@@ -15,6 +16,7 @@ from cio_frames.identity.preview import Premise, profiles
 from cio_frames.payloads.batches import ENVELOPE_BYTES
 from cio_frames.plan.full_check import KEPT_MESSAGES
 from cio_frames.plan.identity_preview import preview_counts
+from cio_frames.plan.outcome import needs
 from cio_frames.plan.pipeline import Pipeline, Pipelines, PreviewCounts
 from cio_frames.run import Run
 from cio_frames.sending import Client
@@ -49,6 +51,7 @@ class Estimate:
         price: What the new profiles cost, if a price was given.
         compared: Whether an export of the workspace's people was given.
         open: The open settings that the number of new profiles rests on, None without one.
+        allowances: What has to be allowed to send it to Customer.io, as `allow=` of `plan.send`.
         other_forms: Rows whose ids the export has in another form, such as without leading zeros.
     """
 
@@ -66,6 +69,7 @@ class Estimate:
     price: float | None
     compared: bool
     open: str | None = None
+    allowances: Mapping[str, int] = field(default_factory=dict)
     other_forms: int = 0
 
     def compare(self, run: Run) -> "Comparison":
@@ -110,6 +114,9 @@ class Estimate:
         ]
         if self.price is not None:
             lines.append(("price", f"{at_most}{self.price:,.2f} for the new profiles", ""))
+        if self.allowances:
+            needed = f"plan.send(client, allow={json.dumps(self.allowances)})"
+            lines.append(("to allow", needed, "what it does in Customer.io cannot be undone"))
         return lines
 
 
@@ -198,6 +205,7 @@ def estimate(
         price=None if price_per_profile is None else counted.creates * price_per_profile,
         compared=premise.known is not None,
         open=counted.open,
+        allowances=needs(plans, pipelines.last_preview).counts,
         other_forms=counted.conflicts.get(OTHER_FORM, 0),
     )
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 
 import polars as pl
 
@@ -20,10 +19,10 @@ from cio_frames.mapping import (
     person_name,
 )
 from cio_frames.payloads import MESSAGE_SCHEMA, count_batches, encode, lanes, order_key, sizes
+from cio_frames.plan.allowance_counts import AllowanceCounts, allowance_columns
 from cio_frames.plan.chunks import Encoding, Repeats, map_chunks
 from cio_frames.plan.finding_kinds import FindingKinds
 from cio_frames.plan.other_forms import IdCounts, counted_ids
-from cio_frames.spec import LIMITS, SEMANTIC_EVENTS
 from cio_frames.validation import (
     BLOCKING,
     TableAggregates,
@@ -41,8 +40,6 @@ KEPT_MESSAGES = 2_000
 FIRST_ROWS = 1_000
 """How many of the first rows are kept to see whether any can be sent."""
 
-TRIGGERING = ("track", "page", "screen", "form")
-DELETING = tuple(name for name, event in SEMANTIC_EVENTS.items() if event.destructive)
 HOUR_MS = 3_600_000
 
 _PAIRS = pl.Schema({"key": pl.UInt64, "other": pl.UInt64})
@@ -75,6 +72,8 @@ class PreSendCheck:
     refusals: pl.DataFrame  # findings that forbid sending, one of each code
     fingerprint: str
     components: pl.DataFrame | None  # who is connected with whom by this table's rows, if anybody
+    # Where only this check has run, rows that are excluded later count as well
+    allowances: AllowanceCounts = field(default_factory=AllowanceCounts)
     first_rows: pl.DataFrame = field(default_factory=pl.DataFrame)  # at most `FIRST_ROWS`, as read
 
 
@@ -87,8 +86,6 @@ class FullCheck:
     people: int  # whom the rows name, as far as they name anybody
     objects: int
     unclear: int  # identifies and events whose person no id tells, or events that act
-    deletions: int  # events that delete or suppress
-    undated: int  # events that would be sent without a time; to those that act it does not matter
     bytes: int
     batches: int  # exactly as the messages would be cut
     findings: pl.DataFrame  # worst first
@@ -107,9 +104,9 @@ class FullCheck:
         return self.before_send.rows
 
     @property
-    def recent(self) -> int:
-        """Rows that would be sent and are recent enough to start campaigns."""
-        return 0 if self.hours is None else int(self.hours.filter("recent")["rows"].sum())
+    def allowances(self) -> AllowanceCounts:
+        """The rows that would be sent and need an allowance."""
+        return self.before_send.allowances
 
 
 @engine_errors("the table was checked")
@@ -122,16 +119,22 @@ def check_before_send(
     tests = compile_checks(strict, scope=scope)
     sums = _Sums(table, scope=scope, checks=blocking, gather_links=gather_links)
     findings, first = [check_call(strict, scope=scope)], pl.DataFrame()
+    counted_columns, allowances = [*allowance_columns(scope)], []
 
-    def part(chunk: pl.DataFrame) -> tuple[_Share, pl.DataFrame, pl.DataFrame]:
+    def part(
+        chunk: pl.DataFrame,
+    ) -> tuple[_Share, pl.DataFrame, pl.DataFrame, AllowanceCounts]:
         prepared, share = sums.share(chunk)
         found = check(prepared, tests=tests, raw=chunk).findings
-        return share, found, chunk.filter(pl.col(ROW) < FIRST_ROWS)
+        with computing(scope.mapping):
+            counts = AllowanceCounts.of(prepared.select(ROW, *counted_columns))
+        return share, found, chunk.filter(pl.col(ROW) < FIRST_ROWS), counts
 
     with closing(map_chunks(table, part)) as parts:
-        for share, found, head in parts:
+        for share, found, head, counts in parts:
             sums.add(share)
             findings.append(found)
+            allowances.append(counts)
             first = first if first.height else head
     table_wide = sums.findings()
     found = concluded(pl.concat([*findings, table_wide]), checks=strict, rows=sums.rows)
@@ -141,6 +144,7 @@ def check_before_send(
         refusals=refusals_of(found),
         fingerprint=sums.fingerprint.text,
         components=sums.components(),
+        allowances=AllowanceCounts.joined(allowances),
         first_rows=first,
     )
     return checked, LinkKeys.joined(sums.links) if gather_links else None
@@ -286,8 +290,7 @@ class Counts:
     bytes: int
     batches: int
     unclear: int
-    deletions: int
-    undated: int
+    allowances: AllowanceCounts
     hours: pl.DataFrame | None
     people: pl.Series  # different numbers
     objects: pl.Series
@@ -356,20 +359,11 @@ def _kept_columns(scope: Scope) -> list[pl.Expr]:
         text = person_name(mapping)
         is_id = (text != "") & ~text.str.contains("@", literal=True) & ~text.str.starts_with("cio_")
         columns.append((~is_id.fill_null(value=False) | acts(scope)).alias("unclear"))
-    event = mapping.find("event")
-    if event is not None and mapping.call.name == "track":
-        is_deletion = scope.text(event).is_in(DELETING).fill_null(value=False)
-        columns.append(is_deletion.alias("deletion"))
-    is_recorded, field = ~acts(scope), mapping.find("timestamp")
-    if field is None:
-        return [*columns, is_recorded.alias("undated")]
-    at = pl.col(field.moment)
-    since = scope.now - timedelta(hours=LIMITS["trigger_hours"].value)
-    recent = at >= since if mapping.call.name in TRIGGERING else pl.lit(value=False)
-    hour = at.dt.epoch("ms") // HOUR_MS
-    recent = recent.fill_null(value=False) & is_recorded
-    undated = at.is_null() & is_recorded
-    return [*columns, undated.alias("undated"), hour.alias("hour"), recent.alias("recent")]
+    columns += allowance_columns(scope)
+    time = mapping.find("timestamp")
+    if time is not None:
+        columns.append((pl.col(time.moment).dt.epoch("ms") // HOUR_MS).alias("hour"))
+    return columns
 
 
 def _concluded(
@@ -409,13 +403,12 @@ def _concluded(
             refusals=refusals_of(findings),
             fingerprint=sums.fingerprint.text,
             components=components,
+            allowances=AllowanceCounts.joined(each.allowances for each in counts),
         ),
         valid=valid,
         people=len(found.people),
         objects=len(found.objects),
         unclear=sum(each.unclear for each in counts),
-        deletions=sum(each.deletions for each in counts),
-        undated=sum(each.undated for each in counts),
         bytes=sum(each.bytes for each in counts),
         batches=sum(each.batches for each in counts),
         findings=findings,
@@ -441,23 +434,22 @@ def counted(
     if call.batched:
         shared = lanes(kept["key"], components)
         batches = count_batches(kept["bytes"], lanes=shared, limit_bytes=batch_bytes)
-    is_dated = "hour" in kept.columns
     return Counts(
         valid=kept.height,
         bytes=int(kept["bytes"].sum()),
         batches=batches,
-        unclear=_total(kept, "unclear"),
-        deletions=_total(kept, "deletion"),
-        undated=int(kept["undated"].sum()),
-        hours=kept.group_by("hour", "recent").agg(rows=pl.len()) if is_dated else None,
+        unclear=int(kept["unclear"].sum()) if "unclear" in kept.columns else 0,
+        allowances=AllowanceCounts.of(kept),
+        hours=_hours(kept) if "hour" in kept.columns else None,
         people=kept["person"].drop_nulls().unique(),
         objects=kept["key"].drop_nulls().unique() if call.name == "group" else _NONE,
     )
 
 
-def _total(kept: pl.DataFrame, name: str) -> int:
-    """Return how many of the rows are so, none where it was not looked for."""
-    return int(kept[name].sum()) if name in kept.columns else 0
+def _hours(kept: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of each hour; only events can be recent."""
+    recent = pl.col("recent") if "recent" in kept.columns else pl.lit(value=False)
+    return kept.group_by("hour", recent.alias("recent")).agg(rows=pl.len())
 
 
 def summed_hours(counted: Sequence[pl.DataFrame]) -> pl.DataFrame:

@@ -249,6 +249,7 @@ def identity_preview(
         objects=found.groups.height,
         summary=found.summary,
         is_compared=premise.known is not None,
+        automatic_merges=found.merges.filter(why="auto-merge").height,
         conflicts={kind: rows for kind, _, rows in kinds(_serious(found))},
         open=joined(OF_EXISTENCE & found.summary["open"].keys()),
     )

@@ -1,12 +1,14 @@
 """What happens when plans are sent, as one sentence of counts."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from cio_frames.plan.full_check import TRIGGERING
+from cio_frames.plan.allowance_counts import TRIGGERING, AllowanceCounts, CampaignEvents
 from cio_frames.plan.pipeline import Pipeline, PreviewCounts
 from cio_frames.sending import Client
-from cio_frames.spec import HOSTS, LIMITS
+from cio_frames.spec import LIMITS
 from cio_frames.values import many
 
 EVENTS: Final = {
@@ -23,12 +25,9 @@ RECENT: Final = f"less than {LIMITS['trigger_hours'].value} hours old"
 
 def destination(client: Client) -> str:
     """Return where a client sends, as a sentence names it."""
-    is_customer_io = any(row.host == client.endpoint for row in HOSTS)
-    return (
-        f"Customer.io {client.region.upper()}"
-        if is_customer_io
-        else f"{client.endpoint} on this machine"
-    )
+    if client.is_local:
+        return f"{client.endpoint} on this machine"
+    return f"Customer.io {client.region.upper()}"
 
 
 def outcome(
@@ -79,13 +78,9 @@ def _subjects(pipelines: Sequence[Pipeline], preview: PreviewCounts | None) -> I
 
 def _warnings(pipelines: Sequence[Pipeline], preview: PreviewCounts | None) -> Iterator[str]:
     """Yield what cannot be undone, and what does not happen as asked."""
-    deletions = sum(pipeline.full_check.deletions for pipeline in pipelines)
-    if deletions:
-        acts = many(deletions, "event deletes or suppresses", "events delete or suppress")
-        yield f"{acts}, which cannot be undone"
-    ended = sum(each.full_check.kinds.affected.get("resubscribes", 0) for each in pipelines)
-    if ended:
-        yield f"{many(ended, 'row')} can subscribe people again"
+    counts = allowance_counts(pipelines)
+    yield from deletions(counts)
+    yield from opt_outs(counts)
     if preview is not None:
         ignored, certainty = sum(preview.conflicts.values()), "will"
     else:
@@ -97,14 +92,94 @@ def _warnings(pipelines: Sequence[Pipeline], preview: PreviewCounts | None) -> I
 
 def _campaigns(pipelines: Sequence[Pipeline]) -> Iterator[str]:
     """Yield how many events can start campaigns, of calls that start any."""
-    events = [pipeline.full_check for pipeline in pipelines if pipeline.call in TRIGGERING]
-    if not events:
-        return
-    undated = sum(found.undated for found in events)
-    recent = sum(found.recent for found in events)
-    if undated:
-        yield f"{many(undated, 'event')} counted as happening now, which can start campaigns"
-    if recent:
-        yield f"{many(recent, 'event')} {RECENT}, which can start campaigns"
-    if not undated and not recent:
-        yield "no campaigns"
+    if any(pipeline.call in TRIGGERING for pipeline in pipelines):
+        events = allowance_counts(pipelines).campaigns(pipelines[0].clock())
+        yield from campaigns(events) if events.total else ("no campaigns",)
+
+
+def allowance_counts(pipelines: Iterable[Pipeline]) -> AllowanceCounts:
+    """Return what rows do that needs an allowance; after the full check only of rows that would be sent."""
+    return AllowanceCounts.joined(pipeline.before_send.allowances for pipeline in pipelines)
+
+
+def campaigns(events: CampaignEvents) -> Iterator[str]:
+    """Yield which events can start campaigns."""
+    for count, why in (
+        (events.undated, "counted as happening now"),
+        (events.recent, RECENT),
+        (events.named, "named in Checks(triggers=...)"),
+    ):
+        if count:
+            yield f"{many(count, 'event')} {why}, which can start campaigns"
+
+
+def deletions(counts: AllowanceCounts) -> Iterator[str]:
+    """Yield how many people and objects are deleted."""
+    if counts.deletions:
+        acts = many(counts.deletions, "event deletes or suppresses", "events delete or suppress")
+        yield f"{acts}, which cannot be undone"
+
+
+def opt_outs(counts: AllowanceCounts) -> Iterator[str]:
+    """Yield how many opt-outs can end."""
+    if counts.opt_outs:
+        yield f"{many(counts.opt_outs, 'row')} can subscribe people again"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What has to be allowed for Customer.io to get these rows: of each kind how many, and what they do."""
+
+    counts: dict[str, int]  # without those of which there are none
+    sentences: Mapping[str, str]
+
+    @property
+    def argument(self) -> str:
+        """What to type to allow it."""
+        return f"allow={json.dumps(self.counts)}"
+
+
+def needs(pipelines: Sequence[Pipeline], preview: PreviewCounts | None = None) -> Needs:
+    """Return what sending these plans needs now; the merges of identifies are those of the last preview."""
+    rows = allowance_counts(pipelines)
+    events = rows.campaigns(pipelines[0].clock())
+    automatic = 0 if preview is None else preview.automatic_merges
+    counts = {
+        "campaigns": events.total,
+        "opt_outs": rows.opt_outs,
+        "deletions": rows.deletions,
+        "merges": rows.merges + automatic,
+    }
+    sentences = {
+        "campaigns": campaigns(events),
+        "opt_outs": opt_outs(rows),
+        "deletions": deletions(rows),
+        "merges": _merges(rows, preview),
+    }
+    return Needs(
+        counts={kind: count for kind, count in counts.items() if count},
+        sentences={kind: "; ".join(sentences[kind]) for kind, count in counts.items() if count},
+    )
+
+
+def allowing(
+    pipelines: Sequence[Pipeline],
+    preview: PreviewCounts | None = None,
+    *,
+    client: Client | None = None,
+) -> str:
+    """Return what to type to send plans, if something has to be allowed; arguments as for `outcome`."""
+    found = needs(pipelines, preview)
+    is_free = not found.counts or (client is not None and client.is_local)
+    return "" if is_free else f"plan.send(client, {found.argument})"
+
+
+def _merges(rows: AllowanceCounts, preview: PreviewCounts | None) -> Iterator[str]:
+    if rows.merges:
+        merging = many(rows.merges, "alias row merges", "alias rows merge")
+        yield f"{merging} people, which cannot be undone"
+    if preview is not None and preview.automatic_merges:
+        people = many(preview.automatic_merges, "person is", "people are")
+        told = f"{people} merged by identify, which cannot be undone"
+        compared = " (counted without the people of the workspace; see plan.identity(known=...))"
+        yield told if preview.is_compared else told + compared

@@ -279,6 +279,7 @@ class Pipeline:
             mapping=self.mapping,
             now=self.clock(),
             allow=frozenset(self.checks.allow),
+            triggers=frozenset(self.checks.triggers),
             sensitive=self.checks.allow_sensitive,
             reference=self._references,
             message_bytes=self.message_bytes,
@@ -353,6 +354,7 @@ class Pipeline:
             "ignore": list(self.checks.ignore),
             "severity": dict(self.checks.severity),
             "allow": list(self.checks.allow),
+            "triggers": list(self.checks.triggers),
             "allow_sensitive": dict(self.checks.allow_sensitive),
             "thresholds": self.checks.shares(),
             "hashed": [field.label for field in self.mapping.fields if field.how == "hashed"],
@@ -393,6 +395,7 @@ class PreviewCounts:
     summary: Mapping[str, Any]  # all counts of the preview
     is_compared: bool  # with an export of the workspace's people
     open: str | None  # the open settings that the number of people rests on
+    automatic_merges: int = 0  # those of identifies (reference 3.2a)
     conflicts: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -433,6 +436,11 @@ class Pipelines:
     def known(self) -> dict[Client, pl.DataFrame]:
         """The people that clients have read for these plans."""
         return self._results.known
+
+    @property
+    def reviewed(self) -> str:
+        """The saved plan that is applied, in a sentence; empty if there is none."""
+        return self._results.reviewed
 
     @property
     def last_preview(self) -> PreviewCounts | None:

@@ -1,7 +1,7 @@
 """Plans, and several of them in order: what would be sent, shown and looked at before anything is."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -25,7 +25,7 @@ from cio_frames.frames import ROW
 from cio_frames.identity import Settings
 from cio_frames.identity.settings import LARGEST
 from cio_frames.plan.corrected import Corrected, corrected_table
-from cio_frames.plan.outcome import outcome
+from cio_frames.plan.outcome import allowing, outcome
 from cio_frames.plan.pipeline import Pipeline, Pipelines
 from cio_frames.plan.report import findings_of, plan_view, summary, with_other_forms
 from cio_frames.plan.table_plan import TablePlan
@@ -69,6 +69,25 @@ _takes_client = checks_arguments(lambda *_: _CLIENT)
 def _require_client(client: object) -> None:
     if not isinstance(client, Client):
         raise ArgumentError(f"A {type(client).__name__} is not a client. {_CLIENT}")
+
+
+def allowed(allow: Mapping[str, int | str] | None) -> dict[str, int] | None:
+    """Return the numbers of `allow=`; None if it was not given."""
+    if allow is None:
+        return None
+    from cio_frames.plan.allowances import allowances
+
+    return allowances(allow)
+
+
+def _require_allowed(pipelines: Pipelines, client: Client, options: SendOptions) -> None:
+    """Raise if sending does more than is allowed; on this machine it may, unless numbers were given."""
+    if options.allow is None and client.is_local:
+        return
+    from cio_frames.plan.allowances import merge_preview, require_allowed
+
+    preview = merge_preview(pipelines, progress=options.progress)
+    require_allowed(pipelines, options.allow or {}, preview=preview)
 
 
 _INTERNAL = frozenset({"pipeline", "pipelines", "require_sendable"})
@@ -262,6 +281,7 @@ class Sendable:
         in_doubt: InDoubt | None = None,
         durability: Durability = "power",
         pii: Pii = "hmac",
+        allow: Mapping[str, int | str] | None = None,
     ) -> Run:
         """Check again, send, show progress, and record what became of every row.
 
@@ -277,9 +297,13 @@ class Sendable:
                 "process".
             pii: What the record keeps of identifiers: keyed hashes ("hmac"), nothing but row
                 numbers and message ids ("ids"), or themselves ("full").
+            allow: The most "campaigns" (events that can start some), "opt_outs" that may end,
+                "deletions" and "merges", as `{"campaigns": 37}`, in figures or in words. None allows
+                nothing to happen in Customer.io, and everything on this machine.
 
         Raises:
             PlanRefusedError: Something has to be fixed or allowed first; nothing was sent.
+            AllowanceError: More than `allow` would happen; nothing was sent.
             RunStoppedError: The answers forbid going on; its `run` tells about each row.
 
         Examples:
@@ -292,7 +316,7 @@ class Sendable:
         """
         options = SendOptions(
             audit=audit, progress=progress, wait=wait, repeat=repeat, in_doubt=in_doubt,
-            durability=durability, pii=pii,
+            durability=durability, pii=pii, allow=allowed(allow),
         )  # fmt: skip
         prepared = self._prepared(client, options)
         self.pipelines.given(client)
@@ -309,6 +333,7 @@ class Sendable:
         in_doubt: InDoubt | None = None,
         durability: Durability = "power",
         pii: Pii = "hmac",
+        allow: Mapping[str, int | str] | None = None,
     ) -> Run:
         """Do what `send` does, and let other tasks go on meanwhile.
 
@@ -320,14 +345,16 @@ class Sendable:
             in_doubt: As for `send`.
             durability: As for `send`.
             pii: As for `send`.
+            allow: As for `send`.
 
         Raises:
             PlanRefusedError: Something has to be fixed or allowed first; nothing was sent.
+            AllowanceError: More than `allow` would happen; nothing was sent.
             RunStoppedError: The answers forbid going on; its `run` tells about each row.
         """
         options = SendOptions(
             audit=audit, progress=progress, wait=False, repeat=repeat, in_doubt=in_doubt,
-            durability=durability, pii=pii,
+            durability=durability, pii=pii, allow=allowed(allow),
         )  # fmt: skip
         prepared = await asyncio.to_thread(self._prepared, client, options)
         self.pipelines.given(client)
@@ -345,6 +372,7 @@ class Sendable:
         for pipeline in self.pipelines.each:
             client.require(pipeline.call)
         client.require_network()
+        _require_allowed(self.pipelines, client, options)
         job, now = self.pipelines.job(), self.pipelines.each[0].clock()
         with ExitStack() as held:
             held.enter_context(starting(job, client=client, directory=options.audit))
@@ -511,8 +539,12 @@ class Backfill(Sendable):
     def _document(self) -> Document:
         each = self.pipelines.checked()
         told = outcome(each, self.pipelines.last_preview, client=self.pipelines.client)
-        views = with_other_forms([*map(plan_view, each)], self.pipelines.other_forms)
-        return report.backfill(views, outcome=told)
+        views = [replace(plan_view(plan), allowing="") for plan in each]
+        return report.backfill(
+            with_other_forms(views, self.pipelines.other_forms),
+            outcome=told,
+            allowing=allowing(each, self.pipelines.last_preview, client=self.pipelines.client),
+        )
 
 
 def backfill(

@@ -8,10 +8,11 @@ from typing import Any
 import polars as pl
 
 from cio_frames.checks import HIDDEN, SEVERITIES, Check, masked
+from cio_frames.plan.allowance_counts import TRIGGERING
 from cio_frames.plan.finding_kinds import EXAMPLES
-from cio_frames.plan.full_check import HOUR_MS, TRIGGERING
+from cio_frames.plan.full_check import HOUR_MS
 from cio_frames.plan.other_forms import CODE, OtherForm
-from cio_frames.plan.outcome import outcome
+from cio_frames.plan.outcome import allowing, outcome
 from cio_frames.plan.pipeline import Pipeline, PreviewCounts
 from cio_frames.sending import Client
 from cio_frames.spec import LIMITS
@@ -69,6 +70,7 @@ def plan_view(
         notes=tuple(_notes(pipeline)),
         times=timeline(pipeline),
         outcome=outcome([pipeline], preview, client=client),
+        allowing=allowing([pipeline], preview, client=client),
         saved=_saved(findings),
         saving=tuple(_saving(pipeline)),
         ids_are_final=not pipeline.mapping.call.sets_state,

@@ -22,10 +22,9 @@ from cio_frames.audit.file_system import LocalFileSystem, write_atomic
 from cio_frames.errors import SavedPlanError
 from cio_frames.identity import Settings
 from cio_frames.plan.estimate import estimate
-from cio_frames.plan.full_check import TRIGGERING
 from cio_frames.plan.identity_preview import identity_preview, premise_of
 from cio_frames.plan.known import Known
-from cio_frames.plan.outcome import outcome
+from cio_frames.plan.outcome import needs, outcome
 from cio_frames.plan.pipeline import Pipeline, Pipelines
 from cio_frames.plan.plain_values import arguments_values, checks_values
 from cio_frames.plan.report import summary
@@ -63,6 +62,7 @@ class SavedPlan:
         outcome: What sending comes to, in a sentence.
         identity: The counts of the identity preview, and whether it was compared with an export.
         estimate: Requests, bytes, seconds and new profiles.
+        allowances: What sending it to Customer.io needs to be allowed, as `allow=` of `plan.send`.
         reading: How the command line read the files.
         approvals: Who has approved exactly this content.
     """
@@ -76,6 +76,7 @@ class SavedPlan:
     outcome: str
     identity: Mapping[str, Any]
     estimate: Mapping[str, Any]
+    allowances: Mapping[str, int]
     reading: Mapping[str, Any] | None = None
     approvals: Sequence[Mapping[str, str]] = ()
 
@@ -211,6 +212,7 @@ def saved_plan(
             name: getattr(found, name)
             for name in ("rows", "requests", "bytes", "compressed_bytes", "seconds", "new_profiles", "objects")
         },
+        allowances=needs(pipelines.each, pipelines.last_preview).counts,
         reading=reading,
     )  # fmt: skip
 
@@ -274,9 +276,8 @@ def _described(pipeline: Pipeline, digest: str) -> dict[str, Any]:
 
 
 def campaigns(pipeline: Pipeline) -> int:
-    """Return how many messages can start campaigns now: those without a time, and recent ones."""
-    found = pipeline.full_check
-    return found.recent + found.undated if pipeline.call in TRIGGERING else 0
+    """Return how many messages can start campaigns now."""
+    return pipeline.full_check.allowances.campaigns(pipeline.clock()).total
 
 
 def _findings(pipeline: Pipeline) -> Iterator[dict[str, Any]]:

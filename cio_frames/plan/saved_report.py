@@ -1,5 +1,6 @@
 """The report of a saved plan, for whoever reviews it."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -69,6 +70,8 @@ def _facts(saved: Mapping[str, Any], digest: str) -> Iterator[tuple[Any, ...]]:
     yield "saved", f"{_minute(saved['created'])} by {author['user']} on {author['machine']}"
     yield "expires", _minute(saved["expires"]) if saved["expires"] else "never"
     yield "versions", ", ".join(f"{name} {version}" for name, version in saved["versions"].items())
+    if saved["allowances"]:
+        yield "needs", Code(f"allow={json.dumps(saved['allowances'])}")
     yield "sha256", Code(digest)
     for approval in saved["approvals"]:
         yield "signed by", Code(f"{approval['key']} at {approval['at']}")

@@ -91,6 +91,7 @@ class SendOptions:
     in_doubt: InDoubt | None = None  # without, it depends on the call and on the age
     durability: Durability = "power"
     pii: Pii = "hmac"
+    allow: Mapping[str, int] | None = None  # without, nothing where it matters
 
     def __post_init__(self) -> None:
         displays.require(self.progress)
@@ -253,6 +254,13 @@ def new_info(client: Client, *, at: datetime, **about: Any) -> RunInfo:
     )
 
 
+def with_allowances(
+    decisions: Mapping[str, Any], allow: Mapping[str, int] | None
+) -> dict[str, Any]:
+    """Return the decisions of a run with what it was allowed to start, end, delete and merge."""
+    return {**decisions, **({"allow": dict(allow)} if allow else {})}
+
+
 def new_run(
     job: Job,
     *,
@@ -269,7 +277,7 @@ def new_run(
         repeat=options.repeat,
         limits=job.limits,
         mapping=job.mapping,
-        decisions=job.decisions,
+        decisions=with_allowances(job.decisions, options.allow),
         fingerprint=" ".join(job.fingerprints),
         rows=sum(job.rows),
         plans=tuple(zip(job.calls, job.rows, strict=True)),

@@ -21,6 +21,7 @@ CONCURRENCY = 16
 _INTERNAL = frozenset(
     {
         "base",
+        "is_local",
         "post",
         "request_rate",
         "require",
@@ -65,6 +66,11 @@ class Client:
         """Send one request over a connection of its own."""
         async with self.session() as transport:
             return await transport.post(batch_request)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it sends to a server on this machine instead of Customer.io."""
+        return self._wire.loopback
 
     def base(self, api: str) -> str:
         """Return the address that requests to one surface start with."""

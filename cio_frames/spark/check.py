@@ -10,6 +10,7 @@ import polars as pl
 from cio_frames.errors import engine_errors
 from cio_frames.frames import ROW
 from cio_frames.frames.column import NOTE_TEXTS, counted_rows, note
+from cio_frames.plan.allowance_counts import SUMS, AllowanceCounts
 from cio_frames.plan.chunks import rows_at_once
 from cio_frames.plan.finding_kinds import FindingKinds
 from cio_frames.plan.fixes import CHANGE_SCHEMA, EXAMPLES
@@ -163,6 +164,7 @@ def conclude(
         refusals=refusals_of(findings),
         fingerprint=fingerprint,
         components=None,  # who is connected decides where rows go, not what is said of them
+        allowances=found.allowances,
     )
     full = _full_check(found, kinds, findings=findings, before=before, pipeline=pipeline)
     changed = _changed(found, pipeline)
@@ -227,6 +229,12 @@ class _Sums:
         """What readers noted, with the values of all chunks counted."""
         whole = self.parts["notes"].group_by("code", "column", "severity", maintain_order=True)
         return whole.agg(pl.col("count").sum())
+
+    @property
+    def allowances(self) -> AllowanceCounts:
+        """The rows that would be sent and need an allowance."""
+        sums = {name: self.total(name) for name in SUMS}
+        return AllowanceCounts.joined([AllowanceCounts(**sums, recent=self.parts["recent"])])
 
     def total(self, name: str) -> int:
         """Return a sum over all rows that would be sent."""
@@ -304,8 +312,6 @@ def _full_check(
         bytes=found.total("bytes"),
         batches=found.total("batches"),
         unclear=found.total("unclear"),
-        deletions=found.total("deletions"),
-        undated=found.total("undated"),
         people=found.distinct.get(PEOPLE, 0),
         objects=found.distinct.get(OBJECTS, 0),
         findings=findings,

@@ -20,9 +20,11 @@ from pyspark.sql.pandas.types import to_arrow_schema
 
 from cio_frames.checks import Checks
 from cio_frames.config import variable
-from cio_frames.errors import ArgumentError, ConfigError
+from cio_frames.errors import ArgumentError, ChoiceError, ConfigError
 from cio_frames.frames import ROW, read
 from cio_frames.mapping import CallArguments
+from cio_frames.plan.allowance_counts import allowance_columns
+from cio_frames.plan.allowances import KINDS
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.plan.suggest import WHO, make
 from cio_frames.spark.delivery import TaskDelivery, WriteJob
@@ -54,7 +56,7 @@ _KEY_VARIABLES: Final = ("CIO_WRITE_KEY", "CIO_TRACK_API_KEY")
 _LISTS: Final = frozenset({"traits", "properties", "fields", "relationship", "key", "hash"})
 _OF_RUNS: Final = (
     "call", "audit", "ordered", "region", "endpoint", "strict", "rate", "gzip", "namespace", "allow",
-    "tasks", "resume",
+    "tasks", "resume", "allowances",
 )  # fmt: skip
 _CONSTANT: Final = re.compile(r"lit\((.*)\)", re.DOTALL)
 
@@ -64,6 +66,12 @@ ORDER: Final = (
     'df.repartition("user_id").sortWithinPartitions("at").write.format("customerio")'
     '.option("ordered", "true"). Or use cio.frame(df).{call}(...).send(client), which does this itself, '
     "also where rows name a person by several identifiers."
+)
+
+UNCOUNTED: Final = (
+    "A writer sees no row before it sends the first, so it cannot count the {kinds} that rows of {call} "
+    'can cause. Say that any number may: .option("allowances", "{listed}"). Or use '
+    "cio.frame(df).{call}(...).send(client, allow=...), which counts before it sends."
 )
 
 
@@ -96,8 +104,9 @@ class CustomerIO(DataSource):
     Options are the arguments of the verbs in camel case, and `call` names the verb. A text names a
     column, `lit(text)` is a constant. Lists are written with commas or as JSON, dictionaries as JSON.
     Further options: `audit` (the directory of the record, on a store that all executors reach),
-    `region`, `endpoint`, `strict`, `rate`, `gzip`, `namespace`, `allow` and `ordered`; `tasks`, the most
-    tasks that run at once, each of which has an equal share of the rate; and `resume`, the id of a run in
+    `region`, `endpoint`, `strict`, `rate`, `gzip`, `namespace`, `allow` and `ordered`; `allowances`, which
+    of campaigns, opt_outs, deletions and merges may follow in Customer.io; `tasks`, the most tasks that run
+    at once, each of which has an equal share of the rate; and `resume`, the id of a run in
     `audit` that failed, to send what is left of the same frame. Keys are read from the environment of the driver, where Spark was started: `CIO_WRITE_KEY`, and for forms `CIO_SITE_ID`
     and `CIO_TRACK_API_KEY`. As options they would stand in plans and logs, so they are refused.
 
@@ -110,6 +119,8 @@ class CustomerIO(DataSource):
       with a timestamp are recorded by it, in whatever order they arrive. All other calls, and `allow`,
       need `ordered` = "true", with which you say that you saw to it. If rows name a person by several
       identifiers, no single column does that: use `cio.frame(df)`, which connects them.
+    * What rows start, end, delete or merge is not counted before they are sent. `allowances` allows any
+      number of it, as in "campaigns, deletions".
     * Rows are numbered by partition and place. A frame that gives other rows when a task is run again,
       as one with rand() does, must be written to a table first.
 
@@ -244,10 +255,31 @@ def write_job(options: Mapping[str, str], columns: pa.Schema) -> WriteJob:
     asked = {names[name]: value for name, value in given.items()}
     client = _client(asked)
     client.require(call)
+    pipeline, allowances = _pipeline(call, asked, columns), _listed(asked.get("allowances", ""))
+    for kind in allowances:
+        ChoiceError.require("allowances", kind, KINDS)
+    if not client.is_local and "resume" not in asked:
+        _require_allowed(pipeline, allowances)
     return WriteJob(
-        pipeline=_pipeline(call, asked, columns), client=client, audit=asked["audit"],
+        pipeline=pipeline, client=client, audit=asked["audit"], allowances=tuple(allowances),
         tasks=max(1, int(_number(asked.get("tasks", f"{TASKS}")))), resume=asked.get("resume"),
     )  # fmt: skip
+
+
+def _require_allowed(pipeline: Pipeline, allowances: Sequence[str]) -> None:
+    """Raise if rows can do what is not allowed."""
+    columns = {column.meta.output_name() for column in allowance_columns(pipeline.scope())}
+    can_follow = {
+        "campaigns": "undated" in columns,
+        "opt_outs": "opt_outs" in columns,
+        "deletions": bool(pipeline.checks.allow),  # they are refused without
+        "merges": "merges" in columns,
+    }
+    missing = [kind for kind, can in can_follow.items() if can and kind not in allowances]
+    if missing:
+        kinds = " and ".join(missing).replace("_", "-")
+        listed = ", ".join([*allowances, *missing])
+        raise ArgumentError(UNCOUNTED.format(kinds=kinds, call=pipeline.call, listed=listed))
 
 
 def option_names(call: str) -> dict[str, str]:

@@ -40,6 +40,7 @@ class WriteJob:
         audit: The directory of the record, which driver and executors share.
         tasks: The most tasks that run at once.
         resume: The id of a run in `audit` whose rest is sent; None for a new one.
+        allowances: What may follow from the rows, in any number.
     """
 
     pipeline: Pipeline
@@ -47,6 +48,7 @@ class WriteJob:
     audit: str
     tasks: int
     resume: str | None = None
+    allowances: tuple[str, ...] = ()
 
 
 class TaskDelivery:
@@ -71,7 +73,10 @@ class TaskDelivery:
                     "batch_bytes": pipeline.batch_bytes,
                 },
                 mapping={f"0 {pipeline.call}": pipeline.mapping.describe()},
-                decisions={f"0 {pipeline.call}": pipeline.decisions, SPARK: {"writer": True}},
+                decisions={
+                    f"0 {pipeline.call}": pipeline.decisions,
+                    SPARK: {"writer": True, "allowances": list(job.allowances)},
+                },
                 plans=((pipeline.call, 0),),
             )
             disk.make(place, shared=True)

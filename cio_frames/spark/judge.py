@@ -12,6 +12,7 @@ import pyarrow as pa
 from cio_frames.frames import ROW, Note
 from cio_frames.mapping import computing, numbered
 from cio_frames.payloads import MESSAGE_SCHEMA
+from cio_frames.plan.allowance_counts import RECENT, SUMS
 from cio_frames.plan.chunks import Encoding, encode_chunk
 from cio_frames.plan.finding_kinds import CODE_SCHEMA, KIND_SCHEMA, FindingKinds
 from cio_frames.plan.fixes import CHANGE_SCHEMA
@@ -41,7 +42,7 @@ SENT_SCHEMA = pl.Schema(
 )
 """The columns of messages, as Spark has them."""
 
-COUNTED = ("valid", "bytes", "batches", "unclear", "deletions", "undated")
+COUNTED = ("valid", "bytes", "batches", "unclear")
 PARTS: Mapping[str, pl.Schema] = {
     "kinds": KIND_SCHEMA,
     "codes": CODE_SCHEMA,
@@ -52,7 +53,8 @@ PARTS: Mapping[str, pl.Schema] = {
     "notes": pl.Schema(
         {"code": pl.String(), "column": pl.String(), "severity": pl.String(), "count": pl.Int64()}
     ),
-    "counts": pl.Schema(dict.fromkeys(COUNTED, pl.Int64())),
+    "counts": pl.Schema(dict.fromkeys((*COUNTED, *SUMS), pl.Int64())),
+    "recent": RECENT,
     "hours": pl.Schema({"hour": pl.Int64(), "recent": pl.Boolean(), "rows": pl.Int64()}),
     "changes": pl.Schema({"row": pl.Int64(), **CHANGE_SCHEMA}),
 }
@@ -143,6 +145,8 @@ class _Sums:
             judged.found.kept, scope=judge.encoding.scope, batch_bytes=pipeline.batch_bytes
         )
         sums = {name: getattr(counts, name) for name in COUNTED}
+        sums |= {name: getattr(counts.allowances, name) for name in SUMS}
+        self._add("recent", counts.allowances.recent)
         self._add("counts", pl.DataFrame([sums], schema=PARTS["counts"]))
         if counts.hours is not None:
             self._add("hours", counts.hours.cast(PARTS["hours"]))

@@ -1,6 +1,6 @@
 """The plan of a Spark frame: that of any table, with the rows looked at where they are."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from cio_frames.identity import Settings
 from cio_frames.payloads import MESSAGE_SCHEMA
 from cio_frames.plan.chunks import Repeats, rows_at_once
 from cio_frames.plan.pipeline import Pipeline, Pipelines, PreviewCounts
-from cio_frames.plan.plan import LATENCY_S, Plan, planned
+from cio_frames.plan.plan import LATENCY_S, Plan, allowed, planned
 from cio_frames.plan.table_plan import TablePlan
 from cio_frames.run import InDoubt, SendOptions
 from cio_frames.sending.client import RATE
@@ -275,6 +275,7 @@ class SparkPlan(TablePlan):
         in_doubt: InDoubt | None = None,
         durability: Durability = "power",
         pii: Pii = "hmac",
+        allow: Mapping[str, int | str] | None = None,
     ) -> "SparkRun":
         """Check, send from where the rows are, show progress, and record what became of every row.
 
@@ -290,15 +291,18 @@ class SparkPlan(TablePlan):
                 "process".
             pii: What the record keeps of identifiers: keyed hashes ("hmac"), nothing but row
                 numbers and message ids ("ids"), or themselves ("full").
+            allow: How many campaigns, opt-outs, deletions and merges may follow, as for plans of this
+                machine.
 
         Raises:
             PlanRefusedError: Something has to be fixed or allowed first; nothing was sent.
+            AllowanceError: More than `allow` would happen; nothing was sent.
             RowOrderError: A state depends on the order of rows, and nothing tells it; nothing was sent.
             RunStoppedError: The answers forbid going on; its `run` tells about each row.
         """
         options = SendOptions(
             audit=audit, progress=progress, wait=wait, repeat=repeat, in_doubt=in_doubt,
-            durability=durability, pii=pii,
+            durability=durability, pii=pii, allow=allowed(allow),
         )  # fmt: skip
         self.pipelines.require_sendable()
         if not isinstance(client, Client):
@@ -310,8 +314,25 @@ class SparkPlan(TablePlan):
 
         found = components(self.table, self.pipeline)
         require_order(self.table, self.pipeline, components=found)
+        if options.allow is not None or not client.is_local:
+            from cio_frames.plan.allowances import require_allowed
+
+            merges = self._merges(is_linked=found is not None)
+            require_allowed(self.pipelines, options.allow or {}, preview=merges)
         run = start(self, client, options=options, spark=self._division(found))
         return run.wait() if wait else run
+
+    def _merges(self, *, is_linked: bool) -> PreviewCounts | None:
+        """Return the identity preview if rows of identify can merge people."""
+        from cio_frames.plan.allowances import can_merge
+
+        if not (is_linked and can_merge([self.pipeline])):
+            return None
+        summary = self.identity().summary
+        return PreviewCounts(
+            creates=summary["creates"], people=summary["creates"], objects=0, summary=summary,
+            is_compared=False, open=None, automatic_merges=summary["merges"],
+        )  # fmt: skip
 
     def resumed(self, directory: Path | str, client: Client, *, options: SendOptions) -> "SparkRun":
         """Finish what a run of this plan left; `cio.resume` asks for it."""

@@ -31,7 +31,7 @@ from cio_frames.plan.chunks import CHUNK_ROWS
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.run import SendOptions
 from cio_frames.run.run import OUTAGE
-from cio_frames.run.start import SPARK, new_info
+from cio_frames.run.start import SPARK, new_info, with_allowances
 from cio_frames.sending import FAILURE, INTERRUPTED, RunStopped, Totals
 from cio_frames.sending.run_controls import ASKED, PaceControl
 from cio_frames.spark.attempt import RESULT, SEPARATOR, Work, deliver
@@ -132,10 +132,13 @@ def start(
         repeat=options.repeat,
         limits={"message_bytes": pipeline.message_bytes, "batch_bytes": pipeline.batch_bytes},
         mapping={f"0 {pipeline.call}": pipeline.mapping.describe()},
-        decisions={
-            f"0 {pipeline.call}": pipeline.decisions,
-            SPARK: {"partitions": number, "order_by": list(table.order_by)},
-        },
+        decisions=with_allowances(
+            {
+                f"0 {pipeline.call}": pipeline.decisions,
+                SPARK: {"partitions": number, "order_by": list(table.order_by)},
+            },
+            options.allow,
+        ),
         fingerprint=pipeline.before_send.fingerprint,
         rows=table.rows,
         plans=((pipeline.call, table.rows),),

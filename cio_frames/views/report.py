@@ -77,6 +77,7 @@ class PlanView:
         notes: Conversions and choices that were made on the way, one sentence each.
         times: When the rows happened, if they say so.
         outcome: What sending comes to, in a sentence of counts.
+        allowing: What to type to send it to Customer.io, if something of it has to be allowed.
         saved: The findings as they are shown, as the text of a CSV file.
         saving: How all of them and the excluded rows are saved: why, and what to type.
         ids_are_final: Whether messages keep their ids, whichever run sends them.
@@ -95,6 +96,7 @@ class PlanView:
     notes: tuple[str, ...] = ()
     times: TimelineView | None = None
     outcome: str = ""
+    allowing: str = ""
     saved: str = ""
     saving: tuple[tuple[str, str], ...] = ()
     ids_are_final: bool = True
@@ -111,7 +113,9 @@ def plan(view: PlanView, *, words: Callable[[str], str] = str) -> Document:
     return Document(heading, list(_body(view, words)))
 
 
-def backfill(views: Sequence[PlanView], *, outcome: str = "") -> Document:
+def backfill(
+    views: Sequence[PlanView], *, outcome: str = "", allowing: str = ""
+) -> Document:
     """Return the report of plans that are sent in order: the whole first, then each plan."""
     badge, sentence = _whole_verdict(views)
     rows = [
@@ -130,6 +134,7 @@ def backfill(views: Sequence[PlanView], *, outcome: str = "") -> Document:
         Heading("Back-fill", f"{many(len(views), 'plan')}, in order", badge),
         [
             Paragraph(_lead(outcome, badge, sentence), "lead"),
+            *_allowing(allowing, badge),
             _figures(views),
             Table(_PLANS, rows, right={0, 3, 4, 5}),
             Paragraph(_volume(views), "apart"),
@@ -151,6 +156,12 @@ def verdict(view: PlanView) -> tuple[Badge, str]:
 def _lead(outcome: str, badge: Badge, sentence: str) -> str:
     """Return what happens on sending, and the verdict; where nothing can be sent, nothing happens."""
     return sentence if badge.tone == "bad" else f"{outcome} {sentence}".strip()
+
+
+def _allowing(what: str, badge: Badge) -> Iterator[Step]:
+    """Yield what to type where something has to be allowed, if the plan can be sent."""
+    if what and badge.tone != "bad":
+        yield Step("To send it to Customer.io, allow what it does:", what)
 
 
 def is_now(view: PlanView) -> bool:
@@ -244,6 +255,7 @@ def timeline(view: TimelineView) -> Section:
 def _body(view: PlanView, words: Callable[[str], str]) -> Iterator[Node]:
     badge, sentence = verdict(view)
     yield Paragraph(words(_lead(view.outcome, badge, sentence)), "lead")
+    yield from _allowing(words(view.allowing), badge)
     split: list[tuple[str, int, Tone]] = [
         ("valid", view.valid, "dull" if badge.tone == "bad" else "good"),
         ("rejected", view.rejected, "care"),

@@ -86,6 +86,19 @@ def test_customer_io_is_asked_for_like_a_send(cli, people, monkeypatch):
     assert "needs confirmation" in said.err
 
 
+def test_what_a_saved_plan_needs_is_allowed_when_it_is_applied(cli, people, workspace, monkeypatch):
+    """The report shows the numbers, and `apply` takes them as options."""
+    seen = ("--call", "track", "--user-id", "id", "--lit", "event=Seen")
+    assert cli("plan", people, *seen, "--out", "seen.cioplan").code == 0
+    assert 'allow={"campaigns": 3}' in cli("show", "seen.cioplan").out
+    there = ("apply", "seen.cioplan", people, *QUIET)
+    missing = cli(*there, "--to", "eu", "--yes")
+    assert (missing.code, "--allow campaigns=3" in missing.err) == (Exit.REFUSED, True)
+    local = (*there, "--endpoint", workspace.url, "--allow")
+    assert cli(*local, "campaigns=2").code == Exit.REFUSED
+    assert cli(*local, "campaigns=three").code == 0
+
+
 def test_the_jobs_of_the_page_do_what_they_say(cli, people, workspace):
     """Each command in the examples for GitHub Actions and Airflow runs, with the table and the host of this test."""
     text = re.sub(r'"\s*\n\s*\'', "", PAGE.read_text())

@@ -9,12 +9,13 @@ import subprocess
 import sys
 import time
 
+import polars as pl
 import pytest
 
 import cio_frames as cio
 from benchmarks.inputs import events
 from benchmarks.measure import sink, totals
-from cio_frames.cli.send import confirm
+from cio_frames.cli.send import confirm, confirm_allowances
 from cio_frames.errors import UsageError
 from cio_frames.plan.full_check import check_fully
 from cio_frames.sandbox import Sandbox
@@ -320,3 +321,54 @@ def test_events_without_a_time_are_counted_before_they_are_sent(cli, folder):
 
     assert "2 events would count as happening now" in cli(*events).err
     assert "happening now" not in cli(*events, "--timestamp", "at").err
+
+
+@pytest.fixture
+def recent(folder):
+    """Write two events that can start campaigns."""
+    (folder / "recent.csv").write_text("id\nu1\nu2\n")
+    return "recent.csv"
+
+
+SEEN = ("--call", "track", "--user-id", "id", "--lit", "event=Seen", "--progress", "off")
+
+
+def test_without_a_terminal_each_number_is_an_option(cli, recent, monkeypatch):
+    """--yes confirms the rows alone; what else is needed ends with 3 and is shown as options."""
+    monkeypatch.setenv("CIO_WRITE_KEY", "k")
+    said = cli("send", recent, *SEEN, "--to", "eu", "--yes")
+    assert said.code == 3
+    assert "campaigns: 2 events counted as happening now" in said.err
+    assert said.err.rstrip().endswith("--allow campaigns=2")
+    few = cli("send", recent, *SEEN, "--to", "eu", "--yes", "--allow", "campaigns=one")
+    assert (few.code, "(1 allowed)" in few.err) == (3, True)
+
+
+def test_numbers_that_are_given_hold_on_this_machine_too(cli, recent, workspace):
+    """With --allow, a server on this machine gets no more than that; names beside it stay names."""
+    there = ("send", recent, *SEEN, "--endpoint", workspace.url)
+    assert cli(*there, "--allow", "campaigns=1", "--allow", "User Deleted").code == 3
+    assert cli(*there, "--allow", "campaign=2").code == 2
+    assert workspace.counts["requests"] == 0
+    assert cli(*there, "--allow", "campaigns=two").code == 0
+
+
+@pytest.mark.parametrize(("typed", "numbers"), [
+    ("2\n1\n", {"campaigns": 2, "deletions": 1}), ("two\none\n", {"campaigns": 2, "deletions": 1}),
+    ("2\n2\n", None), ("2\n", None), ("yes\n1\n", None),
+])  # fmt: skip
+def test_each_number_is_typed(typed, numbers):
+    """At a terminal each number beyond the options is typed on its own."""
+    rows = pl.DataFrame({"id": ["u1"] * 3, "event": ["A", "A", "User Deleted"]})
+    plan = rows.cio.track(user_id="id", event="event", checks=cio.Checks(allow=["User Deleted"]))
+    asked = io.StringIO()
+    given = {"allow": {"campaigns": 1}, "progress": False, "answers": Typed(typed), "asks": asked}
+    if numbers is None:
+        with pytest.raises(UsageError, match="does not match"):
+            confirm_allowances(plan.pipelines, **given)
+        return
+    assert confirm_allowances(plan.pipelines, **given) == numbers
+    assert "2 events counted as happening now, which can start campaigns.\n" in asked.getvalue()
+    assert "Type the number of deletions to continue: " in asked.getvalue()
+    rest = confirm_allowances(plan.pipelines, **{**given, "allow": numbers, "answers": Typed("")})
+    assert rest == numbers

@@ -10,6 +10,7 @@ from pyspark import cloudpickle
 
 from cio_frames.frames import ROW
 from cio_frames.frames.arrow import DECISIONS
+from cio_frames.plan.allowance_counts import SUMS
 from cio_frames.plan.full_check import FullCheck
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.plan.report import plan_view
@@ -27,9 +28,6 @@ BY_EACH = (
     "people",
     "objects",
     "unclear",
-    "deletions",
-    "undated",
-    "recent",
 )
 """What a full check counts; requests are cut within a partition, so there may be more of them."""
 
@@ -110,6 +108,8 @@ def told(full: FullCheck) -> dict[str, Any]:
         "codes": sorted(kinds.codes.rows(), key=repr),
         "affected": {effect: rows for effect, rows in kinds.affected.items() if rows},
         "refusals": sorted(as_texts(full.before_send.refusals).rows(), key=repr),
+        "allowances": {name: getattr(full.allowances, name) for name in SUMS},
+        "recent": sorted(full.allowances.recent.rows(), key=repr),
         "hours": None if full.hours is None else sorted(full.hours.rows(), key=repr),
     }
 

@@ -13,7 +13,13 @@ import pytest
 
 import cio_frames as cio
 from cio_frames.accessors import Frame
-from cio_frames.errors import ArgumentError, ColumnNotFoundError, ConfigError, MissingKeyError
+from cio_frames.errors import (
+    ArgumentError,
+    ChoiceError,
+    ColumnNotFoundError,
+    ConfigError,
+    MissingKeyError,
+)
 from cio_frames.frames import ROW
 from cio_frames.spec import CallName
 
@@ -25,7 +31,10 @@ KEY = "k3y-that-nobody-may-see"
 COLUMNS = pa.schema(
     {"id": pa.string(), "event": pa.string(), "at": pa.timestamp("us", "UTC"), "plan": pa.string()}
 )
-TRACK = {"call": "track", "event": "event", "userId": "id", "timestamp": "at", "audit": "/a"}
+TRACK = {
+    "call": "track", "event": "event", "userId": "id", "timestamp": "at", "audit": "/a",
+    "allowances": "campaigns",
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +145,38 @@ def test_wrong_options_are_told_without_keys(options: Any, error: Any, words: st
 )
 def test_ordered_is_taken_at_its_word(options: dict[str, str]) -> None:
     """Where order matters, the option that promises it is enough."""
-    assert job(**options, audit="/a", ordered="true").pipeline.call == options["call"]
+    made = job(**options, audit="/a", ordered="true", allowances="campaigns, deletions")
+    assert made.pipeline.call == options["call"]
+
+
+@pytest.mark.parametrize(
+    ("options", "kinds"),
+    [
+        (TRACK, ["campaigns"]),
+        ({**TRACK, "allow": "User Deleted"}, ["campaigns", "deletions"]),
+        ({"call": "page", "userId": "id"}, ["campaigns"]),
+        ({"call": "form", "formId": "lit(f1)", "id": "id"}, ["campaigns"]),
+        ({"call": "alias", "userId": "id", "previousId": "plan"}, ["merges"]),
+        ({"call": "identify", "userId": "id", "traits": '{"unsubscribed": "plan"}'}, ["opt_outs"]),
+        ({"call": "identify", "userId": "id", "traits": "plan"}, []),
+        ({"call": "group", "groupId": "plan", "userId": "id"}, []),
+    ],
+)
+def test_what_a_writer_cannot_count_has_to_be_allowed(
+    options: dict[str, str], kinds: list[str]
+) -> None:
+    """What rows can start, end, delete or merge is named, except on this machine and for the rest of a run."""
+    asked = {**options, "audit": "/a", "ordered": "true"}
+    asked.pop("allowances", None)
+    assert job(**asked, endpoint="http://127.0.0.1:9").allowances == ()
+    assert job(**asked, resume="r").allowances == ()
+    assert job(**asked, allowances=",".join(kinds)).allowances == tuple(kinds)
+    if kinds:
+        listed = rf'option\("allowances", "{", ".join(kinds)}"\)'
+        with pytest.raises(ArgumentError, match=listed):
+            job(**asked)
+    with pytest.raises(ChoiceError, match="Did you mean 'campaigns'"):
+        job(**asked, allowances="campaign")
 
 
 def test_a_key_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:

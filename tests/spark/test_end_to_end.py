@@ -47,3 +47,24 @@ def test_what_is_not_offered_is_told_before_anything_is_done(spark: Any, tmp_pat
     with cio.sandbox() as workspace, pytest.raises(RowOrderError, match="order_by"):
         plan.send(workspace.client(), audit=tmp_path / "audit", progress=False)
     assert not (tmp_path / "audit").exists()
+
+
+def test_what_starts_campaigns_or_merges_needs_its_number(spark: Any, tmp_path: Path) -> None:
+    """Numbers are counted where the rows are; without them nothing is sent, and the record keeps them."""
+    seen = spark.range(0, 30, 1, 3).selectExpr("concat('u', id) AS id", "id AS n")
+    plan = cio.frame(seen).track(user_id="id", event=cio.lit("Seen"))
+    people = spark.createDataFrame(
+        [("u1", None, 1), ("b@x.org", None, 2), ("u1", "b@x.org", 3)], "id string, email string, n int"
+    )
+    merging = cio.frame(people, order_by="n").identify(user_id="id")
+    abroad = cio.connect("eu", write_key="k", environ={})
+    for one, needed in ((plan, {"campaigns": 30}), (merging, {"merges": 1})):
+        with pytest.raises(cio.AllowanceError) as refused:
+            one.send(abroad, audit=tmp_path, progress=False)
+        assert refused.value.needed == needed
+    assert not list(tmp_path.iterdir())
+    with cio.sandbox() as workspace:
+        allow = {"campaigns": "thirty"}
+        run = plan.send(workspace.client(), audit=tmp_path, progress=False, allow=allow)
+        assert run.counts["delivered"] == 30
+        assert '"allow"' in (run.audit / "run.json").read_text()

@@ -1,0 +1,146 @@
+"""How many rows do what needs an allowance: start campaigns, end opt-outs, delete or merge people."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Self
+
+import polars as pl
+
+from cio_frames.checks import CATALOGUE, RowTest, Scope, acts
+from cio_frames.frames import ROW
+from cio_frames.mapping import MessageMapping
+from cio_frames.mapping.identifiers import filled, text_of
+from cio_frames.spec import LIMITS, SEMANTIC_EVENTS
+
+TRIGGERING: Final = ("track", "page", "screen", "form")
+DELETING: Final = tuple(name for name, event in SEMANTIC_EVENTS.items() if event.destructive)
+_TRIGGER: Final = {"track": "event", "page": "name", "screen": "name", "form": "form_id"}
+"""The argument that `Checks(triggers=...)` names, by call."""
+
+SUMS: Final = ("undated", "named", "opt_outs", "deletions", "merges", "by_address")
+RECENT: Final = pl.Schema({"minute": pl.Int64(), "is_named": pl.Boolean(), "rows": pl.Int64()})
+_MINUTE_MS: Final = 60_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignEvents:
+    """Events that can start campaigns. Each counts once, as the first of these that it is."""
+
+    recent: int  # less than 72 hours old, or in the future
+    undated: int  # without a time, so they count as happening now
+    named: int  # named by `Checks(triggers=...)`
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.recent + self.undated + self.named
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllowanceCounts:
+    """Rows that need an allowance. Of recent events the minutes are kept: some are old once they are sent."""
+
+    undated: int = 0
+    named: int = 0  # those neither recent nor undated
+    opt_outs: int = 0
+    deletions: int = 0
+    merges: int = 0  # rows of alias
+    by_address: int = 0  # rows that can name their person by an e-mail address alone
+    recent: pl.DataFrame = field(default_factory=RECENT.to_frame)  # no minute for the future
+
+    @classmethod
+    def of(cls, rows: pl.DataFrame) -> Self:
+        """Count rows that have the columns of `allowance_columns`."""
+        sums = {name: int(rows[name].sum()) for name in SUMS if name in rows.columns}
+        if "recent" not in rows.columns:
+            return cls(**sums)
+        recent = rows.filter("recent").select("minute", "is_named", rows=pl.lit(1, pl.Int64))
+        return cls(**sums, recent=_summed([recent]))
+
+    @classmethod
+    def joined(cls, parts: Iterable["AllowanceCounts"]) -> Self:
+        """Return what the parts of a table, or several tables, come to."""
+        each = list(parts)
+        sums = {name: sum(getattr(part, name) for part in each) for name in SUMS}
+        return cls(**sums, recent=_summed(part.recent for part in each))
+
+    def campaigns(self, now: datetime) -> CampaignEvents:
+        """Return the events that can start campaigns if they are sent now."""
+        recent, named, first = 0, self.named, _first_minute(now)
+        for minute, is_named, rows in self.recent.iter_rows():
+            is_recent = minute is None or minute >= first
+            recent += rows if is_recent else 0
+            named += rows if is_named and not is_recent else 0
+        return CampaignEvents(recent=recent, undated=self.undated, named=named)
+
+
+def _summed(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    whole = pl.concat([RECENT.to_frame(), *parts])
+    if whole.is_empty():
+        return whole
+    return whole.group_by("minute", "is_named").agg(pl.col("rows").sum())
+
+
+def _first_minute(now: datetime) -> int:
+    """Return the first minute whose events are recent."""
+    return int(now.timestamp()) // 60 - LIMITS["trigger_hours"].value * 60
+
+
+def allowance_columns(scope: Scope) -> Iterator[pl.Expr]:
+    """Yield columns of the prepared rows that `AllowanceCounts` counts."""
+    mapping, call = scope.mapping, scope.mapping.call.name
+    if call == "alias":
+        yield pl.col(ROW).is_not_null().alias("merges")
+    event = mapping.find("event")
+    if event is not None and call == "track":
+        name = scope.text(event).str.strip_chars()
+        yield name.is_in(DELETING).fill_null(value=False).alias("deletions")
+    opt_outs = [
+        predicate.fails
+        for check in CATALOGUE  # whatever checks the user leaves out
+        if check.effect == "resubscribes" and isinstance(check.test, RowTest)
+        for predicate in check.test.predicates(scope)
+    ]
+    if opt_outs:
+        yield pl.any_horizontal(opt_outs).fill_null(value=False).alias("opt_outs")
+    yield _is_by_address(mapping).fill_null(value=False).alias("by_address")
+    if call in TRIGGERING:
+        yield from _campaign_columns(scope)
+
+
+def _is_by_address(mapping: MessageMapping) -> pl.Expr:
+    """Tell of rows whether they can name their person by an e-mail address alone."""
+    fields = {row.role: field for row, field in reversed([*filled(mapping)])}
+    person, email = fields.get("person"), fields.get("email")
+    is_unnamed, is_address = pl.lit(value=True), pl.lit(value=False)
+    if person is not None and person.dtype.is_numeric():
+        is_unnamed = pl.col(person.name).is_null()
+    elif person is not None:
+        text = text_of(person, mapping)
+        is_unnamed = text.fill_null("") == ""
+        is_address = text.str.contains("@", literal=True)
+    if email is None:
+        return is_address
+    return is_address | (is_unnamed & pl.col(email.name).is_not_null())
+
+
+def _campaign_columns(scope: Scope) -> Iterator[pl.Expr]:
+    """Yield undated, recent, minute, is_named and named of events."""
+    mapping, time = scope.mapping, scope.mapping.find("timestamp")
+    is_recorded, name = ~acts(scope), mapping.find(_TRIGGER[mapping.call.name])
+    is_named = pl.lit(value=False)
+    if name is not None and scope.triggers:
+        is_named = scope.text(name).str.strip_chars().is_in(sorted(scope.triggers))
+        is_named = is_named.fill_null(value=False) & is_recorded
+    if time is None:
+        yield is_recorded.alias("undated")
+        return
+    at = pl.col(time.moment)
+    minute = at.dt.epoch("ms") // _MINUTE_MS
+    is_recent = (minute >= _first_minute(scope.now)).fill_null(value=False) & is_recorded
+    yield (at.is_null() & is_recorded).alias("undated")
+    yield is_recent.alias("recent")
+    yield pl.when(at <= scope.now).then(minute).alias("minute")
+    yield is_named.alias("is_named")
+    yield (is_named & at.is_not_null() & ~is_recent).alias("named")

@@ -1,0 +1,102 @@
+"""Allowances: how many campaigns, opt-outs, deletions and merges may follow from what is sent."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from cio_frames.errors import AllowanceError, ArgumentError, ChoiceError
+from cio_frames.mapping.identifiers import filled
+from cio_frames.plan.outcome import Needs, allowance_counts, needs
+from cio_frames.plan.pipeline import Pipeline, Pipelines, PreviewCounts
+from cio_frames.values.number_words import number_of
+from cio_frames.views.displays import ShowProgress
+
+KINDS: Final = ("campaigns", "opt_outs", "deletions", "merges")
+"""What can be allowed."""
+
+
+def allowances(given: Mapping[str, Any]) -> dict[str, int]:
+    """Return the numbers that `allow=` gives, in figures or in words.
+
+    Raises:
+        ArgumentError: It is no dictionary of numbers.
+        ChoiceError: It names something that needs no allowance.
+
+    Examples:
+        >>> allowances({"campaigns": "thirty-seven", "merges": 2})
+        {'campaigns': 37, 'merges': 2}
+    """
+    if not isinstance(given, Mapping):
+        raise ArgumentError(
+            f'allow={given!r} names no numbers. Write a dictionary such as allow={{"campaigns": 37}}.'
+        )
+    return {_kind(kind): _number(kind, value) for kind, value in given.items()}
+
+
+def _kind(kind: object) -> str:
+    ChoiceError.require("allow", kind, KINDS)
+    return str(kind)
+
+
+def _number(kind: str, value: object) -> int:
+    number = number_of(value) if isinstance(value, str) else value
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise ArgumentError(
+            f"allow={{{kind!r}: {value!r}}} is not a number from 0 on. Write it in figures or in "
+            f'words, such as 37, "1,200" or "thirty-seven".'
+        )
+    return number
+
+
+def require_allowed(
+    pipelines: Pipelines,
+    allow: Mapping[str, int],
+    *,
+    preview: PreviewCounts | None,
+) -> None:
+    """Raise if sending does more than is allowed. Rows that an earlier run has delivered count too.
+
+    Args:
+        pipelines: What is sent; the check before sending has run.
+        allow: How many are allowed, by kind.
+        preview: What tells the merges of identifies; None if there are none.
+
+    Raises:
+        AllowanceError: It does.
+    """
+    if _is_within(needs(pipelines.each, preview), allow):
+        return
+    found = needs(pipelines.checked(), preview)  # without rows that are excluded
+    if not _is_within(found, allow):
+        call = "cio.apply(path, table, client, {})" if pipelines.reviewed else "plan.send(client, {})"
+        raise AllowanceError(
+            found.counts, allowed=allow, sentences=found.sentences, call=call.format(found.argument)
+        )
+
+
+def _is_within(found: Needs, allow: Mapping[str, int]) -> bool:
+    return all(count <= allow.get(kind, 0) for kind, count in found.counts.items())
+
+
+def merge_preview(pipelines: Pipelines, *, progress: ShowProgress = False) -> PreviewCounts | None:
+    """Return the last identity preview, or a first one if rows of identify can merge people."""
+    known = pipelines.last_preview
+    if known is None and can_merge(pipelines.each) and pipelines.components is not None:
+        from cio_frames.plan.identity_preview import identity_preview, premise_of
+
+        premise = premise_of(pipelines, None, settings=None, progress=progress)
+        identity_preview(pipelines, premise, progress=progress)
+    return pipelines.last_preview
+
+
+def can_merge(pipelines: Sequence[Pipeline]) -> bool:
+    """Tell whether an identify may name one person by an id and another one by an address (reference 3.2a).
+
+    It can only where rows are linked, if rows name somebody by an address alone.
+    """
+    is_possible = any(map(_names_both, pipelines))
+    return is_possible and allowance_counts(pipelines).by_address > 0
+
+
+def _names_both(pipeline: Pipeline) -> bool:
+    roles = {row.role for row, _ in filled(pipeline.mapping)}
+    return pipeline.call == "identify" and not roles.isdisjoint({"email", "id"})
