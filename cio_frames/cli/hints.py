@@ -36,7 +36,7 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     (r"""\bplan\.rejected\b""", r"--rejected FILE"),
     (r"""\bplan\.summary\b""", r"cio-frames check"),
     (r"""send\(\.\.\., audit=\.\.\.\)""", r"send --audit"),
-    (r"""Checks\(triggers=\.\.\.\)""", "--trigger"),
+    (r"""Checks\(triggers=\.\.\.\)""", "--triggers"),
     (r"""(?:plan\.send|cio\.apply)\([\w, ]+, allow=\{(?=")""", ""),
     (r""""(campaigns|opt_outs|deletions|merges)": (\d+)(?:, |\}\))""", r"--allow \1=\2 "),
     (r"""\bNone lifts it""", r'"none" lifts it'),

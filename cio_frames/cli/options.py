@@ -137,7 +137,7 @@ class Rules:
         severity: A different severity for a check, as code=refuse, reject, warn or info.
         allow: A name that is refused by default, such as "User Deleted"; or, to send, how much may
             happen in Customer.io, such as campaigns=37, opt_outs=3, deletions=1 or merges=2.
-        trigger: Name of an event, page, screen or form that starts campaigns however old it is.
+        triggers: Name of an event, page, screen or form that starts campaigns however old it is.
         allow_sensitive: A column that may contain sensitive data, as column=reason; the reason is
             stored in the record.
         threshold: The largest share of rows that may be excluded before the plan is refused, such as
@@ -166,7 +166,7 @@ class Rules:
     ignore: Codes = ()
     severity: Pairs = ()
     allow: Annotated[tuple[str, ...], Parameter(metavar="NAME..."), _OFF] = ()
-    trigger: Annotated[tuple[str, ...], Parameter(metavar="NAME..."), _OFF] = ()
+    triggers: Annotated[tuple[str, ...], Parameter(metavar="NAME..."), _OFF] = ()
     allow_sensitive: Pairs = ()
     threshold: Annotated[tuple[str, ...], Parameter(metavar="SHARE..."), _OFF] = ()
     reference: Pairs = ()

@@ -106,7 +106,7 @@ def checks(rules: Rules) -> Checks:
         severity=cast(Mapping[str, Severity], levels),
         thresholds=_thresholds(rules.threshold),
         allow=tuple(name for name in rules.allow if "=" not in name),
-        triggers=rules.trigger,
+        triggers=rules.triggers,
         allow_sensitive=dict(
             _parted(rules.allow_sensitive, option="--allow-sensitive", shape="column=reason")
         ),

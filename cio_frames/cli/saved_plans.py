@@ -187,7 +187,11 @@ def apply(
             )
         run = sent(
             lambda progress: ready.send(
-                client, audit=audit, progress=progress, repeat=repeat, in_doubt=target.in_doubt,
+                client,
+                audit=audit,
+                progress=progress,
+                repeat=repeat,
+                in_doubt=target.in_doubt,
                 allow=numbers,
             ),
             target=target,

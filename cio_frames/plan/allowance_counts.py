@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import polars as pl
 
@@ -52,7 +52,9 @@ class AllowanceCounts:
     @classmethod
     def of(cls, rows: pl.DataFrame) -> Self:
         """Count rows that have the columns of `allowance_columns`."""
-        sums = {name: int(rows[name].sum()) for name in SUMS if name in rows.columns}
+        sums: dict[str, Any] = {
+            name: int(rows[name].sum()) for name in SUMS if name in rows.columns
+        }
         if "recent" not in rows.columns:
             return cls(**sums)
         recent = rows.filter("recent").select("minute", "is_named", rows=pl.lit(1, pl.Int64))

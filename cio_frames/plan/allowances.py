@@ -67,7 +67,9 @@ def require_allowed(
         return
     found = needs(pipelines.checked(), preview)  # without rows that are excluded
     if not _is_within(found, allow):
-        call = "cio.apply(path, table, client, {})" if pipelines.reviewed else "plan.send(client, {})"
+        call = (
+            "cio.apply(path, table, client, {})" if pipelines.reviewed else "plan.send(client, {})"
+        )
         raise AllowanceError(
             found.counts, allowed=allow, sentences=found.sentences, call=call.format(found.argument)
         )

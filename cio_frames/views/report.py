@@ -113,9 +113,7 @@ def plan(view: PlanView, *, words: Callable[[str], str] = str) -> Document:
     return Document(heading, list(_body(view, words)))
 
 
-def backfill(
-    views: Sequence[PlanView], *, outcome: str = "", allowing: str = ""
-) -> Document:
+def backfill(views: Sequence[PlanView], *, outcome: str = "", allowing: str = "") -> Document:
     """Return the report of plans that are sent in order: the whole first, then each plan."""
     badge, sentence = _whole_verdict(views)
     rows = [

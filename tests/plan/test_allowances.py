@@ -138,14 +138,14 @@ def test_the_number_is_needed(host, tmp_path, name):
     def send(audit, **options):
         return make().send(host.client, audit=tmp_path / audit, progress=False, **options)
 
-    for given_ in ({}, {"allow": {}}, {"allow": {kind: number - 1}}):
+    for given_ in ({}, {"allow": {kind: number - 1}}):
         with pytest.raises(cio.AllowanceError) as refused:
             send("a", **given_)
         assert refused.value.needed == {kind: number}
         assert refused.value.allowed == given_.get("allow", {})
     assert f'plan.send(client, allow={{"{kind}": {number}}})' in str(refused.value)
     assert host.requests == 0
-    for place, given_ in enumerate((number, number + 1, number_words(number))):
+    for place, given_ in enumerate((number, number_words(number + 1))):
         run = send(f"{place}", allow={kind: given_})
         assert run.counts["delivered"] == run.counts["rows"] - run.counts["rejected_local"]
 
@@ -200,9 +200,11 @@ def test_what_is_no_allowance_is_told(host, allow, error, told):
 def test_triggers_are_a_list():
     """One text would be read as its letters."""
     with pytest.raises(cio.MappingError, match=r"triggers=\['Renewed'\]"):
-        _ = pl.DataFrame({"id": ["u1"]}).cio.identify(
-            user_id="id", checks=cio.Checks(triggers="Renewed")
-        ).counts
+        _ = (
+            pl.DataFrame({"id": ["u1"]})
+            .cio.identify(user_id="id", checks=cio.Checks(triggers="Renewed"))
+            .counts
+        )
 
 
 def test_a_task_that_waits_is_refused_too(host, tmp_path):
@@ -351,14 +353,16 @@ def _backfill(rows):
     return cio.backfill(
         [
             table.cio.identify(user_id="id", traits=["email", "unsubscribed"], checks=checks),
-            table.cio.track(user_id="id", event="name", timestamp="at", properties=[], checks=checks),
+            table.cio.track(
+                user_id="id", event="name", timestamp="at", properties=[], checks=checks
+            ),
             pairs.cio.alias(previous_id="old", user_id="new"),
         ]
     )
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(ROWS)
 def test_the_numbers_of_the_error_are_exact(tmp_path_factory, rows):
@@ -381,9 +385,10 @@ def test_the_numbers_of_the_error_are_exact(tmp_path_factory, rows):
     )
     assert needed.get("deletions", 0) == sum(row[1] == "User Deleted" for row in sent)
     assert needed.get("opt_outs", 0) == sum(row[0] is not None and row[4] is False for row in rows)
-    for kind in needed:
-        with pytest.raises(cio.AllowanceError):  # also a plan of which nothing is known yet
-            _backfill(rows).send(host.client, **options, allow=needed | {kind: needed[kind] - 1})
+    for plan_ in (plan, _backfill(rows)):  # of the other one nothing is known yet
+        for kind in needed:
+            with pytest.raises(cio.AllowanceError):
+                plan_.send(host.client, **options, allow=needed | {kind: needed[kind] - 1})
     assert host.requests == 0
     run = _backfill(rows).send(host.client, **options, allow=needed)
     assert run.counts["rejected_server"] == run.counts["pending"] == 0

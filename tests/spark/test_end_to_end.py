@@ -54,7 +54,8 @@ def test_what_starts_campaigns_or_merges_needs_its_number(spark: Any, tmp_path: 
     seen = spark.range(0, 30, 1, 3).selectExpr("concat('u', id) AS id", "id AS n")
     plan = cio.frame(seen).track(user_id="id", event=cio.lit("Seen"))
     people = spark.createDataFrame(
-        [("u1", None, 1), ("b@x.org", None, 2), ("u1", "b@x.org", 3)], "id string, email string, n int"
+        [("u1", None, 1), ("b@x.org", None, 2), ("u1", "b@x.org", 3)],
+        "id string, email string, n int",
     )
     merging = cio.frame(people, order_by="n").identify(user_id="id")
     abroad = cio.connect("eu", write_key="k", environ={})
