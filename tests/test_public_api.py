@@ -34,7 +34,7 @@ SHOWN = {
     "advice": "calls chains clean losses order sentences strays torn",
     "preview": "attribution changes choices clusters conflicts explain groups merges people plan "
     "relationships summary",
-    "estimate": "bound bytes compare compared compressed_bytes label message_bytes new_profiles "
+    "estimate": "allowances bound bytes compare compared compressed_bytes label message_bytes new_profiles "
     "objects open other_forms price removed_profiles requests rows seconds",
     "comparison": "estimate run table",
     "rehearsal": "as_predicted compared counts differences identical label open without_effect",
@@ -42,7 +42,8 @@ SHOWN = {
     "run": "audit client counts done elapsed_s failed go_on notes pause rate run_id slow_down stop "
     "stopped wait",
     "audit": "diff directory explain failed messages runs scan verify",
-    "checks": "allow allow_sensitive ignore phone_region reference rules select severity thresholds",
+    "checks": "allow allow_sensitive ignore phone_region reference rules select severity thresholds "
+    "triggers",
     "settings": "alias_previous alias_unknown anonymous_age anonymous_merge anonymous_traits "
     "attribute_order auto_merge choices convert_times dedupe email_trait email_updates empty_user "
     "event_for_unknown form_identifiers group_for_unknown identifiers invalid_email late_anonymous "
