@@ -12,6 +12,7 @@ from cio_frames.frames import ROW
 from cio_frames.mapping import MessageMapping
 from cio_frames.mapping.identifiers import filled, text_of
 from cio_frames.spec import LIMITS, SEMANTIC_EVENTS
+from cio_frames.values import few_texts
 
 TRIGGERING: Final = ("track", "page", "screen", "form")
 DELETING: Final = tuple(name for name, event in SEMANTIC_EVENTS.items() if event.destructive)
@@ -51,7 +52,7 @@ class AllowanceCounts:
 
     @classmethod
     def of(cls, rows: pl.DataFrame) -> Self:
-        """Count rows that have the columns of `allowance_columns`."""
+        """Count what `allowance_rows` returns."""
         sums: dict[str, Any] = {
             name: int(rows[name].sum()) for name in SUMS if name in rows.columns
         }
@@ -89,26 +90,46 @@ def _first_minute(now: datetime) -> int:
     return int(now.timestamp()) // 60 - LIMITS["trigger_hours"].value * 60
 
 
-def allowance_columns(scope: Scope) -> Iterator[pl.Expr]:
-    """Yield columns of the prepared rows that `AllowanceCounts` counts."""
+def allowance_rows(prepared: pl.DataFrame, scope: Scope) -> pl.DataFrame:
+    """Return what `AllowanceCounts` counts of each prepared row."""
     mapping, call = scope.mapping, scope.mapping.call.name
+    is_address = _is_by_address(mapping).fill_null(value=False)
+    columns: list[pl.Expr | str] = [is_address.alias("by_address")]
     if call == "alias":
-        yield pl.col(ROW).is_not_null().alias("merges")
-    event = mapping.find("event")
-    if event is not None and call == "track":
-        name = scope.text(event).str.strip_chars()
-        yield name.is_in(DELETING).fill_null(value=False).alias("deletions")
-    opt_outs = [
+        columns.append(pl.col(ROW).is_not_null().alias("merges"))
+    if opt_outs := opt_out_tests(scope):
+        columns.append(pl.any_horizontal(opt_outs).fill_null(value=False).alias("opt_outs"))
+    if call in TRIGGERING:
+        columns += ["deletions", *_campaign_columns(scope)]
+        prepared = prepared.with_columns(_acting(prepared, scope))
+    return prepared.select(ROW, *columns).drop(ROW)
+
+
+def opt_out_tests(scope: Scope) -> list[pl.Expr]:
+    """Return expressions, one of which is true where an opt-out can end, whatever checks are left out."""
+    return [
         predicate.fails
-        for check in CATALOGUE  # whatever checks the user leaves out
+        for check in CATALOGUE
         if check.effect == "resubscribes" and isinstance(check.test, RowTest)
         for predicate in check.test.predicates(scope)
     ]
-    if opt_outs:
-        yield pl.any_horizontal(opt_outs).fill_null(value=False).alias("opt_outs")
-    yield _is_by_address(mapping).fill_null(value=False).alias("by_address")
-    if call in TRIGGERING:
-        yield from _campaign_columns(scope)
+
+
+def _acting(prepared: pl.DataFrame, scope: Scope) -> list[pl.Expr]:
+    """Return which events act instead of being recorded, and which of them delete.
+
+    They are rare, so the different names are looked at first.
+    """
+    event, is_acting = scope.mapping.find("event"), acts(scope)
+    names = None if event is None else few_texts(prepared[event.name])
+    is_certain = names is not None and not names.to_frame().select(is_acting.any()).item()
+    if event is None or is_certain:
+        return [pl.lit(value=False).alias("acts"), pl.lit(value=False).alias("deletions")]
+    name = scope.text(event).str.strip_chars()
+    return [
+        is_acting.alias("acts"),
+        (name.is_in(DELETING).fill_null(value=False) & is_acting).alias("deletions"),
+    ]
 
 
 def _is_by_address(mapping: MessageMapping) -> pl.Expr:
@@ -130,7 +151,7 @@ def _is_by_address(mapping: MessageMapping) -> pl.Expr:
 def _campaign_columns(scope: Scope) -> Iterator[pl.Expr]:
     """Yield undated, recent, minute, is_named and named of events."""
     mapping, time = scope.mapping, scope.mapping.find("timestamp")
-    is_recorded, name = ~acts(scope), mapping.find(_TRIGGER[mapping.call.name])
+    is_recorded, name = ~pl.col("acts"), mapping.find(_TRIGGER[mapping.call.name])
     is_named = pl.lit(value=False)
     if name is not None and scope.triggers:
         is_named = scope.text(name).str.strip_chars().is_in(sorted(scope.triggers))

@@ -19,7 +19,7 @@ from cio_frames.mapping import (
     person_name,
 )
 from cio_frames.payloads import MESSAGE_SCHEMA, count_batches, encode, lanes, order_key, sizes
-from cio_frames.plan.allowance_counts import AllowanceCounts, allowance_columns
+from cio_frames.plan.allowance_counts import AllowanceCounts, allowance_rows
 from cio_frames.plan.chunks import Encoding, Repeats, map_chunks
 from cio_frames.plan.finding_kinds import FindingKinds
 from cio_frames.plan.other_forms import IdCounts, counted_ids
@@ -119,7 +119,7 @@ def check_before_send(
     tests = compile_checks(strict, scope=scope)
     sums = _Sums(table, scope=scope, checks=blocking, gather_links=gather_links)
     findings, first = [check_call(strict, scope=scope)], pl.DataFrame()
-    counted_columns, allowances = [*allowance_columns(scope)], []
+    allowances: list[AllowanceCounts] = []
 
     def part(
         chunk: pl.DataFrame,
@@ -127,7 +127,7 @@ def check_before_send(
         prepared, share = sums.share(chunk)
         found = check(prepared, tests=tests, raw=chunk).findings
         with computing(scope.mapping):
-            counts = AllowanceCounts.of(prepared.select(ROW, *counted_columns))
+            counts = AllowanceCounts.of(allowance_rows(prepared, scope))
         return share, found, chunk.filter(pl.col(ROW) < FIRST_ROWS), counts
 
     with closing(map_chunks(table, part)) as parts:
@@ -270,6 +270,7 @@ def chunk_found(prepared: pl.DataFrame, *, encoding: Encoding, raw: pl.DataFrame
     messages, sent = sizes(checked.valid, scope.mapping), checked.valid
     late = check_messages(messages, checks=encoding.checks, scope=scope, prepared=prepared)
     kept = sent.select(*_kept_columns(scope), messages["bytes"])
+    kept = pl.concat([kept, allowance_rows(sent, scope)], how="horizontal")
     refused = late.filter(pl.col("severity").is_in(BLOCKING))["row"].implode()
     if late.height:
         sent = sent.filter(~pl.col(ROW).is_in(refused))
@@ -359,7 +360,6 @@ def _kept_columns(scope: Scope) -> list[pl.Expr]:
         text = person_name(mapping)
         is_id = (text != "") & ~text.str.contains("@", literal=True) & ~text.str.starts_with("cio_")
         columns.append((~is_id.fill_null(value=False) | acts(scope)).alias("unclear"))
-    columns += allowance_columns(scope)
     time = mapping.find("timestamp")
     if time is not None:
         columns.append((pl.col(time.moment).dt.epoch("ms") // HOUR_MS).alias("hour"))

@@ -23,7 +23,7 @@ from cio_frames.config import variable
 from cio_frames.errors import ArgumentError, ChoiceError, ConfigError
 from cio_frames.frames import ROW, read
 from cio_frames.mapping import CallArguments
-from cio_frames.plan.allowance_counts import allowance_columns
+from cio_frames.plan.allowance_counts import TRIGGERING, opt_out_tests
 from cio_frames.plan.allowances import KINDS
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.plan.suggest import WHO, make
@@ -268,12 +268,11 @@ def write_job(options: Mapping[str, str], columns: pa.Schema) -> WriteJob:
 
 def _require_allowed(pipeline: Pipeline, allowances: Sequence[str]) -> None:
     """Raise if rows can do what is not allowed."""
-    columns = {column.meta.output_name() for column in allowance_columns(pipeline.scope())}
     can_follow = {
-        "campaigns": "undated" in columns,
-        "opt_outs": "opt_outs" in columns,
+        "campaigns": pipeline.call in TRIGGERING,
+        "opt_outs": bool(opt_out_tests(pipeline.scope())),
         "deletions": bool(pipeline.checks.allow),  # they are refused without
-        "merges": "merges" in columns,
+        "merges": pipeline.call == "alias",
     }
     missing = [kind for kind, can in can_follow.items() if can and kind not in allowances]
     if missing:
