@@ -91,6 +91,22 @@ class Audit:
         """One row per input row of every run, with what became of it."""
         return self._collected(self.scan())
 
+    @property
+    def profiles(self) -> pl.DataFrame:
+        """One row per column of each table that was sent, with what it was like; no value of it.
+
+        `least` and `most` are orders of magnitude of numbers, and months of times; `magnitude` is the
+        mean of the decimal logarithms. `distinct` are different values among the `sampled` rows. Runs
+        on Spark, and those of former versions, have none.
+        """
+        from cio_frames.audit.profiles import PROFILE_SCHEMA, profile_rows, tables_of
+
+        runs = ((path, run_file.read(self._disk, path)) for path in self._found())
+        rows = [
+            row for path, run in runs for row in profile_rows(run, tables_of(self._disk, path, run))
+        ]
+        return pl.DataFrame(rows, schema=PROFILE_SCHEMA)
+
     def scan(self) -> pl.LazyFrame:
         """Return `messages` as a query; its files are read, and compared with their hashes, now.
 

@@ -25,6 +25,7 @@ from cio_frames.audit.open_segments import (
     with_parts,
 )
 from cio_frames.audit.parquet import encode
+from cio_frames.audit.profiles import tables_of
 from cio_frames.audit.run_file import Layout, RunFile, State
 from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA, STATES, UNFINISHED
 from cio_frames.audit.store import Store
@@ -255,6 +256,10 @@ def _examine(
     disk: FileSystem, directory: Path, contents: RunContents, found: list[tuple[str, str, str]]
 ) -> None:
     run = contents.run
+    try:
+        tables_of(disk, directory, run)
+    except AuditError as error:
+        found.append((Layout(directory).profile.name, str(error), _RESTORE))
     rows = [segment.settled(run.info.run_id) for segment in contents.open_segments]
     for part in run.parts:
         name = Layout(directory).part(part.segment).name

@@ -10,6 +10,7 @@ from typing import Literal
 
 import polars as pl
 
+from cio_frames.checks.comparison import Comparison
 from cio_frames.checks.fields import as_number_text, inner_text
 from cio_frames.checks.texts import CheckTexts, check_texts
 from cio_frames.frames import ROW, collected
@@ -272,7 +273,20 @@ class CloserLook:
         return self.judge(aggregated, looked, scope)
 
 
-Test = RowTest | ColumnTest | MessageTest | TableTest
+Found = tuple[str | None, str]
+"""A column, None for the table, and the evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunsTest:
+    """A test of the profile of a table beside those of earlier runs: the columns that differ, with the evidence."""
+
+    find: Callable[[Comparison], Iterable[Found]]
+    _: KW_ONLY
+    unit: Literal["runs"] = "runs"
+
+
+Test = RowTest | ColumnTest | MessageTest | TableTest | RunsTest
 
 
 def by_value(
@@ -474,7 +488,7 @@ def failing_cells(rows: pl.LazyFrame, suspects: Iterable[Suspect]) -> pl.DataFra
     )
 
 
-def column_findings(evidence: Iterable[tuple[str, str]]) -> pl.DataFrame:
-    """Return findings about whole columns, of pairs of column and evidence."""
+def column_findings(evidence: Iterable[Found]) -> pl.DataFrame:
+    """Return findings about whole columns, or the whole table."""
     findings = [(None, column, text, text) for column, text in evidence]
     return pl.DataFrame(findings, schema=FOUND_SCHEMA, orient="row")

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from cio_frames.checks.check import SEVERITIES, Check, Severity, by_input_row
+from cio_frames.checks.comparison import Drift
 from cio_frames.checks.texts import CheckTexts
 from cio_frames.errors import ChoiceError, MappingError
 from cio_frames.frames import read, scan
@@ -42,6 +43,8 @@ class Checks:
         phone_region: The country of phone numbers without a country code, such as "DE"; needs the
             extra `cio-frames[phones]`.
         rules: Further checks of the user's own; `cio.rule` makes them.
+        drift: The directory of earlier runs that reports compare the table with, or a `cio.Drift`
+            with limits as well. A run is compared with those in its own directory in any case.
 
     Examples:
         >>> checks = Checks(ignore=["time.naive"], severity={"id.padded": "warn"})
@@ -58,6 +61,7 @@ class Checks:
     reference: Mapping[str, Any] = field(default_factory=_none)
     phone_region: str | None = None
     rules: Sequence[Check] = ()
+    drift: Drift | PathLike[str] | str | None = None
 
     def of(self, catalogue: Sequence[Check]) -> tuple[Check, ...]:
         """Return the checks of a catalogue that apply, with the severities asked for.

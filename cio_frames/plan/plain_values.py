@@ -8,13 +8,14 @@ from typing import Any, Final
 
 import polars as pl
 
-from cio_frames.checks import Checks
+from cio_frames.checks import Checks, Drift
 from cio_frames.mapping import CallArguments
 
 CONSTANT: Final = "$constant"
 TIME: Final = "$time"
+DRIFT: Final = "$drift"
 UNKNOWN: Final = "$written"
-"""Keys of values that JSON has no name for: constants, times, and what cannot be read back."""
+"""Keys of values that JSON has no name for: constants, times, limits, and what cannot be read back."""
 
 
 class NotRestorableError(Exception):
@@ -87,6 +88,9 @@ def _plain(value: Any) -> Any:
             return value
         case datetime() | date():
             return {TIME: value.isoformat()}
+        case Drift():
+            given = {field.name: getattr(value, field.name) for field in fields(Drift)}
+            return {DRIFT: {name: _plain(each) for name, each in given.items()}}
         case _:
             is_path = isinstance(value, PathLike)
             return str(value) if is_path else {UNKNOWN: f"values of a {type(value).__name__}"}
@@ -107,6 +111,8 @@ def _restored(value: Any) -> Any:
             return pl.lit(_restored(constant))
         case {"$time": str(text)}:
             return datetime.fromisoformat(text) if "T" in text else date.fromisoformat(text)
+        case {"$drift": dict(limits)}:
+            return Drift(**limits)
         case {"$written": str(text)}:
             raise NotRestorableError(text)
         case dict():

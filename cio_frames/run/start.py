@@ -32,6 +32,7 @@ from cio_frames.audit import (
 )
 from cio_frames.audit.file_system import Durability, FileSystem
 from cio_frames.audit.object_store import opened
+from cio_frames.audit.profiles import encoded
 from cio_frames.audit.pseudonyms import Pii
 from cio_frames.audit.run_file import Layout
 from cio_frames.audit.subjects import scheme
@@ -276,7 +277,13 @@ def new_run(
         pii=options.pii,
     )
     selection = replace(selection, seed=info.run_id)
-    writer = AuditWriter.start(options.audit, info, durability=options.durability)
+    writer = AuditWriter.start(
+        options.audit,
+        info,
+        durability=options.durability,
+        notes=job.notes,
+        profile=encoded(job.profiles, run_id=info.run_id, pii=info.pii) if job.profiles else None,
+    )
     return Run(
         job, client=client, writer=writer, selection=selection, clock=clock,
         progress=options.progress, detached=not options.wait,

@@ -1,0 +1,374 @@
+"""A table's profile beside those of earlier runs of the same import."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import SequenceMatcher
+from functools import cached_property
+from os import PathLike
+
+from cio_frames.checks.fields import name_words
+from cio_frames.checks.profile import FEW, ColumnProfile, TableProfile
+from cio_frames.errors import MappingError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """Which earlier runs a table is compared with, and how far it may differ from them.
+
+    A figure is told if it lies outside the range that the earlier runs span by more than the limit, and by
+    more than chance explains in so few rows.
+
+    Attributes:
+        audit: The directory of the earlier runs, for reports. A run is always compared with those in its
+            own directory, within the same limits.
+        runs: How many of the latest runs are looked at. 14 nights hold two of each day of the week.
+        share: By how much a share may change: that of empty cells, or of identifiers of one form. 0.1
+            is ten of a hundred rows.
+        volume: By which part the number of rows may fall; it may rise by as much again. 0.5 lets a table
+            shrink to half and grow to twice as much; 1 lets it be of any size.
+        distinct: To which part the number of different values may fall. 0.1 lets it be a tenth, or ten
+            times as many.
+        length: How many times as long, or as short, texts may be on average.
+        magnitude: How many times as large, or as small, numbers typically may be.
+
+    Examples:
+        >>> Drift(audit="audit", volume=0.3).runs
+        14
+    """
+
+    audit: PathLike[str] | str | None = None
+    runs: int = 14
+    share: float = 0.1
+    volume: float = 0.5
+    distinct: float = 0.1
+    length: float = 2.0
+    magnitude: float = 10.0
+
+    def __post_init__(self) -> None:
+        shares = {name: getattr(self, name) for name in ("share", "volume", "distinct")}
+        factors = {name: getattr(self, name) for name in ("length", "magnitude", "runs")}
+        for name, share in shares.items():
+            if not 0 < share <= 1:
+                raise MappingError(f"Drift({name}={share!r}): it must be above 0 and at most 1.")
+        for name, factor in factors.items():
+            if not factor >= 1:
+                raise MappingError(f"Drift({name}={factor!r}): it must be 1 or more.")
+
+
+def drift_of(given: Drift | PathLike[str] | str | None) -> Drift:
+    """Return what `Checks(drift=...)` asks for: a directory alone has the usual limits."""
+    return given if isinstance(given, Drift) else Drift(audit=given)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlierTable:
+    """The profile of a table that an earlier run sent."""
+
+    run_id: str
+    created: datetime
+    profile: TableProfile
+    workspaces: Mapping[str, str]  # by surface
+
+    @cached_property
+    def columns(self) -> Mapping[str, ColumnProfile]:
+        """Its columns, by field."""
+        return {column.field: column for column in self.profile.columns}
+
+
+LIKE = 0.5
+"""The share of columns that two tables of one import have in common, at least."""
+
+
+def of_same_import(
+    now: TableProfile, earlier: Iterable[EarlierTable], *, most: int
+) -> list[EarlierTable]:
+    """Return the tables that the same import sent before, among all, which come latest first.
+
+    They have the same call, namespace and constants, and at least half of the columns, renamed ones
+    included, and went to the same workspace as the latest of them. Where some fill the same arguments
+    from a file of the same name, it is only these.
+    """
+    same: list[EarlierTable] = []
+    like: list[EarlierTable] = []
+    for each in earlier:
+        if like and like[0].workspaces.items().isdisjoint(each.workspaces.items()):
+            continue
+        if likeness(now, each.profile) >= LIKE:
+            like.append(each)
+            if _source(now) == _source(each.profile):
+                same.append(each)
+        if len(same) == most:
+            break
+    return same or like[:most]
+
+
+def _source(profile: TableProfile) -> tuple[str, set[str]]:
+    arguments = {column.field for column in profile.columns if "." not in column.field}
+    return profile.table, arguments
+
+
+def likeness(now: TableProfile, before: TableProfile) -> float:
+    """Return the share of columns that two tables have in common; 0 if they are for different calls."""
+    if any(getattr(now, name) != getattr(before, name) for name in ("call", "namespace", "constants")):
+        return 0.0
+    ours, theirs = ({column.field: column for column in each.columns} for each in (now, before))
+    both = ours.keys() & theirs.keys()
+    new, gone = ([of[name] for name in of if name not in both] for of in (ours, theirs))
+    common = len(both) + len(renames(new, gone))
+    return common / max(1, len(ours) + len(theirs) - common)
+
+
+NAME, CLOSE = 0.7, 1.2
+"""How much alike the names of a renamed column are, and by which factor the figures of columns may
+differ that are taken for the same although their names are not alike."""
+
+MOST_PAIRS = 10_000
+"""Pairs of columns up to which names are compared letter by letter."""
+
+TELLING = 10
+"""Different values from which on a column can be known by its figures alone."""
+
+
+def renames(
+    new: Sequence[ColumnProfile], gone: Sequence[ColumnProfile]
+) -> dict[str, ColumnProfile]:
+    """Return what columns were called before that seem to be renamed ones, by their field.
+
+    The names are alike, or it is the only column with such figures.
+    """
+    is_short = len(new) * len(gone) <= MOST_PAIRS
+    scored = [
+        (score, one, other)
+        for one in new
+        for other in gone
+        if one.type == other.type
+        and (score := _names_alike(one.field, other.field, by_letter=is_short))
+    ]
+    found: dict[str, ColumnProfile] = {}
+    for _, one, other in sorted(scored, key=lambda pair: -pair[0]):
+        if one.field not in found and other not in found.values():
+            found[one.field] = other
+    if is_short:
+        for one in new:
+            alike = [other for other in gone if other not in found.values() and _is_alike(one, other)]
+            rivals = [other for other in new if other.field not in found and _is_alike(one, other)]
+            if one.field not in found and len(alike) == len(rivals) == 1:
+                found[one.field] = alike[0]
+    return found
+
+
+def _names_alike(one: str, other: str, *, by_letter: bool) -> float:
+    """Return how much alike two names are, from `NAME` to 1; 0 if they are not."""
+    first, second = ("".join(name_words(name.rpartition(".")[2])) for name in (one, other))
+    if first == second:
+        return 1.0
+    if not by_letter:
+        return 0.0
+    if len(min(first, second, key=len)) > 2 and (first in second or second in first):
+        return NAME
+    ratio = SequenceMatcher(None, first, second).ratio()
+    return ratio if ratio >= NAME else 0.0
+
+
+def _is_alike(one: ColumnProfile, other: ColumnProfile) -> bool:
+    """Return whether the figures of two columns are nearly the same, and say enough."""
+    if one.type != other.type or min(one.distinct, other.distinct) < TELLING:
+        return False
+    pairs = [(one.distinct / one.sampled, other.distinct / other.sampled)]
+    if one.length and other.length:
+        pairs.append((one.length, other.length))
+    if one.magnitude is not None and other.magnitude is not None:
+        pairs.append((10**one.magnitude, 10**other.magnitude))
+    elif one.type != "text":
+        return False
+    return all(1 / CLOSE <= first / second <= CLOSE for first, second in pairs)
+
+
+ENOUGH = 14
+"""Runs from which on the most extreme one on each side does not count, so that one broken night does
+not let the next one pass. In fewer, a day of the week may stand alone."""
+
+SURE = 3.0
+"""How many standard deviations of chance a figure may be off beside the limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """A figure of the table now and in earlier runs, the latest first."""
+
+    now: float
+    earlier: Sequence[tuple[str, float]]  # run and figure
+
+    @property
+    def usual(self) -> tuple[float, float]:
+        """The range of the earlier figures."""
+        ordered = sorted(value for _, value in self.earlier)
+        if len(ordered) >= ENOUGH:
+            ordered = ordered[1:-1]
+        return ordered[0], ordered[-1]
+
+    @property
+    def nearest(self) -> float:
+        """The usual figure that is nearest to that of now."""
+        least, most = self.usual
+        return min(max(self.now, least), most)
+
+    def is_off(self, margin: float) -> bool:
+        """Return whether the figure lies outside the usual range by more than a margin."""
+        return abs(self.now - self.nearest) > margin
+
+    def is_off_times(self, factor: float) -> bool:
+        """Return whether it lies outside the usual range by more than a factor, upwards or downwards."""
+        smaller, larger = sorted((self.now, self.nearest))
+        return larger > smaller * factor
+
+    def told(self, shown: Callable[[float], str], *, what: str = "It") -> str:
+        """Return the figures as sentences that name the latest run."""
+        (run, latest), runs = self.earlier[0], len(self.earlier)
+        least, most = map(shown, self.usual)
+        others = f", and in the last {runs} runs {least} to {most}" if runs > 1 else ""
+        return f"{what} is {shown(self.now)} now. In run {run} it was {shown(latest)}{others}."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A table beside the last ones of the same import.
+
+    Attributes:
+        now: The profile of the table.
+        at: When it was made.
+        earlier: The earlier tables, the latest first; at least one.
+        limits: How far the table may differ.
+    """
+
+    now: TableProfile
+    at: datetime
+    earlier: Sequence[EarlierTable]
+    limits: Drift
+
+    @property
+    def latest(self) -> EarlierTable:
+        """The last table before this one."""
+        return self.earlier[0]
+
+    @cached_property
+    def new(self) -> list[ColumnProfile]:
+        """The columns that no earlier table had, renamed ones included."""
+        known = {name for each in self.earlier for name in each.columns}
+        return [column for column in self.now.columns if column.field not in known]
+
+    @cached_property
+    def gone(self) -> list[ColumnProfile]:
+        """The columns that every earlier table had and this one has not, as the latest had them."""
+        ours = {column.field for column in self.now.columns}
+        return [
+            column
+            for name, column in self.latest.columns.items()
+            if name not in ours and all(name in each.columns for each in self.earlier)
+        ]
+
+    @cached_property
+    def renamed(self) -> Mapping[str, ColumnProfile]:
+        """What columns were called before, by their field."""
+        moved = {
+            column.field: before
+            for column in self.now.columns
+            if (before := self.latest.columns.get(column.field)) is not None
+            and all(
+                each.columns[column.field].column != column.column
+                for each in self.earlier
+                if column.field in each.columns
+            )
+        }
+        return moved | renames(self.new, self.gone)
+
+    @cached_property
+    def basis(self) -> list[EarlierTable]:
+        """The earlier tables whose figures can be compared: not tiny, and of the same kind of period."""
+        period = period_of(self.now, self.at)
+        return [
+            each
+            for each in self._large
+            if are_comparable(period, period_of(each.profile, each.created))
+        ]
+
+    @cached_property
+    def is_of_other_period(self) -> bool:
+        """Whether the times in the table are as old as in none of the earlier tables."""
+        return bool(self._large) and not self.basis
+
+    @cached_property
+    def _large(self) -> list[EarlierTable]:
+        return [each for each in self.earlier if each.profile.rows >= FEW]
+
+    def pairs(self) -> Iterator[tuple[ColumnProfile, list[tuple[EarlierTable, ColumnProfile]]]]:
+        """Yield each column with those of the same field in the tables whose figures can be compared."""
+        for column in self.now.columns:
+            name = self.renamed.get(column.field, column).field
+            known = [(each, each.columns[name]) for each in self.basis if name in each.columns]
+            if known:
+                yield column, known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """The months that a table is about: how old the newest one is, how many there are, and when that was."""
+
+    age: int
+    span: int
+    at: int
+
+
+def months_of(column: ColumnProfile) -> tuple[int, int] | None:
+    """Return the first and the last month of a column, counted from year 0; None if it has none."""
+    if not (isinstance(column.least, str) and isinstance(column.most, str)):
+        return None
+    first, last = (
+        int(year) * 12 + int(number) - 1
+        for year, _, number in (end.partition("-") for end in (column.least, column.most))
+    )
+    return first, last
+
+
+def period_of(profile: TableProfile, at: datetime) -> Period | None:
+    """Return the period of the times at which the events of a table happened; None if it has none."""
+    times = next((column for column in profile.columns if column.field == "timestamp"), None)
+    months = None if times is None else months_of(times)
+    if months is None:
+        return None
+    made = at.year * 12 + at.month - 1
+    return Period(age=made - months[1], span=months[1] - months[0], at=made)
+
+
+def are_comparable(now: Period | None, before: Period | None) -> bool:
+    """Return whether figures of two periods can be compared: about as old, and about as long.
+
+    A table of all events gets longer as time passes.
+    """
+    if now is None or before is None:
+        return True
+    passed = now.at - before.at
+    return abs(now.age - before.age) <= 1 and abs(now.span - before.span) <= 1 + max(0, passed)
+
+
+def chance(share: float, other: float, *, rows: int, others: int) -> float:
+    """Return by how much two shares of so many rows may differ by chance.
+
+    Examples:
+        >>> round(chance(0.5, 0.5, rows=30, others=30), 2)
+        0.39
+    """
+    both = (share * rows + other * others) / (rows + others)
+    return SURE * math.sqrt(both * (1 - both) * (1 / rows + 1 / others))
+
+
+def chance_factor(values: int, others: int) -> float:
+    """Return by which factor two averages of so many values may differ by chance.
+
+    Examples:
+        >>> round(chance_factor(30, 30), 2), round(chance_factor(10_000, 10_000), 2)
+        (2.17, 1.04)
+    """
+    return math.exp(SURE * math.sqrt(1 / values + 1 / others))
