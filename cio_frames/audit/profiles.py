@@ -12,33 +12,17 @@ from cio_frames.audit import run_file
 from cio_frames.audit.file_system import FileSystem
 from cio_frames.audit.object_store import opened
 from cio_frames.audit.parquet import digest
-from cio_frames.audit.pseudonyms import Pii
 from cio_frames.audit.run_file import Layout, RunFile
-from cio_frames.checks import EarlierTable, TableProfile
+from cio_frames.checks import TableProfile
+from cio_frames.checks.comparison import EarlierTable
+from cio_frames.checks.profile import FORMAT, ProfileFile
 from cio_frames.errors import AuditCorruptError
-
-FORMAT = 1
-"""Raised where an older version could not read the file; a new figure of a column does not raise it."""
 
 MOST_RUNS = 200
 """The latest runs among which those of the same import are looked for."""
 
 ARRIVED = ("delivered", "accepted_unverified", "skipped_done")
 """States of rows one of which an earlier run must have, to be compared with."""
-
-
-class _File(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of the file."""
-
-    format: int
-    run_id: str
-    tables: tuple[TableProfile, ...]
-
-
-def encoded(tables: Sequence[TableProfile], *, run_id: str, pii: Pii) -> bytes:
-    """Return the file; without ranges where the record keeps nothing of identifiers."""
-    kept = tuple(each.without_ranges() if pii == "ids" else each for each in tables)
-    return msgspec.json.encode(_File(format=FORMAT, run_id=run_id, tables=kept))
 
 
 def tables_of(disk: FileSystem, directory: Path, run: RunFile) -> tuple[TableProfile, ...]:
@@ -57,7 +41,7 @@ def tables_of(disk: FileSystem, directory: Path, run: RunFile) -> tuple[TablePro
     if digest(data) != run.profile:
         raise _corrupt(path, "changed after it was written")
     try:
-        found = msgspec.json.decode(data, type=_File)
+        found = msgspec.json.decode(data, type=ProfileFile)
     except msgspec.DecodeError:
         raise _corrupt(path, "written by another version of cio_frames") from None
     if found.format > FORMAT or found.run_id != run.info.run_id:
@@ -102,11 +86,11 @@ def _has_profile(disk: FileSystem, path: Path) -> bool:
 
 PROFILE_SCHEMA = pl.Schema(
     {
-        "run_id": pl.String, "created": pl.Datetime("ms", "UTC"), "plan": pl.Int64, "call": pl.String,
-        "rows": pl.Int64, "field": pl.String, "column": pl.String, "type": pl.String,
-        "filled": pl.Int64, "sampled": pl.Int64, "distinct": pl.Int64, "least": pl.String,
-        "most": pl.String, "magnitude": pl.Float64, "shortest": pl.Int64, "longest": pl.Int64,
-        "length": pl.Float64, "forms": pl.List(pl.Struct({"form": pl.String, "share": pl.Float64})),
+        "run_id": pl.String(), "created": pl.Datetime("ms", "UTC"), "plan": pl.Int64(), "call": pl.String(),
+        "rows": pl.Int64(), "field": pl.String(), "column": pl.String(), "type": pl.String(),
+        "filled": pl.Int64(), "sampled": pl.Int64(), "distinct": pl.Int64(), "least": pl.String(),
+        "most": pl.String(), "magnitude": pl.Float64(), "shortest": pl.Int64(), "longest": pl.Int64(),
+        "length": pl.Float64(), "forms": pl.List(pl.Struct({"form": pl.String(), "share": pl.Float64()})),
     }
 )  # fmt: skip
 """The columns of `Audit.profiles`."""
@@ -117,7 +101,9 @@ def profile_rows(run: RunFile, tables: Sequence[TableProfile]) -> Iterator[dict[
     for table in tables:
         for column in table.columns:
             values = msgspec.structs.asdict(column)
-            ends = {end: None if values[end] is None else str(values[end]) for end in ("least", "most")}
+            ends = {
+                end: None if values[end] is None else str(values[end]) for end in ("least", "most")
+            }
             forms = [{"form": form, "share": share} for form, share in column.forms.items()]
             about = {"run_id": run.info.run_id, "created": run.info.created, "plan": table.plan}
             of_table = {"call": table.call, "rows": table.rows}

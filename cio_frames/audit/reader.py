@@ -10,7 +10,6 @@ from typing import IO, Any
 import polars as pl
 
 from cio_frames.audit import pseudonyms, run_file
-from cio_frames.audit.distinct_rows import distinct_rows
 from cio_frames.audit.file_system import FileSystem, LocalFileSystem, located, write_atomic
 from cio_frames.audit.object_store import opened
 from cio_frames.audit.open_segments import RunContents, data_of, read_contents
@@ -301,6 +300,8 @@ class Audit:
         """Return the rows in each state; a row of several runs counts once. One run is not read."""
         if runs.height == 1:
             return {state: runs[state].item() for state in STATES}
+        from cio_frames.audit.distinct_rows import distinct_rows
+
         files = [run_file.read(self._disk, directory) for directory in self._directories()]
         found = self._collected(distinct_rows(self.scan(), files))
         return dict.fromkeys(STATES, 0) | dict(found.iter_rows())

@@ -25,7 +25,6 @@ from cio_frames.audit.open_segments import (
     with_parts,
 )
 from cio_frames.audit.parquet import encode
-from cio_frames.audit.profiles import tables_of
 from cio_frames.audit.run_file import Layout, RunFile, State
 from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA, STATES, UNFINISHED
 from cio_frames.audit.store import Store
@@ -255,6 +254,8 @@ def problems(disk: FileSystem, directory: Path) -> pl.DataFrame:
 def _examine(
     disk: FileSystem, directory: Path, contents: RunContents, found: list[tuple[str, str, str]]
 ) -> None:
+    from cio_frames.audit.profiles import tables_of
+
     run = contents.run
     try:
         tables_of(disk, directory, run)

@@ -21,16 +21,9 @@ from cio_frames.checks.check import (
     column_findings,
 )
 from cio_frames.checks.columns import COLUMN_CHECKS
-from cio_frames.checks.comparison import (
-    Comparison,
-    Drift,
-    EarlierTable,
-    drift_of,
-    of_same_import,
-)
 from cio_frames.checks.config import Checks, rule
 from cio_frames.checks.detectors import HIDDEN, masked
-from cio_frames.checks.drift import DRIFT_CHECKS
+from cio_frames.checks.drift import DRIFT_CHECKS, Drift, drift_of
 from cio_frames.checks.field_types import FIELD_TYPE_CHECKS
 from cio_frames.checks.id_formats import ID_FORMAT_CHECKS
 from cio_frames.checks.identifiers import EMAIL_CHECKS, IDENTIFIER_CHECKS
@@ -40,7 +33,7 @@ from cio_frames.checks.names import NAME_CHECKS, SIMILAR_NAME_CHECKS
 from cio_frames.checks.people import MERGE_CHECKS, PEOPLE_CHECKS, OfLinks
 from cio_frames.checks.phone_numbers import known_region
 from cio_frames.checks.phones import PHONE_CHECKS
-from cio_frames.checks.profile import ColumnProfile, Profiler, TableProfile
+from cio_frames.checks.profile import Profiler, TableProfile, profile_file
 from cio_frames.checks.sensitive import SENSITIVE_CHECKS
 from cio_frames.checks.texts import CheckTexts
 from cio_frames.checks.time_formats import TIME_FORMAT_CHECKS
@@ -81,11 +74,8 @@ __all__ = [
     "CheckTexts",
     "Checks",
     "CloserLook",
-    "ColumnProfile",
     "ColumnTest",
-    "Comparison",
     "Drift",
-    "EarlierTable",
     "Effect",
     "MessageTest",
     "OfKeys",
@@ -105,6 +95,6 @@ __all__ = [
     "drift_of",
     "known_region",
     "masked",
-    "of_same_import",
+    "profile_file",
     "rule",
 ]

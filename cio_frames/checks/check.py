@@ -10,7 +10,6 @@ from typing import Literal
 
 import polars as pl
 
-from cio_frames.checks.comparison import Comparison
 from cio_frames.checks.fields import as_number_text, inner_text
 from cio_frames.checks.texts import CheckTexts, check_texts
 from cio_frames.frames import ROW, collected
@@ -277,12 +276,13 @@ Found = tuple[str | None, str]
 """A column, None for the table, and the evidence."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunsTest:
-    """A test of the profile of a table beside those of earlier runs: the columns that differ, with the evidence."""
+    """A test of the profile of a table beside those of earlier runs.
 
-    find: Callable[[Comparison], Iterable[Found]]
-    _: KW_ONLY
+    `differences.DIFFERENCES` has its function, which is loaded where there are some.
+    """
+
     unit: Literal["runs"] = "runs"
 
 

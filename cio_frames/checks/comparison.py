@@ -6,60 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from difflib import SequenceMatcher
 from functools import cached_property
-from os import PathLike
 
+from cio_frames.checks.drift import Drift
 from cio_frames.checks.fields import name_words
 from cio_frames.checks.profile import FEW, ColumnProfile, TableProfile
-from cio_frames.errors import MappingError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drift:
-    """Which earlier runs a table is compared with, and how far it may differ from them.
-
-    A figure is told if it lies outside the range that the earlier runs span by more than the limit, and by
-    more than chance explains in so few rows.
-
-    Attributes:
-        audit: The directory of the earlier runs, for reports. A run is always compared with those in its
-            own directory, within the same limits.
-        runs: How many of the latest runs are looked at. 14 nights hold two of each day of the week.
-        share: By how much a share may change: that of empty cells, or of identifiers of one form. 0.1
-            is ten of a hundred rows.
-        volume: By which part the number of rows may fall; it may rise by as much again. 0.5 lets a table
-            shrink to half and grow to twice as much; 1 lets it be of any size.
-        distinct: To which part the number of different values may fall. 0.1 lets it be a tenth, or ten
-            times as many.
-        length: How many times as long, or as short, texts may be on average.
-        magnitude: How many times as large, or as small, numbers typically may be.
-
-    Examples:
-        >>> Drift(audit="audit", volume=0.3).runs
-        14
-    """
-
-    audit: PathLike[str] | str | None = None
-    runs: int = 14
-    share: float = 0.1
-    volume: float = 0.5
-    distinct: float = 0.1
-    length: float = 2.0
-    magnitude: float = 10.0
-
-    def __post_init__(self) -> None:
-        shares = {name: getattr(self, name) for name in ("share", "volume", "distinct")}
-        factors = {name: getattr(self, name) for name in ("length", "magnitude", "runs")}
-        for name, share in shares.items():
-            if not 0 < share <= 1:
-                raise MappingError(f"Drift({name}={share!r}): it must be above 0 and at most 1.")
-        for name, factor in factors.items():
-            if not factor >= 1:
-                raise MappingError(f"Drift({name}={factor!r}): it must be 1 or more.")
-
-
-def drift_of(given: Drift | PathLike[str] | str | None) -> Drift:
-    """Return what `Checks(drift=...)` asks for: a directory alone has the usual limits."""
-    return given if isinstance(given, Drift) else Drift(audit=given)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +61,9 @@ def _source(profile: TableProfile) -> tuple[str, set[str]]:
 
 def likeness(now: TableProfile, before: TableProfile) -> float:
     """Return the share of columns that two tables have in common; 0 if they are for different calls."""
-    if any(getattr(now, name) != getattr(before, name) for name in ("call", "namespace", "constants")):
+    if any(
+        getattr(now, name) != getattr(before, name) for name in ("call", "namespace", "constants")
+    ):
         return 0.0
     ours, theirs = ({column.field: column for column in each.columns} for each in (now, before))
     both = ours.keys() & theirs.keys()
@@ -123,6 +75,9 @@ def likeness(now: TableProfile, before: TableProfile) -> float:
 NAME, CLOSE = 0.7, 1.2
 """How much alike the names of a renamed column are, and by which factor the figures of columns may
 differ that are taken for the same although their names are not alike."""
+
+SHORTEST = 3
+"""Letters of a name that is looked for inside a longer one."""
 
 MOST_PAIRS = 10_000
 """Pairs of columns up to which names are compared letter by letter."""
@@ -152,7 +107,9 @@ def renames(
             found[one.field] = other
     if is_short:
         for one in new:
-            alike = [other for other in gone if other not in found.values() and _is_alike(one, other)]
+            alike = [
+                other for other in gone if other not in found.values() and _is_alike(one, other)
+            ]
             rivals = [other for other in new if other.field not in found and _is_alike(one, other)]
             if one.field not in found and len(alike) == len(rivals) == 1:
                 found[one.field] = alike[0]
@@ -166,7 +123,8 @@ def _names_alike(one: str, other: str, *, by_letter: bool) -> float:
         return 1.0
     if not by_letter:
         return 0.0
-    if len(min(first, second, key=len)) > 2 and (first in second or second in first):
+    shorter, longer = sorted((first, second), key=len)
+    if len(shorter) >= SHORTEST and shorter in longer:
         return NAME
     ratio = SequenceMatcher(None, first, second).ratio()
     return ratio if ratio >= NAME else 0.0

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from cio_frames.checks.check import SEVERITIES, Check, Severity, by_input_row
-from cio_frames.checks.comparison import Drift
+from cio_frames.checks.drift import Drift
 from cio_frames.checks.texts import CheckTexts
 from cio_frames.errors import ChoiceError, MappingError
 from cio_frames.frames import read, scan

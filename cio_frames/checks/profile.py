@@ -7,7 +7,7 @@ their numbers alone, so that a profile does not depend on how a table is cut int
 import hashlib
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -114,6 +114,24 @@ class TableProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         return msgspec.structs.replace(self, columns=columns)
 
 
+FORMAT = 1
+"""Raised where an older version could not read the file; a new figure of a column does not raise it."""
+
+
+class ProfileFile(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of a run's profile.json."""
+
+    format: int
+    run_id: str
+    tables: tuple[TableProfile, ...]
+
+
+def profile_file(tables: Iterable[TableProfile], *, run_id: str, has_ranges: bool = True) -> bytes:
+    """Return the file, with the ranges of values or without."""
+    kept = tuple(each if has_ranges else each.without_ranges() for each in tables)
+    return msgspec.json.encode(ProfileFile(format=FORMAT, run_id=run_id, tables=kept))
+
+
 _RANGES = ("least", "most", "magnitude", "shortest", "longest", "length")
 
 
@@ -134,13 +152,13 @@ def kind_of(dtype: pl.DataType) -> str:
     return next((name for name, types in _KINDS.items() if isinstance(dtype, types)), "other")
 
 
-_KINDS: Final = {
+_KINDS: Final[Mapping[str, tuple[type[pl.DataType], ...]]] = {
     "text": (pl.String, pl.Categorical, pl.Enum),
-    "true or false": pl.Boolean,
-    "date": pl.Date,
-    "time": pl.Datetime,
+    "true or false": (pl.Boolean,),
+    "date": (pl.Date,),
+    "time": (pl.Datetime,),
     "list": (pl.List, pl.Array),
-    "record": pl.Struct,
+    "record": (pl.Struct,),
 }
 
 
@@ -162,7 +180,7 @@ class Profiler:
         namespace: str = "",
         table: str = "",
     ) -> None:
-        self._about = {
+        self._about: dict[str, Any] = {
             "call": mapping.call.name, "namespace": namespace, "table": _digest(re.sub(r"\d+", "", table)),
         }  # fmt: skip
         self._fields = [
@@ -272,16 +290,12 @@ class Profiler:
         for field in filter(is_id, self._fields):
             if not (is_text(field) or field.dtype.is_integer()):
                 continue
-            text = as_text(
-                pl.col(field.name), dtype=field.dtype, timezone=self._mapping.timezone
-            )
+            text = as_text(pl.col(field.name), dtype=field.dtype, timezone=self._mapping.timezone)
             found += [
                 text.str.contains(pattern).sum().alias(f"form:{form} {field.name}")
                 for form, pattern in FORMS.items()
             ]
-            prefix = pl.when(text.is_not_null()).then(
-                text.str.extract(_PREFIX).fill_null("")
-            )
+            prefix = pl.when(text.is_not_null()).then(text.str.extract(_PREFIX).fill_null(""))
             found += [
                 prefix.min().alias(f"prefix-least {field.name}"),
                 prefix.max().alias(f"prefix-most {field.name}"),
@@ -290,7 +304,7 @@ class Profiler:
 
     def _column(self, field: FieldMapping, found: Mapping[str, Any]) -> ColumnProfile:
         """Return the profile of a column, from what all chunks come to."""
-        of = {word: found.get(f"{word} {field.name}") for word in _WORDS}
+        of: dict[str, Any] = {word: found.get(f"{word} {field.name}") for word in _WORDS}
         filled, sampled = of["filled"] or 0, of["sampled"] or 0
         values: dict[str, Any] = {}
         if filled >= FEW:
@@ -350,7 +364,9 @@ def _merged(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
     for name in whole.columns:
         of.setdefault(name.partition(" ")[0].partition(":")[0], []).append(name)
     sums = [name for word in (_ROWS, *_SUMMED) for name in of.get(word, ())]
-    least, most = ([name for word in words for name in of.get(word, ())] for words in (_LEAST, _MOST))
+    least, most = (
+        [name for word in words for name in of.get(word, ())] for words in (_LEAST, _MOST)
+    )
     hashes = of.get("hashes", [])
     smallest = pl.col(hashes).explode(empty_as_null=False).unique().bottom_k(SKETCH).implode()
     merged = whole.select(pl.col(sums).sum(), pl.col(least).min(), pl.col(most).max(), smallest)
@@ -366,9 +382,7 @@ def _distinct(hashes: Sequence[int]) -> int:
 
 def _shares(field: FieldMapping, found: Mapping[str, Any], *, sampled: int) -> dict[str, float]:
     counts = {form: found.get(f"form:{form} {field.name}") for form in FORMS}
-    return {
-        form: round(count / sampled, 4) for form, count in counts.items() if count and sampled
-    }
+    return {form: round(count / sampled, 4) for form, count in counts.items() if count and sampled}
 
 
 def _shared_prefix(of: Mapping[str, Any], *, sampled: int) -> str:

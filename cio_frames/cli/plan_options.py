@@ -119,7 +119,7 @@ def _drift(rules: Rules) -> Drift | None:
     """Return which earlier runs the table is compared with, and how strictly; None if nothing is said.
 
     Raises:
-        UsageError: A limit that there is not, or that is no number.
+        UsageError: There is no such limit, or it has no number.
     """
     limits: dict[str, float] = {}
     known = [field.name for field in fields(Drift) if field.name != "audit"]

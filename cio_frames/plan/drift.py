@@ -6,16 +6,9 @@ from os import PathLike
 import polars as pl
 
 from cio_frames.audit.profiles import earlier_tables
-from cio_frames.checks import (
-    Check,
-    Comparison,
-    Drift,
-    RunsTest,
-    Scope,
-    TableProfile,
-    column_findings,
-    of_same_import,
-)
+from cio_frames.checks import Check, Drift, RunsTest, Scope, TableProfile, column_findings
+from cio_frames.checks.comparison import Comparison, of_same_import
+from cio_frames.checks.differences import DIFFERENCES
 from cio_frames.validation import FINDING_SCHEMA, as_findings, worst_first
 
 MOST_NOTES = 5
@@ -33,7 +26,7 @@ def drift_findings(
 ) -> pl.DataFrame:
     """Return what differs from the earlier runs of a directory, with the columns of `FINDING_SCHEMA`."""
     found = [FINDING_SCHEMA.to_frame()]
-    tests = [(check, check.test) for check in checks if isinstance(check.test, RunsTest)]
+    tests = [check for check in checks if isinstance(check.test, RunsTest)]
     earlier = (
         of_same_import(profile, earlier_tables(directory, workspaces=workspaces), most=limits.runs)
         if tests
@@ -42,8 +35,8 @@ def drift_findings(
     if earlier:
         compared = Comparison(now=profile, at=scope.now, earlier=earlier, limits=limits)
         found += [
-            as_findings(check, column_findings(test.find(compared)), scope=scope)
-            for check, test in tests
+            as_findings(check, column_findings(DIFFERENCES[check.code](compared)), scope=scope)
+            for check in tests
         ]
     return pl.concat(found)
 

@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 from msgspec import structs
 
+from cio_frames.audit.object_store import opened
 from cio_frames.checks import (
     CATALOGUE,
     Check,
@@ -81,7 +82,9 @@ class Pipeline:
     steps: tuple[MessageMapping, ...] = ()  # the mapping as it was before each repair
     found_nothing_safe: bool = False  # whether safe repairs were asked for and there was none
     arguments: CallArguments | None = None  # what the verb was asked for, as the user typed it
-    is_rest: bool = False  # whether the table are rows left out of another: no earlier one is like it
+    is_rest: bool = (
+        False  # whether the table are rows left out of another: no earlier one is like it
+    )
     message_bytes: int = LIMITS["message_bytes"].value
     batch_bytes: int = LIMITS["batch_bytes"].value
     _results: _Results = field(default_factory=_Results, init=False, repr=False)
@@ -549,6 +552,9 @@ class Pipelines:
         Raises:
             PlanRefusedError: The user wants a run with such a difference refused.
         """
+        disk, where = opened(directory, durability="process")
+        if not disk.listdir(where):
+            return ()
         found = [
             each.compared(before.profile, directory=directory, workspaces=workspaces)
             for each, before in zip(self.each, self.before_send(), strict=True)

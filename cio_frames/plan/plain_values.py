@@ -86,14 +86,22 @@ def _plain(value: Any) -> Any:
             return [_plain(each) for each in value]
         case str() | bool() | int() | float() | None:
             return value
+        case _:
+            return _marked(value)
+
+
+def _marked(value: Any) -> Any:
+    """Return a value that JSON has no name for, under a key that says what it is."""
+    match value:
         case datetime() | date():
             return {TIME: value.isoformat()}
         case Drift():
             given = {field.name: getattr(value, field.name) for field in fields(Drift)}
-            return {DRIFT: {name: _plain(each) for name, each in given.items()}}
+            return {DRIFT: _plain(given)}
+        case PathLike():
+            return str(value)
         case _:
-            is_path = isinstance(value, PathLike)
-            return str(value) if is_path else {UNKNOWN: f"values of a {type(value).__name__}"}
+            return {UNKNOWN: f"values of a {type(value).__name__}"}
 
 
 def _expression(expr: pl.Expr) -> dict[str, Any]:

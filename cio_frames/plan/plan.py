@@ -24,7 +24,6 @@ from cio_frames.errors import (
 from cio_frames.frames import ROW
 from cio_frames.identity import Settings
 from cio_frames.identity.settings import LARGEST
-from cio_frames.plan.corrected import Corrected, corrected_table
 from cio_frames.plan.outcome import outcome
 from cio_frames.plan.pipeline import Pipeline, Pipelines
 from cio_frames.plan.report import findings_of, plan_view, summary, with_other_forms
@@ -49,6 +48,7 @@ from cio_frames.views.document import Document
 from cio_frames.views.render import bundle
 
 if TYPE_CHECKING:  # loaded when they are asked for: most plans are looked at and sent without
+    from cio_frames.plan.corrected import Corrected
     from cio_frames.plan.estimate import Estimate
     from cio_frames.plan.identity_preview import IdentityPreview, OnConflict
     from cio_frames.plan.known import Known
@@ -405,7 +405,7 @@ class Plan(TablePlan, Sendable):
         extra = lost.select(pl.col("row").alias(ROW), pl.col("code").alias("reasons"))
         return self.pipeline.table.pick(lost["row"], extra)
 
-    def corrected(self, rows: Corrected) -> "Plan":
+    def corrected(self, rows: "Corrected") -> "Plan":
         """Return a new plan for rows that were left out and have been corrected since.
 
         The call, its arguments, the checks and the repairs are the same. Each column gets the type
@@ -428,6 +428,8 @@ class Plan(TablePlan, Sendable):
             >>> plan.corrected(rows).payloads()[0]["userId"]
             'u2'
         """
+        from cio_frames.plan.corrected import corrected_table
+
         pipeline = self.pipeline
         table = corrected_table(rows, table=pipeline.table, mapping=pipeline.mapping)
         return planned(replace(pipeline, table=table, is_rest=True))

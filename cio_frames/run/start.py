@@ -32,10 +32,10 @@ from cio_frames.audit import (
 )
 from cio_frames.audit.file_system import Durability, FileSystem
 from cio_frames.audit.object_store import opened
-from cio_frames.audit.profiles import encoded
 from cio_frames.audit.pseudonyms import Pii
 from cio_frames.audit.run_file import Layout
 from cio_frames.audit.subjects import scheme
+from cio_frames.checks import profile_file
 from cio_frames.clock import utc_now
 from cio_frames.errors import AuditError, AuditLockedError, ChoiceError
 from cio_frames.payloads import RUN_ALGORITHM
@@ -282,7 +282,9 @@ def new_run(
         info,
         durability=options.durability,
         notes=job.notes,
-        profile=encoded(job.profiles, run_id=info.run_id, pii=info.pii) if job.profiles else None,
+        profile=profile_file(job.profiles, run_id=info.run_id, has_ranges=info.pii != "ids")
+        if job.profiles
+        else None,
     )
     return Run(
         job, client=client, writer=writer, selection=selection, clock=clock,

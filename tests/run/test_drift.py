@@ -125,7 +125,11 @@ def test_profiles_are_a_frame(audit):
 
 def test_rows_that_come_back_are_not_compared(client, audit):
     """Corrected rows are a part of a table: they are neither measured nor a measure."""
-    plan = people(3).with_columns(id=pl.when(pl.col("visits") != 9).then("id")).cio.identify(user_id="id")
+    plan = (
+        people(3)
+        .with_columns(id=pl.when(pl.col("visits") != 9).then("id"))
+        .cio.identify(user_id="id")
+    )
     plan.send(client, audit=audit, progress=False)
     for again in (
         plan.corrected(plan.rejected.with_columns(id=pl.lit("u1"))),
