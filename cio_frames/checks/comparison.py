@@ -45,7 +45,7 @@ def of_same_import(
     for each in earlier:
         if like and like[0].workspaces.items().isdisjoint(each.workspaces.items()):
             continue
-        if likeness(now, each.profile) >= LIKE:
+        if are_of_one_import(now, each.profile):
             like.append(each)
             if _source(now) == _source(each.profile):
                 same.append(each)
@@ -59,17 +59,21 @@ def _source(profile: TableProfile) -> tuple[str, set[str]]:
     return profile.table, arguments
 
 
-def likeness(now: TableProfile, before: TableProfile) -> float:
-    """Return the share of columns that two tables have in common; 0 if they are for different calls."""
-    if any(
-        getattr(now, name) != getattr(before, name) for name in ("call", "namespace", "constants")
-    ):
-        return 0.0
+def are_of_one_import(now: TableProfile, before: TableProfile) -> bool:
+    """Return whether two tables are sent as the same, and have enough columns in common."""
+    about = ("call", "namespace", "constants")
+    if any(getattr(now, name) != getattr(before, name) for name in about):
+        return False
     ours, theirs = ({column.field: column for column in each.columns} for each in (now, before))
     both = ours.keys() & theirs.keys()
     new, gone = ([of[name] for name in of if name not in both] for of in (ours, theirs))
-    common = len(both) + len(renames(new, gone))
-    return common / max(1, len(ours) + len(theirs) - common)
+
+    def is_enough(common: int) -> bool:
+        return common >= LIKE * (len(ours) + len(theirs) - common)
+
+    if is_enough(len(both)) or not is_enough(len(both) + min(len(new), len(gone))):
+        return is_enough(len(both))
+    return is_enough(len(both) + len(renames(new, gone)))
 
 
 NAME, CLOSE = 0.7, 1.2
@@ -79,7 +83,7 @@ differ that are taken for the same although their names are not alike."""
 SHORTEST = 3
 """Letters of a name that is looked for inside a longer one."""
 
-MOST_PAIRS = 10_000
+MOST_PAIRS = 1_000
 """Pairs of columns up to which names are compared letter by letter."""
 
 TELLING = 10
@@ -126,7 +130,8 @@ def _names_alike(one: str, other: str, *, by_letter: bool) -> float:
     shorter, longer = sorted((first, second), key=len)
     if len(shorter) >= SHORTEST and shorter in longer:
         return NAME
-    ratio = SequenceMatcher(None, first, second).ratio()
+    names = SequenceMatcher(None, first, second)
+    ratio = names.ratio() if names.real_quick_ratio() >= NAME else 0.0
     return ratio if ratio >= NAME else 0.0
 
 
@@ -234,6 +239,8 @@ class Comparison:
             column.field: before
             for column in self.now.columns
             if (before := self.latest.columns.get(column.field)) is not None
+            and before.column
+            and column.column
             and all(
                 each.columns[column.field].column != column.column
                 for each in self.earlier
@@ -243,22 +250,23 @@ class Comparison:
         return moved | renames(self.new, self.gone)
 
     @cached_property
-    def basis(self) -> list[EarlierTable]:
-        """The earlier tables whose figures can be compared: not tiny, and of the same kind of period."""
+    def of_period(self) -> list[EarlierTable]:
+        """The earlier tables that are about the same kind of period."""
         period = period_of(self.now, self.at)
         return [
             each
-            for each in self._large
+            for each in self.earlier
             if are_comparable(period, period_of(each.profile, each.created))
         ]
 
     @cached_property
-    def is_of_other_period(self) -> bool:
-        """Whether the times in the table are as old as in none of the earlier tables."""
-        return bool(self._large) and not self.basis
+    def basis(self) -> list[EarlierTable]:
+        """Those whose figures can be compared, as they are not tiny."""
+        return [each for each in self.of_period if each.profile.rows >= FEW]
 
     @cached_property
-    def _large(self) -> list[EarlierTable]:
+    def large(self) -> list[EarlierTable]:
+        """The earlier tables of any period that are not tiny."""
         return [each for each in self.earlier if each.profile.rows >= FEW]
 
     def pairs(self) -> Iterator[tuple[ColumnProfile, list[tuple[EarlierTable, ColumnProfile]]]]:

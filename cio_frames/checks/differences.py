@@ -38,7 +38,7 @@ def _volume(given: Comparison) -> Iterator[Found]:
         return
     rows = Figures(
         now=given.now.rows,
-        earlier=[(each.run_id, each.profile.rows) for each in given.basis],
+        earlier=[(each.run_id, each.profile.rows) for each in given.of_period],
     )
     left = 1 - given.limits.volume
     is_off = left > 0 and rows.is_off_times(1 / left)
@@ -47,13 +47,14 @@ def _volume(given: Comparison) -> Iterator[Found]:
 
 
 def _period(given: Comparison) -> Iterator[Found]:
-    if not given.is_of_other_period:
+    if given.basis or not given.large:
         return
+    latest = given.large[0]
     now, before = (
-        _months(next(each for each in columns if each.field == "timestamp"))
-        for columns in (given.now.columns, given.latest.profile.columns)
+        _months(next(each for each in profile.columns if each.field == "timestamp"))
+        for profile in (given.now, latest.profile)
     )
-    yield None, f"They are from {now} now. In run {given.latest.run_id} they were from {before}."
+    yield None, f"They are from {now} now. In run {latest.run_id} they were from {before}."
 
 
 def _gone(given: Comparison) -> Iterator[Found]:

@@ -336,6 +336,14 @@ def test_an_import_whose_mapping_is_proposed_tells_the_column_it_lost():
     ]
 
 
+def test_small_tables_belong_to_what_is_usual():
+    """A table that is tiny on some nights is measured by these as well."""
+    nights = [profiled(people(rows)) for rows in (40, 9, 60)]
+
+    assert "drift.volume" not in findings(profiled(people(8)), earlier(*nights))
+    assert "drift.volume" in findings(profiled(people(8)), earlier(nights[0], nights[2]))
+
+
 WEEK = (1_000, 1_000, 1_000, 1_000, 1_000, 150, 200)
 
 
