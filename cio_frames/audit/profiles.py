@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from os import PathLike
 from pathlib import Path
 
 import msgspec
@@ -50,7 +49,7 @@ def tables_of(disk: FileSystem, directory: Path, run: RunFile) -> tuple[TablePro
 
 
 def earlier_tables(
-    directory: PathLike[str] | str, *, workspaces: Mapping[str, str] | None = None
+    directory: Path | str, *, workspaces: Mapping[str, str] | None = None
 ) -> Iterator[EarlierTable]:
     """Yield the tables of earlier runs of which something arrived, the latest first.
 
@@ -61,7 +60,7 @@ def earlier_tables(
     Raises:
         AuditCorruptError: A file is changed.
     """
-    disk, where = opened(Path(directory) if isinstance(directory, PathLike) else directory)
+    disk, where = opened(directory)
     names = disk.listdir(where)
     paths = [where] if run_file.NAME in names else [where / name for name in reversed(names)]
     for path in islice((path for path in paths if _has_profile(disk, path)), MOST_RUNS):

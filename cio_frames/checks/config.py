@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from os import PathLike
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -61,7 +62,7 @@ class Checks:
     reference: Mapping[str, Any] = field(default_factory=_none)
     phone_region: str | None = None
     rules: Sequence[Check] = ()
-    drift: Drift | PathLike[str] | str | None = None
+    drift: Drift | Path | str | None = None
 
     def of(self, catalogue: Sequence[Check]) -> tuple[Check, ...]:
         """Return the checks of a catalogue that apply, with the severities asked for.

@@ -1,7 +1,7 @@
 """The checks that compare a table with those of earlier runs, and their limits."""
 
 from dataclasses import dataclass
-from os import PathLike
+from pathlib import Path
 
 from cio_frames.checks.check import Check, RunsTest
 from cio_frames.errors import MappingError
@@ -32,7 +32,7 @@ class Drift:
         14
     """
 
-    audit: PathLike[str] | str | None = None
+    audit: Path | str | None = None
     runs: int = 14
     share: float = 0.1
     volume: float = 0.5
@@ -51,7 +51,7 @@ class Drift:
                 raise MappingError(f"Drift({name}={factor!r}): it must be 1 or more.")
 
 
-def drift_of(given: Drift | PathLike[str] | str | None) -> Drift:
+def drift_of(given: Drift | Path | str | None) -> Drift:
     """Return what `Checks(drift=...)` asks for: a directory alone has the usual limits."""
     return given if isinstance(given, Drift) else Drift(audit=given)
 

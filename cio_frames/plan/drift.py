@@ -1,7 +1,7 @@
 """A plan's table beside those of earlier runs."""
 
 from collections.abc import Mapping, Sequence
-from os import PathLike
+from pathlib import Path
 
 import polars as pl
 
@@ -21,7 +21,7 @@ def drift_findings(
     checks: Sequence[Check],
     scope: Scope,
     limits: Drift,
-    directory: PathLike[str] | str,
+    directory: Path | str,
     workspaces: Mapping[str, str] | None = None,
 ) -> pl.DataFrame:
     """Return what differs from the earlier runs of a directory, with the columns of `FINDING_SCHEMA`."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
 from itertools import chain
-from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -177,7 +177,7 @@ class Pipeline:
         self,
         profile: TableProfile | None,
         *,
-        directory: PathLike[str] | str | None,
+        directory: Path | str | None,
         workspaces: Mapping[str, str] | None = None,
     ) -> pl.DataFrame:
         """Return how the table differs from those of earlier runs in a directory."""
@@ -544,9 +544,7 @@ class Pipelines:
             findings, reasons = self._exclusions()
             raise PlanRefusedError(findings, rows=rows, reasons=reasons)
 
-    def compared(
-        self, directory: PathLike[str] | str, *, workspaces: Mapping[str, str]
-    ) -> tuple[str, ...]:
+    def compared(self, directory: Path | str, *, workspaces: Mapping[str, str]) -> tuple[str, ...]:
         """Return how the tables differ from those that were sent to a workspace before, as notes of a run.
 
         Raises:
