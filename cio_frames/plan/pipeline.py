@@ -82,9 +82,7 @@ class Pipeline:
     steps: tuple[MessageMapping, ...] = ()  # the mapping as it was before each repair
     found_nothing_safe: bool = False  # whether safe repairs were asked for and there was none
     arguments: CallArguments | None = None  # what the verb was asked for, as the user typed it
-    is_rest: bool = (
-        False  # whether the table are rows left out of another: no earlier one is like it
-    )
+    is_rest: bool = False  # whether its rows were left out of another table, so none is like it
     message_bytes: int = LIMITS["message_bytes"].value
     batch_bytes: int = LIMITS["batch_bytes"].value
     _results: _Results = field(default_factory=_Results, init=False, repr=False)
