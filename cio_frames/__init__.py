@@ -52,7 +52,7 @@ from cio_frames.registration import register
 
 if TYPE_CHECKING:
     from cio_frames.accessors import Frame, frame, lit
-    from cio_frames.checks import Checks, rule
+    from cio_frames.checks import Checks, Drift, rule
     from cio_frames.frames import scan
     from cio_frames.identity import Settings as Workspace
     from cio_frames.plan import Backfill, Plan, backfill, resume, suggest
@@ -86,6 +86,7 @@ __all__ = [
     "ColumnNotFoundError",
     "ColumnTypeError",
     "ConfigError",
+    "Drift",
     "EndpointError",
     "EngineError",
     "ExportError",
@@ -147,6 +148,7 @@ _PLACES = {
     "Backfill": ("cio_frames.plan", "Backfill"),
     "Checks": ("cio_frames.checks", "Checks"),
     "Client": ("cio_frames.workspaces", "Client"),
+    "Drift": ("cio_frames.checks", "Drift"),
     "Faults": ("cio_frames.sandbox", "Faults"),
     "Frame": ("cio_frames.accessors", "Frame"),
     "Plan": ("cio_frames.plan", "Plan"),

@@ -41,9 +41,9 @@ SHOWN = {
     "client": "activities attributes concurrency endpoint exports gzip people rate region strict",
     "run": "audit client counts done elapsed_s failed go_on notes pause rate run_id slow_down stop "
     "stopped wait",
-    "audit": "diff directory explain failed messages runs scan verify",
-    "checks": "allow allow_sensitive ignore phone_region reference rules select severity thresholds "
-    "triggers",
+    "audit": "diff directory explain failed messages profiles runs scan verify",
+    "checks": "allow allow_sensitive drift ignore phone_region reference rules select severity "
+    "thresholds triggers",
     "settings": "alias_previous alias_unknown anonymous_age anonymous_merge anonymous_traits "
     "attribute_order auto_merge choices convert_times dedupe email_trait email_updates empty_user "
     "event_for_unknown form_identifiers group_for_unknown identifiers invalid_email late_anonymous "
@@ -76,7 +76,7 @@ def test_the_names_are_sorted():
 def test_the_package_lists_what_a_user_types():
     """`dir` gives the verbs' classes, the functions, `errors` and the version, and no rooms."""
     assert " ".join(dir(cio)) == (
-        "Audit Backfill Checks Client Faults Frame Plan Run SavedPlan Workspace __version__ apply "
+        "Audit Backfill Checks Client Drift Faults Frame Plan Run SavedPlan Workspace __version__ apply "
         "approval_key approve audit backfill connect errors frame lit read_plan resume rule samples "
         "sandbox scan suggest"
     )

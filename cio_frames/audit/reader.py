@@ -10,7 +10,6 @@ from typing import IO, Any
 import polars as pl
 
 from cio_frames.audit import pseudonyms, run_file
-from cio_frames.audit.distinct_rows import distinct_rows
 from cio_frames.audit.file_system import FileSystem, LocalFileSystem, located, write_atomic
 from cio_frames.audit.object_store import opened
 from cio_frames.audit.open_segments import RunContents, data_of, read_contents
@@ -90,6 +89,22 @@ class Audit:
     def messages(self) -> pl.DataFrame:
         """One row per input row of every run, with what became of it."""
         return self._collected(self.scan())
+
+    @property
+    def profiles(self) -> pl.DataFrame:
+        """One row per column of each table that was sent, with what it was like; no value of it.
+
+        `least` and `most` are orders of magnitude of numbers, and months of times; `magnitude` is the
+        mean of the decimal logarithms. `distinct` are different values among the `sampled` rows. Runs
+        on Spark, and those of former versions, have none.
+        """
+        from cio_frames.audit.profiles import PROFILE_SCHEMA, profile_rows, tables_of
+
+        runs = ((path, run_file.read(self._disk, path)) for path in self._found())
+        rows = [
+            row for path, run in runs for row in profile_rows(run, tables_of(self._disk, path, run))
+        ]
+        return pl.DataFrame(rows, schema=PROFILE_SCHEMA)
 
     def scan(self) -> pl.LazyFrame:
         """Return `messages` as a query; its files are read, and compared with their hashes, now.
@@ -285,6 +300,8 @@ class Audit:
         """Return the rows in each state; a row of several runs counts once. One run is not read."""
         if runs.height == 1:
             return {state: runs[state].item() for state in STATES}
+        from cio_frames.audit.distinct_rows import distinct_rows
+
         files = [run_file.read(self._disk, directory) for directory in self._directories()]
         found = self._collected(distinct_rows(self.scan(), files))
         return dict.fromkeys(STATES, 0) | dict(found.iter_rows())

@@ -254,7 +254,13 @@ def problems(disk: FileSystem, directory: Path) -> pl.DataFrame:
 def _examine(
     disk: FileSystem, directory: Path, contents: RunContents, found: list[tuple[str, str, str]]
 ) -> None:
+    from cio_frames.audit.profiles import tables_of
+
     run = contents.run
+    try:
+        tables_of(disk, directory, run)
+    except AuditError as error:
+        found.append((Layout(directory).profile.name, str(error), _RESTORE))
     rows = [segment.settled(run.info.run_id) for segment in contents.open_segments]
     for part in run.parts:
         name = Layout(directory).part(part.segment).name

@@ -2,6 +2,7 @@
 
 audit/<run>/
 ├── run.json                     what the run is, its counts, its files with their hashes
+├── profile.json                 what its tables were like, for the next run to be compared with
 ├── LOCK                         held by the process that writes
 ├── BALLAST                      given up when the disk is full, so that outcomes still fit
 ├── plan/seg-000000.parquet      while a segment is in flight
@@ -96,6 +97,7 @@ class RunFile:
         parts: The parts, by segment.
         counts: What the rows added up to when the run ended.
         notes: What else is worth knowing of the run, in sentences.
+        profile: The hash of profile.json; None if the run has none.
     """
 
     info: RunInfo
@@ -109,6 +111,7 @@ class RunFile:
     parts: tuple[Part, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    profile: str | None = None
 
 
 def new_run_id(at: datetime, *, token: str | None = None) -> str:
@@ -210,6 +213,11 @@ class Layout:
     def lock(self) -> Path:
         """The file whose lock says that somebody writes."""
         return self.directory / "LOCK"
+
+    @property
+    def profile(self) -> Path:
+        """The file of what the tables were like."""
+        return self.directory / "profile.json"
 
     @property
     def reserve(self) -> Path:

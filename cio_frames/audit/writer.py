@@ -67,7 +67,13 @@ class AuditWriter:
     """
 
     def __init__(
-        self, store: Store, run: RunFile, *, key: str | None, now: Callable[[], datetime] = utc_now
+        self,
+        store: Store,
+        run: RunFile,
+        *,
+        key: str | None,
+        now: Callable[[], datetime] = utc_now,
+        profile: bytes | None = None,
     ) -> None:
         self.run: RunFile = run
         self.directory: Path = store.layout.directory
@@ -82,6 +88,8 @@ class AuditWriter:
         self._synced_at = time.monotonic()
         head = Opened(format=FORMAT, run=run.info.run_id, segment=RUN)
         self._journal = store.journal(store.layout.run_journal, head)
+        if profile is not None:
+            store.publish(store.layout.profile, profile)
         store.publish_run(run)
         store.keep_reserve()
 
@@ -95,8 +103,10 @@ class AuditWriter:
         disk: FileSystem | None = None,
         key: str | None = None,
         now: Callable[[], datetime] = utc_now,
+        notes: tuple[str, ...] = (),
+        profile: bytes | None = None,
     ) -> Self:
-        """Begin the record of a new run in `audit`.
+        """Begin the record of a new run in `audit`; `profile` is the content of its profile.json.
 
         Raises:
             AuditLockedError: If another process writes there.
@@ -120,8 +130,10 @@ class AuditWriter:
             versions=run_file.installed(),
             key_name=pseudonyms.fingerprint(key) if key else None,
             message_ids="keyed" if key else "plain",
+            notes=notes,
+            profile=None if profile is None else digest(profile),
         )
-        return cls._opened(store, run, key=key, now=now)
+        return cls._opened(store, run, key=key, now=now, profile=profile)
 
     @classmethod
     def resume(
@@ -246,10 +258,16 @@ class AuditWriter:
 
     @classmethod
     def _opened(
-        cls, store: Store, run: RunFile, *, key: str | None, now: Callable[[], datetime]
+        cls,
+        store: Store,
+        run: RunFile,
+        *,
+        key: str | None,
+        now: Callable[[], datetime],
+        profile: bytes | None = None,
     ) -> Self:
         try:
-            return cls(store, run, key=key, now=now)
+            return cls(store, run, key=key, now=now, profile=profile)
         except BaseException:
             store.close()
             raise

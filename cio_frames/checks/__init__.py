@@ -14,13 +14,16 @@ from cio_frames.checks.check import (
     Prefilter,
     Repair,
     RowTest,
+    RunsTest,
     Scope,
     Severity,
     TableTest,
+    column_findings,
 )
 from cio_frames.checks.columns import COLUMN_CHECKS
 from cio_frames.checks.config import Checks, rule
 from cio_frames.checks.detectors import HIDDEN, masked
+from cio_frames.checks.drift import DRIFT_CHECKS, Drift, drift_of
 from cio_frames.checks.field_types import FIELD_TYPE_CHECKS
 from cio_frames.checks.id_formats import ID_FORMAT_CHECKS
 from cio_frames.checks.identifiers import EMAIL_CHECKS, IDENTIFIER_CHECKS
@@ -30,6 +33,7 @@ from cio_frames.checks.names import NAME_CHECKS, SIMILAR_NAME_CHECKS
 from cio_frames.checks.people import MERGE_CHECKS, PEOPLE_CHECKS, OfLinks
 from cio_frames.checks.phone_numbers import known_region
 from cio_frames.checks.phones import PHONE_CHECKS
+from cio_frames.checks.profile import Profiler, TableProfile, profile_file
 from cio_frames.checks.sensitive import SENSITIVE_CHECKS
 from cio_frames.checks.texts import CheckTexts
 from cio_frames.checks.time_formats import TIME_FORMAT_CHECKS
@@ -57,6 +61,7 @@ CATALOGUE: tuple[Check, ...] = (
     *COLUMN_CHECKS,
     *NAME_CHECKS,
     *SENSITIVE_CHECKS,
+    *DRIFT_CHECKS,
 )
 """All checks, in the order in which a report lists equals."""
 
@@ -70,19 +75,26 @@ __all__ = [
     "Checks",
     "CloserLook",
     "ColumnTest",
+    "Drift",
     "Effect",
     "MessageTest",
     "OfKeys",
     "OfLinks",
     "Predicate",
     "Prefilter",
+    "Profiler",
     "Repair",
     "RowTest",
+    "RunsTest",
     "Scope",
     "Severity",
+    "TableProfile",
     "TableTest",
     "acts",
+    "column_findings",
+    "drift_of",
     "known_region",
     "masked",
+    "profile_file",
     "rule",
 ]

@@ -274,7 +274,21 @@ class CloserLook:
         return self.judge(aggregated, looked, scope)
 
 
-Test = RowTest | ColumnTest | MessageTest | TableTest
+Found = tuple[str | None, str]
+"""A column, None for the table, and the evidence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunsTest:
+    """A test of the profile of a table beside those of earlier runs.
+
+    `differences.DIFFERENCES` has its function, which is loaded where there are some.
+    """
+
+    unit: Literal["runs"] = "runs"
+
+
+Test = RowTest | ColumnTest | MessageTest | TableTest | RunsTest
 
 
 def by_value(
@@ -476,7 +490,7 @@ def failing_cells(rows: pl.LazyFrame, suspects: Iterable[Suspect]) -> pl.DataFra
     )
 
 
-def column_findings(evidence: Iterable[tuple[str, str]]) -> pl.DataFrame:
-    """Return findings about whole columns, of pairs of column and evidence."""
+def column_findings(evidence: Iterable[Found]) -> pl.DataFrame:
+    """Return findings about whole columns, or the whole table."""
     findings = [(None, column, text, text) for column, text in evidence]
     return pl.DataFrame(findings, schema=FOUND_SCHEMA, orient="row")

@@ -4,12 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from os import PathLike
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import polars as pl
 
 from cio_frames.checks.check import SEVERITIES, Check, Severity, by_input_row
+from cio_frames.checks.drift import Drift
 from cio_frames.checks.texts import CheckTexts
 from cio_frames.errors import ChoiceError, MappingError
 from cio_frames.frames import read, scan
@@ -44,6 +46,8 @@ class Checks:
         phone_region: The country of phone numbers without a country code, such as "DE"; needs the
             extra `cio-frames[phones]`.
         rules: Further checks of the user's own; `cio.rule` makes them.
+        drift: The directory of earlier runs that reports compare the table with, or a `cio.Drift`
+            with limits as well. A run is compared with those in its own directory in any case.
 
     Examples:
         >>> checks = Checks(ignore=["time.naive"], severity={"id.padded": "warn"})
@@ -61,6 +65,7 @@ class Checks:
     reference: Mapping[str, Any] = field(default_factory=_none)
     phone_region: str | None = None
     rules: Sequence[Check] = ()
+    drift: Drift | Path | str | None = None
 
     def of(self, catalogue: Sequence[Check]) -> tuple[Check, ...]:
         """Return the checks of a catalogue that apply, with the severities asked for.

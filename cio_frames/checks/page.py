@@ -68,6 +68,8 @@ def _section(check: Check) -> Iterator[str]:
     yield f"**{check.severity}** · {_words(texts.sentence)} {_words(texts.consequence)}\n"
     if texts.event_consequence:
         yield f"* For events: {_words(texts.event_consequence)}"
+    if texts.example:
+        yield f"* Example: {texts.example}"
     yield f"* How to fix: {_words(texts.hint)}"
     if check.repair:
         kind = "safe" if check.repair.safe else "changes the meaning if the guess is wrong"

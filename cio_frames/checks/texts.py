@@ -20,6 +20,7 @@ class CheckTexts:
         summary: What all findings amount to: `{values}` different values in `{rows}`, or `{merged}`.
         repair: What the repair does, if there is one.
         no_repair_because: Why there is no repair, if there is none.
+        example: What a finding says, where that is more than the sentence.
     """
 
     sentence: str
@@ -29,6 +30,7 @@ class CheckTexts:
     summary: str = ""
     repair: str = ""
     no_repair_because: str = ""
+    example: str = ""
 
     def consequence_for(self, call: str) -> str:
         """Return what would happen if a row were sent with this call."""

@@ -15,6 +15,7 @@ _ADVICE: tuple[tuple[str, str], ...] = (
         r'--allow-sensitive "\2=\4"',
     ),
     (r"""Checks\(reference=\{(["'])(.+?)\1: \w+\}\)""", r'--reference "\2=FILE"'),
+    (r"""Checks\(drift=(["'])(.+?)\1\)""", r"--drift \2"),
     (r"""Checks\(phone_region=(["'])(\w+)\1\)""", r"--phone-region \2"),
     (r"""\bhash=\[(["'])([^"']+)\1\]""", r'--hash "\2"'),
     (r"""\b(timezone|timestamp|nulls|dots)=(["'])(.+?)\2""", r'--\1 "\3"'),

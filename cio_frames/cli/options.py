@@ -1,6 +1,7 @@
 """The options that several commands share. What they say here is what `--help` shows."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal, TypeVar, get_args
 
 from cyclopts import Group, Parameter
@@ -144,6 +145,10 @@ class Rules:
             0.05, or code=share for the rows of one check.
         reference: Known identifiers to compare with, as column=file.
         phone_region: Country of phone numbers without a country code, such as DE.
+        drift: Directory of earlier runs to compare the table with, such as audit. A run is always
+            compared with those in its own directory.
+        drift_limit: How far the table may differ from them, as name=number, such as volume=0.3; the
+            names are runs, share, volume, distinct, length and magnitude.
         fix: A repair to apply, by the code of its finding, or "safe" for all safe repairs.
         ids: Columns of CSV files that are identifiers and stay text, as a,b.
         separator: Separator of CSV files. By default it is detected.
@@ -171,6 +176,8 @@ class Rules:
     threshold: Annotated[tuple[str, ...], Parameter(metavar="SHARE..."), _OFF] = ()
     reference: Pairs = ()
     phone_region: Words = None
+    drift: Annotated[Path | None, Parameter(metavar="DIR")] = None
+    drift_limit: Pairs = ()
     fix: Codes = ()
     ids: Columns = None
     separator: Words = None

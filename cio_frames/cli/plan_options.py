@@ -3,14 +3,14 @@
 import csv
 import inspect
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
 import polars as pl
 
 from cio_frames.accessors import Frame, frame, lit
-from cio_frames.checks import Checks, Severity
+from cio_frames.checks import Checks, Drift, Severity
 from cio_frames.cli.options import COLUMN_ARGUMENTS, Fields, Rules
 from cio_frames.errors import UsageError
 from cio_frames.frames import scan
@@ -112,6 +112,7 @@ def checks(rules: Rules) -> Checks:
         ),
         reference=dict(_parted(rules.reference, option="--reference", shape="column=file")),
         phone_region=rules.phone_region,
+        drift=_drift(rules),
     )
 
 
@@ -124,6 +125,26 @@ def allowances(entries: Sequence[str]) -> dict[str, str]:
     """
     numbers = [entry for entry in entries if "=" in entry]
     return dict(_parted(numbers, option="--allow", shape="campaigns=37"))
+
+
+def _drift(rules: Rules) -> Drift | None:
+    """Return which earlier runs the table is compared with, and how strictly; None if nothing is said.
+
+    Raises:
+        UsageError: There is no such limit, or it has no number.
+    """
+    limits: dict[str, float] = {}
+    known = [field.name for field in fields(Drift) if field.name != "audit"]
+    for name, text in _parted(rules.drift_limit, option="--drift-limit", shape="name=number"):
+        if name not in known:
+            raise UsageError(f"--drift-limit {name}: there are {', '.join(known)}.")
+        try:
+            limits[name] = int(text) if name == "runs" else float(text)
+        except ValueError:
+            raise UsageError(f"--drift-limit {name}={text}: {text!r} must be a number.") from None
+    if rules.drift is None and not limits:
+        return None
+    return Drift(audit=rules.drift, **limits)  # type: ignore[arg-type]  # runs is an int
 
 
 def option(argument: str) -> str:

@@ -1,12 +1,12 @@
 """The checks of a whole table, each in one pass: all of them, or those that can forbid sending."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from cio_frames.checks import Aggregate, Check, Scope, acts
+from cio_frames.checks import Aggregate, Check, Profiler, Scope, TableProfile, acts
 from cio_frames.errors import engine_errors
 from cio_frames.frames import ROW, Fingerprint, Table
 from cio_frames.mapping import (
@@ -75,6 +75,7 @@ class PreSendCheck:
     # Where only this check has run, rows that are excluded later count as well
     allowances: AllowanceCounts = field(default_factory=AllowanceCounts)
     first_rows: pl.DataFrame = field(default_factory=pl.DataFrame)  # at most `FIRST_ROWS`, as read
+    profile: TableProfile | None = None  # what the table is like
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,15 +110,30 @@ class FullCheck:
         return self.before_send.allowances
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profiling:
+    """What makes the profile of a table, and finds what differs from those of earlier runs."""
+
+    profiler: Profiler
+    compare: Callable[[TableProfile], pl.DataFrame]
+
+
 @engine_errors("the table was checked")
 def check_before_send(
-    table: Table, *, scope: Scope, checks: Iterable[Check], gather_links: bool
+    table: Table,
+    *,
+    scope: Scope,
+    checks: Iterable[Check],
+    profiling: Profiling,
+    gather_links: bool,
 ) -> tuple[PreSendCheck, LinkKeys | None]:
     """Look only for what keeps rows from being sent; return that, and the link keys if wanted."""
     blocking = [item for item in checks if item.severity in BLOCKING]
     strict = [item for item in blocking if item.severity == "refuse"]
     tests = compile_checks(strict, scope=scope)
-    sums = _Sums(table, scope=scope, checks=blocking, gather_links=gather_links)
+    sums = _Sums(
+        table, scope=scope, checks=blocking, profiling=profiling, gather_links=gather_links
+    )
     findings, first = [check_call(strict, scope=scope)], pl.DataFrame()
     allowances: list[AllowanceCounts] = []
 
@@ -136,8 +152,9 @@ def check_before_send(
             findings.append(found)
             allowances.append(counts)
             first = first if first.height else head
-    table_wide = sums.findings()
-    found = concluded(pl.concat([*findings, table_wide]), checks=strict, rows=sums.rows)
+    table_wide, profile = sums.findings(), profiling.profiler.profile()
+    drift = profiling.compare(profile).filter(pl.col("severity") == "refuse")
+    found = concluded(pl.concat([*findings, table_wide, drift]), checks=strict, rows=sums.rows)
     checked = PreSendCheck(
         rows=sums.rows,
         blocking=table_wide,
@@ -146,6 +163,7 @@ def check_before_send(
         components=sums.components(),
         allowances=AllowanceCounts.joined(allowances),
         first_rows=first,
+        profile=profile,
     )
     return checked, LinkKeys.joined(sums.links) if gather_links else None
 
@@ -157,6 +175,7 @@ def check_fully(
     encoding: Encoding,
     batch_bytes: int,
     shares: Mapping[str, float],
+    profiling: Profiling,
     gather_links: bool,
     gather_ids: bool,
 ) -> tuple[FullCheck, LinkKeys | None]:
@@ -166,8 +185,8 @@ def check_fully(
     whom, a few numbers of each are kept until then. Only the first messages are written with their ids.
     """
     sums = _Sums(
-        table, scope=encoding.scope, checks=encoding.checks, gather_links=gather_links,
-        gather_ids=gather_ids,
+        table, scope=encoding.scope, checks=encoding.checks, profiling=profiling,
+        gather_links=gather_links, gather_ids=gather_ids,
     )  # fmt: skip
     found = _Found(encoding)
 
@@ -197,19 +216,21 @@ class _Share:
     aggregates: Mapping[Aggregate, pl.DataFrame]
     links: LinkKeys | None
     ids: pl.DataFrame | None
+    profile: pl.DataFrame
 
 
 class _Sums:
     """What both checks add up over a table: aggregates, link keys, rows and fingerprint."""
 
     def __init__(
-        self, table: Table, *, scope: Scope, checks: Iterable[Check], gather_links: bool,
-        gather_ids: bool = False,
+        self, table: Table, *, scope: Scope, checks: Iterable[Check], profiling: Profiling,
+        gather_links: bool, gather_ids: bool = False,
     ) -> None:  # fmt: skip
         self._mapping: MessageMapping = scope.mapping
         self._aggregates = TableAggregates(table, checks=list(checks), scope=scope)
         self._is_linked = bool(linked_keys(scope.mapping))
         self._gathers = gather_links or self._is_linked
+        self.profiling = profiling
         self._order = table.order if table.asks_python else None
         self.fingerprint = Fingerprint(table.schema(), self._order)
         self.links: list[LinkKeys] = []
@@ -224,7 +245,11 @@ class _Sums:
             aggregates = self._aggregates.aggregated(prepared)
             links = link_keys(prepared, self._mapping) if self._gathers else None
             ids = None if self.ids is None else counted_ids(prepared, self._mapping)
-        return prepared, _Share(rows=chunk.height, aggregates=aggregates, links=links, ids=ids)
+            profile = self.profiling.profiler.part(prepared)
+        share = _Share(
+            rows=chunk.height, aggregates=aggregates, links=links, ids=ids, profile=profile
+        )
+        return prepared, share
 
     def is_settled(self, share: _Share) -> bool:
         """Return whether the rest of the table changes nothing about the rows of a chunk."""
@@ -235,6 +260,7 @@ class _Sums:
         """Add what the next chunk adds."""
         self.rows += share.rows
         self._aggregates.add(share.aggregates)
+        self.profiling.profiler.add(share.profile)
         if share.links is not None:
             self.links.append(share.links)
         if self.ids is not None and share.ids is not None:
@@ -389,8 +415,10 @@ def _concluded(
     counts = found.counts
     valid = sum(each.valid for each in counts)
     of_call = check_call(encoding.checks, scope=scope, notes=table.notes)
+    profile = sums.profiling.profiler.profile()
+    drift = sums.profiling.compare(profile)
     findings = concluded(
-        pl.concat([of_call, table_wide, *found.row_findings, *late]),
+        pl.concat([of_call, drift, table_wide, *found.row_findings, *late]),
         checks=encoding.checks, rows=sums.rows, rejected=sums.rows - valid, shares=shares,
     )  # fmt: skip
     first = pl.concat(found.first) if found.first else MESSAGE_SCHEMA.to_frame()
@@ -404,6 +432,7 @@ def _concluded(
             fingerprint=sums.fingerprint.text,
             components=components,
             allowances=AllowanceCounts.joined(each.allowances for each in counts),
+            profile=profile,
         ),
         valid=valid,
         people=len(found.people),

@@ -6,11 +6,22 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import polars as pl
+from msgspec import structs
 
-from cio_frames.checks import CATALOGUE, Check, Checks, Scope
+from cio_frames.audit.object_store import opened
+from cio_frames.checks import (
+    CATALOGUE,
+    Check,
+    Checks,
+    Profiler,
+    Scope,
+    TableProfile,
+    drift_of,
+)
 from cio_frames.clock import utc_now
 from cio_frames.errors import PlanRefusedError, engine_errors
 from cio_frames.frames import ROW, Table, map_ahead
@@ -32,6 +43,7 @@ from cio_frames.plan.full_check import (
     FullCheck,
     LinkKeys,
     PreSendCheck,
+    Profiling,
     check_before_send,
     check_fully,
     components_of,
@@ -42,7 +54,7 @@ from cio_frames.plan.other_forms import OtherForm, other_forms, read_ids
 from cio_frames.run import Job, RowSelection
 from cio_frames.sending import Client
 from cio_frames.spec import LIMITS
-from cio_frames.validation import BLOCKING, check_call, check_table, compile_checks
+from cio_frames.validation import BLOCKING, FINDING_SCHEMA, check_call, check_table, compile_checks
 from cio_frames.values import many
 
 PREVIEW_ROWS = 1_000
@@ -70,6 +82,7 @@ class Pipeline:
     steps: tuple[MessageMapping, ...] = ()  # the mapping as it was before each repair
     found_nothing_safe: bool = False  # whether safe repairs were asked for and there was none
     arguments: CallArguments | None = None  # what the verb was asked for, as the user typed it
+    is_rest: bool = False  # whether its rows were left out of another table, so none is like it
     message_bytes: int = LIMITS["message_bytes"].value
     batch_bytes: int = LIMITS["batch_bytes"].value
     _results: _Results = field(default_factory=_Results, init=False, repr=False)
@@ -125,6 +138,7 @@ class Pipeline:
             encoding=self.encoding(),
             batch_bytes=self.batch_bytes,
             shares=self.checks.shares(),
+            profiling=self._profiling(),
             gather_links=gather_links,
             gather_ids=gather_ids,
         )
@@ -141,9 +155,38 @@ class Pipeline:
         if self.checks.shares():
             return self.check_fully(gather_links=gather_links)
         self._results.before_send, links = check_before_send(
-            self.table, scope=self.scope(), checks=self.applied, gather_links=gather_links
-        )
+            self.table, scope=self.scope(), checks=self.applied, profiling=self._profiling(),
+            gather_links=gather_links,
+        )  # fmt: skip
         return links
+
+    def _profiling(self) -> Profiling:
+        """Return what compares the table with those of earlier runs, if the checks ask for it."""
+        profiler = Profiler(
+            self.mapping, hidden=self.checks.allow_sensitive, namespace=self.namespace,
+            table=self.table.label,
+        )  # fmt: skip
+        directory = drift_of(self.checks.drift).audit
+        return Profiling(
+            profiler=profiler, compare=lambda found: self.compared(found, directory=directory)
+        )
+
+    def compared(
+        self,
+        profile: TableProfile | None,
+        *,
+        directory: Path | str | None,
+        workspaces: Mapping[str, str] | None = None,
+    ) -> pl.DataFrame:
+        """Return how the table differs from those of earlier runs in a directory."""
+        if directory is None or profile is None or self.is_rest:
+            return FINDING_SCHEMA.to_frame()
+        from cio_frames.plan.drift import drift_findings
+
+        return drift_findings(
+            profile, checks=self.applied, scope=self.scope(), limits=drift_of(self.checks.drift),
+            directory=directory, workspaces=workspaces,
+        )  # fmt: skip
 
     @engine_errors("the table was read")
     def link_keys(self) -> LinkKeys:
@@ -507,6 +550,28 @@ class Pipelines:
             findings, reasons = self._exclusions()
             raise PlanRefusedError(findings, rows=rows, reasons=reasons)
 
+    def compared(self, directory: Path | str, *, workspaces: Mapping[str, str]) -> tuple[str, ...]:
+        """Return how the tables differ from those that were sent to a workspace before, as notes of a run.
+
+        Raises:
+            PlanRefusedError: The user wants a run with such a difference refused.
+        """
+        disk, where = opened(directory, durability="process")
+        if not disk.listdir(where):
+            return ()
+        found = [
+            each.compared(before.profile, directory=directory, workspaces=workspaces)
+            for each, before in zip(self.each, self.before_send(), strict=True)
+        ]
+        refused = pl.concat(found).filter(pl.col("severity") == "refuse")
+        if refused.height:
+            raise PlanRefusedError(refused.to_dicts())
+        if not any(part.height for part in found):
+            return ()
+        from cio_frames.plan.drift import noted
+
+        return tuple(note for part in found for note in noted(part))
+
     def _exclusions(self) -> tuple[list[dict[str, Any]], dict[str, int]]:
         """Return one finding of each code that leaves out rows, and its rows, most first."""
         first: dict[str, dict[str, Any]] = {}
@@ -597,6 +662,11 @@ class Pipelines:
                 "batch_bytes": self.each[0].batch_bytes,
             },
             notes=self.reminders(),
+            profiles=tuple(
+                structs.replace(before.profile, plan=place)
+                for place, (each, before) in enumerate(zip(self.each, checked, strict=True))
+                if before.profile is not None and not each.is_rest
+            ),
             namespace=" ".join(dict.fromkeys(pipeline.namespace for pipeline in self.each)),
         )
 

@@ -8,13 +8,14 @@ from typing import Any, Final
 
 import polars as pl
 
-from cio_frames.checks import Checks
+from cio_frames.checks import Checks, Drift
 from cio_frames.mapping import CallArguments
 
 CONSTANT: Final = "$constant"
 TIME: Final = "$time"
+DRIFT: Final = "$drift"
 UNKNOWN: Final = "$written"
-"""Keys of values that JSON has no name for: constants, times, and what cannot be read back."""
+"""Keys of values that JSON has no name for: constants, times, limits, and what cannot be read back."""
 
 
 class NotRestorableError(Exception):
@@ -85,11 +86,22 @@ def _plain(value: Any) -> Any:
             return [_plain(each) for each in value]
         case str() | bool() | int() | float() | None:
             return value
+        case _:
+            return _marked(value)
+
+
+def _marked(value: Any) -> Any:
+    """Return a value that JSON has no name for, under a key that says what it is."""
+    match value:
         case datetime() | date():
             return {TIME: value.isoformat()}
+        case Drift():
+            given = {field.name: getattr(value, field.name) for field in fields(Drift)}
+            return {DRIFT: _plain(given)}
+        case PathLike():
+            return str(value)
         case _:
-            is_path = isinstance(value, PathLike)
-            return str(value) if is_path else {UNKNOWN: f"values of a {type(value).__name__}"}
+            return {UNKNOWN: f"values of a {type(value).__name__}"}
 
 
 def _expression(expr: pl.Expr) -> dict[str, Any]:
@@ -107,6 +119,8 @@ def _restored(value: Any) -> Any:
             return pl.lit(_restored(constant))
         case {"$time": str(text)}:
             return datetime.fromisoformat(text) if "T" in text else date.fromisoformat(text)
+        case {"$drift": dict(limits)}:
+            return Drift(**limits)
         case {"$written": str(text)}:
             raise NotRestorableError(text)
         case dict():

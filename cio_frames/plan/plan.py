@@ -373,7 +373,9 @@ class Sendable:
             client.require(pipeline.call)
         client.require_network()
         _require_allowed(self.pipelines, client, options)
+        differences = self.pipelines.compared(options.audit, workspaces=client.workspaces)
         job, now = self.pipelines.job(), self.pipelines.each[0].clock()
+        job = replace(job, notes=(*job.notes, *differences))
         with ExitStack() as held:
             held.enter_context(starting(job, client=client, directory=options.audit))
             return job, select_rows(job, client, options, now=now), held.pop_all()
@@ -458,7 +460,7 @@ class Plan(TablePlan, Sendable):
 
         pipeline = self.pipeline
         table = corrected_table(rows, table=pipeline.table, mapping=pipeline.mapping)
-        return planned(replace(pipeline, table=table))
+        return planned(replace(pipeline, table=table, is_rest=True))
 
 
 class Backfill(Sendable):

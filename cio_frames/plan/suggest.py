@@ -40,8 +40,8 @@ def make(
     Raises:
         MappingError: The verb cannot be done with these columns.
     """
-    row, checks = CALLS[call], checks or Checks()
-    table = without_own_columns(table, ask, checks=checks)
+    row, checks, given = CALLS[call], checks or Checks(), table
+    table = without_own_columns(given, ask, checks=checks)
     named = any(ask.fields.get(argument) is not None for argument in WHO)
     asked = {name: value for name, value in ask.fields.items() if value is not None}
     taken = [value for value in asked.values() if isinstance(value, str)]
@@ -57,8 +57,11 @@ def make(
     if checks.phone_region is not None:
         mapping = replace(mapping, phone_region=known_region(checks.phone_region))
     return planned(
-        Pipeline(table=table, mapping=mapping, checks=checks, namespace=namespace, arguments=ask)
-    )
+        Pipeline(
+            table=table, mapping=mapping, checks=checks, namespace=namespace, arguments=ask,
+            is_rest=table is not given,
+        )
+    )  # fmt: skip
 
 
 @contextmanager

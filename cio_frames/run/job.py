@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from cio_frames.audit import HASH_CHARACTERS, keyed_hashes, keyed_ids
+from cio_frames.checks import TableProfile
 from cio_frames.errors import AuditError
 from cio_frames.frames import Table
 from cio_frames.payloads import Segment
@@ -232,6 +233,7 @@ class Job:
     limits: Mapping[str, Any] = field(default_factory=dict)  # those in force, by name
     namespace: str = ""  # what the message ids are made for
     notes: tuple[str, ...] = ()  # what the counts of rows will not show, in sentences
+    profiles: tuple[TableProfile, ...] = ()  # what the tables are like, for the record
 
     @property
     def label(self) -> str:

@@ -35,6 +35,7 @@ from cio_frames.audit.object_store import opened
 from cio_frames.audit.pseudonyms import Pii
 from cio_frames.audit.run_file import Layout
 from cio_frames.audit.subjects import scheme
+from cio_frames.checks import profile_file
 from cio_frames.clock import utc_now
 from cio_frames.errors import AuditError, AuditLockedError, ChoiceError
 from cio_frames.payloads import RUN_ALGORITHM
@@ -284,7 +285,15 @@ def new_run(
         pii=options.pii,
     )
     selection = replace(selection, seed=info.run_id)
-    writer = AuditWriter.start(options.audit, info, durability=options.durability)
+    writer = AuditWriter.start(
+        options.audit,
+        info,
+        durability=options.durability,
+        notes=job.notes,
+        profile=profile_file(job.profiles, run_id=info.run_id, has_ranges=info.pii != "ids")
+        if job.profiles
+        else None,
+    )
     return Run(
         job, client=client, writer=writer, selection=selection, clock=clock,
         progress=options.progress, detached=not options.wait,

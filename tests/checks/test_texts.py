@@ -13,7 +13,7 @@ PLACEHOLDERS = re.compile(r"\{([a-z_]+)\}")
 ALLOWED = {
     "sentence": {"column"}, "consequence": set(), "hint": {"column"}, "summary": {"rows", "values", "merged"},
     "event_consequence": set(),
-    "repair": set(), "no_repair_because": set(),
+    "repair": set(), "no_repair_because": set(), "example": set(),
 }  # fmt: skip
 
 
