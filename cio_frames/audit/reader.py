@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import polars as pl
 
-from cio_frames.audit import pseudonyms, run_file
+from cio_frames.audit import pseudonyms, reconciliations, run_file
 from cio_frames.audit.distinct_rows import distinct_rows
 from cio_frames.audit.file_system import FileSystem, LocalFileSystem, located, write_atomic
 from cio_frames.audit.object_store import opened
@@ -262,6 +262,12 @@ class Audit:
         is looked for.
         """
         return pl.concat([problems(self._disk, d) for d in self._directories()])
+
+    @property
+    def reconciliations(self) -> pl.DataFrame:
+        """What was found each time a workspace was compared with a run, with the file of the differences."""
+        found = [reconciliations.reconciliations(self._disk, d) for d in self._directories()]
+        return pl.concat(found)
 
     def diff(self, before: str, after: str) -> pl.DataFrame:
         """Return the messages that two runs do not have in the same state.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cio_frames.audit import pseudonyms
+from cio_frames.audit import pseudonyms, reconciliations
 from cio_frames.audit.file_system import TEMPORARY, FileSystem
 from cio_frames.audit.journal import Part
 from cio_frames.audit.object_store import opened
@@ -238,6 +238,7 @@ PROBLEMS = pl.Schema(
 _RESTORE = "Restore it from a backup."
 _REPORT = "Keep the directory and report it: this is a bug in cio_frames."
 _REMOVE = "Remove it."
+_AGAIN = "Remove it, and reconcile the run again."
 
 
 def problems(disk: FileSystem, directory: Path) -> pl.DataFrame:
@@ -245,6 +246,8 @@ def problems(disk: FileSystem, directory: Path) -> pl.DataFrame:
     found: list[tuple[str, str, str]] = []
     try:
         _examine(disk, directory, read_contents(disk, directory), found)
+        kept = reconciliations.problems(disk, directory)
+        found += [(name, problem, _AGAIN) for name, problem in kept]
     except AuditError as error:
         found.append(("run.json", str(error), _RESTORE))
     rows = [(directory.name, *problem) for problem in found]

@@ -77,8 +77,7 @@ class Person:
         The later timestamp wins, whatever arrives first (3.7); null removes (section 6).
         """
         kept = []
-        if settings.attribute_order == "timestamp":
-            self._prepare_stamps(at)
+        self._prepare_stamps(at)
         for name, value in attributes.items():
             if value is None and settings.null_attribute == "ignore":
                 continue
@@ -123,9 +122,9 @@ class Person:
 
     def _wins(self, name: str, at: int, *, settings: Settings) -> bool:
         """Whether a value of time `at` replaces what is there; remembers that time if so."""
-        if self.stamps is None or settings.attribute_order == "arrival":
+        if self.stamps is None:
             return True
-        if self.stamps.get(name, LONG_AGO) > at:
+        if settings.attribute_order == "timestamp" and self.stamps.get(name, LONG_AGO) > at:
             return False
         self.stamps[name] = at
         return True
@@ -443,6 +442,7 @@ class Store:
     forms: dict[str, dict[str, Any]] = field(default_factory=dict)
     merges: list[dict[str, Any]] = field(default_factory=list)
     removed: list[tuple[Person, Removal]] = field(default_factory=list)  # who was deleted, and how
+    merged: list[Person] = field(default_factory=list)  # who was merged into somebody
     failures: list[tuple[int, Change]] = field(default_factory=list)
     kept: int = 0  # how many attributes kept their value since it is newer
     seen: set[str] = field(default_factory=set)

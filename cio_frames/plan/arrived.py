@@ -66,7 +66,7 @@ def workspace_after(
     *,
     known: pl.DataFrame | None = None,
     settings: Settings | None = None,
-    tell: Callable[[Arrived, tuple[Change, ...]], object] | None = None,
+    tell: Callable[[Model, Arrived, tuple[Change, ...]], object] | None = None,
 ) -> Model:
     """Return the workspace that the messages make which have arrived; those in doubt are left out.
 
@@ -75,8 +75,8 @@ def workspace_after(
         record: The rows of the run, as `Audit.messages` has them, or the record itself.
         known: The people who were there before, as `identity.known_people.export` gives them.
         settings: How the workspace is set up; a new one without.
-        tell: Is told each message that was applied, and what it did. Messages in doubt are told
-            too, in their places, without changes: the model is as it would be without them.
+        tell: Is told the model, each message that was applied to it, and what that did. Messages in
+            doubt are told too, in their places, without changes: they are not applied.
 
     Examples:
         >>> import polars as pl, cio_frames as cio, tempfile
@@ -100,7 +100,7 @@ def workspace_after(
                     model.map_form(form_id, form["mapping"] | mapped[each.plan])
                 changes = model.apply(each.message, received_at=each.at)
             if tell is not None:
-                tell(each, changes)
+                tell(model, each, changes)
     return model
 
 
