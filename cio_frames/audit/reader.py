@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import polars as pl
 
-from cio_frames.audit import pseudonyms, reconciliations, run_file
+from cio_frames.audit import pseudonyms, run_file
 from cio_frames.audit.distinct_rows import distinct_rows
 from cio_frames.audit.file_system import FileSystem, LocalFileSystem, located, write_atomic
 from cio_frames.audit.object_store import opened
@@ -266,6 +266,8 @@ class Audit:
     @property
     def reconciliations(self) -> pl.DataFrame:
         """What was found each time a workspace was compared with a run, with the file of the differences."""
+        from cio_frames.audit import reconciliations
+
         found = [reconciliations.reconciliations(self._disk, d) for d in self._directories()]
         return pl.concat(found)
 

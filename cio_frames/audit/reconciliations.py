@@ -132,7 +132,9 @@ def _body(disk: FileSystem, path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, AttributeError):
         is_whole = False
     if not is_whole:
-        raise AuditError(f"{path} was changed after it was written. Remove it, and reconcile again.")
+        raise AuditError(
+            f"{path} was changed after it was written. Remove it, and reconcile again."
+        )
     return body
 
 

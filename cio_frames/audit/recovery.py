@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cio_frames.audit import pseudonyms, reconciliations
+from cio_frames.audit import pseudonyms
 from cio_frames.audit.file_system import TEMPORARY, FileSystem
 from cio_frames.audit.journal import Part
 from cio_frames.audit.object_store import opened
@@ -243,6 +243,8 @@ _AGAIN = "Remove it, and reconcile the run again."
 
 def problems(disk: FileSystem, directory: Path) -> pl.DataFrame:
     """Return what is wrong with the record of a run; no rows if it is whole."""
+    from cio_frames.audit import reconciliations
+
     found: list[tuple[str, str, str]] = []
     try:
         _examine(disk, directory, read_contents(disk, directory), found)

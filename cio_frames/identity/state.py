@@ -34,10 +34,25 @@ class Person:
     # When each attribute was written, once they differ; also of removed ones
     stamps: dict[str, int] | None = None
     anonymous_ids: tuple[str, ...] | deque[str] = ()  # a deque after merges: both ends grow
-    events: "PersonEvents[Event]" = field(default_factory=PersonEvents)
-    objects: "dict[ObjectRecord, None]" = field(default_factory=dict)
     devices: dict[str, dict[str, Any]] | None = None
     successor: "Person | None" = None  # whom they were merged into
+    # Most people have neither, and an empty one of each is a fifth of their memory
+    _events: "PersonEvents[Event] | None" = None
+    _objects: "dict[ObjectRecord, None] | None" = None
+
+    @property
+    def events(self) -> "PersonEvents[Event]":
+        """The events of the person."""
+        if self._events is None:
+            self._events = PersonEvents()
+        return self._events
+
+    @property
+    def objects(self) -> "dict[ObjectRecord, None]":
+        """The objects that the person is related to."""
+        if self._objects is None:
+            self._objects = {}
+        return self._objects
 
     def get(self, kind: IdentifierKind) -> str | None:
         """Return the person's identifier of one kind."""
@@ -202,7 +217,8 @@ class People:
             if person.email is not None:
                 del self.by_email[person.email.lower()]
             person.email = value
-            self.by_email[value.lower()] = person
+            key = value.lower()
+            self.by_email[value if key == value else key] = person  # which is no second text
 
     def remove(self, person: Person) -> None:
         """Delete a profile; its identifiers are free again (3.6: can be re-created)."""

@@ -36,7 +36,7 @@ def most_missing(missing: int, *, checked: int, of: int) -> int:
 
     Examples:
         >>> most_missing(0, checked=300, of=1_000_000)
-        9935
+        9934
         >>> most_missing(2, checked=50, of=50)
         2
     """
@@ -83,7 +83,7 @@ def can_be_found(event: Event, *, now: datetime) -> bool:
 
 def drawn(events: Sequence[Event], *, count: int, seed: int) -> list[Event]:
     """Return so many of the events, drawn at random, or all if there are no more."""
-    return random.Random(seed).sample(events, min(count, len(events)))  # noqa: S311 - not a secret
+    return random.Random(seed).sample(events, max(0, min(count, len(events))))  # noqa: S311 - not a secret
 
 
 def missing_events(
@@ -122,9 +122,7 @@ def _times(client: Client, names: Names | None, type_: str, name: str | None) ->
         return []
     asked = name if type_ == "track" else None
     try:
-        found = client.activities(
-            names[kinds[0]], id_type=kinds[0], type=TYPES[type_], name=asked
-        )
+        found = client.activities(names[kinds[0]], id_type=kinds[0], type=TYPES[type_], name=asked)
     except WorkspaceReadError as error:
         if error.status == _UNKNOWN:
             return []
@@ -143,7 +141,8 @@ def _is_there(event: Event, alike: Sequence[Event], times: Sequence[int]) -> boo
         first, last = (each(event.timestamp for event in same) for each in (min, max))
         others = [each.timestamp for each in alike if _is_dated(each)]
         near = [
-            sum(first - LATE_S <= time <= last + LATE_S for time in some) for some in (times, others)
+            sum(first - LATE_S <= time <= last + LATE_S for time in some)
+            for some in (times, others)
         ]
         held = near[0] - near[1]
     return next(place for place, each in enumerate(same) if each is event) < held

@@ -1,7 +1,7 @@
 """What a run should have left in a workspace: whom it was about, and what it wrote of them."""
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -14,6 +14,7 @@ from cio_frames.identity.semantic_events import EFFECTS
 from cio_frames.identity.state import LONG_AGO, Event, Person
 from cio_frames.plan.arrived import IN_DOUBT, Arrived, workspace_after
 from cio_frames.plan.pipeline import Pipelines
+from cio_frames.spec import FLAT_PREFIXES
 
 IDENTIFIERS: Final[tuple[IdentifierKind, ...]] = ("id", "email")
 _UNKNOWN: Final = frozenset({
@@ -69,16 +70,16 @@ class Expected:
         if person.stamps is None:
             if person.stamp != LONG_AGO:
                 for name, value in person.attributes.items():
-                    yield Written(name, value, person.stamp)
+                    yield from _parts(Written(name, value, person.stamp))
             return
         for name, at in person.stamps.items():
             if at != LONG_AGO:
-                yield Written(name, _held(person.attributes, name), at)
+                yield from _parts(Written(name, _held(person.attributes, name), at))
 
     def is_in_doubt(self, person: Person, name: str) -> bool:
         """Return whether a message in doubt may have changed an attribute of somebody."""
         names = self.doubtful.get(person, frozenset())
-        return names is None or name in names
+        return names is None or not names.isdisjoint((name, name.partition(".")[0]))
 
     def is_removal_in_doubt(self, person: Person) -> bool:
         """Return whether a message in doubt may have removed somebody."""
@@ -124,9 +125,7 @@ class Expected:
             person = store.people.find(*who)
             if person is not None:
                 before = self.doubtful.get(person, frozenset())
-                self.doubtful[person] = (
-                    None if names is None or before is None else before | names
-                )
+                self.doubtful[person] = None if names is None or before is None else before | names
 
 
 def expected(
@@ -135,6 +134,7 @@ def expected(
     *,
     before: pl.DataFrame | None,
     settings: Settings | None,
+    messages: Iterable[Arrived] | None = None,
 ) -> Expected:
     """Return what the messages should have left that arrived.
 
@@ -143,10 +143,11 @@ def expected(
         record: The rows of the run.
         before: The people who were there before, as `export` gives them.
         settings: How the workspace is set up.
+        messages: What `arrived` yields, if that is known already.
     """
     found = Expected()
     found.model = workspace_after(
-        pipelines, record, known=before, settings=settings, tell=found.tell
+        pipelines, record, known=before, settings=settings, messages=messages, tell=found.tell
     )
     found.finish()
     return found
@@ -157,6 +158,15 @@ def _time(person: Person) -> int | None:
     if not person.existed:
         return int(person.age[1])
     return max((at for at in person.all_stamps().values() if at != LONG_AGO), default=None)
+
+
+def _parts(each: Written) -> Iterator[Written]:
+    """Yield an attribute, or each of its parts where these are set one by one (2.1)."""
+    if isinstance(each.value, dict) and f"{each.name}.".startswith(FLAT_PREFIXES):
+        for name, value in each.value.items():
+            yield from _parts(Written(f"{each.name}.{name}", value, each.at))
+    else:
+        yield each
 
 
 def _held(attributes: Mapping[str, Any], name: str) -> Any:
@@ -174,7 +184,7 @@ def _kinds(message: Mapping[str, Any], settings: Settings) -> Iterator[Identifie
     who = address(message.get("userId"), settings=settings)
     if who is not None:
         yield who.kind
-    said = mapping(message.get("traits")) | mapping(message.get("data"))
+    said = {**mapping(message.get("traits")), **mapping(message.get("data"))}
     yield from (kind for kind in IDENTIFIERS if text(said.get(kind)) is not None)
 
 
@@ -184,7 +194,7 @@ def _doubted(
     """Yield whose attributes a message may have changed, and which."""
     if message["type"] not in (*_MARKED, "alias") and message.get("event") not in EFFECTS:
         return
-    said = mapping(message.get("traits")) | mapping(message.get("data"))
+    said = {**mapping(message.get("traits")), **mapping(message.get("data"))}
     names = frozenset({*said, "id", "email", "created_at"})
     named = (
         message.get("userId"), message.get("previousId"), said.get("id"), said.get("email"),

@@ -19,7 +19,7 @@ class FollowUp:
 
     def reconcile(self, directory: Path, held: Any, **options: Any) -> "Reconciliation":
         """Compare what a workspace holds with what the run of this directory has sent."""
-        from cio_frames.plan.reconcile import reconcile
+        from cio_frames.plan.reconciler import reconcile
 
         return reconcile(self.pipelines, directory, held, **options)
 

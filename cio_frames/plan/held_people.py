@@ -41,14 +41,12 @@ class ExportedPerson:
 
     def get(self, name: str) -> Any:
         """Return an attribute or identifier, null where there is none."""
-        root = root(name)
-        if root in self.columns:
-            return _part(self.columns[root][self.place], name)
+        whole = root(name)
+        if whole in self.columns:
+            return _part(self.columns[whole][self.place], name)
         if "attributes" not in self.columns:
             return None
-        said = self.columns["attributes"][self.place]
-        told = msgspec.json.decode(said) if isinstance(said, str) else said or {}
-        return _part(told.get(root), name)
+        return _part(self.columns["attributes"][self.place].get(whole), name)
 
     def tells(self, name: str) -> bool:
         """Return whether the export has such a column, or all attributes."""
@@ -80,19 +78,21 @@ class ReadPerson:
 
 
 class Export:
-    """An export of people.
+    """An export of people: a table whose columns are identifiers and attributes."""
 
-    Args:
-        people: As `known_people.export` gives them, with all attributes.
-    """
+    def __init__(self, table: pl.DataFrame) -> None:
+        self._people = export(table, attributes=True)
+        there = {name.strip().lower() for name in table.columns}
+        self._told = [
+            name
+            for name in self._people.columns
+            if name != "anonymous_ids" and (name not in KINDS or name in there)
+        ]
 
-    def __init__(self, people: pl.DataFrame) -> None:
-        self._people = people
-
-    @classmethod
-    def of(cls, table: pl.DataFrame) -> "Export":
-        """Return the export of a table, whose other columns are attributes."""
-        return cls(export(table, attributes=True))
+    @property
+    def has_ids(self) -> bool:
+        """Whether it tells the ids of people."""
+        return "id" in self._told
 
     def places(self, people: pl.DataFrame) -> pl.Series:
         """Return in which line each of some people is, null where in none.
@@ -115,7 +115,9 @@ class Export:
         for start in range(0, len(places), AT_ONCE):
             some = places[start : start + AT_ONCE]
             part = self._people.select(pl.all().gather(some))
-            columns = {name: part[name].to_list() for name in part.columns if name != "anonymous_ids"}
+            columns = {name: part[name].to_list() for name in self._told}
+            if "attributes" in columns:
+                columns["attributes"] = [_object(said) for said in columns["attributes"]]
             for place, line in enumerate(some):
                 yield None if line is None else ExportedPerson(columns, place)
 
@@ -160,6 +162,11 @@ def _read(row: Mapping[str, Any]) -> ReadPerson:
 
 def _folded(name: str | None, kind: IdentifierKind) -> str | None:
     return name.lower() if name is not None and kind == "email" else name
+
+
+def _object(said: Any) -> Mapping[str, Any]:
+    """Return the attributes that a column holds as JSON, or as a struct."""
+    return msgspec.json.decode(said) if isinstance(said, str) else said or {}
 
 
 def root(name: str) -> str:

@@ -53,12 +53,18 @@ def is_same(name: str, sent: Any, held: Any) -> bool:
         return False
     if name in _TIMES and seconds(sent) is not None:
         return seconds(sent) == seconds(held)
+    return _means_the_same(sent, held, texts=(wanted, found))
+
+
+def _means_the_same(sent: Any, held: Any, *, texts: tuple[str, str]) -> bool:
+    """Return whether two values of which one is no text mean the same."""
     if isinstance(sent, bool) or isinstance(held, bool):
-        return wanted.lower() == found.lower()
+        return texts[0].lower() == texts[1].lower()
     if _is_number(sent) or _is_number(held):
-        return _number(wanted) is not None and _number(wanted) == _number(found)
+        wanted, found = map(_number, texts)
+        return wanted is not None and wanted == found
     if isinstance(sent, dict | list) or isinstance(held, dict | list):
-        return _alike(_decoded(wanted), _decoded(found))
+        return _alike(*map(_decoded, texts))
     return False
 
 

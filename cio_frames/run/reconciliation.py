@@ -1,7 +1,7 @@
 """What a workspace holds beside what a run should have left there."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -117,12 +117,13 @@ class Reconciliation:
         return not (counts["not_there"] or counts["other_value"])
 
     def __repr__(self) -> str:
-        return text.render(self._document())
+        return text.render(self.document())
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return bundle(self._document())
+        return bundle(self.document())
 
-    def _document(self) -> Document:
+    def document(self) -> Document:
+        """Return the report."""
         body: list[Node] = [Paragraph(self._lead(), "lead")]
         headers = ("what", *(name.replace("_", " ") for name in self.compared.columns[1:]))
         body.append(Table(headers, self.compared.rows(), right=set(range(1, len(headers)))))

@@ -11,6 +11,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
+import msgspec
 import polars as pl
 
 from cio_frames.audit import Audit, reconciliations, require_run, run_file
@@ -45,7 +46,7 @@ Held = AnyTable | Client
 EVENTS: Final = 300
 """How many events are looked for: if all of them are there, at most one in a hundred is missing."""
 FEW: Final = 2_000
-"""So many people are asked about one by one; of more, everybody is exported."""
+"""So many people are read by name; of more, everybody is exported."""
 MOST_ASKED: Final = 20_000
 """Of so many people who differ the times of attributes are asked for; it takes 20 seconds."""
 LAG_S: Final = 60
@@ -53,6 +54,10 @@ LAG_S: Final = 60
 _NAMES_SHOWN: Final = 5
 
 _DOUBT: Final = "Rows about this person are in doubt."
+_NO_TIMES: Final = (
+    "Without them, what somebody wrote after the run counts as another value; a client with an App API "
+    "key reads them."
+)
 _SHARED: Final = "The workspace has one person for several of the run, who were merged since."
 
 Names = Mapping[IdentifierKind, str | None]
@@ -120,36 +125,39 @@ def compared(
     seed: int | None = None,
     progress: ShowProgress = False,
 ) -> Reconciliation:
-    """Return what is found in a workspace, or in an export of its people; arguments of `reconcile`.
+    """Return what is found in a workspace, or in an export of its people, as `reconcile` does.
 
-    Args:
-        record: The rows of the run.
-        before: The people who were there before, as `export` gives them, with their attributes.
+    `record` has the rows of the run; `before` is as `export` gives it, with all attributes.
     """
     now = pipelines.each[0].clock()
     with gc_paused():
         wanted = expected(pipelines, record, before=before, settings=settings)
-        comparison = Comparison(wanted, before=before, window=_window(record), progress=progress)
+        reconciler = Reconciler(wanted, before=before, window=_window(record), progress=progress)
         found = [event for event in wanted.events() if can_be_found(event, now=now)]
         number = secrets.randbits(32) if seed is None else seed
         sample = drawn(found, count=events if isinstance(held, Client) else 0, seed=number)
         told = None
         if isinstance(held, Client):
             about = {event.person for event in sample if event.person is not None}
-            called = comparison.read(held, about=about)
-            if sample:
-                told = comparison.sampled(held, sample, called, of=len(found), seed=number)
+            called = reconciler.read(held, about=about)
+            try:
+                told = reconciler.sampled(held, sample, called, of=len(found), seed=number)
+            except (
+                WorkspaceReadError
+            ) as error:  # what is known of people is worth more than nothing
+                reconciler.notes.append(f"No events were looked for. {error}")
+                sample = []
         else:
-            comparison.exported(people_table(held))
-        _count_others(comparison.counts, wanted, sampled=len(sample), untold=comparison.untold)
+            reconciler.exported(people_table(held))
+        _count_others(reconciler.counts, wanted, sampled=len(sample), untold=reconciler.untold)
     return Reconciliation(
         run_id="",
         at=now,
         held=host_of(held) if isinstance(held, Client) else "the export",
-        compared=comparison.counts.frame(),
-        differences=comparison.differences(),
+        compared=reconciler.counts.frame(),
+        differences=reconciler.differences(),
         events=told,
-        notes=tuple(_notes(comparison, wanted, record, held, before=before, findable=len(found))),
+        notes=tuple(_notes(reconciler, wanted, record, held, before=before, findable=len(found))),
     )
 
 
@@ -160,7 +168,7 @@ def _require_same(pipelines: Pipelines, info: RunInfo) -> None:
     is_same = (
         planned == info.plans
         and " ".join(job.fingerprints) == info.fingerprint
-        and [*job.mapping] == [*info.mapping]
+        and msgspec.json.decode(msgspec.json.encode(job.mapping)) == info.mapping
     )
     if not is_same:
         raise AuditError(
@@ -194,7 +202,7 @@ def _count_others(
 
 
 def _notes(
-    comparison: "Comparison",
+    reconciler: "Reconciler",
     wanted: Expected,
     record: pl.DataFrame,
     held: Held,
@@ -206,24 +214,21 @@ def _notes(
     store, is_client = wanted.model.store, isinstance(held, Client)
     if before is None and wanted.unknown:
         yield (
-            f"{many(wanted.unknown, 'message')} name people who were there before the run. What they "
+            f"People who were there before the run are named in {many(wanted.unknown, 'message')}. What these "
             "change is compared with before=, an export from before the run."
         )
     doubt = record.filter(pl.col("state") == "in_doubt").height
     if doubt:
-        yield f"{many(doubt, 'row')} are in doubt: what they alone write is not expected."
-    if comparison.untold:
-        names = sorted(comparison.untold, key=lambda name: (-comparison.untold[name], name))
+        verb = "is" if doubt == 1 else "are"
+        yield f"{many(doubt, 'row')} {verb} in doubt: what no other row writes is not expected."
+    if reconciler.untold:
+        names = sorted(reconciler.untold, key=lambda name: (-reconciler.untold[name], name))
         more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
         yield (
             f"The export has no column {', '.join(names[:_NAMES_SHOWN])}{more}: "
-            f"{many(sum(comparison.untold.values()), 'attribute')} were not compared."
+            f"{many(sum(reconciler.untold.values()), 'attribute')} were not compared."
         )
-    if comparison.unasked:
-        yield (
-            f"Times of attributes were read of {MOST_ASKED:,} people who differ; of "
-            f"{comparison.unasked:,} others, what was written later counts as another value."
-        )
+    yield from reconciler.notes
     others = len(wanted.events()) - findable
     if others:
         yield (
@@ -234,11 +239,8 @@ def _notes(
         yield f"{many(findable, 'event')} can be looked for with a client that has an App API key."
     if store.objects:
         yield "Objects and relationships are not read back."
-    if not is_client and comparison.is_differing:
-        yield (
-            "An export has no times, so what somebody wrote after the run counts as another value. A "
-            "client with an App API key tells them apart."
-        )
+    if not is_client and reconciler.is_differing:
+        yield f"An export has no times. {_NO_TIMES}"
 
 
 class Counts:
@@ -260,7 +262,7 @@ class Counts:
         return pl.DataFrame(lines, schema=COMPARED).with_columns(pl.col(pl.Int64).fill_null(0))
 
 
-class Comparison:
+class Reconciler:
     """What a run should have left, held against what a workspace holds.
 
     Args:
@@ -280,10 +282,8 @@ class Comparison:
     ) -> None:
         self.counts = Counts()
         self.untold: Counter[str] = Counter()  # attributes that an export does not have
-        self.unasked = 0  # people who differ and were not asked about
         self.notes: list[str] = []
         self._wanted = wanted
-        self._before = before
         self._window = window
         self._progress = progress
         self._given = frozenset() if before is None else frozenset(before["cio_id"].drop_nulls())
@@ -306,7 +306,7 @@ class Comparison:
         }
         for person in self._people:
             self._take(person, found.get(person))
-        gone = [(person, {"id": person.id}) for person, _ in self._wanted.gone()]
+        gone = [(person, self._names(person)) for person, _ in self._wanted.gone()]
         self._take_gone(read_people(client, gone, kinds=("id",)))
         return {person: names_in(found[person]) for person in about if person in found}
 
@@ -314,37 +314,70 @@ class Comparison:
         self, table: pl.DataFrame, *, client: Client | None = None, about: Collection[Person] = ()
     ) -> dict[Person, Names]:
         """Compare with an export, and ask a client about people who differ; return as `read` does."""
-        export = Export.of(table)
+        export = Export(table)
         places = export.places(self._identifiers(self._people))
         is_shared = places.is_duplicated() & places.is_not_null()
         self._shared = set(compress(self._people, is_shared))
         called: dict[Person, Names] = {}
-        differing: list[tuple[Person, Names]] = []
-        for person, profile in zip(self._people, export.lines(places), strict=True):
+        differing: list[tuple[int, Names]] = []
+        for place, profile in enumerate(export.lines(places)):
+            person = self._people[place]
             if profile is not None and person in about:
                 called[person] = names_in(profile)
             if client is None or self._is_same(person, profile):
                 self._take(person, profile)
-            elif len(differing) < MOST_ASKED:
-                names = self._names(person) if profile is None else names_in(profile)
-                differing.append((person, names))
             else:
-                self.unasked += 1
-                self._take(person, profile)
+                names = self._names(person) if profile is None else names_in(profile)
+                differing.append((place, names))
         if client is not None and differing:
-            found = self._ask(client, differing)
-            for person, _ in differing:
-                self._take(person, found.get(person))
+            self._take_again(client, export, places, differing)
         gone = [person for person, _ in self._wanted.gone()]
-        by_id = self._identifiers(gone).with_columns(pl.lit(None, pl.String).alias("cio_id", "email"))
+        if not export.has_ids:
+            self.counts.add("removed people", "not checkable", len(gone))
+            return called
+        by_id = self._identifiers(gone).with_columns(
+            pl.lit(None, pl.String).alias(name) for name in ("cio_id", "email")
+        )
         there = zip(gone, export.lines(export.places(by_id)), strict=True)
         self._take_gone({person: profile for person, profile in there if profile is not None})
         return called
 
+    def _take_again(
+        self,
+        client: Client,
+        export: Export,
+        places: pl.Series,
+        differing: Sequence[tuple[int, Names]],
+    ) -> None:
+        """Count people who differ from an export as they are now, and the others as it has them."""
+        asked, rest = differing[:MOST_ASKED], differing[MOST_ASKED:]
+        try:
+            found = self._ask(client, [(self._people[place], names) for place, names in asked])
+        except WorkspaceReadError as error:  # the export is worth more than nothing
+            self.notes.append(f"{error} {_NO_TIMES}")
+            asked, rest, found = [], differing, {}
+        for place, _ in asked:
+            self._take(self._people[place], found.get(self._people[place]))
+        if rest and asked:
+            self.notes.append(
+                f"Times of attributes were read of {len(asked):,} people who differ. {_NO_TIMES}"
+            )
+        at = [place for place, _ in rest]
+        for place, profile in zip(at, export.lines(places[at]), strict=True):
+            self._take(self._people[place], profile)
+
     def sampled(
-        self, client: Client, events: Sequence[Event], called: Mapping[Person, Names], *, of: int, seed: int
-    ) -> EventSample:
-        """Look for some events among the activities of their people."""
+        self,
+        client: Client,
+        events: Sequence[Event],
+        called: Mapping[Person, Names],
+        *,
+        of: int,
+        seed: int,
+    ) -> EventSample | None:
+        """Look for some events among the activities of their people; None without any."""
+        if not events:
+            return None
         people = {event.person for event in events}
         label = f"{many(len(events), 'event')} of {many(len(people), 'person', 'people')}"
         with self._shown(client, label, total=len(events), requests=len(events)) as tell:
@@ -484,7 +517,9 @@ class Comparison:
         """Return those of some people who are there, as they are now."""
         most = LIMITS["app_people"].value
         label = many(len(people), "person", "people")
-        with self._shown(client, label, total=len(people), requests=-(-len(people) // most)) as tell:
+        with self._shown(
+            client, label, total=len(people), requests=-(-len(people) // most)
+        ) as tell:
             return read_people(client, people, tell=tell)
 
     @contextmanager
