@@ -158,6 +158,7 @@ pytest_collect_file = SybilCollection(
         _examples("docs/sources.md", _enter_sources),
         _examples("docs/cookbook.md", _enter_recipes),
         _examples("docs/getting_started.md", _enter_recipes),
+        _examples("docs/reconcile.md", _enter_recipes),
         _examples("docs/review.md", _enter_recipes),
         _examples("docs/drift.md", _enter_recipes),
         _examples("docs/troubleshooting.md", _enter_recipes),

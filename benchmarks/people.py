@@ -1,17 +1,20 @@
-"""Read the people of a workspace and preview a table against them: seconds, and peak memory.
+"""Read the people of a workspace, preview a table against them, and reconcile: seconds, and peak memory.
 
 Run it as `python -m benchmarks.people [people]`. An embedded workspace holds the people in a process
-of its own; another one reads them with an App API key, and previews as many rows, a tenth of them new.
+of its own; another one reads them with an App API key, and previews as many rows, a tenth of them new. A
+third one sends people to a server that keeps nothing, and reconciles the run with an export of them.
 """
 
 import resource
 import subprocess
 import sys
 import time
+from tempfile import TemporaryDirectory
 
 import polars as pl
 
 import cio_frames as cio
+from benchmarks.measure import sink
 
 PEOPLE = 1_000_000
 
@@ -53,6 +56,29 @@ def read(count: int, *, url: str, key: str) -> None:
     print(f"| {count:,} | {exported:.1f} | {read_mb:,.0f} | {previewed:.1f} | {peak():,.0f} |")
 
 
+def reconcile(count: int) -> None:
+    """Send people, compare them with an export of which every thousandth differs, and print what it took."""
+    rows = people(count).with_columns(
+        score=pl.int_range(count) % 7, is_vip=pl.int_range(count) % 2 == 0
+    )
+    plan = cio.frame(rows).identify(user_id="id")
+    export = rows.select(pl.all().cast(pl.String), cio_id=pl.format("k{}", pl.int_range(count)))
+    is_other = pl.int_range(count) % 1_000 == 0
+    held = export.with_columns(score=pl.when(is_other).then(pl.lit("9")).otherwise("score"))
+    with sink() as url, TemporaryDirectory() as folder:
+        client = cio.connect(endpoint=url, write_key="k", environ={})
+        run = plan.send(client, audit=folder, progress=False)
+        for before in (None, export.select("id", "email", "cio_id", "city")):
+            began, used = time.perf_counter(), time.process_time()
+            found = run.reconcile(held, before=before, progress=False)
+            took, used = time.perf_counter() - began, time.process_time() - used
+            assert found.differences.height == -(-count // 1_000)
+            what = "reconcile" if before is None else "reconcile with people before"
+            print(
+                f"| {what} | {count:,} | {took:.1f} s | {used:.1f} s of processor | {peak():,.0f} MB |"
+            )
+
+
 def peak() -> float:
     """Return the most memory that this process has had, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -67,6 +93,7 @@ def main(count: int) -> None:
         assert server.stdout is not None
         subprocess.run([*command, *server.stdout.readline().split()], check=True)
         server.communicate("")
+    subprocess.run([*command, "reconcile"], check=True)
 
 
 if __name__ == "__main__":
@@ -74,6 +101,8 @@ if __name__ == "__main__":
     match sys.argv[2:]:
         case ["serve"]:
             serve(size)
+        case ["reconcile"]:
+            reconcile(size)
         case [address, secret]:
             read(size, url=address, key=secret)
         case _:

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from cio_frames.checks import Checks, Drift, rule
     from cio_frames.frames import scan
     from cio_frames.identity import Settings as Workspace
-    from cio_frames.plan import Backfill, Plan, backfill, resume, suggest
+    from cio_frames.plan import Backfill, Plan, backfill, reconcile, resume, suggest
     from cio_frames.plan.apply import apply
     from cio_frames.plan.approval import approval_key, approve
     from cio_frames.plan.saved_plan import SavedPlan, read_plan
@@ -127,6 +127,7 @@ __all__ = [
     "frame",
     "lit",
     "read_plan",
+    "reconcile",
     "resume",
     "rule",
     "samples",
@@ -164,6 +165,7 @@ _PLACES = {
     "frame": ("cio_frames.accessors", "frame"),
     "lit": ("cio_frames.accessors", "lit"),
     "read_plan": ("cio_frames.plan.saved_plan", "read_plan"),
+    "reconcile": ("cio_frames.plan", "reconcile"),
     "resume": ("cio_frames.plan", "resume"),
     "rule": ("cio_frames.checks", "rule"),
     "samples": ("cio_frames.samples", "samples"),

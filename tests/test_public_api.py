@@ -39,9 +39,9 @@ SHOWN = {
     "comparison": "estimate run table",
     "rehearsal": "as_predicted compared counts differences identical label open without_effect",
     "client": "activities attributes concurrency endpoint exports gzip people rate region strict",
-    "run": "audit client counts done elapsed_s failed go_on notes pause rate run_id slow_down stop "
+    "run": "audit client counts done elapsed_s failed go_on notes pause rate reconcile run_id slow_down stop "
     "stopped wait",
-    "audit": "diff directory explain failed messages profiles runs scan verify",
+    "audit": "diff directory explain failed messages profiles reconciliations runs scan verify",
     "checks": "allow allow_sensitive drift ignore phone_region reference rules select severity "
     "thresholds triggers",
     "settings": "alias_previous alias_unknown anonymous_age anonymous_merge anonymous_traits "
@@ -77,8 +77,8 @@ def test_the_package_lists_what_a_user_types():
     """`dir` gives the verbs' classes, the functions, `errors` and the version, and no rooms."""
     assert " ".join(dir(cio)) == (
         "Audit Backfill Checks Client Drift Faults Frame Plan Run SavedPlan Workspace __version__ apply "
-        "approval_key approve audit backfill connect errors frame lit read_plan resume rule samples "
-        "sandbox scan suggest"
+        "approval_key approve audit backfill connect errors frame lit read_plan reconcile resume rule "
+        "samples sandbox scan suggest"
     )
 
 

@@ -278,6 +278,14 @@ class Audit:
         """
         return pl.concat([problems(self._disk, d) for d in self._directories()])
 
+    @property
+    def reconciliations(self) -> pl.DataFrame:
+        """What was found each time a workspace was compared with a run, with the file of the differences."""
+        from cio_frames.audit import reconciliations
+
+        found = [reconciliations.reconciliations(self._disk, d) for d in self._directories()]
+        return pl.concat(found)
+
     def diff(self, before: str, after: str) -> pl.DataFrame:
         """Return the messages that two runs do not have in the same state.
 

@@ -238,13 +238,18 @@ PROBLEMS = pl.Schema(
 _RESTORE = "Restore it from a backup."
 _REPORT = "Keep the directory and report it: this is a bug in cio_frames."
 _REMOVE = "Remove it."
+_AGAIN = "Remove it, and reconcile the run again."
 
 
 def problems(disk: FileSystem, directory: Path) -> pl.DataFrame:
     """Return what is wrong with the record of a run; no rows if it is whole."""
+    from cio_frames.audit import reconciliations
+
     found: list[tuple[str, str, str]] = []
     try:
         _examine(disk, directory, read_contents(disk, directory), found)
+        kept = reconciliations.problems(disk, directory)
+        found += [(name, problem, _AGAIN) for name, problem in kept]
     except AuditError as error:
         found.append(("run.json", str(error), _RESTORE))
     rows = [(directory.name, *problem) for problem in found]

@@ -50,6 +50,13 @@ cio-frames send people.csv --call identify --user-id id --to eu --audit audit"""
 --call identify --user-id id --to eu""",
     ),
     (
+        "reconcile:reconcile",
+        """cio-frames reconcile audit/20261121T093000000Z-k3f9q2 people.csv \
+--call identify --user-id id
+cio-frames reconcile audit/20261121T093000000Z-k3f9q2 people.csv \
+--call identify --user-id id --known export.csv --before before.csv""",
+    ),
+    (
         "saved_plans:plan",
         """cio-frames plan orders.parquet --call track --event name --user-id id --to eu --out july.cioplan
 cio-frames plan people.csv --call identify --user-id id --out people.cioplan --expires never""",

@@ -20,7 +20,7 @@ class Exit(IntEnum):
     sentence: str
 
     OK = 0, "Success: every row can be sent (check) or arrived (send)."
-    ROWS = 1, "Some rows are excluded (check) or did not arrive (send)."
+    ROWS = 1, "Some rows are excluded, did not arrive, or differ (reconcile)."
     USAGE = 2, "The options or the mapping are invalid. Nothing was sent."
     REFUSED = 3, "The plan must be fixed first. Nothing was sent."
     INPUT = 4, "A file cannot be read as a table."

@@ -26,6 +26,7 @@ _ADVICE: tuple[tuple[str, str], ...] = (
         r"cio-frames resume \2 FILES, and the options of send",
     ),
     (r"""cio\.resume\(\.\.\.\)""", r"cio-frames resume"),
+    (r"""\bwith before=, an export""", "with --before, an export"),
     (r"""choose region="us" or region="eu\"""", r"give --to us or --to eu"),
     (r"""Pass cio\.connect\(\w+=\.\.\.\) or set (\w+)""", r"Set \1 in the environment"),
     (r"""app_api_key=, or (?=CIO_APP)""", ""),

@@ -53,8 +53,13 @@ def people_of(
     known: str | None, *, client: Callable[[], Client], progress: ShowProgress = "auto"
 ) -> Known | None:
     """Return what the option names, None where it is not given; the arguments of `preview_with`."""
-    if known is None:
-        return None
+    return None if known is None else people_named(known, client=client, progress=progress)
+
+
+def people_named(
+    known: str, *, client: Callable[[], Client], progress: ShowProgress = "auto"
+) -> Known:
+    """Return the people that a file, "workspace" or an export means; the arguments of `preview_with`."""
     if known == WORKSPACE:
         return client()
     if not known.startswith(EXPORT):

@@ -155,6 +155,7 @@ def merge(
     rests_on = _open_settings(older_events=older > 0, relationships=bool(secondary.objects))
     _move_anonymous(primary, secondary)
     secondary.successor = primary
+    store.merged.append(secondary)
     _move_relationships(store, primary, secondary)
     primary.devices = {**(secondary.devices or {}), **(primary.devices or {})} or None
     store.merges.append({

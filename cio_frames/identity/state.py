@@ -34,10 +34,25 @@ class Person:
     # When each attribute was written, once they differ; also of removed ones
     stamps: dict[str, int] | None = None
     anonymous_ids: tuple[str, ...] | deque[str] = ()  # a deque after merges: both ends grow
-    events: "PersonEvents[Event]" = field(default_factory=PersonEvents)
-    objects: "dict[ObjectRecord, None]" = field(default_factory=dict)
     devices: dict[str, dict[str, Any]] | None = None
     successor: "Person | None" = None  # whom they were merged into
+    # Most people have neither, and an empty one of each is a fifth of their memory
+    _events: "PersonEvents[Event] | None" = None
+    _objects: "dict[ObjectRecord, None] | None" = None
+
+    @property
+    def events(self) -> "PersonEvents[Event]":
+        """The events of the person."""
+        if self._events is None:
+            self._events = PersonEvents()
+        return self._events
+
+    @property
+    def objects(self) -> "dict[ObjectRecord, None]":
+        """The objects that the person is related to."""
+        if self._objects is None:
+            self._objects = {}
+        return self._objects
 
     def get(self, kind: IdentifierKind) -> str | None:
         """Return the person's identifier of one kind."""
@@ -77,8 +92,7 @@ class Person:
         The later timestamp wins, whatever arrives first (3.7); null removes (section 6).
         """
         kept = []
-        if settings.attribute_order == "timestamp":
-            self._prepare_stamps(at)
+        self._prepare_stamps(at)
         for name, value in attributes.items():
             if value is None and settings.null_attribute == "ignore":
                 continue
@@ -123,9 +137,9 @@ class Person:
 
     def _wins(self, name: str, at: int, *, settings: Settings) -> bool:
         """Whether a value of time `at` replaces what is there; remembers that time if so."""
-        if self.stamps is None or settings.attribute_order == "arrival":
+        if self.stamps is None:
             return True
-        if self.stamps.get(name, LONG_AGO) > at:
+        if settings.attribute_order == "timestamp" and self.stamps.get(name, LONG_AGO) > at:
             return False
         self.stamps[name] = at
         return True
@@ -203,7 +217,8 @@ class People:
             if person.email is not None:
                 del self.by_email[person.email.lower()]
             person.email = value
-            self.by_email[value.lower()] = person
+            key = value.lower()
+            self.by_email[value if key == value else key] = person  # which is no second text
 
     def remove(self, person: Person) -> None:
         """Delete a profile; its identifiers are free again (3.6: can be re-created)."""
@@ -443,6 +458,7 @@ class Store:
     forms: dict[str, dict[str, Any]] = field(default_factory=dict)
     merges: list[dict[str, Any]] = field(default_factory=list)
     removed: list[tuple[Person, Removal]] = field(default_factory=list)  # who was deleted, and how
+    merged: list[Person] = field(default_factory=list)  # who was merged into somebody
     failures: list[tuple[int, Change]] = field(default_factory=list)
     kept: int = 0  # how many attributes kept their value since it is newer
     seen: set[str] = field(default_factory=set)

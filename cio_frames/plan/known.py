@@ -21,7 +21,11 @@ def known_people(known: Known, pipelines: Pipelines, *, progress: ShowProgress) 
         if known not in pipelines.known:
             pipelines.known[known] = export(known.people(progress=progress))
         return pipelines.known[known]
-    table = read(known)
+    return export(people_table(known))
+
+
+def people_table(people: AnyTable) -> pl.DataFrame:
+    """Return a table of people as a frame."""
+    table = read(people)
     with reading(f"{table.label} of known people"):
-        people = table.lazy.collect()
-    return export(people)
+        return table.lazy.collect()

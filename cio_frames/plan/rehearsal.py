@@ -1,6 +1,6 @@
 """Rehearsal: send everything to a private workspace, and hold it against the preview."""
 
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from cio_frames.audit import Audit
+from cio_frames.audit import Audit, collected
 from cio_frames.errors import engine_errors
 from cio_frames.identity.opt_outs import ended, opted_out
 from cio_frames.identity.preview import Premise, Preview
 from cio_frames.identity.results import REMOVALS
 from cio_frames.identity.rules import EVENT_GROUP, FAILED, FORM_SUBMITTED, joined, marked, sentence
 from cio_frames.mapping import own_names
+from cio_frames.payloads.ids import ID_CHARACTERS, of_run
+from cio_frames.plan.arrived import Arrived, arrived
+from cio_frames.plan.expected import expected
 from cio_frames.plan.identity_preview import identity_preview
 from cio_frames.plan.pipeline import Pipelines
+from cio_frames.plan.reconciler import Reconciler
 from cio_frames.run import Run
 from cio_frames.views import text
 from cio_frames.views.displays import ShowProgress, display
@@ -29,9 +33,12 @@ from cio_frames.views.wording import duration, many, number
 from cio_frames.workspaces.embedded import sandbox
 
 if TYPE_CHECKING:
+    from cio_frames.sandbox import Sandbox
     from cio_frames.sandbox.outcome import Outcome
 
 SHOWN: Final = 20
+COMPARED_ROWS: Final = 10_000
+"""Of so many rows the attributes are compared; of more rows, or people before, those of a part."""
 _TALLY: Final = pl.Schema({"subject": pl.String, "count": pl.Int64})
 DIFFERENCES: Final = pl.Schema({
     "what": pl.String,
@@ -179,8 +186,11 @@ def rehearse(
         predicted, without_effect = _predicted(preview), _without_effect(preview)
         forms, opens = _mapped_forms(pipelines, preview), joined(preview.summary["open"])
         del preview  # what is not compared is not needed while everything is sent
-        counts, actual = _sent(premise, predicted, forms, send=partial(send, progress=update))
+        counts, actual, attributes = _sent(
+            pipelines, premise, predicted, forms, send=partial(send, progress=update)
+        )
     sides = [Side(what, side, actual[what]) for what, side in predicted.items() if what in actual]
+    sides.append(attributes)
     return Rehearsal(
         compared=pl.DataFrame(
             [side.totals() for side in sides],
@@ -196,13 +206,14 @@ def rehearse(
 
 
 def _sent(
+    pipelines: Pipelines,
     premise: Premise,
     predicted: Mapping[str, pl.DataFrame],
     forms: Mapping[str, Mapping[str, str]],
     *,
     send: Callable[..., Run],
-) -> tuple[dict[str, int], dict[str, pl.DataFrame]]:
-    """Send plans to a private workspace; return the run's counts, and what came of it."""
+) -> tuple[dict[str, int], dict[str, pl.DataFrame], Side]:
+    """Send plans to a private workspace; return the run's counts, what came of it, and the attributes."""
     with (
         sandbox(
             settings=premise.settings, clock=lambda: premise.now, page=False, forms=forms
@@ -223,7 +234,57 @@ def _sent(
         of_groups = "events of groups"
         if predicted[of_groups].is_empty() and actual[of_groups].is_empty():
             del actual[of_groups]
-        return run.counts, actual
+        return run.counts, actual, _attributes(pipelines, premise, workspace, run)
+
+
+def _attributes(
+    pipelines: Pipelines, premise: Premise, workspace: "Sandbox[Any]", run: Run
+) -> Side:
+    """Return the attributes that people should have, beside those that they have.
+
+    Of many rows a part is compared: what their messages alone make, here and in the workspace.
+    """
+    columns = Audit(run.audit).scan().select("run_id", "plan", "row", "state")
+    now = pl.lit(premise.now).alias("first_attempt_at")
+    rows = collected(columns, run.audit).with_columns(now, now.alias("finished_at"))
+    known, what = premise.known, "attributes"
+    messages: list[Arrived] | None = None
+    if rows.height <= COMPARED_ROWS and (known is None or known.height <= COMPARED_ROWS):
+        held = workspace.people
+    else:
+        known, every = None, -(-rows.height // COMPARED_ROWS)
+        messages = [each for each in arrived(pipelines, rows, every=every) if _has_id(each)]
+        held = workspace.people_of(_ids(messages, run_id=run.run_id))
+        what = f"attributes ({number(len(messages))} rows)"
+    wanted = expected(pipelines, rows, before=known, settings=premise.settings, messages=messages)
+    reconciler = Reconciler(wanted, before=known, window=None)
+    reconciler.exported(held)
+    counts = reconciler.counts.frame().filter(pl.col("what") == "attributes")
+    same = [("as sent", int(counts["as_expected"].sum()))]
+    lines = reconciler.differences().select(
+        pl.format(
+            "{}: {} is {}, not {}", pl.coalesce("id", "email", pl.lit("somebody")),
+            *(pl.col(name).fill_null("not there") for name in ("name", "actual", "expected")),
+        ),
+        count=pl.lit(1),
+    )  # fmt: skip
+    return Side(
+        what,
+        _tally(pl.DataFrame([*same, *lines.rows()], schema=_TALLY, orient="row")),
+        _tally(pl.DataFrame(same, schema=_TALLY, orient="row")),
+    )
+
+
+def _has_id(each: Arrived) -> bool:
+    """Return whether a message can be found by its id: form submissions have none."""
+    return "messageId" in each.message
+
+
+def _ids(messages: Iterable[Arrived], *, run_id: str) -> set[str]:
+    """Return the ids of messages, and those under which the run may have sent them."""
+    ids = [each.message["messageId"] for each in messages]
+    made = [each for each in ids if each.isascii() and len(each) == ID_CHARACTERS]
+    return {*ids, *(of_run(pl.Series(made), seed=run_id) if made else ())}
 
 
 def _refused(run: Run) -> pl.DataFrame:

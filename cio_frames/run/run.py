@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import polars as pl
 
@@ -46,6 +46,12 @@ from cio_frames.views.progress import Progress
 from cio_frames.views.render import bundle
 from cio_frames.views.summary import Outcome, ReasonView, RunView
 from cio_frames.views.wording import resume_line
+
+if TYPE_CHECKING:  # loaded when it is asked for
+    from cio_frames.frames import AnyTable
+    from cio_frames.identity import Settings
+    from cio_frames.run.reconciliation import Reconciliation
+    from cio_frames.workspaces import Client as ReadingClient
 
 LEAST_S = 0.1
 """Requests per second are not told from less time than this."""
@@ -175,6 +181,54 @@ class Run:
         lost = found.sort("row")
         extra = lost.select(pl.col("row").alias(ROW), "row", "state", "code", "error")
         return self._job.tables[plan].pick(lost["row"], extra)
+
+    def reconcile(
+        self,
+        held: "AnyTable | ReadingClient | None" = None,
+        *,
+        before: "AnyTable | None" = None,
+        settings: "Settings | None" = None,
+        events: int = 300,
+        seed: int | None = None,
+        progress: ShowProgress = "auto",
+    ) -> "Reconciliation":
+        """Compare what the workspace holds now with what this run should have left there.
+
+        People are compared attribute by attribute, with Customer.io's conversions; only what the run
+        wrote is. Of the events of the last 30 days a sample is looked for. What is found is kept
+        beside the record of the run.
+
+        Args:
+            held: A client with an App API key, which reads the workspace, or an export of its people
+                as a table; the client of the run if not given.
+            before: An export of the people from before the run, such as the `known=` of the preview.
+                Without it, what the rows do to people who were there is taken for what they do to
+                new ones.
+            settings: How the workspace is set up, as for `plan.identity`.
+            events: How many events are looked for, ten each second.
+            seed: What draws them; the report tells it.
+            progress: As for `plan.send`.
+
+        Raises:
+            MissingKeyError: The client has no App API key.
+            WorkspaceReadError: The people cannot be read.
+            AuditError: The record cannot be read, or is not of these plans any more.
+
+        Examples:
+            >>> import polars as pl, cio_frames as cio, tempfile
+            >>> plan = pl.DataFrame({"id": ["u1", "u2"], "tier": ["pro", "free"]}).cio.identify(user_id="id")
+            >>> with cio.sandbox() as workspace, tempfile.TemporaryDirectory() as folder:
+            ...     run = plan.send(workspace.client(), audit=folder, progress=False)
+            ...     found = run.reconcile(progress=False)
+            >>> found.is_as_expected, found.counts["as_expected"]
+            (True, 6)
+        """
+        if self._job.follow_up is None:
+            raise RunError("This run has no plan that could be compared.", run=self)
+        return self._job.follow_up.reconcile(
+            self.audit, self._client if held is None else held, before=before, settings=settings,
+            events=events, seed=seed, progress=progress,
+        )  # fmt: skip
 
     def stop(self) -> None:
         """Ask the run to end: requests under way are finished, nothing else is started."""

@@ -3,7 +3,7 @@
 import atexit
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any, Generic, Literal, Self, TypeVar
@@ -39,7 +39,7 @@ def _people_failed(kind: str) -> SandboxError:
 
 ClientT = TypeVar("ClientT")
 
-_INTERNAL = frozenset({"outcome"})
+_INTERNAL = frozenset({"outcome", "people_of"})
 """What the package itself asks for."""
 
 
@@ -386,6 +386,11 @@ class Sandbox(Generic[ClientT]):
         """
         self._check_process()
         return self._store.outcome()
+
+    def people_of(self, message_ids: Collection[str]) -> pl.DataFrame:
+        """Return the people whom some of the messages make by themselves, as if nothing else had arrived."""
+        self._check_process()
+        return self._store.people_of(message_ids)
 
     def _fault_for(self, number: int) -> Fault | None:
         return self._faults.fault_for(number)

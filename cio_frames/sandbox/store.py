@@ -3,7 +3,7 @@
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
@@ -191,6 +191,17 @@ class Store:
             model = self._model or self._beginning()
             self._model = None if arrived else model
             return outcome.of_messages(model, arrived, apply=_apply)
+
+    def people_of(self, message_ids: Collection[str]) -> pl.DataFrame:
+        """Return the people whom some messages make by themselves, of those that were accepted."""
+        self._check_kept("people")
+        with self._log_lock:
+            arrived = _accepted(self._arrivals)
+        model = self._make_model()
+        for message, at in arrived:
+            if message.message_id in message_ids:
+                _apply(model, message, at)
+        return tables.people(model.people())
 
     def _current(self) -> Model:
         """Return the model after everything that has arrived; the caller holds its lock."""

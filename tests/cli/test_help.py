@@ -8,7 +8,7 @@ import pytest
 
 from cio_frames.cli.exit_codes import Exit
 
-COMMANDS = ("check", "preview", "send", "resume", "audit", "sandbox", "demo")
+COMMANDS = ("check", "preview", "send", "resume", "reconcile", "audit", "sandbox", "demo")
 
 
 def test_help_names_every_command_and_every_exit_code(cli):

@@ -269,3 +269,35 @@ def test_a_large_rehearsal_compares_what_the_model_has_not_applied():
     assert found.as_predicted, found
     assert found.compared.rows()[:2] == [("people", 1_500, 1_500), ("total people", 1_500, 1_500)]
     assert found.without_effect.select("rule", "rows").rows() == [("identifier.taken", 9)]
+
+
+def test_a_rehearsal_compares_attributes(monkeypatch):
+    """All of a small table, with its conversions; what comes otherwise is told."""
+    table = pl.DataFrame({"id": ["u1", "u2"], "tier": ["pro", None], "born": ["2000-01-02", None]})
+    whole = table.cio.identify(user_id="id").rehearse(progress=False)
+    expected = rehearsal.expected
+
+    def wrong(*args, **options):
+        found = expected(*args, **options)
+        next(iter(found.people)).attributes["tier"] = "free"
+        return found
+
+    monkeypatch.setattr(rehearsal, "expected", wrong)
+    other = table.cio.identify(user_id="id").rehearse(progress=False)
+
+    assert ("attributes", 4, 4) in whole.compared.rows()
+    assert ("attributes", 4, 3) in other.compared.rows()
+    assert other.differences.rows() == [("attributes", "u1: tier is pro, not free", 1, 0)]
+
+
+def test_a_large_rehearsal_compares_the_attributes_of_a_part(monkeypatch):
+    """Of so many rows as it says, and of people who were there before."""
+    monkeypatch.setattr(rehearsal, "COMPARED_ROWS", 100)
+    table = pl.select(n=pl.int_range(1_000)).select(
+        id=pl.format("u{}", pl.col("n") // 2), **{f"a{place}": "n" for place in range(3)}
+    )
+    known = pl.DataFrame({"id": [f"u{n}" for n in range(200)]})
+    found = table.cio.identify(user_id="id").rehearse(known, progress=False)
+
+    assert found.as_predicted
+    assert ("attributes (100 rows)", 400, 400) in found.compared.rows()

@@ -26,7 +26,7 @@ import cio_frames as cio
 from cio_frames.cli import main
 
 PACKAGE = Path(cio.__file__).parent
-COMMANDS = ("check", "preview", "send", "resume", "audit", "sandbox", "demo")
+COMMANDS = ("check", "preview", "send", "resume", "reconcile", "audit", "sandbox", "demo")
 Shown = tuple[str, str, str]
 
 

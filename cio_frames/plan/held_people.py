@@ -1,0 +1,184 @@
+"""The people whom a workspace holds, by an export or as a client reads them: found by whatever they are called."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import msgspec
+import polars as pl
+
+from cio_frames.identity.identifiers import IdentifierKind
+from cio_frames.identity.known_people import export
+from cio_frames.identity.state import Person
+from cio_frames.spec import FLAT_PREFIXES
+from cio_frames.workspaces import Client
+
+KINDS: Final[tuple[IdentifierKind, ...]] = ("cio_id", "id", "email")
+"""Identifiers in the order in which somebody is looked for, the surest first."""
+AT_ONCE: Final = 20_000
+ASKED_AT_ONCE: Final = 1_000
+
+
+class Profile(Protocol):
+    """One person as a workspace holds them."""
+
+    def get(self, name: str) -> Any:
+        """Return an attribute or identifier, null where there is none."""
+
+    def tells(self, name: str) -> bool:
+        """Return whether it would be known if there were such an attribute."""
+
+    def written_at(self, name: str) -> int | None:
+        """Return when an attribute was set, in Unix seconds, if that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedPerson:
+    """A line of an export."""
+
+    columns: Mapping[str, list[Any]]  # of some lines
+    place: int  # which of them
+
+    def get(self, name: str) -> Any:
+        """Return an attribute or identifier, null where there is none."""
+        whole = root(name)
+        if whole in self.columns:
+            return _part(self.columns[whole][self.place], name)
+        if "attributes" not in self.columns:
+            return None
+        return _part(self.columns["attributes"][self.place].get(whole), name)
+
+    def tells(self, name: str) -> bool:
+        """Return whether the export has such a column, or all attributes."""
+        return root(name) in self.columns or "attributes" in self.columns
+
+    def written_at(self, name: str) -> int | None:  # noqa: ARG002 - an export has no times
+        """Return nothing: an export does not tell."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPerson:
+    """A person as the App API tells of one: all attributes, and when each was set."""
+
+    attributes: Mapping[str, Any]
+    timestamps: Mapping[str, int]
+
+    def get(self, name: str) -> Any:
+        """Return an attribute or identifier, null where there is none."""
+        return _part(self.attributes.get(root(name)), name)
+
+    def tells(self, name: str) -> bool:  # noqa: ARG002 - it tells all
+        """Return whether it would be known if there were such an attribute."""
+        return True
+
+    def written_at(self, name: str) -> int | None:
+        """Return when an attribute was set."""
+        return self.timestamps.get(root(name))
+
+
+class Export:
+    """An export of people: a table whose columns are identifiers and attributes."""
+
+    def __init__(self, table: pl.DataFrame) -> None:
+        self._people = export(table, attributes=True)
+        there = {name.strip().lower() for name in table.columns}
+        self._told = [
+            name
+            for name in self._people.columns
+            if name != "anonymous_ids" and (name not in KINDS or name in there)
+        ]
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether it tells the ids of people."""
+        return "id" in self._told
+
+    def places(self, people: pl.DataFrame) -> pl.Series:
+        """Return in which line each of some people is, null where in none.
+
+        Args:
+            people: Columns cio_id, id and email; each is looked for in turn.
+        """
+        found = pl.DataFrame({kind: self._places(people[kind], kind) for kind in KINDS})
+        return found.select(pl.coalesce(KINDS)).to_series()
+
+    def _places(self, values: pl.Series, kind: IdentifierKind) -> pl.Series:
+        key = pl.col("key").str.to_lowercase() if kind == "email" else pl.col("key")
+        lines = self._people.select(key=kind).with_row_index("place").with_columns(key)
+        first = lines.drop_nulls("key").unique("key", keep="first", maintain_order=True)
+        asked = values.alias("key").to_frame().with_columns(key)
+        return asked.join(first, on="key", how="left", maintain_order="left")["place"]
+
+    def lines(self, places: pl.Series) -> Iterator[ExportedPerson | None]:
+        """Yield the people in these lines, none for a null."""
+        for start in range(0, len(places), AT_ONCE):
+            some = places[start : start + AT_ONCE]
+            part = self._people.select(pl.all().gather(some))
+            columns = {name: part[name].to_list() for name in self._told}
+            if "attributes" in columns:
+                columns["attributes"] = [_object(said) for said in columns["attributes"]]
+            for place, line in enumerate(some):
+                yield None if line is None else ExportedPerson(columns, place)
+
+
+def read_people(
+    client: Client,
+    people: Sequence[tuple[Person, Mapping[IdentifierKind, str | None]]],
+    *,
+    kinds: Sequence[IdentifierKind] = KINDS,
+    tell: Callable[[int], object] = lambda _: None,
+) -> dict[Person, ReadPerson]:
+    """Return those of some people who are there, as they are now.
+
+    Args:
+        client: Reads the workspace.
+        people: Whom, and what they may be called.
+        kinds: The kinds of identifiers by which they are looked for, in turn.
+        tell: Is told how many people have been looked for.
+    """
+    found: dict[Person, ReadPerson] = {}
+    for kind in kinds:
+        left = [(person, names.get(kind)) for person, names in people if person not in found]
+        asked = [(person, name) for person, name in left if name is not None]
+        for start in range(0, len(asked), ASKED_AT_ONCE):
+            part = asked[start : start + ASKED_AT_ONCE]
+            rows = client.attributes([name for _, name in part], id_type=kind)
+            by_name = {_folded(row[kind], kind): row for row in rows.iter_rows(named=True)}
+            for person, name in part:
+                row = by_name.get(_folded(name, kind))
+                if row is not None:
+                    found[person] = _read(row)
+            tell(len(part))
+    return found
+
+
+def _read(row: Mapping[str, Any]) -> ReadPerson:
+    named = {kind: row[kind] for kind in KINDS if row[kind] is not None}
+    consent = {"unsubscribed": row["unsubscribed"]}
+    attributes = consent | msgspec.json.decode(row["attributes"]) | named
+    return ReadPerson(attributes, msgspec.json.decode(row["timestamps"]))
+
+
+def _folded(name: str | None, kind: IdentifierKind) -> str | None:
+    return name.lower() if name is not None and kind == "email" else name
+
+
+def _object(said: Any) -> Mapping[str, Any]:
+    """Return the attributes that a column holds as JSON, or as a struct."""
+    return msgspec.json.decode(said) if isinstance(said, str) else said or {}
+
+
+def root(name: str) -> str:
+    """Return the attribute that a name is a part of: only preferences are set part by part (2.1)."""
+    return name.partition(".")[0] if name.startswith(FLAT_PREFIXES) else name
+
+
+def _part(value: Any, name: str) -> Any:
+    """Return what a value has under a dotted path."""
+    if not name.startswith(FLAT_PREFIXES):
+        return value
+    node = msgspec.json.decode(value) if isinstance(value, str) and value[:1] == "{" else value
+    for part in name.split(".")[1:]:
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return node
