@@ -255,7 +255,8 @@ class SparkPlan(TablePlan):
 
         pipeline = self.pipeline
         require_separable(pipeline.mapping)
-        export: Any = to_arrow(known) if is_spark(known) else known
+        export: Any = known
+        export = to_arrow(export) if is_spark(export) else export
         premise = premise_of(self.pipelines, export, settings=settings, progress=False)
         people = premise.known
         found = pipeline.components if people is None else pipeline.connected(people)

@@ -29,8 +29,7 @@ from cio_frames.frames import ROW
 from cio_frames.plan.chunks import CHUNK_ROWS
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.run import SendOptions
-from cio_frames.run.run import OUTAGE
-from cio_frames.run.shown import ShownRun
+from cio_frames.run.run import OUTAGE, ShownRun
 from cio_frames.run.start import SPARK, new_info
 from cio_frames.sending import FAILURE, INTERRUPTED, RunStopped, Totals
 from cio_frames.sending.run_controls import ASKED
