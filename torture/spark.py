@@ -121,6 +121,7 @@ class Bench:
             refused=pl.lit(value=False),
             holds=pl.lit(value=False),
         ).match_to_schema(ROWS)
+        came = came.filter(pl.col("key") // self.rows == run)
         record, kills = cio.audit(self.audit / f"{run:03d}"), self.kills[run]
         line = Line(
             test="T30",

@@ -56,8 +56,9 @@ def in_arrow(
     """
     own = partial(_with_same_polars, function=function, polars=pl.__version__)
     with warnings.catch_warnings():
-        # Spark warns of new versions of pandas, which have no part in this.
+        # Spark warns of new versions of pandas, which have no part in this, and 3.5 of its own distutils.
         warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")
+        warnings.filterwarnings("ignore", message="distutils Version classes are deprecated")
         return frame.mapInArrow(own, schema)
 
 

@@ -116,4 +116,9 @@ def to_arrow(frame: "DataFrame") -> pa.Table:
     if hasattr(type(frame), "toArrow"):
         return frame.toArrow()
     found: Any = frame
-    return pa.Table.from_batches(found._collect_as_arrow())  # noqa: SLF001 - 3.5 has no public name for it
+    batches = found._collect_as_arrow()  # noqa: SLF001 - 3.5 has no public name for it
+    if batches:
+        return pa.Table.from_batches(batches)
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    return to_arrow_schema(frame.schema).empty_table()
