@@ -18,7 +18,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -333,7 +333,7 @@ def main() -> None:
     sys.stdout.flush()
     lines = killed(**given)
     if len(lines) > 1:
-        lines.append(summed(lines, what=f"Spark, {len(lines)} runs"))
+        lines.append(replace(summed(lines, what=f"Spark, {len(lines)} runs"), note=""))
     sys.stdout.write(f"\n{drawn(lines)}\n")
 
 
