@@ -125,6 +125,7 @@ torture: .venv/dev.done
 spark: .venv/dev.done
 	$(BIN)/python -m pytest tests/spark
 	$(BIN)/python -m torture.spark
+	$(BIN)/python -m torture.spark --runs 50 --rows 20000 --kills 2 --drivers 5 --partitions 4 --wait-s 0.5 --every-s 3
 
 # Twenty-five minutes; SHORT=1 takes three with a twentieth of the rows, once, and writes nothing.
 bench: .venv/dev.done build/env/peers/done

@@ -3,6 +3,9 @@
 Run it as `python -m benchmarks.spark [--rows N ...] [--executors N ...]`. Each contender is a process of its
 own that starts a cluster on this machine; seconds are those of the job, without the start of the cluster.
 Memory is the most that the executors and their Python workers held at once, divided by the executors.
+
+With `--faults` the server answers one request in twenty with 500, one in fifty with 429 and a second's wait, and
+cuts the connection of three in a hundred after it has taken them. What arrived is compared with the table.
 """
 
 import argparse
@@ -13,21 +16,32 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
+import polars as pl
+
 from benchmarks.contenders import KEY, handwritten_bodies
 from benchmarks.inputs import events
 from benchmarks.measure import AS_INSTALLED, sink, totals
+from torture.recorder import arrivals
 
 ROWS = (100_000, 1_000_000)
 EXECUTORS = (1, 2, 4)
 FILES = 8
+FAULTS = {"failed": 0.05, "throttled": 0.02, "cut": 0.03}
+"""Shares of all requests."""
 MEMORY_MB = 1_024
+COLUMNS = ("contender", "executors", "rows", "s", "rows/s", "MB an executor", "requests")
+WITH_FAULTS = (
+    "contender", "executors", "rows", "s", "rows/s", "requests taken", "lost", "recorded twice", "the job says",
+)  # fmt: skip
 
 
-def table_of(folder: Path, rows: int) -> Path:
+def table_of(folder: Path, rows: int, *, is_numbered: bool) -> Path:
     """Return a directory of Parquet files with events, as a job before this one would leave it."""
     target = folder / f"events-{rows}"
     target.mkdir()
@@ -35,6 +49,8 @@ def table_of(folder: Path, rows: int) -> Path:
     for number in range(FILES):
         start = number * size
         part = events(min(size, rows - start), start=start)
+        if is_numbered:
+            part = part.with_columns(n=pl.int_range(start, start + part.height, dtype=pl.Int64))
         part.write_parquet(target / f"part-{number:05d}.parquet")
     return target
 
@@ -107,14 +123,19 @@ def contend(name: str, path: str, url: str, executors: int) -> None:
     """Send the table as one contender, and print the seconds and the rows that it knows were lost."""
     if name == "local":
         began = time.perf_counter()
-        lost = local(path, url)
+        told = f"{local(path, url):,} lost"
     else:
         session = _session(executors)
         frame = session.read.parquet(path)
         session.range(executors * 4).repartition(executors * 4).foreachPartition(list)  # warm
         began = time.perf_counter()
-        lost = CONTENDERS[name](frame, url)
-    print(json.dumps({"s": time.perf_counter() - began, "lost": lost}), flush=True)
+        try:
+            lost = CONTENDERS[name](frame, url)
+        except Exception as error:  # noqa: BLE001 - what a job ends with is a result
+            told, lost = f"failed: {type(error).__name__}", 0
+        else:
+            told = f"done, {lost:,} lost" if lost else "done"
+    print(json.dumps({"s": time.perf_counter() - began, "told": told}), flush=True)
 
 
 def _session(executors: int) -> Any:
@@ -185,34 +206,83 @@ class Memory:
         return pid in roots
 
 
-def measured(name: str, path: Path, rows: int, executors: int) -> None:
-    """Run one contender, and print a line of the table."""
-    with sink() as url, TemporaryDirectory() as left:
-        command = [
-            sys.executable,
-            "-m",
-            "benchmarks.spark",
-            "--contender",
-            name,
-            str(path),
-            url,
-            str(executors),
-        ]
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One run of a contender.
+
+    Attributes:
+        s: Seconds.
+        told: How it ended, as it says itself.
+        peak_mb: Memory of an executor.
+    """
+
+    s: float
+    told: str
+    peak_mb: float
+
+
+def job(name: str, path: Path, url: str, executors: int) -> Job | None:
+    """Run one contender; None if its process failed."""
+    command = [
+        sys.executable, "-m", "benchmarks.spark", "--contender", name, str(path), url, str(executors),
+    ]  # fmt: skip
+    with TemporaryDirectory() as left:
         environment = os.environ | AS_INSTALLED | {"TMPDIR": left, "PYSPARK_PYTHON": sys.executable}
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
         ) as process:
             memory = Memory(process.pid)
-            told, _ = process.communicate()
+            out, _ = process.communicate()
             peak = memory.end() / executors
-        arrived = totals(url)
     if process.returncode:
+        return None
+    return Job(peak_mb=peak, **json.loads(out.strip().splitlines()[-1]))
+
+
+def measured(name: str, path: Path, rows: int, executors: int) -> None:
+    """Run one contender, and print a line of the table."""
+    with sink() as url:
+        done = job(name, path, url, executors)
+        arrived = totals(url)
+    if done is None or done.told.startswith("failed"):
         print(f"| {name} | {executors} | {rows:,} | failed | | | |", flush=True)
         return
-    found = json.loads(told.strip().splitlines()[-1])
     print(
-        f"| {name} | {executors} | {rows:,} | {found['s']:.1f} | {rows / found['s']:,.0f} | {peak:,.0f} "
+        f"| {name} | {executors} | {rows:,} | {done.s:.1f} | {rows / done.s:,.0f} | {done.peak_mb:,.0f} "
         f"| {arrived['requests']:,} |",
+        flush=True,
+    )
+
+
+@contextmanager
+def recorder(file: Path) -> Iterator[str]:
+    """Start a server with faults that keeps what arrives, give its address, and end it."""
+    shares = [text for name, share in FAULTS.items() for text in (f"--{name}", str(share))]
+    command = [sys.executable, "-m", "torture.recorder", str(file), *shares]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        finally:
+            process.kill()
+
+
+def with_faults(name: str, path: Path, rows: int, executors: int) -> None:
+    """Run one contender beside faults, and print what arrived of its rows."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "arrived"
+        with recorder(file) as url:
+            done = job(name, path, url, executors)
+        came, requests = arrivals(file)
+    unique = came["key"].n_unique()
+    is_first = pl.struct(
+        "key", "message_id"
+    ).is_first_distinct()  # the API ignores an id it has seen
+    kept = came.filter(is_first | pl.col("message_id").is_null())
+    seconds, told = (done.s, done.told) if done else (float("nan"), "failed")
+    print(
+        f"| {name} | {executors} | {rows:,} | {seconds:.1f} | {unique / seconds:,.0f} | {requests:,} "
+        f"| {rows - unique:,} | {kept.height - unique:,} | {told} |",
         flush=True,
     )
 
@@ -222,21 +292,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
     parser.add_argument("--executors", type=int, nargs="+", default=EXECUTORS)
-    parser.add_argument("--only", nargs="+", default=["local", *CONTENDERS])
+    parser.add_argument("--only", nargs="+")
     parser.add_argument("--contender", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--faults", action="store_true")
     asked = parser.parse_args()
     if asked.contender:
         name, path, url, executors = asked.contender
         contend(name, path, url, int(executors))
         return
-    print("| contender | executors | rows | s | rows/s | MB an executor | requests |")
-    print("|---|---|---|---|---|---|---|", flush=True)
+    columns = WITH_FAULTS if asked.faults else COLUMNS
+    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|", flush=True)
+    measure = with_faults if asked.faults else measured
     with TemporaryDirectory() as folder:
         for rows in asked.rows:
-            path = table_of(Path(folder), rows)
-            for name in asked.only:
+            path = table_of(Path(folder), rows, is_numbered=asked.faults)
+            for name in asked.only or (CONTENDERS if asked.faults else ("local", *CONTENDERS)):
                 for executors in asked.executors if name != "local" else asked.executors[:1]:
-                    measured(name, path, rows, executors)
+                    measure(name, path, rows, executors)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import random
 import struct
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO
 
@@ -140,9 +140,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--wait-s", type=float, default=0.0)
+    for field in fields(Trouble):
+        name = f"--{field.name.replace('_', '-')}"
+        parser.add_argument(name, type=float, default=field.default)
     given = parser.parse_args()
-    trouble = Trouble(wait_s=given.wait_s)
+    trouble = Trouble(**{field.name: getattr(given, field.name) for field in fields(Trouble)})
     with given.file.open("ab") as file:
         asyncio.run(Recorder(file, trouble, seed=given.seed).serve())
 

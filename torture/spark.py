@@ -9,34 +9,35 @@ import json
 import os
 import random
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
 
 import cio_frames as cio
-from torture.bench import Line, TortureError, require, require_clean
+from torture.bench import Line, TortureError, require, require_clean, summed
 from torture.checker import ROWS, check
 from torture.recorder import arrivals
-from torture.spark_driver import FAILED
+from torture.spark_driver import DONE, FAILED
 from torture.table import drawn
 
 KINDS = {"executor": "CoarseGrainedExecutorBackend", "worker": "pyspark.daemon"}
 """What is killed, by a word of its command line."""
 
-FEW_ROWS = 100_000
+FEW_ROWS = 10_000
 """Fewer rows are one file."""
 
 LIFE_S = 1_800.0
-"""After so long a driver is taken to hang."""
+"""After so long a driver is taken to hang in a run."""
 
 
 @dataclass(kw_only=True)
@@ -45,6 +46,7 @@ class Bench:
 
     folder: Path
     seed: int
+    runs: int
     rows: int
     people: int
     partitions: int
@@ -52,7 +54,12 @@ class Bench:
     lease_s: float
     wait_s: float
     write_key: str = field(default_factory=lambda: f"cio_live_{secrets.token_hex(12)}")
-    kills: Counter[str] = field(default_factory=Counter)
+    kills: dict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+
+    @property
+    def run(self) -> int:
+        """The number of the run under way."""
+        return max(0, len(list(self.audit.glob("*"))) - 1)
 
     @property
     def files(self) -> int:
@@ -69,18 +76,21 @@ class Bench:
         """The directory of the record."""
         return self.folder / "audit"
 
-    def write_table(self) -> None:
-        """Write the table as several files."""
-        (self.folder / "table").mkdir()
+    def write_tables(self) -> None:
+        """Write the table of each run as several files."""
         step = -(-self.rows // self.files)
-        for first in range(0, self.rows, step):
-            n = pl.int_range(first, min(first + step, self.rows), dtype=pl.Int64)
-            pl.select(
-                n.alias("n"),
-                event=pl.format("event {}", n % 7),
-                user_id=pl.format("u{}", n * 7_919 % self.people),
-                at=pl.lit(1_767_225_600_000_000).add(n * 1_000_000).cast(pl.Datetime("us", "UTC")),
-            ).write_parquet(self.folder / "table" / f"{first:09d}.parquet")
+        for run in range(self.runs):
+            folder, start = self.folder / "table" / f"{run:03d}", run * self.rows
+            folder.mkdir(parents=True)
+            for first in range(start, start + self.rows, step):
+                n = pl.int_range(first, min(first + step, start + self.rows), dtype=pl.Int64)
+                at = pl.lit(1_767_225_600_000_000).add(n * 1_000_000)
+                pl.select(
+                    n.alias("n"),
+                    event=pl.format("event {}", n % 7),
+                    user_id=pl.format("u{}", n * 7_919 % self.people),
+                    at=at.cast(pl.Datetime("us", "UTC")),
+                ).write_parquet(folder / f"{first:09d}.parquet")
 
     def order(self, url: str) -> Path:
         """Write what a driver is told, and return the file."""
@@ -88,46 +98,52 @@ class Bench:
         told = {
             "url": url, "write_key": self.write_key, "folder": str(self.folder),
             "table": str(self.folder / "table"), "audit": str(self.audit), "master": self.master,
+            "runs": self.runs,
             "order_by": ["n"] if self.files > 1 else [], "partitions": self.partitions, "lease_s": self.lease_s,
             "batch_bytes": 20_000 if self.wait_s else 475_000,
         }  # fmt: skip
         path.write_text(json.dumps(told))
         return path
 
-    def line(self, *, started: float) -> Line:
-        """Return the line of the table for what was sent."""
-        n = pl.int_range(self.rows, dtype=pl.Int64)
+    def lines(self, *, started: float) -> list[Line]:
+        """Return the line of the table for each run."""
+        came, requests = arrivals(self.arrived)
+        return [self._line(run, came, requests, started=started) for run in range(self.runs)]
+
+    def _line(self, run: int, came: pl.DataFrame, requests: int, *, started: float) -> Line:
+        n = pl.int_range(run * self.rows, (run + 1) * self.rows, dtype=pl.Int64)
         truth = pl.select(
             key=n,
             plan=pl.lit(0, pl.Int32),
-            row=n,
+            row=n - run * self.rows,
             component=n * 7_919 % self.people,
             payload_sha=pl.lit(""),
             refused=pl.lit(value=False),
             holds=pl.lit(value=False),
         ).match_to_schema(ROWS)
-        came, requests = arrivals(self.arrived)
-        record = cio.audit(self.audit)
-        messages = record.messages
+        came = came.filter(pl.col("key") // self.rows == run)
+        record, kills = cio.audit(self.audit / f"{run:03d}"), self.kills[run]
         line = Line(
             test="T30",
             what="Spark",
             rows=self.rows,
-            requests=requests,
-            verdict=check(truth, record=messages, arrivals=came),
+            requests=requests // self.runs,
+            verdict=check(truth, record=record.messages, arrivals=came),
             seed=self.seed,
-            kills=sum(self.kills.values()),
-            seconds=time.monotonic() - started,
-            states=dict(messages["state"].value_counts().sort("state").iter_rows()),
-            note=", ".join(f"{kind} {count}" for kind, count in sorted(self.kills.items())),
+            kills=kills.total(),
+            seconds=(time.monotonic() - started) / self.runs,
+            states=dict(record.messages["state"].value_counts().sort("state").iter_rows()),
+            note=", ".join(f"{kind} {count}" for kind, count in sorted(kills.items())),
         )
         require(record.verify().is_empty(), line, "the record is whole")
+        require(set(line.states) == {"delivered"}, line, f"all is delivered: {line.states}")
         return require_clean(line)
 
 
 def killed(
     *,
     seed: int,
+    runs: int = 1,
     rows: int,
     kills: int,
     drivers: int,
@@ -136,14 +152,16 @@ def killed(
     lease_s: float = 6.0,
     wait_s: float = 0.0,
     every_s: float = 5.0,
-) -> Line:
-    """Send a table while processes are killed at random, and return what came of it.
+) -> list[Line]:
+    """Send tables while processes are killed at random, and return what came of each run.
 
     Args:
         seed: Decides what is killed, when, and what the server does.
-        rows: How many events.
-        kills: How many executors and Python workers are killed, if the run lasts so long.
-        drivers: How many drivers are killed, each followed by a resume.
+        runs: How many tables are sent, one after the other.
+        rows: How many events each has.
+        kills: How many executors and Python workers are killed in each run, if it lasts so long; an
+            executor first.
+        drivers: How many drivers are killed in all, each followed by a resume.
         partitions: Into how many tasks the work is divided.
         master: The cluster.
         lease_s: The time of a lease.
@@ -151,21 +169,21 @@ def killed(
         every_s: Seconds between two kills, on average.
     """
     started, chance = time.monotonic(), random.Random(seed)  # noqa: S311 - replayed by its seed
-    with tempfile.TemporaryDirectory(prefix="torture-spark-") as name:
-        bench = Bench(
-            folder=Path(name), seed=seed, rows=rows, people=max(1, rows // 20),
-            partitions=partitions, master=master, lease_s=lease_s, wait_s=wait_s,
-        )  # fmt: skip
-        bench.write_table()
-        bench.arrived.touch()
-        with _server(bench) as url:
-            order = bench.order(url)
-            while _life(bench, order, chance, kills=kills, drivers=drivers, every_s=every_s):
-                pass
-        _require_no_key(bench)
-        line = bench.line(started=started)
-        require(set(line.states) == {"delivered"}, line, f"all is delivered: {line.states}")
-    return line
+    bench = Bench(
+        folder=Path(tempfile.mkdtemp(prefix=f"torture-spark-{seed}-")), seed=seed, runs=runs,
+        rows=rows, people=max(1, rows // 20), partitions=partitions, master=master, lease_s=lease_s,
+        wait_s=wait_s,
+    )  # fmt: skip
+    bench.write_tables()
+    bench.arrived.touch()
+    with _server(bench) as url:
+        order = bench.order(url)
+        while _life(bench, order, chance, kills=kills, drivers=drivers, every_s=every_s):
+            pass
+    _require_no_key(bench)
+    lines = bench.lines(started=started)
+    shutil.rmtree(bench.folder)  # after a failure it stays, to be looked at
+    return lines
 
 
 def _life(
@@ -179,12 +197,15 @@ def _life(
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     try:
-        deadline, before = time.monotonic() + LIFE_S, bench.arrived.stat().st_size
+        run, deadline, before = -1, 0.0, bench.arrived.stat().st_size
         while driver.poll() is None:
+            if bench.run != run:
+                run, deadline = bench.run, time.monotonic() + LIFE_S
             if time.monotonic() > deadline:
                 raise TortureError(f"T30 seed {bench.seed}: a driver hangs\n{_end_of(told)}")
             time.sleep(chance.uniform(0.2, 1.8) * every_s)
             if bench.arrived.stat().st_size > before and driver.poll() is None:
+                before = bench.arrived.stat().st_size
                 _kill_one(bench, driver.pid, chance, kills=kills, drivers=drivers)
     finally:
         _end_all(driver.pid)
@@ -200,20 +221,23 @@ def _kill_one(
     bench: Bench, driver: int, chance: random.Random, *, kills: int, drivers: int
 ) -> None:
     """Kill the driver with all that hears of it late, or one of its processes."""
-    lesser = sum(bench.kills[kind] for kind in KINDS)
-    if bench.kills["driver"] < drivers and lesser * (drivers + 1) >= kills * (
-        bench.kills["driver"] + 1
-    ):
-        bench.kills["driver"] += 1
+    if (bench.audit / f"{bench.run:03d}" / DONE).exists():
+        return
+    of_run = bench.kills[bench.run]
+    lesser = of_run.total() - of_run["driver"]
+    dead = sum(each["driver"] for each in bench.kills.values())
+    is_due = (bench.run + lesser / max(1, kills)) * (drivers + 1) >= bench.runs * (dead + 1)
+    if dead < drivers and is_due:
+        of_run["driver"] += 1
         java = [pid for pid in _below(driver) if "SparkSubmit" in _command(pid)]
         for pid in (*java, driver):
             _kill(pid)
         time.sleep(bench.lease_s / 2)  # what it leaves behind goes on for a moment
         return
-    kind = chance.choice(sorted(KINDS))
+    kind = chance.choice(sorted(KINDS)) if lesser else "executor"
     found = [pid for pid in _below(driver) if KINDS[kind] in _command(pid)]
     if found and lesser < kills:
-        bench.kills[kind] += 1
+        of_run[kind] += 1
         _kill(chance.choice(found))
 
 
@@ -293,6 +317,7 @@ def _end_of(path: Path) -> str:
 def main() -> None:
     """Run it in full size and print one table."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--drivers", type=int, default=3)
@@ -306,7 +331,10 @@ def main() -> None:
     os.environ["CIO_AUDIT_KEY"] = "11" * 32
     sys.stdout.write(f"T30 Spark, seed {given['seed']}\n")
     sys.stdout.flush()
-    sys.stdout.write(f"\n{drawn([killed(**given)])}\n")
+    lines = killed(**given)
+    if len(lines) > 1:
+        lines.append(replace(summed(lines, what=f"Spark, {len(lines)} runs"), note=""))
+    sys.stdout.write(f"\n{drawn(lines)}\n")
 
 
 if __name__ == "__main__":

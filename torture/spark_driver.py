@@ -14,6 +14,9 @@ from cio_frames.run import SendOptions
 from cio_frames.spark import SparkTable, read_spark
 from cio_frames.spark.run import SparkOptions, SparkRun, resume, start
 
+DONE = "done"
+"""The file beside the record of a run that has ended."""
+
 FAILED = 3
 """How a driver ends whose job failed."""
 
@@ -71,9 +74,10 @@ def by_person(table: SparkTable, pipeline: Pipeline, *, partitions: int) -> Any:
     return table.frame.repartition(partitions, "user_id").sortWithinPartitions("__row__")
 
 
-def sent(order: dict[str, Any]) -> SparkRun:
-    """Send what an order describes, or what earlier drivers left of it."""
-    table = read_spark(session(order).read.parquet(order["table"]), order_by=order["order_by"])
+def sent(order: dict[str, Any], number: int) -> SparkRun:
+    """Send the table of a run, or what earlier drivers left of it."""
+    rows = session(order).read.parquet(f"{order['table']}/{number:03d}")
+    table = read_spark(rows, order_by=order["order_by"])
     plan = cio.frame(table.sample.lazy).track(
         event="event", user_id="user_id", timestamp="at", properties=["n"]
     )
@@ -81,30 +85,32 @@ def sent(order: dict[str, Any]) -> SparkRun:
     client = cio.connect(
         endpoint=order["url"], write_key=order["write_key"], rate=None, attempt_s=10.0, environ={}
     )
-    audit = Path(order["audit"])
+    audit = Path(order["audit"]) / f"{number:03d}"
     options = SendOptions(audit=audit, progress=False, durability="process", wait=False)
     spark = SparkOptions(
         partitions=order["partitions"], lease_s=order["lease_s"], in_order=by_person
     )
-    runs = sorted(path.parent for path in audit.glob("*/run.json"))
+    begun = sorted(path.parent for path in audit.glob("*/run.json"))
     events = Events(table=table, pipeline=pipeline)
-    if runs:
-        return resume(runs[-1], events, client, options=options, spark=spark)
+    if begun:
+        return resume(begun[-1], events, client, options=options, spark=spark)
     return start(events, client, options=options, spark=spark)
 
 
 def main() -> None:
-    """Do what an order says; end with `FAILED` where rows are left."""
+    """Do what an order says, one run after the other; end with `FAILED` where rows are left."""
     order = json.loads(Path(sys.argv[1]).read_text())
-    run = sent(order)
-    sys.stdout.write(f"SENDING {run.run_id}\n")
-    sys.stdout.flush()
-    try:
-        run.wait()
-    except RunError as error:
-        sys.stdout.write(f"{error}\n")
-        sys.exit(FAILED)
-    sys.stdout.write(f"{run}\n")
+    for number in range(order["runs"]):
+        done = Path(order["audit"]) / f"{number:03d}" / DONE
+        if not done.exists():
+            try:
+                run = sent(order, number).wait()
+            except RunError as error:
+                sys.stdout.write(f"{error}\n")
+                sys.exit(FAILED)
+            sys.stdout.write(f"{run}\n")
+            sys.stdout.flush()
+            done.touch()
 
 
 if __name__ == "__main__":

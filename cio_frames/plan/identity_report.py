@@ -48,7 +48,7 @@ def identity_document(found: Preview, premise: Premise, pipelines: Pipelines) ->
 
 def _body(found: Preview, premise: Premise, pipelines: Pipelines) -> Iterator[Node]:
     several = len(pipelines.each) > 1
-    yield Paragraph(f"{_verdict(found)[1]} {_compared(premise.known)}", "lead")
+    yield Paragraph(f"{_verdict(found)[1]} {compared(premise.known)}", "lead")
     yield _figures(found.summary)
     advice = _order(found, pipelines.calls)
     if advice:
@@ -212,7 +212,8 @@ def _title(title: str, rows: pl.DataFrame, shown: int) -> str:
     return f"{title}, the first {shown} of {number(rows.height)}" if left else title
 
 
-def _compared(known: pl.DataFrame | None) -> str:
+def compared(known: pl.DataFrame | None) -> str:
+    """Say what a preview was compared with."""
     if known is None:
         return "Compared with an empty workspace. For exact results, pass an export of your people as known=."
     return f"Compared with the {many(known.height, 'person', 'people')} in the export."

@@ -1,6 +1,7 @@
 """A run: one sending of a plan or a back-fill, and what became of every row."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import closing, suppress
 from datetime import datetime
@@ -55,13 +56,140 @@ if TYPE_CHECKING:  # loaded when it is asked for
 
 LEAST_S = 0.1
 """Requests per second are not told from less time than this."""
-OUTAGE = "OUTAGE"
-ABOVE = "The summary above says why, and how to send the rest."
 _INTERNAL = frozenset({"control", "start", "view"})
 """What plans and the command line ask of a run; completion does not offer it."""
+OUTAGE = "OUTAGE"
+ABOVE = "The summary above says why, and how to send the rest."
 
 
-class Run:
+class ShownRun(ABC):
+    """One sending: its display, its summary, and its pace.
+
+    Attributes:
+        audit: The run's directory.
+    """
+
+    audit: Path
+    _client: Client
+
+    def _show_in(
+        self, progress: ShowProgress, *, label: str, total: int, plans: int = 1, detached: bool
+    ) -> None:
+        """Make the display; with `detached` nobody waits for the run, so that its buttons can be pressed."""
+        self._control = PaceControl()
+        shown = display(progress, run=self if detached else None)
+        self._is_shown = not isinstance(shown, Off)
+        self._is_summed_up = not isinstance(shown, Off | Told)
+        self._progress = Progress(
+            shown, label=label, total=total, record=str(self.audit), plans=plans,
+            limit=self._client.rate,
+        )  # fmt: skip
+
+    @property
+    @abstractmethod
+    def counts(self) -> dict[str, int]:
+        """Rows in each state, and rows, requests, retries and bytes in all."""
+
+    @property
+    @abstractmethod
+    def elapsed_s(self) -> float:
+        """Seconds from the start to the end, or until now."""
+
+    @property
+    @abstractmethod
+    def stopped(self) -> tuple[str, str] | None:
+        """Why the run ended early, as a code and a sentence; None if it did not."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Ask the run to end: requests under way are finished, nothing else is started."""
+
+    @abstractmethod
+    def view(self) -> RunView:
+        """Return what the summary shows."""
+
+    @property
+    def client(self) -> Client:
+        """Where the run sends to."""
+        return self._client
+
+    def pause(self) -> None:
+        """Let nothing more leave until `go_on`; requests under way are finished."""
+        self._control.paused = True
+        self._hold()
+
+    def go_on(self) -> None:
+        """End a pause."""
+        self._control.paused = False
+        self._hold()
+
+    def slow_down(self) -> None:
+        """Halve the requests per second, each time it is called."""
+        measured = max(self.counts["requests"] / max(self.elapsed_s, LEAST_S), 1.0)
+        self._control.slow_down(current=min(measured, self._client.rate or measured))
+        self._hold()
+
+    @property
+    def rate(self) -> float | None:
+        """Most requests per second, None for no limit. Set it to go slower or faster.
+
+        It never goes beyond the rate of the client.
+        """
+        return self._client.rate if self._control.rate is None else self._control.rate
+
+    @rate.setter
+    def rate(self, rate: float | None) -> None:
+        if rate is not None and not rate > 0:
+            raise ConfigError(f"rate={rate} is not a number of requests per second greater than 0.")
+        self._control.rate = rate
+        self._hold()
+
+    def _hold(self) -> None:
+        """Show what was asked of the pace."""
+        rate = self._control.rate
+        slow = f"at most {rate:.3g} requests/s" if rate is not None else ""
+        self._progress.hold(paused=self._control.paused, held=slow)
+
+    def _note(self) -> str:
+        """Say how far the run came, and how to finish it: in another program it takes the plan."""
+        counts = self.counts
+        arrived = counts["delivered"] + counts["accepted_unverified"] + counts["skipped_done"]
+        is_left = counts["pending"] or counts["in_doubt"]
+        return (
+            f"{arrived:,} of {counts['rows']:,} rows arrived; {counts['pending']:,} are pending, "
+            f"{counts['in_doubt']:,} in doubt. The record of every row is in {self.audit}."
+            + (f" Finish it with\n    {resume_line(str(self.audit))}" if is_left else "")
+        )
+
+    def _outcome(self) -> Outcome:
+        if self.stopped is None:
+            return "finished"
+        return "interrupted" if self.stopped[0] == INTERRUPTED else "stopped"
+
+    def _show_summary(self) -> None:
+        """Put the summary in the display's place; it is drawn only for one that shows it."""
+        if self._is_shown:
+            self._progress.finish(self._document() if self._is_summed_up else EMPTY)
+
+    def _document(self) -> Document:
+        return summary.document(self.view())
+
+    def __dir__(self) -> list[str]:
+        return sorted(set(super().__dir__()) - _INTERNAL)
+
+    def __repr__(self) -> str:
+        if not hasattr(self, "_progress"):  # a traceback shows it before it is made
+            return object.__repr__(self)
+        return text.render(self._document())
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        if self._progress.is_in_view:
+            line = [Paragraph(summary.line(self.view()), "aside")]
+            return {"text/plain": text.drawn(line), "text/html": str(html.drawn(line))}
+        return bundle(self._document())
+
+
+class Run(ShownRun):
     """One sending. It goes on by itself, in a thread of its own; made by `plan.send`.
 
     Attributes:
@@ -91,15 +219,6 @@ class Run:
         self._counts = RunCounts(rows=sum(job.rows), known=selection.untouched)
         self._pace = Pace()
         self._stop = StopSignal()
-        self._control = PaceControl()
-        shown = display(progress, run=self if detached else None)
-        left = sum(job.rows) - sum(selection.untouched.values())
-        self._is_shown = not isinstance(shown, Off)
-        self._is_summed_up = not isinstance(shown, Off | Told)
-        self._progress = Progress(
-            shown, label=job.label, total=left, record=str(self.audit), plans=len(job.calls),
-            limit=client.rate,
-        )  # fmt: skip
         self._background_writer = BackgroundWriter(writer)
         self._started = self._ended = clock()
         self._is_over = False
@@ -107,6 +226,10 @@ class Run:
         self._worker = BackgroundLoop(
             self._main, stop=self._stop, name=str(self.audit), left=self._unfinished
         )
+        self._show_in(
+            progress, label=job.label, plans=len(job.calls), detached=detached,
+            total=sum(job.rows) - sum(selection.untouched.values()),
+        )  # fmt: skip
 
     def start(self) -> Self:
         """Begin to send. Returns at once.
@@ -138,11 +261,6 @@ class Run:
     def counts(self) -> dict[str, int]:
         """Rows in each state, and rows, requests, retries and bytes in all."""
         return self._counts.counts()
-
-    @property
-    def client(self) -> Client:
-        """Where the run sends to."""
-        return self._client
 
     @property
     def control(self) -> PaceControl:
@@ -234,36 +352,6 @@ class Run:
         """Ask the run to end: requests under way are finished, nothing else is started."""
         self._stop.drain()
 
-    def pause(self) -> None:
-        """Let nothing more leave until `go_on`; requests under way are finished."""
-        self._control.paused = True
-        self._hold()
-
-    def go_on(self) -> None:
-        """End a pause."""
-        self._control.paused = False
-        self._hold()
-
-    def slow_down(self) -> None:
-        """Halve the requests per second, each time it is called."""
-        self._control.slow_down(current=self._requests_per_s())
-        self._hold()
-
-    @property
-    def rate(self) -> float | None:
-        """Most requests per second, None for no limit. Set it to go slower or faster.
-
-        It never goes beyond the rate of the client.
-        """
-        return self._client.rate if self._control.rate is None else self._control.rate
-
-    @rate.setter
-    def rate(self, rate: float | None) -> None:
-        if rate is not None and not rate > 0:
-            raise ConfigError(f"rate={rate} is not a number of requests per second greater than 0.")
-        self._control.rate = rate
-        self._hold()
-
     def wait(self) -> Self:
         """Wait until the run is over.
 
@@ -296,17 +384,6 @@ class Run:
                 cancelled = error
         return self._concluded(cancelled)
 
-    def _requests_per_s(self) -> float:
-        """Return how many requests left per second so far, at least one."""
-        measured = max(self.counts["requests"] / max(self.elapsed_s, LEAST_S), 1.0)
-        return min(measured, self._client.rate or measured)
-
-    def _hold(self) -> None:
-        """Show what was asked of the pace."""
-        rate = self._control.rate
-        slow = f"at most {rate:.3g} requests/s" if rate is not None else ""
-        self._progress.hold(paused=self._control.paused, held=slow)
-
     def _leave(self, *, again: bool) -> None:
         if again:
             self._stop.abandon()
@@ -334,17 +411,6 @@ class Run:
                 told = f"The run stopped early ({self.stopped[0]}). {ABOVE}"
             raise kind(told, run=self)
         return self
-
-    def _note(self) -> str:
-        """Say how far the run came, and how to finish it: in another program it takes the plan."""
-        counts = self.counts
-        arrived = counts["delivered"] + counts["accepted_unverified"] + counts["skipped_done"]
-        is_left = counts["pending"] or counts["in_doubt"]
-        return (
-            f"{arrived:,} of {counts['rows']:,} rows arrived; {counts['pending']:,} are pending, "
-            f"{counts['in_doubt']:,} in doubt. The record of every row is in {self.audit}."
-            + (f" Finish it with\n    {resume_line(str(self.audit))}" if is_left else "")
-        )
 
     def _unfinished(self) -> str:
         """Say what is left to do, for when nobody can ask any more."""
@@ -415,11 +481,6 @@ class Run:
             self._progress(fact)
         return kept
 
-    def _show_summary(self) -> None:
-        """Put the summary in the display's place; it is drawn only for one that shows it."""
-        if self._is_shown:
-            self._progress.finish(self._document() if self._is_summed_up else EMPTY)
-
     def view(self) -> RunView:
         """Return what the summary shows."""
         counts, pace = self.counts, self._pace.view()
@@ -442,11 +503,6 @@ class Run:
             plans=len(self._job.calls),
         )
 
-    def _outcome(self) -> Outcome:
-        if self.stopped is None:
-            return "finished"
-        return "interrupted" if self.stopped[0] == INTERRUPTED else "stopped"
-
     def _told_reasons(self) -> tuple[ReasonView, ...]:
         """Return why rows did not arrive, or why that cannot be read: a summary is always drawn."""
         try:
@@ -461,20 +517,3 @@ class Run:
         each = collected(grouped, self.audit).sort("code", nulls_last=True)
         for row in each.iter_rows(named=True):
             yield ReasonView(code=row["code"] or "", rows=row["rows"], sentence=row["error"] or "")
-
-    def _document(self) -> Document:
-        return summary.document(self.view())
-
-    def __dir__(self) -> list[str]:
-        return sorted(set(super().__dir__()) - _INTERNAL)
-
-    def __repr__(self) -> str:
-        if not hasattr(self, "_worker"):  # a traceback shows it before it is made
-            return object.__repr__(self)
-        return text.render(self._document())
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        if self._progress.is_in_view:
-            line = [Paragraph(summary.line(self.view()), "aside")]
-            return {"text/plain": text.drawn(line), "text/html": str(html.drawn(line))}
-        return bundle(self._document())

@@ -96,12 +96,14 @@ class SparkCheck:
         of_rows: What the whole table shows of rows; None if that is nothing.
         settings: What executors are given.
         concluded: What follows from what they told.
+        kept: The frame that Spark keeps for it.
     """
 
     rows: "DataFrame"
     of_rows: "DataFrame | None"
     settings: PlanSettings
     concluded: Concluded
+    kept: "DataFrame"
 
 
 @spark_failures("the table was checked")
@@ -122,6 +124,7 @@ def check_fully(table: SparkTable, pipeline: Pipeline) -> SparkCheck:
         of_rows=None if known is None else known[0],
         settings=settings,
         concluded=concluded,
+        kept=whole.rows,
     )
 
 

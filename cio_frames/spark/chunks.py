@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow as pa
 
+from cio_frames.errors import MissingLibraryError
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
@@ -47,11 +49,41 @@ def in_arrow(
     function: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]],
     schema: "StructType | str",
 ) -> "DataFrame":
-    """Return what a function makes of the Arrow batches of each partition."""
+    """Return what a function makes of the Arrow batches of each partition.
+
+    Executors with another polars than the driver's raise: identifiers would have other numbers there, and
+    the rows of a person lie in several partitions.
+    """
+    own = partial(_with_same_polars, function=function, polars=pl.__version__)
     with warnings.catch_warnings():
-        # Spark warns of new versions of pandas, which have no part in this.
+        # Spark warns of new versions of pandas, which have no part in this, and 3.5 of its own distutils.
         warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")
-        return frame.mapInArrow(function, schema)
+        warnings.filterwarnings("ignore", message="distutils Version classes are deprecated")
+        return frame.mapInArrow(own, schema)
+
+
+def _with_same_polars(
+    batches: Iterator[pa.RecordBatch],
+    *,
+    function: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]],
+    polars: str,
+) -> Iterator[pa.RecordBatch]:
+    require_polars(polars)
+    yield from function(batches)
+
+
+def require_polars(version: str) -> None:
+    """Raise unless an executor has the driver's version of polars.
+
+    Raises:
+        MissingLibraryError: It has another one.
+    """
+    if pl.__version__ != version:
+        raise MissingLibraryError(
+            f"the version of the driver, {version}",
+            wanted=f"An executor with polars {pl.__version__}",
+            install=f"'polars=={version}'",
+        )
 
 
 def _mapped(

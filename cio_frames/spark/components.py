@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from cio_frames.frames import ROW
 from cio_frames.identity.components import components as local_components
-from cio_frames.mapping import MessageMapping, computing, linked_keys
+from cio_frames.mapping import MessageMapping, computing, linked_keys, numbered
 from cio_frames.mapping.identifiers import filled
 from cio_frames.plan.chunks import rows_at_once
 from cio_frames.plan.full_check import link_keys
@@ -41,7 +41,9 @@ FIRST_ROUNDS: Final = 2
 
 
 @spark_failures("identifiers were connected")
-def components(table: SparkTable, pipeline: Pipeline) -> "DataFrame | None":
+def components(
+    table: SparkTable, pipeline: Pipeline, *, known: pl.DataFrame | None = None
+) -> "DataFrame | None":
     """Return who is connected with whom by the rows of a table; None if nobody is.
 
     An identifier that is not in it is connected with none. If the call has no field that names a second
@@ -50,19 +52,25 @@ def components(table: SparkTable, pipeline: Pipeline) -> "DataFrame | None":
     Args:
         table: The rows.
         pipeline: The pipeline of their sample.
+        known: An export of people, who connect their own identifiers.
 
     Returns:
         Columns `key` and `component`, the smallest number among those connected. Numbers are those of
         `mapping.numbered`, as the same 64 bits with a sign. Spark keeps the rows: call `unpersist()`
         when they are no longer needed.
     """
-    if not linked_keys(pipeline.mapping):
+    if known is None and not linked_keys(pipeline.mapping):
         return None
     mapping = of_identifiers(pipeline.mapping)
     rows = with_columns_of(table, mapping)
     named_together = partial(_named, mapping=mapping, schema=table.sample.schema())
     chunk_rows = rows_at_once(table.sample)
-    named = map_chunks(rows, named_together, schema=_NAMED, rows=chunk_rows).distinct().persist()
+    named = map_chunks(rows, named_together, schema=_NAMED, rows=chunk_rows)
+    if known is not None:
+        one = table.frame.sparkSession.range(0, 1, 1, 1)
+        told = map_chunks(one, partial(_always, frame=known_pairs(known)), schema=_NAMED, rows=1)
+        named = named.unionAll(told)
+    named = named.distinct().persist()
     edges = _edges(named).persist()
     found = connected(edges)
     edges.unpersist()
@@ -117,15 +125,35 @@ def signed(number: pl.Expr) -> pl.Expr:
     return number.reinterpret(signed=True)
 
 
+_ORDERED: Final = signed(pl.all() ^ pl.lit(_FIRST_BIT, pl.UInt64))
+"""Numbers with a sign, in the order of those without."""
+
+
 def _named(
     chunks: Iterator[pa.Table], *, mapping: MessageMapping, schema: pl.Schema
 ) -> Iterable[pl.DataFrame]:
     """Yield the identifiers that rows of each chunk address, alone and with each other one named."""
-    ordered = signed(pl.all() ^ pl.lit(_FIRST_BIT, pl.UInt64))  # so that order is kept
     for chunk in chunks:
         links = link_keys(prepared(chunk, mapping, schema), mapping)
         alone = links.keys.to_frame("key").with_columns(other=pl.lit(None, pl.UInt64))
-        yield pl.concat([alone, links.pairs]).select(ordered)
+        yield pl.concat([alone, links.pairs]).select(_ORDERED)
+
+
+def known_pairs(known: pl.DataFrame) -> pl.DataFrame:
+    """Return the identifiers of each person of an export in pairs, numbered as those of rows are."""
+    cio_ids = "cio_" + pl.col("cio_id")
+    texts = known.select(
+        other=pl.concat_list("id", "email", cio_ids, "anonymous_ids").list.drop_nulls()
+    )
+    pairs = texts.select(pl.col("other").list.first().alias("key"), "other").explode(
+        "other", empty_as_null=False
+    )
+    numbers = pairs.select(numbered(pl.col(name).str.to_lowercase()) for name in _NAMED)
+    return numbers.filter(pl.col("key") != pl.col("other")).unique().select(_ORDERED)
+
+
+def _always(_: Iterator[pa.Table], *, frame: pl.DataFrame) -> Iterable[pl.DataFrame]:
+    return [frame]
 
 
 def _edges(named: "DataFrame") -> "DataFrame":

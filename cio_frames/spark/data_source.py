@@ -27,6 +27,7 @@ from cio_frames.plan.allowance_counts import TRIGGERING, opt_out_tests
 from cio_frames.plan.allowances import KINDS
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.plan.suggest import WHO, make
+from cio_frames.spark.chunks import require_polars
 from cio_frames.spark.delivery import TaskDelivery, WriteJob
 from cio_frames.spark.table import PLACE_BITS
 from cio_frames.spec import CALLS, EVENT_CALLS, CallName
@@ -171,11 +172,13 @@ class Writer(BaseWriter):
 
     def __init__(self, delivery: Delivery, work: Any, columns: pa.Schema) -> None:
         self._delivery, self._work, self._columns = delivery, work, columns
+        self._polars = pl.__version__
 
     def write(self, iterator: "Iterator[pa.RecordBatch | Row]") -> Told:
         """Send the rows of one partition."""
         from pyspark import TaskContext
 
+        require_polars(self._polars)
         context = TaskContext.get()
         assert context is not None, "Spark writes in a task."  # noqa: S101
         chunks = numbered(self._batches(iterator), partition=context.partitionId())

@@ -78,7 +78,7 @@ def with_earlier(
         if run.message_ids == "keyed":
             pseudonyms.key_named(run.key_name, where=path, known=key.reveal() if key else None)
     named = partial(_named, plan=plan, key=key)
-    ids = map_chunks(table.frame, named, schema=_IDS, rows=CHUNK_ROWS).persist()
+    ids = map_chunks(table.frame, named, schema=_IDS, rows=CHUNK_ROWS)
     record = None
     for kind, column in (("keyed", "keyed"), ("plain", "plain")):
         paths = [

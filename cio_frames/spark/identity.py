@@ -1,10 +1,11 @@
 """Who is who after a Spark plan: counts and conflicts, found where the rows are.
 
 All rows that name somebody lie in one partition, so each partition is previewed by itself, as a plan of this
-machine is, and what the previews come to is added up.
+machine is, and what the previews come to is added up. Each gets the whole export, if there is one: rows that
+name one person of it by different identifiers lie in one partition too.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
@@ -15,11 +16,11 @@ import pyarrow as pa
 
 from cio_frames.errors import ArgumentError, engine_errors
 from cio_frames.frames import ROW
-from cio_frames.identity import Settings
-from cio_frames.identity.preview import Premise
+from cio_frames.identity.preview import Premise, profiles
 from cio_frames.mapping import MessageMapping
 from cio_frames.plan.chunks import CHUNK_ROWS
 from cio_frames.plan.identity_preview import identity_preview
+from cio_frames.plan.identity_report import compared
 from cio_frames.plan.pipeline import Pipelines
 from cio_frames.spark.attempt import given_check, spooled
 from cio_frames.spark.chunks import map_chunks
@@ -48,6 +49,7 @@ TOLD: Final = pl.Schema(
 
 SUMMARY, CONFLICT = "summary", "conflict"
 HASH: Final = f"{ROW}hash"
+PEOPLE: Final = "people"
 LARGEST: Final = "largest_cluster"
 """The one count of a preview that is no sum."""
 
@@ -55,16 +57,15 @@ _MOST_KINDS: Final = 50
 
 
 class SparkIdentityPreview:
-    """Who is who after a Spark plan, before anything is sent. People are counted, not listed.
+    """Who is who after a Spark plan, before anything is sent. People are counted, not listed."""
 
-    The workspace is taken to be empty: everybody is new.
-    """
-
-    def __init__(self, told: "DataFrame", *, label: str) -> None:
+    def __init__(self, told: "DataFrame", *, label: str, known: pl.DataFrame | None) -> None:
         self._told = told
         self._label = label
+        self._known = known
         rows = told.where(f"what = '{SUMMARY}'").select("sentence").collect()
-        self._summary = added(msgspec.json.decode(row["sentence"]) for row in rows)
+        summaries = [msgspec.json.decode(row["sentence"]) for row in rows]
+        self._summary = added([*summaries, {PEOPLE: profiles(known)}])
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -111,7 +112,7 @@ class SparkIdentityPreview:
             for name, value in self._summary.items()
             if _is_told(value)
         ]
-        lead = "Compared with an empty workspace. Each person was previewed where their rows are."
+        lead = f"{compared(self._known)} Each person was previewed where their rows are."
         body: list[Any] = [Paragraph(lead, "lead"), Figures(figures)]
         if found:
             rows = [(kind, count, rows, hint) for kind, count, rows, hint in found]
@@ -163,26 +164,37 @@ def require_separable(mapping: MessageMapping) -> None:
 @spark_failures("the identity preview was made")
 @engine_errors("the identity preview was made")
 def preview(
-    rows: "DataFrame", *, plan: PlanSettings, settings: Settings, label: str
-) -> SparkIdentityPreview:
-    """Return who is who after these rows, which lie in the order and the partitions of sending."""
+    rows: "DataFrame", *, plan: PlanSettings, premise: Premise, label: str,
+    keep: Callable[["DataFrame"], None],
+) -> SparkIdentityPreview:  # fmt: skip
+    """Return who is who after these rows; all that name one person lie in one partition, in order.
+
+    Args:
+        rows: The rows.
+        plan: What executors are given of the plan.
+        premise: What the preview assumes.
+        label: What is previewed.
+        keep: Takes the frame that Spark keeps for it.
+    """
     told = map_chunks(
-        rows, partial(previewed, plan=plan, settings=settings), schema=TOLD, rows=CHUNK_ROWS
+        rows, partial(previewed, plan=plan, premise=premise), schema=TOLD, rows=CHUNK_ROWS
     ).persist()
-    return SparkIdentityPreview(told, label=label)
+    keep(told)
+    return SparkIdentityPreview(told, label=label, known=premise.known)
 
 
 def previewed(
-    chunks: Iterator[pa.Table], *, plan: PlanSettings, settings: Settings
+    chunks: Iterator[pa.Table], *, plan: PlanSettings, premise: Premise
 ) -> Iterator[pl.DataFrame]:
-    """Yield what the preview of one partition tells."""
+    """Yield what the preview of one partition tells; its people are counted without those of the export."""
     with spooled(chunks, plan=plan) as table:
         if not table.count:
             return
         pipeline = plan.of_table(table)
         pipelines = Pipelines((pipeline.checked_as(given_check(pipeline, table)),))
-        found = identity_preview(pipelines, Premise(settings=settings, now=plan.now))
-        counts = msgspec.json.encode(found.summary).decode()
+        found = identity_preview(pipelines, premise)
+        more = found.summary[PEOPLE] - profiles(premise.known)
+        counts = msgspec.json.encode({**found.summary, PEOPLE: more}).decode()
         yield pl.DataFrame([{"what": SUMMARY, "sentence": counts}], schema=TOLD)
         numbers = pl.col("rows").list.eval(pl.element().struct.field("row").cast(pl.String))
         yield found.conflicts.select(

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -12,6 +12,7 @@ from cio_frames.audit.file_system import Durability
 from cio_frames.audit.pseudonyms import Pii
 from cio_frames.errors import ArgumentError, checks_arguments, engine_errors
 from cio_frames.frames import ROW, Table, read
+from cio_frames.frames.guests import is_spark
 from cio_frames.identity import Settings
 from cio_frames.payloads import MESSAGE_SCHEMA
 from cio_frames.plan.chunks import Repeats, rows_at_once
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from cio_frames.plan.estimate import Estimate
+    from cio_frames.plan.known import Known
     from cio_frames.plan.rehearsal import Rehearsal
     from cio_frames.spark.identity import SparkIdentityPreview
     from cio_frames.spark.run import SparkOptions, SparkRun
@@ -43,17 +45,18 @@ if TYPE_CHECKING:
 TASK_ROWS = 250_000
 """About how many rows one task previews."""
 _SAMPLE = (
-    "An export, and what else a plan of this machine takes, go with a sample: "
-    "plan.sample(10_000).identity(known=export)."
+    "What else a plan of this machine takes goes with a sample: "
+    'plan.sample(10_000).identity(on_conflict="reject").'
 )
 _CLIENT = "Pass a client: plan.send(cio.connect()) uses the keys in your environment."
 
 
 @dataclass(slots=True)
 class _Checked:
-    """What a check has found, once it has run."""
+    """What a check has found, once it has run, and what Spark keeps for that and for previews."""
 
     found: SparkCheck | None = None
+    kept: "list[DataFrame]" = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -68,6 +71,7 @@ class SparkPipeline(Pipeline):
         """What all checks find where the rows are."""
         if self._checked.found is None:
             self._checked.found = check_fully(self.spark, self)
+            self.keep(self._checked.found.kept)
             full = self._checked.found.concluded.full
             self._results.full, self._results.before_send = full, full.before_send
         return self._checked.found
@@ -80,6 +84,28 @@ class SparkPipeline(Pipeline):
     def check_before_send(self, *, gather_links: bool) -> None:
         """Run the full check: to read all rows takes longer than all checks of them."""
         self.check_fully(gather_links=gather_links)
+
+    @cached_property
+    def components(self) -> "DataFrame | None":
+        """Who is connected with whom by the rows; None if nobody is."""
+        return self.connected(None)
+
+    def connected(self, known: pl.DataFrame | None) -> "DataFrame | None":
+        """Return who is connected with whom by the rows and an export; Spark keeps it until `unpersist`."""
+        found = components(self.spark, self, known=known)
+        if found is not None:
+            self.keep(found)
+        return found
+
+    def keep(self, frame: "DataFrame") -> None:
+        """Take note of a frame that Spark keeps until `unpersist`."""
+        self._checked.kept.append(frame)
+
+    def unpersist(self) -> None:
+        """Have Spark let go what it keeps."""
+        for each in (self.spark.kept, *self._checked.kept):
+            each.unpersist()
+        self._checked.kept.clear()
 
     @property
     def changed(self) -> pl.DataFrame:
@@ -205,25 +231,38 @@ class SparkPlan(TablePlan):
         )
 
     @checks_arguments(lambda *_: _SAMPLE)
-    def identity(self, *, settings: Settings | None = None) -> "SparkIdentityPreview":
-        """Show how many people the rows create, merge and confuse, found where the rows are.
+    def identity(
+        self, known: "Known | DataFrame | None" = None, *, settings: Settings | None = None
+    ) -> "SparkIdentityPreview":
+        """Show how many people the rows create, update, merge and confuse, found where the rows are.
 
-        People are counted and not listed, and the workspace is taken to be empty. To compare with an export, or
-        to see people, take a sample.
+        People are counted and not listed. To see them, take a sample.
 
         Args:
+            known: An export of the workspace's people, as for a plan of this machine, or a Spark frame of
+                it. Every executor gets all of it, so it has to fit there. Without it everybody counts as
+                new.
             settings: How the workspace is set up; a new one without.
 
         Raises:
             ArgumentError: The call is about objects, whose rows name the same people.
+            MappingError: `known` has no column of identifiers.
             RowOrderError: A state depends on the order of rows, and nothing tells it.
+            WorkspaceReadError: `known` is a client, and the people cannot be read.
         """
+        from cio_frames.plan.identity_preview import premise_of
         from cio_frames.spark.identity import preview, require_separable
 
-        require_separable(self.pipeline.mapping)
+        pipeline = self.pipeline
+        require_separable(pipeline.mapping)
+        export: Any = known
+        export = to_arrow(export) if is_spark(export) else export
+        premise = premise_of(self.pipelines, export, settings=settings, progress=False)
+        people = premise.known
+        found = pipeline.components if people is None else pipeline.connected(people)
         return preview(
-            self._in_partitions(), plan=PlanSettings.of(self.pipeline),
-            settings=settings or Settings(), label=f"{self.call} ({self.table.sample.label})",
+            self._in_partitions(found), plan=PlanSettings.of(pipeline), premise=premise,
+            label=f"{self.call} ({self.table.sample.label})", keep=pipeline.keep,
         )  # fmt: skip
 
     def sample(self, rows: int = 10_000) -> "Plan":
@@ -236,7 +275,7 @@ class SparkPlan(TablePlan):
         """
         from cio_frames.spark.identity import sample
 
-        found = sample(self._in_partitions(), most=rows)
+        found = sample(self._in_partitions(self.pipeline.components), most=rows)
         table = read(to_arrow(found.orderBy(ROW).select(*_names(self.table.sample))))
         taken = fields(Pipeline)
         given = {each.name: getattr(self.pipeline, each.name) for each in taken if each.init}
@@ -255,13 +294,19 @@ class SparkPlan(TablePlan):
         """
         return self.sample(rows).rehearse(progress=progress)
 
-    def _in_partitions(self) -> "DataFrame":
+    def _in_partitions(self, components: "DataFrame | None") -> "DataFrame":
         """Return the rows as they would be sent, with what the whole table shows of each."""
         checked, count = self.pipeline.check, max(1, -(-self.table.rows // TASK_ROWS))
-        found = components(self.table, self.pipeline)
-        require_order(self.table, self.pipeline, components=found)
+        require_order(self.table, self.pipeline, components=components)
         rows = replace(self.table, frame=checked.rows)
-        return in_order(rows, self.pipeline, partitions=count, components=found)
+        return in_order(rows, self.pipeline, partitions=count, components=components)
+
+    def unpersist(self) -> None:
+        """Have Spark forget what it keeps for this plan: the numbered rows, and what was found of them.
+
+        Call it when nothing more is asked of the plan and its runs. What is asked later is read anew.
+        """
+        self.pipeline.unpersist()
 
     @checks_arguments(lambda *_: _CLIENT)
     def send(
@@ -312,14 +357,14 @@ class SparkPlan(TablePlan):
         self.pipelines.given(client)
         from cio_frames.spark.run import start
 
-        found = components(self.table, self.pipeline)
+        found = self.pipeline.components
         require_order(self.table, self.pipeline, components=found)
         if options.allow is not None or not client.is_local:
             from cio_frames.plan.allowances import require_allowed
 
             merges = self._merges(is_linked=found is not None)
             require_allowed(self.pipelines, options.allow or {}, preview=merges)
-        run = start(self, client, options=options, spark=self._division(found))
+        run = start(self, client, options=options, spark=self._division())
         return run.wait() if wait else run
 
     def _merges(self, *, is_linked: bool) -> PreviewCounts | None:
@@ -338,15 +383,14 @@ class SparkPlan(TablePlan):
         """Finish what a run of this plan left; `cio.resume` asks for it."""
         from cio_frames.spark.run import resume
 
-        found = components(self.table, self.pipeline)
-        run = resume(directory, self, client, options=options, spark=self._division(found))
+        run = resume(directory, self, client, options=options, spark=self._division())
         return run.wait() if options.wait else run
 
-    def _division(self, components: "DataFrame | None") -> "SparkOptions":
-        """Return how the work of a run is divided, for the components of its rows."""
+    def _division(self) -> "SparkOptions":
+        """Return how the work of a run is divided."""
         from cio_frames.spark.run import SparkOptions
 
-        placed = partial(in_order, components=components)
+        placed = partial(in_order, components=self.pipeline.components)
         return SparkOptions(in_order=placed, findings=self.pipeline.check.of_rows)
 
 

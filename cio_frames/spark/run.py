@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import msgspec
 
-from cio_frames.audit import FAILED, STATES, UNFINISHED, pseudonyms, run_file
+from cio_frames.audit import FAILED, STATES, pseudonyms, run_file
 from cio_frames.audit.file_system import FileSystem, write_atomic
 from cio_frames.audit.object_store import opened, remove_all
 from cio_frames.audit.run_file import RunFile, State
@@ -21,7 +21,6 @@ from cio_frames.errors import (
     AuditError,
     AuditLockedError,
     CioError,
-    ConfigError,
     RunError,
     RunInterruptedError,
     RunStoppedError,
@@ -30,10 +29,10 @@ from cio_frames.frames import ROW
 from cio_frames.plan.chunks import CHUNK_ROWS
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.run import SendOptions
-from cio_frames.run.run import OUTAGE
+from cio_frames.run.run import OUTAGE, ShownRun
 from cio_frames.run.start import SPARK, new_info, with_allowances
 from cio_frames.sending import FAILURE, INTERRUPTED, RunStopped, Totals
-from cio_frames.sending.run_controls import ASKED, PaceControl
+from cio_frames.sending.run_controls import ASKED
 from cio_frames.spark.attempt import RESULT, SEPARATOR, Work, deliver
 from cio_frames.spark.chunks import map_chunks
 from cio_frames.spark.earlier import STATES_SENT, earlier_runs, spark_path, with_earlier
@@ -43,13 +42,7 @@ from cio_frames.spark.reading import FINDINGS, PlanSettings
 from cio_frames.spark.record import SparkRecord, has_rest
 from cio_frames.spark.table import SparkTable
 from cio_frames.validation import BLOCKING
-from cio_frames.views import html, summary, text
-from cio_frames.views.displays import Off, Told, display
-from cio_frames.views.document import EMPTY, Document, Paragraph
-from cio_frames.views.progress import Progress
-from cio_frames.views.render import bundle
-from cio_frames.views.summary import Outcome, ReasonView, RunView
-from cio_frames.views.wording import resume_line
+from cio_frames.views.summary import ReasonView, RunView
 from cio_frames.workspaces.client import Client
 
 if TYPE_CHECKING:
@@ -71,8 +64,6 @@ FENCED = (
     "Spark may start a task twice (spark.speculation is on). The second attempt waited until the first "
     "one had ended or was dead, so no two sent the same rows at the same time."
 )
-
-_INTERNAL = frozenset({"start", "view"})
 
 
 class SparkPlan(Protocol):
@@ -292,7 +283,7 @@ class _Heard:
         return {"rows": rows, **sums, "pending": rows - known}
 
 
-class SparkRun:
+class SparkRun(ShownRun):
     """One sending on Spark. It goes on by itself; made by `plan.send`.
 
     Attributes:
@@ -322,11 +313,11 @@ class SparkRun:
         self.run_id: str = record.run.info.run_id
         self.audit: Path = record.directory
         self._guard = guard or Lease(self._lax, self.audit, scope=DRIVER, lease_s=spark.lease_s)
-        self._limit = client.request_rate(plan.pipeline.mapping.call.api.name)
         self._division = Division(
-            rate=self._limit, concurrency=client.concurrency, now=time.monotonic()
+            rate=client.request_rate(plan.pipeline.mapping.call.api.name),
+            concurrency=client.concurrency,
+            now=time.monotonic(),
         )
-        self._control = PaceControl()
         self._heard = _Heard()
         self._lock = threading.Lock()
         self._stop = ""
@@ -338,15 +329,8 @@ class SparkRun:
             self._notes = (*self._notes, STATES_SENT)
         self._over = threading.Event()
         self._started = self._ended = utc_now()
-        shown = display(options.progress, run=None if options.wait else self)
-        self._is_shown = not isinstance(shown, Off)
-        self._is_summed_up = not isinstance(shown, Off | Told)
-        self._progress = Progress(
-            shown,
-            label=plan.pipeline.call,
-            total=self._rows,
-            record=str(self.audit),
-            limit=client.rate,
+        self._show_in(
+            options.progress, label=plan.pipeline.call, total=self._rows, detached=not options.wait
         )
 
     def start(self) -> Self:
@@ -368,11 +352,6 @@ class SparkRun:
             return self._final
         with self._lock:
             return self._heard.totals(rows=self._rows)
-
-    @property
-    def client(self) -> Client:
-        """Where the run sends to."""
-        return self._client
 
     @property
     def stopped(self) -> tuple[str, str] | None:
@@ -413,45 +392,6 @@ class SparkRun:
         self._stop = self._stop or ASKED
         threading.Thread(target=self._cancel_late, name="cio-stop", daemon=True).start()
 
-    def pause(self) -> None:
-        """Let nothing more leave until `go_on`; requests under way are finished."""
-        self._control.paused = True
-        self._hold()
-
-    def go_on(self) -> None:
-        """End a pause."""
-        self._control.paused = False
-        self._hold()
-
-    def slow_down(self) -> None:
-        """Halve the requests per second, each time it is called."""
-        measured = max(self.counts["requests"] / max(self.elapsed_s, 0.1), 1.0)
-        self._control.slow_down(current=min(measured, self._limit or measured))
-        self._hold()
-
-    def _hold(self) -> None:
-        """Show what was asked of the pace."""
-        most = self._control.rate
-        slow = f"at most {most:.3g} requests/s" if most is not None else ""
-        self._progress.hold(paused=self._control.paused, held=slow)
-
-    @property
-    def rate(self) -> float | None:
-        """Most requests per second of all tasks, None for no limit. Set it to go slower or faster.
-
-        It never goes beyond the rate of the client.
-        """
-        return self._client.rate if self._control.rate is None else self._control.rate
-
-    @rate.setter
-    def rate(self, wanted: float | None) -> None:
-        if wanted is not None and not wanted > 0:
-            raise ConfigError(
-                f"rate={wanted} is not a number of requests per second greater than 0."
-            )
-        self._control.rate = wanted
-        self._hold()
-
     def wait(self) -> Self:
         """Wait until the run is over.
 
@@ -488,17 +428,6 @@ class SparkRun:
         made = RunError(told, run=self)
         made.__cause__ = error
         return made
-
-    def _note(self) -> str:
-        counts = self.counts
-        arrived = counts["delivered"] + counts["accepted_unverified"] + counts["skipped_done"]
-        told = (
-            f"{arrived:,} of {counts['rows']:,} rows arrived; {counts['pending']:,} are pending, "
-            f"{counts['in_doubt']:,} in doubt. The record of every row is in {self.audit}."
-        )
-        if not any(counts[state] for state in UNFINISHED):
-            return told
-        return f"{told} Finish it with\n    {resume_line(str(self.audit))}"
 
     def _main(self) -> None:
         try:
@@ -674,10 +603,6 @@ class SparkRun:
         if not self._over.wait(STOP_S):
             self._cancel()
 
-    def _show_summary(self) -> None:
-        if self._is_shown:
-            self._progress.finish(self._document() if self._is_summed_up else EMPTY)
-
     def view(self) -> RunView:
         """Return what the summary shows."""
         counts = self.counts
@@ -697,11 +622,6 @@ class SparkRun:
             notes=self.notes,
         )
 
-    def _outcome(self) -> Outcome:
-        if self._stopped is None:
-            return "finished"
-        return "interrupted" if self._stopped[0] == INTERRUPTED else "stopped"
-
     def _reasons(self) -> tuple[ReasonView, ...]:
         """Return why rows did not arrive, or why that cannot be read."""
         lost = sum(self.counts[state] for state in FAILED)
@@ -715,23 +635,6 @@ class SparkRun:
             ReasonView(code=code or "", rows=rows, sentence=error or "")
             for code, rows, error in found.rows()
         )
-
-    def _document(self) -> Document:
-        return summary.document(self.view())
-
-    def __dir__(self) -> list[str]:
-        return sorted(set(super().__dir__()) - _INTERNAL)
-
-    def __repr__(self) -> str:
-        if not hasattr(self, "_progress"):  # a traceback shows it before it is made
-            return object.__repr__(self)
-        return text.render(self._document())
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        if self._progress.is_in_view:
-            line = [Paragraph(summary.line(self.view()), "aside")]
-            return {"text/plain": text.drawn(line), "text/html": str(html.drawn(line))}
-        return bundle(self._document())
 
 
 def _with_findings(table: SparkTable, findings: "DataFrame | None") -> SparkTable:

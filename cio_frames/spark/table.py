@@ -32,6 +32,7 @@ class SparkTable:
         given: The same with the columns as the user has them.
         sample: The first rows.
         rows: How many rows there are.
+        kept: The frame that Spark keeps.
         order_by: The columns that tell the order of the rows; empty if nothing does.
     """
 
@@ -39,6 +40,7 @@ class SparkTable:
     given: "DataFrame" = field(repr=False)
     sample: Table
     rows: int
+    kept: "DataFrame" = field(repr=False)
     order_by: tuple[str, ...] = ()
 
 
@@ -77,6 +79,7 @@ def read_spark(frame: Any, *, order_by: Sequence[str] = ()) -> SparkTable:
         given=given,
         sample=_sample(read_rows, json=read_as.json),
         rows=total,
+        kept=numbered,
         order_by=tuple(order_by),
     )
 
@@ -113,4 +116,9 @@ def to_arrow(frame: "DataFrame") -> pa.Table:
     if hasattr(type(frame), "toArrow"):
         return frame.toArrow()
     found: Any = frame
-    return pa.Table.from_batches(found._collect_as_arrow())  # noqa: SLF001 - 3.5 has no public name for it
+    batches = found._collect_as_arrow()  # noqa: SLF001 - 3.5 has no public name for it
+    if batches:
+        return pa.Table.from_batches(batches)
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    return to_arrow_schema(frame.schema).empty_table()

@@ -24,7 +24,9 @@ from cio_frames.frames import ROW
 from cio_frames.spec import CallName
 
 data_source = pytest.importorskip(
-    "cio_frames.spark.data_source", reason="pyspark 4 is missing: pip install 'pyspark>=4'"
+    "cio_frames.spark.data_source",
+    reason="pyspark 4 is missing: pip install 'pyspark>=4'",
+    exc_type=ImportError,
 )
 
 KEY = "k3y-that-nobody-may-see"

@@ -39,11 +39,11 @@ def test_a_frame_of_spark_is_planned_sent_and_audited(spark: Any, tmp_path: Path
 
 
 def test_what_is_not_offered_is_told_before_anything_is_done(spark: Any, tmp_path: Path) -> None:
-    """An export is for a sample, and states without an order are refused before a record is begun."""
+    """What is for a sample, and states without an order, are refused before a record is begun."""
     people = spark.range(0, 20, 1, 2).selectExpr("concat('u', id % 5) AS id", "id AS score")
     plan = cio.frame(people).identify(user_id="id")
-    with pytest.raises(ArgumentError, match=r"plan\.sample\(10_000\)\.identity\(known=export\)"):
-        plan.identity(known=[{"id": "u1"}])  # type: ignore[call-arg]
+    with pytest.raises(ArgumentError, match=r"plan\.sample\(10_000\)\.identity\(on_conflict"):
+        plan.identity(on_conflict="reject")  # type: ignore[call-arg]
     with cio.sandbox() as workspace, pytest.raises(RowOrderError, match="order_by"):
         plan.send(workspace.client(), audit=tmp_path / "audit", progress=False)
     assert not (tmp_path / "audit").exists()

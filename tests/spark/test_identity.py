@@ -13,7 +13,11 @@ from cio_frames.errors import ArgumentError
 from cio_frames.frames import ROW
 from cio_frames.identity import Settings
 from cio_frames.identity.components import components as connected
+from cio_frames.identity.known_people import export
+from cio_frames.identity.preview import Premise, profiles
 from cio_frames.mapping import computing, lane_key, linked_keys, numbered
+from cio_frames.spark.components import known_pairs
+from cio_frames.spark.identity import PEOPLE as PEOPLE_COUNT
 from cio_frames.spark.identity import SUMMARY, added, previewed
 from cio_frames.spark.reading import PlanSettings
 
@@ -39,7 +43,9 @@ VERBS: dict[str, Any] = {
 }
 
 
-def partitions(plan: cio.Plan, table: pl.DataFrame, count: int) -> list[pa.Table]:
+def partitions(
+    plan: cio.Plan, table: pl.DataFrame, count: int, known: pl.DataFrame | None
+) -> list[pa.Table]:
     """Return the rows of a table as Spark would spread them: those of a component together."""
     mapping = plan.pipeline.mapping
     numbers = table.select(pl.int_range(pl.len(), dtype=pl.Int64).alias(ROW), pl.all())
@@ -50,6 +56,9 @@ def partitions(plan: cio.Plan, table: pl.DataFrame, count: int) -> list[pa.Table
         prepared.select(key=key, other=numbered(other)).drop_nulls()
         for other in linked_keys(mapping)
     ]
+    if known is not None:
+        back = pl.all().reinterpret(signed=False) ^ pl.lit(1 << 63, pl.UInt64)
+        pairs.append(known_pairs(known).select(back))
     own = prepared.select(key=key, other=key).drop_nulls()
     found = connected(pl.concat([own, *pairs]))
     named = prepared.select(key=key).join(found, on="key", how="left", maintain_order="left")
@@ -57,22 +66,37 @@ def partitions(plan: cio.Plan, table: pl.DataFrame, count: int) -> list[pa.Table
     return [numbers.filter(place == number).to_arrow() for number in range(count)]
 
 
+PERSON = st.tuples(
+    st.sampled_from(["u1", "u2", "u4", "U4", "u9", None]),
+    st.sampled_from(["a@x.de", "B@x.de", "z@x.de", None]),
+    st.sampled_from(["0c1", "0c2", None]),
+    st.sampled_from(["v1", "v2", None]),
+).filter(any)
+EXPORTS = st.lists(
+    PERSON, max_size=4, unique_by=tuple(lambda p, n=n: p[n] or object() for n in range(4))
+).map(lambda rows: export(pl.DataFrame(rows, dict.fromkeys(KNOWN, pl.String), orient="row")))
+KNOWN = ("id", "email", "cio_id", "anonymous_id")
+
+
 @pytest.mark.parametrize("verb", VERBS)
 @settings(max_examples=15, deadline=None)
-@given(table=TABLES)
-def test_partitions_add_up_to_the_preview_of_the_whole(verb: str, table: pl.DataFrame) -> None:
-    """Whatever the rows, the counts of a preview are the sums of those of its partitions."""
+@given(table=TABLES, known=st.none() | EXPORTS)
+def test_partitions_add_up_to_the_preview_of_the_whole(
+    verb: str, table: pl.DataFrame, known: pl.DataFrame | None
+) -> None:
+    """Whatever the rows and the export, the counts of a preview are the sums of those of its partitions."""
     plan = VERBS[verb](cio.frame(table))
     chosen = PlanSettings.of(plan.pipeline)
+    premise = Premise(settings=Settings(), now=chosen.now, known=known)
     told = [
         frame
-        for part in partitions(plan, table, 3)
-        for frame in previewed(iter([part]), plan=chosen, settings=Settings())
+        for part in partitions(plan, table, 3, known)
+        for frame in previewed(iter([part]), plan=chosen, premise=premise)
     ]
-    whole = plan.identity()
+    whole = plan.identity(known)
     frames = pl.concat(told)
     texts = frames.filter(pl.col("what") == SUMMARY)["sentence"]
-    summed = added(map(_decoded, texts))
+    summed = added([*map(_decoded, texts), {PEOPLE_COUNT: profiles(known)}])
     assert {name: summed.get(name, 0) for name in whole.summary if name != "open"} == {
         name: value for name, value in whole.summary.items() if name != "open"
     }
@@ -118,6 +142,13 @@ def test_a_preview_and_a_rehearsal_on_spark(spark: Any) -> None:
     }
     assert found.conflicts.count() == whole.conflicts.height
     assert "Conflicts" in repr(found)
+    export = table.select("id", "email").unique("id").head(30)
+    compared, expected = (
+        plan.identity(spark.createDataFrame(export.to_dicts())),
+        local.identity(export),
+    )
+    assert compared.summary == expected.summary
+    plan.unpersist()
     sample = plan.sample(50)
     ids = set(sample.pipeline.table.eager["id"])
     assert sample.counts["rows"] == table.filter(pl.col("id").is_in(ids)).height

@@ -1,9 +1,19 @@
 """One limit for all tasks."""
 
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import cio_frames as cio
+from cio_frames.run import SendOptions
 from cio_frames.spark.lease import Renewal
 from cio_frames.spark.rate import (
     ALIVE_S,
@@ -15,6 +25,8 @@ from cio_frames.spark.rate import (
     divided,
     first_share,
 )
+from cio_frames.spark.run import SparkOptions, start
+from tests.spark.plans import by_person, events, plan_of
 
 
 @given(st.integers(0, 40), st.floats(0.1, 1_000), st.integers(1, 64))
@@ -75,3 +87,63 @@ def test_an_attempt_follows_the_driver() -> None:
     assert followed.share(pace, now=1.0 + HEARD_S) == first
     assert followed.share(Pace(counter=2, pause_s=1.0), now=10.0).concurrency == 0
     assert followed.share(None, now=11.5) == first
+
+
+RATE, WAIT_S = 20, 6
+"""Requests a second of the client, and the seconds that the server asks one task to wait."""
+BURST = 4
+"""How many requests may arrive late, in the next window: one of ten a second is under way in each task."""
+THROTTLED = 80
+"""The number of the request that is asked to."""
+
+
+class _Arrivals(BaseHTTPRequestHandler):
+    """Notes when requests come, and asks one of them to wait."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        """Answer 200, and once 429."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        arrived: list[float] = self.server.arrived  # type: ignore[attr-defined]
+        arrived.append(time.monotonic())
+        is_throttled = len(arrived) == THROTTLED
+        self.send_response(429 if is_throttled else 200)
+        if is_throttled:
+            self.send_header("Retry-After", str(WAIT_S))
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def _server() -> Iterator[tuple[str, list[float]]]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Arrivals) as server:
+        server.arrived = []  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", server.arrived  # type: ignore[attr-defined]
+        server.shutdown()
+
+
+@pytest.mark.slow
+def test_executors_keep_to_one_rate_and_wait_together(spark: Any, tmp_path: Path) -> None:
+    """Two executors together never exceed the rate, and when one is asked to wait, both do within seconds."""
+    with _server() as (url, arrived):
+        plan = plan_of(events(spark, rows=3_600), batch_bytes=3_000)
+        client = cio.connect(endpoint=url, write_key="k", rate=RATE, environ={})
+        options = SendOptions(audit=tmp_path, progress=False, durability="process")
+        divided_in_two = SparkOptions(partitions=2, slots=2, in_order=by_person)
+        run = start(plan, client, options=options, spark=divided_in_two).wait()
+    assert run.counts["delivered"] == 3_600
+    times = list(arrived)
+    for window_s in (2, 5):
+        most = max(sum(at <= each < at + window_s for each in times) for at in times)
+        assert most <= RATE * window_s + BURST, f"{most} requests in {window_s} s"
+    asked = times[THROTTLED - 1]
+    heard = [at - asked for at in times if at > asked]
+    assert not [at for at in heard if 3.5 < at < WAIT_S], heard
+    again = min(at for at in heard if at >= WAIT_S)
+    assert sum(again <= at < again + 3 for at in heard) <= 0.9 * RATE * 3

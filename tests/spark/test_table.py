@@ -7,10 +7,10 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from cio_frames.errors import ColumnNamesError, ColumnNotFoundError
+from cio_frames.errors import ColumnNamesError, ColumnNotFoundError, MissingLibraryError
 from cio_frames.frames import ROW
 from cio_frames.spark import is_spark, map_chunks, read_spark
-from cio_frames.spark.chunks import chunks_of
+from cio_frames.spark.chunks import chunks_of, require_polars
 
 
 def test_rows_are_numbered_from_0_through_all_partitions(spark: Any) -> None:
@@ -49,6 +49,13 @@ def test_a_function_gets_the_chunks_of_each_partition(spark: Any) -> None:
     frame = spark.range(0, 1_000, 1, 2)
     found = map_chunks(frame, _sizes, schema=pl.Schema({"rows": pl.Int64()}), rows=300)
     assert sorted(row["rows"] for row in found.collect()) == [200, 200, 300, 300]
+
+
+def test_an_executor_needs_the_polars_of_the_driver() -> None:
+    """With another version identifiers have other numbers, so nothing is done, and it is told what to install."""
+    require_polars(pl.__version__)
+    with pytest.raises(MissingLibraryError, match=r"pip install 'polars==1\.0\.0'"):
+        require_polars("1.0.0")
 
 
 @pytest.mark.parametrize(
