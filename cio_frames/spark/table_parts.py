@@ -300,7 +300,7 @@ def merge(chunks: Iterator[pa.Table], *, work: TableWork) -> Iterator[pl.DataFra
         own = found.filter(pl.col("part").is_null()).group_by("number", "code")
         counts.append(own.agg(pl.len().cast(pl.Int64).alias("rows")))
         yield found
-    yield _state(OF_FOUND, pl.concat(counts))
+    yield _state(OF_FOUND, pl.concat(counts).group_by("number", "code").agg(pl.sum("rows")))
 
 
 def _found_in(chunks: Iterator[pa.Table], *, work: TableWork) -> Iterator[pl.DataFrame]:
