@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from cio_frames.checks import MessageTest
 from cio_frames.errors import engine_errors
 from cio_frames.frames import ROW
 from cio_frames.frames.column import NOTE_TEXTS, counted_rows, note
@@ -43,7 +44,7 @@ from cio_frames.spark.judge import (
 from cio_frames.spark.reading import FINDINGS, PlanSettings
 from cio_frames.spark.repeats import without_rejected_repeats
 from cio_frames.spark.table import SparkTable, to_arrow
-from cio_frames.spark.table_checks import table_findings
+from cio_frames.spark.table_checks import TableFindings, table_findings
 from cio_frames.spark.types import quoted
 from cio_frames.validation import (
     BLOCKING,
@@ -97,6 +98,7 @@ class SparkCheck:
         settings: What executors are given.
         concluded: What follows from what they told.
         kept: The frame that Spark keeps for it.
+        sets_state: Whether an event sets a state.
     """
 
     rows: "DataFrame"
@@ -104,6 +106,22 @@ class SparkCheck:
     settings: PlanSettings
     concluded: Concluded
     kept: "DataFrame"
+    sets_state: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SparkPreSendCheck:
+    """What must be known of a Spark frame before anything of it is sent; nothing forbids it.
+
+    Attributes:
+        of_rows: What the whole table shows of rows and keeps them from being sent; None if that is nothing.
+        before_send: The same as of a local table.
+        sets_state: Whether an event sets a state.
+    """
+
+    of_rows: "DataFrame | None"
+    before_send: PreSendCheck
+    sets_state: bool
 
 
 @spark_failures("the table was checked")
@@ -113,7 +131,7 @@ def check_fully(table: SparkTable, pipeline: Pipeline) -> SparkCheck:
     settings = PlanSettings.of(pipeline)
     pipeline = replace(pipeline, clock=lambda: settings.now)
     whole = table_findings(table, pipeline)
-    known, blocking = _settled(table, whole.rows, settings=settings)
+    known, blocking = _settled(table, whole, settings=settings)
     rows = table.frame if known is None else _with_findings(table, known)
     concluded = conclude(
         _answers(rows, table=table, settings=settings), pipeline=pipeline, rows=table.rows,
@@ -125,6 +143,39 @@ def check_fully(table: SparkTable, pipeline: Pipeline) -> SparkCheck:
         settings=settings,
         concluded=concluded,
         kept=whole.rows,
+        sets_state=whole.sets_state,
+    )
+
+
+@spark_failures("the table was checked")
+@engine_errors("the table was checked")
+def check_before_send(table: SparkTable, pipeline: Pipeline) -> SparkPreSendCheck | None:
+    """Look only for what keeps rows from being sent, in one pass.
+
+    Returns:
+        What is found; None where something may forbid sending, for the full check to tell.
+    """
+    settings = PlanSettings.of(pipeline)
+    pipeline = replace(pipeline, clock=lambda: settings.now)
+    blocking = [each for each in pipeline.applied if each.severity in BLOCKING]
+    strict = [each for each in blocking if each.severity == "refuse"]
+    is_read = pipeline.checks.shares() or any(isinstance(each.test, MessageTest) for each in strict)
+    if is_read or check_call(strict, scope=pipeline.scope()).height:
+        return None
+    whole = table_findings(table, pipeline, checks=blocking, strict=strict)
+    refused = whole.of_table.filter(pl.col("severity") == "refuse").height
+    if whole.refused or refused or any(each.code in whole.counts for each in strict):
+        return None
+    known, of_first = _settled(table, whole, settings=settings)
+    before = PreSendCheck(
+        rows=table.rows,
+        blocking=pl.concat([of_first, whole.of_table.filter(pl.col("severity").is_in(BLOCKING))]),
+        refusals=FINDING_SCHEMA.to_frame(),
+        fingerprint=whole.fingerprint,
+        components=None,
+    )
+    return SparkPreSendCheck(
+        of_rows=None if known is None else known[0], before_send=before, sets_state=whole.sets_state
     )
 
 
@@ -175,10 +226,10 @@ def conclude(
 
 
 def _settled(
-    table: SparkTable, found: "DataFrame", *, settings: PlanSettings
+    table: SparkTable, whole: TableFindings, *, settings: PlanSettings
 ) -> tuple["tuple[DataFrame, int] | None", pl.DataFrame]:
     """Return what the whole table shows of rows and how often, and what it rejects of the first rows."""
-    counts = {row["code"]: row["count"] for row in found.groupBy("code").count().collect()}
+    found, counts = whole.rows, whole.counts
     count = sum(counts.values())
     if not count:
         return None, FINDING_SCHEMA.to_frame()

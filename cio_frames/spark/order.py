@@ -92,10 +92,22 @@ def in_order(
 
 
 @spark_failures("the order of rows was looked at")
-def require_order(table: SparkTable, pipeline: Pipeline, *, components: "DataFrame | None") -> None:
+def require_order(
+    table: SparkTable,
+    pipeline: Pipeline,
+    *,
+    components: "DataFrame | None",
+    sets_state: bool | None = None,
+) -> None:
     """Raise if rows cannot be put in order: a state depends on it, and nothing tells it.
 
     Only calls whose rows can set a state are read for it, and only without `order_by`.
+
+    Args:
+        table: The rows.
+        pipeline: The pipeline of their sample.
+        components: What `components` returns for this table.
+        sets_state: Whether an event sets a state; without, the rows are read for it.
 
     Raises:
         RowOrderError: Rows about one person differ, and nothing tells which comes first.
@@ -108,8 +120,11 @@ def require_order(table: SparkTable, pipeline: Pipeline, *, components: "DataFra
     call, mapping = pipeline.mapping.call, pipeline.mapping
     if table.order_by or call.name in EVENT_CALLS[1:]:  # pages and screens set no state
         return
+    is_event = call.name == "track"
+    if is_event and sets_state is False:
+        return
     found = _decisive_rows(table, mapping)
-    if call.name == "track" and not found.where("sets = 1").take(1):
+    if is_event and sets_state is None and not found.where("sets = 1").take(1):
         return
     if components is not None:
         found = found.join(components, on="key", how="left")

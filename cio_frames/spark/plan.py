@@ -21,7 +21,15 @@ from cio_frames.plan.plan import LATENCY_S, Plan, allowed, planned
 from cio_frames.plan.table_plan import TablePlan
 from cio_frames.run import InDoubt, SendOptions
 from cio_frames.sending.client import RATE
-from cio_frames.spark.check import SparkCheck, check_fully, findings_of, of_sample, rejected_of
+from cio_frames.spark.check import (
+    SparkCheck,
+    SparkPreSendCheck,
+    check_before_send,
+    check_fully,
+    findings_of,
+    of_sample,
+    rejected_of,
+)
 from cio_frames.spark.chunks import map_chunks
 from cio_frames.spark.components import components
 from cio_frames.spark.failures import spark_failures
@@ -57,6 +65,7 @@ class _Checked:
 
     found: SparkCheck | None = None
     kept: "list[DataFrame]" = field(default_factory=list)
+    before_send: SparkPreSendCheck | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -82,8 +91,26 @@ class SparkPipeline(Pipeline):
         _ = self.check
 
     def check_before_send(self, *, gather_links: bool) -> None:
-        """Run the full check: to read all rows takes longer than all checks of them."""
-        self.check_fully(gather_links=gather_links)
+        """Look for what keeps rows from being sent, unless a check has; all is checked if that may be all."""
+        if self._results.before_send is None:
+            found = self._checked.before_send = check_before_send(self.spark, self)
+            if found is None:
+                self.check_fully(gather_links=gather_links)
+            else:
+                self._results.before_send = found.before_send
+
+    @property
+    def of_whole(self) -> SparkCheck | SparkPreSendCheck:
+        """What the checks so far show that only the whole table does."""
+        self.check_before_send(gather_links=False)
+        return self._checked.found or self._checked.before_send or self.check
+
+    @property
+    def can_send(self) -> bool:
+        """Whether any row can be sent. Where one of the first can, no row is read for it."""
+        if self._results.full is None and of_sample(self, self.before_send).messages(1):
+            return True
+        return self.full_check.valid > 0
 
     @cached_property
     def components(self) -> "DataFrame | None":
@@ -297,7 +324,9 @@ class SparkPlan(TablePlan):
     def _in_partitions(self, components: "DataFrame | None") -> "DataFrame":
         """Return the rows as they would be sent, with what the whole table shows of each."""
         checked, count = self.pipeline.check, max(1, -(-self.table.rows // TASK_ROWS))
-        require_order(self.table, self.pipeline, components=components)
+        require_order(
+            self.table, self.pipeline, components=components, sets_state=checked.sets_state
+        )
         rows = replace(self.table, frame=checked.rows)
         return in_order(rows, self.pipeline, partitions=count, components=components)
 
@@ -357,11 +386,12 @@ class SparkPlan(TablePlan):
         self.pipelines.given(client)
         from cio_frames.spark.run import start
 
-        found = self.pipeline.components
-        require_order(self.table, self.pipeline, components=found)
+        found, sets_state = self.pipeline.components, self.pipeline.of_whole.sets_state
+        require_order(self.table, self.pipeline, components=found, sets_state=sets_state)
         if options.allow is not None or not client.is_local:
             from cio_frames.plan.allowances import require_allowed
 
+            _ = self.pipeline.check  # the check before sending counts nothing
             merges = self._merges(is_linked=found is not None)
             require_allowed(self.pipelines, options.allow or {}, preview=merges)
         run = start(self, client, options=options, spark=self._division())
@@ -391,7 +421,7 @@ class SparkPlan(TablePlan):
         from cio_frames.spark.run import SparkOptions
 
         placed = partial(in_order, components=self.pipeline.components)
-        return SparkOptions(in_order=placed, findings=self.pipeline.check.of_rows)
+        return SparkOptions(in_order=placed, findings=self.pipeline.of_whole.of_rows)
 
 
 def _names(table: Table) -> list[str]:

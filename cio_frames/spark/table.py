@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -68,25 +69,35 @@ def read_spark(frame: Any, *, order_by: Sequence[str] = ()) -> SparkTable:
     partition = f"shiftright(`{ROW}`, {PLACE_BITS})"
     counted = numbered.selectExpr(f"{partition} AS part").groupBy("part").count().collect()
     sizes = {row["part"]: row["count"] for row in counted}
-    starts, total = {}, 0
-    for part in sorted(sizes):
-        starts[part], total = total, total + sizes[part]
+    parts = max(sizes, default=-1) + 1
+    starts = [0, *accumulate(sizes.get(part, 0) for part in range(parts))]
     given = _counted_from(numbered, starts=starts)
     read_as = reading(frame, of=numbered)
     read_rows = given.selectExpr(quoted(ROW), *read_as.columns)
+    first = numbered.where(f"{quoted(ROW)} < {_first_after(SAMPLE_ROWS, starts=starts)}")
+    sampled = _counted_from(first, starts=starts).selectExpr(quoted(ROW), *read_as.columns)
     return SparkTable(
         frame=read_rows,
         given=given,
-        sample=_sample(read_rows, json=read_as.json),
-        rows=total,
         kept=numbered,
+        sample=_sample(sampled, json=read_as.json),
+        rows=starts[-1],
         order_by=tuple(order_by),
     )
 
 
+def _first_after(count: int, *, starts: Sequence[int]) -> int:
+    """Return the number that Spark itself gave to the first row after so many.
+
+    What Spark keeps is passed over by such a number, and not by one that is computed of it.
+    """
+    part = next((part for part, end in enumerate(starts[1:]) if end > count), len(starts) - 1)
+    return (part << PLACE_BITS) + max(0, count - starts[part])
+
+
 def _sample(rows: "DataFrame", *, json: frozenset[str]) -> Table:
     """Return the first rows, read as any other table."""
-    found = to_arrow(rows.where(f"{quoted(ROW)} < {SAMPLE_ROWS}")).sort_by(ROW)
+    found = to_arrow(rows).sort_by(ROW)
     table = read(found.drop_columns([ROW]))
     listed = ", ".join(map(repr, sorted(json)))
     told = Note(code="frame.json", message=f"Columns with maps are sent as JSON: {listed}.")
@@ -99,15 +110,13 @@ def _sample(rows: "DataFrame", *, json: frozenset[str]) -> Table:
     )
 
 
-def _counted_from(numbered: "DataFrame", *, starts: dict[int, int]) -> "DataFrame":
+def _counted_from(numbered: "DataFrame", *, starts: Sequence[int]) -> "DataFrame":
     """Return rows numbered through all partitions, each of which has its own first number."""
     own = [name for name in numbered.columns if name != ROW]
     names = [quoted(name) for name in own]
-    if not starts:
-        return numbered
-    pairs = ", ".join(f"{part}L, {start}L" for part, start in starts.items())
-    partition, mask = f"shiftright(`{ROW}`, {PLACE_BITS})", (1 << PLACE_BITS) - 1
-    row = f"map({pairs})[{partition}] + (`{ROW}` & {mask}L) AS `{ROW}`"
+    listed = ", ".join(f"{start}L" for start in starts)
+    partition, mask = f"int(shiftright(`{ROW}`, {PLACE_BITS}))", (1 << PLACE_BITS) - 1
+    row = f"array({listed})[{partition}] + (`{ROW}` & {mask}L) AS `{ROW}`"
     return numbered.selectExpr(row, *names)
 
 

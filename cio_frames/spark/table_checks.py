@@ -9,18 +9,23 @@ import polars as pl
 
 from cio_frames.checks import Check, OfLinks
 from cio_frames.errors import FrameError
+from cio_frames.frames import ROW
 from cio_frames.plan.chunks import rows_at_once
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.spark.chunks import OfPartition, map_chunks
 from cio_frames.spark.table import SparkTable
 from cio_frames.spark.table_parts import (
+    COUNTED,
     FINDINGS,
     FOUND,
     KEYED,
     LINKS,
     NO_ROWS,
     OF_FINGERPRINT,
+    OF_FOUND,
+    OF_SUMS,
     PARTS,
+    SUMS,
     TableWork,
     fingerprint_of,
     gather,
@@ -35,7 +40,7 @@ from cio_frames.spark.table_parts import (
     tell,
     tell_links,
 )
-from cio_frames.validation import FINDING_SCHEMA
+from cio_frames.validation import FINDING_SCHEMA, aggregate_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -60,14 +65,21 @@ class TableFindings:
 
     Attributes:
         rows: Findings about rows, a Spark frame with row, code, severity, column, value, message and
-            hint, in no order. Spark keeps it: call `unpersist()` when it is no longer needed.
+            hint, in no order. Spark keeps it if there are any: call `unpersist()` when it is no longer
+            needed.
         of_table: Findings about the table and its columns, with the columns of `FINDING_SCHEMA`.
         fingerprint: The same as that of a local table of the same rows.
+        counts: How many findings about rows there are, by code.
+        refused: How much the strict checks find that forbids sending.
+        sets_state: Whether an event sets a state.
     """
 
     rows: "DataFrame"
     of_table: pl.DataFrame
     fingerprint: str
+    counts: Mapping[str, int]
+    refused: int
+    sets_state: bool
 
 
 def table_findings(
@@ -75,6 +87,7 @@ def table_findings(
     pipeline: Pipeline,
     *,
     checks: Sequence[Check] | None = None,
+    strict: Sequence[Check] = (),
     buckets: int | None = None,
 ) -> TableFindings:
     """Return what only the whole table shows, the same as of a local table.
@@ -88,6 +101,7 @@ def table_findings(
         table: The rows.
         pipeline: The pipeline of their sample.
         checks: The checks to apply; those of the pipeline without.
+        strict: Checks of rows that forbid sending.
         buckets: How many parts each aggregate is judged in that grows with the rows.
 
     Raises:
@@ -103,6 +117,7 @@ def table_findings(
         scope=pipeline.scope(),
         schema=table.sample.schema(),
         buckets=buckets or 1 + table.rows // BUCKET_ROWS,
+        strict=strict,
     )
     return _Pass(table, work).findings()
 
@@ -132,14 +147,29 @@ class _Pass:
         self._of_table += found
         if again:
             self._look_again(again)
-        self._tell_keys(merged)
+        counted = pl.concat([COUNTED.to_frame(), *states.get(OF_FOUND, [])])
+        self._tell_keys(merged, counted)
         self._tell_links()
-        rows = reduce(_union, self._found).persist()
-        rows.count()
+        rows, counts = self._rows(counted)
         fingerprint = fingerprint_of(states.get(OF_FINGERPRINT, []), schema=self._work.schema)
+        sums = pl.concat([SUMS.to_frame(), *states.get(OF_SUMS, [])]).sum()
         return TableFindings(
-            rows=rows, of_table=pl.concat(self._of_table), fingerprint=fingerprint.text
+            rows=rows,
+            of_table=pl.concat(self._of_table),
+            fingerprint=fingerprint.text,
+            counts=counts,
+            refused=sums["refused"].item(),
+            sets_state=sums["setting"].item() > 0,
         )
+
+    def _rows(self, counted: pl.DataFrame) -> "tuple[DataFrame, dict[str, int]]":
+        """Return the findings about rows and how many they are; Spark is asked where there can be any."""
+        rows = reduce(_union, self._found)
+        if len(self._found) == 1 and counted["code"].null_count() == counted.height:
+            return rows, {}
+        rows = rows.persist()
+        counts = rows.groupBy("code").count().collect()
+        return rows, {row["code"]: row["count"] for row in counts}
 
     def _merged(self) -> "DataFrame":
         """Return what is found in buckets, once their parts are brought together."""
@@ -161,12 +191,12 @@ class _Pass:
         self._add(looked)
         self._of_table += recounted(self._work, again, _states(looked))
 
-    def _tell_keys(self, merged: "DataFrame") -> None:
+    def _tell_keys(self, merged: "DataFrame", counted: pl.DataFrame) -> None:
         """Bring the rows of keys in question together, and tell what is found of them."""
-        suspects = merged.where("key IS NOT NULL").selectExpr("number", "key", "value AS what")
-        counted = suspects.groupBy("number").count().collect()
-        keys = {row["number"]: row["count"] for row in counted}
+        of_test = counted.filter(pl.col("code").is_null()).group_by("number").agg(pl.sum("rows"))
+        keys: dict[int, int] = dict(of_test.iter_rows())
         if keys:
+            suspects = merged.where("key IS NOT NULL").selectExpr("number", "key", "value AS what")
             rows = self._of_rows(partial(keyed, work=self._work, tests=sorted(keys)), schema=KEYED)
             about = rows.join(suspects, on=["number", "key"]).repartition("number", "key")
             told = map_chunks(
@@ -188,6 +218,9 @@ class _Pass:
         if not tests:
             return
         aggregate = self._work.test(next(iter(tests))).aggregate
+        none = self._work.prepared(pl.DataFrame(schema={ROW: pl.Int64(), **self._work.schema}))
+        if not aggregate_rows(none, [aggregate], scope=self._work.scope):
+            return  # rows of this call link nobody
         rows = self._of_rows(partial(links, work=self._work, aggregate=aggregate), schema=LINKS)
         merges = self._keep(rows)
         chained = self._keep(merges.join(_starts(merges), on="into", how="left_semi"))

@@ -9,11 +9,28 @@ from operator import itemgetter
 import polars as pl
 import pyarrow as pa
 
-from cio_frames.checks import Aggregate, Check, CloserLook, OfKeys, OfLinks, Scope, TableTest
+from cio_frames.checks import (
+    Aggregate,
+    Check,
+    CloserLook,
+    OfKeys,
+    OfLinks,
+    RowTest,
+    Scope,
+    TableTest,
+)
 from cio_frames.frames import ROW, Fingerprint, FingerprintPart, collected
-from cio_frames.mapping import computing
+from cio_frames.mapping import computing, subjects
 from cio_frames.spark.reading import read_chunk
-from cio_frames.validation import FINDING_SCHEMA, aggregate_rows, as_findings, as_texts
+from cio_frames.validation import (
+    FINDING_SCHEMA,
+    CompiledCheck,
+    aggregate_rows,
+    as_findings,
+    as_texts,
+    check,
+    compile_checks,
+)
 
 PARTS = pl.Schema(
     {"split": pl.Int64(), "bucket": pl.Int64(), "first": pl.Int64(), "part": pl.Binary()}
@@ -40,8 +57,14 @@ KEYED = pl.Schema(
 
 LINKS = pl.Schema({"row": pl.Int64(), "from": pl.String(), "into": pl.String()})
 
-OF_ROWS, OF_FINGERPRINT = -1, -2
-"""The splits of findings that are told already, and of fingerprints."""
+OF_ROWS, OF_FINGERPRINT, OF_SUMS, OF_FOUND = -1, -2, -3, -4
+"""The splits of findings that are told already, of fingerprints, of sums over rows, and how much was found."""
+
+SUMS = pl.Schema({"refused": pl.Int64(), "setting": pl.Int64()})
+"""Findings in rows that forbid sending, and events that set a state."""
+
+COUNTED = pl.Schema({"number": pl.Int64(), "code": pl.String(), "rows": pl.Int64()})
+"""How many findings a code has, or how many keys are in question for the test of a number."""
 
 GATHERED_ROWS = 500_000
 """Rows of an aggregate from which on a partition gives them away, in buckets."""
@@ -73,12 +96,14 @@ class TableWork:
         checks: The checks that ask for the whole table; places in it are the numbers of tests.
         schema: The columns of the table.
         buckets: How many parts each aggregate is judged in that grows with the rows.
+        strict: Checks of rows that forbid sending; what they find is counted.
     """
 
     scope: Scope
     checks: tuple[Check, ...]
     schema: pl.Schema
     buckets: int
+    strict: tuple[Check, ...] = ()
     splits: tuple[Split, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -95,11 +120,15 @@ class TableWork:
 
     @classmethod
     def of(
-        cls, checks: Iterable[Check], *, scope: Scope, schema: pl.Schema, buckets: int
-    ) -> "TableWork":
+        cls, checks: Iterable[Check], *, scope: Scope, schema: pl.Schema, buckets: int,
+        strict: Iterable[Check] = (),
+    ) -> "TableWork":  # fmt: skip
         """Return the work of those of the checks that ask for the whole table."""
         own = tuple(replace(each, repair=None) for each in checks if _is_of_table(each))
-        return cls(scope=scope, checks=own, schema=schema, buckets=buckets)
+        rows = tuple(
+            replace(each, repair=None) for each in strict if isinstance(each.test, RowTest)
+        )
+        return cls(scope=scope, checks=own, schema=schema, buckets=buckets, strict=rows)
 
     def test(self, number: int) -> TableTest:
         """Return the test of a check."""
@@ -150,13 +179,32 @@ def unpacked(part: bytes) -> pl.DataFrame:
 def gather(chunks: Iterator[pa.Table], *, work: TableWork) -> Iterator[pl.DataFrame]:
     """Yield the parts of aggregates of one partition, with the columns of `PARTS`."""
     gathered, fingerprint = _Gathered(work), Fingerprint(work.schema)
+    tests = compile_checks(work.strict, scope=work.scope)
+    sums = [pl.DataFrame([dict.fromkeys(SUMS, 0)], schema=SUMS)]
     for chunk in chunks:
         rows, _ = read_chunk(chunk, work.schema)
         fingerprint.add(rows)
-        yield from gathered.add(work.prepared(rows))
+        prepared = work.prepared(rows)
+        sums.append(_sums(prepared, rows, work=work, tests=tests))
+        yield from gathered.add(prepared)
     yield from gathered.rest()
     if fingerprint.part.rows:
         yield _part(OF_FINGERPRINT, _of_fingerprint(fingerprint.part), first=gathered.first)
+        yield _part(OF_SUMS, pl.concat(sums).sum(), first=gathered.first)
+
+
+def _sums(
+    prepared: pl.DataFrame, rows: pl.DataFrame, *, work: TableWork, tests: Sequence[CompiledCheck]
+) -> pl.DataFrame:
+    """Return what is counted of the rows of a chunk, with the columns of `SUMS`."""
+    mapping = work.scope.mapping
+    refused = setting = 0
+    if tests:
+        found = check(prepared, tests=tests, raw=rows).findings
+        refused = found.filter(pl.col("severity") == "refuse").height
+    if mapping.call.name == "track":
+        setting = prepared.select(subjects(mapping).is_not_null().sum()).item()
+    return pl.DataFrame([(refused, setting)], schema=SUMS, orient="row")
 
 
 class _Gathered:
@@ -247,6 +295,16 @@ def merge(chunks: Iterator[pa.Table], *, work: TableWork) -> Iterator[pl.DataFra
         chunks: Rows of `PARTS`, those of a split and bucket one after the other, in the order of `first`.
         work: What was gathered, and for which tests.
     """
+    counts = [COUNTED.to_frame()]
+    for found in _found_in(chunks, work=work):
+        own = found.filter(pl.col("part").is_null()).group_by("number", "code")
+        counts.append(own.agg(pl.len().cast(pl.Int64).alias("rows")))
+        yield found
+    yield _state(OF_FOUND, pl.concat(counts).group_by("number", "code").agg(pl.sum("rows")))
+
+
+def _found_in(chunks: Iterator[pa.Table], *, work: TableWork) -> Iterator[pl.DataFrame]:
+    """Yield what `merge` does but for the counts."""
     columns = (chunk.select(PARTS.names()).to_pydict().values() for chunk in chunks)
     rows = (row for each in columns for row in zip(*each, strict=True))
     for (number, _), group in groupby(rows, key=itemgetter(0, 1)):
@@ -256,6 +314,8 @@ def merge(chunks: Iterator[pa.Table], *, work: TableWork) -> Iterator[pl.DataFra
         elif number == OF_FINGERPRINT:
             whole = fingerprint_of(parts, schema=work.schema)
             yield _state(number, _of_fingerprint(whole.part))
+        elif number == OF_SUMS:
+            yield _state(number, pl.concat(parts).sum())
         else:
             yield from _merged(number, list(parts), work=work)
 

@@ -1,6 +1,7 @@
 """A table judged in parts as Spark has it judged, without Spark; and what both kinds of plans say."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -122,3 +123,13 @@ def rows_of(frame: pl.DataFrame) -> list[tuple[Any, ...]]:
 def view_of(pipeline: Pipeline) -> Any:
     """Return what a report shows, but where rows come from, how they are saved, and requests."""
     return replace(plan_view(pipeline), source="", saving=(), batches=0)
+
+
+@contextmanager
+def jobs(spark: Any, name: str) -> Iterator[list[int]]:
+    """Give the jobs that Spark runs in a block."""
+    found: list[int] = []
+    spark.sparkContext.setJobGroup(name, name)
+    yield found
+    found += spark.sparkContext.statusTracker().getJobIdsForGroup(name)
+    spark.sparkContext.setJobGroup("", "")

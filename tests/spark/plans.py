@@ -84,12 +84,14 @@ def work_of(
     )  # fmt: skip
 
 
-def chunks_of(frame: pl.DataFrame, *, first: int = 1, step: int = 2) -> list[pa.Table]:
+def chunks_of(
+    frame: pl.DataFrame, *, first: int = 1, step: int = 2, size: int = 400
+) -> list[pa.Table]:
     """Return rows as Spark gives them, under numbers of this step."""
     numbered = frame.with_row_index("place").select(
         (first + step * pl.col("place").cast(pl.Int64)).alias("__row__"), pl.exclude("place")
     )
-    return [part.to_arrow() for part in numbered.iter_slices(400)]
+    return [part.to_arrow() for part in numbered.iter_slices(size)]
 
 
 def local_events(rows: int, *, people: int = 20) -> pl.DataFrame:

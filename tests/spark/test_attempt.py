@@ -18,8 +18,10 @@ import cio_frames as cio
 from cio_frames.audit.attempts import rows_of
 from cio_frames.audit.file_system import LocalFileSystem
 from cio_frames.errors import RunError
+from cio_frames.plan.chunks import CHUNK_ROWS
 from cio_frames.sandbox import Faults
-from cio_frames.spark.attempt import delivered
+from cio_frames.spark import chunks as spark_chunks
+from cio_frames.spark.attempt import delivered, spooled
 from cio_frames.spark.lease import Renewal
 from cio_frames.spark.rate import PACE_FILE, Pace
 from tests.spark.plans import KEY, RUN, chunks_of, local_events, work_of
@@ -185,3 +187,14 @@ def test_no_key_stands_in_what_travels(tmp_path: Path) -> None:
     same = pickle.loads(pickled)  # noqa: S301 - made here
     assert same.client.client().workspaces == client.workspaces
     assert same.key.reveal() == KEY
+
+
+def test_rows_are_encoded_in_whole_chunks(tmp_path: Path) -> None:
+    """The batches of Spark, of 10,000 rows, are put together before they are checked and encoded."""
+    frame = local_events(120_000)
+    (rows,) = chunks_of(frame, step=1, size=frame.height)
+    batches = rows.to_batches(max_chunksize=10_000)
+    with cio.sandbox() as workspace:
+        plan = work_of(workspace.client(), tmp_path, frame).plan
+    with spooled(spark_chunks.chunks_of(batches, rows=CHUNK_ROWS), plan=plan) as table:
+        assert [chunk.height for chunk in table.chunks()] == [50_000, 50_000, 20_000]

@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 import cio_frames as cio
-from cio_frames.errors import ArgumentError, RowOrderError
+from cio_frames.audit import STATES
+from cio_frames.errors import ArgumentError, PlanRefusedError, RowOrderError
 from cio_frames.spark.plan import SparkPlan
+from tests.spark.parts import jobs
 
 ORDERS = (
     "concat('u', id % 40) AS customer", "TIMESTAMP '2026-01-01 00:00:00' + make_interval(0, 0, 0, 0, 0, 0, id) AS at",
@@ -15,8 +18,12 @@ ORDERS = (
 )  # fmt: skip
 
 
+MOST_JOBS = {"before": 4, "send": 2}
+"""Jobs of Spark that a send takes before it begins and then, where no report was asked for."""
+
+
 def test_a_frame_of_spark_is_planned_sent_and_audited(spark: Any, tmp_path: Path) -> None:
-    """What is planned arrives, is on record, and is not sent again when it is resumed."""
+    """What is planned arrives in few jobs, is on record, and is not sent again when it is resumed."""
     orders = (
         spark.range(0, 600, 1, 3).selectExpr(*ORDERS).where("`order` IS NOT NULL OR number = 7")
     )
@@ -24,11 +31,15 @@ def test_a_frame_of_spark_is_planned_sent_and_audited(spark: Any, tmp_path: Path
         event=cio.lit("Ordered"), user_id="customer", timestamp="at", properties=["number", "order"]
     )
     assert isinstance(plan, SparkPlan)
-    assert plan.counts["valid"] == plan.counts["rows"] == 595
     with cio.sandbox() as workspace:
         client = workspace.client()
-        run = plan.send(client, audit=tmp_path, progress=False)
+        with jobs(spark, "before") as before:
+            run = plan.send(client, audit=tmp_path, progress=False)
         assert run.counts["delivered"] == 595
+        sent = spark.sparkContext.statusTracker().getJobIdsForGroup(run.run_id)
+        ran = {"before": len(before), "send": len(sent)}
+        assert all(0 < ran[what] <= most for what, most in MOST_JOBS.items()), ran
+        assert plan.counts["valid"] == plan.counts["rows"] == 595
         found = cio.audit(tmp_path)
         assert found.verify().is_empty()
         assert run.failed().count() == 0
@@ -36,6 +47,41 @@ def test_a_frame_of_spark_is_planned_sent_and_audited(spark: Any, tmp_path: Path
         again = cio.resume(run.audit, client, plan, progress=False)
         assert again.counts["delivered"] == 595
         assert workspace.messages.height == 595
+
+
+@pytest.mark.slow
+def test_a_send_reads_nothing_again_after_a_report(spark: Any, tmp_path: Path) -> None:
+    """What the report has found is not looked for again when the rows are sent."""
+    orders = spark.range(0, 600, 1, 3).selectExpr(*ORDERS)
+    plan = orders.cio.track(event=cio.lit("Ordered"), user_id="customer", timestamp="at")
+    assert plan.counts["valid"] == 600
+    with cio.sandbox() as workspace, jobs(spark, "before") as before:
+        run = plan.send(workspace.client(), audit=tmp_path, progress=False)
+    assert run.counts["delivered"] == 600
+    assert before == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["Ordered", "User Deleted"])
+def test_what_forbids_sending_is_found_without_a_report(
+    spark: Any, tmp_path: Path, name: str
+) -> None:
+    """Rows are left out, and a plan is refused, as by a local plan that is sent without a report."""
+    given = [(f"u{n % 3}", name if n == 7 else "Ordered", f"m{n // 2}", n // 4) for n in range(12)]
+    frame = spark.createDataFrame(given, "who string, event string, id string, n bigint")
+    rows = pl.DataFrame(given, schema=["who", "event", "id", "n"], orient="row")
+    asked = {"user_id": "who", "event": "event", "message_id": "id"}
+    plans = [cio.frame(each).track(**asked) for each in (frame.repartition(1), rows)]
+    told = []
+    with cio.sandbox() as workspace:
+        for place, plan in enumerate(plans):
+            try:
+                run = plan.send(workspace.client(), audit=tmp_path / str(place), progress=False)
+            except PlanRefusedError as error:
+                told.append(str(error))
+            else:
+                told.append(str({state: run.counts[state] for state in STATES}))
+    assert told[0] == told[1]
 
 
 def test_what_is_not_offered_is_told_before_anything_is_done(spark: Any, tmp_path: Path) -> None:

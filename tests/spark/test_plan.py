@@ -1,8 +1,6 @@
 """Plans of Spark frames beside local plans of the same rows, on two executors."""
 
 import datetime as dt
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ from cio_frames.spark.repeats import without_rejected_repeats
 from cio_frames.spark.table import to_arrow
 from cio_frames.validation import FINDING_SCHEMA, as_texts
 from cio_frames.validation.findings import concluded
-from tests.spark.parts import rows_of, told, view_of
+from tests.spark.parts import jobs, rows_of, told, view_of
 
 NOW = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
 MOST_JOBS = {"read": 8, "report": 45, "again": 0}
@@ -61,16 +59,6 @@ def local_plan(plan: SparkPlan, verb: str, **asked: Any) -> cio.Plan:
     rows = to_arrow(plan.table.given.orderBy(ROW)).drop_columns([ROW])
     local: cio.Plan = at_now(getattr(cio.frame(rows), verb)(**asked))
     return local
-
-
-@contextmanager
-def jobs(spark: Any, name: str) -> Iterator[list[int]]:
-    """Give the jobs that Spark runs in a block."""
-    found: list[int] = []
-    spark.sparkContext.setJobGroup(name, name)
-    yield found
-    found += spark.sparkContext.statusTracker().getJobIdsForGroup(name)
-    spark.sparkContext.setJobGroup("", "")
 
 
 def require_same(plan: SparkPlan, local: cio.Plan) -> None:

@@ -12,17 +12,26 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import cio_frames as cio
-from cio_frames.checks import CATALOGUE, OfLinks, TableTest
+from cio_frames.checks import CATALOGUE, OfLinks, RowTest, TableTest
 from cio_frames.errors import FrameError
 from cio_frames.frames import fingerprint
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.spark import read_spark, table_checks, table_parts
 from cio_frames.spark.chunks import chunks_of
 from cio_frames.spark.table_checks import MOST_ROWS, table_findings
-from cio_frames.spark.table_parts import FINDINGS, KEYED, NO_ROWS, OF_FINGERPRINT, TableWork
+from cio_frames.spark.table_parts import (
+    FINDINGS,
+    KEYED,
+    NO_ROWS,
+    OF_FINGERPRINT,
+    OF_FOUND,
+    OF_SUMS,
+    TableWork,
+)
 from cio_frames.validation import as_texts, check_table
 from tests.catalogue.test_codes import NOW, TABLE, Asked
 from tests.catalogue.test_laws import ASKED, EXAMPLES, LAW, tables
+from tests.spark.parts import rows_of
 
 WHOLE = {check.code: check.test for check in CATALOGUE if isinstance(check.test, TableTest)}
 Told = list[tuple[Any, ...]]
@@ -61,8 +70,9 @@ class Executors:
         self.partitions = list(rows.iter_slices(size))
         self.chunk_rows = chunk_rows
         self.work = TableWork.of(
-            pipeline.applied, scope=pipeline.scope(), schema=pipeline.table.schema(), buckets=3
-        )
+            pipeline.applied, scope=pipeline.scope(), schema=pipeline.table.schema(), buckets=3,
+            strict=[check for check in pipeline.applied if check.severity == "refuse"],
+        )  # fmt: skip
 
     def each(self, function: Callable[..., Iterator[pl.DataFrame]], **asked: Any) -> Frames:
         """Return what a function makes of each partition."""
@@ -79,6 +89,9 @@ class Executors:
         parts = pl.concat(self.each(table_parts.gather)).sort("split", "bucket", "first")
         found = pl.concat(list(table_parts.merge(self.chunks(parts), work=work)))
         states = states_in(found)
+        counted = pl.concat(states[OF_FOUND]).group_by("number", "code").agg(pl.sum("rows"))
+        rows = found.filter(pl.col("part").is_null()).group_by("number", "code")
+        assert rows_of(counted) == rows_of(rows.agg(pl.len()))
         of_table, again = table_parts.judged(work, states)
         packed = {number: table_parts.packed(state) for number, state in again.items()}
         looked = pl.concat([found.clear(), *self.each(table_parts.look_again, states=packed)])
@@ -163,6 +176,27 @@ def test_any_rows_may_lie_in_any_partition(
     pipeline = pipeline_of(pl.DataFrame(twice), verb, MORE[verb])
     spread = Executors(pipeline, partitions=partitions, chunk_rows=chunk_rows)
     assert spread.findings() == (locally(pipeline), fingerprint(pipeline.table))
+
+
+REFUSED = [
+    check.code
+    for check in CATALOGUE
+    if check.severity == "refuse" and isinstance(check.test, RowTest)
+]
+
+
+@pytest.mark.parametrize("code", REFUSED)
+def test_what_forbids_sending_is_counted_wherever_its_rows_are(code: str) -> None:
+    """Partitions count as many findings that forbid sending as the checks of rows have, and no others."""
+    for asked in TABLE[code]:
+        pipeline = of_case(asked)
+        spread = Executors(pipeline, partitions=2, chunk_rows=1)
+        parts = pl.concat(spread.each(table_parts.gather)).sort("split", "bucket", "first")
+        found = pl.concat(table_parts.merge(spread.chunks(parts), work=spread.work))
+        (sums,) = pl.concat(states_in(found)[OF_SUMS]).sum().to_dicts()
+        rows = pipeline.full_check.findings.filter(pl.col("row").is_not_null(), severity="refuse")
+        own = {check.code for check in spread.work.strict}
+        assert sums["refused"] == rows.filter(pl.col("code").cast(pl.String).is_in(own)).height
 
 
 def distinct(rows: int) -> pl.DataFrame:
