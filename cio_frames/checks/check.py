@@ -133,6 +133,10 @@ def _as_aggregated(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope)
     return aggregated
 
 
+def _has_rows(result: pl.DataFrame) -> bool:
+    return result.height > 0
+
+
 @dataclass(frozen=True, slots=True)
 class TableTest:
     """A test of the whole table.
@@ -140,7 +144,7 @@ class TableTest:
     Attributes:
         aggregate: Returns a query over prepared rows whose result is small, or None for tables
             that it does not concern. It is called for each chunk, and the results are concatenated;
-            checks with the same function share them. Of a chunk whose result is empty no row fails.
+            checks with the same function share them.
         finish: Makes the findings from the result, reading all rows again if needed: columns row
             (null for the table), column, value and, if there is some, evidence. What it finds of a
             row depends on the result and that row alone, unless it is `OfKeys`, `OfLinks` or `CloserLook`.
@@ -151,6 +155,7 @@ class TableTest:
             small, and `reduce` makes one as small of the results of any chunks that lie together.
         settle: Returns the little that is left to judge once all results of some values of `by` are
             together, where `finish` needs that of all values; of what is left it returns the same.
+        is_open: Tells of a result whether any row of its chunk can fail; if it is empty, none can.
     """
 
     aggregate: Aggregate
@@ -159,6 +164,7 @@ class TableTest:
     _: KW_ONLY
     by: str = ""
     settle: Callable[[pl.DataFrame], pl.DataFrame] | None = None
+    is_open: Callable[[pl.DataFrame], bool] = _has_rows
     unit: Literal["table"] = "table"
 
 

@@ -101,6 +101,9 @@ def _may_hold_numbers(values: pl.Series) -> pl.Expr:
 
 def _candidates_of(values: pl.Series, *, opened: pl.Series) -> Iterator[tuple[object, ...]]:
     """Yield a row of `CANDIDATES` for each number among the sampled texts of a column."""
+    yield values.name, None, None, None, None, None, values.count()
+    if opened.is_empty():
+        return
     counted, sample = set(), _smallest(opened)
     for text, hashed in zip(_as_texts(sample), sample.hash(), strict=True):
         yield values.name, None, None, None, None, hashed, 0  # has a place in the sample
@@ -113,7 +116,6 @@ def _candidates_of(values: pl.Series, *, opened: pl.Series) -> Iterator[tuple[ob
     for number in counted:
         cells = int(opened.str.contains(rf"\b{number.pattern}\b").sum())
         yield values.name, number.name, "spaced", None, None, None, cells
-    yield values.name, None, None, None, None, None, values.count()
 
 
 def _smallest_of(aggregated: pl.DataFrame) -> pl.DataFrame:
@@ -224,4 +226,9 @@ def _told_of(found: pl.DataFrame, field: FieldMapping, *, detector: Detector) ->
 
 def by_share(detector: Detector) -> TableTest:
     """Return a test of the columns whose numbers are valid more often than chance would have it."""
-    return TableTest(_sampled, partial(_judged, detector=detector), _smallest_of)
+    judged = partial(_judged, detector=detector)
+    return TableTest(_sampled, judged, _smallest_of, is_open=_has_numbers)
+
+
+def _has_numbers(aggregated: pl.DataFrame) -> bool:
+    return aggregated["hash"].null_count() < aggregated.height

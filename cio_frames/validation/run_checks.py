@@ -298,7 +298,8 @@ class TableAggregates:
         """Return whether the whole table may keep rows from being sent that this was aggregated from."""
         blocking = (test for item, test in self._asked if item.severity in BLOCKING)
         return any(
-            test.aggregate in aggregated and aggregated[test.aggregate].height for test in blocking
+            test.aggregate in aggregated and test.is_open(aggregated[test.aggregate])
+            for test in blocking
         )
 
     def add(self, aggregated: Mapping[Aggregate, pl.DataFrame]) -> None:
@@ -321,11 +322,7 @@ class TableAggregates:
         return pl.concat([FINDING_SCHEMA.to_frame(), *found])
 
     def _found(self) -> list[pl.DataFrame]:
-        aggregated = {
-            aggregate: whole
-            for aggregate, parts in self._parts.items()
-            if (whole := pl.concat(parts)).height  # no check finds anything in nothing
-        }
+        aggregated = {aggregate: pl.concat(parts) for aggregate, parts in self._parts.items()}
         rows = self._scope.mapping.prepare(self._table.numbered())
         return [
             as_findings(
@@ -334,7 +331,7 @@ class TableAggregates:
                 scope=self._scope,
             )
             for item, test in self._asked
-            if test.aggregate in aggregated
+            if test.aggregate in aggregated and test.is_open(aggregated[test.aggregate])
         ]
 
 
