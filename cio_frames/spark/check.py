@@ -117,11 +117,13 @@ class SparkPreSendCheck:
         of_rows: What the whole table shows of rows and keeps them from being sent; None if that is nothing.
         before_send: The same as of a local table.
         sets_state: Whether an event sets a state.
+        kept: The frame that Spark keeps for it.
     """
 
     of_rows: "DataFrame | None"
     before_send: PreSendCheck
     sets_state: bool
+    kept: "DataFrame"
 
 
 @spark_failures("the table was checked")
@@ -159,8 +161,8 @@ def check_before_send(table: SparkTable, pipeline: Pipeline) -> SparkPreSendChec
     pipeline = replace(pipeline, clock=lambda: settings.now)
     blocking = [each for each in pipeline.applied if each.severity in BLOCKING]
     strict = [each for each in blocking if each.severity == "refuse"]
-    is_read = pipeline.checks.shares() or any(isinstance(each.test, MessageTest) for each in strict)
-    if is_read or check_call(strict, scope=pipeline.scope()).height:
+    asks_more = any(isinstance(each.test, MessageTest) for each in strict)  # than rows tell
+    if asks_more or pipeline.checks.shares() or check_call(strict, scope=pipeline.scope()).height:
         return None
     whole = table_findings(table, pipeline, checks=blocking, strict=strict)
     refused = whole.of_table.filter(pl.col("severity") == "refuse").height
@@ -175,7 +177,10 @@ def check_before_send(table: SparkTable, pipeline: Pipeline) -> SparkPreSendChec
         components=None,
     )
     return SparkPreSendCheck(
-        of_rows=None if known is None else known[0], before_send=before, sets_state=whole.sets_state
+        of_rows=None if known is None else known[0],
+        before_send=before,
+        sets_state=whole.sets_state,
+        kept=whole.rows,
     )
 
 

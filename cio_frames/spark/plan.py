@@ -97,6 +97,7 @@ class SparkPipeline(Pipeline):
             if found is None:
                 self.check_fully(gather_links=gather_links)
             else:
+                self.keep(found.kept)
                 self._results.before_send = found.before_send
 
     @property

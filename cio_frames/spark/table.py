@@ -74,7 +74,7 @@ def read_spark(frame: Any, *, order_by: Sequence[str] = ()) -> SparkTable:
     given = _counted_from(numbered, starts=starts)
     read_as = reading(frame, of=numbered)
     read_rows = given.selectExpr(quoted(ROW), *read_as.columns)
-    first = numbered.where(f"{quoted(ROW)} < {_first_after(SAMPLE_ROWS, starts=starts)}")
+    first = numbered.where(f"{quoted(ROW)} < {first_after(SAMPLE_ROWS, starts=starts)}")
     sampled = _counted_from(first, starts=starts).selectExpr(quoted(ROW), *read_as.columns)
     return SparkTable(
         frame=read_rows,
@@ -86,7 +86,7 @@ def read_spark(frame: Any, *, order_by: Sequence[str] = ()) -> SparkTable:
     )
 
 
-def _first_after(count: int, *, starts: Sequence[int]) -> int:
+def first_after(count: int, *, starts: Sequence[int]) -> int:
     """Return the number that Spark itself gave to the first row after so many.
 
     What Spark keeps is passed over by such a number, and not by one that is computed of it.

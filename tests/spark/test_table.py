@@ -1,6 +1,7 @@
 """Rows of Spark frames, and functions over their chunks."""
 
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from typing import Any
 
 import polars as pl
@@ -11,6 +12,7 @@ from cio_frames.errors import ColumnNamesError, ColumnNotFoundError, MissingLibr
 from cio_frames.frames import ROW
 from cio_frames.spark import is_spark, map_chunks, read_spark
 from cio_frames.spark.chunks import chunks_of, require_polars
+from cio_frames.spark.table import PLACE_BITS, first_after
 
 
 def test_rows_are_numbered_from_0_through_all_partitions(spark: Any) -> None:
@@ -28,6 +30,16 @@ def test_order_by_tells_the_order(spark: Any) -> None:
     """Rows are numbered in the order of the columns that are named."""
     table = read_spark(spark.range(100).repartition(4), order_by=("id",))
     assert all(row["id"] == row[ROW] for row in table.frame.collect())
+
+
+@pytest.mark.parametrize("sizes", [[], [0], [3], [0, 3, 0, 2], [5, 5], [1, 0, 0, 9], [4, 1, 7]])
+def test_the_first_rows_are_told_by_the_numbers_of_spark(sizes: list[int]) -> None:
+    """As many rows as asked for have smaller numbers of Spark's own, or all where there are fewer."""
+    numbers = [(part << PLACE_BITS) + n for part, size in enumerate(sizes) for n in range(size)]
+    starts = [0, *accumulate(sizes)]
+    for count in range(1, 15):
+        end = first_after(count, starts=starts)
+        assert sum(number < end for number in numbers) == min(count, len(numbers))
 
 
 @pytest.mark.parametrize(
