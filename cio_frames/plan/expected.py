@@ -39,7 +39,8 @@ class Expected:
 
     Attributes:
         model: The workspace that the messages make which have arrived.
-        people: Those whom a message was about, each with the number of the last one.
+        people: Those whom a message was about, each with the number of the last one that may have written
+            attributes, or else of the first.
         doubtful: Of whom messages in doubt may have changed something: which attributes, or None for all.
         unknown: How many messages name people who are not among those before.
     """
@@ -112,9 +113,12 @@ class Expected:
             if change.rule in _UNKNOWN:
                 self.unknown += 1
             person = None if change.person is None else store.people.by_cio.get(change.person)
-            if person is not None:
+            if person is None:
+                continue
+            self.people.setdefault(person, store.number)
+            if each.message["type"] in _MARKED:
                 self.people[person] = store.number
-                if person.existed and each.message["type"] in _MARKED:
+                if person.existed:
                     named = self._named.setdefault(person, set())
                     named.update(_kinds(each.message, model.settings))
 
