@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
+import msgspec
 import polars as pl
 
 from cio_frames.checks import Aggregate, Check, Profiler, Scope, TableProfile, acts
@@ -110,8 +111,7 @@ class FullCheck:
         return self.before_send.allowances
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profiling:
+class Profiling(msgspec.Struct, frozen=True, kw_only=True):
     """What makes the profile of a table, and finds what differs from those of earlier runs."""
 
     profiler: Profiler

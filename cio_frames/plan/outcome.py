@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from cio_frames.plan.allowance_counts import TRIGGERING, AllowanceCounts, CampaignEvents
 from cio_frames.plan.pipeline import Pipeline, PreviewCounts
@@ -126,8 +127,7 @@ def opt_outs(counts: AllowanceCounts) -> Iterator[str]:
         yield f"{many(counts.opt_outs, 'row')} can subscribe people again"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
+class Needs(msgspec.Struct, frozen=True, kw_only=True):
     """What has to be allowed for Customer.io to get these rows: of each kind how many, and what they do."""
 
     counts: dict[str, int]  # without those of which there are none

@@ -9,7 +9,7 @@ import polars as pl
 
 from cio_frames.audit import Audit as Reader
 from cio_frames.errors import AuditError
-from cio_frames.views import history, html, text
+from cio_frames.views import html, text
 from cio_frames.views.document import Document, Step
 from cio_frames.views.render import bundle
 from cio_frames.views.wording import resume_line
@@ -51,6 +51,8 @@ class Audit(Reader):
     """
 
     def _told(self, stories: Sequence[tuple[dict[str, Any], str]], *, head: Sequence[str]) -> str:
+        from cio_frames.views import history  # a run that is sent shows none
+
         documents = [history.story(record, told=told) for record, told in stories]
         return Story(super()._told(stories, head=head), documents=documents)
 
@@ -67,6 +69,8 @@ class Audit(Reader):
             return {"text/plain": repr(self)}
 
     def _document(self) -> Document:
+        from cio_frames.views import history
+
         runs = self.runs
         shown = history.audit(str(self.directory), runs.to_dicts(), totals=self._totals(runs))
         return msgspec.structs.replace(shown, body=[*shown.body, *self._to_finish(runs)])

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from functools import singledispatch
 
-from cio_frames.views import charts, graph
+from cio_frames.views import charts
 from cio_frames.views import style as css
 from cio_frames.views.document import (
     EMPTY,
@@ -165,6 +165,8 @@ def _chart(node: Chart) -> Markup:
 
 @_node.register
 def _pictures(node: Pictures) -> Markup:
+    from cio_frames.views import graph  # only previews have pictures
+
     key = tag("p", graph.KEY, style=css.join(css.PARAGRAPH, css.MUTED, css.SMALL))
     drawings = (
         join([tag("p", tag("bdi", graph.caption(each)), style=css.AFTER), graph.draw(each)])

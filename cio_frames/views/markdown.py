@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import singledispatch
 
-from cio_frames.views import graph
 from cio_frames.views.characters import one_line
 from cio_frames.views.document import (
     Block,
@@ -131,6 +130,8 @@ def _drawing(node: Chart | Meter) -> str:
 
 @_node.register
 def _pictures(node: Pictures) -> str:
+    from cio_frames.views import graph  # only previews have pictures
+
     return "\n".join(f"- {_text(graph.told(cluster))}" for cluster in node.clusters)
 
 

@@ -12,7 +12,7 @@ from typing import TextIO
 
 import msgspec
 
-from cio_frames.views import charts, graph
+from cio_frames.views import charts
 from cio_frames.views.characters import cells, one_line, shortened, visible
 from cio_frames.views.document import (
     PAGE_ROWS,
@@ -293,6 +293,8 @@ def _chart(node: Chart, indent: str) -> str:
 
 @_node.register
 def _pictures(node: Pictures, indent: str) -> str:
+    from cio_frames.views import graph  # only previews have pictures
+
     items = tuple(graph.told(cluster) for cluster in node.clusters)
     return _bullets(Bullets(items), indent)
 
