@@ -13,14 +13,24 @@ TEXTS: Final = ("id", "email", "cio_id", "anonymous_id")
 OTHERS: Final = ("anonymous_ids", "created_at", "attributes")
 CONSENTS: Final = ("unsubscribed", "cio_subscription_preferences")
 """Attributes that say who wants mail; an export may have them as columns."""
+_OWN: Final = {*TEXTS, *OTHERS, *CONSENTS}
+"""The columns that have a meaning of their own; others are attributes, if they are wanted."""
 
 
-def export(people: pl.DataFrame) -> pl.DataFrame:
+def export(people: pl.DataFrame, *, attributes: bool = False) -> pl.DataFrame:
     """Return the columns of an export that matter, under their own names, identifiers as text.
 
+    Args:
+        people: The export.
+        attributes: Whether the other columns are kept, as attributes; times in Unix seconds, as
+            Customer.io has them.
+
     Examples:
-        >>> export(pl.DataFrame({"ID": [7], "Plan": ["pro"]})).to_dicts()
+        >>> people = pl.DataFrame({"ID": [7], "Plan": ["pro"]})
+        >>> export(people).to_dicts()
         [{'id': '7', 'email': None, 'cio_id': None, 'anonymous_ids': []}]
+        >>> next(rows(export(people, attributes=True)))["attributes"]
+        {'Plan': 'pro'}
     """
     names = {name.strip().lower(): name for name in reversed(people.columns)}
     if not {"id", "email", "cio_id"} & set(names):
@@ -35,6 +45,9 @@ def export(people: pl.DataFrame) -> pl.DataFrame:
     several = _several(people, names.get("anonymous_ids"))
     anonymous = pl.concat_list(several, texts.pop("anonymous_id")).list.drop_nulls()
     kept = [pl.col(names[name]).alias(name) for name in (*OTHERS[1:], *CONSENTS) if name in names]
+    if attributes:
+        taken = {names[name] for name in _OWN if name in names} | _OWN
+        kept += [_kept(people, name) for name in people.columns if name not in taken]
     return people.select(
         *(values.alias(name) for name, values in texts.items()),
         anonymous.list.unique(maintain_order=True).alias("anonymous_ids"),
@@ -44,11 +57,16 @@ def export(people: pl.DataFrame) -> pl.DataFrame:
 
 def rows(exported: pl.DataFrame) -> Iterator[dict[str, Any]]:
     """Yield the rows of an export as the model takes them."""
+    said_by = [name for name in exported.columns if name in CONSENTS or name not in _OWN]
     for row in exported.iter_rows(named=True):
         attributes = row.get("attributes")
         if isinstance(attributes, str):
             row["attributes"] = msgspec.json.decode(attributes)
-        said = {name: _decoded(row[name]) for name in CONSENTS if row.get(name) is not None}
+        said = {
+            name: _decoded(row[name]) if name in CONSENTS else row[name]
+            for name in said_by
+            if row[name] is not None
+        }
         if said:
             row["attributes"] = said | (row.get("attributes") or {})
         yield row
@@ -58,6 +76,13 @@ def _decoded(value: Any) -> Any:
     """Return an object that a table holds as JSON text."""
     is_object = isinstance(value, str) and value.startswith("{")
     return msgspec.json.decode(value) if is_object else value
+
+
+def _kept(people: pl.DataFrame, name: str) -> pl.Expr:
+    """Return an attribute of an export, a time in Unix seconds."""
+    if people.schema[name] in (pl.Date, pl.Datetime):
+        return pl.col(name).cast(pl.Datetime("us")).dt.epoch("s").alias(name)
+    return pl.col(name)
 
 
 def _text(people: pl.DataFrame, name: str) -> pl.Expr:

@@ -25,6 +25,7 @@ from cio_frames.frames import ROW
 from cio_frames.identity import Settings
 from cio_frames.identity.settings import LARGEST
 from cio_frames.plan.corrected import Corrected, corrected_table
+from cio_frames.plan.follow_up import job_of
 from cio_frames.plan.outcome import outcome
 from cio_frames.plan.pipeline import Pipeline, Pipelines
 from cio_frames.plan.report import findings_of, plan_view, summary, with_other_forms
@@ -345,7 +346,7 @@ class Sendable:
         for pipeline in self.pipelines.each:
             client.require(pipeline.call)
         client.require_network()
-        job, now = self.pipelines.job(), self.pipelines.each[0].clock()
+        job, now = job_of(self.pipelines), self.pipelines.each[0].clock()
         with ExitStack() as held:
             held.enter_context(starting(job, client=client, directory=options.audit))
             return job, select_rows(job, client, options, now=now), held.pop_all()
@@ -641,6 +642,6 @@ def resume(
             f"    cio.resume({str(directory)!r}, client, plan)"
         )
     run = resumed_run(
-        made_from.pipelines.job(), client=client, directory=directory, options=options
+        job_of(made_from.pipelines), client=client, directory=directory, options=options
     ).start()
     return run.wait() if wait else run

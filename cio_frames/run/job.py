@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
@@ -17,6 +18,8 @@ from cio_frames.sending import BlockingRow
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from cio_frames.run.reconciliation import Reconciliation
 
     Hashes = npt.NDArray[np.uint64]
     Places = npt.NDArray[np.intp]
@@ -217,6 +220,13 @@ def _told_by_id(*, where: str) -> pl.Expr:
     return told.map_elements(content, return_dtype=pl.String, skip_nulls=True)
 
 
+class FollowUp(Protocol):
+    """What the plans of a run can do once it has ended."""
+
+    def reconcile(self, directory: Path, held: Any, **options: Any) -> "Reconciliation":
+        """Compare what a workspace holds with what the run of this directory has sent."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """What a run is given to do."""
@@ -232,6 +242,7 @@ class Job:
     limits: Mapping[str, Any] = field(default_factory=dict)  # those in force, by name
     namespace: str = ""  # what the message ids are made for
     notes: tuple[str, ...] = ()  # what the counts of rows will not show, in sentences
+    follow_up: FollowUp | None = None  # what can be done afterwards
 
     @property
     def label(self) -> str:

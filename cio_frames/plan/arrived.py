@@ -1,0 +1,146 @@
+"""What has arrived of plans: their messages in the order of sending, and the workspace that these make."""
+
+from collections.abc import Callable, Generator
+from contextlib import closing
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from urllib.parse import unquote
+
+import polars as pl
+
+from cio_frames.audit import Audit
+from cio_frames.errors import AuditError
+from cio_frames.identity import Change, Model, Settings
+from cio_frames.identity.known_people import rows
+from cio_frames.identity.messages import decoded
+from cio_frames.identity.model import gc_paused
+from cio_frames.mapping import own_names
+from cio_frames.plan.chunks import Repeats
+from cio_frames.plan.pipeline import Pipelines
+from cio_frames.spec import CALLS
+
+ARRIVED: Final = ("delivered", "accepted_unverified", "skipped_done")
+"""States of rows that Customer.io has, as far as its answers tell."""
+IN_DOUBT: Final = "in_doubt"
+"""The state of rows that it may have."""
+
+
+class Arrived(NamedTuple):
+    """One message that has arrived, or may have."""
+
+    plan: int
+    row: int
+    state: str
+    at: datetime  # when it was answered; of one that an earlier run delivered, when this run began
+    message: dict[str, Any]  # with the call as `type`, and of a form with `formId`
+
+
+def arrived(
+    pipelines: Pipelines, record: pl.DataFrame | Audit, *, in_doubt: bool = False
+) -> Generator[Arrived]:
+    """Yield the messages of plans that a record says have arrived, in the order in which they were sent.
+
+    Args:
+        pipelines: The plans that the run was made from.
+        record: The rows of the run, as `Audit.messages` has them, or the record itself.
+        in_doubt: Whether those in doubt are yielded too, in their places.
+    """
+    known = _record(record)
+    states = [*ARRIVED, IN_DOUBT] if in_doubt else list(ARRIVED)
+    first = known["first_attempt_at"].min() or pipelines.each[0].clock()
+    found = known.filter(pl.col("state").is_in(states)).select(
+        "plan", "row", "state", at=pl.coalesce("finished_at", "first_attempt_at", pl.lit(first))
+    )
+    repeats, components = Repeats(), pipelines.components
+    for plan, pipeline in enumerate(pipelines.each):
+        wanted = found.filter(pl.col("plan") == plan).drop("plan")
+        chunks = pipeline.encode_chunks(components=components, repeats=repeats)
+        with closing(chunks):
+            for chunk in chunks:
+                yield from _of_chunk(chunk.messages, wanted, plan=plan, call=pipeline.call)
+
+
+def workspace_after(
+    pipelines: Pipelines,
+    record: pl.DataFrame | Audit,
+    *,
+    known: pl.DataFrame | None = None,
+    settings: Settings | None = None,
+    tell: Callable[[Arrived, tuple[Change, ...]], object] | None = None,
+) -> Model:
+    """Return the workspace that the messages make which have arrived; those in doubt are left out.
+
+    Args:
+        pipelines: The plans that the run was made from.
+        record: The rows of the run, as `Audit.messages` has them, or the record itself.
+        known: The people who were there before, as `identity.known_people.export` gives them.
+        settings: How the workspace is set up; a new one without.
+        tell: Is told each message that was applied, and what it did. Messages in doubt are told
+            too, in their places, without changes: the model is as it would be without them.
+
+    Examples:
+        >>> import polars as pl, cio_frames as cio, tempfile
+        >>> plan = pl.DataFrame({"id": ["u1", "u2"], "plan": ["pro", "free"]}).cio.identify(user_id="id")
+        >>> with cio.sandbox() as workspace, tempfile.TemporaryDirectory() as folder:
+        ...     run = plan.send(workspace.client(), audit=folder, progress=False)
+        ...     model = workspace_after(plan.pipelines, cio.audit(run.audit))
+        >>> [(person["id"], person["attributes"]) for person in model.people()]
+        [('u1', {'plan': 'pro'}), ('u2', {'plan': 'free'})]
+    """
+    model, mapped = Model(settings), _own_forms(pipelines)
+    with gc_paused():
+        if known is not None:
+            model.load(rows(known))
+        for each in arrived(pipelines, record, in_doubt=tell is not None):
+            changes: tuple[Change, ...] = ()
+            if each.state != IN_DOUBT:
+                form_id = each.message.get("formId")
+                if form_id is not None and mapped[each.plan]:
+                    form = model.store.forms.get(form_id, {"mapping": {}})
+                    model.map_form(form_id, form["mapping"] | mapped[each.plan])
+                changes = model.apply(each.message, received_at=each.at)
+            if tell is not None:
+                tell(each, changes)
+    return model
+
+
+def _own_forms(pipelines: Pipelines) -> list[dict[str, str]]:
+    """Return which attributes fields feed that each plan sends under names of their own."""
+    return [own_names(each.mapping) for each in pipelines.each]
+
+
+def _record(record: pl.DataFrame | Audit) -> pl.DataFrame:
+    """Return the rows of one run.
+
+    Raises:
+        AuditError: They are of several runs.
+    """
+    found = record.messages if isinstance(record, Audit) else record
+    runs = found["run_id"].unique().sort().to_list()
+    if len(runs) > 1:
+        raise AuditError(
+            f"The record has {len(runs)} runs. Name one of them: cio.audit({runs[-1]!r}) in the "
+            "directory of the records."
+        )
+    return found
+
+
+def _of_chunk(
+    messages: pl.DataFrame, wanted: pl.DataFrame, *, plan: int, call: str
+) -> Generator[Arrived]:
+    """Yield the messages of a chunk that are wanted, with state and time."""
+    if messages.is_empty():
+        return
+    near = wanted.filter(
+        pl.col("row").is_between(messages["row"].min(), messages["row"].max())
+    )
+    found = messages.select("row", "path", "message").join(
+        near, on="row", maintain_order="left"
+    )
+    start, _, end = CALLS[call].path.partition("{form_id}")
+    for row, path, message, state, at in found.iter_rows():
+        said = decoded(message)
+        said["type"] = call
+        if end:
+            said["formId"] = unquote(path.removeprefix(start).removesuffix(end))
+        yield Arrived(plan, row, state, at, said)
