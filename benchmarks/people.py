@@ -1,12 +1,14 @@
-"""Read the people of a workspace and preview a table against them: seconds, and peak memory.
+"""Read the people of a workspace, preview a table against them, and undo a run: seconds, and peak memory.
 
 Run it as `python -m benchmarks.people [people]`. An embedded workspace holds the people in a process
 of its own; another one reads them with an App API key, and previews as many rows, a tenth of them new.
+A third one sends such rows, and plans the undo.
 """
 
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 
 import polars as pl
@@ -53,6 +55,25 @@ def read(count: int, *, url: str, key: str) -> None:
     print(f"| {count:,} | {exported:.1f} | {read_mb:,.0f} | {previewed:.1f} | {peak():,.0f} |")
 
 
+def undo(count: int) -> None:
+    """Send rows that change nine tenths of the people and create the others, and plan the undo."""
+    before = people(count).with_columns(plan=pl.lit("free"), score=pl.lit("7"))
+    rows = people(count + count // 10).tail(count).with_columns(plan=pl.lit("pro"))
+    with cio.sandbox(keep="counts") as workspace, tempfile.TemporaryDirectory() as folder:
+        run = cio.frame(rows).identify(user_id="id").send(
+            workspace.client(), audit=folder, progress=False
+        )
+        sent_mb = peak()
+        began = time.perf_counter()
+        found = run.undo(before)
+        took = time.perf_counter() - began
+    assert found.summary["people_deleted"] == count // 10
+    assert found.summary["attributes_restored"] == count - count // 10
+    print("| people | undo-plan s | peak MB before | peak MB |")
+    print("|---|---|---|---|")
+    print(f"| {count:,} | {took:.1f} | {sent_mb:,.0f} | {peak():,.0f} |")
+
+
 def peak() -> float:
     """Return the most memory that this process has had, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -67,6 +88,7 @@ def main(count: int) -> None:
         assert server.stdout is not None
         subprocess.run([*command, *server.stdout.readline().split()], check=True)
         server.communicate("")
+    subprocess.run([*command, "undo"], check=True)
 
 
 if __name__ == "__main__":
@@ -74,6 +96,8 @@ if __name__ == "__main__":
     match sys.argv[2:]:
         case ["serve"]:
             serve(size)
+        case ["undo"]:
+            undo(size)
         case [address, secret]:
             read(size, url=address, key=secret)
         case _:

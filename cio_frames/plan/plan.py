@@ -263,6 +263,7 @@ class Sendable:
         in_doubt: InDoubt | None = None,
         durability: Durability = "power",
         pii: Pii = "hmac",
+        keep_undo: bool = False,
     ) -> Run:
         """Check again, send, show progress, and record what became of every row.
 
@@ -278,6 +279,9 @@ class Sendable:
                 "process".
             pii: What the record keeps of identifiers: keyed hashes ("hmac"), nothing but row
                 numbers and message ids ("ids"), or themselves ("full").
+            keep_undo: Whether to read the people whom the rows name before anything is sent, and to
+                keep them with the record, encrypted, so that `run.undo()` needs no export. It needs
+                an App API key.
 
         Raises:
             PlanRefusedError: Something has to be fixed or allowed first; nothing was sent.
@@ -293,7 +297,7 @@ class Sendable:
         """
         options = SendOptions(
             audit=audit, progress=progress, wait=wait, repeat=repeat, in_doubt=in_doubt,
-            durability=durability, pii=pii,
+            durability=durability, pii=pii, keep_undo=keep_undo,
         )  # fmt: skip
         prepared = self._prepared(client, options)
         self.pipelines.given(client)
@@ -310,6 +314,7 @@ class Sendable:
         in_doubt: InDoubt | None = None,
         durability: Durability = "power",
         pii: Pii = "hmac",
+        keep_undo: bool = False,
     ) -> Run:
         """Do what `send` does, and let other tasks go on meanwhile.
 
@@ -321,6 +326,7 @@ class Sendable:
             in_doubt: As for `send`.
             durability: As for `send`.
             pii: As for `send`.
+            keep_undo: As for `send`.
 
         Raises:
             PlanRefusedError: Something has to be fixed or allowed first; nothing was sent.
@@ -328,7 +334,7 @@ class Sendable:
         """
         options = SendOptions(
             audit=audit, progress=progress, wait=False, repeat=repeat, in_doubt=in_doubt,
-            durability=durability, pii=pii,
+            durability=durability, pii=pii, keep_undo=keep_undo,
         )  # fmt: skip
         prepared = await asyncio.to_thread(self._prepared, client, options)
         self.pipelines.given(client)
@@ -346,7 +352,13 @@ class Sendable:
         for pipeline in self.pipelines.each:
             client.require(pipeline.call)
         client.require_network()
-        job, now = job_of(self.pipelines), self.pipelines.each[0].clock()
+        job = job_of(self.pipelines, backfill_of=backfill_of)
+        now = self.pipelines.each[0].clock()
+        if options.keep_undo:
+            from cio_frames.plan.kept_people import people_before
+
+            former = people_before(self.pipelines, client, progress=options.progress)
+            job = replace(job, former_people=former)
         with ExitStack() as held:
             held.enter_context(starting(job, client=client, directory=options.audit))
             return job, select_rows(job, client, options, now=now), held.pop_all()
@@ -547,7 +559,7 @@ def backfill(
     from cio_frames.plan.ordering import in_advised_order
 
     premise = premise_of(joined.pipelines, known, settings=None, progress="auto")
-    return _backfill_of(in_advised_order(joined.pipelines, premise))
+    return backfill_of(in_advised_order(joined.pipelines, premise))
 
 
 def planned(pipeline: Pipeline) -> Plan:
@@ -557,11 +569,28 @@ def planned(pipeline: Pipeline) -> Plan:
 
 def plan_of(pipelines: Pipelines) -> Plan | Backfill:
     """Return the plan of one table, or the back-fill of several."""
-    return Plan(pipelines) if len(pipelines.each) == 1 else _backfill_of(pipelines)
+    return Plan(pipelines) if len(pipelines.each) == 1 else backfill_of(pipelines)
 
 
-def _backfill_of(pipelines: Pipelines) -> Backfill:
+def backfill_of(pipelines: Pipelines) -> Backfill:
     return Backfill([planned(pipeline) for pipeline in pipelines.each])
+
+
+def made_from_plan(directory: Path | str, plan: Sendable | None, *, how: str) -> Sendable:
+    """Return the plan that was passed, or the one that a run of this process was made from.
+
+    Raises:
+        AuditError: It is needed; the error says `how` to pass it.
+    """
+    made_from = plan if plan is not None else _PLANS_BY_RUN.get(str(Path(directory).absolute()))
+    if made_from is None:
+        require_run(directory)
+        Audit(directory)  # raises where there is none
+        raise AuditError(
+            f"The messages of {directory} are not kept on disk. Pass the original plan:\n"
+            f"    {how.format(str(directory))}"
+        )
+    return made_from
 
 
 ResumedRun_co = TypeVar("ResumedRun_co", covariant=True)
@@ -633,15 +662,9 @@ def resume(
     options = SendOptions(progress=progress, wait=wait, in_doubt=in_doubt)
     if isinstance(plan, Resumable):
         return plan.resumed(directory, client, options=options)
-    made_from = plan if plan is not None else _PLANS_BY_RUN.get(str(Path(directory).absolute()))
-    if made_from is None:
-        require_run(directory)
-        Audit(directory)  # raises where there is none
-        raise AuditError(
-            f"The messages of {directory} are not kept on disk. Pass the original plan:\n"
-            f"    cio.resume({str(directory)!r}, client, plan)"
-        )
+    made_from = made_from_plan(directory, plan, how="cio.resume({!r}, client, plan)")
     run = resumed_run(
-        job_of(made_from.pipelines), client=client, directory=directory, options=options
+        job_of(made_from.pipelines, backfill_of=backfill_of),
+        client=client, directory=directory, options=options,
     ).start()
     return run.wait() if wait else run

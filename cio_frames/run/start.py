@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from time import sleep
 from types import MappingProxyType
@@ -24,6 +25,7 @@ from cio_frames.audit import (
     Recovery,
     RunInfo,
     earlier,
+    former_people,
     new_run_id,
     pseudonyms,
     recover,
@@ -91,6 +93,7 @@ class SendOptions:
     in_doubt: InDoubt | None = None  # without, it depends on the call and on the age
     durability: Durability = "power"
     pii: Pii = "hmac"
+    keep_undo: bool = False
 
     def __post_init__(self) -> None:
         displays.require(self.progress)
@@ -276,7 +279,15 @@ def new_run(
         pii=options.pii,
     )
     selection = replace(selection, seed=info.run_id)
+    kept = b""
+    if job.former_people is not None:
+        kept = former_people.sealed(
+            job.former_people, run_id=info.run_id, key=pseudonyms.key()
+        )
+        info = replace(info, former_people=sha256(kept).hexdigest())
     writer = AuditWriter.start(options.audit, info, durability=options.durability)
+    if kept:
+        writer.keep(former_people.NAME, kept)
     return Run(
         job, client=client, writer=writer, selection=selection, clock=clock,
         progress=options.progress, detached=not options.wait,
