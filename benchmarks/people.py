@@ -60,8 +60,10 @@ def undo(count: int) -> None:
     before = people(count).with_columns(plan=pl.lit("free"), score=pl.lit("7"))
     rows = people(count + count // 10).tail(count).with_columns(plan=pl.lit("pro"))
     with cio.sandbox(keep="counts") as workspace, tempfile.TemporaryDirectory() as folder:
-        run = cio.frame(rows).identify(user_id="id").send(
-            workspace.client(), audit=folder, progress=False
+        run = (
+            cio.frame(rows)
+            .identify(user_id="id")
+            .send(workspace.client(), audit=folder, progress=False)
         )
         sent_mb = peak()
         began = time.perf_counter()

@@ -31,6 +31,7 @@ SLOW = tuple(
         "checks/test_prefilters.py", "cli/test_demo.py",
         "cli/test_send.py::test_a_command_that_is_told_to_end", "cli/test_terminals.py",
         "identity/test_messages.py", "identity/test_preview.py::test_shortcuts",
+        "plan/test_undo.py::test_a_run_is_undone",
         "plan/test_components.py", "plan/test_passes.py", "plan/test_rehearsal.py",
         "run/test_exit.py::test_an_iterator", "run/test_histories.py", "run/test_exit.py::test_a_run_that_breaks",
         "sandbox/test_faults.py", "security/test_environment.py", "security/test_source.py",

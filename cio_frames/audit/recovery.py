@@ -286,7 +286,9 @@ def _of_former_people(
     except OSError:
         return [(former_people.NAME, "it is missing or cannot be read", _RESTORE)]
     is_same = sha256(data).hexdigest() == recorded
-    return [] if is_same else [(former_people.NAME, "it was changed after it was written", _RESTORE)]
+    return (
+        [] if is_same else [(former_people.NAME, "it was changed after it was written", _RESTORE)]
+    )
 
 
 def _differences(rows: pl.DataFrame, part: Part, run: RunFile) -> list[str]:

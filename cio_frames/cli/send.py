@@ -49,6 +49,7 @@ def send(
     repeat: Switch = False,
     corrected: Path | None = None,
     known: KnownPeople = None,
+    keep_undo: Switch = False,
 ) -> Exit:
     """Check the rows, send those that can be sent, and record the outcome of every row.
 
@@ -70,6 +71,8 @@ def send(
         known: The people whom the workspace has, so that the report says who is new: a file with an
             export, or "workspace" to read them with the key in CIO_APP_API_KEY, or "export:110" to
             take up an export that was started before.
+        keep_undo: Read the people whom the rows name before anything is sent, and keep them with the
+            record, encrypted, for `cio-frames undo`. Needs CIO_APP_API_KEY.
     """
     target = target or Target()
     with connected(target) as (client, workspace):
@@ -99,6 +102,7 @@ def send(
                 progress=progress,
                 repeat=repeat,
                 in_doubt=target.in_doubt,
+                keep_undo=keep_undo,
             ),
             target=target,
         )

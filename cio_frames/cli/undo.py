@@ -8,6 +8,7 @@ import polars as pl
 from cyclopts import Parameter
 
 from cio_frames.cli.exit_codes import Exit
+from cio_frames.cli.hints import cli_advice
 from cio_frames.cli.known import people_of, reader
 from cio_frames.cli.options import Fields, KnownPeople, Rules
 from cio_frames.cli.output import say
@@ -62,7 +63,7 @@ def undo(
         relationships=_read(relationships),
         current=people_of(current, client=partial(reader, region)),
     )
-    say(repr(found))
+    say(cli_advice(repr(found)))
     if out is not None and not found.is_empty:
         found.save(out)
         say(f"Saved in {out}.")

@@ -43,7 +43,9 @@ NEEDS_CIO_ID: Final = (
 OBJECT_TYPE: Final = "Objects are deleted by a whole number as their type, and this type is none."
 VISITOR: Final = "The relationship of an anonymous visitor cannot be removed."
 PERSON_STAYS_AWAY: Final = "The person is not there any more."
-FUTURE: Final = "The run wrote it with a time in the future, so that earlier times do not replace it."
+FUTURE: Final = (
+    "The run wrote it with a time in the future, so that earlier times do not replace it."
+)
 CREATED_AT: Final = "created_at can be replaced, and not be cleared."
 NO_EFFECT: Final = (
     "The message that would restore it is left out by a check, or Customer.io changes its value."
@@ -57,7 +59,9 @@ class Left(NamedTuple):
     person: str | None  # the cio_id
     key: ObjectKey | None
     who: str | None  # the person or object as a reader knows it
-    name: str | None  # of the attribute, the kind of the identifier, or the object of a relationship
+    name: (
+        str | None
+    )  # of the attribute, the kind of the identifier, or the object of a relationship
     why: str
 
 
@@ -151,7 +155,6 @@ def left(former: Former, after: Model, steps: Steps, *, now: float) -> Iterator[
         elif word == "relationship":
             name = str(key)
         yield Left(word, cio_id, key, who, name, why)
-
 
 
 def _why(difference: Difference, *, now: float) -> str:
@@ -263,26 +266,24 @@ class _Planner:
 
     def _restore(self, before: Person, after: Person, found: list[Difference]) -> None:
         """Give former values back, and clear what there was not."""
-        who, now = self._address(after), None
-        if self.former.now is not None:
-            now = self.former.now(after)
-            if now is None:
-                for each in found:
-                    self._keep(each, GONE_SINCE)
-                return
-        values: Values = {}
-        identifiers: Values = {}
+        who = self._address(after)
+        now = None if self.former.now is None else self.former.now(after)
+        is_gone = self.former.now is not None and now is None
+        if who is None or is_gone:
+            for each in found:
+                self._keep(each, GONE_SINCE if is_gone else NO_ADDRESS)
+            return
+        given: dict[str, Values] = {"attribute": {}, "identifier": {}}
         for each in found:
-            name = str(each.name)
-            why = NO_ADDRESS if who is None else self._kept(each, before, after, who=who, now=now)
+            why = self._kept(each, before, after, who=who, now=now)
             if why is not None:
                 self._keep(each, why)
-            elif now is None or not is_same_text(now.get(name), each.former):
-                (identifiers if each.what == "identifier" else values)[name] = each.former
-        if who is not None and values:
-            self._steps.attributes.append((who, values))
-        if who is not None and identifiers:
-            self._steps.identifiers.append((who, identifiers))
+            elif now is None or not is_same_text(now.get(str(each.name)), each.former):
+                given[each.what][str(each.name)] = each.former
+        if given["attribute"]:
+            self._steps.attributes.append((who, given["attribute"]))
+        if given["identifier"]:
+            self._steps.identifiers.append((who, given["identifier"]))
 
     def _kept(
         self, each: Difference, before: Person, after: Person, *, who: str,

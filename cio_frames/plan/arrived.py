@@ -134,9 +134,8 @@ def _of_chunk(
     near = wanted.filter(
         pl.col("row").is_between(messages["row"].min(), messages["row"].max())
     )
-    found = messages.select("row", "path", "message").join(
-        near, on="row", maintain_order="left"
-    )
+    in_order = messages.sort("lane", maintain_order=True)  # as requests have them
+    found = in_order.select("row", "path", "message").join(near, on="row", maintain_order="left")
     start, _, end = CALLS[call].path.partition("{form_id}")
     for row, path, message, state, at in found.iter_rows():
         said = decoded(message)

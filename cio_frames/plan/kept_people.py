@@ -14,17 +14,19 @@ from cio_frames.identity.identifiers import is_mail
 from cio_frames.identity.messages import NONE_WANTED
 from cio_frames.plan.identity_parts import identity_parts
 from cio_frames.plan.pipeline import Pipelines
+from cio_frames.sending import Client as SendingClient
+from cio_frames.spec import PersonIdType
 from cio_frames.views.displays import ShowProgress
 from cio_frames.workspaces import Client
 
 FEW: Final = 5_000
 """Up to so many identifiers are read one hundred with each request; for more, all people are exported."""
 _REFERENCES: Final = ("user", "previous")
-_KINDS: Final = ("id", "email", "cio_id")
+_KINDS: Final[tuple[PersonIdType, ...]] = ("id", "email", "cio_id")
 
 
 def people_before(
-    pipelines: Pipelines, client: Client, *, progress: ShowProgress
+    pipelines: Pipelines, client: SendingClient, *, progress: ShowProgress
 ) -> pl.DataFrame:
     """Return the people whom plans name, as the workspace holds them, with the attributes that the plans send.
 
@@ -35,6 +37,10 @@ def people_before(
     """
     former_people.require_library()
     client.require_reading()
+    if not isinstance(client, Client):
+        raise MappingError(
+            "keep_undo=True reads people: pass a client that cio.connect() has made."
+        )
     named = _named(pipelines)
     if named.height > FEW:
         found = client.people(attributes=_sent(pipelines), progress=progress)
@@ -46,7 +52,7 @@ def people_before(
         ]
         return found.filter(pl.any_horizontal(tests))
     each = [
-        client.attributes(named.filter(pl.col("kind") == kind)["value"].to_list(), id_type=kind)  # type: ignore[arg-type]
+        client.attributes(named.filter(pl.col("kind") == kind)["value"].to_list(), id_type=kind)
         for kind in _KINDS
     ]
     return pl.concat(each).drop("timestamps", "unsubscribed").unique("cio_id", maintain_order=True)
@@ -74,9 +80,7 @@ def kept_people(directory: Path | str) -> pl.DataFrame:
             str(path), problem=f"it cannot be read ({error.strerror})",
             hint="Restore it from a backup, or pass known=.",
         ) from None  # fmt: skip
-    return former_people.unsealed(
-        data, run_id=info.run_id, key=pseudonyms.key(), path=str(path)
-    )
+    return former_people.unsealed(data, run_id=info.run_id, key=pseudonyms.key(), path=str(path))
 
 
 def _named(pipelines: Pipelines) -> pl.DataFrame:
@@ -112,5 +116,9 @@ def _sent(pipelines: Pipelines) -> list[str]:
     for each in pipelines.each:
         body = each.mapping.call.body
         if each.call in ("identify", "form"):
-            names |= {s.path[1]: None for s in each.mapping.fields if s.path[:1] == (body,) and len(s.path) > 1}
+            names |= {
+                s.path[1]: None
+                for s in each.mapping.fields
+                if s.path[:1] == (body,) and len(s.path) > 1
+            }
     return [name for name in names if name not in _KINDS]

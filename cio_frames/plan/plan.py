@@ -573,6 +573,7 @@ def plan_of(pipelines: Pipelines) -> Plan | Backfill:
 
 
 def backfill_of(pipelines: Pipelines) -> Backfill:
+    """Return the back-fill of several tables."""
     return Backfill([planned(pipeline) for pipeline in pipelines.each])
 
 
@@ -665,6 +666,8 @@ def resume(
     made_from = made_from_plan(directory, plan, how="cio.resume({!r}, client, plan)")
     run = resumed_run(
         job_of(made_from.pipelines, backfill_of=backfill_of),
-        client=client, directory=directory, options=options,
+        client=client,
+        directory=directory,
+        options=options,
     ).start()
     return run.wait() if wait else run

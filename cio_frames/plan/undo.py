@@ -1,6 +1,6 @@
 """Undo: a back-fill that takes a workspace back to what it was before a run, and what cannot be."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime
@@ -85,9 +85,7 @@ def undo(
         return made.undo(is_compared=current is not None, is_kept=known is None)
 
 
-def _apply_run(
-    pipelines: Pipelines, record: pl.DataFrame, model: Model, *, tell: Effects
-) -> None:
+def _apply_run(pipelines: Pipelines, record: pl.DataFrame, model: Model, *, tell: Effects) -> None:
     """Apply the messages of a run to a workspace, and tell what each does."""
     mapped = [own_names(each.mapping) for each in pipelines.each]
     for each in arrived(pipelines, record):
@@ -128,9 +126,11 @@ class _Making:
             run_id=run_id,
             not_undone=not_undone,
             summary=_summary(steps, not_undone),
-            notes=tuple(_notes(
-                steps, is_compared=is_compared, is_kept=is_kept, in_doubt=self.record.in_doubt
-            )),
+            notes=tuple(
+                _notes(
+                    steps, is_compared=is_compared, is_kept=is_kept, in_doubt=self.record.in_doubt
+                )
+            ),
             plans=len(found),
             rows=sum(each.frame.height for each in found),
             _plan=plan,
@@ -241,8 +241,9 @@ def _lines(table: AnyTable | None) -> Iterator[dict[str, Any]]:
         return
     for row in read(table).lazy.collect().iter_rows(named=True):
         attributes = row.get("attributes")
-        is_text = isinstance(attributes, str)
-        yield {**row, "attributes": msgspec.json.decode(attributes) if is_text else attributes or {}}
+        if isinstance(attributes, str):
+            row["attributes"] = msgspec.json.decode(attributes)
+        yield row
 
 
 def _checks(pipelines: Pipelines) -> Checks:
@@ -291,11 +292,12 @@ def _applied(plan: Any, model: Model, *, since: datetime) -> float:
     """Apply the messages of a back-fill to a workspace; return when."""
     if plan is None:
         return since.timestamp()
-    pipelines = plan.pipelines
+    pipelines: Pipelines = plan.pipelines
     now = max(pipelines.each[0].clock(), since)
     for place, pipeline in enumerate(pipelines.each):
         with closing(pipeline.encode_chunks(components=pipelines.components)) as chunks:
-            for said in chain.from_iterable(chunk.messages["message"] for chunk in chunks):
+            parts = (each.messages.sort("lane", maintain_order=True) for each in chunks)
+            for said in chain.from_iterable(part["message"] for part in parts):
                 model.apply(decoded(said) | {"type": pipelines.calls[place]}, received_at=now)
     return now.timestamp()
 
@@ -326,10 +328,8 @@ def _by_row(
          [place for place, written in enumerate(names) if each.name in written])
         for each in rest
     ]  # fmt: skip
-    schema = {
-        "what": pl.String, "person": pl.String, "object": pl.String, "who": pl.String,
-        "name": pl.String, "why": pl.String, "plans": pl.List(pl.Int32),
-    }  # fmt: skip
+    texts = dict.fromkeys(("what", "person", "object", "who", "name", "why"), pl.String())
+    schema = pl.Schema({**texts, "plans": pl.List(pl.Int32)})
     left_over = pl.DataFrame(lines, schema=schema, orient="row").with_row_index("number")
     keys = {"person": ["person"], "object": ["object"], "both": ["person", "object"]}
     has_both = pl.col("person").is_not_null() & pl.col("object").is_not_null()
@@ -364,9 +364,7 @@ def _summary(steps: Steps, not_undone: pl.DataFrame) -> dict[str, int]:
     }
 
 
-def _notes(
-    steps: Steps, *, is_compared: bool, is_kept: bool, in_doubt: int
-) -> Iterator[str]:
+def _notes(steps: Steps, *, is_compared: bool, is_kept: bool, in_doubt: int) -> Iterator[str]:
     """Yield what to know before the undo is sent."""
     if steps.deleted and not is_kept:
         yield (

@@ -17,7 +17,7 @@ from cio_frames.identity.known_people import export, rows
 from cio_frames.identity.state import Person
 from cio_frames.identity.undo_steps import Former
 from cio_frames.plan.known import Known
-from cio_frames.spec import RESERVED_PREFIXES
+from cio_frames.spec import RESERVED_PREFIXES, PersonIdType
 from cio_frames.workspaces import Client
 
 FEW: Final = 5_000
@@ -90,7 +90,9 @@ def _signs(former: Former, started: datetime) -> Callable[[Person, Row], str | N
         told = [held.get(BORN), *_values(held.get("\0stamps"))]
         if not is_same_text(own, held.get("created_at")):
             told.append(held.get("created_at"))
-        if any((at := seconds(each)) is not None and at < int(started.timestamp()) for each in told):
+        if any(
+            (at := seconds(each)) is not None and at < int(started.timestamp()) for each in told
+        ):
             return OLDER
         foreign = (
             name
@@ -120,7 +122,7 @@ def _read(client: Client, former: Former, after: Model) -> pl.DataFrame:
             names[str(each.name)] = None
     if len(changed) > FEW:
         return client.people(attributes=list(names))
-    keys: dict[str, list[str]] = {"cio_id": [], "id": [], "email": []}
+    keys: dict[PersonIdType, list[str]] = {"cio_id": [], "id": [], "email": []}
     for person in changed.values():
         if person.cio_id in former.given:
             keys["cio_id"].append(person.cio_id)
@@ -128,8 +130,4 @@ def _read(client: Client, former: Former, after: Model) -> pl.DataFrame:
             keys["id"].append(person.id)
         elif person.email is not None:
             keys["email"].append(person.email)
-    found = [
-        client.attributes(values, id_type=kind)  # type: ignore[arg-type]
-        for kind, values in keys.items()
-    ]
-    return pl.concat(found)
+    return pl.concat(client.attributes(values, id_type=kind) for kind, values in keys.items())

@@ -16,9 +16,15 @@ NOT_UNDONE: Final = pl.Schema({
 })  # fmt: skip
 
 EVENT: Final = "Customer.io does not delete events."
-CAMPAIGN: Final = "Customer.io does not delete events, and messages of campaigns that it started stay sent."
-MERGE: Final = "A merge is for good: the other profile and which events were whose do not come back."
-HISTORY: Final = "The person was deleted: events, messages, segments and the cio_id do not come back."
+CAMPAIGN: Final = (
+    "Customer.io does not delete events, and messages of campaigns that it started stay sent."
+)
+MERGE: Final = (
+    "A merge is for good: the other profile and which events were whose do not come back."
+)
+HISTORY: Final = (
+    "The person was deleted: events, messages, segments and the cio_id do not come back."
+)
 LINK: Final = "An anonymous ID stays with the person that it was linked to."
 OBJECTS: Final = "Which objects there were before is not known: pass objects=."
 RELATIONS: Final = "Who was related to which object before is not known: pass relationships=."
@@ -60,6 +66,7 @@ class Effects:
     )  # fmt: skip
 
     def __call__(self, arrived: Arrived, changes: Iterable[Change]) -> None:
+        """Take note of what a message did."""
         told: set[tuple[str, str]] = set()
         for change in changes:
             self._touch(arrived, change)

@@ -53,9 +53,7 @@ def undo(
         ...     undo.summary["attributes_restored"], undo.summary["people_deleted"]
         (1, 1)
     """
-    made_from = made_from_plan(
-        directory, plan, how="cio.undo({!r}, known=known, plan=plan)"
-    )
+    made_from = made_from_plan(directory, plan, how="cio.undo({!r}, known=known, plan=plan)")
     return FollowUp(made_from.pipelines, backfill_of).undo(
         Path(directory), known, objects=objects, relationships=relationships, current=current,
         settings=settings, checks=checks,

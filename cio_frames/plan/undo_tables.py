@@ -11,7 +11,7 @@ import polars as pl
 from cio_frames.checks import Checks
 from cio_frames.frames import read
 from cio_frames.identity.undo_steps import Steps, Values
-from cio_frames.mapping import CallArguments, resolve
+from cio_frames.mapping import CallArguments, Nulls, resolve
 from cio_frames.payloads.ids import digest, ulids
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.spec import CALLS
@@ -24,6 +24,15 @@ MOST_SETS: Final = 20
 """Up to so many different sets of attributes are cleared by a table each; else each attribute is."""
 
 _EXACT: Final = 2**53
+_KEY: Final = "\0{}"
+_SIMPLE: Final[Mapping[type, str]] = {bool: "truth", str: "text", float: "number"}
+
+
+_GROUP: Final = ("group", "type")
+_OBJECT: Final = ("objectId", "objectTypeId")
+_FIELDS: Final = {
+    "person": "user_id", "group": "group_id", "type": "object_type_id", "message_id": "message_id",
+}  # fmt: skip
 
 
 class UndoTable(NamedTuple):
@@ -34,13 +43,27 @@ class UndoTable(NamedTuple):
     frame: pl.DataFrame
     arguments: CallArguments
 
-    def pipeline(self, *, checks: Checks, frame: Any = None, clock: Callable[[], datetime]) -> Pipeline:
+    def pipeline(
+        self, *, checks: Checks, frame: Any = None, clock: Callable[[], datetime]
+    ) -> Pipeline:
         """Return how it is sent: this frame, or one that holds the same."""
         table = replace(read(self.frame if frame is None else frame), label=self.label)
         mapping = resolve(self.arguments, call=CALLS[self.call], schema=table.schema())
         return Pipeline(
             table=table, mapping=mapping, checks=checks, clock=clock, arguments=self.arguments
         )
+
+
+Row = tuple[tuple[str, ...], Values]
+"""Whom or what a message is about, and its attributes."""
+
+
+class Layer(NamedTuple):
+    """A frame, its columns but the first ones, and what an empty cell means."""
+
+    frame: pl.DataFrame
+    names: list[str]
+    nulls: Nulls
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +83,16 @@ class _Maker:
         relations = [(who, key.object_id, int(key.object_type)) for who, key in steps.unrelated]
         deleted = [(key.object_id, int(key.object_type)) for key in steps.deleted_objects]
         yield from self._states("people to create again", again, ("person",), "identify")
-        yield from self._event("relationships to remove", EVENTS[2], ("person", *_OBJECT), relations)
+        yield from self._event(
+            "relationships to remove", EVENTS[2], ("person", *_OBJECT), relations
+        )
         yield from self._event("objects to delete", EVENTS[1], _OBJECT, deleted)
         yield from self._states("former attributes of objects", objects, _GROUP, "group")
         yield from self._states("former relationships", related, (*_GROUP, "person"), "group")
         yield from self._states("former attributes", attributes, ("person",), "identify")
-        yield from self._event("people to delete", EVENTS[0], ("person",), [(who,) for who in steps.deleted])
+        yield from self._event(
+            "people to delete", EVENTS[0], ("person",), [(who,) for who in steps.deleted]
+        )
         yield from self._states("former identifiers", identifiers, ("person",), "identify")
 
     def _event(
@@ -85,7 +112,7 @@ class _Maker:
     def _states(
         self,
         label: str,
-        rows: Sequence[tuple[tuple[str, ...], Values]],
+        rows: Sequence[Row],
         names: Sequence[str],
         call: str,
     ) -> Iterator[UndoTable]:
@@ -114,73 +141,66 @@ class _Maker:
         return frame.with_columns(ids.alias(name))
 
 
-_GROUP: Final = ("group", "type")
-_OBJECT: Final = ("objectId", "objectTypeId")
-_FIELDS: Final = {
-    "person": "user_id", "group": "group_id", "type": "object_type_id", "message_id": "message_id",
-}  # fmt: skip
-
-
 def tables(steps: Steps, *, run_id: str) -> list[UndoTable]:
     """Return the tables of an undo in the order in which they are sent."""
     return list(_Maker(run_id).tables(steps))
 
 
-def layers(
-    rows: Sequence[tuple[tuple[str, ...], Values]], keys: Sequence[str]
-) -> Iterator[tuple[pl.DataFrame, list[str], str]]:
-    """Yield frames of rows whose first columns are `keys`, the names of the others, and what nulls mean.
+def layers(rows: Sequence[Row], keys: Sequence[str]) -> Iterator[Layer]:
+    """Yield frames of rows, each column of one type: first those that give values back, then those that clear.
 
-    A column has one type, so values of another one stand in a second frame, and so on. Rows without
-    values are sent once, too: a relationship may have none.
+    Their first columns are `keys`. Values of another type than the most frequent one stand in a second
+    frame, and so on. Rows without values are sent, too: a relationship may have none.
 
     Examples:
         >>> rows = [(("u1",), {"plan": "pro"}), (("u2",), {"plan": 7, "city": None})]
-        >>> [(frame.rows(), nulls) for frame, _, nulls in layers(rows, ["person"])]
+        >>> [(layer.frame.rows(), layer.nulls) for layer in layers(rows, ["person"])]
         [([('u1', 'pro')], 'omit'), ([('u2', 7)], 'omit'), ([('u2', None)], 'send')]
     """
-    names = list(dict.fromkeys(name for _, values in rows for name in values))
-    layer_of = {name: _layers_of(name, rows) for name in names}
-    for number in range(max((len(shapes) for shapes in layer_of.values()), default=0)):
-        yield from _layer(rows, keys, number, layer_of)
+    shapes = _shapes(rows)
+    for number in range(max((len(each) for each in shapes.values()), default=0)):
+        of_layer = {name: each[number] for name, each in shapes.items() if number < len(each)}
+        yield _layer(rows, keys, of_layer)
     bare = [key for key, values in rows if not values]
     if bare:
-        yield pl.DataFrame(bare, schema=_schema(keys), orient="row"), [], "omit"
+        yield Layer(_keys(bare, keys), [], "omit")
     yield from _cleared(rows, keys)
 
 
-def _layer(
-    rows: Sequence[tuple[tuple[str, ...], Values]],
-    keys: Sequence[str],
-    number: int,
-    layer_of: Mapping[str, Sequence[str]],
-) -> Iterator[tuple[pl.DataFrame, list[str], str]]:
-    shapes = {name: each[number] for name, each in layer_of.items() if number < len(each)}
+def _shapes(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """Return the types of each attribute's values, the most frequent first."""
+    found: dict[str, Counter[str]] = {}
+    for _, values in rows:
+        for name, value in values.items():
+            shape = None if value is None else _shape(value)
+            if shape is not None:
+                found.setdefault(name, Counter())[shape] += 1
+    return {name: [shape for shape, _ in each.most_common()] for name, each in found.items()}
+
+
+def _layer(rows: Sequence[Row], keys: Sequence[str], shapes: Mapping[str, str]) -> Layer:
+    """Return the values that have these types."""
     columns: dict[str, list[Any]] = {name: [] for name in shapes}
     kept: list[tuple[str, ...]] = []
     for key, values in rows:
         found = {
-            name: values[name]
-            for name in values.keys() & shapes.keys()
-            if values[name] is not None and _shape(values[name]) == shapes[name]
+            name: value
+            for name, value in values.items()
+            if value is not None and name in shapes and _shape(value) == shapes[name]
         }
         if found:
             kept.append(key)
             for name, column in columns.items():
                 column.append(found.get(name))
-    if kept:
-        series = [pl.Series(name, column, strict=False) for name, column in columns.items()]
-        frame = pl.DataFrame(kept, schema=_schema(keys), orient="row")
-        yield _beside(frame, series), list(shapes), "omit"
+    series = [pl.Series(name, column, strict=False) for name, column in columns.items()]
+    return Layer(_keys(kept, keys).hstack(series), list(shapes), "omit")
 
 
-def _cleared(
-    rows: Sequence[tuple[tuple[str, ...], Values]], keys: Sequence[str]
-) -> Iterator[tuple[pl.DataFrame, list[str], str]]:
+def _cleared(rows: Sequence[Row], keys: Sequence[str]) -> Iterator[Layer]:
     """Yield frames of rows in which all attributes are cleared."""
     sets: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
     for key, values in rows:
-        cleared = tuple(name for name, value in values.items() if value is None)
+        cleared = tuple(sorted(name for name, value in values.items() if value is None))
         if cleared:
             sets.setdefault(cleared, []).append(key)
     if len(sets) > MOST_SETS:
@@ -190,28 +210,15 @@ def _cleared(
                 each.setdefault((name,), []).extend(members)
         sets = each
     for names, members in sets.items():
-        frame = pl.DataFrame(members, schema=_schema(keys), orient="row")
+        frame = _keys(members, keys)
         nothing = pl.Series([None], dtype=pl.String).new_from_index(0, frame.height)
-        yield _beside(frame, [nothing.alias(name) for name in names]), list(names), "send"
+        yield Layer(frame.hstack([nothing.alias(name) for name in names]), list(names), "send")
 
 
-def _schema(keys: Sequence[str]) -> dict[str, type[pl.String]]:
-    """Return the schema of the first columns, whose names no attribute has."""
-    return {f"\0{key}": pl.String for key in keys}
-
-
-def _beside(frame: pl.DataFrame, others: Sequence[pl.Series]) -> pl.DataFrame:
-    return frame.hstack(list(others)) if others else frame
-
-
-def _layers_of(name: str, rows: Sequence[tuple[tuple[str, ...], Values]]) -> list[str]:
-    """Return the types of an attribute's values, the most frequent first."""
-    found = Counter(
-        shape
-        for _, values in rows
-        if values.get(name) is not None and (shape := _shape(values[name])) is not None
-    )
-    return [shape for shape, _ in found.most_common()]
+def _keys(rows: Sequence[tuple[str, ...]], keys: Sequence[str]) -> pl.DataFrame:
+    """Return the first columns, under names that no attribute has."""
+    schema = {_KEY.format(key): pl.String for key in keys}
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _shape(value: Any) -> str | None:
@@ -221,26 +228,17 @@ def _shape(value: Any) -> str | None:
         >>> _shape({"b": [1, 2], "a": "x"}), _shape([1, "x"]), _shape(2**60)
         ('{a:text,b:[whole]}', None, None)
     """
-    match value:
-        case bool():
-            return "truth"
-        case str():
-            return "text"
-        case int():
-            return "whole" if -_EXACT <= value <= _EXACT else None
-        case float():
-            return "number"
-        case list():
-            inside = {_shape(item) for item in value}
-            only = next(iter(inside)) if len(inside) == 1 else None
-            return None if only is None else f"[{only}]"
-        case dict():
-            shapes = {name: _shape(item) for name, item in value.items()}
-            if not shapes or None in shapes.values():
-                return None
-            return "{" + ",".join(f"{name}:{shapes[name]}" for name in sorted(shapes)) + "}"
-        case _:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return "whole" if abs(value) <= _EXACT else None
+    if isinstance(value, list):
+        inside = {_shape(item) for item in value}
+        return f"[{inside.pop()}]" if len(inside) == 1 and None not in inside else None
+    if isinstance(value, dict):
+        each = {name: _shape(value[name]) for name in sorted(value)}
+        if not each or None in each.values():
             return None
+        return "{" + ",".join(f"{name}:{shape}" for name, shape in each.items()) + "}"
+    return _SIMPLE.get(type(value))
 
 
 def _free(name: str, taken: Sequence[str]) -> str:
@@ -248,4 +246,3 @@ def _free(name: str, taken: Sequence[str]) -> str:
     while name in taken:
         name += "_"
     return name
-

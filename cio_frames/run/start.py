@@ -281,9 +281,7 @@ def new_run(
     selection = replace(selection, seed=info.run_id)
     kept = b""
     if job.former_people is not None:
-        kept = former_people.sealed(
-            job.former_people, run_id=info.run_id, key=pseudonyms.key()
-        )
+        kept = former_people.sealed(job.former_people, run_id=info.run_id, key=pseudonyms.key())
         info = replace(info, former_people=sha256(kept).hexdigest())
     writer = AuditWriter.start(options.audit, info, durability=options.durability)
     if kept:

@@ -29,4 +29,5 @@ def test_an_undo_needs_the_people_from_before(cli, people, folder, workspace):
     run = next(path.parent for path in (folder / "audit").glob("*/run.json"))
     said = cli("undo", run, people, *IDENTIFY)
     assert said.code == Exit.USAGE
-    assert "--known" in said.err
+    assert "pass an export from before as --known." in said.err
+    assert "send --keep-undo does" in said.err
