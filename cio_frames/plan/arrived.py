@@ -1,6 +1,6 @@
 """What has arrived of plans: their messages in the order of sending, and the workspace that these make."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -36,7 +36,7 @@ class Arrived(NamedTuple):
 
 
 def arrived(
-    pipelines: Pipelines, record: pl.DataFrame | Audit, *, in_doubt: bool = False
+    pipelines: Pipelines, record: pl.DataFrame | Audit, *, in_doubt: bool = False, every: int = 1
 ) -> Generator[Arrived]:
     """Yield the messages of plans that a record says have arrived, in the order in which they were sent.
 
@@ -44,6 +44,7 @@ def arrived(
         pipelines: The plans that the run was made from.
         record: The rows of the run, as `Audit.messages` has them, or the record itself.
         in_doubt: Whether those in doubt are yielded too, in their places.
+        every: Of the rows of each plan, those whose number is a multiple of it.
     """
     known = _record(record)
     states = [*ARRIVED, IN_DOUBT] if in_doubt else list(ARRIVED)
@@ -53,7 +54,7 @@ def arrived(
     )
     repeats, components = Repeats(), pipelines.components
     for plan, pipeline in enumerate(pipelines.each):
-        wanted = found.filter(pl.col("plan") == plan).drop("plan")
+        wanted = found.filter(pl.col("plan") == plan, pl.col("row") % every == 0).drop("plan")
         chunks = pipeline.encode_chunks(components=components, repeats=repeats)
         with closing(chunks):
             for chunk in chunks:
@@ -66,7 +67,8 @@ def workspace_after(
     *,
     known: pl.DataFrame | None = None,
     settings: Settings | None = None,
-    tell: Callable[[Arrived, tuple[Change, ...]], object] | None = None,
+    messages: Iterable[Arrived] | None = None,
+    tell: Callable[[Model, Arrived, tuple[Change, ...]], object] | None = None,
 ) -> Model:
     """Return the workspace that the messages make which have arrived; those in doubt are left out.
 
@@ -75,8 +77,9 @@ def workspace_after(
         record: The rows of the run, as `Audit.messages` has them, or the record itself.
         known: The people who were there before, as `identity.known_people.export` gives them.
         settings: How the workspace is set up; a new one without.
-        tell: Is told each message that was applied, and what it did. Messages in doubt are told
-            too, in their places, without changes: the model is as it would be without them.
+        messages: What `arrived` yields, if that is known already.
+        tell: Is told the model, each message that was applied to it, and what that did. Messages in
+            doubt are told too, in their places, without changes: they are not applied.
 
     Examples:
         >>> import polars as pl, cio_frames as cio, tempfile
@@ -87,11 +90,13 @@ def workspace_after(
         >>> [(person["id"], person["attributes"]) for person in model.people()]
         [('u1', {'plan': 'pro'}), ('u2', {'plan': 'free'})]
     """
-    model, mapped = Model(settings), _own_forms(pipelines)
+    model, mapped = Model(settings), [own_names(each.mapping) for each in pipelines.each]
+    if messages is None:
+        messages = arrived(pipelines, record, in_doubt=tell is not None)
     with gc_paused():
         if known is not None:
             model.load(rows(known))
-        for each in arrived(pipelines, record, in_doubt=tell is not None):
+        for each in messages:
             changes: tuple[Change, ...] = ()
             if each.state != IN_DOUBT:
                 form_id = each.message.get("formId")
@@ -100,13 +105,8 @@ def workspace_after(
                     model.map_form(form_id, form["mapping"] | mapped[each.plan])
                 changes = model.apply(each.message, received_at=each.at)
             if tell is not None:
-                tell(each, changes)
+                tell(model, each, changes)
     return model
-
-
-def _own_forms(pipelines: Pipelines) -> list[dict[str, str]]:
-    """Return which attributes fields feed that each plan sends under names of their own."""
-    return [own_names(each.mapping) for each in pipelines.each]
 
 
 def _record(record: pl.DataFrame | Audit) -> pl.DataFrame:
@@ -131,11 +131,9 @@ def _of_chunk(
     """Yield the messages of a chunk that are wanted, with state and time."""
     if messages.is_empty():
         return
-    near = wanted.filter(
-        pl.col("row").is_between(messages["row"].min(), messages["row"].max())
-    )
-    in_order = messages.sort("lane", maintain_order=True)  # as requests have them
-    found = in_order.select("row", "path", "message").join(near, on="row", maintain_order="left")
+    near = wanted.filter(pl.col("row").is_between(messages["row"].min(), messages["row"].max()))
+    in_order = messages.select("row", "lane", "path", "message").sort("lane", maintain_order=True)
+    found = in_order.drop("lane").join(near, on="row", maintain_order="left")
     start, _, end = CALLS[call].path.partition("{form_id}")
     for row, path, message, state, at in found.iter_rows():
         said = decoded(message)
