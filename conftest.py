@@ -159,6 +159,7 @@ pytest_collect_file = SybilCollection(
         _examples("docs/cookbook.md", _enter_recipes),
         _examples("docs/getting_started.md", _enter_recipes),
         _examples("docs/review.md", _enter_recipes),
+        _examples("docs/undo.md", _enter),
         _examples("docs/troubleshooting.md", _enter_recipes),
     ]
 ).pytest()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cio_frames.audit import former_people, pseudonyms
+from cio_frames.audit import pseudonyms
 from cio_frames.audit.file_system import TEMPORARY, FileSystem
 from cio_frames.audit.journal import Part
 from cio_frames.audit.object_store import opened
@@ -281,6 +281,8 @@ def _of_former_people(
     disk: FileSystem, directory: Path, recorded: str
 ) -> list[tuple[str, str, str]]:
     """Return what is wrong with the file of the people as they were before the run."""
+    from cio_frames.audit import former_people
+
     try:
         data = disk.read(directory / former_people.NAME)
     except OSError:

@@ -168,7 +168,7 @@ def _why(difference: Difference, *, now: float) -> str:
 
 def addressed(person: Person, *, given: frozenset[str], settings: Settings) -> str | None:
     """Return how a message names a person: by cio_id if an export gave it, else by id or e-mail."""
-    if person.cio_id in given:
+    if person.existed and person.cio_id in given:  # that of a new person is made up
         return f"cio_{person.cio_id}"
     for kind in settings.identifiers:
         value = person.get(kind)

@@ -41,16 +41,9 @@ def people_before(
         raise MappingError(
             "keep_undo=True reads people: pass a client that cio.connect() has made."
         )
-    named = _named(pipelines)
+    named = named_people(pipelines)
     if named.height > FEW:
-        found = client.people(attributes=_sent(pipelines), progress=progress)
-        lower = pl.col("email").str.to_lowercase()
-        wanted = {kind: values for (kind,), values in named.group_by("kind")}
-        tests = [
-            (lower if kind == "email" else pl.col(str(kind))).is_in(values["value"].implode())
-            for kind, values in wanted.items()
-        ]
-        return found.filter(pl.any_horizontal(tests))
+        return among(client.people(attributes=_sent(pipelines), progress=progress), named)
     each = [
         client.attributes(named.filter(pl.col("kind") == kind)["value"].to_list(), id_type=kind)
         for kind in _KINDS
@@ -83,13 +76,24 @@ def kept_people(directory: Path | str) -> pl.DataFrame:
     return former_people.unsealed(data, run_id=info.run_id, key=pseudonyms.key(), path=str(path))
 
 
-def _named(pipelines: Pipelines) -> pl.DataFrame:
+def named_people(pipelines: Pipelines) -> pl.DataFrame:
     """Return the identifiers that messages name, as kind and value; addresses without their case."""
     found = []
     with closing(identity_parts(pipelines, NONE_WANTED)) as parts:
         for columns, _ in parts:
             found += [each for frame in columns.frames() for each in _of_frame(frame)]
     return pl.concat(found).drop_nulls().unique(maintain_order=True)
+
+
+def among(people: pl.DataFrame, named: pl.DataFrame) -> pl.DataFrame:
+    """Return the people who have one of these identifiers."""
+    lower = pl.col("email").str.to_lowercase()
+    values = {kind: named.filter(pl.col("kind") == kind)["value"].implode() for kind in _KINDS}
+    tests = [
+        (lower if kind == "email" else pl.col(kind)).is_in(each).fill_null(value=False)
+        for kind, each in values.items()
+    ]
+    return people.filter(pl.any_horizontal(tests))
 
 
 def _of_frame(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:

@@ -27,6 +27,7 @@ from cio_frames.identity.opt_outs import refused
 from cio_frames.identity.undo_steps import Former, Left, Steps, left, steps_back
 from cio_frames.mapping import own_names
 from cio_frames.plan.arrived import ARRIVED, IN_DOUBT, arrived
+from cio_frames.plan.kept_people import among, kept_people, named_people
 from cio_frames.plan.known import Known
 from cio_frames.plan.pipeline import Pipeline, Pipelines
 from cio_frames.plan.undo_effects import NOT_UNDONE, Effects
@@ -61,11 +62,12 @@ def undo(
 ) -> Undo[Any]:
     """Return what takes the workspace back to what it was before the run of a directory."""
     record = _record(directory, pipelines)
-    people = _people(known, directory)
+    everybody = _people(known, directory)
+    people = _involved(everybody, pipelines, relationships)
     before, after = (_loaded(people, objects, relationships, settings=settings) for _ in range(2))
     former = Former(
         model=before,
-        given=frozenset(people["cio_id"].drop_nulls()),
+        given=frozenset(everybody["cio_id"].drop_nulls()),
         names=_names(people),
         has_texts="attributes" not in people.columns,
         has_objects=objects is not None,
@@ -197,12 +199,28 @@ def _people(known: AnyTable | None, directory: Path) -> pl.DataFrame:
             "current=client tells what was changed since."
         )
     if known is None:
-        from cio_frames.plan.kept_people import kept_people
-
         return export(kept_people(directory), attributes=True)
     table = read(known)
     with reading(f"{table.label} of known people"):
         return export(table.lazy.collect(), attributes=True)
+
+
+def _involved(
+    people: pl.DataFrame, pipelines: Pipelines, relationships: AnyTable | None
+) -> pl.DataFrame:
+    """Return the people whom messages name, and those with relationships, which an object takes with it."""
+    named = [named_people(pipelines)]
+    if relationships is not None:
+        related = read(relationships).lazy.collect()
+        kinds = {"person": "cio_id", "id": "id", "email": "email"}
+        named += [
+            related.select(kind=pl.lit(kind), value=pl.col(name).cast(pl.String)).drop_nulls()
+            for name, kind in kinds.items()
+            if name in related.columns
+        ]
+    lower = pl.col("value").str.to_lowercase()
+    folded = pl.when(pl.col("kind") == "email").then(lower).otherwise("value")
+    return among(people, pl.concat(named).with_columns(value=folded))
 
 
 def _names(people: pl.DataFrame) -> frozenset[str] | None:

@@ -40,7 +40,8 @@ class Current:
     def of(self, person: Person) -> Row | None:
         """Return what is known of somebody: attributes and identifiers."""
         email = None if person.email is None else person.email.lower()
-        keys = (("cio_id", person.cio_id), ("id", person.id), ("email", email))
+        cio_id = person.cio_id if person.existed else None  # that of a new person is made up
+        keys = (("cio_id", cio_id), ("id", person.id), ("email", email))
         found = (self.by.get((kind, value)) for kind, value in keys if value is not None)
         return next((row for row in found if row is not None), None)
 
@@ -124,7 +125,7 @@ def _read(client: Client, former: Former, after: Model) -> pl.DataFrame:
         return client.people(attributes=list(names))
     keys: dict[PersonIdType, list[str]] = {"cio_id": [], "id": [], "email": []}
     for person in changed.values():
-        if person.cio_id in former.given:
+        if person.existed and person.cio_id in former.given:
             keys["cio_id"].append(person.cio_id)
         elif person.id is not None:
             keys["id"].append(person.id)

@@ -25,7 +25,6 @@ from cio_frames.audit import (
     Recovery,
     RunInfo,
     earlier,
-    former_people,
     new_run_id,
     pseudonyms,
     recover,
@@ -281,6 +280,8 @@ def new_run(
     selection = replace(selection, seed=info.run_id)
     kept = b""
     if job.former_people is not None:
+        from cio_frames.audit import former_people
+
         kept = former_people.sealed(job.former_people, run_id=info.run_id, key=pseudonyms.key())
         info = replace(info, former_people=sha256(kept).hexdigest())
     writer = AuditWriter.start(options.audit, info, durability=options.durability)
