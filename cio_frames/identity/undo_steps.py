@@ -25,6 +25,7 @@ Values = dict[str, Any]
 Thing = tuple[str, str | None, ObjectKey | None, str | None]
 """What tells a difference from others: what it is, the cio_id of the person, the object, the name."""
 
+UNDONE: Final = "Somebody has undone it already."
 NOT_IN_KNOWN: Final = "`known` does not have this attribute, so its former value is not known."
 NOT_IN_CURRENT: Final = "`current` does not have this attribute, so it may have been changed since."
 CHANGED_SINCE: Final = "Somebody has changed it since the run."
@@ -147,6 +148,8 @@ def left(former: Former, after: Model, steps: Steps, *, now: float) -> Iterator[
     for difference in former.differences(after):
         what, cio_id, key, name = known = thing(difference)
         why = steps.reasons.get(known) or _why(difference, now=now)
+        if why == UNDONE:
+            continue
         person = difference.before or difference.after
         who = person.label if person is not None else None
         word = "relationship" if what.startswith("visitor") else what.partition(" ")[0]
@@ -237,7 +240,8 @@ class _Planner:
         if why is None and former.now is not None:
             found = former.now(person)
             if found is None:
-                self._steps.gone.add(person.cio_id)  # they are not there any more
+                self._steps.gone.add(person.cio_id)
+                self._keep(difference, UNDONE)
                 return
             why = None if former.sign is None else former.sign(person, found)
         if why is not None or who is None:
@@ -278,7 +282,9 @@ class _Planner:
             why = self._kept(each, before, after, who=who, now=now)
             if why is not None:
                 self._keep(each, why)
-            elif now is None or not is_same_text(now.get(str(each.name)), each.former):
+            elif now is not None and is_same_text(now.get(str(each.name)), each.former):
+                self._keep(each, UNDONE)
+            else:
                 given[each.what][str(each.name)] = each.former
         if given["attribute"]:
             self._steps.attributes.append((who, given["attribute"]))

@@ -44,6 +44,8 @@ BackfillOf = Callable[[Pipelines], Any]
 PLAN_FILE: Final = "undo.cioplan"
 
 MAIL: Final = "The person had refused it: what was sent until the undo stays sent."
+MEANT: Final = ("id.cio", "column.empty")
+"""Findings about what an undo does on purpose: to name people by cio_id, and to clear whole columns."""
 _NAMES: Final = frozenset({*TEXTS, "anonymous_ids"})
 
 
@@ -118,7 +120,9 @@ class _Making:
         found = tables(steps, run_id=run_id)
         planned_as = partial(
             _planned, found, backfill_of=self.backfill_of, clock=clock, run_id=run_id,
-            checks=replace(self.checks, allow=(*self.checks.allow, *EVENTS)),
+            checks=replace(
+                self.checks, allow=(*self.checks.allow, *EVENTS), ignore=(*self.checks.ignore, *MEANT)
+            ),
         )  # fmt: skip
         plan = planned_as() if found else None
         now = _applied(plan, self.after, since=self.record.ended)

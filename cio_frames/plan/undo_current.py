@@ -1,6 +1,6 @@
 """What a workspace holds now, so that an undo leaves alone what others have changed since the run."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -23,6 +23,8 @@ from cio_frames.workspaces import Client
 FEW: Final = 5_000
 """Up to so many people are read one hundred with each request; more are read by an export."""
 BORN: Final = "_created_in_customerio_at"
+STAMPS: Final = "\0timestamps"
+"""Among what is known of somebody: when each attribute was set. No attribute has this name."""
 
 OLDER: Final = "`current` says that the profile was created before the run."
 KNOWN: Final = "`known` has the profile, under another identifier."
@@ -62,7 +64,8 @@ def compared(former: Former, after: Model, current: Known, *, started: datetime)
         with reading(f"{table.label} of people now"):
             people = table.lazy.collect()
     stamps = people["timestamps"].to_list() if "timestamps" in people.columns else []
-    exported = export(people.drop("timestamps", strict=False), attributes=True)
+    aside = ["timestamps", *(["unsubscribed"] if stamps else [])]  # which is among the attributes
+    exported = export(people.drop(aside, strict=False), attributes=True)
     by: dict[tuple[str, str], Row] = {}
     for number, row in enumerate(rows(exported)):
         held = dict(row.get("attributes") or {})
@@ -70,7 +73,7 @@ def compared(former: Former, after: Model, current: Known, *, started: datetime)
         if row.get("created_at") is not None:
             held["created_at"] = row["created_at"]
         if stamps:
-            held["\0stamps"] = msgspec.json.decode(stamps[number] or "{}")
+            held[STAMPS] = msgspec.json.decode(stamps[number] or "{}")
         for kind in ("cio_id", "id", "email"):
             if row[kind] is not None:
                 by[kind, row[kind].lower() if kind == "email" else row[kind]] = held
@@ -87,28 +90,24 @@ def _signs(former: Former, started: datetime) -> Callable[[Person, Row], str | N
     def sign(person: Person, held: Row) -> str | None:
         if held["cio_id"] in former.given:
             return KNOWN
-        own = person.attributes.get("created_at")
-        told = [held.get(BORN), *_values(held.get("\0stamps"))]
+        own, stamps = person.attributes.get("created_at"), person.all_stamps()
+        told = [held.get(BORN)]
+        told += [at for name, at in held.get(STAMPS, {}).items() if at != stamps.get(name)]
         if not is_same_text(own, held.get("created_at")):
             told.append(held.get("created_at"))
-        if any(
-            (at := seconds(each)) is not None and at < int(started.timestamp()) for each in told
-        ):
+        times = [at for each in told if (at := seconds(each)) is not None]
+        if any(at < int(started.timestamp()) for at in times):
             return OLDER
         foreign = (
             name
             for name, value in held.items()
             if name not in ("id", "email", "created_at", "unsubscribed", "anonymous_id")
-            and not name.startswith((*RESERVED_PREFIXES, "\0"))
+            and not name.startswith((*RESERVED_PREFIXES, STAMPS))
             and not is_same_text(person.attributes.get(name), value)
         )
         return IN_USE if any(True for _ in foreign) else None
 
     return sign
-
-
-def _values(stamps: Any) -> Iterable[Any]:
-    return stamps.values() if isinstance(stamps, dict) else ()
 
 
 def _read(client: Client, former: Former, after: Model) -> pl.DataFrame:
