@@ -113,9 +113,9 @@ class Former:
         """What tells whether two values are the same."""
         return is_same_text if self.has_texts else is_same
 
-    def differences(self, after: Model, known: list[Pair] | None = None) -> Iterator[Difference]:
+    def differences(self, after: Model) -> Iterator[Difference]:
         """Yield what is not as it was."""
-        known = pairs(self.model, after) if known is None else known
+        known = pairs(self.model, after)
         yield from of_people(known, same=self.same)
         if self.has_objects:
             yield from of_objects(self.model, after, same=self.same)
