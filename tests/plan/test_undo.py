@@ -427,6 +427,24 @@ def test_a_profile_that_took_over_an_older_one_is_not_deleted(workspace, tmp_pat
     assert any("older one by a merge" in why for why in undo.not_undone["why"])
 
 
+def test_somebody_who_was_deleted_is_created_again(workspace, tmp_path):
+    """Attributes and relationships come back with a new profile; what was its history does not."""
+    client = workspace.client()
+    groups = pl.DataFrame({"g": ["g1"], "u": ["u1"], "role": ["admin"]})
+    groups.cio.group(group_id="g", user_id="u", relationship=["role"]).send(
+        client, audit=tmp_path / "first", **SENT
+    )
+    before = State(workspace)
+    gone = pl.DataFrame({"u": ["u1"], "e": ["User Deleted"]})
+    run = gone.cio.track(event="e", user_id="u", checks=CHECKS).send(client, audit=tmp_path, **SENT)
+    undo = undone(run, before)
+    assert undo.not_undone.select("row", "what", "who").rows() == [(0, "history", "u1")]
+    undo.plan.send(client, audit=tmp_path, **SENT)
+    after = State(workspace)
+    assert after.people["cio_id"].to_list() != before.people["cio_id"].to_list()
+    assert not differing(before, after)
+
+
 def test_what_a_time_in_the_future_has_set_stays(workspace, tmp_path):
     """An undo counts as of now, so that it cannot replace what the run wrote with a later time."""
     rows = pl.DataFrame({"id": ["u1"], "plan": ["free"], "at": [NOW + timedelta(hours=1)]})
