@@ -14,7 +14,7 @@ from cio_frames.errors import AuditCorruptError, AuditError, MappingError, Missi
 from cio_frames.plan import kept_people, undo_current
 from cio_frames.plan.undo_tables import MOST_SETS, layers
 
-UNDONE = int(os.environ.get("CIO_UNDONE", "24"))
+UNDONE = int(os.environ.get("CIO_UNDONE", "16"))
 """How many random runs are undone; 500 in the long run."""
 
 NOW = datetime.now(UTC)
