@@ -161,6 +161,7 @@ pytest_collect_file = SybilCollection(
         _examples("docs/reconcile.md", _enter_recipes),
         _examples("docs/review.md", _enter_recipes),
         _examples("docs/drift.md", _enter_recipes),
+        _examples("docs/undo.md", _enter),
         _examples("docs/troubleshooting.md", _enter_recipes),
     ]
 ).pytest()

@@ -1,13 +1,15 @@
-"""Read the people of a workspace, preview a table against them, and reconcile: seconds, and peak memory.
+"""Read people, preview a table against them, reconcile and plan an undo: seconds, and peak memory.
 
 Run it as `python -m benchmarks.people [people]`. An embedded workspace holds the people in a process
 of its own; another one reads them with an App API key, and previews as many rows, a tenth of them new. A
-third one sends people to a server that keeps nothing, and reconciles the run with an export of them.
+third one sends people to a server that keeps nothing, and reconciles the run with an export of them; a
+fourth one sends such rows, and plans the undo.
 """
 
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from tempfile import TemporaryDirectory
 
@@ -79,6 +81,27 @@ def reconcile(count: int) -> None:
             )
 
 
+def undo(count: int) -> None:
+    """Send rows that change nine tenths of the people and create the others, and plan the undo."""
+    before = people(count).with_columns(plan=pl.lit("free"), score=pl.lit("7"))
+    rows = people(count + count // 10).tail(count).with_columns(plan=pl.lit("pro"))
+    with cio.sandbox(keep="counts") as workspace, tempfile.TemporaryDirectory() as folder:
+        run = (
+            cio.frame(rows)
+            .identify(user_id="id")
+            .send(workspace.client(), audit=folder, progress=False)
+        )
+        sent_mb = peak()
+        began = time.perf_counter()
+        found = run.undo(before)
+        took = time.perf_counter() - began
+    assert found.summary["people_deleted"] == count // 10
+    assert found.summary["attributes_restored"] == count - count // 10
+    print("| people | undo-plan s | peak MB before | peak MB |")
+    print("|---|---|---|---|")
+    print(f"| {count:,} | {took:.1f} | {sent_mb:,.0f} | {peak():,.0f} |")
+
+
 def peak() -> float:
     """Return the most memory that this process has had, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -94,6 +117,7 @@ def main(count: int) -> None:
         subprocess.run([*command, *server.stdout.readline().split()], check=True)
         server.communicate("")
     subprocess.run([*command, "reconcile"], check=True)
+    subprocess.run([*command, "undo"], check=True)
 
 
 if __name__ == "__main__":
@@ -103,6 +127,8 @@ if __name__ == "__main__":
             serve(size)
         case ["reconcile"]:
             reconcile(size)
+        case ["undo"]:
+            undo(size)
         case [address, secret]:
             read(size, url=address, key=secret)
         case _:

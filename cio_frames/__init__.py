@@ -59,8 +59,10 @@ if TYPE_CHECKING:
     from cio_frames.plan.apply import apply
     from cio_frames.plan.approval import approval_key, approve
     from cio_frames.plan.saved_plan import SavedPlan, read_plan
+    from cio_frames.plan.undo_run import undo
     from cio_frames.run import Audit, Run
     from cio_frames.run import read as audit
+    from cio_frames.run.undo import Undo
     from cio_frames.samples import samples
     from cio_frames.sandbox import Faults
     from cio_frames.workspaces import Client, connect
@@ -114,6 +116,7 @@ __all__ = [
     "SavedPlan",
     "SavedPlanError",
     "StreamConsumedError",
+    "Undo",
     "UnsupportedFrameError",
     "Workspace",
     "WorkspaceReadError",
@@ -134,6 +137,7 @@ __all__ = [
     "sandbox",
     "scan",
     "suggest",
+    "undo",
 ]
 
 register()
@@ -155,6 +159,7 @@ _PLACES = {
     "Plan": ("cio_frames.plan", "Plan"),
     "Run": ("cio_frames.run", "Run"),
     "SavedPlan": ("cio_frames.plan.saved_plan", "SavedPlan"),
+    "Undo": ("cio_frames.run.undo", "Undo"),
     "Workspace": ("cio_frames.identity", "Settings"),
     "apply": ("cio_frames.plan.apply", "apply"),
     "approval_key": ("cio_frames.plan.approval", "approval_key"),
@@ -172,6 +177,7 @@ _PLACES = {
     "sandbox": ("cio_frames.workspaces.embedded", "sandbox"),
     "scan": ("cio_frames.frames", "scan"),
     "suggest": ("cio_frames.plan", "suggest"),
+    "undo": ("cio_frames.plan.undo_run", "undo"),
 }
 """Where each name is defined, and its name there."""
 

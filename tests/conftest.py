@@ -32,6 +32,7 @@ SLOW = tuple(
         "cli/test_send.py::test_a_command_that_is_told_to_end", "cli/test_terminals.py",
         "identity/test_messages.py", "identity/test_preview.py::test_shortcuts",
         "plan/test_components.py", "plan/test_passes.py", "plan/test_reconcile.py", "plan/test_rehearsal.py",
+        "plan/test_undo.py::test_a_run_is_undone",
         "run/test_exit.py::test_an_iterator", "run/test_histories.py", "run/test_exit.py::test_a_run_that_breaks",
         "sandbox/test_faults.py", "security/test_environment.py", "security/test_source.py",
         "sending/test_scheduler.py::test_prescribed", "test_accessors.py::test_pandas",

@@ -40,7 +40,8 @@ SHOWN = {
     "rehearsal": "as_predicted compared counts differences identical label open without_effect",
     "client": "activities attributes concurrency endpoint exports gzip people rate region strict",
     "run": "audit client counts done elapsed_s failed go_on notes pause rate reconcile run_id slow_down stop "
-    "stopped wait",
+    "stopped undo wait",
+    "undo": "is_empty not_undone notes plan plans rows run_id save summary",
     "audit": "diff directory explain failed messages profiles reconciliations runs scan verify",
     "checks": "allow allow_sensitive drift ignore phone_region reference rules select severity "
     "thresholds triggers",
@@ -76,9 +77,9 @@ def test_the_names_are_sorted():
 def test_the_package_lists_what_a_user_types():
     """`dir` gives the verbs' classes, the functions, `errors` and the version, and no rooms."""
     assert " ".join(dir(cio)) == (
-        "Audit Backfill Checks Client Drift Faults Frame Plan Run SavedPlan Workspace __version__ apply "
-        "approval_key approve audit backfill connect errors frame lit read_plan reconcile resume rule "
-        "samples sandbox scan suggest"
+        "Audit Backfill Checks Client Drift Faults Frame Plan Run SavedPlan Undo Workspace __version__ "
+        "apply approval_key approve audit backfill connect errors frame lit read_plan reconcile resume "
+        "rule samples sandbox scan suggest undo"
     )
 
 

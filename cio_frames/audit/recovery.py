@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC
+from hashlib import sha256
 from pathlib import Path
 
 import polars as pl
@@ -275,6 +276,8 @@ def _examine(
             found.append((name, str(error), _RESTORE))
             continue
         found += [(name, problem, _REPORT) for problem in _differences(rows[-1], part, run)]
+    if run.info.former_people:
+        found += _of_former_people(disk, directory, run.info.former_people)
     found += [
         (name, "not a file of this run", _REMOVE) for name in _strangers(disk, directory, run)
     ]
@@ -283,6 +286,22 @@ def _examine(
         counts = tally(disk, directory, run, open_segments=contents.open_segments)
         if run.state != "running" and counts != run.counts:
             found.append(("run.json", "its counts are not those of the parts", _REPORT))
+
+
+def _of_former_people(
+    disk: FileSystem, directory: Path, recorded: str
+) -> list[tuple[str, str, str]]:
+    """Return what is wrong with the file of the people as they were before the run."""
+    from cio_frames.audit import former_people
+
+    try:
+        data = disk.read(directory / former_people.NAME)
+    except OSError:
+        return [(former_people.NAME, "it is missing or cannot be read", _RESTORE)]
+    is_same = sha256(data).hexdigest() == recorded
+    return (
+        [] if is_same else [(former_people.NAME, "it was changed after it was written", _RESTORE)]
+    )
 
 
 def _differences(rows: pl.DataFrame, part: Part, run: RunFile) -> list[str]:

@@ -8,6 +8,7 @@ audit/<run>/
 ├── plan/seg-000000.parquet      while a segment is in flight
 ├── wal/seg-000000.wal           while a segment is in flight
 ├── wal/run.wal                  while the run goes on: which parts are complete
+├── former_people.bin            with keep_undo: the people as they were before, encrypted
 └── parts/audit-000000.parquet   the record itself, one row per input row
 
 run.json is written whole each time and carries the hash of its own content, so that a changed
@@ -61,6 +62,7 @@ class RunInfo:
         plans: Call and number of rows of each plan, so that rows that a stopped run never came
             to are recorded too.
         pii: "hmac" keeps keyed hashes of the identifiers, "ids" nothing, "full" the identifiers.
+        former_people: SHA-256 of the encrypted file with the people as they were before, if there is one.
     """
 
     run_id: str
@@ -79,6 +81,7 @@ class RunInfo:
     rows: int | None = None
     plans: tuple[tuple[str, int], ...] = ()
     pii: Pii = "hmac"
+    former_people: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +180,7 @@ def _parsed(body: dict[str, Any]) -> RunFile:
     body["plans"] = tuple((call, rows) for call, rows in body["plans"])
     body["created"] = datetime.fromisoformat(body["created"])
     body.setdefault("repeat", False)  # records of former versions do not say so
+    body.setdefault("former_people", "")
     described = {name: body.pop(name) for name in RunInfo.__dataclass_fields__}
     body["parts"] = tuple(Part(**part) for part in body["parts"])
     body["resumed"] = tuple(body["resumed"])

@@ -184,6 +184,10 @@ class AuditWriter:
         """The key of the message ids of this record; None where they are held as they are."""
         return self._key if self.run.message_ids == "keyed" else None
 
+    def keep(self, name: str, data: bytes) -> None:
+        """Write a file beside the record."""
+        self._store.publish(self.directory / name, data)
+
     def prepare(self, segment: Segment) -> None:
         """Make the plan of a segment ready, on any thread; it is not written before its fact."""
         self._prepared[segment.number] = self._prepare(segment)

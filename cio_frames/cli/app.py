@@ -79,6 +79,12 @@ cio-frames audit audit --failed --csv failed.csv
 cio-frames audit audit --run 20261121T093000000Z-k3f9q2 --explain 17
 cio-frames audit audit --verify""",
     ),
+    (
+        "undo:undo",
+        """cio-frames undo audit/20261121T093000000Z-k3f9q2 people.csv --call identify --user-id id \
+--known before.parquet --out undo
+cio-frames apply undo/undo.cioplan undo/*.parquet --to eu""",
+    ),
     ("sandbox:sandbox", "cio-frames sandbox\ncio-frames sandbox --port 0"),
     ("demo:demo", "cio-frames demo\ncio-frames demo --data sample_data --audit audit/demo"),
 )

@@ -49,6 +49,12 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     (r"""(?<=[Pp]ass )(separator|header|columns)=""", r"--\1"),
     (r"""(?<=[Pp]ass )skip_rows=""", "--skip-rows"),
     (r"""\bor columns= with\b""", "or --columns with"),
+    (r"""(?<=as )known=(?=\.)""", "--known"),
+    (r"""(?<=pass )(objects|relationships)=""", r"--\1"),
+    (r"""(?<=Pass )current=client\b""", "--current workspace"),
+    (r"""send\(\.\.\., keep_undo=True\)""", "send --keep-undo"),
+    (r"""undo\.plan\.send\(client\)""", "cio-frames apply DIR/undo.cioplan DIR/*.parquet"),
+    (r"""Look at undo\.plan, then send it:""", "Write it with --out DIR, then send it:"),
 )
 _COLUMN = re.compile(r"""\b([a-z]+(?:_[a-z]+)*)=(["'])column\2""")
 

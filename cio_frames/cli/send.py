@@ -52,6 +52,7 @@ def send(
     repeat: Switch = False,
     corrected: Path | None = None,
     known: KnownPeople = None,
+    keep_undo: Switch = False,
 ) -> Exit:
     """Check the rows, send those that can be sent, and record the outcome of every row.
 
@@ -73,6 +74,8 @@ def send(
         known: The people whom the workspace has, so that the report says who is new: a file with an
             export, or "workspace" to read them with the key in CIO_APP_API_KEY, or "export:110" to
             take up an export that was started before.
+        keep_undo: Read the people whom the rows name before anything is sent, and keep them with the
+            record, encrypted, for `cio-frames undo`. Needs CIO_APP_API_KEY.
     """
     target, rules = target or Target(), rules or Rules()
     allow = allowed(allowances(rules.allow) or None)
@@ -107,6 +110,7 @@ def send(
                 repeat=repeat,
                 in_doubt=target.in_doubt,
                 allow=allow,
+                keep_undo=keep_undo,
             ),
             target=target,
         )

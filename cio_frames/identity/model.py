@@ -9,10 +9,17 @@ from typing import Any, Final
 
 from cio_frames.identity import rules
 from cio_frames.identity.calls import alias, form, group, identify, page, screen, track
-from cio_frames.identity.identifiers import OBJECT_TYPES, Address, mapping, seconds, text
+from cio_frames.identity.identifiers import (
+    OBJECT_TYPES,
+    Address,
+    IdentifierKind,
+    mapping,
+    seconds,
+    text,
+)
 from cio_frames.identity.rules import FAILED, Change
 from cio_frames.identity.settings import Settings
-from cio_frames.identity.state import Person, Store
+from cio_frames.identity.state import ObjectKey, ObjectRecord, Person, Store
 
 Rows = list[dict[str, Any]]
 
@@ -71,6 +78,15 @@ class Model:
     def load(self, people: Iterable[Mapping[str, Any]]) -> None:
         """Start from an export: rows with id, email, cio_id, anonymous_ids, created_at, attributes."""
         _load(self.store, people)
+
+    def load_objects(
+        self, objects: Iterable[Mapping[str, Any]], relationships: Iterable[Mapping[str, Any]] = ()
+    ) -> None:
+        """Start from objects and relationships as well, as `objects` and `relationships` give them.
+
+        A relationship names its person by `person` (a cio_id), id or email; those of others are left out.
+        """
+        _load_objects(self.store, objects, relationships)
 
     def map_form(self, form_id: str, fields: Mapping[str, str]) -> None:
         """Map fields of a form to attributes, as its page in Customer.io does (section 5)."""
@@ -197,6 +213,28 @@ def _load(store: Store, rows: Iterable[Mapping[str, Any]]) -> None:
                 visitor.linked_to = person
                 visitor.linked = visitor.first = float("-inf")
                 person.add_anonymous(anonymous_id)
+
+
+def _load_objects(
+    store: Store, objects: Iterable[Mapping[str, Any]], relationships: Iterable[Mapping[str, Any]]
+) -> None:
+    for row in objects:
+        key = _object_key(row)
+        store.objects[key] = ObjectRecord(key=key, attributes=dict(mapping(row.get("attributes"))))
+    for row in relationships:
+        key = _object_key(row)
+        names: dict[IdentifierKind, Any] = {
+            "cio_id": row.get("person"), "id": row.get("id"), "email": row.get("email"),
+        }  # fmt: skip
+        found = (store.people.find(kind, value) for kind, value in names.items() if value)
+        person = next((each for each in found if each is not None), None)
+        if person is not None:
+            record = store.objects.setdefault(key, ObjectRecord(key=key))
+            record.relate(person, mapping(row.get("attributes")))
+
+
+def _object_key(row: Mapping[str, Any]) -> ObjectKey:
+    return ObjectKey(str(row.get("object_type_id") or "1"), str(row["object_id"]))
 
 
 def _profile(store: Store, row: Mapping[str, Any], *, born: float) -> Person:

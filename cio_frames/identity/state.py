@@ -1,5 +1,6 @@
 """What a workspace holds: people, anonymous visitors, events and objects, and steps that rules share."""
 
+import re
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ Attribution = Literal["direct", "group", "linked", "moved", "anonymous", "expire
 Removal = Literal["delete", "suppress"]
 LONG_AGO: Final = -(10**12)
 EMPTY: Final = (None, "")
+MADE_UP: Final = "c10"
+"""How the cio_ids of new people begin, before nine hexadecimal digits."""
+_HEXADECIMAL: Final = re.compile(r"[0-9a-f]{9}").fullmatch
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -196,13 +200,18 @@ class People:
     def create(self, *, born: float, cio_id: str | None = None, loaded: bool = False) -> Person:
         """Add a profile without identifiers; loaded ones are older than all others."""
         self._made += 1
+        if cio_id is not None and cio_id.startswith(
+            MADE_UP
+        ):  # it stays taken, whatever becomes of it
+            digits = cio_id.removeprefix(MADE_UP)
+            self._made = max(self._made, int(digits, 16) if _HEXADECIMAL(digits) else 0)
         person = Person(cio_id=cio_id or self._free_cio_id(), age=(not loaded, born, self._made))
         self.by_cio[person.cio_id] = person
         return person
 
     def _free_cio_id(self) -> str:
         """Return the next `cio_id`: a counter, so that equal inputs give equal ids."""
-        while (cio_id := f"c10{self._made:09x}") in self.by_cio:
+        while (cio_id := f"{MADE_UP}{self._made:09x}") in self.by_cio:
             self._made += 1
         return cio_id
 

@@ -285,6 +285,7 @@ class Sendable:
         durability: Durability = "power",
         pii: Pii = "hmac",
         allow: Mapping[str, int | str] | None = None,
+        keep_undo: bool = False,
     ) -> Run:
         """Check again, send, show progress, and record what became of every row.
 
@@ -303,6 +304,9 @@ class Sendable:
             allow: The most "campaigns" (events that can start some), "opt_outs" that may end,
                 "deletions" and "merges", as `{"campaigns": 37}`, in figures or in words. None allows
                 nothing to happen in Customer.io, and everything on this machine.
+            keep_undo: Whether to read the people whom the rows name before anything is sent, and to
+                keep them with the record, encrypted, so that `run.undo()` needs no export. It needs
+                an App API key.
 
         Raises:
             PlanRefusedError: Something has to be fixed or allowed first; nothing was sent.
@@ -319,7 +323,7 @@ class Sendable:
         """
         options = SendOptions(
             audit=audit, progress=progress, wait=wait, repeat=repeat, in_doubt=in_doubt,
-            durability=durability, pii=pii, allow=allowed(allow),
+            durability=durability, pii=pii, allow=allowed(allow), keep_undo=keep_undo,
         )  # fmt: skip
         prepared = self._prepared(client, options)
         self.pipelines.given(client)
@@ -337,6 +341,7 @@ class Sendable:
         durability: Durability = "power",
         pii: Pii = "hmac",
         allow: Mapping[str, int | str] | None = None,
+        keep_undo: bool = False,
     ) -> Run:
         """Do what `send` does, and let other tasks go on meanwhile.
 
@@ -349,6 +354,7 @@ class Sendable:
             durability: As for `send`.
             pii: As for `send`.
             allow: As for `send`.
+            keep_undo: As for `send`.
 
         Raises:
             PlanRefusedError: Something has to be fixed or allowed first; nothing was sent.
@@ -357,7 +363,7 @@ class Sendable:
         """
         options = SendOptions(
             audit=audit, progress=progress, wait=False, repeat=repeat, in_doubt=in_doubt,
-            durability=durability, pii=pii, allow=allowed(allow),
+            durability=durability, pii=pii, allow=allowed(allow), keep_undo=keep_undo,
         )  # fmt: skip
         prepared = await asyncio.to_thread(self._prepared, client, options)
         self.pipelines.given(client)
@@ -377,8 +383,14 @@ class Sendable:
         client.require_network()
         _require_allowed(self.pipelines, client, options)
         differences = self.pipelines.compared(options.audit, workspaces=client.workspaces)
-        job, now = job_of(self.pipelines), self.pipelines.each[0].clock()
+        job = job_of(self.pipelines, backfill_of=backfill_of)
+        now = self.pipelines.each[0].clock()
         job = replace(job, notes=(*job.notes, *differences))
+        if options.keep_undo:
+            from cio_frames.plan.kept_people import people_before
+
+            former = people_before(self.pipelines, client, progress=options.progress)
+            job = replace(job, former_people=former)
         with ExitStack() as held:
             held.enter_context(starting(job, client=client, directory=options.audit))
             return job, select_rows(job, client, options, now=now), held.pop_all()
@@ -585,7 +597,7 @@ def backfill(
     from cio_frames.plan.ordering import in_advised_order
 
     premise = premise_of(joined.pipelines, known, settings=None, progress="auto")
-    return _backfill_of(in_advised_order(joined.pipelines, premise))
+    return backfill_of(in_advised_order(joined.pipelines, premise))
 
 
 def planned(pipeline: Pipeline) -> Plan:
@@ -595,10 +607,11 @@ def planned(pipeline: Pipeline) -> Plan:
 
 def plan_of(pipelines: Pipelines) -> Plan | Backfill:
     """Return the plan of one table, or the back-fill of several."""
-    return Plan(pipelines) if len(pipelines.each) == 1 else _backfill_of(pipelines)
+    return Plan(pipelines) if len(pipelines.each) == 1 else backfill_of(pipelines)
 
 
-def _backfill_of(pipelines: Pipelines) -> Backfill:
+def backfill_of(pipelines: Pipelines) -> Backfill:
+    """Return the back-fill of several tables."""
     return Backfill([planned(pipeline) for pipeline in pipelines.each])
 
 
@@ -690,7 +703,10 @@ def resume(
         return plan.resumed(directory, client, options=options)
     made_from = made_from_plan(directory, plan, how="cio.resume({!r}, client, plan)")
     run = resumed_run(
-        job_of(made_from.pipelines), client=client, directory=directory, options=options
+        job_of(made_from.pipelines, backfill_of=backfill_of),
+        client=client,
+        directory=directory,
+        options=options,
     ).start()
     return run.wait() if wait else run
 
@@ -736,7 +752,7 @@ def reconcile(
         [('other value', 'u2', 'tier', 'free', 'basic')]
     """
     made_from = made_from_plan(directory, plan, how="cio.reconcile({!r}, client, plan)")
-    return FollowUp(made_from.pipelines).reconcile(
+    return FollowUp(made_from.pipelines, backfill_of).reconcile(
         Path(directory), held, before=before, settings=settings, events=events, seed=seed,
         progress=progress,
     )  # fmt: skip

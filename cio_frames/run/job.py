@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from cio_frames.run.reconciliation import Reconciliation
+    from cio_frames.run.undo import Undo
 
     Hashes = npt.NDArray[np.uint64]
     Places = npt.NDArray[np.intp]
@@ -227,6 +228,9 @@ class FollowUp(Protocol):
     def reconcile(self, directory: Path, held: Any, **options: Any) -> "Reconciliation":
         """Compare what a workspace holds with what the run of this directory has sent."""
 
+    def undo(self, directory: Path, known: Any = None, **options: Any) -> "Undo[Any]":
+        """Return what takes the workspace back to what it was before the run of this directory."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
@@ -245,6 +249,7 @@ class Job:
     notes: tuple[str, ...] = ()  # what the counts of rows will not show, in sentences
     profiles: tuple[TableProfile, ...] = ()  # what the tables are like, for the record
     follow_up: FollowUp | None = None  # what can be done afterwards
+    former_people: pl.DataFrame | None = None  # who was there before, to be kept with the record
 
     @property
     def label(self) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import polars as pl
 
 from cio_frames.audit import FAILED, STATES, Audit, AuditWriter, BackgroundWriter, collected
+from cio_frames.checks import Checks
 from cio_frames.errors import (
     AuditError,
     CioError,
@@ -19,7 +20,8 @@ from cio_frames.errors import (
     RunInterruptedError,
     RunStoppedError,
 )
-from cio_frames.frames import ROW
+from cio_frames.frames import ROW, AnyTable
+from cio_frames.identity import Settings
 from cio_frames.payloads import Segment
 from cio_frames.run.counts import RunCounts
 from cio_frames.run.job import Job, RowSelection
@@ -49,9 +51,8 @@ from cio_frames.views.summary import Outcome, ReasonView, RunView
 from cio_frames.views.wording import resume_line
 
 if TYPE_CHECKING:  # loaded when it is asked for
-    from cio_frames.frames import AnyTable
-    from cio_frames.identity import Settings
     from cio_frames.run.reconciliation import Reconciliation
+    from cio_frames.run.undo import Undo
     from cio_frames.workspaces import Client as ReadingClient
 
 LEAST_S = 0.1
@@ -346,6 +347,49 @@ class Run(ShownRun):
         return self._job.follow_up.reconcile(
             self.audit, self._client if held is None else held, before=before, settings=settings,
             events=events, seed=seed, progress=progress,
+        )  # fmt: skip
+
+    def undo(
+        self,
+        known: AnyTable | None = None,
+        *,
+        objects: AnyTable | None = None,
+        relationships: AnyTable | None = None,
+        current: AnyTable | Client | None = None,
+        settings: Settings | None = None,
+        checks: Checks | None = None,
+    ) -> "Undo[Any]":
+        """Return what takes the workspace back to what it was before: a back-fill, and what it cannot undo.
+
+        Nothing is sent: `.plan` is checked, previewed, saved and sent like any back-fill. Former
+        attribute values are restored and new ones cleared; people and objects that the run has created are
+        deleted, those that it has deleted are created again, and relationships are removed or restored.
+
+        Args:
+            known: The people as they were before the run: an export with their attributes. It must have
+                all people of the workspace, since others are taken as created by the run. A run that was
+                sent with `keep_undo=True` has kept those that it needs.
+            objects: The objects as they were: columns object_type_id, object_id and attributes, as
+                JSON. Without it, objects are left as they are.
+            relationships: Who was related to which object: columns object_type_id, object_id, id or
+                email, and attributes, as JSON. Without it, relationships are left as they are.
+            current: An export of now, or a client that reads it: what others have changed since the
+                run is left alone. Without it, their changes are overwritten.
+            settings: How the workspace is set up; a new one without.
+            checks: Which checks apply to the undo; without, sensitive columns that the run was
+                allowed to send may be restored.
+
+        Raises:
+            AuditError: The run is not over, or its record cannot be read.
+            MappingError: `known` is missing, is a client, or has no column of identifiers.
+        """
+        if not self.done:
+            raise AuditError("The run is not over. Undo it after run.wait(), or after run.stop().")
+        if self._job.follow_up is None:
+            raise AuditError(f"Pass the plan: cio.undo({str(self.audit)!r}, known=..., plan=plan).")
+        return self._job.follow_up.undo(
+            self.audit, known, objects=objects, relationships=relationships, current=current,
+            settings=settings, checks=checks,
         )  # fmt: skip
 
     def stop(self) -> None:

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from time import sleep
 from types import MappingProxyType
@@ -93,6 +94,7 @@ class SendOptions:
     durability: Durability = "power"
     pii: Pii = "hmac"
     allow: Mapping[str, int] | None = None  # without, nothing where it matters
+    keep_undo: bool = False
 
     def __post_init__(self) -> None:
         displays.require(self.progress)
@@ -285,6 +287,12 @@ def new_run(
         pii=options.pii,
     )
     selection = replace(selection, seed=info.run_id)
+    kept = b""
+    if job.former_people is not None:
+        from cio_frames.audit import former_people
+
+        kept = former_people.sealed(job.former_people, run_id=info.run_id, key=pseudonyms.key())
+        info = replace(info, former_people=sha256(kept).hexdigest())
     writer = AuditWriter.start(
         options.audit,
         info,
@@ -294,6 +302,8 @@ def new_run(
         if job.profiles
         else None,
     )
+    if kept:
+        writer.keep(former_people.NAME, kept)
     return Run(
         job, client=client, writer=writer, selection=selection, clock=clock,
         progress=options.progress, detached=not options.wait,

@@ -26,7 +26,7 @@ import cio_frames as cio
 from cio_frames.cli import main
 
 PACKAGE = Path(cio.__file__).parent
-COMMANDS = ("check", "preview", "send", "resume", "reconcile", "audit", "sandbox", "demo")
+COMMANDS = ("check", "preview", "send", "resume", "reconcile", "audit", "undo", "sandbox", "demo")
 Shown = tuple[str, str, str]
 
 
@@ -108,7 +108,7 @@ def things(folder: str) -> dict[str, Any]:
         "comparison": plan.estimate().compare(run), "run": run, "audit": record,
         "story": record.explain(row=0), "rehearsal": plan.rehearse(progress=False),
         "payloads": plan.payloads(), "checks": cio.Checks(), "settings": cio.Workspace(),
-        "faults": cio.Faults(), "workspace": workspace,
+        "faults": cio.Faults(), "undo": run.undo(people.head(1)), "workspace": workspace,
     }  # fmt: skip
     workspace.stop()
     return made

@@ -1,0 +1,403 @@
+"""Undo: a back-fill that takes a workspace back to what it was before a run, and what cannot be."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import KW_ONLY, dataclass, replace
+from datetime import datetime
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import polars as pl
+
+from cio_frames.audit import Audit, require_run, run_file
+from cio_frames.audit.object_store import opened
+from cio_frames.checks import Checks
+from cio_frames.errors import AuditError, MappingError, engine_errors
+from cio_frames.frames import AnyTable, read, scan
+from cio_frames.frames.table import reading
+from cio_frames.identity import Model, Settings
+from cio_frames.identity.differences import pairs
+from cio_frames.identity.known_people import TEXTS, export, rows
+from cio_frames.identity.messages import decoded
+from cio_frames.identity.model import gc_paused
+from cio_frames.identity.opt_outs import refused
+from cio_frames.identity.undo_steps import Former, Left, Steps, left, steps_back
+from cio_frames.mapping import own_names
+from cio_frames.plan.arrived import ARRIVED, IN_DOUBT, arrived
+from cio_frames.plan.kept_people import among, kept_people, named_people
+from cio_frames.plan.known import Known
+from cio_frames.plan.pipeline import Pipeline, Pipelines
+from cio_frames.plan.undo_effects import NOT_UNDONE, Effects
+from cio_frames.plan.undo_tables import EVENTS, UndoTable, tables
+from cio_frames.run.undo import Undo
+from cio_frames.sending import Client
+
+if TYPE_CHECKING:
+    from cio_frames.plan.saved_plan import SavedPlan
+
+BackfillOf = Callable[[Pipelines], Any]
+"""Makes a back-fill of pipelines."""
+
+PLAN_FILE: Final = "undo.cioplan"
+
+MAIL: Final = "The person had refused it: what was sent until the undo stays sent."
+MEANT: Final = ("id.cio", "column.empty")
+"""Findings about what an undo does on purpose: to name people by cio_id, and to clear whole columns."""
+_NAMES: Final = frozenset({*TEXTS, "anonymous_ids"})
+
+
+@engine_errors("the undo was planned")
+def undo(
+    pipelines: Pipelines,
+    directory: Path,
+    known: AnyTable | None = None,
+    *,
+    backfill_of: BackfillOf,
+    objects: AnyTable | None = None,
+    relationships: AnyTable | None = None,
+    current: Known | None = None,
+    settings: Settings | None = None,
+    checks: Checks | None = None,
+) -> Undo[Any]:
+    """Return what takes the workspace back to what it was before the run of a directory."""
+    record = _record(directory, pipelines)
+    everybody = _people(known, directory)
+    people = _involved(everybody, pipelines, relationships)
+    before, after = (_loaded(people, objects, relationships, settings=settings) for _ in range(2))
+    former = Former(
+        model=before,
+        given=frozenset(everybody["cio_id"].drop_nulls()),
+        names=_names(people),
+        has_texts="attributes" not in people.columns,
+        has_objects=objects is not None,
+        has_relationships=relationships is not None,
+    )
+    effects = Effects(former, after)
+    with gc_paused():
+        _apply_run(pipelines, record.rows, after, tell=effects)
+        if current is not None:
+            from cio_frames.plan.undo_current import compared
+
+            former = compared(former, after, current, started=record.info.created)
+        made = _Making(
+            pipelines, record, former, after, backfill_of=backfill_of,
+            checks=checks or _checks(pipelines), effects=effects,
+        )  # fmt: skip
+        return made.undo(is_compared=current is not None, is_kept=known is None)
+
+
+def _apply_run(pipelines: Pipelines, record: pl.DataFrame, model: Model, *, tell: Effects) -> None:
+    """Apply the messages of a run to a workspace, and tell what each does."""
+    mapped = [own_names(each.mapping) for each in pipelines.each]
+    for each in arrived(pipelines, record):
+        form_id = each.message.get("formId")
+        if form_id is not None and mapped[each.plan]:
+            form = model.store.forms.get(form_id, {"mapping": {}})
+            model.map_form(form_id, form["mapping"] | mapped[each.plan])
+        tell(each, model.apply(each.message, received_at=each.at))
+
+
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """What an undo is made of."""
+
+    pipelines: Pipelines
+    record: "_Record"
+    former: Former
+    after: Model  # the workspace after the run; the undo is applied to it as well
+    _: KW_ONLY
+    backfill_of: BackfillOf
+    checks: Checks
+    effects: Effects
+
+    def undo(self, *, is_compared: bool, is_kept: bool) -> Undo[Any]:
+        run_id, clock = self.record.info.run_id, self.pipelines.each[0].clock
+        steps = steps_back(self.former, self.after)
+        mail = list(_mail(self.former, self.after))
+        found = tables(steps, run_id=run_id)
+        planned_as = partial(
+            _planned, found, backfill_of=self.backfill_of, clock=clock, run_id=run_id,
+            checks=replace(
+                self.checks, allow=(*self.checks.allow, *EVENTS), ignore=(*self.checks.ignore, *MEANT)
+            ),
+        )  # fmt: skip
+        plan = planned_as() if found else None
+        now = _applied(plan, self.after, since=self.record.ended)
+        rest = [*left(self.former, self.after, steps, now=now), *mail]
+        not_undone = self._not_undone(rest, steps)
+        return Undo(
+            run_id=run_id,
+            not_undone=not_undone,
+            summary=_summary(steps, not_undone),
+            notes=tuple(
+                _notes(
+                    steps, is_compared=is_compared, is_kept=is_kept, in_doubt=self.record.in_doubt
+                )
+            ),
+            plans=len(found),
+            rows=sum(each.frame.height for each in found),
+            _plan=plan,
+            _save=partial(_saved, found, planned_as) if found else None,
+        )
+
+    def _not_undone(self, rest: Iterable[Left], steps: Steps) -> pl.DataFrame:
+        """Return what stays as the run made it, row by row."""
+        written = [_written(each) for each in self.pipelines.each]
+        found = [
+            self.effects.lasting(deleted=steps.gone),
+            _by_row(rest, self.effects.rows(), names=written),
+        ]
+        return pl.concat(found).unique(maintain_order=True).sort("plan", "row", nulls_last=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    """What the record of a run says."""
+
+    info: run_file.RunInfo
+    rows: pl.DataFrame  # those that have arrived, or may have
+    in_doubt: int  # how many of them may have
+
+    @property
+    def ended(self) -> datetime:
+        """When the last of them was answered."""
+        found: datetime | None = self.rows["finished_at"].max()  # type: ignore[assignment]
+        return found or self.info.created
+
+
+def _record(directory: Path, pipelines: Pipelines) -> _Record:
+    """Return the record of a run, once it is that of these plans.
+
+    What is in doubt counts as arrived: to give back what was not changed does no harm.
+
+    Raises:
+        AuditError: It is not.
+    """
+    require_run(directory)
+    disk, where = opened(directory)
+    info, job = run_file.read(disk, where).info, pipelines.job()
+    mapping = msgspec.json.decode(msgspec.json.encode(job.mapping))  # as it is read back
+    if info.fingerprint != " ".join(job.fingerprints) or info.mapping != mapping:
+        raise AuditError(
+            f"The run in {where} was made from another table, or with another mapping. Pass the plan "
+            "that it was made from."
+        )
+    every = Audit(where).messages.filter(pl.col("state").is_in([*ARRIVED, IN_DOUBT]))
+    own = every.filter(pl.col("state") != "skipped_done")  # an earlier run has sent these
+    is_in_doubt = pl.col("state") == IN_DOUBT
+    state = pl.when(is_in_doubt).then(pl.lit(ARRIVED[0])).otherwise("state")
+    return _Record(
+        info=info, rows=own.with_columns(state=state), in_doubt=own.filter(is_in_doubt).height
+    )
+
+
+def _people(known: AnyTable | None, directory: Path) -> pl.DataFrame:
+    """Return the people who were there before the run, with their attributes."""
+    if isinstance(known, Client):
+        raise MappingError(
+            "known= needs the people as they were before the run, and a client reads them as they are "
+            "now. Pass an export from before, or send with keep_undo=True the next time; "
+            "current=client tells what was changed since."
+        )
+    if known is None:
+        return export(kept_people(directory), attributes=True)
+    table = read(known)
+    with reading(f"{table.label} of known people"):
+        return export(table.lazy.collect(), attributes=True)
+
+
+def _involved(
+    people: pl.DataFrame, pipelines: Pipelines, relationships: AnyTable | None
+) -> pl.DataFrame:
+    """Return the people whom messages name, and those with relationships, which an object takes with it."""
+    named = [named_people(pipelines)]
+    if relationships is not None:
+        related = read(relationships).lazy.collect()
+        kinds = {"person": "cio_id", "id": "id", "email": "email"}
+        named += [
+            related.select(kind=pl.lit(kind), value=pl.col(name).cast(pl.String)).drop_nulls()
+            for name, kind in kinds.items()
+            if name in related.columns
+        ]
+    lower = pl.col("value").str.to_lowercase()
+    folded = pl.when(pl.col("kind") == "email").then(lower).otherwise("value")
+    return among(people, pl.concat(named).with_columns(value=folded))
+
+
+def _names(people: pl.DataFrame) -> frozenset[str] | None:
+    """Return which attributes an export has, None for all."""
+    if "attributes" in people.columns:
+        return None
+    return frozenset(people.columns) - _NAMES
+
+
+def _loaded(
+    people: pl.DataFrame,
+    objects: AnyTable | None,
+    relationships: AnyTable | None,
+    *,
+    settings: Settings | None,
+) -> Model:
+    model = Model(settings)
+    model.load(_without_identifiers(people))
+    model.load_objects(_lines(objects), _lines(relationships))
+    return model
+
+
+def _without_identifiers(people: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield the rows of an export; some have the identifiers among the attributes as well."""
+    for row in rows(people):
+        attributes = row.get("attributes")
+        if attributes and not attributes.keys().isdisjoint(_NAMES):
+            kept = {name: value for name, value in attributes.items() if name not in _NAMES}
+            row["attributes"] = kept
+        yield row
+
+
+def _lines(table: AnyTable | None) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a table of objects or relationships, their attributes as objects."""
+    if table is None:
+        return
+    for row in read(table).lazy.collect().iter_rows(named=True):
+        attributes = row.get("attributes")
+        if isinstance(attributes, str):
+            row["attributes"] = msgspec.json.decode(attributes)
+        yield row
+
+
+def _checks(pipelines: Pipelines) -> Checks:
+    """Return the checks of an undo: what the run was allowed to send may be sent back."""
+    allowed = {
+        name: reason
+        for each in pipelines.each
+        for name, reason in each.checks.allow_sensitive.items()
+    }
+    return Checks(allow_sensitive=allowed)
+
+
+def _saved(
+    found: Sequence[UndoTable], planned_as: Callable[..., Any], directory: Path, **options: Any
+) -> "SavedPlan":
+    """Write the tables of an undo, and the plan of these files."""
+    from cio_frames.plan.undo_files import written
+
+    saved: SavedPlan = planned_as(files=written(found, directory)).save(
+        directory / PLAN_FILE, **options
+    )
+    return saved
+
+
+def _planned(
+    found: Sequence[UndoTable],
+    *,
+    backfill_of: BackfillOf,
+    checks: Checks,
+    clock: Callable[[], datetime],
+    run_id: str,
+    files: Iterable[Path] = (),
+) -> Any:
+    """Return the back-fill of tables, or of the files that hold the same."""
+    frames: list[Any] = [scan(path) for path in files] or [each.frame for each in found]
+    pipelines = tuple(
+        each.pipeline(checks=checks, frame=frame, clock=clock)
+        for each, frame in zip(found, frames, strict=True)
+    )
+    made = backfill_of(Pipelines(pipelines))
+    made.pipelines.apply(f"This run undoes run {run_id}.")
+    return made
+
+
+def _applied(plan: Any, model: Model, *, since: datetime) -> float:
+    """Apply the messages of a back-fill to a workspace; return when."""
+    if plan is None:
+        return since.timestamp()
+    pipelines: Pipelines = plan.pipelines
+    now = max(pipelines.each[0].clock(), since)
+    for place, pipeline in enumerate(pipelines.each):
+        with closing(pipeline.encode_chunks(components=pipelines.components)) as chunks:
+            parts = (each.messages.sort("lane", maintain_order=True) for each in chunks)
+            for said in chain.from_iterable(part["message"] for part in parts):
+                model.apply(decoded(said) | {"type": pipelines.calls[place]}, received_at=now)
+    return now.timestamp()
+
+
+def _mail(former: Former, model: Model) -> Iterator[Left]:
+    """Yield whose refusal of mail the run has ended."""
+    for before, after, _ in pairs(former.model, model):
+        if before is not None and after is not None:
+            ended = refused(before.attributes) - refused(after.attributes)
+            if ended:
+                name = ", ".join(sorted(ended))
+                yield Left("mail", before.cio_id, None, before.label, name, MAIL)
+
+
+def _written(pipeline: Pipeline) -> frozenset[str]:
+    """Return which attributes the messages of a plan write."""
+    body = pipeline.mapping.call.body
+    paths = [each.path[1:] for each in pipeline.mapping.fields if each.path[:1] == (body,)]
+    return frozenset(name for path in paths if path for name in (path[0], ".".join(path)))
+
+
+def _by_row(
+    rest: Iterable[Left], touched: pl.DataFrame, *, names: list[frozenset[str]]
+) -> pl.DataFrame:
+    """Return what stays, one line for each row that made it so."""
+    lines = [
+        (*each[:2], None if each.key is None else str(each.key), *each[3:],
+         [place for place, written in enumerate(names) if each.name in written])
+        for each in rest
+    ]  # fmt: skip
+    texts = dict.fromkeys(("what", "person", "object", "who", "name", "why"), pl.String())
+    schema = pl.Schema({**texts, "plans": pl.List(pl.Int32)})
+    left_over = pl.DataFrame(lines, schema=schema, orient="row").with_row_index("number")
+    keys = {"person": ["person"], "object": ["object"], "both": ["person", "object"]}
+    has_both = pl.col("person").is_not_null() & pl.col("object").is_not_null()
+    of_person = pl.when(pl.col("person").is_not_null()).then(pl.lit("person"))
+    kind = pl.when(has_both).then(pl.lit("both")).otherwise(of_person.otherwise(pl.lit("object")))
+    found = pl.concat([
+        left_over.filter(kind == name).join(touched.select("plan", "row", *on).unique(), on=on)
+        for name, on in keys.items()
+    ])  # fmt: skip
+    writes = (pl.col("plans").list.len() == 0) | pl.col("plans").list.contains(pl.col("plan"))
+    found = found.filter(writes)
+    without = left_over.filter(~pl.col("number").is_in(found["number"].implode()))
+    every = pl.concat([found, without], how="diagonal")
+    return every.select(NOT_UNDONE.names()).cast(NOT_UNDONE)
+
+
+def _summary(steps: Steps, not_undone: pl.DataFrame) -> dict[str, int]:
+    restored = [values for _, values in (*steps.attributes, *steps.people)]
+    values = [value for each in restored for value in each.values()]
+    return {
+        "attributes_restored": sum(value is not None for value in values),
+        "attributes_cleared": sum(value is None for value in values),
+        "people_changed": len(steps.attributes),
+        "people_deleted": len(steps.deleted),
+        "people_created_again": len(steps.people),
+        "identifiers_restored": sum(len(values) for _, values in steps.identifiers),
+        "objects_deleted": len(steps.deleted_objects),
+        "objects_restored": len(steps.objects),
+        "relationships_removed": len(steps.unrelated),
+        "relationships_restored": len(steps.relationships),
+        "rows_not_undone": not_undone.select("plan", "row").drop_nulls().n_unique(),
+    }
+
+
+def _notes(steps: Steps, *, is_compared: bool, is_kept: bool, in_doubt: int) -> Iterator[str]:
+    """Yield what to know before the undo is sent."""
+    if steps.deleted and not is_kept:
+        yield (
+            "People are deleted whom `known` does not have. Be sure that it had all people of the "
+            "workspace, and not a part of them."
+        )
+    if not is_compared and (steps.attributes or steps.objects):
+        yield (
+            "Changes that others have made since the run are overwritten. Pass current=client, or an "
+            "export of now, to leave them alone."
+        )
+    if in_doubt:
+        yield "Rows in doubt are undone as if they had arrived, which does no harm if they had not."
+    yield "What campaigns have sent because of the run stays sent."

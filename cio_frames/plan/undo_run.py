@@ -1,0 +1,60 @@
+"""Undo a run that is known by its directory, in whichever process."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cio_frames.checks import Checks
+from cio_frames.frames import AnyTable
+from cio_frames.identity import Settings
+from cio_frames.plan.follow_up import FollowUp
+from cio_frames.plan.known import Known
+from cio_frames.plan.plan import Backfill, Sendable, backfill_of, made_from_plan
+
+if TYPE_CHECKING:
+    from cio_frames.run.undo import Undo
+
+
+def undo(
+    directory: Path | str,
+    known: AnyTable | None = None,
+    *,
+    plan: Sendable | None = None,
+    objects: AnyTable | None = None,
+    relationships: AnyTable | None = None,
+    current: Known | None = None,
+    settings: Settings | None = None,
+    checks: Checks | None = None,
+) -> "Undo[Backfill]":
+    """Do what `run.undo` does, for the run of a directory. Nothing is sent.
+
+    Args:
+        directory: The run's directory, `audit/<run>`.
+        known: The people as they were before the run; those that it has kept without.
+        plan: The plan or back-fill the run was made from. Messages are not kept on disk, so it is
+            needed in another process than the one that made the run.
+        objects: As for `run.undo`.
+        relationships: As for `run.undo`.
+        current: As for `run.undo`.
+        settings: As for `run.undo`.
+        checks: As for `run.undo`.
+
+    Raises:
+        AuditError: The plan is needed, or is not the one the run was made from.
+        MappingError: `known` is missing, is a client, or has no column of identifiers.
+
+    Examples:
+        >>> import polars as pl, cio_frames as cio, tempfile
+        >>> plan = pl.DataFrame({"id": ["u1", "u2"], "plan": ["pro"] * 2}).cio.identify(user_id="id")
+        >>> with cio.sandbox() as workspace, tempfile.TemporaryDirectory() as folder:
+        ...     workspace.load([{"id": "u1", "attributes": '{"plan": "free"}'}])
+        ...     before, client = workspace.people, workspace.client()
+        ...     run = plan.send(client, audit=folder, progress=False)
+        ...     undo = cio.undo(run.audit, before, plan=plan)
+        ...     undo.summary["attributes_restored"], undo.summary["people_deleted"]
+        (1, 1)
+    """
+    made_from = made_from_plan(directory, plan, how="cio.undo({!r}, known=known, plan=plan)")
+    return FollowUp(made_from.pipelines, backfill_of).undo(
+        Path(directory), known, objects=objects, relationships=relationships, current=current,
+        settings=settings, checks=checks,
+    )  # fmt: skip

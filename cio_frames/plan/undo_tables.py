@@ -1,0 +1,248 @@
+"""The steps of an undo as tables, each of columns with one type, and as plans of them."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import polars as pl
+
+from cio_frames.checks import Checks
+from cio_frames.frames import read
+from cio_frames.identity.undo_steps import Steps, Values
+from cio_frames.mapping import CallArguments, Nulls, resolve
+from cio_frames.payloads.ids import digest, ulids
+from cio_frames.plan.pipeline import Pipeline
+from cio_frames.spec import CALLS
+
+EVENTS: Final = ("User Deleted", "Object Deleted", "Relationship Deleted")
+"""The events that an undo sends; they act instead of being recorded (reference 3.6)."""
+NOBODY: Final = "undo"
+"""The anonymous id beside the deletion of an object: the specification wants one, and nothing reads it (C24)."""
+MOST_SETS: Final = 20
+"""Up to so many different sets of attributes are cleared by a table each; else each attribute is."""
+
+_EXACT: Final = 2**53
+_KEY: Final = "\0{}"
+_SIMPLE: Final[Mapping[type, str]] = {bool: "truth", str: "text", float: "number"}
+
+
+_GROUP: Final = ("group", "type")
+_OBJECT: Final = ("objectId", "objectTypeId")
+_FIELDS: Final = {
+    "person": "user_id", "group": "group_id", "type": "object_type_id", "message_id": "message_id",
+}  # fmt: skip
+
+
+class UndoTable(NamedTuple):
+    """One table of an undo, and how it becomes messages."""
+
+    label: str
+    call: str
+    frame: pl.DataFrame
+    arguments: CallArguments
+
+    def pipeline(
+        self, *, checks: Checks, frame: Any = None, clock: Callable[[], datetime]
+    ) -> Pipeline:
+        """Return how it is sent: this frame, or one that holds the same."""
+        table = replace(read(self.frame if frame is None else frame), label=self.label)
+        mapping = resolve(self.arguments, call=CALLS[self.call], schema=table.schema())
+        return Pipeline(
+            table=table, mapping=mapping, checks=checks, clock=clock, arguments=self.arguments
+        )
+
+
+Row = tuple[tuple[str, ...], Values]
+"""Whom or what a message is about, and its attributes."""
+
+
+class Layer(NamedTuple):
+    """A frame, its columns but the first ones, and what an empty cell means."""
+
+    frame: pl.DataFrame
+    names: list[str]
+    nulls: Nulls
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    run_id: str
+
+    def tables(self, steps: Steps) -> Iterator[UndoTable]:
+        again, attributes, identifiers = (
+            [((who,), values) for who, values in each]
+            for each in (steps.people, steps.attributes, steps.identifiers)
+        )
+        objects = [((key.object_id, key.object_type), values) for key, values in steps.objects]
+        related = [
+            ((key.object_id, key.object_type, who), values)
+            for key, who, values in steps.relationships
+        ]
+        relations = [(who, key.object_id, int(key.object_type)) for who, key in steps.unrelated]
+        deleted = [(key.object_id, int(key.object_type)) for key in steps.deleted_objects]
+        yield from self._states("people to create again", again, ("person",), "identify")
+        yield from self._event(
+            "relationships to remove", EVENTS[2], ("person", *_OBJECT), relations
+        )
+        yield from self._event("objects to delete", EVENTS[1], _OBJECT, deleted)
+        yield from self._states("former attributes of objects", objects, _GROUP, "group")
+        yield from self._states("former relationships", related, (*_GROUP, "person"), "group")
+        yield from self._states("former attributes", attributes, ("person",), "identify")
+        yield from self._event(
+            "people to delete", EVENTS[0], ("person",), [(who,) for who in steps.deleted]
+        )
+        yield from self._states("former identifiers", identifiers, ("person",), "identify")
+
+    def _event(
+        self, label: str, event: str, names: Sequence[str], rows: Sequence[tuple[Any, ...]]
+    ) -> Iterator[UndoTable]:
+        if not rows:
+            return
+        frame = pl.DataFrame(rows, schema=list(names), orient="row")
+        frame = self._with_ids(frame, label, name="message_id")
+        who: Mapping[str, Any] = {"anonymous_id": pl.lit(NOBODY)}
+        if "person" in names:
+            who = {"user_id": "person"}
+        fields = {"event": pl.lit(event), "message_id": "message_id", **who}
+        body = {name: name for name in names if name != "person"}
+        yield UndoTable(label, "track", frame, CallArguments(fields=fields, body=body))
+
+    def _states(
+        self,
+        label: str,
+        rows: Sequence[Row],
+        names: Sequence[str],
+        call: str,
+    ) -> Iterator[UndoTable]:
+        """Yield tables that give values back, then those that clear."""
+        is_related = call == "group" and "person" in names
+        for frame, body, nulls in layers(rows, names):
+            own = {name: _free(name, body) for name in (*names, "message_id")}
+            named = frame.rename(dict(zip(frame.columns[: len(names)], own.values(), strict=False)))
+            made = self._with_ids(named, label, name=own["message_id"])
+            fields = {_FIELDS[name]: column for name, column in own.items()}
+            columns = {name: name for name in body}
+            yield UndoTable(label, call, made, CallArguments(
+                fields=fields, body={} if is_related else columns,
+                relationship=columns if is_related else None, nulls=nulls, dots="keep",
+            ))  # fmt: skip
+
+    def _with_ids(self, frame: pl.DataFrame, label: str, *, name: str) -> pl.DataFrame:
+        """Return rows with message ids that are the same whenever this run is undone in this way.
+
+        An undo that is sent twice is ignored the second time, also by Customer.io.
+        """
+        said = frame.select(pl.struct(pl.all()).struct.json_encode().alias("said"))
+        digests = said.select(digest(pl.col("said"), namespace=f"undo {self.run_id}", call=label))
+        no_times = pl.Series([None], dtype=pl.Int64).new_from_index(0, frame.height)
+        ids = ulids(digests.to_series(), times_ms=no_times)
+        return frame.with_columns(ids.alias(name))
+
+
+def tables(steps: Steps, *, run_id: str) -> list[UndoTable]:
+    """Return the tables of an undo in the order in which they are sent."""
+    return list(_Maker(run_id).tables(steps))
+
+
+def layers(rows: Sequence[Row], keys: Sequence[str]) -> Iterator[Layer]:
+    """Yield frames of rows, each column of one type: first those that give values back, then those that clear.
+
+    Their first columns are `keys`. Values of another type than the most frequent one stand in a second
+    frame, and so on. Rows without values are sent, too: a relationship may have none.
+
+    Examples:
+        >>> rows = [(("u1",), {"plan": "pro"}), (("u2",), {"plan": 7, "city": None})]
+        >>> [(layer.frame.rows(), layer.nulls) for layer in layers(rows, ["person"])]
+        [([('u1', 'pro')], 'omit'), ([('u2', 7)], 'omit'), ([('u2', None)], 'send')]
+    """
+    shapes = _shapes(rows)
+    for number in range(max((len(each) for each in shapes.values()), default=0)):
+        of_layer = {name: each[number] for name, each in shapes.items() if number < len(each)}
+        yield _layer(rows, keys, of_layer)
+    bare = [key for key, values in rows if not values]
+    if bare:
+        yield Layer(_keys(bare, keys), [], "omit")
+    yield from _cleared(rows, keys)
+
+
+def _shapes(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """Return the types of each attribute's values, the most frequent first."""
+    found: dict[str, Counter[str]] = {}
+    for _, values in rows:
+        for name, value in values.items():
+            shape = None if value is None else _shape(value)
+            if shape is not None:
+                found.setdefault(name, Counter())[shape] += 1
+    return {name: [shape for shape, _ in each.most_common()] for name, each in found.items()}
+
+
+def _layer(rows: Sequence[Row], keys: Sequence[str], shapes: Mapping[str, str]) -> Layer:
+    """Return the values that have these types."""
+    columns: dict[str, list[Any]] = {name: [] for name in shapes}
+    kept: list[tuple[str, ...]] = []
+    for key, values in rows:
+        found = {
+            name: value
+            for name, value in values.items()
+            if value is not None and name in shapes and _shape(value) == shapes[name]
+        }
+        if found:
+            kept.append(key)
+            for name, column in columns.items():
+                column.append(found.get(name))
+    series = [pl.Series(name, column, strict=False) for name, column in columns.items()]
+    return Layer(_keys(kept, keys).hstack(series), list(shapes), "omit")
+
+
+def _cleared(rows: Sequence[Row], keys: Sequence[str]) -> Iterator[Layer]:
+    """Yield frames of rows in which all attributes are cleared."""
+    sets: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    for key, values in rows:
+        cleared = tuple(sorted(name for name, value in values.items() if value is None))
+        if cleared:
+            sets.setdefault(cleared, []).append(key)
+    if len(sets) > MOST_SETS:
+        each: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+        for names, members in sets.items():
+            for name in names:
+                each.setdefault((name,), []).extend(members)
+        sets = each
+    for names, members in sets.items():
+        frame = _keys(members, keys)
+        nothing = pl.Series([None], dtype=pl.String).new_from_index(0, frame.height)
+        yield Layer(frame.hstack([nothing.alias(name) for name in names]), list(names), "send")
+
+
+def _keys(rows: Sequence[tuple[str, ...]], keys: Sequence[str]) -> pl.DataFrame:
+    """Return the first columns, under names that no attribute has."""
+    schema = {_KEY.format(key): pl.String for key in keys}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _shape(value: Any) -> str | None:
+    """Return the type of a value as a column has it, None where no column holds it as it is.
+
+    Examples:
+        >>> _shape({"b": [1, 2], "a": "x"}), _shape([1, "x"]), _shape(2**60)
+        ('{a:text,b:[whole]}', None, None)
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return "whole" if abs(value) <= _EXACT else None
+    if isinstance(value, list):
+        inside = {_shape(item) for item in value}
+        return f"[{inside.pop()}]" if len(inside) == 1 and None not in inside else None
+    if isinstance(value, dict):
+        each = {name: _shape(value[name]) for name in sorted(value)}
+        if not each or None in each.values():
+            return None
+        return "{" + ",".join(f"{name}:{shape}" for name, shape in each.items()) + "}"
+    return _SIMPLE.get(type(value))
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    """Return a name of a column that no attribute has."""
+    while name in taken:
+        name += "_"
+    return name
