@@ -54,7 +54,7 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     (r"""(?<=Pass )current=client\b""", "--current workspace"),
     (r"""send\(\.\.\., keep_undo=True\)""", "send --keep-undo"),
     (r"""undo\.plan\.send\(client\)""", "cio-frames apply DIR/undo.cioplan DIR/*.parquet"),
-    (r"""Look at undo\.plan, then send it:""", "Write it with --out DIR, then send it:"),
+    (r"""Look at undo\.plan, [^:]*:""", "Write it with --out DIR, then send it:"),
 )
 _COLUMN = re.compile(r"""\b([a-z]+(?:_[a-z]+)*)=(["'])column\2""")
 

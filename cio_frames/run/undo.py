@@ -24,6 +24,7 @@ from cio_frames.views.render import bundle
 from cio_frames.views.wording import many, number
 
 SHOWN: Final = 20
+LOOK: Final = "Look at undo.plan, which names the deletions that have to be allowed, then send it:"
 _LINES: Final[Mapping[str, str]] = {
     "people_changed": "people whose attributes are restored",
     "attributes_restored": "attributes that get their former value",
@@ -128,7 +129,7 @@ class Undo(Generic[Planned]):
         if self.not_undone.height:
             body.append(Section("What is not undone", [self._lasting()]))
         if not self.is_empty:
-            body.append(Step("Look at undo.plan, then send it:", "undo.plan.send(client)"))
+            body.append(Step(LOOK, "undo.plan.send(client)"))
         return body
 
     def _lead(self) -> str:
