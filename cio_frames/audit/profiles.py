@@ -77,8 +77,9 @@ def earlier_tables(
 
 
 def _has_profile(disk: FileSystem, path: Path) -> bool:
+    """Return whether a run has begun here and has a profile, which is written before its run.json."""
     try:
-        return Layout(path).profile.name in disk.listdir(path)
+        return {Layout(path).profile.name, run_file.NAME} <= {*disk.listdir(path)}
     except NotADirectoryError:
         return False
 
