@@ -69,9 +69,9 @@ package: .venv/dev.done
 	cd build && PYTHONPATH="$(CURDIR)/build/wheel" "$(CURDIR)/$(BIN)/python" -m cio_frames.cli demo --audit wheel/audit > wheel/demo.txt
 
 # What needs no browser; SHORT=1 leaves out the slow tests as well, those that no version of a library decides,
-# and three of four cases of a test.
-OF_OUR_OWN := tests/corpus tests/torture tests/test_wording.py
-OTHER_TESTS := tests -p no:nbmake --ignore=$(TIMED) --ignore=tests/spark $(if $(SHORT),$(OF_OUR_OWN:%=--ignore=%)) $(AT_ONCE) -m "not browser$(if $(SHORT), and not slow)" $(if $(SHORT),--every 4)
+# and seven of eight cases of a test.
+OF_OUR_OWN := tests/corpus tests/torture tests/catalogue tests/security tests/test_wording.py
+OTHER_TESTS := tests -p no:nbmake --ignore=$(TIMED) --ignore=tests/spark $(if $(SHORT),$(OF_OUR_OWN:%=--ignore=%)) $(AT_ONCE) -m "not browser$(if $(SHORT), and not slow)" $(if $(SHORT),--every 8)
 
 # From the source distribution, since whoever packages the project builds from it with versions of their own.
 # The kernel of its time goes with the lowest ipywidgets, as hosted notebooks have it: a newer one warns of it.

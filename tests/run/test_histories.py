@@ -1,6 +1,7 @@
 """Whatever tables are sent in whatever order, the workspace is what it is without deduplication."""
 
 import itertools
+import os
 from copy import deepcopy
 from datetime import timedelta
 from functools import partial
@@ -24,6 +25,7 @@ from cio_frames.run.job import FINISHED_SCHEMA
 from cio_frames.run.start import in_doubt, judged
 from cio_frames.run.state_rows import Recorded
 
+EXAMPLES = int(os.environ.get("CIO_HISTORIES", "40"))
 ALLOWED = cio.Checks(allow=["User Deleted", "Relationship Deleted", "Object Deleted"])
 IDS = ("u1", "u2", "U3")
 MAILS = ("a@example.com", "b@example.com")
@@ -240,7 +242,7 @@ def wire(segment):
 HISTORY = st.lists(st.lists(TABLE, min_size=1, max_size=2), min_size=2, max_size=6)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(tables=HISTORY, data=st.data(), pii=st.sampled_from(["hmac", "ids", "full"]))
 def test_nothing_that_is_meant_is_swallowed(tables, data, pii):
     """Tables in any order, some several times, in chunks of any size, whatever the record keeps.
@@ -264,7 +266,7 @@ def test_nothing_that_is_meant_is_swallowed(tables, data, pii):
     assert state(record.model) == state(record.oracle)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES // 2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(tables=HISTORY, data=st.data(), pii=st.sampled_from(["hmac", "ids", "full"]))
 def test_what_is_sent_without_a_record_arrives(tables, data, pii):
     """Somebody else, with another record, sends one of the tables again: all that sets a state arrives.
