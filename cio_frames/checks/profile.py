@@ -218,7 +218,7 @@ class Profiler:
             sample = prepared.filter(taken)
         rows = pl.DataFrame({_ROWS: [prepared.height]})
         counts = prepared.select(self._counted)
-        return pl.concat([rows, counts, sample.select(self._looked_at)], how="horizontal")
+        return rows.hstack(counts).hstack(sample.select(self._looked_at))
 
     def add(self, part: pl.DataFrame) -> None:
         """Add what the next chunk adds."""

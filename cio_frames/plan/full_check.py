@@ -296,7 +296,7 @@ def chunk_found(prepared: pl.DataFrame, *, encoding: Encoding, raw: pl.DataFrame
     messages, sent = sizes(checked.valid, scope.mapping), checked.valid
     late = check_messages(messages, checks=encoding.checks, scope=scope, prepared=prepared)
     kept = sent.select(*_kept_columns(scope), messages["bytes"])
-    kept = pl.concat([kept, allowance_rows(sent, scope)], how="horizontal")
+    kept = kept.hstack(allowance_rows(sent, scope))
     refused = late.filter(pl.col("severity").is_in(BLOCKING))["row"].implode()
     if late.height:
         sent = sent.filter(~pl.col(ROW).is_in(refused))
