@@ -280,7 +280,7 @@ class Reconciler:
         window: Window,
         progress: ShowProgress = False,
     ) -> None:
-        self.counts = Counts()
+        self.counts: Counts = Counts()
         self.untold: Counter[str] = Counter()  # attributes that an export does not have
         self.notes: list[str] = []
         self._wanted = wanted
