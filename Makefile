@@ -56,7 +56,7 @@ pytest: .venv/dev.done
 	$(BIN)/python -m pytest -p no:nbmake $(AT_ONCE) --ignore=$(TIMED) --ignore=notebooks -m "not spark"
 	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 $(AT_ONCE) --ignore=notebooks/08_spark.ipynb notebooks
 	$(BIN)/python -m pytest -p no:nbmake $(TIMED)
-	$(BIN)/python -m pytest -p no:nbmake tests/spark -m "spark and not slow"
+	$(BIN)/python -m pytest -p no:nbmake tests/spark$(if $(CIO_SHORT),/test_end_to_end.py) -m "spark and not slow"
 
 # What users install is the wheel: it must work without the checkout beside it.
 package: .venv/dev.done

@@ -51,14 +51,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the tests that take most of the time, and leave out cases as far as it was asked for."""
+    """Mark the tests that take most of the time, and leave out cases as far as it was asked for.
+
+    CIO_SHORT does so with those tests alone, and with those of browsers.
+    """
     cases: Counter[str] = Counter()
+    every, short = config.getoption("--every"), int(os.environ.get("CIO_SHORT", "1"))
     kept, left_out = [], []
     for item in items:
         if item.nodeid.startswith(SLOW):
             item.add_marker("slow")
         name = item.nodeid.partition("[")[0]
-        (left_out if cases[name] % config.getoption("--every") else kept).append(item)
+        is_long = any(map(item.get_closest_marker, ("slow", "browser")))
+        (left_out if cases[name] % max(every, short if is_long else 1) else kept).append(item)
         cases[name] += 1
     if left_out:
         config.hook.pytest_deselected(items=left_out)
