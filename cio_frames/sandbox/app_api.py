@@ -25,7 +25,8 @@ from cio_frames.spec import LIMITS
 
 FILE_PATH: Final = "/exports/{token}.csv"
 DAY_S: Final = 86_400
-_ACTIVITY_TYPES: Final = {"track": "event", "page": "page", "screen": "screen"}
+# How a form submission is listed is not documented; assumed as the event that it is.
+_ACTIVITY_TYPES: Final = {"track": "event", "page": "page", "screen": "screen", "form": "event"}
 _SEARCHED: Final = 50
 _LISTED: Final = 10
 _SECOND_S: Final = 1.0

@@ -466,3 +466,14 @@ def test_an_answer_of_another_form_is_told():
         with pytest.raises(WorkspaceReadError, match="not of the documented form") as caught:
             ask()
         assert "ada" not in str(caught.value)
+
+
+def test_a_form_submission_is_an_activity(tmp_path):
+    """Who has submitted a form has it among their activities, as an event."""
+    submitted = pl.DataFrame({"email": ["a@example.com"]})
+    plan = submitted.cio.form(form_id=cio.lit("f"), email="email")
+    with cio.sandbox() as workspace:
+        plan.send(workspace.client(), audit=tmp_path, progress=False)
+        found = workspace.client().activities("a@example.com", id_type="email")
+
+    assert found["type"].to_list() == ["event"]
