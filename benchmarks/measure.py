@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
@@ -68,10 +68,15 @@ class Measured:
         return (self.rows - self.lost) / self.wall_s
 
 
-@contextmanager
-def sink(*, latency_ms: float = 0.0) -> Iterator[str]:
+def sink(*, latency_ms: float = 0.0) -> AbstractContextManager[str]:
     """Start a sink as a process, give its address, and end it."""
-    command = [sys.executable, "-m", "benchmarks.sink", "--latency-ms", str(latency_ms)]
+    return server("benchmarks.sink", "--latency-ms", str(latency_ms))
+
+
+@contextmanager
+def server(module: str, *options: str) -> Iterator[str]:
+    """Start a module that prints its port as a process, give its address, and end it."""
+    command = [sys.executable, "-m", module, *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
@@ -26,7 +26,7 @@ import polars as pl
 
 from benchmarks.contenders import KEY, handwritten_bodies
 from benchmarks.inputs import events
-from benchmarks.measure import AS_INSTALLED, sink, totals
+from benchmarks.measure import AS_INSTALLED, server, sink, totals
 from torture.recorder import arrivals
 
 ROWS = (100_000, 1_000_000)
@@ -254,17 +254,10 @@ def measured(name: str, path: Path, rows: int, executors: int) -> None:
     )
 
 
-@contextmanager
-def recorder(file: Path) -> Iterator[str]:
+def recorder(file: Path) -> AbstractContextManager[str]:
     """Start a server with faults that keeps what arrives, give its address, and end it."""
     shares = [text for name, share in FAULTS.items() for text in (f"--{name}", str(share))]
-    command = [sys.executable, "-m", "torture.recorder", str(file), *shares]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-        finally:
-            process.kill()
+    return server("torture.recorder", str(file), *shares)
 
 
 def with_faults(name: str, path: Path, rows: int, executors: int) -> None:

@@ -55,11 +55,11 @@ if TYPE_CHECKING:
     from cio_frames.checks import Checks, Drift, rule
     from cio_frames.frames import scan
     from cio_frames.identity import Settings as Workspace
-    from cio_frames.plan import Backfill, Plan, backfill, reconcile, resume, suggest
+    from cio_frames.plan import Backfill, Plan, backfill, resume, suggest
     from cio_frames.plan.apply import apply
     from cio_frames.plan.approval import approval_key, approve
+    from cio_frames.plan.past_runs import reconcile, undo
     from cio_frames.plan.saved_plan import SavedPlan, read_plan
-    from cio_frames.plan.undo_run import undo
     from cio_frames.run import Audit, Run
     from cio_frames.run import read as audit
     from cio_frames.run.undo import Undo
@@ -170,14 +170,14 @@ _PLACES = {
     "frame": ("cio_frames.accessors", "frame"),
     "lit": ("cio_frames.accessors", "lit"),
     "read_plan": ("cio_frames.plan.saved_plan", "read_plan"),
-    "reconcile": ("cio_frames.plan", "reconcile"),
+    "reconcile": ("cio_frames.plan.past_runs", "reconcile"),
     "resume": ("cio_frames.plan", "resume"),
     "rule": ("cio_frames.checks", "rule"),
     "samples": ("cio_frames.samples", "samples"),
     "sandbox": ("cio_frames.workspaces.embedded", "sandbox"),
     "scan": ("cio_frames.frames", "scan"),
     "suggest": ("cio_frames.plan", "suggest"),
-    "undo": ("cio_frames.plan.undo_run", "undo"),
+    "undo": ("cio_frames.plan.past_runs", "undo"),
 }
 """Where each name is defined, and its name there."""
 

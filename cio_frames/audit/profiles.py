@@ -16,12 +16,10 @@ from cio_frames.checks import TableProfile
 from cio_frames.checks.comparison import EarlierTable
 from cio_frames.checks.profile import FORMAT, ProfileFile
 from cio_frames.errors import AuditCorruptError
+from cio_frames.sending.events import ARRIVED
 
 MOST_RUNS = 200
 """The latest runs among which those of the same import are looked for."""
-
-ARRIVED = ("delivered", "accepted_unverified", "skipped_done")
-"""States of rows one of which an earlier run must have, to be compared with."""
 
 
 def tables_of(disk: FileSystem, directory: Path, run: RunFile) -> tuple[TableProfile, ...]:

@@ -11,11 +11,11 @@ from cio_frames.cli.exit_codes import Exit
 from cio_frames.cli.options import Switch
 from cio_frames.cli.output import put_rows, require_written, say, say_json
 from cio_frames.errors import AuditError, UsageError
+from cio_frames.sending.events import ARRIVED
 from cio_frames.views import text
 from cio_frames.views.wording import many, number
 
 _SHOWN_ROWS = 20
-_ARRIVED = ("delivered", "accepted_unverified", "skipped_done")
 _RUNS = ("run", "state", "host", "rows", "arrived", "not sent", "refused", "outcome unknown")
 _FAILED = ("run", "plan", "row", "call", "state", "code", "said")
 
@@ -98,7 +98,7 @@ def _runs(runs: pl.DataFrame) -> str:
             row["state"] + (f" ({row['stopped']})" if row["stopped"] else ""),
             row["endpoint"],
             number(row["rows"]),
-            number(sum(row[state] for state in _ARRIVED)),
+            number(sum(row[state] for state in ARRIVED)),
             number(row["rejected_local"] + row["blocked"] + row["pending"]),
             number(row["rejected_server"]),
             number(row["in_doubt"]),

@@ -14,7 +14,7 @@ from cio_frames.cli.options import Fields, Form, Rules
 from cio_frames.cli.output import put_rows, require_written, say, say_json
 from cio_frames.cli.plan_options import plan_of
 from cio_frames.frames import scan
-from cio_frames.plan import reconcile as reconciled
+from cio_frames.plan.past_runs import reconcile as reconciled
 from cio_frames.run.reconciliation import Reconciliation
 from cio_frames.views import text
 

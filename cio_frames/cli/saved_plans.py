@@ -21,7 +21,7 @@ from cio_frames.cli.send import (
     confirm_allowances,
     connected,
     needs_confirmation,
-    sent,
+    sent_as,
 )
 from cio_frames.errors import UsageError
 from cio_frames.frames import scan
@@ -146,6 +146,7 @@ def apply(
     allow: Pairs = (),
     audit: Path = Path("audit"),
     repeat: Switch = False,
+    keep_undo: Switch = False,
 ) -> Exit:
     """Send a saved plan, if table, messages and destination are as they were reviewed.
 
@@ -162,6 +163,8 @@ def apply(
             merges=2.
         audit: Directory for the records of all runs.
         repeat: Send rows again that an earlier run has delivered.
+        keep_undo: Read the people whom the rows name before anything is sent, and keep them with the
+            record, encrypted, for `cio-frames undo`. Needs CIO_APP_API_KEY.
     """
     target, saved = target or Target(), read_plan(file)
     numbers = allowed(allowances(allow) or None)
@@ -185,16 +188,8 @@ def apply(
             numbers = confirm_allowances(
                 ready.pipelines, numbers or {}, progress=shows, answers=sys.stdin, asks=sys.stderr
             )
-        run = sent(
-            lambda progress: ready.send(
-                client,
-                audit=audit,
-                progress=progress,
-                repeat=repeat,
-                in_doubt=target.in_doubt,
-                allow=numbers,
-            ),
-            target=target,
+        run = sent_as(
+            target, ready, client, audit=audit, repeat=repeat, allow=numbers, keep_undo=keep_undo
         )
     return Exit.OK if all_arrived(run) else Exit.ROWS
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import polars as pl
 
@@ -21,8 +21,9 @@ from cio_frames.plan import Plan
 from cio_frames.plan import resume as resume_run
 from cio_frames.plan.outcome import needs, outcome
 from cio_frames.plan.pipeline import Pipelines
-from cio_frames.plan.plan import allowed
+from cio_frames.plan.plan import Sendable, allowed
 from cio_frames.run import Run
+from cio_frames.sending.events import ARRIVED
 from cio_frames.spec import EVENT_CALLS
 from cio_frames.values.number_words import number_of
 from cio_frames.views import summary, text
@@ -34,7 +35,6 @@ from cio_frames.workspaces import Client, connect
 if TYPE_CHECKING:
     from cio_frames.sandbox import Sandbox
 
-_ARRIVED = ("delivered", "accepted_unverified", "skipped_done")
 _NO_TARGET = (
     "Say where to send: --to sandbox, --to us, --to eu, or --endpoint http://127.0.0.1:PORT."
 )
@@ -102,17 +102,8 @@ def send(
             )
         elif preview is not None:
             sys.stderr.write(outcome([plan.pipeline], preview, client=client) + "\n")
-        run = sent(
-            lambda progress: plan.send(
-                client,
-                audit=audit,
-                progress=progress,
-                repeat=repeat,
-                in_doubt=target.in_doubt,
-                allow=allow,
-                keep_undo=keep_undo,
-            ),
-            target=target,
+        run = sent_as(
+            target, plan, client, audit=audit, repeat=repeat, allow=allow, keep_undo=keep_undo
         )
         if workspace is not None and target.format == "text":
             from cio_frames.cli.sandbox import contents
@@ -254,6 +245,14 @@ def needs_confirmation(target: Target) -> bool:
     return target.to != "sandbox" and target.endpoint is None and not target.yes
 
 
+def sent_as(target: Target, plan: Sendable, client: Client, **options: Any) -> Run:
+    """Send a plan as the options of a target say; the others are those of `plan.send`."""
+    return sent(
+        lambda progress: plan.send(client, progress=progress, in_doubt=target.in_doubt, **options),
+        target=target,
+    )
+
+
 def sent(start: Callable[[ShowProgress], Run], *, target: Target) -> Run:
     """Send, and show the outcome of the rows even if the run ends early."""
     shown = None if target.progress == "off" else display(target.progress)
@@ -296,4 +295,4 @@ def _unfinished_rows(run: Path) -> int:
 def all_arrived(run: Run) -> bool:
     """Return whether Customer.io has every row."""
     counts = run.counts
-    return sum(counts[state] for state in _ARRIVED) == counts["rows"]
+    return sum(counts[state] for state in ARRIVED) == counts["rows"]

@@ -14,7 +14,7 @@ from cio_frames.cli.options import Fields, KnownPeople, Rules
 from cio_frames.cli.output import say
 from cio_frames.cli.plan_options import plan_of
 from cio_frames.frames import scan
-from cio_frames.plan.undo_run import undo as planned_undo
+from cio_frames.plan.past_runs import undo as planned_undo
 from cio_frames.spec import Region
 
 Table = Annotated[str | None, Parameter(metavar="FILE", show_default=False)]

@@ -22,9 +22,7 @@ class Pair(NamedTuple):
 
     before: Person | None
     after: Person | None
-    is_anew: bool = (
-        False  # whether the profile is another one, with an identifier of the former one
-    )
+    is_anew: bool = False  # whether it is another profile with an identifier of the former one
 
 
 class Difference(NamedTuple):

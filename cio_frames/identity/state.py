@@ -200,9 +200,7 @@ class People:
     def create(self, *, born: float, cio_id: str | None = None, loaded: bool = False) -> Person:
         """Add a profile without identifiers; loaded ones are older than all others."""
         self._made += 1
-        if cio_id is not None and cio_id.startswith(
-            MADE_UP
-        ):  # it stays taken, whatever becomes of it
+        if cio_id is not None and cio_id.startswith(MADE_UP):  # it stays taken
             digits = cio_id.removeprefix(MADE_UP)
             self._made = max(self._made, int(digits, 16) if _HEXADECIMAL(digits) else 0)
         person = Person(cio_id=cio_id or self._free_cio_id(), age=(not loaded, born, self._made))

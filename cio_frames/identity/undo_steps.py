@@ -60,9 +60,7 @@ class Left(NamedTuple):
     person: str | None  # the cio_id
     key: ObjectKey | None
     who: str | None  # the person or object as a reader knows it
-    name: (
-        str | None
-    )  # of the attribute, the kind of the identifier, or the object of a relationship
+    name: str | None  # of an attribute, the kind of an identifier, or the object of a relationship
     why: str
 
 

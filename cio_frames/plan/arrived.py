@@ -6,9 +6,11 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
+import msgspec
 import polars as pl
 
 from cio_frames.audit import Audit
+from cio_frames.audit.run_file import RunInfo
 from cio_frames.errors import AuditError
 from cio_frames.identity import Change, Model, Settings
 from cio_frames.identity.known_people import rows
@@ -17,10 +19,9 @@ from cio_frames.identity.model import gc_paused
 from cio_frames.mapping import MessageMapping, own_names
 from cio_frames.plan.chunks import Repeats
 from cio_frames.plan.pipeline import Pipelines
+from cio_frames.sending.events import ARRIVED
 from cio_frames.spec import CALLS
 
-ARRIVED: Final = ("delivered", "accepted_unverified", "skipped_done")
-"""States of rows that Customer.io has, as far as its answers tell."""
 IN_DOUBT: Final = "in_doubt"
 """The state of rows that it may have."""
 SHARED: Final = 100_000
@@ -69,6 +70,7 @@ def workspace_after(
     *,
     known: pl.DataFrame | None = None,
     settings: Settings | None = None,
+    model: Model | None = None,
     messages: Iterable[Arrived] | None = None,
     tell: Callable[[Model, Arrived, tuple[Change, ...]], object] | None = None,
 ) -> Model:
@@ -79,6 +81,7 @@ def workspace_after(
         record: The rows of the run, as `Audit.messages` has them, or the record itself.
         known: The people who were there before, as `identity.known_people.export` gives them.
         settings: How the workspace is set up; a new one without.
+        model: The workspace before, instead of `known` and `settings`. The messages are applied to it.
         messages: What `arrived` yields, if that is known already.
         tell: Is told the model, each message that was applied to it, and what that did. Messages in
             doubt are told too, in their places, without changes: they are not applied.
@@ -92,7 +95,8 @@ def workspace_after(
         >>> [(person["id"], person["attributes"]) for person in model.people()]
         [('u1', {'plan': 'pro'}), ('u2', {'plan': 'free'})]
     """
-    model, mapped = Model(settings), [own_names(each.mapping) for each in pipelines.each]
+    mapped = [own_names(each.mapping) for each in pipelines.each]
+    model = Model(settings) if model is None else model
     once = [_has_ids_once(each.mapping) for each in pipelines.each]
     texts: dict[str, str] = {}
     if messages is None:
@@ -131,6 +135,22 @@ def _has_ids_once(mapping: MessageMapping) -> bool:
     """Return whether no two messages of a plan, or of it and others, have the same id."""
     own = any(field.role == "key" or field.argument == "message_id" for field in mapping.fields)
     return mapping.call.sets_state and not own
+
+
+def require_same_plans(pipelines: Pipelines, info: RunInfo) -> None:
+    """Raise unless a run was made from these plans.
+
+    Raises:
+        AuditError: It was not.
+    """
+    job = pipelines.job()
+    mapping = msgspec.json.decode(msgspec.json.encode(job.mapping))  # as it is read back
+    made_from = (tuple(zip(job.calls, job.rows, strict=True)), " ".join(job.fingerprints), mapping)
+    if made_from != (info.plans, info.fingerprint, info.mapping):
+        raise AuditError(
+            f"Run {info.run_id} was not made from this plan: its table, its calls or its mapping are "
+            "others. Pass the original plan."
+        )
 
 
 def _record(record: pl.DataFrame | Audit) -> pl.DataFrame:

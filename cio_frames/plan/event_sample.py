@@ -13,11 +13,9 @@ from cio_frames.identity.identifiers import IdentifierKind
 from cio_frames.identity.state import Event, Person
 from cio_frames.plan.held_people import KINDS
 from cio_frames.run.reconciliation import CONFIDENCE
-from cio_frames.spec import LIMITS, PersonIdType
+from cio_frames.spec import ACTIVITY_TYPES, LIMITS, PersonIdType
 from cio_frames.workspaces import Client
 
-TYPES: Final[Mapping[str, str]] = {"track": "event", "page": "page", "screen": "screen"}
-"""What the App API calls the events of each call."""
 MARGIN_S: Final = 3_600
 """Events that are about to leave the list of activities are not looked for."""
 LATE_S: Final = 300
@@ -74,7 +72,7 @@ def can_be_found(event: Event, *, now: datetime) -> bool:
     since = now.timestamp() - LIMITS["activity_days"].value * _DAY_S + MARGIN_S
     person = event.person
     return (
-        event.type in TYPES
+        event.type in ACTIVITY_TYPES
         and person is not None
         and person.alive
         and since <= event.timestamp <= now.timestamp()
@@ -122,7 +120,9 @@ def _times(client: Client, names: Names | None, type_: str, name: str | None) ->
         return []
     asked = name if type_ == "track" else None
     try:
-        found = client.activities(names[kinds[0]], id_type=kinds[0], type=TYPES[type_], name=asked)
+        found = client.activities(
+            names[kinds[0]], id_type=kinds[0], type=ACTIVITY_TYPES[type_], name=asked
+        )
     except WorkspaceReadError as error:
         if error.status == _UNKNOWN:
             return []

@@ -24,7 +24,7 @@ from cio_frames.errors import (
 from cio_frames.frames import ROW
 from cio_frames.identity import Settings
 from cio_frames.identity.settings import LARGEST
-from cio_frames.plan.follow_up import FollowUp, job_of
+from cio_frames.plan.follow_up import job_of
 from cio_frames.plan.outcome import allowing, outcome
 from cio_frames.plan.pipeline import Pipeline, Pipelines
 from cio_frames.plan.report import findings_of, plan_view, summary, with_other_forms
@@ -49,7 +49,6 @@ from cio_frames.views.document import Document
 from cio_frames.views.render import bundle
 
 if TYPE_CHECKING:  # loaded when they are asked for: most plans are looked at and sent without
-    from cio_frames.frames import AnyTable
     from cio_frames.plan.corrected import Corrected
     from cio_frames.plan.estimate import Estimate
     from cio_frames.plan.identity_preview import IdentityPreview, OnConflict
@@ -57,7 +56,6 @@ if TYPE_CHECKING:  # loaded when they are asked for: most plans are looked at an
     from cio_frames.plan.ordering import Advice
     from cio_frames.plan.rehearsal import Rehearsal
     from cio_frames.plan.saved_plan import SavedPlan
-    from cio_frames.run.reconciliation import Reconciliation
 
 LATENCY_S = 0.15
 """How long a request to Customer.io takes, as far as anybody can say beforehand."""
@@ -709,50 +707,3 @@ def resume(
         options=options,
     ).start()
     return run.wait() if wait else run
-
-
-def reconcile(
-    directory: Path | str,
-    held: "Known",
-    plan: Sendable | None = None,
-    *,
-    before: "AnyTable | None" = None,
-    settings: Settings | None = None,
-    events: int = 300,
-    seed: int | None = None,
-    progress: ShowProgress = "auto",
-) -> "Reconciliation":
-    """Compare what a workspace holds now with what a run should have left there, as `run.reconcile` does.
-
-    Args:
-        directory: The run's directory, `audit/<run>`.
-        held: A client with an App API key, which reads the workspace, or an export of its people as a
-            table.
-        plan: The plan or back-fill the run was made from. Messages are not kept on disk, so it
-            is needed in another process than the one that made the run.
-        before: As for `run.reconcile`.
-        settings: As for `run.reconcile`.
-        events: As for `run.reconcile`.
-        seed: As for `run.reconcile`.
-        progress: As for `plan.send`.
-
-    Raises:
-        AuditError: The plan is needed, or is not the one the run was made from.
-        MissingKeyError: The client has no App API key.
-        WorkspaceReadError: The people cannot be read.
-
-    Examples:
-        >>> import polars as pl, cio_frames as cio, tempfile
-        >>> plan = pl.DataFrame({"id": ["u1", "u2"], "tier": ["pro", "free"]}).cio.identify(user_id="id")
-        >>> with cio.sandbox() as workspace, tempfile.TemporaryDirectory() as folder:
-        ...     run = plan.send(workspace.client(), audit=folder, progress=False)
-        ...     export = pl.DataFrame({"id": ["u1", "u2"], "tier": ["pro", "basic"]})
-        ...     found = cio.reconcile(run.audit, export, plan, progress=False)
-        >>> found.differences.select("kind", "id", "name", "expected", "actual").rows()
-        [('other value', 'u2', 'tier', 'free', 'basic')]
-    """
-    made_from = made_from_plan(directory, plan, how="cio.reconcile({!r}, client, plan)")
-    return FollowUp(made_from.pipelines, backfill_of).reconcile(
-        Path(directory), held, before=before, settings=settings, events=events, seed=seed,
-        progress=progress,
-    )  # fmt: skip

@@ -11,12 +11,10 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
-import msgspec
 import polars as pl
 
 from cio_frames.audit import Audit, reconciliations, require_run, run_file
 from cio_frames.audit.object_store import opened
-from cio_frames.audit.run_file import RunInfo
 from cio_frames.errors import ArgumentError, AuditError, WorkspaceReadError, engine_errors
 from cio_frames.frames import AnyTable
 from cio_frames.identity import Settings
@@ -24,6 +22,7 @@ from cio_frames.identity.identifiers import IdentifierKind
 from cio_frames.identity.known_people import export
 from cio_frames.identity.model import gc_paused
 from cio_frames.identity.state import Event, Person
+from cio_frames.plan.arrived import require_same_plans
 from cio_frames.plan.event_sample import can_be_found, drawn, missing_events, most_missing
 from cio_frames.plan.expected import Expected, Written, expected
 from cio_frames.plan.held_people import KINDS, Export, Profile, ReadPerson, read_people, root
@@ -93,7 +92,7 @@ def reconcile(
     require_run(directory)
     disk, where = opened(directory)
     run = run_file.read(disk, where)
-    _require_same(pipelines, run.info)
+    require_same_plans(pipelines, run.info)
     found = compared(
         pipelines, Audit(directory).messages, held,
         before=None if before is None else export(people_table(before), attributes=True),
@@ -142,9 +141,7 @@ def compared(
             called = reconciler.read(held, about=about)
             try:
                 told = reconciler.sampled(held, sample, called, of=len(found), seed=number)
-            except (
-                WorkspaceReadError
-            ) as error:  # what is known of people is worth more than nothing
+            except WorkspaceReadError as error:  # what is known of people is still worth telling
                 reconciler.notes.append(f"No events were looked for. {error}")
                 sample = []
         else:
@@ -159,22 +156,6 @@ def compared(
         events=told,
         notes=tuple(_notes(reconciler, wanted, record, held, before=before, findable=len(found))),
     )
-
-
-def _require_same(pipelines: Pipelines, info: RunInfo) -> None:
-    """Raise unless plans are those that a run was made from."""
-    job = pipelines.job()
-    planned = tuple(zip(job.calls, job.rows, strict=True))
-    is_same = (
-        planned == info.plans
-        and " ".join(job.fingerprints) == info.fingerprint
-        and msgspec.json.decode(msgspec.json.encode(job.mapping)) == info.mapping
-    )
-    if not is_same:
-        raise AuditError(
-            f"Run {info.run_id} was not made from this plan: its table or its calls are others. "
-            "Pass the original plan."
-        )
 
 
 def _window(record: pl.DataFrame) -> Window:

@@ -15,7 +15,7 @@ import polars as pl
 from cio_frames.audit import Audit, require_run, run_file
 from cio_frames.audit.object_store import opened
 from cio_frames.checks import Checks
-from cio_frames.errors import AuditError, MappingError, engine_errors
+from cio_frames.errors import MappingError, engine_errors
 from cio_frames.frames import AnyTable, read, scan
 from cio_frames.frames.table import reading
 from cio_frames.identity import Model, Settings
@@ -25,8 +25,7 @@ from cio_frames.identity.messages import decoded
 from cio_frames.identity.model import gc_paused
 from cio_frames.identity.opt_outs import refused
 from cio_frames.identity.undo_steps import Former, Left, Steps, left, steps_back
-from cio_frames.mapping import own_names
-from cio_frames.plan.arrived import ARRIVED, IN_DOUBT, arrived
+from cio_frames.plan.arrived import IN_DOUBT, arrived, require_same_plans, workspace_after
 from cio_frames.plan.kept_people import among, kept_people, named_people
 from cio_frames.plan.known import Known
 from cio_frames.plan.pipeline import Pipeline, Pipelines
@@ -34,6 +33,7 @@ from cio_frames.plan.undo_effects import NOT_UNDONE, Effects
 from cio_frames.plan.undo_tables import EVENTS, UndoTable, tables
 from cio_frames.run.undo import Undo
 from cio_frames.sending import Client
+from cio_frames.sending.events import ARRIVED
 
 if TYPE_CHECKING:
     from cio_frames.plan.saved_plan import SavedPlan
@@ -77,7 +77,8 @@ def undo(
     )
     effects = Effects(former, after)
     with gc_paused():
-        _apply_run(pipelines, record.rows, after, tell=effects)
+        messages = arrived(pipelines, record.rows)
+        workspace_after(pipelines, record.rows, model=after, messages=messages, tell=effects)
         if current is not None:
             from cio_frames.plan.undo_current import compared
 
@@ -87,17 +88,6 @@ def undo(
             checks=checks or _checks(pipelines), effects=effects,
         )  # fmt: skip
         return made.undo(is_compared=current is not None, is_kept=known is None)
-
-
-def _apply_run(pipelines: Pipelines, record: pl.DataFrame, model: Model, *, tell: Effects) -> None:
-    """Apply the messages of a run to a workspace, and tell what each does."""
-    mapped = [own_names(each.mapping) for each in pipelines.each]
-    for each in arrived(pipelines, record):
-        form_id = each.message.get("formId")
-        if form_id is not None and mapped[each.plan]:
-            form = model.store.forms.get(form_id, {"mapping": {}})
-            model.map_form(form_id, form["mapping"] | mapped[each.plan])
-        tell(each, model.apply(each.message, received_at=each.at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +168,8 @@ def _record(directory: Path, pipelines: Pipelines) -> _Record:
     """
     require_run(directory)
     disk, where = opened(directory)
-    info, job = run_file.read(disk, where).info, pipelines.job()
-    mapping = msgspec.json.decode(msgspec.json.encode(job.mapping))  # as it is read back
-    if info.fingerprint != " ".join(job.fingerprints) or info.mapping != mapping:
-        raise AuditError(
-            f"The run in {where} was made from another table, or with another mapping. Pass the plan "
-            "that it was made from."
-        )
+    info = run_file.read(disk, where).info
+    require_same_plans(pipelines, info)
     every = Audit(where).messages.filter(pl.col("state").is_in([*ARRIVED, IN_DOUBT]))
     own = every.filter(pl.col("state") != "skipped_done")  # an earlier run has sent these
     is_in_doubt = pl.col("state") == IN_DOUBT

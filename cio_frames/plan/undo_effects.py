@@ -7,7 +7,7 @@ from typing import Any, Final
 import polars as pl
 
 from cio_frames.identity import Change, Model, rules
-from cio_frames.identity.undo_steps import Former
+from cio_frames.identity.undo_steps import SUPPRESSED, VISITOR, Former
 from cio_frames.plan.arrived import Arrived
 
 NOT_UNDONE: Final = pl.Schema({
@@ -36,11 +36,11 @@ _BY_RULE: Final[Mapping[str, tuple[str, str]]] = {
     rules.MERGED.name: ("merge", MERGE),
     rules.AUTO_MERGED.name: ("merge", MERGE),
     rules.DELETED.name: ("history", HISTORY),
-    rules.SUPPRESSED.name: ("suppression", "A suppression deletes for good. Lift it only if the person agrees."),
+    rules.SUPPRESSED.name: ("suppression", SUPPRESSED),
     rules.UNSUPPRESSED.name: ("suppression", "To suppress the person again would delete them."),
     rules.LINKED.name: ("anonymous id", LINK),
     rules.ANONYMOUS.name: ("visitor", "What is stored for anonymous visitors is in no export."),
-    rules.RELATED_ANONYMOUS.name: ("visitor", "The relationship of an anonymous visitor cannot be removed."),
+    rules.RELATED_ANONYMOUS.name: ("visitor", VISITOR),
     rules.DEVICE_SET.name: ("device", "Which devices there were is in no export."),
     rules.DEVICE_GONE.name: ("device", "Which devices there were is in no export."),
     rules.CIO_UNKNOWN.name: ("cio_id", "`known` has nobody with this cio_id."),
@@ -65,7 +65,7 @@ class Effects:
         }
     )  # fmt: skip
 
-    def __call__(self, arrived: Arrived, changes: Iterable[Change]) -> None:
+    def __call__(self, _: Model, arrived: Arrived, changes: Iterable[Change]) -> None:
         """Take note of what a message did."""
         told: set[tuple[str, str]] = set()
         for change in changes:

@@ -42,6 +42,7 @@ from cio_frames.sending import (
     StopSignal,
     send,
 )
+from cio_frames.sending.events import ARRIVED
 from cio_frames.views import html, summary, text
 from cio_frames.views.displays import Off, ShowProgress, Told, display
 from cio_frames.views.document import EMPTY, Document, Paragraph
@@ -154,7 +155,7 @@ class ShownRun(ABC):
     def _note(self) -> str:
         """Say how far the run came, and how to finish it: in another program it takes the plan."""
         counts = self.counts
-        arrived = counts["delivered"] + counts["accepted_unverified"] + counts["skipped_done"]
+        arrived = sum(counts[state] for state in ARRIVED)
         is_left = counts["pending"] or counts["in_doubt"]
         return (
             f"{arrived:,} of {counts['rows']:,} rows arrived; {counts['pending']:,} are pending, "

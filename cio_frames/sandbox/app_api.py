@@ -21,12 +21,11 @@ from cio_frames.identity.state import Event, Person
 from cio_frames.sandbox.filters import FilterError, Means, compiled, text
 from cio_frames.sandbox.intake import Answer
 from cio_frames.sandbox.store import Store
-from cio_frames.spec import LIMITS
+from cio_frames.spec import ACTIVITY_TYPES, LIMITS
 
 FILE_PATH: Final = "/exports/{token}.csv"
 DAY_S: Final = 86_400
-# How a form submission is listed is not documented; assumed as the event that it is.
-_ACTIVITY_TYPES: Final = {"track": "event", "page": "page", "screen": "screen", "form": "event"}
+_ACTIVITY_TYPES: Final = {**ACTIVITY_TYPES, "form": "event"}  # assumed: a submission is an event
 _SEARCHED: Final = 50
 _LISTED: Final = 10
 _SECOND_S: Final = 1.0

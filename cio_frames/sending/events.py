@@ -6,7 +6,7 @@ the messages in what was planned; on the way to the listeners it is the messages
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Generic, Literal, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -23,6 +23,9 @@ State = Literal[
     "pending",
 ]
 """What became of a row."""
+
+ARRIVED: Final[tuple[State, ...]] = ("delivered", "accepted_unverified", "skipped_done")
+"""States of rows that Customer.io has, as far as its answers tell."""
 
 
 Messages = TypeVar("Messages")

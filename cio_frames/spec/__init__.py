@@ -1,7 +1,7 @@
 """What Customer.io says, as rows: calls, fields, limits, regions and names, each with its source."""
 
 from cio_frames.spec.apis import APIS, BATCH_PATH, KEYED_APIS, SENDABLE_APIS, Api
-from cio_frames.spec.app_api import OPERATIONS, Operation, PersonIdType
+from cio_frames.spec.app_api import ACTIVITY_TYPES, OPERATIONS, Operation, PersonIdType
 from cio_frames.spec.calls import BATCH_FIELDS, CALLS, EVENT_CALLS, Call, CallName
 from cio_frames.spec.column_words import says, words_of
 from cio_frames.spec.context import CONTEXT
@@ -30,6 +30,7 @@ from cio_frames.spec.names import (
 from cio_frames.spec.regions import HOSTS, REGION_PATH, Host, Region, host
 
 __all__ = [
+    "ACTIVITY_TYPES",
     "APIS",
     "BATCH_FIELDS",
     "BATCH_PATH",

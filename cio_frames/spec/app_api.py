@@ -24,6 +24,12 @@ from typing import Literal
 PersonIdType = Literal["id", "email", "cio_id"]
 """What a person can be asked for by. A phone number can be one as well, in workspaces that say so."""
 
+ACTIVITY_TYPES: Mapping[str, str] = MappingProxyType(
+    {"track": "event", "page": "page", "screen": "screen"}
+)
+"""What `type` of activity the events of each call are (APP, `getPersonActivities`). How a form submission
+is listed is not documented."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:

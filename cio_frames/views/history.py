@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from cio_frames.sending.events import ARRIVED
 from cio_frames.views.document import (
     Badge,
     Code,
@@ -19,7 +20,6 @@ from cio_frames.views.summary import STATES
 from cio_frames.views.wording import many
 
 _RUNS = ("run", "when (UTC)", "to", "end", "rows", "arrived", "not sent", "outcome unknown")
-_ARRIVED = ("delivered", "accepted_unverified", "skipped_done")
 _LEFT_OUT = ("rejected_local", "rejected_server", "blocked", "pending")
 _FACTS = (
     "call", "person_key", "message_id", "payload_hash", "bytes", "lane", "batch", "attempts",
@@ -106,7 +106,7 @@ def _verdict(totals: Mapping[str, int]) -> Badge:
 def _sums(counts: Mapping[str, Any]) -> tuple[int, int, int, int]:
     """Return rows in all, arrived, left out, and not known to have arrived."""
     rows = sum(counts[state] for state in STATES)
-    arrived = sum(counts[state] for state in _ARRIVED)
+    arrived = sum(counts[state] for state in ARRIVED)
     left_out = sum(counts[state] for state in _LEFT_OUT)
     return rows, arrived, left_out, rows - arrived - left_out
 

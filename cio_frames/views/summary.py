@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Literal
 
+from cio_frames.sending.events import ARRIVED
 from cio_frames.views.document import (
     Badge,
     Chart,
@@ -249,8 +250,7 @@ def _verdict(view: RunView) -> Badge:
 
 def _missing(view: RunView) -> int:
     """Return how many rows are not known to have arrived."""
-    arrived = ("delivered", "accepted_unverified", "skipped_done")
-    return sum(count for state, count in view.counts.items() if state not in arrived)
+    return sum(count for state, count in view.counts.items() if state not in ARRIVED)
 
 
 def _sentence(view: RunView) -> str:

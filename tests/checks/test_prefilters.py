@@ -11,7 +11,7 @@ import cio_frames as cio
 from cio_frames.checks.identifiers import NOBODY
 from cio_frames.spec import SEMANTIC_EVENTS
 from cio_frames.validation import check, compile_checks
-from cio_frames.validation.compiled import CompiledCheck
+from cio_frames.validation.compiled import CompiledCheck, any_open
 from cio_frames.values.patterns import PLACEHOLDERS
 
 TELLING = (
@@ -85,3 +85,18 @@ def test_the_examples_reach_every_prefilter():
         seen |= set(found(prepared, tests)["code"])
 
     assert filtered - seen == set()
+
+
+def test_plain_decimals_pass_no_prefilter():
+    """Decimals that a CSV file has as text are tested by nothing that looks closer."""
+    decimals = pl.DataFrame(
+        {"id": "u1", "price": [f"{number}.{number % 90 + 10}" for number in range(500)]}
+    )
+    prepared, tests = asked_of(decimals, "identify", user_id="id")
+    prefilters = {test.predicate.prefilter for test in tests if test.column == "price"} - {None}
+
+    assert prefilters
+    passed = prepared.select(
+        any_open([each]).any().alias(f"{n}") for n, each in enumerate(prefilters)
+    )
+    assert not any(passed.row(0))

@@ -115,6 +115,15 @@ def test_a_comparison_reads_in_a_notebook(tmp_path):
     assert "outcome" in shown["text/html"]
 
 
+def require_as_previewed(estimate, plan):
+    """Raise unless an estimate has the figures of a preview, which is made now."""
+    found = plan.identity()
+
+    assert estimate.new_profiles == found.summary["creates"]
+    assert (estimate.removed_profiles, estimate.objects) == (0, found.groups.height)
+    assert estimate.open == plan.pipelines.last_preview.open
+
+
 PLAIN = ["u1", "U1", " u2", "7", "cio"]
 UNCLEAR = ["a@b.co", "A@b.co", "A@b", "a@b", "cio_9", "", None]
 OTHERS = ["plan", "email", "id", "cio_id", "anonymous_id", "object_type_id"]
@@ -136,12 +145,7 @@ def test_an_estimate_counts_the_people_that_a_preview_counts(ids, numbers, other
     estimate = plan.estimate()
     is_told = other == "plan" and (numbers or not set(ids) & set(UNCLEAR))
     assert (plan.pipelines.last_preview is None) >= is_told
-    found = plan.identity()
-
-    counted = plan.pipelines.last_preview
-    assert estimate.new_profiles == found.summary["creates"]
-    assert (estimate.removed_profiles, estimate.objects) == (0, found.groups.height)
-    assert estimate.open == counted.open
+    require_as_previewed(estimate, plan)
 
 
 NAMES = ["Joined", "joined ", "User Deleted", " User Deleted", "Object Deleted"]
@@ -163,12 +167,7 @@ def test_an_estimate_counts_the_people_of_events_that_a_preview_counts(ids, name
     estimate = plan.estimate()
     is_told = not set(ids) & set(UNCLEAR) and set(frame["event"]) <= {"Joined", "joined "}
     assert (plan.pipelines.last_preview is None) >= is_told
-    found = plan.identity()
-
-    counted = plan.pipelines.last_preview
-    assert estimate.new_profiles == found.summary["creates"]
-    assert (estimate.removed_profiles, estimate.objects) == (0, found.groups.height)
-    assert estimate.open == counted.open
+    require_as_previewed(estimate, plan)
 
 
 def test_an_estimate_reads_no_row_again_where_ids_alone_tell_who_is_who():
