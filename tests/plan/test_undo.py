@@ -554,7 +554,7 @@ def test_an_undo_in_another_process_needs_the_plan(workspace, tmp_path):
     plan = cio.frame(PEOPLE).identify(user_id="id", nulls="send")
     assert cio.undo(run.audit, before.people, plan=plan).summary == run.undo(before.people).summary
     other = cio.frame(PEOPLE.head(2)).identify(user_id="id", nulls="send")
-    with pytest.raises(AuditError, match="made from another table"):
+    with pytest.raises(AuditError, match="was not made from this plan"):
         cio.undo(run.audit, before.people, plan=other)
     directory = run.audit
     del run
