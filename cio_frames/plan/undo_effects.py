@@ -1,4 +1,4 @@
-"""What each message of a run did to whom, and what of it no message takes back."""
+"""What each message of a run did to whom, and what of it no message undoes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -45,7 +45,7 @@ _BY_RULE: Final[Mapping[str, tuple[str, str]]] = {
     rules.DEVICE_GONE.name: ("device", "Which devices there were is in no export."),
     rules.CIO_UNKNOWN.name: ("cio_id", "`known` has nobody with this cio_id."),
 }  # fmt: skip
-"""What the rules of a message do that no message takes back: what it is, and why."""
+"""What the rules of a message do that no message undoes: what it is, and why."""
 _OF_OBJECTS: Final = frozenset({"object-created", "object-updated", "object-deleted"})
 _OF_RELATIONS: Final = frozenset({"related", "unrelated"})
 
@@ -110,7 +110,7 @@ class Effects:
         return pl.DataFrame(self.touched, schema=schema).unique(maintain_order=True)
 
     def lasting(self, *, deleted: Iterable[str]) -> pl.DataFrame:
-        """Return what rows did that no message takes back."""
+        """Return what rows did that no message undoes."""
         found = pl.DataFrame(self.kept, schema={**NOT_UNDONE, "person": pl.String})
         is_gone = (pl.col("what") == "relationship") & pl.col("person").is_in(list(deleted))
         return found.filter(~is_gone.fill_null(value=False)).drop("person")

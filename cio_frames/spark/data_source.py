@@ -159,7 +159,7 @@ class CustomerIO(DataSource):
         """
         if overwrite:
             raise ArgumentError(
-                'mode("overwrite") is not possible: nothing that was sent can be taken back. Write '
+                'mode("overwrite") is not possible: what was sent is not replaced. Write '
                 'mode("append").'
             )
         columns = _arrow_schema(schema)

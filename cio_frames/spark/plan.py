@@ -322,6 +322,13 @@ class SparkPlan(TablePlan):
         """
         return self.sample(rows).rehearse(progress=progress)
 
+    def save(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse: plans in files are of tables that this machine reads."""
+        raise ArgumentError(
+            "The plan of a Spark frame cannot be saved. Save that of a sample for the review: "
+            'plan.sample(10_000).save("sample.cioplan"). It can be applied to the same sample only.'
+        )
+
     def _in_partitions(self, components: "DataFrame | None") -> "DataFrame":
         """Return the rows as they would be sent, with what the whole table shows of each."""
         checked, count = self.pipeline.check, max(1, -(-self.table.rows // TASK_ROWS))

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self
 
 import msgspec
 
@@ -18,6 +18,7 @@ from cio_frames.audit.run_file import RunFile, State
 from cio_frames.clock import utc_now
 from cio_frames.config import MaskedText
 from cio_frames.errors import (
+    ArgumentError,
     AuditError,
     AuditLockedError,
     CioError,
@@ -59,6 +60,11 @@ DRIVER = "driver"
 
 ENDED = "The run has ended."
 """What tasks are told that Spark starts, or does not end, after the record was concluded."""
+
+NOT_FOLLOWED = (
+    "A run on Spark cannot be {}: that takes its messages, which this machine does not have. "
+    "cio.audit(run.audit).messages has the state of every row, and client.people() reads the workspace."
+)
 
 FENCED = (
     "Spark may start a task twice (spark.speculation is on). The second attempt waited until the first "
@@ -386,6 +392,14 @@ class SparkRun(ShownRun):
             .selectExpr(f"row AS `{ROW}`", "row", "state", "code", "error")
         )
         return frame.join(lost, ROW).drop(ROW)
+
+    def reconcile(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse: what a run should have left is worked out from its messages, which executors make."""
+        raise ArgumentError(NOT_FOLLOWED.format("compared with what the workspace holds"))
+
+    def undo(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse, for the same reason."""
+        raise ArgumentError(NOT_FOLLOWED.format("undone"))
 
     def stop(self) -> None:
         """Ask the run to end: requests under way are finished, nothing else is started."""

@@ -44,6 +44,9 @@ def test_a_frame_of_spark_is_planned_sent_and_audited(spark: Any, tmp_path: Path
         assert found.verify().is_empty()
         assert run.failed().count() == 0
         assert "15 rows in 1 run: 15 delivered." in found.explain(id="u8")
+        for ask, told in ((run.undo, "undone"), (run.reconcile, "compared")):
+            with pytest.raises(ArgumentError, match=told):
+                ask()
         again = cio.resume(run.audit, client, plan, progress=False)
         assert again.counts["delivered"] == 595
         assert workspace.messages.height == 595
@@ -93,6 +96,8 @@ def test_what_is_not_offered_is_told_before_anything_is_done(spark: Any, tmp_pat
     plan = cio.frame(people).identify(user_id="id")
     with pytest.raises(ArgumentError, match=r"plan\.sample\(10_000\)\.identity\(on_conflict"):
         plan.identity(on_conflict="reject")  # type: ignore[call-arg]
+    with pytest.raises(ArgumentError, match=r"plan\.sample\(10_000\)\.save"):
+        plan.save(tmp_path / "people.cioplan")
     with cio.sandbox() as workspace, pytest.raises(RowOrderError, match="order_by"):
         plan.send(workspace.client(), audit=tmp_path / "audit", progress=False)
     assert not (tmp_path / "audit").exists()
