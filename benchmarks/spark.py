@@ -27,7 +27,7 @@ import polars as pl
 from benchmarks.contenders import KEY, handwritten_bodies
 from benchmarks.inputs import events
 from benchmarks.measure import AS_INSTALLED, server, sink, totals
-from torture.recorder import arrivals
+from torture.recording_server import arrivals
 
 ROWS = (100_000, 1_000_000)
 EXECUTORS = (1, 2, 4)
@@ -257,7 +257,7 @@ def measured(name: str, path: Path, rows: int, executors: int) -> None:
 def recorder(file: Path) -> AbstractContextManager[str]:
     """Start a server with faults that keeps what arrives, give its address, and end it."""
     shares = [text for name, share in FAULTS.items() for text in (f"--{name}", str(share))]
-    return server("torture.recorder", str(file), *shares)
+    return server("torture.recording_server", str(file), *shares)
 
 
 def with_faults(name: str, path: Path, rows: int, executors: int) -> None:

@@ -8,20 +8,20 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from torture import (
+    aborted_runs,
     baseline,
-    believed,
+    changed_inputs,
     chaos,
+    connection_churn,
     crashes,
-    drift,
     interrupts,
     kills,
-    machine,
+    misleading_data,
     mutants,
-    refusals,
-    stops,
-    wear,
+    rejections,
+    stateful,
 )
-from torture.bench import Line, summed
+from torture.harness import Line, summed
 from torture.table import drawn
 
 AUDIT_KEY = "11" * 32
@@ -35,13 +35,13 @@ def t1(seed: int) -> Iterator[Line]:
 
 def t2(seed: int) -> Iterator[Line]:
     """End the process or cut the power at every operation on the disk, and within every write."""
-    yield machine.ended_everywhere(seed=seed)
+    yield stateful.ended_everywhere(seed=seed)
     yield crashes.explored(apart=53, seed=seed)
 
 
 def t3(seed: int) -> Iterator[Line]:
     """Random histories of engine and record in virtual time."""
-    yield machine.explored(300, steps=50, seed=seed)
+    yield stateful.explored(300, steps=50, seed=seed)
 
 
 def t4(seed: int) -> Iterator[Line]:
@@ -62,55 +62,57 @@ def t5(seed: int) -> Iterator[Line]:
 def t6(seed: int) -> Iterator[Line]:
     """Bad rows."""
     for count in (0, 1, 3, 50, None):
-        yield refusals.poison(count, seed=seed, batches=20)
+        yield rejections.poison(count, seed=seed, batches=20)
 
 
 def t7(seed: int) -> Iterator[Line]:
     """Hosts that answer 200 whatever comes, and messages around the limits."""
     for known in (True, False):
-        yield refusals.permissive(seed=seed, rows=5_000, known=known)
-    yield refusals.sizes(seed=seed, combinations=10_000)
+        yield rejections.permissive(seed=seed, rows=5_000, known=known)
+    yield rejections.sizes(seed=seed, combinations=10_000)
 
 
 def t8(seed: int) -> Iterator[Line]:
     """413 at any size."""
     for limit in (20_000, 1_000, 450, None):
-        yield refusals.too_large(limit, seed=seed, rows=1_000)
+        yield rejections.too_large(limit, seed=seed, rows=1_000)
 
 
 def t9(seed: int) -> Iterator[Line]:
     """A revoked key."""
-    yield stops.revoked(seed=seed, rows=10_000)
+    yield aborted_runs.revoked(seed=seed, rows=10_000)
 
 
 def t10(seed: int) -> Iterator[Line]:
     """More than one writer."""
-    yield stops.two_audits(seed=seed, rows=5_000)
-    yield stops.second_writer(seed=seed)
+    yield aborted_runs.two_audits(seed=seed, rows=5_000)
+    yield aborted_runs.second_writer(seed=seed)
 
 
 def t11(seed: int) -> Iterator[Line]:
     """A disk that fails, from 60 different operations on."""
     for failure, what in ((errno.ENOSPC, "disk full"), (errno.EIO, "failing sync")):
-        points = stops.points(30, seed=seed, most=150)
-        lines = [stops.full_disk(at, seed=seed, failure=failure) for at in points]
+        points = aborted_runs.points(30, seed=seed, most=150)
+        lines = [aborted_runs.full_disk(at, seed=seed, failure=failure) for at in points]
         yield summed(lines, what=f"{what} at 30 points")
-    yield stops.resume_refused(seed=seed)
+    yield aborted_runs.resume_refused(seed=seed)
 
 
 def t12(seed: int) -> Iterator[Line]:
     """Damage to the record."""
-    yield drift.corrupted(seed=seed, cases=50_000)
+    yield changed_inputs.corrupted(seed=seed, cases=50_000)
 
 
 def t13(seed: int) -> Iterator[Line]:
     """The same rows again."""
-    yield drift.again(seed=seed)
-    yield drift.appended(seed=seed)
-    same = [name for name, (_, _, again) in drift.DRIFTS.items() if not again]
-    yield summed([drift.drifted(name, seed=seed) for name in same], what=f"again, {len(same)} ways")
-    for name in drift.DRIFTS.keys() - same:
-        yield drift.drifted(name, seed=seed)
+    yield changed_inputs.again(seed=seed)
+    yield changed_inputs.appended(seed=seed)
+    same = [name for name, (_, _, again) in changed_inputs.DRIFTS.items() if not again]
+    yield summed(
+        [changed_inputs.drifted(name, seed=seed) for name in same], what=f"again, {len(same)} ways"
+    )
+    for name in changed_inputs.DRIFTS.keys() - same:
+        yield changed_inputs.drifted(name, seed=seed)
 
 
 def t14(seed: int) -> Iterator[Line]:
@@ -124,13 +126,13 @@ def t14(seed: int) -> Iterator[Line]:
 
 def t15(seed: int) -> Iterator[Line]:
     """Requests that are given up."""
-    yield wear.given_up(2_000, seed=seed)
+    yield connection_churn.given_up(2_000, seed=seed)
 
 
 def t16(seed: int) -> Iterator[Line]:
     """Hosts that ask to wait, and that fail."""
-    yield wear.asked_to_wait(seed=seed, wait_s=3.0)
-    yield wear.outage(seed=seed)
+    yield connection_churn.asked_to_wait(seed=seed, wait_s=3.0)
+    yield connection_churn.outage(seed=seed)
 
 
 def t25(seed: int) -> Iterator[Line]:
@@ -142,22 +144,22 @@ def t25(seed: int) -> Iterator[Line]:
 def t26(seed: int) -> Iterator[Line]:
     """Hosts that say everything twice."""
     for pause_s in (None, 0.0, 0.003, 0.015):
-        yield believed.doubled(seed=seed, rows=5_000, pause_s=pause_s)
+        yield misleading_data.doubled(seed=seed, rows=5_000, pause_s=pause_s)
 
 
 def t27(seed: int) -> Iterator[Line]:
     """Parts that were changed and saved again."""
-    yield believed.forged(seed=seed)
+    yield misleading_data.forged(seed=seed)
 
 
 def t28(seed: int) -> Iterator[Line]:
     """A thousand earlier runs."""
-    yield believed.many_runs(1_000, seed=seed, most_s=2.0)
+    yield misleading_data.many_runs(1_000, seed=seed, most_s=2.0)
 
 
 def t29(seed: int) -> Iterator[Line]:
     """Forms, and a clock that goes back."""
-    yield believed.clock_back(seed=seed, rows=200)
+    yield misleading_data.clock_back(seed=seed, rows=200)
 
 
 def uncaught(seed: int) -> Iterator[str]:

@@ -10,8 +10,8 @@ from pathlib import Path
 import polars as pl
 
 from cio_frames.sandbox import Faults
-from torture.bench import Bench, Line, bench, require, require_clean
 from torture.checker import Verdict, check
+from torture.harness import Bench, Line, bench, require, require_clean
 from torture.inputs import Input, arrivals, people, tracked
 
 TROUBLES = {

@@ -9,9 +9,9 @@ import numpy as np
 
 from cio_frames.sandbox import Faults
 from cio_frames.sandbox.faults import KINDS
-from torture.bench import Bench, Line, bench, hurried, require, require_clean
-from torture.front import Front
+from torture.harness import Bench, Line, bench, hurried, require, require_clean
 from torture.inputs import Input, identified, people
+from torture.proxy import Front
 
 CHAOS = Faults(
     failed=0.08, failed_after=0.02, reset_before=0.025, reset_after=0.025, throttled=0.04,

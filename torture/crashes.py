@@ -11,10 +11,10 @@ from cio_frames.audit import Audit, AuditWriter, recover
 from cio_frames.audit.open_segments import rows_of
 from cio_frames.audit.schema import PART_SCHEMA
 from cio_frames.errors import AuditCorruptError, AuditError
-from torture.bench import Line, TortureError
 from torture.checker import Verdict
-from torture.fakedisk import Crash, FakeDisk
-from torture.told import INFO, KEY, Driver, Server
+from torture.fake_disk import Crash, FakeDisk
+from torture.harness import Line, TortureError
+from torture.scripted_run import INFO, KEY, Driver, Server
 
 ROOT = Path("/audit")
 DIRECTORY = ROOT / INFO.run_id

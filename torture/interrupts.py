@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from cio_frames.sandbox import Faults
-from torture.bench import Bench, Line, bench, require, require_clean
+from torture.child_process import given_by
+from torture.harness import Bench, Line, bench, require, require_clean
 from torture.inputs import Input
-from torture.life import given_by
 
 ROWS = 2_700
 """So many that sending them takes several seconds: on a busy machine too, rows are left when a stop takes effect."""
@@ -85,7 +85,7 @@ PREPARE = """
 import json, sys
 from pathlib import Path
 import cio_frames as cio
-from torture.life import given_by
+from torture.child_process import given_by
 order = json.loads(Path({path!r}).read_text())
 client = cio.connect(endpoint=order["url"], write_key=order["write_key"], rate=None, environ={{}})
 given = given_by(order)

@@ -13,10 +13,10 @@ import polars as pl
 from cio_frames.audit import journal, keyed_ids, pseudonyms, recover
 from cio_frames.sandbox import Faults
 from cio_frames.sending.events import BatchAttempted, BatchFinished, BatchRetried
-from torture.bench import Bench, Line, bench, require, require_clean, summed
-from torture.fuse import POINTS
-from torture.life import given_by
-from torture.nursery import Nursery, nursery
+from torture.child_process import given_by
+from torture.forkserver import Nursery, nursery
+from torture.harness import Bench, Line, bench, require, require_clean, summed
+from torture.kill_points import POINTS
 
 PHASES = ("plan", "attempt", "in flight", "outcome", "compaction")
 """Where a kill can hit: a plan half made or sealed and nothing sent of it; an attempt on record

@@ -25,9 +25,9 @@ from cio_frames.sending.blocking import BlockedPeople
 from cio_frames.sending.http import Request, Response, Transport
 from cio_frames.sending.retry_policy import Decision, Delivered, Rejected, decide
 from cio_frames.sending.scheduler import Lanes
-from torture.bench import Line, bench, hurried
-from torture.front import Front
+from torture.harness import Line, bench, hurried
 from torture.inputs import Input, people
+from torture.proxy import Front
 
 WEATHER = Faults(
     failed=0.1, failed_after=0.05, reset_before=0.1, reset_after=0.05, truncated=0.05, late=0.5,

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import cio_frames as cio
-from torture.life import given_by
+from torture.child_process import given_by
 
 
 def main() -> None:

@@ -24,9 +24,9 @@ from pathlib import Path
 import polars as pl
 
 import cio_frames as cio
-from torture.bench import Line, TortureError, require, require_clean, summed
 from torture.checker import ROWS, check
-from torture.recorder import arrivals
+from torture.harness import Line, TortureError, require, require_clean, summed
+from torture.recording_server import arrivals
 from torture.spark_driver import DONE, FAILED
 from torture.table import drawn
 
@@ -279,7 +279,7 @@ def _end_all(driver: int) -> None:
 @contextmanager
 def _server(bench: Bench) -> Iterator[str]:
     command = [
-        sys.executable, "-m", "torture.recorder", str(bench.arrived), "--seed", str(bench.seed),
+        sys.executable, "-m", "torture.recording_server", str(bench.arrived), "--seed", str(bench.seed),
         "--wait-s", str(bench.wait_s),
     ]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603

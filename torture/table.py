@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from torture.bench import Line
+from torture.harness import Line
 
 COLUMNS = (
     "test", "what", "rows", "requests", "kills", "lost", "duplicated raw", "after dedupe",

@@ -7,8 +7,8 @@ import pytest
 
 from cio_frames.audit import AuditWriter, RunInfo
 from cio_frames.payloads.batches import Segment
-from torture.fakedisk import FakeDisk
-from torture.told import INFO, KEY, START, Driver, segment
+from torture.fake_disk import FakeDisk
+from torture.scripted_run import INFO, KEY, START, Driver, segment
 
 
 @pytest.fixture

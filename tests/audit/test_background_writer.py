@@ -12,8 +12,8 @@ from polars.exceptions import PanicException
 from cio_frames.audit import Audit, AuditWriter, BackgroundWriter
 from cio_frames.errors import AuditError, EngineError
 from cio_frames.sending.events import BatchAttempted, Fact, RunFinished, SegmentPlanned
-from torture.fakedisk import FakeDisk
-from torture.told import START, Driver, segment
+from torture.fake_disk import FakeDisk
+from torture.scripted_run import START, Driver, segment
 
 MANY = [segment(n, first=13 * n, sizes=(4, 3, 5), rejected=1) for n in range(8)]
 

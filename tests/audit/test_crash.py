@@ -5,7 +5,7 @@ import errno
 import pytest
 
 from torture.crashes import driven, explored, operations, violations
-from torture.fakedisk import FakeDisk
+from torture.fake_disk import FakeDisk
 
 
 def test_an_end_at_any_operation_keeps_every_promise():

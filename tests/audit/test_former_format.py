@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from cio_frames.audit import Audit, AuditWriter, recover
-from torture.told import KEY, RUN_ID
+from torture.scripted_run import KEY, RUN_ID
 
 FORMER = Path(__file__).with_name("format_3") / RUN_ID
 """A run of format 3, killed in the same way: its plan has all columns in all rows."""

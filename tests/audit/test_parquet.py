@@ -12,7 +12,7 @@ from cio_frames.audit.parquet import decode_plan, encode
 from cio_frames.audit.row_states import row_states
 from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA
 from cio_frames.audit.segment_progress import plan_of
-from torture.told import KEY, segment
+from torture.scripted_run import KEY, segment
 
 
 def planned(*, rejected: int = 0, rows: int = 4) -> pl.DataFrame:

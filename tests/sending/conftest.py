@@ -27,7 +27,7 @@ from cio_frames.sending.retry_policy import RetryLimits
 from cio_frames.sending.run_controls import PaceControl, StopSignal
 from cio_frames.sending.scheduler import send
 from cio_frames.workspaces import Client, connect
-from torture.virtual import virtually
+from torture.virtual_time import virtually
 
 WRITE_KEY = "CANARYwritekey"
 TRACK_KEY = "CANARYtrackkey"

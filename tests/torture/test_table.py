@@ -4,8 +4,8 @@ from dataclasses import fields, replace
 
 import pytest
 
-from torture.bench import Line, TortureError, require_clean, summed
 from torture.checker import Verdict
+from torture.harness import Line, TortureError, require_clean, summed
 from torture.table import COLUMNS, cells, drawn
 
 HARMLESS = ("duplicated_raw", "open")

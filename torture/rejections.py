@@ -12,9 +12,9 @@ import cio_frames as cio
 from cio_frames.payloads.batches import ENVELOPE_BYTES, cut
 from cio_frames.sandbox import Faults
 from cio_frames.spec import LIMITS
-from torture.bench import Line, bench, hurried, require, require_clean
-from torture.front import Front
+from torture.harness import Line, bench, hurried, require, require_clean
 from torture.inputs import Input, people
+from torture.proxy import Front
 
 BATCH_ROWS = 500
 MESSAGE_BYTES, BATCH_BYTES = LIMITS["message_bytes"].value, LIMITS["batch_bytes"].value

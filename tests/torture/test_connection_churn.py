@@ -1,7 +1,7 @@
 """The short form of T15, T16 and T25."""
 
 from torture.baseline import compared
-from torture.wear import asked_to_wait, given_up, outage
+from torture.connection_churn import asked_to_wait, given_up, outage
 
 SEED = 20275
 

@@ -14,9 +14,9 @@ import polars as pl
 import cio_frames as cio
 from cio_frames.audit.run_file import Layout
 from cio_frames.errors import AuditError
-from torture.bench import Bench, Line, bench, hurried, require, require_clean
-from torture.front import Front
+from torture.harness import Bench, Line, bench, hurried, require, require_clean
 from torture.inputs import Input, people, tracked
+from torture.proxy import Front
 
 ROWS = 400
 EDITED = 7

@@ -6,8 +6,8 @@ from collections import Counter
 
 from cio_frames.sandbox import Faults
 from cio_frames.sending.http import Request
-from torture.bench import Bench, Line, bench, hurried, require, require_clean
 from torture.checker import Verdict
+from torture.harness import Bench, Line, bench, hurried, require, require_clean
 from torture.inputs import Input, people
 
 ATTEMPTS_AT_ONCE = 50

@@ -23,10 +23,10 @@ from cio_frames.sandbox import Faults
 from cio_frames.sending import scheduler
 from cio_frames.sending.clock import Clock
 from cio_frames.sending.events import RunFinished
-from torture.bench import Line, bench, hurried, require, require_clean
 from torture.checker import Verdict
+from torture.harness import Line, bench, hurried, require, require_clean
 from torture.inputs import Input, people
-from torture.told import INFO, Driver, segment
+from torture.scripted_run import INFO, Driver, segment
 
 _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
 

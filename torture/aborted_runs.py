@@ -19,7 +19,7 @@ from cio_frames.audit import recover
 from cio_frames.audit.file_system import LocalFileSystem
 from cio_frames.errors import AuditError, AuditLockedError
 from cio_frames.sandbox import Faults
-from torture.bench import Bench, Line, bench, hurried, require, require_clean
+from torture.harness import Bench, Line, bench, hurried, require, require_clean
 from torture.inputs import Input, people
 
 CONCURRENCY = 16

@@ -2,7 +2,7 @@
 
 import pytest
 
-from torture.refusals import permissive, poison, sizes, too_large
+from torture.rejections import permissive, poison, sizes, too_large
 
 SEED = 20266
 

@@ -1,4 +1,4 @@
-"""A process that has everything loaded and forks a sender for each life: `python -m torture.nursery`.
+"""A process that has everything loaded and forks a sender for each life: `python -m torture.forkserver`.
 
 It reads one order a line, as JSON, and answers each with one line. It ends, and ends all its
 children, when its input is closed.
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any
 
-from torture.life import live
+from torture.child_process import live
 
 _POLL_S = 0.002
 
@@ -50,7 +50,7 @@ class Nursery:
 def nursery() -> Iterator[Nursery]:
     """Start a nursery, and end it with all its children."""
     environment = os.environ | {"POLARS_ALLOW_FORKING_THREAD": "1", "POLARS_MAX_THREADS": "2"}
-    command = [sys.executable, "-m", "torture.nursery"]
+    command = [sys.executable, "-m", "torture.forkserver"]
     pipe = subprocess.PIPE
     with subprocess.Popen(  # noqa: S603 - this very program
         command, stdin=pipe, stdout=pipe, text=True, env=environment

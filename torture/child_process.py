@@ -6,9 +6,9 @@ from typing import Any
 
 import cio_frames as cio
 from cio_frames.errors import RunError
-from torture.bench import hurried
-from torture.fuse import Fuse
+from torture.harness import hurried
 from torture.inputs import Input, people
+from torture.kill_points import Fuse
 
 
 def given_by(order: dict[str, Any]) -> Input:

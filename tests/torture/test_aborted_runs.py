@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from torture.stops import (
+from torture.aborted_runs import (
     full_disk,
     points,
     resume_refused,

@@ -1,6 +1,6 @@
 """A server that keeps what arrives in a file, in order, and is unreliable on purpose.
 
-`python -m torture.recorder FILE` prints its port. An arrival is on file before it is answered.
+`python -m torture.recording_server FILE` prints its port. An arrival is on file before it is answered.
 """
 
 import argparse

@@ -32,10 +32,10 @@ from cio_frames.run import RowSelection
 from cio_frames.run.start import blocked_people, blocking_rows
 from cio_frames.sending import RunFinished, RunStarted, StopSignal, send
 from cio_frames.sending.retry_policy import RetryLimits
-from torture.bench import Line, TortureError
 from torture.checker import ARRIVALS, Verdict, check
+from torture.harness import Line, TortureError
 from torture.inputs import Input, people
-from torture.virtual import EPOCH, OUTCOMES, Crash, DoomedDrive, Host, clock, virtually
+from torture.virtual_time import EPOCH, OUTCOMES, Crash, DoomedDrive, Host, clock, virtually
 
 ROWS = 36
 BAD_ROW = 5

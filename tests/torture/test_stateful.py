@@ -1,6 +1,6 @@
 """The short form of T2 and T3."""
 
-from torture.machine import ended_everywhere, explored
+from torture.stateful import ended_everywhere, explored
 
 
 def test_random_histories_break_nothing():

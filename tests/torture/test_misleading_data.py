@@ -2,7 +2,7 @@
 
 import pytest
 
-from torture.believed import clock_back, doubled, forged, many_runs
+from torture.misleading_data import clock_back, doubled, forged, many_runs
 
 SEED = 20276
 

@@ -8,7 +8,7 @@ import pytest
 import cio_frames as cio
 from cio_frames.audit import run_file
 from cio_frames.errors import AuditCorruptError
-from torture.drift import DRIFTS, again, appended, corrupted, drifted
+from torture.changed_inputs import DRIFTS, again, appended, corrupted, drifted
 
 SEED = 20273
 
