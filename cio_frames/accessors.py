@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, get_arg
 import polars as pl
 
 from cio_frames.checks import Checks
-from cio_frames.errors import ArgumentError, MappingError, checks_arguments, translated
+from cio_frames.errors import ArgumentError, MappingError, checks_arguments, errors_as
 from cio_frames.frames import AnyTable, read
-from cio_frames.frames.guests import is_spark
+from cio_frames.frames.unsupported import is_spark
 from cio_frames.mapping import Body, CallArguments, Dots, Nulls, Value
 from cio_frames.plan import Plan, make
 from cio_frames.plan.table_plan import TablePlan
@@ -520,7 +520,7 @@ def lit(value: Any) -> pl.Expr:
     Raises:
         MappingError: polars has no constant for it.
     """
-    with translated(lambda kind: _no_constant(value, kind), others=True):
+    with errors_as(lambda kind: _no_constant(value, kind), any_error=True):
         return pl.lit(value)
 
 

@@ -570,25 +570,25 @@ ENGINES = frozenset({"polars", "pyarrow", "pyo3_runtime"})
 written in Rust, comes from `pyo3_runtime`, and is no Exception."""
 
 
-def is_of_engine(error: BaseException) -> bool:
-    """Tell whether a library below raised an exception, and not Python or this package.
+def is_engine_error(error: BaseException) -> bool:
+    """Return whether polars or pyarrow raised an exception, and not Python or this package.
 
     Examples:
-        >>> is_of_engine(KeyboardInterrupt()), is_of_engine(CioError())
+        >>> is_engine_error(KeyboardInterrupt()), is_engine_error(CioError())
         (False, False)
     """
     return any(kind.__module__.partition(".")[0] in ENGINES for kind in type(error).__mro__)
 
 
 @contextmanager
-def translated(error_of: Callable[[str], CioError], *, others: bool = False) -> Iterator[None]:
-    """Raise what a library below raises as an error of this package, without its text.
+def errors_as(error_of: Callable[[str], CioError], *, any_error: bool = False) -> Iterator[None]:
+    """Raise errors of polars and pyarrow as an error of this package, without their text.
 
     The text of such an exception may hold values of the table.
 
     Args:
         error_of: Makes the error from the name of what was raised.
-        others: Whether to do so with every other `Exception`: where a function of the user, or of
+        any_error: Whether to do so with every `Exception`: where a function of the user, or of
             another library, may be called.
     """
     try:
@@ -596,7 +596,7 @@ def translated(error_of: Callable[[str], CioError], *, others: bool = False) -> 
     except CioError:
         raise
     except BaseException as error:
-        if not (is_of_engine(error) or (others and isinstance(error, Exception))):
+        if not (is_engine_error(error) or (any_error and isinstance(error, Exception))):
             raise
         raise error_of(type(error).__name__) from None
 
@@ -611,7 +611,7 @@ def engine_errors(step: str) -> Iterator[None]:
     Raises:
         EngineError: It failed.
     """
-    with translated(lambda kind: EngineError(step, kind=kind)):
+    with errors_as(lambda kind: EngineError(step, kind=kind)):
         yield
 
 

@@ -19,7 +19,7 @@ from cio_frames.errors import (
     FrameError,
     MappingError,
     engine_errors,
-    translated,
+    errors_as,
 )
 from cio_frames.frames import ThreadPool, read
 from cio_frames.frames.threads import map_ahead
@@ -213,7 +213,7 @@ def test_errors_of_the_package_and_of_python_stay_what_they_are():
     for error in (MappingError("x"), KeyError("x"), GuestError("x")):
         with pytest.raises(type(error)), engine_errors("rows were read"):
             raise error
-    with pytest.raises(FrameError), translated(FrameError, others=True):
+    with pytest.raises(FrameError), errors_as(FrameError, any_error=True):
         raise KeyError("x")
 
 

@@ -163,5 +163,5 @@ def test_functions_of_the_user_are_streamed():
     table = read(lazy)
 
     assert table.eager is None
-    assert order_of(lazy).asks_python
+    assert order_of(lazy).calls_python
     assert fingerprint(table) == fingerprint(read(lazy.collect()))

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import polars as pl
 import pytest
 
-from cio_frames.frames import collected, read
+from cio_frames.frames import collect_streaming, read
 from cio_frames.frames.streaming import BATCH_ROWS, CSV_BYTES, MORSEL_ROWS, stream
 
 CSV = "POLARS_CSV_CHUNK_SIZE"
@@ -58,7 +58,7 @@ def test_the_engine_makes_only_a_few_rows_ahead():
 
 
 @pytest.mark.parametrize(
-    "take", [collected, lambda lazy: list(stream(lazy))], ids=["all", "batches"]
+    "take", [collect_streaming, lambda lazy: list(stream(lazy))], ids=["all", "batches"]
 )
 def test_settings_are_those_of_before(before, take):
     """A query starts with the settings of this package; then those of before are in force again."""
@@ -74,7 +74,7 @@ def test_settings_are_those_of_before_where_a_query_fails(before):
     """A query that cannot be run changes nothing either."""
     failing = pl.LazyFrame({"a": ["x"]}).select(pl.col("a").cast(pl.Int64))
 
-    for take in (collected, lambda lazy: list(stream(lazy))):
+    for take in (collect_streaming, lambda lazy: list(stream(lazy))):
         with pytest.raises(pl.exceptions.InvalidOperationError):
             take(failing)
 

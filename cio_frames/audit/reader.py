@@ -18,7 +18,7 @@ from cio_frames.audit.run_file import Layout, RunFile, segment_of
 from cio_frames.audit.schema import FAILED, PART_SCHEMA, STATES, UNFINISHED
 from cio_frames.audit.subjects import names as subject_names
 from cio_frames.audit.subjects import scheme as subject_scheme
-from cio_frames.errors import AuditCorruptError, AuditError, MappingError, translated
+from cio_frames.errors import AuditCorruptError, AuditError, MappingError, errors_as
 from cio_frames.mapping.identifiers import UNKNOWN
 from cio_frames.spec import CALLS
 from cio_frames.spreadsheet import csv
@@ -41,7 +41,7 @@ def collected(rows: pl.LazyFrame, directory: Path | str) -> pl.DataFrame:
             hint="cio.audit(...).verify() shows which one; restore it from a backup.",
         )
 
-    with translated(damaged):
+    with errors_as(damaged):
         return rows.collect()
 
 

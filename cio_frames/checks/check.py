@@ -12,7 +12,7 @@ import polars as pl
 
 from cio_frames.checks.fields import as_number_text, inner_text
 from cio_frames.checks.texts import CheckTexts, check_texts
-from cio_frames.frames import ROW, collected
+from cio_frames.frames import ROW, collect_streaming
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.values import as_text
 
@@ -247,7 +247,7 @@ class OfKeys:
         if suspects.is_empty():
             return FOUND_SCHEMA.to_frame()
         queries = [keyed.among(rows, suspects["key"]) for keyed in self.rows(scope)]
-        about = collected(pl.concat(queries)).sort("row", maintain_order=True)
+        about = collect_streaming(pl.concat(queries)).sort("row", maintain_order=True)
         whole = about.join(suspects, on="key", maintain_order="left")
         return self.told(whole, scope, keys=suspects.height)
 
@@ -276,7 +276,7 @@ class CloserLook:
     def __call__(self, aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
         """Return the findings."""
         counts = self.look(aggregated, scope)
-        looked = collected(rows.select(counts)) if counts else pl.DataFrame()
+        looked = collect_streaming(rows.select(counts)) if counts else pl.DataFrame()
         return self.judge(aggregated, looked, scope)
 
 
@@ -484,7 +484,7 @@ def failing_cells(rows: pl.LazyFrame, suspects: Iterable[Suspect]) -> pl.DataFra
     failing = rows.select(pl.col(ROW).alias("row"), *cells).unpivot(
         index="row", variable_name="place", value_name="value"
     )
-    return collected(failing.drop_nulls("value")).select(
+    return collect_streaming(failing.drop_nulls("value")).select(
         "row",
         pl.col("place")
         .replace_strict(list(found), [s.column for s in found.values()])

@@ -15,7 +15,7 @@ from cio_frames.checks.drift import Drift
 from cio_frames.checks.texts import CheckTexts
 from cio_frames.errors import ChoiceError, MappingError
 from cio_frames.frames import read, scan
-from cio_frames.frames.table import reading
+from cio_frames.frames.table import frame_errors
 from cio_frames.values import as_text
 
 _INTERNAL = frozenset({"of", "references", "shares"})
@@ -184,7 +184,7 @@ def rule(
     return Check(code, severity, by_input_row(~good), source=source, own_texts=texts)
 
 
-@reading("table of known values")
+@frame_errors("table of known values")
 def _texts(known: Any, *, name: str) -> pl.Series:
     if isinstance(known, str | PathLike):
         known = scan(known)

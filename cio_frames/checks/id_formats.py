@@ -19,7 +19,7 @@ from cio_frames.checks.check import (
     summed,
 )
 from cio_frames.checks.fields import EMAIL_PATHS, PEOPLE, blank, is_address, is_id, is_text
-from cio_frames.frames import collected
+from cio_frames.frames import collect_streaming
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.values.patterns import BLANK, EMAIL, EMAIL_SHAPED, PADDED, UNUSUAL
 
@@ -143,7 +143,7 @@ def _exceptions(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> p
             )
             fails = value.str.contains(EMAIL)
             query = failing_rows(rows, fails, column=field.label, value=value, evidence=evidence)
-            results.append(collected(query))
+            results.append(collect_streaming(query))
     return pl.concat(results)
 
 
@@ -212,7 +212,7 @@ def _unlike(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.Da
             query = failing_rows(
                 rows, fails, column=fields[name].label, value=text, evidence=evidence
             )
-            results.append(collected(query))
+            results.append(collect_streaming(query))
     return pl.concat(results)
 
 

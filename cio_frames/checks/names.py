@@ -18,7 +18,7 @@ from cio_frames.checks.check import (
     failing_rows,
 )
 from cio_frames.checks.fields import STATE_CALLS
-from cio_frames.frames import collected
+from cio_frames.frames import collect_streaming
 from cio_frames.mapping import FieldMapping, MessageMapping, meant_trait
 from cio_frames.spec import (
     FLAT_PREFIXES,
@@ -196,7 +196,7 @@ def _similar(
     value = scope.text(field)
     rare = failing_rows(rows, value.is_in(list(near)), column=field.label, value=value)
     usual = pl.col("value").replace_strict(near, return_dtype=pl.String)
-    return collected(rare).with_columns(evidence=pl.format('Most rows have "{}".', usual))
+    return collect_streaming(rare).with_columns(evidence=pl.format('Most rows have "{}".', usual))
 
 
 def _near(counts: Mapping[str, int]) -> Iterator[tuple[str, str]]:

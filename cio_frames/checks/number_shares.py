@@ -22,7 +22,7 @@ from cio_frames.checks.detectors import (
     has_card_length,
 )
 from cio_frames.checks.fields import as_number_text, inner_text, is_id, name_words
-from cio_frames.frames import collected
+from cio_frames.frames import collect_streaming
 from cio_frames.mapping import FieldMapping
 from cio_frames.values import as_text
 
@@ -212,7 +212,7 @@ def _judged(
             query = failing_rows(
                 rows, detector.finds(text), column=field.label, value=detector.samples(text), evidence=evidence,
             )  # fmt: skip
-            results.append(collected(query))
+            results.append(collect_streaming(query))
     return pl.concat(results)
 
 

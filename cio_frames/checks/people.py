@@ -172,7 +172,7 @@ def _repeated(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     person, time = scope.text(field), scope.mapping.find("timestamp")
     return rows.filter(person.is_not_null()).select(
         pl.col(ROW).alias("row"), person.hash().alias("key"),
-        *(() if time is None else (pl.col(time.moment).fill_null(scope.now).alias("at"),)),
+        *(() if time is None else (pl.col(time.utc_column).fill_null(scope.now).alias("at"),)),
     )  # fmt: skip
 
 

@@ -193,7 +193,7 @@ class Profiler:
         }
         ids = {field.name for field in self._fields if is_id(field)}
         self._times = {
-            field.name: field.moment if field.is_time else field.name
+            field.name: field.utc_column if field.is_time else field.name
             for field in self._fields
             if field.is_time or isinstance(field.dtype, _TIMES)
         }

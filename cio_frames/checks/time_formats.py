@@ -18,7 +18,7 @@ from cio_frames.checks.check import (
     summed,
 )
 from cio_frames.checks.fields import is_number, is_text
-from cio_frames.frames import collected
+from cio_frames.frames import collect_streaming
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.values import EPOCH_UNITS, epoch_unit, instant, iso
 
@@ -53,7 +53,7 @@ def _text(values: pl.Expr) -> pl.Expr:
 
 def _unread(field: FieldMapping) -> pl.Expr:
     """Return the texts of a field that cannot be read as a point in time."""
-    return _text(pl.when(pl.col(field.moment).is_null()).then(pl.col(field.name)))
+    return _text(pl.when(pl.col(field.utc_column).is_null()).then(pl.col(field.name)))
 
 
 def _moment(*, day: int, month: int) -> pl.Expr:
@@ -169,7 +169,7 @@ def _votes(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     queries = []
     for field in scope.mapping.fields:
         if field.is_time and is_text(field):
-            unread = rows.filter(pl.col(field.moment).is_null())
+            unread = rows.filter(pl.col(field.utc_column).is_null())
             slashed = unread.select(value=_text(pl.col(field.name))).filter(
                 pl.col("value").str.contains(SLASHED)
             )
@@ -208,7 +208,7 @@ def _voted(
             fails = _is_slashed(_text(pl.col(name)))
             label = fields[name].label
             query = failing_rows(rows, fails, column=label, value=value, evidence=evidence)
-            results.append(collected(query))
+            results.append(collect_streaming(query))
     return pl.concat(results)
 
 

@@ -49,14 +49,14 @@ def _is_event_time(field: FieldMapping, scope: Scope) -> bool:
 
 def _out_of_range(field: FieldMapping, _: Scope) -> pl.Expr | None:
     holds_times = out_of_range(pl.col(field.name), dtype=field.dtype) is not None
-    return pl.col(field.out_of_range) if holds_times else None
+    return pl.col(field.out_of_range_column) if holds_times else None
 
 
 def _unreadable(field: FieldMapping, _: Scope) -> pl.Expr | None:
     if not field.is_time_field:
         return None
-    unread = pl.when(pl.col(field.moment).is_null()).then(pl.col(field.name))
-    is_known = pl.col(field.skipped) | is_other_format(field)
+    unread = pl.when(pl.col(field.utc_column).is_null()).then(pl.col(field.name))
+    is_known = pl.col(field.ambiguous_column) | is_other_format(field)
     return unread.is_not_null() & ~_empty(field, unread) & ~is_known
 
 
@@ -64,7 +64,7 @@ def _clock_change(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     if scope.mapping.timezone is None:
         return None
     if field.is_time_field:
-        return pl.col(field.skipped)
+        return pl.col(field.ambiguous_column)
 
     def skipped(values: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
         if not isinstance(dtype, pl.Datetime):
@@ -87,25 +87,25 @@ def _missing(field: FieldMapping, scope: Scope) -> pl.Expr | None:
 
 
 def _future(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    return pl.col(field.moment) > scope.now + TOLERATED if field.is_time_field else None
+    return pl.col(field.utc_column) > scope.now + TOLERATED if field.is_time_field else None
 
 
 def _early(field: FieldMapping, _: Scope) -> pl.Expr | None:
-    return pl.col(field.moment) < EARLIEST if field.is_time_field else None
+    return pl.col(field.utc_column) < EARLIEST if field.is_time_field else None
 
 
 def _recent(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not _is_event_time(field, scope):
         return None
-    return pl.col(field.moment).is_between(scope.now - TRIGGERING, scope.now + TOLERATED) & ~acts(
-        scope
-    )
+    return pl.col(field.utc_column).is_between(
+        scope.now - TRIGGERING, scope.now + TOLERATED
+    ) & ~acts(scope)
 
 
 def _stale(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     if field.argument != "timestamp" or scope.mapping.call.name not in STATE_CALLS:
         return None
-    return pl.col(field.moment) < scope.now - FRESH
+    return pl.col(field.utc_column) < scope.now - FRESH
 
 
 def _naive_column(field: FieldMapping, scope: Scope) -> str | None:
@@ -117,7 +117,7 @@ def _naive(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not (field.is_time_field and is_text(field)) or scope.mapping.timezone is not None:
         return None
     values = _stripped(field)
-    return pl.col(field.moment).is_not_null() & ~has_zone(values) & ~is_date_only(values)
+    return pl.col(field.utc_column).is_not_null() & ~has_zone(values) & ~is_date_only(values)
 
 
 def _stripped(field: FieldMapping) -> pl.Expr:
@@ -135,13 +135,13 @@ def _date(field: FieldMapping, _: Scope) -> pl.Expr | None:
 def _epoch(field: FieldMapping, _: Scope) -> pl.Expr | None:
     if not (field.is_time_field and field.dtype.is_numeric()):
         return None
-    return pl.col(field.moment).is_not_null() & epoch_unit(pl.col(field.name)).is_not_null()
+    return pl.col(field.utc_column).is_not_null() & epoch_unit(pl.col(field.name)).is_not_null()
 
 
 def _misread(field: FieldMapping, _: Scope) -> pl.Expr | None:
     if not field.is_time:
         return None
-    return pl.col(field.moment).is_between(EARLIEST, MISREAD_UNTIL, closed="left")
+    return pl.col(field.utc_column).is_between(EARLIEST, MISREAD_UNTIL, closed="left")
 
 
 def _offsets(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
@@ -182,7 +182,7 @@ def _order(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     return rows.select(
         pl.col(ROW).cast(pl.get_index_type()).alias("row"),
         person.alias("person"),
-        pl.col(field.moment).alias("at"),
+        pl.col(field.utc_column).alias("at"),
         pl.lit(0, pl.UInt64).alias("late"),
     ).drop_nulls()
 

@@ -344,13 +344,13 @@ def _with_t(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
 
 
 def _future(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    return pl.col(field.moment) > scope.now + TOLERATED if field.path in CREATED else None
+    return pl.col(field.utc_column) > scope.now + TOLERATED if field.path in CREATED else None
 
 
 def _unread(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     if field.path not in CREATED or not is_text(field):
         return None
-    return pl.col(field.moment).is_null() & ~blank(scope.text(field)) & ~is_other_format(field)
+    return pl.col(field.utc_column).is_null() & ~blank(scope.text(field)) & ~is_other_format(field)
 
 
 TRAIT_CHECKS = (

@@ -14,7 +14,7 @@ from cio_frames.checks import Checks, Drift, Severity
 from cio_frames.cli.options import COLUMN_ARGUMENTS, Fields, Rules
 from cio_frames.errors import UsageError
 from cio_frames.frames import scan
-from cio_frames.frames.remote import shown
+from cio_frames.frames.remote import without_credentials
 from cio_frames.plan import Plan
 from cio_frames.plan.plan import planned
 
@@ -38,7 +38,7 @@ def plan_of(files: Sequence[str], *, fields: Fields, rules: Rules) -> Plan:
     plan: Plan = verb(**given, checks=checks(rules), namespace=rules.namespace)
     for code in rules.fix:
         plan = plan.fix(code)
-    label = ", ".join(Path(shown(file)).name for file in files)
+    label = ", ".join(Path(without_credentials(file)).name for file in files)
     table = replace(plan.pipeline.table, label=label)
     return planned(replace(plan.pipeline, table=table))
 

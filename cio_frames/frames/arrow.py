@@ -13,7 +13,7 @@ import pyarrow.compute
 from cio_frames.errors import ColumnTypeError, FrameReadError, StreamConsumedError
 from cio_frames.frames import python_columns
 from cio_frames.frames.column import Column, Invalid
-from cio_frames.frames.guests import is_read_once, named, refusal
+from cio_frames.frames.unsupported import class_name, is_read_once, unsupported_error
 
 _ONCE = (
     "It can be read only once, so create it again if it was read before. Read it into a table "
@@ -46,11 +46,11 @@ def table_of(thing: Any) -> pa.Table:
     try:
         reader = pa.RecordBatchReader.from_stream(exported)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
-        raise refusal(thing) from None
+        raise unsupported_error(thing) from None
     with _foreign_errors(thing):
         table = reader.read_all()
     if not table.num_rows and is_read_once(thing):
-        raise StreamConsumedError(named(type(thing)), problem="gave no rows", hint=_ONCE)
+        raise StreamConsumedError(class_name(type(thing)), problem="gave no rows", hint=_ONCE)
     return table
 
 
@@ -59,7 +59,7 @@ def _batch(array: Any) -> pa.Table:
     try:
         return pa.table(pa.record_batch(array))
     except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError):
-        raise refusal(array) from None
+        raise unsupported_error(array) from None
 
 
 def _unread(thing: Any) -> Any:
@@ -76,7 +76,7 @@ def _foreign_errors(thing: object) -> Iterator[None]:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise FrameReadError(
-            named(type(thing)),
+            class_name(type(thing)),
             problem=f"failed while it was read ({type(error).__name__})",
             hint=_ONCE if is_read_once(thing) else "Run pyarrow.table(...) on it to see why.",
         ) from None

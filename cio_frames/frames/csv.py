@@ -15,7 +15,7 @@ from cio_frames.frames.column import Note
 from cio_frames.frames.csv_faults import beyond_header, fault, short_rows
 from cio_frames.frames.csv_layout import Asked, Layout, layout
 from cio_frames.frames.csv_rows import begins_as_header, is_record, is_repeated, repeated_notes
-from cio_frames.frames.streaming import collected
+from cio_frames.frames.streaming import collect_streaming
 from cio_frames.spec import CALLS, CONTEXT, folded
 
 Dtype = pl.DataType | DataTypeClass
@@ -208,7 +208,7 @@ def _settle(
         *(pl.col(name).count().alias(f"count {name}") for name in sample.columns),
         *(_misfits(name, dtype).alias(f"misfits {name}") for name, dtype in types.items()),
     )
-    row = collected(tested).row(0, named=True)
+    row = collect_streaming(tested).row(0, named=True)
     found = {
         name: next(kind for kind in KINDS if row.get(f"{kind} {name}"))
         for name in sample.columns
@@ -217,7 +217,7 @@ def _settle(
     decimals = [name for name, kind in found.items() if kind == "decimal"]
     late = [name for name in decimals if f"uneven {name}" not in row]  # integers in the sample
     if late:
-        row |= collected(
+        row |= collect_streaming(
             text.select(_is_uneven(name).alias(f"uneven {name}") for name in late)
         ).row(0, named=True)
     uneven = {name for name in decimals if row[f"uneven {name}"]}

@@ -8,7 +8,7 @@ import polars as pl
 from cio_frames.frames.column import Note
 from cio_frames.frames.csv_layout import Layout
 from cio_frames.frames.csv_records import BrokenRecordError
-from cio_frames.frames.streaming import collected
+from cio_frames.frames.streaming import collect_streaming
 
 _AROUND = '\ufeff"'  # what stands before the name in the second of two files put together
 
@@ -44,7 +44,9 @@ def _says(name: str, cell: str) -> pl.Expr:
 def repeated_notes(files: Sequence[Layout], text: pl.LazyFrame) -> Iterator[Note]:
     """Yield a note if the header comes again among the rows."""
     first = files[0]
-    count = collected(text.select(is_repeated(first.names, first.start.header).sum())).item()
+    count = collect_streaming(
+        text.select(is_repeated(first.names, first.start.header).sum())
+    ).item()
     if not count:
         return
     yield Note(

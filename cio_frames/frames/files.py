@@ -27,7 +27,7 @@ from cio_frames.frames.remote import (
     found,
     is_address,
     is_bucket,
-    shown,
+    without_credentials,
 )
 
 
@@ -307,7 +307,7 @@ def _files(
             for path in _paths(text)
         )
     if not is_bucket(text):
-        return (_File(path=_unzipped(downloaded(text)), name=shown(text)),)
+        return (_File(path=_unzipped(downloaded(text)), name=without_credentials(text)),)
     return tuple(map(_of_bucket, found(text, options)))
 
 

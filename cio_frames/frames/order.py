@@ -30,11 +30,11 @@ class Order:
 
     Attributes:
         is_certain: Whether polars promises one order, for all that it does itself.
-        asks_python: Whether a function or a source written in Python has a say in it.
+        calls_python: Whether a function or a source written in Python has a say in it.
     """
 
     is_certain: bool
-    asks_python: bool
+    calls_python: bool
 
 
 def order_of(lazy: pl.LazyFrame) -> Order:
@@ -49,7 +49,7 @@ def order_of(lazy: pl.LazyFrame) -> Order:
     """
     plan = lazy.explain(optimized=False)
     return Order(
-        is_certain=_UNORDERED.search(plan) is None, asks_python=_PYTHON.search(plan) is not None
+        is_certain=_UNORDERED.search(plan) is None, calls_python=_PYTHON.search(plan) is not None
     )
 
 
@@ -69,7 +69,7 @@ class RowOrder:
     _lock: Lock = field(default_factory=Lock)
 
     @property
-    def is_known(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether a first pass has come to its end."""
         return self._hashes is not None
 
@@ -88,7 +88,7 @@ class RowOrder:
                 self._hashes = np.concatenate(parts) if parts else np.empty(0, np.uint64)
                 self._parts.clear()
 
-    def holds(self, hashes: "npt.NDArray[np.uint64]", rows: "npt.NDArray[np.int64]") -> bool:
+    def matches(self, hashes: "npt.NDArray[np.uint64]", rows: "npt.NDArray[np.int64]") -> bool:
         """Return whether rows of a later pass are those of the first under the same numbers."""
         known = self._hashes
         if known is None or not len(rows):
@@ -97,7 +97,7 @@ class RowOrder:
         self.differs |= not is_same
         return is_same
 
-    def is_whole(self, rows: int) -> bool:
+    def has_all_rows(self, rows: int) -> bool:
         """Return whether a later pass has as many rows as the first."""
         is_same = self._hashes is None or rows == len(self._hashes)
         self.differs |= not is_same

@@ -11,10 +11,10 @@ from cio_frames.errors import UnsupportedFrameError
 from cio_frames.frames import pandas, python_columns
 from cio_frames.frames.column import Column, Note, check_names
 from cio_frames.frames.files import scanned_of
-from cio_frames.frames.guests import refusal
 from cio_frames.frames.order import Order, order_of
-from cio_frames.frames.streaming import collected
-from cio_frames.frames.table import Table, reading
+from cio_frames.frames.streaming import collect_streaming
+from cio_frames.frames.table import Table, frame_errors
+from cio_frames.frames.unsupported import unsupported_error
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +68,7 @@ def read(anything: Any) -> Table:
     """
     if isinstance(anything, Table):
         return anything
-    with reading(f"{type(anything).__name__} of {_library(anything)}", hint=CONVERT_IT):
+    with frame_errors(f"{type(anything).__name__} of {_library(anything)}", hint=CONVERT_IT):
         return _read(anything)
 
 
@@ -91,23 +91,23 @@ def _read(anything: Any) -> Table:
         return _arrow(anything)
     if _is_records(anything):
         return _records(anything)
-    raise refusal(anything)
+    raise unsupported_error(anything)
 
 
 def _lazy(frame: pl.LazyFrame) -> Table:
     known = scanned_of(frame)
-    with reading(known.label):
+    with frame_errors(known.label):
         schema = frame.collect_schema()
     check_names(schema)
     odd = [name for name, dtype in schema.items() if _is_odd(dtype)]
-    order = Order(is_certain=True, asks_python=False) if known.files else order_of(frame)
+    order = Order(is_certain=True, calls_python=False) if known.files else order_of(frame)
     if not odd and order.is_certain:
         return Table(
             lazy=frame, label=known.label, notes=known.notes, pieces=known.pieces, files=known.files,
-            asks_python=order.asks_python,
+            calls_python=order.calls_python,
         )  # fmt: skip
-    with reading(known.label):
-        loaded = collected(frame)
+    with frame_errors(known.label):
+        loaded = collect_streaming(frame)
     why = (
         f"the values of {', '.join(map(repr, odd))} must be looked at one by one"
         if odd

@@ -112,13 +112,13 @@ class Remote:
             return bytes(obstore.get_range(self.store, self.key, start=start, end=size))
 
 
-def shown(url: str) -> str:
+def without_credentials(url: str) -> str:
     """Return an address without user, password, query and fragment: each may be a credential.
 
     A path is returned as it is.
 
     Examples:
-        >>> shown("https://ann:secret@example.com/people.csv?signature=1")
+        >>> without_credentials("https://ann:secret@example.com/people.csv?signature=1")
         'https://example.com/people.csv'
     """
     if not is_address(url):
@@ -139,11 +139,11 @@ def downloaded(url: str) -> str:
     from urllib.error import HTTPError
     from urllib.request import urlopen
 
-    address = shown(url)
+    address = without_credentials(url)
     _check(urlsplit(url), address)
     try:
         with urlopen(url, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - https, or loopback
-            _check(urlsplit(answer.url), shown(answer.url))
+            _check(urlsplit(answer.url), without_credentials(answer.url))
             size = answer.headers.get("Content-Length")
             path = copy(
                 address, lambda file: file.writelines(iter(lambda: answer.read(BLOCK_BYTES), b""))
@@ -174,7 +174,7 @@ def found(url: str, options: Mapping[str, str] | None) -> list[Remote]:
         InputFileError: If there is none, or the address cannot be used.
     """
     parts = urlsplit(url)
-    _check(parts, shown(url))
+    _check(parts, without_credentials(url))
     root, key = f"{parts.scheme}://{parts.netloc}", url.partition("://")[2].partition("/")[2]
     store = _store(root, url, options or {})
     keys = [key]

@@ -43,7 +43,7 @@ def low_memory() -> Iterator[None]:
                 os.environ[_CSV_SETTING] = before
 
 
-def collected(lazy: pl.LazyFrame) -> pl.DataFrame:
+def collect_streaming(lazy: pl.LazyFrame) -> pl.DataFrame:
     """Return what a lazy frame gives, without holding what it is made from."""
     with low_memory():
         return lazy.collect(engine="streaming")

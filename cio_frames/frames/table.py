@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 from polars.datatypes import DataTypeClass
 
-from cio_frames.errors import FrameError, translated
+from cio_frames.errors import FrameError, errors_as
 from cio_frames.frames.column import ROW, Note
 from cio_frames.frames.file_content import FileStamp
 from cio_frames.frames.order import RowOrder
 from cio_frames.frames.pandas import append
 from cio_frames.frames.remote import RemoteStamp
-from cio_frames.frames.streaming import collected, stream
+from cio_frames.frames.streaming import collect_streaming, stream
 from cio_frames.frames.threads import map_ahead
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Table:
     values are JSON already. `eager` is the same data where it is in memory anyway, `source` the
     user's own frame, from which rows are handed back. `pieces` are the same rows once more, in
     order, in frames that can be read one by one; `files` are those that they come from. `index` are
-    the names that the levels of a pandas index would have as columns. `asks_python` says that
+    the names that the levels of a pandas index would have as columns. `calls_python` says that
     functions of the user take part in the query, which may give another order each time it is read;
     `order` is then that of the pass that judged the rows.
     """
@@ -59,10 +59,10 @@ class Table:
     pieces: tuple[pl.LazyFrame, ...] = field(default=(), repr=False)
     files: tuple[FileStamp | RemoteStamp, ...] = ()
     order: RowOrder = field(default_factory=RowOrder, repr=False)
-    asks_python: bool = False
+    calls_python: bool = False
 
     @property
-    def told(self) -> tuple[Note, ...]:
+    def all_notes(self) -> tuple[Note, ...]:
         """The notes of the reader, and that the rows came in another order when they were read again."""
         return (*self.notes, *([_REORDERED] if self.order.loaded is not None else []))
 
@@ -70,15 +70,15 @@ class Table:
         """Return the columns and their types, without row numbers."""
         if self.eager is not None:
             return self.eager.schema
-        with reading(self.label):
+        with frame_errors(self.label):
             return self.lazy.collect_schema()
 
     def rows(self) -> int:
         """Count the rows; a lazy table is counted, not loaded."""
         if self.eager is not None:
             return self.eager.height
-        with reading(self.label):
-            return int(collected(self.lazy.select(pl.len())).item())
+        with frame_errors(self.label):
+            return int(collect_streaming(self.lazy.select(pl.len())).item())
 
     def chunks(self, rows: int = 50_000) -> Generator[pl.DataFrame]:
         """Yield the table in frames of exactly `rows` rows (the last may be shorter).
@@ -114,14 +114,14 @@ class Table:
         loaded = self.order.loaded
         rows = self.lazy if loaded is None else loaded.lazy()
         rows = rows.with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64))
-        if loaded is not None or not self.asks_python:
+        if loaded is not None or not self.calls_python:
             return rows
         return rows.map_batches(
             self._noticed, predicate_pushdown=False, projection_pushdown=False,
             slice_pushdown=False, streamable=True,
         )  # fmt: skip
 
-    def restored(self) -> pl.DataFrame:
+    def load_in_order(self) -> pl.DataFrame:
         """Load a lazy table, its rows in the order of the pass that judged them.
 
         Raises:
@@ -129,13 +129,13 @@ class Table:
         """
         if self.order.loaded is not None:
             return self.order.loaded
-        with reading(self.label):
-            found = collected(self.lazy)
+        with frame_errors(self.label):
+            found = collect_streaming(self.lazy)
             return self.order.restore(
                 found, row_hashes(found, plain_schema(self.schema())), label=self.label
             )
 
-    def without_reasons(self, names: Sequence[str]) -> "Table":
+    def without_reason_columns(self, names: Sequence[str]) -> "Table":
         """Return the table without columns that tell why rows of an earlier plan or run were not sent.
 
         They are not handed back either.
@@ -204,29 +204,29 @@ class Table:
                     yield part
                     start += part.height
                 else:
-                    if self.order.is_whole(start):
+                    if self.order.has_all_rows(start):
                         return
-        yield from self.restored()[start:].iter_slices(rows)
+        yield from self.load_in_order()[start:].iter_slices(rows)
 
     def _holds(self, part: pl.DataFrame, start: int) -> bool:
         """Return whether rows are those that had these numbers in the first pass."""
-        if not self.order.is_known:
+        if not self.order.is_complete:
             return True
         numbers = pl.int_range(start, start + part.height, dtype=pl.Int64, eager=True)
         return self._are(part, numbers)
 
     def _are(self, part: pl.DataFrame, numbers: pl.Series) -> bool:
         hashes = row_hashes(part, plain_schema(self.schema()))
-        return self.order.holds(hashes, numbers.to_numpy())
+        return self.order.matches(hashes, numbers.to_numpy())
 
     def _noticed(self, part: pl.DataFrame) -> pl.DataFrame:
-        if self.order.is_known and not self.order.differs:
+        if self.order.is_complete and not self.order.differs:
             self._are(part.drop(ROW), part[ROW])
         return part
 
     def _batches(self, rows: int) -> Generator[pl.DataFrame]:
         """Stream the lazy frame, cutting its batches to the size asked for."""
-        with reading(self.label), closing(self._read()) as batches:
+        with frame_errors(self.label), closing(self._read()) as batches:
             waiting: list[pl.DataFrame] = []
             for batch in batches:
                 waiting.append(batch)
@@ -266,12 +266,14 @@ class Table:
     def _pick_polars(self, numbers: pl.Series) -> pl.DataFrame:
         if self.source is not None:
             return pl.DataFrame(self.source)[numbers.to_numpy()]
-        with reading(self.label):
-            found = collected(self.numbered().filter(pl.col(ROW).is_in(numbers.unique().implode())))
-        if self.order.is_known and not (
+        with frame_errors(self.label):
+            found = collect_streaming(
+                self.numbered().filter(pl.col(ROW).is_in(numbers.unique().implode()))
+            )
+        if self.order.is_complete and not (
             found.height == numbers.n_unique() and self._are(found.drop(ROW), found[ROW])
         ):
-            restored = self.restored()
+            restored = self.load_in_order()
             found = restored.select(pl.int_range(pl.len(), dtype=pl.Int64).alias(ROW), pl.all())
             found = found.filter(pl.col(ROW).is_in(numbers.implode()))
         if found.height < numbers.n_unique():
@@ -284,15 +286,15 @@ def _collected(piece: pl.LazyFrame) -> pl.DataFrame:
 
 
 @contextmanager
-def reading(label: str, *, hint: str = RUN_IT_ALONE) -> Iterator[None]:
+def frame_errors(label: str, *, hint: str = RUN_IT_ALONE) -> Iterator[None]:
     """Turn whatever is raised while a table is read into one error of this package.
 
     Raises:
         FrameError: The table, the engine or a function of the user failed.
     """
-    with translated(
+    with errors_as(
         lambda kind: FrameError(f"The {label} failed while it was read ({kind}). {hint}"),
-        others=True,
+        any_error=True,
     ):
         yield
 

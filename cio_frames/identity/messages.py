@@ -293,7 +293,7 @@ def _seconds(mapping: MessageMapping) -> pl.Expr:
     field = mapping.find("timestamp")
     if field is None:
         return pl.lit(None, pl.Int64)
-    seconds = pl.col(field.moment).dt.epoch("ms") // 1_000
+    seconds = pl.col(field.utc_column).dt.epoch("ms") // 1_000
     # a number can be a second of the year 0, which is no time when it is read from the JSON
     return pl.when(seconds.is_between(FIRST_SECOND, LAST_SECOND)).then(seconds)
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import polars as pl
 
-from cio_frames.errors import CioError, FrameError, MappingError, translated
+from cio_frames.errors import CioError, FrameError, MappingError, errors_as
 from cio_frames.frames import ROW
 from cio_frames.frames.table import RUN_IT_ALONE
 from cio_frames.spec import Call, FieldType
@@ -53,19 +53,19 @@ class FieldMapping:
         return self.is_time_field or self.path in CREATED
 
     @property
-    def moment(self) -> str:
-        """Column of the prepared frame with the points in time of a field that `is_time`."""
+    def utc_column(self) -> str:
+        """Column of the prepared frame with the points in time, in UTC, of a field that `is_time`."""
         return f"at:{self.name}"
 
     @property
-    def out_of_range(self) -> str:
-        """Column of the prepared frame that tells which dates and times cannot be written."""
+    def out_of_range_column(self) -> str:
+        """Column of the prepared frame that marks dates and times outside the years 1 to 9999."""
         return f"out_of_range:{self.name}"
 
     @property
-    def skipped(self) -> str:
-        """Column of the prepared frame that tells which of them a change of clocks makes undefined."""
-        return f"skipped:{self.name}"
+    def ambiguous_column(self) -> str:
+        """Column of the prepared frame that marks local times which a change of clocks skips or repeats."""
+        return f"ambiguous:{self.name}"
 
 
 def _stay(_field: FieldMapping, _mapping: "MessageMapping") -> tuple[str, ...] | None:
@@ -92,17 +92,17 @@ class MessageMapping:
     def prepare(self, frame: Frame) -> Frame:
         """Return the row number and one column per field, named as the fields are.
 
-        Beside a field that `is_time` are its points in time, as its `moment`, null where a value is none,
-        and which of them are `skipped`: they are asked for often, and to read them from texts takes long.
-        Dates and times that are `out_of_range` are null.
+        A field that `is_time` also gets its `utc_column`, null where a value is not a time, and its
+        `ambiguous_column`: checks need them often, and parsing texts takes long. Dates and times that
+        are out of range become null, and are marked in its `out_of_range_column`.
         """
         prepared = self.filled(frame, pl.col(ROW))
         outside, inside = [], []
         for field in self.fields:
             is_outside = out_of_range(pl.col(field.name), dtype=field.dtype)
             if is_outside is not None:
-                outside.append(is_outside.fill_null(value=False).alias(field.out_of_range))
-                is_inside = ~pl.col(field.out_of_range)
+                outside.append(is_outside.fill_null(value=False).alias(field.out_of_range_column))
+                is_inside = ~pl.col(field.out_of_range_column)
                 inside.append(pl.when(is_inside).then(field.name).alias(field.name))
         if outside:
             prepared = prepared.with_columns(outside).with_columns(inside)
@@ -111,8 +111,8 @@ class MessageMapping:
                 prepared = with_instant(
                     prepared,
                     field.name,
-                    name=field.moment,
-                    skipped=field.skipped,
+                    name=field.utc_column,
+                    skipped=field.ambiguous_column,
                     dtype=field.dtype,
                     timezone=self.timezone,
                 )
@@ -200,5 +200,5 @@ def computing(mapping: MessageMapping) -> Iterator[None]:
             )
         return FrameError(f"The table failed while it was read ({kind}). {RUN_IT_ALONE}")
 
-    with translated(failed, others=has_expressions):
+    with errors_as(failed, any_error=has_expressions):
         yield

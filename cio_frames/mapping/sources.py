@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 import polars as pl
 import polars.selectors as cs
 
-from cio_frames.errors import ColumnNotFoundError, MappingError, translated
+from cio_frames.errors import ColumnNotFoundError, MappingError, errors_as
 from cio_frames.frames import ROW
 from cio_frames.mapping.message_mapping import FieldMapping, dtype_of
 from cio_frames.values import as_text, has_text, sha256
@@ -83,7 +83,7 @@ def _expression(expr: pl.Expr, *, argument: str, schema: pl.Schema) -> Source:
     roots = expr.meta.root_names()
     for name in roots:
         demand(name, argument=argument, schema=schema)
-    with translated(lambda kind: _unfit(argument, kind), others=True):
+    with errors_as(lambda kind: _unfit(argument, kind), any_error=True):
         dtype, by_row = dtype_of(expr, schema), _works_by_row(expr, schema=schema)
         schema.to_frame().select(expr)
     if not by_row:

@@ -157,7 +157,7 @@ def _plant(
         root = root.setdefault(parent, {})
     clear = field.nulls == "send"
     if field.is_time_field:
-        root[last] = Leaf(values=pl.col(field.moment), dtype=pl.Datetime("ms", "UTC"))
+        root[last] = Leaf(values=pl.col(field.utc_column), dtype=pl.Datetime("ms", "UTC"))
         return
     root[last] = Leaf(
         values=pl.col(field.name),
@@ -294,7 +294,7 @@ def _time_ms(mapping: MessageMapping) -> pl.Expr:
     field = mapping.find("timestamp")
     if field is None:
         return pl.lit(None, pl.Int64)
-    return pl.col(field.moment).dt.epoch("ms")
+    return pl.col(field.utc_column).dt.epoch("ms")
 
 
 def _key_text(mapping: MessageMapping, *, frame: pl.DataFrame) -> pl.Expr:

@@ -159,7 +159,7 @@ def _campaign_columns(scope: Scope) -> Iterator[pl.Expr]:
     if time is None:
         yield is_recorded.alias("undated")
         return
-    at = pl.col(time.moment)
+    at = pl.col(time.utc_column)
     minute = at.dt.epoch("ms") // _MINUTE_MS
     is_recent = (minute >= _first_minute(scope.now)).fill_null(value=False) & is_recorded
     yield (at.is_null() & is_recorded).alias("undated")

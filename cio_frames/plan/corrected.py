@@ -7,7 +7,7 @@ import polars as pl
 
 from cio_frames.errors import FrameError
 from cio_frames.frames import AnyTable, Table, read, scan
-from cio_frames.frames.table import reading
+from cio_frames.frames.table import frame_errors
 from cio_frames.mapping import MessageMapping
 from cio_frames.spreadsheet import guarded_names, unguarded
 
@@ -25,7 +25,7 @@ def corrected_table(rows: Corrected, *, table: Table, mapping: MessageMapping) -
     given = _scanned(Path(rows), wanted) if isinstance(rows, str | PathLike) else read(rows)
     have = given.schema()
     _require_sent(mapping, have=have)
-    with reading(given.label):
+    with frame_errors(given.label):
         frame = given.lazy.select(name for name in wanted if name in have).collect()
     missing = [
         pl.lit(None, dtype).alias(name) for name, dtype in wanted.items() if name not in have

@@ -8,7 +8,7 @@ import polars as pl
 from cio_frames.checks import Check, masked
 from cio_frames.errors import engine_errors
 from cio_frames.frames import Table
-from cio_frames.frames.table import reading
+from cio_frames.frames.table import frame_errors
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.values import as_text, has_text
 
@@ -91,7 +91,7 @@ def changes(
     ]
     if not changed:
         return pl.DataFrame(renamed, schema=CHANGE_SCHEMA, orient="row")
-    with reading(table.label):
+    with frame_errors(table.label):
         answers = pl.collect_all([query for _, _, query in changed])
     rows = [
         (code, label, *_masked_answer(answer))

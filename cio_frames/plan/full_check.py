@@ -231,7 +231,7 @@ class _Sums:
         self._is_linked = bool(linked_keys(scope.mapping))
         self._gathers = gather_links or self._is_linked
         self.profiling = profiling
-        self._order = table.order if table.asks_python else None
+        self._order = table.order if table.calls_python else None
         self.fingerprint = Fingerprint(table.schema(), self._order)
         self.links: list[LinkKeys] = []
         self.ids = IdCounts() if gather_ids else None
@@ -388,7 +388,7 @@ def _kept_columns(scope: Scope) -> list[pl.Expr]:
         columns.append((~is_id.fill_null(value=False) | acts(scope)).alias("unclear"))
     time = mapping.find("timestamp")
     if time is not None:
-        columns.append((pl.col(time.moment).dt.epoch("ms") // HOUR_MS).alias("hour"))
+        columns.append((pl.col(time.utc_column).dt.epoch("ms") // HOUR_MS).alias("hour"))
     return columns
 
 

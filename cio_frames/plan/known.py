@@ -4,7 +4,7 @@ import polars as pl
 
 from cio_frames.errors import engine_errors
 from cio_frames.frames import AnyTable, read
-from cio_frames.frames.table import reading
+from cio_frames.frames.table import frame_errors
 from cio_frames.identity.known_people import export
 from cio_frames.plan.pipeline import Pipelines
 from cio_frames.views.displays import ShowProgress
@@ -27,5 +27,5 @@ def known_people(known: Known, pipelines: Pipelines, *, progress: ShowProgress) 
 def people_table(people: AnyTable) -> pl.DataFrame:
     """Return a table of people as a frame."""
     table = read(people)
-    with reading(f"{table.label} of known people"):
+    with frame_errors(f"{table.label} of known people"):
         return table.lazy.collect()

@@ -10,7 +10,7 @@ from cio_frames.audit import FAILED
 from cio_frames.checks import CATALOGUE, Checks
 from cio_frames.frames import Table
 from cio_frames.frames.column import NOTE_TEXTS
-from cio_frames.frames.table import reading
+from cio_frames.frames.table import frame_errors
 from cio_frames.mapping import CallArguments
 
 SAMPLE_ROWS = 1_000
@@ -28,7 +28,7 @@ def without_own_columns(table: Table, arguments: CallArguments, *, checks: Check
     asked = set(_named(arguments))
     codes = _CODES | {check.code for check in checks.rules}
     names = [name for name in own_columns(table, codes=codes) if name not in asked]
-    return table.without_reasons(names) if names else table
+    return table.without_reason_columns(names) if names else table
 
 
 def own_columns(table: Table, *, codes: frozenset[str]) -> list[str]:
@@ -38,7 +38,7 @@ def own_columns(table: Table, *, codes: frozenset[str]) -> list[str]:
     ours = {word: [name for name in names if name.rstrip("_") == word] for word in OF_RUNS}
     if not reasons and not all(ours.values()):
         return []
-    with reading(table.label):
+    with frame_errors(table.label):
         sample = table.lazy.select(*reasons, *chain(*ours.values())).head(SAMPLE_ROWS).collect()
     found = [name for name in reasons if _are_reasons(sample[name], codes)]
     return found + (_of_runs(sample, ours) if all(ours.values()) else [])

@@ -99,8 +99,8 @@ class Pipeline:
             self.check_fully(gather_links=False)
         full = self._results.full
         assert full is not None  # noqa: S101 - the pass has filled it
-        if len(self.table.told) > len(self.table.notes) and not full.is_reordered:
-            told = check_call((), scope=self.scope(), notes=self.table.told[-1:])
+        if len(self.table.all_notes) > len(self.table.notes) and not full.is_reordered:
+            told = check_call((), scope=self.scope(), notes=self.table.all_notes[-1:])
             findings = pl.concat([full.findings, told])
             kinds = found_kinds(findings, excluded=full.reasons["row"], checks=self.applied)
             full = replace(full, findings=findings, kinds=kinds, is_reordered=True)
@@ -125,7 +125,7 @@ class Pipeline:
     def rejected(self) -> pl.Series | None:
         """Rows that would not be sent, as the full check found them; None before it has run."""
         full = self._results.full
-        if full is None or self.table.asks_python:  # it may give its rows in another order now
+        if full is None or self.table.calls_python:  # it may give its rows in another order now
             return None
         return full.reasons["row"]
 
@@ -285,7 +285,7 @@ class Pipeline:
         findings = self._results.before_send.blocking if self._results.before_send else None
         if findings is None and first.height <= most:
             rows = first.drop(ROW)
-            whole = replace(self.table, lazy=rows.lazy(), eager=rows, asks_python=False)
+            whole = replace(self.table, lazy=rows.lazy(), eager=rows, calls_python=False)
             blocking = [item for item in self.applied if item.severity in BLOCKING]
             with computing(self.mapping):
                 findings = check_table(whole, checks=blocking, scope=self.scope())
@@ -371,7 +371,7 @@ class Pipeline:
         """Rows as they were read, for examples: all that are in memory, else the first ones."""
         if self.table.eager is not None:
             return self.table.eager
-        if self.table.asks_python:  # it may be slow to read anything again
+        if self.table.calls_python:  # it may be slow to read anything again
             return pl.DataFrame()
         with closing(self.table.chunks(PREVIEW_ROWS)) as chunks:
             return next(chunks, pl.DataFrame())

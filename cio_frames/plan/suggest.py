@@ -12,7 +12,7 @@ from cio_frames.checks import Checks, known_region
 from cio_frames.errors import ColumnNotFoundError, MappingError, NoIdentifierError, engine_errors
 from cio_frames.frames import AnyTable, PandasFrame, Table, read
 from cio_frames.frames.pandas import native
-from cio_frames.frames.table import reading
+from cio_frames.frames.table import frame_errors
 from cio_frames.mapping import CallArguments, propose, propose_traits, resolve
 from cio_frames.plan.own_columns import without_own_columns
 from cio_frames.plan.pipeline import Pipeline
@@ -131,7 +131,7 @@ def suggest(frame: AnyTable, call: CallName) -> "PandasFrame | pl.DataFrame":
 
 
 def _sample(table: Table) -> pl.DataFrame:
-    with reading(table.label):
+    with frame_errors(table.label):
         return table.lazy.head(SAMPLE_ROWS).collect()
 
 

@@ -17,7 +17,7 @@ from cio_frames.audit.object_store import opened
 from cio_frames.checks import Checks
 from cio_frames.errors import MappingError, engine_errors
 from cio_frames.frames import AnyTable, read, scan
-from cio_frames.frames.table import reading
+from cio_frames.frames.table import frame_errors
 from cio_frames.identity import Model, Settings
 from cio_frames.identity.differences import pairs
 from cio_frames.identity.known_people import TEXTS, export, rows
@@ -190,7 +190,7 @@ def _people(known: AnyTable | None, directory: Path) -> pl.DataFrame:
     if known is None:
         return export(kept_people(directory), attributes=True)
     table = read(known)
-    with reading(f"{table.label} of known people"):
+    with frame_errors(f"{table.label} of known people"):
         return export(table.lazy.collect(), attributes=True)
 
 

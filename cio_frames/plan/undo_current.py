@@ -9,7 +9,7 @@ import msgspec
 import polars as pl
 
 from cio_frames.frames import read
-from cio_frames.frames.table import reading
+from cio_frames.frames.table import frame_errors
 from cio_frames.identity import Model
 from cio_frames.identity.differences import is_same_text, of_people, pairs
 from cio_frames.identity.identifiers import seconds
@@ -61,7 +61,7 @@ def compared(former: Former, after: Model, current: Known, *, started: datetime)
         people = _read(current, former, after)
     else:
         table = read(current)
-        with reading(f"{table.label} of people now"):
+        with frame_errors(f"{table.label} of people now"):
             people = table.lazy.collect()
     stamps = people["timestamps"].to_list() if "timestamps" in people.columns else []
     aside = ["timestamps", *(["unsubscribed"] if stamps else [])]  # which is among the attributes

@@ -12,7 +12,7 @@ import polars as pl
 from starlette.types import ASGIApp
 
 from cio_frames.clock import utc_now
-from cio_frames.errors import SandboxError, translated
+from cio_frames.errors import SandboxError, errors_as
 from cio_frames.identity import Model, Settings
 from cio_frames.identity.known_people import export
 from cio_frames.sandbox.app import Desk
@@ -305,7 +305,7 @@ class Sandbox(Generic[ClientT]):
             ['ada@example.com']
         """
         self._check_process()
-        with translated(_people_failed, others=True):
+        with errors_as(_people_failed, any_error=True):
             table = people.collect() if isinstance(people, pl.LazyFrame) else pl.DataFrame(people)
             known = export(table)
         self._store.load(known)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from cio_frames.errors import MissingLibraryError
-from cio_frames.frames.guests import is_spark
+from cio_frames.frames.unsupported import is_spark
 from cio_frames.spark.chunks import map_chunks
 from cio_frames.spark.plan import SparkPlan, plan_of_spark
 from cio_frames.spark.table import SparkTable, read_spark

@@ -170,7 +170,7 @@ def _decisive(
 def _marks(mapping: MessageMapping, *, key: str, at: str) -> tuple[pl.Expr, pl.Expr]:
     """Return whose order a row keeps, as a number with a sign, and its time."""
     field = mapping.find("timestamp")
-    time = pl.lit(None, pl.Int64) if field is None else pl.col(field.moment).dt.epoch("us")
+    time = pl.lit(None, pl.Int64) if field is None else pl.col(field.utc_column).dt.epoch("us")
     return signed(numbered(lane_key(mapping))).alias(key), time.fill_null(_LAST).alias(at)
 
 

@@ -12,7 +12,7 @@ from cio_frames.audit.file_system import Durability
 from cio_frames.audit.pseudonyms import Pii
 from cio_frames.errors import ArgumentError, checks_arguments, engine_errors
 from cio_frames.frames import ROW, Table, read
-from cio_frames.frames.guests import is_spark
+from cio_frames.frames.unsupported import is_spark
 from cio_frames.identity import Settings
 from cio_frames.payloads import MESSAGE_SCHEMA
 from cio_frames.plan.chunks import Repeats, rows_at_once

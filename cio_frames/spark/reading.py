@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from cio_frames.checks import Checks
 from cio_frames.errors import FrameError
-from cio_frames.frames import ROW, Note, Table, collected, read
+from cio_frames.frames import ROW, Note, Table, collect_streaming, read
 from cio_frames.frames.column import NOTE_TEXTS, sentence_of
 from cio_frames.mapping import MessageMapping
 from cio_frames.plan.pipeline import Pipeline
@@ -82,7 +82,7 @@ def read_chunk(chunk: pa.Table, schema: pl.Schema) -> tuple[pl.DataFrame, tuple[
     """
     numbers = pl.Series(ROW, chunk.column(ROW), dtype=pl.Int64)
     table = read(chunk.select(schema.names()))
-    rows = collected(table.lazy)
+    rows = collect_streaming(table.lazy)
     changed = [name for name, dtype in schema.items() if not _fits(rows.schema[name], dtype)]
     if changed:
         raise FrameError(

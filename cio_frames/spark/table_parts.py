@@ -19,7 +19,7 @@ from cio_frames.checks import (
     Scope,
     TableTest,
 )
-from cio_frames.frames import ROW, Fingerprint, FingerprintPart, collected
+from cio_frames.frames import ROW, Fingerprint, FingerprintPart, collect_streaming
 from cio_frames.mapping import computing, subjects
 from cio_frames.spark.reading import read_chunk
 from cio_frames.validation import (
@@ -446,7 +446,7 @@ def look_again(
         for number, state in gathered.items():
             finish = work.test(number).finish
             if isinstance(finish, CloserLook):
-                looked = collected(rows.select(finish.look(state, work.scope)))
+                looked = collect_streaming(rows.select(finish.look(state, work.scope)))
                 before = [counted[number]] if number in counted else []
                 counted[number] = finish.reduce(pl.concat([*before, looked]))
             else:
@@ -465,7 +465,7 @@ def keyed(
             finish = work.test(number).finish
             if isinstance(finish, OfKeys):
                 for each in finish.rows(work.scope):
-                    found = collected(each.of(rows)).with_columns(
+                    found = collect_streaming(each.of(rows)).with_columns(
                         pl.col("key").reinterpret(signed=True), number=pl.lit(number, pl.Int64)
                     )
                     yield found.select(KEYED.names())

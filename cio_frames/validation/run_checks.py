@@ -16,7 +16,7 @@ from cio_frames.checks import (
     Scope,
     TableTest,
 )
-from cio_frames.errors import MappingError, translated
+from cio_frames.errors import MappingError, errors_as
 from cio_frames.frames import ROW, Note, Table
 from cio_frames.frames.column import NOTE_TEXTS
 from cio_frames.mapping import MessageMapping
@@ -120,7 +120,7 @@ def _row_findings(
     for key, group in groups.items():
         frame = frames.get(key)
         if frame is not None and frame.height:
-            with translated(_rule_failed, others=True) if key == _INPUT else nullcontext():
+            with errors_as(_rule_failed, any_error=True) if key == _INPUT else nullcontext():
                 findings = list(_failed(frame, group))
             yield from findings
 
@@ -317,7 +317,7 @@ class TableAggregates:
         """Return what was found, with the columns of `FINDING_SCHEMA`."""
         found = self._found()
         if self._table.order.differs:  # what was found now is of other rows than what was before
-            self._table.restored()
+            self._table.load_in_order()
             found = self._found()
         return pl.concat([FINDING_SCHEMA.to_frame(), *found])
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from cio_frames.errors import ExportError, InputFileError, translated
-from cio_frames.frames import collected
+from cio_frames.errors import ExportError, InputFileError, errors_as
+from cio_frames.frames import collect_streaming
 from cio_frames.frames.copies import unpacked
 from cio_frames.sending import Client
 from cio_frames.sending.exports import EVERYBODY, WHAT, Export, Exporting, ExportProgress
@@ -147,8 +147,8 @@ def _frame(path: Path, export: Export, *, host: str, wanted: Sequence[str]) -> p
         return pl.DataFrame(schema=dict.fromkeys(wanted, pl.String))
     plain = _plain(path, failure)
     try:
-        with translated(lambda kind: failure(f"it is no CSV file as expected ({kind}).")):
-            read = collected(pl.scan_csv(plain, infer_schema=False))
+        with errors_as(lambda kind: failure(f"it is no CSV file as expected ({kind}).")):
+            read = collect_streaming(pl.scan_csv(plain, infer_schema=False))
     finally:
         plain.unlink()
     names = {name.strip(): name for name in reversed(read.columns)}

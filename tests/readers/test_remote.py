@@ -16,7 +16,7 @@ from moto.server import ThreadedMotoServer
 import cio_frames as cio
 from cio_frames.errors import FrameError, InputFileError
 from cio_frames.frames import read, scan
-from cio_frames.frames.remote import GLOB, _matches, shown
+from cio_frames.frames.remote import GLOB, _matches, without_credentials
 
 SECRET = "very-secret-5f1c"
 PEOPLE = pl.DataFrame({"id": ["u1", "u2"], "visits": [1, 2]})
@@ -273,7 +273,7 @@ def test_addresses_that_are_not_taken_say_why(address, words):
 )  # fmt: skip
 def test_addresses_are_shown_without_credentials(address, told):
     """User, password, query and fragment are left out."""
-    assert shown(address) == told
+    assert without_credentials(address) == told
 
 
 @pytest.mark.parametrize(

@@ -58,18 +58,18 @@ _ROWS: Final[Mapping[str, str]] = {
 """The attributes of rows of other libraries, and how a table is made of a list of them."""
 
 
-def refusal(thing: object) -> UnsupportedFrameError:
+def unsupported_error(thing: object) -> UnsupportedFrameError:
     """Return the error for an object that is no table. Only its classes are looked at.
 
     Examples:
-        >>> print(refusal({"id": ["u1"]}))
+        >>> print(unsupported_error({"id": ["u1"]}))
         dict is not a table. Create a frame from it: polars.DataFrame(data).
     """
     if isinstance(thing, list | tuple) and thing:
         odd = next((item for item in thing if not isinstance(item, Mapping)), None)
-        name = f"{type(thing).__name__} of {named(type(odd))}"
+        name = f"{type(thing).__name__} of {class_name(type(odd))}"
         return UnsupportedFrameError(name, hint=_hint_for_list(type(odd)))
-    return UnsupportedFrameError(named(type(thing)), hint=_hint(thing))
+    return UnsupportedFrameError(class_name(type(thing)), hint=_hint(thing))
 
 
 def is_spark(thing: object) -> bool:
@@ -92,12 +92,12 @@ def is_read_once(thing: object) -> bool:
     return hasattr(kind, "__next__") or kind.__name__.endswith(("Reader", "Stream"))
 
 
-def named(kind: type) -> str:
+def class_name(kind: type) -> str:
     """Return a class as people speak of it.
 
     Examples:
         >>> import polars
-        >>> named(polars.Series), named(dict)
+        >>> class_name(polars.Series), class_name(dict)
         ('polars Series', 'dict')
     """
     library = kind.__module__.partition(".")[0].lstrip("_")

@@ -1,4 +1,4 @@
-"""Guests at the door: readers that were read, engines that fail, and objects that are no table."""
+"""Readers that were read before, libraries that fail, and objects that are not tables."""
 
 import sqlite3
 from collections import namedtuple
