@@ -50,11 +50,12 @@ types: .venv/dev.done
 # cores, since many wait: for answers, kernels and the ends of programs.
 # Those of Spark run one after another too: they share a cluster. The slow ones have a target of their own, and the
 # notebook about Spark is run by make docs. What runs notebooks takes seconds to load, so only they load it.
+# With CIO_SHORT, as CI sets it, notebooks are left to make docs, which runs them all.
 TIMED := tests/torture/test_interrupts.py
 AT_ONCE := --numprocesses $(shell python3 -c "import os; print((os.cpu_count() or 1) + 2)") --dist worksteal
 pytest: .venv/dev.done
 	$(BIN)/python -m pytest -p no:nbmake $(AT_ONCE) --ignore=$(TIMED) --ignore=notebooks -m "not spark"
-	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 $(AT_ONCE) --ignore=notebooks/08_spark.ipynb notebooks
+	$(if $(CIO_SHORT),,$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 $(AT_ONCE) --ignore=notebooks/08_spark.ipynb notebooks)
 	$(BIN)/python -m pytest -p no:nbmake $(TIMED)
 	$(BIN)/python -m pytest -p no:nbmake tests/spark$(if $(CIO_SHORT),/test_end_to_end.py) -m "spark and not slow"
 
