@@ -9,7 +9,7 @@ import polars as pl
 
 import cio_frames as cio
 from benchmarks.inputs import events_file
-from cio_frames.validation import check, check_call, check_table, compile_checks, concluded
+from cio_frames.validation import check, check_call, check_table, compile_checks, complete_findings
 
 CHUNK_ROWS = 50_000
 ROUNDS = 3
@@ -28,7 +28,7 @@ def checked(plan: cio.Plan) -> tuple[int, pl.DataFrame]:
         findings.append(
             check(plan.pipeline.mapping.prepare(chunk), tests=tests, raw=chunk).findings
         )
-    return rows, concluded(pl.concat(findings), checks=plan.pipeline.applied, rows=rows)
+    return rows, complete_findings(pl.concat(findings), checks=plan.pipeline.applied, rows=rows)
 
 
 def peak_mb() -> int:

@@ -20,7 +20,7 @@ from cio_frames.errors import (
     PlanRefusedError,
     RunStoppedError,
 )
-from cio_frames.payloads.ids import of_run
+from cio_frames.payloads.ids import run_ids
 
 SAMPLES = Path(__file__).parents[1] / "sample_data"
 STATES = (
@@ -73,7 +73,7 @@ def test_every_library_arrives_as_the_same_messages(frame_of, tmp_path, workspac
 
     expected = [message["messageId"] for message in reference.cio.identify(user_id="id").payloads()]
     # the order of two people is the order of their lanes, which depends on the version of polars
-    sent = of_run(workspace.messages["message_id"], seed=run.run_id)
+    sent = run_ids(workspace.messages["message_id"], seed=run.run_id)
     assert sorted(sent) == sorted(expected)
 
 

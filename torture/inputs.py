@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 import cio_frames as cio
-from cio_frames.payloads.ids import of_run
+from cio_frames.payloads.ids import run_ids
 from cio_frames.plan.plan import planned
 from torture.checker import ARRIVALS, ROWS
 
@@ -184,7 +184,7 @@ def _as_planned(told: pl.DataFrame, given: Input, *, runs: Sequence[str]) -> pl.
     known = pl.Series("message_id", sorted({own for own in ids if own}), pl.String)
     made: dict[str, set[str]] = {own: set() for own in known}
     for run in runs if len(known) else ():
-        for own, sent in zip(known, of_run(known, seed=run), strict=True):
+        for own, sent in zip(known, run_ids(known, seed=run), strict=True):
             made[own].add(sent)
     columns = (told["message_id"], told["json"], told["payload_sha"])
     hashes = []

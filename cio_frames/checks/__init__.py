@@ -1,21 +1,21 @@
 """Every check, as a row."""
 
-from cio_frames.checks.calls import CALL_CHECKS, acts
+from cio_frames.checks.calls import CALL_CHECKS, is_semantic_event
 from cio_frames.checks.check import (
     SEVERITIES,
     Aggregate,
     Check,
-    CloserLook,
     ColumnTest,
     Effect,
+    KeyedFindings,
     MessageTest,
-    OfKeys,
     Predicate,
     Prefilter,
     Repair,
     RowTest,
     RunsTest,
     Scope,
+    SecondCount,
     Severity,
     TableTest,
     column_findings,
@@ -30,8 +30,8 @@ from cio_frames.checks.identifiers import EMAIL_CHECKS, IDENTIFIER_CHECKS
 from cio_frames.checks.leading_zeros import ZERO_CHECKS
 from cio_frames.checks.look_alikes import LOOK_ALIKE_CHECKS
 from cio_frames.checks.names import NAME_CHECKS, SIMILAR_NAME_CHECKS
-from cio_frames.checks.people import MERGE_CHECKS, PEOPLE_CHECKS, OfLinks
-from cio_frames.checks.phone_numbers import known_region
+from cio_frames.checks.people import MERGE_CHECKS, PEOPLE_CHECKS, MergeFindings
+from cio_frames.checks.phone_numbers import supported_region
 from cio_frames.checks.phones import PHONE_CHECKS
 from cio_frames.checks.profile import Profiler, TableProfile, profile_file
 from cio_frames.checks.sensitive import SENSITIVE_CHECKS
@@ -73,13 +73,12 @@ __all__ = [
     "Check",
     "CheckTexts",
     "Checks",
-    "CloserLook",
     "ColumnTest",
     "Drift",
     "Effect",
+    "KeyedFindings",
+    "MergeFindings",
     "MessageTest",
-    "OfKeys",
-    "OfLinks",
     "Predicate",
     "Prefilter",
     "Profiler",
@@ -87,14 +86,15 @@ __all__ = [
     "RowTest",
     "RunsTest",
     "Scope",
+    "SecondCount",
     "Severity",
     "TableProfile",
     "TableTest",
-    "acts",
     "column_findings",
     "drift_of",
-    "known_region",
+    "is_semantic_event",
     "masked",
     "profile_file",
     "rule",
+    "supported_region",
 ]

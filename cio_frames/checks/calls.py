@@ -22,7 +22,7 @@ NEARLY = r"(?i)^[\W_]*(?:{})[\W_]*$".format(
 """A name that acts, or another word for one, in any case and with any signs."""
 
 
-def acts(scope: Scope) -> pl.Expr:
+def is_semantic_event(scope: Scope) -> pl.Expr:
     """Return an expression: true where an event acts instead of being recorded, so it starts nothing."""
     event = scope.mapping.find("event")
     if event is None or scope.mapping.call.name != "track":

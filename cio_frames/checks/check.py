@@ -143,19 +143,19 @@ class TableTest:
 
     Attributes:
         aggregate: Returns a query over prepared rows whose result is small, or None for tables
-            that it does not concern. It is called for each chunk, and the results are concatenated;
-            checks with the same function share them.
-        finish: Makes the findings from the result, reading all rows again if needed: columns row
-            (null for the table), column, value and, if there is some, evidence. What it finds of a
-            row depends on the result and that row alone, unless it is `OfKeys`, `OfLinks` or `CloserLook`.
-        reduce: Returns the results of the first chunks without what the rest of the table needs not,
-            once they are long. Checks with the same aggregate have the same.
-        by: The column of a result that grows with the rows: results are judged apart, those with the
-            same value together. "row" where each row is judged by itself. Without it a result stays
-            small, and `reduce` makes one as small of the results of any chunks that lie together.
-        settle: Returns the little that is left to judge once all results of some values of `by` are
-            together, where `finish` needs that of all values; of what is left it returns the same.
-        is_open: Tells of a result whether any row of its chunk can fail; if it is empty, none can.
+            to which the test does not apply. It is called for each chunk, and the results are
+            concatenated; checks with the same function share them.
+        finish: Returns the findings from the result, reading all rows again if needed: columns row
+            (null for the table), column, value and optionally evidence. A finding about a row depends
+            only on the result and that row, unless it is `KeyedFindings`, `MergeFindings` or `SecondCount`.
+        reduce: Shortens the concatenated results of the first chunks to what is still needed, once
+            they are long. Checks with the same aggregate have the same.
+        by: The column of a result that grows with the rows: rows of the result with the same value are
+            judged together, apart from all others. "row" where each row is judged by itself. Without
+            it a result stays small, and `reduce` shortens the results of any consecutive chunks.
+        condense: Returns the few rows that are left to judge once all results of some values of `by`
+            are together, where `finish` needs those of all values. It can be applied repeatedly.
+        can_fail: Returns whether any row of the chunk can fail, from its result; an empty one has none.
     """
 
     aggregate: Aggregate
@@ -163,13 +163,13 @@ class TableTest:
     reduce: Callable[[pl.DataFrame], pl.DataFrame] | None = None
     _: KW_ONLY
     by: str = ""
-    settle: Callable[[pl.DataFrame], pl.DataFrame] | None = None
-    is_open: Callable[[pl.DataFrame], bool] = _has_rows
+    condense: Callable[[pl.DataFrame], pl.DataFrame] | None = None
+    can_fail: Callable[[pl.DataFrame], bool] = _has_rows
     unit: Literal["table"] = "table"
 
 
 def summed(*by: str) -> Callable[[pl.DataFrame], pl.DataFrame]:
-    """Return what reduces counts to their sums, for each value of some columns."""
+    """Return a function that reduces counts to their sums, grouped by some columns."""
     return partial(_summed, by=by)
 
 
@@ -187,13 +187,13 @@ def _summed(aggregated: pl.DataFrame, *, by: Sequence[str]) -> pl.DataFrame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyedRows:
-    """How rows are told that belong to a key, and what is shown of them.
+    """How to select the rows of a key, and what findings show of them.
 
     Attributes:
         key: The key, a hash.
-        where: The rows that have one.
-        column: The column they are told about.
-        value: The value to show.
+        where: True in rows that have a key.
+        column: The column that findings name.
+        value: The value that findings show.
     """
 
     key: pl.Expr
@@ -206,7 +206,7 @@ class KeyedRows:
         return rows.filter(self.where).select(*self._columns())
 
     def among(self, rows: pl.LazyFrame, keys: pl.Series) -> pl.LazyFrame:
-        """Return the same of the rows of some keys."""
+        """Return the same columns, for the rows of some keys only."""
         own = pl.col(_KEY)
         keyed = rows.filter(self.where).with_columns(self.key.alias(_KEY))
         return keyed.filter(own.is_in(keys.implode())).select(*self._columns(own))
@@ -225,59 +225,59 @@ _KEY = "\0key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OfKeys:
-    """What finishes a test that looks again at the rows of some keys, at each key by itself.
+class KeyedFindings:
+    """Findings of a test that reads the rows of some keys again and judges each key by itself.
 
     Attributes:
-        suspects: Returns the keys in question, each once, and `what` there is to say of them.
-        rows: Returns how rows are told that belong to a key.
-        tell: Makes the findings from row, key, column, value and what of all rows of some keys, in
+        suspects: Returns the suspicious keys, each once, optionally with a text about each, `what`.
+        rows: Returns how to select the rows of a key.
+        judge: Returns the findings from row, key, column, value and what of all rows of some keys, in
             the order of the rows.
-        evidence: Says how many keys are in question, if that is all the evidence.
+        evidence: Returns the evidence from the number of suspicious keys, if there is no other.
     """
 
     suspects: Callable[[pl.DataFrame, Scope], pl.DataFrame]
     rows: Callable[[Scope], Iterable[KeyedRows]]
-    tell: Callable[[pl.DataFrame, Scope], pl.DataFrame]
+    judge: Callable[[pl.DataFrame, Scope], pl.DataFrame]
     evidence: Callable[[int], str] | None = None
 
     def __call__(self, aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
         """Return the findings."""
         suspects = self.suspects(aggregated, scope)
         if suspects.is_empty():
-            return FOUND_SCHEMA.to_frame()
+            return FAILURE_SCHEMA.to_frame()
         queries = [keyed.among(rows, suspects["key"]) for keyed in self.rows(scope)]
-        about = collect_streaming(pl.concat(queries)).sort("row", maintain_order=True)
-        whole = about.join(suspects, on="key", maintain_order="left")
-        return self.told(whole, scope, keys=suspects.height)
+        keyed_rows = collect_streaming(pl.concat(queries)).sort("row", maintain_order=True)
+        keyed_rows = keyed_rows.join(suspects, on="key", maintain_order="left")
+        return self.findings(keyed_rows, scope, keys=suspects.height)
 
-    def told(self, about: pl.DataFrame, scope: Scope, *, keys: int) -> pl.DataFrame:
-        """Return the findings about rows of some keys, of so many in all."""
-        found = self.tell(about, scope)
+    def findings(self, keyed_rows: pl.DataFrame, scope: Scope, *, keys: int) -> pl.DataFrame:
+        """Return the findings about the rows of some keys; `keys` is the number of all suspicious ones."""
+        findings = self.judge(keyed_rows, scope)
         if self.evidence is None:
-            return found
-        return found.with_columns(pl.lit(self.evidence(keys)).alias("evidence"))
+            return findings
+        return findings.with_columns(pl.lit(self.evidence(keys)).alias("evidence"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CloserLook:
-    """What finishes a test that counts once more, in the columns that the first counts speak against.
+class SecondCount:
+    """Findings of a test that counts once more, in the columns that the first counts make suspicious.
 
     Attributes:
-        look: Returns what to count in all rows, in one row; nothing if no column is in question.
-        reduce: Makes one row of the counts of several chunks.
-        judge: Makes the findings from the first counts and the second ones, if there are some.
+        measures: Returns what to count in all rows, in one row; nothing if no column is suspicious.
+        reduce: Returns one row for the counts of several chunks.
+        judge: Returns the findings from the first counts and the second ones, if there are any.
     """
 
-    look: Callable[[pl.DataFrame, Scope], Sequence[pl.Expr]]
+    measures: Callable[[pl.DataFrame, Scope], Sequence[pl.Expr]]
     reduce: Callable[[pl.DataFrame], pl.DataFrame]
     judge: Callable[[pl.DataFrame, pl.DataFrame, Scope], pl.DataFrame]
 
     def __call__(self, aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
         """Return the findings."""
-        counts = self.look(aggregated, scope)
-        looked = collect_streaming(rows.select(counts)) if counts else pl.DataFrame()
-        return self.judge(aggregated, looked, scope)
+        measures = self.measures(aggregated, scope)
+        counts = collect_streaming(rows.select(measures)) if measures else pl.DataFrame()
+        return self.judge(aggregated, counts, scope)
 
 
 Found = tuple[str | None, str]
@@ -443,7 +443,7 @@ class Check:
         return self.own_texts or check_texts()[self.code]
 
 
-FOUND_SCHEMA = pl.Schema(
+FAILURE_SCHEMA = pl.Schema(
     {"row": pl.Int64(), "column": pl.String(), "value": pl.String(), "evidence": pl.String()}
 )
 
@@ -479,7 +479,7 @@ def failing_cells(rows: pl.LazyFrame, suspects: Iterable[Suspect]) -> pl.DataFra
     """Return the findings about the prepared rows for several columns, in one pass."""
     found = {f"{place}": suspect for place, suspect in enumerate(suspects)}
     if not found:
-        return FOUND_SCHEMA.to_frame()
+        return FAILURE_SCHEMA.to_frame()
     cells = [pl.when(each.fails).then(each.value).alias(place) for place, each in found.items()]
     failing = rows.select(pl.col(ROW).alias("row"), *cells).unpivot(
         index="row", variable_name="place", value_name="value"
@@ -499,4 +499,4 @@ def failing_cells(rows: pl.LazyFrame, suspects: Iterable[Suspect]) -> pl.DataFra
 def column_findings(evidence: Iterable[Found]) -> pl.DataFrame:
     """Return findings about whole columns, or the whole table."""
     findings = [(None, column, text, text) for column, text in evidence]
-    return pl.DataFrame(findings, schema=FOUND_SCHEMA, orient="row")
+    return pl.DataFrame(findings, schema=FAILURE_SCHEMA, orient="row")

@@ -11,9 +11,9 @@ import polars.selectors as cs
 
 from cio_frames.checks.check import (
     Check,
-    CloserLook,
     OfValues,
     Scope,
+    SecondCount,
     Suspect,
     TableTest,
     by_call,
@@ -371,8 +371,8 @@ def _by_measures(verdict: Verdict) -> TableTest:
 
 
 def _by_closer_measures(verdict: Verdict) -> TableTest:
-    closer = CloserLook(
-        look=partial(_closer, verdict=verdict),
+    closer = SecondCount(
+        measures=partial(_closer, verdict=verdict),
         reduce=_looked_at,
         judge=partial(_judged, verdict=verdict),
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from cio_frames.checks.check import (
-    FOUND_SCHEMA,
+    FAILURE_SCHEMA,
     Check,
     Predicate,
     Repair,
@@ -132,7 +132,7 @@ def _addresses(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
 
 def _exceptions(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
     """Return the addresses of columns in which most ids are none."""
-    results = [FOUND_SCHEMA.to_frame()]
+    results = [FAILURE_SCHEMA.to_frame()]
     counted = aggregated.group_by("field", maintain_order=True).agg(pl.all().sum())
     for name, count, fits in counted.rows():
         if 0 < fits < count * MOST:
@@ -194,7 +194,7 @@ def _form_counts(values: pl.DataFrame) -> pl.DataFrame:
 
 def _unlike(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
     """Return the few ids that have not the form of all the others."""
-    results = [FOUND_SCHEMA.to_frame()]
+    results = [FAILURE_SCHEMA.to_frame()]
     if aggregated["all"].sum() < ENOUGH:
         return results[0]
     fields = {field.name: field for field in scope.mapping.fields}

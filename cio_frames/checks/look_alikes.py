@@ -5,7 +5,7 @@ from functools import partial
 
 import polars as pl
 
-from cio_frames.checks.check import Check, KeyedRows, OfKeys, OfValues, Scope, TableTest
+from cio_frames.checks.check import Check, KeyedFindings, KeyedRows, OfValues, Scope, TableTest
 from cio_frames.checks.fields import is_id, is_text
 from cio_frames.mapping import FieldMapping
 
@@ -83,19 +83,19 @@ def _by_case(about: pl.DataFrame, scope: Scope) -> pl.DataFrame:
 
 
 def _test(
-    alike: OfValues, *, odd: OfValues, tell: Callable[[pl.DataFrame, Scope], pl.DataFrame]
+    alike: OfValues, *, odd: OfValues, judge: Callable[[pl.DataFrame, Scope], pl.DataFrame]
 ) -> TableTest:
-    spelt = OfKeys(suspects=_odd_keys, rows=partial(_of_spellings, alike=alike), tell=tell)
+    spelt = KeyedFindings(suspects=_odd_keys, rows=partial(_of_spellings, alike=alike), judge=judge)
     return TableTest(partial(_spellings, alike=alike, odd=odd), spelt, by="key")
 
 
 LOOK_ALIKE_CHECKS = (
     Check(
-        "id.case-variants", "warn", _test(_lower, odd=_has_case, tell=_by_case),
+        "id.case-variants", "warn", _test(_lower, odd=_has_case, judge=_by_case),
         source="reference 3.1 (id is case-sensitive); reliability 3.3 (46)",
     ),
     Check(
-        "id.look-alikes", "warn", _test(_skeleton, odd=_is_foreign, tell=_spelt_apart),
+        "id.look-alikes", "warn", _test(_skeleton, odd=_is_foreign, judge=_spelt_apart),
         source="reliability 3.3 (47, 48); Unicode TR15, TR39",
     ),
 )  # fmt: skip

@@ -8,7 +8,7 @@ from functools import partial
 import polars as pl
 
 from cio_frames.checks.check import (
-    FOUND_SCHEMA,
+    FAILURE_SCHEMA,
     Check,
     Repair,
     Scope,
@@ -192,7 +192,7 @@ def _similar(
     field = scope.mapping.find(argument)
     near = dict(_near(dict(_frequent(aggregated).rows())))
     if field is None or not near:
-        return FOUND_SCHEMA.to_frame()
+        return FAILURE_SCHEMA.to_frame()
     value = scope.text(field)
     rare = failing_rows(rows, value.is_in(list(near)), column=field.label, value=value)
     usual = pl.col("value").replace_strict(near, return_dtype=pl.String)
@@ -243,11 +243,11 @@ _forms = partial(_counted, argument="form_id")
 
 SIMILAR_NAME_CHECKS = (
     Check(
-        "event.variants", "warn", TableTest(_events, partial(_similar, argument="event"), by="name", settle=_frequent),
+        "event.variants", "warn", TableTest(_events, partial(_similar, argument="event"), by="name", condense=_frequent),
         source="reference 6 (event names); reliability 3.6 (114)",
     ),
     Check(
-        "form.typo", "warn", TableTest(_forms, partial(_similar, argument="form_id"), by="name", settle=_frequent),
+        "form.typo", "warn", TableTest(_forms, partial(_similar, argument="form_id"), by="name", condense=_frequent),
         source="TRACK forms; reference 5",
     ),
     Check(

@@ -11,7 +11,7 @@ from functools import partial
 
 import polars as pl
 
-from cio_frames.checks.check import FOUND_SCHEMA, Scope, TableTest, failing_rows
+from cio_frames.checks.check import FAILURE_SCHEMA, Scope, TableTest, failing_rows
 from cio_frames.checks.detectors import (
     ANY_NUMBER,
     CARD,
@@ -85,11 +85,11 @@ def _sampled(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
 
 
 def _candidates(values: pl.DataFrame) -> pl.DataFrame:
-    is_open = values.select(_may_hold_numbers(column) for column in values.iter_columns())
+    can_fail = values.select(_may_hold_numbers(column) for column in values.iter_columns())
     found = [
         row
         for column in values.iter_columns()
-        for row in _candidates_of(column, opened=column.filter(is_open[column.name]))
+        for row in _candidates_of(column, opened=column.filter(can_fail[column.name]))
     ]
     return pl.DataFrame(found, schema=CANDIDATES, orient="row")
 
@@ -201,7 +201,7 @@ def _judged(
     aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, detector: Detector
 ) -> pl.DataFrame:
     """Return the cells with valid numbers of the columns that are judged to hold them."""
-    results = [FOUND_SCHEMA.to_frame()]
+    results = [FAILURE_SCHEMA.to_frame()]
     parts = _smallest_of(aggregated).partition_by("field", as_dict=True)
     for field in scope.mapping.fields:
         own = parts.get((field.name,))
@@ -227,7 +227,7 @@ def _told_of(found: pl.DataFrame, field: FieldMapping, *, detector: Detector) ->
 def by_share(detector: Detector) -> TableTest:
     """Return a test of the columns whose numbers are valid more often than chance would have it."""
     judged = partial(_judged, detector=detector)
-    return TableTest(_sampled, judged, _smallest_of, is_open=_has_numbers)
+    return TableTest(_sampled, judged, _smallest_of, can_fail=_has_numbers)
 
 
 def _has_numbers(aggregated: pl.DataFrame) -> bool:

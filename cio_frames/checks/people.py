@@ -9,8 +9,8 @@ import polars.selectors as cs
 
 from cio_frames.checks.check import (
     Check,
+    KeyedFindings,
     KeyedRows,
-    OfKeys,
     Scope,
     TableTest,
 )
@@ -299,12 +299,12 @@ def _all_rows(about: pl.DataFrame, _scope: Scope) -> pl.DataFrame:
     return about.select("row", "column", "value")
 
 
-def _paired(by: str) -> OfKeys:
+def _paired(by: str) -> KeyedFindings:
     """Return what tells the rows of people with several addresses, or addresses with several people."""
-    return OfKeys(
+    return KeyedFindings(
         suspects=partial(_several, by=by),
         rows=partial(_of_pairs, by=by),
-        tell=_all_rows,
+        judge=_all_rows,
         evidence=_with_addresses if by == "person" else _of_people,
     )
 
@@ -349,13 +349,13 @@ PEOPLE_CHECKS = (
         source="reference 3.7 (messageId); reliability 1.5",
     ),
     Check(
-        "message.conflict", "reject", TableTest(_identified, OfKeys(suspects=_disputed, rows=_contents_of_keys, tell=_conflicting), by="key"),
+        "message.conflict", "reject", TableTest(_identified, KeyedFindings(suspects=_disputed, rows=_contents_of_keys, judge=_conflicting), by="key"),
         source="reference 3.7 (messageId); reliability 1.5 (I5)",
     ),
     Check("id.duplicate", "info", TableTest(_repeated, _repeats, by="key"), source="reference 3.2"),
     Check(
         "group.many-values", "info",
-        TableTest(_object_values, OfKeys(suspects=_torn, rows=_of_objects, tell=_later_of_objects), by="key"),
+        TableTest(_object_values, KeyedFindings(suspects=_torn, rows=_of_objects, judge=_later_of_objects), by="key"),
         source="reference 2.5, 3.5",
     ),
     Check(
@@ -410,7 +410,7 @@ def _in_cycles(aggregated: pl.DataFrame) -> pl.Series:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OfLinks:
+class MergeFindings:
     """What finishes a test of the merges into a person who is merged into another.
 
     Attributes:
@@ -423,9 +423,9 @@ class OfLinks:
         """Return the findings."""
         links = aggregated.join(aggregated, left_on="into", right_on="from", how="semi")
         inside = _in_cycles(links)
-        return self.told(links.filter(inside if self.circular else ~inside), scope)
+        return self.findings(links.filter(inside if self.circular else ~inside), scope)
 
-    def told(self, merges: pl.DataFrame, scope: Scope) -> pl.DataFrame:
+    def findings(self, merges: pl.DataFrame, scope: Scope) -> pl.DataFrame:
         """Return the findings about merges that were found to be so."""
         return _shown(merges, scope)
 
@@ -447,11 +447,11 @@ def _shown(merges: pl.DataFrame, scope: Scope) -> pl.DataFrame:
 
 MERGE_CHECKS = (
     Check(
-        "alias.cycle", "reject", TableTest(_merges, OfLinks(circular=True), by="from"),
+        "alias.cycle", "reject", TableTest(_merges, MergeFindings(circular=True), by="from"),
         source="reference 3.4; reliability 3.3 (56)",
     ),
     Check(
-        "alias.chain", "warn", TableTest(_merges, OfLinks(circular=False), by="from"),
+        "alias.chain", "warn", TableTest(_merges, MergeFindings(circular=False), by="from"),
         source="reference 3.4, 3.7; reliability 3.3 (57)",
     ),
     Check(

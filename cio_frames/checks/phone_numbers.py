@@ -33,7 +33,7 @@ def can_read_numbers() -> bool:
     return find_spec("phonenumbers") is not None
 
 
-def known_region(region: str) -> str:
+def supported_region(region: str) -> str:
     """Return a region as the library spells it.
 
     Raises:

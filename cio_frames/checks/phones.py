@@ -4,7 +4,7 @@ from functools import partial
 
 import polars as pl
 
-from cio_frames.checks.check import FOUND_SCHEMA, Check, Repair, Scope, Severity, TableTest
+from cio_frames.checks.check import FAILURE_SCHEMA, Check, Repair, Scope, Severity, TableTest
 from cio_frames.checks.fields import blank, is_number, is_text
 from cio_frames.checks.phone_numbers import can_read_numbers, read_numbers
 from cio_frames.frames import ROW
@@ -66,7 +66,7 @@ def _told(found: pl.DataFrame, _: pl.LazyFrame, scope: Scope, *, code: str) -> p
             "value",
             pl.lit(None, pl.String).alias("evidence"),
         )
-        .match_to_schema(FOUND_SCHEMA)
+        .match_to_schema(FAILURE_SCHEMA)
     )
 
 

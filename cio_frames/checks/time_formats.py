@@ -5,7 +5,7 @@ from functools import partial
 import polars as pl
 
 from cio_frames.checks.check import (
-    FOUND_SCHEMA,
+    FAILURE_SCHEMA,
     Check,
     OfValues,
     Repair,
@@ -196,7 +196,7 @@ def _voted(
     aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, verdict: str
 ) -> pl.DataFrame:
     fields = {field.name: field for field in scope.mapping.fields}
-    results = [FOUND_SCHEMA.to_frame()]
+    results = [FAILURE_SCHEMA.to_frame()]
     counted = aggregated.group_by("field", maintain_order=True).agg(pl.all().sum())
     for name, day, month, either in counted.rows():
         if day + month + either and _verdict(day, month) == verdict:

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from cio_frames.checks.calls import acts
+from cio_frames.checks.calls import is_semantic_event
 from cio_frames.checks.check import (
-    FOUND_SCHEMA,
+    FAILURE_SCHEMA,
     Check,
     Scope,
     TableTest,
@@ -99,7 +99,7 @@ def _recent(field: FieldMapping, scope: Scope) -> pl.Expr | None:
         return None
     return pl.col(field.utc_column).is_between(
         scope.now - TRIGGERING, scope.now + TOLERATED
-    ) & ~acts(scope)
+    ) & ~is_semantic_event(scope)
 
 
 def _stale(field: FieldMapping, scope: Scope) -> pl.Expr | None:
@@ -228,7 +228,9 @@ def _recorded(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Count the rows of calls without a time, and those that are recorded as events."""
     if scope.mapping.call.name not in EVENT_CALLS or scope.mapping.find("timestamp"):
         return None
-    recorded = rows.select(ROW, recorded=~acts(scope))  # of each row, also where it is a constant
+    recorded = rows.select(
+        ROW, recorded=~is_semantic_event(scope)
+    )  # of each row, also where it is a constant
     return recorded.select(pl.len().alias("rows"), pl.col("recorded").sum())
 
 
@@ -236,7 +238,7 @@ def _now(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.Dat
     rows, recorded = aggregated["rows"].sum(), aggregated["recorded"].sum()
     extent = "every row" if recorded >= rows else many(int(recorded), "row")
     found = [(None, None, extent, None)] if recorded else []
-    return pl.DataFrame(found, schema=FOUND_SCHEMA, orient="row")
+    return pl.DataFrame(found, schema=FAILURE_SCHEMA, orient="row")
 
 
 def _candidates(scope: Scope) -> dict[str, tuple[FieldMapping, int]]:
@@ -257,7 +259,7 @@ def _candidates(scope: Scope) -> dict[str, tuple[FieldMapping, int]]:
 def _times_among_data(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Count the times in a sample of each column that may be the time of the call."""
     held = {}
-    recorded = ~acts(scope)
+    recorded = ~is_semantic_event(scope)
     for name, (field, rank) in _candidates(scope).items():
         test = is_time(pl.col(name), dtype=field.dtype, counts=rank < UNNAMED)
         if test is not None:
@@ -303,7 +305,7 @@ TIME_CHECKS = (
     Check("time.misread-unit", "warn", by_value(_misread), source="reliability 3.5 (86)"),
     Check("time.offsets", "info", TableTest(_offsets, _several, summed("column", "offset")), source="reliability 3.5 (78, 93)"),
     Check(
-        "time.unsorted", "info", TableTest(_order, _unordered, _reduced, by="person", settle=_late),
+        "time.unsorted", "info", TableTest(_order, _unordered, _reduced, by="person", condense=_late),
         source="reference 3.7; reliability 3.5 (101)",
     ),
     Check(

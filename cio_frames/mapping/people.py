@@ -6,7 +6,7 @@ from typing import Literal
 
 import polars as pl
 
-from cio_frames.spec import EVENT_CALLS, Call, folded, says, words_of
+from cio_frames.spec import EVENT_CALLS, Call, folded, word_meaning, words_of
 from cio_frames.values.patterns import EMAIL_SHAPED
 
 ALMOST_ALL, HALF = 0.9, 0.5
@@ -89,7 +89,7 @@ def is_certain(chosen: PersonColumn) -> bool:
 def _person_column(values: pl.Series, *, exact: dict[str, int]) -> PersonColumn | None:
     name, filled = values.name, _filled(values)
     words = words_of(name)
-    meanings = [says(word) for word in words]
+    meanings = [word_meaning(word) for word in words]
     if (filled == 0 and len(values)) or "staff" in meanings or _is_no_identifier(values):
         return None
     key = folded(name)

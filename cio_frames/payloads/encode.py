@@ -102,7 +102,7 @@ def sizes(prepared: pl.DataFrame, mapping: MessageMapping) -> pl.DataFrame:
     return prepared.select(pl.col(ROW).alias("row"), total.alias("bytes"))
 
 
-def most_bytes(prepared: pl.DataFrame, mapping: MessageMapping) -> int | None:
+def max_message_bytes(prepared: pl.DataFrame, mapping: MessageMapping) -> int | None:
     """Return how many bytes no message of these rows is over; None where only writing them tells."""
     names, texts, most = 0, [], _MOST_AROUND
     for path, leaf in _leaves(tree(mapping)):

@@ -80,7 +80,7 @@ def content(message_id: str) -> str:
     return f"{number:020x}"[:16]
 
 
-def renewed(messages: pl.DataFrame, *, seeds: pl.Series) -> pl.DataFrame:
+def with_new_ids(messages: pl.DataFrame, *, seeds: pl.Series) -> pl.DataFrame:
     """Return messages under other ids, which are made of the old ones and of seeds.
 
     The time in an id stays. What the new id does not tell, the hash of what the message says, is told.
@@ -104,7 +104,7 @@ def _under(ids: pl.Series) -> pl.Expr:
     return pl.concat_str(first, pl.lit('"'), ids, pl.lit('"'), rest).alias("message")
 
 
-def of_run(ids: pl.Series, *, seed: str) -> pl.Series:
+def run_ids(ids: pl.Series, *, seed: str) -> pl.Series:
     """Return derived ids as a run sends them, which no other run does; of those, the derived ones.
 
     The time in an id stays. Different ids stay different.
@@ -135,28 +135,28 @@ def _exchanged(seed: str) -> "npt.NDArray[np.uint8]":
     return others
 
 
-def sent_by_run(messages: pl.DataFrame, *, seeds: pl.DataFrame) -> pl.DataFrame:
+def with_run_ids(messages: pl.DataFrame, *, seeds: pl.DataFrame) -> pl.DataFrame:
     """Return messages, those that have a line in `seeds` (row and seed) with other ids in their text.
 
     `message_id` stays the derived one, by which the message is known again whatever run sent it.
     """
     names = seeds["seed"].unique().to_list()
     if len(names) == 1 and names[0] is not None and seeds.height == messages.height:
-        return messages.with_columns(_under(of_run(messages["message_id"], seed=names[0])))
+        return messages.with_columns(_under(run_ids(messages["message_id"], seed=names[0])))
     both = messages.join(seeds, on="row", how="left", maintain_order="left").with_row_index("place")
     parts = [
-        part if seed is None else part.with_columns(_under(of_run(part["message_id"], seed=seed)))
+        part if seed is None else part.with_columns(_under(run_ids(part["message_id"], seed=seed)))
         for (seed,), part in both.group_by("seed", maintain_order=True)
     ]
     return pl.concat(parts).sort("place").drop("seed", "place") if parts else messages
 
 
-def renewed_rows(messages: pl.DataFrame, seeds: pl.DataFrame) -> pl.DataFrame:
+def with_new_ids_in_rows(messages: pl.DataFrame, seeds: pl.DataFrame) -> pl.DataFrame:
     """Return messages, those that have a line in `seeds` (row and seed) under other ids."""
     both = messages.join(seeds, on="row", how="left", maintain_order="left").with_row_index("place")
     is_kept = pl.col("seed").is_null()
     others = both.filter(~is_kept)
-    fresh = renewed(others.drop("seed"), seeds=others["seed"])
+    fresh = with_new_ids(others.drop("seed"), seeds=others["seed"])
     return pl.concat([both.filter(is_kept).drop("seed"), fresh]).sort("place").drop("place")
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 
 import polars as pl
 
-from cio_frames.checks import CATALOGUE, RowTest, Scope, acts
+from cio_frames.checks import CATALOGUE, RowTest, Scope, is_semantic_event
 from cio_frames.frames import ROW
 from cio_frames.mapping import MessageMapping
 from cio_frames.mapping.identifiers import filled, text_of
@@ -120,7 +120,7 @@ def _acting(prepared: pl.DataFrame, scope: Scope) -> list[pl.Expr]:
 
     They are rare, so the different names are looked at first.
     """
-    event, is_acting = scope.mapping.find("event"), acts(scope)
+    event, is_acting = scope.mapping.find("event"), is_semantic_event(scope)
     names = None if event is None else few_texts(prepared[event.name])
     is_certain = names is not None and not names.to_frame().select(is_acting.any()).item()
     if event is None or is_certain:

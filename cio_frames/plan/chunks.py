@@ -12,10 +12,10 @@ from cio_frames.checks import Check, Scope
 from cio_frames.frames import Table, map_ahead
 from cio_frames.mapping import computing
 from cio_frames.payloads import SEGMENT_SCHEMA, Segment, batches, encode
-from cio_frames.payloads.ids import renewed_rows
+from cio_frames.payloads.ids import with_new_ids_in_rows
 from cio_frames.run import RowSelection
 from cio_frames.spec import Call
-from cio_frames.validation import BLOCKING, CompiledCheck, check, check_messages, reasons
+from cio_frames.validation import BLOCKING, CompiledCheck, check, check_messages, rejection_reasons
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,7 +64,7 @@ class EncodedChunk:
     @property
     def reasons(self) -> pl.DataFrame:
         """Row, code and error of each row that cannot be sent."""
-        return reasons(self.findings)
+        return rejection_reasons(self.findings)
 
 
 def encode_chunk(chunk: pl.DataFrame, *, encoding: Encoding) -> EncodedChunk:
@@ -72,7 +72,9 @@ def encode_chunk(chunk: pl.DataFrame, *, encoding: Encoding) -> EncodedChunk:
     scope = encoding.scope
     with computing(scope.mapping):
         prepared = scope.mapping.prepare(chunk)
-    checked = check(prepared, tests=encoding.tests, known=encoding.table_findings, raw=chunk)
+    checked = check(
+        prepared, tests=encoding.tests, table_findings=encoding.table_findings, raw=chunk
+    )
     messages = encode(
         checked.valid, scope.mapping, namespace=encoding.namespace, components=encoding.components
     )
@@ -137,7 +139,7 @@ class Repeats:
             return messages
         numbers = [self._next(content) for content in again["content"]]
         seeds = again.select("row", seed=pl.Series(numbers, dtype=pl.Int64).cast(pl.String))
-        return renewed_rows(messages, seeds)
+        return with_new_ids_in_rows(messages, seeds)
 
     def _next(self, content: int) -> int:
         self._times[content] = self._times.get(content, 0) + 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 import polars as pl
 
-from cio_frames.checks import Aggregate, Check, Profiler, Scope, TableProfile, acts
+from cio_frames.checks import Aggregate, Check, Profiler, Scope, TableProfile, is_semantic_event
 from cio_frames.errors import engine_errors
 from cio_frames.frames import ROW, Fingerprint, Table
 from cio_frames.mapping import (
@@ -31,8 +31,8 @@ from cio_frames.validation import (
     check_call,
     check_messages,
     compile_checks,
-    concluded,
-    reasons,
+    complete_findings,
+    rejection_reasons,
 )
 
 KEPT_MESSAGES = 2_000
@@ -154,7 +154,9 @@ def check_before_send(
             first = first if first.height else head
     table_wide, profile = sums.findings(), profiling.profiler.profile()
     drift = profiling.compare(profile).filter(pl.col("severity") == "refuse")
-    found = concluded(pl.concat([*findings, table_wide, drift]), checks=strict, rows=sums.rows)
+    found = complete_findings(
+        pl.concat([*findings, table_wide, drift]), checks=strict, rows=sums.rows
+    )
     checked = PreSendCheck(
         rows=sums.rows,
         blocking=table_wide,
@@ -292,7 +294,7 @@ class ChunkFound:
 def chunk_found(prepared: pl.DataFrame, *, encoding: Encoding, raw: pl.DataFrame) -> ChunkFound:
     """Check the prepared rows of a chunk and measure their messages."""
     scope = encoding.scope
-    checked = check(prepared, tests=encoding.tests, known=encoding.table_findings, raw=raw)
+    checked = check(prepared, tests=encoding.tests, table_findings=encoding.table_findings, raw=raw)
     messages, sent = sizes(checked.valid, scope.mapping), checked.valid
     late = check_messages(messages, checks=encoding.checks, scope=scope, prepared=prepared)
     kept = sent.select(*_kept_columns(scope), messages["bytes"])
@@ -385,7 +387,7 @@ def _kept_columns(scope: Scope) -> list[pl.Expr]:
     if mapping.call.name in ("identify", "track"):
         text = person_name(mapping)
         is_id = (text != "") & ~text.str.contains("@", literal=True) & ~text.str.starts_with("cio_")
-        columns.append((~is_id.fill_null(value=False) | acts(scope)).alias("unclear"))
+        columns.append((~is_id.fill_null(value=False) | is_semantic_event(scope)).alias("unclear"))
     time = mapping.find("timestamp")
     if time is not None:
         columns.append((pl.col(time.utc_column).dt.epoch("ms") // HOUR_MS).alias("hour"))
@@ -417,13 +419,13 @@ def _concluded(
     of_call = check_call(encoding.checks, scope=scope, notes=table.notes)
     profile = sums.profiling.profiler.profile()
     drift = sums.profiling.compare(profile)
-    findings = concluded(
+    findings = complete_findings(
         pl.concat([of_call, drift, table_wide, *found.row_findings, *late]),
         checks=encoding.checks, rows=sums.rows, rejected=sums.rows - valid, shares=shares,
     )  # fmt: skip
     first = pl.concat(found.first) if found.first else MESSAGE_SCHEMA.to_frame()
     first = first.filter(~pl.col("row").is_in(lost.implode()))
-    excluded = reasons(findings)
+    excluded = rejection_reasons(findings)
     return FullCheck(
         before_send=PreSendCheck(
             rows=sums.rows,

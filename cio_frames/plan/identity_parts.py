@@ -15,7 +15,7 @@ from cio_frames.identity.messages import (
     is_content_needed,
 )
 from cio_frames.mapping import MessageMapping, computing, lane_key, subjects
-from cio_frames.payloads import contents, lanes, most_bytes, order_key, sizes
+from cio_frames.payloads import contents, lanes, max_message_bytes, order_key, sizes
 from cio_frames.plan.chunks import (
     CHUNK_ROWS,
     Encoding,
@@ -100,9 +100,11 @@ class _Reader:
         """Return the rows that pass the checks."""
         encoding = self.encoding
         scope = encoding.scope
-        checked = check(prepared, tests=encoding.tests, known=encoding.table_findings, raw=chunk)
+        checked = check(
+            prepared, tests=encoding.tests, table_findings=encoding.table_findings, raw=chunk
+        )
         sent = checked.valid
-        most = most_bytes(sent, self._mapping)
+        most = max_message_bytes(sent, self._mapping)
         if most is not None and most <= scope.message_bytes:
             return sent
         late = check_messages(sizes(sent, self._mapping), checks=encoding.checks, scope=scope)

@@ -17,7 +17,7 @@ from cio_frames.identity.preview import Premise, Preview
 from cio_frames.identity.results import REMOVALS
 from cio_frames.identity.rules import EVENT_GROUP, FAILED, FORM_SUBMITTED, joined, marked, sentence
 from cio_frames.mapping import own_names
-from cio_frames.payloads.ids import ID_CHARACTERS, of_run
+from cio_frames.payloads.ids import ID_CHARACTERS, run_ids
 from cio_frames.plan.arrived import Arrived, arrived
 from cio_frames.plan.expected import expected
 from cio_frames.plan.identity_preview import identity_preview
@@ -284,7 +284,7 @@ def _ids(messages: Iterable[Arrived], *, run_id: str) -> set[str]:
     """Return the ids of messages, and those under which the run may have sent them."""
     ids = [each.message["messageId"] for each in messages]
     made = [each for each in ids if each.isascii() and len(each) == ID_CHARACTERS]
-    return {*ids, *(of_run(pl.Series(made), seed=run_id) if made else ())}
+    return {*ids, *(run_ids(pl.Series(made), seed=run_id) if made else ())}
 
 
 def _refused(run: Run) -> pl.DataFrame:

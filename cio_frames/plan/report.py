@@ -17,7 +17,7 @@ from cio_frames.plan.pipeline import Pipeline, PreviewCounts
 from cio_frames.sending import Client
 from cio_frames.spec import LIMITS
 from cio_frames.spreadsheet import csv
-from cio_frames.validation import FINDING_SCHEMA, filled
+from cio_frames.validation import FINDING_SCHEMA, text_about
 from cio_frames.views.findings import Example, FindingView
 from cio_frames.views.markup import DOCUMENTATION
 from cio_frames.views.report import PlanView, TimelineView
@@ -176,12 +176,12 @@ def _as_one(
     names = [name or "the row" for name in kinds["column"]]
     columns = f"each of {len(names):,} columns ({_listed(names)})"
     examples = [view.examples[0] for view in views if view.examples][:EXAMPLES]
-    sentence = filled(check.texts.sentence, columns)
+    sentence = text_about(check.texts.sentence, columns)
     yield replace(
         first,
         rows=rows,
         sentence=f"{sentence[:1].upper()}{sentence[1:]}",
-        hint=filled(check.texts.hint, "the column"),
+        hint=text_about(check.texts.hint, "the column"),
         columns=tuple(kinds["column"].drop_nulls()),
         examples=tuple(examples),
     )

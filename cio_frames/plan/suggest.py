@@ -8,7 +8,7 @@ from typing import overload
 
 import polars as pl
 
-from cio_frames.checks import Checks, known_region
+from cio_frames.checks import Checks, supported_region
 from cio_frames.errors import ColumnNotFoundError, MappingError, NoIdentifierError, engine_errors
 from cio_frames.frames import AnyTable, PandasFrame, Table, read
 from cio_frames.frames.pandas import native
@@ -55,7 +55,7 @@ def make(
             proposals=[proposal for proposal in proposals if proposal.argument not in asked],
         )
     if checks.phone_region is not None:
-        mapping = replace(mapping, phone_region=known_region(checks.phone_region))
+        mapping = replace(mapping, phone_region=supported_region(checks.phone_region))
     return planned(
         Pipeline(
             table=table, mapping=mapping, checks=checks, namespace=namespace, arguments=ask,

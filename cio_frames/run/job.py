@@ -12,7 +12,7 @@ from cio_frames.checks import TableProfile
 from cio_frames.errors import AuditError
 from cio_frames.frames import Table
 from cio_frames.payloads import Segment
-from cio_frames.payloads.ids import content, renewed, sent_by_run
+from cio_frames.payloads.ids import content, with_new_ids, with_run_ids
 from cio_frames.run.state_rows import CONFLICT, IN_DOUBT_BEFORE, SENT_AGAIN, StateMessages
 from cio_frames.sending import BlockingRow
 
@@ -110,7 +110,7 @@ class RowSelection:
         found = known.filter(pl.col("state").is_not_null()).drop("seed", "wanted", "seeds")
         left = known.drop("state")
         again = left.filter(pl.col("seed").is_not_null())
-        again = renewed(again, seeds=again["seed"]).drop("seed", "wanted", "seeds")
+        again = with_new_ids(again, seeds=again["seed"]).drop("seed", "wanted", "seeds")
         same = self._as_recorded(left.filter(pl.col("wanted").is_not_null()))
         taken = pl.concat([sent, again, same], how="diagonal")
         return (
@@ -130,11 +130,11 @@ class RowSelection:
         if rows.is_empty():
             return messages
         if self.doubted is None or self.doubted.is_empty():
-            return sent_by_run(messages, seeds=rows.select("row", seed=pl.lit(self.seed)))
+            return with_run_ids(messages, seeds=rows.select("row", seed=pl.lit(self.seed)))
         known = self.doubted.select(pl.col("message_id").alias("recorded"), "seed", first=True)
         first = rows.join(known, on="recorded", how="left")
         seed = pl.when(pl.col("first").is_null()).then(pl.lit(self.seed)).otherwise("seed")
-        return sent_by_run(messages, seeds=first.select("row", seed.alias("seed")))
+        return with_run_ids(messages, seeds=first.select("row", seed.alias("seed")))
 
     def _as_recorded(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return messages under the ids that are wanted of them, where one of their seeds makes it.
@@ -145,7 +145,7 @@ class RowSelection:
         numbers = pl.int_ranges(1, pl.col("seeds").list.len() + 1).cast(pl.List(pl.String))
         tried = rows.with_columns(pl.concat_list(numbers, "seeds").alias("seed"))
         tried = tried.explode("seed", empty_as_null=True).drop_nulls("seed")
-        made = pl.concat([rows, renewed(tried, seeds=tried["seed"])], how="diagonal")
+        made = pl.concat([rows, with_new_ids(tried, seeds=tried["seed"])], how="diagonal")
         is_new = pl.col("seed").is_null() & ~self._recorded.is_in(pl.col("seeds"))
         choice = (self._recorded == pl.col("wanted"), is_new, pl.col("seed") == pl.col("wanted"))
         ranks = [each.fill_null(value=False) for each in choice]

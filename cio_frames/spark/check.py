@@ -52,11 +52,11 @@ from cio_frames.validation import (
     SUMMARY_SCHEMA,
     as_texts,
     check_call,
-    hidden,
-    judged,
-    reasons,
-    summarized,
+    rejection_reasons,
+    summary_texts,
+    threshold_refusals,
     with_summaries,
+    without_sensitive_values,
     worst_first,
 )
 from cio_frames.validation.findings import SENSITIVE
@@ -317,8 +317,8 @@ def _of_table(
     of_call = check_call(pipeline.applied, scope=pipeline.scope(), notes=notes)
     sensitive = found.kinds.kinds.filter(pl.col("code").str.starts_with(SENSITIVE))["column"]
     whole = with_summaries(pl.concat([of_call, of_table]), _as_findings(summaries))
-    told = hidden(whole, columns=sensitive.drop_nulls().unique().to_list())
-    return worst_first(pl.concat([told, judged(failed, rows=rows, shares=shares)]))
+    told = without_sensitive_values(whole, columns=sensitive.drop_nulls().unique().to_list())
+    return worst_first(pl.concat([told, threshold_refusals(failed, rows=rows, shares=shares)]))
 
 
 def _as_findings(summaries: pl.DataFrame) -> pl.DataFrame:
@@ -353,7 +353,7 @@ def _summaries(found: _Sums, *, pipeline: Pipeline) -> pl.DataFrame:
     of_reader = found.notes.filter(severity="reject").select("code", "column", "count")
     unread = [(code, column, counted_rows(count)) for code, column, count in of_reader.iter_rows()]
     schema = dict.fromkeys(("code", "column", "summary"), pl.String)
-    told = summarized(summaries, checks=checks).cast(pl.String)
+    told = summary_texts(summaries, checks=checks).cast(pl.String)
     return pl.concat([told, pl.DataFrame(unread, schema=schema, orient="row")])
 
 
@@ -375,7 +375,7 @@ def _full_check(
         objects=found.distinct.get(OBJECTS, 0),
         findings=findings,
         kinds=kinds,
-        reasons=reasons(findings),
+        reasons=rejection_reasons(findings),
         first_messages=tuple(of_sample(pipeline, before).messages(KEPT_MESSAGES)),
         hours=summed_hours([found.parts["hours"].cast({"rows": pl.get_index_type()})])
         if pipeline.mapping.find("timestamp")

@@ -23,11 +23,11 @@ from cio_frames.validation import (
     BLOCKING,
     FINDING_SCHEMA,
     as_texts,
-    hidden,
     reader_check,
-    reasons,
+    rejection_reasons,
     with_summaries,
     without_rejected_twins,
+    without_sensitive_values,
     worst_first,
 )
 from cio_frames.validation.findings import NAMED
@@ -120,7 +120,7 @@ class Judged:
     @property
     def told(self) -> pl.DataFrame:
         """The findings, worst first, without what is sensitive."""
-        return worst_first(hidden(self.findings))
+        return worst_first(without_sensitive_values(self.findings))
 
 
 def add_up(chunks: Iterator[pa.Table], *, settings: PlanSettings) -> Iterator[pl.DataFrame]:
@@ -150,7 +150,7 @@ class _Sums:
         self._add("counts", pl.DataFrame([sums], schema=PARTS["counts"]))
         if counts.hours is not None:
             self._add("hours", counts.hours.cast(PARTS["hours"]))
-        excluded = reasons(findings)["row"]
+        excluded = rejection_reasons(findings)["row"]
         kinds = found_kinds(judged.told, excluded=excluded, checks=pipeline.applied)
         self._kinds = [FindingKinds.joined([*self._kinds, kinds])]
         for note in judged.notes:
@@ -246,7 +246,7 @@ def find(
     judge = Judge(settings=settings)
     for chunk in chunks:
         findings = with_summaries(judge.judged(chunk).findings, summaries.cast(_ABOUT))
-        yield as_texts(hidden(findings))
+        yield as_texts(without_sensitive_values(findings))
 
 
 _ABOUT = pl.Schema(
@@ -258,7 +258,7 @@ def reject(chunks: Iterator[pa.Table], *, settings: PlanSettings) -> Iterator[pl
     """Yield the rows that would not be sent, with the codes why."""
     judge = Judge(settings=settings)
     for chunk in chunks:
-        lost = reasons(judge.judged(chunk).told)
+        lost = rejection_reasons(judge.judged(chunk).told)
         yield lost.select(pl.col("row").alias(ROW), pl.col("code").alias("reasons"))
 
 

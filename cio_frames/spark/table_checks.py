@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from cio_frames.checks import Check, OfLinks
+from cio_frames.checks import Check, MergeFindings
 from cio_frames.errors import FrameError
 from cio_frames.frames import ROW
 from cio_frames.plan.chunks import rows_at_once
@@ -213,7 +213,7 @@ class _Pass:
             number: finish
             for number in range(len(self._work.checks))
             for finish in (self._work.test(number).finish,)
-            if isinstance(finish, OfLinks)
+            if isinstance(finish, MergeFindings)
         }
         if not tests:
             return
@@ -227,7 +227,7 @@ class _Pass:
         if not chained.take(1):
             return
         core = self._core(chained)
-        circular = OfLinks(circular=True)(core, NO_ROWS, self._work.scope)["row"]
+        circular = MergeFindings(circular=True)(core, NO_ROWS, self._work.scope)["row"]
         session = chained.sparkSession
         cycles = session.createDataFrame([(row,) for row in circular], "row bigint")
         for number, finish in tests.items():

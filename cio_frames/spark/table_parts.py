@@ -12,11 +12,11 @@ import pyarrow as pa
 from cio_frames.checks import (
     Aggregate,
     Check,
-    CloserLook,
-    OfKeys,
-    OfLinks,
+    KeyedFindings,
+    MergeFindings,
     RowTest,
     Scope,
+    SecondCount,
     TableTest,
 )
 from cio_frames.frames import ROW, Fingerprint, FingerprintPart, collect_streaming
@@ -110,7 +110,7 @@ class TableWork:
         of_split: dict[tuple[Aggregate, str], list[int]] = {}
         for number in range(len(self.checks)):
             test = self.test(number)
-            if not isinstance(test.finish, OfLinks):
+            if not isinstance(test.finish, MergeFindings):
                 of_split.setdefault((test.aggregate, test.by), []).append(number)
         splits = tuple(
             Split(aggregate=aggregate, by=by, tests=tuple(tests))
@@ -156,7 +156,7 @@ class TableWork:
     def together(self, split: Split, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
         """Return the parts of a split as one, as small as it is when nothing is missing."""
         test, whole = self.first_test(split), pl.concat(parts)
-        small = test.settle if split.by else test.reduce
+        small = test.condense if split.by else test.reduce
         return whole if small is None else small(whole)
 
 
@@ -326,12 +326,12 @@ def _merged(
     """Yield what tests find in one bucket of an aggregate, the last part of the work where it is one."""
     split = work.splits[number]
     whole = work.together(split, parts)
-    if not split.by or work.first_test(split).settle:
+    if not split.by or work.first_test(split).condense:
         yield _state(number, whole)
         return
     for test in split.tests:
         finish = work.test(test).finish
-        if isinstance(finish, OfKeys):
+        if isinstance(finish, KeyedFindings):
             yield _suspects(test, finish.suspects(whole, work.scope))
         else:
             yield _as_found(work.finished(test, whole, NO_ROWS))
@@ -395,8 +395,8 @@ def _on_no_rows(
 ) -> tuple[pl.DataFrame, bool]:
     """Return what a test finds without a row, and whether it has asked for the rows."""
     finish = work.test(number).finish
-    if isinstance(finish, CloserLook):
-        return FINDING_SCHEMA.to_frame(), bool(finish.look(aggregated, work.scope))
+    if isinstance(finish, SecondCount):
+        return FINDING_SCHEMA.to_frame(), bool(finish.measures(aggregated, work.scope))
     asked: list[bool] = []
 
     def noted(rows: pl.DataFrame) -> pl.DataFrame:
@@ -423,7 +423,7 @@ def recounted(
     found = []
     for number, parts in states.items():
         finish = work.test(number).finish
-        if isinstance(finish, CloserLook):
+        if isinstance(finish, SecondCount):
             counts = finish.reduce(pl.concat(parts))
             found.append(work.findings(number, finish.judge(again[number], counts, work.scope)))
     return found
@@ -445,8 +445,8 @@ def look_again(
         rows = work.prepared(read_chunk(chunk, work.schema)[0]).lazy()
         for number, state in gathered.items():
             finish = work.test(number).finish
-            if isinstance(finish, CloserLook):
-                looked = collect_streaming(rows.select(finish.look(state, work.scope)))
+            if isinstance(finish, SecondCount):
+                looked = collect_streaming(rows.select(finish.measures(state, work.scope)))
                 before = [counted[number]] if number in counted else []
                 counted[number] = finish.reduce(pl.concat([*before, looked]))
             else:
@@ -463,7 +463,7 @@ def keyed(
         rows = work.prepared(read_chunk(chunk, work.schema)[0]).lazy()
         for number in tests:
             finish = work.test(number).finish
-            if isinstance(finish, OfKeys):
+            if isinstance(finish, KeyedFindings):
                 for each in finish.rows(work.scope):
                     found = collect_streaming(each.of(rows)).with_columns(
                         pl.col("key").reinterpret(signed=True), number=pl.lit(number, pl.Int64)
@@ -500,9 +500,9 @@ def _told(
     for (number,), rows in about.group_by("number"):
         test = int(str(number))
         finish = work.test(test).finish
-        if isinstance(finish, OfKeys):
+        if isinstance(finish, KeyedFindings):
             in_order = rows.sort("row", maintain_order=True)
-            found = finish.told(in_order, work.scope, keys=keys[test])
+            found = finish.findings(in_order, work.scope, keys=keys[test])
             yield as_texts(work.findings(test, found))
 
 
@@ -521,6 +521,6 @@ def tell_links(
     """Yield the findings about links that a test was found to tell, with the columns of `FINDINGS`."""
     finish = work.test(number).finish
     for chunk in chunks:
-        if isinstance(finish, OfLinks):
-            found = finish.told(pl.DataFrame(pl.from_arrow(chunk)), work.scope)
+        if isinstance(finish, MergeFindings):
+            found = finish.findings(pl.DataFrame(pl.from_arrow(chunk)), work.scope)
             yield as_texts(work.findings(number, found))

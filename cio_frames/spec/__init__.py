@@ -3,7 +3,7 @@
 from cio_frames.spec.apis import APIS, BATCH_PATH, KEYED_APIS, SENDABLE_APIS, Api
 from cio_frames.spec.app_api import ACTIVITY_TYPES, OPERATIONS, Operation, PersonIdType
 from cio_frames.spec.calls import BATCH_FIELDS, CALLS, EVENT_CALLS, Call, CallName
-from cio_frames.spec.column_words import says, words_of
+from cio_frames.spec.column_words import word_meaning, words_of
 from cio_frames.spec.context import CONTEXT
 from cio_frames.spec.fields import (
     Field,
@@ -72,6 +72,6 @@ __all__ = [
     "is_other_time",
     "is_time_name",
     "is_transport_time",
-    "says",
+    "word_meaning",
     "words_of",
 ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-Names = Literal["person", "user", "staff", "visitor", "thing", "id", "email", "neutral"]
+WordMeaning = Literal["person", "user", "staff", "visitor", "thing", "id", "email", "neutral"]
 """What a word says: a customer of any kind, a user, somebody on our own side, a browser or device, what
 is no person, that an identifier follows or stands before, that addresses do, or nothing."""
 
@@ -25,12 +25,12 @@ class ColumnWords:
         words: The words.
     """
 
-    names: Names
+    meaning: WordMeaning
     words: frozenset[str]
 
 
-def _row(names: Names, words: str) -> ColumnWords:
-    return ColumnWords(names=names, words=frozenset(words.split()))
+def _row(meaning: WordMeaning, words: str) -> ColumnWords:
+    return ColumnWords(meaning=meaning, words=frozenset(words.split()))
 
 
 _ROWS = (
@@ -64,11 +64,11 @@ _ROWS = (
          "addr adresse direccion electronico electronique eletronico indirizzo adres do dos da di della van het work my your"),
 )  # fmt: skip
 
-_SAYS: Mapping[str, Names] = MappingProxyType(
-    {word: row.names for row in reversed(_ROWS) for word in row.words}
+_SAYS: Mapping[str, WordMeaning] = MappingProxyType(
+    {word: row.meaning for row in reversed(_ROWS) for word in row.words}
 )
 _ENDINGS = sorted(
-    next(row.words for row in _ROWS if row.names == "id") - {"n", "ref"}, key=len, reverse=True
+    next(row.words for row in _ROWS if row.meaning == "id") - {"n", "ref"}, key=len, reverse=True
 )
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\dA-Z_]+|\d+")
 
@@ -101,11 +101,11 @@ def _parted(word: str) -> tuple[str, ...]:
     return (word[: -len(end)], end) if end else (word,)
 
 
-def says(word: str) -> Names | None:
+def word_meaning(word: str) -> WordMeaning | None:
     """Return what a word of a column name says, None if it is unknown.
 
     Examples:
-        >>> says("kunden"), says("owner"), says("colour")
+        >>> word_meaning("kunden"), word_meaning("owner"), word_meaning("colour")
         ('person', 'staff', None)
     """
     return _SAYS.get(word)

@@ -47,7 +47,7 @@ class CompiledCheck:
     @property
     def hint(self) -> str:
         """What to do next."""
-        return filled(self.check.texts.hint, self.column)
+        return text_about(self.check.texts.hint, self.column)
 
 
 def compile_checks(
@@ -76,7 +76,7 @@ def allowance(check: Check, *, column: str | None, scope: Scope) -> str:
     return f" Allowed: {reason}" if is_allowed else ""
 
 
-def filled(text: str, column: str | None) -> str:
+def text_about(text: str, column: str | None) -> str:
     """Return a text about a column."""
     return text.replace("{column}", column or "the column")
 
@@ -90,7 +90,7 @@ def sentence_about(text: str, column: str | None) -> str:
     """
     if column is None:
         text = f"The column{text[8:]}" if text.startswith("{column}") else text
-    return filled(text, column and f'"{column}"')
+    return text_about(text, column and f'"{column}"')
 
 
 def any_open(prefilters: Sequence[Prefilter]) -> pl.Expr:

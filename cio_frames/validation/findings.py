@@ -32,7 +32,7 @@ def as_texts(findings: pl.DataFrame) -> pl.DataFrame:
     return findings.cast({name: pl.String for name in FINDING_SCHEMA if name != "row"})
 
 
-def reasons(findings: pl.DataFrame) -> pl.DataFrame:
+def rejection_reasons(findings: pl.DataFrame) -> pl.DataFrame:
     """Return row, code and error for each row that findings keep from being sent."""
     blocking = findings.filter(pl.col("severity").is_in(BLOCKING), pl.col("row").is_not_null())
     return blocking.group_by("row", maintain_order=True).agg(
@@ -41,7 +41,9 @@ def reasons(findings: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def hidden(findings: pl.DataFrame, *, columns: Sequence[str] = ()) -> pl.DataFrame:
+def without_sensitive_values(
+    findings: pl.DataFrame, *, columns: Sequence[str] = ()
+) -> pl.DataFrame:
     """Return findings without the values of cells that hold sensitive data.
 
     The findings about such data show a masked part of it already; other findings about the same
@@ -66,7 +68,7 @@ def hidden(findings: pl.DataFrame, *, columns: Sequence[str] = ()) -> pl.DataFra
     return marked.with_columns(value.alias("value")).drop("marked")
 
 
-def concluded(
+def complete_findings(
     findings: pl.DataFrame,
     *,
     checks: Iterable[Check],
@@ -92,8 +94,8 @@ def concluded(
         code: rejected if code == "*" else numbered.filter(pl.col("code") == code)["row"].n_unique()
         for code in shares or {}
     }
-    refused = judged(failed, rows=rows, shares=shares or {})
-    return worst_first(pl.concat([hidden(summed), refused]))
+    refused = threshold_refusals(failed, rows=rows, shares=shares or {})
+    return worst_first(pl.concat([without_sensitive_values(summed), refused]))
 
 
 NAMED = 3
@@ -189,10 +191,10 @@ def _with_summaries(findings: pl.DataFrame, *, checks: Mapping[str, Check]) -> p
         )
         .cast(SUMMARY_SCHEMA)
     )
-    return with_summaries(findings, summarized(summaries, checks=checks))
+    return with_summaries(findings, summary_texts(summaries, checks=checks))
 
 
-def summarized(summaries: pl.DataFrame, *, checks: Mapping[str, Check]) -> pl.DataFrame:
+def summary_texts(summaries: pl.DataFrame, *, checks: Mapping[str, Check]) -> pl.DataFrame:
     """Return code, column and a `summary` that tells what the findings come to in all.
 
     Args:
@@ -243,7 +245,9 @@ def _merged(rows: int, values: int, named: Sequence[str]) -> str:
     return f"{many(rows, 'row')} would {verb} {many(values, 'profile')}{names}"
 
 
-def judged(failed: Mapping[str, int], *, rows: int, shares: Mapping[str, float]) -> pl.DataFrame:
+def threshold_refusals(
+    failed: Mapping[str, int], *, rows: int, shares: Mapping[str, float]
+) -> pl.DataFrame:
     """Return a refusal for each code whose share of failing rows is larger than the user allows."""
     refused = [
         (

@@ -25,8 +25,8 @@ from cio_frames.validation.compiled import (
     allowance,
     any_open,
     compile_check,
-    filled,
     sentence_about,
+    text_about,
 )
 from cio_frames.validation.findings import BLOCKING, FINDING_SCHEMA
 from cio_frames.values import as_text, few_texts
@@ -54,7 +54,7 @@ def check(
     prepared: pl.DataFrame,
     *,
     tests: Sequence[CompiledCheck],
-    known: pl.DataFrame | None = None,
+    table_findings: pl.DataFrame | None = None,
     raw: pl.DataFrame | None = None,
 ) -> Checked:
     """Return which of the prepared rows can be sent, and what was found.
@@ -62,14 +62,14 @@ def check(
     Args:
         prepared: Rows with one column per field.
         tests: What `compile_checks` made of the checks.
-        known: Findings about rows from the tests of the whole table.
+        table_findings: Findings about rows from the tests of the whole table.
         raw: The same rows with the user's own columns, for the rules on them.
     """
     rows = prepared[ROW]
-    each = [FINDING_SCHEMA.to_frame(), *_row_findings(prepared, tests, raw=raw)]
-    if known is not None and known.height:
-        each.append(known.filter(pl.col("row").is_in(rows.implode())))
-    findings = pl.concat(each)
+    parts = [FINDING_SCHEMA.to_frame(), *_row_findings(prepared, tests, raw=raw)]
+    if table_findings is not None and table_findings.height:
+        parts.append(table_findings.filter(pl.col("row").is_in(rows.implode())))
+    findings = pl.concat(parts)
     blocked = findings.filter(pl.col("severity").is_in(BLOCKING))["row"]
     valid = prepared.filter(~pl.col(ROW).is_in(blocked.implode())) if len(blocked) else prepared
     return Checked(rows=rows, valid=valid, findings=findings)
@@ -298,7 +298,7 @@ class TableAggregates:
         """Return whether the whole table may keep rows from being sent that this was aggregated from."""
         blocking = (test for item, test in self._asked if item.severity in BLOCKING)
         return any(
-            test.aggregate in aggregated and test.is_open(aggregated[test.aggregate])
+            test.aggregate in aggregated and test.can_fail(aggregated[test.aggregate])
             for test in blocking
         )
 
@@ -331,7 +331,7 @@ class TableAggregates:
                 scope=self._scope,
             )
             for item, test in self._asked
-            if test.aggregate in aggregated and test.is_open(aggregated[test.aggregate])
+            if test.aggregate in aggregated and test.can_fail(aggregated[test.aggregate])
         ]
 
 
@@ -356,7 +356,7 @@ def as_findings(check: Check, found: pl.DataFrame, *, scope: Scope) -> pl.DataFr
     evidence = pl.col("evidence") if "evidence" in found.columns else pl.lit(None, pl.String)
     names = found["column"].unique().to_list()
     sentences = {name: sentence_about(check.texts.sentence, name) for name in names}
-    hints = {name: filled(check.texts.hint, name) for name in names}
+    hints = {name: text_about(check.texts.hint, name) for name in names}
     allowed = {name: allowance(check, column=name, scope=scope) for name in names}
     severities = {name: "info" if allowed[name] else check.severity for name in names}
     sentence = pl.col("column").replace_strict(sentences, return_dtype=pl.String)
@@ -385,7 +385,7 @@ def _column_finding(
     severity = "info" if allowed else check.severity
     sentence, hint = (
         sentence_about(check.texts.sentence, column) + allowed,
-        filled(check.texts.hint, column),
+        text_about(check.texts.hint, column),
     )
     return (None, check.code, severity, column, evidence, sentence, hint)
 

@@ -19,7 +19,7 @@ from cio_frames.identity.messages import (
     is_content_needed,
 )
 from cio_frames.mapping import CallArguments, resolve
-from cio_frames.payloads import contents, encode, most_bytes
+from cio_frames.payloads import contents, encode, max_message_bytes
 from cio_frames.spec import CALLS
 from tests.identity.decoding import needs_text, said
 
@@ -106,7 +106,7 @@ def test_columns_say_what_the_messages_say(call, data):
     frame, mapping = data.draw(sent(call))
     prepared = mapping.prepare(frame)
     messages = encode(prepared, mapping)
-    most = most_bytes(prepared, mapping)
+    most = max_message_bytes(prepared, mapping)
     assert most is None or most >= messages["bytes"].max()
     for content, message in zip(contents(prepared, mapping), messages["message"], strict=True):
         whole = json.loads(message)

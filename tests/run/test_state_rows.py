@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import cio_frames as cio
-from cio_frames.payloads.ids import of_run
+from cio_frames.payloads.ids import run_ids
 from cio_frames.plan import chunks
 
 ALLOWED = cio.Checks(allow=["User Deleted", "Relationship Deleted", "Object Deleted"])
@@ -109,7 +109,9 @@ def test_a_state_comes_back_within_a_table(rows, workspace, send, monkeypatch):
     run = send(plan)
     assert run.counts["delivered"] == 4
     assert attributes(workspace)["u1"] == '{"plan":"free"}'
-    assert of_run(workspace.messages["message_id"], seed=run.run_id).sort().to_list() == sorted(ids)
+    assert run_ids(workspace.messages["message_id"], seed=run.run_id).sort().to_list() == sorted(
+        ids
+    )
     assert send(plan).counts["requests"] == 0
     assert plan.rehearse(progress=False).identical
 

@@ -19,7 +19,7 @@ from cio_frames.spark.reading import PlanSettings
 from cio_frames.spark.repeats import without_rejected_repeats
 from cio_frames.spark.table import to_arrow
 from cio_frames.validation import FINDING_SCHEMA, as_texts
-from cio_frames.validation.findings import concluded
+from cio_frames.validation.findings import complete_findings
 from tests.spark.parts import jobs, rows_of, told, view_of
 
 NOW = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
@@ -147,7 +147,7 @@ def test_repeats_of_rows_that_are_left_out(spark: Any, others: Any) -> None:
 
     missing = [(row, "id.missing", "reject", None, None, "no id", "") for row in (0, 1, 4)]
     whole = pl.DataFrame([*found, *missing], schema=FINDING_SCHEMA, orient="row")
-    local = concluded(whole, checks=(), rows=8).filter(pl.col("code") != "id.missing")
+    local = complete_findings(whole, checks=(), rows=8).filter(pl.col("code") != "id.missing")
     assert rows_of(pl.DataFrame(to_arrow(told_by_spark))) == rows_of(as_texts(local))
 
 

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import cio_frames as cio
-from cio_frames.checks import CATALOGUE, OfLinks, RowTest, TableTest
+from cio_frames.checks import CATALOGUE, MergeFindings, RowTest, TableTest
 from cio_frames.errors import FrameError
 from cio_frames.frames import fingerprint
 from cio_frames.plan.pipeline import Pipeline
@@ -114,7 +114,7 @@ class Executors:
         findings = []
         for number, check in enumerate(self.work.checks):
             test = self.work.test(number)
-            if isinstance(test.finish, OfLinks):
+            if isinstance(test.finish, MergeFindings):
                 every = pl.concat(
                     [
                         table_parts.LINKS.to_frame(),
@@ -244,7 +244,7 @@ def sizes(rows: int) -> dict[str, dict[str, int]]:
             whole = pl.concat(
                 [part.collect() for part in parts if part is not None] or [pl.DataFrame()]
             )
-            small = test.settle if test.by else test.reduce
+            small = test.condense if test.by else test.reduce
             if whole.height:
                 found[code][f"{place} {verb}"] = (small(whole) if small else whole).height
     return found
@@ -260,7 +260,7 @@ def test_what_grows_with_the_rows_says_how_it_is_merged() -> None:
         is_split = bool(test.by)
         assert is_split or test.reduce, f"{code}: TableTest(by=...) or TableTest(reduce=...)"
         assert is_split or many[code], f"{code}: no call above has a column that it looks at"
-        if not is_split or test.settle:
+        if not is_split or test.condense:
             grown = {
                 call: size
                 for call, size in many[code].items()

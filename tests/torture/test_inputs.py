@@ -5,7 +5,7 @@ from hashlib import sha256
 import polars as pl
 import pytest
 
-from cio_frames.payloads.ids import of_run
+from cio_frames.payloads.ids import run_ids
 from torture.inputs import Input, arrivals, people
 
 RUN, OTHER = "20260601T000000000Z-abcdef", "20260601T000000000Z-ghijkl"
@@ -16,7 +16,7 @@ STATE, EVENT = GIVEN.texts[0], GIVEN.texts[1]
 def came(text: str, *, seed: str | None) -> pl.DataFrame:
     """Return the log of a message that came under the id that a run makes of its own."""
     own = text.split('"messageId":"')[1][:26]
-    sent = own if seed is None else of_run(pl.Series([own]), seed=seed)[0]
+    sent = own if seed is None else run_ids(pl.Series([own]), seed=seed)[0]
     text = text.replace(own, sent)
     row = {
         "number": 1, "message_id": sent, "json": text, "reason": None,
