@@ -16,9 +16,9 @@ from cio_frames.frames import ROW, collect_streaming
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.values import as_text
 
-OfValues = Callable[[pl.Expr], pl.Expr]
+ExprFunction = Callable[[pl.Expr], pl.Expr]
 Change = Callable[[FieldMapping, MessageMapping], pl.Expr | None]
-Place = Callable[[FieldMapping, MessageMapping], tuple[str, ...] | None]
+NewPath = Callable[[FieldMapping, MessageMapping], tuple[str, ...] | None]
 Severity = Literal["refuse", "reject", "warn", "info"]
 Effect = Literal["ignored", "resubscribes"]
 """What happens to rows with a finding, where a report counts them in its first sentence."""
@@ -28,7 +28,7 @@ SEVERITIES: tuple[Severity, ...] = ("refuse", "reject", "warn", "info")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What a check may read beside the value it tests.
+    """What a check may read besides the value it tests.
 
     Attributes:
         mapping: The source of every field.
@@ -36,8 +36,8 @@ class Scope:
         allow: Names the user has allowed, such as events that delete people.
         triggers: Names of events that start campaigns however old they are.
         sensitive: Columns that may hold sensitive data, with the reason for each.
-        reference: Values that an identifier is known to have, by column.
-        message_bytes: The most bytes a message may have.
+        reference: The valid values of identifiers, by column.
+        message_bytes: The maximum size of a message.
     """
 
     mapping: MessageMapping
@@ -73,7 +73,7 @@ class Prefilter:
 
     column: str
     dtype: pl.DataType
-    condition: str | OfValues
+    condition: str | ExprFunction
 
     @property
     def name(self) -> str:
@@ -90,7 +90,7 @@ class Predicate:
         fails: The expression, over the prepared columns.
         value: The value to show.
         column: The column it is about, as a report calls it; None for the whole row.
-        prefilter: Which rows to test; all without one.
+        prefilter: Which rows to test; all rows if there is none.
         on_input: Whether it reads the user's own columns, before they are mapped.
     """
 
@@ -103,7 +103,7 @@ class Predicate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowTest:
-    """A test of rows, chunk by chunk: its predicates for a mapping."""
+    """A test of rows, chunk by chunk: its predicates for a given mapping."""
 
     unit: Literal["value", "text", "row", "input_row"]
     predicates: Callable[[Scope], Iterable[Predicate]]
@@ -111,7 +111,7 @@ class RowTest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnTest:
-    """A test of the mapping alone: the columns that fail, None for the call, with the evidence."""
+    """A test of the mapping alone: the columns that fail, or None for the call, with the evidence."""
 
     unit: Literal["column", "call"]
     failures: Callable[[Scope], Iterable[tuple[FieldMapping | None, str]]]
@@ -280,15 +280,15 @@ class SecondCount:
         return self.judge(aggregated, counts, scope)
 
 
-Found = tuple[str | None, str]
+ColumnEvidence = tuple[str | None, str]
 """A column, None for the table, and the evidence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunsTest:
-    """A test of the profile of a table beside those of earlier runs.
+    """A test that compares the profile of a table with those of earlier runs.
 
-    `differences.DIFFERENCES` has its function, which is loaded where there are some.
+    Its function is in `differences.DIFFERENCES`, which is imported only if there are earlier runs.
     """
 
     unit: Literal["runs"] = "runs"
@@ -298,16 +298,16 @@ Test = RowTest | ColumnTest | MessageTest | TableTest | RunsTest
 
 
 def by_value(
-    fails: Callable[[FieldMapping, Scope], pl.Expr | None], *, prefilter: str | OfValues = ""
+    fails: Callable[[FieldMapping, Scope], pl.Expr | None], *, prefilter: str | ExprFunction = ""
 ) -> RowTest:
     """Return a test of each value of the fields for which `fails` is not None."""
 
     def predicates(scope: Scope) -> Iterator[Predicate]:
         for field in scope.mapping.fields:
-            bad = fails(field, scope)
-            if bad is not None:
+            failing = fails(field, scope)
+            if failing is not None:
                 yield Predicate(
-                    fails=bad,
+                    fails=failing,
                     value=scope.shown(field),
                     column=field.label,
                     prefilter=Prefilter(column=field.name, dtype=field.dtype, condition=prefilter)
@@ -319,22 +319,22 @@ def by_value(
 
 
 def by_text(
-    fails: OfValues,
+    fails: ExprFunction,
     *,
     fields: Callable[[FieldMapping], bool],
     prefilter: str,
-    numbers: OfValues | None = None,
-    value: OfValues = lambda text: text,
+    numbers: ExprFunction | None = None,
+    value: ExprFunction = lambda text: text,
 ) -> RowTest:
     """Return a test of the text in the values of fields, lists and structs included.
 
-    Columns of numbers are tested where there is a prefilter for `numbers`.
+    Columns of numbers are tested if there is a prefilter for them, `numbers`.
     """
 
     def predicates(scope: Scope) -> Iterator[Predicate]:
         for field in filter(fields, scope.mapping.fields):
             text = inner_text(field)
-            condition: str | OfValues = prefilter
+            condition: str | ExprFunction = prefilter
             if text is None and numbers is not None:
                 text, condition = as_number_text(field), numbers
             if text is not None:
@@ -348,7 +348,7 @@ def by_text(
     return RowTest(unit="text", predicates=predicates)
 
 
-def contains(pattern: str) -> OfValues:
+def contains(pattern: str) -> ExprFunction:
     """Return a condition on texts: true where the pattern is found."""
     return lambda text: text.str.contains(pattern)
 
@@ -357,9 +357,9 @@ def by_row(fails: Callable[[Scope], pl.Expr | None]) -> RowTest:
     """Return a test of each row of the calls for which `fails` is not None."""
 
     def predicates(scope: Scope) -> Iterator[Predicate]:
-        bad = fails(scope)
-        if bad is not None:
-            yield Predicate(fails=bad)
+        failing = fails(scope)
+        if failing is not None:
+            yield Predicate(fails=failing)
 
     return RowTest(unit="row", predicates=predicates)
 
@@ -399,31 +399,31 @@ class Repair:
     """A change of a field that fixes a finding.
 
     Attributes:
-        change: Returns the field's new expression within its mapping, or None to leave it.
-        place: Returns the field's new path within its mapping, or None to leave it.
+        change: Returns the field's new expression within its mapping, or None to keep the old one.
+        new_path: Returns the field's new path within its mapping, or None to keep the old one.
         safe: Whether no two different values become one, and no person is split or joined.
     """
 
     change: Change = lambda field, mapping: None  # noqa: ARG005
     _: KW_ONLY
-    place: Place = lambda field, mapping: None  # noqa: ARG005
+    new_path: NewPath = lambda field, mapping: None  # noqa: ARG005
     safe: bool
 
     def concerns(self, field: FieldMapping, mapping: MessageMapping) -> bool:
-        """Return whether it changes the values or the path of a field."""
-        return self.change(field, mapping) is not None or self.place(field, mapping) is not None
+        """Return whether the repair changes the values or the path of a field."""
+        return self.change(field, mapping) is not None or self.new_path(field, mapping) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that can be wrong with a table. Its texts are in texts.toml.
+    """One kind of problem that a table can have. Its texts are in texts.toml.
 
     Attributes:
-        code: Stable name, `subject.problem`.
+        code: A stable name, `subject.problem`.
         severity: What a finding means for sending.
         test: Finds what fails.
         source: Where the rule comes from.
-        repair: How a finding is fixed, if it can be without a question.
+        repair: How a finding is fixed, if that is possible without asking the user.
         effect: What happens to the rows, if the first sentence of a report counts them.
         own_texts: The texts of a check that is not in texts.toml.
     """
@@ -439,7 +439,7 @@ class Check:
 
     @property
     def texts(self) -> CheckTexts:
-        """What is shown of the check."""
+        """The texts that reports show."""
         return self.own_texts or check_texts()[self.code]
 
 
@@ -467,7 +467,7 @@ def failing_rows(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspect:
-    """A column some of whose values fail: where, the values to show, and the evidence."""
+    """A column with values that fail: where, the values to show, and the evidence."""
 
     column: str
     fails: pl.Expr
@@ -477,26 +477,29 @@ class Suspect:
 
 def failing_cells(rows: pl.LazyFrame, suspects: Iterable[Suspect]) -> pl.DataFrame:
     """Return the findings about the prepared rows for several columns, in one pass."""
-    found = {f"{place}": suspect for place, suspect in enumerate(suspects)}
-    if not found:
+    suspects = list(suspects)
+    if not suspects:
         return FAILURE_SCHEMA.to_frame()
-    cells = [pl.when(each.fails).then(each.value).alias(place) for place, each in found.items()]
+    numbers = [f"{number}" for number in range(len(suspects))]
+    cells = [
+        pl.when(suspect.fails).then(suspect.value).alias(number)
+        for number, suspect in zip(numbers, suspects, strict=True)
+    ]
     failing = rows.select(pl.col(ROW).alias("row"), *cells).unpivot(
-        index="row", variable_name="place", value_name="value"
+        index="row", variable_name="suspect", value_name="value"
     )
+    number = pl.col("suspect")
     return collect_streaming(failing.drop_nulls("value")).select(
         "row",
-        pl.col("place")
-        .replace_strict(list(found), [s.column for s in found.values()])
-        .alias("column"),
+        number.replace_strict(numbers, [suspect.column for suspect in suspects]).alias("column"),
         "value",
-        pl.col("place")
-        .replace_strict(list(found), [s.evidence for s in found.values()])
-        .alias("evidence"),
+        number.replace_strict(numbers, [suspect.evidence for suspect in suspects]).alias(
+            "evidence"
+        ),
     )
 
 
-def column_findings(evidence: Iterable[Found]) -> pl.DataFrame:
+def column_findings(evidence: Iterable[ColumnEvidence]) -> pl.DataFrame:
     """Return findings about whole columns, or the whole table."""
     findings = [(None, column, text, text) for column, text in evidence]
     return pl.DataFrame(findings, schema=FAILURE_SCHEMA, orient="row")

@@ -11,7 +11,7 @@ import polars.selectors as cs
 
 from cio_frames.checks.check import (
     Check,
-    OfValues,
+    ExprFunction,
     Scope,
     SecondCount,
     Suspect,
@@ -36,60 +36,38 @@ _MONEY = r"(?:[$€£¥]|CHF|EUR|USD|GBP)"
 _AMOUNT = r"\d{1,3}(?:[.,' ]?\d{3})*(?:[.,]\d+|\.-)?"
 FORMATTED = rf"^[-+(]?\s*{_MONEY}?\s*-?{_AMOUNT}\s*(?:%|{_MONEY}|k|kg|km|cm|m|g|l|h|min)?\)?$"
 UNIT = r"\d(?:k|kg|km|cm|m|g|l|h|min)$"
-DIALLED = r"^\s*(?:\+|00|\(|0\d)?[\d\s().\-/]{6,}(?:\s*(?i:x|ext\.?)\s*\d+)?\s*$"
-"""A telephone number, as people write them."""
-NOT_DIALLED = rf"[.,]\d{{1,2}}\)?$|{_MONEY}|^\d{{4}}-\d{{2}}-\d{{2}}|^\d{{1,3}}(?:\.\d{{3}})+$|^[1-9]\d?(?: \d{{3}})+$"
-CODES = frozenset(
-    [
-        "phone",
-        "phones",
-        "mobile",
-        "tel",
-        "telephone",
-        "fax",
-        "cell",
-        "whatsapp",
-        "zip",
-        "zipcode",
-        "postal",
-        "postcode",
-        "plz",
-        "sku",
-        "code",
-        "stockcode",
-        "barcode",
-        "ean",
-    ]
-)
-"""Words in the names of columns whose digits are no amount."""
+PHONE_NUMBER = r"^\s*(?:\+|00|\(|0\d)?[\d\s().\-/]{6,}(?:\s*(?i:x|ext\.?)\s*\d+)?\s*$"
+"""A telephone number, as people write it."""
+NOT_PHONE_NUMBER = rf"[.,]\d{{1,2}}\)?$|{_MONEY}|^\d{{4}}-\d{{2}}-\d{{2}}|^\d{{1,3}}(?:\.\d{{3}})+$|^[1-9]\d?(?: \d{{3}})+$"
+CODES = frozenset({
+    "phone", "phones", "mobile", "tel", "telephone", "fax", "cell", "whatsapp", "zip", "zipcode", "postal",
+    "postcode", "plz", "sku", "code", "stockcode", "barcode", "ean",
+})  # fmt: skip
+"""Words in the names of columns whose digits are not amounts."""
 DATE = r"^\d{4}[./-]\d{1,2}[./-]\d{1,2}|^\d{1,2}[./-]\d{1,2}[./-]\d{2,4}"
-PLAIN = r"^-?\d+(?:\.\d+)?$"
-TRUTHS = "true false yes no y n ja nein oui non on off t f"
-WORDS = [form for word in TRUTHS.split() for form in (word, word.upper(), word.title())]
-PLAINLY = frozenset({"true", "false", "yes", "ja", "nein", "oui"})
-"""Words that mean true or false without the other beside them; ON is a province, NO a country."""
+NUMBER = r"^-?\d+(?:\.\d+)?$"
+TRUTH_WORDS = "true false yes no y n ja nein oui non on off t f"
+TRUTH_SPELLINGS = [
+    form for word in TRUTH_WORDS.split() for form in (word, word.upper(), word.title())
+]
+UNAMBIGUOUS = frozenset({"true", "false", "yes", "ja", "nein", "oui"})
+"""Words that mean true or false even if their opposite is missing; ON is a province, NO a country."""
 OPPOSITES = (
-    ("true", "false"),
-    ("yes", "no"),
-    ("y", "n"),
-    ("ja", "nein"),
-    ("oui", "non"),
-    ("on", "off"),
-    ("t", "f"),
-)
+    ("true", "false"), ("yes", "no"), ("y", "n"), ("ja", "nein"), ("oui", "non"), ("on", "off"), ("t", "f"),
+)  # fmt: skip
 HALF, MOST, SOME = 0.5, 0.8, 0.1
 FEW = 10
 ENOUGH, STRAY = 10, 0.01
-"""Numbers from which on a column is one of numbers, and the share of other cells that are a mistake."""
+"""Minimum numbers in a column of numbers, and the largest share of other cells that are a mistake."""
 NAMED = 10
-"""How many columns are listed by name."""
+"""How many columns a finding lists by name."""
 
 
 Measure = Callable[[FieldMapping], pl.Expr | None]
-"""Counts something in a column; None for columns that it does not concern."""
+"""Counts something in a column; None for columns to which it does not apply."""
 
 
-def _of_text(condition: OfValues) -> Measure:
+def _of_text(condition: ExprFunction) -> Measure:
     return lambda field: condition(pl.col(field.name)).sum() if is_plain_text(field) else None
 
 
@@ -100,33 +78,38 @@ def _extreme(field: FieldMapping, value: pl.Expr) -> pl.Expr | None:
 
 
 def _filled(field: FieldMapping) -> pl.Expr:
-    """Return the values of a column, NaN as what it is sent as: nothing."""
+    """Return the values of a column, with null in place of NaN, which is not sent."""
     values = pl.col(field.name)
     return values.fill_nan(None) if field.dtype.is_float() else values
 
 
-def _dialled(values: pl.Expr) -> pl.Expr:
-    phone = values.str.contains(DIALLED) & ~values.str.contains(PLAIN)
-    return phone & ~values.str.contains(NOT_DIALLED)
+def _is_phone_number(values: pl.Expr) -> pl.Expr:
+    phone = values.str.contains(PHONE_NUMBER) & ~values.str.contains(NUMBER)
+    return phone & ~values.str.contains(NOT_PHONE_NUMBER)
 
 
-def _wordless(values: pl.Expr) -> pl.Expr:
-    """Return whether a text is neither a plain number nor a word or date: versions, fractions, ranges."""
+def _is_wordless(values: pl.Expr) -> pl.Expr:
+    """Return whether a text is neither a number nor a word or date: versions, fractions, ranges."""
     has_word = values.str.contains(r"\p{L}") | values.str.contains(DATE)
-    return ~has_word & ~values.str.contains(PLAIN) & ~_formatted(values) & ~_dialled(values)
+    return (
+        ~has_word
+        & ~values.str.contains(NUMBER)
+        & ~_is_formatted(values)
+        & ~_is_phone_number(values)
+    )
 
 
-def _formatted(values: pl.Expr) -> pl.Expr:
-    return values.str.contains(FORMATTED) & ~values.str.contains(PLAIN)
+def _is_formatted(values: pl.Expr) -> pl.Expr:
+    return values.str.contains(FORMATTED) & ~values.str.contains(NUMBER)
 
 
-def _said(field: FieldMapping) -> pl.Expr | None:
-    """Return the different words for true and false in a column, as one text."""
+def _truth_words(field: FieldMapping) -> pl.Expr | None:
+    """Return the distinct words for true and false in a column, as one text."""
     if not is_plain_text(field):
         return None
     values = pl.col(field.name)
-    said = values.filter(values.is_in(WORDS)).str.to_lowercase()
-    return said.unique().sort().str.join(" ")
+    words = values.filter(values.is_in(TRUTH_SPELLINGS)).str.to_lowercase()
+    return words.unique().sort().str.join(" ")
 
 
 MEASURES: dict[str, Measure] = {
@@ -137,23 +120,25 @@ MEASURES: dict[str, Measure] = {
 }
 CONDITIONS: dict[str, Callable[[FieldMapping, pl.Expr], pl.Expr]] = {
     "placeholders": is_placeholder,
-    "numbers": lambda _, values: contains(PLAIN)(values),
-    "formatted": lambda _, values: _formatted(values),
-    "true": lambda _, values: values.is_in(WORDS),
+    "numbers": lambda _, values: contains(NUMBER)(values),
+    "formatted": lambda _, values: _is_formatted(values),
+    "true": lambda _, values: values.is_in(TRUTH_SPELLINGS),
     "digit": lambda _, values: values.is_in(["0", "1"]),
 }
 """What is counted in columns of text."""
-CLOSER: dict[str, Measure] = {
-    "dialled": _of_text(_dialled),
-    "formatted and dialled": _of_text(lambda values: _formatted(values) & _dialled(values)),
-    "units": _of_text(lambda values: _formatted(values) & values.str.contains(UNIT)),
-    "said": _said,
-    "wordless": _of_text(_wordless),
+SECOND_MEASURES: dict[str, Measure] = {
+    "dialled": _of_text(_is_phone_number),
+    "formatted and dialled": _of_text(
+        lambda values: _is_formatted(values) & _is_phone_number(values)
+    ),
+    "units": _of_text(lambda values: _is_formatted(values) & values.str.contains(UNIT)),
+    "truth words": _truth_words,
+    "wordless": _of_text(_is_wordless),
 }
-"""Measures of the columns alone that the others speak against; these can only take that back."""
+"""Measures of suspicious columns only; they can only clear a column of suspicion."""
 
 
-def _columns(scope: Scope) -> Iterator[FieldMapping]:
+def _data_columns(scope: Scope) -> Iterator[FieldMapping]:
     return (
         field
         for field in scope.mapping.fields
@@ -161,9 +146,9 @@ def _columns(scope: Scope) -> Iterator[FieldMapping]:
     )
 
 
-def _measured(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+def _aggregate_measures(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Aggregate the measures of every column in one row; the same query serves all these checks."""
-    columns = list(_columns(scope))
+    columns = list(_data_columns(scope))
     measures = [
         expr.alias(f"{name} {field.name}")
         for field in columns
@@ -190,15 +175,15 @@ def _measured(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
 def _summed(
     rows: pl.DataFrame, *, measures: Sequence[pl.Expr], texts: Mapping[str, Sequence[pl.Expr]]
 ) -> pl.DataFrame:
-    """Return the measures; conditions on a column of few different texts are tested on each once."""
+    """Return the measures; in columns of few distinct texts, conditions are tested once per text."""
     parts, sums = [], []
     for name, conditions in texts.items():
         if few_texts(rows[name]) is None:
             sums += [condition.sum() for condition in conditions]
             continue
-        counted = rows.group_by(name).agg(pl.len().alias(_ROWS))
+        text_counts = rows.group_by(name).agg(pl.len().alias(_ROWS))
         parts.append(
-            counted.select(
+            text_counts.select(
                 pl.col(_ROWS).filter(condition).sum().alias(condition.meta.output_name())
                 for condition in conditions
             )
@@ -209,86 +194,87 @@ def _summed(
 
 
 _ROWS = "\0rows"
-"""How many rows have a text; no column has this name."""
+"""The column with how many rows have a text; no column of a table has this name."""
 
 
-Measured = dict[str, Any]
-Verdict = Callable[[Measured], str | None]
+Measures = dict[str, Any]
+Verdict = Callable[[Measures], str | None]
 
 
-def _suspicious(
+def _suspicious_columns(
     aggregated: pl.DataFrame, scope: Scope, *, verdict: Verdict
-) -> dict[str, tuple[FieldMapping, Measured]]:
-    """Return the columns that their measures speak against, with these."""
+) -> list[tuple[FieldMapping, Measures]]:
+    """Return the columns whose measures point to a problem, with the measures."""
     totals = _totals(aggregated)
-    return {
-        field.name: (field, of)
-        for field in _columns(scope)
-        for of in (_measured_of(field, totals),)
-        if of.get("rows") and verdict(of)
-    }
+    return [
+        (field, measured)
+        for field in _data_columns(scope)
+        if (measured := _measures_of(field, totals)).get("rows") and verdict(measured)
+    ]
 
 
-def _told(
+def _findings(
     aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope, *, verdict: Verdict
 ) -> pl.DataFrame:
-    judged = _suspicious(aggregated, scope, verdict=verdict)
-    return column_findings((field.label, verdict(of) or "") for field, of in judged.values())
+    columns = _suspicious_columns(aggregated, scope, verdict=verdict)
+    return column_findings((field.label, verdict(measured) or "") for field, measured in columns)
 
 
-def _judged(
-    aggregated: pl.DataFrame, looked: pl.DataFrame, scope: Scope, *, verdict: Verdict
+def _recounted_findings(
+    aggregated: pl.DataFrame, counts: pl.DataFrame, scope: Scope, *, verdict: Verdict
 ) -> pl.DataFrame:
-    judged, counted = _suspicious(aggregated, scope, verdict=verdict), _totals(looked)
-    for name, (field, of) in judged.items():
-        of.update({each: counted[f"{each} {name}"] for each in CLOSER if counted})
-        of["is_code"] = _is_code(field)
+    columns, totals = _suspicious_columns(aggregated, scope, verdict=verdict), _totals(counts)
+    for field, measured in columns:
+        measured.update(
+            {name: totals[f"{name} {field.name}"] for name in SECOND_MEASURES if totals}
+        )
+        measured["is_code"] = _is_code(field)
     return column_findings(
-        (field.label, evidence) for field, of in judged.values() if (evidence := verdict(of))
+        (field.label, evidence) for field, measured in columns if (evidence := verdict(measured))
     )
 
 
-def _closer(aggregated: pl.DataFrame, scope: Scope, *, verdict: Verdict) -> list[pl.Expr]:
-    """Return the measures of a closer look at the columns in question."""
-    judged = _suspicious(aggregated, scope, verdict=verdict)
+def _second_measures(aggregated: pl.DataFrame, scope: Scope, *, verdict: Verdict) -> list[pl.Expr]:
+    """Return the second measures of the suspicious columns."""
+    columns = _suspicious_columns(aggregated, scope, verdict=verdict)
     return [
         expr.alias(f"{name} {field.name}")
-        for field, _ in judged.values()
-        for name, measure in CLOSER.items()
+        for field, _ in columns
+        for name, measure in SECOND_MEASURES.items()
         if (expr := measure(field)) is not None
     ]
 
 
-def _looked_at(looked: pl.DataFrame) -> pl.DataFrame:
-    """Return the sum of each count, and the different words of each column."""
-    return looked.select(
+def _summed_counts(counts: pl.DataFrame) -> pl.DataFrame:
+    """Return the sum of each count, and the distinct words of each column."""
+    return counts.select(
         pl.col(name).str.split(" ").explode(empty_as_null=True).unique().sort().str.join(" ")
         if dtype == pl.String
         else pl.col(name).sum()
-        for name, dtype in looked.schema.items()
+        for name, dtype in counts.schema.items()
     )
 
 
 def _is_code(field: FieldMapping) -> bool:
-    """Return whether a column is named like one of codes or identifiers, whose digits are no amount."""
+    """Return whether a column is named like one of codes or identifiers, whose digits are not amounts."""
     return bool(CODES & set(name_words(field.label))) or is_id_name(field.label)
 
 
-def _measured_of(field: FieldMapping, totals: Measured) -> Measured:
+def _measures_of(field: FieldMapping, totals: Measures) -> Measures:
     names = {name: f"{name} {field.name}" for name in (*MEASURES, *CONDITIONS)}
     return {name: totals[column] for name, column in names.items() if column in totals}
 
 
-def _totals(aggregated: pl.DataFrame) -> Measured:
-    """Return the sum of the counts of each column, or its different texts."""
+def _totals(aggregated: pl.DataFrame) -> Measures:
+    """Return the sum of the counts of each column, or its distinct texts."""
     return {
         column.name: set(column) if column.dtype == pl.String else column.sum()
         for column in aggregated.iter_columns()
     }
 
 
-def _totalled(aggregated: pl.DataFrame) -> pl.DataFrame:
-    """Return as much in two rows: the sums, and of texts the least and the greatest."""
+def _as_totals(aggregated: pl.DataFrame) -> pl.DataFrame:
+    """Return the same totals in two rows: the sums, and the least and the greatest text."""
     texts, numbers = cs.string(), ~cs.string()
     sums = aggregated.select(texts.min(), numbers.sum())
     rest = aggregated.select(texts.max(), numbers.sum() * 0)
@@ -297,95 +283,99 @@ def _totalled(aggregated: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _empty(of: Measured) -> str | None:
-    return f"All {of['rows']:,} cells are empty." if not of["filled"] else None
+def _empty(measured: Measures) -> str | None:
+    return f"All {measured['rows']:,} cells are empty." if not measured["filled"] else None
 
 
-def _constant(of: Measured) -> str | None:
-    same = of.get("least") == of.get("most") and len(of.get("least", ())) == 1
-    whole = of["rows"] == of["filled"] > 1
-    return f"All {of['rows']:,} rows are the same." if same and whole else None
+def _constant(measured: Measures) -> str | None:
+    same = measured.get("least") == measured.get("most") and len(measured.get("least", ())) == 1
+    is_full = measured["rows"] == measured["filled"] > 1
+    return f"All {measured['rows']:,} rows are the same." if same and is_full else None
 
 
-def _mostly_placeholders(of: Measured) -> str | None:
-    count = of.get("placeholders", 0)
-    return _share(count, of, "are placeholders") if count > of["filled"] * HALF else None
+def _mostly_placeholders(measured: Measures) -> str | None:
+    count = measured.get("placeholders", 0)
+    return (
+        _share(count, measured, "are placeholders") if count > measured["filled"] * HALF else None
+    )
 
 
-def _numbers_as_text(of: Measured) -> str | None:
-    numbers = of.get("numbers", 0)
-    formatted = of.get("formatted", 0) - of.get("formatted and dialled", 0)
-    is_code = of.get("is_code") or of.get("dialled", 0) > formatted
-    are_units = 0 < of.get("units", 0) < of["filled"] * HALF  # as in 84029g beside 84029
-    mostly = formatted and formatted + numbers >= of["filled"] * MOST
-    mostly = mostly and not is_code and not are_units and not _has_strays(of)
-    return _share(formatted, of, "are numbers written as text") if mostly else None
+def _numbers_as_text(measured: Measures) -> str | None:
+    numbers = measured.get("numbers", 0)
+    formatted = measured.get("formatted", 0) - measured.get("formatted and dialled", 0)
+    is_code = measured.get("is_code") or measured.get("dialled", 0) > formatted
+    are_units = (
+        0 < measured.get("units", 0) < measured["filled"] * HALF
+    )  # as in 84029g beside 84029
+    mostly = formatted and formatted + numbers >= measured["filled"] * MOST
+    mostly = mostly and not is_code and not are_units and not _has_stray_texts(measured)
+    return _share(formatted, measured, "are numbers written as text") if mostly else None
 
 
-def _truth_as_text(of: Measured) -> str | None:
-    words, digits = of.get("true", 0), of.get("digit", 0)
-    said = set(" ".join(of.get("said", {"true"})).split())
-    is_clear = said & PLAINLY or any(said >= set(pair) for pair in OPPOSITES)
-    mostly = is_clear and words and words + digits >= of["filled"] * MOST
-    return _share(words, of, "mean true or false") if mostly else None
+def _truth_as_text(measured: Measures) -> str | None:
+    words, digits = measured.get("true", 0), measured.get("digit", 0)
+    distinct = set(" ".join(measured.get("truth words", {"true"})).split())
+    is_clear = distinct & UNAMBIGUOUS or any(distinct >= set(pair) for pair in OPPOSITES)
+    mostly = is_clear and words and words + digits >= measured["filled"] * MOST
+    return _share(words, measured, "mean true or false") if mostly else None
 
 
-def _mixed(of: Measured) -> str | None:
-    if "numbers" not in of or of.get("is_code"):
+def _mixed(measured: Measures) -> str | None:
+    if "numbers" not in measured or measured.get("is_code"):
         return None
-    numbers = of["numbers"] + of["formatted"] - of.get("formatted and dialled", 0)
-    words = of["filled"] - numbers - of["placeholders"] - of.get("dialled", 0)
-    words -= of.get("wordless", 0)
-    both = min(numbers, words) >= max(of["filled"] * SOME, 1) and of["filled"] >= FEW
+    numbers = measured["numbers"] + measured["formatted"] - measured.get("formatted and dialled", 0)
+    words = measured["filled"] - numbers - measured["placeholders"] - measured.get("dialled", 0)
+    words -= measured.get("wordless", 0)
+    both = min(numbers, words) >= max(measured["filled"] * SOME, 1) and measured["filled"] >= FEW
     return f"{numbers:,} values look like numbers, {words:,} look like text." if both else None
 
 
-def _has_strays(of: Measured) -> bool:
-    """Return whether a column is of numbers but for a few cells; words for nothing have their own code."""
-    numbers = of.get("numbers", 0)
-    others = of["filled"] - numbers - of.get("placeholders", 0)
-    return bool(numbers >= ENOUGH and 0 < others <= max(of["filled"] * STRAY, 1))
+def _has_stray_texts(measured: Measures) -> bool:
+    """Return whether all but a few cells are numbers; placeholders have a check of their own."""
+    numbers = measured.get("numbers", 0)
+    others = measured["filled"] - numbers - measured.get("placeholders", 0)
+    return bool(numbers >= ENOUGH and 0 < others <= max(measured["filled"] * STRAY, 1))
 
 
-def _stray(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
-    """Return the few cells for which a column of numbers is text."""
+def _stray_texts(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+    """Return the few cells that make a column of numbers a column of text."""
     totals = _totals(aggregated)
     suspects = []
-    for field in _columns(scope):
-        of = _measured_of(field, totals)
-        if not _has_strays(of) or _is_code(field):
+    for field in _data_columns(scope):
+        measured = _measures_of(field, totals)
+        if not _has_stray_texts(measured) or _is_code(field):
             continue
         values = pl.col(field.name)
-        stray = ~values.str.contains(PLAIN) & ~is_placeholder(field, values)
-        evidence = f"{of['numbers']:,} of {of['filled']:,} values are numbers."
+        stray = ~values.str.contains(NUMBER) & ~is_placeholder(field, values)
+        evidence = f"{measured['numbers']:,} of {measured['filled']:,} values are numbers."
         suspects.append(Suspect(column=field.label, fails=stray, value=values, evidence=evidence))
     return failing_cells(rows, suspects)
 
 
-def _share(count: int, of: Measured, what: str) -> str:
-    return f"{count:,} of {of['filled']:,} values {what}."
+def _share(count: int, measured: Measures, what: str) -> str:
+    return f"{count:,} of {measured['filled']:,} values {what}."
 
 
 def _by_measures(verdict: Verdict) -> TableTest:
-    return TableTest(_measured, partial(_told, verdict=verdict), _totalled)
+    return TableTest(_aggregate_measures, partial(_findings, verdict=verdict), _as_totals)
 
 
-def _by_closer_measures(verdict: Verdict) -> TableTest:
+def _by_second_count(verdict: Verdict) -> TableTest:
     closer = SecondCount(
-        measures=partial(_closer, verdict=verdict),
-        reduce=_looked_at,
-        judge=partial(_judged, verdict=verdict),
+        measures=partial(_second_measures, verdict=verdict),
+        reduce=_summed_counts,
+        judge=partial(_recounted_findings, verdict=verdict),
     )
-    return TableTest(_measured, closer, _totalled)
+    return TableTest(_aggregate_measures, closer, _as_totals)
 
 
 def _left_over(field: FieldMapping, _: Scope) -> str | None:
-    is_one = field.role == "body" and field.column and LEFT_OVER.match(field.column)
-    return field.column if is_one else None
+    is_left_over = field.role == "body" and field.column and LEFT_OVER.match(field.column)
+    return field.column if is_left_over else None
 
 
 def _nested(scope: Scope) -> str | None:
-    """Return the columns whose dots make them values inside others."""
+    """Return the columns that become nested values because their names contain dots."""
     nested = [
         field.column
         for field in scope.mapping.fields
@@ -399,33 +389,33 @@ def _nested(scope: Scope) -> str | None:
     return f"{listed} and {many(more, 'other')}" if more > 0 else listed
 
 
-def _salesforce(field: FieldMapping, scope: Scope) -> str | None:
-    """Return what simple-salesforce says of each record, if that is in the column."""
+def _record_details(field: FieldMapping, scope: Scope) -> str | None:
+    """Return the name of a column that holds the record details which simple-salesforce adds."""
     name = field.column or ""
     is_part = re.search(r"(?:^|\.)attributes\.(?:type|url)$", name) or (
         DETAIL.search(name)
         and {DETAIL.sub(rf"\1{part}", name) for part in ("type", "url")}
         <= {other.column for other in scope.mapping.fields}
     )
-    is_whole = _has_details(name.split(".")[-1], field.dtype)
-    return name if field.role == "body" and (is_whole or is_part) else None
+    is_record = _has_record_details(name.split(".")[-1], field.dtype)
+    return name if field.role == "body" and (is_record or is_part) else None
 
 
-def _has_details(name: str, dtype: pl.DataType) -> bool:
-    """Return whether a value, or a record inside it, has the type and the address of a record."""
+def _has_record_details(name: str, dtype: pl.DataType) -> bool:
+    """Return whether a value, or a record inside it, has Salesforce's record details: type and url."""
     if isinstance(dtype, pl.List | pl.Array):
-        return _has_details(name, instance_of(dtype.inner))
+        return _has_record_details(name, instance_of(dtype.inner))
     if not isinstance(dtype, pl.Struct):
         return False
     is_detail = name == "attributes" and {part.name for part in dtype.fields} == {"type", "url"}
     return is_detail or any(
-        _has_details(part.name, instance_of(part.dtype)) for part in dtype.fields
+        _has_record_details(part.name, instance_of(part.dtype)) for part in dtype.fields
     )
 
 
 COLUMN_CHECKS = (
     Check(
-        "column.record-details", "warn", by_column(_salesforce),
+        "column.record-details", "warn", by_column(_record_details),
         source="Salesforce REST API: every record carries attributes with its type and url",
     ),
     Check("column.left-over", "warn", by_column(_left_over), source="reliability 3.8 (148)"),
@@ -433,8 +423,8 @@ COLUMN_CHECKS = (
     Check("column.empty", "info", _by_measures(_empty), source="reliability 3.1 (10)"),
     Check("column.constant", "info", _by_measures(_constant), source="reliability 3.8 (148)"),
     Check("column.placeholders", "warn", _by_measures(_mostly_placeholders), source="reliability 3.2"),
-    Check("column.numbers-as-text", "info", _by_closer_measures(_numbers_as_text), source="reliability 3.4 (70-72, 74)"),
-    Check("column.truth-as-text", "info", _by_closer_measures(_truth_as_text), source="reliability 3.4 (73)"),
-    Check("column.stray-text", "warn", TableTest(_measured, _stray, _totalled), source="reliability 3.3 (37), 3.4"),
-    Check("column.mixed-kinds", "info", _by_closer_measures(_mixed), source="reliability 3.3 (37), 3.7 (116)"),
+    Check("column.numbers-as-text", "info", _by_second_count(_numbers_as_text), source="reliability 3.4 (70-72, 74)"),
+    Check("column.truth-as-text", "info", _by_second_count(_truth_as_text), source="reliability 3.4 (73)"),
+    Check("column.stray-text", "warn", TableTest(_aggregate_measures, _stray_texts, _as_totals), source="reliability 3.3 (37), 3.4"),
+    Check("column.mixed-kinds", "info", _by_second_count(_mixed), source="reliability 3.3 (37), 3.7 (116)"),
 )  # fmt: skip

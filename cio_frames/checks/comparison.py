@@ -1,4 +1,4 @@
-"""A table's profile beside those of earlier runs of the same import."""
+"""The profile of a table compared with those of earlier runs of the same import."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,31 +27,31 @@ class EarlierTable:
         return {column.field: column for column in self.profile.columns}
 
 
-LIKE = 0.5
-"""The share of columns that two tables of one import have in common, at least."""
+MIN_COMMON = 0.5
+"""Minimum share of columns that two tables of one import have in common."""
 
 
-def of_same_import(
+def tables_of_same_import(
     now: TableProfile, earlier: Iterable[EarlierTable], *, most: int
 ) -> list[EarlierTable]:
-    """Return the tables that the same import sent before, among all, which come latest first.
+    """Return at most `most` earlier tables of the same import; `earlier` is ordered, latest first.
 
-    They have the same call, namespace and constants, and at least half of the columns, renamed ones
-    included, and went to the same workspace as the latest of them. Where some fill the same arguments
-    from a file of the same name, it is only these.
+    They have the same call, namespace and constants, share at least half of the columns, renamed ones
+    included, and went to the same workspace as the latest of them. If any of them fill the same
+    arguments from a file of the same name, only those are returned.
     """
-    same: list[EarlierTable] = []
-    like: list[EarlierTable] = []
-    for each in earlier:
-        if like and like[0].workspaces.items().isdisjoint(each.workspaces.items()):
+    same_source: list[EarlierTable] = []
+    similar: list[EarlierTable] = []
+    for table in earlier:
+        if similar and similar[0].workspaces.items().isdisjoint(table.workspaces.items()):
             continue
-        if are_of_one_import(now, each.profile):
-            like.append(each)
-            if _source(now) == _source(each.profile):
-                same.append(each)
-        if len(same) == most:
+        if is_same_import(now, table.profile):
+            similar.append(table)
+            if _source(now) == _source(table.profile):
+                same_source.append(table)
+        if len(same_source) == most:
             break
-    return same or like[:most]
+    return same_source or similar[:most]
 
 
 def _source(profile: TableProfile) -> tuple[str, set[str]]:
@@ -59,102 +59,112 @@ def _source(profile: TableProfile) -> tuple[str, set[str]]:
     return profile.table, arguments
 
 
-def are_of_one_import(now: TableProfile, before: TableProfile) -> bool:
-    """Return whether two tables are sent as the same, and have enough columns in common."""
-    about = ("call", "namespace", "constants")
-    if any(getattr(now, name) != getattr(before, name) for name in about):
+def is_same_import(now: TableProfile, before: TableProfile) -> bool:
+    """Return whether two tables have the same call, namespace and constants, and enough common columns."""
+    if any(
+        getattr(now, name) != getattr(before, name) for name in ("call", "namespace", "constants")
+    ):
         return False
-    ours, theirs = ({column.field: column for column in each.columns} for each in (now, before))
-    both = ours.keys() & theirs.keys()
-    new, gone = ([of[name] for name in of if name not in both] for of in (ours, theirs))
+    fields_now, fields_before = (
+        {column.field for column in each.columns} for each in (now, before)
+    )
+    new = [column for column in now.columns if column.field not in fields_before]
+    missing = [column for column in before.columns if column.field not in fields_now]
+    common = len(fields_now & fields_before)
 
     def is_enough(common: int) -> bool:
-        return common >= LIKE * (len(ours) + len(theirs) - common)
+        return common >= MIN_COMMON * (len(fields_now) + len(fields_before) - common)
 
-    if is_enough(len(both)) or not is_enough(len(both) + min(len(new), len(gone))):
-        return is_enough(len(both))
-    return is_enough(len(both) + len(renames(new, gone)))
+    if is_enough(common) or not is_enough(common + min(len(new), len(missing))):
+        return is_enough(common)
+    return is_enough(common + len(renames(new, missing)))
 
 
-NAME, CLOSE = 0.7, 1.2
-"""How much alike the names of a renamed column are, and by which factor the figures of columns may
-differ that are taken for the same although their names are not alike."""
+NAME_SIMILARITY, SAME_FACTOR = 0.7, 1.2
+"""Minimum similarity of the names of a renamed column, and the factor by which the figures of two
+columns with different names may differ if they are taken for one column."""
 
-SHORTEST = 3
-"""Letters of a name that is looked for inside a longer one."""
+MIN_LETTERS = 3
+"""Minimum length of a name to be searched for inside a longer one."""
 
-MOST_PAIRS = 1_000
-"""Pairs of columns up to which names are compared letter by letter."""
+MAX_PAIRS = 1_000
+"""Maximum pairs of columns whose names are compared letter by letter."""
 
-TELLING = 10
-"""Different values from which on a column can be known by its figures alone."""
+MIN_DISTINCT = 10
+"""Minimum distinct values of a column that can be recognised by its figures alone."""
 
 
 def renames(
-    new: Sequence[ColumnProfile], gone: Sequence[ColumnProfile]
+    new: Sequence[ColumnProfile], missing: Sequence[ColumnProfile]
 ) -> dict[str, ColumnProfile]:
-    """Return what columns were called before that seem to be renamed ones, by their field.
+    """Return the old column of each column that seems to be renamed, by its field.
 
-    The names are alike, or it is the only column with such figures.
+    The names are similar, or no other column has similar figures.
     """
-    is_short = len(new) * len(gone) <= MOST_PAIRS
+    is_short = len(new) * len(missing) <= MAX_PAIRS
     scored = [
-        (score, one, other)
-        for one in new
-        for other in gone
-        if one.type == other.type
-        and (score := _names_alike(one.field, other.field, by_letter=is_short))
+        (score, column, candidate)
+        for column in new
+        for candidate in missing
+        if column.type == candidate.type
+        and (score := _name_similarity(column.field, candidate.field, by_letter=is_short))
     ]
-    found: dict[str, ColumnProfile] = {}
-    for _, one, other in sorted(scored, key=lambda pair: -pair[0]):
-        if one.field not in found and other not in found.values():
-            found[one.field] = other
+    old_columns: dict[str, ColumnProfile] = {}
+    for _, column, candidate in sorted(scored, key=lambda pair: -pair[0]):
+        if column.field not in old_columns and candidate not in old_columns.values():
+            old_columns[column.field] = candidate
     if is_short:
-        for one in new:
-            alike = [
-                other for other in gone if other not in found.values() and _is_alike(one, other)
+        for column in new:
+            candidates = [
+                other
+                for other in missing
+                if other not in old_columns.values() and _have_same_figures(column, other)
             ]
-            rivals = [other for other in new if other.field not in found and _is_alike(one, other)]
-            if one.field not in found and len(alike) == len(rivals) == 1:
-                found[one.field] = alike[0]
-    return found
+            rivals = [
+                other
+                for other in new
+                if other.field not in old_columns and _have_same_figures(column, other)
+            ]
+            if column.field not in old_columns and len(candidates) == len(rivals) == 1:
+                old_columns[column.field] = candidates[0]
+    return old_columns
 
 
-def _names_alike(one: str, other: str, *, by_letter: bool) -> float:
-    """Return how much alike two names are, from `NAME` to 1; 0 if they are not."""
-    first, second = ("".join(name_words(name.rpartition(".")[2])) for name in (one, other))
+def _name_similarity(name: str, other_name: str, *, by_letter: bool) -> float:
+    """Return the similarity of two names, from `NAME_SIMILARITY` to 1; 0 if they are not similar."""
+    first, second = ("".join(name_words(path.rpartition(".")[2])) for path in (name, other_name))
     if first == second:
         return 1.0
     if not by_letter:
         return 0.0
     shorter, longer = sorted((first, second), key=len)
-    if len(shorter) >= SHORTEST and shorter in longer:
-        return NAME
+    if len(shorter) >= MIN_LETTERS and shorter in longer:
+        return NAME_SIMILARITY
     names = SequenceMatcher(None, first, second)
-    ratio = names.ratio() if names.real_quick_ratio() >= NAME else 0.0
-    return ratio if ratio >= NAME else 0.0
+    ratio = names.ratio() if names.real_quick_ratio() >= NAME_SIMILARITY else 0.0
+    return ratio if ratio >= NAME_SIMILARITY else 0.0
 
 
-def _is_alike(one: ColumnProfile, other: ColumnProfile) -> bool:
-    """Return whether the figures of two columns are nearly the same, and say enough."""
-    if one.type != other.type or min(one.distinct, other.distinct) < TELLING:
+def _have_same_figures(column: ColumnProfile, other: ColumnProfile) -> bool:
+    """Return whether the figures of two columns are nearly the same, and distinctive enough."""
+    if column.type != other.type or min(column.distinct, other.distinct) < MIN_DISTINCT:
         return False
-    pairs = [(one.distinct / one.sampled, other.distinct / other.sampled)]
-    if one.length and other.length:
-        pairs.append((one.length, other.length))
-    if one.magnitude is not None and other.magnitude is not None:
-        pairs.append((10**one.magnitude, 10**other.magnitude))
-    elif one.type != "text":
+    pairs = [(column.distinct / column.sampled, other.distinct / other.sampled)]
+    if column.length and other.length:
+        pairs.append((column.length, other.length))
+    if column.magnitude is not None and other.magnitude is not None:
+        pairs.append((10**column.magnitude, 10**other.magnitude))
+    elif column.type != "text":
         return False
-    return all(1 / CLOSE <= first / second <= CLOSE for first, second in pairs)
+    return all(1 / SAME_FACTOR <= first / second <= SAME_FACTOR for first, second in pairs)
 
 
-ENOUGH = 14
-"""Runs from which on the most extreme one on each side does not count, so that one broken night does
-not let the next one pass. In fewer, a day of the week may stand alone."""
+MIN_RUNS = 14
+"""Minimum runs for leaving out the most extreme run on each side, so that one faulty run does not make
+the next one pass. With fewer runs, the extreme one may be the only one of its day of the week."""
 
-SURE = 3.0
-"""How many standard deviations of chance a figure may be off beside the limit."""
+SIGMAS = 3.0
+"""How many standard deviations a figure may be off in addition to the limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,13 +178,13 @@ class Figures:
     def usual(self) -> tuple[float, float]:
         """The range of the earlier figures."""
         ordered = sorted(value for _, value in self.earlier)
-        if len(ordered) >= ENOUGH:
+        if len(ordered) >= MIN_RUNS:
             ordered = ordered[1:-1]
         return ordered[0], ordered[-1]
 
     @property
     def nearest(self) -> float:
-        """The usual figure that is nearest to that of now."""
+        """The figure in the usual range that is nearest to the current one."""
         least, most = self.usual
         return min(max(self.now, least), most)
 
@@ -183,25 +193,26 @@ class Figures:
         return abs(self.now - self.nearest) > margin
 
     def is_off_times(self, factor: float) -> bool:
-        """Return whether it lies outside the usual range by more than a factor, upwards or downwards."""
+        """Return whether the figure lies above or below the usual range by more than a factor."""
         smaller, larger = sorted((self.now, self.nearest))
         return larger > smaller * factor
 
-    def told(self, shown: Callable[[float], str], *, what: str = "It") -> str:
+    def sentence(self, format_figure: Callable[[float], str], *, subject: str = "It") -> str:
         """Return the figures as sentences that name the latest run."""
         (run, latest), runs = self.earlier[0], len(self.earlier)
-        least, most = map(shown, self.usual)
-        others = f", and in the last {runs} runs {least} to {most}" if runs > 1 else ""
-        return f"{what} is {shown(self.now)} now. In run {run} it was {shown(latest)}{others}."
+        least, most = map(format_figure, self.usual)
+        usual = f", and in the last {runs} runs {least} to {most}" if runs > 1 else ""
+        now, before = format_figure(self.now), format_figure(latest)
+        return f"{subject} is {now} now. In run {run} it was {before}{usual}."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A table beside the last ones of the same import.
+    """A table compared with the last ones of the same import.
 
     Attributes:
         now: The profile of the table.
-        at: When it was made.
+        at: When the table was profiled.
         earlier: The earlier tables, the latest first; at least one.
         limits: How far the table may differ.
     """
@@ -219,22 +230,22 @@ class Comparison:
     @cached_property
     def new(self) -> list[ColumnProfile]:
         """The columns that no earlier table had, renamed ones included."""
-        known = {name for each in self.earlier for name in each.columns}
-        return [column for column in self.now.columns if column.field not in known]
+        earlier_fields = {name for table in self.earlier for name in table.columns}
+        return [column for column in self.now.columns if column.field not in earlier_fields]
 
     @cached_property
     def gone(self) -> list[ColumnProfile]:
-        """The columns that every earlier table had and this one has not, as the latest had them."""
-        ours = {column.field for column in self.now.columns}
+        """The latest table's columns that every earlier table had and this one does not have."""
+        fields = {column.field for column in self.now.columns}
         return [
             column
-            for name, column in self.latest.columns.items()
-            if name not in ours and all(name in each.columns for each in self.earlier)
+            for field, column in self.latest.columns.items()
+            if field not in fields and all(field in table.columns for table in self.earlier)
         ]
 
     @cached_property
     def renamed(self) -> Mapping[str, ColumnProfile]:
-        """What columns were called before, by their field."""
+        """The old column of each renamed column, by its field."""
         moved = {
             column.field: before
             for column in self.now.columns
@@ -242,49 +253,51 @@ class Comparison:
             and before.column
             and column.column
             and all(
-                each.columns[column.field].column != column.column
-                for each in self.earlier
-                if column.field in each.columns
+                table.columns[column.field].column != column.column
+                for table in self.earlier
+                if column.field in table.columns
             )
         }
         return moved | renames(self.new, self.gone)
 
     @cached_property
-    def of_period(self) -> list[EarlierTable]:
-        """The earlier tables that are about the same kind of period."""
+    def same_period(self) -> list[EarlierTable]:
+        """The earlier tables that cover a similar period."""
         period = period_of(self.now, self.at)
         return [
-            each
-            for each in self.earlier
-            if are_comparable(period, period_of(each.profile, each.created))
+            table
+            for table in self.earlier
+            if are_comparable(period, period_of(table.profile, table.created))
         ]
 
     @cached_property
-    def basis(self) -> list[EarlierTable]:
-        """Those whose figures can be compared, as they are not tiny."""
-        return [each for each in self.of_period if each.profile.rows >= FEW]
+    def comparable(self) -> list[EarlierTable]:
+        """The earlier tables of a similar period with enough rows for a comparison."""
+        return [table for table in self.same_period if table.profile.rows >= FEW]
 
     @cached_property
     def large(self) -> list[EarlierTable]:
-        """The earlier tables of any period that are not tiny."""
-        return [each for each in self.earlier if each.profile.rows >= FEW]
+        """The earlier tables of any period with enough rows for a comparison."""
+        return [table for table in self.earlier if table.profile.rows >= FEW]
 
     def pairs(self) -> Iterator[tuple[ColumnProfile, list[tuple[EarlierTable, ColumnProfile]]]]:
-        """Yield each column with those of the same field in the tables whose figures can be compared."""
+        """Yield each column with the comparable tables that have its field, and their columns."""
         for column in self.now.columns:
-            name = self.renamed.get(column.field, column).field
-            known = [(each, each.columns[name]) for each in self.basis if name in each.columns]
-            if known:
-                yield column, known
+            field = self.renamed.get(column.field, column).field
+            earlier = [
+                (each, each.columns[field]) for each in self.comparable if field in each.columns
+            ]
+            if earlier:
+                yield column, earlier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
-    """The months that a table is about: how old the newest one is, how many there are, and when that was."""
+    """The months that a table covers."""
 
-    age: int
-    span: int
-    at: int
+    age: int  # months from the newest one to `at`
+    span: int  # months from the oldest one to the newest
+    at: int  # the month in which the table was profiled, counted from year 0
 
 
 def months_of(column: ColumnProfile) -> tuple[int, int] | None:
@@ -304,14 +317,14 @@ def period_of(profile: TableProfile, at: datetime) -> Period | None:
     months = None if times is None else months_of(times)
     if months is None:
         return None
-    made = at.year * 12 + at.month - 1
-    return Period(age=made - months[1], span=months[1] - months[0], at=made)
+    month = at.year * 12 + at.month - 1
+    return Period(age=month - months[1], span=months[1] - months[0], at=month)
 
 
 def are_comparable(now: Period | None, before: Period | None) -> bool:
-    """Return whether figures of two periods can be compared: about as old, and about as long.
+    """Return whether two periods are about as old and about as long.
 
-    A table of all events gets longer as time passes.
+    The period of a table of all events gets longer as time passes.
     """
     if now is None or before is None:
         return True
@@ -319,22 +332,22 @@ def are_comparable(now: Period | None, before: Period | None) -> bool:
     return abs(now.age - before.age) <= 1 and abs(now.span - before.span) <= 1 + max(0, passed)
 
 
-def chance(share: float, other: float, *, rows: int, others: int) -> float:
-    """Return by how much two shares of so many rows may differ by chance.
+def chance_difference(share: float, other: float, *, rows: int, others: int) -> float:
+    """Return by how much two shares, of `rows` and `others` rows, may differ by chance.
 
     Examples:
         >>> round(chance(0.5, 0.5, rows=30, others=30), 2)
         0.39
     """
     both = (share * rows + other * others) / (rows + others)
-    return SURE * math.sqrt(both * (1 - both) * (1 / rows + 1 / others))
+    return SIGMAS * math.sqrt(both * (1 - both) * (1 / rows + 1 / others))
 
 
 def chance_factor(values: int, others: int) -> float:
-    """Return by which factor two averages of so many values may differ by chance.
+    """Return by which factor two averages, of `values` and `others` values, may differ by chance.
 
     Examples:
         >>> round(chance_factor(30, 30), 2), round(chance_factor(10_000, 10_000), 2)
         (2.17, 1.04)
     """
-    return math.exp(SURE * math.sqrt(1 / values + 1 / others))
+    return math.exp(SIGMAS * math.sqrt(1 / values + 1 / others))

@@ -1,30 +1,30 @@
-"""What differs from earlier runs of the same import: columns, types, shares, and how much there is."""
+"""The differences from earlier runs of the same import: columns, types, shares and amounts."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from cio_frames.checks.check import Found
+from cio_frames.checks.check import ColumnEvidence
 from cio_frames.checks.comparison import (
     Comparison,
     EarlierTable,
     Figures,
-    chance,
+    chance_difference,
     chance_factor,
     months_of,
 )
 from cio_frames.checks.profile import FEW, FORMS, ColumnProfile, TableProfile
 
-ROOT_OFF = 3.0
-"""By how much the square roots of two numbers of rows differ at least: about four standard deviations
-of what chance does to rows that come one by one."""
+MIN_ROOT_DIFFERENCE = 3.0
+"""Minimum difference of the square roots of two numbers of rows: about four standard deviations of
+chance, for rows that occur independently."""
 
-EXPECTED = 10
-"""Filled cells that are expected of a column that comes and goes, before it is missed."""
+MIN_EXPECTED = 10
+"""How many filled cells are expected of an occasional column before its absence is reported."""
 
 ZEROS = "digits with leading zeros"
-ZEROS_LOST = 0.01
-"""The share of identifiers with leading zeros from which on it is told that there are none any more."""
+MIN_ZEROS = 0.01
+"""Minimum earlier share of identifiers with leading zeros for their absence to be reported."""
 
 Earlier = list[tuple[EarlierTable, ColumnProfile]]
 
@@ -33,152 +33,162 @@ def _percent(share: float) -> str:
     return f"{share:.1%}"
 
 
-def _volume(given: Comparison) -> Iterator[Found]:
-    if not given.basis:
+def _name(column: ColumnProfile) -> str:
+    return column.column or column.field
+
+
+def _volume(comparison: Comparison) -> Iterator[ColumnEvidence]:
+    if not comparison.comparable:
         return
     rows = Figures(
-        now=given.now.rows,
-        earlier=[(each.run_id, each.profile.rows) for each in given.of_period],
+        now=comparison.now.rows,
+        earlier=[(table.run_id, table.profile.rows) for table in comparison.same_period],
     )
-    left = 1 - given.limits.volume
-    is_off = left > 0 and rows.is_off_times(1 / left)
-    if is_off and abs(math.sqrt(rows.now) - math.sqrt(rows.nearest)) > ROOT_OFF:
-        yield None, rows.told(lambda count: f"{count:,.0f}")
+    smallest_share = 1 - comparison.limits.volume
+    is_off = smallest_share > 0 and rows.is_off_times(1 / smallest_share)
+    if is_off and abs(math.sqrt(rows.now) - math.sqrt(rows.nearest)) > MIN_ROOT_DIFFERENCE:
+        yield None, rows.sentence(lambda count: f"{count:,.0f}")
 
 
-def _period(given: Comparison) -> Iterator[Found]:
-    if given.basis or not given.large:
+def _period(comparison: Comparison) -> Iterator[ColumnEvidence]:
+    if comparison.comparable or not comparison.large:
         return
-    latest = given.large[0]
+    latest = comparison.large[0]
     now, before = (
-        _months(next(each for each in profile.columns if each.field == "timestamp"))
-        for profile in (given.now, latest.profile)
+        _months(next(column for column in profile.columns if column.field == "timestamp"))
+        for profile in (comparison.now, latest.profile)
     )
     yield None, f"They are from {now} now. In run {latest.run_id} they were from {before}."
 
 
-def _gone(given: Comparison) -> Iterator[Found]:
-    renamed = [column.field for column in given.renamed.values()]
-    latest = given.latest
-    for column in given.gone:
+def _gone(comparison: Comparison) -> Iterator[ColumnEvidence]:
+    renamed = [column.field for column in comparison.renamed.values()]
+    latest = comparison.latest
+    for column in comparison.gone:
         share = column.filled / max(1, latest.profile.rows)
-        is_missed = share > 0 and (share >= 1 / 2 or share * given.now.rows >= EXPECTED)
+        is_missed = share > 0 and (share >= 1 / 2 or share * comparison.now.rows >= MIN_EXPECTED)
         if column.field not in renamed and is_missed:
-            told = f"Run {latest.run_id} had it, filled in {_percent(share)} of its rows."
-            yield column.column or column.field, told
-
-
-def _new(given: Comparison) -> Iterator[Found]:
-    for column in given.new:
-        if column.field not in given.renamed and column.filled:
-            share = _percent(column.filled / given.now.rows)
-            told = (
-                f"It is filled in {share} of the rows; run {given.latest.run_id} did not have it."
+            yield (
+                _name(column),
+                f"Run {latest.run_id} had it, filled in {_percent(share)} of its rows.",
             )
-            yield column.column or column.field, told
 
 
-def _renamed(given: Comparison) -> Iterator[Found]:
-    columns = {column.field: column for column in given.now.columns}
-    for field, before in given.renamed.items():
-        name = before.column or before.field
-        told = f'Run {given.latest.run_id} had the column "{name}" instead.'
-        yield columns[field].column or field, told
+def _new(comparison: Comparison) -> Iterator[ColumnEvidence]:
+    run = comparison.latest.run_id
+    for column in comparison.new:
+        if column.field not in comparison.renamed and column.filled:
+            share = _percent(column.filled / comparison.now.rows)
+            yield _name(column), f"It is filled in {share} of the rows; run {run} did not have it."
 
 
-def _types(given: Comparison) -> Iterator[Found]:
-    for column in given.now.columns:
-        known = given.renamed.get(column.field) or column
+def _renamed(comparison: Comparison) -> Iterator[ColumnEvidence]:
+    columns = {column.field: column for column in comparison.now.columns}
+    run = comparison.latest.run_id
+    for field, before in comparison.renamed.items():
+        yield _name(columns[field]), f'Run {run} had the column "{_name(before)}" instead.'
+
+
+def _types(comparison: Comparison) -> Iterator[ColumnEvidence]:
+    for column in comparison.now.columns:
+        field = comparison.renamed.get(column.field, column).field
         earlier = [
-            (each.run_id, each.columns[known.field].type)
-            for each in given.earlier
-            if known.field in each.columns and each.columns[known.field].filled
+            (table.run_id, table.columns[field].type)
+            for table in comparison.earlier
+            if field in table.columns and table.columns[field].filled
         ]
         if earlier and column.filled and column.type not in {kind for _, kind in earlier}:
             run, kind = earlier[0]
-            told = f"The type is {column.type} now. In run {run} it was {kind}."
-            yield column.column or column.field, told
+            yield _name(column), f"The type is {column.type} now. In run {run} it was {kind}."
 
 
 def _by_column(
-    given: Comparison, *, figures: Callable[[Comparison, ColumnProfile, Earlier], Iterator[str]]
-) -> Iterator[Found]:
-    """Yield what is found of each column that earlier tables had as well."""
-    for column, earlier in given.pairs():
-        for told in figures(given, column, earlier):
-            yield column.column or column.field, told
+    comparison: Comparison,
+    *,
+    differences: Callable[[Comparison, ColumnProfile, Earlier], Iterator[str]],
+) -> Iterator[ColumnEvidence]:
+    """Yield the differences of each column that earlier tables had as well."""
+    for column, earlier in comparison.pairs():
+        for evidence in differences(comparison, column, earlier):
+            yield _name(column), evidence
 
 
-def _empty(given: Comparison, column: ColumnProfile, earlier: Earlier) -> Iterator[str]:
-    rows = given.now.rows
+def _empty(comparison: Comparison, column: ColumnProfile, earlier: Earlier) -> Iterator[str]:
+    rows = comparison.now.rows
     if rows < FEW:
         return
     figures = Figures(
-        now=_empty_share(column, given.now),
-        earlier=[(each.run_id, _empty_share(known, each.profile)) for each, known in earlier],
+        now=_empty_share(column, comparison.now),
+        earlier=[(table.run_id, _empty_share(before, table.profile)) for table, before in earlier],
     )
-    others = min(each.profile.rows for each, _ in earlier)
-    margin = chance(figures.now, figures.nearest, rows=rows, others=others)
-    if figures.is_off(given.limits.share + margin):
-        yield figures.told(_percent)
+    others = min(table.profile.rows for table, _ in earlier)
+    margin = chance_difference(figures.now, figures.nearest, rows=rows, others=others)
+    if figures.is_off(comparison.limits.share + margin):
+        yield figures.sentence(_percent)
 
 
 def _empty_share(column: ColumnProfile, table: TableProfile) -> float:
     return 1 - column.filled / table.rows
 
 
-def _sampled(column: ColumnProfile, earlier: Earlier) -> Earlier:
-    """Return the earlier columns of which enough is known, if that is so of the column too."""
+def _well_sampled(column: ColumnProfile, earlier: Earlier) -> Earlier:
+    """Return the earlier columns with enough sampled rows, if the column itself has enough."""
     if column.sampled < FEW:
         return []
-    return [(each, known) for each, known in earlier if known.sampled >= FEW]
+    return [(table, before) for table, before in earlier if before.sampled >= FEW]
 
 
-def _distinct(given: Comparison, column: ColumnProfile, earlier: Earlier) -> Iterator[str]:
-    known = _sampled(column, earlier)
-    if not known or not column.distinct:
+def _distinct(comparison: Comparison, column: ColumnProfile, earlier: Earlier) -> Iterator[str]:
+    sampled = _well_sampled(column, earlier)
+    if not sampled or not column.distinct:
         return
     counts = Figures(
-        now=column.distinct, earlier=[(each.run_id, of.distinct) for each, of in known]
+        now=column.distinct, earlier=[(table.run_id, before.distinct) for table, before in sampled]
     )
     shares = Figures(
         now=column.distinct / column.sampled,
-        earlier=[(each.run_id, of.distinct / of.sampled) for each, of in known],
+        earlier=[(table.run_id, before.distinct / before.sampled) for table, before in sampled],
     )
-    limit = 0.99 / given.limits.distinct  # large counts are estimates
+    limit = 0.99 / comparison.limits.distinct  # large counts are estimates
     if counts.is_off_times(limit) and shares.is_off_times(limit):
-        yield counts.told(lambda count: f"about {count:,.0f}")
+        yield counts.sentence(lambda count: f"about {count:,.0f}")
 
 
-def _length(given: Comparison, column: ColumnProfile, earlier: Earlier) -> Iterator[str]:
-    known = [(each, of) for each, of in _sampled(column, earlier) if of.length]
-    if not known or not column.length or column.forms:  # of identifiers, the form says more
+def _length(comparison: Comparison, column: ColumnProfile, earlier: Earlier) -> Iterator[str]:
+    sampled = [pair for pair in _well_sampled(column, earlier) if pair[1].length]
+    if not sampled or not column.length or column.forms:  # identifiers are compared by their form
         return
     figures = Figures(
-        now=column.length, earlier=[(each.run_id, of.length or 0) for each, of in known]
+        now=column.length, earlier=[(table.run_id, before.length or 0) for table, before in sampled]
     )
-    others = min(of.sampled for _, of in known)
-    if figures.is_off_times(given.limits.length * chance_factor(column.sampled, others)):
-        yield figures.told(lambda length: f"{length:,.1f} bytes")
+    others = min(before.sampled for _, before in sampled)
+    factor = chance_factor(column.sampled, others)
+    if figures.is_off_times(comparison.limits.length * factor):
+        yield figures.sentence(lambda length: f"{length:,.1f} bytes")
 
 
-def _range(given: Comparison, column: ColumnProfile, earlier: Earlier) -> Iterator[str]:
+def _range(comparison: Comparison, column: ColumnProfile, earlier: Earlier) -> Iterator[str]:
     if months_of(column) is not None:
-        yield from _times(given, column, earlier)
+        yield from _times(comparison, column, earlier)
         return
-    known = [(each, of.magnitude, of.sampled) for each, of in earlier if of.magnitude is not None]
-    if column.magnitude is None or not known:
+    magnitudes = [
+        (table.run_id, before.magnitude, before.sampled)
+        for table, before in earlier
+        if before.magnitude is not None
+    ]
+    if column.magnitude is None or not magnitudes:
         return
     figures = Figures(
-        now=10**column.magnitude, earlier=[(each.run_id, 10**size) for each, size, _ in known]
+        now=10**column.magnitude, earlier=[(run, 10**size) for run, size, _ in magnitudes]
     )
-    others = min(sampled for *_, sampled in known)
-    if figures.is_off_times(given.limits.magnitude * chance_factor(column.sampled, others)):
-        yield figures.told(_about, what="A typical number")
+    others = min(sampled for *_, sampled in magnitudes)
+    factor = chance_factor(column.sampled, others)
+    if figures.is_off_times(comparison.limits.magnitude * factor):
+        yield figures.sentence(_about, subject="A typical number")
 
 
 def _about(size: float) -> str:
-    """Return a number with one digit that is not 0.
+    """Return a number rounded to one significant digit.
 
     Examples:
         >>> _about(3160), _about(0.00432)
@@ -188,87 +198,86 @@ def _about(size: float) -> str:
     return f"about {round(size, digits):,.{max(0, digits)}f}"
 
 
-def _times(given: Comparison, column: ColumnProfile, earlier: Earlier) -> Iterator[str]:
-    """Yield a range of times that reaches far beyond the earlier ones; those of events have a period."""
+def _times(comparison: Comparison, column: ColumnProfile, earlier: Earlier) -> Iterator[str]:
+    """Yield a sentence if times reach far beyond the earlier ones; times of events have a period."""
     now = months_of(column)
-    made = given.at.year * 12 + given.at.month
-    known = [
-        (months[0], months[1] + made - each.created.year * 12 - each.created.month)
-        for each, of in earlier
-        if (months := months_of(of)) is not None
+    month = comparison.at.year * 12 + comparison.at.month
+    ranges = [  # the end as far from the present as it was from the time of that run
+        (months[0], months[1] + month - table.created.year * 12 - table.created.month)
+        for table, before in earlier
+        if (months := months_of(before)) is not None
     ]
-    if now is None or not known or column.field == "timestamp":
+    if now is None or not ranges or column.field == "timestamp":
         return
-    first, last = min(start for start, _ in known), max(end for _, end in known)
+    first, last = min(start for start, _ in ranges), max(end for _, end in ranges)
     margin = max(YEAR, last - first)
     if now[0] < first - margin or now[1] > last + margin:
-        each, before = next((each, of) for each, of in earlier if months_of(of) is not None)
+        table, before = next(pair for pair in earlier if months_of(pair[1]) is not None)
         yield (
-            f"The times are from {_months(column)} now. In run {each.run_id} they were from "
+            f"The times are from {_months(column)} now. In run {table.run_id} they were from "
             f"{_months(before)}."
         )
 
 
 YEAR = 12
-"""Months by which a range of times may at least reach beyond the earlier ones."""
+"""How many months a range of times may at least reach beyond the earlier ones."""
 
 
 def _months(column: ColumnProfile) -> str:
     return f"{column.least} to {column.most}"
 
 
-def _forms(given: Comparison, column: ColumnProfile, earlier: Earlier) -> Iterator[str]:
-    known = _sampled(column, earlier)
-    if not known or not any(of.forms for _, of in known):
+def _forms(comparison: Comparison, column: ColumnProfile, earlier: Earlier) -> Iterator[str]:
+    sampled = _well_sampled(column, earlier)
+    if not any(before.forms for _, before in sampled):
         return
-    off = max(
-        (
-            (abs(figures.now - figures.nearest), form, figures)
-            for form in FORMS
-            for figures in (_of_form(form, column, known),)
-            if _is_other_form(given, form, figures, column, known)
-        ),
-        default=None,
-        key=lambda each: each[0],
-    )
-    if off is not None:
-        yield off[2].told(_percent, what=f"The share of {off[1]}")
-    elif all(of.prefix for _, of in known) and column.prefix not in {of.prefix for _, of in known}:
-        run = known[0][0].run_id
+    figures_by_form = {form: _form_figures(form, column, sampled) for form in FORMS}
+    off = {
+        form: figures
+        for form, figures in figures_by_form.items()
+        if _is_form_off(comparison, form, figures, column, sampled)
+    }
+    if off:
+        form = max(off, key=lambda form: abs(off[form].now - off[form].nearest))
+        yield off[form].sentence(_percent, subject=f"The share of {form}")
+        return
+    prefixes = {before.prefix for _, before in sampled}
+    if all(prefixes) and column.prefix not in prefixes:
+        run = sampled[0][0].run_id
         yield f"Not all of them begin with the same letters as in run {run}."
 
 
-def _of_form(form: str, column: ColumnProfile, known: Earlier) -> Figures:
+def _form_figures(form: str, column: ColumnProfile, sampled: Earlier) -> Figures:
     return Figures(
         now=column.forms.get(form, 0.0),
-        earlier=[(each.run_id, of.forms.get(form, 0.0)) for each, of in known],
+        earlier=[(table.run_id, before.forms.get(form, 0.0)) for table, before in sampled],
     )
 
 
-def _is_other_form(
-    given: Comparison, form: str, figures: Figures, column: ColumnProfile, known: Earlier
+def _is_form_off(
+    comparison: Comparison, form: str, figures: Figures, column: ColumnProfile, sampled: Earlier
 ) -> bool:
     """Return whether a form is much more or less frequent, or leading zeros are gone."""
-    others = min(of.sampled for _, of in known)
-    margin = chance(figures.now, figures.nearest, rows=column.sampled, others=others)
-    if figures.is_off(given.limits.share + margin):
+    others = min(before.sampled for _, before in sampled)
+    margin = chance_difference(figures.now, figures.nearest, rows=column.sampled, others=others)
+    if figures.is_off(comparison.limits.share + margin):
         return True
     usual = figures.usual[0]
     expected = usual * column.sampled
-    return form == ZEROS and not figures.now and usual >= ZEROS_LOST and expected >= EXPECTED
+    return form == ZEROS and not figures.now and usual >= MIN_ZEROS and expected >= MIN_EXPECTED
 
 
-DIFFERENCES: Mapping[str, Callable[[Comparison], Iterator[Found]]] = {
+DIFFERENCES: Mapping[str, Callable[[Comparison], Iterator[ColumnEvidence]]] = {
     "drift.volume": _volume,
     "drift.period": _period,
     "drift.column-gone": _gone,
     "drift.column-new": _new,
     "drift.column-renamed": _renamed,
     "drift.type": _types,
-    "drift.empty": partial(_by_column, figures=_empty),
-    "drift.distinct": partial(_by_column, figures=_distinct),
-    "drift.range": partial(_by_column, figures=_range),
-    "drift.length": partial(_by_column, figures=_length),
-    "drift.id-form": partial(_by_column, figures=_forms),
+    "drift.empty": partial(_by_column, differences=_empty),
+    "drift.distinct": partial(_by_column, differences=_distinct),
+    "drift.range": partial(_by_column, differences=_range),
+    "drift.length": partial(_by_column, differences=_length),
+    "drift.id-form": partial(_by_column, differences=_forms),
 }
-"""What finds the columns that differ, and the evidence, by the code of the check."""
+"""The functions that yield the columns that differ, and the evidence, by the code of the check."""

@@ -17,15 +17,15 @@ class Drift:
     Attributes:
         audit: The directory of the earlier runs, for reports. A run is always compared with those in its
             own directory, within the same limits.
-        runs: How many of the latest runs are looked at. 14 nights hold two of each day of the week.
+        runs: How many of the latest runs are compared. 14 nights have two of each day of the week.
         share: By how much a share may change: that of empty cells, or of identifiers of one form. 0.1
             is ten of a hundred rows.
-        volume: By which part the number of rows may fall; it may rise by as much again. 0.5 lets a table
-            shrink to half and grow to twice as much; 1 lets it be of any size.
-        distinct: To which part the number of different values may fall. 0.1 lets it be a tenth, or ten
+        volume: By which fraction the number of rows may fall; it may rise by the same factor. 0.5 allows
+            a table to shrink to half or grow to twice its size; 1 allows any size.
+        distinct: To which fraction the number of distinct values may fall. 0.1 allows a tenth, or ten
             times as many.
-        length: How many times as long, or as short, texts may be on average.
-        magnitude: How many times as large, or as small, numbers typically may be.
+        length: By which factor the average length of texts may change.
+        magnitude: By which factor the typical size of numbers may change.
 
     Examples:
         >>> Drift(audit="audit", volume=0.3).runs
@@ -51,9 +51,9 @@ class Drift:
                 raise MappingError(f"Drift({name}={factor!r}): it must be 1 or more.")
 
 
-def drift_of(given: Drift | Path | str | None) -> Drift:
-    """Return what `Checks(drift=...)` asks for: a directory alone has the usual limits."""
-    return given if isinstance(given, Drift) else Drift(audit=given)
+def drift_of(setting: Drift | Path | str | None) -> Drift:
+    """Return `Checks(drift=...)` as a `Drift`: a directory alone has the default limits."""
+    return setting if isinstance(setting, Drift) else Drift(audit=setting)
 
 
 DRIFT_CHECKS = (

@@ -89,20 +89,9 @@ _NAMES = {"Nat", "nat", "NAT", "Nan", "Na"}
 _FAMILY = "Null"
 """A family name, which some programs write for an empty cell as well."""
 
-_NAME_WORDS = frozenset(
-    {
-        "name",
-        "firstname",
-        "lastname",
-        "surname",
-        "vorname",
-        "nachname",
-        "nom",
-        "prenom",
-        "nome",
-        "apellido",
-    }
-)
+_NAME_WORDS = frozenset({
+    "name", "firstname", "lastname", "surname", "vorname", "nachname", "nom", "prenom", "nome", "apellido",
+})  # fmt: skip
 
 
 def _names_people(field: FieldMapping) -> bool:

@@ -5,7 +5,7 @@ from functools import partial
 
 import polars as pl
 
-from cio_frames.checks.check import Check, KeyedFindings, KeyedRows, OfValues, Scope, TableTest
+from cio_frames.checks.check import Check, ExprFunction, KeyedFindings, KeyedRows, Scope, TableTest
 from cio_frames.checks.fields import is_id, is_text
 from cio_frames.mapping import FieldMapping
 
@@ -24,7 +24,7 @@ def _ids(scope: Scope) -> list[FieldMapping]:
 
 
 def _spellings(
-    rows: pl.LazyFrame, scope: Scope, *, alike: OfValues, odd: OfValues
+    rows: pl.LazyFrame, scope: Scope, *, alike: ExprFunction, odd: ExprFunction
 ) -> pl.LazyFrame | None:
     """Return the keys of values that are `odd`; values of a column with the same key are alike."""
     queries = [
@@ -37,12 +37,12 @@ def _spellings(
     return pl.concat(queries) if queries else None
 
 
-def _key(values: pl.Expr, place: int, *, alike: OfValues) -> pl.Expr:
+def _key(values: pl.Expr, place: int, *, alike: ExprFunction) -> pl.Expr:
     """Return a hash of what values that are alike have in common, another one in each column."""
     return alike(values).hash(place)
 
 
-def _of_spellings(scope: Scope, *, alike: OfValues) -> Iterator[KeyedRows]:
+def _of_spellings(scope: Scope, *, alike: ExprFunction) -> Iterator[KeyedRows]:
     for place, field in enumerate(_ids(scope)):
         value = scope.text(field)
         key = _key(value, place, alike=alike)
@@ -83,7 +83,7 @@ def _by_case(about: pl.DataFrame, scope: Scope) -> pl.DataFrame:
 
 
 def _test(
-    alike: OfValues, *, odd: OfValues, judge: Callable[[pl.DataFrame, Scope], pl.DataFrame]
+    alike: ExprFunction, *, odd: ExprFunction, judge: Callable[[pl.DataFrame, Scope], pl.DataFrame]
 ) -> TableTest:
     spelt = KeyedFindings(suspects=_odd_keys, rows=partial(_of_spellings, alike=alike), judge=judge)
     return TableTest(partial(_spellings, alike=alike, odd=odd), spelt, by="key")

@@ -155,7 +155,7 @@ NAME_CHECKS = (
     Check(
         "name.nearly", "warn", by_column(_nearly),
         source="reference 6 (attribute names are case-sensitive; reserved attributes)",
-        repair=Repair(place=_renamed, safe=False),
+        repair=Repair(new_path=_renamed, safe=False),
     ),
     Check("name.stripped", "warn", by_column(_stripped), source="reference 3.5, 6 (ACT)"),
     Check("name.envelope", "info", by_column(_envelope), source="reference 2 (common envelope); reliability 3.8 (146)"),

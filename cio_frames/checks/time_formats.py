@@ -7,7 +7,7 @@ import polars as pl
 from cio_frames.checks.check import (
     FAILURE_SCHEMA,
     Check,
-    OfValues,
+    ExprFunction,
     Repair,
     RowTest,
     Scope,
@@ -114,7 +114,7 @@ def _is_epoch(values: pl.Expr) -> pl.Expr:
     return values.str.contains(EPOCH) & (number.abs() >= EPOCH_UNITS[-1].least)
 
 
-def _in_format(of_text: OfValues, of_number: OfValues | None = None) -> RowTest:
+def _in_format(of_text: ExprFunction, of_number: ExprFunction | None = None) -> RowTest:
     def fails(field: FieldMapping, _: Scope) -> pl.Expr | None:
         if not field.is_time:
             return None
@@ -142,11 +142,11 @@ def _epoch_written(values: pl.Expr) -> pl.Expr:
 
 
 def _rewritten(
-    matches: OfValues,
-    written: OfValues,
+    matches: ExprFunction,
+    written: ExprFunction,
     *,
-    matches_number: OfValues | None = None,
-    moment: OfValues | None = None,
+    matches_number: ExprFunction | None = None,
+    moment: ExprFunction | None = None,
 ) -> Repair:
     def change(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
         if not field.is_time:

@@ -7,8 +7,8 @@ import polars as pl
 from cio_frames.checks.check import (
     Change,
     Check,
+    ExprFunction,
     MessageTest,
-    OfValues,
     Predicate,
     Repair,
     RowTest,
@@ -148,7 +148,7 @@ MOJIBAKE = {
 }
 
 
-def _any_text(fails: OfValues) -> RowTest:
+def _any_text(fails: ExprFunction) -> RowTest:
     return by_text(fails, fields=_is_read_by_people, prefilter=UNUSUAL)
 
 
@@ -214,7 +214,7 @@ def _left_alone(field: FieldMapping, mapping: MessageMapping) -> pl.Expr | None:
     return _without_empty(field, mapping) if _acts(field) else None
 
 
-def _changed(change: OfValues) -> Change:
+def _changed(change: ExprFunction) -> Change:
     return lambda field, _: change(field.expr) if _is_open_text(field) else None
 
 

@@ -7,7 +7,7 @@ import polars as pl
 
 from cio_frames.audit.profiles import earlier_tables
 from cio_frames.checks import Check, Drift, RunsTest, Scope, TableProfile, column_findings
-from cio_frames.checks.comparison import Comparison, of_same_import
+from cio_frames.checks.comparison import Comparison, tables_of_same_import
 from cio_frames.checks.differences import DIFFERENCES
 from cio_frames.validation import FINDING_SCHEMA, as_findings, worst_first
 
@@ -28,7 +28,9 @@ def drift_findings(
     found = [FINDING_SCHEMA.to_frame()]
     tests = [check for check in checks if isinstance(check.test, RunsTest)]
     earlier = (
-        of_same_import(profile, earlier_tables(directory, workspaces=workspaces), most=limits.runs)
+        tables_of_same_import(
+            profile, earlier_tables(directory, workspaces=workspaces), most=limits.runs
+        )
         if tests
         else []
     )

@@ -33,7 +33,7 @@ def repaired(mapping: MessageMapping, check: Check) -> MessageMapping:
     repair = check.repair
     if repair is None:
         return mapping
-    return mapping.repaired(check.code, change=repair.change, place=repair.place)
+    return mapping.repaired(check.code, change=repair.change, place=repair.new_path)
 
 
 def offered(

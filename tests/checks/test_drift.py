@@ -22,7 +22,7 @@ from cio_frames.checks import (
     profile_file,
 )
 from cio_frames.checks import profile as profile_module
-from cio_frames.checks.comparison import Comparison, EarlierTable, of_same_import
+from cio_frames.checks.comparison import Comparison, EarlierTable, tables_of_same_import
 from cio_frames.checks.differences import DIFFERENCES
 from cio_frames.errors import MappingError
 from cio_frames.frames import ROW
@@ -122,7 +122,7 @@ def findings(
 ) -> dict[str, list[tuple[str | None, str]]]:
     """Return what is found, by code."""
     limits = limits or Drift()
-    same = of_same_import(now, before, most=limits.runs)
+    same = tables_of_same_import(now, before, most=limits.runs)
     if not same:
         return {}
     compared = Comparison(now=now, at=NOW, earlier=same, limits=limits)
@@ -306,7 +306,7 @@ def test_other_imports_are_not_compared(other):
             EarlierTable(run_id="b", created=NOW, profile=before, workspaces={"p": "2"}),
         ]
 
-    same = of_same_import(tracked(orders.head(20)), known, most=14)
+    same = tables_of_same_import(tracked(orders.head(20)), known, most=14)
 
     assert [each.run_id for each in same] == (["a"] if other == "workspace" else [])
 
