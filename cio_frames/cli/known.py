@@ -5,7 +5,7 @@ from collections.abc import Callable
 from cio_frames.errors import MissingKeyError, UsageError
 from cio_frames.frames import scan
 from cio_frames.plan import Plan
-from cio_frames.plan.known import Known
+from cio_frames.plan.workspace_people import WorkspacePeople
 from cio_frames.spec import Region
 from cio_frames.views.displays import ShowProgress
 from cio_frames.workspaces import Client, connect
@@ -51,14 +51,14 @@ def reader(region: Region | None = None, *, endpoint: str | None = None) -> Clie
 
 def people_of(
     known: str | None, *, client: Callable[[], Client], progress: ShowProgress = "auto"
-) -> Known | None:
+) -> WorkspacePeople | None:
     """Return what the option names, None where it is not given; the arguments of `preview_with`."""
     return None if known is None else people_named(known, client=client, progress=progress)
 
 
 def people_named(
     known: str, *, client: Callable[[], Client], progress: ShowProgress = "auto"
-) -> Known:
+) -> WorkspacePeople:
     """Return the people that a file, "workspace" or an export means; the arguments of `preview_with`."""
     if known == WORKSPACE:
         return client()

@@ -63,7 +63,7 @@ def require_allowed(
     Raises:
         AllowanceError: It does.
     """
-    if _is_within(needs(pipelines.each, preview), allow):
+    if _is_within(needs(pipelines.all, preview), allow):
         return
     found = needs(pipelines.checked(), preview)  # without rows that are excluded
     if not _is_within(found, allow):
@@ -82,7 +82,7 @@ def _is_within(found: Needs, allow: Mapping[str, int]) -> bool:
 def merge_preview(pipelines: Pipelines, *, progress: ShowProgress = False) -> PreviewCounts | None:
     """Return the last identity preview, or a first one if rows of identify can merge people."""
     known = pipelines.last_preview
-    if known is None and can_merge(pipelines.each) and pipelines.components is not None:
+    if known is None and can_merge(pipelines.all) and pipelines.components is not None:
         from cio_frames.plan.identity_preview import identity_preview, premise_of
 
         premise = premise_of(pipelines, None, settings=None, progress=progress)

@@ -11,13 +11,13 @@ from cio_frames.frames import AnyTable, read
 from cio_frames.identity import Settings
 from cio_frames.plan.approval import require_approval
 from cio_frames.plan.identity_preview import identity_preview, premise_of
-from cio_frames.plan.known import Known
+from cio_frames.plan.json_values import NotRestorableError, arguments_of, checks_of
 from cio_frames.plan.outcome import needs
 from cio_frames.plan.pipeline import Pipelines
-from cio_frames.plan.plain_values import NotRestorableError, arguments_of, checks_of
 from cio_frames.plan.plan import Backfill, Plan, Sendable
 from cio_frames.plan.saved_plan import SavedPlan, campaigns, described, destination_of, read_plan
 from cio_frames.plan.suggest import make
+from cio_frames.plan.workspace_people import WorkspacePeople
 from cio_frames.run import Run
 from cio_frames.sending import Client
 
@@ -40,7 +40,7 @@ def apply(
     table: AnyTable | Sendable | Sequence[AnyTable],
     client: Client,
     *,
-    known: Known | None = None,
+    known: WorkspacePeople | None = None,
     settings: Settings | None = None,
     approved_by: Sequence[str] = (),
     only_if: str | Sequence[str] = (),
@@ -95,7 +95,7 @@ def reviewed(
     table: AnyTable | Sendable | Sequence[AnyTable],
     client: Client,
     *,
-    known: Known | None = None,
+    known: WorkspacePeople | None = None,
     settings: Settings | None = None,
     approved_by: Sequence[str] = (),
     only_if: str | Sequence[str] = (),
@@ -105,7 +105,7 @@ def reviewed(
     plan = restored(path, saved, table)
     _require_current(path, saved, plan)
     key = require_approval(path, saved, approved_by=approved_by)
-    plan.pipelines.known.clear()  # a client reads the workspace as it is now
+    plan.pipelines.workspace_people.clear()  # a client reads the workspace as it is now
     conditions = [only_if] if isinstance(only_if, str) else list(only_if)
     found = [
         *differences(saved, plan.pipelines, client=client, same_table=not conditions),
@@ -159,7 +159,7 @@ def _replayed(path: Path | str, values: Mapping[str, Any], table: Any) -> Plan:
 
 
 def _require_current(path: Path | str, saved: SavedPlan, plan: Sendable) -> None:
-    now = plan.pipelines.each[0].clock()
+    now = plan.pipelines.all[0].clock()
     if saved.expires is not None and now > saved.expires:
         raise SavedPlanError(
             str(path), problem=f"it expired at {saved.expires:%Y-%m-%d %H:%M} UTC",
@@ -183,18 +183,18 @@ def differences(
         for part in reviewed.keys() - skipped:
             yield from _unlike(f"{name}: {part}", reviewed[part], found[part])
         most = reviewed["can_start_campaigns"]
-        if same_table and campaigns(pipelines.each[place]) > most:
+        if same_table and campaigns(pipelines.all[place]) > most:
             yield (
                 f"{name}: messages that can start campaigns",
                 most,
-                campaigns(pipelines.each[place]),
+                campaigns(pipelines.all[place]),
             )
 
 
 def _of_people(
     saved: SavedPlan,
     pipelines: Pipelines,
-    known: Known | None,
+    known: WorkspacePeople | None,
     *,
     settings: Settings | None,
     same_table: bool,
@@ -231,7 +231,7 @@ def _of_allowances(pipelines: Pipelines) -> dict[str, int]:
 
 
 def _broken(
-    text: str, pipelines: Pipelines, known: Known | None, settings: Settings | None
+    text: str, pipelines: Pipelines, known: WorkspacePeople | None, settings: Settings | None
 ) -> Iterator[Difference]:
     """Yield a condition that does not hold."""
     parsed = _CONDITION.fullmatch(text)

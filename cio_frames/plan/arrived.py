@@ -51,12 +51,12 @@ def arrived(
     """
     known = _record(record)
     states = [*ARRIVED, IN_DOUBT] if in_doubt else list(ARRIVED)
-    first = known["first_attempt_at"].min() or pipelines.each[0].clock()
+    first = known["first_attempt_at"].min() or pipelines.all[0].clock()
     found = known.filter(pl.col("state").is_in(states)).select(
         "plan", "row", "state", at=pl.coalesce("finished_at", "first_attempt_at", pl.lit(first))
     )
     repeats, components = Repeats(), pipelines.components
-    for plan, pipeline in enumerate(pipelines.each):
+    for plan, pipeline in enumerate(pipelines.all):
         wanted = found.filter(pl.col("plan") == plan, pl.col("row") % every == 0).drop("plan")
         chunks = pipeline.encode_chunks(components=components, repeats=repeats)
         with closing(chunks):
@@ -95,9 +95,9 @@ def workspace_after(
         >>> [(person["id"], person["attributes"]) for person in model.people()]
         [('u1', {'plan': 'pro'}), ('u2', {'plan': 'free'})]
     """
-    mapped = [own_names(each.mapping) for each in pipelines.each]
+    mapped = [own_names(each.mapping) for each in pipelines.all]
     model = Model(settings) if model is None else model
-    once = [_has_ids_once(each.mapping) for each in pipelines.each]
+    once = [_has_ids_once(each.mapping) for each in pipelines.all]
     texts: dict[str, str] = {}
     if messages is None:
         messages = arrived(pipelines, record, in_doubt=tell is not None)

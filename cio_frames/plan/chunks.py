@@ -1,4 +1,4 @@
-"""Rows as checked and encoded chunks, and as the segments of a run; nothing of them is kept."""
+"""The rows of a table as checked and encoded chunks, and as the segments of a run."""
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
@@ -36,14 +36,14 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoding:
-    """What decides which messages rows become, whichever chunk they are in."""
+    """What decides which messages rows become; it is the same for every chunk."""
 
     scope: Scope
     checks: tuple[Check, ...]
     tests: Sequence[CompiledCheck]  # the checks, compiled for the mapping
     namespace: str  # keeps message ids of one place apart from those of another
-    table_findings: pl.DataFrame | None = None  # about rows, which only the whole table shows
-    components: pl.DataFrame | None = None  # who is connected with whom; nobody without
+    table_findings: pl.DataFrame | None = None  # about rows, from the whole table
+    components: pl.DataFrame | None = None  # connected identifiers; without, none are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ class EncodedChunk:
 
     @property
     def findings(self) -> pl.DataFrame:
-        """Everything that was found."""
+        """All findings."""
         return pl.concat([self.row_findings, self.message_findings])
 
     @property
@@ -68,7 +68,7 @@ class EncodedChunk:
 
 
 def encode_chunk(chunk: pl.DataFrame, *, encoding: Encoding) -> EncodedChunk:
-    """Check and encode rows. The result depends on the arguments alone, on whatever engine."""
+    """Check and encode rows. The result depends on the arguments alone, on every engine."""
     scope = encoding.scope
     with computing(scope.mapping):
         prepared = scope.mapping.prepare(chunk)
@@ -79,9 +79,9 @@ def encode_chunk(chunk: pl.DataFrame, *, encoding: Encoding) -> EncodedChunk:
         checked.valid, scope.mapping, namespace=encoding.namespace, components=encoding.components
     )
     late = check_messages(messages, checks=encoding.checks, scope=scope, prepared=prepared)
-    refused = late.filter(pl.col("severity").is_in(BLOCKING))["row"]
-    if len(refused):
-        messages = messages.filter(~pl.col("row").is_in(refused.implode()))
+    rejected = late.filter(pl.col("severity").is_in(BLOCKING))["row"]
+    if len(rejected):
+        messages = messages.filter(~pl.col("row").is_in(rejected.implode()))
     return EncodedChunk(
         rows=checked.rows,
         prepared=checked.valid,
@@ -107,10 +107,10 @@ def encode_chunks(
 
 
 class Repeats:
-    """Gives rows that say again what an earlier row says ids of their own, where they set a state.
+    """Gives rows that set a state ids of their own if an earlier row has the same content.
 
-    An earlier row's id would have the workspace ignore them, whatever has changed in between. Ask it
-    of all chunks in the order of the rows.
+    With the id of the earlier row, the workspace would ignore them although something may have changed
+    in between. All chunks have to pass through it in the order of the rows.
     """
 
     def __init__(self) -> None:
@@ -118,7 +118,7 @@ class Repeats:
         self._times: dict[int, int] = {}
 
     def renewed(self, messages: pl.DataFrame, *, call: Call) -> pl.DataFrame:
-        """Return messages, the repeats among them under other ids."""
+        """Return the messages, with new ids for repeats."""
         is_state = sets_state(call) & ~pl.col("is_given")
         states = messages.select("row", "content").filter(messages.select(is_state).to_series())
         if states.is_empty():
@@ -126,12 +126,12 @@ class Repeats:
         import numpy as np
 
         new = np.sort(states["content"].to_numpy())
-        known = [new[:0]]
+        seen = [new[:0]]
         for block in self._seen:
-            found = np.take(block, np.searchsorted(block, new), mode="clip")
-            known.append(new[found == new])
-        is_known = pl.col("content").is_in(pl.Series(np.concatenate(known)).implode())
-        again = states.filter(is_known | ~pl.col("content").is_first_distinct())
+            matches = np.take(block, np.searchsorted(block, new), mode="clip")
+            seen.append(new[matches == new])
+        is_seen = pl.col("content").is_in(pl.Series(np.concatenate(seen)).implode())
+        again = states.filter(is_seen | ~pl.col("content").is_first_distinct())
         while self._seen and len(self._seen[-1]) < 2 * len(new):
             new = np.sort(np.concatenate((self._seen.pop(), new)), kind="stable")
         self._seen.append(new)
@@ -147,7 +147,7 @@ class Repeats:
 
 
 def sets_state(call: Call) -> pl.Expr:
-    """Tell of each message of a call whether a repeat of it is harmless, and a lost one is not."""
+    """Return an expression: whether a message of a call sets a state, so that repeating it is harmless."""
     return pl.col("subjects").is_not_null() & pl.lit(call.sets_state or call.name == "track")
 
 
@@ -173,7 +173,7 @@ def segments(
     plan: int = 0,
     first: int = 0,
 ) -> Generator[Segment]:
-    """Yield what becomes of the rows of each chunk, and the requests; the first has number `first`."""
+    """Yield the segments of a run: the state of each row, and the requests; the first has number `first`."""
     number = first
     for chunk in chunks:
         messages, lost = chunk.messages, chunk.reasons
@@ -183,31 +183,31 @@ def segments(
                 continue
             taken = pl.col("row").is_in(rows.implode())
             messages, lost = messages.filter(taken), lost.filter(taken)
-        sent, settled = selection.split_finished(messages, plan=plan)
+        sent, finished = selection.split_finished(messages, plan=plan)
         selection.require_same(sent, plan=plan)
         states = sets_state(call) & ~pl.col("is_given")
         requests, numbers = batches(
             selection.on_wire(sent, states=states), plan=plan, segment=number, call=call.name, batched=call.batched,
             limit_bytes=batch_bytes,
         )  # fmt: skip
-        rows_of = _rows(sent.with_columns(numbers), settled=settled, lost=lost, call=call.name)
+        rows_of = _rows(sent.with_columns(numbers), finished=finished, lost=lost, call=call.name)
         yield Segment(plan=plan, number=number, call=call.name, rows=rows_of, batches=requests)
         number += 1
 
 
 def _rows(
-    sent: pl.DataFrame, *, settled: pl.DataFrame, lost: pl.DataFrame, call: str
+    sent: pl.DataFrame, *, finished: pl.DataFrame, lost: pl.DataFrame, call: str
 ) -> pl.DataFrame:
     """Return one row for each row of a chunk, in the order of their numbers, as `SEGMENT_SCHEMA`.
 
-    Messages are sent in the order in which they come, which is another one where a table is in order
+    Messages are sent in the order in which they come, which differs where a table is in order
     of time.
     """
     rows = sent.drop("path", "message").with_columns(pl.lit("pending").alias("state"))
-    if lost.height or settled.height:
-        left_out = lost.with_columns(pl.lit("rejected_local").alias("state"))
-        others = [left_out, settled.drop("path", "message")]
-        rows = pl.concat([rows, *others], how="diagonal")
+    if lost.height or finished.height:
+        rejected = lost.with_columns(pl.lit("rejected_local").alias("state"))
+        more = [rejected, finished.drop("path", "message")]
+        rows = pl.concat([rows, *more], how="diagonal")
     if not rows["row"].is_sorted():
         rows = rows.sort("row")
     rows = rows.with_columns(pl.lit(call).alias("call"))

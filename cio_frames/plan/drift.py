@@ -1,4 +1,4 @@
-"""A plan's table beside those of earlier runs."""
+"""How the table of a plan differs from those of earlier runs."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from cio_frames.checks.differences import DIFFERENCES
 from cio_frames.validation import FINDING_SCHEMA, as_findings, worst_first
 
 MOST_NOTES = 5
-"""Findings that a run notes one by one."""
+"""The most findings that become a note each."""
 
 
 def drift_findings(
@@ -25,7 +25,7 @@ def drift_findings(
     workspaces: Mapping[str, str] | None = None,
 ) -> pl.DataFrame:
     """Return what differs from the earlier runs of a directory, with the columns of `FINDING_SCHEMA`."""
-    found = [FINDING_SCHEMA.to_frame()]
+    findings = [FINDING_SCHEMA.to_frame()]
     tests = [check for check in checks if isinstance(check.test, RunsTest)]
     earlier = (
         tables_of_same_import(
@@ -36,21 +36,21 @@ def drift_findings(
     )
     if earlier:
         compared = Comparison(now=profile, at=scope.now, earlier=earlier, limits=limits)
-        found += [
+        findings += [
             as_findings(check, column_findings(DIFFERENCES[check.code](compared)), scope=scope)
             for check in tests
         ]
-    return pl.concat(found)
+    return pl.concat(findings)
 
 
-def noted(findings: pl.DataFrame) -> list[str]:
-    """Return findings as notes of a run."""
+def drift_notes(findings: pl.DataFrame) -> list[str]:
+    """Return findings about differences as notes of a run."""
     messages = worst_first(findings)["message"].cast(pl.String)
-    told = [f"Beside earlier runs: {message}" for message in messages[:MOST_NOTES]]
+    notes = [f"Beside earlier runs: {message}" for message in messages[:MOST_NOTES]]
     more = len(messages) - MOST_NOTES
     if more > 0:
-        told.append(
+        notes.append(
             f"Beside earlier runs: {more:,} more differences. A plan with "
             'checks=cio.Checks(drift="audit") lists them all in its report.'
         )
-    return told
+    return notes

@@ -212,7 +212,7 @@ def estimate(
 
 def _counted(pipelines: Pipelines, premise: Premise) -> PreviewCounts | None:
     """Return what a preview would come to where the checks tell it: ids alone say who is who."""
-    first, *others = pipelines.each
+    first, *others = pipelines.all
     if others or premise.known is not None or premise.settings != Settings():
         return None
     if not names_by_id_alone(first.mapping) or first.full_check.unclear:

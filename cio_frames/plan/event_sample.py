@@ -11,7 +11,7 @@ import polars as pl
 from cio_frames.errors import WorkspaceReadError
 from cio_frames.identity.identifiers import IdentifierKind
 from cio_frames.identity.state import Event, Person
-from cio_frames.plan.held_people import KINDS
+from cio_frames.plan.workspace_people import KINDS
 from cio_frames.run.reconciliation import CONFIDENCE
 from cio_frames.spec import ACTIVITY_TYPES, LIMITS, PersonIdType
 from cio_frames.workspaces import Client

@@ -1,4 +1,4 @@
-"""The checks of a whole table, each in one pass: all of them, or those that can forbid sending."""
+"""The checks of a whole table in one pass: all of them, or only those that can keep rows from being sent."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
@@ -48,7 +48,7 @@ _PAIRS = pl.Schema({"key": pl.UInt64, "other": pl.UInt64})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkKeys:
-    """Whom rows address, and who is named together with whom; each once.
+    """The identifiers that rows address, and those that rows name together; each once.
 
     Identifiers are the numbers that `encode` gives them, so that millions take little memory.
     """
@@ -58,7 +58,7 @@ class LinkKeys:
 
     @classmethod
     def joined(cls, parts: Sequence["LinkKeys"]) -> "LinkKeys":
-        """Return the link keys of several parts as one; what stands in two of them stands twice."""
+        """Return the link keys of several parts as one; duplicates stay."""
         keys = [pl.Series("key", dtype=pl.UInt64), *(part.keys for part in parts)]
         pairs = [_PAIRS.to_frame(), *(part.pairs for part in parts)]
         return cls(keys=pl.concat(keys), pairs=pl.concat(pairs))
@@ -66,39 +66,37 @@ class LinkKeys:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreSendCheck:
-    """What must be known of a table before anything of it is sent."""
+    """What is checked of a table before any row is sent."""
 
     rows: int
     blocking: pl.DataFrame  # findings of the whole table that keep rows from being sent
     refusals: pl.DataFrame  # findings that forbid sending, one of each code
     fingerprint: str
-    components: pl.DataFrame | None  # who is connected with whom by this table's rows, if anybody
+    components: pl.DataFrame | None  # the identifiers that this table's rows connect, if any
     # Where only this check has run, rows that are excluded later count as well
     allowances: AllowanceCounts = field(default_factory=AllowanceCounts)
     first_rows: pl.DataFrame = field(default_factory=pl.DataFrame)  # at most `FIRST_ROWS`, as read
-    profile: TableProfile | None = None  # what the table is like
+    profile: TableProfile | None = None  # for comparison with later runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FullCheck:
-    """What all checks found, and what sending would come to."""
+    """The findings of all checks, and the counts of what would be sent."""
 
     before_send: PreSendCheck
     valid: int
-    people: int  # whom the rows name, as far as they name anybody
+    people: int  # that the rows name
     objects: int
-    unclear: int  # identifies and events whose person no id tells, or events that act
+    unclear: int  # identifies and events without the id of a person, and events that act
     bytes: int
-    batches: int  # exactly as the messages would be cut
+    batches: int  # exactly as many as sending would make
     findings: pl.DataFrame  # worst first
     kinds: FindingKinds  # the same, by kind
     reasons: pl.DataFrame  # row, code and error of each row that would not be sent
     first_messages: tuple[str, ...]  # at most `KEPT_MESSAGES`
     hours: pl.DataFrame | None  # hour, recent, rows; None without a timestamp
-    ids: IdCounts | None  # the different ids, if they were asked for
-    is_reordered: bool = (
-        False  # whether the findings tell that the rows came in another order later
-    )
+    ids: IdCounts | None  # the different ids, if they were gathered
+    is_reordered: bool = False  # whether a finding says that rows came in another order later
 
     @property
     def rows(self) -> int:
@@ -112,7 +110,7 @@ class FullCheck:
 
 
 class Profiling(msgspec.Struct, frozen=True, kw_only=True):
-    """What makes the profile of a table, and finds what differs from those of earlier runs."""
+    """What makes the profile of a table, and compares it with those of earlier runs."""
 
     profiler: Profiler
     compare: Callable[[TableProfile], pl.DataFrame]
@@ -127,7 +125,7 @@ def check_before_send(
     profiling: Profiling,
     gather_links: bool,
 ) -> tuple[PreSendCheck, LinkKeys | None]:
-    """Look only for what keeps rows from being sent; return that, and the link keys if wanted."""
+    """Apply the checks that can keep rows from being sent; return the result, and the link keys if wanted."""
     blocking = [item for item in checks if item.severity in BLOCKING]
     strict = [item for item in blocking if item.severity == "refuse"]
     tests = compile_checks(strict, scope=scope)
@@ -141,26 +139,26 @@ def check_before_send(
         chunk: pl.DataFrame,
     ) -> tuple[_Share, pl.DataFrame, pl.DataFrame, AllowanceCounts]:
         prepared, share = sums.share(chunk)
-        found = check(prepared, tests=tests, raw=chunk).findings
+        chunk_findings = check(prepared, tests=tests, raw=chunk).findings
         with computing(scope.mapping):
             counts = AllowanceCounts.of(allowance_rows(prepared, scope))
-        return share, found, chunk.filter(pl.col(ROW) < FIRST_ROWS), counts
+        return share, chunk_findings, chunk.filter(pl.col(ROW) < FIRST_ROWS), counts
 
     with closing(map_chunks(table, part)) as parts:
-        for share, found, head, counts in parts:
+        for share, chunk_findings, head, counts in parts:
             sums.add(share)
-            findings.append(found)
+            findings.append(chunk_findings)
             allowances.append(counts)
             first = first if first.height else head
     table_wide, profile = sums.findings(), profiling.profiler.profile()
     drift = profiling.compare(profile).filter(pl.col("severity") == "refuse")
-    found = complete_findings(
+    every = complete_findings(
         pl.concat([*findings, table_wide, drift]), checks=strict, rows=sums.rows
     )
     checked = PreSendCheck(
         rows=sums.rows,
         blocking=table_wide,
-        refusals=refusals_of(found),
+        refusals=refusals_of(every),
         fingerprint=sums.fingerprint.text,
         components=sums.components(),
         allowances=AllowanceCounts.joined(allowances),
@@ -183,36 +181,36 @@ def check_fully(
 ) -> tuple[FullCheck, LinkKeys | None]:
     """Apply every check, measure every message, and count; return that, and the link keys if wanted.
 
-    Where the whole table can still tell that rows of a chunk are not sent, or who is connected with
-    whom, a few numbers of each are kept until then. Only the first messages are written with their ids.
+    Where later chunks can still exclude rows of a chunk or connect its people, a few numbers of each
+    row are kept until the end. Only the first messages are written with their ids.
     """
     sums = _Sums(
         table, scope=encoding.scope, checks=encoding.checks, profiling=profiling,
         gather_links=gather_links, gather_ids=gather_ids,
     )  # fmt: skip
-    found = _Found(encoding)
+    results = _Results(encoding)
 
-    def part(chunk: pl.DataFrame) -> tuple[_Share, ChunkFound]:
+    def part(chunk: pl.DataFrame) -> tuple[_Share, ChunkCheck]:
         prepared, share = sums.share(chunk)
-        of_chunk = chunk_found(prepared, encoding=encoding, raw=chunk)
-        if sums.is_settled(share):
-            counts = counted(of_chunk.kept, scope=encoding.scope, batch_bytes=batch_bytes)
-            of_chunk = replace(of_chunk, kept=of_chunk.kept.clear(), counts=counts)
-        return share, of_chunk
+        checked = check_chunk(prepared, encoding=encoding, raw=chunk)
+        if sums.is_final(share):
+            counts = count_rows(checked.measures, scope=encoding.scope, batch_bytes=batch_bytes)
+            checked = replace(checked, measures=checked.measures.clear(), counts=counts)
+        return share, checked
 
     with closing(map_chunks(table, part)) as parts:
-        for share, of_chunk in parts:
+        for share, checked in parts:
             sums.add(share)
-            found.add(of_chunk)
-    full = _concluded(
-        found, sums, table=table, encoding=encoding, shares=shares, batch_bytes=batch_bytes
+            results.add(checked)
+    full = _full_check(
+        results, sums, table=table, encoding=encoding, shares=shares, batch_bytes=batch_bytes
     )
     return full, LinkKeys.joined(sums.links) if gather_links else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Share:
-    """What a chunk adds to what is known of the whole table."""
+    """What a chunk adds to the sums of the table."""
 
     rows: int
     aggregates: Mapping[Aggregate, pl.DataFrame]
@@ -222,7 +220,7 @@ class _Share:
 
 
 class _Sums:
-    """What both checks add up over a table: aggregates, link keys, rows and fingerprint."""
+    """What both checks sum up over a table: aggregates, link keys, rows and fingerprint."""
 
     def __init__(
         self, table: Table, *, scope: Scope, checks: Iterable[Check], profiling: Profiling,
@@ -240,7 +238,7 @@ class _Sums:
         self.rows = 0
 
     def share(self, chunk: pl.DataFrame) -> tuple[pl.DataFrame, _Share]:
-        """Return a chunk with one column per field, and what it adds; any thread may ask."""
+        """Return a chunk with one column per field, and what it adds; any thread may call this."""
         self.fingerprint.add(chunk)
         with computing(self._mapping):
             prepared = self._mapping.prepare(chunk)
@@ -253,13 +251,13 @@ class _Sums:
         )
         return prepared, share
 
-    def is_settled(self, share: _Share) -> bool:
+    def is_final(self, share: _Share) -> bool:
         """Return whether the rest of the table changes nothing about the rows of a chunk."""
         can_change = self._is_linked or self._order is not None
         return not (can_change or self._aggregates.can_block(share.aggregates))
 
     def add(self, share: _Share) -> None:
-        """Add what the next chunk adds."""
+        """Add the share of the next chunk."""
         self.rows += share.rows
         self._aggregates.add(share.aggregates)
         self.profiling.profiler.add(share.profile)
@@ -269,51 +267,53 @@ class _Sums:
             self.ids.add(share.ids)
 
     def findings(self) -> pl.DataFrame:
-        """Return what only the whole table shows, once every chunk was added."""
+        """Return the findings that only the whole table shows, after every chunk was added."""
         if self._order is not None:
             self._order.close()
         with computing(self._mapping):
             return self._aggregates.findings()
 
     def components(self) -> pl.DataFrame | None:
-        """Return who is connected with whom by the rows of this table; None if nobody is."""
+        """Return the identifiers that rows of this table connect, by component; None if they connect none."""
         return components_of(LinkKeys.joined(self.links)) if self._is_linked else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChunkFound:
-    """What the checks of rows and messages find in a chunk, and its rows that can be sent."""
+class ChunkCheck:
+    """The findings about the rows and messages of a chunk, and its rows that can be sent."""
 
     row_findings: pl.DataFrame
     message_findings: pl.DataFrame
     sent: pl.DataFrame  # the prepared rows
-    kept: pl.DataFrame  # a few numbers of each of them
-    counts: "Counts | None" = None  # what they come to, if nothing can change it
+    measures: pl.DataFrame  # a few numbers of each of them
+    counts: "Counts | None" = None  # their sums, if no later chunk can change them
 
 
-def chunk_found(prepared: pl.DataFrame, *, encoding: Encoding, raw: pl.DataFrame) -> ChunkFound:
+def check_chunk(prepared: pl.DataFrame, *, encoding: Encoding, raw: pl.DataFrame) -> ChunkCheck:
     """Check the prepared rows of a chunk and measure their messages."""
     scope = encoding.scope
     checked = check(prepared, tests=encoding.tests, table_findings=encoding.table_findings, raw=raw)
     messages, sent = sizes(checked.valid, scope.mapping), checked.valid
     late = check_messages(messages, checks=encoding.checks, scope=scope, prepared=prepared)
-    kept = sent.select(*_kept_columns(scope), messages["bytes"])
-    kept = kept.hstack(allowance_rows(sent, scope))
-    refused = late.filter(pl.col("severity").is_in(BLOCKING))["row"].implode()
+    measures = sent.select(*_measured(scope), messages["bytes"])
+    measures = measures.hstack(allowance_rows(sent, scope))
+    rejected = late.filter(pl.col("severity").is_in(BLOCKING))["row"].implode()
     if late.height:
-        sent = sent.filter(~pl.col(ROW).is_in(refused))
-        kept = kept.filter(~pl.col("row").is_in(refused))
-    return ChunkFound(row_findings=checked.findings, message_findings=late, sent=sent, kept=kept)
+        sent = sent.filter(~pl.col(ROW).is_in(rejected))
+        measures = measures.filter(~pl.col("row").is_in(rejected))
+    return ChunkCheck(
+        row_findings=checked.findings, message_findings=late, sent=sent, measures=measures
+    )
 
 
 _NONE = pl.Series(dtype=pl.UInt64)
 MERGED = 1_000_000
-"""From how many numbers on those of several chunks are made different ones."""
+"""With more numbers than this, duplicates between chunks are dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What the rows of a chunk that can be sent come to."""
+    """The sums over the rows of a chunk that can be sent."""
 
     valid: int
     bytes: int
@@ -344,40 +344,40 @@ class Distinct:
 
 
 @dataclass(slots=True)
-class _Found:
-    """What the chunks of a full check leave: findings, the first messages, numbers of each row."""
+class _Results:
+    """The results of all chunks of a full check: findings, the first messages, numbers of each row."""
 
     encoding: Encoding
     row_findings: list[pl.DataFrame] = field(default_factory=list)
     message_findings: list[pl.DataFrame] = field(default_factory=list)
-    kept: list[pl.DataFrame] = field(default_factory=list)
+    measures: list[pl.DataFrame] = field(default_factory=list)
     counts: list[Counts] = field(default_factory=list)
     people: Distinct = field(default_factory=Distinct)
     objects: Distinct = field(default_factory=Distinct)
     first: list[pl.DataFrame] = field(default_factory=list)
 
-    def add(self, found: ChunkFound) -> None:
-        """Add what the next chunk leaves; its rows are let go."""
-        self.row_findings.append(found.row_findings)
-        self.message_findings.append(found.message_findings)
-        if found.counts is None:
-            self.kept.append(found.kept)
+    def add(self, chunk: ChunkCheck) -> None:
+        """Add the next chunk; its rows are not kept."""
+        self.row_findings.append(chunk.row_findings)
+        self.message_findings.append(chunk.message_findings)
+        if chunk.counts is None:
+            self.measures.append(chunk.measures)
         else:
-            self.count(found.counts)
+            self.count(chunk.counts)
         missing = KEPT_MESSAGES - sum(part.height for part in self.first)
-        if missing and found.sent.height:
+        if missing and chunk.sent.height:
             mapping, namespace = self.encoding.scope.mapping, self.encoding.namespace
-            self.first.append(encode(found.sent.head(missing), mapping, namespace=namespace))
+            self.first.append(encode(chunk.sent.head(missing), mapping, namespace=namespace))
 
     def count(self, counts: Counts) -> None:
-        """Add what the rows of a chunk come to."""
+        """Add the sums of a chunk."""
         self.people.add(counts.people)
         self.objects.add(counts.objects)
         self.counts.append(replace(counts, people=_NONE, objects=_NONE))
 
 
-def _kept_columns(scope: Scope) -> list[pl.Expr]:
-    """Return what is kept of each row besides the size of its message."""
+def _measured(scope: Scope) -> list[pl.Expr]:
+    """Return the columns that are kept of each row besides the size of its message."""
     mapping = scope.mapping
     columns = [
         pl.col(ROW).alias("row"),
@@ -394,8 +394,8 @@ def _kept_columns(scope: Scope) -> list[pl.Expr]:
     return columns
 
 
-def _concluded(
-    found: _Found,
+def _full_check(
+    results: _Results,
     sums: _Sums,
     *,
     table: Table,
@@ -403,27 +403,27 @@ def _concluded(
     shares: Mapping[str, float],
     batch_bytes: int,
 ) -> FullCheck:
-    """Return what all chunks come to, without the rows that only the whole table rejects."""
+    """Return the full check from all chunks, without the rows that only the whole table rejects."""
     scope, components = encoding.scope, sums.components()
     table_wide = sums.findings()
     blocking = table_wide.filter(pl.col("severity").is_in(BLOCKING))
     lost = blocking["row"].drop_nulls().unique()
-    kept, late = found.kept, found.message_findings
+    measures, late = results.measures, results.message_findings
     if len(lost):
         is_kept = ~pl.col("row").is_in(lost.implode())
-        kept, late = ([part.filter(is_kept) for part in parts] for parts in (kept, late))
-    for part in kept:
-        found.count(counted(part, scope=scope, batch_bytes=batch_bytes, components=components))
-    counts = found.counts
-    valid = sum(each.valid for each in counts)
+        measures, late = ([part.filter(is_kept) for part in parts] for parts in (measures, late))
+    for part in measures:
+        results.count(count_rows(part, scope=scope, batch_bytes=batch_bytes, components=components))
+    counts = results.counts
+    valid = sum(count.valid for count in counts)
     of_call = check_call(encoding.checks, scope=scope, notes=table.notes)
     profile = sums.profiling.profiler.profile()
     drift = sums.profiling.compare(profile)
     findings = complete_findings(
-        pl.concat([of_call, drift, table_wide, *found.row_findings, *late]),
+        pl.concat([of_call, drift, table_wide, *results.row_findings, *late]),
         checks=encoding.checks, rows=sums.rows, rejected=sums.rows - valid, shares=shares,
     )  # fmt: skip
-    first = pl.concat(found.first) if found.first else MESSAGE_SCHEMA.to_frame()
+    first = pl.concat(results.first) if results.first else MESSAGE_SCHEMA.to_frame()
     first = first.filter(~pl.col("row").is_in(lost.implode()))
     excluded = rejection_reasons(findings)
     return FullCheck(
@@ -433,64 +433,64 @@ def _concluded(
             refusals=refusals_of(findings),
             fingerprint=sums.fingerprint.text,
             components=components,
-            allowances=AllowanceCounts.joined(each.allowances for each in counts),
+            allowances=AllowanceCounts.joined(count.allowances for count in counts),
             profile=profile,
         ),
         valid=valid,
-        people=len(found.people),
-        objects=len(found.objects),
-        unclear=sum(each.unclear for each in counts),
-        bytes=sum(each.bytes for each in counts),
-        batches=sum(each.batches for each in counts),
+        people=len(results.people),
+        objects=len(results.objects),
+        unclear=sum(count.unclear for count in counts),
+        bytes=sum(count.bytes for count in counts),
+        batches=sum(count.batches for count in counts),
         findings=findings,
-        kinds=found_kinds(findings, excluded=excluded["row"], checks=encoding.checks),
+        kinds=finding_kinds(findings, excluded=excluded["row"], checks=encoding.checks),
         reasons=excluded,
         first_messages=tuple(Repeats().renewed(first, call=scope.mapping.call)["message"]),
-        hours=summed_hours([each.hours for each in counts if each.hours is not None])
+        hours=summed_hours([count.hours for count in counts if count.hours is not None])
         if scope.mapping.find("timestamp")
         else None,
         ids=sums.ids,
     )
 
 
-def counted(
-    kept: pl.DataFrame,
+def count_rows(
+    measures: pl.DataFrame,
     *,
     scope: Scope,
     batch_bytes: int,
     components: pl.DataFrame | None = None,
 ) -> Counts:
-    """Return what rows come to; those of a chunk are cut by themselves, as they are when sent."""
-    call, batches = scope.mapping.call, kept.height
+    """Return the sums over rows of one chunk, whose batches have no rows of another one, as when sent."""
+    call, batches = scope.mapping.call, measures.height
     if call.batched:
-        shared = lanes(kept["key"], components)
-        batches = count_batches(kept["bytes"], lanes=shared, limit_bytes=batch_bytes)
+        shared = lanes(measures["key"], components)
+        batches = count_batches(measures["bytes"], lanes=shared, limit_bytes=batch_bytes)
     return Counts(
-        valid=kept.height,
-        bytes=int(kept["bytes"].sum()),
+        valid=measures.height,
+        bytes=int(measures["bytes"].sum()),
         batches=batches,
-        unclear=int(kept["unclear"].sum()) if "unclear" in kept.columns else 0,
-        allowances=AllowanceCounts.of(kept),
-        hours=_hours(kept) if "hour" in kept.columns else None,
-        people=kept["person"].drop_nulls().unique(),
-        objects=kept["key"].drop_nulls().unique() if call.name == "group" else _NONE,
+        unclear=int(measures["unclear"].sum()) if "unclear" in measures.columns else 0,
+        allowances=AllowanceCounts.of(measures),
+        hours=_hours(measures) if "hour" in measures.columns else None,
+        people=measures["person"].drop_nulls().unique(),
+        objects=measures["key"].drop_nulls().unique() if call.name == "group" else _NONE,
     )
 
 
-def _hours(kept: pl.DataFrame) -> pl.DataFrame:
+def _hours(measures: pl.DataFrame) -> pl.DataFrame:
     """Return the rows of each hour; only events can be recent."""
-    recent = pl.col("recent") if "recent" in kept.columns else pl.lit(value=False)
-    return kept.group_by("hour", recent.alias("recent")).agg(rows=pl.len())
+    recent = pl.col("recent") if "recent" in measures.columns else pl.lit(value=False)
+    return measures.group_by("hour", recent.alias("recent")).agg(rows=pl.len())
 
 
-def summed_hours(counted: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Return the rows of each hour, of what chunks counted."""
+def summed_hours(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return the rows of each hour, summed over chunks."""
     schema = pl.Schema({"hour": pl.Int64, "recent": pl.Boolean, "rows": pl.get_index_type()})
-    whole = pl.concat([schema.to_frame(), *counted])
-    return whole.group_by("hour", "recent").agg(pl.col("rows").sum())
+    joined = pl.concat([schema.to_frame(), *parts])
+    return joined.group_by("hour", "recent").agg(pl.col("rows").sum())
 
 
-def found_kinds(
+def finding_kinds(
     findings: pl.DataFrame, *, excluded: pl.Series, checks: Iterable[Check]
 ) -> FindingKinds:
     """Return the kinds of findings, worst first; `excluded` are the rows that would not be sent."""
@@ -521,7 +521,7 @@ def link_keys(prepared: pl.DataFrame, mapping: MessageMapping) -> LinkKeys:
 
 
 def components_of(links: LinkKeys) -> pl.DataFrame | None:
-    """Return who is connected with whom; None if nobody is."""
+    """Return the identifiers that are connected, by component; None if none are."""
     import numpy as np
 
     from cio_frames.identity.components import are_among, components, joining
@@ -532,7 +532,7 @@ def components_of(links: LinkKeys) -> pl.DataFrame | None:
     owners, others = owners[joins], others[joins]
     if not len(owners):
         return None
-    addressed = keys[are_among(keys, np.sort(others))]  # also those that no other pair is of
+    addressed = keys[are_among(keys, np.sort(others))]  # also those that are in no other pair
     pairs = {
         "key": np.concatenate([owners, addressed]),
         "other": np.concatenate([others, addressed]),

@@ -34,7 +34,7 @@ def identity_parts(
     """Yield what messages say in the order in which they are sent, and the rows read so far."""
     read = first = 0
     repeats = Repeats() if _have_own_ids(pipelines) else None
-    for place, pipeline in enumerate(pipelines.each):
+    for place, pipeline in enumerate(pipelines.all):
         reader = _Reader(
             pipeline=pipeline, encoding=_encoding(pipeline, pipelines.components), wanted=wanted
         )
@@ -47,7 +47,7 @@ def identity_parts(
 
 def _have_own_ids(pipelines: Pipelines) -> bool:
     """Whether the ids of any messages are made of something else than what the messages say."""
-    fields = [field for each in pipelines.each for field in each.mapping.fields]
+    fields = [field for each in pipelines.all for field in each.mapping.fields]
     return any(field.role == "key" or field.argument == "message_id" for field in fields)
 
 

@@ -23,8 +23,8 @@ from cio_frames.identity.rules import joined, marked
 from cio_frames.identity.settings import LARGEST
 from cio_frames.plan.identity_parts import identity_parts
 from cio_frames.plan.identity_report import identity_document
-from cio_frames.plan.known import Known, known_people
 from cio_frames.plan.pipeline import Pipelines, PreviewCounts
+from cio_frames.plan.workspace_people import WorkspacePeople, known_people
 from cio_frames.views import text
 from cio_frames.views.displays import ShowProgress, display
 from cio_frames.views.document import Bullets, Document, Heading
@@ -98,7 +98,7 @@ def _without(pipelines: Pipelines, serious: pl.DataFrame) -> Pipelines:
     causes = serious.explode("rows", empty_as_null=False).select(
         "sentence", pl.col("rows").struct.unnest()
     )
-    left = list(pipelines.each)
+    left = list(pipelines.all)
     for (place,), rows in causes.group_by("plan", maintain_order=True):
         pipeline = left[int(str(place))]
         notes = [
@@ -209,7 +209,7 @@ class IdentityPreview(Generic[Sent]):
 
 def premise_of(
     pipelines: Pipelines,
-    known: Known | None,
+    known: WorkspacePeople | None,
     *,
     settings: Settings | None,
     progress: ShowProgress,
@@ -224,7 +224,7 @@ def premise_of(
     return Premise(
         known=None if known is None else known_people(known, pipelines, progress=progress),
         settings=settings or Settings(),
-        now=pipelines.each[0].clock(),
+        now=pipelines.all[0].clock(),
         largest=largest,
     )
 
@@ -293,7 +293,7 @@ def _wanted(pipelines: Pipelines, premise: Premise) -> WantedAttributes:
     """
     dated = any(
         each.call in ("identify", "group") and each.mapping.find("timestamp")
-        for each in pipelines.each
+        for each in pipelines.all
     )
     people = opted_out(premise.known)
     is_anybody = people and "alias" in pipelines.calls

@@ -41,13 +41,13 @@ BANDS: Final = ((1, 1), (2, 2), (3, 3), (4, 9), (10, 99), (100, None))
 
 def identity_document(found: Preview, premise: Premise, pipelines: Pipelines) -> Document:
     """Return the report of a preview."""
-    source = " + ".join(f"{each.call} ({each.table.label})" for each in pipelines.each)
+    source = " + ".join(f"{each.call} ({each.table.label})" for each in pipelines.all)
     verdict, _ = _verdict(found)
     return Document(Heading("Who is who", source, verdict), list(_body(found, premise, pipelines)))
 
 
 def _body(found: Preview, premise: Premise, pipelines: Pipelines) -> Iterator[Node]:
-    several = len(pipelines.each) > 1
+    several = len(pipelines.all) > 1
     yield Paragraph(f"{_verdict(found)[1]} {compared(premise.known)}", "lead")
     yield _figures(found.summary)
     advice = _order(found, pipelines.calls)

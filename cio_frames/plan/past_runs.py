@@ -1,24 +1,113 @@
-"""Look whether a run has arrived, or undo it, in whichever process: the run is known by its directory."""
+"""Resume, reconcile or undo the run of a directory, in the process that made it or another one."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar, overload, runtime_checkable
 
+from cio_frames.audit import Audit, require_run
 from cio_frames.checks import Checks
+from cio_frames.errors import AuditError
 from cio_frames.frames import AnyTable
 from cio_frames.identity import Settings
-from cio_frames.plan.follow_up import FollowUp
-from cio_frames.plan.known import Known
-from cio_frames.plan.plan import Backfill, Sendable, backfill_of, made_from_plan
+from cio_frames.plan.plan import (
+    PLANS_BY_RUN,
+    Backfill,
+    FollowUp,
+    Sendable,
+    job_of,
+    require_client,
+)
+from cio_frames.run import InDoubt, Run, SendOptions, resumed_run
+from cio_frames.sending import Client
 from cio_frames.views.displays import ShowProgress
 
 if TYPE_CHECKING:
+    from cio_frames.plan.workspace_people import WorkspacePeople
     from cio_frames.run.reconciliation import Reconciliation
     from cio_frames.run.undo import Undo
 
 
+ResumedRun_co = TypeVar("ResumedRun_co", covariant=True)
+
+
+@runtime_checkable
+class Resumable(Protocol[ResumedRun_co]):
+    """A plan that sends elsewhere than on this machine, and takes up there what a run left."""
+
+    def resumed(
+        self, directory: Path | str, client: Client, *, options: SendOptions
+    ) -> ResumedRun_co:
+        """Finish what the run of this directory left."""
+
+
+@overload
+def resume(
+    directory: Path | str,
+    client: Client,
+    plan: Sendable | None = None,
+    *,
+    in_doubt: InDoubt | None = None,
+    progress: ShowProgress = "auto",
+    wait: bool = True,
+) -> Run: ...
+
+
+@overload
+def resume(
+    directory: Path | str,
+    client: Client,
+    plan: Resumable[ResumedRun_co],
+    *,
+    in_doubt: InDoubt | None = None,
+    progress: ShowProgress = "auto",
+    wait: bool = True,
+) -> ResumedRun_co: ...
+
+
+def resume(
+    directory: Path | str,
+    client: Client,
+    plan: Sendable | Resumable[ResumedRun_co] | None = None,
+    *,
+    in_doubt: InDoubt | None = None,
+    progress: ShowProgress = "auto",
+    wait: bool = True,
+) -> Run | ResumedRun_co:
+    """Finish what a run left: after a crash, an interrupt or an outage.
+
+    What arrived is not sent again. What is pending is sent; what is in doubt follows a policy by
+    call and age: events, people and groups are sent again within a day of their first attempt,
+    form submissions never.
+
+    Args:
+        directory: The run's directory, `audit/<run>`.
+        client: Where to send; the same workspace.
+        plan: The plan or back-fill the run was made from. Messages are not kept on disk, so it
+            is needed in another process than the one that made the run.
+        in_doubt: "resend", "skip" (take as arrived) or "report" (leave in doubt) instead of the
+            policy.
+        progress: "auto", False, a kind of display, or a function that gets the states.
+        wait: Whether to wait for the end.
+
+    Raises:
+        AuditError: The plan is needed, or is not the one the run was made from.
+    """
+    require_client(client)
+    options = SendOptions(progress=progress, wait=wait, in_doubt=in_doubt)
+    if isinstance(plan, Resumable):
+        return plan.resumed(directory, client, options=options)
+    original = _made_from(directory, plan, how="cio.resume({!r}, client, plan)")
+    run = resumed_run(
+        job_of(original.pipelines),
+        client=client,
+        directory=directory,
+        options=options,
+    ).start()
+    return run.wait() if wait else run
+
+
 def reconcile(
     directory: Path | str,
-    held: Known,
+    held: "WorkspacePeople",
     plan: Sendable | None = None,
     *,
     before: AnyTable | None = None,
@@ -56,8 +145,8 @@ def reconcile(
         >>> found.differences.select("kind", "id", "name", "expected", "actual").rows()
         [('other value', 'u2', 'tier', 'free', 'basic')]
     """
-    made_from = made_from_plan(directory, plan, how="cio.reconcile({!r}, client, plan)")
-    return FollowUp(made_from.pipelines, backfill_of).reconcile(
+    original = _made_from(directory, plan, how="cio.reconcile({!r}, client, plan)")
+    return FollowUp(original.pipelines).reconcile(
         Path(directory), held, before=before, settings=settings, events=events, seed=seed,
         progress=progress,
     )  # fmt: skip
@@ -70,7 +159,7 @@ def undo(
     *,
     objects: AnyTable | None = None,
     relationships: AnyTable | None = None,
-    current: Known | None = None,
+    current: "WorkspacePeople | None" = None,
     settings: Settings | None = None,
     checks: Checks | None = None,
 ) -> "Undo[Backfill]":
@@ -102,8 +191,25 @@ def undo(
         ...     undo.summary["attributes_restored"], undo.summary["people_deleted"]
         (1, 1)
     """
-    made_from = made_from_plan(directory, plan, how="cio.undo({!r}, known=known, plan=plan)")
-    return FollowUp(made_from.pipelines, backfill_of).undo(
+    original = _made_from(directory, plan, how="cio.undo({!r}, known=known, plan=plan)")
+    return FollowUp(original.pipelines).undo(
         Path(directory), known, objects=objects, relationships=relationships, current=current,
         settings=settings, checks=checks,
     )  # fmt: skip
+
+
+def _made_from(directory: Path | str, plan: Sendable | None, *, how: str) -> Sendable:
+    """Return the plan that was passed, or the one that a run of this process was made from.
+
+    Raises:
+        AuditError: It is needed; the error says `how` to pass it.
+    """
+    original = plan if plan is not None else PLANS_BY_RUN.get(str(Path(directory).absolute()))
+    if original is None:
+        require_run(directory)
+        Audit(directory)  # raises where there is none
+        raise AuditError(
+            f"The messages of {directory} are not kept on disk. Pass the original plan:\n"
+            f"    {how.format(str(directory))}"
+        )
+    return original

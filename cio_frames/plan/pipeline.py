@@ -1,4 +1,4 @@
-"""Tables on their way to messages: what passes over them find is found once, and kept here."""
+"""Tables and the messages that they become; each check of a table runs once, and its result is kept."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -47,7 +47,7 @@ from cio_frames.plan.full_check import (
     check_before_send,
     check_fully,
     components_of,
-    found_kinds,
+    finding_kinds,
     link_keys,
 )
 from cio_frames.plan.other_forms import OtherForm, other_forms, read_ids
@@ -59,12 +59,12 @@ from cio_frames.values import many
 
 PREVIEW_ROWS = 1_000
 MOST_REPAIRED = 300
-"""Fields of a mapping up to which repairs are tried on examples; it takes the square of their number."""
+"""The most fields of a mapping with which repairs are tried on examples: the time is the square of it."""
 
 
 @dataclass(slots=True)
 class _Results:
-    """What the passes over a table have found so far."""
+    """The results of the checks that have run on a table."""
 
     before_send: PreSendCheck | None = None
     full: FullCheck | None = None
@@ -78,11 +78,13 @@ class Pipeline:
     mapping: MessageMapping
     checks: Checks = field(default_factory=Checks)
     namespace: str = ""  # keeps message ids of one place apart from those of another
-    clock: Callable[[], datetime] = utc_now  # tells the planned time of sending
+    clock: Callable[[], datetime] = utc_now  # gives the planned time of sending
     steps: tuple[MessageMapping, ...] = ()  # the mapping as it was before each repair
-    found_nothing_safe: bool = False  # whether safe repairs were asked for and there was none
-    arguments: CallArguments | None = None  # what the verb was asked for, as the user typed it
-    is_rest: bool = False  # whether its rows were left out of another table, so none is like it
+    had_no_safe_repair: bool = False  # whether fix("safe") had nothing to repair
+    arguments: CallArguments | None = None  # those of the verb, as the user passed them
+    is_rest: bool = (
+        False  # whether its rows were excluded from another table: no earlier run is like it
+    )
     message_bytes: int = LIMITS["message_bytes"].value
     batch_bytes: int = LIMITS["batch_bytes"].value
     _results: _Results = field(default_factory=_Results, init=False, repr=False)
@@ -100,32 +102,32 @@ class Pipeline:
         full = self._results.full
         assert full is not None  # noqa: S101 - the pass has filled it
         if len(self.table.all_notes) > len(self.table.notes) and not full.is_reordered:
-            told = check_call((), scope=self.scope(), notes=self.table.all_notes[-1:])
-            findings = pl.concat([full.findings, told])
-            kinds = found_kinds(findings, excluded=full.reasons["row"], checks=self.applied)
+            note_findings = check_call((), scope=self.scope(), notes=self.table.all_notes[-1:])
+            findings = pl.concat([full.findings, note_findings])
+            kinds = finding_kinds(findings, excluded=full.reasons["row"], checks=self.applied)
             full = replace(full, findings=findings, kinds=kinds, is_reordered=True)
             self._results.full = full
         return full
 
     @property
     def before_send(self) -> PreSendCheck:
-        """What must be known before sending: of the full check, or found in a faster pass."""
+        """The check before sending: a part of the full check, or made in a faster pass."""
         if self._results.before_send is None:
             self.check_before_send(gather_links=False)
         assert self._results.before_send is not None  # noqa: S101 - the pass has filled it
         return self._results.before_send
 
-    def checked_as(self, before_send: PreSendCheck) -> "Pipeline":
-        """Return the pipeline with what must be known before sending, found elsewhere."""
-        made = replace(self)
-        made._results.before_send = before_send  # noqa: SLF001 - of its own kind
-        return made
+    def with_pre_send_check(self, before_send: PreSendCheck) -> "Pipeline":
+        """Return the pipeline with a check before sending that was made elsewhere."""
+        copy = replace(self)
+        copy._results.before_send = before_send  # noqa: SLF001 - of its own kind
+        return copy
 
     @property
     def rejected(self) -> pl.Series | None:
-        """Rows that would not be sent, as the full check found them; None before it has run."""
+        """Rows that would not be sent, from the full check; None before it has run."""
         full = self._results.full
-        if full is None or self.table.calls_python:  # it may give its rows in another order now
+        if full is None or self.table.calls_python:  # its rows may come in another order now
             return None
         return full.reasons["row"]
 
@@ -148,7 +150,7 @@ class Pipeline:
     def check_before_send(self, *, gather_links: bool) -> LinkKeys | None:
         """Run the check before sending unless one has run; return link keys if it gathered them.
 
-        Shares of rows that may fail can be judged by the full check only.
+        Limits on the share of failing rows need the full check.
         """
         if self._results.before_send is not None:
             return None
@@ -161,24 +163,24 @@ class Pipeline:
         return links
 
     def _profiling(self) -> Profiling:
-        """Return what compares the table with those of earlier runs, if the checks ask for it."""
+        """Return what profiles the table, and compares it with earlier runs if the checks want that."""
         profiler = Profiler(
             self.mapping, hidden=self.checks.allow_sensitive, namespace=self.namespace,
             table=self.table.label,
         )  # fmt: skip
         directory = drift_of(self.checks.drift).audit
         return Profiling(
-            profiler=profiler, compare=lambda found: self.compared(found, directory=directory)
+            profiler=profiler, compare=lambda profile: self.find_drift(profile, directory=directory)
         )
 
-    def compared(
+    def find_drift(
         self,
         profile: TableProfile | None,
         *,
         directory: Path | str | None,
         workspaces: Mapping[str, str] | None = None,
     ) -> pl.DataFrame:
-        """Return how the table differs from those of earlier runs in a directory."""
+        """Return findings about how the table differs from those of earlier runs in a directory."""
         if directory is None or profile is None or self.is_rest:
             return FINDING_SCHEMA.to_frame()
         from cio_frames.plan.drift import drift_findings
@@ -190,7 +192,7 @@ class Pipeline:
 
     @engine_errors("the table was read")
     def link_keys(self) -> LinkKeys:
-        """Return whom the rows name, in a pass for nothing else."""
+        """Return the link keys of the rows, read in a pass of their own."""
         parts = []
         with closing(self.table.chunks(rows_at_once(self.table))) as chunks:
             for chunk in chunks:
@@ -205,19 +207,21 @@ class Pipeline:
         chunk_rows: int | None = None,
         repeats: Repeats | None = None,
     ) -> Generator[EncodedChunk]:
-        """Yield the rows chunk by chunk, checked and encoded, with this table's components if not given.
+        """Yield the rows chunk by chunk, checked and encoded.
 
-        `repeats` knows the rows of the tables before this one.
+        Without `components`, those of this table apply. `repeats` has seen the tables before this one.
         """
         checked = self.before_send
         encoding = self.encoding(
             table_findings=checked.blocking,
             components=checked.components if components is None else components,
         )
-        seen = repeats or Repeats()
+        repeats = repeats or Repeats()
         with closing(encode_chunks(self.table, encoding=encoding, chunk_rows=chunk_rows)) as chunks:
             for chunk in chunks:
-                yield replace(chunk, messages=seen.renewed(chunk.messages, call=self.mapping.call))
+                yield replace(
+                    chunk, messages=repeats.renewed(chunk.messages, call=self.mapping.call)
+                )
 
     def segments(
         self,
@@ -228,7 +232,7 @@ class Pipeline:
         first: int = 0,
         repeats: Repeats | None = None,
     ) -> Generator[Segment]:
-        """Yield what becomes of each row, and the requests. Close it unless it is read to the end."""
+        """Yield the rows with their states, and the requests. Close it unless it is read to the end."""
         with closing(self.encode_chunks(components=components, repeats=repeats)) as chunks:
             yield from segments(
                 chunks,
@@ -243,14 +247,14 @@ class Pipeline:
     def messages(self, count: int) -> list[str]:
         """Return the JSON text of the first messages, reading no more rows than it takes.
 
-        What only the whole table shows is known once a check has run, or where the table is one chunk.
+        Rows that only the whole table rejects are left out once a check has run, or if it is one chunk.
         """
         full = self._results.full
         if full is not None and len(full.first_messages) >= min(count, full.valid):
             return list(full.first_messages[:count])
         messages: list[str] = []
         most, repeats = rows_at_once(self.table), Repeats()
-        # one row more tells whether there is a second chunk
+        # one row more shows whether there is a second chunk
         with (
             closing(self.table.chunks(most + 1)) as chunks,
             closing(self._encoded_from_first(chunks, most=most)) as parts,
@@ -265,7 +269,7 @@ class Pipeline:
 
     @property
     def can_send(self) -> bool:
-        """Whether any row can be sent. Where one of the first can, no row is read for it."""
+        """Whether any row can be sent. No row is read if one of the first ones can."""
         if self._results.full is not None:
             return self._results.full.valid > 0
         checked = self.before_send
@@ -278,17 +282,17 @@ class Pipeline:
     def _encoded_from_first(
         self, chunks: Iterator[pl.DataFrame], *, most: int
     ) -> Generator[EncodedChunk]:
-        """Yield the first rows, checked for what keeps them from being sent and encoded, then the rest."""
+        """Yield the rows encoded, the first ones by themselves; only checks that reject rows apply."""
         first = next(chunks, None)
         if first is None:
             return
         findings = self._results.before_send.blocking if self._results.before_send else None
         if findings is None and first.height <= most:
             rows = first.drop(ROW)
-            whole = replace(self.table, lazy=rows.lazy(), eager=rows, calls_python=False)
+            table = replace(self.table, lazy=rows.lazy(), eager=rows, calls_python=False)
             blocking = [item for item in self.applied if item.severity in BLOCKING]
             with computing(self.mapping):
-                findings = check_table(whole, checks=blocking, scope=self.scope())
+                findings = check_table(table, checks=blocking, scope=self.scope())
         encoding = self.encoding(table_findings=findings, only_blocking=True)
         encode = partial(encode_chunk, encoding=encoding)
         yield encode(first.head(PREVIEW_ROWS))
@@ -303,10 +307,10 @@ class Pipeline:
         components: pl.DataFrame | None = None,
         only_blocking: bool = False,
     ) -> Encoding:
-        """Return what decides which messages the rows become, as of now; if asked, without mere warnings."""
+        """Return how rows become messages, as of now; with `only_blocking`, without mere warnings."""
         scope = self.scope()
-        wanted = [item for item in self.applied if not only_blocking or item.severity in BLOCKING]
-        tests = compile_checks(wanted, scope=scope, notes=self.table.notes)
+        checks = [item for item in self.applied if not only_blocking or item.severity in BLOCKING]
+        tests = compile_checks(checks, scope=scope, notes=self.table.notes)
         return Encoding(
             scope=scope,
             checks=self.applied,
@@ -317,7 +321,7 @@ class Pipeline:
         )
 
     def scope(self) -> Scope:
-        """Return what the checks may know, as of now."""
+        """Return what the checks can use, as of now."""
         return Scope(
             mapping=self.mapping,
             now=self.clock(),
@@ -330,7 +334,7 @@ class Pipeline:
 
     @cached_property
     def applied(self) -> tuple[Check, ...]:
-        """The checks that apply, with the severities asked for."""
+        """The checks that apply, with their configured severities."""
         return self.checks.of(CATALOGUE)
 
     @cached_property
@@ -347,23 +351,23 @@ class Pipeline:
     def after_repair(
         self, check: Check, *, column: str, rows: Sequence[int]
     ) -> dict[int, str | None]:
-        """Return what rows among the first ones would be sent as in a column, were a check repaired."""
+        """Return what a column would be sent as in some of the first rows, were a check repaired."""
         if len(self.mapping.fields) > MOST_REPAIRED:
             return {}
-        shown = [row for row in rows if row < self._first_rows.height]
-        if not shown:
+        available = [row for row in rows if row < self._first_rows.height]
+        if not available:
             return {}
         if check.code not in self._repaired:
             self._repaired[check.code] = repaired(self.mapping, check)
         after = self._repaired[check.code]
         values = after_repair(
-            self._first_rows[shown], self.mapping, after, check=check, column=column
+            self._first_rows[available], self.mapping, after, check=check, column=column
         )
-        return dict(zip(shown, values, strict=False))
+        return dict(zip(available, values, strict=False))
 
     @cached_property
     def _repaired(self) -> dict[str, MessageMapping]:
-        """The mapping after each repair that was asked for: to make one takes long in a wide table."""
+        """The mappings after repairs, by code: making one takes long for a wide table."""
         return {}
 
     @cached_property
@@ -378,7 +382,7 @@ class Pipeline:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Rows read, rows that would be sent and left out, bytes of the messages, requests."""
+        """Rows read, rows that would be sent or excluded, bytes of the messages, requests."""
         checked = self.full_check
         return {
             "rows": checked.rows,
@@ -390,7 +394,7 @@ class Pipeline:
 
     @property
     def decisions(self) -> dict[str, Any]:
-        """What the user chose that the record must tell."""
+        """The choices of the user that the record keeps."""
         return {
             "repairs": list(self.mapping.repairs),
             "select": list(self.checks.select),
@@ -407,13 +411,13 @@ class Pipeline:
 
     @cached_property
     def _references(self) -> Mapping[str, pl.Series]:
-        """What identifiers are known to look like, read once."""
+        """The identifiers to compare with, read once."""
         return self.checks.references()
 
 
 @dataclass(slots=True)
 class _JointResults:
-    """What is known of several pipelines together."""
+    """Results for several pipelines together."""
 
     links: dict[int, LinkKeys] = field(default_factory=dict)  # until the components are known
     components: pl.DataFrame | None = None
@@ -421,15 +425,17 @@ class _JointResults:
     previews: dict[Any, "PreviewCounts"] = field(default_factory=dict)
     other_forms: list[OtherForm] | None = None
     client: Client | None = None
-    reviewed: str = ""  # the saved plan that is applied, in a sentence
-    known: dict[Client, pl.DataFrame] = field(default_factory=dict)  # the people that each has read
+    reviewed: str = ""  # a sentence about the saved plan that is applied
+    workspace_people: dict[Client, pl.DataFrame] = field(
+        default_factory=dict
+    )  # as each client has read them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewCounts:
-    """What an identity preview came to: profiles it creates, profiles and objects in the end.
+    """The counts of an identity preview: profiles it creates, profiles and objects at the end.
 
-    `conflicts` says of each kind of conflict how many rows it concerns.
+    `conflicts` has the rows of each kind of conflict.
     """
 
     creates: int
@@ -437,7 +443,7 @@ class PreviewCounts:
     objects: int
     summary: Mapping[str, Any]  # all counts of the preview
     is_compared: bool  # with an export of the workspace's people
-    open: str | None  # the open settings that the number of people rests on
+    open: str | None  # the open settings that the number of people depends on
     automatic_merges: int = 0  # those of identifies (reference 3.2a)
     conflicts: Mapping[str, int] = field(default_factory=dict)
 
@@ -446,13 +452,13 @@ class PreviewCounts:
 class Pipelines:
     """One pipeline or several, in the order in which they are sent."""
 
-    each: tuple[Pipeline, ...]
+    all: tuple[Pipeline, ...]
     _results: _JointResults = field(default_factory=_JointResults, init=False, repr=False)
 
     @property
     def calls(self) -> tuple[str, ...]:
         """The name of each call."""
-        return tuple(pipeline.call for pipeline in self.each)
+        return tuple(pipeline.call for pipeline in self.all)
 
     @property
     def label(self) -> str:
@@ -462,78 +468,78 @@ class Pipelines:
     @property
     def library(self) -> str:
         """The library in which answers are given: that of the first table."""
-        return self.each[0].table.library
+        return self.all[0].table.library
 
     @property
     def counts(self) -> dict[str, int]:
         """The counts of all pipelines together."""
-        each = [pipeline.counts for pipeline in self.checked()]
-        return {name: sum(counts[name] for counts in each) for name in each[0]}
+        counts = [pipeline.counts for pipeline in self.checked()]
+        return {name: sum(count[name] for count in counts) for name in counts[0]}
 
     @property
     def previews(self) -> dict[Any, PreviewCounts]:
-        """What the identity previews made so far came to, by what they assume."""
+        """The counts of the identity previews so far, by their assumptions."""
         return self._results.previews
 
     @property
-    def known(self) -> dict[Client, pl.DataFrame]:
-        """The people that clients have read for these plans."""
-        return self._results.known
+    def workspace_people(self) -> dict[Client, pl.DataFrame]:
+        """The people of the workspace, as clients have read them for these plans."""
+        return self._results.workspace_people
 
     @property
     def reviewed(self) -> str:
-        """The saved plan that is applied, in a sentence; empty if there is none."""
+        """A sentence about the saved plan that is applied; empty if there is none."""
         return self._results.reviewed
 
     @property
     def last_preview(self) -> PreviewCounts | None:
-        """What the last identity preview came to; None if there was none."""
+        """The counts of the last identity preview; None if there was none."""
         return list(self.previews.values())[-1] if self.previews else None
 
     @property
     def client(self) -> Client | None:
-        """The last client that the plans were given, to send or to estimate with."""
+        """The last client that was passed to send or to estimate."""
         return self._results.client
 
     def apply(self, reviewed: str) -> None:
-        """Take note of the saved plan that is applied, for the record of the run."""
+        """Keep a sentence about the saved plan that is applied, for the record of the run."""
         self._results.reviewed = reviewed
 
-    def given(self, client: Client) -> None:
-        """Take note of a client, for the next report."""
+    def remember_client(self, client: Client) -> None:
+        """Keep the client, for the next report."""
         self._results.client = client
 
     @property
     def components(self) -> pl.DataFrame | None:
-        """Who is connected with whom by the rows of all tables; None if nobody is."""
-        if len(self.each) == 1:
-            return self.each[0].before_send.components
+        """The identifiers that rows of all tables connect, by component; None if they connect none."""
+        if len(self.all) == 1:
+            return self.all[0].before_send.components
         if self._are_linked and not self._results.are_connected:
             self.before_send()
             self._connect(
                 self._results.links.get(place) or pipeline.link_keys()
-                for place, pipeline in enumerate(self.each)
+                for place, pipeline in enumerate(self.all)
             )
         return self._results.components
 
     def in_order(self, places: Sequence[int]) -> "Pipelines":
-        """Return the pipelines in another order, which connects the same people."""
-        other = Pipelines(tuple(self.each[place] for place in places))
-        known = self._results
-        if known.are_connected:
-            other._results.components, other._results.are_connected = known.components, True
+        """Return the pipelines in another order, with the same components."""
+        other = Pipelines(tuple(self.all[place] for place in places))
+        results = self._results
+        if results.are_connected:
+            other._results.components, other._results.are_connected = results.components, True
         return other
 
     def checked(self) -> tuple[Pipeline, ...]:
         """Return the pipelines, each fully checked."""
-        several = len(self.each) > 1
-        self._check(lambda each, **given: each.check_fully(gather_ids=several, **given))
-        return self.each
+        several = len(self.all) > 1
+        self._check(lambda pipeline, **options: pipeline.check_fully(gather_ids=several, **options))
+        return self.all
 
     def before_send(self) -> tuple[PreSendCheck, ...]:
-        """Return what must be known of each table before sending."""
-        self._check(lambda each, **given: each.check_before_send(**given))
-        return tuple(pipeline.before_send for pipeline in self.each)
+        """Return the check before sending of each table."""
+        self._check(lambda pipeline, **options: pipeline.check_before_send(**options))
+        return tuple(pipeline.before_send for pipeline in self.all)
 
     def require_sendable(self) -> None:
         """Raise if findings forbid sending, or if there are rows and none of them can be sent.
@@ -541,48 +547,50 @@ class Pipelines:
         Raises:
             PlanRefusedError: Something has to be fixed or allowed first.
         """
-        found = self.before_send()
-        refused = [item for each in found for item in each.refusals.to_dicts()]
+        checks = self.before_send()
+        refused = [refusal for check in checks for refusal in check.refusals.to_dicts()]
         if refused:
             raise PlanRefusedError(refused)
-        rows = sum(each.rows for each in found)
-        if rows and not any(each.can_send for each in self.each):
+        rows = sum(check.rows for check in checks)
+        if rows and not any(pipeline.can_send for pipeline in self.all):
             findings, reasons = self._exclusions()
             raise PlanRefusedError(findings, rows=rows, reasons=reasons)
 
-    def compared(self, directory: Path | str, *, workspaces: Mapping[str, str]) -> tuple[str, ...]:
-        """Return how the tables differ from those that were sent to a workspace before, as notes of a run.
+    def drift_notes(
+        self, directory: Path | str, *, workspaces: Mapping[str, str]
+    ) -> tuple[str, ...]:
+        """Return notes for a run: how the tables differ from those sent to the workspace before.
 
         Raises:
-            PlanRefusedError: The user wants a run with such a difference refused.
+            PlanRefusedError: Such a difference has the severity "refuse".
         """
         disk, where = opened(directory, durability="process")
         if not disk.listdir(where):
             return ()
-        found = [
-            each.compared(before.profile, directory=directory, workspaces=workspaces)
-            for each, before in zip(self.each, self.before_send(), strict=True)
+        differences = [
+            pipeline.find_drift(check.profile, directory=directory, workspaces=workspaces)
+            for pipeline, check in zip(self.all, self.before_send(), strict=True)
         ]
-        refused = pl.concat(found).filter(pl.col("severity") == "refuse")
+        refused = pl.concat(differences).filter(pl.col("severity") == "refuse")
         if refused.height:
             raise PlanRefusedError(refused.to_dicts())
-        if not any(part.height for part in found):
+        if not any(findings.height for findings in differences):
             return ()
-        from cio_frames.plan.drift import noted
+        from cio_frames.plan.drift import drift_notes
 
-        return tuple(note for part in found for note in noted(part))
+        return tuple(note for findings in differences for note in drift_notes(findings))
 
     def _exclusions(self) -> tuple[list[dict[str, Any]], dict[str, int]]:
-        """Return one finding of each code that leaves out rows, and its rows, most first."""
+        """Return one finding of each code that excludes rows, and its rows, most first."""
         first: dict[str, dict[str, Any]] = {}
         rows: dict[str, int] = {}
-        for found in (each.full_check.kinds for each in self.checked()):
-            excluding = found.kinds.filter(pl.col("severity").is_in(BLOCKING), pl.col("rows") > 0)
+        for kinds in (pipeline.full_check.kinds for pipeline in self.checked()):
+            excluding = kinds.kinds.filter(pl.col("severity").is_in(BLOCKING), pl.col("rows") > 0)
             for kind in excluding.iter_rows(named=True):
                 names = {name: kind[name] for name in ("severity", "code", "column")}
                 first.setdefault(kind["code"], {**kind["first"], **names})
             for severity, code in excluding.select("severity", "code").unique().iter_rows():
-                rows[code] = rows.get(code, 0) + found.rows_of(code, severity=severity)
+                rows[code] = rows.get(code, 0) + kinds.rows_of(code, severity=severity)
         return list(first.values()), dict(
             sorted(rows.items(), key=lambda item: (-item[1], item[0]))
         )
@@ -590,13 +598,13 @@ class Pipelines:
     def segments(self, selection: RowSelection) -> Generator[Segment]:
         """Yield the segments of all tables, in the order of sending."""
         first, components, repeats = 0, self.components, Repeats()
-        for place, pipeline in enumerate(self.each):
+        for place, pipeline in enumerate(self.all):
             with closing(
                 pipeline.segments(
                     selection, components=components, plan=place, first=first, repeats=repeats
                 )
-            ) as found:
-                for segment in found:
+            ) as table_segments:
+                for segment in table_segments:
                     yield segment
                     first = segment.number + 1
 
@@ -606,7 +614,7 @@ class Pipelines:
         They are needed before anything is sent where earlier runs sent some of them.
         """
         components, repeats = self.components, Repeats()
-        for place, pipeline in enumerate(self.each):
+        for place, pipeline in enumerate(self.all):
             call = pipeline.mapping.call
             if not (events or call.sets_state or call.name == "track"):
                 continue
@@ -616,7 +624,7 @@ class Pipelines:
                     yield place, call.name, rows.filter(pl.lit(events) | sets_state(call))
 
     def reminders(self) -> tuple[str, ...]:
-        """Return which saved plan is applied, and what the last identity preview predicted."""
+        """Return notes for a run: the saved plan that is applied, and the conflicts that were predicted."""
         applied = (self._results.reviewed,) if self._results.reviewed else ()
         if self.last_preview is None:
             return applied
@@ -628,62 +636,68 @@ class Pipelines:
         verb = (
             "will not have the effect it asks" if rows == 1 else "will not have the effect they ask"
         )
-        told = (
+        conflicts_note = (
             f"The identity preview predicted conflicts: {many(rows, 'row')} {verb} for, although "
             f"Customer.io answers 200: {kinds}."
         )
-        return (*applied, told)
+        return (*applied, conflicts_note)
 
     @property
     def other_forms(self) -> list[OtherForm]:
         """Ids that only another plan has, in another form."""
-        if self._results.other_forms is None and len(self.each) > 1:
-            mappings = [each.mapping for each in self.checked()]
+        if self._results.other_forms is None and len(self.all) > 1:
+            mappings = [pipeline.mapping for pipeline in self.checked()]
             counts = [
-                each.full_check.ids or read_ids(each.table, each.mapping) for each in self.each
+                pipeline.full_check.ids or read_ids(pipeline.table, pipeline.mapping)
+                for pipeline in self.all
             ]
             self._results.other_forms = other_forms(mappings, counts)
         return self._results.other_forms or []
 
     def job(self) -> Job:
-        """Return what a run is given to do."""
-        checked, numbered = self.before_send(), list(enumerate(self.each))
+        """Return the job of a run."""
+        checks, numbered = self.before_send(), list(enumerate(self.all))
         return Job(
             calls=self.calls,
-            tables=tuple(pipeline.table for pipeline in self.each),
-            rows=tuple(each.rows for each in checked),
-            fingerprints=tuple(each.fingerprint for each in checked),
+            tables=tuple(pipeline.table for pipeline in self.all),
+            rows=tuple(check.rows for check in checks),
+            fingerprints=tuple(check.fingerprint for check in checks),
             segments=self.segments,
             state_messages=self.state_messages,
-            mapping={f"{place} {each.call}": each.mapping.describe() for place, each in numbered},
-            decisions={f"{place} {each.call}": each.decisions for place, each in numbered},
+            mapping={
+                f"{place} {pipeline.call}": pipeline.mapping.describe()
+                for place, pipeline in numbered
+            },
+            decisions={
+                f"{place} {pipeline.call}": pipeline.decisions for place, pipeline in numbered
+            },
             limits={
-                "message_bytes": self.each[0].message_bytes,
-                "batch_bytes": self.each[0].batch_bytes,
+                "message_bytes": self.all[0].message_bytes,
+                "batch_bytes": self.all[0].batch_bytes,
             },
             notes=self.reminders(),
             profiles=tuple(
-                structs.replace(before.profile, plan=place)
-                for place, (each, before) in enumerate(zip(self.each, checked, strict=True))
-                if before.profile is not None and not each.is_rest
+                structs.replace(check.profile, plan=place)
+                for place, (pipeline, check) in enumerate(zip(self.all, checks, strict=True))
+                if check.profile is not None and not pipeline.is_rest
             ),
-            namespace=" ".join(dict.fromkeys(pipeline.namespace for pipeline in self.each)),
+            namespace=" ".join(dict.fromkeys(pipeline.namespace for pipeline in self.all)),
         )
 
     @cached_property
     def _are_linked(self) -> bool:
-        return any(linked_keys(pipeline.mapping) for pipeline in self.each)
+        return any(linked_keys(pipeline.mapping) for pipeline in self.all)
 
     def _check(self, check: Callable[..., LinkKeys | None]) -> None:
         """Check each table, and gather in the same pass what the components need."""
-        results, several = self._results, len(self.each) > 1
+        results, several = self._results, len(self.all) > 1
         gather = several and self._are_linked and not results.are_connected
-        for place, pipeline in enumerate(self.each):
+        for place, pipeline in enumerate(self.all):
             links = check(pipeline, gather_links=gather)
             if links is not None:
                 results.links[place] = links
-        if gather and len(results.links) == len(self.each):
-            self._connect(results.links[place] for place in range(len(self.each)))
+        if gather and len(results.links) == len(self.all):
+            self._connect(results.links[place] for place in range(len(self.all)))
 
     def _connect(self, links: Iterator[LinkKeys]) -> None:
         self._results.components = components_of(LinkKeys.joined(list(links)))

@@ -6,25 +6,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakValueDictionary
 
 import polars as pl
 
-from cio_frames.audit import Audit, require_run
 from cio_frames.audit.file_system import Durability
 from cio_frames.audit.pseudonyms import Pii
-from cio_frames.errors import (
-    ArgumentError,
-    AuditError,
-    ChoiceError,
-    MappingError,
-    checks_arguments,
-)
+from cio_frames.errors import ArgumentError, ChoiceError, MappingError, checks_arguments
 from cio_frames.frames import ROW
 from cio_frames.identity import Settings
 from cio_frames.identity.settings import LARGEST
-from cio_frames.plan.follow_up import job_of
 from cio_frames.plan.outcome import allowing, outcome
 from cio_frames.plan.pipeline import Pipeline, Pipelines
 from cio_frames.plan.report import findings_of, plan_view, summary, with_other_forms
@@ -36,7 +28,6 @@ from cio_frames.run import (
     Run,
     SendOptions,
     new_run,
-    resumed_run,
     select_rows,
     starting,
 )
@@ -52,10 +43,12 @@ if TYPE_CHECKING:  # loaded when they are asked for: most plans are looked at an
     from cio_frames.plan.corrected import Corrected
     from cio_frames.plan.estimate import Estimate
     from cio_frames.plan.identity_preview import IdentityPreview, OnConflict
-    from cio_frames.plan.known import Known
     from cio_frames.plan.ordering import Advice
     from cio_frames.plan.rehearsal import Rehearsal
     from cio_frames.plan.saved_plan import SavedPlan
+    from cio_frames.plan.workspace_people import WorkspacePeople
+    from cio_frames.run.reconciliation import Reconciliation
+    from cio_frames.run.undo import Undo
 
 LATENCY_S = 0.15
 """How long a request to Customer.io takes, as far as anybody can say beforehand."""
@@ -67,7 +60,8 @@ _CLIENT = (
 _takes_client = checks_arguments(lambda *_: _CLIENT)
 
 
-def _require_client(client: object) -> None:
+def require_client(client: object) -> None:
+    """Raise unless this is a client."""
     if not isinstance(client, Client):
         raise ArgumentError(f"A {type(client).__name__} is not a client. {_CLIENT}")
 
@@ -111,7 +105,7 @@ class Sendable:
 
     def identity(
         self,
-        known: "Known | None" = None,
+        known: "WorkspacePeople | None" = None,
         *,
         settings: Settings | None = None,
         on_conflict: "OnConflict" = "report",
@@ -155,7 +149,7 @@ class Sendable:
 
     def rehearse(
         self,
-        known: "Known | None" = None,
+        known: "WorkspacePeople | None" = None,
         *,
         settings: Settings | None = None,
         progress: ShowProgress = "auto",
@@ -191,7 +185,7 @@ class Sendable:
         self,
         client: Client | None = None,
         *,
-        known: "Known | None" = None,
+        known: "WorkspacePeople | None" = None,
         settings: Settings | None = None,
         rate: float | None = RATE,
         latency_s: float = LATENCY_S,
@@ -220,7 +214,7 @@ class Sendable:
         from cio_frames.plan.identity_preview import premise_of
 
         if client is not None:
-            self.pipelines.given(client)
+            self.pipelines.remember_client(client)
         return estimate(
             self.pipelines,
             premise_of(self.pipelines, known, settings=settings, progress=progress),
@@ -236,7 +230,7 @@ class Sendable:
         path: Path | str,
         *,
         client: Client | None = None,
-        known: "Known | None" = None,
+        known: "WorkspacePeople | None" = None,
         settings: Settings | None = None,
         expires: timedelta | None = timedelta(days=7),
     ) -> "SavedPlan":
@@ -324,7 +318,7 @@ class Sendable:
             durability=durability, pii=pii, allow=allowed(allow), keep_undo=keep_undo,
         )  # fmt: skip
         prepared = self._prepared(client, options)
-        self.pipelines.given(client)
+        self.pipelines.remember_client(client)
         return self._sent(client, options, prepared)
 
     @_takes_client
@@ -364,7 +358,7 @@ class Sendable:
             durability=durability, pii=pii, allow=allowed(allow), keep_undo=keep_undo,
         )  # fmt: skip
         prepared = await asyncio.to_thread(self._prepared, client, options)
-        self.pipelines.given(client)
+        self.pipelines.remember_client(client)
         return await self._new_run(client, options, prepared).start()
 
     def __dir__(self) -> list[str]:
@@ -375,17 +369,17 @@ class Sendable:
     ) -> tuple[Job, RowSelection, ExitStack]:
         """Return what a run is given to do, which rows it sends, and what keeps others from starting."""
         self.require_sendable()
-        _require_client(client)
-        for pipeline in self.pipelines.each:
+        require_client(client)
+        for pipeline in self.pipelines.all:
             client.require(pipeline.call)
         client.require_network()
         _require_allowed(self.pipelines, client, options)
-        differences = self.pipelines.compared(options.audit, workspaces=client.workspaces)
-        job = job_of(self.pipelines, backfill_of=backfill_of)
-        now = self.pipelines.each[0].clock()
+        differences = self.pipelines.drift_notes(options.audit, workspaces=client.workspaces)
+        job = job_of(self.pipelines)
+        now = self.pipelines.all[0].clock()
         job = replace(job, notes=(*job.notes, *differences))
         if options.keep_undo:
-            from cio_frames.plan.kept_people import people_before
+            from cio_frames.plan.people_before import people_before
 
             former = people_before(self.pipelines, client, progress=options.progress)
             job = replace(job, former_people=former)
@@ -411,11 +405,11 @@ class Sendable:
         job, selection, held = prepared
         with held:
             run = new_run(job, client=client, options=options, selection=selection)
-        _PLANS_BY_RUN[str(run.audit)] = self
+        PLANS_BY_RUN[str(run.audit)] = self
         return run
 
 
-_PLANS_BY_RUN: WeakValueDictionary[str, Sendable] = WeakValueDictionary()
+PLANS_BY_RUN: WeakValueDictionary[str, Sendable] = WeakValueDictionary()
 """What the runs of this process were made from, as long as somebody keeps it."""
 
 
@@ -497,7 +491,7 @@ class Backfill(Sendable):
     @property
     def plans(self) -> tuple[Plan, ...]:
         """The plans, in the order in which they are sent."""
-        return tuple(planned(pipeline) for pipeline in self.pipelines.each)
+        return tuple(planned(pipeline) for pipeline in self.pipelines.all)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -527,7 +521,7 @@ class Backfill(Sendable):
 
     def advice(
         self,
-        known: "Known | None" = None,
+        known: "WorkspacePeople | None" = None,
         *,
         settings: Settings | None = None,
         progress: ShowProgress = "auto",
@@ -568,7 +562,7 @@ def backfill(
     plans: Sequence[Plan],
     *,
     order: Literal["given", "advised"] = "given",
-    known: "Known | None" = None,
+    known: "WorkspacePeople | None" = None,
 ) -> Backfill:
     """Join several plans into one that is sent in order.
 
@@ -605,105 +599,33 @@ def planned(pipeline: Pipeline) -> Plan:
 
 def plan_of(pipelines: Pipelines) -> Plan | Backfill:
     """Return the plan of one table, or the back-fill of several."""
-    return Plan(pipelines) if len(pipelines.each) == 1 else backfill_of(pipelines)
+    return Plan(pipelines) if len(pipelines.all) == 1 else backfill_of(pipelines)
 
 
 def backfill_of(pipelines: Pipelines) -> Backfill:
     """Return the back-fill of several tables."""
-    return Backfill([planned(pipeline) for pipeline in pipelines.each])
+    return Backfill([planned(pipeline) for pipeline in pipelines.all])
 
 
-def made_from_plan(directory: Path | str, plan: Sendable | None, *, how: str) -> Sendable:
-    """Return the plan that was passed, or the one that a run of this process was made from.
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """What can be done with the plans of a run after it has ended, as `run.FollowUp`."""
 
-    Raises:
-        AuditError: It is needed; the error says `how` to pass it.
-    """
-    made_from = plan if plan is not None else _PLANS_BY_RUN.get(str(Path(directory).absolute()))
-    if made_from is None:
-        require_run(directory)
-        Audit(directory)  # raises where there is none
-        raise AuditError(
-            f"The messages of {directory} are not kept on disk. Pass the original plan:\n"
-            f"    {how.format(str(directory))}"
-        )
-    return made_from
+    pipelines: Pipelines
 
+    def reconcile(self, directory: Path, held: Any, **options: Any) -> "Reconciliation":
+        """Compare a workspace with what the run of this directory should have left there."""
+        from cio_frames.plan.reconciler import reconcile
 
-ResumedRun_co = TypeVar("ResumedRun_co", covariant=True)
+        return reconcile(self.pipelines, directory, held, **options)
 
+    def undo(self, directory: Path, known: Any = None, **options: Any) -> "Undo[Backfill]":
+        """Return the back-fill that undoes the run of this directory."""
+        from cio_frames.plan.undo import undo
 
-@runtime_checkable
-class Resumable(Protocol[ResumedRun_co]):
-    """A plan that sends elsewhere than on this machine, and takes up there what a run left."""
-
-    def resumed(
-        self, directory: Path | str, client: Client, *, options: SendOptions
-    ) -> ResumedRun_co:
-        """Finish what the run of this directory left."""
+        return undo(self.pipelines, directory, known, backfill_of=backfill_of, **options)
 
 
-@overload
-def resume(
-    directory: Path | str,
-    client: Client,
-    plan: Sendable | None = None,
-    *,
-    in_doubt: InDoubt | None = None,
-    progress: ShowProgress = "auto",
-    wait: bool = True,
-) -> Run: ...
-
-
-@overload
-def resume(
-    directory: Path | str,
-    client: Client,
-    plan: Resumable[ResumedRun_co],
-    *,
-    in_doubt: InDoubt | None = None,
-    progress: ShowProgress = "auto",
-    wait: bool = True,
-) -> ResumedRun_co: ...
-
-
-def resume(
-    directory: Path | str,
-    client: Client,
-    plan: Sendable | Resumable[ResumedRun_co] | None = None,
-    *,
-    in_doubt: InDoubt | None = None,
-    progress: ShowProgress = "auto",
-    wait: bool = True,
-) -> Run | ResumedRun_co:
-    """Finish what a run left: after a crash, an interrupt or an outage.
-
-    What arrived is not sent again. What is pending is sent; what is in doubt follows a policy by
-    call and age: events, people and groups are sent again within a day of their first attempt,
-    form submissions never.
-
-    Args:
-        directory: The run's directory, `audit/<run>`.
-        client: Where to send; the same workspace.
-        plan: The plan or back-fill the run was made from. Messages are not kept on disk, so it
-            is needed in another process than the one that made the run.
-        in_doubt: "resend", "skip" (take as arrived) or "report" (leave in doubt) instead of the
-            policy.
-        progress: "auto", False, a kind of display, or a function that gets the states.
-        wait: Whether to wait for the end.
-
-    Raises:
-        AuditError: The plan is needed, or is not the one the run was made from.
-    """
-    _require_client(client)
-    options = SendOptions(progress=progress, wait=wait, in_doubt=in_doubt)
-    if isinstance(plan, Resumable):
-        return plan.resumed(directory, client, options=options)
-    made_from = made_from_plan(directory, plan, how="cio.resume({!r}, client, plan)")
-    run = resumed_run(
-        job_of(made_from.pipelines, backfill_of=backfill_of),
-        client=client,
-        directory=directory,
-        options=options,
-    ).start()
-    return run.wait() if wait else run
+def job_of(pipelines: Pipelines) -> Job:
+    """Return the job of a run, with what can be done after it."""
+    return replace(pipelines.job(), follow_up=FollowUp(pipelines))

@@ -25,10 +25,18 @@ from cio_frames.identity.state import Event, Person
 from cio_frames.plan.arrived import require_same_plans
 from cio_frames.plan.event_sample import can_be_found, drawn, missing_events, most_missing
 from cio_frames.plan.expected import Expected, Written, expected
-from cio_frames.plan.held_people import KINDS, Export, Profile, ReadPerson, read_people, root
-from cio_frames.plan.known import people_table
 from cio_frames.plan.pipeline import Pipelines
 from cio_frames.plan.same_value import is_same, text_of
+from cio_frames.plan.workspace_people import (
+    KINDS,
+    Export,
+    Profile,
+    ReadPerson,
+    WorkspacePeople,
+    people_table,
+    read_people,
+    root,
+)
 from cio_frames.run.reconciliation import COMPARED, DIFFERENCES, EventSample, Kind, Reconciliation
 from cio_frames.run.reconciliation import KINDS as ORDER
 from cio_frames.sending.reading import host_of
@@ -38,9 +46,6 @@ from cio_frames.views.document import Document, Heading
 from cio_frames.views.progress_state import ProgressState
 from cio_frames.views.wording import duration, many
 from cio_frames.workspaces import Client
-
-Held = AnyTable | Client
-"""What a workspace holds: a client that reads it, or an export of its people as a table."""
 
 EVENTS: Final = 300
 """How many events are looked for: if all of them are there, at most one in a hundred is missing."""
@@ -67,7 +72,7 @@ Window = tuple[int, int] | None
 def reconcile(
     pipelines: Pipelines,
     directory: Path | str,
-    held: Held,
+    held: WorkspacePeople,
     *,
     before: AnyTable | None = None,
     settings: Settings | None = None,
@@ -116,7 +121,7 @@ def reconcile(
 def compared(
     pipelines: Pipelines,
     record: pl.DataFrame,
-    held: Held,
+    held: WorkspacePeople,
     *,
     before: pl.DataFrame | None = None,
     settings: Settings | None = None,
@@ -128,7 +133,7 @@ def compared(
 
     `record` has the rows of the run; `before` is as `export` gives it, with all attributes.
     """
-    now = pipelines.each[0].clock()
+    now = pipelines.all[0].clock()
     with gc_paused():
         wanted = expected(pipelines, record, before=before, settings=settings)
         reconciler = Reconciler(wanted, before=before, window=_window(record), progress=progress)
@@ -186,7 +191,7 @@ def _notes(
     reconciler: "Reconciler",
     wanted: Expected,
     record: pl.DataFrame,
-    held: Held,
+    held: WorkspacePeople,
     *,
     before: pl.DataFrame | None,
     findable: int,

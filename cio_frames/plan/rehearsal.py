@@ -295,7 +295,7 @@ def _refused(run: Run) -> pl.DataFrame:
 
 def _mapped_forms(pipelines: Pipelines, preview: Preview) -> dict[str, dict[str, str]]:
     """Return the forms whose fields are sent under names of their own, as they are mapped."""
-    own = {place: own_names(pipeline.mapping) for place, pipeline in enumerate(pipelines.each)}
+    own = {place: own_names(pipeline.mapping) for place, pipeline in enumerate(pipelines.all)}
     forms: dict[str, dict[str, str]] = {}
     submitted = preview.changes.filter(pl.col("rule") == FORM_SUBMITTED.name)
     for place, form_id in submitted.select("plan", "subject").unique().iter_rows():

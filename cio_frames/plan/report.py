@@ -259,7 +259,7 @@ def _fix(check: Check | None, *, hint: str) -> str:
 
 
 def _notes(pipeline: Pipeline) -> Iterator[str]:
-    if pipeline.found_nothing_safe:
+    if pipeline.had_no_safe_repair:
         yield 'plan.fix("safe") changed nothing: this plan has nothing that can be repaired safely.'
     for code in pipeline.mapping.repairs:
         check = next(check for check in pipeline.applied if check.code == code)

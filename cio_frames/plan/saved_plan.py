@@ -23,12 +23,12 @@ from cio_frames.errors import SavedPlanError
 from cio_frames.identity import Settings
 from cio_frames.plan.estimate import estimate
 from cio_frames.plan.identity_preview import identity_preview, premise_of
-from cio_frames.plan.known import Known
+from cio_frames.plan.json_values import arguments_values, checks_values
 from cio_frames.plan.outcome import needs, outcome
 from cio_frames.plan.pipeline import Pipeline, Pipelines
-from cio_frames.plan.plain_values import arguments_values, checks_values
 from cio_frames.plan.report import summary
 from cio_frames.plan.saved_report import saved_document
+from cio_frames.plan.workspace_people import WorkspacePeople
 from cio_frames.sending import Client
 from cio_frames.validation import BLOCKING
 from cio_frames.validation.compiled import sentence_about
@@ -184,21 +184,21 @@ def saved_plan(
     pipelines: Pipelines,
     *,
     client: Client | None = None,
-    known: Known | None = None,
+    known: WorkspacePeople | None = None,
     settings: Settings | None = None,
     expires: timedelta | None = EXPIRES,
     reading: Mapping[str, Any] | None = None,
 ) -> SavedPlan:
     """Return everything about plans that a reviewer, and later `apply`, needs to know."""
     if client is not None:
-        pipelines.given(client)
+        pipelines.remember_client(client)
     premise = premise_of(pipelines, known, settings=settings, progress="auto")
     preview = identity_preview(pipelines, premise)
     found = estimate(
         pipelines, premise, client=client, rate=client.rate if client else None, latency_s=0.1,
         price_per_profile=None, progress=False,
     )  # fmt: skip
-    now = pipelines.each[0].clock()
+    now = pipelines.all[0].clock()
     return SavedPlan(
         created=now,
         expires=None if expires is None else now + expires,
@@ -212,7 +212,7 @@ def saved_plan(
             name: getattr(found, name)
             for name in ("rows", "requests", "bytes", "compressed_bytes", "seconds", "new_profiles", "objects")
         },
-        allowances=needs(pipelines.each, pipelines.last_preview).counts,
+        allowances=needs(pipelines.all, pipelines.last_preview).counts,
         reading=reading,
     )  # fmt: skip
 
@@ -237,7 +237,7 @@ def message_digests(pipelines: Pipelines) -> list[str]:
     """Return a hash of the messages of each plan, in the order in which they would be sent."""
     components = pipelines.components
     found = []
-    for pipeline in pipelines.each:
+    for pipeline in pipelines.all:
         hashed = hashlib.sha256()
         with closing(pipeline.encode_chunks(components=components)) as chunks:
             for chunk in chunks:

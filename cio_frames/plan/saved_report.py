@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from cio_frames.plan.plain_values import CONSTANT
+from cio_frames.plan.json_values import CONSTANT
 from cio_frames.views.document import (
     Badge,
     Bullets,

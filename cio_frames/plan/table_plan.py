@@ -27,7 +27,7 @@ class TablePlan:
     @property
     def pipeline(self) -> Pipeline:
         """The table on its way to messages."""
-        return self.pipelines.each[0]
+        return self.pipelines.all[0]
 
     @property
     def call(self) -> str:
@@ -105,7 +105,7 @@ class TablePlan:
         for check in chosen:
             steps.append(repaired(steps[-1], check))
         fixed = replace(
-            pipeline, mapping=steps[-1], steps=tuple(steps[:-1]), found_nothing_safe=not chosen
+            pipeline, mapping=steps[-1], steps=tuple(steps[:-1]), had_no_safe_repair=not chosen
         )
         return replace(self, pipelines=Pipelines((fixed,)))
 

@@ -26,11 +26,11 @@ from cio_frames.identity.model import gc_paused
 from cio_frames.identity.opt_outs import refused
 from cio_frames.identity.undo_steps import Former, Left, Steps, left, steps_back
 from cio_frames.plan.arrived import IN_DOUBT, arrived, require_same_plans, workspace_after
-from cio_frames.plan.kept_people import among, kept_people, named_people
-from cio_frames.plan.known import Known
+from cio_frames.plan.people_before import among, kept_people, named_people
 from cio_frames.plan.pipeline import Pipeline, Pipelines
 from cio_frames.plan.undo_effects import NOT_UNDONE, Effects
-from cio_frames.plan.undo_tables import EVENTS, UndoTable, tables
+from cio_frames.plan.undo_tables import EVENTS, UndoTable, tables, write_tables
+from cio_frames.plan.workspace_people import WorkspacePeople
 from cio_frames.run.undo import Undo
 from cio_frames.sending import Client
 from cio_frames.sending.events import ARRIVED
@@ -58,7 +58,7 @@ def undo(
     backfill_of: BackfillOf,
     objects: AnyTable | None = None,
     relationships: AnyTable | None = None,
-    current: Known | None = None,
+    current: WorkspacePeople | None = None,
     settings: Settings | None = None,
     checks: Checks | None = None,
 ) -> Undo[Any]:
@@ -104,7 +104,7 @@ class _Making:
     effects: Effects
 
     def undo(self, *, is_compared: bool, is_kept: bool) -> Undo[Any]:
-        run_id, clock = self.record.info.run_id, self.pipelines.each[0].clock
+        run_id, clock = self.record.info.run_id, self.pipelines.all[0].clock
         steps = steps_back(self.former, self.after)
         mail = list(_mail(self.former, self.after))
         found = tables(steps, run_id=run_id)
@@ -135,7 +135,7 @@ class _Making:
 
     def _not_undone(self, rest: Iterable[Left], steps: Steps) -> pl.DataFrame:
         """Return what stays as the run made it, row by row."""
-        written = [_written(each) for each in self.pipelines.each]
+        written = [_written(each) for each in self.pipelines.all]
         found = [
             self.effects.lasting(deleted=steps.gone),
             _by_row(rest, self.effects.rows(), names=written),
@@ -257,7 +257,7 @@ def _checks(pipelines: Pipelines) -> Checks:
     """Return the checks of an undo: what the run was allowed to send may be sent back."""
     allowed = {
         name: reason
-        for each in pipelines.each
+        for each in pipelines.all
         for name, reason in each.checks.allow_sensitive.items()
     }
     return Checks(allow_sensitive=allowed)
@@ -267,9 +267,7 @@ def _saved(
     found: Sequence[UndoTable], planned_as: Callable[..., Any], directory: Path, **options: Any
 ) -> "SavedPlan":
     """Write the tables of an undo, and the plan of these files."""
-    from cio_frames.plan.undo_files import written
-
-    saved: SavedPlan = planned_as(files=written(found, directory)).save(
+    saved: SavedPlan = planned_as(files=write_tables(found, directory)).save(
         directory / PLAN_FILE, **options
     )
     return saved
@@ -300,8 +298,8 @@ def _applied(plan: Any, model: Model, *, since: datetime) -> float:
     if plan is None:
         return since.timestamp()
     pipelines: Pipelines = plan.pipelines
-    now = max(pipelines.each[0].clock(), since)
-    for place, pipeline in enumerate(pipelines.each):
+    now = max(pipelines.all[0].clock(), since)
+    for place, pipeline in enumerate(pipelines.all):
         with closing(pipeline.encode_chunks(components=pipelines.components)) as chunks:
             parts = (each.messages.sort("lane", maintain_order=True) for each in chunks)
             for said in chain.from_iterable(part["message"] for part in parts):

@@ -16,7 +16,7 @@ from cio_frames.identity.identifiers import seconds
 from cio_frames.identity.known_people import export, rows
 from cio_frames.identity.state import Person
 from cio_frames.identity.undo_steps import Former
-from cio_frames.plan.known import Known
+from cio_frames.plan.workspace_people import WorkspacePeople
 from cio_frames.spec import RESERVED_PREFIXES, PersonIdType
 from cio_frames.workspaces import Client
 
@@ -48,7 +48,9 @@ class Current:
         return next((row for row in found if row is not None), None)
 
 
-def compared(former: Former, after: Model, current: Known, *, started: datetime) -> Former:
+def compared(
+    former: Former, after: Model, current: WorkspacePeople, *, started: datetime
+) -> Former:
     """Return what is known of a workspace, with what it holds now.
 
     Args:

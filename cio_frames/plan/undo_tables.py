@@ -1,14 +1,17 @@
-"""The steps of an undo as tables, each of columns with one type, and as plans of them."""
+"""The steps of an undo as tables whose columns have one type each, as plans, and as files."""
 
+import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import polars as pl
 
 from cio_frames.checks import Checks
+from cio_frames.errors import SavedPlanError
 from cio_frames.frames import read
 from cio_frames.identity.undo_steps import Steps, Values
 from cio_frames.mapping import CallArguments, Nulls, resolve
@@ -246,3 +249,31 @@ def _free(name: str, taken: Sequence[str]) -> str:
     while name in taken:
         name += "_"
     return name
+
+
+def write_tables(tables: Iterable[UndoTable], directory: Path) -> list[Path]:
+    """Write tables as Parquet files that only their owner can read, in the order of sending; return their paths.
+
+    Raises:
+        SavedPlanError: They cannot be written, or the directory has files of another undo.
+    """
+    paths = []
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for number, each in enumerate(tables):
+            path = directory / f"{number:02d} {each.label}.parquet".replace(" ", "-")
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                each.frame.write_parquet(file)
+            paths.append(path)
+    except FileExistsError:
+        raise SavedPlanError(
+            str(directory), problem="it has the tables of another undo",
+            hint="Choose another directory.",
+        ) from None  # fmt: skip
+    except OSError as error:
+        raise SavedPlanError(
+            str(directory), problem=f"tables cannot be written ({error.strerror})",
+            hint="Choose another directory.",
+        ) from None  # fmt: skip
+    return paths

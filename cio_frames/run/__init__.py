@@ -1,4 +1,4 @@
-"""One sending of a plan, and what became of every row."""
+"""Runs: a plan is sent, and the outcome of every row is recorded."""
 
 from cio_frames.run.counts import RunCounts
 from cio_frames.run.history import Audit, read

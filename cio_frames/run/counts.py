@@ -10,21 +10,21 @@ from cio_frames.sending import Fact, Totals, add
 
 
 class RunCounts:
-    """A listener that counts. Rows whose end is not known are pending.
+    """A listener that counts rows. Rows without a final state are pending.
 
     Examples:
         >>> RunCounts(rows=3).counts()["pending"]
         3
     """
 
-    def __init__(self, *, rows: int, known: Mapping[str, int] = MappingProxyType({})) -> None:
+    def __init__(self, *, rows: int, untouched: Mapping[str, int] = MappingProxyType({})) -> None:
         self._rows = rows
-        self._known = known  # states of rows that the run does not touch
+        self._untouched = untouched  # states of rows that the run does not touch
         self._totals = Totals()
         self._recorded: Mapping[str, int] = {}
 
     def __call__(self, fact: Fact) -> None:
-        """Take note of a fact."""
+        """Count a fact."""
         self._totals = add(self._totals, fact)
 
     @property
@@ -35,14 +35,14 @@ class RunCounts:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is worth knowing of the run beside its rows, in sentences."""
+        """What else is worth knowing about the run, in sentences."""
         return self._totals.notes
 
     def counts(self) -> dict[str, int]:
         """Return the rows in each state, and rows, requests, retries and bytes in all."""
         totals = self._totals
-        found = self._recorded or self._states(totals)
-        states = {state: found.get(state, 0) for state in STATES}
+        counts = self._recorded or self._states(totals)
+        states = {state: counts.get(state, 0) for state in STATES}
         states["pending"] = self._rows - sum(states.values()) + states["pending"]
         return {
             "rows": self._rows,
@@ -53,19 +53,19 @@ class RunCounts:
         }
 
     def recorded(self, counts: Mapping[str, int]) -> None:
-        """Take over the states of the record, which knows what an earlier run left in doubt."""
+        """Use the states of the record, which has the rows that an earlier run left in doubt."""
         self._recorded = {state: counts.get(state, 0) for state in STATES}
 
     def require_balance(self, *, complete: bool) -> None:
-        """Raise if a row is in two states, or in none although the run has ended by itself.
+        """Raise if a row has two states, or none after a run that was not stopped.
 
         Raises:
             AccountingError: The states do not add up.
         """
         states, planned = self._states(self._totals), self._totals.planned
-        ended, missing = sum(states.values()), self._rows - sum(self._known.values())
+        ended, missing = sum(states.values()), self._rows - sum(self._untouched.values())
         if ended > self._rows or (complete and (ended, planned) != (self._rows, missing)):
             raise AccountingError(self._rows, counts=states)
 
     def _states(self, totals: Totals) -> dict[str, int]:
-        return dict(Counter(self._known) + Counter(totals.counts))
+        return dict(Counter(self._untouched) + Counter(totals.counts))

@@ -18,16 +18,16 @@ SHOWN_RUNS: Final = 3
 
 
 class Story(str):
-    """What became of a row, in sentences: a text, which a notebook shows with all that is known."""
+    """The outcome of a row, in sentences: a text, which a notebook shows as cards with all details."""
 
     __slots__ = ("_documents",)
     _documents: tuple[Document, ...]
 
-    def __new__(cls, told: str, *, documents: Sequence[Document]) -> Self:
-        """Make the text, and keep what a notebook shows of it."""
-        made = super().__new__(cls, told)
-        made._documents = tuple(documents)
-        return made
+    def __new__(cls, sentences: str, *, documents: Sequence[Document]) -> Self:
+        """Make the text, and keep the documents that a notebook shows."""
+        story = super().__new__(cls, sentences)
+        story._documents = tuple(documents)
+        return story
 
     def __str__(self) -> str:
         return text.page([self])
@@ -40,8 +40,8 @@ class Story(str):
 class Audit(Reader):
     """The record of every row of one run, or of all runs in a directory.
 
-    Reading changes nothing, and needs no recovery first: the rows of a run that was killed are
-    told as they are known.
+    Reading changes nothing and needs no recovery first: the rows of a killed run have the states that
+    are known of them.
 
     Args:
         directory: `audit/<run>`, or the directory of all runs.
@@ -51,7 +51,7 @@ class Audit(Reader):
     """
 
     def _told(self, stories: Sequence[tuple[dict[str, Any], str]], *, head: Sequence[str]) -> str:
-        from cio_frames.views import history  # a run that is sent shows none
+        from cio_frames.views import history  # sending does not need it
 
         documents = [history.story(record, told=told) for record, told in stories]
         return Story(super()._told(stories, head=head), documents=documents)
@@ -72,19 +72,22 @@ class Audit(Reader):
         from cio_frames.views import history
 
         runs = self.runs
-        shown = history.audit(str(self.directory), runs.to_dicts(), totals=self._totals(runs))
-        return msgspec.structs.replace(shown, body=[*shown.body, *self._to_finish(runs)])
+        document = history.audit(str(self.directory), runs.to_dicts(), totals=self._totals(runs))
+        return msgspec.structs.replace(document, body=[*document.body, *self._to_finish(runs)])
 
     def _to_finish(self, runs: pl.DataFrame) -> list[Step]:
-        """Return the lines that finish the latest runs which ended before all their rows were sent."""
-        where = {path.name: str(path) for path in self._directories()}
-        ended = runs.filter(
+        """Return how to finish the latest runs that ended before all their rows were sent."""
+        directories = {path.name: str(path) for path in self._directories()}
+        unfinished = runs.filter(
             pl.col("state") != "running", pl.sum_horizontal("pending", "in_doubt") > 0
         )
         return [
-            Step(f"Run {run} was not finished. Make its plan again, then:", resume_line(where[run]))
-            for run in ended["run_id"].sort(descending=True).head(SHOWN_RUNS)
-            if run in where
+            Step(
+                f"Run {run} was not finished. Make its plan again, then:",
+                resume_line(directories[run]),
+            )
+            for run in unfinished["run_id"].sort(descending=True).head(SHOWN_RUNS)
+            if run in directories
         ]
 
 

@@ -1,4 +1,4 @@
-"""How fast a run went: rows and times to an answer, in slices of time that never become many."""
+"""How fast a run went: rows and response times, in a bounded number of slices of time."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ _ANSWERED = ("delivered", "accepted_unverified", "rejected_server")
 
 @dataclass(slots=True, kw_only=True)
 class _Slice:
-    """What was answered in one slice of time."""
+    """The responses in one slice of time."""
 
     rows: int = 0
     answers: int = 0
@@ -22,7 +22,7 @@ class _Slice:
     longest_s: float = 0.0
     retries: int = 0
 
-    def take(self, other: "_Slice") -> None:
+    def add(self, other: "_Slice") -> None:
         """Add another slice to this one."""
         self.rows += other.rows
         self.answers += other.answers
@@ -32,7 +32,7 @@ class _Slice:
 
 
 class Pace:
-    """A listener that notes when how much was answered. Slices double when there are too many."""
+    """A listener that counts responses over time. Slices are joined in pairs when there are too many."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -42,7 +42,7 @@ class Pace:
         self._slices: list[_Slice] = []
 
     def __call__(self, fact: Fact) -> None:
-        """Take note of a fact."""
+        """Count a fact."""
         with self._lock:
             match fact:
                 case RunStarted(at=at):
@@ -58,35 +58,35 @@ class Pace:
                     pass
 
     def view(self) -> PaceView | None:
-        """Return what a summary shows; None if nothing was answered."""
+        """Return what a summary shows; None without a response."""
         with self._lock:
             slices = list(self._slices)
-            if not any(each.answers for each in slices):
+            if not any(part.answers for part in slices):
                 return None
             return PaceView(
                 width_s=self._width_s,
-                rows=tuple(each.rows for each in slices),
+                rows=tuple(part.rows for part in slices),
                 waits_s=tuple(
-                    each.waited_s / each.answers if each.answers else 0.0 for each in slices
+                    part.waited_s / part.answers if part.answers else 0.0 for part in slices
                 ),
-                longest_s=tuple(each.longest_s for each in slices),
-                retries=tuple(each.retries for each in slices),
-                mean_s=sum(each.waited_s for each in slices) / sum(e.answers for e in slices),
+                longest_s=tuple(part.longest_s for part in slices),
+                retries=tuple(part.retries for part in slices),
+                mean_s=sum(part.waited_s for part in slices) / sum(part.answers for part in slices),
             )
 
-    def _add(self, noted: _Slice) -> None:
-        """Add to the slice of this moment."""
+    def _add(self, values: _Slice) -> None:
+        """Add to the current slice."""
         place = int(self._at_s / self._width_s)
         while place >= SLICES:
             self._halve()
             place = int(self._at_s / self._width_s)
         while len(self._slices) <= place:
             self._slices.append(_Slice())
-        self._slices[place].take(noted)
+        self._slices[place].add(values)
 
     def _halve(self) -> None:
-        """Join slices two by two."""
+        """Join slices in pairs."""
         for even, odd in zip(self._slices[::2], self._slices[1::2], strict=False):
-            even.take(odd)
+            even.add(odd)
         self._slices = self._slices[::2]
         self._width_s *= 2

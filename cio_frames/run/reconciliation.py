@@ -1,4 +1,4 @@
-"""What a workspace holds beside what a run should have left there."""
+"""The report of a reconciliation: how a workspace differs from what a run should have left there."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,20 +39,19 @@ COMPARED: Final = pl.Schema({
 })  # fmt: skip
 SHOWN: Final = 20
 CONFIDENCE: Final = 0.95
-_SERIOUS: Final = ("not there", "other value")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventSample:
-    """Events that were looked for among the activities of their people.
+    """The result of looking up a sample of events among the activities of their people.
 
     Attributes:
-        checked: How many were looked for, drawn at random.
-        of: How many there were to draw from: those of people, not older than activities are kept.
+        checked: How many were looked up, drawn at random.
+        of: How many there were to draw from: those of people that are not older than activities are kept.
         missing: How many of the checked ones are not there.
-        at_most: As many of all are missing at most, with 95 % confidence.
-        people: How many people were asked about.
-        seed: What drew them; with it the same ones are drawn again.
+        at_most: How many of all are missing at most, with 95 % confidence.
+        people: How many people were looked up.
+        seed: The seed of the sample; with it the same events are drawn again.
     """
 
     checked: int
@@ -64,33 +63,33 @@ class EventSample:
 
     @property
     def sentence(self) -> str:
-        """What the sample says of all events."""
+        """What the sample shows about all events, in a sentence."""
         verb = "is" if self.missing == 1 else "are"
-        found = f"{number(self.missing)} of {many(self.checked, 'event')} that were looked for {verb} missing"
+        missing = f"{number(self.missing)} of {many(self.checked, 'event')} that were looked for {verb} missing"
         if self.checked == self.of:
-            return f"{found}. These are all that can be looked for."
+            return f"{missing}. These are all that can be looked for."
         share = 100 * self.at_most / self.of
         return (
-            f"{found}: at most {share:.2g} % of the {many(self.of, 'event')} that can be looked for "
+            f"{missing}: at most {share:.2g} % of the {many(self.of, 'event')} that can be looked for "
             f"({number(self.at_most)}) are missing, with {CONFIDENCE:.0%} confidence (seed {self.seed})."
         )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Reconciliation:
-    """What a workspace holds beside what a run should have left there.
+    """How a workspace differs from what a run should have left there.
 
     Attributes:
         run_id: The run.
         at: When it was compared.
         held: Where the people came from: a host, or "an export".
-        compared: How many people, attributes, events, objects and relationships there should be, and how
-            many of them are as expected, or differ in which way.
-        differences: One line for each difference that was found: `kind`, `what` is not as expected, of
-            whom, the `name` of the attribute or event, what is `expected` and what is `actual`,
-            when the actual value was written if that is known, and the last row about that person.
-        events: What a sample of the events says; None where none can be looked for.
-        notes: What is worth knowing of the comparison, in sentences.
+        compared: How many people, attributes, events, objects and relationships are expected, are as
+            expected, or differ, by the way in which they differ.
+        differences: One line for each difference: its `kind`, `what` differs, the identifiers of the
+            person, the `name` of the attribute or event, the `expected` and the `actual` value, when the
+            actual value was written if that is known, and the last row about that person.
+        events: The result for a sample of the events; None if none can be looked up.
+        notes: What else is worth knowing about the comparison, in sentences.
         label: What was sent.
     """
 
@@ -105,14 +104,14 @@ class Reconciliation:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many people, attributes and so on are as expected, or differ in which way, in all."""
+        """The columns of `compared`, each summed over people, attributes, events and so on."""
         return {
             name: int(self.compared[name].sum()) for name in self.compared.columns if name != "what"
         }
 
     @property
     def is_as_expected(self) -> bool:
-        """Whether nothing that can be checked is missing or has another value of no later time."""
+        """Whether nothing is missing or has another value, except what was written later or cannot be checked."""
         counts = self.counts
         return not (counts["not_there"] or counts["other_value"])
 
@@ -138,14 +137,14 @@ class Reconciliation:
 
     def _lead(self) -> str:
         rows = {row["what"]: row for row in self.compared.iter_rows(named=True)}
-        told = [
+        parts = [
             f"{number(rows[what]['as_expected'])} of {many(rows[what]['expected'] - rows[what]['not_checkable'], *words)}"
-            for what, words in _LED.items()
+            for what, words in _WORDS.items()
             if what in rows
         ]
-        if not told:
+        if not parts:
             return f"Nothing of this run can be compared with {self.held}."
-        return f"{self.held[:1].upper()}{self.held[1:]} holds {' and '.join(told)} as expected."
+        return f"{self.held[:1].upper()}{self.held[1:]} holds {' and '.join(parts)} as expected."
 
     def _verdict(self) -> Badge:
         counts = self.counts
@@ -160,8 +159,8 @@ class Reconciliation:
 
     def _differing(self) -> Node:
         shown = self.differences.head(SHOWN)
-        whole = self.differences.height == shown.height
-        title = "Differences" if whole else f"The first {shown.height} differences"
+        is_complete = self.differences.height == shown.height
+        title = "Differences" if is_complete else f"The first {shown.height} differences"
         headers = ("kind", "what", "who", "name", "expected", "actual", "plan, row")
         lines = [
             (
@@ -174,7 +173,7 @@ class Reconciliation:
         return Section(title, [Table(headers, lines, whole=".differences")])
 
 
-_LED: Final[Mapping[str, tuple[str, ...]]] = {
+_WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "people": ("person", "people"),
     "attributes": ("attribute",),
 }

@@ -1,4 +1,4 @@
-"""A run: one sending of a plan or a back-fill, and what became of every row."""
+"""A run: one sending of a plan or a back-fill, and the outcome of every row."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -51,17 +51,17 @@ from cio_frames.views.render import bundle
 from cio_frames.views.summary import Outcome, ReasonView, RunView
 from cio_frames.views.wording import resume_line
 
-if TYPE_CHECKING:  # loaded when it is asked for
+if TYPE_CHECKING:  # loaded when they are used
     from cio_frames.run.reconciliation import Reconciliation
     from cio_frames.run.undo import Undo
     from cio_frames.workspaces import Client as ReadingClient
 
-LEAST_S = 0.1
-"""Requests per second are not told from less time than this."""
+MIN_ELAPSED_S = 0.1
+"""The shortest time from which requests per second are computed."""
 _INTERNAL = frozenset({"control", "start", "view"})
-"""What plans and the command line ask of a run; completion does not offer it."""
+"""Members for plans and the command line, which completion does not offer."""
 OUTAGE = "OUTAGE"
-ABOVE = "The summary above says why, and how to send the rest."
+SEE_SUMMARY = "The summary above says why, and how to send the rest."
 
 
 class ShownRun(ABC):
@@ -77,7 +77,7 @@ class ShownRun(ABC):
     def _show_in(
         self, progress: ShowProgress, *, label: str, total: int, plans: int = 1, detached: bool
     ) -> None:
-        """Make the display; with `detached` nobody waits for the run, so that its buttons can be pressed."""
+        """Make the display. `detached`: nobody waits for the run, so its buttons can be pressed."""
         self._control = PaceControl()
         shown = display(progress, run=self if detached else None)
         self._is_shown = not isinstance(shown, Off)
@@ -104,7 +104,7 @@ class ShownRun(ABC):
 
     @abstractmethod
     def stop(self) -> None:
-        """Ask the run to end: requests under way are finished, nothing else is started."""
+        """Ask the run to end: requests in flight finish, and no others start."""
 
     @abstractmethod
     def view(self) -> RunView:
@@ -116,20 +116,20 @@ class ShownRun(ABC):
         return self._client
 
     def pause(self) -> None:
-        """Let nothing more leave until `go_on`; requests under way are finished."""
+        """Start no more requests until `go_on`; those in flight finish."""
         self._control.paused = True
-        self._hold()
+        self._show_pace()
 
     def go_on(self) -> None:
         """End a pause."""
         self._control.paused = False
-        self._hold()
+        self._show_pace()
 
     def slow_down(self) -> None:
         """Halve the requests per second, each time it is called."""
-        measured = max(self.counts["requests"] / max(self.elapsed_s, LEAST_S), 1.0)
+        measured = max(self.counts["requests"] / max(self.elapsed_s, MIN_ELAPSED_S), 1.0)
         self._control.slow_down(current=min(measured, self._client.rate or measured))
-        self._hold()
+        self._show_pace()
 
     @property
     def rate(self) -> float | None:
@@ -144,16 +144,16 @@ class ShownRun(ABC):
         if rate is not None and not rate > 0:
             raise ConfigError(f"rate={rate} is not a number of requests per second greater than 0.")
         self._control.rate = rate
-        self._hold()
+        self._show_pace()
 
-    def _hold(self) -> None:
-        """Show what was asked of the pace."""
+    def _show_pace(self) -> None:
+        """Show the pace that was set."""
         rate = self._control.rate
         slow = f"at most {rate:.3g} requests/s" if rate is not None else ""
         self._progress.hold(paused=self._control.paused, held=slow)
 
     def _note(self) -> str:
-        """Say how far the run came, and how to finish it: in another program it takes the plan."""
+        """Return how many rows arrived, and how to finish the run: another program needs the plan."""
         counts = self.counts
         arrived = sum(counts[state] for state in ARRIVED)
         is_left = counts["pending"] or counts["in_doubt"]
@@ -169,7 +169,7 @@ class ShownRun(ABC):
         return "interrupted" if self.stopped[0] == INTERRUPTED else "stopped"
 
     def _show_summary(self) -> None:
-        """Put the summary in the display's place; it is drawn only for one that shows it."""
+        """Replace the display by the summary, which is built only if the display shows it."""
         if self._is_shown:
             self._progress.finish(self._document() if self._is_summed_up else EMPTY)
 
@@ -192,7 +192,7 @@ class ShownRun(ABC):
 
 
 class Run(ShownRun):
-    """One sending. It goes on by itself, in a thread of its own; made by `plan.send`.
+    """One sending, in a thread of its own. `plan.send` makes it.
 
     Attributes:
         run_id: Name of the run.
@@ -207,7 +207,7 @@ class Run(ShownRun):
         writer: AuditWriter,
         selection: RowSelection,
         progress: ShowProgress,
-        detached: bool,  # nobody waits for it, so that a stop button can be pressed
+        detached: bool,  # whether nobody waits for it, so that a stop button can be pressed
         clock: Callable[[], datetime],
     ) -> None:
         self._job = job
@@ -218,7 +218,7 @@ class Run(ShownRun):
         self._detached = detached
         self.run_id: str = writer.run.info.run_id
         self.audit: Path = writer.directory
-        self._counts = RunCounts(rows=sum(job.rows), known=selection.untouched)
+        self._counts = RunCounts(rows=sum(job.rows), untouched=selection.untouched)
         self._pace = Pace()
         self._stop = StopSignal()
         self._background_writer = BackgroundWriter(writer)
@@ -266,7 +266,7 @@ class Run(ShownRun):
 
     @property
     def control(self) -> PaceControl:
-        """What asks the run for another pace."""
+        """The controls that change the pace of the run."""
         return self._control
 
     @property
@@ -276,7 +276,7 @@ class Run(ShownRun):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is worth knowing of the run beside its rows, in sentences."""
+        """What else is worth knowing about the run, in sentences."""
         return (*self._job.notes, *self._counts.notes)
 
     @property
@@ -286,7 +286,7 @@ class Run(ShownRun):
         return (end - self._started).total_seconds()
 
     def failed(self, *, plan: int = 0) -> Any:
-        """Return the rows that Customer.io is not known to have, as the user gave them.
+        """Return the rows that may not have arrived, with all their columns.
 
         Args:
             plan: Position of the plan in a back-fill, from 0: each plan has columns of its own.
@@ -295,10 +295,10 @@ class Run(ShownRun):
             A frame of the user's library: all columns of the rows, plus row (its number, as
             `explain` takes it), state, code and error.
         """
-        found = Audit(self.audit).messages.filter(
+        messages = Audit(self.audit).messages.filter(
             pl.col("state").is_in(FAILED), pl.col("plan") == plan
         )
-        lost = found.sort("row")
+        lost = messages.sort("row")
         extra = lost.select(pl.col("row").alias(ROW), "row", "state", "code", "error")
         return self._job.tables[plan].pick(lost["row"], extra)
 
@@ -314,33 +314,32 @@ class Run(ShownRun):
     ) -> "Reconciliation":
         """Compare what the workspace holds now with what this run should have left there.
 
-        People are compared attribute by attribute, with Customer.io's conversions; only what the run
-        wrote is. Of the events of the last 30 days a sample is looked for. What is found is kept
-        beside the record of the run.
+        People are compared attribute by attribute, after Customer.io's conversions; only what the run
+        wrote counts. A sample of the events of the last 30 days is looked up. The result is kept with
+        the record of the run.
 
         Args:
             held: A client with an App API key, which reads the workspace, or an export of its people
                 as a table; the client of the run if not given.
             before: An export of the people from before the run, such as the `known=` of the preview.
-                Without it, what the rows do to people who were there is taken for what they do to
-                new ones.
+                Without it, people who were there already are compared as if the run had created them.
             settings: How the workspace is set up, as for `plan.identity`.
-            events: How many events are looked for, ten each second.
-            seed: What draws them; the report tells it.
+            events: How many events are looked up, ten each second.
+            seed: The seed of the sample; the report names it.
             progress: As for `plan.send`.
 
         Raises:
             MissingKeyError: The client has no App API key.
             WorkspaceReadError: The people cannot be read.
-            AuditError: The record cannot be read, or is not of these plans any more.
+            AuditError: The record cannot be read, or the plans have changed since.
 
         Examples:
             >>> import polars as pl, cio_frames as cio, tempfile
             >>> plan = pl.DataFrame({"id": ["u1", "u2"], "tier": ["pro", "free"]}).cio.identify(user_id="id")
             >>> with cio.sandbox() as workspace, tempfile.TemporaryDirectory() as folder:
             ...     run = plan.send(workspace.client(), audit=folder, progress=False)
-            ...     found = run.reconcile(progress=False)
-            >>> found.is_as_expected, found.counts["as_expected"]
+            ...     result = run.reconcile(progress=False)
+            >>> result.is_as_expected, result.counts["as_expected"]
             (True, 6)
         """
         if self._job.follow_up is None:
@@ -360,7 +359,7 @@ class Run(ShownRun):
         settings: Settings | None = None,
         checks: Checks | None = None,
     ) -> "Undo[Any]":
-        """Return what takes the workspace back to what it was before: a back-fill, and what it cannot undo.
+        """Return the undo of this run: a back-fill that restores the workspace, and what it cannot undo.
 
         Nothing is sent: `.plan` is checked, previewed, saved and sent like any back-fill. Former
         attribute values are restored and new ones cleared; people and objects that the run has created are
@@ -368,14 +367,14 @@ class Run(ShownRun):
 
         Args:
             known: The people as they were before the run: an export with their attributes. It must have
-                all people of the workspace, since others are taken as created by the run. A run that was
-                sent with `keep_undo=True` has kept those that it needs.
+                all people of the workspace: others count as created by the run. A run that was sent
+                with `keep_undo=True` has kept the people that it needs.
             objects: The objects as they were: columns object_type_id, object_id and attributes, as
                 JSON. Without it, objects are left as they are.
             relationships: Who was related to which object: columns object_type_id, object_id, id or
                 email, and attributes, as JSON. Without it, relationships are left as they are.
-            current: An export of now, or a client that reads it: what others have changed since the
-                run is left alone. Without it, their changes are overwritten.
+            current: A new export, or a client that reads the workspace: what others have changed
+                since the run is kept. Without it, their changes are overwritten.
             settings: How the workspace is set up; a new one without.
             checks: Which checks apply to the undo; without, sensitive columns that the run was
                 allowed to send may be restored.
@@ -394,17 +393,17 @@ class Run(ShownRun):
         )  # fmt: skip
 
     def stop(self) -> None:
-        """Ask the run to end: requests under way are finished, nothing else is started."""
+        """Ask the run to end: requests in flight finish, and no others start."""
         self._stop.drain()
 
     def wait(self) -> Self:
         """Wait until the run is over.
 
-        The first interrupt lets requests under way finish, the second leaves them in doubt.
+        The first interrupt lets requests in flight finish, the second leaves them in doubt.
 
         Raises:
-            RunStoppedError: The answers forbid going on. `run` tells what became of each row.
-            RunInterruptedError: An outage outlasted the patience of the run.
+            RunStoppedError: The answers forbid going on. Its `run` has the outcome of each row.
+            RunInterruptedError: An outage lasted longer than the run waits.
             KeyboardInterrupt: The user interrupted; the rows that were sent are recorded.
         """
         interrupt: KeyboardInterrupt | None = None
@@ -412,33 +411,33 @@ class Run(ShownRun):
             try:
                 self._worker.wait()
             except KeyboardInterrupt as error:
-                self._leave(again=interrupt is not None)
+                self._request_stop(abandon=interrupt is not None)
                 interrupt = error
-        return self._concluded(interrupt)
+        return self._finish(interrupt)
 
     def __await__(self) -> Generator[Any, None, Self]:
-        return self._awaited().__await__()
+        return self._await_end().__await__()
 
-    async def _awaited(self) -> Self:
+    async def _await_end(self) -> Self:
         cancelled: asyncio.CancelledError | None = None
         while not self._worker.done:
             try:
                 await self._worker.ended()
             except asyncio.CancelledError as error:
-                self._leave(again=cancelled is not None)
+                self._request_stop(abandon=cancelled is not None)
                 cancelled = error
-        return self._concluded(cancelled)
+        return self._finish(cancelled)
 
-    def _leave(self, *, again: bool) -> None:
-        if again:
+    def _request_stop(self, *, abandon: bool) -> None:
+        if abandon:
             self._stop.abandon()
         else:
             self._stop.drain()
 
-    def _concluded(self, interrupt: BaseException | None) -> Self:
+    def _finish(self, interrupt: BaseException | None) -> Self:
         self._show_summary()
         if isinstance(interrupt, KeyboardInterrupt):
-            self._worker.seen()  # what cancels a task is seldom shown
+            self._worker.seen()  # the error that cancels a task is seldom shown
         if interrupt is not None:
             interrupt.add_note(self._note())
             interrupt.run = self  # type: ignore[attr-defined]
@@ -451,14 +450,14 @@ class Run(ShownRun):
         self._counts.require_balance(complete=self.stopped is None)
         if self.stopped and self.stopped[0] != INTERRUPTED:
             kind = RunInterruptedError if self.stopped[0] == OUTAGE else RunStoppedError
-            told = f"{self.stopped[1]} {self._note()}"
+            message = f"{self.stopped[1]} {self._note()}"
             if self._is_summed_up and self._progress.is_read:
-                told = f"The run stopped early ({self.stopped[0]}). {ABOVE}"
-            raise kind(told, run=self)
+                message = f"The run stopped early ({self.stopped[0]}). {SEE_SUMMARY}"
+            raise kind(message, run=self)
         return self
 
     def _unfinished(self) -> str:
-        """Say what is left to do, for when nobody can ask any more."""
+        """Return what is not done yet, for a message when the interpreter exits."""
         counts, error = self.counts, self._worker.error
         if not (counts["pending"] or counts["in_doubt"] or error):
             return ""
@@ -470,7 +469,7 @@ class Run(ShownRun):
         try:
             with self._writer:
                 try:
-                    await self._sent()
+                    await self._send()
                 except Exception:
                     self._fail()
                     raise
@@ -478,30 +477,30 @@ class Run(ShownRun):
         finally:
             self._is_over = True
             if self._detached:
-                with suppress(CioError):  # whoever waits for the run meets it again
+                with suppress(CioError):  # `wait` raises it again
                     self._show_summary()
 
-    async def _sent(self) -> None:
+    async def _send(self) -> None:
         async with self._background_writer:
-            self._tell(RunStarted(run_id=self.run_id, at=self._started))
+            self._notify(RunStarted(run_id=self.run_id, at=self._started))
             with closing(self._segments()) as segments:
                 await send(
                     segments,
                     client=self._client,
-                    tell=self._tell,
+                    tell=self._notify,
                     stop=self._stop,
                     control=self._control,
                     held=self._selection.blocked,
                 )
             if self._repeated:
-                self._tell(StateRepeated(rows=self._repeated))
+                self._notify(StateRepeated(rows=self._repeated))
             if self._sent_again:
-                self._tell(StateSentAgain(rows=self._sent_again))
+                self._notify(StateSentAgain(rows=self._sent_again))
             self._ended = self._clock()
-            self._tell(RunFinished(at=self._ended))
+            self._notify(RunFinished(at=self._ended))
 
     def _fail(self) -> None:
-        """Have the record say why the run ended, if it can and does not yet."""
+        """Record why the run ended, if that is possible and not done yet."""
         if self.stopped is None:
             fact = RunStopped(code=FAILURE.code, reason=FAILURE.reason, at=self._clock())
             self._counts(fact)
@@ -509,7 +508,7 @@ class Run(ShownRun):
                 self._writer(fact)
 
     def _segments(self) -> Generator[Segment]:
-        """Plan the rows, and count those whose repeat can replace newer attributes."""
+        """Yield the segments, and count rows whose repeat can replace newer attributes."""
         with closing(self._job.segments(self._selection)) as segments:
             for segment in segments:
                 self._repeated += self._selection.repeated(segment.rows)
@@ -517,14 +516,14 @@ class Run(ShownRun):
                 self._writer.prepare(segment)
                 yield segment
 
-    def _tell(self, fact: Fact) -> Awaitable[None] | None:
-        """Tell the record first: an attempt waits until it is kept."""
-        kept = self._background_writer(fact)
+    def _notify(self, fact: Fact) -> Awaitable[None] | None:
+        """Pass a fact to all listeners, the record first: an attempt waits until it is written."""
+        written = self._background_writer(fact)
         self._counts(fact)
         self._pace(fact)
         if self._is_shown:
             self._progress(fact)
-        return kept
+        return written
 
     def view(self) -> RunView:
         """Return what the summary shows."""
@@ -542,14 +541,14 @@ class Run(ShownRun):
             bytes=counts["bytes"],
             elapsed_s=self.elapsed_s,
             audit=str(self.audit),
-            reasons=self._told_reasons() if is_over else (),
+            reasons=self._reasons_or_error() if is_over else (),
             pace=pace if pace and pace.is_long else None,
             notes=self.notes,
             plans=len(self._job.calls),
         )
 
-    def _told_reasons(self) -> tuple[ReasonView, ...]:
-        """Return why rows did not arrive, or why that cannot be read: a summary is always drawn."""
+    def _reasons_or_error(self) -> tuple[ReasonView, ...]:
+        """Return why rows did not arrive, or why the record cannot be read: a summary is always drawn."""
         try:
             return tuple(self._reasons())
         except (AuditError, OSError) as error:
@@ -558,7 +557,7 @@ class Run(ShownRun):
 
     def _reasons(self) -> Iterator[ReasonView]:
         failed = Audit(self.audit).scan().filter(pl.col("state").is_in(FAILED))
-        grouped = failed.group_by("code").agg(pl.len().alias("rows"), pl.col("error").first())
-        each = collected(grouped, self.audit).sort("code", nulls_last=True)
-        for row in each.iter_rows(named=True):
+        by_code = failed.group_by("code").agg(pl.len().alias("rows"), pl.col("error").first())
+        reasons = collected(by_code, self.audit).sort("code", nulls_last=True)
+        for row in reasons.iter_rows(named=True):
             yield ReasonView(code=row["code"] or "", rows=row["rows"], sentence=row["error"] or "")

@@ -1,4 +1,4 @@
-"""Start a run, or resume one: what earlier runs finished is not sent a second time.
+"""Start a run or resume one; what earlier runs finished is not sent again.
 
 Messages in doubt were sent without a clear answer. A repeat is harmless as long as Customer.io
 remembers the message id. No source says for how long (reference 3.7); a day is what other services
@@ -50,13 +50,13 @@ from cio_frames.views import displays
 from cio_frames.views.displays import ShowProgress
 
 InDoubt = Literal["resend", "skip", "report"]
-"""What to do with messages in doubt: send again, take as arrived, or leave them in doubt."""
+"""What to do with messages in doubt: send them again, count them as arrived, or leave them in doubt."""
 
 SPARK = "spark"
-"""Among the decisions of a run: how its work was divided on Spark."""
+"""The key in the decisions of a run of how Spark divided its work."""
 
-LOOK_EVERY_S = 0.05
-"""How often a start looks whether another one is over."""
+POLL_S = 0.05
+"""How often a start checks whether another one has ended."""
 
 REMEMBERED = timedelta(hours=24)
 
@@ -83,17 +83,17 @@ class SendOptions:
     """How a run is sent, shown and recorded: what `Plan.send` takes besides the client.
 
     Raises:
-        ChoiceError: A word is not one of those that its option takes.
+        ChoiceError: The value of an option is not one of its choices.
     """
 
     audit: Path | str = "audit"
     progress: ShowProgress = "auto"
     wait: bool = True
     repeat: bool = False
-    in_doubt: InDoubt | None = None  # without, it depends on the call and on the age
+    in_doubt: InDoubt | None = None  # None: by the call and the age of the message
     durability: Durability = "power"
     pii: Pii = "hmac"
-    allow: Mapping[str, int] | None = None  # without, nothing where it matters
+    allow: Mapping[str, int] | None = None  # None: nothing in Customer.io, all on this machine
     keep_undo: bool = False
 
     def __post_init__(self) -> None:
@@ -106,36 +106,36 @@ class SendOptions:
 
 @contextmanager
 def starting(job: Job, *, client: Client, directory: Path | str) -> Iterator[None]:
-    """Let no other run start in a directory of records, so that each knows what the others send.
+    """Lock a directory of records while a run starts, so that each run knows what others send.
 
     Raises:
-        AuditLockedError: A run that is under way sends one of the same tables to the same workspace.
+        AuditLockedError: Another run is sending one of the same tables to the same workspace.
     """
     disk, where = opened(directory, durability="process")
     with suppress(OSError):  # if it cannot be made, the record of the run says so
         disk.make(where, shared=True)
-    held = _held(disk, where / "STARTING")
+    lock = _lock(disk, where / "STARTING")
     try:
-        _refuse_other_run(job, client=client, disk=disk, directory=where)
+        _require_no_other_run(job, client=client, disk=disk, directory=where)
         yield
     finally:
-        if held is not None:
-            disk.unlock(held)
+        if lock is not None:
+            disk.unlock(lock)
 
 
-def _held(disk: FileSystem, path: Path) -> int | None:
-    """Return the lock of `path`, as soon as nobody else has it."""
+def _lock(disk: FileSystem, path: Path) -> int | None:
+    """Return the lock of `path` as soon as it is free."""
     while True:
         try:
             return disk.lock(path)
         except AuditLockedError:
-            sleep(LOOK_EVERY_S)
+            sleep(POLL_S)
         except OSError:
             return None
 
 
-def _refuse_other_run(job: Job, *, client: Client, disk: FileSystem, directory: Path) -> None:
-    """Raise if a run that is under way sends one of these tables."""
+def _require_no_other_run(job: Job, *, client: Client, disk: FileSystem, directory: Path) -> None:
+    """Raise if another run is sending one of these tables."""
     for name in disk.listdir(directory):
         layout = Layout(directory / name)
         if not disk.is_locked(layout.lock):
@@ -150,31 +150,38 @@ def _refuse_other_run(job: Job, *, client: Client, disk: FileSystem, directory: 
 
 
 def select_rows(job: Job, client: Client, options: SendOptions, *, now: datetime) -> RowSelection:
-    """Return which rows a new run sends: not those that earlier runs finished."""
+    """Return which rows a new run sends: those that no earlier run has finished."""
     key, scheme = _subject_key(options.pii)
     before = earlier(options.audit, workspaces=client.workspaces, scheme=scheme)
     if before is None:
         return RowSelection()
-    judge = partial(judged, now=now, wanted=options.in_doubt)
-    decided = _decided(job, before, judge=judge, pii=options.pii, key=key, repeat=options.repeat)
+    add_states = partial(with_kept_states, now=now, wanted=options.in_doubt)
+    decided = _decided(
+        job,
+        before,
+        add_states=add_states,
+        pii=options.pii,
+        key=key,
+        repeat=options.repeat,
+    )
     rows = before.rows
-    doubted = in_doubt(rows, algorithms=before.algorithms)
+    in_doubt_before = in_doubt(rows, algorithms=before.algorithms)
     if options.repeat:
-        return RowSelection(decided=decided, doubted=doubted, key=before.key)
-    found = judge(rows)
-    finished = found.drop("state").rename({"kept_state": "state"}).drop_nulls("state")
-    resent = found.filter(pl.col("kept_state").is_null())
+        return RowSelection(decided=decided, in_doubt=in_doubt_before, key=before.key)
+    earlier_rows = add_states(rows)
+    finished = earlier_rows.drop("state").rename({"kept_state": "state"}).drop_nulls("state")
+    resent = earlier_rows.filter(pl.col("kept_state").is_null())
     return RowSelection(
         finished=finished.select(FINISHED_SCHEMA.names()),
         decided=decided,
         resent=_state_ids(resent),
-        doubted=doubted,
+        in_doubt=in_doubt_before,
         key=before.key,
     )
 
 
 def in_doubt(rows: pl.DataFrame, *, algorithms: Mapping[str, str]) -> pl.DataFrame:
-    """Return the messages in doubt, and the seed of the ids under which they went out first.
+    """Return the messages in doubt, and the seeds of the ids under which they were sent first.
 
     A repeat under the same id is ignored if the first one arrived.
     """
@@ -184,7 +191,7 @@ def in_doubt(rows: pl.DataFrame, *, algorithms: Mapping[str, str]) -> pl.DataFra
 
 
 def _subject_key(pii: Pii) -> tuple[str | None, str]:
-    """Return the key of subjects, and a name for the way they are made."""
+    """Return the key of subjects, and the name of the scheme by which they are made."""
     key = pseudonyms.key() if pii == "hmac" else None
     return key, scheme(pii=pii, key_name=pseudonyms.fingerprint(key) if key else None)
 
@@ -193,25 +200,30 @@ def _decided(
     job: Job,
     before: Earlier,
     *,
-    judge: Callable[[pl.DataFrame], pl.DataFrame],
+    add_states: Callable[[pl.DataFrame], pl.DataFrame],
     pii: Pii,
     key: str | None,
     repeat: bool = False,
-    taken_up: pl.DataFrame | None = None,
+    resumed: pl.DataFrame | None = None,
 ) -> pl.DataFrame | None:
-    """Return what becomes of rows that set a state and were sent before; None if there is no such row."""
+    """Return the decisions about rows that set a state and were sent before; None without such rows."""
     states = before.states
     sent = {*states["call"]} & {*job.calls}
     if not any(call == "track" or CALLS[call].sets_state for call in sent):
         return None
     recorded = Recorded(
-        states=states, events=before.events, pii=pii, key=key, id_key=before.key, judge=judge
+        states=states,
+        events=before.events,
+        pii=pii,
+        key=key,
+        id_key=before.key,
+        add_states=add_states,
     )
-    return recorded.decided(job.state_messages, repeat=repeat, taken_up=taken_up)
+    return recorded.decided(job.state_messages, repeat=repeat, resumed=resumed)
 
 
-def judged(rows: pl.DataFrame, *, now: datetime, wanted: InDoubt | None) -> pl.DataFrame:
-    """Return rows of a record with the state of each message that is not sent again, as `kept_state`."""
+def with_kept_states(rows: pl.DataFrame, *, now: datetime, wanted: InDoubt | None) -> pl.DataFrame:
+    """Return recorded rows with `kept_state`, the state of messages that are not sent again."""
     doubtful = pl.col("state") == "in_doubt"
     resent = pl.lit(is_resent(rows, now=now, wanted=wanted)) & doubtful
     return rows.with_columns(
@@ -223,7 +235,7 @@ def judged(rows: pl.DataFrame, *, now: datetime, wanted: InDoubt | None) -> pl.D
 
 
 def is_resent(rows: pl.DataFrame, *, now: datetime, wanted: InDoubt | None) -> pl.Series:
-    """Return of each row in doubt whether it is sent again, from call and first_attempt_at."""
+    """Return whether each row in doubt is sent again, from call and first_attempt_at."""
     if wanted is not None:
         return pl.repeat(wanted == "resend", rows.height, dtype=pl.Boolean, eager=True)
     window = pl.col("call").replace_strict(dict(AUTOMATIC), return_dtype=pl.Duration("ms"))
@@ -243,7 +255,7 @@ def new_info(client: Client, *, at: datetime, **about: Any) -> RunInfo:
     Args:
         client: Where to send.
         at: When the run was made.
-        about: What else is known of it, by the names of `RunInfo`.
+        about: Other fields of `RunInfo`.
     """
     return RunInfo(
         run_id=new_run_id(at),
@@ -260,7 +272,7 @@ def new_info(client: Client, *, at: datetime, **about: Any) -> RunInfo:
 def with_allowances(
     decisions: Mapping[str, Any], allow: Mapping[str, int] | None
 ) -> dict[str, Any]:
-    """Return the decisions of a run with what it was allowed to start, end, delete and merge."""
+    """Return the decisions of a run with its allowances."""
     return {**decisions, **({"allow": dict(allow)} if allow else {})}
 
 
@@ -272,7 +284,7 @@ def new_run(
     selection: RowSelection,
     clock: Callable[[], datetime] = utc_now,
 ) -> Run:
-    """Return a new run that has not started yet, with its record begun."""
+    """Return a new run that has not started yet; its record has."""
     info = new_info(
         client,
         at=clock(),
@@ -287,12 +299,12 @@ def new_run(
         pii=options.pii,
     )
     selection = replace(selection, seed=info.run_id)
-    kept = b""
+    sealed = b""
     if job.former_people is not None:
         from cio_frames.audit import former_people
 
-        kept = former_people.sealed(job.former_people, run_id=info.run_id, key=pseudonyms.key())
-        info = replace(info, former_people=sha256(kept).hexdigest())
+        sealed = former_people.sealed(job.former_people, run_id=info.run_id, key=pseudonyms.key())
+        info = replace(info, former_people=sha256(sealed).hexdigest())
     writer = AuditWriter.start(
         options.audit,
         info,
@@ -302,8 +314,8 @@ def new_run(
         if job.profiles
         else None,
     )
-    if kept:
-        writer.keep(former_people.NAME, kept)
+    if sealed:
+        writer.keep(former_people.NAME, sealed)
     return Run(
         job, client=client, writer=writer, selection=selection, clock=clock,
         progress=options.progress, detached=not options.wait,
@@ -318,7 +330,7 @@ def resumed_run(
     options: SendOptions,
     clock: Callable[[], datetime] = utc_now,
 ) -> Run:
-    """Return a run that finishes what the run of `directory` left: it has not started yet.
+    """Return a run, not started yet, that sends what the run of `directory` has not finished.
 
     Raises:
         AuditError: The table or the workspace is not the one of that run, or the directory holds
@@ -327,27 +339,27 @@ def resumed_run(
     client.require_network()
     require_run(directory)
     _require_local(directory)
-    found = recover(directory)
-    _require_same(job, client=client, info=found.run.info)
-    in_doubt = found.unfinished.filter(pl.col("state") == "in_doubt")
+    recovery = recover(directory)
+    _require_same(job, client=client, info=recovery.run.info)
+    in_doubt = recovery.unfinished.filter(pl.col("state") == "in_doubt")
     resent = in_doubt.filter(is_resent(in_doubt, now=clock(), wanted=options.in_doubt))
-    pending = found.unfinished.filter(pl.col("state") != "in_doubt")
+    pending = recovery.unfinished.filter(pl.col("state") != "in_doubt")
     only = pl.concat([pending, resent]).select("plan", "row", "message_id")
     rows = Audit(directory).messages
     untouched = rows.join(only, on=["plan", "row"], how="anti")["state"]
-    info = found.run.info
+    info = recovery.run.info
     selection = RowSelection(
         only=only,
         resent=_state_ids(resent),
         untouched=dict(untouched.value_counts().iter_rows()),
         seed=info.run_id if info.id_algorithm == RUN_ALGORITHM else None,
-        key=found.id_key,
+        key=recovery.id_key,
     )
     if only.height:
         blocking = blocking_rows(rows)
         selection = _as_decided(
-            selection, job, found, client=client, options=options, now=clock(),
-            taken_up=pl.concat([only, blocking]),
+            selection, job, recovery, client=client, options=options, now=clock(),
+            resumed=pl.concat([only, blocking]),
         )  # fmt: skip
         selection = replace(selection, blocked=blocked_people(job, blocking, selection=selection))
     writer = AuditWriter.resume(directory)
@@ -358,7 +370,7 @@ def resumed_run(
 
 
 def _require_local(directory: Path | str) -> None:
-    """Raise for a run whose rows are on a cluster: only there it can be taken up."""
+    """Raise for a run that was made on Spark, which only Spark can resume."""
     disk, where = opened(directory)
     if SPARK in run_file.read(disk, where).info.decisions:
         raise AuditError(
@@ -368,7 +380,7 @@ def _require_local(directory: Path | str) -> None:
 
 
 def blocking_rows(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows of a record that keep what comes after them from being sent, in order."""
+    """Return the recorded rows that block later rows of the same people, in order."""
     blocks = (pl.col("state") == "rejected_server") & pl.col("call").is_in(list(BLOCKING_CALLS))
     return rows.filter(blocks).select("plan", "row", "message_id").sort("plan", "row")
 
@@ -376,64 +388,74 @@ def blocking_rows(rows: pl.DataFrame) -> pl.DataFrame:
 def _as_decided(
     selection: RowSelection,
     job: Job,
-    found: Recovery,
+    recovery: Recovery,
     *,
     client: Client,
     options: SendOptions,
     now: datetime,
-    taken_up: pl.DataFrame,
+    resumed: pl.DataFrame,
 ) -> RowSelection:
-    """Return a selection with what the run that is resumed decided of rows that were sent before it."""
-    info = found.run.info
+    """Return a selection with the decisions of a resumed run about rows that were sent before it."""
+    info = recovery.run.info
     key, scheme = _subject_key(info.pii)
     before = earlier(
-        found.directory.parent, workspaces=client.workspaces, scheme=scheme, before=info.run_id
+        recovery.directory.parent, workspaces=client.workspaces, scheme=scheme, before=info.run_id
     )
-    if (
-        before is None or before.key != found.id_key
-    ):  # it is of an older format, which made no other ids
+    if before is None or before.key != recovery.id_key:  # an older format, which made no other ids
         return selection
-    judge = partial(judged, now=now, wanted=options.in_doubt)
-    # Rows that the run had not planned yet may have arrived before it; those it had planned had not.
-    known = judge(before.rows).drop("state").rename({"kept_state": "state"}).drop_nulls("state")
-    is_planned = pl.col("message_id").is_in(taken_up["message_id"].drop_nulls().implode())
-    finished = None if info.repeat else known.filter(~is_planned).select(FINISHED_SCHEMA.names())
+    add_states = partial(with_kept_states, now=now, wanted=options.in_doubt)
+    # Rows that the run had not planned yet may have arrived before it; those that it had planned did not.
+    earlier_rows = (
+        add_states(before.rows).drop("state").rename({"kept_state": "state"}).drop_nulls("state")
+    )
+    is_planned = pl.col("message_id").is_in(resumed["message_id"].drop_nulls().implode())
+    finished = (
+        None if info.repeat else earlier_rows.filter(~is_planned).select(FINISHED_SCHEMA.names())
+    )
     return replace(
         selection,
         finished=finished,
         decided=_decided(
-            job, before, judge=judge, pii=info.pii, key=key, repeat=info.repeat, taken_up=taken_up
+            job,
+            before,
+            add_states=add_states,
+            pii=info.pii,
+            key=key,
+            repeat=info.repeat,
+            resumed=resumed,
         ),
-        doubted=in_doubt(before.rows, algorithms=before.algorithms),
+        in_doubt=in_doubt(before.rows, algorithms=before.algorithms),
     )
 
 
 def blocked_people(
     job: Job, blocking: pl.DataFrame, *, selection: RowSelection | None = None
 ) -> dict[int, BlockingRow]:
-    """Return who is blocked when a run resumes, by the number of the component.
+    """Return the people who are blocked when a run resumes, by the number of the component.
 
-    The record does not tell who belongs together, so the blocking rows are planned once more.
+    The record does not have the components, so the blocking rows are encoded again.
     """
-    found: dict[int, BlockingRow] = {}
-    left = blocking.height
-    if not left:
-        return found
+    blocked: dict[int, BlockingRow] = {}
+    remaining = blocking.height
+    if not remaining:
+        return blocked
     planned = replace(selection or RowSelection(), only=blocking)
     with closing(job.segments(planned)) as segments:
-        while left > 0 and (segment := next(segments, None)) is not None:
-            left -= segment.rows.height
-            known = segment.rows.select("component", "row").drop_nulls()
-            for person, row in known.iter_rows():
-                found.setdefault(person, BlockingRow(plan=segment.plan, row=row, call=segment.call))
-    return found
+        while remaining > 0 and (segment := next(segments, None)) is not None:
+            remaining -= segment.rows.height
+            people = segment.rows.select("component", "row").drop_nulls()
+            for person, row in people.iter_rows():
+                blocked.setdefault(
+                    person, BlockingRow(plan=segment.plan, row=row, call=segment.call)
+                )
+    return blocked
 
 
 def _require_same(job: Job, *, client: Client, info: RunInfo) -> None:
-    given = tuple(zip(job.calls, job.rows, strict=True))
-    if given != info.plans:
+    planned = tuple(zip(job.calls, job.rows, strict=True))
+    if planned != info.plans:
         raise AuditError(
-            f"This run was started with {_described(info.plans)}, not with {_described(given)}. Pass the "
+            f"This run was started with {_described(info.plans)}, not with {_described(planned)}. Pass the "
             "original plan, or send the new one with the same audit directory: what "
             "has already arrived is skipped."
         )

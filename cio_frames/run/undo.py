@@ -1,4 +1,4 @@
-"""What takes a workspace back to what it was before a run, and what cannot be, as a notebook shows it."""
+"""The undo of a run, as a notebook shows it: its plan, and what it cannot undo."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,7 +24,9 @@ from cio_frames.views.render import bundle
 from cio_frames.views.wording import many, number
 
 SHOWN: Final = 20
-LOOK: Final = "Look at undo.plan, which names the deletions that have to be allowed, then send it:"
+FIRST_STEP: Final = (
+    "Look at undo.plan, which names the deletions that have to be allowed, then send it:"
+)
 _LINES: Final[Mapping[str, str]] = {
     "people_changed": "people whose attributes are restored",
     "attributes_restored": "attributes that get their former value",
@@ -44,13 +46,13 @@ Planned = TypeVar("Planned")
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Undo(Generic[Planned]):
-    """What takes a workspace back to what it was before a run, and what cannot be.
+    """The back-fill that undoes a run, and what it cannot undo.
 
     Attributes:
         run_id: The run.
         not_undone: What stays as the run made it, row by row: plan, row (empty where no row alone did
             it), what, name (of the attribute, event or object) and why.
-        summary: How much there is of each.
+        summary: The counts of what the plan does.
         notes: What to know before the undo is sent, in sentences.
         plans: How many plans it has.
         rows: How many messages they have.
@@ -72,7 +74,7 @@ class Undo(Generic[Planned]):
 
     @property
     def plan(self) -> Planned:
-        """The back-fill, to be looked at, saved and sent like any other.
+        """The back-fill, which can be shown, saved and sent like any other.
 
         Raises:
             MappingError: There is nothing to send.
@@ -85,9 +87,9 @@ class Undo(Generic[Planned]):
         return self._plan
 
     def save(self, directory: Path | str, **options: Any) -> Any:
-        """Write the plan and its tables into a directory, for its owner only, to be applied later.
+        """Write the plan and its tables into a directory that only its owner can read, to be applied later.
 
-        The tables hold what was in the workspace. The command line sends them with
+        The tables have the former values of the workspace. The command line sends them with
         `cio-frames apply DIR/undo.cioplan DIR/*.parquet`.
 
         Args:
@@ -102,7 +104,7 @@ class Undo(Generic[Planned]):
             SavedPlanError: The plan cannot be written.
         """
         if self._save is None:
-            return self.plan  # which says that there is none
+            return self.plan  # which raises
         return self._save(Path(directory), **options)
 
     def __repr__(self) -> str:
@@ -122,28 +124,30 @@ class Undo(Generic[Planned]):
 
     def _body(self) -> list[Node]:
         body: list[Node] = [Paragraph(self._lead(), "lead")]
-        counts = [(told, self.summary[name]) for name, told in _LINES.items() if self.summary[name]]
+        counts = [(line, self.summary[name]) for name, line in _LINES.items() if self.summary[name]]
         if counts:
             body.append(Table(("what the plan does", "count"), counts, right={1}))
         body += [Notice([note], "care") for note in self.notes]
         if self.not_undone.height:
-            body.append(Section("What is not undone", [self._lasting()]))
+            body.append(Section("What is not undone", [self._not_undone_table()]))
         if not self.is_empty:
-            body.append(Step(LOOK, "undo.plan.send(client)"))
+            body.append(Step(FIRST_STEP, "undo.plan.send(client)"))
         return body
 
     def _lead(self) -> str:
         if self.is_empty:
             is_same = not self.not_undone.height
-            told = "Nothing differs from before the run."
-            return told if is_same else "What the run has changed cannot be undone."
+            sentence = "Nothing differs from before the run."
+            return sentence if is_same else "What the run has changed cannot be undone."
         plans, messages = many(self.plans, "plan"), many(self.rows, "message")
         return f"A back-fill of {plans} with {messages} undoes the run. Nothing has been sent."
 
-    def _lasting(self) -> Table:
-        """Return what stays, one line for each kind and reason."""
+    def _not_undone_table(self) -> Table:
+        """Return what is not undone, one line for each kind and reason."""
         rows = pl.struct("plan", "row").n_unique().alias("rows")
-        each = self.not_undone.group_by("what", "why").agg(rows)
-        first = each.sort("rows", "what", "why", descending=[True, False, False]).head(SHOWN)
-        lines = [(what, why, number(count)) for what, why, count in first.iter_rows()]
+        reasons = self.not_undone.group_by("what", "why").agg(rows)
+        most_frequent = reasons.sort("rows", "what", "why", descending=[True, False, False]).head(
+            SHOWN
+        )
+        lines = [(what, why, number(count)) for what, why, count in most_frequent.iter_rows()]
         return Table(("what", "why", "rows"), lines, right={2})

@@ -28,7 +28,13 @@ from cio_frames.payloads import RUN_ALGORITHM
 from cio_frames.plan.full_check import PreSendCheck, components_of
 from cio_frames.plan.pipeline import Pipeline, Pipelines
 from cio_frames.run import InDoubt, Job, RowSelection, Run
-from cio_frames.run.start import STATE_CALLS, blocked_people, blocking_rows, is_resent, judged
+from cio_frames.run.start import (
+    STATE_CALLS,
+    blocked_people,
+    blocking_rows,
+    is_resent,
+    with_kept_states,
+)
 from cio_frames.sending import Client
 from cio_frames.sending.http import Request, Response, Transport
 from cio_frames.sending.rate_limit import THROTTLED
@@ -181,7 +187,7 @@ class _Attempt:
         """
         work = self._work
         pipeline = work.plan.of_table(table)
-        pipeline = pipeline.checked_as(given_check(pipeline, table))
+        pipeline = pipeline.with_pre_send_check(given_check(pipeline, table))
         job = Pipelines((pipeline,)).job()
         before = rows_of(self._disk, self._run, self._partition, run_id=work.info.run_id)
         client = _fenced(work.client.client(), may_send=lease.may_send, heard=self._heard)
@@ -280,7 +286,7 @@ def _finished(
     best = table.earlier.sort(pl.col("state") == "delivered", descending=True).unique(
         "row", keep="first"
     )
-    found = judged(best, now=utc_now(), wanted=work.in_doubt).filter(
+    found = with_kept_states(best, now=utc_now(), wanted=work.in_doubt).filter(
         pl.col("kept_state").is_not_null()
     )
     names = pl.concat(

@@ -19,7 +19,7 @@ from cio_frames.plan.full_check import (
     KEPT_MESSAGES,
     FullCheck,
     PreSendCheck,
-    found_kinds,
+    finding_kinds,
     refusals_of,
     summed_hours,
 )
@@ -214,7 +214,7 @@ def conclude(
     summaries = _summaries(found, pipeline=pipeline)
     ordered = _of_table(found, of_table, rows=rows, summaries=summaries, pipeline=pipeline)
     of_rows = replace(found.kinds, kinds=_longer(found.kinds.kinds, summaries))
-    own = found_kinds(ordered, excluded=pl.Series(dtype=pl.Int64), checks=pipeline.applied)
+    own = finding_kinds(ordered, excluded=pl.Series(dtype=pl.Int64), checks=pipeline.applied)
     kinds = FindingKinds.joined([own, of_rows])
     findings = _first_of_each(kinds)
     before = PreSendCheck(
@@ -388,7 +388,7 @@ def of_sample(pipeline: Pipeline, before: PreSendCheck | None = None) -> Pipelin
     """Return the pipeline of the first rows alone, as if they had been checked before."""
     settings = PlanSettings.of(pipeline)
     alone = replace(settings.pipeline(), table=pipeline.table)
-    return alone if before is None else alone.checked_as(before)
+    return alone if before is None else alone.with_pre_send_check(before)
 
 
 def _first_of_each(kinds: FindingKinds) -> pl.DataFrame:

@@ -191,7 +191,7 @@ def previewed(
         if not table.count:
             return
         pipeline = plan.of_table(table)
-        pipelines = Pipelines((pipeline.checked_as(given_check(pipeline, table)),))
+        pipelines = Pipelines((pipeline.with_pre_send_check(given_check(pipeline, table)),))
         found = identity_preview(pipelines, premise)
         more = found.summary[PEOPLE] - profiles(premise.known)
         counts = msgspec.json.encode({**found.summary, PEOPLE: more}).decode()

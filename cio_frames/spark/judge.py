@@ -16,7 +16,7 @@ from cio_frames.plan.allowance_counts import RECENT, SUMS
 from cio_frames.plan.chunks import Encoding, encode_chunk
 from cio_frames.plan.finding_kinds import CODE_SCHEMA, KIND_SCHEMA, FindingKinds
 from cio_frames.plan.fixes import CHANGE_SCHEMA
-from cio_frames.plan.full_check import ChunkFound, Distinct, chunk_found, counted, found_kinds
+from cio_frames.plan.full_check import ChunkCheck, Distinct, check_chunk, count_rows, finding_kinds
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.spark.reading import PlanSettings, known_findings, read_chunk
 from cio_frames.validation import (
@@ -100,7 +100,7 @@ class Judge:
         rows, encoding, notes = self.read(chunk)
         with computing(encoding.scope.mapping):
             prepared = encoding.scope.mapping.prepare(rows)
-        found = chunk_found(prepared, encoding=encoding, raw=rows)
+        found = check_chunk(prepared, encoding=encoding, raw=rows)
         known = encoding.table_findings
         known = FINDING_SCHEMA.to_frame() if known is None else known
         own = found.row_findings.head(found.row_findings.height - known.height)
@@ -113,7 +113,7 @@ class Judged:
     """A chunk and what is found in it."""
 
     rows: pl.DataFrame
-    found: ChunkFound
+    found: ChunkCheck
     findings: pl.DataFrame
     notes: tuple[Note, ...]
 
@@ -141,8 +141,8 @@ class _Sums:
     def added(self, judge: Judge, judged: Judged) -> Iterator[pl.DataFrame]:
         """Add a chunk, and yield its numbers that are counted once each."""
         pipeline, findings = judge.pipeline, judged.findings
-        counts = counted(
-            judged.found.kept, scope=judge.encoding.scope, batch_bytes=pipeline.batch_bytes
+        counts = count_rows(
+            judged.found.measures, scope=judge.encoding.scope, batch_bytes=pipeline.batch_bytes
         )
         sums = {name: getattr(counts, name) for name in COUNTED}
         sums |= {name: getattr(counts.allowances, name) for name in SUMS}
@@ -151,7 +151,7 @@ class _Sums:
         if counts.hours is not None:
             self._add("hours", counts.hours.cast(PARTS["hours"]))
         excluded = rejection_reasons(findings)["row"]
-        kinds = found_kinds(judged.told, excluded=excluded, checks=pipeline.applied)
+        kinds = finding_kinds(judged.told, excluded=excluded, checks=pipeline.applied)
         self._kinds = [FindingKinds.joined([*self._kinds, kinds])]
         for note in judged.notes:
             line = {name: getattr(note, name) for name in PARTS["notes"]}

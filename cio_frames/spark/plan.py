@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from cio_frames.plan.estimate import Estimate
-    from cio_frames.plan.known import Known
     from cio_frames.plan.rehearsal import Rehearsal
+    from cio_frames.plan.workspace_people import WorkspacePeople
     from cio_frames.spark.identity import SparkIdentityPreview
     from cio_frames.spark.run import SparkOptions, SparkRun
 
@@ -195,7 +195,7 @@ class SparkPlan(TablePlan):
     @property
     def pipeline(self) -> SparkPipeline:
         """The frame on its way to messages."""
-        (pipeline,) = self.pipelines.each
+        (pipeline,) = self.pipelines.all
         assert isinstance(pipeline, SparkPipeline)  # noqa: S101 - made so
         return pipeline
 
@@ -242,7 +242,7 @@ class SparkPlan(TablePlan):
         from cio_frames.plan.identity_preview import premise_of
 
         if client is not None:
-            self.pipelines.given(client)
+            self.pipelines.remember_client(client)
         full = self.pipeline.full_check
         at_most = PreviewCounts(
             creates=full.people, people=full.people, objects=full.objects, summary={},
@@ -260,7 +260,10 @@ class SparkPlan(TablePlan):
 
     @checks_arguments(lambda *_: _SAMPLE)
     def identity(
-        self, known: "Known | DataFrame | None" = None, *, settings: Settings | None = None
+        self,
+        known: "WorkspacePeople | DataFrame | None" = None,
+        *,
+        settings: Settings | None = None,
     ) -> "SparkIdentityPreview":
         """Show how many people the rows create, update, merge and confuse, found where the rows are.
 
@@ -391,7 +394,7 @@ class SparkPlan(TablePlan):
             raise ArgumentError(f"A {type(client).__name__} is not a client. {_CLIENT}")
         client.require(self.call)
         client.require_network()
-        self.pipelines.given(client)
+        self.pipelines.remember_client(client)
         from cio_frames.spark.run import start
 
         found, sets_state = self.pipeline.components, self.pipeline.of_whole.sets_state

@@ -11,7 +11,7 @@ import pytest
 import cio_frames as cio
 from cio_frames.audit import former_people
 from cio_frames.errors import AuditCorruptError, AuditError, MappingError, MissingKeyError
-from cio_frames.plan import kept_people, undo_current
+from cio_frames.plan import people_before, undo_current
 from cio_frames.plan.undo_tables import MOST_SETS, layers
 
 UNDONE = int(os.environ.get("CIO_UNDONE", "16"))
@@ -592,7 +592,7 @@ SECRETS = pl.DataFrame({"id": ["u1", "b@example.com", "u3"], "plan": ["changed"]
 @pytest.mark.parametrize("few", [0, 5_000])
 def test_the_former_people_are_kept_encrypted(workspace, tmp_path, monkeypatch, few):
     """Nothing of them stands in the record in clear, and the undo needs no export."""
-    monkeypatch.setattr(kept_people, "FEW", few)
+    monkeypatch.setattr(people_before, "FEW", few)
     workspace.reset()
     workspace.load(
         [{"id": "u1", "email": "ada@example.com", "attributes": '{"plan":"verysecret"}'}]

@@ -19,7 +19,7 @@ def planned(*states):
 
 def test_rows_are_pending_until_something_is_known():
     """Before the first fact all rows are pending, and the states add up."""
-    counts = RunCounts(rows=5, known={"delivered": 2}).counts()
+    counts = RunCounts(rows=5, untouched={"delivered": 2}).counts()
 
     assert (counts["delivered"], counts["pending"], counts["rows"]) == (2, 3, 5)
 

@@ -22,7 +22,7 @@ from cio_frames.payloads import RUN_ALGORITHM
 from cio_frames.plan import chunks
 from cio_frames.run import RowSelection
 from cio_frames.run.job import FINISHED_SCHEMA
-from cio_frames.run.start import in_doubt, judged
+from cio_frames.run.start import in_doubt, with_kept_states
 from cio_frames.run.state_rows import Recorded
 
 EXAMPLES = int(os.environ.get("CIO_HISTORIES", "40"))
@@ -187,15 +187,15 @@ class Record:
             pii=self.pii,
             key=KEY,
             id_key=None,
-            judge=partial(judged, now=utc_now(), wanted=None),
+            add_states=partial(with_kept_states, now=utc_now(), wanted=None),
         )
-        finished = judged(self.rows, now=utc_now(), wanted=None).drop("state")
+        finished = with_kept_states(self.rows, now=utc_now(), wanted=None).drop("state")
         finished = finished.rename({"kept_state": "state"}).drop_nulls("state")
         finished = finished.select(FINISHED_SCHEMA.names())
         selection = RowSelection(
             decided=recorded.decided(job.state_messages, repeat=False),
             finished=finished.unique("message_id"),
-            doubted=in_doubt(
+            in_doubt=in_doubt(
                 self.best(), algorithms=dict.fromkeys(self.rows["run_id"], RUN_ALGORITHM)
             ),
             seed=run,

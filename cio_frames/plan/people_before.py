@@ -117,7 +117,7 @@ def _of_frame(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
 def _sent(pipelines: Pipelines) -> list[str]:
     """Return the attributes of people that messages write."""
     names: dict[str, None] = {}
-    for each in pipelines.each:
+    for each in pipelines.all:
         body = each.mapping.call.body
         if each.call in ("identify", "form"):
             names |= {

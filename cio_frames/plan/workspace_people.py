@@ -1,4 +1,4 @@
-"""The people whom a workspace holds, by an export or as a client reads them: found by whatever they are called."""
+"""The people of a workspace, from an export or read by a client, and how one of them is found there."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,16 +7,43 @@ from typing import Any, Final, Protocol
 import msgspec
 import polars as pl
 
+from cio_frames.errors import engine_errors
+from cio_frames.frames import AnyTable, read
+from cio_frames.frames.table import frame_errors
 from cio_frames.identity.identifiers import IdentifierKind
 from cio_frames.identity.known_people import export
 from cio_frames.identity.state import Person
+from cio_frames.plan.pipeline import Pipelines
 from cio_frames.spec import FLAT_PREFIXES
+from cio_frames.views.displays import ShowProgress
 from cio_frames.workspaces import Client
+
+WorkspacePeople = AnyTable | Client
+"""An export of the workspace's people, or a client that reads them."""
 
 KINDS: Final[tuple[IdentifierKind, ...]] = ("cio_id", "id", "email")
 """Identifiers in the order in which somebody is looked for, the surest first."""
 AT_ONCE: Final = 20_000
 ASKED_AT_ONCE: Final = 1_000
+
+
+@engine_errors("the known people were read")
+def known_people(
+    known: WorkspacePeople, pipelines: Pipelines, *, progress: ShowProgress
+) -> pl.DataFrame:
+    """Return an export of people as the model takes it; what a client reads is kept with the plans."""
+    if isinstance(known, Client):
+        if known not in pipelines.workspace_people:
+            pipelines.workspace_people[known] = export(known.people(progress=progress))
+        return pipelines.workspace_people[known]
+    return export(people_table(known))
+
+
+def people_table(people: AnyTable) -> pl.DataFrame:
+    """Return a table of people as a frame."""
+    table = read(people)
+    with frame_errors(f"{table.label} of known people"):
+        return table.lazy.collect()
 
 
 class Profile(Protocol):
