@@ -1,4 +1,4 @@
-"""One life of a sender: begin to send, or take up what earlier lives left, until killed or done."""
+"""A sender in a child process: starts a run, or resumes the last one, until killed or done."""
 
 import json
 from pathlib import Path
@@ -6,35 +6,35 @@ from typing import Any
 
 import cio_frames as cio
 from cio_frames.errors import RunError
-from torture.harness import hurried
-from torture.inputs import Input, people
-from torture.kill_points import Fuse
+from torture.harness import fast_clock
+from torture.inputs import Workload, random_rows
+from torture.kill_points import KillPoint
 
 
-def given_by(order: dict[str, Any]) -> Input:
-    """Return the rows that an order describes."""
+def workload_of(job: dict[str, Any]) -> Workload:
+    """Return the rows that a job describes."""
     names = ("people", "seed", "parts")
-    frame = people(order["rows"], **{name: order[name] for name in names})
-    return Input(frame=frame, batch_bytes=order["batch_bytes"], parts=order["parts"])
+    frame = random_rows(job["rows"], **{name: job[name] for name in names})
+    return Workload(frame=frame, batch_bytes=job["batch_bytes"], parts=job["parts"])
 
 
-def live(order: dict[str, Any]) -> None:
-    """Do what an order says; returns when every row has its end."""
-    if order.get("fuse"):
-        Fuse(*order["fuse"]).arm()
-    given = given_by(order)
+def run_job(job: dict[str, Any]) -> None:
+    """Do a job; return when every row has its final state."""
+    if job.get("kill_point"):
+        KillPoint(*job["kill_point"]).install()
+    workload = workload_of(job)
     client = cio.connect(
-        endpoint=order["url"], write_key=order["write_key"], rate=None, attempt_s=0.5, environ={}
+        endpoint=job["url"], write_key=job["write_key"], rate=None, attempt_s=0.5, environ={}
     )
-    audit = Path(order["audit"])
+    audit = Path(job["audit"])
     runs = sorted(path.parent for path in audit.glob("*/run.json"))
-    with hurried(order.get("hurry", 0.02)):
+    with fast_clock(job.get("clock_factor", 0.02)):
         try:
             if not runs:
-                given.plan.send(client, audit=audit, progress=False, durability="process")
-            elif order["again"] == "resume":
-                cio.resume(runs[-1], client, given.plan, progress=False)
+                workload.plan.send(client, audit=audit, progress=False, durability="process")
+            elif job["continue_by"] == "resume":
+                cio.resume(runs[-1], client, workload.plan, progress=False)
             else:
-                given.plan.send(client, audit=audit, progress=False, durability="process")
+                workload.plan.send(client, audit=audit, progress=False, durability="process")
         except RunError as error:
             raise SystemExit(json.dumps(error.run.counts if error.run else str(error))) from error

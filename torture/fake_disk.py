@@ -1,4 +1,4 @@
-"""A disk in memory that can end, fail and lose what was not yet safe."""
+"""A disk in memory that can crash, fail and lose what was not synced."""
 
 import errno
 import itertools
@@ -7,17 +7,17 @@ from pathlib import Path
 
 
 class Crash(BaseException):
-    """The process or the machine ends here."""
+    """The process or the machine stops here."""
 
 
 class FakeDisk:
     """A disk in memory that knows which bytes and names would survive a power cut.
 
     Args:
-        stop_at: The operation at which the machine ends.
-        torn: How many bytes of a write the crash lets through.
-        fail_at: The operation that fails with `failure`, as do all after it that take room.
-        lies: Suffixes of paths whose syncs return without doing anything.
+        stop_at: The operation at which the machine stops.
+        torn: How many bytes of a write reach the disk when it crashes.
+        fail_at: The operation that fails with `failure`, as do all later ones that need space.
+        ignored_syncs: Suffixes of paths whose syncs do nothing; "names" for directories.
     """
 
     def __init__(
@@ -27,40 +27,40 @@ class FakeDisk:
         torn: int = 0,
         fail_at: int = -1,
         failure: int = errno.ENOSPC,
-        lies: Sequence[str] = (),
+        ignored_syncs: Sequence[str] = (),
     ) -> None:
         self.stop_at, self.torn, self.fail_at, self.failure = stop_at, torn, fail_at, failure
-        self.lies = tuple(lies)
+        self.ignored_syncs = tuple(ignored_syncs)
         self.steps: list[str] = []
         self.directories: set[Path] = set()
         self.data: dict[int, bytes] = {}
-        self.safe: dict[int, bytes] = {}
-        self.named: dict[Path, int] = {}
-        self.safe_named: dict[Path, int] = {}
+        self.durable: dict[int, bytes] = {}
+        self.names: dict[Path, int] = {}
+        self.durable_names: dict[Path, int] = {}
         self.opened: dict[int, Path] = {}
         self.locks: set[Path] = set()
         self.cut: tuple[int, bytes] | None = None
         self._numbers = itertools.count(1)
 
     def make(self, directory: Path, *, shared: bool = False) -> None:  # noqa: ARG002
-        """Make a directory, at once and for good."""
+        """Make a directory; it is durable at once."""
         self.directories.add(directory)
 
     def create(self, path: Path) -> int:
         """Make an empty file."""
         self._step("create", path)
-        if path in self.named:
+        if path in self.names:
             raise FileExistsError(errno.EEXIST, "exists", str(path))
         handle = next(self._numbers)
-        self.data[handle], self.safe[handle] = b"", b""
-        self.named[path] = handle
+        self.data[handle], self.durable[handle] = b"", b""
+        self.names[path] = handle
         self.opened[handle] = path
         return handle
 
     def write(self, handle: int, data: bytes) -> None:
-        """Append bytes, or those that a crash or a full disk lets through."""
+        """Append bytes; on a crash or a full disk only the first `torn` of them."""
         try:
-            self._step("write", self.opened[handle], takes_room=True)
+            self._step("write", self.opened[handle], needs_space=True)
         except (Crash, OSError):
             self.cut = handle, data
             self.data[handle] += data[: self.torn]
@@ -68,16 +68,16 @@ class FakeDisk:
         self.data[handle] += data
 
     def truncate(self, handle: int, size: int) -> None:
-        """Cut a file."""
+        """Truncate a file."""
         self._step("truncate", self.opened[handle])
         self.data[handle] = self.data[handle][:size]
 
     def sync(self, handle: int) -> None:
-        """Make a file's bytes safe."""
+        """Make a file's bytes durable."""
         path = self.opened[handle]
         self._step("sync", path)
-        if not str(path).endswith(self.lies):
-            self.safe[handle] = self.data[handle]
+        if not str(path).endswith(self.ignored_syncs):
+            self.durable[handle] = self.data[handle]
 
     def close(self, handle: int) -> None:
         """Close a file."""
@@ -86,127 +86,127 @@ class FakeDisk:
     def rename(self, old: Path, new: Path) -> None:
         """Move a file."""
         self._step("rename", new)
-        self.named[new] = self.named.pop(old)
+        self.names[new] = self.names.pop(old)
 
     def remove(self, path: Path) -> None:
         """Remove a file."""
-        if path in self.named:
+        if path in self.names:
             self._step("remove", path)
-            del self.named[path]
+            del self.names[path]
 
     def fsync_dir(self, directory: Path) -> None:
-        """Make a directory's names safe."""
+        """Make a directory's names durable."""
         self._step("fsync_dir", directory)
-        if "names" in self.lies:
+        if "names" in self.ignored_syncs:
             return
-        for path in [path for path in self.safe_named if path.parent == directory]:
-            del self.safe_named[path]
-        self.safe_named |= {p: n for p, n in self.named.items() if p.parent == directory}
+        for path in [path for path in self.durable_names if path.parent == directory]:
+            del self.durable_names[path]
+        self.durable_names |= {p: n for p, n in self.names.items() if p.parent == directory}
 
     def read(self, path: Path) -> bytes:
         """Return a file's bytes."""
-        if path not in self.named:
+        if path not in self.names:
             raise FileNotFoundError(errno.ENOENT, "missing", str(path))
-        return self.data[self.named[path]]
+        return self.data[self.names[path]]
 
     def listdir(self, directory: Path) -> list[str]:
         """Return the names in a directory."""
-        paths = {*self.named, *self.directories, *self.locks}
+        paths = {*self.names, *self.directories, *self.locks}
         return sorted(path.name for path in paths if path.parent == directory)
 
     def lock(self, path: Path) -> int:
-        """Hold a lock that nobody else wants."""
+        """Take a lock, which is always free."""
         self.locks.add(path)
         return 0
 
     def unlock(self, handle: int) -> None:
-        """Let go of it."""
+        """Release it."""
 
     def is_locked(self, path: Path) -> bool:  # noqa: ARG002
-        """Tell that nobody holds it."""
+        """Return False: nobody else locks."""
         return False
 
     def after_kill(self) -> "FakeDisk":
-        """Return the disk after the process was killed and the machine went on."""
-        return self._copy(self.data, self.named)
+        """Return the disk after the process was killed and the machine kept running."""
+        return self._copy(self.data, self.names)
 
-    def after_each_byte(self, *, apart: int = 1) -> Iterator["FakeDisk"]:
-        """Return the disk after a kill, for the bytes at which the write it fell into may end.
+    def after_each_byte(self, *, step_bytes: int = 1) -> Iterator["FakeDisk"]:
+        """Yield the disk after a kill, for each number of bytes of the interrupted write.
 
         Args:
-            apart: How many bytes lie between two of them.
+            step_bytes: The difference between two such numbers.
         """
         if self.cut is None:
             yield self.after_kill()
             return
         handle, data = self.cut
         before = self.data[handle].removesuffix(data[: self.torn])
-        for length in {*range(0, len(data), apart), len(data)}:
-            yield self._copy({**self.data, handle: before + data[:length]}, self.named)
+        for length in {*range(0, len(data), step_bytes), len(data)}:
+            yield self._copy({**self.data, handle: before + data[:length]}, self.names)
 
     def after_power_cut(self) -> Iterator["FakeDisk"]:
-        """Return disks as a power cut may leave them.
+        """Yield disks as a power cut may leave them.
 
-        Of each file's unsafe end nothing, half or all is there, and of the unsafe changes of
-        names none, all, or any single one.
+        Of each file's bytes that were not synced none, half or all remain, and of the changes of
+        names that were not synced none, all, or any single one.
         """
-        loose = [n for n, data in self.data.items() if data != self.safe[n]]
-        for kept in itertools.product((0.0, 0.5, 1.0), repeat=min(len(loose), 3)):
-            data = dict(self.safe)
-            for number, share in zip(loose, kept, strict=False):
-                data[number] = self._torn(number, share)
-            for named in self._name_sets():
-                yield self._copy(data, named)
+        unsynced = [n for n, data in self.data.items() if data != self.durable[n]]
+        for shares in itertools.product((0.0, 0.5, 1.0), repeat=min(len(unsynced), 3)):
+            data = dict(self.durable)
+            for number, share in zip(unsynced, shares, strict=False):
+                data[number] = self._remaining(number, share)
+            for names in self._name_sets():
+                yield self._copy(data, names)
 
     def fingerprint(self) -> int:
-        """Return a number for what is on the disk."""
-        return hash(frozenset((path, self.data[number]) for path, number in self.named.items()))
+        """Return a hash of the contents."""
+        return hash(frozenset((path, self.data[number]) for path, number in self.names.items()))
 
-    def _torn(self, number: int, share: float) -> bytes:
-        safe, data = self.safe[number], self.data[number]
-        if not data.startswith(safe):
-            return data if share else safe
-        return data[: len(safe) + int(share * (len(data) - len(safe)))]
+    def _remaining(self, number: int, share: float) -> bytes:
+        durable, data = self.durable[number], self.data[number]
+        if not data.startswith(durable):
+            return data if share else durable
+        return data[: len(durable) + int(share * (len(data) - len(durable)))]
 
     def _name_sets(self) -> Iterator[dict[Path, int]]:
-        yield self.safe_named
+        yield self.durable_names
         changed = [
             path
-            for path in {*self.named, *self.safe_named}
-            if self.named.get(path) != self.safe_named.get(path)
+            for path in {*self.names, *self.durable_names}
+            if self.names.get(path) != self.durable_names.get(path)
         ]
         if len(changed) > 1:
             for path in changed:
-                yield self._with(self.safe_named, path)
+                yield self._with(self.durable_names, path)
         if changed:
-            yield self.named
+            yield self.names
 
-    def _with(self, named: dict[Path, int], path: Path) -> dict[Path, int]:
-        changed = {p: n for p, n in named.items() if p != path}
-        if path in self.named:
-            changed[path] = self.named[path]
+    def _with(self, names: dict[Path, int], path: Path) -> dict[Path, int]:
+        changed = {p: n for p, n in names.items() if p != path}
+        if path in self.names:
+            changed[path] = self.names[path]
         return changed
 
-    def _copy(self, data: dict[int, bytes], named: dict[Path, int]) -> "FakeDisk":
+    def _copy(self, data: dict[int, bytes], names: dict[Path, int]) -> "FakeDisk":
         other = FakeDisk()
         other.directories = set(self.directories)
-        for path, number in named.items():
-            other.named[path] = other.safe_named[path] = number
-            other.data[number] = other.safe[number] = data[number]
+        for path, number in names.items():
+            other.names[path] = other.durable_names[path] = number
+            other.data[number] = other.durable[number] = data[number]
         other._numbers = itertools.count(1 + max(self.data, default=0))
         return other
 
-    def _step(self, what: str, path: Path, *, takes_room: bool = False) -> None:
+    def _step(self, what: str, path: Path, *, needs_space: bool = False) -> None:
         number = len(self.steps)
         self.steps.append(f"{what} {path.name}")
         if number == self.stop_at:
             raise Crash
         if number == self.fail_at:
             raise OSError(self.failure, "the disk failed", str(path))
-        full = 0 <= self.fail_at < number and self.failure == errno.ENOSPC
-        if full and takes_room and not self._has_room():
-            raise OSError(errno.ENOSPC, "no room", str(path))
+        is_full = 0 <= self.fail_at < number and self.failure == errno.ENOSPC
+        if is_full and needs_space and not self._has_space():
+            raise OSError(errno.ENOSPC, "no space", str(path))
 
-    def _has_room(self) -> bool:
-        """Tell whether the ballast was given up."""
-        return not any(path.name.startswith("BALLAST") for path in self.named)
+    def _has_space(self) -> bool:
+        """Return whether the reserve file was removed."""
+        return not any(path.name.startswith("BALLAST") for path in self.names)

@@ -1,4 +1,4 @@
-"""The bench that scenarios are put on: a workspace, a folder for the record, and the line of the table."""
+"""The harness of every test: a workspace, a folder for the record, and a line of the table."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ from cio_frames.sending import scheduler
 from cio_frames.sending.clock import Clock
 from torture import inputs
 from torture.checker import Verdict, check
-from torture.inputs import Input
+from torture.inputs import Workload
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,17 +28,17 @@ class Line:
     """One line of the table.
 
     Attributes:
-        test: Which test, T1 to T25.
-        what: What was done, in a few words.
+        test: The test, such as T1.
+        what: What was tested, in a few words.
         rows: How many rows were to be sent.
-        requests: How many requests the server saw.
-        verdict: What the checker says.
-        seed: Replays it.
+        requests: How many requests the server received.
+        verdict: The result of the checker.
+        seed: Repeats the test.
         kills: How many processes were killed.
         seconds: How long it took.
         states: How many rows ended in each state.
         facts: Further numbers that a test asserts.
-        note: What the table says of it below the numbers.
+        note: A sentence below the table.
     """
 
     test: str
@@ -55,23 +55,23 @@ class Line:
 
 
 class TortureError(AssertionError):
-    """Something that must hold does not."""
+    """A condition that must hold does not."""
 
 
-def require(holds: object, line: Line, claim: str) -> None:
-    """Raise with everything that is needed to replay a test, unless something holds."""
-    if not holds:
+def require(condition: object, line: Line, claim: str) -> None:
+    """Raise, with all that is needed to repeat the test, unless the condition holds."""
+    if not condition:
         raise TortureError(f"{line.test} {line.what}, seed {line.seed}: {claim}\n{line}")
 
 
 def require_clean(line: Line) -> Line:
-    """Return the line, if nothing is lost, doubled, out of order or unaccounted for."""
+    """Return the line if all numbers that must be 0 are 0; raise otherwise."""
     require(not line.verdict.violations, line, f"{line.verdict.violations}")
     return line
 
 
-def summed(lines: Sequence[Line], *, what: str, **facts: Any) -> Line:
-    """Return one line for several of one test."""
+def sum_lines(lines: Sequence[Line], *, what: str, **facts: Any) -> Line:
+    """Return one line with the sums of several lines of one test."""
     numbers = {
         field.name: sum(getattr(line.verdict, field.name) for line in lines)
         for field in fields(Verdict)
@@ -89,8 +89,8 @@ def summed(lines: Sequence[Line], *, what: str, **facts: Any) -> Line:
 
 
 @dataclass
-class Bench:
-    """A workspace with faults, and a folder for the record, which is all of it or a part."""
+class Harness:
+    """A workspace with faults and a folder; `audit` is the folder or one inside it."""
 
     test: str
     what: str
@@ -102,7 +102,7 @@ class Bench:
     kills: int = 0
 
     def client(self, **options: Any) -> cio.Client:
-        """Return a client with short patience."""
+        """Return a client with short timeouts."""
         return cio.connect(
             endpoint=self.workspace.url,
             write_key=self.workspace.write_key,
@@ -112,31 +112,31 @@ class Bench:
             **{"rate": None, "attempt_s": 0.5} | options,
         )
 
-    def send(self, given: Input, client: cio.Client | None = None, **options: Any) -> cio.Run:
-        """Send, and return the run even when it was stopped."""
+    def send(self, workload: Workload, client: cio.Client | None = None, **options: Any) -> cio.Run:
+        """Send, and return the run even if it was stopped."""
         options = dict[str, Any](progress=False, durability="process") | options
         try:
-            return given.plan.send(client or self.client(), audit=self.audit, **options)
+            return workload.plan.send(client or self.client(), audit=self.audit, **options)
         except RunError as error:
             if error.run is None:
                 raise
             stopped: cio.Run = error.run
             return stopped
 
-    def resume(self, given: Input, directory: Path, **options: Any) -> cio.Run:
-        """Finish what a run left."""
-        return cio.resume(directory, self.client(), given.plan, progress=False, **options)
+    def resume(self, workload: Workload, directory: Path, **options: Any) -> cio.Run:
+        """Resume a run."""
+        return cio.resume(directory, self.client(), workload.plan, progress=False, **options)
 
-    def line(self, given: Input, *, record: pl.DataFrame | None = None, **facts: Any) -> Line:
-        """Return the line of the table for what was sent, by the record of all runs or a given one."""
+    def line(self, workload: Workload, *, record: pl.DataFrame | None = None, **facts: Any) -> Line:
+        """Return the line of the table, by the record of all runs or the one passed."""
         runs = sorted(path.parent.name for path in self.folder.rglob("run.json"))
-        log = inputs.arrivals(self.workspace.messages, given, runs=runs)
+        log = inputs.arrivals(self.workspace.messages, workload, runs=runs)
         record = cio.audit(self.audit).messages if record is None else record
-        verdict = check(given.rows, record=record, arrivals=log)
+        verdict = check(workload.rows, record=record, arrivals=log)
         return Line(
             test=self.test,
             what=self.what,
-            rows=given.frame.height,
+            rows=workload.frame.height,
             requests=self.workspace.counts["requests"],
             verdict=verdict,
             seed=self.seed,
@@ -148,23 +148,23 @@ class Bench:
 
 
 @contextlib.contextmanager
-def bench(
+def set_up(
     test: str, what: str, *, seed: int, faults: FaultProfile | Faults = "none", **options: Any
-) -> Iterator[Bench]:
-    """Put up a workspace and a folder, and take them down again."""
+) -> Iterator[Harness]:
+    """Start a workspace and make a folder; close and remove both at the end."""
     workspace = cio.sandbox(faults=faults, seed=seed, **options)
     with tempfile.TemporaryDirectory(prefix="torture-") as folder, workspace:
         path = Path(folder)
-        yield Bench(test=test, what=what, seed=seed, workspace=workspace, folder=path, audit=path)
+        yield Harness(test=test, what=what, seed=seed, workspace=workspace, folder=path, audit=path)
 
 
 @contextlib.contextmanager
-def hurried(factor: float = 0.02) -> Iterator[None]:
-    """Let the sender's own time pass faster: its waits take a fraction, the network does not."""
+def fast_clock(factor: float = 0.02) -> Iterator[None]:
+    """Speed up the sender's clock: its waits take a fraction of the time, the network does not."""
 
-    async def nap(seconds: float) -> None:
+    async def sleep(seconds: float) -> None:
         await asyncio.sleep(seconds * factor)
 
-    quick = partial(Clock, sleep=nap, monotonic=lambda: time.monotonic() / factor)
-    with patch.object(scheduler, "Clock", quick):
+    clock = partial(Clock, sleep=sleep, monotonic=lambda: time.monotonic() / factor)
+    with patch.object(scheduler, "Clock", clock):
         yield

@@ -1,4 +1,4 @@
-"""Rows whose truth is known beforehand: who they are about, in which order, and which are bad."""
+"""Random rows with known people, order and bad rows, and the plans made of them."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -18,10 +18,10 @@ from torture.checker import ARRIVALS, ROWS
 
 BLOCKING_CALLS = ("identify", "alias")
 START = datetime(2026, 1, 1, tzinfo=UTC)
-POISON = "toaster"  # no kind of device: the workspace refuses it, and no local check looks at it
+POISON = "toaster"  # not a device type: the workspace rejects it, and no local check covers it
 
 
-def identified(frame: pl.DataFrame) -> cio.Plan:
+def identify_plan(frame: pl.DataFrame) -> cio.Plan:
     """Return a plan that identifies people by id, device or both."""
     return cio.frame(frame).identify(
         user_id="user",
@@ -32,10 +32,10 @@ def identified(frame: pl.DataFrame) -> cio.Plan:
     )
 
 
-def tracked(frame: pl.DataFrame) -> cio.Plan:
-    """Return a plan of events of people who are known by id."""
-    known = frame.with_columns(pl.format("u{}", "component").alias("user"))
-    return cio.frame(known).track(
+def track_plan(frame: pl.DataFrame) -> cio.Plan:
+    """Return a plan of events of people with a user id."""
+    rows = frame.with_columns(pl.format("u{}", "component").alias("user"))
+    return cio.frame(rows).track(
         event=cio.lit("Torture"),
         user_id="user",
         timestamp="at",
@@ -45,29 +45,29 @@ def tracked(frame: pl.DataFrame) -> cio.Plan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Input:
+class Workload:
     """A table and the plan made of it.
 
     Attributes:
         frame: The rows; `n` is the number that each row carries in its payload.
         batch_bytes: The most bytes of a request.
-        parts: How many plans the rows are divided into, to be sent one after the other; the
-            first is of identify calls, the second of track calls, and so on.
-        poison: Rows that do not get through: the server must refuse them, or the checks do.
-        calls: Make a plan of a piece of the rows, in turn.
+        parts: How many plans the rows are divided into, sent one after the other; the first makes
+            identify calls, the second track calls, and so on.
+        poison: Rows that are not delivered: the server or a check must reject them.
+        calls: The functions that make the plans, in turn.
     """
 
     frame: pl.DataFrame
     batch_bytes: int = 475_000
     parts: int = 1
     poison: Collection[int] = ()
-    calls: tuple[Callable[[pl.DataFrame], cio.Plan], ...] = (identified, tracked)
+    calls: tuple[Callable[[pl.DataFrame], cio.Plan], ...] = (identify_plan, track_plan)
 
     @cached_property
     def plan(self) -> cio.Backfill:
-        """What is sent."""
+        """The plans to send."""
         plans = [
-            self.calls[place % len(self.calls)](piece) for place, piece in enumerate(self._pieces)
+            self.calls[index % len(self.calls)](frame) for index, frame in enumerate(self._frames)
         ]
         return cio.backfill(
             [planned(replace(plan.pipeline, batch_bytes=self.batch_bytes)) for plan in plans]
@@ -75,130 +75,134 @@ class Input:
 
     @cached_property
     def texts(self) -> dict[int | None, str]:
-        """What is planned to be sent of each row, by its number."""
+        """The planned message of each row, by its number."""
         plans = (plan.pipeline.messages(self.frame.height) for plan in self.plan.plans)
         return {key_of(text): text for texts in plans for text in texts}
 
     @cached_property
     def rows(self) -> pl.DataFrame:
-        """What the checker is told of the rows."""
+        """The rows as the checker expects them."""
         hashes = {key: sha256(text.encode()).hexdigest() for key, text in self.texts.items()}
-        places = [
-            piece.select(
-                pl.lit(place).alias("plan"),
+        positions = [
+            frame.select(
+                pl.lit(index).alias("plan"),
                 pl.int_range(pl.len()).alias("row"),
-                pl.lit(self.plan.plans[place].call in BLOCKING_CALLS).alias("holds"),
+                pl.lit(self.plan.plans[index].call in BLOCKING_CALLS).alias("blocks"),
             )
-            for place, piece in enumerate(self._pieces)
+            for index, frame in enumerate(self._frames)
         ]
-        told = self.frame.select(
-            key="n", component="component", refused=pl.col("n").is_in(list(self.poison))
+        rows = self.frame.select(
+            key="n", component="component", rejected=pl.col("n").is_in(list(self.poison))
         )
-        return pl.concat([told, pl.concat(places)], how="horizontal").select(
+        return pl.concat([rows, pl.concat(positions)], how="horizontal").select(
             "key", "plan", "row", "component",
-            pl.Series("payload_sha", [hashes.get(key) for key in told["key"]], pl.String),
-            "refused", "holds",
+            pl.Series("payload_sha", [hashes.get(key) for key in rows["key"]], pl.String),
+            "rejected", "blocks",
         ).cast(ROWS)  # fmt: skip
 
     @cached_property
-    def ends(self) -> dict[str, int]:
-        """How many rows end in each state: what follows a refused identify is held back."""
-        ends: Counter[str] = Counter()
-        held: set[int] = set()
+    def expected_counts(self) -> dict[str, int]:
+        """How many rows must end in each state: a rejected identify blocks the person's later rows."""
+        counts: Counter[str] = Counter()
+        blocked: set[int] = set()
         for row in self.rows.iter_rows(named=True):
-            if row["component"] in held:
-                ends["blocked"] += 1
-            elif row["refused"]:
-                ends["rejected_server"] += 1
-                held |= {row["component"]} if row["holds"] else set()
+            if row["component"] in blocked:
+                counts["blocked"] += 1
+            elif row["rejected"]:
+                counts["rejected_server"] += 1
+                blocked |= {row["component"]} if row["blocks"] else set()
             else:
-                ends["delivered"] += 1
-        return dict(ends)
+                counts["delivered"] += 1
+        return dict(counts)
 
     @property
-    def _pieces(self) -> Iterator[pl.DataFrame]:
+    def _frames(self) -> Iterator[pl.DataFrame]:
         return self.frame.iter_slices(-(-self.frame.height // self.parts))
 
 
-def people(
+def random_rows(
     count: int, *, people: int, seed: int, parts: int = 1, poison: Collection[int] = ()
 ) -> pl.DataFrame:
-    """Return made-up rows. A person is known by an id, a device, or both, from row to row.
+    """Return random rows. Each names its person by user id, device or both.
 
-    A few people have so many rows that these fill several requests, most have few.
+    A few people have enough rows for several requests, most have few.
 
     Args:
         count: How many.
         people: Of how many people.
-        seed: Decides who does what.
-        parts: How many plans they are divided into; each says anew which devices are whose.
-        poison: Rows that the server refuses.
+        seed: Decides everything else.
+        parts: How many plans they are divided into; each links the devices to people again.
+        poison: Rows that the server rejects.
     """
-    chance = np.random.default_rng(seed)
-    who = pl.Series("component", (chance.random(count) ** 3 * people).astype(np.int64))
-    known_by = pl.Series(chance.choice(["id", "both", "device"], count, p=[0.6, 0.2, 0.2]))
+    rng = np.random.default_rng(seed)
+    component = pl.Series("component", (rng.random(count) ** 3 * people).astype(np.int64))
+    identifiers = pl.Series(rng.choice(["id", "both", "device"], count, p=[0.6, 0.2, 0.2]))
     part = pl.int_range(count, eager=True) // -(-count // parts)
-    first = pl.select(pl.struct(part=part, who=who).is_first_distinct()).to_series()
-    known_by = known_by.zip_with(~first, pl.Series(["both"]))
-    bad = pl.Series(np.isin(np.arange(count), list(poison)))
+    first = pl.select(pl.struct(part=part, component=component).is_first_distinct()).to_series()
+    identifiers = identifiers.zip_with(~first, pl.Series(["both"]))
+    is_bad = pl.Series(np.isin(np.arange(count), list(poison)))
     return pl.select(
         n=pl.int_range(count),
-        component=who,
-        user=pl.when(known_by != "device").then(pl.format("u{}", who)),
-        device_id=pl.when(known_by != "id").then(pl.format("d{}", who)),
+        component=component,
+        user=pl.when(identifiers != "device").then(pl.format("u{}", component)),
+        device_id=pl.when(identifiers != "id").then(pl.format("d{}", component)),
         at=pl.lit(START) + pl.duration(seconds=pl.int_range(count)),
-        amount=pl.Series(chance.integers(0, 10_000, count)) / 100,
-        device=pl.when(bad).then(pl.lit(POISON)),
+        amount=pl.Series(rng.integers(0, 10_000, count)) / 100,
+        device=pl.when(is_bad).then(pl.lit(POISON)),
     )
 
 
-def arrivals(log: pl.DataFrame, given: Input, *, runs: Sequence[str] = ()) -> pl.DataFrame:
-    """Return what the checker is told of a sandbox's `messages`.
+def arrivals(log: pl.DataFrame, workload: Workload, *, runs: Sequence[str] = ()) -> pl.DataFrame:
+    """Return a sandbox's `messages` as the checker expects them.
 
-    Ids stay those that came. The hash of a message that sets a state is that of what it would say
-    under the id that was planned, if it came under the one that one of the runs makes of that.
+    Message ids stay as received. A message that sets a state is hashed with its planned id if it
+    arrived under the id that one of the runs makes of the planned one.
 
     Args:
         log: The messages.
-        given: What was to be sent.
+        workload: The planned rows.
         runs: The ids of the runs that may have sent it.
     """
-    told = log.with_columns(key=pl.col("json").map_elements(key_of, return_dtype=pl.Int64))
-    return told.select(
+    messages = log.with_columns(key=pl.col("json").map_elements(key_of, return_dtype=pl.Int64))
+    return messages.select(
         key="key",
         number="number",
         message_id="message_id",
-        payload_sha=_as_planned(told, given, runs=runs),
+        payload_sha=_payload_hashes(messages, workload, runs=runs),
         applied=pl.col("reason").is_null(),
     ).match_to_schema(ARRIVALS)
 
 
-def _as_planned(told: pl.DataFrame, given: Input, *, runs: Sequence[str]) -> pl.Series:
-    """Return the hashes of messages, as if no run made ids of its own.
+def _payload_hashes(
+    messages: pl.DataFrame, workload: Workload, *, runs: Sequence[str]
+) -> pl.Series:
+    """Return the hashes of messages, with planned ids in place of the runs' own.
 
-    A message that sets a state and came under its planned id, or one that no run makes, hashes to
-    what is not planned.
+    A message that sets a state and arrived under its planned id, or one that no run makes, gets a
+    hash that matches no planned row.
     """
-    states = {key: own for key, text in given.texts.items() if (own := _state_id(text))}
-    ids = [states.get(key) for key in told["key"]]
-    known = pl.Series("message_id", sorted({own for own in ids if own}), pl.String)
-    made: dict[str, set[str]] = {own: set() for own in known}
-    for run in runs if len(known) else ():
-        for own, sent in zip(known, run_ids(known, seed=run), strict=True):
-            made[own].add(sent)
-    columns = (told["message_id"], told["json"], told["payload_sha"])
+    state_ids = {key: id_ for key, text in workload.texts.items() if (id_ := _state_id(text))}
+    ids = [state_ids.get(key) for key in messages["key"]]
+    planned_ids = pl.Series("message_id", sorted({id_ for id_ in ids if id_}), pl.String)
+    ids_of_runs: dict[str, set[str]] = {planned_id: set() for planned_id in planned_ids}
+    for run in runs if len(planned_ids) else ():
+        for planned_id, run_id in zip(planned_ids, run_ids(planned_ids, seed=run), strict=True):
+            ids_of_runs[planned_id].add(run_id)
+    columns = (messages["message_id"], messages["json"], messages["payload_sha"])
     hashes = []
-    for own, came, text, sha in zip(ids, *columns, strict=True):
-        if own and came in made[own]:
-            planned_text = text.replace(f'"messageId":"{came}"', f'"messageId":"{own}"', 1)
+    for planned_id, received, text, sha in zip(ids, *columns, strict=True):
+        if planned_id and received in ids_of_runs[planned_id]:
+            planned_text = text.replace(
+                f'"messageId":"{received}"', f'"messageId":"{planned_id}"', 1
+            )
             hashes.append(sha256(planned_text.encode()).hexdigest())
         else:
-            hashes.append(f"not under an id of a run: {sha}" if own else sha)
+            hashes.append(f"not under an id of a run: {sha}" if planned_id else sha)
     return pl.Series(hashes, dtype=pl.String)
 
 
 def _state_id(text: str) -> str | None:
-    """Return the id of a message that sets a state; None of one that does not."""
+    """Return the id of a message that sets a state, else None."""
     message = _DECODER.decode(text)
     return message.messageId if message.type in STATE_TYPES else None
 
@@ -221,10 +225,10 @@ _DECODER = msgspec.json.Decoder(_Message)
 
 
 def key_of(text: str) -> int | None:
-    """Return the number that a message carries; None if it is nobody's."""
+    """Return the number that a message carries, or None."""
     try:
         message = _DECODER.decode(text)
     except msgspec.DecodeError:
         return None
-    told = message.properties or message.traits
-    return int(told.n) if told and told.n is not None else None
+    body = message.properties or message.traits
+    return int(body.n) if body and body.n is not None else None

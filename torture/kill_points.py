@@ -1,4 +1,4 @@
-"""A fuse in the record's disk: the process kills itself, with signal 9, at a given operation."""
+"""Points at which a process kills itself, with signal 9: disk operations and requests."""
 
 import asyncio
 import os
@@ -20,59 +20,61 @@ _MARKS = {
 }
 
 
-class Fuse:
-    """Counts the operations of one kind, and ends the process at the last of them.
+class KillPoint:
+    """Counts the operations of one kind, and kills the process at the last of them.
 
     Args:
         point: Which operations count: those on plans, the sync after an attempt was written,
             requests that have left, the writing of outcomes, those on parts, or any.
-        count: At which of them the process ends; odd: before it, or in the middle of a write.
+        count: At which of them the process is killed; if odd, before it or within the write.
     """
 
     def __init__(self, point: Point, count: int) -> None:
         self._point = point
-        self._left = count
+        self._remaining = count
         self._before = bool(count % 2)
         self._paths: dict[int, Path] = {}
         self._written: set[int] = set()  # journals with an attempt that is not synced
 
-    def arm(self) -> None:
-        """Lay the fuse into every disk of this process, or into what posts requests."""
+    def install(self) -> None:
+        """Wrap the disk operations of this process, or its requests."""
         if self._point == "flight":
-            Transport._exchange = self._flying(Transport._exchange)  # type: ignore[method-assign]  # noqa: SLF001
+            Transport._exchange = self._wrap_exchange(Transport._exchange)  # type: ignore[method-assign]  # noqa: SLF001
             return
         for name in _OPERATIONS:
-            setattr(LocalFileSystem, name, self._fused(name, getattr(LocalFileSystem, name)))
+            setattr(
+                LocalFileSystem, name, self._wrap_operation(name, getattr(LocalFileSystem, name))
+            )
 
-    def _flying(self, exchange: Callable[..., Any]) -> Callable[..., Any]:
-        async def flying(transport: Transport, *arguments: Any, **options: Any) -> None:
-            self._left -= 1
+    def _wrap_exchange(self, exchange: Callable[..., Any]) -> Callable[..., Any]:
+        async def wrapped(transport: Transport, *arguments: Any, **options: Any) -> None:
+            self._remaining -= 1
             posting = asyncio.ensure_future(exchange(transport, *arguments, **options))
-            if self._left == 0:
+            if self._remaining == 0:
                 await asyncio.sleep(FLIGHT_S)
                 os.kill(os.getpid(), signal.SIGKILL)
             await posting
 
-        return flying
+        return wrapped
 
-    def _fused(self, name: str, operation: Callable[..., Any]) -> Callable[..., Any]:
-        def fused(drive: LocalFileSystem, *arguments: Any) -> Any:
-            burns = self._matches(name, arguments)
-            self._left -= burns
-            ends = burns and self._left == 0
-            if ends and self._before and self._point != "attempt":
+    def _wrap_operation(self, name: str, operation: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(disk: LocalFileSystem, *arguments: Any) -> Any:
+            is_counted = self._matches(name, arguments)
+            self._remaining -= is_counted
+            is_last = is_counted and self._remaining == 0
+            if is_last and self._before and self._point != "attempt":
                 if name == "write":
                     handle, data = arguments
-                    operation(drive, handle, bytes(data)[: len(data) // 2])
+                    operation(disk, handle, bytes(data)[: len(data) // 2])
                 os.kill(os.getpid(), signal.SIGKILL)
-            result = operation(drive, *arguments)
-            if ends:
+            result = operation(disk, *arguments)
+            if is_last:
                 os.kill(os.getpid(), signal.SIGKILL)
             if name == "create":
                 self._paths[result] = arguments[0]
             return result
 
-        return fused
+        return wrapped
 
     def _matches(self, name: str, arguments: tuple[Any, ...]) -> bool:
         subject = arguments[0]

@@ -1,4 +1,4 @@
-"""Something between sender and workspace that answers in its place, before or after it."""
+"""A transport between sender and workspace that may answer in place of the workspace."""
 
 import gzip
 from collections.abc import Callable
@@ -7,33 +7,33 @@ from typing import Any
 import httpx2
 import msgspec
 
-Before = Callable[[list[dict[str, Any]], bytes], int | None]
-"""Gets the messages and the body of a request; a status is answered in the workspace's place."""
+Responder = Callable[[list[dict[str, Any]], bytes], int | None]
+"""Gets the messages and the body of a request; returns the status to answer, or None to forward it."""
 
 
-class Front(httpx2.AsyncBaseTransport):
-    """A transport of the sender that may answer itself, and else asks the workspace.
+class ProxyTransport(httpx2.AsyncBaseTransport):
+    """A transport that answers or forwards each request.
 
     Args:
-        before: Decides on each request.
+        responder: Decides on each request.
     """
 
-    def __init__(self, before: Before) -> None:
-        self._before = before
+    def __init__(self, responder: Responder) -> None:
+        self._responder = responder
         self._network = httpx2.AsyncHTTPTransport()
         self.requests = 0
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Answer, or pass the request on."""
+        """Answer or forward the request."""
         self.requests += 1
         body = await request.aread()
         if request.headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
         messages = msgspec.json.decode(body)["batch"]
-        status = self._before(messages, body)
+        status = self._responder(messages, body)
         if status is None:
             return await self._network.handle_async_request(request)
-        return httpx2.Response(status, json={"meta": {"errors": ["so it was prescribed"]}})
+        return httpx2.Response(status, json={"meta": {"errors": ["prescribed by the test"]}})
 
     async def aclose(self) -> None:
         """Close the connections."""

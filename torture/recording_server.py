@@ -1,6 +1,6 @@
-"""A server that keeps what arrives in a file, in order, and is unreliable on purpose.
+"""A server that writes every request to a file, in order, and is unreliable on purpose.
 
-`python -m torture.recording_server FILE` prints its port. An arrival is on file before it is answered.
+`python -m torture.recording_server FILE` prints its port. A request is written before it is answered.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import polars as pl
 from torture.checker import ARRIVALS
 
 _HEAD = struct.Struct("<I?")
-"""Before each body: its length, and whether it is compressed."""
+"""Precedes each body: its length, and whether it is compressed."""
 
 _MESSAGES = pl.Struct(
     {
@@ -31,13 +31,13 @@ _MESSAGES = pl.Struct(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trouble:
-    """How often what goes wrong, as shares of all requests.
+class FaultRates:
+    """How often each fault happens, as a share of all requests.
 
     Attributes:
-        failed: Answered with 500, and not kept.
-        throttled: Answered with 429 and a second's wait, and not kept.
-        cut: Kept, and the connection cut in place of an answer.
+        failed: Answered with 500, and not written.
+        throttled: Answered with 429 and Retry-After of a second, and not written.
+        cut: Written, and the connection closed in place of an answer.
         wait_s: How long every answer takes.
     """
 
@@ -47,29 +47,31 @@ class Trouble:
     wait_s: float = 0.0
 
 
-class Recorder:
-    """Keeps bodies, and decides what is answered."""
+class RecordingServer:
+    """Writes bodies, and decides on the answers."""
 
-    def __init__(self, file: IO[bytes], trouble: Trouble, *, seed: int) -> None:
+    def __init__(self, file: IO[bytes], faults: FaultRates, *, seed: int) -> None:
         self._file = file
-        self._trouble = trouble
-        self._chance = random.Random(seed)  # noqa: S311 - made-up trouble
+        self._faults = faults
+        self._random = random.Random(seed)  # noqa: S311 - decides on faults
 
     async def serve(self) -> None:
         """Serve on a free port of this machine, and print it."""
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0, backlog=256)
+        server = await asyncio.start_server(self._serve_connection, "127.0.0.1", 0, backlog=256)
         sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
         sys.stdout.flush()
         await server.serve_forever()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve_connection(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 lines = head.lower().split(b"\r\n")[1:]
                 fields = dict(line.split(b": ", 1) for line in lines if b": " in line)
                 body = await reader.readexactly(int(fields.get(b"content-length", b"0")))
-                answer = self._taken(body, packed=fields.get(b"content-encoding") == b"gzip")
-                await asyncio.sleep(self._trouble.wait_s)
+                answer = self._answer_to(body, is_gzip=fields.get(b"content-encoding") == b"gzip")
+                await asyncio.sleep(self._faults.wait_s)
                 if not answer:
                     break
                 writer.write(answer)
@@ -79,17 +81,17 @@ class Recorder:
         finally:
             writer.close()
 
-    def _taken(self, body: bytes, *, packed: bool) -> bytes:
-        """Keep a body, unless it is refused; return the answer, which is empty where it is cut."""
-        drawn, trouble = self._chance.random(), self._trouble
-        if drawn < trouble.failed:
+    def _answer_to(self, body: bytes, *, is_gzip: bool) -> bytes:
+        """Write a body, unless it fails; return the answer, which is empty to cut the connection."""
+        number, faults = self._random.random(), self._faults
+        if number < faults.failed:
             return _answer("500 Internal Server Error")
-        if drawn < trouble.failed + trouble.throttled:
+        if number < faults.failed + faults.throttled:
             return _answer("429 Too Many Requests", "Retry-After: 1\r\n")
-        self._file.write(_HEAD.pack(len(body), packed))
+        self._file.write(_HEAD.pack(len(body), is_gzip))
         self._file.write(body)
         self._file.flush()
-        is_cut = drawn > 1 - trouble.cut
+        is_cut = number > 1 - faults.cut
         return b"" if is_cut else _answer("200 OK")
 
 
@@ -99,17 +101,17 @@ def _answer(status: str, fields: str = "") -> bytes:
 
 
 def arrivals(path: Path) -> tuple[pl.DataFrame, int]:
-    """Return what arrived, with the columns of `ARRIVALS`, and in how many requests."""
+    """Return the messages, with the columns of `ARRIVALS`, and the number of requests."""
     parts, requests = [ARRIVALS.to_frame()], 0
     number = 0
     for bodies in _bodies(path):
         requests += len(bodies)
-        told = pl.Series(bodies).str.json_decode(_MESSAGES).struct.field("batch")
-        flat = pl.DataFrame({"message": told.explode(empty_as_null=False)}).unnest("message")
-        found = flat.unnest("properties").with_row_index("number", offset=number)
-        number += found.height
+        batches = pl.Series(bodies).str.json_decode(_MESSAGES).struct.field("batch")
+        flat = pl.DataFrame({"message": batches.explode(empty_as_null=False)}).unnest("message")
+        messages = flat.unnest("properties").with_row_index("number", offset=number)
+        number += messages.height
         parts.append(
-            found.select(
+            messages.select(
                 key="n",
                 number=pl.col("number").cast(pl.Int64),
                 message_id="messageId",
@@ -122,31 +124,33 @@ def arrivals(path: Path) -> tuple[pl.DataFrame, int]:
 
 def _bodies(path: Path, *, at_once: int = 200) -> Iterator[list[str]]:
     """Yield the bodies of a file as texts, some at a time."""
-    waiting: list[str] = []
+    bodies: list[str] = []
     with path.open("rb") as file:
         while len(head := file.read(_HEAD.size)) == _HEAD.size:
-            length, packed = _HEAD.unpack(head)
+            length, is_gzip = _HEAD.unpack(head)
             body = file.read(length)
-            waiting.append((gzip.decompress(body) if packed else body).decode())
-            if len(waiting) == at_once:
-                yield waiting
-                waiting = []
-    if waiting:
-        yield waiting
+            bodies.append((gzip.decompress(body) if is_gzip else body).decode())
+            if len(bodies) == at_once:
+                yield bodies
+                bodies = []
+    if bodies:
+        yield bodies
 
 
 def main() -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is stopped."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("--seed", type=int, default=0)
-    for field in fields(Trouble):
+    for field in fields(FaultRates):
         name = f"--{field.name.replace('_', '-')}"
         parser.add_argument(name, type=float, default=field.default)
-    given = parser.parse_args()
-    trouble = Trouble(**{field.name: getattr(given, field.name) for field in fields(Trouble)})
-    with given.file.open("ab") as file:
-        asyncio.run(Recorder(file, trouble, seed=given.seed).serve())
+    arguments = parser.parse_args()
+    faults = FaultRates(
+        **{field.name: getattr(arguments, field.name) for field in fields(FaultRates)}
+    )
+    with arguments.file.open("ab") as file:
+        asyncio.run(RecordingServer(file, faults, seed=arguments.seed).serve())
 
 
 if __name__ == "__main__":

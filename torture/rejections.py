@@ -1,4 +1,4 @@
-"""Hosts that refuse: bad rows, too many bytes, or with a 200 that means nothing."""
+"""T6 to T8: bad rows, requests that are too large, and hosts that answer 200 and drop."""
 
 import math
 from collections.abc import Callable
@@ -12,16 +12,16 @@ import cio_frames as cio
 from cio_frames.payloads.batches import ENVELOPE_BYTES, cut
 from cio_frames.sandbox import Faults
 from cio_frames.spec import LIMITS
-from torture.harness import Line, bench, hurried, require, require_clean
-from torture.inputs import Input, people
-from torture.proxy import Front
+from torture.harness import Line, fast_clock, require, require_clean, set_up
+from torture.inputs import Workload, random_rows
+from torture.proxy import ProxyTransport
 
 BATCH_ROWS = 500
 MESSAGE_BYTES, BATCH_BYTES = LIMITS["message_bytes"].value, LIMITS["batch_bytes"].value
 
 
-def poison(count: int | None, *, seed: int, batches: int = 8) -> Line:
-    """Send bad rows among good ones: they are refused, with few requests, and others arrive (T6).
+def bad_rows(count: int | None, *, seed: int, batches: int = 8) -> Line:
+    """Send bad rows among good ones: only these are rejected, within few requests (T6).
 
     Args:
         count: How many rows are bad; None for all.
@@ -29,96 +29,100 @@ def poison(count: int | None, *, seed: int, batches: int = 8) -> Line:
         batches: About how many batches of 500 rows are sent.
     """
     rows = BATCH_ROWS * batches
-    which = np.random.default_rng(seed).choice(
+    numbers = np.random.default_rng(seed).choice(
         rows, rows if count is None else count, replace=False
     )
-    bad = set(which.tolist())
-    frame = people(rows, people=rows // 5, seed=seed, poison=bad)
-    given = Input(frame=frame, batch_bytes=BATCH_ROWS * 160, poison=bad)
+    bad = set(numbers.tolist())
+    frame = random_rows(rows, people=rows // 5, seed=seed, poison=bad)
+    workload = Workload(frame=frame, batch_bytes=BATCH_ROWS * 160, poison=bad)
     what = f"{'all' if count is None else count} bad rows"
-    with hurried(), bench("T6", what, seed=seed) as put:
-        run = put.send(given)
-        planned = given.plan.counts["batches"]
-        line = put.line(given, batches=planned, stopped=run.stopped and run.stopped[0])
+    with fast_clock(), set_up("T6", what, seed=seed) as harness:
+        run = harness.send(workload)
+        planned = workload.plan.counts["batches"]
+        line = harness.line(workload, batches=planned, stopped=run.stopped and run.stopped[0])
     if count is None:
         require_clean(line)
-        require(line.facts["stopped"] == "SYSTEMIC_REJECT", line, "a plan that is all bad stops")
+        require(line.facts["stopped"] == "SYSTEMIC_REJECT", line, "a plan of bad rows only stops")
         require(line.requests <= 20, line, "and stops within 20 requests")  # noqa: PLR2004
         return line
     require_clean(line)
-    ends = given.ends
-    require(line.states == ends, line, f"bad rows are refused, and hold back their people: {ends}")
+    expected = workload.expected_counts
+    require(
+        line.states == expected, line, f"bad rows are rejected and block their people: {expected}"
+    )
     limit = 2 * count * math.ceil(math.log2(2 * BATCH_ROWS)) + planned + 2
     require(line.requests <= limit, line, f"at most {limit} requests")
     return line
 
 
-def permissive(*, seed: int, rows: int, known: bool) -> Line:
-    """Send without strict mode to a host that drops behind a 200: nothing is called delivered (T7).
+def permissive_host(*, seed: int, rows: int, has_key: bool) -> Line:
+    """Send without strict mode to a host that answers 200 and drops: nothing is delivered (T7).
 
     Args:
         seed: Decides the rows.
         rows: How many.
-        known: Whether the key is that of the workspace.
+        has_key: Whether the write key is that of the workspace.
     """
-    given = Input(frame=people(rows, people=rows // 10, seed=seed), batch_bytes=5_000)
-    what = "permissive, " + ("dropping" if known else "unknown key")
-    with bench("T7", what, seed=seed, faults=Faults(dropped=0.3)) as put:
-        key = put.workspace.write_key if known else "unprovisioned"
+    workload = Workload(frame=random_rows(rows, people=rows // 10, seed=seed), batch_bytes=5_000)
+    what = "permissive, " + ("dropping" if has_key else "unknown key")
+    with set_up("T7", what, seed=seed, faults=Faults(dropped=0.3)) as harness:
+        key = harness.workspace.write_key if has_key else "unprovisioned"
         client = cio.connect(
-            endpoint=put.workspace.url, write_key=key, strict=False, rate=None, environ={}
+            endpoint=harness.workspace.url, write_key=key, strict=False, rate=None, environ={}
         )
-        put.send(given, client)
-        line = put.line(given, dropped=put.workspace.counts["dropped"])
-    require(line.states == {"accepted_unverified": rows}, line, "nothing is called delivered")
+        harness.send(workload, client)
+        line = harness.line(workload, dropped=harness.workspace.counts["dropped"])
+    require(line.states == {"accepted_unverified": rows}, line, "nothing is recorded as delivered")
     require(line.facts["dropped"] > 0, line, "the host did drop something")
     require(line.verdict.false_ack == 0, line, "no false acknowledgement")
     return line
 
 
-def sizes(*, seed: int, combinations: int) -> Line:
-    """Make messages around the limits: none that is too large leaves this machine (T7).
+def sizes_around_limits(*, seed: int, combinations: int) -> Line:
+    """Make messages with sizes around the limits: none that is too large is sent (T7).
 
     Args:
         seed: Decides the sizes.
         combinations: How many sequences of sizes are cut into batches.
     """
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     for _ in range(combinations):
-        _require_cut(_sizes(chance), lanes=np.sort(chance.integers(0, 4, 60)).astype(np.int32))
-    lengths = chance.integers(31_700, 32_100, 240)
-    frame = people(240, people=60, seed=seed).with_columns(
+        _check_cut(_message_sizes(rng), lanes=np.sort(rng.integers(0, 4, 60)).astype(np.int32))
+    lengths = rng.integers(31_700, 32_100, 240)
+    frame = random_rows(240, people=60, seed=seed).with_columns(
         pad=pl.Series(["x" * length for length in lengths])
     )
     checks = cio.Checks(ignore=["message.too-large"])
     unchecked = replace(padded(frame).pipeline, checks=checks)
     bytes_of = [len(text.encode()) for text in unchecked.messages(240)]
-    over = [row for row, size in enumerate(bytes_of) if size > MESSAGE_BYTES]
-    given = Input(frame=frame, poison=over, calls=(padded,))
-    with bench("T7", "sizes around the limits", seed=seed) as put:
-        put.send(given)
-        largest = put.workspace.requests["bytes"].max()
-        line = put.line(given, largest=largest, dropped=put.workspace.counts["dropped"])
+    too_large = [row for row, size in enumerate(bytes_of) if size > MESSAGE_BYTES]
+    workload = Workload(frame=frame, poison=too_large, calls=(padded,))
+    with set_up("T7", "sizes around the limits", seed=seed) as harness:
+        harness.send(workload)
+        largest = harness.workspace.requests["bytes"].max()
+        line = harness.line(workload, largest=largest, dropped=harness.workspace.counts["dropped"])
     require_clean(line)
-    ends = {"delivered": 240 - len(over), "rejected_local": len(over)}
-    require(line.states == ends, line, f"all that fit arrive, the others stay here: {ends}")
+    expected = {"delivered": 240 - len(too_large), "rejected_local": len(too_large)}
+    require(
+        line.states == expected, line, f"all that fit arrive, the others are not sent: {expected}"
+    )
     require(largest <= BATCH_BYTES, line, "no request is over the limit")
     require(line.facts["dropped"] == 0, line, "nothing too large was sent")
     return line
 
 
 def padded(frame: pl.DataFrame) -> cio.Plan:
-    """Return a plan of events with a text that fills them up."""
-    known = frame.with_columns(pl.format("u{}", "component").alias("user"))
-    return cio.frame(known).track(event=cio.lit("Sizes"), user_id="user", properties=["n", "pad"])
+    """Return a plan of events with a long text."""
+    rows = frame.with_columns(pl.format("u{}", "component").alias("user"))
+    return cio.frame(rows).track(event=cio.lit("Sizes"), user_id="user", properties=["n", "pad"])
 
 
-def _sizes(chance: np.random.Generator) -> Any:
-    spread = chance.choice([50, 2_000, 32_000])
-    return chance.integers(max(1, spread - 40), spread + 1, 60).astype(np.int64)
+def _message_sizes(rng: np.random.Generator) -> Any:
+    largest = rng.choice([50, 2_000, 32_000])
+    return rng.integers(max(1, largest - 40), largest + 1, 60).astype(np.int64)
 
 
-def _require_cut(messages: Any, *, lanes: Any) -> None:
+def _check_cut(messages: Any, *, lanes: Any) -> None:
     limit = int(messages.sum() // 3) + ENVELOPE_BYTES
     covered = 0
     for start, stop in cut(messages, lanes=lanes, limit_bytes=limit):
@@ -130,24 +134,24 @@ def _require_cut(messages: Any, *, lanes: Any) -> None:
         raise AssertionError(f"cut leaves out messages: {messages.tolist()}")
 
 
-def too_large(limit: int | None, *, seed: int, rows: int = 200) -> Line:
-    """Send to a host that answers 413 above a size, or to everything: sending ends (T8).
+def send_to_limited_host(limit: int | None, *, seed: int, rows: int = 200) -> Line:
+    """Send to a host that answers 413 above a size, or always: sending ends (T8).
 
     Args:
-        limit: The most bytes that the host takes; None for nothing at all.
+        limit: The most bytes that the host accepts; None to reject everything.
         seed: Decides the rows.
         rows: How many rows.
     """
-    given = Input(frame=people(rows, people=rows // 5, seed=seed))
+    workload = Workload(frame=random_rows(rows, people=rows // 5, seed=seed))
     fits = limit is not None and limit > 400  # noqa: PLR2004
     what = "413 at any size" if limit is None else f"413 above {limit} B"
-    with hurried(), bench("T8", what, seed=seed) as put:
-        front = Front(_limited(0 if limit is None else limit))
-        run = put.send(given, put.client(transport=front))
+    with fast_clock(), set_up("T8", what, seed=seed) as harness:
+        proxy = ProxyTransport(_size_limit(0 if limit is None else limit))
+        run = harness.send(workload, harness.client(transport=proxy))
         if not fits:
-            given = replace(given, poison=range(rows))
-        line = put.line(given, stopped=run.stopped and run.stopped[0])
-        line = replace(line, requests=front.requests)
+            workload = replace(workload, poison=range(rows))
+        line = harness.line(workload, stopped=run.stopped and run.stopped[0])
+        line = replace(line, requests=proxy.requests)
     require_clean(line)
     require(line.requests <= 2 * rows + 2, line, "at most two requests a row")
     if fits:
@@ -157,5 +161,5 @@ def too_large(limit: int | None, *, seed: int, rows: int = 200) -> Line:
     return line
 
 
-def _limited(limit: int) -> Callable[[list[dict[str, Any]], bytes], int | None]:
+def _size_limit(limit: int) -> Callable[[list[dict[str, Any]], bytes], int | None]:
     return lambda _, body: 413 if len(body) > limit else None

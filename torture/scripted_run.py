@@ -1,4 +1,4 @@
-"""A run made by hand: the facts a recorder is told, and what really happened to each row."""
+"""A scripted run: the facts passed to the audit writer, and what the server really received."""
 
 import itertools
 from collections.abc import Sequence
@@ -39,11 +39,11 @@ INFO = RunInfo(
 
 @dataclass
 class Server:
-    """What really happened to each row, by segment and row number."""
+    """What really happened: the numbers of the rows received, accepted and rejected."""
 
     received: set[int] = field(default_factory=set)
     accepted: set[int] = field(default_factory=set)
-    refused: set[int] = field(default_factory=set)
+    rejected: set[int] = field(default_factory=set)
     planned: set[int] = field(default_factory=set)
 
 
@@ -57,12 +57,12 @@ def segment(
     call: str = "track",
 ) -> Segment:
     """Return a segment of batches of these sizes, followed by locally rejected rows."""
-    sent = sum(sizes)
-    rows = list(range(first, first + sent + rejected))
-    order = rows[:sent][::-1]
+    count = sum(sizes)
+    rows = list(range(first, first + count + rejected))
+    order = rows[:count][::-1]
     ends = list(itertools.accumulate(sizes))
-    cuts = [order[end - size : end] for size, end in zip(sizes, ends, strict=True)]
-    batch_of = {row: at for at, cut in enumerate(cuts) for row in cut}
+    batch_rows = [order[end - size : end] for size, end in zip(sizes, ends, strict=True)]
+    batch_of = {row: at for at, numbers in enumerate(batch_rows) for row in numbers}
     table = pl.DataFrame(
         {
             "row": rows,
@@ -75,9 +75,9 @@ def segment(
             "lane": [batch_of.get(row) for row in rows],
             "component": rows,
             "batch": [batch_of.get(row) for row in rows],
-            "state": ["pending"] * sent + ["rejected_local"] * rejected,
-            "code": [None] * sent + ["id.missing"] * rejected,
-            "error": [None] * sent + ["no identifier for person@example.com"] * rejected,
+            "state": ["pending"] * count + ["rejected_local"] * rejected,
+            "code": [None] * count + ["id.missing"] * rejected,
+            "error": [None] * count + ["no identifier for person@example.com"] * rejected,
         },
         schema=SEGMENT_SCHEMA,
     )
@@ -89,65 +89,71 @@ def segment(
             call=call,
             path="/v1/batch",
             batched=True,
-            messages=pl.Series([f'{{"n":{row}}}' for row in cut]),
-            rows=pl.Series(cut, dtype=pl.Int64),
-            message_bytes=sum(100 + row for row in cut),
+            messages=pl.Series([f'{{"n":{row}}}' for row in numbers]),
+            rows=pl.Series(numbers, dtype=pl.Int64),
+            message_bytes=sum(100 + row for row in numbers),
             lanes=(at, at),
         )
-        for at, cut in enumerate(cuts)
+        for at, numbers in enumerate(batch_rows)
     )
     return Segment(plan=plan, number=number, call=call, rows=table, batches=batches)
 
 
-class Driver:
-    """Tells a recorder the facts of a run, as a sender would, and keeps what really happened."""
+class ScriptedRun:
+    """Passes the facts of a run to an audit writer, as a sender would, and keeps the truth.
+
+    Args:
+        writer: The audit writer.
+        server: Keeps what really happened.
+        outcome_first: Whether each outcome is recorded before the request is sent, which is wrong.
+    """
 
     def __init__(
-        self, recorder: AuditWriter, server: Server | None = None, *, hasty: bool = False
+        self, writer: AuditWriter, server: Server | None = None, *, outcome_first: bool = False
     ) -> None:
-        self.recorder = recorder
+        self.writer = writer
         self.server = server or Server()
-        self.hasty = hasty
+        self.outcome_first = outcome_first
         self.at = START
 
-    def plan(self, made: Segment) -> None:
+    def plan(self, segment: Segment) -> None:
         """Plan a segment."""
-        self.recorder(SegmentPlanned(segment=made))
-        self.server.planned |= set(made.rows["row"])
+        self.writer(SegmentPlanned(segment=segment))
+        self.server.planned |= set(segment.rows["row"])
 
     def attempt(self, batch: Batch, number: int = 1, *, arrives: bool = True) -> None:
-        """Send a request."""
+        """Record an attempt and send the request."""
         self.at += timedelta(milliseconds=5)
-        self.recorder(BatchAttempted(batch=batch, attempt=number, at=self.at))
+        self.writer(BatchAttempted(batch=batch, attempt=number, at=self.at))
         if arrives:
             self.server.received |= set(batch.rows)
 
     def retry(self, batch: Batch, *, status: int | None, in_doubt: bool) -> None:
-        """Come to nothing."""
+        """Record that a request failed and is repeated."""
         code = "answer.busy" if status else "net.broken"
         fact = BatchRetried(
             batch=batch, attempt=1, after_s=0.1, status=status, code=code, in_doubt=in_doubt
         )
-        self.recorder(fact)
+        self.writer(fact)
 
     def finish(
-        self, batch: Batch, state: State = "delivered", *, status: int | None = 200, **told: str
+        self, batch: Batch, state: State = "delivered", *, status: int | None = 200, **details: str
     ) -> None:
-        """Come to an end."""
+        """Record the outcome of a request."""
         rows = set(batch.rows)
-        if state == "delivered" and not self.hasty:
+        if state == "delivered" and not self.outcome_first:
             self.server.accepted |= rows
         if state == "rejected_server":
-            self.server.refused |= rows
+            self.server.rejected |= rows
         self.at += timedelta(milliseconds=5)
-        self.recorder(
+        self.writer(
             BatchFinished(
                 batch=batch,
                 state=state,
                 attempts=1,
                 status=status,
-                code=told.get("code", ""),
-                error=told.get("error", ""),
+                code=details.get("code", ""),
+                error=details.get("error", ""),
                 in_doubt=state == "in_doubt",
                 elapsed_s=0.1,
                 at=self.at,
@@ -156,7 +162,7 @@ class Driver:
 
     def deliver(self, batch: Batch) -> None:
         """Send a request that is accepted."""
-        if self.hasty:
+        if self.outcome_first:
             self.finish(batch)
             self.attempt(batch)
             self.server.accepted |= set(batch.rows)
@@ -164,37 +170,37 @@ class Driver:
         self.attempt(batch)
         self.finish(batch)
 
-    def whole_run(self) -> None:
-        """Go through everything that can happen to a row, and stop before the last are sent."""
-        self.recorder(RunStarted(run_id=RUN_ID, at=self.at))
+    def run(self) -> None:
+        """Record everything that can happen to a row; the run stops before the last are sent."""
+        self.writer(RunStarted(run_id=RUN_ID, at=self.at))
         first = segment(0, first=0, sizes=(3, 2, 4), rejected=2)
         self.plan(first)
         self.deliver(first.batches[0])
         second = segment(1, first=11, sizes=(2, 3, 1, 1))
         self.plan(second)
-        self._troubled(first)
+        self._retry_and_split(first)
         self.deliver(second.batches[0])
         self.attempt(second.batches[1])
-        self.recorder(RunStopped(code="answer.401", reason="the key was refused", at=self.at))
+        self.writer(RunStopped(code="answer.401", reason="the key was refused", at=self.at))
         self.finish(second.batches[1], "in_doubt", status=None, code="net.broken")
         self.attempt(second.batches[2], arrives=False)
         self.retry(second.batches[2], status=None, in_doubt=False)
-        self.recorder(RunFinished(at=self.at))
+        self.writer(RunFinished(at=self.at))
 
-    def _troubled(self, first: Segment) -> None:
-        """Retry one batch and search another for the message at fault."""
-        _, retried, refused = first.batches
+    def _retry_and_split(self, first: Segment) -> None:
+        """Retry one batch, and split another to find the message at fault."""
+        _, retried, rejected = first.batches
         self.attempt(retried)
         self.retry(retried, status=None, in_doubt=True)
         self.attempt(retried, 2)
         self.finish(retried)
-        self.attempt(refused)
-        left, right = refused.split()
-        self.recorder(BatchSplit(batch=refused, into=(left, right)))
+        self.attempt(rejected)
+        left, right = rejected.split()
+        self.writer(BatchSplit(batch=rejected, into=(left, right)))
         self.deliver(left)
         self.attempt(right)
         good, bad = right.split()
-        self.recorder(BatchSplit(batch=right, into=(good, bad)))
+        self.writer(BatchSplit(batch=right, into=(good, bad)))
         self.deliver(good)
         self.attempt(bad)
         self.finish(

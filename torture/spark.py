@@ -25,10 +25,10 @@ import polars as pl
 
 import cio_frames as cio
 from torture.checker import ROWS, check
-from torture.harness import Line, TortureError, require, require_clean, summed
+from torture.harness import Line, TortureError, require, require_clean, sum_lines
 from torture.recording_server import arrivals
 from torture.spark_driver import DONE, FAILED
-from torture.table import drawn
+from torture.table import format_table
 
 KINDS = {"executor": "CoarseGrainedExecutorBackend", "worker": "pyspark.daemon"}
 """What is killed, by a word of its command line."""
@@ -118,8 +118,8 @@ class Bench:
             row=n - run * self.rows,
             component=n * 7_919 % self.people,
             payload_sha=pl.lit(""),
-            refused=pl.lit(value=False),
-            holds=pl.lit(value=False),
+            rejected=pl.lit(value=False),
+            blocks=pl.lit(value=False),
         ).match_to_schema(ROWS)
         came = came.filter(pl.col("key") // self.rows == run)
         record, kills = cio.audit(self.audit / f"{run:03d}"), self.kills[run]
@@ -333,8 +333,8 @@ def main() -> None:
     sys.stdout.flush()
     lines = killed(**given)
     if len(lines) > 1:
-        lines.append(replace(summed(lines, what=f"Spark, {len(lines)} runs"), note=""))
-    sys.stdout.write(f"\n{drawn(lines)}\n")
+        lines.append(replace(sum_lines(lines, what=f"Spark, {len(lines)} runs"), note=""))
+    sys.stdout.write(f"\n{format_table(lines)}\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""T2 and T3: histories of engine and record in virtual time, with every invariant after each step."""
+"""T2 and T3: histories of engine and record in virtual time; each step checks every invariant."""
 
 import contextlib
 import errno
@@ -34,47 +34,47 @@ from cio_frames.sending import RunFinished, RunStarted, StopSignal, send
 from cio_frames.sending.retry_policy import RetryLimits
 from torture.checker import ARRIVALS, Verdict, check
 from torture.harness import Line, TortureError
-from torture.inputs import Input, people
-from torture.virtual_time import EPOCH, OUTCOMES, Crash, DoomedDrive, Host, clock, virtually
+from torture.inputs import Workload, random_rows
+from torture.virtual_time import EPOCH, OUTCOMES, Crash, FailingDisk, FakeHost, clock, run_virtually
 
 ROWS = 36
 BAD_ROW = 5
 RUN_ID = "20260601T000000000Z-abcdef"
-SETTLED = ("delivered", "rejected_server", "rejected_local")
-HIT: Counter[str] = Counter()
-"""What happened in the histories so far: the guard against histories in which nothing does."""
+FINAL_STATES = ("delivered", "rejected_server", "rejected_local")
+EVENTS: Counter[str] = Counter()
+"""What happened in the histories so far, to notice histories in which nothing happens."""
 
 
-class Machine(RuleBasedStateMachine):
-    """One run over many lives: each ends by itself, by a crash, an interrupt or a full disk."""
+class SendingMachine(RuleBasedStateMachine):
+    """One run sent by many processes: each finishes, crashes, is interrupted or fills the disk."""
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="torture-"))
-        self.jump = timedelta()
-        self.settled: dict[tuple[int, int], str] = {}
+        self.clock_offset = timedelta()
+        self.final_states: dict[tuple[int, int], str] = {}
 
     @initialize(number=st.integers(0, 9), poison=st.sets(st.integers(0, ROWS - 1), max_size=3))
     def begin(self, number: int, poison: set[int]) -> None:
-        """Make a table; a few of its rows are bad."""
-        frame = people(ROWS, people=8, seed=number, parts=3, poison=poison)
-        self.given = Input(frame=frame, batch_bytes=900, parts=3, poison=poison)
-        self.host = Host(poison=frozenset(poison))
+        """Make a table with a few bad rows."""
+        frame = random_rows(ROWS, people=8, seed=number, parts=3, poison=poison)
+        self.workload = Workload(frame=frame, batch_bytes=900, parts=3, poison=poison)
+        self.host = FakeHost(poison=frozenset(poison))
 
     @rule(
         outcomes=st.lists(st.sampled_from(OUTCOMES), max_size=12),
         crash_at=st.one_of(st.just(0), st.integers(1, 120)),
     )
-    def live(self, outcomes: list[str], crash_at: int) -> None:
-        """Send what is left, until the end or until the process ends at some operation."""
-        ended = self._life(outcomes, DoomedDrive(crash_at, Crash()))
-        HIT["crash" if ended else "end"] += 1
+    def crash_or_finish(self, outcomes: list[str], crash_at: int) -> None:
+        """Send the remaining rows until all are sent or the process crashes at some operation."""
+        has_crashed = self._send(outcomes, FailingDisk(crash_at, Crash()))
+        EVENTS["crash" if has_crashed else "end"] += 1
 
     @rule(outcomes=st.lists(st.sampled_from(OUTCOMES), max_size=6), full_at=st.integers(1, 60))
-    def run_out_of_room(self, outcomes: list[str], full_at: int) -> None:
-        """Send what is left onto a disk that becomes full."""
+    def run_out_of_space(self, outcomes: list[str], full_at: int) -> None:
+        """Send the remaining rows while the disk becomes full."""
         full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        HIT["disk full"] += self._life(outcomes, DoomedDrive(full_at, full))
+        EVENTS["disk full"] += self._send(outcomes, FailingDisk(full_at, full))
 
     @rule(
         outcomes=st.lists(st.sampled_from(OUTCOMES), max_size=6),
@@ -82,141 +82,143 @@ class Machine(RuleBasedStateMachine):
         at_once=st.booleans(),
     )
     def interrupt(self, outcomes: list[str], after: int, at_once: bool) -> None:  # noqa: FBT001
-        """Send what is left, and ask to stop when some requests have come."""
+        """Send the remaining rows, and stop when some requests have arrived."""
         stop, first = StopSignal(), self.host.requests
 
-        def heard() -> None:
+        def stop_after() -> None:
             if self.host.requests - first == after:
-                HIT["interrupt"] += 1
+                EVENTS["interrupt"] += 1
                 stop.abandon() if at_once else stop.drain()
 
-        self.host.on_request = heard
-        self._life(outcomes, DoomedDrive(0, Crash()), stop=stop)
+        self.host.on_request = stop_after
+        self._send(outcomes, FailingDisk(0, Crash()), stop=stop)
         self.host.on_request = lambda: None
 
     @rule(hours=st.integers(-30, 30))
     def jump_in_time(self, hours: int) -> None:
-        """Let the calendar jump."""
-        self.jump += timedelta(hours=hours)
+        """Move the wall clock."""
+        self.clock_offset += timedelta(hours=hours)
 
     @precondition(lambda self: self._directory.joinpath("run.json").exists())
     @rule()
-    def put_in_order(self) -> None:
+    def recover_twice(self) -> None:
         """Recover twice: the second time changes nothing."""
         recover(self._directory)
         files = {path: path.read_bytes() for path in self._directory.rglob("*") if path.is_file()}
         recover(self._directory)
         again = {path: path.read_bytes() for path in self._directory.rglob("*") if path.is_file()}
         _must(files == again, "a second recovery changes files")
-        _must(cio.audit(self._directory).verify().is_empty(), "the record is not whole")
+        _must(cio.audit(self._directory).verify().is_empty(), "the record is damaged")
 
     @invariant()
-    def nothing_is_wrong(self) -> None:
-        """The numbers of the checker are zero, and what was settled stays as it was."""
+    def check_record(self) -> None:
+        """The numbers of the checker are zero, and final states do not change."""
         if not self._directory.joinpath("run.json").exists():
             return
         recover(self._directory)
-        found = cio.audit(self._directory).messages
+        record = cio.audit(self._directory).messages
         log = pl.DataFrame(self.host.log, schema=ARRIVALS)
-        verdict = check(self.given.rows, record=found, arrivals=log)
+        verdict = check(self.workload.rows, record=record, arrivals=log)
         _must(not verdict.violations, str(verdict))
-        now = {(row["plan"], row["row"]): row["state"] for row in found.iter_rows(named=True)}
-        changed = {at for at, state in self.settled.items() if now[at] != state}
-        _must(not changed, f"settled rows changed: {changed}")
-        self.settled = {at: state for at, state in now.items() if state in SETTLED}
+        states = {(row["plan"], row["row"]): row["state"] for row in record.iter_rows(named=True)}
+        changed = {row for row, state in self.final_states.items() if states[row] != state}
+        _must(not changed, f"final states changed: {changed}")
+        self.final_states = {row: state for row, state in states.items() if state in FINAL_STATES}
 
     def teardown(self) -> None:
-        """Finish without trouble: every row has its end."""
+        """Finish without faults: every row has its final state."""
         if hasattr(self, "host"):
-            self._life([], DoomedDrive(0, Crash()))
-            self.nothing_is_wrong()
+            self._send([], FailingDisk(0, Crash()))
+            self.check_record()
             states = Counter(cio.audit(self._directory).messages["state"])
-            HIT["blocked"] += states["blocked"]
-            states["blocked"] += states.pop("in_doubt", 0)  # held back while in doubt
-            _must(states == Counter(self.given.ends), f"rows without their end: {states}")
-            HIT["requests"] += self.host.requests
-            HIT["duplicated"] += len(self.host.log) - ROWS
+            EVENTS["blocked"] += states["blocked"]
+            states["blocked"] += states.pop("in_doubt", 0)  # blocked while in doubt
+            _must(states == Counter(self.workload.expected_counts), f"wrong final states: {states}")
+            EVENTS["requests"] += self.host.requests
+            EVENTS["duplicated"] += len(self.host.log) - ROWS
         shutil.rmtree(self.folder)
 
     @property
     def _directory(self) -> Path:
         return self.folder / RUN_ID
 
-    def _life(
-        self, outcomes: list[str], disk: DoomedDrive, *, stop: StopSignal | None = None
+    def _send(
+        self, outcomes: list[str], disk: FailingDisk, *, stop: StopSignal | None = None
     ) -> bool:
-        """Open the record, send what is left; returns whether the disk ended it."""
+        """Open the record and send the remaining rows; return whether the disk failed."""
         self.host.outcomes = list(outcomes)
-        with contextlib.suppress(Crash, AuditError), self._opened(disk) as (recorder, selection):
-            self._refuses_a_second()
-            virtually(lambda: self._sent(recorder, selection, stop or StopSignal()))
-        return disk.is_dead
+        with contextlib.suppress(Crash, AuditError), self._open(disk) as (writer, selection):
+            self._check_lock()
+            run_virtually(lambda: self._send_rows(writer, selection, stop or StopSignal()))
+        return disk.has_failed
 
     @contextlib.contextmanager
-    def _opened(self, disk: DoomedDrive) -> Iterator[tuple[AuditWriter, RowSelection]]:
+    def _open(self, disk: FailingDisk) -> Iterator[tuple[AuditWriter, RowSelection]]:
         if self._directory.joinpath("run.json").exists():
-            left = recover(self._directory).unfinished
-            only = left.select("plan", "row", "message_id")
-            recorder = AuditWriter.resume(self._directory, disk=disk)
-            selection = RowSelection(only=only, key=recorder.id_key)
+            unfinished = recover(self._directory).unfinished
+            only = unfinished.select("plan", "row", "message_id")
+            writer = AuditWriter.resume(self._directory, disk=disk)
+            selection = RowSelection(only=only, key=writer.id_key)
         else:
             shutil.rmtree(self._directory, ignore_errors=True)
-            recorder, selection = (
+            writer, selection = (
                 AuditWriter.start(self.folder, self._info(), disk=disk),
                 RowSelection(),
             )
         try:
-            yield recorder, selection
+            yield writer, selection
         finally:
-            recorder._store.close()  # noqa: SLF001 - as the end of a process does
+            writer._store.close()  # noqa: SLF001 - as the end of a process does
 
-    async def _sent(self, recorder: AuditWriter, selection: RowSelection, stop: StopSignal) -> None:
+    async def _send_rows(
+        self, writer: AuditWriter, selection: RowSelection, stop: StopSignal
+    ) -> None:
         client = cio.connect(
             write_key="k1", transport=httpx2.MockTransport(self.host.handle), rate=None, environ={}
         )
-        now = clock(jump=self.jump)
-        recorder(RunStarted(run_id=RUN_ID, at=now.now()))
-        job = self.given.plan.pipelines.job()
+        now = clock(offset=self.clock_offset)
+        writer(RunStarted(run_id=RUN_ID, at=now.now()))
+        job = self.workload.plan.pipelines.job()
         before = cio.audit(self._directory).messages
         await send(
-            job.segments(selection), client=client, tell=recorder, stop=stop, clock=now,
+            job.segments(selection), client=client, tell=writer, stop=stop, clock=now,
             retry_limits=RetryLimits(outage_s=600),
             held=blocked_people(
-                job, blocking_rows(before), selection=RowSelection(key=recorder.id_key)
+                job, blocking_rows(before), selection=RowSelection(key=writer.id_key)
             ),
         )  # fmt: skip
-        recorder(RunFinished(at=now.now()))
+        writer(RunFinished(at=now.now()))
 
-    def _refuses_a_second(self) -> None:
+    def _check_lock(self) -> None:
         with contextlib.suppress(AuditLockedError):
             AuditWriter.resume(self._directory)
-            raise TortureError("A second process may write to the record.")
+            raise TortureError("A second process can write to the record.")
 
     def _info(self) -> RunInfo:
-        plans = tuple((plan.call, plan.counts["rows"]) for plan in self.given.plan.plans)
+        plans = tuple((plan.call, plan.counts["rows"]) for plan in self.workload.plan.plans)
         return RunInfo(
             run_id=RUN_ID, created=EPOCH, region="us", endpoint="cdp.customer.io", strict=True,
             rows=ROWS, plans=plans,
         )  # fmt: skip
 
 
-def _must(holds: object, otherwise: str) -> None:
-    if not holds:
-        raise TortureError(otherwise)
+def _must(condition: object, problem: str) -> None:
+    if not condition:
+        raise TortureError(problem)
 
 
-def explored(examples: int, *, steps: int, seed: int) -> Line:
-    """Explore random histories (T3).
+def run_histories(examples: int, *, steps: int, seed: int) -> Line:
+    """Run random histories (T3).
 
     Args:
         examples: How many.
-        steps: The most steps of each.
+        steps: The maximum number of steps of each.
         seed: Decides them.
     """
-    HIT.clear()
+    EVENTS.clear()
     started = time.monotonic()
     run_state_machine_as_test(
-        _seeded(seed),
+        _seeded_machine(seed),
         settings=settings(
             max_examples=examples, stateful_step_count=steps, deadline=None, database=None,
             suppress_health_check=list(HealthCheck), phases=(Phase.generate,), print_blob=True,
@@ -226,57 +228,57 @@ def explored(examples: int, *, steps: int, seed: int) -> Line:
         test="T3",
         what=f"{examples} random histories",
         rows=ROWS * examples,
-        requests=HIT["requests"],
-        verdict=Verdict(duplicated_raw=HIT["duplicated"]),
+        requests=EVENTS["requests"],
+        verdict=Verdict(duplicated_raw=EVENTS["duplicated"]),
         seed=seed,
-        kills=HIT["crash"],
+        kills=EVENTS["crash"],
         seconds=time.monotonic() - started,
-        facts=dict(HIT),
+        facts=dict(EVENTS),
     )
     for kind in ("crash", "end", "disk full", "interrupt", "blocked"):
-        if not HIT[kind]:
+        if not EVENTS[kind]:
             raise TortureError(f"T3, seed {seed}: no history has a {kind}: {line}")
     return line
 
 
-def ended_everywhere(*, seed: int, every: int = 1) -> Line:
-    """End the process at each operation on the disk in turn, in the same history (T2).
+def crash_at_every_operation(*, seed: int, every: int = 1) -> Line:
+    """Crash at each disk operation in turn, in the same history (T2).
 
     Args:
         seed: Decides the rows.
-        every: How far apart the operations are.
+        every: The distance between two of the operations.
     """
-    HIT.clear()
-    started, at, points = time.monotonic(), 1, 0
+    EVENTS.clear()
+    started, at, crashes = time.monotonic(), 1, 0
     while True:
-        machine = Machine()
+        machine = SendingMachine()
         try:
             machine.begin(number=seed % 1_000, poison={BAD_ROW})
-            is_dead = machine._life(list(OUTCOMES), DoomedDrive(at, Crash()))  # noqa: SLF001
-            machine.nothing_is_wrong()
+            has_failed = machine._send(list(OUTCOMES), FailingDisk(at, Crash()))  # noqa: SLF001
+            machine.check_record()
             machine.teardown()
         except TortureError as error:
             raise TortureError(f"T2, seed {seed}, operation {at}: {error}") from None
         finally:
             shutil.rmtree(machine.folder, ignore_errors=True)
-        if not is_dead:
+        if not has_failed:
             break
-        at, points = at + every, points + 1
+        at, crashes = at + every, crashes + 1
     return Line(
         test="T2",
-        what=f"ended at {points} operations",
-        rows=ROWS * points,
-        requests=HIT["requests"],
-        verdict=Verdict(duplicated_raw=HIT["duplicated"]),
+        what=f"ended at {crashes} operations",
+        rows=ROWS * crashes,
+        requests=EVENTS["requests"],
+        verdict=Verdict(duplicated_raw=EVENTS["duplicated"]),
         seed=seed,
-        kills=points,
+        kills=crashes,
         seconds=time.monotonic() - started,
         facts={"operations": at - 1},
     )
 
 
-def _seeded(number: int) -> Any:
-    class Seeded(Machine):
-        """The machine with a seed of its own."""
+def _seeded_machine(number: int) -> Any:
+    class Seeded(SendingMachine):
+        """The machine with a fixed seed."""
 
     return seed(number)(Seeded)

@@ -1,4 +1,4 @@
-"""The table that everything ends in."""
+"""The table of results."""
 
 from collections.abc import Sequence
 
@@ -12,13 +12,18 @@ _TEXTS = 2
 
 
 def cells(line: Line) -> tuple[str, ...]:
-    """Return what the table shows of a line. `other` is whatever else must be 0."""
-    found = line.verdict
-    other = found.false_nack + found.unattempted_seen + found.payload_mismatch + found.misheld
+    """Return the cells of a line. `other` sums the other numbers that must be 0."""
+    verdict = line.verdict
+    other = (
+        verdict.false_nack
+        + verdict.unattempted_seen
+        + verdict.payload_mismatch
+        + verdict.wrongly_blocked
+    )
     numbers = (
-        line.rows, line.requests, line.kills, found.lost, found.duplicated_raw,
-        found.duplicated_after_dedupe, found.out_of_order_components, found.false_ack,
-        found.unaccounted, other,
+        line.rows, line.requests, line.kills, verdict.lost, verdict.duplicated_raw,
+        verdict.duplicated_after_dedupe, verdict.out_of_order_components, verdict.false_ack,
+        verdict.unaccounted, other,
     )  # fmt: skip
     return (
         line.test, line.what, *(f"{number:,}" for number in numbers), f"{line.seconds:.1f}",
@@ -26,14 +31,14 @@ def cells(line: Line) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def drawn(lines: Sequence[Line]) -> str:
+def format_table(lines: Sequence[Line]) -> str:
     """Return the table as text."""
     rows = [COLUMNS, *map(cells, lines)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     texts = [
         "  ".join(
-            cell.ljust(width) if place < _TEXTS else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell.ljust(width) if index < _TEXTS else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         for row in rows
     ]

@@ -1,4 +1,4 @@
-"""A host and a disk in this process, in time that passes without waiting."""
+"""An event loop, a clock, a host and a disk for tests in virtual time, without real waits."""
 
 import asyncio
 import gzip
@@ -18,14 +18,14 @@ from cio_frames.frames.threads import POOLS
 from cio_frames.sending.clock import Clock
 
 _T = TypeVar("_T")
-_GLANCE_S = 0.001
+_POLL_S = 0.001
 EPOCH = datetime(2026, 6, 1, tzinfo=UTC)
 
 
-class _Jumping(selectors.DefaultSelector):
-    """Takes a wait for a timer as over at once, and moves the time instead.
+class _VirtualSelector(selectors.DefaultSelector):
+    """Ends each wait for a timer at once and moves the virtual time instead.
 
-    The work of threads takes no time: as long as some is under way, no timer comes due.
+    The work of threads takes no time: no timer fires while a thread is busy.
     """
 
     now = 0.0
@@ -36,36 +36,36 @@ class _Jumping(selectors.DefaultSelector):
         is_busy = True
         while is_busy:
             is_busy = any(pool.is_busy for pool in list(POOLS))
-            if ready := super().select(_GLANCE_S if is_busy else 0):
+            if ready := super().select(_POLL_S if is_busy else 0):
                 return ready
         self.now += timeout
         return []
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose timers come due without waiting."""
+    """An event loop whose timers fire without waiting."""
 
     def __init__(self) -> None:
-        self._jumping = _Jumping()
-        super().__init__(self._jumping)
+        self._virtual_selector = _VirtualSelector()
+        super().__init__(self._virtual_selector)
 
     def time(self) -> float:
         """Return the virtual time."""
-        return self._jumping.now
+        return self._virtual_selector.now
 
 
-def virtually(work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-    """Run a coroutine in virtual time, and return what it returns."""
+def run_virtually(work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+    """Run a coroutine in virtual time and return its result."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(work())
 
 
-def clock(*, jump: timedelta) -> Clock:
-    """Return a clock that reads the loop's time; the calendar is off by a jump."""
+def clock(*, offset: timedelta) -> Clock:
+    """Return a clock that reads the loop's time; the wall clock differs by the offset."""
     now: Callable[[], float] = lambda: asyncio.get_running_loop().time()  # noqa: E731
     return Clock(
         monotonic=now,
-        now=lambda: EPOCH + jump + timedelta(seconds=now()),
+        now=lambda: EPOCH + offset + timedelta(seconds=now()),
         sleep=asyncio.sleep,
         random=lambda: 0.5,
     )
@@ -75,7 +75,7 @@ OUTCOMES = (
     "ok", "500", "500 applied", "429", "429 wait", "408", "413", "reset", "reset applied",
     "timeout", "timeout applied", "cut", "login page", "twice", "401",
 )  # fmt: skip
-"""What can happen to a request."""
+"""The possible outcomes of a request."""
 
 _STATUS = {"500": 500, "500 applied": 500, "429": 429, "429 wait": 429, "408": 408, "401": 401}
 _APPLIED = {"ok", "500 applied", "reset applied", "timeout applied", "cut", "twice"}
@@ -83,15 +83,15 @@ _BAD = 400
 
 
 @dataclass
-class Host:
-    """Customer.io as a list of outcomes; when they are used up, everything is fine.
+class FakeHost:
+    """Customer.io as a list of outcomes; every later request succeeds.
 
     Attributes:
-        poison: Numbers of the rows that it refuses.
-        outcomes: What happens to the next requests.
-        log: Every message that came, with the columns of the checker's arrivals.
-        requests: How many requests came.
-        on_request: Is called with the number of each request.
+        poison: Numbers of the rows that it rejects.
+        outcomes: The outcomes of the next requests.
+        log: Every message received, with the columns of the checker's arrivals.
+        requests: How many requests it received.
+        on_request: Called for each request.
     """
 
     poison: frozenset[int] = frozenset()
@@ -110,30 +110,32 @@ class Host:
         self.on_request()
         outcome = self.outcomes.pop(0) if self.outcomes else "ok"
         await asyncio.sleep(0.01)
-        numbers = [(item.traits or item.properties or _Numbered()).n for item in map(_read, items)]
-        bad = bool(self.poison & set(numbers))
+        numbers = [
+            (item.traits or item.properties or _Numbered()).n for item in map(_decode, items)
+        ]
+        is_bad = bool(self.poison & set(numbers))
         if outcome == "413" and len(items) <= 1:
             outcome = "ok"
-        if bad and outcome in _APPLIED:
+        if is_bad and outcome in _APPLIED:
             outcome = "400"
         for _ in range(2 if outcome == "twice" else 1):
-            self._keep(items, numbers, applied=outcome in _APPLIED)
-        return await _answered(outcome)
+            self._log(items, numbers, applied=outcome in _APPLIED)
+        return await _respond(outcome)
 
-    def _keep(self, items: list[msgspec.Raw], numbers: list[int], *, applied: bool) -> None:
+    def _log(self, items: list[msgspec.Raw], numbers: list[int], *, applied: bool) -> None:
         for item, number in zip(items, numbers, strict=True):
             self.log.append(
                 {
                     "key": number,
                     "number": len(self.log) + 1,
-                    "message_id": _read(item).messageId,
+                    "message_id": _decode(item).messageId,
                     "payload_sha": sha256(bytes(item)).hexdigest(),
                     "applied": applied,
                 }
             )
 
 
-async def _answered(outcome: str) -> httpx2.Response:
+async def _respond(outcome: str) -> httpx2.Response:
     if outcome.startswith("reset"):
         raise httpx2.ReadError("reset")
     if outcome.startswith("timeout"):
@@ -161,32 +163,32 @@ class _Body(msgspec.Struct):
     batch: list[msgspec.Raw]
 
 
-def _read(item: msgspec.Raw) -> _Item:
+def _decode(item: msgspec.Raw) -> _Item:
     return msgspec.json.decode(item, type=_Item)
 
 
 class Crash(BaseException):
-    """The process ends here, as far as the record is concerned."""
+    """The process ends here."""
 
 
-class DoomedDrive(LocalFileSystem):
-    """The real disk, until an operation at which the process ends or the disk fails for good.
+class FailingDisk(LocalFileSystem):
+    """The real disk, until an operation at which the process ends or the disk fails permanently.
 
     Args:
         at: Number of that operation, from 1; 0 for none.
-        failure: What is raised there, and at every operation after it.
+        failure: Raised there and at every later operation.
     """
 
     def __init__(self, at: int, failure: BaseException) -> None:
         super().__init__("process")
-        self._left = at
+        self._remaining = at
         self._failure = failure
-        self.is_dead = False
+        self.has_failed = False
 
     def _step(self) -> None:
-        self._left -= 1
-        self.is_dead = self.is_dead or self._left == 0
-        if self.is_dead:
+        self._remaining -= 1
+        self.has_failed = self.has_failed or self._remaining == 0
+        if self.has_failed:
             raise self._failure
 
     def create(self, path: Path) -> int:
@@ -195,19 +197,19 @@ class DoomedDrive(LocalFileSystem):
         return super().create(path)
 
     def write(self, handle: int, data: bytes) -> None:
-        """Append bytes; at the end of the process a part of them."""
-        was_dead = self.is_dead
+        """Append bytes; half of them when the process ends."""
+        had_failed = self.has_failed
         try:
             self._step()
         except BaseException:
-            if not was_dead:
+            if not had_failed:
                 super().write(handle, data[: len(data) // 2])
             raise
         super().write(handle, data)
 
     def truncate(self, handle: int, size: int) -> None:
-        """Cut a file, unless the process has ended."""
-        if self.is_dead and isinstance(self._failure, Crash):
+        """Truncate a file, unless the process has ended."""
+        if self.has_failed and isinstance(self._failure, Crash):
             raise self._failure
         super().truncate(handle, size)
 

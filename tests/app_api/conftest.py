@@ -16,7 +16,7 @@ from cio_frames.sending.exports import EVERYBODY, Export, Exporting, ExportProgr
 from cio_frames.sending.rate_limit import TokenBucket
 from cio_frames.sending.reading import Reader
 from cio_frames.workspaces import Client, connect
-from tests.sending.conftest import virtual_clock, virtually
+from tests.sending.conftest import run_virtually, virtual_clock
 
 APP_KEY = "CANARYappkey"
 CSV = "id,email,cio_id\nu1,ada@example.com,c1\nu2,,c2\n"
@@ -117,7 +117,7 @@ def reading(app: AppHost, work: Callable[[Reader], Any], **options: Any) -> Any:
         async with client.session(monotonic=clock.monotonic) as transport:
             return await work(Reader(client, transport, bucket=bucket, clock=clock))
 
-    return virtually(main)
+    return run_virtually(main)
 
 
 def exported(

@@ -8,7 +8,7 @@ import pytest
 from cio_frames.audit import AuditWriter, RunInfo
 from cio_frames.payloads.batches import Segment
 from torture.fake_disk import FakeDisk
-from torture.scripted_run import INFO, KEY, START, Driver, segment
+from torture.scripted_run import INFO, KEY, START, ScriptedRun, segment
 
 
 @pytest.fixture
@@ -30,9 +30,9 @@ def make_disk() -> type[FakeDisk]:
 
 
 @pytest.fixture
-def make_driver() -> type[Driver]:
+def make_driver() -> type[ScriptedRun]:
     """Return the teller of facts."""
-    return Driver
+    return ScriptedRun
 
 
 @pytest.fixture

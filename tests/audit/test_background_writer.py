@@ -13,12 +13,12 @@ from cio_frames.audit import Audit, AuditWriter, BackgroundWriter
 from cio_frames.errors import AuditError, EngineError
 from cio_frames.sending.events import BatchAttempted, Fact, RunFinished, SegmentPlanned
 from torture.fake_disk import FakeDisk
-from torture.scripted_run import START, Driver, segment
+from torture.scripted_run import START, ScriptedRun, segment
 
 MANY = [segment(n, first=13 * n, sizes=(4, 3, 5), rejected=1) for n in range(8)]
 
 
-async def told(recorder: AuditWriter, tell: Callable[[Driver], None]) -> None:
+async def told(recorder: AuditWriter, tell: Callable[[ScriptedRun], None]) -> None:
     """Tell a ledger what a driver tells; like a sender, go on when an attempt is kept."""
     loop = asyncio.get_running_loop()
     with recorder:
@@ -31,23 +31,23 @@ async def told(recorder: AuditWriter, tell: Callable[[Driver], None]) -> None:
             def listen(fact: Fact) -> None:
                 asyncio.run_coroutine_threadsafe(keep(fact), loop).result(10)
 
-            await asyncio.to_thread(tell, Driver(listen))
+            await asyncio.to_thread(tell, ScriptedRun(listen))
 
 
-def delivered(driver: Driver) -> None:
+def delivered(driver: ScriptedRun) -> None:
     """Tell of many segments that are planned, attempted and delivered, one behind the other."""
     for made in MANY:
         driver.plan(made)
         for batch in made.batches:
             driver.deliver(batch)
-    driver.recorder(RunFinished(at=driver.at))
+    driver.writer(RunFinished(at=driver.at))
 
 
-@pytest.mark.parametrize("tell", [delivered, Driver.whole_run], ids=["delivered", "troubled"])
+@pytest.mark.parametrize("tell", [delivered, ScriptedRun.run], ids=["delivered", "troubled"])
 def test_a_ledger_keeps_what_its_recorder_would_keep(begin, info, tmp_path, tell, key):
     """Told on a thread or directly, every row of the record says the same."""
     direct = begin()
-    tell(Driver(direct))
+    tell(ScriptedRun(direct))
     direct.close()
 
     apart = AuditWriter.start(tmp_path / "apart", info, key=key, now=lambda: START)
@@ -133,7 +133,7 @@ def test_what_cannot_be_written_fails_what_is_told_afterwards(begin, where, trou
 
     async def run() -> None:
         async with BackgroundWriter(begin(disk=Full())) as ledger:
-            driver = Driver(ledger)
+            driver = ScriptedRun(ledger)
             driver.plan(made)
             for batch in made.batches:
                 driver.deliver(batch)
@@ -152,7 +152,7 @@ def test_rows_that_are_done_are_sealed_while_the_run_goes_on(begin):
 
     async def run() -> int:
         async with BackgroundWriter(recorder) as ledger:
-            driver = Driver(ledger)
+            driver = ScriptedRun(ledger)
             driver.plan(MANY[0])
             for batch in MANY[0].batches:
                 driver.deliver(batch)

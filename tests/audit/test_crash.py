@@ -4,13 +4,13 @@ import errno
 
 import pytest
 
-from torture.crashes import driven, explored, operations, violations
+from torture.crashes import check_all, operations, run_on, violations
 from torture.fake_disk import FakeDisk
 
 
 def test_an_end_at_any_operation_keeps_every_promise():
     """Wherever the process is killed or the power is cut, recovery tells the truth of every row."""
-    assert explored(apart=997, seed=0).facts["states"] > 1_000
+    assert check_all(step_bytes=997, seed=0).facts["states"] > 1_000
 
 
 def test_the_crash_test_reaches_every_phase():
@@ -30,7 +30,7 @@ def test_the_crash_test_reaches_every_phase():
 
 
 @pytest.mark.parametrize(
-    ("lies", "hasty"),
+    ("ignored_syncs", "outcome_first"),
     [
         pytest.param(["seg-000000.wal", "seg-000001.wal"], False, id="no-sync-before-sending"),
         pytest.param(["run.wal"], False, id="journal-removed-before-the-part-is-listed"),
@@ -39,14 +39,14 @@ def test_the_crash_test_reaches_every_phase():
         pytest.param([], True, id="outcome-before-the-answer"),
     ],
 )
-def test_a_recorder_with_a_fault_is_caught(lies, hasty):
+def test_a_recorder_with_a_fault_is_caught(ignored_syncs, outcome_first):
     """The crash test has teeth: each way of cutting a corner breaks a promise somewhere."""
     count = len(operations())
 
     caught = False
     for stop_at in range(count):
-        disk = FakeDisk(stop_at=stop_at, torn=7, lies=lies)
-        server = driven(disk, hasty=hasty)
+        disk = FakeDisk(stop_at=stop_at, torn=7, ignored_syncs=ignored_syncs)
+        server = run_on(disk, outcome_first=outcome_first)
         caught = caught or any(violations(left, server) for left in disk.after_power_cut())
 
     assert caught
@@ -59,6 +59,6 @@ def test_a_failing_disk_never_lets_a_request_leave_unrecorded(failure):
 
     for fail_at in range(count):
         disk = FakeDisk(fail_at=fail_at, failure=failure, torn=3)
-        server = driven(disk)
+        server = run_on(disk)
 
         assert violations(disk.after_kill(), server) == [], (fail_at, disk.steps[fail_at])

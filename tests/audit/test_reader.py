@@ -21,7 +21,7 @@ OTHER = "20260302T120000000Z-zzzzzz"
 def run(begin, make_driver) -> Path:
     """The directory of a run in which everything happened."""
     recorder = begin()
-    make_driver(recorder).whole_run()
+    make_driver(recorder).run()
     return recorder.directory
 
 

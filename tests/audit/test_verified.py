@@ -23,7 +23,7 @@ def run(begin, info, make_driver, key, monkeypatch) -> Path:
     """The directory of a run in which everything happened."""
     monkeypatch.setenv("CIO_AUDIT_KEY", key)
     recorder = begin(info=replace(info, workspaces=WORKSPACES))
-    make_driver(recorder).whole_run()
+    make_driver(recorder).run()
     return recorder.directory
 
 

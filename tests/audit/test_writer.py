@@ -27,7 +27,7 @@ def test_every_row_of_a_run_is_in_the_record(begin, make_driver):
     """A run with retries, splits, a refusal and a stop leaves one record per input row."""
     recorder = begin()
 
-    make_driver(recorder).whole_run()
+    make_driver(recorder).run()
 
     assert states(recorder.directory) == {
         **dict.fromkeys((1, 2, 3, 4, 5, 6, 7, 8, 16, 17), "delivered"),
@@ -42,7 +42,7 @@ def test_the_end_of_a_run_is_in_run_json(begin, make_driver):
     """run.json tells how the run ended and what the rows add up to, and has no secret."""
     recorder = begin()
 
-    make_driver(recorder).whole_run()
+    make_driver(recorder).run()
 
     text = (recorder.directory / "run.json").read_text()
     told = json.loads(text)
@@ -59,7 +59,7 @@ def test_only_the_record_is_left_at_the_end(begin, make_driver):
     """Plans, journals and ballast go when the parts are complete."""
     recorder = begin()
 
-    make_driver(recorder).whole_run()
+    make_driver(recorder).run()
 
     files = {p.relative_to(recorder.directory).as_posix() for p in recorder.directory.rglob("*.*")}
     assert files == {"run.json", "parts/audit-000000.parquet", "parts/audit-000001.parquet"}
@@ -312,7 +312,7 @@ def test_durability_process_does_not_wait_for_the_disk(begin, make_driver, monke
     monkeypatch.setattr(os, "fdatasync", synced.append, raising=False)
 
     recorder = begin(durability="process")
-    make_driver(recorder).whole_run()
+    make_driver(recorder).run()
 
     assert synced == []
     assert len(states(recorder.directory)) == 18

@@ -27,7 +27,7 @@ from cio_frames.sending.retry_policy import RetryLimits
 from cio_frames.sending.run_controls import PaceControl, StopSignal
 from cio_frames.sending.scheduler import send
 from cio_frames.workspaces import Client, connect
-from torture.virtual_time import virtually
+from torture.virtual_time import run_virtually
 
 WRITE_KEY = "CANARYwritekey"
 TRACK_KEY = "CANARYtrackkey"
@@ -278,5 +278,5 @@ def run(
         assert asyncio.all_tasks() == before, "no task is left behind"
         return asyncio.get_running_loop().time()
 
-    seconds = virtually(work)
+    seconds = run_virtually(work)
     return check(Record(host, facts, seconds))

@@ -13,7 +13,7 @@ import pytest
 from cio_frames.errors import ConfigError, EndpointError, MissingKeyError
 from cio_frames.sending.http import Request
 from cio_frames.workspaces import connect
-from tests.sending.conftest import TRACK_KEY, WRITE_KEY, Host, run, segment, virtually
+from tests.sending.conftest import TRACK_KEY, WRITE_KEY, Host, run, run_virtually, segment
 
 KEYS = {"write_key": WRITE_KEY, "site_id": "s1", "track_api_key": TRACK_KEY}
 FORMS_OF_THE_KEY = [
@@ -171,7 +171,7 @@ def test_no_log_and_no_answer_has_a_key(library, request_, handler, caplog, capf
 
     client = connect(**KEYS, transport=library.MockTransport(handle), environ={})
     with caplog.at_level(logging.DEBUG):
-        answer = virtually(lambda: client.post(request_))
+        answer = run_virtually(lambda: client.post(request_))
     shown = (
         WRITE_KEY if request_.api == "forms" else TRACK_KEY
     )  # of the other surface: unknown here
@@ -193,7 +193,7 @@ def test_a_fault_in_a_transport_does_not_carry_the_key_in_its_traceback():
 
     client = connect(**KEYS, transport=httpx2.ASGITransport(app), environ={})
     with pytest.raises(KeyError) as caught:
-        virtually(lambda: client.post(Request(api="pipelines", path="/v1/batch", body=b"{}")))
+        run_virtually(lambda: client.post(Request(api="pipelines", path="/v1/batch", body=b"{}")))
     drawn = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     own = [frame for frame in drawn.stack if "cio_frames" in frame.filename]
 

@@ -14,7 +14,7 @@ import pytest
 
 from cio_frames.sending.http import ANSWER_BYTES, Request, Transport, TransportConfig
 from cio_frames.workspaces import connect
-from tests.sending.conftest import virtually
+from tests.sending.conftest import run_virtually
 
 LIBRARIES = pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
 REQUEST = Request(api="pipelines", path="/v1/batch", body=b'{"batch":[]}')
@@ -259,7 +259,7 @@ def test_every_error_of_the_library_becomes_an_answer(library, name, kind, troub
         raise getattr(library, name)("it broke for ann@example.com", request=request)
 
     client = connect(write_key="CANARY", transport=library.MockTransport(handle), environ={})
-    answer = virtually(lambda: client.post(REQUEST))
+    answer = run_virtually(lambda: client.post(REQUEST))
 
     assert (answer.kind, answer.trouble) == (kind, trouble)
     assert answer.error == f"{name}: it broke for [email]"
@@ -284,7 +284,7 @@ def test_why_a_connection_was_not_made_is_told_apart(library, cause, trouble):
         raise library.ConnectError("no connection") from cause
 
     client = connect(write_key="CANARY", transport=library.MockTransport(handle), environ={})
-    answer = virtually(lambda: client.post(REQUEST))
+    answer = run_virtually(lambda: client.post(REQUEST))
 
     assert (answer.kind, answer.trouble) == ("never-sent", trouble)
 
@@ -296,7 +296,7 @@ def answered(content, *, library=httpx2, status=200, headers=None):
         return library.Response(status, content=content, headers=headers)
 
     client = connect(write_key="CANARY", transport=library.MockTransport(handle), environ={})
-    return virtually(lambda: client.post(REQUEST))
+    return run_virtually(lambda: client.post(REQUEST))
 
 
 @LIBRARIES
@@ -398,7 +398,7 @@ def test_bodies_are_compressed_where_it_helps_and_is_known_to_be_taken(
         transport=httpx2.MockTransport(handle),
     )  # fmt: skip
     request = Request(api=api, path="/x", body=body, plain=plain)
-    answers = [virtually(lambda: client.post(request)) for _ in range(2)]
+    answers = [run_virtually(lambda: client.post(request)) for _ in range(2)]
     (encoding, content), again = seen
 
     assert [answer.compressed for answer in answers] == [compressed] * 2
@@ -420,7 +420,7 @@ def test_compression_works_without_isal(monkeypatch):
         return httpx2.Response(200, json={})
 
     client = connect(write_key="k", transport=httpx2.MockTransport(handle), environ={})
-    virtually(lambda: client.post(Request(api="pipelines", path="/x", body=b"y" * 5_000)))
+    run_virtually(lambda: client.post(Request(api="pipelines", path="/x", body=b"y" * 5_000)))
 
     assert seen == [b"y" * 5_000]
 

@@ -11,7 +11,7 @@ from cio_frames.sending.rate_limit import Throttle, TokenBucket
 from cio_frames.sending.retry_policy import RetryLimits
 from cio_frames.sending.run_controls import PaceControl
 from cio_frames.workspaces import connect
-from tests.sending.conftest import Host, run, segment, virtual_clock, virtually
+from tests.sending.conftest import Host, run, run_virtually, segment, virtual_clock
 
 
 def _times(control, *, requests, rate=None, at=None):
@@ -31,7 +31,7 @@ def _times(control, *, requests, rate=None, at=None):
                 left.append(clock.monotonic())
         return left
 
-    return virtually(run)
+    return run_virtually(run)
 
 
 def _setting(control, name, value):
@@ -107,7 +107,7 @@ def test_a_paused_run_can_end():
         async with throttle.acquire("pipelines", after_s=0.0) as going:
             return going
 
-    assert virtually(run) is False
+    assert run_virtually(run) is False
 
 
 def test_a_lower_rate_spreads_requests():
@@ -201,6 +201,6 @@ def test_time_stands_still_for_the_patience_while_requests_are_held_up():
         await asyncio.sleep(5.0)
         return before, during, throttle.running_s
 
-    before, during, after = virtually(work)
+    before, during, after = run_virtually(work)
 
     assert (before, during, after) == (10.0, 10.0, 15.0)

@@ -15,9 +15,9 @@ from tests.sending.conftest import (
     check,
     client_of,
     run,
+    run_virtually,
     segment,
     virtual_clock,
-    virtually,
 )
 
 
@@ -96,7 +96,7 @@ def test_a_stop_during_a_long_wait_is_heard_at_once():
         return asyncio.get_running_loop().time()
 
     facts, host = [], Host(later)
-    seconds = virtually(work)
+    seconds = run_virtually(work)
     record = check(Record(host, facts, seconds))
 
     assert seconds < 11
@@ -115,7 +115,7 @@ def test_a_row_that_may_have_been_applied_is_not_left_as_pending():
         )  # fmt: skip
 
     facts, host = [], Host(500)
-    virtually(work)
+    run_virtually(work)
 
     assert check(Record(host, facts, 0)).counts == {"in_doubt": 10, "pending": 10}
 
@@ -156,7 +156,7 @@ def test_cancelling_the_coroutine_abandons_the_run():
             await sending
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
-    virtually(work)
+    run_virtually(work)
 
     assert check(Record(host, facts, 0)).counts == {"in_doubt": 10, "pending": 90}
 
@@ -201,7 +201,7 @@ def test_a_stop_in_the_very_moment_of_the_end_is_not_told():
         )
         await asyncio.sleep(1)
 
-    virtually(work)
+    run_virtually(work)
 
     assert not [fact for fact in facts if isinstance(fact, RunStopped)]
 

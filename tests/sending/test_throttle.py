@@ -8,7 +8,7 @@ from cio_frames.sending.events import Paused
 from cio_frames.sending.http import Response
 from cio_frames.sending.rate_limit import Throttle
 from cio_frames.sending.retry_policy import Delivered, Rejected, Retry, Split
-from tests.sending.conftest import Host, client_of, virtual_clock, virtually
+from tests.sending.conftest import Host, client_of, run_virtually, virtual_clock
 
 TAKEN = Response(kind="answer", status=200, json={}, elapsed_s=0.1)
 THROTTLED = Response(kind="answer", status=429, elapsed_s=0.1)
@@ -26,7 +26,7 @@ def flowing(work, **options):
         await asyncio.sleep(1.0)
         return await work(throttle), facts
 
-    return virtually(inside)
+    return run_virtually(inside)
 
 
 async def wide(throttle):

@@ -5,11 +5,11 @@ import errno
 import pytest
 
 from torture.aborted_runs import (
-    full_disk,
-    points,
-    resume_refused,
-    resume_unplanned,
-    revoked,
+    failing_disk,
+    failure_points,
+    resume_before_planning,
+    resume_on_full_disk,
+    revoked_key,
     second_writer,
     two_audits,
 )
@@ -19,7 +19,7 @@ SEED = 20269
 
 def test_a_revoked_key_stops_the_run_and_a_resume_completes_it():
     """After the first 401 at most what was under way is answered; nothing is lost."""
-    assert revoked(seed=SEED, rows=2_000).facts["after"] >= 0
+    assert revoked_key(seed=SEED, rows=2_000).facts["after"] >= 0
 
 
 def test_two_records_of_one_table_do_no_harm():
@@ -35,15 +35,18 @@ def test_a_second_writer_is_refused():
 @pytest.mark.parametrize("failure", [errno.ENOSPC, errno.EIO], ids=["full", "device error"])
 def test_a_failing_disk_loses_nothing(failure):
     """Wherever the disk begins to fail, nothing leaves unrecorded, and a resume completes."""
-    lines = [full_disk(at, seed=SEED + at, failure=failure) for at in points(4, seed=SEED, most=40)]
+    lines = [
+        failing_disk(at, seed=SEED + at, failure=failure)
+        for at in failure_points(4, seed=SEED, last=40)
+    ]
     assert sum(bool(line.facts["error"]) for line in lines) >= 2
 
 
 def test_a_resume_that_fails_can_be_tried_again():
     """When there is no room for a resume, it lets go of the record, and a later one completes."""
-    assert resume_refused(seed=SEED).facts["refused"] > 0
+    assert resume_on_full_disk(seed=SEED).facts["errors"] > 0
 
 
 def test_a_resume_of_a_run_that_planned_nothing_skips_what_arrived_before_it():
     """A second run that ends before its first row and is resumed sends nothing that the first delivered."""
-    assert resume_unplanned(seed=SEED).facts["skipped"] > 0
+    assert resume_before_planning(seed=SEED).facts["skipped"] > 0

@@ -8,30 +8,36 @@ import pytest
 import cio_frames as cio
 from cio_frames.audit import run_file
 from cio_frames.errors import AuditCorruptError
-from torture.changed_inputs import DRIFTS, again, appended, corrupted, drifted
+from torture.changed_inputs import (
+    CHANGES,
+    append_rows,
+    corrupt_record,
+    resume_finished,
+    send_changed,
+)
 
 SEED = 20273
 
 
 def test_a_finished_run_can_be_resumed_without_effect():
     """Resuming a finished run sends nothing and changes no byte of its record."""
-    assert again(seed=SEED).facts["sent"] == 0
+    assert resume_finished(seed=SEED).facts["sent"] == 0
 
 
-@pytest.mark.parametrize("name", list(DRIFTS))
+@pytest.mark.parametrize("name", list(CHANGES))
 def test_only_what_is_new_is_sent(name):
     """The same rows in another shape are skipped; a changed value sends its row alone."""
-    assert drifted(name, seed=SEED).facts["sent"] == DRIFTS[name][2]
+    assert send_changed(name, seed=SEED).facts["sent"] == CHANGES[name][2]
 
 
 def test_appended_rows_are_sent_alone():
     """A table that has grown is sent from where it was."""
-    assert appended(seed=SEED).facts["sent"] > 0
+    assert append_rows(seed=SEED).facts["sent"] > 0
 
 
 def test_damage_is_told_or_harmless():
     """Changed bits in the record of an unfinished run give an error, or what is true."""
-    assert corrupted(seed=SEED, cases=90).facts["refused"] > 0
+    assert corrupt_record(seed=SEED, cases=90).facts["errors"] > 0
 
 
 def test_a_record_of_another_version_is_told(tmp_path):

@@ -2,22 +2,31 @@
 
 import pytest
 
-from torture.chaos import WEATHERS, links_of_earlier_plans, prescribed, require_hit, weather
+from torture.chaos import (
+    FAULT_PROFILES,
+    links_of_earlier_plans,
+    prescribed_answers,
+    require_all_faults,
+    send_with_faults,
+)
 
 SEED = 20261
 
 
-def test_bad_weather_loses_nothing():
-    """In every weather all rows arrive in order, and every kind of trouble has happened."""
-    require_hit(
-        [weather(name, seed=SEED + at, rows=1_500, requests=30) for at, name in enumerate(WEATHERS)]
+def test_faults_lose_nothing():
+    """Under every fault profile all rows arrive in order, and every kind of fault has happened."""
+    require_all_faults(
+        [
+            send_with_faults(name, seed=SEED + at, rows=1_500, requests=30)
+            for at, name in enumerate(FAULT_PROFILES)
+        ]
     )
 
 
 @pytest.mark.parametrize("seed", [SEED, SEED + 1])
 def test_prescribed_answers_are_followed(seed):
     """Each of 800 messages with prescribed answers ends once, as prescribed, in order."""
-    line = prescribed(seed=seed, users=40, each=20)
+    line = prescribed_answers(seed=seed, users=40, rows_per_user=20)
     assert line.states["rejected_server"] > 0
 
 

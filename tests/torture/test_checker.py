@@ -17,7 +17,7 @@ def history() -> dict[str, list[dict]]:
     rows = [
         {
             "key": 100 + n, "plan": 0, "row": n, "component": n % PEOPLE,
-            "payload_sha": f"sha{n}", "refused": n == 5, "holds": False,
+            "payload_sha": f"sha{n}", "rejected": n == 5, "blocks": False,
         }
         for n in range(COUNT)
     ]  # fmt: skip
@@ -108,14 +108,14 @@ BAD = {
     "other-bytes": (
         changed("arrivals", 2, payload_sha="other"), {"payload_mismatch": 1},
     ),
-    "sent-after-a-refusal-that-holds": (changed("rows", 5, holds=True), {"misheld": 2}),
+    "sent-after-a-refusal-that-holds": (changed("rows", 5, blocks=True), {"wrongly_blocked": 2}),
     "held-back-by-nothing": (
         {**without("arrivals", 2), "record": changed("record", 2, state="blocked")["record"]},
-        {"misheld": 1, "open": 1},
+        {"wrongly_blocked": 1, "open": 1},
     ),
     "held-back-by-a-refusal-that-does-not": (
         {**without("arrivals", 8), "record": changed("record", 8, state="blocked")["record"]},
-        {"misheld": 1, "open": 1},
+        {"wrongly_blocked": 1, "open": 1},
     ),
     "one-id-for-two-rows": (changed("arrivals", 2, message_id="id3"), {"payload_mismatch": 1}),
 }  # fmt: skip

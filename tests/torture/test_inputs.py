@@ -6,10 +6,10 @@ import polars as pl
 import pytest
 
 from cio_frames.payloads.ids import run_ids
-from torture.inputs import Input, arrivals, people
+from torture.inputs import Workload, arrivals, random_rows
 
 RUN, OTHER = "20260601T000000000Z-abcdef", "20260601T000000000Z-ghijkl"
-GIVEN = Input(frame=people(2, people=1, seed=1, parts=2), parts=2)
+GIVEN = Workload(frame=random_rows(2, people=1, seed=1, parts=2), parts=2)
 STATE, EVENT = GIVEN.texts[0], GIVEN.texts[1]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from torture.interrupts import CELLS, closed_output, notebook, script
+from torture.interrupts import CELLS, closed_output, interrupt_cell, interrupt_script
 
 SEED = 20274
 
@@ -10,7 +10,7 @@ SEED = 20274
 @pytest.mark.parametrize("signals", [1, 2])
 def test_an_interrupted_script_can_be_resumed(signals):
     """One interrupt drains, two stop at once; it says what arrived, and a resume completes it."""
-    assert script(signals, seed=SEED).facts["took"] > 0
+    assert interrupt_script(signals, seed=SEED).facts["took"] > 0
 
 
 def test_a_terminal_that_goes_away_does_not_stop_a_run():
@@ -21,4 +21,4 @@ def test_a_terminal_that_goes_away_does_not_stop_a_run():
 @pytest.mark.parametrize("name", list(CELLS))
 def test_an_interrupted_cell_can_be_resumed(name):
     """The stop button ends a cell, awaited or not, and the next cell resumes the run."""
-    assert notebook(name, seed=SEED).facts["took"] > 0
+    assert interrupt_cell(name, seed=SEED).facts["took"] > 0

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from torture.kills import PHASES, killed
+from torture.kills import PHASES, kill_senders
 
 SEED = 20261
 
@@ -12,6 +12,6 @@ SEED = 20261
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked here")
 def test_kills_lose_nothing():
     """Fourteen senders and more are killed in every phase of their work; what they sent is complete."""
-    line = killed(14, seed=SEED, rows=1_000, parts=8, least=1)
+    line = kill_senders(14, seed=SEED, rows=1_000, parts=8, kills_per_phase=1)
     assert line.kills >= 14
-    assert set(line.facts["hit"]) == set(PHASES)
+    assert set(line.facts["hits"]) == set(PHASES)

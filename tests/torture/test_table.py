@@ -5,8 +5,8 @@ from dataclasses import fields, replace
 import pytest
 
 from torture.checker import Verdict
-from torture.harness import Line, TortureError, require_clean, summed
-from torture.table import COLUMNS, cells, drawn
+from torture.harness import Line, TortureError, require_clean, sum_lines
+from torture.table import COLUMNS, cells, format_table
 
 HARMLESS = ("duplicated_raw", "open")
 
@@ -29,7 +29,7 @@ def test_each_number_is_shown_and_judged(name):
 
 def test_lines_are_below_their_columns():
     """Every line of the table is as wide as its head."""
-    text = drawn([line(lost=1_234), line()]).splitlines()
+    text = format_table([line(lost=1_234), line()]).splitlines()
     assert text[0].split("  ")[0] == COLUMNS[0]
     assert len(set(map(len, text))) == 1
     assert "1,234" in text[2]
@@ -37,7 +37,7 @@ def test_lines_are_below_their_columns():
 
 def test_lines_add_up():
     """Several lines become one with the sums of their numbers."""
-    both = summed([line(lost=1, duplicated_raw=2), line(lost=3)], what="both")
+    both = sum_lines([line(lost=1, duplicated_raw=2), line(lost=3)], what="both")
     assert both.verdict == Verdict(lost=4, duplicated_raw=2)
     assert (both.rows, both.requests) == (14, 6)
 
@@ -45,5 +45,5 @@ def test_lines_add_up():
 def test_a_note_is_told_below_the_table():
     """What is worth a sentence follows the numbers; without one the table ends with them."""
     noted = replace(line(), note="hit 3 times")
-    assert drawn([noted, line()]).splitlines()[-2:] == ["", "T0 made up: hit 3 times."]
-    assert drawn([line()]).splitlines()[-1].startswith("T0")
+    assert format_table([noted, line()]).splitlines()[-2:] == ["", "T0 made up: hit 3 times."]
+    assert format_table([line()]).splitlines()[-1].startswith("T0")
