@@ -13,7 +13,7 @@ from cio_frames.cli.sample import DIRTY, LOADS, Load, plan_for, repaired_plan
 from cio_frames.cli.sandbox import contents
 from cio_frames.errors import AccountingError, PlanRefusedError
 from cio_frames.frames import scan
-from cio_frames.identity.rules import joined
+from cio_frames.identity.rules import join_settings
 from cio_frames.plan import Backfill, Plan
 from cio_frames.run import Run
 from cio_frames.samples import FOLDER
@@ -96,7 +96,7 @@ def _identity_summary(plans: Sequence[Plan]) -> list[str]:
     rows = [
         (name, number(summary[name])) for name in ("creates", "merges", "conflicts", "visitors")
     ]
-    rows.append(("open settings", joined(summary["open"]) or "none"))
+    rows.append(("open settings", join_settings(summary["open"]) or "none"))
     title = "Identity preview, before anything is sent"
     return [f"{text.paragraph(title)}\n{text.columns((), rows, right={1}, indent='  ')}"]
 

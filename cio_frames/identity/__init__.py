@@ -1,6 +1,6 @@
-"""Who is who: Customer.io's identity rules as one pure model.
+"""Customer.io's identity rules as a model without I/O.
 
-The model is loaded when a preview or a sandbox is made, not when the package is.
+The model is imported when a preview or a sandbox is made, not with the package.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""What each call does to a workspace."""
+"""The effects of each call on a workspace."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
@@ -15,7 +15,7 @@ from cio_frames.identity.identifiers import (
     text,
 )
 from cio_frames.identity.merge import Identifiers, merge, resolve_person
-from cio_frames.identity.rules import Change, Rule, rest_on
+from cio_frames.identity.rules import Change, Rule, add_settings
 from cio_frames.identity.semantic_events import EFFECTS
 from cio_frames.identity.settings import links_by_alias
 from cio_frames.identity.state import Event, ObjectKey, ObjectRecord, Person, Store, Visitor
@@ -30,19 +30,19 @@ NO_ATTRIBUTES: Final = (frozenset(STRIPPED_TRAITS) - {"objectId"}) | {"anonymous
 def identify(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
     """Apply an identify call (reference 3.1 to 3.3).
 
-    Without userId, whether the e-mail says who it is about is open (C11).
+    Without userId, it is an open setting whether the e-mail identifies the person (C11).
     """
     traits = mapping(message.get("traits"))
     is_open = text(message.get("userId")) is None and text(traits.get("email")) is not None
     settings = ("email_trait",) * is_open
-    yield from rest_on(_identify(store, message, traits), *settings)
+    yield from add_settings(_identify(store, message, traits), *settings)
 
 
 def _identify(
     store: Store, message: Mapping[str, Any], traits: Mapping[str, Any]
 ) -> Iterator[Change]:
     anonymous_id = text(message.get("anonymousId")) or text(traits.get("anonymous_id"))
-    who = _addressed(store, message, traits)
+    who = _person_reference(store, message, traits)
     if who is None:
         if anonymous_id is None:
             yield Change(rules.NO_PERSON, subject="identify")
@@ -50,14 +50,14 @@ def _identify(
             yield from _identify_visitor(store, anonymous_id, traits)
         return
     claims = _claims(store, traits)
-    refused = store.refused(who) or _suppressed_claim(store, claims)
-    if refused is not None:
-        yield refused
+    ignored = store.why_ignored(who) or _suppressed_claim(store, claims)
+    if ignored is not None:
+        yield ignored
         return
     email = claims.get("email")
     is_open = email is not None and email.key != who.key and not is_email(email.value)
     if email is not None and is_open:
-        person, changes = _resolved_by_other_text(store, who, claims, email)
+        person, changes = _resolve_with_invalid_email(store, who, claims, email)
     else:
         person, changes = resolve_person(store, who, claims)
     yield from changes
@@ -70,26 +70,26 @@ def _identify(
     yield from _relate_by_trait(store, person, traits)
 
 
-def _resolved_by_other_text(
+def _resolve_with_invalid_email(
     store: Store, who: Address, claims: Identifiers, email: Address
 ) -> tuple[Person, Iterable[Change]]:
-    """Resolve a person whose traits.email is no e-mail address: whether it is set is open."""
+    """Resolve a person whose traits.email is invalid: an open setting decides if it is set."""
     holder = store.people.find(*email)
     before = None if holder is None else holder.id
     is_set = store.settings.invalid_email == "stored"
-    taken = {kind: claim for kind, claim in claims.items() if is_set or claim is not email}
-    person, changes = resolve_person(store, who, taken)
+    used = {kind: claim for kind, claim in claims.items() if is_set or claim is not email}
+    person, changes = resolve_person(store, who, used)
     if holder is not None and before is not None and holder.id != before:
         store.free(Address("id", before), setting="invalid_email")
     if not is_set:
         changes.append(store.change(rules.EMAIL_INVALID, person, subject=str(email)))
-    return person, rest_on(changes, "invalid_email")
+    return person, add_settings(changes, "invalid_email")
 
 
-def _addressed(
+def _person_reference(
     store: Store, message: Mapping[str, Any], traits: Mapping[str, Any]
 ) -> Address | None:
-    """The person of an identify is userId, else traits.email (3.1, C11)."""
+    """Return the reference to the person of an identify: userId, else traits.email (3.1, C11)."""
     who = address(message.get("userId"), settings=store.settings)
     if who is not None:
         return who
@@ -101,7 +101,7 @@ def _addressed(
 
 
 def _claims(store: Store, traits: Mapping[str, Any]) -> Identifiers:
-    """Return the identifiers among the traits; the attributes id and email are such (3.1)."""
+    """Return the identifiers among the traits: the attributes id and email (3.1)."""
     return {
         kind: Address(kind, value)
         for kind in store.settings.identifiers
@@ -110,7 +110,7 @@ def _claims(store: Store, traits: Mapping[str, Any]) -> Identifiers:
 
 
 def _suppressed_claim(store: Store, claims: Identifiers) -> Change | None:
-    """A call that carries a suppressed identifier is ignored as a whole (3.2 row 7)."""
+    """Return the change if a trait is a suppressed identifier: the call is ignored (3.2 row 7)."""
     for claim in claims.values():
         if store.people.is_suppressed(claim):
             return Change(rules.SUPPRESSED_ID, key=str(claim))
@@ -126,17 +126,17 @@ def _no_attributes(identifiers: tuple[str, ...]) -> frozenset[str]:
 def _attributes(
     store: Store, traits: Mapping[str, Any], *, without: Collection[str]
 ) -> dict[str, Any]:
-    """Return the traits that are stored: createdAt as created_at, relationships out (3.5, C7)."""
-    kept = {name: value for name, value in traits.items() if name not in without}
+    """Return the traits to store: createdAt as created_at, without relationships (3.5, C7)."""
+    stored = {name: value for name, value in traits.items() if name not in without}
     created = traits.get("created_at")
     created = traits.get("createdAt") if created is None else created
     if created:
-        kept["created_at"] = created
-    return converted_body(kept) if store.settings.convert_times else kept
+        stored["created_at"] = created
+    return converted_body(stored) if store.settings.convert_times else stored
 
 
 def _read_only(store: Store, person: Person, traits: Mapping[str, Any]) -> Iterator[Change]:
-    """Attributes that only Customer.io sets (section 6)."""
+    """Yield a change for each attribute that only Customer.io sets (section 6)."""
     for name in READ_ONLY:
         if name in traits:
             yield store.change(rules.READ_ONLY, person, subject=name)
@@ -145,7 +145,7 @@ def _read_only(store: Store, person: Person, traits: Mapping[str, Any]) -> Itera
 def _relate_by_trait(
     store: Store, holder: Person | Visitor, traits: Mapping[str, Any]
 ) -> Iterator[Change]:
-    """Traits that mean a relationship: objectId with its type and attributes (3.5).
+    """Apply the traits of a relationship: objectId with its type and attributes (3.5).
 
     Their times are not converted: ACT puts them into an array (1.6).
     """
@@ -163,7 +163,7 @@ def _relate_by_trait(
 def _identify_visitor(
     store: Store, anonymous_id: str, traits: Mapping[str, Any]
 ) -> Iterator[Change]:
-    """Anonymous-only identify: traits of a visitor, not a profile (3.3)."""
+    """Apply an anonymous identify: it sets traits of a visitor, not a profile (3.3)."""
     visitor = store.visitor(anonymous_id)
     visitor.traits.update(
         _attributes(store, traits, without=_no_attributes(store.settings.identifiers))
@@ -173,19 +173,19 @@ def _identify_visitor(
 
 
 def group(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
-    """Apply a group call: an object, and a relationship if it names somebody (3.5)."""
+    """Apply a group call: an object, and a relationship if a person or visitor is named (3.5)."""
     traits = mapping(message.get("traits"))
     object_id = text(message.get("groupId"))
     if object_id is None:
         yield Change(rules.OBJECT_MISSING)
         return
     who = address(message.get("userId"), settings=store.settings)
-    refused = None if who is None else store.refused(who)
-    if refused is not None:
-        yield refused
+    ignored = None if who is None else store.why_ignored(who)
+    if ignored is not None:
+        yield ignored
         return
-    aside = message if store.settings.object_type_place == "top" else {}
-    key = ObjectKey(object_type(traits, aside), object_id)
+    outside = message if store.settings.object_type_place == "top" else {}
+    key = ObjectKey(object_type(traits, outside), object_id)
     record, change = _upsert(store, key)
     if record is None:
         yield change
@@ -193,17 +193,17 @@ def group(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
     attributes = _attributes(store, traits, without=STRIPPED_TRAITS)
     at = moment(message.get("timestamp"), now=store.now)
     newer = record.write(attributes, at=at, settings=store.settings)
-    yield from rest_on([change], *("object_order",) * bool(newer))
+    yield from add_settings([change], *("object_order",) * bool(newer))
     if newer and store.settings.object_order == "timestamp":
         store.kept += len(newer)
         yield Change(rules.OBJECT_STALE, subject=f"{', '.join(sorted(newer))} of object {key}")
-    yield from _relate_somebody(store, record, message, who)
+    yield from _relate_holder(store, record, message, who)
 
 
-def _relate_somebody(
+def _relate_holder(
     store: Store, record: ObjectRecord, message: Mapping[str, Any], who: Address | None
 ) -> Iterator[Change]:
-    """The person of a group call: userId alone if both are given, else the visitor (3.3)."""
+    """Relate the person of a group call, or without userId the visitor (3.3)."""
     attributes = _relationship(store, message)
     anonymous_id = text(message.get("anonymousId"))
     if who is not None:
@@ -214,7 +214,7 @@ def _relate_somebody(
             return
         if person is None:
             person = store.create(who)
-            yield store.absent(rules.CREATED_BY_GROUP, who, person=person.cio_id)
+            yield store.change_without_owner(rules.CREATED_BY_GROUP, who, person=person.cio_id)
             record.open[person] = ("group_for_unknown",)
         record.relate(person, attributes)
         yield _related(person, record)
@@ -259,17 +259,17 @@ def _relationship(store: Store, message: Mapping[str, Any]) -> Mapping[str, Any]
 def alias(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
     """Merge the person previousId into the person userId and delete it (3.4, C23).
 
-    Chains and cycles need no rule of their own: each call finds the people as the earlier calls
-    left them, so the second half of a cycle finds its previousId gone.
+    Chains and cycles need no special rule: each call applies to the result of the earlier calls, so
+    the second half of a cycle no longer finds its previousId.
     """
     who = address(message.get("userId"), settings=store.settings)
     previous = address(message.get("previousId"), settings=store.settings)
     if who is None or previous is None:
         yield Change(rules.ALIAS_INCOMPLETE)
         return
-    refused = store.refused(who) or store.refused(previous)
-    if refused is not None:
-        yield refused
+    ignored = store.why_ignored(who) or store.why_ignored(previous)
+    if ignored is not None:
+        yield ignored
         return
     primary = store.people.find(*who)
     secondary = store.people.find(*previous)
@@ -277,10 +277,12 @@ def alias(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
         yield from _merged(store, message, primary, secondary, who=who, previous=previous)
         return
     is_known = secondary is not None or text(message.get("previousId")) in store.visitors
-    unknown: Iterable[Change] = [store.absent(rules.PRIMARY_UNKNOWN, who, subject=str(previous))]
+    changes: Iterable[Change] = [
+        store.change_without_owner(rules.PRIMARY_UNKNOWN, who, subject=str(previous))
+    ]
     if is_known and store.settings.alias_unknown == "create":  # it goes before the identify (2.6)
-        unknown = _created(store, message, secondary, who=who, previous=previous)
-    yield from rest_on(unknown, *("alias_unknown",) * is_known)
+        changes = _created(store, message, secondary, who=who, previous=previous)
+    yield from add_settings(changes, *("alias_unknown",) * is_known)
 
 
 def _created(
@@ -291,7 +293,7 @@ def _created(
     who: Address,
     previous: Address,
 ) -> Iterator[Change]:
-    """Create the person userId, who takes over what previousId has."""
+    """Create the person userId, who takes over everything of previousId."""
     primary = store.create(who)
     yield Change(rules.CREATED_BY_ALIAS, person=primary.cio_id, key=str(who))
     yield from _merged(store, message, primary, secondary, who=who, previous=previous)
@@ -306,10 +308,10 @@ def _merged(
     who: Address,
     previous: Address,
 ) -> Iterator[Change]:
-    """Merge a person into one that is there."""
+    """Merge a person into an existing one."""
     if secondary is None:
-        unknown = _previous_unknown(store, message, primary)
-        yield from rest_on(unknown, *store.freed.get(previous.key, ()))
+        changes = _previous_unknown(store, message, primary)
+        yield from add_settings(changes, *store.freed.get(previous.key, ()))
     elif secondary is primary:
         yield Change(rules.ALIAS_SELF, person=primary.cio_id, key=str(who), subject=str(previous))
     else:
@@ -326,15 +328,15 @@ def _merged(
 def _previous_unknown(
     store: Store, message: Mapping[str, Any], primary: Person
 ) -> Iterator[Change]:
-    """A previousId that is nobody's id: nothing, or an anonymous id to link (3.4, C18)."""
+    """Apply an alias whose previousId belongs to no person: it may link an anonymous id (3.4, C18)."""
     previous = text(message.get("previousId"))
     if links_by_alias(store.settings) and previous in store.visitors:
-        yield from rest_on(store.link(previous, primary), "alias_previous")
+        yield from add_settings(store.link(previous, primary), "alias_previous")
         return
     who = address(previous, settings=store.settings)
     could_be_anonymous = who is not None and who.kind == "id"
     unknown = store.change(rules.SECONDARY_UNKNOWN, primary, subject=repr(previous))
-    yield from rest_on([unknown], *("alias_previous",) * could_be_anonymous)
+    yield from add_settings([unknown], *("alias_previous",) * could_be_anonymous)
 
 
 def form(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
@@ -353,12 +355,12 @@ def form(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
         record["refused"] += 1
         for claim in claims.values() if has_two else ():
             store.free(claim, setting="form_identifiers")
-        found = (store.people.find(*claim) for claim in claims.values() if has_two)
-        person = next((each.cio_id for each in found if each is not None), None)
+        people = (store.people.find(*claim) for claim in claims.values() if has_two)
+        person = next((person.cio_id for person in people if person is not None), None)
         yield Change(problem, person=person, subject=form_id)
         return
     submitted = _submit(store, message, data, claims, form_id=form_id)
-    yield from rest_on(submitted, *("form_identifiers",) * has_two)
+    yield from add_settings(submitted, *("form_identifiers",) * has_two)
 
 
 def _submit(
@@ -369,11 +371,11 @@ def _submit(
     *,
     form_id: str,
 ) -> Iterator[Change]:
-    """Apply the fields of a submission to the person that its identifiers mean."""
+    """Apply the fields of a submission to the person with its identifiers."""
     for claim in claims.values():
-        refused = store.refused(claim)
-        if refused is not None:
-            yield refused
+        ignored = store.why_ignored(claim)
+        if ignored is not None:
+            yield ignored
             return
     who = claims.get("email") or claims["id"]
     person, changes = resolve_person(store, who, claims)
@@ -381,8 +383,8 @@ def _submit(
     anonymous_id = data.get("anonymous_id")
     if anonymous_id:
         yield from store.link(anonymous_id, person)
-    taken_out = (*store.settings.identifiers, "anonymous_id")
-    attributes = {key: value for key, value in data.items() if key not in taken_out}
+    not_stored = (*store.settings.identifiers, "anonymous_id")
+    attributes = {key: value for key, value in data.items() if key not in not_stored}
     yield from store.write(person, attributes, at=int(store.now))
     store.record(
         message, name=form_id, person=person, timestamp=int(store.now), properties=dict(data)
@@ -397,19 +399,19 @@ def _mapped(data: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, Any
 
 
 def _problem(store: Store, data: Mapping[str, Any]) -> Rule | None:
-    """Return why a submission is answered with 400 (section 5; C27, C28)."""
+    """Return why Customer.io answers a submission with 400 (section 5; C27, C28)."""
     if not all(isinstance(value, str) for value in data.values()):
         return rules.FORM_NOT_TEXT
-    given = [kind for kind in store.settings.identifiers if data.get(kind)]
-    if not given:
+    kinds = [kind for kind in store.settings.identifiers if data.get(kind)]
+    if not kinds:
         return rules.FORM_NO_ID
-    if len(given) > 1 and store.settings.form_identifiers == "one":
+    if len(kinds) > 1 and store.settings.form_identifiers == "one":
         return rules.FORM_TWO_IDS
     return None
 
 
 def track(store: Store, message: Mapping[str, Any]) -> Iterable[Change]:
-    """Apply a track call; reserved names act instead of being recorded (2.2, 3.6)."""
+    """Apply a track call; events with reserved names are not recorded, but act (2.2, 3.6)."""
     name = text(message.get("event")) or ""
     effect = EFFECTS.get(name)
     if effect is not None:
@@ -434,15 +436,15 @@ def page(store: Store, message: Mapping[str, Any]) -> Iterable[Change]:
 
 
 def screen(store: Store, message: Mapping[str, Any]) -> Iterable[Change]:
-    """Apply a screen call: recorded under its name, which is optional (2.4)."""
+    """Apply a screen call: it is recorded under its name, which is optional (2.4)."""
     return _record(store, message, text(message.get("name")))
 
 
 def _record(store: Store, message: Mapping[str, Any], name: str | None) -> Iterable[Change]:
-    """Record an event for userId; anonymousId counts only without one (3.3)."""
+    """Record an event of userId, or without one of anonymousId (3.3)."""
     who = address(message.get("userId"), settings=store.settings)
     if who is not None:
-        return _record_known(store, message, name, who)
+        return _record_of_person(store, message, name, who)
     anonymous_id = text(message.get("anonymousId"))
     if anonymous_id is None:
         return _record_of_group(store, message, name)
@@ -453,7 +455,7 @@ def _record(store: Store, message: Mapping[str, Any], name: str | None) -> Itera
 def _record_of_group(
     store: Store, message: Mapping[str, Any], name: str | None
 ) -> tuple[Change, ...]:
-    """Record a track that names a group and nobody (N9)."""
+    """Record a track call that names a group, but no person (N9)."""
     group_id = text(message.get("groupId"))
     if group_id is None or message["type"] != "track":
         return (Change(rules.NO_PERSON, subject=message["type"]),)
@@ -461,13 +463,13 @@ def _record_of_group(
     return (Change(rules.EVENT_GROUP, key=group_id, subject=name),)
 
 
-def _record_known(
+def _record_of_person(
     store: Store, message: Mapping[str, Any], name: str | None, who: Address
 ) -> list[Change]:
-    """Record an event of a person; what an unknown one does is a setting (3.7)."""
-    refused = store.refused(who)
-    if refused is not None:
-        return [refused]
+    """Record an event of a person; a setting decides about unknown ones (3.7)."""
+    ignored = store.why_ignored(who)
+    if ignored is not None:
+        return [ignored]
     key, subject = str(who), name or message["type"]
     changes = []
     person = store.people.find(*who)
@@ -476,7 +478,9 @@ def _record_known(
             store.free(who, setting="event_for_unknown")
             return [Change(rules.EVENT_UNKNOWN, key=key, subject=subject)]
         person = store.create(who)
-        changes.append(store.absent(rules.CREATED_BY_EVENT, who, person=person.cio_id))
+        changes.append(
+            store.change_without_owner(rules.CREATED_BY_EVENT, who, person=person.cio_id)
+        )
     _event(store, message, name, person)
     changes.append(Change(rules.EVENT, person=person.cio_id, key=key, subject=subject))
     return changes

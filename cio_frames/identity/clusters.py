@@ -1,4 +1,4 @@
-"""The clusters that are worth a picture: the largest, and those with most conflicts."""
+"""The clusters to draw: the largest, and those with most conflicts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from cio_frames.identity.identifiers import (
 )
 from cio_frames.identity.preview import Preview
 from cio_frames.identity.results import REMOVALS
-from cio_frames.identity.rules import joined
+from cio_frames.identity.rules import join_settings
 from cio_frames.values import many
 
 Kind = Literal["anonymous", "id", "email"]
 Outcome = Literal["one", "merged", "apart"]
 
 DRAWN: Final = 24
-"""More identifiers than this are no picture any more."""
+"""The most identifiers in a picture; more cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,33 +49,35 @@ class Edge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """One cluster as far as it is drawn."""
+    """The part of a cluster that is drawn."""
 
     title: str
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
-    left: int
+    hidden: int  # how many identifiers are not drawn
 
 
 def clusters_to_draw(preview: Preview, *, most: int) -> list[Cluster]:
     """Return the clusters to draw: the most conflicted first, then the largest."""
     is_linked = pl.col("cluster").is_in(preview.edges["cluster"].unique().implode())
-    worth = largest_first(preview.sizes.filter(is_linked).collect())
+    largest = largest_first(preview.cluster_sizes.filter(is_linked).collect())
     conflicted = _conflicted(preview)
-    named = [*conflicted[: most - 1], *worth["cluster"].head(most)] if most > 1 else conflicted[:1]
-    sizes = dict(zip(worth["cluster"], worth.iter_rows(named=True), strict=True))
+    named = (
+        [*conflicted[: most - 1], *largest["cluster"].head(most)] if most > 1 else conflicted[:1]
+    )
+    sizes = dict(zip(largest["cluster"], largest.iter_rows(named=True), strict=True))
     return [_cluster(preview, sizes[name]) for name in list(dict.fromkeys(named))[:most]]
 
 
 def _conflicted(preview: Preview) -> list[str]:
     """Return clusters with conflicts or merges, those with most of them first."""
-    numbers = preview.notable.filter(
+    numbers = preview.notable_changes.filter(
         pl.col("kind").is_in(["attribute-failure", "merged", "auto-merged"]),
         pl.col("rule") != rules.STALE.name,
     ).select("number")
-    hit = preview.edges.join(numbers, on="number", how="semi").unique(["number", "cluster"])
-    counted = hit.group_by("cluster").len().sort("len", "cluster", descending=[True, False])
-    return counted["cluster"].to_list()
+    affected = preview.edges.join(numbers, on="number", how="semi").unique(["number", "cluster"])
+    counts = affected.group_by("cluster").len().sort("len", "cluster", descending=[True, False])
+    return counts["cluster"].to_list()
 
 
 def _cluster(preview: Preview, size: Mapping[str, Any]) -> Cluster:
@@ -89,16 +91,15 @@ def _cluster(preview: Preview, size: Mapping[str, Any]) -> Cluster:
         Node(name=identifier_of(key), kind=_kind(key), person=numbers.get(owners.get(key, ""), 0))
         for key in shown
     )
-    people = len(numbers)
-    opens = preview.met.filter(pl.col("person").is_in(list(numbers)))["open"]
-    rests_on = joined(opens)
-    mark = f" (open: {rests_on})" if rests_on else ""
+    is_member = pl.col("person").is_in(list(numbers))
+    rests_on = join_settings(preview.connected_people.filter(is_member)["open"])
+    suffix = f" (open: {rests_on})" if rests_on else ""
     return Cluster(
         title=f"{many(size['identifiers'], 'identifier')} in {many(size['rows'], 'row')}: "
-        f"{many(people, 'profile')}{mark}",
+        f"{many(len(numbers), 'profile')}{suffix}",
         nodes=nodes,
         edges=tuple(_edges(pairs, shown, owners)),
-        left=len(ranked) - len(shown),
+        hidden=len(ranked) - len(shown),
     )
 
 
@@ -110,16 +111,15 @@ def _kind(key: str) -> Kind:
 
 def _owners(preview: Preview, keys: Sequence[str]) -> dict[str, str]:
     """Return the person who has each identifier in the end."""
-    people = preview.met.filter(~pl.col("action").is_in(REMOVALS))
-    spread = pl.concat([
+    people = preview.connected_people.filter(~pl.col("action").is_in(REMOVALS))
+    owners = pl.concat([
         people.select("person", id_key("id").alias("key")),
         people.select("person", mail_key("email").alias("key")),
         people.select("person", cio_key("cio_id").alias("key")),
         people.select("person", pl.col("anonymous_ids").alias("key"))
         .explode("key", empty_as_null=True).with_columns(anonymous_key("key")),
     ]).drop_nulls()  # fmt: skip
-    owned = spread.filter(pl.col("key").is_in(keys))
-    return dict(owned.select("key", "person").iter_rows())
+    return dict(owners.filter(pl.col("key").is_in(keys)).select("key", "person").iter_rows())
 
 
 def _edges(pairs: pl.DataFrame, shown: Sequence[str], owners: dict[str, str]) -> Iterator[Edge]:
@@ -129,7 +129,7 @@ def _edges(pairs: pl.DataFrame, shown: Sequence[str], owners: dict[str, str]) ->
         key, other = row["key"], row["other"]
         if key not in places or other not in places:
             continue
-        one = key in owners and owners[key] == owners.get(other)
-        merged = row["how"] == "previous" and other not in owners
-        outcome: Outcome = "merged" if merged else "one" if one else "apart"
+        is_one = key in owners and owners[key] == owners.get(other)
+        is_merged = row["how"] == "previous" and other not in owners
+        outcome: Outcome = "merged" if is_merged else "one" if is_one else "apart"
         yield Edge(start=places[key], end=places[other], outcome=outcome)

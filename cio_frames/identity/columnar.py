@@ -1,9 +1,9 @@
-"""What messages do that meet no others: the outcome of the rules, by whole columns.
+"""The effects of independent messages, computed by whole columns.
 
-The rules that apply to them are few: an identify creates or updates its person and links a new
-anonymous id (reference 3.2 rows 1 and 2, 3.3); an event is recorded, and creates a person whom
-nobody knows (3.7); an event of a visitor waits for somebody to be identified, and is theirs if it is
-young enough or comes just after (3.3).
+Few rules apply to them: an identify creates or updates its person and links a new anonymous id
+(reference 3.2 rows 1 and 2, 3.3); an event is recorded, and creates an unknown person (3.7); an
+anonymous event is attributed to the person identified later if it is young enough, or comes just
+after the identify (3.3).
 """
 
 from collections.abc import Sequence
@@ -15,59 +15,58 @@ import polars as pl
 from cio_frames.identity import rules
 from cio_frames.identity.identifiers import is_mail, person_key
 from cio_frames.identity.messages import WHITE_SPACE, is_logged, is_young
-from cio_frames.identity.partition import POSITION, Alone, Partitioned
+from cio_frames.identity.partition import IS_FIRST, POSITION, IndependentMessages, Partitioned
 from cio_frames.identity.replay import CHANGES
 from cio_frames.identity.rules import Rule
 from cio_frames.identity.settings import Settings
 
-_TEXT: Final = pl.lit(None, pl.String)
+_NO_TEXT: Final = pl.lit(None, pl.String)
 _COUNTS: Final = ("person", "plan", "events", "first", "last")
 
 
 class Counts(NamedTuple):
-    """How many people messages that stand alone create and update, and how many events they get."""
+    """How many people independent messages create and update, and how many events they record."""
 
     creates: int
     updates: int
     events: int
 
 
-def counts(alone: Alone) -> Counts:
-    """Return what `people` comes to, without a line for anybody."""
-    is_first = pl.col("number") == pl.col("identify")
-    matches = pl.concat([alone.identifies.select("match"), alone.events.select("match")])
+def counts(messages: IndependentMessages) -> Counts:
+    """Return the counts of `people`, without a row for each person."""
+    matches = pl.concat([messages.identifies.select("match"), messages.events.select("match")])
     counted = pl.collect_all([
-        alone.identifies.select((is_first & pl.col("match").is_null()).sum()),
-        _unknown(alone).select(pl.col("key").n_unique()),
+        messages.identifies.select((IS_FIRST & pl.col("match").is_null()).sum()),
+        _events_of_unknown(messages).select(pl.col("key").n_unique()),
         matches.drop_nulls().select(pl.col("match").n_unique()),
-        alone.events.select(pl.len()),
+        messages.events.select(pl.len()),
     ])  # fmt: skip
     identified, unknown, updates, events = (frame.item() for frame in counted)
     return Counts(creates=identified + unknown, updates=updates, events=events)
 
 
-def people(alone: Alone, known: pl.DataFrame | None) -> pl.DataFrame:
-    """Return the people of messages that stand alone: person, identifiers, `existed` and places."""
+def people(messages: IndependentMessages, workspace_people: pl.DataFrame | None) -> pl.DataFrame:
+    """Return the people of independent messages: person, identifiers, `existed` and places."""
     mail = is_mail("user")
-    identifies = _each_once(alone)
-    is_visitor = pl.col("anonymous").is_not_null()
-    none = pl.lit([], pl.List(pl.String))
+    identifies = _distinct_identifies(messages)
+    has_anonymous_id = pl.col("anonymous").is_not_null()
+    no_ids = pl.lit([], pl.List(pl.String))
     created = [
-        identifies.filter(pl.col("match").is_null(), has_visitor).select(
+        identifies.filter(pl.col("match").is_null(), is_chosen).select(
             _created().alias("person"),
             pl.when(~mail).then("user").alias("id"),
             pl.when(mail).then("user").otherwise("email").alias("email"),
-            _TEXT.alias("cio_id"),
+            _NO_TEXT.alias("cio_id"),
             anonymous_ids.alias("anonymous_ids"),
             pl.lit(value=False).alias("existed"),
             "places",
         )
-        for has_visitor, anonymous_ids in (
-            (is_visitor, _as_list(pl.col("anonymous"))), (~is_visitor, none),
+        for is_chosen, anonymous_ids in (
+            (has_anonymous_id, _as_list(pl.col("anonymous"))), (~has_anonymous_id, no_ids),
         )
     ]  # fmt: skip
     first = (
-        _unknown(alone)
+        _events_of_unknown(messages)
         .group_by("key")
         .agg(
             pl.col("user").first(),
@@ -75,33 +74,32 @@ def people(alone: Alone, known: pl.DataFrame | None) -> pl.DataFrame:
         )
         .collect()
     )
-    by_event = first.select(
+    created_by_event = first.select(
         ("k" + pl.col("key")).alias("person"),
         pl.when(~mail).then("user").alias("id"),
         pl.when(mail).then("user").alias("email"),
-        _TEXT.alias("cio_id"),
-        pl.lit([], pl.List(pl.String)).alias("anonymous_ids"),
+        _NO_TEXT.alias("cio_id"),
+        no_ids.alias("anonymous_ids"),
         pl.lit(value=False).alias("existed"),
         "places",
     )
-    every = [*created, by_event]
-    if known is not None:
-        every.append(_known(alone, identifies, known))
-    return pl.concat(every)
+    parts = [*created, created_by_event]
+    if workspace_people is not None:
+        parts.append(_existing_people(messages, identifies, workspace_people))
+    return pl.concat(parts)
 
 
-def _each_once(alone: Alone) -> pl.DataFrame:
-    """Return the identifies that say something new, with the `places` of all that say the same."""
+def _distinct_identifies(messages: IndependentMessages) -> pl.DataFrame:
+    """Return the first identify with each set of identifiers, with the `places` of all of them."""
     place = pl.struct("plan", "row")
-    rows = alone.identifies.collect()
-    is_first = pl.col("number") == pl.col("identify")
-    several = rows.filter(~is_first)["identify"].unique().implode()
+    rows = messages.identifies.collect()
+    several = rows.filter(~IS_FIRST)["identify"].unique().implode()
     single = rows.filter(~pl.col("identify").is_in(several)).with_columns(
         pl.concat_list(place).alias("places")
     )
     repeated = rows.filter(pl.col("identify").is_in(several))
     places = repeated.group_by("identify", maintain_order=True).agg(place.alias("places"))
-    first = repeated.filter(is_first).join(places, on="identify", maintain_order="left")
+    first = repeated.filter(IS_FIRST).join(places, on="identify", maintain_order="left")
     return pl.concat([single, first])
 
 
@@ -110,20 +108,22 @@ def _as_list(values: pl.Expr) -> pl.Expr:
     return values.reshape((-1, 1)).arr.to_list()
 
 
-def _unknown(alone: Alone) -> pl.LazyFrame:
-    """Return the events of people whom nobody knows, each with the key of its person."""
-    unknown = alone.events.filter(pl.col("match").is_null() & pl.col("identify").is_null())
+def _events_of_unknown(messages: IndependentMessages) -> pl.LazyFrame:
+    """Return the events of unknown people, each with the key of its person."""
+    unknown = messages.events.filter(pl.col("match").is_null() & pl.col("identify").is_null())
     return unknown.with_columns(person_key("user").alias("key"))
 
 
-def _known(alone: Alone, identifies: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """Return the people of the export whom messages that stand alone are about."""
-    about_them = identifies.drop_nulls("match").select("match", "anonymous", "is_new", "places")
-    counted = alone.events.drop_nulls("match").select("match").unique().collect()
-    about = about_them.join(counted, on="match", how="full", coalesce=True)
-    numbered = known.with_columns(POSITION)
+def _existing_people(
+    messages: IndependentMessages, identifies: pl.DataFrame, workspace_people: pl.DataFrame
+) -> pl.DataFrame:
+    """Return the people of the export whom independent messages are about."""
+    identified = identifies.drop_nulls("match").select("match", "anonymous", "is_new", "places")
+    with_events = messages.events.drop_nulls("match").select("match").unique().collect()
+    concerned = identified.join(with_events, on="match", how="full", coalesce=True)
+    numbered = workspace_people.with_columns(POSITION)
     added = pl.when("is_new").then(pl.concat_list("anonymous")).otherwise([])
-    return about.join(numbered, on="match").select(
+    return concerned.join(numbered, on="match").select(
         _existing().alias("person"), "id", "email", "cio_id",
         pl.col("anonymous_ids").list.concat(added.fill_null([])),
         pl.lit(value=True).alias("existed"),
@@ -131,39 +131,43 @@ def _known(alone: Alone, identifies: pl.DataFrame, known: pl.DataFrame) -> pl.Da
     )  # fmt: skip
 
 
-def changes(alone: Alone, known: pl.DataFrame | None) -> dict[Rule, pl.LazyFrame]:
-    """Return what messages that stand alone did by rule, one line per change: for whom it may concern."""
-    rows = alone.identifies.with_columns(_owner().alias("person"))
-    is_first = pl.col("number") == pl.col("identify")
-    created = is_first & pl.col("match").is_null()
-    linked = rows.filter(is_first & pl.col("anonymous").is_not_null() & pl.col("is_new"))
-    label = _labels(linked, known)
-    by_event = _unknown(alone).group_by("key").agg(pl.col("number", "plan", "row", "user").first())
+def changes(
+    messages: IndependentMessages, workspace_people: pl.DataFrame | None
+) -> dict[Rule, pl.LazyFrame]:
+    """Return the changes of independent messages by rule, one row each."""
+    rows = messages.identifies.with_columns(_owner().alias("person"))
+    created = IS_FIRST & pl.col("match").is_null()
+    linked = rows.filter(IS_FIRST & pl.col("anonymous").is_not_null() & pl.col("is_new"))
+    labelled = _labels(linked, workspace_people)
+    by_event = (
+        _events_of_unknown(messages)
+        .group_by("key")
+        .agg(pl.col("number", "plan", "row", "user").first())
+    )
     unknown = by_event.with_columns(("k" + pl.col("key")).alias("person"))
     user = pl.col("user")
     return {
         rules.CREATED: _changes(rows.filter(created), rules.CREATED, key=user),
         rules.UPDATED: _changes(rows.filter(~created), rules.UPDATED, key=user),
         rules.LINKED: _changes(
-            label, rules.LINKED, key=pl.col("label"), subject=pl.col("anonymous")
+            labelled, rules.LINKED, key=pl.col("label"), subject=pl.col("anonymous")
         ),
         rules.CREATED_BY_EVENT: _changes(unknown, rules.CREATED_BY_EVENT, key=user),
     }
 
 
-def event_counts(alone: Alone) -> pl.DataFrame:
+def event_counts(messages: IndependentMessages) -> pl.DataFrame:
     """Return the events of each person by plan, with the first and the last of their rows."""
-    is_somebodys = pl.col("match").is_not_null() | pl.col("identify").is_not_null()
-    somebodys = alone.events.filter(is_somebodys).group_by("match", "identify", "plan")
-    unknown = _unknown(alone).group_by("key", "plan").agg(_counted())
-    both = pl.concat([
-        somebodys.agg(_counted()).select(_owner().alias("person"), *_COUNTS[1:]),
+    has_owner = pl.col("match").is_not_null() | pl.col("identify").is_not_null()
+    owned = messages.events.filter(has_owner).group_by("match", "identify", "plan")
+    unknown = _events_of_unknown(messages).group_by("key", "plan").agg(_event_aggregates())
+    return pl.concat([
+        owned.agg(_event_aggregates()).select(_owner().alias("person"), *_COUNTS[1:]),
         unknown.select(("k" + pl.col("key")).alias("person"), *_COUNTS[1:]),
-    ])  # fmt: skip
-    return both.collect()
+    ]).collect()  # fmt: skip
 
 
-def _counted() -> list[pl.Expr]:
+def _event_aggregates() -> list[pl.Expr]:
     return [
         pl.len().cast(pl.Int64).alias("events"),
         pl.col("row").min().alias("first"),
@@ -171,92 +175,94 @@ def _counted() -> list[pl.Expr]:
     ]
 
 
-def campaign_events(alone: Alone, *, now: datetime) -> int:
+def campaign_events(messages: IndependentMessages, *, now: datetime) -> int:
     """Return how many events of people are young enough to start campaigns."""
-    return int(alone.events.select(is_young(now).sum()).collect().item())
+    return int(messages.events.select(is_young(now).sum()).collect().item())
 
 
-def visits(
+def visitor_events(
     parts: Partitioned, *, calls: Sequence[str], settings: Settings, now: datetime
 ) -> pl.DataFrame:
-    """Return the events of the visitors of new people: their places, person and `outcome`.
+    """Return the anonymous events of former visitors: place, person and `outcome` of each.
 
-    `subject` is what the event is called.
+    `subject` is the name of the event.
     """
-    of = parts.visited.identifies.filter(pl.col("number") == pl.col("identify")).collect()
     mail = is_mail("user")
-    owners = of.select(
-        "identify",
-        _created().alias("person"),
-        pl.col("user").alias("label"),
-        pl.when(~mail).then("user").alias("id"),
-        pl.when(mail).then("user").otherwise("email").alias("email"),
+    owners = (
+        parts.former_visitors.identifies.filter(IS_FIRST)
+        .collect()
+        .select(
+            "identify",
+            _created().alias("person"),
+            pl.col("user").alias("label"),
+            pl.when(~mail).then("user").alias("id"),
+            pl.when(mail).then("user").otherwise("email").alias("email"),
+        )
     )
     # all messages arrive at one time, so that one after the identify is never too late
     is_late = pl.col("number") > pl.col("identify")
     is_kept = is_late | (is_logged(now) if settings.anonymous_age == "timestamp" else True)
-    called = pl.coalesce("name", pl.col("plan").replace_strict(dict(enumerate(calls))))
+    name = pl.coalesce("name", pl.col("plan").replace_strict(dict(enumerate(calls))))
     if settings.trim_event_names:
         is_track = pl.col("plan").is_in(
             [plan for plan, call in enumerate(calls) if call == "track"]
         )
-        called = pl.when(is_track).then(called.str.strip_chars(WHITE_SPACE)).otherwise(called)
-    return parts.visits.join(owners, on="identify", maintain_order="left").select(
+        name = pl.when(is_track).then(name.str.strip_chars(WHITE_SPACE)).otherwise(name)
+    return parts.visitor_events.join(owners, on="identify", maintain_order="left").select(
         "number", "plan", "row", "person", "label", "id", "email",
         pl.col("anonymous").alias("anonymous_id"),
-        called.alias("subject"),
+        name.alias("subject"),
         is_late.alias("is_late"),
         pl.when(is_kept).then(pl.lit("linked")).otherwise(pl.lit("expired")).alias("outcome"),
         (is_kept & is_young(now)).alias("young"),
     )  # fmt: skip
 
 
-def visited_changes(parts: Partitioned, visits: pl.DataFrame) -> pl.DataFrame:
-    """Return what new people are and what happens with events of their visitors, in order."""
+def former_visitor_changes(parts: Partitioned, visitor_events: pl.DataFrame) -> pl.DataFrame:
+    """Return the changes of former visitors and of their anonymous events, in order."""
     late = _changes(
-        visits.lazy().filter("is_late"), rules.ATTRIBUTED_LATE, key=pl.col("label"), subject=pl.col("subject")
+        visitor_events.lazy().filter("is_late"), rules.ATTRIBUTED_LATE, key=pl.col("label"), subject=pl.col("subject")
     )  # fmt: skip
-    every = pl.concat([*changes(parts.visited, None).values(), late])
-    return every.sort("number", maintain_order=True).collect()
+    every = [*changes(parts.former_visitors, None).values(), late]
+    return pl.concat(every).sort("number", maintain_order=True).collect()
 
 
-def visited_counts(parts: Partitioned, visits: pl.DataFrame) -> pl.DataFrame:
-    """Return the events of new people whose visitors act, as `event_counts` does."""
-    linked = visits.filter(pl.col("outcome") == "linked")
+def former_visitor_counts(parts: Partitioned, visitor_events: pl.DataFrame) -> pl.DataFrame:
+    """Return the events of former visitors, as `event_counts` does."""
+    linked = visitor_events.filter(pl.col("outcome") == "linked")
     both = pl.concat([
-        event_counts(parts.visited),
-        linked.group_by("person", "plan").agg(_counted()).select(_COUNTS),
+        event_counts(parts.former_visitors),
+        linked.group_by("person", "plan").agg(_event_aggregates()).select(_COUNTS),
     ])  # fmt: skip
     return both.group_by("person", "plan", maintain_order=True).agg(
         pl.col("events").sum(), pl.col("first").min(), pl.col("last").max()
     )
 
 
-def clusters(alone: Alone, known: pl.DataFrame | None) -> pl.LazyFrame:
-    """Return how many identifiers and rows each identify that stands alone connects."""
-    is_first = pl.col("number") == pl.col("identify")
-    again = alone.identifies.filter(~is_first).select("identify").collect()["identify"]
+def clusters(messages: IndependentMessages, workspace_people: pl.DataFrame | None) -> pl.LazyFrame:
+    """Return how many identifiers and rows each independent identify connects."""
+    repeats = messages.identifies.filter(~IS_FIRST).select("identify").collect()["identify"]
     times = pl.lit(1)
-    if len(again):  # most say nothing twice
-        identify, more = again.value_counts().get_columns()
-        times += pl.col("identify").replace_strict(identify, more, default=0)
-    identifies = alone.identifies.filter(is_first).select(
+    if len(repeats):  # most tables have none
+        identify, count = repeats.value_counts().get_columns()
+        times += pl.col("identify").replace_strict(identify, count, default=0)
+    identifies = messages.identifies.filter(IS_FIRST).select(
         "match",
         "is_new",
         pl.col("user").alias("cluster"),
         pl.col("identifiers").cast(pl.Int64),
         times.cast(pl.Int64).alias("rows"),
     )
-    if known is not None:
-        counted = known.lazy().select(
+    if workspace_people is not None:
+        exported = workspace_people.lazy().select(
             POSITION,
             pl.sum_horizontal(
                 pl.col("id").is_not_null(), pl.col("email").is_not_null(),
                 pl.col("anonymous_ids").list.len(),
-            ).alias("of_export"),
+            ).alias("exported"),
         )  # fmt: skip
-        together = (pl.col("of_export") + pl.col("is_new")).cast(pl.Int64)
-        identifies = identifies.join(counted, on="match", how="left").with_columns(
+        together = (pl.col("exported") + pl.col("is_new")).cast(pl.Int64)
+        identifies = identifies.join(exported, on="match", how="left").with_columns(
             pl.coalesce(together, "identifiers").alias("identifiers")
         )
     return identifies.select("cluster", "identifiers", "rows")
@@ -274,24 +280,21 @@ def _owner() -> pl.Expr:
     return pl.when(pl.col("match").is_null()).then(_created()).otherwise(_existing())
 
 
-def _labels(linked: pl.LazyFrame, known: pl.DataFrame | None) -> pl.LazyFrame:
+def _labels(linked: pl.LazyFrame, workspace_people: pl.DataFrame | None) -> pl.LazyFrame:
     """Return linked rows with the identifier that a reader knows best."""
-    if known is None:
+    if workspace_people is None:
         return linked.with_columns(pl.col("user").alias("label"))
-    names = known.lazy().select(
-        POSITION,
-        pl.coalesce("id", "email").alias("label"),
-    )
-    named = linked.join(names, on="match", how="left", maintain_order="left")
-    return named.with_columns(pl.coalesce("label", "user"))
+    labels = workspace_people.lazy().select(POSITION, pl.coalesce("id", "email").alias("label"))
+    labelled = linked.join(labels, on="match", how="left", maintain_order="left")
+    return labelled.with_columns(pl.coalesce("label", "user"))
 
 
 def _changes(
-    rows: pl.LazyFrame, rule: Rule, *, key: pl.Expr, subject: pl.Expr = _TEXT
+    rows: pl.LazyFrame, rule: Rule, *, key: pl.Expr, subject: pl.Expr = _NO_TEXT
 ) -> pl.LazyFrame:
     return rows.select(
         "number", "plan", "row",
         pl.lit(rule.name).alias("rule"), pl.lit(rule.kind).alias("kind"),
-        "person", key.alias("key"), _TEXT.alias("other"), subject.alias("subject"),
+        "person", key.alias("key"), _NO_TEXT.alias("other"), subject.alias("subject"),
         pl.lit(rule.open, pl.String).alias("open"),
     ).cast(CHANGES)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Which identifiers messages name together, and the components they form."""
+"""The identifiers that messages name together, and the components they form."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -17,8 +17,8 @@ from cio_frames.identity.identifiers import (
 from cio_frames.identity.settings import Settings, links_by_alias
 
 KEYS: Final = ("who", "id", "email", "anonymous", "previous")
-KNOWN: Final = -1
-"""The number of the people who are there before all messages."""
+EXPORTED: Final = -1
+"""The message number of exported people, who come before all messages."""
 Numbers = npt.NDArray[np.uint64]
 
 
@@ -40,11 +40,11 @@ def named_keys(
     )
 
 
-def known_keys(known: pl.DataFrame) -> pl.DataFrame:
-    """Return the keys of people who are there before, one line for each anonymous id."""
-    keys = known.with_columns(id_key("id"), mail_key("email"))
+def exported_keys(people: pl.DataFrame) -> pl.DataFrame:
+    """Return the keys of exported people, one row for each anonymous id."""
+    keys = people.with_columns(id_key("id"), mail_key("email"))
     return keys.explode("anonymous_ids", empty_as_null=True).select(
-        pl.lit(KNOWN, pl.Int64).alias("number"),
+        pl.lit(EXPORTED, pl.Int64).alias("number"),
         pl.coalesce("id", "email", cio_key("cio_id")).alias("who"),
         "id",
         "email",
@@ -54,27 +54,27 @@ def known_keys(known: pl.DataFrame) -> pl.DataFrame:
 
 
 def edges(named: pl.DataFrame) -> pl.DataFrame:
-    """Return each two keys that one message names: number, key, other, how and cluster.
+    """Return the pairs of keys that one message names: number, key, other, how and cluster.
 
-    `how` is what `other` is; `other` is empty for a message that names one identifier only.
+    `how` is the role of `other`; `other` is null for a message that names only one identifier.
     """
-    about = named.with_columns(pl.coalesce(KEYS).alias("key")).drop_nulls("key")
-    together = pl.concat(
-        about.select("number", "key", pl.col(how).alias("other"), pl.lit(how).alias("how"))
+    keyed = named.with_columns(pl.coalesce(KEYS).alias("key")).drop_nulls("key")
+    linked = pl.concat(
+        keyed.select("number", "key", pl.col(how).alias("other"), pl.lit(how).alias("how"))
         for how in KEYS
     ).filter(pl.col("other") != pl.col("key"))
-    alone = about.join(together, on="number", how="anti").select(
+    single = keyed.join(linked, on="number", how="anti").select(
         "number", "key", pl.lit(None, pl.String).alias("other"), pl.lit("").alias("how")
     )
-    pairs = pl.concat([together, alone])
-    connected = components(pairs.select("key", pl.coalesce("other", "key").alias("other")))
-    return pairs.join(connected, on="key", how="left", maintain_order="left").with_columns(
+    pairs = pl.concat([linked, single])
+    labels = components(pairs.select("key", pl.coalesce("other", "key").alias("other")))
+    return pairs.join(labels, on="key", how="left", maintain_order="left").with_columns(
         pl.coalesce("component", "key").alias("cluster")
     ).drop("component")  # fmt: skip
 
 
-def sizes(pairs: pl.DataFrame) -> pl.DataFrame:
-    """Return cluster, identifiers and rows of each cluster that a row is about."""
+def cluster_sizes(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Return the number of identifiers and of rows of each cluster that a row is about."""
     nodes = pl.concat(
         [
             pairs.select("cluster", pl.col(end).alias("node")).drop_nulls()
@@ -82,15 +82,15 @@ def sizes(pairs: pl.DataFrame) -> pl.DataFrame:
         ]
     )
     identifiers = nodes.group_by("cluster").agg(pl.col("node").n_unique().alias("identifiers"))
-    rows = pairs.filter(pl.col("number") != KNOWN).group_by("cluster")
-    counted = rows.agg(pl.col("number").n_unique().alias("rows"))
-    return counted.join(identifiers, on="cluster").select(
+    rows = pairs.filter(pl.col("number") != EXPORTED).group_by("cluster")
+    row_counts = rows.agg(pl.col("number").n_unique().alias("rows"))
+    return row_counts.join(identifiers, on="cluster").select(
         "cluster", pl.col("identifiers").cast(pl.Int64), pl.col("rows").cast(pl.Int64)
     )
 
 
 def components(pairs: pl.DataFrame) -> pl.DataFrame:
-    """Return who is connected with whom through pairs of identifiers.
+    """Return the component of each key that pairs connect with another key.
 
     Examples:
         >>> import polars as pl
@@ -101,11 +101,11 @@ def components(pairs: pl.DataFrame) -> pl.DataFrame:
     keys = pairs["key"].unique()
     edges = pairs.drop_nulls().filter(pl.col("key") != pl.col("other")).unique()
     owners, others = (edges[name].hash().to_numpy() for name in ("key", "other"))
-    joins = joining(owners, others, keys=np.sort(keys.hash().to_numpy()))
-    shared = edges.filter(pl.Series(joins)).sort("key", "other")
+    connects = can_connect(owners, others, keys=np.sort(keys.hash().to_numpy()))
+    shared = edges.filter(pl.Series(connects)).sort("key", "other")
     names = pl.concat([shared["key"], shared["other"].alias("key")]).unique().sort()
     numbers = pl.DataFrame({"key": names}).with_row_index("number")
-    import rustworkx as rx  # most tables name nobody twice
+    import rustworkx as rx  # imported here, because most tables name nobody twice
 
     graph = rx.PyGraph()
     graph.add_nodes_from(range(len(names)))
@@ -127,7 +127,7 @@ def components(pairs: pl.DataFrame) -> pl.DataFrame:
 
 
 def repeated_numbers(numbers: pl.Series) -> pl.Series:
-    """Return the numbers that are there more than once, each once: sorted, as that takes least memory.
+    """Return the numbers that occur more than once, each once: by sorting, which takes least memory.
 
     Examples:
         >>> import polars as pl
@@ -135,35 +135,35 @@ def repeated_numbers(numbers: pl.Series) -> pl.Series:
         [3]
     """
     sorted_ = np.sort(numbers.drop_nulls().to_numpy())
-    again = sorted_[1:][sorted_[1:] == sorted_[:-1]]
-    return pl.Series(numbers.name, np.unique(again), dtype=numbers.dtype)
+    repeated = sorted_[1:][sorted_[1:] == sorted_[:-1]]
+    return pl.Series(numbers.name, np.unique(repeated), dtype=numbers.dtype)
 
 
-def joining(owners: Numbers, others: Numbers, *, keys: Numbers) -> npt.NDArray[np.bool_]:
+def can_connect(owners: Numbers, others: Numbers, *, keys: Numbers) -> npt.NDArray[np.bool_]:
     """Return whether each pair can connect two keys: `other` has several owners, or is a key.
 
-    Identifiers stand as hashes of 64 bits, so that millions take little memory. Two that share one
-    would make a pair count that need not.
+    Identifiers are 64-bit hashes, so that millions take little memory. If two share a hash, a pair
+    may be kept that connects nothing, which does no harm.
 
     Examples:
         >>> named = (np.array(ids, np.uint64) for ids in ([1, 2, 3, 4], [9, 9, 8, 1], [1, 2, 3, 4]))
         >>> owners, others, keys = named
-        >>> joining(owners, others, keys=keys).tolist()
+        >>> can_connect(owners, others, keys=keys).tolist()
         [True, True, False, True]
     """
     order = np.argsort(others)
     owners, others = owners[order], others[order]
-    again = (others[1:] == others[:-1]) & (owners[1:] != owners[:-1])
-    joins = np.empty(len(others), bool)
-    joins[order] = are_among(others, keys) | are_among(others, others[1:][again])
-    return joins
+    is_shared = (others[1:] == others[:-1]) & (owners[1:] != owners[:-1])
+    connects = np.empty(len(others), bool)
+    connects[order] = is_in_sorted(others, keys) | is_in_sorted(others, others[1:][is_shared])
+    return connects
 
 
-def are_among(numbers: Numbers, sorted_: Numbers) -> npt.NDArray[np.bool_]:
-    """Return which numbers are among sorted ones, without a copy of both that is sorted again.
+def is_in_sorted(numbers: Numbers, sorted_: Numbers) -> npt.NDArray[np.bool_]:
+    """Return which numbers occur in sorted ones, without the copy that `numpy.isin` would sort.
 
     Examples:
-        >>> are_among(np.array([3, 9, 4], np.uint64), np.array([3, 4, 4], np.uint64)).tolist()
+        >>> is_in_sorted(np.array([3, 9, 4], np.uint64), np.array([3, 4, 4], np.uint64)).tolist()
         [True, False, True]
     """
     if not len(sorted_):

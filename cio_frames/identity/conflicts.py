@@ -1,4 +1,4 @@
-"""Rows that will not have the effect they ask for: each kind with what to do about it."""
+"""Rows that will not have the effect they ask for: each kind, and how to fix it."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -7,7 +7,7 @@ from typing import Any, Final
 import polars as pl
 
 from cio_frames.identity.identifiers import identifier_of
-from cio_frames.identity.rules import RULES, joined, marked
+from cio_frames.identity.rules import RULES, join_settings, with_open_settings
 
 TOO_LARGE: Final = "cluster.too-large"
 OTHER_FORM: Final = "identifier.other-form"
@@ -58,7 +58,7 @@ MINOR: Final = frozenset(
     {"alias.previous-unknown", "alias.self", "person.not-suppressed", "relationship.unknown",
      "object.unknown", "attribute.read-only", "attribute.stale", "object.stale", "person.unknown"}
 )  # fmt: skip
-"""Kinds that are reported but hold nothing up: what the rows ask for is so already, or harmless."""
+"""Kinds that are reported but do not block: the requested state exists already, or is harmless."""
 
 
 def failures(changes: pl.DataFrame) -> pl.DataFrame:
@@ -66,14 +66,14 @@ def failures(changes: pl.DataFrame) -> pl.DataFrame:
     return changes.filter(pl.col("rule").is_in([rule for rule in HINTS if rule in RULES]))
 
 
-def conflicts_of(failed: pl.DataFrame, *, names: Mapping[str, str]) -> pl.DataFrame:
-    """Return what the model refused to do, one line for each kind and set of identifiers."""
-    grouped = failed.group_by("rule", "key", "other", "subject", maintain_order=True).agg(
+def conflicts_of(failures: pl.DataFrame, *, labels: Mapping[str, str]) -> pl.DataFrame:
+    """Return failures as conflicts, one line for each kind and set of identifiers."""
+    grouped = failures.group_by("rule", "key", "other", "subject", maintain_order=True).agg(
         pl.len().cast(pl.Int64).alias("count"),
         pl.struct("plan", "row").alias("rows"),
         pl.col("open").drop_nulls().unique(),
     )
-    lines = [_line(row, names=names) for row in grouped.iter_rows(named=True)]
+    lines = [_line(row, labels=labels) for row in grouped.iter_rows(named=True)]
     return pl.DataFrame(lines, schema=CONFLICTS)
 
 
@@ -96,17 +96,17 @@ def too_large(
     return pl.DataFrame(lines, schema=CONFLICTS)
 
 
-def _line(row: Mapping[str, Any], *, names: Mapping[str, str]) -> dict[str, Any]:
+def _line(row: Mapping[str, Any], *, labels: Mapping[str, str]) -> dict[str, Any]:
     rule = RULES[row["rule"]]
-    other = None if row["other"] is None else names[row["other"]]
-    rests_on = joined(row["open"])
-    told = rule.sentence.format(key=row["key"], other=other, subject=row["subject"])
+    other = None if row["other"] is None else labels[row["other"]]
+    rests_on = join_settings(row["open"])
+    text = rule.sentence.format(key=row["key"], other=other, subject=row["subject"])
     ids = [value for value in (row["key"], row["subject"], other) if value is not None]
     return {
         "kind": rule.name,
         "ids": list(dict.fromkeys(ids)),
         "count": row["count"],
-        "sentence": marked(told, rests_on),
+        "sentence": with_open_settings(text, rests_on),
         "hint": HINTS[rule.name],
         "source": rule.source,
         "rows": row["rows"],
@@ -140,14 +140,14 @@ def _large(
 
 
 def _hubs(members: pl.DataFrame) -> list[str]:
-    """Return the identifiers of a cluster, those that are tied to most others or rows first."""
-    both = pl.concat(
+    """Return the identifiers of a cluster, those linked to most others first, then by rows."""
+    links = pl.concat(
         [
             members.select(pl.col("key").alias("node"), pl.col("other").alias("to"), "number"),
             members.select(pl.col("other").alias("node"), pl.col("key").alias("to"), "number"),
         ]
     ).drop_nulls("node")
-    ranked = both.group_by("node").agg(pl.col("to").n_unique(), pl.col("number").n_unique())
+    ranked = links.group_by("node").agg(pl.col("to").n_unique(), pl.col("number").n_unique())
     names = ranked.sort("to", "number", "node", descending=[True, True, False])["node"]
     return names.head(SHOWN_IDS).to_list()
 

@@ -1,4 +1,4 @@
-"""What differs between a workspace and what became of it: people, objects and relationships."""
+"""The differences between two states of a workspace: people, objects and relationships."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
@@ -18,15 +18,14 @@ _KINDS: Final[tuple[Literal["id", "email"], ...]] = ("id", "email")
 
 
 class Pair(NamedTuple):
-    """A person before and after; one of them is missing of who was created, or is gone."""
+    """A person before and after; `before` is None for a new person, `after` for a removed one."""
 
     before: Person | None
     after: Person | None
-    is_anew: bool = False  # whether it is another profile with an identifier of the former one
 
 
 class Difference(NamedTuple):
-    """One thing that is not as it was."""
+    """One difference."""
 
     what: What
     before: Person | None = None
@@ -37,7 +36,7 @@ class Difference(NamedTuple):
 
 
 def is_same(one: Any, other: Any) -> bool:
-    """Return whether two values are the same to JSON.
+    """Return whether two values are equal in JSON.
 
     Examples:
         >>> is_same(3, 3.0), is_same(1, True), is_same("3", 3)
@@ -47,16 +46,16 @@ def is_same(one: Any, other: Any) -> bool:
 
 
 def is_same_text(one: Any, other: Any) -> bool:
-    """Return whether two values are the same once they are text, as an export has them (N3).
+    """Return whether two values are equal as the text of an export (N3).
 
     Examples:
         >>> is_same_text("3", 3.0), is_same_text("true", True), is_same_text("", None)
         (True, True, True)
     """
-    return is_same(one, other) or _said(one) == _said(other)
+    return is_same(one, other) or _export_text(one) == _export_text(other)
 
 
-def _said(value: Any) -> str:
+def _export_text(value: Any) -> str:
     if value is None or isinstance(value, str):
         return value or ""
     if isinstance(value, float) and value.is_integer():
@@ -65,25 +64,26 @@ def _said(value: Any) -> str:
 
 
 def pairs(before: Model, after: Model) -> list[Pair]:
-    """Return everybody as they were and as they are, those who were there before first."""
-    people, there = before.store.people.by_cio, after.store.people
-    found: list[Pair] = []
+    """Return all people before and after, former people first.
+
+    A person who is gone is paired with a new profile that has one of their identifiers.
+    """
+    former, current = before.store.people.by_cio, after.store.people
+    matched: list[Pair] = []
     taken: set[str] = set()
-    for cio_id, person in people.items():
-        same = there.by_cio.get(cio_id)
-        if same is not None:
-            found.append(Pair(person, same))
-            continue
-        holders = (each for each in _holders(person, there) if each.cio_id not in people)
-        anew = next((each for each in holders if each.cio_id not in taken), None)
-        found.append(Pair(person, anew, anew is not None))
-        taken |= set() if anew is None else {anew.cio_id}
-    created = (each for key, each in there.by_cio.items() if key not in people)
-    return [*found, *(Pair(None, each) for each in created if each.cio_id not in taken)]
+    for cio_id, person in former.items():
+        match = current.by_cio.get(cio_id)
+        if match is None:
+            new = (holder for holder in _holders(person, current) if holder.cio_id not in former)
+            match = next((holder for holder in new if holder.cio_id not in taken), None)
+            taken |= set() if match is None else {match.cio_id}
+        matched.append(Pair(person, match))
+    created = (key for key in current.by_cio if key not in former and key not in taken)
+    return [*matched, *(Pair(None, current.by_cio[key]) for key in created)]
 
 
 def _holders(person: Person, people: People) -> Iterator[Person]:
-    """Yield who has the identifiers of somebody now."""
+    """Yield the people who now have the identifiers of a person."""
     for kind in _KINDS:
         value = person.get(kind)
         holder = None if value is None else people.find(kind, value)
@@ -91,9 +91,9 @@ def _holders(person: Person, people: People) -> Iterator[Person]:
             yield holder
 
 
-def of_people(known: Iterable[Pair], *, same: Same = is_same) -> Iterator[Difference]:
-    """Yield what is not as it was about people."""
-    for before, after, _ in known:
+def of_people(people: Iterable[Pair], *, same: Same = is_same) -> Iterator[Difference]:
+    """Yield the differences between people."""
+    for before, after in people:
         if before is None or after is None:
             yield Difference("person created" if before is None else "person gone", before, after)
             continue
@@ -105,27 +105,27 @@ def of_people(known: Iterable[Pair], *, same: Same = is_same) -> Iterator[Differ
 
 
 def of_objects(before: Model, after: Model, *, same: Same = is_same) -> Iterator[Difference]:
-    """Yield what is not as it was about objects."""
-    former, now = before.store.objects, after.store.objects
+    """Yield the differences between objects."""
+    former, current = before.store.objects, after.store.objects
     for key, record in former.items():
-        if key not in now:
+        if key not in current:
             yield Difference("object gone", key=key, former=record.attributes)
             continue
-        for name, value in _changed(record.attributes, now[key].attributes, same=same):
+        for name, value in _changed(record.attributes, current[key].attributes, same=same):
             yield Difference("object attribute", key=key, name=name, former=value)
-    yield from (Difference("object created", key=key) for key in now if key not in former)
+    yield from (Difference("object created", key=key) for key in current if key not in former)
 
 
 def of_relationships(
-    before: Model, after: Model, known: Sequence[Pair], *, same: Same = is_same
+    before: Model, after: Model, people: Sequence[Pair], *, same: Same = is_same
 ) -> Iterator[Difference]:
-    """Yield what is not as it was about whom objects are related to."""
-    was = {after: before for before, after, _ in known if after is not None}
-    now = {before: after for before, after, _ in known if before is not None}
+    """Yield the differences between relationships."""
+    person_before = {after: before for before, after in people if after is not None}
+    person_after = {before: after for before, after in people if before is not None}
     for key, holder, attributes in _relationships(before):
         if isinstance(holder, Visitor):
             continue
-        person = now.get(holder)
+        person = person_after.get(holder)
         related = _attributes(after.store.objects.get(key), person)
         if related is None:
             yield Difference("relationship gone", holder, person, key, None, attributes)
@@ -135,7 +135,7 @@ def of_relationships(
         if isinstance(holder, Visitor):
             yield Difference("visitor relationship", key=key)
             continue
-        former = was.get(holder)
+        former = person_before.get(holder)
         if _attributes(before.store.objects.get(key), former) is None:
             yield Difference("relationship added", former, holder, key)
 
@@ -156,7 +156,7 @@ def _attributes(record: ObjectRecord | None, holder: Person | None) -> Mapping[s
 def _changed(
     before: Mapping[str, Any], after: Mapping[str, Any], *, same: Same
 ) -> Iterator[tuple[str, Any]]:
-    """Yield name and former value of attributes that have another value, or one they had not."""
+    """Yield name and former value of changed and new attributes."""
     for name, value in before.items():
         if name not in after or not same(value, after[name]):
             yield name, value

@@ -1,4 +1,4 @@
-"""What every row did to one person, and who they are in the end, in sentences."""
+"""The effects of every row on one person, and the resulting profile, in sentences."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -7,7 +7,7 @@ import polars as pl
 
 from cio_frames.identity.preview import Preview
 from cio_frames.identity.results import REMOVALS
-from cio_frames.identity.rules import RULES, marked, sentence
+from cio_frames.identity.rules import RULES, sentence, with_open_settings
 from cio_frames.values import many
 
 SHOWN_ROWS: Final = 5
@@ -15,21 +15,21 @@ SHOWN_STEPS: Final = 60
 
 
 def explain(preview: Preview, who: str, *, calls: Sequence[str]) -> list[str]:
-    """Return what happens to the person that an identifier leads to."""
+    """Return the effects on the person or visitor with an identifier, in sentences."""
     persons = _people(preview, who)
     visitors = preview.people.filter(~pl.col("known"), pl.col("anonymous_ids").list.contains(who))
     if not persons and not visitors.height and not _named(preview.changes, who).height:
         return [f"No row contains {who}, and no one in the workspace has that identifier."]
     steps = list(_steps(preview, who, persons=persons, calls=calls))
     if len(steps) > SHOWN_STEPS:
-        left = len(steps) - SHOWN_STEPS
-        steps = [*steps[:SHOWN_STEPS], f"{many(left, 'more step')} in preview.changes."]
+        hidden = len(steps) - SHOWN_STEPS
+        steps = [*steps[:SHOWN_STEPS], f"{many(hidden, 'more step')} in preview.changes."]
     events = [_events(row, calls=calls) for row in _event_counts(preview, persons)]
-    return [*steps, *events, *_endings(preview, who, persons=persons, visitors=visitors)]
+    return [*steps, *events, *_results(preview, who, persons=persons, visitors=visitors)]
 
 
 def _people(preview: Preview, who: str) -> list[str]:
-    """Return the people, as they are in the end, that an identifier leads or led to."""
+    """Return the remaining people who have an identifier, or whose merged profiles had it."""
     lowered, bare = who.lower(), who.removeprefix("cio_")
     direct = preview.people.filter(
         (pl.col("id") == who)
@@ -38,12 +38,12 @@ def _people(preview: Preview, who: str) -> list[str]:
         | pl.col("anonymous_ids").list.contains(who)
     )["person"].drop_nulls()
     named = _named(preview.changes, who)["person"].drop_nulls()
-    persons = [preview.merged_into.get(person, person) for person in [*direct, *named]]
+    persons = [preview.successors.get(person, person) for person in [*direct, *named]]
     return list(dict.fromkeys(persons))
 
 
 def _named(changes: pl.DataFrame, who: str) -> pl.DataFrame:
-    """Return what was done under an identifier."""
+    """Return the changes under an identifier."""
     if "@" in who:
         keys = [pl.col(name).str.to_lowercase() == who.lower() for name in ("key", "subject")]
     else:
@@ -54,23 +54,21 @@ def _named(changes: pl.DataFrame, who: str) -> pl.DataFrame:
 def _steps(
     preview: Preview, who: str, *, persons: Sequence[str], calls: Sequence[str]
 ) -> Iterator[str]:
-    ancestors = [gone for gone, person in preview.merged_into.items() if person in persons]
-    own = preview.changes.filter(pl.col("person").is_in([*persons, *ancestors]))
+    merged = [gone for gone, person in preview.successors.items() if person in persons]
+    own = preview.changes.filter(pl.col("person").is_in([*persons, *merged]))
     others = _named(preview.changes, who).filter(pl.col("person").is_null())
-    lines = (
-        pl.concat([own, others])
-        .unique(maintain_order=True)
-        .sort("plan", "row", maintain_order=True)
+    changes = pl.concat([own, others]).unique(maintain_order=True)
+    grouped = (
+        changes.sort("plan", "row", maintain_order=True)
+        .group_by("plan", "rule", "key", "other", "subject", "open", maintain_order=True)
+        .agg(pl.col("row"))
     )
-    grouped = lines.group_by(
-        "plan", "rule", "key", "other", "subject", "open", maintain_order=True
-    ).agg(pl.col("row"))
     for row in grouped.iter_rows(named=True):
-        yield f"{_where(row['plan'], row['row'], calls=calls)}: {_sentence(row, preview.names)}"
+        yield f"{_where(row['plan'], row['row'], calls=calls)}: {_sentence(row, preview.labels)}"
 
 
 def _where(plan: int, rows: Sequence[int], *, calls: Sequence[str]) -> str:
-    """Return plan and rows in words."""
+    """Return the plan and the rows as text."""
     shown = ", ".join(f"{row:,}" for row in rows[:SHOWN_ROWS])
     more = f" and {len(rows) - SHOWN_ROWS:,} more" if len(rows) > SHOWN_ROWS else ""
     noun = "row" if len(rows) == 1 else "rows"
@@ -78,10 +76,10 @@ def _where(plan: int, rows: Sequence[int], *, calls: Sequence[str]) -> str:
     return f"{before}{noun} {shown}{more}".capitalize()
 
 
-def _sentence(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    people = {name: row[name] for name in ("key", "other", "subject")}
-    told = sentence(row["rule"], **people, names=names)
-    return f"{marked(told, row['open'])} [{RULES[row['rule']].source}]"
+def _sentence(row: Mapping[str, Any], labels: Mapping[str, str]) -> str:
+    parts = {name: row[name] for name in ("key", "other", "subject")}
+    text = sentence(row["rule"], **parts, labels=labels)
+    return f"{with_open_settings(text, row['open'])} [{RULES[row['rule']].source}]"
 
 
 def _event_counts(preview: Preview, persons: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -97,18 +95,18 @@ def _events(row: Mapping[str, Any], *, calls: Sequence[str]) -> str:
     return f"{before}{extent}".capitalize() + f": {many(row['events'], 'event')} of this person."
 
 
-def _endings(
+def _results(
     preview: Preview, who: str, *, persons: Sequence[str], visitors: pl.DataFrame
 ) -> Iterator[str]:
     people = preview.people.filter(
         pl.col("person").is_in(list(persons)), ~pl.col("action").is_in(REMOVALS)
     )
     for row in people.iter_rows(named=True):
-        yield marked(f"Result: {_profile(row)}.", row["open"])
+        yield with_open_settings(f"Result: {_profile(row)}.", row["open"])
     for row in visitors.iter_rows(named=True):
         events = many(row["events"], "event")
-        told = f"Result: the visitor {who} stays anonymous, with {events} that no person gets."
-        yield marked(told, row["open"])
+        text = f"Result: the visitor {who} stays anonymous, with {events} that no person gets."
+        yield with_open_settings(text, row["open"])
     if not people.height and not visitors.height:
         yield "Result: there is no such person."
 

@@ -1,6 +1,6 @@
-"""What an identifier, a time and a trait of a message mean, one by one and by whole columns.
+"""The meaning of identifiers, times and traits of messages, one by one and by whole columns.
 
-A key stands for an identifier: keys are equal exactly where Customer.io takes two identifiers for
+A key represents an identifier: keys are equal exactly if Customer.io treats two identifiers as
 the same. It begins with its kind: `i:` for an id, `e:` for an e-mail (without case), `c:` for a
 cio_id, `a:` for an anonymous id.
 """
@@ -35,7 +35,7 @@ class Address(NamedTuple):
 
     @property
     def key(self) -> tuple[IdentifierKind, str]:
-        """What equal people have in common: an e-mail has no case, an id has (3.1)."""
+        """Kind and value to compare: e-mails are compared without case, ids with it (3.1)."""
         return (self.kind, self.value.lower() if self.kind == "email" else self.value)
 
     def __str__(self) -> str:
@@ -54,7 +54,7 @@ def text(value: Any) -> str | None:
 def address(value: Any, *, settings: Settings) -> Address | None:
     """Resolve a person reference in the order of reference 3.1.
 
-    Where e-mail is no identifier of the workspace, an e-mail-shaped value is an id like any other.
+    If the workspace does not identify people by e-mail, an e-mail address is an id like any other.
 
     Examples:
         >>> address("cio_03a0", settings=Settings())
@@ -93,7 +93,7 @@ def person_key(column: str) -> pl.Expr:
 
 
 def is_mail(column: str) -> pl.Expr:
-    """Return whether each reference is read as an e-mail."""
+    """Return a boolean expression: True where a reference is an e-mail address."""
     value = pl.col(column)
     return value.str.contains("@", literal=True) & value.str.contains(EMAIL)
 
@@ -119,9 +119,9 @@ def anonymous_key(column: str) -> pl.Expr:
 
 
 def number(values: pl.Expr, kind: str) -> pl.Expr:
-    """Return the number of each identifier of a kind: 64 bits in place of its key.
+    """Return the number of each identifier of a kind: 64 bits instead of its key.
 
-    Equal keys have equal numbers. Two that differ may share one, which is for the caller to notice.
+    Equal keys have equal numbers. Different keys may share one, which callers must handle.
     """
     return pl.when(values.is_not_null()).then(values.hash(_SEEDS[kind]))
 
@@ -160,20 +160,20 @@ def identifier_of(key: str) -> str:
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
-    """Return a part of a message that should be an object, empty if it is none."""
+    """Return a value of a message if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 OBJECT_TYPES: Final = ("object_type_id", "objectTypeId")
-"""What the type of an object is called, in the order in which it is read."""
+"""The names of the type of an object, in the order in which they are read."""
 
 
 def object_type(*places: Mapping[str, Any]) -> str:
-    """Return the object type: the first that a place has under its names, else "1" (2.5, C17)."""
-    given = (
+    """Return the object type: the first value under one of its names, else "1" (2.5, C17)."""
+    types = (
         place[name] for place in places for name in OBJECT_TYPES if place.get(name) is not None
     )
-    return text(next(given, None)) or "1"
+    return text(next(types, None)) or "1"
 
 
 def moment(value: Any, *, now: float) -> int:
@@ -191,8 +191,8 @@ def seconds(value: Any) -> int | None:
     """
     instant: float | None = None
     if isinstance(value, str):
-        dashed = "-" in value
-        instant = float(value) if not dashed and _SECONDS.fullmatch(value) else _iso_seconds(value)
+        is_date = "-" in value
+        instant = float(value) if not is_date and _SECONDS.fullmatch(value) else _iso_seconds(value)
     elif isinstance(value, datetime):
         instant = _utc_seconds(value)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):

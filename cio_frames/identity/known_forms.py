@@ -1,4 +1,4 @@
-"""Identifiers of rows that differ from those of the export only in how they are written."""
+"""Ids of rows that differ from those of the export only in their spelling."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ from cio_frames.values.patterns import INVISIBLE
 REFERENCES: Final = ("user", "previous", "id")
 """The columns of messages that can hold ids."""
 FORMS: Final = ("white space", "a decimal point", "leading zeros", "case")
-"""What can differ, in the order in which it is taken away."""
+"""The differences, in the order in which they are removed."""
 REPAIRS: Final = {
     FORMS[
         0
@@ -25,22 +25,24 @@ REPAIRS: Final = {
     ]: 'Read the column as text where its zeros are lost (cio.scan, or dtype=str), or give them back, e.g. user_id=pl.col("id").cast(pl.String).str.zfill(4).',
     FORMS[3]: "Write the ids of both plans in the same case.",
 }
-"""How the forms become one. It joins people who were two, so it is for the user to decide."""
+"""How to repair each difference. It makes one person out of two, so users must decide."""
 SOURCE: Final = "reference 3.1 (ids are compared as they are)"
 
 
-def other_forms(columns: IdentityColumns, known: pl.DataFrame | None) -> pl.DataFrame:
-    """Return as conflicts the ids that the export has in another form, one line each."""
-    if known is None:
+def other_forms(columns: IdentityColumns, workspace_people: pl.DataFrame | None) -> pl.DataFrame:
+    """Return conflicts for ids that the export has in another form, one line each."""
+    if workspace_people is None:
         return CONFLICTS.to_frame()
-    exported = known["id"].drop_nulls().unique().to_frame("known")
-    given = pl.concat(_given(frame) for frame in columns.frames())
-    missing = given.select("value").unique().join(
+    exported = workspace_people["id"].drop_nulls().unique().to_frame("known")
+    ids = pl.concat(_ids(frame) for frame in columns.frames())
+    missing = ids.select("value").unique().join(
         exported, left_on="value", right_on="known", how="anti"
     )  # fmt: skip
-    differing = pl.concat([_written_otherwise(missing, exported, given), _bare(missing, known)])
+    differing = pl.concat([
+        _other_spellings(missing, exported, ids), _without_prefix(missing, workspace_people),
+    ])  # fmt: skip
     first = differing.sort("known").unique("value", keep="first", maintain_order=True)
-    places = given.join(first, on="value").unique(["value", "plan", "row"]).sort("plan", "row")
+    places = ids.join(first, on="value").unique(["value", "plan", "row"]).sort("plan", "row")
     lines = places.group_by("value", "known", "how", maintain_order=True).agg(
         pl.len().cast(pl.Int64).alias("count"), pl.struct("plan", "row").alias("rows")
     )
@@ -59,53 +61,53 @@ def other_forms(columns: IdentityColumns, known: pl.DataFrame | None) -> pl.Data
     ).cast(CONFLICTS)  # fmt: skip
 
 
-def _given(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the ids of messages with their places, each also where a row names several."""
-    texts = [name for name in REFERENCES if name in frame.columns]
-    each = [
+def _ids(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the ids in all columns of messages: value, plan and row."""
+    columns = [
         frame.filter(person_key(name).str.starts_with(ID)).select(
             pl.col(name).alias("value"), "plan", "row"
         )
-        for name in texts
+        for name in REFERENCES
+        if name in frame.columns
     ]
-    return pl.concat(each)
+    return pl.concat(columns)
 
 
-def _written_otherwise(
-    missing: pl.DataFrame, exported: pl.DataFrame, given: pl.DataFrame
+def _other_spellings(
+    missing: pl.DataFrame, exported: pl.DataFrame, ids: pl.DataFrame
 ) -> pl.DataFrame:
-    """Return ids that are one of the export once white space, decimals, zeros and case are gone.
+    """Return ids that equal an exported one without white space, decimal point, zeros and case.
 
-    Ids that differ in case alone are two people if rows name both.
+    Ids that differ only in case are two people if rows name both.
     """
-    own = missing.with_columns(plainer("value")[-1].alias("plain"))
-    theirs = exported.with_columns(plainer("known")[-1].alias("plain"))
-    pairs = own.join(theirs, on="plain")
-    found = pairs.select("value", "known", differing("value", "known").alias("how"))
-    both = pl.col("known").is_in(given["value"].unique().implode())
-    return found.filter((pl.col("how") != FORMS[-1]) | ~both)
+    own = missing.with_columns(normalized_forms("value")[-1].alias("normalized"))
+    theirs = exported.with_columns(normalized_forms("known")[-1].alias("normalized"))
+    pairs = own.join(theirs, on="normalized")
+    differences = pairs.select("value", "known", how=difference_between("value", "known"))
+    has_both = pl.col("known").is_in(ids["value"].unique().implode())
+    return differences.filter((pl.col("how") != FORMS[-1]) | ~has_both)
 
 
-def differing(one: str, other: str) -> pl.Expr:
-    """Return in what two ids differ, of those that are one without all differences."""
-    steps = zip(plainer(one)[:-1], plainer(other)[:-1], FORMS[:-1], strict=True)
+def difference_between(one: str, other: str) -> pl.Expr:
+    """Return the first difference between two ids that are equal without all differences."""
+    steps = zip(normalized_forms(one)[:-1], normalized_forms(other)[:-1], FORMS[:-1], strict=True)
     return pl.coalesce(
-        pl.when(mine == theirs).then(pl.lit(form)) for mine, theirs, form in steps
+        pl.when(left == right).then(pl.lit(form)) for left, right, form in steps
     ).fill_null(FORMS[-1])
 
 
-def plainer(column: str) -> tuple[pl.Expr, ...]:
-    """Return an id with one difference after the other taken away."""
+def normalized_forms(column: str) -> tuple[pl.Expr, ...]:
+    """Return an id with one difference after the other removed."""
     bare = pl.col(column).str.replace_all(INVISIBLE, "").str.strip_chars()
     whole = bare.str.replace(r"^(-?\d+)\.0+$", "${1}")
     short = whole.str.replace(r"^0+([1-9]\d*)$", "${1}")
     return bare, whole, short, short.str.to_lowercase()
 
 
-def _bare(missing: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """Return ids that are a cio_id of the export without its prefix."""
-    given = known["cio_id"].drop_nulls().unique().to_frame("cio_id")
-    return missing.join(given, left_on="value", right_on="cio_id").select(
+def _without_prefix(missing: pl.DataFrame, workspace_people: pl.DataFrame) -> pl.DataFrame:
+    """Return ids that are an exported cio_id without its prefix."""
+    cio_ids = workspace_people["cio_id"].drop_nulls().unique().to_frame("cio_id")
+    return missing.join(cio_ids, left_on="value", right_on="cio_id").select(
         "value",
         ("cio_" + pl.col("value")).alias("known"),
         pl.lit("the prefix of a cio_id").alias("how"),
@@ -113,7 +115,7 @@ def _bare(missing: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
 
 
 def _shown(column: str) -> pl.Expr:
-    """Return ids as a sentence shows them: in quotation marks where white space would be unseen."""
+    """Return ids as sentences show them: quoted if white space could not be seen."""
     value = pl.col(column)
     hidden = value.str.contains(rf"^\s|\s$|{INVISIBLE}")
     return pl.when(hidden).then(pl.format("'{}'", value)).otherwise(value)

@@ -12,13 +12,13 @@ from cio_frames.values import as_text
 TEXTS: Final = ("id", "email", "cio_id", "anonymous_id")
 OTHERS: Final = ("anonymous_ids", "created_at", "attributes")
 CONSENTS: Final = ("unsubscribed", "cio_subscription_preferences")
-"""Attributes that say who wants mail; an export may have them as columns."""
+"""Attributes with the consent to mail; an export may have them as columns."""
 _OWN: Final = {*TEXTS, *OTHERS, *CONSENTS}
-"""The columns that have a meaning of their own; others are attributes, if they are wanted."""
+"""The columns with a fixed meaning; all others are attributes, if they are wanted."""
 
 
-def export(people: pl.DataFrame, *, attributes: bool = False) -> pl.DataFrame:
-    """Return the columns of an export that matter, under their own names, identifiers as text.
+def normalize_export(people: pl.DataFrame, *, attributes: bool = False) -> pl.DataFrame:
+    """Return the relevant columns of an export under standard names, identifiers as text.
 
     Args:
         people: The export.
@@ -27,9 +27,9 @@ def export(people: pl.DataFrame, *, attributes: bool = False) -> pl.DataFrame:
 
     Examples:
         >>> people = pl.DataFrame({"ID": [7], "Plan": ["pro"]})
-        >>> export(people).to_dicts()
+        >>> normalize_export(people).to_dicts()
         [{'id': '7', 'email': None, 'cio_id': None, 'anonymous_ids': []}]
-        >>> next(rows(export(people, attributes=True)))["attributes"]
+        >>> next(export_rows(normalize_export(people, attributes=True)))["attributes"]
         {'Plan': 'pro'}
     """
     names = {name.strip().lower(): name for name in reversed(people.columns)}
@@ -44,41 +44,41 @@ def export(people: pl.DataFrame, *, attributes: bool = False) -> pl.DataFrame:
     }
     several = _several(people, names.get("anonymous_ids"))
     anonymous = pl.concat_list(several, texts.pop("anonymous_id")).list.drop_nulls()
-    kept = [pl.col(names[name]).alias(name) for name in (*OTHERS[1:], *CONSENTS) if name in names]
+    others = [pl.col(names[name]).alias(name) for name in (*OTHERS[1:], *CONSENTS) if name in names]
     if attributes:
-        taken = {names[name] for name in _OWN if name in names} | _OWN
-        kept += [_kept(people, name) for name in people.columns if name not in taken]
+        fixed = {names[name] for name in _OWN if name in names} | _OWN
+        others += [_attribute(people, name) for name in people.columns if name not in fixed]
     return people.select(
         *(values.alias(name) for name, values in texts.items()),
         anonymous.list.unique(maintain_order=True).alias("anonymous_ids"),
-        *kept,
+        *others,
     )
 
 
-def rows(exported: pl.DataFrame) -> Iterator[dict[str, Any]]:
-    """Yield the rows of an export as the model takes them."""
-    said_by = [name for name in exported.columns if name in CONSENTS or name not in _OWN]
+def export_rows(exported: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield the rows of an export as the model loads them."""
+    names = [name for name in exported.columns if name in CONSENTS or name not in _OWN]
     for row in exported.iter_rows(named=True):
         attributes = row.get("attributes")
         if isinstance(attributes, str):
             row["attributes"] = msgspec.json.decode(attributes)
-        said = {
+        values = {
             name: _decoded(row[name]) if name in CONSENTS else row[name]
-            for name in said_by
+            for name in names
             if row[name] is not None
         }
-        if said:
-            row["attributes"] = said | (row.get("attributes") or {})
+        if values:
+            row["attributes"] = values | (row.get("attributes") or {})
         yield row
 
 
 def _decoded(value: Any) -> Any:
-    """Return an object that a table holds as JSON text."""
+    """Return a value, decoded if it is a JSON object as text."""
     is_object = isinstance(value, str) and value.startswith("{")
     return msgspec.json.decode(value) if is_object else value
 
 
-def _kept(people: pl.DataFrame, name: str) -> pl.Expr:
+def _attribute(people: pl.DataFrame, name: str) -> pl.Expr:
     """Return an attribute of an export, a time in Unix seconds."""
     if people.schema[name] in (pl.Date, pl.Datetime):
         return pl.col(name).cast(pl.Datetime("us")).dt.epoch("s").alias(name)

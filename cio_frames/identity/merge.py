@@ -1,4 +1,4 @@
-"""Which person an identify is about, which identifiers they have then, and merges of two people."""
+"""The person and identifiers that an identify resolves to, and merges of two people."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from cio_frames.identity import rules
 from cio_frames.identity.identifiers import Address
-from cio_frames.identity.rules import Change, Rule, joined, rest_on
+from cio_frames.identity.rules import Change, Rule, add_settings, join_settings
 from cio_frames.identity.state import Person, Store
 
 Identifiers = Mapping[Literal["id", "email"], Address]
@@ -24,7 +24,7 @@ def resolve_person(store: Store, who: Address, claims: Identifiers) -> Outcome:
     addressed = store.people.find(*who)
     claimed = None if claim is None else store.people.find(*claim)
     if addressed is None:
-        person, changes = _newcomer(store, who, claim, claimed)
+        person, changes = _unused_identifier(store, who, claim, claimed)
     elif claim is None or claimed is addressed:
         person, changes = addressed, [_updated(addressed, who)]
     elif claimed is None:
@@ -37,33 +37,35 @@ def resolve_person(store: Store, who: Address, claims: Identifiers) -> Outcome:
     return person, changes
 
 
-def _newcomer(store: Store, who: Address, claim: Address | None, claimed: Person | None) -> Outcome:
-    """An identifier nobody has: a new person, or a known one that gets it (3.2 rows 1 and 3)."""
+def _unused_identifier(
+    store: Store, who: Address, claim: Address | None, claimed: Person | None
+) -> Outcome:
+    """Resolve an unused identifier: a new person, or an existing one who gets it (3.2 rows 1, 3)."""
     if claim is None or claimed is None:
         person = store.create(who)
         if claim is not None:
             store.people.set_key(person, claim.kind, claim.value)
-        return person, [store.absent(rules.CREATED, who, person=person.cio_id)]
+        return person, [store.change_without_owner(rules.CREATED, who, person=person.cio_id)]
     if claimed.get(who.kind) is None:
         store.people.set_key(claimed, who.kind, who.value)
         change = Change(rules.REKEYED, person=claimed.cio_id, key=str(who), subject=str(claim))
         return claimed, [change]
     person, changes = _taken(store, who, claim, claimed)
-    return person, list(rest_on(changes, "taken_identifier"))
+    return person, list(add_settings(changes, "taken_identifier"))
 
 
 def _taken(store: Store, who: Address, claim: Address, claimed: Person) -> Outcome:
-    """A new id with the e-mail of a person who has another one: open (3.1 against N1).
+    """Resolve a new id with the e-mail of a person who has another id: open (3.1 against N1).
 
-    The tip is about ids: an e-mail is replaced only where e-mails may be changed (3.1).
+    The tip is about ids: an e-mail is replaced only if the workspace allows that (3.1).
     """
-    reading, before = store.settings.taken_identifier, claimed.get(who.kind)
-    if reading == "rekey" and (who.kind == "id" or store.settings.email_updates):
+    setting, before = store.settings.taken_identifier, claimed.get(who.kind)
+    if setting == "rekey" and (who.kind == "id" or store.settings.email_updates):
         store.free(Address(who.kind, before or ""), setting="taken_identifier")
         store.people.set_key(claimed, who.kind, who.value)
         change = Change(rules.REPLACED, person=claimed.cio_id, key=str(who), subject=before)
         return claimed, [change]
-    if reading == "update":
+    if setting == "update":
         store.free(who, setting="taken_identifier")
         return claimed, [_updated(claimed, claim), _failed(rules.FIXED, claimed, who)]
     person = store.create(who)
@@ -74,7 +76,7 @@ def _taken(store: Store, who: Address, claim: Address, claimed: Person) -> Outco
 
 
 def _free_claim(store: Store, person: Person, who: Address, claim: Address) -> Outcome:
-    """A free identifier for a known person: set, or changed only if allowed (3.1, 3.2 row 5)."""
+    """Set an unused identifier of an existing person, or change it if allowed (3.1, 3.2 row 5)."""
     if person.get(claim.kind) is None:
         store.people.set_key(person, claim.kind, claim.value)
         return person, [_updated(person, who)]
@@ -86,16 +88,15 @@ def _free_claim(store: Store, person: Person, who: Address, claim: Address) -> O
     if store.settings.email_updates:
         store.people.set_key(person, claim.kind, claim.value)
         changes = [_changed(person, who, claim)]
-    return person, list(rest_on(changes, "email_updates"))
+    return person, list(add_settings(changes, "email_updates"))
 
 
 def _two_people(
     store: Store, addressed: Person, claimed: Person, *, who: Address, claim: Address
 ) -> Outcome:
-    """Id of one, e-mail of another: the automatic merge or a failure (3.2 row 4, 3.2a).
+    """Resolve an id and an e-mail of two people: an automatic merge or a failure (3.2 row 4, 3.2a).
 
-    They merge when each of the two lacks the identifier that matched the other; that each
-    identifier matches exactly one person is so by construction. The older profile is kept.
+    They merge if neither has the identifier that matched the other. The older profile is kept.
     """
     mergeable = addressed.get(claim.kind) is None and claimed.get(who.kind) is None
     if not (mergeable and store.settings.auto_merge):
@@ -114,7 +115,7 @@ def _two_people(
 
 
 def _addressed_by_cio_id(store: Store, who: Address, claims: Identifiers) -> Outcome:
-    """Addressed by cio_id, identifiers can be changed, yet not to somebody else's (3.1)."""
+    """Resolve a cio_id: identifiers can be changed, but not to those of other people (3.1)."""
     person = store.people.by_cio[who.value]
     changes = [_updated(person, who)]
     for claim in claims.values():
@@ -149,7 +150,7 @@ def merge(
     store.people.remove(secondary)
     _inherit_identifiers(store, primary, secondary)
     primary.fill(secondary.attributes, stamps=secondary.all_stamps())
-    secondary.events.sort_out(store.now)
+    secondary.events.sort_by_age(store.now)
     older = secondary.events.older_times
     lost = _move_events(store, primary, secondary)
     rests_on = _open_settings(older_events=older > 0, relationships=bool(secondary.objects))
@@ -169,7 +170,7 @@ def merge(
         "events_moved": secondary.events.recent_times,
         "events_later": older - lost,
         "events_lost": lost,
-        "open": joined(rests_on),
+        "open": join_settings(rests_on),
         "received_at": datetime.fromtimestamp(store.now, tz=UTC),
         "number": store.number,
     })  # fmt: skip
@@ -177,13 +178,13 @@ def merge(
 
 
 def _open_settings(*, older_events: bool, relationships: bool) -> tuple[str, ...]:
-    """Return the open settings that say what a merge moves."""
-    decided = {"merged_events": older_events, "merged_relationships": relationships}
-    return tuple(setting for setting, matters in decided.items() if matters)
+    """Return the open settings that decide what a merge moves."""
+    matters = {"merged_events": older_events, "merged_relationships": relationships}
+    return tuple(setting for setting, is_open in matters.items() if is_open)
 
 
 def _inherit_identifiers(store: Store, primary: Person, secondary: Person) -> None:
-    """Fill an unset id or e-mail: identifiers are attributes that merge like others (3.4)."""
+    """Fill an unset id or e-mail: identifiers merge like attributes (3.4)."""
     if primary.id is None and secondary.id is not None:
         store.people.set_key(primary, "id", secondary.id)
     if primary.email is None and secondary.email is not None:
@@ -191,7 +192,7 @@ def _inherit_identifiers(store: Store, primary: Person, secondary: Person) -> No
 
 
 def _move_events(store: Store, primary: Person, secondary: Person) -> int:
-    """Move the latest events, or all as the workspace is set; return how many are lost (N2)."""
+    """Move the latest events, or all, by a setting; return how many are lost (N2)."""
     primary.events.take_recent(secondary.events)
     if store.settings.merged_events == "all":
         primary.events.take_older(secondary.events)
@@ -202,22 +203,22 @@ def _move_events(store: Store, primary: Person, secondary: Person) -> int:
 
 
 def _move_anonymous(primary: Person, secondary: Person) -> None:
-    """Keep the anonymous ids with the person that is kept: nobody else can have them (3.3)."""
-    mine, theirs = primary.anonymous_ids, secondary.anonymous_ids
-    if len(theirs) <= len(mine):
-        primary.anonymous_ids = kept = mine if isinstance(mine, deque) else deque(mine)
-        kept.extend(theirs)
+    """Move the anonymous ids to the person who is kept: nobody else can have them (3.3)."""
+    own, others = primary.anonymous_ids, secondary.anonymous_ids
+    if len(others) <= len(own):
+        primary.anonymous_ids = ids = own if isinstance(own, deque) else deque(own)
+        ids.extend(others)
     else:
-        primary.anonymous_ids = kept = theirs if isinstance(theirs, deque) else deque(theirs)
-        kept.extendleft(reversed(mine))
+        primary.anonymous_ids = ids = others if isinstance(others, deque) else deque(others)
+        ids.extendleft(reversed(own))
 
 
 def _move_relationships(store: Store, primary: Person, secondary: Person) -> None:
-    """Move relationships: the sources do not say, so this is a setting."""
+    """Move relationships, or remove them, by a setting, as the sources do not say."""
     for record in list(secondary.objects):
         if store.settings.merged_relationships == "move":
             record.hand_over(secondary, primary)
             record.open[primary] = ("merged_relationships", *record.open.get(primary, ()))
         else:
             record.unrelate(secondary)
-            record.short_of = ("merged_relationships",)
+            record.lost_by = ("merged_relationships",)

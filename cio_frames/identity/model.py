@@ -1,4 +1,4 @@
-"""The model of a workspace: what Customer.io does with one message after the other."""
+"""The model of a workspace, to which messages are applied one after the other."""
 
 import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -40,8 +40,8 @@ _EVENTS: Final = frozenset({"track", "page", "screen"})
 class Model:
     """Customer.io's identity rules, applied to one message at a time.
 
-    The model does no I/O and knows no clock: equal messages with equal times give an equal
-    workspace. Values of a message are kept as they are, so do not change a message afterwards.
+    The model does no I/O and has no clock: equal messages with equal times give an equal workspace.
+    It stores the values of a message without a copy, so do not change a message afterwards.
 
     Examples:
         >>> from datetime import UTC, datetime
@@ -63,8 +63,9 @@ class Model:
     ) -> tuple[Change, ...]:
         """Apply one call."""
         if received_at.tzinfo is None:
-            message_ = "received_at has no offset: pass datetime.now(UTC) or another aware time."
-            raise ValueError(message_)
+            raise ValueError(
+                "received_at has no offset: pass datetime.now(UTC) or another aware time."
+            )
         store = self.store
         store.number += 1
         store.now = received_at.timestamp()
@@ -84,12 +85,12 @@ class Model:
     ) -> None:
         """Start from objects and relationships as well, as `objects` and `relationships` give them.
 
-        A relationship names its person by `person` (a cio_id), id or email; those of others are left out.
+        A relationship names its person by `person` (a cio_id), id or email; others are skipped.
         """
         _load_objects(self.store, objects, relationships)
 
     def map_form(self, form_id: str, fields: Mapping[str, str]) -> None:
-        """Map fields of a form to attributes, as its page in Customer.io does (section 5)."""
+        """Map fields of a form to attributes, as the settings of the form do (section 5)."""
         record = self.store.forms.setdefault(
             form_id, {"mapping": {}, "submissions": 0, "refused": 0}
         )
@@ -112,7 +113,7 @@ class Model:
         ]
 
     def events(self) -> Rows:
-        """Return the events that are kept, in order of receipt."""
+        """Return the events that were not deleted, in order of receipt."""
         return [event.row() for event in self.store.events if not event.lost]
 
     def objects(self) -> Rows:
@@ -120,7 +121,7 @@ class Model:
         return [record.row() for record in self.store.objects.values()]
 
     def relationships(self) -> Rows:
-        """Return who is related to which object; `person` is empty for a visitor."""
+        """Return the relationships; `person` is None for a visitor."""
         return [row for record in self.store.objects.values() for row in record.relationship_rows()]
 
     def devices(self) -> Rows:
@@ -132,7 +133,7 @@ class Model:
         ]
 
     def forms(self) -> Rows:
-        """Return the forms that were seen."""
+        """Return the forms with a mapping or a submission."""
         return [{"form_id": form_id, **row} for form_id, row in self.store.forms.items()]
 
     def merges(self) -> Rows:
@@ -140,7 +141,7 @@ class Model:
         return [dict(row) for row in self.store.merges]
 
     def failures(self) -> Rows:
-        """Return attribute failures and messages that did nothing, with the reason."""
+        """Return attribute failures and messages without effect, with the reason."""
         return [
             {
                 "number": number,
@@ -157,7 +158,7 @@ class Model:
         ]
 
     def anonymous(self) -> Rows:
-        """Return the visitors: whom they turned out to be, and what is still theirs alone."""
+        """Return the visitors: their person, if identified, and their own events and attributes."""
         return [visitor.row() for visitor in self.store.visitors.values()]
 
     def suppressed(self) -> Rows:
@@ -171,33 +172,33 @@ class Model:
             return (Change(rules.TYPE_UNKNOWN, subject=repr(call)),)
         if self._is_repeated(message):
             return (Change(rules.DUPLICATE, subject=call),)
-        aside = [name for name in OBJECT_TYPES if name in message]
-        if not aside:
+        misplaced = [name for name in OBJECT_TYPES if name in message]
+        if not misplaced:
             return handler(self.store, message)
         if call == "group" and self.settings.object_type_place == "top":
-            return rules.rest_on(handler(self.store, message), "object_type_place")
-        told = (Change(rules.OBJECT_TYPE_ASIDE, subject=name) for name in aside)
-        return (*handler(self.store, message), *told)
+            return rules.add_settings(handler(self.store, message), "object_type_place")
+        ignored = (Change(rules.OBJECT_TYPE_ASIDE, subject=name) for name in misplaced)
+        return (*handler(self.store, message), *ignored)
 
     def _is_repeated(self, message: Mapping[str, Any]) -> bool:
-        """Whether a message with this id was applied before; its reach is a setting (3.7)."""
+        """Return whether a message with this id was applied before; a setting decides (3.7)."""
         dedupe = self.settings.dedupe
         if dedupe == "off" or (dedupe == "events" and message["type"] not in _EVENTS):
             return False
         message_id = text(message.get("messageId"))
         if message_id is None:
             return False
-        if message_id in self.store.seen:
+        if message_id in self.store.message_ids:
             return True
-        self.store.seen.add(message_id)
+        self.store.message_ids.add(message_id)
         return False
 
 
 def _load(store: Store, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Add the people of an export, in its order; they are older than anybody created later.
+    """Add the people of an export, in its order; they are older than people created later.
 
-    An identifier that a row shares with an earlier row stays with the earlier one and is kept as
-    a failure with the number -1.
+    An identifier that two rows share stays with the earlier one, and is reported as a failure with
+    the number -1.
     """
     for row in rows:
         created = seconds(row.get("created_at"))
@@ -223,11 +224,11 @@ def _load_objects(
         store.objects[key] = ObjectRecord(key=key, attributes=dict(mapping(row.get("attributes"))))
     for row in relationships:
         key = _object_key(row)
-        names: dict[IdentifierKind, Any] = {
+        identifiers: dict[IdentifierKind, Any] = {
             "cio_id": row.get("person"), "id": row.get("id"), "email": row.get("email"),
         }  # fmt: skip
-        found = (store.people.find(kind, value) for kind, value in names.items() if value)
-        person = next((each for each in found if each is not None), None)
+        people = (store.people.find(kind, value) for kind, value in identifiers.items() if value)
+        person = next((person for person in people if person is not None), None)
         if person is not None:
             record = store.objects.setdefault(key, ObjectRecord(key=key))
             record.relate(person, mapping(row.get("attributes")))
@@ -264,14 +265,14 @@ def _identifiers(store: Store, person: Person, row: Mapping[str, Any]) -> None:
 
 
 def _anonymous_ids(row: Mapping[str, Any]) -> list[str]:
-    many = row.get("anonymous_ids")
-    values = list(many) if isinstance(many, list | tuple) else []
-    return [value for value in map(text, [*values, row.get("anonymous_id")]) if value is not None]
+    ids = row.get("anonymous_ids")
+    values = [*(ids if isinstance(ids, list | tuple) else ()), row.get("anonymous_id")]
+    return [value for value in map(text, values) if value is not None]
 
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """Pause the garbage collector: it would walk all people again and again, for half the time.
+    """Pause the garbage collector, which would take half the time to scan all people repeatedly.
 
     Examples:
         >>> import gc

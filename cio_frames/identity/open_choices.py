@@ -1,7 +1,7 @@
-"""What of a preview rests on an open setting: one on which the documents disagree or are silent.
+"""Which parts of a preview rest on an open setting: one that the documents do not decide.
 
 Each change has the settings that decided it. A line about a person rests on those of all changes of
-that person, a line that names a person on those of the person.
+that person, and so does a line that names the person.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,23 +11,23 @@ import polars as pl
 
 from cio_frames.identity import rules
 from cio_frames.identity.replay import CHANGES, Replay
-from cio_frames.identity.results import WHY
-from cio_frames.identity.rules import joined
+from cio_frames.identity.results import ATTRIBUTION_REASONS, successors
+from cio_frames.identity.rules import join_settings
 from cio_frames.identity.state import ObjectKey, Person
 
 Changes = TypeVar("Changes", pl.DataFrame, pl.LazyFrame)
 
-OF_EXISTENCE: Final = frozenset({
+EXISTENCE_SETTINGS: Final = frozenset({
     "alias_unknown", "email_trait", "event_for_unknown", "form_identifiers", "group_for_unknown", "invalid_email",
     "taken_identifier",
 })  # fmt: skip
-"""The settings that decide whether there is a person."""
+"""The settings that decide whether a person exists."""
 NAMES: Final = ("id", "email")
 SIDES: Final = ("person", "other")
 """The people that a change names."""
-OF_NAMING: Final = OF_EXISTENCE | {"dedupe", "email_updates"}
-"""The settings that decide what a person is called."""
-_SETTINGS: Final = pl.col("open").list.unique().list.sort().list.join(", ")
+NAMING_SETTINGS: Final = EXISTENCE_SETTINGS | {"dedupe", "email_updates"}
+"""The settings that decide which id and e-mail a person has."""
+_SORTED_SETTINGS: Final = pl.col("open").list.unique().list.sort().list.join(", ")
 
 
 def rows(changes: pl.DataFrame) -> dict[str, int]:
@@ -37,21 +37,21 @@ def rows(changes: pl.DataFrame) -> dict[str, int]:
 
 
 def applied_again(changes: Changes, numbers: pl.Series) -> Changes:
-    """Return changes with those of messages marked whose ids occurred before (3.7)."""
+    """Return changes, those of repeated message ids with the setting `dedupe` (3.7)."""
     if numbers.is_empty():
         return changes
     again = pl.when(pl.col("number").is_in(numbers.implode())).then(pl.lit("dedupe"))
-    return changes.with_columns(_joined(pl.concat_list("open", again).list.drop_nulls()))
+    return changes.with_columns(_merged("open", again))
 
 
-def of_ignored(ignored: pl.DataFrame, everybody: Callable[[], pl.DataFrame]) -> pl.DataFrame:
+def of_ignored(ignored: pl.DataFrame, all_people: Callable[[], pl.DataFrame]) -> pl.DataFrame:
     """Return a change for each person, visitor and object that ignored messages name (3.7).
 
-    They would have got what such a message says.
+    Without deduplication, these messages would have changed them.
     """
     if ignored.is_empty():
         return CHANGES.to_frame()
-    people = everybody()
+    people = all_people()
     names = ignored.unpivot(
         ["user", "email", "id", "previous", "anonymous"], index="number", value_name="name"
     )
@@ -61,98 +61,100 @@ def of_ignored(ignored: pl.DataFrame, everybody: Callable[[], pl.DataFrame]) -> 
         people.select("person", name="cio_" + pl.col("cio_id")),
         people.select("person", name="anonymous_ids").explode("name", empty_as_null=True),
     ]).drop_nulls()  # fmt: skip
-    mails = names.with_columns(pl.col("name").str.to_lowercase())
-    both = pl.concat([names, mails]).join(keys, on="name")
-    found = both.group_by("person").agg(pl.col("number").min())
+    lowercase = names.with_columns(pl.col("name").str.to_lowercase())
+    matches = pl.concat([names, lowercase]).join(keys, on="name")
+    named = matches.group_by("person").agg(pl.col("number").min())
     visitors = ignored.select(key="anonymous").drop_nulls().unique()
     objects = ignored.drop_nulls("object").select(
         pl.struct(pl.col("object_type").fill_null("1"), "object")
         .map_elements(lambda key: str(ObjectKey(*key.values())), return_dtype=pl.String)
         .alias("subject")
     )
-    lines = (
-        (found, rules.DUPLICATE),
+    subjects = (
+        (named, rules.DUPLICATE),
         (visitors, rules.ANONYMOUS),
         (objects.unique(), rules.RELATE_UNKNOWN),
     )
-    every = [
+    changes = [
         frame.with_columns(
             rule=pl.lit(rule.name, CHANGES["rule"]), kind=pl.lit(rule.kind, CHANGES["kind"]),
             open=pl.lit("dedupe"),
         )
-        for frame, rule in lines
+        for frame, rule in subjects
     ]  # fmt: skip
-    return pl.concat([CHANGES.to_frame(), *every], how="diagonal")
+    return pl.concat([CHANGES.to_frame(), *changes], how="diagonal")
 
 
 def created_after(changes: pl.LazyFrame, ignored: pl.DataFrame) -> pl.LazyFrame:
-    """Return changes, those that create somebody marked whom an earlier ignored message names."""
+    """Return changes; those creating a person whom an earlier ignored message names rest on `dedupe`."""
     first = ignored.lazy().drop_nulls("person").select("person", pl.col("number").alias("first"))
-    both = changes.join(first, on="person", how="left", maintain_order="left")
+    with_first = changes.join(first, on="person", how="left", maintain_order="left")
     is_open = (pl.col("kind") == "created") & (pl.col("first") < pl.col("number"))
     dedupe = pl.when(is_open).then(pl.lit("dedupe"))
-    return both.with_columns(_joined(pl.concat_list("open", dedupe).list.drop_nulls())).drop(
-        "first"
-    )
+    return with_first.with_columns(_merged("open", dedupe)).drop("first")
 
 
-def with_people(told: pl.DataFrame, changes: pl.DataFrame, replay: Replay) -> pl.DataFrame:
-    """Return some of the changes, which rest on who their people are as well."""
-    if told.is_empty():
-        return told
-    successors = _successors(replay)
-    ends = [pl.col(side).replace(successors) for side in SIDES]
-    named = pl.concat([told.select(end.alias("person"))["person"] for end in ends]).unique()
-    deciding = _spread(changes).filter(pl.col("open").is_in(sorted(OF_NAMING)))
-    theirs = _of_people(deciding, replay).filter(pl.col("person").is_in(named.implode()))
-    known = dict(theirs.iter_rows())
-    sides = [end.replace_strict(known, default=None, return_dtype=pl.String) for end in ends]
-    return told.with_columns(_joined(pl.concat_list("open", *sides).list.drop_nulls()))
+def with_people(failures: pl.DataFrame, changes: pl.DataFrame, replay: Replay) -> pl.DataFrame:
+    """Return failures that also rest on the settings that decide who their people are."""
+    if failures.is_empty():
+        return failures
+    remaining = successors(replay)
+    people = [pl.col(side).replace(remaining) for side in SIDES]
+    named = pl.concat([failures.select(person.alias("person"))["person"] for person in people])
+    deciding = _spread(changes).filter(pl.col("open").is_in(sorted(NAMING_SETTINGS)))
+    by_person = _by_person(deciding, replay)
+    settings = dict(by_person.filter(pl.col("person").is_in(named.unique().implode())).iter_rows())
+    own = [
+        person.replace_strict(settings, default=None, return_dtype=pl.String) for person in people
+    ]
+    return failures.with_columns(_merged("open", *own))
 
 
-class OfPeople(NamedTuple):
-    """What people and visitors rest on."""
+class PeopleSettings(NamedTuple):
+    """The open settings that people and visitors rest on."""
 
-    people: pl.DataFrame  # columns person and of_person
-    visitors: pl.DataFrame  # columns visitor and of_visitor
+    people: pl.DataFrame  # columns person and person_settings
+    visitors: pl.DataFrame  # columns visitor and visitor_settings
 
-    def marked(self, people: pl.DataFrame) -> pl.DataFrame:
+    def with_open(self, people: pl.DataFrame) -> pl.DataFrame:
         """Return people and visitors with the column `open`."""
         visitor = pl.when(~pl.col("known")).then(pl.col("anonymous_ids").list.first())
-        who = people.select("person", visitor.alias("visitor"))
-        rests = who.join(self.people, on="person", how="left", maintain_order="left").join(
+        keys = people.select("person", visitor.alias("visitor"))
+        settings = keys.join(self.people, on="person", how="left", maintain_order="left").join(
             self.visitors, on="visitor", how="left", maintain_order="left"
         )
         return people.with_columns(
-            rests.select(pl.coalesce("of_person", "of_visitor").alias("open"))
+            settings.select(pl.coalesce("person_settings", "visitor_settings").alias("open"))
         )
 
 
-def marked(
+def with_open(
     frames: Mapping[str, pl.DataFrame],
     replay: Replay,
     changes: pl.DataFrame,
     *,
     people: pl.DataFrame,
 ) -> dict[str, pl.DataFrame]:
-    """Return frames of a preview with the column `open`: the settings that a line rests on.
+    """Return the frames of a preview with the column `open`: the settings that a line rests on.
 
-    They name nobody else than `people`, who have that column.
+    They name only `people`, who have that column already.
     """
-    named = people.filter("known").select(*NAMES, _of_naming().alias("of_person"))
-    named = named.drop_nulls("of_person")
-    related = _with(frames["relationships"], _relationships(replay), named=named)
+    named = people.filter("known").select(*NAMES, _naming_settings().alias("person_settings"))
+    named = named.drop_nulls("person_settings")
+    related = _with_settings(frames["relationships"], _relationships(replay), named=named)
     return {
         **frames,
         "merges": _merges(frames["merges"], replay, changes),
         "relationships": related,
         "groups": _groups(frames["groups"], related, replay, changes),
-        "attribution": _with(frames["attribution"], _links(replay, changes), named=named),
+        "attribution": _with_settings(
+            frames["attribution"], _attribution(replay, changes), named=named
+        ),
     }
 
 
-def of_people(replay: Replay, changes: pl.DataFrame) -> OfPeople:
-    """Return what people and visitors rest on by their changes and their events."""
+def people_settings(replay: Replay, changes: pl.DataFrame) -> PeopleSettings:
+    """Return the open settings of the changes and events of people and visitors."""
     events = pl.DataFrame(
         [
             (event.person.cio_id, setting)
@@ -164,24 +166,24 @@ def of_people(replay: Replay, changes: pl.DataFrame) -> OfPeople:
         orient="row",
     )
     sides = [_spread(changes.select(pl.col(side).alias("person"), "open")) for side in SIDES]
-    both = _of_people(pl.concat([*sides, events]), replay)
-    return OfPeople(
-        people=both.rename({"open": "of_person"}),
-        visitors=_of_visitors(changes).rename({"open": "of_visitor"}),
+    by_person = _by_person(pl.concat([*sides, events]), replay)
+    return PeopleSettings(
+        people=by_person.rename({"open": "person_settings"}),
+        visitors=_by_visitor(changes).rename({"open": "visitor_settings"}),
     )
 
 
-def _of_visitors(changes: pl.DataFrame) -> pl.DataFrame:
-    """Return what the changes of visitors who are nobody's rest on."""
-    theirs = changes.filter(pl.col("person").is_null(), pl.col("kind") == "anonymous-updated")
-    spread = _spread(theirs.select(pl.col("key").alias("visitor"), "open"))
+def _by_visitor(changes: pl.DataFrame) -> pl.DataFrame:
+    """Return the open settings of the changes of each unidentified visitor."""
+    updates = changes.filter(pl.col("person").is_null(), pl.col("kind") == "anonymous-updated")
+    updated = _spread(updates.select(pl.col("key").alias("visitor"), "open"))
     unlinked = _unlinked(changes).select(pl.col("anonymous_id").alias("visitor"), "open")
-    both = pl.concat([spread, unlinked])
-    return both.group_by("visitor").agg("open").with_columns(_SETTINGS)
+    settings = pl.concat([updated, unlinked]).group_by("visitor").agg("open")
+    return settings.with_columns(_SORTED_SETTINGS)
 
 
 def _unlinked(changes: pl.DataFrame) -> pl.DataFrame:
-    """Return the anonymous ids that alias names, which another reading would link."""
+    """Return the anonymous ids of aliases, which another value of `alias_previous` would link."""
     return changes.filter(pl.col("rule") == "alias.previous-unknown").select(
         pl.col("subject").str.strip_chars("'\"").alias("anonymous_id"),
         pl.lit("anonymous").alias("outcome"),
@@ -190,38 +192,38 @@ def _unlinked(changes: pl.DataFrame) -> pl.DataFrame:
 
 
 def _merges(merges: pl.DataFrame, replay: Replay, changes: pl.DataFrame) -> pl.DataFrame:
-    """Return merges with what the being there of both sides rests on."""
-    done = changes.filter(pl.col("kind").is_in(["merged", "auto-merged"]))
-    done = with_people(done, changes, replay)
-    by_row = done.select("plan", "row", pl.col("open").alias("of_person"))
+    """Return merges with the open settings on which the existence of both sides rests."""
+    merging = changes.filter(pl.col("kind").is_in(["merged", "auto-merged"]))
+    merging = with_people(merging, changes, replay)
+    by_row = merging.select("plan", "row", pl.col("open").alias("person_settings"))
     place = pl.col("rows").list.first()
     return (
         merges.with_columns(place.struct["plan"], place.struct["row"])
         .join(by_row, on=["plan", "row"], how="left", maintain_order="left")
-        .with_columns(_joined(pl.concat_list("open", "of_person").list.drop_nulls()).alias("open"))
-        .drop("plan", "row", "of_person")
+        .with_columns(_merged("open", "person_settings"))
+        .drop("plan", "row", "person_settings")
     )
 
 
 def _relationships(replay: Replay) -> pl.DataFrame:
-    """Return what relationships rest on, one line each."""
-    keys = ("object_type_id", "object_id", *NAMES, "anonymous_id", "own")
+    """Return the open settings of relationships, one line each."""
+    columns = ("object_type_id", "object_id", *NAMES, "anonymous_id", "own_settings")
     lines = [
         (
             record.key.object_type, record.key.object_id,
             *((holder.id, holder.email, None) if isinstance(holder, Person)
               else (None, None, holder.anonymous_id)),
-            joined(record.open[holder]),
+            join_settings(record.open[holder]),
         )
         for record in replay.model.store.objects.values()
         for holder in record.related
         if holder in record.open
     ]  # fmt: skip
-    return pl.DataFrame(lines, schema=dict.fromkeys(keys, pl.String), orient="row")
+    return pl.DataFrame(lines, schema=dict.fromkeys(columns, pl.String), orient="row")
 
 
-def _links(replay: Replay, changes: pl.DataFrame) -> pl.DataFrame:
-    """Return what the attribution of anonymous events rests on, by visitor and outcome."""
+def _attribution(replay: Replay, changes: pl.DataFrame) -> pl.DataFrame:
+    """Return the open settings of the attribution of events, by visitor and outcome."""
     linked = _spread(
         changes.filter(pl.col("rule") == "anonymous.linked").select(
             pl.col("subject").alias("anonymous_id"), pl.lit("linked").alias("outcome"), "open"
@@ -243,72 +245,64 @@ def _links(replay: Replay, changes: pl.DataFrame) -> pl.DataFrame:
     )
     ignored = changes.filter(pl.col("rule") == rules.ANONYMOUS.name, pl.col("open") == "dedupe")
     named = ignored.select(pl.col("key").alias("anonymous_id")).join(
-        pl.DataFrame({"outcome": [*WHY]}), how="cross"
+        pl.DataFrame({"outcome": [*ATTRIBUTION_REASONS]}), how="cross"
     )
     named = named.with_columns(pl.lit("dedupe").alias("open"))
-    both = pl.concat([linked, events, named, _unlinked(changes)])
-    grouped = both.group_by("anonymous_id", "outcome").agg("open").with_columns(_SETTINGS)
-    return grouped.rename({"open": "own"})
+    settings = pl.concat([linked, events, named, _unlinked(changes)])
+    grouped = settings.group_by("anonymous_id", "outcome").agg("open")
+    return grouped.with_columns(_SORTED_SETTINGS).rename({"open": "own_settings"})
 
 
 def _groups(
     groups: pl.DataFrame, related: pl.DataFrame, replay: Replay, changes: pl.DataFrame
 ) -> pl.DataFrame:
-    """Return objects with what their relationships rest on, also those that they do not have."""
+    """Return objects with the open settings of their relationships, also of missing ones."""
     keys = ["object_type_id", "object_id"]
     records = replay.model.store.objects.values()
-    lines = [(*record.key, str(record.key), joined(record.short_of)) for record in records]
-    names = (*keys, "subject", "open")
-    objects = pl.DataFrame(lines, schema=dict.fromkeys(names, pl.String), orient="row")
-    unrelated = changes.filter(pl.col("rule") == "relationship.unknown-person")
-    refused = objects.drop("open").join(unrelated.select("subject", "open"), on="subject")
-    every = pl.concat([frame.select(*keys, "open") for frame in (related, objects, refused)])
-    by_object = _spread(every).group_by(keys).agg("open")
-    return groups.join(
-        by_object.with_columns(_SETTINGS), on=keys, how="left", maintain_order="left"
-    )
+    lines = [(*record.key, str(record.key), join_settings(record.lost_by)) for record in records]
+    columns = (*keys, "subject", "open")
+    objects = pl.DataFrame(lines, schema=dict.fromkeys(columns, pl.String), orient="row")
+    ignored = changes.filter(pl.col("rule") == "relationship.unknown-person")
+    missing = objects.drop("open").join(ignored.select("subject", "open"), on="subject")
+    settings = pl.concat([frame.select(*keys, "open") for frame in (related, objects, missing)])
+    by_object = _spread(settings).group_by(keys).agg("open").with_columns(_SORTED_SETTINGS)
+    return groups.join(by_object, on=keys, how="left", maintain_order="left")
 
 
-def _with(frame: pl.DataFrame, own: pl.DataFrame, *, named: pl.DataFrame) -> pl.DataFrame:
-    """Return lines with what they rest on themselves, and by the person whom they name."""
-    keys = [name for name in own.columns if name != "own"]
+def _with_settings(frame: pl.DataFrame, own: pl.DataFrame, *, named: pl.DataFrame) -> pl.DataFrame:
+    """Return lines with their own open settings and those of the person they name."""
+    keys = [name for name in own.columns if name != "own_settings"]
     return (
         frame.join(own, on=keys, how="left", nulls_equal=True, maintain_order="left")
         .join(named, on=list(NAMES), how="left", nulls_equal=True, maintain_order="left")
-        .with_columns(_joined(pl.concat_list("own", "of_person").list.drop_nulls()).alias("open"))
-        .drop("own", "of_person")
+        .with_columns(_merged("own_settings", "person_settings"))
+        .drop("own_settings", "person_settings")
     )
 
 
-def _of_people(changes: pl.DataFrame, replay: Replay) -> pl.DataFrame:
-    """Return what the changes of each person, as they are in the end, rest on."""
-    about = changes.drop_nulls("person").with_columns(pl.col("person").replace(_successors(replay)))
-    return about.group_by("person").agg("open").with_columns(_SETTINGS)
-
-
-def _successors(replay: Replay) -> dict[str, str]:
-    """Return whom each removed person has become in the end."""
-    successors: dict[str, str] = {}
-    for row in reversed(replay.model.store.merges):
-        successors[row["removed"]] = successors.get(row["kept"], row["kept"])
-    return successors
+def _by_person(changes: pl.DataFrame, replay: Replay) -> pl.DataFrame:
+    """Return the open settings of the changes of each person who remains in the end."""
+    person = pl.col("person").replace(successors(replay))
+    by_person = changes.drop_nulls("person").with_columns(person).group_by("person")
+    return by_person.agg("open").with_columns(_SORTED_SETTINGS)
 
 
 def _spread(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return one line for each open setting."""
+    """Return one row for each open setting of a row."""
     return frame.drop_nulls("open").with_columns(pl.col("open").str.split(", ")).explode(
         "open", empty_as_null=False
     )  # fmt: skip
 
 
-def _of_naming() -> pl.Expr:
-    """Return the settings that decide what a person is called, null for none."""
+def _naming_settings() -> pl.Expr:
+    """Return the settings that decide which id and e-mail a person has, null for none."""
     names = pl.col("open").str.split(", ")
-    deciding = names.list.set_intersection(pl.lit(sorted(OF_NAMING))).list.sort()
+    deciding = names.list.set_intersection(pl.lit(sorted(NAMING_SETTINGS))).list.sort()
     return pl.when(deciding.list.len() > 0).then(deciding.list.join(", "))
 
 
-def _joined(texts: pl.Expr) -> pl.Expr:
-    """Return lists of joined names as one text each, null for none."""
+def _merged(*columns: str | pl.Expr) -> pl.Expr:
+    """Return the open settings of several columns as one text each, null for none."""
+    texts = pl.concat_list(*columns).list.drop_nulls()
     names = texts.list.join(", ").str.split(", ").list.unique().list.sort()
     return pl.when(texts.list.len() > 0).then(names.list.join(", ")).alias("open")

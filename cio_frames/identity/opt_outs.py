@@ -1,4 +1,4 @@
-"""Who has refused mail, and whose refusal ends."""
+"""People who have opted out of mail, and opt-outs that end."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,63 +7,62 @@ from typing import Any, Final
 import polars as pl
 
 from cio_frames.identity.identifiers import IdentifierKind
-from cio_frames.identity.known_people import CONSENTS, rows
+from cio_frames.identity.known_people import CONSENTS, export_rows
 
 CONSENT: Final = CONSENTS
-"""How the attributes begin that say who wants mail."""
+"""The prefixes of attributes with the consent to mail."""
 _TRUE: Final = (True, 1, "1", "true")
 _FALSE: Final = (False, 0, "0", "false")
 _KINDS: Final[tuple[IdentifierKind, ...]] = ("cio_id", "id", "email")
 
 
 @dataclass(frozen=True, slots=True)
-class OptedOut:
-    """Somebody who refuses mail."""
+class OptedOutPerson:
+    """A person who has opted out of mail."""
 
-    identifiers: tuple[tuple[IdentifierKind, str], ...]  # kind and value, the surest first
-    refused: frozenset[str]  # `unsubscribed`, or the path of a topic or channel
+    identifiers: tuple[tuple[IdentifierKind, str], ...]  # kind and value, the most reliable first
+    opt_outs: frozenset[str]  # `unsubscribed`, or the path of a topic or channel
 
 
-def refused(attributes: Mapping[str, Any]) -> frozenset[str]:
-    """Return what somebody with these attributes refuses.
+def opt_outs_in(attributes: Mapping[str, Any]) -> frozenset[str]:
+    """Return the opt-outs among the attributes of a person.
 
     Examples:
         >>> topics = {"topic_1": False, "topic_2": True}
-        >>> sorted(refused({"unsubscribed": "true", "cio_subscription_preferences": {"topics": topics}}))
+        >>> sorted(opt_outs_in({"unsubscribed": "true", "cio_subscription_preferences": {"topics": topics}}))
         ['topics.topic_1', 'unsubscribed']
     """
-    found = {"unsubscribed"} if _is(attributes.get("unsubscribed"), _TRUE) else set()
+    paths = {"unsubscribed"} if _is_in(attributes.get("unsubscribed"), _TRUE) else set()
     preferences = attributes.get("cio_subscription_preferences")
-    for kind, each in preferences.items() if isinstance(preferences, dict) else ():
-        for name, value in each.items() if isinstance(each, dict) else ():
-            if _is(value, _FALSE):
-                found.add(f"{kind}.{name}")
-    return frozenset(found)
+    for kind, choices in preferences.items() if isinstance(preferences, dict) else ():
+        for name, value in choices.items() if isinstance(choices, dict) else ():
+            if _is_in(value, _FALSE):
+                paths.add(f"{kind}.{name}")
+    return frozenset(paths)
 
 
-def opted_out(known: pl.DataFrame | None) -> list[OptedOut]:
-    """Return the people of an export who refuse mail, or a topic or channel of it."""
-    return [] if known is None else list(_opted_out(known))
+def people_opted_out(exported: pl.DataFrame | None) -> list[OptedOutPerson]:
+    """Return the people of an export who have opted out of mail, or of a topic or channel."""
+    return [] if exported is None else list(_people_opted_out(exported))
 
 
-def _opted_out(known: pl.DataFrame) -> Iterator[OptedOut]:
-    if not {"attributes", *CONSENTS} & set(known.columns):
+def _people_opted_out(exported: pl.DataFrame) -> Iterator[OptedOutPerson]:
+    if not {"attributes", *CONSENTS} & set(exported.columns):
         return
-    said = [pl.col(name).is_not_null() for name in CONSENTS if name in known.columns]
-    if known.schema.get("attributes") == pl.String:
-        said.append(pl.col("attributes").str.contains_any(list(CONSENTS)))
-    elif "attributes" in known.columns:
-        said.append(pl.col("attributes").is_not_null())
-    known = known.filter(pl.any_horizontal(said).fill_null(value=False))
-    for row in rows(known):
-        found = refused(row.get("attributes") or {})
-        named = tuple((kind, row[kind]) for kind in _KINDS if row[kind] is not None)
-        if found and named:
-            yield OptedOut(named, found)
+    has_consent = [pl.col(name).is_not_null() for name in CONSENTS if name in exported.columns]
+    if exported.schema.get("attributes") == pl.String:
+        has_consent.append(pl.col("attributes").str.contains_any(list(CONSENTS)))
+    elif "attributes" in exported.columns:
+        has_consent.append(pl.col("attributes").is_not_null())
+    for row in export_rows(exported.filter(pl.any_horizontal(has_consent).fill_null(value=False))):
+        opt_outs = opt_outs_in(row.get("attributes") or {})
+        identifiers = tuple((kind, row[kind]) for kind in _KINDS if row[kind] is not None)
+        if opt_outs and identifiers:
+            yield OptedOutPerson(identifiers, opt_outs)
 
 
-def names(people: Sequence[OptedOut]) -> pl.Series:
-    """Return how messages can name people who refuse mail, folded."""
+def folded_identifiers(people: Sequence[OptedOutPerson]) -> pl.Series:
+    """Return the references by which messages can name people, in lower case."""
     values = {
         f"cio_{value}" if kind == "cio_id" else value
         for person in people
@@ -72,25 +71,25 @@ def names(people: Sequence[OptedOut]) -> pl.Series:
     return pl.Series(sorted(value.lower() for value in values), dtype=pl.String)
 
 
-def ended(
-    people: Sequence[OptedOut],
+def count_ended(
+    people: Sequence[OptedOutPerson],
     attributes_of: Callable[[IdentifierKind, str], Mapping[str, Any] | None],
 ) -> int:
-    """Return how many refusals are no more, as far as the people are still there.
+    """Return how many opt-outs have ended, of people who still exist.
 
     Args:
-        people: Who refused what before.
-        attributes_of: Returns the attributes of whom an identifier leads to in the end.
+        people: People with their opt-outs before.
+        attributes_of: Returns the attributes of the person who has an identifier in the end.
     """
     count = 0
     for person in people:
         for kind, value in person.identifiers:
             attributes = attributes_of(kind, value)
             if attributes is not None:
-                count += len(person.refused - refused(attributes))
+                count += len(person.opt_outs - opt_outs_in(attributes))
                 break
     return count
 
 
-def _is(value: Any, values: Sequence[Any]) -> bool:
+def _is_in(value: Any, values: Sequence[Any]) -> bool:
     return (value.strip().lower() if isinstance(value, str) else value) in values

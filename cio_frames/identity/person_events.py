@@ -1,4 +1,4 @@
-"""The events of one person, so kept that a merge looks at few of them."""
+"""The events of one person, stored so that a merge has to examine few of them."""
 
 import math
 from collections.abc import Iterator
@@ -10,45 +10,45 @@ from cio_frames.identity.settings import MERGED_EVENTS
 
 
 class Dated(Protocol):
-    """What stands for some events of one time."""
+    """An event, or several with the same time."""
 
     timestamp: int
     times: int
 
 
-Kept = TypeVar("Kept", bound=Dated)
+DatedEvent = TypeVar("DatedEvent", bound=Dated)
 
 
 @dataclass(slots=True, eq=False)
-class PersonEvents(Generic[Kept]):
-    """Events, those that a merge moves at once apart from older ones.
+class PersonEvents(Generic[DatedEvent]):
+    """Events, with those that a merge moves at once separate from older ones.
 
-    In a chain of merges the same events are handed on again and again: only those that have become
-    too old since are looked at, and the smaller part is added to the larger one.
+    A chain of merges moves the same events again and again, so only new ones and those that have
+    become too old are examined, and the smaller list is added to the larger one.
     """
 
-    fresh: list[Kept] = field(default_factory=list)  # whose age was not asked yet
-    recent: list[Kept] = field(default_factory=list)
-    older: list[Kept] = field(default_factory=list)
+    unsorted: list[DatedEvent] = field(default_factory=list)
+    recent: list[DatedEvent] = field(default_factory=list)
+    older: list[DatedEvent] = field(default_factory=list)
     recent_times: int = 0
     older_times: int = 0
     oldest: float = math.inf  # of the recent ones
     newest: float = -math.inf  # of the older ones
 
-    def add(self, event: Kept) -> None:
-        """Add an event; its age is asked by `sort_out`."""
-        self.fresh.append(event)
+    def add(self, event: DatedEvent) -> None:
+        """Add an event; `sort_by_age` puts it into one of the two lists."""
+        self.unsorted.append(event)
 
-    def __iter__(self) -> Iterator[Kept]:
-        return chain(self.fresh, self.recent, self.older)
+    def __iter__(self) -> Iterator[DatedEvent]:
+        return chain(self.unsorted, self.recent, self.older)
 
-    def sort_out(self, now: float) -> None:
-        """Tell apart which events are older than a merge moves at once (N2)."""
+    def sort_by_age(self, now: float) -> None:
+        """Separate the events that are older than a merge moves at once (N2)."""
         if _is_recent(self.oldest, now) and not _is_recent(self.newest, now):
-            new, self.fresh = self.fresh, []
+            new, self.unsorted = self.unsorted, []
         else:
             new = [*self]
-            self.fresh, self.recent, self.older = [], [], []
+            self.unsorted, self.recent, self.older = [], [], []
             self.recent_times = self.older_times = 0
             self.oldest, self.newest = math.inf, -math.inf
         for event in new:
@@ -61,15 +61,15 @@ class PersonEvents(Generic[Kept]):
                 self.older_times += event.times
                 self.newest = max(self.newest, event.timestamp)
 
-    def take_recent(self, other: "PersonEvents[Kept]") -> None:
-        """Take the recent events of somebody who is gone."""
-        self.recent = _both(self.recent, other.recent)
+    def take_recent(self, other: "PersonEvents[DatedEvent]") -> None:
+        """Take the recent events of a removed person."""
+        self.recent = _joined(self.recent, other.recent)
         self.recent_times += other.recent_times
         self.oldest = min(self.oldest, other.oldest)
 
-    def take_older(self, other: "PersonEvents[Kept]") -> None:
-        """Take the older events of somebody who is gone."""
-        self.older = _both(self.older, other.older)
+    def take_older(self, other: "PersonEvents[DatedEvent]") -> None:
+        """Take the older events of a removed person."""
+        self.older = _joined(self.older, other.older)
         self.older_times += other.older_times
         self.newest = max(self.newest, other.newest)
 
@@ -78,7 +78,7 @@ def _is_recent(timestamp: float, now: float) -> bool:
     return now - timestamp <= MERGED_EVENTS.seconds
 
 
-def _both(some: list[Kept], others: list[Kept]) -> list[Kept]:
-    few, many = sorted((some, others), key=len)
-    many.extend(few)
-    return many
+def _joined(events: list[DatedEvent], others: list[DatedEvent]) -> list[DatedEvent]:
+    shorter, longer = sorted((events, others), key=len)
+    longer.extend(shorter)
+    return longer

@@ -1,4 +1,4 @@
-"""The model at work on the messages that need it, and a record of what each of them did."""
+"""Connected messages applied to the model, and the changes that each of them makes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ import polars as pl
 
 from cio_frames.identity import rules
 from cio_frames.identity.identifiers import IdentifierKind
-from cio_frames.identity.known_people import rows as exported
+from cio_frames.identity.known_people import export_rows
 from cio_frames.identity.messages import message_of
 from cio_frames.identity.model import Model
 from cio_frames.identity.rules import RULES, Change, Rule
@@ -19,7 +19,7 @@ from cio_frames.identity.state import Event
 KEPT_AS_EVENTS: Final = frozenset({
     rules.EVENT, rules.EVENT_ANONYMOUS, rules.ATTRIBUTED, rules.TOO_OLD, rules.MERGE_OFF,
 })  # fmt: skip
-"""Rules whose changes are kept as events alone."""
+"""Rules whose changes are recorded as events only."""
 
 NAMELESS: Final = "a person without ID and e-mail address"
 CODES: Final[Mapping[Rule, int]] = {rule: code for code, rule in enumerate(RULES.values())}
@@ -33,7 +33,7 @@ CHANGES: Final = pl.Schema({
 
 @dataclass(slots=True)
 class _Columns:
-    """Changes that are not in a frame yet; `number` is that of the model."""
+    """Changes as lists; `number` is the message number in the model."""
 
     number: list[int] = field(default_factory=list)
     rule: list[int] = field(default_factory=list)
@@ -54,24 +54,24 @@ class _Columns:
 
 
 class Replay:
-    """Messages applied to a model one after the other, and what each of them did."""
+    """Messages applied to a model one after the other, and their changes."""
 
     def __init__(
-        self, *, settings: Settings, now: datetime, known: pl.DataFrame | None = None
+        self, *, settings: Settings, now: datetime, workspace_people: pl.DataFrame | None = None
     ) -> None:
         self._now = now
         self.model: Model = Model(settings)
-        # The cio_ids that the export names; all others are made up.
-        self.given: frozenset[str] = frozenset()
-        if known is not None:
-            self.model.load(exported(known))
-            self.given = frozenset(known["cio_id"].drop_nulls())
+        # The cio_ids of the export; the model makes up all others.
+        self.exported_cio_ids: frozenset[str] = frozenset()
+        if workspace_people is not None:
+            self.model.load(export_rows(workspace_people))
+            self.exported_cio_ids = frozenset(workspace_people["cio_id"].drop_nulls())
         self._messages = pl.DataFrame()
         self._places: list[tuple[int, int, int]] = []
         self._columns = _Columns()
 
     def apply(self, messages: pl.DataFrame, *, calls: Sequence[str]) -> None:
-        """Apply messages in order; one may stand for several `times`, up to the `last` row."""
+        """Apply messages in order; one may represent several (`times`), up to the `last` row."""
         last = pl.coalesce("last", "row") if "last" in messages.columns else pl.col("row")
         self._messages = messages.select("number", "plan", "row", last.alias("last"))
         self._places = self._messages.drop("number").rows()
@@ -83,20 +83,20 @@ class Replay:
                     self._columns.add(number, change)
 
     def attributes(self, kind: IdentifierKind, value: str) -> Mapping[str, Any] | None:
-        """Return the attributes of whom an identifier leads to in the end, None for nobody."""
+        """Return the attributes of the person who has an identifier in the end, if there is one."""
         person = self.model.store.people.find(kind, value)
         return None if person is None else person.attributes
 
     def place(self, number: int) -> tuple[int, int]:
-        """Return plan and row of a message by its number in the model."""
+        """Return plan and row of a message, by its number in the model."""
         return self._places[number][:2]
 
     def extent(self, number: int) -> tuple[int, int, int]:
-        """Return plan, first and last row of the messages that one stands for."""
+        """Return plan, first and last row of the messages that one represents."""
         return self._places[number]
 
     def events(self) -> list[Event]:
-        """Return the events that are kept."""
+        """Return the events that are not lost."""
         return [event for event in self.model.store.events if not event.lost]
 
     def campaign_events(self) -> int:
@@ -104,7 +104,7 @@ class Replay:
         return sum(event.times for event in self.events() if event.can_trigger)
 
     def changes(self) -> pl.DataFrame:
-        """Return what the messages did, one line per change."""
+        """Return the changes, one row each."""
         columns = self._columns
         texts = ("person", "key", "other", "subject", "open")
         frame = self._messages.drop("last")[columns.number].with_columns(
@@ -121,7 +121,7 @@ class Replay:
         ).select(CHANGES.names())
 
     def _is_made_up(self) -> pl.Expr:
-        """Return whether the key of each change is a cio_id that Customer.io never gave."""
-        given = pl.Series(sorted(self.given), dtype=pl.String)
-        own = pl.col("key") == pl.concat_str(pl.lit("cio_"), "person")
-        return own & ~pl.col("person").is_in(given.implode())
+        """Return a boolean expression: True where the key is a cio_id that the model made up."""
+        exported = pl.Series(sorted(self.exported_cio_ids), dtype=pl.String)
+        is_cio_id = pl.col("key") == pl.concat_str(pl.lit("cio_"), "person")
+        return is_cio_id & ~pl.col("person").is_in(exported.implode())

@@ -1,4 +1,4 @@
-"""Who is there in the end: profiles, merges, objects, and whose the events are."""
+"""The state after all messages: profiles, merges, objects, and whose the events are."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -9,7 +9,7 @@ import polars as pl
 from cio_frames.identity import columnar, rules
 from cio_frames.identity.conflicts import PLACES
 from cio_frames.identity.identifiers import is_mail
-from cio_frames.identity.partition import Alone, Partitioned
+from cio_frames.identity.partition import IndependentMessages, Partitioned
 from cio_frames.identity.replay import NAMELESS, Replay
 from cio_frames.identity.semantic_events import DELETION
 from cio_frames.identity.state import Person, Removal
@@ -25,22 +25,22 @@ MERGES: Final = pl.Schema({
     "events_later": pl.Int64(), "events_lost": pl.Int64(), "rows": PLACES, "open": pl.String(),
 })  # fmt: skip
 REMOVALS: Final = get_args(Removal)
-"""What becomes of people who are not there in the end."""
+"""The actions that remove people."""
 _PLAN_STEP: Final = 2**31
 _AT: Final = pl.col("plan").cast(pl.Int64) * _PLAN_STEP + pl.col("row")
-"""Where a row stands among those of all plans."""
+"""The position of a row among those of all plans."""
 EVENT_COUNTS: Final = pl.Schema({
     "person": pl.String(), "plan": pl.Int32(), "events": pl.Int64(),
     "first": pl.Int64(), "last": pl.Int64(),
 })  # fmt: skip
-WHY: Final[Mapping[str, str]] = MappingProxyType({
+ATTRIBUTION_REASONS: Final[Mapping[str, str]] = MappingProxyType({
     "linked": "attributed to the person who was identified with the anonymous ID",
     "anonymous": "no person was identified with the anonymous ID",
     "expired": "older than 30 days when the person was identified",
     "late": "arrived more than 5 minutes after the person was identified",
     "off": "anonymous event merging is off in the workspace",
 })  # fmt: skip
-_OF_VISITORS: Final = ("anonymous.updated", "relationship.anonymous")
+_VISITOR_RULES: Final = ("anonymous.updated", "relationship.anonymous")
 ATTRIBUTION: Final = pl.Schema({
     "anonymous_id": pl.String(), "outcome": pl.String(), "why": pl.String(), "id": pl.String(),
     "email": pl.String(), "events": pl.Int64(), "campaign_events": pl.Int64(), "rows": PLACES,
@@ -54,70 +54,80 @@ RELATIONSHIPS: Final = pl.Schema(
 )
 
 
-def merged_into(replay: Replay) -> dict[str, str]:
-    """Return whom each removed person has become in the end."""
-    successors: dict[str, str] = {}
+def successors(replay: Replay) -> dict[str, str]:
+    """Return the person whom each merged person has become in the end."""
+    remaining: dict[str, str] = {}
     for row in reversed(replay.model.store.merges):
-        successors[row["removed"]] = successors.get(row["kept"], row["kept"])
-    return successors
+        remaining[row["removed"]] = remaining.get(row["kept"], row["kept"])
+    return remaining
 
 
-def names(replay: Replay, changes: pl.DataFrame) -> dict[str, str]:
-    """Return what a reader calls the second person of a change, also one who is gone."""
-    there = replay.model.store.people.by_cio
+def labels(replay: Replay, changes: pl.DataFrame) -> dict[str, str]:
+    """Return how sentences call the second person of a change, also one who is gone."""
+    current = replay.model.store.people.by_cio
     deleted = changes.filter(pl.col("rule") == rules.DELETED.name).select("person", "key")
     gone = dict(deleted.iter_rows())
     for row in replay.model.store.merges:
         gone[row["removed"]] = next(iter(row["removed_keys"][1:]), f"cio_{row['removed']}")
     others = changes["other"].drop_nulls().unique()
-    labels = {key: there[key].label if key in there else gone[key] for key in others}
-    made_up = {f"cio_{key}" for key in others if key not in replay.given}
-    return {key: NAMELESS if name in made_up else name for key, name in labels.items()}
+    names = {key: current[key].label if key in current else gone[key] for key in others}
+    made_up = {f"cio_{key}" for key in others if key not in replay.exported_cio_ids}
+    return {key: NAMELESS if name in made_up else name for key, name in names.items()}
 
 
-def met(
+def connected_people(
     replay: Replay,
     parts: Partitioned,
-    known: pl.DataFrame | None,
+    workspace_people: pl.DataFrame | None,
     *,
-    applied: pl.DataFrame,
-    counts: pl.DataFrame,
+    changes: pl.DataFrame,
+    event_counts: pl.DataFrame,
 ) -> pl.DataFrame:
-    """Return the people and visitors that rows are about which meet others, as in `people`."""
-    successors = merged_into(replay)
-    about = applied.drop_nulls("person").with_columns(pl.col("person").replace(successors))
-    rows = about.group_by("person").agg(
+    """Return the people and visitors of connected messages, as in `people`."""
+    by_person = changes.drop_nulls("person").with_columns(
+        pl.col("person").replace(successors(replay))
+    )
+    rows = by_person.group_by("person").agg(
         pl.struct("plan", "row").unique(maintain_order=True).alias("places")
     )
-    visited = columnar.people(parts.visited, None).drop("places")
-    profiles = pl.concat([_profiles(replay), _removed(replay), visited], how="diagonal_relaxed")
-    whole = _complete(
-        profiles.join(rows, on="person", how="left", maintain_order="left"), counts=counts
+    former_visitors = columnar.people(parts.former_visitors, None).drop("places")
+    profiles = pl.concat(
+        [_profiles(replay), _removed(replay), former_visitors], how="diagonal_relaxed"
     )
-    if known is not None:
-        is_about = pl.any_horizontal(pl.col("places", "events").is_not_null())
-        whole = whole.filter(~pl.col("existed") | is_about)
-    others = [_named_only(applied, known), _unidentified(replay, parts, applied)]
+    profiles = _with_events(
+        profiles.join(rows, on="person", how="left", maintain_order="left"), event_counts
+    )
+    if workspace_people is not None:
+        has_rows = pl.any_horizontal(pl.col("places", "events").is_not_null())
+        profiles = profiles.filter(~pl.col("existed") | has_rows)
+    others = [
+        _removed_unknown(changes, workspace_people),
+        _unidentified_visitors(replay, parts, changes),
+    ]
     return pl.concat(
-        frame.select(PEOPLE.names()).cast(PEOPLE) for frame in (_filled(whole), *others)
+        frame.select(PEOPLE.names()).cast(PEOPLE) for frame in (_as_people(profiles), *others)
     )
 
 
-def alone(messages: Alone, known: pl.DataFrame | None) -> pl.DataFrame:
-    """Return the people that rows are about which meet no others, as in `people`."""
-    found = columnar.people(messages, known).with_columns(pl.lit(None, pl.String).alias("removal"))
-    return _filled(_complete(found, counts=columnar.event_counts(messages)))
+def independent_people(
+    messages: IndependentMessages, workspace_people: pl.DataFrame | None
+) -> pl.DataFrame:
+    """Return the people of independent messages, as in `people`."""
+    profiles = columnar.people(messages, workspace_people).with_columns(
+        pl.lit(None, pl.String).alias("removal")
+    )
+    return _as_people(_with_events(profiles, columnar.event_counts(messages)))
 
 
-def _complete(profiles: pl.DataFrame, *, counts: pl.DataFrame) -> pl.DataFrame:
+def _with_events(profiles: pl.DataFrame, event_counts: pl.DataFrame) -> pl.DataFrame:
     """Return profiles with how many events each has, null for none."""
-    events = counts.group_by("person").agg(pl.col("events").sum())
+    events = event_counts.group_by("person").agg(pl.col("events").sum())
     own = profiles.select("person").join(events, on="person", how="left", maintain_order="left")
     return profiles.with_columns(own["events"])
 
 
-def _filled(profiles: pl.DataFrame) -> pl.DataFrame:
-    """Return profiles as people."""
+def _as_people(profiles: pl.DataFrame) -> pl.DataFrame:
+    """Return profiles with the columns of `people`."""
     return profiles.with_columns(
         pl.col("events").fill_null(0),
         pl.col("places").fill_null([]).alias("rows"),
@@ -128,11 +138,11 @@ def _filled(profiles: pl.DataFrame) -> pl.DataFrame:
     ).select(PEOPLE.names()).cast(PEOPLE)  # fmt: skip
 
 
-def ordered(people_: pl.DataFrame) -> pl.DataFrame:
+def ordered(people: pl.DataFrame) -> pl.DataFrame:
     """Return people in the order of their first rows, visitors last."""
     first = pl.col("rows").list.first()
     place = first.struct["plan"].cast(pl.Int64) * _PLAN_STEP + first.struct["row"]
-    placed = people_.with_columns(
+    placed = people.with_columns(
         (place.fill_null(_PLAN_STEP**2 // 4) + (~pl.col("known")) * (_PLAN_STEP**2 // 2)).alias(
             "at"
         )
@@ -145,26 +155,26 @@ def ordered(people_: pl.DataFrame) -> pl.DataFrame:
 
 
 def _profiles(replay: Replay) -> pl.DataFrame:
-    """Return everybody who is there in the end."""
+    """Return everybody who exists in the end."""
     persons = replay.model.store.people.by_cio.values()
-    return _lines([(person, None) for person in persons], replay)
+    return _profile_rows([(person, None) for person in persons], replay)
 
 
 def _removed(replay: Replay) -> pl.DataFrame:
     """Return everybody who was deleted, with `removal`."""
-    return _lines(replay.model.store.removed, replay)
+    return _profile_rows(replay.model.store.removed, replay)
 
 
-def _named_only(changes: pl.DataFrame, known: pl.DataFrame | None) -> pl.DataFrame:
-    """Return whom rows delete or suppress without a profile that the preview knows.
+def _removed_unknown(changes: pl.DataFrame, workspace_people: pl.DataFrame | None) -> pl.DataFrame:
+    """Return the people whom rows delete or suppress without a known profile.
 
-    Who is not in an export is not there to be deleted; without one, they count as deleted.
+    Without an export they count as deleted; if there is one, people who are not in it cannot be.
     """
     mail = is_mail("key")
-    named = pl.when(mail).then(pl.col("key").str.to_lowercase()).otherwise("key")
+    folded = pl.when(mail).then(pl.col("key").str.to_lowercase()).otherwise("key")
     return (
-        removals_of_strangers(changes, known)
-        .group_by(named.alias("key"), maintain_order=True)
+        removals_of_unknown(changes, workspace_people)
+        .group_by(folded.alias("key"), maintain_order=True)
         .agg(pl.col("rule").last(), pl.struct("plan", "row").alias("rows"))
         .select(
             pl.when(~mail).then("key").alias("id"), pl.when(mail).then("key").alias("email"),
@@ -179,44 +189,48 @@ def _named_only(changes: pl.DataFrame, known: pl.DataFrame | None) -> pl.DataFra
     )  # fmt: skip
 
 
-def removals_of_strangers(changes: pl.DataFrame, known: pl.DataFrame | None) -> pl.DataFrame:
-    """Return the changes that delete or suppress somebody whose profile the preview does not know."""
+def removals_of_unknown(
+    changes: pl.DataFrame, workspace_people: pl.DataFrame | None
+) -> pl.DataFrame:
+    """Return the changes that delete or suppress a person without a known profile."""
     deleted = changes.filter(pl.col("rule") == rules.DELETED.name)
-    done = pl.concat([deleted["key"], deleted["subject"]]).drop_nulls().str.to_lowercase()
-    asked = _asks_deletion(known) | (pl.col("rule") == rules.SUPPRESSED.name)
+    keys = pl.concat([deleted["key"], deleted["subject"]]).drop_nulls().str.to_lowercase()
+    is_removal = _is_possible_deletion(workspace_people) | (pl.col("rule") == rules.SUPPRESSED.name)
     return (
-        changes.filter(asked)
+        changes.filter(is_removal)
         .join(deleted, on="number", how="anti")
-        .filter(~pl.col("key").str.to_lowercase().is_in(done.implode()))
+        .filter(~pl.col("key").str.to_lowercase().is_in(keys.implode()))
     )
 
 
-def made_again(notable: pl.DataFrame, plain: pl.LazyFrame, known: pl.DataFrame | None) -> int:
+def created_again(
+    notable: pl.DataFrame, independent: pl.LazyFrame, workspace_people: pl.DataFrame | None
+) -> int:
     """Return how many people rows create after an earlier row has deleted them."""
     placed = notable.with_columns(_AT.alias("at"))
     deleted = placed.filter(pl.col("rule") == rules.DELETED.name)
-    asked = pl.concat([deleted, placed.filter(_asks_deletion(known))])
-    names = pl.concat([asked.select("at", who="key"), deleted.select("at", who="subject")])
+    removed = pl.concat([deleted, placed.filter(_is_possible_deletion(workspace_people))])
+    names = pl.concat([removed.select("at", who="key"), deleted.select("at", who="subject")])
     gone = (
         names.drop_nulls().group_by(pl.col("who").str.to_lowercase()).agg(gone=pl.col("at").min())
     )
     if gone.is_empty():
         return 0
-    created = pl.concat([notable.lazy(), plain]).filter(pl.col("kind") == "created").select(
+    created = pl.concat([notable.lazy(), independent]).filter(pl.col("kind") == "created").select(
         _AT.alias("at"), pl.col("key").str.to_lowercase().alias("who")
     )  # fmt: skip
     again = created.join(gone.lazy(), on="who").filter(pl.col("at") > pl.col("gone"))
     return int(again.select(pl.col("who").n_unique()).collect().item())
 
 
-def _asks_deletion(known: pl.DataFrame | None) -> pl.Expr:
-    """Return which changes are deletions of somebody who may be there, for all that is known."""
-    if known is not None:
+def _is_possible_deletion(workspace_people: pl.DataFrame | None) -> pl.Expr:
+    """Return a boolean expression: True where a change deletes a person who may exist."""
+    if workspace_people is not None:
         return pl.lit(value=False)
     return (pl.col("rule") == rules.PERSON_UNKNOWN.name) & (pl.col("subject") == DELETION)
 
 
-def _lines(persons: Iterable[tuple[Person, Removal | None]], replay: Replay) -> pl.DataFrame:
+def _profile_rows(persons: Iterable[tuple[Person, Removal | None]], replay: Replay) -> pl.DataFrame:
     schema = {
         "person": pl.String(), "id": pl.String(), "email": pl.String(), "cio_id": pl.String(),
         "anonymous_ids": pl.List(pl.String), "existed": pl.Boolean(), "removal": pl.String(),
@@ -226,7 +240,7 @@ def _lines(persons: Iterable[tuple[Person, Removal | None]], replay: Replay) -> 
             person.cio_id,
             person.id,
             person.email,
-            person.cio_id if person.cio_id in replay.given else None,
+            person.cio_id if person.cio_id in replay.exported_cio_ids else None,
             tuple(person.anonymous_ids),
             person.existed,
             removal,
@@ -260,7 +274,7 @@ def merges(replay: Replay) -> pl.DataFrame:
 
 def _merge(row: Mapping[str, Any], replay: Replay) -> dict[str, Any]:
     plan, number = replay.place(row["number"])
-    made_up = f"cio_{row['removed']}" if row["removed"] not in replay.given else None
+    made_up = f"cio_{row['removed']}" if row["removed"] not in replay.exported_cio_ids else None
     return {
         "kept": row["kept_key"],
         "removed": [key for key in row["removed_keys"] if key != made_up],
@@ -275,8 +289,8 @@ def _merge(row: Mapping[str, Any], replay: Replay) -> dict[str, Any]:
     }
 
 
-def attribution(replay: Replay, parts: Partitioned, visits: pl.DataFrame) -> pl.DataFrame:
-    """Return what becomes of anonymous events: one line per anonymous id, outcome and person."""
+def attribution(replay: Replay, parts: Partitioned, visitor_events: pl.DataFrame) -> pl.DataFrame:
+    """Return the outcome of anonymous events: one line per anonymous id, outcome and person."""
     lines = []
     for event in replay.events():
         if event.by_visitor:
@@ -290,15 +304,15 @@ def attribution(replay: Replay, parts: Partitioned, visits: pl.DataFrame) -> pl.
         "anonymous_id": pl.String(), "outcome": pl.String(), "id": pl.String(), "email": pl.String(),
         "young": pl.Boolean(), "plan": pl.Int32(), "row": pl.Int64(),
     }  # fmt: skip
-    unlinked = parts.anonymous_events.select(
+    unidentified = parts.unidentified_events.select(
         pl.col("anonymous").alias("anonymous_id"), pl.lit("anonymous").alias("outcome"),
         pl.lit(None, pl.String).alias("id"), pl.lit(None, pl.String).alias("email"),
         pl.lit(value=False).alias("young"), "plan", "row",
     )  # fmt: skip
     applied = pl.DataFrame(lines, schema=schema, orient="row")
-    frame = pl.concat([applied, visits.select(schema.keys()), unlinked])
+    events = pl.concat([applied, visitor_events.select(schema.keys()), unidentified])
     grouped = (
-        frame.sort("plan", "row")
+        events.sort("plan", "row")
         .group_by("anonymous_id", "outcome", "id", "email", maintain_order=True)
         .agg(
             pl.len().alias("events"),
@@ -306,49 +320,57 @@ def attribution(replay: Replay, parts: Partitioned, visits: pl.DataFrame) -> pl.
             pl.struct("plan", "row").alias("rows"),
         )
     )
-    why = pl.col("outcome").replace_strict(dict(WHY), return_dtype=pl.String).alias("why")
+    why = (
+        pl.col("outcome")
+        .replace_strict(dict(ATTRIBUTION_REASONS), return_dtype=pl.String)
+        .alias("why")
+    )
     return grouped.with_columns(why).select(ATTRIBUTION.names()).cast(ATTRIBUTION)
 
 
-def _unidentified(replay: Replay, parts: Partitioned, changes: pl.DataFrame) -> pl.DataFrame:
-    """Return the visitors who are nobody's, in the shape of people."""
-    names = [v.anonymous_id for v in replay.model.store.visitors.values() if v.owner is None]
+def _unidentified_visitors(
+    replay: Replay, parts: Partitioned, changes: pl.DataFrame
+) -> pl.DataFrame:
+    """Return the visitors whom no row identifies, with the columns of `people`."""
+    ids = [v.anonymous_id for v in replay.model.store.visitors.values() if v.owner is None]
     acted = [
         (event.anonymous_id, *replay.place(event.number), 1)
         for event in replay.events()
         if event.by_visitor and event.person is None
     ]
     one, none = pl.lit(1, pl.Int64).alias("events"), pl.lit(0, pl.Int64).alias("events")
-    changed = changes.filter(pl.col("rule").is_in(_OF_VISITORS)).select(
+    changed = changes.filter(pl.col("rule").is_in(_VISITOR_RULES)).select(
         pl.col("key").alias("visitor"), "plan", "row", none
     )
-    others = parts.anonymous_events.select(pl.col("anonymous").alias("visitor"), "plan", "row", one)
+    others = parts.unidentified_events.select(
+        pl.col("anonymous").alias("visitor"), "plan", "row", one
+    )
     rows = pl.concat([pl.DataFrame(acted, schema=changed.schema, orient="row"), changed, others])
-    there = pl.concat([pl.Series(names, dtype=pl.String), others["visitor"].unique()])
+    visitors = pl.concat([pl.Series(ids, dtype=pl.String), others["visitor"].unique()])
     grouped = rows.sort("plan", "row").group_by("visitor", maintain_order=True).agg(
         pl.col("events").sum(), pl.struct("plan", "row").unique(maintain_order=True).alias("rows")
     )  # fmt: skip
-    nothing = pl.lit(None, pl.String)
+    null = pl.lit(None, pl.String)
     return (
-        there.to_frame("visitor")
+        visitors.to_frame("visitor")
         .join(grouped, on="visitor", how="left", maintain_order="left")
         .select(
-            nothing.alias("id"), nothing.alias("email"), nothing.alias("cio_id"),
+            null.alias("id"), null.alias("email"), null.alias("cio_id"),
             pl.concat_list("visitor").alias("anonymous_ids"),
             pl.lit(value=False).alias("known"), pl.lit("anonymous").alias("action"),
             pl.col("events").fill_null(0), pl.col("rows").fill_null([]),
-            nothing.alias("person"),
+            null.alias("person"),
         )
     )  # fmt: skip
 
 
 def groups(replay: Replay, changes: pl.DataFrame) -> pl.DataFrame:
-    """Return the objects, and the objects that are deleted."""
+    """Return the objects that exist in the end, with the rows that change them."""
     store = replay.model.store
-    changed = changes.filter(
+    about_objects = changes.filter(
         pl.col("kind").is_in(["object-created", "object-updated", "object-deleted", "related"])
     )
-    rows = changed.group_by("subject", maintain_order=True).agg(
+    rows = about_objects.group_by("subject", maintain_order=True).agg(
         pl.struct("plan", "row").unique(maintain_order=True).alias("rows")
     )
     records = [
@@ -365,11 +387,11 @@ def groups(replay: Replay, changes: pl.DataFrame) -> pl.DataFrame:
         "subject": pl.String(), "object_type_id": pl.String(), "object_id": pl.String(),
         "people": pl.Int64(), "visitors": pl.Int64(),
     }  # fmt: skip
-    frame = pl.DataFrame(records, schema=schema).with_columns(
+    objects = pl.DataFrame(records, schema=schema).with_columns(
         pl.lit("create or update").alias("action")
     )
-    joined = frame.join(rows, on="subject", how="left", maintain_order="left")
-    return joined.select(GROUPS.names()).cast(GROUPS)
+    with_rows = objects.join(rows, on="subject", how="left", maintain_order="left")
+    return with_rows.select(GROUPS.names()).cast(GROUPS)
 
 
 def relationships(replay: Replay) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Every rule of the identity model as a row: what happens, in a sentence, and who says so.
+"""Every rule of the identity model as a row: what happens, in a sentence, and its source.
 
 The numbers in `source` and in the docstrings of this room are sections of the API reference page,
 those after an N the lines of its addendum.
@@ -30,11 +30,11 @@ class Rule:
 
 
 class Change(NamedTuple):
-    """What one message did; a tuple, because there is one for every message."""
+    """One effect of a message; a tuple, because every message has at least one."""
 
     rule: Rule  # the rule that did it
     person: str | None = None  # the `cio_id` of the person it happened to
-    key: str | None = None  # the identifier the message used for that person
+    key: str | None = None  # the identifier that the message used for that person
     # The `cio_id` of the second person (removed by a merge, holder of an identifier)
     other: str | None = None
     subject: str | None = None  # the attribute, event, object or value it is about
@@ -54,40 +54,40 @@ class Change(NamedTuple):
     @property
     def rests_on(self) -> str | None:
         """The names of the open settings it rests on, None if it rests on none."""
-        return joined((*self.open, self.rule.open))
+        return join_settings((*self.open, self.rule.open))
 
     @property
     def sentence(self) -> str:
         """What happened, in a sentence that names the open settings it rests on."""
-        told = self.rule.sentence.format(
+        text = self.rule.sentence.format(
             key=self.key, other=f"cio_{self.other}", subject=self.subject
         )
-        return marked(told, self.rests_on)
+        return with_open_settings(text, self.rests_on)
 
 
-def joined(settings: Iterable[str | None]) -> str | None:
+def join_settings(settings: Iterable[str | None]) -> str | None:
     """Return the names of open settings as one text, None without one.
 
     Examples:
-        >>> joined(["dedupe", None, "dedupe, alias_previous"]), joined([None])
+        >>> join_settings(["dedupe", None, "dedupe, alias_previous"]), join_settings([None])
         ('alias_previous, dedupe', None)
     """
-    names = {name for each in settings if each for name in each.split(", ")}
+    names = {name for joined in settings if joined for name in joined.split(", ")}
     return ", ".join(sorted(names)) or None
 
 
-def marked(sentence: str, settings: str | None) -> str:
+def with_open_settings(sentence: str, settings: str | None) -> str:
     """Return a sentence that names the open settings it rests on.
 
     Examples:
-        >>> marked("u1 is new.", "event_for_unknown"), marked("u1 is new.", None)
+        >>> with_open_settings("u1 is new.", "event_for_unknown"), with_open_settings("u1 is new.", None)
         ('u1 is new. Open: event_for_unknown.', 'u1 is new.')
     """
     return f"{sentence} Open: {settings}." if settings else sentence
 
 
-def rest_on(changes: Iterable[Change], *settings: str) -> Iterable[Change]:
-    """Return changes that rest on open settings, too."""
+def add_settings(changes: Iterable[Change], *settings: str) -> Iterable[Change]:
+    """Return changes that also rest on some open settings."""
     if not settings:
         return changes
     return (change._replace(open=(*change.open, *settings)) for change in changes)
@@ -173,13 +173,13 @@ RULES: Final = {value.name: value for value in list(globals().values()) if isins
 
 
 def sentence(
-    rule: str, *, key: str | None, other: str | None, subject: str | None, names: Mapping[str, str]
+    rule: str, *, key: str | None, other: str | None, subject: str | None, labels: Mapping[str, str]
 ) -> str:
-    """Return what a change did, with the second person as `names` calls them.
+    """Return the sentence of a change, with the second person as `labels` calls them.
 
     Examples:
-        >>> sentence("alias.self", key="u1", other=None, subject="U1", names={})
+        >>> sentence("alias.self", key="u1", other=None, subject="U1", labels={})
         'u1 and U1 are already the same person, so the merge is ignored.'
     """
-    named = None if other is None else names.get(other, other)
-    return RULES[rule].sentence.format(key=key, other=named, subject=subject)
+    label = None if other is None else labels.get(other, other)
+    return RULES[rule].sentence.format(key=key, other=label, subject=subject)

@@ -1,4 +1,4 @@
-"""Track events with reserved names: they act instead of being recorded."""
+"""Track events with reserved names: they are not recorded, but act."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -24,9 +24,9 @@ def suppress(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
     if who is None:
         yield Change(rules.NO_PERSON, subject=message["event"])
         return
-    refused = store.refused(who)
-    if refused is not None:
-        yield refused
+    ignored = store.why_ignored(who)
+    if ignored is not None:
+        yield ignored
         return
     person = store.people.find(*who)
     blocked = [who]
@@ -34,7 +34,7 @@ def suppress(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
         blocked = person.addresses()
         yield store.delete(person, how="suppress")
     store.people.suppress(blocked)
-    yield Change(rules.SUPPRESSED, key=str(who), subject=_listed(blocked))
+    yield Change(rules.SUPPRESSED, key=str(who), subject=_list_of(blocked))
 
 
 def unsuppress(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
@@ -47,7 +47,7 @@ def unsuppress(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
     if not allowed:
         yield Change(rules.NOT_SUPPRESSED, key=str(who))
         return
-    yield Change(rules.UNSUPPRESSED, key=str(who), subject=_listed(allowed))
+    yield Change(rules.UNSUPPRESSED, key=str(who), subject=_list_of(allowed))
 
 
 def delete_relationship(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
@@ -60,8 +60,8 @@ def delete_relationship(store: Store, message: Mapping[str, Any]) -> Iterator[Ch
         yield Change(rules.OBJECT_MISSING)
     else:
         record = store.objects.get(key)
-        gone = record is not None and record.unrelate(person)
-        rule = rules.UNRELATED if gone else rules.NOT_RELATED
+        removed = record is not None and record.unrelate(person)
+        rule = rules.UNRELATED if removed else rules.NOT_RELATED
         yield store.change(rule, person, subject=str(key))
 
 
@@ -81,7 +81,7 @@ def delete_object(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
 
 
 def set_device(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
-    """Add a push device to a person, who is created like by any event (3.6, 3.7, C25)."""
+    """Add a push device to a person, who is created if unknown, as by any event (3.6, 3.7, C25)."""
     token = _token(message)
     if token is None:
         yield Change(rules.DEVICE_MISSING, subject=message["event"])
@@ -94,7 +94,7 @@ def set_device(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
             yield person
             return
         person = store.create(who)
-        yield store.absent(rules.CREATED_BY_EVENT, who, person=person.cio_id)
+        yield store.change_without_owner(rules.CREATED_BY_EVENT, who, person=person.cio_id)
     device = mapping(mapping(message.get("context")).get("device"))
     person.devices = {**(person.devices or {}), token: {"platform": text(device.get("type"))}}
     yield store.change(rules.DEVICE_SET, person, subject=token)
@@ -114,12 +114,12 @@ def delete_device(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
 
 
 def metric(_store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
-    """Report what happened to a message: nobody's identity changes (3.6)."""
+    """Report a delivery event, which changes no profile (3.6)."""
     yield Change(rules.METRIC, subject=message["event"])
 
 
-def _listed(addresses: Sequence[Address]) -> str:
-    """Return identifiers in words; the cio_id only where there is no other."""
+def _list_of(addresses: Sequence[Address]) -> str:
+    """Return identifiers as text; the cio_id only if there is no other."""
     shown = [item for item in addresses if item.kind != "cio_id"]
     return ", ".join(map(str, shown or addresses))
 
@@ -129,12 +129,12 @@ def _person_of(store: Store, message: Mapping[str, Any]) -> Person | Change:
     who: Address | None = address(message.get("userId"), settings=store.settings)
     if who is None:
         return Change(rules.NO_PERSON, subject=message["event"])
-    refused = store.refused(who)
-    if refused is not None:
-        return refused
+    ignored = store.why_ignored(who)
+    if ignored is not None:
+        return ignored
     person = store.people.find(*who)
     if person is None:
-        return store.absent(rules.PERSON_UNKNOWN, who, subject=message["event"])
+        return store.change_without_owner(rules.PERSON_UNKNOWN, who, subject=message["event"])
     return person
 
 

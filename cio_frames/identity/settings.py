@@ -1,4 +1,4 @@
-"""How a workspace is set up, and which side the model takes where the sources disagree."""
+"""The settings of a workspace, and those that decide where the sources disagree."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ LARGEST: Final = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """One point where the sources contradict each other or say nothing."""
+    """A question on which the sources contradict each other or are silent."""
 
-    setting: str  # the name of the setting that decides it
-    options: Mapping[Any, str]  # what each value of the setting means, the default first
-    source: str  # where the question comes from
-    settled: bool = False  # whether newer documents have answered it, as the default says
+    setting: str  # the setting that decides it
+    options: Mapping[Any, str]  # the meaning of each value of the setting, the default first
+    source: str  # the origin of the question
+    is_answered: bool = False  # whether newer documents confirm the default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """A length of time that decides what happens to an event."""
+    """A time limit that decides the effect of an event."""
 
     seconds: int
     source: str
@@ -86,15 +86,14 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not self.identifiers or not set(self.identifiers) <= {"id", "email"}:
-            message = 'identifiers must be ("id",), ("email",) or ("id", "email").'
-            raise ConfigError(message)
+            raise ConfigError('identifiers must be ("id",), ("email",) or ("id", "email").')
         for choice in CHOICES.values():
             if getattr(self, choice.setting) not in choice.options:
                 offer = ", ".join(repr(option) for option in choice.options)
                 raise ConfigError(f"{choice.setting} is not one of {offer}. {choice.source}")
 
     def choices(self) -> list[dict[str, Any]]:
-        """Return which side was taken on each open question, as rows.
+        """Return the value of each setting that decides an open question, as rows.
 
         Examples:
             >>> Settings().choices()[0]["value"]
@@ -107,7 +106,7 @@ class Settings:
                 "meaning": choice.options[value],
                 "default": value == next(iter(choice.options)),
                 "source": choice.source,
-                "settled": choice.settled,
+                "settled": choice.is_answered,
             }
             for choice in CHOICES.values()
         ]
@@ -119,10 +118,14 @@ def links_by_alias(settings: Settings) -> bool:
 
 
 def _choice(
-    setting: str, options: Mapping[Any, str], *, source: str, settled: bool = False
+    setting: str, options: Mapping[Any, str], *, source: str, is_answered: bool = False
 ) -> Choice:
-    told = MappingProxyType(dict(options))
-    return Choice(setting=setting, options=told, source=source, settled=settled)
+    return Choice(
+        setting=setting,
+        options=MappingProxyType(options),
+        source=source,
+        is_answered=is_answered,
+    )
 
 
 _ROWS = (
@@ -138,7 +141,7 @@ _ROWS = (
     _choice("anonymous_age", {
         "received": 'the 30 days of an anonymous event count from its receipt ("logged")',
         "timestamp": "the 30 days of an anonymous event count from its own timestamp",
-    }, source="reference N4 (TRACK: events logged within the last 30 days)", settled=True),
+    }, source="reference N4 (TRACK: events logged within the last 30 days)", is_answered=True),
     _choice("anonymous_traits", {
         "carry": "traits of an anonymous identify fill the gaps of the person identified later",
         "stay": "traits of an anonymous identify never reach a person",

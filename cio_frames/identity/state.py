@@ -1,4 +1,4 @@
-"""What a workspace holds: people, anonymous visitors, events and objects, and steps that rules share."""
+"""The contents of a workspace: people, visitors, events and objects, and steps that rules share."""
 
 import re
 from collections import deque
@@ -19,7 +19,7 @@ Removal = Literal["delete", "suppress"]
 LONG_AGO: Final = -(10**12)
 EMPTY: Final = (None, "")
 MADE_UP: Final = "c10"
-"""How the cio_ids of new people begin, before nine hexadecimal digits."""
+"""The prefix of the cio_ids of new people; nine hexadecimal digits follow."""
 _HEXADECIMAL: Final = re.compile(r"[0-9a-f]{9}").fullmatch
 
 
@@ -33,14 +33,14 @@ class Person:
     email: str | None = None
     alive: bool = True
     attributes: dict[str, Any] = field(default_factory=dict)
-    # When every attribute was written, as long as all were written at one time
+    # The time of all attributes, while they have the same one
     stamp: int = LONG_AGO
-    # When each attribute was written, once they differ; also of removed ones
+    # The time of each attribute once they differ, removed ones included
     stamps: dict[str, int] | None = None
     anonymous_ids: tuple[str, ...] | deque[str] = ()  # a deque after merges: both ends grow
     devices: dict[str, dict[str, Any]] | None = None
-    successor: "Person | None" = None  # whom they were merged into
-    # Most people have neither, and an empty one of each is a fifth of their memory
+    successor: "Person | None" = None  # the person they were merged into
+    # None if empty, as they are for most people: that saves a fifth of the memory
     _events: "PersonEvents[Event] | None" = None
     _objects: "dict[ObjectRecord, None] | None" = None
 
@@ -87,13 +87,13 @@ class Person:
 
     @property
     def label(self) -> str:
-        """The identifier that a reader knows best."""
+        """The identifier that readers know best."""
         return self.id or self.email or f"cio_{self.cio_id}"
 
     def write(self, attributes: Mapping[str, Any], *, at: int, settings: Settings) -> list[str]:
-        """Set attributes as an identify of time `at` does; return those that keep another value.
+        """Set attributes as an identify of time `at` does; return those that keep a newer value.
 
-        The later timestamp wins, whatever arrives first (3.7); null removes (section 6).
+        The latest timestamp wins, in whatever order they arrive (3.7); null removes (section 6).
         """
         kept = []
         self._prepare_stamps(at)
@@ -107,7 +107,7 @@ class Person:
                 self._split_stamps()[name] = at
                 self.attributes.pop(name, None)
             elif name.startswith(FLAT_PREFIXES):
-                self._prefer(name, value)
+                self._set_preference(name, value)
             else:
                 self.attributes[name] = value
         return kept
@@ -127,7 +127,7 @@ class Person:
         return dict.fromkeys(self.attributes, self.stamp)
 
     def _prepare_stamps(self, at: int) -> None:
-        """Keep one stamp for all attributes until a second time of writing appears."""
+        """Keep one time for all attributes until one with another time is written."""
         if self.stamps is None and at != self.stamp:
             if self.attributes:
                 self._split_stamps()
@@ -140,7 +140,7 @@ class Person:
         return self.stamps
 
     def _wins(self, name: str, at: int, *, settings: Settings) -> bool:
-        """Whether a value of time `at` replaces what is there; remembers that time if so."""
+        """Return whether a value of time `at` replaces the current one; if so, remember that time."""
         if self.stamps is None:
             return True
         if settings.attribute_order == "timestamp" and self.stamps.get(name, LONG_AGO) > at:
@@ -149,7 +149,7 @@ class Person:
         return True
 
     def _value(self, name: str) -> Any:
-        """Return the value of an attribute, or of one subscription preference."""
+        """Return the value of an attribute or of one subscription preference."""
         if not name.startswith(FLAT_PREFIXES):
             return self.attributes.get(name)
         node: Any = self.attributes
@@ -157,18 +157,18 @@ class Person:
             node = node.get(part) if isinstance(node, dict) else None
         return node
 
-    def _prefer(self, path: str, value: Any) -> None:
-        """Set one subscription preference by its dotted path and keep the others (2.1)."""
+    def _set_preference(self, path: str, value: Any) -> None:
+        """Set one subscription preference by its dotted path, and keep the others (2.1)."""
         *parents, last = path.split(".")
         node = self.attributes
         for name in parents:
-            below = node.get(name)
-            node[name] = node = dict(below) if isinstance(below, dict) else {}
+            child = node.get(name)
+            node[name] = node = dict(child) if isinstance(child, dict) else {}
         node[last] = value
 
 
-def survivor(person: Person | None) -> Person | None:
-    """Return whom somebody has become by merges; what was passed on the way is remembered."""
+def final_person(person: Person | None) -> Person | None:
+    """Return the person whom a person has become by merges, and shorten the path to them."""
     if person is None or person.successor is None:
         return person
     last = person.successor
@@ -180,7 +180,7 @@ def survivor(person: Person | None) -> Person | None:
 
 
 class People:
-    """All profiles of a workspace and the identifiers that lead to them."""
+    """All profiles of a workspace by their identifiers."""
 
     def __init__(self) -> None:
         self.by_cio: dict[str, Person] = {}
@@ -190,7 +190,7 @@ class People:
         self._made = 0
 
     def find(self, kind: IdentifierKind, value: str) -> Person | None:
-        """Return the person with this identifier: ids have case, e-mails do not (3.1)."""
+        """Return the person with an identifier; e-mails are compared without case (3.1)."""
         if kind == "id":
             return self.by_id.get(value)
         if kind == "email":
@@ -200,7 +200,7 @@ class People:
     def create(self, *, born: float, cio_id: str | None = None, loaded: bool = False) -> Person:
         """Add a profile without identifiers; loaded ones are older than all others."""
         self._made += 1
-        if cio_id is not None and cio_id.startswith(MADE_UP):  # it stays taken
+        if cio_id is not None and cio_id.startswith(MADE_UP):  # continue counting after it
             digits = cio_id.removeprefix(MADE_UP)
             self._made = max(self._made, int(digits, 16) if _HEXADECIMAL(digits) else 0)
         person = Person(cio_id=cio_id or self._free_cio_id(), age=(not loaded, born, self._made))
@@ -225,7 +225,7 @@ class People:
                 del self.by_email[person.email.lower()]
             person.email = value
             key = value.lower()
-            self.by_email[value if key == value else key] = person  # which is no second text
+            self.by_email[value if key == value else key] = person  # without a second string
 
     def remove(self, person: Person) -> None:
         """Delete a profile; its identifiers are free again (3.6: can be re-created)."""
@@ -250,7 +250,7 @@ class People:
         return group
 
     def is_suppressed(self, item: Address | None) -> bool:
-        """Whether calls about this identifier are ignored (3.2 row 7)."""
+        """Return whether calls about this identifier are ignored (3.2 row 7)."""
         return bool(self.suppressed) and item is not None and item.key in self.suppressed
 
 
@@ -258,30 +258,32 @@ class People:
 class Event:
     """One event of a person or of an anonymous visitor."""
 
-    number: int  # which message it came with, counted from 0
+    number: int  # of its message, counted from 0
     type: str
     name: str | None
-    owner: Person | None  # whose it was before any merge
+    owner: Person | None  # its person before any merge
     anonymous_id: str | None
     timestamp: int
     received: float
     properties: dict[str, Any]
     message_id: str | None
     triggered: bool  # whether it could start campaigns before any merge
-    fate: Attribution  # how it got to its owner, or why it has none
-    by_visitor: bool  # nobody was named as its person when it arrived
-    times: int = 1  # how many events just like it this stands for
-    lost: bool = False  # its person was deleted, and the event with it
-    is_brought_late: bool = False  # it has its person because that one was identified again (C22)
+    first_attribution: Attribution  # how it got its owner, or why it has none, before any merge
+    by_visitor: bool  # whether its message named no person
+    times: int = 1  # how many equal events it represents
+    lost: bool = False  # whether it was deleted with its person
+    is_reidentified: bool = (
+        False  # whether it has a person only because they identified again (C22)
+    )
 
     @property
     def person(self) -> Person | None:
-        """Whose it is."""
-        return survivor(self.owner)
+        """Its person after all merges."""
+        return final_person(self.owner)
 
     @property
     def is_moved(self) -> bool:
-        """Whether a merge has handed it to another person: it starts no campaigns then (3.4)."""
+        """Whether a merge has moved it to another person, so that it starts no campaigns (3.4)."""
         return self.owner is not None and self.owner.successor is not None
 
     @property
@@ -291,14 +293,14 @@ class Event:
 
     @property
     def attribution(self) -> Attribution:
-        """How it got to its person, or why it has none."""
-        return "moved" if self.is_moved else self.fate
+        """How it got its person, or why it has none."""
+        return "moved" if self.is_moved else self.first_attribution
 
     @property
     def open(self) -> tuple[str, ...]:
-        """The open settings that its being there, or its person, rests on."""
+        """The open settings on which its existence or its person rests."""
         unnamed = self.type == "page" and text(self.properties.get("url")) is None
-        late = self.attribution == "late" or self.is_brought_late
+        late = self.attribution == "late" or self.is_reidentified
         return ("page_without_url",) * unnamed + ("late_anonymous",) * late
 
     def row(self) -> dict[str, Any]:
@@ -318,37 +320,36 @@ class Event:
         }
 
 
-def triggers(timestamp: int, *, associated: float) -> bool:
-    """Whether an event is young enough to start campaigns when it gets its person (3.3, 3.8)."""
+def can_trigger(timestamp: int, *, associated: float) -> bool:
+    """Return whether an event that gets its person now can start campaigns (3.3, 3.8)."""
     return associated - timestamp <= CAMPAIGN.seconds
 
 
-def give(event: Event, person: Person, *, now: float) -> None:
-    """Attribute an anonymous event to the person it belongs to (3.3)."""
+def attribute_event(event: Event, person: Person, *, now: float) -> None:
+    """Attribute an anonymous event to a person (3.3)."""
     event.owner = person
-    event.fate = "linked"
-    event.triggered = triggers(event.timestamp, associated=now)
+    event.first_attribution = "linked"
+    event.triggered = can_trigger(event.timestamp, associated=now)
     person.events.add(event)
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Visitor:
-    """Somebody known by an anonymous id only."""
+    """A visitor, who has an anonymous id."""
 
     anonymous_id: str
-    # Whom the anonymous id belongs to, for good: it stays taken when that person is deleted (3.3:
-    # not reusable)
+    # The owner of the anonymous id, permanently, even if that person is deleted (3.3: not reusable)
     linked_to: Person | None = None
-    linked: float = 0.0  # when it was linked to its owner, or identified with them again
-    first: float = 0.0  # when it was linked to its owner
+    linked: float = 0.0  # when it was linked, or last identified with its owner again
+    first: float = 0.0  # when it was linked
     traits: dict[str, Any] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     objects: "dict[ObjectRecord, None]" = field(default_factory=dict)
 
     @property
     def owner(self) -> Person | None:
-        """Whose the anonymous id is, after all merges."""
-        return survivor(self.linked_to)
+        """The owner of the anonymous id, after all merges."""
+        return final_person(self.linked_to)
 
     def row(self) -> dict[str, Any]:
         """Return the visitor as a row."""
@@ -373,21 +374,21 @@ class ObjectKey(NamedTuple):
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class ObjectRecord:
-    """One object and everybody who is related to it."""
+    """One object and its relationships."""
 
     key: ObjectKey
     attributes: dict[str, Any] = field(default_factory=dict)
     related: dict[Person | Visitor, dict[str, Any]] = field(default_factory=dict)
-    short_of: tuple[str, ...] = ()  # the open settings by which it has lost relationships
+    lost_by: tuple[str, ...] = ()  # the open settings by which it has lost relationships
     # The open settings that relationships rest on
     open: dict[Person | Visitor, tuple[str, ...]] = field(default_factory=dict)
-    stamps: dict[str, int] = field(default_factory=dict)  # when each attribute was written
+    stamps: dict[str, int] = field(default_factory=dict)  # the time of each attribute
 
     def write(self, attributes: Mapping[str, Any], *, at: int, settings: Settings) -> list[str]:
         """Set attributes of the object; null and "" remove (3.5).
 
         Returns:
-            Those that have another value of a later time, which they keep if times count (3.7).
+            Those with a newer value, which they keep if the latest timestamp wins (3.7).
         """
         newer = [
             name
@@ -395,17 +396,17 @@ class ObjectRecord:
             if self.stamps.get(name, LONG_AGO) > at
             and self.attributes.get(name) != (None if value in EMPTY else value)
         ]
-        keeps = newer if settings.object_order == "timestamp" else ()
+        kept = newer if settings.object_order == "timestamp" else ()
         _write(
             self.attributes,
-            {name: value for name, value in attributes.items() if name not in keeps},
+            {name: value for name, value in attributes.items() if name not in kept},
         )
         for name in attributes:
             self.stamps[name] = max(at, self.stamps.get(name, LONG_AGO))
         return newer
 
     def relate(self, holder: Person | Visitor, attributes: Mapping[str, Any]) -> None:
-        """Relate somebody to the object, or update that relationship; null and "" remove."""
+        """Relate a person or visitor to the object, or update the relationship; null and "" remove."""
         _write(self.related.setdefault(holder, {}), attributes)
         holder.objects[self] = None
 
@@ -416,12 +417,12 @@ class ObjectRecord:
         return self.related.pop(holder, None) is not None
 
     def hand_over(self, holder: Person | Visitor, successor: Person) -> None:
-        """Move a relationship; what the successor has of it already stays."""
+        """Move a relationship; values that the successor already has stay."""
         attributes = self.related.get(holder, {})
-        kept = self.related.get(successor, {})
+        own = self.related.get(successor, {})
         settings = self.open.get(holder, ())
         self.unrelate(holder)
-        self.relate(successor, {**attributes, **kept})
+        self.relate(successor, {**attributes, **own})
         if settings:
             self.open[successor] = (*self.open.get(successor, ()), *settings)
 
@@ -464,26 +465,26 @@ class Store:
     objects: dict[ObjectKey, ObjectRecord] = field(default_factory=dict)
     forms: dict[str, dict[str, Any]] = field(default_factory=dict)
     merges: list[dict[str, Any]] = field(default_factory=list)
-    removed: list[tuple[Person, Removal]] = field(default_factory=list)  # who was deleted, and how
-    merged: list[Person] = field(default_factory=list)  # who was merged into somebody
+    removed: list[tuple[Person, Removal]] = field(default_factory=list)  # deleted people
+    merged: list[Person] = field(default_factory=list)  # people merged into others
     failures: list[tuple[int, Change]] = field(default_factory=list)
-    kept: int = 0  # how many attributes kept their value since it is newer
-    seen: set[str] = field(default_factory=set)
-    # Identifiers that are nobody's by a rule that rests on an open setting
+    kept: int = 0  # how many attributes kept a newer value
+    message_ids: set[str] = field(default_factory=set)
+    # Identifiers without an owner because of an open setting
     freed: dict[tuple[IdentifierKind, str], tuple[str, ...]] = field(default_factory=dict)
-    number: int = -1  # which message is being applied, counted from 0
+    number: int = -1  # of the message being applied, counted from 0
     now: float = 0.0  # when that message was received, in Unix seconds
-    times: int = 1  # how many messages just like it were received together
+    times: int = 1  # how many equal messages it represents
 
     def visitor(self, anonymous_id: str) -> Visitor:
-        """Return who is known by an anonymous id, new if nobody is."""
+        """Return the visitor with an anonymous id, a new one if there is none."""
         visitor = self.visitors.get(anonymous_id)
         if visitor is None:
             visitor = self.visitors[anonymous_id] = Visitor(anonymous_id=anonymous_id)
         return visitor
 
     def link(self, anonymous_id: str, person: Person) -> Iterator[Change]:
-        """Link an anonymous id and what hangs on it to a person (3.3)."""
+        """Link an anonymous id to a person, with its events and relationships (3.3)."""
         visitor = self.visitor(anonymous_id)
         yield from _link(visitor, person, now=self.now, settings=self.settings)
         if visitor.owner is person:
@@ -497,8 +498,8 @@ class Store:
         self.people.set_key(person, address.kind, address.value)
         return person
 
-    def refused(self, address: Address) -> Change | None:
-        """Return why a call about this identifier is ignored, if it is (3.1, 3.2)."""
+    def why_ignored(self, address: Address) -> Change | None:
+        """Return why a call about this identifier is ignored, None if it is not (3.1, 3.2)."""
         people = self.people
         if not people.suppressed and address.kind in self.settings.identifiers:
             return None
@@ -532,10 +533,10 @@ class Store:
         timestamp: int,
         properties: dict[str, Any],
     ) -> Event:
-        """Keep an event, of a person or (without one) of an anonymous visitor or a group."""
+        """Record an event of a person, else of an anonymous visitor or a group."""
         anonymous_id = text(message.get("anonymousId"))
         by_visitor = person is None and anonymous_id is not None
-        nobody: Attribution = "anonymous" if by_visitor else "group"
+        without_person: Attribution = "anonymous" if by_visitor else "group"
         event = Event(
             number=self.number,
             type=message["type"],
@@ -546,8 +547,8 @@ class Store:
             received=self.now,
             properties=properties,
             message_id=text(message.get("messageId")),
-            triggered=person is not None and triggers(timestamp, associated=self.now),
-            fate=nobody if person is None else "direct",
+            triggered=person is not None and can_trigger(timestamp, associated=self.now),
+            first_attribution=without_person if person is None else "direct",
             by_visitor=by_visitor,
             times=self.times,
         )
@@ -564,15 +565,15 @@ class Store:
             yield self.change(rules.STALE, person, subject=", ".join(sorted(kept)))
 
     def receive(self, anonymous_id: str, event: Event) -> Iterator[Change]:
-        """Keep an event for a visitor."""
+        """Receive an event of a visitor."""
         return _receive(self.visitor(anonymous_id), event, settings=self.settings)
 
     def free(self, address: Address, *, setting: str) -> None:
-        """Remember that an open setting has made an identifier nobody's."""
+        """Remember that an identifier has no owner because of an open setting."""
         self.freed[address.key] = (*self.freed.get(address.key, ()), setting)
 
-    def absent(self, rule: Rule, address: Address, **parts: str | None) -> Change:
-        """Return a change that rests on an identifier being nobody's."""
+    def change_without_owner(self, rule: Rule, address: Address, **parts: str | None) -> Change:
+        """Return a change that depends on an identifier having no owner."""
         open_settings = self.freed.get(address.key, ())
         return Change(rule, key=str(address), open=open_settings, **parts)
 
@@ -582,16 +583,16 @@ class Store:
 
 
 def _link(visitor: Visitor, person: Person, *, now: float, settings: Settings) -> Iterator[Change]:
-    """Give an anonymous id to the person that is identified with it (3.3).
+    """Link an anonymous id to the person identified with it (3.3).
 
-    Identifying again with the same pair brings nothing more, unless the workspace follows the
-    older text of C22.
+    Identifying again with the same pair has no effect, unless the workspace follows the older text
+    of C22.
     """
     if visitor.owner is person:
         if settings.late_anonymous == "reidentify":
             visitor.linked = now
             for event in visitor.events:
-                event.is_brought_late = True
+                event.is_reidentified = True
             yield from _attribute(visitor, person, now=now, settings=settings)
         return
     if visitor.owner is not None:
@@ -613,50 +614,50 @@ def _link(visitor: Visitor, person: Person, *, now: float, settings: Settings) -
 
 
 def _receive(visitor: Visitor, event: Event, *, settings: Settings) -> Iterator[Change]:
-    """Keep an anonymous event, or hand it on if its sender was identified just now (3.3)."""
+    """Keep an anonymous event, or attribute it if the visitor was just identified (3.3)."""
     yield Change(rules.EVENT_ANONYMOUS, key=visitor.anonymous_id, subject=event.name or event.type)
     person = visitor.owner
     if person is None or not person.alive:
         visitor.events.append(event)
     elif not settings.anonymous_merge:
-        event.fate = "off"
+        event.first_attribution = "off"
         visitor.events.append(event)
-        yield _of_event(rules.MERGE_OFF, event, person)
+        yield _event_change(rules.MERGE_OFF, event, person)
     elif event.received - visitor.linked <= ANONYMOUS_LATE.seconds:
-        event.is_brought_late = event.received - visitor.first > ANONYMOUS_LATE.seconds
-        give(event, person, now=event.received)
-        yield _of_event(rules.ATTRIBUTED_LATE, event, person)
+        event.is_reidentified = event.received - visitor.first > ANONYMOUS_LATE.seconds
+        attribute_event(event, person, now=event.received)
+        yield _event_change(rules.ATTRIBUTED_LATE, event, person)
     else:
-        event.fate = "late"
+        event.first_attribution = "late"
         visitor.events.append(event)
-        yield _of_event(rules.TOO_LATE, event, person)
+        yield _event_change(rules.TOO_LATE, event, person)
 
 
 def _attribute(
     visitor: Visitor, person: Person, *, now: float, settings: Settings
 ) -> Iterator[Change]:
-    """Move past anonymous events to the person, the last 30 days of them (3.3, N4)."""
+    """Attribute the anonymous events of the last 30 days to the person (3.3, N4)."""
     pending, visitor.events = visitor.events, []
     for event in pending:
         if not settings.anonymous_merge:
-            event.fate = "off"
+            event.first_attribution = "off"
             visitor.events.append(event)
-            yield _of_event(rules.MERGE_OFF, event, person)
-        elif now - _counted_from(event, settings=settings) <= ANONYMOUS_KEPT.seconds:
-            give(event, person, now=now)
-            yield _of_event(rules.ATTRIBUTED, event, person)
+            yield _event_change(rules.MERGE_OFF, event, person)
+        elif now - _age_counts_from(event, settings=settings) <= ANONYMOUS_KEPT.seconds:
+            attribute_event(event, person, now=now)
+            yield _event_change(rules.ATTRIBUTED, event, person)
         else:
-            event.fate = "expired"
+            event.first_attribution = "expired"
             visitor.events.append(event)
-            yield _of_event(rules.TOO_OLD, event, person)
+            yield _event_change(rules.TOO_OLD, event, person)
 
 
-def _counted_from(event: Event, *, settings: Settings) -> float:
+def _age_counts_from(event: Event, *, settings: Settings) -> float:
     """Return when the 30 days of an anonymous event begin."""
     return event.received if settings.anonymous_age == "received" else event.timestamp
 
 
-def _of_event(rule: Rule, event: Event, person: Person) -> Change:
+def _event_change(rule: Rule, event: Event, person: Person) -> Change:
     return Change(
         rule,
         person=person.cio_id,

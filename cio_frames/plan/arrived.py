@@ -13,8 +13,8 @@ from cio_frames.audit import Audit
 from cio_frames.audit.run_file import RunInfo
 from cio_frames.errors import AuditError
 from cio_frames.identity import Change, Model, Settings
-from cio_frames.identity.known_people import rows
-from cio_frames.identity.messages import decoded
+from cio_frames.identity.known_people import export_rows
+from cio_frames.identity.messages import decode_message
 from cio_frames.identity.model import gc_paused
 from cio_frames.mapping import MessageMapping, own_names
 from cio_frames.plan.chunks import Repeats
@@ -103,7 +103,7 @@ def workspace_after(
         messages = arrived(pipelines, record, in_doubt=tell is not None)
     with gc_paused():
         if known is not None:
-            model.load(rows(known))
+            model.load(export_rows(known))
         for each in messages:
             changes: tuple[Change, ...] = ()
             if each.state != IN_DOUBT:
@@ -180,7 +180,7 @@ def _of_chunk(
     found = in_order.drop("lane").join(near, on="row", maintain_order="left")
     start, _, end = CALLS[call].path.partition("{form_id}")
     for row, path, message, state, at in found.iter_rows():
-        said = decoded(message)
+        said = decode_message(message)
         said["type"] = call
         if end:
             said["formId"] = unquote(path.removeprefix(start).removesuffix(end))

@@ -12,7 +12,7 @@ from cio_frames.errors import engine_errors
 from cio_frames.identity import Settings
 from cio_frames.identity.conflicts import OTHER_FORM
 from cio_frames.identity.messages import names_by_id_alone
-from cio_frames.identity.preview import Premise, profiles
+from cio_frames.identity.preview import Premise, profile_count
 from cio_frames.payloads.batches import ENVELOPE_BYTES
 from cio_frames.plan.full_check import KEPT_MESSAGES
 from cio_frames.plan.identity_preview import preview_counts
@@ -203,7 +203,7 @@ def estimate(
         removed_profiles=_removed(counted, premise),
         objects=counted.objects,
         price=None if price_per_profile is None else counted.creates * price_per_profile,
-        compared=premise.known is not None,
+        compared=premise.workspace_people is not None,
         open=counted.open,
         allowances=needs(plans, pipelines.last_preview).counts,
         other_forms=counted.conflicts.get(OTHER_FORM, 0),
@@ -213,7 +213,7 @@ def estimate(
 def _counted(pipelines: Pipelines, premise: Premise) -> PreviewCounts | None:
     """Return what a preview would come to where the checks tell it: ids alone say who is who."""
     first, *others = pipelines.all
-    if others or premise.known is not None or premise.settings != Settings():
+    if others or premise.workspace_people is not None or premise.settings != Settings():
         return None
     if not names_by_id_alone(first.mapping) or first.full_check.unclear:
         return None
@@ -227,7 +227,7 @@ def _counted(pipelines: Pipelines, premise: Premise) -> PreviewCounts | None:
 
 def _removed(counted: PreviewCounts, premise: Premise) -> int:
     """Return how many people of the export are gone in the end."""
-    before = 0 if premise.known is None else profiles(premise.known)
+    before = 0 if premise.workspace_people is None else profile_count(premise.workspace_people)
     return before + counted.creates - counted.people
 
 

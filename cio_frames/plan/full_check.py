@@ -524,15 +524,15 @@ def components_of(links: LinkKeys) -> pl.DataFrame | None:
     """Return the identifiers that are connected, by component; None if none are."""
     import numpy as np
 
-    from cio_frames.identity.components import are_among, components, joining
+    from cio_frames.identity.components import can_connect, components, is_in_sorted
 
     keys = np.sort(links.keys.to_numpy())
     owners, others = (links.pairs[name].to_numpy() for name in _PAIRS)
-    joins = joining(owners, others, keys=keys)
+    joins = can_connect(owners, others, keys=keys)
     owners, others = owners[joins], others[joins]
     if not len(owners):
         return None
-    addressed = keys[are_among(keys, np.sort(others))]  # also those that are in no other pair
+    addressed = keys[is_in_sorted(keys, np.sort(others))]  # also those that are in no other pair
     pairs = {
         "key": np.concatenate([owners, addressed]),
         "other": np.concatenate([others, addressed]),

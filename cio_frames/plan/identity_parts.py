@@ -41,7 +41,7 @@ def identity_parts(
         with closing(reader.parts(repeats)) as parts:
             for rows, columns in parts:
                 read += rows
-                yield IdentityColumns.of(columns, plan=place, first=first), read
+                yield IdentityColumns.from_columns(columns, plan=place, first=first), read
                 first += columns.height
 
 

@@ -16,10 +16,10 @@ from cio_frames.identity.conflicts import MINOR, kinds
 from cio_frames.identity.explain import explain
 from cio_frames.identity.messages import IdentityColumns, WantedAttributes
 from cio_frames.identity.model import gc_paused
-from cio_frames.identity.open_choices import OF_EXISTENCE
-from cio_frames.identity.opt_outs import names, opted_out
+from cio_frames.identity.open_choices import EXISTENCE_SETTINGS
+from cio_frames.identity.opt_outs import folded_identifiers, people_opted_out
 from cio_frames.identity.preview import Premise, Preview, preview
-from cio_frames.identity.rules import joined, marked
+from cio_frames.identity.rules import join_settings, with_open_settings
 from cio_frames.identity.settings import LARGEST
 from cio_frames.plan.identity_parts import identity_parts
 from cio_frames.plan.identity_report import identity_document
@@ -84,8 +84,8 @@ def _findings(serious: pl.DataFrame) -> list[dict[str, str]]:
     return [
         {
             "code": kind,
-            "message": marked(
-                f"{many(lines, 'conflict')} in {many(rows, 'row')}.", joined(opens[kind])
+            "message": with_open_settings(
+                f"{many(lines, 'conflict')} in {many(rows, 'row')}.", join_settings(opens[kind])
             ),
             "hint": hints[kind],
         }
@@ -222,7 +222,9 @@ def premise_of(
         WorkspaceReadError: `known` is a client, and the people cannot be read.
     """
     return Premise(
-        known=None if known is None else known_people(known, pipelines, progress=progress),
+        workspace_people=None
+        if known is None
+        else known_people(known, pipelines, progress=progress),
         settings=settings or Settings(),
         now=pipelines.all[0].clock(),
         largest=largest,
@@ -248,10 +250,10 @@ def identity_preview(
         people=int(found.summary["people"]),
         objects=found.groups.height,
         summary=found.summary,
-        is_compared=premise.known is not None,
+        is_compared=premise.workspace_people is not None,
         automatic_merges=found.merges.filter(why="auto-merge").height,
         conflicts={kind: rows for kind, _, rows in kinds(_serious(found))},
-        open=joined(OF_EXISTENCE & found.summary["open"].keys()),
+        open=join_settings(EXISTENCE_SETTINGS & found.summary["open"].keys()),
     )
     took = f"{many(rows, 'row')} in {duration(monotonic() - began)}: identity preview ready."
     shown.close(Document(Heading(took), ()))
@@ -267,7 +269,7 @@ def _columns(
         for part, planned in read_so_far:
             parts.append(part)
             shown.update(replace(state, planned=planned, now_s=monotonic()))
-    return IdentityColumns.joined(parts)
+    return IdentityColumns.concat(parts)
 
 
 def preview_counts(
@@ -282,8 +284,8 @@ def preview_counts(
 
 def _assumed(premise: Premise) -> tuple[Settings, int, bool, str]:
     """Return what tells premises apart; the time of a preview changes none of its counts of people."""
-    known = "" if premise.known is None else fingerprint(read(premise.known))
-    return premise.settings, premise.largest, premise.whole, known
+    known = "" if premise.workspace_people is None else fingerprint(read(premise.workspace_people))
+    return premise.settings, premise.largest, premise.apply_all, known
 
 
 def _wanted(pipelines: Pipelines, premise: Premise) -> WantedAttributes:
@@ -295,6 +297,8 @@ def _wanted(pipelines: Pipelines, premise: Premise) -> WantedAttributes:
         each.call in ("identify", "group") and each.mapping.find("timestamp")
         for each in pipelines.all
     )
-    people = opted_out(premise.known)
+    people = people_opted_out(premise.workspace_people)
     is_anybody = people and "alias" in pipelines.calls
-    return WantedAttributes(dated=dated, opted_out=None if is_anybody else names(people))
+    return WantedAttributes(
+        dated=dated, opted_out=None if is_anybody else folded_identifiers(people)
+    )

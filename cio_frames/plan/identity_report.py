@@ -9,8 +9,8 @@ from cio_frames.identity import plan_order
 from cio_frames.identity.clusters import clusters_to_draw
 from cio_frames.identity.conflicts import MINOR, kinds
 from cio_frames.identity.preview import Premise, Preview
-from cio_frames.identity.results import WHY
-from cio_frames.identity.rules import joined, marked
+from cio_frames.identity.results import ATTRIBUTION_REASONS
+from cio_frames.identity.rules import join_settings, with_open_settings
 from cio_frames.plan.pipeline import Pipelines
 from cio_frames.views.document import (
     Badge,
@@ -48,7 +48,7 @@ def identity_document(found: Preview, premise: Premise, pipelines: Pipelines) ->
 
 def _body(found: Preview, premise: Premise, pipelines: Pipelines) -> Iterator[Node]:
     several = len(pipelines.all) > 1
-    yield Paragraph(f"{_verdict(found)[1]} {compared(premise.known)}", "lead")
+    yield Paragraph(f"{_verdict(found)[1]} {compared(premise.workspace_people)}", "lead")
     yield _figures(found.summary)
     advice = _order(found, pipelines.calls)
     if advice:
@@ -65,7 +65,7 @@ def _body(found: Preview, premise: Premise, pipelines: Pipelines) -> Iterator[No
         yield Section("Linked identifiers", [Pictures(clusters)])
     yield from _visitors_and_objects(found, several=several)
     yield from _open(found, premise)
-    sizes = list(_sizes(found.sizes))
+    sizes = list(_sizes(found.cluster_sizes))
     if sizes:
         table = Table(("identifiers", "groups"), sizes)
         yield Fold("Identifiers per person", [table])
@@ -81,7 +81,7 @@ def _body(found: Preview, premise: Premise, pipelines: Pipelines) -> Iterator[No
 def _visitors_and_objects(found: Preview, *, several: bool) -> Iterator[Node]:
     opens = dict(found.attribution.group_by("outcome").agg(pl.col("open").unique()).iter_rows())
     fates = [
-        (WHY[fate], events, joined(opens[fate]) or "")
+        (ATTRIBUTION_REASONS[fate], events, join_settings(opens[fate]) or "")
         for fate, events in found.summary["anonymous_events"].items()
     ]
     if fates:
@@ -157,7 +157,7 @@ def _verdict(found: Preview) -> tuple[Badge, str]:
     names = ", ".join(f"{setting} ({many(count, 'row')})" for setting, count in rows.items())
     if badge.tone == "good":
         badge = Badge(f"? {many(len(rows), 'open setting')}", "care")
-    return badge, marked(told, names)
+    return badge, with_open_settings(told, names)
 
 
 def _outcome(found: Preview) -> tuple[Badge, str]:

@@ -150,12 +150,16 @@ def _differing(ids: pl.DataFrame, *, people: Sequence[int]) -> pl.DataFrame:
         given = given.filter(pl.col("since").is_null())
     if given.is_empty():  # mostly everybody is known, and no id is looked at closely
         return given.with_columns(of=pl.lit(None, pl.Int64), known="value", how="value")
-    from cio_frames.identity.known_forms import FORMS, differing, plainer  # for back-fills alone
+    from cio_frames.identity.known_forms import (
+        FORMS,
+        difference_between,
+        normalized_forms,
+    )  # for back-fills alone
 
-    plain = planned.select("plan", known="value", plain=plainer("value")[-1])
+    plain = planned.select("plan", known="value", plain=normalized_forms("value")[-1])
     forms = plain.group_by("plan", "plain").agg(forms=pl.len())
     apart = forms.filter(pl.col("forms") > 1)["plain"].unique()
-    given = given.with_columns(plain=plainer("value")[-1]).filter(
+    given = given.with_columns(plain=normalized_forms("value")[-1]).filter(
         pl.col("since").is_null() | ~pl.col("plain").is_in(apart.implode())
     )
     first = plain.group_by("plain", "known").agg(of=pl.col("plan").min())
@@ -164,7 +168,7 @@ def _differing(ids: pl.DataFrame, *, people: Sequence[int]) -> pl.DataFrame:
         pl.col("plan") != pl.col("of"),
         pl.col("since").is_null() | (pl.col("of") < pl.col("since")),
     )
-    named = pairs.with_columns(how=differing("value", "known"))
+    named = pairs.with_columns(how=difference_between("value", "known"))
     same_plan = ids.select("plan", known="value", names_both=pl.lit(value=True))
     told = named.join(same_plan, on=["plan", "known"], how="left").filter(
         (pl.col("how") != FORMS[-1]) | pl.col("names_both").is_null()

@@ -19,7 +19,7 @@ from cio_frames.errors import ArgumentError, AuditError, WorkspaceReadError, eng
 from cio_frames.frames import AnyTable
 from cio_frames.identity import Settings
 from cio_frames.identity.identifiers import IdentifierKind
-from cio_frames.identity.known_people import export
+from cio_frames.identity.known_people import normalize_export
 from cio_frames.identity.model import gc_paused
 from cio_frames.identity.state import Event, Person
 from cio_frames.plan.arrived import require_same_plans
@@ -100,7 +100,7 @@ def reconcile(
     require_same_plans(pipelines, run.info)
     found = compared(
         pipelines, Audit(directory).messages, held,
-        before=None if before is None else export(people_table(before), attributes=True),
+        before=None if before is None else normalize_export(people_table(before), attributes=True),
         settings=settings, events=events, seed=seed, progress=progress,
     )  # fmt: skip
     found = replace(found, run_id=run.info.run_id, label=pipelines.label)

@@ -12,10 +12,17 @@ import polars as pl
 
 from cio_frames.audit import Audit, collected
 from cio_frames.errors import engine_errors
-from cio_frames.identity.opt_outs import ended, opted_out
+from cio_frames.identity.opt_outs import count_ended, people_opted_out
 from cio_frames.identity.preview import Premise, Preview
 from cio_frames.identity.results import REMOVALS
-from cio_frames.identity.rules import EVENT_GROUP, FAILED, FORM_SUBMITTED, joined, marked, sentence
+from cio_frames.identity.rules import (
+    EVENT_GROUP,
+    FAILED,
+    FORM_SUBMITTED,
+    join_settings,
+    sentence,
+    with_open_settings,
+)
 from cio_frames.mapping import own_names
 from cio_frames.payloads.ids import ID_CHARACTERS, run_ids
 from cio_frames.plan.arrived import Arrived, arrived
@@ -96,17 +103,17 @@ class Rehearsal:
         found = many(self.differences.height, "difference")
         compared = Table(("what", "predicted", "actual"), self.compared.rows(), right={1, 2})
         if self.identical:
-            came = marked("Everything arrived as predicted.", self.open)
+            came = with_open_settings("Everything arrived as predicted.", self.open)
             told = Paragraph(f"{sent} {came}", "lead")
             verdict = Badge("✓ identical", "good")
             return Document(Heading("Rehearsal", self.label, verdict), (told, compared))
         lost = [self._lost()] if self.without_effect.height else []
         if self.as_predicted:
             came = "Everything arrived as predicted, but Customer.io will ignore some of it."
-            told = Paragraph(f"{sent} {marked(came, self.open)}", "lead")
+            told = Paragraph(f"{sent} {with_open_settings(came, self.open)}", "lead")
             verdict = Badge("! as predicted: some rows ignored", "care")
             return Document(Heading("Rehearsal", self.label, verdict), (told, *lost, compared))
-        differ = marked(f"{found} between the preview and the result.", self.open)
+        differ = with_open_settings(f"{found} between the preview and the result.", self.open)
         told = Paragraph(f"{sent} {differ}", "lead")
         heading = Heading("Rehearsal", self.label, Badge(f"✕ {found}", "bad"))
         return Document(heading, (told, *lost, compared, self._differing()))
@@ -184,7 +191,7 @@ def rehearse(
     with _one_display(progress, label=pipelines.label) as update:
         preview = identity_preview(pipelines, premise, progress=update)
         predicted, without_effect = _predicted(preview), _without_effect(preview)
-        forms, opens = _mapped_forms(pipelines, preview), joined(preview.summary["open"])
+        forms, opens = _mapped_forms(pipelines, preview), join_settings(preview.summary["open"])
         del preview  # what is not compared is not needed while everything is sent
         counts, actual, attributes = _sent(
             pipelines, premise, predicted, forms, send=partial(send, progress=update)
@@ -220,8 +227,8 @@ def _sent(
         ) as workspace,
         TemporaryDirectory(prefix="cio-rehearsal-") as folder,
     ):
-        if premise.known is not None:
-            workspace.load(premise.known)
+        if premise.workspace_people is not None:
+            workspace.load(premise.workspace_people)
         before = workspace.outcome()
         people, failures = _people(before.people), _failures(before.failures)
         run = send(workspace.client(), audit=folder)
@@ -247,7 +254,7 @@ def _attributes(
     columns = Audit(run.audit).scan().select("run_id", "plan", "row", "state")
     now = pl.lit(premise.now).alias("first_attempt_at")
     rows = collected(columns, run.audit).with_columns(now, now.alias("finished_at"))
-    known, what = premise.known, "attributes"
+    known, what = premise.workspace_people, "attributes"
     messages: list[Arrived] | None = None
     if rows.height <= COMPARED_ROWS and (known is None or known.height <= COMPARED_ROWS):
         held = workspace.people
@@ -326,7 +333,11 @@ def _predicted(preview: Preview) -> dict[str, pl.DataFrame]:
 
 def _actual(came: "Outcome", premise: Premise) -> dict[str, pl.DataFrame]:
     """Return how often each thing is there in a workspace."""
-    given = set() if premise.known is None else set(premise.known["cio_id"].drop_nulls())
+    given = (
+        set()
+        if premise.workspace_people is None
+        else set(premise.workspace_people["cio_id"].drop_nulls())
+    )
     return {
         "people": _people(came.people),
         "total people": _all(came.people.height),
@@ -335,7 +346,9 @@ def _actual(came: "Outcome", premise: Premise) -> dict[str, pl.DataFrame]:
         "relationships": _relations(came.relationships),
         "anonymous events": _visits(came.unattributed),
         "events of groups": _tally(came.group_events),
-        "opt-outs ended": _all(ended(opted_out(premise.known), came.attributes_of)),
+        "opt-outs ended": _all(
+            count_ended(people_opted_out(premise.workspace_people), came.attributes_of)
+        ),
         "failures": _failures(came.failures),
     }
 
@@ -351,7 +364,7 @@ def _without_effect(preview: Preview) -> pl.DataFrame:
         (
             row["rule"],
             row["rows"],
-            sentence(row["rule"], **row["first"], names=preview.names),
+            sentence(row["rule"], **row["first"], labels=preview.labels),
         )
         for row in each.sort("rows", "rule", descending=[True, False]).iter_rows(named=True)
     ]

@@ -20,11 +20,17 @@ from cio_frames.frames import AnyTable, read, scan
 from cio_frames.frames.table import frame_errors
 from cio_frames.identity import Model, Settings
 from cio_frames.identity.differences import pairs
-from cio_frames.identity.known_people import TEXTS, export, rows
-from cio_frames.identity.messages import decoded
+from cio_frames.identity.known_people import TEXTS, export_rows, normalize_export
+from cio_frames.identity.messages import decode_message
 from cio_frames.identity.model import gc_paused
-from cio_frames.identity.opt_outs import refused
-from cio_frames.identity.undo_steps import Former, Left, Steps, left, steps_back
+from cio_frames.identity.opt_outs import opt_outs_in
+from cio_frames.identity.undo_steps import (
+    Former,
+    Remaining,
+    Steps,
+    remaining_differences,
+    steps_back,
+)
 from cio_frames.plan.arrived import IN_DOUBT, arrived, require_same_plans, workspace_after
 from cio_frames.plan.people_before import among, kept_people, named_people
 from cio_frames.plan.pipeline import Pipeline, Pipelines
@@ -69,9 +75,9 @@ def undo(
     before, after = (_loaded(people, objects, relationships, settings=settings) for _ in range(2))
     former = Former(
         model=before,
-        given=frozenset(everybody["cio_id"].drop_nulls()),
-        names=_names(people),
-        has_texts="attributes" not in people.columns,
+        exported_cio_ids=frozenset(everybody["cio_id"].drop_nulls()),
+        exported_attributes=_names(people),
+        has_text_values="attributes" not in people.columns,
         has_objects=objects is not None,
         has_relationships=relationships is not None,
     )
@@ -116,7 +122,7 @@ class _Making:
         )  # fmt: skip
         plan = planned_as() if found else None
         now = _applied(plan, self.after, since=self.record.ended)
-        rest = [*left(self.former, self.after, steps, now=now), *mail]
+        rest = [*remaining_differences(self.former, self.after, steps, now=now), *mail]
         not_undone = self._not_undone(rest, steps)
         return Undo(
             run_id=run_id,
@@ -133,7 +139,7 @@ class _Making:
             _save=partial(_saved, found, planned_as) if found else None,
         )
 
-    def _not_undone(self, rest: Iterable[Left], steps: Steps) -> pl.DataFrame:
+    def _not_undone(self, rest: Iterable[Remaining], steps: Steps) -> pl.DataFrame:
         """Return what stays as the run made it, row by row."""
         written = [_written(each) for each in self.pipelines.all]
         found = [
@@ -188,10 +194,10 @@ def _people(known: AnyTable | None, directory: Path) -> pl.DataFrame:
             "current=client tells what was changed since."
         )
     if known is None:
-        return export(kept_people(directory), attributes=True)
+        return normalize_export(kept_people(directory), attributes=True)
     table = read(known)
     with frame_errors(f"{table.label} of known people"):
-        return export(table.lazy.collect(), attributes=True)
+        return normalize_export(table.lazy.collect(), attributes=True)
 
 
 def _involved(
@@ -234,7 +240,7 @@ def _loaded(
 
 def _without_identifiers(people: pl.DataFrame) -> Iterator[dict[str, Any]]:
     """Yield the rows of an export; some have the identifiers among the attributes as well."""
-    for row in rows(people):
+    for row in export_rows(people):
         attributes = row.get("attributes")
         if attributes and not attributes.keys().isdisjoint(_NAMES):
             kept = {name: value for name, value in attributes.items() if name not in _NAMES}
@@ -303,18 +309,20 @@ def _applied(plan: Any, model: Model, *, since: datetime) -> float:
         with closing(pipeline.encode_chunks(components=pipelines.components)) as chunks:
             parts = (each.messages.sort("lane", maintain_order=True) for each in chunks)
             for said in chain.from_iterable(part["message"] for part in parts):
-                model.apply(decoded(said) | {"type": pipelines.calls[place]}, received_at=now)
+                model.apply(
+                    decode_message(said) | {"type": pipelines.calls[place]}, received_at=now
+                )
     return now.timestamp()
 
 
-def _mail(former: Former, model: Model) -> Iterator[Left]:
+def _mail(former: Former, model: Model) -> Iterator[Remaining]:
     """Yield whose refusal of mail the run has ended."""
-    for before, after, _ in pairs(former.model, model):
+    for before, after in pairs(former.model, model):
         if before is not None and after is not None:
-            ended = refused(before.attributes) - refused(after.attributes)
+            ended = opt_outs_in(before.attributes) - opt_outs_in(after.attributes)
             if ended:
                 name = ", ".join(sorted(ended))
-                yield Left("mail", before.cio_id, None, before.label, name, MAIL)
+                yield Remaining("mail", before.cio_id, None, before.label, name, MAIL)
 
 
 def _written(pipeline: Pipeline) -> frozenset[str]:
@@ -325,7 +333,7 @@ def _written(pipeline: Pipeline) -> frozenset[str]:
 
 
 def _by_row(
-    rest: Iterable[Left], touched: pl.DataFrame, *, names: list[frozenset[str]]
+    rest: Iterable[Remaining], touched: pl.DataFrame, *, names: list[frozenset[str]]
 ) -> pl.DataFrame:
     """Return what stays, one line for each row that made it so."""
     lines = [

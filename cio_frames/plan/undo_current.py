@@ -13,7 +13,7 @@ from cio_frames.frames.table import frame_errors
 from cio_frames.identity import Model
 from cio_frames.identity.differences import is_same_text, of_people, pairs
 from cio_frames.identity.identifiers import seconds
-from cio_frames.identity.known_people import export, rows
+from cio_frames.identity.known_people import export_rows, normalize_export
 from cio_frames.identity.state import Person
 from cio_frames.identity.undo_steps import Former
 from cio_frames.plan.workspace_people import WorkspacePeople
@@ -67,9 +67,9 @@ def compared(
             people = table.lazy.collect()
     stamps = people["timestamps"].to_list() if "timestamps" in people.columns else []
     aside = ["timestamps", *(["unsubscribed"] if stamps else [])]  # which is among the attributes
-    exported = export(people.drop(aside, strict=False), attributes=True)
+    exported = normalize_export(people.drop(aside, strict=False), attributes=True)
     by: dict[tuple[str, str], Row] = {}
-    for number, row in enumerate(rows(exported)):
+    for number, row in enumerate(export_rows(exported)):
         held = dict(row.get("attributes") or {})
         held |= {name: row[name] for name in ("id", "email", "cio_id")}
         if row.get("created_at") is not None:
@@ -83,14 +83,19 @@ def compared(
     if "attributes" not in exported.columns:
         names = frozenset(exported.columns)
     now = Current(by=by)
-    return replace(former, now=now.of, sign=_signs(former, started), names_now=names)
+    return replace(
+        former,
+        read_current=now.of,
+        reason_to_keep=_reasons_to_keep(former, started),
+        current_attributes=names,
+    )
 
 
-def _signs(former: Former, started: datetime) -> Callable[[Person, Row], str | None]:
-    """Return what tells why somebody whom the run has created may not be deleted."""
+def _reasons_to_keep(former: Former, started: datetime) -> Callable[[Person, Row], str | None]:
+    """Return a function that explains why a person whom the run created may not be deleted."""
 
-    def sign(person: Person, held: Row) -> str | None:
-        if held["cio_id"] in former.given:
+    def reason_to_keep(person: Person, held: Row) -> str | None:
+        if held["cio_id"] in former.exported_cio_ids:
             return KNOWN
         own, stamps = person.attributes.get("created_at"), person.all_stamps()
         told = [held.get(BORN)]
@@ -109,7 +114,7 @@ def _signs(former: Former, started: datetime) -> Callable[[Person, Row], str | N
         )
         return IN_USE if any(True for _ in foreign) else None
 
-    return sign
+    return reason_to_keep
 
 
 def _read(client: Client, former: Former, after: Model) -> pl.DataFrame:
@@ -126,7 +131,7 @@ def _read(client: Client, former: Former, after: Model) -> pl.DataFrame:
         return client.people(attributes=list(names))
     keys: dict[PersonIdType, list[str]] = {"cio_id": [], "id": [], "email": []}
     for person in changed.values():
-        if person.existed and person.cio_id in former.given:
+        if person.existed and person.cio_id in former.exported_cio_ids:
             keys["cio_id"].append(person.cio_id)
         elif person.id is not None:
             keys["id"].append(person.id)

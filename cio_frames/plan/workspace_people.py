@@ -11,7 +11,7 @@ from cio_frames.errors import engine_errors
 from cio_frames.frames import AnyTable, read
 from cio_frames.frames.table import frame_errors
 from cio_frames.identity.identifiers import IdentifierKind
-from cio_frames.identity.known_people import export
+from cio_frames.identity.known_people import normalize_export
 from cio_frames.identity.state import Person
 from cio_frames.plan.pipeline import Pipelines
 from cio_frames.spec import FLAT_PREFIXES
@@ -34,9 +34,9 @@ def known_people(
     """Return an export of people as the model takes it; what a client reads is kept with the plans."""
     if isinstance(known, Client):
         if known not in pipelines.workspace_people:
-            pipelines.workspace_people[known] = export(known.people(progress=progress))
+            pipelines.workspace_people[known] = normalize_export(known.people(progress=progress))
         return pipelines.workspace_people[known]
-    return export(people_table(known))
+    return normalize_export(people_table(known))
 
 
 def people_table(people: AnyTable) -> pl.DataFrame:
@@ -108,7 +108,7 @@ class Export:
     """An export of people: a table whose columns are identifiers and attributes."""
 
     def __init__(self, table: pl.DataFrame) -> None:
-        self._people = export(table, attributes=True)
+        self._people = normalize_export(table, attributes=True)
         there = {name.strip().lower() for name in table.columns}
         self._told = [
             name

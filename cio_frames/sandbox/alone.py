@@ -17,7 +17,7 @@ from msgspec import UNSET, UnsetType
 
 from cio_frames.identity import Model
 from cio_frames.identity.identifiers import is_mail, mail_key, person_key
-from cio_frames.identity.messages import decoded
+from cio_frames.identity.messages import decode_message
 from cio_frames.identity.semantic_events import EFFECTS
 from cio_frames.sandbox.shapes import Message
 
@@ -185,7 +185,7 @@ def _said(messages: Iterator[Message]) -> set[str]:
     said: set[str] = set()
     waiting: list[Any] = []
     for message in messages:
-        waiting.append(decoded(bytes(message.text).decode()))
+        waiting.append(decode_message(bytes(message.text).decode()))
         while waiting:
             value = waiting.pop()
             if isinstance(value, dict):

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from cio_frames.clock import utc_now
 from cio_frames.errors import SandboxError, errors_as
 from cio_frames.identity import Model, Settings
-from cio_frames.identity.known_people import export
+from cio_frames.identity.known_people import normalize_export
 from cio_frames.sandbox.app import Desk
 from cio_frames.sandbox.app_api import AppApi, AppRules
 from cio_frames.sandbox.faults import Fault, FaultProfile, Faults, weather
@@ -307,7 +307,7 @@ class Sandbox(Generic[ClientT]):
         self._check_process()
         with errors_as(_people_failed, any_error=True):
             table = people.collect() if isinstance(people, pl.LazyFrame) else pl.DataFrame(people)
-            known = export(table)
+            known = normalize_export(table)
         self._store.load(known)
 
     def map_form(self, form_id: str, mapping: Mapping[str, str]) -> None:

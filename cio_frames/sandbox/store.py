@@ -12,7 +12,7 @@ import polars as pl
 
 from cio_frames.errors import SandboxError
 from cio_frames.identity import Change, Model
-from cio_frames.identity.known_people import rows as export_rows
+from cio_frames.identity.known_people import export_rows
 from cio_frames.identity.model import gc_paused
 from cio_frames.sandbox import outcome, tables
 from cio_frames.sandbox.outcome import Outcome

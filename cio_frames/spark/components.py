@@ -159,7 +159,7 @@ def _always(_: Iterator[pa.Table], *, frame: pl.DataFrame) -> Iterable[pl.DataFr
 def _edges(named: "DataFrame") -> "DataFrame":
     """Return the pairs that connect: the other is addressed by rows of its own, or has two owners.
 
-    It is the rule of `identity.components.joining`. Each pair stands once, the greater number first.
+    It is the rule of `identity.components.can_connect`. Each pair stands once, the greater number first.
     """
     pairs = named.where("other IS NOT NULL")
     addressed = named.where("other IS NULL").selectExpr("key AS other", "2L AS times")

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from cio_frames.errors import ArgumentError, engine_errors
 from cio_frames.frames import ROW
-from cio_frames.identity.preview import Premise, profiles
+from cio_frames.identity.preview import Premise, profile_count
 from cio_frames.mapping import MessageMapping
 from cio_frames.plan.chunks import CHUNK_ROWS
 from cio_frames.plan.identity_preview import identity_preview
@@ -65,7 +65,7 @@ class SparkIdentityPreview:
         self._known = known
         rows = told.where(f"what = '{SUMMARY}'").select("sentence").collect()
         summaries = [msgspec.json.decode(row["sentence"]) for row in rows]
-        self._summary = added([*summaries, {PEOPLE: profiles(known)}])
+        self._summary = added([*summaries, {PEOPLE: profile_count(known)}])
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -180,7 +180,7 @@ def preview(
         rows, partial(previewed, plan=plan, premise=premise), schema=TOLD, rows=CHUNK_ROWS
     ).persist()
     keep(told)
-    return SparkIdentityPreview(told, label=label, known=premise.known)
+    return SparkIdentityPreview(told, label=label, known=premise.workspace_people)
 
 
 def previewed(
@@ -193,7 +193,7 @@ def previewed(
         pipeline = plan.of_table(table)
         pipelines = Pipelines((pipeline.with_pre_send_check(given_check(pipeline, table)),))
         found = identity_preview(pipelines, premise)
-        more = found.summary[PEOPLE] - profiles(premise.known)
+        more = found.summary[PEOPLE] - profile_count(premise.workspace_people)
         counts = msgspec.json.encode({**found.summary, PEOPLE: more}).decode()
         yield pl.DataFrame([{"what": SUMMARY, "sentence": counts}], schema=TOLD)
         numbers = pl.col("rows").list.eval(pl.element().struct.field("row").cast(pl.String))

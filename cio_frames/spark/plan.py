@@ -289,7 +289,7 @@ class SparkPlan(TablePlan):
         export: Any = known
         export = to_arrow(export) if is_spark(export) else export
         premise = premise_of(self.pipelines, export, settings=settings, progress=False)
-        people = premise.known
+        people = premise.workspace_people
         found = pipeline.components if people is None else pipeline.connected(people)
         return preview(
             self._in_partitions(found), plan=PlanSettings.of(pipeline), premise=premise,

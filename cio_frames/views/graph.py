@@ -56,7 +56,7 @@ def draw(cluster: "Cluster") -> Markup:
 
 def caption(cluster: "Cluster") -> str:
     """Return what the picture is of."""
-    left = f" ({many(cluster.left, 'more identifier')} not drawn)" if cluster.left else ""
+    left = f" ({many(cluster.hidden, 'more identifier')} not drawn)" if cluster.hidden else ""
     return f"{cluster.title}{left}"
 
 
@@ -65,7 +65,7 @@ def told(cluster: "Cluster") -> str:
     names = [node.name for node in cluster.nodes]
     words = {"one": "linked to", "merged": "merged with", "apart": "not linked to"}
     ties = [f"{names[e.start]} {words[e.outcome]} {names[e.end]}" for e in cluster.edges]
-    more = f" and {many(cluster.left, 'more identifier')}" if cluster.left else ""
+    more = f" and {many(cluster.hidden, 'more identifier')}" if cluster.hidden else ""
     return one_line(f"{cluster.title}: {'; '.join(ties) or ', '.join(names)}{more}.")
 
 

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from cio_frames.identity import Settings
-from cio_frames.identity.known_people import export
+from cio_frames.identity.known_people import normalize_export
 from cio_frames.identity.messages import IdentityColumns
 from cio_frames.identity.preview import Premise, preview
 from tests.identity.decoding import columns_of
@@ -27,16 +27,16 @@ def previewed(plans, *, known=None, settings=None, largest=100, whole=False):
         else:
             sent = messages
         columns = columns_of(call, sent, whole=whole, dated=dated)
-        parts.append(IdentityColumns.of(columns, plan=place, first=first))
+        parts.append(IdentityColumns.from_columns(columns, plan=place, first=first))
         first += len(messages)
     premise = Premise(
         settings=settings or Settings(),
         now=NOW,
-        known=None if known is None else export(pl.DataFrame(known)),
+        workspace_people=None if known is None else normalize_export(pl.DataFrame(known)),
         largest=largest,
-        whole=whole,
+        apply_all=whole,
     )
-    return preview(IdentityColumns.joined(parts), premise, calls=[call for call, _ in plans])
+    return preview(IdentityColumns.concat(parts), premise, calls=[call for call, _ in plans])
 
 
 @pytest.fixture

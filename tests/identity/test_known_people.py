@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from cio_frames.errors import MappingError
 from cio_frames.identity import Model, Settings
 from cio_frames.identity.identifiers import address, identifier_of, mail_key, person_key
-from cio_frames.identity.known_people import export, rows
+from cio_frames.identity.known_people import export_rows, normalize_export
 
 
 def test_identifiers_become_text():
     """Numbers, decimals and padded texts are the ids they stand for; empty ones are none."""
     people = pl.DataFrame({"ID": [7.0, None], "Email": [" a@x.co ", ""], "cio_id": [None, "c1"]})
 
-    found = export(people)
+    found = normalize_export(people)
 
     assert found.rows() == [("7", "a@x.co", None, []), (None, None, "c1", [])]
 
@@ -24,13 +24,13 @@ def test_anonymous_ids_come_from_both_columns():
     """A list and a single value are one list without repeats."""
     people = pl.DataFrame({"id": ["u1"], "anonymous_id": ["v1"], "anonymous_ids": [["v0", "v1"]]})
 
-    assert export(people)["anonymous_ids"].to_list() == [["v0", "v1"]]
+    assert normalize_export(people)["anonymous_ids"].to_list() == [["v0", "v1"]]
 
 
 def test_an_export_without_identifiers_is_refused():
     """A table that names nobody cannot be known people; the error lists its columns."""
     with pytest.raises(MappingError, match="name, plan"):
-        export(pl.DataFrame({"name": ["Ada"], "plan": ["pro"]}))
+        normalize_export(pl.DataFrame({"name": ["Ada"], "plan": ["pro"]}))
 
 
 def test_an_export_loads_into_the_model():
@@ -41,7 +41,7 @@ def test_an_export_loads_into_the_model():
     })  # fmt: skip
     model = Model()
 
-    model.load(rows(export(people)))
+    model.load(export_rows(normalize_export(people)))
 
     person = model.people()[0]
     assert person["attributes"] == {"plan": "pro"}

@@ -209,7 +209,7 @@ def test_simple_messages_need_no_model():
     ):
         columns = columns_of_all(plan.pipeline.table.lazy.collect(), plan.pipeline.mapping)
         assert columns.sort("row")["kind"].to_list() == kinds
-        parts = IdentityColumns.of(columns, plan=0, first=5)
+        parts = IdentityColumns.from_columns(columns, plan=0, first=5)
         assert sorted(n for frame in parts.frames() for n in frame["number"]) == [5, 6, 7]
 
 

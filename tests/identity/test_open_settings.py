@@ -77,7 +77,7 @@ def lines(frame):
 
 def test_every_open_setting_has_a_case():
     """Each question that the documents leave open has its case, or decides nothing that is told."""
-    assert {name for name, choice in CHOICES.items() if not choice.settled} == {*CASES, *SILENT}
+    assert {name for name, choice in CHOICES.items() if not choice.is_answered} == {*CASES, *SILENT}
 
 
 @pytest.mark.parametrize("setting", CASES)

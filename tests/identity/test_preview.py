@@ -503,7 +503,7 @@ def comparable(found):
     people = found.people.drop_nulls("person")
     names = dict(people.select("person", pl.coalesce("id", "email", "cio_id")).iter_rows())
     changes = found.changes.drop("number").with_columns(
-        pl.col("person").is_null(), pl.col("other").replace(dict(found.names))
+        pl.col("person").is_null(), pl.col("other").replace(dict(found.labels))
     )
     counted = found.event_counts.with_columns(pl.col("person").replace(names))
     frames = {

@@ -135,7 +135,7 @@ def test_people_who_meet_nobody_have_a_line_once_somebody_asks(preview_of):
         assert made[columnar.people.__code__] == 1  # of those whose visitors act: nobody
         assert found.people.height == found.people.height == 300
 
-    assert found.met.is_empty()
+    assert found.connected_people.is_empty()
     assert made[columnar.people.__code__] == 2
 
 
@@ -154,7 +154,7 @@ def test_what_plain_rows_did_is_worked_out_when_it_is_asked_for(preview_of):
     """A preview keeps a line only for what meets others or rests on an open setting."""
     found = preview_of(plain(300))
 
-    assert found.notable.is_empty()
+    assert found.notable_changes.is_empty()
     assert found.changes["rule"].value_counts(sort=True).rows() == [
         ("person.created", 300), ("anonymous.linked", 300),
     ]  # fmt: skip

@@ -12,8 +12,7 @@ import polars as pl
 import pytest
 
 from cio_frames.identity import Model, Settings
-from cio_frames.identity.known_people import export
-from cio_frames.identity.known_people import rows as export_rows
+from cio_frames.identity.known_people import export_rows, normalize_export
 from cio_frames.sandbox import Faults, alone, outcome
 from cio_frames.sandbox.shapes import Message
 
@@ -200,7 +199,7 @@ def workspace(settings_, known):
     model = Model(settings_)
     if known:
         columns = dict.fromkeys(known[0], pl.String)
-        model.load(export_rows(export(pl.DataFrame(known, schema=columns))))
+        model.load(export_rows(normalize_export(pl.DataFrame(known, schema=columns))))
     return model
 
 

@@ -13,8 +13,8 @@ from cio_frames.errors import ArgumentError
 from cio_frames.frames import ROW
 from cio_frames.identity import Settings
 from cio_frames.identity.components import components as connected
-from cio_frames.identity.known_people import export
-from cio_frames.identity.preview import Premise, profiles
+from cio_frames.identity.known_people import normalize_export
+from cio_frames.identity.preview import Premise, profile_count
 from cio_frames.mapping import computing, lane_key, linked_keys, numbered
 from cio_frames.spark.components import known_pairs
 from cio_frames.spark.identity import PEOPLE as PEOPLE_COUNT
@@ -74,7 +74,9 @@ PERSON = st.tuples(
 ).filter(any)
 EXPORTS = st.lists(
     PERSON, max_size=4, unique_by=tuple(lambda p, n=n: p[n] or object() for n in range(4))
-).map(lambda rows: export(pl.DataFrame(rows, dict.fromkeys(KNOWN, pl.String), orient="row")))
+).map(
+    lambda rows: normalize_export(pl.DataFrame(rows, dict.fromkeys(KNOWN, pl.String), orient="row"))
+)
 KNOWN = ("id", "email", "cio_id", "anonymous_id")
 
 
@@ -87,7 +89,7 @@ def test_partitions_add_up_to_the_preview_of_the_whole(
     """Whatever the rows and the export, the counts of a preview are the sums of those of its partitions."""
     plan = VERBS[verb](cio.frame(table))
     chosen = PlanSettings.of(plan.pipeline)
-    premise = Premise(settings=Settings(), now=chosen.now, known=known)
+    premise = Premise(settings=Settings(), now=chosen.now, workspace_people=known)
     told = [
         frame
         for part in partitions(plan, table, 3, known)
@@ -96,7 +98,7 @@ def test_partitions_add_up_to_the_preview_of_the_whole(
     whole = plan.identity(known)
     frames = pl.concat(told)
     texts = frames.filter(pl.col("what") == SUMMARY)["sentence"]
-    summed = added([*map(_decoded, texts), {PEOPLE_COUNT: profiles(known)}])
+    summed = added([*map(_decoded, texts), {PEOPLE_COUNT: profile_count(known)}])
     assert {name: summed.get(name, 0) for name in whole.summary if name != "open"} == {
         name: value for name, value in whole.summary.items() if name != "open"
     }

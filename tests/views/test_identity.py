@@ -24,7 +24,7 @@ CLUSTER = Cluster(
         Edge(start=0, end=2, outcome="one"), Edge(start=0, end=1, outcome="merged"),
         Edge(start=3, end=0, outcome="apart"),
     ),
-    left=3,
+    hidden=3,
 )  # fmt: skip
 
 
@@ -341,7 +341,7 @@ def test_chips_are_placed_next_to_their_neighbours():
     ids = tuple(Node(name=f"u{n}", kind="id", person=n) for n in range(3))
     mails = tuple(Node(name=f"m{n}", kind="email", person=n) for n in range(3))
     edges = tuple(Edge(start=n, end=5 - n, outcome="one") for n in range(3))
-    cluster = Cluster(title="t", nodes=ids + mails, edges=edges, left=0)
+    cluster = Cluster(title="t", nodes=ids + mails, edges=edges, hidden=0)
 
     places = graph._places(cluster)
 
@@ -351,7 +351,7 @@ def test_chips_are_placed_next_to_their_neighbours():
 def test_hostile_names_stay_text_in_pictures(hostile, read):
     """No identifier becomes an element of the drawing, or ends its attribute."""
     node = Node(name=hostile, kind="id", person=0)
-    markup = graph.draw(Cluster(title=hostile, nodes=(node,), edges=(), left=0))
+    markup = graph.draw(Cluster(title=hostile, nodes=(node,), edges=(), hidden=0))
 
     names = {name for name, _ in read(drawing(markup)).elements}
     assert names <= {"svg", "text", "rect"}
