@@ -1,4 +1,4 @@
-"""The two kinds of workspace, a real one and an embedded one: clients that send to them and read them."""
+"""Clients that send to a workspace and read from it, and the embedded workspace."""
 
 from cio_frames.workspaces.client import Client, connect
 

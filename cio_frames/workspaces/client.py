@@ -1,4 +1,4 @@
-"""The client that users make: it says where to send, and reads what the workspace holds."""
+"""The client that users create: it sends to a workspace and reads from it."""
 
 import math
 import time
@@ -29,7 +29,7 @@ from cio_frames.views.displays import ShowProgress
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ClientSettings:
-    """What makes the same client in another process of a run. It can be pickled; its keys are masked."""
+    """The settings to create the same client in another process. They can be pickled; keys are masked."""
 
     region: Region
     endpoint: str | None
@@ -43,8 +43,8 @@ class ClientSettings:
     track_api_key: MaskedText | None
 
     def client(self) -> "Client":
-        """Return the client, which can send and not read."""
-        made = connect(
+        """Return the client, which can send, but not read."""
+        client = connect(
             self.region,
             write_key=self.write_key.reveal() if self.write_key else None,
             site_id=self.site_id.reveal() if self.site_id else None,
@@ -56,32 +56,32 @@ class ClientSettings:
             attempt_s=self.attempt_s,
             environ={},
         )
-        return replace(made, concurrency=self.concurrency)
+        return replace(client, concurrency=self.concurrency)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Client(SendingClient):
-    """Where a run sends to, and what a workspace holds. Made by `connect`; holds no connection.
+    """Sends runs to a workspace and reads from it. Created by `connect`; holds no connection.
 
-    Reading needs an App API key. Ten requests a second are made at most, as Customer.io allows.
+    Reading needs an App API key. It makes at most ten requests a second, as Customer.io allows.
 
     Attributes:
         region: `us` or `eu`.
         endpoint: The host of the Pipelines surface, with the port if it is on this machine.
-        strict: Whether Customer.io is asked to check what it gets. Without it a success says
+        strict: Whether Customer.io checks messages before it answers. If not, success proves
             nothing, and rows end as `accepted_unverified`.
         gzip: Whether bodies are compressed.
-        rate: Most requests per second, or None for no limit.
-        concurrency: Most requests under way at once.
+        rate: The most requests per second, or None for no limit.
+        concurrency: The most requests in flight at once.
     """
 
     _reads: TokenBucket = field(repr=False)
 
     def settings(self) -> ClientSettings:
-        """Return what makes the same client in another process.
+        """Return the settings to create the same client in another process.
 
         Raises:
-            ConfigError: It sends through a transport of its own, which other processes do not have.
+            ConfigError: The client has its own transport, which other processes cannot use.
         """
         if self._wire.transport is not None:
             raise ConfigError(
@@ -115,17 +115,17 @@ class Client(SendingClient):
         export: int | None = None,
         progress: ShowProgress = "auto",
     ) -> pl.DataFrame:
-        """Read the people of the workspace: have them exported, wait, and fetch the file.
+        """Read the people of the workspace: start an export, wait, and fetch the file.
 
-        The frame is what `known=` takes. Values are text, as Customer.io keeps them; an attribute
-        that nobody has is a column without values.
+        Pass the frame as `known=`. Values are text, as Customer.io stores them; the column of an
+        attribute that nobody has is empty.
 
         Args:
             attributes: Attributes to read besides the identifiers and what `known=` needs.
-            filter: Whom to read, as the App API describes it, such as
-                `{"attribute": {"field": "plan", "operator": "eq", "value": "pro"}}`; else everybody.
-            export: The id of an export that was started before, to take it up again. Errors and the
-                display tell it, and `exports()` lists all.
+            filter: The people to read, as the App API describes it, such as
+                `{"attribute": {"field": "plan", "operator": "eq", "value": "pro"}}`; all by default.
+            export: The id of an export that was started before, to resume it. Errors and the
+                display show it, and `exports()` lists all.
             progress: As for `plan.send`.
 
         Returns:
@@ -134,9 +134,9 @@ class Client(SendingClient):
 
         Raises:
             MissingKeyError: The client has no App API key.
-            AccessRefusedError: The key is not accepted, or may not read people.
+            AccessRefusedError: The key is wrong, or may not read people.
             ExportError: The export has failed or is unknown, or its file cannot be read.
-            WorkspaceReadError: There is no answer, or none that can be used.
+            WorkspaceReadError: There is no answer, or an unusable one.
 
         Examples:
             >>> import polars as pl, cio_frames as cio
@@ -160,7 +160,7 @@ class Client(SendingClient):
         )
 
     def exports(self) -> pl.DataFrame:
-        """Return the exports of the workspace, those of others too, the latest first.
+        """Return the exports of the workspace, also those started by others, the latest first.
 
         Raises:
             MissingKeyError: The client has no App API key.
@@ -172,11 +172,11 @@ class Client(SendingClient):
         return exports(self, self._reads)
 
     def attributes(self, people: Sequence[str], *, id_type: PersonIdType = "id") -> pl.DataFrame:
-        """Return what is known of some people now, a hundred with each request.
+        """Return the current attributes of some people, a hundred per request.
 
         Args:
-            people: Their identifiers. Who is not there has no row.
-            id_type: What the identifiers are: "id", "email" or "cio_id".
+            people: Their identifiers. People who do not exist have no row.
+            id_type: The type of the identifiers: "id", "email" or "cio_id".
 
         Returns:
             Columns id, email, cio_id, unsubscribed, and as JSON attributes and timestamps: all
@@ -184,7 +184,7 @@ class Client(SendingClient):
 
         Raises:
             MissingKeyError: The client has no App API key.
-            ChoiceError: `id_type` is none of the three.
+            ChoiceError: `id_type` is not one of the three.
             WorkspaceReadError: They cannot be read.
 
         Examples:
@@ -208,22 +208,22 @@ class Client(SendingClient):
         name: str | None = None,
         most: int | None = None,
     ) -> pl.DataFrame:
-        """Return what happened to one person, or to everybody, in the last 30 days.
+        """Return the activities of one person, or of all people, in the last 30 days.
 
         Args:
-            person: An identifier; everybody without.
-            id_type: What the identifier is: "id", "email" or "cio_id".
+            person: An identifier; all people by default.
+            id_type: The type of the identifier: "id", "email" or "cio_id".
             type: Only activities of this type, such as "event" or "attribute_change".
-            name: Only those with this name of an event or attribute.
-            most: How many to read, the latest; all without.
+            name: Only activities with this event or attribute name.
+            most: How many of the latest to read; all by default.
 
         Returns:
             Columns activity, type, name, timestamp, id, email, cio_id, and data as JSON.
 
         Raises:
             MissingKeyError: The client has no App API key.
-            ChoiceError: `id_type` is none of the three.
-            WorkspaceReadError: They cannot be read, or nobody has this identifier.
+            ChoiceError: `id_type` is not one of the three.
+            WorkspaceReadError: They cannot be read, or no person has this identifier.
         """
         from cio_frames.workspaces.profiles import activities
 
@@ -248,22 +248,22 @@ def connect(
     attempt_s: float = ATTEMPT_SECONDS,
     environ: Mapping[str, str] | None = None,
 ) -> Client:
-    """Make a client for one workspace. Nothing is sent or read.
+    """Create a client for one workspace. Nothing is sent or read yet.
 
     Args:
-        region: "us" or "eu", where the account is; else `CIO_REGION`, else "us".
+        region: The region of the account, "us" or "eu"; else `CIO_REGION`, else "us".
         write_key: Key of the Pipelines source, else `CIO_WRITE_KEY`.
         site_id: Site ID, needed for forms; else `CIO_SITE_ID`.
         track_api_key: Track API key, needed for forms; else `CIO_TRACK_API_KEY`.
         app_api_key: App API key, needed to read the workspace; else `CIO_APP_API_KEY`. A client
-            with no other key can read, and not send.
-        endpoint: A server on this machine that is used in place of Customer.io.
-        strict: Whether Customer.io is asked to check what it gets.
-        rate: Most requests per second; None lifts the limit.
+            with no other key can read, but not send.
+        endpoint: A server on this machine to use instead of Customer.io.
+        strict: Whether Customer.io checks messages before it answers.
+        rate: The most requests per second; None removes the limit.
         gzip: Whether bodies are compressed.
-        transport: A transport of httpx that takes the place of the network.
-        attempt_s: Total seconds of one attempt of a request.
-        environ: What is read instead of the environment of this process.
+        transport: An httpx transport to use instead of the network.
+        attempt_s: The most seconds for one attempt of a request.
+        environ: Variables to read instead of the environment of this process.
 
     Raises:
         MissingKeyError: There is no key at all.
@@ -330,7 +330,7 @@ def _region(name: str) -> Region:
 
 
 def _read_rate(rate: float | None) -> float:
-    """Return the most requests per second that read; None lifts no limit, as that of Customer.io stands."""
+    """Return the most reading requests per second; None still means the limit of Customer.io."""
     most = float(LIMITS["app_requests_per_s"].value)
     return most if rate is None else min(rate, most)
 

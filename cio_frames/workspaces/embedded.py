@@ -1,4 +1,4 @@
-"""The embedded workspace, with clients of this package."""
+"""The embedded workspace with clients of this package."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -36,32 +36,32 @@ def sandbox(
     link_s: float = 900.0,
     link_needs_key: bool = False,
 ) -> "Sandbox[Client]":
-    """Make an embedded workspace that answers on this machine as Customer.io does.
+    """Create an embedded workspace that answers on this machine like Customer.io.
 
     Args:
-        settings: How the workspace is set up; a new one without.
-        rate: Most requests per second of its clients; none by default.
-        batch_errors: Whether strict mode refuses a whole batch for one bad message (the cautious
-            reading of an undocumented point), or that message alone.
-        oversize_status: What strict mode answers to too many bytes; the code is not documented.
-        faults: What goes wrong: the name of a profile, or `cio.Faults` of your own. It depends on
-            the number of the request and the seed only.
-        seed: Seed of the faults.
-        keep: "counts" keeps no messages, for measuring a sender.
-        port: The port of the loopback address; 0 takes a free one.
-        region: What the region lookup answers.
+        settings: The settings of the workspace; those of a new one by default.
+        rate: The most requests per second of its clients; no limit by default.
+        batch_errors: Whether strict mode rejects a whole batch for one bad message (the cautious
+            reading of an undocumented point), or only that message.
+        oversize_status: The status of strict mode for too many bytes, which is not documented.
+        faults: The faults to inject: the name of a profile, or your own `cio.Faults`. They depend
+            only on the number of the request and the seed.
+        seed: The seed of the faults.
+        keep: "counts" stores no messages, for measuring a sender.
+        port: The port on the loopback address; 0 takes a free one.
+        region: The answer of the region lookup.
         write_key: The key of the Pipelines calls; random if not given.
         site_id: The site id of forms; random if not given.
         track_api_key: The key that belongs to the site id; random if not given.
-        app_api_key: The key with which people are read; random if not given.
-        clock: Tells the time of arrival, instead of this machine's clock.
-        page: Whether a browser can show what is in the workspace, at `page_url`.
-        forms: Forms that are there already, with the attributes that their fields feed, as
+        app_api_key: The key to read the workspace; random if not given.
+        clock: Returns the time of arrival; the clock of this machine by default.
+        page: Whether a browser can show the contents of the workspace, at `page_url`.
+        forms: Existing forms, with the attributes that their fields set, as
             `{"newsletter": {"email_address": "email"}}`.
-        app_rate: How many requests of the App API are answered in a second; None for all.
-        export_s: How long an export of people takes; that is not documented.
-        link_s: How long the link to its file can be used.
-        link_needs_key: Whether that link can be used with the key only; that is not documented.
+        app_rate: The most requests of the App API answered per second; None for no limit.
+        export_s: The seconds that an export of people takes, which are not documented.
+        link_s: The seconds for which the link to its file works.
+        link_needs_key: Whether that link works only with the key, which is not documented.
 
     Examples:
         >>> import polars as pl, cio_frames as cio

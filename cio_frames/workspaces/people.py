@@ -25,14 +25,14 @@ from cio_frames.views.progress_state import ProgressState
 from cio_frames.views.wording import duration, many
 
 IDENTIFIERS: Final = ("id", "email", "cio_id")
-ASKED: Final = (
+REQUESTED: Final = (
     *IDENTIFIERS, "anonymous_id", "created_at", "unsubscribed", "cio_subscription_preferences",
 )  # fmt: skip
-"""What is asked for in any case. Identifiers too: which columns a file has by itself is not documented."""
+"""The attributes of every export, with the identifiers: the default columns are not documented."""
 
 _ZIP: Final = b"PK\x03\x04"
-_DOUBLED: Final = re.compile(r"(.+)_duplicated_\d+")
-"""What polars makes of a name that comes once more."""
+_DUPLICATED: Final = re.compile(r"(.+)_duplicated_\d+")
+"""The name that polars gives a repeated column."""
 
 
 def people(
@@ -46,24 +46,24 @@ def people(
 ) -> pl.DataFrame:
     """Return the people of a workspace.
 
-    The file is written to a directory that nobody else can read, and is gone afterwards.
+    The file is written to a directory that only this user can read, and deleted afterwards.
     """
-    wanted = tuple(dict.fromkeys((*ASKED, *attributes)))
-    shown = _Shown(client, progress=progress, export=export)
-    with TemporaryDirectory(prefix="cio-export-") as folder, shown.until_the_end():
+    wanted = tuple(dict.fromkeys((*REQUESTED, *attributes)))
+    shown = _ExportDisplay(client, progress=progress, export=export)
+    with TemporaryDirectory(prefix="cio-export-") as folder, shown.open():
         path = Path(folder, "people.csv")
-        read = partial(
-            _saved, client, bucket, path,
+        save = partial(
+            _save, client, bucket, path,
             attributes=wanted, filters=EVERYBODY if filters is None else filters, export=export,
-            tell=shown.tell,
+            listener=shown.record,
         )  # fmt: skip
-        found = apart(read, meanwhile=shown.draw)
-        frame = _frame(path, found, host=shown.host, wanted=wanted)
+        saved = apart(save, meanwhile=shown.draw)
+        frame = _frame(path, saved, host=shown.host, wanted=wanted)
         shown.count = frame.height
     return frame
 
 
-async def _saved(
+async def _save(
     client: Client,
     bucket: TokenBucket,
     path: Path,
@@ -71,30 +71,30 @@ async def _saved(
     attributes: Sequence[str],
     filters: Mapping[str, Any],
     export: int | None,
-    tell: Callable[[ExportProgress], object],
+    listener: Callable[[ExportProgress], object],
 ) -> Export:
-    """Write the file of an export, which is started unless it was before."""
+    """Save the file of an export, which is started if `export` is None."""
     async with client.session() as transport:
-        exporting = Exporting(Reader(client, transport, bucket=bucket), tell=tell)
+        exporting = Exporting(Reader(client, transport, bucket=bucket), tell=listener)
         if export is None:
             export = await exporting.start(filters=filters, attributes=attributes)
         return await exporting.save(export, path)
 
 
-class _Shown:
-    """Shows how far an export is."""
+class _ExportDisplay:
+    """Shows the progress of an export."""
 
     def __init__(self, client: Client, *, progress: ShowProgress, export: int | None) -> None:
         self.host = host_of(client)
-        self.count: int | None = None  # how many people were read, once they are
+        self.count: int | None = None  # how many people were read
         self._display = display(progress)
-        self._began = monotonic()
+        self._started = monotonic()
         self._latest = ExportProgress(export=export)
         self._waits_until = 0.0
 
     @contextmanager
-    def until_the_end(self) -> Generator[None]:
-        """Show the display, and leave a sentence in its place; say how an export is taken up again."""
+    def open(self) -> Generator[None]:
+        """Show the display, replace it by a sentence at the end, and say how to resume an export."""
         self._display.show(self._state())
         try:
             yield
@@ -106,19 +106,19 @@ class _Shown:
                 )
             self._display.close(Document(Heading(f"{WHAT} were not read."), ()))
             raise
-        took = duration(monotonic() - self._began)
-        told = (
+        took = duration(monotonic() - self._started)
+        text = (
             f"{many(self.count or 0, 'person', 'people')} in {took}: export {self._latest.export}."
         )
-        self._display.close(Document(Heading(told), ()))
+        self._display.close(Document(Heading(text), ()))
 
-    def tell(self, progress: ExportProgress) -> None:
-        """Take note of how far it is. Called on another thread."""
+    def record(self, progress: ExportProgress) -> None:
+        """Remember the latest progress. Called on another thread."""
         self._latest = progress
         self._waits_until = monotonic() + progress.waits_s
 
     def draw(self) -> None:
-        """Show it."""
+        """Show the latest progress."""
         self._display.update(self._state())
 
     def _state(self) -> ProgressState:
@@ -130,27 +130,26 @@ class _Shown:
             planned=latest.rows,
             waiting=latest.why,
             waits_until_s=self._waits_until,
-            started_s=self._began,
+            started_s=self._started,
             now_s=monotonic(),
         )
 
 
 def _frame(path: Path, export: Export, *, host: str, wanted: Sequence[str]) -> pl.DataFrame:
-    """Return a file as a frame of texts, with the columns that were asked for in front.
+    """Return a file as a frame of texts, with the wanted columns first.
 
-    Assumed, as it is not documented: it is a CSV file in UTF-8, with commas, quotes that are
-    doubled, a header of names, and empty cells where there is no value; or one such file in a ZIP
-    archive.
+    The format is not documented. Assumed is a CSV file in UTF-8 with commas, doubled quotes, a
+    header, and empty cells for missing values; or one such file in a ZIP archive.
     """
     failure = partial(_unreadable, export=export, host=host)
     if not path.stat().st_size and not export.total:
         return pl.DataFrame(schema=dict.fromkeys(wanted, pl.String))
-    plain = _plain(path, failure)
+    csv = _uncompressed(path, failure)
     try:
         with errors_as(lambda kind: failure(f"it is no CSV file as expected ({kind}).")):
-            read = collect_streaming(pl.scan_csv(plain, infer_schema=False))
+            read = collect_streaming(pl.scan_csv(csv, infer_schema=False))
     finally:
-        plain.unlink()
+        csv.unlink()
     names = {name.strip(): name for name in reversed(read.columns)}
     if not set(IDENTIFIERS) & set(names):
         raise failure(
@@ -159,7 +158,7 @@ def _frame(path: Path, export: Export, *, host: str, wanted: Sequence[str]) -> p
     if read.height < export.total:
         raise failure(f"it has {read.height:,} people of {export.total:,}.")
     others = [
-        name for name in reversed(names) if name not in wanted and not _is_double(name, wanted)
+        name for name in reversed(names) if name not in wanted and not _is_duplicate(name, wanted)
     ]
     return read.select(
         *(_values(names.get(name)).alias(name) for name in wanted),
@@ -167,21 +166,21 @@ def _frame(path: Path, export: Export, *, host: str, wanted: Sequence[str]) -> p
     )
 
 
-def _is_double(name: str, wanted: Sequence[str]) -> bool:
-    """Return whether a column is there only since it was asked for although the file has it anyway."""
-    found = _DOUBLED.fullmatch(name)
-    return found is not None and found[1] in wanted
+def _is_duplicate(name: str, wanted: Sequence[str]) -> bool:
+    """Return whether a column repeats a wanted one, because the file has that one by default."""
+    match = _DUPLICATED.fullmatch(name)
+    return match is not None and match[1] in wanted
 
 
 def _values(name: str | None) -> pl.Expr:
-    """Return the values of a column; an empty cell is none, and so is all of a column that is not there."""
+    """Return the values of a column, null for empty cells and for a missing column."""
     if name is None:
         return pl.lit(None, pl.String)
     return pl.when(pl.col(name) != "").then(pl.col(name))
 
 
-def _plain(path: Path, failure: Callable[[str], ExportError]) -> Path:
-    """Return the CSV file itself, unpacked if it was not."""
+def _uncompressed(path: Path, failure: Callable[[str], ExportError]) -> Path:
+    """Return the CSV file, unpacked from a ZIP archive if it is in one."""
     with path.open("rb") as file:
         if file.read(len(_ZIP)) != _ZIP:
             return path

@@ -1,4 +1,4 @@
-"""Read what is known of single people now, what happened to them, and which exports there are."""
+"""Read the attributes and activities of people, and the list of exports."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
@@ -34,24 +34,24 @@ Answer = TypeVar("Answer")
 def attributes(
     client: Client, bucket: TokenBucket, people: Sequence[object], *, id_type: PersonIdType
 ) -> pl.DataFrame:
-    """Return what is known of some people."""
+    """Return the attributes of some people."""
     ChoiceError.require("id_type", id_type, get_args(PersonIdType))
     if isinstance(people, str):
         raise ArgumentError('attributes takes several identifiers: client.attributes(["u1"]).')
-    each, most = [str(person) for person in people], LIMITS["app_people"].value
+    ids, most = [str(person) for person in people], LIMITS["app_people"].value
 
     async def read(reader: Reader) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        for start in range(0, len(each), most):
+        profiles: list[dict[str, Any]] = []
+        for start in range(0, len(ids), most):
             answer = await reader.ask(
                 "getPeopleById",
                 what="Attributes",
                 query={"id_type": id_type},
-                body={"ids": each[start : start + most]},
+                body={"ids": ids[start : start + most]},
             )
             rows = _rows(reader, answer, "customers", what="Attributes")
-            found += [_profile(_mapping(row.get("customer")) or row) for row in rows]
-        return found
+            profiles += [_profile(_mapping(row.get("customer")) or row) for row in rows]
+        return profiles
 
     return pl.DataFrame(_read(client, bucket, read), schema=PROFILES, orient="row")
 
@@ -66,26 +66,26 @@ def activities(
     name: str | None,
     most: int | None,
 ) -> pl.DataFrame:
-    """Return what happened to one person, or to everybody."""
+    """Return the activities of one person, or of all."""
     ChoiceError.require("id_type", id_type, get_args(PersonIdType))
     page = LIMITS["app_activities_page"].value
     query: dict[str, object] = {"type": type, "name": name, "limit": min(page, most or page)}
-    asked: dict[str, Any] = {}
+    about: dict[str, Any] = {}
     if person is not None:
         query["id_type"] = id_type
-        asked = {
+        about = {
             "parameters": {"customer_id": person},
             "unknown": f"nobody in the workspace has this {id_type}",
         }
     operation = "listActivities" if person is None else "getPersonActivities"
 
     async def read(reader: Reader) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        async for answer in reader.pages(operation, what="Activities", query=query, **asked):
-            found += map(_activity, _rows(reader, answer, "activities", what="Activities"))
-            if most is not None and len(found) >= most:
+        activities: list[dict[str, Any]] = []
+        async for answer in reader.pages(operation, what="Activities", query=query, **about):
+            activities += map(_activity, _rows(reader, answer, "activities", what="Activities"))
+            if most is not None and len(activities) >= most:
                 break
-        return found[:most]
+        return activities[:most]
 
     return pl.DataFrame(_read(client, bucket, read), schema=ACTIVITIES, orient="row")
 
@@ -97,24 +97,24 @@ def exports(client: Client, bucket: TokenBucket) -> pl.DataFrame:
         answer = await reader.ask("listExports", what="Exports")
         return [_export(row) for row in _rows(reader, answer, "exports", what="Exports")]
 
-    found = pl.DataFrame(_read(client, bucket, read), schema=EXPORTS, orient="row")
-    return found.sort("created_at", "export", descending=True)
+    exports = pl.DataFrame(_read(client, bucket, read), schema=EXPORTS, orient="row")
+    return exports.sort("created_at", "export", descending=True)
 
 
 def _read(
     client: Client, bucket: TokenBucket, work: Callable[[Reader], Coroutine[Any, Any, Answer]]
 ) -> Answer:
-    async def opened() -> Answer:
+    async def with_session() -> Answer:
         async with client.session() as transport:
             return await work(Reader(client, transport, bucket=bucket))
 
-    return apart(opened)
+    return apart(with_session)
 
 
 def _rows(
     reader: Reader, answer: Mapping[str, Any], name: str, *, what: str
 ) -> list[Mapping[str, Any]]:
-    """Return the list of objects that an answer has under a name."""
+    """Return a list of objects in an answer by its name."""
     rows = answer.get(name)
     if isinstance(rows, list) and all(isinstance(row, Mapping) for row in rows):
         return rows
@@ -122,25 +122,25 @@ def _rows(
 
 
 def _profile(customer: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a person; the identifiers are among the attributes too."""
-    held = _mapping(customer.get("attributes"))
-    named = held | _mapping(customer.get("identifiers"))
+    """Return a person; the attributes have the identifiers as well."""
+    attributes = _mapping(customer.get("attributes"))
+    identifiers = attributes | _mapping(customer.get("identifiers"))
     return {
-        **{name: _text(named.get(name)) for name in _IDENTIFIERS},
+        **{name: _text(identifiers.get(name)) for name in _IDENTIFIERS},
         "unsubscribed": customer.get("unsubscribed") is True,
-        "attributes": _json(held),
+        "attributes": _json(attributes),
         "timestamps": _json(_mapping(customer.get("timestamps"))),
     }
 
 
 def _activity(row: Mapping[str, Any]) -> dict[str, Any]:
-    named = {"id": row.get("customer_id")} | _mapping(row.get("customer_identifiers"))
+    identifiers = {"id": row.get("customer_id")} | _mapping(row.get("customer_identifiers"))
     return {
         "activity": _text(row.get("id")),
         "type": _text(row.get("type")),
         "name": _text(row.get("name") or row.get("url")),
         "timestamp": _instant(row.get("timestamp")),
-        **{name: _text(named.get(name)) for name in _IDENTIFIERS},
+        **{name: _text(identifiers.get(name)) for name in _IDENTIFIERS},
         "data": _json(row.get("data")),
     }
 
