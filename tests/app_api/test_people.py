@@ -24,7 +24,7 @@ from cio_frames.errors import (
     WorkspaceReadError,
 )
 from cio_frames.identity.known_people import export as as_known
-from cio_frames.workspaces.people import ASKED
+from cio_frames.workspaces.people import REQUESTED
 from tests.app_api.conftest import CSV, client_of, export, file, host, says, zipped
 
 PEOPLE = pl.DataFrame(
@@ -63,7 +63,7 @@ def test_people_are_read_as_they_are(workspace):
         attributes=["note", "city", "score", "address", "id", "nothing"], progress=False
     )
 
-    assert found.columns == [*ASKED, "note", "city", "score", "address", "nothing"]
+    assert found.columns == [*REQUESTED, "note", "city", "score", "address", "nothing"]
     assert set(found.dtypes) == {pl.String}
     assert found.select("id", "email", "note", "city", "score", "address", "nothing").rows() == [
         ("u1", "ada@example.com", 'a "b",\nc', "Zoë ✓", None, None, None),
@@ -118,7 +118,7 @@ def test_an_empty_workspace_has_no_people(served):
     served.reset()
     found = served.client().people(progress=False)
 
-    assert (found.height, tuple(found.columns)) == (0, ASKED)
+    assert (found.height, tuple(found.columns)) == (0, REQUESTED)
 
 
 def test_an_export_that_takes_time_is_waited_for():
@@ -211,7 +211,7 @@ def test_the_form_of_the_file_is_not_relied_on(content):
     assert found.select("id", "email", "cio_id").rows() == [
         ("u1", "ada@example.com", "c1"), ("u2", None, "c2"),
     ]  # fmt: skip
-    assert tuple(found.columns) == ASKED
+    assert tuple(found.columns) == REQUESTED
 
 
 def test_columns_that_nobody_asked_for_are_kept():
@@ -219,7 +219,7 @@ def test_columns_that_nobody_asked_for_are_kept():
     content = "plan,id,email,cio_id,city\npro,u1,,c1,Oslo\n"
     found = client_of(host(csv=file(content))).people(attributes=["rank"], progress=False)
 
-    assert found.columns == [*ASKED, "rank", "plan", "city"]
+    assert found.columns == [*REQUESTED, "rank", "plan", "city"]
     assert found.row(0, named=True)["city"] == "Oslo"
 
 
