@@ -7,7 +7,7 @@ from typing import Any, Final
 import polars as pl
 
 from cio_frames.identity.identifiers import identifier_of
-from cio_frames.identity.rules import RULES, join_settings, with_open_settings
+from cio_frames.identity.rules import RULES, join_settings, sentence, with_open_settings
 
 TOO_LARGE: Final = "cluster.too-large"
 OTHER_FORM: Final = "identifier.other-form"
@@ -97,14 +97,13 @@ def too_large(
 
 
 def _line(row: Mapping[str, Any], *, labels: Mapping[str, str]) -> dict[str, Any]:
-    rule = RULES[row["rule"]]
-    other = None if row["other"] is None else labels[row["other"]]
-    rests_on = join_settings(row["open"])
-    text = rule.sentence.format(key=row["key"], other=other, subject=row["subject"])
-    ids = [value for value in (row["key"], row["subject"], other) if value is not None]
+    rule, rests_on = RULES[row["rule"]], join_settings(row["open"])
+    parts = {name: row[name] for name in ("key", "other", "subject")}
+    text = sentence(rule.name, **parts, labels=labels)
+    named = (row["key"], row["subject"], labels.get(row["other"]))
     return {
         "kind": rule.name,
-        "ids": list(dict.fromkeys(ids)),
+        "ids": list(dict.fromkeys(name for name in named if name is not None)),
         "count": row["count"],
         "sentence": with_open_settings(text, rests_on),
         "hint": HINTS[rule.name],
@@ -123,7 +122,7 @@ def _large(
         members.filter((pl.col("key") == hub) | (pl.col("other") == hub))
         .select("number").unique().join(places, on="number").sort("plan", "row")
     )  # fmt: skip
-    sentence = (
+    text = (
         f"{identifier_of(hub)} links {size['identifiers']:,} identifiers in {size['rows']:,} rows, "
         "which is unlikely to be one person."
     )
@@ -131,7 +130,7 @@ def _large(
         "kind": TOO_LARGE,
         "ids": [identifier_of(key) for key in ranked],
         "count": rows.height,
-        "sentence": sentence,
+        "sentence": text,
         "hint": HINTS[TOO_LARGE],
         "source": "a guard of this package",
         "rows": rows.select("plan", "row").to_dicts(),

@@ -13,18 +13,12 @@ REFERENCES: Final = ("user", "previous", "id")
 """The columns of messages that can hold ids."""
 FORMS: Final = ("white space", "a decimal point", "leading zeros", "case")
 """The differences, in the order in which they are removed."""
-REPAIRS: Final = {
-    FORMS[
-        0
-    ]: 'Take the white space away where it is: plan.fix("id.padded"), or plan.fix("id.invisible").',
-    FORMS[
-        1
-    ]: 'Write whole numbers without a point where there is one: plan.fix("id.float"), or plan.fix("id.float-text").',
-    FORMS[
-        2
-    ]: 'Read the column as text where its zeros are lost (cio.scan, or dtype=str), or give them back, e.g. user_id=pl.col("id").cast(pl.String).str.zfill(4).',
-    FORMS[3]: "Write the ids of both plans in the same case.",
-}
+REPAIRS: Final = dict(zip(FORMS, (
+    'Take the white space away where it is: plan.fix("id.padded"), or plan.fix("id.invisible").',
+    'Write whole numbers without a point where there is one: plan.fix("id.float"), or plan.fix("id.float-text").',
+    'Read the column as text where its zeros are lost (cio.scan, or dtype=str), or give them back, e.g. user_id=pl.col("id").cast(pl.String).str.zfill(4).',
+    "Write the ids of both plans in the same case.",
+), strict=True))  # fmt: skip
 """How to repair each difference. It makes one person out of two, so users must decide."""
 SOURCE: Final = "reference 3.1 (ids are compared as they are)"
 

@@ -1,6 +1,6 @@
 """People who have opted out of mail, and opt-outs that end."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -43,22 +43,24 @@ def opt_outs_in(attributes: Mapping[str, Any]) -> frozenset[str]:
 
 def people_opted_out(exported: pl.DataFrame | None) -> list[OptedOutPerson]:
     """Return the people of an export who have opted out of mail, or of a topic or channel."""
-    return [] if exported is None else list(_people_opted_out(exported))
-
-
-def _people_opted_out(exported: pl.DataFrame) -> Iterator[OptedOutPerson]:
-    if not {"attributes", *CONSENTS} & set(exported.columns):
-        return
+    if exported is None:
+        return []
     has_consent = [pl.col(name).is_not_null() for name in CONSENTS if name in exported.columns]
     if exported.schema.get("attributes") == pl.String:
         has_consent.append(pl.col("attributes").str.contains_any(list(CONSENTS)))
     elif "attributes" in exported.columns:
         has_consent.append(pl.col("attributes").is_not_null())
-    for row in export_rows(exported.filter(pl.any_horizontal(has_consent).fill_null(value=False))):
-        opt_outs = opt_outs_in(row.get("attributes") or {})
-        identifiers = tuple((kind, row[kind]) for kind in _KINDS if row[kind] is not None)
-        if opt_outs and identifiers:
-            yield OptedOutPerson(identifiers, opt_outs)
+    if not has_consent:
+        return []
+    consenting = exported.filter(pl.any_horizontal(has_consent).fill_null(value=False))
+    people = (
+        OptedOutPerson(
+            tuple((kind, row[kind]) for kind in _KINDS if row[kind] is not None),
+            opt_outs_in(row.get("attributes") or {}),
+        )
+        for row in export_rows(consenting)
+    )
+    return [person for person in people if person.identifiers and person.opt_outs]
 
 
 def folded_identifiers(people: Sequence[OptedOutPerson]) -> pl.Series:

@@ -42,16 +42,71 @@ class OrderProblem:
     sentence: str  # what happens now
 
 
+@dataclass(frozen=True, slots=True)
+class _Loss:
+    """A kind of loss."""
+
+    kind: str
+    nouns: tuple[str, ...]  # what is counted, singular and plural
+    sentence: str
+    is_late: bool = False  # whether rows are lost because they come after the other plan
+
+
+_LATE_EVENTS: Final = _Loss(
+    "late-events", ("event",),
+    "{plan} sends {count} of anonymous visitors after {other} has identified them. Customer.io "
+    "attributes them to the person only if they arrive within 5 minutes.",
+    is_late=True,
+)  # fmt: skip
+_EARLY_ALIASES: Final = _Loss(
+    "alias-too-early", ("row",),
+    "{plan} merges people in {count} before {other} creates them, so nothing is merged.",
+)  # fmt: skip
+_CREATED_AGAIN: Final = _Loss(
+    "created-again", ("person", "people"),
+    "{plan} creates {count} again after {other} has merged them into others.",
+    is_late=True,
+)  # fmt: skip
+_CREATED_BARE: Final = _Loss(
+    "created-bare", ("person", "people"),
+    "{plan} creates {count} without attributes, before {other} identifies them.",
+)  # fmt: skip
+_DROPPED: Final = _Loss(
+    "dropped", ("row",),
+    "{plan} sends {count} about people before {other} creates them, so these rows are dropped.",
+)  # fmt: skip
+
+
 def order_problems(preview: Preview, *, calls: Sequence[str]) -> list[OrderProblem]:
     """Return the problems of the order of plans, most rows first."""
-    keyed = _keyed_changes(preview)
+    changes = _keyed_changes(preview)
+    identified = changes.filter(pl.col("rule").is_in(IDENTIFIED))
+    bare = changes.filter(pl.col("rule").is_in(TOO_EARLY))
+    dropped = changes.filter(pl.col("rule").is_in(DROPPED))
     problems = [
-        *_late_events(keyed, calls),
-        *_early_aliases(keyed, calls),
-        *_created_again(keyed, calls),
-        *_created_without_attributes(keyed, calls),
+        *_problems(_LATE_EVENTS, _late_events(changes), calls),
+        *_problems(_EARLY_ALIASES, _aliases_of_created(changes), calls),
+        *_problems(_CREATED_AGAIN, _merged_and_created(changes), calls),
+        *_problems(_CREATED_BARE, _with_first_plan(bare, identified, on="person"), calls),
+        *_problems(_DROPPED, _with_first_plan(dropped, identified, on="key"), calls),
     ]
     return sorted(problems, key=lambda problem: -problem.rows)
+
+
+def _problems(loss: _Loss, rows: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
+    """Yield a problem for each pair of plans; `against` is the other plan of each row."""
+    plan, against = pl.col("plan"), pl.col("against")
+    lost = rows.filter(against < plan if loss.is_late else against > plan)
+    grouped = lost.group_by("plan", "against").agg(pl.len(), pl.col("open").unique())
+    for plan_, other, count, settings in grouped.sort("plan", "against").iter_rows():
+        text = loss.sentence.format(
+            plan=f"plan {plan_} ({calls[plan_]})",
+            other=f"plan {other} ({calls[other]})",
+            count=many(count, *loss.nouns),
+        )
+        sentence = with_open_settings(text, join_settings(settings))
+        first, then = (plan_, other) if loss.is_late else (other, plan_)
+        yield OrderProblem(loss.kind, first, then, count, sentence)
 
 
 def _keyed_changes(preview: Preview) -> pl.DataFrame:
@@ -139,90 +194,33 @@ def sentences(problems: Sequence[OrderProblem], *, chains: int, unlinked: int) -
     return lines
 
 
-def _late_events(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
-    """Yield the plans whose anonymous events come after the identify that links their visitor."""
-    linked = keyed.filter(pl.col("rule") == "anonymous.linked")
-    by = linked.group_by("person").agg(pl.col("plan").min().alias("against"))
-    late = keyed.filter(pl.col("rule").is_in(LATE)).join(by, on="person")
-    for plan, other, rows, rests_on in _pairs(late.filter(pl.col("against") < pl.col("plan"))):
-        sentence = (
-            f"{_the(plan, calls)} sends {many(rows, 'event')} of anonymous visitors after "
-            f"{_the(other, calls)} has identified them. Customer.io attributes them to the person only "
-            "if they arrive within 5 minutes."
-        )
-        yield OrderProblem("late-events", plan, other, rows, with_open_settings(sentence, rests_on))
+def _with_first_plan(rows: pl.DataFrame, others: pl.DataFrame, *, on: str) -> pl.DataFrame:
+    """Return rows with the first plan that has other rows of the same person or key."""
+    first = others.group_by(on).agg(pl.col("plan").min().alias("against"))
+    return rows.join(first, on=on)
 
 
-def _early_aliases(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
-    """Yield the plans with aliases of people whom a later plan creates."""
-    failed = keyed.filter(pl.col("rule").is_in(UNKNOWN)).with_columns(
+def _late_events(changes: pl.DataFrame) -> pl.DataFrame:
+    """Return late anonymous events with the plan that links their visitor."""
+    linked = changes.filter(pl.col("rule") == "anonymous.linked")
+    late = changes.filter(pl.col("rule").is_in(LATE))
+    return _with_first_plan(late, linked, on="person")
+
+
+def _aliases_of_created(changes: pl.DataFrame) -> pl.DataFrame:
+    """Return failed aliases with the last plan that creates their person."""
+    failed = changes.filter(pl.col("rule").is_in(UNKNOWN)).with_columns(
         pl.when(pl.col("rule") == UNKNOWN[0]).then("key")
         .otherwise(pl.col("subject").str.strip_chars("'\"")).alias("key")
     )  # fmt: skip
-    created = keyed.filter(pl.col("kind") == "created")
-    by = created.group_by("key").agg(pl.col("plan").max().alias("against"))
-    early = failed.join(by, on="key").filter(pl.col("against") > pl.col("plan"))
-    for plan, other, rows, rests_on in _pairs(early):
-        sentence = (
-            f"{_the(plan, calls)} merges people in {many(rows, 'row')} before {_the(other, calls)} "
-            "creates them, so nothing is merged."
-        )
-        yield OrderProblem(
-            "alias-too-early", other, plan, rows, with_open_settings(sentence, rests_on)
-        )
+    created = changes.filter(pl.col("kind") == "created").group_by("key")
+    return failed.join(created.agg(pl.col("plan").max().alias("against")), on="key")
 
 
-def _created_again(keyed: pl.DataFrame, calls: Sequence[str]) -> Iterator[OrderProblem]:
-    """Yield the plans that create people again who were merged away."""
-    merged = keyed.filter(pl.col("rule") == "alias.merged")
-    gone = merged.group_by(pl.col("subject").alias("key")).agg(
-        pl.col("plan").min().alias("against")
-    )
-    created = keyed.filter(pl.col("kind") == "created").join(gone, on="key")
-    for plan, other, rows, rests_on in _pairs(created.filter(pl.col("against") < pl.col("plan"))):
-        sentence = (
-            f"{_the(plan, calls)} creates {many(rows, 'person', 'people')} again after "
-            f"{_the(other, calls)} has merged them into others."
-        )
-        yield OrderProblem(
-            "created-again", plan, other, rows, with_open_settings(sentence, rests_on)
-        )
-
-
-def _created_without_attributes(
-    keyed: pl.DataFrame, calls: Sequence[str]
-) -> Iterator[OrderProblem]:
-    """Yield the plans with events or relationships of people whom a later plan identifies."""
-    identified = keyed.filter(pl.col("rule").is_in(IDENTIFIED))
-    by_person = identified.group_by("person").agg(pl.col("plan").min().alias("against"))
-    bare = keyed.filter(pl.col("rule").is_in(TOO_EARLY)).join(by_person, on="person")
-    by_key = identified.group_by("key").agg(pl.col("plan").min().alias("against"))
-    dropped = keyed.filter(pl.col("rule").is_in(DROPPED)).join(by_key, on="key")
-    for plan, other, rows, rests_on in _pairs(bare.filter(pl.col("against") > pl.col("plan"))):
-        sentence = (
-            f"{_the(plan, calls)} creates {many(rows, 'person', 'people')} without attributes, "
-            f"before {_the(other, calls)} identifies them."
-        )
-        yield OrderProblem(
-            "created-bare", other, plan, rows, with_open_settings(sentence, rests_on)
-        )
-    for plan, other, rows, rests_on in _pairs(dropped.filter(pl.col("against") > pl.col("plan"))):
-        sentence = (
-            f"{_the(plan, calls)} sends {many(rows, 'row')} about people before {_the(other, calls)} "
-            "creates them, so these rows are dropped."
-        )
-        yield OrderProblem("dropped", other, plan, rows, with_open_settings(sentence, rests_on))
-
-
-def _pairs(rows: pl.DataFrame) -> Iterator[tuple[int, int, int, str | None]]:
-    """Yield pairs of plans with their number of rows, and the open settings these rest on."""
-    grouped = rows.group_by("plan", "against").agg(pl.len(), pl.col("open").unique())
-    for plan, against, count, settings in grouped.sort("plan", "against").iter_rows():
-        yield plan, against, count, join_settings(settings)
-
-
-def _the(plan: int, calls: Sequence[str]) -> str:
-    return f"plan {plan} ({calls[plan]})"
+def _merged_and_created(changes: pl.DataFrame) -> pl.DataFrame:
+    """Return created people with the first plan that merges them away."""
+    merged = changes.filter(pl.col("rule") == "alias.merged").with_columns(key="subject")
+    return _with_first_plan(changes.filter(pl.col("kind") == "created"), merged, on="key")
 
 
 def _folded(column: str) -> pl.Expr:

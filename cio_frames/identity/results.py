@@ -90,9 +90,15 @@ def connected_people(
     rows = by_person.group_by("person").agg(
         pl.struct("plan", "row").unique(maintain_order=True).alias("places")
     )
+    store = replay.model.store
     former_visitors = columnar.people(parts.former_visitors, None).drop("places")
     profiles = pl.concat(
-        [_profiles(replay), _removed(replay), former_visitors], how="diagonal_relaxed"
+        [
+            _profile_rows([(person, None) for person in store.people.by_cio.values()], replay),
+            _profile_rows(store.removed, replay),
+            former_visitors,
+        ],
+        how="diagonal_relaxed",
     )
     profiles = _with_events(
         profiles.join(rows, on="person", how="left", maintain_order="left"), event_counts
@@ -152,17 +158,6 @@ def ordered(people: pl.DataFrame) -> pl.DataFrame:
         by_id = placed.filter(unplaced).sort("at", "id", "email", nulls_last=True)
         placed = pl.concat([placed.filter(~unplaced), by_id])
     return placed.sort("at", maintain_order=True).drop("at")
-
-
-def _profiles(replay: Replay) -> pl.DataFrame:
-    """Return everybody who exists in the end."""
-    persons = replay.model.store.people.by_cio.values()
-    return _profile_rows([(person, None) for person in persons], replay)
-
-
-def _removed(replay: Replay) -> pl.DataFrame:
-    """Return everybody who was deleted, with `removal`."""
-    return _profile_rows(replay.model.store.removed, replay)
 
 
 def _removed_unknown(changes: pl.DataFrame, workspace_people: pl.DataFrame | None) -> pl.DataFrame:
@@ -231,6 +226,7 @@ def _is_possible_deletion(workspace_people: pl.DataFrame | None) -> pl.Expr:
 
 
 def _profile_rows(persons: Iterable[tuple[Person, Removal | None]], replay: Replay) -> pl.DataFrame:
+    """Return people with their `removal`, if they were deleted."""
     schema = {
         "person": pl.String(), "id": pl.String(), "email": pl.String(), "cio_id": pl.String(),
         "anonymous_ids": pl.List(pl.String), "existed": pl.Boolean(), "removal": pl.String(),

@@ -20,13 +20,9 @@ def delete_person(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
 
 def suppress(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
     """Delete a person and block all its identifiers, or the given one (3.6)."""
-    who = address(message.get("userId"), settings=store.settings)
-    if who is None:
-        yield Change(rules.NO_PERSON, subject=message["event"])
-        return
-    ignored = store.why_ignored(who)
-    if ignored is not None:
-        yield ignored
+    who = _reference(store, message)
+    if isinstance(who, Change):
+        yield who
         return
     person = store.people.find(*who)
     blocked = [who]
@@ -124,14 +120,19 @@ def _list_of(addresses: Sequence[Address]) -> str:
     return ", ".join(map(str, shown or addresses))
 
 
-def _person_of(store: Store, message: Mapping[str, Any]) -> Person | Change:
-    """Return the person of userId, or why there is none."""
-    who: Address | None = address(message.get("userId"), settings=store.settings)
+def _reference(store: Store, message: Mapping[str, Any]) -> Address | Change:
+    """Return the reference to the person of userId, or why the message is ignored."""
+    who = address(message.get("userId"), settings=store.settings)
     if who is None:
         return Change(rules.NO_PERSON, subject=message["event"])
-    ignored = store.why_ignored(who)
-    if ignored is not None:
-        return ignored
+    return store.why_ignored(who) or who
+
+
+def _person_of(store: Store, message: Mapping[str, Any]) -> Person | Change:
+    """Return the person of userId, or why there is none."""
+    who = _reference(store, message)
+    if isinstance(who, Change):
+        return who
     person = store.people.find(*who)
     if person is None:
         return store.change_without_owner(rules.PERSON_UNKNOWN, who, subject=message["event"])

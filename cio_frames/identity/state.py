@@ -565,8 +565,24 @@ class Store:
             yield self.change(rules.STALE, person, subject=", ".join(sorted(kept)))
 
     def receive(self, anonymous_id: str, event: Event) -> Iterator[Change]:
-        """Receive an event of a visitor."""
-        return _receive(self.visitor(anonymous_id), event, settings=self.settings)
+        """Keep an anonymous event, or attribute it if the visitor was just identified (3.3)."""
+        visitor = self.visitor(anonymous_id)
+        yield Change(rules.EVENT_ANONYMOUS, key=anonymous_id, subject=event.name or event.type)
+        person = visitor.owner
+        if person is None or not person.alive:
+            visitor.events.append(event)
+        elif not self.settings.anonymous_merge:
+            event.first_attribution = "off"
+            visitor.events.append(event)
+            yield _event_change(rules.MERGE_OFF, event, person)
+        elif event.received - visitor.linked <= ANONYMOUS_LATE.seconds:
+            event.is_reidentified = event.received - visitor.first > ANONYMOUS_LATE.seconds
+            attribute_event(event, person, now=event.received)
+            yield _event_change(rules.ATTRIBUTED_LATE, event, person)
+        else:
+            event.first_attribution = "late"
+            visitor.events.append(event)
+            yield _event_change(rules.TOO_LATE, event, person)
 
     def free(self, address: Address, *, setting: str) -> None:
         """Remember that an identifier has no owner because of an open setting."""
@@ -611,26 +627,6 @@ def _link(visitor: Visitor, person: Person, *, now: float, settings: Settings) -
     if settings.anonymous_traits == "carry" and visitor.traits:
         person.fill(visitor.traits, stamps={})
     yield from _attribute(visitor, person, now=now, settings=settings)
-
-
-def _receive(visitor: Visitor, event: Event, *, settings: Settings) -> Iterator[Change]:
-    """Keep an anonymous event, or attribute it if the visitor was just identified (3.3)."""
-    yield Change(rules.EVENT_ANONYMOUS, key=visitor.anonymous_id, subject=event.name or event.type)
-    person = visitor.owner
-    if person is None or not person.alive:
-        visitor.events.append(event)
-    elif not settings.anonymous_merge:
-        event.first_attribution = "off"
-        visitor.events.append(event)
-        yield _event_change(rules.MERGE_OFF, event, person)
-    elif event.received - visitor.linked <= ANONYMOUS_LATE.seconds:
-        event.is_reidentified = event.received - visitor.first > ANONYMOUS_LATE.seconds
-        attribute_event(event, person, now=event.received)
-        yield _event_change(rules.ATTRIBUTED_LATE, event, person)
-    else:
-        event.first_attribution = "late"
-        visitor.events.append(event)
-        yield _event_change(rules.TOO_LATE, event, person)
 
 
 def _attribute(
