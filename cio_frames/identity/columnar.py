@@ -18,7 +18,7 @@ from cio_frames.identity.messages import WHITE_SPACE, is_logged, is_young
 from cio_frames.identity.partition import IS_FIRST, POSITION, IndependentMessages, Partitioned
 from cio_frames.identity.replay import CHANGES
 from cio_frames.identity.rules import Rule
-from cio_frames.identity.settings import Settings
+from cio_frames.identity.settings import Premise
 
 _NO_TEXT: Final = pl.lit(None, pl.String)
 _COUNTS: Final = ("person", "plan", "events", "first", "last")
@@ -180,14 +180,12 @@ def campaign_events(messages: IndependentMessages, *, now: datetime) -> int:
     return int(messages.events.select(is_young(now).sum()).collect().item())
 
 
-def visitor_events(
-    parts: Partitioned, *, calls: Sequence[str], settings: Settings, now: datetime
-) -> pl.DataFrame:
+def visitor_events(parts: Partitioned, premise: Premise, *, calls: Sequence[str]) -> pl.DataFrame:
     """Return the anonymous events of former visitors: place, person and `outcome` of each.
 
     `subject` is the name of the event.
     """
-    mail = is_mail("user")
+    settings, mail = premise.settings, is_mail("user")
     owners = (
         parts.former_visitors.identifies.filter(IS_FIRST)
         .collect()
@@ -201,7 +199,7 @@ def visitor_events(
     )
     # all messages arrive at one time, so that one after the identify is never too late
     is_late = pl.col("number") > pl.col("identify")
-    is_kept = is_late | (is_logged(now) if settings.anonymous_age == "timestamp" else True)
+    is_kept = is_late | (is_logged(premise.now) if settings.anonymous_age == "timestamp" else True)
     name = pl.coalesce("name", pl.col("plan").replace_strict(dict(enumerate(calls))))
     if settings.trim_event_names:
         is_track = pl.col("plan").is_in(
@@ -214,7 +212,7 @@ def visitor_events(
         name.alias("subject"),
         is_late.alias("is_late"),
         pl.when(is_kept).then(pl.lit("linked")).otherwise(pl.lit("expired")).alias("outcome"),
-        (is_kept & is_young(now)).alias("young"),
+        (is_kept & is_young(premise.now)).alias("young"),
     )  # fmt: skip
 
 

@@ -8,12 +8,13 @@ with other identifiers than the row has. Connected rows go through the model, in
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import polars as pl
 
 from cio_frames.identity.components import KEYS, named_keys, repeated_numbers
+from cio_frames.identity.conflicts import ROWS_PER_IDENTIFIER
 from cio_frames.identity.identifiers import (
     ANONYMOUS,
     CIO,
@@ -32,7 +33,7 @@ from cio_frames.identity.messages import (
     is_young,
     with_numbers,
 )
-from cio_frames.identity.settings import Settings
+from cio_frames.identity.settings import Premise, Settings
 
 IDENTIFIERS: Final = ("user", "email", "anonymous")
 """The identifier columns of an independent identify."""
@@ -112,15 +113,10 @@ class _Keys:
 
 
 def partition(
-    columns: IdentityColumns,
-    *,
-    identifies: Sequence[int],
-    workspace_people: pl.DataFrame | None,
-    settings: Settings,
-    now: datetime,
-    max_rows: int,
+    columns: IdentityColumns, premise: Premise, *, identifies: Sequence[int]
 ) -> Partitioned:
-    """Return which messages are independent, and which are connected."""
+    """Return which messages are independent, and which are connected; `identifies` are plans."""
+    settings, workspace_people = premise.settings, premise.workspace_people
     rows = _with_first(columns.identifies)
     others = named_keys(columns.others, identifies=identifies, settings=settings)
     keys = _Keys.of(rows, people=_people_keys(workspace_people), others=others)
@@ -129,7 +125,7 @@ def partition(
     events = _with_owners(columns.events, keys)
     connected, matched = _connected_identifies(
         keys, events, anonymous, unowned=unowned, workspace_people=workspace_people,
-        max_rows=max_rows,
+        max_rows=ROWS_PER_IDENTIFIER * premise.largest,
     )  # fmt: skip
     is_connected = pl.col("identify").is_in(connected.implode()).fill_null(value=False)
     identifying = rows.filter(is_connected)
@@ -144,7 +140,7 @@ def partition(
     is_named = pl.col("identify").is_null() & pl.col("key").is_in(named.implode())
     acting = _grouped_events(
         events.filter(acts_connected).drop("identify", "match", "key"),
-        others=columns.others, settings=settings, now=now,
+        others=columns.others, settings=settings, now=premise.now,
     )  # fmt: skip
     for_model = [
         columns.others, identifying.drop("identify", *NUMBERS), acting,
@@ -188,11 +184,7 @@ def _split(
 
 
 def without_dates(
-    columns: IdentityColumns,
-    *,
-    identifies: Sequence[int],
-    workspace_people: pl.DataFrame | None,
-    settings: Settings,
+    columns: IdentityColumns, premise: Premise, *, identifies: Sequence[int]
 ) -> IdentityColumns:
     """Return messages, with a dated identify as an undated one if no other is about its person.
 
@@ -203,9 +195,9 @@ def without_dates(
         return columns
     dated = with_numbers(columns.dated)
     own = _key_rows(dated, NUMBERS)
-    named = named_keys(columns.others, identifies=identifies, settings=settings)
+    named = named_keys(columns.others, identifies=identifies, settings=premise.settings)
     others = [_key_rows(columns.identifies, NUMBERS), _key_numbers(named)]
-    people = _people_keys(workspace_people)
+    people = _people_keys(premise.workspace_people)
     matches = own.join(people, on="key").select("number", key="match").unique()
     keys = pl.concat([own, *others]).unique()
     shared = [rows.filter(pl.col("key").is_duplicated())["number"] for rows in (keys, matches)]
@@ -219,20 +211,14 @@ def without_dates(
     )
 
 
-def all_connected(
-    columns: IdentityColumns, *, workspace_people: pl.DataFrame | None
-) -> Partitioned:
+def all_connected(columns: IdentityColumns, premise: Premise) -> Partitioned:
     """Return all messages as connected, so that all go through the model."""
+    without_people = replace(premise, workspace_people=None)
     empty = partition(
-        columns.map_frames(lambda frame: frame.head(0)),
-        identifies=(),
-        workspace_people=None,
-        settings=Settings(),
-        now=datetime.fromtimestamp(0, tz=UTC),
-        max_rows=1,
+        columns.map_frames(lambda frame: frame.head(0)), without_people, identifies=()
     )
     connected = pl.concat(columns.frames(), how="diagonal").sort("number")
-    return replace(empty, connected=connected, loaded=workspace_people)
+    return replace(empty, connected=connected, loaded=premise.workspace_people)
 
 
 def _grouped_events(

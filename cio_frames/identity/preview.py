@@ -33,7 +33,7 @@ from cio_frames.identity.partition import (
     without_dates,
 )
 from cio_frames.identity.replay import CHANGES, Replay
-from cio_frames.identity.settings import LARGEST, Settings
+from cio_frames.identity.settings import Premise
 from cio_frames.spec import LINKING_CALLS
 
 _EVENTS: Final = ("track", "page", "screen")
@@ -43,20 +43,6 @@ NAMES: Final = pl.Schema(
     )
 )
 """The columns of messages that name a person, a visitor or an object."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Premise:
-    """What a preview assumes."""
-
-    settings: Settings  # how the workspace is set up
-    now: datetime  # when all messages arrive
-    workspace_people: pl.DataFrame | None = (
-        None  # the people before, as `normalize_export` gives them
-    )
-    largest: int = LARGEST  # the most identifiers that one person may have; ten times as many rows
-    # Whether every message is applied to the model, even where the outcome is clear without it
-    apply_all: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -121,7 +107,7 @@ def preview(columns: IdentityColumns, premise: Premise, *, calls: Sequence[str])
     del columns
     replay = Replay(settings=premise.settings, now=premise.now, workspace_people=parts.loaded)
     replay.apply(parts.connected, calls=calls)
-    events = columnar.visitor_events(parts, calls=calls, settings=premise.settings, now=premise.now)
+    events = columnar.visitor_events(parts, premise, calls=calls)
     changes = pl.concat([replay.changes(), columnar.former_visitor_changes(parts, events)])
     applied = _Applied(
         parts=parts, replay=replay, visitor_events=events, edges=_edges(parts, premise, calls=calls),
@@ -284,21 +270,10 @@ def _partitioned(
     columns: IdentityColumns, premise: Premise, *, calls: Sequence[str]
 ) -> Partitioned:
     if premise.apply_all or set(premise.settings.identifiers) != {"id", "email"}:
-        return all_connected(columns, workspace_people=premise.workspace_people)
+        return all_connected(columns, premise)
     identifies = _plans_of("identify", calls)
-    return partition(
-        without_dates(
-            columns,
-            identifies=identifies,
-            workspace_people=premise.workspace_people,
-            settings=premise.settings,
-        ),
-        identifies=identifies,
-        workspace_people=premise.workspace_people,
-        settings=premise.settings,
-        now=premise.now,
-        max_rows=conflicts.ROWS_PER_IDENTIFIER * premise.largest,
-    )
+    undated = without_dates(columns, premise, identifies=identifies)
+    return partition(undated, premise, identifies=identifies)
 
 
 def _plans_of(call: str, calls: Sequence[str]) -> list[int]:

@@ -1,11 +1,15 @@
-"""The settings of a workspace, and those that decide where the sources disagree."""
+"""The settings of a workspace, also those that decide where the sources disagree."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cio_frames.errors import ConfigError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 LARGEST: Final = 100
 """The most identifiers that one person may have in a preview."""
@@ -110,6 +114,18 @@ class Settings:
             }
             for choice in CHOICES.values()
         ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Premise:
+    """The assumptions of a preview."""
+
+    settings: Settings
+    now: datetime  # when all messages arrive
+    workspace_people: "pl.DataFrame | None" = None  # people before, by `normalize_export`
+    largest: int = LARGEST  # the most identifiers that one person may have; ten times as many rows
+    # Whether every message is applied to the model, even if its effect is clear without it
+    apply_all: bool = False
 
 
 def links_by_alias(settings: Settings) -> bool:

@@ -12,7 +12,8 @@ from cio_frames.errors import engine_errors
 from cio_frames.identity import Settings
 from cio_frames.identity.conflicts import OTHER_FORM
 from cio_frames.identity.messages import names_by_id_alone
-from cio_frames.identity.preview import Premise, profile_count
+from cio_frames.identity.preview import profile_count
+from cio_frames.identity.settings import Premise
 from cio_frames.payloads.batches import ENVELOPE_BYTES
 from cio_frames.plan.full_check import KEPT_MESSAGES
 from cio_frames.plan.identity_preview import preview_counts

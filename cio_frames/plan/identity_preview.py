@@ -18,9 +18,9 @@ from cio_frames.identity.messages import IdentityColumns, WantedAttributes
 from cio_frames.identity.model import gc_paused
 from cio_frames.identity.open_choices import EXISTENCE_SETTINGS
 from cio_frames.identity.opt_outs import folded_identifiers, people_opted_out
-from cio_frames.identity.preview import Premise, Preview, preview
+from cio_frames.identity.preview import Preview, preview
 from cio_frames.identity.rules import join_settings, with_open_settings
-from cio_frames.identity.settings import LARGEST
+from cio_frames.identity.settings import LARGEST, Premise
 from cio_frames.plan.identity_parts import identity_parts
 from cio_frames.plan.identity_report import identity_document
 from cio_frames.plan.pipeline import Pipelines, PreviewCounts

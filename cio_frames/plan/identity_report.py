@@ -8,9 +8,10 @@ import polars as pl
 from cio_frames.identity import plan_order
 from cio_frames.identity.clusters import clusters_to_draw
 from cio_frames.identity.conflicts import MINOR, kinds
-from cio_frames.identity.preview import Premise, Preview
+from cio_frames.identity.preview import Preview
 from cio_frames.identity.results import ATTRIBUTION_REASONS
 from cio_frames.identity.rules import join_settings, with_open_settings
+from cio_frames.identity.settings import Premise
 from cio_frames.plan.pipeline import Pipelines
 from cio_frames.views.document import (
     Badge,

@@ -8,7 +8,7 @@ import polars as pl
 from cio_frames.errors import MappingError
 from cio_frames.identity import plan_order
 from cio_frames.identity.plan_order import OrderProblem
-from cio_frames.identity.preview import Premise
+from cio_frames.identity.settings import Premise
 from cio_frames.plan.identity_preview import identity_preview
 from cio_frames.plan.pipeline import Pipelines
 from cio_frames.views import text

@@ -13,7 +13,7 @@ import polars as pl
 from cio_frames.audit import Audit, collected
 from cio_frames.errors import engine_errors
 from cio_frames.identity.opt_outs import count_ended, people_opted_out
-from cio_frames.identity.preview import Premise, Preview
+from cio_frames.identity.preview import Preview
 from cio_frames.identity.results import REMOVALS
 from cio_frames.identity.rules import (
     EVENT_GROUP,
@@ -23,6 +23,7 @@ from cio_frames.identity.rules import (
     sentence,
     with_open_settings,
 )
+from cio_frames.identity.settings import Premise
 from cio_frames.mapping import own_names
 from cio_frames.payloads.ids import ID_CHARACTERS, run_ids
 from cio_frames.plan.arrived import Arrived, arrived

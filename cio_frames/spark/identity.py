@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from cio_frames.errors import ArgumentError, engine_errors
 from cio_frames.frames import ROW
-from cio_frames.identity.preview import Premise, profile_count
+from cio_frames.identity.preview import profile_count
+from cio_frames.identity.settings import Premise
 from cio_frames.mapping import MessageMapping
 from cio_frames.plan.chunks import CHUNK_ROWS
 from cio_frames.plan.identity_preview import identity_preview

@@ -8,7 +8,8 @@ import pytest
 from cio_frames.identity import Settings
 from cio_frames.identity.known_people import normalize_export
 from cio_frames.identity.messages import IdentityColumns
-from cio_frames.identity.preview import Premise, preview
+from cio_frames.identity.preview import preview
+from cio_frames.identity.settings import Premise
 from tests.identity.decoding import columns_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -14,7 +14,8 @@ from cio_frames.frames import ROW
 from cio_frames.identity import Settings
 from cio_frames.identity.components import components as connected
 from cio_frames.identity.known_people import normalize_export
-from cio_frames.identity.preview import Premise, profile_count
+from cio_frames.identity.preview import profile_count
+from cio_frames.identity.settings import Premise
 from cio_frames.mapping import computing, lane_key, linked_keys, numbered
 from cio_frames.spark.components import known_pairs
 from cio_frames.spark.identity import PEOPLE as PEOPLE_COUNT
