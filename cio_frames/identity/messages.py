@@ -162,7 +162,7 @@ def identity_columns(
         pl.lit(None, pl.String).alias("message_id") if is_form else _null_if_empty(pl.col("message_id")),
         pl.when(pl.col("json") | _has_special_name(mapping.call.name) | _can_end_opt_out(mapping, wanted))
         .then("message").alias("text"),
-        pl.when(pl.lit(_needs_times(mapping, wanted))).then("message").alias("dated"),
+        pl.when(pl.lit(_needs_time(mapping, wanted))).then("message").alias("dated"),
     )  # fmt: skip
     return with_kind(complete.sort("lane", "row"), call=mapping.call.name)
 
@@ -171,16 +171,15 @@ def is_content_needed(
     prepared: pl.DataFrame, mapping: MessageMapping, wanted: WantedAttributes = NONE_WANTED
 ) -> pl.Series:
     """Return for each row whether `identity_columns` needs its message beside the columns."""
-    naming = [field for fields in _fields_by_column(mapping).values() for field in fields]
-    if _needs_times(mapping, wanted) or not all(
-        _has_known_text(field, mapping) for field in naming
-    ):
+    fields = [field for fields in _fields_by_column(mapping).values() for field in fields]
+    has_texts = all(_has_known_text(field, mapping) for field in fields)
+    if _needs_time(mapping, wanted) or not has_texts:
         return pl.repeat(value=True, n=prepared.height, dtype=pl.Boolean, eager=True)
-    named = prepared.select(
+    columns = prepared.select(
         *_text_columns(mapping, pl.Series(dtype=pl.String)), _needs_json(mapping).alias("json")
     )
     special = _has_special_name(mapping.call.name) | _can_end_opt_out(mapping, wanted)
-    needed = named.select(pl.col("json") | special).to_series()
+    needed = columns.select(pl.col("json") | special).to_series()
     return needed if len(needed) == prepared.height else needed.new_from_index(0, prepared.height)
 
 
@@ -227,7 +226,7 @@ def _message_id_numbers() -> Iterator[pl.Expr]:
         yield pl.when(values.is_not_null()).then(values.hash(seed)).alias(name)
 
 
-def _needs_times(mapping: MessageMapping, wanted: WantedAttributes) -> bool:
+def _needs_time(mapping: MessageMapping, wanted: WantedAttributes) -> bool:
     """Return whether the time of each message decides which attributes remain."""
     return wanted.dated and mapping.call.name in ("identify", "form", "group")
 
@@ -279,8 +278,8 @@ def _has_known_text(field: FieldMapping, mapping: MessageMapping) -> bool:
         is_written_as_text(field, texts_only=mapping.call.api.texts_only)
         or field.argument == "form_id"
     )
-    unlike = field.dtype.is_float() or field.dtype.is_nested() or field.dtype == pl.Boolean
-    return is_text or not (field.json or unlike or field.dtype.is_decimal())
+    has_own_format = field.dtype.is_float() or field.dtype.is_nested() or field.dtype == pl.Boolean
+    return is_text or not (field.json or has_own_format or field.dtype.is_decimal())
 
 
 def _value_at(content: Any, path: Sequence[str]) -> Any:
@@ -303,15 +302,11 @@ def _needs_json(mapping: MessageMapping) -> pl.Expr:
     """Return where the JSON is needed: for read-only traits, and for fields without a text."""
     needed = [pl.lit(value=False)]
     for field in mapping.fields:
-        has_value = (
-            pl.lit(value=True) if field.nulls == "send" else pl.col(field.name).is_not_null()
-        )
+        is_set = pl.lit(value=True) if field.nulls == "send" else pl.col(field.name).is_not_null()
         if field.path[:1] == ("data",):
-            needed.append(
-                has_value if field.json else has_value & text_of(field, mapping).is_null()
-            )
+            needed.append(is_set if field.json else is_set & text_of(field, mapping).is_null())
         elif field.path[:1] == ("traits",) and field.path[1] in READ_ONLY:
-            needed.append(has_value)
+            needed.append(is_set)
     return pl.any_horizontal(needed)
 
 
@@ -322,11 +317,9 @@ def _can_end_opt_out(mapping: MessageMapping, wanted: WantedAttributes) -> pl.Ex
         return pl.lit(value=False)
     if wanted.opted_out is None:
         return pl.lit(value=True)
-    named = [
-        pl.col(name).str.to_lowercase().is_in(wanted.opted_out.implode())
-        for name in _PERSON_COLUMNS
-    ]
-    return pl.any_horizontal(named).fill_null(value=False)
+    references = pl.col(_PERSON_COLUMNS).str.to_lowercase()
+    is_opted_out = references.is_in(wanted.opted_out.implode())
+    return pl.any_horizontal(is_opted_out).fill_null(value=False)
 
 
 def _has_special_name(call: str) -> pl.Expr:
@@ -341,14 +334,14 @@ def _kind(call: str, *, mails: bool) -> pl.Expr:
     user, needs_no_json = pl.col("user"), pl.col("text").is_null()
     is_reference = user.is_not_null() & ~user.str.starts_with("cio_")
     if call == "identify":
-        same = pl.lit(value=True)
+        has_one_email = pl.lit(value=True)
         if mails:
-            same = pl.col("email").str.to_lowercase() == user.str.to_lowercase()
-            same = pl.col("email").is_null() | same | ~is_mail("user")
+            is_same = pl.col("email").str.to_lowercase() == user.str.to_lowercase()
+            has_one_email = pl.col("email").is_null() | is_same | ~is_mail("user")
         # Whether a text that is not an e-mail address is set as one is an open setting
         is_address = pl.col("email").is_null() | is_mail("email")
-        more = pl.col("id").is_not_null() | pl.col("object").is_not_null() | ~is_address
-        simple = needs_no_json & is_reference & same & ~more
+        has_more = pl.col("id").is_not_null() | pl.col("object").is_not_null() | ~is_address
+        simple = needs_no_json & is_reference & has_one_email & ~has_more
         return (
             pl.when(simple & pl.col("dated").is_null()).then(pl.lit("identifies"))
             .when(simple).then(pl.lit("dated"))
