@@ -23,7 +23,7 @@ from cio_frames.errors import (
     PlanChangedError,
     WorkspaceReadError,
 )
-from cio_frames.identity.known_people import export as as_known
+from cio_frames.identity.known_people import normalize_export as as_known
 from cio_frames.workspaces.people import REQUESTED
 from tests.app_api.conftest import CSV, client_of, export, file, host, says, zipped
 

@@ -424,7 +424,7 @@ def test_a_profile_that_took_over_an_older_one_is_not_deleted(workspace, tmp_pat
     undo = undone(run, before)
     assert undo.summary["people_deleted"] == 0
     assert {"merge", "person"} <= set(undo.not_undone["what"])
-    assert any("older one by a merge" in why for why in undo.not_undone["why"])
+    assert any("older one in a merge" in why for why in undo.not_undone["why"])
 
 
 def test_somebody_who_was_deleted_is_created_again(workspace, tmp_path):
