@@ -59,12 +59,13 @@ def test_stop_leaves_nothing():
 
 def test_stop_does_not_wait_for_a_stuck_sender(caplog, capfd):
     """A sender in the middle of a request cannot keep the server from stopping, silently."""
+    before = set(threading.enumerate())
     with Sandbox() as sandbox:
         host, port = sandbox.url.removeprefix("http://").split(":")
         line = socket.create_connection((host, int(port)), timeout=5)
         head = f"POST /v1/track HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 9\r\n\r\n"
         line.sendall(head.encode() + b"{")
-    threads = [thread.name for thread in threading.enumerate()]
+    threads = [thread.name for thread in set(threading.enumerate()) - before]
     line.close()
 
     assert not [name for name in threads if name.startswith("cio-sandbox")]
